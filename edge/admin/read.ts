@@ -1,0 +1,391 @@
+import type { z } from "zod";
+import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/bytes.ts";
+import { type Containment, containmentOf } from "../../shared/containment.ts";
+import { type AttributeMap, marshalItem, unmarshalItem, values } from "../../shared/table/dynamo.ts";
+import {
+  type AssetItem,
+  type AuditItem,
+  assetItem,
+  auditItem,
+  type CustodyHeadItem,
+  custodyHeadItem,
+  decodeItem,
+  type IncidentItem,
+  incidentItem,
+  type PresenceItem,
+  presenceItem,
+  type TelemetryChange,
+  telemetryItem,
+} from "../../shared/table/items.ts";
+import {
+  ASSET_PREFIX,
+  actionRequired,
+  alerts,
+  assetKey,
+  assetTimeline,
+  auditPrefix,
+  custodyHeadKey,
+  employeeAssets,
+  GSI1,
+  GSI2,
+  incidentId,
+  incidentPrefix,
+  PRESENCE_PREFIX,
+  presenceKey,
+  telemetryKey,
+  telemetryPartition,
+  tenantKey,
+} from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
+import type { Deps } from "../deps.ts";
+
+type Reader = Pick<Deps, "dynamo" | "table" | "clock">;
+
+export type Page<T> = { items: T[]; cursor?: string };
+
+/** An asset as API and dashboard show it: no device key, no directive. */
+export type AssetView = Pick<
+  AssetItem,
+  "assetId" | "hostname" | "employeeId" | "os" | "arch" | "status" | "generation" | "enrolledAt"
+> & {
+  containment: Containment & {
+    mode?: string;
+    requestedAt?: string;
+    expiresAt?: string;
+    proof?: AssetItem["proof"];
+  };
+  presence?: Omit<PresenceItem, "type" | "tenantId" | "assetId" | "stateHash">;
+};
+
+export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
+export type CustodyView = Omit<AuditItem, "type">;
+
+export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, nowMs: number): AssetView {
+  const { assetId, hostname, employeeId, os, arch, status, generation, enrolledAt, wish, proof } = asset;
+  const containment = {
+    ...containmentOf(asset, presence, nowMs),
+    ...(wish && { mode: wish.mode, requestedAt: wish.requestedAt, expiresAt: wish.expiresAt }),
+    ...(proof && { proof }),
+  };
+  const view = { assetId, hostname, employeeId, os, arch, status, generation, enrolledAt, containment };
+  if (!presence) return view;
+  const { type: _type, tenantId: _tenant, assetId: _asset, stateHash: _hash, ...shown } = presence;
+  return { ...view, presence: shown };
+}
+
+type Query = {
+  index?: string;
+  partition: string;
+  prefix?: string;
+  newestFirst?: boolean;
+  limit?: number;
+  from?: string;
+};
+
+/** Key names of the table and its indexes. */
+const keyNames = (index: string | undefined) =>
+  index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
+
+async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
+  const [pk, sk] = keyNames(query.index);
+  const start = query.from === undefined ? undefined : decodeCursor(query.from, query.partition, pk);
+  const page = await reader.dynamo("Query", {
+    TableName: reader.table,
+    ...(query.index && { IndexName: query.index }),
+    KeyConditionExpression: `${pk} = :pk${query.prefix ? ` AND begins_with(${sk}, :prefix)` : ""}`,
+    ExpressionAttributeValues: values({ pk: query.partition, ...(query.prefix && { prefix: query.prefix }) }),
+    ScanIndexForward: !query.newestFirst,
+    ...(query.limit && { Limit: query.limit }),
+    ...(start && { ExclusiveStartKey: start }),
+  });
+  const items = page.Items ?? [];
+  return page.LastEvaluatedKey ? { items, cursor: encodeCursor(page.LastEvaluatedKey) } : { items };
+}
+
+async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
+  const all: AttributeMap[] = [];
+  let from: string | undefined;
+  do {
+    const page = await queryPage(reader, { ...query, ...(from !== undefined && { from }) });
+    all.push(...page.items);
+    from = page.cursor;
+  } while (from !== undefined);
+  return all;
+}
+
+const encodeCursor = (key: AttributeMap): string => base64url(utf8(JSON.stringify(unmarshalItem(key))));
+
+/** Start key of a cursor. One that was made for another partition (another tenant's, say) throws CursorFault. */
+function decodeCursor(cursor: string, partition: string, pk: string): AttributeMap {
+  try {
+    const key = JSON.parse(fromUtf8(fromBase64url(cursor)!)) as Record<string, unknown>;
+    const isKey = Object.values(key).every((part) => typeof part === "string");
+    if (isKey && key[pk] === partition) return marshalItem(key);
+  } catch {
+    // Whatever it was, it was no cursor of ours.
+  }
+  throw new CursorFault();
+}
+
+export class CursorFault extends Error {
+  override name = "CursorFault";
+}
+
+async function get(reader: Reader, key: object): Promise<AttributeMap | undefined> {
+  return (await reader.dynamo("GetItem", { TableName: reader.table, Key: marshalItem(key) })).Item;
+}
+
+/** BatchGetItem takes 100 keys a call. */
+const BATCH_GET_MAX = 100;
+
+async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
+  const found = new Map<string, PresenceItem>();
+  for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
+    let keys: AttributeMap[] | undefined = assetIds
+      .slice(i, i + BATCH_GET_MAX)
+      .map((id) => marshalItem(presenceKey(tenantId, id)));
+    while (keys && keys.length > 0) {
+      const answer = await reader.dynamo("BatchGetItem", {
+        RequestItems: { [reader.table]: { Keys: keys } },
+      });
+      for (const stored of answer.Responses?.[reader.table] ?? []) {
+        const presence = decodeItem(presenceItem, stored);
+        found.set(presence.assetId, presence);
+      }
+      keys = answer.UnprocessedKeys?.[reader.table]?.Keys as AttributeMap[] | undefined;
+    }
+  }
+  return found;
+}
+
+async function withPresence(
+  reader: Reader,
+  tenantId: string,
+  page: Page<AttributeMap>,
+): Promise<Page<AssetView>> {
+  const assets = page.items.map((stored) => decodeItem(assetItem, stored));
+  const presences = await readPresences(
+    reader,
+    tenantId,
+    assets.map((asset) => asset.assetId),
+  );
+  const now = reader.clock();
+  const items = assets.map((asset) => viewOf(asset, presences.get(asset.assetId), now));
+  return page.cursor === undefined ? { items } : { items, cursor: page.cursor };
+}
+
+export async function listAssets(
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<AssetView>> {
+  const { PK } = tenantKey(tenantId);
+  return withPresence(
+    reader,
+    tenantId,
+    await queryPage(reader, { partition: PK, prefix: ASSET_PREFIX, ...page }),
+  );
+}
+
+export async function listEmployeeAssets(
+  reader: Reader,
+  tenantId: string,
+  employeeId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<AssetView>> {
+  const partition = employeeAssets(tenantId, employeeId);
+  return withPresence(reader, tenantId, await queryPage(reader, { index: GSI1, partition, ...page }));
+}
+
+export async function readAsset(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+): Promise<AssetView | undefined> {
+  const [asset, presence] = await Promise.all([
+    get(reader, assetKey(tenantId, assetId)),
+    get(reader, presenceKey(tenantId, assetId)),
+  ]);
+  if (!asset) return undefined;
+  return viewOf(decodeItem(assetItem, asset), presence && decodeItem(presenceItem, presence), reader.clock());
+}
+
+/** The whole state an asset is in now, from the telemetry item its presence points at. */
+export async function readState(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  stateAt: string,
+): Promise<TelemetryChange | undefined> {
+  const { shards } = await readTenant(reader, tenantId);
+  const stored = await get(reader, telemetryKey(tenantId, assetId, stateAt, shards));
+  const item = stored && decodeItem(telemetryItem, stored);
+  return item?.kind === "change" ? item : undefined;
+}
+
+/** Changes of an asset, newest first, from GSI1. */
+export async function listTimeline(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<TelemetryChange>> {
+  const partition = assetTimeline(tenantId, assetId);
+  const found = await queryPage(reader, {
+    index: GSI1,
+    partition,
+    prefix: "DATE#",
+    newestFirst: true,
+    ...page,
+  });
+  const items = found.items
+    .map((stored) => decodeItem(telemetryItem, stored))
+    .filter((i) => i.kind === "change");
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+/** Open incidents from GSI2, the worst and then the newest first. */
+export async function listIncidents(
+  reader: Reader,
+  tenantId: string,
+  page: { risk: "WARNING" | "CRITICAL"; limit: number; from?: string },
+): Promise<Page<IncidentView>> {
+  const { risk, ...rest } = page;
+  const partition = alerts(tenantId, risk);
+  const found = await queryPage(reader, { index: GSI2, partition, newestFirst: true, ...rest });
+  const items = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
+  return { id: incidentId(incident), ...incident };
+}
+
+/** Custody records, newest first, of one asset. */
+export async function listCustody(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<CustodyView>> {
+  const { PK } = tenantKey(tenantId);
+  const prefix = auditPrefix(assetId);
+  const found = await queryPage(reader, { partition: PK, prefix, newestFirst: true, ...page });
+  const items = found.items.map((stored) => custodyView(decodeItem(auditItem, stored)));
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+const custodyView = ({ type: _type, ...record }: AuditItem): CustodyView => record;
+
+/** The tenant's whole custody log with its head: what an offline verification needs. */
+export async function exportCustody(
+  reader: Reader,
+  tenantId: string,
+): Promise<{ records: AuditItem[]; head?: CustodyHeadItem }> {
+  const { PK } = tenantKey(tenantId);
+  const stored = await queryAll(reader, { partition: PK, prefix: auditPrefix() });
+  const head = await get(reader, custodyHeadKey(tenantId));
+  const records = stored.map((item) => decodeItem(auditItem, item));
+  return head ? { records, head: decodeItem(custodyHeadItem, head) } : { records };
+}
+
+/** Incidents of one asset, the open ones first and each kind newest first. */
+export async function listAssetIncidents(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  limit: number,
+): Promise<IncidentView[]> {
+  const { shards } = await readTenant(reader, tenantId);
+  const partition = telemetryPartition(tenantId, assetId, shards);
+  const found = await queryPage(reader, { partition, prefix: incidentPrefix(assetId), limit });
+  const incidents = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+  const order = (incident: IncidentView) => (incident.status === "OPEN" ? 1 : 0);
+  return incidents.sort((a, b) => order(b) - order(a) || (a.openedAt < b.openedAt ? 1 : -1));
+}
+
+/** Assets with an open action, newest request first: from isolate until the release is proven, and revoked ones. */
+export async function listActionRequired(
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<AssetView>> {
+  const partition = actionRequired(tenantId);
+  const found = await queryPage(reader, { index: GSI2, partition, newestFirst: true, ...page });
+  return withPresence(reader, tenantId, found);
+}
+
+/** The named assets, in the order asked; those the tenant does not have are left out. */
+export async function readAssets(
+  reader: Reader,
+  tenantId: string,
+  assetIds: readonly string[],
+): Promise<AssetView[]> {
+  const views = await Promise.all(assetIds.map((id) => readAsset(reader, tenantId, id)));
+  return views.filter((view) => view !== undefined);
+}
+
+const fleetAsset = assetItem.pick({
+  assetId: true,
+  hostname: true,
+  employeeId: true,
+  os: true,
+  status: true,
+});
+const fleetPresence = presenceItem.pick({
+  assetId: true,
+  lastSeenAt: true,
+  intervalMs: true,
+  risk: true,
+  engines: true,
+  models: true,
+  failedCollectors: true,
+});
+
+/** An asset as the fleet is counted and filtered. */
+export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
+
+/** A fleet larger than this is counted in part, and said so. */
+export const FLEET_ASSETS_MAX = 25_000;
+
+/** Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order). */
+export async function readFleet(
+  reader: Reader,
+  tenantId: string,
+): Promise<{ rows: FleetRow[]; complete: boolean }> {
+  const [assets, presences] = await Promise.all([
+    queryFields(reader, tenantId, ASSET_PREFIX, fleetAsset),
+    queryFields(reader, tenantId, PRESENCE_PREFIX, fleetPresence),
+  ]);
+  const byId = new Map(presences.found.map((presence) => [presence.assetId, presence]));
+  const rows = assets.found.map((asset): FleetRow => {
+    const presence = byId.get(asset.assetId);
+    return presence ? { ...asset, presence } : asset;
+  });
+  return { rows, complete: assets.complete && presences.complete };
+}
+
+/** Only the named fields of all items under a prefix: a tenth of the bytes on the wire. */
+async function queryFields<Shape extends z.ZodRawShape>(
+  reader: Reader,
+  tenantId: string,
+  prefix: string,
+  schema: z.ZodObject<Shape>,
+): Promise<{ found: z.infer<z.ZodObject<Shape>>[]; complete: boolean }> {
+  const names = Object.keys(schema.shape);
+  const found: z.infer<z.ZodObject<Shape>>[] = [];
+  let from: AttributeMap | undefined;
+  do {
+    const page = await reader.dynamo("Query", {
+      TableName: reader.table,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: tenantKey(tenantId).PK, prefix }),
+      ProjectionExpression: ["PK", "SK", ...names.map((name) => `#${name}`)].join(", "),
+      ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+      ...(from && { ExclusiveStartKey: from }),
+    });
+    for (const stored of page.Items ?? []) found.push(decodeItem(schema, stored));
+    from = page.LastEvaluatedKey;
+  } while (from && found.length < FLEET_ASSETS_MAX);
+  return { found, complete: from === undefined };
+}

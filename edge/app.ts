@@ -1,0 +1,57 @@
+import { type Context, Hono } from "hono";
+import type { Verdict } from "../shared/refusal.ts";
+import { adminRoutes } from "./admin/routes.ts";
+import { type Env, problem, refusal, unavailable } from "./answer.ts";
+import { dashboardRoutes } from "./dashboard/routes.tsx";
+import type { Deps } from "./deps.ts";
+import { enrol, openSession } from "./enrol.ts";
+import { admit, checkIsolation } from "./ingest.ts";
+
+/** The whole edge: what agents call, what admins call, what people see. */
+export function createApp(deps: Deps): Hono<Env> {
+  const app = new Hono<Env>();
+
+  app.use(async function requestId(c, next) {
+    c.set("requestId", hex(deps.random(8)));
+    await next();
+    c.header("x-request-id", c.var.requestId);
+    c.header("x-content-type-options", "nosniff");
+  });
+
+  app.post("/v1/heartbeats", async (c) => {
+    const admitted = await admit(c.req.raw, deps); // cheap checks first, the signature after
+    if (!admitted.ok) return refusal(c, admitted, deps);
+    const answer = await checkIsolation(admitted.value, deps);
+    if (!answer.ok) return refusal(c, answer, deps);
+    await deps.enqueue(admitted.value.tenantId, admitted.value.entry); // 202 only once the queue has it
+    return c.json(answer.value, 202);
+  });
+  app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
+  app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", async (c) => {
+    await deps.dynamo("DescribeTable", { TableName: deps.table });
+    return c.json({ status: "ready" });
+  });
+
+  app.route("/v1", adminRoutes(deps));
+  app.route("/", dashboardRoutes(deps));
+
+  app.notFound((c) => problem(c, 404, "edge.no-route", "There is nothing at this address"));
+  app.onError((error, c) => {
+    deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
+    return unavailable(c);
+  });
+  return app;
+}
+
+/** Answers that carry keys are nobody's to store. */
+function answerDevice<T extends object>(c: Context<Env>, verdict: Verdict<T>, status: 200 | 201, deps: Deps) {
+  if (!verdict.ok) return refusal(c, verdict, deps);
+  c.header("cache-control", "no-store");
+  return c.json(verdict.value as object, status);
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

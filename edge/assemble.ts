@@ -1,0 +1,69 @@
+import { createRemoteJWKSet, importJWK } from "jose";
+import { utf8 } from "../shared/bytes.ts";
+import { createLog } from "../shared/log.ts";
+import { importHmacKey } from "../shared/wire/signature.ts";
+import { createAwsCall, createDynamo, dynamoUrl } from "./aws.ts";
+import type { EdgeConfig } from "./config.ts";
+import type { Deps } from "./deps.ts";
+import { createSendPack, packed, sendEach } from "./enqueue.ts";
+import { createOpenActions } from "./open-actions.ts";
+import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
+
+/** What a runtime's entry file has to say; everything else is the same on all three. */
+export type Runtime = {
+  sourceIp: Deps["sourceIp"];
+  /** False on workerd: a request may not await what another one started. */
+  sharesIo: boolean;
+};
+
+/** Builds the dependencies from configuration. This and the entry files read time and randomness; the app does not. */
+export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<Deps> {
+  const clock = () => Date.now();
+  const log = createLog("edge", clock, (line) => console.log(line));
+  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause));
+  const sqs = createAwsCall(config, "sqs", new URL(config.SQS_QUEUE_URL).origin, pause);
+  const [queueKey] = config.LZ_QUEUE_KEYS;
+  const send = createSendPack(sqs, config.SQS_QUEUE_URL, {
+    kid: queueKey!.version,
+    key: await importHmacKey(queueKey!.bytes, ["sign"]),
+  });
+  const secrets = await Promise.all(
+    config.LZ_EDGE_SECRETS.map(
+      async ({ version, bytes }): Promise<EdgeSecret> => ({
+        version,
+        key: await importHmacKey(bytes, ["sign"]),
+      }),
+    ),
+  );
+  const { LZ_CONTROL_KEY: control } = config;
+  return {
+    clock,
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    log,
+    dynamo,
+    table: config.LZ_TABLE,
+    enqueue: runtime.sharesIo ? packed(send, (ms, then) => setTimeout(then, ms)) : sendEach(send),
+    openActions: createOpenActions({ dynamo, table: config.LZ_TABLE, clock, log, shared: runtime.sharesIo }),
+    sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]]),
+    controlJwks: config.LZ_CONTROL_JWKS,
+    ...(control && {
+      controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },
+    }),
+    admin: {
+      issuer: config.LZ_ADMIN_ISSUER,
+      parties: config.LZ_ADMIN_PARTIES,
+      keys: createRemoteJWKSet(new URL(config.LZ_ADMIN_JWKS_URL), { timeoutDuration: 3000 }),
+      signInUrl: config.LZ_SIGN_IN_URL,
+      csrfKey: await csrfKey(secrets[0]!.key),
+    },
+    sourceIp: runtime.sourceIp,
+    pause,
+  };
+}
+
+/** Its own key, derived: a leaked CSRF token says nothing about session keys. */
+async function csrfKey(edgeSecret: CryptoKey): Promise<CryptoKey> {
+  const derived = await crypto.subtle.sign("HMAC", edgeSecret, utf8("lz csrf"));
+  return importHmacKey(new Uint8Array(derived), ["sign", "verify"]);
+}

@@ -1,0 +1,46 @@
+import { accept, refuse, type Verdict } from "../shared/refusal.ts";
+
+const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
+
+/**
+ * The bytes of a JSON request, at most `bytesMax` of them. The declared length is asked first; a body without
+ * one is counted while it streams and cut off at the limit.
+ */
+export async function readBody(
+  request: Request,
+  bytesMax: number,
+): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
+  if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) return refuse("wire.media-type");
+  const declared = request.headers.get("content-length");
+  if (declared !== null) {
+    if (!(Number(declared) <= bytesMax)) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    return bytes.length <= bytesMax ? accept(bytes) : refuse("wire.too-large", `at most ${bytesMax} bytes`);
+  }
+  if (!request.body) return accept(new Uint8Array());
+  return await readStream(request.body, bytesMax);
+}
+
+async function readStream(
+  stream: ReadableStream<Uint8Array>,
+  bytesMax: number,
+): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = stream.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    length += part.value.length;
+    if (length > bytesMax) {
+      await reader.cancel();
+      return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+    }
+    chunks.push(part.value);
+  }
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return accept(bytes);
+}

@@ -1,0 +1,26 @@
+import { createApp } from "./app.ts";
+import { assemble } from "./assemble.ts";
+import { readConfig } from "./config.ts";
+
+/** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
+const config = readConfig(process.env);
+const addresses = new WeakMap<Request, string>();
+const app = createApp(
+  await assemble(config, { sharesIo: true, sourceIp: (request) => addresses.get(request) ?? "unknown" }),
+);
+
+const server = Bun.serve({
+  hostname: process.env.HOST ?? "127.0.0.1",
+  port: Number(process.env.PORT ?? 8787),
+  idleTimeout: 30,
+  fetch(request, bun) {
+    const address = bun.requestIP(request)?.address;
+    if (address !== undefined) addresses.set(request, address);
+    return app.fetch(request);
+  },
+});
+console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void server.stop().then(() => process.exit(0)));
+}

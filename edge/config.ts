@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { fromBase64url } from "../shared/bytes.ts";
+import { TABLE_NAME } from "../shared/table/keys.ts";
+
+/** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
+const versionedSecrets = z.string().transform((text, context) => {
+  const secrets = text.split(",").map((part) => {
+    const [version, secret] = part.trim().split(":");
+    return { version: version ?? "", bytes: fromBase64url(secret ?? "") };
+  });
+  const good = secrets.every(
+    ({ version, bytes }) => /^[a-z0-9]{1,16}$/.test(version) && bytes && bytes.length >= 32,
+  );
+  if (!good) {
+    context.addIssue({ code: "custom", message: "expected version:base64url-of-32-bytes, comma separated" });
+    return z.NEVER;
+  }
+  return secrets as { version: string; bytes: Uint8Array<ArrayBuffer> }[];
+});
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    context.addIssue({ code: "custom", message: "expected JSON" });
+    return z.NEVER;
+  }
+});
+
+const okpPublic = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string().min(1), x: z.string() };
+
+const list = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== ""),
+);
+
+const schema = z.object({
+  LZ_EDGE_SECRETS: versionedSecrets,
+  LZ_QUEUE_KEYS: versionedSecrets,
+  /** Public control keys, as the agents pin them. */
+  LZ_CONTROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) })),
+  /** Private control key. Without it this node ingests and reads; it cannot isolate, release or enrol others. */
+  LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
+  LZ_ADMIN_ISSUER: z.url(),
+  LZ_ADMIN_JWKS_URL: z.url(),
+  /** Origins the identity provider may have issued a session for (`azp`). */
+  LZ_ADMIN_PARTIES: list,
+  /** Where a person signs in; `redirect_url` is appended. */
+  LZ_SIGN_IN_URL: z.url(),
+  LZ_TABLE: z.string().min(3).default(TABLE_NAME),
+  SQS_QUEUE_URL: z.url(),
+  DYNAMODB_ENDPOINT: z.url().optional(),
+  AWS_REGION: z.string().min(1),
+  AWS_ACCESS_KEY_ID: z.string().min(1),
+  AWS_SECRET_ACCESS_KEY: z.string().min(1),
+  AWS_SESSION_TOKEN: z.string().min(1).optional(),
+});
+
+export type EdgeConfig = z.infer<typeof schema>;
+
+/** Reads the environment once per process. Throws one Error that names every problem, and no value. */
+export function readConfig(environment: Record<string, string | undefined>): EdgeConfig {
+  const parsed = schema.safeParse(environment);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  throw new Error(`the edge cannot start, its environment is not complete:\n  ${problems.join("\n  ")}`);
+}

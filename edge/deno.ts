@@ -1,0 +1,27 @@
+import { createApp } from "./app.ts";
+import { assemble } from "./assemble.ts";
+import { readConfig } from "./config.ts";
+
+/** Runs the edge under Deno. `PORT` 0 picks a free one; the line it prints says which. */
+const config = readConfig(Deno.env.toObject());
+const addresses = new WeakMap<Request, string>();
+const app = createApp(
+  await assemble(config, { sharesIo: true, sourceIp: (request) => addresses.get(request) ?? "unknown" }),
+);
+
+const server = Deno.serve(
+  {
+    hostname: Deno.env.get("HOST") ?? "127.0.0.1",
+    port: Number(Deno.env.get("PORT") ?? 8787),
+    onListen: ({ port }) =>
+      console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "deno", port })),
+  },
+  (request, { remoteAddr }) => {
+    addresses.set(request, remoteAddr.hostname);
+    return app.fetch(request);
+  },
+);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => void server.shutdown().then(() => Deno.exit(0)));
+}

@@ -1,0 +1,36 @@
+import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
+import type { Clock } from "../shared/clock.ts";
+import type { Log } from "../shared/log.ts";
+import type { Dynamo } from "../shared/table/dynamo.ts";
+import type { ControlKey } from "../shared/wire/directive.ts";
+import type { Enqueue } from "./enqueue.ts";
+import type { OpenActions } from "./open-actions.ts";
+import type { SessionKeys } from "./session-keys.ts";
+
+/** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
+export type Deps = {
+  clock: Clock;
+  /** Cryptographically random bytes. */
+  random: (length: number) => Uint8Array<ArrayBuffer>;
+  log: Log;
+  dynamo: Dynamo;
+  table: string;
+  enqueue: Enqueue;
+  openActions: OpenActions;
+  sessionKeys: SessionKeys;
+  /** Public control keys: handed to agents at enrolment, and they verify enrolment tokens. */
+  controlJwks: JSONWebKeySet;
+  /** Absent on a node that only ingests and reads. */
+  controlKey?: ControlKey;
+  admin: {
+    issuer: string;
+    parties: readonly string[];
+    keys: JWTVerifyGetKey;
+    signInUrl: string;
+    /** Key of the CSRF tokens. */
+    csrfKey: CryptoKey;
+  };
+  /** Address of the peer, for the custody record and the log. */
+  sourceIp: (request: Request) => string;
+  pause: (ms: number) => Promise<void>;
+};

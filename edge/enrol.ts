@@ -1,0 +1,223 @@
+import { ulid } from "ulid";
+import type { z } from "zod";
+import { base64url } from "../shared/bytes.ts";
+import { timestamp } from "../shared/clock.ts";
+import { accept, refuse, type Verdict } from "../shared/refusal.ts";
+import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
+import {
+  type AssetItem,
+  assetItem,
+  decodeItem,
+  type EmployeeItem,
+  enrolmentItem,
+  type TenantItem,
+} from "../shared/table/items.ts";
+import { assetKey, assetState, employeeAssets, employeeKey, enrolmentKey } from "../shared/table/keys.ts";
+import { readTenant } from "../shared/table/read-tenant.ts";
+import {
+  type AgentSettings,
+  type EnrolmentAnswer,
+  type EnrolmentClaims,
+  type EnrolmentRequest,
+  enrolmentRequest,
+  type SessionAnswer,
+  sessionRequest,
+} from "../shared/wire/enrolment.ts";
+import { verifyEnrolmentToken } from "../shared/wire/enrolment-token.ts";
+import { LIMITS } from "../shared/wire/heartbeat.ts";
+import { parseDeviceKeyid } from "../shared/wire/keyid.ts";
+import {
+  contentDigest,
+  importDeviceKey,
+  isFresh,
+  parseSignature,
+  type SignatureInput,
+  verifySignature,
+} from "../shared/wire/signature.ts";
+import { readBody } from "./body.ts";
+import type { Deps } from "./deps.ts";
+import { parseJson } from "./json.ts";
+
+const BODY_BYTES_MAX = 8 * 1024;
+const SESSION_SECONDS = 3600;
+
+type DeviceRequest<T> = { body: T; input: SignatureInput; digest: string; path: string };
+
+/** Body and signature headers of a request that a device key should have signed; not verified yet. */
+async function readDeviceRequest<Schema extends z.ZodType>(
+  request: Request,
+  schema: Schema,
+  deps: Deps,
+): Promise<Verdict<DeviceRequest<z.infer<Schema>>>> {
+  const signed = parseSignature(request.headers, "ed25519");
+  if (!signed.ok) return signed;
+  if (!isFresh(signed.value.createdSeconds, deps.clock(), LIMITS.CLOCK_SKEW_SECONDS_MAX))
+    return refuse("wire.stale");
+  const bytes = await readBody(request, BODY_BYTES_MAX);
+  if (!bytes.ok) return bytes;
+  const digest = request.headers.get("content-digest") ?? "";
+  if (digest !== (await contentDigest(bytes.value))) return refuse("wire.bad-signature");
+  const json = parseJson(bytes.value);
+  if (!json.ok) return json;
+  const parsed = schema.safeParse(json.value.parsed);
+  if (!parsed.success) return refuse("wire.malformed", parsed.error.issues[0]?.path.join(".").slice(0, 100));
+  const path = new URL(request.url).pathname;
+  return accept({ body: parsed.data, input: signed.value, digest, path });
+}
+
+async function isSignedBy(
+  deviceKey: string,
+  { input, digest, path }: DeviceRequest<unknown>,
+): Promise<boolean> {
+  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are no point of the curve
+  return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));
+}
+
+/** `POST /v1/enroll`: a device that holds a token and its own key becomes an asset of the token's tenant. */
+export async function enrol(request: Request, deps: Deps): Promise<Verdict<EnrolmentAnswer>> {
+  const read = await readDeviceRequest(request, enrolmentRequest, deps);
+  if (!read.ok) return read;
+  const { body, input } = read.value;
+  if (input.keyid !== body.deviceKey || !(await isSignedBy(body.deviceKey, read.value))) {
+    return refuse("wire.bad-signature");
+  }
+  const claims = await verifyEnrolmentToken(body.token, deps.controlJwks, deps.clock()).catch(
+    () => undefined,
+  );
+  if (!claims) return refuse("enrolment.invalid-token");
+  const assetId = await claimUse(claims, body, deps);
+  if (!assetId.ok) return assetId;
+  const tenant = await readTenant(deps, claims.tenant);
+  deps.log("info", "asset.enrolled", { tenantId: claims.tenant, assetId: assetId.value });
+  return accept({
+    tenantId: claims.tenant,
+    assetId: assetId.value,
+    jwks: deps.controlJwks as EnrolmentAnswer["jwks"],
+    settings: settingsOf(tenant),
+  });
+}
+
+/** Uses of one token race for its item: a loser reads again, and this many rounds settle any real race. */
+const CLAIM_ROUNDS_MAX = 8;
+
+/** Takes one use of the token and writes the asset, in one transaction. The same device gets the same asset. */
+async function claimUse(
+  claims: EnrolmentClaims & { exp: number },
+  body: EnrolmentRequest,
+  deps: Deps,
+): Promise<Verdict<string>> {
+  for (let round = 0; round < CLAIM_ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(10 * 2 ** round);
+    const stored = await deps.dynamo("GetItem", {
+      TableName: deps.table,
+      Key: marshalItem(enrolmentKey(claims.tenant, claims.jti)),
+      ConsistentRead: true,
+    });
+    const token = stored.Item ? decodeItem(enrolmentItem, stored.Item) : undefined;
+    const known = token?.devices[body.deviceKey];
+    if (known) return accept(known);
+    if ((token?.uses ?? 0) >= claims.uses) return refuse("enrolment.used-up");
+    try {
+      return accept(await writeAsset(claims, body, token?.uses ?? 0, token?.devices ?? {}, deps));
+    } catch (error) {
+      if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;
+    }
+  }
+  throw new Error("enrolment lost every round against others with the same token");
+}
+
+async function writeAsset(
+  claims: EnrolmentClaims & { exp: number },
+  body: EnrolmentRequest,
+  uses: number,
+  devices: Record<string, string>,
+  deps: Deps,
+): Promise<string> {
+  const now = deps.clock();
+  const assetId = ulid(now, () => deps.random(1)[0]! / 256);
+  const { tenant: tenantId, jti } = claims;
+  const asset: AssetItem = {
+    type: "Asset",
+    tenantId,
+    assetId,
+    employeeId: body.employeeId,
+    hostname: body.host.hostname,
+    os: body.host.os,
+    arch: body.host.arch,
+    deviceKey: body.deviceKey,
+    enrolledAt: timestamp(now),
+    status: "ACTIVE",
+    generation: 0,
+    custodyCount: 0,
+  };
+  const employee: EmployeeItem = {
+    type: "Employee",
+    tenantId,
+    employeeId: body.employeeId,
+    since: timestamp(now),
+  };
+  const token = {
+    type: "Enrolment",
+    tenantId,
+    jti,
+    uses: uses + 1,
+    devices: { ...devices, [body.deviceKey]: assetId },
+    expiresAt: claims.exp + 24 * 3600,
+  };
+  const index = { GSI1PK: employeeAssets(tenantId, body.employeeId), GSI1SK: assetState("ACTIVE") };
+  await deps.dynamo("TransactWriteItems", {
+    TransactItems: [
+      {
+        Put: {
+          TableName: deps.table,
+          Item: marshalItem({ ...enrolmentKey(tenantId, jti), ...token }),
+          ConditionExpression: uses === 0 ? "attribute_not_exists(PK)" : "uses = :uses",
+          ...(uses > 0 && { ExpressionAttributeValues: values({ uses }) }),
+        },
+      },
+      {
+        Put: {
+          TableName: deps.table,
+          Item: marshalItem({ ...assetKey(tenantId, assetId), ...index, ...asset }),
+          ConditionExpression: "attribute_not_exists(PK)",
+        },
+      },
+      {
+        Update: {
+          TableName: deps.table,
+          Key: marshalItem(employeeKey(tenantId, body.employeeId)),
+          UpdateExpression:
+            "SET #type = :type, tenantId = :tenantId, employeeId = :employeeId, #since = if_not_exists(#since, :since)",
+          ExpressionAttributeNames: { "#type": "type", "#since": "since" },
+          ExpressionAttributeValues: values(employee),
+        },
+      },
+    ],
+  });
+  return assetId;
+}
+
+/** `POST /v1/session`: the device key earns a session key for an hour. The one read of it is the asset. */
+export async function openSession(request: Request, deps: Deps): Promise<Verdict<SessionAnswer>> {
+  const read = await readDeviceRequest(request, sessionRequest, deps);
+  if (!read.ok) return read;
+  const claimed = parseDeviceKeyid(read.value.input.keyid);
+  if (!claimed) return refuse("wire.bad-signature");
+  const stored = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(assetKey(claimed.tenantId, claimed.assetId)),
+  });
+  // An asset that does not exist and a wrong key get the same answer: nobody can ask which assets there are.
+  const asset = stored.Item && decodeItem(assetItem, stored.Item);
+  if (!asset || !(await isSignedBy(asset.deviceKey, read.value))) return refuse("wire.bad-signature");
+  if (asset.revokedAt) return refuse("asset.revoked");
+  const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
+  const { keyid, bytes } = await deps.sessionKeys.issue({ ...claimed, expiresAtSeconds });
+  const settings = settingsOf(await readTenant(deps, claimed.tenantId));
+  return accept({ keyid, key: base64url(bytes), expiresAtSeconds, settings });
+}
+
+const settingsOf = (tenant: TenantItem): AgentSettings => ({
+  heartbeatIntervalMs: tenant.heartbeatIntervalMs,
+  clientDirectories: tenant.clientDirectories,
+});

@@ -1,0 +1,48 @@
+import {
+  deriveSessionKey,
+  parseSessionKeyid,
+  type SessionKeyId,
+  sessionKeyid,
+} from "../shared/wire/keyid.ts";
+import { importHmacKey } from "../shared/wire/signature.ts";
+
+export type EdgeSecret = { version: string; key: CryptoKey };
+export type SessionKey = { id: SessionKeyId; key: CryptoKey };
+
+/** A kept key costs some hundred bytes: this many serve a hundred thousand assets on one node. */
+const KEPT_MAX = 120_000;
+
+export type SessionKeys = {
+  /** Key to verify with; undefined for a keyid that is malformed or of an unknown secret version. */
+  find(keyid: string): Promise<SessionKey | undefined>;
+  /** Keeps a key whose signature has verified, and only then: forged keyids push nothing out. */
+  keep(keyid: string, key: SessionKey): void;
+  /** A new session: its keyid and its key of 32 bytes, under the newest secret. */
+  issue(id: Omit<SessionKeyId, "version">): Promise<{ keyid: string; bytes: Uint8Array<ArrayBuffer> }>;
+};
+
+/** @param secrets the first one issues; all of them verify. */
+export function createSessionKeys(secrets: readonly [EdgeSecret, ...EdgeSecret[]]): SessionKeys {
+  const byVersion = new Map(secrets.map((secret) => [secret.version, secret.key]));
+  const kept = new Map<string, SessionKey>();
+  return {
+    async find(keyid) {
+      const known = kept.get(keyid);
+      if (known) return known;
+      const id = parseSessionKeyid(keyid);
+      const secret = id && byVersion.get(id.version);
+      if (!id || !secret) return undefined;
+      return { id, key: await importHmacKey(await deriveSessionKey(secret, keyid), ["verify"]) };
+    },
+    keep(keyid, key) {
+      if (kept.has(keyid)) return;
+      if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+      kept.set(keyid, key);
+    },
+    async issue(id) {
+      const [newest] = secrets;
+      const keyid = sessionKeyid({ ...id, version: newest.version });
+      return { keyid, bytes: await deriveSessionKey(newest.key, keyid) };
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+
+/** A program the stack needs is not on this machine. The message says what to do about it. */
+export class MissingBinary extends Error {
+  override name = "MissingBinary";
+}
+
+function fromPackage(specifiers: readonly string[]): string | undefined {
+  for (const specifier of specifiers) {
+    try {
+      return require.resolve(specifier);
+    } catch {
+      // Not the package of this platform; the next one may be.
+    }
+  }
+  return undefined;
+}
+
+const { platform, arch } = process;
+const suffix = platform === "win32" ? ".exe" : "";
+
+/** DynamoDB wire protocol on SQLite: the npm package has it for Linux x64, elsewhere it must be on the PATH. */
+export function dynoxidePath(): string {
+  const found = fromPackage([`@dynoxide/${platform}-${arch}/dynoxide${suffix}`]) ?? Bun.which("dynoxide");
+  if (found) return found;
+  throw new MissingBinary(
+    `no embedded DynamoDB for ${platform}-${arch}: put "dynoxide" on the PATH, or set DYNAMODB_ENDPOINT to a DynamoDB`,
+  );
+}
+
+export function denoPath(): string {
+  const base = `@deno/${platform}-${arch}`;
+  const found = fromPackage([`${base}-glibc/deno`, `${base}/deno${suffix}`]) ?? Bun.which("deno");
+  if (found) return found;
+  throw new MissingBinary(
+    `no Deno for ${platform}-${arch}: put "deno" on the PATH, or set LZ_EDGE_RUNTIME=bun`,
+  );
+}
+
+export function workerdPath(): string {
+  const cpu = arch === "x64" ? "64" : arch;
+  const system = platform === "win32" ? "windows" : platform;
+  const found = fromPackage([`@cloudflare/workerd-${system}-${cpu}/bin/workerd${suffix}`]);
+  if (found) return found;
+  throw new MissingBinary(`no workerd for ${platform}-${arch}: set LZ_EDGE_RUNTIME=deno or bun`);
+}

@@ -1,0 +1,92 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { denoPath, workerdPath } from "./binaries.ts";
+
+export const RUNTIMES = ["deno", "bun", "workerd"] as const;
+export type RuntimeName = (typeof RUNTIMES)[number];
+
+export type EdgeCommand = {
+  command: string[];
+  env: Record<string, string>;
+  isReady: (line: string) => boolean;
+};
+
+/**
+ * How to run the edge under a runtime. `env` is the edge's configuration, `port` must be free.
+ *
+ * @param scratch folder for what workerd wants to have as files
+ */
+export async function edgeCommand(
+  runtime: RuntimeName,
+  root: string,
+  env: Record<string, string>,
+  port: number,
+  scratch: string,
+): Promise<EdgeCommand> {
+  const isReady = (line: string) => line.includes('"edge.listening"');
+  const listening = { ...env, PORT: String(port) };
+  if (runtime === "bun") {
+    return { command: [process.execPath, join(root, "edge/bun.ts")], env: listening, isReady };
+  }
+  if (runtime === "deno") {
+    const allowed = ["--no-prompt", "--allow-net", "--allow-env", "--quiet"];
+    const command = [
+      denoPath(),
+      "run",
+      ...allowed,
+      "--config",
+      join(root, "deno.json"),
+      join(root, "edge/deno.ts"),
+    ];
+    // Deno keeps compiled modules beside the project's data, not in a home that may not be there.
+    return { command, env: { ...listening, DENO_DIR: join(scratch, "deno"), NO_COLOR: "1" }, isReady };
+  }
+  const config = await writeWorkerdConfig(root, env, port, scratch);
+  return {
+    command: [workerdPath(), "serve", "--control-fd=1", config],
+    env: {},
+    isReady: (line) => line.includes('"listen"'),
+  };
+}
+
+/** Bundles the edge as it would be deployed to Workers. Throws with the bundler's words when it cannot. */
+export async function bundleForWorkerd(root: string, outdir: string): Promise<string> {
+  const built = await Bun.build({
+    entrypoints: [join(root, "edge/workerd.ts")],
+    target: "browser",
+    conditions: ["workerd", "worker"],
+    minify: true,
+    outdir,
+    naming: "edge.js",
+  });
+  if (!built.success) throw new AggregateError(built.logs, "the edge does not bundle for workerd");
+  return join(outdir, "edge.js");
+}
+
+async function writeWorkerdConfig(root: string, env: Record<string, string>, port: number, scratch: string) {
+  mkdirSync(scratch, { recursive: true });
+  await bundleForWorkerd(root, scratch);
+  const bindings = Object.entries(env).map(
+    ([name, value]) => `(name = ${JSON.stringify(name)}, text = ${JSON.stringify(value)})`,
+  );
+  const config = join(scratch, "workerd.capnp");
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "edge", worker = .edge),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "edge")],
+);
+const edge :Workerd.Worker = (
+  modules = [(name = "edge.js", esModule = embed "edge.js")],
+  compatibilityDate = "2026-06-01",
+  bindings = [${bindings.join(", ")}],
+);
+`,
+    { mode: 0o600 },
+  );
+  return config;
+}

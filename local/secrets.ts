@@ -1,0 +1,63 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { z } from "zod";
+import { base64url } from "../shared/bytes.ts";
+
+const jwk = z.record(z.string(), z.unknown());
+const schema = z.object({
+  edgeSecrets: z.string(),
+  queueKeys: z.string(),
+  controlKey: jwk,
+  issuerKey: jwk,
+  signInCode: z.string(),
+});
+
+/** Secrets of the local stack. In production each comes from a secret store: see README. */
+export type Secrets = z.infer<typeof schema>;
+
+const randomText = (bytes: number) => base64url(crypto.getRandomValues(new Uint8Array(bytes)));
+
+/** Reads the secrets of an earlier start, or makes them: a second start knows its agents and its sessions. */
+export async function openSecrets(file: string): Promise<Secrets> {
+  if (existsSync(file)) {
+    const parsed = schema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+    if (!parsed.success) throw new Error(`${file} is damaged: remove its folder to start afresh`);
+    return parsed.data;
+  }
+  const secrets = await makeSecrets();
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, JSON.stringify(secrets, undefined, 2), { mode: 0o600 });
+  chmodSync(file, 0o600);
+  return secrets;
+}
+
+export async function makeSecrets(): Promise<Secrets> {
+  const control = await generate("Ed25519");
+  const issuer = await generate({
+    name: "RSASSA-PKCS1-v1_5",
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: "SHA-256",
+  });
+  return {
+    edgeSecrets: `v1:${randomText(32)}`,
+    queueKeys: `q1:${randomText(32)}`,
+    controlKey: { kty: control.kty, crv: control.crv, kid: "control-1", x: control.x, d: control.d },
+    issuerKey: { ...issuer, kid: "issuer-1" },
+    signInCode: randomText(18),
+  };
+}
+
+async function generate(algorithm: string | RsaHashedKeyGenParams): Promise<JsonWebKey> {
+  const pair = (await crypto.subtle.generateKey(algorithm as RsaHashedKeyGenParams, true, [
+    "sign",
+    "verify",
+  ])) as CryptoKeyPair;
+  return crypto.subtle.exportKey("jwk", pair.privateKey);
+}
+
+/** The public half of a private JWK. */
+export function publicJwk(key: Record<string, unknown>): Record<string, unknown> {
+  const { kty, crv, kid, x, n, e } = key;
+  return kty === "OKP" ? { kty, crv, kid, x } : { kty, kid, n, e, alg: "RS256", use: "sig" };
+}

@@ -1,0 +1,160 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { RUNTIMES, type RuntimeName } from "./edge-command.ts";
+import { formatLine } from "./format-line.ts";
+import { isPortFree } from "./free-port.ts";
+import { type Stack, startStack } from "./stack.ts";
+import { type Stage, startStage } from "./stage.ts";
+
+const HELP = `usage: bun run start
+
+Starts LifecycleZero on this machine: DynamoDB, SQS, edge, worker, and an agent that looks at this very host.
+
+  LZ_PORT          port of the edge and the dashboard (default 8787)
+  LZ_EDGE_RUNTIME  deno (default), bun or workerd
+  LZ_LOCAL_DIR     where data and secrets are kept (default .local)
+  DYNAMODB_ENDPOINT  an existing DynamoDB instead of the embedded one`;
+
+const PORT_DEFAULT = 8787;
+const root = resolve(import.meta.dir, "..");
+
+function fail(text: string): never {
+  console.error(text);
+  process.exit(2);
+}
+
+function readOptions() {
+  const { env, argv } = process;
+  if (argv.includes("--help") || argv.includes("-h")) {
+    console.log(HELP);
+    process.exit(0);
+  }
+  if (argv.length > 2) fail(`unknown argument ${argv[2]}: see bun run start --help`);
+  const port = Number(env.LZ_PORT ?? PORT_DEFAULT);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) fail("LZ_PORT must be a port, 1 to 65535");
+  const runtime = (env.LZ_EDGE_RUNTIME ?? "deno") as RuntimeName;
+  if (!RUNTIMES.includes(runtime)) fail(`LZ_EDGE_RUNTIME must be one of ${RUNTIMES.join(", ")}`);
+  return { port, runtime, folder: resolve(root, env.LZ_LOCAL_DIR ?? ".local") };
+}
+
+const startedAt = performance.now();
+const step = (text: string) =>
+  console.log(`  ✓ ${text}  (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`);
+
+/** Compiles the agent when its sources changed, lets it enrol, and runs it: all by the commands a user has. */
+async function startAgent(stack: Stack, folder: string, onLine: (stage: string, line: string) => void) {
+  const built = Bun.spawnSync([process.execPath, join(root, "agent/build.ts")], {
+    cwd: root,
+    stderr: "pipe",
+  });
+  if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+  step("agent compiled to dist/lz-agent");
+  const binary = join(root, "dist", process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
+  const state = join(folder, "agent");
+  const identity = join(state, "identity.json");
+  if (existsSync(identity)) pointAt(identity, stack.edgeUrl);
+  else await enrol(binary, state, stack);
+  const agent = await startStage({
+    name: "agent",
+    command: [binary, "run", "--state", state],
+    env: agentEnvironment(),
+    cwd: root,
+    onLine,
+    isReady: () => true,
+  });
+  stack.add(agent);
+  step("agent watches this host");
+  return agent;
+}
+
+/** The port may be another one than last time. */
+function pointAt(identityFile: string, edgeUrl: string): void {
+  const identity = JSON.parse(readFileSync(identityFile, "utf8"));
+  if (identity.edgeUrl === edgeUrl) return;
+  writeFileSync(identityFile, JSON.stringify({ ...identity, edgeUrl }), { mode: 0o600 });
+}
+
+/** What the agent may see of our environment: where things are, none of our secrets. */
+const agentEnvironment = (): Record<string, string> =>
+  Object.fromEntries(
+    ["PATH", "HOME", "USER", "LOGNAME", "LANG", "USERPROFILE", "SystemRoot", "ProgramData"].flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name]]],
+    ),
+  );
+
+async function enrol(binary: string, state: string, stack: Stack): Promise<void> {
+  const answer = await fetch(`${stack.edgeUrl}/v1/enrolment-tokens`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack.adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify({ uses: 1, hours: 1 }),
+  });
+  if (!answer.ok) throw new Error(`no enrolment token: the edge answered ${answer.status}`);
+  const { token } = (await answer.json()) as { token: string };
+  const enrolled = Bun.spawnSync([binary, "enroll", "--url", stack.edgeUrl, "--state", state], {
+    env: { ...agentEnvironment(), LZ_ENROLL_TOKEN: token },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  if (!enrolled.success) throw new Error(`the agent could not enrol: ${enrolled.stderr.toString().trim()}`);
+  step("agent enrolled with a one-use token");
+}
+
+/** What scripts outside depend on. It holds tokens, so only the owner may read it. */
+function writeStackFile(folder: string, stack: Stack): void {
+  const { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl } = stack;
+  const file = join(folder, "stack.json");
+  mkdirSync(dirname(file), { recursive: true });
+  const content = { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl };
+  writeFileSync(file, JSON.stringify(content, undefined, 2), { mode: 0o600 });
+  chmodSync(file, 0o600);
+}
+
+function announce(stack: Stack, runtime: string): void {
+  console.log(`
+  LifecycleZero is up, the edge under ${runtime}.
+
+    Dashboard   ${stack.edgeUrl}/
+    Sign in     ${stack.issuer.signInLink(`${stack.edgeUrl}/`)}
+
+  Start any local AI on this machine and watch it appear. Ctrl-C stops everything; the data stays.
+`);
+}
+
+async function main(): Promise<void> {
+  const { port, runtime, folder } = readOptions();
+  if (!(await isPortFree(port))) fail(`port ${port} is in use: stop what listens there, or set LZ_PORT`);
+  const onLine = (stage: string, line: string) => {
+    const text = formatLine(stage, line);
+    if (text) console.log(text);
+  };
+  console.log("Starting LifecycleZero");
+  let stack: Stack | undefined;
+  const interrupted = new Promise<void>((done) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done());
+  });
+  try {
+    const dynamodbEndpoint = process.env.DYNAMODB_ENDPOINT;
+    stack = await startStack({ root, folder, port, runtime, dynamodbEndpoint, onLine, onStep: step });
+    await startAgent(stack, folder, onLine);
+    writeStackFile(folder, stack);
+    announce(stack, runtime);
+    const ended = await Promise.race([interrupted, firstEnd(stack.stages.values())]);
+    if (ended) console.error(`${ended.name} ended by itself with code ${ended.code}: stopping the rest`);
+    process.exitCode = ended ? 1 : 0;
+  } catch (error) {
+    console.error(`cannot start: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+  if (stack) {
+    console.log("Stopping");
+    await stack.stop();
+    console.log("Stopped: nothing was left running");
+  }
+  process.exit();
+}
+
+function firstEnd(stages: Iterable<Stage>): Promise<{ name: string; code: number }> {
+  return Promise.race([...stages].map(async ({ name, exited }) => ({ name, code: await exited })));
+}
+
+await main();

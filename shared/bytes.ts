@@ -1,0 +1,43 @@
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
+
+/** Text of UTF-8 bytes. Throws TypeError on a malformed sequence instead of replacing it. */
+export const fromUtf8 = (bytes: BufferSource): string => decoder.decode(bytes);
+
+export function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+/** Bytes of strict, padded base64 (RFC 4648 §4), or undefined: never throws on hostile text. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
+}
+
+export const base64url = (bytes: Uint8Array): string =>
+  base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+export const fromBase64url = (text: string): Uint8Array<ArrayBuffer> | undefined =>
+  /^[A-Za-z0-9_-]*$/.test(text)
+    ? fromBase64(
+        text
+          .replaceAll("-", "+")
+          .replaceAll("_", "/")
+          .padEnd(Math.ceil(text.length / 4) * 4, "="),
+      )
+    : undefined;
+
+/** Compares without leaving at the first difference, so that timing tells nothing of the secret. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}

@@ -1,0 +1,51 @@
+import { utf8 } from "./bytes.ts";
+import { canonicalJson } from "./canonical-json.ts";
+import type { AuditItem } from "./table/items.ts";
+
+export type CustodyRecord = Omit<AuditItem, "hash">;
+
+/** SHA-256 in hex over the canonical JSON of everything in the record but the hash itself. */
+export async function custodyHash(record: CustodyRecord): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", utf8(canonicalJson(record)));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export type CustodyFault = { record: string; fault: string };
+
+/**
+ * Checks a tenant's whole log against its head: every hash, every asset's chain and the tenant's chain. Finds
+ * an edit, a deletion, a reorder and a truncation, and names the first bad record; undefined when all is well.
+ */
+export async function verifyCustody(
+  records: readonly AuditItem[],
+  head: { hash: string; count: number } | undefined,
+): Promise<CustodyFault | undefined> {
+  const ordered = [...records].sort((a, b) => a.tenantNumber - b.tenantNumber);
+  const perAsset = new Map<string, { hash: string; number: number }>();
+  let previous = "";
+  for (const [index, record] of ordered.entries()) {
+    const name = `${record.assetId} ${record.at}`;
+    const { hash, ...rest } = record;
+    if ((await custodyHash(rest)) !== hash)
+      return { record: name, fault: "was edited: its hash does not match" };
+    if (record.tenantNumber !== index + 1 || record.tenantPreviousHash !== previous) {
+      return {
+        record: name,
+        fault: `does not follow record ${index} of the tenant: one is missing or moved`,
+      };
+    }
+    const before = perAsset.get(record.assetId) ?? { hash: "", number: 0 };
+    if (record.previousHash !== before.hash || record.number !== before.number + 1) {
+      return { record: name, fault: `does not follow record ${before.number} of its asset` };
+    }
+    perAsset.set(record.assetId, { hash, number: record.number });
+    previous = hash;
+  }
+  if ((head?.hash ?? "") !== previous || (head?.count ?? 0) !== ordered.length) {
+    return {
+      record: "head",
+      fault: `the head names ${head?.count ?? 0} records, the log holds ${ordered.length}`,
+    };
+  }
+  return undefined;
+}

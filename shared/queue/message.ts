@@ -1,0 +1,53 @@
+import { z } from "zod";
+import { assetId, tenantId } from "../ids.ts";
+import { isoTimestamp } from "../wire/text.ts";
+
+/*
+ * A queue message packs heartbeats of one tenant, as text:
+ *
+ *   {"v":1,"tenant":"org_…","count":2}
+ *   {"asset":"01…","receivedAt":"…"} {…heartbeat as the agent sent it…}
+ *   {"asset":"01…","receivedAt":"…"} {…}
+ *
+ * The heartbeat is carried byte for byte, never serialised again. A JSON text cannot hold a raw line break
+ * inside a string; the edge refuses one between tokens, so a line is always one heartbeat.
+ */
+
+/** AWS takes 1 MiB; a request is billed per 64 KiB, so the edge packs up to that and no more. */
+export const PACK_BYTES_MAX = 60 * 1024;
+
+export const SIGNATURE_ATTRIBUTE = "lz-signature";
+export const KID_ATTRIBUTE = "lz-kid";
+/** On messages of the dead-letter queue: why it can never succeed. */
+export const REASON_ATTRIBUTE = "lz-reason";
+export const ORIGIN_ATTRIBUTE = "lz-origin";
+
+const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(1).max(10_000) });
+const entryHead = z.strictObject({ asset: assetId, receivedAt: isoTimestamp });
+
+/** `body` is the heartbeat's JSON text; the asset is the one whose session key signed it. */
+export type Entry = { assetId: string; receivedAt: string; body: string };
+export type Pack = { tenantId: string; entries: Entry[] };
+
+export function encodeEntry(entry: Entry): string {
+  return `{"asset":"${entry.assetId}","receivedAt":"${entry.receivedAt}"} ${entry.body}`;
+}
+
+/** `lines` as {@link encodeEntry} makes them. */
+export function encodePack(tenant: string, lines: readonly string[]): string {
+  return `{"v":1,"tenant":"${tenant}","count":${lines.length}}\n${lines.join("\n")}`;
+}
+
+/** Throws when the text is no pack: after a good signature that is our own fault, not a sender's. */
+export function decodePack(text: string): Pack {
+  const [first, ...lines] = text.split("\n");
+  const { tenant, count } = header.parse(JSON.parse(first ?? ""));
+  if (lines.length !== count) throw new Error(`pack names ${count} heartbeats and holds ${lines.length}`);
+  return { tenantId: tenant, entries: lines.map(decodeEntry) };
+}
+
+function decodeEntry(line: string): Entry {
+  const split = line.indexOf("} ") + 1;
+  const { asset, receivedAt } = entryHead.parse(JSON.parse(line.slice(0, split)));
+  return { assetId: asset, receivedAt, body: line.slice(split + 1) };
+}

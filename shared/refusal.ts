@@ -1,0 +1,39 @@
+/** Every answer "no" that a caller can cause. A fault of our own is thrown instead. */
+export const REFUSALS = {
+  "wire.malformed": { status: 400, log: "info", title: "The request is not well-formed" },
+  "wire.media-type": { status: 415, log: "info", title: "The content type must be application/json" },
+  "wire.too-large": { status: 413, log: "info", title: "The body is larger than allowed" },
+  "wire.unsigned": { status: 401, log: "info", title: "The request is not signed by the accepted profile" },
+  "wire.stale": { status: 401, log: "info", title: "The signature is outside the accepted time window" },
+  "wire.bad-signature": { status: 401, log: "warn", title: "The signature does not verify" },
+  "wire.session-expired": { status: 401, log: "info", title: "The session has expired" },
+  "asset.revoked": { status: 403, log: "warn", title: "This asset was revoked" },
+  "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
+  "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
+  "admin.unauthenticated": { status: 401, log: "info", title: "Sign in to continue" },
+  "admin.forbidden": { status: 403, log: "warn", title: "Your role does not allow this" },
+  "admin.cross-site": { status: 403, log: "warn", title: "The request did not come from this site" },
+  "admin.not-found": { status: 404, log: "info", title: "There is no such resource" },
+  "admin.invalid": { status: 400, log: "info", title: "The request is not valid" },
+  "admin.conflict": { status: 409, log: "info", title: "The current state does not allow this" },
+  "admin.read-only": {
+    status: 403,
+    log: "info",
+    title: "This edge node holds no control key: it only reads",
+  },
+} as const satisfies Record<
+  `${string}.${string}`,
+  { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429; log: "info" | "warn"; title: string }
+>;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+export type Refusal = { ok: false; code: RefusalCode; detail?: string };
+
+export type Verdict<T> = { ok: true; value: T } | Refusal;
+
+export const accept = <T>(value: T): Verdict<T> => ({ ok: true, value });
+
+/** `detail` goes to the client: say what was wrong with the form, never repeat a secret or a body. */
+export const refuse = (code: RefusalCode, detail?: string): Refusal =>
+  detail === undefined ? { ok: false, code } : { ok: false, code, detail };

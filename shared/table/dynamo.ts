@@ -1,0 +1,109 @@
+import type {
+  AttributeValue,
+  BatchGetItemCommandInput,
+  BatchGetItemCommandOutput,
+  BatchWriteItemCommandInput,
+  BatchWriteItemCommandOutput,
+  DescribeTableCommandInput,
+  DescribeTableCommandOutput,
+  GetItemCommandInput,
+  GetItemCommandOutput,
+  PutItemCommandInput,
+  PutItemCommandOutput,
+  QueryCommandInput,
+  QueryCommandOutput,
+  TransactWriteItemsCommandInput,
+  TransactWriteItemsCommandOutput,
+  UpdateItemCommandInput,
+  UpdateItemCommandOutput,
+} from "@aws-sdk/client-dynamodb";
+
+/** The DynamoDB operations the stages use, in the wire's own JSON shapes. Building a request is pure. */
+export type Operations = {
+  BatchGetItem: [BatchGetItemCommandInput, BatchGetItemCommandOutput];
+  BatchWriteItem: [BatchWriteItemCommandInput, BatchWriteItemCommandOutput];
+  DescribeTable: [DescribeTableCommandInput, DescribeTableCommandOutput];
+  GetItem: [GetItemCommandInput, GetItemCommandOutput];
+  PutItem: [PutItemCommandInput, PutItemCommandOutput];
+  Query: [QueryCommandInput, QueryCommandOutput];
+  TransactWriteItems: [TransactWriteItemsCommandInput, TransactWriteItemsCommandOutput];
+  UpdateItem: [UpdateItemCommandInput, UpdateItemCommandOutput];
+};
+
+/**
+ * Sends one operation. The edge does it with aws4fetch, the worker with the AWS SDK: neither kind of code
+ * knows of the other. Throws {@link DynamoFault} for every answer that is not success.
+ */
+export type Dynamo = <Name extends keyof Operations>(
+  operation: Name,
+  input: Operations[Name][0],
+) => Promise<Operations[Name][1]>;
+
+/** `code` is DynamoDB's exception name; `reasons` one per item of a cancelled transaction, in order. */
+export class DynamoFault extends Error {
+  override name = "DynamoFault";
+  constructor(
+    readonly code: string,
+    readonly reasons: readonly string[] = [],
+    options?: ErrorOptions,
+  ) {
+    super(`DynamoDB refused: ${code}${reasons.length > 0 ? ` (${reasons.join(", ")})` : ""}`, options);
+  }
+}
+
+export const isConditionFailed = (error: unknown): boolean =>
+  error instanceof DynamoFault && error.code === "ConditionalCheckFailedException";
+
+export type AttributeMap = Record<string, AttributeValue>;
+type Plain =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly Plain[]
+  | { readonly [key: string]: Plain };
+
+/** Attribute value of a plain one. `undefined` members of objects are left out. */
+export function marshal(value: Plain): AttributeValue {
+  if (typeof value === "string") return { S: value };
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new Error(`cannot store the number ${value}`);
+    return { N: String(value) };
+  }
+  if (typeof value === "boolean") return { BOOL: value };
+  if (value === null || value === undefined) return { NULL: true };
+  if (Array.isArray(value)) return { L: value.map(marshal) };
+  return { M: marshalItem(value as { readonly [key: string]: Plain }) };
+}
+
+export function marshalItem(item: object): AttributeMap {
+  const result: AttributeMap = {};
+  for (const [key, value] of Object.entries(item)) {
+    if (value !== undefined) result[key] = marshal(value as Plain);
+  }
+  return result;
+}
+
+export function unmarshal(value: AttributeValue): unknown {
+  if (value.S !== undefined) return value.S;
+  if (value.N !== undefined) return Number(value.N);
+  if (value.BOOL !== undefined) return value.BOOL;
+  if (value.NULL !== undefined) return null;
+  if (value.L !== undefined) return value.L.map(unmarshal);
+  if (value.M !== undefined) return unmarshalItem(value.M);
+  throw new Error(`no code here stores the attribute type ${Object.keys(value).join()}`);
+}
+
+export function unmarshalItem(item: AttributeMap): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const key in item) result[key] = unmarshal(item[key]!);
+  return result;
+}
+
+/** `{":name": …}` for expressions. */
+export function values(plain: Record<string, Plain>): AttributeMap {
+  const result: AttributeMap = {};
+  for (const [key, value] of Object.entries(plain)) result[`:${key}`] = marshal(value);
+  return result;
+}

@@ -1,0 +1,100 @@
+/** Names and keys of the one table. Every partition key, of the indexes too, begins with the tenant. */
+
+export const TABLE_NAME = "LifecycleZero_Assets";
+export const GSI1 = "GSI1";
+export const GSI2 = "GSI2";
+export const TTL_ATTRIBUTE = "expiresAt";
+export const SHARDS_DEFAULT = 10;
+
+export type Key = { PK: string; SK: string };
+
+const tenantPartition = (tenantId: string) => `TENANT#${tenantId}`;
+
+export const tenantKey = (tenantId: string): Key => ({ PK: tenantPartition(tenantId), SK: "METADATA" });
+
+export const employeeKey = (tenantId: string, employeeId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `EMP#${employeeId}`,
+});
+
+export const assetKey = (tenantId: string, assetId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `ASSET#${assetId}`,
+});
+export const ASSET_PREFIX = "ASSET#";
+
+export const presenceKey = (tenantId: string, assetId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `PRESENCE#${assetId}`,
+});
+export const PRESENCE_PREFIX = "PRESENCE#";
+
+/** `at`: fixed-width UTC timestamp. */
+export const auditKey = (tenantId: string, assetId: string, at: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `AUDIT#${assetId}#${at}`,
+});
+export const auditPrefix = (assetId?: string) => (assetId ? `AUDIT#${assetId}#` : "AUDIT#");
+
+/** The running head of the tenant's custody chain. */
+export const custodyHeadKey = (tenantId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: "CUSTODY#HEAD",
+});
+
+export const enrolmentKey = (tenantId: string, jti: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `ENROL#${jti}`,
+});
+
+export const idempotencyKey = (tenantId: string, key: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `IDEMPOTENCY#${key}`,
+});
+
+/**
+ * The shard is a function of the asset (FNV-1a, 32 bit): it spreads writes as a random one would, a
+ * redelivered message lands on the same key, and one asset's history stays in one partition.
+ */
+export function shardOf(assetId: string, shards: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < assetId.length; i++) hash = Math.imul(hash ^ assetId.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % shards;
+}
+
+export const telemetryPartition = (tenantId: string, assetId: string, shards: number) =>
+  `TENANT#${tenantId}#TELEMETRY#SHARD#${shardOf(assetId, shards)}`;
+
+export const telemetryKey = (tenantId: string, assetId: string, at: string, shards: number): Key => ({
+  PK: telemetryPartition(tenantId, assetId, shards),
+  SK: `TELEMETRY#${assetId}#${at}`,
+});
+
+/** One incident per asset, rule and engine: the key says so, a second one cannot exist. */
+export const incidentKey = (tenantId: string, id: IncidentName, shards: number): Key => ({
+  PK: telemetryPartition(tenantId, id.assetId, shards),
+  SK: `INCIDENT#${id.assetId}#${id.rule}#${id.engine}`,
+});
+export const incidentPrefix = (assetId: string) => `INCIDENT#${assetId}#`;
+
+export type IncidentName = { assetId: string; rule: string; engine: string };
+
+/** Incident id of the API: the three parts of its name, none of which can hold a dot. */
+export const incidentId = (name: IncidentName) => `${name.assetId}.${name.rule}.${name.engine}`;
+
+export const employeeAssets = (tenantId: string, employeeId: string) =>
+  `${tenantPartition(tenantId)}#EMP#${employeeId}`;
+export const assetState = (status: string) => `STATE#${status}`;
+
+export const assetTimeline = (tenantId: string, assetId: string) =>
+  `${tenantPartition(tenantId)}#ASSET#${assetId}`;
+export const timelineDate = (at: string) => `DATE#${at}`;
+
+/** Sparse: holds an asset from isolate until the release is proven, and while it is revoked. */
+export const actionRequired = (tenantId: string) => `${tenantPartition(tenantId)}#ACTION_REQ`;
+
+/** Sparse: holds open incidents only. */
+export const alerts = (tenantId: string, risk: "WARNING" | "CRITICAL") =>
+  `${tenantPartition(tenantId)}#ALERT#${risk}`;
+
+export const indexSort = (at: string, assetId: string) => `${at}#${assetId}`;

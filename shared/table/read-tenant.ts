@@ -1,0 +1,15 @@
+import { type Dynamo, marshalItem } from "./dynamo.ts";
+import { decodeItem, type TenantItem, tenantDefaults, tenantItem } from "./items.ts";
+import { tenantKey } from "./keys.ts";
+
+/** Settings of a tenant, or the defaults when no admin has written any. */
+export async function readTenant(
+  deps: { dynamo: Dynamo; table: string },
+  tenantId: string,
+): Promise<TenantItem> {
+  const { Item } = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(tenantKey(tenantId)),
+  });
+  return Item ? decodeItem(tenantItem, Item) : tenantDefaults(tenantId);
+}

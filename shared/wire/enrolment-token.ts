@@ -1,0 +1,34 @@
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
+import type { ControlKey } from "./directive.ts";
+import { type EnrolmentClaims, enrolmentClaims } from "./enrolment.ts";
+
+const TYPE = "lz-enrolment+jwt";
+const ISSUER = "lifecyclezero";
+
+/** Token that lets `uses` devices into the tenant until it expires. */
+export function signEnrolmentToken(
+  control: ControlKey,
+  claims: EnrolmentClaims,
+  expiresAtSeconds: number,
+): Promise<string> {
+  return new SignJWT({ ...claims, iss: ISSUER })
+    .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: control.kid })
+    .setExpirationTime(expiresAtSeconds)
+    .sign(control.key);
+}
+
+/** Claims of a token the control key signed and that has not expired. Throws otherwise. */
+export async function verifyEnrolmentToken(
+  token: string,
+  controlKeys: JSONWebKeySet,
+  nowMs: number,
+): Promise<EnrolmentClaims & { exp: number }> {
+  const { payload } = await jwtVerify(token, createLocalJWKSet(controlKeys), {
+    algorithms: ["EdDSA"],
+    typ: TYPE,
+    issuer: ISSUER,
+    currentDate: new Date(nowMs),
+    requiredClaims: ["exp"],
+  });
+  return { ...enrolmentClaims.parse(payload), exp: payload.exp! };
+}

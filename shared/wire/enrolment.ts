@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { assetId, employeeId, tenantId } from "../ids.ts";
+import { text } from "./text.ts";
+
+/** x coordinate of an Ed25519 public key, base64url (RFC 8037 §2): 32 bytes. */
+export const deviceKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
+/** Body of `POST /v1/enroll`, signed with the device key it carries: proof of possession. */
+export const enrolmentRequest = z.strictObject({
+  token: z.string().min(1).max(2048),
+  deviceKey,
+  employeeId,
+  host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20), agentVersion: text(40) }),
+});
+export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
+
+/** Settings the agent takes over. Unknown ones are ignored, so that an older agent keeps working. */
+export const agentSettings = z.object({
+  heartbeatIntervalMs: z.int().min(1000).max(600_000),
+  clientDirectories: z.boolean(),
+});
+export type AgentSettings = z.infer<typeof agentSettings>;
+
+export const enrolmentAnswer = z.object({
+  tenantId,
+  assetId,
+  /** The control plane's public keys. The agent pins them: only they can sign a directive. */
+  jwks: z.object({
+    keys: z
+      .array(
+        z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string().min(1), x: deviceKey }),
+      )
+      .min(1)
+      .max(8),
+  }),
+  settings: agentSettings,
+});
+export type EnrolmentAnswer = z.infer<typeof enrolmentAnswer>;
+
+/** Body of `POST /v1/session`, signed with the device key; `keyid` names tenant and asset. */
+export const sessionRequest = z.strictObject({ agentVersion: text(40) });
+
+export const sessionAnswer = z.object({
+  keyid: z.string().min(1).max(256),
+  /** 256 bits, base64url. */
+  key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  expiresAtSeconds: z.int().positive(),
+  settings: agentSettings,
+});
+export type SessionAnswer = z.infer<typeof sessionAnswer>;
+
+/** `use_by` limit, tenant and expiry are signed; `jti` counts the uses. */
+export const enrolmentClaims = z.object({
+  tenant: tenantId,
+  jti: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  uses: z.int().min(1).max(100_000),
+});
+export type EnrolmentClaims = z.infer<typeof enrolmentClaims>;

@@ -1,0 +1,183 @@
+import { z } from "zod";
+import { slug } from "../ids.ts";
+import { isoTimestamp, text } from "./text.ts";
+
+/** Limits of one heartbeat. The agent cuts to them and says so in its collectors; the edge refuses beyond. */
+export const LIMITS = {
+  BODY_BYTES_MAX: 256 * 1024,
+  ENGINES_MAX: 64,
+  MODELS_MAX: 64,
+  EVIDENCE_MAX: 16,
+  CLIENTS_MAX: 32,
+  PORTS_MAX: 32,
+  COLLECTORS_MAX: 24,
+  /** Both directions: a clock ahead is as suspect as a late message. */
+  CLOCK_SKEW_SECONDS_MAX: 300,
+} as const;
+
+export const ENGINE_KINDS = [
+  "inference-engine",
+  "inference-app",
+  "embedding-server",
+  "image",
+  "speech",
+  "ui",
+  "rag",
+  "gateway",
+  "agent",
+  "agent-builder",
+  "coding-agent",
+  "ai-app",
+  "mcp",
+  "notebook",
+  "vector-db",
+  "launcher",
+  "weights",
+  "generic",
+] as const;
+
+/** Design order, strongest first. */
+export const SIGNALS = [
+  "http",
+  "weights",
+  "library",
+  "gpu",
+  "binary",
+  "openai-shape",
+  "name",
+  "port",
+] as const;
+
+export const MODES = ["observe", "stop-engines", "network"] as const;
+export const mode = z.enum(MODES);
+export type Mode = z.infer<typeof mode>;
+
+const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const pid = z
+  .int()
+  .min(1)
+  .max(2 ** 32);
+const port = z.int().min(1).max(65535);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const evidence = z.strictObject({
+  signal: z.enum(SIGNALS),
+  detail: text(240),
+  /** What it added to the confidence. 0: noted, but it decided nothing (a runner-up, say). */
+  weight: z.int().min(0).max(100),
+});
+
+export const model = z.strictObject({
+  name: text(200),
+  loaded: z.boolean(),
+  format: z.enum(["gguf", "safetensors", "onnx", "mlx", "unknown"]).optional(),
+  sizeBytes: count.optional(),
+  architecture: text(64).optional(),
+  parameters: text(32).optional(),
+  quantisation: text(32).optional(),
+  licence: text(120).optional(),
+  publisher: text(120).optional(),
+  digest: text(100).optional(),
+});
+
+export const client = z.strictObject({
+  /** Executable name of a local process; absent for a peer on another host. */
+  name: text(120).optional(),
+  pid: pid.optional(),
+  executable: text(260).optional(),
+  /** Working directory, home shortened to `~`; sent only when the tenant's settings ask for it. */
+  directory: text(260).optional(),
+  /** Address of a peer on another host. */
+  remote: text(64).optional(),
+  connections: count,
+});
+
+export const engine = z.strictObject({
+  /** Catalogue id, or `unknown-weights` for a process that maps weights and is no known engine. */
+  id: slug,
+  name: text(80),
+  kind: z.enum(ENGINE_KINDS),
+  confidence: z.int().min(0).max(100),
+  version: text(40).optional(),
+  pid,
+  processStartedAt: isoTimestamp.optional(),
+  executable: text(260).optional(),
+  executableSha256: sha256.optional(),
+  /** True when the executable's name is none that the catalogue knows for this engine. */
+  renamed: z.boolean().optional(),
+  user: text(64).optional(),
+  /** Names of the parents, nearest first, init left out. */
+  parents: z.array(text(120)).max(8),
+  container: text(100).optional(),
+  ports: z.array(port).max(LIMITS.PORTS_MAX),
+  /** Local addresses it listens on; empty when it has no port at all. */
+  bind: z.array(text(64)).max(LIMITS.PORTS_MAX),
+  /** `open`: it answered without a credential. `required`: it answered 401 or 403. */
+  auth: z.enum(["open", "required", "unknown"]),
+  models: z.array(model).max(LIMITS.MODELS_MAX),
+  evidence: z.array(evidence).min(1).max(LIMITS.EVIDENCE_MAX),
+  clients: z.array(client).max(LIMITS.CLIENTS_MAX),
+});
+
+export const collector = z.strictObject({
+  name: slug,
+  /** `partial`: some of it could not be read. `unsupported`: this system has no such source. */
+  status: z.enum(["ok", "partial", "failed", "unsupported"]),
+  detail: text(240).optional(),
+});
+
+/** What the agent has proven of the newest directive it obeyed. Generation 0: none yet. */
+export const containmentReport = z.strictObject({
+  generation: count,
+  action: z.enum(["none", "isolate", "release"]),
+  mode,
+  outcome: z.enum(["none", "applied", "failed"]),
+  at: isoTimestamp,
+  reason: text(240).optional(),
+  probes: z
+    .strictObject({
+      controlPlaneReachable: z.boolean(),
+      /** null: not probed, because the mode blocks nothing. */
+      forbiddenBlocked: z.boolean().nullable(),
+    })
+    .optional(),
+});
+
+export const heartbeat = z.strictObject({
+  v: z.literal(1),
+  /** Grows by one with every heartbeat of this asset, over restarts too. With `sentAt` its identity. */
+  sequence: count,
+  sentAt: isoTimestamp,
+  /** `sentAt` of the first heartbeat that had this same state: a change is told, not guessed by comparing. */
+  stateSince: isoTimestamp,
+  agent: z.strictObject({
+    version: text(40),
+    catalogue: text(40),
+    intervalMs: z.int().min(100).max(3_600_000),
+  }),
+  host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20) }),
+  engines: z.array(engine).max(LIMITS.ENGINES_MAX),
+  collectors: z.array(collector).max(LIMITS.COLLECTORS_MAX),
+  containment: containmentReport,
+  spool: z.strictObject({
+    /** Heartbeats still waiting on disk when this one was made. */
+    waiting: count,
+    /** Heartbeats lost for good because the spool was full, since enrolment. */
+    dropped: count,
+  }),
+});
+
+export type Evidence = z.infer<typeof evidence>;
+export type Model = z.infer<typeof model>;
+export type Client = z.infer<typeof client>;
+export type Engine = z.infer<typeof engine>;
+export type Collector = z.infer<typeof collector>;
+export type ContainmentReport = z.infer<typeof containmentReport>;
+export type Heartbeat = z.infer<typeof heartbeat>;
+
+/** Body of the 202. `directive` stays until the agent has proven its generation. */
+export const heartbeatAnswer = z.object({
+  receivedAt: isoTimestamp,
+  directive: z.string().max(4096).optional(),
+});
+export type HeartbeatAnswer = z.infer<typeof heartbeatAnswer>;

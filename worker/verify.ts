@@ -1,0 +1,25 @@
+import { timingSafeEqual } from "node:crypto";
+import { decodePack, type Pack } from "../shared/queue/message.ts";
+import type { Message } from "./deps.ts";
+
+export type Opened = { ok: true; pack: Pack } | { ok: false; reason: string };
+
+/**
+ * Opens a message only when the edge signed it: the signature is checked over the bytes before anything reads
+ * them. Whoever can write to the queue still cannot put telemetry into it.
+ */
+export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Array>): Opened {
+  const key = message.kid === undefined ? undefined : keys.get(message.kid);
+  if (!key || message.signature === undefined)
+    return { ok: false, reason: "unsigned, or signed with an unknown key" };
+  const wanted = new Bun.CryptoHasher("sha256", key).update(message.body).digest();
+  const given = Buffer.from(message.signature, "base64url");
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {
+    return { ok: false, reason: "the signature does not verify" };
+  }
+  try {
+    return { ok: true, pack: decodePack(message.body) };
+  } catch {
+    return { ok: false, reason: "signed, but not a pack of heartbeats" };
+  }
+}
