@@ -1,7 +1,7 @@
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null;
 
-/** A stage's log line as a person reads it: `edge    warn  request.refused  code=wire.stale`. */
+/** A stage's log line as a person reads it: `edge    warn  request.refused  code=wire.stale`. Debug is left out. */
 export function formatLine(stage: string, line: string): string | undefined {
   const name = stage.padEnd(8);
   let parsed: unknown;
@@ -11,6 +11,7 @@ export function formatLine(stage: string, line: string): string | undefined {
     return `${name} ${line}`;
   }
   if (!isRecord(parsed) || typeof parsed.event !== "string") return `${name} ${line}`;
+  if (parsed.level === "debug") return undefined;
   const { at: _at, level, stage: _stage, event, ...fields } = parsed;
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${shown(value)}`);
   return `${name} ${String(level ?? "info").padEnd(5)} ${event}  ${rest.join(" ")}`.trimEnd();

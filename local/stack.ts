@@ -19,6 +19,10 @@ export type StackOptions = {
   runtime: RuntimeName;
   /** An existing DynamoDB instead of the embedded one. */
   dynamodbEndpoint?: string | undefined;
+  /** How many workers (default 1). */
+  workers?: number;
+  /** After how long a message that was not removed comes again (default 60 s). */
+  visibilitySeconds?: number;
   onLine: (stage: string, line: string) => void;
   /** Called when a part is up. */
   onStep: (text: string) => void;
@@ -73,7 +77,7 @@ async function startParts(
   keep: (stage: Stage) => Stage,
   onStop: (close: () => Promise<unknown>) => void,
 ) {
-  const { folder, onLine, onStep, port } = options;
+  const { folder, onStep, port } = options;
   const edgeUrl = `http://127.0.0.1:${port}`;
   const secrets = await openSecrets(join(folder, "secrets.json"));
   const dynamodbEndpoint = options.dynamodbEndpoint ?? (await embeddedDynamodb(options, keep));
@@ -90,7 +94,8 @@ async function startParts(
     SQS_DLQ_URL: sqs.deadLetterUrl,
     SQS_ENDPOINT: sqs.endpoint,
   };
-  keep(await startWorker(options, workerEnv));
+  for (let number = 1; number <= (options.workers ?? 1); number++)
+    keep(await startWorker(options, workerEnv, number));
   onStep("worker under Bun");
   keep(await startEdge(options, edgeEnvironment(secrets, issuer, edgeUrl, shared)));
   onStep(`edge under ${options.runtime}`);
@@ -136,7 +141,10 @@ async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => S
   const stage = await startStage({
     name: "sqs",
     command: [process.execPath, join(options.root, "local/sqs.ts")],
-    env: { PORT: String(await freePort()) },
+    env: {
+      PORT: String(await freePort()),
+      ...(options.visibilitySeconds && { LZ_VISIBILITY_SECONDS: String(options.visibilitySeconds) }),
+    },
     cwd: options.root,
     onLine: options.onLine,
     isReady: (line) => {
@@ -152,9 +160,10 @@ async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => S
 export const startWorker = (
   options: Pick<StackOptions, "root" | "onLine">,
   env: Record<string, string>,
+  number = 1,
 ): Promise<Stage> =>
   startStage({
-    name: "worker",
+    name: number === 1 ? "worker" : `worker-${number}`,
     command: [process.execPath, join(options.root, "worker/main.ts")],
     env,
     cwd: options.root,

@@ -10,7 +10,7 @@ export const REFUSALS = {
   "asset.revoked": { status: 403, log: "warn", title: "This asset was revoked" },
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
   "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
-  "admin.unauthenticated": { status: 401, log: "info", title: "Sign in to continue" },
+  "admin.unauthenticated": { status: 401, log: "debug", title: "Sign in to continue" },
   "admin.forbidden": { status: 403, log: "warn", title: "Your role does not allow this" },
   "admin.cross-site": { status: 403, log: "warn", title: "The request did not come from this site" },
   "admin.not-found": { status: 404, log: "info", title: "There is no such resource" },
@@ -23,7 +23,7 @@ export const REFUSALS = {
   },
 } as const satisfies Record<
   `${string}.${string}`,
-  { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429; log: "info" | "warn"; title: string }
+  { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429; log: "debug" | "info" | "warn"; title: string }
 >;
 
 export type RefusalCode = keyof typeof REFUSALS;

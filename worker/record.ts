@@ -11,6 +11,7 @@ import type { Delivery } from "./read.ts";
  * Writes what one heartbeat says. Lossless on change, sampled otherwise:
  *
  * - a change of state: its telemetry item, incidents opened or marked absent, the containment proof, presence;
+ * - a state that was left before it arrived: its telemetry item and its incidents, nothing of the present;
  * - nothing new: once per resolution interval a sample and presence, else no write at all.
  *
  * Every key and condition is a function of the heartbeat, so one that comes twice, late, or at two workers
@@ -21,14 +22,14 @@ export async function record(delivery: Delivery, deps: Deps): Promise<void> {
   const tenant = await deps.tenant(tenantId);
   const stateHash = hashOf(delivery, tenant);
   let presence = await deps.presences.load(tenantId, assetId);
-  if (isChange(delivery, stateHash, presence)) {
+  let place = placeOf(delivery, stateHash, presence);
+  if (place !== "same") {
     presence = await deps.presences.reload(tenantId, assetId);
-    if (isChange(delivery, stateHash, presence)) {
-      await recordChange(delivery, stateHash, presence, tenant, deps);
-      return;
-    }
+    place = placeOf(delivery, stateHash, presence);
   }
-  if (presence) await recordSame(delivery, presence, tenant, deps);
+  if (place === "change") await recordChange(delivery, stateHash, presence, tenant, deps);
+  else if (place === "late") await recordLate(delivery, presence!, tenant, deps);
+  else await recordSame(delivery, presence!, tenant, deps);
 }
 
 /** The policy is part of it: when an admin changes that, every asset is judged anew with its next heartbeat. */
@@ -45,10 +46,14 @@ function stateAt({ at, heartbeat }: Delivery): string {
   return since > startOfDay ? since : startOfDay;
 }
 
-function isChange(delivery: Delivery, stateHash: string, presence: PresenceItem | undefined): boolean {
-  if (!presence || stateAt(delivery) > presence.stateAt) return true;
+/** `late`: of a state the asset has left since, told after a newer one. */
+type Place = "change" | "same" | "late";
+
+function placeOf(delivery: Delivery, stateHash: string, presence: PresenceItem | undefined): Place {
+  if (!presence || stateAt(delivery) > presence.stateAt) return "change";
   // The agent says "as before" and shows something else: believe what it shows.
-  return stateHash !== presence.stateHash && delivery.at > presence.lastSeenAt;
+  if (stateHash !== presence.stateHash && delivery.at > presence.lastSeenAt) return "change";
+  return stateAt(delivery) < presence.stateAt ? "late" : "same";
 }
 
 async function recordChange(
@@ -66,7 +71,41 @@ async function recordChange(
   for (const finding of incidents.seen) await openIncident(delivery, finding, tenant.shards, deps);
   const open = await resolveQuiet(incidents.open, delivery, tenant, deps);
   await recordProof(delivery, deps);
-  await putPresence(presenceOf(delivery, keyAt, stateHash, evaluation, open, tenant), deps);
+  const isNewest = await putPresence(presenceOf(delivery, keyAt, stateHash, evaluation, open, tenant), deps);
+  if (isNewest) return;
+  // Another worker wrote a newer presence meanwhile, without what was opened here.
+  const newer = await deps.presences.reload(delivery.tenantId, delivery.assetId);
+  await recordLate(delivery, newer!, tenant, deps);
+}
+
+/**
+ * A state the asset has left: it belongs to the timeline, and what it showed is an incident all the same, which
+ * the quiet period ends from where the newest heartbeat stands.
+ */
+async function recordLate(
+  delivery: Delivery,
+  presence: PresenceItem,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<void> {
+  const evaluation = evaluate(delivery.heartbeat, tenant.policy);
+  await putTelemetry(changeItem(delivery, stateAt(delivery), evaluation, tenant), tenant, deps);
+  const unknown = evaluation.findings.filter(
+    ({ rule, engine }) =>
+      !presence.openIncidents.some((open) => open.rule === rule && open.engine === engine),
+  );
+  if (unknown.length === 0) return;
+  for (const finding of unknown) await openIncident(delivery, finding, tenant.shards, deps);
+  const added = unknown.map(({ rule, engine, risk }) => ({
+    rule,
+    engine,
+    risk,
+    absentSince: presence.lastSeenAt,
+  }));
+  const openIncidents = [...presence.openIncidents, ...added];
+  if (!(await putPresence({ ...presence, openIncidents }, deps))) {
+    throw new Error("a newer heartbeat was recorded while a late one was: it has to be looked at again");
+  }
 }
 
 /** Resolves what has been absent for the tenant's quiet period and returns what stays open. */
@@ -213,8 +252,8 @@ const loadedModels = ({ heartbeat }: Delivery): string[] =>
     .flatMap((engine) => engine.models.filter((model) => model.loaded).map((model) => model.name))
     .slice(0, MODEL_NAMES_MAX);
 
-/** An older heartbeat never overwrites a newer presence. */
-async function putPresence(presence: PresenceItem, deps: Deps): Promise<void> {
+/** An older heartbeat never overwrites a newer presence. True when it was written. */
+async function putPresence(presence: PresenceItem, deps: Deps): Promise<boolean> {
   const { tenantId, assetId, lastSeenAt } = presence;
   const written = await ignoreStale(
     deps.dynamo("PutItem", {
@@ -226,6 +265,7 @@ async function putPresence(presence: PresenceItem, deps: Deps): Promise<void> {
   );
   if (written) deps.presences.keep(presence);
   else deps.presences.forget(tenantId, assetId);
+  return written;
 }
 
 /** The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. */

@@ -78,11 +78,8 @@ export function marshal(value: Plain): AttributeValue {
 }
 
 export function marshalItem(item: object): AttributeMap {
-  const result: AttributeMap = {};
-  for (const [key, value] of Object.entries(item)) {
-    if (value !== undefined) result[key] = marshal(value as Plain);
-  }
-  return result;
+  const members = Object.entries(item).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(members.map(([key, value]) => [key, marshal(value as Plain)]));
 }
 
 export function unmarshal(value: AttributeValue): unknown {
@@ -96,14 +93,10 @@ export function unmarshal(value: AttributeValue): unknown {
 }
 
 export function unmarshalItem(item: AttributeMap): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const key in item) result[key] = unmarshal(item[key]!);
-  return result;
+  return Object.fromEntries(Object.entries(item).map(([key, value]) => [key, unmarshal(value)]));
 }
 
 /** `{":name": …}` for expressions. */
 export function values(plain: Record<string, Plain>): AttributeMap {
-  const result: AttributeMap = {};
-  for (const [key, value] of Object.entries(plain)) result[`:${key}`] = marshal(value);
-  return result;
+  return Object.fromEntries(Object.entries(plain).map(([key, value]) => [`:${key}`, marshal(value)]));
 }

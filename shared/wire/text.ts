@@ -16,7 +16,7 @@ export const text = (max: number) => z.string().min(1).max(max).refine(isSafe, "
 export function tidy(value: string, max: number): string {
   const safe = value.toWellFormed().replace(UNSAFE_ALL, "\ufffd");
   // Cutting can split a surrogate pair, hence the second toWellFormed.
-  return safe.length === 0 ? "(empty)" : safe.slice(0, max).toWellFormed();
+  return (safe === "" ? "(empty)" : safe).slice(0, max).toWellFormed();
 }
 
 /** Fixed-width UTC with milliseconds, and a date that exists. */

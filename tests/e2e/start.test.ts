@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "../../local/free-port.ts";
+import type { AuditItem } from "../../shared/table/items.ts";
+import { type Running, startMappedWeights, startOllamaShaped } from "../support/engines.ts";
+import { eventually, ROOT } from "../support/stack.ts";
+
+/** What `bun run start` is, from outside: a process, a port, and `stack.json`. */
+type Started = {
+  child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  output: () => string;
+  stack: { edgeUrl: string; tenantId: string; adminToken: string; viewerToken: string };
+};
+
+type Host = {
+  assetId: string;
+  hostname: string;
+  status: string;
+  generation: number;
+  containment: { state: string };
+  presence?: { engines: { id: string }[]; models: string[]; lastSeenAt: string };
+};
+
+const HEARTBEAT_MS = 5000;
+/** Two heartbeats with their jitter, and what the pipeline itself may take. */
+const TWO_HEARTBEATS_MS = 2 * HEARTBEAT_MS * 1.1 + 2000;
+
+async function start(folder: string, port: number, runtime: string): Promise<Started> {
+  const child = Bun.spawn([process.execPath, "local/start.ts"], {
+    cwd: ROOT,
+    env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: folder, LZ_EDGE_RUNTIME: runtime },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    void (async () => {
+      for await (const chunk of stream) output += new TextDecoder().decode(chunk);
+    })();
+  }
+  await eventually(async () => {
+    if (child.exitCode !== null) throw new Error(`start ended with ${child.exitCode}:\n${output}`);
+    return output.includes("LifecycleZero is up");
+  }, 60_000);
+  return { child, output: () => output, stack: JSON.parse(readFileSync(join(folder, "stack.json"), "utf8")) };
+}
+
+/** Processes that name the folder on their command line: everything the stack started that keeps data there. */
+function processesOf(folder: string): string[] {
+  const { stdout } = Bun.spawnSync(["ps", "-eo", "pid,args"]);
+  return stdout
+    .toString()
+    .split("\n")
+    .filter((line) => line.includes(folder) && !line.includes("ps -eo"));
+}
+
+describe("bun run start", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lz-e2e-"));
+  const running: Running[] = [];
+  let port: number;
+  let started: Started;
+  beforeAll(async () => {
+    port = await freePort();
+    started = await start(folder, port, "deno");
+  }, 90_000);
+  afterAll(async () => {
+    for (const engine of running) await engine.stop();
+    started?.child.kill("SIGTERM");
+    await started?.child.exited;
+    rmSync(folder, { recursive: true, force: true });
+  }, 60_000);
+
+  const api = async <T>(path: string, method = "GET", body?: object, key?: string): Promise<T> => {
+    const answer = await fetch(`${started.stack.edgeUrl}${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${started.stack.adminToken}`,
+        ...(body && { "content-type": "application/json" }),
+        ...(key && { "idempotency-key": key }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    return (await answer.json()) as T;
+  };
+  const host = async () => (await api<{ items: Host[] }>("/v1/assets")).items[0];
+  const found = (id: string) => async () =>
+    (await host())?.presence?.engines.some((engine) => engine.id === id);
+  const state = async () => (await host())?.containment.state;
+
+  test("enrols this very host, and its first heartbeat is there", async () => {
+    const seen = await eventually(async () => {
+      const first = await host();
+      return first?.presence ? first : undefined;
+    }, 20_000);
+    expect(seen.hostname.length).toBeGreaterThan(0);
+    expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
+  }, 30_000);
+
+  test("prints a sign-in link that opens the dashboard and no page without it", async () => {
+    const link = /Sign in\s+(\S+)/.exec(started.output())![1]!;
+    const redirected = await fetch(link, { redirect: "manual" });
+    const cookie = redirected.headers.get("set-cookie")!;
+    expect(cookie).toContain("HttpOnly");
+    const page = await fetch(`${redirected.headers.get("location")}assets`, {
+      headers: { cookie: cookie.split(";")[0]! },
+    });
+    expect(page.status).toBe(200);
+    expect(await page.text()).toContain((await host())!.hostname);
+    const stranger = await fetch(`${started.stack.edgeUrl}/`, { redirect: "manual" });
+    expect(stranger.status).toBe(302);
+    expect((await fetch(link.replace(/code=[^&]+/, "code=guess"), { redirect: "manual" })).status).toBe(403);
+  });
+
+  test("keeps tokens and keys from other users of this machine", () => {
+    for (const file of ["stack.json", "secrets.json", "agent/device-key.json"]) {
+      expect(statSync(join(folder, file)).mode & 0o077).toBe(0);
+    }
+  });
+
+  test("an Ollama-shaped server on another port and weights in an unrelated process are shown within two heartbeats", async () => {
+    const startedAt = performance.now();
+    const ollama = await startOllamaShaped();
+    running.push(ollama, await startMappedWeights("holiday-photos.dat", "Quiet Llama"));
+    await eventually(found("ollama"), TWO_HEARTBEATS_MS);
+    await eventually(found("unknown-weights"), TWO_HEARTBEATS_MS);
+    console.log(
+      `both engines shown ${((performance.now() - startedAt) / 1000).toFixed(1)} s after their start`,
+    );
+    const { assetId, presence } = (await host())!;
+    expect(presence!.models).toEqual(
+      expect.arrayContaining(["llama3.2:3b", expect.stringContaining("Quiet Llama")]),
+    );
+    const timeline = await api<{ items: { engines: { id: string; ports: number[] }[] }[] }>(
+      `/v1/assets/${assetId}/timeline`,
+    );
+    const engine = timeline.items[0]!.engines.find((candidate) => candidate.id === "ollama");
+    expect(engine?.ports).toEqual([ollama.port]);
+    const open = await api<{ items: { rule: string }[] }>("/v1/incidents?risk=CRITICAL");
+    expect(open.items.map((incident) => incident.rule)).toContain("unknown-weights");
+  }, 60_000);
+
+  test("isolate and release go to the agent and back, with exactly one custody record each", async () => {
+    const { assetId } = (await host())!;
+    const body = { mode: "observe", justification: "weights nobody knows" };
+    const isolated = await api<Host>(`/v1/assets/${assetId}/isolate`, "POST", body, "e2e-isolate-1");
+    expect(isolated).toMatchObject({ status: "ISOLATED", containment: { state: "pending" } });
+    await eventually(async () => (await state()) === "acknowledged", TWO_HEARTBEATS_MS);
+    const again = await api<{ status: number }>(
+      `/v1/assets/${assetId}/isolate`,
+      "POST",
+      body,
+      "e2e-isolate-2",
+    );
+    expect(again.status).toBe(409);
+    const release = { justification: "it was a test" };
+    const released = await api<Host>(`/v1/assets/${assetId}/release`, "POST", release, "e2e-release-1");
+    expect(released).toMatchObject({ status: "ACTIVE", containment: { state: "releasing" } });
+    await eventually(async () => (await state()) === "active", TWO_HEARTBEATS_MS);
+    const { items } = await api<{ items: AuditItem[] }>(`/v1/assets/${assetId}/custody`);
+    expect(items.map(({ action, before, after }) => [action, before, after])).toEqual([
+      ["release", "ISOLATED", "ACTIVE"],
+      ["isolate", "ACTIVE", "ISOLATED"],
+    ]);
+  }, 60_000);
+
+  test("a port that is in use gets one clear line, also when a second stack is started", async () => {
+    const other = Bun.spawnSync([process.execPath, "local/start.ts"], {
+      cwd: ROOT,
+      env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: join(folder, "other") },
+    });
+    expect(other.exitCode).toBe(2);
+    expect(other.stderr.toString()).toBe(`port ${port} is in use: stop what listens there, or set LZ_PORT\n`);
+    expect(existsSync(join(folder, "other"))).toBe(false);
+  });
+
+  test("Ctrl-C stops every process, and a second start on another port has the same host and its history", async () => {
+    const before = (await host())!;
+    started.child.kill("SIGINT");
+    expect(await started.child.exited).toBe(0);
+    expect(started.output()).toContain("nothing was left running");
+    expect(processesOf(folder)).toEqual([]);
+    port = await freePort();
+    started = await start(folder, port, "bun");
+    const after = (await host())!;
+    expect(after.assetId).toBe(before.assetId);
+    expect((await api<{ items: AuditItem[] }>(`/v1/assets/${after.assetId}/custody`)).items).toHaveLength(2);
+    await eventually(async () => (await host())!.presence!.lastSeenAt > before.presence!.lastSeenAt, 20_000);
+    expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
+  }, 120_000);
+});
+
+describe("bun run start, asked wrongly", () => {
+  const cases: [string, Record<string, string>, string[], string][] = [
+    ["an unknown argument", {}, ["--nonsense"], "unknown argument --nonsense: see bun run start --help\n"],
+    ["a port that is none", { LZ_PORT: "x" }, [], "LZ_PORT must be a port, 1 to 65535\n"],
+    [
+      "a runtime that is none",
+      { LZ_EDGE_RUNTIME: "node" },
+      [],
+      "LZ_EDGE_RUNTIME must be one of deno, bun, workerd\n",
+    ],
+  ];
+  for (const [what, env, args, line] of cases) {
+    test(`${what} gets one clear line and exit code 2`, () => {
+      const run = Bun.spawnSync([process.execPath, "local/start.ts", ...args], {
+        cwd: ROOT,
+        env: { ...process.env, ...env },
+      });
+      expect([run.exitCode, run.stderr.toString()]).toEqual([2, line]);
+    });
+  }
+  test("--help says what there is to set", () => {
+    const run = Bun.spawnSync([process.execPath, "local/start.ts", "--help"], { cwd: ROOT });
+    expect([run.exitCode, run.stdout.toString().includes("LZ_EDGE_RUNTIME")]).toEqual([0, true]);
+  });
+
+  test("a busy port is noticed when something else has it", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as { port: number };
+    const run = Bun.spawnSync([process.execPath, "local/start.ts"], {
+      cwd: ROOT,
+      env: { ...process.env, LZ_PORT: String(port) },
+    });
+    server.close();
+    expect([run.exitCode, run.stderr.toString()]).toEqual([
+      2,
+      `port ${port} is in use: stop what listens there, or set LZ_PORT\n`,
+    ]);
+  });
+});

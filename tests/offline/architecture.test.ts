@@ -1,0 +1,121 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, normalize } from "node:path";
+import { bundleForWorkerd } from "../../local/edge-command.ts";
+import { ROOT } from "../support/stack.ts";
+
+/** Which folders a folder may import from, besides itself. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  shared: [],
+  agent: ["shared"],
+  edge: ["shared"],
+  worker: ["shared"],
+  lz: ["shared"],
+  local: ["shared"],
+};
+
+/** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
+const PACKAGES: Record<string, RegExp> = {
+  shared: /^(zod|jose|@aws-sdk\/client-dynamodb)$/,
+  agent: /^(node:.+|bun|zod|jose)$/,
+  edge: /^(hono(\/.+)?|@hono\/zod-validator|zod|jose|aws4fetch|ulid)$/,
+  worker: /^(node:.+|zod|@aws-sdk\/client-(dynamodb|sqs))$/,
+};
+
+/** Time, randomness and environment enter here and are handed on. */
+const ENTRIES = new Set([
+  "agent/main.ts",
+  "agent/build.ts",
+  "edge/bun.ts",
+  "edge/deno.ts",
+  "edge/workerd.ts",
+  "edge/assemble.ts",
+  "worker/main.ts",
+]);
+
+const AMBIENT =
+  /\b(Date\.now\(|new Date\(\)|performance\.now\(|Math\.random\(|getRandomValues\(|process\.env|Bun\.env|Deno\.)/;
+
+const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local}/**/*.{ts,tsx}").scanSync(ROOT)].map(
+  (path) => path.replaceAll("\\", "/"),
+);
+const source = (path: string) => readFileSync(join(ROOT, path), "utf8");
+const stageOf = (path: string) => path.split("/")[0]!;
+
+/** Code without comments, so that a mention is not a use. */
+const code = (path: string) => source(path).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, "");
+
+function imports(path: string): { specifier: string; isType: boolean }[] {
+  const found = code(path).matchAll(
+    /^\s*(?:import|export)\s+(type\s)?(?:[^"';]*?from\s+)?"([^"]+)"|import\("([^"]+)"\)/gm,
+  );
+  return [...found].map(([, type, plain, dynamic]) => ({
+    specifier: (plain ?? dynamic)!,
+    isType: type !== undefined,
+  }));
+}
+
+describe("the house", () => {
+  test("there are files to check in every stage", () => {
+    for (const stage of Object.keys(MAY_IMPORT))
+      expect(files.some((path) => stageOf(path) === stage)).toBe(true);
+  });
+
+  test("a stage imports itself and shared/, and shared/ itself only", () => {
+    const wrong = files.flatMap((path) =>
+      imports(path)
+        .filter(({ specifier }) => specifier.startsWith("."))
+        .map(({ specifier }) => stageOf(normalize(join(dirname(path), specifier))))
+        .filter((target) => target !== stageOf(path) && !MAY_IMPORT[stageOf(path)]!.includes(target))
+        .map((target) => `${path} imports ${target}/`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("a stage uses the packages it was given and no other", () => {
+    const wrong = files.flatMap((path) =>
+      imports(path)
+        .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
+        .filter(({ specifier }) => PACKAGES[stageOf(path)] && !PACKAGES[stageOf(path)]!.test(specifier))
+        .map(({ specifier }) => `${path} uses ${specifier}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("time, randomness and environment are read in entry files only", () => {
+    const stages = new Set(["shared", "agent", "edge", "worker"]);
+    const wrong = files.filter(
+      (path) =>
+        stages.has(stageOf(path)) &&
+        !ENTRIES.has(path) &&
+        !path.includes(".client.") &&
+        AMBIENT.test(code(path)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("no barrels, and no names that say nothing", () => {
+    const empty =
+      /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
+    // `lz-agent service` is a command of the contract, and a file there is a command.
+    const named = files.filter((path) => path !== "agent/cli/service.ts");
+    expect(named.filter((path) => empty.test(basename(path)) || empty.test(`/${dirname(path)}/`))).toEqual(
+      [],
+    );
+  });
+});
+
+test("the bundle for workerd holds no node: import and stays under its size", async () => {
+  const COMPRESSED_BYTES_MAX = 128 * 1024;
+  const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
+  try {
+    const text = readFileSync(await bundleForWorkerd(ROOT, folder), "utf8");
+    expect(text.match(/(?:from|import|import\(|require\()\s*["'`](?:node:|bun)[^"'`]*/g)).toBeNull();
+    const compressed = Bun.gzipSync(text).length;
+    console.log(`workerd bundle: ${text.length} bytes, ${compressed} compressed`);
+    expect(compressed).toBeLessThan(COMPRESSED_BYTES_MAX);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "bun:test";
+import { timestamp } from "../../../shared/clock.ts";
+import { type ContainmentState, containmentOf, isOffline } from "../../../shared/containment.ts";
+import type { AssetItem } from "../../../shared/table/items.ts";
+import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
+
+const NOW_MS = 1_790_000_000_000;
+const seen = { lastSeenAt: timestamp(NOW_MS), intervalMs: 5000 };
+const wish = (more = {}) => ({
+  generation: 2,
+  action: "isolate" as const,
+  mode: "network" as const,
+  requestedAt: timestamp(NOW_MS),
+  expiresAt: timestamp(NOW_MS + 1000),
+  directive: "x",
+  ...more,
+});
+const proof = (more = {}): ContainmentReport => ({
+  generation: 2,
+  action: "isolate",
+  mode: "network",
+  outcome: "applied",
+  at: timestamp(NOW_MS),
+  probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+  ...more,
+});
+const asset = (parts: Partial<AssetItem>) => ({ status: "ISOLATED" as const, generation: 2, ...parts });
+
+describe("containmentOf() claims no more than is proven", () => {
+  const cases: [string, Partial<AssetItem>, number, ContainmentState][] = [
+    ["no wish", {}, NOW_MS, "active"],
+    ["a wish without proof", { wish: wish() }, NOW_MS, "pending"],
+    ["a proof of an older generation", { wish: wish(), proof: proof({ generation: 1 }) }, NOW_MS, "pending"],
+    ["a proof of another action", { wish: wish(), proof: proof({ action: "release" }) }, NOW_MS, "pending"],
+    ["a wish at its last moment", { wish: wish() }, NOW_MS + 1000, "pending"],
+    ["a wish past its expiry", { wish: wish() }, NOW_MS + 1001, "expired"],
+    ["both probes good", { wish: wish(), proof: proof() }, NOW_MS, "enforced"],
+    [
+      "enforced, and the directive expired since",
+      { wish: wish(), proof: proof() },
+      NOW_MS + 5000,
+      "enforced",
+    ],
+    [
+      "the agent failed",
+      { wish: wish(), proof: proof({ outcome: "failed", reason: "no nft" }) },
+      NOW_MS,
+      "failed",
+    ],
+    ["no probes", { wish: wish(), proof: proof({ probes: undefined }) }, NOW_MS, "failed"],
+    [
+      "the forbidden address answered",
+      { wish: wish(), proof: proof({ probes: { controlPlaneReachable: true, forbiddenBlocked: false } }) },
+      NOW_MS,
+      "failed",
+    ],
+    [
+      "mode observe, obeyed",
+      { wish: wish({ mode: "observe" }), proof: proof({ mode: "observe", probes: undefined }) },
+      NOW_MS,
+      "acknowledged",
+    ],
+    ["a release without proof", { wish: wish({ action: "release" }), proof: proof() }, NOW_MS, "releasing"],
+    [
+      "a release, proven",
+      { wish: wish({ action: "release" }), proof: proof({ action: "release" }) },
+      NOW_MS,
+      "active",
+    ],
+    [
+      "a release that failed",
+      { wish: wish({ action: "release" }), proof: proof({ action: "release", outcome: "failed" }) },
+      NOW_MS,
+      "release-failed",
+    ],
+  ];
+  for (const [what, parts, now, state] of cases) {
+    test(`${what}: ${state}`, () => expect(containmentOf(asset(parts), seen, now).state).toBe(state));
+  }
+});
+
+test("isOffline() waits for 90 s of silence, or six heartbeats where those are longer", () => {
+  expect(isOffline(seen, NOW_MS + 90_000)).toBe(false);
+  expect(isOffline(seen, NOW_MS + 90_001)).toBe(true);
+  expect(isOffline({ ...seen, intervalMs: 60_000 }, NOW_MS + 360_000)).toBe(false);
+  expect(isOffline({ ...seen, intervalMs: 60_000 }, NOW_MS + 360_001)).toBe(true);
+  expect(isOffline(undefined, NOW_MS)).toBe(true);
+});

@@ -1,0 +1,65 @@
+import { expect, test } from "bun:test";
+import { SignJWT } from "jose";
+import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
+import {
+  type ControlKey,
+  type Directive,
+  signDirective,
+  verifyDirective,
+} from "../../../shared/wire/directive.ts";
+
+const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
+const NOW_MS = 1_790_000_000_000;
+const CLAIMS: Directive = {
+  tenant: "org_a",
+  asset: ASSET,
+  generation: 3,
+  action: "isolate",
+  mode: "network",
+  iat: NOW_MS / 1000,
+  exp: NOW_MS / 1000 + 60,
+};
+const SELF = { tenantId: "org_a", assetId: ASSET };
+
+async function control(): Promise<{ key: ControlKey; jwks: { keys: never[] } }> {
+  const { controlKey } = await makeSecrets();
+  const { importJWK } = await import("jose");
+  const key = (await importJWK(controlKey, "EdDSA")) as CryptoKey;
+  return { key: { kid: "control-1", key }, jwks: { keys: [publicJwk(controlKey) as never] } };
+}
+
+test("verifyDirective() gives back what the control key signed", async () => {
+  const { key, jwks } = await control();
+  expect(await verifyDirective(await signDirective(key, CLAIMS), jwks, SELF, NOW_MS)).toEqual(CLAIMS);
+});
+
+test("verifyDirective() refuses another asset, another tenant, another key, an expired one and another type", async () => {
+  const { key, jwks } = await control();
+  const jws = await signDirective(key, CLAIMS);
+  const claims = { ...CLAIMS, iss: "lifecyclezero" };
+  const otherType = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "EdDSA", typ: "lz-enrolment+jwt", kid: "control-1" })
+    .sign(key.key);
+  const publicKeyAsSecret = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256", typ: "lz-directive+jwt", kid: "control-1" })
+    .sign(new TextEncoder().encode(JSON.stringify(jwks)));
+  const { jwks: otherKeys } = await control();
+  const cases = [
+    [jws, jwks, { ...SELF, assetId: "01AAAAAAAAAAAAAAAAAAAAAAAA" }, NOW_MS],
+    [jws, jwks, { ...SELF, tenantId: "org_b" }, NOW_MS],
+    [jws, otherKeys, SELF, NOW_MS],
+    [jws, jwks, SELF, NOW_MS + 61_000],
+    [`${jws.slice(0, -4)}AAAA`, jwks, SELF, NOW_MS],
+    [otherType, jwks, SELF, NOW_MS],
+    [publicKeyAsSecret, jwks, SELF, NOW_MS],
+  ] as const;
+  for (const refused of cases) await expect(verifyDirective(...refused)).rejects.toThrow();
+});
+
+test("verifyDirective() refuses claims that are no directive", async () => {
+  const { key, jwks } = await control();
+  for (const wrong of [{ generation: 0 }, { action: "wipe" }, { mode: "delete" }, { exp: undefined }]) {
+    const jws = await signDirective(key, { ...CLAIMS, ...wrong } as Directive);
+    await expect(verifyDirective(jws, jwks, SELF, NOW_MS)).rejects.toThrow();
+  }
+});

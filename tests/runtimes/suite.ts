@@ -1,0 +1,413 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { SignJWT } from "jose";
+import type { RuntimeName } from "../../local/edge-command.ts";
+import {
+  enrolDevice,
+  makeDevice,
+  makeEngine,
+  makeHeartbeat,
+  openSession,
+  sessionSigner,
+  signedRequest,
+} from "../../lz/fleet.ts";
+import { base64url, fromBase64url } from "../../shared/bytes.ts";
+import { verifyDirective } from "../../shared/wire/directive.ts";
+import { LIMITS } from "../../shared/wire/heartbeat.ts";
+import { deriveSessionKey, deviceKeyid, sessionKeyid } from "../../shared/wire/keyid.ts";
+import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
+import { enrolAsset, type SimulatedAsset, startTestStack, type TestStack } from "../support/stack.ts";
+
+const nowSeconds = () => Math.floor(Date.now() / 1000);
+const code = async (answer: Response) => ((await answer.json()) as { code: string }).code;
+
+/** What every runtime must do alike, over real sockets, with a real queue and a real table behind it. */
+export function edgeSuite(runtime: RuntimeName): void {
+  describe(`edge under ${runtime}`, () => {
+    let stack: TestStack;
+    let asset: SimulatedAsset;
+    beforeAll(async () => {
+      stack = await startTestStack(runtime, { workers: 0 });
+      asset = await enrolAsset(stack, "host-1");
+    });
+    afterAll(() => stack?.stop());
+
+    const post = async (
+      body: string,
+      signer: Signer,
+      change?: (request: Request) => RequestInit,
+      created?: number,
+    ) => {
+      const request = await signedRequest(stack.edgeUrl, "/v1/heartbeats", body, signer, created);
+      const headers = Object.fromEntries(request.headers);
+      return fetch(request.url, { method: "POST", headers, body, ...change?.(request) });
+    };
+    const heartbeatBody = (more = {}) => JSON.stringify(makeHeartbeat(1, Date.now(), "host-1", more));
+
+    describe("enrolment", () => {
+      test("a token for one device lets a second one in no more, and the first one keeps its asset", async () => {
+        const token = await stack.enrolmentToken(1);
+        const [first, second] = [await makeDevice(), await makeDevice()];
+        const host = { hostname: "one-use", employeeId: "dana" };
+        const enrolled = await enrolDevice(fetch, stack.edgeUrl, token, first, host);
+        const again = await enrolDevice(fetch, stack.edgeUrl, token, first, host);
+        expect(again.assetId).toBe(enrolled.assetId);
+        await expect(enrolDevice(fetch, stack.edgeUrl, token, second, host)).rejects.toThrow("409");
+      });
+
+      test("ten devices that race for three uses become exactly three assets", async () => {
+        const token = await stack.enrolmentToken(3);
+        const tries = Array.from({ length: 10 }, async (_, i) =>
+          enrolDevice(fetch, stack.edgeUrl, token, await makeDevice(), {
+            hostname: `race-${i}`,
+            employeeId: "kim",
+          }),
+        );
+        const outcomes = await Promise.allSettled(tries);
+        expect(outcomes.filter((outcome) => outcome.status === "fulfilled")).toHaveLength(3);
+        const kims = (await (await stack.api("/v1/employees/kim/assets")).json()) as { items: unknown[] };
+        expect(kims.items).toHaveLength(3);
+      });
+
+      test("a token somebody else signed, and a request another key signed, are refused", async () => {
+        const [device, other] = [await makeDevice(), await makeDevice()];
+        const host = { hostname: "x", employeeId: "dana" };
+        const forged = `${(await stack.enrolmentToken()).split(".").slice(0, 2).join(".")}.${"A".repeat(86)}`;
+        await expect(enrolDevice(fetch, stack.edgeUrl, forged, device, host)).rejects.toThrow("401");
+        const token = await stack.enrolmentToken();
+        const thief = { x: device.x, signer: other.signer };
+        await expect(enrolDevice(fetch, stack.edgeUrl, token, thief, host)).rejects.toThrow("401");
+      });
+    });
+
+    describe("session", () => {
+      test("an unknown asset, another tenant's asset and another device get the same 401", async () => {
+        const body = JSON.stringify({ agentVersion: "0.1.0" });
+        const foreign = await makeDevice();
+        const names = [
+          asset.device.signer(deviceKeyid(asset.tenantId, "01AAAAAAAAAAAAAAAAAAAAAAAA")),
+          asset.device.signer(deviceKeyid("org_other", asset.assetId)),
+          foreign.signer(deviceKeyid(asset.tenantId, asset.assetId)),
+          asset.device.signer("lzd1.nonsense"),
+        ];
+        for (const signer of names) {
+          const answer = await fetch(await signedRequest(stack.edgeUrl, "/v1/session", body, signer));
+          expect([answer.status, await code(answer)]).toEqual([401, "wire.bad-signature"]);
+        }
+      });
+    });
+
+    describe("heartbeats", () => {
+      test("a good one is accepted only once it is on the queue, signed and attributed", async () => {
+        const before = await queued(stack);
+        const answer = await asset.beat({ engines: [makeEngine()] });
+        expect(answer.status).toBe(202);
+        expect(await queued(stack)).toBe(before + 1);
+      });
+
+      test("created may be off by 300 s in either direction, and by no second more", async () => {
+        for (const [offset, status] of [
+          [-299, 202],
+          [299, 202],
+          [-302, 401],
+          [302, 401],
+        ] as const) {
+          expect((await post(heartbeatBody(), asset.signer, undefined, nowSeconds() + offset)).status).toBe(
+            status,
+          );
+        }
+      });
+
+      test("a body of the limit is judged by its content, one byte more is too large, chunked or not", async () => {
+        const filler = (length: number) => `{"x":"${"a".repeat(length - 8)}"}`;
+        const atLimit = filler(LIMITS.BODY_BYTES_MAX);
+        const beyond = filler(LIMITS.BODY_BYTES_MAX + 1);
+        const stream = (text: string) => () =>
+          ({ body: new Blob([text]).stream(), duplex: "half" }) as RequestInit;
+        expect(await code(await post(atLimit, asset.signer))).toBe("wire.malformed");
+        expect(await code(await post(atLimit, asset.signer, stream(atLimit)))).toBe("wire.malformed");
+        expect((await post(beyond, asset.signer)).status).toBe(413);
+        expect((await post(beyond, asset.signer, stream(beyond))).status).toBe(413);
+      });
+
+      const alter = (name: string, value: string | null) => (request: Request) => {
+        const headers = new Headers(request.headers);
+        if (value === null) headers.delete(name);
+        else headers.set(name, value);
+        return { headers };
+      };
+      const refusals: [string, number, string, (request: Request) => RequestInit][] = [
+        ["no signature", 401, "wire.unsigned", alter("signature", null)],
+        ["no signature input", 401, "wire.unsigned", alter("signature-input", null)],
+        ["no content digest", 401, "wire.bad-signature", alter("content-digest", null)],
+        ["a signature of the wrong length", 401, "wire.unsigned", alter("signature", "lz=:AAAA:")],
+        ["a signature of zeros", 401, "wire.bad-signature", alter("signature", `lz=:${"A".repeat(43)}=:`)],
+        ["another label", 401, "wire.unsigned", alter("signature", `sig=:${"A".repeat(43)}=:`)],
+        ["text instead of JSON", 415, "wire.media-type", alter("content-type", "text/plain")],
+        ["a tampered body", 401, "wire.bad-signature", () => ({ body: heartbeatBody({ sequence: 2 }) })],
+      ];
+      for (const [what, status, wanted, change] of refusals) {
+        test(`${what} is refused with ${wanted}`, async () => {
+          const answer = await post(heartbeatBody(), asset.signer, change);
+          expect([answer.status, await code(answer)]).toEqual([status, wanted]);
+          expect(answer.headers.get("content-type")).toBe("application/problem+json");
+        });
+      }
+
+      test("a second signature beside a good one is refused", async () => {
+        const answer = await post(heartbeatBody(), asset.signer, (request) => {
+          const headers = new Headers(request.headers);
+          headers.append("signature", "x=:AAAA:");
+          return { headers };
+        });
+        expect(await code(answer)).toBe("wire.unsigned");
+      });
+
+      test("a signature made for another path is refused", async () => {
+        const body = heartbeatBody();
+        const request = await signedRequest(stack.edgeUrl, "/v1/session", body, asset.signer);
+        const answer = await fetch(`${stack.edgeUrl}/v1/heartbeats`, {
+          method: "POST",
+          headers: request.headers,
+          body,
+        });
+        expect(await code(answer)).toBe("wire.bad-signature");
+      });
+
+      test("the session key of one tenant signs nothing for another tenant, nor for another asset", async () => {
+        const { keyid } = asset.signer;
+        const forged = [
+          keyid.replace(asset.tenantId, "org_other"),
+          keyid.replace(asset.assetId, "01AAAAAAAAAAAAAAAAAAAAAAAA"),
+          keyid.replace(/\d$/, (digit) => String((Number(digit) + 1) % 10)),
+          keyid.replace("lz1.v1.", "lz1.v9."),
+          `${keyid}.x`,
+        ];
+        for (const name of forged) {
+          const answer = await post(heartbeatBody(), { ...asset.signer, keyid: name });
+          expect([answer.status, await code(answer)]).toEqual([401, "wire.bad-signature"]);
+        }
+      });
+
+      test("a session is good until its second and not after it", async () => {
+        const secret = fromBase64url(stack.secrets.edgeSecrets.split(":")[1]!)!;
+        const key = await importHmacKey(secret, ["sign"]);
+        const signerUntil = async (expiresAtSeconds: number): Promise<Signer> => {
+          const keyid = sessionKeyid({
+            version: "v1",
+            tenantId: asset.tenantId,
+            assetId: asset.assetId,
+            expiresAtSeconds,
+          });
+          const session = await importHmacKey(await deriveSessionKey(key, keyid), ["sign"]);
+          return { keyid, algorithm: "hmac-sha256", key: session };
+        };
+        expect((await post(heartbeatBody(), await signerUntil(nowSeconds() + 30))).status).toBe(202);
+        const late = await post(heartbeatBody(), await signerUntil(nowSeconds() - 1));
+        expect(await code(late)).toBe("wire.session-expired");
+      });
+
+      const malformed: [string, string][] = [
+        ["not JSON", "{"],
+        ["an unknown member", heartbeatBody({ extra: 1 })],
+        ["a prototype member", heartbeatBody().replace('"v":1', '"v":1,"__proto__":{"a":1}')],
+        ["another version", heartbeatBody({ v: 2 })],
+        ["a line break between tokens", heartbeatBody().replace('{"v"', '{\n"v"')],
+        ["a NUL in a name", heartbeatBody({ host: { hostname: "a\u0000b", os: "x", arch: "x64" } })],
+        [
+          "a lone surrogate",
+          heartbeatBody({ host: { hostname: "a", os: "x", arch: "x" } }).replace('"a"', '"\\ud800"'),
+        ],
+        ["a character SQS rejects", heartbeatBody({ host: { hostname: "a\uffff", os: "x", arch: "x64" } })],
+        [
+          "a text direction override",
+          heartbeatBody({ host: { hostname: "a\u202eb", os: "x", arch: "x64" } }),
+        ],
+        ["a date that is none", heartbeatBody({ sentAt: "2026-13-40T00:00:00.000Z" })],
+        ["a number beyond all bounds", heartbeatBody({ sequence: 1e300 })],
+        ["an id with the key separator", heartbeatBody({ engines: [makeEngine({ id: "a#b" })] })],
+        ["too many engines", heartbeatBody({ engines: Array.from({ length: 65 }, () => makeEngine()) })],
+        ["nesting without end", "[".repeat(50_000)],
+      ];
+      for (const [what, body] of malformed) {
+        test(`${what} is refused with wire.malformed, although it is signed`, async () => {
+          const answer = await post(body, asset.signer);
+          expect([answer.status, await code(answer)]).toEqual([400, "wire.malformed"]);
+        });
+      }
+
+      test("as many engines as allowed are accepted", async () => {
+        const engines = Array.from({ length: LIMITS.ENGINES_MAX }, () => makeEngine());
+        expect((await post(heartbeatBody({ engines }), asset.signer)).status).toBe(202);
+      });
+
+      test("invalid UTF-8 is refused, not repaired", async () => {
+        const body = new Uint8Array([0x22, 0xff, 0x22]);
+        const { signRequest } = await import("../../shared/wire/signature.ts");
+        const headers = await signRequest(
+          asset.signer,
+          { method: "POST", path: "/v1/heartbeats", body },
+          nowSeconds(),
+        );
+        const answer = await fetch(`${stack.edgeUrl}/v1/heartbeats`, {
+          method: "POST",
+          headers: { "content-type": "application/json", ...headers },
+          body,
+        });
+        expect(await code(answer)).toBe("wire.malformed");
+      });
+    });
+
+    describe("admin API", () => {
+      const isolate = (assetId: string, key: string, more: object = {}) =>
+        stack.api(`/v1/assets/${assetId}/isolate`, {
+          method: "POST",
+          body: { mode: "observe", justification: "suspicious model" },
+          key,
+          ...more,
+        });
+
+      test("an isolation is one record, a second one is 409, the same one again is the same answer", async () => {
+        const host = await enrolAsset(stack, "isolated");
+        const first = await isolate(host.assetId, "key-first-0001");
+        expect(first.status).toBe(202);
+        expect(await first.json()).toMatchObject({
+          status: "ISOLATED",
+          generation: 1,
+          containment: { state: "pending" },
+        });
+        expect((await isolate(host.assetId, "key-first-0001")).status).toBe(202);
+        const second = await isolate(host.assetId, "key-second-001");
+        expect(second.status).toBe(409);
+        expect(await second.json()).toMatchObject({ current: { status: "ISOLATED" } });
+        const custody = await stack.api(`/v1/assets/${host.assetId}/custody`);
+        const { items } = (await custody.json()) as { items: { justification: string; sourceIp: string }[] };
+        expect(items).toHaveLength(1);
+        expect(items[0]!.justification).toBe("suspicious model");
+      });
+
+      test("the directive is in the answer until that generation is proven, and only the agent's own", async () => {
+        const [host, other] = [await enrolAsset(stack, "directed"), await enrolAsset(stack, "bystander")];
+        await isolate(host.assetId, "key-directive-1");
+        const answer = (await (await host.beat()).json()) as { directive?: string };
+        const who = { tenantId: host.tenantId, assetId: host.assetId };
+        const keys = (await (
+          await import("../../local/secrets.ts")
+        ).publicJwk(stack.secrets.controlKey)) as never;
+        const claims = await verifyDirective(answer.directive!, { keys: [keys] }, who, Date.now());
+        expect(claims).toMatchObject({ action: "isolate", mode: "observe", generation: 1 });
+        expect(await (await other.beat()).json()).not.toHaveProperty("directive");
+        const report = { generation: 1, action: "isolate", mode: "observe", outcome: "applied" } as const;
+        const proven = await host.beat({ containment: { ...report, at: new Date().toISOString() } });
+        expect(await proven.json()).not.toHaveProperty("directive");
+      });
+
+      test("a justification is required, and an idempotency key", async () => {
+        for (const justification of ["", "  ", "ab"]) {
+          const answer = await isolate(asset.assetId, "key-required-1", {
+            body: { mode: "observe", justification },
+          });
+          expect(answer.status).toBe(400);
+        }
+        expect((await isolate(asset.assetId, "key-required-1", { body: {} })).status).toBe(400);
+        expect((await isolate(asset.assetId, "short")).status).toBe(400);
+        expect(await (await stack.api(`/v1/assets/${asset.assetId}`)).json()).toMatchObject({
+          status: "ACTIVE",
+        });
+      });
+
+      test("a viewer looks and does not isolate, nor make enrolment tokens", async () => {
+        const token = stack.viewerToken;
+        expect((await stack.api("/v1/assets", { token })).status).toBe(200);
+        expect((await isolate(asset.assetId, "key-viewer-001", { token })).status).toBe(403);
+        expect((await stack.api("/v1/enrolment-tokens", { method: "POST", body: {}, token })).status).toBe(
+          403,
+        );
+      });
+
+      test("another tenant's asset does not exist: not to read, not to isolate, not by a cursor", async () => {
+        const token = await stack.issuer.mint({ userId: "eve", role: "admin" }, "org_eve");
+        const stolen = base64url(
+          new TextEncoder().encode(JSON.stringify({ PK: `TENANT#${asset.tenantId}`, SK: "ASSET#0" })),
+        );
+        for (const path of ["", "/timeline", "/custody"]) {
+          expect((await stack.api(`/v1/assets/${asset.assetId}${path}`, { token })).status).toBe(404);
+        }
+        expect((await isolate(asset.assetId, "key-tenant-001", { token })).status).toBe(404);
+        expect(await (await stack.api("/v1/assets", { token })).json()).toEqual({ items: [] });
+        expect((await stack.api(`/v1/assets?cursor=${stolen}`, { token })).status).toBe(400);
+      });
+
+      test("a session nobody vouches for is refused", async () => {
+        const claims = { azp: stack.edgeUrl, sid: "s", o: { id: asset.tenantId, rol: "admin" } };
+        const unsigned = (header: object) =>
+          `${base64url(new TextEncoder().encode(JSON.stringify(header)))}.${base64url(
+            new TextEncoder().encode(
+              JSON.stringify({ ...claims, sub: "x", exp: nowSeconds() + 60, iat: nowSeconds() }),
+            ),
+          )}.`;
+        const hmac = await new SignJWT(claims)
+          .setProtectedHeader({ alg: "HS256", kid: "issuer-1" })
+          .setSubject("x")
+          .setIssuedAt()
+          .setExpirationTime("60s")
+          .sign(new TextEncoder().encode("guess"));
+        for (const token of [
+          unsigned({ alg: "none" }),
+          unsigned({ alg: "RS256", kid: "issuer-1" }),
+          hmac,
+          "x",
+        ]) {
+          expect((await stack.api("/v1/assets", { token })).status).toBe(401);
+        }
+        expect((await fetch(`${stack.edgeUrl}/v1/assets`)).status).toBe(401);
+        const cookie = { cookie: `__session=${stack.adminToken}` };
+        expect((await fetch(`${stack.edgeUrl}/v1/assets`, { headers: cookie })).status).toBe(401);
+      });
+
+      test("pages follow each other by cursor and end", async () => {
+        const seen: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const query = `limit=2${cursor ? `&cursor=${cursor}` : ""}`;
+          const page = (await (await stack.api(`/v1/assets?${query}`)).json()) as {
+            items: { assetId: string }[];
+            cursor?: string;
+          };
+          expect(page.items.length).toBeLessThanOrEqual(2);
+          seen.push(...page.items.map((item) => item.assetId));
+          cursor = page.cursor;
+        } while (cursor);
+        expect(new Set(seen).size).toBe(seen.length);
+        expect(seen).toContain(asset.assetId);
+      });
+    });
+
+    test("health, readiness, an unknown address and a wrong method are answered as what they are", async () => {
+      expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
+      expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
+      const missing = await fetch(`${stack.edgeUrl}/v2/nothing`, { headers: { accept: "application/json" } });
+      expect(missing.status).toBe(404);
+      expect(
+        (await fetch(`${stack.edgeUrl}/v1/heartbeats`, { method: "PUT" })).status,
+      ).toBeGreaterThanOrEqual(401);
+    });
+
+    test("a session opened twice gives two keys that both work", async () => {
+      for (let i = 0; i < 2; i++) {
+        const session = await openSession(fetch, stack.edgeUrl, asset.device, asset);
+        expect((await post(heartbeatBody(), await sessionSigner(session))).status).toBe(202);
+      }
+    });
+  });
+}
+
+/** Messages on the queue, as the queue counts them. */
+async function queued(stack: TestStack): Promise<number> {
+  const answer = await fetch(stack.sqsEndpoint, {
+    method: "POST",
+    headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.GetQueueAttributes" },
+    body: JSON.stringify({ QueueUrl: stack.queueUrl, AttributeNames: ["ApproximateNumberOfMessages"] }),
+  });
+  const { Attributes } = (await answer.json()) as { Attributes: { ApproximateNumberOfMessages: string } };
+  return Number(Attributes.ApproximateNumberOfMessages);
+}
