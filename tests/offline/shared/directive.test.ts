@@ -44,7 +44,7 @@ test("verifyDirective() refuses another asset, another tenant, another key, an e
     .setProtectedHeader({ alg: "HS256", typ: "lz-directive+jwt", kid: "control-1" })
     .sign(new TextEncoder().encode(JSON.stringify(jwks)));
   const { jwks: otherKeys } = await control();
-  const cases = [
+  const cases: Parameters<typeof verifyDirective>[] = [
     [jws, jwks, { ...SELF, assetId: "01AAAAAAAAAAAAAAAAAAAAAAAA" }, NOW_MS],
     [jws, jwks, { ...SELF, tenantId: "org_b" }, NOW_MS],
     [jws, otherKeys, SELF, NOW_MS],
@@ -52,7 +52,7 @@ test("verifyDirective() refuses another asset, another tenant, another key, an e
     [`${jws.slice(0, -4)}AAAA`, jwks, SELF, NOW_MS],
     [otherType, jwks, SELF, NOW_MS],
     [publicKeyAsSecret, jwks, SELF, NOW_MS],
-  ] as const;
+  ];
   for (const refused of cases) await expect(verifyDirective(...refused)).rejects.toThrow();
 });
 

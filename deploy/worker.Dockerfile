@@ -1,0 +1,10 @@
+# docker build -f deploy/worker.Dockerfile -t lifecyclezero-worker .
+FROM oven/bun:1.4.5-slim
+WORKDIR /app
+COPY package.json bun.lock bunfig.toml ./
+RUN bun install --frozen-lockfile --production --ignore-scripts
+COPY shared ./shared
+COPY worker ./worker
+USER bun
+# SIGTERM ends receiving and finishes what was received: give it 30 s.
+CMD ["bun", "worker/main.ts"]

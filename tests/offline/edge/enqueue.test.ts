@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { packed, sendEach } from "../../../edge/enqueue.ts";
+import type { Entry } from "../../../shared/queue/message.ts";
+import { PACK_BYTES_MAX } from "../../../shared/queue/message.ts";
+
+const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
+const entry = (body: string): Entry => ({ assetId: ASSET, receivedAt: "2026-11-21T00:00:00.000Z", body });
+
+/** A queue that accepts what `accepts` says, and a timer that only goes off when told. */
+function harness(accepts: (lines: readonly string[]) => boolean = () => true) {
+  const sent: { tenantId: string; lines: readonly string[] }[] = [];
+  let timers: (() => void)[] = [];
+  const enqueue = packed(
+    async (tenantId, lines) => {
+      sent.push({ tenantId, lines });
+      if (!accepts(lines)) throw new Error("refused");
+    },
+    (_ms, then) => void timers.push(then),
+  );
+  const tick = () => {
+    const due = timers;
+    timers = [];
+    for (const then of due) then();
+  };
+  return { enqueue, sent, tick };
+}
+
+describe("packed()", () => {
+  test("heartbeats of a tenant that come together are one message, and each caller hears of it", async () => {
+    const { enqueue, sent, tick } = harness();
+    const waiting = [enqueue("org_a", entry("1")), enqueue("org_a", entry("2")), enqueue("org_b", entry("3"))];
+    expect(sent).toEqual([]);
+    tick();
+    await Promise.all(waiting);
+    expect(sent.map(({ tenantId, lines }) => [tenantId, lines.length])).toEqual([
+      ["org_a", 2],
+      ["org_b", 1],
+    ]);
+  });
+
+  test("no caller hears of success before the message was accepted", async () => {
+    const { enqueue, tick } = harness();
+    let told = false;
+    const waiting = enqueue("org_a", entry("1")).then(() => {
+      told = true;
+    });
+    await Promise.resolve();
+    expect(told).toBe(false);
+    tick();
+    await waiting;
+    expect(told).toBe(true);
+  });
+
+  test("a failed send fails exactly the heartbeats that were in it", async () => {
+    const { enqueue, tick } = harness((lines) => !lines.some((line) => line.endsWith("bad")));
+    const first = [enqueue("org_a", entry("bad")), enqueue("org_a", entry("beside"))];
+    const other = enqueue("org_b", entry("fine"));
+    const settled = Promise.allSettled([...first, other]);
+    tick();
+    expect((await settled).map((outcome) => outcome.status)).toEqual(["rejected", "rejected", "fulfilled"]);
+    const later = enqueue("org_a", entry("fine"));
+    tick();
+    await expect(later).resolves.toBeUndefined();
+  });
+
+  test("a full pack goes at once and the next one is opened", async () => {
+    const { enqueue, sent, tick } = harness();
+    const half = "x".repeat(PACK_BYTES_MAX / 2);
+    const waiting = [enqueue("org_a", entry(half)), enqueue("org_a", entry(half))];
+    expect(sent).toHaveLength(1);
+    tick();
+    await Promise.all(waiting);
+    expect(sent.map(({ lines }) => lines.length)).toEqual([1, 1]);
+  });
+
+  test("a heartbeat larger than a pack goes alone", async () => {
+    const { enqueue, sent, tick } = harness();
+    const large = enqueue("org_a", entry("x".repeat(200 * 1024)));
+    const small = enqueue("org_a", entry("1"));
+    tick();
+    await Promise.all([large, small]);
+    expect(sent.map(({ lines }) => lines.length)).toEqual([1, 1]);
+  });
+});
+
+test("sendEach() shares nothing between requests", async () => {
+  const sent: number[] = [];
+  const enqueue = sendEach(async (_tenant, lines) => void sent.push(lines.length));
+  await Promise.all([enqueue("org_a", entry("1")), enqueue("org_a", entry("2"))]);
+  expect(sent).toEqual([1, 1]);
+});
