@@ -1,8 +1,9 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { REFUSALS, type Refusal } from "../shared/refusal.ts";
+import { REFUSALS, type Refusal, refuse } from "../shared/refusal.ts";
 import type { Admin } from "./admin/authenticate.ts";
 import type { Deps } from "./deps.ts";
+import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
 /** `admin` is set behind the admin routes and the pages, `requestId` everywhere. */
 export type Env = { Variables: { requestId: string; admin: Admin } };
@@ -36,6 +37,14 @@ export function refusal(c: Context<Env>, refused: Refusal, deps: Deps, more: Rec
     ...(refused.detail !== undefined && { detail: refused.detail }),
     ...more,
   });
+}
+
+/** 429 with what the client needs to know to come back in time. */
+export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: Deps) {
+  c.header("retry-after", String(Math.max(1, taken.resetSeconds)));
+  c.header("ratelimit", rateLimitHeader(limit, taken));
+  c.header("ratelimit-policy", rateLimitPolicyHeader(limit));
+  return refusal(c, refuse("wire.too-many", limit.name), deps);
 }
 
 const RETRY_AFTER_SECONDS = 5;

@@ -1,11 +1,13 @@
 import { type Context, Hono } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { Verdict } from "../shared/refusal.ts";
 import { adminRoutes } from "./admin/routes.ts";
-import { type Env, problem, refusal, unavailable } from "./answer.ts";
+import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
 import { enrol, openSession } from "./enrol.ts";
 import { admit, checkIsolation } from "./ingest.ts";
+import { rateLimitHeader } from "./rate-limit.ts";
 
 /** The whole edge: what agents call, what admins call, what people see. */
 export function createApp(deps: Deps): Hono<Env> {
@@ -21,11 +23,18 @@ export function createApp(deps: Deps): Hono<Env> {
   app.post("/v1/heartbeats", async (c) => {
     const admitted = await admit(c.req.raw, deps); // cheap checks first, the signature after
     if (!admitted.ok) return refusal(c, admitted, deps);
+    const { tenantId, entry } = admitted.value;
+    const device = deps.limits.device.take(entry.assetId);
+    if (!device.allowed) return tooMany(c, deps.limits.device, device, deps);
+    const tenant = deps.limits.tenant.take(tenantId);
+    if (!tenant.allowed) return tooMany(c, deps.limits.tenant, tenant, deps);
     const answer = await checkIsolation(admitted.value, deps);
     if (!answer.ok) return refusal(c, answer, deps);
-    await deps.enqueue(admitted.value.tenantId, admitted.value.entry); // 202 only once the queue has it
+    await deps.enqueue(tenantId, entry); // 202 only once the queue has it
+    c.header("ratelimit", rateLimitHeader(deps.limits.device, device));
     return c.json(answer.value, 202);
   });
+  for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitEnrolments(deps));
   app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
   app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
 
@@ -44,6 +53,15 @@ export function createApp(deps: Deps): Hono<Env> {
     return unavailable(c);
   });
   return app;
+}
+
+/** Both cost a public-key signature and a read: an address gets only so many, before anything is looked at. */
+function limitEnrolments(deps: Deps) {
+  return createMiddleware<Env>(async function limitEnrolments(c, next) {
+    const taken = deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
+    if (!taken.allowed) return tooMany(c, deps.limits.enrolment, taken, deps);
+    await next();
+  });
 }
 
 /** Answers that carry keys are nobody's to store. */

@@ -7,6 +7,7 @@ import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createSendPack, packed, sendEach } from "./enqueue.ts";
 import { createOpenActions } from "./open-actions.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
 
 /** What a runtime's entry file has to say; everything else is the same on all three. */
@@ -57,8 +58,33 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       signInUrl: config.LZ_SIGN_IN_URL,
       csrfKey: await csrfKey(secrets[0]!.key),
     },
-    sourceIp: runtime.sourceIp,
+    limits: {
+      device: createRateLimit(
+        { name: "device", quota: config.LZ_DEVICE_PER_MINUTE, windowSeconds: 60 },
+        clock,
+      ),
+      tenant: createRateLimit(
+        { name: "tenant", quota: config.LZ_TENANT_PER_SECOND, windowSeconds: 1 },
+        clock,
+      ),
+      enrolment: createRateLimit(
+        { name: "enrolment", quota: config.LZ_ENROLMENTS_PER_MINUTE, windowSeconds: 60 },
+        clock,
+      ),
+    },
+    sourceIp: clientIp(runtime.sourceIp, config.LZ_CLIENT_IP_HEADER),
     pause,
+  };
+}
+
+const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
+
+/** The address a proxy of ours vouches for, where there is one, else that of the connection. */
+function clientIp(ofConnection: Deps["sourceIp"], header: string | undefined): Deps["sourceIp"] {
+  if (header === undefined) return ofConnection;
+  return (request) => {
+    const last = request.headers.get(header)?.split(",").at(-1)?.trim() ?? "";
+    return ADDRESS.test(last) ? last : ofConnection(request);
   };
 }
 

@@ -2,14 +2,27 @@ import { accept, refuse, type Verdict } from "../shared/refusal.ts";
 
 const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
 
+/** A body of the largest size over a modem of 256 kbit/s. Whoever is slower than that holds a connection, no more. */
+const BODY_MS_MAX = 10_000;
+
 /**
- * The bytes of a JSON request, at most `bytesMax` of them. The declared length is asked first; a body without
- * one is counted while it streams and cut off at the limit.
+ * The bytes of a JSON request, at most `bytesMax` of them and within {@link BODY_MS_MAX}. The declared length is
+ * asked first; a body without one is counted while it streams and cut off at the limit.
  */
 export async function readBody(
   request: Request,
   bytesMax: number,
 ): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
+  const late = Promise.withResolvers<Verdict<never>>();
+  const timer = setTimeout(() => late.resolve(refuse("wire.too-slow")), BODY_MS_MAX);
+  try {
+    return await Promise.race([readBytes(request, bytesMax), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
   if (!JSON_TYPE.test(request.headers.get("content-type") ?? "")) return refuse("wire.media-type");
   const declared = request.headers.get("content-length");
   if (declared !== null) {

@@ -36,6 +36,8 @@ const list = z.string().transform((text) =>
     .filter((part) => part !== ""),
 );
 
+const perWindow = z.coerce.number().int().min(1).max(10_000_000);
+
 const schema = z.object({
   LZ_EDGE_SECRETS: versionedSecrets,
   LZ_QUEUE_KEYS: versionedSecrets,
@@ -49,6 +51,19 @@ const schema = z.object({
   LZ_ADMIN_PARTIES: list,
   /** Where a person signs in; `redirect_url` is appended. */
   LZ_SIGN_IN_URL: z.url(),
+  /**
+   * Header in which a proxy of ours names the client, `x-forwarded-for` say: its last address is taken. Unset
+   * behind no proxy, for then anybody could write it.
+   */
+  LZ_CLIENT_IP_HEADER: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .optional(),
+  /** Heartbeats of one device: at a beat every 5 s a full spool still drains at twenty times that. */
+  LZ_DEVICE_PER_MINUTE: perWindow.default(240),
+  LZ_TENANT_PER_SECOND: perWindow.default(50_000),
+  /** Enrolments and sessions from one address. They cost a signature of Ed25519 and a read each. */
+  LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
   SQS_QUEUE_URL: z.url(),
   DYNAMODB_ENDPOINT: z.url().optional(),

@@ -5,6 +5,7 @@ import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { ControlKey } from "../shared/wire/directive.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { OpenActions } from "./open-actions.ts";
+import type { RateLimit } from "./rate-limit.ts";
 import type { SessionKeys } from "./session-keys.ts";
 
 /** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
@@ -29,6 +30,14 @@ export type Deps = {
     signInUrl: string;
     /** Key of the CSRF tokens. */
     csrfKey: CryptoKey;
+  };
+  limits: {
+    /** Heartbeats, by asset. */
+    device: RateLimit;
+    /** Heartbeats, by tenant. */
+    tenant: RateLimit;
+    /** Enrolments and sessions, by address. */
+    enrolment: RateLimit;
   };
   /** Address of the peer, for the custody record and the log. */
   sourceIp: (request: Request) => string;

@@ -48,43 +48,66 @@ export const sendEach =
   (tenantId, entry) =>
     send(tenantId, [encodeEntry(entry)]);
 
+/** A node that holds this many unanswered heartbeats takes no more: the agents keep theirs and come again. */
+const WAITING_MAX = 20_000;
+
+/** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
+const SENDS_MAX = 32;
+
 /** How long the first heartbeat of a pack waits for company. */
 const PACK_WAIT_MS = 5;
 
-type Open = { lines: string[]; bytes: number; sent: Promise<void>; flush: () => void };
+type Open = { tenantId: string; lines: string[]; bytes: number; sent: PromiseWithResolvers<void> };
 
 /**
- * For long-lived runtimes: heartbeats of a tenant that arrive within {@link PACK_WAIT_MS} share one message.
- * A failed send rejects exactly the heartbeats that were in it.
+ * For long-lived runtimes: heartbeats of a tenant that arrive within {@link PACK_WAIT_MS} share one message, and
+ * more do while all {@link SENDS_MAX} senders are busy. A failed send rejects exactly the heartbeats that were in
+ * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX}.
  */
 export function packed(send: SendPack, after: (ms: number, then: () => void) => void): Enqueue {
+  /** The pack of each tenant that still takes heartbeats. */
   const open = new Map<string, Open>();
+  /** Packs whose wait is over, oldest first; those also in `open` go on filling until it is their turn. */
+  const due: Open[] = [];
+  let sending = 0;
+  let waiting = 0;
+
+  function sendDue(): void {
+    while (sending < SENDS_MAX && due.length > 0) {
+      const pack = due.shift()!;
+      if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
+      sending++;
+      send(pack.tenantId, pack.lines)
+        .then(pack.sent.resolve, pack.sent.reject)
+        .finally(() => {
+          sending--;
+          waiting -= pack.lines.length;
+          sendDue();
+        });
+    }
+  }
 
   function openPack(tenantId: string): Open {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const pack: Open = { lines: [], bytes: 0, sent: promise, flush };
-    function flush() {
-      if (open.get(tenantId) !== pack) return;
-      open.delete(tenantId);
-      send(tenantId, pack.lines).then(resolve, reject);
-    }
+    const pack: Open = { tenantId, lines: [], bytes: 0, sent: Promise.withResolvers<void>() };
     open.set(tenantId, pack);
-    after(PACK_WAIT_MS, flush);
+    after(PACK_WAIT_MS, () => {
+      due.push(pack);
+      sendDue();
+    });
     return pack;
   }
 
   return (tenantId, entry) => {
+    if (waiting >= WAITING_MAX)
+      return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
     const line = encodeEntry(entry);
-    // A UTF-16 unit is at most three bytes of UTF-8. The bound is ours, not AWS's: an estimate will do.
-    const bytes = line.length;
     let pack = open.get(tenantId);
-    if (pack && pack.bytes + bytes > PACK_BYTES_MAX) {
-      pack.flush();
-      pack = undefined;
-    }
-    pack ??= openPack(tenantId);
+    // A UTF-16 unit is at most three bytes of UTF-8. The bound is ours, not AWS's: an estimate will do.
+    if (!pack || (pack.lines.length > 0 && pack.bytes + line.length > PACK_BYTES_MAX))
+      pack = openPack(tenantId);
     pack.lines.push(line);
-    pack.bytes += bytes;
-    return pack.sent;
+    pack.bytes += line.length;
+    waiting++;
+    return pack.sent.promise;
   };
 }

@@ -6,6 +6,8 @@ export const REFUSALS = {
   "wire.unsigned": { status: 401, log: "info", title: "The request is not signed by the accepted profile" },
   "wire.stale": { status: 401, log: "info", title: "The signature is outside the accepted time window" },
   "wire.bad-signature": { status: 401, log: "warn", title: "The signature does not verify" },
+  "wire.too-slow": { status: 408, log: "info", title: "The body did not arrive in time" },
+  "wire.too-many": { status: 429, log: "info", title: "Too many requests" },
   "wire.session-expired": { status: 401, log: "info", title: "The session has expired" },
   "asset.revoked": { status: 403, log: "warn", title: "This asset was revoked" },
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
@@ -23,7 +25,11 @@ export const REFUSALS = {
   },
 } as const satisfies Record<
   `${string}.${string}`,
-  { status: 400 | 401 | 403 | 404 | 409 | 413 | 415 | 429; log: "debug" | "info" | "warn"; title: string }
+  {
+    status: 400 | 401 | 403 | 404 | 408 | 409 | 413 | 415 | 429;
+    log: "debug" | "info" | "warn";
+    title: string;
+  }
 >;
 
 export type RefusalCode = keyof typeof REFUSALS;

@@ -28,7 +28,11 @@ function harness(accepts: (lines: readonly string[]) => boolean = () => true) {
 describe("packed()", () => {
   test("heartbeats of a tenant that come together are one message, and each caller hears of it", async () => {
     const { enqueue, sent, tick } = harness();
-    const waiting = [enqueue("org_a", entry("1")), enqueue("org_a", entry("2")), enqueue("org_b", entry("3"))];
+    const waiting = [
+      enqueue("org_a", entry("1")),
+      enqueue("org_a", entry("2")),
+      enqueue("org_b", entry("3")),
+    ];
     expect(sent).toEqual([]);
     tick();
     await Promise.all(waiting);
@@ -63,14 +67,29 @@ describe("packed()", () => {
     await expect(later).resolves.toBeUndefined();
   });
 
-  test("a full pack goes at once and the next one is opened", async () => {
+  test("a full pack takes no more and the next one is opened", async () => {
     const { enqueue, sent, tick } = harness();
     const half = "x".repeat(PACK_BYTES_MAX / 2);
     const waiting = [enqueue("org_a", entry(half)), enqueue("org_a", entry(half))];
-    expect(sent).toHaveLength(1);
     tick();
     await Promise.all(waiting);
     expect(sent.map(({ lines }) => lines.length)).toEqual([1, 1]);
+  });
+
+  test("a queue that hangs gets a bounded number of messages, and beyond the bound callers are refused at once", async () => {
+    let calls = 0;
+    const timers: (() => void)[] = [];
+    const enqueue = packed(
+      () => {
+        calls++;
+        return new Promise(() => {});
+      },
+      (_ms, then) => void timers.push(then),
+    );
+    for (let i = 0; i < 20_000; i++) void enqueue(`org_${i % 100}`, entry("1"));
+    for (const then of timers) then();
+    expect(calls).toBe(32);
+    await expect(enqueue("org_a", entry("1"))).rejects.toThrow("too many heartbeats wait");
   });
 
   test("a heartbeat larger than a pack goes alone", async () => {
