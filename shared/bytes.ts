@@ -12,9 +12,12 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** Bytes of strict, padded base64 (RFC 4648 §4), or undefined: never throws on hostile text. */
+/** Padded, and with zero bits where the last character has bits to spare (RFC 4648 §3.5): one spelling a value. */
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
+
+/** Bytes of canonical base64 (RFC 4648 §4), or undefined: never throws on hostile text. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
+  if (!BASE64.test(text)) return undefined;
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);

@@ -1,0 +1,60 @@
+import { createLocalJWKSet, generateKeyPair, importJWK } from "jose";
+import { createApp } from "../../edge/app.ts";
+import type { Deps } from "../../edge/deps.ts";
+import { createRateLimit } from "../../edge/rate-limit.ts";
+import { createSessionKeys } from "../../edge/session-keys.ts";
+import { ISSUER } from "../../local/issuer.ts";
+import { makeSecrets, publicJwk } from "../../local/secrets.ts";
+import { sessionSigner } from "../../lz/fleet.ts";
+import { base64url } from "../../shared/bytes.ts";
+import type { Entry } from "../../shared/queue/message.ts";
+import type { Dynamo } from "../../shared/table/dynamo.ts";
+import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
+
+export const EDGE_URL = "http://edge.test";
+export const TENANT_ID = "org_a";
+export const ASSET_ID = "01M807NRG7BVMVH9SM4YAEXFPG";
+
+/** The app with a clock that is turned by hand, a queue that remembers, and a table without a single item. */
+export async function makeEdgeApp(more: Partial<Deps> = {}) {
+  const secrets = await makeSecrets();
+  const state = { nowMs: 1_790_000_000_000, queued: [] as Entry[], logged: [] as string[] };
+  const clock = () => state.nowMs;
+  const issuer = await generateKeyPair("RS256");
+  const edgeSecret = await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign"]);
+  const sessionKeys = createSessionKeys([{ version: "v1", key: edgeSecret }]);
+  const deps: Deps = {
+    clock,
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    log: (level, event, fields) => void state.logged.push(JSON.stringify({ level, event, ...fields })),
+    dynamo: (async () => ({})) as unknown as Dynamo,
+    table: "t",
+    enqueue: async (_tenant, entry) => void state.queued.push(entry),
+    openActions: { of: async () => new Map(), forget: () => {} },
+    sessionKeys,
+    controlJwks: { keys: [publicJwk(secrets.controlKey) as never] },
+    controlKey: { kid: "control-1", key: (await importJWK(secrets.controlKey, "EdDSA")) as CryptoKey },
+    admin: {
+      issuer: ISSUER,
+      parties: [EDGE_URL],
+      keys: createLocalJWKSet({ keys: [publicJwk(secrets.issuerKey) as never] }),
+      signInUrl: "http://issuer.test/sign-in",
+      csrfKey: await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"]),
+    },
+    limits: {
+      device: createRateLimit({ name: "device", quota: 1e6, windowSeconds: 1 }, clock),
+      tenant: createRateLimit({ name: "tenant", quota: 1e6, windowSeconds: 1 }, clock),
+      enrolment: createRateLimit({ name: "enrolment", quota: 1e6, windowSeconds: 1 }, clock),
+    },
+    sourceIp: () => "192.0.2.1",
+    pause: async () => {},
+    ...more,
+  };
+  const app = createApp(deps);
+  const openSession = async (assetId = ASSET_ID, tenantId = TENANT_ID): Promise<Signer> => {
+    const expiresAtSeconds = Math.floor(state.nowMs / 1000) + 3600;
+    const { keyid, bytes } = await sessionKeys.issue({ tenantId, assetId, expiresAtSeconds });
+    return sessionSigner({ keyid, key: base64url(bytes) });
+  };
+  return { app, deps, state, secrets, openSession, otherKey: issuer.privateKey };
+}
