@@ -48,6 +48,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     openActions: createOpenActions({ dynamo, table: config.LZ_TABLE, clock, log, shared: runtime.sharesIo }),
     sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]]),
     controlJwks: config.LZ_CONTROL_JWKS,
+    ...(config.LZ_CONTROL_KEY_SET && { controlKeySet: config.LZ_CONTROL_KEY_SET }),
     ...(control && {
       controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },
     }),

@@ -43,6 +43,12 @@ const schema = z.object({
   LZ_QUEUE_KEYS: versionedSecrets,
   /** Public control keys, as the agents pin them. */
   LZ_CONTROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) })),
+  /** Signed key set while a control key is being rotated: handed to every agent with its next session. */
+  LZ_CONTROL_KEY_SET: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
+    .max(8192)
+    .optional(),
   /** Private control key. Without it this node ingests and reads; it cannot isolate, release or enrol others. */
   LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
   LZ_ADMIN_ISSUER: z.url(),

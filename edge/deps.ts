@@ -21,6 +21,8 @@ export type Deps = {
   sessionKeys: SessionKeys;
   /** Public control keys: handed to agents at enrolment, and they verify enrolment tokens. */
   controlJwks: JSONWebKeySet;
+  /** Signed set of control keys the agents have to pin from now on, while one is being rotated. */
+  controlKeySet?: string;
   /** Absent on a node that only ingests and reads. */
   controlKey?: ControlKey;
   admin: {

@@ -214,7 +214,8 @@ export async function openSession(request: Request, deps: Deps): Promise<Verdict
   const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
   const { keyid, bytes } = await deps.sessionKeys.issue({ ...claimed, expiresAtSeconds });
   const settings = settingsOf(await readTenant(deps, claimed.tenantId));
-  return accept({ keyid, key: base64url(bytes), expiresAtSeconds, settings });
+  const keySet = deps.controlKeySet === undefined ? {} : { keySet: deps.controlKeySet };
+  return accept({ keyid, key: base64url(bytes), expiresAtSeconds, settings, ...keySet });
 }
 
 const settingsOf = (tenant: TenantItem): AgentSettings => ({

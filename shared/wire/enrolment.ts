@@ -46,6 +46,8 @@ export const sessionAnswer = z.object({
   key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   expiresAtSeconds: z.int().positive(),
   settings: agentSettings,
+  /** New control keys, signed by one the agent has pinned: see key-set.ts. */
+  keySet: z.string().max(8192).optional(),
 });
 export type SessionAnswer = z.infer<typeof sessionAnswer>;
 

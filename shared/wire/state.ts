@@ -1,24 +1,36 @@
 import { canonicalJson } from "../canonical-json.ts";
-import type { Client, Heartbeat } from "./heartbeat.ts";
+import type { Client, Engine, Heartbeat } from "./heartbeat.ts";
+
+/** What a heartbeat says of the host: everything in it but its own number, times and the spool. */
+export type HostState = Pick<Heartbeat, "agent" | "host" | "engines" | "collectors" | "containment">;
 
 /**
  * What of a heartbeat is the asset's state: a difference in this text is a change that is told and kept. Left
- * out is what moves without meaning: sequence and times, the spool, connection counts, collectors' wording.
+ * out is what moves without meaning: order, connection counts, which of a client's processes it is, and the
+ * wording of evidence and collectors, which carries counts. An idle host stays one state for hours.
+ *
  * Agent and worker both use it, the one to date the state, the other to find out an agent that does not.
  */
-export function stateText(
-  heartbeat: Pick<Heartbeat, "agent" | "host" | "engines" | "collectors" | "containment">,
-): string {
-  const { agent, host, containment } = heartbeat;
-  const engines = heartbeat.engines
-    .map(({ clients, ...engine }) =>
-      canonicalJson({ ...engine, clients: [...new Set(clients.map(clientText))].sort() }),
-    )
-    .sort();
-  const collectors = heartbeat.collectors.map(({ name, status }) => `${name}:${status}`).sort();
-  return canonicalJson({ agent, host, containment, engines, collectors });
+export function stateText({ agent, host, engines, collectors, containment }: HostState): string {
+  return canonicalJson({
+    agent,
+    host,
+    containment,
+    engines: engines.map(engineText).sort(),
+    collectors: collectors.map(({ name, status }) => `${name} ${status}`).sort(),
+  });
 }
 
-/** A client is who it is, not which of its processes is at it now. */
+function engineText(engine: Engine): string {
+  return canonicalJson({
+    ...engine,
+    ports: engine.ports.toSorted((a, b) => a - b),
+    bind: engine.bind.toSorted(),
+    models: engine.models.map(canonicalJson).sort(),
+    evidence: engine.evidence.map(({ signal, weight }) => `${signal} ${weight}`).sort(),
+    clients: [...new Set(engine.clients.map(clientText))].sort(),
+  });
+}
+
 const clientText = ({ name, executable, directory, remote }: Client): string =>
   canonicalJson({ name, executable, directory, remote });

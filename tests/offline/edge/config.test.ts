@@ -4,17 +4,24 @@ import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
 import { edgeEnvironment } from "../../../local/stack.ts";
 
 const secrets = await makeSecrets();
-const good = edgeEnvironment(secrets, { url: "http://127.0.0.1:1", jwksUrl: "http://127.0.0.1:1/jwks" }, "http://x", {
-  AWS_REGION: "us-east-1",
-  AWS_ACCESS_KEY_ID: "a",
-  AWS_SECRET_ACCESS_KEY: "b",
-  SQS_QUEUE_URL: "http://127.0.0.1:2/0/q",
-});
+const good = edgeEnvironment(
+  secrets,
+  { url: "http://127.0.0.1:1", jwksUrl: "http://127.0.0.1:1/jwks" },
+  "http://x",
+  {
+    AWS_REGION: "us-east-1",
+    AWS_ACCESS_KEY_ID: "a",
+    AWS_SECRET_ACCESS_KEY: "b",
+    SQS_QUEUE_URL: "http://127.0.0.1:2/0/q",
+  },
+);
 
 test("readConfig() takes what the stack gives it, and two versions of a secret", () => {
   expect(readConfig(good).LZ_EDGE_SECRETS).toHaveLength(1);
   const two = `v2:${"A".repeat(43)},${secrets.edgeSecrets}`;
-  expect(readConfig({ ...good, LZ_EDGE_SECRETS: two }).LZ_EDGE_SECRETS.map(({ version }) => version)).toEqual(["v2", "v1"]);
+  expect(readConfig({ ...good, LZ_EDGE_SECRETS: two }).LZ_EDGE_SECRETS.map(({ version }) => version)).toEqual(
+    ["v2", "v1"],
+  );
 });
 
 test("readConfig() names every problem at once and shows no value", () => {

@@ -1,0 +1,38 @@
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import type { ControlKey } from "./directive.ts";
+import { enrolmentAnswer } from "./enrolment.ts";
+
+/** Public control keys an agent pins. */
+export const pinnedKeys = enrolmentAnswer.shape.jwks;
+export type PinnedKeys = z.infer<typeof pinnedKeys>;
+
+const keySet = z.object({ keys: pinnedKeys.shape.keys, iat: z.int() });
+
+const TYPE = "lz-keys+jwt";
+const ISSUER = "lifecyclezero";
+
+/** The keys that hold from now on, vouched for by one that held before: how a control key is rotated. */
+export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSeconds: number): Promise<string> {
+  return new SignJWT({ keys: keys.keys, iss: ISSUER })
+    .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: control.kid })
+    .setIssuedAt(issuedAtSeconds)
+    .sign(control.key);
+}
+
+/** Keys of a set that a pinned key signed. Throws otherwise: the agent then keeps the keys it has. */
+export async function verifyKeySet(
+  jws: string,
+  pinned: JSONWebKeySet,
+  nowMs: number,
+): Promise<PinnedKeys & { issuedAtSeconds: number }> {
+  const { payload } = await jwtVerify(jws, createLocalJWKSet(pinned), {
+    algorithms: ["EdDSA"],
+    typ: TYPE,
+    issuer: ISSUER,
+    currentDate: new Date(nowMs),
+    requiredClaims: ["iat"],
+  });
+  const { keys, iat } = keySet.parse(payload);
+  return { keys, issuedAtSeconds: iat };
+}
