@@ -1,0 +1,59 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "bentoml",
+  name: "BentoML",
+  kind: "inference-engine",
+  ports: [3000],
+  names: ["bentoml", "openllm"],
+  runsOn: ["python"],
+  commands: ["(?:^|/)(?:bentoml|openllm) (?:serve|start)\\b", "-m (?:_)?bentoml"],
+  traits: [
+    {
+      path: "/docs.json",
+      body: "contact@bentoml\\.com",
+      weight: "identity",
+      says: "the API description names BentoML",
+    },
+    {
+      path: "/metrics",
+      body: "(?:^|\\n)(?:# HELP )?bentoml_(?:service|api_server|runner)_",
+      weight: "identity",
+      says: "metrics named bentoml",
+    },
+  ],
+  openai: true,
+  directories: [{ path: "~/.openllm", layout: "files" }],
+  sources: ["https://docs.bentoml.com/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: bentoml/BentoML service/openapi and metrics",
+        answers: {
+          "/docs.json": {
+            body: {
+              openapi: "3.0.2",
+              info: {
+                title: "summarization",
+                contact: { name: "BentoML Team", email: "contact@bentoml.com" },
+              },
+            },
+          },
+          "/metrics": { body: "# HELP bentoml_service_request_in_progress n\n" },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

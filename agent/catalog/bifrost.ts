@@ -1,0 +1,50 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "bifrost",
+  name: "Bifrost",
+  kind: "gateway",
+  ports: [8080],
+  names: ["bifrost-http", "bifrost"],
+  runsOn: ["node"],
+  commands: ["/@maximhq/bifrost/"],
+  traits: [
+    {
+      path: "/api/config",
+      json: { is_db_connected: { is: "boolean" }, client_config: { is: "present" } },
+      weight: "strong",
+      says: "Bifrost's configuration",
+    },
+    { path: "/", body: "<title>Bifrost - ", weight: "identity", says: "the page is titled Bifrost" },
+  ],
+  openai: true,
+  sources: ["https://docs.getbifrost.ai/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: maximhq/bifrost transports/bifrost-http/handlers/config.go",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>Bifrost - The fastest LLM gateway</title></head><body></body></html>",
+          },
+          "/api/config": {
+            body: {
+              client_config: { log_level: "info" },
+              framework_config: {},
+              is_db_connected: true,
+              is_cache_connected: false,
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: LibreChat api/server/routes/config.js",
+        answers: { "/api/config": { body: { appTitle: "LibreChat" } } },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,39 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "continue",
+  name: "Continue",
+  kind: "coding-agent",
+  ports: [],
+  names: ["cn"],
+  runsOn: ["node"],
+  binaries: ["/extensions/continue\\.continue-"],
+  commands: ["/@continuedev/cli/"],
+  traits: [],
+  sources: ["https://docs.continue.dev/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: docs.continue.dev, npm package @continuedev/cli",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/usr/lib/node_modules/@continuedev/cli/dist/cn.js"],
+        },
+      },
+      {
+        source: "documented: docs.continue.dev, VS Code extension core",
+        process: {
+          executable: "/home/ada/.vscode/extensions/continue.continue-1.2.0-linux-x64/bin/continue-binary",
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: any Node program",
+        process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/server.js"] },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,61 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "fastchat",
+  name: "FastChat",
+  kind: "inference-engine",
+  ports: [21001, 21002, 8000],
+  names: [],
+  runsOn: ["python"],
+  commands: ["-m fastchat\\.serve\\."],
+  traits: [
+    {
+      path: "/v1/models",
+      json: { "data[].owned_by": { matches: "^fastchat$" } },
+      weight: "identity",
+      says: "its models are owned by fastchat",
+    },
+  ],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  openai: true,
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://github.com/lm-sys/FastChat/blob/main/docs/openai_api.md"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: lm-sys/FastChat fastchat/protocol/openai_api_protocol.py (ModelCard)",
+        answers: {
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [{ id: "vicuna-7b-v1.5", object: "model", created: 1700000000, owned_by: "fastchat" }],
+            },
+          },
+        },
+      },
+      {
+        source: "documented: FastChat docs/openai_api.md",
+        process: { executable: "/usr/bin/python3.11", argv: ["python3", "-m", "fastchat.serve.controller"] },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: vLLM lists models owned by vllm",
+        answers: {
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [{ id: "m", object: "model", created: 1700000000, owned_by: "vllm" }],
+            },
+          },
+        },
+      },
+      {
+        source: "made up: any Python program",
+        process: { executable: "/usr/bin/python3.12", argv: ["python3", "app.py"] },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,101 @@
+import type { CatalogEntry, Trait } from "./entry.ts";
+import { type Examined, matchesTrait, valuesAt } from "./match.ts";
+
+/** The answers of one listener, by path. */
+export type Answers = ReadonlyMap<string, Examined>;
+
+/** A product whose traits were found, and which. */
+export type Fit = { entry: CatalogEntry; traits: readonly Trait[] };
+
+/** What the answers of one listener say. `hints` fit products that could not be told by HTTP alone. */
+export type Judgement = { winner?: Fit; runnersUp: readonly Fit[]; hints: readonly Fit[] };
+
+/**
+ * The product behind these answers. A product that copies another's answers (`impersonates`) beats it; then
+ * naming itself beats a combination, more traits beat fewer, and what the process suggests (`likely`) decides
+ * what is left. Ports are not asked.
+ */
+export function judge(
+  catalogue: readonly CatalogEntry[],
+  answers: Answers,
+  likely: ReadonlySet<string> = new Set(),
+): Judgement {
+  const found = new Map<CatalogEntry, Trait[]>();
+  for (const [path, answer] of answers) {
+    for (const { entry, trait } of traitsIn(catalogue, path, answer)) {
+      found.set(entry, [...(found.get(entry) ?? []), trait]);
+    }
+  }
+  const fits = [...found].map(([entry, traits]) => ({ entry, traits }));
+  const fitting = fits.filter(({ traits }) => traits.some((trait) => trait.weight !== "hint"));
+  const hints = fits.filter(({ traits }) => traits.every((trait) => trait.weight === "hint"));
+  const beaten = new Set(fitting.flatMap(({ entry }) => entry.impersonates ?? []));
+  const rank = (fit: Fit): number[] => [
+    beaten.has(fit.entry.id) ? 0 : 1,
+    fit.traits.some((trait) => trait.weight === "identity") ? 1 : 0,
+    fit.traits.length,
+    likely.has(fit.entry.id) ? 1 : 0,
+  ];
+  fitting.sort((a, b) => compare(rank(b), rank(a)) || (a.entry.id < b.entry.id ? -1 : 1));
+  const [winner, ...runnersUp] = fitting;
+  return winner ? { winner, runnersUp, hints } : { runnersUp, hints };
+}
+
+type Placed = { entry: CatalogEntry; trait: Trait };
+
+const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
+const examined = new WeakMap<Examined, Placed[]>();
+
+/** Traits an answer has. Worked out once per answer: a listener is judged after each batch of questions. */
+function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
+  let index = byPath.get(catalogue);
+  if (!index) {
+    index = Map.groupBy(
+      catalogue.flatMap((entry) => entry.traits.map((trait) => ({ entry, trait }))),
+      ({ trait }) => trait.path,
+    );
+    byPath.set(catalogue, index);
+  }
+  let placed = examined.get(answer);
+  if (!placed) {
+    placed = (index.get(path) ?? []).filter(({ trait }) => matchesTrait(trait, answer));
+    examined.set(answer, placed);
+  }
+  return placed;
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return 0;
+}
+
+/** Products that could still overtake the winner: those that copy its answers. */
+export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry): CatalogEntry[] {
+  return catalogue.filter((entry) => entry.impersonates?.includes(winner.id));
+}
+
+export const MODELS_PATH = "/v1/models";
+
+/**
+ * What `/v1/models` has of the OpenAI API (https://platform.openai.com/docs/api-reference/models/list): the
+ * list, or the refusal in OpenAI's words. A bare 401 is anybody's.
+ */
+export function openaiShape(answers: Answers): string | undefined {
+  const answer = answers.get(MODELS_PATH);
+  if (!answer) return undefined;
+  const [object] = valuesAt(answer.json, "object");
+  const [data] = valuesAt(answer.json, "data");
+  if (answer.status === 200 && object === "list" && Array.isArray(data)) {
+    const ids = valuesAt(answer.json, "data[].id");
+    const kinds = valuesAt(answer.json, "data[].object");
+    if (data.length === 0 || (ids.length > 0 && kinds.includes("model"))) {
+      return `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does`;
+    }
+  }
+  if (answer.status !== 401 && answer.status !== 403) return undefined;
+  const [type] = valuesAt(answer.json, "error.type");
+  const [code] = valuesAt(answer.json, "error.code");
+  const worded = ["invalid_request_error", "authentication_error", "invalid_api_key"];
+  if (!worded.includes(String(type)) && !worded.includes(String(code))) return undefined;
+  return `GET ${MODELS_PATH} refuses (${answer.status}) as OpenAI does`;
+}

@@ -1,0 +1,47 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "kokoro-fastapi",
+  name: "Kokoro-FastAPI",
+  kind: "speech",
+  ports: [8880],
+  names: [],
+  runsOn: ["python"],
+  commands: ["Kokoro-FastAPI"],
+  traits: [
+    {
+      path: "/openapi.json",
+      body: '"title":\\s*"[^"]*Kokoro TTS API',
+      weight: "identity",
+      says: "the API description is titled Kokoro TTS API",
+    },
+  ],
+  version: [{ path: "/openapi.json", at: "info.version" }],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  openai: true,
+  sources: ["https://github.com/remsky/Kokoro-FastAPI"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: remsky/Kokoro-FastAPI api/src/core/config.py (api_title)",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "Kokoro TTS API", version: "1.0.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,53 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "ktransformers",
+  name: "KTransformers",
+  kind: "inference-engine",
+  ports: [10002, 30000],
+  names: ["ktransformers"],
+  runsOn: ["python"],
+  commands: [
+    "(?:^|/)ktransformers\\b.*--(?:model_path|gguf_path)",
+    "-m ktransformers\\.",
+    "/ktransformers/server/main\\.py",
+  ],
+  libraries: ["/KTransformersOps|/cpuinfer_ext"],
+  traits: [
+    {
+      path: "/openapi.json",
+      body: '"title":\\s*"[^"]*ktransformers server',
+      weight: "identity",
+      says: "the API description is titled ktransformers server",
+    },
+  ],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  openai: true,
+  impersonates: ["ollama"],
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://github.com/kvcache-ai/ktransformers"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: kvcache-ai/ktransformers server/main.py (FastAPI title)",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "ktransformers server", version: "1.0.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

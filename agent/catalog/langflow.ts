@@ -1,0 +1,42 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "langflow",
+  name: "Langflow",
+  kind: "agent-builder",
+  ports: [7860],
+  names: ["langflow"],
+  runsOn: ["python"],
+  binaries: ["/Langflow\\.app/Contents/"],
+  commands: ["(?:^|[/ ])langflow run\\b"],
+  traits: [
+    {
+      path: "/api/v1/version",
+      json: { package: { matches: "^Langflow" } },
+      weight: "identity",
+      says: "its version document names Langflow",
+    },
+    { path: "/", body: "<title>Langflow", weight: "identity", says: "the page is titled Langflow" },
+  ],
+  version: [{ path: "/api/v1/version", at: "version" }],
+  sources: ["https://docs.langflow.org/api-reference-api-examples"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: docs.langflow.org API examples (GET /api/v1/version)",
+        answers: {
+          "/": { body: "<!doctype html><html><head><title>Langflow</title></head><body></body></html>" },
+          "/api/v1/version": { body: { version: "1.1.1", main_version: "1.1.1", package: "Langflow" } },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: Flowise version document",
+        answers: { "/api/v1/version": { body: { version: "3.0.8" } } },
+      },
+    ],
+  },
+};
+
+export default entry;

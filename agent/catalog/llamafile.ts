@@ -1,0 +1,56 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "llamafile",
+  name: "llamafile",
+  kind: "inference-engine",
+  ports: [8080],
+  names: ["llamafile", "llamafile-*", "llamafiler", "*.llamafile"],
+  commands: ["\\.llamafile\\b"],
+  traits: [
+    {
+      path: "/",
+      headers: { server: "^llamafiler?/" },
+      statuses: [200, 404],
+      weight: "identity",
+      says: "the Server header is llamafile",
+    },
+    { path: "/", body: "<title>llamafile", weight: "identity", says: "the page is titled llamafile" },
+  ],
+  version: [{ path: "/", at: "header:server", matches: "^llamafiler?/(\\S+)" }],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  openai: true,
+  impersonates: ["llama-cpp"],
+  absorbs: ["llama-cpp", "unknown-weights", "openai-compatible"],
+  directories: [{ path: "~/.llamafile", layout: "files" }],
+  sources: ["https://github.com/mozilla-ai/llamafile"],
+  fixtures: {
+    positive: [
+      {
+        source:
+          "documented: mozilla-ai/llamafile llamafile/server (Server header) and llama.cpp public UI title",
+        answers: {
+          "/": { headers: { server: "llamafiler/0.9.3" }, body: "<!doctype html><title>llamafile</title>" },
+          "/v1/models": {
+            body: { object: "list", data: [{ id: "model", object: "model", owned_by: "llamacpp" }] },
+          },
+        },
+      },
+      {
+        source: "documented: llamafile README, run as a single file",
+        process: {
+          executable: "/home/ada/llava-v1.5-7b-q4.llamafile",
+          argv: ["./llava-v1.5-7b-q4.llamafile"],
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: llama.cpp tools/server/README.md",
+        answers: { "/": { headers: { server: "llama.cpp" }, body: "<title>llama.cpp - chat</title>" } },
+      },
+    ],
+  },
+};
+
+export default entry;

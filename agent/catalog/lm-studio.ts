@@ -1,0 +1,115 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "lm-studio",
+  name: "LM Studio",
+  kind: "inference-app",
+  ports: [1234],
+  names: ["lm-studio", "lm studio", "lmstudio", "lms", "lm-studio*.appimage"],
+  binaries: ["/LM Studio\\.app/Contents/", "/LM[- ]Studio/", "/\\.lmstudio/(?:bin|extensions)/"],
+  libraries: ["/\\.lmstudio/extensions/"],
+  traits: [
+    {
+      path: "/lmstudio-greeting",
+      json: { lmstudio: { matches: "^true$" } },
+      weight: "identity",
+      says: "it greets as LM Studio",
+    },
+    {
+      path: "/api/v0/models",
+      json: {
+        object: { matches: "^list$" },
+        "data[].compatibility_type": { is: "string" },
+        "data[].state": { is: "string" },
+      },
+      weight: "strong",
+      says: "LM Studio's own list of models",
+    },
+    {
+      path: "/v1/models",
+      json: { "data[].owned_by": { matches: "^organization_owner$" } },
+      weight: "strong",
+      says: "its models are owned by organization_owner",
+    },
+    {
+      path: "/",
+      statuses: [200, 404],
+      body: "Unexpected endpoint or method\\. \\(GET /\\)",
+      weight: "strong",
+      says: "LM Studio's words for an unknown endpoint",
+    },
+  ],
+  models: [
+    {
+      path: "/api/v0/models",
+      each: "data[]",
+      name: "id",
+      architecture: "arch",
+      quantisation: "quantization",
+      format: "compatibility_type",
+      publisher: "publisher",
+      loaded: { at: "state", matches: "^loaded$" },
+    },
+  ],
+  openai: true,
+  directories: [
+    { path: "~/.lmstudio/models", layout: "files" },
+    { path: "~/.cache/lm-studio/models", layout: "files" },
+  ],
+  sources: [
+    "https://lmstudio.ai/docs/app/api/endpoints/rest",
+    "https://github.com/projectdiscovery/nuclei-templates/pull/16438",
+    "https://github.com/praetorian-inc/julius",
+  ],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: lmstudio.ai/docs/app/api/endpoints/rest (GET /api/v0/models)",
+        answers: {
+          "/": {
+            headers: { "x-powered-by": "Express" },
+            body: { error: "Unexpected endpoint or method. (GET /)" },
+          },
+          "/lmstudio-greeting": { body: { lmstudio: true } },
+          "/api/v0/models": {
+            body: {
+              object: "list",
+              data: [
+                {
+                  id: "qwen2-vl-7b-instruct",
+                  object: "model",
+                  type: "vlm",
+                  publisher: "mlx-community",
+                  arch: "qwen2_vl",
+                  compatibility_type: "mlx",
+                  quantization: "4bit",
+                  state: "not-loaded",
+                  max_context_length: 32768,
+                },
+              ],
+            },
+          },
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [{ id: "qwen2-vl-7b-instruct", object: "model", owned_by: "organization_owner" }],
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: llama.cpp lists models owned by llamacpp",
+        answers: {
+          "/v1/models": {
+            body: { object: "list", data: [{ id: "m", object: "model", owned_by: "llamacpp" }] },
+          },
+        },
+      },
+      { source: "Express default answer", answers: { "/": { status: 404, body: "Cannot GET /" } } },
+    ],
+  },
+};
+
+export default entry;

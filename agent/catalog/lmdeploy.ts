@@ -1,0 +1,60 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "lmdeploy",
+  name: "LMDeploy",
+  kind: "inference-engine",
+  ports: [23333],
+  names: ["lmdeploy"],
+  runsOn: ["python"],
+  commands: ["(?:^|/)lmdeploy serve\\b"],
+  libraries: ["/_turbomind[^/]*\\.so"],
+  traits: [
+    {
+      path: "/v1/models",
+      json: { "data[].owned_by": { matches: "^lmdeploy$" } },
+      weight: "identity",
+      says: "its models are owned by lmdeploy",
+    },
+    { path: "/docs", body: "<title>LMDeploy", weight: "identity", says: "the API description is LMDeploy's" },
+  ],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  openai: true,
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://lmdeploy.readthedocs.io/en/latest/llm/api_server.html"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: InternLM/lmdeploy lmdeploy/serve/openai/protocol.py (ModelCard)",
+        answers: {
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [
+                { id: "internlm2_5-7b-chat", object: "model", created: 1700000000, owned_by: "lmdeploy" },
+              ],
+            },
+          },
+          "/docs": {
+            body: "<!doctype html><html><head><title>LMDeploy API Server - Swagger UI</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: vLLM lists models owned by vllm",
+        answers: {
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [{ id: "m", object: "model", created: 1700000000, owned_by: "vllm" }],
+            },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

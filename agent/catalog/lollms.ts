@@ -1,0 +1,37 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "lollms",
+  name: "LoLLMs",
+  kind: "inference-app",
+  ports: [9600],
+  names: ["lollms", "lollms-webui"],
+  runsOn: ["python"],
+  commands: ["/lollms-webui[^/ ]*/app\\.py", "(?:^|[/ ])lollms-server\\b"],
+  traits: [{ path: "/", body: "<title>LoLLMS", weight: "identity", says: "the page is titled LoLLMS" }],
+  openai: true,
+  impersonates: ["ollama"],
+  sources: ["https://github.com/ParisNeo/lollms-webui"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: ParisNeo/lollms-webui web/index.html",
+        answers: {
+          "/": { body: "<!doctype html><html><head><title>LoLLMS WebUI</title></head><body></body></html>" },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: an ordinary page",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>My application</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

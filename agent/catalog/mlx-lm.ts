@@ -1,0 +1,39 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "mlx-lm",
+  name: "mlx-lm server",
+  kind: "inference-engine",
+  ports: [8080],
+  names: ["mlx_lm.server", "mlx_lm.generate", "mlx_lm.chat"],
+  runsOn: ["python"],
+  commands: [
+    "-m mlx_lm[. ](?:server|generate|chat)\\b",
+    "/mlx_lm\\.(?:server|generate|chat)\\b",
+    "-m mlx_vlm\\.server\\b",
+  ],
+  traits: [],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
+  openai: true,
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://github.com/ml-explore/mlx-lm/blob/main/mlx_lm/SERVER.md"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: ml-explore/mlx-lm SERVER.md",
+        process: {
+          executable: "/opt/homebrew/bin/python3.12",
+          argv: ["python3", "-m", "mlx_lm.server", "--model", "mlx-community/Llama-3.2-3B-Instruct-4bit"],
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: any Python program",
+        process: { executable: "/usr/bin/python3.12", argv: ["python3", "app.py"] },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,38 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "n8n",
+  name: "n8n",
+  kind: "agent-builder",
+  ports: [5678],
+  names: ["n8n"],
+  runsOn: ["node"],
+  commands: ["/n8n/bin/n8n\\b"],
+  traits: [{ path: "/", body: "<title>n8n\\.io", weight: "identity", says: "the page is titled n8n" }],
+  sources: ["https://docs.n8n.io/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: n8n-io/n8n packages/frontend/editor-ui/index.html",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>n8n.io - Workflow Automation</title></head><body></body></html>",
+          },
+          "/healthz": { body: { status: "ok" } },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: an ordinary page",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>My application</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

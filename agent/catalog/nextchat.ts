@@ -1,0 +1,59 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "nextchat",
+  name: "NextChat",
+  kind: "ui",
+  ports: [3000],
+  names: ["nextchat"],
+  runsOn: ["node"],
+  binaries: ["/NextChat\\.app/Contents/", "/NextChat/"],
+  traits: [
+    {
+      path: "/api/config",
+      json: {
+        needCode: { is: "boolean" },
+        hideUserApiKey: { is: "boolean" },
+        disableGPT4: { is: "boolean" },
+      },
+      weight: "strong",
+      says: "NextChat's configuration",
+    },
+    {
+      path: "/site.webmanifest",
+      json: { name: { matches: "^NextChat$" } },
+      weight: "identity",
+      says: "the web manifest names NextChat",
+    },
+  ],
+  sources: ["https://github.com/ChatGPTNextWeb/NextChat"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: ChatGPTNextWeb/NextChat app/api/config/route.ts and public/site.webmanifest",
+        answers: {
+          "/api/config": {
+            body: {
+              needCode: true,
+              hideUserApiKey: false,
+              disableGPT4: false,
+              hideBalanceQuery: false,
+              disableFastLink: false,
+              customModels: "",
+              defaultModel: "",
+            },
+          },
+          "/site.webmanifest": { body: { name: "NextChat", short_name: "NextChat" } },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: LibreChat api/server/routes/config.js",
+        answers: { "/api/config": { body: { appTitle: "LibreChat" } } },
+      },
+    ],
+  },
+};
+
+export default entry;

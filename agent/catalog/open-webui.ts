@@ -1,0 +1,84 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "open-webui",
+  name: "Open WebUI",
+  kind: "ui",
+  ports: [8080, 3000],
+  names: ["open-webui"],
+  runsOn: ["python"],
+  commands: ["open_webui\\.main:app", "(?:^|/)open-webui serve\\b"],
+  traits: [
+    {
+      path: "/api/config",
+      json: { name: { matches: "Open WebUI" }, features: { is: "object" } },
+      weight: "identity",
+      says: "its configuration names Open WebUI",
+    },
+    {
+      path: "/api/config",
+      json: {
+        "features.enable_signup": { is: "boolean" },
+        "features.enable_websocket": { is: "boolean" },
+        default_locale: { is: "present" },
+      },
+      weight: "strong",
+      says: "Open WebUI's configuration document",
+    },
+    {
+      path: "/manifest.json",
+      json: { name: { matches: "Open WebUI" } },
+      weight: "identity",
+      says: "the web manifest names Open WebUI",
+    },
+    { path: "/", body: "<title>Open WebUI", weight: "identity", says: "the page is titled Open WebUI" },
+  ],
+  version: [{ path: "/api/config", at: "version" }],
+  sources: ["https://docs.openwebui.com/", "https://github.com/praetorian-inc/julius"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: open-webui backend/open_webui/main.py (get_app_config)",
+        answers: {
+          "/": { body: "<!doctype html><html><head><title>Open WebUI</title></head>" },
+          "/api/config": {
+            body: {
+              status: true,
+              name: "Open WebUI",
+              version: "0.6.34",
+              default_locale: "",
+              oauth: { providers: {} },
+              features: { auth: true, enable_signup: true, enable_login_form: true, enable_websocket: true },
+            },
+          },
+        },
+      },
+      {
+        source: "documented: the same with WEBUI_NAME set",
+        answers: {
+          "/": { body: "<title>Acme Assistant</title>" },
+          "/manifest.json": {
+            body: { name: "Acme Assistant (Open WebUI)", short_name: "Acme", start_url: "/" },
+          },
+          "/api/config": {
+            body: {
+              status: true,
+              name: "Acme Assistant (Open WebUI)",
+              version: "0.6.34",
+              default_locale: "en-US",
+              features: { auth: true, enable_signup: false, enable_websocket: true },
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: LibreChat api/server/routes/config.js",
+        answers: { "/api/config": { body: { appTitle: "LibreChat", registrationEnabled: true } } },
+      },
+    ],
+  },
+};
+
+export default entry;

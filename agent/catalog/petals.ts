@@ -1,0 +1,33 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "petals",
+  name: "Petals",
+  kind: "inference-engine",
+  ports: [31337],
+  names: [],
+  runsOn: ["python"],
+  commands: ["-m petals\\.cli\\.run_(?:server|dht)\\b"],
+  traits: [],
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://github.com/bigscience-workshop/petals"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: bigscience-workshop/petals README",
+        process: {
+          executable: "/usr/bin/python3.11",
+          argv: ["python3", "-m", "petals.cli.run_server", "petals-team/StableBeluga2"],
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: any Python program",
+        process: { executable: "/usr/bin/python3.12", argv: ["python3", "app.py"] },
+      },
+    ],
+  },
+};
+
+export default entry;

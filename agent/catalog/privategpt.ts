@@ -1,0 +1,37 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "privategpt",
+  name: "PrivateGPT",
+  kind: "rag",
+  ports: [8001],
+  names: [],
+  runsOn: ["python"],
+  commands: ["-m private_gpt\\b"],
+  traits: [
+    {
+      path: "/v1/ingest/list",
+      json: { model: { matches: "^private-gpt$" } },
+      weight: "identity",
+      says: "its ingested documents name private-gpt",
+    },
+  ],
+  openai: true,
+  sources: ["https://docs.privategpt.dev/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: zylon-ai/private-gpt server/ingest/ingest_router.py",
+        answers: {
+          "/v1/ingest/list": { body: { object: "list", model: "private-gpt", data: [] } },
+          "/health": { body: { status: "ok" } },
+        },
+      },
+    ],
+    negative: [
+      { source: "made up: a list", answers: { "/v1/ingest/list": { body: { object: "list", data: [] } } } },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,48 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "quivr",
+  name: "Quivr",
+  kind: "rag",
+  ports: [5050],
+  names: [],
+  runsOn: ["python"],
+  commands: ["quivr_api\\.main:app"],
+  traits: [
+    {
+      path: "/openapi.json",
+      body: '"/brains/".*"/knowledge/?',
+      weight: "strong",
+      says: "its API has brains and knowledge",
+    },
+  ],
+  sources: ["https://github.com/QuivrHQ/quivr"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: QuivrHQ/quivr backend/api (routes)",
+        answers: {
+          "/openapi.json": {
+            body: {
+              openapi: "3.1.0",
+              info: { title: "FastAPI", version: "0.1.0" },
+              paths: { "/brains/": { get: {} }, "/knowledge/": { get: {} } },
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,39 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "ragflow",
+  name: "RAGFlow",
+  kind: "rag",
+  ports: [80, 9380],
+  names: [],
+  runsOn: ["python"],
+  commands: ["api/ragflow_server\\.py", "rag/svr/task_executor\\.py"],
+  traits: [{ path: "/", body: "<title>RAGFlow", weight: "identity", says: "the page is titled RAGFlow" }],
+  sources: ["https://ragflow.io/docs"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: infiniflow/ragflow web/src/conf.json (appName)",
+        answers: {
+          "/": { body: "<!doctype html><html><head><title>RAGFlow</title></head><body></body></html>" },
+        },
+      },
+      {
+        source: "documented: infiniflow/ragflow docker/launch_backend_service.sh",
+        process: { executable: "/usr/bin/python3.10", argv: ["python3", "api/ragflow_server.py"] },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: an ordinary page",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>My application</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,39 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "refact",
+  name: "Refact",
+  kind: "coding-agent",
+  ports: [8008, 8001],
+  names: ["refact-lsp"],
+  runsOn: ["python"],
+  commands: ["-m self_hosting_machinery\\.", "-m refact_webgui\\."],
+  traits: [
+    { path: "/", body: "<title>Refact(?: |<)", weight: "identity", says: "the page is titled Refact" },
+  ],
+  sources: ["https://docs.refact.ai/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: smallcloudai/refact refact-server webgui",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>Refact Server Login</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "made up: a tool for refactoring",
+        answers: {
+          "/": {
+            body: "<!doctype html><html><head><title>Refactoring tips</title></head><body></body></html>",
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,56 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "speaches",
+  name: "Speaches",
+  kind: "speech",
+  ports: [8000],
+  names: ["speaches"],
+  runsOn: ["python"],
+  commands: ["speaches\\.main:create_app"],
+  traits: [
+    {
+      path: "/openapi.json",
+      body: '"title":\\s*"(?:Speaches|faster-whisper-server)"',
+      weight: "identity",
+      says: "the API description is titled Speaches",
+    },
+  ],
+  version: [{ path: "/openapi.json", at: "info.version" }],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
+  openai: true,
+  directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  sources: ["https://speaches.ai/"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: speaches-ai/speaches src/speaches/main.py (FastAPI title)",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "Speaches", version: "0.8.3" }, paths: {} },
+          },
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [
+                { id: "Systran/faster-whisper-small", object: "model", owned_by: "Systran", created: 0 },
+              ],
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

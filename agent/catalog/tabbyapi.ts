@@ -1,0 +1,67 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "tabbyapi",
+  name: "TabbyAPI",
+  kind: "inference-engine",
+  ports: [5000],
+  names: ["tabbyapi"],
+  runsOn: ["python"],
+  commands: ["/tabbyAPI[^/ ]*/(?:main|start)\\.py"],
+  libraries: ["/exllamav[23]_ext"],
+  traits: [
+    {
+      path: "/.well-known/serviceinfo",
+      json: { "software.name": { matches: "^TabbyAPI$" } },
+      weight: "identity",
+      says: "its service information names TabbyAPI",
+    },
+    {
+      path: "/v1/models",
+      json: { "data[].owned_by": { matches: "^tabbyAPI$" } },
+      weight: "identity",
+      says: "its models are owned by tabbyAPI",
+    },
+  ],
+  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
+  openai: true,
+  impersonates: ["koboldcpp"],
+  sources: ["https://github.com/theroyallab/tabbyAPI/wiki"],
+  fixtures: {
+    positive: [
+      {
+        source:
+          "documented: theroyallab/tabbyAPI endpoints/core and endpoints/OAI (GET /.well-known/serviceinfo)",
+        answers: {
+          "/.well-known/serviceinfo": {
+            body: {
+              version: 0.1,
+              software: { name: "TabbyAPI", repository: "https://github.com/theroyallab/tabbyAPI" },
+              api: { openai: { name: "OpenAI API", relative_url: "/v1" } },
+            },
+          },
+          "/v1/models": { status: 401, body: { detail: "Please provide an API key" } },
+        },
+      },
+      {
+        source: "documented: tabbyAPI endpoints/core/types/model.py (ModelCard)",
+        answers: {
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [{ id: "Llama-3-8B-exl2", object: "model", created: 1700000000, owned_by: "tabbyAPI" }],
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "documented: a fediverse server has service information as well",
+        answers: { "/.well-known/serviceinfo": { body: { software: { name: "mastodon" } } } },
+      },
+    ],
+  },
+};
+
+export default entry;

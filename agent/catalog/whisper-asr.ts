@@ -1,0 +1,51 @@
+import type { CatalogEntry } from "./entry.ts";
+
+const entry: CatalogEntry = {
+  id: "whisper-asr",
+  name: "whisper-asr-webservice",
+  kind: "speech",
+  ports: [9000],
+  names: ["whisper-asr-webservice"],
+  runsOn: ["python"],
+  commands: ["(?:^|/)whisper-asr-webservice\\b"],
+  traits: [
+    {
+      path: "/openapi.json",
+      body: '"title":\\s*"[^"]*Whisper Asr Webservice',
+      weight: "identity",
+      says: "the API description is titled Whisper Asr Webservice",
+    },
+  ],
+  version: [{ path: "/openapi.json", at: "info.version" }],
+  directories: [{ path: "~/.cache/whisper", layout: "files" }],
+  sources: ["https://github.com/ahmetoner/whisper-asr-webservice"],
+  fixtures: {
+    positive: [
+      {
+        source: "documented: ahmetoner/whisper-asr-webservice app/webservice.py (FastAPI title)",
+        answers: {
+          "/": { status: 307, headers: { location: "/docs" }, body: "" },
+          "/openapi.json": {
+            body: {
+              openapi: "3.1.0",
+              info: { title: "Whisper Asr Webservice", version: "1.9.1" },
+              paths: {},
+            },
+          },
+        },
+      },
+    ],
+    negative: [
+      {
+        source: "FastAPI default description",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+    ],
+  },
+};
+
+export default entry;

@@ -1,0 +1,177 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+const STATE = { state: { type: "string" } } as const satisfies Options;
+const JSON_FLAG = { json: { type: "boolean" } } as const satisfies Options;
+const LOG = { log: { type: "string" }, verbose: { type: "boolean" } } as const satisfies Options;
+
+/** Every command with its options, its help and the words that may follow it. One table, no switch. */
+export const COMMANDS = {
+  enroll: {
+    summary: "make this host an asset of your organisation",
+    options: {
+      url: { type: "string" },
+      token: { type: "string" },
+      employee: { type: "string" },
+      "allow-http": { type: "boolean" },
+      force: { type: "boolean" },
+      ...STATE,
+      ...LOG,
+    },
+    required: ["url"],
+    words: [],
+    help: [
+      "usage: lz-agent enroll --url URL --token TOKEN [options]",
+      "",
+      "  --url URL       origin of the control plane, https://lz.example.com",
+      "  --token TOKEN   enrolment token of an administrator (or the variable LZ_ENROLL_TOKEN)",
+      "  --employee ID   who works at this host (default: the user that runs this)",
+      "  --allow-http    accept a control plane without TLS beyond this host",
+      "  --force         enrol again although this host is enrolled",
+    ],
+  },
+  run: {
+    summary: "report this host until stopped: the daemon",
+    options: { interval: { type: "string" }, ...STATE, ...LOG },
+    required: [],
+    words: [],
+    help: [
+      "usage: lz-agent run [options]",
+      "",
+      "  --interval MS   time between heartbeats, 100 to 3600000 (default: what the tenant set)",
+    ],
+  },
+  status: {
+    summary: "say whether this host is enrolled and reporting",
+    options: { ...JSON_FLAG, ...STATE },
+    required: [],
+    words: [],
+    help: ["usage: lz-agent status [options]", "", "  --json          one JSON object on stdout"],
+  },
+  scan: {
+    summary: "find the AI engines of this host once; no server needed",
+    options: { ...JSON_FLAG },
+    required: [],
+    words: [],
+    help: ["usage: lz-agent scan [--json]", "", "  --json          one JSON object on stdout"],
+  },
+  explain: {
+    summary: "print every field that leaves this host, its value now and why it is sent",
+    options: { ...JSON_FLAG, ...STATE },
+    required: [],
+    words: [],
+    help: ["usage: lz-agent explain [options]", "", "  --json          one JSON array on stdout"],
+  },
+  service: {
+    summary: "start the daemon with the system, or stop doing so",
+    options: { print: { type: "boolean" }, ...STATE },
+    required: [],
+    words: ["install", "uninstall"],
+    help: [
+      "usage: lz-agent service install|uninstall [options]",
+      "",
+      "  --print         show what would be written and run, and change nothing",
+    ],
+  },
+} as const satisfies Record<
+  string,
+  {
+    summary: string;
+    options: Options;
+    required: readonly string[];
+    words: readonly string[];
+    help: readonly string[];
+  }
+>;
+
+export type CommandName = keyof typeof COMMANDS;
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+export type Parsed =
+  | { is: "command"; name: CommandName; values: Values; word: string | undefined }
+  | { is: "text"; text: string }
+  | { is: "wrong"; reason: string };
+
+const COMMON_HELP = {
+  state: "  --state DIR     where keys and spool are (default: the platform's directory, or LZ_STATE_DIR)",
+  log: "  --log FORMAT    text or json lines on stderr (default: text)",
+  verbose: "  --verbose       log what is of interest to developers too",
+} as const;
+
+/** Reads the words behind the program's name. Wrong ones are told in one line, for exit code 2. */
+export function parseArguments(argv: readonly string[], version: string): Parsed {
+  const [first, ...rest] = argv;
+  if (first === undefined) return { is: "wrong", reason: "a command is needed: try lz-agent --help" };
+  if (first === "--help" || first === "-h" || first === "help") return { is: "text", text: overview() };
+  if (first === "--version" || first === "-v") return { is: "text", text: `lz-agent ${version}` };
+  if (!isCommand(first))
+    return { is: "wrong", reason: `unknown command ${quote(first)}: try lz-agent --help` };
+  return parseCommand(first, rest);
+}
+
+function parseCommand(name: CommandName, args: readonly string[]): Parsed {
+  const command = COMMANDS[name];
+  if (args.includes("--help") || args.includes("-h")) return { is: "text", text: helpOf(name) };
+  let values: Values;
+  let words: string[];
+  try {
+    const parsed = parseArgs({
+      args: [...args],
+      options: command.options,
+      strict: true,
+      allowPositionals: true,
+    });
+    values = parsed.values as Values;
+    words = parsed.positionals;
+  } catch (cause) {
+    return {
+      is: "wrong",
+      reason: `${name}: ${cause instanceof Error ? firstSentence(cause.message) : "bad arguments"}`,
+    };
+  }
+  const [word, surplus] = words;
+  const known: readonly string[] = command.words;
+  if (known.length === 0 && word !== undefined)
+    return { is: "wrong", reason: `${name}: unexpected ${quote(word)}` };
+  if (known.length > 0 && (word === undefined || !known.includes(word))) {
+    return { is: "wrong", reason: `${name}: one of ${known.join(", ")} is needed` };
+  }
+  if (surplus !== undefined) return { is: "wrong", reason: `${name}: unexpected ${quote(surplus)}` };
+  const missing = command.required.find((option) => !values[option]);
+  if (missing) return { is: "wrong", reason: `${name}: --${missing} is needed` };
+  const empty = Object.keys(values).find((option) => values[option] === "");
+  if (empty) return { is: "wrong", reason: `${name}: --${empty} is empty` };
+  return { is: "command", name, values, word };
+}
+
+const isCommand = (text: string): text is CommandName => Object.hasOwn(COMMANDS, text);
+
+const quote = (text: string): string => JSON.stringify(text.slice(0, 60));
+
+/** parseArgs adds advice for developers behind the first sentence. */
+const firstSentence = (message: string): string => message.split(/\. |\n/)[0]!.replace(/\.$/, "");
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return [
+    "lz-agent finds the AI engines of this host and reports them to your organisation.",
+    "",
+    "usage: lz-agent COMMAND [options]",
+    "",
+    ...lines,
+    "",
+    "lz-agent COMMAND --help tells more, lz-agent --version the version.",
+  ].join("\n");
+}
+
+function helpOf(name: CommandName): string {
+  const { help, summary, options } = COMMANDS[name];
+  const common = Object.entries(COMMON_HELP).filter(([option]) => option in options);
+  return [
+    `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
+    "",
+    ...help,
+    ...common.map(([, line]) => line),
+  ].join("\n");
+}

@@ -1,0 +1,302 @@
+import type { Engine, Evidence } from "../../shared/wire/heartbeat.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { type Claim, sharedLibrary } from "./claims.ts";
+import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
+import type { Fingerprint } from "./fingerprint.ts";
+import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import { baseName } from "./models.ts";
+
+/** A listener that was asked, and what it turned out to be. */
+export type Heard = { listener: Listener; fingerprint: Fingerprint };
+
+/** An engine in the making: one product, the process it is reported as, and everything that belongs to it. */
+export type Candidate = {
+  id: string;
+  name: string;
+  kind: Engine["kind"];
+  entry?: CatalogEntry;
+  root: ProcessFacts;
+  members: ProcessFacts[];
+  heard: Heard[];
+  weights: WeightFile[];
+  evidence: Evidence[];
+};
+
+export type Facts = {
+  snapshot: Snapshot;
+  catalogue: ReadonlyMap<string, CatalogEntry>;
+  heard: readonly Heard[];
+  claims: ReadonlyMap<number, readonly Claim[]>;
+  selfPid: number;
+};
+
+const ANCESTORS_MAX = 8;
+
+/** Kinds that hold weights themselves: for these, weights in a process of that name speak for the product. */
+const RUNS_MODELS = new Set<Engine["kind"]>([
+  "inference-engine",
+  "inference-app",
+  "embedding-server",
+  "image",
+  "speech",
+  "rag",
+]);
+/** What such a product starts as child processes of its own. */
+const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
+
+/** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
+export function findCandidates(facts: Facts): Candidate[] {
+  const byPid = new Map<number, Heard[]>();
+  for (const heard of facts.heard) {
+    const pid = ownerOf(heard, facts);
+    if (pid !== undefined && pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
+  }
+  const pids = new Set([...byPid.keys(), ...facts.claims.keys(), ...facts.snapshot.weights.keys()]);
+  pids.delete(facts.selfPid);
+  const candidates: Candidate[] = [];
+  for (const pid of pids) {
+    const process = facts.snapshot.processes.get(pid);
+    if (process) candidates.push(...candidatesOf(process, byPid.get(pid) ?? [], facts));
+  }
+  return join(candidates, facts.snapshot).filter(
+    (candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD,
+  );
+}
+
+/** The process behind a listener: a port forwarder stands for the container it forwards to. */
+function ownerOf({ listener, fingerprint }: Heard, { snapshot, claims }: Facts): number | undefined {
+  if (listener.pid !== undefined) {
+    const target = forwardTarget(snapshot.processes.get(listener.pid)?.argv ?? []);
+    const behind =
+      target && snapshot.listeners.find((l) => l.reachableAt === target.address && l.port === target.port);
+    return behind?.pid ?? listener.pid;
+  }
+  // Without rights to see the owner: the process of the same user that has the product's name.
+  const product = fingerprint.judgement.winner?.entry.id;
+  for (const [pid, made] of claims) {
+    const sameUser = listener.uid !== undefined && snapshot.processes.get(pid)?.uid === listener.uid;
+    if (sameUser && made.some((claim) => claim.product === product)) return pid;
+  }
+  return undefined;
+}
+
+/** `docker-proxy … -container-ip A -container-port P`. */
+export function forwardTarget(argv: readonly string[]): { address: string; port: number } | undefined {
+  if (!argv[0]?.endsWith("docker-proxy")) return undefined;
+  const address = argv[argv.indexOf("-container-ip") + 1];
+  const port = Number(argv[argv.indexOf("-container-port") + 1]);
+  return address && Number.isInteger(port) ? { address, port } : undefined;
+}
+
+function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Facts): Candidate[] {
+  const weights = facts.snapshot.weights.get(process.pid) ?? [];
+  const claims = facts.claims.get(process.pid) ?? [];
+  const byProduct = new Map<CatalogEntry, Heard[]>();
+  for (const one of heard) {
+    const entry = one.fingerprint.judgement.winner?.entry;
+    if (entry) byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
+  }
+  if (byProduct.size > 0) {
+    return [...byProduct].map(([entry, answered]) => {
+      // What the process has in memory belongs to all it serves.
+      const evidence = [
+        ...httpEvidence(answered),
+        ...claimEvidence(claims, entry.id),
+        ...held(process, weights, facts),
+      ];
+      return candidate(entry, process, answered, weights, [...evidence, ...portEvidence(entry, answered)]);
+    });
+  }
+  const claimed = bestClaim(claims, weights.length > 0, facts.catalogue);
+  const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
+  if (claimed) {
+    const speaks = claimed.openai ? shaped : [];
+    const evidence = [
+      ...claimEvidence(claims, claimed.id),
+      ...held(process, weights, facts),
+      ...speaks.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!)),
+      ...hintEvidence(claimed, heard),
+      ...portEvidence(claimed, heard),
+    ];
+    return [candidate(claimed, process, heard, weights, evidence)];
+  }
+  return nameless(process, shaped, weights, facts);
+}
+
+function nameless(
+  process: ProcessFacts,
+  shaped: Heard[],
+  weights: readonly WeightFile[],
+  facts: Facts,
+): Candidate[] {
+  const evidence = [
+    ...held(process, weights, facts),
+    ...shaped.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!)),
+  ];
+  if (weights.length > 0) {
+    const product = {
+      id: "unknown-weights",
+      name: "Unknown process with model weights",
+      kind: "weights",
+    } as const;
+    return [
+      { ...product, root: process, members: [process], heard: shaped, weights: [...weights], evidence },
+    ];
+  }
+  if (shaped.length === 0) return [];
+  const product = {
+    id: "openai-compatible",
+    name: "Unknown OpenAI-compatible server",
+    kind: "generic",
+  } as const;
+  return [{ ...product, root: process, members: [process], heard: shaped, weights: [], evidence }];
+}
+
+function candidate(
+  entry: CatalogEntry,
+  process: ProcessFacts,
+  heard: readonly Heard[],
+  weights: readonly WeightFile[],
+  evidence: Evidence[],
+): Candidate {
+  const { id, name, kind } = entry;
+  return {
+    id,
+    name,
+    kind,
+    entry,
+    root: process,
+    members: [process],
+    heard: [...heard],
+    weights: [...weights],
+    evidence,
+  };
+}
+
+/** The product a process claims most strongly. A mere name of something that runs no models owns no weights. */
+function bestClaim(
+  claims: readonly Claim[],
+  hasWeights: boolean,
+  catalogue: ReadonlyMap<string, CatalogEntry>,
+): CatalogEntry | undefined {
+  const scores = new Map<string, number>();
+  for (const claim of claims) {
+    const entry = catalogue.get(claim.product);
+    if (!entry || (hasWeights && claim.signal === "name" && !RUNS_MODELS.has(entry.kind))) continue;
+    scores.set(claim.product, (scores.get(claim.product) ?? 0) + evidenceOf(claim.signal, "").weight);
+  }
+  const [best] = [...scores].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  return best && catalogue.get(best[0]);
+}
+
+function httpEvidence(heard: readonly Heard[]): Evidence[] {
+  return heard.flatMap(({ listener, fingerprint }) => {
+    const { winner, runnersUp } = fingerprint.judgement;
+    const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
+    return [
+      ...(winner?.traits ?? []).map((trait) =>
+        evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
+      ),
+      ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
+    ];
+  });
+}
+
+const HTTP_WEIGHTS = { identity: "httpIdentity", strong: "httpStrong", hint: "httpHint" } as const;
+
+function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
+  return heard.flatMap(({ listener, fingerprint }) =>
+    fingerprint.judgement.hints
+      .filter((fit) => fit.entry.id === entry.id)
+      .flatMap((fit) => fit.traits)
+      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on port ${listener.port}: ${trait.says}`)),
+  );
+}
+
+const claimEvidence = (claims: readonly Claim[], product: string): Evidence[] =>
+  claims.filter((claim) => claim.product === product).map((claim) => evidenceOf(claim.signal, claim.detail));
+
+function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
+  return heard
+    .filter(({ listener }) => entry.ports.includes(listener.port))
+    .map(({ listener }) =>
+      evidenceOf("port", `listens on ${listener.port}, a default port of ${entry.name}`),
+    );
+}
+
+/** What a process has in memory: weights, libraries that run models, GPU memory. */
+function held(process: ProcessFacts, weights: readonly WeightFile[], { snapshot }: Facts): Evidence[] {
+  const evidence = weights.map((file) =>
+    evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
+  );
+  const library = sharedLibrary(snapshot.libraries.get(process.pid) ?? []);
+  if (library) evidence.push(evidenceOf("libraryShared", `loaded ${baseName(library)}`));
+  const gpu = snapshot.gpu.get(process.pid);
+  if (gpu) evidence.push(evidenceOf("gpu", `uses ${Math.round(gpu.bytes / 1024 / 1024)} MiB of GPU memory`));
+  return evidence;
+}
+
+function describeWeights(file: WeightFile): string {
+  const { architecture, parameters, quantisation } = file.header ?? {};
+  const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
+  return `${file.how === "mapped" ? "maps" : "has open"} ${baseName(file.path)} (${facts.join(", ")})`;
+}
+
+/** Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. */
+function join(candidates: readonly Candidate[], snapshot: Snapshot): Candidate[] {
+  const byPid = new Map<number, Candidate[]>();
+  for (const one of candidates) byPid.set(one.root.pid, [...(byPid.get(one.root.pid) ?? []), one]);
+  const parentOf = (child: Candidate): Candidate | undefined => {
+    let above: Candidate | undefined;
+    for (const ancestor of ancestorsOf(child.root, snapshot)) {
+      const found = byPid.get(ancestor.pid)?.find((one) => one.id === child.id || absorbs(one, child));
+      if (found) above = found;
+    }
+    return above;
+  };
+  const joined: Candidate[] = [];
+  const parents = new Map(candidates.map((one) => [one, parentOf(one)]));
+  for (const one of candidates) if (!parents.get(one)) joined.push(one);
+  for (const [child, parent] of parents) if (parent) absorb(topOf(parent, parents), child);
+  return joined;
+}
+
+function topOf(candidate: Candidate, parents: ReadonlyMap<Candidate, Candidate | undefined>): Candidate {
+  let top = candidate;
+  for (let above = parents.get(top); above; above = parents.get(top)) top = above;
+  return top;
+}
+
+function absorbs(parent: Candidate, child: Candidate): boolean {
+  const takes =
+    parent.entry?.absorbs?.includes(child.id) ||
+    (RUNS_MODELS.has(parent.kind) && USUAL_CHILDREN.has(child.id));
+  return Boolean(takes) && confidenceOf(parent.evidence) >= REPORT_THRESHOLD;
+}
+
+function absorb(parent: Candidate, child: Candidate): void {
+  const same = parent.id === child.id;
+  parent.members.push(...child.members);
+  parent.heard.push(...child.heard);
+  parent.weights.push(...child.weights);
+  for (const one of child.evidence) {
+    // Another product's name for the child is no proof of the parent; what the child holds is.
+    const counts = same || one.signal === "weights" || one.signal === "gpu";
+    parent.evidence.push({
+      ...one,
+      weight: counts ? one.weight : 0,
+      detail: `child ${child.root.pid}: ${one.detail}`,
+    });
+  }
+}
+
+/** Parent, grandparent and so on, init left out. */
+export function ancestorsOf(process: ProcessFacts, snapshot: Snapshot): ProcessFacts[] {
+  const ancestors: ProcessFacts[] = [];
+  let parent = snapshot.processes.get(process.parentPid);
+  while (parent && parent.pid !== 1 && ancestors.length < ANCESTORS_MAX && !ancestors.includes(parent)) {
+    ancestors.push(parent);
+    parent = snapshot.processes.get(parent.parentPid);
+  }
+  return ancestors;
+}

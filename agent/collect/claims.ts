@@ -1,0 +1,137 @@
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { regex } from "../catalog/match.ts";
+import type { ProcessFacts } from "./host.ts";
+import { baseName } from "./models.ts";
+
+/** What a process says about itself without being asked. */
+export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };
+
+const INTERPRETERS: [family: NonNullable<CatalogEntry["runsOn"]>[number], names: RegExp][] = [
+  ["python", /^(?:python|pypy|uv|uvicorn|gunicorn)w?[\d.]*$/],
+  ["node", /^(?:node|nodejs|bun|deno|electron)$/],
+  ["java", /^javaw?$/],
+  ["dotnet", /^dotnet$/],
+  ["ruby", /^ruby[\d.]*$/],
+];
+
+/** Base name in lower case, without `.exe`. */
+export const programName = (path: string): string =>
+  baseName(path)
+    .toLowerCase()
+    .replace(/\.exe$/, "");
+
+export function interpreterOf(program: string): string | undefined {
+  return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
+}
+
+/** The names a process goes by: its executable, its kernel name, and the script its interpreter runs. */
+export function namesOf(process: ProcessFacts): string[] {
+  const names = new Set<string>([programName(process.name)]);
+  if (process.executable) names.add(programName(process.executable));
+  const runs = process.executable ? programName(process.executable) : programName(process.argv[0] ?? "");
+  const script = process.argv.slice(1, 4).find((word) => !word.startsWith("-"));
+  if (interpreterOf(runs) && script) names.add(programName(script));
+  return [...names];
+}
+
+/** Products a process looks like, by library, path, command line and name. */
+export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => Claim[];
+
+/**
+ * Prepares the catalogue for thousands of processes: names are looked up, and one expression over all patterns
+ * sorts out the many processes that none of them concerns.
+ */
+export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
+  const named = nameIndex(catalogue);
+  const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
+  const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
+  const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
+  return (process, libraries) => {
+    const path = slashed(process.executable ?? "");
+    const command = process.argv.map(slashed).join(" ");
+    const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
+    const claims: Claim[] = [];
+    const isPath = anyBinary.test(path);
+    const isCommand = anyCommand.test(command);
+    if (isPath || isCommand || loaded.length > 0) {
+      for (const entry of catalogue) claims.push(...placeClaims(entry, path, command, loaded));
+    }
+    for (const name of namesOf(process)) {
+      for (const product of named(name)) {
+        if (claims.some((claim) => claim.product === product && claim.signal === "name")) continue;
+        claims.push({ product, signal: "name", detail: `process is called ${name}` });
+      }
+    }
+    return claims;
+  };
+}
+
+function placeClaims(entry: CatalogEntry, path: string, command: string, loaded: readonly string[]): Claim[] {
+  const { id: product, name } = entry;
+  const claims: Claim[] = [];
+  const library = loaded.find((file) => anyMatches(entry.libraries, file));
+  if (library) claims.push({ product, signal: "libraryOwn", detail: `loaded ${baseName(library)}` });
+  if (anyMatches(entry.binaries, path)) {
+    claims.push({ product, signal: "binary", detail: `runs from the directory of ${name}` });
+  } else if (anyMatches(entry.commands, command)) {
+    claims.push({ product, signal: "binary", detail: `command line starts ${name}` });
+  }
+  return claims;
+}
+
+/** Products by the name of a process; names with `*` are few and tried one by one. */
+function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
+  const exact = new Map<string, string[]>();
+  const open: { product: string; known: string }[] = [];
+  for (const { id, names } of catalogue) {
+    for (const known of names) {
+      if (known.includes("*")) open.push({ product: id, known });
+      else exact.set(known, [...(exact.get(known) ?? []), id]);
+    }
+  }
+  return (name) => [
+    ...(exact.get(name) ?? []),
+    ...open.filter(({ known }) => sameName(known, name)).map(({ product }) => product),
+  ];
+}
+
+/** One expression for all of them; it matches nothing when there are none. */
+const union = (patterns: readonly string[]): RegExp =>
+  patterns.length === 0 ? /(?!)/ : regex(patterns.map((pattern) => `(?:${pattern})`).join("|"));
+
+/** True when the executable has none of the names the catalogue knows for the product. */
+export function isRenamed(entry: CatalogEntry, executable: string): boolean {
+  if (entry.names.length === 0) return false;
+  const program = programName(executable);
+  const interpreter = interpreterOf(program);
+  if (interpreter && entry.runsOn?.some((family) => family === interpreter)) return false;
+  return !entry.names.some((known) => sameName(known, program));
+}
+
+function sameName(known: string, name: string): boolean {
+  if (!known.includes("*")) return known === name;
+  const pattern = known.split("*").map((part) => part.replace(/[.+]/g, "\\$&"));
+  return regex(`^${pattern.join(".*")}$`).test(name);
+}
+
+const anyMatches = (patterns: readonly string[] | undefined, text: string): boolean =>
+  patterns?.some((pattern) => regex(pattern).test(text)) ?? false;
+
+const slashed = (path: string): string => path.replaceAll("\\", "/");
+
+/** Loaded by much that runs no model; with a product's own sign they add to it. */
+const SHARED_LIBRARIES =
+  /\/(?:lib(?:torch|torch_cpu|torch_cuda|onnxruntime|ggml|llama|ctranslate2|mlx)\b|(?:onnxruntime|ggml|llama)\.dll)/i;
+
+export function sharedLibrary(libraries: readonly string[]): string | undefined {
+  return libraries.map(slashed).find((path) => SHARED_LIBRARIES.test(path));
+}
+
+/** True for the path of a library that the catalogue or this file asks about. */
+export function libraryFilter(catalogue: readonly CatalogEntry[]): (path: string) => boolean {
+  const own = union(catalogue.flatMap((entry) => entry.libraries ?? []));
+  return (path) => {
+    const normal = slashed(path);
+    return SHARED_LIBRARIES.test(normal) || own.test(normal);
+  };
+}

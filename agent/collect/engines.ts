@@ -1,0 +1,121 @@
+import { timestamp } from "../../shared/clock.ts";
+import { type Client, type Engine, LIMITS } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { ancestorsOf, type Candidate } from "./candidates.ts";
+import { isRenamed } from "./claims.ts";
+import { confidenceOf, weighed } from "./confidence.ts";
+import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
+import { joinWeights, withoutUndefined } from "./models.ts";
+
+/** What a candidate is completed with before it leaves as an engine. */
+export type Completion = {
+  snapshot: Snapshot;
+  peers: ReadonlyMap<string, readonly Peer[]>;
+  selfPid: number;
+  homes: readonly string[];
+  atRest: Engine["models"];
+  executableSha256?: string | undefined;
+  /** Working directory of a client; absent when the settings do not ask for it. */
+  directoryOf?: ((pid: number) => string | undefined) | undefined;
+};
+
+/** The engine as the wire has it, and how many items did not fit. */
+export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
+  const { root, heard } = candidate;
+  let cut = 0;
+  const limit = <T>(items: readonly T[], max: number): T[] => {
+    cut += Math.max(0, items.length - max);
+    return items.slice(0, max);
+  };
+  const { homes, snapshot } = completion;
+  const listeners = heard.map(({ listener }) => listener);
+  const known = heard.map(({ fingerprint }) => fingerprint);
+  const listed = mergeByName(known.flatMap(({ models }) => models));
+  const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]);
+  const renamed = renamedOf(candidate);
+  const engine = withoutUndefined({
+    id: candidate.id,
+    name: tidy(candidate.name, 80),
+    kind: candidate.kind,
+    confidence: confidenceOf(candidate.evidence),
+    version: known.find(({ version }) => version !== undefined)?.version,
+    pid: root.pid,
+    processStartedAt: root.startedAtMs === undefined ? undefined : timestamp(root.startedAtMs),
+    executable: root.executable && tidy(shortened(root.executable, homes), 260),
+    executableSha256: completion.executableSha256,
+    renamed,
+    user: root.user && tidy(root.user, 64),
+    parents: ancestorsOf(root, snapshot).map(({ name }) => tidy(name, 120)),
+    container: root.container && tidy(root.container, 100),
+    ports: limit([...new Set(listeners.map(({ port }) => port))], LIMITS.PORTS_MAX),
+    bind: limit([...new Set(listeners.map(({ address }) => tidy(address, 64)))], LIMITS.PORTS_MAX),
+    auth: authOf(known.map(({ auth }) => auth)),
+    models: limit(models, LIMITS.MODELS_MAX),
+    evidence: limit(weighed(candidate.evidence), LIMITS.EVIDENCE_MAX).map((one) => ({
+      ...one,
+      detail: tidy(one.detail, 240),
+    })),
+    clients: limit(clientsOf(candidate, completion), LIMITS.CLIENTS_MAX),
+  });
+  return { engine, cut };
+}
+
+/** Only of products that were identified by what they do, and only where the executable's name is known. */
+function renamedOf({ entry, root, evidence }: Candidate): boolean | undefined {
+  if (!entry || !root.executable) return undefined;
+  const proven = evidence.some(
+    (one) => one.weight > 0 && ["http", "weights", "library"].includes(one.signal),
+  );
+  return proven ? isRenamed(entry, root.executable) : undefined;
+}
+
+function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {
+  if (answers.includes("open")) return "open";
+  return answers.includes("required") ? "required" : "unknown";
+}
+
+function mergeByName(models: Engine["models"]): Engine["models"] {
+  const merged = new Map<string, Engine["models"][number]>();
+  for (const model of models) {
+    const before = merged.get(model.name);
+    merged.set(model.name, before ? { ...model, ...before, loaded: before.loaded || model.loaded } : model);
+  }
+  return [...merged.values()];
+}
+
+function clientsOf(candidate: Candidate, completion: Completion): Client[] {
+  const own = new Set([completion.selfPid, ...candidate.members.map(({ pid }) => pid)]);
+  const clients = new Map<number | string, Client>();
+  for (const { listener } of candidate.heard) {
+    for (const peer of completion.peers.get(listener.key) ?? []) {
+      if ("remote" in peer) {
+        const before = clients.get(peer.remote)?.connections ?? 0;
+        clients.set(peer.remote, { remote: tidy(peer.remote, 64), connections: before + peer.connections });
+      } else if (!own.has(peer.pid)) {
+        const before = clients.get(peer.pid)?.connections ?? 0;
+        const process = completion.snapshot.processes.get(peer.pid);
+        if (process) clients.set(peer.pid, localClient(process, before + peer.connections, completion));
+      }
+    }
+  }
+  return [...clients.values()];
+}
+
+function localClient(process: ProcessFacts, connections: number, completion: Completion): Client {
+  const directory = completion.directoryOf?.(process.pid);
+  return withoutUndefined({
+    name: tidy(process.name, 120),
+    pid: process.pid,
+    executable: process.executable && tidy(shortened(process.executable, completion.homes), 260),
+    directory: directory === undefined ? undefined : tidy(shortened(directory, completion.homes), 260),
+    connections,
+  });
+}
+
+/** A path without the name of its owner: the home directory as `~`. */
+export function shortened(path: string, homes: readonly string[]): string {
+  const home = homes.find(
+    (one) => one.length > 1 && (path === one || path.startsWith(`${one}/`) || path.startsWith(`${one}\\`)),
+  );
+  return home === undefined ? path : `~${path.slice(home.length)}`;
+}

@@ -1,0 +1,65 @@
+import { type Files, optional } from "./files.ts";
+
+/** A large executable is hashed over several scans rather than in one. */
+const CHUNK_BYTES = 256 * 1024;
+const FIRST_MS = 50;
+const BUDGET_MS = 3;
+const BYTES_MAX = 1024 * 1024 * 1024;
+const KNOWN_MAX = 512;
+
+type Work = { path: string; sizeBytes: number; offset: number; hasher: Bun.CryptoHasher };
+
+export type Executables = {
+  /** Starts the time budget of a scan. */
+  begin(): void;
+  /** SHA-256 in hexadecimal, or undefined while it is being computed or when it cannot be read. */
+  sha256(path: string): string | undefined;
+};
+
+/** Hashes executables a little at a time, each file once: it is the same while size, inode and time stay. */
+export function createExecutables(deps: { files: Files; elapsed: () => number }): Executables {
+  const { files } = deps;
+  const done = new Map<string, string>();
+  const working = new Map<string, Work>();
+  /** One buffer for all: a scan that allocates per read keeps megabytes until the next collection. */
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  let endAtMs: number | undefined;
+  return {
+    begin: () => {
+      endAtMs = deps.elapsed() + (endAtMs === undefined ? FIRST_MS : BUDGET_MS);
+    },
+    sha256: (path) => {
+      const facts = optional(() => files.facts(path));
+      if (!facts?.isFile || facts.sizeBytes > BYTES_MAX) return undefined;
+      const key = `${facts.identity} ${facts.sizeBytes} ${facts.modifiedMs}`;
+      const known = done.get(key);
+      if (known !== undefined) return known;
+      const work = working.get(key) ?? {
+        path,
+        sizeBytes: facts.sizeBytes,
+        offset: 0,
+        hasher: new Bun.CryptoHasher("sha256"),
+      };
+      const digest = optional(() => proceed({ ...work, path }, work));
+      if (digest === undefined) {
+        if (working.size < KNOWN_MAX) working.set(key, work);
+        return undefined;
+      }
+      working.delete(key);
+      if (done.size >= KNOWN_MAX) done.clear();
+      done.set(key, digest);
+      return digest;
+    },
+  };
+
+  function proceed(at: Work, work: Work): string | undefined {
+    while (work.offset < work.sizeBytes) {
+      if (deps.elapsed() > (endAtMs ?? 0)) return undefined;
+      const bytes = files.bytes(at.path, work.offset, CHUNK_BYTES, chunk);
+      if (bytes.length === 0) throw new Error("the executable became shorter");
+      work.hasher.update(bytes);
+      work.offset += bytes.length;
+    }
+    return work.hasher.digest("hex");
+  }
+}

@@ -1,0 +1,117 @@
+import { closeSync, fstatSync, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
+
+/** Facts of a file after following links. Times in epoch milliseconds. */
+export type FileFacts = {
+  isFile: boolean;
+  isDirectory: boolean;
+  sizeBytes: number;
+  modifiedMs: number;
+  /** `device:inode`, the file's identity whatever its name. */
+  identity: string;
+};
+
+/**
+ * The only way a collector touches the file system: reading, bounded. Synchronous, because procfs answers
+ * from memory and one `await` costs more than one read of it. Every function throws what the system said.
+ */
+export type Files = {
+  list(path: string): string[];
+  link(path: string): string;
+  /** At most `bytesMax` bytes, as latin1 when `encoding` says so (procfs), else UTF-8. */
+  text(path: string, bytesMax: number, encoding?: "utf8" | "latin1"): string;
+  /** What one read gives, as latin1: all of a procfs file that is a single record. */
+  line(path: string): string;
+  /**
+   * Reads up to `length` bytes at `offset`; shorter at the end of the file. Regular files only. With `into` no
+   * memory is taken and the result is a view of it.
+   */
+  bytes(path: string, offset: number, length: number, into?: Uint8Array): Uint8Array;
+  facts(path: string): FileFacts;
+};
+
+const CHUNK_BYTES = 64 * 1024;
+const LINE_BYTES_MAX = 4096;
+
+/** Files of this machine. One buffer is reused: nothing here is re-entrant, nothing needs to be. */
+export function realFiles(): Files {
+  let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  return {
+    list: (path) => readdirSync(path),
+    link: (path) => readlinkSync(path),
+    text: (path, bytesMax, encoding = "utf8") => {
+      const descriptor = openSync(path, "r");
+      try {
+        let length = 0;
+        for (;;) {
+          if (length === buffer.length) buffer = grow(buffer);
+          const wanted = Math.min(buffer.length, bytesMax) - length;
+          const count = wanted > 0 ? readSync(descriptor, buffer, length, wanted, null) : 0;
+          if (count === 0) return buffer.toString(encoding, 0, length);
+          length += count;
+        }
+      } finally {
+        closeSync(descriptor);
+        // A busy process has megabytes of mappings: that memory is not kept for ever.
+        if (buffer.length > CHUNK_BYTES * 16) buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+      }
+    },
+    line: (path) => {
+      const descriptor = openSync(path, "r");
+      try {
+        return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, LINE_BYTES_MAX, null));
+      } finally {
+        closeSync(descriptor);
+      }
+    },
+    bytes: (path, offset, length, into = new Uint8Array(length)) => {
+      const descriptor = openSync(path, "r");
+      try {
+        // A FIFO or a device would block or act when read.
+        if (!fstatSync(descriptor).isFile()) throw new Error("not a regular file");
+        return into.subarray(0, readSync(descriptor, into, 0, length, offset));
+      } finally {
+        closeSync(descriptor);
+      }
+    },
+    facts: (path) => {
+      const stat = statSync(path);
+      return {
+        isFile: stat.isFile(),
+        isDirectory: stat.isDirectory(),
+        sizeBytes: stat.size,
+        modifiedMs: stat.mtimeMs,
+        identity: `${stat.dev}:${stat.ino}`,
+      };
+    },
+  };
+}
+
+function grow(buffer: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafe(buffer.length * 2);
+  buffer.copy(larger);
+  return larger;
+}
+
+/** Why something could not be read. `gone`: it ended meanwhile, which is no fault. */
+export type Miss = "gone" | "denied" | "failed";
+
+const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR"]);
+const DENIED = new Set(["EACCES", "EPERM"]);
+
+/** The value, or why there is none. Collectors degrade, they never throw. */
+export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
+  try {
+    return { value: read() };
+  } catch (error) {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code === "string" && GONE.has(code)) return { miss: "gone" };
+    if (typeof code === "string" && DENIED.has(code)) return { miss: "denied" };
+    return { miss: "failed" };
+  }
+}
+
+/** The value, or undefined whatever the reason: for what is worth having but not worth a word. */
+export function optional<T>(read: () => T): T | undefined {
+  const result = attempt(read);
+  return "value" in result ? result.value : undefined;
+}

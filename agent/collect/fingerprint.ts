@@ -1,0 +1,237 @@
+import type { Model } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { type Answers, type Judgement, judge, MODELS_PATH, openaiShape, rivals } from "../catalog/judge.ts";
+import { type Examined, examine, regex, valuesAt } from "../catalog/match.ts";
+import { listedModels, OPENAI_MODELS } from "./models.ts";
+import { PROBE_LIMITS, type Probe, type Target } from "./probe.ts";
+
+/** What a listener turned out to be. Without `judgement.winner` and `shape` it is no engine anybody knows. */
+export type Fingerprint = {
+  target: Target;
+  judgement: Judgement;
+  /** It speaks the OpenAI API, in words. */
+  shape?: string;
+  auth: "open" | "required" | "unknown";
+  version?: string;
+  models: Model[];
+  /** False when it did not answer in full: worth another try later. */
+  settled: boolean;
+};
+
+export const FINGERPRINT_LIMITS = {
+  /** For all questions to one listener. */
+  MS_MAX: 4000,
+  PATHS_MAX: 160,
+  AT_ONCE: 4,
+  SILENCES_MAX: 3,
+} as const;
+
+/** Asked last: `/health` of LiteLLM calls every model behind it, `/metrics` is long everywhere. */
+const LAST = new Set(["/health", "/metrics"]);
+
+export type FingerprintDeps = { probe: Probe; catalogue: readonly CatalogEntry[]; elapsed: () => number };
+
+/**
+ * Asks a listener until it is identified: its front page, the paths of `likely` products, the OpenAI list, and
+ * then every other path the catalogue knows. Only GET, nothing twice, bounded by {@link FINGERPRINT_LIMITS}.
+ */
+export async function fingerprint(
+  deps: FingerprintDeps,
+  where: { address: string; port: number },
+  likely: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<Fingerprint> {
+  const inquiry = createInquiry(deps, where, signal);
+  if (await inquiry.open()) {
+    for (const paths of plan(deps.catalogue, likely)) {
+      if (inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely)) break;
+      await inquiry.ask(paths);
+    }
+    const { winner } = judge(deps.catalogue, inquiry.answers, likely);
+    if (winner) await inquiry.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
+    const final = judge(deps.catalogue, inquiry.answers, likely).winner;
+    if (final) await inquiry.ask(detailPaths(final.entry), PROBE_LIMITS.MODELS_BYTES_MAX);
+  }
+  return conclude(deps.catalogue, inquiry, likely);
+}
+
+/** Asks an identified listener again for what changes: its models. Undefined when it no longer answers. */
+export async function refreshModels(
+  deps: FingerprintDeps,
+  before: Fingerprint,
+  signal?: AbortSignal,
+): Promise<Fingerprint | undefined> {
+  const lists = modelLists(before);
+  if (lists.length === 0) return before;
+  const answers = new Map<string, Examined>();
+  for (const { path } of lists) {
+    const options = { signal, bodyBytesMax: PROBE_LIMITS.MODELS_BYTES_MAX };
+    const result = await deps.probe(before.target, path, options);
+    if ("failed" in result) return result.failed === "silent" ? before : undefined;
+    answers.set(path, examine(result));
+  }
+  return { ...before, models: listedModels(lists, answers) };
+}
+
+const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
+  const own = known.judgement.winner?.entry;
+  if (own) return own.models ?? (own.openai ? [OPENAI_MODELS] : []);
+  return known.shape === undefined ? [] : [OPENAI_MODELS];
+};
+
+type Inquiry = ReturnType<typeof createInquiry>;
+
+function createInquiry(
+  deps: FingerprintDeps,
+  where: { address: string; port: number },
+  signal: AbortSignal | undefined,
+) {
+  const startedAt = deps.elapsed();
+  const answers = new Map<string, Examined>();
+  const asked = new Set<string>();
+  let target: Target = { ...where, tls: false };
+  let silences = 0;
+  let settled = true;
+
+  const isOver = () => {
+    const late = deps.elapsed() - startedAt > FINGERPRINT_LIMITS.MS_MAX;
+    if (late || signal?.aborted || silences >= FINGERPRINT_LIMITS.SILENCES_MAX) settled = false;
+    return !settled || asked.size >= FINGERPRINT_LIMITS.PATHS_MAX;
+  };
+
+  const askOne = async (path: string, bodyBytesMax: number) => {
+    const result = await deps.probe(target, path, { signal, bodyBytesMax });
+    if (!("failed" in result)) {
+      answers.set(path, examine(result));
+      if (result.status >= 500) settledLater = true;
+    } else if (result.failed === "silent") silences += 1;
+    else if (result.failed === "refused") settledLater = true;
+  };
+  /** A server that is starting refuses or answers 5xx: it is asked in full, and again later. */
+  let settledLater = false;
+
+  return {
+    answers,
+    isOver,
+    target: () => target,
+    settled: () => settled && !settledLater,
+    /** True when it speaks HTTP or HTTPS. */
+    open: async (): Promise<boolean> => {
+      let first = await deps.probe(target, "/", { signal });
+      if (wantsTls(first)) {
+        target = { ...where, tls: true };
+        first = await deps.probe(target, "/", { signal });
+      }
+      asked.add("/");
+      if (!("failed" in first)) {
+        answers.set("/", examine(first));
+        return true;
+      }
+      settled = first.failed === "not-http" || first.failed === "tls";
+      return false;
+    },
+    ask: async (paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
+      const fresh = [...new Set(paths)].filter((path) => !asked.has(path));
+      for (let at = 0; at < fresh.length && !isOver(); at += FINGERPRINT_LIMITS.AT_ONCE) {
+        const batch = fresh.slice(at, at + FINGERPRINT_LIMITS.AT_ONCE);
+        for (const path of batch) asked.add(path);
+        await Promise.all(batch.map((path) => askOne(path, bodyBytesMax)));
+      }
+    },
+  };
+}
+
+/** nginx and Go answer plain HTTP on a TLS port with a 400 that says so. */
+function wantsTls(result: Awaited<ReturnType<Probe>>): boolean {
+  if ("failed" in result) return result.failed === "tls";
+  return result.status === 400 && /\bHTTPS\b/.test(result.body);
+}
+
+/** Batches of paths, most telling first. */
+function* plan(catalogue: readonly CatalogEntry[], likely: ReadonlySet<string>): Generator<string[]> {
+  const hinted = catalogue.filter((entry) => likely.has(entry.id));
+  yield [...hinted.flatMap(decisivePaths), MODELS_PATH].filter((path) => !LAST.has(path));
+  const counts = new Map<string, number>();
+  for (const path of catalogue.flatMap(decisivePaths)) counts.set(path, (counts.get(path) ?? 0) + 1);
+  const rest = [...counts.keys()].sort((a, b) => counts.get(b)! - counts.get(a)!);
+  const early = rest.filter((path) => !LAST.has(path));
+  for (let at = 0; at < early.length; at += 8) yield early.slice(at, at + 8);
+  yield rest.filter((path) => LAST.has(path));
+}
+
+const decisivePaths = (entry: CatalogEntry): string[] => [
+  ...new Set(entry.traits.filter((trait) => trait.weight !== "hint").map((trait) => trait.path)),
+];
+
+const detailPaths = (entry: CatalogEntry): string[] => [
+  ...(entry.version ?? []).map((source) => source.path),
+  ...(entry.models ?? []).map((list) => list.path),
+  ...(entry.openai ? [MODELS_PATH] : []),
+];
+
+function isDecided(
+  catalogue: readonly CatalogEntry[],
+  answers: Answers,
+  likely: ReadonlySet<string>,
+): boolean {
+  const { winner } = judge(catalogue, answers, likely);
+  return winner?.traits.some((trait) => trait.weight === "identity") ?? false;
+}
+
+function conclude(
+  catalogue: readonly CatalogEntry[],
+  inquiry: Inquiry,
+  likely: ReadonlySet<string>,
+): Fingerprint {
+  const { answers } = inquiry;
+  const judgement = judge(catalogue, answers, likely);
+  const shape = openaiShape(answers);
+  const lists = modelLists({ judgement, ...(shape !== undefined && { shape }) });
+  const version = judgement.winner && versionOf(judgement.winner.entry, answers);
+  return {
+    target: inquiry.target(),
+    judgement,
+    auth: authOf(
+      judgement,
+      answers,
+      lists.map((list) => list.path),
+    ),
+    models: listedModels(lists, answers),
+    settled: inquiry.settled() || judgement.winner !== undefined,
+    ...(shape !== undefined && { shape }),
+    ...(version !== undefined && { version }),
+  };
+}
+
+/** A refusal anywhere in the product's own API counts: llama.cpp lists its models to everybody, key or not. */
+function authOf(judgement: Judgement, answers: Answers, lists: readonly string[]): Fingerprint["auth"] {
+  const own = judgement.winner?.entry;
+  const paths = [
+    ...lists,
+    MODELS_PATH,
+    ...(own?.traits ?? []).map(({ path }) => path),
+    ...(own ? detailPaths(own) : []),
+  ];
+  const statuses = paths.map((path) => answers.get(path)?.status);
+  if (statuses.some((status) => status === 401 || status === 403)) return "required";
+  return [...lists, MODELS_PATH].some((path) => answers.get(path)?.status === 200) ? "open" : "unknown";
+}
+
+/** A header is asked for as `header:name`, anything else is a path into the JSON. */
+function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
+  for (const { path, at, matches } of entry.version ?? []) {
+    const answer = answers.get(path);
+    if (!answer) continue;
+    const raw =
+      at === "body"
+        ? answer.body
+        : at.startsWith("header:")
+          ? answer.headers[at.slice(7)]
+          : valuesAt(answer.json, at)[0];
+    if (typeof raw !== "string" && typeof raw !== "number") continue;
+    const found = matches === undefined ? String(raw) : regex(matches).exec(String(raw))?.[1];
+    if (found) return tidy(found, 40);
+  }
+  return undefined;
+}

@@ -1,0 +1,74 @@
+import type { Collector } from "../../shared/wire/heartbeat.ts";
+import type { GgufHeader } from "./gguf.ts";
+
+/** A process as this host shows it. `argv` is read to identify an engine and never leaves the host. */
+export type ProcessFacts = {
+  pid: number;
+  parentPid: number;
+  /** Pid, start time and name: it changes when the process becomes another program. */
+  key: string;
+  /** Kernel's short name (Linux `comm`, at most 15 bytes) or the image name. */
+  name: string;
+  /** Epoch milliseconds. */
+  startedAtMs?: number;
+  /** Absolute path, with the separators of the platform. */
+  executable?: string;
+  argv: readonly string[];
+  /** Numeric user, where the system has one. */
+  uid?: number;
+  user?: string;
+  container?: string;
+};
+
+/** A listening TCP socket. `key` stays the same as long as the socket lives. */
+export type Listener = {
+  key: string;
+  address: string;
+  port: number;
+  /** Absent when the owner cannot be read. */
+  pid?: number;
+  /** Numeric user of the socket, where the system tells it. */
+  uid?: number;
+  /** Where a connection from this process reaches it; absent when it cannot (another network namespace). */
+  reachableAt?: string;
+};
+
+export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml";
+
+/** A file with model weights that a process has in memory or open. Recognised by content, not by name. */
+export type WeightFile = {
+  path: string;
+  format: WeightFormat;
+  sizeBytes: number;
+  how: "mapped" | "open";
+  header?: GgufHeader;
+};
+
+export type GpuUse = { bytes: number };
+
+/** Everything about this host at one moment. Maps are keyed by pid. */
+export type Snapshot = {
+  processes: ReadonlyMap<number, ProcessFacts>;
+  listeners: readonly Listener[];
+  weights: ReadonlyMap<number, readonly WeightFile[]>;
+  /** Paths of loaded libraries that matter to the catalogue. */
+  libraries: ReadonlyMap<number, readonly string[]>;
+  gpu: ReadonlyMap<number, GpuUse>;
+  collectors: readonly Collector[];
+};
+
+/** A peer connected to a listener: a local process, or an address of another host. */
+export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
+
+/** One operating system's way to see. Keeps what it read between calls; never throws for what it cannot. */
+export type Host = {
+  observe(): Promise<Snapshot>;
+  /** Peers of each listener, by its key, at the moment of the last {@link Host.observe}. */
+  peers(listeners: readonly Listener[]): {
+    peers: ReadonlyMap<string, readonly Peer[]>;
+    collector: Collector;
+  };
+  workingDirectory(pid: number): string | undefined;
+  /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
+  executableFile(process: ProcessFacts): string | undefined;
+};

@@ -1,0 +1,109 @@
+/** An HTTP answer as the catalogue sees it. Header names in lower case; `body` possibly cut. */
+export type Answer = { status: number; headers: Readonly<Record<string, string>>; body: string };
+
+const HEADER_BYTES_MAX = 16 * 1024;
+const BLANK_LINE = [13, 10, 13, 10];
+
+/** The request of a probe: read-only, port-qualified Host (RFC 9112 §3.2), nothing kept open, nothing compressed. */
+export function requestText(host: string, path: string): string {
+  const headers = [`Host: ${host}`, "User-Agent: lz-agent", "Accept: */*", "Connection: close"];
+  return `GET ${path} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`;
+}
+
+export type Parsed =
+  | { state: "incomplete" }
+  | { state: "not-http"; tlsAlert: boolean }
+  | { state: "complete"; answer: Answer };
+
+/**
+ * Reads what has arrived so far (RFC 9112). `ended`: nothing more will come. A body is complete at its length,
+ * at its last chunk, at `bodyBytesMax`, or when the peer closes.
+ */
+export function parseAnswer(bytes: Uint8Array, ended: boolean, bodyBytesMax: number): Parsed {
+  const start = latin1(bytes.subarray(0, 5));
+  if (!"HTTP/".startsWith(start.slice(0, 5)) || (ended && start.length < 5)) {
+    // A TLS server answers plain text with an alert record (RFC 8446 §5.1) or just hangs up.
+    return { state: "not-http", tlsAlert: bytes[0] === 0x15 || bytes.length === 0 };
+  }
+  const headerEnd = indexOf(bytes, BLANK_LINE, HEADER_BYTES_MAX);
+  if (headerEnd < 0) {
+    if (ended || bytes.length > HEADER_BYTES_MAX) return { state: "not-http", tlsAlert: false };
+    return { state: "incomplete" };
+  }
+  const head = parseHead(latin1(bytes.subarray(0, headerEnd)));
+  if (!head) return { state: "not-http", tlsAlert: false };
+  const body = readBody(bytes.subarray(headerEnd + 4), head, ended, bodyBytesMax);
+  if (!body) return { state: "incomplete" };
+  return { state: "complete", answer: { ...head, body: new TextDecoder().decode(body) } };
+}
+
+function parseHead(text: string): { status: number; headers: Record<string, string> } | undefined {
+  const [statusLine, ...lines] = text.split("\r\n");
+  const status = /^HTTP\/1\.[01] (\d{3})/.exec(statusLine!)?.[1];
+  if (!status) return undefined;
+  const headers: Record<string, string> = {};
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    if (colon <= 0) continue;
+    const name = line.slice(0, colon).toLowerCase();
+    const value = line.slice(colon + 1).trim();
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
+  }
+  return { status: Number(status), headers };
+}
+
+/** The body, or undefined while more of it is to come. */
+function readBody(
+  bytes: Uint8Array,
+  head: { status: number; headers: Record<string, string> },
+  ended: boolean,
+  bytesMax: number,
+): Uint8Array | undefined {
+  if (head.status === 204 || head.status === 304) return bytes.subarray(0, 0);
+  if (/\bchunked\b/i.test(head.headers["transfer-encoding"] ?? "")) return readChunks(bytes, ended, bytesMax);
+  const length = Number(head.headers["content-length"] ?? Number.NaN);
+  if (bytes.length >= bytesMax || bytes.length >= length || ended) {
+    return bytes.subarray(0, Math.min(bytesMax, Number.isNaN(length) ? bytesMax : length));
+  }
+  return undefined;
+}
+
+/** RFC 9112 §7.1. A malformed chunk ends the body where it stands. */
+function readChunks(bytes: Uint8Array, ended: boolean, bytesMax: number): Uint8Array | undefined {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  let at = 0;
+  for (;;) {
+    const lineEnd = indexOf(bytes.subarray(at, at + 64), [13, 10], 64);
+    const size = lineEnd < 0 ? Number.NaN : Number.parseInt(latin1(bytes.subarray(at, at + lineEnd)), 16);
+    const needsMore = lineEnd < 0 ? bytes.length - at < 64 : at + lineEnd + 2 + size > bytes.length;
+    if (needsMore && !ended && total + (bytes.length - at) < bytesMax) return undefined;
+    if (Number.isNaN(size) || size === 0) break;
+    const chunk = bytes.subarray(at + lineEnd + 2, at + lineEnd + 2 + size);
+    parts.push(chunk);
+    total += chunk.length;
+    if (needsMore || total >= bytesMax) break;
+    at += lineEnd + 2 + size + 2;
+  }
+  return concat(parts, Math.min(total, bytesMax));
+}
+
+function concat(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    const piece = part.subarray(0, length - at);
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+function indexOf(bytes: Uint8Array, wanted: readonly number[], limit: number): number {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, limit)).indexOf(
+    Buffer.from(wanted),
+  );
+}

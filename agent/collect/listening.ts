@@ -1,0 +1,115 @@
+import type { Collector } from "../../shared/wire/heartbeat.ts";
+import type { Heard } from "./candidates.ts";
+import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
+import type { Listener, Snapshot } from "./host.ts";
+
+/** Models come and go while the process stays: an identified engine is asked for them this often. */
+const REFRESH_MS = 30_000;
+/** An answer that was not settled is asked again after this long, then twice as long, and so on. */
+const RETRY_MS = 5000;
+const RETRY_MS_MAX = 3_600_000;
+/** The first scan waits for slow servers, so that a single scan is complete; later ones go on without them. */
+const FIRST_WAIT_MS = 5000;
+const WAIT_MS = 500;
+
+type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number };
+
+export type Listening = {
+  /** Asks what is new or due. Listeners that are no engine are not in the answer. */
+  update(
+    snapshot: Snapshot,
+    likelyOf: (listener: Listener) => ReadonlySet<string>,
+    signal?: AbortSignal,
+  ): Promise<{ heard: Heard[]; collector: Collector }>;
+};
+
+/** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
+export function createListening(deps: FingerprintDeps & { selfPid: number }): Listening {
+  const known = new Map<string, Known>();
+  const asking = new Map<string, Promise<void>>();
+  let waitMs = FIRST_WAIT_MS;
+  return {
+    update: async (snapshot, likelyOf, signal) => {
+      const groups = groupListeners(snapshot, deps.selfPid);
+      for (const key of known.keys()) if (!groups.has(key)) known.delete(key);
+      const nowMs = deps.elapsed();
+      for (const [key, listeners] of groups) {
+        if (asking.has(key) || (known.get(key)?.nextAtMs ?? 0) > nowMs) continue;
+        const answered = ask(known.get(key), listeners, likelyOf, signal)
+          .then((found) => void known.set(key, found))
+          .finally(() => asking.delete(key));
+        asking.set(key, answered);
+      }
+      if (asking.size > 0) await soon(Promise.all(asking.values()), waitMs);
+      waitMs = WAIT_MS;
+      return conclude(groups);
+    },
+  };
+
+  async function ask(
+    before: Known | undefined,
+    listeners: readonly Listener[],
+    likelyOf: (listener: Listener) => ReadonlySet<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<Known> {
+    const first = listeners[0]!;
+    const address = first.reachableAt!;
+    const isEngine = before?.fingerprint && isNoted(before.fingerprint);
+    const refreshed = isEngine ? await refreshModels(deps, before.fingerprint!, signal) : undefined;
+    const found =
+      refreshed ?? (await fingerprint(deps, { address, port: first.port }, likelyOf(first), signal));
+    const nowMs = deps.elapsed();
+    if (isNoted(found)) return { fingerprint: found, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
+    if (found.settled) return { fingerprint: found, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
+    const retryMs = before?.retryMs ?? RETRY_MS;
+    return { fingerprint: found, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
+  }
+
+  function conclude(groups: ReadonlyMap<string, readonly Listener[]>): {
+    heard: Heard[];
+    collector: Collector;
+  } {
+    const heard: Heard[] = [];
+    let unsettled = 0;
+    for (const [key, listeners] of groups) {
+      const found = known.get(key)?.fingerprint;
+      if (!found?.settled) unsettled += 1;
+      if (!found) continue;
+      for (const listener of listeners) heard.push({ listener, fingerprint: found });
+    }
+    if (unsettled === 0)
+      return { heard, collector: { name: "http", status: "ok", detail: `${groups.size} listeners asked` } };
+    const detail = `${unsettled} of ${groups.size} listeners did not answer in full`;
+    return { heard, collector: { name: "http", status: "partial", detail } };
+  }
+}
+
+/** Waits for the answers, but no longer than `waitMs`. */
+async function soon(answers: Promise<unknown>, waitMs: number): Promise<void> {
+  let timer: Timer | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  await Promise.race([answers, late]);
+  clearTimeout(timer);
+}
+
+const isNoted = (found: Fingerprint): boolean =>
+  found.judgement.winner !== undefined || found.shape !== undefined;
+
+/** Listeners of one process on one port are one server, whatever the number of addresses. */
+function groupListeners(snapshot: Snapshot, selfPid: number): Map<string, Listener[]> {
+  const groups = new Map<string, Listener[]>();
+  for (const listener of snapshot.listeners) {
+    if (listener.pid === selfPid || listener.reachableAt === undefined) continue;
+    const owner = listener.pid === undefined ? listener.key : snapshot.processes.get(listener.pid)?.key;
+    const key = `${owner} ${listener.port}`;
+    groups.set(key, [...(groups.get(key) ?? []), listener]);
+  }
+  // IPv4 first: the one address every server of a dual-stack pair really answers on.
+  for (const group of groups.values()) group.sort((a, b) => rankOf(a) - rankOf(b));
+  return groups;
+}
+
+const rankOf = ({ reachableAt }: Listener): number =>
+  reachableAt?.startsWith("127.") ? 0 : reachableAt === "::1" ? 1 : 2;

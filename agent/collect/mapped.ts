@@ -1,0 +1,256 @@
+import type { Collector } from "../../shared/wire/heartbeat.ts";
+import { attempt, type Files, optional } from "./files.ts";
+import type { WeightFile } from "./host.ts";
+import type { LinuxProcess } from "./processes.ts";
+import { recogniseWeights } from "./weights.ts";
+
+/** A file in a process's memory, from proc_pid_maps(5). */
+export type Mapping = {
+  /** Device and inode as the kernel prints them: the file, whatever its name. */
+  identity: string;
+  path: string;
+  /** Address range of the first mapping: its name in `/proc/PID/map_files`. */
+  range: string;
+  executable: boolean;
+};
+
+/**
+ * Every mapped file once; `executable` when any of its mappings is. The segments of a file follow each other, so
+ * most lines repeat the path before them and cost no string of their own.
+ */
+export function parseMaps(text: string): Mapping[] {
+  const files = new Map<string, Mapping>();
+  let last: Mapping | undefined;
+  let start = 0;
+  for (;;) {
+    const slash = text.indexOf("/", start);
+    if (slash < 0) break;
+    const line = text.lastIndexOf("\n", slash) + 1;
+    const newline = text.indexOf("\n", slash);
+    const end = newline < 0 ? text.length : newline;
+    if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
+      // `start-end rwxp`: the third letter behind the first space.
+      last.executable ||= text[text.indexOf(" ", line) + 3] === "x";
+    } else last = readMapping(text.slice(line, end), slash - line, files) ?? last;
+    start = end + 1;
+  }
+  return [...files.values()];
+}
+
+const MAPPING = /^([0-9a-f]+-[0-9a-f]+) ..(.). [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+ \d+)\s+$/;
+
+function readMapping(line: string, slash: number, files: Map<string, Mapping>): Mapping | undefined {
+  const match = MAPPING.exec(line.slice(0, slash));
+  if (!match) return undefined;
+  const [, range, permission, identity] = match;
+  const file = files.get(identity!) ?? {
+    identity: identity!,
+    path: line.slice(slash),
+    range: range!,
+    executable: false,
+  };
+  file.executable ||= permission === "x";
+  files.set(identity!, file);
+  return file;
+}
+
+/** `major:minor` in the hexadecimal of maps, for mounts whose server may never answer. */
+export function parseRemoteMounts(mountinfo: string): Set<string> {
+  const remote = new Set<string>();
+  for (const line of mountinfo.split("\n")) {
+    const [before, after] = line.split(" - ");
+    const type = after?.split(" ")[0] ?? "";
+    if (!/^(nfs|nfs4|cifs|smb3|ceph|afs|9p|fuse\.(?!fuse-overlayfs).*)$/.test(type)) continue;
+    const [major, minor] = (before!.split(" ")[2] ?? "").split(":").map(Number);
+    if (major === undefined || minor === undefined) continue;
+    remote.add(`${major.toString(16).padStart(2, "0")}:${minor.toString(16).padStart(2, "0")}`);
+  }
+  return remote;
+}
+
+const MAPS_BYTES_MAX = 8 * 1024 * 1024;
+const KNOWN_FILES_MAX = 8192;
+/** Time for re-reading the maps of processes that grew or shrank, after the first scan. */
+const REREAD_MS_MAX = 4;
+const FIRST_MS_MAX = 400;
+/** An engine that reads its weights instead of mapping them has at least this much in memory. */
+const READER_BYTES_MIN = 256 * 1024 * 1024;
+const OPEN_WEIGHTS_BYTES_MIN = 64 * 1024 * 1024;
+const DESCRIPTORS_MAX = 1024;
+/** Mapped by nearly everything, and never weights. */
+const ORDINARY =
+  /^\/(?:dev\/(?!shm\/)|usr\/(?:lib|share)\/(?:locale|fonts|mime|icons|zoneinfo)|SYSV|proc\/|sys\/)/;
+
+type Known = {
+  key: string;
+  virtualBytes: number;
+  weights: WeightFile[];
+  libraries: string[];
+  denied: boolean;
+  remote: number;
+};
+
+export type MappedTable = {
+  read(processes: ReadonlyMap<number, LinuxProcess>): {
+    weights: Map<number, WeightFile[]>;
+    libraries: Map<number, string[]>;
+    collectors: Collector[];
+  };
+};
+
+/**
+ * Weights and libraries in the memory of each process. A process is read when it is new and when the size of
+ * its address space changed, largest change first, within a time budget: nobody can map a model without that.
+ */
+export function createMappedTable(deps: {
+  files: Files;
+  procRoot: string;
+  elapsed: () => number;
+  /** True for the path of a library that some catalogue entry asks about. */
+  isWanted: (path: string) => boolean;
+}): MappedTable {
+  const { files, procRoot } = deps;
+  const known = new Map<number, Known>();
+  const recognised = new Map<string, WeightFile | null>();
+  const wantedPaths = new Map<string, boolean>();
+  let remoteMounts: Set<string> | undefined;
+
+  return {
+    read: (processes) => {
+      for (const [pid, before] of known) if (processes.get(pid)?.key !== before.key) known.delete(pid);
+      remoteMounts ??= parseRemoteMounts(
+        optional(() => files.text(`${procRoot}/self/mountinfo`, MAPS_BYTES_MAX)) ?? "",
+      );
+      const changed = [...processes.values()]
+        .map((process) => ({ process, change: changeOf(process) }))
+        .filter(({ change }) => change > 0)
+        .sort((a, b) => b.change - a.change);
+      const budgetMs = known.size === 0 ? FIRST_MS_MAX : REREAD_MS_MAX;
+      const startedAt = deps.elapsed();
+      let left = changed.length;
+      for (const { process } of changed) {
+        if (deps.elapsed() - startedAt > budgetMs) break;
+        readOne(process);
+        left -= 1;
+      }
+      return collect(left, processes.size);
+    },
+  };
+
+  function changeOf(process: LinuxProcess): number {
+    const before = known.get(process.pid);
+    if (!before) return Number.POSITIVE_INFINITY;
+    return before.denied ? 0 : Math.abs(process.virtualBytes - before.virtualBytes);
+  }
+
+  function readOne(process: LinuxProcess): void {
+    const entry: Known = {
+      key: process.key,
+      virtualBytes: process.virtualBytes,
+      weights: [],
+      libraries: [],
+      denied: false,
+      remote: 0,
+    };
+    const text = attempt(() => files.text(`${procRoot}/${process.pid}/maps`, MAPS_BYTES_MAX));
+    if ("value" in text) {
+      for (const mapping of parseMaps(text.value)) {
+        if (mapping.executable) {
+          if (isWanted(mapping.path)) entry.libraries.push(mapping.path);
+        } else addWeights(process.pid, mapping, entry);
+      }
+      if (process.residentBytes >= READER_BYTES_MIN) addOpenWeights(process, entry);
+    } else entry.denied = text.miss === "denied";
+    known.set(process.pid, entry);
+  }
+
+  function isWanted(path: string): boolean {
+    let wanted = wantedPaths.get(path);
+    if (wanted === undefined) {
+      if (wantedPaths.size > KNOWN_FILES_MAX) wantedPaths.clear();
+      wanted = deps.isWanted(path);
+      wantedPaths.set(path, wanted);
+    }
+    return wanted;
+  }
+
+  function addWeights(pid: number, mapping: Mapping, entry: Known): void {
+    if (ORDINARY.test(mapping.path)) return;
+    if (remoteMounts?.has(mapping.identity.slice(0, mapping.identity.indexOf(" ")))) {
+      entry.remote += 1;
+      return;
+    }
+    const key = `${mapping.identity} ${mapping.path}`;
+    let weights = recognised.get(key);
+    if (weights === undefined) {
+      if (recognised.size > KNOWN_FILES_MAX) recognised.clear();
+      weights = recognise(pid, mapping);
+      recognised.set(key, weights);
+    }
+    if (weights) entry.weights.push(weights);
+  }
+
+  /** By its path inside the process's own root, or, when it was deleted or replaced, by its mapping. */
+  function recognise(pid: number, mapping: Mapping): WeightFile | null {
+    const gone = mapping.path.endsWith(" (deleted)") || mapping.path.startsWith("/memfd:");
+    const byMapping = `${procRoot}/${pid}/map_files/${mapping.range}`;
+    const candidates = gone ? [byMapping] : [`${procRoot}/${pid}/root${mapping.path}`, byMapping];
+    for (const candidate of candidates) {
+      const found = optional(() => readWeights(candidate));
+      if (found !== undefined) return found && { ...found, path: mapping.path.replace(/ \(deleted\)$/, "") };
+    }
+    return null;
+  }
+
+  function readWeights(candidate: string, how: WeightFile["how"] = "mapped"): WeightFile | null {
+    const { sizeBytes, isFile } = files.facts(candidate);
+    if (!isFile || sizeBytes < 24) return null;
+    const found = recogniseWeights((offset, length) => files.bytes(candidate, offset, length), sizeBytes);
+    return found ? { path: candidate, sizeBytes, how, ...found } : null;
+  }
+
+  function addOpenWeights(process: LinuxProcess, entry: Known): void {
+    const directory = `${procRoot}/${process.pid}/fd`;
+    const descriptors = (optional(() => files.list(directory)) ?? []).slice(0, DESCRIPTORS_MAX);
+    for (const descriptor of descriptors) {
+      const path = optional(() => files.link(`${directory}/${descriptor}`));
+      if (!path?.startsWith("/") || ORDINARY.test(path)) continue;
+      if (entry.weights.some((weights) => weights.path === path)) continue;
+      const facts = optional(() => files.facts(`${directory}/${descriptor}`));
+      if (!facts?.isFile || facts.sizeBytes < OPEN_WEIGHTS_BYTES_MIN) continue;
+      const found = optional(() => readWeights(`${directory}/${descriptor}`, "open"));
+      if (found) entry.weights.push({ ...found, path });
+    }
+  }
+
+  function collect(left: number, total: number) {
+    const weights = new Map<number, WeightFile[]>();
+    const libraries = new Map<number, string[]>();
+    let denied = 0;
+    let remote = 0;
+    for (const [pid, entry] of known) {
+      if (entry.weights.length > 0) weights.set(pid, entry.weights);
+      if (entry.libraries.length > 0) libraries.set(pid, entry.libraries);
+      if (entry.denied) denied += 1;
+      remote += entry.remote;
+    }
+    const problems = [
+      ...(denied > 0
+        ? [`memory maps of ${denied} of ${total} processes not readable with these rights`]
+        : []),
+      ...(left > 0 ? [`${left} changed processes wait for the next scan`] : []),
+    ];
+    const files = remote > 0 ? [`${remote} mapped files on network mounts not read`] : [];
+    return {
+      weights,
+      libraries,
+      collectors: [summary("weights", [...problems, ...files]), summary("libraries", problems)],
+    };
+  }
+}
+
+function summary(name: string, problems: readonly string[]): Collector {
+  return problems.length === 0
+    ? { name, status: "ok" }
+    : { name, status: "partial", detail: problems.join("; ") };
+}

@@ -1,0 +1,122 @@
+import { type Answer, parseAnswer, requestText } from "./http.ts";
+
+export const PROBE_LIMITS = {
+  TIMEOUT_MS: 800,
+  BODY_BYTES_MAX: 64 * 1024,
+  /** A gateway in front of a hosted catalogue lists hundreds of models. */
+  MODELS_BYTES_MAX: 256 * 1024,
+  IN_FLIGHT_MAX: 16,
+} as const;
+
+export type Target = { address: string; port: number; tls: boolean };
+
+/**
+ * What a GET came to. `silent`: connected, then nothing in time. `tls`: it wants TLS first. `not-http`: it
+ * speaks something else. `refused`: no connection.
+ */
+export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" | "tls" };
+
+export type Probe = (
+  target: Target,
+  path: string,
+  options?: { signal?: AbortSignal | undefined; bodyBytesMax?: number },
+) => Promise<ProbeResult>;
+
+/**
+ * GET over a socket of our own rather than `fetch`: no proxy from the environment, no redirect, no
+ * decompression, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
+ * accepted: nothing secret is sent, and what answers is what is being asked about.
+ */
+export function createProbe(timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS): Probe {
+  let inFlight = 0;
+  const waiting: (() => void)[] = [];
+
+  return async (target, path, options = {}) => {
+    if (inFlight >= PROBE_LIMITS.IN_FLIGHT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (options.signal?.aborted) {
+      waiting.shift()?.();
+      return { failed: "silent" };
+    }
+    inFlight += 1;
+    try {
+      return await exchange(
+        target,
+        path,
+        options.bodyBytesMax ?? PROBE_LIMITS.BODY_BYTES_MAX,
+        timeoutMs,
+        options.signal,
+      );
+    } finally {
+      inFlight -= 1;
+      waiting.shift()?.();
+    }
+  };
+}
+
+function exchange(
+  target: Target,
+  path: string,
+  bodyBytesMax: number,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    let received = new Uint8Array(0);
+    let socket: { end(): unknown; terminate(): unknown } | undefined;
+    let settled = false;
+    const settle = (result: ProbeResult) => {
+      // Ending the socket calls its handlers once more.
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+      socket?.terminate();
+      resolve(result);
+    };
+    // A stream without end still has its headers and what came so far.
+    const giveUp = () => {
+      const parsed = parseAnswer(received, true, bodyBytesMax);
+      settle(received.length > 0 && parsed.state === "complete" ? parsed.answer : { failed: "silent" });
+    };
+    const timer = setTimeout(giveUp, timeoutMs);
+    signal?.addEventListener("abort", giveUp, { once: true });
+    const look = (ended: boolean) => {
+      const parsed = parseAnswer(received, ended, bodyBytesMax);
+      if (parsed.state === "complete") settle(parsed.answer);
+      else if (parsed.state === "not-http")
+        settle({ failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" });
+    };
+    const host = target.address.includes(":") ? `[${target.address}]` : target.address;
+    const greet = (opened: { write(text: string): unknown }) =>
+      opened.write(requestText(`${host}:${target.port}`, path));
+    Bun.connect({
+      hostname: target.address,
+      port: target.port,
+      ...(target.tls && { tls: { rejectUnauthorized: false } }),
+      socket: {
+        open: (opened) => {
+          socket = opened;
+          if (!target.tls) greet(opened);
+        },
+        handshake: (opened) => {
+          if (target.tls) greet(opened);
+        },
+        data: (_, chunk) => {
+          received = append(received, chunk);
+          look(false);
+        },
+        end: () => look(true),
+        close: () => look(true),
+        error: () => settle({ failed: "not-http" }),
+        connectError: () => settle({ failed: "refused" }),
+      },
+    }).catch(() => settle({ failed: "refused" }));
+  });
+}
+
+function append(before: Uint8Array<ArrayBuffer>, chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(before.length + chunk.length);
+  whole.set(before);
+  whole.set(chunk, before.length);
+  return whole;
+}

@@ -1,0 +1,228 @@
+import type { Collector } from "../../shared/wire/heartbeat.ts";
+import { attempt, type Files, optional } from "./files.ts";
+import type { ProcessFacts } from "./host.ts";
+
+/** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
+export type Stat = {
+  pid: number;
+  name: string;
+  state: string;
+  parentPid: number;
+  kernelThread: boolean;
+  /** Clock ticks after boot. */
+  startTicks: number;
+  virtualBytes: number;
+  residentPages: number;
+};
+
+const PF_KTHREAD = 0x00200000;
+
+/** The name stands in parentheses and may itself contain spaces and parentheses. */
+export function parseStat(text: string): Stat | undefined {
+  const open = text.indexOf("(");
+  const close = text.lastIndexOf(")");
+  if (open < 0 || close < open) return undefined;
+  const fields = text.slice(close + 2).split(" ");
+  const startTicks = Number(fields[19]);
+  if (!Number.isFinite(startTicks)) return undefined;
+  return {
+    pid: Number(text.slice(0, open - 1)),
+    name: text.slice(open + 1, close),
+    state: fields[0]!,
+    parentPid: Number(fields[1]),
+    kernelThread: (Number(fields[6]) & PF_KTHREAD) !== 0,
+    startTicks,
+    virtualBytes: Number(fields[20]),
+    residentPages: Number(fields[21]),
+  };
+}
+
+/** Users by number, from passwd(5). */
+export function parsePasswd(text: string): Map<number, { name: string; home: string }> {
+  const users = new Map<number, { name: string; home: string }>();
+  for (const line of text.split("\n")) {
+    const [name, , uid, , , home] = line.split(":");
+    if (name && uid && /^\d+$/.test(uid)) users.set(Number(uid), { name, home: home ?? "" });
+  }
+  return users;
+}
+
+const CONTAINERS: [pattern: RegExp, runtime: string][] = [
+  [/\/libpod-([0-9a-f]{64})/, "podman"],
+  [/(?:\/docker[-/]|\/docker-ce\/)([0-9a-f]{64})/, "docker"],
+  [/cri-containerd[-:]([0-9a-f]{64})/, "containerd"],
+  [/crio-([0-9a-f]{64})/, "crio"],
+  [/\/kubepods[^:]*\/([0-9a-f]{64})/, "kubernetes"],
+  [/\/lxc(?:\.payload)?[./]([A-Za-z0-9_.-]+)/, "lxc"],
+];
+
+/** `docker:3f4e5a6b7c8d` from `/proc/PID/cgroup`, version 1 or 2; undefined outside a container. */
+export function parseContainer(cgroup: string): string | undefined {
+  for (const [pattern, runtime] of CONTAINERS) {
+    const id = pattern.exec(cgroup)?.[1];
+    if (id) return `${runtime}:${id.slice(0, 12)}`;
+  }
+  return undefined;
+}
+
+/** Real user of `/proc/PID/status`. */
+export function parseUid(status: string): number | undefined {
+  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
+  return uid === undefined ? undefined : Number(uid);
+}
+
+/** What the Linux collectors know of a process beyond the shared facts. */
+export type LinuxProcess = ProcessFacts & {
+  /** Inode of its network namespace; absent when it cannot be read. */
+  network?: string;
+  virtualBytes: number;
+  residentBytes: number;
+  /** The executable link could not be read for lack of rights. */
+  hidden: boolean;
+};
+
+const COMMAND_LINE_BYTES_MAX = 8192;
+const STATUS_BYTES_MAX = 4096;
+/** USER_HZ is 100 on every architecture this agent is built for. */
+const TICKS_PER_SECOND = 100;
+const PAGE_BYTES = 4096;
+/** Between fork and exec a process still looks like its parent: young ones are read once more. */
+const YOUNG_MS = 3000;
+/** A pid that was a kernel thread's is looked at again after this many scans. */
+const KERNEL_SCANS = 64;
+
+export type ProcessTable = {
+  read(): { processes: Map<number, LinuxProcess>; collector: Collector };
+};
+
+/**
+ * Reads `/proc` again and again. An unchanged process costs one read of its `stat` in every second scan, a new
+ * one or one that became another program (exec changes the name) all of its identity.
+ */
+export function createProcessTable(deps: {
+  files: Files;
+  procRoot: string;
+  clock: () => number;
+  users: ReadonlyMap<number, { name: string }>;
+}): ProcessTable {
+  const { files, procRoot } = deps;
+  const bootMs = bootTime(optional(() => files.text(`${procRoot}/stat`, 256 * 1024, "latin1")) ?? "");
+  let known = new Map<number, LinuxProcess>();
+  /** Kernel threads: hundreds on a large host, none of them an engine. */
+  let kernel = new Set<number>();
+  const young = new Map<number, number>();
+  let scans = 0;
+
+  return {
+    read: () => {
+      const listing = attempt(() => files.list(procRoot));
+      if (!("value" in listing)) {
+        known = new Map();
+        return {
+          processes: known,
+          collector: { name: "processes", status: "failed", detail: "/proc not readable" },
+        };
+      }
+      scans += 1;
+      if (scans % KERNEL_SCANS === 0) kernel = new Set();
+      const nowMs = deps.clock();
+      const processes = new Map<number, LinuxProcess>();
+      for (const name of listing.value) {
+        const pid = +name;
+        if (!(pid > 0) || kernel.has(pid)) continue;
+        const before = known.get(pid);
+        const process = before && !isDue(pid) ? before : readStat(pid, nowMs);
+        if (process) processes.set(pid, process);
+      }
+      for (const pid of young.keys()) if (!processes.has(pid)) young.delete(pid);
+      known = processes;
+      return { processes, collector: report(processes) };
+    },
+  };
+
+  /** Processes take turns, by even and odd pids; a young one is looked at every time. */
+  function isDue(pid: number): boolean {
+    return (pid + scans) % 2 === 0 || young.has(pid);
+  }
+
+  function readStat(pid: number, nowMs: number): LinuxProcess | undefined {
+    let stat: Stat | undefined;
+    try {
+      stat = parseStat(files.line(`${procRoot}/${pid}/stat`));
+    } catch {
+      // It ended between the listing and now.
+      return undefined;
+    }
+    if (!stat || stat.state === "Z") return undefined;
+    if (stat.kernelThread) {
+      kernel.add(pid);
+      return undefined;
+    }
+    return readOne(stat, nowMs);
+  }
+
+  function readOne(stat: Stat, nowMs: number): LinuxProcess {
+    const before = known.get(stat.pid);
+    const key = `${stat.pid}:${stat.startTicks}:${stat.name}`;
+    if (before?.key === key && (young.get(stat.pid) ?? Number.POSITIVE_INFINITY) > nowMs) {
+      before.parentPid = stat.parentPid;
+      before.virtualBytes = stat.virtualBytes;
+      before.residentBytes = stat.residentPages * PAGE_BYTES;
+      return before;
+    }
+    young.delete(stat.pid);
+    const facts = readIdentity(deps, stat, key, bootMs);
+    const isYoung = before?.key !== key && nowMs - (facts.startedAtMs ?? 0) < YOUNG_MS;
+    if (isYoung) young.set(stat.pid, nowMs + YOUNG_MS);
+    return facts;
+  }
+}
+
+function readIdentity(
+  deps: { files: Files; procRoot: string; users: ReadonlyMap<number, { name: string }> },
+  stat: Stat,
+  key: string,
+  bootMs: number | undefined,
+): LinuxProcess {
+  const { files } = deps;
+  const root = `${deps.procRoot}/${stat.pid}`;
+  const link = attempt(() => files.link(`${root}/exe`));
+  const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1"));
+  const uid = status === undefined ? undefined : parseUid(status);
+  const argv = optional(() => files.text(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
+  const cgroup = optional(() => files.text(`${root}/cgroup`, STATUS_BYTES_MAX, "latin1")) ?? "";
+  const executable = "value" in link ? link.value.replace(/ \(deleted\)$/, "") : undefined;
+  const user = uid === undefined ? undefined : (deps.users.get(uid)?.name ?? String(uid));
+  const container = parseContainer(cgroup);
+  const network = optional(() => files.link(`${root}/ns/net`));
+  return {
+    pid: stat.pid,
+    parentPid: stat.parentPid,
+    key,
+    name: stat.name,
+    argv: argv.split("\0").filter((word) => word !== ""),
+    virtualBytes: stat.virtualBytes,
+    residentBytes: stat.residentPages * PAGE_BYTES,
+    hidden: "miss" in link && link.miss === "denied",
+    ...(bootMs !== undefined && { startedAtMs: bootMs + (stat.startTicks * 1000) / TICKS_PER_SECOND }),
+    ...(executable !== undefined && { executable }),
+    ...(uid !== undefined && { uid }),
+    ...(user !== undefined && { user }),
+    ...(container !== undefined && { container }),
+    ...(network !== undefined && { network }),
+  };
+}
+
+/** Epoch milliseconds of the boot, from `btime` of `/proc/stat`. */
+function bootTime(text: string): number | undefined {
+  const seconds = /^btime (\d+)/m.exec(text)?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
+function report(processes: ReadonlyMap<number, LinuxProcess>): Collector {
+  let hidden = 0;
+  for (const process of processes.values()) if (process.hidden) hidden += 1;
+  if (hidden === 0) return { name: "processes", status: "ok", detail: `${processes.size} processes` };
+  const detail = `${hidden} of ${processes.size} processes not readable with these rights`;
+  return { name: "processes", status: "partial", detail };
+}

@@ -1,0 +1,105 @@
+/** A row of `/proc/net/tcp` or `tcp6`. Addresses as people write them; IPv4-mapped ones as IPv4. */
+export type TcpRow = {
+  localAddress: string;
+  localPort: number;
+  remoteAddress: string;
+  remotePort: number;
+  state: "listen" | "established";
+  uid: number;
+  inode: string;
+};
+
+/** More rows than this is a proxy or an attack, and no reason to slow the host down. */
+export const TCP_ROWS_MAX = 20_000;
+
+/** Listening and established sockets of the table; every other state is passed over (include/net/tcp_states.h). */
+export function parseTcpTable(text: string): TcpRow[] {
+  const rows: TcpRow[] = [];
+  let start = text.indexOf("\n") + 1;
+  while (start > 0 && start < text.length && rows.length < TCP_ROWS_MAX) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    const row = parseRow(text.slice(start, end));
+    if (row) rows.push(row);
+    start = end + 1;
+  }
+  return rows;
+}
+
+const ROW =
+  /^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) (0A|01) \S+ \S+ \S+\s+(\d+)\s+\d+ (\d+)/;
+
+function parseRow(line: string): TcpRow | undefined {
+  const match = ROW.exec(line);
+  if (!match) return undefined;
+  const [, localAddress, localPort, remoteAddress, remotePort, state, uid, inode] = match;
+  return {
+    localAddress: parseAddress(localAddress!),
+    localPort: Number.parseInt(localPort!, 16),
+    remoteAddress: parseAddress(remoteAddress!),
+    remotePort: Number.parseInt(remotePort!, 16),
+    state: state === "0A" ? "listen" : "established",
+    uid: Number(uid),
+    inode: inode!,
+  };
+}
+
+/** The kernel prints 32-bit words in host order, which is little-endian wherever this agent runs. */
+export function parseAddress(hex: string): string {
+  const bytes: number[] = [];
+  for (let word = 0; word < hex.length; word += 8) {
+    for (let byte = 6; byte >= 0; byte -= 2) {
+      bytes.push(Number.parseInt(hex.slice(word + byte, word + byte + 2), 16));
+    }
+  }
+  if (bytes.length === 4) return bytes.join(".");
+  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  return mapped ? bytes.slice(12).join(".") : formatIpv6(bytes);
+}
+
+/** RFC 5952: lower case, the longest run of zero groups (two or more) as `::`. */
+export function formatIpv6(bytes: readonly number[]): string {
+  const groups: number[] = [];
+  for (let at = 0; at < 16; at += 2) groups.push(bytes[at]! * 256 + bytes[at + 1]!);
+  let best = { at: -1, length: 1 };
+  for (let at = 0; at < 8; at += 1) {
+    let length = 0;
+    while (at + length < 8 && groups[at + length] === 0) length += 1;
+    if (length > best.length) best = { at, length };
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (best.at < 0) return hex.join(":");
+  return `${hex.slice(0, best.at).join(":")}::${hex.slice(best.at + best.length).join(":")}`;
+}
+
+/** Addresses of this network namespace, from `/proc/PID/net/fib_trie`: the leaves marked `host LOCAL`. */
+export function parseLocalAddresses(fibTrie: string): string[] {
+  const found = new Set<string>();
+  let last = "";
+  for (const line of fibTrie.split("\n")) {
+    const leaf = /\|-- (\d+\.\d+\.\d+\.\d+)/.exec(line)?.[1];
+    if (leaf) last = leaf;
+    else if (line.includes("host LOCAL") && last !== "") found.add(last);
+  }
+  return [...found];
+}
+
+/** Directly connected IPv4 networks of `/proc/net/route`: those without a gateway. */
+export function parseDirectRoutes(route: string): { interfaceName: string; network: number; mask: number }[] {
+  const routes: { interfaceName: string; network: number; mask: number }[] = [];
+  for (const line of route.split("\n").slice(1)) {
+    const [interfaceName, destination, gateway, , , , , mask] = line.split("\t");
+    if (!interfaceName || gateway !== "00000000" || !destination || !mask || mask === "00000000") continue;
+    routes.push({
+      interfaceName,
+      network: addressNumber(parseAddress(destination)),
+      mask: addressNumber(parseAddress(mask)),
+    });
+  }
+  return routes;
+}
+
+/** Unsigned 32-bit number of a dotted IPv4 address. */
+export function addressNumber(address: string): number {
+  return address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+}

@@ -1,0 +1,70 @@
+import type { Clock } from "../../shared/clock.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { catalogue } from "../catalog/list.ts";
+import { libraryFilter } from "./claims.ts";
+import { darwinHost } from "./darwin.ts";
+import { type Files, optional, realFiles } from "./files.ts";
+import type { Host } from "./host.ts";
+import { linuxHost } from "./linux.ts";
+import { createProbe, type Probe } from "./probe.ts";
+import { parsePasswd } from "./processes.ts";
+import { type Run, runTool } from "./run.ts";
+import { unsupportedHost } from "./unsupported.ts";
+import { windowsHost } from "./windows.ts";
+
+/** What the entry file knows about this machine. */
+export type SystemOptions = {
+  /** `process.platform`. */
+  platform: string;
+  /** Where procfs is mounted (Linux); tests point it at a captured tree. */
+  procRoot: string;
+  /** Never probed and never reported. */
+  selfPid: number;
+  /** Home directories to look for models in and to shorten to `~`; those of all users when root. */
+  homes: readonly string[];
+  clock: Clock;
+  /** Milliseconds of a clock that never goes back (`performance.now`). */
+  elapsed: () => number;
+};
+
+/** Everything a scanner asks of the world. */
+export type SystemReaders = {
+  host: Host;
+  files: Files;
+  probe: Probe;
+  catalogue: readonly CatalogEntry[];
+  selfPid: number;
+  homes: readonly string[];
+  elapsed: () => number;
+};
+
+type Shared = SystemOptions & { files: Files; run: Run; isLibraryWanted: (path: string) => boolean };
+
+const HOSTS: Record<string, (shared: Shared) => Host> = {
+  linux: (shared) => linuxHost({ ...shared, sysRoot: "/sys" }),
+  darwin: darwinHost,
+  win32: windowsHost,
+};
+
+/** The readers of this platform. Where a source does not exist they say `unsupported` instead of failing. */
+export function systemReaders(options: SystemOptions): SystemReaders {
+  const files = realFiles();
+  const shared = { ...options, files, run: runTool, isLibraryWanted: libraryFilter(catalogue) };
+  const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
+  const homes = [...new Set([...options.homes, ...homesOfPeople(files)])];
+  return {
+    host,
+    files,
+    probe: createProbe(),
+    catalogue,
+    selfPid: options.selfPid,
+    homes,
+    elapsed: options.elapsed,
+  };
+}
+
+/** Homes of the accounts that people use; unreadable ones are passed over when they are looked at. */
+function homesOfPeople(files: Files): string[] {
+  const users = parsePasswd(optional(() => files.text("/etc/passwd", 1024 * 1024)) ?? "");
+  return [...users.values()].map(({ home }) => home).filter((home) => /^\/(?:home|Users|root)\b/.test(home));
+}

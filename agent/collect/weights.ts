@@ -1,0 +1,76 @@
+import { type Files, optional } from "./files.ts";
+import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
+import type { WeightFile, WeightFormat } from "./host.ts";
+
+/** Small ONNX files are spell checkers and background blur; a language model is larger. */
+export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
+
+const HEAD_BYTES = 512;
+
+/** The model file behind these bytes, by content. Undefined for anything that holds no weights. */
+export function recogniseWeights(
+  readAt: ReadAt,
+  sizeBytes: number,
+): Pick<WeightFile, "format" | "header"> | undefined {
+  const head = readAt(0, HEAD_BYTES);
+  const format = formatOf(head, sizeBytes);
+  if (format !== "gguf") return format && { format };
+  const header = readGguf(readAt);
+  return header ? { format, header } : { format };
+}
+
+/** Format by magic bytes. `sizeBytes` is the size of the whole file. */
+export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
+  if (isGguf(head)) return "gguf";
+  if (isSafetensors(head, sizeBytes)) return "safetensors";
+  if (isLegacyGgml(head)) return "ggml";
+  if (sizeBytes >= ONNX_BYTES_MIN && isOnnx(head)) return "onnx";
+  return undefined;
+}
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+/** 8 bytes little-endian header length, then a JSON object (https://github.com/huggingface/safetensors#format). */
+function isSafetensors(head: Uint8Array, sizeBytes: number): boolean {
+  if (head.length < 24) return false;
+  const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
+  // The library refuses headers above 100 MB.
+  if (length < 8n || length > 100_000_000n || Number(length) + 8 > sizeBytes) return false;
+  const start = latin1(head.subarray(8));
+  return start.startsWith('{"') && (/"dtype"\s*:/.test(start) || start.startsWith('{"__metadata__"'));
+}
+
+/** `ggml`, `ggmf`, `ggjt` as little-endian 32-bit integers: whisper.cpp still writes the first. */
+function isLegacyGgml(head: Uint8Array): boolean {
+  const magic = latin1(head.subarray(0, 4));
+  return magic === "lmgg" || magic === "fmgg" || magic === "tjgg";
+}
+
+/** ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field 8 `opset_import`. */
+function isOnnx(head: Uint8Array): boolean {
+  if (head[0] !== 0x08 || head[1]! < 3 || head[1]! > 20) return false;
+  return head[2] === 0x12 || head[2] === 0x3a || head[2] === 0x42;
+}
+
+const KNOWN_FILES_MAX = 8192;
+const WEIGHTS_BYTES_MIN = 64;
+
+/** Recognises files by path, each once: the same device, inode, size and time are the same file. */
+export function createWeightReader(
+  files: Files,
+): (path: string) => Omit<WeightFile, "path" | "how"> | undefined {
+  const known = new Map<string, Omit<WeightFile, "path" | "how"> | undefined>();
+  return (path) => {
+    const facts = optional(() => files.facts(path));
+    if (!facts?.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
+    const key = `${facts.identity} ${facts.sizeBytes} ${facts.modifiedMs}`;
+    if (!known.has(key)) {
+      if (known.size >= KNOWN_FILES_MAX) known.clear();
+      const read = (offset: number, length: number) => files.bytes(path, offset, length);
+      const found = optional(() => recogniseWeights(read, facts.sizeBytes));
+      known.set(key, found && { sizeBytes: facts.sizeBytes, ...found });
+    }
+    return known.get(key);
+  };
+}

@@ -1,0 +1,30 @@
+import { spawn } from "node:child_process";
+
+export type CommandResult = { code: number; stdout: string; stderr: string };
+
+/** Runs a program of the system, without a shell. Never rejects: a program that is missing has code 127. */
+export type RunCommand = (command: readonly string[], stdin?: string) => Promise<CommandResult>;
+
+const TIMEOUT_MS = 15_000;
+const OUTPUT_CHARACTERS_MAX = 1_000_000;
+const NOT_FOUND = 127;
+
+export const runCommand: RunCommand = ([program, ...args], stdin) =>
+  new Promise((resolve) => {
+    const child = spawn(program!, args, {
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: TIMEOUT_MS,
+      killSignal: "SIGKILL",
+    });
+    const output = { stdout: "", stderr: "" };
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (chunk: string) => {
+        if (output[name].length < OUTPUT_CHARACTERS_MAX) output[name] += chunk;
+      });
+    }
+    child.on("error", (cause) => resolve({ ...output, code: NOT_FOUND, stderr: cause.message }));
+    child.on("close", (code) => resolve({ ...output, code: code ?? -1 }));
+    // A program that ends without reading its input breaks the pipe; its exit code tells enough.
+    child.stdin.on("error", () => {});
+    child.stdin.end(stdin ?? "");
+  });

@@ -1,0 +1,53 @@
+import { posix, win32 } from "node:path";
+
+/** Held equal to package.json by a test: the agent bundles nothing outside agent/ and shared/. */
+export const AGENT_VERSION = "0.1.0";
+
+/** What an entry file knows about the machine; everything below is a function of it. */
+export type Host = {
+  platform: NodeJS.Platform;
+  env: Readonly<Record<string, string | undefined>>;
+  isRoot: boolean;
+  home: string;
+};
+
+/** Where the agent keeps its keys, spool and proof: `--state`, else `LZ_STATE_DIR`, else the platform's place. */
+export function stateDirectory(host: Host, flag?: string): string {
+  const wanted = flag ?? host.env.LZ_STATE_DIR;
+  if (wanted) return wanted;
+  if (host.platform === "win32") {
+    return win32.join(host.env.ProgramData ?? "C:\\ProgramData", "LifecycleZero");
+  }
+  if (host.platform === "darwin") {
+    const library = host.isRoot ? "/Library" : posix.join(host.home, "Library");
+    return posix.join(library, "Application Support", "LifecycleZero");
+  }
+  if (host.isRoot) return "/var/lib/lifecyclezero";
+  // XDG Base Directory 0.8: a relative path in the variable is to be ignored.
+  const xdg = host.env.XDG_STATE_HOME;
+  const base = xdg?.startsWith("/") ? xdg : posix.join(host.home, ".local", "state");
+  return posix.join(base, "lifecyclezero");
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/**
+ * Origin of the control plane, without a trailing slash. Plain http is refused beyond loopback unless allowed:
+ * whoever sits on the path of the enrolment could hand the agent keys of their own to trust.
+ */
+export function parseEdgeUrl(
+  text: string,
+  allowHttp: boolean,
+): { ok: true; origin: string } | { ok: false; reason: string } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    return { ok: false, reason: "--url must be an http or https address" };
+  }
+  if (url.username || url.password || url.search || url.hash || url.pathname !== "/") {
+    return { ok: false, reason: "--url must be an origin: scheme, host and port only" };
+  }
+  if (url.protocol === "http:" && !allowHttp && !LOOPBACK.test(url.hostname)) {
+    return { ok: false, reason: "--url must be https beyond this host (--allow-http to accept the risk)" };
+  }
+  return { ok: true, origin: url.origin };
+}

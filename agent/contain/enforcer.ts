@@ -1,0 +1,27 @@
+import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
+
+export type Order = {
+  generation: number;
+  mode: Mode;
+  /** For a release: whether the isolation may have changed anything on the host. */
+  wasInForce: boolean;
+};
+
+/** What was proven by trying, after an order was carried out. */
+export type Proof = {
+  outcome: "applied" | "failed";
+  /** Words an admin can act on; required with `failed`. */
+  reason?: string;
+  probes?: NonNullable<ContainmentReport["probes"]>;
+};
+
+/** Carries out one mode of containment on one system. An order given twice has the effect of one. */
+export type Enforcer = {
+  apply: (order: Order, signal: AbortSignal) => Promise<Proof>;
+  release: (order: Order, signal: AbortSignal) => Promise<Proof>;
+  /** Puts back what was altered since; called now and then while isolated, and after a restart. */
+  reassert: (order: Order, signal: AbortSignal) => Promise<Proof>;
+};
+
+/** True when `GET /healthz` of the control plane answered over a new connection just now. */
+export type ReachControlPlane = (signal: AbortSignal) => Promise<boolean>;

@@ -1,0 +1,202 @@
+import { z } from "zod";
+import { type Clock, timestamp } from "../../shared/clock.ts";
+import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
+import { type ContainmentReport, containmentReport, type Mode, mode } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { readState, StateFault, writeState } from "../disk.ts";
+import { uncontained } from "../heartbeat.ts";
+import type { Identity } from "../identity.ts";
+import type { Log } from "../log.ts";
+import type { Enforcer, Proof } from "./enforcer.ts";
+
+const FILE = "containment.json";
+
+const stored = z.strictObject({
+  report: containmentReport,
+  /** An order was begun and its end not yet seen; a restart carries it out again. */
+  underway: z.boolean(),
+  /** The mode that may have changed something on this host, until its release succeeded. */
+  traces: z.strictObject({ mode, wasInForce: z.boolean() }).nullable(),
+});
+type Stored = z.infer<typeof stored>;
+
+type Wish = Pick<Directive, "generation" | "action" | "mode">;
+
+export type ObeyDeps = {
+  directory: string;
+  self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
+  enforcers: Readonly<Record<Mode, Enforcer>>;
+  clock: Clock;
+  log: Log;
+  /** There is something new to report: the next heartbeat should not wait for its turn. */
+  onReport: () => void;
+};
+
+export type Obedience = {
+  report: () => ContainmentReport;
+  /** Obeys a directive if it is genuine, for this asset, in time and newer than the last one obeyed. */
+  consider: (jws: string, signal: AbortSignal) => Promise<void>;
+  /** After a start: finishes what a crash cut short, puts a lasting isolation back in force. */
+  resume: (signal: AbortSignal) => Promise<void>;
+  /** While isolated: puts back what somebody altered. */
+  reassert: (signal: AbortSignal) => Promise<void>;
+};
+
+/** The only way anything on this host gets contained or freed. */
+export function createObedience(deps: ObeyDeps): Obedience {
+  let state = load(deps);
+  /** Every answer repeats the directive until it is proven: look at each one once. */
+  let considered: string | undefined;
+  let turn: Promise<void> = Promise.resolve();
+
+  /** One order at a time, in the order they came. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    turn = turn.then(work).catch((cause: unknown) => {
+      deps.log("error", "containment failed unexpectedly", { reason: reasonOf(cause) });
+    });
+    return turn;
+  }
+
+  function keep(next: Stored): void {
+    state = next;
+    try {
+      writeState(deps.directory, FILE, next);
+    } catch (cause) {
+      deps.log("error", "the containment state could not be saved", { reason: reasonOf(cause) });
+    }
+  }
+
+  async function carryOut(order: Wish, signal: AbortSignal): Promise<void> {
+    const { generation, action, mode } = order;
+    const begun = { generation, action, mode, outcome: "none", at: timestamp(deps.clock()) } as const;
+    keep({ ...state, report: begun, underway: true });
+    const carried = action === "isolate" ? isolate(order, signal) : release(order, signal);
+    const proof = await carried.catch(
+      (cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }),
+    );
+    settle(order, proof);
+    deps.log(proof.outcome === "applied" ? "info" : "error", `directive ${action} ${proof.outcome}`, {
+      generation,
+      mode,
+      reason: proof.reason,
+    });
+  }
+
+  async function isolate({ generation, mode }: Wish, signal: AbortSignal): Promise<Proof> {
+    if (state.traces && state.traces.mode !== mode) {
+      const undone = await undo(generation, state.traces, signal);
+      if (undone.outcome === "failed") return undone;
+    }
+    keep({ ...state, traces: { mode, wasInForce: true } });
+    const proof = await deps.enforcers[mode].apply({ generation, mode, wasInForce: true }, signal);
+    if (proof.outcome === "failed") keep({ ...state, traces: { mode, wasInForce: false } });
+    return proof;
+  }
+
+  /** Undoes the mode that is in force, whatever mode the release names. */
+  const release = ({ generation, mode }: Wish, signal: AbortSignal): Promise<Proof> =>
+    undo(generation, state.traces ?? { mode, wasInForce: false }, signal);
+
+  async function undo(
+    generation: number,
+    traces: NonNullable<Stored["traces"]>,
+    signal: AbortSignal,
+  ): Promise<Proof> {
+    const proof = await deps.enforcers[traces.mode].release({ generation, ...traces }, signal);
+    if (proof.outcome === "applied") keep({ ...state, traces: null });
+    return proof;
+  }
+
+  function settle({ generation, action, mode }: Wish, proof: Proof): void {
+    const { outcome, reason, probes } = proof;
+    keep({
+      ...state,
+      report: {
+        generation,
+        action,
+        mode,
+        outcome,
+        at: timestamp(deps.clock()),
+        ...(reason === undefined ? {} : { reason: tidy(reason, 240) }),
+        ...(probes === undefined ? {} : { probes }),
+      },
+      underway: false,
+    });
+    deps.onReport();
+  }
+
+  async function verify(jws: string): Promise<Directive | undefined> {
+    try {
+      const self = deps.self();
+      return await verifyDirective(jws, self.jwks, self, deps.clock());
+    } catch (cause) {
+      deps.log("warn", "a directive was refused", { reason: reasonOf(cause) });
+      return undefined;
+    }
+  }
+
+  const isLasting = (): boolean => state.report.action === "isolate" && state.report.outcome === "applied";
+
+  return {
+    report: () => state.report,
+    consider: (jws, signal) =>
+      inTurn(async () => {
+        if (jws === considered) return;
+        considered = jws;
+        const directive = await verify(jws);
+        if (!directive) return;
+        if (directive.generation <= state.report.generation) {
+          deps.log("debug", "a directive is not newer than the one obeyed", {
+            generation: directive.generation,
+          });
+          return;
+        }
+        await carryOut(directive, signal);
+      }),
+    resume: (signal) =>
+      inTurn(async () => {
+        if (state.underway) return carryOut(asWish(state.report), signal);
+        if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
+      }),
+    reassert: (signal) =>
+      inTurn(async () => {
+        if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
+      }),
+  };
+
+  /** A new report only when the proof differs: an isolation that holds is not news. */
+  async function reassertNow(signal: AbortSignal): Promise<void> {
+    const { report } = state;
+    const proof = await deps.enforcers[report.mode].reassert(
+      { generation: report.generation, mode: report.mode, wasInForce: true },
+      signal,
+    );
+    if (signal.aborted) return;
+    const same =
+      proof.outcome === report.outcome && JSON.stringify(proof.probes) === JSON.stringify(report.probes);
+    if (!same) settle(asWish(report), proof);
+  }
+}
+
+const asWish = (report: ContainmentReport): Wish => ({
+  generation: report.generation,
+  action: report.action === "release" ? "release" : "isolate",
+  mode: report.mode,
+});
+
+/**
+ * A damaged file is left behind and said aloud: a daemon that does not start would be worse, and the control
+ * plane repeats its directive as long as the heartbeats show an older generation.
+ */
+function load(deps: ObeyDeps): Stored {
+  try {
+    const found = readState(deps.directory, FILE, stored);
+    if (found) return found;
+  } catch (cause) {
+    if (!(cause instanceof StateFault)) throw cause;
+    deps.log("error", `${cause.message}; containment starts again from the control plane's directive`);
+  }
+  return { report: uncontained(timestamp(deps.clock())), underway: false, traces: null };
+}
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown error");

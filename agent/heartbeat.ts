@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../shared/canonical-json.ts";
+import { type Clock, timestamp } from "../shared/clock.ts";
+import {
+  type Collector,
+  type ContainmentReport,
+  type Engine,
+  type Heartbeat,
+  heartbeat,
+  LIMITS,
+} from "../shared/wire/heartbeat.ts";
+
+/** What a heartbeat says of the host: everything in it but its own number, times and the spool. */
+export type HostState = Pick<Heartbeat, "agent" | "host" | "engines" | "collectors" | "containment">;
+
+/**
+ * Name of a state: equal for equal states whatever the order of engines, models or clients. Left out is what
+ * moves by itself and says nothing new: the number of a client's connections, the words of evidence and
+ * collectors (they carry counts), so that an idle host stays one state for hours.
+ */
+export function fingerprint(state: HostState): string {
+  const essence = {
+    agent: state.agent,
+    host: state.host,
+    containment: state.containment,
+    engines: state.engines.map(essenceOf).map(canonicalJson).sort(),
+    collectors: state.collectors.map(({ name, status }) => `${name} ${status}`).sort(),
+  };
+  return createHash("sha256").update(canonicalJson(essence)).digest("base64url");
+}
+
+function essenceOf(engine: Engine): object {
+  return {
+    ...engine,
+    ports: [...engine.ports].sort((a, b) => a - b),
+    bind: [...engine.bind].sort(),
+    models: engine.models.map(canonicalJson).sort(),
+    evidence: engine.evidence.map(({ signal, weight }) => `${signal} ${weight}`).sort(),
+    clients: engine.clients.map(({ connections: _, ...client }) => canonicalJson(client)).sort(),
+  };
+}
+
+export type Composer = {
+  /** True when the state is the one of the last heartbeat made. */
+  isUnchanged: (state: HostState) => boolean;
+  /** The next heartbeat: numbered, dated, and within the limits of the wire. */
+  compose: (state: HostState, spool: Heartbeat["spool"]) => Heartbeat;
+};
+
+/** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
+export function createComposer(deps: { clock: Clock; nextSequence: () => number }): Composer {
+  let last: { fingerprint: string; since: string } | undefined;
+  return {
+    isUnchanged: (state) => last?.fingerprint === fingerprint(state),
+    compose: (state, spool) => {
+      const sentAt = timestamp(deps.clock());
+      const print = fingerprint(state);
+      if (last?.fingerprint !== print) last = { fingerprint: print, since: sentAt };
+      return cutToFit({
+        v: 1,
+        sequence: deps.nextSequence(),
+        sentAt,
+        stateSince: last.since,
+        ...state,
+        spool,
+      });
+    },
+  };
+}
+
+/** Tried in turn until the body fits: least telling things first, whole engines last. */
+const CUTS: readonly { clients: number; evidence: number; models: number; engines: number }[] = [
+  { clients: 8, evidence: 8, models: 16, engines: LIMITS.ENGINES_MAX },
+  { clients: 2, evidence: 4, models: 4, engines: LIMITS.ENGINES_MAX },
+  { clients: 0, evidence: 2, models: 1, engines: LIMITS.ENGINES_MAX },
+  { clients: 0, evidence: 2, models: 1, engines: 16 },
+];
+
+/** Keeps a heartbeat below the body limit of the edge and says in its collectors that something is missing. */
+export function cutToFit(beat: Heartbeat): Heartbeat {
+  if (bytesOf(beat) <= LIMITS.BODY_BYTES_MAX) return beat;
+  let cut = beat;
+  for (const limit of CUTS) {
+    cut = {
+      ...beat,
+      engines: beat.engines.slice(0, limit.engines).map((engine) => ({
+        ...engine,
+        clients: engine.clients.slice(0, limit.clients),
+        evidence: engine.evidence.slice(0, limit.evidence),
+        models: engine.models.slice(0, limit.models),
+      })),
+      collectors: withCollector(beat.collectors, {
+        name: "heartbeat",
+        status: "partial",
+        detail: `cut to fit: up to ${limit.engines} engines, ${limit.models} models and ${limit.clients} clients each`,
+      }),
+    };
+    if (bytesOf(cut) <= LIMITS.BODY_BYTES_MAX) break;
+  }
+  return cut;
+}
+
+const bytesOf = (beat: Heartbeat): number => Buffer.byteLength(JSON.stringify(beat));
+
+/** Adds a collector, in place of the last one when the list is full. */
+export function withCollector(collectors: readonly Collector[], added: Collector): Collector[] {
+  return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
+}
+
+/**
+ * Takes out engines the edge would refuse, so that one odd process cannot silence the whole host; the
+ * collectors say how many and why.
+ */
+export function keepValid(state: HostState): HostState {
+  const engineSchema = heartbeat.shape.engines.element;
+  const faults: string[] = [];
+  const engines = state.engines.slice(0, LIMITS.ENGINES_MAX).filter((engine) => {
+    const parsed = engineSchema.safeParse(engine);
+    if (!parsed.success) faults.push(parsed.error.issues[0]?.path.join(".") ?? "engine");
+    return parsed.success;
+  });
+  if (faults.length === 0 && engines.length === state.engines.length) return state;
+  const beyond = state.engines.length - engines.length - faults.length;
+  const detail = `left out: ${faults.length} of wrong form (${faults.slice(0, 3).join(", ")}), ${beyond} beyond the limit`;
+  return {
+    ...state,
+    engines,
+    collectors: withCollector(state.collectors, {
+      name: "heartbeat",
+      status: "partial",
+      detail: detail.slice(0, 240),
+    }),
+  };
+}
+
+/** Before the first directive. `at` is when the agent was first able to obey one. */
+export const uncontained = (at: string): ContainmentReport => ({
+  generation: 0,
+  action: "none",
+  mode: "observe",
+  outcome: "none",
+  at,
+});

@@ -1,0 +1,163 @@
+import type { Clock } from "../shared/clock.ts";
+import type { AgentSettings } from "../shared/wire/enrolment.ts";
+import type { Heartbeat } from "../shared/wire/heartbeat.ts";
+import type { Obedience } from "./contain/obey.ts";
+import { createComposer, type HostState, keepValid, withCollector } from "./heartbeat.ts";
+import type { Sequence } from "./identity.ts";
+import type { Log } from "./log.ts";
+import type { ScanResult, ScanSettings } from "./scan.ts";
+import { REVOKED_RETRY_MS, type Sender } from "./send.ts";
+import type { Spool } from "./spool.ts";
+
+/** ± share of the interval by which heartbeats are spread, so that a fleet does not beat in step. */
+const JITTER = 0.1;
+const SCAN_TIMEOUT_MS = 20_000;
+/** While the edge is away one heartbeat a minute is kept of a state that does not change; of changes, each. */
+export const UNCHANGED_KEPT_EVERY_MS = 60_000;
+/** How long an altered isolation stays altered, at most, beyond one interval. */
+const REASSERT_EVERY_MS = 4000;
+
+export type LoopDeps = {
+  scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanResult>;
+  facts: Pick<Heartbeat, "host"> & { version: string; catalogue: string };
+  settings: () => AgentSettings;
+  sequence: Sequence;
+  spool: Spool;
+  sender: Sender;
+  obedience: Obedience;
+  clock: Clock;
+  random: () => number;
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  log: Log;
+  /** For `lz-agent status`; called after each scan. */
+  onBeat: (state: HostState) => void;
+};
+
+export type Loop = {
+  /** Scans and reports until aborted; then everything unsent is in the spool. */
+  run: (signal: AbortSignal) => Promise<void>;
+  /** Makes the next heartbeat now. */
+  hurry: () => void;
+};
+
+/** The daemon: scan → heartbeat → sender, at the interval the tenant set, and at once when there is news. */
+export function createLoop(deps: LoopDeps): Loop {
+  const composer = createComposer({ clock: deps.clock, nextSequence: deps.sequence.next });
+  let lastScan: ScanResult | undefined;
+  let lastMadeAtMs = Number.NEGATIVE_INFINITY;
+  let lastReassertAtMs = deps.clock();
+  let hurried = false;
+  let interrupt: (() => void) | undefined;
+
+  async function stateNow(signal: AbortSignal): Promise<HostState> {
+    const settings = deps.settings();
+    const scan = await scanOrLast(signal, settings);
+    return keepValid({
+      agent: {
+        version: deps.facts.version,
+        catalogue: deps.facts.catalogue,
+        intervalMs: settings.heartbeatIntervalMs,
+      },
+      host: deps.facts.host,
+      engines: scan.engines,
+      collectors: scan.collectors,
+      containment: deps.obedience.report(),
+    });
+  }
+
+  /** A scan that failed is reported as such beside what the last good one found: silence is not innocence. */
+  async function scanOrLast(signal: AbortSignal, settings: ScanSettings): Promise<ScanResult> {
+    try {
+      lastScan = await withinTime(signal, (bounded) => deps.scan(bounded, settings));
+      return lastScan;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : "unknown error";
+      if (!signal.aborted) deps.log("error", "the scan failed", { reason });
+      const { engines, collectors } = lastScan ?? { engines: [], collectors: [] };
+      const failed = {
+        name: "scan",
+        status: "failed",
+        detail: "the engines are those of the last good scan",
+      } as const;
+      return { engines, collectors: withCollector(collectors, failed), durationMs: 0 };
+    }
+  }
+
+  async function beat(signal: AbortSignal): Promise<void> {
+    const state = await stateNow(signal);
+    if (signal.aborted) return;
+    deps.onBeat(state);
+    const sinceLastMs = Math.abs(deps.clock() - lastMadeAtMs);
+    const isThin =
+      !deps.sender.isKeepingUp() && composer.isUnchanged(state) && sinceLastMs < UNCHANGED_KEPT_EVERY_MS;
+    if (isThin || (deps.sender.isRevoked() && sinceLastMs < REVOKED_RETRY_MS)) return;
+    lastMadeAtMs = deps.clock();
+    const made = composer.compose(state, { waiting: deps.spool.waiting(), dropped: deps.spool.dropped() });
+    deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
+  }
+
+  async function guard(signal: AbortSignal): Promise<void> {
+    if (Math.abs(deps.clock() - lastReassertAtMs) < REASSERT_EVERY_MS) return;
+    lastReassertAtMs = deps.clock();
+    await deps.obedience.reassert(signal);
+  }
+
+  async function pause(ms: number, signal: AbortSignal): Promise<void> {
+    const waiting = new AbortController();
+    const stop = (): void => waiting.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    interrupt = stop;
+    if (!hurried) await deps.sleep(ms, waiting.signal);
+    interrupt = undefined;
+    hurried = false;
+    signal.removeEventListener("abort", stop);
+  }
+
+  async function beatUntil(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const startedAtMs = deps.clock();
+      await beat(signal);
+      await guard(signal);
+      const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
+      // A clock set back or forward must not stretch the pause or skip it.
+      const spentMs = Math.min(Math.max(deps.clock() - startedAtMs, 0), intervalMs / 2);
+      if (!signal.aborted) await pause(intervalMs - spentMs, signal);
+    }
+  }
+
+  return {
+    run: async (signal) => {
+      await deps.obedience.resume(signal);
+      await Promise.all([beatUntil(signal), deps.sender.run(signal)]);
+      deps.sequence.close();
+    },
+    hurry: () => {
+      hurried = true;
+      interrupt?.();
+    },
+  };
+}
+
+/** Bounds the scan twice: it is asked to end, and if it does not listen, it is no longer waited for. */
+async function withinTime<T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort();
+  signal.addEventListener("abort", stop, { once: true });
+  const timer = setTimeout(stop, SCAN_TIMEOUT_MS);
+  let tooLate: ReturnType<typeof setTimeout> | undefined;
+  try {
+    return await Promise.race([
+      work(controller.signal),
+      new Promise<never>((_, reject) => {
+        tooLate = setTimeout(() => reject(new Error("the scan did not end in time")), SCAN_TIMEOUT_MS * 1.5);
+        controller.signal.addEventListener("abort", () => signal.aborted && reject(new Error("stopping")), {
+          once: true,
+        });
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(tooLate);
+    signal.removeEventListener("abort", stop);
+  }
+}

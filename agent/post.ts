@@ -1,0 +1,162 @@
+import { utf8 } from "../shared/bytes.ts";
+import type { Clock } from "../shared/clock.ts";
+import { type Signer, signRequest } from "../shared/wire/signature.ts";
+import { tidy } from "../shared/wire/text.ts";
+import { AGENT_VERSION } from "./config.ts";
+import type { Log } from "./log.ts";
+
+export const SEND_TIMEOUT_MS = 10_000;
+const ANSWER_BYTES_MAX = 64 * 1024;
+const RETRY_AFTER_MS_MAX = 600_000;
+/** A clock this far off is corrected from the answer; less is the edge's to tolerate. */
+const SKEW_NOTICE_MS = 1000;
+
+export type Answer =
+  | {
+      kind: "answered";
+      status: number;
+      body: string;
+      /** Of `application/problem+json` (RFC 9457); undefined when something else answered for the edge. */
+      problem?: { code: string; title: string; detail?: string };
+      retryAfterMs?: number;
+    }
+  | { kind: "unreachable"; reason: string };
+
+export type PostDeps = {
+  edgeUrl: string;
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  clock: Clock;
+  log: Log;
+};
+
+export type Post = {
+  /** POSTs `body` signed afresh by `signer`. Never throws: what went wrong is an answer too. */
+  send: (path: string, body: string, signer: Signer, signal: AbortSignal) => Promise<Answer>;
+  /** Sets the clock right by the `Date` of the last answer. False when that had none to offer. */
+  correctClock: () => boolean;
+  /** Time of the control plane as far as known: the host's clock and the correction. */
+  clock: Clock;
+};
+
+export function createPost(deps: PostDeps): Post {
+  let offsetMs = 0;
+  let lastDateMs: { server: number; local: number } | undefined;
+  const clock: Clock = () => deps.clock() + offsetMs;
+
+  async function send(path: string, body: string, signer: Signer, signal: AbortSignal): Promise<Answer> {
+    const bytes = utf8(body);
+    const signed = await signRequest(
+      signer,
+      { method: "POST", path, body: bytes },
+      Math.floor(clock() / 1000),
+    );
+    return withTimeout(signal, SEND_TIMEOUT_MS, async (bounded) => {
+      const response = await deps.fetch(deps.edgeUrl + path, {
+        method: "POST",
+        body: bytes,
+        headers: { ...signed, "content-type": "application/json", "user-agent": `lz-agent/${AGENT_VERSION}` },
+        // A signed request is for one address: whoever redirects it is not the edge.
+        redirect: "manual",
+        signal: bounded,
+      });
+      const date = Date.parse(response.headers.get("date") ?? "");
+      lastDateMs = Number.isFinite(date) ? { server: date, local: deps.clock() } : undefined;
+      return await readAnswer(response, deps.clock());
+    });
+  }
+
+  function correctClock(): boolean {
+    if (!lastDateMs) return false;
+    const corrected = lastDateMs.server - lastDateMs.local;
+    if (Math.abs(corrected - offsetMs) < SKEW_NOTICE_MS) return false;
+    offsetMs = corrected;
+    deps.log(
+      "warn",
+      "this host's clock differs from the control plane's; signatures use the corrected time",
+      {
+        skewSeconds: Math.round(corrected / 1000),
+      },
+    );
+    return true;
+  }
+
+  return { send, correctClock, clock };
+}
+
+/** Runs `work` under one signal that aborts with the caller's or after `timeoutMs`; a failure is an answer. */
+async function withTimeout(
+  signal: AbortSignal,
+  timeoutMs: number,
+  work: (bounded: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  // Not AbortSignal.any: it keeps every request's signal alive for as long as the daemon's own.
+  const controller = new AbortController();
+  let reason = "the connection failed";
+  const abort = (why: string): void => {
+    reason = why;
+    controller.abort();
+  };
+  const stop = (): void => abort("stopping");
+  const timer = setTimeout(() => abort(`no answer within ${timeoutMs / 1000} s`), timeoutMs);
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    if (signal.aborted) return { kind: "unreachable", reason: "stopping" };
+    return await work(controller.signal);
+  } catch (cause) {
+    if (controller.signal.aborted) return { kind: "unreachable", reason };
+    return { kind: "unreachable", reason: cause instanceof Error ? tidy(cause.message, 200) : reason };
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", stop);
+  }
+}
+
+async function readAnswer(response: Response, nowMs: number): Promise<Answer> {
+  const body = await readBounded(response);
+  const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), nowMs);
+  return {
+    kind: "answered",
+    status: response.status,
+    body,
+    ...problemOf(response.headers.get("content-type") ?? "", body),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks));
+}
+
+function problemOf(contentType: string, body: string): Pick<Answer & { kind: "answered" }, "problem"> {
+  if (!/^application\/problem\+json\b/i.test(contentType)) return {};
+  const value = parseJson(body);
+  if (typeof value !== "object" || value === null || !("code" in value) || typeof value.code !== "string")
+    return {};
+  const title = "title" in value && typeof value.title === "string" ? value.title : "refused";
+  const detail =
+    "detail" in value && typeof value.detail === "string" ? { detail: tidy(value.detail, 300) } : {};
+  return { problem: { code: tidy(value.code, 60), title: tidy(title, 200), ...detail } };
+}
+
+/** The value, or undefined: an answer is hostile input until a schema has read it. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 9110 §10.2.3: seconds or a date. Bounded, so that one answer cannot silence an agent for days. */
+export function parseRetryAfter(value: string | null, nowMs: number): number | undefined {
+  if (value === null) return undefined;
+  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - nowMs;
+  return ms >= 0 ? Math.min(ms, RETRY_AFTER_MS_MAX) : undefined;
+}

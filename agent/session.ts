@@ -1,0 +1,75 @@
+import { fromBase64url } from "../shared/bytes.ts";
+import { type AgentSettings, sessionAnswer } from "../shared/wire/enrolment.ts";
+import { importHmacKey, type Signer } from "../shared/wire/signature.ts";
+import { AGENT_VERSION } from "./config.ts";
+import { type Answer, type Post, parseJson } from "./post.ts";
+
+export const SESSION_PATH = "/v1/session";
+/** Share of its life after which a session is renewed, while the old one still works. */
+const RENEW_AT = 0.8;
+
+export type SessionDeps = {
+  post: Post;
+  device: Signer;
+  onSettings: (settings: AgentSettings) => void;
+};
+
+export type Session = {
+  /** Signer of the current session, asked for when there is none or it is old. */
+  signer: (signal: AbortSignal) => Promise<{ ok: true; signer: Signer } | { ok: false; answer: Answer }>;
+  /** Forgets the session: the edge no longer takes it. */
+  forget: () => void;
+};
+
+/** Holds the session key in memory only; a restart asks for a new one. */
+export function createSession(deps: SessionDeps): Session {
+  let current: { signer: Signer; renewAtMs: number; expiresAtMs: number } | undefined;
+
+  async function open(signal: AbortSignal): Promise<Answer | undefined> {
+    const body = JSON.stringify({ agentVersion: AGENT_VERSION });
+    let answer = await deps.post.send(SESSION_PATH, body, deps.device, signal);
+    if (isStale(answer) && deps.post.correctClock()) {
+      answer = await deps.post.send(SESSION_PATH, body, deps.device, signal);
+    }
+    if (answer.kind !== "answered" || answer.status < 200 || answer.status > 299) return answer;
+    const parsed = sessionAnswer.safeParse(parseJson(answer.body));
+    const key = parsed.success ? fromBase64url(parsed.data.key) : undefined;
+    if (!parsed.success || !key)
+      return { kind: "unreachable", reason: "the session answer is not of the expected form" };
+    const nowMs = deps.post.clock();
+    const expiresAtMs = parsed.data.expiresAtSeconds * 1000;
+    current = {
+      signer: {
+        keyid: parsed.data.keyid,
+        algorithm: "hmac-sha256",
+        key: await importHmacKey(key, ["sign"]),
+      },
+      renewAtMs: nowMs + RENEW_AT * (expiresAtMs - nowMs),
+      expiresAtMs,
+    };
+    deps.onSettings(parsed.data.settings);
+    return undefined;
+  }
+
+  return {
+    forget: () => {
+      current = undefined;
+    },
+    signer: async (signal) => {
+      const nowMs = deps.post.clock();
+      if (current && nowMs < current.renewAtMs) return { ok: true, signer: current.signer };
+      const failure = await open(signal);
+      if (failure === undefined) return { ok: true, signer: current!.signer };
+      // The renewal failed early enough: the session in hand still counts.
+      if (current && nowMs < current.expiresAtMs && !isRefused(failure))
+        return { ok: true, signer: current.signer };
+      return { ok: false, answer: failure };
+    },
+  };
+}
+
+const isRefused = (answer: Answer): boolean =>
+  answer.kind === "answered" && answer.problem?.code === "asset.revoked";
+
+export const isStale = (answer: Answer): boolean =>
+  answer.kind === "answered" && answer.problem?.code === "wire.stale";

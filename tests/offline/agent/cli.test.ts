@@ -1,0 +1,359 @@
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
+import { homesInPasswd } from "../../../agent/cli/machine.ts";
+import { silent } from "../../../agent/log.ts";
+import { countWaiting, openSpool } from "../../../agent/spool.ts";
+import {
+  ASSET,
+  removeTemporaryDirectories,
+  startEdge,
+  TENANT,
+  type TestEdge,
+  TOKEN,
+  temporaryDirectory,
+  until,
+} from "./send-edge.ts";
+
+/** Real processes on a machine that may be busy with other suites. */
+setDefaultTimeout(60_000);
+
+const MAIN = new URL("../../../agent/main.ts", import.meta.url).pathname;
+
+type Child = {
+  kill: (signal: NodeJS.Signals) => void;
+  pid: number;
+  stderr: () => string;
+  done: Promise<Ended>;
+};
+type Ended = { code: number; stdout: string; stderr: string };
+
+const children: Child[] = [];
+
+function spawn(args: readonly string[], env: Record<string, string> = {}): Child {
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", ...env },
+  });
+  let stderr = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stderr) stderr += decoder.decode(chunk, { stream: true });
+  })();
+  const done = Promise.all([new Response(child.stdout).text(), child.exited, reading]).then(
+    ([stdout, code]) => ({
+      code,
+      stdout,
+      stderr,
+    }),
+  );
+  const started = {
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    pid: child.pid,
+    stderr: () => stderr,
+    done,
+  };
+  children.push(started);
+  return started;
+}
+
+const call = (args: readonly string[], env?: Record<string, string>): Promise<Ended> => spawn(args, env).done;
+
+let edge: TestEdge;
+let state: string;
+
+beforeEach(async () => {
+  edge = await startEdge();
+  state = join(temporaryDirectory(), "state");
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await edge.stop();
+  removeTemporaryDirectories();
+});
+
+const enrollment = (): string[] => [
+  "enroll",
+  "--url",
+  edge.url,
+  "--token",
+  TOKEN,
+  "--employee",
+  "ada",
+  "--state",
+  state,
+];
+const daemon = (): Child => spawn(["run", "--state", state, "--interval", "100"]);
+const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
+const files = (): number[] =>
+  readdirSync(join(state, "spool"))
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => Number.parseInt(name, 10))
+    .sort((a, b) => a - b);
+
+describe("parseArguments()", () => {
+  test.each([
+    [[], /a command is needed/],
+    [["frobnicate"], /unknown command "frobnicate"/],
+    [["toString"], /unknown command/],
+    [["run", "--bogus"], /run: Unknown option '--bogus'/],
+    [["run", "extra"], /run: unexpected "extra"/],
+    [["run", "--state"], /run: .*--state/],
+    [["run", "--state="], /--state is empty/],
+    [["scan", "--json=yes"], /scan: /],
+    [["enroll"], /--url is needed/],
+    [["service"], /one of install, uninstall is needed/],
+    [["service", "start"], /one of install, uninstall is needed/],
+    [["service", "install", "now"], /unexpected "now"/],
+    [["--nope"], /unknown command "--nope"/],
+  ] as [string[], RegExp][])("%j is refused in one line", (argv, reason) => {
+    const parsed = parseArguments(argv, "1.2.3");
+    if (parsed.is !== "wrong") throw new Error("accepted");
+    expect(parsed.reason).toMatch(reason);
+    expect(parsed.reason).not.toContain("\n");
+  });
+  test.each(Object.keys(COMMANDS))("%s --help describes each of its options", (name) => {
+    const parsed = parseArguments([name, "--help"], "1.2.3");
+    if (parsed.is !== "text") throw new Error("no help");
+    for (const option of Object.keys(COMMANDS[name as keyof typeof COMMANDS].options)) {
+      expect(parsed.text).toContain(`--${option}`);
+    }
+  });
+  test("--version and --help are answered", () => {
+    expect(parseArguments(["--version"], "1.2.3")).toEqual({ is: "text", text: "lz-agent 1.2.3" });
+    const help = parseArguments(["--help"], "1.2.3");
+    if (help.is !== "text") throw new Error("no help");
+    for (const name of Object.keys(COMMANDS)) expect(help.text).toContain(`\n  ${name} `);
+  });
+});
+
+test("homesInPasswd() finds root and people, not services", () => {
+  const passwd = [
+    "root:x:0:0:root:/root:/bin/bash",
+    "daemon:x:1:1::/usr/sbin:/usr/sbin/nologin",
+    "ada:x:1000:1000:Ada:/home/ada:/bin/bash",
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+    "broken",
+    "",
+  ];
+  expect(homesInPasswd(passwd.join("\n"))).toEqual(["/root", "/home/ada"]);
+});
+
+describe("lz-agent", () => {
+  test("wrong arguments: exit code 2, one line on stderr, nothing on stdout", async () => {
+    for (const args of [
+      ["nope"],
+      ["run", "--interval", "99"],
+      ["run", "--interval", "5s"],
+      ["run", "--log", "xml"],
+    ]) {
+      const { code, stdout, stderr } = await call(args);
+      expect({ code, stdout, lines: stderr.trim().split("\n").length }).toEqual({
+        code: 2,
+        stdout: "",
+        lines: 1,
+      });
+    }
+  });
+
+  test("run without enrolment: one clear line, exit code 1, and no directory made", async () => {
+    const { code, stderr } = await call(["run", "--state", state]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `lz-agent: this host is not enrolled (no identity in ${state}): run lz-agent enroll first\n`,
+    );
+    expect(() => readdirSync(state)).toThrow();
+  });
+
+  test("scan --json prints one object and needs no server and no state", async () => {
+    const { code, stdout } = await call(["scan", "--json"]);
+    expect(code).toBe(0);
+    const printed = JSON.parse(stdout);
+    expect(Object.keys(printed).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("enroll: makes a key, says who this host is now, and is idempotent", async () => {
+    const first = await call(enrollment());
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toStartWith(`enrolled as ${ASSET} of ${TENANT} at ${edge.url}\n`);
+    const again = await call(enrollment());
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: `already enrolled as ${ASSET} of ${TENANT} at ${edge.url}\n`,
+    });
+    expect(edge.enrolments).toHaveLength(1);
+    const forced = await call([...enrollment(), "--force"]);
+    expect(forced.code).toBe(0);
+    expect(new Set(edge.enrolments.map(({ deviceKey }) => deviceKey)).size).toBe(1);
+    const other = await call([
+      "enroll",
+      "--url",
+      "https://other.example",
+      "--token",
+      TOKEN,
+      "--state",
+      state,
+    ]);
+    expect(other.code).toBe(1);
+    expect(other.stderr).toContain(`already enrolled at ${edge.url}`);
+  });
+
+  test("enroll: the token may come from the environment, and is found in no file and no output", async () => {
+    const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
+    expect(await call(args)).toMatchObject({ code: 2, stderr: "lz-agent: enroll: --token is needed\n" });
+    const secret = TOKEN;
+    const { code, stdout, stderr } = await call(args, { LZ_ENROLL_TOKEN: secret });
+    expect(code).toBe(0);
+    const kept = readdirSync(state).map((name) =>
+      name === "spool" ? "" : readFileSync(join(state, name), "utf8"),
+    );
+    expect(`${stdout}${stderr}${kept.join("")}`).not.toContain(secret);
+  });
+
+  test("enroll: says what the control plane refused, in one line", async () => {
+    const { code, stderr } = await call(enrollment().map((word) => (word === TOKEN ? "wrong" : word)));
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      "lz-agent: not enrolled: The enrolment token is not valid (enrolment.invalid-token)\n",
+    );
+  });
+
+  test("run and status: heartbeats arrive, a second daemon is refused, SIGTERM ends it with 0", async () => {
+    await call(enrollment());
+    const first = daemon();
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    const second = await call(["run", "--state", state]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toBe(`lz-agent: already running on ${state} as process ${first.pid}\n`);
+    const status = JSON.parse((await call(["status", "--json", "--state", state])).stdout);
+    expect(status).toMatchObject({
+      enrolled: true,
+      running: true,
+      pid: first.pid,
+      assetId: ASSET,
+      waiting: 0,
+    });
+    expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
+    first.kill("SIGTERM");
+    expect(await first.done).toMatchObject({ code: 0 });
+    expect(JSON.parse((await call(["status", "--json", "--state", state])).stdout).running).toBe(false);
+    const order = sequences();
+    expect(order).toEqual(order.map((_, index) => order[0]! + index));
+    expect(new Set(edge.taken.map(({ stateSince }) => stateSince)).size).toBeLessThanOrEqual(2);
+  });
+
+  test("run refuses a device key that others can read", async () => {
+    await call(enrollment());
+    chmodSync(join(state, "device-key.json"), 0o644);
+    const { code, stderr } = await call(["run", "--state", state]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("device-key.json can be read by others (mode 0644)");
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("run: killed -9 while the edge is away, restarted, nothing that was spooled is lost and order holds", async () => {
+    await call(enrollment());
+    let isAway = true;
+    edge.fault = (path) =>
+      isAway && path === "/v1/heartbeats" ? new Response("", { status: 503 }) : undefined;
+    const promised: number[] = [];
+    for (let round = 1; round <= 3; round++) {
+      const child = daemon();
+      await until(`round ${round} is spooled`, () => countWaiting(state) >= round);
+      child.kill("SIGKILL");
+      await child.done;
+      promised.splice(0, promised.length, ...files());
+    }
+    expect(promised).toHaveLength(3);
+    isAway = false;
+    const last = daemon();
+    await until("the spool went out", () => countWaiting(state) === 0 && edge.taken.length > 3);
+    last.kill("SIGTERM");
+    expect((await last.done).code).toBe(0);
+    expect(sequences().slice(0, 3)).toEqual(promised);
+    expect(sequences()).toEqual(sequences().toSorted((a, b) => a - b));
+    expect(edge.taken.every(({ spool }) => spool.dropped === 0)).toBe(true);
+  });
+
+  test("run: killed -9 while the spool goes out, each heartbeat arrives at least once, in order", async () => {
+    await call(enrollment());
+    const sent = await anyHeartbeat();
+    const spool = openSpool(state, { log: silent });
+    const promised = Array.from({ length: 15 }, (_, index) => 100 + index);
+    for (const sequence of promised) spool.append(sequence, JSON.stringify({ ...sent, sequence }));
+    edge.taken.length = 0;
+    for (const enough of [3, 7]) {
+      const child = daemon();
+      await until(`${enough} are taken`, () => new Set(sequences()).size >= enough);
+      child.kill("SIGKILL");
+      await child.done;
+    }
+    const last = daemon();
+    await until("all are taken", () => countWaiting(state) === 0 && sequences().length > promised.length);
+    last.kill("SIGTERM");
+    await last.done;
+    const distinct = [...new Set(sequences())];
+    expect(distinct.slice(0, promised.length)).toEqual(promised);
+  });
+
+  test("run: an isolate directive is obeyed and proven in the next heartbeat, at once; the release too", async () => {
+    await call(enrollment());
+    const child = spawn(["run", "--state", state, "--interval", "60000"]);
+    edge.directive = await edge.direct({ generation: 4 });
+    await until("the proof of 4 arrives", () =>
+      edge.taken.some(({ containment }) => containment.generation === 4),
+    );
+    expect(edge.taken.at(-1)?.containment).toMatchObject({
+      generation: 4,
+      action: "isolate",
+      mode: "observe",
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+    });
+    expect(edge.asked).toContain("/healthz");
+    child.kill("SIGTERM");
+    await child.done;
+    edge.directive = await edge.direct({ generation: 5, action: "release" });
+    const next = daemon();
+    await until("the proof of 5 arrives", () =>
+      edge.taken.some(({ containment }) => containment.generation === 5),
+    );
+    expect(edge.taken.at(-1)?.containment).toMatchObject({
+      generation: 5,
+      action: "release",
+      outcome: "applied",
+    });
+    // A directive of the past, genuine as it is, moves nothing.
+    edge.directive = await edge.direct({ generation: 4 });
+    const count = edge.taken.length;
+    await until("more heartbeats", () => edge.taken.length > count + 3);
+    expect(edge.taken.at(-1)?.containment.generation).toBe(5);
+    next.kill("SIGTERM");
+    expect((await next.done).stderr).not.toContain("failed");
+  });
+
+  test("run writes no key, token, signature or body into its log", async () => {
+    await call(enrollment());
+    const child = spawn(["run", "--state", state, "--interval", "100", "--verbose", "--log", "json"]);
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count < 3 ? new Response("", { status: 503 }) : undefined;
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    child.kill("SIGTERM");
+    const { stderr } = await child.done;
+    const key = JSON.parse(readFileSync(join(state, "device-key.json"), "utf8"));
+    for (const secret of [key.d, TOKEN, "signature=", "sha-256=", '"engines"'])
+      expect(stderr).not.toContain(secret);
+    for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
+  });
+
+  async function anyHeartbeat(): Promise<object> {
+    const child = daemon();
+    await until("one heartbeat", () => edge.taken.length >= 1);
+    child.kill("SIGTERM");
+    await child.done;
+    return edge.taken[0]!;
+  }
+});

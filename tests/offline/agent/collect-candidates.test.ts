@@ -1,0 +1,250 @@
+import { describe, expect, test } from "bun:test";
+import { catalogue } from "../../../agent/catalog/list.ts";
+import {
+  type Candidate,
+  type Facts,
+  findCandidates,
+  forwardTarget,
+  type Heard,
+} from "../../../agent/collect/candidates.ts";
+import { createClaimsOf, isRenamed, namesOf } from "../../../agent/collect/claims.ts";
+import {
+  confidenceOf,
+  evidenceOf,
+  REPORT_THRESHOLD,
+  WEIGHTS,
+  weighed,
+} from "../../../agent/collect/confidence.ts";
+import { shortened } from "../../../agent/collect/engines.ts";
+import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
+import type { ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
+import { SIGNALS } from "../../../shared/wire/heartbeat.ts";
+
+const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
+const claimsOf = createClaimsOf(catalogue);
+const GGUF: WeightFile = { path: "/m/a.dat", format: "gguf", sizeBytes: 1, how: "mapped" };
+
+type Given = Partial<ProcessFacts> & {
+  pid: number;
+  weights?: WeightFile[];
+  gpu?: boolean;
+  libraries?: string[];
+};
+
+/** A host with these processes, and these products answering on ports of theirs. */
+function find(
+  given: Given[],
+  answering: { pid?: number; port: number; product?: string; shape?: string; uid?: number }[],
+) {
+  const processes = new Map<number, ProcessFacts>();
+  for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
+    processes.set(pid, { pid, parentPid: 1, key: `${pid}`, name: "app", argv: [], ...rest });
+  }
+  const heard: Heard[] = answering.map(({ pid, port, product, shape, uid }) => {
+    const entry = product === undefined ? undefined : byId.get(product)!;
+    const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
+    const fingerprint: Fingerprint = {
+      target: { address: "127.0.0.1", port, tls: false },
+      judgement: { ...(entry && { winner: { entry, traits: [trait] } }), runnersUp: [], hints: [] },
+      auth: "open",
+      models: [],
+      settled: true,
+      ...(shape !== undefined && { shape }),
+    };
+    const listener = { key: `${pid}:${port}`, address: "127.0.0.1", port, reachableAt: "127.0.0.1" };
+    return {
+      listener: { ...listener, ...(pid !== undefined && { pid }), ...(uid !== undefined && { uid }) },
+      fingerprint,
+    };
+  });
+  const libraries = new Map(
+    given.flatMap(({ pid, libraries: paths }) => (paths ? [[pid, paths] as const] : [])),
+  );
+  const facts: Facts = {
+    snapshot: {
+      processes,
+      listeners: heard.map(({ listener }) => listener),
+      weights: new Map(given.flatMap(({ pid, weights }) => (weights ? [[pid, weights] as const] : []))),
+      libraries,
+      gpu: new Map(given.flatMap(({ pid, gpu }) => (gpu ? [[pid, { bytes: 1e9 }] as const] : []))),
+      collectors: [],
+    },
+    catalogue: byId,
+    heard,
+    claims: new Map(
+      [...processes.values()].map((one) => [one.pid, claimsOf(one, libraries.get(one.pid) ?? [])]),
+    ),
+    selfPid: 99,
+  };
+  return findCandidates(facts);
+}
+
+const summary = (candidates: readonly Candidate[]) => candidates.map(({ id, root }) => `${id}@${root.pid}`);
+const ollama = { name: "ollama", executable: "/usr/local/bin/ollama" };
+
+describe("confidence", () => {
+  test("the strongest weight of each signal falls in the wire's order", () => {
+    const strongest = SIGNALS.map((signal) =>
+      Math.max(...Object.values(WEIGHTS).flatMap((one) => (one.signal === signal ? [one.weight] : []))),
+    );
+    expect(strongest).toEqual([...strongest].sort((a, b) => b - a));
+  });
+
+  test("a name, a port, a hint and a shared library together stay below the threshold", () => {
+    const weak = (["name", "port", "httpHint", "libraryShared"] as const).map((name) =>
+      evidenceOf(name, name),
+    );
+    expect(confidenceOf(weak)).toBeLessThan(REPORT_THRESHOLD);
+    expect(confidenceOf([...weak, ...weak, ...weak])).toBe(confidenceOf(weak));
+  });
+
+  test("is capped at 100 and explained by the evidence", () => {
+    const all = Object.keys(WEIGHTS).map((name) => evidenceOf(name as keyof typeof WEIGHTS, name));
+    expect(confidenceOf(all)).toBe(100);
+    const sum = weighed(all).reduce((total, { weight }) => total + weight, 0);
+    expect(sum).toBe(90 + 80 + 70 + 65 + 60 + 50 + 15 + 10);
+  });
+});
+
+describe("findCandidates()", () => {
+  test("reports no process for its name or its port alone", () => {
+    expect(find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434 }])).toEqual([]);
+    expect(find([{ pid: 10, name: "llama-backup", executable: "/usr/bin/llama-backup" }], [])).toEqual([]);
+    expect(find([{ pid: 10, name: "bash", user: "jan", argv: ["bash", "/home/jan/run.sh"] }], [])).toEqual(
+      [],
+    );
+  });
+
+  test("reports a runner of Ollama as part of Ollama, weights and port included", () => {
+    const [one, ...others] = find(
+      [
+        { pid: 10, ...ollama, argv: ["ollama", "serve"] },
+        { pid: 11, parentPid: 10, ...ollama, argv: ["ollama", "runner", "--model", "x"], weights: [GGUF] },
+      ],
+      [
+        { pid: 10, port: 11_434, product: "ollama" },
+        { pid: 11, port: 33_045, product: "llama-cpp" },
+      ],
+    );
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({ id: "ollama", root: { pid: 10 }, weights: [GGUF] });
+    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 33_045]);
+    const noted = one!.evidence.filter(({ detail }) => detail.startsWith("child 11: GET"));
+    expect(noted).toMatchObject([{ weight: 0 }]);
+  });
+
+  test("reports the child engine of an application as the application", () => {
+    const jan = { name: "Jan", executable: "/Applications/Jan.app/Contents/MacOS/Jan" };
+    const server = { name: "llama-server", executable: "/home/ada/jan/llama-server" };
+    const given = [
+      { pid: 20, ...jan },
+      { pid: 21, parentPid: 20, name: "sh" },
+      { pid: 22, parentPid: 21, ...server, weights: [GGUF] },
+    ];
+    expect(summary(find(given, [{ pid: 22, port: 4321, product: "llama-cpp" }]))).toEqual(["jan@20"]);
+  });
+
+  test("leaves an engine alone that a coding agent or a shell happened to start", () => {
+    const cursor = { name: "cursor", executable: "/usr/share/cursor/cursor" };
+    const given = [
+      { pid: 30, ...cursor },
+      { pid: 31, parentPid: 30, ...ollama },
+      { pid: 32, parentPid: 30, name: "python3", weights: [GGUF] },
+    ];
+    const found = find(given, [{ pid: 31, port: 11_434, product: "ollama" }]);
+    expect(summary(found).sort()).toEqual(["cursor@30", "ollama@31", "unknown-weights@32"]);
+  });
+
+  test("reports weights in an unknown process as such, with what it serves", () => {
+    const [one] = find(
+      [{ pid: 40, name: "python3", weights: [GGUF] }],
+      [{ pid: 40, port: 9, shape: "lists models" }],
+    );
+    expect(one).toMatchObject({ id: "unknown-weights", kind: "weights" });
+    expect(one!.evidence.map(({ signal }) => signal)).toEqual(["weights", "openai-shape"]);
+    expect(one!.heard).toHaveLength(1);
+  });
+
+  test("gives the OpenAI shape to the product whose name the process has, not to the one whose port it is", () => {
+    const named = { pid: 50, name: "gpt4all", executable: "/opt/gpt4all" };
+    expect(summary(find([named], [{ pid: 50, port: 4891, shape: "lists models" }]))).toEqual(["gpt4all@50"]);
+    expect(summary(find([{ pid: 51 }], [{ pid: 51, port: 1234, shape: "lists models" }]))).toEqual([
+      "openai-compatible@51",
+    ]);
+  });
+
+  test("does not take weights in a process that is merely called like a user interface for that product", () => {
+    const found = find([{ pid: 60, name: "hermes", executable: "/usr/bin/hermes", weights: [GGUF] }], []);
+    expect(summary(found)).toEqual(["unknown-weights@60"]);
+  });
+
+  test("adds GPU memory to a name, and reports nothing for GPU memory alone", () => {
+    expect(summary(find([{ pid: 70, ...ollama, gpu: true }], []))).toEqual(["ollama@70"]);
+    expect(find([{ pid: 71, name: "game", gpu: true }], [])).toEqual([]);
+  });
+
+  test("looks through a port forwarder at the container behind it", () => {
+    const argv = ["/usr/bin/docker-proxy", "-container-ip", "127.0.0.1", "-container-port", "5000"];
+    expect(forwardTarget(argv)).toEqual({ address: "127.0.0.1", port: 5000 });
+    expect(forwardTarget(["/usr/bin/app", "-container-ip", "a"])).toBeUndefined();
+    const found = find(
+      [{ pid: 80, name: "docker-proxy", argv }, { pid: 81 }],
+      [
+        { pid: 80, port: 11_434, product: "ollama" },
+        { pid: 81, port: 5000, product: "ollama" },
+      ],
+    );
+    expect(summary(found)).toEqual(["ollama@81"]);
+    expect(found[0]!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 5000]);
+  });
+
+  test("finds the process of a listener whose owner cannot be read, by user and name", () => {
+    const given = [
+      { pid: 90, name: "ollama", uid: 997 },
+      { pid: 91, name: "ollama", uid: 1000 },
+    ];
+    const found = find(given, [{ port: 11_434, product: "ollama", uid: 997 }]);
+    expect(summary(found)).toEqual(["ollama@90"]);
+    expect(
+      find([{ pid: 91, name: "other", uid: 997 }], [{ port: 11_434, product: "ollama", uid: 997 }]),
+    ).toEqual([]);
+  });
+
+  test("never reports the agent itself", () => {
+    expect(
+      find([{ pid: 99, ...ollama, weights: [GGUF] }], [{ pid: 99, port: 1, product: "ollama" }]),
+    ).toEqual([]);
+  });
+});
+
+describe("names", () => {
+  const process = (executable: string, ...argv: string[]): ProcessFacts => ({
+    pid: 1,
+    parentPid: 0,
+    key: "",
+    name: "x",
+    executable,
+    argv,
+  });
+
+  test("namesOf() looks past an interpreter at its script", () => {
+    expect(namesOf(process("/usr/bin/python3.12", "python3", "-u", "/usr/bin/litellm"))).toContain("litellm");
+    expect(namesOf(process("/usr/bin/cat", "cat", "/usr/bin/litellm"))).not.toContain("litellm");
+    expect(namesOf(process("C:\\x\\Ollama.EXE"))).toContain("ollama");
+  });
+
+  test("isRenamed() forgives an interpreter the product runs on, and only that", () => {
+    expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
+    expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
+    expect(isRenamed(byId.get("ollama")!, "/usr/bin/python3")).toBe(true);
+    expect(isRenamed(byId.get("vllm")!, "/usr/bin/python3.12")).toBe(false);
+    expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);
+  });
+
+  test("shortened() hides whose home it is and leaves neighbours alone", () => {
+    const homes = ["/home/ada", "/", "C:\\Users\\ada"];
+    expect(shortened("/home/ada/bin/ollama", homes)).toBe("~/bin/ollama");
+    expect(shortened("/home/adam/bin/ollama", homes)).toBe("/home/adam/bin/ollama");
+    expect(shortened("C:\\Users\\ada\\ollama.exe", homes)).toBe("~\\ollama.exe");
+  });
+});

@@ -1,0 +1,148 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { createServer, type Server } from "node:net";
+import fc from "fast-check";
+import { parseAnswer, requestText } from "../../../agent/collect/http.ts";
+import { createProbe, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
+
+const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
+const parse = (text: string, ended = false, bodyBytesMax = 1024) =>
+  parseAnswer(bytes(text), ended, bodyBytesMax);
+
+test("requestText() names the port in Host and asks for nothing to be kept or compressed", () => {
+  const text = requestText("[::1]:11434", "/api/tags");
+  expect(text).toStartWith("GET /api/tags HTTP/1.1\r\nHost: [::1]:11434\r\n");
+  expect(text).toContain("\r\nConnection: close\r\n");
+  expect(text.toLowerCase()).not.toContain("accept-encoding");
+});
+
+describe("parseAnswer()", () => {
+  const head = "HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nX-A: 1\r\nx-a: 2\r\n";
+
+  test("reads status, headers in lower case and a body of known length", () => {
+    expect(parse(`${head}Content-Length: 5\r\n\r\nhello and more`)).toEqual({
+      state: "complete",
+      answer: {
+        status: 200,
+        headers: { server: "llama.cpp", "x-a": "1, 2", "content-length": "5" },
+        body: "hello",
+      },
+    });
+  });
+
+  test.each([
+    ["half a header", "HTTP/1.1 200 OK\r\nServer: a"],
+    ["half a body", `${head}Content-Length: 5\r\n\r\nhel`],
+    ["a body that ends with the connection", `${head}\r\nhello`],
+    ["half a chunk", `${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhel`],
+    ["no last chunk", `${head}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`],
+    ["the start of the protocol's name", "HTT"],
+  ])("waits for more after %s", (_, text) => {
+    expect(parse(text).state).toBe("incomplete");
+  });
+
+  test("joins chunks, with extensions and without their framing", () => {
+    const text = `${head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nC\r\n and a world\r\n0\r\n\r\n`;
+    expect(parse(text)).toMatchObject({ answer: { body: "hello and a world" } });
+  });
+
+  test("cuts a body at the limit, whatever its framing", () => {
+    const long = "x".repeat(5000);
+    for (const framing of ["", "Content-Length: 5000\r\n"]) {
+      expect(parse(`${head}${framing}\r\n${long}`, true, 100)).toMatchObject({
+        answer: { body: "x".repeat(100) },
+      });
+    }
+    const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n1388\r\n${long}`;
+    expect(parse(chunked, false, 100)).toMatchObject({ answer: { body: "x".repeat(100) } });
+  });
+
+  test("tells a TLS alert from another protocol", () => {
+    expect(parse("\x15\x03\x03\x00\x02\x02\x46")).toEqual({ state: "not-http", tlsAlert: true });
+    expect(parse("SSH-2.0-OpenSSH_9.9\r\n")).toEqual({ state: "not-http", tlsAlert: false });
+    expect(parse("", true)).toEqual({ state: "not-http", tlsAlert: true });
+    expect(parse(`HTTP/1.1 200 OK\r\nA: ${"x".repeat(20_000)}`)).toEqual({
+      state: "not-http",
+      tlsAlert: false,
+    });
+  });
+
+  test("never throws for what a stranger sends", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 300 }), fc.boolean(), (tail, ended) => {
+        parse(tail, ended);
+        parse(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${tail}`, ended, 50);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("createProbe()", () => {
+  const servers: Server[] = [];
+  afterAll(() => {
+    for (const server of servers) server.close();
+  });
+
+  async function listen(
+    onData: (socket: { write(text: string): void; end(): void }) => void,
+  ): Promise<number> {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", () => onData(socket as never));
+    });
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return (server.address() as { port: number }).port;
+  }
+
+  const target = (port: number) => ({ address: "127.0.0.1", port, tls: false });
+
+  test("gives up on a server that accepts and never answers, after its time", async () => {
+    const port = await listen(() => {});
+    const startedAt = performance.now();
+    expect(await createProbe(100)(target(port), "/")).toEqual({ failed: "silent" });
+    expect(performance.now() - startedAt).toBeLessThan(3000);
+  });
+
+  test("takes what a stream without end has said so far", async () => {
+    const port = await listen((socket) => socket.write("HTTP/1.1 200 OK\r\n\r\nevent: endpoint\n"));
+    expect(await createProbe(700)(target(port), "/sse")).toMatchObject({
+      status: 200,
+      body: "event: endpoint\n",
+    });
+  });
+
+  test("does not follow a redirect", async () => {
+    const port = await listen((socket) => {
+      socket.write("HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n");
+    });
+    expect(await createProbe()(target(port), "/")).toMatchObject({ status: 302, body: "" });
+  });
+
+  test("says refused, and stops at once when asked to", async () => {
+    expect(await createProbe()(target(1), "/")).toEqual({ failed: "refused" });
+    const port = await listen(() => {});
+    expect(await createProbe(5000)(target(port), "/", { signal: AbortSignal.timeout(50) })).toEqual({
+      failed: "silent",
+    });
+    expect(await createProbe(5000)(target(port), "/", { signal: AbortSignal.abort() })).toEqual({
+      failed: "silent",
+    });
+  });
+
+  test("keeps no more connections open at once than its limit", async () => {
+    let open = 0;
+    let most = 0;
+    const port = await listen((socket) => {
+      open += 1;
+      most = Math.max(most, open);
+      setTimeout(() => {
+        open -= 1;
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      }, 20);
+    });
+    const probe = createProbe();
+    await Promise.all(Array.from({ length: 60 }, () => probe(target(port), "/")));
+    expect(most).toBe(PROBE_LIMITS.IN_FLIGHT_MAX);
+  });
+});

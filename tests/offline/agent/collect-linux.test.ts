@@ -1,0 +1,271 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { realFiles } from "../../../agent/collect/files.ts";
+import { linuxHost } from "../../../agent/collect/linux.ts";
+import { parseMaps, parseRemoteMounts } from "../../../agent/collect/mapped.ts";
+import { parseContainer, parsePasswd, parseStat, parseUid } from "../../../agent/collect/processes.ts";
+import {
+  formatIpv6,
+  parseAddress,
+  parseDirectRoutes,
+  parseLocalAddresses,
+  parseTcpTable,
+} from "../../../agent/collect/sockets.ts";
+import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
+
+// Captured on Linux 6.18 (x86_64).
+const STAT =
+  "13834 (python3) S 13789 13789 5348 0 -1 4194304 2858 6580 0 0 6 1 4 2 20 0 1 0 285937 17006592 3384 18446744073709551615 94370820935680 94370820936021 140722260429408 0 0 0 65536 16781318 0 1 0 0 17 0 0 0 0 0 0 94370820947376 94370820947992 94371043586048 140722260433101 140722260433152 140722260433152 140722260434895 0\n";
+const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     
+   0: 0100007F:2CAA 00000000:0000 0A 00000000:00000016 00:00000000 00000000   998        0 26517 23 00000000791361bb 100 0 0 10 0                    
+   1: 00000000:07E8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1071 1 0000000045c1fcd5 100 0 0 10 0                      
+   2: 0100007F:AA9B 0100007F:89F4 03 00000000:00000000 01:0000005D 00000000     0        0 0 0 00000000d096ce1b                                      
+   3: 0100007F:89F4 0100007F:2CAA 01 00000000:00000000 00:00000000 00000000  1000        0 41353 2 00000000fd624138 264 0 0 10 -1                    
+   4: 0100007F:9164 0100007F:966F 06 00000000:00000000 03:00000A9D 00000000     0        0 0 3 00000000b83656f4                                      
+`;
+const MAPS = `55d5e0a00000-55d5e0a01000 r--p 00000000 fe:00 326591                     /usr/bin/python3.11
+55d5e0a01000-55d5e0a02000 r-xp 00001000 fe:00 326591                     /usr/bin/python3.11
+7f9b21906000-7f9b21908000 r--s 00000000 fe:00 9977893                    /home/ada/my photos/holiday-photos.dat
+7f9b21909000-7f9b2190a000 rw-s 00000000 00:01 2048                       /memfd:weights (deleted)
+7f9b2190f000-7f9b21911000 rw-p 00000000 00:00 0 
+7ffc74565000-7ffc74586000 rw-p 00000000 00:00 0                          [stack]
+`;
+
+describe("parseStat()", () => {
+  test("reads the fields a scan needs", () => {
+    expect(parseStat(STAT)).toEqual({
+      pid: 13834,
+      name: "python3",
+      state: "S",
+      parentPid: 13789,
+      kernelThread: false,
+      startTicks: 285_937,
+      virtualBytes: 17_006_592,
+      residentPages: 3384,
+    });
+  });
+
+  test("is not misled by a name with spaces and parentheses", () => {
+    const stat = parseStat(STAT.replace("(python3)", "(a) R 1 (b)"));
+    expect(stat).toMatchObject({ name: "a) R 1 (b", parentPid: 13_789, startTicks: 285_937 });
+  });
+
+  test.each(["", "12", "12 (x", "12 (x) S 1"])("gives nothing for %p", (text) => {
+    expect(parseStat(text)).toBeUndefined();
+  });
+});
+
+describe("parseContainer()", () => {
+  const id = "3f4e5a6b7c8d".padEnd(64, "0");
+  test.each([
+    [`0::/system.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
+    [`12:pids:/docker/${id}\n11:cpu:/docker/${id}`, "docker:3f4e5a6b7c8d"],
+    [`0::/user.slice/user-1000.slice/libpod-${id}.scope/container`, "podman:3f4e5a6b7c8d"],
+    [`0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope`, "containerd:3f4e5a6b7c8d"],
+    ["0::/user.slice/user-1000.slice/session-2.scope", undefined],
+    ["", undefined],
+  ])("%p is %p", (cgroup, container) => {
+    expect(parseContainer(cgroup)).toBe(container as string);
+  });
+});
+
+test("parsePasswd() and parseUid() give the user of a process", () => {
+  const users = parsePasswd("root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\nbroken\n");
+  expect(users.get(parseUid("Name:\tx\nUid:\t1000\t0\t0\t0\n")!)).toEqual({ name: "ada", home: "/home/ada" });
+  expect(parseUid("Name:\tx\n")).toBeUndefined();
+});
+
+describe("parseTcpTable()", () => {
+  test("keeps listening and established sockets and passes over every other state", () => {
+    expect(parseTcpTable(TCP)).toEqual([
+      row("127.0.0.1", 11_434, "0.0.0.0", 0, "listen", 998, "26517"),
+      row("0.0.0.0", 2024, "0.0.0.0", 0, "listen", 0, "1071"),
+      row("127.0.0.1", 35_316, "127.0.0.1", 11_434, "established", 1000, "41353"),
+    ]);
+  });
+
+  test("gives nothing for an empty or foreign text", () => {
+    expect(parseTcpTable("")).toEqual([]);
+    expect(parseTcpTable("hello\nworld")).toEqual([]);
+  });
+
+  function row(
+    localAddress: string,
+    localPort: number,
+    remoteAddress: string,
+    remotePort: number,
+    state: "listen" | "established",
+    uid: number,
+    inode: string,
+  ) {
+    return { localAddress, localPort, remoteAddress, remotePort, state, uid, inode };
+  }
+});
+
+test.each([
+  ["0100007F", "127.0.0.1"],
+  ["00000000", "0.0.0.0"],
+  ["00000000000000000000000000000000", "::"],
+  ["00000000000000000000000001000000", "::1"],
+  ["0000000000000000FFFF00000100007F", "127.0.0.1"],
+  ["B80D01200000000067452301EFCDAB89", "2001:db8::123:4567:89ab:cdef"],
+])("parseAddress() reads %s as %s", (hex, address) => {
+  expect(parseAddress(hex)).toBe(address);
+});
+
+test("formatIpv6() shortens the longest run of zeros and no single one (RFC 5952)", () => {
+  expect(formatIpv6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1])).toBe("2001:db8:0:1::1");
+  expect(formatIpv6([0, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])).toBe("1:0:1:1:1:1:1:1");
+});
+
+describe("parseMaps()", () => {
+  test("lists every file once, executable when any of its mappings is, names with spaces whole", () => {
+    expect(parseMaps(MAPS)).toEqual([
+      {
+        identity: "fe:00 326591",
+        path: "/usr/bin/python3.11",
+        range: "55d5e0a00000-55d5e0a01000",
+        executable: true,
+      },
+      {
+        identity: "fe:00 9977893",
+        path: "/home/ada/my photos/holiday-photos.dat",
+        range: "7f9b21906000-7f9b21908000",
+        executable: false,
+      },
+      {
+        identity: "00:01 2048",
+        path: "/memfd:weights (deleted)",
+        range: "7f9b21909000-7f9b2190a000",
+        executable: false,
+      },
+    ]);
+  });
+
+  test("gives nothing for anonymous memory", () => {
+    expect(parseMaps("7f9b2190f000-7f9b21911000 rw-p 00000000 00:00 0 \n")).toEqual([]);
+  });
+});
+
+test("parseRemoteMounts() finds network file systems and leaves overlays alone", () => {
+  const mountinfo = `22 1 254:0 / / rw - ext4 /dev/root rw
+30 22 0:45 / /mnt/nas rw,relatime - nfs4 nas:/models rw
+31 22 0:46 / /mnt/s3 rw - fuse.rclone remote: rw
+32 22 0:47 / /var/lib/x rw - fuse.fuse-overlayfs fuse-overlayfs rw
+33 22 0:48 / /merged rw - overlay overlay rw
+`;
+  expect([...parseRemoteMounts(mountinfo)]).toEqual(["00:2d", "00:2e"]);
+});
+
+test("a container is only reached through a bridge of this host", () => {
+  const trie = `Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 127.0.0.1
+        /32 host LOCAL
+     |-- 172.17.0.2
+        /32 host LOCAL
+     |-- 172.17.255.255
+        /32 link BROADCAST
+`;
+  expect(parseLocalAddresses(trie)).toEqual(["127.0.0.1", "172.17.0.2"]);
+  const route = `Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
+docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
+`;
+  expect(parseDirectRoutes(route)).toEqual([
+    { interfaceName: "docker0", network: 0xac110000, mask: 0xffff0000 },
+  ]);
+});
+
+describe("linuxHost() on a captured tree", () => {
+  const root = mkdtempSync(join(tmpdir(), "collect-proc-"));
+  const proc = join(root, "proc");
+  const put = (path: string, content: string | Uint8Array) => {
+    mkdirSync(join(path, ".."), { recursive: true });
+    writeFileSync(path, content);
+  };
+  const processes = [
+    { pid: 1, name: "systemd", parent: 0 },
+    { pid: 500, name: "ollama", parent: 1, sockets: ["26517"] },
+    { pid: 600, name: "worker", parent: 500, sockets: ["26517"] },
+    { pid: 700, name: "code", parent: 1, sockets: ["41353"] },
+  ];
+  for (const { pid, name, parent, sockets = [] } of processes) {
+    const directory = join(proc, String(pid));
+    put(join(directory, "stat"), STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`));
+    put(join(directory, "status"), "Name:\tx\nUid:\t0\t0\t0\t0\n");
+    put(join(directory, "cmdline"), `/usr/local/bin/${name}\0serve\0`);
+    put(join(directory, "cgroup"), "0::/\n");
+    mkdirSync(join(directory, "fd"));
+    mkdirSync(join(directory, "ns"));
+    symlinkSync(`/usr/local/bin/${name}`, join(directory, "exe"));
+    symlinkSync("net:[4026531833]", join(directory, "ns", "net"));
+    symlinkSync("/srv", join(directory, "cwd"));
+    symlinkSync("/", join(directory, "root"));
+    for (const [at, inode] of sockets.entries())
+      symlinkSync(`socket:[${inode}]`, join(directory, "fd", String(at + 3)));
+    put(join(directory, "maps"), "");
+  }
+  const weights = join(root, "holiday-photos.dat");
+  put(weights, ggufFile(HOLIDAY_PHOTOS as never));
+  put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`);
+  put(join(proc, "stat"), "cpu 1\nbtime 1763762400\n");
+  put(join(proc, "net", "tcp"), TCP);
+  put(join(proc, "net", "tcp6"), "");
+  put(join(proc, "net", "route"), "");
+  const host = linuxHost({
+    files: realFiles(),
+    run: () => Promise.reject(new Error("no tools here")),
+    procRoot: proc,
+    sysRoot: join(root, "sys"),
+    selfPid: 700,
+    clock: () => 1_763_800_000_000,
+    elapsed: () => performance.now(),
+    isLibraryWanted: () => false,
+  });
+
+  test("joins listeners to the topmost process that holds the socket, and clients to theirs", async () => {
+    const snapshot = await host.observe();
+    expect(snapshot.processes.get(500)).toMatchObject({
+      executable: "/usr/local/bin/ollama",
+      parentPid: 1,
+      uid: 0,
+    });
+    expect(snapshot.processes.get(500)!.startedAtMs).toBe(1_763_762_400_000 + 2_859_370);
+    const listener = snapshot.listeners.find(({ port }) => port === 11_434)!;
+    expect(listener).toMatchObject({ address: "127.0.0.1", pid: 500, uid: 998, reachableAt: "127.0.0.1" });
+    const { peers } = host.peers([listener]);
+    expect(peers.get(listener.key)).toEqual([{ pid: 700, connections: 1 }]);
+    expect(host.workingDirectory(700)).toBe("/srv");
+  });
+
+  test("reads the header of mapped weights whatever the file is called", async () => {
+    const snapshot = await host.observe();
+    expect(snapshot.weights.get(600)).toMatchObject([
+      { format: "gguf", header: { name: "TinyLlama 1.1B Chat" } },
+    ]);
+    expect(snapshot.weights.size).toBe(1);
+  });
+
+  test("says that a listener has no readable owner instead of leaving it out", async () => {
+    const snapshot = await host.observe();
+    expect(snapshot.collectors.find(({ name }) => name === "listeners")).toEqual({
+      name: "listeners",
+      status: "partial",
+      detail: "1 of 2 listeners have no readable owner",
+    });
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  test("says failed when there is no procfs at all", async () => {
+    // IPv4 and IPv6 tables take turns.
+    await host.observe();
+    const snapshot = await host.observe();
+    expect(snapshot.collectors.filter(({ status }) => status === "failed").map(({ name }) => name)).toEqual([
+      "processes",
+      "listeners",
+    ]);
+  });
+});

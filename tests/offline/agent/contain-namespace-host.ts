@@ -1,0 +1,74 @@
+import { createConnection, type Socket } from "node:net";
+import { createInterface } from "node:readline";
+import { linuxEnforcers } from "../../../agent/contain/linux.ts";
+import { silent } from "../../../agent/log.ts";
+import { sleep } from "../../../agent/sleep.ts";
+import type { Engine } from "../../../shared/wire/heartbeat.ts";
+
+/**
+ * The part of the namespace test that runs inside the contained host: the true enforcers, driven by one word a
+ * line on stdin, one JSON line each on stdout.
+ */
+const [edgeUrl, directory, enginePid, enginePort] = process.argv.slice(2) as [
+  string,
+  string,
+  string?,
+  string?,
+];
+const signal = new AbortController().signal;
+const engine: Partial<Engine> = {
+  kind: "inference-engine",
+  pid: Number(enginePid),
+  ports: [Number(enginePort)],
+  bind: ["0.0.0.0"],
+};
+const enforcers = linuxEnforcers({
+  directory,
+  edgeUrl,
+  selfPid: process.pid,
+  engines: () => (enginePid ? [engine as Engine] : []),
+  reach: async () => {
+    try {
+      return (await fetch(`${edgeUrl}/healthz`, { keepalive: false, signal: AbortSignal.timeout(1000) })).ok;
+    } catch {
+      return false;
+    }
+  },
+  sleep,
+  log: silent,
+});
+
+let open: Socket | undefined;
+
+/** True when a byte comes back over a connection that was opened before. */
+function echo(): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), 1500);
+    const end = (result: boolean) => (): void => {
+      clearTimeout(timer);
+      resolve(result);
+    };
+    open!.once("data", end(true)).once("error", end(false)).once("close", end(false));
+    open!.write("x");
+  });
+}
+
+const verbs: Record<string, (argument: string) => Promise<unknown>> = {
+  open: (address) =>
+    new Promise((resolve) => {
+      open = createConnection({ host: address, port: 9000 }, () => resolve(true));
+      open.on("error", () => resolve(false));
+    }),
+  echo,
+};
+for (const mode of ["network", "stop-engines"] as const) {
+  for (const verb of ["apply", "reassert", "release"] as const) {
+    verbs[`${verb}:${mode}`] = () => enforcers[mode][verb]({ generation: 1, mode, wasInForce: true }, signal);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [verb = "", argument = ""] = line.split(" ");
+  console.log(JSON.stringify((await verbs[verb]?.(argument)) ?? null));
+}
+process.exit(0);

@@ -1,0 +1,354 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { runCommand } from "../../../agent/command.ts";
+import type { Proof } from "../../../agent/contain/enforcer.ts";
+import { hostProcesses } from "../../../agent/contain/linux.ts";
+import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
+import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
+
+/*
+ * Three network namespaces of our own: a container behind the host, the host with the agent, and a network with
+ * a control plane and a peer. Nothing outside them is touched.
+ */
+const ID = `lzt${process.pid % 100_000}`;
+const CONTAINER = `${ID}c`;
+const HOST = `${ID}h`;
+const NET = `${ID}n`;
+const CONTROL = "10.77.0.1";
+const CONTROL6 = "fd77::1";
+const PEER = "10.77.0.2";
+const PEER6 = "fd77::2";
+const HOST_ADDRESS = "10.77.0.100";
+
+const isRoot = process.getuid?.() === 0;
+const missing = [
+  ...(process.platform === "linux" ? [] : ["Linux"]),
+  ...(isRoot ? [] : ["root"]),
+  ...["ip", "nft", "nsenter", "bash"].filter((tool) => Bun.which(tool) === null),
+];
+if (missing.length > 0)
+  console.warn(`NOT TESTED: containment in network namespaces needs ${missing.join(", ")}`);
+
+type Peer = ReturnType<typeof spawnIn>;
+const spawned: Peer[] = [];
+
+function spawnIn(namespace: string, command: readonly string[]) {
+  const child = Bun.spawn(["ip", "netns", "exec", namespace, ...command], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  return child;
+}
+
+/** Talks to a child in lines: one out, one JSON answer back. */
+class Dialogue {
+  private readonly lines: AsyncIterator<string>;
+  constructor(private readonly child: Peer) {
+    spawned.push(child);
+    const reader = createInterface({ input: Readable.fromWeb(child.stdout as never) });
+    this.lines = reader[Symbol.asyncIterator]();
+  }
+  async hear(): Promise<unknown> {
+    const { value } = await this.lines.next();
+    return JSON.parse(value);
+  }
+  async say(line: string): Promise<unknown> {
+    this.child.stdin.write(`${line}\n`);
+    await this.child.stdin.flush();
+    return this.hear();
+  }
+}
+
+const CONNECTION_FAILED = 1;
+const TIMED_OUT = 124;
+
+/** Makes a TCP connection inside a namespace, and nothing more. Throws when it could not even try. */
+async function reaches(namespace: string, address: string, port: number): Promise<boolean> {
+  const script = `exec 3<>/dev/tcp/${address}/${port}`;
+  const command = ["nsenter", `--net=/run/netns/${namespace}`, "timeout", "5", "bash", "-c", script];
+  const { code, stderr } = await runCommand(command);
+  const isTried =
+    code === 0 || code === TIMED_OUT || (code === CONNECTION_FAILED && stderr.includes("connect:"));
+  if (!isTried) throw new Error(`${address}:${port} could not be tried: code ${code}, ${stderr}`);
+  return code === 0;
+}
+
+async function mustRun(line: string, stdin?: string): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(line.split(" "), stdin);
+  if (code !== 0) throw new Error(`${line}: ${stderr}`);
+  return stdout;
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended before.
+  }
+}
+
+const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft list ruleset`);
+
+/** The true enforcers, inside the host. */
+function startAgent(edgeUrl: string, ...engine: string[]) {
+  const script = new URL("./contain-namespace-host.ts", import.meta.url).pathname;
+  const command = [process.execPath, script, edgeUrl, temporaryDirectory(), ...engine];
+  const dialogue = new Dialogue(spawnIn(HOST, command));
+  return {
+    say: (line: string) => dialogue.say(line),
+    prove: (line: string) => dialogue.say(line) as Promise<Proof>,
+  };
+}
+
+describe.if(missing.length === 0)("enforcement in network namespaces", () => {
+  beforeAll(async () => {
+    for (const namespace of [CONTAINER, HOST, NET]) await mustRun(`ip netns add ${namespace}`);
+    const commands = [
+      `ip link add ${ID}a netns ${HOST} type veth peer name ${ID}b netns ${NET}`,
+      `ip link add ${ID}d netns ${CONTAINER} type veth peer name ${ID}e netns ${HOST}`,
+      ...[CONTAINER, HOST, NET].map((namespace) => `ip -n ${namespace} link set lo up`),
+      `ip -n ${HOST} addr add ${HOST_ADDRESS}/24 dev ${ID}a`,
+      `ip -n ${HOST} addr add fd77::100/64 dev ${ID}a nodad`,
+      `ip -n ${HOST} addr add 10.78.0.1/24 dev ${ID}e`,
+      ...[`${CONTROL}/24`, `${PEER}/24`].map((address) => `ip -n ${NET} addr add ${address} dev ${ID}b`),
+      ...[`${CONTROL6}/64`, `${PEER6}/64`].map(
+        (address) => `ip -n ${NET} addr add ${address} dev ${ID}b nodad`,
+      ),
+      `ip -n ${CONTAINER} addr add 10.78.0.2/24 dev ${ID}d`,
+      `ip -n ${HOST} link set ${ID}a up`,
+      `ip -n ${HOST} link set ${ID}e up`,
+      `ip -n ${NET} link set ${ID}b up`,
+      `ip -n ${CONTAINER} link set ${ID}d up`,
+      `ip -n ${CONTAINER} route add default via 10.78.0.1`,
+      `ip -n ${NET} route add 10.78.0.0/24 via ${HOST_ADDRESS}`,
+      `ip -n ${HOST} route add default via ${CONTROL}`,
+      `ip netns exec ${HOST} sysctl -q -w net.ipv4.ip_forward=1`,
+    ];
+    for (const command of commands) await mustRun(command);
+    const script = new URL("./contain-namespace-peer.ts", import.meta.url).pathname;
+    const peer = spawnIn(NET, [process.execPath, script, CONTROL, CONTROL6, PEER, PEER6]);
+    spawned.push(peer);
+    await peer.stdout.getReader().read();
+  }, 30_000);
+
+  afterEach(async () => {
+    const [peer, ...agents] = spawned.splice(0);
+    for (const child of agents) {
+      const below = hostProcesses().filter(({ parent }) => parent === child.pid);
+      for (const { pid } of [{ pid: child.pid }, ...below]) killIfThere(pid);
+    }
+    if (peer) spawned.push(peer);
+    await runCommand(["ip", "netns", "exec", HOST, "nft", "flush", "ruleset"]);
+    removeTemporaryDirectories();
+  });
+
+  afterAll(async () => {
+    for (const child of spawned) child.kill("SIGKILL");
+    for (const namespace of [CONTAINER, HOST, NET]) await runCommand(["ip", "netns", "del", namespace]);
+  });
+
+  test("network: blocks everything but the control plane, cuts open flows and containers, leaves no trace", async () => {
+    const agent = startAgent(`http://${CONTROL}:8787`);
+    // A firewall of the host's own, which accepts everything: our drop must be final all the same.
+    await mustRun(
+      `ip netns exec ${HOST} nft -f -`,
+      "table inet own { chain out { type filter hook output priority 0; policy accept; accept\n}\n}\n",
+    );
+    const before = await rulesOf();
+    const listener = spawnIn(HOST, [
+      process.execPath,
+      "-e",
+      `Bun.listen({hostname:"0.0.0.0",port:7000,socket:{data(){}}})`,
+    ]);
+    spawned.push(listener);
+    const lookAround = async () => {
+      const [control, controlOtherPort, peer, peer6, fromOutside, fromContainer, loopback] =
+        await Promise.all([
+          reaches(HOST, CONTROL, 8787),
+          reaches(HOST, CONTROL, 9000),
+          reaches(HOST, PEER, 9000),
+          reaches(HOST, PEER6, 9000),
+          reaches(NET, HOST_ADDRESS, 7000),
+          reaches(CONTAINER, PEER, 9000),
+          reaches(HOST, "127.0.0.1", 7000),
+        ]);
+      return { control, controlOtherPort, peer, peer6, fromOutside, fromContainer, loopback };
+    };
+    const free = {
+      control: true,
+      controlOtherPort: false,
+      peer: true,
+      peer6: true,
+      fromOutside: true,
+      fromContainer: true,
+      loopback: true,
+    };
+    await untilReached(NET, HOST_ADDRESS, 7000);
+    expect(await lookAround()).toEqual(free);
+    expect(await agent.say(`open ${PEER}`)).toBe(true);
+    expect(await agent.say("echo")).toBe(true);
+
+    const proof = await agent.prove("apply:network");
+    expect(proof).toEqual({
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    });
+    expect(await agent.say("echo")).toBe(false);
+    expect(await lookAround()).toEqual({
+      control: true,
+      controlOtherPort: false,
+      peer: false,
+      peer6: false,
+      fromOutside: false,
+      fromContainer: false,
+      loopback: true,
+    });
+
+    const released = await agent.prove("release:network");
+    expect(released).toEqual({
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+    });
+    expect(await rulesOf()).toBe(before);
+    expect(await lookAround()).toEqual(free);
+  }, 60_000);
+
+  test("network: is put back when it was deleted, emptied or given a hole, also by a restarted agent", async () => {
+    const agent = startAgent(`http://[${CONTROL6}]:8787`);
+    await agent.prove("apply:network");
+    const tampers = [
+      "delete table inet lifecyclezero",
+      "flush chain inet lifecyclezero output",
+      "insert rule inet lifecyclezero output accept",
+      `add element inet lifecyclezero control4 { ${PEER} . 9000 }`,
+    ];
+    for (const [index, tamper] of tampers.entries()) {
+      await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
+      const guard = index % 2 === 0 ? agent : startAgent(`http://[${CONTROL6}]:8787`);
+      const proof = await guard.prove("reassert:network");
+      expect(proof).toEqual({
+        outcome: "applied",
+        probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+      });
+      expect({ tamper, reached: await reaches(HOST, PEER, 9000) }).toEqual({ tamper, reached: false });
+      expect(await reaches(HOST, PEER6, 9000)).toBe(false);
+    }
+  }, 60_000);
+
+  test("network: undoes itself when the control plane is not reachable right after applying", async () => {
+    const agent = startAgent("http://10.77.0.9:8787");
+    const proof = await agent.prove("apply:network");
+    expect(proof).toEqual({
+      outcome: "failed",
+      reason: "the control plane was unreachable right after applying; rolled back",
+    });
+    expect(await rulesOf()).toBe("");
+    expect(await reaches(HOST, PEER, 9000)).toBe(true);
+  }, 60_000);
+
+  test("network: an outage of the control plane later on does not free the host", async () => {
+    const agent = startAgent(`http://${CONTROL}:8787`);
+    await agent.prove("apply:network");
+    const outage =
+      "table inet outage { chain in { type filter hook input priority 0; tcp dport 8787 drop\n}\n}\n";
+    await mustRun(`ip netns exec ${NET} nft -f -`, outage);
+    try {
+      const proof = await agent.prove("reassert:network");
+      expect(proof.outcome).toBe("applied");
+      expect(await reaches(HOST, CONTROL, 8787)).toBe(false);
+      expect(await reaches(HOST, PEER, 9000)).toBe(false);
+    } finally {
+      await mustRun(`ip netns exec ${NET} nft delete table inet outage`);
+    }
+  }, 60_000);
+
+  test("stop-engines: suspends the engine and its children, refuses its port, and wakes them on release", async () => {
+    const code = `Bun.spawn(["sleep","600"]); Bun.listen({hostname:"0.0.0.0",port:11434,socket:{data(){}}})`;
+    const engine = spawnIn(HOST, [process.execPath, "-e", code]);
+    spawned.push(engine);
+    await untilReached(HOST, "127.0.0.1", 11434);
+    const family = (): { isStopped: boolean }[] =>
+      hostProcesses().filter(({ pid, parent }) => pid === engine.pid || parent === engine.pid);
+    expect(family().map(({ isStopped }) => isStopped)).toEqual([false, false]);
+
+    const agent = startAgent(`http://${CONTROL}:8787`, String(engine.pid), "11434");
+    const proof = await agent.prove("apply:stop-engines");
+    expect(proof).toEqual({
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    });
+    expect(family().map(({ isStopped }) => isStopped)).toEqual([true, true]);
+    expect(await reaches(HOST, "127.0.0.1", 11434)).toBe(false);
+    expect(await reaches(NET, HOST_ADDRESS, 11434)).toBe(false);
+    expect(await reaches(HOST, PEER, 9000)).toBe(true);
+
+    // Somebody wakes it and opens the port again: the next look undoes both.
+    process.kill(engine.pid, "SIGCONT");
+    await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
+    expect(await agent.prove("reassert:stop-engines")).toEqual(proof);
+    expect(family().map(({ isStopped }) => isStopped)).toEqual([true, true]);
+
+    expect((await agent.prove("release:stop-engines")).outcome).toBe("applied");
+    expect(family().map(({ isStopped }) => isStopped)).toEqual([false, false]);
+    expect(await reaches(HOST, "127.0.0.1", 11434)).toBe(true);
+    expect(await rulesOf()).toBe("");
+    for (const { pid } of hostProcesses().filter(({ parent }) => parent === engine.pid))
+      process.kill(pid, "SIGKILL");
+  }, 60_000);
+
+  test("the daemon: isolates by directive, proves it over its own rules, survives a kill, and is released", async () => {
+    const edge = new Dialogue(
+      spawnIn(NET, [
+        process.execPath,
+        new URL("./contain-namespace-edge.ts", import.meta.url).pathname,
+        CONTROL,
+      ]),
+    );
+    const url = (await edge.hear()) as string;
+    const state = `${temporaryDirectory()}/state`;
+    const main = new URL("../../../agent/main.ts", import.meta.url).pathname;
+    const agent = `ip netns exec ${HOST} ${process.execPath} ${main}`;
+    await mustRun(
+      `${agent} enroll --url ${url} --allow-http --token ${TOKEN} --employee ada --state ${state}`,
+    );
+    const run = () => {
+      const daemon = spawnIn(HOST, [process.execPath, main, "run", "--state", state, "--interval", "1000"]);
+      spawned.push(daemon);
+      return daemon;
+    };
+    const first = run();
+    const order = async (claims: object) =>
+      (await edge.say(JSON.stringify(claims))) as { report: ContainmentReport; ms: number };
+    const isolated = await order({ generation: 1, action: "isolate", mode: "network" });
+    expect(isolated.report).toMatchObject({
+      action: "isolate",
+      mode: "network",
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    });
+    expect(isolated.ms).toBeLessThan(10_000);
+    expect(await reaches(HOST, PEER, 9000)).toBe(false);
+
+    first.kill("SIGKILL");
+    await first.exited;
+    await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
+    expect(await reaches(HOST, PEER, 9000)).toBe(true);
+    run();
+    let isBlocked = false;
+    for (let tries = 0; tries < 40 && !isBlocked; tries++) isBlocked = !(await reaches(HOST, PEER, 9000));
+    expect(isBlocked).toBe(true);
+
+    const released = await order({ generation: 2, action: "release", mode: "network" });
+    expect(released.report).toMatchObject({ action: "release", outcome: "applied" });
+    expect(await reaches(HOST, PEER, 9000)).toBe(true);
+    expect(await rulesOf()).toBe("");
+  }, 60_000);
+
+  async function untilReached(namespace: string, address: string, port: number): Promise<void> {
+    let reached = false;
+    for (let tries = 0; tries < 50 && !reached; tries++) reached = await reaches(namespace, address, port);
+    await until(`${address}:${port} listens`, () => reached, 0);
+  }
+});

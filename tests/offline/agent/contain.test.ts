@@ -1,0 +1,284 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Enforcer, Order, Proof } from "../../../agent/contain/enforcer.ts";
+import { createObedience, type Obedience } from "../../../agent/contain/obey.ts";
+import { observeEnforcer } from "../../../agent/contain/observe.ts";
+import { unsupportedEnforcer } from "../../../agent/contain/unsupported.ts";
+import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
+import { containmentReport, MODES, type Mode } from "../../../shared/wire/heartbeat.ts";
+import {
+  ASSET,
+  controlKeys,
+  directiveClaims,
+  removeTemporaryDirectories,
+  TENANT,
+  temporaryDirectory,
+  until,
+} from "./send-edge.ts";
+
+const signal = new AbortController().signal;
+let keys: Awaited<ReturnType<typeof controlKeys>>;
+let directory: string;
+let done: string[];
+let reports: number;
+let said: string[];
+let proof: Proof;
+
+const APPLIED: Proof = {
+  outcome: "applied",
+  probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+};
+
+function recorder(mode: Mode): Enforcer {
+  const record = (verb: string) => async (order: Order) => {
+    done.push(`${verb} ${mode} ${order.generation}`);
+    return proof;
+  };
+  return { apply: record("apply"), release: record("release"), reassert: record("reassert") };
+}
+
+const recorders = (): Record<Mode, Enforcer> =>
+  Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>;
+
+const open = (enforcers = recorders(), clock: () => number = Date.now): Obedience =>
+  createObedience({
+    directory,
+    self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+    enforcers,
+    clock,
+    log: (level, message, fields) => said.push(`${level} ${message} ${fields?.reason ?? ""}`),
+    onReport: () => {
+      reports += 1;
+    },
+  });
+
+const sign = (claims: Partial<Directive>, control = keys.control): Promise<string> =>
+  signDirective(control, { ...directiveClaims(), ...claims });
+
+beforeEach(async () => {
+  keys = await controlKeys();
+  directory = temporaryDirectory();
+  done = [];
+  said = [];
+  reports = 0;
+  proof = APPLIED;
+});
+afterEach(removeTemporaryDirectories);
+
+describe("createObedience()", () => {
+  test("obeys a genuine directive, reports the proof at once, and remembers it over a restart", async () => {
+    const obedience = open();
+    expect(obedience.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
+    await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
+    expect(done).toEqual(["apply network 3"]);
+    expect(reports).toBe(1);
+    const report = {
+      generation: 3,
+      action: "isolate",
+      mode: "network",
+      outcome: "applied",
+      probes: APPLIED.probes,
+    };
+    expect(obedience.report()).toMatchObject(report);
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+    expect(open().report()).toEqual(obedience.report());
+  });
+
+  const iat = Math.floor(Date.now() / 1000);
+  test.each([
+    ["of another asset", { asset: "01JD8Z0000000000000000XXXX" }],
+    ["of another tenant", { tenant: "org_other" }],
+    ["that has expired", { iat: iat - 7200, exp: iat - 1 }],
+    ["of generation 0", { generation: 0 }],
+  ])("refuses a directive %s", async (_what, claims) => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 5, ...claims }), signal);
+    expect(done).toEqual([]);
+    expect(obedience.report().generation).toBe(0);
+    expect(said[0]).toStartWith("warn a directive was refused");
+  });
+
+  test("accepts one that expires a minute from now, refuses it a minute later", async () => {
+    const jws = await sign({ generation: 5, iat, exp: iat + 60 });
+    await open(recorders(), () => (iat + 61) * 1000).consider(jws, signal);
+    expect(done).toEqual([]);
+    await open(recorders(), () => (iat + 59) * 1000).consider(jws, signal);
+    expect(done).toEqual(["apply network 5".replace("network", "observe")]);
+  });
+
+  test("refuses a directive of a key that was not pinned, even under the pinned name", async () => {
+    const stranger = await controlKeys();
+    await open().consider(await sign({ generation: 5 }, stranger.control), signal);
+    expect(done).toEqual([]);
+  });
+
+  test("refuses a directive whose words were changed, and one that is not a directive", async () => {
+    const [head, , signature] = (await sign({ generation: 5 })).split(".");
+    const claims = Buffer.from(JSON.stringify({ ...directiveClaims(), iss: "lifecyclezero", generation: 9 }));
+    for (const jws of [
+      `${head}.${claims.toString("base64url")}.${signature}`,
+      "",
+      "a.b.c",
+      "x".repeat(4096),
+    ]) {
+      await open().consider(jws, signal);
+    }
+    expect(done).toEqual([]);
+  });
+
+  test("never goes back: an older or equal generation changes nothing", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 5, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 4, action: "release" }), signal);
+    await obedience.consider(await sign({ generation: 5, action: "release" }), signal);
+    await open().consider(await sign({ generation: 5, action: "release" }), signal);
+    expect(done).toEqual(["apply network 5"]);
+  });
+
+  test("looks at a repeated directive once", async () => {
+    const obedience = open();
+    const jws = await sign({ generation: 1 });
+    await Promise.all([1, 2, 3].map(() => obedience.consider(jws, signal)));
+    expect(done).toEqual(["apply observe 1"]);
+    expect(reports).toBe(1);
+  });
+
+  test("releases the mode it isolated by, also when the release names another", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+  });
+
+  test("does not call a release applied when the old mode could not be undone", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    proof = { outcome: "failed", reason: "nft said no" };
+    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    // The next try still knows which mode is to be undone, also after a restart.
+    proof = APPLIED;
+    const again = open();
+    await again.consider(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
+    expect(done.at(-1)).toBe("release network 3");
+    expect(again.report()).toMatchObject({ generation: 3, outcome: "applied" });
+  });
+
+  test("undoes one mode before it applies another", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 2, mode: "stop-engines" }), signal);
+    expect(done).toEqual(["apply network 1", "release network 2", "apply stop-engines 2"]);
+  });
+
+  test("a release cut short by a crash still undoes the mode that was in force", async () => {
+    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    const hanging = recorders();
+    hanging.network = { ...hanging.network, release: () => new Promise(() => {}) };
+    void open(hanging).consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    await until("it is underway", () =>
+      readFileSync(join(directory, "containment.json"), "utf8").includes('"underway":true'),
+    );
+    const obedience = open();
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+  });
+
+  test("reports a failure with its reason, also when the enforcer throws, and obeys the next", async () => {
+    const enforcers = recorders();
+    enforcers.network = { ...enforcers.network, apply: async () => Promise.reject(new Error("boom\u0007")) };
+    const obedience = open(enforcers);
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    expect(obedience.report()).toMatchObject({ outcome: "failed", reason: "boom\ufffd" });
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+    await obedience.consider(await sign({ generation: 2 }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+  });
+
+  test("finishes after a restart what a crash cut short", async () => {
+    const hanging = recorders();
+    hanging.network = { ...hanging.network, apply: () => new Promise(() => {}) };
+    void open(hanging).consider(await sign({ generation: 7, mode: "network" }), signal);
+    const path = join(directory, "containment.json");
+    for (let i = 0; i < 100 && !(await Bun.file(path).exists()); i++) await Bun.sleep(5);
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({
+      underway: true,
+      report: { outcome: "none" },
+    });
+    const obedience = open();
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 7"]);
+    expect(obedience.report()).toMatchObject({ generation: 7, outcome: "applied" });
+  });
+
+  test("puts a lasting isolation back after a restart and tells only of a change", async () => {
+    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    reports = 0;
+    const obedience = open();
+    const { at } = obedience.report();
+    await obedience.resume(signal);
+    await obedience.reassert(signal);
+    expect(done.slice(1)).toEqual(["reassert network 1", "reassert network 1"]);
+    expect([reports, obedience.report().at]).toEqual([0, at]);
+    proof = { outcome: "failed", reason: "table gone and nft missing" };
+    await obedience.reassert(signal);
+    expect(reports).toBe(1);
+    expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
+  });
+
+  test("has nothing to put back when observing, released or never isolated", async () => {
+    const obedience = open();
+    await obedience.resume(signal);
+    await obedience.consider(await sign({ generation: 1 }), signal);
+    await obedience.reassert(signal);
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    await obedience.reassert(signal);
+    expect(done).toEqual(["apply observe 1", "release observe 2"]);
+  });
+
+  test("starts with a damaged state file, says so, and takes the directive again", async () => {
+    writeFileSync(join(directory, "containment.json"), "{");
+    const obedience = open();
+    expect(said[0]).toStartWith("error ");
+    await obedience.consider(await sign({ generation: 4 }), signal);
+    expect(obedience.report().generation).toBe(4);
+  });
+});
+
+describe("observeEnforcer()", () => {
+  test.each([true, false])(
+    "tells whether the control plane was really reached (%p) and claims no block",
+    async (reached) => {
+      const enforcer = observeEnforcer(async () => reached);
+      const expected: Proof = {
+        outcome: "applied",
+        probes: { controlPlaneReachable: reached, forbiddenBlocked: null },
+      };
+      expect(await enforcer.apply({ generation: 1, mode: "observe", wasInForce: true }, signal)).toEqual(
+        expected,
+      );
+      expect(await enforcer.release({ generation: 2, mode: "observe", wasInForce: true }, signal)).toEqual(
+        expected,
+      );
+    },
+  );
+});
+
+describe("unsupportedEnforcer()", () => {
+  test("never pretends", async () => {
+    const failed = {
+      outcome: "failed",
+      reason: "mode network is not supported by this agent on this system",
+    };
+    expect(
+      await unsupportedEnforcer("network").apply(
+        { generation: 1, mode: "network", wasInForce: true },
+        signal,
+      ),
+    ).toEqual(failed as Proof);
+  });
+});

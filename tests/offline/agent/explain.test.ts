@@ -1,0 +1,63 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import {
+  explain,
+  explanationText,
+  fieldsOf,
+  HEADERS_SENT,
+  MESSAGES,
+  REASONS,
+  valuesAt,
+} from "../../../agent/explain.ts";
+import type { Heartbeat } from "../../../shared/wire/heartbeat.ts";
+
+const names = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[];
+
+test.each(names)("REASONS says of every field of the %s why it is sent, and of no other", (name) => {
+  expect(Object.keys(REASONS[name]).sort()).toEqual(
+    fieldsOf(MESSAGES[name])
+      .map(({ path }) => path)
+      .sort(),
+  );
+});
+
+test.each(names)("docs/privacy.md holds every field of the %s with its reason, and no other", (name) => {
+  const document = readFileSync(new URL("../../../docs/privacy.md", import.meta.url), "utf8");
+  const section = document.split(/^### /m).find((part) => part.startsWith(`\`${name}\``)) ?? "";
+  const rows = [...section.matchAll(/^\| `([^`]+)` *\| ([^|]+) \| ([^|]+) \|$/gm)].map(([, path, , why]) => [
+    path,
+    why?.trim(),
+  ]);
+  expect(rows).toEqual(fieldsOf(MESSAGES[name]).map(({ path }) => [path, REASONS[name][path]]));
+  expect(document).toContain(HEADERS_SENT);
+});
+
+test("nothing named like a prompt, a command line, a file's content or an environment is in any message", () => {
+  const forbidden = /prompt|command|argv|argument|content|environment|password|secret|body|query/i;
+  for (const name of names)
+    for (const { path } of fieldsOf(MESSAGES[name])) expect(path).not.toMatch(forbidden);
+});
+
+const beat = {
+  v: 1,
+  engines: [
+    { id: "ollama", ports: [11434, 8080], models: [{ name: "a" }, { name: "b" }] },
+    { id: "jan", ports: [], models: [] },
+  ],
+  containment: { probes: undefined },
+} as unknown as Heartbeat;
+
+test("valuesAt() follows lists and leaves out what is absent", () => {
+  expect(valuesAt(beat, "engines[].models[].name")).toEqual(["a", "b"]);
+  expect(valuesAt(beat, "engines[].ports[]")).toEqual([11434, 8080]);
+  expect(valuesAt(beat, "containment.probes.forbiddenBlocked")).toEqual([]);
+  expect(valuesAt(undefined, "x.y")).toEqual([]);
+});
+
+test("explain() gives every field its value now, and explanationText() shows it", () => {
+  const fields = explain({ heartbeat: beat, session: { agentVersion: "0.1.0" } });
+  expect(fields).toHaveLength(names.reduce((sum, name) => sum + fieldsOf(MESSAGES[name]).length, 0));
+  const text = explanationText(fields);
+  expect(text).toContain('engines[].id\n    now: "ollama", "jan"\n    why: ');
+  expect(text).toContain("spool.dropped\n    now: not sent now");
+});

@@ -1,0 +1,391 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import {
+  createComposer,
+  cutToFit,
+  fingerprint,
+  type HostState,
+  keepValid,
+  uncontained,
+} from "../../../agent/heartbeat.ts";
+import { silent } from "../../../agent/log.ts";
+import { createLoop, type Loop, UNCHANGED_KEPT_EVERY_MS } from "../../../agent/loop.ts";
+import { openSpool, type Spool } from "../../../agent/spool.ts";
+import {
+  type Collector,
+  type Engine,
+  type Heartbeat,
+  heartbeat,
+  LIMITS,
+} from "../../../shared/wire/heartbeat.ts";
+import { removeTemporaryDirectories, temporaryDirectory, until } from "./send-edge.ts";
+
+afterEach(removeTemporaryDirectories);
+
+const engine = (more: Partial<Engine> = {}): Engine => ({
+  id: "ollama",
+  name: "Ollama",
+  kind: "inference-engine",
+  confidence: 90,
+  pid: 100,
+  parents: [],
+  ports: [11434, 11435],
+  bind: ["127.0.0.1", "::1"],
+  auth: "open",
+  models: [
+    { name: "a", loaded: true },
+    { name: "b", loaded: false },
+  ],
+  evidence: [
+    { signal: "http", detail: "answered in 3 ms", weight: 60 },
+    { signal: "binary", detail: "ollama", weight: 30 },
+  ],
+  clients: [
+    { name: "code", pid: 7, connections: 2 },
+    { remote: "10.0.0.9", connections: 1 },
+  ],
+  ...more,
+});
+const CONTAINMENT = uncontained("2026-11-21T00:00:00.000Z");
+const COLLECTORS: Collector[] = [
+  { name: "listeners", status: "ok", detail: "40 sockets" },
+  { name: "maps", status: "partial" },
+];
+const state = (engines: Engine[] = [engine()], more: Partial<HostState> = {}): HostState => ({
+  agent: { version: "0.1.0", catalogue: "1", intervalMs: 5000 },
+  host: { hostname: "h", os: "Linux", arch: "x64" },
+  engines,
+  collectors: COLLECTORS,
+  containment: CONTAINMENT,
+  ...more,
+});
+
+describe("fingerprint()", () => {
+  const base = state([engine(), engine({ pid: 200, id: "jan" })]);
+  const [first, second] = base.engines as [Engine, Engine];
+  test.each<[string, HostState]>([
+    ["the order of engines", { ...base, engines: [second, first] }],
+    ["the order of models", { ...base, engines: [{ ...first, models: first.models.toReversed() }, second] }],
+    [
+      "the order of clients",
+      { ...base, engines: [{ ...first, clients: first.clients.toReversed() }, second] },
+    ],
+    [
+      "the order of ports",
+      { ...base, engines: [{ ...first, ports: [11435, 11434], bind: ["::1", "127.0.0.1"] }, second] },
+    ],
+    ["the order of collectors", { ...base, collectors: COLLECTORS.toReversed() }],
+    [
+      "numbers of connections",
+      {
+        ...base,
+        engines: [{ ...first, clients: first.clients.map((c) => ({ ...c, connections: 9 })) }, second],
+      },
+    ],
+    [
+      "the words of evidence",
+      {
+        ...base,
+        engines: [{ ...first, evidence: first.evidence.map((e) => ({ ...e, detail: "4 ms" })) }, second],
+      },
+    ],
+    [
+      "the words of a collector",
+      { ...base, collectors: [{ ...COLLECTORS[0]!, detail: "41 sockets" }, COLLECTORS[1]!] },
+    ],
+  ])("does not change with %s", (_what, other) => {
+    expect(fingerprint(other)).toBe(fingerprint(base));
+  });
+  test.each<[string, HostState]>([
+    ["an engine more", { ...base, engines: [first, second, engine({ pid: 300 })] }],
+    ["an engine less", { ...base, engines: [first] }],
+    ["another pid", { ...base, engines: [{ ...first, pid: 101 }, second] }],
+    [
+      "a model loaded",
+      { ...base, engines: [{ ...first, models: first.models.map((m) => ({ ...m, loaded: true })) }, second] },
+    ],
+    ["another bind", { ...base, engines: [{ ...first, bind: ["0.0.0.0"] }, second] }],
+    [
+      "a client more",
+      {
+        ...base,
+        engines: [
+          { ...first, clients: [...first.clients, { name: "curl", pid: 9, connections: 1 }] },
+          second,
+        ],
+      },
+    ],
+    [
+      "a client's pid",
+      {
+        ...base,
+        engines: [
+          { ...first, clients: [{ name: "code", pid: 8, connections: 2 }, first.clients[1]!] },
+          second,
+        ],
+      },
+    ],
+    [
+      "another weight of evidence",
+      { ...base, engines: [{ ...first, evidence: [first.evidence[0]!] }, second] },
+    ],
+    [
+      "a collector's status",
+      { ...base, collectors: [{ ...COLLECTORS[0]!, status: "failed" }, COLLECTORS[1]!] },
+    ],
+    [
+      "containment",
+      { ...base, containment: { ...CONTAINMENT, generation: 1, action: "isolate", outcome: "applied" } },
+    ],
+    ["the host's name", { ...base, host: { ...base.host, hostname: "other" } }],
+    ["the interval", { ...base, agent: { ...base.agent, intervalMs: 1000 } }],
+  ])("changes with %s", (_what, other) => {
+    expect(fingerprint(other)).not.toBe(fingerprint(base));
+  });
+});
+
+describe("createComposer()", () => {
+  test("dates a state from its first heartbeat, and anew when it comes back", () => {
+    let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
+    let sequence = 41;
+    const composer = createComposer({ clock: () => nowMs, nextSequence: () => ++sequence });
+    const spool = { waiting: 0, dropped: 0 };
+    const beats = [state(), state(), state([]), state()].map((given) => {
+      nowMs += 5000;
+      return composer.compose(given, spool);
+    });
+    expect(beats.map(({ sequence }) => sequence)).toEqual([42, 43, 44, 45]);
+    expect(beats.map(({ stateSince }) => stateSince.slice(17, 19))).toEqual(["05", "05", "15", "20"]);
+    expect(beats.map(({ sentAt }) => sentAt.slice(17, 19))).toEqual(["05", "10", "15", "20"]);
+    for (const beat of beats) expect(heartbeat.safeParse(beat).success).toBe(true);
+    expect([composer.isUnchanged(state()), composer.isUnchanged(state([]))]).toEqual([true, false]);
+  });
+});
+
+describe("cutToFit()", () => {
+  const wrap = (engines: Engine[]): Heartbeat =>
+    createComposer({ clock: () => 1_790_000_000_000, nextSequence: () => 1 }).compose(state(engines), {
+      waiting: 0,
+      dropped: 0,
+    });
+  test("leaves a heartbeat alone that fits", () => {
+    const beat = wrap([engine()]);
+    expect(cutToFit(beat)).toBe(beat);
+  });
+  test("brings the largest heartbeat the schema allows below the body limit, and says so", () => {
+    const long = (n: number): string => "ü".repeat(n);
+    const largest = engine({
+      name: long(80),
+      executable: long(260),
+      parents: Array.from({ length: 8 }, () => long(120)),
+      container: long(100),
+      ports: Array.from({ length: LIMITS.PORTS_MAX }, (_, i) => 60_000 + i),
+      bind: Array.from({ length: LIMITS.PORTS_MAX }, () => long(64)),
+      models: Array.from({ length: LIMITS.MODELS_MAX }, () => ({
+        name: long(200),
+        loaded: true,
+        licence: long(120),
+        publisher: long(120),
+        digest: long(100),
+      })),
+      evidence: Array.from({ length: LIMITS.EVIDENCE_MAX }, () => ({
+        signal: "http" as const,
+        detail: long(240),
+        weight: 1,
+      })),
+      clients: Array.from({ length: LIMITS.CLIENTS_MAX }, () => ({
+        name: long(120),
+        executable: long(260),
+        directory: long(260),
+        remote: long(64),
+        connections: 1,
+      })),
+    });
+    const beat = wrap(Array.from({ length: LIMITS.ENGINES_MAX }, () => largest));
+    expect(Buffer.byteLength(JSON.stringify(beat))).toBeLessThanOrEqual(LIMITS.BODY_BYTES_MAX);
+    expect(beat.engines.length).toBeGreaterThan(0);
+    expect(beat.collectors.at(-1)).toMatchObject({ name: "heartbeat", status: "partial" });
+    expect(heartbeat.safeParse(beat).success).toBe(true);
+  });
+});
+
+describe("keepValid()", () => {
+  test("leaves out what the edge would refuse, and says how many", () => {
+    const odd = { ...engine({ pid: 5 }), name: "bad\u0000name" };
+    const kept = keepValid(state([engine(), odd]));
+    expect(kept.engines).toEqual([engine()]);
+    expect(kept.collectors.at(-1)).toMatchObject({
+      status: "partial",
+      detail: "left out: 1 of wrong form (name), 0 beyond the limit",
+    });
+  });
+  test("changes nothing when all is well", () => {
+    const given = state();
+    expect(keepValid(given)).toBe(given);
+  });
+});
+
+describe("createLoop()", () => {
+  let nowMs: number;
+  let offered: Heartbeat[];
+  let pauses: { ms: number; resolve: () => void }[];
+  let scans: number;
+  let scan: () => Promise<Engine[]>;
+  let keepsUp: boolean;
+  let isRevoked: boolean;
+  let stopper: AbortController;
+  let running: Promise<void>;
+  let loop: Loop;
+  let spool: Spool;
+  let randoms: number[];
+
+  beforeEach(() => {
+    nowMs = Date.parse("2026-11-21T10:00:00.000Z");
+    offered = [];
+    pauses = [];
+    scans = 0;
+    scan = async () => [];
+    keepsUp = true;
+    isRevoked = false;
+    randoms = [];
+    stopper = new AbortController();
+    spool = openSpool(temporaryDirectory(), { log: silent });
+  });
+  afterEach(async () => {
+    stopper.abort();
+    await running;
+  });
+
+  function start(): void {
+    let sequence = 0;
+    loop = createLoop({
+      scan: async () => {
+        scans += 1;
+        return { engines: await scan(), collectors: COLLECTORS, durationMs: 1 };
+      },
+      facts: { version: "0.1.0", catalogue: "1", host: { hostname: "h", os: "Linux", arch: "x64" } },
+      settings: () => ({ heartbeatIntervalMs: 5000, clientDirectories: false }),
+      sequence: { next: () => ++sequence, close: () => {} },
+      spool,
+      sender: {
+        offer: ({ body }) => offered.push(JSON.parse(body)),
+        isKeepingUp: () => keepsUp,
+        isRevoked: () => isRevoked,
+        run: (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
+      },
+      obedience: {
+        report: () => CONTAINMENT,
+        consider: async () => {},
+        resume: async () => {},
+        reassert: async () => {},
+      },
+      clock: () => nowMs,
+      random: () => randoms.shift() ?? 0.5,
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          pauses.push({ ms, resolve });
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        }),
+      log: silent,
+      onBeat: () => {},
+    });
+    running = loop.run(stopper.signal);
+  }
+
+  /** Lets the current pause end `ms` later. */
+  async function pass(ms: number): Promise<void> {
+    const count = pauses.length;
+    nowMs += ms;
+    pauses.at(-1)!.resolve();
+    await until("the next pause", () => pauses.length > count);
+  }
+
+  test("sends at once, then at the interval within ten percent both ways", async () => {
+    randoms = [0, 0.999999, 0.5];
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    await pass(4500);
+    await pass(5500);
+    expect(pauses.map(({ ms }) => Math.round(ms))).toEqual([4500, 5500, 5000]);
+    expect(offered.map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+    for (const beat of offered) expect(heartbeat.safeParse(beat).success).toBe(true);
+  });
+
+  test("subtracts what the scan took, and a clock set back does not stretch the pause", async () => {
+    let leapMs = 1200;
+    scan = async () => {
+      nowMs += leapMs;
+      return [];
+    };
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    leapMs = -3_600_000;
+    await pass(0);
+    leapMs = 3_600_000;
+    await pass(0);
+    expect(pauses.map(({ ms }) => ms)).toEqual([3800, 5000, 2500]);
+  });
+
+  test("hurry() makes the next heartbeat now, also when it comes during a scan", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    loop.hurry();
+    await until("the second heartbeat", () => offered.length === 2);
+    scan = async () => {
+      loop.hurry();
+      scan = async () => [];
+      return [];
+    };
+    await pass(5000);
+    await until("two more", () => offered.length === 4);
+  });
+
+  test("while the edge is away keeps every change, and of an unchanged state one a minute", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    keepsUp = false;
+    for (let passed = 0; passed < UNCHANGED_KEPT_EVERY_MS; passed += 5000) await pass(5000);
+    expect(offered).toHaveLength(2);
+    scan = async () => [engine()];
+    await pass(5000);
+    scan = async () => [];
+    await pass(5000);
+    await pass(5000);
+    expect(offered.map(({ engines }) => engines.length)).toEqual([0, 0, 1, 0]);
+    expect(scans).toBe(16);
+    keepsUp = true;
+    await pass(5000);
+    expect(offered).toHaveLength(5);
+    expect(offered.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test("makes no heartbeats for a revoked asset but one every five minutes", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    isRevoked = true;
+    scan = async () => [engine()];
+    for (let passed = 0; passed < 295_000; passed += 5000) await pass(5000);
+    expect(offered).toHaveLength(1);
+    await pass(5000);
+    expect(offered).toHaveLength(2);
+  });
+
+  test("a scan that fails is said, beside what the last good one found", async () => {
+    scan = async () => [engine()];
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    scan = () => Promise.reject(new Error("no /proc"));
+    await pass(5000);
+    expect(offered[1]?.engines).toEqual([engine()]);
+    expect(offered[1]?.collectors.at(-1)).toMatchObject({ name: "scan", status: "failed" });
+    expect(offered[1]?.stateSince).not.toBe(offered[0]!.stateSince);
+  });
+
+  test("run() ends when told to in the middle of a scan that does not listen", async () => {
+    scan = () => new Promise(() => {});
+    start();
+    await until("the scan began", () => scans === 1);
+    stopper.abort();
+    await running;
+    expect(offered).toEqual([]);
+  });
+});

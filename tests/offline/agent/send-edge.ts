@@ -1,0 +1,206 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair } from "jose";
+import { base64url, utf8 } from "../../../shared/bytes.ts";
+import { REFUSALS, type RefusalCode } from "../../../shared/refusal.ts";
+import { type ControlKey, type Directive, signDirective } from "../../../shared/wire/directive.ts";
+import { enrolmentRequest } from "../../../shared/wire/enrolment.ts";
+import { type Heartbeat, heartbeat } from "../../../shared/wire/heartbeat.ts";
+import { deriveSessionKey, parseDeviceKeyid, sessionKeyid } from "../../../shared/wire/keyid.ts";
+import {
+  contentDigest,
+  importDeviceKey,
+  importHmacKey,
+  isFresh,
+  parseSignature,
+  verifySignature,
+} from "../../../shared/wire/signature.ts";
+
+export const TENANT = "org_test";
+export const ASSET = "01JD8Z0000000000000000TEST";
+export const TOKEN = "a.b.c";
+export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
+
+/** What the next request gets instead of the ordinary answer; `undefined` leaves it alone. */
+export type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
+
+export const problem = (code: RefusalCode, headers: Record<string, string> = {}): Response =>
+  Response.json(
+    { type: "about:blank", title: REFUSALS[code].title, status: REFUSALS[code].status, code },
+    { status: REFUSALS[code].status, headers: { "content-type": "application/problem+json", ...headers } },
+  );
+
+export type TestEdge = {
+  url: string;
+  port: number;
+  taken: Heartbeat[];
+  /** Paths in the order they were asked for. */
+  asked: string[];
+  enrolments: { deviceKey: string; employeeId: string }[];
+  deviceX: string;
+  control: ControlKey;
+  jwks: { keys: { kty: "OKP"; crv: "Ed25519"; kid: string; x: string }[] };
+  fault: Fault | undefined;
+  directive: string | undefined;
+  sessionSeconds: number;
+  /** Milliseconds the edge's clock is ahead of this host's. */
+  aheadMs: number;
+  direct: (claims: Partial<Directive>) => Promise<string>;
+  stop: () => Promise<void>;
+};
+
+/**
+ * A small edge on a real socket that checks what the true one checks: digest, signature, freshness, schema.
+ * With `before` it takes the place of one that was stopped: same port, keys and enrolled device.
+ */
+export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Promise<TestEdge> {
+  const { control, jwks } = before ?? (await controlKeys());
+  const secret = await importHmacKey(utf8("edge secret of the tests, 32 byte"), ["sign"]);
+  const edge: TestEdge = {
+    url: "",
+    port: 0,
+    taken: [],
+    asked: [],
+    enrolments: [],
+    deviceX: before?.deviceX ?? "",
+    control,
+    jwks,
+    fault: undefined,
+    directive: undefined,
+    sessionSeconds: 3600,
+    aheadMs: 0,
+    direct: (claims) => signDirective(control, { ...directiveClaims(), ...claims }),
+    stop: async () => {
+      await server.stop(true);
+    },
+  };
+  const now = (): number => Date.now() + edge.aheadMs;
+  const date = (): Record<string, string> => ({ date: new Date(now()).toUTCString() });
+
+  async function check(request: Request, body: string, key: (keyid: string) => Promise<CryptoKey>) {
+    const path = new URL(request.url).pathname;
+    const algorithm = path === "/v1/heartbeats" ? "hmac-sha256" : "ed25519";
+    const parsed = parseSignature(request.headers, algorithm);
+    if (!parsed.ok) return problem(parsed.code);
+    const digest = request.headers.get("content-digest") ?? "";
+    if (digest !== (await contentDigest(utf8(body)))) return problem("wire.bad-signature");
+    if (!isFresh(parsed.value.createdSeconds, now(), 300)) return problem("wire.stale", date());
+    const genuine = await verifySignature(await key(parsed.value.keyid), parsed.value, {
+      method: "POST",
+      path,
+      digest,
+    });
+    return genuine ? undefined : problem("wire.bad-signature");
+  }
+
+  async function session(request: Request, body: string): Promise<Response> {
+    const refused = await check(request, body, () => importDeviceKey(edge.deviceX));
+    if (refused) return refused;
+    const claimed = parseDeviceKeyid(parseSignatureKeyid(request));
+    const expiresAtSeconds = Math.floor(now() / 1000) + edge.sessionSeconds;
+    const keyid = sessionKeyid({
+      version: "1",
+      tenantId: claimed!.tenantId,
+      assetId: claimed!.assetId,
+      expiresAtSeconds,
+    });
+    const key = base64url(await deriveSessionKey(secret, keyid));
+    return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS });
+  }
+
+  async function take(request: Request, body: string): Promise<Response> {
+    const refused = await check(request, body, async (keyid) =>
+      importHmacKey(await deriveSessionKey(secret, keyid), ["verify"]),
+    );
+    if (refused) return refused;
+    const parsed = heartbeat.safeParse(JSON.parse(body));
+    if (!parsed.success) return problem("wire.malformed");
+    edge.taken.push(parsed.data);
+    const answer = {
+      receivedAt: new Date(now()).toISOString(),
+      ...(edge.directive ? { directive: edge.directive } : {}),
+    };
+    return Response.json(answer, { status: 202 });
+  }
+
+  async function enrolHere(request: Request, body: string): Promise<Response> {
+    const parsed = enrolmentRequest.safeParse(JSON.parse(body));
+    if (!parsed.success) return problem("wire.malformed");
+    const refused = await check(request, body, (keyid) => importDeviceKey(keyid));
+    if (refused) return refused;
+    if (parsed.data.token !== TOKEN) return problem("enrolment.invalid-token");
+    edge.deviceX = parsed.data.deviceKey;
+    edge.enrolments.push({ deviceKey: edge.deviceX, employeeId: parsed.data.employeeId });
+    return Response.json({ tenantId: TENANT, assetId: ASSET, jwks, settings: SETTINGS }, { status: 201 });
+  }
+
+  const routes: Record<string, (request: Request, body: string) => Promise<Response>> = {
+    "/v1/enroll": enrolHere,
+    "/v1/session": session,
+    "/v1/heartbeats": take,
+    "/healthz": async () => Response.json({ ok: true }),
+  };
+  const counts = new Map<string, number>();
+  const server = Bun.serve({
+    port: before?.port ?? 0,
+    hostname,
+    fetch: async (request) => {
+      const path = new URL(request.url).pathname;
+      const body = await request.text();
+      edge.asked.push(path);
+      counts.set(path, (counts.get(path) ?? 0) + 1);
+      const fault = await edge.fault?.(path, counts.get(path)!);
+      return fault ?? (await routes[path]?.(request, body)) ?? new Response("no such path", { status: 404 });
+    },
+  });
+  edge.url = `http://${hostname}:${server.port}`;
+  edge.port = server.port!;
+  return edge;
+}
+
+const parseSignatureKeyid = (request: Request): string =>
+  /keyid="([^"]+)"/.exec(request.headers.get("signature-input") ?? "")?.[1] ?? "";
+
+export async function controlKeys() {
+  const { privateKey, publicKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+  const { x } = await exportJWK(publicKey);
+  return {
+    control: { kid: "control-1", key: privateKey } satisfies ControlKey,
+    jwks: { keys: [{ kty: "OKP" as const, crv: "Ed25519" as const, kid: "control-1", x: x! }] },
+  };
+}
+
+export function directiveClaims(): Directive {
+  const iat = Math.floor(Date.now() / 1000);
+  return {
+    tenant: TENANT,
+    asset: ASSET,
+    generation: 1,
+    action: "isolate",
+    mode: "observe",
+    iat,
+    exp: iat + 3600,
+  };
+}
+
+const made: string[] = [];
+
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "lz-agent-test-"));
+  made.push(directory);
+  return directory;
+}
+
+export function removeTemporaryDirectories(): void {
+  for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true });
+}
+
+/** Waits for a condition, and says which one did not come true. */
+export async function until(what: string, condition: () => boolean, timeoutMs = 25_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}`);
+    await Bun.sleep(10);
+  }
+}
