@@ -40,6 +40,7 @@ function harness(shared: boolean) {
     table: "t",
     clock: () => state.now,
     log: (_level, event) => void logged.push(event),
+    instruments: { stale: () => {} },
     shared,
   });
   return { state, actions, logged };

@@ -1,0 +1,409 @@
+import type { TelemetryChange } from "../../shared/table/items.ts";
+import type { Collector } from "../../shared/wire/heartbeat.ts";
+import { type Admin, mayRespond } from "../admin/authenticate.ts";
+import {
+  type AssetView,
+  type CustodyView,
+  type IncidentView,
+  listAssetIncidents,
+  listCustody,
+  listTimeline,
+  type Page,
+  readAsset,
+  readState,
+} from "../admin/read.ts";
+import type { Deps } from "../deps.ts";
+import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
+import { type Change, changesBetween } from "./changes.ts";
+import { ContainmentPanel, type PanelForms } from "./containment-panel.tsx";
+import { changeKey, csrfToken } from "./csrf.ts";
+import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
+import { Engines } from "./engines.tsx";
+import type { Draft } from "./forms.ts";
+import { Icon, type IconName } from "./icon.tsx";
+import { IncidentList } from "./incident-list.tsx";
+import { Empty, Layout } from "./layout.tsx";
+import { Ago } from "./time.tsx";
+import { TrendChart } from "./trend.tsx";
+
+const TIMELINE_MAX = 30;
+const CUSTODY_MAX = 50;
+const INCIDENTS_MAX = 100;
+
+export type Notice = { tone: "ok" | "warning"; words: string };
+
+type Told = {
+  asset: AssetView;
+  state: TelemetryChange | undefined;
+  timeline: Page<TelemetryChange>;
+  custody: Page<CustodyView>;
+  check: ChainCheck | undefined;
+  incidents: IncidentView[];
+  now: number;
+};
+
+async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise<Told | undefined> {
+  const asset = await readAsset(deps, tenantId, assetId);
+  if (!asset) return undefined;
+  const { presence } = asset;
+  const [state, timeline, custody, incidents] = await Promise.all([
+    presence ? readState(deps, tenantId, assetId, presence.stateAt) : undefined,
+    listTimeline(deps, tenantId, assetId, { limit: TIMELINE_MAX }),
+    listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
+    listAssetIncidents(deps, tenantId, assetId, INCIDENTS_MAX),
+  ]);
+  return {
+    asset,
+    state,
+    timeline,
+    custody,
+    check: await checkChain(custody.items),
+    incidents,
+    now: deps.clock(),
+  };
+}
+
+/** Everything about one host; undefined when the tenant does not have it. */
+export async function assetPage(
+  admin: Admin,
+  assetId: string,
+  deps: Deps,
+  answer: { notice?: Notice | undefined; draft?: Draft | undefined } = {},
+) {
+  const told = await loadAsset(deps, admin.tenantId, assetId);
+  if (!told) return undefined;
+  const { asset, now } = told;
+  const forms = await formsOf(admin, asset, deps, answer.draft);
+  // While somebody mends a refused form nothing moves under their hands.
+  const live = answer.draft === undefined;
+  return (
+    <Layout
+      frame={{
+        title: asset.hostname,
+        admin,
+        place: "assets",
+        nowMs: now,
+        live,
+        pollPath: `/assets/${assetId}`,
+      }}
+    >
+      <AssetHead asset={asset} now={now} />
+      {answer.notice && (
+        <p class={`strip ${answer.notice.tone}`} role="status">
+          <Icon name={answer.notice.tone === "ok" ? "ok" : "warning"} />
+          {answer.notice.words}
+        </p>
+      )}
+      <SilentSources told={told} />
+      <div class="asset-grid">
+        <div class="asset-now">
+          <OpenIncidents incidents={told.incidents} now={now} />
+          <Now told={told} />
+        </div>
+        <div class="asset-side">
+          <ContainmentPanel
+            asset={asset}
+            newest={told.custody.items.find((record) => record.generation === asset.generation)}
+            forms={forms}
+            readOnly={whyNoForm(admin, deps)}
+            now={now}
+          />
+          <Sources state={told.state} />
+        </div>
+        <div class="asset-past">
+          <Timeline told={told} />
+          <section id="custody" class="card" data-live aria-labelledby="custody-title">
+            <div class="card-head">
+              <h2 id="custody-title">Custody log</h2>
+            </div>
+            <CustodyLog records={told.custody.items} check={told.check} now={now} />
+          </section>
+        </div>
+      </div>
+    </Layout>
+  );
+}
+
+async function formsOf(
+  admin: Admin,
+  asset: AssetView,
+  deps: Deps,
+  draft: Draft | undefined,
+): Promise<PanelForms | undefined> {
+  if (!mayRespond(admin) || !deps.controlKey) return undefined;
+  const action = asset.status === "ISOLATED" ? "release" : "isolate";
+  const [csrf, key] = await Promise.all([
+    csrfToken(admin, deps),
+    changeKey(admin, [action, asset.assetId, asset.generation], deps),
+  ]);
+  return { csrf, key, draft };
+}
+
+function whyNoForm(admin: Admin, deps: Deps): string {
+  if (admin.impersonated) return "An impersonated session looks only: it cannot isolate or release.";
+  if (!mayRespond(admin)) return "Your role looks only. Responders and administrators isolate and release.";
+  return deps.controlKey ? "" : "This node holds no control key: it only reads.";
+}
+
+const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {
+  const { presence } = asset;
+  return (
+    <div id="asset-head" class="asset-head" data-live>
+      <p class="crumbs">
+        <a href="/assets">Assets</a>
+      </p>
+      <h1>
+        <bdi>{asset.hostname}</bdi>
+      </h1>
+      <p class="badges">
+        <ReportingBadge reporting={reportingOf(presence, now)} />
+        {presence && <RiskBadge risk={presence.risk} />}
+        {asset.containment.state !== "active" && <ContainmentBadge state={asset.containment.state} />}
+      </p>
+      <dl class="facts wide">
+        <div>
+          <dt>Last seen</dt>
+          <dd>{presence ? <Ago at={presence.lastSeenAt} now={now} /> : "never"}</dd>
+        </div>
+        <div>
+          <dt>Employee</dt>
+          <dd>
+            <a href={`/employees/${encodeURIComponent(asset.employeeId)}`}>
+              <bdi>{asset.employeeId}</bdi>
+            </a>
+          </dd>
+        </div>
+        <div>
+          <dt>System</dt>
+          <dd>
+            <bdi>{asset.os}</bdi>, <bdi>{asset.arch}</bdi>
+          </dd>
+        </div>
+        <div>
+          <dt>Enrolled</dt>
+          <dd>
+            <Ago at={asset.enrolledAt} now={now} />
+          </dd>
+        </div>
+        {presence && (
+          <div>
+            <dt>Agent</dt>
+            <dd>
+              <bdi>{presence.agentVersion}</bdi>, catalogue <bdi>{presence.catalogue}</bdi>
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>Asset</dt>
+          <dd>
+            <code>{asset.assetId}</code>
+          </dd>
+        </div>
+      </dl>
+    </div>
+  );
+};
+
+const isBroken = (collector: Collector): boolean =>
+  collector.status === "failed" || collector.status === "partial";
+
+/** Above everything else: what the page cannot know. */
+const SilentSources = ({ told }: { told: Told }) => {
+  const { asset, state, now } = told;
+  const broken = state?.collectors.filter(isBroken) ?? [];
+  const dropped = asset.presence?.spoolDropped ?? 0;
+  const reporting = reportingOf(asset.presence, now);
+  return (
+    <div id="unknown" data-live class="stack">
+      {reporting === "silent" && (
+        <p class="strip warning">
+          <Icon name="silent" />
+          This host is silent. Everything below is what it said last, not what is so now.
+        </p>
+      )}
+      {reporting === "never" && (
+        <p class="strip warning">
+          <Icon name="absent" />
+          The agent has enrolled but has never sent a heartbeat. Nothing is known of this host.
+        </p>
+      )}
+      {broken.length > 0 && (
+        <p class="strip warning">
+          <Icon name="warning" />
+          {plural(broken.length, "source")} of {String(state?.collectors.length ?? 0)} could not be read in
+          full ({broken.map(({ name }) => name).join(", ")}). What {broken.length === 1 ? "it" : "they"} would
+          have shown is not known.
+        </p>
+      )}
+      {dropped > 0 && (
+        <p class="strip warning">
+          <Icon name="warning" />
+          {plural(dropped, "heartbeat")} of this host {dropped === 1 ? "was" : "were"} lost while it could not
+          deliver.
+        </p>
+      )}
+    </div>
+  );
+};
+
+const OpenIncidents = ({ incidents, now }: { incidents: IncidentView[]; now: number }) => {
+  const open = incidents.filter((incident) => incident.status === "OPEN");
+  const resolved = incidents.filter((incident) => incident.status === "RESOLVED");
+  return (
+    <section id="asset-incidents" class="card" data-live aria-labelledby="asset-incidents-title">
+      <div class="card-head">
+        <h2 id="asset-incidents-title">Open incidents</h2>
+        <span class="muted">{String(open.length)}</span>
+      </div>
+      {open.length > 0 ? (
+        <IncidentList incidents={open} now={now} onAsset />
+      ) : (
+        <Empty title="No open incident on this host" icon="ok" />
+      )}
+      {resolved.length > 0 && (
+        <details>
+          <summary>{plural(resolved.length, "resolved incident")}</summary>
+          <IncidentList incidents={resolved} now={now} onAsset />
+        </details>
+      )}
+    </section>
+  );
+};
+
+const Now = ({ told }: { told: Told }) => {
+  const { asset, state, now } = told;
+  return (
+    <section id="now" class="card" data-live aria-labelledby="now-title">
+      <div class="card-head">
+        <h2 id="now-title">What runs here</h2>
+        {asset.presence && (
+          <span class="muted small">
+            state since <Ago at={asset.presence.stateSince} now={now} />
+          </span>
+        )}
+      </div>
+      {state ? (
+        <Engines engines={state.engines} now={now} />
+      ) : (
+        <Empty title="Not known">No state of this host is stored.</Empty>
+      )}
+    </section>
+  );
+};
+
+const SOURCE: Record<
+  Collector["status"],
+  { tone: "ok" | "warning" | "critical" | "quiet"; icon: IconName; label: string }
+> = {
+  ok: { tone: "ok", icon: "ok", label: "Read" },
+  partial: { tone: "warning", icon: "warning", label: "Read in part" },
+  failed: { tone: "critical", icon: "failed", label: "Failed" },
+  unsupported: { tone: "quiet", icon: "absent", label: "Not on this system" },
+};
+
+const SOURCE_ORDER: readonly Collector["status"][] = ["failed", "partial", "unsupported", "ok"];
+
+const Sources = ({ state }: { state: TelemetryChange | undefined }) => {
+  const collectors = [...(state?.collectors ?? [])].sort(
+    (a, b) => SOURCE_ORDER.indexOf(a.status) - SOURCE_ORDER.indexOf(b.status),
+  );
+  return (
+    <section id="sources" class="card" data-live aria-labelledby="sources-title">
+      <div class="card-head">
+        <h2 id="sources-title">Sources</h2>
+      </div>
+      {collectors.length === 0 ? (
+        <p class="muted">No source has been reported on.</p>
+      ) : (
+        <ul class="rows">
+          {collectors.map((collector) => (
+            <li data-key={collector.name}>
+              <div>
+                <bdi class="mono">{collector.name}</bdi>
+                {collector.detail && (
+                  <p class="muted small">
+                    <bdi>{collector.detail}</bdi>
+                  </p>
+                )}
+              </div>
+              <Badge tone={SOURCE[collector.status].tone} icon={SOURCE[collector.status].icon}>
+                {SOURCE[collector.status].label}
+              </Badge>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+};
+
+const Timeline = ({ told }: { told: Told }) => {
+  const { timeline, now } = told;
+  return (
+    <section id="timeline" class="card" data-live aria-labelledby="timeline-title">
+      <div class="card-head">
+        <h2 id="timeline-title">What happened on this host</h2>
+      </div>
+      {timeline.items.length === 0 ? (
+        <Empty title="No change recorded" />
+      ) : (
+        <>
+          {told.asset.presence && (
+            <TrendChart changes={timeline.items} until={told.asset.presence.lastSeenAt} />
+          )}
+          <ol class="timeline">
+            {timeline.items.map((item, index) => (
+              <TimelineEntry
+                at={item.at}
+                changes={changesBetween(item, timeline.items[index + 1])}
+                score={`${item.score}`}
+                now={now}
+              />
+            ))}
+          </ol>
+          {timeline.cursor !== undefined && (
+            <p class="muted small">Older changes are kept and can be read over the API.</p>
+          )}
+        </>
+      )}
+    </section>
+  );
+};
+
+const MARKS: Record<Change["kind"], { sign: string; words: string }> = {
+  appeared: { sign: "+", words: "new" },
+  gone: { sign: "−", words: "gone" },
+  worse: { sign: "!", words: "worse" },
+  better: { sign: "✓", words: "better" },
+  note: { sign: "·", words: "note" },
+};
+
+const TimelineEntry = ({
+  at,
+  changes,
+  score,
+  now,
+}: {
+  at: string;
+  changes: Change[];
+  score: string;
+  now: number;
+}) => (
+  <li data-key={at}>
+    <p class="muted small nowrap">
+      <Ago at={at} now={now} />
+    </p>
+    <ul>
+      {changes.map((change) => (
+        <li class={`change ${change.kind}`}>
+          <span class="sign" aria-hidden="true">
+            {MARKS[change.kind].sign}
+          </span>
+          <span class="hidden">{MARKS[change.kind].words}: </span>
+          <bdi>{change.words}</bdi>
+        </li>
+      ))}
+    </ul>
+    <p class="muted small nowrap">score {score}</p>
+  </li>
+);

@@ -1,0 +1,165 @@
+export type Bar = { name: string; count: number; href?: string };
+
+/** Share of `of`, as a width. SVG takes percentages, so one drawing fits every screen. */
+const share = (count: number, of: number): string => `${of > 0 ? Math.round((count / of) * 1000) / 10 : 0}%`;
+
+/**
+ * A bar chart that is its own table: the drawing between the name and the number is decoration, and everything
+ * it says stands beside it in words.
+ */
+export const BarTable = ({
+  title,
+  of,
+  bars,
+}: {
+  title: [what: string, unit: string];
+  of: number;
+  bars: Bar[];
+}) => (
+  <table class="bars">
+    <caption class="hidden">{`${title[0]} by ${title[1]}`}</caption>
+    <colgroup>
+      <col class="bars-name" />
+      <col />
+      <col class="bars-count" />
+    </colgroup>
+    <thead class="hidden">
+      <tr>
+        <th scope="col">{title[0]}</th>
+        <th scope="col">Chart</th>
+        <th scope="col">{title[1]}</th>
+      </tr>
+    </thead>
+    <tbody>
+      {bars.map((bar) => (
+        <tr data-key={bar.name}>
+          <th scope="row">
+            {bar.href ? (
+              <a href={bar.href}>
+                <bdi>{bar.name}</bdi>
+              </a>
+            ) : (
+              <bdi>{bar.name}</bdi>
+            )}
+          </th>
+          <td>
+            <svg class="bar" width="100%" height="10" aria-hidden="true" focusable="false">
+              <rect class="track" width="100%" height="10" rx="3" />
+              <rect class="fill" width={share(bar.count, of)} height="10" rx="3" />
+            </svg>
+          </td>
+          <td class="number">{bar.count.toLocaleString("en")}</td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+);
+
+export type AgeBucket = { name: string; critical: number; warning: number };
+
+/** Open incidents by age, both risks in one bar. The numbers beside it say what the two looks mean. */
+export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket[] }) => {
+  const most = Math.max(1, ...buckets.map(({ critical, warning }) => critical + warning));
+  return (
+    <table class="ages">
+      <caption>{title}</caption>
+      <thead>
+        <tr>
+          <th scope="col">Opened</th>
+          <th scope="col">
+            <span class="hidden">Chart</span>
+          </th>
+          <th scope="col" class="number">
+            Critical
+          </th>
+          <th scope="col" class="number">
+            Warning
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {buckets.map(({ name, critical, warning }) => (
+          <tr data-key={name}>
+            <th scope="row">{name}</th>
+            <td>
+              <svg class="bar" width="100%" height="10" aria-hidden="true" focusable="false">
+                <rect class="track" width="100%" height="10" rx="3" />
+                <rect class="fill critical" width={share(critical, most)} height="10" rx="3" />
+                <rect
+                  class="fill warning"
+                  x={share(critical, most)}
+                  width={share(warning, most)}
+                  height="10"
+                  rx="3"
+                />
+              </svg>
+            </td>
+            <td class="number">{String(critical)}</td>
+            <td class="number">{String(warning)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+};
+
+export type Part = { name: string; count: number; look: "reporting" | "silent" | "never"; href: string };
+
+/** One bar cut into its parts. The look is a pattern as well as a colour; the legend below holds the numbers. */
+export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
+  const total = parts.reduce((sum, part) => sum + part.count, 0);
+  let start = 0;
+  return (
+    <div class="parts">
+      <svg class="parts-bar" width="100%" height="18" aria-hidden="true" focusable="false">
+        <defs>
+          <pattern
+            id={`${id}-silent`}
+            width="7"
+            height="7"
+            patternUnits="userSpaceOnUse"
+            patternTransform="rotate(45)"
+          >
+            <rect class="part silent" width="7" height="7" />
+            <rect class="hatch" width="2.5" height="7" />
+          </pattern>
+        </defs>
+        {parts.map((part) => {
+          const from = start;
+          start += part.count;
+          const fill =
+            part.look === "silent" ? { fill: `url(#${id}-silent)` } : { class: `part ${part.look}` };
+          return <rect x={share(from, total)} width={share(part.count, total)} height="18" {...fill} />;
+        })}
+      </svg>
+      <ul class="legend">
+        {parts.map((part) => (
+          <li data-key={part.name}>
+            <svg class="swatch" width="14" height="14" aria-hidden="true" focusable="false">
+              {part.look === "silent" ? (
+                <rect width="14" height="14" rx="3" fill={`url(#${id}-silent)`} />
+              ) : (
+                <rect width="14" height="14" rx="3" class={`part ${part.look}`} />
+              )}
+            </svg>
+            <a href={part.href}>{part.name}</a>
+            <span class="number">{part.count.toLocaleString("en")}</span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+};
+
+/** A number between 0 and 100 as a short bar with the number beside it. */
+export const Meter = ({ value, label }: { value: number; label: string }) => (
+  <span class="meter">
+    <svg class="bar" width="64" height="8" aria-hidden="true" focusable="false">
+      <rect class="track" width="64" height="8" rx="3" />
+      <rect class="fill" width={(64 * value) / 100} height="8" rx="3" />
+    </svg>
+    <span>
+      {value}% {label}
+    </span>
+  </span>
+);

@@ -1,0 +1,248 @@
+import type { ContainmentState } from "../../shared/containment.ts";
+import type { AssetView, CustodyView } from "../admin/read.ts";
+import { ContainmentBadge } from "./badges.tsx";
+import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
+import { type Draft, JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "./forms.ts";
+import { Icon, type IconName } from "./icon.tsx";
+import { Ago } from "./time.tsx";
+
+/** What each state means for the host, and no more than is proven. */
+const MEANING: Record<ContainmentState, string> = {
+  active: "Nothing restricts this host.",
+  pending: "Isolation was requested. It is not proven: treat the host as unrestricted.",
+  acknowledged:
+    "The agent has acknowledged the isolation in mode observe. This mode changes nothing on the host: engines and network go on as before.",
+  enforced:
+    "The agent has proven the isolation: the control plane is reachable and a forbidden address is blocked.",
+  failed: "The agent tried and failed. Treat the host as unrestricted.",
+  expired:
+    "The directive expired before the agent obeyed it. Treat the host as unrestricted, and release it before you try again.",
+  releasing: "Release was requested. It is not proven: restrictions may still be in force.",
+  "release-failed": "The agent tried to release and failed: restrictions may still be in force.",
+};
+
+export type PanelForms = { csrf: string; key: string; draft?: Draft | undefined };
+
+/** The wish, the proof, and the form for the next change: the form only for those who may send it. */
+export const ContainmentPanel = (panel: {
+  asset: AssetView;
+  newest: CustodyView | undefined;
+  forms: PanelForms | undefined;
+  readOnly: string | undefined;
+  now: number;
+}) => {
+  const { asset, newest, forms, now } = panel;
+  const { state, offline } = asset.containment;
+  const steps = containmentSteps(asset, newest);
+  return (
+    <section id="containment" class="card" data-live aria-labelledby="containment-title" data-state={state}>
+      <div class="card-head">
+        <h2 id="containment-title">Containment</h2>
+        <ContainmentBadge state={state} />
+      </div>
+      <p class="lead">{MEANING[state]}</p>
+      {offline && state !== "active" && (
+        <p class="strip warning">
+          <Icon name="silent" />
+          The host is silent. What stands here is the last it said, not what is so now.
+        </p>
+      )}
+      {steps && <Steps steps={steps} now={now} />}
+      {asset.containment.proof && asset.containment.proof.generation < asset.generation && (
+        <p class="muted small">
+          The newest report is on generation {String(asset.containment.proof.generation)}; it says nothing of
+          generation {String(asset.generation)}.
+        </p>
+      )}
+      {forms ? (
+        asset.status === "ISOLATED" ? (
+          <ReleaseForm asset={asset} forms={forms} />
+        ) : (
+          <IsolateForm asset={asset} forms={forms} />
+        )
+      ) : (
+        <p class="muted small">{panel.readOnly}</p>
+      )}
+    </section>
+  );
+};
+
+const STEP: Record<StepStatus, { icon: IconName; words: string }> = {
+  done: { icon: "ok", words: "done" },
+  waiting: { icon: "pending", words: "waiting" },
+  failed: { icon: "failed", words: "failed" },
+  "not-reached": { icon: "absent", words: "not reached" },
+  "does-not-apply": { icon: "eye", words: "does not apply" },
+};
+
+const Steps = ({ steps, now }: { steps: Step[]; now: number }) => (
+  <ol class="steps">
+    {steps.map((step) => (
+      <li data-key={step.name} class={`step ${step.status}`}>
+        <Icon name={STEP[step.status].icon} />
+        <div>
+          <p>
+            <strong>{step.name}</strong> <span class="muted">{STEP[step.status].words}</span>
+            {step.at && (
+              <>
+                {" · "}
+                <Ago at={step.at} now={now} />
+              </>
+            )}
+          </p>
+          {step.facts.map((fact) => (
+            <p class="muted small">
+              <bdi>{fact}</bdi>
+            </p>
+          ))}
+        </div>
+      </li>
+    ))}
+  </ol>
+);
+
+const MODE_CHOICES = [
+  {
+    mode: "observe",
+    name: "Observe",
+    effect:
+      "Nothing on the host changes. The decision is recorded and the agent acknowledges it: a rehearsal.",
+  },
+  {
+    mode: "stop-engines",
+    name: "Stop engines",
+    effect: "The agent suspends or ends the inference processes and refuses their ports. Other work goes on.",
+  },
+  {
+    mode: "network",
+    name: "Network",
+    effect: "The host reaches only itself, DNS and the control plane. Whoever works on it is cut off.",
+  },
+];
+
+const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) => {
+  const draft = forms.draft;
+  return (
+    <form
+      class="act"
+      id="isolate"
+      method="post"
+      action={`/assets/${asset.assetId}/isolate`}
+      data-key={`isolate-${asset.generation}`}
+      data-once
+    >
+      <h3>Isolate this host</h3>
+      <Wrong draft={draft} />
+      <input type="hidden" name="csrf" value={forms.csrf} />
+      <input type="hidden" name="key" value={forms.key} />
+      <fieldset class="modes">
+        <legend>Mode</legend>
+        {MODE_CHOICES.map(({ mode, name, effect }) => (
+          <label>
+            <input
+              type="radio"
+              name="mode"
+              value={mode}
+              required
+              checked={(draft?.mode ?? "observe") === mode}
+              aria-describedby={`mode-${mode}`}
+            />
+            <span>
+              <strong>{name}</strong>
+              <span class="muted small" id={`mode-${mode}`}>
+                {effect}
+              </span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <Justification draft={draft} />
+      <Confirm draft={draft}>
+        Isolate <bdi>{asset.hostname}</bdi>, which <bdi>{asset.employeeId}</bdi> works on
+      </Confirm>
+      <button class="danger" type="submit">
+        Isolate
+      </button>
+      <p class="muted small">
+        Writes one custody record that nobody can edit afterwards. Release works the same way.
+      </p>
+    </form>
+  );
+};
+
+const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) => (
+  <form
+    class="act"
+    id="release"
+    method="post"
+    action={`/assets/${asset.assetId}/release`}
+    data-key={`release-${asset.generation}`}
+    data-once
+  >
+    <h3>Release this host</h3>
+    <Wrong draft={forms.draft} />
+    <input type="hidden" name="csrf" value={forms.csrf} />
+    <input type="hidden" name="key" value={forms.key} />
+    <p class="muted small">
+      The agent takes back what mode {asset.containment.mode ?? "observe"} did, and proves it with its next
+      heartbeat.
+    </p>
+    <Justification draft={forms.draft} />
+    <Confirm draft={forms.draft}>
+      Release <bdi>{asset.hostname}</bdi>
+    </Confirm>
+    <button class="primary" type="submit">
+      Release
+    </button>
+  </form>
+);
+
+const PROBLEMS: Record<string, string> = {
+  justification: `Give a justification of ${JUSTIFICATION_CHARACTERS_MIN} to ${JUSTIFICATION_CHARACTERS_MAX} characters, without control characters.`,
+  confirm: "Confirm that you mean this host.",
+  mode: "Choose one of the modes.",
+};
+
+const Wrong = ({ draft }: { draft: Draft | undefined }) =>
+  draft ? (
+    <div class="strip critical" role="alert" id="wrong">
+      <div>
+        <p>
+          <strong>Nothing was changed.</strong>
+        </p>
+        <ul>
+          {draft.wrong.map((field) => (
+            <li>{PROBLEMS[field] ?? "The form was not complete: send it again from this page."}</li>
+          ))}
+        </ul>
+      </div>
+    </div>
+  ) : null;
+
+const Justification = ({ draft }: { draft: Draft | undefined }) => (
+  <div class="field">
+    <label for="justification">Justification</label>
+    <textarea
+      id="justification"
+      name="justification"
+      rows={3}
+      required
+      minlength={JUSTIFICATION_CHARACTERS_MIN}
+      maxlength={JUSTIFICATION_CHARACTERS_MAX}
+      aria-describedby="justification-note"
+      aria-invalid={draft?.wrong.includes("justification") ? "true" : undefined}
+    >
+      {draft?.justification ?? ""}
+    </textarea>
+    <p class="muted small" id="justification-note">
+      Required. It goes into the custody record with your name and address.
+    </p>
+  </div>
+);
+
+const Confirm = ({ draft, children }: { draft: Draft | undefined; children: unknown }) => (
+  <label class="confirm">
+    <input type="checkbox" name="confirm" value="yes" required checked={draft?.confirm ?? false} />
+    <span>{children as string}</span>
+  </label>
+);

@@ -1,0 +1,136 @@
+import type { Admin } from "../admin/authenticate.ts";
+import { type FleetRow, listEmployeeAssets } from "../admin/read.ts";
+import type { Deps } from "../deps.ts";
+import { AssetTable } from "./assets.tsx";
+import { plural } from "./badges.tsx";
+import type { Fleet } from "./fleet.ts";
+import { Empty, Layout } from "./layout.tsx";
+
+const ROWS_MAX = 500;
+const PAGE_SIZE = 50;
+
+type Employee = { id: string; hosts: number; withAi: number; engines: Set<string>; models: Set<string> };
+
+function employeesOf(rows: readonly FleetRow[]): Employee[] {
+  const found = new Map<string, Employee>();
+  for (const { employeeId: id, presence } of rows) {
+    const employee = found.get(id) ?? { id, hosts: 0, withAi: 0, engines: new Set(), models: new Set() };
+    employee.hosts++;
+    if ((presence?.engines.length ?? 0) > 0) employee.withAi++;
+    for (const engine of presence?.engines ?? []) employee.engines.add(engine.name);
+    for (const model of presence?.models ?? []) employee.models.add(model);
+    found.set(id, employee);
+  }
+  return [...found.values()].sort(
+    (a, b) => b.withAi - a.withAi || b.engines.size - a.engines.size || (a.id < b.id ? -1 : 1),
+  );
+}
+
+/** Who works on which hosts, those with AI first. */
+export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: string) => Promise<Fleet>) {
+  const employees = employeesOf((await fleetOf(admin.tenantId)).rows);
+  return (
+    <Layout
+      frame={{
+        title: "Employees",
+        admin,
+        place: "employees",
+        nowMs: deps.clock(),
+        live: true,
+        reloadSeconds: 60,
+      }}
+    >
+      <div class="page-head">
+        <h1>Employees</h1>
+        <p class="muted">As named when their hosts enrolled, those with AI on a host first.</p>
+      </div>
+      <section id="employees" class="card" data-live aria-label="Employees">
+        {employees.length === 0 ? (
+          <Empty title="No agent has enrolled">Employees appear with their first host.</Empty>
+        ) : (
+          <EmployeeTable employees={employees.slice(0, ROWS_MAX)} />
+        )}
+        {employees.length > ROWS_MAX && (
+          <p class="more">
+            {plural(employees.length - ROWS_MAX, "more employee")} not shown: search{" "}
+            <a href="/assets">assets</a> by name.
+          </p>
+        )}
+      </section>
+    </Layout>
+  );
+}
+
+const EmployeeTable = ({ employees }: { employees: Employee[] }) => (
+  <table class="assets">
+    <thead>
+      <tr>
+        <th scope="col">Employee</th>
+        <th scope="col">Hosts</th>
+        <th scope="col">With AI</th>
+        <th scope="col">Engines and models</th>
+      </tr>
+    </thead>
+    <tbody>
+      {employees.map((employee) => (
+        <tr data-key={employee.id}>
+          <th scope="row">
+            <a href={`/employees/${encodeURIComponent(employee.id)}`}>
+              <bdi>{employee.id}</bdi>
+            </a>
+          </th>
+          <td data-label="Hosts">{String(employee.hosts)}</td>
+          <td data-label="With AI">{String(employee.withAi)}</td>
+          <td data-label="Engines and models">
+            {employee.engines.size === 0 ? (
+              <span class="muted">none found</span>
+            ) : (
+              <>
+                <bdi>{[...employee.engines].slice(0, 4).join(", ")}</bdi>
+                <span class="muted"> · {plural(employee.models.size, "model")}</span>
+              </>
+            )}
+          </td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+);
+
+/** The hosts of one employee, from GSI1. An employee nobody knows has none: the page says that, not 404. */
+export async function employeePage(admin: Admin, employeeId: string, cursor: string | undefined, deps: Deps) {
+  const from = cursor === undefined ? {} : { from: cursor };
+  const page = await listEmployeeAssets(deps, admin.tenantId, employeeId, { limit: PAGE_SIZE, ...from });
+  const now = deps.clock();
+  return (
+    <Layout
+      frame={{ title: employeeId, admin, place: "employees", nowMs: now, live: true, reloadSeconds: 60 }}
+    >
+      <div class="page-head">
+        <p class="crumbs">
+          <a href="/employees">Employees</a>
+        </p>
+        <h1>
+          <bdi>{employeeId}</bdi>
+        </h1>
+      </div>
+      <section id="employee-assets" class="card" data-live aria-label="Assets">
+        {page.items.length === 0 ? (
+          <Empty title="No host of this employee is enrolled" />
+        ) : (
+          <AssetTable assets={page.items} now={now} />
+        )}
+        {page.cursor !== undefined && (
+          <p class="pager">
+            <a
+              rel="next"
+              href={`/employees/${encodeURIComponent(employeeId)}?${new URLSearchParams({ cursor: page.cursor })}`}
+            >
+              Next {String(PAGE_SIZE)}
+            </a>
+          </p>
+        )}
+      </section>
+    </Layout>
+  );
+}

@@ -1,0 +1,81 @@
+import { z } from "zod";
+import { fromUtf8 } from "../../shared/bytes.ts";
+import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
+import { mode } from "../../shared/wire/heartbeat.ts";
+import { text } from "../../shared/wire/text.ts";
+
+export const JUSTIFICATION_CHARACTERS_MAX = 1000;
+/** As the API asks. */
+export const JUSTIFICATION_CHARACTERS_MIN = 3;
+
+/** A justification of 1000 characters, percent-encoded at three bytes of UTF-8 each, and the hidden fields. */
+const BODY_BYTES_MAX = 12 * 1024;
+const FIELDS_MAX = 12;
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
+
+/** Line breaks of the text area and runs of white space become one space: the record holds one line. */
+const justification = z
+  .string()
+  .transform((value) => value.replace(/\s+/g, " ").trim())
+  .pipe(text(JUSTIFICATION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN));
+
+const hidden = { csrf: z.string(), key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/) };
+
+export const isolateForm = z.strictObject({ ...hidden, mode, justification, confirm: z.literal("yes") });
+export const releaseForm = z.strictObject({ ...hidden, justification, confirm: z.literal("yes") });
+
+export const acknowledgeForm = z.strictObject(hidden);
+/** Of an incident: shorter, for it is shown with the incident ever after. */
+export const RESOLUTION_CHARACTERS_MAX = 200;
+export const resolveForm = z.strictObject({
+  ...hidden,
+  justification: z
+    .string()
+    .transform((value) => value.replace(/\s+/g, " ").trim())
+    .pipe(text(RESOLUTION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN)),
+});
+
+/** What an admin typed, given back with the page that says what was wrong with it. */
+export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
+
+/** The fields of a form post. Refuses another media type, a body beyond the limit and a field given twice. */
+export async function readForm(request: Request): Promise<Verdict<Record<string, string>>> {
+  if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
+    return refuse("admin.invalid", "content type");
+  const bytes = await readBounded(request);
+  if (!bytes) return refuse("wire.too-large", `at most ${BODY_BYTES_MAX} bytes`);
+  let pairs: [string, string][];
+  try {
+    pairs = [...new URLSearchParams(fromUtf8(bytes))];
+  } catch {
+    return refuse("wire.malformed", "not UTF-8");
+  }
+  const fields = new Map(pairs);
+  if (pairs.length > FIELDS_MAX || fields.size !== pairs.length) return refuse("admin.invalid", "fields");
+  return accept(Object.fromEntries(fields));
+}
+
+/** Counts while it streams and stops at the limit, whatever length was declared. */
+async function readBounded(request: Request): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (!request.body) return new Uint8Array();
+  const bytes = new Uint8Array(BODY_BYTES_MAX);
+  let length = 0;
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    if (length + part.value.length > BODY_BYTES_MAX) {
+      await reader.cancel();
+      return undefined;
+    }
+    bytes.set(part.value, length);
+    length += part.value.length;
+  }
+  return bytes.slice(0, length);
+}
+
+export const draftOf = (fields: Record<string, string>, error: z.ZodError): Draft => ({
+  mode: fields.mode ?? "observe",
+  justification: (fields.justification ?? "").slice(0, JUSTIFICATION_CHARACTERS_MAX),
+  confirm: fields.confirm === "yes",
+  wrong: [...new Set(error.issues.map((issue) => String(issue.path[0] ?? "form")))],
+});

@@ -1,0 +1,280 @@
+import { z } from "zod";
+import { assetId, slug } from "../../shared/ids.ts";
+import type { Engine } from "../../shared/wire/heartbeat.ts";
+import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import {
+  type AssetView,
+  type IncidentView,
+  listAssetIncidents,
+  listIncidents,
+  readAsset,
+  readState,
+} from "../admin/read.ts";
+import type { Deps } from "../deps.ts";
+import type { Notice } from "./asset.tsx";
+import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
+import { changeKey, csrfToken } from "./csrf.ts";
+import { Engines } from "./engines.tsx";
+import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
+import { Icon } from "./icon.tsx";
+import { IncidentList, isAcknowledged } from "./incident-list.tsx";
+import { Empty, Layout } from "./layout.tsx";
+import { Age, Ago } from "./time.tsx";
+
+const OF_ASSET_MAX = 200;
+const ELSEWHERE_MAX = 200;
+
+const incidentName = z.tuple([assetId, slug, slug]);
+
+type Told = {
+  incident: IncidentView;
+  asset: AssetView;
+  /** The engine as the newest state has it: several processes of it, or none any more. */
+  engines: Engine[];
+  elsewhere: IncidentView[];
+  now: number;
+};
+
+async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<Told | undefined> {
+  const name = incidentName.safeParse(id.split("."));
+  if (!name.success) return undefined;
+  const [owner] = name.data;
+  const [asset, ofAsset] = await Promise.all([
+    readAsset(deps, tenantId, owner),
+    listAssetIncidents(deps, tenantId, owner, OF_ASSET_MAX),
+  ]);
+  const incident = ofAsset.find((one) => one.id === id);
+  if (!asset || !incident) return undefined;
+  const [state, sameRisk] = await Promise.all([
+    asset.presence ? readState(deps, tenantId, owner, asset.presence.stateAt) : undefined,
+    listIncidents(deps, tenantId, { risk: incident.risk, limit: ELSEWHERE_MAX }),
+  ]);
+  const engines = state?.engines.filter((engine) => engine.id === incident.engine) ?? [];
+  const elsewhere = sameRisk.items.filter((one) => one.rule === incident.rule && one.id !== id);
+  return { incident, asset, engines, elsewhere, now: deps.clock() };
+}
+
+/** One incident: what broke which rule, on what evidence, and where else. Undefined when the tenant has none such. */
+export async function incidentPage(
+  admin: Admin,
+  id: string,
+  deps: Deps,
+  answer: { notice?: Notice | undefined; draft?: Draft | undefined } = {},
+) {
+  const told = await loadIncident(deps, admin.tenantId, id);
+  if (!told) return undefined;
+  const forms = await formsOf(admin, told.incident, deps, answer.draft);
+  const { incident, asset, engines, elsewhere, now } = told;
+  const title = `${incident.engineName} on ${asset.hostname}`;
+  return (
+    <Layout
+      frame={{
+        title,
+        admin,
+        place: "incidents",
+        nowMs: now,
+        live: answer.draft === undefined,
+        pollPath: `/incidents/${id}`,
+      }}
+    >
+      <IncidentHead told={told} admin={admin} />
+      {answer.notice && (
+        <p class={`strip ${answer.notice.tone}`} role="status">
+          <Icon name={answer.notice.tone === "ok" ? "ok" : "warning"} />
+          {answer.notice.words}
+        </p>
+      )}
+      <div id="incident-answer" class="stack" data-live>
+        {forms && <AnswerForms incident={incident} forms={forms} />}
+      </div>
+      <section id="incident-evidence" class="card" data-live aria-labelledby="incident-evidence-title">
+        <div class="card-head">
+          <h2 id="incident-evidence-title">What the evidence is now</h2>
+          {asset.presence && (
+            <span class="muted small">
+              seen <Ago at={asset.presence.lastSeenAt} now={now} />
+            </span>
+          )}
+        </div>
+        {engines.length > 0 ? (
+          <Engines engines={engines} now={now} />
+        ) : (
+          <Empty title="Not in the newest state of this host">
+            The incident closes by itself once its condition has been gone for the quiet period.
+          </Empty>
+        )}
+      </section>
+      <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
+        <h2 id="incident-elsewhere-title">The same rule elsewhere</h2>
+        {elsewhere.length > 0 ? (
+          <>
+            <p class="count">{plural(elsewhere.length, "open incident")}</p>
+            <IncidentList incidents={elsewhere} now={now} />
+          </>
+        ) : (
+          <Empty title="Nowhere else">No other open incident is of this rule and risk.</Empty>
+        )}
+      </section>
+    </Layout>
+  );
+}
+
+type AnswerFormsOf = { csrf: string; acknowledgeKey: string; resolveKey: string; draft: Draft | undefined };
+
+/** Nothing to answer once it is resolved, nor for those who may not. Each opening has keys of its own. */
+async function formsOf(
+  admin: Admin,
+  incident: IncidentView,
+  deps: Deps,
+  draft: Draft | undefined,
+): Promise<AnswerFormsOf | undefined> {
+  if (incident.status !== "OPEN" || !may(admin, "handle-incidents") || !deps.controlKey) return undefined;
+  const keyOf = (action: string) => changeKey(admin, [action, incident.id, incident.openedAt], deps);
+  const [csrf, acknowledgeKey, resolveKey] = await Promise.all([
+    csrfToken(admin, deps),
+    keyOf("acknowledge"),
+    keyOf("resolve"),
+  ]);
+  return { csrf, acknowledgeKey, resolveKey, draft };
+}
+
+const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: AnswerFormsOf }) => (
+  <section class="card" aria-labelledby="answer-title">
+    <h2 id="answer-title">Answer it</h2>
+    <div class="columns">
+      {isAcknowledged(incident) ? (
+        <p>
+          Acknowledged by <bdi>{incident.acknowledgedBy}</bdi>. It stays open until its condition is gone or
+          somebody resolves it.
+        </p>
+      ) : (
+        <form
+          class="plain-form"
+          method="post"
+          action={`/incidents/${incident.id}/acknowledge`}
+          data-key="acknowledge"
+          data-once
+        >
+          <input type="hidden" name="csrf" value={forms.csrf} />
+          <input type="hidden" name="key" value={forms.acknowledgeKey} />
+          <p>Acknowledge: you have seen it and look after it. It stays open.</p>
+          <button type="submit">Acknowledge</button>
+        </form>
+      )}
+      <form
+        class="plain-form"
+        method="post"
+        action={`/incidents/${incident.id}/resolve`}
+        data-key="resolve"
+        data-once
+      >
+        <input type="hidden" name="csrf" value={forms.csrf} />
+        <input type="hidden" name="key" value={forms.resolveKey} />
+        {forms.draft && (
+          <p class="strip critical" role="alert">
+            <Icon name="critical" />
+            Nothing was changed: give a reason of {String(JUSTIFICATION_CHARACTERS_MIN)} to{" "}
+            {String(RESOLUTION_CHARACTERS_MAX)} characters.
+          </p>
+        )}
+        <div class="field">
+          <label for="justification">Reason to resolve it</label>
+          <input
+            id="justification"
+            name="justification"
+            type="text"
+            required
+            minlength={JUSTIFICATION_CHARACTERS_MIN}
+            maxlength={RESOLUTION_CHARACTERS_MAX}
+            value={forms.draft?.justification ?? ""}
+          />
+        </div>
+        <button type="submit">Resolve</button>
+      </form>
+    </div>
+  </section>
+);
+
+const IncidentHead = ({ told, admin }: { told: Told; admin: Admin }) => {
+  const { incident, asset, now } = told;
+  const open = incident.status === "OPEN";
+  return (
+    <div id="incident-head" class="asset-head" data-live>
+      <p class="crumbs">
+        <a href="/incidents">Incidents</a>
+      </p>
+      <h1>
+        <bdi>{incident.engineName}</bdi> on{" "}
+        <a href={`/assets/${asset.assetId}`}>
+          <bdi>{asset.hostname}</bdi>
+        </a>
+      </h1>
+      <p class="lead">
+        <bdi>{incident.explanation}</bdi>
+      </p>
+      <p class="badges">
+        {open ? (
+          <RiskBadge risk={incident.risk} />
+        ) : (
+          <Badge tone="quiet" icon="ok">
+            Resolved
+          </Badge>
+        )}
+        <ReportingBadge reporting={reportingOf(asset.presence, now)} />
+        {asset.containment.state !== "active" && <ContainmentBadge state={asset.containment.state} />}
+      </p>
+      <dl class="facts wide">
+        <div>
+          <dt>Rule</dt>
+          <dd>
+            <a href={`/incidents?${new URLSearchParams({ q: incident.rule })}`}>
+              <code>{incident.rule}</code>
+            </a>
+            , {String(incident.points)} points
+          </dd>
+        </div>
+        <div>
+          <dt>{open ? "Open for" : "Was opened"}</dt>
+          <dd>
+            {open ? <Age since={incident.openedAt} now={now} /> : <Ago at={incident.openedAt} now={now} />}
+          </dd>
+        </div>
+        <div>
+          <dt>Seen</dt>
+          <dd>
+            <Ago at={incident.lastSeenAt} now={now} />
+          </dd>
+        </div>
+        {incident.resolvedAt && (
+          <div>
+            <dt>Resolved</dt>
+            <dd>
+              <Ago at={incident.resolvedAt} now={now} />
+              {incident.resolution && (
+                <>
+                  {": "}
+                  <bdi>{incident.resolution}</bdi>
+                </>
+              )}
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>Employee</dt>
+          <dd>
+            <a href={`/employees/${encodeURIComponent(asset.employeeId)}`}>
+              <bdi>{asset.employeeId}</bdi>
+            </a>
+          </dd>
+        </div>
+      </dl>
+      {mayRespond(admin) && asset.status === "ACTIVE" && (
+        <p>
+          <a class="button" href={`/assets/${asset.assetId}#containment`}>
+            Isolate this host…
+          </a>
+        </p>
+      )}
+    </div>
+  );
+};

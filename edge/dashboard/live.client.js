@@ -1,0 +1,321 @@
+// @ts-check
+// Keeps an open page true: polls its own address, swaps what changed in the regions marked data-live, lets the
+// times tick. Everything works without it; with it nobody loses scroll, focus, an open <details> or a half-written
+// justification. Served as it is: plain JavaScript, no build.
+(() => {
+  const POLL_MS = 2000;
+  const POLL_MS_MAX = 60_000;
+  const REQUEST_MS_MAX = 10_000;
+  const FILTER_PAUSE_MS = 250;
+
+  /** @typedef {{ createHTML(text: string): string }} Policy */
+  /** @type {Policy | undefined} */
+  // Only ever given what this very origin answered; the server has escaped it.
+  const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("lz-live", {
+    createHTML: (/** @type {string} */ text) => text,
+  });
+
+  // --- times ------------------------------------------------------------------------------------------------
+
+  /** @param {number} ms */
+  function duration(ms) {
+    const length = Math.abs(ms);
+    if (length < 60_000) return `${Math.floor(length / 1000)} s`;
+    if (length < 90 * 60_000) return `${Math.floor(length / 60_000)} min`;
+    if (length < 48 * 3_600_000) return `${Math.floor(length / 3_600_000)} h`;
+    return `${Math.floor(length / 86_400_000)} d`;
+  }
+
+  /** @param {number} atMs @param {number} nowMs */
+  function relative(atMs, nowMs) {
+    const passed = nowMs - atMs;
+    if (Math.abs(passed) < 1000) return "just now";
+    return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
+  }
+
+  const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+  /** What the server's clock is ahead of this one, so that ages are right on a machine whose clock is not. */
+  let aheadMs = 0;
+
+  function tick() {
+    const now = Date.now() + aheadMs;
+    for (const time of document.querySelectorAll("time[data-time]")) {
+      const at = Date.parse(time.getAttribute("datetime") ?? "");
+      if (Number.isNaN(at)) continue;
+      const kind = time.getAttribute("data-time");
+      const text =
+        kind === "age" ? duration(now - at) : kind === "exact" ? zoned.format(at) : relative(at, now);
+      if (time.textContent !== text) time.textContent = text;
+      const title = zoned.format(at);
+      if (time.getAttribute("title") !== title) time.setAttribute("title", title);
+    }
+    showFreshness();
+  }
+
+  // --- swapping ---------------------------------------------------------------------------------------------
+
+  /** @param {Node} node */
+  const keyOf = (node) =>
+    node instanceof Element ? (node.getAttribute("data-key") ?? (node.id === "" ? null : node.id)) : null;
+
+  /** @param {Node} a @param {Node} b */
+  const isSame = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b);
+
+  /** What the viewer did to an element stays: whether it is open, what is typed or chosen in it. */
+  const VIEWERS = new Set(["open", "value", "checked", "selected", "disabled", "aria-busy"]);
+
+  /** @param {Element} from @param {Element} to */
+  function morphAttributes(from, to) {
+    const keeps = (/** @type {string} */ name) =>
+      VIEWERS.has(name) &&
+      from.matches("details, input:not([type=hidden]), textarea, select, option, button");
+    for (const { name, value } of [...to.attributes]) {
+      if (!keeps(name) && from.getAttribute(name) !== value) from.setAttribute(name, value);
+    }
+    for (const { name } of [...from.attributes]) {
+      if (!keeps(name) && !to.hasAttribute(name)) from.removeAttribute(name);
+    }
+  }
+
+  /** Makes `from` like `to`, keeping every node that is still there. @param {Node} from @param {Node} to */
+  function morph(from, to) {
+    if (from instanceof Element && to instanceof Element) {
+      if (from.isEqualNode(to)) return;
+      morphAttributes(from, to);
+      if (from.nodeName === "TIME" || from.nodeName === "TEXTAREA") return;
+      morphChildren(from, to);
+    } else if (from.nodeValue !== to.nodeValue) from.nodeValue = to.nodeValue;
+  }
+
+  /** @param {Element} from @param {Element} to */
+  function morphChildren(from, to) {
+    /** @type {ChildNode | null} */
+    let place = from.firstChild;
+    for (const wanted of [...to.childNodes]) {
+      /** @type {ChildNode | null} */
+      let found = place;
+      while (found && !isSame(found, wanted)) found = found.nextSibling;
+      if (!found) {
+        from.insertBefore(document.importNode(wanted, true), place);
+        continue;
+      }
+      // Moving a node loses its focus and its scroll, so what stands before it goes instead where it can.
+      if (found !== place) {
+        if (keyOf(wanted) !== null && isWantedLater(place, wanted)) from.insertBefore(found, place);
+        else {
+          while (place && place !== found) {
+            const next = place.nextSibling;
+            place.remove();
+            place = next;
+          }
+        }
+      }
+      morph(found, wanted);
+      if (found === place) place = found.nextSibling;
+    }
+    while (place) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  /** @param {ChildNode | null} node @param {ChildNode} after */
+  function isWantedLater(node, after) {
+    if (!node || keyOf(node) === null) return false;
+    for (let next = after.nextSibling; next; next = next.nextSibling) if (isSame(node, next)) return true;
+    return false;
+  }
+
+  /** @param {string} markup */
+  function swap(markup) {
+    const next = new DOMParser().parseFromString(
+      /** @type {any} */ (policy ? policy.createHTML(markup) : markup),
+      "text/html",
+    );
+    let changed = false;
+    for (const region of document.querySelectorAll("[data-live]")) {
+      const fresh = next.getElementById(region.id);
+      if (!fresh) continue;
+      const before = region.innerHTML.length;
+      morph(region, fresh);
+      changed ||= region.innerHTML.length !== before;
+    }
+    if (next.title !== "") document.title = next.title;
+    announce(next);
+    tick();
+    return changed;
+  }
+
+  let announced = document.querySelector("#verdict-title, [data-state] .badge")?.textContent?.trim() ?? "";
+
+  /** The one sentence that matters is read out when it changes, and nothing else. @param {Document} next */
+  function announce(next) {
+    const sentence = next.querySelector("#verdict-title, [data-state] .badge")?.textContent?.trim() ?? "";
+    if (sentence !== announced && sentence !== "") say(sentence);
+    announced = sentence;
+  }
+
+  // --- polling ----------------------------------------------------------------------------------------------
+
+  const box = document.getElementById("freshness");
+  const line = document.getElementById("freshness-text");
+  const status = document.getElementById("freshness-status");
+  let readAtMs = Date.now();
+  let failures = 0;
+  let ended = "";
+  /** @type {string | null} */
+  let tag = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {AbortController | undefined} */
+  let asking;
+
+  /** @param {string} text */
+  function say(text) {
+    if (status && status.textContent !== text) status.textContent = text;
+  }
+
+  function showFreshness() {
+    if (!box || !line) return;
+    const age = duration(Date.now() - readAtMs);
+    const state = ended !== "" ? "ended" : failures > 1 ? "lost" : "live";
+    box.setAttribute("data-state", state);
+    const text =
+      state === "ended"
+        ? ended
+        : state === "lost"
+          ? `Connection lost. This is from ${age} ago`
+          : `Live, read ${age} ago`;
+    if (line.textContent !== text) line.textContent = text;
+    if (state !== "live") say(state === "lost" ? "Connection lost" : ended);
+    else if (status?.textContent === "Connection lost") say("Connected again");
+  }
+
+  /** @param {number} answered */
+  function end(answered) {
+    const link = document.createElement("a");
+    if (answered === 401) {
+      ended = "Your session has ended.";
+      link.href = `/sign-in?return=${encodeURIComponent(document.body.dataset.poll ?? location.pathname + location.search)}`;
+      link.textContent = "Sign in again";
+    } else {
+      ended = "This page is no longer there.";
+      link.href = "/";
+      link.textContent = "To the overview";
+    }
+    showFreshness();
+    box?.querySelector("p")?.append(" ", link);
+  }
+
+  async function poll() {
+    clearTimeout(timer);
+    asking?.abort();
+    const own = new AbortController();
+    asking = own;
+    const limit = setTimeout(() => own.abort(), REQUEST_MS_MAX);
+    try {
+      const response = await fetch(document.body.dataset.poll ?? location.pathname + location.search, {
+        headers: { accept: "text/html", "x-lz-live": "1", ...(tag !== null && { "if-none-match": tag }) },
+        credentials: "same-origin",
+        cache: "no-store",
+        redirect: "error",
+        signal: own.signal,
+      });
+      if (asking !== own) return;
+      if ([401, 403, 404].includes(response.status)) return end(response.status);
+      if (response.status !== 304) {
+        if (!response.ok) throw new Error(`answered ${response.status}`);
+        const markup = await response.text();
+        if (asking !== own) return;
+        tag = response.headers.get("etag");
+        const date = Date.parse(response.headers.get("date") ?? "");
+        if (Math.abs(date - Date.now()) > 5000) aheadMs = date - Date.now();
+        swap(markup);
+      }
+      readAtMs = Date.now();
+      failures = 0;
+    } catch {
+      if (asking !== own) return; // a newer question took its place
+      failures++;
+    } finally {
+      clearTimeout(limit);
+    }
+    showFreshness();
+    plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    if (ended !== "" || document.visibilityState === "hidden") return;
+    const wait = Math.min(POLL_MS * 2 ** failures, POLL_MS_MAX);
+    timer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && ended === "") void poll();
+    else clearTimeout(timer);
+  });
+  globalThis.addEventListener("online", () => ended === "" && void poll());
+
+  // --- forms ------------------------------------------------------------------------------------------------
+
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let filterTimer;
+
+  /** The list follows the filter while it is typed; the address follows too, so it can be shared. @param {HTMLFormElement} form */
+  function filter(form) {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value !== "") query.set(name, String(value));
+    const search = query.toString();
+    history.replaceState(null, "", search === "" ? form.action : `${form.action}?${search}`);
+    tag = null;
+    void poll();
+  }
+
+  document.addEventListener("input", (event) => {
+    const form = event.target instanceof Element ? event.target.closest("form[data-filter]") : null;
+    if (!(form instanceof HTMLFormElement)) return;
+    clearTimeout(filterTimer);
+    filterTimer = setTimeout(() => filter(form), FILTER_PAUSE_MS);
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement)) return;
+    if (form.matches("[data-filter]")) {
+      event.preventDefault();
+      clearTimeout(filterTimer);
+      filter(form);
+    } else if (form.matches("[data-once]")) {
+      // The server makes one record of a double submit; this only spares the second request.
+      const button = form.querySelector("button[type=submit]");
+      if (button instanceof HTMLButtonElement) {
+        button.setAttribute("aria-busy", "true");
+        setTimeout(() => {
+          button.disabled = true;
+        }, 0);
+      }
+    }
+  });
+  // A page that comes back from the history is asked again, and its buttons work again.
+  globalThis.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const button of document.querySelectorAll("form[data-once] button")) {
+      button.removeAttribute("aria-busy");
+      if (button instanceof HTMLButtonElement) button.disabled = false;
+    }
+    if (ended === "") void poll();
+  });
+
+  // The word of thanks is for this visit only: a reload does not say it again.
+  const here = new URL(location.href);
+  if (here.searchParams.has("done")) {
+    here.searchParams.delete("done");
+    history.replaceState(null, "", here.pathname + here.search);
+  }
+
+  tick();
+  setInterval(tick, 1000);
+  plan();
+})();

@@ -1,0 +1,61 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { base64url, utf8 } from "../../shared/bytes.ts";
+import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
+import type { Env } from "../answer.ts";
+import type { Deps } from "../deps.ts";
+import { failurePage } from "./failure.tsx";
+import { returnPath } from "./return-path.ts";
+import { PAGE_HEADERS } from "./security-headers.ts";
+
+/** The script of an open page asks with this header: it wants a 304 or a status, never a redirect. */
+export const LIVE_HEADER = "x-lz-live";
+export const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
+
+/** What JSX gives: markup that is already escaped. */
+export type Markup = { toString(): string | Promise<string> };
+
+/**
+ * Sends a page. Its entity tag leaves out the words inside `<time>`, which differ every second and tell nothing
+ * new: a page whose facts have not changed answers a poll with 304 and no body (RFC 9110 §13.1.2).
+ */
+export async function sendPage(c: Context<Env>, page: Markup, status: ContentfulStatusCode = 200) {
+  const markup = `<!doctype html>${await page.toString()}`;
+  for (const [name, value] of Object.entries(PAGE_HEADERS)) c.header(name, value);
+  if (status !== 200) return c.body(markup, status);
+  const digest = await crypto.subtle.digest("SHA-256", utf8(factsOf(markup)));
+  const tag = `"${base64url(new Uint8Array(digest).slice(0, 15))}"`;
+  c.header("etag", tag);
+  if (isLive(c) && c.req.header("if-none-match") === tag) {
+    c.header("content-type", undefined);
+    return c.body(null, 304);
+  }
+  return c.body(markup, status);
+}
+
+/** `data-time="exact"` stands in the frame and changes on every read; in a record its own text never changes. */
+const factsOf = (markup: string): string =>
+  markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
+
+/** A refusal as a page, and the same log line the API writes for it. */
+export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
+  const { status, log } = REFUSALS[refused.code];
+  deps.log(log, "request.refused", {
+    requestId: c.var.requestId,
+    path: c.req.path,
+    code: refused.code,
+    ...(refused.detail !== undefined && { detail: refused.detail }),
+  });
+  const failure = { refused, admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock() };
+  return sendPage(c, failurePage(failure), status);
+}
+
+/** Somebody without a session: to sign-in and back. The script of an open page gets 401, it follows no redirect. */
+export function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
+  if (refused.code !== "admin.unauthenticated" || isLive(c)) return sendFailure(c, refused, deps);
+  const url = new URL(c.req.url);
+  const back = c.req.method === "GET" ? url.pathname + url.search : "/";
+  const to = back === "/" ? "/sign-in" : `/sign-in?${new URLSearchParams({ return: returnPath(back) })}`;
+  c.header("cache-control", "no-store");
+  return c.redirect(to, c.req.method === "GET" ? 302 : 303);
+}

@@ -1,0 +1,33 @@
+const PATH_CHARACTERS_MAX = 512;
+const NOWHERE = "https://return.invalid";
+
+/**
+ * A path of this very site to come back to, or `/`. Everything a browser could read as another site is refused:
+ * `//host`, `/\host`, a scheme, white space and controls (browsers drop tabs and line breaks inside a URL).
+ */
+export function returnPath(wanted: string | undefined): string {
+  if (!wanted || wanted.length > PATH_CHARACTERS_MAX) return "/";
+  if (!/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/.test(wanted)) return "/";
+  const url = URL.canParse(wanted, NOWHERE) ? new URL(wanted, NOWHERE) : undefined;
+  if (url?.origin !== NOWHERE || url.pathname.startsWith("//")) return "/";
+  if (url.pathname === "/sign-in" || url.pathname === "/sign-out") return "/";
+  return url.pathname + url.search;
+}
+
+/** Origin of this site as configured. A forged Host header must not become a place people or agents are sent to. */
+export function homeOrigin(request: Request, parties: readonly string[]): string {
+  const { origin } = new URL(request.url);
+  return parties.includes(origin) ? origin : (parties[0] ?? origin);
+}
+
+/** The identity provider's page, told to come back to `path` on this site. */
+export function signInAddress(
+  signInUrl: string,
+  request: Request,
+  parties: readonly string[],
+  path: string,
+): string {
+  const address = new URL(signInUrl);
+  address.searchParams.set("redirect_url", new URL(path, homeOrigin(request, parties)).href);
+  return address.href;
+}

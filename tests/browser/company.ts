@@ -1,0 +1,423 @@
+import { timestamp } from "../../shared/clock.ts";
+import type { Finding } from "../../shared/table/items.ts";
+import type { Engine, Model } from "../../shared/wire/heartbeat.ts";
+import { createIds, engineOf, type Host, SOURCES_OK } from "./seed.ts";
+
+const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
+
+const MODELS = {
+  coder: {
+    name: "qwen2.5-coder:14b",
+    loaded: true,
+    format: "gguf",
+    sizeBytes: 8_988_000_000,
+    architecture: "qwen2",
+    parameters: "14.8B",
+    quantisation: "Q4_K_M",
+    licence: "Apache-2.0",
+    publisher: "Qwen",
+  },
+  llama: {
+    name: "llama3.1:8b",
+    loaded: true,
+    format: "gguf",
+    sizeBytes: 4_920_000_000,
+    architecture: "llama",
+    parameters: "8.0B",
+    quantisation: "Q4_K_M",
+    licence: "Llama 3.1 Community",
+    publisher: "Meta",
+  },
+  deepseek: {
+    name: "deepseek-r1:32b",
+    loaded: true,
+    format: "gguf",
+    sizeBytes: 19_851_000_000,
+    architecture: "qwen2",
+    parameters: "32.8B",
+    quantisation: "Q4_K_M",
+    licence: "MIT",
+    publisher: "DeepSeek",
+  },
+  mistral: {
+    name: "mistral-small3.1:24b",
+    loaded: true,
+    format: "gguf",
+    sizeBytes: 15_490_000_000,
+    architecture: "mistral3",
+    parameters: "24.0B",
+    quantisation: "Q4_K_M",
+    licence: "Apache-2.0",
+    publisher: "Mistral AI",
+  },
+  gemma: {
+    name: "gemma3:12b",
+    loaded: true,
+    format: "gguf",
+    sizeBytes: 8_150_000_000,
+    architecture: "gemma3",
+    parameters: "12.2B",
+    quantisation: "Q4_K_M",
+    licence: "Gemma",
+    publisher: "Google",
+  },
+  phi: { name: "phi-4-mini", loaded: true, format: "gguf", sizeBytes: 2_490_000_000, parameters: "3.8B" },
+  vl: { name: "Qwen/Qwen2.5-VL-7B-Instruct", loaded: true, format: "safetensors", sizeBytes: 16_580_000_000 },
+} as const satisfies Record<string, Model>;
+
+const PEOPLE = [
+  "tomas.berg",
+  "ines.carvalho",
+  "jonas.weiss",
+  "amelie.fournier",
+  "noor.haddad",
+  "sam.okafor",
+  "lena.virtanen",
+  "piotr.zielinski",
+  "hana.kobayashi",
+  "victor.almeida",
+  "ruth.adeyemi",
+  "karl.lund",
+];
+const PLACES = ["eng-ws", "fin-lt", "hq-lt", "lab-ws", "ops-ws", "sales-lt", "legal-lt"];
+const SYSTEMS = ["Ubuntu 24.04.3 LTS", "Debian 13", "Fedora 43", "Windows 11 24H2", "macOS 26.1"];
+
+const finding = (rule: string, engine: Engine, points: number, explanation: string): Finding => ({
+  rule,
+  engine: engine.id,
+  engineName: engine.name,
+  risk: points >= 70 ? "CRITICAL" : "WARNING",
+  points,
+  explanation,
+});
+
+const answered = (detail: string, weights?: string): Engine["evidence"] => [
+  { signal: "http", detail, weight: 60 },
+  ...(weights ? [{ signal: "weights" as const, detail: `GGUF weights mapped: ${weights}`, weight: 25 }] : []),
+  { signal: "binary", detail: "name and path are those of the product", weight: 10 },
+];
+
+const lmStudio = engineOf({
+  evidence: answered("GET /api/v0/models answered LM Studio's model list", "15.49 GB, mistral3"),
+  id: "lm-studio",
+  name: "LM Studio",
+  kind: "inference-app",
+  version: "0.3.31",
+  confidence: 96,
+  pid: 7710,
+  ports: [1234],
+  models: [MODELS.mistral],
+});
+const llamaCpp = engineOf({
+  id: "llama-cpp",
+  name: "llama.cpp server",
+  evidence: answered("GET /props named llama.cpp build b7062", "8.15 GB, gemma3"),
+  confidence: 94,
+  pid: 20_114,
+  ports: [8080],
+  models: [MODELS.gemma],
+});
+const vllm = engineOf({
+  id: "vllm",
+  name: "vLLM",
+  version: "0.11.2",
+  confidence: 97,
+  pid: 3390,
+  ports: [8000],
+  bind: ["0.0.0.0"],
+  auth: "required",
+  models: [MODELS.vl],
+});
+const openWebui = engineOf({ id: "open-webui", name: "Open WebUI", kind: "ui", pid: 5512, ports: [3000] });
+const jan = engineOf({
+  id: "jan",
+  name: "Jan",
+  kind: "inference-app",
+  pid: 8123,
+  ports: [1337],
+  models: [MODELS.phi],
+});
+const ollama = engineOf({ version: "0.12.10", models: [MODELS.llama] });
+const kobold = engineOf({
+  id: "koboldcpp",
+  name: "KoboldCpp",
+  pid: 991,
+  ports: [5001],
+  models: [MODELS.mistral],
+});
+const comfy = engineOf({ id: "comfyui", name: "ComfyUI", kind: "image", pid: 4410, ports: [8188] });
+
+const ORDINARY: Engine[][] = [
+  [],
+  [ollama],
+  [],
+  [lmStudio],
+  [],
+  [],
+  [ollama, openWebui],
+  [],
+  [llamaCpp],
+  [],
+  [jan],
+  [],
+  [ollama],
+  [],
+  [],
+  [lmStudio],
+  [],
+  [comfy],
+];
+
+/** A company of ordinary size: most hosts are boring, a few are not. */
+export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
+  const nextId = createIds(nowMs - 40 * DAY);
+  const ordinary = Array.from({ length: 58 }, (_, i): Host => {
+    const engines = ORDINARY[i % ORDINARY.length]!;
+    const seen = i % 19 === 11 ? nowMs - (3 + i) * HOUR : nowMs - ((i * 731) % 5000);
+    return {
+      tenantId,
+      assetId: nextId(),
+      hostname: `${PLACES[i % PLACES.length]}-${String(101 + i * 7).padStart(4, "0")}`,
+      employeeId: PEOPLE[(i * 5) % PEOPLE.length]!,
+      os: SYSTEMS[(i * 3) % SYSTEMS.length]!,
+      enrolledAtMs: nowMs - 40 * DAY + i * HOUR,
+      ...(i % 29 !== 27 && { lastSeenAtMs: seen }),
+      states:
+        i % 29 === 27
+          ? []
+          : [{ atMs: nowMs - (2 + (i % 9)) * DAY, engines, score: engines.length > 0 ? 20 : 0 }],
+    };
+  });
+  const focus = focusHost(tenantId, nextId(), nowMs);
+  const hosts = [...ordinary, focus, ...notable(tenantId, nextId, nowMs)];
+  return { hosts, focus };
+}
+
+/** The host of the asset picture: an exposed engine, fed by an editor, and weights under a false name. */
+function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
+  const exposed = engineOf({
+    version: "0.12.10",
+    confidence: 99,
+    pid: 18_233,
+    processStartedAt: timestamp(nowMs - 5 * HOUR),
+    executable: "/usr/local/bin/ollama",
+    executableSha256: "4be11f6d0c07b1c6f0d9a5a2c43f8be2f7a81d6d0e4f9a7b5c3d2e1f0a9b8c7d",
+    user: "tberg",
+    parents: ["systemd"],
+    ports: [11_434],
+    bind: ["0.0.0.0", "::"],
+    models: [MODELS.coder, { ...MODELS.deepseek, loaded: false }],
+    evidence: [
+      {
+        signal: "http",
+        detail: "GET / answered “Ollama is running”; /api/version named 0.12.10",
+        weight: 60,
+      },
+      { signal: "weights", detail: "GGUF weights mapped: 8.99 GB, qwen2", weight: 25 },
+      { signal: "binary", detail: "/usr/local/bin/ollama", weight: 10 },
+      { signal: "port", detail: "11434 is its default port", weight: 4 },
+    ],
+    clients: [
+      {
+        name: "code",
+        pid: 9120,
+        executable: "/usr/share/code/code",
+        directory: "~/src/payments-core",
+        connections: 3,
+      },
+      { remote: "10.20.4.77", connections: 1 },
+    ],
+  });
+  const hiddenWeights = engineOf({
+    id: "unknown-weights",
+    name: "Unknown process with model weights",
+    kind: "weights",
+    confidence: 85,
+    pid: 24_871,
+    processStartedAt: timestamp(nowMs - 42 * MINUTE),
+    executable: "~/.cache/fontconfig/fc-helper",
+    user: "tberg",
+    parents: ["bash", "tmux: server"],
+    ports: [],
+    bind: [],
+    auth: "unknown",
+    models: [
+      {
+        name: "notes-backup.dat",
+        loaded: true,
+        format: "gguf",
+        sizeBytes: 4_920_000_000,
+        architecture: "llama",
+      },
+    ],
+    evidence: [
+      {
+        signal: "weights",
+        detail: "GGUF magic in a mapped file named notes-backup.dat, 4.92 GB",
+        weight: 70,
+      },
+      { signal: "library", detail: "libggml-base.so loaded", weight: 15 },
+      { signal: "name", detail: "no catalogue entry knows fc-helper", weight: 0 },
+    ],
+  });
+  const partial = SOURCES_OK.map((source) =>
+    source.name === "clients"
+      ? { name: "clients", status: "partial" as const, detail: "3 processes of other users not readable" }
+      : source,
+  );
+  const openRule = finding(
+    "exposed-engine",
+    exposed,
+    80,
+    "Ollama listens on 0.0.0.0, :: (pid 18233, port 11434) and asks for no credential.",
+  );
+  const weightsRule = finding(
+    "unknown-weights",
+    hiddenWeights,
+    70,
+    "~/.cache/fontconfig/fc-helper (pid 24871) holds model weights in memory and is no known engine.",
+  );
+  const modelRule = finding(
+    "unapproved-model",
+    exposed,
+    35,
+    "Ollama has qwen2.5-coder:14b loaded (pid 18233, port 11434), not approved.",
+  );
+  return {
+    tenantId,
+    assetId,
+    hostname: "eng-ws-0417",
+    employeeId: "tomas.berg",
+    os: "Ubuntu 24.04.3 LTS",
+    enrolledAtMs: nowMs - 38 * DAY,
+    lastSeenAtMs: nowMs - 2300,
+    states: [
+      { atMs: nowMs - 3 * DAY, engines: [], score: 0 },
+      {
+        atMs: nowMs - 26 * HOUR,
+        engines: [{ ...exposed, bind: ["127.0.0.1"], models: [], clients: [] }],
+        score: 40,
+      },
+      { atMs: nowMs - 22 * HOUR, engines: [], score: 0 },
+      { atMs: nowMs - 5 * HOUR, engines: [{ ...exposed, bind: ["127.0.0.1"], clients: [] }], score: 58 },
+      { atMs: nowMs - 3 * HOUR, engines: [exposed], score: 88 },
+      { atMs: nowMs - 41 * MINUTE, engines: [exposed, hiddenWeights], score: 97, collectors: partial },
+    ],
+    findings: [
+      { finding: openRule, openedAtMs: nowMs - 3 * HOUR },
+      { finding: weightsRule, openedAtMs: nowMs - 41 * MINUTE },
+      { finding: modelRule, openedAtMs: nowMs - 5 * HOUR },
+      {
+        finding: finding(
+          "unapproved-engine",
+          lmStudio,
+          40,
+          "LM Studio runs here (pid 5110, port 1234) and is not approved.",
+        ),
+        openedAtMs: nowMs - 9 * DAY,
+        resolvedAtMs: nowMs - 8 * DAY,
+      },
+    ],
+  };
+}
+
+function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] {
+  const host = (more: Partial<Host> & Pick<Host, "hostname" | "employeeId" | "states">): Host => ({
+    tenantId,
+    assetId: nextId(),
+    os: "Ubuntu 24.04.3 LTS",
+    enrolledAtMs: nowMs - 20 * DAY,
+    lastSeenAtMs: nowMs - 3100,
+    ...more,
+  });
+  const renamed = engineOf({
+    ...llamaCpp,
+    renamed: true,
+    executable: "C:\\Tools\\pdfindexd.exe",
+    evidence: [
+      { signal: "http", detail: "GET /props named llama.cpp build b7062", weight: 60 },
+      { signal: "weights", detail: "GGUF weights mapped: 8.15 GB, gemma3", weight: 25 },
+      { signal: "binary", detail: "pdfindexd.exe is no name of this product", weight: 0 },
+    ],
+    user: "icarvalho",
+    parents: ["explorer.exe"],
+    bind: ["127.0.0.1"],
+  });
+  const webui = engineOf({ ...openWebui, bind: ["0.0.0.0"], auth: "required" });
+  const noProcesses = SOURCES_OK.map((source) =>
+    source.name === "weights"
+      ? { name: "weights", status: "failed" as const, detail: "/proc/PID/maps not readable" }
+      : source,
+  );
+  return [
+    host({
+      hostname: "fin-lt-0233",
+      employeeId: "ines.carvalho",
+      os: "Windows 11 24H2",
+      states: [{ atMs: nowMs - 74 * MINUTE, engines: [renamed], score: 70 }],
+      findings: [
+        {
+          finding: finding(
+            "renamed-binary",
+            renamed,
+            70,
+            "llama.cpp server runs as C:\\Tools\\pdfindexd.exe (pid 20114), a name it does not come with.",
+          ),
+          openedAtMs: nowMs - 74 * MINUTE,
+        },
+      ],
+    }),
+    host({
+      hostname: "lab-ws-0102",
+      employeeId: "hana.kobayashi",
+      states: [{ atMs: nowMs - 9 * HOUR, engines: [vllm, kobold], score: 55 }],
+      findings: [
+        {
+          finding: finding(
+            "exposed-behind-credential",
+            vllm,
+            35,
+            "vLLM listens on 0.0.0.0 (pid 3390, port 8000) and asks for a credential.",
+          ),
+          openedAtMs: nowMs - 9 * HOUR,
+        },
+        {
+          finding: finding(
+            "unapproved-engine",
+            kobold,
+            40,
+            "KoboldCpp runs here (pid 991, port 5001) and is not on the list of approved engines.",
+          ),
+          openedAtMs: nowMs - 26 * HOUR,
+        },
+      ],
+    }),
+    host({
+      hostname: "ops-ws-0031",
+      employeeId: "sam.okafor",
+      states: [{ atMs: nowMs - 2 * DAY, engines: [webui, ollama], score: 40, collectors: noProcesses }],
+      findings: [
+        {
+          finding: finding(
+            "unapproved-engine",
+            webui,
+            40,
+            "Open WebUI runs here (pid 5512, port 3000) and is not on the list of approved engines.",
+          ),
+          openedAtMs: nowMs - 2 * DAY,
+        },
+      ],
+    }),
+    host({
+      hostname: "hq-lt-0610",
+      employeeId: "karl.lund",
+      states: [{ atMs: nowMs - DAY, engines: [ollama], score: 20 }],
+    }),
+    host({
+      hostname: "sales-lt-0088",
+      employeeId: "ruth.adeyemi",
+      lastSeenAtMs: nowMs - 47 * MINUTE,
+      states: [{ atMs: nowMs - DAY, engines: [lmStudio], score: 20 }],
+    }),
+  ];
+}

@@ -1,0 +1,411 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { timestamp } from "../../shared/clock.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { assetKey } from "../../shared/table/keys.ts";
+import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { company } from "./company.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
+import { createIds, engineOf, type Host, putHosts } from "./seed.ts";
+
+const executable = chromiumPath();
+const HOSTILE = "<img src=x onerror=alert(1)>";
+const axeSource = await Bun.file(Bun.resolveSync("axe-core/axe.min.js", import.meta.dir)).text();
+
+const LOOKS = {
+  light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
+  dark: { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
+  phone: { colorScheme: "light", viewport: { width: 360, height: 740 } },
+} as const;
+
+if (!executable) {
+  console.error(HOW_TO_ENABLE);
+  if (process.env.CI === "true") test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));
+  else test.skip(HOW_TO_ENABLE, () => {});
+}
+
+describe.if(executable !== undefined)("the dashboard in Chromium", () => {
+  let edge: Edge;
+  let browser: Browser;
+  let session: string;
+  let focus: Host;
+  let paths: Record<string, string>;
+  const nextId = createIds(Date.now());
+
+  const hostileHost = (): Host => ({
+    tenantId: TENANT,
+    assetId: nextId(),
+    hostname: HOSTILE,
+    employeeId: "mallory",
+    os: HOSTILE,
+    enrolledAtMs: Date.now(),
+    lastSeenAtMs: Date.now(),
+    states: [
+      {
+        atMs: Date.now(),
+        engines: [
+          engineOf({
+            name: HOSTILE,
+            bind: ["0.0.0.0"],
+            models: [{ name: `${HOSTILE}${"x".repeat(150)}`, loaded: true }],
+            evidence: [{ signal: "http", detail: `<script>alert(1)</script>${"y".repeat(180)}`, weight: 60 }],
+          }),
+        ],
+        score: 80,
+      },
+    ],
+    findings: [
+      {
+        finding: {
+          rule: "exposed-engine",
+          engine: "ollama",
+          engineName: HOSTILE,
+          risk: "CRITICAL",
+          points: 80,
+          explanation: '"><script>alert(1)</script><svg onload=alert(1)>',
+        },
+        openedAtMs: Date.now(),
+      },
+    ],
+  });
+
+  beforeAll(async () => {
+    edge = await startEdge();
+    const built = company(TENANT, Date.now());
+    const hostile = hostileHost();
+    focus = built.focus;
+    await putHosts(edge.deps, [...built.hosts, hostile]);
+    session = await edge.session();
+    browser = await launch(executable!);
+    paths = {
+      overview: "/",
+      incidents: "/incidents",
+      assets: "/assets",
+      asset: `/assets/${focus.assetId}`,
+      hostile: `/assets/${hostile.assetId}`,
+      inventory: "/inventory",
+      employees: "/employees",
+      employee: "/employees/tomas.berg",
+      custody: "/custody",
+      incident: `/incidents/${focus.assetId}.exposed-engine.ollama`,
+      enrol: "/enrol",
+      missing: "/assets/nothing",
+      nothing: "/incidents?q=matches-nothing",
+    };
+  }, 60_000);
+  afterAll(async () => {
+    await browser?.close();
+    await edge?.stop();
+  });
+
+  /** A page whose console and policy violations are kept. */
+  async function open(more: Parameters<Browser["newContext"]>[0] = {}, cookie: string | null = session) {
+    const context = await browser.newContext({ timezoneId: "Europe/Stockholm", locale: "en-GB", ...more });
+    if (cookie) await context.addCookies([{ name: "__session", value: cookie, url: edge.origin }]);
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on("console", (message) => {
+      // The browser reports any 4xx of the page itself as an error of the console.
+      if (message.type() === "error" && !message.text().includes("the server responded with a status of 4")) {
+        complaints.push(message.text());
+      }
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("dialog", (dialog) => {
+      complaints.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(edge.origin)) complaints.push(`request to ${request.url()}`);
+    });
+    return { context, page, complaints };
+  }
+
+  type Finding = { id: string; nodes: { html: string; failureSummary?: string }[] };
+
+  const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+  /** Colours differ by theme and everything else does not, so the dark theme is asked about its contrast only. */
+  async function axe(page: Page, runOnly: string[]): Promise<string[]> {
+    await page.evaluate(axeSource);
+    const { violations } = await page.evaluate(
+      async (only) =>
+        (await (globalThis as unknown as { axe: { run(options: object): Promise<unknown> } }).axe.run({
+          runOnly: only,
+        })) as { violations: Finding[] },
+      runOnly,
+    );
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0]!.html} ${nodes[0]!.failureSummary ?? ""}`);
+  }
+
+  const everyPage = async (context: BrowserContext, page: Page, check: (name: string) => Promise<void>) => {
+    for (const [name, path] of Object.entries(paths)) {
+      await page.goto(edge.origin + path);
+      await check(name);
+    }
+    await context.clearCookies();
+    await page.goto(`${edge.origin}/assets`);
+    await check("sign-in");
+  };
+
+  for (const [look, options] of Object.entries(LOOKS)) {
+    test(`every page in ${look}: axe finds nothing, nothing is wider than the screen`, async () => {
+      const { context, page } = await open({ ...options, bypassCSP: true });
+      const found: string[] = [];
+      await everyPage(context, page, async (name) => {
+        for (const violation of await axe(page, look === "dark" ? ["color-contrast"] : RULES))
+          found.push(`${name} ${violation}`);
+        const wide = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        if (wide > 0) found.push(`${name} is ${wide} px wider than the screen`);
+      });
+      expect(found).toEqual([]);
+      await context.close();
+    }, 120_000);
+  }
+
+  test("every page under its own policy: no violation, no error, no dialog, no request elsewhere", async () => {
+    const { context, page, complaints } = await open();
+    await page.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (event) =>
+        console.error(`policy: ${event.violatedDirective}`),
+      );
+    });
+    await everyPage(context, page, async (name) => {
+      if (name === "overview") await page.waitForTimeout(2600); // one poll, so that swapping is under the policy too
+    });
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 60_000);
+
+  test("every page reads without script, and says how to read it again", async () => {
+    const { context, page } = await open({ javaScriptEnabled: false });
+    await everyPage(context, page, async (name) => {
+      expect(await page.locator("h1").first().isVisible()).toBe(true);
+      if (name === "overview") expect(await page.content()).toContain('http-equiv="refresh"');
+      // A page with a form somebody may be filling in never reloads itself.
+      if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
+    });
+    await context.close();
+  }, 60_000);
+
+  test("hostile names stand on the page as text", async () => {
+    const { context, page, complaints } = await open();
+    await page.goto(edge.origin + paths.hostile!);
+    expect(await page.locator("h1").textContent()).toBe(HOSTILE);
+    expect(await page.locator("main img").count()).toBe(0);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  async function fresh(hostname: string): Promise<Host> {
+    const now = Date.now();
+    const host: Host = {
+      ...hostileHost(),
+      assetId: nextId(),
+      hostname,
+      findings: [],
+      states: [{ atMs: now, engines: [engineOf()] }],
+    };
+    await putHosts(edge.deps, [host]);
+    return host;
+  }
+
+  test("times are relative, tick by themselves and tell the exact moment in the viewer's zone", async () => {
+    const { context, page } = await open();
+    const { assetId } = await fresh("ticking");
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    const time = page.locator("#asset-head time").first();
+    const title = await time.getAttribute("title");
+    expect(title).toMatch(/CET|GMT\+1/);
+    await page.waitForFunction(() =>
+      /^[2-9] s ago$/.test(document.querySelector("#asset-head time")!.textContent),
+    );
+    const before = await time.textContent();
+    await page.waitForTimeout(1500);
+    expect(await time.textContent()).not.toBe(before);
+    await context.close();
+  });
+
+  /** What the worker writes when the agent's report arrives. */
+  async function report(assetId: string, action: "isolate" | "release", generation: number): Promise<void> {
+    const probes = { controlPlaneReachable: true, forbiddenBlocked: null };
+    const proof = {
+      generation,
+      action,
+      mode: "observe",
+      outcome: "applied",
+      at: timestamp(Date.now()),
+      probes,
+    };
+    await edge.deps.dynamo("UpdateItem", {
+      TableName: edge.deps.table,
+      Key: marshalItem(assetKey(TENANT, assetId)),
+      UpdateExpression: "SET proof = :proof",
+      ExpressionAttributeValues: values({ proof }),
+    });
+  }
+
+  test("isolate: justification required, pending shown, acknowledged appears by itself; release the same way back", async () => {
+    const { assetId } = await fresh("journey");
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    const state = () => page.locator("#containment").getAttribute("data-state");
+    const isolate = page.getByRole("button", { name: "Isolate", exact: true });
+    await isolate.click();
+    expect(
+      await page.locator("#justification").evaluate((field: HTMLTextAreaElement) => field.validity.valid),
+    ).toBe(false);
+    expect(await state()).toBe("active");
+
+    await page.getByLabel("Justification").fill("INC-7: exposed engine");
+    await page.getByLabel(/^Isolate journey/).check();
+    await isolate.click();
+    await page.waitForURL(/\/assets\/[^?]+$/); // the word of thanks leaves the address, so that a reload does not repeat it
+    expect(await state()).toBe("pending");
+    expect(await page.locator("#containment").textContent()).toContain("treat the host as unrestricted");
+    expect(await page.locator("#custody").textContent()).toContain("INC-7: exposed engine");
+
+    await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
+    await page.getByLabel("Justification").fill("half-written rea");
+    await report(assetId, "isolate", 1);
+    await page.waitForSelector('#containment[data-state="acknowledged"]', { timeout: 8000 });
+    expect(await page.locator("#containment").textContent()).toContain(
+      "This mode changes nothing on the host",
+    );
+    expect(await page.evaluate(() => "sameDocument" in globalThis)).toBe(true);
+    expect(await page.getByLabel("Justification").inputValue()).toBe("half-written rea");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("justification");
+
+    await page.getByLabel("Justification").fill("INC-7 is closed");
+    await page.getByLabel(/^Release journey/).check();
+    await page.getByRole("button", { name: "Release", exact: true }).click();
+    await page.waitForSelector('#containment[data-state="releasing"]');
+    await report(assetId, "release", 2);
+    await page.waitForSelector('#containment[data-state="active"]', { timeout: 8000 });
+    expect(complaints).toEqual([]);
+    await context.close();
+  }, 40_000);
+
+  test("a refused form keeps what was typed, and what it answers with does not age into a 404", async () => {
+    const { assetId } = await fresh("refused");
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    await page.locator("#isolate").evaluate((form: HTMLFormElement) => {
+      form.noValidate = true;
+    });
+    await page.locator("#justification").fill("INC-10");
+    await page.locator("#isolate button").click();
+    await page.waitForSelector("#wrong");
+    await page.waitForTimeout(2600);
+    expect(await page.locator("#wrong").textContent()).toContain("Confirm that you mean this host");
+    expect(await page.locator("#justification").inputValue()).toBe("INC-10");
+    await page.reload().catch(() => {});
+    await page.goto(page.url());
+    expect(await page.locator("h1").textContent()).toBe("refused");
+    await context.close();
+  });
+
+  test("isolate works without script", async () => {
+    const { assetId } = await fresh("scriptless");
+    const { context, page } = await open({ javaScriptEnabled: false });
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    await page.locator("#justification").fill("INC-8");
+    await page.locator("input[name=confirm]").check();
+    await page.locator("#isolate button").click();
+    expect(await page.locator("#containment").getAttribute("data-state")).toBe("pending");
+    expect(await page.locator("main [role=status]").first().textContent()).toContain("Isolation requested");
+    await context.close();
+  });
+
+  test("isolate works by keyboard alone", async () => {
+    const { assetId } = await fresh("keyboard");
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    await page.locator("#isolate input[name=mode]").first().focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("INC-9 by hand");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Space");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector('#containment[data-state="pending"]');
+    expect(await page.locator("#containment").textContent()).toContain("mode stop-engines");
+    await context.close();
+  });
+
+  test("a page that stays open follows the fleet and keeps scroll, focus and what is folded", async () => {
+    const host = await fresh("watched");
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets/${host.assetId}`);
+    await page.locator("#now summary").first().click(); // folds the evidence
+    await page.evaluate(() => scrollTo(0, 240));
+    const scroll = await page.evaluate(() => scrollY);
+    const second = engineOf({ id: "vllm", name: "vLLM", pid: 9, ports: [8000] });
+    await putHosts(edge.deps, [
+      { ...host, states: [...host.states, { atMs: Date.now(), engines: [engineOf(), second] }] },
+    ]);
+    await page.waitForSelector("#now >> text=vLLM", { timeout: 8000 });
+    expect(await page.locator("#timeline").textContent()).toContain("vLLM appeared");
+    expect(await page.locator("#now details").first().getAttribute("open")).toBeNull();
+    expect(await page.evaluate(() => scrollY)).toBe(scroll);
+    await context.close();
+  });
+
+  test("a list follows its filter while it is typed, and so does the address", async () => {
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/incidents`);
+    const all = await page.locator(".incident").count();
+    await page.getByRole("searchbox").pressSequentially("renamed");
+    await page.waitForFunction((count) => document.querySelectorAll(".incident").length < count, all);
+    expect(await page.locator(".incident").count()).toBe(1);
+    expect(new URL(page.url()).searchParams.get("q")).toBe("renamed");
+    expect(await page.getByRole("searchbox").inputValue()).toBe("renamed");
+    await context.close();
+  });
+
+  test("a lost connection and an ended session are said, with the age of what is shown", async () => {
+    const { context, page } = await open();
+    await page.goto(edge.origin);
+    await page.waitForSelector('#freshness[data-state="live"]');
+    await context.setOffline(true);
+    await page.waitForSelector('#freshness[data-state="lost"]', { timeout: 15_000 });
+    expect(await page.locator("#freshness").textContent()).toMatch(
+      /Connection lost\. This is from \d+ s ago/,
+    );
+    await context.setOffline(false);
+    await page.waitForSelector('#freshness[data-state="live"]', { timeout: 15_000 });
+    await context.clearCookies();
+    await page.waitForSelector('#freshness[data-state="ended"]', { timeout: 8000 });
+    const link = page.getByRole("link", { name: "Sign in again" });
+    expect(await link.getAttribute("href")).toBe("/sign-in?return=%2F");
+    await context.close();
+  }, 60_000);
+
+  test("a viewer sees the state and no form", async () => {
+    const { context, page } = await open({}, await edge.session({ role: "viewer", userId: "vera" }));
+    await page.goto(edge.origin + paths.asset!);
+    expect(await page.locator("#containment form").count()).toBe(0);
+    expect(await page.locator("#containment").textContent()).toContain("Your role looks only");
+    await context.close();
+  });
+
+  test("no page ships more than 50 KB compressed", async () => {
+    const sizes: Record<string, number> = {};
+    for (const [name, path] of Object.entries(paths)) {
+      const answer = await fetch(edge.origin + path, {
+        headers: { cookie: `__session=${session}`, accept: "text/html" },
+      });
+      const markup = await answer.text();
+      let bytes = Bun.gzipSync(markup).length;
+      for (const [, url] of markup.matchAll(/(?:href|src)="(\/static\/[^"]+)"/g)) {
+        bytes += Bun.gzipSync(await (await fetch(edge.origin + url)).text()).length;
+      }
+      sizes[name] = bytes;
+    }
+    console.log("bytes, compressed, with style and script:", JSON.stringify(sizes));
+    expect(Math.max(...Object.values(sizes))).toBeLessThan(50_000);
+  });
+});

@@ -1,0 +1,104 @@
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { createApp } from "../../edge/app.ts";
+import { assemble } from "../../edge/assemble.ts";
+import { readConfig } from "../../edge/config.ts";
+import type { Deps } from "../../edge/deps.ts";
+import { startDynamodb } from "../../local/dynamodb.ts";
+import { createTable, embeddedClient } from "../../local/table.ts";
+import { base64url } from "../../shared/bytes.ts";
+
+/** What the pages need of the world, all of it real: DynamoDB embedded, a key server, the edge on a socket. */
+export type Edge = {
+  origin: string;
+  deps: Deps;
+  /** Session of a person in an organisation, as Clerk makes it. */
+  session(claims?: {
+    tenantId?: string;
+    userId?: string;
+    role?: string;
+    sessionId?: string;
+  }): Promise<string>;
+  stop(): Promise<void>;
+};
+
+export const TENANT = "org_2mW8vFqkT4northwind";
+
+const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+
+export async function startEdge(): Promise<Edge> {
+  const database = await startDynamodb(() => {});
+  await createTable(embeddedClient(database.endpoint));
+  const issuer = await startIssuer();
+  const control = await generateKeyPair("EdDSA", { extractable: true });
+  const controlJwk = { ...(await exportJWK(control.privateKey)), kid: "control-1" };
+  const { d: _private, ...controlPublic } = controlJwk as Record<string, unknown>;
+  // The server must exist before its origin can be an authorised party, and the app needs the party.
+  let answer: (request: Request) => Response | Promise<Response> = () => new Response(null, { status: 503 });
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    idleTimeout: 30,
+    fetch: (request) => answer(request),
+  });
+  const origin = `http://127.0.0.1:${server.port}`;
+  const config = readConfig({
+    LZ_EDGE_SECRETS: `v1:${secret()}`,
+    LZ_QUEUE_KEYS: `v1:${secret()}`,
+    LZ_CONTROL_JWKS: JSON.stringify({ keys: [controlPublic] }),
+    LZ_CONTROL_KEY: JSON.stringify(controlJwk),
+    LZ_ADMIN_ISSUER: issuer.origin,
+    LZ_ADMIN_JWKS_URL: `${issuer.origin}/jwks`,
+    LZ_ADMIN_PARTIES: origin,
+    LZ_SIGN_IN_URL: `${issuer.origin}/sign-in`,
+    SQS_QUEUE_URL: "http://127.0.0.1:9/000000000000/unused",
+    DYNAMODB_ENDPOINT: database.endpoint,
+    AWS_REGION: "eu-central-1",
+    AWS_ACCESS_KEY_ID: "local",
+    AWS_SECRET_ACCESS_KEY: "local",
+  });
+  const assembled = await assemble(config, { sharesIo: true, sourceIp: () => "203.0.113.24" });
+  const deps: Deps = { ...assembled, log: () => {} };
+  const app = createApp(deps);
+  answer = (request) => app.fetch(request);
+  return {
+    origin,
+    deps,
+    session: (claims = {}) => issuer.session(origin, claims),
+    async stop() {
+      await server.stop(true);
+      await issuer.stop();
+      await database.stage.stop();
+    },
+  };
+}
+
+async function startIssuer() {
+  const keys = await generateKeyPair("RS256", { extractable: true });
+  const jwks = {
+    keys: [{ ...(await exportJWK(keys.publicKey)), kid: "issuer-1", alg: "RS256", use: "sig" }],
+  };
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => Response.json(jwks) });
+  const origin = `http://127.0.0.1:${server.port}`;
+  return {
+    origin,
+    session(
+      party: string,
+      claims: { tenantId?: string; userId?: string; role?: string; sessionId?: string },
+    ) {
+      const {
+        tenantId = TENANT,
+        userId = "mara.lindqvist",
+        role = "admin",
+        sessionId = "sess_2mXk91",
+      } = claims;
+      return new SignJWT({ sid: sessionId, azp: party, o: { id: tenantId, rol: role } })
+        .setProtectedHeader({ alg: "RS256", kid: "issuer-1" })
+        .setIssuer(origin)
+        .setSubject(userId)
+        .setIssuedAt()
+        .setExpirationTime("1h")
+        .sign(keys.privateKey);
+    },
+    stop: () => server.stop(true),
+  };
+}

@@ -1,0 +1,153 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { listCustody } from "../../edge/admin/read.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
+import { createIds, engineOf, putHosts } from "./seed.ts";
+
+/** The forms over a real socket and the real transaction: what a browser would send, without one. */
+describe("isolate and release by form", () => {
+  let edge: Edge;
+  let cookie: string;
+  const nextId = createIds(Date.now());
+
+  beforeAll(async () => {
+    edge = await startEdge();
+    cookie = `__session=${await edge.session()}`;
+  });
+  afterAll(() => edge?.stop());
+
+  async function enrolled(hostname: string): Promise<string> {
+    const assetId = nextId();
+    const now = Date.now();
+    const states = [{ atMs: now, engines: [engineOf()] }];
+    const host = {
+      tenantId: TENANT,
+      assetId,
+      hostname,
+      employeeId: "mara",
+      os: "Debian 13",
+      enrolledAtMs: now,
+    };
+    await putHosts(edge.deps, [{ ...host, lastSeenAtMs: now, states }]);
+    return assetId;
+  }
+
+  /** The form of the page as it stands, filled in. */
+  async function formOf(assetId: string, more: Record<string, string> = {}): Promise<URLSearchParams> {
+    const markup = await (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie } })).text();
+    const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;
+    const filled = { justification: "INC-7 says so", confirm: "yes", ...more };
+    return new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), ...filled });
+  }
+
+  const post = (path: string, body: URLSearchParams) =>
+    fetch(edge.origin + path, {
+      method: "POST",
+      headers: { cookie, origin: edge.origin, "content-type": "application/x-www-form-urlencoded" },
+      body: body.toString(),
+      redirect: "manual",
+    });
+
+  const records = async (assetId: string) =>
+    (await listCustody(edge.deps, TENANT, assetId, { limit: 50 })).items;
+
+  test("a form sent twice at once makes one custody record, and both answers lead to the asset", async () => {
+    const assetId = await enrolled("twice");
+    const form = await formOf(assetId, { mode: "observe" });
+    const answers = await Promise.all([1, 2, 3].map(() => post(`/assets/${assetId}/isolate`, form)));
+    for (const answer of answers) {
+      expect(answer.status).toBe(303);
+      expect(answer.headers.get("location")).toBe(`/assets/${assetId}?done=isolate`);
+    }
+    const [record, ...more] = await records(assetId);
+    expect(more).toHaveLength(0);
+    expect(record).toMatchObject({
+      action: "isolate",
+      operatorId: "mara.lindqvist",
+      sourceIp: "203.0.113.24",
+      justification: "INC-7 says so",
+      generation: 1,
+    });
+  });
+
+  test("a second isolation with another justification is 409, shows the state and writes nothing", async () => {
+    const assetId = await enrolled("once");
+    const first = await formOf(assetId, { mode: "network" });
+    await post(`/assets/${assetId}/isolate`, first);
+    const late = new URLSearchParams(first);
+    late.set("justification", "somebody else thought so too");
+    const answer = await post(`/assets/${assetId}/isolate`, late);
+    expect(answer.status).toBe(409);
+    expect(await answer.text()).toContain("Isolation pending");
+    expect(await records(assetId)).toHaveLength(1);
+  });
+
+  test("release works the same way back, and line breaks of the justification become spaces", async () => {
+    const assetId = await enrolled("back");
+    await post(`/assets/${assetId}/isolate`, await formOf(assetId, { mode: "observe" }));
+    const form = await formOf(assetId, { justification: "All clear\r\n\r\nby INC-7" });
+    expect((await post(`/assets/${assetId}/release`, form)).status).toBe(303);
+    expect((await post(`/assets/${assetId}/release`, form)).status).toBe(303);
+    const log = await records(assetId);
+    expect(log.map(({ action }) => action)).toEqual(["release", "isolate"]);
+    expect(log[0]!.justification).toBe("All clear by INC-7");
+  });
+
+  test("an incident is acknowledged, then resolved with a reason, each with one custody record", async () => {
+    const assetId = await enrolled("answered");
+    const now = Date.now();
+    const finding = {
+      rule: "exposed-engine",
+      engine: "ollama",
+      engineName: "Ollama",
+      risk: "CRITICAL" as const,
+      points: 80,
+      explanation: "Ollama listens on 0.0.0.0 and asks for no credential.",
+    };
+    const host = { tenantId: TENANT, assetId, hostname: "answered", employeeId: "mara", os: "Debian 13" };
+    const states = [{ atMs: now, engines: [engineOf()] }];
+    await putHosts(edge.deps, [
+      {
+        ...host,
+        enrolledAtMs: now,
+        lastSeenAtMs: now,
+        states,
+        findings: [{ finding, openedAtMs: now - 60_000 }],
+      },
+    ]);
+    const path = `/incidents/${assetId}.exposed-engine.ollama`;
+    const read = async () => (await fetch(edge.origin + path, { headers: { cookie } })).text();
+    const formFor = async (action: string, more = {}) => {
+      const form = new RegExp(`/${action}".*?</form>`, "s").exec(await read())![0];
+      const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(form)![1]!;
+      return new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), ...more });
+    };
+    const acknowledge = await formFor("acknowledge");
+    const twice = await Promise.all([1, 2].map(() => post(`${path}/acknowledge`, acknowledge)));
+    for (const answer of twice) expect(answer.headers.get("location")).toBe(`${path}?done=acknowledge`);
+    expect(await read()).toContain("Acknowledged by <bdi>mara.lindqvist</bdi>");
+    const resolve = await formFor("resolve", { justification: "Bound to loopback by INC-7" });
+    expect((await post(`${path}/resolve`, resolve)).status).toBe(303);
+    expect(await read()).toContain("Bound to loopback by INC-7");
+    expect((await records(assetId)).map(({ action }) => action)).toEqual(["resolve", "acknowledge"]);
+  });
+
+  test("an administrator gets an enrolment token, shown at once, recorded, the same for a double click", async () => {
+    const markup = await (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
+    const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;
+    const form = new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), uses: "5", days: "2" });
+    const answers = await Promise.all([1, 2].map(() => post("/enrol", form)));
+    const shown = await Promise.all(answers.map((answer) => answer.text()));
+    const tokens = shown.map((page) => /--token ([A-Za-z0-9._-]+)/.exec(page)![1]!);
+    expect(answers.map(({ status }) => status)).toEqual([201, 201]);
+    expect(tokens[0]).toBe(tokens[1]!);
+    const claims = JSON.parse(Buffer.from(tokens[0]!.split(".")[1]!, "base64url").toString());
+    expect(claims).toMatchObject({ tenant: TENANT, uses: 5 });
+    expect(shown[0]).toContain(`enroll --url ${edge.origin} `);
+    const later = await (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
+    expect(later).not.toContain(tokens[0]!);
+    expect(later).toContain("0 of 5 uses");
+    const custody = await (await fetch(`${edge.origin}/custody`, { headers: { cookie } })).text();
+    expect(custody.match(/Create enrolment token/g)).toHaveLength(1);
+    expect(custody).toContain("match its head");
+  });
+});

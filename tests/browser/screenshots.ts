@@ -1,0 +1,144 @@
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import type { Browser } from "playwright-core";
+import { authenticate } from "../../edge/admin/authenticate.ts";
+import { changeContainment } from "../../edge/admin/change-containment.ts";
+import type { Deps } from "../../edge/deps.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { assetKey } from "../../shared/table/keys.ts";
+import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { company } from "./company.ts";
+import { startEdge, TENANT } from "./edge.ts";
+import { type Host, putHosts } from "./seed.ts";
+
+/** Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. */
+
+/** Three hosts in containment: proven, pending and acknowledged, each by the real transaction. */
+async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
+  const who = await authenticate(
+    new Request("http://any/", { headers: { authorization: `Bearer ${session}` } }),
+    deps,
+  );
+  if (!who.ok) throw new Error(`the operator is not let in: ${who.code}`);
+  const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
+    const { assetId } = hosts.find((host) => host.hostname === hostname)!;
+    const asked = { assetId, action: "isolate" as const, mode, justification };
+    const told = {
+      idempotencyKey: crypto.randomUUID(),
+      sourceIp: "203.0.113.24",
+      requestId: "5f0c2d9e81b7a644",
+    };
+    const changed = await changeContainment(who.value, { ...asked, ...told }, deps);
+    if (!changed.ok) throw new Error(`cannot isolate ${hostname}: ${changed.code}`);
+    return { assetId, generation: changed.value.result.generation };
+  };
+  const proven = await change(
+    "fin-lt-0233",
+    "network",
+    "INC-2291: renamed inference binary next to quarter-end ledgers",
+  );
+  await prove(deps, proven.assetId, proven.generation, "network");
+  const observed = await change(
+    "hq-lt-0610",
+    "observe",
+    "Rehearsal of the isolation runbook with the owner's consent",
+  );
+  await prove(deps, observed.assetId, observed.generation, "observe");
+  await change("sales-lt-0088", "network", "INC-2294: customer list opened next to an unapproved engine");
+}
+
+/** What the worker writes from the agent's report. */
+export async function prove(
+  deps: Deps,
+  assetId: string,
+  generation: number,
+  mode: "observe" | "network",
+): Promise<void> {
+  const probes = { controlPlaneReachable: true, forbiddenBlocked: mode === "observe" ? null : true };
+  const proof = {
+    generation,
+    action: "isolate",
+    mode,
+    outcome: "applied",
+    at: timestamp(Date.now()),
+    probes,
+  };
+  await deps.dynamo("UpdateItem", {
+    TableName: deps.table,
+    Key: marshalItem(assetKey(TENANT, assetId)),
+    UpdateExpression: "SET proof = :proof",
+    ExpressionAttributeValues: values({ proof }),
+  });
+}
+
+type Shot = {
+  name: string;
+  path: string;
+  scheme?: "light" | "dark";
+  width?: number;
+  height?: number;
+  full?: boolean;
+};
+
+async function shoot(
+  browser: Browser,
+  origin: string,
+  session: string,
+  shot: Shot,
+  folder: string,
+): Promise<void> {
+  const { name, path, scheme = "light", width = 1360, height = 900, full = false } = shot;
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    deviceScaleFactor: width < 600 ? 2 : 1,
+    locale: "en-GB",
+    timezoneId: "Europe/Stockholm",
+  });
+  await context.addCookies([{ name: "__session", value: session, url: origin }]);
+  const page = await context.newPage();
+  await page.goto(origin + path);
+  await page.waitForTimeout(400);
+  await page.screenshot({ path: `${folder}/${name}.png`, fullPage: full });
+  await context.close();
+}
+
+if (import.meta.main) {
+  const executable = chromiumPath();
+  if (!executable) {
+    console.error(HOW_TO_ENABLE);
+    process.exit(1);
+  }
+  const folder = resolve(process.argv[2] ?? `${import.meta.dir}/../../docs/screenshots`);
+  mkdirSync(folder, { recursive: true });
+  const edge = await startEdge();
+  const { hosts, focus } = company(TENANT, Date.now());
+  await putHosts(edge.deps, hosts);
+  const session = await edge.session();
+  await contain(edge.deps, hosts, session);
+  const contained = hosts.find((host) => host.hostname === "fin-lt-0233")!;
+  const browser = await launch(executable);
+  const asset = `/assets/${focus.assetId}`;
+  const shots: Shot[] = [
+    { name: "overview-light", path: "/", full: true },
+    { name: "overview-dark", path: "/", scheme: "dark", full: true },
+    { name: "incidents-light", path: "/incidents", full: true },
+    {
+      name: "incident-dark",
+      path: `/incidents/${focus.assetId}.exposed-engine.ollama`,
+      scheme: "dark",
+      full: true,
+    },
+    { name: "asset-light", path: asset, height: 1320 },
+    { name: "containment-light", path: `/assets/${contained.assetId}`, full: true },
+    { name: "inventory-light", path: "/inventory", full: true },
+    { name: "custody-light", path: "/custody", full: true },
+    { name: "overview-phone", path: "/", width: 390, height: 844 },
+    { name: "asset-phone", path: asset, width: 390, height: 844, scheme: "dark" },
+  ];
+  for (const shot of shots) await shoot(browser, edge.origin, session, shot, folder);
+  await browser.close();
+  await edge.stop();
+  console.log(`${shots.length} pictures in ${folder}`);
+}

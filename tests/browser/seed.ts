@@ -1,0 +1,247 @@
+import { ulid } from "ulid";
+import type { Deps } from "../../edge/deps.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
+import {
+  type AssetItem,
+  assetItem,
+  type Finding,
+  incidentItem,
+  type PresenceItem,
+  presenceItem,
+  type TelemetryChange,
+  telemetryItem,
+} from "../../shared/table/items.ts";
+import {
+  actionRequired,
+  alerts,
+  assetKey,
+  assetState,
+  assetTimeline,
+  employeeAssets,
+  incidentKey,
+  indexSort,
+  presenceKey,
+  SHARDS_DEFAULT,
+  telemetryKey,
+  timelineDate,
+} from "../../shared/table/keys.ts";
+import type { Collector, ContainmentReport, Engine } from "../../shared/wire/heartbeat.ts";
+
+/** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
+export type Host = {
+  tenantId: string;
+  assetId: string;
+  hostname: string;
+  employeeId: string;
+  os: string;
+  enrolledAtMs: number;
+  /** Absent: enrolled and never heard of. */
+  lastSeenAtMs?: number;
+  /** Oldest first; the last one is what runs now. */
+  states: {
+    atMs: number;
+    engines: Engine[];
+    score?: number;
+    collectors?: Collector[];
+    containment?: ContainmentReport;
+  }[];
+  findings?: { finding: Finding; openedAtMs: number; resolvedAtMs?: number }[];
+  containment?: Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+};
+
+const NO_REPORT = (atMs: number): ContainmentReport => ({
+  generation: 0,
+  action: "none",
+  mode: "observe",
+  outcome: "none",
+  at: timestamp(atMs),
+});
+
+export const SOURCES_OK: Collector[] = [
+  { name: "listeners", status: "ok" },
+  { name: "http", status: "ok", detail: "14 listeners asked" },
+  { name: "processes", status: "ok" },
+  { name: "weights", status: "ok" },
+  { name: "clients", status: "ok" },
+  { name: "at-rest", status: "ok" },
+];
+
+/** Items of a host, with their keys on the table and both indexes. */
+export function itemsOf(host: Host): AttributeMap[] {
+  return [
+    assetOf(host),
+    ...presenceOf(host),
+    ...host.states.map((_, index) => stateOf(host, index)),
+    ...incidentsOf(host),
+  ];
+}
+
+function assetOf(host: Host): AttributeMap {
+  const { tenantId, assetId, hostname, employeeId, os } = host;
+  const contained = host.containment ?? { status: "ACTIVE" as const, generation: 0 };
+  const asset: AssetItem = assetItem.parse({
+    type: "Asset",
+    tenantId,
+    assetId,
+    employeeId,
+    hostname,
+    os,
+    arch: "x64",
+    deviceKey: "A".repeat(43),
+    enrolledAt: timestamp(host.enrolledAtMs),
+    custodyCount: 0,
+    ...contained,
+  });
+  const action = asset.wish && {
+    GSI2PK: actionRequired(tenantId),
+    GSI2SK: indexSort(asset.wish.requestedAt, assetId),
+  };
+  return marshalItem({
+    ...assetKey(tenantId, assetId),
+    GSI1PK: employeeAssets(tenantId, employeeId),
+    GSI1SK: assetState(asset.status),
+    ...action,
+    ...asset,
+  });
+}
+
+function presenceOf(host: Host): AttributeMap[] {
+  const newest = host.states.at(-1);
+  if (host.lastSeenAtMs === undefined || !newest) return [];
+  const open = (host.findings ?? []).filter(({ resolvedAtMs }) => resolvedAtMs === undefined);
+  const at = timestamp(host.lastSeenAtMs);
+  const presence: PresenceItem = presenceItem.parse({
+    type: "Presence",
+    tenantId: host.tenantId,
+    assetId: host.assetId,
+    lastSeenAt: at,
+    sequence: 41_233,
+    stateAt: timestamp(newest.atMs),
+    stateSince: timestamp(newest.atMs),
+    stateHash: "0",
+    sampledAt: at,
+    intervalMs: 5000,
+    agentVersion: "0.1.0",
+    catalogue: "2026-11-18",
+    hostname: host.hostname,
+    risk: riskOf(newest.score ?? 0),
+    score: newest.score ?? 0,
+    engines: newest.engines.map(({ id, name, kind, confidence }) => ({ id, name, kind, confidence })),
+    models: newest.engines.flatMap((engine) =>
+      engine.models.filter(({ loaded }) => loaded).map(({ name }) => name),
+    ),
+    failedCollectors: (newest.collectors ?? SOURCES_OK)
+      .filter(({ status }) => status === "failed")
+      .map(({ name }) => name),
+    spoolDropped: 0,
+    openIncidents: open.map(({ finding: { rule, engine, risk } }) => ({ rule, engine, risk })),
+  });
+  return [marshalItem({ ...presenceKey(host.tenantId, host.assetId), ...presence })];
+}
+
+const riskOf = (score: number) => (score >= 70 ? "CRITICAL" : score >= 30 ? "WARNING" : "INFO");
+
+function stateOf(host: Host, index: number): AttributeMap {
+  const {
+    atMs,
+    engines,
+    score = 0,
+    collectors = SOURCES_OK,
+    containment = NO_REPORT(atMs),
+  } = host.states[index]!;
+  const at = timestamp(atMs);
+  const state = telemetryItem.parse({
+    type: "Telemetry",
+    kind: "change",
+    tenantId: host.tenantId,
+    assetId: host.assetId,
+    at,
+    receivedAt: timestamp(atMs + 18),
+    sequence: index + 1,
+    risk: riskOf(score),
+    score,
+    engines,
+    collectors,
+    containment,
+    findings: [],
+    agentVersion: "0.1.0",
+    hostname: host.hostname,
+    expiresAt: Math.floor(atMs / 1000) + 180 * 86_400,
+  }) as TelemetryChange;
+  return marshalItem({
+    ...telemetryKey(host.tenantId, host.assetId, at, SHARDS_DEFAULT),
+    GSI1PK: assetTimeline(host.tenantId, host.assetId),
+    GSI1SK: timelineDate(at),
+    ...state,
+  });
+}
+
+function incidentsOf(host: Host): AttributeMap[] {
+  return (host.findings ?? []).map(({ finding, openedAtMs, resolvedAtMs }) => {
+    const openedAt = timestamp(openedAtMs);
+    const open = resolvedAtMs === undefined;
+    const { risk, rule, engine } = finding;
+    const incident = incidentItem.parse({
+      type: "Incident",
+      tenantId: host.tenantId,
+      assetId: host.assetId,
+      ...finding,
+      status: open ? "OPEN" : "RESOLVED",
+      hostname: host.hostname,
+      openedAt,
+      lastSeenAt: timestamp(resolvedAtMs ?? host.lastSeenAtMs ?? openedAtMs),
+      ...(!open && {
+        resolvedAt: timestamp(resolvedAtMs),
+        resolution: "the condition was gone for the quiet period",
+      }),
+    });
+    return marshalItem({
+      ...incidentKey(host.tenantId, { assetId: host.assetId, rule, engine }, SHARDS_DEFAULT),
+      ...(open && { GSI2PK: alerts(host.tenantId, risk), GSI2SK: indexSort(openedAt, host.assetId) }),
+      ...incident,
+    });
+  });
+}
+
+/** BatchWriteItem takes 25 items a call. */
+export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
+  for (let i = 0; i < items.length; i += 25) {
+    let requests = items.slice(i, i + 25).map((Item) => ({ PutRequest: { Item } }));
+    while (requests.length > 0) {
+      const answer = await deps.dynamo("BatchWriteItem", { RequestItems: { [deps.table]: requests } });
+      requests = (answer.UnprocessedItems?.[deps.table] ?? []) as typeof requests;
+    }
+  }
+}
+
+export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(deps, hosts.flatMap(itemsOf));
+
+/** Ids of one test run, in order, so that lists come out the same every time. */
+export function createIds(fromMs: number): () => string {
+  let count = 0;
+  let state = 42;
+  const random = () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+  return () => ulid(fromMs + count++ * 60_000, random);
+}
+
+export function engineOf(more: Partial<Engine> = {}): Engine {
+  return {
+    id: "ollama",
+    name: "Ollama",
+    kind: "inference-engine",
+    confidence: 98,
+    pid: 4121,
+    parents: [],
+    ports: [11434],
+    bind: ["127.0.0.1"],
+    auth: "open",
+    models: [],
+    evidence: [{ signal: "http", detail: "GET / answered Ollama is running", weight: 60 }],
+    clients: [],
+    ...more,
+  };
+}
