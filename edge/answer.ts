@@ -27,6 +27,7 @@ export function problem(
 
 export function refusal(c: Context<Env>, refused: Refusal, deps: Deps, more: Record<string, unknown> = {}) {
   const { status, log, title } = REFUSALS[refused.code];
+  deps.instruments.refused(refused.code);
   deps.log(log, "request.refused", {
     requestId: c.var.requestId,
     path: c.req.path,

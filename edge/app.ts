@@ -1,38 +1,44 @@
 import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
+import { routePath } from "hono/route";
 import type { Verdict } from "../shared/refusal.ts";
+import { referenceRoutes } from "./admin/reference.tsx";
 import { adminRoutes } from "./admin/routes.ts";
 import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
 import { enrol, openSession } from "./enrol.ts";
-import { admit, checkIsolation } from "./ingest.ts";
+import { type Admitted, admit, checkIsolation } from "./ingest.ts";
 import { rateLimitHeader } from "./rate-limit.ts";
 
 /** The whole edge: what agents call, what admins call, what people see. */
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
 
-  app.use(async function requestId(c, next) {
+  app.use(async function observe(c, next) {
+    const startedAt = deps.clock();
     c.set("requestId", hex(deps.random(8)));
     await next();
     c.header("x-request-id", c.var.requestId);
     c.header("x-content-type-options", "nosniff");
+    deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
   app.post("/v1/heartbeats", async (c) => {
-    const admitted = await admit(c.req.raw, deps); // cheap checks first, the signature after
-    if (!admitted.ok) return refusal(c, admitted, deps);
-    const { tenantId, entry } = admitted.value;
-    const device = deps.limits.device.take(entry.assetId);
-    if (!device.allowed) return tooMany(c, deps.limits.device, device, deps);
-    const tenant = deps.limits.tenant.take(tenantId);
-    if (!tenant.allowed) return tooMany(c, deps.limits.tenant, tenant, deps);
-    const answer = await checkIsolation(admitted.value, deps);
-    if (!answer.ok) return refusal(c, answer, deps);
-    await deps.enqueue(tenantId, entry); // 202 only once the queue has it
-    c.header("ratelimit", rateLimitHeader(deps.limits.device, device));
-    return c.json(answer.value, 202);
+    const span = deps.instruments.startIngest(c.req.raw.headers.get("traceparent"));
+    try {
+      const admitted = await admit(c.req.raw, deps); // cheap checks first, the signature after
+      if (!admitted.ok) {
+        span.end({ refused: admitted.code });
+        return refusal(c, admitted, deps);
+      }
+      const answer = await takeIn(c, admitted.value, span.traceparent, deps);
+      span.end({ tenantId: admitted.value.tenantId });
+      return answer;
+    } catch (fault) {
+      span.end({ fault });
+      throw fault;
+    }
   });
   for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitEnrolments(deps));
   app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
@@ -40,11 +46,12 @@ export function createApp(deps: Deps): Hono<Env> {
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
-    await deps.dynamo("DescribeTable", { TableName: deps.table });
+    await deps.reachUpstream();
     return c.json({ status: "ready" });
   });
 
   app.route("/v1", adminRoutes(deps));
+  app.route("/", referenceRoutes(deps));
   app.route("/", dashboardRoutes(deps));
 
   app.notFound((c) => problem(c, 404, "edge.no-route", "There is nothing at this address"));
@@ -53,6 +60,20 @@ export function createApp(deps: Deps): Hono<Env> {
     return unavailable(c);
   });
   return app;
+}
+
+/** An authentic heartbeat: within its quotas, not of a revoked asset, on the queue, answered. */
+async function takeIn(c: Context<Env>, admitted: Admitted, trace: string | undefined, deps: Deps) {
+  const { tenantId, entry } = admitted;
+  const device = deps.limits.device.take(entry.assetId);
+  if (!device.allowed) return tooMany(c, deps.limits.device, device, deps);
+  const tenant = deps.limits.tenant.take(tenantId);
+  if (!tenant.allowed) return tooMany(c, deps.limits.tenant, tenant, deps);
+  const answer = await checkIsolation(admitted, deps);
+  if (!answer.ok) return refusal(c, answer, deps);
+  await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it
+  c.header("ratelimit", rateLimitHeader(deps.limits.device, device));
+  return c.json(answer.value, 202);
 }
 
 /** Both cost a public-key signature and a read: an address gets only so many, before anything is looked at. */

@@ -1,3 +1,4 @@
+import { metrics, trace } from "@opentelemetry/api";
 import { createRemoteJWKSet, importJWK } from "jose";
 import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
@@ -5,7 +6,8 @@ import { importHmacKey } from "../shared/wire/signature.ts";
 import { createAwsCall, createDynamo, dynamoUrl } from "./aws.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
-import { createSendPack, packed, sendEach } from "./enqueue.ts";
+import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
+import { createInstruments } from "./instruments.ts";
 import { createOpenActions } from "./open-actions.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
@@ -25,7 +27,11 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause));
   const sqs = createAwsCall(config, "sqs", new URL(config.SQS_QUEUE_URL).origin, pause);
   const [queueKey] = config.LZ_QUEUE_KEYS;
-  const send = createSendPack(sqs, config.SQS_QUEUE_URL, {
+  const instruments = createInstruments(
+    metrics.getMeter("lifecyclezero.edge"),
+    trace.getTracer("lifecyclezero.edge"),
+  );
+  const send = createSendPack(sqs, config.SQS_QUEUE_URL, instruments, {
     kid: queueKey!.version,
     key: await importHmacKey(queueKey!.bytes, ["sign"]),
   });
@@ -42,10 +48,24 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     clock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     log,
+    instruments,
     dynamo,
     table: config.LZ_TABLE,
+    reachUpstream: async () => {
+      await Promise.all([
+        dynamo("DescribeTable", { TableName: config.LZ_TABLE }),
+        reachQueue(sqs, config.SQS_QUEUE_URL),
+      ]);
+    },
     enqueue: runtime.sharesIo ? packed(send, (ms, then) => setTimeout(then, ms)) : sendEach(send),
-    openActions: createOpenActions({ dynamo, table: config.LZ_TABLE, clock, log, shared: runtime.sharesIo }),
+    openActions: createOpenActions({
+      dynamo,
+      table: config.LZ_TABLE,
+      clock,
+      log,
+      instruments,
+      shared: runtime.sharesIo,
+    }),
     sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]]),
     controlJwks: config.LZ_CONTROL_JWKS,
     ...(config.LZ_CONTROL_KEY_SET && { controlKeySet: config.LZ_CONTROL_KEY_SET }),
@@ -57,7 +77,9 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       parties: config.LZ_ADMIN_PARTIES,
       keys: createRemoteJWKSet(new URL(config.LZ_ADMIN_JWKS_URL), { timeoutDuration: 3000 }),
       signInUrl: config.LZ_SIGN_IN_URL,
-      csrfKey: await csrfKey(secrets[0]!.key),
+      csrfKey: await derivedKey(secrets[0]!.key, "lz csrf"),
+      cursorKeys: await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz cursor"))),
+      roles: config.LZ_ADMIN_ROLES,
     },
     limits: {
       device: createRateLimit(
@@ -89,8 +111,8 @@ function clientIp(ofConnection: Deps["sourceIp"], header: string | undefined): D
   };
 }
 
-/** Its own key, derived: a leaked CSRF token says nothing about session keys. */
-async function csrfKey(edgeSecret: CryptoKey): Promise<CryptoKey> {
-  const derived = await crypto.subtle.sign("HMAC", edgeSecret, utf8("lz csrf"));
+/** A key of its own for each purpose: a leaked CSRF token says nothing about session keys. */
+async function derivedKey(edgeSecret: CryptoKey, purpose: string): Promise<CryptoKey> {
+  const derived = await crypto.subtle.sign("HMAC", edgeSecret, utf8(purpose));
   return importHmacKey(new Uint8Array(derived), ["sign", "verify"]);
 }

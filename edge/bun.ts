@@ -1,8 +1,10 @@
+import { registerOtlp } from "../shared/otlp.ts";
 import { createApp } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { readConfig } from "./config.ts";
 
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
+const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
 const addresses = new WeakMap<Request, string>();
 const app = createApp(
@@ -22,5 +24,12 @@ const server = Bun.serve({
 console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => void server.stop().then(() => process.exit(0)));
+  process.once(
+    signal,
+    () =>
+      void server
+        .stop()
+        .then(flushTelemetry)
+        .then(() => process.exit(0)),
+  );
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fromBase64url } from "../shared/bytes.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
+import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
 
 /** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
 const versionedSecrets = z.string().transform((text, context) => {
@@ -55,6 +56,10 @@ const schema = z.object({
   LZ_ADMIN_JWKS_URL: z.url(),
   /** Origins the identity provider may have issued a session for (`azp`). */
   LZ_ADMIN_PARTIES: list,
+  /** Role by the provider's role (`admin`) or permission (`org:hosts:isolate`), as JSON. The highest one counts. */
+  LZ_ADMIN_ROLES: json
+    .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))
+    .default({ ...ROLE_MAP_DEFAULT }),
   /** Where a person signs in; `redirect_url` is appended. */
   LZ_SIGN_IN_URL: z.url(),
   /**

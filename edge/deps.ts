@@ -3,7 +3,9 @@ import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { ControlKey } from "../shared/wire/directive.ts";
+import type { RoleMap } from "./admin/permissions.ts";
 import type { Enqueue } from "./enqueue.ts";
+import type { Instruments } from "./instruments.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SessionKeys } from "./session-keys.ts";
@@ -14,8 +16,11 @@ export type Deps = {
   /** Cryptographically random bytes. */
   random: (length: number) => Uint8Array<ArrayBuffer>;
   log: Log;
+  instruments: Instruments;
   dynamo: Dynamo;
   table: string;
+  /** Resolves when table and queue answer; rejects otherwise. */
+  reachUpstream: () => Promise<void>;
   enqueue: Enqueue;
   openActions: OpenActions;
   sessionKeys: SessionKeys;
@@ -32,6 +37,10 @@ export type Deps = {
     signInUrl: string;
     /** Key of the CSRF tokens. */
     csrfKey: CryptoKey;
+    /** Keys of the cursors, one per edge secret: the first signs, all verify. */
+    cursorKeys: readonly CryptoKey[];
+    /** What the identity provider's roles and permissions stand for. */
+    roles: RoleMap;
   };
   limits: {
     /** Heartbeats, by asset. */

@@ -7,8 +7,8 @@ import {
   PACK_BYTES_MAX,
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
-import type { AwsCall } from "./aws.ts";
-import { UpstreamFault } from "./aws.ts";
+import { type AwsCall, UpstreamFault } from "./aws.ts";
+import type { Instruments } from "./instruments.ts";
 
 /** Resolves once the queue has accepted the message that carries the heartbeat; rejects if it did not. */
 export type Enqueue = (tenantId: string, entry: Entry) => Promise<void>;
@@ -19,27 +19,41 @@ export type SendPack = (tenantId: string, lines: readonly string[]) => Promise<v
 export function createSendPack(
   call: AwsCall,
   queueUrl: string,
+  instruments: Pick<Instruments, "sent">,
   signing: { kid: string; key: CryptoKey },
 ): SendPack {
   return async (tenantId, lines) => {
     const body = encodePack(tenantId, lines);
-    const signature = await crypto.subtle.sign("HMAC", signing.key, utf8(body));
-    const attribute = (value: string) => ({ DataType: "String", StringValue: value });
-    const response = await call(
-      "AmazonSQS.SendMessage",
-      JSON.stringify({
-        QueueUrl: queueUrl,
-        MessageBody: body,
-        MessageGroupId: tenantId,
-        MessageAttributes: {
-          [KID_ATTRIBUTE]: attribute(signing.kid),
-          [SIGNATURE_ATTRIBUTE]: attribute(base64url(new Uint8Array(signature))),
-        },
-      }),
-    );
-    await response.body?.cancel();
-    if (!response.ok) throw new UpstreamFault(`sqs refused the message with ${response.status}`);
+    const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", signing.key, utf8(body))));
+    let isAccepted = false;
+    try {
+      const response = await call(
+        "AmazonSQS.SendMessage",
+        JSON.stringify({
+          QueueUrl: queueUrl,
+          MessageBody: body,
+          MessageGroupId: tenantId,
+          MessageAttributes: {
+            [KID_ATTRIBUTE]: { DataType: "String", StringValue: signing.kid },
+            [SIGNATURE_ATTRIBUTE]: { DataType: "String", StringValue: signature },
+          },
+        }),
+      );
+      await response.body?.cancel();
+      if (!response.ok) throw new UpstreamFault(`sqs refused the message with ${response.status}`);
+      isAccepted = true;
+    } finally {
+      instruments.sent(lines.length, isAccepted);
+    }
   };
+}
+
+/** Asks the queue for its name, for a probe of readiness. Rejects when it does not answer. */
+export async function reachQueue(call: AwsCall, queueUrl: string): Promise<void> {
+  const body = JSON.stringify({ QueueUrl: queueUrl, AttributeNames: ["QueueArn"] });
+  const response = await call("AmazonSQS.GetQueueAttributes", body);
+  await response.body?.cancel();
+  if (!response.ok) throw new UpstreamFault(`sqs answered ${response.status}`);
 }
 
 /** For runtimes whose requests may not share I/O (workerd): every heartbeat is a message of its own. */

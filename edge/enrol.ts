@@ -9,10 +9,19 @@ import {
   assetItem,
   decodeItem,
   type EmployeeItem,
+  type EnrolmentItem,
+  enrolledItem,
   enrolmentItem,
   type TenantItem,
 } from "../shared/table/items.ts";
-import { assetKey, assetState, employeeAssets, employeeKey, enrolmentKey } from "../shared/table/keys.ts";
+import {
+  assetKey,
+  assetState,
+  employeeAssets,
+  employeeKey,
+  enrolledKey,
+  enrolmentKey,
+} from "../shared/table/keys.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
 import {
   type AgentSettings,
@@ -108,17 +117,21 @@ async function claimUse(
 ): Promise<Verdict<string>> {
   for (let round = 0; round < CLAIM_ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(10 * 2 ** round);
-    const stored = await deps.dynamo("GetItem", {
-      TableName: deps.table,
-      Key: marshalItem(enrolmentKey(claims.tenant, claims.jti)),
-      ConsistentRead: true,
-    });
-    const token = stored.Item ? decodeItem(enrolmentItem, stored.Item) : undefined;
-    const known = token?.devices[body.deviceKey];
+    const [stored, enrolled] = await Promise.all(
+      [enrolmentKey(claims.tenant, claims.jti), enrolledKey(claims.tenant, claims.jti, body.deviceKey)].map(
+        (key) =>
+          deps.dynamo("GetItem", { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true }),
+      ),
+    );
+    const token = stored?.Item ? decodeItem(enrolmentItem, stored.Item) : undefined;
+    if (token?.revokedAt !== undefined) return refuse("enrolment.invalid-token");
+    const known = enrolled?.Item && decodeItem(enrolledItem, enrolled.Item).assetId;
     if (known) return accept(known);
     if ((token?.uses ?? 0) >= claims.uses) return refuse("enrolment.used-up");
     try {
-      return accept(await writeAsset(claims, body, token?.uses ?? 0, token?.devices ?? {}, deps));
+      if (claims.asset === undefined) return accept(await writeAsset(claims, body, token, deps));
+      if (await replaceDeviceKey(claims.asset, claims, body, token, deps)) return accept(claims.asset);
+      return refuse("enrolment.invalid-token");
     } catch (error) {
       if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;
     }
@@ -129,13 +142,12 @@ async function claimUse(
 async function writeAsset(
   claims: EnrolmentClaims & { exp: number },
   body: EnrolmentRequest,
-  uses: number,
-  devices: Record<string, string>,
+  token: EnrolmentItem | undefined,
   deps: Deps,
 ): Promise<string> {
   const now = deps.clock();
   const assetId = ulid(now, () => deps.random(1)[0]! / 256);
-  const { tenant: tenantId, jti } = claims;
+  const { tenant: tenantId } = claims;
   const asset: AssetItem = {
     type: "Asset",
     tenantId,
@@ -156,25 +168,10 @@ async function writeAsset(
     employeeId: body.employeeId,
     since: timestamp(now),
   };
-  const token = {
-    type: "Enrolment",
-    tenantId,
-    jti,
-    uses: uses + 1,
-    devices: { ...devices, [body.deviceKey]: assetId },
-    expiresAt: claims.exp + 24 * 3600,
-  };
   const index = { GSI1PK: employeeAssets(tenantId, body.employeeId), GSI1SK: assetState("ACTIVE") };
   await deps.dynamo("TransactWriteItems", {
     TransactItems: [
-      {
-        Put: {
-          TableName: deps.table,
-          Item: marshalItem({ ...enrolmentKey(tenantId, jti), ...token }),
-          ConditionExpression: uses === 0 ? "attribute_not_exists(PK)" : "uses = :uses",
-          ...(uses > 0 && { ExpressionAttributeValues: values({ uses }) }),
-        },
-      },
+      ...tokenUse(claims, body, assetId, token, deps.table),
       {
         Put: {
           TableName: deps.table,
@@ -195,6 +192,78 @@ async function writeAsset(
     ],
   });
   return assetId;
+}
+
+/** The token with one use more, if nobody used or revoked it since it was read, and the device that took it. */
+function tokenUse(
+  claims: EnrolmentClaims & { exp: number },
+  body: EnrolmentRequest,
+  assetId: string,
+  token: EnrolmentItem | undefined,
+  table: string,
+) {
+  const { tenant: tenantId, jti, exp } = claims;
+  const expiresAt = exp + 24 * 3600;
+  const used: EnrolmentItem = {
+    type: "Enrolment",
+    tenantId,
+    jti,
+    expiresAt,
+    ...token,
+    uses: (token?.uses ?? 0) + 1,
+  };
+  const enrolled = { type: "Enrolled", tenantId, assetId, expiresAt };
+  return [
+    {
+      Put: {
+        TableName: table,
+        Item: marshalItem({ ...enrolmentKey(tenantId, jti), ...used }),
+        ConditionExpression: token
+          ? "uses = :uses AND attribute_not_exists(revokedAt)"
+          : "attribute_not_exists(PK)",
+        ...(token && { ExpressionAttributeValues: values({ uses: token.uses }) }),
+      },
+    },
+    {
+      Put: {
+        TableName: table,
+        Item: marshalItem({ ...enrolledKey(tenantId, jti, body.deviceKey), ...enrolled }),
+        ConditionExpression: "attribute_not_exists(PK)",
+      },
+    },
+  ];
+}
+
+/**
+ * A token that names an asset gives that asset a new device key: the old one opens no session from here on.
+ * False for an asset that is not there or was revoked.
+ */
+async function replaceDeviceKey(
+  assetId: string,
+  claims: EnrolmentClaims & { exp: number },
+  body: EnrolmentRequest,
+  token: EnrolmentItem | undefined,
+  deps: Deps,
+): Promise<boolean> {
+  const Key = marshalItem(assetKey(claims.tenant, assetId));
+  const stored = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+  if (!stored.Item || decodeItem(assetItem, stored.Item).revokedAt !== undefined) return false;
+  await deps.dynamo("TransactWriteItems", {
+    TransactItems: [
+      ...tokenUse(claims, body, assetId, token, deps.table),
+      {
+        Update: {
+          TableName: deps.table,
+          Key,
+          UpdateExpression: "SET deviceKey = :deviceKey, keyRotatedAt = :now",
+          ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
+          ExpressionAttributeValues: values({ deviceKey: body.deviceKey, now: timestamp(deps.clock()) }),
+        },
+      },
+    ],
+  });
+  deps.log("info", "asset.key-rotated", { tenantId: claims.tenant, assetId, jti: claims.jti });
+  return true;
 }
 
 /** `POST /v1/session`: the device key earns a session key for an hour. The one read of it is the asset. */

@@ -3,6 +3,7 @@ import type { Log } from "../shared/log.ts";
 import { type Dynamo, values } from "../shared/table/dynamo.ts";
 import { assetItem, decodeItem } from "../shared/table/items.ts";
 import { actionRequired, GSI2 } from "../shared/table/keys.ts";
+import type { Instruments } from "./instruments.ts";
 
 /** What stands against an asset: a directive it may not have obeyed yet, or its revocation. */
 export type OpenAction = { generation: number; directive?: string; expiresAtMs: number; revoked: boolean };
@@ -35,6 +36,7 @@ export function createOpenActions(deps: {
   table: string;
   clock: Clock;
   log: Log;
+  instruments: Pick<Instruments, "stale">;
   shared: boolean;
 }): OpenActions {
   const kept = new Map<string, Kept>();
@@ -43,6 +45,7 @@ export function createOpenActions(deps: {
     try {
       entry.set = await queryOpenActions(deps.dynamo, deps.table, tenantId);
     } catch (error) {
+      deps.instruments.stale(deps.clock() - entry.readAtMs);
       deps.log("warn", "open-actions.stale", { tenantId, ageMs: deps.clock() - entry.readAtMs, error });
     }
     entry.readAtMs = deps.clock();

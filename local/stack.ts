@@ -21,6 +21,8 @@ export type StackOptions = {
   dynamodbEndpoint?: string | undefined;
   /** How many workers (default 1). */
   workers?: number;
+  /** More environment for edge and worker: where OpenTelemetry goes, say. */
+  environment?: Record<string, string>;
   /** After how long a message that was not removed comes again (default 60 s). */
   visibilitySeconds?: number;
   onLine: (stage: string, line: string) => void;
@@ -87,7 +89,12 @@ async function startParts(
   onStep("queue with its dead-letter queue");
   const issuer = await startIssuer(secrets.issuerKey, edgeUrl, secrets.signInCode);
   onStop(issuer.stop);
-  const shared = { ...CREDENTIALS, DYNAMODB_ENDPOINT: dynamodbEndpoint, SQS_QUEUE_URL: sqs.queueUrl };
+  const shared = {
+    ...options.environment,
+    ...CREDENTIALS,
+    DYNAMODB_ENDPOINT: dynamodbEndpoint,
+    SQS_QUEUE_URL: sqs.queueUrl,
+  };
   const workerEnv = {
     ...shared,
     LZ_QUEUE_KEYS: secrets.queueKeys,

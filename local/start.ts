@@ -85,7 +85,11 @@ const agentEnvironment = (): Record<string, string> =>
 async function enrol(binary: string, state: string, stack: Stack): Promise<void> {
   const answer = await fetch(`${stack.edgeUrl}/v1/enrolment-tokens`, {
     method: "POST",
-    headers: { authorization: `Bearer ${stack.adminToken}`, "content-type": "application/json" },
+    headers: {
+      authorization: `Bearer ${stack.adminToken}`,
+      "content-type": "application/json",
+      "idempotency-key": crypto.randomUUID(),
+    },
     body: JSON.stringify({ uses: 1, hours: 1 }),
   });
   if (!answer.ok) throw new Error(`no enrolment token: the edge answered ${answer.status}`);

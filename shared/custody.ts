@@ -24,7 +24,8 @@ export async function verifyCustody(
   const perAsset = new Map<string, { hash: string; number: number }>();
   let previous = "";
   for (const [index, record] of ordered.entries()) {
-    const name = `${record.assetId} ${record.at}`;
+    const name = `${record.assetId ?? "tenant"} ${record.at}`;
+    const chain = record.assetId ?? "";
     const { hash, ...rest } = record;
     if ((await custodyHash(rest)) !== hash)
       return { record: name, fault: "was edited: its hash does not match" };
@@ -34,11 +35,12 @@ export async function verifyCustody(
         fault: `does not follow record ${index} of the tenant: one is missing or moved`,
       };
     }
-    const before = perAsset.get(record.assetId) ?? { hash: "", number: 0 };
+    const before = perAsset.get(chain) ?? { hash: "", number: 0 };
     if (record.previousHash !== before.hash || record.number !== before.number + 1) {
-      return { record: name, fault: `does not follow record ${before.number} of its asset` };
+      const of = record.assetId === undefined ? "the tenant's own records" : "its asset";
+      return { record: name, fault: `does not follow record ${before.number} of ${of}` };
     }
-    perAsset.set(record.assetId, { hash, number: record.number });
+    perAsset.set(chain, { hash, number: record.number });
     previous = hash;
   }
   if ((head?.hash ?? "") !== previous || (head?.count ?? 0) !== ordered.length) {

@@ -17,6 +17,9 @@ export const REFUSALS = {
   "admin.cross-site": { status: 403, log: "warn", title: "The request did not come from this site" },
   "admin.not-found": { status: 404, log: "info", title: "There is no such resource" },
   "admin.invalid": { status: 400, log: "info", title: "The request is not valid" },
+  "admin.method": { status: 405, log: "info", title: "This resource has no such method" },
+  "admin.outdated": { status: 412, log: "info", title: "Somebody changed this since you read it" },
+  "admin.unconditional": { status: 428, log: "info", title: "Say which version you read, with If-Match" },
   "admin.conflict": { status: 409, log: "info", title: "The current state does not allow this" },
   "admin.read-only": {
     status: 403,
@@ -26,7 +29,7 @@ export const REFUSALS = {
 } as const satisfies Record<
   `${string}.${string}`,
   {
-    status: 400 | 401 | 403 | 404 | 408 | 409 | 413 | 415 | 429;
+    status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 428 | 429;
     log: "debug" | "info" | "warn";
     title: string;
   }

@@ -1,46 +1,27 @@
 import { jwtVerify } from "jose";
-import { z } from "zod";
-import { tenantId } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import type { Deps } from "../deps.ts";
+import { readClaims } from "./clerk-claims.ts";
+import { type Permission, permissionsOf, type Role, roleOf } from "./permissions.ts";
 
-export const ROLES = ["viewer", "analyst", "responder", "admin"] as const;
-export type Role = (typeof ROLES)[number];
-
-/** A person (or their session) as the identity provider vouched for it. */
+/** Who calls: a person in a session that the identity provider vouches for, or a machine with an API key. */
 export type Admin = {
   tenantId: string;
+  /** For an API key `key_` and its id. */
   userId: string;
   sessionId: string;
   role: Role;
   /** Somebody else acts in this person's name: may look, may not change anything. */
   impersonated: boolean;
+  via: "session" | "api-key";
+  permissions: readonly Permission[];
 };
 
-const BY_CLERK_ROLE: Readonly<Record<string, Role>> = {
-  admin: "admin",
-  responder: "responder",
-  analyst: "analyst",
-  viewer: "viewer",
-  member: "viewer",
-};
+/** Whether the caller has this right. Who acts in another person's name only ever looks. */
+export const may = (admin: Admin, permission: Permission): boolean =>
+  admin.permissions.includes(permission) && (permission === "read" || !admin.impersonated);
 
-/** Clerk session token, version 1: flat `org_*` claims; version 2: `o`. clerk.com/docs, "Session tokens". */
-const claims = z.object({
-  sub: z.string().min(1).max(200),
-  sid: z.string().min(1).max(200),
-  azp: z.string(),
-  sts: z.string().optional(),
-  act: z.unknown().optional(),
-  org_id: tenantId.optional(),
-  org_role: z.string().optional(),
-  o: z.object({ id: tenantId, rol: z.string() }).optional(),
-});
-
-/** Mutations allow this much; reading needs only a role. */
-export const mayRespond = (admin: Admin): boolean =>
-  !admin.impersonated && (admin.role === "admin" || admin.role === "responder");
-export const mayAdminister = (admin: Admin): boolean => !admin.impersonated && admin.role === "admin";
+export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
 
 /**
  * Verifies an organisation session (RS256 only, issuer, expiry, not-before, authorised party, not pending).
@@ -59,30 +40,24 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
     if (isKeyServerFault(error)) throw error;
     return undefined;
   });
-  const parsed = claims.safeParse(verified?.payload);
-  if (!parsed.success) return refuse("admin.unauthenticated");
-  const { sub, sid, azp, sts, act, org_id, org_role, o } = parsed.data;
-  if (!deps.admin.parties.includes(azp) || sts === "pending") return refuse("admin.unauthenticated");
-  const organisation = o ? { id: o.id, role: o.rol } : { id: org_id, role: org_role };
-  // A token that carries both shapes and contradicts itself is nobody's.
-  if (o && org_id !== undefined && org_id !== o.id) return refuse("admin.unauthenticated");
-  if (!organisation.id) return refuse("admin.forbidden", "choose an organisation first");
-  const role = BY_CLERK_ROLE[(organisation.role ?? "").replace(/^org:/, "")];
+  if (!verified) return refuse("admin.unauthenticated");
+  const session = readClaims(verified.payload);
+  if (!session.ok) return session;
+  const { authorizedParty, names, ...who } = session.value;
+  if (!deps.admin.parties.includes(authorizedParty)) return refuse("admin.unauthenticated");
+  const role = roleOf(names, deps.admin.roles);
   if (!role) return refuse("admin.forbidden", "this organisation role has no access");
-  return accept({
-    tenantId: organisation.id,
-    userId: sub,
-    sessionId: sid,
-    role,
-    impersonated: act !== undefined,
-  });
+  return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
+
+const KEY_SERVER_FAULTS = ["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"];
 
 /** The keys could not be fetched: not the caller's fault, so it must not look like a bad token. */
 const isKeyServerFault = (error: unknown): boolean =>
-  error instanceof TypeError || (error as { code?: string }).code === "ERR_JWKS_TIMEOUT";
+  error instanceof TypeError || KEY_SERVER_FAULTS.includes((error as { code?: string }).code ?? "");
 
-function bearerToken(request: Request): string | undefined {
+/** The bearer credential (RFC 6750 §2.1): a session token or an API key. */
+export function bearerToken(request: Request): string | undefined {
   return /^Bearer ([A-Za-z0-9._-]{1,8192})$/.exec(request.headers.get("authorization") ?? "")?.[1];
 }
 

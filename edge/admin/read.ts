@@ -1,7 +1,6 @@
 import type { z } from "zod";
-import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/bytes.ts";
 import { type Containment, containmentOf } from "../../shared/containment.ts";
-import { type AttributeMap, marshalItem, unmarshalItem, values } from "../../shared/table/dynamo.ts";
+import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
 import {
   type AssetItem,
   type AuditItem,
@@ -10,6 +9,8 @@ import {
   type CustodyHeadItem,
   custodyHeadItem,
   decodeItem,
+  type EmployeeItem,
+  employeeItem,
   type IncidentItem,
   incidentItem,
   type PresenceItem,
@@ -25,7 +26,9 @@ import {
   assetTimeline,
   auditPrefix,
   custodyHeadKey,
+  EMPLOYEE_PREFIX,
   employeeAssets,
+  employeeKey,
   GSI1,
   GSI2,
   incidentId,
@@ -38,15 +41,27 @@ import {
 } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";
+import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 
-type Reader = Pick<Deps, "dynamo" | "table" | "clock">;
+export { CursorFault };
+
+export type Reader = Pick<Deps, "dynamo" | "table" | "clock"> & { admin: Pick<Deps["admin"], "cursorKeys"> };
 
 export type Page<T> = { items: T[]; cursor?: string };
 
 /** An asset as API and dashboard show it: no device key, no directive. */
 export type AssetView = Pick<
   AssetItem,
-  "assetId" | "hostname" | "employeeId" | "os" | "arch" | "status" | "generation" | "enrolledAt"
+  | "assetId"
+  | "hostname"
+  | "employeeId"
+  | "os"
+  | "arch"
+  | "status"
+  | "generation"
+  | "enrolledAt"
+  | "revokedAt"
+  | "keyRotatedAt"
 > & {
   containment: Containment & {
     mode?: string;
@@ -67,42 +82,76 @@ export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, now
     ...(wish && { mode: wish.mode, requestedAt: wish.requestedAt, expiresAt: wish.expiresAt }),
     ...(proof && { proof }),
   };
-  const view = { assetId, hostname, employeeId, os, arch, status, generation, enrolledAt, containment };
+  const { revokedAt, keyRotatedAt } = asset;
+  const view = {
+    assetId,
+    hostname,
+    employeeId,
+    os,
+    arch,
+    status,
+    generation,
+    enrolledAt,
+    ...(revokedAt !== undefined && { revokedAt }),
+    ...(keyRotatedAt !== undefined && { keyRotatedAt }),
+    containment,
+  };
   if (!presence) return view;
   const { type: _type, tenantId: _tenant, assetId: _asset, stateHash: _hash, ...shown } = presence;
   return { ...view, presence: shown };
 }
 
-type Query = {
+export type Query = {
   index?: string;
   partition: string;
   prefix?: string;
   newestFirst?: boolean;
   limit?: number;
   from?: string;
+  /** Only these, of what the limit lets it look at: a page may be short and still have a cursor. */
+  filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
 };
+
+/** A cursor is good for the query it came from and no other. The partition names the tenant. */
+const scopeOf = ({ index, partition, prefix, newestFirst, filter }: Query): Scope => [
+  index,
+  partition,
+  prefix,
+  newestFirst,
+  filter && JSON.stringify(filter),
+];
 
 /** Key names of the table and its indexes. */
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
 
-async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
+export async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
   const [pk, sk] = keyNames(query.index);
-  const start = query.from === undefined ? undefined : decodeCursor(query.from, query.partition, pk);
+  const { cursorKeys } = reader.admin;
+  const { filter } = query;
+  const scope = scopeOf(query);
+  const start = query.from === undefined ? undefined : await openCursor(cursorKeys, scope, query.from);
   const page = await reader.dynamo("Query", {
     TableName: reader.table,
     ...(query.index && { IndexName: query.index }),
     KeyConditionExpression: `${pk} = :pk${query.prefix ? ` AND begins_with(${sk}, :prefix)` : ""}`,
-    ExpressionAttributeValues: values({ pk: query.partition, ...(query.prefix && { prefix: query.prefix }) }),
+    ...(filter && { FilterExpression: filter.expression }),
+    ...(filter?.names && { ExpressionAttributeNames: filter.names }),
+    ExpressionAttributeValues: values({
+      pk: query.partition,
+      ...(query.prefix && { prefix: query.prefix }),
+      ...filter?.values,
+    }),
     ScanIndexForward: !query.newestFirst,
     ...(query.limit && { Limit: query.limit }),
     ...(start && { ExclusiveStartKey: start }),
   });
   const items = page.Items ?? [];
-  return page.LastEvaluatedKey ? { items, cursor: encodeCursor(page.LastEvaluatedKey) } : { items };
+  if (!page.LastEvaluatedKey) return { items };
+  return { items, cursor: await sealCursor(cursorKeys, scope, page.LastEvaluatedKey) };
 }
 
-async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
+export async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
   const all: AttributeMap[] = [];
   let from: string | undefined;
   do {
@@ -113,32 +162,14 @@ async function queryAll(reader: Reader, query: Query): Promise<AttributeMap[]> {
   return all;
 }
 
-const encodeCursor = (key: AttributeMap): string => base64url(utf8(JSON.stringify(unmarshalItem(key))));
-
-/** Start key of a cursor. One that was made for another partition (another tenant's, say) throws CursorFault. */
-function decodeCursor(cursor: string, partition: string, pk: string): AttributeMap {
-  try {
-    const key = JSON.parse(fromUtf8(fromBase64url(cursor)!)) as Record<string, unknown>;
-    const isKey = Object.values(key).every((part) => typeof part === "string");
-    if (isKey && key[pk] === partition) return marshalItem(key);
-  } catch {
-    // Whatever it was, it was no cursor of ours.
-  }
-  throw new CursorFault();
-}
-
-export class CursorFault extends Error {
-  override name = "CursorFault";
-}
-
-async function get(reader: Reader, key: object): Promise<AttributeMap | undefined> {
+async function get(reader: Pick<Deps, "dynamo" | "table">, key: object): Promise<AttributeMap | undefined> {
   return (await reader.dynamo("GetItem", { TableName: reader.table, Key: marshalItem(key) })).Item;
 }
 
 /** BatchGetItem takes 100 keys a call. */
 const BATCH_GET_MAX = 100;
 
-async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
+export async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, PresenceItem>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
     let keys: AttributeMap[] | undefined = assetIds
@@ -257,8 +288,16 @@ export async function listIncidents(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
-  return { id: incidentId(incident), ...incident };
+export function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
+  const { acknowledgedAt, acknowledgedBy, resolvedAt, resolution, resolvedBy, ...view } = incident;
+  // What was acknowledged before it was opened again was said of something else.
+  const isCurrent = acknowledgedAt !== undefined && acknowledgedAt >= incident.openedAt;
+  return {
+    id: incidentId(incident),
+    ...view,
+    ...(isCurrent && { acknowledgedAt, acknowledgedBy }),
+    ...(incident.status === "RESOLVED" && { resolvedAt, resolution, resolvedBy }),
+  };
 }
 
 /** Custody records, newest first, of one asset. */
@@ -350,7 +389,7 @@ export const FLEET_ASSETS_MAX = 25_000;
 
 /** Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order). */
 export async function readFleet(
-  reader: Reader,
+  reader: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
 ): Promise<{ rows: FleetRow[]; complete: boolean }> {
   const [assets, presences] = await Promise.all([
@@ -367,7 +406,7 @@ export async function readFleet(
 
 /** Only the named fields of all items under a prefix: a tenth of the bytes on the wire. */
 async function queryFields<Shape extends z.ZodRawShape>(
-  reader: Reader,
+  reader: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
   prefix: string,
   schema: z.ZodObject<Shape>,
@@ -389,3 +428,28 @@ async function queryFields<Shape extends z.ZodRawShape>(
   } while (from && found.length < FLEET_ASSETS_MAX);
   return { found, complete: from === undefined };
 }
+
+/** People who answer for assets, by id. */
+export async function listEmployees(
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<EmployeeView>> {
+  const { PK } = tenantKey(tenantId);
+  const found = await queryPage(reader, { partition: PK, prefix: EMPLOYEE_PREFIX, ...page });
+  const items = found.items.map((stored) => employeeView(decodeItem(employeeItem, stored)));
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+export async function readEmployee(
+  reader: Reader,
+  tenantId: string,
+  employeeId: string,
+): Promise<EmployeeView | undefined> {
+  const stored = await get(reader, employeeKey(tenantId, employeeId));
+  return stored && employeeView(decodeItem(employeeItem, stored));
+}
+
+export type EmployeeView = Omit<EmployeeItem, "type" | "tenantId">;
+const employeeView = ({ type: _type, tenantId: _tenant, ...employee }: EmployeeItem): EmployeeView =>
+  employee;

@@ -1,163 +1,127 @@
-import { zValidator } from "@hono/zod-validator";
 import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
-import { ulid } from "ulid";
 import { z } from "zod";
-import { assetId, employeeId } from "../../shared/ids.ts";
-import { refuse, type Verdict } from "../../shared/refusal.ts";
-import { signEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
-import { mode } from "../../shared/wire/heartbeat.ts";
-import { text } from "../../shared/wire/text.ts";
+import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import { type Env, refusal } from "../answer.ts";
 import { readBody } from "../body.ts";
 import type { Deps } from "../deps.ts";
 import { parseJson } from "../json.ts";
-import { authenticate, mayAdminister } from "./authenticate.ts";
-import { type ContainmentChange, changeContainment } from "./change-containment.ts";
-import {
-  CursorFault,
-  exportCustody,
-  listAssets,
-  listCustody,
-  listEmployeeAssets,
-  listIncidents,
-  listTimeline,
-  readAsset,
-} from "./read.ts";
+import { API_KEY_PREFIX, authenticateKey } from "./api-key.ts";
+import { authenticate, bearerToken, may } from "./authenticate.ts";
+import type { Asker } from "./commit.ts";
+import { CursorFault } from "./cursor.ts";
+import type { Input, Operation } from "./operation.ts";
+import { OPERATIONS } from "./operations/all.ts";
 
-export const JUSTIFICATION_CHARACTERS_MAX = 1000;
-export const justification = text(JUSTIFICATION_CHARACTERS_MAX).refine((value) => value.trim().length >= 3);
+/** The dashboard's forms hold themselves to the same words. */
+export { JUSTIFICATION_CHARACTERS_MAX, justification } from "./inputs.ts";
 
-const isolateBody = z.strictObject({ mode: mode.default("observe"), justification });
-const releaseBody = z.strictObject({ justification });
-const tokenBody = z.strictObject({
-  uses: z.int().min(1).max(100_000).default(1),
-  hours: z
-    .int()
-    .min(1)
-    .max(24 * 90)
-    .default(24),
-});
-const idempotency = z.string().regex(/^[A-Za-z0-9_-]{8,100}$/);
+/** A policy at all of its limits is larger than anything else that is asked. */
+export const BODY_BYTES_MAX = 256 * 1024;
 
-const BODY_BYTES_MAX = 8 * 1024;
-const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(2000).optional(),
-});
-const incidentQuery = pageQuery.extend({ risk: z.enum(["WARNING", "CRITICAL"]).default("CRITICAL") });
+export const IDEMPOTENCY_KEY = z.string().regex(/^[A-Za-z0-9_-]{8,100}$/);
+export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
 
-const pageOf = ({ limit, cursor }: z.infer<typeof pageQuery>) =>
-  cursor === undefined ? { limit } : { limit, from: cursor };
+/** Path of an operation as Hono writes it. */
+export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
 
-const validQuery = <Schema extends z.ZodType>(schema: Schema, deps: Deps) =>
-  zValidator("query", schema, (result, c) => {
-    if (!result.success) return refusal(c as unknown as Context<Env>, refuse("admin.invalid", "query"), deps);
-  });
-
-/** The admin API, mounted under `/v1`. Every answer is of the token's own tenant. */
+/** The admin API, mounted under `/v1`. Every answer is of the caller's own tenant. */
 export function adminRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   app.use(requireAdmin(deps));
-  const invalidCursor = (error: Error, c: Context<Env>) => {
+  app.onError((error, c) => {
     if (error instanceof CursorFault) return refusal(c, refuse("admin.invalid", "cursor"), deps);
     throw error;
-  };
-  app.onError(invalidCursor);
-
-  app.get("/me", (c) => c.json(c.var.admin));
-  app.get("/assets", validQuery(pageQuery, deps), async (c) =>
-    c.json(await listAssets(deps, c.var.admin.tenantId, pageOf(c.req.valid("query")))),
-  );
-  app.get("/employees/:id/assets", validQuery(pageQuery, deps), async (c) => {
-    const id = employeeId.safeParse(c.req.param("id"));
-    if (!id.success) return refusal(c, refuse("admin.not-found"), deps);
-    return c.json(
-      await listEmployeeAssets(deps, c.var.admin.tenantId, id.data, pageOf(c.req.valid("query"))),
-    );
   });
-  app.get("/incidents", validQuery(incidentQuery, deps), async (c) => {
-    const { risk, ...page } = c.req.valid("query");
-    return c.json(await listIncidents(deps, c.var.admin.tenantId, { risk, ...pageOf(page) }));
-  });
-  app.get("/custody", async (c) => c.json(await exportCustody(deps, c.var.admin.tenantId)));
-  assetRoutes(app, deps);
-  app.post("/enrolment-tokens", async (c) => {
-    if (!mayAdminister(c.var.admin)) return refusal(c, refuse("admin.forbidden"), deps);
-    if (!deps.controlKey) return refusal(c, refuse("admin.read-only"), deps);
-    const body = await readJson(c.req.raw, tokenBody);
-    if (!body.ok) return refusal(c, body, deps);
-    const jti = ulid(deps.clock(), () => deps.random(1)[0]! / 256);
-    const claims = { tenant: c.var.admin.tenantId, jti, uses: body.value.uses };
-    const expiresAtSeconds = Math.floor(deps.clock() / 1000) + body.value.hours * 3600;
-    const token = await signEnrolmentToken(deps.controlKey, claims, expiresAtSeconds);
-    return c.json(
-      { token, expiresAt: new Date(expiresAtSeconds * 1000).toISOString(), uses: claims.uses },
-      201,
-    );
-  });
+  const paths = [...new Set(OPERATIONS.map(routeOf))];
+  // Fixed paths first: `/incidents/acknowledge` is no incident.
+  for (const path of paths.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")))) {
+    const operations = OPERATIONS.filter((each) => routeOf(each) === path);
+    for (const operation of operations) {
+      app.on(operation.method.toUpperCase(), path, (c) => carryOut(c, operation, deps));
+    }
+    const methods = operations.map(({ method }) => method.toUpperCase()).join(", ");
+    app.all(path, (c) => {
+      c.header("allow", methods);
+      return refusal(c, refuse("admin.method"), deps);
+    });
+  }
   return app;
 }
 
-function assetRoutes(app: Hono<Env>, deps: Deps): void {
-  /** An asset of another tenant, one that does not exist and an id that cannot be: all the same 404. */
-  const known = async (c: Context<Env>) => {
-    const id = assetId.safeParse(c.req.param("id"));
-    return id.success ? await readAsset(deps, c.var.admin.tenantId, id.data) : undefined;
-  };
-  app.get("/assets/:id", async (c) => {
-    const asset = await known(c);
-    return asset ? c.json(asset) : refusal(c, refuse("admin.not-found"), deps);
-  });
-  app.get("/assets/:id/timeline", validQuery(pageQuery, deps), async (c) => {
-    const asset = await known(c);
-    if (!asset) return refusal(c, refuse("admin.not-found"), deps);
-    const page = pageOf(c.req.valid("query"));
-    return c.json(await listTimeline(deps, c.var.admin.tenantId, asset.assetId, page));
-  });
-  app.get("/assets/:id/custody", validQuery(pageQuery, deps), async (c) => {
-    const asset = await known(c);
-    if (!asset) return refusal(c, refuse("admin.not-found"), deps);
-    const page = pageOf(c.req.valid("query"));
-    return c.json(await listCustody(deps, c.var.admin.tenantId, asset.assetId, page));
-  });
-  for (const action of ["isolate", "release"] as const) {
-    app.post(`/assets/:id/${action}`, async (c) => {
-      const body = await readJson(c.req.raw, action === "isolate" ? isolateBody : releaseBody);
-      if (!body.ok) return refusal(c, body, deps);
-      const key = idempotency.safeParse(c.req.header("idempotency-key"));
-      if (!key.success) return refusal(c, refuse("admin.invalid", "idempotency-key header"), deps);
-      const id = assetId.safeParse(c.req.param("id"));
-      if (!id.success) return refusal(c, refuse("admin.not-found"), deps);
-      return answerChange(c, { assetId: id.data, action, ...body.value, idempotencyKey: key.data }, deps);
-    });
-  }
+/** May they, is it well-formed, and only then what it does. */
+async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Promise<Response> {
+  if (!may(c.var.admin, operation.needs)) return refusal(c, refuse("admin.forbidden"), deps);
+  const input = await readInput(c, operation, deps);
+  if (!input.ok) return refusal(c, input, deps);
+  const done = await operation.run(input.value as Input<never, never, never>, deps);
+  if (!done.ok) return refusal(c, done, deps, done.more);
+  // What an admin sees is of this moment and of this person.
+  const headers = { "cache-control": "no-store", ...done.value.headers };
+  return c.json(done.value.body as object, operation.success, headers);
 }
 
-async function answerChange(
+async function readInput(
   c: Context<Env>,
-  change: Omit<ContainmentChange, "sourceIp" | "requestId">,
+  operation: Operation,
   deps: Deps,
-) {
+): Promise<Verdict<Input<z.ZodObject, z.ZodObject, z.ZodType>>> {
+  // An id that cannot be, one that does not exist and another tenant's: all the same 404.
+  const params = (operation.params ?? NOTHING).safeParse(c.req.param());
+  if (!params.success) return refuse("admin.not-found");
+  const query = readQuery(c, operation.query ?? NOTHING);
+  if (!query.ok) return query;
+  const conditions = operation.method === "get" ? accept(UNASKED) : readConditions(c, operation);
+  if (!conditions.ok) return conditions;
+  const body = operation.body ? await readJson(c.req.raw, operation.body) : accept(undefined);
+  if (!body.ok) return body;
   const { admin, requestId } = c.var;
-  const changed = await changeContainment(
-    admin,
-    { ...change, sourceIp: deps.sourceIp(c.req.raw), requestId },
-    deps,
-  );
-  if (changed.ok) return c.json(await readAsset(deps, admin.tenantId, change.assetId), 202);
-  if (changed.code !== "admin.conflict") return refusal(c, changed, deps);
-  return refusal(c, changed, deps, {
-    current: await readAsset(deps, admin.tenantId, change.assetId),
-  });
+  const { idempotencyKey, version } = conditions.value;
+  const asker: Asker = { admin, requestId, idempotencyKey, sourceIp: deps.sourceIp(c.req.raw) };
+  return accept({ admin, params: params.data, query: query.value, body: body.value, asker, version });
 }
 
-/** Sets `admin`, or answers 401 or 403. Cookies are for pages: the API takes a bearer token only. */
+const NOTHING = z.strictObject({});
+const UNASKED = { idempotencyKey: "", version: 0 };
+
+/** Every parameter once, and none that the operation does not know: a misspelt filter would filter nothing. */
+function readQuery(c: Context<Env>, schema: z.ZodObject): Verdict<Record<string, unknown>> {
+  const all = Object.entries(c.req.queries());
+  if (all.some(([, values]) => values.length > 1))
+    return refuse("admin.invalid", "query: a parameter came twice");
+  const parsed = schema.safeParse(Object.fromEntries(all.map(([name, [value]]) => [name, value])));
+  return parsed.success ? accept(parsed.data) : refuse("admin.invalid", `query: ${places(parsed.error)}`);
+}
+
+/** What every change must carry, and what a change of something versioned must carry besides. */
+function readConditions(
+  c: Context<Env>,
+  operation: Operation,
+): Verdict<{ idempotencyKey: string; version: number }> {
+  const key = IDEMPOTENCY_KEY.safeParse(c.req.header("idempotency-key"));
+  if (!key.success) return refuse("admin.invalid", "idempotency-key header");
+  if (!operation.versioned) return accept({ idempotencyKey: key.data, version: 0 });
+  const given = c.req.header("if-match");
+  if (given === undefined) return refuse("admin.unconditional");
+  const match = IF_MATCH.safeParse(given);
+  if (!match.success) return refuse("admin.invalid", "if-match header");
+  return accept({ idempotencyKey: key.data, version: Number(match.data.slice(1, -1)) });
+}
+
+/** Sets `admin`, or answers 401 or 403. Cookies are for pages: the API takes a bearer credential only. */
 function requireAdmin(deps: Deps) {
   return createMiddleware<Env>(async function requireAdmin(c, next) {
-    if (!c.req.header("authorization")) return refusal(c, refuse("admin.unauthenticated"), deps);
-    const admin = await authenticate(c.req.raw, deps);
-    if (!admin.ok) return refusal(c, admin, deps);
+    const credential = bearerToken(c.req.raw);
+    const admin =
+      credential === undefined
+        ? refuse("admin.unauthenticated")
+        : credential.startsWith(API_KEY_PREFIX)
+          ? await authenticateKey(credential, deps)
+          : await authenticate(c.req.raw, deps);
+    if (!admin.ok) {
+      if (admin.code === "admin.unauthenticated") c.header("www-authenticate", "Bearer");
+      return refusal(c, admin, deps);
+    }
     c.set("admin", admin.value);
     await next();
   });
@@ -172,7 +136,12 @@ async function readJson<Schema extends z.ZodType>(
   const json = parseJson(bytes.value);
   if (!json.ok) return json;
   const parsed = schema.safeParse(json.value.parsed);
-  if (parsed.success) return { ok: true, value: parsed.data };
-  const where = parsed.error.issues.map((issue) => issue.path.map(String).join(".") || "body");
-  return refuse("admin.invalid", where.join(", ").slice(0, 200));
+  return parsed.success ? accept(parsed.data) : refuse("admin.invalid", places(parsed.error));
 }
+
+/** Where it was wrong. Names of members the schema does not know are the caller's text, and stay unsaid. */
+const places = (error: z.ZodError): string =>
+  error.issues
+    .map((issue) => issue.path.map(String).join(".") || "body")
+    .join(", ")
+    .slice(0, 200);

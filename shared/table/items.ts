@@ -20,13 +20,113 @@ export type Risk = z.infer<typeof risk>;
 
 const count = z.int().min(0);
 
-/** What the company allows. Empty lists approve nothing: everything found is then told. */
+const slugs = (max: number) => z.array(slug).max(max).default([]);
+/** Patterns; `*` stands for any run of characters, case does not matter: `llama3*`. */
+const patterns = (max: number, preset: string[] = []) => z.array(text(260)).max(max).default(preset);
+const digests = z
+  .array(z.string().regex(/^[0-9a-f]{64}$/))
+  .max(500)
+  .default([]);
+const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
+
+/**
+ * What the company allows. Every field has a default, so `{}` is a whole policy: it approves no engine and no
+ * model (everything found is told), allows loopback only, and leaves unchecked what no list was given for.
+ * docs/policy.md explains each field.
+ */
 export const policy = z.strictObject({
-  approvedEngines: z.array(slug).max(200).default([]),
-  /** Model name patterns; `*` stands for any run of characters: `llama3*`. */
-  approvedModels: z.array(text(200)).max(500).default([]),
+  approvedEngines: slugs(200),
+  bannedEngines: slugs(200),
+  approvedModels: patterns(500),
+  bannedModels: patterns(500),
+  /** Empty: publishers are not checked. */
+  approvedPublishers: patterns(200),
+  bannedPublishers: patterns(200),
+  /** Empty: licences are not checked. */
+  approvedLicences: patterns(200),
+  bannedLicences: patterns(200),
+  /** Who may reach an engine: this host alone, others with a credential, anybody. */
+  exposure: z.enum(["loopback", "authenticated", "any"]).default("loopback"),
+  /** Asks for a credential on loopback too. */
+  requireAuthentication: z.boolean().default(false),
+  /** SHA-256 of executables. Empty: not checked. */
+  approvedExecutables: digests,
+  bannedExecutables: digests,
+  /** Where no engine should run from. */
+  suspectPaths: patterns(100, [
+    "/tmp/*",
+    "/var/tmp/*",
+    "/dev/shm/*",
+    "~/Downloads/*",
+    "*\\Downloads\\*",
+    "*\\Temp\\*",
+    "/Volumes/*",
+  ]),
+  /** Accounts no engine should run under. */
+  privilegedUsers: patterns(20, ["root", "SYSTEM", "NT AUTHORITY\\*", "Administrator"]),
+  /** Empty: clients are not checked. */
+  approvedClients: patterns(200),
+  bannedClients: patterns(200),
+  /** Working directories whose contents must not reach a model. Needs `clientDirectories` in the settings. */
+  protectedDirectories: patterns(200),
+  /** Outside of these hours an engine in use is told. Absent: any hour is fine. */
+  workingHours: z
+    .strictObject({
+      /** ISO weekdays, 1 is Monday. */
+      days: z.array(z.int().min(1).max(7)).min(1).max(7),
+      from: clockTime,
+      /** Later than `from`, the same day. */
+      to: clockTime,
+      /** Minutes east of UTC, daylight saving not considered. */
+      utcOffsetMinutes: z.int().min(-720).max(840).default(0),
+    })
+    .refine(({ from, to }) => from < to, "from must be before to")
+    .optional(),
+  /** Largest weights file in bytes; 0: any size. */
+  modelBytesMax: count.default(32 * 2 ** 30),
+  /** Oldest version of an engine that may run, by engine id. */
+  engineVersionsMin: z.record(slug, text(40)).default({}),
+  /** Known vulnerabilities the company has accepted. */
+  acceptedCves: z
+    .array(z.string().regex(/^(CVE|GHSA)-[A-Za-z0-9-]{4,40}$/))
+    .max(200)
+    .default([]),
+  agentVersionMin: text(40).optional(),
+  /** The agent's catalogue of engines may be this old; 0: any age. */
+  catalogueAgeDaysMax: z.int().min(0).max(3650).default(90),
+  /** Sources that must see. `unsupported` is not told: no setting of the host would change it. */
+  requiredCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX).default(["processes", "listeners"]),
+  /** Heartbeats an agent may have lost since enrolment. */
+  spoolDroppedMax: count.default(0),
+  /** Heartbeats that may wait on a host: an hour of them at the default interval. */
+  spoolWaitingMax: count.default(720),
+  disabledRules: slugs(100),
 });
 export type Policy = z.infer<typeof policy>;
+
+export const WEBHOOK_EVENTS = [
+  "incident.opened",
+  "incident.reopened",
+  "incident.escalated",
+  "incident.resolved",
+  "isolation.requested",
+  "isolation.proven",
+  "isolation.failed",
+  "release.requested",
+  "isolation.released",
+  "webhook.test",
+] as const;
+
+/** Where a tenant wants to be told (standardwebhooks.com). */
+export const webhook = z.strictObject({
+  id: slug,
+  url: z.url({ protocol: /^https?$/ }).max(2000),
+  /** `whsec_` and 24 to 64 bytes in base64. */
+  secret: z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/),
+  /** Empty: every event. */
+  events: z.array(z.enum(WEBHOOK_EVENTS)).max(WEBHOOK_EVENTS.length).default([]),
+});
+export type Webhook = z.infer<typeof webhook>;
 
 export const tenantItem = z.object({
   type: z.literal("Tenant"),
@@ -43,7 +143,11 @@ export const tenantItem = z.object({
     .default(900),
   heartbeatIntervalMs: z.int().min(1000).max(600_000).default(5000),
   clientDirectories: z.boolean().default(false),
-  policy: policy.default({ approvedEngines: [], approvedModels: [] }),
+  /** Grow by one with each change, so that nobody overwrites what they have not seen. */
+  settingsVersion: count.default(0),
+  policyVersion: count.default(0),
+  policy: policy.prefault({}),
+  webhooks: z.array(webhook).max(10).default([]),
 });
 export type TenantItem = z.infer<typeof tenantItem>;
 
@@ -92,6 +196,8 @@ export const assetItem = z.object({
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
+  /** When the device key was last replaced. */
+  keyRotatedAt: isoTimestamp.optional(),
 });
 export type AssetItem = z.infer<typeof assetItem>;
 
@@ -100,7 +206,7 @@ export const openIncident = z.object({
   rule: slug,
   engine: slug,
   risk: z.enum(["WARNING", "CRITICAL"]),
-  /** `sentAt` of the first heartbeat in a row that no longer showed the condition. */
+  /** Since when, by the agent's clock, the condition is gone. */
   absentSince: isoTimestamp.optional(),
 });
 export type OpenIncident = z.infer<typeof openIncident>;
@@ -110,13 +216,18 @@ export const presenceItem = z.object({
   type: z.literal("Presence"),
   tenantId,
   assetId,
+  /** Time up to which the asset was seen: of a change the time of the change, else the start of the interval. */
   lastSeenAt: isoTimestamp,
   sequence: count,
+  /** Grows with every write; a writer that has not seen the newest one has to look again. */
+  revision: count.optional(),
   /** Timestamp in the key of the telemetry item that holds the state the asset is in. */
   stateAt: isoTimestamp,
   stateSince: isoTimestamp,
   /** Worker's own hash of the state: a changed state behind an unchanged `stateSince` is found out. */
   stateHash: z.string(),
+  /** Lowest sequence known to have shown this state: the one its telemetry item is of. */
+  stateSequence: count.optional(),
   sampledAt: isoTimestamp,
   intervalMs: count,
   agentVersion: text(40),
@@ -142,8 +253,26 @@ export const finding = z.object({
   points: z.int().min(0).max(100),
   /** One sentence with the facts of this case. */
   explanation: text(400),
+  /** Who says so; a rule when absent. */
+  source: z.enum(["rule", "baseline", "ai"]).optional(),
 });
 export type Finding = z.infer<typeof finding>;
+
+/** What the language model added to the rules and the baseline, or why it added nothing. */
+export const adjudication = z.discriminatedUnion("outcome", [
+  z.object({
+    outcome: z.literal("judged"),
+    risk,
+    score: z.int().min(0).max(100),
+    explanation: text(600),
+    model: text(120),
+    /** Score before and after, so that it can be seen what the model changed. */
+    before: z.int().min(0).max(100),
+    after: z.int().min(0).max(100),
+  }),
+  z.object({ outcome: z.literal("unavailable"), reason: text(200) }),
+]);
+export type Adjudication = z.infer<typeof adjudication>;
 
 /** `kind: "change"` holds the whole state; `"sample"` only proves that the asset reported in that minute. */
 export const telemetryItem = z.discriminatedUnion("kind", [
@@ -161,6 +290,10 @@ export const telemetryItem = z.discriminatedUnion("kind", [
     collectors: z.array(collector),
     containment: containmentReport,
     findings: z.array(finding),
+    /** What was new here by the baseline, in words. */
+    novelty: z.array(text(300)).optional(),
+    /** Absent: it was not asked, because rules and baseline leave no doubt. */
+    adjudication: adjudication.optional(),
     agentVersion: text(40),
     hostname: text(253),
     expiresAt: z.int(),
@@ -189,30 +322,64 @@ export const incidentItem = z.object({
   points: z.int(),
   explanation: text(400),
   hostname: text(253),
+  source: z.enum(["rule", "baseline", "ai"]).optional(),
+  title: text(120).optional(),
+  /** MITRE ATLAS technique. */
+  atlas: text(40).optional(),
+  remediation: text(400).optional(),
+  /** Start of the newest run of the condition. */
   openedAt: isoTimestamp,
+  /** Start of the newest state that showed it. */
   lastSeenAt: isoTimestamp,
+  /** When it last got worse while open. */
+  escalatedAt: isoTimestamp.optional(),
+  /** How often it came back after it was resolved. */
+  reopens: count.optional(),
+  acknowledgedAt: isoTimestamp.optional(),
+  acknowledgedBy: text(200).optional(),
   resolvedAt: isoTimestamp.optional(),
-  resolution: text(200).optional(),
+  /** The person who did; absent when the quiet period did. */
+  resolvedBy: text(200).optional(),
+  resolution: text(1000).optional(),
 });
 export type IncidentItem = z.infer<typeof incidentItem>;
+
+export const CUSTODY_ACTIONS = [
+  "isolate",
+  "release",
+  "revoke",
+  "rotate-key",
+  "acknowledge",
+  "resolve",
+  "change-settings",
+  "change-policy",
+  "create-enrolment-token",
+  "revoke-enrolment-token",
+  "create-api-key",
+  "revoke-api-key",
+] as const;
 
 export const auditItem = z.object({
   type: z.literal("Audit"),
   tenantId,
-  assetId,
+  /** Absent in a record on the tenant as a whole: settings, tokens, keys. */
+  assetId: assetId.optional(),
   at: isoTimestamp,
-  /** 1 for the first record of this asset. */
+  /** 1 for the first record of this asset, or of the tenant as a whole. */
   number: z.int().min(1),
-  action: z.enum(["isolate", "release"]),
-  mode: z.enum(MODES),
-  generation: z.int().min(1),
-  before: z.enum(ASSET_STATUSES),
-  after: z.enum(ASSET_STATUSES),
+  action: z.enum(CUSTODY_ACTIONS),
+  /** Of isolate and release. */
+  mode: z.enum(MODES).optional(),
+  generation: z.int().min(1).optional(),
+  /** Id of the incident, token or key that was changed. */
+  target: text(200).optional(),
+  before: text(4000).optional(),
+  after: text(4000).optional(),
   operatorId: text(200),
   sessionId: text(200),
   sourceIp: text(64),
   requestId: text(100),
-  justification: text(1000),
+  justification: text(1000).optional(),
   /** Hash of this asset's record before, and of the tenant's newest record before; empty for the first. */
   previousHash: z.string(),
   tenantPreviousHash: z.string(),
@@ -227,6 +394,11 @@ export const custodyHeadItem = z.object({
   tenantId,
   hash: z.string(),
   count,
+  /** Time of the newest record: the next one is later, whatever a node's clock says. */
+  at: isoTimestamp.optional(),
+  /** Hash and number of the newest record on the tenant as a whole. */
+  ownHash: z.string().optional(),
+  ownCount: count.optional(),
   /** Compact JWS (control key) over tenant, hash, count and time. */
   checkpoint: z.string(),
 });
@@ -237,22 +409,138 @@ export const enrolmentItem = z.object({
   tenantId,
   jti: z.string(),
   uses: z.int(),
-  /** deviceKey → assetId: an agent that lost the answer asks again and gets the same one. */
-  devices: z.record(z.string(), assetId),
+  /** What the token's maker said; absent in the item of a token that was made before tokens were recorded. */
+  issued: z
+    .object({
+      usesMax: z.int().min(1),
+      at: isoTimestamp,
+      by: text(200),
+      until: isoTimestamp,
+      /** The token gives this asset a new device key instead of making an asset. */
+      assetId: assetId.optional(),
+    })
+    .optional(),
+  revokedAt: isoTimestamp.optional(),
   expiresAt: z.int(),
 });
 export type EnrolmentItem = z.infer<typeof enrolmentItem>;
+
+/** A device that a token let in: an agent that lost the answer asks again and gets the same asset. */
+export const enrolledItem = z.object({
+  type: z.literal("Enrolled"),
+  tenantId,
+  assetId,
+  expiresAt: z.int(),
+});
+
+/** A machine's key to the admin API. The secret itself is stored nowhere. */
+export const apiKeyItem = z.object({
+  type: z.literal("ApiKey"),
+  tenantId,
+  keyId: assetId,
+  name: text(120),
+  role: z.enum(["viewer", "analyst", "responder", "admin"]),
+  /** Absent: all that the role may do. */
+  scopes: z.array(slug).max(16).optional(),
+  /** SHA-256 of the secret, hex. */
+  secretHash: z.string().regex(/^[0-9a-f]{64}$/),
+  createdAt: isoTimestamp,
+  createdBy: text(200),
+  validUntil: isoTimestamp,
+  revokedAt: isoTimestamp.optional(),
+  expiresAt: z.int(),
+});
+export type ApiKeyItem = z.infer<typeof apiKeyItem>;
 
 export const idempotencyItem = z.object({
   type: z.literal("Idempotency"),
   tenantId,
   /** Hash of what was asked: the same key for another request is an error, not an answer. */
   requestHash: z.string(),
-  assetId,
-  generation: z.int(),
+  /** What the change came to: whoever asks again gets this answer. Holds no secret. */
+  result: z.unknown().optional(),
   expiresAt: z.int(),
 });
 export type IdempotencyItem = z.infer<typeof idempotencyItem>;
+
+/**
+ * What a tenant's baseline knows of one asset: on which days (since 1970, UTC) each feature was seen. Days are
+ * added and fall out, never counted, so a heartbeat that comes twice changes nothing.
+ */
+export const baselineItem = z.object({
+  type: z.literal("Baseline"),
+  tenantId,
+  assetId,
+  /** Day of the first heartbeat: before there is a past, nothing is new. */
+  sinceDay: count,
+  features: z.record(text(300), z.array(count)),
+});
+export type BaselineItem = z.infer<typeof baselineItem>;
+
+/** The same for one feature over all assets of the tenant; one attribute `d<day>` a day. */
+export const tenantFeatureItem = z.looseObject({
+  type: z.literal("TenantFeature"),
+  tenantId,
+  feature: text(300),
+  expiresAt: z.int(),
+});
+
+/** A verdict of the language model, kept so that the same question is asked once. */
+export const verdictItem = z.object({
+  type: z.literal("Verdict"),
+  tenantId,
+  fingerprint: z.string(),
+  risk,
+  score: z.int().min(0).max(100),
+  explanation: text(600),
+  model: text(120),
+  expiresAt: z.int(),
+});
+export type VerdictItem = z.infer<typeof verdictItem>;
+
+/** How far one event got on its way to one webhook. */
+export const forward = z.object({
+  attempts: count,
+  deliveredAt: isoTimestamp.optional(),
+  /** Given up: told in the log, the metrics, here and in the webhook's own item. */
+  deadAt: isoTimestamp.optional(),
+  lastError: text(200).optional(),
+});
+
+/** Something the company may want to be told of; webhooks and the SIEM export read the same items. */
+export const eventItem = z.object({
+  type: z.literal("Event"),
+  tenantId,
+  /** When it was recorded here, not when it happened: what is read by cursor must not appear behind it. */
+  recordedAt: isoTimestamp,
+  /** Id for the receiver too: the same event never has two. */
+  eventId: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
+  kind: z.enum(WEBHOOK_EVENTS),
+  /** When it happened, by the clock of whoever caused it. */
+  at: isoTimestamp,
+  assetId: assetId.optional(),
+  hostname: text(253).optional(),
+  /** Facts of the event; strings, numbers and booleans only. */
+  data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** By webhook id. */
+  forwards: z.record(slug, forward).default({}),
+  nextAttemptAt: isoTimestamp.optional(),
+  expiresAt: z.int(),
+});
+export type EventItem = z.infer<typeof eventItem>;
+
+/** How a webhook is doing: a failed forward is itself visible. */
+export const webhookHealthItem = z.object({
+  type: z.literal("WebhookHealth"),
+  tenantId,
+  webhookId: slug,
+  lastDeliveredAt: isoTimestamp.optional(),
+  lastFailedAt: isoTimestamp.optional(),
+  lastError: text(200).optional(),
+  /** Events given up since the last one that got through. */
+  dead: count.default(0),
+});
+export type WebhookHealthItem = z.infer<typeof webhookHealthItem>;
 
 /** Throws with the item's key when what is stored is not what the code understands: never a guess. */
 export function decodeItem<Schema extends z.ZodType>(schema: Schema, stored: AttributeMap): z.infer<Schema> {

@@ -29,10 +29,17 @@ export const presenceKey = (tenantId: string, assetId: string): Key => ({
 });
 export const PRESENCE_PREFIX = "PRESENCE#";
 
+export const EMPLOYEE_PREFIX = "EMP#";
+
 /** `at`: fixed-width UTC timestamp. */
 export const auditKey = (tenantId: string, assetId: string, at: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `AUDIT#${assetId}#${at}`,
+});
+/** Key of a record on the tenant as a whole. An asset id is a ULID, so none is called TENANT. */
+export const tenantAuditKey = (tenantId: string, at: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `AUDIT#TENANT#${at}`,
 });
 export const auditPrefix = (assetId?: string) => (assetId ? `AUDIT#${assetId}#` : "AUDIT#");
 
@@ -46,6 +53,20 @@ export const enrolmentKey = (tenantId: string, jti: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `ENROL#${jti}`,
 });
+
+/** One item a device, so that a token for a fleet does not grow beyond what an item may hold. */
+export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `ENROLLED#${jti}#${deviceKey}`,
+});
+
+export const ENROLMENT_PREFIX = "ENROL#";
+
+export const apiKeyKey = (tenantId: string, keyId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `APIKEY#${keyId}`,
+});
+export const API_KEY_PREFIX = "APIKEY#";
 
 export const idempotencyKey = (tenantId: string, key: string): Key => ({
   PK: tenantPartition(tenantId),
@@ -98,3 +119,34 @@ export const alerts = (tenantId: string, risk: "WARNING" | "CRITICAL") =>
   `${tenantPartition(tenantId)}#ALERT#${risk}`;
 
 export const indexSort = (at: string, assetId: string) => `${at}#${assetId}`;
+
+/** Beside the asset's telemetry, so that it is as well spread. */
+export const baselineKey = (tenantId: string, assetId: string, shards: number): Key => ({
+  PK: telemetryPartition(tenantId, assetId, shards),
+  SK: `BASELINE#${assetId}`,
+});
+
+export const tenantFeatureKey = (tenantId: string, feature: string): Key => ({
+  PK: `${tenantPartition(tenantId)}#BASELINE`,
+  SK: `FEATURE#${feature}`,
+});
+
+export const verdictKey = (tenantId: string, fingerprint: string): Key => ({
+  PK: `${tenantPartition(tenantId)}#VERDICTS`,
+  SK: `VERDICT#${fingerprint}`,
+});
+
+/** `recordedAt` first: reading on from a cursor is reading on in time. */
+export const eventKey = (tenantId: string, recordedAt: string, eventId: string): Key => ({
+  PK: `${tenantPartition(tenantId)}#EVENTS`,
+  SK: `EVENT#${recordedAt}#${eventId}`,
+});
+export const EVENT_PREFIX = "EVENT#";
+
+/** Sparse, in GSI2: events some webhook is still to be told of, sorted by the time of the next attempt. */
+export const outbox = (tenantId: string) => `${tenantPartition(tenantId)}#OUTBOX`;
+
+export const webhookHealthKey = (tenantId: string, webhookId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `WEBHOOK#${webhookId}`,
+});

@@ -56,5 +56,7 @@ export const enrolmentClaims = z.object({
   tenant: tenantId,
   jti: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
   uses: z.int().min(1).max(100_000),
+  /** The token gives this asset a new device key, and makes no new asset. */
+  asset: assetId.optional(),
 });
 export type EnrolmentClaims = z.infer<typeof enrolmentClaims>;

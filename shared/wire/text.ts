@@ -5,12 +5,16 @@ import { z } from "zod";
  * make a page show another text than the one stored, CVE-2021-42574), and the two noncharacters SQS rejects.
  */
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]/;
+/** The same as a schema tells it: the code alone also asks for pairs of surrogates. */
+const SAFE_PATTERN =
+  "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069\\ufffe\\uffff]*$";
 const UNSAFE_ALL = new RegExp(UNSAFE.source, "g");
 
 const isSafe = (text: string): boolean => !UNSAFE.test(text) && text.isWellFormed();
 
 /** A string of an agent or a person: `max` in UTF-16 units, no {@link UNSAFE} character, no lone surrogate. */
-export const text = (max: number) => z.string().min(1).max(max).refine(isSafe, "unsafe character");
+export const text = (max: number) =>
+  z.string().min(1).max(max).refine(isSafe, "unsafe character").meta({ pattern: SAFE_PATTERN });
 
 /** Makes any string pass {@link text}: unsafe characters become U+FFFD, the end is cut. Empty gives `(empty)`. */
 export function tidy(value: string, max: number): string {

@@ -31,8 +31,8 @@ describe("containment", () => {
   });
 
   test("isolates and releases that race over ten hosts: as many records as accepted changes, and every chain holds", async () => {
-    const before = (await custody()).records.length;
     const assets = await Promise.all(Array.from({ length: 10 }, (_, i) => enrolAsset(stack, `race-${i}`)));
+    const before = (await custody()).records.length;
     const answers = await Promise.all(
       Array.from({ length: 120 }, (_, i) =>
         change(assets[i % 10]!.assetId, i % 3 === 2 ? "release" : "isolate", `racing-${i}`),

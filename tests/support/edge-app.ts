@@ -1,6 +1,9 @@
+import { metrics, trace } from "@opentelemetry/api";
 import { createLocalJWKSet, generateKeyPair, importJWK } from "jose";
+import { ROLE_MAP_DEFAULT } from "../../edge/admin/permissions.ts";
 import { createApp } from "../../edge/app.ts";
 import type { Deps } from "../../edge/deps.ts";
+import { createInstruments } from "../../edge/instruments.ts";
 import { createRateLimit } from "../../edge/rate-limit.ts";
 import { createSessionKeys } from "../../edge/session-keys.ts";
 import { ISSUER } from "../../local/issuer.ts";
@@ -29,6 +32,8 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     log: (level, event, fields) => void state.logged.push(JSON.stringify({ level, event, ...fields })),
     dynamo: (async () => ({})) as unknown as Dynamo,
     table: "t",
+    instruments: createInstruments(metrics.getMeter("test"), trace.getTracer("test")),
+    reachUpstream: async () => {},
     enqueue: async (_tenant, entry) => void state.queued.push(entry),
     openActions: { of: async () => new Map(), forget: () => {} },
     sessionKeys,
@@ -39,6 +44,8 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
       parties: [EDGE_URL],
       keys: createLocalJWKSet({ keys: [publicJwk(secrets.issuerKey) as never] }),
       signInUrl: "http://issuer.test/sign-in",
+      cursorKeys: [await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"])],
+      roles: ROLE_MAP_DEFAULT,
       csrfKey: await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"]),
     },
     limits: {

@@ -32,7 +32,7 @@ export type TestStack = Stack & {
 /** The real stack on free ports in a folder of its own. `stop()` removes that too. */
 export async function startTestStack(
   runtime: RuntimeName,
-  more: Partial<Pick<StackOptions, "workers" | "visibilitySeconds">> = {},
+  more: Partial<Pick<StackOptions, "workers" | "visibilitySeconds" | "environment">> = {},
 ): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
   const lines: string[] = [];
@@ -61,7 +61,8 @@ export async function startTestStack(
     lines,
     api,
     async enrolmentToken(uses = 1, token = stack.adminToken) {
-      const answer = await api("/v1/enrolment-tokens", { method: "POST", body: { uses }, token });
+      const key = crypto.randomUUID();
+      const answer = await api("/v1/enrolment-tokens", { method: "POST", body: { uses }, token, key });
       return ((await answer.json()) as { token: string }).token;
     },
     async stop() {

@@ -1,0 +1,60 @@
+import { equalBytes, utf8 } from "../../shared/bytes.ts";
+import { assetId as ulidPattern } from "../../shared/ids.ts";
+import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { apiKeyItem, decodeItem } from "../../shared/table/items.ts";
+import { apiKeyKey } from "../../shared/table/keys.ts";
+import type { Deps } from "../deps.ts";
+import type { Admin } from "./authenticate.ts";
+import { keyPermissions } from "./permissions.ts";
+
+/** Every key begins with it, so that secret scanners and people know one when they see it. */
+export const API_KEY_PREFIX = "lzk_";
+
+/** Ids of keys and of enrolment tokens are ULIDs, as those of assets are. */
+export const keyId = ulidPattern;
+
+/** 256 random bits, base64url. */
+export const SECRET_BYTES = 32;
+
+const FORM = /^lzk_([A-Za-z0-9_-]{1,64})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([A-Za-z0-9_-]{43})$/;
+
+export const formatApiKey = (tenantId: string, id: string, secret: string): string =>
+  `${API_KEY_PREFIX}${tenantId}_${id}_${secret}`;
+
+/**
+ * SHA-256 of the secret in hex: what is stored. The secret is 256 random bits, so there is nothing a slow hash
+ * would protect: it cannot be guessed.
+ */
+export async function secretHash(secret: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(secret)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * The machine behind an API key. The text of the key only says where to look: the tenant is the one of the
+ * stored record. Unknown, revoked, expired and wrong are the same 401.
+ */
+export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
+  const [, tenant, id, secret] = FORM.exec(key) ?? [];
+  if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
+  const { Item } = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(apiKeyKey(tenant, id)),
+    ConsistentRead: true, // revoked means revoked with the next request
+  });
+  const given = utf8(await secretHash(secret));
+  const record = Item && decodeItem(apiKeyItem, Item);
+  if (!record || !equalBytes(given, utf8(record.secretHash))) return refuse("admin.unauthenticated");
+  if (record.revokedAt !== undefined) return refuse("admin.unauthenticated");
+  if (!(deps.clock() < Date.parse(record.validUntil))) return refuse("admin.unauthenticated");
+  return accept({
+    tenantId: record.tenantId,
+    userId: `key_${record.keyId}`,
+    sessionId: `key_${record.keyId}`,
+    role: record.role,
+    impersonated: false,
+    via: "api-key",
+    permissions: keyPermissions(record.role, record.scopes),
+  });
+}

@@ -1,0 +1,130 @@
+import { utf8 } from "../../shared/bytes.ts";
+import { canonicalJson } from "../../shared/canonical-json.ts";
+import { accept, refuse } from "../../shared/refusal.ts";
+import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
+import {
+  decodeItem,
+  type Policy,
+  type TenantItem,
+  tenantDefaults,
+  tenantItem,
+} from "../../shared/table/items.ts";
+import { tenantKey } from "../../shared/table/keys.ts";
+import type { Deps } from "../deps.ts";
+import {
+  type Asker,
+  type Committed,
+  commit,
+  type Decision,
+  type Draft,
+  type Plan,
+  type Write,
+} from "./commit.ts";
+import { type Settings, settings } from "./views.ts";
+
+/** A part of the tenant's item that is read and replaced as a whole, with a version of its own. */
+type Part = "settings" | "policy";
+const VERSION = { settings: "settingsVersion", policy: "policyVersion" } as const;
+const ACTION = { settings: "change-settings", policy: "change-policy" } as const;
+
+export type Versioned<T> = { version: number; value: T };
+
+export async function readSettings(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
+  const { item } = await readTenantItem(deps, tenantId);
+  return { version: item.settingsVersion, value: settingsOf(item) };
+}
+
+export async function readPolicy(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
+  const { item } = await readTenantItem(deps, tenantId);
+  return { version: item.policyVersion, value: item.policy };
+}
+
+async function readTenantItem(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
+  const { Item } = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(tenantKey(tenantId)),
+    ConsistentRead: true,
+  });
+  const item = Item ? decodeItem(tenantItem, Item) : tenantDefaults(tenantId);
+  return { item, stored: Item };
+}
+
+const settingsOf = (tenant: TenantItem): Settings =>
+  settings.parse(
+    Object.fromEntries(Object.keys(settings.shape).map((name) => [name, tenant[name as never]])),
+  );
+
+/** Replaces the settings, if they are still the version the admin has seen; else refuses with `admin.outdated`. */
+export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>
+  changePart(asker, "settings", wanted, deps);
+
+/** Replaces the policy, on the same terms. */
+export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: Deps) =>
+  changePart(asker, "policy", wanted, deps);
+
+async function changePart(
+  asker: Asker,
+  part: Part,
+  { version, value }: Versioned<object>,
+  deps: Deps,
+): Promise<Decision<Committed<{ version: number }>>> {
+  const { tenantId } = asker.admin;
+  const decide = async (): Promise<Decision<Plan<{ version: number }>>> => {
+    const { item, stored } = await readTenantItem(deps, tenantId);
+    if (item[VERSION[part]] !== version) return refuse("admin.outdated");
+    const before = part === "policy" ? item.policy : settingsOf(item);
+    const set = part === "policy" ? { policy: value } : value;
+    const [was, is] = await differences(before as Members, value as Members);
+    const records: Draft[] = [{ action: ACTION[part], before: was, after: is }];
+    const write = tenantUpdate(item, stored, part, { ...set, [VERSION[part]]: version + 1 }, deps.table);
+    return accept({ records, writes: [write], result: { version: version + 1 } });
+  };
+  return commit(asker, [ACTION[part], version, value], decide, deps);
+}
+
+/** Sets these members and no other: whatever else is on the item is somebody else's. */
+function tenantUpdate(
+  item: TenantItem,
+  stored: AttributeMap | undefined,
+  part: Part,
+  set: object,
+  table: string,
+): Write {
+  const whole = { type: "Tenant", tenantId: item.tenantId, name: item.name, ...set };
+  const members = Object.entries(whole).filter(([, value]) => value !== undefined);
+  const names = Object.fromEntries(members.map(([name]) => [`#${name}`, name]));
+  const seen = stored?.[VERSION[part]] !== undefined;
+  const unseen = stored ? "attribute_not_exists(#version)" : "attribute_not_exists(PK)";
+  return {
+    Update: {
+      TableName: table,
+      Key: marshalItem(tenantKey(item.tenantId)),
+      UpdateExpression: `SET ${members.map(([name]) => `#${name} = :${name}`).join(", ")}`,
+      ConditionExpression: seen ? "#version = :seen" : unseen,
+      ExpressionAttributeNames: { ...names, ...((seen || stored) && { "#version": VERSION[part] }) },
+      ExpressionAttributeValues: values({
+        ...Object.fromEntries(members),
+        ...(seen && { seen: item[VERSION[part]] }),
+      }),
+    },
+  };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** As much as a custody record holds; what is longer is told by its hash, and no text is cut in the middle. */
+const TOLD_CHARACTERS_MAX = 4000;
+
+/** The members that differ, before and after, as canonical JSON or its SHA-256. */
+async function differences(before: Members, after: Members): Promise<[string, string]> {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null),
+  );
+  const told = async (members: Members) => {
+    const json = canonicalJson(Object.fromEntries(names.map((name) => [name, members[name]])));
+    if (json.length <= TOLD_CHARACTERS_MAX) return json;
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(json)));
+    return `sha256:${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  };
+  return [await told(before), await told(after)];
+}

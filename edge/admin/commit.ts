@@ -1,0 +1,307 @@
+import { SignJWT } from "jose";
+import { base64url, utf8 } from "../../shared/bytes.ts";
+import { canonicalJson } from "../../shared/canonical-json.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { custodyHash } from "../../shared/custody.ts";
+import { accept, type Refusal, refuse, type Verdict } from "../../shared/refusal.ts";
+import { DynamoFault, marshalItem, type Operations, values } from "../../shared/table/dynamo.ts";
+import {
+  type AssetItem,
+  type AuditItem,
+  type CustodyHeadItem,
+  custodyHeadItem,
+  decodeItem,
+  type IdempotencyItem,
+  idempotencyItem,
+} from "../../shared/table/items.ts";
+import {
+  assetKey,
+  auditKey,
+  custodyHeadKey,
+  idempotencyKey,
+  tenantAuditKey,
+} from "../../shared/table/keys.ts";
+import type { ControlKey } from "../../shared/wire/directive.ts";
+import type { Deps } from "../deps.ts";
+import type { Admin } from "./authenticate.ts";
+
+/** Who asks for a change, from where, and under which name: the same name asked twice is one change. */
+export type Asker = { admin: Admin; sourceIp: string; requestId: string; idempotencyKey: string };
+
+export type Write = NonNullable<Operations["TransactWriteItems"][0]["TransactItems"]>[number];
+
+type Attributes = Parameters<typeof values>[0];
+
+/** What a custody record says, without what the chain adds. */
+export type Draft = Pick<AuditItem, "action"> &
+  Partial<Pick<AuditItem, "mode" | "generation" | "target" | "before" | "after" | "justification">>;
+
+/** A change of an asset, or with no `set` only records about it. */
+export type AssetChange = {
+  before: AssetItem;
+  records: readonly Draft[];
+  set?: Attributes;
+  /** Asked of the table itself, whatever the code believes. That no other change came between is always asked. */
+  equal?: Attributes;
+  absent?: readonly string[];
+};
+
+/** All that one change writes, and what it came to. `result` is kept for repeats: no secret belongs in it. */
+export type Plan<Result> = {
+  assets?: readonly AssetChange[];
+  /** Records on the tenant as a whole. */
+  records?: readonly Draft[];
+  writes?: readonly Write[];
+  result: Result;
+};
+
+export type Committed<Result> = { result: Result; replayed: boolean };
+
+/** What a verb refuses with; `more` goes into the problem document. */
+export type Refused = Refusal & { more?: Record<string, unknown> };
+export type Decision<T> = { ok: true; value: T } | Refused;
+
+const ROUNDS_MAX = 12;
+const IDEMPOTENCY_SECONDS = 24 * 3600;
+/** DynamoDB's own limit for one transaction. */
+const TRANSACTION_ITEMS_MAX = 100;
+
+/**
+ * Carries out a change in one transaction: what `decide` plans, its custody records, the tenant's custody head
+ * and the idempotency record. All or nothing. A lost race is decided anew, never shown.
+ *
+ * @param asked what was asked for, to tell a repeat from another request under the same key
+ * @param decide reads what it needs (consistently) and says what to write, at this time in milliseconds, which
+ *   is later than that of every record before
+ */
+export async function commit<Result>(
+  asker: Asker,
+  asked: readonly unknown[],
+  decide: (nowMs: number) => Promise<Decision<Plan<Result>>>,
+  deps: Deps,
+): Promise<Decision<Committed<Result>>> {
+  const control = deps.controlKey;
+  if (!control) return refuse("admin.read-only");
+  const { tenantId, userId } = asker.admin;
+  const requestHash = await hashOf([userId, ...asked]);
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause((5 + deps.random(1)[0]! / 16) * Math.min(2 ** round, 16));
+    const { earlier, head } = await readBefore(tenantId, asker.idempotencyKey, deps);
+    if (earlier) return replay<Result>(earlier, requestHash);
+    const nowMs = Math.max(deps.clock(), head?.at === undefined ? 0 : Date.parse(head.at) + 1);
+    const plan = await decide(nowMs);
+    if (!plan.ok) {
+      // The very same request, sent twice at once, may have come in between: then this one is its repeat.
+      const twin = (await readBefore(tenantId, asker.idempotencyKey, deps)).earlier;
+      return twin ? replay<Result>(twin, requestHash) : plan;
+    }
+    const items = await transaction(asker, plan.value, { nowMs, head, requestHash, control }, deps.table);
+    try {
+      await deps.dynamo("TransactWriteItems", { TransactItems: items });
+    } catch (error) {
+      if (isLostRace(error)) continue;
+      throw error;
+    }
+    deps.openActions.forget(tenantId);
+    logChange(asker, plan.value, deps);
+    return accept({ result: plan.value.result, replayed: false });
+  }
+  throw new Error("a change lost every round against others");
+}
+
+/** A repeat gets the first answer; another request, or another person's, under the same key gets none. */
+function replay<Result>(earlier: IdempotencyItem, requestHash: string): Verdict<Committed<Result>> {
+  if (earlier.requestHash === requestHash)
+    return accept({ result: earlier.result as Result, replayed: true });
+  return refuse("admin.conflict", "this idempotency key was used for another request");
+}
+
+const isLostRace = (error: unknown): boolean =>
+  error instanceof DynamoFault &&
+  (error.code === "TransactionConflictException" ||
+    (error.code === "TransactionCanceledException" &&
+      error.reasons.every((reason) =>
+        ["None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"].includes(reason),
+      )));
+
+async function hashOf(asked: readonly unknown[]): Promise<string> {
+  return base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(canonicalJson(asked)))));
+}
+
+async function readBefore(tenantId: string, key: string, deps: Deps) {
+  const get = async (key: object) => {
+    const read = { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true };
+    return (await deps.dynamo("GetItem", read)).Item;
+  };
+  const [earlier, head] = await Promise.all([
+    get(idempotencyKey(tenantId, key)),
+    get(custodyHeadKey(tenantId)),
+  ]);
+  return {
+    earlier: earlier && decodeItem(idempotencyItem, earlier),
+    head: head && decodeItem(custodyHeadItem, head),
+  };
+}
+
+function logChange<Result>(asker: Asker, plan: Plan<Result>, deps: Deps): void {
+  const { admin, requestId } = asker;
+  const told = (draft: Draft, assetId?: string) => {
+    const { action, target, generation } = draft;
+    deps.log("info", `change.${action}`, {
+      tenantId: admin.tenantId,
+      ...(assetId !== undefined && { assetId }),
+      ...(target !== undefined && { target }),
+      ...(generation !== undefined && { generation }),
+      requestId,
+    });
+  };
+  for (const { before, records } of plan.assets ?? [])
+    for (const draft of records) told(draft, before.assetId);
+  for (const draft of plan.records ?? []) told(draft);
+}
+
+type Before = {
+  nowMs: number;
+  head: CustodyHeadItem | undefined;
+  requestHash: string;
+  control: ControlKey;
+};
+
+async function transaction<Result>(
+  asker: Asker,
+  plan: Plan<Result>,
+  { nowMs, head, requestHash, control }: Before,
+  table: string,
+): Promise<Write[]> {
+  const { tenantId } = asker.admin;
+  const chain = new Chain(asker, head, nowMs);
+  const assets: Write[] = [];
+  for (const change of plan.assets ?? []) {
+    let link = { hash: change.before.custodyHash ?? "", count: change.before.custodyCount };
+    for (const draft of change.records) link = await chain.append(draft, link, change.before.assetId);
+    assets.push({ Update: assetUpdate(change, link, table) });
+  }
+  let own = { hash: head?.ownHash ?? "", count: head?.ownCount ?? 0 };
+  for (const draft of plan.records ?? []) own = await chain.append(draft, own);
+  const newHead = await custodyHead(tenantId, chain.records.at(-1)!, own, control);
+  const idempotency: IdempotencyItem = {
+    type: "Idempotency",
+    tenantId,
+    requestHash,
+    result: plan.result,
+    expiresAt: Math.floor(nowMs / 1000) + IDEMPOTENCY_SECONDS,
+  };
+  const put = (item: object): Write => ({
+    Put: { TableName: table, ConditionExpression: "attribute_not_exists(PK)", Item: marshalItem(item) },
+  });
+  const items = [
+    ...assets,
+    ...(plan.writes ?? []),
+    ...chain.records.map((record) => put({ ...recordKey(record), ...record })),
+    { Put: headPut(tenantId, newHead, head, table) },
+    put({ ...idempotencyKey(tenantId, asker.idempotencyKey), ...idempotency }),
+  ];
+  if (items.length > TRANSACTION_ITEMS_MAX) throw new Error(`a change of ${items.length} items is too large`);
+  return items;
+}
+
+const recordKey = ({ tenantId, assetId, at }: AuditItem) =>
+  assetId === undefined ? tenantAuditKey(tenantId, at) : auditKey(tenantId, assetId, at);
+
+type Link = { hash: string; count: number };
+
+/** Records of one change, each linked to the one before it: of its asset, and of the tenant. */
+class Chain {
+  readonly records: AuditItem[] = [];
+  constructor(
+    private readonly asker: Asker,
+    private readonly head: CustodyHeadItem | undefined,
+    private readonly nowMs: number,
+  ) {}
+
+  /** Adds a record after `link`, the newest of its asset (or of the tenant as a whole). Gives its own link. */
+  async append(draft: Draft, link: Link, assetId?: string): Promise<Link> {
+    const { admin, sourceIp, requestId } = this.asker;
+    const last = this.records.at(-1);
+    const members = {
+      type: "Audit" as const,
+      tenantId: admin.tenantId,
+      assetId,
+      at: timestamp(this.nowMs + this.records.length),
+      number: link.count + 1,
+      ...draft,
+      operatorId: admin.userId,
+      sessionId: admin.sessionId,
+      sourceIp,
+      requestId,
+      previousHash: link.hash,
+      tenantPreviousHash: last?.hash ?? this.head?.hash ?? "",
+      tenantNumber: (this.head?.count ?? 0) + this.records.length + 1,
+    };
+    const record = { ...members, hash: await custodyHash(members) };
+    this.records.push(record);
+    return { hash: record.hash, count: record.number };
+  }
+}
+
+async function custodyHead(
+  tenantId: string,
+  newest: AuditItem,
+  own: Link,
+  control: ControlKey,
+): Promise<CustodyHeadItem> {
+  const { hash, tenantNumber: count, at } = newest;
+  const checkpoint = await new SignJWT({ tenant: tenantId, hash, count })
+    .setProtectedHeader({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: control.kid })
+    .setIssuedAt(Math.floor(Date.parse(at) / 1000))
+    .sign(control.key);
+  return {
+    type: "CustodyHead",
+    tenantId,
+    hash,
+    count,
+    at,
+    ownHash: own.hash,
+    ownCount: own.count,
+    checkpoint,
+  };
+}
+
+function headPut(
+  tenantId: string,
+  head: CustodyHeadItem,
+  before: CustodyHeadItem | undefined,
+  table: string,
+) {
+  return {
+    TableName: table,
+    Item: marshalItem({ ...custodyHeadKey(tenantId), ...head }),
+    ConditionExpression: before ? "#hash = :seen" : "attribute_not_exists(PK)",
+    ...(before && {
+      ExpressionAttributeNames: { "#hash": "hash" },
+      ExpressionAttributeValues: values({ seen: before.hash }),
+    }),
+  };
+}
+
+/** The count of custody records is the asset's version: every change of an admin adds one. */
+function assetUpdate({ before, set = {}, equal = {}, absent = [] }: AssetChange, link: Link, table: string) {
+  const setting = { ...set, custodyHash: link.hash, custodyCount: link.count };
+  const asked = { ...equal, custodyCount: before.custodyCount };
+  const names = [...new Set([...Object.keys(setting), ...Object.keys(asked), ...absent])];
+  const sets = Object.keys(setting).map((name) => `#${name} = :${name}`);
+  const conditions = [
+    "attribute_exists(PK)",
+    ...Object.keys(asked).map((name) => `#${name} = :if${name}`),
+    ...absent.map((name) => `attribute_not_exists(#${name})`),
+  ];
+  const prefixed = Object.fromEntries(Object.entries(asked).map(([name, value]) => [`if${name}`, value]));
+  return {
+    TableName: table,
+    Key: marshalItem(assetKey(before.tenantId, before.assetId)),
+    UpdateExpression: `SET ${sets.join(", ")}`,
+    ConditionExpression: conditions.join(" AND "),
+    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    ExpressionAttributeValues: values({ ...setting, ...prefixed }),
+  };
+}

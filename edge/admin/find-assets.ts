@@ -1,0 +1,161 @@
+import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem, decodeItem } from "../../shared/table/items.ts";
+import {
+  ASSET_PREFIX,
+  actionRequired,
+  assetKey,
+  employeeAssets,
+  GSI1,
+  GSI2,
+  PRESENCE_PREFIX,
+  tenantKey,
+} from "../../shared/table/keys.ts";
+import { openCursor, type Scope, sealCursor } from "./cursor.ts";
+import { type AssetView, listAssets, type Page, type Reader, readPresences, viewOf } from "./read.ts";
+
+export type AssetFilter = {
+  status?: AssetItem["status"] | undefined;
+  /** Containment state, wish and proof taken together. */
+  state?: string | undefined;
+  /** Catalogue id of an engine that was found on it last. */
+  engine?: string | undefined;
+  employee?: string | undefined;
+  /** Part of the host name, in any case. */
+  hostname?: string | undefined;
+};
+
+/** A page asks the table this often at most, however little it finds: it is then short, and has a cursor. */
+const READS_MAX = 8;
+/** One read looks at this many items at most. */
+const EVALUATED_MAX = 1000;
+const BATCH_GET_MAX = 100;
+/** Candidates a page reads in full at most. */
+const JOINED_MAX = 1000;
+
+/** Where to look first: the smallest set that surely holds all that is asked for. */
+type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
+
+function driverOf(tenantId: string, filter: AssetFilter): Driver {
+  const { PK } = tenantKey(tenantId);
+  if (filter.employee !== undefined) {
+    return {
+      index: GSI1,
+      partition: employeeAssets(tenantId, filter.employee),
+      fields: ["assetId", "hostname"],
+    };
+  }
+  // Whatever is not simply active has an open action, and the sparse index holds those only.
+  if (filter.status === "ISOLATED" || (filter.state !== undefined && filter.state !== "active")) {
+    return { index: GSI2, partition: actionRequired(tenantId), fields: ["assetId", "hostname"] };
+  }
+  if (filter.engine !== undefined) {
+    return { partition: PK, prefix: PRESENCE_PREFIX, fields: ["assetId", "hostname", "engines"] };
+  }
+  return { partition: PK, prefix: ASSET_PREFIX, fields: ["assetId", "hostname"] };
+}
+
+/**
+ * Assets that fit the filter, with their presence. Reads are bounded whatever the size of the tenant: a page
+ * may be short, or empty, and still have a cursor.
+ */
+export async function findAssets(
+  reader: Reader,
+  tenantId: string,
+  filter: AssetFilter,
+  page: { limit: number; from?: string },
+): Promise<Page<AssetView>> {
+  if (Object.values(filter).every((value) => value === undefined)) return listAssets(reader, tenantId, page);
+  const driver = driverOf(tenantId, filter);
+  const { cursorKeys } = reader.admin;
+  const { status, state, engine, employee, hostname } = filter;
+  const scope: Scope = ["assets", tenantId, status, state, engine, employee, hostname];
+  let from = page.from === undefined ? undefined : await openCursor(cursorKeys, scope, page.from);
+  const items: AssetView[] = [];
+  let joined = 0;
+  for (let reads = 0; reads < READS_MAX; reads++) {
+    const answer = await queryCandidates(reader, driver, from);
+    const candidates = answer.items.filter((stored) => mayFit(stored, filter));
+    for (let i = 0; i < candidates.length; i += BATCH_GET_MAX) {
+      const batch = candidates.slice(i, i + BATCH_GET_MAX);
+      for (const { view, position } of await readViews(reader, tenantId, batch)) {
+        joined += 1;
+        if (fits(view, filter)) items.push(view);
+        if (items.length < page.limit && joined < JOINED_MAX) continue;
+        return { items, cursor: await sealCursor(cursorKeys, scope, positionOf(driver, position)) };
+      }
+    }
+    from = answer.next;
+    if (!from) return { items };
+  }
+  return { items, cursor: await sealCursor(cursorKeys, scope, from!) };
+}
+
+async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMap | undefined) {
+  const { index, partition, prefix, fields } = driver;
+  const [pk, sk] = index ? [`${index}PK`, `${index}SK`] : ["PK", "SK"];
+  const keys = new Set(["PK", "SK", pk, sk]);
+  const page = await reader.dynamo("Query", {
+    TableName: reader.table,
+    ...(index && { IndexName: index }),
+    KeyConditionExpression: `${pk} = :pk${prefix ? ` AND begins_with(${sk}, :prefix)` : ""}`,
+    ExpressionAttributeValues: values({ pk: partition, ...(prefix && { prefix }) }),
+    ProjectionExpression: [...keys, ...fields.map((name) => `#${name}`)].join(", "),
+    ExpressionAttributeNames: Object.fromEntries(fields.map((name) => [`#${name}`, name])),
+    Limit: EVALUATED_MAX,
+    ...(from && { ExclusiveStartKey: from }),
+  });
+  return { items: page.Items ?? [], next: page.LastEvaluatedKey };
+}
+
+/** What the few projected fields already rule out. */
+function mayFit(stored: AttributeMap, { hostname, engine }: AssetFilter): boolean {
+  // A presence carries the name its host gave itself last, which need not be the asset's.
+  if (hostname !== undefined && !stored.engines && !holds(stored.hostname?.S ?? "", hostname)) return false;
+  if (engine === undefined || !stored.engines) return true;
+  return stored.engines.L?.some((each) => each.M?.id?.S === engine) ?? false;
+}
+
+function fits(view: AssetView, { status, state, engine, employee, hostname }: AssetFilter): boolean {
+  if (status !== undefined && view.status !== status) return false;
+  if (state !== undefined && view.containment.state !== state) return false;
+  if (employee !== undefined && view.employeeId !== employee) return false;
+  if (hostname !== undefined && !holds(view.hostname, hostname)) return false;
+  return engine === undefined || (view.presence?.engines.some(({ id }) => id === engine) ?? false);
+}
+
+const holds = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase());
+
+/** The assets of these candidates with their presences, in their order. */
+async function readViews(reader: Reader, tenantId: string, candidates: readonly AttributeMap[]) {
+  const ids = candidates.map((stored) => stored.assetId!.S!);
+  if (ids.length === 0) return [];
+  const [assets, presences] = await Promise.all([
+    readAssetItems(reader, tenantId, ids),
+    readPresences(reader, tenantId, ids),
+  ]);
+  const nowMs = reader.clock();
+  return candidates.flatMap((position, i) => {
+    const asset = assets.get(ids[i]!);
+    return asset ? [{ position, view: viewOf(asset, presences.get(ids[i]!), nowMs) }] : [];
+  });
+}
+
+async function readAssetItems(reader: Reader, tenantId: string, ids: readonly string[]) {
+  const found = new Map<string, AssetItem>();
+  let keys: AttributeMap[] | undefined = [...new Set(ids)].map((id) => marshalItem(assetKey(tenantId, id)));
+  while (keys && keys.length > 0) {
+    const answer = await reader.dynamo("BatchGetItem", { RequestItems: { [reader.table]: { Keys: keys } } });
+    for (const stored of answer.Responses?.[reader.table] ?? []) {
+      const asset = decodeItem(assetItem, stored);
+      found.set(asset.assetId, asset);
+    }
+    keys = answer.UnprocessedKeys?.[reader.table]?.Keys as AttributeMap[] | undefined;
+  }
+  return found;
+}
+
+/** Key of a candidate, from which the next page goes on. */
+function positionOf({ index }: Driver, stored: AttributeMap): AttributeMap {
+  const names = ["PK", "SK", ...(index ? [`${index}PK`, `${index}SK`] : [])];
+  return Object.fromEntries(names.map((name) => [name, stored[name]!]));
+}

@@ -1,0 +1,85 @@
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { decodeItem, type IncidentItem, incidentItem } from "../../shared/table/items.ts";
+import { alerts, GSI2, incidentKey, incidentPrefix, telemetryPartition } from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
+import type { Deps } from "../deps.ts";
+import { incidentParts } from "./inputs.ts";
+import { type IncidentView, incidentView, type Page, type Query, queryPage, type Reader } from "./read.ts";
+
+export type IncidentFilter = {
+  risk: "WARNING" | "CRITICAL";
+  rule?: string | undefined;
+  engine?: string | undefined;
+  assetId?: string | undefined;
+};
+
+/** A page asks the table this often at most, however little it finds. */
+const READS_MAX = 8;
+
+/** Open incidents of a risk from GSI2, newest first. A page may be short and still have a cursor. */
+export async function findIncidents(
+  reader: Reader,
+  tenantId: string,
+  filter: IncidentFilter,
+  page: { limit: number; from?: string },
+): Promise<Page<IncidentView>> {
+  const query: Query = {
+    index: GSI2,
+    partition: alerts(tenantId, filter.risk),
+    newestFirst: true,
+    ...expressionOf(filter),
+  };
+  const items: IncidentView[] = [];
+  let { from } = page;
+  for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
+    // What is left to fill is also what may be looked at: nothing found is ever passed over.
+    const limit = page.limit - items.length;
+    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
+    items.push(...found.items.map((stored) => incidentView(decodeItem(incidentItem, stored))));
+    from = found.cursor;
+    if (from === undefined) return { items };
+  }
+  return from === undefined ? { items } : { items, cursor: from };
+}
+
+function expressionOf({ rule, engine, assetId }: IncidentFilter): Pick<Query, "filter"> {
+  const asked = Object.entries({ rule, engine, assetId }).filter(([, value]) => value !== undefined);
+  if (asked.length === 0) return {};
+  return {
+    filter: {
+      expression: asked.map(([name]) => `#${name} = :${name}`).join(" AND "),
+      names: Object.fromEntries(asked.map(([name]) => [`#${name}`, name])),
+      values: Object.fromEntries(asked),
+    },
+  };
+}
+
+/** Incidents of an asset, resolved ones too, by rule and engine. */
+export async function listIncidentsOf(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<IncidentView>> {
+  const { shards } = await readTenant(reader, tenantId);
+  const partition = telemetryPartition(tenantId, assetId, shards);
+  const found = await queryPage(reader, { partition, prefix: incidentPrefix(assetId), ...page });
+  const items = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+/** An incident as it is now; undefined when the tenant has none of that id. `id` is well-formed. */
+export async function readIncidentItem(
+  deps: Pick<Deps, "dynamo" | "table">,
+  tenantId: string,
+  id: string,
+): Promise<{ key: { PK: string; SK: string }; item: IncidentItem } | undefined> {
+  const { shards } = await readTenant(deps, tenantId);
+  const key = incidentKey(tenantId, incidentParts(id), shards);
+  const { Item } = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(key),
+    ConsistentRead: true,
+  });
+  return Item && { key, item: decodeItem(incidentItem, Item) };
+}

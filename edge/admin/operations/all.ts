@@ -1,0 +1,13 @@
+import type { Operation } from "../operation.ts";
+import { assetOperations } from "./assets.ts";
+import { credentialOperations } from "./credentials.ts";
+import { incidentOperations } from "./incidents.ts";
+import { tenantOperations } from "./tenant.ts";
+
+/** The admin API, whole: routes, rights and specification are made from this list and from nothing else. */
+export const OPERATIONS: readonly Operation[] = [
+  ...tenantOperations,
+  ...assetOperations,
+  ...incidentOperations,
+  ...credentialOperations,
+];

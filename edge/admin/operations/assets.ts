@@ -1,0 +1,248 @@
+import { z } from "zod";
+import { employeeId, slug } from "../../../shared/ids.ts";
+import { refuse } from "../../../shared/refusal.ts";
+import { ASSET_STATUSES } from "../../../shared/table/items.ts";
+import { mode } from "../../../shared/wire/heartbeat.ts";
+import { text } from "../../../shared/wire/text.ts";
+import type { Deps } from "../../deps.ts";
+import { changeContainment } from "../change-containment.ts";
+import type { Asker, Decision } from "../commit.ts";
+import { rotateDeviceKey } from "../enrolment-tokens.ts";
+import { findAssets } from "../find-assets.ts";
+import { listIncidentsOf } from "../find-incidents.ts";
+import { assetParams, justification, justified, page, pageFrom } from "../inputs.ts";
+import { type Outcome, operation } from "../operation.ts";
+import { listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
+import { revokeAsset } from "../revoke-asset.ts";
+import {
+  assetView,
+  CONTAINMENT_STATES,
+  custodyView,
+  incidentView,
+  madeTokenView,
+  pageOf,
+  telemetryView,
+} from "../views.ts";
+
+const tag = "Assets";
+
+const listAssets = operation({
+  id: "listAssets",
+  method: "get",
+  path: "/assets",
+  tag,
+  summary: "List and search assets",
+  description:
+    "Filters are joined by and. Each request reads a bounded part of the tenant, so a page may be short, or empty, and still have a cursor: follow it until there is none.",
+  needs: "read",
+  query: page.extend({
+    status: z.enum(ASSET_STATUSES).optional().meta({ description: "What the admin wants of it." }),
+    state: z.enum(CONTAINMENT_STATES).optional().meta({ description: "Wish and proof taken together." }),
+    engine: slug.optional().meta({ description: "Catalogue id of an engine found on it last." }),
+    employee: employeeId.optional(),
+    hostname: text(253).optional().meta({ description: "Part of the host name, in any case." }),
+  }),
+  success: 200,
+  answer: pageOf(assetView),
+  async run({ admin, query }, deps) {
+    const { limit, cursor, ...filter } = query;
+    return {
+      ok: true,
+      value: { body: await findAssets(deps, admin.tenantId, filter, pageFrom({ limit, cursor })) },
+    };
+  },
+});
+
+const getAsset = operation({
+  id: "getAsset",
+  method: "get",
+  path: "/assets/{assetId}",
+  tag,
+  summary: "Read an asset with its containment and presence",
+  needs: "read",
+  params: assetParams,
+  success: 200,
+  answer: assetView,
+  run: ({ admin, params }, deps) => answerAsset(admin.tenantId, params.assetId, deps),
+});
+
+async function answerAsset(tenantId: string, assetId: string, deps: Deps): Promise<Outcome> {
+  const body = await readAsset(deps, tenantId, assetId);
+  return body ? { ok: true, value: { body } } : refuse("admin.not-found");
+}
+
+/** A list of something that belongs to an asset; 404 for an asset the tenant does not have. */
+async function ofAsset(
+  tenantId: string,
+  assetId: string,
+  list: () => Promise<object>,
+  deps: Deps,
+): Promise<Outcome> {
+  const asset = await readAsset(deps, tenantId, assetId);
+  return asset ? { ok: true, value: { body: await list() } } : refuse("admin.not-found");
+}
+
+const listAssetTimeline = operation({
+  id: "listAssetTimeline",
+  method: "get",
+  path: "/assets/{assetId}/timeline",
+  tag,
+  summary: "List the changes of an asset's state, newest first",
+  needs: "read",
+  params: assetParams,
+  query: page,
+  success: 200,
+  answer: pageOf(telemetryView),
+  run: ({ admin: { tenantId }, params: { assetId }, query }, deps) =>
+    ofAsset(tenantId, assetId, () => listTimeline(deps, tenantId, assetId, pageFrom(query)), deps),
+});
+
+const listAssetIncidents = operation({
+  id: "listAssetIncidents",
+  method: "get",
+  path: "/assets/{assetId}/incidents",
+  tag,
+  summary: "List the incidents of an asset, resolved ones too",
+  needs: "read",
+  params: assetParams,
+  query: page,
+  success: 200,
+  answer: pageOf(incidentView),
+  run: ({ admin: { tenantId }, params: { assetId }, query }, deps) =>
+    ofAsset(tenantId, assetId, () => listIncidentsOf(deps, tenantId, assetId, pageFrom(query)), deps),
+});
+
+const listAssetCustody = operation({
+  id: "listAssetCustody",
+  method: "get",
+  path: "/assets/{assetId}/custody",
+  tag,
+  summary: "List the custody records of an asset, newest first",
+  needs: "read",
+  params: assetParams,
+  query: page,
+  success: 200,
+  answer: pageOf(custodyView),
+  run: ({ admin: { tenantId }, params: { assetId }, query }, deps) =>
+    ofAsset(tenantId, assetId, () => listCustody(deps, tenantId, assetId, pageFrom(query)), deps),
+});
+
+/** What a change of an asset is answered with: the asset as it is, also when that is the reason to refuse. */
+async function answerChange(
+  asker: Asker,
+  assetId: string,
+  done: Decision<unknown>,
+  deps: Deps,
+): Promise<Outcome> {
+  if (!done.ok && done.code !== "admin.conflict") return done;
+  const current = await readAsset(deps, asker.admin.tenantId, assetId);
+  return done.ok ? { ok: true, value: { body: current } } : { ...done, more: { current } };
+}
+
+const changing = {
+  tag,
+  params: assetParams,
+  success: 202,
+  answer: assetView,
+  refusals: ["admin.conflict"],
+} as const;
+
+const isolateAsset = operation({
+  ...changing,
+  id: "isolateAsset",
+  method: "post",
+  path: "/assets/{assetId}/isolate",
+  summary: "Wish an asset isolated",
+  description:
+    "Signs a directive that the agent gets with its next heartbeat. The answer is the wish: `containment.state` says what is proven of it.",
+  needs: "contain",
+  body: z.strictObject({ mode: mode.default("observe"), justification }),
+  async run({ params: { assetId }, body, asker }, deps) {
+    const { admin, ...origin } = asker;
+    const done = await changeContainment(admin, { assetId, action: "isolate", ...body, ...origin }, deps);
+    return answerChange(asker, assetId, done, deps);
+  },
+});
+
+const releaseAsset = operation({
+  ...changing,
+  id: "releaseAsset",
+  method: "post",
+  path: "/assets/{assetId}/release",
+  summary: "Wish an isolated asset released",
+  needs: "contain",
+  body: justified,
+  async run({ params: { assetId }, body, asker }, deps) {
+    const { admin, ...origin } = asker;
+    const done = await changeContainment(admin, { assetId, action: "release", ...body, ...origin }, deps);
+    return answerChange(asker, assetId, done, deps);
+  },
+});
+
+const revoke = operation({
+  ...changing,
+  id: "revokeAsset",
+  method: "post",
+  path: "/assets/{assetId}/revoke",
+  summary: "Revoke a device for good",
+  description:
+    "Every edge node refuses its heartbeats within two seconds, and it gets no session any more. There is no way back: a host that returns enrols as a new asset.",
+  needs: "manage-assets",
+  body: justified,
+  success: 200,
+  async run({ params: { assetId }, body, asker }, deps) {
+    return answerChange(asker, assetId, await revokeAsset(asker, { assetId, ...body }, deps), deps);
+  },
+});
+
+const rotateKey = operation({
+  id: "rotateAssetKey",
+  method: "post",
+  path: "/assets/{assetId}/rotate-key",
+  tag,
+  summary: "Let a device enrol with a new key as the same asset",
+  description:
+    "Makes an enrolment token of one use that is good for this asset only. Until the device comes with it the old key stays good. For a key that was stolen, revoke instead.",
+  needs: "manage-assets",
+  params: assetParams,
+  body: z.strictObject({ hours: z.int().min(1).max(168).default(24), justification }),
+  success: 201,
+  answer: madeTokenView,
+  refusals: ["admin.conflict"],
+  async run({ params: { assetId }, body, asker }, deps) {
+    const made = await rotateDeviceKey(asker, { assetId, ...body }, deps);
+    return made.ok ? { ok: true, value: { body: made.value } } : made;
+  },
+});
+
+const listIsolations = operation({
+  id: "listIsolations",
+  method: "get",
+  path: "/isolations",
+  tag: "Isolations",
+  summary: "List open isolations and releases with their proof, newest first",
+  description: "An asset is here from the moment its isolation is wished until its release is proven.",
+  needs: "read",
+  query: page,
+  success: 200,
+  answer: pageOf(assetView),
+  async run({ admin, query }, deps) {
+    const found = await listActionRequired(deps, admin.tenantId, pageFrom(query));
+    // A revoked asset is in the same index, with or without anything wished of it.
+    const items = found.items.filter(({ containment }) => containment.requestedAt !== undefined);
+    return { ok: true, value: { body: { ...found, items } } };
+  },
+});
+
+export const assetOperations = [
+  listAssets,
+  getAsset,
+  listAssetTimeline,
+  listAssetIncidents,
+  listAssetCustody,
+  isolateAsset,
+  releaseAsset,
+  revoke,
+  rotateKey,
+  listIsolations,
+];

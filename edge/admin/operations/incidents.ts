@@ -1,0 +1,121 @@
+import { z } from "zod";
+import { assetId, slug } from "../../../shared/ids.ts";
+import { refuse } from "../../../shared/refusal.ts";
+import type { Deps } from "../../deps.ts";
+import { acknowledgeIncidents, BULK_INCIDENTS_MAX, resolveIncident } from "../answer-incidents.ts";
+import type { Decision } from "../commit.ts";
+import { findIncidents, readIncidentItem } from "../find-incidents.ts";
+import { incidentName, incidentParams, justification, page, pageFrom, words } from "../inputs.ts";
+import { type Outcome, operation } from "../operation.ts";
+import { incidentView as viewOf } from "../read.ts";
+import { acknowledgedView, incidentView, pageOf } from "../views.ts";
+
+const tag = "Incidents";
+
+const listIncidents = operation({
+  id: "listIncidents",
+  method: "get",
+  path: "/incidents",
+  tag,
+  summary: "List open incidents of one risk, newest first",
+  needs: "read",
+  query: page.extend({
+    risk: z.enum(["WARNING", "CRITICAL"]).default("CRITICAL"),
+    rule: slug.optional(),
+    engine: slug.optional(),
+    asset: assetId.optional(),
+  }),
+  success: 200,
+  answer: pageOf(incidentView),
+  async run({ admin, query }, deps) {
+    const { risk, rule, engine, asset } = query;
+    const filter = { risk, rule, engine, assetId: asset };
+    return { ok: true, value: { body: await findIncidents(deps, admin.tenantId, filter, pageFrom(query)) } };
+  },
+});
+
+const getIncident = operation({
+  id: "getIncident",
+  method: "get",
+  path: "/incidents/{incidentId}",
+  tag,
+  summary: "Read an incident, open or resolved",
+  needs: "read",
+  params: incidentParams,
+  success: 200,
+  answer: incidentView,
+  run: ({ admin, params }, deps) => answerIncident(admin.tenantId, params.incidentId, deps),
+});
+
+async function answerIncident(tenantId: string, id: string, deps: Deps): Promise<Outcome> {
+  const stored = await readIncidentItem(deps, tenantId, id);
+  return stored ? { ok: true, value: { body: viewOf(stored.item) } } : refuse("admin.not-found");
+}
+
+async function answerChanged(
+  tenantId: string,
+  id: string,
+  done: Decision<unknown>,
+  deps: Deps,
+): Promise<Outcome> {
+  return done.ok ? answerIncident(tenantId, id, deps) : done;
+}
+
+const changing = {
+  tag,
+  needs: "handle-incidents",
+  success: 200,
+  refusals: ["admin.conflict"],
+} as const;
+
+const acknowledge = operation({
+  ...changing,
+  id: "acknowledgeIncident",
+  method: "post",
+  path: "/incidents/{incidentId}/acknowledge",
+  summary: "Say that somebody is looking at an incident",
+  params: incidentParams,
+  body: z.strictObject({ justification: justification.optional() }),
+  answer: incidentView,
+  async run({ params: { incidentId }, body, asker }, deps) {
+    const done = await acknowledgeIncidents(asker, { ids: [incidentId], ...body }, deps);
+    return answerChanged(asker.admin.tenantId, incidentId, done, deps);
+  },
+});
+
+const acknowledgeMany = operation({
+  ...changing,
+  id: "acknowledgeIncidents",
+  method: "post",
+  path: "/incidents/acknowledge",
+  refusals: ["admin.conflict", "admin.not-found"],
+  summary: "Acknowledge several incidents at once",
+  description:
+    "All in one transaction, with a custody record for each. Those that cannot be are named in `skipped`.",
+  body: z.strictObject({
+    incidentIds: z.array(incidentName).min(1).max(BULK_INCIDENTS_MAX),
+    justification: justification.optional(),
+  }),
+  answer: acknowledgedView,
+  async run({ body: { incidentIds, ...more }, asker }, deps) {
+    const done = await acknowledgeIncidents(asker, { ids: incidentIds, ...more }, deps);
+    return done.ok ? { ok: true, value: { body: done.value.result } } : done;
+  },
+});
+
+const resolve = operation({
+  ...changing,
+  id: "resolveIncident",
+  method: "post",
+  path: "/incidents/{incidentId}/resolve",
+  summary: "Resolve an incident with a reason",
+  description: "It opens again when a later state of the asset shows the same condition.",
+  params: incidentParams,
+  body: z.strictObject({ reason: words(1000) }),
+  answer: incidentView,
+  async run({ params: { incidentId: id }, body, asker }, deps) {
+    return answerChanged(asker.admin.tenantId, id, await resolveIncident(asker, { id, ...body }, deps), deps);
+  },
+});
+
+export const incidentOperations = [listIncidents, getIncident, acknowledge, acknowledgeMany, resolve];

@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { assetId } from "../../shared/ids.ts";
+import {
+  apiKeyItem,
+  assetItem,
+  auditItem,
+  custodyHeadItem,
+  employeeItem,
+  incidentItem,
+  policy,
+  presenceItem,
+  telemetryItem,
+  tenantItem,
+} from "../../shared/table/items.ts";
+import { containmentReport, MODES } from "../../shared/wire/heartbeat.ts";
+import { isoTimestamp } from "../../shared/wire/text.ts";
+import { keyId } from "./api-key.ts";
+import { PERMISSIONS, ROLES } from "./permissions.ts";
+
+/** Answers of the admin API, as its specification tells them and its tests hold them to. */
+
+/** Called after its name in the specification; a name is registered once. */
+const named = <Schema extends z.ZodType>(id: string, schema: Schema): Schema => schema.meta({ id });
+
+export const adminView = named(
+  "Caller",
+  z.object({
+    tenantId: z.string(),
+    userId: z.string(),
+    sessionId: z.string(),
+    role: z.enum(ROLES),
+    impersonated: z.boolean(),
+    via: z.enum(["session", "api-key"]),
+    permissions: z.array(z.enum(PERMISSIONS)),
+  }),
+);
+
+export const CONTAINMENT_STATES = [
+  "active",
+  "pending",
+  "acknowledged",
+  "enforced",
+  "failed",
+  "expired",
+  "releasing",
+  "release-failed",
+] as const;
+
+export const assetView = named(
+  "Asset",
+  assetItem
+    .pick({
+      assetId: true,
+      hostname: true,
+      employeeId: true,
+      os: true,
+      arch: true,
+      status: true,
+      generation: true,
+      enrolledAt: true,
+      revokedAt: true,
+      keyRotatedAt: true,
+    })
+    .extend({
+      containment: z.object({
+        state: z
+          .enum(CONTAINMENT_STATES)
+          .meta({ description: "What the admin wished, as far as it is proven." }),
+        offline: z.boolean().meta({ description: "The host has not been heard of lately." }),
+        reason: z.string().optional(),
+        mode: z.enum(MODES).optional(),
+        requestedAt: isoTimestamp.optional(),
+        expiresAt: isoTimestamp.optional(),
+        proof: containmentReport.optional(),
+      }),
+      presence: presenceItem.omit({ type: true, tenantId: true, assetId: true, stateHash: true }).optional(),
+    }),
+);
+
+export const incidentView = named(
+  "Incident",
+  incidentItem.omit({ type: true, tenantId: true }).extend({ id: z.string() }),
+);
+
+export const custodyView = named("CustodyRecord", auditItem.omit({ type: true }));
+
+export const custodyExport = named(
+  "CustodyLog",
+  z.object({ records: z.array(auditItem), head: custodyHeadItem.optional() }),
+);
+
+export const telemetryView = named("TelemetryChange", telemetryItem.options[0]);
+
+export const employeeView = named("Employee", employeeItem.omit({ type: true, tenantId: true }));
+
+export const settings = tenantItem
+  .pick({
+    name: true,
+    telemetryResolutionSeconds: true,
+    retentionDays: true,
+    quietPeriodSeconds: true,
+    heartbeatIntervalMs: true,
+    clientDirectories: true,
+  })
+  .strict();
+export type Settings = z.infer<typeof settings>;
+export const settingsView = named("Settings", settings);
+export const policyView = named("Policy", policy);
+
+const recorded = { createdAt: isoTimestamp, createdBy: z.string(), validUntil: isoTimestamp };
+
+export const enrolmentTokenView = named(
+  "EnrolmentToken",
+  z.object({
+    tokenId: keyId,
+    uses: z.int(),
+    used: z.int(),
+    ...recorded,
+    assetId: assetId.optional().meta({ description: "It replaces the device key of this asset." }),
+    status: z.enum(["valid", "used-up", "expired", "revoked"]),
+    revokedAt: isoTimestamp.optional(),
+  }),
+);
+export type EnrolmentTokenView = z.infer<typeof enrolmentTokenView>;
+
+export const madeTokenView = named(
+  "NewEnrolmentToken",
+  z.object({ token: z.string(), tokenId: keyId, expiresAt: isoTimestamp, uses: z.int() }),
+);
+
+export const apiKeyView = named(
+  "ApiKey",
+  apiKeyItem.omit({ type: true, tenantId: true, secretHash: true, expiresAt: true }).extend({
+    scopes: z.array(z.enum(PERMISSIONS)).optional(),
+    status: z.enum(["valid", "expired", "revoked"]),
+  }),
+);
+export type ApiKeyView = z.infer<typeof apiKeyView>;
+
+export const madeKeyView = named(
+  "NewApiKey",
+  z.object({
+    key: z.string().optional().meta({
+      description: "The key itself, in the first answer only: a repeat of the request cannot tell it again.",
+    }),
+    apiKey: apiKeyView,
+  }),
+);
+
+export const acknowledgedView = named(
+  "Acknowledged",
+  z.object({
+    acknowledged: z.array(z.string()),
+    skipped: z.array(z.object({ id: z.string(), reason: z.enum(["not-found", "resolved", "acknowledged"]) })),
+  }),
+);
+
+export const problemView = named(
+  "Problem",
+  z.object({
+    type: z.string(),
+    status: z.int(),
+    code: z.string().meta({ description: "What the refusal is called, for programs." }),
+    title: z.string(),
+    requestId: z.string(),
+    detail: z.string().optional(),
+    current: z.unknown().optional().meta({ description: "With a 409: the resource as it is." }),
+  }),
+);
+
+export const pageOf = <Schema extends z.ZodType>(item: Schema) =>
+  z.object({
+    items: z.array(item),
+    cursor: z.string().optional().meta({ description: "There may be more: ask again with it." }),
+  });

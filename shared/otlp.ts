@@ -1,0 +1,54 @@
+import { metrics, trace } from "@opentelemetry/api";
+import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
+import {
+  BasicTracerProvider,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+} from "@opentelemetry/sdk-trace-base";
+
+/** Of a thousand laptops' heartbeats one in a hundred tells as much as all. */
+const SAMPLED_SHARE_DEFAULT = 0.01;
+
+const METRIC_INTERVAL_MS_DEFAULT = 60_000;
+
+/**
+ * Registers OpenTelemetry for a Bun process when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, and does nothing otherwise.
+ * `OTEL_TRACES_SAMPLER_ARG` is the share of traces kept, 0 to 1. The exporters read their own variables
+ * (opentelemetry.io/docs/specs/otel/protocol/exporter). Resolves to what flushes at the end.
+ */
+export function registerOtlp(
+  serviceName: string,
+  environment: Record<string, string | undefined>,
+): () => Promise<void> {
+  if (!environment.OTEL_EXPORTER_OTLP_ENDPOINT) return async () => {};
+  const resource = resourceFromAttributes({
+    "service.name": serviceName,
+    "service.namespace": "lifecyclezero",
+  });
+  const share = Number(environment.OTEL_TRACES_SAMPLER_ARG ?? SAMPLED_SHARE_DEFAULT);
+  const intervalMs = Number(environment.OTEL_METRIC_EXPORT_INTERVAL ?? METRIC_INTERVAL_MS_DEFAULT);
+  const tracerProvider = new BasicTracerProvider({
+    resource,
+    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) }),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
+  });
+  const meterProvider = new MeterProvider({
+    resource,
+    readers: [
+      new PeriodicExportingMetricReader({
+        exporter: new OTLPMetricExporter(),
+        exportIntervalMillis: intervalMs,
+        exportTimeoutMillis: Math.min(intervalMs, 10_000),
+      }),
+    ],
+  });
+  trace.setGlobalTracerProvider(tracerProvider);
+  metrics.setGlobalMeterProvider(meterProvider);
+  return async () => {
+    await Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]);
+  };
+}

@@ -1,0 +1,457 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { Operation } from "../../edge/admin/operation.ts";
+import { OPERATIONS } from "../../edge/admin/operations/all.ts";
+import type { RuntimeName } from "../../local/edge-command.ts";
+import { enrolDevice, makeDevice, makeEngine, openSession } from "../../lz/fleet.ts";
+import { verifyCustody } from "../../shared/custody.ts";
+import type { AuditItem, CustodyHeadItem } from "../../shared/table/items.ts";
+import { openIncident } from "../support/incident.ts";
+import { faultOf } from "../support/spec.ts";
+import {
+  enrolAsset,
+  eventually,
+  type SimulatedAsset,
+  startTestStack,
+  type TestStack,
+} from "../support/stack.ts";
+
+type Json = { [name: string]: unknown; items: Json[]; cursor?: string; code?: string };
+type Asked = { body?: unknown; token?: string; key?: string; match?: string };
+type Told = { status: number; body: Json; headers: Headers };
+
+const because = { justification: "because of the test" };
+const EVE = "org_eve";
+
+/** The admin API as a client meets it: real sockets, a real table, every answer held to the specification. */
+export function adminSuite(runtime: RuntimeName): void {
+  describe(`admin API under ${runtime}`, () => {
+    let stack: TestStack;
+    let asset: SimulatedAsset;
+    let eve: string;
+    beforeAll(async () => {
+      stack = await startTestStack(runtime, { workers: 0 });
+      asset = await enrolAsset(stack, "MacBook-Pro");
+      eve = await stack.issuer.mint({ userId: "eve", role: "admin" }, EVE);
+    });
+    afterAll(() => stack?.stop());
+
+    /** Asks, and fails when the answer is none that the specification tells. A change gets a key of its own. */
+    async function ask(method: string, path: string, { body, token, key, match }: Asked = {}): Promise<Told> {
+      const answer = await fetch(`${stack.edgeUrl}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token ?? stack.adminToken}`,
+          ...(method !== "GET" && { "idempotency-key": key ?? crypto.randomUUID() }),
+          ...(match !== undefined && { "if-match": match }),
+          ...(body !== undefined && { "content-type": "application/json" }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      expect(await faultOf(method, path, answer)).toBeUndefined();
+      return { status: answer.status, body: (await answer.json()) as Json, headers: answer.headers };
+    }
+    const get = (path: string, token?: string) => ask("GET", path, token === undefined ? {} : { token });
+    const post = (path: string, body: unknown = because, more: Asked = {}) =>
+      ask("POST", path, { body, ...more });
+    const custody = async () => {
+      const { body } = await get("/v1/custody");
+      return body as unknown as { records: AuditItem[]; head: CustodyHeadItem };
+    };
+
+    describe("settings and policy", () => {
+      for (const path of ["/v1/settings", "/v1/policy"]) {
+        test(`${path}: who has seen the newest version replaces it, who has not is told`, async () => {
+          const before = await get(path);
+          const etag = before.headers.get("etag")!;
+          const wanted =
+            path === "/v1/policy"
+              ? { ...before.body, approvedEngines: ["ollama"] }
+              : { ...before.body, retentionDays: 30 };
+          const key = crypto.randomUUID();
+          const changed = await ask("PUT", path, { body: wanted, match: etag, key });
+          expect([changed.status, changed.body]).toEqual([200, wanted as never]);
+          expect(changed.headers.get("etag")).not.toBe(etag);
+          const late = await ask("PUT", path, { body: before.body, match: etag });
+          expect([late.status, late.body.code]).toEqual([412, "admin.outdated"]);
+          const again = await ask("PUT", path, { body: wanted, match: etag, key });
+          expect([again.status, again.headers.get("etag")]).toEqual([200, changed.headers.get("etag")]);
+          const newest = (await custody()).records.toSorted((a, b) => b.tenantNumber - a.tenantNumber)[0]!;
+          expect(newest.action).toBe(path === "/v1/policy" ? "change-policy" : "change-settings");
+          expect(newest.after).toContain(path === "/v1/policy" ? "ollama" : '"retentionDays":30');
+          expect(newest.after).not.toContain("heartbeatIntervalMs");
+        });
+      }
+
+      test("of ten admins who replace the policy at once, one does", async () => {
+        const { body, headers } = await get("/v1/policy");
+        const match = headers.get("etag")!;
+        const tries = Array.from({ length: 10 }, (_, i) =>
+          ask("PUT", "/v1/policy", { body: { ...body, approvedModels: [`model-${i}`] }, match }),
+        );
+        const statuses = (await Promise.all(tries)).map(({ status }) => status).toSorted();
+        expect(statuses).toEqual([200, ...Array.from({ length: 9 }, () => 412)]);
+      });
+
+      test("a tenant nobody configured has the defaults, and can be configured", async () => {
+        const { body, headers } = await get("/v1/settings", eve);
+        expect(headers.get("etag")).toBe('"0"');
+        const wanted = { ...body, name: "Eve and sons" };
+        const changed = await ask("PUT", "/v1/settings", { body: wanted, match: '"0"', token: eve });
+        expect([changed.status, changed.headers.get("etag")]).toEqual([200, '"1"']);
+        expect((await get("/v1/settings")).body).not.toMatchObject({ name: "Eve and sons" });
+      });
+    });
+
+    describe("enrolment tokens", () => {
+      const host = { hostname: "with-token", employeeId: "dana" };
+
+      test("a repeat of the request gets the very same token, another request under its key none", async () => {
+        const key = crypto.randomUUID();
+        const first = await post("/v1/enrolment-tokens", { uses: 2 }, { key });
+        const again = await post("/v1/enrolment-tokens", { uses: 2 }, { key });
+        expect(again.body).toEqual(first.body);
+        expect((await post("/v1/enrolment-tokens", { uses: 3 }, { key })).status).toBe(409);
+      });
+
+      test("a revoked token lets nobody in, and the list says what became of each", async () => {
+        const made = (await post("/v1/enrolment-tokens", { uses: 2 })).body as unknown as Record<
+          string,
+          string
+        >;
+        await enrolDevice(fetch, stack.edgeUrl, made.token!, await makeDevice(), host);
+        const listed = async () =>
+          (await get("/v1/enrolment-tokens")).body.items.find(({ tokenId }) => tokenId === made.tokenId);
+        expect(await listed()).toMatchObject({ uses: 2, used: 1, status: "valid" } as never);
+        const revoked = await post(`/v1/enrolment-tokens/${made.tokenId}/revoke`);
+        expect(revoked.body).toMatchObject({ status: "revoked" } as never);
+        await expect(
+          enrolDevice(fetch, stack.edgeUrl, made.token!, await makeDevice(), host),
+        ).rejects.toThrow("enrolment.invalid-token");
+        expect((await post(`/v1/enrolment-tokens/${made.tokenId}/revoke`)).status).toBe(409);
+        expect(
+          (await post(`/v1/enrolment-tokens/${made.tokenId}/revoke`, because, { token: eve })).status,
+        ).toBe(404);
+      });
+    });
+
+    describe("devices", () => {
+      test("a rotated key opens sessions for the same asset, the old one none, and the token is good once", async () => {
+        const device = await enrolAsset(stack, "rotating");
+        const made = (await post(`/v1/assets/${device.assetId}/rotate-key`)).body as unknown as {
+          token: string;
+        };
+        await openSession(fetch, stack.edgeUrl, device.device, device); // until the new key is there, the old one is good
+        const fresh = await makeDevice();
+        const host = { hostname: "rotating", employeeId: "dana" };
+        const enrolled = await enrolDevice(fetch, stack.edgeUrl, made.token, fresh, host);
+        expect(enrolled.assetId).toBe(device.assetId);
+        await openSession(fetch, stack.edgeUrl, fresh, device);
+        await expect(openSession(fetch, stack.edgeUrl, device.device, device)).rejects.toThrow("401");
+        const third = enrolDevice(fetch, stack.edgeUrl, made.token, await makeDevice(), host);
+        await expect(third).rejects.toThrow("409");
+        expect((await get(`/v1/assets/${device.assetId}`)).body).toHaveProperty("keyRotatedAt");
+      });
+
+      test("a revoked device is refused heartbeats and sessions for good, with a record of who did it", async () => {
+        const device = await enrolAsset(stack, "stolen");
+        expect((await device.beat()).status).toBe(202);
+        const revoked = await post(`/v1/assets/${device.assetId}/revoke`, {
+          justification: "laptop was stolen",
+        });
+        expect(revoked.body).toHaveProperty("revokedAt");
+        await eventually(async () => (await device.beat()).status === 403);
+        await expect(openSession(fetch, stack.edgeUrl, device.device, device)).rejects.toThrow(
+          "asset.revoked",
+        );
+        for (const verb of ["revoke", "isolate", "release", "rotate-key"]) {
+          expect((await post(`/v1/assets/${device.assetId}/${verb}`)).status).toBe(409);
+        }
+        const { items } = (await get(`/v1/assets/${device.assetId}/custody`)).body;
+        expect(items.map(({ action }) => action)).toEqual(["revoke"] as never);
+        const isolations = (await get("/v1/isolations")).body.items.map(({ assetId }) => assetId as string);
+        expect(isolations).not.toContain(device.assetId);
+      });
+    });
+
+    describe("API keys", () => {
+      const make = async (terms: object) =>
+        (await post("/v1/api-keys", { name: "a machine", ...terms })).body as never as {
+          key: string;
+          apiKey: { keyId: string };
+        };
+
+      test("a key does what its role may, in its own tenant, until it is revoked", async () => {
+        const { key, apiKey } = await make({ role: "responder" });
+        expect(key).toStartWith(`lzk_${stack.tenantId}_${apiKey.keyId}_`);
+        const { body } = await get("/v1/me", key);
+        expect(body).toMatchObject({ tenantId: stack.tenantId, via: "api-key", role: "responder" } as never);
+        const host = await enrolAsset(stack, "by-machine");
+        expect((await post(`/v1/assets/${host.assetId}/isolate`, because, { token: key })).status).toBe(202);
+        const [record] = (await get(`/v1/assets/${host.assetId}/custody`)).body.items;
+        expect(record).toMatchObject({ operatorId: `key_${apiKey.keyId}` } as never);
+        expect((await post(`/v1/api-keys/${apiKey.keyId}/revoke`)).body).toMatchObject({
+          status: "revoked",
+        } as never);
+        expect((await get("/v1/me", key)).status).toBe(401);
+      });
+
+      test("its secret is in the first answer only: not in a repeat, not in the list, not in the table's view", async () => {
+        const idempotent = crypto.randomUUID();
+        const terms = { name: "once told", role: "viewer" };
+        const first = await post("/v1/api-keys", terms, { key: idempotent });
+        const again = await post("/v1/api-keys", terms, { key: idempotent });
+        expect(first.body).toHaveProperty("key");
+        expect(again.body).not.toHaveProperty("key");
+        expect(again.body).toMatchObject({
+          apiKey: (first.body as never as { apiKey: object }).apiKey,
+        } as never);
+        const secret = (first.body as never as { key: string }).key.slice(-43);
+        expect(JSON.stringify((await get("/v1/api-keys")).body)).not.toContain(secret);
+        expect(JSON.stringify(await custody())).not.toContain(secret);
+        expect(stack.lines.join("\n")).not.toContain(secret);
+      });
+
+      test("scopes narrow, and no key makes keys whatever its role", async () => {
+        const scoped = await make({ role: "admin", scopes: ["handle-incidents"] });
+        expect((await get("/v1/assets", scoped.key)).status).toBe(403);
+        const whole = await make({ role: "admin" });
+        expect((await get("/v1/assets", whole.key)).status).toBe(200);
+        expect((await get("/v1/api-keys", whole.key)).status).toBe(403);
+        const more = { name: "further", role: "viewer" };
+        expect((await post("/v1/api-keys", more, { token: whole.key })).status).toBe(403);
+        expect((await post("/v1/api-keys", { ...more, scopes: ["approve"] })).status).toBe(400);
+      });
+
+      test("a key with another tenant's name in it, another secret or another id opens nothing", async () => {
+        const { key } = await make({ role: "viewer" });
+        const last = key.at(-2) === "A" ? "B" : "A";
+        const wrong = [
+          key.replace(stack.tenantId, EVE),
+          `${key.slice(0, -2)}${last}${key.at(-1)}`,
+          key.replace(/_01/, "_02"),
+          key.slice(0, -1),
+          `${key}A`,
+        ];
+        for (const token of wrong) expect((await get("/v1/me", token)).status).toBe(401);
+      });
+    });
+
+    describe("incidents", () => {
+      test("one is acknowledged once, resolved once with its reason, and out of the list", async () => {
+        const id = await openIncident(stack, asset, { rule: "first-rule" });
+        expect((await get(`/v1/incidents/${id}`)).body).toMatchObject({ status: "OPEN" } as never);
+        const acknowledged = await post(`/v1/incidents/${id}/acknowledge`, {});
+        expect(acknowledged.body).toMatchObject({ acknowledgedBy: "user_local_admin" } as never);
+        expect((await post(`/v1/incidents/${id}/acknowledge`, {})).status).toBe(409);
+        const reason = { reason: "approved by the data office" };
+        expect((await post(`/v1/incidents/${id}/resolve`, reason)).body).toMatchObject({
+          status: "RESOLVED",
+          resolvedBy: "user_local_admin",
+          resolution: reason.reason,
+        } as never);
+        expect((await post(`/v1/incidents/${id}/resolve`, reason)).status).toBe(409);
+        const open = (await get("/v1/incidents?rule=first-rule")).body.items;
+        expect(open).toEqual([]);
+        const all = (await get(`/v1/assets/${asset.assetId}/incidents`)).body.items.map(
+          (each) => each.id as string,
+        );
+        expect(all).toContain(id);
+      });
+
+      test("an analyst answers for incidents and isolates nothing", async () => {
+        const token = await stack.issuer.mint({ userId: "ana", role: "analyst" });
+        const id = await openIncident(stack, asset, { rule: "for-analyst" });
+        expect((await post(`/v1/incidents/${id}/acknowledge`, {}, { token })).status).toBe(200);
+        expect((await post(`/v1/assets/${asset.assetId}/isolate`, because, { token })).status).toBe(403);
+      });
+
+      test("thirty are acknowledged in one transaction, one more is too many, and the rest is named", async () => {
+        const other = await enrolAsset(stack, "second-host");
+        const ids = await Promise.all(
+          Array.from({ length: 29 }, (_, i) =>
+            openIncident(stack, i % 2 ? asset : other, { rule: `bulk-${i}` }),
+          ),
+        );
+        const gone = `${asset.assetId}.no-such.engine`;
+        const before = (await custody()).records.length;
+        const { body } = await post("/v1/incidents/acknowledge", { incidentIds: [...ids, gone] });
+        expect(body).toMatchObject({ skipped: [{ id: gone, reason: "not-found" }] } as never);
+        expect((body as never as { acknowledged: string[] }).acknowledged).toHaveLength(29);
+        const { records, head } = await custody();
+        expect(records.length - before).toBe(29);
+        expect(await verifyCustody(records, head)).toBeUndefined();
+        const many = Array.from({ length: 31 }, () => gone);
+        expect((await post("/v1/incidents/acknowledge", { incidentIds: many })).status).toBe(400);
+      });
+
+      test("filters by rule, engine and asset, over pages that may be short, lose none", async () => {
+        for (let i = 0; i < 7; i++)
+          await openIncident(stack, asset, { rule: `page-${i}`, engine: i % 2 ? "jan" : "lmx" });
+        const seen: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const more: string = cursor === undefined ? "" : `&cursor=${cursor}`;
+          const page: Json = (await get(`/v1/incidents?engine=jan&asset=${asset.assetId}&limit=2${more}`))
+            .body;
+          seen.push(...page.items.map(({ rule }) => rule as string));
+          cursor = page.cursor;
+        } while (cursor !== undefined);
+        expect(seen.toSorted()).toEqual(["page-1", "page-3", "page-5"]);
+      });
+    });
+
+    describe("assets", () => {
+      const names = async (query: string): Promise<string[]> => {
+        const found: string[] = [];
+        let cursor: string | undefined;
+        do {
+          const more: string = cursor === undefined ? "" : `&cursor=${cursor}`;
+          const { body }: Told = await get(`/v1/assets?limit=2&${query}${more}`);
+          found.push(...body.items.map(({ hostname }) => hostname as string));
+          cursor = body.cursor;
+        } while (cursor !== undefined);
+        return found.toSorted();
+      };
+
+      test("are found by part of the name in any case, by status, state and employee, page by page", async () => {
+        const hosts = await Promise.all(
+          ["Find-A", "find-b", "FIND-c"].map((name) => enrolAsset(stack, name)),
+        );
+        await post(`/v1/assets/${hosts[1]!.assetId}/isolate`);
+        expect(await names("hostname=find-")).toEqual(["FIND-c", "Find-A", "find-b"]);
+        expect(await names("hostname=FIND-&status=ISOLATED")).toEqual(["find-b"]);
+        expect(await names("hostname=find-&state=pending")).toEqual(["find-b"]);
+        expect(await names("hostname=find-&state=active")).toEqual(["FIND-c", "Find-A"]);
+        expect(await names("hostname=find-&employee=dana")).toEqual(["FIND-c", "Find-A", "find-b"]);
+        expect(await names("hostname=find-&employee=nobody")).toEqual([]);
+        expect(await names("hostname=no%23such")).toEqual([]);
+        expect((await get("/v1/isolations")).body.items.map(({ hostname }) => hostname as string)).toContain(
+          "find-b",
+        );
+      });
+
+      test("a cursor is good for its list, filters and tenant, unaltered, and for nothing else", async () => {
+        const { cursor } = (await get("/v1/assets?limit=1")).body;
+        const filtered = (await get("/v1/assets?limit=1&hostname=e")).body.cursor;
+        expect((await get(`/v1/assets?cursor=${cursor}`)).status).toBe(200);
+        const elsewhere: [string, string?][] = [
+          [`/v1/assets?hostname=e&cursor=${cursor}`],
+          [`/v1/assets?cursor=${filtered}`],
+          [`/v1/assets?hostname=f&cursor=${filtered}`],
+          [`/v1/employees?cursor=${cursor}`],
+          [`/v1/isolations?cursor=${cursor}`],
+          [`/v1/assets?cursor=${cursor}`, eve],
+          [`/v1/assets?cursor=${cursor!.slice(0, -3)}AAA`],
+          [`/v1/assets?cursor=A${cursor}`],
+        ];
+        for (const [path, token] of elsewhere)
+          expect([path, (await get(path, token)).status]).toEqual([path, 400]);
+      });
+
+      test("employees are listed and read, and their assets with them", async () => {
+        const ids = (await get("/v1/employees")).body.items.map(({ employeeId }) => employeeId as string);
+        expect(ids).toContain("dana");
+        expect((await get("/v1/employees/dana")).status).toBe(200);
+        expect((await get("/v1/employees/nobody")).status).toBe(404);
+      });
+    });
+
+    describe("another tenant", () => {
+      /** Ids of what there really is, by the name of the parameter. */
+      let ids: Record<string, string>;
+      beforeAll(async () => {
+        await asset.beat({ engines: [makeEngine()] });
+        const token = (await post("/v1/enrolment-tokens", {})).body as never as { tokenId: string };
+        const made = (await post("/v1/api-keys", { name: "a target", role: "viewer" })).body as never as {
+          apiKey: { keyId: string };
+        };
+        ids = {
+          assetId: asset.assetId,
+          employeeId: "dana",
+          incidentId: await openIncident(stack, asset, { rule: "target" }),
+          tokenId: token.tokenId,
+          keyId: made.apiKey.keyId,
+        };
+      });
+      const bodies: Record<string, object> = {
+        resolveIncident: { reason: "none of my business" },
+        acknowledgeIncident: {},
+        rotateAssetKey: because,
+      };
+      const request = (operation: Operation, token: string) => {
+        const path = `/v1${operation.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => ids[name]!)}`;
+        const body = operation.method === "get" ? {} : { body: bodies[operation.id] ?? because };
+        return ask(operation.method.toUpperCase(), path, { token, ...body });
+      };
+
+      for (const operation of OPERATIONS.filter(({ params }) => params)) {
+        test(`${operation.id} knows nothing of this one's`, async () => {
+          const before = (await custody()).head.count;
+          const { status, body } = await request(operation, eve);
+          // An employee is whatever assets name it: the list of a stranger's is empty, not missing.
+          if (operation.id === "listEmployeeAssets") expect(body).toEqual({ items: [] } as never);
+          else expect([status, body.code]).toEqual([404, "admin.not-found"]);
+          expect((await custody()).head.count).toBe(before);
+        });
+      }
+
+      for (const operation of OPERATIONS.filter(({ method, params }) => method === "get" && !params)) {
+        test(`${operation.id} shows nothing of this one's`, async () => {
+          const mine = JSON.stringify((await request(operation, stack.adminToken)).body);
+          const theirs = JSON.stringify((await request(operation, eve)).body);
+          for (const id of [stack.tenantId, ...Object.values(ids)]) expect(theirs).not.toContain(id);
+          expect(mine.length).toBeGreaterThan(0);
+        });
+      }
+
+      test("acknowledges none of this one's incidents in bulk", async () => {
+        const body = { incidentIds: [ids.incidentId!] };
+        expect((await post("/v1/incidents/acknowledge", body, { token: eve })).status).toBe(404);
+        expect((await get(`/v1/incidents/${ids.incidentId}`)).body).not.toHaveProperty("acknowledgedAt");
+      });
+
+      test("uses the same idempotency key for itself", async () => {
+        const key = crypto.randomUUID();
+        const [mine, theirs] = [
+          await post("/v1/enrolment-tokens", { uses: 1 }, { key }),
+          await post("/v1/enrolment-tokens", { uses: 1 }, { key, token: eve }),
+        ];
+        expect([mine.status, theirs.status]).toEqual([201, 201]);
+        expect(mine.body).not.toEqual(theirs.body);
+      });
+    });
+
+    test("one person's idempotency key is not another's answer", async () => {
+      const [key, token] = [crypto.randomUUID(), await stack.issuer.mint({ userId: "other", role: "admin" })];
+      expect((await post("/v1/enrolment-tokens", { uses: 1 }, { key })).status).toBe(201);
+      expect((await post("/v1/enrolment-tokens", { uses: 1 }, { key, token })).status).toBe(409);
+    });
+
+    test("the same request sent twenty times at once is one change with twenty answers", async () => {
+      const [key, host] = [crypto.randomUUID(), await enrolAsset(stack, "clicked-often")];
+      const tries = Array.from({ length: 20 }, () =>
+        post(`/v1/assets/${host.assetId}/isolate`, because, { key }),
+      );
+      expect((await Promise.all(tries)).map(({ status }) => status)).toEqual(
+        Array.from({ length: 20 }, () => 202),
+      );
+      expect((await get(`/v1/assets/${host.assetId}/custody`)).body.items).toHaveLength(1);
+    });
+
+    test("after all of it the custody log verifies, with source, session and request in every record", async () => {
+      const { records, head } = await custody();
+      expect(await verifyCustody(records, head)).toBeUndefined();
+      expect(new Set(records.map(({ action }) => action)).size).toBeGreaterThan(9);
+      for (const record of records) {
+        expect(record.sourceIp.length * record.sessionId.length * record.requestId.length).toBeGreaterThan(0);
+      }
+      const own = records.filter(({ assetId }) => assetId === undefined);
+      expect(
+        await verifyCustody(
+          records.filter((record) => record !== own[0]),
+          head,
+        ),
+      ).toBeDefined();
+    });
+  });
+}

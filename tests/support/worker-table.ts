@@ -1,0 +1,62 @@
+import { type AttributeMap, unmarshalItem } from "../../shared/table/dynamo.ts";
+import { type TenantItem, tenantDefaults } from "../../shared/table/items.ts";
+import { type Heartbeat, heartbeat as heartbeatSchema } from "../../shared/wire/heartbeat.ts";
+import { adjudicateOff } from "../../worker/adjudicate.ts";
+import type { Deps } from "../../worker/deps.ts";
+import { createLocks } from "../../worker/locks.ts";
+import { createMetrics } from "../../worker/metrics.ts";
+import { createPasts } from "../../worker/pasts.ts";
+import { createPresences } from "../../worker/presences.ts";
+import { type Delivery, parseDelivery } from "../../worker/read.ts";
+import type { MemoryDynamo } from "./memory-dynamo.ts";
+
+export const TENANT = "org_memory";
+export const ASSET = "01K00000000000000000000000";
+
+/** A worker's dependencies on a table in memory, each worker with its own memory of presences. */
+export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: Partial<Deps> = {}): Deps {
+  const pause = async () => {};
+  return {
+    clock: () => Date.parse("2026-11-22T12:00:00.000Z"),
+    log: () => {},
+    dynamo: table.dynamo,
+    table: "memory",
+    queue: { receive: async () => [], remove: async () => {}, extend: async () => {}, bury: async () => {} },
+    queueKeys: new Map(),
+    presences: createPresences(table.dynamo, "memory", pause),
+    pasts: createPasts({ dynamo: table.dynamo, table: "memory" }),
+    metrics: createMetrics(),
+    locked: createLocks(),
+    adjudicate: adjudicateOff,
+    pause,
+    tenant: async () => tenant,
+    ...more,
+  };
+}
+
+export const makeTenant = (more: Partial<TenantItem> = {}): TenantItem => ({
+  ...tenantDefaults(TENANT),
+  ...more,
+});
+
+/** A heartbeat as it comes out of a verified message. */
+export function deliver(beat: Heartbeat, assetId: string = ASSET): Delivery {
+  const message = { id: "m", receipt: "r", body: "", receives: 1, sentAtMs: 0 };
+  const body = JSON.stringify(heartbeatSchema.parse(beat));
+  const delivery = parseDelivery({ assetId, receivedAt: beat.sentAt, body }, { message, tenantId: TENANT });
+  if (!delivery) throw new Error("the test made a heartbeat that is none");
+  return delivery;
+}
+
+/** Bookkeeping that depends on how often something was written, by name. */
+const BOOKKEEPING = new Set(["revision", "reopens"]);
+
+/** The table as far as it is claimed not to depend on order: no events (they tell what was decided when). */
+export function contents(table: MemoryDynamo): Record<string, unknown> {
+  const kept = [...table.items].filter(([, item]) => item.type?.S !== "Event");
+  const plain = (item: AttributeMap) =>
+    Object.fromEntries(Object.entries(unmarshalItem(item)).filter(([name]) => !BOOKKEEPING.has(name)));
+  return Object.fromEntries(
+    kept.map(([key, item]) => [key, plain(item)] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
