@@ -2,6 +2,9 @@ import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { TenantItem } from "../shared/table/items.ts";
+import type { Adjudicate } from "./adjudicate.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Pasts } from "./pasts.ts";
 import type { Presences } from "./presences.ts";
 
 /** A message as it came from the queue: nothing of it is trusted yet. */
@@ -12,6 +15,8 @@ export type Message = {
   kid?: string;
   signature?: string;
   receives: number;
+  /** When it was put into the queue, in milliseconds since the Unix epoch; 0 when the queue does not say. */
+  sentAtMs: number;
 };
 
 /** A text that can never be processed, on its way to the dead-letter queue. */
@@ -22,6 +27,8 @@ export type Queue = {
   receive(signal: AbortSignal): Promise<Message[]>;
   /** Removes settled messages; one that could not be removed comes again and changes nothing. */
   remove(messages: readonly Message[]): Promise<void>;
+  /** Keeps messages from coming again for that long, from now. */
+  extend(messages: readonly Message[], seconds: number): Promise<void>;
   bury(letter: DeadLetter): Promise<void>;
 };
 
@@ -34,5 +41,13 @@ export type Deps = {
   /** Keys the edge signs with, by kid. */
   queueKeys: ReadonlyMap<string, Uint8Array>;
   presences: Presences;
+  pasts: Pasts;
+  metrics: Metrics;
+  /** One at a time for each name: two receivers of a worker do not race for one asset. */
+  locked: (name: string, work: () => Promise<void>) => Promise<void>;
+  /** The third opinion; gives back what it was given when there is none to ask, or nothing to ask. */
+  adjudicate: Adjudicate;
+  /** Waits before round `round` of something that lost a race or was throttled: longer each time, with jitter. */
+  pause: (round: number) => Promise<void>;
   tenant: (tenantId: string) => Promise<TenantItem>;
 };

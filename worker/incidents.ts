@@ -1,119 +1,113 @@
-import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
-import type { Finding, OpenIncident } from "../shared/table/items.ts";
-import { alerts, incidentKey, indexSort } from "../shared/table/keys.ts";
-import type { Deps } from "./deps.ts";
-import type { Delivery } from "./read.ts";
+import type { IncidentItem, WEBHOOK_EVENTS } from "../shared/table/items.ts";
+import { RULES_BY_ID } from "./evaluate/rules.ts";
+import { endOf, isWorse, type Run } from "./incident-runs.ts";
+
+export type Change = {
+  item: IncidentItem;
+  /** What it was decided from: the write is refused when somebody changed that meanwhile. */
+  before: IncidentItem | undefined;
+  /** Undefined: corrected in silence, nothing anybody has to be told. */
+  kind: (typeof WEBHOOK_EVENTS)[number] | undefined;
+};
+
+export const QUIET_RESOLUTION = "the condition was gone for the quiet period";
+
+/** Findings that no rule made. */
+const OTHERS: Record<string, { title: string; atlas: string; remediation: string }> = {
+  "baseline-novelty": {
+    title: "Something new for this host or the company",
+    atlas: "AML.T0016.002",
+    remediation: "Ask the user about it; approve in the policy what is meant to be there.",
+  },
+  "ai-adjudication": {
+    title: "Raised by the language model",
+    atlas: "AML.T0047",
+    remediation: "Read its explanation beside the findings of the rules; it is an opinion, they are facts.",
+  },
+};
+
+type Owner = { tenantId: string; assetId: string };
 
 /**
- * What is open after a change: every finding, and every incident whose condition is gone but whose quiet period
- * is not over. `seen` are the findings whose incident must be opened or extended.
+ * What a run makes of the incident it is about; undefined when the table says so already.
+ *
+ * - open, while the condition lasts or is gone for less than the quiet period; resolved after it
+ * - resolved by a person: it stays so while this very run lasts, until it gets worse than it was then. A run that
+ *   began after is a new case.
  */
-export function nextIncidents(
-  before: readonly OpenIncident[],
-  findings: readonly Finding[],
-  at: string,
-): { open: OpenIncident[]; seen: readonly Finding[] } {
-  const open: OpenIncident[] = findings.map(({ rule, engine, risk }) => ({ rule, engine, risk }));
-  for (const incident of before) {
-    const isPresent = findings.some(
-      ({ rule, engine }) => rule === incident.rule && engine === incident.engine,
-    );
-    if (!isPresent) open.push({ ...incident, absentSince: incident.absentSince ?? at });
+export function changeOf(
+  run: Run,
+  before: IncidentItem | undefined,
+  seenAt: string,
+  quietMs: number,
+  owner: Owner,
+): Change | undefined {
+  const resolvedAt = endOf(run, seenAt, quietMs);
+  const facts = factsOf(run, owner);
+  if (!before) {
+    const item: IncidentItem = { ...facts, ...statusOf(resolvedAt) };
+    return { item, before, kind: "incident.opened" };
   }
-  return { open, seen: findings };
-}
-
-const IDENTITY = "tenantId = :tenantId, assetId = :assetId, #rule = :rule, engine = :engine, #type = :type";
-const FACTS =
-  "risk = :risk, points = :points, explanation = :explanation, hostname = :hostname, engineName = :engineName, " +
-  "lastSeenAt = :at, GSI2PK = :alerts";
-const NAMES = { "#status": "status" };
-
-/** Opens the incident of a finding, opens it again if it was resolved before, or extends it. */
-export async function openIncident(
-  delivery: Delivery,
-  finding: Finding,
-  shards: number,
-  deps: Deps,
-): Promise<void> {
-  const { tenantId, assetId, at, heartbeat } = delivery;
-  const { rule, engine, engineName, risk, points, explanation } = finding;
-  const Key = marshalItem(incidentKey(tenantId, { assetId, rule, engine }, shards));
-  const facts = {
-    risk,
-    points,
-    explanation,
-    engineName,
-    hostname: heartbeat.host.hostname,
-    at,
-    alerts: alerts(tenantId, risk),
-    open: "OPEN",
+  if (before.status === "RESOLVED" && before.resolvedBy !== undefined) {
+    const isNew = run.openedAt > before.resolvedAt!;
+    const isWorsened = run.lastSeenAt > before.resolvedAt! && isWorse(run.finding, before);
+    if (resolvedAt !== undefined || !(isNew || isWorsened)) return undefined;
+  }
+  const reopens = before.reopens ?? 0;
+  if (before.status === "RESOLVED" && resolvedAt === undefined) {
+    return { item: { ...facts, reopens: reopens + 1, status: "OPEN" }, before, kind: "incident.reopened" };
+  }
+  const { acknowledgedAt, acknowledgedBy } = before;
+  const item: IncidentItem = {
+    ...facts,
+    ...(before.reopens !== undefined && { reopens }),
+    ...(acknowledgedAt !== undefined && { acknowledgedAt }),
+    ...(acknowledgedBy !== undefined && { acknowledgedBy }),
+    ...statusOf(resolvedAt),
   };
-  try {
-    await deps.dynamo("UpdateItem", {
-      TableName: deps.table,
-      Key,
-      UpdateExpression: `SET ${IDENTITY}, ${FACTS}, #status = :open, openedAt = :at, GSI2SK = :sort REMOVE resolvedAt, resolution`,
-      ConditionExpression: "attribute_not_exists(PK) OR (#status = :resolved AND resolvedAt < :at)",
-      ExpressionAttributeNames: { ...NAMES, "#type": "type", "#rule": "rule" },
-      ExpressionAttributeValues: values({
-        ...facts,
-        type: "Incident",
-        tenantId,
-        assetId,
-        rule,
-        engine,
-        sort: indexSort(at, assetId),
-        resolved: "RESOLVED",
-      }),
-    });
-  } catch (error) {
-    if (!isConditionFailed(error)) throw error;
-    await extendIncident(Key, facts, deps);
-  }
+  if (before.status === "OPEN" && resolvedAt !== undefined)
+    return { item, before, kind: "incident.resolved" };
+  if (sameFacts(item, before)) return undefined;
+  const isEscalated = before.status === "OPEN" && isWorse(item, before);
+  return { item, before, kind: isEscalated ? "incident.escalated" : undefined };
 }
 
-async function extendIncident(
-  Key: ReturnType<typeof marshalItem>,
-  facts: Parameters<typeof values>[0],
-  deps: Deps,
-) {
-  try {
-    await deps.dynamo("UpdateItem", {
-      TableName: deps.table,
-      Key,
-      UpdateExpression: `SET ${FACTS}`,
-      ConditionExpression: "#status = :open AND lastSeenAt < :at",
-      ExpressionAttributeNames: NAMES,
-      ExpressionAttributeValues: values(facts),
-    });
-  } catch (error) {
-    if (!isConditionFailed(error)) throw error; // else: known already, from this heartbeat or a newer one
-  }
+const statusOf = (
+  resolvedAt: string | undefined,
+): Pick<IncidentItem, "status" | "resolvedAt" | "resolution"> =>
+  resolvedAt === undefined
+    ? { status: "OPEN" }
+    : { status: "RESOLVED", resolvedAt, resolution: QUIET_RESOLUTION };
+
+function factsOf(run: Run, owner: Owner): Omit<IncidentItem, "status"> {
+  const { finding, hostname, openedAt, lastSeenAt, escalatedAt } = run;
+  const rule = RULES_BY_ID.get(finding.rule) ?? OTHERS[finding.rule];
+  return {
+    type: "Incident",
+    tenantId: owner.tenantId,
+    assetId: owner.assetId,
+    ...finding,
+    ...(rule && { title: rule.title, atlas: rule.atlas, remediation: rule.remediation }),
+    hostname,
+    openedAt,
+    lastSeenAt,
+    ...(escalatedAt !== undefined && { escalatedAt }),
+  };
 }
 
-/** Takes the incident out of GSI2: nobody has to look at it any more. */
-export async function resolveIncident(
-  { tenantId, assetId, at }: Delivery,
-  { rule, engine }: OpenIncident,
-  shards: number,
-  deps: Deps,
-): Promise<void> {
-  try {
-    await deps.dynamo("UpdateItem", {
-      TableName: deps.table,
-      Key: marshalItem(incidentKey(tenantId, { assetId, rule, engine }, shards)),
-      UpdateExpression: "SET #status = :resolved, resolvedAt = :at, resolution = :why REMOVE GSI2PK, GSI2SK",
-      ConditionExpression: "#status = :open AND lastSeenAt <= :at",
-      ExpressionAttributeNames: NAMES,
-      ExpressionAttributeValues: values({
-        at,
-        resolved: "RESOLVED",
-        open: "OPEN",
-        why: "the condition was gone for the quiet period",
-      }),
-    });
-  } catch (error) {
-    if (!isConditionFailed(error)) throw error;
-  }
-}
+const COMPARED = [
+  "status",
+  "risk",
+  "points",
+  "explanation",
+  "engineName",
+  "source",
+  "hostname",
+  "openedAt",
+  "lastSeenAt",
+  "escalatedAt",
+  "resolvedAt",
+] as const satisfies readonly (keyof IncidentItem)[];
+
+const sameFacts = (a: IncidentItem, b: IncidentItem): boolean =>
+  COMPARED.every((name) => a[name] === b[name]);

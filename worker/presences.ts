@@ -1,38 +1,96 @@
-import { type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
-import { decodeItem, type PresenceItem, presenceItem } from "../shared/table/items.ts";
+import { type AttributeMap, type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
+import { type BaselineItem, decodeItem, type PresenceItem, presenceItem } from "../shared/table/items.ts";
 import { presenceKey } from "../shared/table/keys.ts";
+import { createBatch } from "./batch.ts";
 
-/** What this worker last knew of each asset. The table is the truth: a doubt is read again. */
+/** What this worker last knew of an asset, and of what it did there. */
+export type Known = {
+  presence: PresenceItem;
+  /** Raw hash of a heartbeat whose state is the one in presence, and the policy it was judged under. */
+  raw?: bigint | undefined;
+  policyKey?: string;
+  /** Older states that were taken in here, by key, with the lowest sequence; so that a redelivery is cheap. */
+  done: Map<string, number>;
+  /** The asset's baseline, as of that revision of presence, with which alone it is written. */
+  baseline?: { revision: number; item: BaselineItem | undefined };
+};
+
+/** The table is the truth: a doubt is read again. */
 export type Presences = {
-  load(tenantId: string, assetId: string): Promise<PresenceItem | undefined>;
+  peek(tenantId: string, assetId: string): Known | undefined;
+  load(tenantId: string, assetId: string): Promise<Known | undefined>;
   /** Reads past the cache: before acting on a change another worker may have written already. */
-  reload(tenantId: string, assetId: string): Promise<PresenceItem | undefined>;
-  keep(presence: PresenceItem): void;
+  reload(tenantId: string, assetId: string): Promise<Known | undefined>;
+  keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void;
   forget(tenantId: string, assetId: string): void;
 };
 
 const KEPT_MAX = 200_000;
+/** BatchGetItem takes 100 keys a call. */
+const BATCH_GET_MAX = 100;
+const ROUNDS_MAX = 6;
+const DONE_MAX = 64;
 
-export function createPresences(dynamo: Dynamo, table: string): Presences {
-  const kept = new Map<string, PresenceItem>();
+export function createPresences(
+  dynamo: Dynamo,
+  table: string,
+  pause: (round: number) => Promise<void>,
+): Presences {
+  const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  async function reload(tenantId: string, assetId: string): Promise<PresenceItem | undefined> {
-    const Key = marshalItem(presenceKey(tenantId, assetId));
-    const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
-    if (!Item) return undefined;
-    const presence = decodeItem(presenceItem, Item);
+  /** UnprocessedKeys are asked for again, within a budget. */
+  async function readAll(ids: readonly { tenantId: string; assetId: string }[]) {
+    const found = new Map<string, PresenceItem>();
+    const wanted = new Map(
+      ids.map((id) => [name(id.tenantId, id.assetId), presenceKey(id.tenantId, id.assetId)]),
+    );
+    let keys: AttributeMap[] = [...wanted.values()].map(marshalItem);
+    for (let round = 0; keys.length > 0; round++) {
+      if (round === ROUNDS_MAX)
+        throw new Error(`${keys.length} presences were not read: DynamoDB is too busy`);
+      if (round > 0) await pause(round);
+      const RequestItems = { [table]: { Keys: keys, ConsistentRead: true } };
+      const answer = await dynamo("BatchGetItem", { RequestItems });
+      for (const stored of answer.Responses?.[table] ?? []) {
+        const presence = decodeItem(presenceItem, stored);
+        found.set(name(presence.tenantId, presence.assetId), presence);
+      }
+      keys = (answer.UnprocessedKeys?.[table]?.Keys ?? []) as AttributeMap[];
+    }
+    return ids.map(({ tenantId, assetId }) => found.get(name(tenantId, assetId)));
+  }
+  const read = createBatch(BATCH_GET_MAX, readAll);
+
+  async function reload(tenantId: string, assetId: string): Promise<Known | undefined> {
+    const presence = await read({ tenantId, assetId });
+    if (!presence) return undefined;
     keep(presence);
-    return presence;
+    return kept.get(name(tenantId, assetId));
   }
 
-  function keep(presence: PresenceItem): void {
+  function keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void {
     const id = name(presence.tenantId, presence.assetId);
-    if (kept.size >= KEPT_MAX && !kept.has(id)) kept.delete(kept.keys().next().value!);
-    kept.set(id, presence);
+    const before = kept.get(id);
+    const isSameState = before?.presence.stateHash === presence.stateHash;
+    const hash = raw ?? (isSameState ? before?.raw : undefined);
+    const key = policyKey ?? (isSameState ? before?.policyKey : undefined);
+    const done = before?.done ?? new Map();
+    while (done.size > DONE_MAX) done.delete(done.keys().next().value!);
+    if (!before && kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+    // With the next revision the baseline may be another; a revision of this worker's own says which it is.
+    const baseline = before?.baseline?.revision === presence.revision ? before?.baseline : undefined;
+    kept.set(id, {
+      presence,
+      done,
+      raw: hash,
+      ...(key !== undefined && { policyKey: key }),
+      ...(baseline && { baseline }),
+    });
   }
 
   return {
+    peek: (tenantId, assetId) => kept.get(name(tenantId, assetId)),
     load: async (tenantId, assetId) => kept.get(name(tenantId, assetId)) ?? (await reload(tenantId, assetId)),
     reload,
     keep,

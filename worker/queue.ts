@@ -1,4 +1,5 @@
 import {
+  ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
@@ -14,7 +15,26 @@ import {
 import type { Message, Queue } from "./deps.ts";
 
 const WAIT_SECONDS = 20;
+/** Longer than the long poll: a receive that is still silent then hangs, and is given up with all its retries. */
+const RECEIVE_TIMEOUT_MS = 30_000;
 const MESSAGES_MAX = 10;
+
+/** A receive under way when the worker is told to stop may still bring messages: they would be invisible for long. */
+const STOP_GRACE_MS = 300;
+
+/** Aborts some time after `signal` does, and in any case when the receive is certain to hang. */
+function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void } {
+  const receive = new AbortController();
+  const timers = [setTimeout(() => receive.abort(), RECEIVE_TIMEOUT_MS)];
+  const stop = () => void timers.push(setTimeout(() => receive.abort(), STOP_GRACE_MS));
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  const done = () => {
+    signal.removeEventListener("abort", stop);
+    for (const timer of timers) clearTimeout(timer);
+  };
+  return { signal: receive.signal, done };
+}
 
 /** SQS behind the three verbs the worker needs. */
 export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: string, log: Log): Queue {
@@ -25,9 +45,10 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
         MaxNumberOfMessages: MESSAGES_MAX,
         WaitTimeSeconds: WAIT_SECONDS,
         MessageAttributeNames: [KID_ATTRIBUTE, SIGNATURE_ATTRIBUTE],
-        MessageSystemAttributeNames: ["ApproximateReceiveCount"],
+        MessageSystemAttributeNames: ["ApproximateReceiveCount", "SentTimestamp"],
       });
-      const answer = await client.send(command, { abortSignal: signal });
+      const bound = boundedBy(signal);
+      const answer = await client.send(command, { abortSignal: bound.signal }).finally(bound.done);
       return (answer.Messages ?? []).map((message): Message => {
         const kid = message.MessageAttributes?.[KID_ATTRIBUTE]?.StringValue;
         const signature = message.MessageAttributes?.[SIGNATURE_ATTRIBUTE]?.StringValue;
@@ -36,6 +57,7 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
           receipt: message.ReceiptHandle!,
           body: message.Body ?? "",
           receives: Number(message.Attributes?.ApproximateReceiveCount ?? 1),
+          sentAtMs: Number(message.Attributes?.SentTimestamp ?? 0) || 0,
           ...(kid !== undefined && { kid }),
           ...(signature !== undefined && { signature }),
         };
@@ -52,6 +74,15 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
           code: failure.Code,
         });
       }
+    },
+
+    async extend(messages, seconds) {
+      const Entries = messages.map(({ receipt }, index) => ({
+        Id: String(index),
+        ReceiptHandle: receipt,
+        VisibilityTimeout: seconds,
+      }));
+      await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
     },
 
     async bury({ body, reason, origin }) {

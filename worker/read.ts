@@ -1,55 +1,57 @@
 import type { Entry } from "../shared/queue/message.ts";
 import { type Heartbeat, heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
-import type { Deps, Message } from "./deps.ts";
-import { openMessage } from "./verify.ts";
+import type { Message } from "./deps.ts";
+import type { Glance } from "./glance.ts";
+import type { Moment } from "./place.ts";
 
 /** One heartbeat out of a verified message. */
-export type Delivery = {
+export type Delivery = Moment & {
   message: Message;
   tenantId: string;
   assetId: string;
   receivedAt: string;
-  /** `sentAt`, or `receivedAt` when the agent's clock is ahead beyond the allowed skew. */
-  at: string;
-  heartbeat: Heartbeat;
+  /** W3C traceparent of the request that brought it, when that one is traced. */
+  trace?: string;
+  /** Hash of its raw state, where it has the form agents write. */
+  raw: bigint | undefined;
+  /** Parsed when it is first asked for, if that was not needed before. */
+  heartbeat(): Heartbeat;
 };
 
-/**
- * Opens messages. What can never succeed goes to the dead-letter queue with its reason, one heartbeat of a pack
- * without the others. `unread`: messages that could not even be buried, so they have to come again.
- */
-export async function readDeliveries(messages: readonly Message[], deps: Deps) {
-  const deliveries: Delivery[] = [];
-  const unread = new Set<Message>();
-  for (const message of messages) {
-    const bury = async (body: string, reason: string) => {
-      deps.log("warn", "message.buried", { messageId: message.id, reason });
-      await deps.queue.bury({ body, reason, origin: message.id }).catch((error: unknown) => {
-        deps.log("error", "message.not-buried", { messageId: message.id, error });
-        unread.add(message);
-      });
-    };
-    const opened = openMessage(message, deps.queueKeys);
-    if (!opened.ok) {
-      await bury(message.body, opened.reason);
-      continue;
-    }
-    for (const entry of opened.pack.entries) {
-      const parsed = parseHeartbeat(entry);
-      if (parsed) deliveries.push({ message, tenantId: opened.pack.tenantId, ...parsed });
-      else await bury(`${entry.assetId} ${entry.body}`, "the heartbeat does not match its schema");
-    }
-  }
-  return { deliveries, unread };
-}
+type Origin = { message: Message; tenantId: string };
 
-function parseHeartbeat({ assetId, receivedAt, body }: Entry) {
+/** Parses a heartbeat; undefined when it does not match its schema. */
+export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Delivery | undefined {
   try {
-    const parsed = heartbeat.parse(JSON.parse(body));
-    const aheadMs = Date.parse(parsed.sentAt) - Date.parse(receivedAt);
-    const at = aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? receivedAt : parsed.sentAt;
-    return { assetId, receivedAt, at, heartbeat: parsed };
+    const parsed = heartbeat.parse(JSON.parse(entry.body));
+    const aheadMs = Date.parse(parsed.sentAt) - Date.parse(entry.receivedAt);
+    const at = aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? entry.receivedAt : parsed.sentAt;
+    const { assetId, receivedAt, trace } = entry;
+    const { sequence, stateSince } = parsed;
+    return {
+      ...origin,
+      assetId,
+      receivedAt,
+      ...(trace !== undefined && { trace }),
+      at,
+      sequence,
+      stateSince,
+      raw,
+      heartbeat: () => parsed,
+    };
   } catch {
     return undefined;
   }
+}
+
+/** A heartbeat whose state is known word for word from one that was parsed: it need not be, unless it is needed. */
+export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Delivery {
+  const { assetId, receivedAt, body, trace } = entry;
+  let parsed: Heartbeat | undefined;
+  const parse = () => {
+    parsed ??= heartbeat.parse(JSON.parse(body));
+    return parsed;
+  };
+  const traced = trace === undefined ? undefined : { trace };
+  return { ...origin, ...glance, assetId, receivedAt, ...traced, heartbeat: parse };
 }

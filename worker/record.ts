@@ -1,300 +1,360 @@
-import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
-import type { OpenIncident, PresenceItem, TelemetryItem, TenantItem } from "../shared/table/items.ts";
-import { assetKey, assetTimeline, presenceKey, telemetryKey, timelineDate } from "../shared/table/keys.ts";
+import { timestamp } from "../shared/clock.ts";
+import { isConditionFailed } from "../shared/table/dynamo.ts";
+import type {
+  BaselineItem,
+  IncidentItem,
+  OpenIncident,
+  PresenceItem,
+  TenantItem,
+} from "../shared/table/items.ts";
+import { baselineKey } from "../shared/table/keys.ts";
 import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
-import { type Evaluation, evaluate } from "./evaluate/evaluate.ts";
-import { nextIncidents, openIncident, resolveIncident } from "./incidents.ts";
+import { isForwarded, makeEvent } from "./events.ts";
+import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
+import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
+import { type Change, changeOf } from "./incidents.ts";
+import { judge } from "./judge.ts";
+import { additions, intervalStart, placeOf, sampleAt } from "./place.ts";
+import { presenceOf } from "./presence.ts";
+import type { Known } from "./presences.ts";
+import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
+import { changeItem, changePut, type Judgement, samplePut } from "./telemetry.ts";
+import {
+  eventPut,
+  incidentUpdate,
+  isLostRace,
+  plainPut,
+  presenceCheck,
+  presencePut,
+  type Write,
+} from "./write.ts";
+
+/** Decisions that may be made anew because another worker was faster. */
+const ROUNDS_MAX = 16;
+/** DynamoDB takes 100 writes in a transaction; an incident may come with an event. */
+const CHANGES_PER_TRANSACTION_MAX = 45;
+
+const policyKeys = new WeakMap<TenantItem, string>();
+
+/** Names a policy. It is part of what a state is known by: changing the policy judges every asset anew. */
+export function policyKeyOf(tenant: TenantItem): string {
+  let key = policyKeys.get(tenant);
+  if (key === undefined) {
+    key = JSON.stringify(tenant.policy);
+    policyKeys.set(tenant, key);
+  }
+  return key;
+}
+
+/** True when the table already holds all that this heartbeat says, as far as this worker knows. */
+export function addsNothing(
+  moment: Pick<Delivery, "at" | "stateSince" | "sequence"> & { raw: bigint | undefined },
+  known: Known | undefined,
+  tenant: TenantItem,
+): boolean {
+  if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
+    return false;
+  const { presence } = known;
+  if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
+  const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
+  return head === undefined && sample === undefined && !isFirstOfState;
+}
 
 /**
  * Writes what one heartbeat says. Lossless on change, sampled otherwise:
  *
- * - a change of state: its telemetry item, incidents opened or marked absent, the containment proof, presence;
- * - a state that was left before it arrived: its telemetry item and its incidents, nothing of the present;
+ * - a change of state: its telemetry item, the containment proof, its incidents, presence;
+ * - a state that was left before it arrived: its telemetry item, and the incidents made anew out of the history;
  * - nothing new: once per resolution interval a sample and presence, else no write at all.
  *
- * Every key and condition is a function of the heartbeat, so one that comes twice, late, or at two workers
- * leaves the same table. Presence is written last: whatever a crash cut off before it is done again.
+ * Every key and every content is a function of the heartbeats, and presence is written only over the very one it
+ * was decided from. So a heartbeat that comes twice, late, or at two workers leaves the same table. Presence and
+ * incidents are one transaction, after everything else: whatever a crash cut off before it is done again.
  */
-export async function record(delivery: Delivery, deps: Deps): Promise<void> {
+export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
   const { tenantId, assetId } = delivery;
-  const tenant = await deps.tenant(tenantId);
-  const stateHash = hashOf(delivery, tenant);
-  let presence = await deps.presences.load(tenantId, assetId);
-  let place = placeOf(delivery, stateHash, presence);
-  if (place !== "same") {
-    presence = await deps.presences.reload(tenantId, assetId);
-    place = placeOf(delivery, stateHash, presence);
+  let known = await deps.presences.load(tenantId, assetId);
+  if (addsNothing(delivery, known, tenant)) return;
+  const stateHash = hashOf(delivery, known, tenant);
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (round > 0) {
+      await deps.pause(round);
+      known = await deps.presences.reload(tenantId, assetId);
+    }
+    let place = placeOf(delivery, stateHash, known?.presence, tenant);
+    if (round === 0 && place.kind === "same") {
+      // Of several workers each sees a part of an asset's heartbeats: a read is cheaper than a sample twice.
+      known = await deps.presences.reload(tenantId, assetId);
+      place = placeOf(delivery, stateHash, known?.presence, tenant);
+    }
+    const isDone =
+      place.kind === "change"
+        ? await recordChange(delivery, place.key, stateHash, known?.presence, tenant, deps)
+        : place.kind === "late"
+          ? await recordLate(delivery, place.key, known!, tenant, deps)
+          : await recordSame(delivery, stateHash, known!.presence, tenant, deps);
+    if (isDone) return;
   }
-  if (place === "change") await recordChange(delivery, stateHash, presence, tenant, deps);
-  else if (place === "late") await recordLate(delivery, presence!, tenant, deps);
-  else await recordSame(delivery, presence!, tenant, deps);
+  throw new Error(`the presence of ${assetId} was another in each of ${ROUNDS_MAX} rounds`);
 }
 
-/** The policy is part of it: when an admin changes that, every asset is judged anew with its next heartbeat. */
-const hashOf = ({ heartbeat }: Delivery, { policy }: TenantItem): string =>
-  Bun.hash.wyhash(stateText(heartbeat) + JSON.stringify(policy)).toString(36);
-
-/**
- * Timestamp in the key of the item that holds this state: the first heartbeat that had it, but at least one a
- * day, so that retention never takes away the state an asset is in.
- */
-function stateAt({ at, heartbeat }: Delivery): string {
-  const startOfDay = `${at.slice(0, 10)}T00:00:00.000Z`;
-  const since = heartbeat.stateSince > at ? at : heartbeat.stateSince;
-  return since > startOfDay ? since : startOfDay;
-}
-
-/** `late`: of a state the asset has left since, told after a newer one. */
-type Place = "change" | "same" | "late";
-
-function placeOf(delivery: Delivery, stateHash: string, presence: PresenceItem | undefined): Place {
-  if (!presence || stateAt(delivery) > presence.stateAt) return "change";
-  // The agent says "as before" and shows something else: believe what it shows.
-  if (stateHash !== presence.stateHash && delivery.at > presence.lastSeenAt) return "change";
-  return stateAt(delivery) < presence.stateAt ? "late" : "same";
+function hashOf(delivery: Delivery, known: Known | undefined, tenant: TenantItem): string {
+  const policyKey = policyKeyOf(tenant);
+  if (known?.raw !== undefined && known.raw === delivery.raw && known.policyKey === policyKey)
+    return known.presence.stateHash;
+  return Bun.hash.wyhash(stateText(delivery.heartbeat()) + policyKey).toString(36);
 }
 
 async function recordChange(
   delivery: Delivery,
+  key: string,
   stateHash: string,
   before: PresenceItem | undefined,
   tenant: TenantItem,
   deps: Deps,
-): Promise<void> {
-  const evaluation = evaluate(delivery.heartbeat, tenant.policy);
-  const claimedAt = stateAt(delivery);
-  const keyAt = before && claimedAt <= before.stateAt ? delivery.at : claimedAt;
-  await putTelemetry(changeItem(delivery, keyAt, evaluation, tenant), tenant, deps);
-  const incidents = nextIncidents(before?.openIncidents ?? [], evaluation.findings, delivery.at);
-  for (const finding of incidents.seen) await openIncident(delivery, finding, tenant.shards, deps);
-  const open = await resolveQuiet(incidents.open, delivery, tenant, deps);
-  await recordProof(delivery, deps);
-  const isNewest = await putPresence(presenceOf(delivery, keyAt, stateHash, evaluation, open, tenant), deps);
-  if (isNewest) return;
-  // Another worker wrote a newer presence meanwhile, without what was opened here.
-  const newer = await deps.presences.reload(delivery.tenantId, delivery.assetId);
-  await recordLate(delivery, newer!, tenant, deps);
+): Promise<boolean> {
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  await putChange(delivery, key, judgement, tenant, deps);
+  await putSample(delivery, tenant, deps);
+  await recordProof(delivery, tenant, deps);
+  const names = [...(before?.openIncidents ?? []), ...judgement.findings];
+  const incidents = await readNamedIncidents(delivery, names, tenant, deps);
+  const runs = openRuns(before, incidents);
+  const { hostname } = delivery.heartbeat().host;
+  takeState(runs, { at: key, hostname, findings: judgement.findings }, tenant.quietPeriodSeconds * 1000);
+  const after = presenceOf(delivery, key, stateHash, judgement, [], tenant);
+  return settle({ before, after, runs, incidents, baseline, delivery }, tenant, deps);
 }
 
 /**
- * A state the asset has left: it belongs to the timeline, and what it showed is an incident all the same, which
- * the quiet period ends from where the newest heartbeat stands.
+ * A state the asset has left: it belongs to the timeline, and what it showed is an incident all the same. What
+ * became of it since is told by the states after it, so the runs are made anew out of the table.
  */
 async function recordLate(
   delivery: Delivery,
-  presence: PresenceItem,
+  key: string,
+  known: Known,
   tenant: TenantItem,
   deps: Deps,
-): Promise<void> {
-  const evaluation = evaluate(delivery.heartbeat, tenant.policy);
-  await putTelemetry(changeItem(delivery, stateAt(delivery), evaluation, tenant), tenant, deps);
-  const unknown = evaluation.findings.filter(
-    ({ rule, engine }) =>
-      !presence.openIncidents.some((open) => open.rule === rule && open.engine === engine),
-  );
-  if (unknown.length === 0) return;
-  for (const finding of unknown) await openIncident(delivery, finding, tenant.shards, deps);
-  const added = unknown.map(({ rule, engine, risk }) => ({
-    rule,
-    engine,
-    risk,
-    absentSince: presence.lastSeenAt,
-  }));
-  const openIncidents = [...presence.openIncidents, ...added];
-  if (!(await putPresence({ ...presence, openIncidents }, deps))) {
-    throw new Error("a newer heartbeat was recorded while a late one was: it has to be looked at again");
-  }
-}
-
-/** Resolves what has been absent for the tenant's quiet period and returns what stays open. */
-async function resolveQuiet(
-  open: readonly OpenIncident[],
-  delivery: Delivery,
-  tenant: TenantItem,
-  deps: Deps,
-): Promise<OpenIncident[]> {
-  const stays: OpenIncident[] = [];
-  for (const incident of open) {
-    const absentMs = incident.absentSince ? Date.parse(delivery.at) - Date.parse(incident.absentSince) : -1;
-    if (absentMs >= tenant.quietPeriodSeconds * 1000)
-      await resolveIncident(delivery, incident, tenant.shards, deps);
-    else stays.push(incident);
-  }
-  return stays;
-}
-
-/** Start of the resolution interval a time lies in; with resolution 0 the time itself. */
-function intervalStart(at: string, resolutionSeconds: number): string {
-  if (resolutionSeconds === 0) return at;
-  const ms = Date.parse(at);
-  return new Date(ms - (ms % (resolutionSeconds * 1000))).toISOString();
+): Promise<boolean> {
+  const { presence, done } = known;
+  await putSample(delivery, tenant, deps);
+  const doneSequence = done.get(key);
+  if (doneSequence !== undefined && doneSequence <= delivery.sequence) return true;
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  await putChange(delivery, key, judgement, tenant, deps);
+  await recordProof(delivery, tenant, deps);
+  const incidents = await readIncidents(delivery, tenant, deps);
+  const isConcerned = incidents.size > 0 || judgement.findings.length > 0;
+  const runs = isConcerned ? await runsFrom(key, presence, incidents, tenant, deps) : undefined;
+  const plan = { before: presence, after: presence, runs, incidents, baseline, delivery };
+  const isDone = await settle(plan, tenant, deps);
+  if (isDone) done.set(key, delivery.sequence);
+  return isDone;
 }
 
 async function recordSame(
   delivery: Delivery,
+  stateHash: string,
   presence: PresenceItem,
   tenant: TenantItem,
   deps: Deps,
-): Promise<void> {
-  if (delivery.at <= presence.lastSeenAt) return; // older than what is known, and no change: nothing to add
-  const sampledAt = intervalStart(delivery.at, tenant.telemetryResolutionSeconds);
-  const open = await resolveQuiet(presence.openIncidents, delivery, tenant, deps);
-  const resolvedSome = open.length < presence.openIncidents.length;
-  if (sampledAt <= presence.sampledAt && !resolvedSome) return;
-  const { tenantId, assetId } = delivery;
-  const sample: TelemetryItem = {
-    type: "Telemetry",
-    kind: "sample",
-    tenantId,
-    assetId,
-    at: sampledAt,
-    expiresAt: expiry(delivery.at, tenant),
+): Promise<boolean> {
+  const policyKey = policyKeyOf(tenant);
+  if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
+  const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
+  if (sample !== undefined) await putSample(delivery, tenant, deps);
+  if (head === undefined && !isFirstOfState) return true;
+  const headed: PresenceItem = {
+    ...presence,
+    ...(head !== undefined && {
+      lastSeenAt: head,
+      sampledAt: intervalStart(delivery.at, tenant.telemetryResolutionSeconds),
+      sequence: delivery.sequence,
+      spoolDropped: delivery.heartbeat().spool.dropped,
+    }),
   };
-  await putTelemetry(sample, tenant, deps);
-  await putPresence(
-    {
-      ...presence,
-      lastSeenAt: delivery.at,
-      sequence: delivery.heartbeat.sequence,
-      spoolDropped: delivery.heartbeat.spool.dropped,
-      sampledAt,
-      openIncidents: open,
-    },
-    deps,
-  );
+  if (isFirstOfState) return recordFirstOfState(delivery, stateHash, presence, headed, tenant, deps);
+  const isQuiet = presence.openIncidents.some(({ absentSince }) => absentSince !== undefined);
+  const incidents = isQuiet
+    ? await readNamedIncidents(delivery, presence.openIncidents, tenant, deps)
+    : new Map<string, IncidentItem>();
+  const runs = isQuiet ? openRuns(presence, incidents) : undefined;
+  const plan = { before: presence, after: headed, runs, incidents, baseline: undefined, delivery };
+  return settle(plan, tenant, deps);
 }
 
-const expiry = (at: string, tenant: TenantItem): number =>
-  Math.floor(Date.parse(at) / 1000) + tenant.retentionDays * 24 * 3600;
+/** An earlier heartbeat of the present state arrives after a later one: from now on the state is told from it. */
+async function recordFirstOfState(
+  delivery: Delivery,
+  stateHash: string,
+  before: PresenceItem,
+  headed: PresenceItem,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<boolean> {
+  const key = before.stateAt;
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  await putChange(delivery, key, judgement, tenant, deps);
+  const incidents = await readIncidents(delivery, tenant, deps);
+  const runs = await runsFrom(key, before, incidents, tenant, deps);
+  const { lastSeenAt, sampledAt, sequence, spoolDropped } = headed;
+  const told = presenceOf(delivery, key, stateHash, judgement, [], tenant);
+  const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped };
+  return settle({ before, after, runs, incidents, baseline, delivery }, tenant, deps);
+}
 
-function changeItem(
+type Plan = {
+  before: PresenceItem | undefined;
+  /** Presence as it shall be, but for its open incidents and its revision. */
+  after: PresenceItem;
+  /** Undefined: nothing about incidents can have changed. */
+  runs: Runs | undefined;
+  incidents: ReadonlyMap<string, IncidentItem>;
+  baseline: BaselineItem | undefined;
+  delivery: Delivery;
+};
+
+/** Writes presence, incidents and events at once. False when presence is no longer the one before: look again. */
+async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boolean> {
+  const { before, after, runs, baseline, delivery } = plan;
+  const { tenantId, assetId } = delivery;
+  const { changes, open } = runs
+    ? outcomeOf(runs, plan, tenant)
+    : { changes: [], open: before?.openIncidents ?? [] };
+  const isUntouched = after === before && changes.length === 0 && sameOpen(open, before.openIncidents);
+  if (isUntouched && !baseline) return true;
+  const presence: PresenceItem = { ...after, openIncidents: open, revision: (before?.revision ?? 0) + 1 };
+  const recordedAt = timestamp(deps.clock());
+  let rest = changes;
+  try {
+    while (rest.length > CHANGES_PER_TRANSACTION_MAX) {
+      const some = rest.slice(0, CHANGES_PER_TRANSACTION_MAX);
+      const check = { ConditionCheck: presenceCheck(tenantId, assetId, before, deps.table) };
+      await transact([check, ...writesOf(some, delivery, tenant, recordedAt, deps)], deps);
+      rest = rest.slice(CHANGES_PER_TRANSACTION_MAX);
+    }
+    const put = presencePut(presence, before, deps.table);
+    const others = writesOf(rest, delivery, tenant, recordedAt, deps);
+    if (baseline) {
+      const key = baselineKey(tenantId, assetId, tenant.shards);
+      others.push({ Put: plainPut(key, baseline, deps.table) });
+    }
+    if (others.length === 0) await deps.dynamo("PutItem", put);
+    else await transact([{ Put: put }, ...others], deps);
+  } catch (error) {
+    deps.presences.forget(tenantId, assetId);
+    if (isLostRace(error)) return false;
+    throw error;
+  }
+  for (const { kind, item } of changes) if (kind) deps.log("info", kind, nameOf(item));
+  const past = deps.presences.peek(tenantId, assetId)?.baseline;
+  deps.presences.keep(presence);
+  const item = baseline ?? (past?.revision === before?.revision ? past?.item : undefined);
+  if (item) deps.presences.peek(tenantId, assetId)!.baseline = { revision: presence.revision!, item };
+  const isPresent = after !== before && delivery.raw !== undefined;
+  deps.presences.keep(
+    presence,
+    isPresent ? delivery.raw : undefined,
+    isPresent ? policyKeyOf(tenant) : undefined,
+  );
+  return true;
+}
+
+const nameOf = ({ tenantId, assetId, rule, engine, risk }: IncidentItem) => ({
+  tenantId,
+  assetId,
+  rule,
+  engine,
+  risk,
+});
+
+const transact = (writes: Write[], deps: Deps) =>
+  deps.dynamo("TransactWriteItems", { TransactItems: writes });
+
+function outcomeOf(runs: Runs, plan: Plan, tenant: TenantItem): { changes: Change[]; open: OpenIncident[] } {
+  const quietMs = tenant.quietPeriodSeconds * 1000;
+  const seenAt = plan.after.lastSeenAt;
+  const changes: Change[] = [];
+  const open: OpenIncident[] = [];
+  for (const [name, run] of [...runs].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const change = changeOf(run, plan.incidents.get(name), seenAt, quietMs, plan.delivery);
+    if (change) changes.push(change);
+    if (endOf(run, seenAt, quietMs) !== undefined) continue;
+    const { rule, engine, risk } = run.finding;
+    open.push({ rule, engine, risk, ...(run.absentSince !== undefined && { absentSince: run.absentSince }) });
+  }
+  return { changes, open };
+}
+
+const sameOpen = (a: readonly OpenIncident[], b: readonly OpenIncident[]): boolean =>
+  a.length === b.length &&
+  a.every((one) => {
+    const other = b.find((candidate) => runName(candidate) === runName(one));
+    return other !== undefined && other.risk === one.risk && other.absentSince === one.absentSince;
+  });
+
+function writesOf(
+  changes: readonly Change[],
+  { assetId }: Delivery,
+  tenant: TenantItem,
+  recordedAt: string,
+  deps: Deps,
+): Write[] {
+  return changes.flatMap((change): Write[] => {
+    const update: Write = { Update: incidentUpdate(change, tenant.shards, deps.table) };
+    const { kind, item } = change;
+    if (!kind) return [update];
+    const { rule, engine, engineName, risk, points, explanation, hostname, openedAt } = item;
+    const at = kind === "incident.resolved" ? item.resolvedAt! : item.lastSeenAt;
+    const data = {
+      rule,
+      engine,
+      engineName,
+      risk,
+      points,
+      explanation,
+      openedAt,
+      ...(item.title !== undefined && { title: item.title }),
+      ...(item.atlas !== undefined && { atlas: item.atlas }),
+      ...(item.remediation !== undefined && { remediation: item.remediation }),
+      ...(item.resolution !== undefined && { resolution: item.resolution }),
+    };
+    const event = makeEvent(
+      { kind, at, assetId, hostname, data },
+      `${assetId} ${rule} ${engine} ${at}`,
+      tenant,
+      recordedAt,
+    );
+    return [update, { Put: eventPut(event, isForwarded(kind, tenant), deps.table) }];
+  });
+}
+
+/** Puts the item of a changed state, unless the one that is there is of an earlier heartbeat. */
+async function putChange(
   delivery: Delivery,
   at: string,
-  evaluation: Evaluation,
+  judgement: Judgement,
   tenant: TenantItem,
-): TelemetryItem {
-  const { heartbeat } = delivery;
-  return {
-    type: "Telemetry",
-    kind: "change",
-    tenantId: delivery.tenantId,
-    assetId: delivery.assetId,
-    at,
-    receivedAt: delivery.receivedAt,
-    sequence: heartbeat.sequence,
-    ...evaluation,
-    engines: heartbeat.engines,
-    collectors: heartbeat.collectors,
-    containment: heartbeat.containment,
-    agentVersion: heartbeat.agent.version,
-    hostname: heartbeat.host.hostname,
-    expiresAt: expiry(delivery.at, tenant),
-  };
+  deps: Deps,
+): Promise<void> {
+  const item = changeItem(delivery, at, judgement, tenant);
+  if (item.kind === "change") await ignoreStale(deps.dynamo("PutItem", changePut(item, tenant, deps.table)));
 }
 
-/** Only changes are in GSI1: the timeline of an asset is what happened to it. Samples cost one write, not two. */
-async function putTelemetry(item: TelemetryItem, tenant: TenantItem, deps: Deps): Promise<void> {
-  const { tenantId, assetId, at } = item;
-  const index =
-    item.kind === "change" ? { GSI1PK: assetTimeline(tenantId, assetId), GSI1SK: timelineDate(at) } : {};
-  await ignoreStale(
-    deps.dynamo("PutItem", {
-      TableName: deps.table,
-      Item: marshalItem({ ...telemetryKey(tenantId, assetId, at, tenant.shards), ...index, ...item }),
-      // A change is never overwritten, by a sample least of all.
-      ConditionExpression: "attribute_not_exists(PK)",
-    }),
-  );
+async function putSample(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
+  const at = sampleAt(delivery, tenant);
+  if (at === undefined) return;
+  await ignoreStale(deps.dynamo("PutItem", samplePut(delivery, at, tenant, deps.table)));
 }
 
-function presenceOf(
-  delivery: Delivery,
-  keyAt: string,
-  stateHash: string,
-  { risk, score }: Evaluation,
-  openIncidents: OpenIncident[],
-  tenant: TenantItem,
-): PresenceItem {
-  const { heartbeat, tenantId, assetId, at } = delivery;
-  return {
-    type: "Presence",
-    tenantId,
-    assetId,
-    lastSeenAt: at,
-    sequence: heartbeat.sequence,
-    stateAt: keyAt,
-    stateSince: heartbeat.stateSince,
-    stateHash,
-    sampledAt: intervalStart(at, tenant.telemetryResolutionSeconds),
-    intervalMs: heartbeat.agent.intervalMs,
-    agentVersion: heartbeat.agent.version,
-    catalogue: heartbeat.agent.catalogue,
-    hostname: heartbeat.host.hostname,
-    risk,
-    score,
-    engines: heartbeat.engines.map(({ id, name, kind, confidence }) => ({ id, name, kind, confidence })),
-    models: loadedModels(delivery),
-    failedCollectors: heartbeat.collectors
-      .filter(({ status }) => status === "failed")
-      .map(({ name }) => name),
-    spoolDropped: heartbeat.spool.dropped,
-    openIncidents,
-  };
-}
-
-/** Names only, for lists; the whole of it is in the telemetry item. */
-const MODEL_NAMES_MAX = 16;
-
-const loadedModels = ({ heartbeat }: Delivery): string[] =>
-  heartbeat.engines
-    .flatMap((engine) => engine.models.filter((model) => model.loaded).map((model) => model.name))
-    .slice(0, MODEL_NAMES_MAX);
-
-/** An older heartbeat never overwrites a newer presence. True when it was written. */
-async function putPresence(presence: PresenceItem, deps: Deps): Promise<boolean> {
-  const { tenantId, assetId, lastSeenAt } = presence;
-  const written = await ignoreStale(
-    deps.dynamo("PutItem", {
-      TableName: deps.table,
-      Item: marshalItem({ ...presenceKey(tenantId, assetId), ...presence }),
-      ConditionExpression: "attribute_not_exists(PK) OR lastSeenAt <= :at",
-      ExpressionAttributeValues: values({ at: lastSeenAt }),
-    }),
-  );
-  if (written) deps.presences.keep(presence);
-  else deps.presences.forget(tenantId, assetId);
-  return written;
-}
-
-/** The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. */
-async function recordProof({ tenantId, assetId, heartbeat }: Delivery, deps: Deps): Promise<void> {
-  const report = heartbeat.containment;
-  if (report.generation === 0) return;
-  const isReleased = report.action === "release" && report.outcome === "applied";
-  await ignoreStale(
-    deps.dynamo("UpdateItem", {
-      TableName: deps.table,
-      Key: marshalItem(assetKey(tenantId, assetId)),
-      UpdateExpression: `SET proof = :report${isReleased ? " REMOVE GSI2PK, GSI2SK" : ""}`,
-      // A report on an older wish proves nothing about the present one.
-      ConditionExpression:
-        "attribute_exists(PK) AND generation = :generation AND attribute_not_exists(revokedAt) AND " +
-        "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)",
-      ExpressionAttributeNames: { "#at": "at" },
-      ExpressionAttributeValues: values({ report, generation: report.generation, at: report.at }),
-    }),
-  );
-}
-
-/** True when written; false when the condition said that the table already knows better. */
-export async function ignoreStale(write: Promise<unknown>): Promise<boolean> {
+/** A condition that fails says that the table already knows better. */
+async function ignoreStale(write: Promise<unknown>): Promise<void> {
   try {
     await write;
-    return true;
   } catch (error) {
-    if (isConditionFailed(error)) return false;
-    throw error;
+    if (!isConditionFailed(error)) throw error;
   }
 }

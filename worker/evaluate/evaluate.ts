@@ -1,35 +1,47 @@
-import type { Finding, Policy, Risk } from "../../shared/table/items.ts";
-import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
+import type { Finding, Risk } from "../../shared/table/items.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import { HOST, type Scene } from "./rule.ts";
 import { RULES } from "./rules.ts";
 
-const CRITICAL_POINTS = 70;
+export const CRITICAL_POINTS = 70;
+/** One heartbeat tells at most this many findings, the worst first. */
+export const FINDINGS_MAX = 40;
 
 export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
 
-/** Findings of one heartbeat under one policy: one per rule and engine, the worst kept, and what they add up to. */
-export function evaluate(heartbeat: Pick<Heartbeat, "engines">, policy: Policy): Evaluation {
+/** Findings of one heartbeat under one policy: one per rule and engine, and what they add up to. */
+export function evaluate(scene: Scene): Evaluation {
   const found = new Map<string, Finding>();
-  for (const engine of heartbeat.engines) {
-    for (const rule of RULES) {
-      const explanation = rule.applies(engine, policy);
-      const name = `${rule.id} ${engine.id}`;
+  const { disabledRules } = scene.policy;
+  for (const rule of RULES) {
+    if (disabledRules.includes(rule.id)) continue;
+    const subjects = rule.about === "engine" ? scene.heartbeat.engines : [HOST];
+    for (const subject of subjects) {
+      const explanation =
+        rule.about === "engine" ? rule.applies(subject as never, scene) : rule.applies(scene);
+      const name = `${rule.id} ${subject.id}`;
       if (explanation === undefined || found.has(name)) continue;
       found.set(name, {
         rule: rule.id,
-        engine: engine.id,
-        engineName: engine.name,
+        engine: subject.id,
+        engineName: subject.name,
         risk: rule.points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
         points: rule.points,
         explanation: tidy(explanation, 400),
       });
     }
   }
-  const findings = [...found.values()];
-  const score = Math.min(
-    100,
-    findings.reduce((sum, finding) => sum + finding.points, 0),
-  );
-  const isCritical = findings.some((finding) => finding.risk === "CRITICAL");
-  return { risk: isCritical ? "CRITICAL" : findings.length > 0 ? "WARNING" : "INFO", score, findings };
+  return sum([...found.values()]);
 }
+
+/** Risk and score of findings: the worst gives the risk, the score adds up to at most 100. */
+export function sum(all: readonly Finding[]): Evaluation {
+  const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
+  findings.length = Math.min(findings.length, FINDINGS_MAX);
+  const points = findings.reduce((total, finding) => total + finding.points, 0);
+  const isCritical = findings.some((finding) => finding.risk === "CRITICAL");
+  const risk = isCritical ? "CRITICAL" : findings.length > 0 ? "WARNING" : "INFO";
+  return { risk, score: Math.min(100, points), findings };
+}
+
+const nameOf = ({ rule, engine }: Finding): string => `${rule} ${engine}`;

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
+import { timestamp } from "../../../shared/clock.ts";
+import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
+import type { Deps } from "../../../worker/deps.ts";
+import { record } from "../../../worker/record.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../support/memory-dynamo.ts";
+import { contents, createWorkerDeps, deliver, makeTenant } from "../../support/worker-table.ts";
+
+const TENANT = makeTenant({ quietPeriodSeconds: 600 });
+const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // the run passes midnight
+
+/** States an asset can be in; some with findings that come, get worse, and go. */
+const STATES: Engine[][] = [
+  [],
+  [makeEngine()],
+  [makeEngine({ bind: ["0.0.0.0"] })],
+  [makeEngine({ id: "vllm", name: "vLLM", version: "0.20.0" })],
+  [makeEngine({ id: "vllm", name: "vLLM", version: "0.8.1" }), makeEngine({ renamed: true })],
+];
+
+type Step = { state: number; beats: number; gapSeconds: number };
+
+/** Heartbeats of an agent that dates its states truthfully. Spool and client pids move without being state. */
+function historyOf(steps: readonly Step[]): Heartbeat[] {
+  const beats: Heartbeat[] = [];
+  let nowMs = START_MS;
+  let last = -1;
+  let stateSince = "";
+  for (const { state, beats: count, gapSeconds } of steps) {
+    for (let i = 0; i < count; i++) {
+      nowMs += gapSeconds * 1000 + 7;
+      if (state !== last) stateSince = timestamp(nowMs);
+      last = state;
+      const sequence = beats.length + 1;
+      const engines = STATES[state]!.map((engine) => ({
+        ...engine,
+        clients: [{ name: "code", pid: 9000 + sequence, connections: sequence % 3 }],
+      }));
+      const spool = { waiting: sequence % 4, dropped: 0 };
+      beats.push(makeHeartbeat(sequence, nowMs, "host-1", { stateSince, engines, spool }));
+    }
+  }
+  return beats;
+}
+
+async function inOrder(beats: readonly Heartbeat[]): Promise<MemoryDynamo> {
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, TENANT);
+  for (const beat of beats) await record(deliver(beat), TENANT, worker);
+  return table;
+}
+
+const steps = fc.array(
+  fc.record({
+    state: fc.nat({ max: STATES.length - 1 }),
+    beats: fc.integer({ min: 1, max: 4 }),
+    gapSeconds: fc.constantFrom(5, 20, 61, 400, 900),
+  }),
+  { minLength: 1, maxLength: 7 },
+);
+/** An order of deliveries: some twice, each as if it had been dropped and come again. */
+const shuffled = (count: number) =>
+  fc.tuple(
+    fc.shuffledSubarray(
+      Array.from({ length: count }, (_, i) => i),
+      { minLength: count },
+    ),
+    fc.array(fc.nat({ max: count - 1 }), { maxLength: 6 }),
+  );
+
+const RUNS = 50;
+const TIMEOUT_MS = 60_000;
+
+describe("record(): the table ends in the same state", () => {
+  test(
+    "whatever the order, and however often a heartbeat comes",
+    async () => {
+      const cases = steps.chain((made) => {
+        const beats = historyOf(made);
+        return fc.tuple(fc.constant(beats), shuffled(beats.length));
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, [order, again]]) => {
+          const table = createMemoryDynamo();
+          const worker = createWorkerDeps(table, TENANT);
+          for (const index of [...order, ...again]) await record(deliver(beats[index]!), TENANT, worker);
+          expect(contents(table)).toEqual(contents(await inOrder(beats)));
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "with two workers at once, each write falling between any two of the other",
+    async () => {
+      const cases = steps.chain((made) => {
+        const beats = historyOf(made);
+        return fc.tuple(fc.constant(beats), shuffled(beats.length), fc.infiniteStream(fc.boolean()));
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, [order, again], coins]) => {
+          const scheduler = createScheduler(() => coins.next().value!);
+          const table = createMemoryDynamo();
+          const workers = [0, 1].map((number) =>
+            createWorkerDeps({ ...table, dynamo: scheduler.through(table.dynamo, number) }, TENANT),
+          );
+          const all = [...order, ...again];
+          const shares = [all.filter((_, i) => i % 2 === 0), all.filter((_, i) => i % 2 === 1)];
+          await scheduler.run(
+            workers.map(
+              (worker, number) => () =>
+                recordAll(
+                  shares[number]!.map((i) => beats[i]!),
+                  worker,
+                ),
+            ),
+          );
+          expect(contents(table)).toEqual(contents(await inOrder(beats)));
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "when a worker dies after any write, and the heartbeat comes to another",
+    async () => {
+      const cases = steps.chain((made) => {
+        const beats = historyOf(made);
+        return fc.tuple(fc.constant(beats), fc.array(fc.nat({ max: 40 }), { minLength: 1, maxLength: 4 }));
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, deaths]) => {
+          const table = createMemoryDynamo();
+          for (const dies of deaths) {
+            let left = dies;
+            const dynamo: Deps["dynamo"] = async (operation, input) => {
+              if (left-- <= 0) throw new Error("the worker is dead");
+              return table.dynamo(operation, input);
+            };
+            const worker = createWorkerDeps({ ...table, dynamo }, TENANT);
+            await recordAll(beats, worker).catch(() => {});
+          }
+          await recordAll(beats, createWorkerDeps(table, TENANT));
+          expect(contents(table)).toEqual(contents(await inOrder(beats)));
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+async function recordAll(beats: readonly Heartbeat[], worker: Deps): Promise<void> {
+  for (const beat of beats) await record(deliver(beat), TENANT, worker);
+}
+
+/** Lets one worker's next table operation through at a time; a coin says whose. */
+function createScheduler(coin: () => boolean) {
+  type Waiting = { number: number; go: () => void };
+  let waiting: Waiting[] = [];
+  let running = 0;
+  const step = () => {
+    if (waiting.length < running || waiting.length === 0) return;
+    const next = waiting[waiting.length > 1 && coin() ? 1 : 0]!;
+    waiting = waiting.filter((one) => one !== next);
+    next.go();
+  };
+  return {
+    through(dynamo: Deps["dynamo"], number: number): Deps["dynamo"] {
+      return async (operation, input) => {
+        await new Promise<void>((go) => {
+          waiting.push({ number, go });
+          waiting.sort((a, b) => a.number - b.number);
+          setImmediate(step);
+        });
+        return dynamo(operation, input);
+      };
+    },
+    async run(works: readonly (() => Promise<void>)[]): Promise<void> {
+      running = works.length;
+      await Promise.all(
+        works.map(async (work) => {
+          await work();
+          running--;
+          setImmediate(step);
+        }),
+      );
+    },
+  };
+}

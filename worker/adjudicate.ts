@@ -1,0 +1,169 @@
+import { isConditionFailed, marshalItem } from "../shared/table/dynamo.ts";
+import { decodeItem, type TenantItem, type VerdictItem, verdictItem } from "../shared/table/items.ts";
+import { verdictKey } from "../shared/table/keys.ts";
+import type { Heartbeat } from "../shared/wire/heartbeat.ts";
+import { tidy } from "../shared/wire/text.ts";
+import type { Deps } from "./deps.ts";
+import { evidenceOf, isAmbiguous, type Opinion, withOpinion } from "./evaluate/opinion.ts";
+import type { Judgement } from "./telemetry.ts";
+
+/** Adds a language model's opinion to a judgement, or says why there is none. Never throws. */
+export type Adjudicate = (
+  judgement: Judgement,
+  heartbeat: Heartbeat,
+  tenant: TenantItem,
+) => Promise<Judgement>;
+
+/** Puts one question. Rejects when there is no answer that matches the schema in time. */
+export type Ask = (evidence: string, signal: AbortSignal) => Promise<Opinion>;
+
+const unavailable = (judgement: Judgement, reason: string): Judgement => ({
+  ...judgement,
+  adjudication: { outcome: "unavailable", reason: tidy(reason, 200) },
+});
+
+/** No endpoint is configured: rules and baseline alone, and an item in doubt says so. */
+export const adjudicateOff: Adjudicate = async (judgement) =>
+  isAmbiguous(judgement)
+    ? unavailable(judgement, "no endpoint is configured: rules and baseline alone")
+    : judgement;
+
+export type AdjudicatorLimits = {
+  timeoutMs: number;
+  /** Questions under way at once; one more is not waited for. */
+  concurrency: number;
+  /** Questions a day. */
+  dailyQuestions: number;
+};
+
+/** After so many failures in a row nothing is asked for a while; then one question tries whether it is back. */
+const FAILURES_MAX = 5;
+const OPEN_MS = 60_000;
+const VERDICT_DAYS = 30;
+const DAY_MS = 24 * 3600 * 1000;
+
+type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics">;
+
+/**
+ * Asks `ask` about judgements in the ambiguous band: once for each state of facts, for a verdict is kept in the
+ * table by the fingerprint of its evidence, and every worker uses that one. Whatever goes wrong leaves rules and
+ * baseline as they are and says so on the item.
+ */
+export function createAdjudicator(
+  ask: Ask,
+  modelName: string,
+  limits: AdjudicatorLimits,
+  deps: Reader,
+): Adjudicate {
+  let underWay = 0;
+  let failures = 0;
+  let closedUntilMs = 0;
+  let day = -1;
+  let askedToday = 0;
+
+  function refusal(): string | undefined {
+    const now = deps.clock();
+    const today = Math.floor(now / DAY_MS);
+    if (today !== day) {
+      day = today;
+      askedToday = 0;
+    }
+    if (now < closedUntilMs) return "the endpoint failed repeatedly and is left alone for a minute";
+    if (askedToday >= limits.dailyQuestions) return "the daily budget of questions is used up";
+    if (underWay >= limits.concurrency) return "as many questions as allowed are under way";
+    return undefined;
+  }
+
+  async function answer(evidence: string): Promise<Opinion> {
+    underWay++;
+    askedToday++;
+    deps.metrics.count("adjudications_total");
+    try {
+      const signal = AbortSignal.timeout(limits.timeoutMs);
+      const given = await Promise.race([ask(evidence, signal), timedOut(signal)]);
+      failures = 0;
+      return given;
+    } catch (error) {
+      failures++;
+      if (failures >= FAILURES_MAX) closedUntilMs = deps.clock() + OPEN_MS;
+      throw error;
+    } finally {
+      underWay--;
+    }
+  }
+
+  return async (judgement, heartbeat, tenant) => {
+    if (!isAmbiguous(judgement)) return judgement;
+    const evidence = evidenceOf(judgement, heartbeat, tenant.policy);
+    const fingerprint = fingerprintOf(`${modelName}\n${evidence}`);
+    try {
+      const known = await readVerdict(tenant.tenantId, fingerprint, deps);
+      if (known) {
+        deps.metrics.count("adjudications_cached_total");
+        return withOpinion(judgement, known, heartbeat, known.model);
+      }
+      const refused = refusal();
+      if (refused) throw new Refused(refused);
+      const given = await answer(evidence);
+      const kept = await keepVerdict(tenant.tenantId, fingerprint, given, modelName, deps);
+      return withOpinion(judgement, kept, heartbeat, kept.model);
+    } catch (error) {
+      deps.metrics.count("adjudications_unavailable_total");
+      const reason = error instanceof Refused ? error.message : "the endpoint gave no usable answer";
+      // Its words may be the endpoint's: the name of the error is enough.
+      deps.log("warn", "adjudication.unavailable", {
+        reason,
+        fault: error instanceof Error ? error.name : "unknown",
+      });
+      return unavailable(judgement, `${reason}: rules and baseline alone`);
+    }
+  };
+}
+
+class Refused extends Error {
+  override name = "Refused";
+}
+
+const timedOut = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) =>
+    signal.addEventListener("abort", () => reject(new Refused("the endpoint was too slow")), { once: true }),
+  );
+
+const fingerprintOf = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
+
+async function readVerdict(tenantId: string, fingerprint: string, { dynamo, table }: Reader) {
+  const Key = marshalItem(verdictKey(tenantId, fingerprint));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
+  return Item && decodeItem(verdictItem, Item);
+}
+
+/** The first verdict stays: of two workers that asked at once both use the same one. */
+async function keepVerdict(
+  tenantId: string,
+  fingerprint: string,
+  { risk, score, explanation }: Opinion,
+  model: string,
+  deps: Reader,
+): Promise<VerdictItem> {
+  const item: VerdictItem = {
+    type: "Verdict",
+    tenantId,
+    fingerprint,
+    risk,
+    score,
+    explanation: tidy(explanation, 600),
+    model: tidy(model, 120),
+    expiresAt: Math.floor(deps.clock() / 1000) + (VERDICT_DAYS * DAY_MS) / 1000,
+  };
+  try {
+    await deps.dynamo("PutItem", {
+      TableName: deps.table,
+      Item: marshalItem({ ...verdictKey(tenantId, fingerprint), ...item }),
+      ConditionExpression: "attribute_not_exists(PK)",
+    });
+    return item;
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    return (await readVerdict(tenantId, fingerprint, deps)) ?? item;
+  }
+}

@@ -1,0 +1,146 @@
+import type { BaselineItem, Finding, Policy } from "../../shared/table/items.ts";
+import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { matchesAny } from "./pattern.ts";
+
+export const BASELINE_RULE = "baseline-novelty";
+/** Days a feature is remembered. */
+export const MEMORY_DAYS = 28;
+/** Until then there is no past to differ from. */
+export const LEARNING_DAYS = 7;
+/** A day counts this much less than the one after it: half of it is forgotten in a week. */
+const DECAY = 0.9;
+/** Once within the last two weeks is enough to be known. */
+const KNOWN_WEIGHT = 0.2;
+const FINDING_POINTS_MIN = 30;
+const FINDING_POINTS_MAX = 60;
+const FEATURES_PER_HEARTBEAT_MAX = 48;
+const FEATURES_KEPT_MAX = 128;
+/** Stands for the tenant itself: on which days anything was seen. */
+export const TENANT_FEATURE = "*";
+
+export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
+
+type Kind = "engine" | "model" | "client" | "exposed";
+/** Points for what the asset has not had, and further ones when nobody in the tenant has. */
+const POINTS: Record<Kind, { asset: number; tenant: number }> = {
+  engine: { asset: 15, tenant: 25 },
+  model: { asset: 10, tenant: 20 },
+  client: { asset: 10, tenant: 20 },
+  exposed: { asset: 20, tenant: 10 },
+};
+const WORDS: Record<Kind, (name: string) => string> = {
+  engine: (name) => `the engine ${name}`,
+  model: (name) => `the model ${name}`,
+  client: (name) => `its use by ${name}`,
+  exposed: () => "that it can be reached from the network",
+};
+
+export type Feature = { name: string; kind: Kind; engine: string; engineName: string; says: string };
+
+const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+
+/** What of a heartbeat has a past: what the policy approves by name needs none. */
+export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Policy): Feature[] {
+  const found = new Map<string, Feature>();
+  const add = (kind: Kind, engine: Engine, name: string) => {
+    const feature = tidy(`${kind}:${name}`, 300);
+    if (found.size >= FEATURES_PER_HEARTBEAT_MAX || found.has(feature)) return;
+    const says = WORDS[kind](kind === "engine" ? engine.name : name);
+    found.set(feature, { name: feature, kind, engine: engine.id, engineName: engine.name, says });
+  };
+  for (const engine of engines) {
+    if (!policy.approvedEngines.includes(engine.id)) add("engine", engine, engine.id);
+    for (const model of engine.models)
+      if (model.loaded && !matchesAny(policy.approvedModels, model.name)) add("model", engine, model.name);
+    for (const { name } of engine.clients)
+      if (name !== undefined && !matchesAny(policy.approvedClients, name)) add("client", engine, name);
+    if (engine.bind.some((address) => !LOOPBACK.test(address))) add("exposed", engine, engine.id);
+  }
+  return [...found.values()];
+}
+
+/** How well something is known on `today`, by the days before it: the day itself does not count, so the order of its heartbeats does not matter. */
+export const weightOf = (days: readonly number[], today: number): number =>
+  days.reduce((sum, day) => (day < today ? sum + DECAY ** (today - day) : sum), 0);
+
+const isKnown = (days: readonly number[], today: number): boolean => weightOf(days, today) >= KNOWN_WEIGHT;
+
+/** What the tenant's past says: days per feature, {@link TENANT_FEATURE} among them. */
+export type TenantPast = ReadonlyMap<string, readonly number[]>;
+
+export type Novelty = { findings: Finding[]; words: string[] };
+
+/** What is new on `today` for the asset and for its tenant, in words, and a finding for every engine with enough of it. */
+export function noveltyOf(
+  features: readonly Feature[],
+  past: BaselineItem | undefined,
+  tenantPast: TenantPast,
+  today: number,
+): Novelty {
+  const tenantDays = tenantPast.get(TENANT_FEATURE) ?? [];
+  const tenantHasPast = tenantDays.some((day) => day <= today - LEARNING_DAYS);
+  const assetHasPast = past !== undefined && past.sinceDay <= today - LEARNING_DAYS;
+  const perEngine = new Map<string, { points: number; feature: Feature; words: string[] }>();
+  for (const feature of features) {
+    const isNewHere = !isKnown(past?.features[feature.name] ?? [], today);
+    const isNewEverywhere = tenantHasPast && !isKnown(tenantPast.get(feature.name) ?? [], today);
+    if (!isNewHere || !(assetHasPast || isNewEverywhere)) continue;
+    const { asset, tenant } = POINTS[feature.kind];
+    const points = (assetHasPast ? asset : 0) + (isNewEverywhere ? tenant : 0);
+    const where = isNewEverywhere
+      ? assetHasPast
+        ? "new to this host and to the whole company"
+        : "new to the whole company"
+      : "new to this host, known elsewhere in the company";
+    const words = tidy(`${feature.says} is ${where} (${MEMORY_DAYS} days)`, 300);
+    const sofar = perEngine.get(feature.engine);
+    if (sofar) {
+      sofar.points += points;
+      sofar.words.push(words);
+    } else perEngine.set(feature.engine, { points, feature, words: [words] });
+  }
+  const all = [...perEngine.values()];
+  const findings = all
+    .filter(({ points }) => points >= FINDING_POINTS_MIN)
+    .map(
+      ({ points, feature, words }): Finding => ({
+        rule: BASELINE_RULE,
+        engine: feature.engine,
+        engineName: feature.engineName,
+        risk: "WARNING",
+        points: Math.min(points, FINDING_POINTS_MAX),
+        explanation: tidy(`${feature.engineName}: ${words.slice(0, 3).join("; ")}.`, 400),
+        source: "baseline",
+      }),
+    );
+  return { findings, words: all.flatMap(({ words }) => words).slice(0, 8) };
+}
+
+/**
+ * The asset's past with this day's features in it; the same object when nothing is added. Days are a set, so it
+ * does not matter how often or in which order they are added.
+ */
+export function remember(
+  past: BaselineItem | undefined,
+  owner: { tenantId: string; assetId: string },
+  features: readonly Feature[],
+  today: number,
+): BaselineItem {
+  const sinceDay = Math.min(past?.sinceDay ?? today, today);
+  const missing = features.filter(({ name }) => !past?.features[name]?.includes(today));
+  if (past && sinceDay === past.sinceDay && missing.length === 0) return past;
+  const kept: Record<string, number[]> = { ...past?.features };
+  for (const { name } of missing) kept[name] = withDay(kept[name] ?? [], today);
+  const newest = Math.max(today, ...Object.values(kept).map((days) => days.at(-1)!));
+  const fresh = Object.entries(kept)
+    .map(([name, days]) => [name, days.filter((day) => day > newest - MEMORY_DAYS)] as const)
+    .filter(([, days]) => days.length > 0)
+    .sort(([a, x], [b, y]) => y.at(-1)! - x.at(-1)! || (a < b ? -1 : 1))
+    .slice(0, FEATURES_KEPT_MAX)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return { type: "Baseline", ...owner, sinceDay, features: Object.fromEntries(fresh) };
+}
+
+export const withDay = (days: readonly number[], day: number): number[] =>
+  days.includes(day) ? [...days] : [...days, day].sort((a, b) => a - b);

@@ -1,0 +1,75 @@
+import type { Finding, IncidentItem } from "../shared/table/items.ts";
+
+/** One state of an asset in its history: when it began and what was found in it. */
+export type JudgedState = { at: string; hostname: string; findings: readonly Finding[] };
+
+/** A condition from when it was first seen until it was gone for the quiet period. */
+export type Run = {
+  finding: Finding;
+  hostname: string;
+  openedAt: string;
+  /** Start of the newest state that showed it. */
+  lastSeenAt: string;
+  escalatedAt?: string;
+  absentSince?: string;
+};
+
+export type Runs = Map<string, Run>;
+
+export const runName = ({ rule, engine }: { rule: string; engine: string }): string => `${rule} ${engine}`;
+
+const RANK = { WARNING: 1, CRITICAL: 2 } as const;
+export const isWorse = (
+  now: Pick<Finding, "risk" | "points">,
+  before: Pick<Finding, "risk" | "points">,
+): boolean => RANK[now.risk] > RANK[before.risk] || now.points > before.points;
+
+const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
+
+/**
+ * Takes one more state, newer than all before, into the runs. A condition that comes back within the quiet period
+ * goes on as the same run; later, it is a new one, whether or not a heartbeat was there to end the old one. So the
+ * runs are a function of the states and nothing else: not of who delivered them when.
+ */
+export function takeState(runs: Runs, state: JudgedState, quietMs: number): void {
+  const { at, hostname } = state;
+  const present = new Set<string>();
+  for (const finding of state.findings) {
+    const name = runName(finding);
+    present.add(name);
+    const before = runs.get(name);
+    const goesOn = before && !(before.absentSince && elapsedMs(before.absentSince, at) >= quietMs);
+    const escalatedAt =
+      goesOn && isWorse(finding, before.finding) ? at : goesOn ? before.escalatedAt : undefined;
+    runs.set(name, {
+      finding,
+      hostname,
+      openedAt: goesOn ? before.openedAt : at,
+      lastSeenAt: at,
+      ...(escalatedAt !== undefined && { escalatedAt }),
+    });
+  }
+  for (const [name, run] of runs) {
+    if (!present.has(name) && run.absentSince === undefined) runs.set(name, { ...run, absentSince: at });
+  }
+}
+
+/** When the run ended, as seen by an asset heard of until `seenAt`; undefined while it lasts. */
+export function endOf(run: Run, seenAt: string, quietMs: number): string | undefined {
+  if (run.absentSince === undefined || elapsedMs(run.absentSince, seenAt) < quietMs) return undefined;
+  return new Date(Date.parse(run.absentSince) + quietMs).toISOString();
+}
+
+/** A run as the table has it. */
+export function runOf(item: IncidentItem, absentSince: string | undefined): Run {
+  const { rule, engine, engineName, risk, points, explanation, source, hostname, openedAt, lastSeenAt } =
+    item;
+  return {
+    finding: { rule, engine, engineName, risk, points, explanation, ...(source && { source }) },
+    hostname,
+    openedAt,
+    lastSeenAt,
+    ...(item.escalatedAt !== undefined && { escalatedAt: item.escalatedAt }),
+    ...(absentSince !== undefined && { absentSince }),
+  };
+}

@@ -1,0 +1,54 @@
+import type { BaselineItem, TenantItem } from "../shared/table/items.ts";
+import type { Deps } from "./deps.ts";
+import { dayOf, featuresOf, noveltyOf, remember } from "./evaluate/baseline.ts";
+import { evaluate, sum } from "./evaluate/evaluate.ts";
+import type { Delivery } from "./read.ts";
+import type { Judgement } from "./telemetry.ts";
+
+export type Judged = {
+  judgement: Judgement;
+  /** The asset's past with this heartbeat in it; undefined when it adds nothing. */
+  baseline: BaselineItem | undefined;
+};
+
+/**
+ * Rules, then the baseline, then, where those leave a doubt, the language model. `at` is the time of the state:
+ * every heartbeat that has it is judged as of then.
+ */
+export async function judge(delivery: Delivery, at: string, tenant: TenantItem, deps: Deps): Promise<Judged> {
+  const heartbeat = delivery.heartbeat();
+  const ruled = evaluate({ heartbeat, policy: tenant.policy, at });
+  const today = dayOf(at);
+  const features = featuresOf(heartbeat, tenant.policy);
+  const names = features.map(({ name }) => name);
+  const past = await pastOf(delivery, tenant, deps);
+  const tenantPast = await deps.pasts.tenant(delivery.tenantId, names, today);
+  const novelty = noveltyOf(features, past, tenantPast, today);
+  const baseline = remember(
+    past,
+    { tenantId: delivery.tenantId, assetId: delivery.assetId },
+    features,
+    today,
+  );
+  const isDisabled = tenant.policy.disabledRules.includes("baseline-novelty");
+  const found = isDisabled ? ruled : sum([...ruled.findings, ...novelty.findings]);
+  const judgement: Judgement = {
+    ...found,
+    ...(novelty.words.length > 0 && { novelty: novelty.words }),
+  };
+  await deps.pasts.add(delivery.tenantId, names, today);
+  return {
+    judgement: await deps.adjudicate(judgement, heartbeat, tenant),
+    baseline: baseline === past ? undefined : baseline,
+  };
+}
+
+/** The asset's past, as this worker knows it while it knows the newest presence, or as the table has it. */
+async function pastOf(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<BaselineItem | undefined> {
+  const known = deps.presences.peek(delivery.tenantId, delivery.assetId);
+  const { revision } = known?.presence ?? {};
+  if (known?.baseline && known.baseline.revision === revision) return known.baseline.item;
+  const item = await deps.pasts.asset(tenant, delivery.assetId);
+  if (known && revision !== undefined) known.baseline = { revision, item };
+  return item;
+}

@@ -1,0 +1,37 @@
+/** Keeps the work in flight of all receivers within bounds; a receiver waits for room before it receives. */
+export type Load = {
+  /** Resolves when there is room for one more receive, or when `stop` says so. */
+  room(stop: AbortSignal): Promise<void>;
+  take(messages: number, bytes: number): void;
+  release(messages: number, bytes: number): void;
+  now(): { messages: number; bytes: number };
+};
+
+export function createLoad(max: { messages: number; bytes: number }): Load {
+  let messages = 0;
+  let bytes = 0;
+  let waiting: (() => void)[] = [];
+  const hasRoom = () => messages < max.messages && bytes < max.bytes;
+  return {
+    async room(stop) {
+      while (!hasRoom() && !stop.aborted) {
+        await new Promise<void>((resolve) => {
+          waiting.push(resolve);
+          stop.addEventListener("abort", () => resolve(), { once: true });
+        });
+      }
+    },
+    take(more, moreBytes) {
+      messages += more;
+      bytes += moreBytes;
+    },
+    release(less, lessBytes) {
+      messages -= less;
+      bytes -= lessBytes;
+      const woken = waiting;
+      waiting = [];
+      for (const wake of woken) wake();
+    },
+    now: () => ({ messages, bytes }),
+  };
+}

@@ -1,0 +1,14 @@
+/** Runs work of one name one after the other, in the order asked; of different names side by side. */
+export function createLocks(): (name: string, work: () => Promise<void>) => Promise<void> {
+  const last = new Map<string, Promise<void>>();
+  return async (name, work) => {
+    const before = last.get(name);
+    const mine = before ? before.then(work, work) : work();
+    last.set(name, mine);
+    try {
+      await mine;
+    } finally {
+      if (last.get(name) === mine) last.delete(name);
+    }
+  };
+}

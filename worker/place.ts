@@ -1,0 +1,108 @@
+import type { PresenceItem, TenantItem } from "../shared/table/items.ts";
+import { hoursBoundary } from "./evaluate/hours.ts";
+
+/** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
+export type Moment = {
+  /** `sentAt`, or `receivedAt` when the agent's clock is ahead beyond the allowed skew. */
+  at: string;
+  stateSince: string;
+  sequence: number;
+};
+
+/** Fixed-width timestamps sort as strings. */
+export function later(a: string, b: string): string {
+  if (a > b) return a;
+  return b;
+}
+
+type Settings = Pick<TenantItem, "telemetryResolutionSeconds" | "policy">;
+
+/**
+ * Timestamp in the key of the item that holds this state: the first heartbeat that had it, but at least one a day,
+ * so that retention never takes away the state an asset is in, and one when working hours begin or end, so that
+ * the same state is judged anew. A function of the heartbeat alone: any worker, in any order, gives the same.
+ */
+export function stateAt({ at, stateSince }: Moment, { policy }: Settings): string {
+  const startOfDay = `${at.slice(0, 10)}T00:00:00.000Z`;
+  const since = stateSince > at ? at : stateSince;
+  const told = later(since, startOfDay);
+  if (policy.workingHours === undefined) return told;
+  const boundary = hoursBoundary(at, policy.workingHours);
+  return later(boundary, told);
+}
+
+const starts = new Map<string, string>();
+const STARTS_MAX = 64;
+
+/** Start of the resolution interval a time lies in; with resolution 0 the time itself. */
+export function intervalStart(at: string, resolutionSeconds: number): string {
+  if (resolutionSeconds === 0) return at;
+  if (resolutionSeconds === 60) return `${at.slice(0, 17)}00.000Z`;
+  const known = starts.get(`${resolutionSeconds} ${at.slice(0, 19)}`);
+  if (known !== undefined) return known;
+  const ms = Date.parse(at);
+  const start = new Date(ms - (ms % (resolutionSeconds * 1000))).toISOString();
+  if (starts.size >= STARTS_MAX) starts.clear();
+  starts.set(`${resolutionSeconds} ${at.slice(0, 19)}`, start);
+  return start;
+}
+
+/**
+ * Up to when this heartbeat proves the asset seen, as it is kept: the time of its state, or the start of the
+ * interval it was sent in. Coarse on purpose: two heartbeats of one interval say the same, whichever comes first.
+ */
+export function seenThrough(moment: Moment, tenant: Settings): string {
+  const start = intervalStart(moment.at, tenant.telemetryResolutionSeconds);
+  const state = stateAt(moment, tenant);
+  return later(start, state);
+}
+
+/** Key time of the sample this heartbeat stands for; undefined when its state's own item tells of that interval. */
+export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
+  const resolution = tenant.telemetryResolutionSeconds;
+  const start = intervalStart(moment.at, resolution);
+  return start > intervalStart(stateAt(moment, tenant), resolution) ? start : undefined;
+}
+
+export type Place =
+  /** Of the state the asset is in. */
+  | { kind: "same" }
+  /** The asset's newest state, not known before; `key` is the time in its item's key. */
+  | { kind: "change"; key: string }
+  /** Of a state the asset has left since, told after a newer one. */
+  | { kind: "late"; key: string };
+
+/** Where a heartbeat belongs, beside what is known of its asset. */
+export function placeOf(
+  moment: Moment,
+  stateHash: string,
+  presence: PresenceItem | undefined,
+  tenant: Settings,
+): Place {
+  const key = stateAt(moment, tenant);
+  if (!presence || key > presence.stateAt) return { kind: "change", key };
+  if (moment.at < presence.stateAt) return { kind: "late", key };
+  if (stateHash === presence.stateHash || moment.at === presence.stateAt) return { kind: "same" };
+  // The agent says "as before" and shows something else, or the policy is another: believe what is shown.
+  const isNewer = seenThrough(moment, tenant) >= presence.lastSeenAt && moment.at > presence.lastSeenAt;
+  return { kind: isNewer ? "change" : "late", key: moment.at };
+}
+
+/** What a heartbeat of the present state still adds. */
+export function additions(moment: Moment, presence: PresenceItem, tenant: Settings) {
+  const seen = seenThrough(moment, tenant);
+  const isAhead = seen > presence.lastSeenAt;
+  const isFirstOfInterval = seen === presence.lastSeenAt && moment.sequence < presence.sequence;
+  const sample = sampleAt(moment, tenant);
+  return {
+    /** It is the heartbeat that presence should be of. */
+    head: isAhead || isFirstOfInterval ? seen : undefined,
+    /** The interval of presence has its sample already. */
+    sample: seen === presence.lastSeenAt ? undefined : sample,
+    /** It has this state earlier than the heartbeat its item was written from. */
+    isFirstOfState:
+      presence.stateSequence !== undefined &&
+      moment.sequence < presence.stateSequence &&
+      stateAt(moment, tenant) === presence.stateAt,
+  };
+}

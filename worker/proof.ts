@@ -1,0 +1,92 @@
+import { timestamp } from "../shared/clock.ts";
+import { marshalItem, values } from "../shared/table/dynamo.ts";
+import { assetItem, decodeItem, type TenantItem } from "../shared/table/items.ts";
+import { assetKey } from "../shared/table/keys.ts";
+import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
+import type { Deps } from "./deps.ts";
+import { isForwarded, makeEvent } from "./events.ts";
+import type { Delivery } from "./read.ts";
+import { eventPut, isLostRace } from "./write.ts";
+
+/**
+ * The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. What
+ * is new in it is an event, written in the same transaction: told once.
+ */
+export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
+  const report = delivery.heartbeat().containment;
+  if (report.generation === 0) return;
+  const { tenantId, assetId } = delivery;
+  const Key = marshalItem(assetKey(tenantId, assetId));
+  const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+  if (!Item) return;
+  const asset = decodeItem(assetItem, Item);
+  const { proof } = asset;
+  if (asset.generation !== report.generation || asset.revokedAt !== undefined) return;
+  if (proof && proof.generation === report.generation && proof.at >= report.at) return;
+  const kind = proof && saysTheSame(proof, report) ? undefined : kindOf(report);
+  const event =
+    kind &&
+    makeEvent(
+      {
+        kind,
+        at: report.at,
+        assetId,
+        hostname: asset.hostname,
+        data: {
+          generation: report.generation,
+          mode: report.mode,
+          ...(report.reason !== undefined && { reason: report.reason }),
+        },
+      },
+      `${assetId} ${report.generation} ${report.at}`,
+      tenant,
+      timestamp(deps.clock()),
+    );
+  try {
+    await deps.dynamo("TransactWriteItems", {
+      TransactItems: [
+        { Update: proofUpdate(Key, report, deps.table) },
+        ...(event ? [{ Put: eventPut(event, isForwarded(event.kind, tenant), deps.table) }] : []),
+      ],
+    });
+  } catch (error) {
+    if (!isLostRace(error)) throw error;
+    // Whoever was faster wrote this report or a newer one, or an admin made a newer wish: then it proves nothing.
+    const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+    const now = again.Item && decodeItem(assetItem, again.Item);
+    const isSettled =
+      !now ||
+      now.generation !== report.generation ||
+      (now.proof?.generation === report.generation && now.proof.at >= report.at);
+    if (!isSettled) throw error;
+  }
+}
+
+function proofUpdate(Key: ReturnType<typeof marshalItem>, report: ContainmentReport, table: string) {
+  const isReleased = report.action === "release" && report.outcome === "applied";
+  return {
+    TableName: table,
+    Key,
+    UpdateExpression: `SET proof = :report${isReleased ? " REMOVE GSI2PK, GSI2SK" : ""}`,
+    // A report on an older wish proves nothing about the present one.
+    ConditionExpression:
+      "attribute_exists(PK) AND generation = :generation AND attribute_not_exists(revokedAt) AND " +
+      "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)",
+    ExpressionAttributeNames: { "#at": "at" },
+    ExpressionAttributeValues: values({ report, generation: report.generation, at: report.at }),
+  };
+}
+
+const kindOf = ({ action, outcome }: ContainmentReport) => {
+  if (outcome === "failed") return "isolation.failed" as const;
+  if (outcome !== "applied") return undefined;
+  return action === "release" ? ("isolation.released" as const) : ("isolation.proven" as const);
+};
+
+const saysTheSame = (a: ContainmentReport, b: ContainmentReport): boolean =>
+  a.generation === b.generation &&
+  a.action === b.action &&
+  a.outcome === b.outcome &&
+  a.mode === b.mode &&
+  a.reason === b.reason &&
+  JSON.stringify(a.probes) === JSON.stringify(b.probes);

@@ -1,0 +1,77 @@
+import { marshalItem, values } from "../shared/table/dynamo.ts";
+import type { Adjudication, TelemetryItem, TenantItem } from "../shared/table/items.ts";
+import { assetTimeline, telemetryKey, timelineDate } from "../shared/table/keys.ts";
+import type { Evaluation } from "./evaluate/evaluate.ts";
+import type { Delivery } from "./read.ts";
+
+/** All that was made out of one heartbeat. */
+export type Judgement = Evaluation & { novelty?: string[]; adjudication?: Adjudication };
+
+export const expiry = (at: string, { retentionDays }: Pick<TenantItem, "retentionDays">): number =>
+  Math.floor(Date.parse(at) / 1000) + retentionDays * 24 * 3600;
+
+export function changeItem(
+  delivery: Delivery,
+  at: string,
+  judgement: Judgement,
+  tenant: TenantItem,
+): TelemetryItem {
+  const heartbeat = delivery.heartbeat();
+  return {
+    type: "Telemetry",
+    kind: "change",
+    tenantId: delivery.tenantId,
+    assetId: delivery.assetId,
+    at,
+    receivedAt: delivery.receivedAt,
+    sequence: heartbeat.sequence,
+    ...judgement,
+    engines: heartbeat.engines,
+    collectors: heartbeat.collectors,
+    containment: heartbeat.containment,
+    agentVersion: heartbeat.agent.version,
+    hostname: heartbeat.host.hostname,
+    expiresAt: expiry(at, tenant),
+  };
+}
+
+/**
+ * Put of a change. Of all heartbeats that had the state the one with the lowest sequence is kept (and of the same
+ * one told twice the one received first): whatever the order, the same item stays. It takes the place of a sample
+ * that happens to have its key. In GSI1, which the timeline of an asset is read from.
+ */
+export function changePut(item: TelemetryItem & { kind: "change" }, tenant: TenantItem, table: string) {
+  const { tenantId, assetId, at, sequence, receivedAt } = item;
+  const index = { GSI1PK: assetTimeline(tenantId, assetId), GSI1SK: timelineDate(at) };
+  return {
+    TableName: table,
+    Item: marshalItem({ ...telemetryKey(tenantId, assetId, at, tenant.shards), ...index, ...item }),
+    ConditionExpression:
+      "attribute_not_exists(PK) OR kind = :sample OR #sequence > :sequence OR " +
+      "(#sequence = :sequence AND receivedAt > :receivedAt)",
+    ExpressionAttributeNames: { "#sequence": "sequence" },
+    ExpressionAttributeValues: values({ sample: "sample", sequence, receivedAt }),
+  };
+}
+
+/** Put of a sample: not in GSI1, so it costs one write, and never over a change. */
+export function samplePut(
+  { tenantId, assetId }: Pick<Delivery, "tenantId" | "assetId">,
+  at: string,
+  tenant: TenantItem,
+  table: string,
+) {
+  const item: TelemetryItem = {
+    type: "Telemetry",
+    kind: "sample",
+    tenantId,
+    assetId,
+    at,
+    expiresAt: expiry(at, tenant),
+  };
+  return {
+    TableName: table,
+    Item: marshalItem({ ...telemetryKey(tenantId, assetId, at, tenant.shards), ...item }),
+    ConditionExpression: "attribute_not_exists(PK)",
+  };
+}
