@@ -79,7 +79,7 @@ export async function sessionSigner(session: Pick<SessionAnswer, "keyid" | "key"
   return { keyid: session.keyid, algorithm: "hmac-sha256", key };
 }
 
-const NO_CONTAINMENT: ContainmentReport = {
+export const NO_CONTAINMENT: ContainmentReport = {
   generation: 0,
   action: "none",
   mode: "observe",
@@ -121,7 +121,7 @@ export function makeEngine(more: Partial<Engine> = {}): Engine {
     name: "Ollama",
     kind: "inference-engine",
     confidence: 98,
-    version: "0.12.3",
+    version: "0.30.6",
     pid: 4242,
     executable: "/usr/local/bin/ollama",
     renamed: false,

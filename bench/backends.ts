@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { startDynamodb } from "../local/dynamodb.ts";
+import { edgeCommand, type RuntimeName } from "../local/edge-command.ts";
+import { freePort } from "../local/free-port.ts";
+import { makeSecrets, type Secrets } from "../local/secrets.ts";
+import { edgeEnvironment } from "../local/stack.ts";
+import { type Stage, startStage } from "../local/stage.ts";
+import { createTable, embeddedClient } from "../local/table.ts";
+import type { Scope } from "./scope.ts";
+
+export const root = resolve(import.meta.dir, "..");
+
+export const CREDENTIALS = {
+  AWS_REGION: "us-east-1",
+  AWS_ACCESS_KEY_ID: "local",
+  AWS_SECRET_ACCESS_KEY: "local",
+};
+
+/** A child's complaint is shown, its everyday lines are not. */
+export function showFaults(stage: string, line: string): void {
+  if (/"level":"(warn|error)"|^error|panic/i.test(line)) console.error(`${stage}: ${line.slice(0, 300)}`);
+}
+
+export function scratchFolder(scope: Scope): string {
+  const folder = mkdtempSync(join(tmpdir(), "lz-bench-"));
+  scope.keep(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export async function startTable(scope: Scope, file?: string): Promise<{ endpoint: string; stage: Stage }> {
+  const dynamodb = await startDynamodb(showFaults, file);
+  scope.keep(() => dynamodb.stage.stop());
+  const client = embeddedClient(dynamodb.endpoint);
+  await createTable(client);
+  client.destroy();
+  return dynamodb;
+}
+
+export type Queue = { endpoint: string; queueUrl: string; deadLetterUrl: string; stage: Stage };
+
+export async function startQueue(scope: Scope): Promise<Queue> {
+  let where: Omit<Queue, "stage"> | undefined;
+  const stage = await startStage({
+    name: "sqs",
+    command: [process.execPath, join(root, "local/sqs.ts")],
+    env: { PORT: String(await freePort()) },
+    cwd: root,
+    onLine: showFaults,
+    isReady: (line) => {
+      if (!line.includes('"sqs.listening"')) return false;
+      where = JSON.parse(line);
+      return true;
+    },
+  });
+  scope.keep(() => stage.stop());
+  return { ...where!, stage };
+}
+
+export async function callSqs(
+  endpoint: string,
+  action: string,
+  body: object,
+): Promise<Record<string, unknown>> {
+  const answer = await fetch(endpoint, {
+    method: "POST",
+    headers: {
+      "content-type": "application/x-amz-json-1.0",
+      "x-amz-target": `AmazonSQS.${action}`,
+      authorization:
+        "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0",
+    },
+    body: JSON.stringify(body),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${action} was answered ${answer.status}: ${text.slice(0, 200)}`);
+  return text === "" ? {} : JSON.parse(text);
+}
+
+export const benchSecrets: () => Promise<Secrets> = makeSecrets;
+
+const NOWHERE = "http://127.0.0.1:9";
+
+/** Configuration of an edge with an identity provider that nobody asks in a bench. */
+function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Record<string, string> {
+  return edgeEnvironment(secrets, { url: NOWHERE, jwksUrl: NOWHERE }, edgeUrl, {
+    ...CREDENTIALS,
+    DYNAMODB_ENDPOINT: backends.dynamodbEndpoint,
+    SQS_QUEUE_URL: backends.queueUrl,
+    // A few addresses stand for a fleet, and one tenant for many: quotas are not what is measured.
+    LZ_DEVICE_PER_MINUTE: "10000000",
+    LZ_TENANT_PER_SECOND: "10000000",
+  });
+}
+
+export type Backends = { dynamodbEndpoint: string; queueUrl: string };
+
+/** For an edge inside the bench's own process. */
+export const offlineEnvironment = (secrets: Secrets, backends: Partial<Backends> = {}) =>
+  environment(secrets, NOWHERE, { dynamodbEndpoint: NOWHERE, queueUrl: `${NOWHERE}/0/queue`, ...backends });
+
+/** Starts an edge in a process of its own, as production does. */
+export async function startEdge(
+  scope: Scope,
+  runtime: RuntimeName,
+  secrets: Secrets,
+  backends: Backends,
+  more: Record<string, string> = {},
+): Promise<{ stage: Stage; port: number }> {
+  const port = await freePort();
+  const env = { ...environment(secrets, `http://127.0.0.1:${port}`, backends), ...more };
+  const { isReady, ...how } = await edgeCommand(runtime, root, env, port, scratchFolder(scope));
+  const stage = await startStage({ name: `edge-${runtime}`, ...how, cwd: root, onLine: showFaults, isReady });
+  scope.keep(() => stage.stop());
+  return { stage, port };
+}

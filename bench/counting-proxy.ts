@@ -1,0 +1,247 @@
+import { percentile } from "../lz/percentile.ts";
+import { PACK_BYTES_MAX } from "../shared/queue/message.ts";
+
+/*
+ * Stands in front of SQS and DynamoDB, in a process of its own, passes everything on and counts from their side:
+ * requests as SQS bills them, heartbeats on their way through the queue and how old they are when they leave it,
+ * write units as DynamoDB reports them. `GET /counts` tells, `POST /reset` starts a new window.
+ */
+
+const SQS_CHUNK_BYTES = 64 * 1024;
+const { SQS_ENDPOINT, DYNAMODB_ENDPOINT } = process.env as Record<string, string>;
+
+type Flow = { messages: number; heartbeats: Record<string, number> };
+const newFlow = (): Flow => ({ messages: 0, heartbeats: {} });
+
+/** Over the whole run: what went into the queue and what was taken out for good. */
+const flow = { accepted: newFlow(), removed: newFlow(), received: newFlow() };
+/** Writes the table accepted on one telemetry key: a second one would be a doubled heartbeat. */
+const telemetryWrites = new Map<string, number>();
+type Held = { tenant: string; count: number; receivedAtMs: number };
+/** By receipt handle: what a delete takes away. */
+const held = new Map<string, Held>();
+
+const newWindow = () => ({
+  sqsCalls: {} as Record<string, number>,
+  sqsBilled: {} as Record<string, number>,
+  writeUnits: {} as Record<string, number>,
+  writes: {} as Record<string, number>,
+  /** Samples among the items of a label. */
+  samples: {} as Record<string, number>,
+  dynamoCalls: {} as Record<string, number>,
+  /** Per heartbeat, in ms since the edge had it: when the worker got it, and when it was settled. */
+  receivedAgesMs: [] as number[],
+  settledAgesMs: [] as number[],
+});
+let current = newWindow();
+
+const add = (counts: Record<string, number>, name: string, number: number) => {
+  counts[name] = (counts[name] ?? 0) + number;
+};
+
+/** A batch of ages of the same message: as many entries as heartbeats, so that percentiles are of heartbeats. */
+const addAges = (ages: number[], ageMs: number, count: number) => {
+  for (let i = 0; i < count; i++) ages.push(ageMs);
+};
+
+/** Tenant, number of heartbeats and oldest receipt of a pack, read off its text as the contract has it. */
+function packOf(body: string): Held | undefined {
+  const header = /^\{"v":1,"tenant":"([^"]+)","count":(\d+)\}\n\{"asset":"[^"]+","receivedAt":"([^"]+)"/.exec(
+    body,
+  );
+  return header
+    ? { tenant: header[1]!, count: Number(header[2]), receivedAtMs: Date.parse(header[3]!) }
+    : undefined;
+}
+
+type SqsMessage = { Body: string; ReceiptHandle: string };
+
+function countSqs(
+  action: string,
+  request: Record<string, unknown>,
+  answer: Record<string, unknown>,
+  ok: boolean,
+) {
+  add(current.sqsCalls, action, 1);
+  let payload = 0;
+  if (action === "SendMessage") {
+    payload = Buffer.byteLength(request.MessageBody as string) + attributeBytes(request.MessageAttributes);
+    const pack = packOf(request.MessageBody as string);
+    if (ok && pack) {
+      flow.accepted.messages++;
+      add(flow.accepted.heartbeats, pack.tenant, pack.count);
+    }
+  } else if (action === "ReceiveMessage") {
+    for (const message of (answer.Messages ?? []) as SqsMessage[]) {
+      payload +=
+        Buffer.byteLength(message.Body) +
+        attributeBytes((message as { MessageAttributes?: unknown }).MessageAttributes);
+      const pack = packOf(message.Body);
+      if (!pack) continue;
+      flow.received.messages++;
+      add(flow.received.heartbeats, pack.tenant, pack.count);
+      held.set(message.ReceiptHandle, pack);
+      addAges(current.receivedAgesMs, Date.now() - pack.receivedAtMs, pack.count);
+    }
+  } else if (action === "DeleteMessageBatch" && ok) {
+    const failed = new Set(((answer.Failed ?? []) as { Id: string }[]).map(({ Id }) => Id));
+    for (const { Id, ReceiptHandle } of request.Entries as { Id: string; ReceiptHandle: string }[]) {
+      const pack = held.get(ReceiptHandle);
+      if (!pack || failed.has(Id)) continue;
+      held.delete(ReceiptHandle);
+      flow.removed.messages++;
+      add(flow.removed.heartbeats, pack.tenant, pack.count);
+      addAges(current.settledAgesMs, Date.now() - pack.receivedAtMs, pack.count);
+    }
+  }
+  add(current.sqsBilled, action, Math.max(1, Math.ceil(payload / SQS_CHUNK_BYTES)));
+}
+
+const attributeBytes = (attributes: unknown): number =>
+  Object.entries((attributes ?? {}) as Record<string, { StringValue?: string }>).reduce(
+    (sum, [name, { StringValue = "" }]) => sum + name.length + "String".length + StringValue.length,
+    0,
+  );
+
+type Value = { S?: string };
+type Item = Record<string, Value>;
+type Consumed = { CapacityUnits?: number };
+type Written = { Item?: Item; Key?: Item };
+type WriteRequest = Written & {
+  TransactItems?: { Put?: Written; Update?: Written; Delete?: Written; ConditionCheck?: Written }[];
+  RequestItems?: Record<string, { PutRequest?: Written; DeleteRequest?: Written }[]>;
+};
+
+/** The items of a write request, whatever operation it is. A condition check is billed like a write. */
+function itemsOf(request: WriteRequest): Item[] {
+  const all: (Written | undefined)[] = [
+    request,
+    ...(request.TransactItems ?? []).map(
+      (each) => each.Put ?? each.Update ?? each.Delete ?? each.ConditionCheck,
+    ),
+    ...Object.values(request.RequestItems ?? {})
+      .flat()
+      .map((each) => each.PutRequest ?? each.DeleteRequest),
+  ];
+  return all.map((each) => each?.Item ?? each?.Key).filter((item) => item !== undefined);
+}
+
+/** `telemetry sample`, `presence`: the sort key's first word, and the kind where there is one. */
+function kindOf(item: Item): string {
+  const sortKey = item.SK?.S ?? "";
+  const word = sortKey.split("#")[0]!.toLowerCase();
+  return item.kind?.S === undefined ? word : `${word} ${item.kind.S}`;
+}
+
+function countDynamo(operation: string, request: WriteRequest, answer: Record<string, unknown>, ok: boolean) {
+  add(current.dynamoCalls, ok ? operation : `${operation} refused`, 1);
+  if (!WRITES.test(operation)) return;
+  const items = itemsOf(request);
+  const label = [...new Set(items.map(kindOf))].sort().join(" + ");
+  // A refused condition costs what the write would have cost; DynamoDB reports it only with the success.
+  add(current.writes, ok ? label : `${label} refused`, 1);
+  if (!ok) return;
+  const consumed = [answer.ConsumedCapacity ?? []].flat() as Consumed[];
+  for (const { CapacityUnits = 0 } of consumed) add(current.writeUnits, label, CapacityUnits);
+  for (const item of items) {
+    if (item.kind?.S === undefined) continue;
+    if (item.kind.S === "sample") add(current.samples, label, 1);
+    const name = `${item.PK?.S} ${item.SK?.S}`;
+    telemetryWrites.set(name, (telemetryWrites.get(name) ?? 0) + 1);
+  }
+}
+
+const WRITES = /^(PutItem|UpdateItem|DeleteItem|TransactWriteItems|BatchWriteItem)$/;
+
+async function pass(
+  request: Request,
+  endpoint: string,
+  body: string,
+): Promise<{ response: Response; text: string }> {
+  const url = new URL(request.url);
+  const headers = new Headers(request.headers);
+  headers.delete("host");
+  headers.delete("accept-encoding");
+  headers.delete("content-length");
+  const response = await fetch(`${endpoint}${url.pathname}`, {
+    method: request.method,
+    headers,
+    body,
+    signal: request.signal,
+  });
+  return { response, text: await response.text() };
+}
+
+const plainHeaders = (response: Response) => {
+  const headers = new Headers(response.headers);
+  headers.delete("content-length");
+  headers.delete("transfer-encoding");
+  // It was of the bytes that came; those of a capacity-less answer are another.
+  headers.delete("x-amz-crc32");
+  return headers;
+};
+
+const parse = (text: string): Record<string, unknown> => (text.startsWith("{") ? JSON.parse(text) : {});
+
+const sqs = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  idleTimeout: 120,
+  maxRequestBodySize: 32 * PACK_BYTES_MAX,
+  async fetch(request) {
+    const body = await request.text();
+    const { response, text } = await pass(request, SQS_ENDPOINT!, body);
+    const action = (request.headers.get("x-amz-target") ?? "").split(".")[1] ?? "other";
+    countSqs(action, parse(body), parse(text), response.ok);
+    return new Response(text, { status: response.status, headers: plainHeaders(response) });
+  },
+});
+
+const dynamodb = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  idleTimeout: 120,
+  async fetch(request) {
+    const body = await request.text();
+    const operation = (request.headers.get("x-amz-target") ?? "").split(".")[1] ?? "other";
+    const isWrite = WRITES.test(operation);
+    const asked = isWrite ? `{"ReturnConsumedCapacity":"TOTAL",${body.slice(1)}` : body;
+    const { response, text } = await pass(request, DYNAMODB_ENDPOINT!, asked);
+    countDynamo(operation, isWrite ? JSON.parse(body) : {}, isWrite ? parse(text) : {}, response.ok);
+    return new Response(text, { status: response.status, headers: plainHeaders(response) });
+  },
+});
+
+const percentiles = (ages: number[]) => {
+  const ascending = Float64Array.from(ages).sort();
+  return { p50: percentile(ascending, 0.5), p99: percentile(ascending, 0.99), max: percentile(ascending, 1) };
+};
+
+const control = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  fetch(request) {
+    if (request.method === "POST") {
+      current = newWindow();
+      return Response.json({});
+    }
+    const { receivedAgesMs, settledAgesMs, ...counts } = current;
+    const twice = [...telemetryWrites].filter(([, writes]) => writes > 1).length;
+    return Response.json({
+      ...counts,
+      flow,
+      held: held.size,
+      telemetryWrittenTwice: twice,
+      receivedAgeMs: percentiles(receivedAgesMs),
+      settledAgeMs: percentiles(settledAgesMs),
+    });
+  },
+});
+console.log(
+  JSON.stringify({
+    event: "proxy.listening",
+    sqs: `http://127.0.0.1:${sqs.port}`,
+    dynamodb: `http://127.0.0.1:${dynamodb.port}`,
+    control: `http://127.0.0.1:${control.port}`,
+  }),
+);

@@ -1,0 +1,188 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
+import { listIncidents } from "../edge/admin/read.ts";
+import { assemble } from "../edge/assemble.ts";
+import { readConfig } from "../edge/config.ts";
+import type { Deps } from "../edge/deps.ts";
+import { dynoxidePath } from "../local/binaries.ts";
+import { makeSecrets } from "../local/secrets.ts";
+import { embeddedClient } from "../local/table.ts";
+import { percentile } from "../lz/percentile.ts";
+import { timestamp } from "../shared/clock.ts";
+import { marshalItem } from "../shared/table/dynamo.ts";
+import type { IncidentItem, TelemetryItem } from "../shared/table/items.ts";
+import {
+  alerts,
+  incidentKey,
+  indexSort,
+  SHARDS_DEFAULT,
+  TABLE_NAME,
+  telemetryKey,
+} from "../shared/table/keys.ts";
+import { readArguments } from "./arguments.ts";
+import { offlineEnvironment, scratchFolder, startTable } from "./backends.ts";
+import { assetIdOf } from "./load/asset.ts";
+import { finish, median, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * The dashboard's incident query on two tables that hold the same open incidents and, around them, few or many
+ * telemetry items: GSI2 is sparse, so the second must not be slower. Two databases, asked in turn.
+ */
+
+const { json, wholes } = readArguments(
+  "incidents",
+  "The edge's incident query (GSI2) on a large table beside a small one.",
+  {
+    items: { min: 1000, max: 5_000_000, default: 200_000, says: "telemetry items of the large table" },
+    small: { min: 100, max: 1_000_000, default: 10_000, says: "telemetry items of the small table" },
+    open: { min: 1, max: 10_000, default: 100, says: "open incidents in both" },
+    queries: { min: 10, max: 100_000, default: 400, says: "queries of each, taking turns" },
+  },
+);
+
+const TENANT = "org_bench";
+const ASSETS = 1000;
+const PAGE = 50;
+const START_MS = Date.parse("2026-06-01T00:00:00.000Z");
+const MINUTE_MS = 60_000;
+
+/** Samples of a thousand assets, a minute apart, the assets in turn. */
+function* telemetry(count: number): Generator<object> {
+  for (let number = 0; number < count; number++) {
+    const assetId = assetIdOf(number % ASSETS);
+    const at = timestamp(START_MS + Math.floor(number / ASSETS) * MINUTE_MS);
+    const item: TelemetryItem = {
+      type: "Telemetry",
+      kind: "sample",
+      tenantId: TENANT,
+      assetId,
+      at,
+      expiresAt: 1_900_000_000,
+    };
+    yield { ...telemetryKey(TENANT, assetId, at, SHARDS_DEFAULT), ...item };
+  }
+}
+
+function* incidents(count: number): Generator<object> {
+  for (let number = 0; number < count; number++) {
+    const assetId = assetIdOf(number % ASSETS);
+    const name = { assetId, rule: `exposed-engine-${Math.floor(number / ASSETS)}`, engine: "ollama" };
+    const openedAt = timestamp(START_MS + number * 1000);
+    const item: IncidentItem = {
+      type: "Incident",
+      tenantId: TENANT,
+      ...name,
+      engineName: "Ollama",
+      status: "OPEN",
+      risk: "CRITICAL",
+      points: 80,
+      explanation: "Ollama listens on 0.0.0.0 (pid 4242, port 11434) and asks for no credential.",
+      hostname: `bench-${number}.example.com`,
+      openedAt,
+      lastSeenAt: openedAt,
+    };
+    const index = { GSI2PK: alerts(TENANT, "CRITICAL"), GSI2SK: indexSort(openedAt, assetId) };
+    yield { ...incidentKey(TENANT, name, SHARDS_DEFAULT), ...index, ...item };
+  }
+}
+
+const LINES_AT_ONCE = 5000;
+
+/** One database file from a DynamoDB export of ours: ten times faster than a batch of writes after another. */
+async function importTable(folder: string, schema: string, name: string, count: number): Promise<string> {
+  const data = join(folder, name, TABLE_NAME, "data");
+  mkdirSync(data, { recursive: true });
+  const writer = Bun.file(join(data, "items.json")).writer();
+  let lines: string[] = [];
+  const flush = async () => {
+    writer.write(lines.join(""));
+    await writer.flush();
+    lines = [];
+  };
+  for (const items of [incidents(wholes.open), telemetry(count)]) {
+    for (const item of items) {
+      lines.push(`${JSON.stringify({ Item: marshalItem(item) })}\n`);
+      if (lines.length >= LINES_AT_ONCE) await flush();
+    }
+  }
+  await flush();
+  await writer.end();
+  const file = join(folder, `${name}.sqlite`);
+  const imported = Bun.spawnSync(
+    [dynoxidePath(), "import", "--source", join(folder, name), "--schema", schema, "--output", file],
+    { stdout: "pipe", stderr: "pipe" },
+  );
+  if (!imported.success) throw new Error(`the import failed: ${imported.stderr.toString().slice(0, 300)}`);
+  return file;
+}
+
+/** The table as the stack creates it, described by a database that has just done so. */
+async function describeTable(scope: Scope): Promise<unknown> {
+  const { endpoint, stage } = await startTable(scope);
+  const client = embeddedClient(endpoint);
+  const { Table } = await client.send(new DescribeTableCommand({ TableName: TABLE_NAME }));
+  client.destroy();
+  await stage.stop();
+  return Table;
+}
+
+async function bench(scope: Scope) {
+  const folder = scratchFolder(scope);
+  const schema = join(folder, "schema.json");
+  await Bun.write(schema, JSON.stringify({ Table: await describeTable(scope) }));
+  const readers: Deps[] = [];
+  const secrets = await makeSecrets();
+  for (const [name, count] of [
+    ["small", wholes.small],
+    ["large", wholes.items],
+  ] as const) {
+    const startMs = performance.now();
+    const { endpoint } = await startTable(scope, await importTable(folder, schema, name, count));
+    console.log(`${name}: ${count} telemetry items in ${round((performance.now() - startMs) / 1000, 1)} s`);
+    const config = readConfig(offlineEnvironment(secrets, { dynamodbEndpoint: endpoint }));
+    readers.push(await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" }));
+  }
+  const expected = Math.min(PAGE, wholes.open);
+  const ask = async (reader: (typeof readers)[number]): Promise<number> => {
+    const startMs = performance.now();
+    const page = await listIncidents(reader, TENANT, { risk: "CRITICAL", limit: PAGE });
+    const tookMs = performance.now() - startMs;
+    if (page.items.length !== expected)
+      throw new Error(`${page.items.length} incidents instead of ${expected}`);
+    return tookMs;
+  };
+  const [small, large] = readers as [(typeof readers)[number], (typeof readers)[number]];
+  for (let warm = 0; warm < 40; warm++) {
+    await ask(small);
+    await ask(large);
+  }
+  const took = { small: [] as number[], large: [] as number[] };
+  for (let number = 0; number < wholes.queries; number++) {
+    // The one that comes second finds warmer caches of the client: they take turns in that too.
+    const order = number % 2 === 0 ? (["small", "large"] as const) : (["large", "small"] as const);
+    for (const name of order) took[name].push(await ask(name === "small" ? small : large));
+  }
+  return took;
+}
+
+const took = await inScope(1800, bench);
+const shareOf = (ms: number[], share: number) => round(percentile(Float64Array.from(ms).sort(), share));
+const figures = {
+  smallP50Ms: shareOf(took.small, 0.5),
+  largeP50Ms: shareOf(took.large, 0.5),
+  smallP99Ms: shareOf(took.small, 0.99),
+  largeP99Ms: shareOf(took.large, 0.99),
+};
+const ratioLargeToSmall = round(median(took.large) / median(took.small), 3);
+console.log(
+  `${wholes.small} items: p50 ${figures.smallP50Ms}  p99 ${figures.smallP99Ms} ms   ${wholes.items} items: p50 ${figures.largeP50Ms}  p99 ${figures.largeP99Ms} ms   large/small ${ratioLargeToSmall}`,
+);
+finish(json, {
+  ratioLargeToSmall,
+  p99Ms: figures.largeP99Ms,
+  items: wholes.items,
+  small: wholes.small,
+  ...figures,
+});

@@ -1,0 +1,117 @@
+import { createApp } from "../edge/app.ts";
+import { assemble } from "../edge/assemble.ts";
+import { readConfig } from "../edge/config.ts";
+import type { Deps } from "../edge/deps.ts";
+import { admit, checkIsolation } from "../edge/ingest.ts";
+import { parseJson } from "../edge/json.ts";
+import type { OpenAction } from "../edge/open-actions.ts";
+import { makeSecrets, type Secrets } from "../local/secrets.ts";
+import { utf8 } from "../shared/bytes.ts";
+import { encodeEntry, encodePack } from "../shared/queue/message.ts";
+import { heartbeat } from "../shared/wire/heartbeat.ts";
+import {
+  contentDigest,
+  importHmacKey,
+  parseSignature,
+  signatureBase,
+  verifySignature,
+} from "../shared/wire/signature.ts";
+import { offlineEnvironment } from "./backends.ts";
+import { makeAsset, nextHeartbeat, PATH, parseEdgeSecret, signatureHeaders } from "./load/asset.ts";
+import { round } from "./report.ts";
+
+const SAMPLES = 5;
+const SAMPLE_MS = 120;
+const REQUESTS = 64;
+const PACK_HEARTBEATS = 40;
+
+/** Median of {@link SAMPLES} means, in µs, after as long a warm-up. */
+async function micros(work: (turn: number) => unknown): Promise<number> {
+  const means: number[] = [];
+  for (let sample = 0; sample <= SAMPLES; sample++) {
+    const startMs = performance.now();
+    let turns = 0;
+    while (performance.now() - startMs < SAMPLE_MS) {
+      for (let i = 0; i < 50; i++) {
+        const result = work(turns++);
+        if (result instanceof Promise) await result;
+      }
+    }
+    means.push(((performance.now() - startMs) * 1000) / turns);
+  }
+  means.shift();
+  return round(means.sort((a, b) => a - b)[SAMPLES >> 1]!, 2);
+}
+
+/** The steps of the ingest path, each alone and the path as a whole, on heartbeats like those of the load. */
+export async function measureSteps(): Promise<Record<string, number>> {
+  const secrets = await makeSecrets();
+  const secret = parseEdgeSecret(secrets.edgeSecrets);
+  const nowMs = Date.now();
+  const deps = await offlineEdge(secrets);
+  const app = createApp(deps);
+  const made = Array.from({ length: REQUESTS }, (_, number) => {
+    const asset = makeAsset("org_bench", number, secret, nowMs);
+    const body = JSON.stringify(nextHeartbeat(asset, nowMs));
+    const headers = signatureHeaders(asset, body, Math.floor(nowMs / 1000));
+    return { asset, body, headers };
+  });
+  const request = (turn: number) => {
+    const { body, headers } = made[turn % REQUESTS]!;
+    const length = String(Buffer.byteLength(body));
+    return new Request(`http://127.0.0.1${PATH}`, {
+      method: "POST",
+      headers: { ...headers, "content-length": length },
+      body,
+    });
+  };
+  const { body, headers, asset } = made[0]!;
+  const bytes = new Uint8Array(Buffer.from(body));
+  const webHeaders = new Headers(headers);
+  const parsedSignature = parseSignature(webHeaders, "hmac-sha256");
+  if (!parsedSignature.ok) throw new Error("the bench signs wrongly");
+  const input = parsedSignature.value;
+  const session = await deps.sessionKeys.find(asset.keyid);
+  const digest = headers["content-digest"];
+  const signable = { method: "POST", path: PATH, digest };
+  const json = JSON.parse(body) as unknown;
+  const admitted = await admit(request(0), deps);
+  if (!admitted.ok) throw new Error(`the bench's heartbeat is refused: ${admitted.code}`);
+  const { entry } = admitted.value;
+  const line = encodeEntry(entry);
+  const pack = Array.from({ length: PACK_HEARTBEATS }, () => line);
+  const packKey = await importHmacKey(new Uint8Array(32), ["sign"]);
+  const signPack = () => crypto.subtle.sign("HMAC", packKey, utf8(encodePack("org_bench", pack)));
+  return {
+    "make a Request (not part of the path)": await micros(request),
+    "read signature headers": await micros(() => parseSignature(webHeaders, "hmac-sha256")),
+    "find session key (kept)": await micros(() => deps.sessionKeys.find(asset.keyid)),
+    "content digest": await micros(() => contentDigest(bytes)),
+    "signature base": await micros(() => signatureBase(signable, input.parameters)),
+    "verify signature": await micros(() => verifySignature(session!.key, input, signable)),
+    "URL path": await micros((turn) => new URL(`http://127.0.0.1:8787${PATH}?${turn & 7}`).pathname),
+    "decode and parse JSON": await micros(() => parseJson(bytes)),
+    "JSON.parse alone": await micros(() => JSON.parse(body)),
+    "validate (zod)": await micros(() => heartbeat.safeParse(json)),
+    "isolation check": await micros(() => checkIsolation(admitted.value, deps)),
+    "encode queue line": await micros(() => encodeEntry(entry)),
+    "encode and sign a pack, per heartbeat": round((await micros(signPack)) / PACK_HEARTBEATS),
+    "admit, with the Request": await micros((turn) => admit(request(turn), deps)),
+    "whole app, enqueue at once, with the Request": await micros((turn) => app.fetch(request(turn))),
+  };
+}
+
+/** The edge as its entry file assembles it, but for the queue, which takes everything, and the table, which is empty. */
+async function offlineEdge(secrets: Secrets): Promise<Deps> {
+  const nothing = new Map<string, OpenAction>();
+  const deps = await assemble(readConfig(offlineEnvironment(secrets)), {
+    sharesIo: true,
+    sourceIp: () => "127.0.0.1",
+  });
+  return {
+    ...deps,
+    log: () => {},
+    enqueue: async () => {},
+    openActions: { of: async () => nothing, forget: () => {} },
+  };
+}

@@ -1,0 +1,153 @@
+import { join } from "node:path";
+import type { RuntimeName } from "../local/edge-command.ts";
+import { freePort } from "../local/free-port.ts";
+import { type Stage, startStage } from "../local/stage.ts";
+import { readArguments } from "./arguments.ts";
+import { benchSecrets, callSqs, root, showFaults, startEdge, startQueue, startTable } from "./backends.ts";
+import { measureSteps } from "./ingest-steps.ts";
+import type { Measured } from "./load/commands.ts";
+import { startGenerator } from "./load/generator.ts";
+import { cpuSeconds, finish, median, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * The edge's whole ingest path (authentication, validation, isolation check, signing, enqueue acknowledged)
+ * beside servers that only answer 202: one process each, the same generator, requests signed beforehand.
+ * Rounds are interleaved, so that what else the machine does hits all of them; the ratio is taken per round.
+ */
+
+const { json, wholes, texts } = readArguments(
+  "ingest",
+  "Requests per second and latency of the ingest path, beside a bare server in the same run.",
+  {
+    rounds: { min: 1, max: 50, default: 5, says: "rounds, each of every server" },
+    seconds: { min: 1, max: 60, default: 2, says: "length of one closed-loop measurement" },
+    connections: { min: 1, max: 2000, default: 256, says: "keep-alive connections of the closed loop" },
+    rate: { min: 1, max: 50_000, default: 2000, says: "requests per second of the open loop" },
+    open: { min: 1, max: 120, default: 5, says: "seconds of the open loop" },
+    assets: { min: 1, max: 50_000, default: 1000, says: "simulated assets" },
+  },
+  { servers: { of: ["all", "bun"], says: "edge runtimes" } },
+);
+
+const WARM_PASSES = 4;
+
+type Server = { name: string; stage: Stage; port: number; isEdge: boolean };
+type Round = Measured & { cpuMicros: number | undefined };
+
+async function startBare(scope: Scope, kind: string): Promise<Server> {
+  const port = await freePort();
+  const stage = await startStage({
+    name: kind,
+    command: [process.execPath, join(root, "bench/load/bare.ts"), kind],
+    env: { PORT: String(port) },
+    cwd: root,
+    onLine: showFaults,
+    isReady: (line) => line.includes('"bare.listening"'),
+  });
+  scope.keep(() => stage.stop());
+  return { name: kind, stage, port, isEdge: false };
+}
+
+async function bench(scope: Scope) {
+  const secrets = await benchSecrets();
+  const table = await startTable(scope);
+  const queue = await startQueue(scope);
+  const servers: Server[] = [];
+  for (const kind of ["bare", "reading", "hono"]) servers.push(await startBare(scope, kind));
+  const backends = { dynamodbEndpoint: table.endpoint, queueUrl: queue.queueUrl };
+  const runtimes: RuntimeName[] = texts.servers === "bun" ? ["bun"] : ["bun", "deno", "workerd"];
+  for (const runtime of runtimes) {
+    servers.push({ name: runtime, isEdge: true, ...(await startEdge(scope, runtime, secrets, backends)) });
+  }
+  const generator = startGenerator();
+  scope.keep(generator.stop);
+
+  const run = async (
+    server: Server,
+    is: "closed" | "open",
+    seconds: number,
+    requestsMin = 0,
+  ): Promise<Round> => {
+    const before = cpuSeconds(server.stage.pid);
+    const measured = await generator.steady({
+      is,
+      port: server.port,
+      seconds,
+      connections: wholes.connections,
+      perSecond: wholes.rate,
+      requestsMin,
+      assets: wholes.assets,
+      edgeSecret: secrets.edgeSecrets,
+    });
+    const after = cpuSeconds(server.stage.pid);
+    const wrong = Object.entries(measured.statuses).filter(([status]) => status !== "202");
+    if (wrong.length > 0)
+      console.log(`  ${server.name}: not accepted ${JSON.stringify(Object.fromEntries(wrong))}`);
+    // Nobody reads the queue here: emptied, it costs every round the same.
+    if (server.isEdge) await callSqs(queue.endpoint, "PurgeQueue", { QueueUrl: queue.queueUrl });
+    const used = before === undefined || after === undefined ? undefined : after - before;
+    return {
+      ...measured,
+      cpuMicros: used === undefined ? undefined : round((used / measured.sent) * 1e6, 1),
+    };
+  };
+
+  // Warm: compiled code, and every asset known to the edge, as all of them are five seconds after its start.
+  for (const server of servers) await run(server, "closed", 2, WARM_PASSES * wholes.assets);
+  const rounds: Record<string, Round>[] = [];
+  for (let number = 0; number < wholes.rounds; number++) {
+    const results: Record<string, Round> = {};
+    for (const server of servers) results[server.name] = await run(server, "closed", wholes.seconds);
+    rounds.push(results);
+    const bare = results.bare!.perSecond;
+    const shown = servers.map(({ name }) => `${name} ${results[name]!.perSecond}`).join("  ");
+    console.log(`round ${number + 1}: ${shown}  req/s; bun/bare ${round(results.bun!.perSecond / bare)}`);
+  }
+  const open: Record<string, Measured> = {};
+  for (const server of servers) open[server.name] = await run(server, "open", wholes.open);
+  return { rounds, open, names: servers.map(({ name }) => name) };
+}
+
+const { rounds, open, names } = await inScope(600, bench);
+const middle = (name: string, of: (round: Round) => number | undefined) =>
+  round(median(rounds.map((each) => of(each[name]!) ?? Number.NaN)));
+const ratioTo = (name: string, base: string) =>
+  round(median(rounds.map((each) => each[name]!.perSecond / each[base]!.perSecond)), 3);
+
+console.log(
+  `\n${wholes.connections} connections, median of ${rounds.length} rounds; ${wholes.rate}/s for the percentiles`,
+);
+const servers = Object.fromEntries(
+  names.map((name) => [
+    name,
+    {
+      perSecond: middle(name, (each) => each.perSecond),
+      ratioToBare: ratioTo(name, "bare"),
+      cpuMicrosPerRequest: middle(name, (each) => each.cpuMicros),
+      generatorCpu: middle(name, (each) => each.generatorCpu),
+      closedP99Ms: middle(name, (each) => each.latency.p99Ms),
+      open: open[name]!.latency,
+      openGeneratorCpu: open[name]!.generatorCpu,
+    },
+  ]),
+);
+for (const [name, it] of Object.entries(servers)) {
+  console.log(
+    `${name.padEnd(8)} ${String(it.perSecond).padStart(7)} req/s  ${it.ratioToBare.toFixed(3)} of bare  ` +
+      `${it.cpuMicrosPerRequest} µs CPU/request (generator at ${Math.round(it.generatorCpu * 100)} % of a core)  ` +
+      `p50 ${it.open.p50Ms}  p95 ${it.open.p95Ms}  p99 ${it.open.p99Ms} ms`,
+  );
+}
+const steps = await measureSteps();
+console.log("\nwhere the time goes, in one process, µs per heartbeat:");
+for (const [step, micros] of Object.entries(steps)) console.log(`  ${step.padEnd(44)} ${micros}`);
+finish(json, {
+  ratioToBare: servers.bun!.ratioToBare,
+  ratioToBareReading: ratioTo("bun", "reading"),
+  perSecond: servers.bun!.perSecond,
+  p99Ms: servers.bun!.open.p99Ms,
+  ratioPerRound: rounds.map((each) => round(each.bun!.perSecond / each.bare!.perSecond, 3)),
+  servers,
+  stepsMicros: steps,
+});

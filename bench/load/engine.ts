@@ -1,0 +1,19 @@
+import { catalogue } from "../../agent/catalog/list.ts";
+
+/** Answers as a product of the catalogue does, from its first HTTP fixture, on a port of the system's choice. */
+const id = process.argv[2];
+const answers = catalogue
+  .find((entry) => entry.id === id)
+  ?.fixtures.positive.find((one) => one.answers)?.answers;
+if (!answers) throw new Error(`no product ${id} with an HTTP fixture`);
+const server = Bun.serve({
+  port: 0,
+  hostname: "127.0.0.1",
+  fetch: (request) => {
+    const answer = answers[new URL(request.url).pathname];
+    if (!answer) return new Response("Not Found", { status: 404 });
+    const { body = "", status = 200, headers = {} } = answer;
+    return new Response(typeof body === "string" ? body : JSON.stringify(body), { status, headers });
+  },
+});
+console.log(JSON.stringify({ port: server.port }));

@@ -1,0 +1,31 @@
+import { homedir } from "node:os";
+import { systemReaders } from "../../agent/collect/system.ts";
+import { createScanner } from "../../agent/scan.ts";
+
+/*
+ * The scanner as the daemon runs it, and nothing else: one scan, then one per interval. Every scan is a JSON line
+ * on stdout. Ends when its standard input does.
+ */
+const intervalMs = Number(process.argv[2]);
+const scanner = createScanner(
+  systemReaders({
+    platform: process.platform,
+    procRoot: "/proc",
+    selfPid: process.pid,
+    homes: [homedir()],
+    clock: Date.now,
+    elapsed: () => performance.now(),
+  }),
+);
+
+async function scan(): Promise<void> {
+  const { engines, durationMs } = await scanner.scan();
+  console.log(JSON.stringify({ durationMs, engines: engines.map(({ pid, id }) => ({ pid, id })) }));
+}
+
+await scan();
+setInterval(() => void scan(), intervalMs);
+for await (const _ of process.stdin) {
+  // Nothing is ever sent: only the end matters.
+}
+process.exit(0);

@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
+
+export const round = (number: number, digits = 2): number => Number(number.toFixed(digits));
+
+export function median(numbers: readonly number[]): number {
+  const ascending = [...numbers].sort((a, b) => a - b);
+  const middle = ascending.length >> 1;
+  return ascending.length % 2 === 1 ? ascending[middle]! : (ascending[middle - 1]! + ascending[middle]!) / 2;
+}
+
+/** What the figures were taken on. */
+export const machine = () => ({ cores: cpus().length, cpu: cpus()[0]?.model ?? "unknown", bun: Bun.version });
+
+const CLOCK_TICKS_PER_SECOND = 100;
+
+/** CPU seconds a process has used so far; undefined where there is no /proc. */
+export function cpuSeconds(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name may hold spaces and parentheses; behind the last one the fields are plain (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lines for a person go to stdout; with `--json` the last one is the result. */
+export function finish(isJson: boolean, result: Record<string, unknown>): void {
+  if (isJson) console.log(JSON.stringify({ ...result, machine: machine() }));
+}

@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** `bun run bench NAME [options]`: each bench is a program of its own, so that none warms up another's code. */
+const BENCHES = ["ingest", "pipeline", "worker", "incidents", "agent"];
+const HELP = `usage: bun run bench NAME [options]
+
+  ingest      the edge's hot path beside a bare server
+  pipeline    a fleet through edge, queue, worker and table; nothing lost, nothing doubled
+  worker      verify, decode, evaluate, without network
+  incidents   the dashboard's query on a large table beside a small one
+  agent       one scan, and the daemon's cost
+
+bun run bench NAME --help tells more. With --json the last line of stdout is one JSON object.`;
+
+const [name, ...rest] = process.argv.slice(2);
+if (name === "--help" || name === "-h" || name === "help") {
+  console.log(HELP);
+  process.exit(0);
+}
+const file = join(import.meta.dir, `${name}.ts`);
+if (name === undefined || !BENCHES.includes(name) || !existsSync(file)) {
+  console.error(`bench: one of ${BENCHES.join(", ")} is needed, see bun run bench --help`);
+  process.exit(2);
+}
+const child = Bun.spawn([process.execPath, file, ...rest], { stdio: ["ignore", "inherit", "inherit"] });
+// Ctrl-C reaches both: the bench stops what it started, and this waits for it.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+process.exit(await child.exited);

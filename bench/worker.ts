@@ -1,0 +1,264 @@
+import { encodeEntry, encodePack } from "../shared/queue/message.ts";
+import { type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
+import { type TenantItem, tenantDefaults } from "../shared/table/items.ts";
+import { heartbeat } from "../shared/wire/heartbeat.ts";
+import { stateText } from "../shared/wire/state.ts";
+import { adjudicateOff } from "../worker/adjudicate.ts";
+import type { Deps, Message } from "../worker/deps.ts";
+import { createMetrics } from "../worker/metrics.ts";
+import { createPasts } from "../worker/pasts.ts";
+import { pollOnce } from "../worker/poll.ts";
+import { createPresences } from "../worker/presences.ts";
+import { openMessage } from "../worker/verify.ts";
+import { readArguments } from "./arguments.ts";
+import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "./load/asset.ts";
+import { finish, median, round } from "./report.ts";
+
+/*
+ * The worker's own work on one core, without network: a queue that hands out prepared messages and a table in
+ * memory. `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan the writes.
+ */
+
+const { json, wholes } = readArguments(
+  "worker",
+  "Heartbeats per second and core, unchanged and changed, without network.",
+  {
+    rounds: { min: 1, max: 100, default: 5, says: "rounds, each of both kinds" },
+    milliseconds: { min: 50, max: 60_000, default: 1000, says: "length of one measurement" },
+    assets: { min: 40, max: 100_000, default: 2000, says: "simulated assets" },
+  },
+);
+
+const TENANT = "org_bench";
+const PACK_HEARTBEATS = 40;
+const MESSAGES_AT_ONCE = 10;
+const CHANGED_ROUNDS = 12;
+const KEY = Buffer.alloc(32, 3);
+const SECRET = { version: "v1", bytes: Buffer.alloc(32, 7) };
+// One resolution interval, so that the unchanged ones write nothing: that is what most heartbeats are.
+const START_MS = Date.parse("2026-11-21T12:00:00.000Z");
+
+function messageOf(
+  entries: { asset: BenchAsset; body: string; receivedAtMs: number }[],
+  number: number,
+): Message {
+  const lines = entries.map(({ asset, body, receivedAtMs }) =>
+    encodeEntry({ assetId: asset.assetId, receivedAt: new Date(receivedAtMs).toISOString(), body }),
+  );
+  const body = encodePack(TENANT, lines);
+  const signature = hmac(KEY, body).toString("base64url");
+  return {
+    id: `m${number}`,
+    receipt: `r${number}`,
+    body,
+    kid: "q1",
+    signature,
+    receives: 1,
+    sentAtMs: START_MS,
+  };
+}
+
+/** Messages with one heartbeat of every asset. */
+function sweep(assets: BenchAsset[], sentAtMs: number): Message[] {
+  const entries = assets.map((asset) => ({
+    asset,
+    body: JSON.stringify(nextHeartbeat(asset, sentAtMs)),
+    receivedAtMs: sentAtMs + 20,
+  }));
+  const messages: Message[] = [];
+  for (let from = 0; from < entries.length; from += PACK_HEARTBEATS) {
+    messages.push(messageOf(entries.slice(from, from + PACK_HEARTBEATS), messages.length));
+  }
+  return messages;
+}
+
+type Stored = Record<string, { S?: string }>;
+type Written = { Item?: Stored };
+
+/** Keeps presences, because a change reads its own again; of everything else it says that it was written. */
+function fakeTable(): { dynamo: Dynamo; writes: () => number } {
+  const presences = new Map<string, Stored>();
+  let writes = 0;
+  const keep = (written?: Written): object => {
+    writes++;
+    const item = written?.Item;
+    if (item?.type?.S === "Presence") presences.set(item.SK!.S!, item);
+    return {};
+  };
+  const answers: Record<string, (input: never) => object> = {
+    GetItem: ({ Key }: { Key: Stored }) => {
+      const Item = presences.get(Key.SK!.S!);
+      return Item ? { Item } : {};
+    },
+    BatchGetItem: ({ RequestItems }: { RequestItems: Record<string, { Keys: Stored[] }> }) => ({
+      Responses: Object.fromEntries(
+        Object.entries(RequestItems).map(([name, { Keys }]) => [
+          name,
+          Keys.flatMap(({ SK }) => presences.get(SK!.S!) ?? []),
+        ]),
+      ),
+    }),
+    Query: () => ({ Items: [] }),
+    PutItem: keep,
+    UpdateItem: () => keep(),
+    TransactWriteItems: ({ TransactItems }: { TransactItems: { Put?: Written }[] }) => {
+      for (const { Put } of TransactItems) keep(Put);
+      return {};
+    },
+  };
+  const dynamo = async (operation: string, input: unknown) => answers[operation]!(input as never);
+  return { dynamo: dynamo as unknown as Dynamo, writes: () => writes };
+}
+
+const pause = async () => {};
+
+function createDeps(tenant: TenantItem) {
+  const table = fakeTable();
+  let waiting: Message[][] = [];
+  let removed = 0;
+  let buried = 0;
+  const deps: Deps = {
+    clock: () => START_MS,
+    log: () => {},
+    dynamo: table.dynamo,
+    table: "bench",
+    queue: {
+      receive: async () => waiting.shift() ?? [],
+      remove: async (messages) => {
+        removed += messages.length;
+      },
+      extend: async () => {},
+      bury: async () => void buried++,
+    },
+    queueKeys: new Map([["q1", KEY]]),
+    presences: createPresences(table.dynamo, "bench", pause),
+    pasts: createPasts({ dynamo: table.dynamo, table: "bench" }),
+    metrics: createMetrics(),
+    adjudicate: adjudicateOff,
+    pause,
+    tenant: async () => tenant,
+  };
+  return {
+    deps,
+    writes: table.writes,
+    /** Everything that was handed out has to have been settled: a bench of refusals would be fast. */
+    assertSettled(messages: number) {
+      if (buried > 0 || removed !== messages)
+        throw new Error(`${removed} of ${messages} settled, ${buried} buried`);
+      removed = 0;
+    },
+    fill(messages: readonly Message[]) {
+      waiting = [];
+      for (let from = 0; from < messages.length; from += MESSAGES_AT_ONCE) {
+        waiting.push(messages.slice(from, from + MESSAGES_AT_ONCE));
+      }
+    },
+  };
+}
+
+const never = new AbortController().signal;
+
+/** Heartbeats settled per second of wall time; everything runs on this one thread. */
+async function drain(worker: ReturnType<typeof createDeps>, messages: readonly Message[]): Promise<number> {
+  worker.fill(messages);
+  let settled = 0;
+  for (let done = await pollOnce(worker.deps, never); done > 0; done = await pollOnce(worker.deps, never))
+    settled += done;
+  worker.assertSettled(messages.length);
+  return settled;
+}
+
+const tenant = tenantDefaults(TENANT);
+const assets = Array.from({ length: wholes.assets }, (_, number) =>
+  makeAsset(TENANT, number, SECRET, START_MS),
+);
+const first = sweep(assets, START_MS);
+const same = sweep(assets, START_MS + 5000);
+const changed = Array.from({ length: CHANGED_ROUNDS }, (_, number) => {
+  const atMs = START_MS + 10_000 + number * 1000;
+  for (const asset of assets) {
+    asset.stateSince = new Date(atMs).toISOString();
+    asset.engines = [{ ...asset.engines[0]!, version: `0.13.${number}` }];
+  }
+  return sweep(assets, atMs);
+});
+
+async function measureUnchanged(milliseconds: number): Promise<number> {
+  const worker = createDeps(tenant);
+  await drain(worker, first);
+  const writesBefore = worker.writes();
+  const startMs = performance.now();
+  let settled = 0;
+  while (performance.now() - startMs < milliseconds) settled += await drain(worker, same);
+  const perSecond = (settled * 1000) / (performance.now() - startMs);
+  if (worker.writes() !== writesBefore) throw new Error("an unchanged heartbeat was written");
+  return perSecond;
+}
+
+async function measureChanged(milliseconds: number): Promise<number> {
+  let settled = 0;
+  let tookMs = 0;
+  while (tookMs < milliseconds) {
+    const worker = createDeps(tenant);
+    await drain(worker, first);
+    const writesBefore = worker.writes();
+    const startMs = performance.now();
+    for (const messages of changed) {
+      settled += await drain(worker, messages);
+      if (performance.now() - startMs + tookMs > milliseconds) break;
+    }
+    tookMs += performance.now() - startMs;
+    if (worker.writes() === writesBefore) throw new Error("a changed heartbeat was not written");
+  }
+  return (settled * 1000) / tookMs;
+}
+
+/** Median µs per heartbeat of one step, over the same messages. */
+async function step(work: () => unknown): Promise<number> {
+  const took: number[] = [];
+  for (let sample = 0; sample < 7; sample++) {
+    const startMs = performance.now();
+    const result = work();
+    if (result instanceof Promise) await result;
+    took.push(((performance.now() - startMs) * 1000) / (some.length * PACK_HEARTBEATS));
+  }
+  return round(median(took.slice(2)));
+}
+
+const some = same.slice(0, Math.min(20, Math.floor(wholes.assets / PACK_HEARTBEATS)));
+const keys = new Map([["q1", KEY]]);
+const packs = some.map((message) => {
+  const opened = openMessage(message, keys);
+  if (!opened.ok) throw new Error(opened.reason);
+  return opened.pack;
+});
+const bodies = packs.flatMap((pack) => pack.entries.map(({ body }) => body));
+const parsed = bodies.map((body) => JSON.parse(body) as unknown);
+const heartbeats = parsed.map((each) => heartbeat.parse(each));
+const texts = heartbeats.map(stateText);
+
+await measureUnchanged(300);
+await measureChanged(300);
+const rounds: { unchanged: number; changed: number }[] = [];
+for (let number = 0; number < wholes.rounds; number++) {
+  const unchanged = await measureUnchanged(wholes.milliseconds);
+  const changedPerSecond = await measureChanged(wholes.milliseconds);
+  rounds.push({ unchanged, changed: changedPerSecond });
+  console.log(
+    `round ${number + 1}: unchanged ${round(unchanged, 0)}/s  changed ${round(changedPerSecond, 0)}/s`,
+  );
+}
+const steps = {
+  "verify and unpack": await step(() => some.map((message) => openMessage(message, keys))),
+  "JSON.parse": await step(() => bodies.map((body) => JSON.parse(body))),
+  "validate (zod)": await step(() => parsed.map((each) => heartbeat.safeParse(each))),
+  "state text": await step(() => heartbeats.map(stateText)),
+  "state hash": await step(() => texts.map((text) => Bun.hash.wyhash(text))),
+  "marshal the telemetry item (changed only)": await step(() => heartbeats.map((each) => marshalItem(each))),
+};
+console.log(`\nwhere the time goes, µs per heartbeat of ${bodies[0]!.length} bytes:`);
+for (const [name, micros] of Object.entries(steps)) console.log(`  ${name.padEnd(44)} ${micros}`);
+const unchangedPerSecond = Math.round(median(rounds.map((each) => each.unchanged)));
+const changedPerSecond = Math.round(median(rounds.map((each) => each.changed)));
+console.log(`\nunchanged ${unchangedPerSecond}/s, changed ${changedPerSecond}/s on one core`);
+finish(json, { unchangedPerSecond, changedPerSecond, heartbeatBytes: bodies[0]!.length, stepsMicros: steps });

@@ -1,0 +1,266 @@
+import { parseArgs } from "node:util";
+import { Misuse } from "./deps.ts";
+
+type Whole = { min: number; max: number; default?: number };
+
+export type Command = {
+  summary: string;
+  /** Operands by name, all of them required. */
+  operands: readonly string[];
+  flags?: readonly string[];
+  /** Option to the word that stands for its value in the help. */
+  texts?: Readonly<Record<string, string>>;
+  required?: readonly string[];
+  wholes?: Readonly<Record<string, Whole>>;
+  choices?: Readonly<Record<string, readonly string[]>>;
+  help: readonly string[];
+  /** False for a command that needs no control plane. */
+  connects?: false;
+};
+
+/** Every command with its options, limits and help. One table, no switch. */
+export const COMMANDS = {
+  token: {
+    summary: "print the administrator's token of the running local stack",
+    operands: [],
+    flags: ["viewer"],
+    help: ["  --viewer        the token of a person who may only look"],
+    connects: false,
+  },
+  "enroll-token": {
+    summary: "make a token that lets devices into the organisation",
+    operands: [],
+    wholes: { uses: { min: 1, max: 100_000, default: 1 }, hours: { min: 1, max: 24 * 90, default: 24 } },
+    help: [
+      "  --uses N        how many devices may use it (default 1)",
+      "  --hours N       how long it is good for (default 24)",
+    ],
+  },
+  assets: {
+    summary: "list the assets of the organisation",
+    operands: [],
+    wholes: { limit: { min: 1, max: 100_000, default: 1000 } },
+    help: ["  --limit N       at most this many (default 1000)"],
+  },
+  incidents: {
+    summary: "list open incidents, the worst and then the newest first",
+    operands: [],
+    choices: { risk: ["critical", "warning"] },
+    wholes: { limit: { min: 1, max: 100_000, default: 1000 } },
+    help: [
+      "  --risk RISK     only critical or only warning (default both)",
+      "  --limit N       at most this many of each (default 1000)",
+    ],
+  },
+  isolate: {
+    summary: "isolate an asset",
+    operands: ["ASSET"],
+    choices: { mode: ["observe", "stop-engines", "network"] },
+    texts: { reason: "TEXT", key: "KEY" },
+    required: ["reason"],
+    help: [
+      "  ASSET           its id, or its host name when only one asset has that",
+      "  --mode MODE     observe (default), stop-engines or network",
+      "  --reason TEXT   justification, kept in the custody record",
+      "  --key KEY       idempotency key: the same key never isolates twice (default: a new one)",
+    ],
+  },
+  release: {
+    summary: "release an isolated asset",
+    operands: ["ASSET"],
+    texts: { reason: "TEXT", key: "KEY" },
+    required: ["reason"],
+    help: [
+      "  ASSET           its id, or its host name when only one asset has that",
+      "  --reason TEXT   justification, kept in the custody record",
+      "  --key KEY       idempotency key: the same key never releases twice (default: a new one)",
+    ],
+  },
+  "audit verify": {
+    summary: "check the custody log offline: edits, deletions, reorders and truncations are found",
+    operands: [],
+    texts: { file: "FILE", keys: "FILE", anchor: "FILE" },
+    help: [
+      "  --file FILE     a saved export (default: the log is fetched first)",
+      "  --keys FILE     public control keys (JWKS) that must have signed the checkpoint",
+      "  --anchor FILE   an earlier export: what it held must still be there, in the same order",
+    ],
+  },
+  "audit export": {
+    summary: "save the whole custody log with its head and signed checkpoint",
+    operands: [],
+    texts: { out: "FILE" },
+    help: ["  --out FILE      write it there (default: stdout)"],
+  },
+  simulate: {
+    summary: "run a fleet of simulated assets against the control plane",
+    operands: [],
+    wholes: {
+      endpoints: { min: 1, max: 20_000 },
+      seconds: { min: 1, max: 3600, default: 30 },
+      interval: { min: 100, max: 600_000, default: 5000 },
+      risky: { min: 0, max: 100, default: 5 },
+    },
+    required: ["endpoints"],
+    help: [
+      "  --endpoints N   how many, 1 to 20000; each is enrolled as an asset of its own",
+      "  --seconds S     how long they report (default 30)",
+      "  --interval MS   time between heartbeats of one (default 5000)",
+      "  --risky PERCENT how many run something that opens an incident (default 5)",
+    ],
+  },
+  capacity: {
+    summary: "plan a fleet and what AWS asks for it, beside the one-send, one-write design",
+    operands: [],
+    wholes: {
+      endpoints: { min: 1, max: 10_000_000 },
+      interval: { min: 100, max: 600_000, default: 5000 },
+      resolution: { min: 1, max: 3600, default: 60 },
+      bytes: { min: 200, max: 60_000, default: 1500 },
+      changes: { min: 0, max: 100_000, default: 20 },
+      retention: { min: 1, max: 3650, default: 180 },
+      wait: { min: 1, max: 1000, default: 5 },
+      nodes: { min: 1, max: 10_000, default: 1 },
+    },
+    required: ["endpoints"],
+    help: [
+      "  --endpoints N   how many",
+      "  --interval MS   time between heartbeats of one (default 5000)",
+      "  --resolution S  telemetryResolutionSeconds of the tenant (default 60)",
+      "  --bytes N       size of one heartbeat (default 1500)",
+      "  --changes N     changes of state per asset and day (default 20)",
+      "  --retention D   days telemetry is kept (default 180)",
+      "  --nodes N       edge nodes the fleet is spread over (default 1)",
+      "  --wait MS       how long a node lets heartbeats gather for one message (default 5)",
+    ],
+    connects: false,
+  },
+  doctor: {
+    summary: "check this machine and the running stack, and say what to do",
+    operands: [],
+    help: [],
+  },
+} as const satisfies Record<string, Command>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export type Arguments = {
+  name: CommandName;
+  json: boolean;
+  operands: readonly string[];
+  flags: ReadonlySet<string>;
+  texts: Readonly<Record<string, string | undefined>>;
+  wholes: Readonly<Record<string, number>>;
+};
+
+export type Parsed = { is: "command"; args: Arguments } | { is: "help"; text: string };
+
+/** Reads the words behind `bun run lz`. Throws {@link Misuse} with one line for what cannot be meant. */
+export function parseArguments(argv: readonly string[]): Parsed {
+  const [first, second] = argv;
+  if (first === undefined) throw new Misuse("a command is needed: try bun run lz --help");
+  if (first === "--help" || first === "-h" || first === "help") return { is: "help", text: overview() };
+  const isHelp = argv.includes("--help") || argv.includes("-h");
+  const name = [`${first} ${second}`, first].find(isCommand);
+  if (name !== undefined) {
+    if (isHelp) return { is: "help", text: helpOf(name) };
+    return { is: "command", args: parseCommand(name, argv.slice(name.split(" ").length)) };
+  }
+  const family = Object.keys(COMMANDS).filter((known) => known.startsWith(`${first} `));
+  if (family.length === 0) throw new Misuse(`unknown command ${quote(first)}: try bun run lz --help`);
+  if (isHelp) return { is: "help", text: family.map((each) => helpOf(each as CommandName)).join("\n\n") };
+  throw new Misuse(`${first}: one of ${family.join(", ")} is needed`);
+}
+
+const isCommand = (text: string): text is CommandName => Object.hasOwn(COMMANDS, text);
+
+const quote = (text: string): string => JSON.stringify(text.slice(0, 60));
+
+const textNames = (command: Command): string[] => [
+  ...Object.keys(command.texts ?? {}),
+  ...Object.keys(command.choices ?? {}),
+  ...Object.keys(command.wholes ?? {}),
+  ...(command.connects === false ? [] : ["url", "token"]),
+];
+
+function parseCommand(name: CommandName, words: readonly string[]): Arguments {
+  const command: Command = COMMANDS[name];
+  const wrong = (reason: string) => new Misuse(`${name}: ${reason}`);
+  const options: Record<string, { type: "boolean" | "string" }> = { json: { type: "boolean" } };
+  for (const flag of command.flags ?? []) options[flag] = { type: "boolean" };
+  for (const text of textNames(command)) options[text] = { type: "string" };
+  let parsed: { values: Record<string, unknown>; positionals: string[] };
+  try {
+    parsed = parseArgs({ args: [...words], options, strict: true, allowPositionals: true });
+  } catch (cause) {
+    throw wrong(cause instanceof Error ? firstSentence(cause.message) : "bad arguments");
+  }
+  const { values, positionals: operands } = parsed;
+  const missing = command.operands[operands.length];
+  if (missing !== undefined) throw wrong(`${missing} is needed`);
+  const surplus = operands[command.operands.length];
+  if (surplus !== undefined) throw wrong(`unexpected ${quote(surplus)}`);
+  const texts: Record<string, string> = {};
+  for (const option of textNames(command)) {
+    const value = values[option];
+    if (value === "") throw wrong(`--${option} is empty`);
+    if (typeof value === "string") texts[option] = value;
+  }
+  const needed = command.required?.find((option) => texts[option] === undefined);
+  if (needed) throw wrong(`--${needed} is needed`);
+  for (const [option, choices] of Object.entries(command.choices ?? {})) {
+    const value = texts[option];
+    if (value !== undefined && !choices.includes(value))
+      throw wrong(`--${option} must be one of ${choices.join(", ")}`);
+  }
+  const wholes: Record<string, number> = {};
+  for (const [option, { min, max, default: unset }] of Object.entries(command.wholes ?? {})) {
+    const value = texts[option];
+    if (value === undefined) {
+      if (unset !== undefined) wholes[option] = unset;
+      continue;
+    }
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max))
+      throw wrong(`--${option} must be a whole number, ${min} to ${max}`);
+    wholes[option] = number;
+  }
+  const flags = new Set((command.flags ?? []).filter((flag) => values[flag] === true));
+  return { name, json: values.json === true, operands, flags, texts, wholes };
+}
+
+/** parseArgs adds advice for developers behind the first sentence. */
+const firstSentence = (message: string): string => message.split(/\. |\n/)[0]!.replace(/\.$/, "");
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`);
+  return [
+    "lz is the operator's command line of LifecycleZero.",
+    "",
+    "usage: bun run lz COMMAND [options]",
+    "",
+    ...lines,
+    "",
+    "bun run lz COMMAND --help tells more. Every command takes --json.",
+    "Without --url it talks to the local stack that bun run start has started.",
+  ].join("\n");
+}
+
+function helpOf(name: CommandName): string {
+  const command: Command = COMMANDS[name];
+  const operands = command.operands.map((operand) => ` ${operand}`).join("");
+  return [
+    `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`,
+    "",
+    `usage: bun run lz ${name}${operands} [options]`,
+    "",
+    ...command.help,
+    ...(command.connects === false
+      ? []
+      : [
+          "  --url URL       origin of the control plane (or LZ_URL; default: the running local stack)",
+          "  --token TOKEN   session token of an administrator (better in LZ_TOKEN: other users see arguments)",
+        ]),
+    "  --json          the answer as one JSON value",
+  ].join("\n");
+}

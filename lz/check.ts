@@ -1,0 +1,16 @@
+/** `advice`: what to do about it. A note is no fault: something is not there that nobody has to have. */
+export type Check = { name: string; state: "ok" | "not ok" | "note"; found: string; advice?: string };
+
+export const good = (name: string, found: string): Check => ({ name, state: "ok", found });
+export const bad = (name: string, found: string, advice: string): Check => ({
+  name,
+  state: "not ok",
+  found,
+  advice,
+});
+export const note = (name: string, found: string, advice?: string): Check => ({
+  name,
+  state: "note",
+  found,
+  ...(advice !== undefined && { advice }),
+});

@@ -1,0 +1,82 @@
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
+import { z } from "zod";
+import { verifyCustody } from "../shared/custody.ts";
+import { type AuditItem, auditItem, type CustodyHeadItem, custodyHeadItem } from "../shared/table/items.ts";
+
+/** `GET /v1/custody`, and what `lz audit export` saves. */
+export const custodyExport = z.object({ records: z.array(z.unknown()), head: custodyHeadItem.optional() });
+export type CustodyExport = z.infer<typeof custodyExport>;
+
+/** Strict: a member that no hash covers is not part of a record. */
+const record = auditItem.strict();
+
+export type Findings = {
+  records: number;
+  fault?: { record: string; fault: string };
+  /** `absent`: the log is empty. `unchecked`: no keys were given. */
+  checkpoint: "good" | "absent" | "unchecked";
+};
+
+/**
+ * Checks an export offline, against nothing but public keys and, if there is one, an earlier export. Names the
+ * first bad record.
+ *
+ * Without keys whoever rewrote the whole log could have rewritten its head too; without an anchor, an old log
+ * with its old, signed head looks complete.
+ */
+export async function verifyExport(
+  exported: CustodyExport,
+  trust: { keys?: JSONWebKeySet | undefined; anchor?: CustodyExport | undefined },
+): Promise<Findings> {
+  const { head } = exported;
+  const records: AuditItem[] = [];
+  const bad = (record: string, fault: string): Findings => ({
+    records: exported.records.length,
+    fault: { record, fault },
+    checkpoint: "unchecked",
+  });
+  for (const [index, each] of exported.records.entries()) {
+    const parsed = record.safeParse(each);
+    if (!parsed.success) {
+      const where = parsed.error.issues[0]!;
+      return bad(`#${index + 1}`, `is no custody record: ${where.path.join(".") || where.message}`);
+    }
+    records.push(parsed.data);
+  }
+  const stranger = records.find(({ tenantId }) => tenantId !== head?.tenantId);
+  if (head && stranger)
+    return bad(`${stranger.assetId ?? "tenant"} ${stranger.at}`, "is of another tenant than the head");
+  const fault = (await verifyCustody(records, head)) ?? missingSince(records, trust.anchor?.head);
+  if (fault) return bad(fault.record, fault.fault);
+  if (!head) return { records: records.length, checkpoint: "absent" };
+  if (!trust.keys) return { records: records.length, checkpoint: "unchecked" };
+  if (!(await isSigned(head, trust.keys))) {
+    return bad("head", "its checkpoint is not signed by these keys for this very log");
+  }
+  return { records: records.length, checkpoint: "good" };
+}
+
+/** The chain only grows: the head of an earlier export is a record of every later one. */
+function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | undefined) {
+  if (
+    !earlier ||
+    records.some(({ hash, tenantNumber }) => hash === earlier.hash && tenantNumber === earlier.count)
+  )
+    return undefined;
+  return {
+    record: `record ${earlier.count} of the tenant`,
+    fault: `was in the earlier export and is gone or another: the log was cut or rewritten`,
+  };
+}
+
+async function isSigned(head: CustodyHeadItem, keys: JSONWebKeySet): Promise<boolean> {
+  try {
+    const { payload } = await jwtVerify(head.checkpoint, createLocalJWKSet(keys), {
+      algorithms: ["EdDSA"],
+      typ: "lz-checkpoint+jwt",
+    });
+    return payload.tenant === head.tenantId && payload.hash === head.hash && payload.count === head.count;
+  } catch {
+    return false;
+  }
+}

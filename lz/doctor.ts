@@ -1,0 +1,182 @@
+import { existsSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { Arguments } from "./arguments.ts";
+import { bad, type Check, good, note } from "./check.ts";
+import { connectionOf, openStack, type StackFile, stackPath } from "./connect.ts";
+import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
+import { checkQueues, checkTable } from "./doctor-aws.ts";
+
+const PORT_DEFAULT = 8787;
+const TIMEOUT_MS = 5000;
+/** The edge refuses beyond 300 s; a clock that far gone has been wrong for long. */
+const SKEW_SECONDS_MAX = 30;
+
+export const run: Verb = async (args, deps) => {
+  const checks = [...checkPrograms(), checkAgent(deps)];
+  const stack = readStack(deps, checks);
+  checks.push(await checkPort(deps, stack));
+  const connection = whereTo(args, deps);
+  if (connection) checks.push(...(await checkEdge(connection, deps)));
+  const endpoints = stack ?? endpointsOf(deps.env);
+  if (endpoints) {
+    checks.push(...(await checkTable(endpoints.dynamodbEndpoint, deps.env)));
+    checks.push(...(await checkQueues(endpoints.sqsEndpoint, endpoints.queueUrl, deps.env)));
+  } else {
+    checks.push(
+      note("table and queue", "not looked at", "start the stack, or set SQS_QUEUE_URL and AWS_REGION"),
+    );
+  }
+  const wrong = checks.filter(({ state }) => state === "not ok").length;
+  const lines = checks.map(
+    ({ name, state, found, advice }) =>
+      `${state.padEnd(6)}  ${name}: ${found}${advice === undefined ? "" : `\n        → ${advice}`}`,
+  );
+  const summary =
+    wrong === 0 ? "nothing is wrong" : `${wrong} of ${checks.length} checks found something wrong`;
+  return { json: { ok: wrong === 0, checks }, lines: [...lines, "", summary], code: wrong === 0 ? 0 : 1 };
+};
+
+/** AWS itself, when there is no local stack: by the names the stages use. */
+function endpointsOf(env: Deps["env"]) {
+  const { SQS_QUEUE_URL: queueUrl, AWS_REGION, DYNAMODB_ENDPOINT, SQS_ENDPOINT } = env;
+  if (!queueUrl || !AWS_REGION) return undefined;
+  return { queueUrl, dynamodbEndpoint: DYNAMODB_ENDPOINT, sqsEndpoint: SQS_ENDPOINT };
+}
+
+function whereTo(args: Arguments, deps: Deps) {
+  try {
+    return connectionOf(args, deps);
+  } catch (error) {
+    if (error instanceof Misuse) throw error;
+    return undefined; // no stack: said already
+  }
+}
+
+/** Packages of the programs the local stack starts, as they are called on this platform. */
+export const PROGRAMS = {
+  dynoxide: (platform: string, arch: string, suffix: string) => [
+    `@dynoxide/${platform}-${arch}/dynoxide${suffix}`,
+  ],
+  deno: (platform: string, arch: string, suffix: string) => [
+    `@deno/${platform}-${arch}-glibc/deno`,
+    `@deno/${platform}-${arch}/deno${suffix}`,
+  ],
+} as const;
+
+export function findProgram(name: keyof typeof PROGRAMS): string | undefined {
+  const { platform, arch } = process;
+  const require = createRequire(import.meta.url);
+  for (const specifier of PROGRAMS[name](platform, arch, platform === "win32" ? ".exe" : "")) {
+    try {
+      return require.resolve(specifier);
+    } catch {
+      // The package of another platform.
+    }
+  }
+  return Bun.which(name) ?? undefined;
+}
+
+const BUN_WANTED = "1.4.5";
+
+function checkPrograms(): Check[] {
+  const advice = {
+    dynoxide: "run bun install, put dynoxide on the PATH, or set DYNAMODB_ENDPOINT to a DynamoDB",
+    deno: "run bun install, put deno on the PATH, or set LZ_EDGE_RUNTIME=bun",
+  };
+  const bun = Bun.semver.satisfies(Bun.version, `>=${BUN_WANTED}`)
+    ? good("bun", Bun.version)
+    : bad("bun", Bun.version, `use ${BUN_WANTED} or newer: npx -y bun@${BUN_WANTED}`);
+  const programs = (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).map((name) =>
+    findProgram(name) === undefined ? bad(name, "not found", advice[name]) : good(name, "found"),
+  );
+  return [bun, ...programs];
+}
+
+function checkAgent({ root }: Deps): Check {
+  const binary = join(root, "dist", process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
+  const advice = "compile it with bun run build:agent";
+  if (!existsSync(binary)) return bad("agent", "dist/lz-agent is not there", advice);
+  const ran = Bun.spawnSync([binary, "--version"], { stdout: "pipe", stderr: "pipe", timeout: TIMEOUT_MS });
+  if (!ran.success) return bad("agent", `dist/lz-agent --version ends with ${ran.exitCode}`, advice);
+  return good("agent", ran.stdout.toString().trim().slice(0, 80));
+}
+
+function readStack(deps: Deps, checks: Check[]): StackFile | undefined {
+  try {
+    const stack = openStack(deps);
+    const isShared = process.platform !== "win32" && (statSync(stackPath(deps)).mode & 0o077) !== 0;
+    checks.push(
+      isShared
+        ? bad("stack.json", "others on this machine may read it, and it holds tokens", "chmod 600 it")
+        : good("stack.json", "readable by its owner only"),
+    );
+    return stack;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    checks.push(bad("stack.json", "no local stack was found", "start one with bun run start"));
+    return undefined;
+  }
+}
+
+async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<Check> {
+  const port = Number(stack ? new URL(stack.edgeUrl).port : (env.LZ_PORT ?? PORT_DEFAULT));
+  const isFree = await new Promise<boolean>((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+  if (!stack) {
+    return isFree
+      ? good("port", `${port} is free`)
+      : bad("port", `${port} is in use`, "stop what listens there, or set LZ_PORT");
+  }
+  return isFree
+    ? bad(
+        "port",
+        `nothing listens on ${port}, where stack.json says the edge is`,
+        "start it with bun run start",
+      )
+    : good("port", `something listens on ${port}`);
+}
+
+async function checkEdge({ url, token }: { url: string; token: string }, deps: Deps): Promise<Check[]> {
+  const ask = (path: string, headers: Record<string, string> = {}) =>
+    deps
+      .fetch(
+        new Request(`${url}${path}`, { headers, redirect: "error", signal: AbortSignal.timeout(TIMEOUT_MS) }),
+      )
+      .catch(() => undefined);
+  const health = await ask("/healthz");
+  if (health?.status !== 200) {
+    return [bad("edge", `${url} does not answer`, "start it with bun run start and read what its edge says")];
+  }
+  const checks = [good("edge", `${url} is alive`), checkClock(health, deps)];
+  const ready = await ask("/readyz");
+  checks.push(
+    ready?.status === 200
+      ? good("edge ready", "it reaches the table")
+      : bad("edge ready", `it says ${ready?.status ?? "nothing"}`, "see below whether the table is there"),
+  );
+  const me = await ask("/v1/me", { authorization: `Bearer ${token}` });
+  checks.push(
+    me?.status === 200
+      ? good("session", "the token is accepted")
+      : bad(
+          "session",
+          `the token is refused with ${me?.status ?? "no answer"}`,
+          "sessions end: start again, or sign in",
+        ),
+  );
+  return checks;
+}
+
+function checkClock(answer: Response, deps: Deps): Check {
+  const theirs = Date.parse(answer.headers.get("date") ?? "");
+  if (!Number.isFinite(theirs)) return note("clock", "the edge does not tell its time");
+  const skewSeconds = Math.round(Math.abs(deps.clock() - theirs) / 1000);
+  return skewSeconds <= SKEW_SECONDS_MAX
+    ? good("clock", `within ${skewSeconds} s of the edge`)
+    : bad("clock", `${skewSeconds} s away from the edge`, "set the time: heartbeats 300 s off are refused");
+}

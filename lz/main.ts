@@ -1,0 +1,48 @@
+import { resolve } from "node:path";
+import { type CommandName, parseArguments } from "./arguments.ts";
+import { Failure, Misuse, type Verb } from "./deps.ts";
+
+/** Loaded when asked for: `lz token` should not wait for an AWS client. */
+const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
+  token: () => import("./token.ts"),
+  "enroll-token": () => import("./enroll-token.ts"),
+  assets: () => import("./assets.ts"),
+  incidents: () => import("./incidents.ts"),
+  isolate: () => import("./isolate.ts"),
+  release: () => import("./release.ts"),
+  "audit verify": () => import("./audit-verify.ts"),
+  "audit export": () => import("./audit-export.ts"),
+  simulate: () => import("./simulate.ts"),
+  capacity: () => import("./capacity.ts"),
+  doctor: () => import("./doctor.ts"),
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const parsed = parseArguments(argv);
+  if (parsed.is === "help") {
+    console.log(parsed.text);
+    return 0;
+  }
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+  const { run } = await VERBS[parsed.args.name]();
+  const outcome = await run(parsed.args, {
+    clock: () => Date.now(),
+    env: process.env,
+    root: resolve(import.meta.dir, ".."),
+    fetch: (request) => fetch(request),
+    note: (line) => console.error(line),
+    stop: stop.signal,
+  });
+  if (parsed.args.json) console.log(JSON.stringify(outcome.json));
+  else for (const line of outcome.lines) console.log(line);
+  return outcome.code ?? 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Misuse || error instanceof Failure)) throw error;
+  console.error(error.message);
+  process.exitCode = error instanceof Misuse ? 2 : 1;
+}
