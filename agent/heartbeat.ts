@@ -1,44 +1,17 @@
 import { createHash } from "node:crypto";
-import { canonicalJson } from "../shared/canonical-json.ts";
 import { type Clock, timestamp } from "../shared/clock.ts";
 import {
   type Collector,
   type ContainmentReport,
-  type Engine,
   type Heartbeat,
   heartbeat,
   LIMITS,
 } from "../shared/wire/heartbeat.ts";
+import { type HostState, stateText } from "../shared/wire/state.ts";
 
-/** What a heartbeat says of the host: everything in it but its own number, times and the spool. */
-export type HostState = Pick<Heartbeat, "agent" | "host" | "engines" | "collectors" | "containment">;
-
-/**
- * Name of a state: equal for equal states whatever the order of engines, models or clients. Left out is what
- * moves by itself and says nothing new: the number of a client's connections, the words of evidence and
- * collectors (they carry counts), so that an idle host stays one state for hours.
- */
-export function fingerprint(state: HostState): string {
-  const essence = {
-    agent: state.agent,
-    host: state.host,
-    containment: state.containment,
-    engines: state.engines.map(essenceOf).map(canonicalJson).sort(),
-    collectors: state.collectors.map(({ name, status }) => `${name} ${status}`).sort(),
-  };
-  return createHash("sha256").update(canonicalJson(essence)).digest("base64url");
-}
-
-function essenceOf(engine: Engine): object {
-  return {
-    ...engine,
-    ports: [...engine.ports].sort((a, b) => a - b),
-    bind: [...engine.bind].sort(),
-    models: engine.models.map(canonicalJson).sort(),
-    evidence: engine.evidence.map(({ signal, weight }) => `${signal} ${weight}`).sort(),
-    clients: engine.clients.map(({ connections: _, ...client }) => canonicalJson(client)).sort(),
-  };
-}
+/** Name of a state: equal for states that say the same, see shared/wire/state.ts. */
+export const fingerprint = (state: HostState): string =>
+  createHash("sha256").update(stateText(state)).digest("base64url");
 
 export type Composer = {
   /** True when the state is the one of the last heartbeat made. */

@@ -1,8 +1,9 @@
 import type { Clock } from "../shared/clock.ts";
 import type { AgentSettings } from "../shared/wire/enrolment.ts";
 import type { Heartbeat } from "../shared/wire/heartbeat.ts";
+import type { HostState } from "../shared/wire/state.ts";
 import type { Obedience } from "./contain/obey.ts";
-import { createComposer, type HostState, keepValid, withCollector } from "./heartbeat.ts";
+import { createComposer, keepValid, withCollector } from "./heartbeat.ts";
 import type { Sequence } from "./identity.ts";
 import type { Log } from "./log.ts";
 import type { ScanResult, ScanSettings } from "./scan.ts";

@@ -9,6 +9,7 @@ import { readConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createDynamo } from "./dynamo.ts";
 import { createAsk } from "./endpoint.ts";
+import { forwardDue } from "./forward.ts";
 import { createLoad } from "./load.ts";
 import { createLocks } from "./locks.ts";
 import { createMetrics, exposition } from "./metrics.ts";
@@ -16,8 +17,10 @@ import { createPasts } from "./pasts.ts";
 import { createPresences } from "./presences.ts";
 import { createQueue } from "./queue.ts";
 import { receiveUntilStopped } from "./receive.ts";
+import { createPostWebhook } from "./webhook-post.ts";
 
 const TENANT_FRESH_MS = 10_000;
+const FORWARD_EVERY_MS = 2000;
 const METRICS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
@@ -50,6 +53,8 @@ const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
 const metrics = createMetrics();
 const table = config.LZ_TABLE;
+/** Tenants whose assets were heard of: their webhooks are this worker's to serve too. */
+const seenTenants = new Set<string>();
 const deps: Deps = {
   clock,
   log,
@@ -91,6 +96,7 @@ function adjudicator(): Adjudicate {
 function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();
   return (tenantId) => {
+    seenTenants.add(tenantId);
     const known = kept.get(tenantId);
     if (known && clock() < known.untilMs) return known.tenant;
     const tenant = readTenant({ dynamo, table }, tenantId);
@@ -126,6 +132,21 @@ stop.signal.addEventListener("abort", () => {
   }, config.LZ_STOP_SECONDS * 1000).unref();
 });
 
+/** Webhooks, beside the heartbeats and never in their way. A fault is told and tried again. */
+async function forwardUntilStopped(): Promise<void> {
+  const forwarder = { ...deps, post: createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true") };
+  while (!stop.signal.aborted) {
+    for (const tenantId of seenTenants) {
+      try {
+        await forwardDue(await deps.tenant(tenantId), forwarder);
+      } catch (error) {
+        log("error", "webhooks.not-forwarded", { tenantId, error });
+      }
+    }
+    await sleep(FORWARD_EVERY_MS * (0.5 + Math.random()), stop.signal);
+  }
+}
+
 function serveMetrics(port: number): void {
   Bun.serve({
     port,
@@ -148,6 +169,7 @@ if (config.LZ_METRICS_PORT !== undefined) serveMetrics(config.LZ_METRICS_PORT);
 const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.LZ_IN_FLIGHT_BYTES });
 const waits = { random: Math.random, sleep, onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
+void forwardUntilStopped();
 await Promise.all(
   Array.from({ length: config.LZ_RECEIVERS }, () => receiveUntilStopped(deps, stop.signal, load, waits)),
 );

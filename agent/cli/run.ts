@@ -1,6 +1,7 @@
 import { timestamp } from "../../shared/clock.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
 import type { Mode } from "../../shared/wire/heartbeat.ts";
+import type { HostState } from "../../shared/wire/state.ts";
 import { stateDirectory } from "../config.ts";
 import type { Enforcer } from "../contain/enforcer.ts";
 import { type LinuxOptions, linuxEnforcers } from "../contain/linux.ts";
@@ -8,7 +9,6 @@ import { createObedience } from "../contain/obey.ts";
 import { observeEnforcer } from "../contain/observe.ts";
 import { unsupportedEnforcer } from "../contain/unsupported.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
-import type { HostState } from "../heartbeat.ts";
 import {
   type DeviceKey,
   deviceSigner,

@@ -17,10 +17,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
 const PACKAGES: Record<string, RegExp> = {
-  shared: /^(zod|jose|@aws-sdk\/client-dynamodb)$/,
+  shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|zod|jose)$/,
-  edge: /^(hono(\/.+)?|@hono\/zod-validator|zod|jose|aws4fetch|ulid)$/,
-  worker: /^(node:.+|zod|@aws-sdk\/client-(dynamodb|sqs))$/,
+  edge: /^(zod-openapi|@opentelemetry\/api|hono(\/.+)?|@hono\/zod-validator|zod|zod-openapi|jose|aws4fetch|ulid)$/,
+  worker: /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
 
 /** Time, randomness and environment enter here and are handed on. */
@@ -107,7 +107,7 @@ describe("the house", () => {
 });
 
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
-  const COMPRESSED_BYTES_MAX = 128 * 1024;
+  const COMPRESSED_BYTES_MAX = 160 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {
     const text = readFileSync(await bundleForWorkerd(ROOT, folder), "utf8");

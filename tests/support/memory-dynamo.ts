@@ -114,8 +114,15 @@ function updated(item: AttributeMap, input: Input): AttributeMap {
   const next: AttributeMap = structuredClone(item);
   const name = (text: string) => input.ExpressionAttributeNames?.[text] ?? text;
   const [, set, remove] = /^(?:SET (.*?))?(?:\s*REMOVE (.*))?$/.exec(input.UpdateExpression!)!;
-  for (const part of set?.split(",") ?? []) {
+  for (const part of set?.split(/,(?![^(]*\))/) ?? []) {
     const [path, value] = part.split("=").map((side) => side.trim());
+    const counted = /^if_not_exists\((\w+), (:\w+)\) \+ (:\w+)$/.exec(value!);
+    if (counted) {
+      const [, from, start, by] = counted;
+      const of = input.ExpressionAttributeValues!;
+      next[name(path!)] = { N: String(Number((item[name(from!)] ?? of[start!]!).N) + Number(of[by!]!.N)) };
+      continue;
+    }
     const given = input.ExpressionAttributeValues?.[value!];
     if (!given) throw new Error(`the table in memory cannot SET ${part}`);
     next[name(path!)] = given;
