@@ -242,7 +242,9 @@ describe("lz-agent", () => {
     expect(JSON.parse((await call(["status", "--json", "--state", state])).stdout).running).toBe(false);
     const order = sequences();
     expect(order).toEqual(order.map((_, index) => order[0]! + index));
-    expect(new Set(edge.taken.map(({ stateSince }) => stateSince)).size).toBeLessThanOrEqual(2);
+    // The real host may change meanwhile, but every state is dated by the heartbeat that first showed it.
+    const firstOf = Map.groupBy(edge.taken, ({ stateSince }) => stateSince);
+    for (const [since, beats] of firstOf) expect(beats[0]!.sentAt).toBe(since);
   });
 
   test("run refuses a device key that others can read", async () => {
@@ -304,7 +306,7 @@ describe("lz-agent", () => {
     const child = spawn(["run", "--state", state, "--interval", "60000"]);
     edge.directive = await edge.direct({ generation: 4 });
     await until("the proof of 4 arrives", () =>
-      edge.taken.some(({ containment }) => containment.generation === 4),
+      edge.taken.some(({ containment }) => containment.generation === 4 && containment.outcome !== "none"),
     );
     expect(edge.taken.at(-1)?.containment).toMatchObject({
       generation: 4,
@@ -319,7 +321,7 @@ describe("lz-agent", () => {
     edge.directive = await edge.direct({ generation: 5, action: "release" });
     const next = daemon();
     await until("the proof of 5 arrives", () =>
-      edge.taken.some(({ containment }) => containment.generation === 5),
+      edge.taken.some(({ containment }) => containment.generation === 5 && containment.outcome !== "none"),
     );
     expect(edge.taken.at(-1)?.containment).toMatchObject({
       generation: 5,

@@ -197,9 +197,13 @@ export function removeTemporaryDirectories(): void {
 }
 
 /** Waits for a condition, and says which one did not come true. */
-export async function until(what: string, condition: () => boolean, timeoutMs = 25_000): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs = 25_000,
+): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}`);
     await Bun.sleep(10);
   }
