@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { dirname } from "node:path";
 import { z } from "zod";
 import { base64url } from "../shared/bytes.ts";
+import { newControlKey, newSecret } from "../shared/key-material.ts";
 
 const jwk = z.record(z.string(), z.unknown());
 const schema = z.object({
@@ -15,7 +16,7 @@ const schema = z.object({
 /** Secrets of the local stack. In production each comes from a secret store: see README. */
 export type Secrets = z.infer<typeof schema>;
 
-const randomText = (bytes: number) => base64url(crypto.getRandomValues(new Uint8Array(bytes)));
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 
 /** Reads the secrets of an earlier start, or makes them: a second start knows its agents and its sessions. */
 export async function openSecrets(file: string): Promise<Secrets> {
@@ -32,7 +33,6 @@ export async function openSecrets(file: string): Promise<Secrets> {
 }
 
 export async function makeSecrets(): Promise<Secrets> {
-  const control = await generate("Ed25519");
   const issuer = await generate({
     name: "RSASSA-PKCS1-v1_5",
     modulusLength: 2048,
@@ -40,11 +40,11 @@ export async function makeSecrets(): Promise<Secrets> {
     hash: "SHA-256",
   });
   return {
-    edgeSecrets: `v1:${randomText(32)}`,
-    queueKeys: `q1:${randomText(32)}`,
-    controlKey: { kty: control.kty, crv: control.crv, kid: "control-1", x: control.x, d: control.d },
+    edgeSecrets: newSecret("v1", random),
+    queueKeys: newSecret("q1", random),
+    controlKey: await newControlKey("control-1"),
     issuerKey: { ...issuer, kid: "issuer-1" },
-    signInCode: randomText(18),
+    signInCode: base64url(random(18)),
   };
 }
 

@@ -92,6 +92,18 @@ export const COMMANDS = {
     texts: { out: "FILE" },
     help: ["  --out FILE      write it there (default: stdout)"],
   },
+  "catalog sign": {
+    summary: "sign a catalogue of engines for the agents, offline",
+    operands: [],
+    texts: { in: "FILE", out: "FILE", key: "FILE" },
+    required: ["in", "out"],
+    help: [
+      "  --in FILE       the catalogue: dist/catalogue.json, which bun run build:agent writes",
+      "  --out FILE      signed; put it where LZ_CATALOGUE_URL of the edge points",
+      "  --key FILE      private control key, a JWK (default: the environment's LZ_CONTROL_KEY)",
+    ],
+    connects: false,
+  },
   simulate: {
     summary: "run a fleet of simulated assets against the control plane",
     operands: [],
@@ -132,6 +144,24 @@ export const COMMANDS = {
       "  --retention D   days telemetry is kept (default 180)",
       "  --nodes N       edge nodes the fleet is spread over (default 1)",
       "  --wait MS       how long a node lets heartbeats gather for one message (default 5)",
+    ],
+    connects: false,
+  },
+  keys: {
+    summary: "make the keys of a new installation, as environment lines",
+    operands: [],
+    help: ["  Keep what it prints in a secret store. LZ_CONTROL_KEY is for the admins' node only."],
+    connects: false,
+  },
+  rotate: {
+    summary: "replace a key without refusing a heartbeat: add, promote, drop",
+    operands: ["KEY", "STEP"],
+    texts: { env: "FILE" },
+    required: ["env"],
+    help: [
+      "  KEY             edge, queue or control",
+      "  STEP            add, promote or drop; roll each out everywhere before the next",
+      "  --env FILE      the present values, as lz keys prints them; what changes is printed",
     ],
     connects: false,
   },

@@ -4,6 +4,8 @@ import type { Arguments } from "./arguments.ts";
 /** All a verb asks of the world. `main.ts` builds it; tests pass their own. */
 export type Deps = {
   clock: Clock;
+  /** Cryptographically random bytes. */
+  random: (length: number) => Uint8Array;
   env: Readonly<Record<string, string | undefined>>;
   /** Folder of the project: `.local/` and `dist/` are looked for there. */
   root: string;

@@ -12,8 +12,11 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   release: () => import("./release.ts"),
   "audit verify": () => import("./audit-verify.ts"),
   "audit export": () => import("./audit-export.ts"),
+  "catalog sign": () => import("./catalog-sign.ts"),
   simulate: () => import("./simulate.ts"),
   capacity: () => import("./capacity.ts"),
+  keys: () => import("./keys.ts"),
+  rotate: () => import("./rotate.ts"),
   doctor: () => import("./doctor.ts"),
 };
 
@@ -28,6 +31,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { run } = await VERBS[parsed.args.name]();
   const outcome = await run(parsed.args, {
     clock: () => Date.now(),
+    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     env: process.env,
     root: resolve(import.meta.dir, ".."),
     fetch: (request) => fetch(request),

@@ -24,6 +24,7 @@ writeFileSync(join(folder, "stack.json"), JSON.stringify(stack));
 
 const depsOf = (more: Partial<Deps> = {}): Deps => ({
   clock: () => 0,
+  random: (length) => new Uint8Array(length),
   env: { LZ_LOCAL_DIR: folder },
   root: folder,
   fetch: async () => new Response("{}"),

@@ -1,0 +1,23 @@
+import { marshalItem } from "./dynamo.ts";
+import type { EventItem, TenantItem } from "./items.ts";
+import { eventKey, indexSort, outbox } from "./keys.ts";
+
+/** Some webhook of the tenant is to be told of events of this kind. */
+export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
+  webhooks.some(({ events }) => kind === "webhook.test" || events.length === 0 || events.includes(kind));
+
+/**
+ * Put of an event, for a transaction with what it tells of: then it is told exactly when that happened. An event
+ * with `nextAttemptAt` is in the outbox until every webhook has it; the others only wait for the export.
+ */
+export function eventPut(event: EventItem, table: string) {
+  const { tenantId, recordedAt, eventId, nextAttemptAt } = event;
+  const index =
+    nextAttemptAt === undefined
+      ? {}
+      : { GSI2PK: outbox(tenantId), GSI2SK: indexSort(nextAttemptAt, eventId) };
+  return {
+    TableName: table,
+    Item: marshalItem({ ...eventKey(tenantId, recordedAt, eventId), ...index, ...event }),
+  };
+}
