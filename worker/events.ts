@@ -1,3 +1,4 @@
+import { isForwarded } from "../shared/table/event-put.ts";
 import type { EventItem, TenantItem } from "../shared/table/items.ts";
 
 type Told = Pick<EventItem, "kind" | "at" | "data" | "assetId"> & { hostname?: string };
@@ -20,6 +21,3 @@ export function makeEvent(told: Told, identity: string, tenant: TenantItem, reco
     expiresAt: Math.floor(Date.parse(recordedAt) / 1000) + tenant.retentionDays * 24 * 3600,
   };
 }
-
-export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
-  webhooks.some(({ events }) => events.length === 0 || events.includes(kind));

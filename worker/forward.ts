@@ -67,7 +67,9 @@ async function lease(event: EventItem, deps: Forwarder): Promise<boolean> {
   }
 }
 
-const wants = ({ events }: Webhook, { kind }: EventItem) => events.length === 0 || events.includes(kind);
+/** A test is for the one webhook it names. */
+const wants = ({ id, events }: Webhook, { kind, data }: EventItem): boolean =>
+  kind === "webhook.test" ? data.webhook === id : events.length === 0 || events.includes(kind);
 const isOver = (forward: Forward | undefined) =>
   forward?.deliveredAt !== undefined || forward?.deadAt !== undefined;
 

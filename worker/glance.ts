@@ -44,6 +44,8 @@ function hashOfState(state: string): bigint {
   const from = state.lastIndexOf(COLLECTORS);
   const to = state.lastIndexOf(COLLECTORS_END);
   if (from < 0 || to < from) return Bun.hash.wyhash(state);
-  const collectors = state.slice(from, to).replace(DETAIL, "");
+  const told = state.slice(from, to);
+  if (!told.includes('"detail"')) return Bun.hash.wyhash(state);
+  const collectors = told.replace(DETAIL, "");
   return Bun.hash.wyhash(state.slice(0, from) + collectors + state.slice(to));
 }

@@ -50,32 +50,6 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
     return days;
   }
 
-  /** The day is the attribute: adding it twice is adding it once. The one that fell out of memory goes. */
-  async function addDay(tenantId: string, feature: string, day: number): Promise<void> {
-    const base = { TableName: table, Key: marshalItem(tenantFeatureKey(tenantId, feature)) };
-    const seen = { seen: 1 };
-    try {
-      await dynamo("UpdateItem", {
-        ...base,
-        UpdateExpression: `SET #type = :type, tenantId = :tenantId, feature = :feature, expiresAt = :expiresAt, d${day} = :seen REMOVE d${day - MEMORY_DAYS - 1}`,
-        ConditionExpression: "attribute_not_exists(PK) OR expiresAt <= :expiresAt",
-        ExpressionAttributeNames: { "#type": "type" },
-        ExpressionAttributeValues: values({
-          ...seen,
-          type: "TenantFeature",
-          tenantId,
-          feature,
-          expiresAt: (day + 2 * MEMORY_DAYS) * DAY_SECONDS,
-        }),
-      });
-    } catch (error) {
-      if (!isConditionFailed(error)) throw error;
-      // A later day is there already, with a later expiry.
-      const UpdateExpression = `SET d${day} = :seen`;
-      await dynamo("UpdateItem", { ...base, UpdateExpression, ExpressionAttributeValues: values(seen) });
-    }
-  }
-
   return {
     async asset({ tenantId, shards }, assetId) {
       const Key = marshalItem(baselineKey(tenantId, assetId, shards));
@@ -93,9 +67,40 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
       for (const feature of [TENANT_FEATURE, ...features]) {
         const days = await daysOf(tenantId, feature, day);
         if (days.includes(day)) continue;
-        await addDay(tenantId, feature, day);
+        await addDay(deps, tenantId, feature, day);
         kept.set(idOf(tenantId, feature), { days: withDay(days, day), readOn: day });
       }
     },
   };
+}
+
+/** The day is the attribute: adding it twice is adding it once. The one that fell out of memory goes. */
+async function addDay(
+  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  tenantId: string,
+  feature: string,
+  day: number,
+): Promise<void> {
+  const base = { TableName: table, Key: marshalItem(tenantFeatureKey(tenantId, feature)) };
+  const seen = { seen: 1 };
+  try {
+    await dynamo("UpdateItem", {
+      ...base,
+      UpdateExpression: `SET #type = :type, tenantId = :tenantId, feature = :feature, expiresAt = :expiresAt, d${day} = :seen REMOVE d${day - MEMORY_DAYS - 1}`,
+      ConditionExpression: "attribute_not_exists(PK) OR expiresAt <= :expiresAt",
+      ExpressionAttributeNames: { "#type": "type" },
+      ExpressionAttributeValues: values({
+        ...seen,
+        type: "TenantFeature",
+        tenantId,
+        feature,
+        expiresAt: (day + 2 * MEMORY_DAYS) * DAY_SECONDS,
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    // A later day is there already, with a later expiry.
+    const UpdateExpression = `SET d${day} = :seen`;
+    await dynamo("UpdateItem", { ...base, UpdateExpression, ExpressionAttributeValues: values(seen) });
+  }
 }

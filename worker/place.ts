@@ -106,3 +106,15 @@ export function additions(moment: Moment, presence: PresenceItem, tenant: Settin
       stateAt(moment, tenant) === presence.stateAt,
   };
 }
+
+/** The short way for what nearly all heartbeats are: one more of the state and the interval presence is of. */
+export function repeats(moment: Moment, presence: PresenceItem, tenant: Settings): boolean {
+  const key = stateAt(moment, tenant);
+  if (key !== presence.stateAt) return false;
+  const start = intervalStart(moment.at, tenant.telemetryResolutionSeconds);
+  return (
+    later(start, key) === presence.lastSeenAt &&
+    moment.sequence >= presence.sequence &&
+    moment.sequence >= (presence.stateSequence ?? 0)
+  );
+}

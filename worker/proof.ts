@@ -1,12 +1,14 @@
 import { timestamp } from "../shared/clock.ts";
+import { endsAction, isProof } from "../shared/containment.ts";
 import { marshalItem, values } from "../shared/table/dynamo.ts";
+import { eventPut } from "../shared/table/event-put.ts";
 import { assetItem, decodeItem, type TenantItem } from "../shared/table/items.ts";
 import { assetKey } from "../shared/table/keys.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
 import type { Deps } from "./deps.ts";
-import { isForwarded, makeEvent } from "./events.ts";
+import { makeEvent } from "./events.ts";
 import type { Delivery } from "./read.ts";
-import { eventPut, isLostRace } from "./write.ts";
+import { isLostRace } from "./write.ts";
 
 /**
  * The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. What
@@ -21,8 +23,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   if (!Item) return;
   const asset = decodeItem(assetItem, Item);
   const { proof } = asset;
-  if (asset.generation !== report.generation || asset.revokedAt !== undefined) return;
-  if (proof && proof.generation === report.generation && proof.at >= report.at) return;
+  if (!isProof(asset, report)) return;
   const kind = proof && saysTheSame(proof, report) ? undefined : kindOf(report);
   const event =
     kind &&
@@ -46,7 +47,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
     await deps.dynamo("TransactWriteItems", {
       TransactItems: [
         { Update: proofUpdate(Key, report, deps.table) },
-        ...(event ? [{ Put: eventPut(event, isForwarded(event.kind, tenant), deps.table) }] : []),
+        ...(event ? [{ Put: eventPut(event, deps.table) }] : []),
       ],
     });
   } catch (error) {
@@ -63,7 +64,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
 }
 
 function proofUpdate(Key: ReturnType<typeof marshalItem>, report: ContainmentReport, table: string) {
-  const isReleased = report.action === "release" && report.outcome === "applied";
+  const isReleased = endsAction(report);
   return {
     TableName: table,
     Key,

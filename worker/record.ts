@@ -1,5 +1,6 @@
 import { timestamp } from "../shared/clock.ts";
 import { isConditionFailed } from "../shared/table/dynamo.ts";
+import { eventPut } from "../shared/table/event-put.ts";
 import type {
   BaselineItem,
   IncidentItem,
@@ -10,26 +11,18 @@ import type {
 import { baselineKey } from "../shared/table/keys.ts";
 import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
-import { isForwarded, makeEvent } from "./events.ts";
+import { makeEvent } from "./events.ts";
 import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { judge } from "./judge.ts";
-import { additions, intervalStart, placeOf, sampleAt } from "./place.ts";
+import { additions, intervalStart, placeOf, repeats, sampleAt } from "./place.ts";
 import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
 import { changeItem, changePut, type Judgement, samplePut } from "./telemetry.ts";
-import {
-  eventPut,
-  incidentUpdate,
-  isLostRace,
-  plainPut,
-  presenceCheck,
-  presencePut,
-  type Write,
-} from "./write.ts";
+import { incidentUpdate, isLostRace, plainPut, presenceCheck, presencePut, type Write } from "./write.ts";
 
 /** Decisions that may be made anew because another worker was faster. */
 const ROUNDS_MAX = 16;
@@ -57,6 +50,7 @@ export function addsNothing(
   if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
     return false;
   const { presence } = known;
+  if (repeats(moment, presence, tenant)) return true;
   if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
   const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
   return head === undefined && sample === undefined && !isFirstOfState;
@@ -328,7 +322,7 @@ function writesOf(
       tenant,
       recordedAt,
     );
-    return [update, { Put: eventPut(event, isForwarded(kind, tenant), deps.table) }];
+    return [update, { Put: eventPut(event, deps.table) }];
   });
 }
 

@@ -1,6 +1,7 @@
 import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
-import type { EventItem, PresenceItem } from "../shared/table/items.ts";
-import { alerts, eventKey, incidentKey, indexSort, outbox, presenceKey } from "../shared/table/keys.ts";
+import type { eventPut } from "../shared/table/event-put.ts";
+import type { PresenceItem } from "../shared/table/items.ts";
+import { alerts, incidentKey, indexSort, presenceKey } from "../shared/table/keys.ts";
 import type { Change } from "./incidents.ts";
 
 /** Of the requests a transaction is made of. */
@@ -64,18 +65,6 @@ export const plainPut = (key: object, item: object, table: string) => ({
   TableName: table,
   Item: marshalItem({ ...key, ...item }),
 });
-
-/** `isForwarded`: some webhook of the tenant is to be told; else it only waits for the export. */
-export function eventPut(event: EventItem, isForwarded: boolean, table: string) {
-  const { tenantId, recordedAt, eventId } = event;
-  const index = isForwarded
-    ? { GSI2PK: outbox(tenantId), GSI2SK: indexSort(event.nextAttemptAt ?? recordedAt, eventId) }
-    : {};
-  return {
-    TableName: table,
-    Item: marshalItem({ ...eventKey(tenantId, recordedAt, eventId), ...index, ...event }),
-  };
-}
 
 /** Attributes of an incident that end when they no longer hold. */
 const ENDING = [

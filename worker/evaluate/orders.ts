@@ -20,10 +20,19 @@ const ORDERS: readonly RegExp[] = [
 const normal = (text: string): string =>
   text.normalize("NFKC").replace(/[\s_\-./\\\u200b-\u200f\u2060\ufeff]+/g, " ");
 
-export const looksLikeOrders = (text: string): boolean => {
+/** The same names come again and again, and looking costs more than all other rules together. */
+const seen = new Map<string, boolean>();
+const SEEN_MAX = 20_000;
+
+export function looksLikeOrders(text: string): boolean {
+  const known = seen.get(text);
+  if (known !== undefined) return known;
   const plain = normal(text);
-  return ORDERS.some((pattern) => pattern.test(text) || pattern.test(plain));
-};
+  const found = ORDERS.some((pattern) => pattern.test(text) || pattern.test(plain));
+  if (seen.size >= SEEN_MAX) seen.clear();
+  seen.set(text, found);
+  return found;
+}
 
 /** Every string of a heartbeat that some process on the host may have chosen. */
 export function* hostileStrings(heartbeat: Pick<Heartbeat, "engines" | "host">): Generator<string> {

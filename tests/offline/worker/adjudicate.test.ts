@@ -41,7 +41,10 @@ function createAll(limits = {}, apiKey?: string) {
   };
   const ask = createAsk({ baseUrl: server.baseUrl, model: "test-model", apiKey });
   const adjudicate = createAdjudicator(ask, "test-model", { ...LIMITS, ...limits }, deps);
-  return { adjudicate, table, metrics, lines, wait: (ms: number) => void (now += ms) };
+  const wait = (ms: number) => {
+    now += ms;
+  };
+  return { adjudicate, table, metrics, lines, wait };
 }
 const judge = (all: ReturnType<typeof createAll>, beat = beatOf()) =>
   all.adjudicate(judgementOf(beat), beat, TENANT);
@@ -93,7 +96,7 @@ describe("createAdjudicator()", () => {
   const FAULTS: [string, () => Response | Promise<Response>][] = [
     ["an error", () => new Response("boom", { status: 500 })],
     ["too many requests", () => new Response("slow down", { status: 429 })],
-    ["a hang", async () => (await Bun.sleep(1500), completion("{}"))],
+    ["a hang", () => Bun.sleep(1500).then(() => completion("{}"))],
     ["malformed JSON", () => completion('{"risk": "INFO", "score":')],
     ["no JSON", () => completion("I think this is fine.")],
     ["another schema", () => completion('{"verdict":"fine"}')],
@@ -132,7 +135,7 @@ describe("createAdjudicator()", () => {
     few.wait(24 * 3600 * 1000);
     await judge(few, beatOf({ version: "0.40.9" }));
     expect(server.requests).toHaveLength(3);
-    server.answer(async () => (await Bun.sleep(100), says({})()));
+    server.answer(() => Bun.sleep(100).then(says({})));
     const all = createAll({ concurrency: 2 });
     const judged = await Promise.all([1, 2, 3, 4].map((i) => judge(all, beatOf({ version: `0.50.${i}` }))));
     expect(judged.filter(({ adjudication }) => adjudication?.outcome === "judged")).toHaveLength(2);

@@ -4,12 +4,12 @@ import { timestamp } from "../../../shared/clock.ts";
 import { OCSF_VERSION, ocsfOf } from "../../../shared/export/ocsf.ts";
 import { webhookHeaders } from "../../../shared/export/standard-webhooks.ts";
 import { unmarshalItem } from "../../../shared/table/dynamo.ts";
+import { eventPut } from "../../../shared/table/event-put.ts";
 import { type EventItem, WEBHOOK_EVENTS } from "../../../shared/table/items.ts";
 import { makeEvent } from "../../../worker/events.ts";
 import { forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import { createPostWebhook, isPublicAddress, type PostWebhook } from "../../../worker/webhook-post.ts";
-import { eventPut } from "../../../worker/write.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, makeTenant, TENANT } from "../../support/worker-table.ts";
 
@@ -65,7 +65,7 @@ async function createOutbox(tenant = tenantWith(hook())) {
     metrics,
     post,
   };
-  await table.dynamo("PutItem", eventPut(opened(tenant), true, "t"));
+  await table.dynamo("PutItem", eventPut(opened(tenant), "t"));
   return {
     sent,
     logs,
@@ -74,7 +74,9 @@ async function createOutbox(tenant = tenantWith(hook())) {
     answer: (next: () => number) => {
       status = next;
     },
-    wait: (seconds: number) => void (now += seconds * 1000),
+    wait: (seconds: number) => {
+      now += seconds * 1000;
+    },
     event: () => unmarshalItem([...table.items.values()].find((item) => item.type?.S === "Event")!),
     health: () =>
       [...table.items.values()].filter((item) => item.type?.S === "WebhookHealth").map(unmarshalItem),

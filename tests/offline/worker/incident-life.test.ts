@@ -1,0 +1,206 @@
+import { describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
+import { timestamp } from "../../../shared/clock.ts";
+import { encodeEntry, encodePack } from "../../../shared/queue/message.ts";
+import { marshalItem, unmarshalItem, values } from "../../../shared/table/dynamo.ts";
+import { type IncidentItem, incidentItem, policy } from "../../../shared/table/items.ts";
+import { incidentKey } from "../../../shared/table/keys.ts";
+import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import type { Message } from "../../../worker/deps.ts";
+import { pollOnce } from "../../../worker/poll.ts";
+import { record } from "../../../worker/record.ts";
+import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
+import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
+
+const MINUTE_MS = 60_000;
+const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
+const POLICY = policy.parse({
+  approvedEngines: ["ollama"],
+  approvedModels: ["llama3*"],
+  disabledRules: ["baseline-novelty"],
+});
+const EXPOSED = makeEngine({ bind: ["0.0.0.0"] });
+
+/** One asset with one possible finding, told minute by minute; quiet after 15 minutes. */
+function createLife() {
+  const tenant = makeTenant({ policy: POLICY });
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, tenant);
+  const at = (minute: number) => timestamp(START_MS + minute * MINUTE_MS);
+  let state = "";
+  let since = "";
+  const Key = marshalItem(
+    incidentKey(TENANT, { assetId: ASSET, rule: "exposed-engine", engine: "ollama" }, tenant.shards),
+  );
+  return {
+    at,
+    async beat(minute: number, engines: Engine[]): Promise<void> {
+      if (JSON.stringify(engines) !== state) since = at(minute);
+      state = JSON.stringify(engines);
+      const beat = makeHeartbeat(minute + 1, START_MS + minute * MINUTE_MS, "host-1", {
+        engines,
+        stateSince: since,
+      });
+      await record(deliver(beat), tenant, worker);
+    },
+    incident(): (IncidentItem & { GSI2PK?: string }) | undefined {
+      const stored = table.items.get(`${Key.PK!.S} | ${Key.SK!.S}`);
+      if (!stored) return undefined;
+      const plain = unmarshalItem(stored) as { GSI2PK?: string };
+      return { ...incidentItem.parse(plain), ...(plain.GSI2PK !== undefined && { GSI2PK: plain.GSI2PK }) };
+    },
+    /** As the admin API does. */
+    async byPerson(minute: number, action: "acknowledge" | "resolve"): Promise<void> {
+      await table.dynamo("UpdateItem", {
+        TableName: "t",
+        Key,
+        UpdateExpression:
+          action === "acknowledge"
+            ? "SET acknowledgedAt = :at, acknowledgedBy = :who"
+            : "SET #status = :resolved, resolvedAt = :at, resolvedBy = :who, resolution = :why REMOVE GSI2PK, GSI2SK",
+        ConditionExpression: "#status = :open",
+        ExpressionAttributeNames: { "#status": "status" },
+        ExpressionAttributeValues: values({
+          at: at(minute),
+          who: "dana",
+          open: "OPEN",
+          resolved: "RESOLVED",
+          why: "a demo",
+        }),
+      });
+    },
+    events: () =>
+      [...table.items.values()].filter((item) => item.type?.S === "Event").map((item) => item.kind!.S!),
+  };
+}
+
+describe("an incident", () => {
+  test("is opened, extended, resolved by the quiet period, and opened again as a new run", async () => {
+    const life = createLife();
+    await life.beat(0, [EXPOSED]);
+    await life.beat(5, [{ ...EXPOSED, pid: 7 }]);
+    expect(life.incident()).toMatchObject({ status: "OPEN", openedAt: life.at(0), lastSeenAt: life.at(5) });
+    expect(life.incident()!.GSI2PK).toBe(`TENANT#${TENANT}#ALERT#CRITICAL`);
+    await life.beat(10, []);
+    await life.beat(24, []);
+    expect(life.incident()!.status).toBe("OPEN");
+    await life.beat(25, []);
+    expect(life.incident()).toMatchObject({ status: "RESOLVED", resolvedAt: life.at(25) });
+    expect(life.incident()!.GSI2PK).toBeUndefined();
+    await life.beat(40, [EXPOSED]);
+    expect(life.incident()).toMatchObject({ status: "OPEN", openedAt: life.at(40), reopens: 1 });
+    expect(life.incident()!.resolvedAt).toBeUndefined();
+    expect(life.events().sort()).toEqual(["incident.opened", "incident.reopened", "incident.resolved"]);
+  });
+
+  test("that comes and goes within the quiet period is one, however often", async () => {
+    const life = createLife();
+    for (let minute = 0; minute < 60; minute += 10) {
+      await life.beat(minute, [EXPOSED]);
+      await life.beat(minute + 5, []);
+    }
+    expect(life.incident()).toMatchObject({ status: "OPEN", openedAt: life.at(0) });
+    expect(life.events()).toEqual(["incident.opened"]);
+  });
+
+  test("keeps its acknowledgement while it is extended, and loses it when it is a new run", async () => {
+    const life = createLife();
+    await life.beat(0, [EXPOSED]);
+    await life.byPerson(1, "acknowledge");
+    await life.beat(2, [{ ...EXPOSED, pid: 7 }]);
+    expect(life.incident()).toMatchObject({ acknowledgedBy: "dana", lastSeenAt: life.at(2) });
+    await life.beat(3, []);
+    await life.beat(18, []);
+    await life.beat(19, [EXPOSED]);
+    expect(life.incident()!.acknowledgedBy).toBeUndefined();
+  });
+
+  test("resolved by a person stays so while the condition lasts, through heartbeats, changes and a short absence", async () => {
+    const life = createLife();
+    await life.beat(0, [EXPOSED]);
+    await life.byPerson(1, "resolve");
+    await life.beat(2, [EXPOSED]);
+    await life.beat(3, [{ ...EXPOSED, pid: 7 }]);
+    await life.beat(4, []);
+    await life.beat(18, [EXPOSED]);
+    expect(life.incident()).toMatchObject({ status: "RESOLVED", resolvedBy: "dana", resolution: "a demo" });
+    expect(life.events()).toEqual(["incident.opened"]);
+  });
+
+  test("resolved by a person is opened again when the condition was gone for the quiet period and is back", async () => {
+    const life = createLife();
+    await life.beat(0, [EXPOSED]);
+    await life.byPerson(1, "resolve");
+    await life.beat(4, []);
+    await life.beat(19, [EXPOSED]);
+    expect(life.incident()).toMatchObject({ status: "OPEN", openedAt: life.at(19), reopens: 1 });
+    expect(life.incident()!.resolvedBy).toBeUndefined();
+    expect(life.incident()!.resolution).toBeUndefined();
+  });
+
+  test("a person resolved is not touched when the quiet period ends it too", async () => {
+    const life = createLife();
+    await life.beat(0, [EXPOSED]);
+    await life.byPerson(1, "resolve");
+    await life.beat(4, []);
+    await life.beat(30, []);
+    expect(life.incident()).toMatchObject({ resolvedAt: life.at(1), resolvedBy: "dana" });
+  });
+});
+
+test("a day of 1,000 assets of which 0.1 % is risky yields tens of incidents", async () => {
+  const tenant = makeTenant({ policy: POLICY, telemetryResolutionSeconds: 3600 });
+  const table = createMemoryDynamo();
+  const key = Buffer.alloc(32, 1);
+  let waiting: Message[] = [];
+  const worker = createWorkerDeps(table, tenant, {
+    queueKeys: new Map([["k", key]]),
+    queue: {
+      receive: async () => waiting.splice(0),
+      remove: async () => {},
+      extend: async () => {},
+      bury: async ({ reason }) => {
+        throw new Error(reason);
+      },
+    },
+  });
+  const ASSETS = 1000;
+  const STEP_MS = 10 * MINUTE_MS;
+  const dayMs = Date.parse("2026-11-20T00:00:00.000Z");
+  // 24 episodes of an hour on 24 assets: 24 of 24,000 asset hours. Within each the process starts anew every time.
+  const isRisky = (asset: number, step: number) =>
+    asset % 42 === 7 && Math.floor(step / 6) === Math.floor(asset / 42);
+  let heartbeats = 0;
+  let risky = 0;
+  const states = new Map<number, { text: string; since: string }>();
+  for (let step = 0; step < 144; step++) {
+    const atMs = dayMs + step * STEP_MS + 1234;
+    const lines = Array.from({ length: ASSETS }, (_, asset) => {
+      const engine = isRisky(asset, step) ? { ...EXPOSED, pid: 100 + step } : makeEngine();
+      if (isRisky(asset, step)) risky++;
+      const text = JSON.stringify(engine);
+      if (states.get(asset)?.text !== text) states.set(asset, { text, since: timestamp(atMs) });
+      const stateSince = states.get(asset)!.since;
+      heartbeats++;
+      const assetId = `01K${String(asset).padStart(23, "0")}`;
+      const body = JSON.stringify(
+        makeHeartbeat(step + 1, atMs, `host-${asset}`, { engines: [engine], stateSince }),
+      );
+      return encodeEntry({ assetId, receivedAt: timestamp(atMs), body });
+    });
+    const body = encodePack(TENANT, lines);
+    const signature = createHmac("sha256", key).update(body).digest("base64url");
+    waiting = [{ id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 }];
+    expect(await pollOnce(worker, new AbortController().signal)).toBe(ASSETS);
+  }
+  const incidents = [...table.items.values()].filter((item) => item.type?.S === "Incident");
+  const open = incidents.filter((item) => item.GSI2PK);
+  console.log(
+    `a day: ${heartbeats} heartbeats, ${risky} risky, ${incidents.length} incidents, ${open.length} still open, ` +
+      `${worker.metrics.read().heartbeats_unchanged_total} heartbeats added nothing, ${[...table.calls].map(([name, count]) => `${name} ${count}`).join(", ")}`,
+  );
+  expect(incidents.length).toBeGreaterThanOrEqual(10);
+  expect(incidents.length).toBeLessThan(100);
+  expect(open.length).toBeLessThanOrEqual(2);
+}, 60_000);

@@ -1,0 +1,153 @@
+import { describe, expect, test } from "bun:test";
+import { makeHeartbeat } from "../../../lz/fleet.ts";
+import { encodeEntry } from "../../../shared/queue/message.ts";
+import { DynamoFault } from "../../../shared/table/dynamo.ts";
+import type { Deps } from "../../../worker/deps.ts";
+import { glanceAt } from "../../../worker/glance.ts";
+import { createLoad } from "../../../worker/load.ts";
+import { createMetrics, exposition } from "../../../worker/metrics.ts";
+import { createPresences } from "../../../worker/presences.ts";
+import { receiveUntilStopped } from "../../../worker/receive.ts";
+import { record } from "../../../worker/record.ts";
+import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
+import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
+
+const AT = Date.parse("2026-11-20T12:00:00.000Z");
+const tenant = makeTenant();
+
+describe("receiveUntilStopped()", () => {
+  test("a receive that fails is tried again after a pause that grows, with jitter, and never ends the receiver", async () => {
+    const stop = new AbortController();
+    const pauses: number[] = [];
+    const receive = async () => {
+      throw new Error("away");
+    };
+    const worker = createWorkerDeps(createMemoryDynamo(), tenant);
+    await receiveUntilStopped(
+      { ...worker, queue: { ...worker.queue, receive } },
+      stop.signal,
+      createLoad({ messages: 1, bytes: 1 }),
+      {
+        random: () => 0.5,
+        sleep: async (ms) => void (pauses.push(ms) === 10 && stop.abort()),
+        onProgress: () => {
+          throw new Error("nothing went on");
+        },
+      },
+    );
+    expect(pauses).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 20_000, 20_000, 20_000]);
+    expect(worker.metrics.read().receives_failed_total).toBe(10);
+  });
+});
+
+describe("createLoad()", () => {
+  test("lets nobody receive while messages or bytes in flight are at their limit", async () => {
+    for (const [messages, bytes] of [
+      [10, 1],
+      [1, 100],
+    ] as const) {
+      const load = createLoad({ messages: 10, bytes: 100 });
+      load.take(messages, bytes);
+      let hasRoom = false;
+      const waiting = load.room(new AbortController().signal).then(() => {
+        hasRoom = true;
+      });
+      await Bun.sleep(5);
+      expect(hasRoom).toBe(false);
+      load.release(messages, bytes);
+      await waiting;
+      expect(hasRoom).toBe(true);
+    }
+  });
+  test("a stop ends the waiting", async () => {
+    const load = createLoad({ messages: 1, bytes: 1 });
+    load.take(1, 1);
+    const stop = new AbortController();
+    const waiting = load.room(stop.signal);
+    stop.abort();
+    await waiting;
+  });
+});
+
+describe("a busy DynamoDB", () => {
+  test("UnprocessedKeys are asked for again, within a budget", async () => {
+    const table = createMemoryDynamo();
+    await record(deliver(makeHeartbeat(1, AT, "h")), tenant, createWorkerDeps(table, tenant));
+    let refusals = 3;
+    const dynamo = (async (operation: string, input: never) => {
+      if (refusals-- > 0)
+        return { Responses: {}, UnprocessedKeys: (input as { RequestItems: object }).RequestItems };
+      return table.dynamo(operation as "GetItem", input);
+    }) as unknown as Deps["dynamo"];
+    const presences = createPresences(dynamo, "memory", async () => {});
+    expect((await presences.reload(TENANT, ASSET))?.presence.sequence).toBe(1);
+    refusals = 1000;
+    expect(presences.reload(TENANT, ASSET)).rejects.toThrow("too busy");
+  });
+
+  test("a transaction that loses a race is decided anew; another fault leaves the heartbeat to come again", async () => {
+    for (const [code, reasons, isRetried] of [
+      ["TransactionCanceledException", ["TransactionConflict", "None"], true],
+      ["TransactionCanceledException", ["None", "ThrottlingError"], true],
+      ["TransactionCanceledException", ["ValidationError"], false],
+      ["InternalServerError", [], false],
+    ] as const) {
+      const table = createMemoryDynamo();
+      let failures = 2;
+      const dynamo = (async (operation: string, input: never) => {
+        if (operation === "TransactWriteItems" && failures-- > 0) throw new DynamoFault(code, reasons);
+        return table.dynamo(operation as "GetItem", input);
+      }) as unknown as Deps["dynamo"];
+      const done = record(
+        deliver(makeHeartbeat(1, AT, "h")),
+        tenant,
+        createWorkerDeps({ ...table, dynamo }, tenant),
+      );
+      if (isRetried) await done;
+      else expect(done).rejects.toThrow(code);
+    }
+  });
+});
+
+describe("glanceAt()", () => {
+  const entry = (body: string) => ({ assetId: ASSET, receivedAt: "2026-11-20T12:00:00.100Z", body });
+  const beat = makeHeartbeat(5, AT, "h");
+  const text = (more: object) => JSON.stringify({ ...beat, ...more });
+  const raw = (body: string) => glanceAt(entry(body))?.raw;
+  test("sees the same state through what moves without meaning", () => {
+    const same = text({ sequence: 6, sentAt: "2026-11-20T12:00:05.000Z", spool: { waiting: 9, dropped: 2 } });
+    expect(raw(same)).toBe(raw(text({}))!);
+    const worded = (detail: string) => text({ collectors: [{ name: "processes", status: "ok", detail }] });
+    expect(raw(worded("412 processes"))).toBe(raw(worded("413 processes"))!);
+  });
+  test("sees another state in anything else", () => {
+    for (const more of [
+      { collectors: [] },
+      { collectors: [{ name: "processes", status: "failed" }] },
+      { host: { ...beat.host, hostname: "g" } },
+      { containment: { ...beat.containment, generation: 1 } },
+    ])
+      expect(raw(text(more))).not.toBe(raw(text({})));
+  });
+  test("leaves every other form to the parser", () => {
+    expect(glanceAt(entry(` ${text({})}`))).toBeUndefined();
+    expect(glanceAt(entry(text({ sequence: 1e21 })))).toBeUndefined();
+    expect(glanceAt(entry(text({ sentAt: "2026-13-20T12:00:05.000Z" })))).toBeUndefined();
+    expect(glanceAt(entry(text({ extra: 1 })))).toBeUndefined();
+    expect(glanceAt(entry(`${text({}).slice(0, -1)},"x":1}`))).toBeUndefined();
+    expect(encodeEntry(entry("{}"))).toContain(ASSET);
+  });
+  test("takes the time of receipt for that of a clock ahead beyond the skew, at the limit not", () => {
+    const at = (ms: number) => glanceAt(entry(text({ sentAt: new Date(AT + ms).toISOString() })))?.at;
+    expect(at(300_100)).toBe("2026-11-20T12:05:00.100Z");
+    expect(at(300_101)).toBe("2026-11-20T12:00:00.100Z");
+  });
+});
+
+test("exposition() is Prometheus text with a help line for every metric", () => {
+  const metrics = createMetrics();
+  metrics.gauge("queue_age_seconds", 1.5);
+  const text = exposition(metrics);
+  expect(text).toContain("# TYPE lz_worker_queue_age_seconds gauge\nlz_worker_queue_age_seconds 1.5\n");
+  expect(text.match(/^# HELP/gm)!.length).toBe(text.match(/^lz_worker_/gm)!.length);
+});
