@@ -165,6 +165,36 @@ export const COMMANDS = {
     ],
     connects: false,
   },
+  "dlq list": {
+    summary: "list what was set aside because it cannot be processed, and why",
+    operands: [],
+    wholes: { limit: { min: 1, max: 1000, default: 100 } },
+    help: [
+      "  --limit N       at most this many (default 100)",
+      "  The queue is SQS_QUEUE_URL, or that of the local stack.",
+    ],
+    connects: false,
+  },
+  "dlq replay": {
+    summary: "put signed messages on the queue again, after what stopped them was mended",
+    operands: [],
+    wholes: { limit: { min: 1, max: 1000, default: 100 } },
+    help: [
+      "  --limit N       at most this many (default 100)",
+      "  What the worker buried with a reason stays: it would be buried again.",
+    ],
+    connects: false,
+  },
+  "policy test": {
+    summary: "try a policy against recorded telemetry: what would have fired",
+    operands: ["FILE"],
+    wholes: { days: { min: 1, max: 365, default: 7 }, limit: { min: 1, max: 10_000, default: 1000 } },
+    help: [
+      "  FILE            the policy, JSON as in docs/policy.md",
+      "  --days N        how far back (default 7)",
+      "  --limit N       at most this many assets (default 1000)",
+    ],
+  },
   doctor: {
     summary: "check this machine and the running stack, and say what to do",
     operands: [],

@@ -11,7 +11,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   agent: ["shared"],
   edge: ["shared"],
   worker: ["shared"],
-  lz: ["shared"],
+  // `lz policy test` judges with the worker's own rules, so that it cannot differ from them.
+  lz: ["shared", "worker"],
   local: ["shared"],
 };
 
@@ -20,7 +21,8 @@ const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|zod|jose)$/,
   edge: /^(zod-openapi|@opentelemetry\/api|hono(\/.+)?|@hono\/zod-validator|zod|zod-openapi|jose|aws4fetch|ulid)$/,
-  worker: /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
+  worker:
+    /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
 
 /** Time, randomness and environment enter here and are handed on. */

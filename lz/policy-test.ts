@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { type Policy, policy, telemetryItem } from "../shared/table/items.ts";
+import { evaluate } from "../worker/evaluate/evaluate.ts";
+import { createApi } from "./api.ts";
+import { connectionOf, parseOrUndefined } from "./connect.ts";
+import { Failure, type Verb } from "./deps.ts";
+import { count, table } from "./table.ts";
+
+const asset = z.looseObject({ assetId: z.string(), hostname: z.string() });
+const change = telemetryItem.options[0];
+
+/** What a stored change does not hold; the rules that ask for it cannot be tried. */
+const NOT_STORED = ["stale-catalogue", "lost-heartbeats", "late-heartbeats"];
+
+type Fired = { hosts: Set<string>; states: number; risk: string };
+
+/**
+ * Judges what was recorded by the rules of another policy, with the worker's own code: what would have fired,
+ * beside what did. Nothing is written.
+ */
+export const run: Verb = async (args, deps) => {
+  const wanted = readPolicy(args.operands[0]!);
+  const api = createApi(connectionOf(args, deps), deps);
+  const since = new Date(deps.clock() - args.wholes.days! * 24 * 3600_000).toISOString();
+  const would = new Map<string, Fired>();
+  const did = new Map<string, Fired>();
+  let states = 0;
+  for (const { assetId, hostname } of await api.list("/v1/assets", asset, args.wholes.limit!)) {
+    for (const item of await api.list(`/v1/assets/${assetId}/timeline`, change, 1000)) {
+      if (item.at < since) break; // newest first
+      states++;
+      for (const { rule, risk } of item.findings) add(did, rule, risk, hostname);
+      for (const { rule, risk } of judge(item, wanted)) add(would, rule, risk, hostname);
+    }
+  }
+  const rules = [...new Set([...would.keys(), ...did.keys()])].sort();
+  const rows = rules.map((rule) => [
+    rule,
+    would.get(rule)?.risk ?? "-",
+    String(would.get(rule)?.hosts.size ?? 0),
+    String(did.get(rule)?.hosts.size ?? 0),
+  ]);
+  const json = rules.map((rule) => ({ rule, would: plain(would.get(rule)), did: plain(did.get(rule)) }));
+  return {
+    json: { states, since, rules: json, notJudged: NOT_STORED },
+    lines: [
+      ...table(["RULE", "RISK", "HOSTS THEN", "HOSTS NOW"], rows),
+      "",
+      `${count(states, "recorded state")} since ${since}. Rules and policy only: baseline and adjudication do not run here,`,
+      `and telemetry does not hold what ${NOT_STORED.join(", ")} ask for.`,
+    ],
+  };
+};
+
+function readPolicy(file: string): Policy {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    throw new Failure(`cannot read ${file}`);
+  }
+  const parsed = policy.safeParse(parseOrUndefined(text));
+  if (parsed.success) return parsed.data;
+  const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
+  throw new Failure(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);
+}
+
+function judge(item: z.infer<typeof change>, wanted: Policy) {
+  const heartbeat = {
+    engines: item.engines,
+    collectors: item.collectors,
+    containment: item.containment,
+    agent: { version: item.agentVersion, catalogue: "", intervalMs: 5000 },
+    host: { hostname: item.hostname, os: "-", arch: "-" },
+    spool: { waiting: 0, dropped: 0 },
+  };
+  const { findings } = evaluate({ heartbeat, policy: wanted, at: item.at });
+  return findings.filter(({ rule }) => !NOT_STORED.includes(rule));
+}
+
+function add(fired: Map<string, Fired>, rule: string, risk: string, hostname: string): void {
+  const known = fired.get(rule) ?? { hosts: new Set<string>(), states: 0, risk };
+  known.hosts.add(hostname);
+  known.states++;
+  fired.set(rule, known);
+}
+
+const plain = (fired: Fired | undefined) => ({
+  hosts: [...(fired?.hosts ?? [])],
+  states: fired?.states ?? 0,
+});

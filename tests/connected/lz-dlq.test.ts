@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { sendRaw, signedPack } from "../support/queue.ts";
+import { enrolAsset, eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
+
+describe("lz against a running stack", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lz-cli-"));
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack("bun");
+    const { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl } = stack;
+    const known = { edgeUrl, tenantId, adminToken, viewerToken, dynamodbEndpoint, sqsEndpoint, queueUrl };
+    writeFileSync(join(folder, "stack.json"), JSON.stringify(known));
+  });
+  afterAll(async () => {
+    await stack?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  const lz = async <T>(...words: string[]): Promise<{ code: number; json: T; stderr: string }> => {
+    const child = Bun.spawn([process.execPath, "lz/main.ts", ...words, "--json"], {
+      cwd: ROOT,
+      env: { ...process.env, LZ_LOCAL_DIR: folder },
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    return { code: await child.exited, json: (stdout ? JSON.parse(stdout) : undefined) as T, stderr };
+  };
+
+  test("dlq list says why each letter is there, and dlq replay brings back what only failed for a time", async () => {
+    const asset = await enrolAsset(stack, "replayed");
+    const beat = makeHeartbeat(1, Date.now(), "replayed");
+    const entry = { assetId: asset.assetId, receivedAt: timestamp(Date.now()), body: JSON.stringify(beat) };
+    const good = await signedPack(stack, asset.tenantId, [entry]);
+    await sendRaw(stack, { ...good, body: good.body.replace('"count":1', '"count":2') });
+    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, good); // as the queue itself would, after five tries
+    const listed = await eventually(async () => {
+      const { json } = await lz<{ reason: string; canReplay: boolean }[]>("dlq", "list");
+      return json.length === 2 ? json : undefined;
+    }, 20_000);
+    expect(listed.map(({ reason, canReplay }) => [reason, canReplay]).sort()).toEqual([
+      ["received too often without success", true],
+      ["the signature does not verify", false],
+    ]);
+    const replayed = await eventually(async () => {
+      const { json } = await lz<{ replayed: number; left: number }>("dlq", "replay");
+      return json.replayed > 0 ? json : undefined;
+    }, 20_000);
+    expect(replayed.replayed).toBe(1);
+    await eventually(async () => {
+      const answer = await stack.api(`/v1/assets/${asset.assetId}`);
+      return ((await answer.json()) as { presence?: object }).presence !== undefined;
+    });
+  }, 90_000);
+
+  test("policy test tells what another policy would have found in what was recorded, and changes nothing", async () => {
+    const asset = await enrolAsset(stack, "judged");
+    await asset.beat({ engines: [makeEngine()] });
+    await eventually(async () => {
+      const answer = await stack.api(`/v1/assets/${asset.assetId}/timeline`);
+      return ((await answer.json()) as { items: object[] }).items.length === 1;
+    });
+    const file = join(folder, "policy.json");
+    const hostsOf = async (policy: object, rule: string) => {
+      writeFileSync(file, JSON.stringify(policy));
+      const { json } = await lz<{
+        rules: { rule: string; would: { hosts: string[] }; did: { hosts: string[] } }[];
+      }>("policy", "test", file);
+      const found = json.rules.find((each) => each.rule === rule);
+      return [found?.would.hosts ?? [], found?.did.hosts ?? []];
+    };
+    expect(await hostsOf({}, "unapproved-engine")).toEqual([["judged"], ["judged"]]);
+    expect(await hostsOf({ approvedEngines: ["ollama"] }, "unapproved-engine")).toEqual([[], ["judged"]]);
+    expect(await hostsOf({ bannedEngines: ["ollama"] }, "banned-engine")).toEqual([["judged"], []]);
+    writeFileSync(file, '{"approvedEngines": "ollama"}');
+    const refused = await lz("policy", "test", file);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("is no policy: approvedEngines"),
+    ]);
+  }, 60_000);
+});
