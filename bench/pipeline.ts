@@ -258,6 +258,7 @@ async function bench(scope: Scope) {
   console.log(
     `${wholes.endpoints} endpoints, one heartbeat per ${wholes.interval} ms, ${wholes.seconds} s; ${witnesses} of them are witnesses`,
   );
+  const rampStartMs = performance.now();
   const ramp = await generator.ramp({
     is: "ramp",
     port: edge.port,
@@ -272,9 +273,20 @@ async function bench(scope: Scope) {
     journal,
   });
   const ramped = await drained(queue.endpoint, queue.queueUrl);
-  if (ramped.depth > 0)
-    throw new Error(`the ramp was not recorded within ${wholes.drain} s: give it a lower --ramp`);
-  console.log(`ramp: ${ramp.accepted} of ${ramp.distinct} first heartbeats accepted and recorded`);
+  if (ramped.depth > 0) {
+    throw new Error(
+      `the ramp was not recorded within ${wholes.drain} s: give it more --drain or a lower --ramp`,
+    );
+  }
+  const rampSeconds = (performance.now() - rampStartMs) / 1000;
+  console.log(
+    `ramp: ${ramp.accepted} of ${ramp.distinct} first heartbeats accepted, recorded at ${round(ramp.accepted / rampSeconds, 0)}/s`,
+  );
+  const rampCalls = (await countsOf(proxy)).dynamoCalls;
+  const perAsset = Object.entries(rampCalls).map(
+    ([call, number]) => `${call} ${round(number / ramp.accepted)}`,
+  );
+  console.log(`      DynamoDB calls a new asset: ${perAsset.join(", ")}`);
   // Counted from here on: in the ramp every asset is new, which no asset is twice.
   await fetch(`${proxy.control}/reset`, { method: "POST" });
   const flowBefore = (await countsOf(proxy)).flow;
@@ -301,6 +313,7 @@ async function bench(scope: Scope) {
   return {
     measured,
     ramp,
+    rampSeconds,
     steady,
     last,
     flowBefore,
@@ -384,6 +397,7 @@ finish(json, {
   writeUnitsPerSample: round(perSample),
   writeUnits: steady.writeUnits,
   writes: steady.writes,
+  newAssetsPerSecond: round(found.ramp.accepted / found.rampSeconds, 0),
   drainedMs: found.drainedMs,
   cpu: found.cpu,
   generatorCpu: measured.generatorCpu,

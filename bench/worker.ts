@@ -5,6 +5,7 @@ import { heartbeat } from "../shared/wire/heartbeat.ts";
 import { stateText } from "../shared/wire/state.ts";
 import { adjudicateOff } from "../worker/adjudicate.ts";
 import type { Deps, Message } from "../worker/deps.ts";
+import { createLocks } from "../worker/locks.ts";
 import { createMetrics } from "../worker/metrics.ts";
 import { createPasts } from "../worker/pasts.ts";
 import { pollOnce } from "../worker/poll.ts";
@@ -134,6 +135,7 @@ function createDeps(tenant: TenantItem) {
     presences: createPresences(table.dynamo, "bench", pause),
     pasts: createPasts({ dynamo: table.dynamo, table: "bench" }),
     metrics: createMetrics(),
+    locked: createLocks(),
     adjudicate: adjudicateOff,
     pause,
     tenant: async () => tenant,
