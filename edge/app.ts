@@ -2,9 +2,11 @@ import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import type { Verdict } from "../shared/refusal.ts";
+import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
 import { adminRoutes } from "./admin/routes.ts";
 import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
+import { matchesTag } from "./catalog.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
 import { enrol, openSession } from "./enrol.ts";
@@ -17,10 +19,16 @@ export function createApp(deps: Deps): Hono<Env> {
 
   app.use(async function observe(c, next) {
     const startedAt = deps.clock();
-    c.set("requestId", hex(deps.random(8)));
-    await next();
-    c.header("x-request-id", c.var.requestId);
+    const requestId = hex(deps.random(8));
+    c.set("requestId", requestId);
+    // Set before the answer is made: Hono makes it anew for a header that comes later.
+    c.header("x-request-id", requestId);
     c.header("x-content-type-options", "nosniff");
+    await next();
+    if (!c.res.headers.has("x-request-id")) {
+      c.header("x-request-id", requestId);
+      c.header("x-content-type-options", "nosniff");
+    }
     deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
@@ -43,6 +51,17 @@ export function createApp(deps: Deps): Hono<Env> {
   for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitEnrolments(deps));
   app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
   app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
+
+  // Public: it holds nothing of anybody's, is signed, and a cache in front may keep it.
+  app.get(CATALOGUE_PATH, async (c) => {
+    const catalogue = await deps.catalogue();
+    if (!catalogue) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
+    const headers = { etag: catalogue.etag, "cache-control": "public, max-age=300" };
+    if (matchesTag(c.req.header("if-none-match"), catalogue.etag)) return c.body(null, 304, headers);
+    const taken = deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
+    if (!taken.allowed) return tooMany(c, deps.limits.enrolment, taken, deps);
+    return c.text(catalogue.document, 200, headers);
+  });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
   app.get("/readyz", async (c) => {
@@ -92,5 +111,10 @@ function answerDevice<T extends object>(c: Context<Env>, verdict: Verdict<T>, st
   return c.json(verdict.value as object, status);
 }
 
-const hex = (bytes: Uint8Array): string =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}

@@ -4,17 +4,24 @@ import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
 import { createAwsCall, createDynamo, dynamoUrl } from "./aws.ts";
+import { createCatalogueSource } from "./catalog.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
+import { type Hashing, webHashing } from "./hashing.ts";
 import { createInstruments } from "./instruments.ts";
 import { createOpenActions } from "./open-actions.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { createSeenStates } from "./seen-states.ts";
 import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
 
 /** What a runtime's entry file has to say; everything else is the same on all three. */
 export type Runtime = {
   sourceIp: Deps["sourceIp"];
+  /** The runtime ends idle connections by itself. */
+  timesOutSlowBodies?: boolean;
+  /** Default: WebCrypto. */
+  hashing?: Hashing;
   /** False on workerd: a request may not await what another one started. */
   sharesIo: boolean;
 };
@@ -22,6 +29,7 @@ export type Runtime = {
 /** Builds the dependencies from configuration. This and the entry files read time and randomness; the app does not. */
 export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<Deps> {
   const clock = () => Date.now();
+  const hashing = runtime.hashing ?? webHashing;
   const log = createLog("edge", clock, (line) => console.log(line));
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
   const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause));
@@ -66,9 +74,19 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       instruments,
       shared: runtime.sharesIo,
     }),
-    sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]]),
+    sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]], hashing),
+    hashing,
+    seenStates: createSeenStates(),
+    timesOutSlowBodies: runtime.timesOutSlowBodies ?? false,
     controlJwks: config.LZ_CONTROL_JWKS,
     ...(config.LZ_CONTROL_KEY_SET && { controlKeySet: config.LZ_CONTROL_KEY_SET }),
+    catalogue: createCatalogueSource({
+      url: config.LZ_CATALOGUE_URL,
+      fetch: (url, init) => fetch(url, init),
+      controlJwks: config.LZ_CONTROL_JWKS,
+      clock,
+      log,
+    }),
     ...(control && {
       controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },
     }),

@@ -5,14 +5,23 @@ const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
 /** A body of the largest size over a modem of 256 kbit/s. Whoever is slower than that holds a connection, no more. */
 const BODY_MS_MAX = 10_000;
 
+/** Up to this size a body comes in a moment or not at all: the runtime's own idle timeout will do. */
+const SMALL_BYTES_MAX = 64 * 1024;
+
 /**
  * The bytes of a JSON request, at most `bytesMax` of them and within {@link BODY_MS_MAX}. The declared length is
  * asked first; a body without one is counted while it streams and cut off at the limit.
+ *
+ * @param timesOut the runtime ends idle connections: a small body then needs no timer of its own
  */
 export async function readBody(
   request: Request,
   bytesMax: number,
+  timesOut = false,
 ): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
+  const declared = request.headers.get("content-length");
+  if (timesOut && declared !== null && Number(declared) <= SMALL_BYTES_MAX)
+    return readBytes(request, bytesMax);
   const late = Promise.withResolvers<Verdict<never>>();
   const timer = setTimeout(() => late.resolve(refuse("wire.too-slow")), BODY_MS_MAX);
   try {

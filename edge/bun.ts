@@ -1,25 +1,26 @@
 import { registerOtlp } from "../shared/otlp.ts";
 import { createApp } from "./app.ts";
 import { assemble } from "./assemble.ts";
+import { bunHashing } from "./bun-hashing.ts";
 import { readConfig } from "./config.ts";
 
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
-const addresses = new WeakMap<Request, string>();
 const app = createApp(
-  await assemble(config, { sharesIo: true, sourceIp: (request) => addresses.get(request) ?? "unknown" }),
+  await assemble(config, {
+    sharesIo: true,
+    hashing: bunHashing,
+    timesOutSlowBodies: true,
+    sourceIp: (request) => server.requestIP(request)?.address ?? "unknown",
+  }),
 );
 
 const server = Bun.serve({
   hostname: process.env.HOST ?? "127.0.0.1",
   port: Number(process.env.PORT ?? 8787),
-  idleTimeout: 30,
-  fetch(request, bun) {
-    const address = bun.requestIP(request)?.address;
-    if (address !== undefined) addresses.set(request, address);
-    return app.fetch(request);
-  },
+  idleTimeout: 10,
+  fetch: (request) => app.fetch(request),
 });
 console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
 

@@ -52,6 +52,8 @@ const schema = z.object({
     .optional(),
   /** Private control key. Without it this node ingests and reads; it cannot isolate, release or enrol others. */
   LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
+  /** Where the signed catalogue lies (`lz catalog sign` makes it); without it agents keep the one they came with. */
+  LZ_CATALOGUE_URL: z.url().optional(),
   LZ_ADMIN_ISSUER: z.url(),
   LZ_ADMIN_JWKS_URL: z.url(),
   /** Origins the identity provider may have issued a session for (`azp`). */

@@ -4,10 +4,13 @@ import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { ControlKey } from "../shared/wire/directive.ts";
 import type { RoleMap } from "./admin/permissions.ts";
+import type { CatalogueSource } from "./catalog.ts";
 import type { Enqueue } from "./enqueue.ts";
+import type { Hashing } from "./hashing.ts";
 import type { Instruments } from "./instruments.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { SeenStates } from "./seen-states.ts";
 import type { SessionKeys } from "./session-keys.ts";
 
 /** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
@@ -24,10 +27,16 @@ export type Deps = {
   enqueue: Enqueue;
   openActions: OpenActions;
   sessionKeys: SessionKeys;
+  hashing: Pick<Hashing, "contentDigest">;
+  seenStates: SeenStates;
+  /** The runtime itself ends a connection on which nothing moves. */
+  timesOutSlowBodies: boolean;
   /** Public control keys: handed to agents at enrolment, and they verify enrolment tokens. */
   controlJwks: JSONWebKeySet;
   /** Signed set of control keys the agents have to pin from now on, while one is being rotated. */
   controlKeySet?: string;
+  /** What agents update their catalogue from. */
+  catalogue: CatalogueSource;
   /** Absent on a node that only ingests and reads. */
   controlKey?: ControlKey;
   admin: {

@@ -71,7 +71,13 @@ const SENDS_MAX = 32;
 /** How long the first heartbeat of a pack waits for company. */
 const PACK_WAIT_MS = 5;
 
-type Open = { tenantId: string; lines: string[]; bytes: number; sent: PromiseWithResolvers<void> };
+type Open = {
+  tenantId: string;
+  lines: string[];
+  bytes: number;
+  isDue: boolean;
+  sent: PromiseWithResolvers<void>;
+};
 
 /**
  * For long-lived runtimes: heartbeats of a tenant that arrive within {@link PACK_WAIT_MS} share one message, and
@@ -101,13 +107,18 @@ export function packed(send: SendPack, after: (ms: number, then: () => void) => 
     }
   }
 
+  /** Its wait is over, or it is full: once, whichever comes first. */
+  function post(pack: Open): void {
+    if (pack.isDue) return;
+    pack.isDue = true;
+    due.push(pack);
+    sendDue();
+  }
+
   function openPack(tenantId: string): Open {
-    const pack: Open = { tenantId, lines: [], bytes: 0, sent: Promise.withResolvers<void>() };
+    const pack: Open = { tenantId, lines: [], bytes: 0, isDue: false, sent: Promise.withResolvers<void>() };
     open.set(tenantId, pack);
-    after(PACK_WAIT_MS, () => {
-      due.push(pack);
-      sendDue();
-    });
+    after(PACK_WAIT_MS, () => post(pack));
     return pack;
   }
 
@@ -117,8 +128,12 @@ export function packed(send: SendPack, after: (ms: number, then: () => void) => 
     const line = encodeEntry(entry);
     let pack = open.get(tenantId);
     // A UTF-16 unit is at most three bytes of UTF-8. The bound is ours, not AWS's: an estimate will do.
-    if (!pack || (pack.lines.length > 0 && pack.bytes + line.length > PACK_BYTES_MAX))
-      pack = openPack(tenantId);
+    if (pack && pack.bytes + line.length > PACK_BYTES_MAX) {
+      open.delete(tenantId);
+      post(pack);
+      pack = undefined;
+    }
+    pack ??= openPack(tenantId);
     pack.lines.push(line);
     pack.bytes += line.length;
     waiting++;

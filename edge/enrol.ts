@@ -68,7 +68,7 @@ async function readDeviceRequest<Schema extends z.ZodType>(
   if (digest !== (await contentDigest(bytes.value))) return refuse("wire.bad-signature");
   const json = parseJson(bytes.value);
   if (!json.ok) return json;
-  const parsed = schema.safeParse(json.value.parsed);
+  const parsed = schema.safeParse(json.value);
   if (!parsed.success) return refuse("wire.malformed", parsed.error.issues[0]?.path.join(".").slice(0, 100));
   const path = new URL(request.url).pathname;
   return accept({ body: parsed.data, input: signed.value, digest, path });

@@ -1,14 +1,16 @@
 import { timestamp } from "../shared/clock.ts";
+import { isDirectiveDue } from "../shared/containment.ts";
 import type { Entry } from "../shared/queue/message.ts";
 import { accept, refuse, type Verdict } from "../shared/refusal.ts";
-import { type Heartbeat, type HeartbeatAnswer, heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
-import { contentDigest, isFresh, parseSignature, verifySignature } from "../shared/wire/signature.ts";
+import { type HeartbeatAnswer, heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
+import { isFresh, parseSignature, signatureBase } from "../shared/wire/signature.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
-import { parseJson } from "./json.ts";
+import { parseJson, readText } from "./json.ts";
 import type { SessionKey } from "./session-keys.ts";
 
-export type Admitted = { tenantId: string; entry: Entry; heartbeat: Heartbeat };
+/** `provenGeneration`: of the newest directive the agent says it has obeyed. */
+export type Admitted = { tenantId: string; entry: Entry; provenGeneration: number };
 
 /**
  * A heartbeat that may go on the queue: cheap checks first, the body after its headers, the schema after the
@@ -23,30 +25,54 @@ export async function admit(request: Request, deps: Deps): Promise<Verdict<Admit
   if (!session) return refuse("wire.bad-signature");
   if (!(session.id.expiresAtSeconds > now / 1000)) return refuse("wire.session-expired");
 
-  const body = await readBody(request, LIMITS.BODY_BYTES_MAX);
+  const body = await readBody(request, LIMITS.BODY_BYTES_MAX, deps.timesOutSlowBodies);
   if (!body.ok) return body;
   const digest = request.headers.get("content-digest");
-  if (digest === null || digest !== (await contentDigest(body.value))) return refuse("wire.bad-signature");
-  const signable = { method: request.method, path: new URL(request.url).pathname, digest };
-  if (!(await verifySignature(session.key, signed.value, signable))) return refuse("wire.bad-signature");
+  if (digest === null || digest !== (await deps.hashing.contentDigest(body.value))) {
+    return refuse("wire.bad-signature");
+  }
+  const base = signatureBase(
+    { method: request.method, path: pathOf(request.url), digest },
+    signed.value.parameters,
+  );
+  if (!(await session.key.verify(base, signed.value.signature))) return refuse("wire.bad-signature");
   deps.sessionKeys.keep(signed.value.keyid, session);
-  return validate(body.value, session, timestamp(now));
+  return validate(body.value, signed.value.keyid, session, timestamp(now), deps);
+}
+
+/** `@path` as it was sent (RFC 9421 §2.2.6), without the cost of a URL object. */
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
 /** Noncharacters SQS rejects, and line breaks: the pack puts one heartbeat on one line. */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
-function validate(body: Uint8Array<ArrayBuffer>, session: SessionKey, receivedAt: string): Verdict<Admitted> {
-  const json = parseJson(body);
+function validate(
+  body: Uint8Array<ArrayBuffer>,
+  keyid: string,
+  session: SessionKey,
+  receivedAt: string,
+  deps: Deps,
+): Verdict<Admitted> {
+  const { tenantId, assetId } = session.id;
+  const text = readText(body);
+  if (text === undefined) return refuse("wire.malformed", "not JSON in UTF-8");
+  const entry = { assetId, receivedAt, body: text };
+  const seen = deps.seenStates.recognise(keyid, text);
+  if (seen !== undefined) return accept({ tenantId, entry, provenGeneration: seen });
+  const json = parseJson(body, text);
   if (!json.ok) return json;
-  if (UNQUEUEABLE.test(json.value.text)) return refuse("wire.malformed", "the body must be one line of JSON");
-  const parsed = heartbeat.safeParse(json.value.parsed);
+  if (UNQUEUEABLE.test(text)) return refuse("wire.malformed", "the body must be one line of JSON");
+  const parsed = heartbeat.safeParse(json.value);
   if (!parsed.success) {
     return refuse("wire.malformed", parsed.error.issues[0]?.path.map(String).join(".").slice(0, 100));
   }
-  const { tenantId, assetId } = session.id;
-  const entry = { assetId, receivedAt, body: json.value.text };
-  return accept({ tenantId, entry, heartbeat: parsed.data });
+  const provenGeneration = parsed.data.containment.generation;
+  deps.seenStates.remember(keyid, text, json.value, provenGeneration);
+  return accept({ tenantId, entry, provenGeneration });
 }
 
 /** What the agent is told: with the directive for as long as it has not proven that generation. */
@@ -55,8 +81,7 @@ export async function checkIsolation(admitted: Admitted, deps: Deps): Promise<Ve
   const action = (await deps.openActions.of(tenantId)).get(entry.assetId);
   if (action?.revoked) return refuse("asset.revoked");
   const answer: HeartbeatAnswer = { receivedAt: entry.receivedAt };
-  const proven = admitted.heartbeat.containment.generation;
-  if (action?.directive && proven < action.generation && deps.clock() < action.expiresAtMs) {
+  if (action?.directive && isDirectiveDue(action, admitted.provenGeneration, deps.clock())) {
     answer.directive = action.directive;
   }
   return accept(answer);

@@ -4,12 +4,21 @@ import { accept, refuse, type Verdict } from "../shared/refusal.ts";
 /** Deeper than any contract of ours; keeps a hostile text from costing a deep recursion. */
 const DEPTH_MAX = 16;
 
-/** Text and value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
-export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; parsed: unknown }> {
+/** Text of a body; undefined for malformed UTF-8, which is never repaired. */
+export function readText(body: Uint8Array<ArrayBuffer>): string | undefined {
   try {
-    const text = fromUtf8(body);
-    if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
-    return accept({ text, parsed: JSON.parse(text) as unknown });
+    return fromUtf8(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
+export function parseJson(body: Uint8Array<ArrayBuffer>, text = readText(body)): Verdict<unknown> {
+  if (text === undefined) return refuse("wire.malformed", "not JSON in UTF-8");
+  if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
+  try {
+    return accept(JSON.parse(text) as unknown);
   } catch {
     return refuse("wire.malformed", "not JSON in UTF-8");
   }

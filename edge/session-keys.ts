@@ -4,10 +4,10 @@ import {
   type SessionKeyId,
   sessionKeyid,
 } from "../shared/wire/keyid.ts";
-import { importHmacKey } from "../shared/wire/signature.ts";
+import { type Hashing, type MacKey, webHashing } from "./hashing.ts";
 
 export type EdgeSecret = { version: string; key: CryptoKey };
-export type SessionKey = { id: SessionKeyId; key: CryptoKey };
+export type SessionKey = { id: SessionKeyId; key: MacKey };
 
 /** A kept key costs some hundred bytes: this many serve a hundred thousand assets on one node. */
 const KEPT_MAX = 120_000;
@@ -22,7 +22,10 @@ export type SessionKeys = {
 };
 
 /** @param secrets the first one issues; all of them verify. */
-export function createSessionKeys(secrets: readonly [EdgeSecret, ...EdgeSecret[]]): SessionKeys {
+export function createSessionKeys(
+  secrets: readonly [EdgeSecret, ...EdgeSecret[]],
+  hashing: Pick<Hashing, "macKey"> = webHashing,
+): SessionKeys {
   const byVersion = new Map(secrets.map((secret) => [secret.version, secret.key]));
   const kept = new Map<string, SessionKey>();
   return {
@@ -32,7 +35,7 @@ export function createSessionKeys(secrets: readonly [EdgeSecret, ...EdgeSecret[]
       const id = parseSessionKeyid(keyid);
       const secret = id && byVersion.get(id.version);
       if (!id || !secret) return undefined;
-      return { id, key: await importHmacKey(await deriveSessionKey(secret, keyid), ["verify"]) };
+      return { id, key: await hashing.macKey(await deriveSessionKey(secret, keyid)) };
     },
     keep(keyid, key) {
       if (kept.has(keyid)) return;

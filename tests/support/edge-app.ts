@@ -3,8 +3,10 @@ import { createLocalJWKSet, generateKeyPair, importJWK } from "jose";
 import { ROLE_MAP_DEFAULT } from "../../edge/admin/permissions.ts";
 import { createApp } from "../../edge/app.ts";
 import type { Deps } from "../../edge/deps.ts";
+import { webHashing } from "../../edge/hashing.ts";
 import { createInstruments } from "../../edge/instruments.ts";
 import { createRateLimit } from "../../edge/rate-limit.ts";
+import { createSeenStates } from "../../edge/seen-states.ts";
 import { createSessionKeys } from "../../edge/session-keys.ts";
 import { ISSUER } from "../../local/issuer.ts";
 import { makeSecrets, publicJwk } from "../../local/secrets.ts";
@@ -37,7 +39,11 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     enqueue: async (_tenant, entry) => void state.queued.push(entry),
     openActions: { of: async () => new Map(), forget: () => {} },
     sessionKeys,
+    hashing: webHashing,
+    seenStates: createSeenStates(),
+    timesOutSlowBodies: false,
     controlJwks: { keys: [publicJwk(secrets.controlKey) as never] },
+    catalogue: async () => undefined,
     controlKey: { kid: "control-1", key: (await importJWK(secrets.controlKey, "EdDSA")) as CryptoKey },
     admin: {
       issuer: ISSUER,

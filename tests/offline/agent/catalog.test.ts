@@ -1,53 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { type CatalogEntry, catalogEntry, type Fixture } from "../../../agent/catalog/entry.ts";
+import { type CatalogEntry, catalogEntry } from "../../../agent/catalog/entry.ts";
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
-import { findCandidates } from "../../../agent/collect/candidates.ts";
-import { createClaimsOf, libraryFilter } from "../../../agent/collect/claims.ts";
 import { fingerprint } from "../../../agent/collect/fingerprint.ts";
-import type { Listener, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
-import type { Probe } from "../../../agent/collect/probe.ts";
+import { createIdentify, probeOf } from "../../../agent/collect/fixtures.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
-const MACHINERY = new Set(["entry.ts", "judge.ts", "list.ts", "match.ts"]);
-const claimsOf = createClaimsOf(catalogue);
+const MACHINERY = new Set(["document.ts", "entry.ts", "judge.ts", "list.ts", "match.ts"]);
+const identify = createIdentify(catalogue);
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
-
-/** A server that answers what the fixture says and 404 to everything else. */
-function probeOf(fixture: Fixture, asked: string[] = []): Probe {
-  return async (_, path) => {
-    asked.push(path);
-    const known = fixture.answers?.[path];
-    if (!known) return { status: 404, headers: {}, body: "Not Found" };
-    const { status = 200, headers = {}, body = "" } = known;
-    return { status, headers, body: typeof body === "string" ? body : JSON.stringify(body) };
-  };
-}
-
-/** Ids a whole scan would report for the fixture, which listens on a port no product claims. */
-async function identify(fixture: Fixture): Promise<string[]> {
-  const pid = 4242;
-  const { executable = "/opt/app/bin/server", argv = [], libraries = [] } = fixture.process ?? {};
-  const process: ProcessFacts = { pid, parentPid: 1, key: "k", name: "server", executable, argv };
-  const wanted = libraryFilter(catalogue);
-  const loaded = libraries.filter(wanted);
-  const claims = claimsOf(process, loaded);
-  const listener: Listener = { key: "l", address: "127.0.0.1", port: 49_999, pid, reachableAt: "127.0.0.1" };
-  const deps = { probe: probeOf(fixture), catalogue, elapsed: () => 0 };
-  const found = fixture.answers
-    ? [{ listener, fingerprint: await fingerprint(deps, { address: "127.0.0.1", port: 49_999 }, new Set()) }]
-    : [];
-  const snapshot: Snapshot = {
-    processes: new Map([[pid, process]]),
-    listeners: [listener],
-    weights: new Map(),
-    libraries: new Map([[pid, loaded]]),
-    gpu: new Map(),
-    collectors: [],
-  };
-  const facts = { snapshot, catalogue: byId, heard: found, claims: new Map([[pid, claims]]), selfPid: 1 };
-  return findCandidates(facts).map((candidate) => candidate.id);
-}
 
 describe("catalogue", () => {
   test("list.ts names every product file of the directory, once", () => {

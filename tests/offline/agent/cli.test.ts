@@ -1,12 +1,18 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import ollama from "../../../agent/catalog/ollama.ts";
 import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
 import { homesInPasswd } from "../../../agent/cli/machine.ts";
 import { silent } from "../../../agent/log.ts";
 import { countWaiting, openSpool } from "../../../agent/spool.ts";
+import { signCatalogue } from "../../../shared/wire/catalog.ts";
+import { signDirective } from "../../../shared/wire/directive.ts";
+import { signKeySet } from "../../../shared/wire/key-set.ts";
 import {
   ASSET,
+  controlKeys,
+  directiveClaims,
   removeTemporaryDirectories,
   startEdge,
   TENANT,
@@ -335,6 +341,35 @@ describe("lz-agent", () => {
     expect(edge.taken.at(-1)?.containment.generation).toBe(5);
     next.kill("SIGTERM");
     expect((await next.done).stderr).not.toContain("failed");
+  });
+
+  test("run: takes rotated control keys and a newer catalogue with a session, and still has both after a restart", async () => {
+    await call(enrollment());
+    const fresh = await controlKeys();
+    const control = { kid: "control-2", key: fresh.control.key };
+    const keys = [{ ...fresh.jwks.keys[0]!, kid: "control-2" }];
+    edge.keySet = await signKeySet(edge.control, { keys }, Math.floor(Date.now() / 1000));
+    const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
+    edge.catalogue = await signCatalogue(control, json, Math.floor(Date.now() / 1000));
+    edge.directive = await signDirective(control, { ...directiveClaims(), generation: 1 });
+    const first = daemon();
+    await until("the new catalogue is in use and the new key is obeyed", () =>
+      edge.taken.some(
+        ({ agent, containment }) => agent.catalogue === "2099.01.01" && containment.generation === 1,
+      ),
+    );
+    first.kill("SIGTERM");
+    expect((await first.done).stderr).not.toContain("refused");
+    // The old key is worth nothing now, and neither is needed again: the edge has no catalogue any more.
+    edge.catalogue = undefined;
+    edge.directive = await edge.direct({ generation: 2, action: "release" });
+    edge.taken.length = 0;
+    const next = daemon();
+    await until("heartbeats after the restart", () => edge.taken.length >= 3);
+    next.kill("SIGTERM");
+    await next.done;
+    for (const { agent, containment } of edge.taken)
+      expect([agent.catalogue, containment.generation]).toEqual(["2099.01.01", 1]);
   });
 
   test("run writes no key, token, signature or body into its log", async () => {

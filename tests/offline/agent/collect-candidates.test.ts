@@ -6,6 +6,7 @@ import {
   findCandidates,
   forwardTarget,
   type Heard,
+  UNREADABLE_PID,
 } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf, isRenamed, namesOf } from "../../../agent/collect/claims.ts";
 import {
@@ -15,10 +16,10 @@ import {
   WEIGHTS,
   weighed,
 } from "../../../agent/collect/confidence.ts";
-import { shortened } from "../../../agent/collect/engines.ts";
+import { shortened, toEngine } from "../../../agent/collect/engines.ts";
 import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
 import type { ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
-import { SIGNALS } from "../../../shared/wire/heartbeat.ts";
+import { engine, SIGNALS } from "../../../shared/wire/heartbeat.ts";
 
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 const claimsOf = createClaimsOf(catalogue);
@@ -144,6 +145,50 @@ describe("findCandidates()", () => {
     expect(summary(find(given, [{ pid: 22, port: 4321, product: "llama-cpp" }]))).toEqual(["jan@20"]);
   });
 
+  test("reports an engine whose owner may not be looked at, once for all its addresses, with its account", () => {
+    const given = [{ pid: 25, uid: 998, user: "ollama", name: "sh" }];
+    const socket = { port: 11_434, uid: 998 };
+    const [one, ...others] = find(given, [
+      { ...socket, product: "ollama" },
+      { ...socket, product: "ollama" },
+      { port: 9000, uid: 998 },
+    ]);
+    expect(others).toEqual([]);
+    expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
+    expect(one!.heard).toHaveLength(2);
+    const completion = {
+      snapshot: {
+        processes: new Map(),
+        listeners: [],
+        weights: new Map(),
+        libraries: new Map(),
+        gpu: new Map(),
+        collectors: [],
+      },
+      peers: new Map(),
+      selfPid: 99,
+      homes: [],
+      atRest: [],
+    };
+    const { engine: made } = toEngine(one!, completion);
+    expect(made).toMatchObject({ id: "ollama", user: "ollama", ports: [11_434], parents: [] });
+    for (const absent of ["pid", "executable", "renamed", "processStartedAt"])
+      expect(made).not.toHaveProperty(absent);
+    expect(engine.parse(made)).toEqual(made);
+  });
+
+  test("keeps two engines apart whose owners may not be looked at", () => {
+    const found = find(
+      [],
+      [
+        { port: 1, uid: 1, product: "ollama" },
+        { port: 2, uid: 1, product: "vllm" },
+        { port: 3, uid: 1 },
+      ],
+    );
+    expect(summary(found).sort()).toEqual(["ollama@0", "vllm@0"]);
+  });
+
   test("leaves an engine alone that a coding agent or a shell happened to start", () => {
     const cursor = { name: "cursor", executable: "/usr/share/cursor/cursor" };
     const given = [
@@ -205,9 +250,9 @@ describe("findCandidates()", () => {
     ];
     const found = find(given, [{ port: 11_434, product: "ollama", uid: 997 }]);
     expect(summary(found)).toEqual(["ollama@90"]);
-    expect(
-      find([{ pid: 91, name: "other", uid: 997 }], [{ port: 11_434, product: "ollama", uid: 997 }]),
-    ).toEqual([]);
+    const other = [{ pid: 91, name: "other", uid: 997 }];
+    const unowned = find(other, [{ port: 11_434, product: "ollama", uid: 997 }]);
+    expect(summary(unowned)).toEqual([`ollama@${UNREADABLE_PID}`]);
   });
 
   test("never reports the agent itself", () => {

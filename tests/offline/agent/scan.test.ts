@@ -373,7 +373,7 @@ sys.stdin.read()
     }
     await Bun.sleep(50);
     const result = await newScanner().scan();
-    expect(result.engines.filter(({ pid }) => pids.includes(pid))).toEqual([]);
+    expect(result.engines.filter(({ pid }) => pid !== undefined && pids.includes(pid))).toEqual([]);
   });
 });
 

@@ -43,6 +43,10 @@ export type TestEdge = {
   jwks: { keys: { kty: "OKP"; crv: "Ed25519"; kid: string; x: string }[] };
   fault: Fault | undefined;
   directive: string | undefined;
+  /** Handed out with every session, as during a rotation of the control key. */
+  keySet: string | undefined;
+  /** Served as the signed catalogue. */
+  catalogue: string | undefined;
   sessionSeconds: number;
   /** Milliseconds the edge's clock is ahead of this host's. */
   aheadMs: number;
@@ -68,6 +72,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     jwks,
     fault: undefined,
     directive: undefined,
+    keySet: undefined,
+    catalogue: undefined,
     sessionSeconds: 3600,
     aheadMs: 0,
     direct: (claims) => signDirective(control, { ...directiveClaims(), ...claims }),
@@ -106,7 +112,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
       expiresAtSeconds,
     });
     const key = base64url(await deriveSessionKey(secret, keyid));
-    return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS });
+    const keySet = edge.keySet === undefined ? {} : { keySet: edge.keySet };
+    return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS, ...keySet });
   }
 
   async function take(request: Request, body: string): Promise<Response> {
@@ -140,6 +147,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     "/v1/session": session,
     "/v1/heartbeats": take,
     "/healthz": async () => Response.json({ ok: true }),
+    "/v1/catalog": async () => new Response(edge.catalogue, { status: edge.catalogue ? 200 : 404 }),
   };
   const counts = new Map<string, number>();
   const server = Bun.serve({

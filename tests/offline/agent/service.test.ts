@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { carryOut } from "../../../agent/cli/service.ts";
-import { runCommand } from "../../../agent/command.ts";
 import { launchd, launchdPlist } from "../../../agent/autostart/launchd.ts";
 import { may, must, type Plan } from "../../../agent/autostart/plan.ts";
 import { systemd, systemdUnit } from "../../../agent/autostart/systemd.ts";
 import { windows, windowsTask } from "../../../agent/autostart/windows.ts";
+import { carryOut } from "../../../agent/cli/service.ts";
+import { runCommand } from "../../../agent/command.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
 
 afterEach(removeTemporaryDirectories);

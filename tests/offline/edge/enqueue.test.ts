@@ -67,10 +67,11 @@ describe("packed()", () => {
     await expect(later).resolves.toBeUndefined();
   });
 
-  test("a full pack takes no more and the next one is opened", async () => {
+  test("a full pack goes at once and the next one is opened", async () => {
     const { enqueue, sent, tick } = harness();
     const half = "x".repeat(PACK_BYTES_MAX / 2);
     const waiting = [enqueue("org_a", entry(half)), enqueue("org_a", entry(half))];
+    expect(sent).toHaveLength(1);
     tick();
     await Promise.all(waiting);
     expect(sent.map(({ lines }) => lines.length)).toEqual([1, 1]);

@@ -1,0 +1,55 @@
+import type { JSONWebKeySet } from "jose";
+import type { Clock } from "../shared/clock.ts";
+import type { Log } from "../shared/log.ts";
+import { CATALOGUE_BYTES_MAX, sha256Of, verifyCatalogue } from "../shared/wire/catalog.ts";
+
+/** How long a node serves what it has before it looks for a newer one. */
+const REFRESH_MS = 300_000;
+const FETCH_MS_MAX = 5000;
+
+export type SignedCatalogue = { document: string; etag: string };
+
+/** The newest signed catalogue, undefined where none is configured. Rejects when there is none to be had yet. */
+export type CatalogueSource = () => Promise<SignedCatalogue | undefined>;
+
+/**
+ * Keeps the document found at `url` in memory: any place that serves a file does (a bucket, a CDN, on Deno and Bun
+ * a `file:` address). It is checked against the control keys before it is served. While the place is away or what
+ * it has is not signed, the last good one serves on. Nothing is shared between requests but the finished text.
+ */
+export function createCatalogueSource(deps: {
+  url: string | undefined;
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  controlJwks: JSONWebKeySet;
+  clock: Clock;
+  log: Log;
+}): CatalogueSource {
+  const { url } = deps;
+  if (url === undefined) return async () => undefined;
+  let last: SignedCatalogue | undefined;
+  let lookedAtMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (last && deps.clock() - lookedAtMs < REFRESH_MS) return last;
+    lookedAtMs = deps.clock();
+    try {
+      last = await load(url);
+    } catch (error) {
+      if (!last) throw error;
+      deps.log("warn", "catalogue.not-refreshed", { error });
+    }
+    return last;
+  };
+
+  async function load(from: string): Promise<SignedCatalogue> {
+    const response = await deps.fetch(from, { signal: AbortSignal.timeout(FETCH_MS_MAX) });
+    if (!response.ok) throw new Error(`the catalogue's place answered ${response.status}`);
+    const document = await response.text();
+    if (document.length > CATALOGUE_BYTES_MAX) throw new Error("the catalogue is too large");
+    await verifyCatalogue(document, deps.controlJwks, deps.clock());
+    return { document, etag: `"${await sha256Of(document)}"` };
+  }
+}
+
+/** RFC 9110 §13.1.2: any of the tags, compared weakly (a proxy that compresses marks them `W/`). */
+export const matchesTag = (header: string | undefined, etag: string): boolean =>
+  header?.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag) ?? false;

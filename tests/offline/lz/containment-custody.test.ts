@@ -1,0 +1,183 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from "jose";
+import { type CustodyExport, readExport, toJsonLines, verifyExport } from "../../../lz/custody-export.ts";
+import { canonicalJson } from "../../../shared/canonical-json.ts";
+import { custodyHash } from "../../../shared/custody.ts";
+import type { AuditItem } from "../../../shared/table/items.ts";
+import { ROOT } from "../../support/stack.ts";
+
+const TENANT = "org_test";
+const ASSETS = ["01JD0000000000000000000001", "01JD0000000000000000000002", undefined];
+const folder = mkdtempSync(join(tmpdir(), "lz-custody-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const { privateKey, publicKey } = await generateKeyPair("EdDSA", { extractable: true });
+const publicJwk = await exportJWK(publicKey);
+const keys: JSONWebKeySet = { keys: [{ ...publicJwk, kid: "control-1" }] };
+
+async function seal(record: Omit<AuditItem, "hash">): Promise<AuditItem> {
+  return { ...record, hash: await custodyHash(record) };
+}
+
+/** Records of two assets and the tenant in turn, in words that canonical JSON could get wrong. */
+async function makeLog(length: number): Promise<CustodyExport & { records: AuditItem[] }> {
+  const records: AuditItem[] = [];
+  for (let index = 0; index < length; index++) {
+    const assetId = ASSETS[index % 3];
+    const ofChain = records.filter((record) => record.assetId === assetId);
+    records.push(
+      await seal({
+        type: "Audit",
+        tenantId: TENANT,
+        ...(assetId !== undefined && { assetId }),
+        at: new Date(1_790_000_000_000 + index * 1000).toISOString(),
+        number: ofChain.length + 1,
+        action: assetId === undefined ? "change-settings" : "isolate",
+        operatorId: "user_1",
+        sessionId: "sess_1",
+        sourceIp: "192.0.2.1",
+        requestId: `req-${index}`,
+        justification: `"quoted" \\ back/slash, é ü 汉字 🚨 </script>, reason ${index}`,
+        previousHash: ofChain.at(-1)?.hash ?? "",
+        tenantPreviousHash: records.at(-1)?.hash ?? "",
+        tenantNumber: index + 1,
+      }),
+    );
+  }
+  return { records, ...(length > 0 && { head: await headOf(records) }) };
+}
+
+async function headOf(records: readonly AuditItem[]) {
+  const { hash } = records.at(-1)!;
+  const count = records.length;
+  const checkpoint = await new SignJWT({ tenant: TENANT, hash, count })
+    .setProtectedHeader({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: "control-1" })
+    .sign(privateKey);
+  return { type: "CustodyHead" as const, tenantId: TENANT, hash, count, checkpoint };
+}
+
+/** The first bad record by the verifier of this project; undefined for a good log. */
+async function ours(text: string, trust: { keys?: JSONWebKeySet } = {}): Promise<string | undefined> {
+  const read = readExport(text)!;
+  return ((await verifyExport(read.exported, trust)).fault ?? read.fault)?.record;
+}
+
+const python = Bun.which("python3");
+if (!python && process.env.CI === "true") throw new Error("python3 is needed: the second verifier must run");
+
+/** The same by the one in Python. */
+function theirs(text: string, ...more: string[]): string | undefined {
+  const file = join(folder, "export.jsonl");
+  writeFileSync(file, text);
+  const { exitCode, stdout, stderr } = Bun.spawnSync([
+    python!,
+    join(ROOT, "docs/verify_custody.py"),
+    file,
+    ...more,
+  ]);
+  const said = stdout.toString().trim();
+  if (exitCode === 0 && said.startsWith("ok:")) return undefined;
+  const [, record] = /^not ok: (.+?): /.exec(said) ?? [];
+  if (exitCode !== 1 || !record) throw new Error(`${exitCode} ${said} ${stderr}`);
+  return record;
+}
+
+type Lines = string[];
+const edit = (change: (lines: Lines) => Lines | Promise<Lines>) => change;
+const nameOf = (line: string) => {
+  const { assetId = "tenant", at } = JSON.parse(line) as Partial<AuditItem>;
+  return `${assetId} ${at}`;
+};
+const swap = (lines: Lines, a: number, b: number) => lines.with(a, lines[b]!).with(b, lines[a]!);
+
+/** Line 0 is the manifest. `bad`: the line, in what comes out, whose record is to be named; or the head. */
+const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "head"][] = [
+  ["an edit", edit((lines) => lines.with(4, lines[4]!.replace("reason 3", "reason 9"))), 4],
+  ["an edit of a number", edit((lines) => lines.with(4, lines[4]!.replace('"number":2', '"number":3'))), 4],
+  ["a member that no hash covers", edit((lines) => lines.with(4, lines[4]!.replace(/}$/, ',"zz":1}'))), 4],
+  ["white space", edit((lines) => lines.with(4, lines[4]!.replace(",", ", "))), 4],
+  [
+    "an edit with its hash made to match",
+    edit(async (lines) => {
+      const { hash: _, ...record } = JSON.parse(lines[4]!) as AuditItem;
+      return lines.with(4, canonicalJson(await seal({ ...record, justification: "nothing to see" })));
+    }),
+    5,
+  ],
+  ["a deletion of the first", edit((lines) => lines.toSpliced(1, 1)), 1],
+  ["a deletion in the middle", edit((lines) => lines.toSpliced(4, 1)), 4],
+  ["a truncation", edit((lines) => lines.slice(0, -2)), "head"],
+  ["a reorder of neighbours", edit((lines) => swap(lines, 3, 4)), 3],
+  ["a reorder far apart", edit((lines) => swap(lines, 2, 8)), 2],
+  ["a record told twice", edit((lines) => lines.toSpliced(4, 0, lines[3]!)), 4],
+  [
+    "a fork",
+    edit(async (lines) => {
+      const { hash: _, ...record } = JSON.parse(lines[4]!) as AuditItem;
+      return lines.toSpliced(
+        5,
+        0,
+        canonicalJson(await seal({ ...record, justification: "another history" })),
+      );
+    }),
+    5,
+  ],
+];
+
+describe("a custody export as JSON lines", () => {
+  test.each([0, 1, 2, 9])("of %d records is found good", async (length) => {
+    const text = toJsonLines(await makeLog(length));
+    expect(text.split("\n")).toHaveLength(length + 2);
+    expect(await ours(text, { keys })).toBeUndefined();
+  });
+
+  test.each(TAMPERED)("%s is found, and the first bad record named", async (_what, tamper, bad) => {
+    const lines = await tamper(
+      toJsonLines(await makeLog(9))
+        .trimEnd()
+        .split("\n"),
+    );
+    const record = await ours(`${lines.join("\n")}\n`);
+    // What no schema knows is told by its place.
+    if (lines[4]!.includes('"zz"')) return expect(record).toBe("#4");
+    expect(record).toBe(bad === "head" ? "head" : nameOf(lines[bad]!));
+  });
+
+  test("readExport() takes the JSON form too, and nothing that is neither", async () => {
+    const log = await makeLog(3);
+    expect(readExport(JSON.stringify(log))?.exported.records).toHaveLength(3);
+    for (const text of ["", "{}", "[]", "null", '{"type":"CustodyManifest","v":2,"records":0}\n'])
+      expect(readExport(text)).toBeUndefined();
+  });
+});
+
+// A second opinion, written in another language from the documentation.
+describe.skipIf(!python)("docs/verify_custody.py", () => {
+  test("finds good exports good", async () => {
+    for (const length of [0, 1, 9]) expect(theirs(toJsonLines(await makeLog(length)))).toBeUndefined();
+  });
+
+  test.each(TAMPERED)("agrees on %s", async (_what, tamper, bad) => {
+    const lines = await tamper(
+      toJsonLines(await makeLog(9))
+        .trimEnd()
+        .split("\n"),
+    );
+    expect(theirs(`${lines.join("\n")}\n`)).toBe(bad === "head" ? "head" : nameOf(lines[bad]!));
+  });
+
+  test("checks the signed checkpoint where the package cryptography is there", async () => {
+    const has = Bun.spawnSync([python!, "-c", "import cryptography"]).exitCode === 0;
+    if (!has)
+      return console.log("docs/verify_custody.py: no package cryptography, the checkpoint was not checked");
+    const log = await makeLog(9);
+    expect(theirs(toJsonLines(log), publicJwk.x!)).toBeUndefined();
+    const cut = log.records.slice(0, 5);
+    const forged = { ...log.head!, hash: cut[4]!.hash, count: 5 };
+    expect(theirs(toJsonLines({ records: cut, head: forged }))).toBeUndefined();
+    expect(theirs(toJsonLines({ records: cut, head: forged }), publicJwk.x!)).toBe("head");
+  });
+});

@@ -1,0 +1,256 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { timestamp } from "../../../shared/clock.ts";
+import {
+  containmentOf,
+  endsAction,
+  isDirectiveDue,
+  isNewDirective,
+  isProof,
+  refusedChange,
+} from "../../../shared/containment.ts";
+import type { AssetItem } from "../../../shared/table/items.ts";
+import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
+import {
+  type Bounds,
+  initial,
+  playBy,
+  RULES,
+  shown,
+  steps,
+  violation,
+  type World,
+} from "../../support/containment-model.ts";
+
+const STATES_MAX = 600_000;
+
+type Explored = {
+  worlds: World[];
+  /** Number of the world before, and the step from it: the way there is the shortest. */
+  from: Int32Array;
+  names: string[];
+  edges: [number, number][];
+  shownStates: Set<string>;
+  depth: number;
+  problem?: string;
+};
+
+function explore(bounds: Bounds): Explored {
+  const start = initial(bounds);
+  const seen = new Map<string, number>([[JSON.stringify(start), 0]]);
+  const found: Explored = {
+    worlds: [start],
+    from: new Int32Array(STATES_MAX),
+    names: [""],
+    edges: [],
+    shownStates: new Set(),
+    depth: 0,
+  };
+  const depths = [0];
+  for (let at = 0; at < found.worlds.length; at++) {
+    const world = found.worlds[at]!;
+    found.shownStates.add(shown(world));
+    for (const { name, world: next } of steps(world, bounds)) {
+      const wrong = violation(next, world);
+      if (wrong) return { ...found, problem: `${wrong}\n${[...wayTo(found, at), name].join("\n")}` };
+      const key = JSON.stringify(next);
+      let id = seen.get(key);
+      if (id === undefined) {
+        id = found.worlds.length;
+        if (id >= STATES_MAX) throw new Error(`more than ${STATES_MAX} states: the bounds are too wide`);
+        seen.set(key, id);
+        found.worlds.push(next);
+        found.from[id] = at;
+        found.names.push(name);
+        depths.push(depths[at]! + 1);
+      }
+      found.edges.push([at, id]);
+    }
+  }
+  return { ...found, depth: depths.at(-1)! };
+}
+
+function wayTo(found: Explored, to: number): string[] {
+  const way: string[] = [];
+  for (let at = to; at !== 0; at = found.from[at]!) way.unshift(found.names[at]!);
+  return way;
+}
+
+/** Worlds from which no way leads to a free host that is shown as free. */
+function stranded({ worlds, edges }: Explored): number | undefined {
+  const before: number[][] = worlds.map(() => []);
+  for (const [from, to] of edges) before[to]!.push(from);
+  const isFree = (world: World) => shown(world) === "active" && !world.agent.shut && !world.agent.underway;
+  const queue = worlds.flatMap((world, id) => (isFree(world) ? [id] : []));
+  const good = new Set(queue);
+  for (let id = queue.pop(); id !== undefined; id = queue.pop())
+    for (const earlier of before[id]!)
+      if (!good.has(earlier)) {
+        good.add(earlier);
+        queue.push(earlier);
+      }
+  const lost = worlds.findIndex((_, id) => !good.has(id));
+  return lost === -1 ? undefined : lost;
+}
+
+describe("the containment machine", () => {
+  test("every interleaving of two admins, edge, agent, queue and workers keeps the invariants, and every host can be freed", () => {
+    const found = explore({ isolations: 2, faults: 1, ticks: 1 });
+    expect(found.problem).toBeUndefined();
+    const lost = stranded(found);
+    expect(lost === undefined ? undefined : wayTo(found, lost).join("\n")).toBeUndefined();
+    console.log(
+      `containment model: ${found.worlds.length} states, ${found.edges.length} transitions, depth ${found.depth}`,
+    );
+    expect(found.worlds.length).toBeGreaterThan(10_000);
+    expect([...found.shownStates].sort()).toEqual(
+      ["active", "enforced", "expired", "failed", "pending", "release-failed", "releasing"].sort(),
+    );
+  }, 60_000);
+
+  afterEach(() => playBy(RULES));
+  const broken: [string, Partial<typeof RULES>, string][] = [
+    [
+      "a worker that takes a proof of any generation",
+      { isProof: (asset, report) => report.generation > 0 && (asset.proof?.at ?? "") < report.at },
+      "the open action is not the one wished and unproven",
+    ],
+    [
+      "a worker that lets an older report of the generation win",
+      { isProof: (asset, report) => report.generation === asset.generation },
+      "a proof was replaced by an older one",
+    ],
+    [
+      "an agent that goes back",
+      { isNewDirective: (directive, obeyed) => directive.generation !== obeyed.generation },
+      "the agent went back to an older generation",
+    ],
+    [
+      "a failed release that ends the action",
+      { endsAction: ({ action }) => action === "release" },
+      "the open action is not the one wished and unproven",
+    ],
+    [
+      "a release that cannot be asked for again",
+      {
+        refusedChange: (asset, action) =>
+          (action === "isolate") === (asset.status === "ISOLATED") ? "no" : undefined,
+      },
+      "a failed release cannot be asked for again",
+    ],
+    [
+      "a dashboard that believes the wish",
+      {
+        containmentOf: (asset, presence, nowMs) =>
+          asset.status === "ISOLATED"
+            ? { state: "enforced", offline: false }
+            : RULES.containmentOf(asset, presence, nowMs),
+      },
+      "enforced is shown without proof of that generation",
+    ],
+  ];
+  test.each(broken)("%s is found out", (_what, rules, problem) => {
+    playBy(rules);
+    expect(explore({ isolations: 2, faults: 1, ticks: 1 }).problem).toStartWith(problem);
+  });
+});
+
+/** What the bug lists of this trade are full of, each by its name. */
+describe("a known failure of containment does not happen here:", () => {
+  const NOW_MS = 1_790_000_000_000;
+  const wish = (generation: number, action: "isolate" | "release") => ({
+    generation,
+    action,
+    mode: "network" as const,
+    requestedAt: timestamp(NOW_MS),
+    expiresAt: timestamp(NOW_MS + 60_000),
+    directive: "x",
+  });
+  const report = (generation: number, more: Partial<ContainmentReport> = {}): ContainmentReport => ({
+    generation,
+    action: "isolate",
+    mode: "network",
+    outcome: "applied",
+    at: timestamp(NOW_MS),
+    probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    ...more,
+  });
+  type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+  const isolating: Contained = { status: "ISOLATED", generation: 1, wish: wish(1, "isolate") };
+  const releasing: Contained = { status: "ACTIVE", generation: 2, wish: wish(2, "release") };
+  const stateOf = (asset: Contained, nowMs = NOW_MS) => containmentOf(asset, undefined, nowMs).state;
+
+  test("repeated isolate while isolating", () => {
+    expect(refusedChange(isolating, "isolate", NOW_MS)).toBe("the asset is already ISOLATED");
+    expect(refusedChange({ ...isolating, proof: report(1) }, "isolate", NOW_MS)).toBeDefined();
+    expect(refusedChange(releasing, "isolate", NOW_MS)).toBeUndefined();
+  });
+
+  test("release while pending", () => {
+    expect(stateOf(isolating)).toBe("pending");
+    expect(refusedChange(isolating, "release", NOW_MS)).toBeUndefined();
+    // The agent that took only the release obeys it, and the isolation behind it no more.
+    expect(isNewDirective({ generation: 2 }, { generation: 0 })).toBe(true);
+    expect(isNewDirective({ generation: 1 }, { generation: 2 })).toBe(false);
+  });
+
+  test("release while releasing is refused, and allowed when that release failed or expired untaken", () => {
+    expect(refusedChange(releasing, "release", NOW_MS)).toBe("the asset is ACTIVE, not ISOLATED");
+    expect(refusedChange(releasing, "release", NOW_MS + 60_001)).toBeUndefined();
+    const failed = report(2, { action: "release", outcome: "failed", reason: "nft is gone" });
+    expect(refusedChange({ ...releasing, proof: failed }, "release", NOW_MS)).toBeUndefined();
+    const done = report(2, { action: "release" });
+    expect(refusedChange({ ...releasing, proof: done }, "release", NOW_MS + 60_001)).toBeDefined();
+  });
+
+  test("success reported late: it counts for its own generation only, also after the directive expired", () => {
+    expect(isProof(isolating, report(1))).toBe(true);
+    expect(stateOf({ ...isolating, proof: report(1) }, NOW_MS + 60_001)).toBe("enforced");
+    expect(isProof(releasing, report(1))).toBe(false);
+  });
+
+  test("success logged as failure: the newer word counts, whichever is taken first", () => {
+    const failed = report(1, {
+      outcome: "failed",
+      reason: "nft is not installed",
+      at: timestamp(NOW_MS - 1),
+    });
+    expect(isProof({ ...isolating, proof: failed }, report(1))).toBe(true);
+    expect(isProof({ ...isolating, proof: report(1) }, failed)).toBe(false);
+    expect(stateOf({ ...isolating, proof: report(1) })).toBe("enforced");
+  });
+
+  test("isolated shown after release", () => {
+    expect(stateOf({ ...releasing, proof: report(1) })).toBe("releasing");
+    expect(stateOf({ ...releasing, proof: report(2, { action: "release" }) })).toBe("active");
+    expect(endsAction(report(2, { action: "release", outcome: "failed" }))).toBe(false);
+  });
+
+  test("counters that count pending as done", () => {
+    const fleet = [
+      isolating,
+      { ...isolating, proof: report(1, { outcome: "none", probes: undefined }) },
+      {
+        ...isolating,
+        proof: report(1, { probes: { controlPlaneReachable: true, forbiddenBlocked: false } }),
+      },
+      { ...isolating, proof: report(1) },
+      releasing,
+    ];
+    const counted = Object.groupBy(fleet, (asset) => stateOf(asset));
+    expect(Object.fromEntries(Object.entries(counted).map(([state, { length }]) => [state, length]))).toEqual(
+      {
+        pending: 2,
+        failed: 1,
+        enforced: 1,
+        releasing: 1,
+      },
+    );
+  });
+
+  test("a directive is handed out up to its expiry and until it was obeyed, and no longer", () => {
+    const action = { generation: 2, expiresAtMs: NOW_MS + 1 };
+    expect(isDirectiveDue(action, 1, NOW_MS)).toBe(true);
+    expect(isDirectiveDue(action, 2, NOW_MS)).toBe(false);
+    expect(isDirectiveDue(action, 1, NOW_MS + 1)).toBe(false);
+  });
+});

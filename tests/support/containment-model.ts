@@ -1,0 +1,328 @@
+import { timestamp } from "../../shared/clock.ts";
+import {
+  containmentOf,
+  endsAction,
+  isDirectiveDue,
+  isNewDirective,
+  isProof,
+  refusedChange,
+  statusAfter,
+} from "../../shared/containment.ts";
+import type { AssetItem } from "../../shared/table/items.ts";
+import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
+
+/**
+ * A small world around one asset: two admins, a table, an edge node with a cache, an agent with a clock of its own,
+ * a queue, workers. Every decision is made by the functions of shared/containment.ts that the stages call. The
+ * network is the worst there is: what was once sent may arrive at any time, any number of times, or never.
+ */
+
+export const RULES = {
+  containmentOf,
+  endsAction,
+  isDirectiveDue,
+  isNewDirective,
+  isProof,
+  refusedChange,
+  statusAfter,
+};
+let rules = RULES;
+/** Plays by other rules from now on: a model that finds nothing wrong with broken ones would prove nothing. */
+export function playBy(other: Partial<typeof RULES>): void {
+  rules = { ...RULES, ...other };
+}
+
+type Action = "isolate" | "release";
+/** `holes`: applied, but a probe found the host open. */
+type Outcome = "none" | "applied" | "holes" | "failed";
+/** What the agent said, and what was true on the host when it said so. */
+type Report = { generation: number; action: Action; outcome: Outcome; at: number; wasShut: boolean };
+type Directive = { action: Action; exp: number };
+/** `done`: committed, but the answer was lost, so the admin asks again under the same idempotency key. */
+type Request = { action: Action; version: number; done: boolean } | null;
+
+export type World = {
+  now: number;
+  generation: number;
+  status: AssetItem["status"];
+  proof: Report | null;
+  open: boolean;
+  records: number;
+  accepted: number;
+  /** By generation, from 1. */
+  issued: Directive[];
+  admins: [Request, Request];
+  /** Generation in the edge's cache; 0: no open action. */
+  cached: number;
+  /** Generations whose directive went out in some answer. */
+  handed: number[];
+  /** On the queue, for good. */
+  reports: Report[];
+  agent: { report: Report | null; underway: boolean; shut: boolean; skew: number };
+  /** Faults left to happen. */
+  faults: number;
+};
+
+export type Bounds = { isolations: number; faults: number; ticks: number };
+
+/** Ticks are even and expiries odd, so that nothing depends on the very millisecond. */
+const TICK = 2;
+const LIFETIME = 1;
+const stamps = Array.from({ length: 64 }, (_, at) => timestamp(1_790_000_000_000 + (at - 16) * 1000));
+const stamp = (at: number): string => stamps[at + 16]!;
+const ms = (at: number): number => Date.parse(stamp(at));
+
+export const initial = (bounds: Bounds): World => ({
+  now: 0,
+  generation: 0,
+  status: "ACTIVE",
+  proof: null,
+  open: false,
+  records: 0,
+  accepted: 0,
+  issued: [],
+  admins: [null, null],
+  cached: 0,
+  handed: [],
+  reports: [],
+  agent: { report: null, underway: false, shut: false, skew: 0 },
+  faults: bounds.faults,
+});
+
+function wire(report: Report): ContainmentReport {
+  const { generation, action, outcome, at } = report;
+  return {
+    generation,
+    action,
+    mode: "network",
+    outcome: outcome === "holes" ? "applied" : outcome,
+    at: stamp(at),
+    ...(outcome !== "none" && {
+      probes: { controlPlaneReachable: true, forbiddenBlocked: outcome === "applied" },
+    }),
+  };
+}
+
+type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+
+function assetOf({ status, generation, issued, proof }: World): Contained {
+  const directive = issued[generation - 1];
+  if (!directive) return { status, generation };
+  const { action, exp } = directive;
+  const wish = { generation, action, mode: "network", requestedAt: stamp(0), expiresAt: stamp(exp) } as const;
+  return { status, generation, wish: { ...wish, directive: "" }, ...(proof && { proof: wire(proof) }) };
+}
+
+export const shown = (world: World) => rules.containmentOf(assetOf(world), undefined, ms(world.now)).state;
+
+export const mayRelease = (world: World): boolean =>
+  rules.refusedChange(assetOf(world), "release", ms(world.now)) === undefined;
+
+/**
+ * The same world with nothing in it that can have no effect any more: generations and times of proofs only grow
+ * (which {@link violation} checks), so what is too old now stays too old. The two admins are alike.
+ */
+function normal(world: World): World {
+  const asset = assetOf(world);
+  const obeyed = world.agent.report ?? { generation: 0 };
+  const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
+  const live = new Set([...handed, world.generation, world.cached]);
+  const admins = world.admins
+    .map((request) => (request && !request.done && request.version !== world.records ? null : request))
+    .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) as World["admins"];
+  return {
+    ...world,
+    handed,
+    admins,
+    reports: world.reports.filter((report) => rules.isProof(asset, wire(report))).sort((a, b) => a.at - b.at),
+    issued: world.issued.map((directive, index) =>
+      live.has(index + 1) ? directive : { ...directive, exp: -1 },
+    ),
+  };
+}
+
+type Step = { name: string; world: World };
+
+/** Every world that may come next. */
+export function* steps(world: World, bounds: Bounds): Generator<Step> {
+  for (const step of allSteps(world, bounds)) yield { ...step, world: normal(step.world) };
+}
+
+function* allSteps(world: World, bounds: Bounds): Generator<Step> {
+  yield* adminSteps(world, bounds);
+  yield* edgeSteps(world);
+  yield* workerSteps(world);
+  yield* agentSteps(world);
+  if (world.now < bounds.ticks * TICK)
+    yield { name: "time passes", world: { ...world, now: world.now + TICK } };
+}
+
+function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
+  for (const who of [0, 1] as const) {
+    const request = world.admins[who];
+    const put = (next: Request, more: Partial<World> = {}): World => ({
+      ...world,
+      ...more,
+      admins: who === 0 ? [next, world.admins[1]] : [world.admins[0], next],
+    });
+    if (request === null) {
+      for (const action of ["isolate", "release"] as const) {
+        if (
+          action === "isolate" &&
+          world.issued.filter((d) => d.action === "isolate").length >= bounds.isolations
+        )
+          continue;
+        // Refused is answered with 409 and changes nothing.
+        if (rules.refusedChange(assetOf(world), action, ms(world.now)) !== undefined) continue;
+        yield {
+          name: `admin ${who} reads to ${action}`,
+          world: put({ action, version: world.records, done: false }),
+        };
+      }
+      continue;
+    }
+    if (request.done) {
+      yield { name: `admin ${who} repeats and gets the first answer`, world: put(null) };
+      continue;
+    }
+    // The condition of the transaction failed: the admin's node reads again and decides anew.
+    if (request.version !== world.records) continue;
+    const committed = commit(world, request.action);
+    yield { name: `admin ${who} commits ${request.action}`, world: put(null, committed) };
+    if (world.faults > 0) {
+      const faults = world.faults - 1;
+      const lost = put({ ...request, done: true }, { ...committed, faults });
+      yield { name: `admin ${who} commits ${request.action}, answer lost`, world: lost };
+    }
+  }
+}
+
+/** The transaction: all of it, under the condition that nobody came in between. */
+function commit(world: World, action: Action): Partial<World> {
+  return {
+    generation: world.generation + 1,
+    status: rules.statusAfter(action),
+    open: true,
+    records: world.records + 1,
+    accepted: world.accepted + 1,
+    issued: [...world.issued, { action, exp: world.now + LIFETIME }],
+  };
+}
+
+function* edgeSteps(world: World): Generator<Step> {
+  const cached = world.open ? world.generation : 0;
+  if (cached !== world.cached) yield { name: "edge refreshes", world: { ...world, cached } };
+  const { report } = world.agent;
+  const reports =
+    report && !world.reports.some((each) => same(each, report)) ? [...world.reports, report] : world.reports;
+  const directive = world.issued[world.cached - 1];
+  const action = directive && { generation: world.cached, expiresAtMs: ms(directive.exp) };
+  const isDue = action && rules.isDirectiveDue(action, report?.generation ?? 0, ms(world.now));
+  const handed =
+    isDue && !world.handed.includes(world.cached) ? [...world.handed, world.cached] : world.handed;
+  if (reports !== world.reports || handed !== world.handed)
+    yield { name: "heartbeat", world: { ...world, reports, handed } };
+}
+
+const isOlder = (a: Report, b: Report): boolean =>
+  a.generation < b.generation || (a.generation === b.generation && a.at < b.at);
+
+const same = (a: Report, b: Report): boolean => a.generation === b.generation && a.at === b.at;
+
+/** Nothing leaves the queue: a report is worked off late, twice, by two workers, in any order. */
+function* workerSteps(world: World): Generator<Step> {
+  for (const report of world.reports) {
+    if (!rules.isProof(assetOf(world), wire(report))) continue;
+    const open = world.open && !rules.endsAction(wire(report));
+    const name = `worker takes generation ${report.generation} ${report.outcome}`;
+    yield { name, world: { ...world, proof: report, open } };
+  }
+}
+
+function* agentSteps(world: World): Generator<Step> {
+  const { agent } = world;
+  const clock = world.now + agent.skew;
+  const become = (next: Partial<World["agent"]>, faults = world.faults): World => ({
+    ...world,
+    faults,
+    agent: { ...agent, ...next },
+  });
+  if (agent.skew !== 0) yield { name: "agent's clock is set right", world: become({ skew: 0 }) };
+  else if (world.faults > 0)
+    for (const skew of [-TICK, TICK])
+      yield { name: `agent's clock goes ${skew}`, world: become({ skew }, world.faults - 1) };
+  if (agent.underway) return yield* carryOut(world, clock, become);
+  for (const generation of world.handed) {
+    const { action, exp } = world.issued[generation - 1]!;
+    if (!(clock < exp) || !rules.isNewDirective({ generation }, agent.report ?? { generation: 0 })) continue;
+    const report: Report = { generation, action, outcome: "none", at: clock, wasShut: agent.shut };
+    yield { name: `agent begins ${action} ${generation}`, world: become({ report, underway: true }) };
+  }
+  const { report } = agent;
+  if (report?.action !== "isolate") return;
+  const at = Math.max(clock, report.at + 1);
+  if (report.outcome === "applied" && world.faults > 0) {
+    const holes: Report = { ...report, outcome: "holes", at, wasShut: false };
+    yield { name: "rules are torn", world: become({ shut: false, report: holes }, world.faults - 1) };
+  }
+  if (report.outcome === "holes") {
+    const mended: Report = { ...report, outcome: "applied", at, wasShut: true };
+    yield { name: "agent puts the rules back", world: become({ shut: true, report: mended }) };
+  }
+}
+
+function* carryOut(
+  world: World,
+  clock: number,
+  become: (next: Partial<World["agent"]>, faults?: number) => World,
+): Generator<Step> {
+  const report = world.agent.report!;
+  const at = Math.max(clock, report.at + 1);
+  const shut = report.action === "isolate";
+  const settled: Report = { ...report, outcome: "applied", at, wasShut: shut };
+  yield { name: `agent ${report.action} applied`, world: become({ shut, underway: false, report: settled }) };
+  if (world.faults === 0) return;
+  // An isolation that failed was rolled back; a release that failed left the host as it was.
+  const left = report.action === "isolate" ? false : world.agent.shut;
+  const failed: Report = { ...report, outcome: "failed", at, wasShut: left };
+  yield {
+    name: `agent ${report.action} failed`,
+    world: become({ shut: left, underway: false, report: failed }, world.faults - 1),
+  };
+  if (world.agent.shut !== shut)
+    yield {
+      name: `agent dies within ${report.action}, starts again`,
+      world: become({ shut }, world.faults - 1),
+    };
+}
+
+/** What must be true in every world, and of every step into it. The first thing that is not, in words. */
+export function violation(world: World, before?: World): string | undefined {
+  const asset = assetOf(world);
+  const { wish } = asset;
+  const state = shown(world);
+  if (world.records !== world.accepted || world.records !== world.generation)
+    return "custody records are not one per accepted change";
+  if (before && world.generation < before.generation) return "the generation shrank";
+  if (before?.proof && world.proof && isOlder(world.proof, before.proof))
+    return "a proof was replaced by an older one";
+  if (before && (world.agent.report?.generation ?? 0) < (before.agent.report?.generation ?? 0))
+    return "the agent went back to an older generation";
+  if ((world.agent.report?.generation ?? 0) > world.generation) return "the agent is ahead of every admin";
+  const isFreed = wish?.action === "release" && state === "active";
+  if (world.open !== (wish !== undefined && !isFreed))
+    return "the open action is not the one wished and unproven";
+  const proof = world.proof?.generation === world.generation ? world.proof : undefined;
+  if (state === "enforced" && !(proof?.action === "isolate" && proof.outcome === "applied" && proof.wasShut))
+    return "enforced is shown without proof of that generation";
+  if (isFreed && !(proof?.action === "release" && !proof.wasShut))
+    return "active is shown, the host was not freed";
+  if (
+    wish?.action === "release" &&
+    ["pending", "enforced", "acknowledged", "failed", "expired"].includes(state)
+  )
+    return "an isolation is shown after its release";
+  if (wish?.action === "isolate" && !mayRelease(world)) return "an isolated asset cannot be released";
+  if (state === "release-failed" && !mayRelease(world)) return "a failed release cannot be asked for again";
+  return undefined;
+}
