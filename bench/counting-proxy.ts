@@ -1,5 +1,6 @@
 import { percentile } from "../lz/percentile.ts";
 import { PACK_BYTES_MAX } from "../shared/queue/message.ts";
+import { inflate } from "../worker/verify.ts";
 
 /*
  * Stands in front of SQS and DynamoDB, in a process of its own, passes everything on and counts from their side:
@@ -45,7 +46,8 @@ const addAges = (ages: number[], ageMs: number, count: number) => {
 };
 
 /** Tenant, number of heartbeats and oldest receipt of a pack, read off its text as the contract has it. */
-function packOf(body: string): Held | undefined {
+function packOf(message: string): Held | undefined {
+  const body = inflate(message);
   const header = /^\{"v":1,"tenant":"([^"]+)","count":(\d+)\}\n\{"asset":"[^"]+","receivedAt":"([^"]+)"/.exec(
     body,
   );

@@ -4,6 +4,7 @@ import { routePath } from "hono/route";
 import type { Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
+import { recordOfflineReleases } from "./admin/release-code.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
 import { matchesTag } from "./catalog.ts";
@@ -91,6 +92,7 @@ async function takeIn(c: Context<Env>, admitted: Admitted, trace: string | undef
   const answer = await checkIsolation(admitted, deps);
   if (!answer.ok) return refusal(c, answer, deps);
   await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it
+  await recordOfflineReleases(tenantId, entry.assetId, deps);
   c.header("ratelimit", rateLimitHeader(deps.limits.device, device));
   return c.json(answer.value, 202);
 }

@@ -39,7 +39,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     metrics.getMeter("lifecyclezero.edge"),
     trace.getTracer("lifecyclezero.edge"),
   );
-  const send = createSendPack(sqs, config.SQS_QUEUE_URL, instruments, {
+  const send = createSendPack(sqs, config.SQS_QUEUE_URL, instruments, hashing, {
     kid: queueKey!.version,
     key: await importHmacKey(queueKey!.bytes, ["sign"]),
   });

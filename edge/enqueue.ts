@@ -1,5 +1,6 @@
-import { base64url, utf8 } from "../shared/bytes.ts";
+import { base64, base64url, utf8 } from "../shared/bytes.ts";
 import {
+  COMPRESSED,
   type Entry,
   encodeEntry,
   encodePack,
@@ -8,6 +9,7 @@ import {
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
 import { type AwsCall, UpstreamFault } from "./aws.ts";
+import type { Hashing } from "./hashing.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** Resolves once the queue has accepted the message that carries the heartbeat; rejects if it did not. */
@@ -20,10 +22,11 @@ export function createSendPack(
   call: AwsCall,
   queueUrl: string,
   instruments: Pick<Instruments, "sent">,
+  hashing: Pick<Hashing, "deflate">,
   signing: { kid: string; key: CryptoKey },
 ): SendPack {
   return async (tenantId, lines) => {
-    const body = encodePack(tenantId, lines);
+    const body = `${COMPRESSED}${base64(await hashing.deflate(utf8(encodePack(tenantId, lines))))}`;
     const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", signing.key, utf8(body))));
     let isAccepted = false;
     try {
@@ -70,6 +73,8 @@ const SENDS_MAX = 32;
 
 /** How long the first heartbeat of a pack waits for company. */
 const PACK_WAIT_MS = 5;
+
+const NOT_ASCII = /[^\0-\x7f]/;
 
 type Open = {
   tenantId: string;
@@ -127,15 +132,16 @@ export function packed(send: SendPack, after: (ms: number, then: () => void) => 
       return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
     const line = encodeEntry(entry);
     let pack = open.get(tenantId);
-    // A UTF-16 unit is at most three bytes of UTF-8. The bound is ours, not AWS's: an estimate will do.
-    if (pack && pack.bytes + line.length > PACK_BYTES_MAX) {
+    // A UTF-16 unit is at most three bytes of UTF-8: an upper bound that costs no encoding.
+    const bytes = NOT_ASCII.test(line) ? line.length * 3 : line.length;
+    if (pack && pack.bytes + bytes > PACK_BYTES_MAX) {
       open.delete(tenantId);
       post(pack);
       pack = undefined;
     }
     pack ??= openPack(tenantId);
     pack.lines.push(line);
-    pack.bytes += line.length;
+    pack.bytes += bytes;
     waiting++;
     return pack.sent.promise;
   };

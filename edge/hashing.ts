@@ -5,13 +5,15 @@ import { contentDigest, importHmacKey } from "../shared/wire/signature.ts";
 export type MacKey = { verify(data: string, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean> };
 
 /**
- * SHA-256 and HMAC-SHA256 of the hot path. WebCrypto does it everywhere; a runtime with a synchronous hash of its
- * own saves the trip through a thread pool, which costs more than hashing a heartbeat.
+ * Hashes and compression of the hot path. The web's own work everywhere; a runtime with synchronous ones saves
+ * the trip through a thread pool, which costs more than hashing a heartbeat.
  */
 export type Hashing = {
   /** `sha-256=:…:` (RFC 9530) of the bytes. */
   contentDigest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   macKey(bytes: Uint8Array<ArrayBuffer>): MacKey | Promise<MacKey>;
+  /** Raw deflate (RFC 1951), for speed rather than for size. */
+  deflate(bytes: Uint8Array<ArrayBuffer>): Uint8Array | Promise<Uint8Array>;
 };
 
 export const webHashing: Hashing = {
@@ -19,5 +21,9 @@ export const webHashing: Hashing = {
   async macKey(bytes) {
     const key = await importHmacKey(bytes, ["verify"]);
     return { verify: (data, signature) => crypto.subtle.verify("HMAC", key, signature, utf8(data)) };
+  },
+  async deflate(bytes) {
+    const deflated = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+    return new Uint8Array(await new Response(deflated).arrayBuffer());
   },
 };

@@ -1,4 +1,5 @@
 import type { Clock } from "../shared/clock.ts";
+import { isReleasedOffline } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
 import { type Dynamo, values } from "../shared/table/dynamo.ts";
 import { assetItem, decodeItem } from "../shared/table/items.ts";
@@ -6,7 +7,14 @@ import { actionRequired, GSI2 } from "../shared/table/keys.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** What stands against an asset: a directive it may not have obeyed yet, or its revocation. */
-export type OpenAction = { generation: number; directive?: string; expiresAtMs: number; revoked: boolean };
+export type OpenAction = {
+  generation: number;
+  directive?: string;
+  expiresAtMs: number;
+  revoked: boolean;
+  /** Freed at the host with a release code, and the custody log does not say so yet. */
+  isFreedUnrecorded?: true;
+};
 
 /** Assets of a tenant with an open action, by id. */
 export type OpenActions = {
@@ -91,6 +99,8 @@ async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string)
         ...(asset.wish && { directive: asset.wish.directive }),
         expiresAtMs: asset.wish ? Date.parse(asset.wish.expiresAt) : 0,
         revoked: asset.revokedAt !== undefined,
+        ...(isReleasedOffline(asset) &&
+          asset.offlineReleaseOf !== asset.generation && { isFreedUnrecorded: true as const }),
       });
     }
     from = page.LastEvaluatedKey as typeof from;

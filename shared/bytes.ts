@@ -6,7 +6,11 @@ export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(te
 /** Text of UTF-8 bytes. Throws TypeError on a malformed sequence instead of replacing it. */
 export const fromUtf8 = (bytes: BufferSource): string => decoder.decode(bytes);
 
+/** The runtime's own where it has one (TC39 "Uint8Array to/from base64"): a pack is tens of kilobytes. */
+const toBase64 = (Uint8Array.prototype as { toBase64?: () => string }).toBase64;
+
 export function base64(bytes: Uint8Array): string {
+  if (toBase64) return toBase64.call(bytes);
   let binary = "";
   for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);

@@ -2,7 +2,7 @@ import { timestamp } from "../shared/clock.ts";
 import { endsAction, isProof } from "../shared/containment.ts";
 import { marshalItem, values } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
-import { assetItem, decodeItem, type TenantItem } from "../shared/table/items.ts";
+import { type AssetItem, assetItem, decodeItem, type TenantItem } from "../shared/table/items.ts";
 import { assetKey } from "../shared/table/keys.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
 import type { Deps } from "./deps.ts";
@@ -46,7 +46,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   try {
     await deps.dynamo("TransactWriteItems", {
       TransactItems: [
-        { Update: proofUpdate(Key, report, deps.table) },
+        { Update: proofUpdate(Key, { asset, report }, deps.table) },
         ...(event ? [{ Put: eventPut(event, deps.table) }] : []),
       ],
     });
@@ -63,8 +63,12 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   }
 }
 
-function proofUpdate(Key: ReturnType<typeof marshalItem>, report: ContainmentReport, table: string) {
-  const isReleased = endsAction(report);
+function proofUpdate(
+  Key: ReturnType<typeof marshalItem>,
+  { asset, report }: { asset: AssetItem; report: ContainmentReport },
+  table: string,
+) {
+  const isReleased = endsAction(asset, report);
   return {
     TableName: table,
     Key,

@@ -1,6 +1,14 @@
 import { timingSafeEqual } from "node:crypto";
-import { decodePack, type Pack } from "../shared/queue/message.ts";
+import { inflateRawSync } from "node:zlib";
+import { COMPRESSED, decodePack, OPENED_BYTES_MAX, type Pack } from "../shared/queue/message.ts";
 import type { Message } from "./deps.ts";
+
+/** Text of a pack, compressed or not. Throws for what is neither, and for what grows beyond the limit. */
+export function inflate(body: string): string {
+  if (!body.startsWith(COMPRESSED)) return body;
+  const deflated = Buffer.from(body.slice(COMPRESSED.length), "base64");
+  return inflateRawSync(deflated, { maxOutputLength: OPENED_BYTES_MAX }).toString("utf8");
+}
 
 export type Opened = { ok: true; pack: Pack } | { ok: false; reason: string };
 
@@ -18,7 +26,7 @@ export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Arr
     return { ok: false, reason: "the signature does not verify" };
   }
   try {
-    return { ok: true, pack: decodePack(message.body) };
+    return { ok: true, pack: decodePack(inflate(message.body)) };
   } catch {
     return { ok: false, reason: "signed, but not a pack of heartbeats" };
   }

@@ -1,4 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
+import { refusedChange, statusAfter } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import type { AssetItem } from "../../shared/table/items.ts";
 import { actionRequired, assetState, indexSort } from "../../shared/table/keys.ts";
@@ -40,23 +41,15 @@ export async function changeContainment(
   const decide = async (nowMs: number) => {
     const asset = await readAssetItem(deps, admin.tenantId, assetId);
     if (!asset) return refuse("admin.not-found");
-    const wrong = refusedBy(asset, action);
+    const wrong = refusedChange(asset, action, nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
-    const changed = await containmentOf(asset, change, nowMs, deps);
+    const changed = await wishedChange(asset, change, nowMs, deps);
     return accept({ assets: [changed], result: { generation: asset.generation + 1 } });
   };
   return commit({ admin, ...origin }, asked, decide, deps);
 }
 
-function refusedBy(asset: AssetItem, action: "isolate" | "release"): string | undefined {
-  if (asset.revokedAt) return "the asset was revoked";
-  if (action === "isolate" && asset.status === "ISOLATED") return "the asset is already ISOLATED";
-  if (action === "release" && asset.status !== "ISOLATED")
-    return `the asset is ${asset.status}, not ISOLATED`;
-  return undefined;
-}
-
-async function containmentOf(
+async function wishedChange(
   before: AssetItem,
   { action, mode: wanted, justification }: ContainmentChange,
   nowMs: number,
@@ -71,7 +64,7 @@ async function containmentOf(
   const directive = await signDirective(deps.controlKey!, claims);
   const requestedAt = timestamp(nowMs);
   const wish = { generation, action, mode, requestedAt, expiresAt: timestamp(exp * 1000), directive };
-  const status = action === "isolate" ? "ISOLATED" : "ACTIVE";
+  const status = statusAfter(action);
   return {
     before,
     set: {

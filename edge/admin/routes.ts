@@ -12,6 +12,7 @@ import type { Asker } from "./commit.ts";
 import { CursorFault } from "./cursor.ts";
 import type { Input, Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations/all.ts";
+import { recordOfflineReleases } from "./release-code.ts";
 
 /** The dashboard's forms hold themselves to the same words. */
 export { JUSTIFICATION_CHARACTERS_MAX, justification } from "./inputs.ts";
@@ -54,6 +55,7 @@ async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Prom
   if (!may(c.var.admin, operation.needs)) return refusal(c, refuse("admin.forbidden"), deps);
   const input = await readInput(c, operation, deps);
   if (!input.ok) return refusal(c, input, deps);
+  await recordOfflineReleases(c.var.admin.tenantId, undefined, deps);
   const done = await operation.run(input.value as Input<never, never, never>, deps);
   if (!done.ok) return refusal(c, done, deps, done.more);
   // What an admin sees is of this moment and of this person.
@@ -135,7 +137,7 @@ async function readJson<Schema extends z.ZodType>(
   if (!bytes.ok) return bytes;
   const json = parseJson(bytes.value);
   if (!json.ok) return json;
-  const parsed = schema.safeParse(json.value.parsed);
+  const parsed = schema.safeParse(json.value);
   return parsed.success ? accept(parsed.data) : refuse("admin.invalid", places(parsed.error));
 }
 

@@ -44,6 +44,7 @@ export const CONTAINMENT_STATES = [
   "expired",
   "releasing",
   "release-failed",
+  "released-offline",
 ] as const;
 
 export const assetView = named(
@@ -126,6 +127,16 @@ export type EnrolmentTokenView = z.infer<typeof enrolmentTokenView>;
 export const madeTokenView = named(
   "NewEnrolmentToken",
   z.object({ token: z.string(), tokenId: keyId, expiresAt: isoTimestamp, uses: z.int() }),
+);
+
+export const releaseCodeView = named(
+  "ReleaseCode",
+  z.object({
+    codeId: keyId,
+    code: z.string().optional().meta({ description: "In the first answer only." }),
+    generation: z.int(),
+    expiresAt: isoTimestamp,
+  }),
 );
 
 export const apiKeyView = named(

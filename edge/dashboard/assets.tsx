@@ -4,8 +4,10 @@ import type { Admin } from "../admin/authenticate.ts";
 import { type AssetView, listAssets, type Page, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
+import { DownloadLinks } from "./download-links.tsx";
 import { mayEnrol } from "./enrolment.tsx";
 import { type Fleet, type FleetFilter, inventoryOf, isFiltered, matching } from "./fleet.ts";
+import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { Ago } from "./time.tsx";
 
@@ -81,13 +83,19 @@ export async function assetsPage(
         <p class="muted">Every host with an enrolled agent, in the order of enrolment.</p>
       </div>
       <AssetFilter query={query} fleet={fleet} />
+      <div class="list-tools">
+        <Keys />
+      </div>
       <section id="asset-list" class="card" data-live aria-label="Assets">
         {assets.length > 0 ? (
           <>
-            <p class="count">
-              {isFiltered(filter) ? `${plural(total ?? 0, "asset")} match` : plural(total ?? 0, "asset")}
-              {(cursor ?? after) !== undefined && " · continued"}
-            </p>
+            <div class="card-head">
+              <p class="count">
+                {isFiltered(filter) ? `${plural(total ?? 0, "asset")} match` : plural(total ?? 0, "asset")}
+                {(cursor ?? after) !== undefined && " · continued"}
+              </p>
+              <DownloadLinks list="assets" filter={filter} />
+            </div>
             <AssetTable assets={assets} now={now} />
           </>
         ) : isFiltered(filter) ? (

@@ -33,6 +33,7 @@ export const CONTAINMENT: Record<ContainmentState, { tone: Tone; icon: IconName;
   expired: { tone: "critical", icon: "failed", label: "Isolation expired" },
   releasing: { tone: "warning", icon: "pending", label: "Release pending" },
   "release-failed": { tone: "critical", icon: "failed", label: "Release failed" },
+  "released-offline": { tone: "critical", icon: "failed", label: "Freed with a code" },
 };
 
 export const ContainmentBadge = ({ state }: { state: ContainmentState }) => (

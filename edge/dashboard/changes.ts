@@ -34,15 +34,16 @@ function engineChanges(newer: readonly Engine[], older: readonly Engine[]): Chan
     else
       changes.push({
         kind: "appeared",
-        words: `${engine.name} appeared (process ${engine.pid}${portsOf(engine)})`,
+        words: `${engine.name} appeared (${processOf(engine)}${portsOf(engine)})`,
       });
   }
   for (const [key, engine] of before) {
-    if (!now.has(key))
-      changes.push({ kind: "gone", words: `${engine.name} is gone (process ${engine.pid})` });
+    if (!now.has(key)) changes.push({ kind: "gone", words: `${engine.name} is gone (${processOf(engine)})` });
   }
   return changes;
 }
+
+const processOf = ({ pid }: Engine): string => (pid === undefined ? "owner not readable" : `process ${pid}`);
 
 const portsOf = ({ ports }: Engine): string => (ports.length > 0 ? `, port ${ports.join(", ")}` : "");
 

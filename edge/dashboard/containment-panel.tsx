@@ -19,6 +19,8 @@ const MEANING: Record<ContainmentState, string> = {
     "The directive expired before the agent obeyed it. Treat the host as unrestricted, and release it before you try again.",
   releasing: "Release was requested. It is not proven: restrictions may still be in force.",
   "release-failed": "The agent tried to release and failed: restrictions may still be in force.",
+  "released-offline":
+    "Somebody at the host freed it with a one-time release code. Treat it as unrestricted; release it to close the isolation.",
 };
 
 export type PanelForms = { csrf: string; key: string; draft?: Draft | undefined };

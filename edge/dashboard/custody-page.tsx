@@ -4,6 +4,7 @@ import { exportCustody } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
 import { type ChainCheck, CustodyLog } from "./custody.tsx";
+import { DownloadLinks } from "./download-links.tsx";
 import type { Fleet } from "./fleet.ts";
 import { Empty, Layout } from "./layout.tsx";
 
@@ -38,7 +39,10 @@ export async function custodyPage(admin: Admin, deps: Deps, fleetOf: (id: string
         {records.length === 0 && !fault ? (
           <Empty title="No custody record">Nobody has isolated or released a host.</Empty>
         ) : (
-          <CustodyLog records={shown} check={check} now={deps.clock()} link={hosts} />
+          <>
+            <DownloadLinks list="custody" />
+            <CustodyLog records={shown} check={check} now={deps.clock()} link={hosts} />
+          </>
         )}
         {records.length > SHOWN_MAX && (
           <p class="muted small">The newest {String(SHOWN_MAX)} are shown; all of them were checked.</p>

@@ -74,7 +74,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
 };
 
 /** `revoke-api-key` → `Revoke api key`. */
-const actionWords = (action: string): string => {
+export const actionWords = (action: string): string => {
   const words = action.replaceAll("-", " ");
   return ACTIONS[action] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };

@@ -3,15 +3,22 @@ import { type FleetRow, listEmployeeAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { AssetTable } from "./assets.tsx";
 import { plural } from "./badges.tsx";
+import { DownloadLinks } from "./download-links.tsx";
 import type { Fleet } from "./fleet.ts";
 import { Empty, Layout } from "./layout.tsx";
 
 const ROWS_MAX = 500;
 const PAGE_SIZE = 50;
 
-type Employee = { id: string; hosts: number; withAi: number; engines: Set<string>; models: Set<string> };
+export type Employee = {
+  id: string;
+  hosts: number;
+  withAi: number;
+  engines: Set<string>;
+  models: Set<string>;
+};
 
-function employeesOf(rows: readonly FleetRow[]): Employee[] {
+export function employeesOf(rows: readonly FleetRow[]): Employee[] {
   const found = new Map<string, Employee>();
   for (const { employeeId: id, presence } of rows) {
     const employee = found.get(id) ?? { id, hosts: 0, withAi: 0, engines: new Set(), models: new Set() };
@@ -48,7 +55,13 @@ export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: stri
         {employees.length === 0 ? (
           <Empty title="No agent has enrolled">Employees appear with their first host.</Empty>
         ) : (
-          <EmployeeTable employees={employees.slice(0, ROWS_MAX)} />
+          <>
+            <div class="card-head">
+              <p class="count">{plural(employees.length, "employee")}</p>
+              <DownloadLinks list="employees" />
+            </div>
+            <EmployeeTable employees={employees.slice(0, ROWS_MAX)} />
+          </>
         )}
         {employees.length > ROWS_MAX && (
           <p class="more">
@@ -118,7 +131,10 @@ export async function employeePage(admin: Admin, employeeId: string, cursor: str
         {page.items.length === 0 ? (
           <Empty title="No host of this employee is enrolled" />
         ) : (
-          <AssetTable assets={page.items} now={now} />
+          <>
+            <DownloadLinks list="assets" filter={{ employee: employeeId }} />
+            <AssetTable assets={page.items} now={now} />
+          </>
         )}
         {page.cursor !== undefined && (
           <p class="pager">

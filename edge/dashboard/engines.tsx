@@ -88,7 +88,7 @@ const Warnings = ({ engine }: { engine: Engine }) => (
 const Facts = ({ engine, now }: { engine: Engine; now: number }) => (
   <dl class="facts">
     <Fact name="Process">
-      {String(engine.pid)}
+      {engine.pid === undefined ? "not readable" : String(engine.pid)}
       {engine.user && (
         <>
           {" by "}

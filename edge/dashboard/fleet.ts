@@ -57,7 +57,16 @@ export type FleetFilter = {
 export const isFiltered = (filter: FleetFilter): boolean =>
   Object.values(filter).some((value) => value !== undefined);
 
-export function matching(rows: readonly FleetRow[], filter: FleetFilter, now: number): FleetRow[] {
+/** What a filter looks at: of a row of the picture, and of an asset read whole. */
+type Filtered = Omit<FleetRow, "presence"> & {
+  presence?: Omit<NonNullable<FleetRow["presence"]>, "assetId">;
+};
+
+export function matching<Row extends Filtered>(
+  rows: readonly Row[],
+  filter: FleetFilter,
+  now: number,
+): Row[] {
   const words = (filter.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   return rows.filter((row) => {
     const { presence } = row;
@@ -75,7 +84,7 @@ export function matching(rows: readonly FleetRow[], filter: FleetFilter, now: nu
   });
 }
 
-function isIn(row: FleetRow, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
+function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
   if (state === "isolated") return row.status === "ISOLATED";
   if (state === "collectors") return (row.presence?.failedCollectors.length ?? 0) > 0;
   if (state === "ai") return (row.presence?.engines.length ?? 0) > 0;

@@ -9,8 +9,7 @@ export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
 /** A justification of 1000 characters, percent-encoded at three bytes of UTF-8 each, and the hidden fields. */
-const BODY_BYTES_MAX = 12 * 1024;
-const FIELDS_MAX = 12;
+const SHORT_FORM = { bytesMax: 12 * 1024, fieldsMax: 12 };
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
 
@@ -40,11 +39,14 @@ export const resolveForm = z.strictObject({
 export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
 
 /** The fields of a form post. Refuses another media type, a body beyond the limit and a field given twice. */
-export async function readForm(request: Request): Promise<Verdict<Record<string, string>>> {
+export async function readForm(
+  request: Request,
+  { bytesMax, fieldsMax } = SHORT_FORM,
+): Promise<Verdict<Record<string, string>>> {
   if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
     return refuse("admin.invalid", "content type");
-  const bytes = await readBounded(request);
-  if (!bytes) return refuse("wire.too-large", `at most ${BODY_BYTES_MAX} bytes`);
+  const bytes = await readBounded(request, bytesMax);
+  if (!bytes) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
   let pairs: [string, string][];
   try {
     pairs = [...new URLSearchParams(fromUtf8(bytes))];
@@ -52,18 +54,18 @@ export async function readForm(request: Request): Promise<Verdict<Record<string,
     return refuse("wire.malformed", "not UTF-8");
   }
   const fields = new Map(pairs);
-  if (pairs.length > FIELDS_MAX || fields.size !== pairs.length) return refuse("admin.invalid", "fields");
+  if (pairs.length > fieldsMax || fields.size !== pairs.length) return refuse("admin.invalid", "fields");
   return accept(Object.fromEntries(fields));
 }
 
 /** Counts while it streams and stops at the limit, whatever length was declared. */
-async function readBounded(request: Request): Promise<Uint8Array<ArrayBuffer> | undefined> {
+async function readBounded(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if (!request.body) return new Uint8Array();
-  const bytes = new Uint8Array(BODY_BYTES_MAX);
+  const bytes = new Uint8Array(bytesMax);
   let length = 0;
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    if (length + part.value.length > BODY_BYTES_MAX) {
+    if (length + part.value.length > bytesMax) {
       await reader.cancel();
       return undefined;
     }

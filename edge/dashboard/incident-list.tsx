@@ -7,14 +7,17 @@ export const IncidentList = ({
   incidents,
   now,
   onAsset,
+  form,
 }: {
   incidents: readonly IncidentView[];
   now: number;
   onAsset?: boolean;
+  /** Id of the form that the rows' boxes belong to; without it there are none. */
+  form?: string | undefined;
 }) => (
   <ul class="incidents">
     {incidents.map((incident) => (
-      <IncidentRow incident={incident} now={now} onAsset={onAsset ?? false} />
+      <IncidentRow incident={incident} now={now} onAsset={onAsset ?? false} form={form} />
     ))}
   </ul>
 );
@@ -27,15 +30,27 @@ const IncidentRow = ({
   incident,
   now,
   onAsset,
+  form,
 }: {
   incident: IncidentView;
   now: number;
   onAsset: boolean;
+  form: string | undefined;
 }) => {
   const open = incident.status === "OPEN";
   return (
     <li data-key={incident.id} class={open ? `incident ${incident.risk.toLowerCase()}` : "incident resolved"}>
       <div class="incident-risk">
+        {form !== undefined && open && !isAcknowledged(incident) && (
+          <input
+            type="checkbox"
+            form={form}
+            name={incident.id}
+            value={incident.openedAt}
+            aria-label={`Tick ${incident.engineName} on ${incident.hostname}: ${incident.rule}`}
+            autocomplete="off"
+          />
+        )}
         {open ? (
           <RiskBadge risk={incident.risk} />
         ) : (

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assetId, slug } from "../../shared/ids.ts";
+import type { TelemetryChange } from "../../shared/table/items.ts";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import {
@@ -15,6 +16,7 @@ import type { Notice } from "./asset.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
 import { changeKey, csrfToken } from "./csrf.ts";
 import { Engines } from "./engines.tsx";
+import { Explanation } from "./explanation.tsx";
 import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
 import { Icon } from "./icon.tsx";
 import { IncidentList, isAcknowledged } from "./incident-list.tsx";
@@ -31,6 +33,7 @@ type Told = {
   asset: AssetView;
   /** The engine as the newest state has it: several processes of it, or none any more. */
   engines: Engine[];
+  state: TelemetryChange | undefined;
   elsewhere: IncidentView[];
   now: number;
 };
@@ -51,7 +54,7 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
   ]);
   const engines = state?.engines.filter((engine) => engine.id === incident.engine) ?? [];
   const elsewhere = sameRisk.items.filter((one) => one.rule === incident.rule && one.id !== id);
-  return { incident, asset, engines, elsewhere, now: deps.clock() };
+  return { incident, asset, engines, state, elsewhere, now: deps.clock() };
 }
 
 /** One incident: what broke which rule, on what evidence, and where else. Undefined when the tenant has none such. */
@@ -64,7 +67,7 @@ export async function incidentPage(
   const told = await loadIncident(deps, admin.tenantId, id);
   if (!told) return undefined;
   const forms = await formsOf(admin, told.incident, deps, answer.draft);
-  const { incident, asset, engines, elsewhere, now } = told;
+  const { incident, asset, engines, state, elsewhere, now } = told;
   const title = `${incident.engineName} on ${asset.hostname}`;
   return (
     <Layout
@@ -84,6 +87,7 @@ export async function incidentPage(
           {answer.notice.words}
         </p>
       )}
+      <Explanation incident={incident} state={incident.status === "OPEN" ? state : undefined} now={now} />
       <div id="incident-answer" class="stack" data-live>
         {forms && <AnswerForms incident={incident} forms={forms} />}
       </div>

@@ -1,13 +1,19 @@
 import { z } from "zod";
-import type { Admin } from "../admin/authenticate.ts";
+import { BULK_INCIDENTS_MAX } from "../admin/answer-incidents.ts";
+import { type Admin, may } from "../admin/authenticate.ts";
 import { type IncidentView, listIncidents } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
+import type { Notice } from "./asset.tsx";
 import { plural } from "./badges.tsx";
+import { csrfToken } from "./csrf.ts";
+import { DownloadLinks } from "./download-links.tsx";
 import { IncidentList } from "./incident-list.tsx";
+import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { NoticeStrip } from "./notice.tsx";
 
 type OpenRisk = "CRITICAL" | "WARNING";
-const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
+export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
 
 const SHOWN_MAX = 100;
 /** A text filter looks through this many of the newest of each risk. */
@@ -30,7 +36,6 @@ async function findIncidents(
   risk: OpenRisk,
   query: IncidentQuery,
 ): Promise<Found> {
-  const words = (query.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const found: Found = { risk, incidents: [], searched: 0 };
   let from = query.risk === undefined ? undefined : query.cursor;
   do {
@@ -40,36 +45,63 @@ async function findIncidents(
       ...(from !== undefined && { from }),
     });
     found.searched += page.items.length;
-    found.incidents.push(...page.items.filter((incident) => contains(incident, words)));
+    found.incidents.push(...page.items.filter((incident) => contains(incident, query.q)));
     from = page.cursor;
-  } while (words.length > 0 && from !== undefined && found.searched < SEARCHED_MAX);
+  } while (query.q !== undefined && from !== undefined && found.searched < SEARCHED_MAX);
   return from === undefined ? found : { ...found, cursor: from };
 }
 
-function contains(incident: IncidentView, words: readonly string[]): boolean {
+/** Whether every word of the text stands somewhere in what the list shows of it. */
+export function contains(incident: IncidentView, q: string | undefined): boolean {
+  const words = (q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const { hostname, engineName, rule, explanation, assetId } = incident;
   const text = [hostname, engineName, rule, explanation, assetId].join("\n").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
-export async function incidentsPage(admin: Admin, query: IncidentQuery, deps: Deps) {
+export async function incidentsPage(
+  admin: Admin,
+  query: IncidentQuery,
+  deps: Deps,
+  notice?: Notice | undefined,
+) {
   const risks = query.risk ? [query.risk] : RISKS_SHOWN;
   const found = await Promise.all(risks.map((risk) => findIncidents(deps, admin.tenantId, risk, query)));
   const now = deps.clock();
+  const answers = may(admin, "handle-incidents") && deps.controlKey !== undefined;
+  const csrf = answers ? await csrfToken(admin, deps) : undefined;
   const shown = found.flatMap(({ incidents }) => incidents);
   const title = query.risk ? `Open incidents: ${query.risk.toLowerCase()}` : "Open incidents";
   return (
-    <Layout frame={{ title, admin, place: "incidents", nowMs: now, live: true, reloadSeconds: 30 }}>
+    <Layout
+      frame={{
+        title,
+        admin,
+        place: "incidents",
+        nowMs: now,
+        live: true,
+        reloadSeconds: answers ? undefined : 30,
+        pollPath: notice && "/incidents",
+      }}
+    >
       <div class="page-head">
         <h1>Open incidents</h1>
         <p class="muted">One for each asset, rule and engine, until its condition is gone.</p>
       </div>
+      <NoticeStrip notice={notice} />
       <IncidentFilter query={query} />
+      <div class="list-tools">
+        {csrf !== undefined && shown.length > 0 && <BulkForm csrf={csrf} />}
+        <Keys ticks={csrf !== undefined} />
+      </div>
       <section id="incident-list" class="card" data-live aria-label="Open incidents">
         {shown.length > 0 ? (
           <>
-            <p class="count">{summary(found)}</p>
-            <IncidentList incidents={shown} now={now} />
+            <div class="card-head">
+              <p class="count">{summary(found)}</p>
+              <DownloadLinks list="incidents" filter={{ risk: query.risk, q: query.q }} />
+            </div>
+            <IncidentList incidents={shown} now={now} form={csrf === undefined ? undefined : BULK_FORM_ID} />
           </>
         ) : (
           <Nothing filtered={query.q !== undefined || query.risk !== undefined} />
@@ -81,6 +113,19 @@ export async function incidentsPage(admin: Admin, query: IncidentQuery, deps: De
     </Layout>
   );
 }
+
+const BULK_FORM_ID = "bulk";
+
+/** Its boxes stand in the rows, each tied to it by name: ticked ones survive the list's being read again. */
+const BulkForm = ({ csrf }: { csrf: string }) => (
+  <form id={BULK_FORM_ID} class="bulk" method="post" action="/incidents/acknowledge" data-once>
+    <input type="hidden" name="csrf" value={csrf} />
+    <button type="submit">Acknowledge the ticked</button>
+    <span class="muted small">
+      up to {String(BULK_INCIDENTS_MAX)}, each with a record of its own; they stay open
+    </span>
+  </form>
+);
 
 const summary = (found: readonly Found[]): string =>
   found

@@ -2,6 +2,7 @@ import type { Admin } from "../admin/authenticate.ts";
 import type { FleetRow } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
+import { DownloadLinks } from "./download-links.tsx";
 import { kindName } from "./engines.tsx";
 import { type Counted, type Fleet, inventoryOf } from "./fleet.ts";
 import { Empty, Layout } from "./layout.tsx";
@@ -32,7 +33,10 @@ export async function inventoryPage(admin: Admin, deps: Deps, fleetOf: (id: stri
         </p>
       </div>
       <section id="inventory-engines" class="card" data-live aria-labelledby="inventory-engines-title">
-        <h2 id="inventory-engines-title">Engines</h2>
+        <div class="card-head">
+          <h2 id="inventory-engines-title">Engines</h2>
+          {engines.length + models.length > 0 && <DownloadLinks list="inventory" />}
+        </div>
         <InventoryTable
           what="Engine"
           parameter="engine"

@@ -11,6 +11,9 @@ export const PLACES = [
   { name: "inventory", href: "/inventory", label: "AI inventory" },
   { name: "employees", href: "/employees", label: "Employees" },
   { name: "custody", href: "/custody", label: "Custody" },
+  { name: "report", href: "/report", label: "Report" },
+  { name: "policy", href: "/policy", label: "Policy" },
+  { name: "settings", href: "/settings", label: "Settings" },
 ] as const;
 
 export type Place = (typeof PLACES)[number]["name"];
@@ -100,6 +103,9 @@ const Person = ({ admin }: { admin: Admin }) => (
         {admin.impersonated ? " · impersonated, looks only" : mayRespond(admin) ? "" : " · looks only"}
       </span>
     </p>
+    <a class="switch" href="/sign-in?switch">
+      Switch organisation
+    </a>
     <form method="post" action="/sign-out">
       <button class="plain" type="submit">
         Sign out

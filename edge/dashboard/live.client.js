@@ -209,6 +209,29 @@
     box?.querySelector("p")?.append(" ", link);
   }
 
+  const RELOADED = "lz-reloaded";
+
+  /** Nothing half-written would be lost, and it was not tried a moment ago. */
+  function mayLeave() {
+    for (const field of document.querySelectorAll(
+      "textarea, input[type=text], input[type=number], :checked",
+    )) {
+      if (field instanceof HTMLTextAreaElement && field.value !== field.defaultValue) return false;
+      if (
+        field instanceof HTMLInputElement &&
+        field.type === "checkbox" &&
+        field.checked !== field.defaultChecked
+      )
+        return false;
+      if (field instanceof HTMLInputElement && field.type !== "radio" && field.value !== field.defaultValue)
+        return false;
+    }
+    const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
+    if (Date.now() - last < 30_000) return false;
+    sessionStorage.setItem(RELOADED, String(Date.now()));
+    return true;
+  }
+
   async function poll() {
     clearTimeout(timer);
     asking?.abort();
@@ -224,6 +247,11 @@
         signal: own.signal,
       });
       if (asking !== own) return;
+      if (response.status === 401 && response.headers.has("x-lz-expired") && mayLeave()) {
+        // The token is old and the session may be good: the page itself is sent round and comes back.
+        location.reload();
+        return;
+      }
       if ([401, 403, 404].includes(response.status)) return end(response.status);
       if (response.status !== 304) {
         if (!response.ok) throw new Error(`answered ${response.status}`);
@@ -306,6 +334,52 @@
       if (button instanceof HTMLButtonElement) button.disabled = false;
     }
     if (ended === "") void poll();
+  });
+
+  // --- keys -------------------------------------------------------------------------------------------------
+
+  const KEYS_OFF = "lz-keys-off";
+  const keysSwitch = document.querySelector("[data-keys]");
+  // WCAG 2.2, 2.1.4: keys of one character can be turned off, for those whose words would press them.
+  let keysOn = localStorage.getItem(KEYS_OFF) === null;
+
+  function showKeys() {
+    if (keysSwitch) keysSwitch.textContent = keysOn ? "Turn keys off" : "Turn keys on";
+  }
+  keysSwitch?.addEventListener("click", () => {
+    keysOn = !keysOn;
+    if (keysOn) localStorage.removeItem(KEYS_OFF);
+    else localStorage.setItem(KEYS_OFF, "1");
+    showKeys();
+  });
+  showKeys();
+
+  const ROWS = ".incidents > li, table.assets > tbody > tr";
+
+  /** The row before or after the one the focus is in. @param {number} step */
+  function walk(step) {
+    const rows = [...document.querySelectorAll(ROWS)];
+    const here = rows.findIndex((row) => row.contains(document.activeElement));
+    const next = rows[here === -1 ? (step > 0 ? 0 : rows.length - 1) : here + step];
+    const link = next?.querySelector("a");
+    link?.focus();
+    link?.scrollIntoView({ block: "nearest" });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!keysOn || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const target = event.target;
+    if (target instanceof Element && target.matches("input:not([type=checkbox]), textarea, select")) return;
+    const row = document.activeElement?.closest(ROWS);
+    if (event.key === "j") walk(1);
+    else if (event.key === "k") walk(-1);
+    else if (event.key === "x") row?.querySelector("input")?.click();
+    else if (event.key === "/") {
+      const search = document.querySelector("input[type=search]");
+      if (!(search instanceof HTMLElement)) return;
+      search.focus();
+    } else return;
+    event.preventDefault();
   });
 
   // The word of thanks is for this visit only: a reload does not say it again.

@@ -5,11 +5,14 @@ import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { failurePage } from "./failure.tsx";
-import { returnPath } from "./return-path.ts";
+import { returnPath, signInAddress } from "./return-path.ts";
 import { PAGE_HEADERS } from "./security-headers.ts";
+import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
 
 /** The script of an open page asks with this header: it wants a 304 or a status, never a redirect. */
 export const LIVE_HEADER = "x-lz-live";
+/** Said with the 401: the session was good and its token is old, so going to the page again may bring a new one. */
+const EXPIRED_HEADER = "x-lz-expired";
 export const isLive = (c: Context<Env>): boolean => c.req.header(LIVE_HEADER) !== undefined;
 
 /** What JSX gives: markup that is already escaped. */
@@ -50,10 +53,26 @@ export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
   return sendPage(c, failurePage(failure), status);
 }
 
+/** Once in a while: a provider that sends people back without a new session must not send them round for ever. */
+const canRefresh = (c: Context<Env>, deps: Deps): boolean =>
+  sessionExpired(c.req.raw, deps.clock()) && !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`);
+
+/** Straight to the provider, which knows the person and sends them back with a fresh token: nobody has to click. */
+function refreshSession(c: Context<Env>, path: string, deps: Deps) {
+  const { signInUrl, parties } = deps.admin;
+  const secure = new URL(c.req.url).protocol === "https:" ? "; Secure" : "";
+  c.header("set-cookie", `${REFRESH_COOKIE}=1; Path=/; Max-Age=20; HttpOnly; SameSite=Lax${secure}`);
+  c.header("cache-control", "no-store");
+  return c.redirect(signInAddress(signInUrl, c.req.raw, parties, returnPath(path)), 302);
+}
+
 /** Somebody without a session: to sign-in and back. The script of an open page gets 401, it follows no redirect. */
 export function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
+  if (isLive(c) && sessionExpired(c.req.raw, deps.clock())) c.header(EXPIRED_HEADER, "1");
   if (refused.code !== "admin.unauthenticated" || isLive(c)) return sendFailure(c, refused, deps);
   const url = new URL(c.req.url);
+  if (c.req.method === "GET" && canRefresh(c, deps))
+    return refreshSession(c, url.pathname + url.search, deps);
   const back = c.req.method === "GET" ? url.pathname + url.search : "/";
   const to = back === "/" ? "/sign-in" : `/sign-in?${new URLSearchParams({ return: returnPath(back) })}`;
   c.header("cache-control", "no-store");

@@ -11,6 +11,7 @@ import { assetQuery, assetsPage } from "./assets.tsx";
 import { changeRoutes, noticeOf } from "./change-routes.ts";
 import { isSameSite } from "./csrf.ts";
 import { custodyPage } from "./custody-page.tsx";
+import { downloadRoutes } from "./downloads.ts";
 import { employeePage, employeesPage } from "./employees.tsx";
 import { enrolmentPage } from "./enrolment.tsx";
 import { unavailablePage } from "./failure.tsx";
@@ -19,8 +20,11 @@ import { incidentPage } from "./incident.tsx";
 import { incidentQuery, incidentsPage } from "./incidents.tsx";
 import { inventoryPage } from "./inventory.tsx";
 import { overviewPage } from "./overview.tsx";
+import { policyPage } from "./policy.tsx";
+import { periodOf, reportPage, reportQuery } from "./report.tsx";
 import { type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
 import { homeOrigin, returnPath, signInAddress } from "./return-path.ts";
+import { settingsPage } from "./settings.tsx";
 import { signInPage } from "./sign-in.tsx";
 import { staticRoutes } from "./static-files.ts";
 
@@ -45,8 +49,12 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
   page("/", (_c, admin) => overviewPage(admin, deps, fleetOf));
   page("/incidents", async (c, admin) => {
     const query = queryOf(c, incidentQuery);
-    return query ? incidentsPage(admin, query, deps) : refuse("admin.invalid", "query");
+    return query
+      ? incidentsPage(admin, query, deps, noticeOf(c.req.query("done")))
+      : refuse("admin.invalid", "query");
   });
+  // Who reloads the answer to the form by its address finds the list.
+  app.get("/incidents/acknowledge", (c) => c.redirect("/incidents", 302));
   page("/incidents/:id", async (c, admin) => {
     const notice = noticeOf(c.req.query("done"));
     return (
@@ -72,10 +80,20 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
   });
   page("/custody", (_c, admin) => custodyPage(admin, deps, fleetOf));
 
+  page("/report", async (c, admin) => {
+    const query = queryOf(c, reportQuery);
+    const period = query && periodOf(query, deps.clock());
+    return period ? reportPage(admin, period, deps) : refuse("admin.invalid", "query");
+  });
+
+  page("/policy", (c, admin) => policyPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+  page("/settings", (c, admin) => settingsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+
   page("/enrol", (c, admin) => {
     return enrolmentPage(admin, deps, { origin: homeOrigin(c.req.raw, deps.admin.parties) });
   });
 
+  downloadRoutes(app, deps, fleetOf);
   changeRoutes(app, deps);
   app.get("*", (c) => {
     const forPeople = (c.req.header("accept") ?? "").includes("text/html") && !c.req.path.startsWith("/v1/");
@@ -109,11 +127,12 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
   app.get("/sign-in", async (c) => {
     const back = returnPath(c.req.query("return"));
     const admin = await authenticate(c.req.raw, deps);
-    if (admin.ok) return c.redirect(back, 302);
+    const switching = c.req.query("switch") !== undefined;
+    if (admin.ok && !switching) return c.redirect(back, 302);
     const { signInUrl, parties } = deps.admin;
     const address = signInAddress(signInUrl, c.req.raw, parties, back);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
-    return sendPage(c, signInPage({ address, ended, nowMs: deps.clock() }));
+    return sendPage(c, signInPage({ address, ended, switching: admin.ok, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
     if (!isSameSite(c.req.raw, deps.admin.parties)) return sendFailure(c, refuse("admin.cross-site"), deps);

@@ -13,8 +13,17 @@ import { TRACEPARENT } from "../traceparent.ts";
  * inside a string; the edge refuses one between tokens, so a line is always one heartbeat.
  */
 
-/** AWS takes 1 MiB; a request is billed per 64 KiB, so the edge packs up to that and no more. */
-export const PACK_BYTES_MAX = 60 * 1024;
+/**
+ * Text of a pack before it is compressed. Heartbeats of a fleet are alike: this much becomes some 50 KiB, and a
+ * request is billed per 64 KiB. What cannot be compressed stays below the 1 MiB AWS takes all the same.
+ */
+export const PACK_BYTES_MAX = 480 * 1024;
+
+/** Before a pack that is compressed: base64 (RFC 4648 §4) of raw deflate (RFC 1951) of its text follows. */
+export const COMPRESSED = "z1:";
+
+/** A worker opens nothing that grows beyond this. */
+export const OPENED_BYTES_MAX = 4 * 1024 * 1024;
 
 export const SIGNATURE_ATTRIBUTE = "lz-signature";
 export const KID_ATTRIBUTE = "lz-kid";

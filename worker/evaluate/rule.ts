@@ -31,7 +31,7 @@ export type Rule = EngineRule | HostRule;
 export const HOST = { id: "host", name: "This host" } as const;
 
 export const at = (engine: Engine): string =>
-  `pid ${engine.pid}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
+  `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 
 /** Up to three names, and how many more there are. */
 export function listed(names: readonly string[]): string {

@@ -3,6 +3,7 @@ import { employeeId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/refusal.ts";
 import { ASSET_STATUSES } from "../../../shared/table/items.ts";
 import { mode } from "../../../shared/wire/heartbeat.ts";
+import { RELEASE_CODE_HOURS_MAX } from "../../../shared/wire/release-code.ts";
 import { text } from "../../../shared/wire/text.ts";
 import type { Deps } from "../../deps.ts";
 import { changeContainment } from "../change-containment.ts";
@@ -13,6 +14,7 @@ import { listIncidentsOf } from "../find-incidents.ts";
 import { assetParams, justification, justified, page, pageFrom } from "../inputs.ts";
 import { type Outcome, operation } from "../operation.ts";
 import { listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
+import { makeReleaseCode } from "../release-code.ts";
 import { revokeAsset } from "../revoke-asset.ts";
 import {
   assetView,
@@ -21,6 +23,7 @@ import {
   incidentView,
   madeTokenView,
   pageOf,
+  releaseCodeView,
   telemetryView,
 } from "../views.ts";
 
@@ -234,7 +237,28 @@ const listIsolations = operation({
   },
 });
 
+const createReleaseCode = operation({
+  id: "createReleaseCode",
+  method: "post",
+  path: "/assets/{assetId}/release-code",
+  tag,
+  summary: "Make a one-time code that frees a stranded host without a connection",
+  description:
+    "Given to `lz-agent release --code` at the host. Good for this asset, the present generation and the given hours. A repeat of the request gets no code: it is nowhere kept.",
+  needs: "contain",
+  params: assetParams,
+  body: z.strictObject({ hours: z.int().min(1).max(RELEASE_CODE_HOURS_MAX).default(24), justification }),
+  success: 201,
+  answer: releaseCodeView,
+  refusals: ["admin.conflict"],
+  async run({ params: { assetId }, body, asker }, deps) {
+    const made = await makeReleaseCode(asker, { assetId, ...body }, deps);
+    return made.ok ? { ok: true, value: { body: made.value } } : made;
+  },
+});
+
 export const assetOperations = [
+  createReleaseCode,
   listAssets,
   getAsset,
   listAssetTimeline,

@@ -95,7 +95,7 @@ describe("packed()", () => {
 
   test("a heartbeat larger than a pack goes alone", async () => {
     const { enqueue, sent, tick } = harness();
-    const large = enqueue("org_a", entry("x".repeat(200 * 1024)));
+    const large = enqueue("org_a", entry("x".repeat(PACK_BYTES_MAX)));
     const small = enqueue("org_a", entry("1"));
     tick();
     await Promise.all([large, small]);

@@ -1,0 +1,103 @@
+import { ulid } from "ulid";
+import { timestamp } from "../../shared/clock.ts";
+import { containmentOf, isReleasedOffline } from "../../shared/containment.ts";
+import { accept, refuse } from "../../shared/refusal.ts";
+import { signReleaseCode } from "../../shared/wire/release-code.ts";
+import type { Deps } from "../deps.ts";
+import type { Admin } from "./authenticate.ts";
+import { type Asker, commit, type Decision } from "./commit.ts";
+import { readAssetItem } from "./read-asset-item.ts";
+
+type Wanted = { assetId: string; hours: number; justification: string };
+type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
+
+/** Makes a code for a host that is, or may still be, contained. Who made it and why is in the custody log. */
+export async function makeReleaseCode(
+  asker: Asker,
+  { assetId, hours, justification }: Wanted,
+  deps: Deps,
+): Promise<Decision<Made>> {
+  const { tenantId } = asker.admin;
+  let code: string | undefined;
+  const decide = async (nowMs: number) => {
+    const before = await readAssetItem(deps, tenantId, assetId);
+    if (!before) return refuse("admin.not-found");
+    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset was revoked");
+    if (containmentOf(before, undefined, nowMs).state === "active")
+      return refuse("admin.conflict", "the asset is not contained");
+    const { generation } = before;
+    const codeId = ulid(nowMs, () => deps.random(1)[0]! / 256);
+    const iat = Math.floor(nowMs / 1000);
+    const exp = iat + hours * 3600;
+    code = await signReleaseCode(deps.controlKey!, {
+      tenant: tenantId,
+      asset: assetId,
+      generation,
+      jti: codeId,
+      iat,
+      exp,
+    });
+    const expiresAt = timestamp(exp * 1000);
+    const action = "create-release-code" as const;
+    const records = [{ action, target: codeId, generation, after: expiresAt, justification }];
+    return accept({ assets: [{ before, records }], result: { codeId, generation, expiresAt } });
+  };
+  const done = await commit(asker, ["release-code", assetId, hours, justification], decide, deps);
+  if (!done.ok) return done;
+  const { result, replayed } = done.value;
+  return accept({ ...result, ...(!replayed && code !== undefined && { code }) });
+}
+
+/**
+ * Writes into the custody log that hosts were freed with a code, as soon as a node that holds the control key
+ * hears of it: with a heartbeat of that host, or with any request of an admin. What fails is tried again then.
+ *
+ * @param only this asset; undefined: all of the tenant
+ */
+export async function recordOfflineReleases(
+  tenantId: string,
+  only: string | undefined,
+  deps: Deps,
+): Promise<void> {
+  if (!deps.controlKey) return;
+  try {
+    const open = await deps.openActions.of(tenantId);
+    const candidates = only === undefined ? [...open.keys()] : [only];
+    for (const assetId of candidates.filter((id) => open.get(id)?.isFreedUnrecorded))
+      await record(tenantId, assetId, deps);
+  } catch (error) {
+    deps.log("warn", "release-code.unrecorded", { tenantId, error });
+  }
+}
+
+async function record(tenantId: string, assetId: string, deps: Deps): Promise<void> {
+  const who = `asset_${assetId}`;
+  const admin: Admin = {
+    tenantId,
+    userId: who,
+    sessionId: who,
+    role: "viewer",
+    impersonated: false,
+    via: "api-key",
+    permissions: [],
+  };
+  const { generation = 0 } = (await readAssetItem(deps, tenantId, assetId)) ?? {};
+  const idempotencyKey = `offline-${assetId}-${generation}`;
+  const asker: Asker = { admin, sourceIp: "none", requestId: idempotencyKey, idempotencyKey };
+  const decide = async () => {
+    const before = await readAssetItem(deps, tenantId, assetId);
+    if (!before || !isReleasedOffline(before) || before.offlineReleaseOf === before.generation)
+      return refuse("admin.conflict", "there is nothing to record");
+    const draft = {
+      action: "release-offline" as const,
+      mode: before.wish!.mode,
+      generation: before.generation,
+      before: before.status,
+      after: "RELEASED-OFFLINE",
+      justification: before.proof?.reason ?? "released at the host",
+    };
+    const change = { before, set: { offlineReleaseOf: before.generation }, records: [draft] };
+    return accept({ assets: [change], result: {} });
+  };
+  await commit(asker, ["release-offline", assetId, generation], decide, deps);
+}

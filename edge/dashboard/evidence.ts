@@ -1,0 +1,237 @@
+import { createLocalJWKSet, jwtVerify } from "jose";
+import { timestamp } from "../../shared/clock.ts";
+import { verifyCustody } from "../../shared/custody.ts";
+import { type CustodyHeadItem, decodeItem, incidentItem } from "../../shared/table/items.ts";
+import { INCIDENT_PREFIX, telemetryShard } from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
+import { readPolicy, readSettings } from "../admin/change-tenant.ts";
+import {
+  type AssetView,
+  type CustodyView,
+  exportCustody,
+  type IncidentView,
+  incidentView,
+  listAssets,
+  queryPage,
+} from "../admin/read.ts";
+import type { Deps } from "../deps.ts";
+import { reportingOf } from "./badges.tsx";
+
+/** Days, both included, in UTC. */
+export type Period = { from: string; to: string };
+
+/** A larger fleet, or a longer list of incidents, is told in part, and the report says so. */
+export const REPORT_ASSETS_MAX = 25_000;
+export const REPORT_INCIDENTS_MAX = 10_000;
+const PAGE_ITEMS = 200;
+
+export type Counted = { id: string; name: string; kind?: string; hosts: number; employees: number };
+
+export type Evidence = {
+  organisation: string;
+  madeAt: string;
+  period: Period;
+  found: {
+    /** Hosts that were heard of in the period or after it. */
+    hostsSeen: number;
+    hostsWithAi: number;
+    employeesWithAi: number;
+    engines: Counted[];
+    models: Counted[];
+    /** Their newest state began after the period: what they ran in it stands in their timelines only. */
+    changedSince: number;
+  };
+  incidents: {
+    opened: number;
+    critical: number;
+    warning: number;
+    acknowledged: number;
+    resolvedByPeople: number;
+    resolvedByQuiet: number;
+    stillOpen: number;
+    list: IncidentView[];
+  };
+  done: { byAction: { action: string; records: number; people: number }[]; records: CustodyView[] };
+  custody: { records: number; verified: boolean; words: string; headSigned: boolean; head: string };
+  coverage: {
+    hosts: number;
+    reporting: number;
+    silent: { assetId: string; hostname: string; lastSeenAt: string }[];
+    neverSeen: { assetId: string; hostname: string; enrolledAt: string }[];
+    sourcesFailing: { assetId: string; hostname: string; sources: string[] }[];
+    heartbeatsLost: number;
+    complete: boolean;
+  };
+  kept: { retentionDays: number; policyVersion: number };
+};
+
+/** All that a report for the period says; nothing in it is estimated, and what it cannot know it counts. */
+export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
+  const [fleet, incidents, { records, head }, settings, policy] = await Promise.all([
+    readAssets(deps, tenantId),
+    readIncidents(deps, tenantId),
+    exportCustody(deps, tenantId),
+    readSettings(deps, tenantId),
+    readPolicy(deps, tenantId),
+  ]);
+  const nowMs = deps.clock();
+  const during = records
+    .filter(({ at }) => isDuring(at, period))
+    .sort((a, b) => a.tenantNumber - b.tenantNumber)
+    .map(({ type: _type, ...record }) => record);
+  const fault = await verifyCustody(records, head);
+  return {
+    organisation: settings.value.name,
+    madeAt: timestamp(nowMs),
+    period,
+    found: foundIn(fleet.assets, period),
+    incidents: incidentsIn(incidents.found, period),
+    done: { byAction: countActions(during), records: during },
+    custody: {
+      records: records.length,
+      verified: fault === undefined,
+      words: fault
+        ? `${fault.record} ${fault.fault}`
+        : "every hash, every asset's chain and the organisation's chain match the head",
+      headSigned: head !== undefined && (await isSigned(head, tenantId, deps)),
+      head: head?.hash ?? "",
+    },
+    coverage: coverageIn(fleet.assets, fleet.complete && incidents.complete, nowMs),
+    kept: { retentionDays: settings.value.retentionDays, policyVersion: policy.version },
+  };
+}
+
+/** A timestamp is in the days of a period when its own day is: both are UTC and sort as text. */
+const isDuring = (at: string | undefined, { from, to }: Period): boolean =>
+  at !== undefined && at.slice(0, 10) >= from && at.slice(0, 10) <= to;
+const isAfter = (at: string, { to }: Period): boolean => at.slice(0, 10) > to;
+
+async function readAssets(deps: Deps, tenantId: string) {
+  const assets: AssetView[] = [];
+  let from: string | undefined;
+  do {
+    const page = await listAssets(deps, tenantId, { limit: PAGE_ITEMS, ...(from !== undefined && { from }) });
+    assets.push(...page.items);
+    from = page.cursor;
+  } while (from !== undefined && assets.length < REPORT_ASSETS_MAX);
+  return { assets, complete: from === undefined };
+}
+
+/** Open and resolved ones, from beside the telemetry of every shard: the index holds the open ones only. */
+async function readIncidents(deps: Deps, tenantId: string) {
+  const { shards } = await readTenant(deps, tenantId);
+  const each = Math.ceil(REPORT_INCIDENTS_MAX / shards);
+  const parts = await Promise.all(
+    Array.from({ length: shards }, async (_, shard) => {
+      const found: IncidentView[] = [];
+      const query = {
+        partition: telemetryShard(tenantId, shard),
+        prefix: INCIDENT_PREFIX,
+        limit: PAGE_ITEMS,
+      };
+      let from: string | undefined;
+      do {
+        const page = await queryPage(deps, { ...query, ...(from !== undefined && { from }) });
+        found.push(...page.items.map((stored) => incidentView(decodeItem(incidentItem, stored))));
+        from = page.cursor;
+      } while (from !== undefined && found.length < each);
+      return { found, complete: from === undefined };
+    }),
+  );
+  return { found: parts.flatMap((part) => part.found), complete: parts.every((part) => part.complete) };
+}
+
+function foundIn(assets: readonly AssetView[], period: Period): Evidence["found"] {
+  const seen = assets.filter(({ presence }) => presence && presence.lastSeenAt.slice(0, 10) >= period.from);
+  const ours = seen.filter(({ presence }) => !isAfter(presence!.stateSince, period));
+  const withAi = ours.filter(({ presence }) => presence!.engines.length > 0);
+  return {
+    hostsSeen: seen.length,
+    hostsWithAi: withAi.length,
+    employeesWithAi: new Set(withAi.map(({ employeeId }) => employeeId)).size,
+    engines: counted(withAi, ({ presence }) => presence!.engines),
+    models: counted(ours, ({ presence }) => presence!.models.map((name) => ({ id: name, name }))),
+    changedSince: seen.length - ours.length,
+  };
+}
+
+function counted(
+  assets: readonly AssetView[],
+  pick: (asset: AssetView) => readonly { id: string; name: string; kind?: string }[],
+): Counted[] {
+  const found = new Map<
+    string,
+    Omit<Counted, "hosts" | "employees"> & { on: Set<string>; of: Set<string> }
+  >();
+  for (const asset of assets) {
+    for (const { id, name, kind } of pick(asset)) {
+      const one = found.get(id) ?? { id, name, ...(kind && { kind }), on: new Set(), of: new Set() };
+      one.on.add(asset.assetId);
+      one.of.add(asset.employeeId);
+      found.set(id, one);
+    }
+  }
+  return [...found.values()]
+    .map(({ on, of, ...one }) => ({ ...one, hosts: on.size, employees: of.size }))
+    .sort((a, b) => b.hosts - a.hosts || (a.name < b.name ? -1 : 1));
+}
+
+function incidentsIn(all: readonly IncidentView[], period: Period): Evidence["incidents"] {
+  const opened = all.filter(({ openedAt }) => isDuring(openedAt, period));
+  const resolved = all.filter(({ resolvedAt }) => isDuring(resolvedAt, period));
+  const list = all
+    .filter(
+      ({ openedAt, resolvedAt }) => !isAfter(openedAt, period) && !(resolvedAt && resolvedAt < period.from),
+    )
+    .sort((a, b) => (a.openedAt < b.openedAt ? 1 : -1));
+  return {
+    opened: opened.length,
+    critical: opened.filter(({ risk }) => risk === "CRITICAL").length,
+    warning: opened.filter(({ risk }) => risk === "WARNING").length,
+    acknowledged: all.filter(({ acknowledgedAt }) => isDuring(acknowledgedAt, period)).length,
+    resolvedByPeople: resolved.filter(({ resolvedBy }) => resolvedBy !== undefined).length,
+    resolvedByQuiet: resolved.filter(({ resolvedBy }) => resolvedBy === undefined).length,
+    stillOpen: list.filter(({ status }) => status === "OPEN").length,
+    list,
+  };
+}
+
+function countActions(records: readonly CustodyView[]): Evidence["done"]["byAction"] {
+  const actions = new Map<string, { records: number; people: Set<string> }>();
+  for (const { action, operatorId } of records) {
+    const one = actions.get(action) ?? { records: 0, people: new Set() };
+    one.records++;
+    one.people.add(operatorId);
+    actions.set(action, one);
+  }
+  return [...actions].map(([action, { records, people }]) => ({ action, records, people: people.size }));
+}
+
+/** The head is signed with a control key this node knows, and says what the table says. */
+async function isSigned(head: CustodyHeadItem, tenantId: string, deps: Deps): Promise<boolean> {
+  const keys = createLocalJWKSet(deps.controlJwks);
+  const verified = await jwtVerify(head.checkpoint, keys, {
+    algorithms: ["EdDSA"],
+    typ: "lz-checkpoint+jwt",
+    currentDate: new Date(deps.clock()),
+  }).catch(() => undefined);
+  const { tenant, hash, count } = verified?.payload ?? {};
+  return tenant === tenantId && hash === head.hash && count === head.count;
+}
+
+function coverageIn(assets: readonly AssetView[], complete: boolean, nowMs: number): Evidence["coverage"] {
+  const silent: Evidence["coverage"]["silent"] = [];
+  const neverSeen: Evidence["coverage"]["neverSeen"] = [];
+  const sourcesFailing: Evidence["coverage"]["sourcesFailing"] = [];
+  let heartbeatsLost = 0;
+  for (const { assetId, hostname, presence, enrolledAt } of assets) {
+    heartbeatsLost += presence?.spoolDropped ?? 0;
+    if (!presence) neverSeen.push({ assetId, hostname, enrolledAt });
+    else if (reportingOf(presence, nowMs) === "silent")
+      silent.push({ assetId, hostname, lastSeenAt: presence.lastSeenAt });
+    if (presence && presence.failedCollectors.length > 0)
+      sourcesFailing.push({ assetId, hostname, sources: presence.failedCollectors });
+  }
+  const reporting = assets.length - silent.length - neverSeen.length;
+  return { hosts: assets.length, reporting, silent, neverSeen, sourcesFailing, heartbeatsLost, complete };
+}

@@ -1,0 +1,424 @@
+import type { Child } from "hono/jsx";
+import { z } from "zod";
+import type { Admin } from "../admin/authenticate.ts";
+import type { Deps } from "../deps.ts";
+import { Badge, plural, RiskBadge } from "./badges.tsx";
+import { actionWords } from "./custody.tsx";
+import { kindName } from "./engines.tsx";
+import { type Counted, type Evidence, gatherEvidence, type Period } from "./evidence.ts";
+import { Icon } from "./icon.tsx";
+import { Empty, Layout } from "./layout.tsx";
+import { Moment } from "./time.tsx";
+
+const DAYS_DEFAULT = 30;
+const DAY_MS = 86_400_000;
+/** What paper still holds; the JSON has all of it. */
+const ROWS_MAX = 50;
+
+const day = z.iso.date();
+const blank = z.literal("").transform(() => undefined);
+export const reportQuery = z.object({ from: blank.or(day).optional(), to: blank.or(day).optional() });
+export type ReportQuery = z.infer<typeof reportQuery>;
+
+/** The days asked for, else the last thirty; undefined when they end before they begin. */
+export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | undefined {
+  const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+  const last = to ?? dayOf(nowMs);
+  const first = from ?? dayOf(Date.parse(last) - (DAYS_DEFAULT - 1) * DAY_MS);
+  return first <= last ? { from: first, to: last } : undefined;
+}
+
+/** The record of a period, to print and to hand over: what was found, what was done, and what was not seen. */
+export async function reportPage(admin: Admin, period: Period, deps: Deps) {
+  const evidence = await gatherEvidence(deps, admin.tenantId, period);
+  return (
+    <Layout frame={{ title: "Evidence report", admin, place: "report", nowMs: deps.clock() }}>
+      <div class="page-head">
+        <h1>Evidence report</h1>
+        <p class="lead">
+          <bdi>{evidence.organisation}</bdi>, {period.from} to {period.to}, both days included, in UTC
+        </p>
+        <p class="muted">
+          Made <Moment at={evidence.madeAt} /> for <bdi>{admin.userId}</bdi> of organisation{" "}
+          <bdi class="mono">{admin.tenantId}</bdi>, from what agents reported and people did. It is evidence
+          to judge by; it does not say that any law or standard is met.
+        </p>
+      </div>
+      <PeriodForm period={period} />
+      <Found found={evidence.found} />
+      <Incidents incidents={evidence.incidents} />
+      <Done done={evidence.done} />
+      <Custody custody={evidence.custody} />
+      <Gaps coverage={evidence.coverage} />
+      <Duties evidence={evidence} />
+    </Layout>
+  );
+}
+
+const PeriodForm = ({ period }: { period: Period }) => (
+  <search>
+    <form class="filter" method="get" action="/report">
+      <div class="field">
+        <label for="from">First day</label>
+        <input id="from" name="from" type="date" value={period.from} required />
+      </div>
+      <div class="field">
+        <label for="to">Last day</label>
+        <input id="to" name="to" type="date" value={period.to} required />
+      </div>
+      <button type="submit">Show</button>
+      <p class="downloads">
+        <a href={`/report.json?${new URLSearchParams(period)}`} download>
+          Download as JSON
+        </a>{" "}
+        Your browser prints this page to paper or PDF.
+      </p>
+    </form>
+  </search>
+);
+
+const Section = ({ id, title, children }: { id: string; title: string; children: Child }) => (
+  <section id={id} class="card" aria-labelledby={`${id}-title`}>
+    <h2 id={`${id}-title`}>{title}</h2>
+    {children}
+  </section>
+);
+
+const Fact = ({ name, children }: { name: string; children: Child }) => (
+  <div>
+    <dt>{name}</dt>
+    <dd>{children}</dd>
+  </div>
+);
+
+const number = (count: number): string => count.toLocaleString("en");
+
+const Found = ({ found }: { found: Evidence["found"] }) => (
+  <Section id="found" title="What AI was found">
+    <dl class="facts">
+      <Fact name="Hosts heard of since the first day">{number(found.hostsSeen)}</Fact>
+      <Fact name="Of these with AI">{number(found.hostsWithAi)}</Fact>
+      <Fact name="Employees with AI on a host">{number(found.employeesWithAi)}</Fact>
+    </dl>
+    <p class="muted">
+      By the newest state of each host that began by the last day. What came and went before it stands in the
+      timeline of the asset.
+      {found.changedSince > 0 &&
+        ` ${plural(found.changedSince, "host")} changed after the last day and ${found.changedSince === 1 ? "is" : "are"} not counted here.`}
+    </p>
+    <div class="columns">
+      <CountTable what="Engine" counted={found.engines} />
+      <CountTable what="Model" counted={found.models} />
+    </div>
+  </Section>
+);
+
+const CountTable = ({ what, counted }: { what: string; counted: readonly Counted[] }) =>
+  counted.length === 0 ? (
+    <Empty title={`No ${what.toLowerCase()} found`} />
+  ) : (
+    <div>
+      <table class="assets inventory">
+        <thead>
+          <tr>
+            <th scope="col">{what}</th>
+            <th scope="col" class="number">
+              Hosts
+            </th>
+            <th scope="col" class="number">
+              Employees
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {counted.slice(0, ROWS_MAX).map(({ name, kind, hosts, employees }) => (
+            <tr>
+              <th scope="row">
+                <bdi>{name}</bdi>
+                {kind !== undefined && <p class="muted small">{kindName(kind)}</p>}
+              </th>
+              <td data-label="Hosts" class="number">
+                {number(hosts)}
+              </td>
+              <td data-label="Employees" class="number">
+                {number(employees)}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <Cut shown={ROWS_MAX} all={counted.length} />
+    </div>
+  );
+
+const Cut = ({ shown, all }: { shown: number; all: number }) =>
+  all > shown ? (
+    <p class="more">
+      {number(shown)} of {number(all)} shown; the JSON holds all of them.
+    </p>
+  ) : null;
+
+const Incidents = ({ incidents }: { incidents: Evidence["incidents"] }) => (
+  <Section id="incidents" title="What was wrong with it">
+    <dl class="facts">
+      <Fact name="Incidents opened">
+        {number(incidents.opened)} ({number(incidents.critical)} critical, {number(incidents.warning)}{" "}
+        warning)
+      </Fact>
+      <Fact name="Acknowledged by a person">{number(incidents.acknowledged)}</Fact>
+      <Fact name="Resolved by a person">{number(incidents.resolvedByPeople)}</Fact>
+      <Fact name="Closed because the condition was gone">{number(incidents.resolvedByQuiet)}</Fact>
+      <Fact name="Opened by the last day and open now">{number(incidents.stillOpen)}</Fact>
+    </dl>
+    <p class="muted">
+      There is one incident for each asset, rule and engine: one that came back is told with its newest
+      opening only.
+    </p>
+    {incidents.list.length > 0 && (
+      <table class="assets">
+        <thead>
+          <tr>
+            <th scope="col">Incident</th>
+            <th scope="col">Risk</th>
+            <th scope="col">Opened</th>
+            <th scope="col">Outcome</th>
+          </tr>
+        </thead>
+        <tbody>
+          {incidents.list.slice(0, ROWS_MAX).map((incident) => (
+            <tr>
+              <th scope="row">
+                <a href={`/incidents/${incident.id}`}>
+                  <bdi>{incident.engineName}</bdi> on <bdi>{incident.hostname}</bdi>
+                </a>
+                <p class="muted small">
+                  <bdi>{incident.title ?? incident.rule}</bdi>
+                </p>
+              </th>
+              <td data-label="Risk">
+                <RiskBadge risk={incident.risk} />
+              </td>
+              <td data-label="Opened">
+                <Moment at={incident.openedAt} />
+              </td>
+              <td data-label="Outcome">
+                {incident.resolvedAt === undefined ? (
+                  "Open"
+                ) : (
+                  <>
+                    <Moment at={incident.resolvedAt} />: <bdi>{incident.resolution ?? "resolved"}</bdi>
+                  </>
+                )}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    )}
+    <Cut shown={ROWS_MAX} all={incidents.list.length} />
+  </Section>
+);
+
+const Done = ({ done }: { done: Evidence["done"] }) => (
+  <Section id="done" title="What people did">
+    {done.records.length === 0 ? (
+      <Empty title="No custody record in these days">
+        Nobody isolated, released, answered or configured.
+      </Empty>
+    ) : (
+      <>
+        <dl class="facts">
+          {done.byAction.map(({ action, records, people }) => (
+            <Fact name={actionWords(action)}>
+              {plural(records, "record")} by {plural(people, "person", "people")}
+            </Fact>
+          ))}
+        </dl>
+        <table class="assets">
+          <thead>
+            <tr>
+              <th scope="col">When</th>
+              <th scope="col">Action</th>
+              <th scope="col">By</th>
+              <th scope="col">Reason</th>
+            </tr>
+          </thead>
+          <tbody>
+            {done.records.slice(-ROWS_MAX).map((record) => (
+              <tr>
+                <th scope="row">
+                  #{String(record.tenantNumber)} <Moment at={record.at} />
+                </th>
+                <td data-label="Action">
+                  {actionWords(record.action)}
+                  {record.mode !== undefined && `, mode ${record.mode}`}
+                </td>
+                <td data-label="By">
+                  <bdi>{record.operatorId}</bdi>
+                </td>
+                <td data-label="Reason">
+                  <bdi>{record.justification ?? "none given"}</bdi>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        <Cut shown={ROWS_MAX} all={done.records.length} />
+        <p class="muted small">
+          A record says what was asked. Whether the host proved it stands with the asset.
+        </p>
+      </>
+    )}
+  </Section>
+);
+
+const Custody = ({ custody }: { custody: Evidence["custody"] }) => (
+  <Section id="custody" title="Whether the log is whole">
+    <p class={custody.verified ? "strip ok" : "strip critical"}>
+      <Icon name={custody.verified ? "ok" : "critical"} />
+      {custody.verified
+        ? `All ${plural(custody.records, "record")} of the log computed again: ${custody.words}.`
+        : `The log does not verify: ${custody.words}.`}
+    </p>
+    <p>
+      {custody.records === 0
+        ? "There is no record yet, and so no signed head."
+        : custody.headSigned
+          ? "The head is signed with the control key, and the signature verifies."
+          : "The signature of the head does not verify with the control keys this node knows."}{" "}
+      {custody.head !== "" && (
+        <>
+          Head: <code>{custody.head}</code>.{" "}
+        </>
+      )}
+      Compare it with a head you kept elsewhere: this page cannot tell that a whole log was replaced by
+      whoever holds the key.
+    </p>
+  </Section>
+);
+
+const Gaps = ({ coverage }: { coverage: Evidence["coverage"] }) => {
+  const { silent, neverSeen, sourcesFailing } = coverage;
+  return (
+    <Section id="gaps" title="What was not seen">
+      <dl class="facts">
+        <Fact name="Enrolled hosts">{number(coverage.hosts)}</Fact>
+        <Fact name="Reporting when this was made">{number(coverage.reporting)}</Fact>
+        <Fact name="Silent">{number(silent.length)}</Fact>
+        <Fact name="Never heard of">{number(neverSeen.length)}</Fact>
+        <Fact name="With a source that failed">{number(sourcesFailing.length)}</Fact>
+        <Fact name="Heartbeats agents had to drop">{number(coverage.heartbeatsLost)}</Fact>
+      </dl>
+      {!coverage.complete && (
+        <p class="strip warning">
+          <Icon name="warning" />
+          There is more than one report reads: the counts above are of a part.
+        </p>
+      )}
+      <p class="muted">
+        Hosts without an agent are not in any of these numbers, nor is AI that runs elsewhere and is used
+        through a browser or an API.
+      </p>
+      <GapList
+        title="Silent"
+        hosts={silent.map((host) => ({ ...host, words: `last heard of ${host.lastSeenAt.slice(0, 10)}` }))}
+      />
+      <GapList
+        title="Never heard of"
+        hosts={neverSeen.map((host) => ({ ...host, words: `enrolled ${host.enrolledAt.slice(0, 10)}` }))}
+      />
+      <GapList
+        title="Sources failing"
+        hosts={sourcesFailing.map((host) => ({ ...host, words: host.sources.join(", ") }))}
+      />
+    </Section>
+  );
+};
+
+const GapList = ({
+  title,
+  hosts,
+}: {
+  title: string;
+  hosts: readonly { assetId: string; hostname: string; words: string }[];
+}) =>
+  hosts.length === 0 ? null : (
+    <div>
+      <h3>{title}</h3>
+      <ul class="plain-list">
+        {hosts.slice(0, ROWS_MAX).map(({ assetId, hostname, words }) => (
+          <li>
+            <a href={`/assets/${assetId}`}>
+              <bdi>{hostname}</bdi>
+            </a>
+            , {words}
+          </li>
+        ))}
+      </ul>
+      <Cut shown={ROWS_MAX} all={hosts.length} />
+    </div>
+  );
+
+/** Which duty each part may serve as evidence toward, and what it does not show. The wording is part of the product. */
+const Duties = ({ evidence }: { evidence: Evidence }) => (
+  <Section id="duties" title="What it may be evidence toward">
+    <p>
+      For the person who has to judge. Whether a duty applies depends on the AI system, its risk class and
+      your role, none of which an agent can see.
+    </p>
+    <dl class="duties">
+      {dutiesOf(evidence).map(({ where, shows, silent }) => (
+        <div>
+          <dt>
+            <Badge tone="quiet" icon="info">
+              {where}
+            </Badge>
+          </dt>
+          <dd>
+            <p>{shows}</p>
+            <p class="muted">Not shown: {silent}</p>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  </Section>
+);
+
+const dutiesOf = ({ found, done, kept }: Evidence) => [
+  {
+    where: "EU AI Act, Article 4 (AI literacy)",
+    shows: `${plural(found.employeesWithAi, "employee")} had AI on a host, and which: whom a literacy measure may have to reach.`,
+    silent: "that anybody was trained, or how well they know what they use.",
+  },
+  {
+    where: "EU AI Act, Article 26(5) (monitoring by deployers)",
+    shows: "Which engines and models ran where, the incidents that rules opened, and how each was answered.",
+    silent: "how an AI system performed in its use, or whether one of them is high-risk.",
+  },
+  {
+    where: "EU AI Act, Article 26(6) (keeping logs)",
+    shows: `States and incidents are kept ${plural(kept.retentionDays, "day")} by the organisation's setting; custody records do not expire. The article asks deployers of high-risk systems for at least six months of the logs such a system makes, where these are under their control.`,
+    silent: "the logs of the AI systems themselves: these are records about them, not by them.",
+  },
+  {
+    where: "EU AI Act, Article 26(2) (human oversight)",
+    shows: `${plural(done.records.length, "decision")} of named people in these days, with time, reason and hash.`,
+    silent: "the competence, training and authority of those people.",
+  },
+  {
+    where: "ISO/IEC 42001:2023, Annex A.4 (resources for AI systems)",
+    shows:
+      "An inventory of engines and models found on hosts, from measurement and not from a questionnaire.",
+    silent: "data resources, human resources, and AI used as a service.",
+  },
+  {
+    where: "ISO/IEC 42001:2023, A.6.2.6 and A.6.2.8 (operation, monitoring, event logs)",
+    shows: `Continuous reports with their gaps named, rules by policy version ${kept.policyVersion}, and a log whose verification is above.`,
+    silent: "the events inside an AI system.",
+  },
+  {
+    where: "ISO/IEC 42001:2023, A.9.2 (responsible use)",
+    shows: "Where use and policy differed, and what was done about it.",
+    silent: "that the policy itself is adequate.",
+  },
+];

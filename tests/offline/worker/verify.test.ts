@@ -1,0 +1,86 @@
+import { describe, expect, test } from "bun:test";
+import { deflateRawSync } from "node:zlib";
+import { bunHashing } from "../../../edge/bun-hashing.ts";
+import { createSendPack } from "../../../edge/enqueue.ts";
+import { type Hashing, webHashing } from "../../../edge/hashing.ts";
+import { makeHeartbeat } from "../../../lz/fleet.ts";
+import { encodeEntry, OPENED_BYTES_MAX } from "../../../shared/queue/message.ts";
+import { importHmacKey } from "../../../shared/wire/signature.ts";
+import type { Message } from "../../../worker/deps.ts";
+import { openMessage } from "../../../worker/verify.ts";
+
+const KEY = crypto.getRandomValues(new Uint8Array(32));
+const KEYS = new Map<string, Uint8Array>([["q1", KEY]]);
+const entry = (sequence: number) => ({
+  assetId: "01M807NRG7BVMVH9SM4YAEXFPG",
+  receivedAt: "2026-11-21T00:00:00.000Z",
+  body: JSON.stringify(makeHeartbeat(sequence, 1_790_000_000_000, "höst 主机")),
+});
+
+/** A message as the edge sends it, taken from its own request. */
+async function sent(hashing: Pick<Hashing, "deflate">, sequences: number[]): Promise<Message> {
+  let request:
+    | { MessageBody: string; MessageAttributes: Record<string, { StringValue: string }> }
+    | undefined;
+  const call = async (_target: string, body: string) => {
+    request = JSON.parse(body);
+    return new Response("{}");
+  };
+  const key = await importHmacKey(KEY, ["sign"]);
+  const send = createSendPack(call, "http://q", { sent: () => {} }, hashing, { kid: "q1", key });
+  await send(
+    "org_a",
+    sequences.map((sequence) => encodeEntry(entry(sequence))),
+  );
+  const { MessageBody: body, MessageAttributes: attributes } = request!;
+  return {
+    id: "m",
+    receipt: "r",
+    receives: 1,
+    body,
+    kid: "q1",
+    signature: attributes["lz-signature"]!.StringValue,
+  } as Message;
+}
+
+const signed = (body: string): Message =>
+  ({
+    id: "m",
+    receipt: "r",
+    receives: 1,
+    body,
+    kid: "q1",
+    signature: new Bun.CryptoHasher("sha256", KEY).update(body).digest("base64url"),
+  }) as Message;
+
+describe("openMessage()", () => {
+  for (const [name, hashing] of [
+    ["Bun", bunHashing],
+    ["the web", webHashing],
+  ] as const) {
+    test(`gives back what an edge with ${name}'s compression sent, byte for byte`, async () => {
+      const message = await sent(hashing, [1, 2, 3]);
+      expect(message.body.startsWith("z1:")).toBe(true);
+      expect(openMessage(message, KEYS)).toEqual({
+        ok: true,
+        pack: { tenantId: "org_a", entries: [1, 2, 3].map(entry) },
+      });
+    });
+  }
+
+  test("inflates nothing whose signature does not verify", async () => {
+    const message = await sent(bunHashing, [1]);
+    const body = `${message.body.slice(0, -4)}AAAA`;
+    expect(openMessage({ ...message, body }, KEYS)).toEqual({
+      ok: false,
+      reason: "the signature does not verify",
+    });
+  });
+
+  test("refuses what was signed and is no pack: not base64, not deflate, or grown beyond the limit", () => {
+    const bomb = deflateRawSync(Buffer.alloc(OPENED_BYTES_MAX + 1, 32)).toString("base64");
+    for (const body of ["z1:", "z1:####", "z1:AAAA", `z1:${bomb}`, "z2:AAAA", "{}"]) {
+      expect(openMessage(signed(body), KEYS)).toMatchObject({ ok: false });
+    }
+  });
+});
