@@ -65,7 +65,9 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
         reachQueue(sqs, config.SQS_QUEUE_URL),
       ]);
     },
-    enqueue: runtime.sharesIo ? packed(send, (ms, then) => setTimeout(then, ms)) : sendEach(send),
+    enqueue: runtime.sharesIo
+      ? packed(send, (ms, then) => setTimeout(then, ms), config.LZ_PACK_WAIT_MS)
+      : sendEach(send),
     openActions: createOpenActions({
       dynamo,
       table: config.LZ_TABLE,

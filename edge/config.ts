@@ -77,6 +77,8 @@ const schema = z.object({
   LZ_TENANT_PER_SECOND: perWindow.default(50_000),
   /** Enrolments and sessions from one address. They cost a signature of Ed25519 and a read each. */
   LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200),
+  /** How long the first heartbeat of a message waits for company: less is faster, more is cheaper. */
+  LZ_PACK_WAIT_MS: z.coerce.number().int().min(0).max(1000).default(5),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
   SQS_QUEUE_URL: z.url(),
   DYNAMODB_ENDPOINT: z.url().optional(),

@@ -71,9 +71,6 @@ const WAITING_MAX = 20_000;
 /** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
 const SENDS_MAX = 32;
 
-/** How long the first heartbeat of a pack waits for company. */
-const PACK_WAIT_MS = 5;
-
 const NOT_ASCII = /[^\0-\x7f]/;
 
 type Open = {
@@ -85,11 +82,15 @@ type Open = {
 };
 
 /**
- * For long-lived runtimes: heartbeats of a tenant that arrive within {@link PACK_WAIT_MS} share one message, and
+ * For long-lived runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message, and
  * more do while all {@link SENDS_MAX} senders are busy. A failed send rejects exactly the heartbeats that were in
  * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX}.
  */
-export function packed(send: SendPack, after: (ms: number, then: () => void) => void): Enqueue {
+export function packed(
+  send: SendPack,
+  after: (ms: number, then: () => void) => void,
+  waitMs: number,
+): Enqueue {
   /** The pack of each tenant that still takes heartbeats. */
   const open = new Map<string, Open>();
   /** Packs whose wait is over, oldest first; those also in `open` go on filling until it is their turn. */
@@ -123,7 +124,7 @@ export function packed(send: SendPack, after: (ms: number, then: () => void) => 
   function openPack(tenantId: string): Open {
     const pack: Open = { tenantId, lines: [], bytes: 0, isDue: false, sent: Promise.withResolvers<void>() };
     open.set(tenantId, pack);
-    after(PACK_WAIT_MS, () => post(pack));
+    after(waitMs, () => post(pack));
     return pack;
   }
 

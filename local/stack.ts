@@ -193,6 +193,8 @@ export function edgeEnvironment(
 ): Record<string, string> {
   return {
     ...shared,
+    // A simulated fleet enrols from one address.
+    LZ_ENROLMENTS_PER_MINUTE: "100000",
     LZ_EDGE_SECRETS: secrets.edgeSecrets,
     LZ_QUEUE_KEYS: secrets.queueKeys,
     LZ_CONTROL_JWKS: JSON.stringify({ keys: [publicJwk(secrets.controlKey)] }),

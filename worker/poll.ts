@@ -27,12 +27,12 @@ export async function pollOnce(
   deps: Deps,
   stop: AbortSignal,
   load?: Load,
-  onReceived: () => void = () => {},
+  onReceived: (messages: number) => void = () => {},
 ): Promise<number> {
   await load?.room(stop);
   if (stop.aborted) return 0;
   const messages = await deps.queue.receive(stop);
-  onReceived();
+  onReceived(messages.length);
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
   noteAge(messages, deps);
   if (messages.length === 0) return 0;

@@ -7,7 +7,8 @@ import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../shared/wire/dir
 import type { Mode } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, mayRespond } from "./authenticate.ts";
-import { type AssetChange, type Committed, commit, type Decision } from "./commit.ts";
+import { type AssetChange, type Committed, commit, type Decision, type Plan } from "./commit.ts";
+import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 
 export type ContainmentChange = {
@@ -16,13 +17,15 @@ export type ContainmentChange = {
   /** A release keeps the mode of what it ends. */
   mode?: Mode;
   justification: string;
+  /** Of an isolation: past the tenant's cap and second person, told in the record. */
+  breakGlass?: boolean;
   idempotencyKey: string;
   sourceIp: string;
   requestId: string;
 };
 
-/** The generation that was made. */
-export type Changed = { generation: number };
+/** The generation that was made; or the request that a second person is to approve, and nothing else. */
+export type Changed = { generation: number; approvalId?: string };
 
 /**
  * Isolates or releases an asset, in one transaction with its custody record.
@@ -36,22 +39,41 @@ export async function changeContainment(
   deps: Deps,
 ): Promise<Decision<Committed<Changed>>> {
   if (!mayRespond(admin)) return refuse("admin.forbidden");
-  const { assetId, action, mode, justification, ...origin } = change;
-  const asked = [action, assetId, mode, justification];
-  const decide = async (nowMs: number) => {
+  const { assetId, action, mode, justification, breakGlass = false, ...origin } = change;
+  const asked = [action, assetId, mode, justification, ...(breakGlass ? ["break-glass"] : [])];
+  const decide = async (nowMs: number): Promise<Decision<Plan<Changed>>> => {
     const asset = await readAssetItem(deps, admin.tenantId, assetId);
     if (!asset) return refuse("admin.not-found");
     const wrong = refusedChange(asset, action, nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
-    const changed = await wishedChange(asset, change, nowMs, deps);
-    return accept({ assets: [changed], result: { generation: asset.generation + 1 } });
+    if (action === "release") {
+      const changed = await wishedChange(asset, change, nowMs, deps);
+      return accept({ assets: [changed], result: { generation: asset.generation + 1 } });
+    }
+    const request = { admin, mode: mode ?? "observe", justification, breakGlass, isApproved: false };
+    const guarded = await guardIsolation(asset, request, nowMs, deps);
+    if (!guarded.ok) return guarded;
+    const { writes } = guarded.value;
+    if (guarded.value.is === "ask") {
+      const { change: asking, approvalId } = guarded.value;
+      return accept({ assets: [asking], writes, result: { generation: asset.generation, approvalId } });
+    }
+    const { target } = guarded.value;
+    const changed = await wishedChange(asset, { ...change, ...(target && { target }) }, nowMs, deps);
+    return accept({ assets: [changed], writes, result: { generation: asset.generation + 1 } });
   };
   return commit({ admin, ...origin }, asked, decide, deps);
 }
 
-async function wishedChange(
+/** The transition itself, with the directive that carries it out. `target` goes into the record. */
+export async function wishedChange(
   before: AssetItem,
-  { action, mode: wanted, justification }: ContainmentChange,
+  {
+    action,
+    mode: wanted,
+    justification,
+    target,
+  }: Pick<ContainmentChange, "action" | "mode" | "justification"> & { target?: string },
   nowMs: number,
   deps: Deps,
 ): Promise<AssetChange> {
@@ -78,6 +100,16 @@ async function wishedChange(
     // The table itself refuses a second isolation, whatever the code above believes.
     equal: { status: before.status, generation: before.generation },
     absent: ["revokedAt"],
-    records: [{ action, mode, generation, before: before.status, after: status, justification }],
+    records: [
+      {
+        action,
+        mode,
+        generation,
+        ...(target !== undefined && { target }),
+        before: before.status,
+        after: status,
+        justification,
+      },
+    ],
   };
 }

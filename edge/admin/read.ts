@@ -4,6 +4,7 @@ import { type AttributeMap, marshalItem, values } from "../../shared/table/dynam
 import {
   type AssetItem,
   type AuditItem,
+  approvalItem,
   assetItem,
   auditItem,
   type CustodyHeadItem,
@@ -317,6 +318,26 @@ export async function listCustody(
 const custodyView = ({ type: _type, ...record }: AuditItem): CustodyView => record;
 
 /** The tenant's whole custody log with its head: what an offline verification needs. */
+/** Requests for a second person, newest first. */
+export async function listApprovals(
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+) {
+  const { PK } = tenantKey(tenantId);
+  const found = await queryPage(reader, {
+    partition: PK,
+    prefix: APPROVAL_PREFIX,
+    newestFirst: true,
+    ...page,
+  });
+  const items = found.items.map((stored) => {
+    const { type: _type, tenantId: _tenant, expiresAt: _ttl, ...view } = decodeItem(approvalItem, stored);
+    return view;
+  });
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
 export async function exportCustody(
   reader: Reader,
   tenantId: string,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { assetId } from "../../shared/ids.ts";
 import {
   apiKeyItem,
+  approvalItem,
   assetItem,
   auditItem,
   custodyHeadItem,
@@ -102,6 +103,8 @@ export const settings = tenantItem
     quietPeriodSeconds: true,
     heartbeatIntervalMs: true,
     clientDirectories: true,
+    fourEyes: true,
+    isolationsPerHourMax: true,
   })
   .strict();
 export type Settings = z.infer<typeof settings>;
@@ -127,6 +130,11 @@ export type EnrolmentTokenView = z.infer<typeof enrolmentTokenView>;
 export const madeTokenView = named(
   "NewEnrolmentToken",
   z.object({ token: z.string(), tokenId: keyId, expiresAt: isoTimestamp, uses: z.int() }),
+);
+
+export const approvalView = named(
+  "Approval",
+  approvalItem.omit({ type: true, tenantId: true, expiresAt: true }),
 );
 
 export const releaseCodeView = named(

@@ -206,15 +206,18 @@ async function* written<Query, Row>(
   const objectOf = (row: Row) =>
     JSON.stringify(Object.fromEntries(columns.map(([name, of]) => [name, of(row)])));
   if (format === "json" && document) return yield `${JSON.stringify(await document(asked))}\n`;
-  if (format === "csv") yield csvRecord(columns.map(([name]) => name));
+  const rowOf = (row: Row) => csvRecord(columns.map(([, of]) => of(row)));
+  const header = csvRecord(columns.map(([name]) => name));
   let begun = false;
   for await (const rows of pages(query, asked)) {
     if (rows.length === 0) continue;
-    if (format === "csv") yield rows.map((row) => csvRecord(columns.map(([, of]) => of(row)))).join("");
+    // What opens the file comes with its first page, and so after the first read of the table.
+    if (format === "csv") yield `${begun ? "" : header}${rows.map(rowOf).join("")}`;
     else yield `${begun ? ",\n" : "[\n"}${rows.map(objectOf).join(",\n")}`;
     begun = true;
   }
-  if (format === "json") yield begun ? "\n]\n" : "[]\n";
+  if (format === "csv") yield begun ? "" : header;
+  else yield begun ? "\n]\n" : "[]\n";
 }
 
 /** A file, never a page: nothing in it can run, and no store keeps it. */

@@ -1,4 +1,5 @@
 import type { Operation } from "../operation.ts";
+import { approvalOperations } from "./approvals.ts";
 import { assetOperations } from "./assets.ts";
 import { credentialOperations } from "./credentials.ts";
 import { incidentOperations } from "./incidents.ts";
@@ -8,6 +9,7 @@ import { tenantOperations } from "./tenant.ts";
 export const OPERATIONS: readonly Operation[] = [
   ...tenantOperations,
   ...assetOperations,
+  ...approvalOperations,
   ...incidentOperations,
   ...credentialOperations,
 ];

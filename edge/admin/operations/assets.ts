@@ -159,7 +159,14 @@ const isolateAsset = operation({
   description:
     "Signs a directive that the agent gets with its next heartbeat. The answer is the wish: `containment.state` says what is proven of it.",
   needs: "contain",
-  body: z.strictObject({ mode: mode.default("observe"), justification }),
+  body: z.strictObject({
+    mode: mode.default("observe"),
+    justification,
+    breakGlass: z.boolean().default(false).meta({
+      description: "An administrator in person goes past second person and cap. The record says so.",
+    }),
+  }),
+  refusals: ["admin.conflict", "admin.capped"],
   async run({ params: { assetId }, body, asker }, deps) {
     const { admin, ...origin } = asker;
     const done = await changeContainment(admin, { assetId, action: "isolate", ...body, ...origin }, deps);

@@ -95,6 +95,10 @@ const PAGES = [
   "/employees",
   "/employees/mara",
   "/custody",
+  "/report",
+  "/report?from=2026-11-01&to=2026-11-30",
+  "/policy",
+  "/settings",
   "/enrol",
 ];
 const FAILURES = [
@@ -103,6 +107,10 @@ const FAILURES = [
   "/incidents/not.an.id",
   "/assets?state=%3Cb%3E",
   "/incidents?cursor=abc&risk=WARNING",
+  "/report?from=2026-11-30&to=2026-11-01",
+  "/report?from=2026-02-30",
+  "/assets.csv?state=%3Cb%3E",
+  "/assets.xml",
 ];
 
 let world: World;

@@ -16,6 +16,7 @@ function harness(accepts: (lines: readonly string[]) => boolean = () => true) {
       if (!accepts(lines)) throw new Error("refused");
     },
     (_ms, then) => void timers.push(then),
+    5,
   );
   const tick = () => {
     const due = timers;
@@ -86,6 +87,7 @@ describe("packed()", () => {
         return new Promise(() => {});
       },
       (_ms, then) => void timers.push(then),
+      5,
     );
     for (let i = 0; i < 20_000; i++) void enqueue(`org_${i % 100}`, entry("1"));
     for (const then of timers) then();

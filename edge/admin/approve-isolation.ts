@@ -1,0 +1,59 @@
+import { timestamp } from "../../shared/clock.ts";
+import { refusedChange } from "../../shared/containment.ts";
+import { accept, refuse } from "../../shared/refusal.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { approvalItem, decodeItem } from "../../shared/table/items.ts";
+import { approvalKey } from "../../shared/table/keys.ts";
+import type { Deps } from "../deps.ts";
+import { wishedChange } from "./change-containment.ts";
+import { type Asker, type Committed, commit, type Decision, type Write } from "./commit.ts";
+import { guardIsolation } from "./guard-isolation.ts";
+import { readAssetItem } from "./read-asset-item.ts";
+
+export type Approved = { assetId: string; generation: number };
+
+/**
+ * The second pair of eyes: isolates what somebody else asked for, in one transaction with its record, which names
+ * the request by its id. Nobody approves their own request, no machine any, and none after its hour.
+ */
+export async function approveIsolation(
+  asker: Asker,
+  approvalId: string,
+  deps: Deps,
+): Promise<Decision<Committed<Approved>>> {
+  const { admin } = asker;
+  const { tenantId } = admin;
+  const Key = marshalItem(approvalKey(tenantId, approvalId));
+  const decide = async (nowMs: number) => {
+    const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+    if (!Item) return refuse("admin.not-found");
+    const request = decodeItem(approvalItem, Item);
+    if (admin.via !== "session") return refuse("admin.forbidden", "no machine approves");
+    if (request.requestedBy === admin.userId)
+      return refuse("admin.forbidden", "nobody approves their own request");
+    if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
+    if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");
+    const asset = await readAssetItem(deps, tenantId, request.assetId);
+    if (!asset) return refuse("admin.not-found");
+    const wrong = refusedChange(asset, "isolate", nowMs);
+    if (wrong) return refuse("admin.conflict", wrong);
+    const { mode, justification, assetId } = request;
+    const asked = { admin, mode, justification, breakGlass: false, isApproved: true };
+    const guarded = await guardIsolation(asset, asked, nowMs, deps);
+    if (!guarded.ok) return guarded;
+    const wanted = { action: "isolate" as const, mode, justification, target: approvalId };
+    const changed = await wishedChange(asset, wanted, nowMs, deps);
+    const settle: Write = {
+      Update: {
+        TableName: deps.table,
+        Key,
+        UpdateExpression: "SET approvedAt = :at, approvedBy = :by",
+        ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(approvedAt)",
+        ExpressionAttributeValues: values({ at: timestamp(nowMs), by: admin.userId }),
+      },
+    };
+    const writes = [...guarded.value.writes, settle];
+    return accept({ assets: [changed], writes, result: { assetId, generation: asset.generation + 1 } });
+  };
+  return commit(asker, ["approve", approvalId], decide, deps);
+}

@@ -1,0 +1,117 @@
+import { ulid } from "ulid";
+import { timestamp } from "../../shared/clock.ts";
+import { accept, refuse } from "../../shared/refusal.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import {
+  type ApprovalItem,
+  type AssetItem,
+  decodeItem,
+  isolationCountItem,
+} from "../../shared/table/items.ts";
+import { approvalKey, isolationCountKey } from "../../shared/table/keys.ts";
+import type { Mode } from "../../shared/wire/heartbeat.ts";
+import type { Deps } from "../deps.ts";
+import { type Admin, may } from "./authenticate.ts";
+import { readSettings } from "./change-tenant.ts";
+import type { AssetChange, Decision, Write } from "./commit.ts";
+
+/** How long a second person has to approve. */
+export const APPROVAL_MS = 3600_000;
+const DAY_SECONDS = 24 * 3600;
+
+export type Asked = {
+  admin: Admin;
+  mode: Mode;
+  justification: string;
+  /** Past cap and second person, by an administrator in person; the record says so. */
+  breakGlass: boolean;
+  /** A second person has approved it. */
+  isApproved: boolean;
+};
+
+/** `go`: what else the transaction has to carry. `ask`: a second person is needed first. */
+export type Guarded =
+  | { is: "go"; writes: readonly Write[]; target?: string }
+  | { is: "ask"; approvalId: string; writes: readonly Write[]; change: AssetChange };
+
+/** What a tenant lays in the way of an isolation: a second pair of eyes, and a number an hour. */
+export async function guardIsolation(
+  asset: AssetItem,
+  asked: Asked,
+  nowMs: number,
+  deps: Deps,
+): Promise<Decision<Guarded>> {
+  if (asked.breakGlass) {
+    const isInPerson = asked.admin.via === "session" && may(asked.admin, "manage-settings");
+    if (!isInPerson) return refuse("admin.forbidden", "breaking the glass takes an administrator in person");
+    return accept({ is: "go", writes: [], target: "break-glass" });
+  }
+  const { fourEyes, isolationsPerHourMax } = (await readSettings(deps, asset.tenantId)).value;
+  if (fourEyes && !asked.isApproved) return accept(requestOf(asset, asked, nowMs, deps));
+  if (isolationsPerHourMax === 0) return accept({ is: "go", writes: [] });
+  return countOne(asset.tenantId, isolationsPerHourMax, nowMs, deps);
+}
+
+/** One more of this hour (UTC), under the condition that the table itself checks. */
+async function countOne(
+  tenantId: string,
+  max: number,
+  nowMs: number,
+  deps: Deps,
+): Promise<Decision<Guarded>> {
+  const key = isolationCountKey(tenantId, timestamp(nowMs).slice(0, 13));
+  const read = { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true };
+  const { Item } = await deps.dynamo("GetItem", read);
+  const used = Item ? decodeItem(isolationCountItem, Item).count : 0;
+  if (used >= max) return refuse("admin.capped", `${max} isolations an hour is this tenant's limit`);
+  const item = {
+    ...key,
+    type: "IsolationCount",
+    tenantId,
+    count: used + 1,
+    expiresAt: Math.floor(nowMs / 1000) + DAY_SECONDS,
+  };
+  const write: Write = {
+    Put: {
+      TableName: deps.table,
+      Item: marshalItem(item),
+      ConditionExpression: Item ? "#count = :used AND #count < :max" : "attribute_not_exists(PK)",
+      ...(Item && {
+        ExpressionAttributeNames: { "#count": "count" },
+        ExpressionAttributeValues: values({ used, max }),
+      }),
+    },
+  };
+  return accept({ is: "go", writes: [write] });
+}
+
+function requestOf(
+  before: AssetItem,
+  { admin, mode, justification }: Asked,
+  nowMs: number,
+  deps: Deps,
+): Guarded {
+  const { tenantId, assetId } = before;
+  const approvalId = ulid(nowMs, () => deps.random(1)[0]! / 256);
+  const item: ApprovalItem = {
+    type: "Approval",
+    tenantId,
+    approvalId,
+    assetId,
+    mode,
+    justification,
+    requestedBy: admin.userId,
+    requestedAt: timestamp(nowMs),
+    validUntil: timestamp(nowMs + APPROVAL_MS),
+    expiresAt: Math.floor(nowMs / 1000) + 30 * DAY_SECONDS,
+  };
+  const put: Write = {
+    Put: {
+      TableName: deps.table,
+      ConditionExpression: "attribute_not_exists(PK)",
+      Item: marshalItem({ ...approvalKey(tenantId, approvalId), ...item }),
+    },
+  };
+  const records = [{ action: "request-isolation" as const, mode, target: approvalId, justification }];
+  return { is: "ask", approvalId, writes: [put], change: { before, records } };
+}

@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { keyId } from "../api-key.ts";
+import { approveIsolation } from "../approve-isolation.ts";
+import { page, pageFrom } from "../inputs.ts";
+import { operation } from "../operation.ts";
+import { listApprovals, readAsset } from "../read.ts";
+import { approvalView, assetView, pageOf } from "../views.ts";
+
+const tag = "Isolations";
+
+const all = operation({
+  id: "listApprovals",
+  method: "get",
+  path: "/approvals",
+  tag,
+  summary: "List isolations that a second person was asked to approve, newest first",
+  needs: "read",
+  query: page,
+  success: 200,
+  answer: pageOf(approvalView),
+  run: async ({ admin, query }, deps) => ({
+    ok: true,
+    value: { body: await listApprovals(deps, admin.tenantId, pageFrom(query)) },
+  }),
+});
+
+const approve = operation({
+  id: "approveIsolation",
+  method: "post",
+  path: "/approvals/{approvalId}/approve",
+  tag,
+  summary: "Approve somebody else's request to isolate",
+  description: "Isolates the asset. Nobody approves their own request, no API key any, none after an hour.",
+  needs: "approve",
+  params: z.strictObject({ approvalId: keyId }),
+  success: 202,
+  answer: assetView,
+  refusals: ["admin.conflict", "admin.capped"],
+  async run({ params: { approvalId }, asker }, deps) {
+    const done = await approveIsolation(asker, approvalId, deps);
+    if (!done.ok) return done;
+    const body = await readAsset(deps, asker.admin.tenantId, done.value.result.assetId);
+    return { ok: true, value: { body } };
+  },
+});
+
+export const approvalOperations = [all, approve];

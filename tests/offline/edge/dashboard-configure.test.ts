@@ -1,0 +1,283 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { changeKey, csrfToken } from "../../../edge/dashboard/csrf.ts";
+import { sessionExpired } from "../../../edge/dashboard/session-refresh.ts";
+import { policyFromForm, policyFromJson, settingsFromForm } from "../../../edge/dashboard/tenant-forms.ts";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
+import { policy, tenantDefaults } from "../../../shared/table/items.ts";
+import { tenantKey } from "../../../shared/table/keys.ts";
+import { createIds, engineOf, itemsOf } from "../../browser/seed.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
+
+const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
+const ADMIN = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
+const assetId = createIds(NOW_MS - 1e9)();
+const TENANT = tenantDefaults("org_a");
+const SETTINGS_FORM = {
+  name: "Northwind",
+  heartbeatSeconds: "5",
+  telemetryResolutionSeconds: "60",
+  quietMinutes: "15",
+  retentionDays: "180",
+};
+
+let world: World;
+beforeAll(async () => {
+  const tenant = { ...tenantKey("org_a"), ...TENANT, policyVersion: 4, settingsVersion: 2 };
+  const host = {
+    tenantId: "org_a",
+    assetId,
+    hostname: "calm",
+    employeeId: "mara",
+    os: "Debian",
+    enrolledAtMs: NOW_MS,
+    lastSeenAtMs: NOW_MS,
+    states: [{ atMs: NOW_MS, engines: [engineOf()] }],
+    findings: [
+      {
+        finding: {
+          rule: "exposed-engine",
+          engine: "ollama",
+          engineName: "Ollama",
+          risk: "CRITICAL" as const,
+          points: 80,
+          explanation: "It is open.",
+        },
+        openedAtMs: NOW_MS - 60_000,
+      },
+    ],
+  };
+  world = await createWorld([marshalItem(tenant), ...itemsOf(host)], NOW_MS);
+});
+
+const page = async (path: string, role = "admin") => (await world.get(path, {}, { role })).text();
+
+async function post(path: string, more: Record<string, string>, { claims = {}, headers = {} } = {}) {
+  const csrf = await csrfToken(ADMIN, world.deps);
+  return world.app.request(ORIGIN + path, {
+    method: "POST",
+    headers: {
+      cookie: `__session=${await world.session(claims)}`,
+      origin: ORIGIN,
+      "content-type": "application/x-www-form-urlencoded",
+      ...headers,
+    },
+    body: new URLSearchParams({ csrf, ...more }).toString(),
+  });
+}
+const keyed = async (action: string, version: number) => ({
+  key: await changeKey(ADMIN, [action, version], world.deps),
+  version: String(version),
+});
+
+describe("policyFromForm()", () => {
+  const current = policy.parse({ acceptedCves: ["CVE-2025-1"], modelBytesMax: 1_234_567_890 });
+  const form = { exposure: "authenticated", modelGib: "1.15" };
+
+  test("replaces what the form shows and leaves everything else", () => {
+    const read = policyFromForm({ ...form, approvedEngines: " ollama \r\n\r\nvllm" }, current);
+    expect(read).toMatchObject({
+      ok: true,
+      value: {
+        approvedEngines: ["ollama", "vllm"],
+        exposure: "authenticated",
+        requireAuthentication: false,
+        acceptedCves: ["CVE-2025-1"],
+        modelBytesMax: 1_234_567_890,
+      },
+    });
+  });
+
+  test.each([
+    ["an engine that is no id", { approvedEngines: "Ollama!" }],
+    ["an unknown exposure", { exposure: "everybody" }],
+    ["a size below zero", { modelGib: "-1" }],
+    ["a size that is no number", { modelGib: "big" }],
+  ])("refuses %s and says where", (_name, more) => {
+    const read = policyFromForm({ ...form, ...more }, current);
+    expect(read.ok).toBe(false);
+    expect((read as { wrong: string[] }).wrong[0]).toMatch(/^(approvedEngines\.0|exposure|modelBytesMax): /);
+  });
+});
+
+describe("policyFromJson()", () => {
+  test("gives what is left out its default", () =>
+    expect(policyFromJson("{}")).toEqual({ ok: true, value: policy.parse({}) }));
+  test.each(["", "{", "null", "[]", '{"approvedEngine":[]}', '{"exposure":"all"}', '{"modelBytesMax":-1}'])(
+    "refuses %p",
+    (text) => expect(policyFromJson(text).ok).toBe(false),
+  );
+});
+
+describe("settingsFromForm()", () => {
+  const current = {
+    name: "a",
+    telemetryResolutionSeconds: 60,
+    retentionDays: 180,
+    quietPeriodSeconds: 900,
+    heartbeatIntervalMs: 5000,
+    clientDirectories: true,
+  };
+  test("turns minutes and seconds into what is stored; a box that is not ticked is off", () =>
+    expect(settingsFromForm({ ...SETTINGS_FORM, heartbeatSeconds: "2.5" }, current as never)).toMatchObject({
+      ok: true,
+      value: {
+        name: "Northwind",
+        heartbeatIntervalMs: 2500,
+        quietPeriodSeconds: 900,
+        clientDirectories: false,
+      },
+    }));
+  test.each([
+    { heartbeatSeconds: "0.9" },
+    { heartbeatSeconds: "601" },
+    { retentionDays: "0" },
+    { retentionDays: "3651" },
+    { retentionDays: "" },
+    { quietMinutes: "-1" },
+    { telemetryResolutionSeconds: "1.5" },
+    { name: " " },
+  ])("refuses %p", (more) =>
+    expect(settingsFromForm({ ...SETTINGS_FORM, ...more }, current as never).ok).toBe(false),
+  );
+});
+
+describe("policy and settings", () => {
+  for (const path of ["/policy", "/settings"]) {
+    test(`${path} has its form for administrators and its text for everybody else`, async () => {
+      expect(await page(path)).toContain(`method="post" action="${path}"`);
+      for (const role of ["viewer", "analyst", "responder"]) {
+        const markup = await page(path, role);
+        expect(markup).not.toContain('name="csrf"');
+        expect(markup).toContain("Your role looks only");
+      }
+    });
+
+    test(`a post to ${path} of somebody who may not, from elsewhere or without a token is 403`, async () => {
+      const body = { ...(await keyed("change", 4)), how: "json", policy: "{}" };
+      expect((await post(path, body, { claims: { role: "responder" } })).status).toBe(403);
+      expect((await post(path, body, { claims: { act: { sub: "support" } } })).status).toBe(403);
+      expect((await post(path, body, { headers: { origin: "https://evil.test" } })).status).toBe(403);
+      expect((await post(path, { ...body, csrf: "1.x" })).status).toBe(403);
+      expect(world.asked).not.toContain("TransactWriteItems");
+    });
+  }
+
+  test("a policy that does not pass its schema is 400, says where, and what was typed is still there", async () => {
+    const body = { ...(await keyed("change-policy", 4)), how: "json", policy: '{"exposure":"<b>all</b>"}' };
+    const answer = await post("/policy", body);
+    expect(answer.status).toBe(400);
+    const markup = await answer.text();
+    expect(markup).toContain("exposure: ");
+    expect(markup).toContain("&lt;b&gt;all&lt;/b&gt;");
+    expect(world.asked).not.toContain("TransactWriteItems");
+  });
+
+  test("a change of what somebody else changed meanwhile is 412 and keeps what was typed", async () => {
+    const typed = '{"bannedEngines":["ollama"]}';
+    const answer = await post("/policy", {
+      ...(await keyed("change-policy", 3)),
+      how: "json",
+      policy: typed,
+    });
+    expect(answer.status).toBe(412);
+    const markup = await answer.text();
+    expect(markup).toContain("somebody changed it since you read it");
+    expect(markup).toContain("{&quot;bannedEngines&quot;:[&quot;ollama&quot;]}");
+    expect(markup).toContain('name="version" value="4"');
+    const settings = await post("/settings", { ...(await keyed("change-settings", 1)), ...SETTINGS_FORM });
+    expect(settings.status).toBe(412);
+    expect(world.asked).not.toContain("TransactWriteItems");
+  });
+
+  test("what is so already is not written again", async () => {
+    const body = { ...(await keyed("change-policy", 4)), how: "json", policy: "{}" };
+    expect((await post("/policy", body)).headers.get("location")).toBe("/policy?done=same");
+    expect(world.asked).not.toContain("TransactWriteItems");
+  });
+});
+
+describe("acknowledging several", () => {
+  const id = `${assetId}.exposed-engine.ollama`;
+
+  test("only those who handle incidents see boxes", async () => {
+    expect(await page("/incidents", "analyst")).toContain(`name="${id}"`);
+    const markup = await page("/incidents", "viewer");
+    expect(markup).not.toContain('type="checkbox"');
+    expect(markup).not.toContain('name="csrf"');
+  });
+
+  test("none ticked, more than thirty, or one that is no incident is refused and changes nothing", async () => {
+    expect((await post("/incidents/acknowledge", {})).status).toBe(400);
+    const many = Object.fromEntries(
+      Array.from({ length: 31 }, (_, i) => [`${assetId}.rule-${i}.ollama`, "2026-11-21T23:03:05.678Z"]),
+    );
+    expect((await post("/incidents/acknowledge", many)).status).toBe(400);
+    expect((await post("/incidents/acknowledge", { "not-one": "x" })).status).toBe(400);
+    expect((await post("/incidents/acknowledge", { [id]: "x" }, { claims: { role: "viewer" } })).status).toBe(
+      403,
+    );
+    expect(world.asked).not.toContain("TransactWriteItems");
+  });
+});
+
+describe("a session whose token is old", () => {
+  const old = async () => `__session=${await world.session()}`;
+  const later = async <T>(ask: () => Promise<T>): Promise<T> => {
+    world.clock.nowMs += 2 * 3600_000;
+    try {
+      return await ask();
+    } finally {
+      world.clock.nowMs = NOW_MS;
+    }
+  };
+
+  test("is taken straight to the provider and back to where it was, once", async () => {
+    const cookie = await old();
+    const path = "/incidents?risk=CRITICAL";
+    const answer = await later(async () => world.app.request(ORIGIN + path, { headers: { cookie } }));
+    expect(answer.status).toBe(302);
+    const to = new URL(answer.headers.get("location")!);
+    expect(to.origin + to.pathname).toBe(world.deps.admin.signInUrl);
+    expect(to.searchParams.get("redirect_url")).toBe(ORIGIN + path);
+    const mark = answer.headers.get("set-cookie")!.split(";")[0]!;
+    const again = await later(async () =>
+      world.app.request(ORIGIN + path, { headers: { cookie: `${cookie}; ${mark}` } }),
+    );
+    expect(again.headers.get("location")).toStartWith("/sign-in?return=");
+  });
+
+  test("the script of an open page is told so with its 401; a form leads to sign-in", async () => {
+    const cookie = await old();
+    const live = await later(async () =>
+      world.app.request(`${ORIGIN}/`, { headers: { cookie, "x-lz-live": "1" } }),
+    );
+    expect(live.status).toBe(401);
+    expect(live.headers.get("x-lz-expired")).toBe("1");
+    const form = await later(async () =>
+      world.app.request(`${ORIGIN}/settings`, { method: "POST", headers: { cookie, origin: ORIGIN } }),
+    );
+    expect(form.headers.get("location")).toBe("/sign-in");
+  });
+
+  test("sessionExpired() takes nothing but an old token", async () => {
+    const of = (cookie: string) => sessionExpired(new Request(ORIGIN, { headers: { cookie } }), NOW_MS);
+    const token = (payload: string) => `__session=a.${Buffer.from(payload).toString("base64url")}.c`;
+    expect(of(token(JSON.stringify({ exp: NOW_MS / 1000 - 1 })))).toBe(true);
+    expect(of(await old())).toBe(false);
+    for (const odd of [
+      "",
+      "__session=abc",
+      "__session=a.!.c",
+      token("{"),
+      token("null"),
+      token('{"exp":"1"}'),
+    ])
+      expect(of(odd)).toBe(false);
+  });
+
+  test("switching organisation shows the way even with a session, and leads to this site only", async () => {
+    const markup = await page("/sign-in?switch&return=//evil.test");
+    expect(markup).toContain("Choose an organisation");
+    expect(markup).not.toContain("evil");
+  });
+});

@@ -1,0 +1,143 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { csvRecord } from "../../../edge/dashboard/csv.ts";
+import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
+
+const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
+const FORMULA = '=HYPERLINK("https://evil.test","open, me")';
+const nextId = createIds(NOW_MS - 1e9);
+
+const host = (more: Partial<Host>): Host => ({
+  tenantId: "org_a",
+  assetId: nextId(),
+  hostname: "calm",
+  employeeId: "mara",
+  os: "Debian",
+  enrolledAtMs: NOW_MS - 86_400_000,
+  lastSeenAtMs: NOW_MS - 3000,
+  states: [{ atMs: NOW_MS - 3_600_000, engines: [engineOf()] }],
+  ...more,
+});
+const finding = {
+  rule: "exposed-engine",
+  engine: "ollama",
+  engineName: "Ollama",
+  risk: "CRITICAL" as const,
+  points: 80,
+  explanation: FORMULA,
+};
+const HOSTS = [
+  host({ hostname: FORMULA, findings: [{ finding, openedAtMs: NOW_MS - 3_600_000 }] }),
+  host({ employeeId: "noor", os: "@SUM(1)", states: [{ atMs: NOW_MS - 3_600_000, engines: [] }] }),
+  host({ tenantId: "org_b", hostname: "foreign-host", employeeId: "foreign-person" }),
+];
+const LISTS = ["assets", "incidents", "inventory", "employees", "custody"];
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld(HOSTS.flatMap(itemsOf), NOW_MS);
+});
+
+describe("csvRecord()", () => {
+  const cases: [string, Parameters<typeof csvRecord>[0], string][] = [
+    ["plain text and numbers as they are", ["a b", 7, true], "a b,7,true\r\n"],
+    ["a cell that is not there as nothing", [undefined, ""], ",\r\n"],
+    [
+      "commas, quotes and line breaks in quotes",
+      ["a,b", 'say "hi"', "x\r\ny"],
+      '"a,b","say ""hi""","x\r\ny"\r\n',
+    ],
+    ["a number below zero as a number", [-1], "-1\r\n"],
+    ["an at sign inside as it is", ["mara@example.com", "a=b", "1-2"], "mara@example.com,a=b,1-2\r\n"],
+  ];
+  test.each(cases)("writes %s", (_name, cells, expected) => expect(csvRecord(cells)).toBe(expected));
+
+  test.each(["=", "+", "-", "@", "\t", "\r", "\n"])("makes a text that begins with %p inert", (start) => {
+    const quoted = /[\r\n]/.test(start);
+    const inert = `'${start}1+1`;
+    expect(csvRecord([`${start}1+1`])).toBe(`${quoted ? `"${inert}"` : inert}\r\n`);
+  });
+});
+
+describe("a download", () => {
+  for (const list of LISTS) {
+    for (const [format, type] of [
+      ["csv", "text/csv; charset=utf-8; header=present"],
+      ["json", "application/json"],
+    ]) {
+      test(`/${list}.${format} is a file with a safe name that no store keeps and nothing runs in`, async () => {
+        const answer = await world.get(`/${list}.${format}`, {}, { role: "viewer" });
+        expect(answer.status).toBe(200);
+        expect(answer.headers.get("content-type")).toBe(type!);
+        expect(answer.headers.get("content-disposition")).toBe(
+          `attachment; filename="lifecyclezero-${list}-20261121T230405Z.${format}"`,
+        );
+        expect(answer.headers.get("content-security-policy")).toContain("sandbox");
+        expect(answer.headers.get("cache-control")).toBe("no-store");
+        expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+        const text = await answer.text();
+        expect(text).not.toContain("foreign");
+        if (format === "json") JSON.parse(text);
+        else expect(text).not.toMatch(/(^|,|\n)"?[=+@\t-]/);
+      });
+
+      test(`/${list}.${format} without a session leads to sign-in and back`, async () => {
+        const answer = await world.app.request(`${ORIGIN}/${list}.${format}`);
+        expect(answer.headers.get("location")).toBe(`/sign-in?return=%2F${list}.${format}`);
+      });
+    }
+  }
+
+  test("holds what the list shows, with its filters", async () => {
+    const rows = async (path: string) => (await (await world.get(path)).json()) as Record<string, unknown>[];
+    expect((await rows("/assets.json")).length).toBe(2);
+    expect((await rows("/assets.json?employee=noor")).map((row) => row.os)).toEqual(["@SUM(1)"]);
+    expect((await rows("/assets.json?state=ai")).map((row) => row.hostname)).toEqual([FORMULA]);
+    expect((await rows("/incidents.json?risk=WARNING")).length).toBe(0);
+    expect((await rows("/incidents.json?q=evil"))[0]).toMatchObject({
+      rule: "exposed-engine",
+      title: "AI engine open to the network",
+      explanation: FORMULA,
+    });
+    expect(await rows("/inventory.json")).toMatchObject([
+      { what: "engine", id: "ollama", employee_id: "mara" },
+    ]);
+  });
+
+  test("keeps a formula of an agent inert in CSV and as it is in JSON", async () => {
+    const text = await (await world.get("/assets.csv")).text();
+    expect(text).toContain(`"'=HYPERLINK(""https://evil.test"",""open, me"")"`);
+    expect(text.split("\r\n").length).toBe(4);
+    expect(await (await world.get("/assets.json")).text()).toContain(JSON.stringify(FORMULA));
+  });
+
+  test("of a table that is away is 503 and no empty file", async () => {
+    const other = await createWorld([], NOW_MS);
+    other.table.broken = true;
+    const answer = await other.get("/assets.csv");
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("content-disposition")).toBeNull();
+  });
+
+  test("that breaks in the middle is broken off, and never looks whole", async () => {
+    const many = Array.from({ length: 450 }, () => host({}));
+    const other = await createWorld(many.flatMap(itemsOf), NOW_MS);
+    const dynamo = other.deps.dynamo;
+    let queries = 0;
+    other.deps.dynamo = (async (operation: string, input: Record<string, unknown>) => {
+      if (operation === "Query" && ++queries === 2) throw new Error("away");
+      const answer = (await dynamo(operation as "Query", input as never)) as { Items?: object[] };
+      return operation === "Query"
+        ? { ...answer, LastEvaluatedKey: { PK: { S: "x" }, SK: { S: "y" } } }
+        : answer;
+    }) as typeof dynamo;
+    const answer = await other.get("/assets.csv");
+    expect(answer.status).toBe(200);
+    expect(
+      await answer.text().then(
+        () => "whole",
+        () => "broken",
+      ),
+    ).toBe("broken");
+  });
+});
