@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { catalogue, catalogueVersion } from "./catalog/list.ts";
 
 /** Targets of `--all`; the names behind `bun-` are those of `bun build --target`. */
 export const TARGETS = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "windows-x64"] as const;
@@ -112,6 +113,12 @@ async function compile(outfile: string, target?: Target): Promise<void> {
   renameSync(fresh, outfile);
 }
 
+/** dist/catalogue.json: what agents of this build know, ready to be signed (`bun run lz catalog sign`). */
+function writeCatalogue(): void {
+  const text = JSON.stringify({ version: catalogueVersion, entries: catalogue });
+  writeFileSync(join(DIST, "catalogue.json"), `${text}\n`);
+}
+
 /** dist/lz-agent for this host; nothing to do when its inputs are those of the last build. */
 async function buildHost(): Promise<void> {
   const outfile = join(DIST, process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
@@ -174,7 +181,7 @@ const megabytes = (path: string): string => `${(sizeOf(path) / 1e6).toFixed(1)} 
 
 const HELP = `usage: bun run build:agent [--all]
 
-Compiles dist/lz-agent for this host, unless nothing changed since the last time.
+Compiles dist/lz-agent for this host, unless nothing changed since the last time, and writes dist/catalogue.json.
   --all    the binaries of ${TARGETS.join(", ")}, with SHA256SUMS and sbom.cdx.json`;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -194,6 +201,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   mkdirSync(DIST, { recursive: true });
   try {
+    writeCatalogue();
     await (values.all ? buildAll() : buildHost());
     return 0;
   } catch (cause) {

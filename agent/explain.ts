@@ -49,6 +49,8 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "engines[].processStartedAt": "tells this process from a later one with the same number",
     "engines[].executable": "which program it is; home directories are shortened to ~",
     "engines[].executableSha256": "recognises a known program under any name",
+    "engines[].package":
+      "which package of the system brought the program: known software is told from unknown",
     "engines[].renamed": "the program does not carry a name its maker gave it",
     "engines[].user": "under which account it runs",
     "engines[].parents[]": "names of the programs that started it: a terminal, an IDE, an app",

@@ -26,6 +26,8 @@ export const identity = enrolmentAnswer.extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,
+  /** The set that `jwks` came from when a control key was rotated after enrolment. */
+  keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
 });
 export type Identity = z.infer<typeof identity>;
 

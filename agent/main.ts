@@ -1,8 +1,9 @@
-import { homedir, userInfo } from "node:os";
+import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
 import { type CommandName, parseArguments } from "./cli/arguments.ts";
 import { enroll } from "./cli/enroll.ts";
 import { explain } from "./cli/explain.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
+import { release } from "./cli/release.ts";
 import { run } from "./cli/run.ts";
 import { scan } from "./cli/scan.ts";
 import { service } from "./cli/service.ts";
@@ -10,7 +11,7 @@ import { status } from "./cli/status.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { codeOf, StateFault } from "./disk.ts";
 
-const VERBS: Readonly<Record<CommandName, Verb>> = { enroll, run, status, scan, explain, service };
+const VERBS: Readonly<Record<CommandName, Verb>> = { enroll, run, status, release, scan, explain, service };
 
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
@@ -26,6 +27,11 @@ const machine: Machine = {
   execPath: process.execPath,
   clock: Date.now,
   elapsed: () => performance.now(),
+  cpuMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
+  loadPerCore: () => loadavg()[0]! / availableParallelism(),
   random: Math.random,
   fetch: (url, init) => fetch(url, init),
   print: (line) => process.stdout.write(`${line}\n`),

@@ -20,7 +20,9 @@ export type Answer =
       problem?: { code: string; title: string; detail?: string };
       retryAfterMs?: number;
     }
-  | { kind: "unreachable"; reason: string };
+  | Unreachable;
+
+export type Unreachable = { kind: "unreachable"; reason: string };
 
 export type PostDeps = {
   edgeUrl: string;
@@ -84,11 +86,11 @@ export function createPost(deps: PostDeps): Post {
 }
 
 /** Runs `work` under one signal that aborts with the caller's or after `timeoutMs`; a failure is an answer. */
-async function withTimeout(
+export async function withTimeout<T>(
   signal: AbortSignal,
   timeoutMs: number,
-  work: (bounded: AbortSignal) => Promise<Answer>,
-): Promise<Answer> {
+  work: (bounded: AbortSignal) => Promise<T>,
+): Promise<T | Unreachable> {
   // Not AbortSignal.any: it keeps every request's signal alive for as long as the daemon's own.
   const controller = new AbortController();
   let reason = "the connection failed";
@@ -112,7 +114,7 @@ async function withTimeout(
 }
 
 async function readAnswer(response: Response, nowMs: number): Promise<Answer> {
-  const body = await readBounded(response);
+  const body = await readBounded(response, ANSWER_BYTES_MAX);
   const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), nowMs);
   return {
     kind: "answered",
@@ -123,12 +125,12 @@ async function readAnswer(response: Response, nowMs: number): Promise<Answer> {
   };
 }
 
-async function readBounded(response: Response): Promise<string> {
+export async function readBounded(response: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+    if (bytes > bytesMax) throw new Error(`the answer is larger than ${bytesMax} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder().decode(Buffer.concat(chunks));

@@ -1,7 +1,7 @@
 import { type Collector, type Engine, LIMITS } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { createAtRest } from "./collect/at-rest.ts";
-import { type Candidate, findCandidates } from "./collect/candidates.ts";
+import { type Candidate, findCandidates, UNREADABLE_PID } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { toEngine } from "./collect/engines.ts";
 import { createExecutables } from "./collect/executables.ts";
@@ -50,13 +50,15 @@ export function createScanner(readers: SystemReaders): Scanner {
       );
       executables.begin();
       const complete = (candidate: Candidate) => {
-        const file = readers.host.executableFile(candidate.root);
+        const isReadable = candidate.root.pid !== UNREADABLE_PID;
+        const file = isReadable ? readers.host.executableFile(candidate.root) : undefined;
         return toEngine(candidate, {
           snapshot,
           peers,
           selfPid: readers.selfPid,
           homes: readers.homes,
           atRest: candidate.entry ? atRest.read(candidate.entry) : [],
+          package: readers.host.packageOf?.(candidate.root),
           executableSha256: file === undefined ? undefined : executables.sha256(file),
           directoryOf: settings.clientDirectories ? readers.host.workingDirectory : undefined,
         });
@@ -75,7 +77,7 @@ function cutToLimits(complete: readonly { engine: Engine; cut: number }[]): {
 } {
   const sorted = complete
     .map(({ engine }) => engine)
-    .sort((a, b) => b.confidence - a.confidence || a.pid - b.pid);
+    .sort((a, b) => b.confidence - a.confidence || (a.pid ?? 0) - (b.pid ?? 0));
   const engines = sorted.slice(0, LIMITS.ENGINES_MAX);
   const items = complete.reduce((sum, { cut }) => sum + cut, 0);
   const problems = [

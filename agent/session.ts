@@ -12,6 +12,8 @@ export type SessionDeps = {
   post: Post;
   device: Signer;
   onSettings: (settings: AgentSettings) => void;
+  /** Handed new control keys, signed, while one is being rotated. */
+  onKeySet?: (jws: string) => Promise<void>;
 };
 
 export type Session = {
@@ -47,6 +49,8 @@ export function createSession(deps: SessionDeps): Session {
       renewAtMs: nowMs + RENEW_AT * (expiresAtMs - nowMs),
       expiresAtMs,
     };
+    // Pins first: what the settings set in motion may already be signed with a new key.
+    if (parsed.data.keySet !== undefined) await deps.onKeySet?.(parsed.data.keySet);
     deps.onSettings(parsed.data.settings);
     return undefined;
   }

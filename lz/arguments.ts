@@ -76,8 +76,20 @@ export const COMMANDS = {
       "  --key KEY       idempotency key: the same key never releases twice (default: a new one)",
     ],
   },
+  "release-code": {
+    summary: "make a one-time code that frees a stranded host without a connection",
+    operands: ["ASSET"],
+    texts: { reason: "TEXT" },
+    wholes: { hours: { min: 1, max: 72, default: 24 } },
+    required: ["reason"],
+    help: [
+      "  ASSET           its id, or its host name when only one asset has that",
+      "  --reason TEXT   justification, kept in the custody record",
+      "  --hours N       how long it is good for, 1 to 72 (default 24)",
+    ],
+  },
   "audit verify": {
-    summary: "check the custody log offline: edits, deletions, reorders and truncations are found",
+    summary: "check the custody log offline: edits, deletions, reorders, truncations and forks are found",
     operands: [],
     texts: { file: "FILE", keys: "FILE", anchor: "FILE" },
     help: [
@@ -90,7 +102,11 @@ export const COMMANDS = {
     summary: "save the whole custody log with its head and signed checkpoint",
     operands: [],
     texts: { out: "FILE" },
-    help: ["  --out FILE      write it there (default: stdout)"],
+    choices: { format: ["jsonl", "json"] },
+    help: [
+      "  --out FILE      write it there (default: stdout)",
+      "  --format FORMAT jsonl (default): a manifest, then one record a line; or json",
+    ],
   },
   "catalog sign": {
     summary: "sign a catalogue of engines for the agents, offline",

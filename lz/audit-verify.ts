@@ -3,7 +3,7 @@ import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
-import { custodyExport, verifyExport } from "./custody-export.ts";
+import { custodyExport, readExport, verifyExport } from "./custody-export.ts";
 import { Failure, type Verb } from "./deps.ts";
 import { count } from "./table.ts";
 
@@ -11,29 +11,39 @@ const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1)
 /** A JWKS, or a file that holds one: an agent's identity pins the same keys. */
 const keysFile = z.union([jwks, z.object({ jwks }).transform((file) => file.jwks)]);
 
-function readJsonFile<Schema extends z.ZodType>(path: string, schema: Schema, what: string): z.infer<Schema> {
-  let text: string;
+function readText(path: string): string {
   try {
-    text = readFileSync(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (cause) {
     throw new Failure(`cannot read ${path}`, { cause });
   }
-  const parsed = schema.safeParse(parseOrUndefined(text));
-  if (!parsed.success) throw new Failure(`${path} is not ${what}`);
-  return parsed.data;
+}
+
+function readKeys(path: string): JSONWebKeySet {
+  const parsed = keysFile.safeParse(parseOrUndefined(readText(path)));
+  if (!parsed.success) throw new Failure(`${path} is not a JWKS`);
+  return parsed.data as JSONWebKeySet;
+}
+
+function readExportFile(path: string): NonNullable<ReturnType<typeof readExport>> {
+  const read = readExport(readText(path));
+  if (!read) throw new Failure(`${path} is not a custody export`);
+  return read;
 }
 
 export const run: Verb = async (args, deps) => {
   const { file, keys, anchor } = args.texts;
-  const exported = file
-    ? readJsonFile(file, custodyExport, "a custody export")
-    : await createApi(connectionOf(args, deps), deps).get("/v1/custody", custodyExport);
-  const findings = await verifyExport(exported, {
-    keys: keys ? (readJsonFile(keys, keysFile, "a JWKS") as JSONWebKeySet) : undefined,
-    anchor: anchor ? readJsonFile(anchor, custodyExport, "a custody export") : undefined,
+  const read: ReturnType<typeof readExportFile> = file
+    ? readExportFile(file)
+    : { exported: await createApi(connectionOf(args, deps), deps).get("/v1/custody", custodyExport) };
+  const findings = await verifyExport(read.exported, {
+    keys: keys ? readKeys(keys) : undefined,
+    anchor: anchor ? readExportFile(anchor).exported : undefined,
   });
-  const { fault, records, checkpoint } = findings;
-  const json = { ok: fault === undefined, ...findings };
+  const { records, checkpoint } = findings;
+  // What the chain says goes first: it knows the record by its name.
+  const fault = findings.fault ?? read.fault;
+  const json = { ok: fault === undefined, ...findings, ...(fault && { fault }) };
   if (fault) return { json, lines: [`not ok: ${fault.record}: ${fault.fault}`], code: 1 };
   const signed = {
     good: "and its checkpoint is signed",

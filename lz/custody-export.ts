@@ -1,11 +1,52 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { z } from "zod";
-import { verifyCustody } from "../shared/custody.ts";
+import { canonicalJson } from "../shared/canonical-json.ts";
+import { type CustodyFault, verifyCustody } from "../shared/custody.ts";
 import { type AuditItem, auditItem, type CustodyHeadItem, custodyHeadItem } from "../shared/table/items.ts";
+import { parseOrUndefined } from "./connect.ts";
 
 /** `GET /v1/custody`, and what `lz audit export` saves. */
 export const custodyExport = z.object({ records: z.array(z.unknown()), head: custodyHeadItem.optional() });
 export type CustodyExport = z.infer<typeof custodyExport>;
+
+/** First line of the JSON lines form; each line after it is a record, in the order of the tenant. */
+const manifest = z.strictObject({
+  type: z.literal("CustodyManifest"),
+  v: z.literal(1),
+  records: z.int().min(0),
+  head: custodyHeadItem.optional(),
+});
+
+/** As JSON lines: a manifest, then the records as canonical JSON, which is what their hashes are of. */
+export function toJsonLines({ records, head }: CustodyExport): string {
+  const numberOf = (each: unknown) => (each as { tenantNumber?: number }).tenantNumber ?? 0;
+  const ordered = records.toSorted((a, b) => numberOf(a) - numberOf(b));
+  const first = { type: "CustodyManifest", v: 1, records: records.length, head };
+  return [first, ...ordered].map((line) => `${canonicalJson(line)}\n`).join("");
+}
+
+/** Reads either form. In JSON lines the order counts: a line that moved is a fault, told with the record. */
+export function readExport(text: string): { exported: CustodyExport; fault?: CustodyFault } | undefined {
+  const whole = custodyExport.safeParse(parseOrUndefined(text));
+  if (whole.success) return { exported: whole.data };
+  const [first = "", ...lines] = text.replace(/\n$/, "").split("\n");
+  const told = manifest.safeParse(parseOrUndefined(first));
+  if (!told.success) return undefined;
+  const records = lines.map((line) => parseOrUndefined(line) ?? null);
+  const exported = { records, ...(told.data.head && { head: told.data.head }) };
+  for (const [index, line] of lines.entries()) {
+    const each = records[index] as Partial<AuditItem> | null;
+    if (each?.tenantNumber === index + 1 && canonicalJson(each) === line) continue;
+    const name = each?.at === undefined ? `#${index + 1}` : `${each.assetId ?? "tenant"} ${each.at}`;
+    const fault = "is not the record that belongs there: edited, moved, missing before it or twice";
+    return { exported, fault: { record: name, fault } };
+  }
+  if (lines.length !== told.data.records) {
+    const fault = `the manifest names ${told.data.records} records, the file holds ${lines.length}`;
+    return { exported, fault: { record: "manifest", fault } };
+  }
+  return { exported };
+}
 
 /** Strict: a member that no hash covers is not part of a record. */
 const record = auditItem.strict();

@@ -10,6 +10,7 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   incidents: () => import("./incidents.ts"),
   isolate: () => import("./isolate.ts"),
   release: () => import("./release.ts"),
+  "release-code": () => import("./release-code.ts"),
   "audit verify": () => import("./audit-verify.ts"),
   "audit export": () => import("./audit-export.ts"),
   "catalog sign": () => import("./catalog-sign.ts"),

@@ -1,13 +1,16 @@
 import type { AssetItem } from "./table/items.ts";
+import type { ContainmentReport } from "./wire/heartbeat.ts";
 
 /**
- * The containment of an asset as it may be told: the admin's wish and the agent's proof, joined in one place.
+ * The rules of containment, for every stage: docs/containment.md draws them, and
+ * tests/offline/shared/containment-model.test.ts explores what they come to under loss, delay and repetition.
  *
- *   active → pending → acknowledged | enforced | failed | expired → releasing → active
+ *   active → pending → acknowledged | enforced | failed | expired → releasing → active | release-failed
  *
  * - `pending`, `releasing`: wished, not proven. `offline` says that the asset has not been heard of lately.
  * - `acknowledged`: the agent proved that it obeyed mode `observe`, which changes nothing on the host.
  * - `enforced`: the agent proved a blocking mode, with both probes good.
+ * - `released-offline`: still wished isolated, but freed at the host with a one-time release code.
  */
 export type ContainmentState =
   | "active"
@@ -17,37 +20,41 @@ export type ContainmentState =
   | "failed"
   | "expired"
   | "releasing"
-  | "release-failed";
+  | "release-failed"
+  | "released-offline";
 
 export type Containment = { state: ContainmentState; offline: boolean; reason?: string };
+
+type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
 /** An asset that missed this many heartbeats in a row, or a minute and a half, is called offline. */
 const MISSED_HEARTBEATS = 6;
 const OFFLINE_MS_MIN = 90_000;
 
-export function isOffline(
-  presence: { lastSeenAt: string; intervalMs: number } | undefined,
-  nowMs: number,
-): boolean {
+export function isOffline(presence: Seen, nowMs: number): boolean {
   if (!presence) return true;
   const silenceMs = nowMs - Date.parse(presence.lastSeenAt);
   return silenceMs > Math.max(OFFLINE_MS_MIN, MISSED_HEARTBEATS * presence.intervalMs);
 }
 
-export function containmentOf(
-  asset: Pick<AssetItem, "status" | "generation" | "wish" | "proof">,
-  presence: { lastSeenAt: string; intervalMs: number } | undefined,
-  nowMs: number,
-): Containment {
+/** The containment as it may be told: the admin's wish and the agent's proof, joined in this one place. */
+export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
   const { wish, proof } = asset;
   if (!wish) return { state: "active", offline };
   const proven =
     proof && proof.generation === wish.generation && proof.action === wish.action ? proof : undefined;
   const failure = proven?.outcome === "failed" ? { reason: proven.reason ?? "no reason given" } : undefined;
+  const isExpired = nowMs > Date.parse(wish.expiresAt);
   if (wish.action === "release") {
     if (failure) return { state: "release-failed", offline, ...failure };
-    return { state: proven?.outcome === "applied" ? "active" : "releasing", offline };
+    if (proven?.outcome === "applied") return { state: "active", offline };
+    if (isExpired) return { state: "release-failed", offline, reason: "its directive expired untaken" };
+    return { state: "releasing", offline };
+  }
+  if (isReleasedOffline(asset)) {
+    return { state: "released-offline", offline, reason: proof?.reason ?? "with a release code" };
   }
   if (failure) return { state: "failed", offline, ...failure };
   if (proven?.outcome === "applied") {
@@ -56,5 +63,69 @@ export function containmentOf(
     if (controlPlaneReachable && forbiddenBlocked) return { state: "enforced", offline };
     return { state: "failed", offline, reason: "the agent reported it applied without both probes" };
   }
-  return { state: nowMs > Date.parse(wish.expiresAt) ? "expired" : "pending", offline };
+  return { state: isExpired ? "expired" : "pending", offline };
 }
+
+/** An isolation whose host reports a release of that very generation: no admin wished it, a code did it. */
+export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
+  wish?.action === "isolate" &&
+  proof?.generation === wish.generation &&
+  proof.action === "release" &&
+  proof.outcome === "applied";
+
+/**
+ * The admin's transition. Why it is refused now; undefined when it may be made.
+ *
+ * An asset is isolated once. A release may be asked for again when the one before it failed or expired: there
+ * is no state in which a contained host cannot be freed.
+ */
+export function refusedChange(
+  asset: Contained & Pick<AssetItem, "revokedAt">,
+  action: "isolate" | "release",
+  nowMs: number,
+): string | undefined {
+  if (asset.revokedAt !== undefined) return "the asset was revoked";
+  if (action === "isolate") return asset.status === "ISOLATED" ? "the asset is already ISOLATED" : undefined;
+  if (asset.status === "ISOLATED") return undefined;
+  const { state } = containmentOf(asset, undefined, nowMs);
+  return state === "release-failed" ? undefined : `the asset is ${asset.status}, not ISOLATED`;
+}
+
+/** What the admin wants after the transition. */
+export const statusAfter = (action: "isolate" | "release"): AssetItem["status"] =>
+  action === "isolate" ? "ISOLATED" : "ACTIVE";
+
+/** The edge's part: whether a heartbeat is answered with the directive of an open action. */
+export function isDirectiveDue(
+  action: { generation: number; expiresAtMs: number },
+  reportedGeneration: number,
+  nowMs: number,
+): boolean {
+  return reportedGeneration < action.generation && nowMs < action.expiresAtMs;
+}
+
+/** The agent's part: it never goes back to an older generation, and obeys none twice. */
+export const isNewDirective = (
+  directive: { generation: number },
+  obeyed: Pick<ContainmentReport, "generation">,
+): boolean => directive.generation > obeyed.generation;
+
+/**
+ * The worker's part: whether a report becomes the asset's proof. It has to be of the very generation that is
+ * wished, and newer than the one that is there: what comes late, twice or out of order changes nothing.
+ */
+export function isProof(
+  asset: Pick<AssetItem, "generation" | "proof" | "revokedAt">,
+  report: Pick<ContainmentReport, "generation" | "at">,
+): boolean {
+  if (report.generation === 0 || asset.revokedAt !== undefined) return false;
+  if (report.generation !== asset.generation) return false;
+  const { proof } = asset;
+  return !proof || proof.generation !== report.generation || proof.at < report.at;
+}
+
+/** The proof of a release that was wished ends the action: the asset leaves the index of open ones. */
+export const endsAction = (
+  asset: Pick<AssetItem, "wish">,
+  report: Pick<ContainmentReport, "action" | "outcome">,
+): boolean => asset.wish?.action === "release" && report.action === "release" && report.outcome === "applied";

@@ -14,7 +14,7 @@ export type CustodyFault = { record: string; fault: string };
 
 /**
  * Checks a tenant's whole log against its head: every hash, every asset's chain and the tenant's chain. Finds
- * an edit, a deletion, a reorder and a truncation, and names the first bad record; undefined when all is well.
+ * an edit, a deletion, a reorder, a truncation and a fork, and names the first bad record; undefined when all is well.
  */
 export async function verifyCustody(
   records: readonly AuditItem[],
@@ -29,6 +29,12 @@ export async function verifyCustody(
     const { hash, ...rest } = record;
     if ((await custodyHash(rest)) !== hash)
       return { record: name, fault: "was edited: its hash does not match" };
+    if (record.tenantNumber === ordered[index - 1]?.tenantNumber) {
+      return {
+        record: name,
+        fault: `is a fork: there is another record ${record.tenantNumber} of the tenant`,
+      };
+    }
     if (record.tenantNumber !== index + 1 || record.tenantPreviousHash !== previous) {
       return {
         record: name,

@@ -49,6 +49,17 @@ export const COMMANDS = {
     words: [],
     help: ["usage: lz-agent status [options]", "", "  --json          one JSON object on stdout"],
   },
+  release: {
+    summary: "free this host with a one-time code of an administrator, also without a connection",
+    options: { code: { type: "string" }, ...STATE },
+    required: ["code"],
+    words: [],
+    help: [
+      "usage: lz-agent release --code CODE [options]",
+      "",
+      "  --code CODE     what `lz release-code` printed for this very host",
+    ],
+  },
   scan: {
     summary: "find the AI engines of this host once; no server needed",
     options: { ...JSON_FLAG },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../../shared/clock.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
 import { catalogueVersion } from "../catalog/list.ts";
 import { systemReaders } from "../collect/system.ts";
 import { AGENT_VERSION, type Host } from "../config.ts";
@@ -19,6 +20,10 @@ export type Machine = Host & {
   user: string;
   clock: Clock;
   elapsed: () => number;
+  /** Processor time of this process so far, milliseconds. */
+  cpuMs: () => number;
+  /** Load average of the last minute per core; 0 where the system has none. */
+  loadPerCore: () => number;
   random: () => number;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
   print: (line: string) => void;
@@ -55,9 +60,11 @@ export function logOf(machine: Machine, values: Values): Log | undefined {
 
 export const WRONG_LOG = "--log must be text or json";
 
-export function scannerOf(machine: Machine): Scanner {
+/** `entries` are what to look for; by default what this agent was built with. */
+export function scannerOf(machine: Machine, entries?: readonly CatalogEntry[]): Scanner {
   return createScanner(
     systemReaders({
+      ...(entries && { catalogue: entries }),
       platform: machine.platform,
       procRoot: "/proc",
       selfPid: machine.pid,

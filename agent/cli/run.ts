@@ -2,6 +2,9 @@ import { timestamp } from "../../shared/clock.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
 import type { Mode } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { catalogue, catalogueVersion } from "../catalog/list.ts";
+import { openCatalogue } from "../catalog-update.ts";
 import { stateDirectory } from "../config.ts";
 import type { Enforcer } from "../contain/enforcer.ts";
 import { type LinuxOptions, linuxEnforcers } from "../contain/linux.ts";
@@ -21,12 +24,15 @@ import {
 import { acquireLock, processBirth } from "../lock.ts";
 import type { Log } from "../log.ts";
 import { createLoop, type Loop } from "../loop.ts";
+import { takeKeySet } from "../pins.ts";
 import { createPost } from "../post.ts";
+import type { Scanner } from "../scan.ts";
 import { type Connection, createSender } from "../send.ts";
 import { createSession } from "../session.ts";
 import { sleep } from "../sleep.ts";
 import { openSpool } from "../spool.ts";
 import { writeStatus } from "../status.ts";
+import { createWatchdog } from "../watchdog.ts";
 import { factsOf, fail, logOf, type Machine, option, scannerOf, type Verb, WRONG_LOG } from "./machine.ts";
 
 const INTERVAL_MS_MIN = 100;
@@ -67,7 +73,8 @@ export const run: Verb = async (machine, values) => {
       tenant: identity.tenantId,
       edge: identity.edgeUrl,
     });
-    await assemble({ machine, log, directory, device, identity, intervalMs }).run(machine.stopping);
+    const loop = await assemble({ machine, log, directory, device, identity, intervalMs });
+    await loop.run(machine.stopping);
     log("info", "the agent stopped");
     return 0;
   } finally {
@@ -85,23 +92,37 @@ type Parts = {
 };
 
 /** Builds the daemon out of its parts: the only place that knows all of them. */
-function assemble({ machine, log, directory, device, identity, intervalMs }: Parts): Loop {
+async function assemble({ machine, log, directory, device, identity, intervalMs }: Parts): Promise<Loop> {
   const { clock, random } = machine;
   const { edgeUrl } = identity;
-  const { settings, adopt } = createSettings({ machine, log, directory, device, identity, intervalMs });
+  const self = createSelf({ machine, log, directory, device, identity, intervalMs });
   const spool = openSpool(directory, { log });
   const sequence = openSequence(directory, spool.lastSequence + 1, { clock, log });
   const post = createPost({ edgeUrl, fetch: machine.fetch, clock, log });
+  const catalogues = await openCatalogue({
+    edgeUrl,
+    directory,
+    fetch: machine.fetch,
+    pins: () => self.now().jwks,
+    builtIn: { version: catalogueVersion, entries: catalogue },
+    clock: post.clock,
+    pause: () => sleep(0, machine.stopping),
+    log,
+  });
   const session = createSession({
     post,
     device: deviceSigner(device, identity),
-    onSettings: adopt,
+    onKeySet: (jws) => self.takeKeys(jws, post.clock()),
+    onSettings: (next) => {
+      self.adopt(next);
+      void catalogues.look(machine.stopping);
+    },
   });
   let engines: HostState["engines"] = [];
   const reach = (signal: AbortSignal): Promise<boolean> => reachControlPlane(machine, edgeUrl, signal);
   const obedience = createObedience({
     directory,
-    self: () => identity,
+    self: self.now,
     enforcers: enforcersOf(machine, {
       directory,
       edgeUrl,
@@ -132,11 +153,32 @@ function assemble({ machine, log, directory, device, identity, intervalMs }: Par
     },
     onConnection: status.connection,
   });
-  const scanner = scannerOf(machine);
+  const watchdog = createWatchdog({
+    cpuMs: machine.cpuMs,
+    elapsed: machine.elapsed,
+    loadPerCore: machine.loadPerCore,
+    intervalMs: () => self.settings().heartbeatIntervalMs,
+  });
+  const scannerNow = createScannerNow(machine, () => catalogues.current().entries);
   const loop = createLoop({
-    scan: (signal, wanted) => scanner.scan(signal, wanted),
-    facts: factsOf(machine),
-    settings,
+    scan: async (signal, wanted) => {
+      const found = await scannerNow().scan(signal, wanted);
+      watchdog.note(found);
+      const slowed = intervalMs === undefined ? watchdog.collector() : undefined;
+      const notes = [catalogues.collector(), slowed].filter((note) => note !== undefined);
+      return { ...found, collectors: [...found.collectors, ...notes] };
+    },
+    facts: {
+      ...factsOf(machine),
+      get catalogue() {
+        return catalogues.current().version;
+      },
+    },
+    // An interval given on the command line was decided on this very host.
+    settings: () =>
+      intervalMs === undefined
+        ? { ...self.settings(), heartbeatIntervalMs: watchdog.intervalMs() }
+        : self.settings(),
     sequence,
     spool,
     sender,
@@ -153,23 +195,49 @@ function assemble({ machine, log, directory, device, identity, intervalMs }: Par
   return loop;
 }
 
-/** The tenant's settings: those of the last session, kept for the next start; `--interval` goes before them. */
-function createSettings({ identity, directory, log, intervalMs }: Parts) {
-  let current = identity.settings;
+/** A scanner for the catalogue of the moment. A new catalogue asks everything anew, so it begins with a new one. */
+function createScannerNow(machine: Machine, entries: () => readonly CatalogEntry[]): () => Scanner {
+  let made: { entries: readonly CatalogEntry[]; scanner: Scanner } | undefined;
+  return () => {
+    const wanted = entries();
+    if (made?.entries !== wanted) made = { entries: wanted, scanner: scannerOf(machine, wanted) };
+    return made.scanner;
+  };
+}
+
+/**
+ * What this host is to the control plane, as sessions change it: the tenant's settings (`--interval` goes before
+ * them) and the pinned control keys. Kept for the next start.
+ */
+function createSelf({ identity, directory, log, intervalMs }: Parts) {
+  let current = identity;
+  const save = (what: string): void => {
+    try {
+      saveIdentity(directory, current);
+    } catch (cause) {
+      log("warn", `the ${what} could not be saved; the next session brings them again`, {
+        reason: codeOf(cause),
+      });
+    }
+  };
   return {
+    now: (): Identity => current,
     settings: (): AgentSettings =>
-      intervalMs === undefined ? current : { ...current, heartbeatIntervalMs: intervalMs },
+      intervalMs === undefined ? current.settings : { ...current.settings, heartbeatIntervalMs: intervalMs },
     adopt: (next: AgentSettings): void => {
-      if (JSON.stringify(next) === JSON.stringify(current)) return;
-      current = next;
+      if (JSON.stringify(next) === JSON.stringify(current.settings)) return;
+      current = { ...current, settings: next };
       log("info", "the tenant changed the settings", { intervalMs: next.heartbeatIntervalMs });
-      try {
-        saveIdentity(directory, { ...identity, settings: next });
-      } catch (cause) {
-        log("warn", "the settings could not be saved; the next session brings them again", {
-          reason: codeOf(cause),
-        });
-      }
+      save("settings");
+    },
+    takeKeys: async (jws: string, nowMs: number): Promise<void> => {
+      const verdict = await takeKeySet(current, jws, nowMs);
+      if (verdict.is === "refused") log("warn", "new control keys were refused", { reason: verdict.reason });
+      if (verdict.is !== "taken") return;
+      // Only the keys: settings may have changed while the signature was checked.
+      current = { ...current, jwks: verdict.identity.jwks, keySet: verdict.identity.keySet };
+      log("info", "the control plane rotated its keys", { pinned: current.jwks.keys.length });
+      save("control keys");
     },
   };
 }

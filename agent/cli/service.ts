@@ -1,13 +1,13 @@
 import { chmodSync, copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
-import { type RunCommand, runCommand } from "../command.ts";
-import { stateDirectory } from "../config.ts";
-import { codeOf, removeIfThere } from "../disk.ts";
-import { loadIdentity } from "../identity.ts";
 import { launchd } from "../autostart/launchd.ts";
 import type { Plan, ServiceKind } from "../autostart/plan.ts";
 import { systemd } from "../autostart/systemd.ts";
 import { windows } from "../autostart/windows.ts";
+import { type RunCommand, runCommand } from "../command.ts";
+import { stateDirectory } from "../config.ts";
+import { codeOf, removeIfThere } from "../disk.ts";
+import { loadIdentity } from "../identity.ts";
 import { type ExitCode, fail, type Machine, option, type Verb } from "./machine.ts";
 
 const KINDS: Partial<Record<NodeJS.Platform, ServiceKind>> = {

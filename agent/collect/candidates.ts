@@ -47,9 +47,14 @@ const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatib
 /** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
 export function findCandidates(facts: Facts): Candidate[] {
   const byPid = new Map<number, Heard[]>();
+  const ownerless = new Map<string, Heard[]>();
   for (const heard of facts.heard) {
     const pid = ownerOf(heard, facts);
-    if (pid !== undefined && pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
+    if (pid === undefined) {
+      // Sockets of one user on one port are one server, whatever the number of addresses.
+      const key = `${heard.listener.uid} ${heard.listener.port}`;
+      ownerless.set(key, [...(ownerless.get(key) ?? []), heard]);
+    } else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
   }
   const pids = new Set([...byPid.keys(), ...facts.claims.keys(), ...facts.snapshot.weights.keys()]);
   pids.delete(facts.selfPid);
@@ -58,9 +63,29 @@ export function findCandidates(facts: Facts): Candidate[] {
     const process = facts.snapshot.processes.get(pid);
     if (process) candidates.push(...candidatesOf(process, byPid.get(pid) ?? [], facts));
   }
+  for (const heard of ownerless.values()) {
+    candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
+  }
   return join(candidates, facts.snapshot).filter(
     (candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD,
   );
+}
+
+/** No process has this number: it stands for the owner of a socket that the agent may not look at. */
+export const UNREADABLE_PID = 0;
+
+/** What the socket alone tells of its owner: the account, by name where another process of it has one. */
+function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFacts {
+  const kin = uid === undefined ? undefined : [...processes.values()].find((one) => one.uid === uid);
+  const user = kin?.user ?? (uid === undefined ? undefined : String(uid));
+  return {
+    pid: UNREADABLE_PID,
+    parentPid: UNREADABLE_PID,
+    key,
+    name: "",
+    argv: [],
+    ...(user !== undefined && { user }),
+  };
 }
 
 /** The process behind a listener: a port forwarder stands for the container it forwards to. */

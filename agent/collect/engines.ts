@@ -1,7 +1,7 @@
 import { timestamp } from "../../shared/clock.ts";
 import { type Client, type Engine, LIMITS } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { ancestorsOf, type Candidate } from "./candidates.ts";
+import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
 import { isRenamed } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
@@ -15,6 +15,7 @@ export type Completion = {
   homes: readonly string[];
   atRest: Engine["models"];
   executableSha256?: string | undefined;
+  package?: string | undefined;
   /** Working directory of a client; absent when the settings do not ask for it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
@@ -39,10 +40,11 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
     kind: candidate.kind,
     confidence: confidenceOf(candidate.evidence),
     version: known.find(({ version }) => version !== undefined)?.version,
-    pid: root.pid,
+    pid: root.pid === UNREADABLE_PID ? undefined : root.pid,
     processStartedAt: root.startedAtMs === undefined ? undefined : timestamp(root.startedAtMs),
     executable: root.executable && tidy(shortened(root.executable, homes), 260),
     executableSha256: completion.executableSha256,
+    package: completion.package && tidy(completion.package, 160),
     renamed,
     user: root.user && tidy(root.user, 64),
     parents: ancestorsOf(root, snapshot).map(({ name }) => tidy(name, 120)),

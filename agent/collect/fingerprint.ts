@@ -44,9 +44,12 @@ export async function fingerprint(
 ): Promise<Fingerprint> {
   const inquiry = createInquiry(deps, where, signal);
   if (await inquiry.open()) {
+    let batches = 0;
     for (const paths of plan(deps.catalogue, likely)) {
-      if (inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely)) break;
+      const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
+      if (decided) break;
       await inquiry.ask(paths);
+      batches += 1;
     }
     const { winner } = judge(deps.catalogue, inquiry.answers, likely);
     if (winner) await inquiry.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
@@ -170,14 +173,23 @@ const detailPaths = (entry: CatalogEntry): string[] => [
   ...(entry.openai ? [MODELS_PATH] : []),
 ];
 
+/**
+ * A product that names itself ends the questions. So does a combination that no other product has, once the paths
+ * that most products answer were asked as well; those that copy the winner's answers are asked in any case.
+ */
 function isDecided(
   catalogue: readonly CatalogEntry[],
   answers: Answers,
   likely: ReadonlySet<string>,
+  batches: number,
 ): boolean {
   const { winner } = judge(catalogue, answers, likely);
-  return winner?.traits.some((trait) => trait.weight === "identity") ?? false;
+  if (!winner) return false;
+  return batches >= COMMON_BATCHES || winner.traits.some((trait) => trait.weight === "identity");
 }
+
+/** What is likely, and the eight paths that most products answer. */
+const COMMON_BATCHES = 2;
 
 function conclude(
   catalogue: readonly CatalogEntry[],

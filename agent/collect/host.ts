@@ -69,6 +69,8 @@ export type Host = {
     collector: Collector;
   };
   workingDirectory(pid: number): string | undefined;
+  /** Name and version of the package a process's executable came with, where the system tells. */
+  packageOf?(process: ProcessFacts): string | undefined;
   /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
   executableFile(process: ProcessFacts): string | undefined;
 };

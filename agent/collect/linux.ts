@@ -4,6 +4,7 @@ import { createGpuTable } from "./gpu.ts";
 import type { Host } from "./host.ts";
 import { createSocketTable } from "./listeners.ts";
 import { createMappedTable } from "./mapped.ts";
+import { createPackages } from "./packages.ts";
 import { createProcessTable, parsePasswd } from "./processes.ts";
 import type { Run } from "./run.ts";
 
@@ -24,6 +25,7 @@ export function linuxHost(deps: {
   const users = parsePasswd(optional(() => files.text("/etc/passwd", PASSWD_BYTES_MAX)) ?? "");
   const processTable = createProcessTable({ ...deps, users });
   const sockets = createSocketTable(deps);
+  const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted });
   const gpuTable = createGpuTable({
     ...deps,
@@ -46,6 +48,9 @@ export function linuxHost(deps: {
     },
     peers: (listeners) => sockets.peers(listeners),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
+    // The path of a process in a container is none of this host's.
+    packageOf: ({ executable, container }) =>
+      executable === undefined || container !== undefined ? undefined : packages.of(executable),
     executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
   };
 }

@@ -16,6 +16,11 @@ const FOREIGN_TABLES_PER_SCAN = 4;
 const RETRY_SCANS_MAX = 64;
 
 type Owner = { pid: number; key: string };
+/** `bornMs`: all processes up to this birth were searched, so that only younger ones need be. */
+type Miss = { next: number; step: number; bornMs: number };
+
+/** Births are known to a tick, and the clock of the boot to a second. */
+const BIRTH_SLACK_MS = 2000;
 
 export type SocketTable = {
   read(processes: ReadonlyMap<number, LinuxProcess>): { listeners: Listener[]; collector: Collector };
@@ -36,7 +41,7 @@ export function createSocketTable(deps: {
   const { files, procRoot } = deps;
   const reach = createReach(deps);
   const owners = new Map<string, Owner>();
-  const misses = new Map<string, { next: number; step: number }>();
+  const misses = new Map<string, Miss>();
   const own = new Map<string, TcpRow[] | undefined>();
   const foreign = new Map<string, TcpRow[]>();
   let turn: string[] = [];
@@ -141,8 +146,14 @@ export function createSocketTable(deps: {
     const startedAt = deps.elapsed();
     // A new socket mostly belongs to a new process.
     const order = [...processes.values()].sort((a, b) => (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0));
+    const searchedMs = Math.min(...[...wanted].map((inode) => misses.get(inode)?.bornMs ?? 0));
+    let bornMs = order[0]?.startedAtMs ?? 0;
     for (const process of order) {
-      if (wanted.size === 0 || deps.elapsed() - startedAt > budgetMs) break;
+      if (wanted.size === 0 || (process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) break;
+      if (deps.elapsed() - startedAt > budgetMs) {
+        bornMs = 0;
+        break;
+      }
       for (const inode of socketsOf(process.pid)) {
         if (!wanted.delete(inode)) continue;
         owners.set(inode, firstHolder(inode, process));
@@ -150,8 +161,9 @@ export function createSocketTable(deps: {
       }
     }
     for (const inode of wanted) {
-      const step = Math.min((misses.get(inode)?.step ?? 0) * 2 || 1, RETRY_SCANS_MAX);
-      misses.set(inode, { next: scans + step, step });
+      const step = Math.min((misses.get(inode)?.step ?? 0) * 4 || 1, RETRY_SCANS_MAX);
+      // Once in a while all are searched again: a socket can be handed to a process older than it.
+      misses.set(inode, { next: scans + step, step, bornMs: step < RETRY_SCANS_MAX ? bornMs : 0 });
     }
   }
 

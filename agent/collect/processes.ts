@@ -111,6 +111,7 @@ export function createProcessTable(deps: {
   /** Kernel threads: hundreds on a large host, none of them an engine. */
   let kernel = new Set<number>();
   const young = new Map<number, number>();
+  const lines = new Map<number, string>();
   let scans = 0;
 
   return {
@@ -135,6 +136,7 @@ export function createProcessTable(deps: {
         if (process) processes.set(pid, process);
       }
       for (const pid of young.keys()) if (!processes.has(pid)) young.delete(pid);
+      for (const pid of lines.keys()) if (!processes.has(pid)) lines.delete(pid);
       known = processes;
       return { processes, collector: report(processes) };
     },
@@ -148,7 +150,12 @@ export function createProcessTable(deps: {
   function readStat(pid: number, nowMs: number): LinuxProcess | undefined {
     let stat: Stat | undefined;
     try {
-      stat = parseStat(files.line(`${procRoot}/${pid}/stat`));
+      const line = files.line(`${procRoot}/${pid}/stat`);
+      // Most processes sleep: not a page fault, not a tick since the last look, and nothing to parse.
+      const before = known.get(pid);
+      if (before && lines.get(pid) === line && !young.has(pid)) return before;
+      lines.set(pid, line);
+      stat = parseStat(line);
     } catch {
       // It ended between the listing and now.
       return undefined;

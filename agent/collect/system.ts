@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import { catalogue } from "../catalog/list.ts";
+import { catalogue as builtIn } from "../catalog/list.ts";
 import { libraryFilter } from "./claims.ts";
 import { darwinHost } from "./darwin.ts";
 import { type Files, optional, realFiles } from "./files.ts";
@@ -16,6 +16,8 @@ import { windowsHost } from "./windows.ts";
 export type SystemOptions = {
   /** `process.platform`. */
   platform: string;
+  /** What is looked for; by default what this agent was built with. */
+  catalogue?: readonly CatalogEntry[];
   /** Where procfs is mounted (Linux); tests point it at a captured tree. */
   procRoot: string;
   /** Never probed and never reported. */
@@ -49,6 +51,7 @@ const HOSTS: Record<string, (shared: Shared) => Host> = {
 /** The readers of this platform. Where a source does not exist they say `unsupported` instead of failing. */
 export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
+  const { catalogue = builtIn } = options;
   const shared = { ...options, files, run: runTool, isLibraryWanted: libraryFilter(catalogue) };
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
   const homes = [...new Set([...options.homes, ...homesOfPeople(files)])];

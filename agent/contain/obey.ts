@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { type Clock, timestamp } from "../../shared/clock.ts";
+import { isNewDirective } from "../../shared/containment.ts";
 import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
 import { type ContainmentReport, containmentReport, type Mode, mode } from "../../shared/wire/heartbeat.ts";
+import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { readState, StateFault, writeState } from "../disk.ts";
 import { uncontained } from "../heartbeat.ts";
 import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Enforcer, Proof } from "./enforcer.ts";
+import { answerCode, takeCode } from "./release-code.ts";
 
 const FILE = "containment.json";
 
@@ -17,6 +20,8 @@ const stored = z.strictObject({
   underway: z.boolean(),
   /** The mode that may have changed something on this host, until its release succeeded. */
   traces: z.strictObject({ mode, wasInForce: z.boolean() }).nullable(),
+  /** Ids of release codes that freed this host, newest first. */
+  usedCodes: z.array(z.string()).max(64).default([]),
 });
 type Stored = z.infer<typeof stored>;
 
@@ -66,9 +71,16 @@ export function createObedience(deps: ObeyDeps): Obedience {
     }
   }
 
+  /** Reports on one generation are told apart by their time, so it grows, also when the clock is set back. */
+  function stampFor(generation: number): string {
+    const { report } = state;
+    const after = report.generation === generation ? Date.parse(report.at) + 1 : 0;
+    return timestamp(Math.max(deps.clock(), after));
+  }
+
   async function carryOut(order: Wish, signal: AbortSignal): Promise<void> {
     const { generation, action, mode } = order;
-    const begun = { generation, action, mode, outcome: "none", at: timestamp(deps.clock()) } as const;
+    const begun = { generation, action, mode, outcome: "none", at: stampFor(generation) } as const;
     keep({ ...state, report: begun, underway: true });
     const carried = action === "isolate" ? isolate(order, signal) : release(order, signal);
     const proof = await carried.catch(
@@ -116,7 +128,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
         action,
         mode,
         outcome,
-        at: timestamp(deps.clock()),
+        at: stampFor(generation),
         ...(reason === undefined ? {} : { reason: tidy(reason, 240) }),
         ...(probes === undefined ? {} : { probes }),
       },
@@ -145,7 +157,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
         considered = jws;
         const directive = await verify(jws);
         if (!directive) return;
-        if (directive.generation <= state.report.generation) {
+        if (!isNewDirective(directive, state.report)) {
           deps.log("debug", "a directive is not newer than the one obeyed", {
             generation: directive.generation,
           });
@@ -155,14 +167,45 @@ export function createObedience(deps: ObeyDeps): Obedience {
       }),
     resume: (signal) =>
       inTurn(async () => {
+        await takeReleaseCode(signal);
         if (state.underway) return carryOut(asWish(state.report), signal);
         if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
       }),
     reassert: (signal) =>
       inTurn(async () => {
+        await takeReleaseCode(signal);
         if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
       }),
   };
+
+  async function takeReleaseCode(signal: AbortSignal): Promise<void> {
+    const code = takeCode(deps.directory);
+    if (code === undefined) return;
+    const refused = await freeBy(code, signal).catch(reasonOf);
+    if (refused !== undefined) deps.log("warn", "a release code was refused", { reason: refused });
+    answerCode(deps.directory, {
+      code,
+      freed: refused === undefined,
+      ...(refused !== undefined && { reason: refused }),
+    });
+  }
+
+  /** Frees the host by a code, once. Gives why not; then nothing has changed. */
+  async function freeBy(code: string, signal: AbortSignal): Promise<string | undefined> {
+    const self = deps.self();
+    const { jti, generation } = await verifyReleaseCode(code, self.jwks, self, deps.clock());
+    if (state.usedCodes.includes(jti)) return "the code was used before";
+    if (generation < state.report.generation) return "the code is older than the isolation";
+    if (state.report.action !== "isolate") return "this host is not isolated";
+    const { report } = state;
+    const order = { generation: report.generation, action: "release", mode: report.mode } as const;
+    const proof = await release(order, signal);
+    if (proof.outcome === "failed") return proof.reason ?? "it could not be undone";
+    keep({ ...state, usedCodes: [jti, ...state.usedCodes].slice(0, 64) });
+    settle(order, { ...proof, reason: `released at the host with code ${jti}` });
+    deps.log("info", "released with a code", { generation: report.generation });
+    return undefined;
+  }
 
   /** A new report only when the proof differs: an isolation that holds is not news. */
   async function reassertNow(signal: AbortSignal): Promise<void> {
@@ -196,7 +239,8 @@ function load(deps: ObeyDeps): Stored {
     if (!(cause instanceof StateFault)) throw cause;
     deps.log("error", `${cause.message}; containment starts again from the control plane's directive`);
   }
-  return { report: uncontained(timestamp(deps.clock())), underway: false, traces: null };
+  const report = uncontained(timestamp(deps.clock()));
+  return { report, underway: false, traces: null, usedCodes: [] };
 }
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown error");

@@ -70,7 +70,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   async function enforce(signal: AbortSignal): Promise<Proof> {
     const engines = targets();
     const pids = familyOf(
-      engines.map(({ pid }) => pid),
+      engines.flatMap(({ pid }) => pid ?? []),
       deps.processes(),
       deps.selfPid,
     );

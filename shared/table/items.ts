@@ -143,6 +143,10 @@ export const tenantItem = z.object({
     .default(900),
   heartbeatIntervalMs: z.int().min(1000).max(600_000).default(5000),
   clientDirectories: z.boolean().default(false),
+  /** Isolating takes a second person. */
+  fourEyes: z.boolean().default(false),
+  /** Isolations an hour (UTC) at most; 0: no limit. */
+  isolationsPerHourMax: z.int().min(0).max(100_000).default(0),
   /** Grow by one with each change, so that nobody overwrites what they have not seen. */
   settingsVersion: count.default(0),
   policyVersion: count.default(0),
@@ -196,6 +200,8 @@ export const assetItem = z.object({
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
+  /** Generation whose release by a code is in the custody log. */
+  offlineReleaseOf: count.optional(),
   /** When the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),
 });
@@ -347,6 +353,9 @@ export type IncidentItem = z.infer<typeof incidentItem>;
 export const CUSTODY_ACTIONS = [
   "isolate",
   "release",
+  "request-isolation",
+  "create-release-code",
+  "release-offline",
   "revoke",
   "rotate-key",
   "acknowledge",
@@ -388,6 +397,29 @@ export const auditItem = z.object({
   hash: z.string().regex(/^[0-9a-f]{64}$/),
 });
 export type AuditItem = z.infer<typeof auditItem>;
+
+export const approvalItem = z.object({
+  type: z.literal("Approval"),
+  tenantId,
+  approvalId: z.string(),
+  assetId,
+  mode,
+  justification: text(1000),
+  requestedBy: text(200),
+  requestedAt: isoTimestamp,
+  validUntil: isoTimestamp,
+  approvedBy: text(200).optional(),
+  approvedAt: isoTimestamp.optional(),
+  expiresAt: z.int(),
+});
+export type ApprovalItem = z.infer<typeof approvalItem>;
+
+export const isolationCountItem = z.object({
+  type: z.literal("IsolationCount"),
+  tenantId,
+  count,
+  expiresAt: z.int(),
+});
 
 export const custodyHeadItem = z.object({
   type: z.literal("CustodyHead"),

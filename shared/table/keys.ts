@@ -43,6 +43,19 @@ export const tenantAuditKey = (tenantId: string, at: string): Key => ({
 });
 export const auditPrefix = (assetId?: string) => (assetId ? `AUDIT#${assetId}#` : "AUDIT#");
 
+/** A request that a second person is to approve. A ULID, so the newest sorts last. */
+export const approvalKey = (tenantId: string, approvalId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `APPROVAL#${approvalId}`,
+});
+export const APPROVAL_PREFIX = "APPROVAL#";
+
+/** Isolations of one hour: `2026-11-21T23`. */
+export const isolationCountKey = (tenantId: string, hour: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `ISOLATIONS#${hour}`,
+});
+
 /** The running head of the tenant's custody chain. */
 export const custodyHeadKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
@@ -83,8 +96,10 @@ export function shardOf(assetId: string, shards: number): number {
   return (hash >>> 0) % shards;
 }
 
+export const telemetryShard = (tenantId: string, shard: number) =>
+  `TENANT#${tenantId}#TELEMETRY#SHARD#${shard}`;
 export const telemetryPartition = (tenantId: string, assetId: string, shards: number) =>
-  `TENANT#${tenantId}#TELEMETRY#SHARD#${shardOf(assetId, shards)}`;
+  telemetryShard(tenantId, shardOf(assetId, shards));
 
 export const telemetryKey = (tenantId: string, assetId: string, at: string, shards: number): Key => ({
   PK: telemetryPartition(tenantId, assetId, shards),
@@ -96,6 +111,7 @@ export const incidentKey = (tenantId: string, id: IncidentName, shards: number):
   PK: telemetryPartition(tenantId, id.assetId, shards),
   SK: `INCIDENT#${id.assetId}#${id.rule}#${id.engine}`,
 });
+export const INCIDENT_PREFIX = "INCIDENT#";
 export const incidentPrefix = (assetId: string) => `INCIDENT#${assetId}#`;
 
 export type IncidentName = { assetId: string; rule: string; engine: string };

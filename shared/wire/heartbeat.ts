@@ -99,10 +99,13 @@ export const engine = z.strictObject({
   kind: z.enum(ENGINE_KINDS),
   confidence: z.int().min(0).max(100),
   version: text(40).optional(),
-  pid,
+  /** Absent for a listener whose owner cannot be read with the agent's rights. */
+  pid: pid.optional(),
   processStartedAt: isoTimestamp.optional(),
   executable: text(260).optional(),
   executableSha256: sha256.optional(),
+  /** Name and version of the system package that brought the executable. */
+  package: text(160).optional(),
   /** True when the executable's name is none that the catalogue knows for this engine. */
   renamed: z.boolean().optional(),
   user: text(64).optional(),

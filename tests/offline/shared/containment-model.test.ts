@@ -126,7 +126,7 @@ describe("the containment machine", () => {
     ],
     [
       "a failed release that ends the action",
-      { endsAction: ({ action }) => action === "release" },
+      { endsAction: (_asset, { action }) => action === "release" },
       "the open action is not the one wished and unproven",
     ],
     [
@@ -222,7 +222,14 @@ describe("a known failure of containment does not happen here:", () => {
   test("isolated shown after release", () => {
     expect(stateOf({ ...releasing, proof: report(1) })).toBe("releasing");
     expect(stateOf({ ...releasing, proof: report(2, { action: "release" }) })).toBe("active");
-    expect(endsAction(report(2, { action: "release", outcome: "failed" }))).toBe(false);
+    expect(endsAction(releasing, report(2, { action: "release", outcome: "failed" }))).toBe(false);
+  });
+
+  test("a host freed with a code is shown so, and its isolation stays open until an admin settles it", () => {
+    const freed = { ...isolating, proof: report(1, { action: "release" }) };
+    expect(stateOf(freed)).toBe("released-offline");
+    expect(endsAction(freed, freed.proof)).toBe(false);
+    expect(refusedChange(freed, "release", NOW_MS)).toBeUndefined();
   });
 
   test("counters that count pending as done", () => {

@@ -1,0 +1,14 @@
+import { z } from "zod";
+import { catalogueVersion } from "../../shared/wire/catalog.ts";
+import { catalogEntry } from "./entry.ts";
+
+/** Products of one catalogue at most. */
+const ENTRIES_MAX = 1000;
+
+/** A catalogue as it travels: the JSON that `bun run build:agent` writes and the control key signs. */
+export const catalogueDocument = z
+  .strictObject({ version: catalogueVersion, entries: z.array(catalogEntry).min(1).max(ENTRIES_MAX) })
+  .refine(
+    ({ entries }) => new Set(entries.map(({ id }) => id)).size === entries.length,
+    "a product is listed twice",
+  );
