@@ -20,7 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|zod|jose)$/,
-  edge: /^(zod-openapi|@opentelemetry\/api|hono(\/.+)?|@hono\/zod-validator|zod|zod-openapi|jose|aws4fetch|ulid)$/,
+  edge: /^(@opentelemetry\/api|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
   worker:
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
