@@ -5,11 +5,13 @@ import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { catalogue, catalogueVersion } from "../catalog/list.ts";
 import { openCatalogue } from "../catalog-update.ts";
+import { runCommand } from "../command.ts";
 import { stateDirectory } from "../config.ts";
 import type { Enforcer } from "../contain/enforcer.ts";
 import { type LinuxOptions, linuxEnforcers } from "../contain/linux.ts";
 import { createObedience } from "../contain/obey.ts";
 import { observeEnforcer } from "../contain/observe.ts";
+import { tellUsersOf } from "../contain/tell-user.ts";
 import { unsupportedEnforcer } from "../contain/unsupported.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
 import {
@@ -135,6 +137,7 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
     clock,
     log,
     onReport: () => loop.hurry(),
+    ...(machine.platform === "linux" && machine.isRoot && { tell: tellUsersOf(runCommand) }),
   });
   const status = statusWriter(machine, directory, () => ({
     dropped: spool.dropped(),

@@ -11,6 +11,7 @@ import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Enforcer, Proof } from "./enforcer.ts";
 import { answerCode, takeCode } from "./release-code.ts";
+import { noticeOf } from "./tell-user.ts";
 
 const FILE = "containment.json";
 
@@ -25,7 +26,7 @@ const stored = z.strictObject({
 });
 type Stored = z.infer<typeof stored>;
 
-type Wish = Pick<Directive, "generation" | "action" | "mode">;
+type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice">;
 
 export type ObeyDeps = {
   directory: string;
@@ -35,6 +36,8 @@ export type ObeyDeps = {
   log: Log;
   /** There is something new to report: the next heartbeat should not wait for its turn. */
   onReport: () => void;
+  /** Tells whoever sits at this host; what becomes of it changes nothing. */
+  tell?: (words: string) => Promise<void>;
 };
 
 export type Obedience = {
@@ -87,6 +90,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
       (cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }),
     );
     settle(order, proof);
+    const words = proof.outcome === "applied" ? noticeOf(order) : undefined;
+    if (words !== undefined) void deps.tell?.(words);
     deps.log(proof.outcome === "applied" ? "info" : "error", `directive ${action} ${proof.outcome}`, {
       generation,
       mode,

@@ -7,6 +7,7 @@ import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../shared/wire/dir
 import type { Mode } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, mayRespond } from "./authenticate.ts";
+import { readSettings } from "./change-tenant.ts";
 import { type AssetChange, type Committed, commit, type Decision, type Plan } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
@@ -82,7 +83,17 @@ export async function wishedChange(
   const mode = wanted ?? before.wish?.mode ?? "observe";
   const iat = Math.floor(nowMs / 1000);
   const exp = iat + DIRECTIVE_LIFETIME_SECONDS;
-  const claims = { tenant: tenantId, asset: assetId, generation, action, mode, iat, exp };
+  const notice = action === "isolate" ? (await readSettings(deps, tenantId)).value.isolationNotice : "";
+  const claims = {
+    tenant: tenantId,
+    asset: assetId,
+    generation,
+    action,
+    mode,
+    ...(notice !== "" && { notice }),
+    iat,
+    exp,
+  };
   const directive = await signDirective(deps.controlKey!, claims);
   const requestedAt = timestamp(nowMs);
   const wish = { generation, action, mode, requestedAt, expiresAt: timestamp(exp * 1000), directive };

@@ -20,6 +20,7 @@ import {
   telemetryItem,
 } from "../../shared/table/items.ts";
 import {
+  APPROVAL_PREFIX,
   ASSET_PREFIX,
   actionRequired,
   alerts,

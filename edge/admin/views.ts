@@ -103,6 +103,7 @@ export const settings = tenantItem
     quietPeriodSeconds: true,
     heartbeatIntervalMs: true,
     clientDirectories: true,
+    isolationNotice: true,
     fourEyes: true,
     isolationsPerHourMax: true,
   })

@@ -36,6 +36,10 @@ const NOTICES: Readonly<Record<string, Notice>> = {
     tone: "ok",
     words: "Isolation requested and recorded. Whether it holds is what the steps below prove.",
   },
+  waiting: {
+    tone: "ok",
+    words: "Recorded, and nothing is isolated yet: a second person has to approve it within the hour.",
+  },
   release: {
     tone: "ok",
     words: "Release requested and recorded. Whether it is done is what the steps below prove.",
@@ -129,7 +133,10 @@ function changeAsset(action: "isolate" | "release"): Answer {
     const { csrf: _csrf, confirm: _confirm, key, ...asked } = form.data;
     const { admin: _admin, ...origin } = askerOf(c, key, deps);
     const changed = await changeContainment(admin, { assetId: id.data, action, ...asked, ...origin }, deps);
-    if (changed.ok) return c.redirect(`/assets/${id.data}?done=${action}`, 303);
+    if (changed.ok) {
+      const isWaiting = changed.value.result.approvalId !== undefined;
+      return c.redirect(`/assets/${id.data}?done=${isWaiting ? "waiting" : action}`, 303);
+    }
     if (changed.code !== "admin.conflict") return sendFailure(c, changed, deps);
     const told = await assetPage(admin, id.data, deps, { notice: unchanged(changed.detail) });
     return told ? sendPage(c, told, 409) : sendFailure(c, refuse("admin.not-found"), deps);

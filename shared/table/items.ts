@@ -143,6 +143,8 @@ export const tenantItem = z.object({
     .default(900),
   heartbeatIntervalMs: z.int().min(1000).max(600_000).default(5000),
   clientDirectories: z.boolean().default(false),
+  /** What the person at an isolated host is told; empty: the agent's own words. */
+  isolationNotice: z.union([z.literal(""), text(300)]).default(""),
   /** Isolating takes a second person. */
   fourEyes: z.boolean().default(false),
   /** Isolations an hour (UTC) at most; 0: no limit. */

@@ -2,6 +2,7 @@ import { createLocalJWKSet, type CryptoKey as JoseKey, type JSONWebKeySet, jwtVe
 import { z } from "zod";
 import { assetId, tenantId } from "../ids.ts";
 import { mode } from "./heartbeat.ts";
+import { text } from "./text.ts";
 
 /** Wish of an admin that the agent obeys: signed once by the control key, handed on by the edge untouched. */
 export const directive = z.object({
@@ -11,6 +12,8 @@ export const directive = z.object({
   generation: z.int().min(1),
   action: z.enum(["isolate", "release"]),
   mode,
+  /** What the person at the host is told. */
+  notice: text(300).optional(),
   iat: z.int(),
   exp: z.int(),
 });

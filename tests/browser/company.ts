@@ -301,7 +301,23 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
       { atMs: nowMs - 22 * HOUR, engines: [], score: 0 },
       { atMs: nowMs - 5 * HOUR, engines: [{ ...exposed, bind: ["127.0.0.1"], clients: [] }], score: 58 },
       { atMs: nowMs - 3 * HOUR, engines: [exposed], score: 88 },
-      { atMs: nowMs - 41 * MINUTE, engines: [exposed, hiddenWeights], score: 97, collectors: partial },
+      {
+        atMs: nowMs - 41 * MINUTE,
+        engines: [exposed, hiddenWeights],
+        score: 97,
+        collectors: partial,
+        novelty: ["fc-helper was never seen holding weights on this host or any other of the organisation."],
+        adjudication: {
+          outcome: "judged",
+          risk: "CRITICAL",
+          score: 82,
+          explanation:
+            "A process named after a font cache holds 4.9 GB of language model weights under the name of a backup file, started from a shell in a terminal multiplexer. The naming reads as concealment rather than convenience.",
+          model: "qwen2.5-32b-instruct",
+          before: 94,
+          after: 97,
+        },
+      },
     ],
     findings: [
       { finding: openRule, openedAtMs: nowMs - 3 * HOUR },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { timestamp } from "../../shared/clock.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
@@ -9,6 +9,8 @@ import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, type Host, putHosts } from "./seed.ts";
 
 const executable = chromiumPath();
+// A test that times out has its database ended under all that follow: a busy machine may take its time.
+setDefaultTimeout(30_000);
 const HOSTILE = "<img src=x onerror=alert(1)>";
 const axeSource = await Bun.file(Bun.resolveSync("axe-core/axe.min.js", import.meta.dir)).text();
 
@@ -87,6 +89,11 @@ describe.if(executable !== undefined)("the dashboard in Chromium", () => {
       employees: "/employees",
       employee: "/employees/tomas.berg",
       custody: "/custody",
+      report: "/report",
+      "report of one day": "/report?from=2020-01-01&to=2020-01-01",
+      policy: "/policy",
+      settings: "/settings",
+      switching: "/sign-in?switch",
       incident: `/incidents/${focus.assetId}.exposed-engine.ollama`,
       enrol: "/enrol",
       missing: "/assets/nothing",
@@ -363,6 +370,75 @@ describe.if(executable !== undefined)("the dashboard in Chromium", () => {
     expect(await page.locator(".incident").count()).toBe(1);
     expect(new URL(page.url()).searchParams.get("q")).toBe("renamed");
     expect(await page.getByRole("searchbox").inputValue()).toBe("renamed");
+    await context.close();
+  });
+
+  test("a list is walked by j and k, opened by Enter, ticked by x, searched by /; and the keys can be turned off", async () => {
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/incidents`);
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("href") ?? null);
+    const links = await page
+      .locator(".incident-title a:first-child")
+      .evaluateAll((all) => all.map((link) => link.getAttribute("href")));
+    await page.keyboard.press("j");
+    expect(await focused()).toBe(links[0]!);
+    await page.keyboard.press("j");
+    expect(await focused()).toBe(links[1]!);
+    await page.keyboard.press("x");
+    await page.waitForTimeout(2600); // a poll: what is ticked stays ticked
+    expect(await page.locator(".incidents input:checked").count()).toBe(1);
+    await page.keyboard.press("k");
+    expect(await focused()).toBe(links[0]!);
+    await page.keyboard.press("/");
+    await page.keyboard.type("jk");
+    expect(await page.getByRole("searchbox").inputValue()).toBe("jk");
+    await page.goto(`${edge.origin}/incidents`);
+    await page.getByRole("button", { name: "Turn keys off" }).click();
+    await page.keyboard.press("j");
+    expect(await focused()).toBeNull();
+    await page.getByRole("button", { name: "Turn keys on" }).click();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/incidents\/[0-9A-Z]{26}/);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("a list is taken away as a file with a name that tells what it is", async () => {
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/incidents?q=renamed`);
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "CSV" }).click(),
+    ]);
+    expect(file.suggestedFilename()).toMatch(/^lifecyclezero-incidents-\d{8}T\d{6}Z\.csv$/);
+    const text = await Bun.file(await file.path()).text();
+    expect(text.trim().split("\r\n")).toHaveLength(2);
+    expect(text).toContain("renamed-binary");
+    await context.close();
+  });
+
+  test("several incidents are acknowledged without script", async () => {
+    const { context, page } = await open({ javaScriptEnabled: false });
+    await page.goto(`${edge.origin}/incidents`);
+    const boxes = page.locator(".incidents input[type=checkbox]");
+    const before = await boxes.count();
+    await boxes.nth(before - 1).check();
+    await boxes.nth(before - 2).check();
+    await page.getByRole("button", { name: "Acknowledge the ticked" }).click();
+    expect(await page.locator("main [role=status]").textContent()).toContain("Acknowledged and recorded");
+    expect(await boxes.count()).toBe(before - 2);
+    await context.close();
+  });
+
+  test("the printed report has its facts and none of the frame", async () => {
+    const { context, page } = await open();
+    await page.goto(edge.origin + paths.report!);
+    await page.emulateMedia({ media: "print" });
+    for (const frame of ["nav", ".person", ".filter"])
+      expect(await page.locator(frame).first().isVisible()).toBe(false);
+    for (const part of ["#found", "#incidents", "#done", "#custody", "#gaps", "#duties"])
+      expect(await page.locator(part).isVisible()).toBe(true);
     await context.close();
   });
 

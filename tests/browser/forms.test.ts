@@ -131,6 +131,96 @@ describe("isolate and release by form", () => {
     expect((await records(assetId)).map(({ action }) => action)).toEqual(["resolve", "acknowledge"]);
   });
 
+  const exposed = {
+    rule: "exposed-engine",
+    engine: "ollama",
+    engineName: "Ollama",
+    risk: "CRITICAL" as const,
+    points: 80,
+    explanation: "Ollama listens on 0.0.0.0 and asks for no credential.",
+  };
+
+  test("several incidents ticked are acknowledged at once, each with its record; sent twice it is once", async () => {
+    const now = Date.now();
+    const ids = [nextId(), nextId()];
+    const host = (assetId: string) => ({
+      ...{ tenantId: TENANT, assetId, hostname: "many", employeeId: "mara", os: "Debian 13" },
+      enrolledAtMs: now,
+      lastSeenAtMs: now,
+      states: [{ atMs: now, engines: [engineOf()] }],
+      findings: [{ finding: exposed, openedAtMs: now - 60_000 }],
+    });
+    await putHosts(edge.deps, ids.map(host));
+    const list = async () => (await fetch(`${edge.origin}/incidents`, { headers: { cookie } })).text();
+    const markup = await list();
+    const csrf = /name="csrf" value="([^"]+)"/.exec(markup)![1]!;
+    const ticked = ids.map((id) => {
+      const name = `${id}.exposed-engine.ollama`;
+      return [name, new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!];
+    });
+    const form = new URLSearchParams([["csrf", csrf], ...ticked]);
+    for (const answer of await Promise.all([1, 2].map(() => post("/incidents/acknowledge", form)))) {
+      expect(answer.status).toBe(303);
+      expect(answer.headers.get("location")).toBe("/incidents?done=acknowledge-many");
+    }
+    for (const id of ids) {
+      expect((await records(id)).map(({ action }) => action)).toEqual(["acknowledge"]);
+      expect(await list()).not.toContain(`name="${id}.exposed-engine.ollama"`);
+    }
+  });
+
+  test("policy and settings are saved by form; the form of somebody who was slower is 412 and writes nothing", async () => {
+    const read = async (path: string) => (await fetch(edge.origin + path, { headers: { cookie } })).text();
+    const hidden = (markup: string) =>
+      Object.fromEntries(
+        ["csrf", "key", "version"].map((name) => [
+          name,
+          new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!,
+        ]),
+      );
+    const before = await read("/policy");
+    const form = new URLSearchParams({
+      ...hidden(before),
+      how: "form",
+      approvedEngines: "ollama\r\nvllm",
+      exposure: "authenticated",
+      modelGib: "16",
+    });
+    const [saved, again] = await Promise.all([post("/policy", form), post("/policy", form)]);
+    expect([saved!.status, again!.status]).toEqual([303, 303]);
+    const slower = new URLSearchParams({
+      ...hidden(before),
+      how: "json",
+      policy: '{"bannedEngines":["jan"]}',
+    });
+    expect((await post("/policy", slower)).status).toBe(412);
+    const after = await read("/policy");
+    expect(hidden(after).version).toBe("1");
+    expect(after).toContain("ollama\nvllm");
+    const numbers = { heartbeatSeconds: "10", telemetryResolutionSeconds: "60", quietMinutes: "15" };
+    const settings = {
+      ...hidden(await read("/settings")),
+      ...numbers,
+      name: "Northwind",
+      retentionDays: "200",
+    };
+    expect((await post("/settings", new URLSearchParams(settings))).headers.get("location")).toBe(
+      "/settings?done=settings",
+    );
+    expect(await read("/settings")).toContain('value="Northwind"');
+    expect(await read("/report")).toContain("kept 200 days");
+    const custody = (await (await fetch(`${edge.origin}/custody.json`, { headers: { cookie } })).json()) as {
+      records: { action: string }[];
+    };
+    const changes = custody.records
+      .map(({ action }) => action)
+      .filter((action) => action.startsWith("change-"));
+    expect(changes.sort()).toEqual(["change-policy", "change-settings"]);
+    expect(await read("/report")).toContain(
+      "The head is signed with the control key, and the signature verifies",
+    );
+  });
+
   test("an administrator gets an enrolment token, shown at once, recorded, the same for a double click", async () => {
     const markup = await (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
     const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(markup)![1]!;

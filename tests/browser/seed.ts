@@ -3,6 +3,7 @@ import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
 import {
+  type Adjudication,
   type AssetItem,
   assetItem,
   type Finding,
@@ -27,6 +28,7 @@ import {
   timelineDate,
 } from "../../shared/table/keys.ts";
 import type { Collector, ContainmentReport, Engine } from "../../shared/wire/heartbeat.ts";
+import { RULES_BY_ID } from "../../worker/evaluate/rules.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {
@@ -45,6 +47,8 @@ export type Host = {
     score?: number;
     collectors?: Collector[];
     containment?: ContainmentReport;
+    novelty?: string[];
+    adjudication?: Adjudication;
   }[];
   findings?: { finding: Finding; openedAtMs: number; resolvedAtMs?: number }[];
   containment?: Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
@@ -149,6 +153,8 @@ function stateOf(host: Host, index: number): AttributeMap {
     score = 0,
     collectors = SOURCES_OK,
     containment = NO_REPORT(atMs),
+    novelty,
+    adjudication,
   } = host.states[index]!;
   const at = timestamp(atMs);
   const state = telemetryItem.parse({
@@ -165,6 +171,8 @@ function stateOf(host: Host, index: number): AttributeMap {
     collectors,
     containment,
     findings: [],
+    ...(novelty && { novelty }),
+    ...(adjudication && { adjudication }),
     agentVersion: "0.1.0",
     hostname: host.hostname,
     expiresAt: Math.floor(atMs / 1000) + 180 * 86_400,
@@ -182,11 +190,13 @@ function incidentsOf(host: Host): AttributeMap[] {
     const openedAt = timestamp(openedAtMs);
     const open = resolvedAtMs === undefined;
     const { risk, rule, engine } = finding;
+    const told = RULES_BY_ID.get(rule);
     const incident = incidentItem.parse({
       type: "Incident",
       tenantId: host.tenantId,
       assetId: host.assetId,
       ...finding,
+      ...(told && { title: told.title, atlas: told.atlas, remediation: told.remediation }),
       status: open ? "OPEN" : "RESOLVED",
       hostname: host.hostname,
       openedAt,

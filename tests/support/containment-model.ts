@@ -233,7 +233,7 @@ const same = (a: Report, b: Report): boolean => a.generation === b.generation &&
 function* workerSteps(world: World): Generator<Step> {
   for (const report of world.reports) {
     if (!rules.isProof(assetOf(world), wire(report))) continue;
-    const open = world.open && !rules.endsAction(wire(report));
+    const open = world.open && !rules.endsAction(assetOf(world), wire(report));
     const name = `worker takes generation ${report.generation} ${report.outcome}`;
     yield { name, world: { ...world, proof: report, open } };
   }

@@ -19,21 +19,26 @@ const FAULTS: [string, () => Error][] = [
 const BODY = { justification: "model weights of unknown origin", mode: "network" };
 type Fault = { call: number; when: When; fault: () => Error };
 
-/** The admin API on a table in memory that fails at one call, once. */
+type State = { table: MemoryDynamo; asked: string[]; fail: Fault | undefined };
+let state: State;
+
+const faulty = (async (operation: string, input: never) => {
+  const { table, asked, fail } = state;
+  const fails = fail?.call === asked.length ? fail : undefined;
+  asked.push(operation);
+  if (fails?.when === "before") throw fails.fault();
+  const answer = await table.dynamo(operation as "GetItem", input);
+  if (fails?.when === "after") throw fails.fault();
+  return answer;
+}) as unknown as Dynamo;
+const { ask, session } = await makeAdminApp({ dynamo: faulty });
+const token = await session();
+
+/** The admin API on a new table in memory that fails at one call, once. */
 async function makeWorld() {
   const table = createMemoryDynamo();
   const asked: string[] = [];
-  const state: { fail?: Fault | undefined } = {};
-  const faulty = (async (operation: string, input: never) => {
-    const fails = state.fail?.call === asked.length ? state.fail : undefined;
-    asked.push(operation);
-    if (fails?.when === "before") throw fails.fault();
-    const answer = await table.dynamo(operation as "GetItem", input);
-    if (fails?.when === "after") throw fails.fault();
-    return answer;
-  }) as unknown as Dynamo;
-  const { ask, session } = await makeAdminApp({ dynamo: faulty });
-  const token = await session();
+  state = { table, asked, fail: undefined };
   const asset: AssetItem = {
     type: "Asset",
     tenantId: TENANT_ID,

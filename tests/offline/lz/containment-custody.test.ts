@@ -175,7 +175,7 @@ describe.skipIf(!python)("docs/verify_custody.py", () => {
       return console.log("docs/verify_custody.py: no package cryptography, the checkpoint was not checked");
     const log = await makeLog(9);
     expect(theirs(toJsonLines(log), publicJwk.x!)).toBeUndefined();
-    const cut = log.records.slice(0, 5);
+    const cut = (log.records as AuditItem[]).slice(0, 5);
     const forged = { ...log.head!, hash: cut[4]!.hash, count: 5 };
     expect(theirs(toJsonLines({ records: cut, head: forged }))).toBeUndefined();
     expect(theirs(toJsonLines({ records: cut, head: forged }), publicJwk.x!)).toBe("head");

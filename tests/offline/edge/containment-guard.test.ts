@@ -1,0 +1,155 @@
+import { describe, expect, test } from "bun:test";
+import { formatApiKey, secretHash } from "../../../edge/admin/api-key.ts";
+import { verifyCustody } from "../../../shared/custody.ts";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
+import { auditItem, custodyHeadItem, decodeItem, tenantDefaults } from "../../../shared/table/items.ts";
+import { apiKeyKey, assetKey, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
+import { makeAdminApp } from "../../support/admin-app.ts";
+import { TENANT_ID } from "../../support/edge-app.ts";
+import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
+
+const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i}`);
+
+/** A tenant of six hosts with these settings, two responders and an administrator. */
+async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: number }) {
+  const table = createMemoryDynamo();
+  const app = await makeAdminApp({ dynamo: table.dynamo });
+  const put = (key: object, item: object) =>
+    table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...key, ...item }) });
+  await put(tenantKey(TENANT_ID), { ...tenantDefaults(TENANT_ID), ...settings });
+  for (const assetId of ASSETS) {
+    await put(assetKey(TENANT_ID, assetId), {
+      type: "Asset",
+      tenantId: TENANT_ID,
+      assetId,
+      employeeId: "dana",
+      hostname: "desk-1",
+      os: "linux",
+      arch: "x64",
+      deviceKey: "A".repeat(43),
+      enrolledAt: "2026-11-21T00:00:00.000Z",
+      status: "ACTIVE",
+      generation: 0,
+      custodyCount: 0,
+    });
+  }
+  const person = (sub: string, rol: string) => app.session({ sub, o: { id: TENANT_ID, rol } });
+  const [ann, ben] = [await person("user_ann", "responder"), await person("user_ben", "responder")];
+  const ada = await person("user_ada", "admin");
+  let asked = 0;
+  const post = (path: string, token: string, body: object = {}) =>
+    app.ask(`/v1${path}`, token, {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": `request-${++asked}` },
+      body: JSON.stringify(body),
+    });
+  const isolate = (host: number, token: string, more: object = {}) =>
+    post(`/assets/${ASSETS[host]}/isolate`, token, { justification: "unknown model weights", ...more });
+  const approvals = async () =>
+    ((await (await app.ask("/v1/approvals", ann)).json()) as { items: { approvalId: string }[] }).items;
+  const statusOf = async (host: number) =>
+    ((await (await app.ask(`/v1/assets/${ASSETS[host]}`, ann)).json()) as { status: string }).status;
+  const custody = async () => {
+    const items = [...table.items.values()];
+    const records = items
+      .filter((item) => item.type?.S === "Audit")
+      .map((item) => decodeItem(auditItem, item));
+    const head = items.find((item) => item.SK!.S === custodyHeadKey(TENANT_ID).SK);
+    expect(await verifyCustody(records, head && decodeItem(custodyHeadItem, head))).toBeUndefined();
+    return records.sort((a, b) => a.tenantNumber - b.tenantNumber);
+  };
+  return { ...app, table, put, ann, ben, ada, post, isolate, approvals, statusOf, custody };
+}
+
+describe("four eyes", () => {
+  test("an isolation waits for a second person, and then both are in the log", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    expect((await world.isolate(0, world.ann, { mode: "network" })).status).toBe(202);
+    expect(await world.statusOf(0)).toBe("ACTIVE");
+    const [request] = await world.approvals();
+    expect(request).toMatchObject({ assetId: ASSETS[0], mode: "network", requestedBy: "user_ann" });
+    expect((await world.post(`/approvals/${request!.approvalId}/approve`, world.ben)).status).toBe(202);
+    expect(await world.statusOf(0)).toBe("ISOLATED");
+    const records = await world.custody();
+    expect(records.map(({ action, operatorId, target }) => [action, operatorId, target])).toEqual([
+      ["request-isolation", "user_ann", request!.approvalId],
+      ["isolate", "user_ben", request!.approvalId],
+    ]);
+    expect((await world.post(`/approvals/${request!.approvalId}/approve`, world.ada)).status).toBe(409);
+  });
+
+  test("nobody approves their own request, no API key any, and a request lasts an hour", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    await world.isolate(0, world.ann);
+    const path = `/approvals/${(await world.approvals())[0]!.approvalId}/approve`;
+    expect((await world.post(path, world.ann)).status).toBe(403);
+    const keyId = "01M807NRG7BVMVH9SM4YAEXFPK";
+    const secret = "s".repeat(43);
+    await world.put(apiKeyKey(TENANT_ID, keyId), {
+      type: "ApiKey",
+      tenantId: TENANT_ID,
+      keyId,
+      name: "robot",
+      role: "admin",
+      secretHash: await secretHash(secret),
+      createdAt: "2026-01-01T00:00:00.000Z",
+      createdBy: "user_ada",
+      validUntil: "2099-01-01T00:00:00.000Z",
+      expiresAt: 4_000_000_000,
+    });
+    expect((await world.post(path, formatApiKey(TENANT_ID, keyId, secret))).status).toBe(403);
+    world.state.nowMs += 3600_001;
+    const later = await world.session({ sub: "user_ben", o: { id: TENANT_ID, rol: "responder" } });
+    expect((await world.post(path, later)).status).toBe(409);
+    expect((await world.custody()).map(({ action }) => action)).toEqual(["request-isolation"]);
+  });
+
+  test("a release never waits", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    await world.isolate(0, world.ada, { breakGlass: true });
+    const answer = await world.post(`/assets/${ASSETS[0]}/release`, world.ann, {
+      justification: "all is well",
+    });
+    expect(answer.status).toBe(202);
+    expect(await world.statusOf(0)).toBe("ACTIVE");
+  });
+
+  test("the glass is broken by an administrator in person only, and the record says so", async () => {
+    const world = await makeWorld({ fourEyes: true, isolationsPerHourMax: 1 });
+    expect((await world.isolate(0, world.ann, { breakGlass: true })).status).toBe(403);
+    for (const host of [0, 1])
+      expect((await world.isolate(host, world.ada, { breakGlass: true })).status).toBe(202);
+    expect((await world.custody()).map(({ action, target }) => [action, target])).toEqual([
+      ["isolate", "break-glass"],
+      ["isolate", "break-glass"],
+    ]);
+  });
+});
+
+describe("the cap on isolations", () => {
+  test("of three an hour lets three through, however many race, and more in the next hour", async () => {
+    const world = await makeWorld({ isolationsPerHourMax: 3 });
+    const answers = await Promise.all(ASSETS.map((_, host) => world.isolate(host, world.ann)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([202, 202, 202, 429, 429, 429]);
+    expect(await world.custody()).toHaveLength(3);
+    world.state.nowMs += 3600_000;
+    const later = await world.session({ sub: "user_ann", o: { id: TENANT_ID, rol: "responder" } });
+    const again = await Promise.all(ASSETS.map((_, host) => world.isolate(host, later)));
+    expect(again.filter(({ status }) => status === 202)).toHaveLength(3);
+  });
+
+  test("counts what a second person approved, not what was asked for", async () => {
+    const world = await makeWorld({ fourEyes: true, isolationsPerHourMax: 1 });
+    for (const host of [0, 1]) expect((await world.isolate(host, world.ann)).status).toBe(202);
+    const statuses: number[] = [];
+    for (const { approvalId } of await world.approvals())
+      statuses.push((await world.post(`/approvals/${approvalId}/approve`, world.ben)).status);
+    expect(statuses).toEqual([202, 429]);
+  });
+
+  test("of none lets every isolation through", async () => {
+    const world = await makeWorld({});
+    const answers = await Promise.all(ASSETS.map((_, host) => world.isolate(host, world.ann)));
+    expect(answers.every(({ status }) => status === 202)).toBe(true);
+  });
+});
