@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { listCustody } from "../../edge/admin/read.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { tenantDefaults } from "../../shared/table/items.ts";
+import { tenantKey } from "../../shared/table/keys.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
@@ -67,6 +70,27 @@ describe("isolate and release by form", () => {
       justification: "INC-7 says so",
       generation: 1,
     });
+  });
+
+  test("where a second person has to approve, nothing is called requested before one has", async () => {
+    const assetId = await enrolled("four-eyes");
+    const tenant = { ...tenantKey(TENANT), ...tenantDefaults(TENANT) };
+    const put = (settings: object) =>
+      edge.deps.dynamo("PutItem", {
+        TableName: edge.deps.table,
+        Item: marshalItem({ ...tenant, ...settings }),
+      });
+    await put({ fourEyes: true });
+    try {
+      const answer = await post(`/assets/${assetId}/isolate`, await formOf(assetId, { mode: "network" }));
+      expect(answer.headers.get("location")).toBe(`/assets/${assetId}?done=waiting`);
+      const page = await fetch(`${edge.origin}/assets/${assetId}?done=waiting`, { headers: { cookie } });
+      const text = await page.text();
+      expect(text).toContain("nothing is isolated yet");
+      expect(text).not.toContain("Isolation pending");
+    } finally {
+      await put({});
+    }
   });
 
   test("a second isolation with another justification is 409, shows the state and writes nothing", async () => {
