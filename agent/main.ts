@@ -2,7 +2,7 @@ import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
 import { type CommandName, parseArguments } from "./cli/arguments.ts";
 import { enroll } from "./cli/enroll.ts";
 import { explain } from "./cli/explain.ts";
-import { fail, type Machine, type Verb } from "./cli/machine.ts";
+import { fail, loginOf, type Machine, type Verb } from "./cli/machine.ts";
 import { release } from "./cli/release.ts";
 import { run } from "./cli/run.ts";
 import { scan } from "./cli/scan.ts";
@@ -22,7 +22,7 @@ const machine: Machine = {
   env: process.env,
   isRoot: process.getuid?.() === 0,
   home: homedir(),
-  user: process.env.SUDO_USER ?? userInfo().username,
+  user: process.env.SUDO_USER ?? loginOf(process.getuid?.(), userInfo().username),
   pid: process.pid,
   execPath: process.execPath,
   clock: Date.now,

@@ -101,6 +101,23 @@ export function homesInPasswd(passwd: string): string[] {
   return [...new Set(homes)];
 }
 
+/** passwd(5): login name of a user id. */
+export const loginInPasswd = (passwd: string, uid: number): string | undefined =>
+  passwd
+    .split("\n")
+    .map((line) => line.split(":"))
+    .find((fields) => fields[2] === String(uid))?.[0];
+
+/** A service has no `USER` in its environment, and Bun knows no other source: the account database does. */
+export function loginOf(uid: number | undefined, fromEnvironment: string): string {
+  try {
+    if (uid === undefined) return fromEnvironment;
+    return loginInPasswd(readFileSync("/etc/passwd", "utf8"), uid) ?? fromEnvironment;
+  } catch {
+    return fromEnvironment;
+  }
+}
+
 export type Facts = Pick<Heartbeat, "host"> & { version: string; catalogue: string };
 
 export function factsOf(machine: Machine): Facts {

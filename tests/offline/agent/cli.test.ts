@@ -3,7 +3,7 @@ import { chmodSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ollama from "../../../agent/catalog/ollama.ts";
 import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
-import { homesInPasswd } from "../../../agent/cli/machine.ts";
+import { homesInPasswd, loginInPasswd } from "../../../agent/cli/machine.ts";
 import { silent } from "../../../agent/log.ts";
 import { countWaiting, openSpool } from "../../../agent/spool.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
@@ -145,6 +145,9 @@ test("homesInPasswd() finds root and people, not services", () => {
     "",
   ];
   expect(homesInPasswd(passwd.join("\n"))).toEqual(["/root", "/home/ada"]);
+  expect(loginInPasswd(passwd.join("\n"), 1000)).toBe("ada");
+  expect(loginInPasswd(passwd.join("\n"), 0)).toBe("root");
+  expect(loginInPasswd(passwd.join("\n"), 100)).toBeUndefined();
 });
 
 describe("lz-agent", () => {
