@@ -18,18 +18,22 @@ const INPUT_FILES = ["package.json", "bun.lock"];
 /**
  * A binary that runs as root must not take orders from the directory it is started in: reading .env, bunfig.toml,
  * tsconfig.json and package.json at run time is turned off. A daemon that works some milliseconds every few seconds
- * gains nothing from compiling its code twice: `--smol` and the patient JIT save some 9 MB of resident memory.
+ * gains nothing from compiling its code twice: with `--smol` and a JIT that never finds anything hot it stays in the
+ * interpreter, which takes 12 MB less. Bytecode halves the processor time of a start (70 to 32 ms); a target whose
+ * runtime does not take it parses the source, which is in the binary too.
  */
 export const COMPILE_FLAGS = [
   "--compile",
   "--minify",
+  "--bytecode",
+  "--format=esm",
   "--sourcemap=none",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
   "--no-compile-autoload-tsconfig",
   "--no-compile-autoload-package-json",
   "--compile-exec-argv=--smol",
-  "--compile-jit-policy=100",
+  "--compile-jit-policy=1000000",
 ] as const;
 
 export const fileOf = (target: Target): string =>
@@ -73,21 +77,27 @@ export function packagesIn(inputs: readonly string[], read: (path: string) => st
 /** CycloneDX 1.6 (ECMA-424): what the binaries are made of. No time in it: the same input gives the same file. */
 export function cyclonedx(version: string, bunVersion: string, packages: readonly Component[]): object {
   const purl = ({ name, version }: Component): string => `pkg:npm/${name.replace("@", "%40")}@${version}`;
+  const parts = [{ name: "bun", version: bunVersion, licence: "MIT" }, ...packages];
   return {
     bomFormat: "CycloneDX",
     specVersion: "1.6",
     version: 1,
     metadata: { component: { type: "application", "bom-ref": "lz-agent", name: "lz-agent", version } },
-    components: [{ name: "bun", version: bunVersion, licence: "MIT" }, ...packages].map((component) => ({
+    components: parts.map((component) => ({
       type: component.name === "bun" ? "platform" : "library",
       "bom-ref": purl(component),
       name: component.name,
       version: component.version,
       purl: purl(component),
-      ...(component.licence ? { licenses: [{ license: { id: component.licence } }] } : {}),
+      ...(component.licence ? { licenses: [licenceChoice(component.licence)] } : {}),
     })),
+    dependencies: [{ ref: "lz-agent", dependsOn: parts.map(purl) }],
   };
 }
+
+/** One SPDX identifier, or an expression of several (`MIT OR Apache-2.0`), which has a place of its own. */
+const licenceChoice = (licence: string): object =>
+  /^[\w.+-]+$/.test(licence) ? { license: { id: licence } } : { expression: licence };
 
 /** Runs the Bun that runs this script: a machine with nothing but npx has no other. Throws with its words. */
 async function bun(args: readonly string[]): Promise<void> {

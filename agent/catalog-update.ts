@@ -58,6 +58,56 @@ export type CatalogueUpdates = {
 /** Why a document is not taken. `older` harms nobody: an agent newer than its edge's catalogue meets it daily. */
 type Refused = { is: "refused" | "older"; reason: string };
 
+export type Kept =
+  | { is: "taken"; catalogue: Catalogue; etag: string | undefined }
+  | { is: "none"; reason?: undefined }
+  | Refused;
+
+/** Served without a tag, or after a start: nothing to tell anyone. */
+const IN_USE = "it is the version in use";
+
+type Examining = Pick<CatalogueDeps, "pins" | "builtIn" | "clock" | "pause">;
+
+/** The catalogue taken last, if it still passes every check. Another than the built-in one is newer than it. */
+export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "directory">): Promise<Kept> {
+  let kept: z.infer<typeof stateFile> | undefined;
+  try {
+    kept = readState(deps.directory, STATE_FILE, stateFile);
+  } catch (cause) {
+    if (!(cause instanceof StateFault)) throw cause;
+    return { is: "refused", reason: "it is damaged" };
+  }
+  if (!kept) return { is: "none" };
+  const isChecked = kept.checkedBy === AGENT_VERSION;
+  const result = await examine(deps, deps.builtIn.version, kept.document, isChecked);
+  return "catalogue" in result ? { is: "taken", catalogue: result.catalogue, etag: kept.etag } : result;
+}
+
+/** Signature, age, form and fixtures of a document, the cheap ones first. */
+async function examine(
+  deps: Examining,
+  current: string,
+  document: string,
+  isChecked: boolean,
+): Promise<{ catalogue: Catalogue } | Refused> {
+  const refuse = (reason: string): Refused => ({ is: "refused", reason });
+  const signed = await verifyCatalogue(document, deps.pins(), deps.clock()).catch(() => undefined);
+  if (!signed) return refuse("no pinned control key signed it");
+  const order = compareVersions(signed.version, current);
+  if (order === 0) return { is: "older", reason: IN_USE };
+  if (order < 0) return { is: "older", reason: `${signed.version} is older than ${current}` };
+  const parsed = catalogueDocument.safeParse(parseJson(signed.json));
+  if (!parsed.success) {
+    const where = parsed.error.issues[0]?.path.join(".") || "its root";
+    return refuse(`${signed.version} is not of a form this agent knows (${where})`);
+  }
+  const { version, entries } = parsed.data;
+  if (version !== signed.version) return refuse(`${signed.version} names itself ${version}`);
+  const fault = isChecked ? undefined : await faultOf(entries, deps.builtIn.entries, deps.pause);
+  if (fault !== undefined) return refuse(`${version} fails its test: ${fault}`);
+  return { catalogue: { version, entries: entries.map(withoutFixtures) } };
+}
+
 /**
  * Opens the catalogue of this host: the one taken last, if it still passes, else the one built in. A newer one is
  * taken from the edge when a pinned control key signed it, it fits the schema, and its own fixtures come out right;
@@ -71,53 +121,22 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
   let lookedAtMs = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
 
-  const kept = stored();
-  if (kept) {
-    const result = await examine(kept.document, kept.checkedBy === AGENT_VERSION);
-    if ("catalogue" in result) {
-      current = result.catalogue;
-      etag = kept.etag;
-    } else deps.log("info", "the stored catalogue is not used", { reason: result.reason });
-  }
-
-  function stored(): z.infer<typeof stateFile> | undefined {
-    try {
-      return readState(deps.directory, STATE_FILE, stateFile);
-    } catch (cause) {
-      if (!(cause instanceof StateFault)) throw cause;
-      deps.log("warn", "the stored catalogue is damaged; the one built in is used");
-      return undefined;
-    }
-  }
-
-  async function examine(
-    document: string,
-    isChecked: boolean,
-  ): Promise<{ catalogue: Catalogue } | { same: true; reason: string } | Refused> {
-    const refuse = (reason: string): Refused => ({ is: "refused", reason });
-    const signed = await verifyCatalogue(document, deps.pins(), deps.clock()).catch(() => undefined);
-    if (!signed) return refuse("no pinned control key signed it");
-    const order = compareVersions(signed.version, current.version);
-    if (order === 0) return { same: true, reason: "it is the version in use" };
-    if (order < 0) return { is: "older", reason: `${signed.version} is older than ${current.version}` };
-    const parsed = catalogueDocument.safeParse(parseJson(signed.json));
-    if (!parsed.success) {
-      const where = parsed.error.issues[0]?.path.join(".") || "its root";
-      return refuse(`${signed.version} is not of a form this agent knows (${where})`);
-    }
-    const { version, entries } = parsed.data;
-    if (version !== signed.version) return refuse(`${signed.version} names itself ${version}`);
-    const fault = isChecked ? undefined : await faultOf(entries, deps.builtIn.entries, deps.pause);
-    if (fault !== undefined) return refuse(`${version} fails its test: ${fault}`);
-    return { catalogue: { version, entries: entries.map(withoutFixtures) } };
+  const kept = await readCatalogue(deps);
+  if (kept.is === "taken") {
+    current = kept.catalogue;
+    etag = kept.etag;
+  } else if (kept.is !== "none") {
+    const level = kept.is === "refused" ? "warn" : "info";
+    deps.log(level, "the stored catalogue is not used", { reason: kept.reason });
   }
 
   async function take(document: string, tag: string | undefined): Promise<void> {
-    const result = await examine(document, false);
+    const result = await examine(deps, current.version, document, false);
     etag = tag;
-    refused = "is" in result ? result : undefined;
+    const isNews = "catalogue" in result;
+    refused = isNews || result.reason === IN_USE ? undefined : result;
     if (refused) deps.log("warn", "a catalogue was refused", { reason: refused.reason });
-    if (!("catalogue" in result)) return;
+    if (!isNews) return;
     current = result.catalogue;
     deps.log("info", "the catalogue was updated", {
       version: current.version,

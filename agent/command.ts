@@ -9,22 +9,27 @@ const TIMEOUT_MS = 15_000;
 const OUTPUT_CHARACTERS_MAX = 1_000_000;
 const NOT_FOUND = 127;
 
-export const runCommand: RunCommand = ([program, ...args], stdin) =>
-  new Promise((resolve) => {
-    const child = spawn(program!, args, {
-      stdio: ["pipe", "pipe", "pipe"],
-      timeout: TIMEOUT_MS,
-      killSignal: "SIGKILL",
-    });
-    const output = { stdout: "", stderr: "" };
-    for (const name of ["stdout", "stderr"] as const) {
-      child[name].setEncoding("utf8").on("data", (chunk: string) => {
-        if (output[name].length < OUTPUT_CHARACTERS_MAX) output[name] += chunk;
+/** One that is not done within the time is killed, and has no code of its own: -1. */
+export const runWithin =
+  (timeoutMs: number): RunCommand =>
+  ([program, ...args], stdin) =>
+    new Promise((resolve) => {
+      const child = spawn(program!, args, {
+        stdio: ["pipe", "pipe", "pipe"],
+        timeout: timeoutMs,
+        killSignal: "SIGKILL",
       });
-    }
-    child.on("error", (cause) => resolve({ ...output, code: NOT_FOUND, stderr: cause.message }));
-    child.on("close", (code) => resolve({ ...output, code: code ?? -1 }));
-    // A program that ends without reading its input breaks the pipe; its exit code tells enough.
-    child.stdin.on("error", () => {});
-    child.stdin.end(stdin ?? "");
-  });
+      const output = { stdout: "", stderr: "" };
+      for (const name of ["stdout", "stderr"] as const) {
+        child[name].setEncoding("utf8").on("data", (chunk: string) => {
+          if (output[name].length < OUTPUT_CHARACTERS_MAX) output[name] += chunk;
+        });
+      }
+      child.on("error", (cause) => resolve({ ...output, code: NOT_FOUND, stderr: cause.message }));
+      child.on("close", (code) => resolve({ ...output, code: code ?? -1 }));
+      // A program that ends without reading its input breaks the pipe; its exit code tells enough.
+      child.stdin.on("error", () => {});
+      child.stdin.end(stdin ?? "");
+    });
+
+export const runCommand: RunCommand = runWithin(TIMEOUT_MS);

@@ -15,18 +15,31 @@ export type Host = {
 export function stateDirectory(host: Host, flag?: string): string {
   const wanted = flag ?? host.env.LZ_STATE_DIR;
   if (wanted) return wanted;
-  if (host.platform === "win32") {
-    return win32.join(host.env.ProgramData ?? "C:\\ProgramData", "LifecycleZero");
-  }
-  if (host.platform === "darwin") {
-    const library = host.isRoot ? "/Library" : posix.join(host.home, "Library");
-    return posix.join(library, "Application Support", "LifecycleZero");
-  }
+  if (host.platform === "win32" || host.platform === "darwin") return applicationDirectory(host);
   if (host.isRoot) return "/var/lib/lifecyclezero";
-  // XDG Base Directory 0.8: a relative path in the variable is to be ignored.
-  const xdg = host.env.XDG_STATE_HOME;
-  const base = xdg?.startsWith("/") ? xdg : posix.join(host.home, ".local", "state");
-  return posix.join(base, "lifecyclezero");
+  return posix.join(xdgDirectory(host, "XDG_STATE_HOME", ".local/state"), "lifecyclezero");
+}
+
+/** Where the configuration file is looked for when nobody names one. It need not be there. */
+export function configFile(host: Host): string {
+  if (host.platform === "win32") return win32.join(applicationDirectory(host), "agent.json");
+  if (host.platform === "darwin") return posix.join(applicationDirectory(host), "agent.json");
+  if (host.isRoot) return "/etc/lifecyclezero/agent.json";
+  return posix.join(xdgDirectory(host, "XDG_CONFIG_HOME", ".config"), "lifecyclezero", "agent.json");
+}
+
+/** The one directory that Windows and macOS give a program for all that it keeps. */
+function applicationDirectory(host: Host): string {
+  if (host.platform === "win32")
+    return win32.join(host.env.ProgramData || "C:\\ProgramData", "LifecycleZero");
+  const library = host.isRoot ? "/Library" : posix.join(host.home, "Library");
+  return posix.join(library, "Application Support", "LifecycleZero");
+}
+
+/** XDG Base Directory 0.8: a relative path in the variable is to be ignored. */
+function xdgDirectory(host: Host, variable: string, below: string): string {
+  const named = host.env[variable];
+  return named?.startsWith("/") ? named : posix.join(host.home, below);
 }
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;

@@ -51,6 +51,7 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "engines[].executableSha256": "recognises a known program under any name",
     "engines[].package":
       "which package of the system brought the program: known software is told from unknown",
+    "engines[].signer": "who signed the program (macOS, Windows): a maker you know, or nobody",
     "engines[].renamed": "the program does not carry a name its maker gave it",
     "engines[].user": "under which account it runs",
     "engines[].parents[]": "names of the programs that started it: a terminal, an IDE, an app",

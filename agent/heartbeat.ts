@@ -23,11 +23,12 @@ export type Composer = {
 /** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
 export function createComposer(deps: { clock: Clock; nextSequence: () => number }): Composer {
   let last: { fingerprint: string; since: string } | undefined;
+  let printed: { engines: HostState["engines"]; rest: string; fingerprint: string } | undefined;
   return {
-    isUnchanged: (state) => last?.fingerprint === fingerprint(state),
+    isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
       const sentAt = timestamp(deps.clock());
-      const print = fingerprint(state);
+      const print = fingerprintOf(state);
       if (last?.fingerprint !== print) last = { fingerprint: print, since: sentAt };
       return cutToFit({
         v: 1,
@@ -39,6 +40,15 @@ export function createComposer(deps: { clock: Clock; nextSequence: () => number 
       });
     },
   };
+
+  /** A scan that found nothing new hands over the very same list of engines, which is the dear part. */
+  function fingerprintOf(state: HostState): string {
+    const { engines, ...others } = state;
+    const rest = stateText({ ...others, engines: [] });
+    if (printed?.engines !== engines || printed.rest !== rest)
+      printed = { engines, rest, fingerprint: fingerprint(state) };
+    return printed.fingerprint;
+  }
 }
 
 /** Tried in turn until the body fits: least telling things first, whole engines last. */
@@ -80,6 +90,9 @@ export function withCollector(collectors: readonly Collector[], added: Collector
   return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
 }
 
+/** Engines found valid once: a scan hands over the same objects, which nobody alters, while nothing changes. */
+const valid = new WeakSet<HostState["engines"][number]>();
+
 /**
  * Takes out engines the edge would refuse, so that one odd process cannot silence the whole host; the
  * collectors say how many and why.
@@ -88,8 +101,10 @@ export function keepValid(state: HostState): HostState {
   const engineSchema = heartbeat.shape.engines.element;
   const faults: string[] = [];
   const engines = state.engines.slice(0, LIMITS.ENGINES_MAX).filter((engine) => {
+    if (valid.has(engine)) return true;
     const parsed = engineSchema.safeParse(engine);
-    if (!parsed.success) faults.push(parsed.error.issues[0]?.path.join(".") ?? "engine");
+    if (parsed.success) valid.add(engine);
+    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "engine");
     return parsed.success;
   });
   if (faults.length === 0 && engines.length === state.engines.length) return state;

@@ -50,9 +50,10 @@ export function createLoop(deps: LoopDeps): Loop {
   let hurried = false;
   let interrupt: (() => void) | undefined;
 
-  async function stateNow(signal: AbortSignal): Promise<HostState> {
+  /** @param isNews a report is waiting: what the last scan found is new enough to go with it */
+  async function stateNow(signal: AbortSignal, isNews: boolean): Promise<HostState> {
     const settings = deps.settings();
-    const scan = await scanOrLast(signal, settings);
+    const scan = (isNews && lastScan) || (await scanOrLast(signal, settings));
     return keepValid({
       agent: {
         version: deps.facts.version,
@@ -84,8 +85,8 @@ export function createLoop(deps: LoopDeps): Loop {
     }
   }
 
-  async function beat(signal: AbortSignal): Promise<void> {
-    const state = await stateNow(signal);
+  async function beat(signal: AbortSignal, isNews: boolean): Promise<void> {
+    const state = await stateNow(signal, isNews);
     if (signal.aborted) return;
     deps.onBeat(state);
     const sinceLastMs = Math.abs(deps.clock() - lastMadeAtMs);
@@ -103,26 +104,30 @@ export function createLoop(deps: LoopDeps): Loop {
     await deps.obedience.reassert(signal);
   }
 
-  async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  /** True when it was cut short: there is news. */
+  async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
     const waiting = new AbortController();
     const stop = (): void => waiting.abort();
     signal.addEventListener("abort", stop, { once: true });
     interrupt = stop;
     if (!hurried) await deps.sleep(ms, waiting.signal);
     interrupt = undefined;
-    hurried = false;
     signal.removeEventListener("abort", stop);
+    const isNews = hurried;
+    hurried = false;
+    return isNews;
   }
 
   async function beatUntil(signal: AbortSignal): Promise<void> {
+    let isNews = false;
     while (!signal.aborted) {
       const startedAtMs = deps.clock();
-      await beat(signal);
+      await beat(signal, isNews);
       await guard(signal);
       const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
       // A clock set back or forward must not stretch the pause or skip it.
       const spentMs = Math.min(Math.max(deps.clock() - startedAtMs, 0), intervalMs / 2);
-      if (!signal.aborted) await pause(intervalMs - spentMs, signal);
+      if (!signal.aborted) isNews = await pause(intervalMs - spentMs, signal);
     }
   }
 

@@ -1,21 +1,33 @@
 import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
-import { type CommandName, parseArguments } from "./cli/arguments.ts";
-import { enroll } from "./cli/enroll.ts";
-import { explain } from "./cli/explain.ts";
-import { fail, loginOf, type Machine, type Verb } from "./cli/machine.ts";
-import { release } from "./cli/release.ts";
-import { run } from "./cli/run.ts";
-import { scan } from "./cli/scan.ts";
-import { service } from "./cli/service.ts";
-import { status } from "./cli/status.ts";
+import { loginOf } from "./cli/accounts.ts";
+import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
+import { fail, type Machine, type Verb } from "./cli/machine.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { codeOf, StateFault } from "./disk.ts";
+import { resolveSettings } from "./settings.ts";
 
-const VERBS: Readonly<Record<CommandName, Verb>> = { enroll, run, status, release, scan, explain, service };
+/** A daemon that runs for months loads none of the others. */
+const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
+  enroll: async () => (await import("./cli/enroll.ts")).enroll,
+  run: async () => (await import("./cli/run.ts")).run,
+  status: async () => (await import("./cli/status.ts")).status,
+  release: async () => (await import("./cli/release.ts")).release,
+  scan: async () => (await import("./cli/scan.ts")).scan,
+  explain: async () => (await import("./cli/explain.ts")).explain,
+  service: async () => (await import("./cli/service.ts")).service,
+};
 
 const stop = new AbortController();
 process.on("SIGTERM", () => stop.abort());
 process.on("SIGINT", () => stop.abort());
+// Whoever read our output may be gone, or its disk full: for a daemon no reason to die.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+/** What was printed, once it is written; the fault when one of the lines is lost. */
+const written: Promise<Error | null | undefined>[] = [];
+const print = (line: string): void => {
+  written.push(new Promise((resolve) => process.stdout.write(`${line}\n`, resolve)));
+};
 
 const machine: Machine = {
   platform: process.platform,
@@ -34,9 +46,18 @@ const machine: Machine = {
   loadPerCore: () => loadavg()[0]! / availableParallelism(),
   random: Math.random,
   fetch: (url, init) => fetch(url, init),
-  print: (line) => process.stdout.write(`${line}\n`),
+  input: async (charactersMax) => {
+    let text = "";
+    for await (const chunk of process.stdin) {
+      text += chunk;
+      if (text.length > charactersMax) break;
+    }
+    return text.slice(0, charactersMax);
+  },
+  print,
   complain: (line) => process.stderr.write(`${line}\n`),
   stopping: stop.signal,
+  stop: () => stop.abort(),
 };
 
 async function main(): Promise<number> {
@@ -46,15 +67,21 @@ async function main(): Promise<number> {
     machine.print(parsed.text);
     return 0;
   }
+  const { name, values, word } = parsed;
+  const resolved = resolveSettings(machine, values, Object.keys(COMMANDS[name].options));
+  if (!resolved.ok) return fail(machine, resolved.reason, 2);
   try {
-    return await VERBS[parsed.name](machine, parsed.values, parsed.word);
+    const verb = await VERBS[name]();
+    return await verb(machine, { values, word, settings: resolved.settings });
   } catch (cause) {
     if (cause instanceof StateFault) return fail(machine, cause.message);
     const reason = cause instanceof Error ? cause.message.split("\n")[0] : codeOf(cause);
-    return fail(machine, `${parsed.name} failed: ${reason}`);
+    return fail(machine, `${name} failed: ${reason}`);
   }
 }
 
-// Left to the event loop's end, a pipe on stdout is written in full; sockets in the pool do not keep us alive.
-process.exitCode = await main();
-process.exit();
+const code = await main();
+// A reader that had enough is no fault of ours; half a scan in a file is.
+const lost = (await Promise.all(written)).find((fault) => fault && codeOf(fault) !== "EPIPE");
+// Sockets in the pool do not keep us alive.
+process.exit(lost ? fail(machine, `cannot write the output (${codeOf(lost)})`) : code);

@@ -32,8 +32,17 @@ export type PostDeps = {
 };
 
 export type Post = {
-  /** POSTs `body` signed afresh by `signer`. Never throws: what went wrong is an answer too. */
-  send: (path: string, body: string, signer: Signer, signal: AbortSignal) => Promise<Answer>;
+  /**
+   * POSTs `body` signed afresh by `signer`. Never throws: what went wrong is an answer too. The edge has
+   * `timeoutMs` to answer, by default {@link SEND_TIMEOUT_MS}.
+   */
+  send: (
+    path: string,
+    body: string,
+    signer: Signer,
+    signal: AbortSignal,
+    timeoutMs?: number,
+  ) => Promise<Answer>;
   /** Sets the clock right by the `Date` of the last answer. False when that had none to offer. */
   correctClock: () => boolean;
   /** Time of the control plane as far as known: the host's clock and the correction. */
@@ -45,14 +54,20 @@ export function createPost(deps: PostDeps): Post {
   let lastDateMs: { server: number; local: number } | undefined;
   const clock: Clock = () => deps.clock() + offsetMs;
 
-  async function send(path: string, body: string, signer: Signer, signal: AbortSignal): Promise<Answer> {
+  async function send(
+    path: string,
+    body: string,
+    signer: Signer,
+    signal: AbortSignal,
+    timeoutMs = SEND_TIMEOUT_MS,
+  ): Promise<Answer> {
     const bytes = utf8(body);
     const signed = await signRequest(
       signer,
       { method: "POST", path, body: bytes },
       Math.floor(clock() / 1000),
     );
-    return withTimeout(signal, SEND_TIMEOUT_MS, async (bounded) => {
+    return withTimeout(signal, timeoutMs, async (bounded) => {
       const response = await deps.fetch(deps.edgeUrl + path, {
         method: "POST",
         body: bytes,

@@ -1,12 +1,20 @@
 import { type Collector, type Engine, LIMITS } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { createAtRest } from "./collect/at-rest.ts";
-import { type Candidate, findCandidates, UNREADABLE_PID } from "./collect/candidates.ts";
+import {
+  ancestorsOf,
+  type Candidate,
+  type Facts,
+  findCandidates,
+  UNREADABLE_PID,
+} from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { toEngine } from "./collect/engines.ts";
 import { createExecutables } from "./collect/executables.ts";
-import type { Listener, Snapshot } from "./collect/host.ts";
+import type { Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
 import { createListening } from "./collect/listening.ts";
+import { createMemo } from "./collect/memo.ts";
+import type { Peers } from "./collect/peers.ts";
 import type { SystemReaders } from "./collect/system.ts";
 
 /** What one scan found. `engines` and `collectors` always parse with the wire schema and its limits. */
@@ -33,9 +41,10 @@ export type Scanner = {
 export function createScanner(readers: SystemReaders): Scanner {
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
   const listening = createListening(readers);
-  const atRest = createAtRest(readers);
-  const executables = createExecutables(readers);
   const claims = createClaims(readers);
+  const candidates = createMemo<Found>();
+  const strongest = createMemo<ReturnType<typeof cutToLimits>>();
+  const complete = createCompleter(readers);
   return {
     scan: async (signal, settings = { clientDirectories: false }) => {
       const startedAtMs = readers.elapsed();
@@ -44,31 +53,98 @@ export function createScanner(readers: SystemReaders): Scanner {
       const likelyOf = (listener: Listener) => claims.likely(listener);
       const { heard, collector: http } = await listening.update(snapshot, likelyOf, signal);
       const facts = { snapshot, catalogue: entries, heard, claims: claimed, selfPid: readers.selfPid };
-      const candidates = findCandidates(facts);
-      const { peers, collector: clients } = readers.host.peers(
-        candidates.flatMap((candidate) => candidate.heard.map(({ listener }) => listener)),
-      );
-      executables.begin();
-      const complete = (candidate: Candidate) => {
-        const isReadable = candidate.root.pid !== UNREADABLE_PID;
-        const file = isReadable ? readers.host.executableFile(candidate.root) : undefined;
-        return toEngine(candidate, {
-          snapshot,
-          peers,
-          selfPid: readers.selfPid,
-          homes: readers.homes,
-          atRest: candidate.entry ? atRest.read(candidate.entry) : [],
-          package: readers.host.packageOf?.(candidate.root),
-          executableSha256: file === undefined ? undefined : executables.sha256(file),
-          directoryOf: settings.clientDirectories ? readers.host.workingDirectory : undefined,
-        });
-      };
-      const { engines, limits } = cutToLimits(candidates.map(complete));
+      const { found, listeners } = candidates(inputsOf(facts), () => withListeners(findCandidates(facts)));
+      const { peers, collector: clients } = readers.host.peers(listeners);
+      const completed = complete(found, { snapshot, peers, settings });
+      const { engines, limits } = strongest(completed, () => cutToLimits(completed));
       const collectors = [...snapshot.collectors, http, clients, ...limits].map(tidied);
       return { engines, collectors, durationMs: readers.elapsed() - startedAtMs };
     },
   };
 }
+
+type Found = { found: readonly Candidate[]; listeners: readonly Listener[] };
+
+const withListeners = (found: readonly Candidate[]): Found => ({
+  found,
+  listeners: found.flatMap((candidate) => candidate.heard.map(({ listener }) => listener)),
+});
+
+/** All that the candidates are made of: other processes may come and go without a thought to these. */
+function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
+  const inputs: unknown[] = [
+    snapshot.listeners,
+    heard,
+    claims,
+    snapshot.weights,
+    snapshot.libraries,
+    snapshot.gpu,
+  ];
+  // The owner of a socket that nobody may look at is searched for among all processes.
+  if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
+  const pids = new Set([...claims.keys(), ...snapshot.weights.keys()]);
+  for (const { pid } of snapshot.listeners) if (pid !== undefined) pids.add(pid);
+  for (const pid of pids) {
+    const process = snapshot.processes.get(pid);
+    inputs.push(process, ...(process ? ancestorsOf(process, snapshot) : []));
+  }
+  return inputs;
+}
+
+type Completed = ReturnType<typeof toEngine>;
+
+/** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
+function createCompleter(readers: SystemReaders) {
+  const atRest = createAtRest(readers);
+  const executables = createExecutables(readers);
+  const hashes = new WeakMap<ProcessFacts, string>();
+  const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
+  return (
+    found: readonly Candidate[],
+    now: { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings },
+  ): Completed[] => {
+    executables.begin();
+    return found.map((candidate) => completeOne(candidate, now));
+  };
+
+  function completeOne(
+    candidate: Candidate,
+    { snapshot, peers, settings }: { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings },
+  ): Completed {
+    const { host } = readers;
+    const directoryOf = settings.clientDirectories ? host.workingDirectory : undefined;
+    const known = {
+      atRest: candidate.entry ? atRest.read(candidate.entry) : NONE_AT_REST,
+      package: host.packageOf?.(candidate.root),
+      signer: host.signerOf?.(candidate.root),
+      executableSha256: hashOf(candidate.root),
+    };
+    const inputs: unknown[] = Object.values(known);
+    for (const { listener } of candidate.heard) {
+      for (const peer of peers.get(listener.key) ?? []) {
+        inputs.push(peer);
+        if ("pid" in peer) inputs.push(snapshot.processes.get(peer.pid), directoryOf?.(peer.pid));
+      }
+    }
+    const memo = memos.get(candidate) ?? createMemo<Completed>();
+    memos.set(candidate, memo);
+    const { selfPid, homes } = readers;
+    return memo(inputs, () =>
+      toEngine(candidate, { ...known, snapshot, peers, selfPid, homes, directoryOf }),
+    );
+  }
+
+  /** A process has one executable for life; facts of a process are new ones when it becomes another program. */
+  function hashOf(root: ProcessFacts): string | undefined {
+    const file = root.pid === UNREADABLE_PID ? undefined : readers.host.executableFile(root);
+    if (file === undefined) return undefined;
+    const hash = hashes.get(root) ?? executables.sha256(file);
+    if (hash !== undefined) hashes.set(root, hash);
+    return hash;
+  }
+}
+
+const NONE_AT_REST: Engine["models"] = [];
 
 /** Strongest first, as many as a heartbeat takes, and a word about the rest. */
 function cutToLimits(complete: readonly { engine: Engine; cut: number }[]): {
@@ -94,25 +170,34 @@ const tidied = (collector: Collector): Collector =>
 /** What processes claim to be, worked out when a process is new or its libraries changed. */
 function createClaims(readers: SystemReaders) {
   const claimsOf = createClaimsOf(readers.catalogue);
-  const known = new Map<number, { key: string; claims: Claim[] }>();
+  const known = new Map<number, { process: ProcessFacts; libraries: readonly string[]; claims: Claim[] }>();
+  let made: ReadonlyMap<number, readonly Claim[]> | undefined;
+  const unlessSame = createMemo<void>();
   const byPort = new Map<number, string[]>();
   for (const entry of readers.catalogue) {
     for (const port of entry.ports) byPort.set(port, [...(byPort.get(port) ?? []), entry.id]);
   }
+  const forget = (pid: number): void => {
+    if (known.get(pid)?.claims.length) made = undefined;
+    known.delete(pid);
+  };
+  const look = (snapshot: Snapshot): void => {
+    for (const pid of known.keys()) if (!snapshot.processes.has(pid)) forget(pid);
+    for (const process of snapshot.processes.values()) {
+      const libraries = snapshot.libraries.get(process.pid) ?? NO_LIBRARIES;
+      const before = known.get(process.pid);
+      if (before && isSameProgram(before.process, process) && before.libraries === libraries) continue;
+      forget(process.pid);
+      const claims = claimsOf(process, libraries);
+      if (claims.length > 0) made = undefined;
+      known.set(process.pid, { process, libraries, claims });
+    }
+  };
   return {
-    update: (snapshot: Snapshot): Map<number, Claim[]> => {
-      const made = new Map<number, Claim[]>();
-      for (const pid of known.keys()) if (!snapshot.processes.has(pid)) known.delete(pid);
-      for (const process of snapshot.processes.values()) {
-        const libraries = snapshot.libraries.get(process.pid) ?? [];
-        const key = `${process.key} ${process.executable} ${libraries.length}`;
-        let entry = known.get(process.pid);
-        if (entry?.key !== key) {
-          entry = { key, claims: claimsOf(process, libraries) };
-          known.set(process.pid, entry);
-        }
-        if (entry.claims.length > 0) made.set(process.pid, entry.claims);
-      }
+    /** The same map as before while it says the same. */
+    update: (snapshot: Snapshot): ReadonlyMap<number, readonly Claim[]> => {
+      unlessSame([snapshot.processes, snapshot.libraries], () => look(snapshot));
+      made ??= new Map([...known].flatMap(([pid, { claims }]) => (claims.length > 0 ? [[pid, claims]] : [])));
       return made;
     },
     /** Products worth asking a listener about first: what its process claims, then what its port suggests. */
@@ -122,3 +207,12 @@ function createClaims(readers: SystemReaders) {
     },
   };
 }
+
+const NO_LIBRARIES: readonly string[] = [];
+
+const isSameProgram = (before: ProcessFacts, after: ProcessFacts): boolean =>
+  before === after ||
+  (before.key === after.key &&
+    before.executable === after.executable &&
+    before.argv.length === after.argv.length &&
+    before.argv.every((word, at) => word === after.argv[at]));

@@ -11,7 +11,7 @@ const SPOOL_PAUSE_MS = 100;
 /** A revoked asset asks again this seldom: an admin may take the revocation back. */
 export const REVOKED_RETRY_MS = 300_000;
 /** How long a send under way may still take once the daemon was told to stop. */
-const STOP_GRACE_MS = 2000;
+export const STOP_GRACE_MS = 2000;
 /** One renewal of the session and one correction of the clock, each tried once. */
 const TRIES_MAX = 3;
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { codeOf, readState, removeIfThere, StateFault, writeAtomically, writeState } from "./disk.ts";
+import { codeOf, isCode, readState, removeIfThere, StateFault, writeAtomically, writeState } from "./disk.ts";
 import type { Log } from "./log.ts";
 
 export const SPOOL_BYTES_MAX = 32 * 1024 * 1024;
@@ -56,7 +56,12 @@ export function openSpool(
   const directory = join(stateDirectory, DIRECTORY);
   const write = deps.write ?? writeAtomically;
   const pathOf = (sequence: number): string => join(directory, fileName(sequence));
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const prepare = (): void => void mkdirSync(directory, { recursive: true, mode: 0o700 });
+  try {
+    prepare();
+  } catch {
+    // Tried again, and told, with the first heartbeat that has to wait.
+  }
   const entries = listEntries(directory);
   let dropped = readDropped(stateDirectory, deps.log);
   let bytesWaiting = entries.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -99,6 +104,7 @@ export function openSpool(
   function settle(entry: Entry): boolean {
     if (entry.body === undefined) return true;
     try {
+      prepare();
       write(pathOf(entry.sequence), entry.body);
     } catch (cause) {
       const reason = codeOf(cause);
@@ -174,9 +180,19 @@ export function countWaiting(stateDirectory: string): number {
 
 const fileName = (sequence: number): string => `${String(sequence).padStart(SEQUENCE_DIGITS, "0")}.json`;
 
+/** None while there is no directory. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (cause) {
+    if (isCode(cause, "ENOENT")) return [];
+    throw cause;
+  }
+}
+
 function listEntries(directory: string): Entry[] {
   const entries: Entry[] = [];
-  for (const name of readdirSync(directory)) {
+  for (const name of namesIn(directory)) {
     const match = NAME.exec(name);
     // A crash left a half-written temporary file: it never was a heartbeat.
     if (!match && name.endsWith(".tmp")) removeIfThere(join(directory, name));

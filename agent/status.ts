@@ -8,7 +8,11 @@ const FILE = "status.json";
 /** What the daemon last wrote about itself. It may be up to half a minute old. */
 export const daemonStatus = z.object({
   writtenAt: isoTimestamp,
+  /** Of the daemon that wrote it; another than the one that runs now when that has not said anything yet. */
+  pid: z.int().optional(),
   version: z.string(),
+  /** The configuration file it was started with. */
+  config: z.string().optional(),
   connection: z.enum(["starting", "online", "away", "revoked"]),
   reason: z.string().optional(),
   lastTakenAt: isoTimestamp.optional(),

@@ -70,8 +70,11 @@ function fillUp(scope: Scope): number {
   return count();
 }
 
-const residentMb = (pid: number): number =>
-  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) / 1024;
+/** `RssAnon` is the process's own, `RssFile` unchanged pages of files (proc_pid_status(5)); `VmRSS` is all. */
+const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile"): number => {
+  const status = readFileSync(`/proc/${pid}/status`, "latin1");
+  return round(Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0) / 1024, 1);
+};
 
 async function bench(scope: Scope) {
   if (process.platform !== "linux") throw new Error("this bench reads /proc and runs on Linux only");
@@ -96,6 +99,7 @@ async function bench(scope: Scope) {
   const first = await next();
   const found = first.engines.filter(({ pid, id }) => expected.get(pid) === id).length;
 
+  const rssFirstMb = residentMb(scanner.pid, "VmRSS");
   const cpuBefore = cpuSeconds(scanner.pid)!;
   const startedAtMs = performance.now();
   const repeats: number[] = [];
@@ -107,14 +111,22 @@ async function bench(scope: Scope) {
     found,
     firstScanMs: round(first.durationMs, 1),
     repeatScanMs: round(median(repeats), 1),
+    firstCpuMs: round(cpuBefore * 1000),
     cpuPercent: round(((cpuSeconds(scanner.pid)! - cpuBefore) / wallSeconds) * 100, 3),
-    rssMb: round(residentMb(scanner.pid), 1),
+    rssMb: residentMb(scanner.pid, "VmRSS"),
+    rssOwnMb: residentMb(scanner.pid, "RssAnon"),
+    rssFileMb: residentMb(scanner.pid, "RssFile"),
+    rssFirstMb,
   };
 }
 
 const result = await inScope(60 + (wholes.scans * wholes.interval) / 1000, bench);
 console.log(`${result.processes} processes, ${result.found} of ${result.engines} engines found`);
 console.log(`first scan ${result.firstScanMs} ms, repeated scan ${result.repeatScanMs} ms`);
-console.log(`${result.cpuPercent} % of a core at ${wholes.interval} ms, ${result.rssMb} MB resident`);
+console.log(`${result.firstCpuMs} ms of processor time to start and for the first scan`);
+console.log(`${result.cpuPercent} % of a core at ${wholes.interval} ms`);
+console.log(
+  `${result.rssMb} MB resident: ${result.rssOwnMb} its own, ${result.rssFileMb} of files; ${result.rssFirstMb} after the first scan`,
+);
 finish(json, result);
 process.exit(0);

@@ -1,13 +1,16 @@
-import { may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import { daemonWords, insist, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
 import { escapeXml } from "./xml.ts";
 
 const LABEL = "com.lifecyclezero.agent";
 const PATH = `/Library/LaunchDaemons/${LABEL}.plist`;
 const LOG = "/Library/Logs/LifecycleZero";
 
-/** The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is 077. */
-export function launchdPlist({ executable, stateDirectory }: ServiceOptions): string {
-  const words = [executable, "run", "--state", stateDirectory, "--log", "json"];
+/**
+ * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is 077. The daemon keeps its log itself, for
+ * launchd lets a file grow without end; what it says before it has one, or while it dies, goes to the other file.
+ */
+export function launchdPlist(options: ServiceOptions): string {
+  const words = [options.executable, ...daemonWords(options)];
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -33,13 +36,17 @@ ${words.map((word) => `    <string>${escapeXml(word)}</string>`).join("\n")}
   <key>Umask</key>
   <integer>63</integer>
   <key>StandardErrorPath</key>
-  <string>${LOG}/agent.log</string>
+  <string>${LOG}/agent.stderr.log</string>
 </dict>
 </plist>
 `;
 }
 
+/** bootout answers before the daemon is gone, and until then bootstrap fails with code 5. */
+const BOOTSTRAP_TRIES = 10;
+
 export const launchd: ServiceKind = {
+  name: "launchd daemon",
   executable: "/usr/local/bin/lz-agent",
   install: (options) => ({
     directories: [LOG],
@@ -48,7 +55,7 @@ export const launchd: ServiceKind = {
     commands: [
       may("launchctl", "bootout", `system/${LABEL}`),
       must("launchctl", "enable", `system/${LABEL}`),
-      must("launchctl", "bootstrap", "system", PATH),
+      insist(BOOTSTRAP_TRIES, "launchctl", "bootstrap", "system", PATH),
     ],
     removals: [],
   }),

@@ -4,23 +4,44 @@ export type Plan = {
   directories: readonly string[];
   files: readonly { path: string; content: string; mode: number; encoding: "utf8" | "utf16le" }[];
   /** In order. One that fails ends the work, unless it only makes room. */
-  commands: readonly { command: readonly string[]; mayFail: boolean }[];
+  commands: readonly Step[];
   /** Afterwards. */
   removals: readonly string[];
 };
+
+/** `tries` beyond one are for systems that answer before they are done with what was asked before. */
+export type Step = { command: readonly string[]; mayFail: boolean; tries?: number };
 
 export type ServiceOptions = {
   /** Where the binary is to live for good. */
   executable: string;
   stateDirectory: string;
+  /** The configuration file, when one was named. */
+  config?: string;
 };
 
 export type ServiceKind = {
+  /** For people. */
+  name: string;
   /** Where `install` puts the binary. */
   executable: string;
+  /** Over one that is there as well as afresh: in the end the daemon runs from the binary that is there now. */
   install: (options: ServiceOptions) => Plan;
   uninstall: () => Plan;
 };
 
-export const must = (...command: string[]) => ({ command, mayFail: false });
-export const may = (...command: string[]) => ({ command, mayFail: true });
+export const must = (...command: string[]): Step => ({ command, mayFail: false });
+export const may = (...command: string[]): Step => ({ command, mayFail: true });
+export const insist = (tries: number, ...command: string[]): Step => ({ command, mayFail: false, tries });
+
+/**
+ * How the daemon is started. The state directory is part of it because what the system allows the daemon depends
+ * on it; everything else comes from the configuration file, so that a change there needs no second install.
+ */
+export const daemonWords = ({ stateDirectory, config }: ServiceOptions): string[] => [
+  "run",
+  "--service",
+  "--state",
+  stateDirectory,
+  ...(config === undefined ? [] : ["--config", config]),
+];

@@ -14,7 +14,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: aider.chat/docs/install (uv tool, pipx)",
+        source: "code: aider-chat 0.86.2 (PyPI) entry points; aider.chat/docs/install (uv tool, pipx)",
         process: {
           executable: "/home/ada/.local/share/uv/tools/aider-chat/bin/python3.12",
           argv: ["python", "/home/ada/.local/bin/aider"],

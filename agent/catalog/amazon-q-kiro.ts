@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "text-as-data, another program called q",
+        source: "documented: text-as-data, another program called q",
         process: { executable: "/usr/bin/q", argv: ["q", "select 1"] },
       },
     ],

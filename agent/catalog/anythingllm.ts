@@ -27,7 +27,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "documented: Mintplex-Labs/anything-llm frontend/index.html and server/models/systemSettings.js",
+          "code: Mintplex-Labs/anything-llm frontend/index.html; documented: server/models/systemSettings.js",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>AnythingLLM | Your personal LLM trained on anything</title></head><body></body></html>",

@@ -7,13 +7,13 @@ const entry: CatalogEntry = {
   ports: [2242],
   names: ["aphrodite"],
   runsOn: ["python"],
-  commands: ["(?:^|/)aphrodite (?:run|serve)\\b", "-m aphrodite\\.endpoints\\."],
+  commands: ["(?:^|/)aphrodite (?:run|serve)\\b", "-m aphrodite\\.(?:endpoints|entrypoints)\\."],
   traits: [
     {
       path: "/v1/models",
-      json: { "data[].owned_by": { matches: "^pygmalionai$" } },
+      json: { "data[].owned_by": { matches: "^(?:aphrodite|pygmalionai)$" } },
       weight: "identity",
-      says: "its models are owned by pygmalionai",
+      says: "its models are owned by aphrodite (before: pygmalionai)",
     },
     {
       path: "/metrics",
@@ -29,7 +29,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: aphrodite-engine/aphrodite-engine endpoints/openai/protocol.py (ModelCard)",
+        source: "code: aphrodite-engine 0.24.1 (PyPI) entrypoints/serve/engine/protocol.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {
@@ -39,7 +39,7 @@ const entry: CatalogEntry = {
                   id: "meta-llama/Llama-3-8B",
                   object: "model",
                   created: 1700000000,
-                  owned_by: "pygmalionai",
+                  owned_by: "aphrodite",
                 },
               ],
             },
@@ -47,7 +47,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: aphrodite-engine engine/metrics.py, --api-keys set",
+        source: "code: aphrodite-engine 0.24.1 (PyPI) v1/metrics/loggers.py, with --api-keys",
         answers: {
           "/v1/models": { status: 401, body: { error: "Unauthorized" } },
           "/metrics": { body: "# HELP aphrodite:num_requests_running n\n" },

@@ -13,10 +13,10 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: AstrBotDevs/AstrBot dashboard/index.html",
+        source: "code: AstrBot 4.29.3 (PyPI) dashboard/dist/index.html",
         answers: {
           "/": {
-            body: "<!doctype html><html><head><title>AstrBot - 仪表盘</title></head><body></body></html>",
+            body: "<!doctype html><html><head><title>AstrBot Dashboard</title></head><body></body></html>",
           },
         },
       },

@@ -21,6 +21,17 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from autogenstudio 0.4.2.2",
+        answers: {
+          "/api/version": {
+            body: { status: true, message: "Version retrieved successfully", data: { version: "0.4.2.2" } },
+          },
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+      },
+      {
         source: "documented: microsoft/autogen python/packages/autogen-studio web/app.py",
         answers: {
           "/api/version": {

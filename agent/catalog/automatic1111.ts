@@ -37,7 +37,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: AUTOMATIC1111/stable-diffusion-webui modules/api/models.py",
+        source:
+          "code: AUTOMATIC1111/stable-diffusion-webui modules/ui.py (title); documented: modules/api/models.py",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Stable Diffusion</title>" },
           "/sdapi/v1/options": {

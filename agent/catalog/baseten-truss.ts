@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Baseten Inference Server',
+      json: { "info.title": { matches: "^Baseten Inference Server" } },
       weight: "identity",
       says: "the API description is titled Baseten Inference Server",
     },
@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: basetenlabs/truss templates/server/truss_server.py (FastAPI title)",
+        source: "code: truss 0.18.36 (PyPI) templates/server/truss_server.py (FastAPI title)",
         answers: {
           "/openapi.json": {
             body: {
@@ -34,7 +34,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

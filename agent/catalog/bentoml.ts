@@ -10,6 +10,12 @@ const entry: CatalogEntry = {
   commands: ["(?:^|/)(?:bentoml|openllm) (?:serve|start)\\b", "-m (?:_)?bentoml"],
   traits: [
     {
+      path: "/",
+      body: "<title>BentoML Prediction Service</title>",
+      weight: "identity",
+      says: "the page is titled BentoML Prediction Service",
+    },
+    {
       path: "/docs.json",
       body: "contact@bentoml\\.com",
       weight: "identity",
@@ -22,11 +28,35 @@ const entry: CatalogEntry = {
       says: "metrics named bentoml",
     },
   ],
+  version: [{ path: "/docs.json", at: "info.description", matches: "BentoML-(\\d[\\w.]*)-" }],
   openai: true,
   directories: [{ path: "~/.openllm", layout: "files" }],
   sources: ["https://docs.bentoml.com/"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from BentoML 1.4.39 (bentoml serve)",
+        answers: {
+          "/": {
+            body: '<!DOCTYPE html>\n<html lang="en">\n<head>\n<title>BentoML Prediction Service</title>',
+          },
+          "/docs.json": {
+            body: {
+              openapi: "3.0.2",
+              info: {
+                title: "Echo",
+                version: "None",
+                description:
+                  "# Echo:dev\n\n[![pypi_status](https://img.shields.io/badge/BentoML-1.4.39-informational)]",
+                contact: { name: "BentoML Team", email: "contact@bentoml.com" },
+              },
+            },
+          },
+          "/metrics": {
+            body: "# HELP bentoml_service_request_duration_seconds runner RPC duration in seconds\n",
+          },
+        },
+      },
       {
         source: "documented: bentoml/BentoML service/openapi and metrics",
         answers: {
@@ -45,7 +75,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/api/config",
-      json: { is_db_connected: { is: "boolean" }, client_config: { is: "present" } },
+      json: { is_db_connected: { is: "boolean" }, is_logs_connected: { is: "boolean" } },
       weight: "strong",
       says: "Bifrost's configuration",
     },
@@ -22,7 +22,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: maximhq/bifrost transports/bifrost-http/handlers/config.go",
+        source: "code: maximhq/bifrost transports/bifrost-http/handlers/config.go (getConfig)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Bifrost - The fastest LLM gateway</title></head><body></body></html>",
@@ -33,6 +33,7 @@ const entry: CatalogEntry = {
               framework_config: {},
               is_db_connected: true,
               is_cache_connected: false,
+              is_logs_connected: true,
             },
           },
         },

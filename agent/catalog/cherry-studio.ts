@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: CherryHQ/cherry-studio src/main/apiServer/app.ts",
+        source: "code: CherryHQ/cherry-studio src/main/apiServer/app.ts",
         answers: {
           "/": {
             body: {

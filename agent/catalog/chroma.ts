@@ -22,9 +22,22 @@ const entry: CatalogEntry = {
       says: "Chroma's heartbeat",
     },
   ],
+  version: [{ path: "/api/v2/version", at: "body", matches: '^"?(\\d[\\w.]*)' }],
   sources: ["https://docs.trychroma.com/"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from chromadb 1.5.9 (chroma run)",
+        answers: {
+          "/": { status: 404 },
+          "/api/v2/heartbeat": { body: { "nanosecond heartbeat": 1795313831110535200 } },
+          "/api/v2/version": { body: '"1.0.0"' },
+          "/api/v1/heartbeat": {
+            status: 410,
+            body: { error: "Unimplemented", message: "The v1 API is deprecated. Please use /v2 apis" },
+          },
+        },
+      },
       {
         source: "documented: docs.trychroma.com reference (GET /api/v2/heartbeat)",
         answers: {

@@ -14,6 +14,13 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "code: @anthropic-ai/claude-code 2.1.197 (npm), what the link in bin points to",
+        process: {
+          executable: "/usr/lib/node_modules/@anthropic-ai/claude-code/bin/claude.exe",
+          argv: ["claude"],
+        },
+      },
+      {
         source: "documented: docs.claude.com, npm package @anthropic-ai/claude-code",
         process: {
           executable: "/usr/bin/node",

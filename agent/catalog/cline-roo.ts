@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [],
   names: ["cline"],
   runsOn: ["node"],
-  binaries: ["/extensions/(?:saoudrizwan\\.claude-dev|rooveterinaryinc\\.roo-cline)-"],
+  binaries: ["/@cline/cli[^/]*/", "/extensions/(?:saoudrizwan\\.claude-dev|rooveterinaryinc\\.roo-cline)-"],
   commands: [
     "/node_modules/cline/",
     "/extensions/(?:saoudrizwan\\.claude-dev|rooveterinaryinc\\.roo-cline)-",
@@ -16,6 +16,13 @@ const entry: CatalogEntry = {
   sources: ["https://docs.cline.bot/"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from cline 3.0.65 (npm): the program of its platform package",
+        process: {
+          executable: "/usr/lib/node_modules/cline/node_modules/@cline/cli-linux-x64/bin/cline",
+          argv: ["/usr/bin/cline"],
+        },
+      },
       {
         source: "documented: cline.bot, npm package cline",
         process: { executable: "/usr/bin/node", argv: ["node", "/usr/lib/node_modules/cline/cline-core.js"] },

@@ -7,12 +7,24 @@ const entry: CatalogEntry = {
   ports: [],
   names: ["codex"],
   runsOn: ["node"],
-  binaries: ["/@openai/codex[^/]*/", "/Caskroom/codex/"],
-  commands: ["/@openai/codex/"],
+  binaries: ["/@openai/codex[^/]*/", "/\\.codex/packages/[^/]+/releases/", "/Caskroom/codex/"],
+  commands: ["/@openai/codex/", "(?:^|/)node(?: -\\S+)* \\S*/\\.?bin/codex(?: |$)"],
   traits: [],
   sources: ["https://github.com/openai/codex"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from @openai/codex 0.169.0 (npm): its launcher",
+        process: { executable: "/usr/bin/node", argv: ["node", "/usr/bin/codex"] },
+      },
+      {
+        source: "recorded from @openai/codex 0.169.0 (npm): the server it leaves behind",
+        process: {
+          executable:
+            "/home/ada/.codex/packages/app-server-daemon/releases/0.169.0-x86_64-unknown-linux-musl/bin/codex",
+          argv: ["codex", "app-server"],
+        },
+      },
       {
         source: "documented: github.com/openai/codex, npm package @openai/codex",
         process: {

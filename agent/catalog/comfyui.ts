@@ -29,7 +29,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: comfyanonymous/ComfyUI server.py (GET /system_stats)",
+        source:
+          "code: comfyui-frontend-package 1.58.1 (PyPI) index.html; comfyanonymous/ComfyUI server.py (GET /system_stats)",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>ComfyUI</title>" },
           "/system_stats": {

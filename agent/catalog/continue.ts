@@ -8,11 +8,19 @@ const entry: CatalogEntry = {
   names: ["cn"],
   runsOn: ["node"],
   binaries: ["/extensions/continue\\.continue-"],
-  commands: ["/@continuedev/cli/"],
+  commands: [
+    "/@continuedev/cli/",
+    // Two letters: only where npm puts its links.
+    "(?:/node_modules/\\.bin|(?:/usr|/usr/local|/homebrew|/\\.npm-global|/versions/node/[^/ ]+)/bin)/cn(?: |$)",
+  ],
   traits: [],
   sources: ["https://docs.continue.dev/"],
   fixtures: {
     positive: [
+      {
+        source: "code: @continuedev/cli 1.5.47 (npm), what the link in bin runs",
+        process: { executable: "/usr/bin/node", argv: ["node", "/usr/bin/cn"] },
+      },
       {
         source: "documented: docs.continue.dev, npm package @continuedev/cli",
         process: {
@@ -28,6 +36,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: a script of one's own",
+        process: { executable: "/usr/bin/node", argv: ["node", "/srv/tools/bin/cn"] },
+      },
       {
         source: "made up: any Node program",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/server.js"] },

@@ -25,7 +25,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "Cortex, the monitoring system",
+        source: "documented: Cortex, the monitoring system",
         process: { executable: "/bin/cortex", argv: ["cortex", "-config.file=/etc/cortex.yaml"] },
       },
     ],

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: deepspeedai/DeepSpeed-MII mii/entrypoints/data_models.py (ModelCard)",
+        source: "code: deepspeed-mii 0.3.3 (PyPI) mii/entrypoints/data_models.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {

@@ -9,6 +9,12 @@ const entry: CatalogEntry = {
   binaries: ["/com\\.docker\\.llama-server$"],
   traits: [
     {
+      path: "/",
+      body: "^Docker Model Runner is running",
+      weight: "identity",
+      says: "the front page says Docker Model Runner is running",
+    },
+    {
       path: "/engines/v1/models",
       json: { object: { matches: "^list$" }, data: { is: "array" } },
       weight: "strong",
@@ -29,8 +35,10 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: docker/model-runner pkg/inference/models/api.go (OpenAI list)",
+        source:
+          "code: docker/model-runner v1.2.9 pkg/inference/models/api.go (OpenAI list) and server.go (GET /)",
         answers: {
+          "/": { body: "Docker Model Runner is running" },
           "/engines/v1/models": {
             body: {
               object: "list",

@@ -30,7 +30,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: exo-explore/exo src/exo/master/api.py",
+        source:
+          "code: exo-explore/exo src/exo/shared/types/api.py (ModelListModel) and src/exo/master/api.py",
         answers: {
           "/node_id": { body: '"12D3KooW"' },
           "/state": {

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: lm-sys/FastChat fastchat/protocol/openai_api_protocol.py (ModelCard)",
+        source: "code: fschat 0.2.36 (PyPI) fastchat/protocol/openai_api_protocol.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {

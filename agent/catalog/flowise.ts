@@ -14,7 +14,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: FlowiseAI/Flowise packages/ui/index.html",
+        source: "code: flowise-ui 3.1.4 (npm) build/index.html",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Flowise - Build AI Agents, Visually</title></head><body></body></html>",

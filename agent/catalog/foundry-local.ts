@@ -28,11 +28,11 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: learn.microsoft.com Foundry Local REST API reference (GET /openai/status)",
+        source:
+          "code: microsoft/Foundry-Local C# SDK, which reads modelDirPath of GET /openai/status; learn.microsoft.com REST API reference",
         answers: {
           "/openai/status": {
             body: {
-              Endpoints: ["http://localhost:5272"],
               endpoints: ["http://localhost:5272"],
               modelDirPath: "/home/ada/.foundry/cache/models",
               pipeName: "inference_agent",

@@ -7,11 +7,18 @@ const entry: CatalogEntry = {
   ports: [],
   names: ["gemini"],
   runsOn: ["node"],
-  commands: ["/@google/gemini-cli/"],
+  commands: ["/@google/gemini-cli/", "(?:^|/)node(?: -\\S+)* \\S*/\\.?bin/gemini(?: |$)"],
   traits: [],
   sources: ["https://github.com/google-gemini/gemini-cli"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from @google/gemini-cli 0.61.0 (npm): run through the link that npm makes",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["/usr/bin/node", "--max-old-space-size=12052", "/usr/bin/gemini"],
+        },
+      },
       {
         source: "documented: github.com/google-gemini/gemini-cli, npm package",
         process: {

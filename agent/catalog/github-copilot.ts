@@ -14,6 +14,13 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from @github/copilot 1.0.102 (npm): the program of its platform package",
+        process: {
+          executable: "/usr/lib/node_modules/@github/copilot-linux-x64/copilot",
+          argv: ["/usr/lib/node_modules/@github/copilot-linux-x64/copilot"],
+        },
+      },
+      {
         source: "documented: docs.github.com/copilot, npm package @github/copilot",
         process: {
           executable: "/usr/bin/node",
@@ -31,7 +38,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "AWS Copilot, another program of that name",
+        source: "documented: AWS Copilot, another program of that name",
         process: { executable: "/usr/local/bin/copilot", argv: ["copilot", "svc", "deploy"] },
       },
       {

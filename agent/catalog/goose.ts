@@ -26,7 +26,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "pressly/goose migrates databases",
+        source: "documented: pressly/goose migrates databases",
         process: { executable: "/usr/local/bin/goose", argv: ["goose", "up"] },
       },
     ],

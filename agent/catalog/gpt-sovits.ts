@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: RVC-Boss/GPT-SoVITS webui.py (gradio title)",
+        source: "code: RVC-Boss/GPT-SoVITS webui.py (gr.Blocks title)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>GPT-SoVITS WebUI</title></head><body></body></html>",

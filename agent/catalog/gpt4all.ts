@@ -30,7 +30,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: nomic-ai/gpt4all gpt4all-chat/src/server.cpp (modelToJson)",
+        source: "code: nomic-ai/gpt4all gpt4all-chat/src/server.cpp (modelToJson)",
         answers: {
           "/v1/models": {
             body: {

@@ -21,7 +21,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: h2oai/h2ogpt src/gradio_runner.py (page title)",
+        source: "code: h2oai/h2ogpt src/gradio_runner.py (gr.Blocks title)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>h2oGPT</title></head><body></body></html>" },
         },

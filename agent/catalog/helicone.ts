@@ -8,18 +8,30 @@ const entry: CatalogEntry = {
   names: [],
   runsOn: ["node"],
   traits: [
-    { path: "/healthcheck", body: '"?healthy :\\)', weight: "strong", says: "Helicone's health answer" },
+    {
+      path: "/healthcheck",
+      headers: { "x-powered-by": "^Express$" },
+      json: { status: { matches: "^healthy :\\)$" } },
+      weight: "strong",
+      says: "the health answer of Helicone's API server",
+    },
   ],
   sources: ["https://docs.helicone.ai/getting-started/self-host/docker"],
   fixtures: {
     positive: [
       {
-        source: "documented: praetorian-inc/julius probe for Helicone (GET /healthcheck)",
-        answers: { "/healthcheck": { body: { status: "healthy :)" } } },
+        source: "code: Helicone/helicone valhalla/jawn/src/index.ts (GET /healthcheck, Express)",
+        answers: {
+          "/healthcheck": { headers: { "x-powered-by": "Express" }, body: { status: "healthy :)" } },
+        },
       },
     ],
     negative: [
       { source: "made up: a health answer", answers: { "/healthcheck": { body: { status: "healthy" } } } },
+      {
+        source: "made up: another cheerful health answer",
+        answers: { "/healthcheck": { body: "I'm happy and healthy :)\n" } },
+      },
     ],
   },
 };

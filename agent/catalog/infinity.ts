@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Infinity - Embedding Inference Server',
+      json: { "info.title": { matches: "Infinity - Embedding Inference Server" } },
       weight: "identity",
       says: "the API description is titled Infinity - Embedding Inference Server",
     },
@@ -21,15 +21,57 @@ const entry: CatalogEntry = {
       weight: "identity",
       says: "its models are owned by infinity",
     },
+    {
+      path: "/models",
+      json: { "data[].owned_by": { matches: "^infinity$" } },
+      weight: "identity",
+      says: "its models are owned by infinity",
+    },
   ],
-  models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
+  models: [
+    { path: "/models", each: "data[]", name: "id", loaded: true },
+    { path: "/v1/models", each: "data[]", name: "id", loaded: true },
+  ],
   openai: true,
   directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
+  version: [{ path: "/openapi.json", at: "info.version" }],
   sources: ["https://github.com/michaelfeil/infinity"],
   fixtures: {
     positive: [
       {
-        source: "documented: michaelfeil/infinity infinity_emb/fastapi_schemas (title, ModelInfo)",
+        source: "recorded from infinity-emb 0.0.78 with a small BERT of random weights",
+        answers: {
+          "/": { status: 307, headers: { server: "uvicorn", location: "/docs" } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: {
+              openapi: "3.1.0",
+              info: { title: "♾️ Infinity - Embedding Inference Server", version: "0.0.78" },
+              paths: {},
+            },
+          },
+          "/models": {
+            body: {
+              data: [
+                {
+                  id: "m/bert",
+                  stats: { queue_fraction: 0, queue_absolute: 0, results_pending: 0, batch_size: 32 },
+                  object: "model",
+                  owned_by: "infinity",
+                  created: 1795317202,
+                  backend: "torch",
+                  capabilities: ["embed"],
+                },
+              ],
+              object: "list",
+            },
+          },
+          "/health": { body: { unix: 1795317199.5295947 } },
+        },
+      },
+      {
+        source:
+          "code: infinity-emb 0.0.78 (PyPI) fastapi_schemas/docs.py, pymodels.py, with --url-prefix /v1",
         answers: {
           "/openapi.json": {
             body: {
@@ -58,7 +100,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

@@ -12,7 +12,7 @@ const entry: CatalogEntry = {
     { path: "/", body: "<title>Invoke(?:AI| - )", weight: "identity", says: "the page is that of Invoke" },
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Invoke - Community Edition',
+      json: { "info.title": { matches: "^Invoke - Community Edition" } },
       weight: "identity",
       says: "the API description is Invoke's",
     },
@@ -23,7 +23,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: invoke-ai/InvokeAI frontend index.html and api_app.py (FastAPI title)",
+        source:
+          "code: InvokeAI 6.14.2 (PyPI) frontend/web/dist/index.html, app/api_app.py (FastAPI title), routers/app_info.py",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Invoke - Community Edition</title></head><body></body></html>",

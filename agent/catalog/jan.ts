@@ -10,7 +10,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"Jan API',
+      json: { "info.title": { matches: "^Jan API" } },
       weight: "identity",
       says: "the API description is titled Jan API",
     },

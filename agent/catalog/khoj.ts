@@ -15,7 +15,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: khoj-ai/khoj src/interface/web/app/layout.tsx",
+        source: "code: khoj-ai/khoj src/interface/web/app/page.tsx (title)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Khoj AI - Ask Anything</title></head><body></body></html>",

@@ -5,7 +5,7 @@ const entry: CatalogEntry = {
   name: "Kimi Code",
   kind: "coding-agent",
   ports: [],
-  names: ["kimi"],
+  names: ["kimi", "kimi-cli"],
   runsOn: ["python"],
   binaries: ["/tools/kimi-cli/"],
   commands: ["/kimi-cli/bin/"],
@@ -14,7 +14,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: github.com/MoonshotAI/kimi-cli (uv tool install kimi-cli)",
+        source:
+          "code: kimi-cli 1.52.0 (PyPI) entry points; github.com/MoonshotAI/kimi-cli (uv tool install kimi-cli)",
         process: {
           executable: "/home/ada/.local/share/uv/tools/kimi-cli/bin/python3.13",
           argv: ["python", "/home/ada/.local/bin/kimi"],

@@ -37,8 +37,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source:
-          "documented: LostRuins/koboldcpp koboldcpp.py, which also answers as Ollama, OpenAI and llama.cpp",
+        source: "code: LostRuins/koboldcpp koboldcpp.py, which also answers as Ollama, OpenAI and llama.cpp",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>KoboldAI Lite</title>" },
           "/api/extra/version": {

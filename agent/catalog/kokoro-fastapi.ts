@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Kokoro TTS API',
+      json: { "info.title": { matches: "^Kokoro TTS API" } },
       weight: "identity",
       says: "the API description is titled Kokoro TTS API",
     },
@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: remsky/Kokoro-FastAPI api/src/core/config.py (api_title)",
+        source: "code: remsky/Kokoro-FastAPI api/src/core/config.py (api_title)",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "Kokoro TTS API", version: "1.0.0" }, paths: {} },
@@ -33,7 +33,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

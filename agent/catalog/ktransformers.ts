@@ -16,7 +16,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*ktransformers server',
+      json: { "info.title": { matches: "^ktransformers server" } },
       weight: "identity",
       says: "the API description is titled ktransformers server",
     },
@@ -39,7 +39,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

@@ -23,6 +23,18 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from Langflow 1.13.0, with a password",
+        answers: {
+          "/": {
+            body: '<!doctype html>\n<html lang="en">\n  <head>\n    <base href="/" />\n    <title>Langflow</title>',
+          },
+          "/api/v1/version": {
+            body: { version: "1.13.0", main_version: "1.13.0", package: "Langflow" },
+          },
+          "/api/v1/models": { status: 403, body: { detail: "No authentication credentials provided" } },
+        },
+      },
+      {
         source: "documented: docs.langflow.org API examples (GET /api/v1/version)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Langflow</title></head><body></body></html>" },

@@ -44,7 +44,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: lemonade-server.ai/docs/server/server_spec (GET /api/v1/health)",
+        source:
+          "code: lemonade-sdk/lemonade, its page; documented: lemonade-server.ai/docs/server/server_spec (GET /api/v1/health)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Lemonade Server</title></head><body></body></html>",

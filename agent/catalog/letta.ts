@@ -6,12 +6,13 @@ const entry: CatalogEntry = {
   kind: "agent",
   ports: [8283],
   names: ["letta"],
-  runsOn: ["python"],
+  runsOn: ["python", "node"],
   commands: ["(?:^|[/ ])letta server\\b"],
+  binaries: ["/letta_code/_payload/bin/node(?:\\.exe)?$"],
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"Letta"',
+      json: { "info.title": { matches: "^Letta$" } },
       weight: "identity",
       says: "the API description is titled Letta",
     },
@@ -21,6 +22,13 @@ const entry: CatalogEntry = {
   sources: ["https://docs.letta.com/"],
   fixtures: {
     positive: [
+      {
+        source: "code: letta 0.34.12 (PyPI) letta_code, a Node of its own",
+        process: {
+          executable: "/venv/lib/python3.11/site-packages/letta_code/_payload/bin/node",
+          argv: ["/venv/lib/python3.11/site-packages/letta_code/_payload/bin/node", "letta.js"],
+        },
+      },
       {
         source: "documented: letta-ai/letta server/rest_api/app.py (FastAPI title) and health.py",
         answers: {
@@ -34,7 +42,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

@@ -25,7 +25,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: danny-avila/LibreChat api/server/routes/config.js",
+        source: "code: danny-avila/LibreChat api/server/routes/config.js",
         answers: {
           "/": { body: "<!doctype html><html><head><title>LibreChat</title></head><body></body></html>" },
           "/api/config": {

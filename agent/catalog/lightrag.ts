@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"LightRAG',
+      json: { "info.title": { matches: "^LightRAG" } },
       weight: "identity",
       says: "the API description is LightRAG's",
     },
@@ -32,7 +32,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: HKUDS/LightRAG lightrag/api/lightrag_server.py",
+        source:
+          "code: lightrag-hku 1.5.7 (PyPI) lightrag/api/lightrag_server.py (app_kwargs, GET /auth-status)",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "LightRAG Server API", version: "0253" }, paths: {} },
@@ -52,7 +53,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

@@ -38,6 +38,7 @@ import goose from "./goose.ts";
 import gptSovits from "./gpt-sovits.ts";
 import gpt4all from "./gpt4all.ts";
 import h2ogpt from "./h2ogpt.ts";
+import hayhooks from "./hayhooks.ts";
 import helicone from "./helicone.ts";
 import hermes from "./hermes.ts";
 import hfChatUi from "./hf-chat-ui.ts";
@@ -71,6 +72,7 @@ import milvus from "./milvus.ts";
 import mistralRs from "./mistral-rs.ts";
 import mlcLlm from "./mlc-llm.ts";
 import mlxLm from "./mlx-lm.ts";
+import mlxVlm from "./mlx-vlm.ts";
 import msty from "./msty.ts";
 import n8n from "./n8n.ts";
 import nexa from "./nexa.ts";
@@ -86,6 +88,7 @@ import openclaw from "./openclaw.ts";
 import opencode from "./opencode.ts";
 import openhands from "./openhands.ts";
 import openvinoModelServer from "./openvino-model-server.ts";
+import optillm from "./optillm.ts";
 import osaurus from "./osaurus.ts";
 import petals from "./petals.ts";
 import pinokio from "./pinokio.ts";
@@ -126,7 +129,7 @@ import xinference from "./xinference.ts";
 import xtts from "./xtts.ts";
 
 /** Version of the compiled-in catalogue, sent in every heartbeat. */
-export const catalogueVersion = "2026.11.21";
+export const catalogueVersion = "2026.11.22";
 
 /** Every product of this directory; a test compares it with the files. */
 export const catalogue: readonly CatalogEntry[] = [
@@ -169,6 +172,7 @@ export const catalogue: readonly CatalogEntry[] = [
   gptSovits,
   gpt4all,
   h2ogpt,
+  hayhooks,
   helicone,
   hermes,
   hfChatUi,
@@ -202,6 +206,7 @@ export const catalogue: readonly CatalogEntry[] = [
   mistralRs,
   mlcLlm,
   mlxLm,
+  mlxVlm,
   msty,
   n8n,
   nexa,
@@ -217,6 +222,7 @@ export const catalogue: readonly CatalogEntry[] = [
   opencode,
   openhands,
   openvinoModelServer,
+  optillm,
   osaurus,
   petals,
   pinokio,

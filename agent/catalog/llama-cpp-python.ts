@@ -12,7 +12,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*llama\\.cpp Python API"',
+      json: { "info.title": { matches: "llama\\.cpp Python API$" } },
       weight: "identity",
       says: "the API description is titled llama.cpp Python API",
     },
@@ -74,7 +74,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": { body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" } } },
         },

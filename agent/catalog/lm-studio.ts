@@ -26,6 +26,12 @@ const entry: CatalogEntry = {
       says: "LM Studio's own list of models",
     },
     {
+      path: "/api/v1/models",
+      json: { "models[].key": { is: "string" }, "models[].loaded_instances": { is: "array" } },
+      weight: "strong",
+      says: "LM Studio's own list of models and their instances",
+    },
+    {
       path: "/v1/models",
       json: { "data[].owned_by": { matches: "^organization_owner$" } },
       weight: "strong",
@@ -40,6 +46,18 @@ const entry: CatalogEntry = {
     },
   ],
   models: [
+    {
+      path: "/api/v1/models",
+      each: "models[]",
+      name: "key",
+      sizeBytes: "size_bytes",
+      architecture: "architecture",
+      parameters: "params_string",
+      quantisation: "quantization.name",
+      format: "format",
+      publisher: "publisher",
+      loaded: { at: "loaded_instances[].id", matches: "." },
+    },
     {
       path: "/api/v0/models",
       each: "data[]",
@@ -63,6 +81,33 @@ const entry: CatalogEntry = {
   ],
   fixtures: {
     positive: [
+      {
+        source: "code: clients of LM Studio 0.4 (GET /api/v1/models), lmstudio.ai/docs/api/rest-api",
+        answers: {
+          "/": { body: { error: "Unexpected endpoint or method. (GET /)" } },
+          "/api/version": { body: { error: "Unexpected endpoint or method. (GET /api/version)" } },
+          "/props": { body: { error: "Unexpected endpoint or method. (GET /props)" } },
+          "/api/v1/models": {
+            body: {
+              models: [
+                {
+                  type: "llm",
+                  publisher: "google",
+                  key: "google/gemma-4-26b-a4b",
+                  display_name: "Gemma 4 26B A4B",
+                  architecture: "gemma4",
+                  quantization: { name: "Q4_K_M", bits_per_weight: 4 },
+                  size_bytes: 17990911801,
+                  params_string: "26B-A4B",
+                  loaded_instances: [{ id: "google/gemma-4-26b-a4b", config: { context_length: 4096 } }],
+                  max_context_length: 262144,
+                  format: "gguf",
+                },
+              ],
+            },
+          },
+        },
+      },
       {
         source: "documented: lmstudio.ai/docs/app/api/endpoints/rest (GET /api/v0/models)",
         answers: {
@@ -107,7 +152,10 @@ const entry: CatalogEntry = {
           },
         },
       },
-      { source: "Express default answer", answers: { "/": { status: 404, body: "Cannot GET /" } } },
+      {
+        source: "recorded from Express: its default answer",
+        answers: { "/": { status: 404, body: "Cannot GET /" } },
+      },
     ],
   },
 };

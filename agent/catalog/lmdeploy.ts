@@ -16,7 +16,6 @@ const entry: CatalogEntry = {
       weight: "identity",
       says: "its models are owned by lmdeploy",
     },
-    { path: "/docs", body: "<title>LMDeploy", weight: "identity", says: "the API description is LMDeploy's" },
   ],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
@@ -25,7 +24,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: InternLM/lmdeploy lmdeploy/serve/openai/protocol.py (ModelCard)",
+        source:
+          "code: lmdeploy 0.18.0 (PyPI) serve/openai/protocol.py (ModelCard), api_server.py (docs at /)",
         answers: {
           "/v1/models": {
             body: {

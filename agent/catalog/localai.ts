@@ -39,7 +39,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "documented: github.com/mudler/LocalAI core/http/views/index.html and endpoints/localai/system.go",
+          "code: mudler/LocalAI core/schema/localai.go (SystemInformationResponse); documented: core/http/views/index.html",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>LocalAI API - v3.7.0</title></head></html>" },
           "/system": { body: { backends: ["llama-cpp"], loaded_models: [] } },
@@ -72,7 +72,7 @@ const entry: CatalogEntry = {
     negative: [
       { source: "made up: a blog", answers: { "/": { body: "<title>My blog</title> about LocalAI" } } },
       {
-        source: "Prometheus Go client defaults",
+        source: "documented: Prometheus client for Go, default metrics",
         answers: { "/metrics": { body: "# HELP go_goroutines Number\ngo_goroutines 8\n" } },
       },
     ],

@@ -1,4 +1,5 @@
 import type { Answer } from "../collect/http.ts";
+import { parseCutJson } from "./cut-json.ts";
 import type { Condition, Trait } from "./entry.ts";
 
 /** An answer with its JSON parsed once for all the traits that ask about it. */
@@ -27,12 +28,7 @@ export function examine(answer: Answer): Examined {
 
 function parseJson(body: string): unknown {
   const start = body.trimStart()[0];
-  if (start !== "{" && start !== "[") return undefined;
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
+  return start === "{" || start === "[" ? parseCutJson(body) : undefined;
 }
 
 /** True when the answer is what the trait describes. */

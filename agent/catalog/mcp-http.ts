@@ -6,6 +6,7 @@ const entry: CatalogEntry = {
   kind: "mcp",
   ports: [],
   names: [],
+  absorbs: ["mcp-stdio"],
   traits: [
     {
       path: "/mcp",
@@ -35,6 +36,16 @@ const entry: CatalogEntry = {
   sources: ["https://modelcontextprotocol.io/specification/2025-06-18/basic/transports"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from supergateway 4.0.0 (npm) before a stdio server, --outputTransport sse",
+        answers: {
+          "/": { status: 404, headers: { "x-powered-by": "Express" }, body: "Cannot GET /" },
+          "/sse": {
+            headers: { "content-type": "text/event-stream" },
+            body: "event: endpoint\ndata: /message?sessionId=2f6c1f0e-8f0e-4b8e-9b1c-0c5a7d1e2f3a\n\n",
+          },
+        },
+      },
       {
         source: "recorded from @modelcontextprotocol/server-everything 2026.8.31 (streamable HTTP)",
         answers: {

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: EricLBuehler/mistral.rs mistralrs-server-core/src/openapi_doc.rs",
+        source: "code: EricLBuehler/mistral.rs mistralrs-server-core/src/openapi_doc.rs",
         answers: {
           "/api-doc/openapi.json": {
             body: {

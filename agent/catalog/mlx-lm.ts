@@ -7,11 +7,7 @@ const entry: CatalogEntry = {
   ports: [8080],
   names: ["mlx_lm.server", "mlx_lm.generate", "mlx_lm.chat"],
   runsOn: ["python"],
-  commands: [
-    "-m mlx_lm[. ](?:server|generate|chat)\\b",
-    "/mlx_lm\\.(?:server|generate|chat)\\b",
-    "-m mlx_vlm\\.server\\b",
-  ],
+  commands: ["-m mlx_lm[. ](?:server|generate|chat)\\b", "/mlx_lm\\.(?:server|generate|chat)\\b"],
   traits: [],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
   openai: true,
@@ -20,7 +16,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: ml-explore/mlx-lm SERVER.md",
+        source: "code: mlx-lm 0.32.2 (PyPI) server.py: models without an owner, nothing that names it",
         process: {
           executable: "/opt/homebrew/bin/python3.12",
           argv: ["python3", "-m", "mlx_lm.server", "--model", "mlx-community/Llama-3.2-3B-Instruct-4bit"],

@@ -7,13 +7,13 @@ const entry: CatalogEntry = {
   ports: [5678],
   names: ["n8n"],
   runsOn: ["node"],
-  commands: ["/n8n/bin/n8n\\b"],
+  commands: ["/n8n/bin/n8n\\b", "(?:^|/)node(?: -\\S+)* \\S*/\\.?bin/n8n(?: |$)"],
   traits: [{ path: "/", body: "<title>n8n\\.io", weight: "identity", says: "the page is titled n8n" }],
   sources: ["https://docs.n8n.io/"],
   fixtures: {
     positive: [
       {
-        source: "documented: n8n-io/n8n packages/frontend/editor-ui/index.html",
+        source: "code: n8n-editor-ui 2.41.0 (npm) dist/index.html",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>n8n.io - Workflow Automation</title></head><body></body></html>",

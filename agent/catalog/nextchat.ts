@@ -30,7 +30,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: ChatGPTNextWeb/NextChat app/api/config/route.ts and public/site.webmanifest",
+        source:
+          "code: ChatGPTNextWeb/NextChat app/api/config/route.ts (DANGER_CONFIG); documented: public/site.webmanifest",
         answers: {
           "/api/config": {
             body: {

@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*NVIDIA Dynamo OpenAI Frontend',
+      json: { "info.title": { matches: "^NVIDIA Dynamo OpenAI Frontend" } },
       weight: "identity",
       says: "the API description is titled NVIDIA Dynamo OpenAI Frontend",
     },
@@ -29,7 +29,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: ai-dynamo/dynamo lib/llm/src/http/service (openapi title, metrics)",
+        source:
+          "code: ai-dynamo-runtime 1.6.1 (PyPI), strings of lib/llm/src/http/service/openapi_docs.rs and metrics.rs",
         answers: {
           "/openapi.json": {
             body: {
@@ -50,7 +51,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

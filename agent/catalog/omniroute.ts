@@ -10,19 +10,41 @@ const entry: CatalogEntry = {
   commands: ["/node_modules/omniroute/"],
   traits: [
     {
-      path: "/api/cache",
-      json: { semanticCache: { is: "object" } },
-      weight: "strong",
-      says: "OmniRoute's cache document",
+      path: "/",
+      statuses: [200, 307, 401],
+      headers: { "x-omniroute-route-class": "." },
+      weight: "identity",
+      says: "its answers carry OmniRoute's route class",
+    },
+    {
+      path: "/manifest.webmanifest",
+      json: { name: { matches: "^OmniRoute$" } },
+      weight: "identity",
+      says: "its web manifest names OmniRoute",
     },
   ],
   openai: true,
-  sources: ["https://github.com/praetorian-inc/julius"],
+  sources: ["https://www.npmjs.com/package/omniroute"],
   fixtures: {
     positive: [
       {
-        source: "documented: praetorian-inc/julius probe for OmniRoute (GET /api/cache)",
-        answers: { "/api/cache": { body: { semanticCache: { hits: 0, misses: 0 }, promptCache: {} } } },
+        source: "recorded from OmniRoute 3.7.9 (npm, run by Bun), nothing configured",
+        answers: {
+          "/": {
+            status: 307,
+            headers: { location: "/dashboard", "x-omniroute-route-class": "MANAGEMENT" },
+            body: "/dashboard",
+          },
+          "/v1/models": {
+            headers: { "x-omniroute-route-class": "CLIENT" },
+            body: { object: "list", data: [] },
+          },
+          "/manifest.webmanifest": { body: { name: "OmniRoute", short_name: "OmniRoute" } },
+          "/api/cache": {
+            status: 401,
+            body: { error: { code: "AUTH_001", message: "Authentication required", correlation_id: "4cb0" } },
+          },
+        },
       },
     ],
     negative: [{ source: "made up: a cache document", answers: { "/api/cache": { body: { size: 0 } } } }],

@@ -12,7 +12,7 @@ const entry: CatalogEntry = {
       json: {
         success: { is: "boolean" },
         "data.quota_per_unit": { is: "number" },
-        "data.display_in_currency": { is: "boolean" },
+        "data.system_name": { is: "string" },
       },
       weight: "strong",
       says: "One API's status document",
@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: songquanpeng/one-api controller/misc.go (GetStatus)",
+        source: "code: songquanpeng/one-api controller/misc.go (GetStatus)",
         answers: {
           "/api/status": {
             body: {

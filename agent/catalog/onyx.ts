@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Onyx Backend',
+      json: { "info.title": { matches: "^Onyx Backend$" }, "info.description": { matches: "^Onyx API" } },
       weight: "identity",
       says: "the API description is titled Onyx Backend",
     },
@@ -20,17 +20,25 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: onyx-dot-app/onyx backend/onyx/main.py (FastAPI title)",
+        source: "code: onyx-dot-app/onyx backend/onyx/main.py (get_application)",
         answers: {
           "/openapi.json": {
-            body: { openapi: "3.1.0", info: { title: "Onyx Backend", version: "2.0.0" }, paths: {} },
+            body: {
+              openapi: "3.1.0",
+              info: {
+                title: "Onyx Backend",
+                description: "Onyx API for AI-powered enterprise search and chat",
+                version: "2.0.0",
+              },
+              paths: {},
+            },
           },
         },
       },
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

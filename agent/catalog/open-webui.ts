@@ -38,6 +38,30 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from Open WebUI 0.12.4; every unknown path is the page",
+        answers: {
+          "/": {
+            headers: { server: "uvicorn" },
+            body: '<!doctype html>\n<html lang="en">\n\t<head>\n\t\t<meta charset="utf-8" />\n\t\t<title>Open WebUI</title>',
+          },
+          "/api/config": {
+            body: {
+              onboarding: true,
+              status: true,
+              name: "Open WebUI",
+              version: "0.12.4",
+              default_locale: "",
+              i18n: {},
+              oauth: { providers: {}, auto_redirect: false },
+              features: { slim: false, auth: true, enable_signup: true, enable_websocket: true },
+            },
+          },
+          "/api/version": { body: { version: "0.12.4", deployment_id: "" } },
+          "/api/v1/models": { status: 401, body: { detail: "Not authenticated" } },
+          "/openai/status": { status: 401, body: { detail: "Not authenticated" } },
+        },
+      },
+      {
         source: "documented: open-webui backend/open_webui/main.py (get_app_config)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Open WebUI</title></head>" },

@@ -21,7 +21,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: openclaw/openclaw ui/index.html",
+        source: "code: openclaw 2026.9.6 (npm) dist/control-ui/index.html",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>OpenClaw Control</title></head><body></body></html>",

@@ -14,7 +14,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: bigscience-workshop/petals README",
+        source: "code: petals 2.2.0 (PyPI) petals/cli/run_server.py",
         process: {
           executable: "/usr/bin/python3.11",
           argv: ["python3", "-m", "petals.cli.run_server", "petals-team/StableBeluga2"],

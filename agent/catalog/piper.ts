@@ -9,13 +9,23 @@ const entry: CatalogEntry = {
   runsOn: ["python"],
   commands: ["-m (?:wyoming_)?piper(?:\\.http_server)?\\b", "(?:^|/)piper .*--model \\S+\\.onnx"],
   libraries: ["/libpiper_phonemize"],
-  traits: [{ path: "/voices", body: '"piper_version"', weight: "strong", says: "its list of Piper voices" }],
+  traits: [
+    {
+      path: "/",
+      body: "<title>Piper Web Server</title>",
+      weight: "identity",
+      says: "the page is titled Piper Web Server",
+    },
+    { path: "/voices", body: '"piper_version"', weight: "strong", says: "its list of Piper voices" },
+  ],
   sources: ["https://github.com/OHF-Voice/piper1-gpl"],
   fixtures: {
     positive: [
       {
-        source: "documented: OHF-Voice/piper1-gpl docs/API_HTTP.md (GET /voices lists voice configurations)",
+        source:
+          "code: piper-tts 1.8.0 (PyPI) http_server.py (GET /, GET /voices) and a voice configuration of that project",
         answers: {
+          "/": { body: "<!DOCTYPE html>\n<html><head><title>Piper Web Server</title>" },
           "/voices": {
             body: {
               "en_US-lessac-medium": {
@@ -30,7 +40,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: rhasspy/piper README_http.md",
+        source: "code: piper-tts 1.8.0 (PyPI) http_server.py",
         process: {
           executable: "/usr/bin/python3.11",
           argv: ["python3", "-m", "piper.http_server", "--model", "en_US-lessac-medium"],
@@ -43,7 +53,7 @@ const entry: CatalogEntry = {
         answers: { "/voices": { body: { voices: ["af_bella"] } } },
       },
       {
-        source: "GNOME has a mouse configuration tool of that name",
+        source: "documented: GNOME has a mouse configuration tool of that name",
         process: { executable: "/usr/bin/piper", argv: ["piper"] },
       },
     ],

@@ -34,7 +34,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

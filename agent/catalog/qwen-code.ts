@@ -7,11 +7,15 @@ const entry: CatalogEntry = {
   ports: [],
   names: ["qwen"],
   runsOn: ["node"],
-  commands: ["/@qwen-code/qwen-code/"],
+  commands: ["/@qwen-code/qwen-code/", "(?:^|/)node(?: -\\S+)* \\S*/\\.?bin/qwen(?: |$)"],
   traits: [],
   sources: ["https://github.com/QwenLM/qwen-code"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from @qwen-code/qwen-code 0.15.10 (npm): run through the link that npm makes",
+        process: { executable: "/usr/bin/node", argv: ["node", "/usr/bin/qwen"] },
+      },
       {
         source: "documented: github.com/QwenLM/qwen-code, npm package",
         process: {

@@ -19,7 +19,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: containers/ramalama docs/ramalama-serve.1.md",
+        source: "code: ramalama 0.25.0 (PyPI) ramalama/cli.py (serve)",
         process: {
           executable: "/usr/bin/python3.13",
           argv: ["/usr/bin/python3", "/usr/bin/ramalama", "serve", "granite"],

@@ -8,6 +8,7 @@ const entry: CatalogEntry = {
   names: ["raylet", "gcs_server", "ray::*"],
   runsOn: ["python"],
   binaries: ["/ray/core/src/ray/(?:raylet/raylet|gcs/gcs_server)$"],
+  commands: ["(?:^|[/ ])ray start\\b"],
   traits: [
     {
       path: "/api/version",
@@ -27,6 +28,23 @@ const entry: CatalogEntry = {
   sources: ["https://docs.ray.io/en/latest/serve/api/index.html"],
   fixtures: {
     positive: [
+      {
+        source: "recorded from Ray 2.60.0 (ray start --head), its dashboard",
+        answers: {
+          "/": { body: '<!doctype html><html lang="en"><head><title>Ray Dashboard</title></head></html>' },
+          "/api/version": {
+            body: {
+              version: "4",
+              ray_version: "2.60.0",
+              ray_commit: "b7f4259e944bf6959f721b106adc366ddfa0c356",
+              session_name: "session_2026-11-22_02-30-43_591509_16514",
+            },
+          },
+          "/api/serve/applications/": {
+            body: { controller_info: {}, proxies: {}, applications: {}, target_capacity: null },
+          },
+        },
+      },
       {
         source: "documented: docs.ray.io dashboard and Serve REST API",
         answers: {

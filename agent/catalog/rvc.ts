@@ -29,7 +29,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: RVC-Project infer-web.py (gradio title)",
+        source: "code: RVC-Project/Retrieval-based-Voice-Conversion-WebUI infer-web.py (gr.Blocks title)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>RVC WebUI</title></head><body></body></html>" },
         },

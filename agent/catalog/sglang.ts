@@ -11,6 +11,18 @@ const entry: CatalogEntry = {
   libraries: ["/sgl_kernel/.*\\.so"],
   traits: [
     {
+      path: "/",
+      body: '^"SGLang is running"',
+      weight: "identity",
+      says: "the front page says SGLang is running",
+    },
+    {
+      path: "/model_info",
+      json: { model_path: { is: "string" }, is_generation: { is: "boolean" } },
+      weight: "strong",
+      says: "SGLang's model information",
+    },
+    {
       path: "/get_model_info",
       json: { model_path: { is: "string" }, is_generation: { is: "boolean" } },
       weight: "strong",
@@ -29,7 +41,10 @@ const entry: CatalogEntry = {
       says: "metrics named sglang",
     },
   ],
-  version: [{ path: "/get_server_info", at: "version" }],
+  version: [
+    { path: "/server_info", at: "version" },
+    { path: "/get_server_info", at: "version" },
+  ],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
   impersonates: ["ollama"],
@@ -38,7 +53,46 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: docs.sglang.ai/basic_usage/native_api.html (GET /get_model_info)",
+        source: "code: sglang 0.5.23 (PyPI) srt/entrypoints/http_server.py (GET /, /model_info, /api/tags)",
+        answers: {
+          "/": { headers: { server: "uvicorn" }, body: '"SGLang is running"' },
+          "/model_info": {
+            body: {
+              model_path: "Qwen/Qwen3-0.6B",
+              served_model_name: "Qwen/Qwen3-0.6B",
+              tokenizer_path: "Qwen/Qwen3-0.6B",
+              is_generation: true,
+              weight_version: "default",
+              model_type: "qwen3",
+            },
+          },
+          "/api/tags": {
+            body: {
+              models: [
+                {
+                  name: "Qwen/Qwen3-0.6B",
+                  model: "Qwen/Qwen3-0.6B",
+                  size: 0,
+                  digest: "sha256:sglang0000000000000000000000000000000000000000000000000000000000",
+                  details: { format: "sglang", family: "Qwen3-0.6B", parameter_size: "unknown" },
+                },
+              ],
+            },
+          },
+        },
+      },
+      {
+        source: "code: sglang 0.5.23 (PyPI) http_server.py with SGLANG_OLLAMA_ROOT_ROUTE=/",
+        answers: {
+          "/": { headers: { server: "uvicorn" }, body: '"Ollama is running"' },
+          "/model_info": {
+            body: { model_path: "Qwen/Qwen3-0.6B", is_generation: true, served_model_name: "m" },
+          },
+        },
+      },
+      {
+        source:
+          "code: sglang 0.5.23 (PyPI) http_server.py (GET /get_model_info, deprecated), openai/protocol.py (ModelCard)",
         answers: {
           "/get_model_info": {
             body: {

@@ -27,6 +27,22 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from SillyTavern 1.19.0",
+        answers: {
+          "/": { body: "<!DOCTYPE html>\n<html>\n\n<head>\n    <title>SillyTavern</title>" },
+          "/version": {
+            body: {
+              agent: "SillyTavern:1.19.0:Cohee#1207",
+              pkgVersion: "1.19.0",
+              gitRevision: null,
+              gitBranch: null,
+              commitDate: null,
+              isLatest: true,
+            },
+          },
+        },
+      },
+      {
         source: "documented: SillyTavern/SillyTavern src/util.js (getVersion) and public/index.html",
         answers: {
           "/": { body: "<!doctype html><html><head><title>SillyTavern</title></head><body></body></html>" },

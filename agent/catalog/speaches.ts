@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"(?:Speaches|faster-whisper-server)"',
+      json: { "info.title": { matches: "^(?:Speaches|faster-whisper-server)$" } },
       weight: "identity",
       says: "the API description is titled Speaches",
     },
@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: speaches-ai/speaches src/speaches/main.py (FastAPI title)",
+        source: "code: speaches-ai/speaches src/speaches/main.py (FastAPI title)",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "Speaches", version: "0.8.3" }, paths: {} },
@@ -42,7 +42,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

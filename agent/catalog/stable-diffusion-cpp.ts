@@ -22,7 +22,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "another program called sd replaces text",
+        source: "documented: another program called sd replaces text",
         process: { executable: "/usr/bin/sd", argv: ["sd", "a", "b"] },
       },
     ],

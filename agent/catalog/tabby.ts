@@ -53,7 +53,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "Tabby Terminal, another program of that name",
+        source: "documented: Tabby Terminal, another program of that name",
         process: { executable: "/opt/Tabby/tabby", argv: ["/opt/Tabby/tabby"] },
       },
     ],

@@ -30,8 +30,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source:
-          "documented: theroyallab/tabbyAPI endpoints/core and endpoints/OAI (GET /.well-known/serviceinfo)",
+        source: "code: theroyallab/tabbyAPI endpoints/core and clients of it (GET /.well-known/serviceinfo)",
         answers: {
           "/.well-known/serviceinfo": {
             body: {
@@ -44,7 +43,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: tabbyAPI endpoints/core/types/model.py (ModelCard)",
+        source: "code: theroyallab/tabbyAPI endpoints/core/types/model.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {

@@ -34,7 +34,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: huggingface.github.io/text-embeddings-inference (GET /info)",
+        source: "code: huggingface/text-embeddings-inference router/src/lib.rs (Info)",
         answers: {
           "/info": {
             body: {

@@ -31,7 +31,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: huggingface.github.io/text-generation-inference (GET /info)",
+        source: "code: huggingface/text-generation-inference router/src/lib.rs (Info)",
         answers: {
           "/info": {
             body: {
@@ -74,7 +74,10 @@ const entry: CatalogEntry = {
           },
         },
       },
-      { source: "Spring Boot Actuator", answers: { "/info": { body: { build: { version: "1.0" } } } } },
+      {
+        source: "documented: Spring Boot Actuator (GET /actuator/info moved to /info)",
+        answers: { "/info": { body: { build: { version: "1.0" } } } },
+      },
     ],
   },
 };

@@ -16,6 +16,20 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
+        source: "recorded from Transformers 5.23.0 (transformers serve DIRECTORY)",
+        answers: {
+          "/health": { headers: { server: "uvicorn" }, body: { status: "ok" } },
+          "/v1/models": { headers: { server: "uvicorn" }, body: { object: "list", data: [] } },
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.11",
+          argv: ["/venv/bin/python", "/venv/bin/transformers", "serve", "/models/llama", "--port", "48035"],
+        },
+      },
+      {
         source: "documented: huggingface.co/docs/transformers/serving",
         process: {
           executable: "/usr/bin/python3.12",

@@ -30,7 +30,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "documented: vllm/entrypoints/openai/serving_models.py (ModelCard, owned_by vllm) and api_server.py",
+          "code: vllm 0.33.0 (PyPI) entrypoints/serve/engine/protocol.py (ModelCard), serve/instrumentator/basic.py (GET /version)",
         answers: {
           "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
           "/version": { body: { version: "0.11.0" } },
@@ -55,7 +55,8 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: vLLM --api-key guards /v1 only, docs.vllm.ai metrics design",
+        source:
+          "code: vllm 0.33.0 (PyPI) serve/instrumentator/metrics.py, v1/metrics/loggers.py; --api-key guards /v1 only",
         answers: {
           "/v1/models": { status: 401, headers: { server: "uvicorn" }, body: { error: "Unauthorized" } },
           "/metrics": {

@@ -19,7 +19,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: docs.weaviate.io REST API (GET /v1/meta)",
+        source: "code: weaviate/weaviate v1.35.2 adapters/handlers/rest/handlers_misc.go (GET /v1/meta)",
         answers: {
           "/v1/meta": {
             body: {

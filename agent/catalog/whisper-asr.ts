@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*Whisper Asr Webservice',
+      json: { "info.title": { matches: "^Whisper Asr Webservice" } },
       weight: "identity",
       says: "the API description is titled Whisper Asr Webservice",
     },
@@ -22,7 +22,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: ahmetoner/whisper-asr-webservice app/webservice.py (FastAPI title)",
+        source: "code: ahmetoner/whisper-asr-webservice app/webservice.py (title of the package name)",
         answers: {
           "/": { status: 307, headers: { location: "/docs" }, body: "" },
           "/openapi.json": {
@@ -37,7 +37,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

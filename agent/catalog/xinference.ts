@@ -10,6 +10,12 @@ const entry: CatalogEntry = {
   commands: ["(?:^|/)xinference(?:-local|-supervisor|-worker)?\\b.*(?:-H|--host|--log-level)"],
   traits: [
     {
+      path: "/v1/models",
+      json: { "data[].owned_by": { matches: "^xinference$" } },
+      weight: "identity",
+      says: "its models are owned by xinference",
+    },
+    {
       path: "/v1/cluster/version",
       json: { version: { is: "string" }, "full-revisionid": { is: "present" }, dirty: { is: "boolean" } },
       weight: "strong",
@@ -31,7 +37,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: xorbitsai/inference api/restful_api.py (GET /v1/cluster/version, /ui)",
+        source:
+          "code: xinference 4.1.0 (PyPI) api/routers/admin.py (GET /v1/cluster/version), api/restful_api.py, ui/web/dist",
         answers: {
           "/v1/cluster/version": {
             body: {
@@ -40,6 +47,21 @@ const entry: CatalogEntry = {
               error: null,
               "full-revisionid": "ad71dcd5bb1f2a1a8e9a2e0a1b8d4a2f0e0c1d2e",
               version: "1.7.0",
+            },
+          },
+          "/v1/models": {
+            body: {
+              object: "list",
+              data: [
+                {
+                  id: "qwen3",
+                  object: "model",
+                  created: 0,
+                  owned_by: "xinference",
+                  model_name: "qwen3",
+                  model_type: "LLM",
+                },
+              ],
             },
           },
           "/ui/": { body: "<!doctype html><html><head><title>Xinference</title></head><body></body></html>" },

@@ -11,15 +11,15 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: "<title>TTS engine</title>|github\\.com/coqui-ai/TTS",
+      body: "<title>TTS engine</title>|github\\.com/(?:coqui-ai/TTS|idiap/coqui-ai-TTS)",
       weight: "strong",
       says: "the page is that of a Coqui TTS server",
     },
     {
       path: "/openapi.json",
-      body: '"title":\\s*"[^"]*XTTS',
-      weight: "identity",
-      says: "the API description is titled XTTS",
+      body: '"/speakers_list"[^]*"/tts_to_audio/"',
+      weight: "strong",
+      says: "the API description has the paths of the XTTS API server",
     },
   ],
   directories: [{ path: "~/.local/share/tts", layout: "files" }],
@@ -27,18 +27,22 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: coqui-ai/TTS TTS/server/templates/index.html",
+        source: "code: coqui-tts 0.28.0 (PyPI) TTS/server/templates/index.html",
         answers: {
           "/": {
-            body: '<!DOCTYPE html><html><head><title>TTS engine</title></head><a href="https://github.com/coqui-ai/TTS">',
+            body: '<!DOCTYPE html><html><head><title>TTS engine</title></head><a href="https://github.com/idiap/coqui-ai-TTS">',
           },
         },
       },
       {
-        source: "documented: daswer123/xtts-api-server server.py",
+        source: "code: xtts-api-server 0.9.0 (PyPI) server.py (routes)",
         answers: {
           "/openapi.json": {
-            body: { openapi: "3.1.0", info: { title: "XTTS API server", version: "0.9.0" }, paths: {} },
+            body: {
+              openapi: "3.1.0",
+              info: { title: "FastAPI", version: "0.1.0" },
+              paths: { "/speakers_list": {}, "/speakers": {}, "/tts_to_audio/": {} },
+            },
           },
         },
       },
@@ -52,7 +56,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "FastAPI default description",
+        source: "recorded from FastAPI: its default description",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },

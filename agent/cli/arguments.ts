@@ -2,9 +2,13 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
-const STATE = { state: { type: "string" } } as const satisfies Options;
+const PLACE = { state: { type: "string" }, config: { type: "string" } } as const satisfies Options;
 const JSON_FLAG = { json: { type: "boolean" } } as const satisfies Options;
-const LOG = { log: { type: "string" }, verbose: { type: "boolean" } } as const satisfies Options;
+const LOG = {
+  log: { type: "string" },
+  "log-file": { type: "string" },
+  verbose: { type: "boolean" },
+} as const satisfies Options;
 
 /** Every command with its options, its help and the words that may follow it. One table, no switch. */
 export const COMMANDS = {
@@ -13,76 +17,80 @@ export const COMMANDS = {
     options: {
       url: { type: "string" },
       token: { type: "string" },
+      "token-file": { type: "string" },
       employee: { type: "string" },
       "allow-http": { type: "boolean" },
       force: { type: "boolean" },
-      ...STATE,
+      ...PLACE,
       ...LOG,
     },
-    required: ["url"],
+    required: [],
     words: [],
     help: [
-      "usage: lz-agent enroll --url URL --token TOKEN [options]",
+      "usage: lz-agent enroll --url URL --token-file FILE [options]",
       "",
-      "  --url URL       origin of the control plane, https://lz.example.com",
-      "  --token TOKEN   enrolment token of an administrator (or the variable LZ_ENROLL_TOKEN)",
-      "  --employee ID   who works at this host (default: the user that runs this)",
-      "  --allow-http    accept a control plane without TLS beyond this host",
-      "  --force         enrol again although this host is enrolled",
+      "  --url URL           origin of the control plane, https://lz.example.com",
+      "  --token-file FILE   file with the enrolment token of an administrator, - for standard input",
+      "                      (or the variable LZ_ENROLL_TOKEN)",
+      "  --token TOKEN       the token itself: others on this host may see it in a list of processes",
+      "  --employee ID       who works at this host (default: the user that runs this)",
+      "  --allow-http        accept a control plane without TLS beyond this host",
+      "  --force             enrol again although this host is enrolled",
     ],
   },
   run: {
     summary: "report this host until stopped: the daemon",
-    options: { interval: { type: "string" }, ...STATE, ...LOG },
+    options: { interval: { type: "string" }, service: { type: "boolean" }, ...PLACE, ...LOG },
     required: [],
     words: [],
     help: [
       "usage: lz-agent run [options]",
       "",
-      "  --interval MS   time between heartbeats, 100 to 3600000 (default: what the tenant set)",
+      "  --interval MS       time between heartbeats, 100 to 3600000 (default: what the tenant set)",
+      "  --service           started by the system: answer its service manager, log JSON lines where it looks for them",
     ],
   },
   status: {
     summary: "say whether this host is enrolled and reporting",
-    options: { ...JSON_FLAG, ...STATE },
+    options: { ...JSON_FLAG, ...PLACE },
     required: [],
     words: [],
-    help: ["usage: lz-agent status [options]", "", "  --json          one JSON object on stdout"],
+    help: ["usage: lz-agent status [options]", "", "  --json              one JSON object on stdout"],
   },
   release: {
     summary: "free this host with a one-time code of an administrator, also without a connection",
-    options: { code: { type: "string" }, ...STATE },
+    options: { code: { type: "string" }, ...PLACE },
     required: ["code"],
     words: [],
     help: [
       "usage: lz-agent release --code CODE [options]",
       "",
-      "  --code CODE     what `lz release-code` printed for this very host",
+      "  --code CODE         what `lz release-code` printed for this very host",
     ],
   },
   scan: {
     summary: "find the AI engines of this host once; no server needed",
-    options: { ...JSON_FLAG },
+    options: { ...JSON_FLAG, ...PLACE },
     required: [],
     words: [],
-    help: ["usage: lz-agent scan [--json]", "", "  --json          one JSON object on stdout"],
+    help: ["usage: lz-agent scan [options]", "", "  --json              one JSON object on stdout"],
   },
   explain: {
     summary: "print every field that leaves this host, its value now and why it is sent",
-    options: { ...JSON_FLAG, ...STATE },
+    options: { ...JSON_FLAG, ...PLACE },
     required: [],
     words: [],
-    help: ["usage: lz-agent explain [options]", "", "  --json          one JSON array on stdout"],
+    help: ["usage: lz-agent explain [options]", "", "  --json              one JSON array on stdout"],
   },
   service: {
     summary: "start the daemon with the system, or stop doing so",
-    options: { print: { type: "boolean" }, ...STATE },
+    options: { print: { type: "boolean" }, ...PLACE },
     required: [],
     words: ["install", "uninstall"],
     help: [
       "usage: lz-agent service install|uninstall [options]",
       "",
-      "  --print         show what would be written and run, and change nothing",
+      "  --print             show what would be written and run, and change nothing",
     ],
   },
 } as const satisfies Record<
@@ -105,10 +113,19 @@ export type Parsed =
   | { is: "wrong"; reason: string };
 
 const COMMON_HELP = {
-  state: "  --state DIR     where keys and spool are (default: the platform's directory, or LZ_STATE_DIR)",
-  log: "  --log FORMAT    text or json lines on stderr (default: text)",
-  verbose: "  --verbose       log what is of interest to developers too",
+  config: "  --config FILE       configuration (default: the platform's place, see lz-agent --help)",
+  state: "  --state DIR         where keys and spool are (default: the platform's directory)",
+  log: "  --log FORMAT        text or json lines (default: text)",
+  "log-file": "  --log-file FILE     log there instead of to stderr; a full file becomes FILE.1",
+  verbose: "  --verbose           log what is of interest to developers too",
 } as const;
+
+const SETTINGS_HELP = [
+  "Settings may also be variables or stand in a JSON file under the names of their flags. Flags go before variables",
+  "(LZ_STATE_DIR, LZ_LOG, LZ_LOG_FILE, LZ_VERBOSE, LZ_INTERVAL, LZ_URL, LZ_EMPLOYEE, LZ_ALLOW_HTTP), those before",
+  "the file (--config, LZ_CONFIG, else /etc/lifecyclezero/agent.json, /Library/Application Support/LifecycleZero/",
+  "agent.json or %ProgramData%\\LifecycleZero\\agent.json; without root ~/.config/lifecyclezero/agent.json).",
+] as const;
 
 /** Reads the words behind the program's name. Wrong ones are told in one line, for exit code 2. */
 export function parseArguments(argv: readonly string[], version: string): Parsed {
@@ -171,6 +188,8 @@ function overview(): string {
     "usage: lz-agent COMMAND [options]",
     "",
     ...lines,
+    "",
+    ...SETTINGS_HELP,
     "",
     "lz-agent COMMAND --help tells more, lz-agent --version the version.",
   ].join("\n");

@@ -1,25 +1,30 @@
 import { employeeId } from "../../shared/ids.ts";
-import { parseEdgeUrl, stateDirectory } from "../config.ts";
-import { prepareDirectory } from "../disk.ts";
+import { parseEdgeUrl } from "../config.ts";
+import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
 import { createPost } from "../post.ts";
 import { sleep } from "../sleep.ts";
-import { factsOf, fail, logOf, option, type Verb, WRONG_LOG } from "./machine.ts";
+import { factsOf } from "./facts.ts";
+import { logOf } from "./logging.ts";
+import { type Asked, fail, type Machine, option, type Verb } from "./machine.ts";
+
+/** A JWT with room to spare. */
+const TOKEN_CHARACTERS_MAX = 16_384;
 
 /** Enrols this host. Asked twice for the same control plane, it says so and changes nothing. */
-export const enroll: Verb = async (machine, values) => {
-  const log = logOf(machine, values);
-  if (!log) return fail(machine, WRONG_LOG, 2);
-  const url = parseEdgeUrl(option(values, "url") ?? "", values["allow-http"] === true);
+export const enroll: Verb = async (machine, asked) => {
+  const { values, settings } = asked;
+  if (settings.url === undefined) return fail(machine, "enroll: --url is needed", 2);
+  const url = parseEdgeUrl(settings.url, settings.allowHttp);
   if (!url.ok) return fail(machine, url.reason, 2);
-  const token = option(values, "token") ?? machine.env.LZ_ENROLL_TOKEN;
+  const token = await tokenOf(machine, asked);
   if (!token) return fail(machine, "enroll: --token is needed", 2);
-  const employee = employeeId.safeParse(option(values, "employee") ?? asEmployee(machine.user));
+  const employee = employeeId.safeParse(settings.employee ?? asEmployee(machine.user));
   if (!employee.success)
     return fail(machine, "--employee must be letters, digits and . _ @ + - (128 at most)", 2);
 
-  const directory = stateDirectory(machine, option(values, "state"));
+  const directory = settings.state;
   prepareDirectory(directory, machine.platform);
   const device = await openDeviceKey(directory, machine.platform);
   const before = loadIdentity(directory);
@@ -34,6 +39,7 @@ export const enroll: Verb = async (machine, values) => {
     );
   }
 
+  const log = logOf(machine, settings);
   const post = createPost({ edgeUrl: url.origin, fetch: machine.fetch, clock: machine.clock, log });
   const { host, version } = factsOf(machine);
   const request = { token, employeeId: employee.data, host: { ...host, agentVersion: version } };
@@ -52,6 +58,14 @@ export const enroll: Verb = async (machine, values) => {
   );
   return 0;
 };
+
+/** From where it is given; a file or standard input, unlike a flag, is seen by no list of processes. */
+async function tokenOf(machine: Machine, { values }: Asked): Promise<string | undefined> {
+  const file = option(values, "token-file");
+  if (file === undefined) return option(values, "token") ?? machine.env.LZ_ENROLL_TOKEN;
+  const text = file === "-" ? await machine.input(TOKEN_CHARACTERS_MAX) : readIfThere(file);
+  return text?.trim();
+}
 
 /** A login may hold what an employee id may not (`DOMAIN\user` on Windows). */
 const asEmployee = (user: string): string =>

@@ -1,23 +1,28 @@
 import { timestamp } from "../../shared/clock.ts";
-import { stateDirectory } from "../config.ts";
 import { explain as explainFields, explanationText } from "../explain.ts";
 import { createComposer, keepValid, uncontained } from "../heartbeat.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
 import { readStatus } from "../status.ts";
-import { factsOf, option, scannerOf, type Verb } from "./machine.ts";
+import { catalogueOf } from "./catalogue.ts";
+import { factsOf } from "./facts.ts";
+import type { Verb } from "./machine.ts";
+import { scannerOf } from "./scanner.ts";
+import { scanWhole } from "./whole-scan.ts";
 
 const NOT_ENROLLED: Identity["settings"] = { heartbeatIntervalMs: 5000, clientDirectories: false };
 
 /** Makes the heartbeat that would go out now and prints it field by field. Sends nothing. */
-export const explain: Verb = async (machine, values) => {
-  const directory = stateDirectory(machine, option(values, "state"));
+export const explain: Verb = async (machine, { values, settings }) => {
+  const directory = settings.state;
   const identity = loadIdentity(directory);
-  const settings = identity?.settings ?? NOT_ENROLLED;
-  const { version, catalogue, host } = factsOf(machine);
-  const found = await scannerOf(machine).scan(machine.stopping, settings);
+  const tenant = identity?.settings ?? NOT_ENROLLED;
+  const { version, host } = factsOf(machine);
+  const { catalogue } = await catalogueOf(machine, directory);
+  const found = await scanWhole(scannerOf(machine, catalogue.entries), machine.stopping, tenant);
   const daemon = readStatus(directory);
+  const intervalMs = settings.intervalMs ?? tenant.heartbeatIntervalMs;
   const state = keepValid({
-    agent: { version, catalogue, intervalMs: settings.heartbeatIntervalMs },
+    agent: { version, catalogue: catalogue.version, intervalMs },
     host,
     engines: found.engines,
     collectors: found.collectors,

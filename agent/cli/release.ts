@@ -1,4 +1,3 @@
-import { stateDirectory } from "../config.ts";
 import { leaveCode, readAnswer } from "../contain/release-code.ts";
 import { loadIdentity } from "../identity.ts";
 import { sleep } from "../sleep.ts";
@@ -9,8 +8,8 @@ const POLL_MS = 250;
 const WAIT_MS = 30_000;
 
 /** Hands a one-time release code to the daemon, which alone enforces and frees, and tells what came of it. */
-export const release: Verb = async (machine, values) => {
-  const directory = stateDirectory(machine, option(values, "state"));
+export const release: Verb = async (machine, { values, settings }) => {
+  const directory = settings.state;
   if (!loadIdentity(directory))
     return fail(machine, `this host is not enrolled (no identity in ${directory})`);
   const code = (option(values, "code") ?? "").trim();

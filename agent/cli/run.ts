@@ -1,18 +1,14 @@
 import { timestamp } from "../../shared/clock.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
-import type { Mode } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import { catalogue, catalogueVersion } from "../catalog/list.ts";
 import { openCatalogue } from "../catalog-update.ts";
 import { runCommand } from "../command.ts";
-import { stateDirectory } from "../config.ts";
-import type { Enforcer } from "../contain/enforcer.ts";
-import { type LinuxOptions, linuxEnforcers } from "../contain/linux.ts";
+import { AGENT_VERSION } from "../config.ts";
+import { enforcersFor } from "../contain/enforcers.ts";
 import { createObedience } from "../contain/obey.ts";
-import { observeEnforcer } from "../contain/observe.ts";
 import { tellUsersOf } from "../contain/tell-user.ts";
-import { unsupportedEnforcer } from "../contain/unsupported.ts";
+import { createDirectivePoll } from "../directive-poll.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
 import {
   type DeviceKey,
@@ -26,63 +22,81 @@ import {
 import { acquireLock, processBirth } from "../lock.ts";
 import type { Log } from "../log.ts";
 import { createLoop, type Loop } from "../loop.ts";
+import { createMemory } from "../memory.ts";
 import { takeKeySet } from "../pins.ts";
 import { createPost } from "../post.ts";
 import type { Scanner } from "../scan.ts";
 import { type Connection, createSender } from "../send.ts";
 import { createSession } from "../session.ts";
+import type { Settings } from "../settings.ts";
 import { sleep } from "../sleep.ts";
 import { openSpool } from "../spool.ts";
-import { writeStatus } from "../status.ts";
+import { type DaemonStatus, writeStatus } from "../status.ts";
 import { createWatchdog } from "../watchdog.ts";
-import { factsOf, fail, logOf, type Machine, option, scannerOf, type Verb, WRONG_LOG } from "./machine.ts";
+import { BUILT_IN } from "./catalogue.ts";
+import { factsOf } from "./facts.ts";
+import { logOf } from "./logging.ts";
+import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
+import { scannerOf } from "./scanner.ts";
 
-const INTERVAL_MS_MIN = 100;
-const INTERVAL_MS_MAX = 3_600_000;
 const STATUS_EVERY_MS = 30_000;
 const HEALTH_TIMEOUT_MS = 3000;
 
-export const run: Verb = async (machine, values) => {
-  const log = logOf(machine, values);
-  if (!log) return fail(machine, WRONG_LOG, 2);
-  const interval = option(values, "interval");
-  const intervalMs = interval === undefined ? undefined : Number(interval);
-  if (
-    intervalMs !== undefined &&
-    !(Number.isInteger(intervalMs) && intervalMs >= INTERVAL_MS_MIN && intervalMs <= INTERVAL_MS_MAX)
-  ) {
-    return fail(
-      machine,
-      `--interval must be a whole number of milliseconds, ${INTERVAL_MS_MIN} to ${INTERVAL_MS_MAX}`,
-      2,
-    );
+export const run: Verb = async (machine, { values, settings }) => {
+  const isService = values.service === true;
+  const log = logOf(machine, settings, isService);
+  const manager =
+    isService && machine.platform === "win32"
+      ? await (await import("../autostart/windows-manager.ts")).connectManager({ stop: machine.stop, log })
+      : undefined;
+  let code: ExitCode = 1;
+  try {
+    code = await runDaemon(machine, settings, log, (reason) => {
+      // A service has no terminal: whoever looks for the reason looks into its log.
+      if (!isService) return fail(machine, reason);
+      log("error", "the agent does not run", { reason });
+      return 1;
+    });
+  } catch (cause) {
+    if (isService) log("error", "the agent failed", { reason: cause instanceof Error ? cause.message : "" });
+    throw cause;
+  } finally {
+    manager?.stopped(code);
   }
-  const directory = stateDirectory(machine, option(values, "state"));
+  return code;
+};
+
+async function runDaemon(
+  machine: Machine,
+  settings: Settings,
+  log: Log,
+  refuse: (reason: string) => ExitCode,
+): Promise<ExitCode> {
+  const { state: directory } = settings;
   const identity = loadIdentity(directory);
   if (!identity)
-    return fail(
-      machine,
-      `this host is not enrolled (no identity in ${directory}): run lz-agent enroll first`,
-    );
+    return refuse(`this host is not enrolled (no identity in ${directory}): run lz-agent enroll first`);
   prepareDirectory(directory, machine.platform);
   const device = await openDeviceKey(directory, machine.platform);
   const birthOf = (pid: number): string | undefined => processBirth(pid, machine.platform);
   const lock = await acquireLock(directory, { pid: machine.pid, birthOf, sleep });
-  if (!lock.ok) return fail(machine, `already running on ${directory} as process ${lock.holder.pid}`);
+  if (!lock.ok) return refuse(`already running on ${directory} as process ${lock.holder.pid}`);
   try {
     log("info", "the agent runs", {
+      version: AGENT_VERSION,
       asset: identity.assetId,
       tenant: identity.tenantId,
       edge: identity.edgeUrl,
+      config: settings.config.isUsed ? settings.config.path : undefined,
     });
-    const loop = await assemble({ machine, log, directory, device, identity, intervalMs });
+    const loop = await assemble({ machine, log, directory, device, identity, settings });
     await loop.run(machine.stopping);
     log("info", "the agent stopped");
     return 0;
   } finally {
     lock.release();
   }
-};
+}
 
 type Parts = {
   machine: Machine;
@@ -90,14 +104,16 @@ type Parts = {
   directory: string;
   device: DeviceKey;
   identity: Identity;
-  intervalMs: number | undefined;
+  settings: Settings;
 };
 
 /** Builds the daemon out of its parts: the only place that knows all of them. */
-async function assemble({ machine, log, directory, device, identity, intervalMs }: Parts): Promise<Loop> {
+async function assemble(parts: Parts): Promise<Loop> {
+  const { machine, log, directory, device, identity } = parts;
+  const { intervalMs, config } = parts.settings;
   const { clock, random } = machine;
   const { edgeUrl } = identity;
-  const self = createSelf({ machine, log, directory, device, identity, intervalMs });
+  const self = createSelf(parts);
   const spool = openSpool(directory, { log });
   const sequence = openSequence(directory, spool.lastSequence + 1, { clock, log });
   const post = createPost({ edgeUrl, fetch: machine.fetch, clock, log });
@@ -106,7 +122,7 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
     directory,
     fetch: machine.fetch,
     pins: () => self.now().jwks,
-    builtIn: { version: catalogueVersion, entries: catalogue },
+    builtIn: BUILT_IN,
     clock: post.clock,
     pause: () => sleep(0, machine.stopping),
     log,
@@ -125,7 +141,7 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
   const obedience = createObedience({
     directory,
     self: self.now,
-    enforcers: enforcersOf(machine, {
+    enforcers: await enforcersFor(machine, {
       directory,
       edgeUrl,
       selfPid: machine.pid,
@@ -137,9 +153,10 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
     clock,
     log,
     onReport: () => loop.hurry(),
-    ...(machine.platform === "linux" && machine.isRoot && { tell: tellUsersOf(runCommand) }),
+    tell: tellUsersOf(machine.platform, runCommand),
   });
   const status = statusWriter(machine, directory, () => ({
+    config: config.isUsed ? config.path : undefined,
     dropped: spool.dropped(),
     containment: obedience.report(),
   }));
@@ -154,8 +171,22 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
       status.taken(answer.receivedAt);
       if (answer.directive) void obedience.consider(answer.directive, machine.stopping);
     },
-    onConnection: status.connection,
+    onConnection: (connection) => {
+      status.connection(connection);
+      polling.connection(connection);
+    },
   });
+  const polling = createDirectivePoll({
+    post,
+    session,
+    generation: () => obedience.report().generation,
+    consider: obedience.consider,
+    elapsed: machine.elapsed,
+    random,
+    sleep,
+    log,
+  });
+  const memory = createMemory(machine);
   const watchdog = createWatchdog({
     cpuMs: machine.cpuMs,
     elapsed: machine.elapsed,
@@ -167,6 +198,7 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
     scan: async (signal, wanted) => {
       const found = await scannerNow().scan(signal, wanted);
       watchdog.note(found);
+      memory.settle();
       const slowed = intervalMs === undefined ? watchdog.collector() : undefined;
       const notes = [catalogues.collector(), slowed].filter((note) => note !== undefined);
       return { ...found, collectors: [...found.collectors, ...notes] };
@@ -195,7 +227,12 @@ async function assemble({ machine, log, directory, device, identity, intervalMs 
       status.beat(state);
     },
   });
-  return loop;
+  return {
+    ...loop,
+    run: async (signal) => {
+      await Promise.all([loop.run(signal), polling.run(signal)]);
+    },
+  };
 }
 
 /** A scanner for the catalogue of the moment. A new catalogue asks everything anew, so it begins with a new one. */
@@ -212,7 +249,7 @@ function createScannerNow(machine: Machine, entries: () => readonly CatalogEntry
  * What this host is to the control plane, as sessions change it: the tenant's settings (`--interval` goes before
  * them) and the pinned control keys. Kept for the next start.
  */
-function createSelf({ identity, directory, log, intervalMs }: Parts) {
+function createSelf({ identity, directory, log, settings: { intervalMs } }: Parts) {
   let current = identity;
   const save = (what: string): void => {
     try {
@@ -245,18 +282,6 @@ function createSelf({ identity, directory, log, intervalMs }: Parts) {
   };
 }
 
-/** Blocking modes where this system and these rights allow them; elsewhere they say that they cannot. */
-function enforcersOf(machine: Machine, options: LinuxOptions): Record<Mode, Enforcer> {
-  const observe = observeEnforcer(options.reach);
-  if (machine.platform === "linux" && machine.isRoot) return { observe, ...linuxEnforcers(options) };
-  const why = machine.platform === "linux" ? "needs the agent to run as root" : undefined;
-  const [network, stopEngines] = [
-    unsupportedEnforcer("network", why),
-    unsupportedEnforcer("stop-engines", why),
-  ];
-  return { observe, network, "stop-engines": stopEngines };
-}
-
 /** Over a connection of its own: one that was open before says nothing about what is reachable now. */
 async function reachControlPlane(machine: Machine, edgeUrl: string, signal: AbortSignal): Promise<boolean> {
   const controller = new AbortController();
@@ -282,7 +307,7 @@ async function reachControlPlane(machine: Machine, edgeUrl: string, signal: Abor
 function statusWriter(
   machine: Machine,
   directory: string,
-  read: () => { dropped: number; containment: HostState["containment"] },
+  read: () => Pick<DaemonStatus, "config" | "dropped" | "containment">,
 ) {
   let connection: Connection = { state: "starting" };
   let lastTakenAt: string | undefined;
@@ -294,6 +319,7 @@ function statusWriter(
     const { version } = factsOf(machine);
     writeStatus(directory, {
       writtenAt: timestamp(writtenAtMs),
+      pid: machine.pid,
       version,
       connection: state,
       ...(reason === undefined ? {} : { reason }),

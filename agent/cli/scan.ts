@@ -1,22 +1,27 @@
 import type { Engine } from "../../shared/wire/heartbeat.ts";
-import { scannerOf, type Verb } from "./machine.ts";
+import { catalogueOf } from "./catalogue.ts";
+import { type ExitCode, fail, type Verb } from "./machine.ts";
+import { scannerOf } from "./scanner.ts";
+import { scanWhole } from "./whole-scan.ts";
 
-/** One scan of this host. It needs no enrolment and sends nothing. */
-export const scan: Verb = async (machine, values) => {
-  const found = await scannerOf(machine).scan(machine.stopping);
+/** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
+export const scan: Verb = async (machine, { values, settings }) => {
+  const { catalogue, collector } = await catalogueOf(machine, settings.state);
+  const scanner = scannerOf(machine, catalogue.entries);
+  const { engines, collectors, durationMs } = await scanWhole(scanner, machine.stopping);
+  const found = { engines, collectors: [...collectors, collector], durationMs };
+  const end = (): ExitCode =>
+    machine.stopping.aborted ? fail(machine, "interrupted: not everything was looked at") : 0;
   if (values.json === true) {
     machine.print(JSON.stringify(found));
-    return 0;
+    return end();
   }
-  machine.print(
-    found.engines.length === 0 ? "no AI engine found" : `${found.engines.length} AI engine(s) found`,
-  );
-  for (const engine of found.engines) for (const line of describe(engine)) machine.print(line);
-  const blind = found.collectors.filter(({ status }) => status !== "ok");
-  for (const { name, status, detail } of blind)
+  machine.print(engines.length === 0 ? "no AI engine found" : `${engines.length} AI engine(s) found`);
+  for (const engine of engines) for (const line of describe(engine)) machine.print(line);
+  for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
-  machine.print(`took ${Math.round(found.durationMs)} ms`);
-  return 0;
+  machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);
+  return end();
 };
 
 function describe(engine: Engine): string[] {

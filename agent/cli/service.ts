@@ -1,89 +1,107 @@
-import { chmodSync, copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, win32 } from "node:path";
+import { carryOut, type InstallDeps, installService } from "../autostart/install.ts";
 import { launchd } from "../autostart/launchd.ts";
-import type { Plan, ServiceKind } from "../autostart/plan.ts";
+import type { Plan, ServiceKind, ServiceOptions } from "../autostart/plan.ts";
 import { systemd } from "../autostart/systemd.ts";
-import { windows } from "../autostart/windows.ts";
+import { windowsService } from "../autostart/windows-service.ts";
+import { windowsTaskKind } from "../autostart/windows-task.ts";
 import { type RunCommand, runCommand } from "../command.ts";
-import { stateDirectory } from "../config.ts";
-import { codeOf, removeIfThere } from "../disk.ts";
+import { configFile } from "../config.ts";
 import { loadIdentity } from "../identity.ts";
-import { type ExitCode, fail, type Machine, option, type Verb } from "./machine.ts";
+import { lockHolder, processBirth } from "../lock.ts";
+import type { Settings } from "../settings.ts";
+import { sleep } from "../sleep.ts";
+import { readStatus } from "../status.ts";
+import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
-const KINDS: Partial<Record<NodeJS.Platform, ServiceKind>> = {
-  linux: systemd,
-  darwin: launchd,
-  win32: windows,
+/** In the order in which they are tried. */
+const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKind[]]>> = {
+  linux: [systemd],
+  darwin: [launchd],
+  win32: [windowsService, windowsTaskKind],
 };
 
-/** Installs or removes the service of this system. Keys, identity and spool are left alone either way. */
-export const service: Verb = async (machine, values, word) => {
-  const kind = KINDS[machine.platform];
-  if (!kind) return fail(machine, `there is no service for ${machine.platform}`);
-  const directory = stateDirectory(machine, option(values, "state"));
+/** Installs, upgrades or removes the service of this system. Keys, identity and spool are left alone either way. */
+export const service: Verb = async (machine, { values, word, settings }) => {
+  const kinds = KINDS[machine.platform];
+  if (!kinds) return fail(machine, `there is no service for ${machine.platform}`);
   const isInstall = word === "install";
-  const plan = isInstall
-    ? kind.install({ executable: kind.executable, stateDirectory: directory })
-    : kind.uninstall();
+  // The daemon finds the file in its usual place by itself, also one that is put there later.
+  const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
+  const options: Omit<ServiceOptions, "executable"> = {
+    stateDirectory: settings.state,
+    ...(isElsewhere && { config: settings.config.path }),
+  };
   if (values.print === true) {
-    for (const line of describe(plan, isInstall ? kind.executable : undefined)) machine.print(line);
+    const [kind] = kinds;
+    const { executable } = kind;
+    const plan = isInstall ? kind.install({ ...options, executable }) : kind.uninstall();
+    for (const line of describe(plan, isInstall ? executable : undefined)) machine.print(line);
     return 0;
   }
   if (machine.platform !== "win32" && !machine.isRoot) return fail(machine, "service: only root may do this");
-  if (!isInstall) return carryOut(machine, plan, runCommand);
-  if (!loadIdentity(directory)) {
+  const deps = installDepsOf(machine, settings);
+  return isInstall ? install(machine, kinds, options, deps) : uninstall(machine, kinds, deps);
+};
+
+async function install(
+  machine: Machine,
+  kinds: readonly ServiceKind[],
+  options: Omit<ServiceOptions, "executable">,
+  deps: InstallDeps,
+): Promise<ExitCode> {
+  const { stateDirectory } = options;
+  if (!loadIdentity(stateDirectory)) {
     return fail(
       machine,
-      `this host is not enrolled (no identity in ${directory}): run lz-agent enroll first`,
+      `this host is not enrolled (no identity in ${stateDirectory}): run lz-agent enroll first`,
     );
   }
   if (/^bun(x|\.exe)?$/.test(basename(machine.execPath))) {
     return fail(machine, "service: install from the compiled lz-agent, not from source");
   }
-  putBinary(machine.execPath, kind.executable);
-  return carryOut(machine, plan, runCommand);
-};
-
-/** A daemon that runs at the moment keeps the file it was started from: the new one takes only its name. */
-function putBinary(from: string, to: string): void {
-  if (from === to) return;
-  mkdirSync(dirname(to), { recursive: true });
-  const fresh = `${to}.new`;
-  copyFileSync(from, fresh);
-  chmodSync(fresh, 0o755);
-  renameSync(fresh, to);
+  for (const [at, kind] of kinds.entries()) {
+    const { executable } = kind;
+    const outcome = await installService(kind, { ...options, executable }, machine.execPath, deps);
+    if (outcome.ok) {
+      machine.print(`installed: a ${kind.name} that runs as process ${deps.daemon()}`);
+      return 0;
+    }
+    const next = kinds[at + 1];
+    const then = next ? `; trying a ${next.name} instead` : "";
+    machine.complain(`lz-agent: service: not installed as a ${kind.name}: ${outcome.reason}${then}`);
+  }
+  return 1;
 }
 
-export async function carryOut(
-  machine: Pick<Machine, "print" | "complain">,
-  plan: Plan,
-  run: RunCommand,
+async function uninstall(
+  machine: Machine,
+  kinds: readonly ServiceKind[],
+  deps: InstallDeps,
 ): Promise<ExitCode> {
-  const failed = (line: string): ExitCode => {
-    machine.complain(`lz-agent: service: ${line}`);
-    return 1;
-  };
-  try {
-    for (const directory of plan.directories) mkdirSync(directory, { recursive: true });
-    for (const { path, content, mode, encoding } of plan.files) {
-      writeFileSync(path, content, { encoding, mode });
-      chmodSync(path, mode);
-      machine.print(`wrote ${path}`);
-    }
-  } catch (cause) {
-    return failed(`cannot write (${codeOf(cause)})`);
+  for (const kind of kinds) {
+    const outcome = await carryOut(kind.uninstall(), deps);
+    if (!outcome.ok) return fail(machine, `service: ${outcome.reason}`);
   }
-  for (const { command, mayFail } of plan.commands) {
-    const { code, stdout, stderr } = await run(command);
-    if (code === 0) machine.print(`ran ${command.join(" ")}`);
-    else if (!mayFail)
-      return failed(`${command.join(" ")} failed: ${firstLine(stderr || stdout) || `code ${code}`}`);
-  }
-  for (const path of plan.removals) if (removeIfThere(path)) machine.print(`removed ${path}`);
   return 0;
 }
 
-const firstLine = (text: string): string => text.trim().split("\n")[0] ?? "";
+const installDepsOf = (machine: Machine, { state }: Settings): InstallDeps => ({
+  platform: machine.platform,
+  run: machine.platform === "win32" ? ofSystem(machine.env.SystemRoot) : runCommand,
+  sleep,
+  print: machine.print,
+  daemon: () => {
+    const holder = lockHolder(state, { birthOf: (pid) => processBirth(pid, machine.platform) });
+    return holder !== undefined && readStatus(state)?.pid === holder.pid ? holder.pid : undefined;
+  },
+});
+
+/** Windows looks for a program where the administrator happens to be before it looks where its own programs are. */
+const ofSystem =
+  (root = "C:\\Windows"): RunCommand =>
+  ([program, ...args], stdin) =>
+    runCommand([win32.join(root, "System32", `${program}.exe`), ...args], stdin);
 
 function describe(plan: Plan, executable: string | undefined): string[] {
   return [

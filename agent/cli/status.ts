@@ -1,24 +1,25 @@
-import { stateDirectory } from "../config.ts";
 import { loadIdentity } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
+import type { Settings } from "../settings.ts";
 import { countWaiting } from "../spool.ts";
 import { type DaemonStatus, readStatus } from "../status.ts";
-import { option, type Verb } from "./machine.ts";
+import type { Verb } from "./machine.ts";
 
 /** Says what this host is to its control plane. Reads the state directory only; asks nobody. */
-export const status: Verb = async (machine, values) => {
-  const directory = stateDirectory(machine, option(values, "state"));
+export const status: Verb = async (machine, { values, settings }) => {
+  const { state: directory, config } = settings;
   const identity = loadIdentity(directory);
   const holder = identity && lockHolder(directory, { birthOf: (pid) => processBirth(pid, machine.platform) });
   const daemon = identity && readStatus(directory);
   const waiting = countWaiting(directory);
   if (values.json === true) {
-    const { assetId, tenantId, edgeUrl, employeeId, settings } = identity ?? {};
+    const { assetId, tenantId, edgeUrl, employeeId, settings: tenant } = identity ?? {};
     machine.print(
       JSON.stringify({
         state: directory,
+        config: config.isUsed ? config.path : null,
         enrolled: identity !== undefined,
-        ...(identity ? { assetId, tenantId, edgeUrl, employeeId, settings } : {}),
+        ...(identity ? { assetId, tenantId, edgeUrl, employeeId, settings: tenant } : {}),
         running: holder !== undefined,
         ...(holder ? { pid: holder.pid } : {}),
         waiting,
@@ -27,18 +28,25 @@ export const status: Verb = async (machine, values) => {
     );
     return 0;
   }
-  if (!identity) {
-    machine.print(`not enrolled (no identity in ${directory})`);
-    return 0;
-  }
-  machine.print(`asset        ${identity.assetId} of ${identity.tenantId}, employee ${identity.employeeId}`);
-  machine.print(`control      ${identity.edgeUrl}`);
-  machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);
-  if (daemon) for (const line of describe(daemon)) machine.print(line);
-  machine.print(`waiting      ${waiting} heartbeat(s) in the spool`);
-  machine.print(`state        ${directory}`);
+  if (identity) {
+    machine.print(
+      `asset        ${identity.assetId} of ${identity.tenantId}, employee ${identity.employeeId}`,
+    );
+    machine.print(`control      ${identity.edgeUrl}`);
+    machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);
+    if (daemon) for (const line of describe(daemon)) machine.print(line);
+    machine.print(`waiting      ${waiting} heartbeat(s) in the spool`);
+    machine.print(`state        ${directory}`);
+  } else machine.print(`not enrolled (no identity in ${directory})`);
+  machine.print(`config       ${configText(settings, daemon)}`);
   return 0;
 };
+
+function configText({ config }: Settings, daemon: DaemonStatus | undefined): string {
+  const here = config.isUsed ? config.path : `none (${config.path} is not there)`;
+  const there = daemon?.config === undefined || daemon.config === config.path ? undefined : daemon.config;
+  return there === undefined ? here : `${here}; the daemon was started with ${there}`;
+}
 
 function describe(daemon: DaemonStatus): string[] {
   const { connection, reason, lastTakenAt, engines, dropped, containment, writtenAt } = daemon;

@@ -3,7 +3,7 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Claim, sharedLibrary } from "./claims.ts";
 import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 import type { Fingerprint } from "./fingerprint.ts";
-import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import type { GpuUse, Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
 import { baseName } from "./models.ts";
 
 /** A listener that was asked, and what it turned out to be. */
@@ -51,8 +51,9 @@ export function findCandidates(facts: Facts): Candidate[] {
   for (const heard of facts.heard) {
     const pid = ownerOf(heard, facts);
     if (pid === undefined) {
-      // Sockets of one user on one port are one server, whatever the number of addresses.
-      const key = `${heard.listener.uid} ${heard.listener.port}`;
+      // Sockets of one user on one port of one network are one server, whatever the number of addresses.
+      const { uid, port, network = "" } = heard.listener;
+      const key = `${uid} ${port} ${network}`;
       ownerless.set(key, [...(ownerless.get(key) ?? []), heard]);
     } else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
   }
@@ -66,9 +67,7 @@ export function findCandidates(facts: Facts): Candidate[] {
   for (const heard of ownerless.values()) {
     candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
   }
-  return join(candidates, facts.snapshot).filter(
-    (candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD,
-  );
+  return join(candidates, facts).filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
 
 /** No process has this number: it stands for the owner of a socket that the agent may not look at. */
@@ -99,8 +98,11 @@ function ownerOf({ listener, fingerprint }: Heard, { snapshot, claims }: Facts):
   // Without rights to see the owner: the process of the same user that has the product's name.
   const product = fingerprint.judgement.winner?.entry.id;
   for (const [pid, made] of claims) {
-    const sameUser = listener.uid !== undefined && snapshot.processes.get(pid)?.uid === listener.uid;
-    if (sameUser && made.some((claim) => claim.product === product)) return pid;
+    const process = snapshot.processes.get(pid);
+    const sameUser = listener.uid !== undefined && process?.uid === listener.uid;
+    // What may be looked into and was not found to hold the socket does not hold it.
+    const isHidden = process?.executable === undefined;
+    if (sameUser && isHidden && made.some((claim) => claim.product === product)) return pid;
   }
   return undefined;
 }
@@ -257,9 +259,13 @@ function held(process: ProcessFacts, weights: readonly WeightFile[], { snapshot 
   const library = sharedLibrary(snapshot.libraries.get(process.pid) ?? []);
   if (library) evidence.push(evidenceOf("libraryShared", `loaded ${baseName(library)}`));
   const gpu = snapshot.gpu.get(process.pid);
-  if (gpu) evidence.push(evidenceOf("gpu", `uses ${Math.round(gpu.bytes / 1024 / 1024)} MiB of GPU memory`));
+  if (gpu) evidence.push(evidenceOf("gpu", describeGpu(gpu)));
   return evidence;
 }
+
+/** The driver does not tell how much where a card is shared out (MIG). */
+const describeGpu = ({ bytes }: GpuUse): string =>
+  bytes === 0 ? "computes on the GPU" : `uses ${Math.round(bytes / 1024 / 1024)} MiB of GPU memory`;
 
 function describeWeights(file: WeightFile): string {
   const { architecture, parameters, quantisation } = file.header ?? {};
@@ -268,21 +274,30 @@ function describeWeights(file: WeightFile): string {
 }
 
 /** Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. */
-function join(candidates: readonly Candidate[], snapshot: Snapshot): Candidate[] {
+function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
   const byPid = new Map<number, Candidate[]>();
   for (const one of candidates) byPid.set(one.root.pid, [...(byPid.get(one.root.pid) ?? []), one]);
   const parentOf = (child: Candidate): Candidate | undefined => {
     let above: Candidate | undefined;
     for (const ancestor of ancestorsOf(child.root, snapshot)) {
-      const found = byPid.get(ancestor.pid)?.find((one) => one.id === child.id || absorbs(one, child));
+      const found = byPid
+        .get(ancestor.pid)
+        ?.find((one) => one.id === child.id || absorbs(one, child, vouched(one, child)));
       if (found) above = found;
     }
     return above;
   };
+  /** An application's engine runs from the application's own directory, whatever it answers as. */
+  const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
+    claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
   const joined: Candidate[] = [];
   const parents = new Map(candidates.map((one) => [one, parentOf(one)]));
   for (const one of candidates) if (!parents.get(one)) joined.push(one);
-  for (const [child, parent] of parents) if (parent) absorb(topOf(parent, parents), child);
+  for (const [child, parent] of parents) {
+    if (!parent) continue;
+    const top = topOf(parent, parents);
+    absorb(top, child, top.id === child.id ? [] : vouched(top, child));
+  }
   return joined;
 }
 
@@ -292,18 +307,20 @@ function topOf(candidate: Candidate, parents: ReadonlyMap<Candidate, Candidate |
   return top;
 }
 
-function absorbs(parent: Candidate, child: Candidate): boolean {
+function absorbs(parent: Candidate, child: Candidate, vouched: readonly Evidence[]): boolean {
   const takes =
     parent.entry?.absorbs?.includes(child.id) ||
     (RUNS_MODELS.has(parent.kind) && USUAL_CHILDREN.has(child.id));
-  return Boolean(takes) && confidenceOf(parent.evidence) >= REPORT_THRESHOLD;
+  return Boolean(takes) && confidenceOf([...parent.evidence, ...vouched]) >= REPORT_THRESHOLD;
 }
 
-function absorb(parent: Candidate, child: Candidate): void {
+function absorb(parent: Candidate, child: Candidate, vouched: readonly Evidence[]): void {
   const same = parent.id === child.id;
   parent.members.push(...child.members);
   parent.heard.push(...child.heard);
   parent.weights.push(...child.weights);
+  for (const one of vouched)
+    parent.evidence.push({ ...one, detail: `child ${child.root.pid}: ${one.detail}` });
   for (const one of child.evidence) {
     // Another product's name for the child is no proof of the parent; what the child holds is.
     const counts = same || one.signal === "weights" || one.signal === "gpu";

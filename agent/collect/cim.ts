@@ -1,6 +1,7 @@
 /*
  * Processes of Windows, from PowerShell. `ConvertTo-Json` of Windows PowerShell 5.1 writes an object instead of a
- * list when there is only one.
+ * list when there is only one. Classes and properties of CIM have the same names in every language; names of
+ * performance counters have not, which is why GPU memory is asked for as a class.
  */
 
 export type CimProcess = {
@@ -10,41 +11,83 @@ export type CimProcess = {
   executable?: string;
   commandLine?: string;
   startedAtMs?: number;
+  /** `DOMAIN\account`; absent without administrator rights. */
+  user?: string;
 };
 
-/** https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process */
+/**
+ * The value of an expression as JSON in ASCII: what PowerShell 5.1 writes to a pipe is in the console's code page,
+ * and a path with an umlaut would name no file any more.
+ */
+export const asciiJson = (expression: string): string =>
+  `[regex]::Replace((${expression} | ConvertTo-Json -Compress -Depth 5), '[^\\x00-\\x7f]', ` +
+  "{ param($m) '\\u{0:x4}' -f [int][char]$m.Value })";
+
+/**
+ * https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process, the accounts from Get-Process (for
+ * administrators), and the counter set "GPU Process Memory" (since Windows 10 1709; absent without a GPU).
+ */
 export const PROCESSES_SCRIPT =
-  "Get-CimInstance Win32_Process | ForEach-Object { [pscustomobject]@{ " +
+  "$u=@{}; try { Get-Process -IncludeUserName -ErrorAction Stop | " +
+  "ForEach-Object { $u[[int]$_.Id]=$_.UserName } } catch {}; " +
+  "$p=@(Get-CimInstance Win32_Process | ForEach-Object { [pscustomobject]@{ " +
   "p=$_.ProcessId; q=$_.ParentProcessId; n=$_.Name; e=$_.ExecutablePath; c=$_.CommandLine; " +
-  "s=if ($_.CreationDate) { $_.CreationDate.ToUniversalTime().ToString('o') } } } | ConvertTo-Json -Compress";
+  "s=if ($_.CreationDate) { $_.CreationDate.ToUniversalTime().ToString('o') }; u=$u[[int]$_.ProcessId] } }); " +
+  "$g=$null; try { $g=@(Get-CimInstance " +
+  "Win32_PerfFormattedData_GPUPerformanceCounters_GPUProcessMemory -ErrorAction Stop | " +
+  "ForEach-Object { [pscustomobject]@{ n=$_.Name; d=$_.DedicatedUsage } }) } catch {}; " +
+  asciiJson("[pscustomobject]@{ p=$p; g=$g }");
 
 /** Paths of the modules of some processes; of those whose modules may not be read, nothing. */
 export const modulesScript = (pids: readonly number[]): string =>
-  `Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { [pscustomobject]@{ ` +
-  "p=$_.Id; m=@($_.Modules | ForEach-Object { $_.FileName }) } } | ConvertTo-Json -Compress -Depth 3";
+  `$r=@(Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { [pscustomobject]@{ ` +
+  `p=$_.Id; m=@($_.Modules | ForEach-Object { $_.FileName }) } }); ${asciiJson("[pscustomobject]@{ p=$r }")}`;
 
-export function parseProcesses(text: string): CimProcess[] {
-  return rowsOf(text).flatMap((row) => {
-    if (typeof row.p !== "number" || row.p === 0) return [];
-    const startedAtMs = typeof row.s === "string" ? Date.parse(row.s) : Number.NaN;
-    return [
-      {
-        pid: row.p,
-        parentPid: typeof row.q === "number" ? row.q : 0,
-        name: typeof row.n === "string" ? row.n : "",
-        ...(typeof row.e === "string" && row.e !== "" && { executable: row.e }),
-        ...(typeof row.c === "string" && { commandLine: row.c }),
-        ...(Number.isFinite(startedAtMs) && { startedAtMs }),
-      },
-    ];
-  });
+export type CimReport = {
+  processes: CimProcess[];
+  /** Dedicated GPU memory in bytes by pid; absent when this Windows does not count it. */
+  gpuBytes?: Map<number, number>;
+};
+
+/** Output of {@link PROCESSES_SCRIPT}. Throws when it is none. */
+export function parseReport(text: string): CimReport {
+  const report = JSON.parse(text) as { p?: unknown; g?: unknown };
+  return {
+    processes: rowsOf(report.p).flatMap((row) => toProcess(row) ?? []),
+    ...(report.g !== null && report.g !== undefined && { gpuBytes: gpuBytesOf(rowsOf(report.g)) }),
+  };
+}
+
+function toProcess(row: Record<string, unknown>): CimProcess | undefined {
+  if (typeof row.p !== "number" || row.p === 0) return undefined;
+  const startedAtMs = typeof row.s === "string" ? Date.parse(row.s) : Number.NaN;
+  return {
+    pid: row.p,
+    parentPid: typeof row.q === "number" ? row.q : 0,
+    name: typeof row.n === "string" ? row.n : "",
+    ...(typeof row.e === "string" && row.e !== "" && { executable: row.e }),
+    ...(typeof row.c === "string" && { commandLine: row.c }),
+    ...(Number.isFinite(startedAtMs) && { startedAtMs }),
+    ...(typeof row.u === "string" && row.u !== "" && { user: row.u }),
+  };
+}
+
+/** Instances are called `pid_9524_luid_0x00000000_0x000095CA_phys_0`, one for each card. */
+function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, number> {
+  const bytes = new Map<number, number>();
+  for (const { n, d } of rows) {
+    const pid = Number(/^pid_(\d+)_/.exec(String(n))?.[1]);
+    const size = Number(d);
+    if (pid > 0 && Number.isSafeInteger(size)) bytes.set(pid, (bytes.get(pid) ?? 0) + size);
+  }
+  return bytes;
 }
 
 export function parseModules(text: string): Map<number, string[]> {
   const modules = new Map<number, string[]>();
-  for (const row of rowsOf(text)) {
+  for (const row of rowsOf((JSON.parse(text) as { p?: unknown }).p)) {
     if (typeof row.p !== "number") continue;
-    const paths = Array.isArray(row.m) ? row.m : [row.m];
+    const paths = listOf(row.m);
     modules.set(
       row.p,
       paths.filter((path) => typeof path === "string"),
@@ -53,11 +96,16 @@ export function parseModules(text: string): Map<number, string[]> {
   return modules;
 }
 
-function rowsOf(text: string): Record<string, unknown>[] {
-  if (text.trim() === "") return [];
-  const parsed = JSON.parse(text) as unknown;
-  const rows = Array.isArray(parsed) ? parsed : [parsed];
-  return rows.filter((row) => typeof row === "object" && row !== null);
+function rowsOf(value: unknown): Record<string, unknown>[] {
+  const rows = listOf(value);
+  return rows.filter((row): row is Record<string, unknown> => typeof row === "object" && row !== null);
+}
+
+/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one as the one. */
+function listOf(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  const inner = typeof value === "object" && value !== null && "value" in value ? value.value : undefined;
+  return Array.isArray(inner) ? inner : [value];
 }
 
 /** Words of a Windows command line: quotes group, a backslash escapes only a quote (CommandLineToArgvW). */

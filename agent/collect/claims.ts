@@ -79,7 +79,7 @@ function placeClaims(entry: CatalogEntry, path: string, command: string, loaded:
   return claims;
 }
 
-/** Products by the name of a process; names with `*` are few and tried one by one. */
+/** Products by the name of a process; names with `*` are few, and most processes have none of them. */
 function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
   const exact = new Map<string, string[]>();
   const open: { product: string; known: string }[] = [];
@@ -89,9 +89,12 @@ function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string
       else exact.set(known, [...(exact.get(known) ?? []), id]);
     }
   }
+  const anyOpen = union(open.map(({ known }) => namePattern(known)));
   return (name) => [
     ...(exact.get(name) ?? []),
-    ...open.filter(({ known }) => sameName(known, name)).map(({ product }) => product),
+    ...(anyOpen.test(name) ? open : [])
+      .filter(({ known }) => sameName(known, name))
+      .map(({ product }) => product),
   ];
 }
 
@@ -109,9 +112,12 @@ export function isRenamed(entry: CatalogEntry, executable: string): boolean {
 }
 
 function sameName(known: string, name: string): boolean {
-  if (!known.includes("*")) return known === name;
-  const pattern = known.split("*").map((part) => part.replace(/[.+]/g, "\\$&"));
-  return regex(`^${pattern.join(".*")}$`).test(name);
+  return known.includes("*") ? regex(namePattern(known)).test(name) : known === name;
+}
+
+function namePattern(known: string): string {
+  const parts = known.split("*").map((part) => part.replace(/[.+]/g, "\\$&"));
+  return `^${parts.join(".*")}$`;
 }
 
 const anyMatches = (patterns: readonly string[] | undefined, text: string): boolean =>

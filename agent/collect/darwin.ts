@@ -1,20 +1,26 @@
+import { posix } from "node:path";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import type { Files } from "./files.ts";
-import { createGpuTable } from "./gpu.ts";
+import { codesignSigner } from "./codesign.ts";
+import { type Files, optional } from "./files.ts";
 import type { Host, Listener, ProcessFacts, WeightFile } from "./host.ts";
 import { type OpenFile, parseLsof, tcpRowsOf } from "./lsof.ts";
 import { joinPeers } from "./peers.ts";
+import { placedPackage } from "./placed-packages.ts";
 import { type PsRow, parsePs, parsePsArguments } from "./ps.ts";
 import { createReach } from "./reach.ts";
 import type { Run } from "./run.ts";
+import { createSigners } from "./signers.ts";
 import type { TcpRow } from "./sockets.ts";
 import { createWeightReader } from "./weights.ts";
 
 const LIMITS = { timeoutMs: 4000, bytesMax: 8 * 1024 * 1024 };
-/** Month names of `lstart` follow the locale. */
-const C_LOCALE = ["/usr/bin/env", "LC_ALL=C"];
-const PS_PROCESSES = [...C_LOCALE, "/bin/ps", "-axww", "-o", "pid=,ppid=,uid=,user=,rss=,lstart=,comm="];
-const PS_ARGUMENTS = [...C_LOCALE, "/bin/ps", "-axww", "-o", "pid=,args="];
+/**
+ * Month names of `lstart` follow the locale; and in a locale without UTF-8, which a daemon has, ps(1) and lsof(8)
+ * write escapes for the letters of a path. An empty LC_ALL is none.
+ */
+const LOCALE = ["/usr/bin/env", "LC_ALL=", "LC_TIME=C", "LC_CTYPE=UTF-8"];
+const PS_PROCESSES = [...LOCALE, "/bin/ps", "-axww", "-o", "pid=,ppid=,uid=,user=,rss=,lstart=,comm="];
+const PS_ARGUMENTS = [...LOCALE, "/bin/ps", "-axww", "-o", "pid=,args="];
 const LSOF_SOCKETS = ["/usr/sbin/lsof", "-nP", "-iTCP", "-F", "pftnT"];
 /** lsof asks the kernel about every file of every process: every second scan is enough for two heartbeats. */
 const SOCKET_SCANS = 2;
@@ -24,7 +30,14 @@ const GROWTH_BYTES_MIN = 32 * 1024 * 1024;
 /** Part of the system, signed and on a sealed volume. */
 const SYSTEM = /^\/(?:System|usr\/lib|usr\/libexec|usr\/share|private\/var\/db|dev)\//;
 
-type Held = { key: string; residentBytes: number; weights: WeightFile[]; libraries: string[] };
+type Held = {
+  key: string;
+  residentBytes: number;
+  weights: WeightFile[];
+  libraries: string[];
+  /** Where it worked when its files were listed. */
+  directory?: string;
+};
 
 /** A macOS host, from ps(1) and lsof(8). What of other users they hide without root is said in the collectors. */
 export function darwinHost(deps: {
@@ -35,8 +48,8 @@ export function darwinHost(deps: {
   isLibraryWanted: (path: string) => boolean;
 }): Host {
   const reach = createReach({ files: deps.files, procRoot: "/nonexistent", sysRoot: "/nonexistent" });
-  const gpu = createGpuTable({ ...deps, isPresent: () => false });
   const readWeights = createWeightReader(deps.files);
+  const signers = createSigners({ ...deps, look: (path) => codesignSigner(deps.run, path) });
   const held = new Map<number, Held>();
   const sizes = new Map<number, number>();
   let processes = new Map<number, ProcessFacts>();
@@ -46,7 +59,7 @@ export function darwinHost(deps: {
   return {
     observe: async () => {
       const collectors: Collector[] = [await readProcesses(), await readSockets()];
-      collectors.push(...(await readFiles()), gpu.read().collector);
+      collectors.push(...(await readFiles()), GPU);
       scans += 1;
       return {
         processes,
@@ -58,7 +71,9 @@ export function darwinHost(deps: {
       };
     },
     peers: (listeners) => joinPeers(listeners, rows, () => (pid) => Number(pid)),
-    workingDirectory: () => undefined,
+    workingDirectory: (pid) => held.get(pid)?.directory,
+    packageOf: ({ executable }) => executable && placedPackage(resolved(deps.files, executable)),
+    signerOf: ({ executable }) => (executable === undefined ? undefined : signers.of(executable)),
     executableFile: ({ executable }) => executable,
   };
 
@@ -121,7 +136,7 @@ export function darwinHost(deps: {
     const left = unread.length - pids.length;
     if (pids.length === 0) return filesReport(0);
     try {
-      const command = ["/usr/sbin/lsof", "-nP", "-a", "-p", pids.join(","), "-F", "pftn"];
+      const command = [...LOCALE, "/usr/sbin/lsof", "-nP", "-a", "-p", pids.join(","), "-F", "pftn"];
       const byPid = Map.groupBy(
         parseLsof(await deps.run(command, { ...LIMITS, codes: [0, 1] })),
         ({ pid }) => pid,
@@ -148,7 +163,14 @@ export function darwinHost(deps: {
         ? [{ ...found, path: name, how: /^\d/.test(descriptor) ? ("open" as const) : ("mapped" as const) }]
         : [];
     });
-    return { key: processes.get(pid)?.key ?? "", residentBytes: sizes.get(pid) ?? 0, weights, libraries };
+    const directory = open.find(({ descriptor }) => descriptor === "cwd")?.name;
+    return {
+      key: processes.get(pid)?.key ?? "",
+      residentBytes: sizes.get(pid) ?? 0,
+      weights,
+      libraries,
+      ...(directory?.startsWith("/") && { directory }),
+    };
   }
 
   function filesReport(left: number): Collector[] {
@@ -168,6 +190,19 @@ export function darwinHost(deps: {
       [...held].map(([pid, one]) => [pid, of(one)] as const).filter(([, items]) => items.length > 0),
     );
   }
+}
+
+/** Memory is one on these machines, and what of it the GPU uses is told per process to Apple's own tools alone. */
+const GPU: Collector = {
+  name: "gpu",
+  status: "unsupported",
+  detail: "macOS does not tell GPU memory by process",
+};
+
+/** ps(1) shows the link by which Homebrew puts a program on the PATH: `../Cellar/ollama/0.12.6/bin/ollama`. */
+function resolved(files: Files, executable: string): string {
+  const target = optional(() => files.link(executable));
+  return target === undefined ? executable : posix.resolve(posix.dirname(executable), target);
 }
 
 const keyOf = (row: PsRow): string => `${row.pid}:${row.startedAtMs}:${row.executable}`;

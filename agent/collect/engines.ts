@@ -16,6 +16,7 @@ export type Completion = {
   atRest: Engine["models"];
   executableSha256?: string | undefined;
   package?: string | undefined;
+  signer?: string | undefined;
   /** Working directory of a client; absent when the settings do not ask for it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
@@ -45,6 +46,7 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
     executable: root.executable && tidy(shortened(root.executable, homes), 260),
     executableSha256: completion.executableSha256,
     package: completion.package && tidy(completion.package, 160),
+    signer: completion.signer && tidy(completion.signer, 160),
     renamed,
     user: root.user && tidy(root.user, 64),
     parents: ancestorsOf(root, snapshot).map(({ name }) => tidy(name, 120)),

@@ -2,7 +2,7 @@ import { type Files, optional } from "./files.ts";
 
 /** A large executable is hashed over several scans rather than in one. */
 const CHUNK_BYTES = 256 * 1024;
-const FIRST_MS = 50;
+const FIRST_MS = 15;
 const BUDGET_MS = 3;
 const BYTES_MAX = 1024 * 1024 * 1024;
 const KNOWN_MAX = 512;

@@ -38,7 +38,7 @@ export type FingerprintDeps = { probe: Probe; catalogue: readonly CatalogEntry[]
  */
 export async function fingerprint(
   deps: FingerprintDeps,
-  where: { address: string; port: number },
+  where: Omit<Target, "tls">,
   likely: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<Fingerprint> {
@@ -59,7 +59,10 @@ export async function fingerprint(
   return conclude(deps.catalogue, inquiry, likely);
 }
 
-/** Asks an identified listener again for what changes: its models. Undefined when it no longer answers. */
+/**
+ * Asks an identified listener again for what changes: its models. The same fingerprint while they are the same,
+ * undefined when it no longer answers.
+ */
 export async function refreshModels(
   deps: FingerprintDeps,
   before: Fingerprint,
@@ -74,7 +77,8 @@ export async function refreshModels(
     if ("failed" in result) return result.failed === "silent" ? before : undefined;
     answers.set(path, examine(result));
   }
-  return { ...before, models: listedModels(lists, answers) };
+  const models = listedModels(lists, answers);
+  return JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
 }
 
 const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
@@ -85,11 +89,7 @@ const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
 
 type Inquiry = ReturnType<typeof createInquiry>;
 
-function createInquiry(
-  deps: FingerprintDeps,
-  where: { address: string; port: number },
-  signal: AbortSignal | undefined,
-) {
+function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal: AbortSignal | undefined) {
   const startedAt = deps.elapsed();
   const answers = new Map<string, Examined>();
   const asked = new Set<string>();

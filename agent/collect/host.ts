@@ -1,5 +1,6 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { GgufHeader } from "./gguf.ts";
+import type { NetworkSpace } from "./namespaces.ts";
 
 /** A process as this host shows it. `argv` is read to identify an engine and never leaves the host. */
 export type ProcessFacts = {
@@ -15,9 +16,9 @@ export type ProcessFacts = {
   executable?: string;
   argv: readonly string[];
   /** Numeric user, where the system has one. */
-  uid?: number;
-  user?: string;
-  container?: string;
+  uid?: number | undefined;
+  user?: string | undefined;
+  container?: string | undefined;
 };
 
 /** A listening TCP socket. `key` stays the same as long as the socket lives. */
@@ -31,6 +32,10 @@ export type Listener = {
   uid?: number;
   /** Where a connection from this process reaches it; absent when it cannot (another network namespace). */
   reachableAt?: string;
+  /** Name of its network namespace when that is not the agent's own. */
+  network?: string;
+  /** It is reached only by a connection that starts in this namespace. */
+  inside?: NetworkSpace;
 };
 
 export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml";
@@ -71,6 +76,8 @@ export type Host = {
   workingDirectory(pid: number): string | undefined;
   /** Name and version of the package a process's executable came with, where the system tells. */
   packageOf?(process: ProcessFacts): string | undefined;
+  /** Who signed a process's executable, where the system tells. */
+  signerOf?(process: ProcessFacts): string | undefined;
   /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
   executableFile(process: ProcessFacts): string | undefined;
 };

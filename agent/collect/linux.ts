@@ -1,12 +1,15 @@
 import type { Files } from "./files.ts";
 import { optional } from "./files.ts";
-import { createGpuTable } from "./gpu.ts";
+import { createLinuxGpu } from "./gpu.ts";
 import type { Host } from "./host.ts";
 import { createSocketTable } from "./listeners.ts";
 import { createMappedTable } from "./mapped.ts";
+import type { Namespaces } from "./namespaces.ts";
 import { createPackages } from "./packages.ts";
+import { placedPackage } from "./placed-packages.ts";
 import { createProcessTable, parsePasswd } from "./processes.ts";
 import type { Run } from "./run.ts";
+import type { SocketDiag } from "./sock-diag.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
 
@@ -19,38 +22,43 @@ export function linuxHost(deps: {
   selfPid: number;
   clock: () => number;
   elapsed: () => number;
+  namespaces: Namespaces;
+  /** Sockets without the tables of procfs, where the kernel gives them. */
+  diag?: SocketDiag | undefined;
   isLibraryWanted: (path: string) => boolean;
 }): Host {
   const { files, procRoot } = deps;
   const users = parsePasswd(optional(() => files.text("/etc/passwd", PASSWD_BYTES_MAX)) ?? "");
   const processTable = createProcessTable({ ...deps, users });
-  const sockets = createSocketTable(deps);
+  const sockets = createSocketTable({ ...deps, diag: deps.diag });
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted });
-  const gpuTable = createGpuTable({
-    ...deps,
-    isPresent: () => optional(() => files.facts(`${procRoot}/driver/nvidia/version`)) !== undefined,
-  });
+  const gpuTable = createLinuxGpu(deps);
   return {
     observe: async () => {
-      const { processes, collector } = processTable.read();
-      const { listeners, collector: listening } = sockets.read(processes);
-      const { weights, libraries, collectors } = mapped.read(processes);
-      const { gpu, collector: gpuCollector } = gpuTable.read();
+      const { processes, changed, collector } = processTable.read();
+      const { listeners, owners, collector: sources } = sockets.read(processes);
+      // What begins to listen may have become another program, or loaded a model, since its last turn.
+      processTable.hasten(owners);
+      const { weights, libraries, collectors } = mapped.read(processes, changed);
+      const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
+      const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
       return {
         processes,
         listeners,
         weights,
         libraries,
         gpu,
-        collectors: [collector, listening, ...collectors, gpuCollector],
+        collectors: [collector, sources, ...collectors, gpuCollector],
       };
     },
     peers: (listeners) => sockets.peers(listeners),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
     // The path of a process in a container is none of this host's.
     packageOf: ({ executable, container }) =>
-      executable === undefined || container !== undefined ? undefined : packages.of(executable),
+      executable === undefined || container !== undefined
+        ? undefined
+        : (placedPackage(executable) ?? packages.of(executable)),
     executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
   };
 }

@@ -1,14 +1,16 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { type Files, optional } from "./files.ts";
-import type { Listener, Peer } from "./host.ts";
-import { joinPeers } from "./peers.ts";
+import type { Listener } from "./host.ts";
+import type { Namespaces } from "./namespaces.ts";
+import { createOwnSockets, readTable, TABLES } from "./own-sockets.ts";
+import { joinPeers, type Peers } from "./peers.ts";
 import type { LinuxProcess } from "./processes.ts";
 import { createReach } from "./reach.ts";
-import { parseTcpTable, type TcpRow } from "./sockets.ts";
+import type { SocketDiag } from "./sock-diag.ts";
+import type { TcpRow } from "./sockets.ts";
 
-const TABLES = ["tcp", "tcp6"] as const;
-const TABLE_BYTES_MAX = 4 * 1024 * 1024;
-/** Time to look for the owners of new sockets in one scan: a full first pass, or the clients of engines. */
+/** Time to look for the owners of new sockets in one scan: all of them in the first, or the clients of engines. */
+const OWNERS_FIRST_MS_MAX = 1000;
 const OWNERS_MS_MAX = 150;
 const PEERS_MS_MAX = 5;
 /** Each foreign namespace costs two tables (about 2 ms): they take turns. */
@@ -23,12 +25,17 @@ type Miss = { next: number; step: number; bornMs: number };
 const BIRTH_SLACK_MS = 2000;
 
 export type SocketTable = {
-  read(processes: ReadonlyMap<number, LinuxProcess>): { listeners: Listener[]; collector: Collector };
-  peers(listeners: readonly Listener[]): { peers: Map<string, Peer[]>; collector: Collector };
+  /** `owners`: processes that hold a socket which was not there before. Unchanged listeners are the same list. */
+  read(processes: ReadonlyMap<number, LinuxProcess>): {
+    listeners: readonly Listener[];
+    owners: ReadonlySet<number>;
+    collector: Collector;
+  };
+  peers(listeners: readonly Listener[]): Peers;
 };
 
 /**
- * Listening sockets of every readable network namespace, with the process that owns each. The tables are read
+ * Listening sockets of every readable network namespace, with the process that owns each. The sockets are read
  * in every scan; file descriptors only when an inode appears whose owner is not known yet.
  */
 export function createSocketTable(deps: {
@@ -37,66 +44,47 @@ export function createSocketTable(deps: {
   sysRoot: string;
   selfPid: number;
   elapsed: () => number;
+  namespaces: Pick<Namespaces, "isAllowed">;
+  diag: SocketDiag | undefined;
 }): SocketTable {
   const { files, procRoot } = deps;
   const reach = createReach(deps);
+  const sockets = createOwnSockets(deps);
   const owners = new Map<string, Owner>();
   const misses = new Map<string, Miss>();
-  const own = new Map<string, TcpRow[] | undefined>();
   const foreign = new Map<string, TcpRow[]>();
+  let spaces: ReadonlyMap<string, number> = new Map();
   let turn: string[] = [];
-  let rows: TcpRow[] = [];
   let processes: ReadonlyMap<number, LinuxProcess> = new Map();
+  let established: readonly TcpRow[] = [];
+  let listeners: readonly Listener[] = [];
+  let asked: { listeners: readonly Listener[]; rows: readonly TcpRow[]; answer: Peers } | undefined;
   let scans = 0;
 
   return { read, peers };
 
   function read(current: ReadonlyMap<number, LinuxProcess>) {
-    processes = current;
     scans += 1;
-    readOwn();
-    const spaces = foreignSpaces();
-    readForeign(spaces);
-    const mine = [...own.values()].flatMap((table) => table ?? []);
-    rows = [...mine, ...[...foreign.values()].flat()];
-    const listening = rows.filter((row) => row.state === "listen" && row.inode !== "0");
-    forgetGone(new Set(rows.map((row) => row.inode)));
-    findOwners(due(listening), OWNERS_MS_MAX);
-    const found: Listener[] = mine
-      .filter((row) => row.state === "listen")
-      .map((row) => toListener(row, "own"));
-    let unreachable = 0;
-    for (const [space, table] of foreign) {
-      for (const row of table.filter((candidate) => candidate.state === "listen")) {
-        const listener = toListener(row, space, spaces.get(space));
-        if (listener.reachableAt === undefined) unreachable += 1;
-        found.push(listener);
-      }
+    const own = sockets.listening();
+    if (processes !== current) {
+      processes = current;
+      spaces = foreignSpaces();
     }
-    return {
-      listeners: found,
-      collector: report(
-        [...own.values()].some((table) => table !== undefined),
-        found,
-        unreachable,
-      ),
-    };
-  }
-
-  /** Each table makes the kernel walk all its sockets (about 2 ms): IPv4 and IPv6 take turns after the first scan. */
-  function readOwn(): void {
-    for (const [at, name] of TABLES.entries()) {
-      if (scans > 1 && (scans + at) % TABLES.length !== 0) continue;
-      own.set(name, readTable(`${procRoot}/net/${name}`));
-    }
-  }
-
-  function readTable(path: string): TcpRow[] | undefined {
-    return optional(() => parseTcpTable(files.text(path, TABLE_BYTES_MAX, "latin1")));
-  }
-
-  function readTables(directory: string): TcpRow[] {
-    return TABLES.flatMap((name) => readTable(`${directory}/${name}`) ?? []);
+    readForeign();
+    const elsewhere = [...foreign.values()].flat();
+    forgetGone([...(own ?? []), ...established, ...elsewhere]);
+    const isListening = (row: TcpRow): boolean => row.state === "listen";
+    const listening = [...(own ?? []), ...elsewhere.filter(isListening)];
+    const fresh =
+      scans === 1
+        ? findOwners(due(listening), OWNERS_FIRST_MS_MAX, bySize)
+        : findOwners(due(listening), OWNERS_MS_MAX);
+    const found = listening.map((row) =>
+      toListener(row, row.network ?? "own", spaces.get(row.network ?? "")),
+    );
+    // A new owner may be a new program behind a socket that stayed.
+    listeners = fresh.size > 0 ? found : sameOr(listeners, found);
+    return { listeners, owners: fresh, collector: report(own !== undefined, found) };
   }
 
   /** Network namespaces other than the agent's own, each with one process that lives in it. */
@@ -112,7 +100,7 @@ export function createSocketTable(deps: {
     return spaces;
   }
 
-  function readForeign(spaces: ReadonlyMap<string, number>): void {
+  function readForeign(): void {
     for (const space of foreign.keys()) if (!spaces.has(space)) foreign.delete(space);
     turn = [
       ...[...spaces.keys()].filter((space) => !turn.includes(space)),
@@ -120,14 +108,20 @@ export function createSocketTable(deps: {
     ];
     const limit = foreign.size === 0 ? turn.length : FOREIGN_TABLES_PER_SCAN;
     for (const space of turn.splice(0, limit)) {
-      foreign.set(space, readTables(`${procRoot}/${spaces.get(space)}/net`));
+      const directory = `${procRoot}/${spaces.get(space)}/net`;
+      const table = TABLES.flatMap((name) => readTable(files, `${directory}/${name}`) ?? []);
+      for (const row of table) row.network = space;
+      foreign.set(space, table);
       turn.push(space);
     }
   }
 
-  function forgetGone(alive: ReadonlySet<string>): void {
+  function forgetGone(rows: readonly TcpRow[]): void {
+    const alive = new Set(rows.map((row) => row.inode));
     for (const [inode, owner] of owners) {
-      if (!alive.has(inode) || processes.get(owner.pid)?.key !== owner.key) owners.delete(inode);
+      if (alive.has(inode) && processes.get(owner.pid)?.key === owner.key) continue;
+      owners.delete(inode);
+      asked = undefined;
     }
     for (const inode of misses.keys()) if (!alive.has(inode)) misses.delete(inode);
   }
@@ -136,35 +130,43 @@ export function createSocketTable(deps: {
   function due(listening: readonly TcpRow[]): Set<string> {
     const wanted = new Set<string>();
     for (const { inode } of listening) {
-      if (!owners.has(inode) && (misses.get(inode)?.next ?? 0) <= scans) wanted.add(inode);
+      if (inode === "0" || owners.has(inode)) continue;
+      if ((misses.get(inode)?.next ?? 0) <= scans) wanted.add(inode);
     }
     return wanted;
   }
 
-  function findOwners(wanted: Set<string>, budgetMs: number): void {
-    if (wanted.size === 0) return;
+  /** The processes that were found to hold one of them. */
+  function findOwners(wanted: Set<string>, budgetMs: number, by = byBirth): ReadonlySet<number> {
+    const holders = new Set<number>();
+    if (wanted.size === 0) return holders;
     const startedAt = deps.elapsed();
-    // A new socket mostly belongs to a new process.
-    const order = [...processes.values()].sort((a, b) => (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0));
+    const order = [...processes.values()].sort(by);
     const searchedMs = Math.min(...[...wanted].map((inode) => misses.get(inode)?.bornMs ?? 0));
-    let bornMs = order[0]?.startedAtMs ?? 0;
+    let bornMs = Math.max(0, ...order.map((process) => process.startedAtMs ?? 0));
+    let isCut = false;
     for (const process of order) {
-      if (wanted.size === 0 || (process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) break;
+      if (wanted.size === 0) break;
+      if ((process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) continue;
       if (deps.elapsed() - startedAt > budgetMs) {
         bornMs = 0;
+        isCut = true;
         break;
       }
       for (const inode of socketsOf(process.pid)) {
         if (!wanted.delete(inode)) continue;
-        owners.set(inode, firstHolder(inode, process));
+        const owner = firstHolder(inode, process);
+        owners.set(inode, owner);
+        holders.add(owner.pid);
         misses.delete(inode);
       }
     }
     for (const inode of wanted) {
-      const step = Math.min((misses.get(inode)?.step ?? 0) * 4 || 1, RETRY_SCANS_MAX);
+      const step = isCut ? 1 : Math.min((misses.get(inode)?.step ?? 0) * 4 || 1, RETRY_SCANS_MAX);
       // Once in a while all are searched again: a socket can be handed to a process older than it.
       misses.set(inode, { next: scans + step, step, bornMs: step < RETRY_SCANS_MAX ? bornMs : 0 });
     }
+    return holders;
   }
 
   /** Workers inherit the socket of the server that forked them: the topmost holder is the server. */
@@ -190,8 +192,9 @@ export function createSocketTable(deps: {
 
   function toListener(row: TcpRow, space: string, witness?: number): Listener {
     const owner = owners.get(row.inode);
-    const reachableAt =
-      witness === undefined ? reach.own(row.localAddress) : reach.foreign(row.localAddress, witness);
+    const bridged = witness === undefined ? undefined : reach.foreign(row.localAddress, witness);
+    const isInside = witness !== undefined && bridged === undefined && deps.namespaces.isAllowed();
+    const reachableAt = witness === undefined || isInside ? reach.own(row.localAddress) : bridged;
     return {
       key: `${space}/${row.inode}/${row.localAddress}:${row.localPort}`,
       address: row.localAddress,
@@ -199,24 +202,67 @@ export function createSocketTable(deps: {
       uid: row.uid,
       ...(owner && { pid: owner.pid }),
       ...(reachableAt !== undefined && { reachableAt }),
+      ...(witness !== undefined && { network: space }),
+      ...(isInside && { inside: { pid: witness, name: space } }),
     };
   }
 
-  function report(readable: boolean, found: readonly Listener[], unreachable: number): Collector {
+  function report(readable: boolean, found: readonly Listener[]): Collector {
     if (!readable) return { name: "listeners", status: "failed", detail: "/proc/net/tcp not readable" };
     const ownerless = found.filter((listener) => listener.pid === undefined).length;
+    const unreachable = found.filter(
+      ({ network, reachableAt }) => network !== undefined && reachableAt === undefined,
+    ).length;
     const problems = [
       ...(ownerless > 0 ? [`${ownerless} of ${found.length} listeners have no readable owner`] : []),
-      ...(unreachable > 0 ? [`${unreachable} in other network namespaces cannot be reached`] : []),
+      ...(unreachable > 0
+        ? [`${unreachable} in other network namespaces not asked: entering those needs CAP_SYS_ADMIN`]
+        : []),
     ];
     if (problems.length > 0) return { name: "listeners", status: "partial", detail: problems.join("; ") };
     return { name: "listeners", status: "ok", detail: `${found.length} listeners` };
   }
 
-  function peers(listeners: readonly Listener[]) {
-    return joinPeers(listeners, rows, (wanted) => {
-      findOwners(new Set([...wanted].filter((inode) => !owners.has(inode))), PEERS_MS_MAX);
+  function peers(of: readonly Listener[]): Peers {
+    established = of.length === 0 ? [] : sockets.established(asked?.listeners !== of);
+    const rows = [...established, ...[...foreign.values()].flat()];
+    if (asked?.listeners === of && isSameList(asked.rows, rows) && isAnswerWhole()) return asked.answer;
+    const answer = joinPeers(of, rows, (wanted) => {
+      // A single scan has no next one to find the rest.
+      const budgetMs = scans === 1 ? OWNERS_MS_MAX : PEERS_MS_MAX;
+      findOwners(new Set([...wanted].filter((inode) => !owners.has(inode))), budgetMs);
       return (inode) => owners.get(inode)?.pid;
     });
+    asked = { listeners: of, rows, answer };
+    return answer;
   }
+
+  /** Connections without an owner are looked for again. */
+  function isAnswerWhole(): boolean {
+    return asked?.answer.collector.status === "ok";
+  }
+}
+
+/** Nothing is new in the first scan: servers are large, and most processes are small. */
+const bySize = (a: LinuxProcess, b: LinuxProcess): number => b.virtualBytes - a.virtualBytes;
+
+/** A new socket mostly belongs to a new process. */
+const byBirth = (a: LinuxProcess, b: LinuxProcess): number => (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0);
+
+const isSameList = <T>(before: readonly T[], after: readonly T[]): boolean =>
+  before.length === after.length && before.every((one, at) => one === after[at]);
+
+/** The older list when the newer one says the same of the same listeners, in the same order. */
+function sameOr(before: readonly Listener[], after: readonly Listener[]): readonly Listener[] {
+  const isSame = (one: Listener, at: number): boolean => {
+    const { key, pid, uid, reachableAt, inside } = before[at]!;
+    return (
+      one.key === key &&
+      one.pid === pid &&
+      one.uid === uid &&
+      one.reachableAt === reachableAt &&
+      one.inside?.pid === inside?.pid
+    );
+  };
+  return before.length === after.length && after.every(isSame) ? before : after;
 }

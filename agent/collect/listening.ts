@@ -15,7 +15,7 @@ const WAIT_MS = 500;
 type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number };
 
 export type Listening = {
-  /** Asks what is new or due. Listeners that are no engine are not in the answer. */
+  /** Asks what is new or due. `heard` is the same list as before while it says the same. */
   update(
     snapshot: Snapshot,
     likelyOf: (listener: Listener) => ReadonlySet<string>,
@@ -28,23 +28,39 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
   const known = new Map<string, Known>();
   const asking = new Map<string, Promise<void>>();
   let waitMs = FIRST_WAIT_MS;
+  let last: { groups: ReadonlyMap<string, readonly Listener[]>; of: readonly Listener[] } | undefined;
+  let concluded: ReturnType<typeof conclude> | undefined;
   return {
     update: async (snapshot, likelyOf, signal) => {
-      const groups = groupListeners(snapshot, deps.selfPid);
-      for (const key of known.keys()) if (!groups.has(key)) known.delete(key);
+      const groups = groupsOf(snapshot);
       const nowMs = deps.elapsed();
       for (const [key, listeners] of groups) {
         if (asking.has(key) || (known.get(key)?.nextAtMs ?? 0) > nowMs) continue;
         const answered = ask(known.get(key), listeners, likelyOf, signal)
-          .then((found) => void known.set(key, found))
+          .then((found) => settle(key, found))
           .finally(() => asking.delete(key));
         asking.set(key, answered);
       }
       if (asking.size > 0) await soon(Promise.all(asking.values()), waitMs);
       waitMs = WAIT_MS;
-      return conclude(groups);
+      concluded ??= conclude(groups);
+      return concluded;
     },
   };
+
+  function groupsOf(snapshot: Snapshot): ReadonlyMap<string, readonly Listener[]> {
+    if (last?.of === snapshot.listeners) return last.groups;
+    const groups = groupListeners(snapshot, deps.selfPid);
+    for (const key of known.keys()) if (!groups.has(key)) known.delete(key);
+    last = { groups, of: snapshot.listeners };
+    concluded = undefined;
+    return groups;
+  }
+
+  function settle(key: string, found: Known): void {
+    if (known.get(key)?.fingerprint !== found.fingerprint) concluded = undefined;
+    known.set(key, found);
+  }
 
   async function ask(
     before: Known | undefined,
@@ -53,11 +69,9 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
     signal: AbortSignal | undefined,
   ): Promise<Known> {
     const first = listeners[0]!;
-    const address = first.reachableAt!;
     const isEngine = before?.fingerprint && isNoted(before.fingerprint);
     const refreshed = isEngine ? await refreshModels(deps, before.fingerprint!, signal) : undefined;
-    const found =
-      refreshed ?? (await fingerprint(deps, { address, port: first.port }, likelyOf(first), signal));
+    const found = refreshed ?? (await fingerprint(deps, whereOf(first), likelyOf(first), signal));
     const nowMs = deps.elapsed();
     if (isNoted(found)) return { fingerprint: found, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
     if (found.settled) return { fingerprint: found, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
@@ -93,6 +107,12 @@ async function soon(answers: Promise<unknown>, waitMs: number): Promise<void> {
   await Promise.race([answers, late]);
   clearTimeout(timer);
 }
+
+const whereOf = ({ reachableAt, port, inside }: Listener) => ({
+  address: reachableAt!,
+  port,
+  ...(inside && { inside }),
+});
 
 const isNoted = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;

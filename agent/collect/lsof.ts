@@ -27,7 +27,7 @@ export function parseLsof(text: string): OpenFile[] {
         if (file) file.type = value;
         break;
       case "n":
-        if (file) file.name = value;
+        if (file) file.name = unescaped(value);
         break;
       case "T":
         if (file && value.startsWith("ST=")) file.tcpState = value.slice(3);
@@ -35,6 +35,21 @@ export function parseLsof(text: string): OpenFile[] {
     }
   }
   return files;
+}
+
+const SIGNS: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", "\\": "\\" };
+
+/**
+ * lsof writes a backslash twice, a tab as `\t` and, for bytes that its locale has no letter for, `\xc3\xa9`.
+ * What it writes as `^A` stays so: a name may hold that itself.
+ */
+function unescaped(name: string): string {
+  if (!name.includes("\\")) return name;
+  const parts = name.split(/(\\x[0-9a-f]{2}|\\[bfnrt\\])/).map((part) => {
+    if (/^\\x[0-9a-f]{2}$/.test(part)) return Buffer.from([Number.parseInt(part.slice(2), 16)]);
+    return Buffer.from(part.length === 2 && part[0] === "\\" ? (SIGNS[part[1]!] ?? part) : part);
+  });
+  return Buffer.concat(parts).toString();
 }
 
 /** Sockets of `lsof -nP -iTCP -F pftnT`, with the pid in the place of the inode. */

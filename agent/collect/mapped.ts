@@ -73,6 +73,8 @@ const KNOWN_FILES_MAX = 8192;
 /** Time for re-reading the maps of processes that grew or shrank, after the first scan. */
 const REREAD_MS_MAX = 4;
 const FIRST_MS_MAX = 400;
+/** On a host where everything waits, time runs out before anything was done: so many are read in any case. */
+const REREAD_MIN = 8;
 /** An engine that reads its weights instead of mapping them has at least this much in memory. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const OPEN_WEIGHTS_BYTES_MIN = 64 * 1024 * 1024;
@@ -90,56 +92,85 @@ type Known = {
   remote: number;
 };
 
+export type Mapped = {
+  weights: ReadonlyMap<number, readonly WeightFile[]>;
+  libraries: ReadonlyMap<number, readonly string[]>;
+  collectors: readonly Collector[];
+};
+
 export type MappedTable = {
-  read(processes: ReadonlyMap<number, LinuxProcess>): {
-    weights: Map<number, WeightFile[]>;
-    libraries: Map<number, string[]>;
-    collectors: Collector[];
-  };
+  /** `changed`: those that are new or of another size. The maps are the same ones as before while they say the same. */
+  read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Mapped;
 };
 
 /**
  * Weights and libraries in the memory of each process. A process is read when it is new and when the size of
- * its address space changed, largest change first, within a time budget: nobody can map a model without that.
+ * its address space changed, within a time budget: nobody can map a model without that.
  */
 export function createMappedTable(deps: {
   files: Files;
   procRoot: string;
+  /** Never reported, and busy whenever somebody looks. */
+  selfPid: number;
   elapsed: () => number;
   /** True for the path of a library that some catalogue entry asks about. */
   isWanted: (path: string) => boolean;
 }): MappedTable {
   const { files, procRoot } = deps;
   const known = new Map<number, Known>();
+  const waiting = new Map<number, { process: LinuxProcess; since: number }>();
   const recognised = new Map<string, WeightFile | null>();
   const wantedPaths = new Map<string, boolean>();
   let remoteMounts: Set<string> | undefined;
+  let found: Pick<Mapped, "weights" | "libraries"> | undefined;
+  let seen: ReadonlyMap<number, LinuxProcess> | undefined;
+  let scans = 0;
 
   return {
-    read: (processes) => {
-      for (const [pid, before] of known) if (processes.get(pid)?.key !== before.key) known.delete(pid);
+    read: (processes, changed) => {
+      scans += 1;
+      for (const process of changed) {
+        const since = waiting.get(process.pid)?.since ?? scans;
+        if (process.pid !== deps.selfPid) waiting.set(process.pid, { process, since });
+      }
+      if (processes !== seen) forgetGone(processes);
+      seen = processes;
       remoteMounts ??= parseRemoteMounts(
         optional(() => files.text(`${procRoot}/self/mountinfo`, MAPS_BYTES_MAX)) ?? "",
       );
-      const changed = [...processes.values()]
-        .map((process) => ({ process, change: changeOf(process) }))
-        .filter(({ change }) => change > 0)
-        .sort((a, b) => b.change - a.change);
       const budgetMs = known.size === 0 ? FIRST_MS_MAX : REREAD_MS_MAX;
       const startedAt = deps.elapsed();
-      let left = changed.length;
-      for (const { process } of changed) {
-        if (deps.elapsed() - startedAt > budgetMs) break;
-        readOne(process);
-        left -= 1;
+      for (const [at, process] of inOrder().entries()) {
+        if (at >= REREAD_MIN && deps.elapsed() - startedAt > budgetMs) break;
+        if (changeOf(process) > 0) readOne(process);
+        waiting.delete(process.pid);
       }
-      return collect(left, processes.size);
+      found ??= collect();
+      return { ...found, collectors: report(waiting.size, processes.size) };
     },
   };
 
+  function forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
+    for (const [pid, before] of known) if (processes.get(pid)?.key !== before.key) forget(pid);
+    for (const pid of waiting.keys()) if (!processes.has(pid)) waiting.delete(pid);
+  }
+
+  function forget(pid: number): void {
+    if (hasNews(known.get(pid))) found = undefined;
+    known.delete(pid);
+  }
+
+  /** Who waits longest comes first, then the largest change: a small file may be all that matters. */
+  function inOrder(): LinuxProcess[] {
+    return [...waiting.values()]
+      .sort((a, b) => a.since - b.since || changeOf(b.process) - changeOf(a.process))
+      .map(({ process }) => process);
+  }
+
+  /** Bytes that its address space grew or shrank by since its maps were read. */
   function changeOf(process: LinuxProcess): number {
     const before = known.get(process.pid);
-    if (!before) return Number.POSITIVE_INFINITY;
+    if (!before) return Number.MAX_SAFE_INTEGER;
     return before.denied ? 0 : Math.abs(process.virtualBytes - before.virtualBytes);
   }
 
@@ -161,6 +192,8 @@ export function createMappedTable(deps: {
       }
       if (process.residentBytes >= READER_BYTES_MIN) addOpenWeights(process, entry);
     } else entry.denied = text.miss === "denied";
+    forget(process.pid);
+    if (hasNews(entry)) found = undefined;
     known.set(process.pid, entry);
   }
 
@@ -223,14 +256,20 @@ export function createMappedTable(deps: {
     }
   }
 
-  function collect(left: number, total: number) {
+  function collect(): Pick<Mapped, "weights" | "libraries"> {
     const weights = new Map<number, WeightFile[]>();
     const libraries = new Map<number, string[]>();
-    let denied = 0;
-    let remote = 0;
     for (const [pid, entry] of known) {
       if (entry.weights.length > 0) weights.set(pid, entry.weights);
       if (entry.libraries.length > 0) libraries.set(pid, entry.libraries);
+    }
+    return { weights, libraries };
+  }
+
+  function report(left: number, total: number): Collector[] {
+    let denied = 0;
+    let remote = 0;
+    for (const entry of known.values()) {
       if (entry.denied) denied += 1;
       remote += entry.remote;
     }
@@ -240,14 +279,13 @@ export function createMappedTable(deps: {
         : []),
       ...(left > 0 ? [`${left} changed processes wait for the next scan`] : []),
     ];
-    const files = remote > 0 ? [`${remote} mapped files on network mounts not read`] : [];
-    return {
-      weights,
-      libraries,
-      collectors: [summary("weights", [...problems, ...files]), summary("libraries", problems)],
-    };
+    const unread = remote > 0 ? [`${remote} mapped files on network mounts not read`] : [];
+    return [summary("weights", [...problems, ...unread]), summary("libraries", problems)];
   }
 }
+
+const hasNews = (entry: Known | undefined): boolean =>
+  entry !== undefined && entry.weights.length + entry.libraries.length > 0;
 
 function summary(name: string, problems: readonly string[]): Collector {
   return problems.length === 0

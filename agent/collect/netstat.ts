@@ -2,7 +2,9 @@ import type { TcpRow } from "./sockets.ts";
 
 /**
  * Rows of `netstat -ano -p TCP` and `-p TCPv6` of Windows, with the pid in the place of the inode. State names are
- * translated on other languages' systems, so they are told by what they are: a listener has no remote port.
+ * translated on other languages' systems, so that rows are told by what they are: a listener has no remote port, a
+ * connection that is over has no process (TIME_WAIT), a name of two words, which every language writes with `_`, or
+ * one of the few names of one word.
  */
 export function parseNetstat(text: string): TcpRow[] {
   const rows: TcpRow[] = [];
@@ -12,10 +14,9 @@ export function parseNetstat(text: string): TcpRow[] {
     const local = parseEnd(fields[1]!);
     const remote = parseEnd(fields[2]!);
     const pid = Number(fields.at(-1));
-    if (!local || !remote || !Number.isInteger(pid)) continue;
+    if (!local || !remote || !(Number.isInteger(pid) && pid > 0)) continue;
     const listens = remote.port === 0;
-    // SYN_SENT, TIME_WAIT and the rest keep their English names everywhere (netstat documentation).
-    if (!listens && /_|^CLOS|^LAST/.test(fields[3]!)) continue;
+    if (!listens && /_|^(?:CLOS|SCHLIESS)/.test(fields[3]!)) continue;
     rows.push({
       localAddress: local.address,
       localPort: local.port,

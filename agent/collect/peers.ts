@@ -2,7 +2,7 @@ import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { Listener, Peer } from "./host.ts";
 import type { TcpRow } from "./sockets.ts";
 
-export type Peers = { peers: Map<string, Peer[]>; collector: Collector };
+export type Peers = { peers: ReadonlyMap<string, readonly Peer[]>; collector: Collector };
 
 /**
  * Who is connected to each listener. `ownersOf` is told which sockets matter and gives their processes: looking
@@ -45,10 +45,11 @@ function connectionsOf(
   const byEnds = new Map<string, TcpRow>();
   for (const row of established) if (row.remotePort === listener.port) byEnds.set(endsOf(row), row);
   const local = new Set<TcpRow>();
-  for (const row of byEnds.values()) if (leadsTo(listener, row.remoteAddress)) local.add(row);
+  for (const row of byEnds.values()) if (leadsTo(listener, row)) local.add(row);
   const remote: TcpRow[] = [];
   for (const row of established) {
-    if (row.localPort !== listener.port || !accepts(listener, row)) continue;
+    if (row.localPort !== listener.port || row.network !== listener.network) continue;
+    if (!accepts(listener, row)) continue;
     const other = byEnds.get(otherEndsOf(row));
     if (other) local.add(other);
     else remote.push(row);
@@ -56,10 +57,15 @@ function connectionsOf(
   return { local, remote };
 }
 
-/** True for an address that is certainly this listener's: its own, or loopback when it takes any. */
-function leadsTo({ address }: Listener, remote: string): boolean {
-  if (address === "0.0.0.0" || address === "::") return remote.startsWith("127.") || remote === "::1";
-  return address === remote;
+/**
+ * True for an address that is certainly this listener's: its own, or loopback when it takes any. Every network
+ * namespace has a loopback of its own.
+ */
+function leadsTo({ address, network }: Listener, row: TcpRow): boolean {
+  const remote = row.remoteAddress;
+  const isLoopback = remote.startsWith("127.") || remote === "::1";
+  if (isLoopback && row.network !== network) return false;
+  return address === "0.0.0.0" || address === "::" ? isLoopback : address === remote;
 }
 
 function reportPeers(unattributed: number): Collector {

@@ -1,4 +1,5 @@
 import { type Answer, parseAnswer, requestText } from "./http.ts";
+import { type Namespaces, type NetworkSpace, noNamespaces } from "./namespaces.ts";
 
 export const PROBE_LIMITS = {
   TIMEOUT_MS: 800,
@@ -8,7 +9,8 @@ export const PROBE_LIMITS = {
   IN_FLIGHT_MAX: 16,
 } as const;
 
-export type Target = { address: string; port: number; tls: boolean };
+/** `inside`: the connection has to start in this network namespace. */
+export type Target = { address: string; port: number; tls: boolean; inside?: NetworkSpace };
 
 /**
  * What a GET came to. `silent`: connected, then nothing in time. `tls`: it wants TLS first. `not-http`: it
@@ -27,7 +29,10 @@ export type Probe = (
  * decompression, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
  * accepted: nothing secret is sent, and what answers is what is being asked about.
  */
-export function createProbe(timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS): Probe {
+export function createProbe(
+  timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
+  namespaces: Pick<Namespaces, "within"> = noNamespaces,
+): Probe {
   let inFlight = 0;
   const waiting: (() => void)[] = [];
 
@@ -45,6 +50,7 @@ export function createProbe(timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS): Probe 
         options.bodyBytesMax ?? PROBE_LIMITS.BODY_BYTES_MAX,
         timeoutMs,
         options.signal,
+        namespaces,
       );
     } finally {
       inFlight -= 1;
@@ -59,6 +65,7 @@ function exchange(
   bodyBytesMax: number,
   timeoutMs: number,
   signal: AbortSignal | undefined,
+  namespaces: Pick<Namespaces, "within">,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
     let received = new Uint8Array(0);
@@ -89,7 +96,7 @@ function exchange(
     const host = target.address.includes(":") ? `[${target.address}]` : target.address;
     const greet = (opened: { write(text: string): unknown }) =>
       opened.write(requestText(`${host}:${target.port}`, path));
-    Bun.connect({
+    begin(target, namespaces, {
       hostname: target.address,
       port: target.port,
       ...(target.tls && { tls: { rejectUnauthorized: false } }),
@@ -112,6 +119,15 @@ function exchange(
       },
     }).catch(() => settle({ failed: "refused" }));
   });
+}
+
+/** For an address in digits Bun makes the socket at once, in the namespace this thread is in. */
+async function begin(
+  { inside }: Target,
+  namespaces: Pick<Namespaces, "within">,
+  options: Bun.TCPSocketConnectOptions,
+): Promise<unknown> {
+  return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
 function append(before: Uint8Array<ArrayBuffer>, chunk: Uint8Array): Uint8Array<ArrayBuffer> {

@@ -50,17 +50,18 @@ export function parsePasswd(text: string): Map<number, { name: string; home: str
 const CONTAINERS: [pattern: RegExp, runtime: string][] = [
   [/\/libpod-([0-9a-f]{64})/, "podman"],
   [/(?:\/docker[-/]|\/docker-ce\/)([0-9a-f]{64})/, "docker"],
-  [/cri-containerd[-:]([0-9a-f]{64})/, "containerd"],
+  [/(?:cri-containerd[-:]|\/nerdctl-)([0-9a-f]{64})/, "containerd"],
   [/crio-([0-9a-f]{64})/, "crio"],
   [/\/kubepods[^:]*\/([0-9a-f]{64})/, "kubernetes"],
-  [/\/lxc(?:\.payload)?[./]([A-Za-z0-9_.-]+)/, "lxc"],
+  // `lxc.monitor.…` is what watches one.
+  [/\/(?:lxc\/|lxc\.payload[./])([A-Za-z0-9_.-]+)/, "lxc"],
 ];
 
 /** `docker:3f4e5a6b7c8d` from `/proc/PID/cgroup`, version 1 or 2; undefined outside a container. */
 export function parseContainer(cgroup: string): string | undefined {
   for (const [pattern, runtime] of CONTAINERS) {
     const id = pattern.exec(cgroup)?.[1];
-    if (id) return `${runtime}:${id.slice(0, 12)}`;
+    if (id) return `${runtime}:${/^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id}`;
   }
   return undefined;
 }
@@ -91,13 +92,28 @@ const YOUNG_MS = 3000;
 /** A pid that was a kernel thread's is looked at again after this many scans. */
 const KERNEL_SCANS = 64;
 
+/** A process is looked at in every second scan, and after this many looks without a change in every fourth. */
+const QUIET_LOOKS = 2;
+const LOOK_SCANS = 2;
+const QUIET_LOOK_SCANS = 4;
+
 export type ProcessTable = {
-  read(): { processes: Map<number, LinuxProcess>; collector: Collector };
+  /** `changed`: those that are new, became another program or have a new size. The map is a new one only if needed. */
+  read(): {
+    processes: ReadonlyMap<number, LinuxProcess>;
+    changed: readonly LinuxProcess[];
+    collector: Collector;
+  };
+  /** Has these looked at in the next scan: something happened to them that their turn should not wait for. */
+  hasten(pids: Iterable<number>): void;
 };
 
+type Watch = { line: string; quiet: number };
+
 /**
- * Reads `/proc` again and again. An unchanged process costs one read of its `stat` in every second scan, a new
- * one or one that became another program (exec changes the name) all of its identity.
+ * Reads `/proc` again and again. A process costs one read of its `stat` in every second scan, and in every fourth
+ * while that shows not a tick of processor time; a new one, or one that became another program (exec changes the
+ * name), all of its identity.
  */
 export function createProcessTable(deps: {
   files: Files;
@@ -107,44 +123,64 @@ export function createProcessTable(deps: {
 }): ProcessTable {
   const { files, procRoot } = deps;
   const bootMs = bootTime(optional(() => files.text(`${procRoot}/stat`, 256 * 1024, "latin1")) ?? "");
-  let known = new Map<number, LinuxProcess>();
+  let known: ReadonlyMap<number, LinuxProcess> = new Map();
   /** Kernel threads: hundreds on a large host, none of them an engine. */
   let kernel = new Set<number>();
   const young = new Map<number, number>();
-  const lines = new Map<number, string>();
+  const watched = new Map<number, Watch>();
+  let hastened = new Set<number>();
+  let changed: LinuxProcess[] = [];
+  let moved = false;
   let scans = 0;
 
   return {
+    hasten: (pids) => {
+      for (const pid of pids) hastened.add(pid);
+    },
     read: () => {
+      changed = [];
+      moved = false;
       const listing = attempt(() => files.list(procRoot));
       if (!("value" in listing)) {
         known = new Map();
-        return {
-          processes: known,
-          collector: { name: "processes", status: "failed", detail: "/proc not readable" },
-        };
+        const collector: Collector = { name: "processes", status: "failed", detail: "/proc not readable" };
+        return { processes: known, changed, collector };
       }
       scans += 1;
       if (scans % KERNEL_SCANS === 0) kernel = new Set();
-      const nowMs = deps.clock();
-      const processes = new Map<number, LinuxProcess>();
-      for (const name of listing.value) {
-        const pid = +name;
-        if (!(pid > 0) || kernel.has(pid)) continue;
-        const before = known.get(pid);
-        const process = before && !isDue(pid) ? before : readStat(pid, nowMs);
-        if (process) processes.set(pid, process);
-      }
-      for (const pid of young.keys()) if (!processes.has(pid)) young.delete(pid);
-      for (const pid of lines.keys()) if (!processes.has(pid)) lines.delete(pid);
-      known = processes;
-      return { processes, collector: report(processes) };
+      known = keepOrReplace(readAll(listing.value));
+      hastened = new Set();
+      return { processes: known, changed, collector: report(known) };
     },
   };
 
-  /** Processes take turns, by even and odd pids; a young one is looked at every time. */
+  function readAll(names: readonly string[]): LinuxProcess[] {
+    const nowMs = deps.clock();
+    const processes: LinuxProcess[] = [];
+    for (const name of names) {
+      const pid = +name;
+      if (!(pid > 0) || kernel.has(pid)) continue;
+      const before = known.get(pid);
+      const process = before && !isDue(pid) ? before : readStat(pid, nowMs);
+      if (process) processes.push(process);
+      if (process !== before) moved = true;
+    }
+    return processes;
+  }
+
+  /** The same map as before while it says the same: whoever derives something from it need not do so again. */
+  function keepOrReplace(processes: readonly LinuxProcess[]): ReadonlyMap<number, LinuxProcess> {
+    if (!moved && processes.length === known.size) return known;
+    const alive = new Map(processes.map((process) => [process.pid, process]));
+    for (const pid of young.keys()) if (!alive.has(pid)) young.delete(pid);
+    for (const pid of watched.keys()) if (!alive.has(pid)) watched.delete(pid);
+    return alive;
+  }
+
   function isDue(pid: number): boolean {
-    return (pid + scans) % 2 === 0 || young.has(pid);
+    const isQuiet = (watched.get(pid)?.quiet ?? 0) >= QUIET_LOOKS;
+    const turn = (pid + scans) % (isQuiet ? QUIET_LOOK_SCANS : LOOK_SCANS) === 0;
+    return turn || young.has(pid) || hastened.has(pid);
   }
 
   function readStat(pid: number, nowMs: number): LinuxProcess | undefined {
@@ -153,8 +189,12 @@ export function createProcessTable(deps: {
       const line = files.line(`${procRoot}/${pid}/stat`);
       // Most processes sleep: not a page fault, not a tick since the last look, and nothing to parse.
       const before = known.get(pid);
-      if (before && lines.get(pid) === line && !young.has(pid)) return before;
-      lines.set(pid, line);
+      const watch = watched.get(pid);
+      if (before && watch?.line === line && !young.has(pid)) {
+        watch.quiet += 1;
+        return before;
+      }
+      watched.set(pid, { line, quiet: 0 });
       stat = parseStat(line);
     } catch {
       // It ended between the listing and now.
@@ -172,6 +212,8 @@ export function createProcessTable(deps: {
     const before = known.get(stat.pid);
     const key = `${stat.pid}:${stat.startTicks}:${stat.name}`;
     if (before?.key === key && (young.get(stat.pid) ?? Number.POSITIVE_INFINITY) > nowMs) {
+      if (before.parentPid !== stat.parentPid) moved = true;
+      if (before.virtualBytes !== stat.virtualBytes) changed.push(before);
       before.parentPid = stat.parentPid;
       before.virtualBytes = stat.virtualBytes;
       before.residentBytes = stat.residentPages * PAGE_BYTES;
@@ -181,10 +223,12 @@ export function createProcessTable(deps: {
     const facts = readIdentity(deps, stat, key, bootMs);
     const isYoung = before?.key !== key && nowMs - (facts.startedAtMs ?? 0) < YOUNG_MS;
     if (isYoung) young.set(stat.pid, nowMs + YOUNG_MS);
+    changed.push(facts);
     return facts;
   }
 }
 
+/** Reads what every process is judged by; the user and the container only of those that somebody asks about. */
 function readIdentity(
   deps: { files: Files; procRoot: string; users: ReadonlyMap<number, { name: string }> },
   stat: Stat,
@@ -194,14 +238,14 @@ function readIdentity(
   const { files } = deps;
   const root = `${deps.procRoot}/${stat.pid}`;
   const link = attempt(() => files.link(`${root}/exe`));
-  const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1"));
-  const uid = status === undefined ? undefined : parseUid(status);
   const argv = optional(() => files.text(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
-  const cgroup = optional(() => files.text(`${root}/cgroup`, STATUS_BYTES_MAX, "latin1")) ?? "";
   const executable = "value" in link ? link.value.replace(/ \(deleted\)$/, "") : undefined;
-  const user = uid === undefined ? undefined : (deps.users.get(uid)?.name ?? String(uid));
-  const container = parseContainer(cgroup);
   const network = optional(() => files.link(`${root}/ns/net`));
+  let owner: Owner | undefined;
+  const ownerNow = (): Owner => {
+    owner ??= readOwner(deps, root);
+    return owner;
+  };
   return {
     pid: stat.pid,
     parentPid: stat.parentPid,
@@ -213,11 +257,30 @@ function readIdentity(
     hidden: "miss" in link && link.miss === "denied",
     ...(bootMs !== undefined && { startedAtMs: bootMs + (stat.startTicks * 1000) / TICKS_PER_SECOND }),
     ...(executable !== undefined && { executable }),
-    ...(uid !== undefined && { uid }),
-    ...(user !== undefined && { user }),
-    ...(container !== undefined && { container }),
     ...(network !== undefined && { network }),
+    get uid() {
+      return ownerNow().uid;
+    },
+    get user() {
+      return ownerNow().user;
+    },
+    get container() {
+      return ownerNow().container;
+    },
   };
+}
+
+type Owner = Pick<ProcessFacts, "uid" | "user" | "container">;
+
+function readOwner(
+  { files, users }: { files: Files; users: ReadonlyMap<number, { name: string }> },
+  root: string,
+): Owner {
+  const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1"));
+  const uid = status === undefined ? undefined : parseUid(status);
+  const cgroup = optional(() => files.text(`${root}/cgroup`, STATUS_BYTES_MAX, "latin1")) ?? "";
+  const user = uid === undefined ? undefined : (users.get(uid)?.name ?? String(uid));
+  return { uid, user, container: parseContainer(cgroup) };
 }
 
 /** Epoch milliseconds of the boot, from `btime` of `/proc/stat`. */

@@ -7,6 +7,8 @@ export type TcpRow = {
   state: "listen" | "established";
   uid: number;
   inode: string;
+  /** Name of the network namespace it was read in, when that is not the agent's own. */
+  network?: string;
 };
 
 /** More rows than this is a proxy or an attack, and no reason to slow the host down. */
@@ -52,13 +54,23 @@ export function parseAddress(hex: string): string {
       bytes.push(Number.parseInt(hex.slice(word + byte, word + byte + 2), 16));
     }
   }
-  if (bytes.length === 4) return bytes.join(".");
-  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-  return mapped ? bytes.slice(12).join(".") : formatIpv6(bytes);
+  return formatAddress(bytes);
+}
+
+/** Four or sixteen bytes in network order; an IPv4-mapped address as IPv4. */
+export function formatAddress(bytes: ArrayLike<number>): string {
+  const at = bytes.length === 4 ? 0 : 12;
+  if (at === 0 || isMapped(bytes)) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+  return formatIpv6(bytes);
+}
+
+function isMapped(bytes: ArrayLike<number>): boolean {
+  for (let at = 0; at < 10; at += 1) if (bytes[at] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
 /** RFC 5952: lower case, the longest run of zero groups (two or more) as `::`. */
-export function formatIpv6(bytes: readonly number[]): string {
+export function formatIpv6(bytes: ArrayLike<number>): string {
   const groups: number[] = [];
   for (let at = 0; at < 16; at += 2) groups.push(bytes[at]! * 256 + bytes[at + 1]!);
   let best = { at: -1, length: 1 };

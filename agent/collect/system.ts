@@ -6,9 +6,11 @@ import { darwinHost } from "./darwin.ts";
 import { type Files, optional, realFiles } from "./files.ts";
 import type { Host } from "./host.ts";
 import { linuxHost } from "./linux.ts";
-import { createProbe, type Probe } from "./probe.ts";
+import { createNamespaces, type Namespaces, noNamespaces } from "./namespaces.ts";
+import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
 import { parsePasswd } from "./processes.ts";
 import { type Run, runTool } from "./run.ts";
+import { openSocketDiag } from "./sock-diag.ts";
 import { unsupportedHost } from "./unsupported.ts";
 import { windowsHost } from "./windows.ts";
 
@@ -40,10 +42,15 @@ export type SystemReaders = {
   elapsed: () => number;
 };
 
-type Shared = SystemOptions & { files: Files; run: Run; isLibraryWanted: (path: string) => boolean };
+type Shared = SystemOptions & {
+  files: Files;
+  run: Run;
+  namespaces: Namespaces;
+  isLibraryWanted: (path: string) => boolean;
+};
 
 const HOSTS: Record<string, (shared: Shared) => Host> = {
-  linux: (shared) => linuxHost({ ...shared, sysRoot: "/sys" }),
+  linux: (shared) => linuxHost({ ...shared, sysRoot: "/sys", diag: openSocketDiag() }),
   darwin: darwinHost,
   win32: windowsHost,
 };
@@ -52,18 +59,25 @@ const HOSTS: Record<string, (shared: Shared) => Host> = {
 export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
   const { catalogue = builtIn } = options;
-  const shared = { ...options, files, run: runTool, isLibraryWanted: libraryFilter(catalogue) };
+  const namespaces = options.platform === "linux" ? createNamespaces(stranded) : noNamespaces;
+  const shared = { ...options, files, run: runTool, namespaces, isLibraryWanted: libraryFilter(catalogue) };
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
   const homes = [...new Set([...options.homes, ...homesOfPeople(files)])];
   return {
     host,
     files,
-    probe: createProbe(),
+    probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
     catalogue,
     selfPid: options.selfPid,
     homes,
     elapsed: options.elapsed,
   };
+}
+
+/** An agent outside its own network would report to nobody, or to somebody else: its supervisor starts it anew. */
+function stranded(): never {
+  process.stderr.write("lz-agent: the way back from another network namespace failed\n");
+  process.exit(1);
 }
 
 /** Homes of the accounts that people use; unreadable ones are passed over when they are looked at. */

@@ -1,13 +1,23 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import { modulesScript, PROCESSES_SCRIPT, parseModules, parseProcesses, splitCommandLine } from "./cim.ts";
+import { authenticodeSigner } from "./authenticode.ts";
+import {
+  type CimProcess,
+  modulesScript,
+  PROCESSES_SCRIPT,
+  parseModules,
+  parseReport,
+  splitCommandLine,
+} from "./cim.ts";
 import { listenersOf } from "./darwin.ts";
 import type { Files } from "./files.ts";
-import { createGpuTable } from "./gpu.ts";
-import type { Host, ProcessFacts } from "./host.ts";
+import { createNvidia, type GpuMemory } from "./gpu.ts";
+import type { GpuUse, Host, ProcessFacts } from "./host.ts";
 import { parseNetstat } from "./netstat.ts";
-import { joinPeers } from "./peers.ts";
+import { joinPeers, type Peers } from "./peers.ts";
+import { placedPackage } from "./placed-packages.ts";
 import { createReach } from "./reach.ts";
 import type { Run } from "./run.ts";
+import { createSigners } from "./signers.ts";
 import type { TcpRow } from "./sockets.ts";
 
 const LIMITS = { timeoutMs: 15_000, bytesMax: 16 * 1024 * 1024 };
@@ -16,6 +26,8 @@ const POWERSHELL = ["powershell.exe", "-NoProfile", "-NonInteractive", "-Command
 const PROCESSES_MS = 60_000;
 const UNKNOWN_OWNER_MS = 10_000;
 const MODULES_PIDS_MAX = 64;
+/** Whatever has a window has some GPU memory, games and browsers a lot: what counts is as large as a model. */
+const GPU_BYTES_MIN = 2 * 1024 ** 3;
 
 /**
  * A Windows host, from netstat and PowerShell. netstat is cheap and runs in every scan; processes and their modules
@@ -29,7 +41,12 @@ export function windowsHost(deps: {
   isLibraryWanted: (path: string) => boolean;
 }): Host {
   const reach = createReach({ files: deps.files, procRoot: "?", sysRoot: "?" });
-  const gpu = createGpuTable({ ...deps, isPresent: () => isNvidia() });
+  const nvidia = createNvidia({ ...deps, isPresent: () => isNvidia() });
+  const signers = createSigners({
+    ...deps,
+    look: (path) => authenticodeSigner(deps.run, POWERSHELL, path),
+  });
+  let gpuBytes: ReadonlyMap<number, number> | undefined;
   const libraries = new Map<number, { key: string; paths: string[] }>();
   let processes = new Map<number, ProcessFacts>();
   let rows: TcpRow[] = [];
@@ -47,18 +64,20 @@ export function windowsHost(deps: {
         await readProcesses();
         await readModules();
       }
-      const { gpu: use, collector } = gpu.read();
+      const { gpu, collector } = gpuMemory(gpuBytes, nvidia.read());
       return {
         processes,
         listeners: listenersOf(rows, processes, reach.own),
         weights: new Map(),
         libraries: new Map([...libraries].map(([pid, { paths }]) => [pid, paths])),
-        gpu: use,
+        gpu,
         collectors: [processReport, listening, moduleReport, WEIGHTS, collector],
       };
     },
-    peers: (listeners) => joinPeers(listeners, rows, () => (pid) => Number(pid)),
+    peers: (listeners) => withoutDirectories(joinPeers(listeners, rows, () => (pid) => Number(pid))),
     workingDirectory: () => undefined,
+    packageOf: ({ executable }) => executable && placedPackage(executable),
+    signerOf: ({ executable }) => (executable === undefined ? undefined : signers.of(executable)),
     executableFile: ({ executable }) => executable,
   };
 
@@ -76,11 +95,10 @@ export function windowsHost(deps: {
 
   async function readProcesses(): Promise<void> {
     try {
-      const found = parseProcesses(await deps.run([...POWERSHELL, PROCESSES_SCRIPT], LIMITS));
-      processes = new Map(found.map((one) => [one.pid, toFacts(one)]));
-      const hidden = found.filter(({ executable }) => executable === undefined).length;
-      const detail = `${hidden} of ${found.length} processes do not show their executable to this account`;
-      processReport = { name: "processes", status: hidden > 0 ? "partial" : "ok", detail };
+      const report = parseReport(await deps.run([...POWERSHELL, PROCESSES_SCRIPT], LIMITS));
+      processes = new Map(report.processes.map((one) => [one.pid, toFacts(one)]));
+      gpuBytes = report.gpuBytes;
+      processReport = reportOf(report.processes);
     } catch {
       processReport = { name: "processes", status: "failed", detail: "PowerShell failed" };
     }
@@ -120,8 +138,41 @@ const WEIGHTS: Collector = {
   detail: "Windows does not tell which data files a process has mapped",
 };
 
-function toFacts(one: ReturnType<typeof parseProcesses>[number]): ProcessFacts {
-  const { pid, parentPid, name, executable, commandLine, startedAtMs } = one;
+/** Where a process works is in its own memory, which is not read. */
+const withoutDirectories = ({ peers, collector }: Peers): Peers => ({
+  peers,
+  collector: { detail: "Windows does not tell in which directory a client works", ...collector },
+});
+
+function reportOf(found: readonly CimProcess[]): Collector {
+  const hidden = found.filter(({ executable }) => executable === undefined).length;
+  const problems = [
+    ...(hidden > 0
+      ? [`${hidden} of ${found.length} processes do not show their executable to this account`]
+      : []),
+    ...(found.every(({ user }) => user === undefined)
+      ? ["users are hidden without administrator rights"]
+      : []),
+  ];
+  if (problems.length > 0) return { name: "processes", status: "partial", detail: problems.join("; ") };
+  return { name: "processes", status: "ok", detail: `${found.length} processes` };
+}
+
+/**
+ * What Windows counts, and what NVIDIA's driver tells of cards that Windows does not schedule (TCC). Under Windows'
+ * own scheduling that driver names every program with a window, and no amount.
+ */
+function gpuMemory(counted: ReadonlyMap<number, number> | undefined, nvidia?: GpuMemory): GpuMemory {
+  const gpu = new Map<number, GpuUse>();
+  for (const [pid, bytes] of counted ?? []) if (bytes >= GPU_BYTES_MIN) gpu.set(pid, { bytes });
+  for (const [pid, use] of nvidia?.gpu ?? []) if (use.bytes > 0) gpu.set(pid, use);
+  if (counted) return { gpu, collector: { name: "gpu", status: "ok" } };
+  const detail = "this Windows does not count GPU memory by process";
+  return { gpu, collector: nvidia?.collector ?? { name: "gpu", status: "unsupported", detail } };
+}
+
+function toFacts(one: CimProcess): ProcessFacts {
+  const { pid, parentPid, name, executable, commandLine, startedAtMs, user } = one;
   return {
     pid,
     parentPid,
@@ -130,5 +181,6 @@ function toFacts(one: ReturnType<typeof parseProcesses>[number]): ProcessFacts {
     argv: splitCommandLine(commandLine ?? ""),
     ...(executable !== undefined && { executable }),
     ...(startedAtMs !== undefined && { startedAtMs }),
+    ...(user !== undefined && { user }),
   };
 }

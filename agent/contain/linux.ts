@@ -1,61 +1,22 @@
-import { lookup } from "node:dns/promises";
 import { readdirSync, readFileSync } from "node:fs";
-import { createConnection, isIP } from "node:net";
-import { z } from "zod";
-import type { Engine, Mode } from "../../shared/wire/heartbeat.ts";
 import { runCommand } from "../command.ts";
-import { readState, writeState } from "../disk.ts";
-import { processBirth } from "../lock.ts";
-import type { Log } from "../log.ts";
-import type { Enforcer, ReachControlPlane } from "./enforcer.ts";
-import { networkEnforcer } from "./network.ts";
-import type { Endpoint } from "./nftables.ts";
-import { type HostProcess, type Stopped, stopEnginesEnforcer, stopped } from "./stop-engines.ts";
-
-const CONNECT_TIMEOUT_MS = 1500;
-const STOPPED_FILE = "stopped.json";
-
-export type LinuxOptions = {
-  directory: string;
-  edgeUrl: string;
-  selfPid: number;
-  engines: () => readonly Engine[];
-  reach: ReachControlPlane;
-  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  log: Log;
-};
+import { isLoopback, isPlainAddress } from "./addresses.ts";
+import { connects } from "./connects.ts";
+import { blockingEnforcers, type Enforcers, type HostOptions } from "./host.ts";
+import { keptRules } from "./kept-rules.ts";
+import { nftFirewall } from "./nft-firewall.ts";
+import type { HostProcess } from "./stop-engines.ts";
 
 /** The blocking modes, by nftables and signals. Needs root. */
-export function linuxEnforcers(options: LinuxOptions): Record<Exclude<Mode, "observe">, Enforcer> {
-  const { directory, edgeUrl, selfPid, engines, reach, sleep, log } = options;
-  return {
-    network: networkEnforcer({
-      run: runCommand,
-      edgeUrl,
-      resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
-      resolvers: () => resolversOf(readOrEmpty),
-      connect: connects,
-      reach,
-      sleep,
-      log,
-    }),
-    "stop-engines": stopEnginesEnforcer({
-      run: runCommand,
-      engines,
-      processes: hostProcesses,
-      birthOf: (pid) => processBirth(pid, "linux"),
-      signal: (pid, signal) => void process.kill(pid, signal),
-      selfPid,
-      connect: connects,
-      reach,
-      load: () => loadStopped(directory),
-      save: (all: readonly Stopped[]) => writeState(directory, STOPPED_FILE, all),
-    }),
-  };
-}
-
-function loadStopped(directory: string): Stopped[] {
-  return readState(directory, STOPPED_FILE, z.array(stopped)) ?? [];
+export function linuxEnforcers(options: HostOptions): Enforcers {
+  return blockingEnforcers(options, {
+    firewall: nftFirewall({ run: runCommand, connects, keep: keptRules(options.directory, options.log) }),
+    resolvers: async () => resolversOf(readOrEmpty),
+    processes: async () => hostProcesses(),
+    suspend: (pid) => void process.kill(pid, "SIGSTOP"),
+    wake: (pid) => void process.kill(pid, "SIGCONT"),
+    refusesItself: true,
+  });
 }
 
 /** Files that name the true name servers when resolv.conf names a stub on loopback. */
@@ -75,39 +36,24 @@ export function resolversOf(read: (path: string) => string): string[] {
   );
 }
 
-const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);
-
 /** What is no plain address never gets into a rule. A scope (`fe80::1%eth0`) is cut off. */
 function nameservers(resolvConf: string): string[] {
   return [...resolvConf.matchAll(/^[ \t]*nameserver[ \t]+([^\s%]+)(?:%\S+)?[ \t]*$/gm)]
     .map((match) => match[1]!)
-    .filter((address) => isIP(address) !== 0);
+    .filter(isPlainAddress);
 }
 
-/** True when a TCP connection came about within the time, which nothing is sent over. */
-export function connects({ address, port }: Endpoint): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ host: address, port });
-    const end = (connected: boolean) => (): void => {
-      socket.destroy();
-      resolve(connected);
-    };
-    socket.setTimeout(CONNECT_TIMEOUT_MS, end(false));
-    socket.on("connect", end(true));
-    socket.on("error", end(false));
-  });
-}
-
-/** proc_pid_stat(5): state is field 3, the parent field 4; the name before them may hold anything. */
+/** proc_pid_stat(5): state is field 3, the parent 4, the start 22; the name before them may hold anything. */
 export function hostProcesses(): HostProcess[] {
+  const boot = readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
       const stat = readOrEmpty(`/proc/${name}/stat`);
-      const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return stat
-        ? [{ pid: Number(name), parent: Number(parent), isStopped: state === "T" || state === "t" }]
-        : [];
+      if (!stat) return [];
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      const isStopped = fields[0] === "T" || fields[0] === "t";
+      return [{ pid: Number(name), parent: Number(fields[1]), birth: `${boot}.${fields[19]}`, isStopped }];
     });
 }
 

@@ -1,29 +1,28 @@
-import { isIP } from "node:net";
-import type { RunCommand } from "../command.ts";
 import type { Log } from "../log.ts";
+import { isLoopback, isPlainAddress } from "./addresses.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
-import { COUNTER, type Endpoint, networkRules, packetsIn, removeTable, TABLE } from "./nftables.ts";
+import type { Endpoint, Firewall } from "./firewall.ts";
 
 /** `control` right after applying: a name server or a handshake may need a moment. */
 const REACH_TRIES_MAX = 3;
 const REACH_PAUSE_MS = 500;
 /** Addresses of a control plane behind a name that keeps changing: the newest count. */
 const ADDRESSES_MAX = 32;
-const COMMAND_NOT_FOUND = 127;
 /** RFC 5737: an address for documentation, where nothing lives. */
 const NOWHERE: Endpoint = { address: "192.0.2.1", port: 443 };
 /** RFC 863: a port of the control plane's own host that is not the control plane's. */
 const DISCARD_PORT = 9;
 
 export type NetworkDeps = {
-  run: RunCommand;
+  firewall: Firewall;
   edgeUrl: string;
   /** All addresses of a name. Rejects when there are none. */
   resolve: (name: string) => Promise<string[]>;
   /** Name servers that this host asks, loopback stubs replaced by those they ask. */
-  resolvers: () => string[];
-  /** Whether a TCP connection came about. */
-  connect: (endpoint: Endpoint) => Promise<boolean>;
+  resolvers: () => Promise<string[]>;
+  /** Addresses of the control plane seen before: at boot there are rules to be put before there are names. */
+  load: () => string[];
+  save: (addresses: readonly string[]) => void;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   log: Log;
@@ -31,38 +30,34 @@ export type NetworkDeps = {
 
 type Probes = NonNullable<Proof["probes"]>;
 
-/** Mode `network` by nftables: applied whole or not at all, proven by trying, undone when it cuts itself off. */
+/** Mode `network`: applied whole or not at all, proven by trying, undone when it cuts itself off. */
 export function networkEnforcer(deps: NetworkDeps): Enforcer {
-  let addresses: string[] = [];
-  /** What `nft list` says of our table while nobody has altered it. */
+  let addresses = deps.load().filter(isPlainAddress);
+  /** What the firewall says of our rules while nobody has altered them. */
   let intact: string | undefined;
   let lastProbes: Probes | undefined;
 
   const url = new URL(deps.edgeUrl);
   const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
   const name = url.hostname.replace(/^\[|\]$/g, "");
-  const nft = (rules: string) => deps.run(["nft", "-f", "-"], rules);
-  const listing = async (): Promise<string | undefined> => {
-    const { code, stdout } = await deps.run(["nft", "--stateless", "list", "table", ...TABLE.split(" ")]);
-    return code === 0 ? stdout : undefined;
-  };
+  const { firewall } = deps;
 
   /** Follows the name; addresses seen before stay, for connections to them may still be open. */
   async function follow(): Promise<boolean> {
-    const found = isIP(name) ? [name] : await deps.resolve(name).catch(() => []);
-    const merged = [...new Set([...found, ...addresses])].slice(0, ADDRESSES_MAX);
+    const found = isPlainAddress(name) ? [name] : await deps.resolve(name).catch(() => []);
+    const merged = [...new Set([...found.filter(isPlainAddress), ...addresses])].slice(0, ADDRESSES_MAX);
     const isNew = merged.some((address) => !addresses.includes(address));
     addresses = merged;
+    if (isNew) deps.save(addresses);
     return isNew;
   }
 
-  /** Undefined when the rules stand, else why not; then nothing was changed. */
+  /** Undefined when the rules stand, else why not. */
   async function put(): Promise<string | undefined> {
     const control = addresses.map((address) => ({ address, port }));
-    const { code, stderr } = await nft(networkRules({ control, resolvers: deps.resolvers() }));
-    if (code === COMMAND_NOT_FOUND) return "nft is not installed on this host";
-    if (code !== 0) return `nft refused the rules: ${stderr.trim().split("\n")[0]}`;
-    intact = await listing();
+    const fault = await firewall.restrict({ control, resolvers: await deps.resolvers() });
+    if (fault) return fault;
+    intact = await firewall.standing();
     return undefined;
   }
 
@@ -74,23 +69,13 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     return false;
   }
 
-  async function refusedPackets(): Promise<number> {
-    const { stdout } = await deps.run(["nft", "-j", "list", "counter", ...TABLE.split(" "), COUNTER]);
-    return packetsIn(stdout) ?? 0;
-  }
-
-  /**
-   * Tries what must not work. Proven only when no connection came about and our own counter moved: a host that
-   * has no route there in the first place proves nothing.
-   */
+  /** Tries what must not work: another port of the control plane's host, and an address where nothing lives. */
   async function forbiddenBlocked(): Promise<boolean> {
     const elsewhere = addresses
-      .filter((address) => !/^(127\.|::1$)/.test(address))
+      .filter((address) => !isLoopback(address))
       .slice(0, 1)
       .map((address) => ({ address, port: port === DISCARD_PORT ? DISCARD_PORT + 1 : DISCARD_PORT }));
-    const before = await refusedPackets();
-    const connected = await Promise.all([...elsewhere, NOWHERE].map(deps.connect));
-    return connected.every((each) => !each) && (await refusedPackets()) > before;
+    return firewall.refuses([...elsewhere, NOWHERE]);
   }
 
   async function apply(_order: Order, signal: AbortSignal): Promise<Proof> {
@@ -98,12 +83,16 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     if (addresses.length === 0)
       return { outcome: "failed", reason: `the control plane's name ${name} has no address` };
     const fault = await put();
-    if (fault) return { outcome: "failed", reason: fault };
+    if (fault) {
+      // Not every firewall takes all or nothing: what it took before it failed goes too.
+      await firewall.remove(false);
+      return { outcome: "failed", reason: fault };
+    }
     if (!(await reached(signal))) {
       if (signal.aborted) throw new Error("stopped before the isolation was proven");
-      const undone = await nft(removeTable);
+      const stuck = await firewall.remove(true);
       intact = undefined;
-      const end = undone.code === 0 ? "rolled back" : "and the rules could not be rolled back";
+      const end = stuck === undefined ? "rolled back" : "and the rules could not be rolled back";
       return { outcome: "failed", reason: `the control plane was unreachable right after applying; ${end}` };
     }
     lastProbes = { controlPlaneReachable: true, forbiddenBlocked: await forbiddenBlocked() };
@@ -113,7 +102,7 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   /** An outage of the control plane changes nothing here: once proven, the host stays contained. */
   async function reassert(_order: Order, signal: AbortSignal): Promise<Proof> {
     const hasNewAddress = await follow();
-    const isIntact = intact !== undefined && (await listing()) === intact;
+    const isIntact = intact !== undefined && (await firewall.standing()) === intact;
     if (!isIntact || hasNewAddress) {
       if (intact !== undefined && !isIntact)
         deps.log("warn", "the isolation rules were altered; putting them back");
@@ -135,13 +124,10 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   }
 
   async function release(order: Order, signal: AbortSignal): Promise<Proof> {
-    const { code, stderr } = await nft(removeTable);
+    const fault = await firewall.remove(order.wasInForce);
     intact = undefined;
     lastProbes = undefined;
-    // Rules that were never put in place need no nft to be gone.
-    const isGone = code === 0 || (code === COMMAND_NOT_FOUND && !order.wasInForce);
-    if (!isGone)
-      return { outcome: "failed", reason: `the rules could not be removed: ${stderr.trim().split("\n")[0]}` };
+    if (fault) return { outcome: "failed", reason: `the rules could not be removed: ${fault}` };
     return {
       outcome: "applied",
       probes: { controlPlaneReachable: await reached(signal), forbiddenBlocked: null },

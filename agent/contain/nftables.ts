@@ -1,17 +1,10 @@
+import { isV6, plain, plainPort } from "./addresses.ts";
+import type { Endpoint, NetworkRules } from "./firewall.ts";
+
 /** The only table this agent touches: removing it removes every trace. */
 export const TABLE = "inet lifecyclezero";
 /** Counts what the rules refused: a probe that moved it was stopped by us and by nobody else. */
 export const COUNTER = "forbidden";
-
-export type Endpoint = { address: string; port: number };
-
-export type NetworkRules = {
-  control: readonly Endpoint[];
-  /** Name servers the host may ask. Empty: any, because a host that cannot resolve its control plane is lost. */
-  resolvers: readonly string[];
-};
-
-const isV6 = (address: string): boolean => address.includes(":");
 
 /**
  * Mode `network`: loopback, name servers, the control plane, and what keeps an interface alive (DHCP, neighbour
@@ -85,7 +78,9 @@ function resolverRules(resolvers: readonly string[], address: string, port: stri
  */
 export function portRules(ports: readonly number[]): string {
   const elements =
-    ports.length > 0 ? ` elements = { ${[...new Set(ports)].sort((a, b) => a - b).join(", ")} }` : "";
+    ports.length > 0
+      ? ` elements = { ${[...new Set(ports.map(plainPort))].sort((a, b) => a - b).join(", ")} }`
+      : "";
   const chain = (hook: string): string => `  chain ${hook} {
     type filter hook ${hook} priority -10; policy accept;
     ct direction original tcp dport @ports counter name ${COUNTER} reject with tcp reset
@@ -104,12 +99,12 @@ export const removeTable = `table ${TABLE}\ndelete table ${TABLE}\n`;
 const replaceTable = (body: string): string => `${removeTable}table ${TABLE} {\n${body}}\n`;
 
 function endpointSet(name: string, type: string, endpoints: readonly Endpoint[]): string {
-  const elements = endpoints.map(({ address, port }) => `${address} . ${port}`).sort();
+  const elements = endpoints.map(({ address, port }) => `${plain(address)} . ${plainPort(port)}`).sort();
   return set(name, `${type} . inet_service`, elements);
 }
 
 const addressSet = (name: string, type: string, addresses: readonly string[]): string =>
-  set(name, type, [...addresses].sort());
+  set(name, type, addresses.map(plain).sort());
 
 const set = (name: string, type: string, elements: readonly string[]): string =>
   `  set ${name} { type ${type};${elements.length > 0 ? ` elements = { ${[...new Set(elements)].join(", ")} }` : ""} }`;

@@ -37,7 +37,7 @@ export type ObeyDeps = {
   /** There is something new to report: the next heartbeat should not wait for its turn. */
   onReport: () => void;
   /** Tells whoever sits at this host; what becomes of it changes nothing. */
-  tell?: (words: string) => Promise<void>;
+  tell?: ((words: string) => Promise<void>) | undefined;
 };
 
 export type Obedience = {
@@ -91,11 +91,17 @@ export function createObedience(deps: ObeyDeps): Obedience {
     );
     settle(order, proof);
     const words = proof.outcome === "applied" ? noticeOf(order) : undefined;
-    if (words !== undefined) void deps.tell?.(words);
+    if (words !== undefined) void tell(words);
     deps.log(proof.outcome === "applied" ? "info" : "error", `directive ${action} ${proof.outcome}`, {
       generation,
       mode,
       reason: proof.reason,
+    });
+  }
+
+  async function tell(words: string): Promise<void> {
+    await deps.tell?.(words).catch((cause: unknown) => {
+      deps.log("warn", "the person at this host could not be told", { reason: reasonOf(cause) });
     });
   }
 

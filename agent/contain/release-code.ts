@@ -1,4 +1,4 @@
-import { readFileSync, unlinkSync } from "node:fs";
+import { readFileSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { readState, writeAtomically, writeState } from "../disk.ts";
@@ -11,8 +11,11 @@ const CODE_CHARACTERS_MAX = 4096;
 const answer = z.strictObject({ code: z.string(), freed: z.boolean(), reason: z.string().optional() });
 export type CodeAnswer = z.infer<typeof answer>;
 
-export const leaveCode = (directory: string, code: string): void =>
+/** The answer to a code that was left before is none to this one, be it the same. */
+export function leaveCode(directory: string, code: string): void {
+  rmSync(join(directory, ANSWER_FILE), { force: true });
   writeAtomically(join(directory, CODE_FILE), code.slice(0, CODE_CHARACTERS_MAX));
+}
 
 /** Takes what was left, so that it is looked at once. */
 export function takeCode(directory: string): string | undefined {

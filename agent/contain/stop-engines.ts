@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
-import type { RunCommand } from "../command.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
-import { type Endpoint, portRules, removeTable } from "./nftables.ts";
+import type { Endpoint, Firewall } from "./firewall.ts";
 
 /** Engines that compute on this host. Gateways, notebooks and databases are left running. */
 export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
@@ -15,21 +14,28 @@ export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
   "generic",
 ]);
 
-const COMMAND_NOT_FOUND = 127;
-
-/** A process that we stopped; `birth` tells it from a later one with the same pid. */
-export const stopped = z.strictObject({ pid: z.int().min(2), birth: z.string() });
+/** A process that we stopped, with its ports: one that is suspended may not be recognised as an engine any more. */
+export const stopped = z.strictObject({
+  pid: z.int().min(2),
+  /** Tells it from a later process with the same pid. */
+  birth: z.string(),
+  ports: z.array(z.int().min(1).max(65_535)).default([]),
+});
 export type Stopped = z.infer<typeof stopped>;
 
-export type HostProcess = { pid: number; parent: number; isStopped: boolean };
+export type HostProcess = Pick<Stopped, "pid" | "birth"> & { parent: number; isStopped: boolean };
 
 export type StopDeps = {
-  run: RunCommand;
+  firewall: Firewall;
   /** Of the last scan. */
   engines: () => readonly Engine[];
-  processes: () => readonly HostProcess[];
-  birthOf: (pid: number) => string | undefined;
-  signal: (pid: number, signal: "SIGSTOP" | "SIGCONT") => void;
+  /** All of this host. Rejects when they cannot be listed: then nobody knows what runs. */
+  processes: () => Promise<readonly HostProcess[]>;
+  /** Both throw when the process is not there, or not ours to touch. Neither is asked of one that is so already. */
+  suspend: (pid: number) => void;
+  wake: (pid: number) => void;
+  /** Whether the firewall refuses connections of this host to itself too: only then can they be tried. */
+  refusesItself: boolean;
   /** This daemon; neither it nor what it was started by is ever stopped. */
   selfPid: number;
   connect: (endpoint: Endpoint) => Promise<boolean>;
@@ -39,67 +45,69 @@ export type StopDeps = {
   save: (all: readonly Stopped[]) => void;
 };
 
-/** Mode `stop-engines`: the engines and their children are suspended (SIGSTOP), their ports refuse. */
+/** Mode `stop-engines`: the engines and their children are suspended, and their ports refuse. */
 export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
-  let portsRefused: string | undefined;
+  let ports: string | undefined;
+  /** What the firewall says of the rules for these ports while nobody has altered them. */
+  let intact: string | undefined;
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
-  /** Suspends what runs and is not suspended yet; says what could not be. */
-  function suspend(pids: readonly number[]): string | undefined {
-    const known = deps.load().filter(({ pid, birth }) => deps.birthOf(pid) === birth);
-    const fresh = pids
-      .filter((pid) => !known.some((other) => other.pid === pid))
-      .map((pid) => ({ pid, birth: deps.birthOf(pid) }))
-      .filter((process): process is Stopped => process.birth !== undefined);
-    // Written before it is done: a crash in between is released too, and SIGCONT hurts no running process.
-    if (fresh.length > 0) deps.save([...known, ...fresh]);
-    const failed: number[] = [];
-    for (const pid of pids) {
-      try {
-        deps.signal(pid, "SIGSTOP");
-      } catch {
-        if (deps.birthOf(pid) !== undefined) failed.push(pid);
-      }
-    }
-    return failed.length > 0 ? `processes ${failed.slice(0, 5).join(", ")} could not be stopped` : undefined;
+  /** Suspends what runs; says what could not be. */
+  async function suspend(fresh: readonly HostProcess[]): Promise<string | undefined> {
+    const failed = fresh.filter(({ pid }) => !tried(() => deps.suspend(pid)));
+    if (failed.length === 0) return undefined;
+    const awake = (await deps.processes()).filter(({ isStopped }) => !isStopped);
+    const loud = failed.filter((each) => awake.some(isSame(each))).map(({ pid }) => pid);
+    return loud.length > 0 ? `processes ${loud.slice(0, 5).join(", ")} could not be stopped` : undefined;
+  }
+
+  /** What is ours to wake: stopped by us before, or about to be. What somebody else suspended is theirs. */
+  function recordOf(family: readonly HostProcess[], known: readonly Stopped[], engines: readonly Engine[]) {
+    return family.flatMap((process): Stopped[] => {
+      const before = known.find(isSame(process));
+      if (process.isStopped && !before) return [];
+      const own = engines.filter(({ pid }) => pid === process.pid).flatMap(({ ports }) => ports);
+      const { pid, birth } = process;
+      return [{ pid, birth, ports: [...new Set([...(before?.ports ?? []), ...own])] }];
+    });
   }
 
   async function enforce(signal: AbortSignal): Promise<Proof> {
     const engines = targets();
-    const pids = familyOf(
-      engines.flatMap(({ pid }) => pid ?? []),
-      deps.processes(),
-      deps.selfPid,
-    );
-    const fault = suspend(pids) ?? (await refusePorts(engines.flatMap(({ ports }) => ports)));
+    const processes = await deps.processes();
+    const known = deps.load().filter((each) => processes.some(isSame(each)));
+    const roots = [...engines.flatMap(({ pid }) => pid ?? []), ...known.map(({ pid }) => pid)];
+    const family = familyOf(roots, processes, deps.selfPid);
+    const record = recordOf(family, known, engines);
+    // Written before it is done: a crash in between is released too, and waking hurts no running process.
+    if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
+    const wanted = [...engines, ...record].flatMap(({ ports }) => ports);
+    const fault =
+      (await suspend(family.filter(({ isStopped }) => !isStopped))) ?? (await refusePorts(wanted));
     hasReached ||= await deps.reach(signal);
-    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: await isStill(engines, pids) };
+    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: await isStill(engines, family) };
     return fault ? { outcome: "failed", reason: fault, probes } : { outcome: "applied", probes };
   }
 
-  async function refusePorts(ports: readonly number[]): Promise<string | undefined> {
-    const rules = portRules(ports);
-    if (
-      rules === portsRefused &&
-      (await deps.run(["nft", "list", "table", "inet", "lifecyclezero"])).code === 0
-    ) {
-      return undefined;
-    }
-    const { code, stderr } = await deps.run(["nft", "-f", "-"], rules);
-    if (code === COMMAND_NOT_FOUND)
-      return "nft is not installed: the engines are stopped, but their ports do not refuse";
-    if (code !== 0) return `nft refused the rules: ${stderr.trim().split("\n")[0]}`;
-    portsRefused = rules;
+  async function refusePorts(wanted: readonly number[]): Promise<string | undefined> {
+    const name = [...new Set(wanted)].sort((a, b) => a - b).join(",");
+    const standing = await deps.firewall.standing();
+    if (name === ports && standing !== undefined && standing === intact) return undefined;
+    const fault = await deps.firewall.refusePorts(wanted);
+    if (fault) return `the engines are stopped, but their ports do not refuse: ${fault}`;
+    ports = name;
+    intact = await deps.firewall.standing();
     return undefined;
   }
 
   /** True when every process is really suspended and no port takes a connection. */
-  async function isStill(engines: readonly Engine[], pids: readonly number[]): Promise<boolean> {
-    const now = new Map(deps.processes().map((process) => [process.pid, process]));
-    if (pids.some((pid) => now.get(pid)?.isStopped === false)) return false;
+  async function isStill(engines: readonly Engine[], family: readonly HostProcess[]): Promise<boolean> {
+    const now = await deps.processes();
+    if (now.some((each) => !each.isStopped && family.some(isSame(each)))) return false;
+    if (!deps.refusesItself) return intact !== undefined;
     const endpoints = engines.flatMap(({ ports, bind }) =>
       ports.flatMap((port) => bind.map((address) => ({ address: reachable(address), port }))),
     );
@@ -107,23 +115,20 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   }
 
   async function release(order: Order, signal: AbortSignal): Promise<Proof> {
-    portsRefused = undefined;
+    ports = undefined;
+    intact = undefined;
     hasReached = false;
-    const { code, stderr } = await deps.run(["nft", "-f", "-"], removeTable);
-    const isGone = code === 0 || (code === COMMAND_NOT_FOUND && !order.wasInForce);
-    const ours = deps.load().filter(({ pid, birth }) => deps.birthOf(pid) === birth);
+    const stuck = await deps.firewall.remove(order.wasInForce);
+    const stopped = deps.load();
+    const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>
+      processes.filter((each) => each.isStopped && stopped.some(isSame(each)));
     // Children first: a parent that wakes finds them awake.
-    for (const { pid } of ours.toReversed()) {
-      try {
-        deps.signal(pid, "SIGCONT");
-      } catch {
-        // It ended in between.
-      }
-    }
-    if (!isGone)
-      return { outcome: "failed", reason: `the ports still refuse: ${stderr.trim().split("\n")[0]}` };
-    const now = new Map(deps.processes().map((process) => [process.pid, process]));
-    const asleep = ours.filter(({ pid }) => now.get(pid)?.isStopped);
+    for (const { pid } of asleepOf(await deps.processes())
+      .sort(byOrderOf(stopped))
+      .toReversed())
+      tried(() => deps.wake(pid));
+    if (stuck) return { outcome: "failed", reason: `the ports still refuse: ${stuck}` };
+    const asleep = asleepOf(await deps.processes());
     if (asleep.length > 0) return { outcome: "failed", reason: `${asleep.length} processes did not wake` };
     deps.save([]);
     return {
@@ -139,26 +144,52 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   };
 }
 
+type Named = Pick<Stopped, "pid" | "birth">;
+
+const isSame =
+  (one: Named) =>
+  (other: Named): boolean =>
+    one.pid === other.pid && one.birth === other.birth;
+
+/** Parents were written down before their children. */
+function byOrderOf(all: readonly Stopped[]): (a: Named, b: Named) => number {
+  const place = (one: Named): number => all.findIndex(isSame(one));
+  return (a, b) => place(a) - place(b);
+}
+
+/** False when it threw: the process ended in between, or is not ours to touch. */
+function tried(act: () => void): boolean {
+  try {
+    act();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Where to knock for a listener on a wildcard address. */
 const reachable = (address: string): string =>
   ({ "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" })[address] ?? address;
 
 /** The processes and all below them, parents first, without init, this daemon and its ancestors. */
-export function familyOf(
+export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
   roots: readonly number[],
-  processes: readonly HostProcess[],
+  processes: readonly Process[],
   selfPid: number,
-): number[] {
-  const parentOf = new Map(processes.map(({ pid, parent }) => [pid, parent]));
+): Process[] {
+  const byPid = new Map(processes.map((process) => [process.pid, process]));
   const spared = new Set<number>([0, 1]);
-  for (let pid: number | undefined = selfPid; pid !== undefined && !spared.has(pid); pid = parentOf.get(pid))
+  for (let pid: number | undefined = selfPid; pid !== undefined && !spared.has(pid); ) {
     spared.add(pid);
-  const family = new Set<number>();
+    pid = byPid.get(pid)?.parent;
+  }
+  const family = new Map<number, Process>();
   const queue = [...roots];
   for (let pid = queue.shift(); pid !== undefined; pid = queue.shift()) {
-    if (spared.has(pid) || family.has(pid)) continue;
-    family.add(pid);
+    const process = byPid.get(pid);
+    if (!process || spared.has(pid) || family.has(pid)) continue;
+    family.set(pid, process);
     queue.push(...processes.filter(({ parent }) => parent === pid).map((child) => child.pid));
   }
-  return [...family];
+  return [...family.values()];
 }

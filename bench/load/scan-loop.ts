@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { systemReaders } from "../../agent/collect/system.ts";
+import { createMemory } from "../../agent/memory.ts";
 import { createScanner } from "../../agent/scan.ts";
 
 /*
@@ -17,9 +18,11 @@ const scanner = createScanner(
     elapsed: () => performance.now(),
   }),
 );
+const memory = createMemory({ platform: process.platform, elapsed: () => performance.now() });
 
 async function scan(): Promise<void> {
   const { engines, durationMs } = await scanner.scan();
+  memory.settle();
   console.log(JSON.stringify({ durationMs, engines: engines.map(({ pid, id }) => ({ pid, id })) }));
 }
 

@@ -1,15 +1,17 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CatalogEntry } from "../../../agent/catalog/entry.ts";
 import koboldcpp from "../../../agent/catalog/koboldcpp.ts";
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
 import ollama from "../../../agent/catalog/ollama.ts";
 import { LOOK_EVERY_MS, openCatalogue } from "../../../agent/catalog-update.ts";
+import { catalogueOf } from "../../../agent/cli/catalogue.ts";
+import { AGENT_VERSION } from "../../../agent/config.ts";
 import { silent } from "../../../agent/log.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
 import { collector } from "../../../shared/wire/heartbeat.ts";
-import { controlKeys, removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
+import { controlKeys, removeTemporaryDirectories, temporaryDirectory, until } from "./send-edge.ts";
 
 afterEach(removeTemporaryDirectories);
 
@@ -211,6 +213,8 @@ describe("openCatalogue()", () => {
       const reader = child.stdout.getReader();
       await reader.read();
       await Bun.sleep(afterMs);
+      // However busy the machine is: in the end there is one that was written.
+      if (afterMs === 430) await until("one is stored", () => existsSync(join(directory, "catalogue.json")));
       child.kill("SIGKILL");
       await child.exited;
       const { version } = (await open()).current();
@@ -238,5 +242,83 @@ describe("openCatalogue()", () => {
     expect(updates.collector()).toBeUndefined();
     expect(updates.current().version).toBe("2099.01.01");
     expect(pauses).toBe(2 * catalogue.length);
+  });
+});
+
+describe("catalogueOf()", () => {
+  const enrolled = async () => {
+    const made = await host();
+    const identity = {
+      v: 1,
+      tenantId: "org_test",
+      assetId: "01JD8Z0000000000000000TEST",
+      jwks: made.state.jwks,
+      settings: { heartbeatIntervalMs: 1000, clientDirectories: false },
+      edgeUrl: "http://edge.test",
+      employeeId: "ada",
+    };
+    const file = join(made.directory, "identity.json");
+    writeFileSync(file, JSON.stringify(identity));
+    const keep = async (json: string, checkedBy: string = AGENT_VERSION) =>
+      writeFileSync(
+        join(made.directory, "catalogue.json"),
+        JSON.stringify({ v: 1, checkedBy, document: await made.sign(json) }),
+      );
+    const look = () => catalogueOf({ clock: () => NOW_MS }, made.directory);
+    return { ...made, file, keep, look };
+  };
+  const BUILT_IN = { version: catalogueVersion, entries: catalogue };
+  const FUTURE = "2099.01.01";
+
+  test("is the one taken last, by an agent of this version or, its fixtures run again, of another", async () => {
+    const { keep, look } = await enrolled();
+    for (const version of [AGENT_VERSION, "0.0.1"]) {
+      await keep(documentOf(FUTURE, [...catalogue, newcomer]), version);
+      const { catalogue: used, collector: said } = await look();
+      expect(used.version).toBe(FUTURE);
+      expect(used.entries.map(({ id }) => id)).toContain("newcomer");
+      expect(said).toEqual({ name: "catalogue", status: "ok", detail: `${FUTURE}, of the control plane` });
+    }
+  });
+
+  test("is the one built in when there is no other, when it is older, and when this host is not enrolled", async () => {
+    const { keep, look, file } = await enrolled();
+    const builtIn = {
+      catalogue: BUILT_IN,
+      collector: { name: "catalogue", status: "ok", detail: `${catalogueVersion}, built in` },
+    };
+    expect(await look()).toEqual(builtIn as Awaited<ReturnType<typeof look>>);
+    await keep(documentOf("2026.01.01", [newcomer]));
+    expect(await look()).toEqual(builtIn as Awaited<ReturnType<typeof look>>);
+    await keep(documentOf(FUTURE, [newcomer]));
+    rmSync(file);
+    expect(await look()).toEqual(builtIn as Awaited<ReturnType<typeof look>>);
+  });
+
+  test("is the one built in, and says why, when the other is not signed, not sound, damaged, or not readable", async () => {
+    const { keep, look, directory, file, control } = await enrolled();
+    const path = join(directory, "catalogue.json");
+    const refused = async (why: RegExp) => {
+      const { catalogue: used, collector: said } = await look();
+      expect(used).toEqual(BUILT_IN);
+      expect(said.status).toBe("partial");
+      expect(said.detail).toMatch(why);
+      expect(collector.parse(said)).toEqual(said);
+    };
+    await keep(documentOf(FUTURE, [newcomer]));
+    writeFileSync(path, readFileSync(path, "utf8").replace("Newcomer 1", "Newcomer 3"));
+    await refused(/built in; the stored one is not used: no pinned control key signed it/);
+    const wrong = { ...newcomer, traits: [{ ...newcomer.traits[0]!, body: "^Nobody" }] };
+    await keep(documentOf(FUTURE, [wrong]), "0.0.1");
+    await refused(/fails its test: newcomer: positive fixture 0/);
+    writeFileSync(path, "{");
+    await refused(/it is damaged/);
+    const stranger = await controlKeys();
+    expect(stranger.control.key).not.toBe(control.key);
+    const document = await signCatalogue(stranger.control, documentOf(FUTURE, [newcomer]), NOW_MS / 1000);
+    writeFileSync(path, JSON.stringify({ v: 1, checkedBy: AGENT_VERSION, document }));
+    await refused(/no pinned control key signed it/);
+    writeFileSync(file, "{");
+    await refused(/built in; the state directory could not be read: .*identity\.json is damaged/);
   });
 });

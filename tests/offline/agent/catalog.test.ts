@@ -1,12 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { parseCutJson } from "../../../agent/catalog/cut-json.ts";
 import { type CatalogEntry, catalogEntry } from "../../../agent/catalog/entry.ts";
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
+import { findCandidates } from "../../../agent/collect/candidates.ts";
+import { createClaimsOf } from "../../../agent/collect/claims.ts";
 import { fingerprint } from "../../../agent/collect/fingerprint.ts";
 import { createIdentify, probeOf } from "../../../agent/collect/fixtures.ts";
+import type { ProcessFacts } from "../../../agent/collect/host.ts";
+import { ORDINARY } from "./catalog-ordinary.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
-const MACHINERY = new Set(["document.ts", "entry.ts", "judge.ts", "list.ts", "match.ts"]);
+const MACHINERY = new Set(["cut-json.ts", "document.ts", "entry.ts", "judge.ts", "list.ts", "match.ts"]);
 const identify = createIdentify(catalogue);
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 
@@ -40,6 +45,25 @@ describe("catalogue", () => {
     );
     expect(blind.map(({ id }) => id)).toEqual([]);
   });
+
+  test("every fixture says what its source is: a run, code, documentation, a lead, or nothing", () => {
+    const kinds = /^(?:recorded from|code:|documented:|lead:|made up:) \S/;
+    const fixtures = catalogue.flatMap(({ id, fixtures: { positive, negative } }) =>
+      [...positive, ...negative].map(({ source }) => ({ id, source })),
+    );
+    expect([...fixtures, ...ORDINARY].filter(({ source }) => !kinds.test(source))).toEqual([]);
+    const invented = catalogue.filter(({ fixtures: { positive } }) =>
+      positive.some(({ source }) => source.startsWith("made up:")),
+    );
+    expect(invented.map(({ id }) => id)).toEqual([]);
+  });
+
+  test.each(ORDINARY.map((fixture) => [fixture.name, fixture.source, fixture] as const))(
+    "finds nothing in %s (%s)",
+    async (_name, _source, fixture) => {
+      expect(await identify(fixture)).toEqual([]);
+    },
+  );
 
   describe.each(catalogue.map((entry) => [entry.id, entry] as const))("%s", (id, entry) => {
     test.each(entry.fixtures.positive.map((fixture, at) => [at, fixture.source, fixture] as const))(
@@ -91,5 +115,110 @@ describe("fingerprint()", () => {
     expect(new Set(asked).size).toBe(asked.length);
     expect(asked).not.toContain("/health");
     expect(asked).not.toContain("/metrics");
+  });
+});
+
+describe("parseCutJson()", () => {
+  test.each([
+    ['{"a":1,"b":[2,3', { a: 1, b: [2] }],
+    [
+      '{"info":{"title":"opencode","version":"1.0.0"},"paths":{"/auth',
+      { info: { title: "opencode", version: "1.0.0" } },
+    ],
+    ['[{"name":"a"},{"na', [{ name: "a" }]],
+    ['{"a":"quote \\" and , inside","b":"cut', { a: 'quote " and , inside' }],
+    ['{"a":{"b":{"c":1}', { a: { b: { c: 1 } } }],
+    ['{"a":1}', { a: 1 }],
+  ])("reads what is whole of %s", (text, value) => {
+    expect(parseCutJson(text)).toEqual(value);
+  });
+
+  test.each(['{"a', "{", "[", '{"a":"b', "{oops, not JSON", '{"a":1}}, trailing', "[1,,2]"])(
+    "is undefined for %s, of which nothing can be read",
+    (text) => {
+      expect(parseCutJson(text)).toBeUndefined();
+    },
+  );
+});
+
+describe("fingerprint() of what was recorded", () => {
+  test.each([
+    ["bentoml", "1.4.39"],
+    ["chroma", "1.0.0"],
+    ["langflow", "1.13.0"],
+    ["open-webui", "0.12.4"],
+    ["opencode", "1.18.33"],
+    ["ray-serve", "2.60.0"],
+    ["sillytavern", "1.19.0"],
+  ])("reads the version of %s: %s", async (id, version) => {
+    const fixture = byId.get(id)!.fixtures.positive.find(({ source }) => source.startsWith("recorded"))!;
+    const deps = { probe: probeOf(fixture), catalogue, elapsed: () => 0 };
+    const found = await fingerprint(deps, { address: "127.0.0.1", port: 1 }, new Set());
+    expect(found).toMatchObject({ judgement: { winner: { entry: { id } } }, version });
+  });
+
+  test("tells LM Studio's models in memory from those at rest", async () => {
+    const fixture = byId.get("lm-studio")!.fixtures.positive[0]!;
+    const deps = { probe: probeOf(fixture), catalogue, elapsed: () => 0 };
+    const { models } = await fingerprint(deps, { address: "127.0.0.1", port: 1 }, new Set());
+    expect(models).toMatchObject([
+      { name: "google/gemma-4-26b-a4b", loaded: true, parameters: "26B-A4B", quantisation: "Q4_K_M" },
+    ]);
+  });
+});
+
+describe("findCandidates() of products that are several processes", () => {
+  const claimsOf = createClaimsOf(catalogue);
+  const reported = (
+    processes: readonly Pick<ProcessFacts, "pid" | "parentPid" | "executable" | "argv">[],
+  ) => {
+    const facts = processes.map((one) => ({ key: String(one.pid), name: "x", ...one }));
+    return findCandidates({
+      snapshot: {
+        processes: new Map(facts.map((one) => [one.pid, one])),
+        listeners: [],
+        weights: new Map(),
+        libraries: new Map(),
+        gpu: new Map(),
+        collectors: [],
+      },
+      catalogue: byId,
+      heard: [],
+      claims: new Map(facts.map((one) => [one.pid, claimsOf(one, [])])),
+      selfPid: 1,
+    }).map(({ id, root, members }) => ({ id, pid: root.pid, members: members.length }));
+  };
+  const ray = "/venv/lib/python3.11/site-packages/ray/core/src/ray";
+
+  test("reports Ray once: its raylet and its store are children of `ray start`", () => {
+    expect(
+      reported([
+        {
+          pid: 10,
+          parentPid: 2,
+          executable: "/usr/bin/python3.11",
+          argv: ["python", "/venv/bin/ray", "start", "--head"],
+        },
+        { pid: 11, parentPid: 10, executable: `${ray}/gcs/gcs_server`, argv: ["gcs_server"] },
+        { pid: 12, parentPid: 10, executable: `${ray}/raylet/raylet`, argv: ["raylet"] },
+      ]),
+    ).toEqual([{ id: "ray-serve", pid: 10, members: 3 }]);
+  });
+
+  test("reports the raylet of a host that only joined a cluster", () => {
+    expect(
+      reported([{ pid: 12, parentPid: 2, executable: `${ray}/raylet/raylet`, argv: ["raylet"] }]),
+    ).toEqual([{ id: "ray-serve", pid: 12, members: 1 }]);
+  });
+
+  test("reports nothing for another program that is told to start", () => {
+    expect(
+      reported([{ pid: 10, parentPid: 2, executable: "/usr/bin/xray", argv: ["xray", "start"] }]),
+    ).toEqual([]);
+    expect(
+      reported([
+        { pid: 10, parentPid: 2, executable: "/usr/bin/node", argv: ["node", "/srv/bin/gemini-mail"] },
+      ]),
+    ).toEqual([]);
   });
 });

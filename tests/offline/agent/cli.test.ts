@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import ollama from "../../../agent/catalog/ollama.ts";
+import { homesInPasswd, loginInPasswd } from "../../../agent/cli/accounts.ts";
 import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
-import { homesInPasswd, loginInPasswd } from "../../../agent/cli/machine.ts";
+import { AGENT_VERSION } from "../../../agent/config.ts";
+import type { Explained } from "../../../agent/explain.ts";
 import { silent } from "../../../agent/log.ts";
 import { countWaiting, openSpool } from "../../../agent/spool.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
@@ -109,7 +111,8 @@ describe("parseArguments()", () => {
     [["run", "--state"], /run: .*--state/],
     [["run", "--state="], /--state is empty/],
     [["scan", "--json=yes"], /scan: /],
-    [["enroll"], /--url is needed/],
+    [["release"], /--code is needed/],
+    [["enroll", "extra"], /unexpected "extra"/],
     [["service"], /one of install, uninstall is needed/],
     [["service", "start"], /one of install, uninstall is needed/],
     [["service", "install", "now"], /unexpected "now"/],
@@ -184,6 +187,162 @@ describe("lz-agent", () => {
     expect(stdout.trim().split("\n")).toHaveLength(1);
   });
 
+  test("scan and explain look with the catalogue the daemon took, and scan says which", async () => {
+    await call(enrollment());
+    const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
+    const document = await signCatalogue(edge.control, json, Math.floor(Date.now() / 1000));
+    const stored = { v: 1, checkedBy: AGENT_VERSION, document };
+    writeFileSync(join(state, "catalogue.json"), JSON.stringify(stored));
+    const scanned = JSON.parse((await call(["scan", "--json", "--state", state])).stdout);
+    expect(Object.keys(scanned).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    expect(scanned.collectors).toContainEqual({
+      name: "catalogue",
+      status: "ok",
+      detail: "2099.01.01, of the control plane",
+    });
+    const fields: Explained[] = JSON.parse((await call(["explain", "--json", "--state", state])).stdout);
+    const catalogue = fields.find(({ path }) => path === "agent.catalogue");
+    expect(catalogue?.values).toEqual(["2099.01.01"]);
+    // A state directory that cannot be used does not blind a scan.
+    writeFileSync(join(state, "identity.json"), "{");
+    const without = await call(["scan", "--json", "--state", state]);
+    expect(without.code).toBe(0);
+    expect(JSON.parse(without.stdout).collectors).toContainEqual({
+      name: "catalogue",
+      status: "partial",
+      detail: expect.stringContaining("built in; the state directory could not be read"),
+    });
+  });
+
+  test("a configuration file is read, named by status and by the daemon, and refused as a whole when it is wrong", async () => {
+    const file = join(temporaryDirectory(), "agent.json");
+    writeFileSync(
+      file,
+      JSON.stringify({ state, interval: 150, log: "json", url: edge.url, employee: "grace" }),
+    );
+    const config = ["--config", file];
+    expect(await call(["enroll", ...config], { LZ_ENROLL_TOKEN: TOKEN })).toMatchObject({ code: 0 });
+    expect(edge.enrolments.at(-1)?.employeeId).toBe("grace");
+    const child = spawn(["run", ...config]);
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    expect(edge.taken.at(-1)?.agent.intervalMs).toBe(150);
+    const here = JSON.parse((await call(["status", "--json", ...config])).stdout);
+    expect(here).toMatchObject({ config: file, state, running: true, daemon: { config: file } });
+    const text = (await call(["status"], { LZ_CONFIG: file })).stdout;
+    expect(text).toContain(`\nconfig       ${file}\n`);
+    const other = (await call(["status", "--state", state])).stdout;
+    expect(other).toContain(`agent.json is not there); the daemon was started with ${file}\n`);
+    child.kill("SIGTERM");
+    const { stderr } = await child.done;
+    for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
+    writeFileSync(file, JSON.stringify({ interval: 1, colour: "red" }));
+    for (const verb of [
+      ["run"],
+      ["status"],
+      ["scan"],
+      ["explain"],
+      ["release", "--code", "x"],
+      ["service", "install"],
+    ])
+      expect(await call([...verb, ...config])).toEqual({
+        code: 2,
+        stdout: "",
+        stderr: `lz-agent: interval in ${file} must be a whole number of milliseconds, 100 to 3600000; colour in ${file} is unknown\n`,
+      });
+    expect(await call(["run", "--help", ...config])).toMatchObject({ code: 0 });
+  });
+
+  test("enroll: takes the token from a file or standard input, and needs a control plane", async () => {
+    const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
+    const file = join(temporaryDirectory(), "token");
+    writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
+    expect(await call([...args, "--token-file", file])).toMatchObject({ code: 0, stderr: "" });
+    const piped = Bun.spawn([process.execPath, MAIN, ...args, "--force", "--token-file", "-"], {
+      stdin: new Blob([`${TOKEN}\n`]),
+    });
+    expect(await piped.exited).toBe(0);
+    expect(edge.enrolments).toHaveLength(2);
+    expect(await call([...args, "--force", "--token-file", join(state, "nowhere")])).toMatchObject({
+      code: 2,
+      stderr: "lz-agent: enroll: --token is needed\n",
+    });
+    expect(await call(["enroll", "--state", state])).toMatchObject({
+      code: 2,
+      stderr: "lz-agent: enroll: --url is needed\n",
+    });
+  });
+
+  test.if(process.platform === "linux")(
+    "output that cannot be written is a failure, unless its reader had enough",
+    async () => {
+      const through = (tail: string) =>
+        Bun.spawnSync(["sh", "-c", `"$0" "$1" explain --state "$2" ${tail}`, process.execPath, MAIN, state]);
+      const full = through("> /dev/full");
+      expect([full.exitCode, full.stderr.toString()]).toEqual([
+        1,
+        "lz-agent: cannot write the output (ENOSPC)\n",
+      ]);
+      const read = through("| head -1");
+      expect([read.stdout.toString().split("\n").length, read.stderr.toString()]).toEqual([2, ""]);
+    },
+  );
+
+  test.if(process.platform === "linux")("scan: interrupted, prints what it has and ends with 1", async () => {
+    const child = spawn(["scan", "--json", "--state", state]);
+    // While it starts nobody listens for signals yet, and one would end it as it ends any program.
+    await until("it handles signals", () => {
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
+      return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
+    });
+    child.kill("SIGTERM");
+    const { code, stdout, stderr } = await child.done;
+    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: not everything was looked at\n"]);
+    expect(Object.keys(JSON.parse(stdout)).sort()).toEqual(["collectors", "durationMs", "engines"]);
+  });
+
+  test.if(process.platform === "linux")(
+    "service install --print: names the configuration the daemon would not find by itself",
+    async () => {
+      const file = join(temporaryDirectory(), "agent.json");
+      writeFileSync(file, "{}");
+      for (const [args, env] of [
+        [["--config", file], {}],
+        [[], { LZ_CONFIG: file }],
+      ] as const) {
+        const { code, stdout } = await call(["service", "install", "--print", "--state", "x", ...args], env);
+        expect(code).toBe(0);
+        expect(stdout).toContain(`run --service --state ${join(process.cwd(), "x")} --config ${file}`);
+      }
+      const plain = await call(["service", "install", "--print", "--state", state]);
+      expect(plain.stdout).toContain(`run --service --state ${state}\n`);
+    },
+  );
+
+  test("run --service: logs JSON lines, and the reason when it cannot run", async () => {
+    const { code, stderr } = await call(["run", "--service", "--state", state]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({
+      level: "error",
+      event: "the agent does not run",
+      reason: `this host is not enrolled (no identity in ${state}): run lz-agent enroll first`,
+    });
+  });
+
+  test("run --log-file: logs there, for its owner only, and not on stderr", async () => {
+    await call(enrollment());
+    const file = join(state, "agent.log");
+    const child = spawn(["run", "--state", state, "--interval", "100", "--log", "json", "--log-file", file]);
+    await until("heartbeats arrive", () => edge.taken.length >= 1);
+    child.kill("SIGTERM");
+    expect(await child.done).toMatchObject({ code: 0, stderr: "" });
+    const events = readFileSync(file, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).event);
+    expect([events[0], events.at(-1)]).toEqual(["the agent runs", "the agent stopped"]);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
   test("enroll: makes a key, says who this host is now, and is idempotent", async () => {
     const first = await call(enrollment());
     expect(first).toMatchObject({ code: 0, stderr: "" });
@@ -243,8 +402,8 @@ describe("lz-agent", () => {
       running: true,
       pid: first.pid,
       assetId: ASSET,
-      waiting: 0,
     });
+    expect(status.waiting).toBeLessThanOrEqual(1); // the one that is on its way
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
     expect(await first.done).toMatchObject({ code: 0 });

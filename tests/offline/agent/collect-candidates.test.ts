@@ -35,13 +35,20 @@ type Given = Partial<ProcessFacts> & {
 /** A host with these processes, and these products answering on ports of theirs. */
 function find(
   given: Given[],
-  answering: { pid?: number; port: number; product?: string; shape?: string; uid?: number }[],
+  answering: {
+    pid?: number;
+    port: number;
+    product?: string;
+    shape?: string;
+    uid?: number;
+    network?: string;
+  }[],
 ) {
   const processes = new Map<number, ProcessFacts>();
   for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
     processes.set(pid, { pid, parentPid: 1, key: `${pid}`, name: "app", argv: [], ...rest });
   }
-  const heard: Heard[] = answering.map(({ pid, port, product, shape, uid }) => {
+  const heard: Heard[] = answering.map(({ pid, port, product, shape, uid, network }) => {
     const entry = product === undefined ? undefined : byId.get(product)!;
     const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
     const fingerprint: Fingerprint = {
@@ -54,7 +61,12 @@ function find(
     };
     const listener = { key: `${pid}:${port}`, address: "127.0.0.1", port, reachableAt: "127.0.0.1" };
     return {
-      listener: { ...listener, ...(pid !== undefined && { pid }), ...(uid !== undefined && { uid }) },
+      listener: {
+        ...listener,
+        ...(pid !== undefined && { pid }),
+        ...(uid !== undefined && { uid }),
+        ...(network !== undefined && { network }),
+      },
       fingerprint,
     };
   });
@@ -184,9 +196,14 @@ describe("findCandidates()", () => {
         { port: 1, uid: 1, product: "ollama" },
         { port: 2, uid: 1, product: "vllm" },
         { port: 3, uid: 1 },
+        { port: 2, uid: 1, product: "ollama", network: "net:[1]" },
       ],
     );
-    expect(summary(found).sort()).toEqual(["ollama@0", "vllm@0"]);
+    expect(found.map(({ id, heard }) => `${id} ${heard.length}`).sort()).toEqual([
+      "ollama 1",
+      "ollama 1",
+      "vllm 1",
+    ]);
   });
 
   test("leaves an engine alone that a coding agent or a shell happened to start", () => {
@@ -250,6 +267,11 @@ describe("findCandidates()", () => {
     ];
     const found = find(given, [{ port: 11_434, product: "ollama", uid: 997 }]);
     expect(summary(found)).toEqual(["ollama@90"]);
+    // Its open files were read, and the socket was not among them.
+    const seen = [{ pid: 92, name: "ollama", uid: 997, executable: "/usr/bin/ollama" }];
+    expect(summary(find(seen, [{ port: 11_434, product: "ollama", uid: 997 }]))).toEqual([
+      `ollama@${UNREADABLE_PID}`,
+    ]);
     const other = [{ pid: 91, name: "other", uid: 997 }];
     const unowned = find(other, [{ port: 11_434, product: "ollama", uid: 997 }]);
     expect(summary(unowned)).toEqual([`ollama@${UNREADABLE_PID}`]);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { darwinHost } from "../../../agent/collect/darwin.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { parseLsof, tcpRowsOf } from "../../../agent/collect/lsof.ts";
@@ -80,11 +80,62 @@ test("tcpRowsOf() reads listening and established sockets, IPv4 and IPv6, and le
   ]);
 });
 
+test("parsePs() takes the shells, the ended and the odd names that ps(1) of macOS prints, and no broken row", () => {
+  const rows = parsePs(`  802   801   501 ada      1234 Thu Nov 20 09:15:00 2025 -zsh
+  803   802   501 ada         0 Thu Nov 20 09:16:00 2025 (bash)
+  804     1   258 _windowserver 55 Thu Nov 20 09:16:00 2025 /System/Library/A B.framework/WindowServer
+  805     1   501 CORP\\ada 1 Mon Nov  3 23:59:59 2025 /Users/ada/Applications/模型 é.app/Contents/MacOS/é
+  806     1   501 ada 12 Thu Nov 20 2025 /bin/x
+  807     1   501 ada 12 jeu. 20 nov. 09:16:00 2025 /bin/x
+`);
+  expect(rows.map(({ pid, user, executable }) => [pid, user, executable])).toEqual([
+    [802, "ada", "-zsh"],
+    [803, "ada", "(bash)"],
+    [804, "_windowserver", "/System/Library/A B.framework/WindowServer"],
+    [805, "CORP\\ada", "/Users/ada/Applications/模型 é.app/Contents/MacOS/é"],
+  ]);
+  expect(rows[3]!.startedAtMs).toBe(new Date(2025, 10, 3, 23, 59, 59).getTime());
+});
+
+test("parseLsof() gives names as they are, whatever lsof writes for their letters in the locale of a daemon", () => {
+  // Captured from lsof 4.95 under LC_ALL=C and under C.UTF-8, of one file.
+  const daemon = "n/tmp/caf\\xc3\\xa9 \\\\back\\ttab \\xe6\\xa8\\xa1\\xe5\\x9e\\x8b.gguf";
+  const person = "n/tmp/café \\\\back\\ttab 模型.gguf";
+  for (const line of [daemon, person])
+    expect(parseLsof(`p1\nftxt\ntREG\n${line}\n`)[0]!.name).toBe("/tmp/café \\back\ttab 模型.gguf");
+  // No escape of lsof: left alone.
+  expect(parseLsof("p1\nftxt\nn/a\\qb^A\n")[0]!.name).toBe("/a\\qb^A");
+});
+
+test("tcpRowsOf() reads link-local addresses, whose zone macOS writes into them, and no name without a port", () => {
+  const text = `p99
+f8
+tIPv6
+n[fe80:4::aede:48ff:fe00:1122]:49155->[fe80:4::aede:48ff:fe33:4455]:49162
+TST=ESTABLISHED
+f9
+tIPv6
+n[fe80:4::aede:48ff:fe00:1122]:8080
+TST=LISTEN
+f10
+tIPv4
+n*:*
+TST=LISTEN
+f11
+tunix
+n/tmp/a:80
+`;
+  expect(tcpRowsOf(parseLsof(text)).map((one) => [one.state, one.localAddress, one.localPort])).toEqual([
+    ["established", "fe80:4::aede:48ff:fe00:1122", 49_155],
+    ["listen", "fe80:4::aede:48ff:fe00:1122", 8080],
+  ]);
+});
+
 describe("darwinHost()", () => {
   const directory = mkdtempSync(join(tmpdir(), "collect-darwin-"));
   const weights = join(directory, "holiday photos.dat");
   writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
-  const files = `p777\nfcwd\ntDIR\nn/\nftxt\ntREG\nn${weights}\nf4\ntREG\nn/opt/homebrew/lib/libmlx.dylib\n`;
+  const files = `p777\nfcwd\ntDIR\nn/Users/ada/work\nftxt\ntREG\nn${weights}\nf4\ntREG\nn/opt/homebrew/lib/libmlx.dylib\n`;
   const asked: string[][] = [];
   const run: Run = async (command) => {
     asked.push([...command]);
@@ -114,6 +165,13 @@ describe("darwinHost()", () => {
     expect(mac.peers([listener]).peers.get(listener.key)).toEqual([{ pid: 777, connections: 1 }]);
     expect(snapshot.weights.get(777)).toMatchObject([{ format: "gguf", how: "mapped", path: weights }]);
     expect(snapshot.libraries.get(777)).toEqual(["/opt/homebrew/lib/libmlx.dylib"]);
+    expect(mac.workingDirectory(777)).toBe("/Users/ada/work");
+    expect(mac.workingDirectory(501)).toBeUndefined();
+    const named = { ...snapshot.processes.get(777)!, executable: "/opt/homebrew/Cellar/ollama/0.12.6/bin/x" };
+    expect(mac.packageOf!(named)).toBe("ollama 0.12.6 (Homebrew)");
+    symlinkSync(relative(directory, "/opt/homebrew/Cellar/mlx/1.0/bin/mlx"), join(directory, "mlx"));
+    expect(mac.packageOf!({ ...named, executable: join(directory, "mlx") })).toBe("mlx 1.0 (Homebrew)");
+    expect(mac.packageOf!(snapshot.processes.get(501)!)).toBeUndefined();
     expect(snapshot.collectors.map(({ name, status }) => [name, status])).toEqual([
       ["processes", "ok"],
       ["listeners", "ok"],
@@ -129,6 +187,7 @@ describe("darwinHost()", () => {
     asked.length = 0;
     await mac.observe();
     expect(asked.map((command) => command.at(-1))).toEqual(["pid=,ppid=,uid=,user=,rss=,lstart=,comm="]);
+    expect(asked[0]!.slice(0, 4)).toEqual(["/usr/bin/env", "LC_ALL=", "LC_TIME=C", "LC_CTYPE=UTF-8"]);
     rmSync(directory, { recursive: true, force: true });
   });
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { linuxHost } from "../../../agent/collect/linux.ts";
 import { parseMaps, parseRemoteMounts } from "../../../agent/collect/mapped.ts";
+import { noNamespaces } from "../../../agent/collect/namespaces.ts";
 import { parseContainer, parsePasswd, parseStat, parseUid } from "../../../agent/collect/processes.ts";
 import {
   formatIpv6,
@@ -63,7 +64,28 @@ describe("parseContainer()", () => {
     [`0::/system.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
     [`12:pids:/docker/${id}\n11:cpu:/docker/${id}`, "docker:3f4e5a6b7c8d"],
     [`0::/user.slice/user-1000.slice/libpod-${id}.scope/container`, "podman:3f4e5a6b7c8d"],
+    // Docker on CentOS, github.com/neuvector/neuvector, share/system/cgroup_test.go; rootless: docs.docker.com.
+    [`10:devices:/system.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
+    [`0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
+    // Podman: a pod under systemd, and cgroupfs.
+    [`0::/machine.slice/machine-libpod_pod_${id}.slice/libpod-${id}.scope/container`, "podman:3f4e5a6b7c8d"],
+    [`9:pids:/libpod_parent/libpod-${id}`, "podman:3f4e5a6b7c8d"],
     [`0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-${id}.scope`, "containerd:3f4e5a6b7c8d"],
+    // k3s, Kubernetes with Docker and with CRI-O: github.com/CJLove/rt-operator, notes/cgroupv1_notes.md.
+    [`4:cpu,cpuacct:/kubepods/besteffort/podd0544205-72df/${id}`, "kubernetes:3f4e5a6b7c8d"],
+    [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/docker-${id}.scope`, "docker:3f4e5a6b7c8d"],
+    [`4:cpu,cpuacct:/kubepods.slice/kubepods-pod1.slice/crio-${id}.scope`, "crio:3f4e5a6b7c8d"],
+    // containerd with a slice of systemd over its socket; nerdctl.
+    [`0::/system.slice/kubepods-burstable-pod1.slice:cri-containerd:${id}`, "containerd:3f4e5a6b7c8d"],
+    [`0::/system.slice/nerdctl-${id}.scope`, "containerd:3f4e5a6b7c8d"],
+    ["0::/lxc.payload.web-production-1/init.scope", "lxc:web-production-1"],
+    ["7:memory:/lxc/web-1", "lxc:web-1"],
+    // What watches a container is outside of it.
+    [`0::/machine.slice/libpod-conmon-${id}.scope`, undefined],
+    [`0::/kubepods.slice/kubepods-pod1.slice/crio-conmon-${id}.scope`, undefined],
+    ["0::/lxc.monitor.web-1", undefined],
+    ["0::/system.slice/docker.service", undefined],
+    [`0::/system.slice/docker-${id.slice(0, 63)}.scope`, undefined],
     ["0::/user.slice/user-1000.slice/session-2.scope", undefined],
     ["", undefined],
   ])("%p is %p", (cgroup, container) => {
@@ -194,7 +216,9 @@ describe("linuxHost() on a captured tree", () => {
   ];
   for (const { pid, name, parent, sockets = [] } of processes) {
     const directory = join(proc, String(pid));
-    put(join(directory, "stat"), STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`));
+    const stat = STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`);
+    // The client is the oldest of them: owners are looked for among the young first.
+    put(join(directory, "stat"), pid === 700 ? stat.replace("285937", "100") : stat);
     put(join(directory, "status"), "Name:\tx\nUid:\t0\t0\t0\t0\n");
     put(join(directory, "cmdline"), `/usr/local/bin/${name}\0serve\0`);
     put(join(directory, "cgroup"), "0::/\n");
@@ -215,16 +239,19 @@ describe("linuxHost() on a captured tree", () => {
   put(join(proc, "net", "tcp"), TCP);
   put(join(proc, "net", "tcp6"), "");
   put(join(proc, "net", "route"), "");
-  const host = linuxHost({
-    files: realFiles(),
-    run: () => Promise.reject(new Error("no tools here")),
-    procRoot: proc,
-    sysRoot: join(root, "sys"),
-    selfPid: 700,
-    clock: () => 1_763_800_000_000,
-    elapsed: () => performance.now(),
-    isLibraryWanted: () => false,
-  });
+  const newHost = (elapsed: () => number) =>
+    linuxHost({
+      files: realFiles(),
+      run: () => Promise.reject(new Error("no tools here")),
+      procRoot: proc,
+      sysRoot: join(root, "sys"),
+      selfPid: 700,
+      clock: () => 1_763_800_000_000,
+      elapsed,
+      namespaces: noNamespaces,
+      isLibraryWanted: () => false,
+    });
+  const host = newHost(() => performance.now());
 
   test("joins listeners to the topmost process that holds the socket, and clients to theirs", async () => {
     const snapshot = await host.observe();
@@ -239,6 +266,16 @@ describe("linuxHost() on a captured tree", () => {
     const { peers } = host.peers([listener]);
     expect(peers.get(listener.key)).toEqual([{ pid: 700, connections: 1 }]);
     expect(host.workingDirectory(700)).toBe("/srv");
+  });
+
+  test("finds the owners of clients in the first scan of a slow host too: a single scan has no next one", async () => {
+    let nowMs = 0;
+    const slow = newHost(() => {
+      nowMs += 2;
+      return nowMs;
+    });
+    const listener = (await slow.observe()).listeners.find(({ port }) => port === 11_434)!;
+    expect(slow.peers([listener]).peers.get(listener.key)).toEqual([{ pid: 700, connections: 1 }]);
   });
 
   test("reads the header of mapped weights whatever the file is called", async () => {

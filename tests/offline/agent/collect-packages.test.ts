@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createPackages, parseDpkgSearch } from "../../../agent/collect/packages.ts";
+import { placedPackage } from "../../../agent/collect/placed-packages.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -69,6 +70,26 @@ describe("createPackages()", () => {
     for (let at = 0; at < 20; at += 1) packages.of(`/usr/bin/engine${at}`);
     expect(asked.filter((command) => command.startsWith("dpkg-query"))).toHaveLength(1);
   });
+});
+
+test.each([
+  ["/opt/homebrew/Cellar/ollama/0.12.6/bin/ollama", "ollama 0.12.6 (Homebrew)"],
+  ["/usr/local/Cellar/llama.cpp/6710_1/bin/llama-server", "llama.cpp 6710_1 (Homebrew)"],
+  ["/home/linuxbrew/.linuxbrew/Cellar/ollama/0.12.6/bin/ollama", "ollama 0.12.6 (Homebrew)"],
+  [
+    "C:\\Program Files\\WindowsApps\\Microsoft.FoundryLocal_0.7.120.0_x64__8wekyb3d8bbwe\\foundry.exe",
+    "Microsoft.FoundryLocal 0.7.120.0 (MSIX)",
+  ],
+  // Anybody may make such directories elsewhere.
+  ["/home/ada/Cellar/ollama/0.12.6/bin/ollama", undefined],
+  ["/tmp/opt/homebrew/Cellar/ollama/0.12.6/bin/ollama", undefined],
+  ["/opt/homebrew/Cellar/ollama", undefined],
+  ["/opt/homebrew/bin/ollama", undefined],
+  ["D:\\x\\Program Files\\WindowsApps\\A_1.0_x64__8wekyb3d8bbwe\\a.exe", undefined],
+  ["C:\\Program Files\\WindowsApps\\A_1.0_x64__short\\a.exe", undefined],
+  ["C:\\Program Files\\Ollama\\ollama.exe", undefined],
+])("placedPackage() of %s is %p", (path, found) => {
+  expect(placedPackage(path)).toBe(found as string);
 });
 
 test("parseDpkgSearch() takes the package of the very path, and no diversion, list or pattern", () => {

@@ -38,26 +38,28 @@ const enforcers = linuxEnforcers({
   log: silent,
 });
 
-let open: Socket | undefined;
+const open = new Map<string, Socket>();
 
-/** True when a byte comes back over a connection that was opened before. */
-function echo(): Promise<boolean> {
+/** True when a byte comes back over the connection that was opened to this address before. */
+function echo(address: string): Promise<boolean> {
+  const socket = open.get(address)!;
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(false), 1500);
     const end = (result: boolean) => (): void => {
       clearTimeout(timer);
       resolve(result);
     };
-    open!.once("data", end(true)).once("error", end(false)).once("close", end(false));
-    open!.write("x");
+    socket.once("data", end(true)).once("error", end(false)).once("close", end(false));
+    socket.write("x");
   });
 }
 
 const verbs: Record<string, (argument: string) => Promise<unknown>> = {
   open: (address) =>
     new Promise((resolve) => {
-      open = createConnection({ host: address, port: 9000 }, () => resolve(true));
-      open.on("error", () => resolve(false));
+      const socket = createConnection({ host: address, port: 9000 }, () => resolve(true));
+      socket.on("error", () => resolve(false));
+      open.set(address, socket);
     }),
   echo,
 };

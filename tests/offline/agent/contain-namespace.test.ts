@@ -1,8 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { containedUnit } from "../../../agent/autostart/systemd.ts";
 import { runCommand } from "../../../agent/command.ts";
 import type { Proof } from "../../../agent/contain/enforcer.ts";
+import { KEPT_RULES_FILE } from "../../../agent/contain/kept-rules.ts";
 import { hostProcesses } from "../../../agent/contain/linux.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
@@ -20,6 +23,7 @@ const CONTROL6 = "fd77::1";
 const PEER = "10.77.0.2";
 const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
+const HOST_ADDRESS6 = "fd77::100";
 
 const isRoot = process.getuid?.() === 0;
 const missing = [
@@ -91,10 +95,10 @@ function killIfThere(pid: number): void {
 
 const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft list ruleset`);
 
-/** The true enforcers, inside the host. */
-function startAgent(edgeUrl: string, ...engine: string[]) {
+/** The true enforcers, inside the host. With a directory, those of an agent that ran before. */
+function startAgent(edgeUrl: string, engine: string[] = [], directory = temporaryDirectory()) {
   const script = new URL("./contain-namespace-host.ts", import.meta.url).pathname;
-  const command = [process.execPath, script, edgeUrl, temporaryDirectory(), ...engine];
+  const command = [process.execPath, script, edgeUrl, directory, ...engine];
   const dialogue = new Dialogue(spawnIn(HOST, command));
   return {
     say: (line: string) => dialogue.say(line),
@@ -110,7 +114,7 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       `ip link add ${ID}d netns ${CONTAINER} type veth peer name ${ID}e netns ${HOST}`,
       ...[CONTAINER, HOST, NET].map((namespace) => `ip -n ${namespace} link set lo up`),
       `ip -n ${HOST} addr add ${HOST_ADDRESS}/24 dev ${ID}a`,
-      `ip -n ${HOST} addr add fd77::100/64 dev ${ID}a nodad`,
+      `ip -n ${HOST} addr add ${HOST_ADDRESS6}/64 dev ${ID}a nodad`,
       `ip -n ${HOST} addr add 10.78.0.1/24 dev ${ID}e`,
       ...[`${CONTROL}/24`, `${PEER}/24`].map((address) => `ip -n ${NET} addr add ${address} dev ${ID}b`),
       ...[`${CONTROL6}/64`, `${PEER6}/64`].map(
@@ -124,7 +128,12 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       `ip -n ${CONTAINER} route add default via 10.78.0.1`,
       `ip -n ${NET} route add 10.78.0.0/24 via ${HOST_ADDRESS}`,
       `ip -n ${HOST} route add default via ${CONTROL}`,
+      `ip -n ${HOST} addr add fd78::1/64 dev ${ID}e nodad`,
+      `ip -n ${CONTAINER} addr add fd78::2/64 dev ${ID}d nodad`,
+      `ip -n ${CONTAINER} route add default via fd78::1`,
+      `ip -n ${NET} route add fd78::/64 via fd77::100`,
       `ip netns exec ${HOST} sysctl -q -w net.ipv4.ip_forward=1`,
+      `ip netns exec ${HOST} sysctl -q -w net.ipv6.conf.all.forwarding=1`,
     ];
     for (const command of commands) await mustRun(command);
     const script = new URL("./contain-namespace-peer.ts", import.meta.url).pathname;
@@ -160,21 +169,35 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
     const listener = spawnIn(HOST, [
       process.execPath,
       "-e",
-      `Bun.listen({hostname:"0.0.0.0",port:7000,socket:{data(){}}})`,
+      `Bun.listen({hostname:"::",port:7000,socket:{data(){}}})`,
     ]);
     spawned.push(listener);
     const lookAround = async () => {
-      const [control, controlOtherPort, peer, peer6, fromOutside, fromContainer, loopback] =
-        await Promise.all([
-          reaches(HOST, CONTROL, 8787),
-          reaches(HOST, CONTROL, 9000),
-          reaches(HOST, PEER, 9000),
-          reaches(HOST, PEER6, 9000),
-          reaches(NET, HOST_ADDRESS, 7000),
-          reaches(CONTAINER, PEER, 9000),
-          reaches(HOST, "127.0.0.1", 7000),
-        ]);
-      return { control, controlOtherPort, peer, peer6, fromOutside, fromContainer, loopback };
+      const [
+        control,
+        controlOtherPort,
+        peer,
+        peer6,
+        fromOutside,
+        fromOutside6,
+        fromContainer,
+        fromContainer6,
+        loopback,
+      ] = await Promise.all([
+        reaches(HOST, CONTROL, 8787),
+        reaches(HOST, CONTROL, 9000),
+        reaches(HOST, PEER, 9000),
+        reaches(HOST, PEER6, 9000),
+        reaches(NET, HOST_ADDRESS, 7000),
+        reaches(NET, HOST_ADDRESS6, 7000),
+        reaches(CONTAINER, PEER, 9000),
+        reaches(CONTAINER, PEER6, 9000),
+        reaches(HOST, "127.0.0.1", 7000),
+      ]);
+      return {
+        ...{ control, controlOtherPort, peer, peer6, fromOutside, fromOutside6 },
+        ...{ fromContainer, fromContainer6, loopback },
+      };
     };
     const free = {
       control: true,
@@ -182,27 +205,33 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       peer: true,
       peer6: true,
       fromOutside: true,
+      fromOutside6: true,
       fromContainer: true,
+      fromContainer6: true,
       loopback: true,
     };
     await untilReached(NET, HOST_ADDRESS, 7000);
     expect(await lookAround()).toEqual(free);
-    expect(await agent.say(`open ${PEER}`)).toBe(true);
-    expect(await agent.say("echo")).toBe(true);
+    for (const address of [PEER, PEER6]) {
+      expect(await agent.say(`open ${address}`)).toBe(true);
+      expect(await agent.say(`echo ${address}`)).toBe(true);
+    }
 
     const proof = await agent.prove("apply:network");
     expect(proof).toEqual({
       outcome: "applied",
       probes: { controlPlaneReachable: true, forbiddenBlocked: true },
     });
-    expect(await agent.say("echo")).toBe(false);
+    for (const address of [PEER, PEER6]) expect(await agent.say(`echo ${address}`)).toBe(false);
     expect(await lookAround()).toEqual({
       control: true,
       controlOtherPort: false,
       peer: false,
       peer6: false,
       fromOutside: false,
+      fromOutside6: false,
       fromContainer: false,
+      fromContainer6: false,
       loopback: true,
     });
 
@@ -235,6 +264,38 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       expect({ tamper, reached: await reaches(HOST, PEER, 9000) }).toEqual({ tamper, reached: false });
       expect(await reaches(HOST, PEER6, 9000)).toBe(false);
     }
+  }, 60_000);
+
+  test("network: stands after a start of the host before its network is up and the agent runs, and never once released", async () => {
+    const directory = temporaryDirectory();
+    const kept = `${directory}/${KEPT_RULES_FILE}`;
+    const agent = startAgent(`http://${CONTROL}:8787`, [], directory);
+    await agent.prove("apply:network");
+    const [, command] = /^ExecStart=(.+)$/m.exec(
+      containedUnit({ executable: "", stateDirectory: directory }),
+    )!;
+    expect(command).toBe(`nft -f ${kept}`);
+
+    // A start: no rule is left in the kernel, and no link is up; the unit does its work, then links and routes come.
+    spawned.at(-1)!.kill("SIGKILL");
+    await mustRun(`ip -n ${HOST} link set ${ID}a down`);
+    await mustRun(`ip netns exec ${HOST} nft flush ruleset`);
+    await mustRun(`ip netns exec ${HOST} ${command}`);
+    await bringUp();
+    expect(await reaches(HOST, PEER, 9000)).toBe(false);
+    expect(await reaches(HOST, PEER6, 9000)).toBe(false);
+    expect(await reaches(CONTAINER, PEER, 9000)).toBe(false);
+    expect(await reaches(HOST, CONTROL, 8787)).toBe(true);
+
+    const restarted = startAgent(`http://${CONTROL}:8787`, [], directory);
+    expect((await restarted.prove("reassert:network")).probes).toEqual({
+      controlPlaneReachable: true,
+      forbiddenBlocked: true,
+    });
+    expect((await restarted.prove("release:network")).outcome).toBe("applied");
+    expect(existsSync(kept)).toBe(false);
+    expect(await rulesOf()).toBe("");
+    expect(await reaches(HOST, PEER, 9000)).toBe(true);
   }, 60_000);
 
   test("network: undoes itself when the control plane is not reachable right after applying", async () => {
@@ -273,7 +334,7 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       hostProcesses().filter(({ pid, parent }) => pid === engine.pid || parent === engine.pid);
     expect(family().map(({ isStopped }) => isStopped)).toEqual([false, false]);
 
-    const agent = startAgent(`http://${CONTROL}:8787`, String(engine.pid), "11434");
+    const agent = startAgent(`http://${CONTROL}:8787`, [String(engine.pid), "11434"]);
     const proof = await agent.prove("apply:stop-engines");
     expect(proof).toEqual({
       outcome: "applied",
@@ -320,7 +381,7 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
     };
     const first = run();
     const order = async (claims: object) =>
-      (await edge.say(JSON.stringify(claims))) as { report: ContainmentReport; ms: number };
+      (await edge.say(JSON.stringify(claims))) as { report: ContainmentReport };
     const isolated = await order({ generation: 1, action: "isolate", mode: "network" });
     expect(isolated.report).toMatchObject({
       action: "isolate",
@@ -328,7 +389,6 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       outcome: "applied",
       probes: { controlPlaneReachable: true, forbiddenBlocked: true },
     });
-    expect(isolated.ms).toBeLessThan(10_000);
     expect(await reaches(HOST, PEER, 9000)).toBe(false);
 
     first.kill("SIGKILL");
@@ -347,6 +407,14 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
     expect(await rulesOf()).toBe("");
   }, 60_000);
+
+  /** The link to the network, with what a link that was down forgets. */
+  async function bringUp(): Promise<void> {
+    await mustRun(`ip -n ${HOST} link set ${ID}a up`);
+    await runCommand(`ip -n ${HOST} addr add ${HOST_ADDRESS6}/64 dev ${ID}a nodad`.split(" "));
+    await runCommand(`ip -n ${HOST} route add default via ${CONTROL}`.split(" "));
+    await until("the control plane answers", () => reaches(HOST, CONTROL, 8787), 15_000);
+  }
 
   async function untilReached(namespace: string, address: string, port: number): Promise<void> {
     await until(`${address}:${port} listens`, () => reaches(namespace, address, port), 15_000);

@@ -91,6 +91,17 @@ describe("a release code", () => {
     expect(open().report()).toEqual(report);
   });
 
+  test("left a second time waits for an answer of its own: the first one is not told again", async () => {
+    const obedience = await isolated();
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    leaveCode(directory, code);
+    expect(readAnswer(directory, code)).toBeUndefined();
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)).toMatchObject({ freed: false, reason: "the code was used before" });
+  });
+
   test("that was left while the daemon did not run counts when it starts", async () => {
     await isolated();
     leaveCode(directory, await codeOf());

@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test";
 import type { RunCommand } from "../../../agent/command.ts";
 import { hostProcesses, resolversOf } from "../../../agent/contain/linux.ts";
 import { networkEnforcer } from "../../../agent/contain/network.ts";
+import { nftFirewall } from "../../../agent/contain/nft-firewall.ts";
 import { networkRules, packetsIn, portRules, removeTable } from "../../../agent/contain/nftables.ts";
 import { familyOf, type HostProcess, STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
+import { processBirth } from "../../../agent/lock.ts";
 import { silent } from "../../../agent/log.ts";
 
 const signal = new AbortController().signal;
@@ -95,7 +97,13 @@ describe("resolversOf()", () => {
 });
 
 describe("familyOf()", () => {
-  const process = (pid: number, parent: number): HostProcess => ({ pid, parent, isStopped: false });
+  const process = (pid: number, parent: number): HostProcess => ({
+    pid,
+    parent,
+    birth: String(pid),
+    isStopped: false,
+  });
+  const pidsOf = (found: readonly HostProcess[]): number[] => found.map(({ pid }) => pid);
   const all = [
     process(1, 0),
     process(10, 1),
@@ -106,15 +114,16 @@ describe("familyOf()", () => {
     process(31, 30),
   ];
   test("takes the engine and all below it, parents first, once", () => {
-    expect(familyOf([10, 11], all, 99)).toEqual([10, 11, 12]);
+    expect(pidsOf(familyOf([10, 11], all, 99))).toEqual([10, 11, 12]);
   });
   test("never takes init, the agent or what started the agent, even if called an engine", () => {
-    expect(familyOf([1, 30, 31, 20], all, 31)).toEqual([20]);
+    expect(pidsOf(familyOf([1, 30, 31, 20], all, 31))).toEqual([20]);
   });
   test("reads this very process from /proc", () => {
     if (globalThis.process.platform !== "linux") return;
     const self = hostProcesses().find(({ pid }) => pid === globalThis.process.pid);
-    expect(self).toEqual({ pid: globalThis.process.pid, parent: globalThis.process.ppid, isStopped: false });
+    const { pid, ppid } = globalThis.process;
+    expect(self).toEqual({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });
   });
 });
 
@@ -126,14 +135,15 @@ test("STOPPED_KINDS spares what computes nothing by itself", () => {
 describe("networkEnforcer()", () => {
   const make = (
     run: RunCommand,
-    more: { reach?: boolean; connects?: boolean; resolve?: () => Promise<string[]> } = {},
+    more: { reach?: boolean; connects?: boolean; resolve?: () => Promise<string[]>; seen?: string[] } = {},
   ) =>
     networkEnforcer({
-      run,
+      firewall: nftFirewall({ run, connects: async () => more.connects ?? false, keep: () => {} }),
       edgeUrl: "https://lz.example.com",
       resolve: more.resolve ?? (async () => ["198.51.100.7"]),
-      resolvers: () => ["192.0.2.53"],
-      connect: async () => more.connects ?? false,
+      resolvers: async () => ["192.0.2.53"],
+      load: () => more.seen ?? [],
+      save: () => {},
       reach: async () => more.reach ?? true,
       sleep: async () => {},
       log: silent,
@@ -216,5 +226,26 @@ describe("networkEnforcer()", () => {
     addresses = ["198.51.100.8"];
     await enforcer.reassert(ORDER, signal);
     expect(rules.at(-1)).toContain("{ 198.51.100.7 . 443, 198.51.100.8 . 443 }");
+  });
+
+  test("puts the rules after a start of the host, when no name is known yet, by the addresses seen before", async () => {
+    const rules: string[] = [];
+    const enforcer = make(recording(rules), {
+      resolve: () => Promise.reject(new Error("no network")),
+      reach: false,
+      seen: ["198.51.100.7", "evil }; accept", "fe80::1%eth0"],
+    });
+    const { outcome } = await enforcer.reassert(ORDER, signal);
+    expect(outcome).toBe("applied");
+    expect(rules).toHaveLength(1);
+    expect(rules[0]).toContain("{ 198.51.100.7 . 443 }");
+    expect(rules[0]).not.toContain("evil");
+  });
+
+  test("lets nothing into a rule that a name server of the company may have answered instead of an address", async () => {
+    const rules: string[] = [];
+    const resolve = async () => ["198.51.100.7 . 443 }\n accept", "198.51.100.8"];
+    await make(recording(rules), { resolve }).apply(ORDER, signal);
+    expect(rules[0]).toContain("elements = { 198.51.100.8 . 443 }");
   });
 });

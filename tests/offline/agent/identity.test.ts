@@ -196,6 +196,25 @@ describe("acquireLock()", () => {
     expect((await acquireLock(directory, deps(10))).ok).toBe(true);
     expect(lockHolder(directory, deps(10))?.pid).toBe(10);
   });
+  test("says in one line that the directory takes no file", async () => {
+    const nowhere = join(temporaryDirectory(), "nowhere");
+    await expect(acquireLock(nowhere, deps(10))).rejects.toThrow(
+      new StateFault(`cannot write to ${nowhere} (ENOENT)`),
+    );
+  });
+  test.if(process.platform !== "win32")(
+    "a birth by ps(1) is the same twice and ends with its process",
+    async () => {
+      const born = processBirth(process.pid, "darwin");
+      expect(Number.isFinite(Date.parse(`${born} UTC`))).toBe(true);
+      expect(processBirth(process.pid, "darwin")).toBe(born!);
+      const child = Bun.spawn(["sleep", "60"]);
+      expect(processBirth(child.pid, "darwin")).toMatch(/:/);
+      child.kill("SIGKILL");
+      await child.exited;
+      expect(processBirth(child.pid, "darwin")).toBeUndefined();
+    },
+  );
   test("takes over a half-written lock", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "lock"), "");

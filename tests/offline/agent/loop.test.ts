@@ -150,6 +150,24 @@ describe("createComposer()", () => {
     for (const beat of beats) expect(heartbeat.safeParse(beat).success).toBe(true);
     expect([composer.isUnchanged(state()), composer.isUnchanged(state([]))]).toEqual([true, false]);
   });
+
+  test("dates anew what differs beside the very same engines, and other engines beside the very same rest", () => {
+    let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
+    const composer = createComposer({ clock: () => nowMs, nextSequence: () => 1 });
+    const first = state();
+    const given = [
+      first,
+      { ...first },
+      { ...first, collectors: [{ name: "http", status: "failed" as const }] },
+      { ...first, engines: [engine({ version: "9.9.9" })] },
+      first,
+    ];
+    const since = given.map((one) => {
+      nowMs += 5000;
+      return composer.compose(one, { waiting: 0, dropped: 0 }).stateSince.slice(17, 19);
+    });
+    expect(since).toEqual(["05", "05", "15", "20", "25"]);
+  });
 });
 
 describe("cutToFit()", () => {
@@ -212,6 +230,9 @@ describe("keepValid()", () => {
   test("changes nothing when all is well", () => {
     const given = state();
     expect(keepValid(given)).toBe(given);
+    // Looked at once, it is not taken for another one that is not valid.
+    expect(keepValid(given)).toBe(given);
+    expect(keepValid({ ...given, engines: [{ ...given.engines[0]!, confidence: 101 }] }).engines).toEqual([]);
   });
 });
 
@@ -328,6 +349,8 @@ describe("createLoop()", () => {
     };
     await pass(5000);
     await until("two more", () => offered.length === 4);
+    // A report does not wait for another scan.
+    expect(scans).toBe(2);
   });
 
   test("while the edge is away keeps every change, and of an unchanged state one a minute", async () => {

@@ -10,6 +10,8 @@ type Served = { status?: number; headers?: Record<string, string>; body?: unknow
 type Spec = {
   kind: "http" | "https" | "mute" | "banner";
   address?: string;
+  /** By default a free one. */
+  port?: number;
   answers?: Record<string, Served>;
 };
 
@@ -17,7 +19,7 @@ const tls = (name: string) => readFileSync(new URL(`../../fixtures/tls/${name}`,
 
 function serveHttp(spec: Spec): number {
   const server = Bun.serve({
-    port: 0,
+    port: spec.port ?? 0,
     hostname: spec.address ?? "127.0.0.1",
     ...(spec.kind === "https" && { tls: { key: tls("self-signed-key.pem"), cert: tls("self-signed.pem") } }),
     fetch: (request) => {

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
 import { base64url, utf8 } from "../../../shared/bytes.ts";
 import { REFUSALS, type RefusalCode } from "../../../shared/refusal.ts";
-import { type ControlKey, type Directive, signDirective } from "../../../shared/wire/directive.ts";
+import type { ControlKey } from "../../../shared/wire/control-claims.ts";
+import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
+import { DIRECTIVE_PATH, directivePoll } from "../../../shared/wire/directive-poll.ts";
 import { enrolmentRequest } from "../../../shared/wire/enrolment.ts";
 import { type Heartbeat, heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, parseDeviceKeyid, sessionKeyid } from "../../../shared/wire/keyid.ts";
@@ -43,6 +45,9 @@ export type TestEdge = {
   jwks: { keys: { kty: "OKP"; crv: "Ed25519"; kid: string; x: string }[] };
   fault: Fault | undefined;
   directive: string | undefined;
+  /** Generations that were reported in polls for a directive, and what the next one gets; 404 without. */
+  polls: number[];
+  onPoll: ((count: number) => Response | Promise<Response>) | undefined;
   /** Handed out with every session, as during a rotation of the control key. */
   keySet: string | undefined;
   /** Served as the signed catalogue. */
@@ -72,6 +77,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     jwks,
     fault: undefined,
     directive: undefined,
+    polls: [],
+    onPoll: undefined,
     keySet: undefined,
     catalogue: undefined,
     sessionSeconds: 3600,
@@ -86,7 +93,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
 
   async function check(request: Request, body: string, key: (keyid: string) => Promise<CryptoKey>) {
     const path = new URL(request.url).pathname;
-    const algorithm = path === "/v1/heartbeats" ? "hmac-sha256" : "ed25519";
+    const algorithm = ["/v1/heartbeats", DIRECTIVE_PATH].includes(path) ? "hmac-sha256" : "ed25519";
     const parsed = parseSignature(request.headers, algorithm);
     if (!parsed.ok) return problem(parsed.code);
     const digest = request.headers.get("content-digest") ?? "";
@@ -116,10 +123,11 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS, ...keySet });
   }
 
+  const sessionKey = async (keyid: string): Promise<CryptoKey> =>
+    importHmacKey(await deriveSessionKey(secret, keyid), ["verify"]);
+
   async function take(request: Request, body: string): Promise<Response> {
-    const refused = await check(request, body, async (keyid) =>
-      importHmacKey(await deriveSessionKey(secret, keyid), ["verify"]),
-    );
+    const refused = await check(request, body, sessionKey);
     if (refused) return refused;
     const parsed = heartbeat.safeParse(JSON.parse(body));
     if (!parsed.success) return problem("wire.malformed");
@@ -129,6 +137,14 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
       ...(edge.directive ? { directive: edge.directive } : {}),
     };
     return Response.json(answer, { status: 202 });
+  }
+
+  async function answerPoll(request: Request, body: string): Promise<Response> {
+    if (!edge.onPoll) return new Response("no such path", { status: 404 });
+    const refused = await check(request, body, sessionKey);
+    if (refused) return refused;
+    edge.polls.push(directivePoll.parse(JSON.parse(body)).generation);
+    return edge.onPoll(edge.polls.length);
   }
 
   async function enrolHere(request: Request, body: string): Promise<Response> {
@@ -146,6 +162,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     "/v1/enroll": enrolHere,
     "/v1/session": session,
     "/v1/heartbeats": take,
+    [DIRECTIVE_PATH]: answerPoll,
     "/healthz": async () => Response.json({ ok: true }),
     "/v1/catalog": async () => new Response(edge.catalogue, { status: edge.catalogue ? 200 : 404 }),
   };

@@ -1,19 +1,23 @@
-import { may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import { daemonWords, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import {
+  commandLine,
+  PROGRAM_DIRECTORY,
+  protectDirectory,
+  REMOVE_SERVICE,
+  REMOVE_TASK,
+  SYSTEM,
+  TASK,
+  WINDOWS_EXECUTABLE,
+} from "./windows-directory.ts";
 import { escapeXml } from "./xml.ts";
 
-const TASK = "\\LifecycleZero\\Agent";
-const DIRECTORY = "C:\\Program Files\\LifecycleZero";
-const XML = `${DIRECTORY}\\agent-task.xml`;
-/** Well-known SIDs, which have the same name in every language of Windows. */
-const SYSTEM = "S-1-5-18";
-const ADMINISTRATORS = "S-1-5-32-544";
+const XML = `${PROGRAM_DIRECTORY}\\agent-task.xml`;
 
 /**
- * A task that SYSTEM starts at boot and restarts when it ends (learn.microsoft.com, Task Scheduler Schema).
- * Not a service of `sc.exe create`: the service control manager ends a program that does not call
- * StartServiceCtrlDispatcher with error 1053, and a console program, as this binary is, does not.
+ * A task that SYSTEM starts at boot and restarts when it ends (learn.microsoft.com, Task Scheduler Schema): for a
+ * machine on which the service does not come up.
  */
-export function windowsTask({ executable, stateDirectory }: ServiceOptions): string {
+export function windowsTask(options: ServiceOptions): string {
   return `<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -47,29 +51,23 @@ export function windowsTask({ executable, stateDirectory }: ServiceOptions): str
   </Settings>
   <Actions Context="System">
     <Exec>
-      <Command>${escapeXml(`"${executable}"`)}</Command>
-      <Arguments>${escapeXml(`run --state "${stateDirectory}"`)}</Arguments>
+      <Command>${escapeXml(`"${options.executable}"`)}</Command>
+      <Arguments>${escapeXml(commandLine(daemonWords(options)))}</Arguments>
     </Exec>
   </Actions>
 </Task>
 `;
 }
 
-export const windows: ServiceKind = {
-  executable: `${DIRECTORY}\\lz-agent.exe`,
+export const windowsTaskKind: ServiceKind = {
+  name: "scheduled task",
+  executable: WINDOWS_EXECUTABLE,
   install: (options) => ({
-    directories: [DIRECTORY],
+    directories: [PROGRAM_DIRECTORY],
     files: [{ path: XML, content: `\ufeff${windowsTask(options)}`, mode: 0o600, encoding: "utf16le" }],
     commands: [
-      // The keys are for SYSTEM and administrators only; what the directory inherits is taken away.
-      must(
-        "icacls",
-        options.stateDirectory,
-        "/inheritance:r",
-        "/grant:r",
-        `*${SYSTEM}:(OI)(CI)F`,
-        `*${ADMINISTRATORS}:(OI)(CI)F`,
-      ),
+      ...protectDirectory(options.stateDirectory),
+      ...REMOVE_SERVICE,
       may("schtasks", "/End", "/TN", TASK),
       must("schtasks", "/Create", "/TN", TASK, "/XML", XML, "/F"),
       must("schtasks", "/Run", "/TN", TASK),
@@ -79,7 +77,7 @@ export const windows: ServiceKind = {
   uninstall: () => ({
     directories: [],
     files: [],
-    commands: [may("schtasks", "/End", "/TN", TASK), may("schtasks", "/Delete", "/TN", TASK, "/F")],
+    commands: [...REMOVE_SERVICE, ...REMOVE_TASK],
     removals: [XML],
   }),
 };

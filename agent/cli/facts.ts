@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { arch, hostname, release, type } from "node:os";
+import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { AGENT_VERSION } from "../config.ts";
+import type { Machine } from "./machine.ts";
+
+export type Facts = Pick<Heartbeat, "host"> & { version: string };
+
+/** What this host is called and what it runs. */
+export function factsOf(machine: Pick<Machine, "platform">): Facts {
+  return {
+    version: AGENT_VERSION,
+    host: {
+      hostname: tidy(hostname(), 253),
+      os: tidy(osName(machine.platform), 120),
+      arch: tidy(arch(), 20),
+    },
+  };
+}
+
+function osName(platform: NodeJS.Platform): string {
+  if (platform === "linux") {
+    try {
+      // os-release(5)
+      const pretty = /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(readFileSync("/etc/os-release", "utf8"));
+      if (pretty) return `${pretty[1]} (Linux ${release()})`;
+    } catch {
+      // Not every distribution has the file.
+    }
+  }
+  const names: Partial<Record<NodeJS.Platform, string>> = { darwin: "macOS, Darwin", win32: "Windows" };
+  return `${names[platform] ?? type()} ${release()}`;
+}

@@ -1,0 +1,32 @@
+import { posix, win32 } from "node:path";
+import { createLog, type Log } from "../log.ts";
+import { openLogFile } from "../log-file.ts";
+import type { Settings } from "../settings.ts";
+import type { Machine } from "./machine.ts";
+
+/** Where macOS looks for the logs of its daemons (Console.app shows them). */
+export const DARWIN_LOGS = "/Library/Logs/LifecycleZero";
+
+/**
+ * The log that the settings ask for. A service that nothing is set for writes JSON lines, and a file where the
+ * system keeps nothing of what it writes to stderr (Windows) or keeps it without end (macOS).
+ */
+export function logOf(
+  machine: Pick<Machine, "complain" | "clock" | "platform">,
+  settings: Settings,
+  isService = false,
+): Log {
+  const file = settings.logFile ?? (isService ? serviceLog(machine.platform, settings.state) : undefined);
+  return createLog({
+    write: file === undefined ? machine.complain : openLogFile(file, machine.complain),
+    clock: machine.clock,
+    format: settings.log ?? (isService ? "json" : "text"),
+    level: settings.verbose ? "debug" : "info",
+  });
+}
+
+function serviceLog(platform: NodeJS.Platform, state: string): string | undefined {
+  if (platform === "win32") return win32.join(state, "agent.log");
+  if (platform === "darwin") return posix.join(DARWIN_LOGS, "agent.log");
+  return undefined;
+}

@@ -1,0 +1,152 @@
+import { dlopen } from "bun:ffi";
+import { formatAddress, TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
+
+/*
+ * Sockets of the agent's own network namespace from the kernel's sock_diag (sock_diag(7)) rather than from
+ * `/proc/net/tcp`. The latter formats every socket of the host as text, those in TIME_WAIT too, of which a busy
+ * host has tens of thousands; here the kernel hands out only the state that is asked for, and listening sockets
+ * without walking the others.
+ */
+
+export type SocketDiag = {
+  /** Undefined when the kernel does not answer in full; nothing is lost then, the tables of procfs say the same. */
+  read(state: TcpRow["state"]): TcpRow[] | undefined;
+};
+
+// linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h, bits/socket.h
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 0o2000003;
+const NETLINK_SOCK_DIAG = 4;
+const SOCK_DIAG_BY_FAMILY = 20;
+const NLM_F_REQUEST_DUMP = 0x301;
+const NLM_F_DUMP_INTR = 0x10;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLMSG_HEADER_BYTES = 16;
+const REQUEST_BYTES = NLMSG_HEADER_BYTES + 56;
+/** `inet_diag_msg` without its attributes. */
+const MESSAGE_BYTES = 72;
+const MSG_DONTWAIT = 0x40;
+const IPPROTO_TCP = 6;
+const FAMILIES = { 2: 4, 10: 16 } as const;
+/** TCP states of include/net/tcp_states.h; asked for as bits. */
+const STATES = { established: 1, listen: 10 } as const;
+/** The kernel fills at most this much of a dump at a time. */
+const BUFFER_BYTES = 32 * 1024;
+
+/** Asks for the sockets of one family (2 IPv4, 10 IPv6) in one state. */
+export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: number): Uint8Array {
+  const request = new DataView(new ArrayBuffer(REQUEST_BYTES));
+  request.setUint32(0, REQUEST_BYTES, true);
+  request.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
+  request.setUint16(6, NLM_F_REQUEST_DUMP, true);
+  request.setUint32(8, sequence, true);
+  request.setUint8(NLMSG_HEADER_BYTES, family);
+  request.setUint8(NLMSG_HEADER_BYTES + 1, IPPROTO_TCP);
+  request.setUint32(NLMSG_HEADER_BYTES + 4, 1 << STATES[state], true);
+  return new Uint8Array(request.buffer);
+}
+
+/** `refused`: the kernel does not know the family, as one without IPv6. */
+export type DiagPart = { rows: TcpRow[]; is: "more" | "done" | "refused" | "failed" };
+
+/** What one read of the socket gave: whole messages. Anything that is not an answer to `sequence` is `failed`. */
+export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: number): DiagPart {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const rows: TcpRow[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = at + NLMSG_HEADER_BYTES <= bytes.length ? view.getUint32(at, true) : 0;
+    if (length < NLMSG_HEADER_BYTES || at + length > bytes.length) return { rows, is: "failed" };
+    const type = view.getUint16(at + 4, true);
+    // An interrupted dump may have left sockets out.
+    const isCut = (view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0;
+    if (isCut || view.getUint32(at + 8, true) !== sequence) return { rows, is: "failed" };
+    if (type === NLMSG_DONE) return { rows, is: "done" };
+    if (type === NLMSG_ERROR) return { rows, is: "refused" };
+    if (type !== SOCK_DIAG_BY_FAMILY || length < NLMSG_HEADER_BYTES + MESSAGE_BYTES)
+      return { rows, is: "failed" };
+    const row = readMessage(bytes, view, at + NLMSG_HEADER_BYTES, state);
+    if (row) rows.push(row);
+    at += (length + 3) & ~3;
+  }
+  return { rows, is: "more" };
+}
+
+/** `inet_diag_msg`: family, state, then ports and addresses in network order, at the end user and inode. */
+function readMessage(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  state: TcpRow["state"],
+): TcpRow | undefined {
+  const family = bytes[at] as 2 | 10;
+  const length = FAMILIES[family];
+  if (length === undefined || bytes[at + 1] !== STATES[state]) return undefined;
+  return {
+    localAddress: formatAddress(bytes.subarray(at + 8, at + 8 + length)),
+    localPort: view.getUint16(at + 4),
+    remoteAddress: formatAddress(bytes.subarray(at + 24, at + 24 + length)),
+    remotePort: view.getUint16(at + 6),
+    state,
+    uid: view.getUint32(at + 64, true),
+    inode: String(view.getUint32(at + 68, true)),
+  };
+}
+
+/** Undefined where there is no such socket to be had: another system, another C library, a sandbox. */
+export function openSocketDiag(): SocketDiag | undefined {
+  try {
+    const { symbols } = dlopen("libc.so.6", {
+      socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+      send: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
+      recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i32" },
+    });
+    const descriptor = symbols.socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (descriptor < 0) return undefined;
+    return createSocketDiag({
+      send: (bytes) => symbols.send(descriptor, bytes, bytes.length, 0) === bytes.length,
+      // A dump is ready when it was asked for: there is nothing to wait for.
+      receive: (into) => symbols.recv(descriptor, into, into.length, MSG_DONTWAIT),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+/** `receive` gives the number of bytes, negative for none. */
+export function createSocketDiag(netlink: {
+  send: (bytes: Uint8Array) => boolean;
+  receive: (into: Uint8Array) => number;
+}): SocketDiag {
+  const buffer = new Uint8Array(BUFFER_BYTES);
+  let sequence = 0;
+  return {
+    read: (state) => {
+      const rows: TcpRow[] = [];
+      for (const family of [2, 10] as const) {
+        const part = dump(family, state, TCP_ROWS_MAX - rows.length);
+        if (part === undefined) return undefined;
+        rows.push(...part);
+      }
+      return rows;
+    },
+  };
+
+  function dump(family: 2 | 10, state: TcpRow["state"], rowsMax: number): TcpRow[] | undefined {
+    // Of a dump that was given up something may still be to come.
+    while (netlink.receive(buffer) > 0);
+    sequence += 1;
+    if (!netlink.send(diagRequest(family, state, sequence))) return undefined;
+    const rows: TcpRow[] = [];
+    while (rows.length < rowsMax) {
+      const length = netlink.receive(buffer);
+      if (length <= 0) return undefined;
+      const part = parseDiag(buffer.subarray(0, length), state, sequence);
+      rows.push(...part.rows);
+      if (part.is === "refused" && family === 10) return rows;
+      if (part.is === "refused" || part.is === "failed") return undefined;
+      if (part.is === "done") return rows;
+    }
+    return rows.slice(0, rowsMax);
+  }
+}

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { type RunCommand, runCommand } from "../command.ts";
+import { readState, writeState } from "../disk.ts";
+import { isLoopback, isPlainAddress } from "./addresses.ts";
+import { connects } from "./connects.ts";
+import { blockingEnforcers, type Enforcers, type HostOptions } from "./host.ts";
+import { pfFirewall } from "./pf-firewall.ts";
+import type { HostProcess } from "./stop-engines.ts";
+
+const TOKEN_FILE = "pf-token.json";
+const token = z.strictObject({
+  token: z
+    .string()
+    .regex(/^\d{1,20}$/)
+    .nullable(),
+});
+
+/** The blocking modes, by pf and signals. Needs root. */
+export function darwinEnforcers(options: HostOptions): Enforcers {
+  const { directory } = options;
+  return blockingEnforcers(options, {
+    firewall: pfFirewall({
+      run: runCommand,
+      connects,
+      loadToken: () => readState(directory, TOKEN_FILE, token)?.token ?? undefined,
+      saveToken: (next) => writeState(directory, TOKEN_FILE, { token: next ?? null }),
+    }),
+    resolvers: async () => scutilResolvers((await runCommand(["/usr/sbin/scutil", "--dns"])).stdout),
+    processes: () => psProcesses(runCommand),
+    suspend: (pid) => void process.kill(pid, "SIGSTOP"),
+    wake: (pid) => void process.kill(pid, "SIGCONT"),
+    refusesItself: true,
+  });
+}
+
+/** `nameserver[0] : 192.0.2.53` of `scutil --dns`, resolvers of every interface. A scope is cut off. */
+export function scutilResolvers(text: string): string[] {
+  const named = [...text.matchAll(/^\s*nameserver\[\d+\] : ([^\s%]+)(?:%\S+)?\s*$/gm)].map(
+    (match) => match[1]!,
+  );
+  return [...new Set(named)].filter((address) => isPlainAddress(address) && !isLoopback(address));
+}
+
+/** The start is text of the system's language: it is compared, never read. */
+const ROW = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
+
+/** ps(1): `T` is a stopped process; the start in whole seconds tells a process from a later one with its pid. */
+export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
+  const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,stat=,lstart="]);
+  if (code !== 0) throw new Error("the processes could not be listed");
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, state, birth] = ROW.exec(line) ?? [];
+    if (pid === undefined) return [];
+    const isStopped = state!.startsWith("T");
+    return [{ pid: Number(pid), parent: Number(parent), birth: birth!.replace(/\s+/g, " "), isStopped }];
+  });
+}

@@ -1,0 +1,109 @@
+import { lookup } from "node:dns/promises";
+import { z } from "zod";
+import type { Engine, Mode } from "../../shared/wire/heartbeat.ts";
+import { codeOf, readState, writeState } from "../disk.ts";
+import type { Log } from "../log.ts";
+import { connects } from "./connects.ts";
+import type { Enforcer, Proof, ReachControlPlane } from "./enforcer.ts";
+import type { Firewall } from "./firewall.ts";
+import { networkEnforcer } from "./network.ts";
+import { type StopDeps, type Stopped, stopEnginesEnforcer, stopped } from "./stop-engines.ts";
+
+const STOPPED_FILE = "stopped.json";
+const ADDRESSES_FILE = "control-addresses.json";
+
+export type HostOptions = {
+  directory: string;
+  edgeUrl: string;
+  selfPid: number;
+  engines: () => readonly Engine[];
+  reach: ReachControlPlane;
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  log: Log;
+};
+
+/** What differs from system to system. */
+export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "refusesItself"> & {
+  firewall: Firewall;
+  /** Name servers that this host asks; empty when they are not known. */
+  resolvers: () => Promise<string[]>;
+  /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
+  lookEveryRounds?: number;
+};
+
+export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
+
+/** The blocking modes on this system. What they need to remember is in the state directory. */
+export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
+  const { directory, edgeUrl, selfPid, engines, reach, sleep, log } = options;
+  const { firewall, resolvers, lookEveryRounds = 1, ...processes } = system;
+  const enforcers: Enforcers = {
+    network: networkEnforcer({
+      firewall,
+      edgeUrl,
+      resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
+      resolvers,
+      ...seenAddresses(directory, log),
+      reach,
+      sleep,
+      log,
+    }),
+    "stop-engines": stopEnginesEnforcer({
+      firewall,
+      engines,
+      ...processes,
+      selfPid,
+      connect: connects,
+      reach,
+      load: () => readState(directory, STOPPED_FILE, z.array(stopped)) ?? [],
+      save: (all: readonly Stopped[]) => writeState(directory, STOPPED_FILE, all),
+    }),
+  };
+  return {
+    network: lookingEvery(lookEveryRounds, enforcers.network),
+    "stop-engines": lookingEvery(lookEveryRounds, enforcers["stop-engines"]),
+  };
+}
+
+/** Between two looks the last one counts. After a start, an order or a release the next round looks. */
+export function lookingEvery(rounds: number, enforcer: Enforcer): Enforcer {
+  let last: { proof: Proof; round: number } | undefined;
+  const anew =
+    (carryOut: Enforcer["apply"]): Enforcer["apply"] =>
+    (order, signal) => {
+      last = undefined;
+      return carryOut(order, signal);
+    };
+  return {
+    apply: anew(enforcer.apply),
+    release: anew(enforcer.release),
+    reassert: async (order, signal) => {
+      if (last && ++last.round < rounds) return last.proof;
+      last = { proof: await enforcer.reassert(order, signal), round: 0 };
+      return last.proof;
+    },
+  };
+}
+
+/** A file that cannot be read or written is no reason not to isolate: names are asked all the same. */
+function seenAddresses(directory: string, log: Log) {
+  const told = (cause: unknown): void =>
+    log("warn", "addresses of the control plane are not remembered", { reason: codeOf(cause) });
+  return {
+    load: (): string[] => {
+      try {
+        return readState(directory, ADDRESSES_FILE, z.array(z.string())) ?? [];
+      } catch (cause) {
+        told(cause);
+        return [];
+      }
+    },
+    save: (addresses: readonly string[]): void => {
+      try {
+        writeState(directory, ADDRESSES_FILE, addresses);
+      } catch (cause) {
+        told(cause);
+      }
+    },
+  };
+}

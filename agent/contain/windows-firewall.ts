@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { RunCommand } from "../command.ts";
+import type { attempt } from "./connects.ts";
+import type { Firewall } from "./firewall.ts";
+import { firstLine } from "./nft-firewall.ts";
+import {
+  GROUP,
+  PROFILES_SCRIPT,
+  type Profile,
+  putScript,
+  removeScript,
+  STANDING_SCRIPT,
+  type WindowsRule,
+  windowsNetworkRules,
+  windowsPortRules,
+} from "./windows-rules.ts";
+
+const action = z.enum(["Allow", "Block", "NotConfigured"]);
+
+/** What goes back into a command is one of these words and nothing else. */
+export const profiles = z
+  .array(
+    z.strictObject({
+      name: z.enum(["Domain", "Private", "Public"]),
+      enabled: z.enum(["True", "False", "NotConfigured"]),
+      inbound: action,
+      outbound: action,
+    }),
+  )
+  .min(1)
+  .max(3);
+
+const standing = z.object({ profiles: z.array(z.string()), rules: z.array(z.string()) });
+
+export type WindowsDeps = {
+  run: RunCommand;
+  attempt: typeof attempt;
+  /** The profiles as they were before us; kept until they are as they were again. */
+  loadProfiles: () => readonly Profile[] | undefined;
+  saveProfiles: (before: readonly Profile[] | undefined) => void;
+};
+
+/** Read from stdin: no command line of any length, and nothing for a shell to read. */
+export const POWERSHELL = [
+  "powershell.exe",
+  "-NoLogo",
+  "-NoProfile",
+  "-NonInteractive",
+  "-ExecutionPolicy",
+  "Bypass",
+  "-Command",
+  "$s=[Console]::In.ReadToEnd(); try { & ([scriptblock]::Create($s)) } catch { [Console]::Error.WriteLine($_); exit 1 }",
+];
+
+/** Windows Firewall, by its own PowerShell module. Rules and profiles outlive a start of the host by themselves. */
+export function windowsFirewall(deps: WindowsDeps): Firewall {
+  const powershell = (script: string) => deps.run(POWERSHELL, script);
+
+  /** Before the first change, and not again while it lasts: what stands then is ours. */
+  async function rememberProfiles(): Promise<string | undefined> {
+    if (deps.loadProfiles() !== undefined) return undefined;
+    const { code, stdout, stderr } = await powershell(PROFILES_SCRIPT);
+    const parsed = profiles.safeParse(parseOrUndefined(stdout));
+    if (code !== 0 || !parsed.success)
+      return `the profiles of Windows Firewall could not be read: ${firstLine(stderr) || "no such answer"}`;
+    deps.saveProfiles(parsed.data);
+    return undefined;
+  }
+
+  async function put(rules: readonly WindowsRule[], blocksRest: boolean): Promise<string | undefined> {
+    const unknown = await rememberProfiles();
+    if (unknown) return unknown;
+    const version = createHash("sha256").update(JSON.stringify(rules)).digest("hex").slice(0, 8);
+    const { code, stderr } = await powershell(putScript(rules, version, blocksRest));
+    if (code !== 0) return `Windows Firewall refused the rules: ${firstLine(stderr)}`;
+    const inForce = await read();
+    if (inForce === undefined) return `a policy overrules the rules of the group "${GROUP}"`;
+    const count = inForce.rules.length;
+    return count === rules.length
+      ? undefined
+      : `${count} of ${rules.length} rules are in force: a policy overrules`;
+  }
+
+  /** Undefined when nothing of ours is in force: no rules, or a profile that is off. */
+  async function read(): Promise<z.infer<typeof standing> | undefined> {
+    const { code, stdout } = await powershell(STANDING_SCRIPT);
+    const parsed = standing.safeParse(parseOrUndefined(stdout));
+    if (code !== 0 || !parsed.success) return undefined;
+    return parsed.data.profiles.every((line) => / True /.test(line)) ? parsed.data : undefined;
+  }
+
+  return {
+    restrict: (rules) => put(windowsNetworkRules(rules), true),
+    refusePorts: (ports) => put(windowsPortRules(ports), false),
+    standing: async () => {
+      const inForce = await read();
+      return inForce && JSON.stringify(inForce);
+    },
+    remove: async (wasInForce) => {
+      const before = deps.loadProfiles();
+      if (before === undefined && !wasInForce) return undefined;
+      const { code, stderr } = await powershell(removeScript(before ?? []));
+      if (code !== 0) return firstLine(stderr);
+      deps.saveProfiles(undefined);
+      return undefined;
+    },
+    // No counter to ask here: a connection that this host's own firewall refuses fails with a code of its own.
+    refuses: async (endpoints) => {
+      const outcomes = await Promise.all(endpoints.map(deps.attempt));
+      return outcomes.every((outcome) => outcome === "forbidden");
+    },
+  };
+}
+
+function parseOrUndefined(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEdge, type TestEdge, TOKEN, until } from "../offline/agent/send-edge.ts";
+import { ROOT } from "../support/stack.ts";
+
+/*
+ * The compiled daemon on disks that take nothing: a small file system in a mount namespace of its own. Where this
+ * system grants none, the tests are skipped, and say so.
+ */
+
+const BINARY = join(ROOT, "dist", "lz-agent");
+const NAMESPACES = [
+  ["unshare", "--mount"],
+  ["unshare", "--mount", "--user", "--map-root-user"],
+] as const;
+const around =
+  process.platform === "linux" && Bun.which("unshare")
+    ? NAMESPACES.find((command) => Bun.spawnSync([...command, "mount", "-t", "tmpfs", "x", "/mnt"]).success)
+    : undefined;
+if (!around) console.warn("NOT TESTED: no mount namespace to be had on this machine");
+
+describe.skipIf(!around)("dist/lz-agent run", () => {
+  let edge: TestEdge;
+  let directory: string;
+  beforeEach(async () => {
+    const built = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
+    if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+    edge = await startEdge();
+    directory = mkdtempSync(join(tmpdir(), "lz-disk-"));
+    const enrolled = Bun.spawn(
+      [BINARY, "enroll", "--url", edge.url, "--state", join(directory, "enrolled")],
+      {
+        env: { ...process.env, LZ_ENROLL_TOKEN: TOKEN },
+      },
+    );
+    expect(await enrolled.exited).toBe(0);
+  }, 120_000);
+  afterEach(async () => {
+    await edge.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test.each([
+    ["full", "! head -c 9m /dev/zero > $0/fill 2>/dev/null", "ENOSPC"],
+    ["read-only", "mount -o remount,ro $0", "EROFS"],
+  ])(
+    "reports from a host whose disk is %s, says so, and ends with 0",
+    async (_, spoil, code) => {
+      const mountAndRun = `mkdir $0/d && cp -r $0/enrolled $0/e && mount -t tmpfs -o size=4m,mode=700 lz $0/d &&
+        cp -r $0/e $0/d/st && set -- $0/d && (${spoil.replaceAll("$0", "$1")}); exec ${BINARY} run --state $1/st --interval 300`;
+      const daemon = Bun.spawn([...around!, "sh", "-c", mountAndRun, directory], {
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      await until("heartbeats arrive", () => edge.taken.length >= 3, 60_000);
+      daemon.kill("SIGTERM");
+      const stderr = await new Response(daemon.stderr).text();
+      expect(await daemon.exited).toBe(0);
+      expect(stderr).toContain(`error the sequence could not be saved reason=${code}`);
+      expect(stderr.split("\n").filter((line) => line.includes("could not be saved"))).toHaveLength(1);
+      const order = edge.taken.map(({ sequence }) => sequence);
+      expect(order).toEqual(order.toSorted((a, b) => a - b));
+    },
+    120_000,
+  );
+});

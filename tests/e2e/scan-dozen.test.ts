@@ -1,0 +1,85 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import type { ScanResult } from "../../agent/scan.ts";
+import { faultsOf, type Started } from "../support/dozen.ts";
+import { ROOT } from "../support/stack.ts";
+
+/*
+ * The binary as it is shipped, on a host that runs a dozen engines on random ports beside servers that are none. The
+ * host is a process and a network namespace of its own, so that every engine it names is one of these; where this
+ * system grants no namespace, only the processes started here are counted, and the test says so.
+ */
+
+const onLinux = process.platform === "linux" ? describe : describe.skip;
+const NAMESPACE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
+const BINARY = join(ROOT, "dist", "lz-agent");
+
+/** As root, else as the root of a user namespace, else not at all. */
+function namespace(): readonly string[] {
+  for (const command of [NAMESPACE, [...NAMESPACE, "--user", "--map-root-user"]]) {
+    if (Bun.which("unshare") && Bun.spawnSync([...command, "true"]).success) return command;
+  }
+  return [];
+}
+
+type Seen = {
+  scans: { code: number; stdout: string; stderr: string }[];
+  engines: Started[];
+  ordinary: number[];
+};
+
+onLinux("dist/lz-agent scan --json", () => {
+  const around = namespace();
+  const isAlone = around.length > 0;
+  let seen: Seen;
+  let results: ScanResult[];
+
+  beforeAll(async () => {
+    const built = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
+    if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+    if (!isAlone)
+      console.warn("no namespace to be had here: only processes started by this test are counted");
+    const script = join(ROOT, "tests/support/dozen-host.ts");
+    const host = Bun.spawn([...around, process.execPath, script, BINARY], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    seen = JSON.parse(await new Response(host.stdout).text()) as Seen;
+    results = seen.scans.map(({ stdout }) => JSON.parse(stdout) as ScanResult);
+  }, 180_000);
+
+  test("ends with 0, says nothing on stderr, and prints one object of the contract's form", () => {
+    for (const [at, { code, stdout, stderr }] of seen.scans.entries()) {
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout.trimEnd().split("\n")).toHaveLength(1);
+      expect(Object.keys(results[at]!).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    }
+  });
+
+  test("names each of a dozen engines on random ports: renamed, behind TLS, behind a token", () => {
+    expect(seen.engines.length).toBeGreaterThanOrEqual(12);
+    expect(new Set(seen.engines.map(({ wanted }) => wanted.id)).size).toBeGreaterThanOrEqual(12);
+    expect(seen.engines.filter(({ wanted }) => wanted.as).length).toBeGreaterThanOrEqual(3);
+    expect(seen.engines.filter(({ wanted }) => wanted.tls).length).toBeGreaterThanOrEqual(3);
+    expect(seen.engines.filter(({ wanted }) => wanted.token).length).toBeGreaterThanOrEqual(3);
+    expect(faultsOf(results.at(-1)!.engines, seen.engines)).toEqual([]);
+    // A scan before the last missed one, and then it must have said that it did.
+    for (const { collectors } of results.slice(0, -1))
+      expect(collectors.find(({ name }) => name === "http")?.status).toBe("partial");
+  });
+
+  test("names nothing else, in no scan", () => {
+    const mine = new Set([...seen.engines.map(({ pid }) => pid), ...seen.ordinary]);
+    const wanted = seen.engines.map(({ wanted: { id }, pid }) => `${id} ${pid}`);
+    for (const { engines } of results) {
+      const counted = isAlone ? engines : engines.filter(({ pid }) => mine.has(pid ?? -1));
+      const named = counted.map(({ id, pid }) => `${id} ${pid}`);
+      expect(named.filter((one) => !wanted.includes(one))).toEqual([]);
+    }
+    console.log(
+      `${wanted.length} engines beside ${seen.ordinary.length} ordinary servers, ` +
+        `${isAlone ? "all that this namespace holds" : "on a shared host"}, ` +
+        `scans of ${results.map(({ durationMs }) => Math.round(durationMs)).join(", ")} ms`,
+    );
+  });
+});

@@ -1,0 +1,196 @@
+import type { Fixture } from "../../../agent/catalog/entry.ts";
+
+/*
+ * Servers that run no AI and answer on paths that AI products use. None of them may be taken for anything.
+ */
+
+const html = (title: string) => `<!doctype html><html><head><title>${title}</title></head></html>`;
+const notFound = { status: 404, body: { detail: "Not Found" } };
+
+export const ORDINARY: readonly (Fixture & { name: string })[] = [
+  {
+    name: "nginx",
+    source: "recorded from nginx 1.22.1 (Debian)",
+    answers: { "/": { headers: { server: "nginx/1.22.1" }, body: html("Welcome to nginx!") } },
+  },
+  {
+    name: "Prometheus",
+    source: "recorded from Prometheus 2.42.0 (Debian)",
+    answers: {
+      "/": {
+        status: 302,
+        headers: { location: "/classic/graph" },
+        body: '<a href="/classic/graph">Found</a>.',
+      },
+      "/version": { body: { version: "2.42.0+ds", revision: "2.42.0+ds-5", goVersion: "go1.19.8" } },
+      "/metrics": { body: "# HELP go_gc_duration_seconds x\n# HELP prometheus_build_info x\n" },
+    },
+  },
+  {
+    name: "Docker Registry",
+    source: "recorded from docker-registry 2.8.2 (Debian)",
+    answers: { "/": {}, "/v2": { status: 301, headers: { location: "/v2/" } }, "/v2/": { body: {} } },
+  },
+  {
+    name: "Vite development server",
+    source: "recorded from vite (npm): every path is the page",
+    answers: everywhere({ body: `<script type="module" src="/@vite/client"></script>${html("Vite App")}` }),
+  },
+  {
+    name: "Streamlit app",
+    source: "recorded from streamlit (PyPI): every path is the page",
+    answers: everywhere({ headers: { server: "uvicorn" }, body: html("Streamlit") }),
+  },
+  {
+    name: "Gradio app",
+    source: "recorded from gradio (PyPI), an interface that turns text round",
+    answers: {
+      "/": {
+        headers: { server: "uvicorn" },
+        body: `${html("Reverse")}<script>window.gradio_config = {"version":"5.49.1","title":"Reverse"}</script>`,
+      },
+      "/openapi.json": {
+        body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+      },
+      "/manifest.json": { body: { name: "Reverse", start_url: "./", display: "standalone" } },
+    },
+  },
+  {
+    name: "marimo notebook",
+    source: "recorded from marimo 0.25.2",
+    answers: {
+      "/": { headers: { server: "uvicorn" }, body: html("marimo") },
+      "/health": { body: { status: "healthy" } },
+      "/api/version": { body: "0.25.2" },
+      "/api/status": { body: { status: "healthy", filenames: [], mode: "edit", version: "0.25.2" } },
+      "/manifest.json": { body: { short_name: "Marimo", name: "A Marimo App" } },
+      "/sse": {
+        headers: { "content-type": "text/event-stream; charset=utf-8" },
+        body: 'event: close\ndata: {"code": 1000, "reason": "MARIMO_NO_SESSION_ID"}\n\n',
+      },
+    },
+  },
+  {
+    name: "Jupyter",
+    source: "recorded from JupyterLab (PyPI) with a token",
+    answers: {
+      "/": { status: 302, headers: { server: "TornadoServer/6.6.1", location: "/lab?" } },
+      "/api": { body: { version: "2.17.0" } },
+      "/api/status": { status: 403, body: { message: "Forbidden", reason: null } },
+      "/metrics": { status: 403, body: html("Jupyter Server") },
+    },
+  },
+  {
+    name: "MLflow",
+    source: "recorded from MLflow 3.17.2",
+    answers: {
+      "/": { headers: { server: "uvicorn" }, body: html("MLflow") },
+      "/version": { body: "3.17.2" },
+      "/health": { body: "OK" },
+    },
+  },
+  {
+    name: "API of a car dealer",
+    source: "recorded from FastAPI with routes of its own",
+    answers: {
+      "/": notFound,
+      "/v1/models": { body: { models: [{ make: "Volvo", model: "V60", year: 2024 }], count: 1 } },
+      "/api/tags": { body: { tags: [{ name: "travel", posts: 3 }] } },
+      "/health": { body: { status: "ok" } },
+      "/openapi.json": {
+        body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+      },
+      "/docs": { body: html("FastAPI - Swagger UI") },
+    },
+  },
+  {
+    name: "Express app whose list looks like OpenAI's",
+    source: "recorded from Express with routes of its own",
+    answers: {
+      "/": { status: 404, headers: { "x-powered-by": "Express" }, body: "Cannot GET /" },
+      "/v1/models": { body: { object: "list", data: [{ id: 7, make: "Volvo" }] } },
+      "/api/tags": { body: { models: [], tags: ["travel"] } },
+      "/api/version": { body: { major: "1", minor: "31", gitVersion: "v1.31.0" } },
+      "/info": { body: { version: "1.2.3" } },
+      "/health": { body: { status: "ok" } },
+    },
+  },
+  {
+    name: "Kubernetes API server",
+    source: "documented: kubernetes.io/docs/reference/using-api/health-checks, GET /version",
+    answers: {
+      "/": { status: 403, body: { kind: "Status", apiVersion: "v1", status: "Failure", code: 403 } },
+      "/version": { body: { major: "1", minor: "31", gitVersion: "v1.31.0", goVersion: "go1.22.5" } },
+      "/openapi.json": { status: 403, body: { kind: "Status", status: "Failure", code: 403 } },
+      "/v1/models": { status: 403, body: { kind: "Status", status: "Failure", code: 403 } },
+    },
+  },
+  {
+    name: "Elasticsearch",
+    source: "documented: elastic.co/docs, GET /",
+    answers: {
+      "/": {
+        headers: { "x-elastic-product": "Elasticsearch" },
+        body: { name: "node-1", version: { number: "8.15.0" }, tagline: "You Know, for Search" },
+      },
+    },
+  },
+  {
+    name: "MinIO",
+    source: "documented: min.io/docs, refusal of the S3 API",
+    answers: everywhere({
+      status: 403,
+      headers: { server: "MinIO", "content-type": "application/xml" },
+      body: "<Error><Code>AccessDenied</Code></Error>",
+    }),
+  },
+  {
+    name: "Home Assistant",
+    source: "documented: developers.home-assistant.io/docs/api/rest",
+    answers: {
+      "/": { headers: { server: "Python/3.13 aiohttp/3.12" }, body: html("Home Assistant") },
+      "/manifest.json": { body: { name: "Home Assistant", short_name: "Home Assistant" } },
+      "/api/config": { status: 401, body: "401: Unauthorized" },
+    },
+  },
+  {
+    name: "Portainer",
+    source: "documented: docs.portainer.io/api, GET /api/status",
+    answers: {
+      "/": { body: html("Portainer") },
+      "/api/status": { body: { Version: "2.33.0", InstanceID: "299ab403" } },
+    },
+  },
+  {
+    name: "Grafana",
+    source: "documented: grafana.com/docs, GET /api/health",
+    answers: {
+      "/": { status: 302, headers: { location: "/login" }, body: '<a href="/login">Found</a>.' },
+      "/api/health": { body: { commit: "abc", database: "ok", version: "12.0.0" } },
+      "/metrics": { body: "# HELP grafana_info x\ngrafana_info 1\n" },
+    },
+  },
+];
+
+/** The same answer on the paths that most products of the catalogue are asked on. */
+function everywhere(answer: NonNullable<Fixture["answers"]>[string]): Fixture["answers"] {
+  const paths = [
+    "/",
+    "/v1/models",
+    "/openapi.json",
+    "/manifest.json",
+    "/api/version",
+    "/api/config",
+    "/api/tags",
+    "/version",
+    "/info",
+    "/metrics",
+    "/health",
+    "/healthcheck",
+    "/sse",
+    "/mcp",
+    "/v2",
+    "/voices",
+  ];
+  return Object.fromEntries(paths.map((path) => [path, answer]));
+}

@@ -1,0 +1,278 @@
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Files, realFiles } from "../../../agent/collect/files.ts";
+import { createMappedTable } from "../../../agent/collect/mapped.ts";
+import { createProcessTable } from "../../../agent/collect/processes.ts";
+import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
+
+/* A procfs of files, so that what is read in which scan can be counted. */
+
+const directory = mkdtempSync(join(tmpdir(), "collect-processes-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const TICKS_AT_START = 100;
+const BOOT_SECONDS = 1_763_762_400;
+const NOW_MS = BOOT_SECONDS * 1000 + 600_000;
+
+type Stat = { name?: string; parent?: number; ticks?: number; bytes?: number };
+let proc = "";
+let trees = 0;
+
+function put(pid: number, { name = "sleep", parent = 1, ticks = 0, bytes = 1_000_000 }: Stat = {}): void {
+  const at = join(proc, String(pid));
+  mkdirSync(join(at, "ns"), { recursive: true });
+  const cpu = `0 0 0 0 ${ticks} 0 0 0`;
+  const stat = `${pid} (${name}) S ${parent} 1 1 0 -1 4194304 ${cpu} 20 0 1 0 ${TICKS_AT_START} ${bytes} 3 0\n`;
+  writeFileSync(join(at, "stat"), stat);
+  writeFileSync(join(at, "cmdline"), `/usr/bin/${name}\0`);
+  writeFileSync(join(at, "status"), "Name:\tx\nUid:\t1000\t0\t0\t0\n");
+  writeFileSync(join(at, "cgroup"), `0::/system.slice/docker-${"a".repeat(64)}.scope\n`);
+  writeFileSync(join(at, "maps"), "");
+  for (const [link, to] of [
+    ["exe", `/usr/bin/${name}`],
+    ["ns/net", "net:[1]"],
+    ["root", "/"],
+  ] as const) {
+    rmSync(join(at, link), { force: true });
+    symlinkSync(to, join(at, link));
+  }
+}
+
+/** The files of this machine, with what was read noted as `stat 12`. */
+function noting(): { files: Files; read: string[] } {
+  const real = realFiles();
+  const read: string[] = [];
+  const note = (path: string): void => {
+    const [, pid, name] = /\/(\d+)\/(\w+)$/.exec(path) ?? [];
+    if (pid) read.push(`${name} ${pid}`);
+  };
+  const files: Files = {
+    ...real,
+    line: (path) => {
+      note(path);
+      return real.line(path);
+    },
+    text: (path, ...rest) => {
+      note(path);
+      return real.text(path, ...rest);
+    },
+  };
+  return { files, read };
+}
+
+function table() {
+  const { files, read } = noting();
+  const users = new Map([[1000, { name: "ada" }]]);
+  return { read, table: createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users }) };
+}
+
+beforeEach(() => {
+  trees += 1;
+  proc = join(directory, String(trees));
+  mkdirSync(proc);
+  writeFileSync(join(proc, "stat"), `btime ${BOOT_SECONDS}\n`);
+});
+
+describe("createProcessTable()", () => {
+  test("looks at every process within two scans, and at a quiet one within four", () => {
+    for (const pid of [10, 11, 12, 13]) put(pid);
+    const { read, table: processes } = table();
+    processes.read();
+    const looks = (scans: number): string[] => {
+      read.length = 0;
+      for (let scan = 0; scan < scans; scan += 1) processes.read();
+      return read.filter((one) => one.startsWith("stat")).sort();
+    };
+    const all = ["stat 10", "stat 11", "stat 12", "stat 13"];
+    expect(looks(2)).toEqual(all);
+    expect(looks(2)).toEqual(all);
+    expect(looks(4)).toEqual(all);
+    expect(looks(4)).toEqual(all);
+  });
+
+  test("looks in every second scan again at a process that wakes up", () => {
+    put(10);
+    const { read, table: processes } = table();
+    for (let scan = 0; scan < 12; scan += 1) processes.read();
+    read.length = 0;
+    for (let scan = 1; scan <= 8; scan += 1) {
+      put(10, { ticks: scan });
+      processes.read();
+    }
+    // Its turn comes within four scans, and from then on in every second.
+    expect(read.filter((one) => one === "stat 10").length).toBeGreaterThanOrEqual(3);
+  });
+
+  test("looks in the next scan at one that is hastened, and at no other for it", () => {
+    for (const pid of [10, 11]) put(pid);
+    const { read, table: processes } = table();
+    for (let scan = 0; scan < 12; scan += 1) processes.read();
+    // Neither has its turn now: 10 + 13 and 11 + 13 … are no multiples of four.
+    while (true) {
+      read.length = 0;
+      processes.read();
+      if (read.length === 0) break;
+    }
+    processes.hasten([11]);
+    put(11, { name: "ollama" });
+    read.length = 0;
+    const { processes: found } = processes.read();
+    expect(read).toContain("stat 11");
+    expect(found.get(11)?.name).toBe("ollama");
+  });
+
+  test("gives the same map while the same programs run, and another one when one comes, goes or is another", () => {
+    put(10);
+    put(11);
+    const { table: processes } = table();
+    const settled = (): ReturnType<typeof processes.read>["processes"] => {
+      for (let scan = 0; scan < 4; scan += 1) processes.read();
+      return processes.read().processes;
+    };
+    const first = settled();
+    expect(settled()).toBe(first);
+    put(10, { ticks: 5 });
+    expect(settled()).toBe(first);
+    put(12);
+    const three = processes.read().processes;
+    expect([...three.keys()].sort()).toEqual([10, 11, 12]);
+    rmSync(join(proc, "11"), { recursive: true });
+    const two = processes.read().processes;
+    expect([...two.keys()].sort()).toEqual([10, 12]);
+    put(10, { name: "llama-server" });
+    expect(settled().get(10)?.name).toBe("llama-server");
+    put(12, { parent: 10 });
+    const moved = settled();
+    expect(moved).not.toBe(two);
+    expect(moved.get(12)?.parentPid).toBe(10);
+  });
+
+  test("tells which processes are new or of another size, each once", () => {
+    put(10);
+    put(11);
+    const { table: processes } = table();
+    expect(
+      processes
+        .read()
+        .changed.map(({ pid }) => pid)
+        .sort(),
+    ).toEqual([10, 11]);
+    put(11, { bytes: 9_000_000_000 });
+    put(10, { ticks: 3 });
+    const changed = [1, 2, 3, 4].flatMap(() => processes.read().changed.map(({ pid }) => pid));
+    expect(changed).toEqual([11]);
+  });
+
+  test("reads user and container only of a process that somebody asks about, and once", () => {
+    put(10);
+    put(11);
+    const { read, table: processes } = table();
+    const { processes: found } = processes.read();
+    expect(read.filter((one) => /^(?:status|cgroup)/.test(one))).toEqual([]);
+    expect(found.get(10)).toMatchObject({ uid: 1000, user: "ada", container: `docker:${"a".repeat(12)}` });
+    expect(read.filter((one) => /^(?:status|cgroup)/.test(one))).toEqual(["status 10", "cgroup 10"]);
+  });
+});
+
+describe("createMappedTable()", () => {
+  const mapped = (files: Files, selfPid = 1) =>
+    createMappedTable({
+      files,
+      procRoot: proc,
+      selfPid,
+      elapsed: () => 0,
+      isWanted: (path) => path.includes("llama"),
+    });
+  const maps = (pid: number, text: string): void => writeFileSync(join(proc, String(pid), "maps"), text);
+  const weights = join(directory, "weights.dat");
+  writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
+  const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`;
+  const LIBRARY = "7f9b21906000-7f9b21908000 r-xp 00000000 fe:00 98 /usr/lib/libllama.so\n";
+
+  test("reads the maps of a process whose size changed, and gives the same maps while nothing that counts did", () => {
+    for (const pid of [10, 11]) put(pid);
+    maps(10, LIBRARY);
+    const { files, read } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const table = mapped(files);
+    const scan = () => {
+      const { processes: found, changed } = processes.read();
+      return table.read(found, changed);
+    };
+    const first = scan();
+    expect([...first.libraries]).toEqual([[10, ["/usr/lib/libllama.so"]]]);
+    read.length = 0;
+    put(11, { bytes: 2_000_000 });
+    for (let at = 0; at < 4; at += 1) {
+      const again = scan();
+      expect(again.libraries).toBe(first.libraries);
+      expect(again.weights).toBe(first.weights);
+    }
+    expect(read.filter((one) => one.startsWith("maps"))).toEqual(["maps 11"]);
+    put(11, { bytes: 3_000_000 });
+    maps(11, MAPPED);
+    for (let at = 0; at < 4; at += 1) scan();
+    const last = scan();
+    expect([...last.weights.keys()]).toEqual([11]);
+    rmSync(join(proc, "11"), { recursive: true });
+    expect([...scan().weights.keys()]).toEqual([]);
+  });
+
+  test("passes over the agent itself", () => {
+    put(10);
+    maps(10, MAPPED);
+    const { files } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    expect(mapped(files, 10).read(found, changed).weights.size).toBe(0);
+    expect(mapped(files, 11).read(found, changed).weights.size).toBe(1);
+  });
+
+  test("reads eight processes in a scan even when there is no time at all, and says how many wait", () => {
+    for (let pid = 10; pid < 20; pid += 1) put(pid);
+    const { files } = noting();
+    let nowMs = 0;
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const table = createMappedTable({
+      files,
+      procRoot: proc,
+      selfPid: 1,
+      elapsed: () => (nowMs += 1000),
+      isWanted: () => false,
+    });
+    const { processes: found, changed } = processes.read();
+    const [report] = table.read(found, changed).collectors;
+    expect(report).toMatchObject({ status: "partial", detail: "2 changed processes wait for the next scan" });
+    expect(table.read(found, []).collectors[0]!.status).toBe("ok");
+  });
+
+  test("reads everybody in turn, however large the changes of others are", () => {
+    const crowd = Array.from({ length: 30 }, (_, at) => at + 100);
+    for (const pid of [10, ...crowd]) put(pid);
+    const { files, read } = noting();
+    let nowMs = 0;
+    let stepMs = 0;
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const table = createMappedTable({
+      files,
+      procRoot: proc,
+      selfPid: 1,
+      elapsed: () => (nowMs += stepMs),
+      isWanted: () => false,
+    });
+    const all = processes.read();
+    table.read(all.processes, all.changed);
+    stepMs = 1000;
+    read.length = 0;
+    const small = all.processes.get(10)!;
+    const others = crowd.map((pid) => all.processes.get(pid)!);
+    small.virtualBytes += 4096;
+    for (let scan = 1; scan <= 4; scan += 1) {
+      for (const process of others) process.virtualBytes += 10_000_000;
+      table.read(all.processes, scan === 1 ? [small, ...others] : others);
+    }
+    expect(read).toContain("maps 10");
+  });
+});

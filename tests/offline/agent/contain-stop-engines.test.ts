@@ -1,0 +1,156 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { type HostProcess, type Stopped, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
+import type { Engine } from "../../../shared/wire/heartbeat.ts";
+
+/** A host whose processes a test starts, ends and wakes, with a firewall that counts suspensions as Windows does. */
+let processes: Map<number, HostProcess & { suspensions: number }>;
+let engines: Engine[];
+let stored: Stopped[];
+let refused: readonly number[] | undefined;
+let locked: Set<number>;
+let leaks: boolean;
+
+const signal = new AbortController().signal;
+const ORDER = { generation: 1, mode: "stop-engines", wasInForce: true } as const;
+
+const spawn = (pid: number, parent = 1, birth = `born ${pid}`): void =>
+  void processes.set(pid, { pid, parent, birth, isStopped: false, suspensions: 0 });
+const count = (pid: number, by: number): void => {
+  const process = processes.get(pid);
+  if (!process || locked.has(pid)) throw new Error("not there, or not ours");
+  process.suspensions += by;
+  process.isStopped = process.suspensions > 0;
+};
+const engine = (pid: number, ...ports: number[]): Engine =>
+  ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
+
+const open = () =>
+  stopEnginesEnforcer({
+    firewall: {
+      restrict: async () => undefined,
+      refusePorts: async (ports) => {
+        refused = [...new Set(ports)].sort((a, b) => a - b);
+        return undefined;
+      },
+      standing: async () => refused && JSON.stringify(refused),
+      remove: async () => {
+        refused = undefined;
+        return undefined;
+      },
+      refuses: async () => true,
+    },
+    engines: () => engines,
+    processes: async () => [...processes.values()].map((process) => ({ ...process })),
+    suspend: (pid) => count(pid, 1),
+    wake: (pid) => count(pid, -1),
+    refusesItself: true,
+    selfPid: 99,
+    connect: async ({ port }) => leaks || !refused?.includes(port),
+    reach: async () => true,
+    load: () => stored,
+    save: (all) => {
+      stored = [...all];
+    },
+  });
+const stoppedPids = (): number[] =>
+  [...processes.values()]
+    .filter(({ isStopped }) => isStopped)
+    .map(({ pid }) => pid)
+    .sort((a, b) => a - b);
+const PROVEN = {
+  outcome: "applied",
+  probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+} as const;
+
+beforeEach(() => {
+  processes = new Map();
+  stored = [];
+  refused = undefined;
+  locked = new Set();
+  leaks = false;
+  for (const [pid, parent] of [
+    [1, 0],
+    [99, 1],
+    [200, 1],
+    [201, 200],
+    [300, 1],
+  ] as const)
+    spawn(pid, parent);
+  engines = [engine(200, 11_434)];
+});
+
+describe("stopEnginesEnforcer()", () => {
+  test("suspends the engine and its children once, and wakes exactly these", async () => {
+    const enforcer = open();
+    expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
+    for (let round = 0; round < 3; round++) expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
+    expect(processes.get(200)!.suspensions).toBe(1);
+    expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
+  });
+
+  test("keeps them from coming back: one that was woken, a new child, a new engine", async () => {
+    const enforcer = open();
+    await enforcer.apply(ORDER, signal);
+    count(200, -1);
+    spawn(202, 201);
+    spawn(400);
+    engines.push(engine(400, 8080));
+    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    expect([stoppedPids(), refused]).toEqual([
+      [200, 201, 202, 400],
+      [8080, 11_434],
+    ]);
+  });
+
+  test("an engine that the scan does not recognise any more, for it is suspended, stays so and its port refuses", async () => {
+    await open().apply(ORDER, signal);
+    engines = [];
+    const restarted = open();
+    expect(await restarted.reassert(ORDER, signal)).toEqual(PROVEN);
+    count(200, -1);
+    await restarted.reassert(ORDER, signal);
+    expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
+  });
+
+  test("what somebody else had suspended is not woken, nor a later process with the number of one of ours", async () => {
+    count(201, 1);
+    await open().apply(ORDER, signal);
+    expect(stored.map(({ pid }) => pid)).toEqual([200]);
+    processes.delete(200);
+    spawn(200, 1, "born later");
+    count(200, 1);
+    expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    expect(stoppedPids()).toEqual([200, 201]);
+  });
+
+  test("says which process could not be stopped, and does not mind one that ended in between", async () => {
+    locked.add(201);
+    const proof = await open().apply(ORDER, signal);
+    expect(proof.outcome).toBe("failed");
+    expect(proof.reason).toBe("processes 201 could not be stopped");
+    expect(proof.probes?.forbiddenBlocked).toBe(false);
+  });
+
+  test("says when one did not wake, and remembers it for the next release", async () => {
+    await open().apply(ORDER, signal);
+    locked.add(201);
+    const stuck = await open().release(ORDER, signal);
+    expect(stuck).toEqual({ outcome: "failed", reason: "1 processes did not wake" });
+    locked.clear();
+    expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    expect(stoppedPids()).toEqual([]);
+  });
+
+  test("leaves what computes nothing alone, puts the ports back when somebody opened them, and proves nothing before", async () => {
+    const enforcer = open();
+    engines.push({ ...engine(300, 9999), kind: "gateway" });
+    expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
+    refused = [];
+    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    expect([stoppedPids(), refused as readonly number[]]).toEqual([[200, 201], [11_434]]);
+    leaks = true;
+    expect((await enforcer.reassert(ORDER, signal)).probes?.forbiddenBlocked).toBe(false);
+  });
+});

@@ -1,0 +1,669 @@
+import { describe, expect, test } from "bun:test";
+import type { CommandResult } from "../../../agent/command.ts";
+import { isPlainAddress, numberOf, rangesWithout, textOf } from "../../../agent/contain/addresses.ts";
+import type { Attempt } from "../../../agent/contain/connects.ts";
+import { psProcesses, scutilResolvers } from "../../../agent/contain/darwin.ts";
+import type { Proof } from "../../../agent/contain/enforcer.ts";
+import { enforcersFor } from "../../../agent/contain/enforcers.ts";
+import type { NetworkRules } from "../../../agent/contain/firewall.ts";
+import { lookingEvery } from "../../../agent/contain/host.ts";
+import { networkEnforcer } from "../../../agent/contain/network.ts";
+import { networkRules, portRules } from "../../../agent/contain/nftables.ts";
+import {
+  isEnabled,
+  labelledPackets,
+  pfNetworkRules,
+  pfPortRules,
+  tokenIn,
+} from "../../../agent/contain/pf.ts";
+import { pfFirewall } from "../../../agent/contain/pf-firewall.ts";
+import { serverAddresses } from "../../../agent/contain/windows.ts";
+import { windowsFirewall } from "../../../agent/contain/windows-firewall.ts";
+import { PROCESSES_SCRIPT, parseProcesses } from "../../../agent/contain/windows-processes.ts";
+import {
+  PROFILES_SCRIPT,
+  type Profile,
+  portsWithout,
+  putScript,
+  quoted,
+  removeScript,
+  STANDING_SCRIPT,
+  type WindowsRule,
+  windowsNetworkRules,
+  windowsPortRules,
+} from "../../../agent/contain/windows-rules.ts";
+import { silent } from "../../../agent/log.ts";
+
+/*
+ * macOS and Windows, as far as they can be tested on another system: what is generated, by golden texts; what is
+ * done with it, against a system that answers as documented. No line of this ran on either.
+ */
+
+const RULES: NetworkRules = {
+  control: [
+    { address: "198.51.100.7", port: 443 },
+    { address: "2001:db8::7", port: 443 },
+  ],
+  resolvers: ["192.0.2.53", "2001:db8::53"],
+};
+const HOSTILE = [
+  "198.51.100.7; pass quick all",
+  "any",
+  "0.0.0.0/0",
+  "'; Remove-NetFirewallRule -All #",
+  "fe80::1%en0",
+  "1.2.3.4\npass all",
+  "",
+];
+
+describe("addresses", () => {
+  test.each([
+    ["192.0.2.1", true],
+    ["2001:db8::1", true],
+    ["::ffff:192.0.2.1", true],
+    ...HOSTILE.map((text): [string, boolean] => [text, false]),
+    ["192.0.2.1/32", false],
+    ["192.0.2.256", false],
+    ["$(id)", false],
+  ])("isPlainAddress(%j) is %p", (text, expected) => {
+    expect(isPlainAddress(text)).toBe(expected);
+  });
+
+  test("numberOf() and textOf() are each other's way back", () => {
+    for (const address of ["0.0.0.1", "192.0.2.255", "255.255.255.255"])
+      expect(textOf(numberOf(address), false)).toBe(address);
+    expect(textOf(numberOf("2001:db8::7"), true)).toBe("2001:db8:0:0:0:0:0:7");
+    expect(numberOf("::")).toBe(0n);
+    expect(numberOf("::ffff:192.0.2.1")).toBe(numberOf("::ffff:c000:201"));
+    expect(numberOf("fe80::")).toBe(0xfe80n << 112n);
+  });
+
+  test("rangesWithout() leaves out exactly the exceptions, at the edges and side by side", () => {
+    const without = (...exceptions: string[]) => rangesWithout("0.0.0.1", "0.0.0.9", exceptions, false);
+    expect(without()).toEqual(["0.0.0.1-0.0.0.9"]);
+    expect(without("0.0.0.5")).toEqual(["0.0.0.1-0.0.0.4", "0.0.0.6-0.0.0.9"]);
+    expect(without("0.0.0.1", "0.0.0.9")).toEqual(["0.0.0.2-0.0.0.8"]);
+    expect(without("0.0.0.4", "0.0.0.3", "0.0.0.4")).toEqual(["0.0.0.1-0.0.0.2", "0.0.0.5-0.0.0.9"]);
+    expect(without("0.0.1.0")).toEqual(["0.0.0.1-0.0.0.9"]);
+  });
+});
+
+describe("every generator of rules", () => {
+  const generators: [string, (rules: NetworkRules) => unknown][] = [
+    ["nftables", networkRules],
+    ["pf", pfNetworkRules],
+    ["Windows Firewall", windowsNetworkRules],
+  ];
+  test.each(generators)("%s throws for what is no address or port, wherever it stands", (_name, generate) => {
+    expect(() => generate(RULES)).not.toThrow();
+    for (const address of HOSTILE) {
+      expect(() => generate({ ...RULES, control: [{ address, port: 443 }] })).toThrow("no address");
+      expect(() => generate({ ...RULES, resolvers: [address] })).toThrow("no address");
+    }
+    for (const port of [0, 65_536, 1.5, Number.NaN])
+      expect(() => generate({ ...RULES, control: [{ address: "192.0.2.1", port }] })).toThrow("no port");
+  });
+
+  test.each([
+    ["nftables", portRules],
+    ["pf", pfPortRules],
+    ["Windows Firewall", windowsPortRules],
+  ] as [string, (ports: readonly number[]) => unknown][])(
+    "%s throws for an engine's port that is none",
+    (_name, generate) => {
+      expect(() => generate([11_434])).not.toThrow();
+      for (const port of [0, 70_000, -1]) expect(() => generate([port])).toThrow("no port");
+    },
+  );
+});
+
+describe("pf", () => {
+  test("pfNetworkRules() is this text", () => {
+    expect(pfNetworkRules(RULES)).toBe(`pass quick on lo0 all flags any no state
+pass out quick inet proto tcp from any to 198.51.100.7 port = 443 flags S/SA keep state
+pass out quick inet6 proto tcp from any to 2001:db8::7 port = 443 flags S/SA keep state
+pass out quick inet proto tcp from any to 192.0.2.53 port = 53 flags S/SA keep state
+pass out quick inet proto udp from any to 192.0.2.53 port = 53 keep state
+pass out quick inet6 proto tcp from any to 2001:db8::53 port = 53 flags S/SA keep state
+pass out quick inet6 proto udp from any to 2001:db8::53 port = 53 keep state
+pass out quick inet proto udp from any port = 68 to any port = 67 no state
+pass in quick inet proto udp from any port = 67 to any port = 68 no state
+pass out quick inet6 proto udp from any port = 546 to any port = 547 no state
+pass in quick inet6 proto udp from any port = 547 to any port = 546 no state
+pass out quick inet6 proto ipv6-icmp all icmp6-type routersol no state
+pass out quick inet6 proto ipv6-icmp all icmp6-type neighbrsol no state
+pass out quick inet6 proto ipv6-icmp all icmp6-type neighbradv no state
+pass in quick inet6 proto ipv6-icmp all icmp6-type routeradv no state
+pass in quick inet6 proto ipv6-icmp all icmp6-type neighbrsol no state
+pass in quick inet6 proto ipv6-icmp all icmp6-type neighbradv no state
+block return out quick all label "lz-forbidden"
+block drop in quick all label "lz-forbidden"
+`);
+  });
+
+  test("every rule is quick, the last two refuse all that is left, and nothing passes in from anywhere", () => {
+    const rules = pfNetworkRules(RULES).trimEnd().split("\n");
+    expect(rules.every((rule) => rule.includes(" quick "))).toBe(true);
+    expect(rules.slice(-2).every((rule) => /^block (return out|drop in) quick all /.test(rule))).toBe(true);
+    const passedIn = rules.filter((rule) => rule.startsWith("pass in"));
+    expect(passedIn.every((rule) => /port = 6[78]|port = 54[67]|icmp6-type/.test(rule))).toBe(true);
+  });
+
+  test("any name server may be asked only while none is known, and then only on its port", () => {
+    const rules = pfNetworkRules({ ...RULES, resolvers: [] });
+    expect(rules).toContain("pass out quick inet proto udp from any to any port = 53 keep state");
+    expect(pfNetworkRules(RULES)).not.toContain("to any port = 53");
+  });
+
+  test("pfPortRules() refuse each port once, and are empty without ports", () => {
+    expect(
+      pfPortRules([8080, 11_434, 8080]),
+    ).toBe(`block return in quick proto tcp from any to any port = 8080 label "lz-forbidden"
+block return in quick proto tcp from any to any port = 11434 label "lz-forbidden"
+`);
+    expect(pfPortRules([])).toBe("");
+  });
+
+  test("what pfctl says is read, and what it does not say is not made up", () => {
+    expect(tokenIn("pf enabled\nToken : 15203481627348123456\n")).toBe("15203481627348123456");
+    expect(tokenIn("pfctl: pf already enabled")).toBeUndefined();
+    expect([isEnabled("Status: Enabled for 0 days\n"), isEnabled("Status: Disabled\n")]).toEqual([
+      true,
+      false,
+    ]);
+    const labels =
+      "lz-forbidden 120 3 180 0 0 3 180 0\nother 1 9 1 0 0 0 0 0\nlz-forbidden 12 2 80 2 80 0 0 0\n";
+    expect(labelledPackets(labels)).toBe(5);
+    expect(labelledPackets("")).toBe(0);
+  });
+
+  /** pf as pfctl(8) describes it: anchors, references that keep it enabled, states, labels. */
+  function fakePf({
+    main = 'scrub-anchor "com.apple/*" all fragment reassemble\nanchor "com.apple/*" all\n',
+  } = {}) {
+    const pf = {
+      main,
+      anchor: "",
+      tokens: new Set<string>(),
+      cuts: 0,
+      packets: 0,
+      asked: [] as string[],
+      nextToken: 1,
+      refusal: "",
+    };
+    const ok = (stdout = "", stderr = "No ALTQ support in kernel\nALTQ related functions disabled\n") =>
+      ({ code: 0, stdout, stderr }) satisfies CommandResult;
+    const run = async (command: readonly string[], stdin?: string): Promise<CommandResult> => {
+      const args = command.slice(1).join(" ");
+      pf.asked.push(args);
+      if (command[0] !== "/sbin/pfctl") throw new Error(`asked for ${command[0]}`);
+      if (args === "-s info") return ok(`Status: ${pf.tokens.size > 0 ? "Enabled" : "Disabled"}\n`);
+      if (args === "-s rules") return ok(pf.main);
+      if (args === "-E") {
+        const token = String(pf.nextToken++);
+        pf.tokens.add(token);
+        return ok("", `pf enabled\nToken : ${token}\n`);
+      }
+      if (args.startsWith("-X ")) return pf.tokens.delete(args.slice(3)) ? ok() : { ...ok(), code: 1 };
+      if (args.startsWith("-k ")) {
+        pf.cuts++;
+        return ok();
+      }
+      const ours = args.replace("-a com.apple/000.lifecyclezero ", "");
+      if (ours === "-f -") {
+        if (pf.refusal) return { code: 1, stdout: "", stderr: `No ALTQ support in kernel\n${pf.refusal}\n` };
+        pf.anchor = stdin!;
+        return ok();
+      }
+      if (ours === "-s rules") return ok(pf.anchor);
+      if (ours === "-F rules") {
+        pf.anchor = "";
+        return ok();
+      }
+      if (ours === "-s labels") return ok(`lz-forbidden 9 ${pf.packets} 0 0 0 0 0 0\n`);
+      throw new Error(`pfctl was asked for ${args}`);
+    };
+    let token: string | undefined;
+    const firewall = (connected = false) =>
+      pfFirewall({
+        run,
+        connects: async () => {
+          if (pf.anchor !== "" && pf.tokens.size > 0) pf.packets++;
+          return connected;
+        },
+        loadToken: () => token,
+        saveToken: (next) => {
+          token = next;
+        },
+      });
+    return { pf, firewall, token: () => token };
+  }
+
+  test("pfFirewall() loads the anchor, enables pf once, cuts the states, and gives all of it back", async () => {
+    const { pf, firewall, token } = fakePf();
+    const ours = firewall();
+    expect(await ours.restrict(RULES)).toBeUndefined();
+    expect(pf.anchor).toBe(pfNetworkRules(RULES));
+    expect([pf.tokens.size, pf.cuts, token()]).toEqual([1, 2, "1"]);
+    expect(await ours.restrict(RULES)).toBeUndefined();
+    expect(pf.tokens.size).toBe(1);
+    expect(await ours.remove(true)).toBeUndefined();
+    expect([pf.anchor, pf.tokens.size, token()]).toEqual(["", 0, undefined]);
+  });
+
+  test("pfFirewall() leaves pf enabled for whoever else asked for it", async () => {
+    const { pf, firewall } = fakePf();
+    pf.tokens.add("of another program");
+    const ours = firewall();
+    await ours.restrict(RULES);
+    expect(pf.tokens.size).toBe(2);
+    await ours.remove(true);
+    expect([...pf.tokens]).toEqual(["of another program"]);
+  });
+
+  test("pfFirewall() notices a flushed anchor, a disabled pf and a main ruleset without the anchor, and puts back what it can", async () => {
+    const { pf, firewall } = fakePf();
+    const ours = firewall();
+    await ours.restrict(RULES);
+    const intact = await ours.standing();
+    expect(intact).toBeDefined();
+    pf.anchor = "";
+    expect(await ours.standing()).not.toBe(intact);
+    await ours.restrict(RULES);
+    expect(await ours.standing()).toBe(intact);
+    // What a start of the host leaves: neither rules nor token are known to pf any more.
+    pf.tokens.clear();
+    pf.anchor = "";
+    expect(await ours.standing()).toBeUndefined();
+    expect(await firewall().restrict(RULES)).toBeUndefined();
+    expect(await ours.standing()).toBe(intact);
+    pf.main = "pass all\n";
+    expect(await ours.standing()).toBeUndefined();
+    expect(await ours.restrict(RULES)).toBe(
+      'the main ruleset of pf does not evaluate "com.apple/*" any more',
+    );
+  });
+
+  test("pfFirewall() tells what pf refused, and leaves pf as it was", async () => {
+    const { pf, firewall } = fakePf();
+    pf.refusal = "stdin:3: syntax error";
+    expect(await firewall().restrict(RULES)).toBe("pf refused the rules: stdin:3: syntax error");
+    expect([pf.tokens.size, pf.cuts]).toEqual([0, 0]);
+  });
+
+  test("pfFirewall() calls an address refused only when its own label counted a packet", async () => {
+    const endpoint = [{ address: "192.0.2.1", port: 443 }];
+    const { firewall } = fakePf();
+    expect(await firewall().refuses(endpoint)).toBe(false);
+    await firewall().restrict(RULES);
+    expect(await firewall().refuses(endpoint)).toBe(true);
+    expect(await firewall(true).refuses(endpoint)).toBe(false);
+  });
+
+  test("scutilResolvers() takes name servers and nothing else", () => {
+    const text = `resolver #1
+  nameserver[0] : 192.0.2.53
+  nameserver[1] : fe80::1%en0
+  nameserver[2] : 127.0.0.1
+  nameserver[3] : 192.0.2.53 port = 53
+resolver #2
+  nameserver[0] : 192.0.2.53
+  domain   : nameserver[0] : 9.9.9.9
+`;
+    expect(scutilResolvers(text)).toEqual(["192.0.2.53", "fe80::1"]);
+  });
+
+  test("psProcesses() reads states and starts, in any language, and rejects without an answer", async () => {
+    const stdout = `    1     0 Ss   Mon Nov 16 08:00:01 2026
+  501     1 T    So 22 Nov 09:15:33 2026
+  502   501 S+   Sun Nov 22 09:15:34 2026
+garbage
+`;
+    const run = async () => ({ code: 0, stdout, stderr: "" });
+    expect((await psProcesses(run)).map(({ pid, parent, isStopped }) => [pid, parent, isStopped])).toEqual([
+      [1, 0, false],
+      [501, 1, true],
+      [502, 501, false],
+    ]);
+    expect(psProcesses(async () => ({ code: 1, stdout: "", stderr: "" }))).rejects.toThrow(
+      "could not be listed",
+    );
+  });
+});
+
+/** Whether Windows Firewall lets a packet out: any block that matches wins, then any allow, then the default. */
+function letsOut(
+  rules: readonly WindowsRule[],
+  packet: { protocol: "TCP" | "UDP"; address: string; port: number },
+): boolean {
+  const inRange = (
+    ranges: readonly string[] | undefined,
+    value: bigint,
+    read: (text: string) => bigint,
+  ): boolean =>
+    ranges === undefined ||
+    ranges.some((range) => {
+      const [from, to = from] = range.split("-") as [string, string?];
+      return value >= read(from) && value <= read(to);
+    });
+  const isSix = packet.address.includes(":");
+  const ofFamily = (ranges: readonly string[] | undefined) =>
+    ranges?.filter((range) => range.includes(":") === isSix);
+  const matches = ({ direction, protocol, remoteAddress, remotePort }: WindowsRule): boolean =>
+    direction === "Outbound" &&
+    protocol === packet.protocol &&
+    inRange(ofFamily(remoteAddress), numberOf(packet.address), numberOf) &&
+    inRange(remotePort, BigInt(packet.port), BigInt);
+  const matching = rules.filter(matches).map(({ action }) => action);
+  return !matching.includes("Block") && matching.includes("Allow");
+}
+
+describe("Windows Firewall", () => {
+  /** As any program may have added, and Windows ships by the hundred. */
+  const ANYBODYS: WindowsRule[] = (["TCP", "UDP"] as const).map((protocol) => ({
+    direction: "Outbound",
+    action: "Allow",
+    protocol,
+  }));
+  const ways = (rules: NetworkRules): [string, boolean][] => {
+    const all = [...windowsNetworkRules(rules), ...ANYBODYS];
+    const asked: ["TCP" | "UDP", string, number][] = [];
+    for (const address of [
+      "198.51.100.7",
+      "2001:db8::7",
+      "192.0.2.53",
+      "2001:db8::53",
+      "203.0.113.1",
+      "2001:db8::1",
+    ])
+      for (const port of [443, 53, 80])
+        for (const protocol of ["TCP", "UDP"] as const) asked.push([protocol, address, port]);
+    return asked.map(([protocol, address, port]) => [
+      `${protocol} ${address} ${port}`,
+      letsOut(all, { protocol, address, port }),
+    ]);
+  };
+  const open = (rules: NetworkRules): string[] =>
+    ways(rules).flatMap(([what, isOpen]) => (isOpen ? [what] : []));
+
+  test("an allow rule of anybody else opens nothing: the control plane's port and the name servers' are all there is", () => {
+    expect(open(RULES)).toEqual([
+      "TCP 198.51.100.7 443",
+      "TCP 2001:db8::7 443",
+      "TCP 192.0.2.53 53",
+      "UDP 192.0.2.53 53",
+      "TCP 2001:db8::53 53",
+      "UDP 2001:db8::53 53",
+    ]);
+  });
+
+  test("while no name server is known the port of names is open, and nothing else is more open than before", () => {
+    const opened = open({ ...RULES, resolvers: [] });
+    expect(opened.filter((what) => !what.endsWith(" 53"))).toEqual([
+      "TCP 198.51.100.7 443",
+      "TCP 2001:db8::7 443",
+    ]);
+    expect(opened.filter((what) => what.endsWith(" 53"))).toHaveLength(12);
+  });
+
+  test("a control plane that is a name server too keeps both ports, and no third one", () => {
+    const both = { control: [{ address: "192.0.2.53", port: 443 }], resolvers: ["192.0.2.53"] };
+    expect(open(both)).toEqual(["TCP 192.0.2.53 443", "TCP 192.0.2.53 53", "UDP 192.0.2.53 53"]);
+  });
+
+  test("with one family only, the other is closed altogether", () => {
+    const four = { control: [{ address: "198.51.100.7", port: 443 }], resolvers: ["192.0.2.53"] };
+    expect(open(four).filter((what) => what.includes(":"))).toEqual([]);
+  });
+
+  test("DHCP is left alone in both directions, and nobody connects from outside", () => {
+    const rules = windowsNetworkRules(RULES);
+    const blocks = rules.filter(({ action }) => action === "Block");
+    const udpOut = blocks.filter(({ direction, protocol }) => direction === "Outbound" && protocol === "UDP");
+    for (const { remotePort } of udpOut) {
+      expect(remotePort?.some((range) => range.startsWith("68-"))).toBe(true);
+      expect(remotePort).not.toContain("67");
+    }
+    const blockedIn = blocks.filter(({ direction }) => direction === "Inbound");
+    expect(blockedIn).toContainEqual({ direction: "Inbound", action: "Block", protocol: "TCP" });
+    expect(blockedIn.find(({ protocol }) => protocol === "UDP")?.localPort).toEqual([
+      "0-67",
+      "69-545",
+      "547-65535",
+    ]);
+    expect(rules.some(({ action, direction }) => action === "Allow" && direction === "Inbound")).toBe(false);
+    const icmp6 = blocks.filter(({ protocol }) => protocol === "58").flatMap(({ icmpType }) => icmpType);
+    for (const kept of ["2", "133", "134", "135", "136"]) expect(icmp6).not.toContain(kept);
+  });
+
+  test("portsWithout() leaves out exactly these", () => {
+    expect(portsWithout([])).toEqual(["0-65535"]);
+    expect(portsWithout([0, 65_535])).toEqual(["1-65534"]);
+    expect(portsWithout([53, 55, 53])).toEqual(["0-52", "54", "56-65535"]);
+  });
+
+  test("putScript() is this text: strict, new rules before old ones go, the profiles last", () => {
+    const rules = windowsPortRules([11_434, 8080]);
+    expect(
+      putScript(rules, "abcd1234", true),
+    ).toBe(`$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'
+Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero containment' -ErrorAction SilentlyContinue | Where-Object Name -like 'lifecyclezero-abcd1234-*' | Remove-NetFirewallRule
+New-NetFirewallRule -PolicyStore PersistentStore -Name 'lifecyclezero-abcd1234-00' -DisplayName 'lifecyclezero-abcd1234-00' -Group 'LifecycleZero containment' -Enabled True -Profile Any -Direction Inbound -Action Block -Protocol TCP -LocalPort @('8080','11434') | Out-Null
+New-NetFirewallRule -PolicyStore PersistentStore -Name 'lifecyclezero-abcd1234-01' -DisplayName 'lifecyclezero-abcd1234-01' -Group 'LifecycleZero containment' -Enabled True -Profile Any -Direction Inbound -Action Block -Protocol UDP -LocalPort @('8080','11434') | Out-Null
+Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero containment' -ErrorAction SilentlyContinue | Where-Object Name -notlike 'lifecyclezero-abcd1234-*' | Remove-NetFirewallRule
+Set-NetFirewallProfile -PolicyStore PersistentStore -All -Enabled True -DefaultInboundAction Block -DefaultOutboundAction Block
+`);
+    expect(putScript(rules, "abcd1234", false)).toEndWith("-All -Enabled True\n");
+  });
+
+  test("removeScript() sets each profile to what it was, and fails when a rule of ours is left", () => {
+    expect(removeScript(BEFORE)).toBe(`$ErrorActionPreference='Stop'; $ProgressPreference='SilentlyContinue'
+Set-NetFirewallProfile -PolicyStore PersistentStore -Name Domain -Enabled True -DefaultInboundAction NotConfigured -DefaultOutboundAction NotConfigured
+Set-NetFirewallProfile -PolicyStore PersistentStore -Name Private -Enabled False -DefaultInboundAction Block -DefaultOutboundAction Allow
+Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero containment' -ErrorAction SilentlyContinue | Remove-NetFirewallRule
+if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero containment' -ErrorAction SilentlyContinue).Count -gt 0) { throw 'rules are left' }
+`);
+  });
+
+  test("quoted() leaves PowerShell nothing to read in a text, typographic quotes included", () => {
+    expect(quoted("a'b")).toBe("'a''b'");
+    expect(quoted("$(calc) \u2019; x")).toBe("'$(calc) \u2019\u2019; x'");
+  });
+
+  const BEFORE: Profile[] = [
+    { name: "Domain", enabled: "True", inbound: "NotConfigured", outbound: "NotConfigured" },
+    { name: "Private", enabled: "False", inbound: "Block", outbound: "Allow" },
+  ];
+
+  /** Answers as Windows does; `overrules` is a group policy that lets only so many of our rules come into force. */
+  function fakeWindows({
+    overrules,
+    attempts = "forbidden" as Attempt,
+  }: {
+    overrules?: number;
+    attempts?: Attempt;
+  } = {}) {
+    const windows = {
+      rules: [] as string[],
+      isOn: false,
+      said: JSON.stringify(BEFORE),
+      scripts: [] as string[],
+    };
+    let saved: readonly Profile[] | undefined;
+    const run = async (command: readonly string[], stdin?: string): Promise<CommandResult> => {
+      expect(command[0]).toBe("powershell.exe");
+      const script = stdin!;
+      windows.scripts.push(script);
+      const answer = (stdout = ""): CommandResult => ({ code: 0, stdout, stderr: "" });
+      if (script === PROFILES_SCRIPT) return answer(windows.said);
+      if (script === STANDING_SCRIPT) {
+        const profile = `Public ${windows.isOn ? "True" : "False"} Block Block`;
+        return answer(JSON.stringify({ profiles: [profile], rules: windows.rules.slice(0, overrules) }));
+      }
+      if (script === removeScript(saved ?? [])) {
+        windows.rules = [];
+        windows.isOn = false;
+        return answer();
+      }
+      windows.rules = [...script.matchAll(/^New-NetFirewallRule .* -Name '([^']+)'/gm)].map(
+        (match) => match[1]!,
+      );
+      windows.isOn = true;
+      return answer();
+    };
+    const firewall = () =>
+      windowsFirewall({
+        run,
+        attempt: async () => attempts,
+        loadProfiles: () => saved,
+        saveProfiles: (before) => {
+          saved = before;
+        },
+      });
+    return { windows, firewall, saved: () => saved };
+  }
+
+  test("windowsFirewall() keeps the profiles as they were, once, and sets them back to the letter", async () => {
+    const { windows, firewall, saved } = fakeWindows();
+    expect(await firewall().restrict(RULES)).toBeUndefined();
+    expect(saved()).toEqual(BEFORE);
+    // A restarted agent must not take its own settings for the administrator's.
+    windows.said = JSON.stringify([{ name: "Domain", enabled: "True", inbound: "Block", outbound: "Block" }]);
+    expect(await firewall().restrict(RULES)).toBeUndefined();
+    expect(saved()).toEqual(BEFORE);
+    expect(await firewall().remove(true)).toBeUndefined();
+    expect(windows.scripts.at(-1)).toBe(removeScript(BEFORE));
+    expect([windows.rules, saved()]).toEqual([[], undefined]);
+  });
+
+  test("windowsFirewall() takes no word for a profile that is none: what is kept goes back into a command", async () => {
+    for (const said of [
+      "",
+      "[]",
+      JSON.stringify([{ ...BEFORE[0], enabled: "True; calc" }]),
+      JSON.stringify([{ ...BEFORE[0], name: "Domain -All" }]),
+    ]) {
+      const { windows, firewall, saved } = fakeWindows();
+      windows.said = said;
+      expect(await firewall().restrict(RULES)).toStartWith(
+        "the profiles of Windows Firewall could not be read",
+      );
+      expect([windows.rules, saved()]).toEqual([[], undefined]);
+    }
+  });
+
+  test("windowsFirewall() says when a policy overrules the rules, and notices one that is gone or a profile that is off", async () => {
+    expect(await fakeWindows({ overrules: 0 }).firewall().restrict(RULES)).toContain("a policy overrules");
+    const { windows, firewall } = fakeWindows();
+    const ours = firewall();
+    await ours.restrict(RULES);
+    const intact = await ours.standing();
+    expect(await ours.standing()).toBe(intact!);
+    windows.rules.pop();
+    expect(await ours.standing()).not.toBe(intact);
+    windows.isOn = false;
+    expect(await ours.standing()).toBeUndefined();
+  });
+
+  test.each([
+    ["forbidden", true],
+    ["failed", false],
+    ["connected", false],
+  ] as const)(
+    "windowsFirewall() takes a connection that %s as refused by this host: %p",
+    async (attempts, expected) => {
+      const { firewall } = fakeWindows({ attempts });
+      expect(await firewall().refuses([{ address: "192.0.2.1", port: 443 }])).toBe(expected);
+    },
+  );
+
+  test("serverAddresses() takes name servers, without scopes and the ones that Windows makes up", () => {
+    const text = "192.0.2.53\r\nfec0:0:0:ffff::1%1\r\nfe80::1%12\r\n127.0.0.1\r\nnot one\r\n\r\n";
+    expect(serverAddresses(text)).toEqual(["192.0.2.53", "fe80::1"]);
+  });
+
+  test("parseProcesses() reads one process as a list, and leaves out what has no start", () => {
+    const row = (p: number, s = false, b: string | null = "639") => ({ p, q: 1, b, s });
+    expect(parseProcesses(JSON.stringify([row(0), row(4), row(900, true), row(901, false, null)]))).toEqual([
+      { pid: 900, parent: 1, birth: "639", isStopped: true },
+    ]);
+    expect(parseProcesses(JSON.stringify(row(900)))).toHaveLength(1);
+    expect(() => parseProcesses("")).toThrow();
+    expect(PROCESSES_SCRIPT).not.toContain('"');
+  });
+});
+
+test("enforcersFor() without the rights, or on a system nobody wrote for, says so and pretends nothing", async () => {
+  const options = {
+    directory: "",
+    edgeUrl: "https://lz.example.com",
+    selfPid: 1,
+    engines: () => [],
+    reach: async () => true,
+    sleep: async () => {},
+    log: silent,
+  };
+  const signal = new AbortController().signal;
+  const order = { generation: 1, mode: "network", wasInForce: false } as const;
+  for (const [platform, reason] of [
+    ["linux", "mode network needs the agent to run as root"],
+    ["darwin", "mode network needs the agent to run as root"],
+    ["freebsd", "mode network is not supported by this agent on this system"],
+  ] as const) {
+    const enforcers = await enforcersFor({ platform, isRoot: false }, options);
+    expect(await enforcers.network.apply(order, signal)).toEqual({ outcome: "failed", reason });
+  }
+});
+
+test("lookingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
+  const asked: string[] = [];
+  const enforcer = (verb: string) => async (): Promise<Proof> => {
+    asked.push(verb);
+    return { outcome: "applied" };
+  };
+  const seldom = lookingEvery(3, {
+    apply: enforcer("apply"),
+    release: enforcer("release"),
+    reassert: enforcer("reassert"),
+  });
+  const signal = new AbortController().signal;
+  const order = { generation: 1, mode: "network", wasInForce: true } as const;
+  const rounds = async (count: number): Promise<string[]> => {
+    asked.length = 0;
+    for (let round = 0; round < count; round++)
+      expect(await seldom.reassert(order, signal)).toEqual({ outcome: "applied" });
+    return asked;
+  };
+  expect(await rounds(7)).toEqual(["reassert", "reassert", "reassert"]);
+  await seldom.apply(order, signal);
+  expect(await rounds(3)).toEqual(["reassert"]);
+  await seldom.release(order, signal);
+  expect(await rounds(1)).toEqual(["reassert"]);
+});
+
+test("networkEnforcer() takes back what a firewall took before it failed", async () => {
+  const done: string[] = [];
+  const enforcer = networkEnforcer({
+    firewall: {
+      restrict: async () => "the third of ten rules was refused",
+      refusePorts: async () => undefined,
+      standing: async () => undefined,
+      remove: async (wasInForce) => void done.push(`remove ${wasInForce}`),
+      refuses: async () => false,
+    },
+    edgeUrl: "https://198.51.100.7",
+    resolve: async () => [],
+    resolvers: async () => [],
+    load: () => [],
+    save: () => {},
+    reach: async () => true,
+    sleep: async () => {},
+    log: silent,
+  });
+  const order = { generation: 1, mode: "network", wasInForce: true } as const;
+  expect(await enforcer.apply(order, new AbortController().signal)).toEqual({
+    outcome: "failed",
+    reason: "the third of ten rules was refused",
+  });
+  expect(done).toEqual(["remove false"]);
+});

@@ -1,0 +1,175 @@
+import { describe, expect, test } from "bun:test";
+import { catalogue } from "../../../agent/catalog/list.ts";
+import { realFiles } from "../../../agent/collect/files.ts";
+import { probeOf } from "../../../agent/collect/fixtures.ts";
+import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
+import { createMemo } from "../../../agent/collect/memo.ts";
+import { createScanner } from "../../../agent/scan.ts";
+
+test("createMemo() makes the answer anew as soon as any input is another one, or their number", () => {
+  const memo = createMemo<number>();
+  let made = 0;
+  const ask = (...inputs: unknown[]): number => memo(inputs, () => (made += 1));
+  const one = {};
+  expect([ask(one, 2), ask(one, 2), ask({}, 2), ask(one, 2), ask(one), ask(one, undefined)]).toEqual([
+    1, 1, 2, 3, 4, 5,
+  ]);
+});
+
+/* A host in memory that hands out the same objects again while nothing changes, as the one of Linux does. */
+
+const OLLAMA = catalogue.find(({ id }) => id === "ollama")!;
+const ANSWERS = OLLAMA.fixtures.positive.find(({ answers }) => answers)!;
+const PID = 500;
+
+const processOf = (pid: number, more: Partial<ProcessFacts> = {}): ProcessFacts => ({
+  pid,
+  parentPid: 1,
+  key: `${pid}:1:x`,
+  name: "x",
+  executable: `/usr/bin/x${pid}`,
+  argv: [],
+  ...more,
+});
+
+const LISTENER: Listener = {
+  key: "own/1",
+  address: "127.0.0.1",
+  port: 4000,
+  pid: PID,
+  reachableAt: "127.0.0.1",
+};
+
+function scanning() {
+  let snapshot: Snapshot = {
+    processes: new Map([
+      [400, processOf(400, { name: "desktop" })],
+      [PID, processOf(PID, { parentPid: 400 })],
+      [600, processOf(600, { name: "editor" })],
+    ]),
+    listeners: [LISTENER],
+    weights: new Map(),
+    libraries: new Map(),
+    gpu: new Map(),
+    collectors: [],
+  };
+  let peers: ReadonlyMap<string, readonly Peer[]> = new Map();
+  const told: { package?: string; signer?: string; directory?: string } = {};
+  const host: Host = {
+    observe: async () => snapshot,
+    peers: () => ({ peers, collector: { name: "clients", status: "ok" } }),
+    workingDirectory: () => told.directory,
+    packageOf: () => told.package,
+    signerOf: () => told.signer,
+    executableFile: () => undefined,
+  };
+  const scanner = createScanner({
+    host,
+    files: realFiles(),
+    probe: probeOf(ANSWERS),
+    catalogue,
+    selfPid: 1,
+    homes: [],
+    elapsed: () => 0,
+  });
+  return {
+    told,
+    change: (next: Partial<Snapshot>) => {
+      snapshot = { ...snapshot, ...next };
+    },
+    replace: (...some: ProcessFacts[]) => {
+      const processes = new Map(snapshot.processes);
+      for (const one of some) processes.set(one.pid, one);
+      snapshot = { ...snapshot, processes };
+    },
+    connect: (...next: Peer[]) => {
+      peers = new Map([[LISTENER.key, next]]);
+    },
+    scan: async (clientDirectories = false) => (await scanner.scan(undefined, { clientDirectories })).engines,
+  };
+}
+
+describe("createScanner().scan() on a host where nothing changed", () => {
+  test("hands over the very same engines, whatever other processes come and go", async () => {
+    const host = scanning();
+    const first = await host.scan();
+    expect(first.map(({ id }) => id)).toEqual(["ollama"]);
+    expect(await host.scan()).toBe(first);
+    host.replace(processOf(700, { name: "make" }));
+    expect(await host.scan()).toBe(first);
+  });
+
+  const changes: [what: string, make: (host: ReturnType<typeof scanning>) => void, seen: object][] = [
+    [
+      "a client",
+      (host) => host.connect({ pid: 600, connections: 1 }),
+      { clients: [{ name: "editor", pid: 600 }] },
+    ],
+    [
+      "a remote client",
+      (host) => host.connect({ remote: "10.0.0.9", connections: 2 }),
+      { clients: [{ connections: 2 }] },
+    ],
+    [
+      "weights in its memory",
+      (host) =>
+        host.change({
+          weights: new Map([[PID, [{ path: "/m.gguf", format: "gguf", sizeBytes: 9, how: "mapped" }]]]),
+        }),
+      { evidence: expect.arrayContaining([expect.objectContaining({ signal: "weights" })]) },
+    ],
+    [
+      "GPU memory",
+      (host) => host.change({ gpu: new Map([[PID, { bytes: 2 ** 30 }]]) }),
+      { evidence: expect.arrayContaining([expect.objectContaining({ signal: "gpu" })]) },
+    ],
+    ["another parent", (host) => host.replace(processOf(PID, { parentPid: 600 })), { parents: ["editor"] }],
+    [
+      "a parent that became another program",
+      (host) => host.replace(processOf(400, { name: "kiosk" })),
+      { parents: ["kiosk"] },
+    ],
+    ["an account", (host) => host.replace(processOf(PID, { parentPid: 400, user: "ada" })), { user: "ada" }],
+    [
+      "the package it came with",
+      ({ told }) => Object.assign(told, { package: "ollama 1" }),
+      { package: "ollama 1" },
+    ],
+    ["its signer", ({ told }) => Object.assign(told, { signer: "Ada" }), { signer: "Ada" }],
+    [
+      "another socket",
+      (host) => host.change({ listeners: [{ ...LISTENER, address: "0.0.0.0" }] }),
+      { bind: ["0.0.0.0"] },
+    ],
+  ];
+  test.each(changes)("sees %s in the next scan", async (_, make, seen) => {
+    const host = scanning();
+    const first = await host.scan();
+    make(host);
+    const second = await host.scan();
+    expect(second).not.toBe(first);
+    expect(second).toMatchObject([seen]);
+    expect(await host.scan()).toBe(second);
+  });
+
+  test("sees that a client moved to another directory, and that directories are no longer asked for", async () => {
+    const host = scanning();
+    host.connect({ pid: 600, connections: 1 });
+    host.told.directory = "/srv/a";
+    expect((await host.scan(true))[0]?.clients[0]?.directory).toBe("/srv/a");
+    host.told.directory = "/srv/b";
+    expect((await host.scan(true))[0]?.clients[0]?.directory).toBe("/srv/b");
+    expect((await host.scan(false))[0]?.clients[0]).not.toHaveProperty("directory");
+  });
+
+  test("asks again behind a socket whose process became another program", async () => {
+    const host = scanning();
+    const [before] = await host.scan();
+    // The list of listeners is another one then, see createSocketTable().
+    host.replace(processOf(PID, { key: `${PID}:1:y`, name: "y", executable: "/opt/other" }));
+    host.change({ listeners: [{ ...LISTENER }] });
+    const [after] = await host.scan();
+    expect(after).not.toBe(before!);
+    expect(after?.executable).toBe("/opt/other");
+  });
+});

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "bun:test";
+import { scanWhole } from "../../../agent/cli/whole-scan.ts";
+import type { ScanResult } from "../../../agent/scan.ts";
+import type { Collector } from "../../../shared/wire/heartbeat.ts";
+
+const NEVER = new AbortController().signal;
+const engine = (id: string) => ({ id }) as never;
+
+/** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
+function scripted(results: { engines?: string[]; collectors?: Collector[]; durationMs?: number }[]) {
+  let scans = 0;
+  const scan = async (): Promise<ScanResult> => {
+    const {
+      engines = [],
+      collectors = [],
+      durationMs = 10,
+    } = results[Math.min(scans++, results.length - 1)]!;
+    return { engines: engines.map(engine), collectors, durationMs };
+  };
+  return { scan, scans: () => scans };
+}
+
+const partial = (detail: string): Collector => ({ name: "weights", status: "partial", detail });
+const idsOf = ({ engines }: ScanResult) => engines.map(({ id }) => id);
+
+describe("scanWhole()", () => {
+  test("looks again until two scans say the same, and tells how long all of them took", async () => {
+    const scanner = scripted([{ engines: ["a"] }, { engines: ["a", "b"] }]);
+    const result = await scanWhole(scanner, NEVER);
+    expect([idsOf(result), scanner.scans()]).toEqual([["a", "b"], 3]);
+    expect(result.durationMs).toBe(230);
+  });
+
+  test("goes on while a collector that has not looked at everything gets further", async () => {
+    const waiting = [partial("9 wait"), partial("4 wait")].map((one) => ({ collectors: [one] }));
+    const scanner = scripted([...waiting, { engines: ["late"] }]);
+    expect(idsOf(await scanWhole(scanner, NEVER))).toEqual(["late"]);
+  });
+
+  test("does not wait for a collector that lacks the rights: it says the same each time", async () => {
+    const scanner = scripted([{ engines: ["a"], collectors: [partial("3 have no readable owner")] }]);
+    await scanWhole(scanner, NEVER);
+    expect(scanner.scans()).toBe(2);
+  });
+
+  test("ends after eight scans, or ten seconds, on a host that is never the same twice", async () => {
+    const restless = scripted(Array.from({ length: 20 }, (_, at) => ({ engines: [`e${at}`] })));
+    await scanWhole(restless, NEVER);
+    expect(restless.scans()).toBe(8);
+    const slow = scripted([{ engines: ["a"], durationMs: 6000 }, { engines: ["b"], durationMs: 6000 }, {}]);
+    await scanWhole(slow, NEVER);
+    expect(slow.scans()).toBe(2);
+  });
+
+  test("an interruption ends it with what was found", async () => {
+    const stop = new AbortController();
+    stop.abort();
+    const scanner = scripted([{ engines: ["a"] }, { engines: ["b"] }]);
+    expect([idsOf(await scanWhole(scanner, stop.signal)), scanner.scans()]).toEqual([["a"], 1]);
+  });
+});
