@@ -7,7 +7,6 @@ import { admit, checkIsolation } from "../edge/ingest.ts";
 import { parseJson } from "../edge/json.ts";
 import type { OpenAction } from "../edge/open-actions.ts";
 import { makeSecrets, type Secrets } from "../local/secrets.ts";
-import { utf8 } from "../shared/bytes.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
 import { heartbeat } from "../shared/wire/heartbeat.ts";
 import { importHmacKey, parseSignature, signatureBase } from "../shared/wire/signature.ts";
@@ -76,7 +75,7 @@ export async function measureSteps(): Promise<Record<string, number>> {
   const line = encodeEntry(entry);
   const pack = Array.from({ length: PACK_HEARTBEATS }, () => line);
   const packKey = await importHmacKey(new Uint8Array(32), ["sign"]);
-  const signPack = () => crypto.subtle.sign("HMAC", packKey, utf8(encodePack("org_bench", pack)));
+  const signPack = () => crypto.subtle.sign("HMAC", packKey, encodePack("org_bench", pack));
   return {
     "make a Request (not part of the path)": await micros(request),
     "read signature headers": await micros(() => parseSignature(webHeaders, "hmac-sha256")),
@@ -89,7 +88,9 @@ export async function measureSteps(): Promise<Record<string, number>> {
     "decode and parse JSON": await micros(() => parseJson(bytes)),
     "JSON.parse alone": await micros(() => JSON.parse(body)),
     "validate (zod)": await micros(() => heartbeat.safeParse(json)),
-    "isolation check": await micros(() => checkIsolation(admitted.value, deps)),
+    "isolation check": await micros(async () =>
+      checkIsolation(admitted.value, (await deps.openActions.of("org_bench")).get(asset.assetId), nowMs),
+    ),
     "encode queue line": await micros(() => encodeEntry(entry)),
     "encode and sign a pack, per heartbeat": round((await micros(signPack)) / PACK_HEARTBEATS),
     "admit, with the Request": await micros((turn) => admit(request(turn), deps)),
@@ -110,6 +111,6 @@ async function offlineEdge(secrets: Secrets): Promise<Deps> {
     ...deps,
     log: () => {},
     enqueue: async () => {},
-    openActions: { of: async () => nothing, forget: () => {} },
+    openActions: { of: async () => nothing, forget: () => {}, learn: () => {}, watch: () => () => {} },
   };
 }

@@ -7,7 +7,7 @@ import { startWorker } from "../local/stack.ts";
 import { type Stage, startStage } from "../local/stage.ts";
 import { embeddedClient } from "../local/table.ts";
 import { marshalItem, unmarshalItem, values } from "../shared/table/dynamo.ts";
-import { tenantDefaults } from "../shared/table/items.ts";
+import { tenantDefaults } from "../shared/table/items/tenant.ts";
 import { PRESENCE_PREFIX, TABLE_NAME, tenantKey } from "../shared/table/keys.ts";
 import { readArguments } from "./arguments.ts";
 import {

@@ -1,6 +1,9 @@
+import { heapStats } from "bun:jsc";
+import { percentile } from "../lz/percentile.ts";
+import { fromUtf8 } from "../shared/bytes.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
 import { type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
-import { type TenantItem, tenantDefaults } from "../shared/table/items.ts";
+import { type TenantItem, tenantDefaults } from "../shared/table/items/tenant.ts";
 import { heartbeat } from "../shared/wire/heartbeat.ts";
 import { stateText } from "../shared/wire/state.ts";
 import { adjudicateOff } from "../worker/adjudicate.ts";
@@ -46,7 +49,7 @@ function messageOf(
   const lines = entries.map(({ asset, body, receivedAtMs }) =>
     encodeEntry({ assetId: asset.assetId, receivedAt: new Date(receivedAtMs).toISOString(), body }),
   );
-  const body = encodePack(TENANT, lines);
+  const body = fromUtf8(encodePack(TENANT, lines));
   const signature = hmac(KEY, body).toString("base64url");
   return {
     id: `m${number}`,
@@ -139,6 +142,7 @@ function createDeps(tenant: TenantItem) {
     adjudicate: adjudicateOff,
     pause,
     tenant: async () => tenant,
+    told: () => {},
   };
   return {
     deps,
@@ -188,6 +192,7 @@ const changed = Array.from({ length: CHANGED_ROUNDS }, (_, number) => {
 async function measureUnchanged(milliseconds: number): Promise<number> {
   const worker = createDeps(tenant);
   await drain(worker, first);
+  await drain(worker, same); // between the two the interval of some asset may end: that sample is written here
   const writesBefore = worker.writes();
   const startMs = performance.now();
   let settled = 0;
@@ -213,6 +218,38 @@ async function measureChanged(milliseconds: number): Promise<number> {
     if (worker.writes() === writesBefore) throw new Error("a changed heartbeat was not written");
   }
   return (settled * 1000) / tookMs;
+}
+
+const HEAP_SAMPLES = 15;
+
+/**
+ * Bytes of JavaScript heap that are taken for one heartbeat: how far the heap grows over a sweep of all assets right
+ * after everything was collected. A lower bound, for what fits into the holes of the heap is not seen; a sweep in
+ * which a collection ran grows less, so the upper quartile counts.
+ */
+async function heapBytes(
+  worker: ReturnType<typeof createDeps>,
+  sweeps: readonly Message[][],
+): Promise<number> {
+  const grown: number[] = [];
+  for (const messages of sweeps) {
+    Bun.gc(true);
+    const before = heapStats().heapCapacity;
+    const settled = await drain(worker, messages);
+    grown.push(Math.max(0, heapStats().heapCapacity - before) / settled);
+  }
+  return Math.round(percentile(Float64Array.from(grown).sort(), 0.75));
+}
+
+async function measureHeap() {
+  const worker = createDeps(tenant);
+  await drain(worker, first);
+  await drain(worker, same);
+  const unchanged = await heapBytes(
+    worker,
+    Array.from({ length: HEAP_SAMPLES }, () => same),
+  );
+  return { unchanged, changed: await heapBytes(worker, changed) };
 }
 
 /** Median µs per heartbeat of one step, over the same messages. */
@@ -262,5 +299,17 @@ console.log(`\nwhere the time goes, µs per heartbeat of ${bodies[0]!.length} by
 for (const [name, micros] of Object.entries(steps)) console.log(`  ${name.padEnd(44)} ${micros}`);
 const unchangedPerSecond = Math.round(median(rounds.map((each) => each.unchanged)));
 const changedPerSecond = Math.round(median(rounds.map((each) => each.changed)));
+const heapBytesPerHeartbeat = await measureHeap();
+const rssMb = round(process.memoryUsage.rss() / 2 ** 20, 0);
+console.log(
+  `\nheap taken per heartbeat: unchanged ${heapBytesPerHeartbeat.unchanged} bytes, changed ${heapBytesPerHeartbeat.changed} bytes at least; ${rssMb} MiB resident`,
+);
 console.log(`\nunchanged ${unchangedPerSecond}/s, changed ${changedPerSecond}/s on one core`);
-finish(json, { unchangedPerSecond, changedPerSecond, heartbeatBytes: bodies[0]!.length, stepsMicros: steps });
+finish(json, {
+  unchangedPerSecond,
+  changedPerSecond,
+  heartbeatBytes: bodies[0]!.length,
+  heapBytesPerHeartbeat,
+  rssMb,
+  stepsMicros: steps,
+});

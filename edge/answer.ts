@@ -16,37 +16,60 @@ export function problem(
   title: string,
   more = {},
 ) {
-  return c.body(
-    JSON.stringify({ type: "about:blank", status, code, title, requestId: c.var.requestId, ...more }),
-    {
-      status,
-      headers: { "content-type": "application/problem+json", "cache-control": "no-store" },
+  const text = problemText(c.var.requestId, status, code, title, more);
+  return c.body(text, { status, headers: PROBLEM_HEADERS });
+}
+
+const PROBLEM_HEADERS = { "content-type": "application/problem+json", "cache-control": "no-store" };
+
+const problemText = (requestId: string, status: number, code: string, title: string, more: object) =>
+  JSON.stringify({ type: "about:blank", status, code, title, requestId, ...more });
+
+/** {@link problem} without a context. */
+export function problemOf(
+  requestId: string,
+  status: number,
+  code: string,
+  title: string,
+  { more = {}, headers = {} }: { more?: object; headers?: Record<string, string> } = {},
+): Response {
+  return new Response(problemText(requestId, status, code, title, more), {
+    status,
+    headers: {
+      ...PROBLEM_HEADERS,
+      "x-request-id": requestId,
+      "x-content-type-options": "nosniff",
+      ...headers,
     },
-  );
+  });
+}
+
+/** Counts a refusal and logs it as loudly as its code deserves. Returns what is said of it to the client. */
+export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: Deps) {
+  const { status, log, title } = REFUSALS[refused.code];
+  const detail = refused.detail === undefined ? {} : { detail: refused.detail };
+  deps.instruments.refused(refused.code);
+  deps.log(log, "request.refused", { ...asked, code: refused.code, ...detail });
+  return { status, title, detail };
 }
 
 export function refusal(c: Context<Env>, refused: Refusal, deps: Deps, more: Record<string, unknown> = {}) {
-  const { status, log, title } = REFUSALS[refused.code];
-  deps.instruments.refused(refused.code);
-  deps.log(log, "request.refused", {
-    requestId: c.var.requestId,
-    path: c.req.path,
-    code: refused.code,
-    ...(refused.detail !== undefined && { detail: refused.detail }),
-  });
-  return problem(c, status, refused.code, title, {
-    ...(refused.detail !== undefined && { detail: refused.detail }),
-    ...more,
-  });
+  const asked = { requestId: c.var.requestId, path: c.req.path };
+  const { status, title, detail } = noteRefusal(asked, refused, deps);
+  return problem(c, status, refused.code, title, { ...detail, ...more });
 }
 
 /** 429 with what the client needs to know to come back in time. */
 export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: Deps) {
-  c.header("retry-after", String(Math.max(1, taken.resetSeconds)));
-  c.header("ratelimit", rateLimitHeader(limit, taken));
-  c.header("ratelimit-policy", rateLimitPolicyHeader(limit));
+  for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
   return refusal(c, refuse("wire.too-many", limit.name), deps);
 }
+
+export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
+  "retry-after": String(Math.max(1, taken.resetSeconds)),
+  ratelimit: rateLimitHeader(limit, taken),
+  "ratelimit-policy": rateLimitPolicyHeader(limit),
+});
 
 const RETRY_AFTER_SECONDS = 5;
 
@@ -55,3 +78,9 @@ export function unavailable(c: Context<Env>) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));
   return problem(c, 503, "edge.unavailable", "Try again shortly");
 }
+
+/** {@link unavailable} without a context. */
+export const unavailableOf = (requestId: string): Response =>
+  problemOf(requestId, 503, "edge.unavailable", "Try again shortly", {
+    headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+  });

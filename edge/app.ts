@@ -1,26 +1,43 @@
-import { type Context, Hono } from "hono";
+import { type Context, type ExecutionContext, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import type { Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
+import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
-import { recordOfflineReleases } from "./admin/release-code.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
 import { matchesTag } from "./catalog.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
+import { answerPoll } from "./directive-poll.ts";
 import { enrol, openSession } from "./enrol.ts";
-import { type Admitted, admit, checkIsolation } from "./ingest.ts";
-import { rateLimitHeader } from "./rate-limit.ts";
+import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
+import { pathOf } from "./ingest.ts";
+
+/**
+ * The edge as a runtime serves it: {@link createApp}, with heartbeats handed on before a router sees them. The
+ * framework's share of one was as large as that of its authentication.
+ */
+export function createFetch(
+  deps: Deps,
+): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
+  const heartbeats = createHeartbeats(deps);
+  const app = createApp(deps);
+  return (request, context) => (isHeartbeat(request) ? heartbeats(request) : app.fetch(request, {}, context));
+}
+
+const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;
 
 /** The whole edge: what agents call, what admins call, what people see. */
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
+  const heartbeats = createHeartbeats(deps);
+  app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before what observes: it observes itself
 
   app.use(async function observe(c, next) {
     const startedAt = deps.clock();
-    const requestId = hex(deps.random(8));
+    const requestId = deps.requestId();
     c.set("requestId", requestId);
     // Set before the answer is made: Hono makes it anew for a header that comes later.
     c.header("x-request-id", requestId);
@@ -33,25 +50,15 @@ export function createApp(deps: Deps): Hono<Env> {
     deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
-  app.post("/v1/heartbeats", async (c) => {
-    const span = deps.instruments.startIngest(c.req.raw.headers.get("traceparent"));
-    try {
-      const admitted = await admit(c.req.raw, deps); // cheap checks first, the signature after
-      if (!admitted.ok) {
-        span.end({ refused: admitted.code });
-        return refusal(c, admitted, deps);
-      }
-      const answer = await takeIn(c, admitted.value, span.traceparent, deps);
-      span.end({ tenantId: admitted.value.tenantId });
-      return answer;
-    } catch (fault) {
-      span.end({ fault });
-      throw fault;
-    }
-  });
   for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitEnrolments(deps));
   app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
   app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
+
+  const polls = deps.heldPolls;
+  app.post(DIRECTIVE_PATH, async (c) => {
+    if (polls) return answerPoll(c, polls, deps);
+    return problem(c, 404, "edge.no-polls", "This node holds no requests: heartbeats bring directives");
+  });
 
   // Public: it holds nothing of anybody's, is signed, and a cache in front may keep it.
   app.get(CATALOGUE_PATH, async (c) => {
@@ -82,21 +89,6 @@ export function createApp(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** An authentic heartbeat: within its quotas, not of a revoked asset, on the queue, answered. */
-async function takeIn(c: Context<Env>, admitted: Admitted, trace: string | undefined, deps: Deps) {
-  const { tenantId, entry } = admitted;
-  const device = deps.limits.device.take(entry.assetId);
-  if (!device.allowed) return tooMany(c, deps.limits.device, device, deps);
-  const tenant = deps.limits.tenant.take(tenantId);
-  if (!tenant.allowed) return tooMany(c, deps.limits.tenant, tenant, deps);
-  const answer = await checkIsolation(admitted, deps);
-  if (!answer.ok) return refusal(c, answer, deps);
-  await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it
-  await recordOfflineReleases(tenantId, entry.assetId, deps);
-  c.header("ratelimit", rateLimitHeader(deps.limits.device, device));
-  return c.json(answer.value, 202);
-}
-
 /** Both cost a public-key signature and a read: an address gets only so many, before anything is looked at. */
 function limitEnrolments(deps: Deps) {
   return createMiddleware<Env>(async function limitEnrolments(c, next) {
@@ -111,12 +103,4 @@ function answerDevice<T extends object>(c: Context<Env>, verdict: Verdict<T>, st
   if (!verdict.ok) return refusal(c, verdict, deps);
   c.header("cache-control", "no-store");
   return c.json(verdict.value as object, status);
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
-
-function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += HEX[byte];
-  return text;
 }

@@ -9,11 +9,14 @@ import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
 import { type Hashing, webHashing } from "./hashing.ts";
+import { createHeldPolls } from "./held-polls.ts";
 import { createInstruments } from "./instruments.ts";
 import { createOpenActions } from "./open-actions.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { createRequestIds } from "./request-ids.ts";
 import { createSeenStates } from "./seen-states.ts";
 import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
+import { createTurns } from "./turns.ts";
 
 /** What a runtime's entry file has to say; everything else is the same on all three. */
 export type Runtime = {
@@ -22,6 +25,8 @@ export type Runtime = {
   timesOutSlowBodies?: boolean;
   /** Default: WebCrypto. */
   hashing?: Hashing;
+  /** Lets a connection be silent for longer than the runtime would. */
+  keepOpen?: Deps["keepOpen"];
   /** False on workerd: a request may not await what another one started. */
   sharesIo: boolean;
 };
@@ -29,6 +34,7 @@ export type Runtime = {
 /** Builds the dependencies from configuration. This and the entry files read time and randomness; the app does not. */
 export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<Deps> {
   const clock = () => Date.now();
+  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
   const hashing = runtime.hashing ?? webHashing;
   const log = createLog("edge", clock, (line) => console.log(line));
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -52,9 +58,23 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     ),
   );
   const { LZ_CONTROL_KEY: control } = config;
+  const after = (ms: number, then: () => void) => {
+    const timer = setTimeout(then, ms);
+    return () => clearTimeout(timer);
+  };
+  const openActions = createOpenActions({
+    dynamo,
+    table: config.LZ_TABLE,
+    clock,
+    log,
+    instruments,
+    shared: runtime.sharesIo,
+    after,
+  });
   return {
     clock,
-    random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    random,
+    requestId: createRequestIds(random),
     log,
     instruments,
     dynamo,
@@ -65,20 +85,20 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
         reachQueue(sqs, config.SQS_QUEUE_URL),
       ]);
     },
-    enqueue: runtime.sharesIo
-      ? packed(send, (ms, then) => setTimeout(then, ms), config.LZ_PACK_WAIT_MS)
-      : sendEach(send),
-    openActions: createOpenActions({
-      dynamo,
-      table: config.LZ_TABLE,
-      clock,
-      log,
-      instruments,
-      shared: runtime.sharesIo,
-    }),
+    enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send),
+    nudge: (tenantId) => send(tenantId, []),
+    allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
+    openActions,
+    // A held request is answered by what another one did: not where each must do its own I/O.
+    ...(runtime.sharesIo &&
+      config.LZ_HELD_POLLS_MAX > 0 && {
+        heldPolls: createHeldPolls(openActions, after, config.LZ_HELD_POLLS_MAX),
+      }),
+    ...(runtime.sharesIo && { turns: createTurns() }),
+    ...(runtime.keepOpen && { keepOpen: runtime.keepOpen }),
     sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]], hashing),
     hashing,
-    seenStates: createSeenStates(),
+    seenStates: createSeenStates(hashing),
     timesOutSlowBodies: runtime.timesOutSlowBodies ?? false,
     controlJwks: config.LZ_CONTROL_JWKS,
     ...(config.LZ_CONTROL_KEY_SET && { controlKeySet: config.LZ_CONTROL_KEY_SET }),
@@ -97,6 +117,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       parties: config.LZ_ADMIN_PARTIES,
       keys: createRemoteJWKSet(new URL(config.LZ_ADMIN_JWKS_URL), { timeoutDuration: 3000 }),
       signInUrl: config.LZ_SIGN_IN_URL,
+      ...(config.LZ_HANDSHAKE_URL && { handshakeUrl: config.LZ_HANDSHAKE_URL }),
       csrfKey: await derivedKey(secrets[0]!.key, "lz csrf"),
       cursorKeys: await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz cursor"))),
       roles: config.LZ_ADMIN_ROLES,
@@ -114,6 +135,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
         { name: "enrolment", quota: config.LZ_ENROLMENTS_PER_MINUTE, windowSeconds: 60 },
         clock,
       ),
+      admin: createRateLimit({ name: "admin", quota: config.LZ_ADMIN_PER_MINUTE, windowSeconds: 60 }, clock),
     },
     sourceIp: clientIp(runtime.sourceIp, config.LZ_CLIENT_IP_HEADER),
     pause,

@@ -3,12 +3,13 @@ import type { Hashing } from "./hashing.ts";
 
 /** Bun's own hashes and compression: synchronous. */
 export const bunHashing: Hashing = {
-  contentDigest: (bytes) => `sha-256=:${new Bun.CryptoHasher("sha256").update(bytes).digest("base64")}:`,
+  contentDigest: (bytes) => `sha-256=:${Bun.SHA256.hash(bytes, "base64")}:`,
   macKey: (bytes) => ({
     verify(data, signature) {
       const mac = new Bun.CryptoHasher("sha256", bytes).update(data).digest();
       return mac.length === signature.length && timingSafeEqual(mac, signature);
     },
   }),
+  isEqual: (a, b) => Buffer.compare(a, b) === 0,
   deflate: (bytes) => Bun.deflateSync(bytes, { level: 1 }),
 };

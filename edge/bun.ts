@@ -1,5 +1,5 @@
 import { registerOtlp } from "../shared/otlp.ts";
-import { createApp } from "./app.ts";
+import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { bunHashing } from "./bun-hashing.ts";
 import { readConfig } from "./config.ts";
@@ -7,30 +7,29 @@ import { readConfig } from "./config.ts";
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
-const app = createApp(
-  await assemble(config, {
-    sharesIo: true,
-    hashing: bunHashing,
-    timesOutSlowBodies: true,
-    sourceIp: (request) => server.requestIP(request)?.address ?? "unknown",
-  }),
-);
+const deps = await assemble(config, {
+  sharesIo: true,
+  hashing: bunHashing,
+  timesOutSlowBodies: true,
+  sourceIp: (request) => server.requestIP(request)?.address ?? "unknown",
+  keepOpen: (request, seconds) => server.timeout(request, seconds),
+});
+const answer = createFetch(deps);
 
 const server = Bun.serve({
   hostname: process.env.HOST ?? "127.0.0.1",
   port: Number(process.env.PORT ?? 8787),
   idleTimeout: 10,
-  fetch: (request) => app.fetch(request),
+  fetch: (request) => answer(request),
 });
 console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(
-    signal,
-    () =>
-      void server
-        .stop()
-        .then(flushTelemetry)
-        .then(() => process.exit(0)),
-  );
+  process.once(signal, () => {
+    deps.heldPolls?.end();
+    void server
+      .stop()
+      .then(flushTelemetry)
+      .then(() => process.exit(0));
+  });
 }

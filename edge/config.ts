@@ -64,6 +64,8 @@ const schema = z.object({
     .default({ ...ROLE_MAP_DEFAULT }),
   /** Where a person signs in; `redirect_url` is appended. */
   LZ_SIGN_IN_URL: z.url(),
+  /** Of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`: where a session is renewed. */
+  LZ_HANDSHAKE_URL: z.url().optional(),
   /**
    * Header in which a proxy of ours names the client, `x-forwarded-for` say: its last address is taken. Unset
    * behind no proxy, for then anybody could write it.
@@ -77,8 +79,14 @@ const schema = z.object({
   LZ_TENANT_PER_SECOND: perWindow.default(50_000),
   /** Enrolments and sessions from one address. They cost a signature of Ed25519 and a read each. */
   LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200),
+  /** Requests of one admin or API key to the admin API. */
+  LZ_ADMIN_PER_MINUTE: perWindow.default(1200),
   /** How long the first heartbeat of a message waits for company: less is faster, more is cheaper. */
   LZ_PACK_WAIT_MS: z.coerce.number().int().min(0).max(1000).default(5),
+  /** Lets webhooks name private and loopback addresses, and http: for development. The worker has its own say. */
+  LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
+  /** Agents that wait for a directive on this node at once, 15 KiB each; 0: none may, their heartbeats bring it. */
+  LZ_HELD_POLLS_MAX: z.coerce.number().int().min(0).max(1_000_000).default(10_000),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
   SQS_QUEUE_URL: z.url(),
   DYNAMODB_ENDPOINT: z.url().optional(),

@@ -1,13 +1,17 @@
-import { createApp } from "./app.ts";
+import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { readConfig } from "./config.ts";
+import { denoHashing } from "./deno-hashing.ts";
 
 /** Runs the edge under Deno. `PORT` 0 picks a free one; the line it prints says which. */
 const config = readConfig(Deno.env.toObject());
 const addresses = new WeakMap<Request, string>();
-const app = createApp(
-  await assemble(config, { sharesIo: true, sourceIp: (request) => addresses.get(request) ?? "unknown" }),
-);
+const deps = await assemble(config, {
+  sharesIo: true,
+  hashing: denoHashing,
+  sourceIp: (request) => addresses.get(request) ?? "unknown",
+});
+const answer = createFetch(deps);
 
 const server = Deno.serve(
   {
@@ -18,10 +22,13 @@ const server = Deno.serve(
   },
   (request, { remoteAddr }) => {
     addresses.set(request, remoteAddr.hostname);
-    return app.fetch(request);
+    return answer(request);
   },
 );
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => void server.shutdown().then(() => Deno.exit(0)));
+  Deno.addSignalListener(signal, () => {
+    deps.heldPolls?.end();
+    void server.shutdown().then(() => Deno.exit(0));
+  });
 }

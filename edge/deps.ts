@@ -2,22 +2,26 @@ import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
-import type { ControlKey } from "../shared/wire/directive.ts";
+import type { ControlKey } from "../shared/wire/control-claims.ts";
 import type { RoleMap } from "./admin/permissions.ts";
 import type { CatalogueSource } from "./catalog.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { Hashing } from "./hashing.ts";
+import type { HeldPolls } from "./held-polls.ts";
 import type { Instruments } from "./instruments.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { SeenStates } from "./seen-states.ts";
 import type { SessionKeys } from "./session-keys.ts";
+import type { Turns } from "./turns.ts";
 
 /** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
 export type Deps = {
   clock: Clock;
   /** Cryptographically random bytes. */
   random: (length: number) => Uint8Array<ArrayBuffer>;
+  /** A new id of a request. */
+  requestId: () => string;
   log: Log;
   instruments: Instruments;
   dynamo: Dynamo;
@@ -25,7 +29,17 @@ export type Deps = {
   /** Resolves when table and queue answer; rejects otherwise. */
   reachUpstream: () => Promise<void>;
   enqueue: Enqueue;
+  /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
+  nudge: (tenantId: string) => Promise<void>;
+  /** Webhooks may go to private addresses, and over http: for development. */
+  allowPrivateWebhooks: boolean;
   openActions: OpenActions;
+  /** Absent where the runtime cannot hold a request for another one to answer. */
+  heldPolls?: HeldPolls;
+  /** Absent where a request may not wait for another one's I/O. */
+  turns?: Turns;
+  /** Lets this request's connection be silent for so many seconds, where the runtime would close it. */
+  keepOpen?: (request: Request, seconds: number) => void;
   sessionKeys: SessionKeys;
   hashing: Pick<Hashing, "contentDigest">;
   seenStates: SeenStates;
@@ -44,6 +58,8 @@ export type Deps = {
     parties: readonly string[];
     keys: JWTVerifyGetKey;
     signInUrl: string;
+    /** Where a session of a minute is renewed; absent: where one signs in. */
+    handshakeUrl?: string;
     /** Key of the CSRF tokens. */
     csrfKey: CryptoKey;
     /** Keys of the cursors, one per edge secret: the first signs, all verify. */
@@ -58,6 +74,8 @@ export type Deps = {
     tenant: RateLimit;
     /** Enrolments and sessions, by address. */
     enrolment: RateLimit;
+    /** The admin API, by caller; and API keys, which cost a read before they are known, by address too. */
+    admin: RateLimit;
   };
   /** Address of the peer, for the custody record and the log. */
   sourceIp: (request: Request) => string;

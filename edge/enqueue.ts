@@ -5,6 +5,8 @@ import {
   encodeEntry,
   encodePack,
   KID_ATTRIBUTE,
+  type Line,
+  lineBytes,
   PACK_BYTES_MAX,
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
@@ -13,9 +15,9 @@ import type { Hashing } from "./hashing.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** Resolves once the queue has accepted the message that carries the heartbeat; rejects if it did not. */
-export type Enqueue = (tenantId: string, entry: Entry) => Promise<void>;
+export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) => Promise<void>;
 
-export type SendPack = (tenantId: string, lines: readonly string[]) => Promise<void>;
+export type SendPack = (tenantId: string, lines: readonly Line[]) => Promise<void>;
 
 /** Signs a pack and sends it. The tenant is the message group: fair queues keep one tenant from starving others. */
 export function createSendPack(
@@ -26,7 +28,7 @@ export function createSendPack(
   signing: { kid: string; key: CryptoKey },
 ): SendPack {
   return async (tenantId, lines) => {
-    const body = `${COMPRESSED}${base64(await hashing.deflate(utf8(encodePack(tenantId, lines))))}`;
+    const body = `${COMPRESSED}${base64(await hashing.deflate(encodePack(tenantId, lines)))}`;
     const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", signing.key, utf8(body))));
     let isAccepted = false;
     try {
@@ -71,11 +73,9 @@ const WAITING_MAX = 20_000;
 /** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
 const SENDS_MAX = 32;
 
-const NOT_ASCII = /[^\0-\x7f]/;
-
 type Open = {
   tenantId: string;
-  lines: string[];
+  lines: Line[];
   bytes: number;
   isDue: boolean;
   sent: PromiseWithResolvers<void>;
@@ -133,8 +133,7 @@ export function packed(
       return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
     const line = encodeEntry(entry);
     let pack = open.get(tenantId);
-    // A UTF-16 unit is at most three bytes of UTF-8: an upper bound that costs no encoding.
-    const bytes = NOT_ASCII.test(line) ? line.length * 3 : line.length;
+    const bytes = lineBytes(line);
     if (pack && pack.bytes + bytes > PACK_BYTES_MAX) {
       open.delete(tenantId);
       post(pack);

@@ -4,16 +4,11 @@ import { base64url } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
 import { accept, refuse, type Verdict } from "../shared/refusal.ts";
 import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
-import {
-  type AssetItem,
-  assetItem,
-  decodeItem,
-  type EmployeeItem,
-  type EnrolmentItem,
-  enrolledItem,
-  enrolmentItem,
-  type TenantItem,
-} from "../shared/table/items.ts";
+import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import type { EmployeeItem } from "../shared/table/items/employee.ts";
+import { type EnrolmentItem, enrolledItem, enrolmentItem } from "../shared/table/items/enrolment.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import {
   assetKey,
   assetState,

@@ -5,13 +5,15 @@ import { contentDigest, importHmacKey } from "../shared/wire/signature.ts";
 export type MacKey = { verify(data: string, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean> };
 
 /**
- * Hashes and compression of the hot path. The web's own work everywhere; a runtime with synchronous ones saves
+ * What the hot path does with bytes: hashes, comparison, compression. The web's own work everywhere; a runtime with synchronous ones saves
  * the trip through a thread pool, which costs more than hashing a heartbeat.
  */
 export type Hashing = {
   /** `sha-256=:…:` (RFC 9530) of the bytes. */
   contentDigest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   macKey(bytes: Uint8Array<ArrayBuffer>): MacKey | Promise<MacKey>;
+  /** Of bytes that are no secret: it may leave at the first difference. */
+  isEqual(a: Uint8Array, b: Uint8Array): boolean;
   /** Raw deflate (RFC 1951), for speed rather than for size. */
   deflate(bytes: Uint8Array<ArrayBuffer>): Uint8Array | Promise<Uint8Array>;
 };
@@ -22,6 +24,7 @@ export const webHashing: Hashing = {
     const key = await importHmacKey(bytes, ["verify"]);
     return { verify: (data, signature) => crypto.subtle.verify("HMAC", key, signature, utf8(data)) };
   },
+  isEqual: (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at]),
   async deflate(bytes) {
     const deflated = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate-raw"));
     return new Uint8Array(await new Response(deflated).arrayBuffer());

@@ -7,16 +7,35 @@ import { isFresh, parseSignature, signatureBase } from "../shared/wire/signature
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import { parseJson, readText } from "./json.ts";
+import type { OpenAction } from "./open-actions.ts";
 import type { SessionKey } from "./session-keys.ts";
 
 /** `provenGeneration`: of the newest directive the agent says it has obeyed. */
-export type Admitted = { tenantId: string; entry: Entry; provenGeneration: number };
+export type Admitted = { tenantId: string; entry: Entry<Uint8Array<ArrayBuffer>>; provenGeneration: number };
+
+/** `body` as it was signed by the session of the asset that `session` names. */
+export type Authentic = {
+  keyid: string;
+  session: SessionKey;
+  body: Uint8Array<ArrayBuffer>;
+  receivedAtMs: number;
+};
 
 /**
- * A heartbeat that may go on the queue: cheap checks first, the body after its headers, the schema after the
- * signature. The tenant and the asset come from the verified keyid, never from the body.
+ * A heartbeat that may go on the queue: the schema after the signature. The tenant and the asset come from the
+ * verified keyid, never from the body.
  */
 export async function admit(request: Request, deps: Deps): Promise<Verdict<Admitted>> {
+  const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
+  return authentic.ok ? validate(authentic.value, deps) : authentic;
+}
+
+/** Who sent it: cheap checks first, the body after its headers, the signature last. */
+export async function authenticate(
+  request: Request,
+  bodyBytesMax: number,
+  deps: Deps,
+): Promise<Verdict<Authentic>> {
   const signed = parseSignature(request.headers, "hmac-sha256");
   if (!signed.ok) return signed;
   const now = deps.clock();
@@ -25,7 +44,7 @@ export async function admit(request: Request, deps: Deps): Promise<Verdict<Admit
   if (!session) return refuse("wire.bad-signature");
   if (!(session.id.expiresAtSeconds > now / 1000)) return refuse("wire.session-expired");
 
-  const body = await readBody(request, LIMITS.BODY_BYTES_MAX, deps.timesOutSlowBodies);
+  const body = await readBody(request, bodyBytesMax, deps.timesOutSlowBodies);
   if (!body.ok) return body;
   const digest = request.headers.get("content-digest");
   if (digest === null || digest !== (await deps.hashing.contentDigest(body.value))) {
@@ -37,11 +56,11 @@ export async function admit(request: Request, deps: Deps): Promise<Verdict<Admit
   );
   if (!(await session.key.verify(base, signed.value.signature))) return refuse("wire.bad-signature");
   deps.sessionKeys.keep(signed.value.keyid, session);
-  return validate(body.value, signed.value.keyid, session, timestamp(now), deps);
+  return accept({ keyid: signed.value.keyid, session, body: body.value, receivedAtMs: now });
 }
 
 /** `@path` as it was sent (RFC 9421 §2.2.6), without the cost of a URL object. */
-function pathOf(url: string): string {
+export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const query = url.indexOf("?", start);
   return query < 0 ? url.slice(start) : url.slice(start, query);
@@ -50,19 +69,13 @@ function pathOf(url: string): string {
 /** Noncharacters SQS rejects, and line breaks: the pack puts one heartbeat on one line. */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
-function validate(
-  body: Uint8Array<ArrayBuffer>,
-  keyid: string,
-  session: SessionKey,
-  receivedAt: string,
-  deps: Deps,
-): Verdict<Admitted> {
+function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
+  const entry = { assetId, receivedAt: timestamp(receivedAtMs), body };
+  const seen = deps.seenStates.recognise(keyid, body);
+  if (seen !== undefined) return accept({ tenantId, entry, provenGeneration: seen });
   const text = readText(body);
   if (text === undefined) return refuse("wire.malformed", "not JSON in UTF-8");
-  const entry = { assetId, receivedAt, body: text };
-  const seen = deps.seenStates.recognise(keyid, text);
-  if (seen !== undefined) return accept({ tenantId, entry, provenGeneration: seen });
   const json = parseJson(body, text);
   if (!json.ok) return json;
   if (UNQUEUEABLE.test(text)) return refuse("wire.malformed", "the body must be one line of JSON");
@@ -71,18 +84,19 @@ function validate(
     return refuse("wire.malformed", parsed.error.issues[0]?.path.map(String).join(".").slice(0, 100));
   }
   const provenGeneration = parsed.data.containment.generation;
-  deps.seenStates.remember(keyid, text, json.value, provenGeneration);
+  deps.seenStates.remember(keyid, body, { text, json: json.value, provenGeneration });
   return accept({ tenantId, entry, provenGeneration });
 }
 
 /** What the agent is told: with the directive for as long as it has not proven that generation. */
-export async function checkIsolation(admitted: Admitted, deps: Deps): Promise<Verdict<HeartbeatAnswer>> {
-  const { tenantId, entry } = admitted;
-  const action = (await deps.openActions.of(tenantId)).get(entry.assetId);
-  if (action?.revoked) return refuse("asset.revoked");
-  const answer: HeartbeatAnswer = { receivedAt: entry.receivedAt };
-  if (action?.directive && isDirectiveDue(action, admitted.provenGeneration, deps.clock())) {
-    answer.directive = action.directive;
-  }
-  return accept(answer);
+export function checkIsolation(
+  { entry, provenGeneration }: Admitted,
+  action: OpenAction | undefined,
+  nowMs: number,
+): Verdict<HeartbeatAnswer> {
+  const { receivedAt } = entry;
+  if (action === undefined) return accept({ receivedAt });
+  if (action.revoked) return refuse("asset.revoked");
+  const isDue = action.directive !== undefined && isDirectiveDue(action, provenGeneration, nowMs);
+  return accept(isDue ? { receivedAt, directive: action.directive! } : { receivedAt });
 }

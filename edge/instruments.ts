@@ -1,4 +1,5 @@
 import {
+  isSpanContextValid,
   type Meter,
   ROOT_CONTEXT,
   type Span,
@@ -44,6 +45,8 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
     unit: "ms",
     description: "age of a set of open actions that could not be refreshed",
   });
+  // Without an SDK a tracer makes spans that have no name. Then only those of an agent have to be carried on.
+  const isTracing = isSpanContextValid(tracer.startSpan("edge.start").spanContext());
   return {
     answered(route, status, durationMs) {
       requests.add(1, { route, status });
@@ -56,12 +59,15 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
     },
     stale: (ageMs) => actionSetAge.record(ageMs),
     startIngest(traceparent) {
+      if (traceparent === null && !isTracing) return NO_SPAN;
       const parent = traceparent === null ? ROOT_CONTEXT : parentOf(traceparent);
       const span = tracer.startSpan("heartbeat.ingest", { kind: SpanKind.SERVER }, parent);
       return { traceparent: traceparentOf(span), end: (outcome) => endIngest(span, outcome) };
     },
   };
 }
+
+const NO_SPAN: IngestSpan = { traceparent: undefined, end: () => {} };
 
 function endIngest(span: Span, outcome: Parameters<IngestSpan["end"]>[0]): void {
   if (span.isRecording()) {

@@ -2,7 +2,8 @@ import type { Clock } from "../shared/clock.ts";
 import { isReleasedOffline } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
 import { type Dynamo, values } from "../shared/table/dynamo.ts";
-import { assetItem, decodeItem } from "../shared/table/items.ts";
+import { assetItem } from "../shared/table/items/asset.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
 import { actionRequired, GSI2 } from "../shared/table/keys.ts";
 import type { Instruments } from "./instruments.ts";
 
@@ -21,54 +22,97 @@ export type OpenActions = {
   of(tenantId: string): Promise<ReadonlyMap<string, OpenAction>>;
   /** The next `of` asks the table again: after a change made on this very node. */
   forget(tenantId: string): void;
+  /** An action just written on this very node: in the set at once, although the index may not show it yet. */
+  learn(tenantId: string, assetId: string, action: OpenAction): void;
+  /** Tells of this asset's action as often as the set is read or taught, which goes on while anybody watches. */
+  watch(tenantId: string, assetId: string, told: (action: OpenAction) => void): () => void;
 };
 
 const REFRESH_MS = 2000;
 const TENANTS_MAX = 10_000;
-const NOTHING: ReadonlyMap<string, OpenAction> = new Map();
+/** The index follows the table within a moment. A change it does not show by then was overtaken by another. */
+const LEARNT_MS = 10_000;
 
+type Told = (action: OpenAction) => void;
 type Kept = {
   set: ReadonlyMap<string, OpenAction>;
   readAtMs: number;
+  /** Grows with every change made here: a read that began before one does not count as fresh. */
+  changes: number;
+  learnt: Map<string, { action: OpenAction; atMs: number }>;
+  watchers: Map<string, Set<Told>>;
+  isTicking: boolean;
   refreshing?: Promise<ReadonlyMap<string, OpenAction>> | undefined;
 };
 
-/**
- * One GSI2 query per tenant and 2 s, none per heartbeat. A set older than that still serves while the next one
- * is read, and goes on serving when the table is away: ingest does not stop for it.
- *
- * @param shared false on workerd, where a request may not await another one's I/O: it refreshes for itself.
- */
-export function createOpenActions(deps: {
+export type OpenActionsDeps = {
   dynamo: Dynamo;
   table: string;
   clock: Clock;
   log: Log;
   instruments: Pick<Instruments, "stale">;
+  /** False on workerd, where a request may not await another one's I/O: it refreshes for itself. */
   shared: boolean;
-}): OpenActions {
+  after: (ms: number, then: () => void) => void;
+};
+
+/**
+ * One GSI2 query per tenant and 2 s, none per heartbeat. A set older than that still serves while the next one
+ * is read, and goes on serving when the table is away: ingest does not stop for it.
+ */
+export function createOpenActions(deps: OpenActionsDeps): OpenActions {
   const kept = new Map<string, Kept>();
 
+  function keptOf(tenantId: string): Kept {
+    let entry = kept.get(tenantId);
+    if (entry) return entry;
+    if (kept.size >= TENANTS_MAX) forgetOne(kept);
+    entry = {
+      set: new Map(),
+      readAtMs: Number.NEGATIVE_INFINITY,
+      changes: 0,
+      learnt: new Map(),
+      watchers: new Map(),
+      isTicking: false,
+    };
+    kept.set(tenantId, entry);
+    return entry;
+  }
+
   async function refresh(tenantId: string, entry: Kept): Promise<ReadonlyMap<string, OpenAction>> {
+    let changes = entry.changes;
     try {
-      entry.set = await queryOpenActions(deps.dynamo, deps.table, tenantId);
+      let read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
+      if (changes !== entry.changes) {
+        changes = entry.changes;
+        read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
+      }
+      entry.set = withLearnt(read, entry.learnt, deps.clock());
     } catch (error) {
       deps.instruments.stale(deps.clock() - entry.readAtMs);
       deps.log("warn", "open-actions.stale", { tenantId, ageMs: deps.clock() - entry.readAtMs, error });
     }
-    entry.readAtMs = deps.clock();
+    entry.readAtMs = changes === entry.changes ? deps.clock() : Number.NEGATIVE_INFINITY;
     entry.refreshing = undefined;
+    tell(entry);
     return entry.set;
+  }
+
+  /** Heartbeats read the set as they come; where there are none between two polls, this does. */
+  function tick(tenantId: string, entry: Kept): void {
+    if (entry.isTicking) return;
+    entry.isTicking = true;
+    deps.after(REFRESH_MS, () => {
+      entry.isTicking = false;
+      if (entry.watchers.size === 0) return;
+      tick(tenantId, entry);
+      if (deps.clock() - entry.readAtMs >= REFRESH_MS / 2) entry.refreshing ??= refresh(tenantId, entry);
+    });
   }
 
   return {
     async of(tenantId) {
-      let entry = kept.get(tenantId);
-      if (!entry) {
-        if (kept.size >= TENANTS_MAX) kept.delete(kept.keys().next().value!);
-        entry = { set: NOTHING, readAtMs: Number.NEGATIVE_INFINITY };
-        kept.set(tenantId, entry);
-      }
+      const entry = keptOf(tenantId);
       if (deps.clock() - entry.readAtMs < REFRESH_MS) return entry.set;
       if (!deps.shared) return await refresh(tenantId, entry);
       entry.refreshing ??= refresh(tenantId, entry);
@@ -76,9 +120,57 @@ export function createOpenActions(deps: {
     },
     forget(tenantId) {
       const entry = kept.get(tenantId);
-      if (entry) entry.readAtMs = Number.NEGATIVE_INFINITY;
+      if (!entry) return;
+      entry.changes++;
+      entry.readAtMs = Number.NEGATIVE_INFINITY;
+      if (entry.watchers.size > 0) entry.refreshing ??= refresh(tenantId, entry);
+    },
+    learn(tenantId, assetId, action) {
+      const entry = keptOf(tenantId);
+      entry.learnt.set(assetId, { action, atMs: deps.clock() });
+      entry.set = withLearnt(new Map(entry.set), entry.learnt, deps.clock());
+      tell(entry);
+    },
+    watch(tenantId, assetId, told) {
+      const entry = keptOf(tenantId);
+      const mine = entry.watchers.get(assetId) ?? new Set();
+      entry.watchers.set(assetId, mine.add(told));
+      tick(tenantId, entry);
+      return () => {
+        mine.delete(told);
+        if (mine.size === 0 && entry.watchers.get(assetId) === mine) entry.watchers.delete(assetId);
+      };
     },
   };
+}
+
+/** The one asked for longest ago, unless somebody watches it: a watched set has to stay where changes find it. */
+function forgetOne(kept: Map<string, Kept>): void {
+  for (const [tenantId, { watchers }] of kept) {
+    if (watchers.size > 0) continue;
+    kept.delete(tenantId);
+    return;
+  }
+}
+
+function tell({ set, watchers }: Kept): void {
+  if (watchers.size === 0) return;
+  for (const [assetId, action] of set) for (const told of [...(watchers.get(assetId) ?? [])]) told(action);
+}
+
+/** What was learnt stands in for what the index does not show yet. */
+function withLearnt(
+  read: Map<string, OpenAction>,
+  learnt: Kept["learnt"],
+  nowMs: number,
+): Map<string, OpenAction> {
+  for (const [assetId, { action, atMs }] of learnt) {
+    const known = read.get(assetId);
+    const isOver = nowMs - atMs > LEARNT_MS || (known && known.generation > action.generation);
+    if (isOver) learnt.delete(assetId);
+    else if (known?.generation !== action.generation) read.set(assetId, action);
+  }
+  return read;
 }
 
 async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string) {

@@ -56,6 +56,8 @@ export async function bundleForWorkerd(root: string, outdir: string): Promise<st
     target: "browser",
     conditions: ["workerd", "worker"],
     minify: true,
+    // Else the JSX of every page carries the debugging arguments of development.
+    define: { "process.env.NODE_ENV": '"production"' },
     outdir,
     naming: "edge.js",
   });

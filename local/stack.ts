@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { ConditionalCheckFailedException, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { marshalItem } from "../shared/table/dynamo.ts";
-import { tenantDefaults } from "../shared/table/items.ts";
+import { tenantDefaults } from "../shared/table/items/tenant.ts";
 import { TABLE_NAME, tenantKey } from "../shared/table/keys.ts";
 import { startDynamodb } from "./dynamodb.ts";
 import { edgeCommand, type RuntimeName } from "./edge-command.ts";

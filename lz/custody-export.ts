@@ -2,7 +2,12 @@ import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { z } from "zod";
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { type CustodyFault, verifyCustody } from "../shared/custody.ts";
-import { type AuditItem, auditItem, type CustodyHeadItem, custodyHeadItem } from "../shared/table/items.ts";
+import {
+  type AuditItem,
+  auditItem,
+  type CustodyHeadItem,
+  custodyHeadItem,
+} from "../shared/table/items/custody.ts";
 import { parseOrUndefined } from "./connect.ts";
 
 /** `GET /v1/custody`, and what `lz audit export` saves. */
@@ -37,7 +42,7 @@ export function readExport(text: string): { exported: CustodyExport; fault?: Cus
   for (const [index, line] of lines.entries()) {
     const each = records[index] as Partial<AuditItem> | null;
     if (each?.tenantNumber === index + 1 && canonicalJson(each) === line) continue;
-    const name = each?.at === undefined ? `#${index + 1}` : `${each.assetId ?? "tenant"} ${each.at}`;
+    const name = nameOf(each, index);
     const fault = "is not the record that belongs there: edited, moved, missing before it or twice";
     return { exported, fault: { record: name, fault } };
   }
@@ -46,6 +51,12 @@ export function readExport(text: string): { exported: CustodyExport; fault?: Cus
     return { exported, fault: { record: "manifest", fault } };
   }
   return { exported };
+}
+
+/** A record by asset and time as everywhere, and by its place when it has no time. */
+function nameOf(record: unknown, index: number): string {
+  const { assetId, at } = (record ?? {}) as Partial<AuditItem>;
+  return typeof at !== "string" ? `#${index + 1}` : `${assetId ?? "tenant"} ${at}`;
 }
 
 /** Strict: a member that no hash covers is not part of a record. */
@@ -80,7 +91,7 @@ export async function verifyExport(
     const parsed = record.safeParse(each);
     if (!parsed.success) {
       const where = parsed.error.issues[0]!;
-      return bad(`#${index + 1}`, `is no custody record: ${where.path.join(".") || where.message}`);
+      return bad(nameOf(each, index), `is no custody record: ${where.path.join(".") || where.message}`);
     }
     records.push(parsed.data);
   }

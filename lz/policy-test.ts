@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { type Policy, policy, telemetryItem } from "../shared/table/items.ts";
-import { evaluate } from "../worker/evaluate/evaluate.ts";
+import { judgeStored, NOT_STORED } from "../shared/evaluate/stored.ts";
+import { type Policy, policy } from "../shared/table/items/policy.ts";
+import { telemetryItem } from "../shared/table/items/telemetry.ts";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
 import { Failure, type Verb } from "./deps.ts";
@@ -10,13 +11,10 @@ import { count, table } from "./table.ts";
 const asset = z.looseObject({ assetId: z.string(), hostname: z.string() });
 const change = telemetryItem.options[0];
 
-/** What a stored change does not hold; the rules that ask for it cannot be tried. */
-const NOT_STORED = ["stale-catalogue", "lost-heartbeats", "late-heartbeats"];
-
 type Fired = { hosts: Set<string>; states: number; risk: string };
 
 /**
- * Judges what was recorded by the rules of another policy, with the worker's own code: what would have fired,
+ * Judges what was recorded by the rules of another policy, with the worker's own rules: what would have fired,
  * beside what did. Nothing is written.
  */
 export const run: Verb = async (args, deps) => {
@@ -31,7 +29,7 @@ export const run: Verb = async (args, deps) => {
       if (item.at < since) break; // newest first
       states++;
       for (const { rule, risk } of item.findings) add(did, rule, risk, hostname);
-      for (const { rule, risk } of judge(item, wanted)) add(would, rule, risk, hostname);
+      for (const { rule, risk } of judgeStored(item, wanted)) add(would, rule, risk, hostname);
     }
   }
   const rules = [...new Set([...would.keys(), ...did.keys()])].sort();
@@ -64,19 +62,6 @@ function readPolicy(file: string): Policy {
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
   throw new Failure(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);
-}
-
-function judge(item: z.infer<typeof change>, wanted: Policy) {
-  const heartbeat = {
-    engines: item.engines,
-    collectors: item.collectors,
-    containment: item.containment,
-    agent: { version: item.agentVersion, catalogue: "", intervalMs: 5000 },
-    host: { hostname: item.hostname, os: "-", arch: "-" },
-    spool: { waiting: 0, dropped: 0 },
-  };
-  const { findings } = evaluate({ heartbeat, policy: wanted, at: item.at });
-  return findings.filter(({ rule }) => !NOT_STORED.includes(rule));
 }
 
 function add(fired: Map<string, Fired>, rule: string, risk: string, hostname: string): void {

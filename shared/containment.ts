@@ -1,4 +1,4 @@
-import type { AssetItem } from "./table/items.ts";
+import type { AssetItem } from "./table/items/asset.ts";
 import type { ContainmentReport } from "./wire/heartbeat.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { utf8 } from "./bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import type { AuditItem } from "./table/items.ts";
+import type { AuditItem } from "./table/items/custody.ts";
 
 export type CustodyRecord = Omit<AuditItem, "hash">;
 

@@ -1,5 +1,7 @@
 import { isConditionFailed, marshalItem } from "../shared/table/dynamo.ts";
-import { decodeItem, type TenantItem, type VerdictItem, verdictItem } from "../shared/table/items.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
+import { type VerdictItem, verdictItem } from "../shared/table/items/verdict.ts";
 import { verdictKey } from "../shared/table/keys.ts";
 import type { Heartbeat } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
-import type { TenantItem } from "../shared/table/items.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Adjudicate } from "./adjudicate.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Pasts } from "./pasts.ts";
@@ -50,4 +50,6 @@ export type Deps = {
   /** Waits before round `round` of something that lost a race or was throttled: longer each time, with jitter. */
   pause: (round: number) => Promise<void>;
   tenant: (tenantId: string) => Promise<TenantItem>;
+  /** Something of this tenant's waits in the outbox, says the edge: the next look there is at once. */
+  told: (tenantId: string) => void;
 };

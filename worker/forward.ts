@@ -1,21 +1,22 @@
 import { timestamp } from "../shared/clock.ts";
 import { webhookBody, webhookHeaders } from "../shared/export/standard-webhooks.ts";
 import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
-import {
-  decodeItem,
-  type EventItem,
-  eventItem,
-  type TenantItem,
-  type Webhook,
-} from "../shared/table/items.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import { type EventItem, eventItem } from "../shared/table/items/event.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
+import type { Webhook } from "../shared/table/items/webhook.ts";
 import { eventKey, GSI2, indexSort, outbox, webhookHealthKey } from "../shared/table/keys.ts";
+import { readTenant } from "../shared/table/read-tenant.ts";
 import { tidy } from "../shared/wire/text.ts";
+import { mapBounded } from "./bounded.ts";
 import type { Deps } from "./deps.ts";
 import type { PostWebhook } from "./webhook-post.ts";
 
 /** Pauses between attempts, in seconds, as the Standard Webhooks specification recommends. Then it is given up. */
 export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const EVENTS_AT_ONCE = 25;
+/** Of them under way: a receiver that does not answer holds back few. */
+const UNDER_WAY_MAX = 8;
 /** While one worker is at an event, the others leave it alone for this long. */
 const LEASE_MS = 60_000;
 const GONE = 410;
@@ -23,24 +24,28 @@ const GONE = 410;
 type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & { post: PostWebhook };
 type Forward = EventItem["forwards"][string];
 
-/** Sends what is due for a tenant. Returns how many events were taken up. */
-export async function forwardDue(tenant: TenantItem, deps: Forwarder): Promise<number> {
-  if (tenant.webhooks.length === 0) return 0;
-  const now = timestamp(deps.clock());
+/** Sends what is due for a tenant, to the webhooks it has now. Returns how many events were taken up. */
+export async function forwardDue(tenantId: string, deps: Forwarder): Promise<number> {
+  const nowMs = deps.clock();
   const { Items = [] } = await deps.dynamo("Query", {
     TableName: deps.table,
     IndexName: GSI2,
     KeyConditionExpression: "GSI2PK = :pk AND GSI2SK <= :to",
-    ExpressionAttributeValues: values({ pk: outbox(tenant.tenantId), to: `${now}~` }),
+    ExpressionAttributeValues: values({ pk: outbox(tenantId), to: `${timestamp(nowMs)}~` }),
     Limit: EVENTS_AT_ONCE,
   });
+  const events = Items.map((stored) => decodeItem(eventItem, stored));
+  const behindMs = events.map(({ nextAttemptAt = timestamp(nowMs) }) => nowMs - Date.parse(nextAttemptAt));
+  deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
+  if (events.length === 0) return 0;
+  // Settings some seconds old do not do: an event that a webhook of a moment ago wants would pass it by.
+  const tenant = await readTenant(deps, tenantId, { isConsistent: true });
   let taken = 0;
-  for (const stored of Items) {
-    const event = decodeItem(eventItem, stored);
-    if (!(await lease(event, deps))) continue;
+  await mapBounded(events, UNDER_WAY_MAX, async (event) => {
+    if (!(await lease(event, deps))) return;
     taken++;
     await forwardEvent(event, tenant, deps);
-  }
+  });
   return taken;
 }
 
@@ -75,13 +80,14 @@ const isOver = (forward: Forward | undefined) =>
 
 async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarder): Promise<void> {
   const forwards = { ...event.forwards };
-  for (const webhook of tenant.webhooks.filter((one) => wants(one, event))) {
-    if (isOver(forwards[webhook.id])) continue;
+  const wanting = tenant.webhooks.filter((one) => wants(one, event));
+  const due = wanting.filter(({ id }) => !isOver(forwards[id]));
+  await mapBounded(due, due.length, async (webhook) => {
     const forward = await attempt(webhook, event, forwards[webhook.id]?.attempts ?? 0, deps);
     forwards[webhook.id] = forward;
-    if (isOver(forward)) await noteHealth(webhook, tenant.tenantId, forward, deps);
-  }
-  const waiting = tenant.webhooks.filter((one) => wants(one, event) && !isOver(forwards[one.id]));
+    await noteHealth(webhook, event, forward, deps);
+  });
+  const waiting = wanting.filter(({ id }) => !isOver(forwards[id]));
   const attempts = Math.min(...waiting.map(({ id }) => forwards[id]!.attempts));
   const next =
     waiting.length === 0 ? undefined : timestamp(deps.clock() + RETRY_SECONDS[attempts - 1]! * 1000);
@@ -100,63 +106,81 @@ async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarde
   });
 }
 
+type Sent = { status?: number; latencyMs: number; error?: string };
+
+/** One delivery, signed with every secret that is good at this moment. Never throws. */
+async function send(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Sent> {
+  const startMs = deps.clock();
+  const { secret, previous, url } = webhook;
+  const isRotating = previous !== undefined && timestamp(startMs) < previous.until;
+  try {
+    const body = webhookBody(event);
+    const secrets = isRotating ? [secret, previous.secret] : [secret];
+    const headers = await webhookHeaders(secrets, event.eventId, Math.floor(startMs / 1000), body);
+    const status = await deps.post(url, headers, body);
+    const isFine = status >= 200 && status < 300;
+    return { status, latencyMs: deps.clock() - startMs, ...(!isFine && { error: `answered ${status}` }) };
+  } catch (error) {
+    const words = tidy(error instanceof Error ? error.message : "", 200);
+    return { latencyMs: deps.clock() - startMs, error: words === "" ? "did not answer" : words };
+  }
+}
+
 async function attempt(
   webhook: Webhook,
   event: EventItem,
-  attempts: number,
+  earlier: number,
   deps: Forwarder,
 ): Promise<Forward> {
-  const body = webhookBody(event);
-  const nowMs = deps.clock();
-  let lastError: string;
-  try {
-    const headers = await webhookHeaders(webhook.secret, event.eventId, Math.floor(nowMs / 1000), body);
-    const status = await deps.post(webhook.url, headers, body);
-    if (status >= 200 && status < 300) {
-      deps.metrics.count("webhooks_delivered_total");
-      return { attempts: attempts + 1, deliveredAt: timestamp(nowMs) };
-    }
-    lastError = `answered ${status}`;
-    if (status === GONE) attempts = RETRY_SECONDS.length; // the receiver wants no more of them
-  } catch (error) {
-    lastError = tidy(error instanceof Error ? error.message : "did not answer", 200);
+  const { error, status, ...sent } = await send(webhook, event, deps);
+  const told = { attempts: earlier + 1, ...sent, ...(status !== undefined && { status }) };
+  const at = timestamp(deps.clock());
+  if (error === undefined) {
+    deps.metrics.count("webhooks_delivered_total");
+    return { ...told, deliveredAt: at };
   }
   deps.metrics.count("webhooks_failed_total");
-  const failed = { attempts: attempts + 1, lastError };
+  const failed = { ...told, lastError: error };
   const context = { tenantId: event.tenantId, webhook: webhook.id, eventId: event.eventId, ...failed };
-  if (attempts < RETRY_SECONDS.length) {
+  // A test is tried once, and a receiver that is gone wants no more.
+  const isLast = told.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
+  if (!isLast) {
     deps.log("warn", "webhook.failed", context);
     return failed;
   }
-  deps.metrics.count("webhooks_dead_total");
-  deps.log("error", "webhook.dead", context);
-  return { ...failed, deadAt: timestamp(nowMs) };
+  if (event.kind !== "webhook.test") {
+    deps.metrics.count("webhooks_dead_total");
+    deps.log("error", "webhook.dead", context);
+  }
+  return { ...failed, deadAt: at };
 }
 
-/** What became of a webhook's newest event stands by itself, where a page can show it. */
+/** What became of a webhook's newest attempt stands by itself, where a page can show it. */
 async function noteHealth(
   { id }: Webhook,
-  tenantId: string,
+  { tenantId, kind }: EventItem,
   { deliveredAt, deadAt, lastError }: Forward,
   deps: Forwarder,
 ): Promise<void> {
   const isDelivered = deliveredAt !== undefined;
+  const isDead = deadAt !== undefined && kind !== "webhook.test";
   await deps.dynamo("UpdateItem", {
     TableName: deps.table,
     Key: marshalItem(webhookHealthKey(tenantId, id)),
     UpdateExpression: `SET #type = :type, tenantId = :tenantId, webhookId = :id, ${
       isDelivered
-        ? "lastDeliveredAt = :at, dead = :zero"
-        : "lastFailedAt = :at, lastError = :error, dead = if_not_exists(dead, :zero) + :one"
+        ? "lastDeliveredAt = :at, failures = :zero, dead = :zero"
+        : "lastFailedAt = :at, lastError = :error, failures = if_not_exists(failures, :zero) + :one, " +
+          "dead = if_not_exists(dead, :zero) + :dead"
     }`,
     ExpressionAttributeNames: { "#type": "type" },
     ExpressionAttributeValues: values({
       type: "WebhookHealth",
       tenantId,
       id,
-      at: deliveredAt ?? deadAt!,
+      at: deliveredAt ?? timestamp(deps.clock()),
       zero: 0,
-      ...(!isDelivered && { error: lastError ?? "did not answer", one: 1 }),
+      ...(!isDelivered && { error: lastError ?? "did not answer", one: 1, dead: isDead ? 1 : 0 }),
     }),
   });
 }

@@ -22,7 +22,7 @@ const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
  * Looks at a heartbeat in the form agents write it, without parsing it: the greater part is known word for word
  * from the heartbeat before. Undefined for any other form; then it is parsed, which takes all forms JSON has.
  */
-export function glanceAt({ body, receivedAt }: Entry): Glance | undefined {
+export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefined {
   const head = HEAD.exec(body);
   if (!head) return undefined;
   const tailAt = body.lastIndexOf(TAIL);
@@ -36,6 +36,7 @@ export function glanceAt({ body, receivedAt }: Entry): Glance | undefined {
     at: aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? receivedAt : sentAt!,
     stateSince: stateSince!,
     sequence: Number(sequence),
+    assetId,
     raw: hashOfState(body.slice(head[0].length, tailAt)),
   };
 }

@@ -1,12 +1,9 @@
 import { type AttributeMap, marshalItem, unmarshalItem, values } from "../shared/table/dynamo.ts";
-import {
-  decodeItem,
-  finding,
-  type IncidentItem,
-  incidentItem,
-  type PresenceItem,
-  type TenantItem,
-} from "../shared/table/items.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import { type IncidentItem, incidentItem } from "../shared/table/items/incident.ts";
+import type { PresenceItem } from "../shared/table/items/presence.ts";
+import { finding } from "../shared/table/items/telemetry.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { incidentKey, incidentPrefix, telemetryKey, telemetryPartition } from "../shared/table/keys.ts";
 import type { Deps } from "./deps.ts";
 import { type JudgedState, type Run, type Runs, runName, runOf, takeState } from "./incident-runs.ts";

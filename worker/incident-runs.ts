@@ -1,4 +1,5 @@
-import type { Finding, IncidentItem } from "../shared/table/items.ts";
+import type { IncidentItem } from "../shared/table/items/incident.ts";
+import type { Finding } from "../shared/table/items/telemetry.ts";
 
 /** One state of an asset in its history: when it began and what was found in it. */
 export type JudgedState = { at: string; hostname: string; findings: readonly Finding[] };

@@ -1,5 +1,6 @@
-import type { IncidentItem, WEBHOOK_EVENTS } from "../shared/table/items.ts";
-import { RULES_BY_ID } from "./evaluate/rules.ts";
+import { RULES_BY_ID } from "../shared/evaluate/rules.ts";
+import type { IncidentItem } from "../shared/table/items/incident.ts";
+import type { WEBHOOK_EVENTS } from "../shared/table/items/webhook.ts";
 import { endOf, isWorse, type Run } from "./incident-runs.ts";
 
 export type Change = {

@@ -1,7 +1,8 @@
-import type { BaselineItem, TenantItem } from "../shared/table/items.ts";
+import { evaluate, sum } from "../shared/evaluate/evaluate.ts";
+import type { BaselineItem } from "../shared/table/items/baseline.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Deps } from "./deps.ts";
 import { dayOf, featuresOf, noveltyOf, remember } from "./evaluate/baseline.ts";
-import { evaluate, sum } from "./evaluate/evaluate.ts";
 import type { Delivery } from "./read.ts";
 import type { Judgement } from "./telemetry.ts";
 
@@ -13,15 +14,21 @@ export type Judged = {
 
 /**
  * Rules, then the baseline, then, where those leave a doubt, the language model. `at` is the time of the state:
- * every heartbeat that has it is judged as of then.
+ * every heartbeat that has it is judged as of then. `isFirst`: the asset is known to have no past, and none is read.
  */
-export async function judge(delivery: Delivery, at: string, tenant: TenantItem, deps: Deps): Promise<Judged> {
+export async function judge(
+  delivery: Delivery,
+  at: string,
+  tenant: TenantItem,
+  deps: Deps,
+  { isFirst = false }: { isFirst?: boolean } = {},
+): Promise<Judged> {
   const heartbeat = delivery.heartbeat();
   const ruled = evaluate({ heartbeat, policy: tenant.policy, at });
   const today = dayOf(at);
   const features = featuresOf(heartbeat, tenant.policy);
   const names = features.map(({ name }) => name);
-  const past = await pastOf(delivery, tenant, deps);
+  const past = isFirst ? undefined : await pastOf(delivery, tenant, deps);
   const tenantPast = await deps.pasts.tenant(delivery.tenantId, names, today);
   const novelty = noveltyOf(features, past, tenantPast, today);
   const baseline = remember(

@@ -16,8 +16,12 @@ export function createLoad(max: { messages: number; bytes: number }): Load {
     async room(stop) {
       while (!hasRoom() && !stop.aborted) {
         await new Promise<void>((resolve) => {
-          waiting.push(resolve);
-          stop.addEventListener("abort", () => resolve(), { once: true });
+          const done = () => {
+            stop.removeEventListener("abort", done);
+            resolve();
+          };
+          waiting.push(done);
+          stop.addEventListener("abort", done, { once: true });
         });
       }
     },

@@ -2,25 +2,30 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { createLog } from "../shared/log.ts";
 import { registerOtlp } from "../shared/otlp.ts";
-import type { TenantItem } from "../shared/table/items.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
 import { type Adjudicate, adjudicateOff, createAdjudicator } from "./adjudicate.ts";
+import { answerProbe } from "./answer-probe.ts";
 import { readConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createDynamo } from "./dynamo.ts";
 import { createAsk } from "./endpoint.ts";
+import { recordFleet } from "./fleet.ts";
 import { forwardDue } from "./forward.ts";
+import { createForwarding } from "./forwarding.ts";
 import { createLoad } from "./load.ts";
 import { createLocks } from "./locks.ts";
-import { createMetrics, exposition } from "./metrics.ts";
+import { createMetrics } from "./metrics.ts";
 import { createPasts } from "./pasts.ts";
 import { createPresences } from "./presences.ts";
 import { createQueue } from "./queue.ts";
 import { receiveUntilStopped } from "./receive.ts";
+import { sleep } from "./sleep.ts";
+import { createWatchdog } from "./watchdog.ts";
 import { createPostWebhook } from "./webhook-post.ts";
 
 const TENANT_FRESH_MS = 10_000;
-const FORWARD_EVERY_MS = 2000;
+const COUNT_LOOK_MS = 10_000;
 const METRICS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
@@ -36,16 +41,17 @@ const dynamo = createDynamo(
   new DynamoDBClient({
     region: config.AWS_REGION,
     ...(config.DYNAMODB_ENDPOINT && { endpoint: config.DYNAMODB_ENDPOINT }),
-    requestHandler: { connectionTimeout: 2000, requestTimeout: 5000 },
     maxAttempts: 4,
   }),
+  { clock, pause: (round) => pause(round), token: () => crypto.randomUUID() },
 );
 const sqs = new SQSClient({
   region: config.AWS_REGION,
   ...(config.SQS_ENDPOINT && { endpoint: config.SQS_ENDPOINT }),
   useQueueUrlAsEndpoint: config.SQS_ENDPOINT === undefined,
   md5: false, // the pack's own HMAC says more
-  requestHandler: { connectionTimeout: 2000, requestTimeout: 30_000 },
+  // Unless told to throw, the handler only warns of a request that is too slow.
+  requestHandler: { connectionTimeout: 2000, requestTimeout: 30_000, throwOnRequestTimeout: true },
   maxAttempts: 3,
 });
 /** Full jitter: of many that lost the same race, few meet again. */
@@ -53,8 +59,8 @@ const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
 const metrics = createMetrics();
 const table = config.LZ_TABLE;
-/** Tenants whose assets were heard of: their webhooks are this worker's to serve too. */
-const seenTenants = new Set<string>();
+/** Tenants whose assets were heard of: their fleets are this worker's to count too. */
+const counted = new Set<string>();
 const deps: Deps = {
   clock,
   log,
@@ -69,7 +75,15 @@ const deps: Deps = {
   adjudicate: adjudicator(),
   pause,
   tenant: freshTenants(),
+  told: (tenantId) => forwarding.told(tenantId),
 };
+const post = createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true");
+const forwarding = createForwarding({
+  forward: (tenantId) => forwardDue(tenantId, { ...deps, post }),
+  random: Math.random,
+  log,
+  metrics,
+});
 
 function adjudicator(): Adjudicate {
   const { LZ_AI_BASE_URL: baseUrl, LZ_AI_MODEL: model, LZ_AI_API_KEY: apiKey } = config;
@@ -96,7 +110,8 @@ function adjudicator(): Adjudicate {
 function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();
   return (tenantId) => {
-    seenTenants.add(tenantId);
+    forwarding.heardOf(tenantId);
+    counted.add(tenantId);
     const known = kept.get(tenantId);
     if (known && clock() < known.untilMs) return known.tenant;
     const tenant = readTenant({ dynamo, table }, tenantId);
@@ -109,19 +124,10 @@ function freshTenants(): Deps["tenant"] {
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-const sleep = (ms: number, signal: AbortSignal) => Promise.race([Bun.sleep(ms), aborted(signal)]);
-
-/** A receiver that hangs without an error is the classic way for a worker to be up and dead. */
-let lastProgressMs = clock();
-const onProgress = () => {
-  lastProgressMs = clock();
-};
-const silentSeconds = () => (clock() - lastProgressMs) / 1000;
+const watchdog = createWatchdog(clock, config.LZ_STALL_SECONDS);
 setInterval(() => {
-  if (stop.signal.aborted || silentSeconds() < config.LZ_STALL_SECONDS) return;
-  log("error", "worker.stalled", { seconds: Math.round(silentSeconds()) });
+  if (stop.signal.aborted || !watchdog.isStalled()) return;
+  log("error", "worker.stalled", { seconds: Math.round(watchdog.silentSeconds()) });
   process.exit(EXIT_STALLED);
 }, WATCH_EVERY_MS).unref();
 setInterval(() => log("info", "worker.metrics", metrics.read()), METRICS_EVERY_MS).unref();
@@ -132,44 +138,34 @@ stop.signal.addEventListener("abort", () => {
   }, config.LZ_STOP_SECONDS * 1000).unref();
 });
 
-/** Webhooks, beside the heartbeats and never in their way. A fault is told and tried again. */
-async function forwardUntilStopped(): Promise<void> {
-  const forwarder = { ...deps, post: createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true") };
+/** Beside the heartbeats and never in their way. A fault is told and tried again. */
+async function countFleetsUntilStopped(): Promise<void> {
   while (!stop.signal.aborted) {
-    for (const tenantId of seenTenants) {
+    for (const tenantId of counted) {
       try {
-        await forwardDue(await deps.tenant(tenantId), forwarder);
+        await recordFleet(tenantId, deps);
       } catch (error) {
-        log("error", "webhooks.not-forwarded", { tenantId, error });
+        log("warn", "fleet.not-counted", { tenantId, error });
       }
     }
-    await sleep(FORWARD_EVERY_MS * (0.5 + Math.random()), stop.signal);
+    await sleep(COUNT_LOOK_MS * (0.5 + Math.random()), stop.signal);
   }
 }
 
-function serveMetrics(port: number): void {
-  Bun.serve({
-    port,
+if (config.LZ_METRICS_PORT !== undefined) {
+  const { port } = Bun.serve({
+    port: config.LZ_METRICS_PORT,
     hostname: config.LZ_METRICS_HOST,
-    fetch(request) {
-      const { pathname } = new URL(request.url);
-      if (pathname === "/metrics") {
-        return new Response(exposition(metrics), {
-          headers: { "content-type": "text/plain; version=0.0.4" },
-        });
-      }
-      if (pathname !== "/healthz") return new Response("not found\n", { status: 404 });
-      const isWell = silentSeconds() < config.LZ_STALL_SECONDS / 2;
-      return Response.json({ silentSeconds: Math.round(silentSeconds()) }, { status: isWell ? 200 : 503 });
-    },
+    fetch: (request) => answerProbe(request, metrics, watchdog),
   });
+  log("info", "worker.metrics-served", { port });
 }
-if (config.LZ_METRICS_PORT !== undefined) serveMetrics(config.LZ_METRICS_PORT);
 
 const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.LZ_IN_FLIGHT_BYTES });
-const waits = { random: Math.random, sleep, onProgress };
+const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
-void forwardUntilStopped();
+void countFleetsUntilStopped();
+void forwarding.run(stop.signal);
 await Promise.all(
   Array.from({ length: config.LZ_RECEIVERS }, () => receiveUntilStopped(deps, stop.signal, load, waits)),
 );

@@ -19,12 +19,14 @@ const COUNTERS = {
   webhooks_delivered_total: "Webhook deliveries",
   webhooks_failed_total: "Webhook attempts that failed",
   webhooks_dead_total: "Webhook deliveries given up",
+  forwards_faulted_total: "Looks for due webhooks that failed on our own side",
 } as const;
 const GAUGES = {
   queue_age_seconds: "Longest a message of the last receive had waited: scale out when it grows",
   lag_seconds: "Longest from sentAt to settled in the last batch",
   in_flight_messages: "Messages received and not settled",
   in_flight_bytes: "Bytes of them",
+  webhooks_behind_seconds: "Longest an event had been due when it was last looked for",
   last_poll_seconds: "Unix time of the last receive that succeeded",
 } as const;
 export type CounterName = keyof typeof COUNTERS;

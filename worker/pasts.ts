@@ -1,11 +1,7 @@
 import { isConditionFailed, marshalItem, unmarshalItem, values } from "../shared/table/dynamo.ts";
-import {
-  type BaselineItem,
-  baselineItem,
-  decodeItem,
-  type TenantItem,
-  tenantFeatureItem,
-} from "../shared/table/items.ts";
+import { type BaselineItem, baselineItem, tenantFeatureItem } from "../shared/table/items/baseline.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { baselineKey, tenantFeatureKey } from "../shared/table/keys.ts";
 import type { Deps } from "./deps.ts";
 import { MEMORY_DAYS, TENANT_FEATURE, type TenantPast, withDay } from "./evaluate/baseline.ts";
@@ -27,6 +23,8 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
   // What other workers add today is not seen, and need not be: only days before today count, and tomorrow it is
   // read again.
   const kept = new Map<string, { days: number[]; readOn: number }>();
+  // A fleet that starts shows the same features in every heartbeat: one of them reads and adds, the others wait.
+  const underWay = new Map<string, Promise<unknown>>();
   const idOf = (tenantId: string, feature: string) => `${tenantId} ${feature}`;
 
   async function read(tenantId: string, feature: string): Promise<number[]> {
@@ -40,14 +38,34 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
       .sort((a, b) => a - b);
   }
 
+  async function once<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = underWay.get(name) as Promise<T> | undefined;
+    if (before) return before;
+    const mine = work().finally(() => underWay.delete(name));
+    underWay.set(name, mine);
+    return mine;
+  }
+
   async function daysOf(tenantId: string, feature: string, today: number): Promise<number[]> {
     const id = idOf(tenantId, feature);
     const known = kept.get(id);
     if (known && known.readOn >= today) return known.days;
-    const days = await read(tenantId, feature);
-    if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
-    kept.set(id, { days, readOn: today });
-    return days;
+    return once(`read ${today} ${id}`, async () => {
+      const days = await read(tenantId, feature);
+      if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
+      kept.set(id, { days, readOn: today });
+      return days;
+    });
+  }
+
+  async function addOne(tenantId: string, feature: string, day: number): Promise<void> {
+    const days = await daysOf(tenantId, feature, day);
+    if (days.includes(day)) return;
+    const id = idOf(tenantId, feature);
+    await once(`add ${day} ${id}`, async () => {
+      await addDay(deps, tenantId, feature, day);
+      kept.set(id, { days: withDay(days, day), readOn: day });
+    });
   }
 
   return {
@@ -64,12 +82,7 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
     },
 
     async add(tenantId, features, day) {
-      for (const feature of [TENANT_FEATURE, ...features]) {
-        const days = await daysOf(tenantId, feature, day);
-        if (days.includes(day)) continue;
-        await addDay(deps, tenantId, feature, day);
-        kept.set(idOf(tenantId, feature), { days: withDay(days, day), readOn: day });
-      }
+      await Promise.all([TENANT_FEATURE, ...features].map((feature) => addOne(tenantId, feature, day)));
     },
   };
 }

@@ -1,5 +1,8 @@
-import type { PresenceItem, TenantItem } from "../shared/table/items.ts";
-import { hoursBoundary } from "./evaluate/hours.ts";
+import { timestamp } from "../shared/clock.ts";
+import { hoursBoundary } from "../shared/evaluate/hours.ts";
+import type { PresenceItem } from "../shared/table/items/presence.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
+import { shardOf } from "../shared/table/keys.ts";
 
 /** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
 export type Moment = {
@@ -7,7 +10,14 @@ export type Moment = {
   at: string;
   stateSince: string;
   sequence: number;
+  assetId: string;
 };
+
+/**
+ * Where in a resolution interval an asset's own begins, from 0 up to 1: a hash of its id, so that a fleet does not
+ * write all its samples in the same second. The same on every worker.
+ */
+export const phaseOf = (assetId: string): number => shardOf(assetId, 2 ** 32) / 2 ** 32;
 
 /** Fixed-width timestamps sort as strings. */
 export function later(a: string, b: string): string {
@@ -31,20 +41,12 @@ export function stateAt({ at, stateSince }: Moment, { policy }: Settings): strin
   return later(boundary, told);
 }
 
-const starts = new Map<string, string>();
-const STARTS_MAX = 64;
-
-/** Start of the resolution interval a time lies in; with resolution 0 the time itself. */
-export function intervalStart(at: string, resolutionSeconds: number): string {
+/** Start of the asset's resolution interval a time lies in; with resolution 0 the time itself. */
+export function intervalStart(at: string, phase: number, resolutionSeconds: number): string {
   if (resolutionSeconds === 0) return at;
-  if (resolutionSeconds === 60) return `${at.slice(0, 17)}00.000Z`;
-  const known = starts.get(`${resolutionSeconds} ${at.slice(0, 19)}`);
-  if (known !== undefined) return known;
+  const lengthMs = resolutionSeconds * 1000;
   const ms = Date.parse(at);
-  const start = new Date(ms - (ms % (resolutionSeconds * 1000))).toISOString();
-  if (starts.size >= STARTS_MAX) starts.clear();
-  starts.set(`${resolutionSeconds} ${at.slice(0, 19)}`, start);
-  return start;
+  return timestamp(ms - ((ms - Math.floor(phase * lengthMs)) % lengthMs));
 }
 
 /**
@@ -52,7 +54,7 @@ export function intervalStart(at: string, resolutionSeconds: number): string {
  * interval it was sent in. Coarse on purpose: two heartbeats of one interval say the same, whichever comes first.
  */
 export function seenThrough(moment: Moment, tenant: Settings): string {
-  const start = intervalStart(moment.at, tenant.telemetryResolutionSeconds);
+  const start = intervalStart(moment.at, phaseOf(moment.assetId), tenant.telemetryResolutionSeconds);
   const state = stateAt(moment, tenant);
   return later(start, state);
 }
@@ -60,8 +62,10 @@ export function seenThrough(moment: Moment, tenant: Settings): string {
 /** Key time of the sample this heartbeat stands for; undefined when its state's own item tells of that interval. */
 export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
   const resolution = tenant.telemetryResolutionSeconds;
-  const start = intervalStart(moment.at, resolution);
-  return start > intervalStart(stateAt(moment, tenant), resolution) ? start : undefined;
+  const start = intervalStart(moment.at, phaseOf(moment.assetId), resolution);
+  return start > intervalStart(stateAt(moment, tenant), phaseOf(moment.assetId), resolution)
+    ? start
+    : undefined;
 }
 
 export type Place =
@@ -107,13 +111,25 @@ export function additions(moment: Moment, presence: PresenceItem, tenant: Settin
   };
 }
 
+const ends = new WeakMap<PresenceItem, { resolutionSeconds: number; end: string }>();
+
+/** Where the interval ends that presence is of: worked out once, and asked with every heartbeat until then. */
+function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string {
+  const known = ends.get(presence);
+  if (known?.resolutionSeconds === resolutionSeconds) return known.end;
+  const start = intervalStart(presence.lastSeenAt, phaseOf(presence.assetId), resolutionSeconds);
+  const end = timestamp(Date.parse(start) + Math.max(1, resolutionSeconds * 1000));
+  ends.set(presence, { resolutionSeconds, end });
+  return end;
+}
+
 /** The short way for what nearly all heartbeats are: one more of the state and the interval presence is of. */
 export function repeats(moment: Moment, presence: PresenceItem, tenant: Settings): boolean {
   const key = stateAt(moment, tenant);
   if (key !== presence.stateAt) return false;
-  const start = intervalStart(moment.at, tenant.telemetryResolutionSeconds);
   return (
-    later(start, key) === presence.lastSeenAt &&
+    moment.at >= presence.lastSeenAt &&
+    moment.at < intervalEnd(presence, tenant.telemetryResolutionSeconds) &&
     moment.sequence >= presence.sequence &&
     moment.sequence >= (presence.stateSequence ?? 0)
   );

@@ -1,5 +1,5 @@
 import type { Entry } from "../shared/queue/message.ts";
-import type { TenantItem } from "../shared/table/items.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { mapBounded } from "./bounded.ts";
 import type { Deps, Message } from "./deps.ts";
 import { type Glance, glanceAt } from "./glance.ts";
@@ -124,6 +124,7 @@ async function readMessage(message: Message, deps: Deps) {
   }
   const { tenantId, entries } = opened.pack;
   const tenant = await deps.tenant(tenantId);
+  if (entries.length === 0) deps.told(tenantId);
   const tasks: Task[] = [];
   let unchanged = 0;
   let oldest = "";

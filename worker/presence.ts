@@ -1,16 +1,22 @@
-import type { OpenIncident, PresenceItem, TenantItem } from "../shared/table/items.ts";
+import type { Evaluation } from "../shared/evaluate/evaluate.ts";
+import { clientName } from "../shared/fleet/client-name.ts";
+import type { OpenIncident, PresenceItem } from "../shared/table/items/presence.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Heartbeat } from "../shared/wire/heartbeat.ts";
-import type { Evaluation } from "./evaluate/evaluate.ts";
-import { intervalStart, later, seenThrough } from "./place.ts";
+import { intervalStart, later, phaseOf, seenThrough } from "./place.ts";
 import type { Delivery } from "./read.ts";
 
 /** Names only, for lists; the whole of it is in the telemetry item. */
 const MODEL_NAMES_MAX = 16;
+const CLIENT_NAMES_MAX = 8;
 
 const loadedModels = ({ engines }: Heartbeat): string[] =>
   engines
     .flatMap((engine) => engine.models.filter((model) => model.loaded).map((model) => model.name))
     .slice(0, MODEL_NAMES_MAX);
+
+const clientNames = ({ engines }: Heartbeat): string[] =>
+  [...new Set(engines.flatMap(({ clients }) => clients.map(clientName)))].sort().slice(0, CLIENT_NAMES_MAX);
 
 /** Presence as a changed state makes it. `revision` is set where it is written. */
 export function presenceOf(
@@ -34,7 +40,7 @@ export function presenceOf(
     stateSince: heartbeat.stateSince,
     stateHash,
     stateSequence: heartbeat.sequence,
-    sampledAt: intervalStart(at, tenant.telemetryResolutionSeconds),
+    sampledAt: intervalStart(at, phaseOf(assetId), tenant.telemetryResolutionSeconds),
     intervalMs: heartbeat.agent.intervalMs,
     agentVersion: heartbeat.agent.version,
     catalogue: heartbeat.agent.catalogue,
@@ -43,6 +49,7 @@ export function presenceOf(
     score,
     engines: heartbeat.engines.map(({ id, name, kind, confidence }) => ({ id, name, kind, confidence })),
     models: loadedModels(heartbeat),
+    clients: clientNames(heartbeat),
     failedCollectors: heartbeat.collectors
       .filter(({ status }) => status === "failed")
       .map(({ name }) => name),

@@ -1,5 +1,7 @@
 import { type AttributeMap, type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
-import { type BaselineItem, decodeItem, type PresenceItem, presenceItem } from "../shared/table/items.ts";
+import type { BaselineItem } from "../shared/table/items/baseline.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import { type PresenceItem, presenceItem } from "../shared/table/items/presence.ts";
 import { presenceKey } from "../shared/table/keys.ts";
 import { createBatch } from "./batch.ts";
 

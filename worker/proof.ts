@@ -2,11 +2,14 @@ import { timestamp } from "../shared/clock.ts";
 import { endsAction, isProof } from "../shared/containment.ts";
 import { marshalItem, values } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
-import { type AssetItem, assetItem, decodeItem, type TenantItem } from "../shared/table/items.ts";
+import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { assetKey } from "../shared/table/keys.ts";
+import { makeEvent } from "../shared/table/make-event.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
 import type { Deps } from "./deps.ts";
-import { makeEvent } from "./events.ts";
+import { eventIdOf } from "./event-id.ts";
 import type { Delivery } from "./read.ts";
 import { isLostRace } from "./write.ts";
 
@@ -30,16 +33,17 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
     makeEvent(
       {
         kind,
+        eventId: eventIdOf(kind, `${assetId} ${report.generation} ${report.at}`),
         at: report.at,
         assetId,
         hostname: asset.hostname,
         data: {
+          action: report.action,
           generation: report.generation,
           mode: report.mode,
           ...(report.reason !== undefined && { reason: report.reason }),
         },
       },
-      `${assetId} ${report.generation} ${report.at}`,
       tenant,
       timestamp(deps.clock()),
     );

@@ -1,22 +1,22 @@
 import { timestamp } from "../shared/clock.ts";
 import { isConditionFailed } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
-import type {
-  BaselineItem,
-  IncidentItem,
-  OpenIncident,
-  PresenceItem,
-  TenantItem,
-} from "../shared/table/items.ts";
-import { baselineKey } from "../shared/table/keys.ts";
+import type { BaselineItem } from "../shared/table/items/baseline.ts";
+import type { IncidentItem } from "../shared/table/items/incident.ts";
+import type { InventoryItem } from "../shared/table/items/inventory.ts";
+import type { OpenIncident, PresenceItem } from "../shared/table/items/presence.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
+import { baselineKey, inventoryKey } from "../shared/table/keys.ts";
+import { makeEvent } from "../shared/table/make-event.ts";
 import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
-import { makeEvent } from "./events.ts";
+import { eventIdOf } from "./event-id.ts";
 import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
+import { inventoryOf } from "./inventory.ts";
 import { judge } from "./judge.ts";
-import { additions, intervalStart, placeOf, repeats, sampleAt } from "./place.ts";
+import { additions, intervalStart, phaseOf, placeOf, repeats, sampleAt } from "./place.ts";
 import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
@@ -43,7 +43,7 @@ export function policyKeyOf(tenant: TenantItem): string {
 
 /** True when the table already holds all that this heartbeat says, as far as this worker knows. */
 export function addsNothing(
-  moment: Pick<Delivery, "at" | "stateSince" | "sequence"> & { raw: bigint | undefined },
+  moment: Pick<Delivery, "at" | "stateSince" | "sequence" | "assetId"> & { raw: bigint | undefined },
   known: Known | undefined,
   tenant: TenantItem,
 ): boolean {
@@ -85,7 +85,7 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps)
     }
     const isDone =
       place.kind === "change"
-        ? await recordChange(delivery, place.key, stateHash, known?.presence, tenant, deps)
+        ? await recordChange(delivery, place.key, stateHash, { before: known?.presence, round }, tenant, deps)
         : place.kind === "late"
           ? await recordLate(delivery, place.key, known!, tenant, deps)
           : await recordSame(delivery, stateHash, known!.presence, tenant, deps);
@@ -105,21 +105,27 @@ async function recordChange(
   delivery: Delivery,
   key: string,
   stateHash: string,
-  before: PresenceItem | undefined,
+  { before, round }: { before: PresenceItem | undefined; round: number },
   tenant: TenantItem,
   deps: Deps,
 ): Promise<boolean> {
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  // Baseline and incidents are only ever written with or after a presence: an asset without one has none of them.
+  // Where that is not so (a crash between two transactions), the write is refused and the next round looks.
+  const isFirst = before === undefined && round === 0;
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps, { isFirst });
   await putChange(delivery, key, judgement, tenant, deps);
   await putSample(delivery, tenant, deps);
   await recordProof(delivery, tenant, deps);
   const names = [...(before?.openIncidents ?? []), ...judgement.findings];
-  const incidents = await readNamedIncidents(delivery, names, tenant, deps);
+  const incidents = isFirst
+    ? new Map<string, IncidentItem>()
+    : await readNamedIncidents(delivery, names, tenant, deps);
   const runs = openRuns(before, incidents);
   const { hostname } = delivery.heartbeat().host;
   takeState(runs, { at: key, hostname, findings: judgement.findings }, tenant.quietPeriodSeconds * 1000);
   const after = presenceOf(delivery, key, stateHash, judgement, [], tenant);
-  return settle({ before, after, runs, incidents, baseline, delivery }, tenant, deps);
+  const inventory = inventoryOf(delivery, key);
+  return settle({ before, after, runs, incidents, baseline, inventory, delivery }, tenant, deps);
 }
 
 /**
@@ -165,7 +171,7 @@ async function recordSame(
     ...presence,
     ...(head !== undefined && {
       lastSeenAt: head,
-      sampledAt: intervalStart(delivery.at, tenant.telemetryResolutionSeconds),
+      sampledAt: intervalStart(delivery.at, phaseOf(delivery.assetId), tenant.telemetryResolutionSeconds),
       sequence: delivery.sequence,
       spoolDropped: delivery.heartbeat().spool.dropped,
     }),
@@ -197,7 +203,8 @@ async function recordFirstOfState(
   const { lastSeenAt, sampledAt, sequence, spoolDropped } = headed;
   const told = presenceOf(delivery, key, stateHash, judgement, [], tenant);
   const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped };
-  return settle({ before, after, runs, incidents, baseline, delivery }, tenant, deps);
+  const inventory = inventoryOf(delivery, key);
+  return settle({ before, after, runs, incidents, baseline, inventory, delivery }, tenant, deps);
 }
 
 type Plan = {
@@ -208,6 +215,8 @@ type Plan = {
   runs: Runs | undefined;
   incidents: ReadonlyMap<string, IncidentItem>;
   baseline: BaselineItem | undefined;
+  /** With a state that presence was not of. */
+  inventory?: InventoryItem;
   delivery: Delivery;
 };
 
@@ -221,21 +230,22 @@ async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boole
   const isUntouched = after === before && changes.length === 0 && sameOpen(open, before.openIncidents);
   if (isUntouched && !baseline) return true;
   const presence: PresenceItem = { ...after, openIncidents: open, revision: (before?.revision ?? 0) + 1 };
-  const recordedAt = timestamp(deps.clock());
   let rest = changes;
   try {
     while (rest.length > CHANGES_PER_TRANSACTION_MAX) {
       const some = rest.slice(0, CHANGES_PER_TRANSACTION_MAX);
       const check = { ConditionCheck: presenceCheck(tenantId, assetId, before, deps.table) };
-      await transact([check, ...writesOf(some, delivery, tenant, recordedAt, deps)], deps);
+      await transact([check, ...writesOf(some, delivery, tenant, deps)], deps);
       rest = rest.slice(CHANGES_PER_TRANSACTION_MAX);
     }
     const put = presencePut(presence, before, deps.table);
-    const others = writesOf(rest, delivery, tenant, recordedAt, deps);
+    const others = writesOf(rest, delivery, tenant, deps);
     if (baseline) {
       const key = baselineKey(tenantId, assetId, tenant.shards);
       others.push({ Put: plainPut(key, baseline, deps.table) });
     }
+    if (plan.inventory)
+      others.push({ Put: plainPut(inventoryKey(tenantId, assetId), plan.inventory, deps.table) });
     if (others.length === 0) await deps.dynamo("PutItem", put);
     else await transact([{ Put: put }, ...others], deps);
   } catch (error) {
@@ -294,9 +304,9 @@ function writesOf(
   changes: readonly Change[],
   { assetId }: Delivery,
   tenant: TenantItem,
-  recordedAt: string,
   deps: Deps,
 ): Write[] {
+  const recordedAt = timestamp(deps.clock()); // of this very transaction, see CALL_TIMEOUT_MS
   return changes.flatMap((change): Write[] => {
     const update: Write = { Update: incidentUpdate(change, tenant.shards, deps.table) };
     const { kind, item } = change;
@@ -316,12 +326,8 @@ function writesOf(
       ...(item.remediation !== undefined && { remediation: item.remediation }),
       ...(item.resolution !== undefined && { resolution: item.resolution }),
     };
-    const event = makeEvent(
-      { kind, at, assetId, hostname, data },
-      `${assetId} ${rule} ${engine} ${at}`,
-      tenant,
-      recordedAt,
-    );
+    const eventId = eventIdOf(kind, `${assetId} ${rule} ${engine} ${at}`);
+    const event = makeEvent({ kind, eventId, at, assetId, hostname, data }, tenant, recordedAt);
     return [update, { Put: eventPut(event, deps.table) }];
   });
 }

@@ -1,7 +1,8 @@
+import type { Evaluation } from "../shared/evaluate/evaluate.ts";
 import { marshalItem, values } from "../shared/table/dynamo.ts";
-import type { Adjudication, TelemetryItem, TenantItem } from "../shared/table/items.ts";
+import type { Adjudication, TelemetryItem } from "../shared/table/items/telemetry.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { assetTimeline, telemetryKey, timelineDate } from "../shared/table/keys.ts";
-import type { Evaluation } from "./evaluate/evaluate.ts";
 import type { Delivery } from "./read.ts";
 
 /** All that was made out of one heartbeat. */

@@ -1,6 +1,6 @@
 import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
 import type { eventPut } from "../shared/table/event-put.ts";
-import type { PresenceItem } from "../shared/table/items.ts";
+import type { PresenceItem } from "../shared/table/items/presence.ts";
 import { alerts, incidentKey, indexSort, presenceKey } from "../shared/table/keys.ts";
 import type { Change } from "./incidents.ts";
 

@@ -1,13 +1,14 @@
 import { timestamp } from "../../shared/clock.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
-import type { IncidentItem } from "../../shared/table/items.ts";
+import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import type { Deps } from "../deps.ts";
 import type { Committed, Decision, Plan } from "./commit.ts";
 import { type Asker, type AssetChange, commit, type Draft, type Write } from "./commit.ts";
 import { readIncidentItem } from "./find-incidents.ts";
 import { incidentParts } from "./inputs.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import type { News } from "./tell.ts";
 
 /** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset. */
 export const BULK_INCIDENTS_MAX = 30;
@@ -81,10 +82,26 @@ export async function resolveIncident(
     const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
     const writes = [updateOpen(found, set, ["GSI2PK", "GSI2SK"], deps)];
     const assets = await assetChanges(tenantId, [found], draftsOf([found], "resolve", reason), deps);
-    return accept({ assets, writes, result: { id } });
+    return accept({ assets, writes, news: [resolvedNews(found, reason)], result: { id } });
   };
   return commit(asker, ["resolve", id, reason], decide, deps);
 }
+
+/** As the worker tells of one that the quiet period resolved, and with the person's reason. */
+const resolvedNews = ({ item }: Found, reason: string): News => {
+  const { assetId, hostname, rule, engine, engineName, risk, points, explanation, openedAt, title, atlas } =
+    item;
+  return {
+    kind: "incident.resolved",
+    assetId,
+    hostname,
+    data: {
+      ...{ rule, engine, engineName, risk, points, explanation, openedAt, resolution: reason },
+      ...(title !== undefined && { title }),
+      ...(atlas !== undefined && { atlas }),
+    },
+  };
+};
 
 const draftsOf = (
   found: readonly Found[],

@@ -1,8 +1,10 @@
 import { equalBytes, utf8 } from "../../shared/bytes.ts";
+import { timestamp } from "../../shared/clock.ts";
 import { assetId as ulidPattern } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
-import { marshalItem } from "../../shared/table/dynamo.ts";
-import { apiKeyItem, decodeItem } from "../../shared/table/items.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type ApiKeyItem, apiKeyItem } from "../../shared/table/items/api-key.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
 import { apiKeyKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import type { Admin } from "./authenticate.ts";
@@ -48,6 +50,7 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
   if (!record || !equalBytes(given, utf8(record.secretHash))) return refuse("admin.unauthenticated");
   if (record.revokedAt !== undefined) return refuse("admin.unauthenticated");
   if (!(deps.clock() < Date.parse(record.validUntil))) return refuse("admin.unauthenticated");
+  await noteUse(record, deps);
   return accept({
     tenantId: record.tenantId,
     userId: `key_${record.keyId}`,
@@ -57,4 +60,23 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
     via: "api-key",
     permissions: keyPermissions(record.role, record.scopes),
   });
+}
+
+const USE_NOTED_MS = 3_600_000;
+
+/** So that keys nobody uses can be found and revoked. A note that fails refuses nobody. */
+async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
+  const nowMs = deps.clock();
+  if (lastUsedAt !== undefined && nowMs - Date.parse(lastUsedAt) < USE_NOTED_MS) return;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(apiKeyKey(tenantId, keyId)),
+      UpdateExpression: "SET lastUsedAt = :now",
+      ConditionExpression: "attribute_exists(PK)",
+      ExpressionAttributeValues: values({ now: timestamp(nowMs) }),
+    });
+  } catch (error) {
+    deps.log("warn", "api-key.use-unnoted", { tenantId, keyId, error });
+  }
 }

@@ -1,23 +1,16 @@
 import { ulid } from "ulid";
 import { base64url } from "../../shared/bytes.ts";
 import { timestamp } from "../../shared/clock.ts";
-import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
-import { type ApiKeyItem, apiKeyItem, decodeItem } from "../../shared/table/items.ts";
-import { apiKeyKey, API_KEY_PREFIX as ITEM_PREFIX, tenantKey } from "../../shared/table/keys.ts";
+import { accept } from "../../shared/refusal.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { type ApiKeyItem, apiKeyItem } from "../../shared/table/items/api-key.ts";
+import { apiKeyKey, API_KEY_PREFIX as ITEM_PREFIX } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import { formatApiKey, SECRET_BYTES, secretHash } from "./api-key.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type Plan,
-  type Write,
-} from "./commit.ts";
+import { type Asker, commit, type Decision, type Draft, type Plan, type Write } from "./commit.ts";
+import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import { PERMISSIONS, type Permission, type Role } from "./permissions.ts";
-import { type Page, queryPage, type Reader } from "./read.ts";
+import type { Reader } from "./read.ts";
 import type { ApiKeyView } from "./views.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };
@@ -80,70 +73,32 @@ async function keyItem(
   };
 }
 
+const API_KEYS: CredentialKind<ApiKeyItem, ApiKeyView> = {
+  noun: "key",
+  schema: apiKeyItem,
+  prefix: ITEM_PREFIX,
+  keyOf: apiKeyKey,
+  view(item, nowMs) {
+    const { type: _type, tenantId: _tenant, secretHash: _hash, expiresAt: _ttl, scopes, ...view } = item;
+    const known = scopes?.filter((scope): scope is Permission => PERMISSIONS.includes(scope as Permission));
+    const lived = nowMs < Date.parse(item.validUntil) ? "valid" : "expired";
+    return {
+      ...view,
+      ...(known && { scopes: known }),
+      status: item.revokedAt === undefined ? lived : "revoked",
+    };
+  },
+};
+
 /** Revokes a key: the next request with it is refused. */
-export async function revokeApiKey(
+export const revokeApiKey = (
   asker: Asker,
   { keyId, justification }: { keyId: string; justification: string },
   deps: Deps,
-): Promise<Decision<Committed<{ keyId: string }>>> {
-  const { tenantId } = asker.admin;
-  const decide = async (nowMs: number): Promise<Decision<Plan<{ keyId: string }>>> => {
-    const item = await readKeyItem(deps, tenantId, keyId);
-    if (!item) return refuse("admin.not-found");
-    if (item.revokedAt !== undefined) return refuse("admin.conflict", "the key was revoked already");
-    const update: Write = {
-      Update: {
-        TableName: deps.table,
-        Key: marshalItem(apiKeyKey(tenantId, keyId)),
-        UpdateExpression: "SET revokedAt = :now",
-        ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
-        ExpressionAttributeValues: values({ now: timestamp(nowMs) }),
-      },
-    };
-    const records: Draft[] = [{ action: "revoke-api-key", target: keyId, justification }];
-    return accept({ records, writes: [update], result: { keyId } });
-  };
-  return commit(asker, ["revoke-api-key", keyId, justification], decide, deps);
-}
+) => revokeCredential(API_KEYS, asker, { id: keyId, action: "revoke-api-key", justification }, deps);
 
-async function readKeyItem(deps: Pick<Deps, "dynamo" | "table">, tenantId: string, keyId: string) {
-  const { Item } = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(apiKeyKey(tenantId, keyId)),
-    ConsistentRead: true,
-  });
-  return Item && decodeItem(apiKeyItem, Item);
-}
+export const listApiKeys = (reader: Reader, tenantId: string, page: { limit: number; from?: string }) =>
+  listCredentials(API_KEYS, reader, tenantId, page);
 
-/** Keys of the tenant without anything of their secrets, newest first. */
-export async function listApiKeys(
-  reader: Reader,
-  tenantId: string,
-  page: { limit: number; from?: string },
-): Promise<Page<ApiKeyView>> {
-  const { PK } = tenantKey(tenantId);
-  const found = await queryPage(reader, { partition: PK, prefix: ITEM_PREFIX, newestFirst: true, ...page });
-  const items = found.items.map((stored) => keyView(decodeItem(apiKeyItem, stored), reader.clock()));
-  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
-}
-
-/** One key as the API shows it; undefined when there is none. */
-export async function readApiKey(
-  reader: Reader,
-  tenantId: string,
-  keyId: string,
-): Promise<ApiKeyView | undefined> {
-  const item = await readKeyItem(reader, tenantId, keyId);
-  return item && keyView(item, reader.clock());
-}
-
-function keyView(item: ApiKeyItem, nowMs: number): ApiKeyView {
-  const { type: _type, tenantId: _tenant, secretHash: _hash, expiresAt: _ttl, scopes, ...view } = item;
-  const known = scopes?.filter((scope): scope is Permission => PERMISSIONS.includes(scope as Permission));
-  const lived = nowMs < Date.parse(item.validUntil) ? "valid" : "expired";
-  return {
-    ...view,
-    ...(known && { scopes: known }),
-    status: item.revokedAt === undefined ? lived : "revoked",
-  };
-}
+export const readApiKey = (reader: Reader, tenantId: string, keyId: string) =>
+  readCredential(API_KEYS, reader, tenantId, keyId);

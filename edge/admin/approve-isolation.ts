@@ -2,7 +2,8 @@ import { timestamp } from "../../shared/clock.ts";
 import { refusedChange } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
-import { approvalItem, decodeItem } from "../../shared/table/items.ts";
+import { approvalItem } from "../../shared/table/items/approval.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import { wishedChange } from "./change-containment.ts";
@@ -32,6 +33,7 @@ export async function approveIsolation(
     if (request.requestedBy === admin.userId)
       return refuse("admin.forbidden", "nobody approves their own request");
     if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
+    if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied");
     if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");
     const asset = await readAssetItem(deps, tenantId, request.assetId);
     if (!asset) return refuse("admin.not-found");
@@ -48,7 +50,8 @@ export async function approveIsolation(
         TableName: deps.table,
         Key,
         UpdateExpression: "SET approvedAt = :at, approvedBy = :by",
-        ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(approvedAt)",
+        ConditionExpression:
+          "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
         ExpressionAttributeValues: values({ at: timestamp(nowMs), by: admin.userId }),
       },
     };

@@ -17,9 +17,11 @@ export type Admin = {
   permissions: readonly Permission[];
 };
 
+const LOOKING: ReadonlySet<Permission> = new Set(["read", "read-events"]);
+
 /** Whether the caller has this right. Who acts in another person's name only ever looks. */
 export const may = (admin: Admin, permission: Permission): boolean =>
-  admin.permissions.includes(permission) && (permission === "read" || !admin.impersonated);
+  admin.permissions.includes(permission) && (LOOKING.has(permission) || !admin.impersonated);
 
 export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
 

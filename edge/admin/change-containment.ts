@@ -1,7 +1,7 @@
 import { timestamp } from "../../shared/clock.ts";
 import { refusedChange, statusAfter } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import type { AssetItem } from "../../shared/table/items.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
 import { actionRequired, assetState, indexSort } from "../../shared/table/keys.ts";
 import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../shared/wire/directive.ts";
 import type { Mode } from "../../shared/wire/heartbeat.ts";
@@ -111,6 +111,14 @@ export async function wishedChange(
     // The table itself refuses a second isolation, whatever the code above believes.
     equal: { status: before.status, generation: before.generation },
     absent: ["revokedAt"],
+    news: [
+      {
+        kind: action === "isolate" ? "isolation.requested" : "release.requested",
+        assetId,
+        hostname: before.hostname,
+        data: { generation, mode, justification, ...(target !== undefined && { approval: target }) },
+      },
+    ],
     records: [
       {
         action,

@@ -2,13 +2,9 @@ import { utf8 } from "../../shared/bytes.ts";
 import { canonicalJson } from "../../shared/canonical-json.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
-import {
-  decodeItem,
-  type Policy,
-  type TenantItem,
-  tenantDefaults,
-  tenantItem,
-} from "../../shared/table/items.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import type { Policy } from "../../shared/table/items/policy.ts";
+import { type TenantItem, tenantDefaults, tenantItem } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import {
@@ -53,6 +49,19 @@ const settingsOf = (tenant: TenantItem): Settings =>
   settings.parse(
     Object.fromEntries(Object.keys(settings.shape).map((name) => [name, tenant[name as never]])),
   );
+
+/** For the transaction of what was decided by settings: it fails if they are another version by then. */
+export const settingsStill = (tenantId: string, version: number, table: string): Write => ({
+  ConditionCheck: {
+    TableName: table,
+    Key: marshalItem(tenantKey(tenantId)),
+    // A tenant that never changed its settings has no version stored, or no item at all.
+    ConditionExpression:
+      version === 0 ? "attribute_not_exists(#version) OR #version = :seen" : "#version = :seen",
+    ExpressionAttributeNames: { "#version": VERSION.settings },
+    ExpressionAttributeValues: values({ seen: version }),
+  },
+});
 
 /** Replaces the settings, if they are still the version the admin has seen; else refuses with `admin.outdated`. */
 export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>

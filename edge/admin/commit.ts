@@ -5,15 +5,10 @@ import { timestamp } from "../../shared/clock.ts";
 import { custodyHash } from "../../shared/custody.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../../shared/refusal.ts";
 import { DynamoFault, marshalItem, type Operations, values } from "../../shared/table/dynamo.ts";
-import {
-  type AssetItem,
-  type AuditItem,
-  type CustodyHeadItem,
-  custodyHeadItem,
-  decodeItem,
-  type IdempotencyItem,
-  idempotencyItem,
-} from "../../shared/table/items.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
+import { type AuditItem, type CustodyHeadItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { type IdempotencyItem, idempotencyItem } from "../../shared/table/items/idempotency.ts";
 import {
   assetKey,
   auditKey,
@@ -21,9 +16,11 @@ import {
   idempotencyKey,
   tenantAuditKey,
 } from "../../shared/table/keys.ts";
-import type { ControlKey } from "../../shared/wire/directive.ts";
+import type { ControlKey } from "../../shared/wire/control-claims.ts";
 import type { Deps } from "../deps.ts";
+import type { OpenAction } from "../open-actions.ts";
 import type { Admin } from "./authenticate.ts";
+import { type News, nudge, tell } from "./tell.ts";
 
 /** Who asks for a change, from where, and under which name: the same name asked twice is one change. */
 export type Asker = { admin: Admin; sourceIp: string; requestId: string; idempotencyKey: string };
@@ -41,9 +38,13 @@ export type AssetChange = {
   before: AssetItem;
   records: readonly Draft[];
   set?: Attributes;
+  /** What webhooks and the SIEM export are told of it. */
+  news?: readonly News[];
   /** Asked of the table itself, whatever the code believes. That no other change came between is always asked. */
   equal?: Attributes;
   absent?: readonly string[];
+  /** What agents of this node are told from now on. */
+  opens?: OpenAction;
 };
 
 /** All that one change writes, and what it came to. `result` is kept for repeats: no secret belongs in it. */
@@ -51,6 +52,7 @@ export type Plan<Result> = {
   assets?: readonly AssetChange[];
   /** Records on the tenant as a whole. */
   records?: readonly Draft[];
+  news?: readonly News[];
   writes?: readonly Write[];
   result: Result;
 };
@@ -61,7 +63,8 @@ export type Committed<Result> = { result: Result; replayed: boolean };
 export type Refused = Refusal & { more?: Record<string, unknown> };
 export type Decision<T> = { ok: true; value: T } | Refused;
 
-const ROUNDS_MAX = 12;
+/** With pauses of up to a third of a second: whoever loses as often as this has lost against other nodes. */
+const ROUNDS_MAX = 24;
 const IDEMPOTENCY_SECONDS = 24 * 3600;
 /** DynamoDB's own limit for one transaction. */
 const TRANSACTION_ITEMS_MAX = 100;
@@ -74,14 +77,25 @@ const TRANSACTION_ITEMS_MAX = 100;
  * @param decide reads what it needs (consistently) and says what to write, at this time in milliseconds, which
  *   is later than that of every record before
  */
-export async function commit<Result>(
+export function commit<Result>(
   asker: Asker,
   asked: readonly unknown[],
   decide: (nowMs: number) => Promise<Decision<Plan<Result>>>,
   deps: Deps,
 ): Promise<Decision<Committed<Result>>> {
   const control = deps.controlKey;
-  if (!control) return refuse("admin.read-only");
+  if (!control) return Promise.resolve(refuse("admin.read-only"));
+  const work = () => commitNow(asker, asked, decide, control, deps);
+  return deps.turns ? deps.turns(asker.admin.tenantId, work) : work();
+}
+
+async function commitNow<Result>(
+  asker: Asker,
+  asked: readonly unknown[],
+  decide: (nowMs: number) => Promise<Decision<Plan<Result>>>,
+  control: ControlKey,
+  deps: Deps,
+): Promise<Decision<Committed<Result>>> {
   const { tenantId, userId } = asker.admin;
   const requestHash = await hashOf([userId, ...asked]);
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -95,7 +109,12 @@ export async function commit<Result>(
       const twin = (await readBefore(tenantId, asker.idempotencyKey, deps)).earlier;
       return twin ? replay<Result>(twin, requestHash) : plan;
     }
-    const items = await transaction(asker, plan.value, { nowMs, head, requestHash, control }, deps.table);
+    // Read last: an event is in the table soon after the time it bears, or a reader by cursor would pass it by.
+    const { assets = [], news = [] } = plan.value;
+    const allNews = [...assets.flatMap((change) => change.news ?? []), ...news];
+    const told = await tell(allNews, asker.admin, () => Math.max(deps.clock(), nowMs), deps);
+    const before = { nowMs, head, requestHash, control };
+    const items = await transaction(asker, plan.value, before, told.writes, deps.table);
     try {
       await deps.dynamo("TransactWriteItems", { TransactItems: items });
     } catch (error) {
@@ -103,6 +122,9 @@ export async function commit<Result>(
       throw error;
     }
     deps.openActions.forget(tenantId);
+    for (const { before, opens } of plan.value.assets ?? [])
+      if (opens) deps.openActions.learn(tenantId, before.assetId, opens);
+    if (told.isWaited) await nudge(tenantId, deps);
     logChange(asker, plan.value, deps);
     return accept({ result: plan.value.result, replayed: false });
   }
@@ -171,6 +193,7 @@ async function transaction<Result>(
   asker: Asker,
   plan: Plan<Result>,
   { nowMs, head, requestHash, control }: Before,
+  events: readonly Write[],
   table: string,
 ): Promise<Write[]> {
   const { tenantId } = asker.admin;
@@ -197,6 +220,7 @@ async function transaction<Result>(
   const items = [
     ...assets,
     ...(plan.writes ?? []),
+    ...events,
     ...chain.records.map((record) => put({ ...recordKey(record), ...record })),
     { Put: headPut(tenantId, newHead, head, table) },
     put({ ...idempotencyKey(tenantId, asker.idempotencyKey), ...idempotency }),

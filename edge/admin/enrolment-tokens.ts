@@ -1,9 +1,10 @@
 import { ulid } from "ulid";
 import { timestamp } from "../../shared/clock.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
-import { type AssetItem, decodeItem, type EnrolmentItem, enrolmentItem } from "../../shared/table/items.ts";
-import { ENROLMENT_PREFIX, enrolmentKey, tenantKey } from "../../shared/table/keys.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
+import { type EnrolmentItem, enrolmentItem } from "../../shared/table/items/enrolment.ts";
+import { ENROLMENT_PREFIX, enrolmentKey } from "../../shared/table/keys.ts";
 import { signEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
 import type { Deps } from "../deps.ts";
 import {
@@ -15,7 +16,8 @@ import {
   type Plan,
   type Write,
 } from "./commit.ts";
-import { type Page, queryPage, type Reader } from "./read.ts";
+import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
+import type { Reader } from "./read.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import type { EnrolmentTokenView } from "./views.ts";
 
@@ -115,82 +117,17 @@ async function signed(
   return accept({ token, tokenId, uses, expiresAt: timestamp(expiresAtSeconds * 1000) });
 }
 
-/** Revokes a token: no device gets in with it any more. Those that did stay. */
-export async function revokeEnrolmentToken(
-  asker: Asker,
-  { tokenId, justification }: { tokenId: string; justification: string },
-  deps: Deps,
-): Promise<Decision<Committed<{ tokenId: string }>>> {
-  const { tenantId } = asker.admin;
-  const decide = async (nowMs: number): Promise<Decision<Plan<{ tokenId: string }>>> => {
-    const token = await readToken(deps, tenantId, tokenId);
-    if (!token) return refuse("admin.not-found");
-    if (token.revokedAt !== undefined) return refuse("admin.conflict", "the token was revoked already");
-    const update: Write = {
-      Update: {
-        TableName: deps.table,
-        Key: marshalItem(enrolmentKey(tenantId, tokenId)),
-        UpdateExpression: "SET revokedAt = :now",
-        ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
-        ExpressionAttributeValues: values({ now: timestamp(nowMs) }),
-      },
-    };
-    const records: Draft[] = [{ action: "revoke-enrolment-token", target: tokenId, justification }];
-    return accept({ records, writes: [update], result: { tokenId } });
-  };
-  return commit(asker, ["revoke-enrolment-token", tokenId, justification], decide, deps);
-}
-
-async function readToken(deps: Pick<Deps, "dynamo" | "table">, tenantId: string, tokenId: string) {
-  const { Item } = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(enrolmentKey(tenantId, tokenId)),
-    ConsistentRead: true,
-  });
-  return Item && decodeItem(enrolmentItem, Item);
-}
-
-/** Recorded tokens, newest first. The tokens themselves are stored nowhere. */
-export async function listEnrolmentTokens(
-  reader: Reader,
-  tenantId: string,
-  page: { limit: number; from?: string },
-): Promise<Page<EnrolmentTokenView>> {
-  const { PK } = tenantKey(tenantId);
-  const found = await queryPage(reader, {
-    partition: PK,
-    prefix: ENROLMENT_PREFIX,
-    newestFirst: true,
-    ...page,
-  });
-  const items = found.items.flatMap((stored) => tokenView(decodeItem(enrolmentItem, stored), reader.clock()));
-  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
-}
-
-/** One token as the API shows it; undefined when there is none. */
-export async function readEnrolmentToken(
-  reader: Reader,
-  tenantId: string,
-  tokenId: string,
-): Promise<EnrolmentTokenView | undefined> {
-  const token = await readToken(reader, tenantId, tokenId);
-  return token && tokenView(token, reader.clock())[0];
-}
-
-function tokenView(item: EnrolmentItem, nowMs: number): EnrolmentTokenView[] {
-  const { jti: tokenId, uses: used, issued, revokedAt } = item;
-  if (!issued) return []; // made before tokens were recorded: nothing is known of it but its uses
-  const { usesMax: uses, at: createdAt, by: createdBy, until: validUntil, assetId } = issued;
-  const status =
-    revokedAt !== undefined
-      ? "revoked"
-      : used >= uses
-        ? "used-up"
-        : nowMs < Date.parse(validUntil)
-          ? "valid"
-          : "expired";
-  return [
-    {
+const ENROLMENT_TOKENS: CredentialKind<EnrolmentItem, EnrolmentTokenView> = {
+  noun: "token",
+  schema: enrolmentItem,
+  prefix: ENROLMENT_PREFIX,
+  keyOf: enrolmentKey,
+  view({ jti: tokenId, uses: used, issued, revokedAt }, nowMs) {
+    if (!issued) return undefined; // made before tokens were recorded: nothing is known of it but its uses
+    const { usesMax: uses, at: createdAt, by: createdBy, until: validUntil, assetId } = issued;
+    const lived = nowMs < Date.parse(validUntil) ? "valid" : "expired";
+    const left = used >= uses ? "used-up" : lived;
+    return {
       tokenId,
       uses,
       used,
@@ -198,8 +135,31 @@ function tokenView(item: EnrolmentItem, nowMs: number): EnrolmentTokenView[] {
       createdBy,
       validUntil,
       ...(assetId !== undefined && { assetId }),
-      status,
+      status: revokedAt === undefined ? left : "revoked",
       ...(revokedAt !== undefined && { revokedAt }),
-    },
-  ];
-}
+    };
+  },
+};
+
+/** Revokes a token: no device gets in with it any more. Those that did stay. */
+export const revokeEnrolmentToken = (
+  asker: Asker,
+  { tokenId, justification }: { tokenId: string; justification: string },
+  deps: Deps,
+) =>
+  revokeCredential(
+    ENROLMENT_TOKENS,
+    asker,
+    { id: tokenId, action: "revoke-enrolment-token", justification },
+    deps,
+  );
+
+/** The tokens themselves are stored nowhere. */
+export const listEnrolmentTokens = (
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+) => listCredentials(ENROLMENT_TOKENS, reader, tenantId, page);
+
+export const readEnrolmentToken = (reader: Reader, tenantId: string, tokenId: string) =>
+  readCredential(ENROLMENT_TOKENS, reader, tenantId, tokenId);

@@ -1,5 +1,6 @@
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
-import { type AssetItem, assetItem, decodeItem } from "../../shared/table/items.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
 import {
   ASSET_PREFIX,
   actionRequired,

@@ -1,5 +1,6 @@
 import { marshalItem } from "../../shared/table/dynamo.ts";
-import { decodeItem, type IncidentItem, incidentItem } from "../../shared/table/items.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { type IncidentItem, incidentItem } from "../../shared/table/items/incident.ts";
 import { alerts, GSI2, incidentKey, incidentPrefix, telemetryPartition } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";

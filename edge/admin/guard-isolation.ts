@@ -2,17 +2,15 @@ import { ulid } from "ulid";
 import { timestamp } from "../../shared/clock.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
-import {
-  type ApprovalItem,
-  type AssetItem,
-  decodeItem,
-  isolationCountItem,
-} from "../../shared/table/items.ts";
+import type { ApprovalItem } from "../../shared/table/items/approval.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { isolationCountItem } from "../../shared/table/items/isolation-count.ts";
 import { approvalKey, isolationCountKey } from "../../shared/table/keys.ts";
 import type { Mode } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, may } from "./authenticate.ts";
-import { readSettings } from "./change-tenant.ts";
+import { readSettings, settingsStill } from "./change-tenant.ts";
 import type { AssetChange, Decision, Write } from "./commit.ts";
 
 /** How long a second person has to approve. */
@@ -46,16 +44,20 @@ export async function guardIsolation(
     if (!isInPerson) return refuse("admin.forbidden", "breaking the glass takes an administrator in person");
     return accept({ is: "go", writes: [], target: "break-glass" });
   }
-  const { fourEyes, isolationsPerHourMax } = (await readSettings(deps, asset.tenantId)).value;
-  if (fourEyes && !asked.isApproved) return accept(requestOf(asset, asked, nowMs, deps));
-  if (isolationsPerHourMax === 0) return accept({ is: "go", writes: [] });
-  return countOne(asset.tenantId, isolationsPerHourMax, nowMs, deps);
+  const { version, value } = await readSettings(deps, asset.tenantId);
+  const { fourEyes, isolationsPerHourMax } = value;
+  // Whoever tightens the settings is obeyed by every isolation that is not yet in the table.
+  const still = settingsStill(asset.tenantId, version, deps.table);
+  if (fourEyes && !asked.isApproved) return accept(requestOf(asset, asked, still, nowMs, deps));
+  if (isolationsPerHourMax === 0) return accept({ is: "go", writes: [still] });
+  return countOne(asset.tenantId, isolationsPerHourMax, still, nowMs, deps);
 }
 
 /** One more of this hour (UTC), under the condition that the table itself checks. */
 async function countOne(
   tenantId: string,
   max: number,
+  still: Write,
   nowMs: number,
   deps: Deps,
 ): Promise<Decision<Guarded>> {
@@ -82,12 +84,13 @@ async function countOne(
       }),
     },
   };
-  return accept({ is: "go", writes: [write] });
+  return accept({ is: "go", writes: [still, write] });
 }
 
 function requestOf(
   before: AssetItem,
   { admin, mode, justification }: Asked,
+  still: Write,
   nowMs: number,
   deps: Deps,
 ): Guarded {
@@ -113,5 +116,5 @@ function requestOf(
     },
   };
   const records = [{ action: "request-isolation" as const, mode, target: approvalId, justification }];
-  return { is: "ask", approvalId, writes: [put], change: { before, records } };
+  return { is: "ask", approvalId, writes: [still, put], change: { before, records } };
 }

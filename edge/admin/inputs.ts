@@ -44,6 +44,10 @@ export const assetParams = z.strictObject({ assetId });
 export const employeeParams = z.strictObject({ employeeId });
 export const tokenParams = z.strictObject({ tokenId: keyId });
 export const keyParams = z.strictObject({ keyId });
+/** As the edge makes them: a ULID in small letters. */
+export const webhookParams = z.strictObject({
+  webhookId: z.string().regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/),
+});
 
 const INCIDENT_ID = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\.([a-z0-9][a-z0-9-]{0,63})\.([a-z0-9][a-z0-9-]{0,63})$/;
 export const incidentName = z.string().regex(INCIDENT_ID);

@@ -82,7 +82,7 @@ function headersOf({ method, versioned }: Operation): z.ZodObject | undefined {
 
 /** Refusals that any operation of its kind can meet, and its own. */
 function refusalsOf({ method, params, query, body, versioned, refusals = [] }: Operation): RefusalCode[] {
-  const codes: RefusalCode[] = ["admin.unauthenticated", "admin.forbidden", "admin.invalid"];
+  const codes: RefusalCode[] = ["admin.unauthenticated", "admin.forbidden", "admin.invalid", "wire.too-many"];
   if (params) codes.push("admin.not-found");
   if (query || body) codes.push("admin.invalid");
   if (body) codes.push("wire.malformed", "wire.media-type", "wire.too-large", "wire.too-slow");

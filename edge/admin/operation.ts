@@ -43,7 +43,7 @@ type Described = {
 
 /** One operation of the admin API: what it is called, who may, what comes in, what goes out, what it does. */
 export type Operation = Described & {
-  method: "get" | "post" | "put";
+  method: "get" | "post" | "put" | "delete";
   params?: z.ZodObject;
   query?: z.ZodObject;
   body?: z.ZodType;

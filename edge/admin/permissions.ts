@@ -5,6 +5,8 @@ export type Role = (typeof ROLES)[number];
 
 export const PERMISSIONS = [
   "read",
+  /** The SIEM export alone: a key with this scope sees nothing else. */
+  "read-events",
   "handle-incidents",
   "contain",
   /** Second pair of eyes on somebody else's request. Never a machine's, see {@link NEVER_FOR_KEYS}. */
@@ -18,7 +20,7 @@ export type Permission = (typeof PERMISSIONS)[number];
 
 /** Each role may do what the one before it may, and more. */
 const ADDED: Readonly<Record<Role, readonly Permission[]>> = {
-  viewer: ["read"],
+  viewer: ["read", "read-events"],
   analyst: ["handle-incidents"],
   responder: ["contain", "approve"],
   admin: ["manage-assets", "manage-settings", "manage-tokens", "manage-keys"],

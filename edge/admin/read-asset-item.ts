@@ -1,5 +1,6 @@
 import { marshalItem } from "../../shared/table/dynamo.ts";
-import { type AssetItem, assetItem, decodeItem } from "../../shared/table/items.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
 import { assetKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 

@@ -1,24 +1,18 @@
-import type { z } from "zod";
 import { type Containment, containmentOf } from "../../shared/containment.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { approvalItem } from "../../shared/table/items/approval.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
 import {
-  type AssetItem,
   type AuditItem,
-  approvalItem,
-  assetItem,
   auditItem,
   type CustodyHeadItem,
   custodyHeadItem,
-  decodeItem,
-  type EmployeeItem,
-  employeeItem,
-  type IncidentItem,
-  incidentItem,
-  type PresenceItem,
-  presenceItem,
-  type TelemetryChange,
-  telemetryItem,
-} from "../../shared/table/items.ts";
+} from "../../shared/table/items/custody.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { type EmployeeItem, employeeItem } from "../../shared/table/items/employee.ts";
+import { type IncidentItem, incidentItem } from "../../shared/table/items/incident.ts";
+import { type PresenceItem, presenceItem } from "../../shared/table/items/presence.ts";
+import { type TelemetryChange, telemetryItem } from "../../shared/table/items/telemetry.ts";
 import {
   APPROVAL_PREFIX,
   ASSET_PREFIX,
@@ -35,7 +29,6 @@ import {
   GSI2,
   incidentId,
   incidentPrefix,
-  PRESENCE_PREFIX,
   presenceKey,
   telemetryKey,
   telemetryPartition,
@@ -384,71 +377,6 @@ export async function readAssets(
 ): Promise<AssetView[]> {
   const views = await Promise.all(assetIds.map((id) => readAsset(reader, tenantId, id)));
   return views.filter((view) => view !== undefined);
-}
-
-const fleetAsset = assetItem.pick({
-  assetId: true,
-  hostname: true,
-  employeeId: true,
-  os: true,
-  status: true,
-});
-const fleetPresence = presenceItem.pick({
-  assetId: true,
-  lastSeenAt: true,
-  intervalMs: true,
-  risk: true,
-  engines: true,
-  models: true,
-  failedCollectors: true,
-});
-
-/** An asset as the fleet is counted and filtered. */
-export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
-
-/** A fleet larger than this is counted in part, and said so. */
-export const FLEET_ASSETS_MAX = 25_000;
-
-/** Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order). */
-export async function readFleet(
-  reader: Pick<Deps, "dynamo" | "table">,
-  tenantId: string,
-): Promise<{ rows: FleetRow[]; complete: boolean }> {
-  const [assets, presences] = await Promise.all([
-    queryFields(reader, tenantId, ASSET_PREFIX, fleetAsset),
-    queryFields(reader, tenantId, PRESENCE_PREFIX, fleetPresence),
-  ]);
-  const byId = new Map(presences.found.map((presence) => [presence.assetId, presence]));
-  const rows = assets.found.map((asset): FleetRow => {
-    const presence = byId.get(asset.assetId);
-    return presence ? { ...asset, presence } : asset;
-  });
-  return { rows, complete: assets.complete && presences.complete };
-}
-
-/** Only the named fields of all items under a prefix: a tenth of the bytes on the wire. */
-async function queryFields<Shape extends z.ZodRawShape>(
-  reader: Pick<Deps, "dynamo" | "table">,
-  tenantId: string,
-  prefix: string,
-  schema: z.ZodObject<Shape>,
-): Promise<{ found: z.infer<z.ZodObject<Shape>>[]; complete: boolean }> {
-  const names = Object.keys(schema.shape);
-  const found: z.infer<z.ZodObject<Shape>>[] = [];
-  let from: AttributeMap | undefined;
-  do {
-    const page = await reader.dynamo("Query", {
-      TableName: reader.table,
-      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
-      ExpressionAttributeValues: values({ pk: tenantKey(tenantId).PK, prefix }),
-      ProjectionExpression: ["PK", "SK", ...names.map((name) => `#${name}`)].join(", "),
-      ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
-      ...(from && { ExclusiveStartKey: from }),
-    });
-    for (const stored of page.Items ?? []) found.push(decodeItem(schema, stored));
-    from = page.LastEvaluatedKey;
-  } while (from && found.length < FLEET_ASSETS_MAX);
-  return { found, complete: from === undefined };
 }
 
 /** People who answer for assets, by id. */

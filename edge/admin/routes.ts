@@ -2,7 +2,7 @@ import { type Context, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
-import { type Env, refusal } from "../answer.ts";
+import { type Env, refusal, tooMany } from "../answer.ts";
 import { readBody } from "../body.ts";
 import type { Deps } from "../deps.ts";
 import { parseJson } from "../json.ts";
@@ -113,17 +113,25 @@ function readConditions(
 /** Sets `admin`, or answers 401 or 403. Cookies are for pages: the API takes a bearer credential only. */
 function requireAdmin(deps: Deps) {
   return createMiddleware<Env>(async function requireAdmin(c, next) {
+    const { admin: limit } = deps.limits;
     const credential = bearerToken(c.req.raw);
+    const isKey = credential?.startsWith(API_KEY_PREFIX) ?? false;
+    if (isKey) {
+      const tried = limit.take(`address ${deps.sourceIp(c.req.raw)}`);
+      if (!tried.allowed) return tooMany(c, limit, tried, deps);
+    }
     const admin =
       credential === undefined
         ? refuse("admin.unauthenticated")
-        : credential.startsWith(API_KEY_PREFIX)
+        : isKey
           ? await authenticateKey(credential, deps)
           : await authenticate(c.req.raw, deps);
     if (!admin.ok) {
       if (admin.code === "admin.unauthenticated") c.header("www-authenticate", "Bearer");
       return refusal(c, admin, deps);
     }
+    const taken = limit.take(`${admin.value.tenantId} ${admin.value.userId}`);
+    if (!taken.allowed) return tooMany(c, limit, taken, deps);
     c.set("admin", admin.value);
     await next();
   });

@@ -1,18 +1,17 @@
 import { z } from "zod";
+import { OCSF_VERSION } from "../../shared/export/ocsf.ts";
 import { assetId } from "../../shared/ids.ts";
-import {
-  apiKeyItem,
-  approvalItem,
-  assetItem,
-  auditItem,
-  custodyHeadItem,
-  employeeItem,
-  incidentItem,
-  policy,
-  presenceItem,
-  telemetryItem,
-  tenantItem,
-} from "../../shared/table/items.ts";
+import { apiKeyItem } from "../../shared/table/items/api-key.ts";
+import { approvalItem } from "../../shared/table/items/approval.ts";
+import { assetItem } from "../../shared/table/items/asset.ts";
+import { auditItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
+import { employeeItem } from "../../shared/table/items/employee.ts";
+import { incidentItem } from "../../shared/table/items/incident.ts";
+import { policy } from "../../shared/table/items/policy.ts";
+import { presenceItem } from "../../shared/table/items/presence.ts";
+import { telemetryItem } from "../../shared/table/items/telemetry.ts";
+import { tenantItem } from "../../shared/table/items/tenant.ts";
+import { WEBHOOK_EVENTS } from "../../shared/table/items/webhook.ts";
 import { containmentReport, MODES } from "../../shared/wire/heartbeat.ts";
 import { isoTimestamp } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
@@ -164,6 +163,71 @@ export const madeKeyView = named(
       description: "The key itself, in the first answer only: a repeat of the request cannot tell it again.",
     }),
     apiKey: apiKeyView,
+  }),
+);
+
+const isWhen = { lastDeliveredAt: isoTimestamp.optional(), lastFailedAt: isoTimestamp.optional() };
+
+export const webhookView = named(
+  "Webhook",
+  z.object({
+    webhookId: z.string(),
+    url: z.string(),
+    events: z.array(z.enum(WEBHOOK_EVENTS)).meta({ description: "None: it is told of every event." }),
+    createdAt: isoTimestamp.optional(),
+    createdBy: z.string().optional(),
+    previousSecretUntil: isoTimestamp
+      .optional()
+      .meta({ description: "The secret was rotated; the one before signs as well until then." }),
+    health: z.object({
+      state: z
+        .enum(["untried", "fine", "failing"])
+        .meta({ description: "`failing`: the newest attempt did not get through." }),
+      failures: z.int().meta({ description: "Attempts that failed since the last that got through." }),
+      dead: z.int().meta({ description: "Events given up since the last that got through." }),
+      ...isWhen,
+      lastError: z.string().optional(),
+    }),
+  }),
+);
+export type WebhookView = z.infer<typeof webhookView>;
+
+export const madeWebhookView = named(
+  "NewWebhook",
+  z.object({
+    secret: z.string().optional().meta({
+      description: "`whsec_…`, in the first answer only: a repeat of the request cannot tell it again.",
+    }),
+    webhook: webhookView,
+  }),
+);
+
+export const deliveryView = named(
+  "Delivery",
+  z.object({
+    eventId: z.string(),
+    kind: z.enum(WEBHOOK_EVENTS),
+    at: isoTimestamp,
+    recordedAt: isoTimestamp,
+    assetId: z.string().optional(),
+    hostname: z.string().optional(),
+    state: z.enum(["waiting", "delivered", "dead"]).meta({
+      description: "`waiting`: not tried yet, or tried again at `nextAttemptAt`. `dead`: given up.",
+    }),
+    attempts: z.int(),
+    status: z.int().optional().meta({ description: "What the receiver answered, if it did." }),
+    latencyMs: z.int().optional().meta({ description: "How long the newest attempt took." }),
+    error: z.string().optional(),
+    deliveredAt: isoTimestamp.optional(),
+    nextAttemptAt: isoTimestamp.optional(),
+  }),
+);
+export type DeliveryView = z.infer<typeof deliveryView>;
+
+export const ocsfView = named(
+  "OcsfEvent",
+  z.looseObject({ class_uid: z.int(), type_uid: z.int(), time: z.int(), metadata: z.looseObject({}) }).meta({
+    description: `An event of the Open Cybersecurity Schema Framework ${OCSF_VERSION} (schema.ocsf.io).`,
   }),
 );
 

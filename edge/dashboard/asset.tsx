@@ -1,10 +1,13 @@
-import type { TelemetryChange } from "../../shared/table/items.ts";
+import { reportingOf } from "../../shared/fleet/reporting.ts";
+import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import { type Admin, mayRespond } from "../admin/authenticate.ts";
+import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { readSettings } from "../admin/change-tenant.ts";
 import {
   type AssetView,
   type CustodyView,
   type IncidentView,
+  listApprovals,
   listAssetIncidents,
   listCustody,
   listTimeline,
@@ -13,24 +16,26 @@ import {
   readState,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
+import { type ApprovalView, isWaiting } from "./approvals.tsx";
+import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
+import { hiddenFor, whyNoForm } from "./change-form.tsx";
 import { type Change, changesBetween } from "./changes.ts";
 import { ContainmentPanel, type PanelForms } from "./containment-panel.tsx";
-import { changeKey, csrfToken } from "./csrf.ts";
 import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
+import { DownloadLinks } from "./download-links.tsx";
 import { Engines } from "./engines.tsx";
 import type { Draft } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago } from "./time.tsx";
 import { TrendChart } from "./trend.tsx";
 
 const TIMELINE_MAX = 30;
 const CUSTODY_MAX = 50;
 const INCIDENTS_MAX = 100;
-
-export type Notice = { tone: "ok" | "warning"; words: string };
+const APPROVALS_MAX = 50;
 
 type Told = {
   asset: AssetView;
@@ -39,6 +44,8 @@ type Told = {
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
   incidents: IncidentView[];
+  /** A request to isolate it that a second person has to approve. */
+  waiting: ApprovalView | undefined;
   now: number;
 };
 
@@ -46,12 +53,14 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
   const asset = await readAsset(deps, tenantId, assetId);
   if (!asset) return undefined;
   const { presence } = asset;
-  const [state, timeline, custody, incidents] = await Promise.all([
+  const [state, timeline, custody, incidents, approvals] = await Promise.all([
     presence ? readState(deps, tenantId, assetId, presence.stateAt) : undefined,
     listTimeline(deps, tenantId, assetId, { limit: TIMELINE_MAX }),
     listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
     listAssetIncidents(deps, tenantId, assetId, INCIDENTS_MAX),
+    listApprovals(deps, tenantId, { limit: APPROVALS_MAX }),
   ]);
+  const now = deps.clock();
   return {
     asset,
     state,
@@ -59,7 +68,8 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
     custody,
     check: await checkChain(custody.items),
     incidents,
-    now: deps.clock(),
+    waiting: approvals.items.find((request) => request.assetId === assetId && isWaiting(request, now)),
+    now,
   };
 }
 
@@ -88,13 +98,9 @@ export async function assetPage(
       }}
     >
       <AssetHead asset={asset} now={now} />
-      {answer.notice && (
-        <p class={`strip ${answer.notice.tone}`} role="status">
-          <Icon name={answer.notice.tone === "ok" ? "ok" : "warning"} />
-          {answer.notice.words}
-        </p>
-      )}
+      <NoticeStrip notice={answer.notice} />
       <SilentSources told={told} />
+      <Waiting told={told} />
       <div class="asset-grid">
         <div class="asset-now">
           <OpenIncidents incidents={told.incidents} now={now} />
@@ -105,7 +111,12 @@ export async function assetPage(
             asset={asset}
             newest={told.custody.items.find((record) => record.generation === asset.generation)}
             forms={forms}
-            readOnly={whyNoForm(admin, deps)}
+            readOnly={whyNoForm(
+              admin,
+              mayRespond(admin),
+              deps,
+              "responders and administrators isolate and release",
+            )}
             now={now}
           />
           <Sources state={told.state} />
@@ -115,6 +126,7 @@ export async function assetPage(
           <section id="custody" class="card" data-live aria-labelledby="custody-title">
             <div class="card-head">
               <h2 id="custody-title">Custody log</h2>
+              {told.custody.items.length > 0 && <DownloadLinks list="custody" filter={{ asset: assetId }} />}
             </div>
             <CustodyLog records={told.custody.items} check={told.check} now={now} />
           </section>
@@ -132,17 +144,10 @@ async function formsOf(
 ): Promise<PanelForms | undefined> {
   if (!mayRespond(admin) || !deps.controlKey) return undefined;
   const action = asset.status === "ISOLATED" ? "release" : "isolate";
-  const [csrf, key] = await Promise.all([
-    csrfToken(admin, deps),
-    changeKey(admin, [action, asset.assetId, asset.generation], deps),
-  ]);
-  return { csrf, key, draft };
-}
-
-function whyNoForm(admin: Admin, deps: Deps): string {
-  if (admin.impersonated) return "An impersonated session looks only: it cannot isolate or release.";
-  if (!mayRespond(admin)) return "Your role looks only. Responders and administrators isolate and release.";
-  return deps.controlKey ? "" : "This node holds no control key: it only reads.";
+  const hidden = await hiddenFor(admin, [action, asset.assetId, asset.generation], deps);
+  if (action === "release" || !may(admin, "manage-settings")) return { hidden, draft };
+  const { fourEyes, isolationsPerHourMax } = (await readSettings(deps, admin.tenantId)).value;
+  return { hidden, draft, mayBreakGlass: fourEyes || isolationsPerHourMax > 0 };
 }
 
 const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {
@@ -246,6 +251,22 @@ const SilentSources = ({ told }: { told: Told }) => {
   );
 };
 
+/** A wish that is none yet. */
+const Waiting = ({ told: { waiting, now } }: { told: Told }) => (
+  <div id="waiting" data-live>
+    {waiting && (
+      <p class="strip warning">
+        <Icon name="pending" />
+        <span>
+          <bdi>{waiting.requestedBy}</bdi> asked to isolate this host, mode {waiting.mode}. Nothing is
+          isolated until <a href="/approvals">a second person approves</a>; the request expires{" "}
+          <Ago at={waiting.validUntil} now={now} />.
+        </span>
+      </p>
+    )}
+  </div>
+);
+
 const OpenIncidents = ({ incidents, now }: { incidents: IncidentView[]; now: number }) => {
   const open = incidents.filter((incident) => incident.status === "OPEN");
   const resolved = incidents.filter((incident) => incident.status === "RESOLVED");
@@ -343,6 +364,9 @@ const Timeline = ({ told }: { told: Told }) => {
     <section id="timeline" class="card" data-live aria-labelledby="timeline-title">
       <div class="card-head">
         <h2 id="timeline-title">What happened on this host</h2>
+        {timeline.items.length > 0 && (
+          <DownloadLinks list="timeline" filter={{ asset: told.asset.assetId }} />
+        )}
       </div>
       {timeline.items.length === 0 ? (
         <Empty title="No change recorded" />
@@ -362,7 +386,7 @@ const Timeline = ({ told }: { told: Told }) => {
             ))}
           </ol>
           {timeline.cursor !== undefined && (
-            <p class="muted small">Older changes are kept and can be read over the API.</p>
+            <p class="muted small">Older changes are kept, and are in the download.</p>
           )}
         </>
       )}

@@ -1,9 +1,10 @@
 import { z } from "zod";
+import { reportingOf } from "../../shared/fleet/reporting.ts";
 import { assetId, employeeId, slug } from "../../shared/ids.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { type AssetView, listAssets, type Page, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
+import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { mayEnrol } from "./enrolment.tsx";
 import { type Fleet, type FleetFilter, inventoryOf, isFiltered, matching } from "./fleet.ts";
@@ -20,6 +21,7 @@ export const assetQuery = z.object({
   state: blank.or(z.enum(["reporting", "silent", "never", "isolated", "collectors", "ai"])).optional(),
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
+  client: blank.or(z.string().max(120)).optional(),
   employee: blank.or(employeeId).optional(),
   /** Of the unfiltered list: where the table goes on. */
   cursor: z.string().max(2000).optional(),
@@ -226,6 +228,12 @@ const AssetFilter = ({ query, fleet }: { query: AssetQuery; fleet: Fleet }) => (
         <div class="field">
           <label for="model">Model</label>
           <input id="model" name="model" value={query.model} />
+        </div>
+      )}
+      {query.client !== undefined && (
+        <div class="field">
+          <label for="client">Client</label>
+          <input id="client" name="client" value={query.client} />
         </div>
       )}
       {query.employee !== undefined && (

@@ -1,5 +1,6 @@
-import { type ContainmentState, isOffline } from "../../shared/containment.ts";
-import type { Risk } from "../../shared/table/items.ts";
+import type { ContainmentState } from "../../shared/containment.ts";
+import type { Reporting } from "../../shared/fleet/reporting.ts";
+import type { Risk } from "../../shared/table/items/risk.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 export type Tone = "critical" | "warning" | "ok" | "info" | "quiet";
@@ -41,16 +42,6 @@ export const ContainmentBadge = ({ state }: { state: ContainmentState }) => (
     {CONTAINMENT[state].label}
   </Badge>
 );
-
-export type Reporting = "reporting" | "silent" | "never";
-
-export function reportingOf(
-  presence: { lastSeenAt: string; intervalMs: number } | undefined,
-  now: number,
-): Reporting {
-  if (!presence) return "never";
-  return isOffline(presence, now) ? "silent" : "reporting";
-}
 
 export const REPORTING: Record<Reporting, { tone: Tone; icon: IconName; label: string }> = {
   reporting: { tone: "ok", icon: "ok", label: "Reporting" },

@@ -1,4 +1,4 @@
-import type { TelemetryChange } from "../../shared/table/items.ts";
+import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { isExposed } from "./engines.tsx";
 

@@ -1,6 +1,7 @@
 import type { ContainmentState } from "../../shared/containment.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 import { ContainmentBadge } from "./badges.tsx";
+import { ChangeForm, type Hidden } from "./change-form.tsx";
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { type Draft, JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
@@ -23,7 +24,12 @@ const MEANING: Record<ContainmentState, string> = {
     "Somebody at the host freed it with a one-time release code. Treat it as unrestricted; release it to close the isolation.",
 };
 
-export type PanelForms = { csrf: string; key: string; draft?: Draft | undefined };
+export type PanelForms = {
+  hidden: Hidden;
+  draft?: Draft | undefined;
+  /** An administrator may go past what the settings lay in the way of an isolation. */
+  mayBreakGlass?: boolean;
+};
 
 /** The wish, the proof, and the form for the next change: the form only for those who may send it. */
 export const ContainmentPanel = (panel: {
@@ -125,18 +131,15 @@ const MODE_CHOICES = [
 const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) => {
   const draft = forms.draft;
   return (
-    <form
-      class="act"
+    <ChangeForm
+      look="act"
       id="isolate"
-      method="post"
       action={`/assets/${asset.assetId}/isolate`}
-      data-key={`isolate-${asset.generation}`}
-      data-once
+      name={`isolate-${asset.generation}`}
+      hidden={forms.hidden}
     >
       <h3>Isolate this host</h3>
       <Wrong draft={draft} />
-      <input type="hidden" name="csrf" value={forms.csrf} />
-      <input type="hidden" name="key" value={forms.key} />
       <fieldset class="modes">
         <legend>Mode</legend>
         {MODE_CHOICES.map(({ mode, name, effect }) => (
@@ -162,29 +165,34 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
       <Confirm draft={draft}>
         Isolate <bdi>{asset.hostname}</bdi>, which <bdi>{asset.employeeId}</bdi> works on
       </Confirm>
+      {forms.mayBreakGlass && (
+        <label class="confirm">
+          <input type="checkbox" name="breakGlass" value="yes" />
+          <span>
+            Break the glass: at once, past the second person and the number an hour. The record says so.
+          </span>
+        </label>
+      )}
       <button class="danger" type="submit">
         Isolate
       </button>
       <p class="muted small">
         Writes one custody record that nobody can edit afterwards. Release works the same way.
       </p>
-    </form>
+    </ChangeForm>
   );
 };
 
 const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) => (
-  <form
-    class="act"
+  <ChangeForm
+    look="act"
     id="release"
-    method="post"
     action={`/assets/${asset.assetId}/release`}
-    data-key={`release-${asset.generation}`}
-    data-once
+    name={`release-${asset.generation}`}
+    hidden={forms.hidden}
   >
     <h3>Release this host</h3>
     <Wrong draft={forms.draft} />
-    <input type="hidden" name="csrf" value={forms.csrf} />
-    <input type="hidden" name="key" value={forms.key} />
     <p class="muted small">
       The agent takes back what mode {asset.containment.mode ?? "observe"} did, and proves it with its next
       heartbeat.
@@ -196,7 +204,7 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
     <button class="primary" type="submit">
       Release
     </button>
-  </form>
+  </ChangeForm>
 );
 
 const PROBLEMS: Record<string, string> = {

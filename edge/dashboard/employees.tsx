@@ -1,5 +1,6 @@
+import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
-import { type FleetRow, listEmployeeAssets } from "../admin/read.ts";
+import { listEmployeeAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { AssetTable } from "./assets.tsx";
 import { plural } from "./badges.tsx";

@@ -116,6 +116,16 @@ const Facts = ({ engine, now }: { engine: Engine; now: number }) => (
         <code title={engine.executableSha256}>{engine.executableSha256.slice(0, 16)}…</code>
       </Fact>
     )}
+    {engine.package && (
+      <Fact name="Package">
+        <bdi class="mono">{engine.package}</bdi>
+      </Fact>
+    )}
+    {engine.signer && (
+      <Fact name="Signed by">
+        <bdi>{engine.signer}</bdi>
+      </Fact>
+    )}
     {engine.parents.length > 0 && (
       <Fact name="Started by">
         <bdi class="mono">{engine.parents.join(" ← ")}</bdi>
@@ -136,7 +146,7 @@ const Fact = ({ name, children }: { name: string; children: unknown }) => (
   </div>
 );
 
-const gigabytes = (bytes: number): string =>
+export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 
 const Models = ({ models }: { models: readonly Model[] }) => (

@@ -5,7 +5,9 @@ import { listEnrolmentTokens, type MadeToken } from "../admin/enrolment-tokens.t
 import type { EnrolmentTokenView } from "../admin/views.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, type Tone } from "./badges.tsx";
+import { ChangeForm } from "./change-form.tsx";
 import { csrfToken } from "./csrf.ts";
+import { DownloadLinks } from "./download-links.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { Ago, Moment } from "./time.tsx";
@@ -67,9 +69,7 @@ export async function enrolmentPage(
 }
 
 const TokenForm = ({ csrf, formKey, wrong }: { csrf: string; formKey: string; wrong: boolean }) => (
-  <form class="filter" method="post" action="/enrol">
-    <input type="hidden" name="csrf" value={csrf} />
-    <input type="hidden" name="key" value={formKey} />
+  <ChangeForm look="filter" action="/enrol" hidden={{ csrf, key: formKey }}>
     <div class="field">
       <label for="uses">Hosts it lets in</label>
       <input id="uses" name="uses" type="number" min={1} max={USES_MAX} value="1" required />
@@ -87,7 +87,7 @@ const TokenForm = ({ csrf, formKey, wrong }: { csrf: string; formKey: string; wr
         No token was made: give 1 to {USES_MAX.toLocaleString("en")} hosts and 1 to {String(DAYS_MAX)} days.
       </p>
     )}
-  </form>
+  </ChangeForm>
 );
 
 const SYSTEMS = [
@@ -131,7 +131,10 @@ const STATUS: Record<EnrolmentTokenView["status"], { tone: Tone; icon: IconName;
 
 const Tokens = ({ tokens, now }: { tokens: readonly EnrolmentTokenView[]; now: number }) => (
   <section class="card" aria-labelledby="tokens-title">
-    <h2 id="tokens-title">Newest tokens</h2>
+    <div class="card-head">
+      <h2 id="tokens-title">Newest tokens</h2>
+      <DownloadLinks list="enrolment-tokens" />
+    </div>
     <ul class="rows">
       {tokens.map((token) => (
         <li>

@@ -1,7 +1,10 @@
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
-import { type CustodyHeadItem, decodeItem, incidentItem } from "../../shared/table/items.ts";
+import { reportingOf } from "../../shared/fleet/reporting.ts";
+import type { CustodyHeadItem } from "../../shared/table/items/custody.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { incidentItem } from "../../shared/table/items/incident.ts";
 import { INCIDENT_PREFIX, telemetryShard } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import { readPolicy, readSettings } from "../admin/change-tenant.ts";
@@ -15,7 +18,6 @@ import {
   queryPage,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { reportingOf } from "./badges.tsx";
 
 /** Days, both included, in UTC. */
 export type Period = { from: string; to: string };

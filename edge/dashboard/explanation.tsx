@@ -1,4 +1,5 @@
-import type { Adjudication, TelemetryChange } from "../../shared/table/items.ts";
+import { ATLAS_VERSION, TECHNIQUES } from "../../shared/evaluate/atlas.ts";
+import type { Adjudication, TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { IncidentView } from "../admin/read.ts";
 import { Badge, RiskBadge } from "./badges.tsx";
 import { Ago } from "./time.tsx";
@@ -8,6 +9,10 @@ const SOURCES = {
   baseline: "The baseline: it is new for this host or this organisation, which by itself breaks no rule.",
   ai: "A language model: an opinion on the facts below, which no rule made.",
 } as const;
+
+/** As the pinned release has it; an id of an older incident that is not in it stands for itself. */
+const nameOf = (technique: string): string =>
+  Object.hasOwn(TECHNIQUES, technique) ? TECHNIQUES[technique as keyof typeof TECHNIQUES] : technique;
 
 /** What kind of thing it is, what to do about it, and whose word it is. */
 export const Explanation = ({
@@ -38,11 +43,12 @@ export const Explanation = ({
         </div>
         {atlas !== undefined && (
           <div>
-            <dt>MITRE ATLAS technique</dt>
+            <dt>MITRE ATLAS {ATLAS_VERSION} technique</dt>
             <dd>
               <a href={`https://atlas.mitre.org/techniques/${encodeURIComponent(atlas)}`} rel="noreferrer">
-                {atlas}
-              </a>
+                {nameOf(atlas)}
+              </a>{" "}
+              <code>{atlas}</code>
             </dd>
           </div>
         )}

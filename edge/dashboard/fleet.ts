@@ -1,55 +1,95 @@
-import { type FleetRow, readFleet } from "../admin/read.ts";
+import {
+  type Counted,
+  clientsOf,
+  countFleet,
+  countHosts,
+  enginesOf,
+  hasAi,
+  hasFailedSources,
+  kindsOf,
+  modelsOf,
+} from "../../shared/fleet/count.ts";
+import { type Reporting, reportingOf } from "../../shared/fleet/reporting.ts";
+import type { FleetCounts, FleetHourItem } from "../../shared/table/items/fleet.ts";
+import { type FleetHolding, type FleetRow, readFleet, readHoldings } from "../../shared/table/read-fleet.ts";
 import type { Deps } from "../deps.ts";
-import { type Reporting, reportingOf } from "./badges.tsx";
+import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
+import { type Background, createPictures, keepNewest } from "./picture.ts";
 
 export type Fleet = { rows: readonly FleetRow[]; complete: boolean; readAtMs: number };
 
-/** A picture younger than this is not taken again. */
-const FRESH_MS = 1000;
-/** A picture that took long is kept longer, so that a large fleet costs at most this share of the time. */
-const READ_SHARE = 1 / 25;
-/** Readings that take longer than this are done behind an older picture, up to the age below. */
-const SLOW_MS = 80;
-const BEHIND_MS_MAX = 60_000;
-const TENANTS_MAX = 16;
+/** The fleet in numbers as of `atMs`, and its hours before, oldest first. */
+export type FleetNumbers = {
+  counts: FleetCounts;
+  atMs: number;
+  complete: boolean;
+  hours: readonly FleetHourItem[];
+};
 
-type Kept = { fleet: Fleet; tookMs: number; startedAtMs: number };
+export type Fleets = {
+  /** Every asset of the tenant, for filtering and lists. */
+  of(tenantId: string, background: Background): Promise<Fleet>;
+  /** Its numbers; on a node that has read nothing yet those the worker counted last, with their age. */
+  numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
+  /** What every asset holds: models with their facts, clients. */
+  holdingsOf(tenantId: string, background: Background): Promise<readonly FleetHolding[]>;
+};
 
-/**
- * The whole fleet of a tenant, for counting and filtering. A small fleet is read again whenever it is asked for;
- * one that takes long to read is served from the last picture while the next one is taken.
- *
- * A request never awaits what another one started (workerd cancels that): it either has a picture or takes one.
- */
-export function createFleet(deps: Deps) {
-  const kept = new Map<string, Kept>();
+/** A fleet up to this size is read at once: it takes no longer than a page may. */
+const SMALL_HOSTS_MAX = 300;
+/** Numbers the worker counted longer ago than this say less than waiting does. */
+const COUNTED_MS_MAX = 2 * 3600_000;
+const HISTORY_FRESH_MS = 30_000;
 
-  async function take(tenantId: string): Promise<Fleet> {
-    const startedAtMs = deps.clock();
-    const read = await readFleet(deps, tenantId);
-    const fleet = { ...read, readAtMs: startedAtMs };
-    kept.delete(tenantId);
-    if (kept.size >= TENANTS_MAX) kept.delete(kept.keys().next().value!);
-    kept.set(tenantId, { fleet, tookMs: deps.clock() - startedAtMs, startedAtMs });
-    return fleet;
+/** The fleet of a tenant in pictures of different detail: see {@link createPictures} for how old they may be. */
+export function createFleets(deps: Deps): Fleets {
+  const fleets = createPictures(deps, async (tenantId): Promise<Fleet> => {
+    const readAtMs = deps.clock();
+    return { ...(await readFleet(deps, tenantId)), readAtMs };
+  });
+  const holdings = createPictures(deps, async (tenantId) => (await readHoldings(deps, tenantId)).holdings);
+  const histories = new Map<string, { history: FleetHistory; readAtMs: number }>();
+  const counted = new WeakMap<Fleet, FleetCounts>();
+
+  async function historyOf(tenantId: string): Promise<FleetHistory> {
+    const known = histories.get(tenantId);
+    if (known && deps.clock() - known.readAtMs < HISTORY_FRESH_MS) return known.history;
+    const history = await readFleetHistory(deps, tenantId);
+    keepNewest(histories, tenantId, { history, readAtMs: deps.clock() });
+    return history;
   }
 
-  return async function fleetOf(tenantId: string): Promise<Fleet> {
-    const last = kept.get(tenantId);
-    if (!last) return take(tenantId);
-    const now = deps.clock();
-    if (now - last.startedAtMs < Math.max(FRESH_MS, last.tookMs / READ_SHARE)) return last.fleet;
-    if (last.tookMs <= SLOW_MS || now - last.fleet.readAtMs > BEHIND_MS_MAX) return take(tenantId);
-    last.startedAtMs = now; // one reader at a time; should it be lost, the next one starts after the same pause
-    take(tenantId).catch((error: unknown) => deps.log("warn", "fleet.stale", { tenantId, error }));
-    return last.fleet;
-  };
+  function countsOf(fleet: Fleet): FleetCounts {
+    const known = counted.get(fleet);
+    // Who is silent changes without a heartbeat: the picture of a small fleet is counted each time.
+    if (known && fleet.rows.length > SMALL_HOSTS_MAX) return known;
+    const counts = countFleet(fleet.rows, deps.clock());
+    counted.set(fleet, counts);
+    return counts;
+  }
+
+  async function numbersOf(tenantId: string, background: Background): Promise<FleetNumbers> {
+    const { summary, hours } = await historyOf(tenantId);
+    const isLarge = (summary?.counts.hosts ?? 0) > SMALL_HOSTS_MAX;
+    if (summary && isLarge && !fleets.has(tenantId)) {
+      const atMs = Date.parse(summary.at);
+      if (deps.clock() - atMs < COUNTED_MS_MAX) {
+        fleets.begin(tenantId, background);
+        return { counts: summary.counts, atMs, complete: true, hours };
+      }
+    }
+    const fleet = await fleets.of(tenantId, background);
+    return { counts: countsOf(fleet), atMs: fleet.readAtMs, complete: fleet.complete, hours };
+  }
+
+  return { of: fleets.of, holdingsOf: holdings.of, numbersOf };
 }
 
 export type FleetFilter = {
   state?: Reporting | "isolated" | "collectors" | "ai" | undefined;
   engine?: string | undefined;
   model?: string | undefined;
+  client?: string | undefined;
   employee?: string | undefined;
   q?: string | undefined;
 };
@@ -73,6 +113,7 @@ export function matching<Row extends Filtered>(
     if (filter.engine !== undefined && !presence?.engines.some((engine) => engine.id === filter.engine))
       return false;
     if (filter.model !== undefined && !presence?.models.includes(filter.model)) return false;
+    if (filter.client !== undefined && !presence?.clients.includes(filter.client)) return false;
     if (filter.employee !== undefined && row.employeeId !== filter.employee) return false;
     if (filter.state !== undefined && !isIn(row, filter.state, now)) return false;
     if (words.length === 0) return true;
@@ -86,61 +127,40 @@ export function matching<Row extends Filtered>(
 
 function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
   if (state === "isolated") return row.status === "ISOLATED";
-  if (state === "collectors") return (row.presence?.failedCollectors.length ?? 0) > 0;
-  if (state === "ai") return (row.presence?.engines.length ?? 0) > 0;
+  if (state === "collectors") return hasFailedSources(row as FleetRow);
+  if (state === "ai") return hasAi(row as FleetRow);
   return reportingOf(row.presence, now) === state;
 }
-
-export type Counted = { key: string; name: string; hosts: number };
-
-/** How many hosts have each engine (or model), most first. One host counts once, however many it runs. */
-export function countHosts(
-  rows: readonly FleetRow[],
-  pick: (row: FleetRow) => { key: string; name: string }[],
-) {
-  const counts = new Map<string, Counted>();
-  for (const row of rows) {
-    const once = new Map(pick(row).map((found) => [found.key, found]));
-    for (const { key, name } of once.values()) {
-      const counted = counts.get(key) ?? { key, name, hosts: 0 };
-      counted.hosts++;
-      counts.set(key, counted);
-    }
-  }
-  return [...counts.values()].sort((a, b) => b.hosts - a.hosts || (a.name < b.name ? -1 : 1));
-}
-
-export const enginesOf = (row: FleetRow) =>
-  (row.presence?.engines ?? []).map(({ id, name }) => ({ key: id, name }));
-export const modelsOf = (row: FleetRow) => (row.presence?.models ?? []).map((name) => ({ key: name, name }));
-export const kindsOf = (row: FleetRow) =>
-  (row.presence?.engines ?? []).map(({ kind }) => ({ key: kind, name: kind }));
 
 export type Inventory = {
   engines: Counted[];
   models: Counted[];
+  clients: Counted[];
   kinds: Counted[];
   /** Kind of an engine by its id. */
   kindOf: ReadonlyMap<string, string>;
   withEngine: ReadonlyMap<string, FleetRow[]>;
   withModel: ReadonlyMap<string, FleetRow[]>;
+  withClient: ReadonlyMap<string, FleetRow[]>;
 };
 
-const counted = new WeakMap<readonly FleetRow[], Inventory>();
+const inventories = new WeakMap<readonly FleetRow[], Inventory>();
 
 /** What runs where, counted once for each picture of the fleet and not for each page that shows it. */
 export function inventoryOf(rows: readonly FleetRow[]): Inventory {
-  const known = counted.get(rows);
+  const known = inventories.get(rows);
   if (known) return known;
   const inventory: Inventory = {
     engines: countHosts(rows, enginesOf),
     models: countHosts(rows, modelsOf),
+    clients: countHosts(rows, clientsOf),
     kinds: countHosts(rows, kindsOf),
     kindOf: new Map(rows.flatMap((row) => row.presence?.engines ?? []).map(({ id, kind }) => [id, kind])),
     withEngine: hostsBy(rows, enginesOf),
     withModel: hostsBy(rows, modelsOf),
+    withClient: hostsBy(rows, clientsOf),
   };
-  counted.set(rows, inventory);
+  inventories.set(rows, inventory);
   return inventory;
 }
 
@@ -157,23 +177,4 @@ function hostsBy(
     }
   }
   return hosts;
-}
-
-export type Coverage = Record<Reporting, number> & { total: number; collectors: FleetRow[]; withAi: number };
-
-export function coverageOf(rows: readonly FleetRow[], now: number): Coverage {
-  const coverage: Coverage = {
-    reporting: 0,
-    silent: 0,
-    never: 0,
-    total: rows.length,
-    collectors: [],
-    withAi: 0,
-  };
-  for (const row of rows) {
-    coverage[reportingOf(row.presence, now)]++;
-    if (isIn(row, "collectors", now)) coverage.collectors.push(row);
-    if (isIn(row, "ai", now)) coverage.withAi++;
-  }
-  return coverage;
 }

@@ -21,7 +21,13 @@ const justification = z
 
 const hidden = { csrf: z.string(), key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/) };
 
-export const isolateForm = z.strictObject({ ...hidden, mode, justification, confirm: z.literal("yes") });
+export const isolateForm = z.strictObject({
+  ...hidden,
+  mode,
+  justification,
+  confirm: z.literal("yes"),
+  breakGlass: z.literal("yes").optional(),
+});
 export const releaseForm = z.strictObject({ ...hidden, justification, confirm: z.literal("yes") });
 
 export const acknowledgeForm = z.strictObject(hidden);

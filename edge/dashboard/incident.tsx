@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { reportingOf } from "../../shared/fleet/reporting.ts";
 import { assetId, slug } from "../../shared/ids.ts";
-import type { TelemetryChange } from "../../shared/table/items.ts";
+import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import {
@@ -12,15 +13,15 @@ import {
   readState,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import type { Notice } from "./asset.tsx";
-import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge, reportingOf } from "./badges.tsx";
-import { changeKey, csrfToken } from "./csrf.ts";
+import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
+import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";
 import { Engines } from "./engines.tsx";
 import { Explanation } from "./explanation.tsx";
 import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
 import { Icon } from "./icon.tsx";
 import { IncidentList, isAcknowledged } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Age, Ago } from "./time.tsx";
 
 const OF_ASSET_MAX = 200;
@@ -81,12 +82,7 @@ export async function incidentPage(
       }}
     >
       <IncidentHead told={told} admin={admin} />
-      {answer.notice && (
-        <p class={`strip ${answer.notice.tone}`} role="status">
-          <Icon name={answer.notice.tone === "ok" ? "ok" : "warning"} />
-          {answer.notice.words}
-        </p>
-      )}
+      <NoticeStrip notice={answer.notice} />
       <Explanation incident={incident} state={incident.status === "OPEN" ? state : undefined} now={now} />
       <div id="incident-answer" class="stack" data-live>
         {forms && <AnswerForms incident={incident} forms={forms} />}
@@ -123,7 +119,7 @@ export async function incidentPage(
   );
 }
 
-type AnswerFormsOf = { csrf: string; acknowledgeKey: string; resolveKey: string; draft: Draft | undefined };
+type AnswerFormsOf = { acknowledge: Hidden; resolve: Hidden; draft: Draft | undefined };
 
 /** Nothing to answer once it is resolved, nor for those who may not. Each opening has keys of its own. */
 async function formsOf(
@@ -133,13 +129,9 @@ async function formsOf(
   draft: Draft | undefined,
 ): Promise<AnswerFormsOf | undefined> {
   if (incident.status !== "OPEN" || !may(admin, "handle-incidents") || !deps.controlKey) return undefined;
-  const keyOf = (action: string) => changeKey(admin, [action, incident.id, incident.openedAt], deps);
-  const [csrf, acknowledgeKey, resolveKey] = await Promise.all([
-    csrfToken(admin, deps),
-    keyOf("acknowledge"),
-    keyOf("resolve"),
-  ]);
-  return { csrf, acknowledgeKey, resolveKey, draft };
+  const hidden = (action: string) => hiddenFor(admin, [action, incident.id, incident.openedAt], deps);
+  const [acknowledge, resolve] = await Promise.all([hidden("acknowledge"), hidden("resolve")]);
+  return { acknowledge, resolve, draft };
 }
 
 const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: AnswerFormsOf }) => (
@@ -152,28 +144,16 @@ const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: Answe
           somebody resolves it.
         </p>
       ) : (
-        <form
-          class="plain-form"
-          method="post"
+        <ChangeForm
           action={`/incidents/${incident.id}/acknowledge`}
-          data-key="acknowledge"
-          data-once
+          name="acknowledge"
+          hidden={forms.acknowledge}
         >
-          <input type="hidden" name="csrf" value={forms.csrf} />
-          <input type="hidden" name="key" value={forms.acknowledgeKey} />
           <p>Acknowledge: you have seen it and look after it. It stays open.</p>
           <button type="submit">Acknowledge</button>
-        </form>
+        </ChangeForm>
       )}
-      <form
-        class="plain-form"
-        method="post"
-        action={`/incidents/${incident.id}/resolve`}
-        data-key="resolve"
-        data-once
-      >
-        <input type="hidden" name="csrf" value={forms.csrf} />
-        <input type="hidden" name="key" value={forms.resolveKey} />
+      <ChangeForm action={`/incidents/${incident.id}/resolve`} name="resolve" hidden={forms.resolve}>
         {forms.draft && (
           <p class="strip critical" role="alert">
             <Icon name="critical" />
@@ -194,7 +174,7 @@ const AnswerForms = ({ incident, forms }: { incident: IncidentView; forms: Answe
           />
         </div>
         <button type="submit">Resolve</button>
-      </form>
+      </ChangeForm>
     </div>
   </section>
 );

@@ -3,14 +3,14 @@ import { BULK_INCIDENTS_MAX } from "../admin/answer-incidents.ts";
 import { type Admin, may } from "../admin/authenticate.ts";
 import { type IncidentView, listIncidents } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import type { Notice } from "./asset.tsx";
 import { plural } from "./badges.tsx";
+import { ChangeForm } from "./change-form.tsx";
 import { csrfToken } from "./csrf.ts";
 import { DownloadLinks } from "./download-links.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
-import { NoticeStrip } from "./notice.tsx";
+import { type Notice, NoticeStrip } from "./notice.tsx";
 
 type OpenRisk = "CRITICAL" | "WARNING";
 export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
@@ -118,13 +118,12 @@ const BULK_FORM_ID = "bulk";
 
 /** Its boxes stand in the rows, each tied to it by name: ticked ones survive the list's being read again. */
 const BulkForm = ({ csrf }: { csrf: string }) => (
-  <form id={BULK_FORM_ID} class="bulk" method="post" action="/incidents/acknowledge" data-once>
-    <input type="hidden" name="csrf" value={csrf} />
+  <ChangeForm id={BULK_FORM_ID} look="bulk" action="/incidents/acknowledge" hidden={{ csrf }}>
     <button type="submit">Acknowledge the ticked</button>
     <span class="muted small">
       up to {String(BULK_INCIDENTS_MAX)}, each with a record of its own; they stay open
     </span>
-  </form>
+  </ChangeForm>
 );
 
 const summary = (found: readonly Found[]): string =>

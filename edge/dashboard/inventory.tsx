@@ -1,19 +1,31 @@
+import { z } from "zod";
+import type { Counted } from "../../shared/fleet/count.ts";
+import type { FleetHolding, FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
-import type { FleetRow } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { plural } from "./badges.tsx";
+import { Badge, plural } from "./badges.tsx";
 import { DownloadLinks } from "./download-links.tsx";
-import { kindName } from "./engines.tsx";
-import { type Counted, type Fleet, inventoryOf } from "./fleet.ts";
+import { gigabytes, kindName } from "./engines.tsx";
+import { type Fleet, inventoryOf } from "./fleet.ts";
+import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { type FleetModel, type Held, modelsOf } from "./models.ts";
+import { Ago } from "./time.tsx";
 
 const ROWS_MAX = 200;
 const HOSTS_SHOWN_MAX = 3;
+const HELD_MAX = 500;
 
-/** Every engine and model that agents named, with who runs it. */
-export async function inventoryPage(admin: Admin, deps: Deps, fleetOf: (id: string) => Promise<Fleet>) {
-  const { rows } = await fleetOf(admin.tenantId);
-  const { engines, models, kinds, kindOf, withEngine, withModel } = inventoryOf(rows);
+export type FleetReads = {
+  fleetOf: (tenantId: string) => Promise<Fleet>;
+  holdingsOf: (tenantId: string) => Promise<readonly FleetHolding[]>;
+};
+
+/** Every engine, model and client that agents named, with who runs it. */
+export async function inventoryPage(admin: Admin, deps: Deps, { fleetOf, holdingsOf }: FleetReads) {
+  const [{ rows }, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
+  const { engines, clients, kinds, kindOf, withEngine, withClient } = inventoryOf(rows);
+  const models = modelsOf(rows, holdings);
   return (
     <Layout
       frame={{
@@ -28,14 +40,26 @@ export async function inventoryPage(admin: Admin, deps: Deps, fleetOf: (id: stri
       <div class="page-head">
         <h1>AI inventory</h1>
         <p class="muted">
-          {plural(engines.length, "engine")} of {plural(kinds.length, "kind")} and{" "}
-          {plural(models.length, "model")}, by what agents said last.
+          <a href="#inventory-engines">{plural(engines.length, "engine")}</a> of{" "}
+          {plural(kinds.length, "kind")}, <a href="#inventory-models">{plural(models.length, "model")}</a> and{" "}
+          <a href="#inventory-clients">{plural(clients.length, "local program")}</a> that feed them, by what
+          agents said last.
         </p>
       </div>
+      <div class="list-tools">
+        <Keys searches={false} />
+      </div>
+      <section id="inventory-models" class="card" data-live aria-labelledby="inventory-models-title">
+        <div class="card-head">
+          <h2 id="inventory-models-title">Models</h2>
+          {models.length > 0 && <DownloadLinks list="models" />}
+        </div>
+        <ModelTable models={models} />
+      </section>
       <section id="inventory-engines" class="card" data-live aria-labelledby="inventory-engines-title">
         <div class="card-head">
           <h2 id="inventory-engines-title">Engines</h2>
-          {engines.length + models.length > 0 && <DownloadLinks list="inventory" />}
+          {engines.length > 0 && <DownloadLinks list="inventory" />}
         </div>
         <InventoryTable
           what="Engine"
@@ -45,13 +69,196 @@ export async function inventoryPage(admin: Admin, deps: Deps, fleetOf: (id: stri
           kinds={kindOf}
         />
       </section>
-      <section id="inventory-models" class="card" data-live aria-labelledby="inventory-models-title">
-        <h2 id="inventory-models-title">Models</h2>
-        <InventoryTable what="Model" parameter="model" counted={models} hosts={withModel} />
+      <section id="inventory-clients" class="card" data-live aria-labelledby="inventory-clients-title">
+        <h2 id="inventory-clients-title">Clients that feed them</h2>
+        <InventoryTable what="Client" parameter="client" counted={clients} hosts={withClient} />
       </section>
     </Layout>
   );
 }
+
+export const modelQuery = z.object({ name: z.string().min(1).max(200) });
+
+/** Who has one model, as each host has it. */
+export async function modelPage(
+  admin: Admin,
+  { name }: z.infer<typeof modelQuery>,
+  deps: Deps,
+  { fleetOf, holdingsOf }: FleetReads,
+) {
+  const [{ rows }, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
+  const model = modelsOf(rows, holdings).find((one) => one.name === name);
+  const now = deps.clock();
+  return (
+    <Layout frame={{ title: name, admin, place: "inventory", nowMs: now, live: true, reloadSeconds: 60 }}>
+      <div class="page-head">
+        <p class="crumbs">
+          <a href="/inventory">AI inventory</a>
+        </p>
+        <h1>
+          <bdi>{name}</bdi>
+        </h1>
+      </div>
+      <section id="model" class="card" data-live aria-label="Who has it">
+        {model ? (
+          <>
+            <div class="card-head">
+              <p class="count">
+                in memory on {plural(model.loaded, "host")}, at rest on {plural(model.atRest, "more", "more")}
+              </p>
+              <DownloadLinks list="models" filter={{ name }} />
+            </div>
+            <HeldTable held={model.held.slice(0, HELD_MAX)} now={now} />
+            {model.held.length > HELD_MAX && (
+              <p class="more">{plural(model.held.length - HELD_MAX, "more", "more")} in the download.</p>
+            )}
+          </>
+        ) : (
+          <Empty title="No host has this model">By what agents said last.</Empty>
+        )}
+      </section>
+    </Layout>
+  );
+}
+
+const HeldTable = ({ held, now }: { held: readonly Held[]; now: number }) => (
+  <table class="assets">
+    <thead>
+      <tr>
+        {["Host", "In", "Licence", "Size", "Quantisation", "Last seen"].map((head) => (
+          <th scope="col">{head}</th>
+        ))}
+      </tr>
+    </thead>
+    <tbody>
+      {held.map((one) => (
+        <tr data-key={`${one.row.assetId}-${one.engine}-${one.loaded}`}>
+          <th scope="row">
+            <a href={`/assets/${one.row.assetId}`}>
+              <bdi>{one.row.hostname}</bdi>
+            </a>
+            <p class="muted small">
+              <bdi>{one.row.employeeId}</bdi>
+            </p>
+          </th>
+          <td data-label="In">
+            <span class="badges">
+              <Badge tone={one.loaded ? "info" : "quiet"} icon={one.loaded ? "ok" : "absent"}>
+                {one.loaded ? "In memory" : "At rest"}
+              </Badge>
+            </span>{" "}
+            <span class="muted small">
+              <bdi>{one.engine}</bdi>
+            </span>
+          </td>
+          <td data-label="Licence">
+            <Told value={one.licence} />
+          </td>
+          <td data-label="Size" class="nowrap">
+            <Told value={one.sizeBytes === undefined ? undefined : gigabytes(one.sizeBytes)} />
+          </td>
+          <td data-label="Quantisation">
+            <Told value={one.quantisation} />
+          </td>
+          <td data-label="Last seen" class="nowrap">
+            {one.row.presence && <Ago at={one.row.presence.lastSeenAt} now={now} />}
+          </td>
+        </tr>
+      ))}
+    </tbody>
+  </table>
+);
+
+/** A fact that no agent told is not empty, it is not known. */
+const Told = ({ value }: { value: string | undefined }) =>
+  value ? <bdi>{value}</bdi> : <span class="muted">not told</span>;
+
+const ModelTable = ({ models }: { models: readonly FleetModel[] }) =>
+  models.length === 0 ? (
+    <Empty title="No model found" />
+  ) : (
+    <>
+      <table class="assets inventory">
+        <thead>
+          <tr>
+            <th scope="col">Model</th>
+            <th scope="col">Licence</th>
+            <th scope="col">Size</th>
+            <th scope="col">Quantisation</th>
+            <th scope="col">Who runs it</th>
+            <th scope="col" class="number">
+              In memory
+            </th>
+            <th scope="col" class="number">
+              At rest
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {models.slice(0, ROWS_MAX).map((model) => (
+            <ModelRow model={model} />
+          ))}
+        </tbody>
+      </table>
+      {models.length > ROWS_MAX && (
+        <p class="more">{plural(models.length - ROWS_MAX, "more", "more")} not shown, each on fewer hosts.</p>
+      )}
+    </>
+  );
+
+const ModelRow = ({ model }: { model: FleetModel }) => {
+  const { name, licences, quantisations, publishers, sizes, loaded, atRest, held } = model;
+  const href = `/inventory/model?${new URLSearchParams({ name })}`;
+  const people = [...new Set(held.map(({ row }) => row.employeeId))];
+  return (
+    <tr data-key={name}>
+      <th scope="row">
+        <a href={href}>
+          <bdi>{name}</bdi>
+        </a>
+        {publishers.length > 0 && (
+          <p class="muted small">
+            from <bdi>{publishers.slice(0, 2).join(", ")}</bdi>
+          </p>
+        )}
+      </th>
+      <td data-label="Licence">
+        <Told value={licences.slice(0, 3).join(", ")} />
+      </td>
+      <td data-label="Size" class="nowrap">
+        <Told value={sizeWords(sizes)} />
+      </td>
+      <td data-label="Quantisation">
+        <Told value={quantisations.slice(0, 3).join(", ")} />
+      </td>
+      <td data-label="Who runs it">
+        {people.slice(0, HOSTS_SHOWN_MAX).map((person, index) => (
+          <>
+            {index > 0 && ", "}
+            <a href={`/employees/${encodeURIComponent(person)}`}>
+              <bdi>{person}</bdi>
+            </a>
+          </>
+        ))}
+        {people.length > HOSTS_SHOWN_MAX && (
+          <span class="muted"> and {String(people.length - HOSTS_SHOWN_MAX)} more</span>
+        )}
+      </td>
+      <td data-label="In memory" class="number">
+        <a href={href}>{loaded.toLocaleString("en")}</a>
+      </td>
+      <td data-label="At rest" class="number">
+        <a href={href}>{atRest.toLocaleString("en")}</a>
+      </td>
+    </tr>
+  );
+};
+
+const sizeWords = (sizes: readonly number[]): string => {
+  const [least, most] = [sizes[0], sizes.at(-1)];
+  if (least === undefined || most === undefined) return "";
+  return gigabytes(least) === gigabytes(most) ? gigabytes(most) : `${gigabytes(least)} to ${gigabytes(most)}`;
+};
 
 const InventoryTable = (table: {
   what: string;
@@ -94,7 +301,9 @@ const InventoryTable = (table: {
         </tbody>
       </table>
       {table.counted.length > ROWS_MAX && (
-        <p class="more">{plural(table.counted.length - ROWS_MAX, "more")} not shown, each on fewer hosts.</p>
+        <p class="more">
+          {plural(table.counted.length - ROWS_MAX, "more", "more")} not shown, each on fewer hosts.
+        </p>
       )}
     </>
   );

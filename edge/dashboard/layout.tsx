@@ -12,7 +12,9 @@ export const PLACES = [
   { name: "employees", href: "/employees", label: "Employees" },
   { name: "custody", href: "/custody", label: "Custody" },
   { name: "report", href: "/report", label: "Report" },
+  { name: "approvals", href: "/approvals", label: "Approvals" },
   { name: "policy", href: "/policy", label: "Policy" },
+  { name: "integrations", href: "/integrations", label: "Integrations" },
   { name: "settings", href: "/settings", label: "Settings" },
 ] as const;
 
@@ -43,7 +45,7 @@ export const Layout = ({ frame, children }: { frame: Frame; children: Child }) =
       <title>{`${frame.title} · LifecycleZero`}</title>
       <link rel="icon" type="image/svg+xml" href={MARK.url} />
       <link rel="stylesheet" href={STYLE.url} />
-      {frame.live && <script defer src={SCRIPT.url} />}
+      {frame.admin && <script defer src={SCRIPT.url} />}
       {frame.reloadSeconds && (
         <noscript>
           <meta http-equiv="refresh" content={String(frame.reloadSeconds)} />

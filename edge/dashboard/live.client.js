@@ -276,16 +276,52 @@
 
   function plan() {
     clearTimeout(timer);
-    if (ended !== "" || document.visibilityState === "hidden") return;
+    if (!box || ended !== "" || document.visibilityState === "hidden") return;
     const wait = Math.min(POLL_MS * 2 ** failures, POLL_MS_MAX);
     timer = setTimeout(poll, wait * (0.9 + Math.random() * 0.2));
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible" && ended === "") void poll();
-    else clearTimeout(timer);
+    if (document.visibilityState === "visible") {
+      keepSession();
+      if (box && ended === "") void poll();
+    } else clearTimeout(timer);
   });
-  globalThis.addEventListener("online", () => ended === "" && void poll());
+  globalThis.addEventListener("online", () => box && ended === "" && void poll());
+
+  // --- session ----------------------------------------------------------------------------------------------
+
+  const RENEW_BEFORE_MS = 15_000;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let sessionTimer;
+  let renewing = false;
+
+  /** When the session's token ends, where it is one that is renewed; 0 else. */
+  const sessionUntilMs = () => Number(/(?:^|; )lz_until=(\d+)/.exec(document.cookie)?.[1] ?? 0) * 1000;
+
+  /** Renews the session in a frame before it ends: nobody is sent away from what they read or write. */
+  function keepSession() {
+    clearTimeout(sessionTimer);
+    const until = sessionUntilMs();
+    if (until === 0 || ended !== "" || document.visibilityState === "hidden") return;
+    const wait = until - (Date.now() + aheadMs) - RENEW_BEFORE_MS;
+    if (wait > 0) {
+      sessionTimer = setTimeout(keepSession, wait);
+      return;
+    }
+    if (renewing) return;
+    renewing = true;
+    const frame = document.createElement("iframe");
+    frame.hidden = true;
+    frame.src = "/session";
+    frame.addEventListener("load", () => {
+      frame.remove();
+      renewing = false;
+      // Not renewed: tried again in a while; what the next poll is refused with tells the rest.
+      sessionTimer = setTimeout(keepSession, sessionUntilMs() > until ? 0 : 5000);
+    });
+    document.body.append(frame);
+  }
 
   // --- forms ------------------------------------------------------------------------------------------------
 
@@ -333,7 +369,8 @@
       button.removeAttribute("aria-busy");
       if (button instanceof HTMLButtonElement) button.disabled = false;
     }
-    if (ended === "") void poll();
+    keepSession();
+    if (box && ended === "") void poll();
   });
 
   // --- keys -------------------------------------------------------------------------------------------------
@@ -374,7 +411,12 @@
     if (event.key === "j") walk(1);
     else if (event.key === "k") walk(-1);
     else if (event.key === "x") row?.querySelector("input")?.click();
-    else if (event.key === "/") {
+    else if (event.key === "?") {
+      const told = document.getElementById("keys");
+      if (!told) return;
+      told.focus();
+      told.scrollIntoView({ block: "nearest" });
+    } else if (event.key === "/") {
       const search = document.querySelector("input[type=search]");
       if (!(search instanceof HTMLElement)) return;
       search.focus();
@@ -391,5 +433,6 @@
 
   tick();
   setInterval(tick, 1000);
+  keepSession();
   plan();
 })();

@@ -1,5 +1,6 @@
-import type { Notice } from "./asset.tsx";
 import { Icon } from "./icon.tsx";
+
+export type Notice = { tone: "ok" | "warning"; words: string };
 
 /** What became of the change before, said once at the head of the page. */
 export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
@@ -10,16 +11,22 @@ export const NoticeStrip = ({ notice }: { notice: Notice | undefined }) =>
     </p>
   ) : null;
 
-/** Why a form was not taken: every place at once, and that nothing was changed. */
-export const Wrong = ({ what, wrong }: { what: string; wrong: readonly string[] }) =>
+/** What is wrong, and where: the field it stands in, the line of a text that was typed. */
+export type Wrong = { where?: string | undefined; line?: number | undefined; words: string };
+
+/** Why a form was not taken: every place at once, each a link to it, and that nothing was changed. */
+export const WrongList = ({ what, wrong }: { what: string; wrong: readonly Wrong[] }) =>
   wrong.length === 0 ? null : (
-    <div class="strip critical" role="alert">
+    <div class="strip critical" role="alert" id="wrong">
       <Icon name="critical" />
       <div>
         <p>The {what} was not changed:</p>
         <ul>
-          {wrong.map((each) => (
-            <li>{each}</li>
+          {wrong.map(({ where, line, words }) => (
+            <li>
+              {line !== undefined && `line ${line}: `}
+              {where === undefined ? words : <a href={`#${where}`}>{words}</a>}
+            </li>
           ))}
         </ul>
       </div>

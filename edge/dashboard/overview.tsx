@@ -1,15 +1,20 @@
+import { timestamp } from "../../shared/clock.ts";
+import type { Ranked } from "../../shared/table/items/fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import {
   type AssetView,
   type IncidentView,
   listActionRequired,
+  listApprovals,
   listIncidents,
   type Page,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
+import { isWaiting } from "./approvals.tsx";
 import { ContainmentBadge, plural } from "./badges.tsx";
 import { type AgeBucket, AgeTable, BarTable, PartsBar } from "./chart.tsx";
-import { type Coverage, coverageOf, type Fleet, inventoryOf } from "./fleet.ts";
+import type { FleetNumbers } from "./fleet.ts";
+import { FleetTrend } from "./fleet-trend.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
@@ -25,30 +30,31 @@ type Overview = {
   critical: Page<IncidentView>;
   warning: Page<IncidentView>;
   contained: AssetView[];
-  fleet: Fleet;
-  coverage: Coverage;
+  /** Isolations that wait for a second person. */
+  waiting: number;
+  fleet: FleetNumbers;
   now: number;
 };
 
-async function loadOverview(
-  deps: Deps,
-  tenantId: string,
-  fleetOf: (id: string) => Promise<Fleet>,
-): Promise<Overview> {
-  const [critical, warning, actions, fleet] = await Promise.all([
+type NumbersOf = (tenantId: string) => Promise<FleetNumbers>;
+
+async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf): Promise<Overview> {
+  const [critical, warning, actions, approvals, fleet] = await Promise.all([
     listIncidents(deps, tenantId, { risk: "CRITICAL", limit: COUNTED_MAX }),
     listIncidents(deps, tenantId, { risk: "WARNING", limit: COUNTED_MAX }),
     listActionRequired(deps, tenantId, { limit: CONTAINED_MAX }),
-    fleetOf(tenantId),
+    listApprovals(deps, tenantId, { limit: CONTAINED_MAX }),
+    numbersOf(tenantId),
   ]);
   const now = deps.clock();
   const contained = actions.items.filter((asset) => asset.containment.state !== "active");
-  return { critical, warning, contained, fleet, coverage: coverageOf(fleet.rows, now), now };
+  const waiting = approvals.items.filter((request) => isWaiting(request, now)).length;
+  return { critical, warning, contained, waiting, fleet, now };
 }
 
 /** Is anything on fire, where is AI running, do we see every host, what is being contained: in this order. */
-export async function overviewPage(admin: Admin, deps: Deps, fleetOf: (id: string) => Promise<Fleet>) {
-  const overview = await loadOverview(deps, admin.tenantId, fleetOf);
+export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersOf) {
+  const overview = await loadOverview(deps, admin.tenantId, numbersOf);
   const frame = {
     title: "Overview",
     admin,
@@ -60,14 +66,16 @@ export async function overviewPage(admin: Admin, deps: Deps, fleetOf: (id: strin
   return (
     <Layout frame={frame}>
       <Verdict overview={overview} />
-      {overview.coverage.total === 0 ? (
+      <Waiting count={overview.waiting} />
+      {overview.fleet.counts.hosts === 0 ? (
         <NothingEnrolled />
       ) : (
         <>
           <Worst overview={overview} />
           <Running overview={overview} />
+          <FleetTrend hours={overview.fleet.hours} now={newestPoint(overview)} />
           <div class="columns">
-            <FleetCoverage coverage={overview.coverage} complete={overview.fleet.complete} />
+            <FleetCoverage fleet={overview.fleet} now={overview.now} />
             <Contained assets={overview.contained} now={overview.now} />
           </div>
         </>
@@ -76,11 +84,37 @@ export async function overviewPage(admin: Admin, deps: Deps, fleetOf: (id: strin
   );
 }
 
+/** The page's own numbers as the newest point of the trend. */
+const newestPoint = ({ fleet: { counts }, critical, warning, now }: Overview) => ({
+  // To the minute: a page whose facts have not changed stays the same page.
+  at: timestamp(now - (now % 60_000)),
+  hosts: counts.hosts,
+  reporting: counts.reporting,
+  withAi: counts.withAi,
+  critical: critical.items.length,
+  warning: warning.items.length,
+});
+
+/** Somebody asked for an isolation and waits for another person: that is on fire too. */
+const Waiting = ({ count }: { count: number }) => (
+  <div id="waiting" data-live>
+    {count > 0 && (
+      <p class="strip warning">
+        <Icon name="pending" />
+        <span>
+          <a href="/approvals">{plural(count, "isolation")}</a> {count === 1 ? "waits" : "wait"} for a second
+          person.
+        </span>
+      </p>
+    )}
+  </div>
+);
+
 const counted = (page: Page<unknown>): string =>
   `${page.items.length}${page.cursor === undefined ? "" : "+"}`;
 
 const Verdict = ({ overview }: { overview: Overview }) => {
-  const { critical, warning, coverage, contained } = overview;
+  const { critical, warning, fleet, contained } = overview;
   const { tone, icon, sentence } = verdictOf(overview);
   return (
     <section id="verdict" class={`verdict ${tone}`} data-live aria-labelledby="verdict-title">
@@ -111,7 +145,7 @@ const Verdict = ({ overview }: { overview: Overview }) => {
           href="/assets?state=silent"
           icon="silent"
           tone="quiet"
-          count={String(coverage.silent)}
+          count={fleet.counts.silent.toLocaleString("en")}
           name="Silent hosts"
         />
         <Tile
@@ -138,7 +172,7 @@ const Tile = (tile: { href: string; icon: IconName; tone: string; count: string;
   </li>
 );
 
-function verdictOf({ critical, warning, coverage }: Overview): {
+function verdictOf({ critical, warning, fleet: { counts } }: Overview): {
   tone: string;
   icon: IconName;
   sentence: string;
@@ -153,27 +187,27 @@ function verdictOf({ critical, warning, coverage }: Overview): {
     const sentence = `Nothing critical. ${plural(lesser, "warning")} ${lesser === 1 ? "is" : "are"} open`;
     return { tone: "warning", icon: "warning", sentence };
   }
-  if (coverage.total === 0) return { tone: "quiet", icon: "info", sentence: "No host is enrolled yet" };
-  if (coverage.reporting === 0) {
+  if (counts.hosts === 0) return { tone: "quiet", icon: "info", sentence: "No host is enrolled yet" };
+  if (counts.reporting === 0) {
     return { tone: "warning", icon: "silent", sentence: "Unknown: no host is reporting" };
   }
   return { tone: "ok", icon: "ok", sentence: "No incident is open" };
 }
 
 /** The second sentence: never calm about what was not looked at. */
-function besides({ critical, warning, coverage }: Overview): string {
+function besides({ critical, warning, fleet: { counts } }: Overview): string {
   const said: string[] = [];
   if (critical.items.length > 0) {
     const hosts = new Set(critical.items.map((incident) => incident.assetId)).size;
     said.push(`On ${plural(hosts, "host")}, with ${plural(warning.items.length, "warning")} besides.`);
   }
-  if (coverage.total > 0) {
-    said.push(`${coverage.reporting.toLocaleString("en")} of ${plural(coverage.total, "host")} report.`);
+  if (counts.hosts > 0) {
+    said.push(`${counts.reporting.toLocaleString("en")} of ${plural(counts.hosts, "host")} report.`);
   }
-  const unseen = coverage.silent + coverage.never;
+  const unseen = counts.silent + counts.never;
   if (unseen > 0) said.push(`What runs on the other ${unseen.toLocaleString("en")} now is not known.`);
-  if (coverage.collectors.length > 0) {
-    said.push(`${plural(coverage.collectors.length, "host")} could not read all of its sources.`);
+  if (counts.withFailedSources > 0) {
+    said.push(`${plural(counts.withFailedSources, "host")} could not read all of its sources.`);
   }
   return said.join(" ");
 }
@@ -231,14 +265,7 @@ function ages(critical: IncidentView[], warning: IncidentView[], now: number): A
 }
 
 const Running = ({ overview }: { overview: Overview }) => {
-  const { fleet, coverage } = overview;
-  const { engines, models, kinds } = inventoryOf(fleet.rows);
-  const bars = (counted: typeof engines, parameter: string) =>
-    counted.slice(0, BARS_MAX).map(({ key, name, hosts }) => ({
-      name,
-      count: hosts,
-      href: `/assets?${new URLSearchParams({ [parameter]: key })}`,
-    }));
+  const { engines, models, clients, kinds, withAi, hosts } = overview.fleet.counts;
   return (
     <section id="running" class="card" data-live aria-labelledby="running-title">
       <div class="card-head">
@@ -246,88 +273,97 @@ const Running = ({ overview }: { overview: Overview }) => {
         <a href="/inventory">The whole inventory</a>
       </div>
       <p class="lead">
-        AI was found on <a href="/assets?state=ai">{plural(coverage.withAi, "host")}</a> of{" "}
-        {coverage.total.toLocaleString("en")}: {plural(engines.length, "engine")} of{" "}
-        {plural(kinds.length, "kind")}, {plural(models.length, "model")}.
+        AI was found on <a href="/assets?state=ai">{plural(withAi, "host")}</a> of{" "}
+        <a href="/assets">{hosts.toLocaleString("en")}</a>:{" "}
+        <a href="/inventory#inventory-engines">{plural(engines.total, "engine")}</a> of{" "}
+        {plural(kinds, "kind")}, <a href="/inventory#inventory-models">{plural(models.total, "model")}</a>,
+        fed by <a href="/inventory#inventory-clients">{plural(clients.total, "local program")}</a>.
       </p>
-      {engines.length === 0 ? (
+      {engines.total === 0 ? (
         <Empty title="No engine found">No agent that reports has found one.</Empty>
       ) : (
-        <div class="columns">
-          <Chart
-            title="Engines"
-            counted={engines.length}
-            bars={bars(engines, "engine")}
-            of={coverage.total}
-          />
-          <Chart title="Models" counted={models.length} bars={bars(models, "model")} of={coverage.total} />
+        <div class="columns thirds">
+          <Chart title="Engines" parameter="engine" ranked={engines} />
+          <Chart title="Models in memory" parameter="model" ranked={models} />
+          <Chart title="Clients that feed them" parameter="client" ranked={clients} />
         </div>
       )}
     </section>
   );
 };
 
-const Chart = (chart: {
-  title: string;
-  counted: number;
-  bars: { name: string; count: number; href: string }[];
-  of: number;
-}) => (
-  <div>
-    <h3>
-      {chart.title} <span class="muted">by hosts</span>
-    </h3>
-    {chart.bars.length > 0 ? (
-      <BarTable
-        title={[chart.title, "Hosts"]}
-        bars={chart.bars}
-        of={Math.max(...chart.bars.map(({ count }) => count))}
-      />
-    ) : (
-      <p class="muted">None was named.</p>
-    )}
-    {chart.counted > chart.bars.length && (
-      <p class="more">
-        <a href="/inventory">{plural(chart.counted - chart.bars.length, "more")}</a>
-      </p>
-    )}
-  </div>
-);
-
-const FleetCoverage = ({ coverage, complete }: { coverage: Coverage; complete: boolean }) => (
-  <section id="coverage" class="card" data-live aria-labelledby="coverage-title">
-    <div class="card-head">
-      <h2 id="coverage-title">Fleet coverage</h2>
-      <a href="/assets">All {plural(coverage.total, "asset")}</a>
-    </div>
-    <PartsBar
-      id="coverage-bar"
-      parts={[
-        { name: "Reporting", count: coverage.reporting, look: "reporting", href: "/assets?state=reporting" },
-        { name: "Silent", count: coverage.silent, look: "silent", href: "/assets?state=silent" },
-        { name: "Never seen", count: coverage.never, look: "never", href: "/assets?state=never" },
-      ]}
-    />
-    {!complete && (
-      <p class="strip warning">
-        The fleet is larger than what is counted here: the first part of it is shown.
-      </p>
-    )}
-    {coverage.collectors.length > 0 ? (
-      <div class="strip warning">
-        <p>
-          <Icon name="warning" />
-          <a href="/assets?state=collectors">
-            {plural(coverage.collectors.length, "host")} with sources that could not be read
+const Chart = ({ title, parameter, ranked }: { title: string; parameter: string; ranked: Ranked }) => {
+  const bars = ranked.first.slice(0, BARS_MAX).map(({ key, name, hosts }) => ({
+    name,
+    count: hosts,
+    href: `/assets?${new URLSearchParams({ [parameter]: key })}`,
+  }));
+  return (
+    <div>
+      <h3>
+        {title} <span class="muted">by hosts</span>
+      </h3>
+      {bars.length > 0 ? (
+        <BarTable title={[title, "Hosts"]} bars={bars} of={Math.max(...bars.map(({ count }) => count))} />
+      ) : (
+        <p class="muted">None was named.</p>
+      )}
+      {ranked.total > bars.length && (
+        <p class="more">
+          <a href={`/inventory#inventory-${parameter}s`}>
+            {plural(ranked.total - bars.length, "more", "more")}
           </a>
-          . A quiet source is not a clean source.
         </p>
+      )}
+    </div>
+  );
+};
+
+/** Numbers older than this are told with their age: the page's own age says nothing of theirs. */
+const AGE_TOLD_MS = 5000;
+
+const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => {
+  const { counts, complete, atMs } = fleet;
+  return (
+    <section id="coverage" class="card" data-live aria-labelledby="coverage-title">
+      <div class="card-head">
+        <h2 id="coverage-title">Fleet coverage</h2>
+        <a href="/assets">All {plural(counts.hosts, "asset")}</a>
       </div>
-    ) : (
-      <p class="muted">Every agent that reports could read all of its sources.</p>
-    )}
-  </section>
-);
+      <PartsBar
+        id="coverage-bar"
+        parts={[
+          { name: "Reporting", count: counts.reporting, look: "reporting", href: "/assets?state=reporting" },
+          { name: "Silent", count: counts.silent, look: "silent", href: "/assets?state=silent" },
+          { name: "Never seen", count: counts.never, look: "never", href: "/assets?state=never" },
+        ]}
+      />
+      {now - atMs > AGE_TOLD_MS && (
+        <p class="muted small">
+          The fleet was counted <Ago at={timestamp(atMs)} now={now} />; a newer count is on its way.
+        </p>
+      )}
+      {!complete && (
+        <p class="strip warning">
+          The fleet is larger than what is counted here: the first part of it is shown.
+        </p>
+      )}
+      {counts.withFailedSources > 0 ? (
+        <div class="strip warning">
+          <p>
+            <Icon name="warning" />
+            <a href="/assets?state=collectors">
+              {plural(counts.withFailedSources, "host")} with sources that could not be read
+            </a>
+            . A quiet source is not a clean source.
+          </p>
+        </div>
+      ) : (
+        <p class="muted">Every agent that reports could read all of its sources.</p>
+      )}
+    </section>
+  );
+};
 
 const Contained = ({ assets, now }: { assets: AssetView[]; now: number }) => (
   <section id="contained" class="card" data-live aria-labelledby="contained-title">

@@ -1,36 +1,39 @@
-import type { Policy } from "../../shared/table/items.ts";
+import type { Policy } from "../../shared/table/items/policy.ts";
 import { type Admin, may } from "../admin/authenticate.ts";
 import { readPolicy } from "../admin/change-tenant.ts";
 import type { Deps } from "../deps.ts";
-import type { Notice } from "./asset.tsx";
-import { changeKey, csrfToken } from "./csrf.ts";
+import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
+import { DRY_RUN_DAYS, type DryRun } from "./dry-run.ts";
+import { DryRunResult } from "./dry-run-result.tsx";
 import { Layout } from "./layout.tsx";
-import { NoticeStrip, Wrong } from "./notice.tsx";
-import { EXPOSURES, gibOf, POLICY_LISTS } from "./tenant-forms.ts";
+import { type Notice, NoticeStrip, type Wrong, WrongList } from "./notice.tsx";
+import { EXPOSURES, gibOf, POLICY_GROUPS } from "./tenant-forms.ts";
 
 export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settings");
 
 /** What was typed and could not be taken, given back as it was typed. */
-export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly string[] };
+export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
-type Forms = { csrf: string; key: string; version: number; typed: Typed | undefined };
+type Forms = { hidden: Hidden; typed: Typed | undefined };
 
 /** What the company allows: read by everybody, changed by administrators, as a form or as a whole in JSON. */
 export async function policyPage(
   admin: Admin,
   deps: Deps,
-  answer: { notice?: Notice | undefined; typed?: Typed | undefined } = {},
+  answer: { notice?: Notice | undefined; typed?: Typed | undefined; tried?: DryRun | undefined } = {},
 ) {
   const { version, value } = await readPolicy(deps, admin.tenantId);
-  const writes = mayConfigure(admin) && deps.controlKey !== undefined;
-  const forms: Forms | undefined = writes
-    ? {
-        csrf: await csrfToken(admin, deps),
-        key: await changeKey(admin, ["change-policy", version], deps),
-        version,
-        typed: answer.typed,
-      }
-    : undefined;
+  const why = whyNoForm(admin, mayConfigure(admin), deps, "administrators of your organisation change it");
+  const forms: Forms | undefined =
+    why === ""
+      ? {
+          hidden: {
+            ...(await hiddenFor(admin, ["change-policy", version], deps)),
+            version: String(version),
+          },
+          typed: answer.typed,
+        }
+      : undefined;
   return (
     <Layout frame={{ title: "Policy", admin, place: "policy", nowMs: deps.clock() }}>
       <div class="page-head">
@@ -41,6 +44,7 @@ export async function policyPage(
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
+      {answer.tried && <DryRunResult result={answer.tried} />}
       {forms ? (
         <>
           <PolicyForm policy={value} forms={forms} />
@@ -51,11 +55,7 @@ export async function policyPage(
           <div class="card-head">
             <h2 id="policy-title">As it is</h2>
           </div>
-          <p class="muted">
-            {deps.controlKey
-              ? "Your role looks only: administrators of your organisation change it."
-              : "This node holds no control key: it only reads."}
-          </p>
+          <p class="muted">{why}</p>
           <PolicyText policy={value} />
         </section>
       )}
@@ -69,40 +69,75 @@ const PolicyText = ({ policy }: { policy: Policy }) => (
   </pre>
 );
 
-const Hidden = ({ forms, how }: { forms: Forms; how: string }) => (
-  <>
-    <input type="hidden" name="csrf" value={forms.csrf} />
-    <input type="hidden" name="key" value={forms.key} />
-    <input type="hidden" name="version" value={String(forms.version)} />
-    <input type="hidden" name="how" value={how} />
-  </>
+const wrongIn = (typed: Typed | undefined, name: string): readonly Wrong[] =>
+  typed?.wrong.filter(({ where }) => where === name) ?? [];
+
+/** What is wrong with a field, under it: with the line where it has several. */
+const FieldFault = ({ typed, name }: { typed: Typed | undefined; name: string }) => {
+  const wrong = wrongIn(typed, name);
+  if (wrong.length === 0) return null;
+  return (
+    <p class="fault" id={`${name}-fault`}>
+      {wrong.map(({ line, words }) => `${line === undefined ? "" : `line ${line}: `}${words}`).join("; ")}
+    </p>
+  );
+};
+
+const described = (typed: Typed | undefined, name: string) =>
+  wrongIn(typed, name).length > 0
+    ? { "aria-invalid": "true" as const, "aria-describedby": `${name}-fault ${name}-hint` }
+    : { "aria-describedby": `${name}-hint` };
+
+/** Saves, or tries: the same fields, sent elsewhere. */
+const Buttons = ({ id, typed, save }: { id: string; typed: Typed | undefined; save: string }) => (
+  <div class="filter">
+    <button class="primary" type="submit">
+      {save}
+    </button>
+    <div class="field">
+      <label for={`days-${id}`}>Recorded states of</label>
+      <select id={`days-${id}`} name="days">
+        {DRY_RUN_DAYS.map((days) => (
+          <option value={String(days)} selected={(typed?.fields.days ?? "7") === String(days)}>
+            {days === 1 ? "the last day" : `the last ${days} days`}
+          </option>
+        ))}
+      </select>
+    </div>
+    <button type="submit" formaction="/policy/try">
+      Try it on them first
+    </button>
+  </div>
 );
 
 const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
   const typed = forms.typed?.fields.how === "form" ? forms.typed : undefined;
-  const listed = (name: (typeof POLICY_LISTS)[number]["name"]) =>
-    typed?.fields[name] ?? policy[name].join("\n");
   const exposure = typed?.fields.exposure ?? policy.exposure;
   const authenticated = typed ? typed.fields.requireAuthentication === "yes" : policy.requireAuthentication;
   return (
     <section class="card" aria-labelledby="policy-form-title">
       <h2 id="policy-form-title">What is allowed</h2>
-      <form class="plain-form" method="post" action="/policy" data-once>
-        <Hidden forms={forms} how="form" />
-        {typed && <Wrong what="policy" wrong={typed.wrong} />}
-        <div class="columns">
-          {POLICY_LISTS.map(({ name, label, hint }) => (
-            <div class="field">
-              <label for={name}>{label}</label>
-              <textarea id={name} name={name} rows={3} spellcheck={false} aria-describedby={`${name}-hint`}>
-                {listed(name)}
-              </textarea>
-              <p class="muted small" id={`${name}-hint`}>
-                {hint}
-              </p>
+      <ChangeForm action="/policy" hidden={{ ...forms.hidden, how: "form" }}>
+        {typed && <WrongList what="policy" wrong={typed.wrong} />}
+        {POLICY_GROUPS.map(({ title, lists }) => (
+          <fieldset class="group">
+            <legend>{title}</legend>
+            <div class="columns">
+              {lists.map(({ name, label, hint }) => (
+                <div class="field">
+                  <label for={name}>{label}</label>
+                  <textarea id={name} name={name} rows={3} spellcheck={false} {...described(typed, name)}>
+                    {typed?.fields[name] ?? policy[name].join("\n")}
+                  </textarea>
+                  <FieldFault typed={typed} name={name} />
+                  <p class="muted small" id={`${name}-hint`}>
+                    {hint}
+                  </p>
+                </div>
+              ))}
             </div>
-          ))}
-        </div>
+          </fieldset>
+        ))}
         <div class="filter">
           <div class="field">
             <label for="exposure">Who may reach an engine</label>
@@ -132,33 +167,57 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
           </label>
         </div>
         <p class="muted small">One entry a line. What is not shown here is edited as JSON below.</p>
-        <button class="primary" type="submit">
-          Save the policy
-        </button>
-      </form>
+        <Buttons id="form" typed={typed} save="Save the policy" />
+      </ChangeForm>
     </section>
   );
 };
 
 const JsonForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
   const typed = forms.typed?.fields.how === "json" ? forms.typed : undefined;
+  const text = typed?.fields.policy ?? JSON.stringify(policy, null, 2);
   return (
     <section class="card" aria-labelledby="policy-json-title">
       <h2 id="policy-json-title">The whole policy as JSON</h2>
-      <form class="plain-form" method="post" action="/policy" data-once>
-        <Hidden forms={forms} how="json" />
-        {typed && <Wrong what="policy" wrong={typed.wrong} />}
+      <ChangeForm action="/policy" hidden={{ ...forms.hidden, how: "json" }}>
+        {typed && <WrongList what="policy" wrong={typed.wrong} />}
+        {typed && <FaultyLines text={text} wrong={typed.wrong} />}
         <div class="field">
           <label for="policy">Policy</label>
-          <textarea id="policy" name="policy" class="mono" rows={24} spellcheck={false} required>
-            {typed?.fields.policy ?? JSON.stringify(policy, null, 2)}
+          <textarea
+            id="policy"
+            name="policy"
+            class="mono"
+            rows={24}
+            spellcheck={false}
+            required
+            {...described(typed, "policy")}
+          >
+            {text}
           </textarea>
-          <p class="muted small">
+          <FieldFault typed={typed} name="policy" />
+          <p class="muted small" id="policy-hint">
             Checked against the schema before anything is saved. A field that is left out gets its default.
           </p>
         </div>
-        <button type="submit">Save this JSON as the policy</button>
-      </form>
+        <Buttons id="json" typed={typed} save="Save this JSON as the policy" />
+      </ChangeForm>
     </section>
+  );
+};
+
+const LINE_CHARACTERS_MAX = 160;
+
+/** The lines that are wrong, quoted with their numbers: a text area shows none. */
+const FaultyLines = ({ text, wrong }: { text: string; wrong: readonly Wrong[] }) => {
+  const lines = text.split("\n");
+  const faulty = [...new Set(wrong.flatMap(({ line }) => line ?? []))].sort((a, b) => a - b);
+  if (faulty.length === 0) return null;
+  return (
+    <pre class="command" tabindex={0}>
+      <code>
+        {faulty.map((line) => `${line}\t${(lines[line - 1] ?? "").slice(0, LINE_CHARACTERS_MAX)}`).join("\n")}
+      </code>
+    </pre>
   );
 };

@@ -5,6 +5,7 @@ import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { failurePage } from "./failure.tsx";
+import { mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
 import { returnPath, signInAddress } from "./return-path.ts";
 import { PAGE_HEADERS } from "./security-headers.ts";
 import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
@@ -55,7 +56,9 @@ export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
 
 /** Once in a while: a provider that sends people back without a new session must not send them round for ever. */
 const canRefresh = (c: Context<Env>, deps: Deps): boolean =>
-  sessionExpired(c.req.raw, deps.clock()) && !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`);
+  deps.admin.handshakeUrl === undefined &&
+  sessionExpired(c.req.raw, deps.clock()) &&
+  !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`);
 
 /** Straight to the provider, which knows the person and sends them back with a fresh token: nobody has to click. */
 function refreshSession(c: Context<Env>, path: string, deps: Deps) {
@@ -67,7 +70,11 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
 }
 
 /** Somebody without a session: to sign-in and back. The script of an open page gets 401, it follows no redirect. */
-export function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
+export async function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
+  if (c.req.method === "GET" && !isLive(c)) {
+    if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
+    if (mayShake(c.req.raw, deps)) return startHandshake(c, withoutHandshake(c), deps);
+  }
   if (isLive(c) && sessionExpired(c.req.raw, deps.clock())) c.header(EXPIRED_HEADER, "1");
   if (refused.code !== "admin.unauthenticated" || isLive(c)) return sendFailure(c, refused, deps);
   const url = new URL(c.req.url);

@@ -1,32 +1,49 @@
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
-import { assetId, employeeId } from "../../shared/ids.ts";
+import { assetId, employeeId, slug } from "../../shared/ids.ts";
 import { type Refusal, refuse } from "../../shared/refusal.ts";
 import { type Admin, authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
 import { CursorFault } from "../admin/cursor.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import { approvalRoutes } from "./approval-routes.ts";
+import { approvalsPage } from "./approvals.tsx";
 import { assetPage } from "./asset.tsx";
 import { assetQuery, assetsPage } from "./assets.tsx";
-import { changeRoutes, noticeOf } from "./change-routes.ts";
+import { backgroundOf } from "./background.ts";
+import { changeRoutes } from "./change-routes.ts";
+import { configureRoutes } from "./configure-routes.ts";
 import { isSameSite } from "./csrf.ts";
 import { custodyPage } from "./custody-page.tsx";
 import { downloadRoutes } from "./downloads.ts";
 import { employeePage, employeesPage } from "./employees.tsx";
 import { enrolmentPage } from "./enrolment.tsx";
 import { unavailablePage } from "./failure.tsx";
-import { createFleet } from "./fleet.ts";
+import { createFleets, type Fleets } from "./fleet.ts";
+import {
+  forgetSession,
+  mayShake,
+  startAnew,
+  startHandshake,
+  takeHandshake,
+  withoutHandshake,
+} from "./handshake.ts";
 import { incidentPage } from "./incident.tsx";
 import { incidentQuery, incidentsPage } from "./incidents.tsx";
-import { inventoryPage } from "./inventory.tsx";
+import { integrationsPage, mayIntegrate } from "./integrations.tsx";
+import { type FleetReads, inventoryPage, modelPage, modelQuery } from "./inventory.tsx";
+import { noticeOf } from "./notices.ts";
 import { overviewPage } from "./overview.tsx";
 import { policyPage } from "./policy.tsx";
 import { periodOf, reportPage, reportQuery } from "./report.tsx";
 import { type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
 import { homeOrigin, returnPath, signInAddress } from "./return-path.ts";
+import { REFRESH_COOKIE } from "./session-refresh.ts";
 import { settingsPage } from "./settings.tsx";
 import { signInPage } from "./sign-in.tsx";
 import { staticRoutes } from "./static-files.ts";
+import { DELIVERY_STATES, webhookPage } from "./webhook.tsx";
+import { webhookRoutes } from "./webhook-routes.ts";
 
 /**
  * The pages people see: server-rendered, readable without script, of the signed-in organisation only. Reading
@@ -34,7 +51,11 @@ import { staticRoutes } from "./static-files.ts";
  */
 export function dashboardRoutes(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
-  const fleetOf = createFleet(deps);
+  const fleets = createFleets(deps);
+  const readsOf = (c: Context<Env>) => ({
+    fleetOf: (tenantId: string) => fleets.of(tenantId, backgroundOf(c)),
+    holdingsOf: (tenantId: string) => fleets.holdingsOf(tenantId, backgroundOf(c)),
+  });
   app.onError((error, c) => {
     if (error instanceof CursorFault) return sendFailure(c, refuse("admin.invalid", "cursor"), deps);
     deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
@@ -43,10 +64,32 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     return sendPage(c, unavailablePage(failure), 503);
   });
   app.route("/", staticRoutes());
+  sessionRoute(app, deps);
   signInRoutes(app, deps);
 
   const page = pageRoute(app, deps);
-  page("/", (_c, admin) => overviewPage(admin, deps, fleetOf));
+  watchPages(page, app, deps, fleets, readsOf);
+  settingPages(page, deps);
+  downloadRoutes(app, deps, readsOf);
+  changeRoutes(app, deps);
+  configureRoutes(app, deps, fleets);
+  approvalRoutes(app, deps);
+  webhookRoutes(app, deps);
+  app.get("*", (c) => {
+    const forPeople = (c.req.header("accept") ?? "").includes("text/html") && !c.req.path.startsWith("/v1/");
+    return forPeople ? sendFailure(c, refuse("admin.not-found"), deps) : c.notFound();
+  });
+  return app;
+}
+
+type PageRoute = ReturnType<typeof pageRoute>;
+type ReadsOf = (c: Context<Env>) => FleetReads;
+
+/** What is going on: overview, incidents, assets, inventory, people, records. */
+function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
+  page("/", (c, admin) =>
+    overviewPage(admin, deps, (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c))),
+  );
   page("/incidents", async (c, admin) => {
     const query = queryOf(c, incidentQuery);
     return query
@@ -63,7 +106,7 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
   });
   page("/assets", async (c, admin) => {
     const query = queryOf(c, assetQuery);
-    return query ? assetsPage(admin, query, deps, fleetOf) : refuse("admin.invalid", "query");
+    return query ? assetsPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
   });
   page("/assets/:id", async (c, admin) => {
     const id = assetId.safeParse(c.req.param("id"));
@@ -71,35 +114,48 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     const told = id.success ? await assetPage(admin, id.data, deps, { notice }) : undefined;
     return told ?? refuse("admin.not-found");
   });
-  page("/inventory", (_c, admin) => inventoryPage(admin, deps, fleetOf));
-  page("/employees", (_c, admin) => employeesPage(admin, deps, fleetOf));
+  page("/inventory", (c, admin) => inventoryPage(admin, deps, readsOf(c)));
+  page("/inventory/model", (c, admin) => {
+    const query = queryOf(c, modelQuery);
+    return query ? modelPage(admin, query, deps, readsOf(c)) : Promise.resolve(refuse("admin.not-found"));
+  });
+  page("/employees", (c, admin) => employeesPage(admin, deps, readsOf(c).fleetOf));
   page("/employees/:id", async (c, admin) => {
     const id = employeeId.safeParse(c.req.param("id"));
     const cursor = c.req.query("cursor");
     return id.success ? employeePage(admin, id.data, cursor, deps) : refuse("admin.not-found");
   });
-  page("/custody", (_c, admin) => custodyPage(admin, deps, fleetOf));
+  page("/custody", (c, admin) => custodyPage(admin, deps, readsOf(c).fleetOf));
 
   page("/report", async (c, admin) => {
     const query = queryOf(c, reportQuery);
     const period = query && periodOf(query, deps.clock());
     return period ? reportPage(admin, period, deps) : refuse("admin.invalid", "query");
   });
+}
 
+/** What the organisation wants: who approves, what is allowed, who is told. */
+function settingPages(page: PageRoute, deps: Deps): void {
   page("/policy", (c, admin) => policyPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
   page("/settings", (c, admin) => settingsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
 
+  page("/approvals", (c, admin) => approvalsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+  page("/integrations", (c, admin) => {
+    const origin = homeOrigin(c.req.raw, deps.admin.parties);
+    return integrationsPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
+  });
+  page("/integrations/:id", async (c, admin) => {
+    if (!mayIntegrate(admin)) return refuse("admin.forbidden");
+    const id = slug.safeParse(c.req.param("id"));
+    const state = DELIVERY_STATES.find((each) => each === c.req.query("state"));
+    const query = { state, cursor: c.req.query("cursor") };
+    const notice = noticeOf(c.req.query("done"));
+    const told = id.success ? await webhookPage(admin, id.data, query, deps, { notice }) : undefined;
+    return told ?? refuse("admin.not-found");
+  });
   page("/enrol", (c, admin) => {
     return enrolmentPage(admin, deps, { origin: homeOrigin(c.req.raw, deps.admin.parties) });
   });
-
-  downloadRoutes(app, deps, fleetOf);
-  changeRoutes(app, deps);
-  app.get("*", (c) => {
-    const forPeople = (c.req.header("accept") ?? "").includes("text/html") && !c.req.path.startsWith("/v1/");
-    return forPeople ? sendFailure(c, refuse("admin.not-found"), deps) : c.notFound();
-  });
-  return app;
 }
 
 type Answer = Markup | Refusal;
@@ -109,6 +165,8 @@ const isRefusal = (answer: Answer): answer is Refusal => (answer as { ok?: unkno
 function pageRoute(app: Hono<Env>, deps: Deps) {
   return (path: string, show: (c: Context<Env>, admin: Admin) => Promise<Answer>) =>
     app.get(path, async (c) => {
+      // Before the session that is there: who comes from switching has one, of the organisation they left.
+      if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
       const admin = await authenticate(c.req.raw, deps);
       if (!admin.ok) return sendStranger(c, admin, deps);
       c.set("admin", admin.value);
@@ -123,21 +181,47 @@ function queryOf<Schema extends z.ZodType>(c: Context<Env>, schema: Schema): z.i
   return parsed.success ? parsed.data : undefined;
 }
 
+/** In the frame that the script opens: renews the session and tells the script by a cookie when it ends. */
+function sessionRoute(app: Hono<Env>, deps: Deps): void {
+  const { handshakeUrl } = deps.admin;
+  if (handshakeUrl === undefined) return;
+  // The frame goes to the provider and back: pages may show those two and no other.
+  const frames = `frame-src 'self' ${new URL(handshakeUrl).origin}`;
+  app.use(async function frameSource(c, next) {
+    await next();
+    const policy = c.res.headers.get("content-security-policy");
+    if (policy?.includes("script-src")) c.header("content-security-policy", `${policy}; ${frames}`);
+  });
+  app.get("/session", async (c) => {
+    const taken = await takeHandshake(c, deps);
+    if (!taken && !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`))
+      return startHandshake(c, "/session", deps);
+    return c.body(null, taken ? 200 : 401, {
+      "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'self'",
+      "content-type": "text/html; charset=utf-8",
+    });
+  });
+}
+
 function signInRoutes(app: Hono<Env>, deps: Deps): void {
   app.get("/sign-in", async (c) => {
     const back = returnPath(c.req.query("return"));
     const admin = await authenticate(c.req.raw, deps);
     const switching = c.req.query("switch") !== undefined;
+    const { signInUrl, parties, handshakeUrl } = deps.admin;
+    // Back from the provider's pages: known there, and not yet here, or here as a member of another organisation.
+    if (handshakeUrl !== undefined && c.req.query("back") !== undefined) return startAnew(c, back, deps);
+    if (!admin.ok && mayShake(c.req.raw, deps)) return startHandshake(c, back, deps);
     if (admin.ok && !switching) return c.redirect(back, 302);
-    const { signInUrl, parties } = deps.admin;
-    const address = signInAddress(signInUrl, c.req.raw, parties, back);
+    const landing = `/sign-in?${new URLSearchParams({ back: "", return: back })}`;
+    const address = signInAddress(signInUrl, c.req.raw, parties, handshakeUrl === undefined ? back : landing);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
     return sendPage(c, signInPage({ address, ended, switching: admin.ok, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
     if (!isSameSite(c.req.raw, deps.admin.parties)) return sendFailure(c, refuse("admin.cross-site"), deps);
-    const secure = new URL(c.req.url).protocol === "https:" ? "; Secure" : "";
-    c.header("set-cookie", `${SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax${secure}`);
+    forgetSession(c, deps);
     c.header("cache-control", "no-store");
     return c.redirect("/sign-in", 303);
   });

@@ -2,10 +2,9 @@ import type { Admin } from "../admin/authenticate.ts";
 import { readSettings } from "../admin/change-tenant.ts";
 import type { Settings } from "../admin/views.ts";
 import type { Deps } from "../deps.ts";
-import type { Notice } from "./asset.tsx";
-import { changeKey, csrfToken } from "./csrf.ts";
+import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
 import { Layout } from "./layout.tsx";
-import { NoticeStrip, Wrong } from "./notice.tsx";
+import { type Notice, NoticeStrip, type Wrong, WrongList } from "./notice.tsx";
 import { mayConfigure, type Typed } from "./policy.tsx";
 
 type Field = {
@@ -18,7 +17,7 @@ type Field = {
   of: (settings: Settings) => number;
 };
 
-const FIELDS: readonly Field[] = [
+const REPORTING: readonly Field[] = [
   {
     name: "heartbeatSeconds",
     label: "Seconds between heartbeats",
@@ -55,46 +54,47 @@ const FIELDS: readonly Field[] = [
   },
 ];
 
-/** How the organisation's agents report and how long that is kept. */
+const CAP: Field = {
+  name: "isolationsPerHourMax",
+  label: "Isolations an hour at most, 0 for any number",
+  hint: "Bounds what one stolen session, or one mistake, can cut off. An administrator can break the glass; the record says so.",
+  min: 0,
+  max: 100_000,
+  of: ({ isolationsPerHourMax }) => isolationsPerHourMax,
+};
+
+export const NOTICE_CHARACTERS_MAX = 300;
+
+/** How the organisation's agents report, what isolating takes, and how long things are kept. */
 export async function settingsPage(
   admin: Admin,
   deps: Deps,
   answer: { notice?: Notice | undefined; typed?: Typed | undefined } = {},
 ) {
   const { version, value } = await readSettings(deps, admin.tenantId);
-  const writes = mayConfigure(admin) && deps.controlKey !== undefined;
-  const hidden = writes
-    ? {
-        csrf: await csrfToken(admin, deps),
-        key: await changeKey(admin, ["change-settings", version], deps),
-        version: String(version),
-      }
-    : undefined;
+  const why = whyNoForm(admin, mayConfigure(admin), deps, "administrators of your organisation change them");
+  const hidden =
+    why === ""
+      ? { ...(await hiddenFor(admin, ["change-settings", version], deps)), version: String(version) }
+      : undefined;
   return (
     <Layout frame={{ title: "Settings", admin, place: "settings", nowMs: deps.clock() }}>
       <div class="page-head">
         <h1>Settings</h1>
         <p class="muted">
-          How agents of this organisation report, version {String(version)}. Every change leaves a custody
-          record.
+          How agents of this organisation report and what isolating takes, version {String(version)}. Every
+          change leaves a custody record.
         </p>
       </div>
       <NoticeStrip notice={answer.notice} />
-      <section class="card" aria-labelledby="settings-title">
-        <h2 id="settings-title">Reporting and keeping</h2>
-        {hidden ? (
-          <SettingsForm settings={value} hidden={hidden} typed={answer.typed} />
-        ) : (
-          <>
-            <p class="muted">
-              {deps.controlKey
-                ? "Your role looks only: administrators of your organisation change them."
-                : "This node holds no control key: it only reads."}
-            </p>
-            <Facts settings={value} />
-          </>
-        )}
-      </section>
+      {hidden ? (
+        <SettingsForm settings={value} hidden={hidden} typed={answer.typed} />
+      ) : (
+        <section class="card" aria-label="Settings">
+          <p class="muted">{why}</p>
+          <Facts settings={value} />
+        </section>
+      )}
     </Layout>
   );
 }
@@ -107,12 +107,22 @@ const Facts = ({ settings }: { settings: Settings }) => (
         <bdi>{settings.name}</bdi>
       </dd>
     </div>
-    {FIELDS.map(({ label, of }) => (
+    {[...REPORTING, CAP].map(({ label, of }) => (
       <div>
         <dt>{label}</dt>
         <dd>{String(of(settings))}</dd>
       </div>
     ))}
+    <div>
+      <dt>Second person for every isolation</dt>
+      <dd>{settings.fourEyes ? "required" : "not required"}</dd>
+    </div>
+    <div>
+      <dt>What an isolated host's user is told</dt>
+      <dd>
+        <bdi>{settings.isolationNotice || "the agent's own words"}</bdi>
+      </dd>
+    </div>
     <div>
       <dt>Working directories of clients</dt>
       <dd>{settings.clientDirectories ? "reported" : "not reported"}</dd>
@@ -120,65 +130,100 @@ const Facts = ({ settings }: { settings: Settings }) => (
   </dl>
 );
 
-const SettingsForm = ({
-  settings,
-  hidden,
-  typed,
-}: {
-  settings: Settings;
-  hidden: Readonly<Record<string, string>>;
-  typed: Typed | undefined;
-}) => (
-  <form class="plain-form" method="post" action="/settings" data-once>
-    {Object.entries(hidden).map(([name, value]) => (
-      <input type="hidden" name={name} value={value} />
-    ))}
-    {typed && <Wrong what="settings" wrong={typed.wrong} />}
-    <div class="field">
-      <label for="name">Name of the organisation</label>
-      <input
-        id="name"
-        name="name"
-        type="text"
-        required
-        maxlength={120}
-        autocomplete="organization"
-        value={typed?.fields.name ?? settings.name}
-      />
-    </div>
-    {FIELDS.map(({ name, label, hint, min, max, step, of }) => (
+type Fill = { settings: Settings; typed: Typed | undefined };
+
+const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) => (
+  <ChangeForm action="/settings" hidden={hidden} look="plain-form">
+    {typed && <WrongList what="settings" wrong={typed.wrong} />}
+    <section class="card" aria-labelledby="reporting-title">
+      <h2 id="reporting-title">Reporting and keeping</h2>
       <div class="field">
-        <label for={name}>{label}</label>
+        <label for="name">Name of the organisation</label>
         <input
-          id={name}
-          name={name}
-          type="number"
-          min={min}
-          max={max}
-          step={step ?? "1"}
+          id="name"
+          name="name"
+          type="text"
           required
-          aria-describedby={`${name}-hint`}
-          value={typed?.fields[name] ?? String(of(settings))}
+          maxlength={120}
+          autocomplete="organization"
+          value={typed?.fields.name ?? settings.name}
+          {...invalid("name", typed?.wrong)}
         />
-        <p class="muted small" id={`${name}-hint`}>
-          {hint}
-        </p>
       </div>
-    ))}
-    <label class="confirm">
-      <input
-        type="checkbox"
+      <div class="columns">
+        {REPORTING.map((field) => (
+          <NumberField field={field} fill={{ settings, typed }} />
+        ))}
+      </div>
+      <Box
         name="clientDirectories"
-        value="yes"
         checked={typed ? typed.fields.clientDirectories === "yes" : settings.clientDirectories}
-      />
-      <span>
+      >
         Report the working directory of programs that use a model. Rules on protected directories need it; it
         tells more of what people do.
-      </span>
-    </label>
+      </Box>
+    </section>
+    <section class="card" aria-labelledby="guards-title">
+      <h2 id="guards-title">What isolating takes</h2>
+      <Box name="fourEyes" checked={typed ? typed.fields.fourEyes === "yes" : settings.fourEyes}>
+        A second person has to approve every isolation, within the hour. Requests wait under{" "}
+        <a href="/approvals">approvals</a>.
+      </Box>
+      <NumberField field={CAP} fill={{ settings, typed }} />
+      <div class="field">
+        <label for="isolationNotice">What the person at an isolated host is told</label>
+        <textarea
+          id="isolationNotice"
+          name="isolationNotice"
+          rows={2}
+          maxlength={NOTICE_CHARACTERS_MAX}
+          aria-describedby="isolationNotice-hint"
+          {...invalid("isolationNotice", typed?.wrong)}
+        >
+          {typed?.fields.isolationNotice ?? settings.isolationNotice}
+        </textarea>
+        <p class="muted small" id="isolationNotice-hint">
+          Empty: the agent's own words. It travels signed in the directive, for isolations from then on. Say
+          whom to call.
+        </p>
+      </div>
+    </section>
     <button class="primary" type="submit">
       Save the settings
     </button>
-  </form>
+  </ChangeForm>
+);
+
+export const invalid = (name: string, wrong: readonly Wrong[] | undefined) =>
+  wrong?.some(({ where }) => where === name) ? { "aria-invalid": "true" as const } : {};
+
+const NumberField = ({ field, fill }: { field: Field; fill: Fill }) => {
+  const { name, label, hint, min, max, step, of } = field;
+  return (
+    <div class="field">
+      <label for={name}>{label}</label>
+      <input
+        id={name}
+        name={name}
+        type="number"
+        min={min}
+        max={max}
+        step={step ?? "1"}
+        required
+        aria-describedby={`${name}-hint`}
+        value={fill.typed?.fields[name] ?? String(of(fill.settings))}
+        {...invalid(name, fill.typed?.wrong)}
+      />
+      <p class="muted small" id={`${name}-hint`}>
+        {hint}
+      </p>
+    </div>
+  );
+};
+
+const Box = ({ name, checked, children }: { name: string; checked: boolean; children: unknown }) => (
+  <label class="confirm">
+    <input type="checkbox" name={name} value="yes" checked={checked} />
+    <span>{children as string}</span>
+  </label>
 );

@@ -1,4 +1,4 @@
-import type { TelemetryChange } from "../../shared/table/items.ts";
+import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import { plural } from "./badges.tsx";
 import { Moment } from "./time.tsx";
 

@@ -1,6 +1,10 @@
-import type { EventItem } from "../table/items.ts";
+import type { EventItem } from "../table/items/event.ts";
 
-/** Open Cybersecurity Schema Framework (schema.ocsf.io), the version the mapping was written for. */
+/**
+ * Open Cybersecurity Schema Framework (schema.ocsf.io/1.6.0), the version the mapping was written for. Its ids are
+ * those of events/findings/finding.json, detection_finding.json and events/remediation/remediation_activity.json of
+ * github.com/ocsf/ocsf-schema.
+ */
 export const OCSF_VERSION = "1.6.0";
 
 const PRODUCT = { name: "LifecycleZero", vendor_name: "LifecycleZero" } as const;
@@ -12,46 +16,54 @@ const SEVERITY: Record<string, { severity_id: number; severity: string }> = {
   CRITICAL: { severity_id: 5, severity: "Critical" },
 };
 
-/** Detection Finding (class 2004) activities. */
-const FINDING: Record<
-  string,
-  { activity_id: number; activity_name: string; status_id: number; status: string }
-> = {
+type Activity = { activity_id: number; activity_name: string; status_id: number; status: string };
+
+/** Detection Finding (class 2004). Status New is "yet to be reviewed", which only a resolution is certain to end. */
+const FINDING: Record<string, Activity> = {
   "incident.opened": { activity_id: 1, activity_name: "Create", status_id: 1, status: "New" },
   "incident.reopened": { activity_id: 2, activity_name: "Update", status_id: 1, status: "New" },
-  "incident.escalated": { activity_id: 2, activity_name: "Update", status_id: 2, status: "In Progress" },
+  "incident.escalated": { activity_id: 2, activity_name: "Update", status_id: 1, status: "New" },
   "incident.resolved": { activity_id: 3, activity_name: "Close", status_id: 4, status: "Resolved" },
 };
 
-/** Remediation Activity (class 7001): isolating is activity 1, taking it back 4 (restore). status_id: 1 exists, 3 does not hold, 4 done. */
-const REMEDIATION: Record<
-  string,
-  { activity_id: number; activity_name: string; status_id: number; status: string }
-> = {
+/** Remediation Activity (class 7001): D3FEND tactics, of which isolating is 1 and giving back 3 (4 is Harden). */
+const REMEDIATION: Record<string, Activity> = {
   "isolation.requested": { activity_id: 1, activity_name: "Isolate", status_id: 99, status: "Requested" },
   "isolation.proven": { activity_id: 1, activity_name: "Isolate", status_id: 1, status: "Success" },
   "isolation.failed": { activity_id: 1, activity_name: "Isolate", status_id: 2, status: "Failure" },
-  "release.requested": { activity_id: 4, activity_name: "Restore", status_id: 99, status: "Requested" },
-  "isolation.released": { activity_id: 4, activity_name: "Restore", status_id: 1, status: "Success" },
+  "release.requested": { activity_id: 3, activity_name: "Restore", status_id: 99, status: "Requested" },
+  "isolation.released": { activity_id: 3, activity_name: "Restore", status_id: 1, status: "Success" },
 };
+
+/** A release that failed is a restoring that failed, whatever the event is called. */
+function activityOf({ kind, data }: EventItem): Activity | undefined {
+  const activity = FINDING[kind] ?? REMEDIATION[kind];
+  if (kind !== "isolation.failed" || data.action !== "release") return activity;
+  const { activity_id, activity_name } = REMEDIATION["isolation.released"]!;
+  return { ...activity!, activity_id, activity_name };
+}
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 
+export type OcsfEvent = { class_uid: number; type_uid: number; [attribute: string]: unknown };
+
 /** One event for a SIEM; undefined for those that are none of its business (a test of a webhook). */
-export function ocsfOf(event: EventItem): Record<string, unknown> | undefined {
+export function ocsfOf(event: EventItem): OcsfEvent | undefined {
   const { kind, at, tenantId, assetId, hostname, eventId, recordedAt, data } = event;
-  const finding = FINDING[kind];
-  const remediation = REMEDIATION[kind];
-  const activity = finding ?? remediation;
+  const isFinding = FINDING[kind] !== undefined;
+  const activity = activityOf(event);
   if (!activity) return undefined;
-  const [class_uid, class_name, category_uid, category_name] = finding
+  const [class_uid, class_name, category_uid, category_name] = isFinding
     ? ([2004, "Detection Finding", 2, "Findings"] as const)
     : ([7001, "Remediation Activity", 7, "Remediation"] as const);
+  const type_uid = class_uid * 100 + activity.activity_id;
   return {
     metadata: {
       version: OCSF_VERSION,
       product: PRODUCT,
+      profiles: ["host"],
       uid: eventId,
+      event_code: kind,
       tenant_uid: tenantId,
       logged_time: Date.parse(recordedAt),
     },
@@ -59,23 +71,45 @@ export function ocsfOf(event: EventItem): Record<string, unknown> | undefined {
     class_name,
     category_uid,
     category_name,
-    type_uid: class_uid * 100 + activity.activity_id,
+    type_uid,
+    type_name: `${class_name}: ${activity.activity_name}`,
     ...activity,
     ...(SEVERITY[String(data.risk ?? "INFO")] ?? SEVERITY.INFO),
     time: Date.parse(at),
-    ...(assetId !== undefined && { device: { uid: assetId, hostname, type_id: 0 } }),
-    ...(finding
-      ? {
-          finding_info: {
-            uid: `${assetId}.${data.rule}.${data.engine}`,
-            title: text(data.title) ?? text(data.rule),
-            desc: text(data.explanation),
-            created_time: Date.parse(String(data.openedAt ?? at)),
-            ...(text(data.atlas) && { attacks: [{ version: "ATLAS", technique: { uid: data.atlas } }] }),
-          },
-          risk_score: data.points,
-          ...(text(data.remediation) && { remediation: { desc: data.remediation } }),
-        }
-      : { command_uid: `${assetId}.${data.generation}`, message: text(data.reason) ?? text(data.mode) }),
+    // type_id 0: an agent does not say what kind of machine it is on.
+    ...(assetId !== undefined && { device: { uid: assetId, hostname, type_id: 0, type: "Unknown" } }),
+    ...(isFinding ? findingOf(event) : remediationOf(event)),
+  };
+}
+
+function findingOf({ kind, at, assetId, data }: EventItem) {
+  return {
+    is_alert: kind !== "incident.resolved",
+    finding_info: {
+      uid: `${assetId}.${data.rule}.${data.engine}`,
+      title: text(data.title) ?? text(data.rule),
+      desc: text(data.explanation),
+      created_time: Date.parse(String(data.openedAt ?? at)),
+      analytic: { uid: text(data.rule), name: text(data.rule), type_id: 1, type: "Rule" },
+      ...(text(data.atlas) && { attacks: [{ version: "ATLAS", technique: { uid: data.atlas } }] }),
+    },
+    risk_score: data.points,
+    ...(text(data.remediation) && { remediation: { desc: data.remediation } }),
+    ...(text(data.resolution) && { status_detail: data.resolution }),
+    ...(text(data.operator) && { unmapped: { operator: data.operator } }),
+  };
+}
+
+function remediationOf({ assetId, data }: EventItem) {
+  const unmapped = Object.fromEntries(
+    ["mode", "justification", "approval", "operator"].flatMap((name) =>
+      data[name] === undefined ? [] : [[name, data[name]]],
+    ),
+  );
+  return {
+    command_uid: `${assetId}.${data.generation}`,
+    message: text(data.reason) ?? text(data.mode),
+    ...(text(data.reason) && { status_detail: data.reason }),
+    unmapped,
   };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { utf8 } from "../bytes.ts";
 import { tenantId } from "../ids.ts";
 import { TRACEPARENT } from "../traceparent.ts";
 
@@ -10,7 +11,8 @@ import { TRACEPARENT } from "../traceparent.ts";
  *   {"asset":"01…","receivedAt":"…"} {…}
  *
  * The heartbeat is carried byte for byte, never serialised again. A JSON text cannot hold a raw line break
- * inside a string; the edge refuses one between tokens, so a line is always one heartbeat.
+ * inside a string; the edge refuses one between tokens, so a line is always one heartbeat. A pack of none says that
+ * something of the tenant's waits in the outbox: whoever gets it looks there at once.
  */
 
 /**
@@ -31,26 +33,52 @@ export const KID_ATTRIBUTE = "lz-kid";
 export const REASON_ATTRIBUTE = "lz-reason";
 export const ORIGIN_ATTRIBUTE = "lz-origin";
 
-const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(1).max(10_000) });
-/** `body` is the heartbeat's JSON text; the asset is the one whose session key signed it. */
-export type Entry = {
+const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(0).max(10_000) });
+/** `body` is the heartbeat's JSON, as text or in UTF-8; the asset is the one whose session key signed it. */
+export type Entry<Body = string> = {
   assetId: string;
   receivedAt: string;
   /** W3C traceparent, so that a trace goes on behind the queue. */
   trace?: string;
-  body: string;
+  body: Body;
 };
 export type Pack = { tenantId: string; entries: Entry[] };
 
-export function encodeEntry(entry: Entry): string {
-  const trace = entry.trace === undefined ? "" : `,"trace":"${entry.trace}"`;
-  return `{"asset":"${entry.assetId}","receivedAt":"${entry.receivedAt}"${trace}} ${entry.body}`;
+/** One line of a pack. The body is bytes until it is compressed: a heartbeat is copied once. */
+export type Line = { head: string; body: Uint8Array<ArrayBuffer> };
+
+export function encodeEntry({
+  assetId,
+  receivedAt,
+  trace,
+  body,
+}: Entry<string | Uint8Array<ArrayBuffer>>): Line {
+  const traced = trace === undefined ? "" : `,"trace":"${trace}"`;
+  const head = `{"asset":"${assetId}","receivedAt":"${receivedAt}"${traced}} `;
+  return { head, body: typeof body === "string" ? utf8(body) : body };
 }
 
-/** `lines` as {@link encodeEntry} makes them. */
-export function encodePack(tenant: string, lines: readonly string[]): string {
-  return `{"v":1,"tenant":"${tenant}","count":${lines.length}}\n${lines.join("\n")}`;
+/** Bytes a line takes in a pack: a head is ASCII, and a line break goes before it. */
+export const lineBytes = ({ head, body }: Line): number => 1 + head.length + body.length;
+
+/** UTF-8 of a pack. `lines` as {@link encodeEntry} makes them. */
+export function encodePack(tenant: string, lines: readonly Line[]): Uint8Array<ArrayBuffer> {
+  const header = `{"v":1,"tenant":"${tenant}","count":${lines.length}}`;
+  let length = header.length;
+  for (const line of lines) length += lineBytes(line);
+  const bytes = new Uint8Array(length);
+  let offset = encoder.encodeInto(header, bytes).written;
+  for (const { head, body } of lines) {
+    bytes[offset] = LINE_BREAK;
+    offset += 1 + encoder.encodeInto(head, bytes.subarray(offset + 1)).written;
+    bytes.set(body, offset);
+    offset += body.length;
+  }
+  return bytes;
 }
+
+const encoder = new TextEncoder();
+const LINE_BREAK = 0x0a;
 
 /** Throws when the text is no pack: after a good signature that is our own fault, not a sender's. */
 export function decodePack(text: string): Pack {

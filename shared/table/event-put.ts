@@ -1,5 +1,6 @@
 import { marshalItem } from "./dynamo.ts";
-import type { EventItem, TenantItem } from "./items.ts";
+import type { EventItem } from "./items/event.ts";
+import type { TenantItem } from "./items/tenant.ts";
 import { eventKey, indexSort, outbox } from "./keys.ts";
 
 /** Some webhook of the tenant is to be told of events of this kind. */

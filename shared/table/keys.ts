@@ -29,6 +29,25 @@ export const presenceKey = (tenantId: string, assetId: string): Key => ({
 });
 export const PRESENCE_PREFIX = "PRESENCE#";
 
+/** What an asset holds: models with their facts, clients. */
+export const inventoryKey = (tenantId: string, assetId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `INVENTORY#${assetId}`,
+});
+export const INVENTORY_PREFIX = "INVENTORY#";
+
+/** `~` sorts after every hour: read backwards, the summary comes first and then the newest hours. */
+export const fleetSummaryKey = (tenantId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: "FLEET#~",
+});
+/** Of one hour: `2026-11-21T23`. */
+export const fleetHourKey = (tenantId: string, hour: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `FLEET#${hour}`,
+});
+export const FLEET_PREFIX = "FLEET#";
+
 export const EMPLOYEE_PREFIX = "EMP#";
 
 /** `at`: fixed-width UTC timestamp. */
@@ -152,9 +171,11 @@ export const verdictKey = (tenantId: string, fingerprint: string): Key => ({
   SK: `VERDICT#${fingerprint}`,
 });
 
+export const eventsPartition = (tenantId: string) => `${tenantPartition(tenantId)}#EVENTS`;
+
 /** `recordedAt` first: reading on from a cursor is reading on in time. */
 export const eventKey = (tenantId: string, recordedAt: string, eventId: string): Key => ({
-  PK: `${tenantPartition(tenantId)}#EVENTS`,
+  PK: eventsPartition(tenantId),
   SK: `EVENT#${recordedAt}#${eventId}`,
 });
 export const EVENT_PREFIX = "EVENT#";

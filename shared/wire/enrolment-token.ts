@@ -1,5 +1,5 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
-import type { ControlKey } from "./directive.ts";
+import type { ControlKey } from "./control-claims.ts";
 import { type EnrolmentClaims, enrolmentClaims } from "./enrolment.ts";
 
 const TYPE = "lz-enrolment+jwt";

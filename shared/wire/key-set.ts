@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import type { ControlKey } from "./directive.ts";
+import type { ControlKey } from "./control-claims.ts";
 import { enrolmentAnswer } from "./enrolment.ts";
 
 /** Public control keys an agent pins. */

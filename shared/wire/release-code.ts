@@ -1,15 +1,13 @@
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
+import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
-import { assetId, tenantId } from "../ids.ts";
-import type { ControlKey } from "./directive.ts";
+import { addressee, type ControlKey, signClaims, verifyClaims } from "./control-claims.ts";
 
 /**
  * Frees one stranded host once, without a connection: whoever is at the host types it in. Signed by the control
  * key, so that it is worth nothing on another host, after a later change, or after its expiry.
  */
 export const releaseCode = z.object({
-  tenant: tenantId,
-  asset: assetId,
+  ...addressee,
   /** Of the newest change when it was made: a host that obeyed a later one does not take it. */
   generation: z.int().min(1),
   jti: z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/),
@@ -18,33 +16,17 @@ export const releaseCode = z.object({
 });
 export type ReleaseCode = z.infer<typeof releaseCode>;
 
-const TYPE = "lz-release-code+jwt";
-const ISSUER = "lifecyclezero";
+const KIND = { typ: "lz-release-code+jwt", schema: releaseCode };
 
 export const RELEASE_CODE_HOURS_MAX = 72;
 
-export function signReleaseCode(control: ControlKey, claims: ReleaseCode): Promise<string> {
-  return new SignJWT({ ...claims, iss: ISSUER })
-    .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: control.kid })
-    .sign(control.key);
-}
+export const signReleaseCode = (control: ControlKey, claims: ReleaseCode): Promise<string> =>
+  signClaims(control, KIND.typ, claims);
 
-/** Claims of a code that a pinned key signed for this very asset and that has not expired; throws otherwise. */
-export async function verifyReleaseCode(
+/** See {@link verifyClaims}. Whether it was used before is the caller's to ask. */
+export const verifyReleaseCode = (
   jws: string,
   pinned: JSONWebKeySet,
   self: { tenantId: string; assetId: string },
   nowMs: number,
-): Promise<ReleaseCode> {
-  const { payload } = await jwtVerify(jws, createLocalJWKSet(pinned), {
-    algorithms: ["EdDSA"],
-    typ: TYPE,
-    issuer: ISSUER,
-    currentDate: new Date(nowMs),
-    requiredClaims: ["iat", "exp"],
-  });
-  const claims = releaseCode.parse(payload);
-  if (claims.tenant !== self.tenantId || claims.asset !== self.assetId)
-    throw new Error("the code is for another asset");
-  return claims;
-}
+): Promise<ReleaseCode> => verifyClaims(jws, KIND, pinned, self, nowMs);

@@ -87,10 +87,14 @@ export function parseSignature(headers: Headers, algorithm: Algorithm): Verdict<
 const unsignedBy = (header: string): Refusal =>
   refuse("wire.unsigned", `${header} is not of the accepted profile`);
 
+/** As our own agents write them. */
+const USUAL = /^;created=(\d{1,12});keyid="([\x21\x23-\x5b\x5d-\x7e]{1,256})";alg="(hmac-sha256|ed25519)"$/;
 const PARAMETER = /;([a-z]+)=(?:(\d{1,12})|"([\x21\x23-\x5b\x5d-\x7e]{1,256})")/y;
 
 /** `;created=…;keyid="…"` and optionally `;alg="…"`, each once, in any order, and nothing else. */
 function parseParameters(text: string): { created: number; keyid: string; alg?: string } | undefined {
+  const usual = USUAL.exec(text);
+  if (usual) return { created: Number(usual[1]), keyid: usual[2]!, alg: usual[3]! };
   let created: number | undefined;
   let keyid: string | undefined;
   let alg: string | undefined;

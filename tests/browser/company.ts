@@ -1,5 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
-import type { Finding } from "../../shared/table/items.ts";
+import type { Finding } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Model } from "../../shared/wire/heartbeat.ts";
 import { createIds, engineOf, type Host, SOURCES_OK } from "./seed.ts";
 
@@ -106,7 +106,8 @@ const lmStudio = engineOf({
   confidence: 96,
   pid: 7710,
   ports: [1234],
-  models: [MODELS.mistral],
+  models: [MODELS.mistral, { ...MODELS.gemma, loaded: false }],
+  clients: [{ name: "obsidian", pid: 5120, connections: 1 }],
 });
 const llamaCpp = engineOf({
   id: "llama-cpp",
@@ -116,6 +117,7 @@ const llamaCpp = engineOf({
   pid: 20_114,
   ports: [8080],
   models: [MODELS.gemma],
+  clients: [{ name: "python3.13", pid: 20_140, connections: 2 }],
 });
 const vllm = engineOf({
   id: "vllm",
@@ -137,7 +139,11 @@ const jan = engineOf({
   ports: [1337],
   models: [MODELS.phi],
 });
-const ollama = engineOf({ version: "0.12.10", models: [MODELS.llama] });
+const ollama = engineOf({
+  version: "0.12.10",
+  models: [MODELS.llama, { ...MODELS.deepseek, loaded: false }],
+  clients: [{ name: "code", pid: 9120, connections: 2 }],
+});
 const kobold = engineOf({
   id: "koboldcpp",
   name: "KoboldCpp",
@@ -202,6 +208,7 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
     processStartedAt: timestamp(nowMs - 5 * HOUR),
     executable: "/usr/local/bin/ollama",
     executableSha256: "4be11f6d0c07b1c6f0d9a5a2c43f8be2f7a81d6d0e4f9a7b5c3d2e1f0a9b8c7d",
+    package: "ollama 0.12.10",
     user: "tberg",
     parents: ["systemd"],
     ports: [11_434],

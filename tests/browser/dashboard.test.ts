@@ -6,7 +6,8 @@ import { assetKey } from "../../shared/table/keys.ts";
 import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { createIds, engineOf, type Host, putHosts } from "./seed.ts";
+import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
+import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "./seed.ts";
 
 const executable = chromiumPath();
 // A test that times out has its database ended under all that follow: a busy machine may take its time.
@@ -77,7 +78,14 @@ describe.if(executable !== undefined)("the dashboard in Chromium", () => {
     const hostile = hostileHost();
     focus = built.focus;
     await putHosts(edge.deps, [...built.hosts, hostile]);
+    await putItems(edge.deps, fleetHours(TENANT, Date.now(), built.hosts.length));
     session = await edge.session();
+    const webhookId = await furnishWebhook(edge.deps, session, Date.now());
+    const other = await edge.session({ userId: "jo.second", sessionId: "sess_2" });
+    const [quiet, another] = built.hosts;
+    await requestIsolations(edge.deps, session, [quiet!.assetId]);
+    await requestIsolations(edge.deps, other, [another!.assetId]);
+    await setFourEyes(edge.deps, session, false);
     browser = await launch(executable!);
     paths = {
       overview: "/",
@@ -86,6 +94,13 @@ describe.if(executable !== undefined)("the dashboard in Chromium", () => {
       asset: `/assets/${focus.assetId}`,
       hostile: `/assets/${hostile.assetId}`,
       inventory: "/inventory",
+      model: "/inventory/model?name=llama3.1%3A8b",
+      "model of nobody": "/inventory/model?name=none",
+      approvals: "/approvals",
+      "asset that waits": `/assets/${quiet!.assetId}`,
+      integrations: "/integrations",
+      webhook: `/integrations/${webhookId}`,
+      "webhook, given up": `/integrations/${webhookId}?state=dead`,
       employees: "/employees",
       employee: "/employees/tomas.berg",
       custody: "/custody",
@@ -459,6 +474,48 @@ describe.if(executable !== undefined)("the dashboard in Chromium", () => {
     expect(await link.getAttribute("href")).toBe("/sign-in?return=%2F");
     await context.close();
   }, 60_000);
+
+  test("a policy is tried on what was recorded, without script too, and what was typed stays", async () => {
+    for (const javaScriptEnabled of [true, false]) {
+      const { context, page, complaints } = await open({ javaScriptEnabled, bypassCSP: javaScriptEnabled });
+      await page.goto(`${edge.origin}/policy`);
+      await page.locator("#bannedEngines").fill("lm-studio");
+      await page.getByRole("button", { name: "Try it on them first" }).first().click();
+      await page.waitForSelector("#dry-run");
+      expect(await page.locator("#dry-run").textContent()).toContain("banned-engine");
+      expect(await page.locator("#bannedEngines").inputValue()).toBe("lm-studio");
+      if (javaScriptEnabled) expect(await axe(page, RULES)).toEqual([]);
+      await page.locator("#bannedEngines").fill("lm-studio\nNot an id");
+      await page.getByRole("button", { name: "Save the policy", exact: true }).click();
+      expect(await page.locator("#wrong").textContent()).toContain("line 2: Banned engines");
+      expect(await page.locator("#bannedEngines").getAttribute("aria-invalid")).toBe("true");
+      if (javaScriptEnabled) expect(await axe(page, RULES)).toEqual([]);
+      await page.goto(`${edge.origin}/policy`);
+      expect(await page.locator("#bannedEngines").inputValue()).toBe("");
+      expect(complaints).toEqual([]);
+      await context.close();
+    }
+  }, 60_000);
+
+  test("? leads to the keys", async () => {
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets`);
+    await page.keyboard.press("?");
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe("keys");
+    await context.close();
+  });
+
+  test("printed, a page has none of the frame and nothing to press", async () => {
+    const { context, page } = await open();
+    await page.emulateMedia({ media: "print" });
+    for (const path of ["/", "/inventory", "/approvals", paths.webhook!, paths.asset!]) {
+      await page.goto(edge.origin + path);
+      for (const frame of await page.locator("nav, .person, button, .list-tools").all())
+        expect(await frame.isVisible()).toBe(false);
+      expect(await page.locator("h1, h2").first().isVisible()).toBe(true);
+    }
+    await context.close();
+  });
 
   test("a viewer sees the state and no form", async () => {
     const { context, page } = await open({}, await edge.session({ role: "viewer", userId: "vera" }));

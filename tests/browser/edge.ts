@@ -17,7 +17,10 @@ export type Edge = {
     userId?: string;
     role?: string;
     sessionId?: string;
+    seconds?: number;
   }): Promise<string>;
+  /** Anything else, signed by the identity provider. */
+  sign(payload: object): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -25,7 +28,7 @@ export const TENANT = "org_2mW8vFqkT4northwind";
 
 const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-export async function startEdge(): Promise<Edge> {
+export async function startEdge(environment: Record<string, string> = {}): Promise<Edge> {
   const database = await startDynamodb(() => {});
   await createTable(embeddedClient(database.endpoint));
   const issuer = await startIssuer();
@@ -50,6 +53,7 @@ export async function startEdge(): Promise<Edge> {
     LZ_ADMIN_JWKS_URL: `${issuer.origin}/jwks`,
     LZ_ADMIN_PARTIES: origin,
     LZ_SIGN_IN_URL: `${issuer.origin}/sign-in`,
+    ...environment,
     SQS_QUEUE_URL: "http://127.0.0.1:9/000000000000/unused",
     DYNAMODB_ENDPOINT: database.endpoint,
     AWS_REGION: "eu-central-1",
@@ -64,6 +68,7 @@ export async function startEdge(): Promise<Edge> {
     origin,
     deps,
     session: (claims = {}) => issuer.session(origin, claims),
+    sign: issuer.sign,
     async stop() {
       await server.stop(true);
       await issuer.stop();
@@ -83,22 +88,25 @@ async function startIssuer() {
     origin,
     session(
       party: string,
-      claims: { tenantId?: string; userId?: string; role?: string; sessionId?: string },
+      claims: { tenantId?: string; userId?: string; role?: string; sessionId?: string; seconds?: number },
     ) {
       const {
         tenantId = TENANT,
         userId = "mara.lindqvist",
         role = "admin",
         sessionId = "sess_2mXk91",
+        seconds = 3600,
       } = claims;
       return new SignJWT({ sid: sessionId, azp: party, o: { id: tenantId, rol: role } })
         .setProtectedHeader({ alg: "RS256", kid: "issuer-1" })
         .setIssuer(origin)
         .setSubject(userId)
         .setIssuedAt()
-        .setExpirationTime("1h")
+        .setExpirationTime(`${seconds}s`)
         .sign(keys.privateKey);
     },
+    sign: (payload: object) =>
+      new SignJWT({ ...payload }).setProtectedHeader({ alg: "RS256", kid: "issuer-1" }).sign(keys.privateKey),
     stop: () => server.stop(true),
   };
 }

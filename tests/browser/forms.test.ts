@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { listCustody } from "../../edge/admin/read.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
-import { tenantDefaults } from "../../shared/table/items.ts";
+import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
@@ -227,6 +227,7 @@ describe("isolate and release by form", () => {
       ...numbers,
       name: "Northwind",
       retentionDays: "200",
+      isolationsPerHourMax: "0",
     };
     expect((await post("/settings", new URLSearchParams(settings))).headers.get("location")).toBe(
       "/settings?done=settings",

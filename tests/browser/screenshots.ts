@@ -1,7 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Browser } from "playwright-core";
-import { authenticate } from "../../edge/admin/authenticate.ts";
+import type { Browser, Page } from "playwright-core";
 import { changeContainment } from "../../edge/admin/change-containment.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
@@ -10,26 +9,18 @@ import { assetKey } from "../../shared/table/keys.ts";
 import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { startEdge, TENANT } from "./edge.ts";
-import { type Host, putHosts } from "./seed.ts";
+import { askerOf, furnishWebhook, requestIsolations } from "./furnish.ts";
+import { fleetHours, type Host, putHosts, putItems } from "./seed.ts";
 
 /** Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. */
 
 /** Three hosts in containment: proven, pending and acknowledged, each by the real transaction. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
-  const who = await authenticate(
-    new Request("http://any/", { headers: { authorization: `Bearer ${session}` } }),
-    deps,
-  );
-  if (!who.ok) throw new Error(`the operator is not let in: ${who.code}`);
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
     const { assetId } = hosts.find((host) => host.hostname === hostname)!;
+    const { admin, ...origin } = await askerOf(deps, session);
     const asked = { assetId, action: "isolate" as const, mode, justification };
-    const told = {
-      idempotencyKey: crypto.randomUUID(),
-      sourceIp: "203.0.113.24",
-      requestId: "5f0c2d9e81b7a644",
-    };
-    const changed = await changeContainment(who.value, { ...asked, ...told }, deps);
+    const changed = await changeContainment(admin, { ...asked, ...origin }, deps);
     if (!changed.ok) throw new Error(`cannot isolate ${hostname}: ${changed.code}`);
     return { assetId, generation: changed.value.result.generation };
   };
@@ -79,7 +70,16 @@ type Shot = {
   width?: number;
   height?: number;
   full?: boolean;
+  /** What a person does before the picture is taken. */
+  act?: (page: Page) => Promise<void>;
 };
+
+async function tryPolicy(page: Page): Promise<void> {
+  await page.locator("#approvedEngines").fill("ollama\nlm-studio");
+  await page.locator("#bannedModels").fill("deepseek*");
+  await page.getByRole("button", { name: "Try it on them first" }).first().click();
+  await page.waitForSelector("#dry-run");
+}
 
 async function shoot(
   browser: Browser,
@@ -88,7 +88,7 @@ async function shoot(
   shot: Shot,
   folder: string,
 ): Promise<void> {
-  const { name, path, scheme = "light", width = 1360, height = 900, full = false } = shot;
+  const { name, path, scheme = "light", width = 1360, height = 900, full = false, act } = shot;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
@@ -100,6 +100,7 @@ async function shoot(
   const page = await context.newPage();
   await page.goto(origin + path);
   await page.waitForTimeout(400);
+  await act?.(page);
   await page.screenshot({ path: `${folder}/${name}.png`, fullPage: full });
   await context.close();
 }
@@ -115,8 +116,12 @@ if (import.meta.main) {
   const edge = await startEdge();
   const { hosts, focus } = company(TENANT, Date.now());
   await putHosts(edge.deps, hosts);
+  await putItems(edge.deps, fleetHours(TENANT, Date.now(), hosts.length));
   const session = await edge.session();
   await contain(edge.deps, hosts, session);
+  const webhookId = await furnishWebhook(edge.deps, session, Date.now());
+  const other = await edge.session({ userId: "jonas.weiss", sessionId: "sess_2mXk92" });
+  await requestIsolations(edge.deps, other, [focus.assetId]);
   const contained = hosts.find((host) => host.hostname === "fin-lt-0233")!;
   const browser = await launch(executable);
   const asset = `/assets/${focus.assetId}`;
@@ -135,6 +140,12 @@ if (import.meta.main) {
     { name: "inventory-light", path: "/inventory", full: true },
     { name: "report-light", path: "/report", full: true },
     { name: "policy-light", path: "/policy", full: true },
+    { name: "policy-tried-light", path: "/policy", height: 1000, act: tryPolicy },
+    { name: "approvals-light", path: "/approvals", height: 640 },
+    { name: "webhook-dark", path: `/integrations/${webhookId}`, scheme: "dark", full: true },
+    { name: "integrations-light", path: "/integrations", full: true },
+    { name: "model-light", path: "/inventory/model?name=llama3.1%3A8b", height: 800 },
+    { name: "approvals-phone", path: "/approvals", width: 390, height: 844, scheme: "dark" },
     { name: "settings-dark", path: "/settings", scheme: "dark", full: true },
     { name: "report-phone", path: "/report", width: 390, height: 844 },
     { name: "incidents-phone", path: "/incidents", width: 390, height: 844, scheme: "dark" },

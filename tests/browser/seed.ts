@@ -1,18 +1,20 @@
 import { ulid } from "ulid";
 import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
+import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
+import { clientName } from "../../shared/fleet/client-name.ts";
 import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
+import { fleetHourItem } from "../../shared/table/items/fleet.ts";
+import { incidentItem } from "../../shared/table/items/incident.ts";
+import { inventoryItem } from "../../shared/table/items/inventory.ts";
+import { type PresenceItem, presenceItem } from "../../shared/table/items/presence.ts";
 import {
   type Adjudication,
-  type AssetItem,
-  assetItem,
   type Finding,
-  incidentItem,
-  type PresenceItem,
-  presenceItem,
   type TelemetryChange,
   telemetryItem,
-} from "../../shared/table/items.ts";
+} from "../../shared/table/items/telemetry.ts";
 import {
   actionRequired,
   alerts,
@@ -20,15 +22,16 @@ import {
   assetState,
   assetTimeline,
   employeeAssets,
+  fleetHourKey,
   incidentKey,
   indexSort,
+  inventoryKey,
   presenceKey,
   SHARDS_DEFAULT,
   telemetryKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
 import type { Collector, ContainmentReport, Engine } from "../../shared/wire/heartbeat.ts";
-import { RULES_BY_ID } from "../../worker/evaluate/rules.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {
@@ -76,6 +79,7 @@ export function itemsOf(host: Host): AttributeMap[] {
   return [
     assetOf(host),
     ...presenceOf(host),
+    ...inventoryOf(host),
     ...host.states.map((_, index) => stateOf(host, index)),
     ...incidentsOf(host),
   ];
@@ -135,6 +139,7 @@ function presenceOf(host: Host): AttributeMap[] {
     models: newest.engines.flatMap((engine) =>
       engine.models.filter(({ loaded }) => loaded).map(({ name }) => name),
     ),
+    clients: [...new Set(newest.engines.flatMap(({ clients }) => clients.map(clientName)))],
     failedCollectors: (newest.collectors ?? SOURCES_OK)
       .filter(({ status }) => status === "failed")
       .map(({ name }) => name),
@@ -142,6 +147,45 @@ function presenceOf(host: Host): AttributeMap[] {
     openIncidents: open.map(({ finding: { rule, engine, risk } }) => ({ rule, engine, risk })),
   });
   return [marshalItem({ ...presenceKey(host.tenantId, host.assetId), ...presence })];
+}
+
+function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): AttributeMap[] {
+  const newest = states.at(-1);
+  if (lastSeenAtMs === undefined || !newest) return [];
+  const inventory = inventoryItem.parse({
+    type: "Inventory",
+    tenantId,
+    assetId,
+    stateAt: timestamp(newest.atMs),
+    models: newest.engines.flatMap(({ id, models }) => models.map((model) => ({ ...model, engine: id }))),
+    clients: newest.engines.flatMap(({ id, clients }) =>
+      clients.map((client) => ({ name: clientName(client), engine: id })),
+    ),
+  });
+  return [marshalItem({ ...inventoryKey(tenantId, assetId), ...inventory })];
+}
+
+/** A week as the worker would have counted it, up to the hour of `nowMs`: it grows, and one night nothing was counted. */
+export function fleetHours(tenantId: string, nowMs: number, hosts: number): AttributeMap[] {
+  return Array.from({ length: 7 * 24 }, (_, index) => index)
+    .filter((index) => index < 70 || index > 78)
+    .map((index) => {
+      const at = timestamp(nowMs - (7 * 24 - index) * 3600_000);
+      const day = Math.sin(((index % 24) / 24) * Math.PI);
+      const enrolled = Math.round(hosts * (0.6 + (0.4 * index) / 168));
+      const hour = fleetHourItem.parse({
+        type: "FleetHour",
+        tenantId,
+        at,
+        hosts: enrolled,
+        reporting: Math.round(enrolled * (0.72 + 0.2 * day)),
+        withAi: Math.round(enrolled * (0.3 + (0.2 * index) / 168)),
+        critical: index > 120 ? 1 + (index > 150 ? 2 : 0) : index > 60 && index < 90 ? 2 : 0,
+        warning: 2 + Math.round(index / 60) + (index % 30 > 20 ? 2 : 0),
+        expiresAt: Math.floor(nowMs / 1000) + 400 * 86_400,
+      });
+      return marshalItem({ ...fleetHourKey(tenantId, at.slice(0, 13)), ...hour });
+    });
 }
 
 const riskOf = (score: number) => (score >= 70 ? "CRITICAL" : score >= 30 ? "WARNING" : "INFO");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { verifyCustody } from "../../shared/custody.ts";
-import type { AuditItem, CustodyHeadItem } from "../../shared/table/items.ts";
+import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { openIncident } from "../support/incident.ts";
 import { faultOf, type JsonSchema, SPECIFICATION, type SpecOperation } from "../support/spec.ts";
 import { enrolAsset, startTestStack, type TestStack } from "../support/stack.ts";
@@ -156,7 +156,7 @@ describe("admin API", () => {
   const ids: Record<string, string> = {};
   const statuses = new Map<number, number>();
   beforeAll(async () => {
-    stack = await startTestStack("bun", { workers: 0 });
+    stack = await startTestStack("bun", { workers: 0, environment: { LZ_ADMIN_PER_MINUTE: "10000000" } });
     const asset = await enrolAsset(stack, "fuzzed");
     ids.assetId = asset.assetId;
     ids.employeeId = "dana";

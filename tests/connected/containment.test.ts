@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { verifyCustody } from "../../shared/custody.ts";
-import type { AuditItem, CustodyHeadItem } from "../../shared/table/items.ts";
+import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { enrolAsset, startTestStack, type TestStack } from "../support/stack.ts";
 
 describe("containment", () => {

@@ -30,50 +30,54 @@ const metricsOf = (body: { resourceMetrics: { scopeMetrics: { metrics: { name: s
     resource.scopeMetrics.flatMap((scope) => scope.metrics.map(({ name }) => name)),
   );
 
-describe("seen from outside", () => {
-  const collector = startCollector();
-  let stack: TestStack;
-  beforeAll(async () => {
-    stack = await startTestStack("bun", {
-      environment: {
-        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-        OTEL_TRACES_SAMPLER_ARG: "1",
-        OTEL_BSP_SCHEDULE_DELAY: "200",
-        OTEL_METRIC_EXPORT_INTERVAL: "300",
-      },
+for (const runtime of ["bun", "deno"] as const)
+  describe(`seen from outside, with the edge on ${runtime}`, () => {
+    const collector = startCollector();
+    let stack: TestStack;
+    beforeAll(async () => {
+      stack = await startTestStack(runtime, {
+        environment: {
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+          OTEL_TRACES_SAMPLER_ARG: "1",
+          OTEL_BSP_SCHEDULE_DELAY: "200",
+          OTEL_METRIC_EXPORT_INTERVAL: "300",
+          // Deno brings its own SDK, and speaks Protobuf unless told otherwise.
+          OTEL_DENO: "true",
+          OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+        },
+      });
+    });
+    afterAll(async () => {
+      await stack?.stop();
+      await collector.stop();
+    });
+
+    test("one trace leads from the heartbeat through the queue to the table", async () => {
+      const asset = await enrolAsset(stack, "traced");
+      expect((await asset.beat()).status).toBe(202);
+      const recorded = await eventually(async () =>
+        collector.spans.find((span) => span.name === "heartbeat.record"),
+      );
+      const ingested = await eventually(async () =>
+        collector.spans.find((span) => span.name === "heartbeat.ingest"),
+      );
+      expect(recorded.traceId).toBe(ingested.traceId);
+      expect(recorded.parentSpanId).toBe(ingested.spanId);
+    }, 30_000);
+
+    test("the edge counts what it answered, refused and sent", async () => {
+      await fetch(`${stack.edgeUrl}/v1/heartbeats`, { method: "POST" });
+      await eventually(async () =>
+        ["lz.edge.requests", "lz.edge.request.duration", "lz.edge.refusals", "lz.edge.packs"].every((name) =>
+          collector.metrics.has(name),
+        ),
+      );
+    }, 30_000);
+
+    test("the edge is ready while table and queue answer, and not without either", async () => {
+      expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
+      await stack.stages.get("sqs")!.stop();
+      expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(503);
+      expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
     });
   });
-  afterAll(async () => {
-    await stack?.stop();
-    await collector.stop();
-  });
-
-  test("one trace leads from the heartbeat through the queue to the table", async () => {
-    const asset = await enrolAsset(stack, "traced");
-    expect((await asset.beat()).status).toBe(202);
-    const recorded = await eventually(async () =>
-      collector.spans.find((span) => span.name === "heartbeat.record"),
-    );
-    const ingested = await eventually(async () =>
-      collector.spans.find((span) => span.name === "heartbeat.ingest"),
-    );
-    expect(recorded.traceId).toBe(ingested.traceId);
-    expect(recorded.parentSpanId).toBe(ingested.spanId);
-  }, 30_000);
-
-  test("the edge counts what it answered, refused and sent", async () => {
-    await fetch(`${stack.edgeUrl}/v1/heartbeats`, { method: "POST" });
-    await eventually(async () =>
-      ["lz.edge.requests", "lz.edge.request.duration", "lz.edge.refusals", "lz.edge.packs"].every((name) =>
-        collector.metrics.has(name),
-      ),
-    );
-  }, 30_000);
-
-  test("the edge is ready while table and queue answer, and not without either", async () => {
-    expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
-    await stack.stages.get("sqs")!.stop();
-    expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(503);
-    expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
-  });
-});

@@ -115,7 +115,8 @@ describe("worker", () => {
     await sendRaw(stack, await pack(asset, beats));
     await settled();
     expect(await timeline(asset)).toHaveLength(1);
-    expect(await samples(stack, asset)).toBe(2);
+    // Three minutes hold two or three beginnings of this asset's own minute.
+    expect(await samples(stack, asset)).toBeWithin(2, 4);
   });
 
   test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can come back", async () => {

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
-import type { AuditItem } from "../../shared/table/items.ts";
+import type { AuditItem } from "../../shared/table/items/custody.ts";
 import { type Running, startMappedWeights, startOllamaShaped } from "../support/engines.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 

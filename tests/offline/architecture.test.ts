@@ -11,15 +11,14 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   agent: ["shared"],
   edge: ["shared"],
   worker: ["shared"],
-  // `lz policy test` judges with the worker's own rules, so that it cannot differ from them.
-  lz: ["shared", "worker"],
+  lz: ["shared"],
   local: ["shared"],
 };
 
 /** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
-  agent: /^(node:.+|bun|zod|jose)$/,
+  agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
   edge: /^(@opentelemetry\/api|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
   worker:
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
@@ -80,8 +79,8 @@ describe("the house", () => {
       imports(path)
         .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
         .filter(({ specifier }) => PACKAGES[stageOf(path)] && !PACKAGES[stageOf(path)]!.test(specifier))
-        // What only Bun's entry loads may use what only Bun has; the bundle for workerd is checked below.
-        .filter(({ specifier }) => !(path.startsWith("edge/bun") && specifier.startsWith("node:")))
+        // What only their entries load may use what Bun and Deno have; the bundle for workerd is checked below.
+        .filter(({ specifier }) => !(/^edge\/(bun|deno)/.test(path) && specifier.startsWith("node:")))
         .map(({ specifier }) => `${path} uses ${specifier}`),
     );
     expect(wrong).toEqual([]);
@@ -111,7 +110,8 @@ describe("the house", () => {
 });
 
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
-  const COMPRESSED_BYTES_MAX = 160 * 1024;
+  // Workers take 3 MB. Ten pages and the rules, which a policy is tried with, are a third of what is here.
+  const COMPRESSED_BYTES_MAX = 192 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {
     const text = readFileSync(await bundleForWorkerd(ROOT, folder), "utf8");

@@ -4,7 +4,7 @@ import { OPERATIONS } from "../../edge/admin/operations/all.ts";
 import type { RuntimeName } from "../../local/edge-command.ts";
 import { enrolDevice, makeDevice, makeEngine, openSession } from "../../lz/fleet.ts";
 import { verifyCustody } from "../../shared/custody.ts";
-import type { AuditItem, CustodyHeadItem } from "../../shared/table/items.ts";
+import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { openIncident } from "../support/incident.ts";
 import { faultOf } from "../support/spec.ts";
 import {
@@ -211,6 +211,19 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(stack.lines.join("\n")).not.toContain(secret);
       });
 
+      test("the list says when a key was last used, and of an unused one that it never was", async () => {
+        const [used, unused] = [await make({ role: "viewer" }), await make({ role: "viewer" })];
+        await get("/v1/me", used.key);
+        await get("/v1/me", `${unused.key.slice(0, -1)}${unused.key.endsWith("A") ? "E" : "A"}`);
+        const keys = (await get("/v1/api-keys")).body.items as never as {
+          keyId: string;
+          lastUsedAt?: string;
+        }[];
+        const lastUsed = (id: string) => keys.find(({ keyId }) => keyId === id)!.lastUsedAt;
+        expect(Math.abs(Date.parse(lastUsed(used.apiKey.keyId)!) - Date.now())).toBeLessThan(60_000);
+        expect(lastUsed(unused.apiKey.keyId)).toBeUndefined();
+      });
+
       test("scopes narrow, and no key makes keys whatever its role", async () => {
         const scoped = await make({ role: "admin", scopes: ["handle-incidents"] });
         expect((await get("/v1/assets", scoped.key)).status).toBe(403);
@@ -365,7 +378,12 @@ export function adminSuite(runtime: RuntimeName): void {
         const made = (await post("/v1/api-keys", { name: "a target", role: "viewer" })).body as never as {
           apiKey: { keyId: string };
         };
+        const hook = (await post("/v1/webhooks", { url: "https://hooks.example.com/target" }))
+          .body as never as {
+          webhook: { webhookId: string };
+        };
         ids = {
+          webhookId: hook.webhook.webhookId,
           assetId: asset.assetId,
           employeeId: "dana",
           incidentId: await openIncident(stack, asset, { rule: "target" }),
@@ -377,6 +395,7 @@ export function adminSuite(runtime: RuntimeName): void {
         resolveIncident: { reason: "none of my business" },
         acknowledgeIncident: {},
         rotateAssetKey: because,
+        changeWebhook: { url: "https://hooks.example.com/stolen" },
       };
       const request = (operation: Operation, token: string) => {
         const path = `/v1${operation.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => ids[name]!)}`;

@@ -12,6 +12,7 @@ import {
 } from "../../lz/fleet.ts";
 import { base64url, fromBase64url } from "../../shared/bytes.ts";
 import { verifyDirective } from "../../shared/wire/directive.ts";
+import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, deviceKeyid, sessionKeyid } from "../../shared/wire/keyid.ts";
 import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
@@ -300,6 +301,38 @@ export function edgeSuite(runtime: RuntimeName): void {
         const proven = await host.beat({ containment: { ...report, at: new Date().toISOString() } });
         expect(await proven.json()).not.toHaveProperty("directive");
       });
+
+      const waitFor = async (host: SimulatedAsset, generation: number) =>
+        fetch(
+          await signedRequest(
+            stack.edgeUrl,
+            DIRECTIVE_PATH,
+            JSON.stringify({ v: 1, generation }),
+            host.signer,
+          ),
+        );
+
+      if (runtime === "workerd") {
+        test("no request is held where it could not be answered", async () => {
+          const answer = await waitFor(asset, 0);
+          expect([answer.status, await code(answer)]).toEqual([404, "edge.no-polls"]);
+        });
+      } else {
+        test("an agent that waits is told in the moment of the isolation, past the time after which silence ends a connection", async () => {
+          const [host, other] = [await enrolAsset(stack, "waiting"), await enrolAsset(stack, "waiting too")];
+          const answered: string[] = [];
+          const [answer] = [host, other].map((each) =>
+            waitFor(each, 0).finally(() => void answered.push(each.assetId)),
+          );
+          await Bun.sleep(12_000);
+          expect(answered).toEqual([]);
+          await isolate(host.assetId, "key-waiting-1");
+          const told = await answer!;
+          expect([told.status, answered]).toEqual([200, [host.assetId]]);
+          const { directive } = (await told.json()) as { directive: string };
+          expect(((await (await host.beat()).json()) as { directive?: string }).directive).toBe(directive);
+        }, 60_000);
+      }
 
       test("a justification is required, and an idempotency key", async () => {
         for (const justification of ["", "  ", "ab"]) {

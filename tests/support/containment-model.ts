@@ -8,7 +8,7 @@ import {
   refusedChange,
   statusAfter,
 } from "../../shared/containment.ts";
-import type { AssetItem } from "../../shared/table/items.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 
 /**

@@ -6,12 +6,13 @@ import type { Deps } from "../../edge/deps.ts";
 import { webHashing } from "../../edge/hashing.ts";
 import { createInstruments } from "../../edge/instruments.ts";
 import { createRateLimit } from "../../edge/rate-limit.ts";
+import { createRequestIds } from "../../edge/request-ids.ts";
 import { createSeenStates } from "../../edge/seen-states.ts";
 import { createSessionKeys } from "../../edge/session-keys.ts";
 import { ISSUER } from "../../local/issuer.ts";
 import { makeSecrets, publicJwk } from "../../local/secrets.ts";
 import { sessionSigner } from "../../lz/fleet.ts";
-import { base64url } from "../../shared/bytes.ts";
+import { base64url, fromUtf8 } from "../../shared/bytes.ts";
 import type { Entry } from "../../shared/queue/message.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
@@ -23,7 +24,12 @@ export const ASSET_ID = "01M807NRG7BVMVH9SM4YAEXFPG";
 /** The app with a clock that is turned by hand, a queue that remembers, and a table without a single item. */
 export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const secrets = await makeSecrets();
-  const state = { nowMs: 1_790_000_000_000, queued: [] as Entry[], logged: [] as string[] };
+  const state = {
+    nowMs: 1_790_000_000_000,
+    queued: [] as Entry[],
+    nudged: [] as string[],
+    logged: [] as string[],
+  };
   const clock = () => state.nowMs;
   const issuer = await generateKeyPair("RS256");
   const edgeSecret = await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign"]);
@@ -31,16 +37,19 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const deps: Deps = {
     clock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+    requestId: createRequestIds((length) => crypto.getRandomValues(new Uint8Array(length))),
     log: (level, event, fields) => void state.logged.push(JSON.stringify({ level, event, ...fields })),
     dynamo: (async () => ({})) as unknown as Dynamo,
     table: "t",
     instruments: createInstruments(metrics.getMeter("test"), trace.getTracer("test")),
     reachUpstream: async () => {},
-    enqueue: async (_tenant, entry) => void state.queued.push(entry),
-    openActions: { of: async () => new Map(), forget: () => {} },
+    enqueue: async (_tenant, entry) => void state.queued.push({ ...entry, body: fromUtf8(entry.body) }),
+    nudge: async (tenantId) => void state.nudged.push(tenantId),
+    allowPrivateWebhooks: false,
+    openActions: { of: async () => new Map(), forget: () => {}, learn: () => {}, watch: () => () => {} },
     sessionKeys,
     hashing: webHashing,
-    seenStates: createSeenStates(),
+    seenStates: createSeenStates(webHashing),
     timesOutSlowBodies: false,
     controlJwks: { keys: [publicJwk(secrets.controlKey) as never] },
     catalogue: async () => undefined,
@@ -58,6 +67,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
       device: createRateLimit({ name: "device", quota: 1e6, windowSeconds: 1 }, clock),
       tenant: createRateLimit({ name: "tenant", quota: 1e6, windowSeconds: 1 }, clock),
       enrolment: createRateLimit({ name: "enrolment", quota: 1e6, windowSeconds: 1 }, clock),
+      admin: createRateLimit({ name: "admin", quota: 1e6, windowSeconds: 1 }, clock),
     },
     sourceIp: () => "192.0.2.1",
     pause: async () => {},

@@ -2,7 +2,7 @@ import { PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { embeddedClient } from "../../local/table.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
-import type { IncidentItem } from "../../shared/table/items.ts";
+import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import {
   alerts,
   incidentId,

@@ -76,7 +76,33 @@ export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): 
         return true;
       })
       .sort((a, b) => (a[`${index}SK`]!.S! < b[`${index}SK`]!.S! ? -1 : 1));
-    return { Items: structuredClone(found) };
+    if ((input as { Select?: string }).Select === "COUNT") return { Count: found.length };
+    return page(found, input, index);
+  }
+
+  /** In order, from a key on, as many as the limit lets it look at; the filter comes after, as DynamoDB has it. */
+  function page(found: AttributeMap[], input: object, index: string) {
+    const { Limit, ScanIndexForward, ExclusiveStartKey, FilterExpression } = input as {
+      Limit?: number;
+      ScanIndexForward?: boolean;
+      ExclusiveStartKey?: AttributeMap;
+      FilterExpression?: string;
+    };
+    const ordered = ScanIndexForward === false ? found.reverse() : found;
+    const start = ExclusiveStartKey
+      ? ordered.findIndex((item) => idOf(item) === idOf(ExclusiveStartKey)) + 1
+      : 0;
+    const seen = ordered.slice(start, Limit === undefined ? undefined : start + Limit);
+    const kept = FilterExpression
+      ? seen.filter((item) => check({ ...(input as Input), ConditionExpression: FilterExpression }, item))
+      : seen;
+    const last = start + seen.length < ordered.length ? seen.at(-1) : undefined;
+    const names = ["PK", "SK", ...(index === "" ? [] : [`${index}PK`, `${index}SK`])];
+    return {
+      Items: structuredClone(kept),
+      Count: kept.length,
+      ...(last && { LastEvaluatedKey: Object.fromEntries(names.map((name) => [name, last[name]!])) }),
+    };
   }
 
   const dynamo = async (operation: string, input: never): Promise<unknown> => {
@@ -123,7 +149,8 @@ function updated(item: AttributeMap, input: Input): AttributeMap {
       next[name(path!)] = { N: String(Number((item[name(from!)] ?? of[start!]!).N) + Number(of[by!]!.N)) };
       continue;
     }
-    const given = input.ExpressionAttributeValues?.[value!];
+    const [, kept, instead] = /^if_not_exists\(([\w#]+), (:\w+)\)$/.exec(value!) ?? [];
+    const given = (kept && item[name(kept)]) || input.ExpressionAttributeValues?.[instead ?? value!];
     if (!given) throw new Error(`the table in memory cannot SET ${part}`);
     next[name(path!)] = given;
   }

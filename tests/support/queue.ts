@@ -1,4 +1,4 @@
-import { base64url, fromBase64url, utf8 } from "../../shared/bytes.ts";
+import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/bytes.ts";
 import {
   type Entry,
   encodeEntry,
@@ -29,7 +29,7 @@ async function sqs(stack: TestStack, action: string, input: object): Promise<Rec
 export async function signedPack(stack: TestStack, tenantId: string, entries: Entry[]): Promise<RawMessage> {
   const [kid, secret] = stack.secrets.queueKeys.split(":");
   const key = await importHmacKey(fromBase64url(secret!)!, ["sign"]);
-  const body = encodePack(tenantId, entries.map(encodeEntry));
+  const body = fromUtf8(encodePack(tenantId, entries.map(encodeEntry)));
   const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", key, utf8(body))));
   return {
     body,

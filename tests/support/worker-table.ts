@@ -1,5 +1,5 @@
 import { type AttributeMap, unmarshalItem } from "../../shared/table/dynamo.ts";
-import { type TenantItem, tenantDefaults } from "../../shared/table/items.ts";
+import { type TenantItem, tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { type Heartbeat, heartbeat as heartbeatSchema } from "../../shared/wire/heartbeat.ts";
 import { adjudicateOff } from "../../worker/adjudicate.ts";
 import type { Deps } from "../../worker/deps.ts";
@@ -30,6 +30,7 @@ export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: 
     adjudicate: adjudicateOff,
     pause,
     tenant: async () => tenant,
+    told: () => {},
     ...more,
   };
 }

@@ -1,7 +1,9 @@
-import type { BaselineItem, Finding, Policy } from "../../shared/table/items.ts";
+import { matchesAny } from "../../shared/evaluate/pattern.ts";
+import type { BaselineItem } from "../../shared/table/items/baseline.ts";
+import type { Policy } from "../../shared/table/items/policy.ts";
+import type { Finding } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { matchesAny } from "./pattern.ts";
 
 export const BASELINE_RULE = "baseline-novelty";
 /** Days a feature is remembered. */

@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { type Policy, risk } from "../../shared/table/items.ts";
+import { hostileStrings, looksLikeOrders } from "../../shared/evaluate/orders.ts";
+import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
+import type { Policy } from "../../shared/table/items/policy.ts";
+import { risk } from "../../shared/table/items/risk.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { Judgement } from "../telemetry.ts";
-import { hostileStrings, looksLikeOrders } from "./orders.ts";
-import { RULES_BY_ID } from "./rules.ts";
 
 /** Scores in which rules and baseline leave a doubt. Below nothing is said, above it is said clearly enough. */
 export const BAND = { min: 20, max: 69 } as const;

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { keyId } from "../api-key.ts";
 import { approveIsolation } from "../approve-isolation.ts";
-import { page, pageFrom } from "../inputs.ts";
+import { denyIsolation } from "../deny-isolation.ts";
+import { justified, page, pageFrom } from "../inputs.ts";
 import { operation } from "../operation.ts";
 import { listApprovals, readAsset } from "../read.ts";
 import { approvalView, assetView, pageOf } from "../views.ts";
@@ -44,4 +45,26 @@ const approve = operation({
   },
 });
 
-export const approvalOperations = [all, approve];
+const deny = operation({
+  id: "denyIsolation",
+  method: "post",
+  path: "/approvals/{approvalId}/deny",
+  tag,
+  summary: "Deny a request to isolate, or take one's own back",
+  needs: "approve",
+  params: z.strictObject({ approvalId: keyId }),
+  body: justified,
+  success: 200,
+  answer: assetView,
+  refusals: ["admin.conflict"],
+  async run({ params: { approvalId }, body, asker }, deps) {
+    const done = await denyIsolation(asker, { approvalId, ...body }, deps);
+    if (!done.ok) return done;
+    return {
+      ok: true,
+      value: { body: await readAsset(deps, asker.admin.tenantId, done.value.result.assetId) },
+    };
+  },
+});
+
+export const approvalOperations = [all, approve, deny];

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { employeeId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/refusal.ts";
-import { ASSET_STATUSES } from "../../../shared/table/items.ts";
+import { ASSET_STATUSES } from "../../../shared/table/items/asset.ts";
 import { mode } from "../../../shared/wire/heartbeat.ts";
 import { RELEASE_CODE_HOURS_MAX } from "../../../shared/wire/release-code.ts";
 import { text } from "../../../shared/wire/text.ts";

@@ -1,5 +1,5 @@
 import { refuse } from "../../../shared/refusal.ts";
-import { policy } from "../../../shared/table/items.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
 import { changePolicy, changeSettings, readPolicy, readSettings } from "../change-tenant.ts";
 import { employeeParams, page, pageFrom } from "../inputs.ts";
 import { operation } from "../operation.ts";

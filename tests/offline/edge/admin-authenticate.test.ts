@@ -261,7 +261,7 @@ describe("roles", () => {
   test("each role may do all that the one before it may, and more", () => {
     const sizes = ROLES.map((role) => permissionsOf(role).length);
     expect(sizes).toEqual([...new Set(sizes)].toSorted((a, b) => a - b));
-    expect(permissionsOf("viewer")).toEqual(["read"]);
+    expect(permissionsOf("viewer")).toEqual(["read", "read-events"]);
     expect(permissionsOf("admin").toSorted()).toEqual([...PERMISSIONS].toSorted());
   });
 

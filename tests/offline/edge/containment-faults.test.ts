@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { verifyCustody } from "../../../shared/custody.ts";
 import { type Dynamo, DynamoFault, marshalItem } from "../../../shared/table/dynamo.ts";
-import type { AssetItem, AuditItem } from "../../../shared/table/items.ts";
-import { assetItem, auditItem, custodyHeadItem, decodeItem } from "../../../shared/table/items.ts";
+import type { AssetItem } from "../../../shared/table/items/asset.ts";
+import { assetItem } from "../../../shared/table/items/asset.ts";
+import type { AuditItem } from "../../../shared/table/items/custody.ts";
+import { auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, custodyHeadKey } from "../../../shared/table/keys.ts";
 import { makeAdminApp } from "../../support/admin-app.ts";
 import { ASSET_ID, TENANT_ID } from "../../support/edge-app.ts";

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { formatApiKey, secretHash } from "../../../edge/admin/api-key.ts";
 import { verifyCustody } from "../../../shared/custody.ts";
-import { marshalItem } from "../../../shared/table/dynamo.ts";
-import { auditItem, custodyHeadItem, decodeItem, tenantDefaults } from "../../../shared/table/items.ts";
+import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
+import { auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { apiKeyKey, assetKey, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
 import { makeAdminApp } from "../../support/admin-app.ts";
 import { TENANT_ID } from "../../support/edge-app.ts";
@@ -13,7 +15,17 @@ const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i
 /** A tenant of six hosts with these settings, two responders and an administrator. */
 async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: number }) {
   const table = createMemoryDynamo();
-  const app = await makeAdminApp({ dynamo: table.dynamo });
+  /** What happens between a decision's reading and its writing, once. */
+  const between: { act?: (() => Promise<unknown>) | undefined } = {};
+  const dynamo = (async (operation: "TransactWriteItems", input: never) => {
+    const { act } = between;
+    if (operation === "TransactWriteItems" && act) {
+      between.act = undefined;
+      await act();
+    }
+    return table.dynamo(operation, input);
+  }) as Dynamo;
+  const app = await makeAdminApp({ dynamo });
   const put = (key: object, item: object) =>
     table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...key, ...item }) });
   await put(tenantKey(TENANT_ID), { ...tenantDefaults(TENANT_ID), ...settings });
@@ -58,7 +70,34 @@ async function makeWorld(settings: { fourEyes?: boolean; isolationsPerHourMax?: 
     expect(await verifyCustody(records, head && decodeItem(custodyHeadItem, head))).toBeUndefined();
     return records.sort((a, b) => a.tenantNumber - b.tenantNumber);
   };
-  return { ...app, table, put, ann, ben, ada, post, isolate, approvals, statusOf, custody };
+  const changeSettings = async (changed: object) => {
+    const before = await app.ask("/v1/settings", ada);
+    const answer = await app.ask("/v1/settings", ada, {
+      method: "PUT",
+      headers: {
+        "content-type": "application/json",
+        "idempotency-key": `request-${++asked}`,
+        "if-match": before.headers.get("etag")!,
+      },
+      body: JSON.stringify({ ...((await before.json()) as object), ...changed }),
+    });
+    expect(answer.status).toBe(200);
+  };
+  return {
+    ...app,
+    between,
+    changeSettings,
+    table,
+    put,
+    ann,
+    ben,
+    ada,
+    post,
+    isolate,
+    approvals,
+    statusOf,
+    custody,
+  };
 }
 
 describe("four eyes", () => {
@@ -151,5 +190,63 @@ describe("the cap on isolations", () => {
     const world = await makeWorld({});
     const answers = await Promise.all(ASSETS.map((_, host) => world.isolate(host, world.ann)));
     expect(answers.every(({ status }) => status === 202)).toBe(true);
+  });
+});
+
+describe("settings tightened between the decision and its transaction", () => {
+  type World = Awaited<ReturnType<typeof makeWorld>>;
+  /** With its record in the chain, or by whoever writes the item itself: neither is overtaken by an isolation. */
+  const ways: [string, (world: World, changed: object) => Promise<unknown>][] = [
+    ["through the API", (world, changed) => world.changeSettings(changed)],
+    [
+      "in the table",
+      (world, changed) =>
+        world.put(tenantKey(TENANT_ID), { ...tenantDefaults(TENANT_ID), ...changed, settingsVersion: 1 }),
+    ],
+  ];
+
+  test.each(ways)(
+    "four eyes %s: the isolation becomes a request, no host is isolated",
+    async (_way, change) => {
+      const world = await makeWorld({});
+      world.between.act = () => change(world, { fourEyes: true });
+      expect((await world.isolate(0, world.ann)).status).toBe(202);
+      expect(await world.statusOf(0)).toBe("ACTIVE");
+      expect(await world.approvals()).toHaveLength(1);
+      expect((await world.custody()).at(-1)!.action).toBe("request-isolation");
+    },
+  );
+
+  test.each(ways)("a cap lowered %s counts for the one that was on its way", async (_way, change) => {
+    const world = await makeWorld({ isolationsPerHourMax: 5 });
+    expect((await world.isolate(0, world.ann)).status).toBe(202);
+    world.between.act = () => change(world, { isolationsPerHourMax: 1 });
+    expect((await world.isolate(1, world.ann)).status).toBe(429);
+    expect(await world.statusOf(1)).toBe("ACTIVE");
+  });
+
+  test.each(ways)("a cap lowered %s counts for an approval on its way", async (_way, change) => {
+    const world = await makeWorld({ fourEyes: true });
+    await world.isolate(0, world.ada, { breakGlass: true });
+    for (const host of [1, 2]) await world.isolate(host, world.ann);
+    const [first, second] = await world.approvals();
+    const approve = (request: { approvalId: string }) =>
+      world.post(`/approvals/${request.approvalId}/approve`, world.ben);
+    world.between.act = () => change(world, { fourEyes: true, isolationsPerHourMax: 1 });
+    expect((await approve(first!)).status).toBe(202);
+    expect((await approve(second!)).status).toBe(429);
+  });
+
+  test.each(ways)("other words for the host %s: decided anew, carried out once", async (_way, change) => {
+    const world = await makeWorld({});
+    world.between.act = () => change(world, { isolationNotice: "Call 555-0100." });
+    expect((await world.isolate(0, world.ann)).status).toBe(202);
+    const stored = [...world.table.items.values()].find(({ assetId }) => assetId?.S === ASSETS[0])!;
+    const [, claims] = stored.wish!.M!.directive!.S!.split(".");
+    expect(JSON.parse(Buffer.from(claims!, "base64url").toString())).toMatchObject({
+      generation: 1,
+      notice: "Call 555-0100.",
+    });
+    expect((await world.custody()).filter(({ action }) => action === "isolate")).toHaveLength(1);
   });
 });

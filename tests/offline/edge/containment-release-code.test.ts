@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { timestamp } from "../../../shared/clock.ts";
 import { verifyCustody } from "../../../shared/custody.ts";
 import { marshal, marshalItem } from "../../../shared/table/dynamo.ts";
-import { type AuditItem, auditItem, custodyHeadItem, decodeItem } from "../../../shared/table/items.ts";
+import { type AuditItem, auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, custodyHeadKey } from "../../../shared/table/keys.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../../shared/wire/release-code.ts";
@@ -28,6 +29,8 @@ async function makeWorld() {
           : [],
       ),
     forget: () => {},
+    learn: () => {},
+    watch: () => () => {},
   };
   const app = await makeAdminApp({ dynamo: table.dynamo, openActions });
   const Item = marshalItem({

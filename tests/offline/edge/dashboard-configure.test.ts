@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { changeKey, csrfToken } from "../../../edge/dashboard/csrf.ts";
+import { jsonLines } from "../../../edge/dashboard/json-lines.ts";
 import { sessionExpired } from "../../../edge/dashboard/session-refresh.ts";
 import { policyFromForm, policyFromJson, settingsFromForm } from "../../../edge/dashboard/tenant-forms.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
-import { policy, tenantDefaults } from "../../../shared/table/items.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
+import { tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { createIds, engineOf, itemsOf } from "../../browser/seed.ts";
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
@@ -18,6 +20,8 @@ const SETTINGS_FORM = {
   telemetryResolutionSeconds: "60",
   quietMinutes: "15",
   retentionDays: "180",
+  isolationsPerHourMax: "0",
+  isolationNotice: "",
 };
 
 let world: World;
@@ -70,7 +74,7 @@ const keyed = async (action: string, version: number) => ({
 });
 
 describe("policyFromForm()", () => {
-  const current = policy.parse({ acceptedCves: ["CVE-2025-1"], modelBytesMax: 1_234_567_890 });
+  const current = policy.parse({ agentVersionMin: "0.1.0", modelBytesMax: 1_234_567_890 });
   const form = { exposure: "authenticated", modelGib: "1.15" };
 
   test("replaces what the form shows and leaves everything else", () => {
@@ -81,7 +85,7 @@ describe("policyFromForm()", () => {
         approvedEngines: ["ollama", "vllm"],
         exposure: "authenticated",
         requireAuthentication: false,
-        acceptedCves: ["CVE-2025-1"],
+        agentVersionMin: "0.1.0",
         modelBytesMax: 1_234_567_890,
       },
     });
@@ -95,7 +99,37 @@ describe("policyFromForm()", () => {
   ])("refuses %s and says where", (_name, more) => {
     const read = policyFromForm({ ...form, ...more }, current);
     expect(read.ok).toBe(false);
-    expect((read as { wrong: string[] }).wrong[0]).toMatch(/^(approvedEngines\.0|exposure|modelBytesMax): /);
+    const [wrong] = read.ok ? [] : read.wrong;
+    expect(wrong!.where).toMatch(/^(approvedEngines|exposure|modelGib)$/);
+  });
+
+  test("tells the line of a list that is wrong, blank lines counted", () => {
+    const read = policyFromForm({ ...form, approvedEngines: "ollama\n\n\nnot an id\nvllm" }, current);
+    expect(read.ok ? [] : read.wrong).toMatchObject([{ where: "approvedEngines", line: 4 }]);
+  });
+});
+
+describe("jsonLines()", () => {
+  test.each([
+    ["", 1],
+    ['{\n  "a": 1,\n}', 3],
+    ['{\n  "a": [1, 2\n}', 3],
+    ["{'a': 1}", 1],
+    ['{"a": "x\ny"}', 1],
+    ['{"a": 01}', 1],
+    ["{} {}", 1],
+    ['{"a": tru}', 1],
+    [`${"[".repeat(40)}${"]".repeat(40)}`, 1],
+  ])("finds the first line of %j that is not JSON", (text, line) => {
+    expect(jsonLines(text).fault).toBe(line);
+  });
+
+  test("agrees with JSON.parse on what JSON is, and tells the line of each value", () => {
+    const value = { a: [1, -2.5e3, "\u00e9\n\"", null, true, { b: {} }], "c.d": "" };
+    const { fault, lineOf } = jsonLines(JSON.stringify(value, null, 2));
+    expect(fault).toBeUndefined();
+    expect([lineOf(["a"]), lineOf(["a", 2]), lineOf(["a", 5, "b"]), lineOf(["c.d"])]).toEqual([2, 5, 9, 12]);
+    expect(lineOf(["a", 6])).toBeUndefined();
   });
 });
 
@@ -106,6 +140,14 @@ describe("policyFromJson()", () => {
     "refuses %p",
     (text) => expect(policyFromJson(text).ok).toBe(false),
   );
+
+  test("tells the line and the field of everything that is wrong, also of a field that does not exist", () => {
+    const read = policyFromJson('{\n  "bannedEngines": [\n    "ollama",\n    "No!"\n  ],\n  "oops": 1\n}');
+    expect(read.ok ? [] : read.wrong.map(({ line, words }) => [line, words.split(":")[0]])).toEqual([
+      [4, "bannedEngines.1"],
+      [6, "oops"],
+    ]);
+  });
 });
 
 describe("settingsFromForm()", () => {
@@ -116,6 +158,9 @@ describe("settingsFromForm()", () => {
     quietPeriodSeconds: 900,
     heartbeatIntervalMs: 5000,
     clientDirectories: true,
+    fourEyes: false,
+    isolationsPerHourMax: 0,
+    isolationNotice: "",
   };
   test("turns minutes and seconds into what is stored; a box that is not ticked is off", () =>
     expect(settingsFromForm({ ...SETTINGS_FORM, heartbeatSeconds: "2.5" }, current as never)).toMatchObject({
@@ -127,6 +172,16 @@ describe("settingsFromForm()", () => {
         clientDirectories: false,
       },
     }));
+  test("takes four eyes, the cap and the notice, which becomes one line", () =>
+    expect(
+      settingsFromForm(
+        { ...SETTINGS_FORM, fourEyes: "yes", isolationsPerHourMax: "12", isolationNotice: " Call\r\nIT " },
+        current as never,
+      ),
+    ).toMatchObject({
+      ok: true,
+      value: { fourEyes: true, isolationsPerHourMax: 12, isolationNotice: "Call IT" },
+    }));
   test.each([
     { heartbeatSeconds: "0.9" },
     { heartbeatSeconds: "601" },
@@ -135,6 +190,9 @@ describe("settingsFromForm()", () => {
     { retentionDays: "" },
     { quietMinutes: "-1" },
     { telemetryResolutionSeconds: "1.5" },
+    { isolationsPerHourMax: "-1" },
+    { isolationsPerHourMax: "" },
+    { isolationNotice: "x".repeat(301) },
     { name: " " },
   ])("refuses %p", (more) =>
     expect(settingsFromForm({ ...SETTINGS_FORM, ...more }, current as never).ok).toBe(false),
@@ -167,6 +225,7 @@ describe("policy and settings", () => {
     const answer = await post("/policy", body);
     expect(answer.status).toBe(400);
     const markup = await answer.text();
+    expect(markup).toContain("line 1: ");
     expect(markup).toContain("exposure: ");
     expect(markup).toContain("&lt;b&gt;all&lt;/b&gt;");
     expect(world.asked).not.toContain("TransactWriteItems");

@@ -15,7 +15,12 @@ const host = (more: Partial<Host>): Host => ({
   os: "Debian",
   enrolledAtMs: NOW_MS - 86_400_000,
   lastSeenAtMs: NOW_MS - 3000,
-  states: [{ atMs: NOW_MS - 3_600_000, engines: [engineOf()] }],
+  states: [
+    {
+      atMs: NOW_MS - 3_600_000,
+      engines: [engineOf({ models: [{ name: "=llama", loaded: false, licence: "MIT", sizeBytes: 7 }] })],
+    },
+  ],
   ...more,
 });
 const finding = {
@@ -31,7 +36,7 @@ const HOSTS = [
   host({ employeeId: "noor", os: "@SUM(1)", states: [{ atMs: NOW_MS - 3_600_000, engines: [] }] }),
   host({ tenantId: "org_b", hostname: "foreign-host", employeeId: "foreign-person" }),
 ];
-const LISTS = ["assets", "incidents", "inventory", "employees", "custody"];
+const LISTS = ["assets", "incidents", "inventory", "models", "employees", "custody", "approvals"];
 
 let world: World;
 beforeAll(async () => {
@@ -102,6 +107,28 @@ describe("a download", () => {
     expect(await rows("/inventory.json")).toMatchObject([
       { what: "engine", id: "ollama", employee_id: "mara" },
     ]);
+  });
+
+  test("tells of each model on each host what the agent told, and of one host every change", async () => {
+    const rows = async (path: string) => (await (await world.get(path)).json()) as Record<string, unknown>[];
+    const model = { model: "=llama", in_memory: false, licence: "MIT", size_bytes: 7, employee_id: "mara" };
+    expect(await rows("/models.json?name=%3Dllama")).toMatchObject([model]);
+    expect(await rows("/models.json?name=llama")).toEqual([]);
+    const [{ assetId }] = HOSTS as [Host];
+    expect(await rows(`/timeline.json?asset=${assetId}`)).toMatchObject([
+      { engines: "Ollama", risk: "INFO" },
+    ]);
+    expect(await rows(`/timeline.json?asset=${HOSTS[2]!.assetId}`)).toEqual([]);
+    for (const path of ["/timeline.json", "/timeline.csv?asset=x", "/deliveries.csv?webhook=%20"])
+      expect((await world.get(path)).status).toBe(400);
+  });
+
+  test("of tokens and of deliveries is for administrators", async () => {
+    for (const path of ["/enrolment-tokens.csv", "/deliveries.json?webhook=a"]) {
+      expect((await world.get(path)).status).toBe(200);
+      for (const role of ["viewer", "analyst", "responder"])
+        expect((await world.get(path, {}, { role })).status).toBe(403);
+    }
   });
 
   test("keeps a formula of an agent inert in CSV and as it is in JSON", async () => {

@@ -3,10 +3,12 @@ import { viewOf } from "../../../edge/admin/read.ts";
 import { changesBetween } from "../../../edge/dashboard/changes.ts";
 import { containmentSteps } from "../../../edge/dashboard/containment-steps.ts";
 import { isExposed } from "../../../edge/dashboard/engines.tsx";
-import { countHosts, coverageOf, enginesOf, matching } from "../../../edge/dashboard/fleet.ts";
+import { matching } from "../../../edge/dashboard/fleet.ts";
 import { duration, relative } from "../../../edge/dashboard/time.tsx";
 import { timestamp } from "../../../shared/clock.ts";
-import type { AssetItem, TelemetryChange } from "../../../shared/table/items.ts";
+import { countFleet, countHosts, enginesOf } from "../../../shared/fleet/count.ts";
+import type { AssetItem } from "../../../shared/table/items/asset.ts";
+import type { TelemetryChange } from "../../../shared/table/items/telemetry.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { createIds, engineOf } from "../../browser/seed.ts";
 
@@ -202,6 +204,7 @@ describe("the fleet", () => {
           confidence: 90,
         })),
         models: [],
+        clients: engines.length > 1 ? ["code"] : [],
         failedCollectors,
       },
     }),
@@ -213,10 +216,18 @@ describe("the fleet", () => {
     row("d", undefined),
   ];
 
-  test("coverageOf() counts every host once, by what is known of it", () => {
-    const { collectors, ...counts } = coverageOf(rows, NOW_MS);
-    expect(counts).toEqual({ reporting: 2, silent: 1, never: 1, total: 4, withAi: 2 });
-    expect(collectors.map(({ hostname }) => hostname)).toEqual(["b"]);
+  test("countFleet() counts every host once, by what is known of it", () => {
+    const { engines, clients, ...counts } = countFleet(rows, NOW_MS);
+    expect(counts).toMatchObject({ reporting: 2, silent: 1, never: 1, hosts: 4, withAi: 2 });
+    expect(counts.withFailedSources).toBe(1);
+    expect(engines).toEqual({
+      total: 2,
+      first: [
+        { key: "ollama", name: "OLLAMA", hosts: 2 },
+        { key: "vllm", name: "VLLM", hosts: 1 },
+      ],
+    });
+    expect(clients.first).toEqual([{ key: "code", name: "code", hosts: 1 }]);
   });
 
   test("countHosts() counts a host once, however often it runs an engine", () => {
@@ -232,6 +243,8 @@ describe("the fleet", () => {
     expect(names({ q: "OLLAMA mara" })).toEqual(["a", "b"]);
     expect(names({ q: "ollama nobody" })).toEqual([]);
     expect(names({ engine: "ollama", state: "collectors" })).toEqual(["b"]);
+    expect(names({ client: "code" })).toEqual(["a"]);
+    expect(names({ client: "cod" })).toEqual([]);
     expect(names({ state: "silent" })).toEqual(["c"]);
     expect(names({ state: "never" })).toEqual(["d"]);
   });

@@ -15,6 +15,8 @@ export type World = {
   table: { broken: boolean; items: AttributeMap[] };
   clock: { nowMs: number };
   session(claims?: Claims): Promise<string>;
+  /** Anything else, signed by the identity provider. */
+  sign(payload: object): Promise<string>;
   get(path: string, headers?: Record<string, string>, claims?: Claims): Promise<Response>;
 };
 
@@ -55,6 +57,10 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
     table,
     clock,
     session,
+    sign: (payload) =>
+      new SignJWT({ ...payload })
+        .setProtectedHeader({ alg: "RS256", kid: secrets.issuerKey.kid as string })
+        .sign(key),
     async get(path, headers = {}, claims = {}) {
       const cookie = `__session=${await session(claims)}`;
       return app.request(ORIGIN + path, { headers: { cookie, ...headers } });

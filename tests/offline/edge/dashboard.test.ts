@@ -306,7 +306,7 @@ describe("sign-in", () => {
     const answer = await out(ORIGIN);
     expect(answer.status).toBe(303);
     expect(answer.headers.get("set-cookie")).toMatch(
-      /^__session=; Path=\/; Max-Age=0; HttpOnly; SameSite=Lax/,
+      /^__session=; Max-Age=0; HttpOnly; Path=\/; SameSite=Lax/,
     );
     expect((await out("https://evil.test")).status).toBe(403);
   });

@@ -1,14 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import { packed, sendEach } from "../../../edge/enqueue.ts";
-import type { Entry } from "../../../shared/queue/message.ts";
-import { PACK_BYTES_MAX } from "../../../shared/queue/message.ts";
+import { fromUtf8, utf8 } from "../../../shared/bytes.ts";
+import { type Entry, type Line, PACK_BYTES_MAX } from "../../../shared/queue/message.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
-const entry = (body: string): Entry => ({ assetId: ASSET, receivedAt: "2026-11-21T00:00:00.000Z", body });
+const entry = (body: string): Entry<Uint8Array<ArrayBuffer>> => ({
+  assetId: ASSET,
+  receivedAt: "2026-11-21T00:00:00.000Z",
+  body: utf8(body),
+});
 
 /** A queue that accepts what `accepts` says, and a timer that only goes off when told. */
-function harness(accepts: (lines: readonly string[]) => boolean = () => true) {
-  const sent: { tenantId: string; lines: readonly string[] }[] = [];
+function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
+  const sent: { tenantId: string; lines: readonly Line[] }[] = [];
   let timers: (() => void)[] = [];
   const enqueue = packed(
     async (tenantId, lines) => {
@@ -57,7 +61,7 @@ describe("packed()", () => {
   });
 
   test("a failed send fails exactly the heartbeats that were in it", async () => {
-    const { enqueue, tick } = harness((lines) => !lines.some((line) => line.endsWith("bad")));
+    const { enqueue, tick } = harness((lines) => !lines.some((line) => fromUtf8(line.body) === "bad"));
     const first = [enqueue("org_a", entry("bad")), enqueue("org_a", entry("beside"))];
     const other = enqueue("org_b", entry("fine"));
     const settled = Promise.allSettled([...first, other]);

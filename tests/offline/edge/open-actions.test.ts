@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createOpenActions } from "../../../edge/open-actions.ts";
 import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
-import type { AssetItem } from "../../../shared/table/items.ts";
+import type { AssetItem } from "../../../shared/table/items/asset.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
 const isolated: AssetItem = {
@@ -35,6 +35,7 @@ function harness(shared: boolean) {
     return { Items: state.items.map(marshalItem) };
   }) as unknown as Dynamo;
   const logged: string[] = [];
+  const timers: (() => void)[] = [];
   const actions = createOpenActions({
     dynamo,
     table: "t",
@@ -42,8 +43,9 @@ function harness(shared: boolean) {
     log: (_level, event) => void logged.push(event),
     instruments: { stale: () => {} },
     shared,
+    after: (_ms, then) => void timers.push(then),
   });
-  return { state, actions, logged };
+  return { state, actions, logged, timers };
 }
 
 describe("createOpenActions()", () => {
@@ -102,5 +104,72 @@ describe("createOpenActions()", () => {
     expect(state.queries).toBe(2);
     await actions.of("org_a");
     expect(state.queries).toBe(2);
+  });
+
+  test("learn() puts a change made here into the set at once, until the index shows it or has had its time", async () => {
+    const { state, actions } = harness(true);
+    state.items = [];
+    await actions.of("org_a");
+    const learnt = { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false };
+    actions.learn("org_a", ASSET, learnt);
+    expect((await actions.of("org_a")).get(ASSET)).toEqual(learnt);
+    // An index that lags still shows the change before it.
+    state.items = [isolated];
+    state.now += 2000;
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    expect((await actions.of("org_a")).get(ASSET)?.directive).toBe("new");
+    state.items = [
+      { ...isolated, generation: 3, wish: { ...isolated.wish!, generation: 3, directive: "newest" } },
+    ];
+    state.now += 2000;
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    expect((await actions.of("org_a")).get(ASSET)?.directive).toBe("newest");
+  });
+
+  test("learn() does not keep alive for long what the table does not know", async () => {
+    const { state, actions } = harness(true);
+    state.items = [];
+    actions.learn("org_a", ASSET, { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false });
+    for (const [laterMs, size] of [
+      [9000, 1],
+      [2000, 0],
+    ] as const) {
+      state.now += laterMs;
+      await actions.of("org_a");
+      await Bun.sleep(0);
+      expect((await actions.of("org_a")).size).toBe(size);
+    }
+  });
+
+  test("forget() during a read makes that read start again: it may have begun before the change", async () => {
+    const { state, actions } = harness(true);
+    state.items = [];
+    const reading = actions.of("org_a");
+    actions.forget("org_a");
+    state.items = [isolated];
+    expect((await reading).size).toBe(1);
+    expect(state.queries).toBe(2);
+  });
+
+  test("watch() reads every two seconds for as long as anybody watches, and not a moment longer", async () => {
+    const { state, actions, timers } = harness(true);
+    state.items = [];
+    await actions.of("org_a");
+    const told: number[] = [];
+    const stop = actions.watch("org_a", ASSET, ({ generation }) => void told.push(generation));
+    const tick = async () => {
+      state.now += 2000;
+      for (const then of timers.splice(0)) then();
+      await Bun.sleep(0);
+    };
+    await tick();
+    state.items = [isolated];
+    await tick();
+    expect([told, state.queries]).toEqual([[1], 3]);
+    stop();
+    await tick();
+    expect([told, state.queries, timers.length]).toEqual([[1], 3, 0]);
   });
 });

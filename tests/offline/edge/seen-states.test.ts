@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { inflateRawSync } from "node:zlib";
 import { bunHashing } from "../../../edge/bun-hashing.ts";
+import { denoHashing } from "../../../edge/deno-hashing.ts";
 import { webHashing } from "../../../edge/hashing.ts";
 import { createSeenStates } from "../../../edge/seen-states.ts";
 import { makeEngine, makeHeartbeat, signedRequest } from "../../../lz/fleet.ts";
+import { utf8 } from "../../../shared/bytes.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { EDGE_URL, makeEdgeApp } from "../../support/edge-app.ts";
 
@@ -18,9 +21,9 @@ const text = (sequence: number, more = {}) =>
   );
 
 function remembering(first: string) {
-  const seen = createSeenStates();
-  seen.remember("k", first, JSON.parse(first), 7);
-  return (other: string, keyid = "k") => seen.recognise(keyid, other);
+  const seen = createSeenStates(webHashing);
+  seen.remember("k", utf8(first), { text: first, json: JSON.parse(first), provenGeneration: 7 });
+  return (other: string, keyid = "k") => seen.recognise(keyid, utf8(other));
 }
 
 describe("createSeenStates()", () => {
@@ -73,17 +76,29 @@ test("an unchanged heartbeat is accepted like the first, and one that only looks
   expect(state.queued.map(({ body }) => body)).toEqual([text(1), text(2), text(3)]);
 });
 
-test("Bun's hashes and WebCrypto's are the same, and both refuse a changed bit and another length", async () => {
-  const bytes = crypto.getRandomValues(new Uint8Array(5000));
-  expect(bunHashing.contentDigest(bytes)).toBe(await webHashing.contentDigest(bytes));
-  const secret = crypto.getRandomValues(new Uint8Array(32));
-  const [web, bun] = [await webHashing.macKey(secret), await bunHashing.macKey(secret)];
-  const mac = new Uint8Array(new Bun.CryptoHasher("sha256", secret).update("data").digest());
-  const changed = mac.with(0, mac[0]! ^ 1);
-  for (const key of [web, bun]) {
-    expect(await key.verify("data", mac)).toBe(true);
-    expect(await key.verify("data", changed as Uint8Array<ArrayBuffer>)).toBe(false);
-    expect(await key.verify("data", mac.slice(0, 31))).toBe(false);
-    expect(await key.verify("Data", mac)).toBe(false);
-  }
-});
+for (const [name, hashing] of [
+  ["Bun's", bunHashing],
+  ["Deno's", denoHashing],
+] as const) {
+  test(`${name} hashes are WebCrypto's, and refuse a changed bit and another length`, async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(5000));
+    expect(await hashing.contentDigest(bytes)).toBe(await webHashing.contentDigest(bytes));
+    const secret = crypto.getRandomValues(new Uint8Array(32));
+    const mac = new Uint8Array(new Bun.CryptoHasher("sha256", secret).update("data").digest());
+    const changed = mac.with(0, mac[0]! ^ 1);
+    for (const key of [await webHashing.macKey(secret), await hashing.macKey(secret)]) {
+      expect(await key.verify("data", mac)).toBe(true);
+      expect(await key.verify("data", changed as Uint8Array<ArrayBuffer>)).toBe(false);
+      expect(await key.verify("data", mac.slice(0, 31))).toBe(false);
+      expect(await key.verify("Data", mac)).toBe(false);
+    }
+    for (const { isEqual } of [webHashing, hashing]) {
+      expect(isEqual(bytes, bytes.slice())).toBe(true);
+      expect(isEqual(bytes, bytes.with(4999, bytes[4999]! ^ 1))).toBe(false);
+      expect(isEqual(bytes, bytes.subarray(0, 4999))).toBe(false);
+    }
+    const plain = new Uint8Array(50_000).fill(7);
+    for (const deflate of [webHashing.deflate, hashing.deflate])
+      expect(inflateRawSync(await deflate(plain))).toEqual(Buffer.from(plain));
+  });
+}

@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from "jose";
 import { type CustodyExport, readExport, toJsonLines, verifyExport } from "../../../lz/custody-export.ts";
 import { canonicalJson } from "../../../shared/canonical-json.ts";
 import { custodyHash } from "../../../shared/custody.ts";
-import type { AuditItem } from "../../../shared/table/items.ts";
+import type { AuditItem } from "../../../shared/table/items/custody.ts";
 import { ROOT } from "../../support/stack.ts";
 
 const TENANT = "org_test";
@@ -87,14 +87,28 @@ function theirs(text: string, ...more: string[]): string | undefined {
 
 type Lines = string[];
 const edit = (change: (lines: Lines) => Lines | Promise<Lines>) => change;
-const nameOf = (line: string) => {
+const nameOf = (line: string, index: number) => {
+  if (!line.includes('"at":')) return `#${index}`;
   const { assetId = "tenant", at } = JSON.parse(line) as Partial<AuditItem>;
   return `${assetId} ${at}`;
 };
+/** Line `at` changed, and everything after it linked and sealed anew: only its own chain can tell. */
+async function rewrite(lines: Lines, at: number, change: (record: AuditItem) => object): Promise<Lines> {
+  const out = lines.slice(0, at);
+  let previous = (JSON.parse(lines[at - 1]!) as AuditItem).hash ?? "";
+  for (const [index, line] of lines.slice(at).entries()) {
+    const { hash: _, ...record } = JSON.parse(line) as AuditItem;
+    const changed = index === 0 ? change(record as AuditItem) : {};
+    const sealed = await seal({ ...record, ...changed, tenantPreviousHash: previous });
+    previous = sealed.hash;
+    out.push(canonicalJson(sealed));
+  }
+  return out;
+}
 const swap = (lines: Lines, a: number, b: number) => lines.with(a, lines[b]!).with(b, lines[a]!);
 
 /** Line 0 is the manifest. `bad`: the line, in what comes out, whose record is to be named; or the head. */
-const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "head"][] = [
+const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "head" | "manifest"][] = [
   ["an edit", edit((lines) => lines.with(4, lines[4]!.replace("reason 3", "reason 9"))), 4],
   ["an edit of a number", edit((lines) => lines.with(4, lines[4]!.replace('"number":2', '"number":3'))), 4],
   ["a member that no hash covers", edit((lines) => lines.with(4, lines[4]!.replace(/}$/, ',"zz":1}'))), 4],
@@ -125,6 +139,31 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
     }),
     5,
   ],
+  // Lines 1, 4 and 7 are of one asset.
+  [
+    "a fork of one asset's chain, told nowhere else",
+    edit((lines) => rewrite(lines, 7, ({ number }) => ({ number: number - 1 }))),
+    7,
+  ],
+  [
+    "a record taken out of one asset's chain, told nowhere else",
+    edit((lines) => rewrite(lines, 7, () => ({ previousHash: JSON.parse(lines[1]!).hash }))),
+    7,
+  ],
+  [
+    "a record of another tenant, sealed into the chain",
+    edit((lines) => rewrite(lines, 6, () => ({ tenantId: "org_other" }))),
+    6,
+  ],
+  ["a record without its hash", edit((lines) => lines.with(4, lines[4]!.replace(/"hash":"\w+",/, ""))), 4],
+  ["a line that is no record", edit((lines) => lines.with(4, "[]")), 4],
+  ["a line that is no JSON", edit((lines) => lines.with(4, "-")), 4],
+  [
+    "a number too many in the manifest",
+    edit((l) => l.with(0, l[0]!.replace('records":9', 'records":10'))),
+    "manifest",
+  ],
+  ["a head of another record", edit((l) => l.with(0, l[0]!.replace(/"hash":"./, '"hash":"g'))), "head"],
 ];
 
 describe("a custody export as JSON lines", () => {
@@ -140,10 +179,9 @@ describe("a custody export as JSON lines", () => {
         .trimEnd()
         .split("\n"),
     );
-    const record = await ours(`${lines.join("\n")}\n`);
-    // What no schema knows is told by its place.
-    if (lines[4]!.includes('"zz"')) return expect(record).toBe("#4");
-    expect(record).toBe(bad === "head" ? "head" : nameOf(lines[bad]!));
+    expect(await ours(`${lines.join("\n")}\n`)).toBe(
+      typeof bad === "string" ? bad : nameOf(lines[bad]!, bad),
+    );
   });
 
   test("readExport() takes the JSON form too, and nothing that is neither", async () => {
@@ -166,7 +204,7 @@ describe.skipIf(!python)("docs/verify_custody.py", () => {
         .trimEnd()
         .split("\n"),
     );
-    expect(theirs(`${lines.join("\n")}\n`)).toBe(bad === "head" ? "head" : nameOf(lines[bad]!));
+    expect(theirs(`${lines.join("\n")}\n`)).toBe(typeof bad === "string" ? bad : nameOf(lines[bad]!, bad));
   });
 
   test("checks the signed checkpoint where the package cryptography is there", async () => {

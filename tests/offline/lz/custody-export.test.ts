@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from "jose";
 import { type CustodyExport, verifyExport } from "../../../lz/custody-export.ts";
 import { custodyHash } from "../../../shared/custody.ts";
-import type { AuditItem } from "../../../shared/table/items.ts";
+import type { AuditItem } from "../../../shared/table/items/custody.ts";
 
 const TENANT = "org_test";
 const ASSETS = ["01JD0000000000000000000001", "01JD0000000000000000000002"];
@@ -116,7 +116,8 @@ describe("verifyExport()", () => {
   test("verifyExport() finds a member that no hash covers", async () => {
     const log = await makeLog(2);
     (log.records[1] as unknown as Record<string, unknown>).approvedBy = "the board";
-    expect((await verifyExport(log, {})).fault).toMatchObject({ record: "#2" });
+    const { assetId, at } = log.records[1] as AuditItem;
+    expect((await verifyExport(log, {})).fault).toMatchObject({ record: `${assetId ?? "tenant"} ${at}` });
   });
 
   test("verifyExport() finds an edit whose hash was made to match, by the record behind it", async () => {

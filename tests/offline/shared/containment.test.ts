@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { timestamp } from "../../../shared/clock.ts";
 import { type ContainmentState, containmentOf, isOffline } from "../../../shared/containment.ts";
-import type { AssetItem } from "../../../shared/table/items.ts";
+import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 
 const NOW_MS = 1_790_000_000_000;

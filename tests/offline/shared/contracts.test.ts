@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
+import { fromUtf8 } from "../../../shared/bytes.ts";
 import { canonicalJson } from "../../../shared/canonical-json.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { decodePack, encodeEntry, encodePack } from "../../../shared/queue/message.ts";
 import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
-import { assetItem, decodeItem } from "../../../shared/table/items.ts";
+import { assetItem } from "../../../shared/table/items/asset.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { shardOf, telemetryKey } from "../../../shared/table/keys.ts";
 import { heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { stateText } from "../../../shared/wire/state.ts";
@@ -75,7 +77,7 @@ describe("queue message", () => {
     fc.assert(
       fc.property(bodies, (texts) => {
         const entries = texts.map(entry);
-        expect(decodePack(encodePack("org_a", entries.map(encodeEntry)))).toEqual({
+        expect(decodePack(fromUtf8(encodePack("org_a", entries.map(encodeEntry))))).toEqual({
           tenantId: "org_a",
           entries,
         });
@@ -83,7 +85,7 @@ describe("queue message", () => {
     );
   });
   test("decodePack() refuses a pack that names more or fewer heartbeats than it holds", () => {
-    const pack = encodePack("org_a", [encodeEntry(entry("{}")), encodeEntry(entry("{}"))]);
+    const pack = fromUtf8(encodePack("org_a", [encodeEntry(entry("{}")), encodeEntry(entry("{}"))]));
     expect(() => decodePack(pack.replace('"count":2', '"count":1'))).toThrow();
     expect(() => decodePack(pack.replace('"count":2', '"count":3'))).toThrow();
     expect(() => decodePack(pack.replace("org_a", "org#a"))).toThrow();

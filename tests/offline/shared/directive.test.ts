@@ -1,12 +1,8 @@
 import { expect, test } from "bun:test";
 import { SignJWT } from "jose";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
-import {
-  type ControlKey,
-  type Directive,
-  signDirective,
-  verifyDirective,
-} from "../../../shared/wire/directive.ts";
+import type { ControlKey } from "../../../shared/wire/control-claims.ts";
+import { type Directive, signDirective, verifyDirective } from "../../../shared/wire/directive.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
 const NOW_MS = 1_790_000_000_000;

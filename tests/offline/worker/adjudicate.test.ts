@@ -1,11 +1,11 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
+import { evaluate } from "../../../shared/evaluate/evaluate.ts";
+import { looksLikeOrders } from "../../../shared/evaluate/orders.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { adjudicateOff, createAdjudicator } from "../../../worker/adjudicate.ts";
 import { createAsk } from "../../../worker/endpoint.ts";
-import { evaluate } from "../../../worker/evaluate/evaluate.ts";
 import { BAND, evidenceOf, type Opinion, withOpinion } from "../../../worker/evaluate/opinion.ts";
-import { looksLikeOrders } from "../../../worker/evaluate/orders.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import type { Judgement } from "../../../worker/telemetry.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";

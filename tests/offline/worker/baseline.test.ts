@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { makeEngine } from "../../../lz/fleet.ts";
-import { type BaselineItem, policy } from "../../../shared/table/items.ts";
+import type { BaselineItem } from "../../../shared/table/items/baseline.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import {
   featuresOf,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
-import { type Policy, policy } from "../../../shared/table/items.ts";
+import { ATLAS_VERSION, TECHNIQUES } from "../../../shared/evaluate/atlas.ts";
+import { evaluate, FINDINGS_MAX } from "../../../shared/evaluate/evaluate.ts";
+import { RULES } from "../../../shared/evaluate/rules.ts";
+import { type Policy, policy } from "../../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
-import { ATLAS_VERSION, TECHNIQUES } from "../../../worker/evaluate/atlas.ts";
-import { evaluate, FINDINGS_MAX } from "../../../worker/evaluate/evaluate.ts";
-import { RULES } from "../../../worker/evaluate/rules.ts";
 
 const AT = "2026-11-20T12:00:00.000Z"; // a Friday
 const BASE = policy.parse({ approvedEngines: ["ollama"], approvedModels: ["llama3*"] });

@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { policy, WEBHOOK_EVENTS } from "../../../shared/table/items.ts";
-import { ATLAS_VERSION } from "../../../worker/evaluate/atlas.ts";
-import { CRITICAL_POINTS } from "../../../worker/evaluate/evaluate.ts";
-import { RULES } from "../../../worker/evaluate/rules.ts";
-import { compareVersions } from "../../../worker/evaluate/version.ts";
-import { VULNERABILITIES } from "../../../worker/evaluate/vulnerabilities.ts";
+import { ATLAS_VERSION } from "../../../shared/evaluate/atlas.ts";
+import { CRITICAL_POINTS } from "../../../shared/evaluate/evaluate.ts";
+import { RULES } from "../../../shared/evaluate/rules.ts";
+import { compareVersions } from "../../../shared/evaluate/version.ts";
+import { VULNERABILITIES } from "../../../shared/evaluate/vulnerabilities.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
+import { WEBHOOK_EVENTS } from "../../../shared/table/items/webhook.ts";
 import { ROOT } from "../../support/stack.ts";
 
 /** Without the spaces that align tables. */

@@ -1,32 +1,39 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { timestamp } from "../../../shared/clock.ts";
 import { OCSF_VERSION, ocsfOf } from "../../../shared/export/ocsf.ts";
 import { webhookHeaders } from "../../../shared/export/standard-webhooks.ts";
-import { unmarshalItem } from "../../../shared/table/dynamo.ts";
+import { isPublicAddress, targetFault } from "../../../shared/public-address.ts";
+import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { eventPut } from "../../../shared/table/event-put.ts";
-import { type EventItem, WEBHOOK_EVENTS } from "../../../shared/table/items.ts";
-import { makeEvent } from "../../../worker/events.ts";
+import type { EventItem } from "../../../shared/table/items/event.ts";
+import type { TenantItem } from "../../../shared/table/items/tenant.ts";
+import { WEBHOOK_EVENTS, type Webhook } from "../../../shared/table/items/webhook.ts";
+import { tenantKey } from "../../../shared/table/keys.ts";
+import { makeEvent, type Told } from "../../../shared/table/make-event.ts";
+import { eventIdOf } from "../../../worker/event-id.ts";
 import { forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
-import { createPostWebhook, isPublicAddress, type PostWebhook } from "../../../worker/webhook-post.ts";
+import { createPostWebhook, type PostWebhook } from "../../../worker/webhook-post.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, makeTenant, TENANT } from "../../support/worker-table.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const START_MS = Date.parse("2026-11-20T12:00:00.000Z");
-const hook = (more = {}) => ({
+const hook = (more: Partial<Webhook> = {}): Webhook => ({
   id: "siem",
   url: "https://hooks.example.com/lz",
   secret: SECRET,
   events: [],
   ...more,
 });
-const tenantWith = (...webhooks: ReturnType<typeof hook>[]) => makeTenant({ webhooks });
-const opened = (tenant = tenantWith(hook())): EventItem =>
+const tenantWith = (...webhooks: Webhook[]) => makeTenant({ webhooks });
+const opened = (tenant = tenantWith(hook()), more: Partial<Told> = {}): EventItem =>
   makeEvent(
     {
       kind: "incident.opened",
+      eventId: eventIdOf("incident.opened", "one"),
       at: timestamp(START_MS),
       assetId: ASSET,
       hostname: "host-1",
@@ -40,13 +47,13 @@ const opened = (tenant = tenantWith(hook())): EventItem =>
         atlas: "AML.T0132",
         openedAt: timestamp(START_MS),
       },
+      ...more,
     },
-    "one",
     tenant,
     timestamp(START_MS),
   );
 
-async function createOutbox(tenant = tenantWith(hook())) {
+async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {}) {
   const table = createMemoryDynamo();
   let now = START_MS;
   const sent: { url: string; headers: Record<string, string>; body: string }[] = [];
@@ -65,12 +72,19 @@ async function createOutbox(tenant = tenantWith(hook())) {
     metrics,
     post,
   };
-  await table.dynamo("PutItem", eventPut(opened(tenant), "t"));
+  const keep = (changed: TenantItem) =>
+    table.dynamo("PutItem", {
+      TableName: "t",
+      Item: marshalItem({ ...tenantKey(TENANT), ...changed }),
+    });
+  await keep(tenant);
+  await table.dynamo("PutItem", eventPut(opened(tenant, more), "t"));
   return {
     sent,
     logs,
     metrics,
-    forward: () => forwardDue(tenant, deps),
+    keep,
+    forward: () => forwardDue(TENANT, deps),
     answer: (next: () => number) => {
       status = next;
     },
@@ -87,7 +101,7 @@ describe("webhookHeaders()", () => {
   test("signs as the specification's example does", async () => {
     // Example of the reference libraries (github.com/standard-webhooks/standard-webhooks).
     const headers = await webhookHeaders(
-      SECRET,
+      [SECRET],
       "msg_p5jXN8AQM9LWM0D4loKWxJek",
       1614265330,
       '{"test": 2432232314}',
@@ -95,7 +109,7 @@ describe("webhookHeaders()", () => {
     expect(headers["webhook-signature"]).toBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
   });
   test("refuses a secret that is none", async () => {
-    expect(webhookHeaders("secret", "id", 1, "{}")).rejects.toThrow("whsec_");
+    expect(webhookHeaders(["secret"], "id", 1, "{}")).rejects.toThrow("whsec_");
   });
 });
 
@@ -115,7 +129,67 @@ describe("forwardDue()", () => {
       data: { assetId: ASSET, rule: "exposed-engine" },
     });
     expect(box.event().GSI2PK).toBeUndefined();
-    expect(box.health()).toMatchObject([{ webhookId: "siem", dead: 0 }]);
+    expect(box.health()).toMatchObject([{ webhookId: "siem", failures: 0, dead: 0 }]);
+    expect(box.event()).toMatchObject({ forwards: { siem: { attempts: 1, status: 204, latencyMs: 0 } } });
+  });
+
+  test("a failure is visible from the first one on, and over with the first success", async () => {
+    const box = await createOutbox();
+    box.answer(() => 503);
+    await box.forward();
+    box.wait(5);
+    await box.forward();
+    expect(box.health()).toMatchObject([{ failures: 2, dead: 0, lastError: "answered 503" }]);
+    expect(box.event()).toMatchObject({ forwards: { siem: { attempts: 2, status: 503 } } });
+    expect(box.metrics.read()).toMatchObject({ webhooks_failed_total: 2, webhooks_dead_total: 0 });
+    box.answer(() => 204);
+    box.wait(300);
+    await box.forward();
+    expect(box.health()).toMatchObject([{ failures: 0, lastDeliveredAt: expect.any(String) }]);
+  });
+
+  test("says how long what it takes up has been due", async () => {
+    const box = await createOutbox();
+    box.wait(90);
+    await box.forward();
+    expect(box.metrics.read().webhooks_behind_seconds).toBe(90);
+    await box.forward();
+    expect(box.metrics.read().webhooks_behind_seconds).toBe(0);
+  });
+
+  test("signs by both secrets while one is rotated, and by the new one alone after that", async () => {
+    const old = `whsec_${Buffer.alloc(24, 7).toString("base64")}`;
+    const until = timestamp(START_MS + 3_600_000);
+    const signatures = async (seconds: number) => {
+      const box = await createOutbox(tenantWith(hook({ previous: { secret: old, until } })));
+      box.wait(seconds);
+      await box.forward();
+      return box.sent[0]!.headers["webhook-signature"]!.split(" ");
+    };
+    expect(await signatures(3599)).toHaveLength(2);
+    expect(await signatures(3600)).toHaveLength(1);
+  });
+
+  test("sends to the webhooks there are when it sends: one of a moment ago is told, one taken out is not", async () => {
+    const tenant = tenantWith(hook());
+    const box = await createOutbox(tenant);
+    await box.keep({ ...tenant, webhooks: [hook({ id: "new", url: "https://new.example.com/" })] });
+    expect(await box.forward()).toBe(1);
+    expect(box.sent.map(({ url }) => url)).toEqual(["https://new.example.com/"]);
+    expect(box.event().GSI2PK).toBeUndefined();
+  });
+
+  test("a test goes to the webhook it names, once: it is not tried again and counts as nothing given up", async () => {
+    const tenant = tenantWith(hook({ events: ["isolation.failed"] }), hook({ id: "other" }));
+    const box = await createOutbox(tenant, { kind: "webhook.test", data: { webhook: "siem" } });
+    box.answer(() => 500);
+    await box.forward();
+    box.wait(86_400);
+    expect(await box.forward()).toBe(0);
+    expect(box.sent).toHaveLength(1);
+    expect(box.event()).toMatchObject({ forwards: { siem: { deadAt: expect.any(String), status: 500 } } });
+    expect(box.health()).toMatchObject([{ webhookId: "siem", failures: 1, dead: 0 }]);
+    expect(box.metrics.read().webhooks_dead_total).toBe(0);
   });
 
   test("tries again with the same id after each pause, not before, and gives up after the last, visibly", async () => {
@@ -229,9 +303,80 @@ describe("createPostWebhook()", () => {
     expect(paths).toEqual(["/hook", "/to"]);
     await server.stop(true);
   });
+
+  test("gives up in time on a server that is silent, one that drips, and one whose head never ends", async () => {
+    const misbehave: ((socket: Socket) => void)[] = [
+      () => {},
+      (socket) => void setInterval(() => socket.write("x"), 20).unref(),
+      (socket) => {
+        const junk = `x-junk: ${"y".repeat(8000)}\r\n`;
+        socket.write("HTTP/1.1 200 OK\r\n");
+        setInterval(() => socket.writable && socket.write(junk), 5).unref();
+      },
+    ];
+    for (const how of misbehave) {
+      const server = createServer((socket) => {
+        socket.on("error", () => {});
+        how(socket);
+      });
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+      const { port } = server.address() as AddressInfo;
+      const startMs = performance.now();
+      await expect(createPostWebhook(true, 300)(`http://127.0.0.1:${port}/`, {}, "{}")).rejects.toThrow();
+      expect(performance.now() - startMs).toBeLessThan(5000);
+      server.close();
+    }
+  });
+
+  test("takes the status of an answer whose body never ends", async () => {
+    const endless = new ReadableStream({ pull: (to) => void to.enqueue(new Uint8Array(65_536)) });
+    const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(endless) });
+    expect(await createPostWebhook(true)(`http://127.0.0.1:${server.port}/`, {}, "{}")).toBe(200);
+    await server.stop(true);
+  });
+});
+
+describe("targetFault()", () => {
+  test("takes https of a public host, and http of any only where configuration allows it", () => {
+    expect(targetFault("https://hooks.example.com:8443/a?b=c", false)).toBeUndefined();
+    expect(targetFault("https://1.1.1.1/", false)).toBeUndefined();
+    expect(targetFault("http://127.0.0.1:9000/", true)).toBeUndefined();
+  });
+  const REFUSED = [
+    "http://hooks.example.com/",
+    "ftp://hooks.example.com/",
+    "https://user:secret@hooks.example.com/",
+    "https://hooks.example.com/#x",
+    "https://metadata.google.internal/",
+    "https://printer.local/",
+    "https://db.corp./",
+    "https://intranet/",
+    "https://168.63.129.16/",
+    "https://0x7f.1/",
+    "https://100.100.100.200/",
+    "https://[fd00:ec2::254]/",
+    "not a url",
+  ];
+  for (const url of REFUSED) test(`refuses ${url}`, () => expect(targetFault(url, false)).toMatch(/target/));
+  test("refuses user names and other schemes even where private targets are fine", () => {
+    expect(targetFault("http://a:b@127.0.0.1/", true)).toBeDefined();
+    expect(targetFault("file:///etc/passwd", true)).toBeDefined();
+  });
 });
 
 describe("ocsfOf()", () => {
+  test("uses the ids of the schema: Restore is 3 (4 would be Harden), and so is a release that failed", () => {
+    const data = { generation: 2, mode: "network" };
+    const typeOf = (kind: EventItem["kind"], action: string) =>
+      ocsfOf({ ...opened(), kind, data: { ...data, action } })!.type_uid;
+    expect(typeOf("incident.opened", "")).toBe(200_401);
+    expect(typeOf("incident.resolved", "")).toBe(200_403);
+    expect(typeOf("isolation.proven", "isolate")).toBe(700_101);
+    expect(typeOf("isolation.failed", "isolate")).toBe(700_101);
+    expect(typeOf("isolation.released", "release")).toBe(700_103);
+    expect(typeOf("isolation.failed", "release")).toBe(700_103);
+  });
+
   test("maps every event but the test of a webhook, with a type that is class and activity", () => {
     for (const kind of WEBHOOK_EVENTS) {
       const mapped = ocsfOf({ ...opened(), kind });

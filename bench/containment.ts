@@ -1,0 +1,166 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "../local/free-port.ts";
+import { type Stack, startStack } from "../local/stack.ts";
+import { startStage } from "../local/stage.ts";
+import { readArguments } from "./arguments.ts";
+import { root, scratchFolder, showFaults, startEdge } from "./backends.ts";
+import { makeHost } from "./load/contained-host.ts";
+import { finish, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * From an admin's request to the proof of it in the API: real edge, queue, worker, table and agent, a process
+ * each. The agent lives in a network namespace of its own, where `network` is enforced with nftables and both
+ * probes are tried; without root or Linux only `observe`, which changes nothing, can be measured, and the result
+ * says so. Runs begin at any moment between two heartbeats.
+ *
+ *   poll        the agent holds its question at the very node that the admin asks
+ *   otherNode   at another node, which hears of the change from the table
+ *   heartbeat   at none: directives come with heartbeats only
+ */
+
+const { json, wholes, texts } = readArguments(
+  "containment",
+  "Time from isolate, and from release, to its proof by the agent.",
+  {
+    runs: { min: 2, max: 10_000, default: 100, says: "isolations, each with its release, per way" },
+    interval: { min: 200, max: 60_000, default: 5000, says: "milliseconds between heartbeats" },
+  },
+  { way: { of: ["all", "poll", "otherNode", "heartbeat"], says: "how directives reach the agent" } },
+);
+
+const WAYS = ["poll", "otherNode", "heartbeat"] as const;
+type Way = (typeof WAYS)[number];
+type Times = { isolate: number[]; release: number[] };
+
+const READ_EVERY_MS = 5;
+const PROVEN_WITHIN_MS = wholes.interval * 3 + 20_000;
+
+/** Starts everything for one way; gives how to change the host's containment, timed. */
+async function start(scope: Scope, way: Way) {
+  const folder = scratchFolder(scope);
+  const host = await makeHost(scope);
+  const port = await freePort();
+  const noPolls = { LZ_HELD_POLLS_MAX: "0" };
+  const stack = await startStack({
+    root,
+    folder,
+    port,
+    runtime: "bun",
+    environment: { HOST: "0.0.0.0", LZ_ADMIN_PER_MINUTE: "10000000", ...(way === "heartbeat" && noPolls) },
+    onLine: showFaults,
+    onStep: () => {},
+  });
+  scope.keep(stack.stop);
+  const agentPort = way === "otherNode" ? (await secondEdge(scope, stack)).port : port;
+  const { assetId } = await startAgent(scope, stack, host, folder, `http://${host.edgeAddress}:${agentPort}`);
+  return { stack, assetId, mode: host.isReal ? "network" : "observe" };
+}
+
+const secondEdge = (scope: Scope, { secrets, dynamodbEndpoint, queueUrl }: Stack) =>
+  startEdge(scope, "bun", secrets, { dynamodbEndpoint, queueUrl }, { HOST: "0.0.0.0" });
+
+async function startAgent(
+  scope: Scope,
+  stack: Stack,
+  host: Awaited<ReturnType<typeof makeHost>>,
+  folder: string,
+  edgeUrl: string,
+): Promise<{ assetId: string }> {
+  const state = join(folder, "agent");
+  mkdirSync(state, { mode: 0o700 });
+  const { token } = (await call(stack, "/v1/enrolment-tokens", { uses: 1 })) as { token: string };
+  const agent = [...host.enter, process.execPath, join(root, "agent/main.ts")];
+  const enrolment = [
+    "--url",
+    edgeUrl,
+    "--token",
+    token,
+    "--employee",
+    "bench",
+    "--state",
+    state,
+    "--allow-http",
+  ];
+  const enrolled = Bun.spawnSync([...agent, "enroll", ...enrolment], { stdout: "ignore", stderr: "inherit" });
+  if (!enrolled.success) throw new Error("the agent did not enrol");
+  const stage = await startStage({
+    name: "agent",
+    command: [...agent, "run", "--state", state, "--interval", String(wholes.interval)],
+    env: { PATH: process.env.PATH ?? "", HOME: folder },
+    cwd: root,
+    onLine: showFaults,
+    isReady: (line) => line.includes("takes heartbeats"),
+  });
+  scope.keep(() => stage.stop());
+  const { items } = (await call(stack, "/v1/assets")) as { items: { assetId: string }[] };
+  return items[0]!;
+}
+
+let requests = 0;
+
+async function call(stack: Stack, path: string, body?: object): Promise<unknown> {
+  const answer = await fetch(`${stack.edgeUrl}${path}`, {
+    method: body ? "POST" : "GET",
+    headers: {
+      authorization: `Bearer ${stack.adminToken}`,
+      ...(body && { "content-type": "application/json", "idempotency-key": `bench-request-${++requests}` }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`);
+  return answer.json();
+}
+
+/** Milliseconds from the admin's request until the API shows the proof. */
+async function change(stack: Stack, path: string, body: object, proven: string): Promise<number> {
+  const startedAtMs = performance.now();
+  await call(stack, `${path}/${proven === "active" ? "release" : "isolate"}`, body);
+  for (;;) {
+    const { containment } = (await call(stack, path)) as { containment: { state: string; reason?: string } };
+    const tookMs = performance.now() - startedAtMs;
+    if (containment.state === proven) return tookMs;
+    if (containment.state.includes("failed")) throw new Error(`${containment.state}: ${containment.reason}`);
+    if (tookMs > PROVEN_WITHIN_MS) throw new Error(`still ${containment.state} after ${round(tookMs, 0)} ms`);
+    await Bun.sleep(READ_EVERY_MS);
+  }
+}
+
+const summary = (times: readonly number[]) => {
+  const ascending = times.toSorted((a, b) => a - b);
+  const at = (share: number) => round(ascending[Math.ceil(share * ascending.length) - 1]!, 0);
+  return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99), maxMs: at(1) };
+};
+
+async function measure(way: Way): Promise<{ mode: string; times: Times }> {
+  const secondsMax = 60 + (wholes.runs * (wholes.interval * 4 + 2000)) / 1000;
+  return inScope(secondsMax, async (scope) => {
+    const { stack, assetId, mode } = await start(scope, way);
+    const times: Times = { isolate: [], release: [] };
+    const path = `/v1/assets/${assetId}`;
+    const justification = "latency bench";
+    for (let run = 0; run < wholes.runs; run++) {
+      await Bun.sleep(Math.random() * Math.min(wholes.interval, 5000));
+      const enforced = mode === "network" ? "enforced" : "acknowledged";
+      times.isolate.push(await change(stack, path, { justification, mode }, enforced));
+      await Bun.sleep(Math.random() * Math.min(wholes.interval, 2000));
+      times.release.push(await change(stack, path, { justification }, "active"));
+    }
+    return { mode, times };
+  });
+}
+
+const ways = WAYS.filter((way) => texts.way === "all" || texts.way === way);
+const result: Record<string, unknown> = { runs: wholes.runs, intervalMs: wholes.interval };
+for (const way of ways) {
+  const { mode, times } = await measure(way);
+  const [isolate, release] = [summary(times.isolate), summary(times.release)];
+  console.log(`${way}, mode ${mode}: isolate → proven ${JSON.stringify(isolate)}`);
+  console.log(`${way}, mode ${mode}: release → proven ${JSON.stringify(release)}`);
+  // The first way measured is what an ordinary agent sees.
+  if (way === ways[0]) Object.assign(result, isolate);
+  Object.assign(result, { mode, [way]: { isolate, release } });
+}
+finish(json, result);
+process.exit(0);

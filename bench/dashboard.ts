@@ -1,0 +1,150 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
+import { assemble } from "../edge/assemble.ts";
+import { readConfig } from "../edge/config.ts";
+import { dynoxidePath } from "../local/binaries.ts";
+import { startIssuer } from "../local/issuer.ts";
+import { makeSecrets } from "../local/secrets.ts";
+import { embeddedClient } from "../local/table.ts";
+import { percentile } from "../lz/percentile.ts";
+import { timestamp } from "../shared/clock.ts";
+import { marshalItem } from "../shared/table/dynamo.ts";
+import { assetItem } from "../shared/table/items/asset.ts";
+import { presenceItem } from "../shared/table/items/presence.ts";
+import { assetKey, assetState, employeeAssets, presenceKey, TABLE_NAME } from "../shared/table/keys.ts";
+import { recordFleet } from "../worker/fleet.ts";
+import { readArguments } from "./arguments.ts";
+import { offlineEnvironment, scratchFolder, startEdge, startTable } from "./backends.ts";
+import { assetIdOf } from "./load/asset.ts";
+import { finish, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * The overview of a large fleet, as a browser asks for it: edge and table a process each. Cold is the first page of
+ * an edge that has just started, with the numbers that a worker counted; alone is the same without them; warm are the
+ * polls of a page that stays open.
+ */
+
+const { json, wholes } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
+  assets: { min: 10, max: 100_000, default: 10_000, says: "hosts of the tenant, a third of them with AI" },
+  pages: { min: 10, max: 100_000, default: 200, says: "warm pages, one after the other" },
+});
+
+const TENANT = "org_bench";
+const NOW_MS = Date.now();
+const MODELS = ["llama3.1:8b", "gemma3:12b", "qwen2.5-coder:14b", "mistral-small3.1:24b"];
+
+function itemsOf(number: number): object[] {
+  const assetId = assetIdOf(number);
+  const employeeId = `person.${number % Math.ceil(wholes.assets / 3)}`;
+  const asset = assetItem.parse({
+    type: "Asset",
+    ...{ tenantId: TENANT, assetId, employeeId, hostname: `host-${number}`, os: "Ubuntu 24.04.3 LTS" },
+    ...{ arch: "x64", deviceKey: "A".repeat(43), enrolledAt: timestamp(NOW_MS), status: "ACTIVE" },
+    ...{ generation: 0, custodyCount: 0 },
+  });
+  const index = { GSI1PK: employeeAssets(TENANT, employeeId), GSI1SK: assetState("ACTIVE") };
+  const has = number % 3 === 0;
+  const at = timestamp(NOW_MS + 3600_000); // nobody falls silent while it is measured
+  const presence = presenceItem.parse({
+    type: "Presence",
+    ...{
+      tenantId: TENANT,
+      assetId,
+      lastSeenAt: at,
+      sequence: 1,
+      stateAt: at,
+      stateSince: at,
+      stateHash: "0",
+    },
+    ...{ sampledAt: at, intervalMs: 5000, agentVersion: "0.1.0", catalogue: "2026-11-18" },
+    ...{ hostname: `host-${number}`, risk: "INFO", score: 0, spoolDropped: 0, openIncidents: [] },
+    engines: has ? [{ id: "ollama", name: "Ollama", kind: "inference-engine", confidence: 98 }] : [],
+    models: has ? [MODELS[number % MODELS.length]] : [],
+    clients: has ? ["code"] : [],
+    failedCollectors: [],
+  });
+  return [
+    { ...assetKey(TENANT, assetId), ...index, ...asset },
+    { ...presenceKey(TENANT, assetId), ...presence },
+  ];
+}
+
+/** One database file from a DynamoDB export of ours: ten times faster than a batch of writes after another. */
+async function importFleet(scope: Scope): Promise<string> {
+  const folder = scratchFolder(scope);
+  const { endpoint, stage } = await startTable(scope);
+  const client = embeddedClient(endpoint);
+  const { Table } = await client.send(new DescribeTableCommand({ TableName: TABLE_NAME }));
+  client.destroy();
+  await stage.stop();
+  const schema = join(folder, "schema.json");
+  await Bun.write(schema, JSON.stringify({ Table }));
+  const data = join(folder, "fleet", TABLE_NAME, "data");
+  mkdirSync(data, { recursive: true });
+  const lines = Array.from({ length: wholes.assets }, (_, number) => itemsOf(number))
+    .flat()
+    .map((item) => `${JSON.stringify({ Item: marshalItem(item) })}\n`);
+  await Bun.write(join(data, "items.json"), lines.join(""));
+  const file = join(folder, "fleet.sqlite");
+  const command = [dynoxidePath(), "import", "--source", join(folder, "fleet"), "--schema", schema];
+  const imported = Bun.spawnSync([...command, "--output", file], { stdout: "pipe", stderr: "pipe" });
+  if (!imported.success) throw new Error(`the import failed: ${imported.stderr.toString().slice(0, 300)}`);
+  return file;
+}
+
+async function bench(scope: Scope) {
+  const secrets = await makeSecrets();
+  const { endpoint } = await startTable(scope, await importFleet(scope));
+  const backends = { dynamodbEndpoint: endpoint, queueUrl: "http://127.0.0.1:9/0/queue" };
+
+  /** An edge that has just started, and how to ask it for the overview. */
+  async function freshEdge() {
+    const issuer = await startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode);
+    scope.keep(issuer.stop);
+    const environment = { LZ_ADMIN_JWKS_URL: issuer.jwksUrl, LZ_ADMIN_PARTIES: "http://127.0.0.1" };
+    const { stage, port } = await startEdge(scope, "bun", secrets, backends, environment);
+    const cookie = `__session=${await issuer.mint({ userId: "user_bench", role: "viewer" }, TENANT)}`;
+    // The keys of the identity provider are fetched once: that is not what is measured.
+    await fetch(`http://127.0.0.1:${port}/sign-in?switch`, { headers: { cookie } });
+    const ask = async (): Promise<number> => {
+      const startMs = performance.now();
+      const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } });
+      const markup = await answer.text();
+      if (!markup.includes(`of ${wholes.assets.toLocaleString("en")} hosts report`))
+        throw new Error(`answered ${answer.status} without the fleet`);
+      return performance.now() - startMs;
+    };
+    return { ask, stage };
+  }
+
+  const alone = await freshEdge();
+  const aloneMs = await alone.ask();
+  await alone.stage.stop();
+  const config = readConfig(offlineEnvironment(secrets, { dynamodbEndpoint: endpoint }));
+  const deps = await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" });
+  const countedMs = performance.now();
+  if (!(await recordFleet(TENANT, deps))) throw new Error("the fleet was not counted");
+  const countMs = performance.now() - countedMs;
+  const { ask } = await freshEdge();
+  const coldMs = await ask();
+  // The fleet itself is being read behind the page: polls during that are part of a page that stays open.
+  const warm: number[] = [];
+  for (let page = 0; page < wholes.pages; page++) warm.push(await ask());
+  return { aloneMs, coldMs, countMs, warm };
+}
+
+const { aloneMs, coldMs, countMs, warm } = await inScope(900, bench);
+const shareOf = (share: number) => round(percentile(Float64Array.from(warm).sort(), share), 1);
+const figures = {
+  coldMs: round(coldMs, 1),
+  coldAloneMs: round(aloneMs, 1),
+  warmP50Ms: shareOf(0.5),
+  warmP95Ms: shareOf(0.95),
+  countMs: round(countMs, 1),
+};
+console.log(
+  `overview of ${wholes.assets} hosts: cold ${figures.coldMs} ms (${figures.coldAloneMs} without the worker's count)  warm p50 ${figures.warmP50Ms}  p95 ${figures.warmP95Ms} ms   the worker counts in ${figures.countMs} ms`,
+);
+finish(json, { assets: wholes.assets, pages: wholes.pages, ...figures });

@@ -1,0 +1,186 @@
+import { makeEngine, makeHeartbeat } from "../lz/fleet.ts";
+import { fromUtf8 } from "../shared/bytes.ts";
+import { timestamp } from "../shared/clock.ts";
+import { encodeEntry, encodePack } from "../shared/queue/message.ts";
+import { type AttributeMap, type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
+import { tenantDefaults } from "../shared/table/items/tenant.ts";
+import { createMemoryDynamo } from "../tests/support/memory-dynamo.ts";
+import { adjudicateOff } from "../worker/adjudicate.ts";
+import type { Deps, Message } from "../worker/deps.ts";
+import { createLocks } from "../worker/locks.ts";
+import { createMetrics } from "../worker/metrics.ts";
+import { createPasts } from "../worker/pasts.ts";
+import { pollOnce } from "../worker/poll.ts";
+import { createPresences } from "../worker/presences.ts";
+import { readArguments } from "./arguments.ts";
+import { hmac } from "./load/asset.ts";
+import { finish, round } from "./report.ts";
+
+/*
+ * A day of a fleet at the agents' own interval, of which one asset hour in a thousand is risky, through the worker's
+ * own `pollOnce`: verify, decode, judge, write. What a person has to look at in the end is counted.
+ */
+
+const { json, wholes } = readArguments(
+  "day",
+  "A day of a fleet, 0.1 % of it risky, and how many incidents come of it.",
+  {
+    assets: { min: 42, max: 100_000, default: 1000, says: "assets" },
+    seconds: { min: 1, max: 600, default: 5, says: "between two heartbeats of an asset" },
+    resolution: { min: 60, max: 3600, default: 60, says: "seconds between two samples of an asset" },
+    hours: { min: 1, max: 48, default: 24, says: "length of the day" },
+  },
+);
+
+const TENANT = "org_bench";
+const KEY = Buffer.alloc(32, 3);
+const PACK_HEARTBEATS = 40;
+const HOUR_MS = 3_600_000;
+const START_MS = Date.parse("2026-11-20T00:00:00.000Z");
+const RESTART_MS = 10 * 60_000;
+const HEAD = /^\{"v":1,"sequence":\d+,"sentAt":"[^"]+","stateSince":"[^"]+",/;
+
+const tenant = { ...tenantDefaults(TENANT), telemetryResolutionSeconds: wholes.resolution };
+tenant.policy.approvedEngines = ["ollama"];
+tenant.policy.approvedModels = ["*"];
+
+/** One hour of every 42nd asset, another one for each: 24 of 24,000 asset hours. Its engine starts anew now and then. */
+const episode = (asset: number, ms: number): number | undefined =>
+  asset % 42 === 7 && Math.floor(ms / HOUR_MS) === Math.floor(asset / 42) % 24
+    ? Math.floor(ms / RESTART_MS)
+    : undefined;
+
+type Simulated = { assetId: string; state: number; since: string; rest: string };
+const assets = Array.from(
+  { length: wholes.assets },
+  (_, asset): Simulated => ({
+    assetId: `01K${String(asset).padStart(23, "0")}`,
+    state: Number.NaN,
+    since: "",
+    rest: "",
+  }),
+);
+
+/** A heartbeat in the form agents write it. Only its beginning is new where the state is the one before. */
+function bodyOf(asset: Simulated, number: number, sequence: number, atMs: number): string {
+  const started = episode(number, atMs - START_MS) ?? -1;
+  const at = timestamp(atMs);
+  if (asset.state !== started) {
+    const engine = started < 0 ? makeEngine() : makeEngine({ bind: ["0.0.0.0"], pid: 100 + started });
+    const beat = makeHeartbeat(sequence, atMs, `host-${number}`, { engines: [engine], stateSince: at });
+    asset.rest = JSON.stringify(beat).replace(HEAD, "");
+    asset.state = started;
+    asset.since = at;
+  }
+  return `{"v":1,"sequence":${sequence},"sentAt":"${at}","stateSince":"${asset.since}",${asset.rest}`;
+}
+
+function* messagesOf(sequence: number, atMs: number): Generator<Message> {
+  for (let from = 0; from < assets.length; from += PACK_HEARTBEATS) {
+    const lines = assets.slice(from, from + PACK_HEARTBEATS).map((asset, index) => {
+      const body = bodyOf(asset, from + index, sequence, atMs + (from + index));
+      return encodeEntry({ assetId: asset.assetId, receivedAt: timestamp(atMs + from + index + 20), body });
+    });
+    const body = fromUtf8(encodePack(TENANT, lines));
+    const signature = hmac(KEY, body).toString("base64url");
+    yield { id: `m${from}`, receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
+  }
+}
+
+/** A table in memory that counts samples instead of keeping them, and remembers the last one of an asset. */
+function createTable(): { dynamo: Dynamo; items: ReadonlyMap<string, AttributeMap>; samples: () => number } {
+  const table = createMemoryDynamo();
+  const newest = new Map<string, string>();
+  let samples = 0;
+  const dynamo = (async (operation: never, input: { Item?: AttributeMap }) => {
+    const { kind, assetId, at } = input.Item ?? {};
+    if (kind?.S !== "sample") return table.dynamo(operation, input as never);
+    if (newest.get(assetId!.S!) === at!.S) throw new DynamoFault("ConditionalCheckFailedException");
+    newest.set(assetId!.S!, at!.S!);
+    samples++;
+    return {};
+  }) as unknown as Dynamo;
+  return { dynamo, items: table.items, samples: () => samples };
+}
+
+const table = createTable();
+const pause = async () => {};
+let waiting: Message[] = [];
+let nowMs = START_MS;
+const metrics = createMetrics();
+const deps: Deps = {
+  clock: () => nowMs,
+  log: () => {},
+  dynamo: table.dynamo,
+  table: "bench",
+  queue: {
+    receive: async () => waiting.splice(0),
+    remove: async () => {},
+    extend: async () => {},
+    bury: async ({ reason }) => {
+      throw new Error(`a heartbeat was buried: ${reason}`);
+    },
+  },
+  queueKeys: new Map([["k", KEY]]),
+  presences: createPresences(table.dynamo, "bench", pause),
+  pasts: createPasts({ dynamo: table.dynamo, table: "bench" }),
+  metrics,
+  locked: createLocks(),
+  adjudicate: adjudicateOff,
+  pause,
+  tenant: async () => tenant,
+  told: () => {},
+};
+
+const never = new AbortController().signal;
+const rounds = Math.floor((wholes.hours * 3600) / wholes.seconds);
+const startedMs = performance.now();
+let heartbeats = 0;
+let risky = 0;
+let largest = 0;
+for (let number = 0; number < rounds; number++) {
+  nowMs = START_MS + number * wholes.seconds * 1000;
+  waiting = [...messagesOf(number + 1, nowMs)];
+  heartbeats += await pollOnce(deps, never);
+  risky += assets.filter(({ state }) => state >= 0).length;
+  if (number % Math.ceil(rounds / wholes.hours) === 0) {
+    largest = Math.max(largest, process.memoryUsage.rss());
+    console.log(`hour ${Math.floor((number * wholes.seconds) / 3600)}: ${heartbeats} heartbeats`);
+  }
+}
+if (heartbeats !== rounds * assets.length)
+  throw new Error(`${heartbeats} of ${rounds * assets.length} settled`);
+
+const incidents = [...table.items.values()].filter(({ type }) => type?.S === "Incident");
+const open = incidents.filter(({ GSI2PK }) => GSI2PK !== undefined).length;
+const events = Object.fromEntries(
+  Map.groupBy(
+    [...table.items.values()].filter(({ type }) => type?.S === "Event"),
+    ({ kind }) => kind!.S!,
+  )
+    .entries()
+    .map(([kind, { length }]) => [kind, length]),
+);
+const rules = Object.fromEntries(
+  Map.groupBy(incidents, ({ rule }) => rule!.S!)
+    .entries()
+    .map(([rule, { length }]) => [rule, length]),
+);
+const unchanged = metrics.read().heartbeats_unchanged_total!;
+const seconds = (performance.now() - startedMs) / 1000;
+console.log(
+  `\n${assets.length} assets, ${wholes.hours} h at ${wholes.seconds} s: ${heartbeats} heartbeats, ${risky} of them risky ` +
+    `(${round((risky * 100) / heartbeats, 3)} %)\n${incidents.length} incidents ${JSON.stringify(rules)}, ${open} open at the end, ` +
+    `events ${JSON.stringify(events)}\n${unchanged} heartbeats added nothing, ${table.samples()} samples\n` +
+    `${round(seconds, 0)} s, generator included; at most ${round(largest / 2 ** 20, 0)} MiB`,
+);
+finish(json, {
+  heartbeats,
+  risky,
+  incidents: incidents.length,
+  open,
+  rules,
+  events,
+  unchanged,
+  samples: table.samples(),
+});

@@ -1,0 +1,146 @@
+import { accept, refuse } from "../../shared/refusal.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
+import { type Webhook, type WebhookHealthItem, webhookHealthItem } from "../../shared/table/items/webhook.ts";
+import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
+import type { Deps } from "../deps.ts";
+import type { Asker, Decision } from "./commit.ts";
+import { type Page, type Query, queryPage, type Reader } from "./read.ts";
+import type { DeliveryView, WebhookView } from "./views.ts";
+import { orderTest } from "./webhooks.ts";
+
+/** A worker looks into the outbox at once when it is told to; what takes longer than this is found in the list. */
+const TEST_POLL_MS = 200;
+const TEST_POLLS_MAX = 40;
+/** A page asks the table this often at most, however little it finds. */
+const READS_MAX = 8;
+
+/** The webhooks of a tenant, each with how it is doing, and nothing of their secrets. */
+export async function listWebhooks(reader: Reader, tenantId: string): Promise<WebhookView[]> {
+  const { webhooks } = await readTenant(reader, tenantId, { isConsistent: true });
+  return Promise.all(
+    webhooks.map(async (webhook) => viewOf(webhook, await readHealth(reader, tenantId, webhook.id))),
+  );
+}
+
+/** One of them; undefined when there is none of that id. */
+export async function readWebhook(
+  reader: Reader,
+  tenantId: string,
+  webhookId: string,
+): Promise<WebhookView | undefined> {
+  const { webhooks } = await readTenant(reader, tenantId, { isConsistent: true });
+  const webhook = webhooks.find(({ id }) => id === webhookId);
+  return webhook && viewOf(webhook, await readHealth(reader, tenantId, webhookId));
+}
+
+async function readHealth(
+  { dynamo, table }: Reader,
+  tenantId: string,
+  webhookId: string,
+): Promise<WebhookHealthItem | undefined> {
+  const Key = marshalItem(webhookHealthKey(tenantId, webhookId));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key });
+  return Item && decodeItem(webhookHealthItem, Item);
+}
+
+function viewOf(webhook: Webhook, health: WebhookHealthItem | undefined): WebhookView {
+  const { id, url, events, createdAt, createdBy, previous } = webhook;
+  const { lastDeliveredAt, lastFailedAt, lastError, failures = 0, dead = 0 } = health ?? {};
+  const isTried = lastDeliveredAt !== undefined || lastFailedAt !== undefined;
+  return {
+    webhookId: id,
+    url,
+    events,
+    ...(createdAt !== undefined && { createdAt }),
+    ...(createdBy !== undefined && { createdBy }),
+    ...(previous && { previousSecretUntil: previous.until }),
+    health: {
+      state: failures > 0 ? "failing" : isTried ? "fine" : "untried",
+      failures,
+      dead,
+      ...(lastDeliveredAt !== undefined && { lastDeliveredAt }),
+      ...(lastFailedAt !== undefined && { lastFailedAt }),
+      ...(lastError !== undefined && { lastError }),
+    },
+  };
+}
+
+export type DeliveryState = DeliveryView["state"];
+
+/** What was tried for a webhook, newest first; `state` narrows. A page may be short and still have a cursor. */
+export async function listDeliveries(
+  reader: Reader,
+  tenantId: string,
+  { webhookId, state }: { webhookId: string; state?: DeliveryState | undefined },
+  page: { limit: number; from?: string },
+): Promise<Page<DeliveryView>> {
+  const query: Query = {
+    partition: eventsPartition(tenantId),
+    prefix: EVENT_PREFIX,
+    newestFirst: true,
+    filter: { expression: expressionOf(state), names: { "#id": webhookId } },
+  };
+  const items: DeliveryView[] = [];
+  let { from } = page;
+  for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
+    // What is left to fill is also what may be looked at: nothing found is ever passed over.
+    const limit = page.limit - items.length;
+    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
+    items.push(...found.items.map((stored) => deliveryOf(decodeItem(eventItem, stored), webhookId)));
+    from = found.cursor;
+    if (from === undefined) return { items };
+  }
+  return from === undefined ? { items } : { items, cursor: from };
+}
+
+function expressionOf(state: DeliveryState | undefined): string {
+  if (state === "delivered") return "attribute_exists(forwards.#id.deliveredAt)";
+  if (state === "dead") return "attribute_exists(forwards.#id.deadAt)";
+  const open = "attribute_not_exists(forwards.#id.deliveredAt) AND attribute_not_exists(forwards.#id.deadAt)";
+  return `attribute_exists(forwards.#id)${state === "waiting" ? ` AND ${open}` : ""}`;
+}
+
+/** How far an event got on its way to one webhook; not tried yet is waiting. */
+function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
+  const { eventId, kind, at, recordedAt, assetId, hostname, nextAttemptAt } = event;
+  const { deliveredAt, deadAt, lastError, ...tried } = event.forwards[webhookId] ?? { attempts: 0 };
+  const state = deliveredAt !== undefined ? "delivered" : deadAt !== undefined ? "dead" : "waiting";
+  return {
+    eventId,
+    kind,
+    at,
+    recordedAt,
+    ...(assetId !== undefined && { assetId }),
+    ...(hostname !== undefined && { hostname }),
+    state,
+    ...tried,
+    ...(lastError !== undefined && state !== "delivered" && { error: lastError }),
+    ...(deliveredAt !== undefined && { deliveredAt }),
+    ...(state === "waiting" && nextAttemptAt !== undefined && { nextAttemptAt }),
+  };
+}
+
+/**
+ * Sends a test by way of the worker, signed like any event, and tells its outcome. `waiting`: no worker has come to
+ * an end with it within eight seconds; a repeat of the request looks again and sends nothing.
+ */
+export async function testWebhook(
+  asker: Asker,
+  webhookId: string,
+  deps: Deps,
+): Promise<Decision<DeliveryView>> {
+  const ordered = await orderTest(asker, { webhookId }, deps);
+  if (!ordered.ok) return ordered;
+  const { eventId, recordedAt } = ordered.value;
+  const Key = marshalItem(eventKey(asker.admin.tenantId, recordedAt, eventId));
+  for (let polls = 0; ; polls++) {
+    const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+    if (!Item) return refuse("admin.not-found");
+    const delivery = deliveryOf(decodeItem(eventItem, Item), webhookId);
+    if (delivery.state !== "waiting" || polls >= TEST_POLLS_MAX) return accept(delivery);
+    await deps.pause(TEST_POLL_MS);
+  }
+}

@@ -1,0 +1,190 @@
+import { ulid } from "ulid";
+import { base64 } from "../../shared/bytes.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { SECRET_PREFIX } from "../../shared/export/standard-webhooks.ts";
+import { targetFault } from "../../shared/public-address.ts";
+import { accept, refuse } from "../../shared/refusal.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import { WEBHOOKS_MAX, type Webhook } from "../../shared/table/items/webhook.ts";
+import { tenantKey } from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
+import type { Deps } from "../deps.ts";
+import {
+  type Asker,
+  type Committed,
+  commit,
+  type Decision,
+  type Draft,
+  type Plan,
+  type Write,
+} from "./commit.ts";
+import { newEventId } from "./tell.ts";
+
+/** 192 bits: the specification asks for 24 to 64 bytes. */
+const SECRET_BYTES = 24;
+/** A secret that was rotated signs as well for this long. */
+export const ROTATION_HOURS = 24;
+
+export type WebhookTerms = { url: string; events: Webhook["events"] };
+type Named = { webhookId: string };
+type WithSecret = Named & { secret?: string };
+
+const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
+
+/**
+ * Adds a webhook. Its secret is in the first answer and in no other: a repeat of the request cannot tell it again.
+ * Refuses a target that may not be sent to with `admin.invalid`, and one too many with `admin.conflict`.
+ */
+export async function createWebhook(
+  asker: Asker,
+  terms: WebhookTerms,
+  deps: Deps,
+): Promise<Decision<WithSecret>> {
+  const secret = newSecret(deps);
+  const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
+  if (fault) return refuse("admin.invalid", `url: ${fault}`);
+  const decide = async (nowMs: number) => {
+    const tenant = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    if (tenant.webhooks.length >= WEBHOOKS_MAX)
+      return refuse("admin.conflict", `there are ${WEBHOOKS_MAX} webhooks, which is the most`);
+    const webhookId = ulid(nowMs, () => deps.random(1)[0]! / 256).toLowerCase();
+    const made: Webhook = {
+      id: webhookId,
+      ...terms,
+      secret,
+      createdAt: timestamp(nowMs),
+      createdBy: asker.admin.userId,
+    };
+    const record: Draft = { action: "create-webhook", target: webhookId, after: told(made) };
+    return accept(planOf(tenant, [...tenant.webhooks, made], record, deps));
+  };
+  return withSecret(await commit(asker, ["create-webhook", terms], decide, deps), secret);
+}
+
+/** Replaces where a webhook goes and what it is told. Its secret stays. */
+export async function changeWebhook(
+  asker: Asker,
+  { webhookId, ...terms }: Named & WebhookTerms,
+  deps: Deps,
+): Promise<Decision<Committed<Named>>> {
+  const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
+  if (fault) return refuse("admin.invalid", `url: ${fault}`);
+  return changeOne(asker, ["change-webhook", webhookId, terms], webhookId, deps, (webhook) => {
+    const after = { ...webhook, ...terms };
+    const record: Draft = {
+      action: "change-webhook",
+      target: webhookId,
+      before: told(webhook),
+      after: told(after),
+    };
+    return { after, record };
+  });
+}
+
+/** Gives a webhook another secret, in the first answer only. The one before signs as well for a day. */
+export async function rotateWebhookSecret(
+  asker: Asker,
+  { webhookId, justification }: Named & { justification: string },
+  deps: Deps,
+): Promise<Decision<WithSecret>> {
+  const secret = newSecret(deps);
+  const asked = ["rotate-webhook-secret", webhookId, justification];
+  const done = await changeOne(asker, asked, webhookId, deps, (webhook, nowMs) => {
+    const until = timestamp(nowMs + ROTATION_HOURS * 3_600_000);
+    const after = { ...webhook, secret, previous: { secret: webhook.secret, until } };
+    const record: Draft = { action: "rotate-webhook-secret", target: webhookId, justification };
+    return { after, record };
+  });
+  return withSecret(done, secret);
+}
+
+/** Removes a webhook with its secrets. What still waited for it is not sent. */
+export const deleteWebhook = (
+  asker: Asker,
+  { webhookId }: Named,
+  deps: Deps,
+): Promise<Decision<Committed<Named>>> =>
+  changeOne(asker, ["delete-webhook", webhookId], webhookId, deps, (webhook) => ({
+    after: undefined,
+    record: { action: "delete-webhook", target: webhookId, before: told(webhook) },
+  }));
+
+/** Puts a test into the outbox: it goes the way every event goes, once. */
+export async function orderTest(
+  asker: Asker,
+  { webhookId }: Named,
+  deps: Deps,
+): Promise<Decision<{ eventId: string; recordedAt: string }>> {
+  const decide = async (nowMs: number) => {
+    const { webhooks } = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    if (!webhooks.some(({ id }) => id === webhookId)) return refuse("admin.not-found");
+    const ordered = { eventId: newEventId(nowMs, deps), recordedAt: timestamp(nowMs) };
+    const data = { webhook: webhookId, text: "A test of this webhook, asked for by an administrator." };
+    const records: Draft[] = [{ action: "test-webhook", target: webhookId }];
+    return accept({ records, news: [{ kind: "webhook.test" as const, ...ordered, data }], result: ordered });
+  };
+  const done = await commit(asker, ["test-webhook", webhookId], decide, deps);
+  return done.ok ? accept(done.value.result) : done;
+}
+
+/** What the custody record says of a webhook: nothing of its secrets. */
+const told = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
+
+const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<WithSecret> => {
+  if (!done.ok) return done;
+  const { result, replayed } = done.value;
+  return accept(replayed ? result : { ...result, secret });
+};
+
+/** Changes one webhook of the list, or takes it out. `asked` names the request. */
+function changeOne(
+  asker: Asker,
+  asked: readonly unknown[],
+  webhookId: string,
+  deps: Deps,
+  change: (webhook: Webhook, nowMs: number) => { after: Webhook | undefined; record: Draft },
+): Promise<Decision<Committed<Named>>> {
+  const decide = async (nowMs: number): Promise<Decision<Plan<Named>>> => {
+    const tenant = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    const webhook = tenant.webhooks.find(({ id }) => id === webhookId);
+    if (!webhook) return refuse("admin.not-found");
+    const { after, record } = change(webhook, nowMs);
+    const webhooks = tenant.webhooks.flatMap((each) => (each === webhook ? (after ?? []) : each));
+    return accept(planOf(tenant, webhooks, { ...record, target: webhookId }, deps));
+  };
+  return commit(asker, asked, decide, deps);
+}
+
+/** The whole list under its own version: of two admins at once the second decides anew on what the first left. */
+function planOf(
+  tenant: TenantItem,
+  webhooks: readonly Webhook[],
+  record: Draft,
+  deps: Pick<Deps, "table">,
+): Plan<Named> {
+  const { tenantId, name, webhooksVersion: seen } = tenant;
+  const write: Write = {
+    Update: {
+      TableName: deps.table,
+      Key: marshalItem(tenantKey(tenantId)),
+      UpdateExpression:
+        "SET #type = :type, tenantId = :tenantId, #name = if_not_exists(#name, :name), webhooks = :webhooks, " +
+        "webhooksVersion = :next",
+      ConditionExpression:
+        seen === 0
+          ? "attribute_not_exists(webhooksVersion) OR webhooksVersion = :seen"
+          : "webhooksVersion = :seen",
+      ExpressionAttributeNames: { "#type": "type", "#name": "name" },
+      ExpressionAttributeValues: values({
+        type: "Tenant",
+        tenantId,
+        name,
+        webhooks: webhooks as never,
+        next: seen + 1,
+        seen,
+      }),
+    },
+  };
+  return { records: [record], writes: [write], result: { webhookId: record.target! } };
+}

@@ -1,0 +1,14 @@
+import type { Context } from "hono";
+import type { Env } from "../answer.ts";
+import type { Background } from "./picture.ts";
+
+/** Workers end with the answer what nobody asked them to wait for; Bun and Deno have no such context and go on. */
+export const backgroundOf =
+  (c: Context<Env>): Background =>
+  (work) => {
+    try {
+      c.executionCtx.waitUntil(work);
+    } catch {
+      // Hono throws where there is none.
+    }
+  };

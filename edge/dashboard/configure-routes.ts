@@ -1,0 +1,95 @@
+import type { Context, Hono } from "hono";
+import { canonicalJson } from "../../shared/canonical-json.ts";
+import { refuse } from "../../shared/refusal.ts";
+import { changePolicy, changeSettings, readPolicy, readSettings } from "../admin/change-tenant.ts";
+import type { Env } from "../answer.ts";
+import type { Deps } from "../deps.ts";
+import { backgroundOf } from "./background.ts";
+import { DRY_RUN_DAYS, dryRun } from "./dry-run.ts";
+import type { Fleets } from "./fleet.ts";
+import type { Notice } from "./notice.tsx";
+import { mayConfigure, policyPage } from "./policy.tsx";
+import { askerOf, type FormAnswer, postRoute } from "./post-route.ts";
+import { sendFailure, sendPage } from "./respond.ts";
+import { settingsPage } from "./settings.tsx";
+import {
+  POLICY_FORM,
+  policyFromForm,
+  policyFromJson,
+  settingsFromForm,
+  versionedForm,
+} from "./tenant-forms.ts";
+
+/** Policy and settings: saved by form, and a policy tried on what was recorded before it is. */
+export function configureRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
+  const post = postRoute(app, deps);
+  post("/policy", mayConfigure, changePolicyByForm, POLICY_FORM);
+  post("/policy/try", mayConfigure, tryPolicy(fleets), POLICY_FORM);
+  post("/settings", mayConfigure, changeSettingsByForm);
+  // Who reloads the answer to a trial by its address finds the page the form was on.
+  app.get("/policy/try", (c) => c.redirect("/policy", 302));
+}
+
+const OVERTAKEN: Notice = {
+  tone: "warning",
+  words:
+    "Nothing was changed: somebody changed it since you read it. What you typed is still here. Open the page in another window to see theirs; saving again here puts yours in its place.",
+};
+const isOvertaken = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
+const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
+
+/** The policy that the form asks for, beside the one that is. */
+async function readWanted(c: Context<Env>, fields: Record<string, string>, deps: Deps) {
+  const current = await readPolicy(deps, c.var.admin.tenantId);
+  const read =
+    fields.how === "json" ? policyFromJson(fields.policy ?? "") : policyFromForm(fields, current.value);
+  return { current, read };
+}
+
+const changePolicyByForm: FormAnswer = async (c, fields, deps) => {
+  const { admin } = c.var;
+  const form = versionedForm.safeParse(fields);
+  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
+  const { current, read } = await readWanted(c, fields, deps);
+  if (!read.ok)
+    return sendPage(c, await policyPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
+  const { version, key } = form.data;
+  if (version === current.version && isSame(read.value, current.value))
+    return c.redirect("/policy?done=same", 303);
+  const changed = await changePolicy(askerOf(c, key, deps), { version, value: read.value }, deps);
+  if (changed.ok) return c.redirect("/policy?done=policy", 303);
+  if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
+  return sendPage(c, await policyPage(admin, deps, { notice: OVERTAKEN, typed: { fields, wrong: [] } }), 412);
+};
+
+/** Writes nothing: what was typed stays in the form, and above it stands what it would have found. */
+const tryPolicy =
+  (fleets: Fleets): FormAnswer =>
+  async (c, fields, deps) => {
+    const { admin } = c.var;
+    const { read } = await readWanted(c, fields, deps);
+    if (!read.ok)
+      return sendPage(c, await policyPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
+    const days = DRY_RUN_DAYS.find((each) => String(each) === fields.days) ?? 7;
+    const { rows } = await fleets.of(admin.tenantId, backgroundOf(c));
+    const tried = await dryRun(deps, admin.tenantId, rows, { policy: read.value, days });
+    return sendPage(c, await policyPage(admin, deps, { tried, typed: { fields, wrong: [] } }));
+  };
+
+const changeSettingsByForm: FormAnswer = async (c, fields, deps) => {
+  const { admin } = c.var;
+  const form = versionedForm.safeParse(fields);
+  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
+  const current = await readSettings(deps, admin.tenantId);
+  const read = settingsFromForm(fields, current.value);
+  if (!read.ok)
+    return sendPage(c, await settingsPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
+  const { version, key } = form.data;
+  if (version === current.version && isSame(read.value, current.value))
+    return c.redirect("/settings?done=same", 303);
+  const changed = await changeSettings(askerOf(c, key, deps), { version, value: read.value }, deps);
+  if (changed.ok) return c.redirect("/settings?done=settings", 303);
+  if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
+  const typed = { fields, wrong: [] };
+  return sendPage(c, await settingsPage(admin, deps, { notice: OVERTAKEN, typed }), 412);
+};

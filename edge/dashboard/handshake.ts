@@ -1,0 +1,118 @@
+import type { Context } from "hono";
+import { decodeJwt, jwtVerify } from "jose";
+import { z } from "zod";
+import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
+import type { Env } from "../answer.ts";
+import type { Deps } from "../deps.ts";
+import { homeOrigin, returnPath } from "./return-path.ts";
+import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
+
+/**
+ * Clerk's tokens live for a minute, and without Clerk's own script nothing renews them on this site. Its server-side
+ * way is the handshake (clerk.com/docs, "How Clerk works"): the browser is sent to the Frontend API, which knows the
+ * person by a cookie of its own, and comes back with a signed list of cookies to set, of which we take the session.
+ */
+const HANDSHAKE = "__clerk_handshake";
+/** When the session's token ends, in seconds: for the script, which renews it before. Says nothing else. */
+const UNTIL_COOKIE = "lz_until";
+const UNTIL_SECONDS = 24 * 3600;
+
+const cookieOf = (request: Request, name: string): string | undefined =>
+  new RegExp(`(?:^|; )${name}=([^;]*)`).exec(request.headers.get("cookie") ?? "")?.[1];
+
+/** Somebody signed out here: Clerk still knows them, and only they may change their mind. */
+const SIGNED_OUT_COOKIE = "lz_signed_out";
+
+const isUnderWay = (request: Request): boolean => cookieOf(request, REFRESH_COOKIE) !== undefined;
+
+/** Clerk says by this cookie of the whole site that somebody has signed in, and with 0 that nobody has. */
+const isKnownToClerk = (request: Request): boolean =>
+  !["", "0"].includes(cookieOf(request, "__client_uat") ?? "");
+
+const attributes = (c: Context<Env>): string =>
+  `Path=/; SameSite=Lax${new URL(c.req.url).protocol === "https:" ? "; Secure" : ""}`;
+
+/** Whether a request without a session may get one by a handshake; once, for one that fails must not go round. */
+export const mayShake = (request: Request, deps: Deps): boolean =>
+  deps.admin.handshakeUrl !== undefined &&
+  !isUnderWay(request) &&
+  cookieOf(request, SIGNED_OUT_COOKIE) === undefined &&
+  (sessionExpired(request, deps.clock()) || isKnownToClerk(request));
+
+/** Sends the browser to the Frontend API, to come back to `path`. */
+export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
+  const address = new URL(deps.admin.handshakeUrl!);
+  const home = homeOrigin(c.req.raw, deps.admin.parties);
+  address.searchParams.set("redirect_url", new URL(returnPath(path), home).href);
+  address.searchParams.set("suffixed_cookies", "false");
+  address.searchParams.set("__clerk_hs_reason", "session-token-expired");
+  c.header("set-cookie", `${REFRESH_COOKIE}=1; Max-Age=20; HttpOnly; ${attributes(c)}`, { append: true });
+  c.header("cache-control", "no-store");
+  return c.redirect(address.href, 307);
+}
+
+const directives = z.object({ handshake: z.array(z.string().max(20_000)).max(40) });
+const SESSION_DIRECTIVE = /^__session(?:_[A-Za-z0-9]+)?=([A-Za-z0-9._-]{1,8192})(?:;|$)/;
+
+/**
+ * The session out of a handshake this browser was sent for by us: signed by the provider's key, and itself a session
+ * that lets in. A handshake that comes unasked is left alone: else a link could sign people in as somebody else.
+ */
+async function sessionOf(request: Request, deps: Deps): Promise<string | undefined> {
+  if (deps.admin.handshakeUrl === undefined || !isUnderWay(request)) return undefined;
+  const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
+  if (!token || token.length > 60_000) return undefined;
+  const verified = await jwtVerify(token, deps.admin.keys, {
+    algorithms: ["RS256"],
+    currentDate: new Date(deps.clock()),
+  }).catch(() => undefined);
+  const read = directives.safeParse(verified?.payload);
+  const session = read.success
+    ? read.data.handshake.flatMap((each) => SESSION_DIRECTIVE.exec(each)?.[1] ?? [])[0]
+    : undefined;
+  if (session === undefined) return undefined;
+  const asked = new Request(request.url, { headers: { cookie: `${SESSION_COOKIE}=${session}` } });
+  return (await authenticate(asked, deps)).ok ? session : undefined;
+}
+
+/** Takes the session out of a handshake into this site's own cookies; when there is one. */
+export async function takeHandshake(
+  c: Context<Env>,
+  deps: Deps,
+): Promise<{ untilSeconds: number } | undefined> {
+  const session = await sessionOf(c.req.raw, deps);
+  if (session === undefined) return undefined;
+  const untilSeconds = decodeJwt(session).exp!;
+  const own = attributes(c);
+  // A session cookie of the browser's: it outlives the token, for the token says when it ends.
+  for (const cookie of [
+    `${SESSION_COOKIE}=${session}; HttpOnly; ${own}`,
+    `${UNTIL_COOKIE}=${untilSeconds}; Max-Age=${UNTIL_SECONDS}; ${own}`,
+    `${HANDSHAKE}=; Max-Age=0; ${own}`,
+    `${REFRESH_COOKIE}=; Max-Age=0; ${own}`,
+  ])
+    c.header("set-cookie", cookie, { append: true });
+  c.header("cache-control", "no-store");
+  return { untilSeconds };
+}
+
+/** The address asked for, without the handshake in it: it must stand in no history. */
+export function withoutHandshake(c: Context<Env>): string {
+  const url = new URL(c.req.url);
+  url.searchParams.delete(HANDSHAKE);
+  return returnPath(url.pathname + url.search);
+}
+
+/** Signing out ends what the script would renew. */
+export const forgetSession = (c: Context<Env>, deps: Deps): void => {
+  if (deps.admin.handshakeUrl !== undefined)
+    c.header("set-cookie", `${SIGNED_OUT_COOKIE}=1; HttpOnly; ${attributes(c)}`, { append: true });
+  for (const name of [SESSION_COOKIE, UNTIL_COOKIE])
+    c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${attributes(c)}`, { append: true });
+};
+
+/** Back from the provider's own sign-in: they have changed their mind. */
+export function startAnew(c: Context<Env>, path: string, deps: Deps): Response {
+  c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${attributes(c)}`, { append: true });
+  return startHandshake(c, path, deps);
+}

@@ -1,0 +1,48 @@
+import type { Risk } from "../table/items/risk.ts";
+import type { Finding } from "../table/items/telemetry.ts";
+import { tidy } from "../wire/text.ts";
+import { HOST, type Scene } from "./rule.ts";
+import { RULES } from "./rules.ts";
+
+export const CRITICAL_POINTS = 70;
+/** One heartbeat tells at most this many findings, the worst first. */
+export const FINDINGS_MAX = 40;
+
+export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
+
+/** Findings of one heartbeat under one policy: one per rule and engine, and what they add up to. */
+export function evaluate(scene: Scene): Evaluation {
+  const found = new Map<string, Finding>();
+  const { disabledRules } = scene.policy;
+  for (const rule of RULES) {
+    if (disabledRules.includes(rule.id)) continue;
+    const subjects = rule.about === "engine" ? scene.heartbeat.engines : [HOST];
+    for (const subject of subjects) {
+      const explanation =
+        rule.about === "engine" ? rule.applies(subject as never, scene) : rule.applies(scene);
+      const name = `${rule.id} ${subject.id}`;
+      if (explanation === undefined || found.has(name)) continue;
+      found.set(name, {
+        rule: rule.id,
+        engine: subject.id,
+        engineName: subject.name,
+        risk: rule.points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
+        points: rule.points,
+        explanation: tidy(explanation, 400),
+      });
+    }
+  }
+  return sum([...found.values()]);
+}
+
+/** Risk and score of findings: the worst gives the risk, the score adds up to at most 100. */
+export function sum(all: readonly Finding[]): Evaluation {
+  const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
+  findings.length = Math.min(findings.length, FINDINGS_MAX);
+  const points = findings.reduce((total, finding) => total + finding.points, 0);
+  const isCritical = findings.some((finding) => finding.risk === "CRITICAL");
+  const risk = isCritical ? "CRITICAL" : findings.length > 0 ? "WARNING" : "INFO";
+  return { risk, score: Math.min(100, points), findings };
+}
+
+const nameOf = ({ rule, engine }: Finding): string => `${rule} ${engine}`;

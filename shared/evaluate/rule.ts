@@ -1,0 +1,45 @@
+import type { Policy } from "../table/items/policy.ts";
+import type { Engine, Heartbeat } from "../wire/heartbeat.ts";
+import type { Technique } from "./atlas.ts";
+
+/** What of a heartbeat is judged. */
+export type Observed = Pick<Heartbeat, "engines" | "collectors" | "containment" | "agent" | "host" | "spool">;
+
+/** Everything a rule may look at. `at`: time of the heartbeat, fixed-width UTC. */
+export type Scene = { heartbeat: Observed; policy: Policy; at: string };
+
+type Said = {
+  id: string;
+  title: string;
+  /** MITRE ATLAS technique this may be a step of. */
+  atlas: Technique;
+  /** 1-100. From 70 on the finding is CRITICAL, else a WARNING. */
+  points: number;
+  /** What to do about it, for the person who reads the incident. */
+  remediation: string;
+};
+
+/** Both answer with the facts of this case in one sentence; undefined when the rule does not apply. */
+export type EngineRule = Said & {
+  about: "engine";
+  applies(engine: Engine, scene: Scene): string | undefined;
+};
+export type HostRule = Said & { about: "host"; applies(scene: Scene): string | undefined };
+export type Rule = EngineRule | HostRule;
+
+/** Stands for the engine in a finding about the whole host. */
+export const HOST = { id: "host", name: "This host" } as const;
+
+export const at = (engine: Engine): string =>
+  `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
+
+/** Up to three names, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const distinct = [...new Set(names)];
+  const more = distinct.length > 3 ? ` and ${distinct.length - 3} more` : "";
+  return `${distinct.slice(0, 3).join(", ")}${more}`;
+}
+
+/** The sentence for the names that were found; undefined when there are none. */
+export const whenAny = (names: readonly string[], sentence: (names: string) => string): string | undefined =>
+  names.length === 0 ? undefined : sentence(listed(names));

@@ -1,0 +1,97 @@
+/*
+ * Which addresses are the public internet: what is not in here may be the inside of somebody's network, and nothing
+ * that a tenant configured is sent there. IANA special-purpose registries (RFC 6890), and addresses in public
+ * ranges that clouds answer themselves.
+ */
+
+type Net = readonly [address: string, prefixBits: number];
+
+const NOT_PUBLIC_V4: readonly Net[] = [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  // Azure's platform address: instance metadata and guest agent (learn.microsoft.com, "What is 168.63.129.16?").
+  ["168.63.129.16", 32],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
+  ["192.88.99.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
+  ["224.0.0.0", 4],
+  ["240.0.0.0", 4],
+];
+
+/** Global unicast. */
+const PUBLIC_V6: Net = ["2000::", 3];
+/** Of it, what carries an IPv4 address, is assigned to protocols, or only documents something. */
+const NOT_PUBLIC_V6: readonly Net[] = [
+  ["2001::", 23],
+  ["2001:db8::", 32],
+  ["2002::", 16],
+  ["3fff::", 20],
+];
+
+/** Names that mean this host or the inside of a network, whatever they resolve to. */
+const INSIDE = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home)$/;
+
+/** Bits of an address as text of 0 and 1; undefined for what is no address in its usual form. */
+function bitsOf(address: string): string | undefined {
+  return address.includes(":") ? bitsOfV6(address) : bitsOfV4(address);
+}
+
+function bitsOfV4(address: string): string | undefined {
+  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address)?.slice(1).map(Number);
+  if (!parts?.every((part) => part <= 255)) return undefined;
+  return parts.map((part) => part.toString(2).padStart(8, "0")).join("");
+}
+
+function bitsOfV6(address: string): string | undefined {
+  const halves = address.toLowerCase().split("::");
+  if (halves.length > 2) return undefined;
+  const [head = [], tail = []] = halves.map((half) => (half === "" ? [] : half.split(":")));
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  const groups = [...head, ...Array.from({ length: missing }, () => "0"), ...tail];
+  if (!groups.every((group) => /^[0-9a-f]{1,4}$/.test(group))) return undefined;
+  return groups.map((group) => Number.parseInt(group, 16).toString(2).padStart(16, "0")).join("");
+}
+
+const isIn = (bits: string, [address, prefixBits]: Net): boolean =>
+  bits.startsWith(bitsOf(address)!.slice(0, prefixBits));
+
+/** True for a public IPv4 or IPv6 address; false for every other address, and for what is none. */
+export function isPublicAddress(address: string): boolean {
+  const bits = bitsOf(address);
+  if (bits === undefined) return false;
+  if (bits.length === 32) return !NOT_PUBLIC_V4.some((net) => isIn(bits, net));
+  return isIn(bits, PUBLIC_V6) && !NOT_PUBLIC_V6.some((net) => isIn(bits, net));
+}
+
+/** True when the host of a URL is written as an address, of either family. */
+export const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
+
+/** Host of a URL without the brackets of an IPv6 address. */
+export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
+
+/**
+ * Why a URL may not be sent to, by what can be told of it without asking anybody: undefined when nothing is wrong
+ * with it. What a name resolves to is checked by whoever sends, each time.
+ */
+export function targetFault(text: string, allowPrivate: boolean): string | undefined {
+  if (!URL.canParse(text)) return "the target is no URL";
+  const url = new URL(text);
+  if (url.username !== "" || url.password !== "") return "the target holds a user name or a password";
+  if (url.hash !== "") return "the target has a fragment, which is never sent";
+  if (allowPrivate) return /^https?:$/.test(url.protocol) ? undefined : "the target is not http or https";
+  if (url.protocol !== "https:") return "the target is not https";
+  // The URL parser writes 0x7f.1 and 2130706433 as 127.0.0.1, so there is one spelling to look at.
+  const host = hostOf(url).replace(/\.$/, "");
+  if (isAddress(host)) return isPublicAddress(host) ? undefined : "the target is no public address";
+  if (INSIDE.test(host) || !host.includes(".")) return "the target is no public address";
+  return undefined;
+}

@@ -1,0 +1,24 @@
+import { z } from "zod";
+import { assetId, slug, tenantId } from "../../ids.ts";
+import { isoTimestamp, text } from "../../wire/text.ts";
+
+/** A machine's key to the admin API. The secret itself is stored nowhere. */
+export const apiKeyItem = z.object({
+  type: z.literal("ApiKey"),
+  tenantId,
+  keyId: assetId,
+  name: text(120),
+  role: z.enum(["viewer", "analyst", "responder", "admin"]),
+  /** Absent: all that the role may do. */
+  scopes: z.array(slug).max(16).optional(),
+  /** SHA-256 of the secret, hex. */
+  secretHash: z.string().regex(/^[0-9a-f]{64}$/),
+  createdAt: isoTimestamp,
+  createdBy: text(200),
+  validUntil: isoTimestamp,
+  revokedAt: isoTimestamp.optional(),
+  /** To the hour: a key in use is not written with every request. */
+  lastUsedAt: isoTimestamp.optional(),
+  expiresAt: z.int(),
+});
+export type ApiKeyItem = z.infer<typeof apiKeyItem>;

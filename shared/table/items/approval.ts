@@ -1,0 +1,22 @@
+import { z } from "zod";
+import { assetId, tenantId } from "../../ids.ts";
+import { mode } from "../../wire/heartbeat.ts";
+import { isoTimestamp, text } from "../../wire/text.ts";
+
+export const approvalItem = z.object({
+  type: z.literal("Approval"),
+  tenantId,
+  approvalId: z.string(),
+  assetId,
+  mode,
+  justification: text(1000),
+  requestedBy: text(200),
+  requestedAt: isoTimestamp,
+  validUntil: isoTimestamp,
+  approvedBy: text(200).optional(),
+  approvedAt: isoTimestamp.optional(),
+  deniedBy: text(200).optional(),
+  deniedAt: isoTimestamp.optional(),
+  expiresAt: z.int(),
+});
+export type ApprovalItem = z.infer<typeof approvalItem>;

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { assetId, employeeId, tenantId } from "../../ids.ts";
+import { deviceKey } from "../../wire/enrolment.ts";
+import { containmentReport, mode } from "../../wire/heartbeat.ts";
+import { isoTimestamp, text } from "../../wire/text.ts";
+import { count } from "./count.ts";
+
+export const ASSET_STATUSES = ["ACTIVE", "ISOLATED"] as const;
+
+/** The newest change an admin made to an asset's containment, and the directive that carries it out. */
+export const wish = z.object({
+  generation: z.int().min(1),
+  action: z.enum(["isolate", "release"]),
+  mode,
+  requestedAt: isoTimestamp,
+  expiresAt: isoTimestamp,
+  directive: z.string(),
+});
+export type Wish = z.infer<typeof wish>;
+
+export const assetItem = z.object({
+  type: z.literal("Asset"),
+  tenantId,
+  assetId,
+  employeeId,
+  hostname: text(253),
+  os: text(120),
+  arch: text(20),
+  deviceKey,
+  enrolledAt: isoTimestamp,
+  /** What the admin wants. What is proven stands in `proof`. */
+  status: z.enum(ASSET_STATUSES),
+  generation: count,
+  wish: wish.optional(),
+  /** The agent's report on the newest generation it obeyed. */
+  proof: containmentReport.optional(),
+  /** Hash and number of this asset's newest custody record. */
+  custodyHash: z.string().optional(),
+  custodyCount: count,
+  revokedAt: isoTimestamp.optional(),
+  /** Generation whose release by a code is in the custody log. */
+  offlineReleaseOf: count.optional(),
+  /** When the device key was last replaced. */
+  keyRotatedAt: isoTimestamp.optional(),
+});
+export type AssetItem = z.infer<typeof assetItem>;

@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { listApprovals, listCustody } from "../../edge/admin/read.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { approvalKey } from "../../shared/table/keys.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
+import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
+import { createIds, engineOf, putHosts } from "./seed.ts";
+
+/** Approvals and webhooks by form, over a real socket and the real transactions. */
+let edge: Edge;
+let cookies: Record<"mara" | "jo" | "vera", string>;
+const nextId = createIds(Date.now());
+
+beforeAll(async () => {
+  edge = await startEdge();
+  const cookie = async (claims: object) => `__session=${await edge.session(claims)}`;
+  cookies = {
+    mara: await cookie({}),
+    jo: await cookie({ userId: "jo", sessionId: "sess_jo", role: "responder" }),
+    vera: await cookie({ userId: "vera", sessionId: "sess_vera", role: "viewer" }),
+  };
+});
+afterAll(() => edge?.stop());
+
+async function enrolled(hostname: string): Promise<string> {
+  const assetId = nextId();
+  const now = Date.now();
+  const host = { tenantId: TENANT, assetId, hostname, employeeId: "tom", os: "Debian 13", enrolledAtMs: now };
+  const states = [{ atMs: now, engines: [engineOf()] }];
+  await putHosts(edge.deps, [{ ...host, lastSeenAtMs: now, states }]);
+  return assetId;
+}
+
+const read = async (path: string, cookie = cookies.mara) =>
+  (await fetch(edge.origin + path, { headers: { cookie } })).text();
+
+/** The form of a page that goes to `action`, with its hidden fields. */
+async function formOf(page: string, action: string, more: Record<string, string>, cookie: string) {
+  const markup = await read(page, cookie);
+  const form = markup.split("<form").find((part) => part.includes(`action="${action}"`));
+  if (!form) return undefined;
+  const hidden = [...form.matchAll(/type="hidden" name="([^"]+)" value="([^"]+)"/g)];
+  return new URLSearchParams([...hidden.map(([, name, value]) => [name!, value!]), ...Object.entries(more)]);
+}
+
+const post = (path: string, body: URLSearchParams, cookie: string) =>
+  fetch(edge.origin + path, {
+    method: "POST",
+    headers: { cookie, origin: edge.origin, "content-type": "application/x-www-form-urlencoded" },
+    body: body.toString(),
+    redirect: "manual",
+  });
+
+const actionsOf = async (assetId: string) =>
+  (await listCustody(edge.deps, TENANT, assetId, { limit: 50 })).items.map(({ action }) => action);
+
+describe("approvals", () => {
+  const asked = async (hostname: string): Promise<[assetId: string, path: string]> => {
+    const assetId = await enrolled(hostname);
+    const [id] = await requestIsolations(edge.deps, cookies.mara.slice("__session=".length), [assetId]);
+    return [assetId, `/approvals/${id}`];
+  };
+
+  test("a second person approves what waits, once; the asset says so before and after", async () => {
+    const [assetId, path] = await asked("approved");
+    expect(await read(`/assets/${assetId}`)).toContain("a second person approves");
+    expect(await read("/")).toContain("for a second");
+    const form = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
+    const answers = await Promise.all([1, 2].map(() => post(`${path}/approve`, form!, cookies.jo)));
+    for (const answer of answers) expect(answer.headers.get("location")).toBe("/approvals?done=approve");
+    expect(await actionsOf(assetId)).toEqual(["isolate", "request-isolation"]);
+    expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
+  });
+
+  test("who asked sees no form and is refused when they send one; a viewer too", async () => {
+    const [assetId, path] = await asked("own");
+    expect(await formOf("/approvals", `${path}/approve`, {}, cookies.mara)).toBeUndefined();
+    expect(await read("/approvals")).toContain("You asked for it");
+    expect(await read("/approvals", cookies.vera)).toContain("Your role looks only");
+    const own = await formOf("/settings", "/settings", {}, cookies.mara);
+    const { csrf, key } = Object.fromEntries(own!);
+    const body = new URLSearchParams({ csrf: csrf!, key: key!, confirm: "yes" });
+    expect((await post(`${path}/approve`, body, cookies.mara)).status).toBe(403);
+    expect((await post(`${path}/approve`, body, cookies.vera)).status).toBe(403);
+    expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
+  });
+
+  test("without the tick nothing is approved, and without a reason nothing denied", async () => {
+    const [assetId, path] = await asked("careless");
+    const approve = await formOf("/approvals", `${path}/approve`, {}, cookies.jo);
+    expect((await post(`${path}/approve`, approve!, cookies.jo)).status).toBe(400);
+    const deny = await formOf("/approvals", `${path}/deny`, { justification: "no" }, cookies.jo);
+    expect((await post(`${path}/deny`, deny!, cookies.jo)).status).toBe(400);
+    expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
+  });
+
+  test("what was denied, with its reason in the record, is not approved any more", async () => {
+    const [assetId, path] = await asked("denied");
+    const approve = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
+    const deny = await formOf("/approvals", `${path}/deny`, { justification: "Wrong host" }, cookies.jo);
+    expect((await post(`${path}/deny`, deny!, cookies.jo)).status).toBe(303);
+    expect((await post(`${path}/approve`, approve!, cookies.jo)).status).toBe(409);
+    const { items } = await listCustody(edge.deps, TENANT, assetId, { limit: 5 });
+    expect(items[0]).toMatchObject({ action: "deny-isolation", justification: "Wrong host" });
+    expect(items).toHaveLength(2);
+    expect(await read("/approvals")).toContain("Denied");
+  });
+
+  test("a request that nobody answered is asked again as it was, by whoever may isolate", async () => {
+    const [assetId] = await asked("lost");
+    const { items } = await listApprovals(edge.deps, TENANT, { limit: 50 });
+    const request = items.find((one) => one.assetId === assetId)!;
+    await edge.deps.dynamo("UpdateItem", {
+      TableName: edge.deps.table,
+      Key: marshalItem(approvalKey(TENANT, request.approvalId)),
+      UpdateExpression: "SET validUntil = :past",
+      ExpressionAttributeValues: values({ past: "2026-01-01T00:00:00.000Z" }),
+    });
+    const path = `/approvals/${request.approvalId}`;
+    expect(await read("/approvals")).toContain("Expired without an answer");
+    const form = await formOf("/approvals", `${path}/again`, {}, cookies.jo);
+    expect((await post(`${path}/again`, form!, cookies.jo)).headers.get("location")).toBe(
+      "/approvals?done=again",
+    );
+    expect(await actionsOf(assetId)).toEqual(["request-isolation", "request-isolation"]);
+    expect(await read("/approvals")).toContain("Asked by <bdi>jo</bdi>");
+  });
+});
+
+test("an administrator breaks the glass by a tick, a responder has none; the record says so", async () => {
+  await setFourEyes(edge.deps, cookies.mara.slice("__session=".length), true);
+  const assetId = await enrolled("glass");
+  const path = `/assets/${assetId}`;
+  expect(await read(path, cookies.jo)).not.toContain("breakGlass");
+  const filled = { mode: "network", justification: "It spreads", confirm: "yes", breakGlass: "yes" };
+  const jo = await formOf(path, `${path}/isolate`, filled, cookies.jo);
+  expect((await post(`${path}/isolate`, jo!, cookies.jo)).status).toBe(403);
+  expect(await actionsOf(assetId)).toEqual([]);
+  const mara = await formOf(path, `${path}/isolate`, filled, cookies.mara);
+  expect((await post(`${path}/isolate`, mara!, cookies.mara)).status).toBe(303);
+  const { items } = await listCustody(edge.deps, TENANT, assetId, { limit: 5 });
+  expect(items).toMatchObject([{ action: "isolate", target: "break-glass" }]);
+});
+
+describe("webhooks", () => {
+  test("one is added, its secret shown once; changed, rotated and removed, each with its record", async () => {
+    const terms = { url: "https://hooks.example.com/in", "event-incident.opened": "yes" };
+    const create = await formOf("/integrations", "/integrations/webhooks", terms, cookies.mara);
+    const [made, again] = await Promise.all(
+      [1, 2].map(async () => {
+        const answer = await post("/integrations/webhooks", create!, cookies.mara);
+        return { status: answer.status, text: await answer.text() };
+      }),
+    );
+    expect([made!.status, again!.status]).toEqual([201, 201]);
+    const secrets = [made!, again!].flatMap(({ text }) => /whsec_[A-Za-z0-9+/=]+/.exec(text)?.[0] ?? []);
+    expect(secrets).toHaveLength(1);
+    const list = await read("/integrations");
+    expect(list).not.toContain("whsec_");
+    const path = /href="(\/integrations\/[a-z0-9]+)"/.exec(list)![1]!;
+    const changed = { url: "https://hooks.example.com/there" };
+    const change = await formOf(path, path, changed, cookies.mara);
+    expect((await post(path, change!, cookies.mara)).headers.get("location")).toBe(`${path}?done=webhook`);
+    expect(await read(path)).toContain("Told of every event");
+    const rotate = await formOf(path, `${path}/rotate`, { justification: "It leaked" }, cookies.mara);
+    const rotated = await (await post(`${path}/rotate`, rotate!, cookies.mara)).text();
+    expect(rotated).toMatch(/whsec_/);
+    expect(rotated).not.toContain(secrets[0]!);
+    const unsure = await formOf(path, `${path}/delete`, {}, cookies.mara);
+    expect((await post(`${path}/delete`, unsure!, cookies.mara)).status).toBe(400);
+    const remove = await formOf(path, `${path}/delete`, { confirm: "yes" }, cookies.mara);
+    expect((await post(`${path}/delete`, remove!, cookies.mara)).status).toBe(303);
+    expect((await fetch(edge.origin + path, { headers: { cookie: cookies.mara } })).status).toBe(404);
+    const custody = await read("/custody");
+    for (const words of ["Create webhook", "Change webhook", "Rotate webhook secret", "Delete webhook"])
+      expect(custody).toContain(words);
+    expect(custody).not.toContain("whsec_");
+  });
+
+  test("an address inside of a network, or none at all, is refused with what was typed still there", async () => {
+    for (const url of ["http://10.0.0.4/", "https://localhost/", "ftp://a.example/", "nowhere"]) {
+      const form = await formOf("/integrations", "/integrations/webhooks", { url }, cookies.mara);
+      const answer = await post("/integrations/webhooks", form!, cookies.mara);
+      expect(answer.status).toBe(400);
+      const markup = await answer.text();
+      expect(markup).toContain("No webhook was made");
+      expect(markup).toContain(`value="${url}"`);
+    }
+  });
+
+  test("failed forwards are seen, narrowed and taken away; only administrators see any of it", async () => {
+    const token = cookies.mara.slice("__session=".length);
+    const webhookId = await furnishWebhook(edge.deps, token, Date.now());
+    const path = `/integrations/${webhookId}`;
+    expect(await read("/integrations")).toContain("answered 503");
+    const page = await read(path);
+    for (const words of ["Failing", "Given up", "Delivered", "tried again", "answered 204, in 88 ms"])
+      expect(page).toContain(words);
+    const dead = await read(`${path}?state=dead`);
+    expect(dead).toContain("did not answer");
+    expect(dead).not.toContain("answered 204");
+    const csv = await read(`/deliveries.csv?webhook=${webhookId}&state=dead`);
+    expect(csv.trim().split("\r\n")).toHaveLength(2);
+    for (const cookie of [cookies.jo, cookies.vera]) {
+      expect(await read("/integrations", cookie)).not.toContain("hooks.northwind.example");
+      for (const secret of [path, `/deliveries.json?webhook=${webhookId}`])
+        expect((await fetch(edge.origin + secret, { headers: { cookie } })).status).toBe(403);
+    }
+  });
+});

@@ -1,0 +1,102 @@
+import { authenticate } from "../../edge/admin/authenticate.ts";
+import { changeContainment } from "../../edge/admin/change-containment.ts";
+import { changeSettings, readSettings } from "../../edge/admin/change-tenant.ts";
+import type { Asker } from "../../edge/admin/commit.ts";
+import { createWebhook } from "../../edge/admin/webhooks.ts";
+import type { Deps } from "../../edge/deps.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
+import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
+import { eventKey, webhookHealthKey } from "../../shared/table/keys.ts";
+import { TENANT } from "./edge.ts";
+import { putItems } from "./seed.ts";
+
+/** Whoever this session is, as the one who asks for changes. */
+export async function askerOf(deps: Deps, session: string): Promise<Asker> {
+  const request = new Request("http://any/", { headers: { authorization: `Bearer ${session}` } });
+  const who = await authenticate(request, deps);
+  if (!who.ok) throw new Error(`the operator is not let in: ${who.code}`);
+  return {
+    admin: who.value,
+    idempotencyKey: crypto.randomUUID(),
+    sourceIp: "203.0.113.24",
+    requestId: "5f0c2d9e81b7a644",
+  };
+}
+
+/** Whether an isolation takes a second person, by the real transaction. */
+export async function setFourEyes(deps: Deps, session: string, fourEyes: boolean): Promise<void> {
+  const { version, value } = await readSettings(deps, TENANT);
+  const asker = await askerOf(deps, session);
+  const wanted = { version, value: { ...value, name: "Northwind", fourEyes, isolationsPerHourMax: 20 } };
+  const changed = await changeSettings(asker, wanted, deps);
+  if (!changed.ok) throw new Error(`the settings were refused: ${changed.code}`);
+}
+
+/** An administrator's organisation that asks for a second person, and isolations that wait for one. */
+export async function requestIsolations(
+  deps: Deps,
+  session: string,
+  assetIds: readonly string[],
+): Promise<string[]> {
+  await setFourEyes(deps, session, true);
+  const ids: string[] = [];
+  for (const assetId of assetIds) {
+    const { admin, ...origin } = await askerOf(deps, session);
+    const asked = { assetId, action: "isolate" as const, mode: "network" as const };
+    const justification = "INC-2301: weights under a false name beside payments-core";
+    const done = await changeContainment(admin, { ...asked, justification, ...origin }, deps);
+    if (!done.ok) throw new Error(`the request was refused: ${done.code}`);
+    ids.push(done.value.result.approvalId!);
+  }
+  return ids;
+}
+
+/** A webhook by the real transaction, and what a worker would have written of its deliveries. */
+export async function furnishWebhook(deps: Deps, session: string, nowMs: number): Promise<string> {
+  const terms = { url: "https://hooks.northwind.example/lifecyclezero", events: [] };
+  const made = await createWebhook(await askerOf(deps, session), terms, deps);
+  if (!made.ok) throw new Error(`the webhook was refused: ${made.code}`);
+  const { webhookId } = made.value;
+  const event = (minutesAgo: number, kind: EventItem["kind"], forward: object, next?: number) => {
+    const recordedAt = timestamp(nowMs - minutesAgo * 60_000);
+    const item = eventItem.parse({
+      type: "Event",
+      tenantId: TENANT,
+      recordedAt,
+      eventId: `evt_${minutesAgo}`,
+      kind,
+      at: recordedAt,
+      data: {},
+      forwards: { [webhookId]: forward },
+      ...(next !== undefined && { nextAttemptAt: timestamp(nowMs + next) }),
+      expiresAt: Math.floor(nowMs / 1000) + 86_400,
+    });
+    return marshalItem({ ...eventKey(TENANT, recordedAt, item.eventId), ...item });
+  };
+  const deliveredAt = timestamp(nowMs - 41 * 60_000);
+  const health = webhookHealthItem.parse({
+    type: "WebhookHealth",
+    tenantId: TENANT,
+    webhookId,
+    lastDeliveredAt: deliveredAt,
+    lastFailedAt: timestamp(nowMs - 60_000),
+    lastError: "answered 503",
+    failures: 3,
+    dead: 1,
+  });
+  await putItems(deps, [
+    event(
+      1,
+      "incident.opened",
+      { attempts: 2, status: 503, latencyMs: 812, lastError: "answered 503" },
+      240_000,
+    ),
+    event(41, "incident.opened", { attempts: 1, deliveredAt, status: 204, latencyMs: 88 }),
+    event(180, "isolation.proven", { attempts: 1, deliveredAt, status: 204, latencyMs: 73 }),
+    event(2900, "incident.resolved", { attempts: 10, deadAt: deliveredAt, lastError: "did not answer" }),
+    marshalItem({ ...webhookHealthKey(TENANT, webhookId), ...health }),
+  ]);
+  return webhookId;
+}

@@ -1,0 +1,172 @@
+import { describe, expect, test } from "bun:test";
+import { csrfToken } from "../../../edge/dashboard/csrf.ts";
+import { compare } from "../../../edge/dashboard/dry-run.ts";
+import { createFleets } from "../../../edge/dashboard/fleet.ts";
+import { modelsOf } from "../../../edge/dashboard/models.ts";
+import { timestamp } from "../../../shared/clock.ts";
+import { countFleet } from "../../../shared/fleet/count.ts";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
+import { fleetSummaryItem } from "../../../shared/table/items/fleet.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
+import type { TelemetryChange } from "../../../shared/table/items/telemetry.ts";
+import { fleetSummaryKey } from "../../../shared/table/keys.ts";
+import { createIds, engineOf, fleetHours, type Host, itemsOf } from "../../browser/seed.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
+
+const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
+const nextId = createIds(NOW_MS - 1e9);
+const MODEL = { name: "llama3.1:8b", loaded: true, licence: "Llama 3.1", quantisation: "Q4_K_M" };
+
+const hostOf = (index: number, more: Partial<Host> = {}): Host => ({
+  ...{ tenantId: "org_a", assetId: nextId(), hostname: `host-${index}`, employeeId: "mara", os: "Debian" },
+  enrolledAtMs: NOW_MS,
+  lastSeenAtMs: NOW_MS,
+  states: [{ atMs: NOW_MS, engines: [engineOf({ models: [MODEL] })] }],
+  ...more,
+});
+
+const summaryOf = (hosts: number, atMs: number) => {
+  const counts = { ...countFleet([], atMs), hosts, reporting: hosts - 7, silent: 7 };
+  const item = { type: "FleetSummary", tenantId: "org_a", at: timestamp(atMs), counts };
+  return marshalItem({ ...fleetSummaryKey("org_a"), ...fleetSummaryItem.parse(item) });
+};
+
+describe("the overview of a node that has read nothing yet", () => {
+  const MINUTES = 60_000;
+  const worldOf = (hosts: number, atMs: number): Promise<World> =>
+    createWorld(
+      [...itemsOf(hostOf(1)), summaryOf(hosts, atMs), ...fleetHours("org_a", NOW_MS, hosts)],
+      NOW_MS,
+    );
+
+  test("shows what the worker counted, with its age, and reads the fleet behind the page", async () => {
+    const world = await worldOf(10_000, NOW_MS - 12 * MINUTES);
+    const first = await (await world.get("/")).text();
+    expect(first).toContain("9,993 of 10,000 hosts report");
+    expect(first).toContain("The fleet was counted");
+    expect(first).toContain("12 min ago");
+    await Bun.sleep(20);
+    const second = await (await world.get("/")).text();
+    expect(second).toContain("1 of 1 host report");
+    expect(second).not.toContain("The fleet was counted");
+  });
+
+  test("waits for the fleet itself when it is small, or was counted too long ago", async () => {
+    for (const world of [await worldOf(300, NOW_MS), await worldOf(10_000, NOW_MS - 121 * MINUTES)])
+      expect(await (await world.get("/")).text()).toContain("1 of 1 host report");
+  });
+
+  test("reads the fleet once, however many ask meanwhile", async () => {
+    const world = await worldOf(10_000, NOW_MS);
+    const logged: string[] = [];
+    const deps = { ...world.deps, log: (_level: string, name: string) => void logged.push(name) };
+    const works: Promise<unknown>[] = [];
+    const fleets = createFleets(deps as never);
+    await fleets.numbersOf("org_a", (work) => works.push(work));
+    world.table.broken = true;
+    for (let i = 0; i < 3; i++) await fleets.numbersOf("org_a", (work) => works.push(work));
+    await Promise.all(works);
+    expect(works).toHaveLength(1);
+    expect(logged).toEqual([]);
+  });
+
+  test("every number leads to the list behind it, and the trend has its table", async () => {
+    const world = await worldOf(100, NOW_MS);
+    const markup = await (await world.get("/")).text();
+    for (const href of [
+      "/assets?state=ai",
+      "/assets?state=reporting",
+      "/assets?engine=ollama",
+      "/assets?model=llama3.1%3A8b",
+      "/incidents?risk=CRITICAL",
+      "/inventory#inventory-clients",
+    ])
+      expect(markup).toContain(`href="${href}"`);
+    expect(markup).toContain("As a table, by day (UTC)");
+    expect(markup.match(/<path class="line/g)).toHaveLength(4);
+  });
+});
+
+describe("modelsOf()", () => {
+  test("joins what hosts say of one name, and counts a host once: in memory, else at rest", () => {
+    const rows = ["a", "b", "c"].map((assetId) => ({ assetId, hostname: assetId, employeeId: assetId }));
+    const held = (assetId: string, ...models: object[]) => ({
+      assetId,
+      clients: [],
+      models: models.map((model) => ({ name: "m", engine: "ollama", loaded: true, ...model })),
+    });
+    const [model, ...others] = modelsOf(
+      rows as never,
+      [
+        held("a", { licence: "MIT", sizeBytes: 2e9 }, { loaded: false, licence: "MIT" }),
+        held("b", { loaded: false, licence: "Apache-2.0", sizeBytes: 4e9 }),
+        held("gone", { licence: "none" }),
+      ] as never,
+    );
+    expect(others).toEqual([]);
+    expect(model).toMatchObject({ loaded: 1, atRest: 1, licences: ["Apache-2.0", "MIT"], sizes: [2e9, 4e9] });
+    expect(model!.held).toHaveLength(3);
+  });
+});
+
+describe("a policy tried on what was recorded", () => {
+  const state = (assetId: string, more: Partial<TelemetryChange> = {}) =>
+    ({
+      ...{ assetId, hostname: assetId, at: timestamp(NOW_MS), agentVersion: "0.1.0", collectors: [] },
+      engines: [engineOf({ models: [] })],
+      containment: { generation: 0, action: "none", mode: "observe", outcome: "none", at: timestamp(NOW_MS) },
+      findings: [],
+      ...more,
+    }) as unknown as TelemetryChange;
+  const quiet = policy.parse({ approvedEngines: ["ollama"], requiredCollectors: [], exposure: "any" });
+  const recorded = { rule: "unapproved-engine", engine: "ollama", engineName: "Ollama" };
+
+  test("compare() counts hosts and states that would be found beside those that were, with examples", () => {
+    const found = { ...recorded, risk: "WARNING" as const, points: 40, explanation: "It runs." };
+    const states = [state("a", { findings: [found] }), state("a"), state("b"), state("c"), state("d")];
+    const strict = { ...quiet, approvedEngines: [], bannedEngines: ["ollama"] };
+    const tried = compare(states, strict);
+    const banned = tried.find(({ rule }) => rule === "banned-engine")!;
+    expect(banned).toMatchObject({ would: { hosts: 4, states: 5 }, did: { hosts: 0, states: 0 } });
+    expect(banned.examples.map(({ assetId }) => assetId)).toEqual(["a", "b", "c"]);
+    const approved = compare(states, quiet).find(({ rule }) => rule === "unapproved-engine")!;
+    expect(approved).toMatchObject({
+      would: { hosts: 0, states: 0 },
+      did: { hosts: 1, states: 1 },
+      examples: [],
+    });
+  });
+
+  test("what the baseline or a language model found is not held against the rules", () => {
+    const found = (source: "baseline" | "ai") => ({
+      ...{ ...recorded, risk: "WARNING" as const, points: 40, explanation: "It is new.", source },
+    });
+    expect(compare([state("a", { findings: [found("baseline"), found("ai")] })], quiet)).toEqual([]);
+  });
+
+  test("is shown above the form with what was typed, and writes nothing", async () => {
+    const world = await createWorld(itemsOf(hostOf(1)), NOW_MS);
+    const admin = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
+    const form = { csrf: await csrfToken(admin, world.deps), how: "json", days: "7" };
+    const post = async (policy: string, role = "admin") =>
+      world.app.request(`${ORIGIN}/policy/try`, {
+        method: "POST",
+        headers: {
+          cookie: `__session=${await world.session({ role })}`,
+          origin: ORIGIN,
+          "content-type": "application/x-www-form-urlencoded",
+        },
+        body: new URLSearchParams({ ...form, policy }).toString(),
+      });
+    const answer = await post('{"bannedEngines":["ollama"]}');
+    const markup = await answer.text();
+    expect(answer.status).toBe(200);
+    expect(markup).toContain("Nothing was saved");
+    expect(markup).toContain("<code>banned-engine</code>");
+    expect(markup).toContain("host-1");
+    expect(markup).toContain("bannedEngines&quot;:[&quot;ollama&quot;]");
+    expect((await post('{"bannedEngines":[1]}')).status).toBe(400);
+    expect((await post("{}", "responder")).status).toBe(403);
+    expect(world.asked).not.toContain("TransactWriteItems");
+  });
+});
