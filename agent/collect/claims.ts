@@ -46,7 +46,21 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
   const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
   const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
   const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
+  /** Of programs that run more than once: the same words are judged alike. */
+  const known = new Map<string, readonly Claim[]>();
   return (process, libraries) => {
+    if (libraries.length > 0) return claim(process, libraries);
+    const words = [process.name, process.executable ?? "", ...process.argv].join("\0");
+    let claims = known.get(words);
+    if (claims === undefined) {
+      if (known.size >= KNOWN_PROGRAMS_MAX) known.clear();
+      claims = claim(process, libraries);
+      known.set(words, claims);
+    }
+    return [...claims];
+  };
+
+  function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
     const path = slashed(process.executable ?? "");
     const command = process.argv.map(slashed).join(" ");
     const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
@@ -63,8 +77,10 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
       }
     }
     return claims;
-  };
+  }
 }
+
+const KNOWN_PROGRAMS_MAX = 256;
 
 function placeClaims(entry: CatalogEntry, path: string, command: string, loaded: readonly string[]): Claim[] {
   const { id: product, name } = entry;

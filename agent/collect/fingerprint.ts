@@ -45,7 +45,7 @@ export async function fingerprint(
   const inquiry = createInquiry(deps, where, signal);
   if (await inquiry.open()) {
     let batches = 0;
-    for (const paths of plan(deps.catalogue, likely)) {
+    for (const paths of planOf(deps.catalogue)(likely)) {
       const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
       if (decided) break;
       await inquiry.ask(paths);
@@ -151,16 +151,31 @@ function wantsTls(result: Awaited<ReturnType<Probe>>): boolean {
   return result.status === 400 && /\bHTTPS\b/.test(result.body);
 }
 
-/** Batches of paths, most telling first. */
-function* plan(catalogue: readonly CatalogEntry[], likely: ReadonlySet<string>): Generator<string[]> {
-  const hinted = catalogue.filter((entry) => likely.has(entry.id));
-  yield [...hinted.flatMap(decisivePaths), MODELS_PATH].filter((path) => !LAST.has(path));
+const plans = new WeakMap<readonly CatalogEntry[], Plan>();
+
+/** A catalogue lives as long as the scanner: its plan is made once. */
+function planOf(catalogue: readonly CatalogEntry[]): Plan {
+  const plan = plans.get(catalogue) ?? createPlan(catalogue);
+  plans.set(catalogue, plan);
+  return plan;
+}
+
+type Plan = (likely: ReadonlySet<string>) => Generator<readonly string[]>;
+
+/** Batches of paths, most telling first: those of what is likely, then those that most products answer. */
+function createPlan(catalogue: readonly CatalogEntry[]): Plan {
+  const decisive = new Map(catalogue.map((entry) => [entry.id, decisivePaths(entry)]));
   const counts = new Map<string, number>();
-  for (const path of catalogue.flatMap(decisivePaths)) counts.set(path, (counts.get(path) ?? 0) + 1);
-  const rest = [...counts.keys()].sort((a, b) => counts.get(b)! - counts.get(a)!);
-  const early = rest.filter((path) => !LAST.has(path));
-  for (let at = 0; at < early.length; at += 8) yield early.slice(at, at + 8);
-  yield rest.filter((path) => LAST.has(path));
+  for (const path of [...decisive.values()].flat()) counts.set(path, (counts.get(path) ?? 0) + 1);
+  const common = [...counts.keys()].sort((a, b) => counts.get(b)! - counts.get(a)!);
+  const early = common.filter((path) => !LAST.has(path));
+  const last = common.filter((path) => LAST.has(path));
+  return function* plan(likely) {
+    const hinted = [...likely].flatMap((id) => decisive.get(id) ?? []);
+    yield [...hinted, MODELS_PATH].filter((path) => !LAST.has(path));
+    for (let at = 0; at < early.length; at += 8) yield early.slice(at, at + 8);
+    yield last;
+  };
 }
 
 const decisivePaths = (entry: CatalogEntry): string[] => [

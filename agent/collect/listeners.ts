@@ -53,6 +53,8 @@ export function createSocketTable(deps: {
   const owners = new Map<string, Owner>();
   const misses = new Map<string, Miss>();
   const foreign = new Map<string, TcpRow[]>();
+  /** Sockets of the processes looked into in one search: the parent of twenty servers is asked once. */
+  const held = new Map<number, readonly string[]>();
   let spaces: ReadonlyMap<string, number> = new Map();
   let turn: string[] = [];
   let processes: ReadonlyMap<number, LinuxProcess> = new Map();
@@ -166,6 +168,7 @@ export function createSocketTable(deps: {
       // Once in a while all are searched again: a socket can be handed to a process older than it.
       misses.set(inode, { next: scans + step, step, bornMs: step < RETRY_SCANS_MAX ? bornMs : 0 });
     }
+    held.clear();
     return holders;
   }
 
@@ -181,8 +184,11 @@ export function createSocketTable(deps: {
     return { pid: holder.pid, key: holder.key };
   }
 
-  function socketsOf(pid: number): string[] {
+  function socketsOf(pid: number): readonly string[] {
+    const before = held.get(pid);
+    if (before) return before;
     const inodes: string[] = [];
+    held.set(pid, inodes);
     for (const descriptor of optional(() => files.list(`${procRoot}/${pid}/fd`)) ?? []) {
       const link = optional(() => files.link(`${procRoot}/${pid}/fd/${descriptor}`));
       if (link?.startsWith("socket:[")) inodes.push(link.slice(8, -1));

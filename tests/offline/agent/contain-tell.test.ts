@@ -117,7 +117,9 @@ describe("the person at a Linux host", () => {
       const home = `/run/user/${UID}`;
       const isOurs = !existsSync(home);
       if (!isOurs) throw new Error(`${home} is somebody's`);
-      mkdirSync(home, { recursive: true, mode: 0o700 });
+      // A machine without sessions has no such folder; others' users pass through it.
+      mkdirSync("/run/user", { recursive: true, mode: 0o755 });
+      mkdirSync(home, { mode: 0o700 });
       chownSync(home, UID, UID);
       const as = (command: string[]) =>
         Bun.spawn(["setpriv", `--reuid=${UID}`, `--regid=${UID}`, "--clear-groups", ...command], {

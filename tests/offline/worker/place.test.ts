@@ -5,7 +5,7 @@ import { timestamp } from "../../../shared/clock.ts";
 import { intervalStart, phaseOf, sampleAt } from "../../../worker/place.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
-import { createWorkerDeps, deliver, makeTenant } from "../../support/worker-table.ts";
+import { contents, createWorkerDeps, deliver, makeTenant } from "../../support/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-20T23:55:00.000Z");
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -96,4 +96,18 @@ test("record() asks little for a new asset: one read shared by many, its state, 
     ),
   );
   expect(Object.fromEntries(table.calls)).toEqual({ BatchGetItem: 1, PutItem: 50, TransactWriteItems: 50 });
+});
+
+test("record() finds what a crash left without a presence: the same table as if there had been none", async () => {
+  const tenant = makeTenant();
+  const beat = makeHeartbeat(1, START_MS, "host-1", { engines: [makeEngine({ bind: ["0.0.0.0"] })] });
+  const table = createMemoryDynamo();
+  await record(deliver(beat), tenant, createWorkerDeps(table, tenant));
+  const whole = contents(table);
+  const incidents = [...table.items.keys()].filter((key) => key.includes("INCIDENT#"));
+  expect(incidents.length).toBeGreaterThan(0);
+  const presence = [...table.items.keys()].find((key) => key.includes("PRESENCE#"))!;
+  (table.items as Map<string, unknown>).delete(presence);
+  await record(deliver(beat), tenant, createWorkerDeps(table, tenant));
+  expect(contents(table)).toEqual(whole);
 });
