@@ -1,7 +1,13 @@
+import { scaleLinear } from "d3-scale";
+import { stack } from "d3-shape";
+
 export type Bar = { name: string; count: number; href?: string };
 
-/** Share of `of`, as a width. SVG takes percentages, so one drawing fits every screen. */
-const share = (count: number, of: number): string => `${of > 0 ? Math.round((count / of) * 1000) / 10 : 0}%`;
+/** From nothing to `most` as a width. SVG takes percentages, so one drawing fits every screen. */
+function widths(most: number): (count: number) => string {
+  const scale = scaleLinear([0, Math.max(1, most)], [0, 100]).clamp(true);
+  return (count) => `${Math.round(scale(count) * 10) / 10}%`;
+}
 
 /**
  * A bar chart that is its own table: the drawing between the name and the number is decoration, and everything
@@ -15,51 +21,57 @@ export const BarTable = ({
   title: [what: string, unit: string];
   of: number;
   bars: Bar[];
-}) => (
-  <table class="bars">
-    <caption class="hidden">{`${title[0]} by ${title[1]}`}</caption>
-    <colgroup>
-      <col class="bars-name" />
-      <col />
-      <col class="bars-count" />
-    </colgroup>
-    <thead class="hidden">
-      <tr>
-        <th scope="col">{title[0]}</th>
-        <th scope="col">Chart</th>
-        <th scope="col">{title[1]}</th>
-      </tr>
-    </thead>
-    <tbody>
-      {bars.map((bar) => (
-        <tr data-key={bar.name}>
-          <th scope="row">
-            {bar.href ? (
-              <a href={bar.href}>
-                <bdi>{bar.name}</bdi>
-              </a>
-            ) : (
-              <bdi>{bar.name}</bdi>
-            )}
-          </th>
-          <td>
-            <svg class="bar" width="100%" height="10" aria-hidden="true" focusable="false">
-              <rect class="track" width="100%" height="10" rx="3" />
-              <rect class="fill" width={share(bar.count, of)} height="10" rx="3" />
-            </svg>
-          </td>
-          <td class="number">{bar.count.toLocaleString("en")}</td>
+}) => {
+  const width = widths(of);
+  return (
+    <table class="bars">
+      <caption class="hidden">{`${title[0]} by ${title[1]}`}</caption>
+      <colgroup>
+        <col class="bars-name" />
+        <col />
+        <col class="bars-count" />
+      </colgroup>
+      <thead class="hidden">
+        <tr>
+          <th scope="col">{title[0]}</th>
+          <th scope="col">Chart</th>
+          <th scope="col">{title[1]}</th>
         </tr>
-      ))}
-    </tbody>
-  </table>
-);
+      </thead>
+      <tbody>
+        {bars.map((bar) => (
+          <tr data-key={bar.name}>
+            <th scope="row">
+              {bar.href ? (
+                <a href={bar.href}>
+                  <bdi>{bar.name}</bdi>
+                </a>
+              ) : (
+                <bdi>{bar.name}</bdi>
+              )}
+            </th>
+            <td>
+              <svg class="bar" width="100%" height="10" aria-hidden="true" focusable="false">
+                <rect class="track" width="100%" height="10" rx="3" />
+                <rect class="fill" width={width(bar.count)} height="10" rx="3" />
+              </svg>
+            </td>
+            <td class="number">{bar.count.toLocaleString("en")}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+};
 
-export type AgeBucket = { name: string; critical: number; warning: number };
+const AGE_RISKS = ["critical", "warning"] as const;
+type AgeRisk = (typeof AGE_RISKS)[number];
+export type AgeBucket = { name: string } & Record<AgeRisk, number>;
 
 /** Open incidents by age, both risks in one bar. The numbers beside it say what the two looks mean. */
 export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket[] }) => {
-  const most = Math.max(1, ...buckets.map(({ critical, warning }) => critical + warning));
+  const width = widths(Math.max(...buckets.map(({ critical, warning }) => critical + warning)));
+  const layers = stack<AgeBucket, AgeRisk>().keys(AGE_RISKS)(buckets);
   return (
     <table class="ages">
       <caption>{title}</caption>
@@ -78,20 +90,24 @@ export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket
         </tr>
       </thead>
       <tbody>
-        {buckets.map(({ name, critical, warning }) => (
+        {buckets.map(({ name, critical, warning }, row) => (
           <tr data-key={name}>
             <th scope="row">{name}</th>
             <td>
               <svg class="bar" width="100%" height="10" aria-hidden="true" focusable="false">
                 <rect class="track" width="100%" height="10" rx="3" />
-                <rect class="fill critical" width={share(critical, most)} height="10" rx="3" />
-                <rect
-                  class="fill warning"
-                  x={share(critical, most)}
-                  width={share(warning, most)}
-                  height="10"
-                  rx="3"
-                />
+                {layers.map((layer) => {
+                  const [from, to] = layer[row]!;
+                  return (
+                    <rect
+                      class={`fill ${layer.key}`}
+                      x={width(from)}
+                      width={width(to - from)}
+                      height="10"
+                      rx="3"
+                    />
+                  );
+                })}
               </svg>
             </td>
             <td class="number">{String(critical)}</td>
@@ -107,8 +123,9 @@ export type Part = { name: string; count: number; look: "reporting" | "silent" |
 
 /** One bar cut into its parts. The look is a pattern as well as a colour; the legend below holds the numbers. */
 export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
-  const total = parts.reduce((sum, part) => sum + part.count, 0);
-  let start = 0;
+  const width = widths(parts.reduce((sum, part) => sum + part.count, 0));
+  const counts = Object.fromEntries(parts.map(({ name, count }) => [name, count]));
+  const layers = stack().keys(parts.map(({ name }) => name))([counts]);
   return (
     <div class="parts">
       <svg class="parts-bar" width="100%" height="18" aria-hidden="true" focusable="false">
@@ -124,12 +141,11 @@ export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
             <rect class="hatch" width="2.5" height="7" />
           </pattern>
         </defs>
-        {parts.map((part) => {
-          const from = start;
-          start += part.count;
+        {parts.map((part, index) => {
+          const [from, to] = layers[index]![0]!;
           const fill =
             part.look === "silent" ? { fill: `url(#${id}-silent)` } : { class: `part ${part.look}` };
-          return <rect x={share(from, total)} width={share(part.count, total)} height="18" {...fill} />;
+          return <rect x={width(from)} width={width(to - from)} height="18" {...fill} />;
         })}
       </svg>
       <ul class="legend">

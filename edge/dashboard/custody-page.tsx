@@ -37,7 +37,9 @@ export async function custodyPage(admin: Admin, deps: Deps, fleetOf: (id: string
       </div>
       <section class="card" aria-label="Custody log">
         {records.length === 0 && !fault ? (
-          <Empty title="No custody record">Nobody has isolated or released a host.</Empty>
+          <Empty title="No custody record">
+            Nobody has isolated, released, answered or configured anything.
+          </Empty>
         ) : (
           <>
             <DownloadLinks list="custody" />

@@ -1,6 +1,7 @@
 import { custodyHash } from "../../shared/custody.ts";
 import type { CustodyView } from "../admin/read.ts";
 import { Badge } from "./badges.tsx";
+import { differenceWords } from "./difference.ts";
 import { Icon } from "./icon.tsx";
 import { Empty } from "./layout.tsx";
 import { Ago, Moment } from "./time.tsx";
@@ -85,7 +86,7 @@ const changeWords = ({ mode, generation, target, before, after }: CustodyView): 
     target,
     mode && `mode ${mode}`,
     generation && `generation ${generation}`,
-    (before || after) && `${before ?? "nothing"} → ${after ?? "nothing"}`,
+    (before || after) && differenceWords(before, after),
   ]
     .filter(Boolean)
     .join(" · ");

@@ -75,6 +75,9 @@ export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: stri
   );
 }
 
+const hostsOf = (employee: string, state?: "ai"): string =>
+  `/assets?${new URLSearchParams({ employee, ...(state && { state }) })}`;
+
 const EmployeeTable = ({ employees }: { employees: Employee[] }) => (
   <table class="assets">
     <thead>
@@ -93,8 +96,12 @@ const EmployeeTable = ({ employees }: { employees: Employee[] }) => (
               <bdi>{employee.id}</bdi>
             </a>
           </th>
-          <td data-label="Hosts">{String(employee.hosts)}</td>
-          <td data-label="With AI">{String(employee.withAi)}</td>
+          <td data-label="Hosts">
+            <a href={hostsOf(employee.id)}>{String(employee.hosts)}</a>
+          </td>
+          <td data-label="With AI">
+            <a href={hostsOf(employee.id, "ai")}>{String(employee.withAi)}</a>
+          </td>
           <td data-label="Engines and models">
             {employee.engines.size === 0 ? (
               <span class="muted">none found</span>

@@ -1,8 +1,10 @@
+import { curveStepAfter, line } from "d3-shape";
 import type { FleetHourItem } from "../../shared/table/items/fleet.ts";
 import { plural } from "./badges.tsx";
+import { Plot, type PlotScales, plotScales } from "./plot.tsx";
 import { Moment } from "./time.tsx";
 
-const [WIDTH, HEIGHT] = [600, 96];
+const HEIGHT = 112;
 /** Nothing was counted for longer than this: the line breaks, for what happened meanwhile is not known. */
 const GAP_MS = 3 * 3600_000;
 const DAY_MS = 24 * 3600_000;
@@ -40,6 +42,9 @@ export const FleetTrend = ({ hours, now }: { hours: readonly FleetHourItem[]; no
             <Lines title="Hosts" series={HOSTS} points={points} />
             <Lines title="Open incidents" series={INCIDENTS} points={points} />
           </div>
+          <p class="muted small">
+            Counted every hour from <Moment at={first!.at} /> to now. Days and hours on the axis are UTC.
+          </p>
           <DayTable points={points} />
         </>
       )}
@@ -56,10 +61,9 @@ const Lines = ({
   series: readonly Series[];
   points: readonly Point[];
 }) => {
-  const [startMs, endMs] = [Date.parse(points[0]!.at), Date.parse(points.at(-1)!.at)];
-  const most = Math.max(1, ...points.flatMap((point) => series.map(({ of }) => of(point))));
-  const x = (at: string) => round(((Date.parse(at) - startMs) / (endMs - startMs)) * WIDTH);
-  const y = (count: number) => round(HEIGHT - 2 - (count / most) * (HEIGHT - 6));
+  const newest = points.at(-1)!;
+  const most = Math.max(...points.flatMap((point) => series.map(({ of }) => of(point))));
+  const scales = plotScales(Date.parse(points[0]!.at), Date.parse(newest.at), most, HEIGHT);
   return (
     <figure class="trend">
       <figcaption>
@@ -71,61 +75,44 @@ const Lines = ({
                 <line class={`line ${look}`} x1="0" x2="20" y1="5" y2="5" />
               </svg>
               <a href={href}>{name}</a>
-              <span class="number">{of(points.at(-1)!).toLocaleString("en")}</span>
+              <span class="number">{of(newest).toLocaleString("en")}</span>
             </li>
           ))}
         </ul>
       </figcaption>
-      <p class="muted small">at most {most.toLocaleString("en")}</p>
-      <svg
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
-        width="100%"
-        height={HEIGHT}
-        preserveAspectRatio="none"
-        aria-hidden="true"
-        focusable="false"
-      >
-        {[0, most].map((count) => (
-          <line
-            class="rule"
-            x1="0"
-            x2={WIDTH}
-            y1={y(count)}
-            y2={y(count)}
-            vector-effect="non-scaling-stroke"
-          />
-        ))}
+      <Plot scales={scales}>
         {series.map(({ look, of }) => (
           <path
             class={`line ${look}`}
-            d={pathOf(points, (point) => [x(point.at), y(of(point))])}
+            d={pathOf(points, of, scales)}
             fill="none"
             vector-effect="non-scaling-stroke"
           />
         ))}
-      </svg>
-      <p class="axis muted small">
-        <span>
-          <Moment at={points[0]!.at} />
-        </span>
-        <span>now</span>
-      </p>
+      </Plot>
     </figure>
   );
 };
 
-const round = (value: number): number => Math.round(value * 10) / 10;
-
 /** Steps: a count holds until the next one. Where there was none for long the line has a gap. */
-function pathOf(points: readonly Point[], place: (point: Point) => [number, number]): string {
-  let path = "";
-  for (const [index, point] of points.entries()) {
-    const [x, y] = place(point);
+export function pathOf(
+  points: readonly Point[],
+  of: (point: Point) => number,
+  { time, level }: Pick<PlotScales, "time" | "level">,
+): string {
+  const known = points.flatMap((point, index) => {
     const before = points[index - 1];
-    const isBroken = !before || Date.parse(point.at) - Date.parse(before.at) > GAP_MS;
-    path += isBroken ? `M${x} ${y}` : `H${x}V${y}`;
-  }
-  return path;
+    const isBroken = before && Date.parse(point.at) - Date.parse(before.at) > GAP_MS;
+    return isBroken ? [undefined, point] : [point];
+  });
+  const draw = line<Point | undefined>(
+    (point) => time(Date.parse(point!.at)),
+    (point) => level(of(point!)),
+  )
+    .defined((point) => point !== undefined)
+    .curve(curveStepAfter)
+    .digits(1);
+  return draw(known) ?? "";
 }
 
 /** The same as a table, one row a day: the last count of it. */

@@ -185,7 +185,7 @@ const ModelTable = ({ models }: { models: readonly FleetModel[] }) =>
             <th scope="col">Licence</th>
             <th scope="col">Size</th>
             <th scope="col">Quantisation</th>
-            <th scope="col">Who runs it</th>
+            <th scope="col">Who has it</th>
             <th scope="col" class="number">
               In memory
             </th>
@@ -231,7 +231,7 @@ const ModelRow = ({ model }: { model: FleetModel }) => {
       <td data-label="Quantisation">
         <Told value={quantisations.slice(0, 3).join(", ")} />
       </td>
-      <td data-label="Who runs it">
+      <td data-label="Who has it">
         {people.slice(0, HOSTS_SHOWN_MAX).map((person, index) => (
           <>
             {index > 0 && ", "}

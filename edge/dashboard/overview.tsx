@@ -84,15 +84,15 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
   );
 }
 
-/** The page's own numbers as the newest point of the trend. */
-const newestPoint = ({ fleet: { counts }, critical, warning, now }: Overview) => ({
+/** The page's own numbers as the newest point of the trend; of more incidents than it reads, what the worker counted. */
+const newestPoint = ({ fleet: { counts, hours }, critical, warning, now }: Overview) => ({
   // To the minute: a page whose facts have not changed stays the same page.
   at: timestamp(now - (now % 60_000)),
   hosts: counts.hosts,
   reporting: counts.reporting,
   withAi: counts.withAi,
-  critical: critical.items.length,
-  warning: warning.items.length,
+  critical: Math.max(critical.items.length, (critical.cursor && hours.at(-1)?.critical) || 0),
+  warning: Math.max(warning.items.length, (warning.cursor && hours.at(-1)?.warning) || 0),
 });
 
 /** Somebody asked for an isolation and waits for another person: that is on fire too. */
@@ -234,7 +234,14 @@ const Worst = ({ overview }: { overview: Overview }) => {
       {worst.length > 0 ? (
         <>
           <IncidentList incidents={worst} now={now} />
-          <AgeTable title="Age of open incidents" buckets={ages(critical.items, warning.items, now)} />
+          <AgeTable
+            title={
+              (critical.cursor ?? warning.cursor)
+                ? `Age of open incidents, the newest ${COUNTED_MAX} of each risk`
+                : "Age of open incidents"
+            }
+            buckets={ages(critical.items, warning.items, now)}
+          />
         </>
       ) : (
         <Empty title="No open incidents" icon="ok">

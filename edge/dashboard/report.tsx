@@ -274,11 +274,13 @@ const Done = ({ done }: { done: Evidence["done"] }) => (
 
 const Custody = ({ custody }: { custody: Evidence["custody"] }) => (
   <Section id="custody" title="Whether the log is whole">
-    <p class={custody.verified ? "strip ok" : "strip critical"}>
-      <Icon name={custody.verified ? "ok" : "critical"} />
-      {custody.verified
-        ? `All ${plural(custody.records, "record")} of the log computed again: ${custody.words}.`
-        : `The log does not verify: ${custody.words}.`}
+    <p class={custody.verified ? (custody.records > 0 ? "strip ok" : "strip") : "strip critical"}>
+      <Icon name={custody.verified ? (custody.records > 0 ? "ok" : "info") : "critical"} />
+      {custody.verified && custody.records === 0
+        ? "There is nothing to compute again."
+        : custody.verified
+          ? `All ${plural(custody.records, "record")} of the log computed again: ${custody.words}.`
+          : `The log does not verify: ${custody.words}.`}
     </p>
     <p>
       {custody.records === 0

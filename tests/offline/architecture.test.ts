@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
-  edge: /^(@opentelemetry\/api|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
+  edge: /^(@opentelemetry\/api|d3-(scale|shape)|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
   worker:
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
@@ -110,8 +110,9 @@ describe("the house", () => {
 });
 
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
-  // Workers take 3 MB. Ten pages and the rules, which a policy is tried with, are a third of what is here.
-  const COMPRESSED_BYTES_MAX = 192 * 1024;
+  // Workers take 3 MB. Ten pages and the rules, which a policy is tried with, are a third of what is here; d3-scale
+  // and d3-shape, by single functions, are 20 KB of it.
+  const COMPRESSED_BYTES_MAX = 208 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {
     const text = readFileSync(await bundleForWorkerd(ROOT, folder), "utf8");

@@ -125,7 +125,7 @@ describe("jsonLines()", () => {
   });
 
   test("agrees with JSON.parse on what JSON is, and tells the line of each value", () => {
-    const value = { a: [1, -2.5e3, "\u00e9\n\"", null, true, { b: {} }], "c.d": "" };
+    const value = { a: [1, -2.5e3, '\u00e9\n"', null, true, { b: {} }], "c.d": "" };
     const { fault, lineOf } = jsonLines(JSON.stringify(value, null, 2));
     expect(fault).toBeUndefined();
     expect([lineOf(["a"]), lineOf(["a", 2]), lineOf(["a", 5, "b"]), lineOf(["c.d"])]).toEqual([2, 5, 9, 12]);

@@ -6,10 +6,10 @@ import { modelsOf } from "../../../edge/dashboard/models.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { countFleet } from "../../../shared/fleet/count.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
-import { fleetSummaryItem } from "../../../shared/table/items/fleet.ts";
+import { fleetHourItem, fleetSummaryItem } from "../../../shared/table/items/fleet.ts";
 import { policy } from "../../../shared/table/items/policy.ts";
 import type { TelemetryChange } from "../../../shared/table/items/telemetry.ts";
-import { fleetSummaryKey } from "../../../shared/table/keys.ts";
+import { fleetHourKey, fleetSummaryKey } from "../../../shared/table/keys.ts";
 import { createIds, engineOf, fleetHours, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
@@ -68,6 +68,31 @@ describe("the overview of a node that has read nothing yet", () => {
     await Promise.all(works);
     expect(works).toHaveLength(1);
     expect(logged).toEqual([]);
+  });
+
+  test("of more incidents than it reads it says so, and the trend ends at what the worker counted", async () => {
+    const finding = {
+      ...{ rule: "exposed-engine", engine: "ollama", engineName: "Ollama", risk: "CRITICAL" as const },
+      ...{ points: 80, explanation: "Ollama listens on 0.0.0.0." },
+    };
+    const hostsOf = (count: number) =>
+      Array.from({ length: count }, (_, index) =>
+        itemsOf(hostOf(index, { findings: [{ finding, openedAtMs: NOW_MS - index * 1000 }] })),
+      ).flat();
+    const hour = fleetHourItem.parse({
+      ...{ type: "FleetHour", tenantId: "org_a", at: timestamp(NOW_MS - 3_600_000), hosts: 201 },
+      ...{ reporting: 201, withAi: 201, critical: 201, warning: 0, expiresAt: NOW_MS },
+    });
+    const counted = marshalItem({ ...fleetHourKey("org_a", hour.at.slice(0, 13)), ...hour });
+    const overviewOf = async (count: number) =>
+      (await (await createWorld([...hostsOf(count), counted], NOW_MS)).get("/")).text();
+    const [all, more] = [await overviewOf(200), await overviewOf(201)];
+    expect(all).toContain("200 critical incidents are open");
+    expect(all).not.toContain("of each risk");
+    expect(more).toContain("More than 200 critical incidents are open");
+    expect(more).toContain("Age of open incidents, the newest 200 of each risk");
+    const trend = (markup: string) => markup.match(/Critical<\/a><span class="number">(\d+)</)?.[1];
+    expect([trend(all), trend(more)]).toEqual(["200", "201"]);
   });
 
   test("every number leads to the list behind it, and the trend has its table", async () => {

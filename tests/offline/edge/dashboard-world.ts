@@ -109,5 +109,14 @@ function query(items: AttributeMap[], input: Record<string, unknown>) {
       found[i] = Object.fromEntries(Object.entries(item).filter(([name]) => kept.has(name)));
     }
   }
-  return { Items: found.slice(0, (input.Limit as number | undefined) ?? found.length) };
+  const start = input.ExclusiveStartKey as AttributeMap | undefined;
+  const after = start
+    ? found.findIndex(({ PK, SK }) => PK!.S === start.PK!.S && SK!.S === start.SK!.S) + 1
+    : 0;
+  const end = after + ((input.Limit as number | undefined) ?? found.length);
+  if (end >= found.length) return { Items: found.slice(after) };
+  const LastEvaluatedKey = Object.fromEntries(
+    Object.entries(found[end - 1]!).filter(([name]) => /^(GSI\d)?[PS]K$/.test(name)),
+  );
+  return { Items: found.slice(after, end), LastEvaluatedKey };
 }

@@ -1,0 +1,95 @@
+import { type ScaleLinear, type ScaleTime, scaleLinear, scaleUtc } from "d3-scale";
+import type { Child } from "hono/jsx";
+
+/** Units of a plot's own drawing. It is stretched to the width there is; strokes and words are not. */
+export const PLOT_WIDTH = 600;
+const TOP = 8;
+const LEVELS_WIDTH = 36;
+const AXIS_HEIGHT = 20;
+/** Labels of moments closer than this share of the width would touch on a phone. */
+const LABEL_SHARE = 0.16;
+const EDGE_SHARE = 0.07;
+const MOMENTS_WANTED = 6;
+const DAY_MS = 86_400_000;
+
+export type PlotScales = {
+  height: number;
+  time: ScaleTime<number, number>;
+  level: ScaleLinear<number, number>;
+};
+
+/** Scales of a plot between two moments, in ms, and from nothing to `most`, which its axis rounds up. */
+export const plotScales = (startMs: number, endMs: number, most: number, height: number): PlotScales => ({
+  height,
+  time: scaleUtc([startMs, Math.max(endMs, startMs + 1)], [0, PLOT_WIDTH]),
+  level: scaleLinear([0, Math.max(1, most)], [height - 2, TOP]).nice(2),
+});
+
+/** `16 Nov` of a midnight, else `06:00`: days and hours are those of UTC, which a page drawn on the server can know. */
+const momentLabel = (at: Date): string =>
+  at.getTime() % DAY_MS === 0
+    ? at.toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" })
+    : at.toISOString().slice(11, 16);
+
+/** Marks of the time axis that have room for their label, each with its place as a share of the width. */
+export function momentMarks(time: PlotScales["time"]): { label: string; share: number }[] {
+  const marks: { label: string; share: number }[] = [];
+  for (const at of time.ticks(MOMENTS_WANTED)) {
+    const share = time(at) / PLOT_WIDTH;
+    const label = momentLabel(at);
+    const before = marks.at(-1);
+    const isInside = share >= EDGE_SHARE && share <= 1 - EDGE_SHARE;
+    const hasRoom = !before || share - before.share >= LABEL_SHARE;
+    // Within a minute every mark would say the same.
+    if (isInside && hasRoom && label !== before?.label) marks.push({ label, share });
+  }
+  return marks;
+}
+
+/** Whole numbers to be read off: hosts and incidents have no halves. */
+export const levelMarks = (level: PlotScales["level"]): number[] => level.ticks(2).filter(Number.isInteger);
+
+const percent = (share: number): string => `${Math.round(share * 1000) / 10}%`;
+
+/**
+ * Axes around what `children` draw in units of the scales. Numbers stand in a column of their own and moments at
+ * percentages, so that one drawing fits every width; hidden from readers, who have the table beside it.
+ */
+export const Plot = ({ scales, children }: { scales: PlotScales; children: Child }) => {
+  const { height, time, level } = scales;
+  const [levels, moments] = [levelMarks(level), momentMarks(time)];
+  return (
+    <div class="plot">
+      <svg width={LEVELS_WIDTH} height={height + AXIS_HEIGHT} aria-hidden="true" focusable="false">
+        {levels.map((count) => (
+          <text x={LEVELS_WIDTH - 8} y={level(count)} dy="0.32em" text-anchor="end">
+            {count.toLocaleString("en")}
+          </text>
+        ))}
+      </svg>
+      <svg width="100%" height={height + AXIS_HEIGHT} aria-hidden="true" focusable="false">
+        {levels.map((count) => (
+          <line class="rule" x2="100%" y1={level(count)} y2={level(count)} />
+        ))}
+        {moments.map(({ label, share }) => (
+          <>
+            <line class="rule" x1={percent(share)} x2={percent(share)} y1={height - 2} y2={height + 3} />
+            <text x={percent(share)} y={height + 16} text-anchor="middle">
+              {label}
+            </text>
+          </>
+        ))}
+        <svg
+          class="drawn"
+          aria-hidden="true"
+          viewBox={`0 0 ${PLOT_WIDTH} ${height}`}
+          width="100%"
+          height={height}
+          preserveAspectRatio="none"
+        >
+          {children}
+        </svg>
+      </svg>
+    </div>
+  );
+};
