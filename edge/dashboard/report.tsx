@@ -198,7 +198,7 @@ const Incidents = ({ incidents }: { incidents: Evidence["incidents"] }) => (
               <td data-label="Risk">
                 <RiskBadge risk={incident.risk} />
               </td>
-              <td data-label="Opened">
+              <td data-label="Opened" class="nowrap">
                 <Moment at={incident.openedAt} />
               </td>
               <td data-label="Outcome">

@@ -145,13 +145,21 @@ if (import.meta.main) {
     { name: "webhook-dark", path: `/integrations/${webhookId}`, scheme: "dark", full: true },
     { name: "integrations-light", path: "/integrations", full: true },
     { name: "model-light", path: "/inventory/model?name=llama3.1%3A8b", height: 800 },
-    { name: "approvals-phone", path: "/approvals", width: 390, height: 844, scheme: "dark" },
+    { name: "approvals-phone", path: "/approvals", width: 360, height: 780, scheme: "dark" },
     { name: "settings-dark", path: "/settings", scheme: "dark", full: true },
-    { name: "report-phone", path: "/report", width: 390, height: 844 },
-    { name: "incidents-phone", path: "/incidents", width: 390, height: 844, scheme: "dark" },
+    { name: "report-phone", path: "/report", width: 360, height: 780 },
+    { name: "incidents-phone", path: "/incidents", width: 360, height: 780, scheme: "dark" },
     { name: "custody-light", path: "/custody", full: true },
-    { name: "overview-phone", path: "/", width: 390, height: 844 },
-    { name: "asset-phone", path: asset, width: 390, height: 844, scheme: "dark" },
+    { name: "overview-phone", path: "/", width: 360, height: 780 },
+    {
+      name: "trend-phone",
+      path: "/",
+      width: 360,
+      height: 780,
+      scheme: "dark",
+      act: (page) => page.locator("#trend").evaluate((trend) => trend.scrollIntoView()),
+    },
+    { name: "asset-phone", path: asset, width: 360, height: 780, scheme: "dark" },
   ];
   for (const shot of shots) await shoot(browser, edge.origin, session, shot, folder);
   await browser.close();
