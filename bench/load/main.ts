@@ -211,7 +211,7 @@ async function report(
 /** Another version of the engine: a change that opens no new incident. */
 function changeState(asset: BenchAsset, nowMs: number) {
   const [engine] = asset.engines;
-  asset.engines = [{ ...engine!, version: `0.12.${asset.sequence + 1}` }];
+  asset.engines = [{ ...engine!, version: `0.31.${asset.sequence + 1}` }];
   asset.stateSince = timestamp(nowMs);
 }
 
