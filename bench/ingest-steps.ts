@@ -1,4 +1,4 @@
-import { createApp } from "../edge/app.ts";
+import { createFetch } from "../edge/app.ts";
 import { assemble } from "../edge/assemble.ts";
 import { bunHashing } from "../edge/bun-hashing.ts";
 import { readConfig } from "../edge/config.ts";
@@ -43,7 +43,7 @@ export async function measureSteps(): Promise<Record<string, number>> {
   const secret = parseEdgeSecret(secrets.edgeSecrets);
   const nowMs = Date.now();
   const deps = await offlineEdge(secrets);
-  const app = createApp(deps);
+  const answer = createFetch(deps);
   const made = Array.from({ length: REQUESTS }, (_, number) => {
     const asset = makeAsset("org_bench", number, secret, nowMs);
     const body = JSON.stringify(nextHeartbeat(asset, nowMs));
@@ -94,7 +94,7 @@ export async function measureSteps(): Promise<Record<string, number>> {
     "encode queue line": await micros(() => encodeEntry(entry)),
     "encode and sign a pack, per heartbeat": round((await micros(signPack)) / PACK_HEARTBEATS),
     "admit, with the Request": await micros((turn) => admit(request(turn), deps)),
-    "whole app, enqueue at once, with the Request": await micros((turn) => app.fetch(request(turn))),
+    "whole edge, enqueue at once, with the Request": await micros((turn) => answer(request(turn))),
   };
 }
 
