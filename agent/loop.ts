@@ -17,6 +17,8 @@ const SCAN_TIMEOUT_MS = 20_000;
 export const UNCHANGED_KEPT_EVERY_MS = 60_000;
 /** How long an altered isolation stays altered, at most, beyond one interval. */
 const REASSERT_EVERY_MS = 4000;
+/** Between two scans while terminated engines may be started again. */
+const LOOK_SOON_MS = 2000;
 
 export type LoopDeps = {
   scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanResult>;
@@ -39,6 +41,8 @@ export type Loop = {
   run: (signal: AbortSignal) => Promise<void>;
   /** Makes the next heartbeat now. */
   hurry: () => void;
+  /** Makes the next scan, and the look at the containment after it, within two seconds. */
+  lookSoon: () => void;
 };
 
 /** The daemon: scan → heartbeat → sender, at the interval the tenant set, and at once when there is news. */
@@ -48,6 +52,7 @@ export function createLoop(deps: LoopDeps): Loop {
   let lastMadeAtMs = Number.NEGATIVE_INFINITY;
   let lastReassertAtMs = deps.clock();
   let hurried = false;
+  let isSoon = false;
   let interrupt: (() => void) | undefined;
 
   /** @param isNews a report is waiting: what the last scan found is new enough to go with it */
@@ -98,8 +103,10 @@ export function createLoop(deps: LoopDeps): Loop {
     deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
   }
 
-  async function guard(signal: AbortSignal): Promise<void> {
-    if (Math.abs(deps.clock() - lastReassertAtMs) < REASSERT_EVERY_MS) return;
+  async function guard(signal: AbortSignal, isNews: boolean): Promise<void> {
+    const isHastened = isSoon && !isNews;
+    if (!isHastened && Math.abs(deps.clock() - lastReassertAtMs) < REASSERT_EVERY_MS) return;
+    if (isHastened) isSoon = false;
     lastReassertAtMs = deps.clock();
     await deps.obedience.reassert(signal);
   }
@@ -110,7 +117,7 @@ export function createLoop(deps: LoopDeps): Loop {
     const stop = (): void => waiting.abort();
     signal.addEventListener("abort", stop, { once: true });
     interrupt = stop;
-    if (!hurried) await deps.sleep(ms, waiting.signal);
+    if (!hurried) await deps.sleep(isSoon ? Math.min(ms, LOOK_SOON_MS) : ms, waiting.signal);
     interrupt = undefined;
     signal.removeEventListener("abort", stop);
     const isNews = hurried;
@@ -123,7 +130,7 @@ export function createLoop(deps: LoopDeps): Loop {
     while (!signal.aborted) {
       const startedAtMs = deps.clock();
       await beat(signal, isNews);
-      await guard(signal);
+      await guard(signal, isNews);
       const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
       // A clock set back or forward must not stretch the pause or skip it.
       const spentMs = Math.min(Math.max(deps.clock() - startedAtMs, 0), intervalMs / 2);
@@ -140,6 +147,9 @@ export function createLoop(deps: LoopDeps): Loop {
     hurry: () => {
       hurried = true;
       interrupt?.();
+    },
+    lookSoon: () => {
+      isSoon = true;
     },
   };
 }

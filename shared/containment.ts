@@ -38,6 +38,9 @@ export function isOffline(presence: Seen, nowMs: number): boolean {
   return silenceMs > Math.max(OFFLINE_MS_MIN, MISSED_HEARTBEATS * presence.intervalMs);
 }
 
+/** An agent from before there was a choice stops the engines, and says so; it just does not end them. */
+const MILDER = "the engines are suspended, not terminated: update the agent";
+
 /** The containment as it may be told: the admin's wish and the agent's proof, joined in this one place. */
 export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
@@ -60,7 +63,10 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   if (proven?.outcome === "applied") {
     if (wish.mode === "observe") return { state: "acknowledged", offline };
     const { controlPlaneReachable, forbiddenBlocked } = proven.probes ?? {};
-    if (controlPlaneReachable && forbiddenBlocked) return { state: "enforced", offline };
+    if (controlPlaneReachable && forbiddenBlocked) {
+      const isMilder = wish.stopEnginesBy === "terminate" && proven.stopEnginesBy !== "terminate";
+      return { state: "enforced", offline, ...(isMilder && { reason: MILDER }) };
+    }
     return { state: "failed", offline, reason: "the agent reported it applied without both probes" };
   }
   return { state: isExpired ? "expired" : "pending", offline };

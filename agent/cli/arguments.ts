@@ -84,13 +84,14 @@ export const COMMANDS = {
   },
   service: {
     summary: "start the daemon with the system, or stop doing so",
-    options: { print: { type: "boolean" }, ...PLACE },
+    options: { print: { type: "boolean" }, force: { type: "boolean" }, ...PLACE },
     required: [],
     words: ["install", "uninstall"],
     help: [
       "usage: lz-agent service install|uninstall [options]",
       "",
       "  --print             show what would be written and run, and change nothing",
+      "  --force             uninstall on an isolated host too; that does not free it",
     ],
   },
 } as const satisfies Record<

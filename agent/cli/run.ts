@@ -149,6 +149,7 @@ async function assemble(parts: Parts): Promise<Loop> {
       reach,
       sleep,
       log,
+      hasten: () => loop.lookSoon(),
     }),
     clock,
     log,

@@ -7,6 +7,7 @@ import { windowsService } from "../autostart/windows-service.ts";
 import { windowsTaskKind } from "../autostart/windows-task.ts";
 import { type RunCommand, runCommand } from "../command.ts";
 import { configFile } from "../config.ts";
+import { containedIn } from "../contain/contained.ts";
 import { loadIdentity } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
 import type { Settings } from "../settings.ts";
@@ -21,7 +22,10 @@ const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKi
   win32: [windowsService, windowsTaskKind],
 };
 
-/** Installs, upgrades or removes the service of this system. Keys, identity and spool are left alone either way. */
+/**
+ * Installs, upgrades or removes the service of this system. Keys, identity and spool are left alone either way. An
+ * isolated host keeps its service unless it is forced, for nobody else can free it.
+ */
 export const service: Verb = async (machine, { values, word, settings }) => {
   const kinds = KINDS[machine.platform];
   if (!kinds) return fail(machine, `there is no service for ${machine.platform}`);
@@ -41,8 +45,32 @@ export const service: Verb = async (machine, { values, word, settings }) => {
   }
   if (machine.platform !== "win32" && !machine.isRoot) return fail(machine, "service: only root may do this");
   const deps = installDepsOf(machine, settings);
-  return isInstall ? install(machine, kinds, options, deps) : uninstall(machine, kinds, deps);
+  if (isInstall) return install(machine, kinds, options, deps);
+  const contained = containedIn(settings.state);
+  if (contained && values.force !== true) {
+    return fail(machine, `service: ${whyContained(contained)}: release it first, or uninstall with --force`);
+  }
+  const code = await uninstall(machine, kinds, deps);
+  if (contained && code === 0)
+    machine.complain(`lz-agent: service: ${whatStays(contained, machine.platform)}`);
+  return code;
 };
+
+type Contained = NonNullable<ReturnType<typeof containedIn>>;
+
+const whyContained = (contained: Contained): string =>
+  contained === "unknown"
+    ? "it cannot be told whether this host is isolated"
+    : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
+
+/** Uninstalling frees nobody: what was put in force stays for as long as the system itself keeps it. */
+function whatStays(contained: Contained, platform: NodeJS.Platform): string {
+  const until = platform === "win32" ? "also after a start of this host" : "until this host is started anew";
+  return (
+    `${whyContained(contained)}, and stays so: rules and suspended processes stay as they are, ${until}; ` +
+    "nothing guards them now, and a release needs the service installed again"
+  );
+}
 
 async function install(
   machine: Machine,

@@ -3,9 +3,9 @@ import { type RunCommand, runCommand } from "../command.ts";
 import { readState, writeState } from "../disk.ts";
 import { isLoopback, isPlainAddress } from "./addresses.ts";
 import { connects } from "./connects.ts";
+import type { HostProcess } from "./family.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions } from "./host.ts";
 import { pfFirewall } from "./pf-firewall.ts";
-import type { HostProcess } from "./stop-engines.ts";
 
 const TOKEN_FILE = "pf-token.json";
 const token = z.strictObject({
@@ -29,6 +29,9 @@ export function darwinEnforcers(options: HostOptions): Enforcers {
     processes: () => psProcesses(runCommand),
     suspend: (pid) => void process.kill(pid, "SIGSTOP"),
     wake: (pid) => void process.kill(pid, "SIGCONT"),
+    // By the list of a moment ago: macOS gives pids out in turn, a number comes back after tens of thousands.
+    ask: ({ pid }) => void process.kill(pid, "SIGTERM"),
+    end: ({ pid }) => void process.kill(pid, "SIGKILL"),
     refusesItself: true,
   });
 }
@@ -41,17 +44,28 @@ export function scutilResolvers(text: string): string[] {
   return [...new Set(named)].filter((address) => isPlainAddress(address) && !isLoopback(address));
 }
 
-/** The start is text of the system's language: it is compared, never read. */
-const ROW = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
+const ROW = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
 
-/** ps(1): `T` is a stopped process; the start in whole seconds tells a process from a later one with its pid. */
+/**
+ * ps(1): `T` is a stopped process, `Z` one that has ended; the start in whole seconds tells a process from a later one
+ * with its pid. What its group left behind belongs to launchd. A start in a language that is not read is compared only.
+ */
 export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
-  const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,stat=,lstart="]);
+  const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,lstart="]);
   if (code !== 0) throw new Error("the processes could not be listed");
   return stdout.split("\n").flatMap((line) => {
-    const [, pid, parent, state, birth] = ROW.exec(line) ?? [];
-    if (pid === undefined) return [];
-    const isStopped = state!.startsWith("T");
-    return [{ pid: Number(pid), parent: Number(parent), birth: birth!.replace(/\s+/g, " "), isStopped }];
+    const [, pid, parent, group, state, birth] = ROW.exec(line) ?? [];
+    if (pid === undefined || state!.startsWith("Z")) return [];
+    const startedAtMs = Date.parse(birth!.replace(/^\w{3} +/, ""));
+    return [
+      {
+        pid: Number(pid),
+        parent: Number(parent),
+        birth: birth!.replace(/\s+/g, " "),
+        isStopped: state!.startsWith("T"),
+        ...(Number.isFinite(startedAtMs) && { startedAtMs }),
+        ...(parent === "1" && group !== pid && { orphanOf: Number(group) }),
+      },
+    ];
   });
 }

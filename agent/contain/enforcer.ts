@@ -1,16 +1,18 @@
-import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
+import type { ContainmentReport, Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 
 export type Order = {
   generation: number;
   mode: Mode;
   /** For a release: whether the isolation may have changed anything on the host. */
   wasInForce: boolean;
+  /** Of mode `stop-engines`. Absent: they are suspended. */
+  stopEnginesBy?: StopEnginesBy | undefined;
 };
 
 /** What was proven by trying, after an order was carried out. */
 export type Proof = {
   outcome: "applied" | "failed";
-  /** Words an admin can act on; required with `failed`. */
+  /** Words an admin can act on; required with `failed`. With `applied`: what was done, where that says more. */
   reason?: string;
   probes?: NonNullable<ContainmentReport["probes"]>;
 };

@@ -20,10 +20,12 @@ export type HostOptions = {
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   log: Log;
+  /** The next scan should not wait for its turn. */
+  hasten: () => void;
 };
 
 /** What differs from system to system. */
-export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "refusesItself"> & {
+export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself"> & {
   firewall: Firewall;
   /** Name servers that this host asks; empty when they are not known. */
   resolvers: () => Promise<string[]>;
@@ -35,7 +37,7 @@ export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
 
 /** The blocking modes on this system. What they need to remember is in the state directory. */
 export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
-  const { directory, edgeUrl, selfPid, engines, reach, sleep, log } = options;
+  const { directory, edgeUrl, selfPid, engines, reach, sleep, log, hasten } = options;
   const { firewall, resolvers, lookEveryRounds = 1, ...processes } = system;
   const enforcers: Enforcers = {
     network: networkEnforcer({
@@ -55,6 +57,8 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
       selfPid,
       connect: connects,
       reach,
+      sleep,
+      hasten,
       load: () => readState(directory, STOPPED_FILE, z.array(stopped)) ?? [],
       save: (all: readonly Stopped[]) => writeState(directory, STOPPED_FILE, all),
     }),

@@ -2,22 +2,30 @@ import { readdirSync, readFileSync } from "node:fs";
 import { runCommand } from "../command.ts";
 import { isLoopback, isPlainAddress } from "./addresses.ts";
 import { connects } from "./connects.ts";
-import { blockingEnforcers, type Enforcers, type HostOptions } from "./host.ts";
+import type { HostProcess, Named } from "./family.ts";
+import { blockingEnforcers, type Enforcers, type HostOptions, type System } from "./host.ts";
 import { keptRules } from "./kept-rules.ts";
 import { nftFirewall } from "./nft-firewall.ts";
-import type { HostProcess } from "./stop-engines.ts";
 
 /** The blocking modes, by nftables and signals. Needs root. */
 export function linuxEnforcers(options: HostOptions): Enforcers {
+  // Read once, as the scan does: a clock that is set moves the one as little as the other.
+  const bootMs = bootTimeMs();
   return blockingEnforcers(options, {
     firewall: nftFirewall({ run: runCommand, connects, keep: keptRules(options.directory, options.log) }),
     resolvers: async () => resolversOf(readOrEmpty),
-    processes: async () => hostProcesses(),
-    suspend: (pid) => void process.kill(pid, "SIGSTOP"),
-    wake: (pid) => void process.kill(pid, "SIGCONT"),
+    processes: async () => hostProcesses(bootMs),
+    ...signals,
     refusesItself: true,
   });
 }
+
+export const signals: Pick<System, "suspend" | "wake" | "ask" | "end"> = {
+  suspend: (pid) => void process.kill(pid, "SIGSTOP"),
+  wake: (pid) => void process.kill(pid, "SIGCONT"),
+  ask: (named) => signalTo(named, "SIGTERM"),
+  end: (named) => signalTo(named, "SIGKILL"),
+};
 
 /** Files that name the true name servers when resolv.conf names a stub on loopback. */
 const UPSTREAM_FILES = [
@@ -43,18 +51,57 @@ function nameservers(resolvConf: string): string[] {
     .filter(isPlainAddress);
 }
 
-/** proc_pid_stat(5): state is field 3, the parent 4, the start 22; the name before them may hold anything. */
-export function hostProcesses(): HostProcess[] {
-  const boot = readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
-  return readdirSync("/proc")
+/** Clock ticks a second in /proc: 100 on every Linux that Bun runs on (USER_HZ, time(7)). */
+const TICKS_PER_SECOND = 100;
+
+function bootTimeMs(): number | undefined {
+  const seconds = /^btime (\d+)$/m.exec(readOrEmpty("/proc/stat"))?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
+type Stat = HostProcess & { group: number; session: number };
+
+/** All that run, without those that have ended. */
+export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
+  const boot = bootId();
+  const stats = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      const stat = readOrEmpty(`/proc/${name}/stat`);
-      if (!stat) return [];
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      const isStopped = fields[0] === "T" || fields[0] === "t";
-      return [{ pid: Number(name), parent: Number(fields[1]), birth: `${boot}.${fields[19]}`, isStopped }];
-    });
+    .flatMap((name) => parseStat(readOrEmpty(`/proc/${name}/stat`), boot, bootMs) ?? []);
+  const sessions = new Map(stats.map(({ pid, session }) => [pid, session]));
+  return stats.map(({ group, session, ...process }) => {
+    // Whoever starts a process is in its session, unless it left that one, and then it leads a group of its own.
+    const isOrphan = group !== process.pid && sessions.get(process.parent) !== session;
+    return isOrphan ? { ...process, orphanOf: group } : process;
+  });
+}
+
+/**
+ * proc_pid_stat(5): the state is field 3, then parent, group and session, the threads are field 20 and the start is
+ * 22; the name before them may hold anything. A zombie has ended, unless it is only the first of several threads.
+ */
+function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat | undefined {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state, parent, group, session] = fields;
+  if (state === undefined || session === undefined) return undefined;
+  if (/^[ZXx]$/.test(state) && Number(fields[17]) <= 1) return undefined;
+  return {
+    pid: Number.parseInt(stat, 10),
+    parent: Number(parent),
+    group: Number(group),
+    session: Number(session),
+    birth: `${boot}.${fields[19]}`,
+    isStopped: state === "T" || state === "t",
+    ...(bootMs !== undefined && { startedAtMs: bootMs + (Number(fields[19]) * 1000) / TICKS_PER_SECOND }),
+  };
+}
+
+const bootId = (): string => readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
+
+/** To this process and to no later one with its pid, which is looked at in the moment before. Throws if it is gone. */
+function signalTo({ pid, birth }: Named, signal: "SIGTERM" | "SIGKILL"): void {
+  const now = parseStat(readOrEmpty(`/proc/${pid}/stat`), bootId(), undefined);
+  if (now?.birth !== birth) throw new Error(`process ${pid} is not the one that was meant`);
+  process.kill(pid, signal);
 }
 
 function readOrEmpty(path: string): string {

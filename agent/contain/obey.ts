@@ -2,7 +2,13 @@ import { z } from "zod";
 import { type Clock, timestamp } from "../../shared/clock.ts";
 import { isNewDirective } from "../../shared/containment.ts";
 import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
-import { type ContainmentReport, containmentReport, type Mode, mode } from "../../shared/wire/heartbeat.ts";
+import {
+  type ContainmentReport,
+  containmentReport,
+  type Mode,
+  mode,
+  stopEnginesBy,
+} from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { readState, StateFault, writeState } from "../disk.ts";
@@ -20,13 +26,24 @@ const stored = z.strictObject({
   /** An order was begun and its end not yet seen; a restart carries it out again. */
   underway: z.boolean(),
   /** The mode that may have changed something on this host, until its release succeeded. */
-  traces: z.strictObject({ mode, wasInForce: z.boolean() }).nullable(),
+  traces: z
+    .strictObject({ mode, wasInForce: z.boolean(), stopEnginesBy: stopEnginesBy.optional() })
+    .nullable(),
   /** Ids of release codes that freed this host, newest first. */
   usedCodes: z.array(z.string()).max(64).default([]),
 });
 type Stored = z.infer<typeof stored>;
 
-type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice">;
+export type Contained = { mode: Exclude<Mode, "observe">; generation: number };
+
+/** The blocking mode that is not proven to be undone. Throws {@link StateFault} for a damaged file. */
+export function readContained(directory: string): Contained | undefined {
+  const { traces, report } = readState(directory, FILE, stored) ?? {};
+  if (!traces || traces.mode === "observe") return undefined;
+  return { mode: traces.mode, generation: report?.generation ?? 0 };
+}
+
+type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopEnginesBy">;
 
 export type ObeyDeps = {
   directory: string;
@@ -83,14 +100,25 @@ export function createObedience(deps: ObeyDeps): Obedience {
 
   async function carryOut(order: Wish, signal: AbortSignal): Promise<void> {
     const { generation, action, mode } = order;
-    const begun = { generation, action, mode, outcome: "none", at: stampFor(generation) } as const;
+    const begun = {
+      generation,
+      action,
+      mode,
+      ...howOf(order),
+      outcome: "none",
+      at: stampFor(generation),
+    } as const;
+    const undone = state.traces;
     keep({ ...state, report: begun, underway: true });
     const carried = action === "isolate" ? isolate(order, signal) : release(order, signal);
     const proof = await carried.catch(
       (cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }),
     );
     settle(order, proof);
-    const words = proof.outcome === "applied" ? noticeOf(order) : undefined;
+    const words =
+      proof.outcome === "applied"
+        ? noticeOf(action === "release" ? { ...order, ...howOf(undone) } : order)
+        : undefined;
     if (words !== undefined) void tell(words);
     deps.log(proof.outcome === "applied" ? "info" : "error", `directive ${action} ${proof.outcome}`, {
       generation,
@@ -105,14 +133,16 @@ export function createObedience(deps: ObeyDeps): Obedience {
     });
   }
 
-  async function isolate({ generation, mode }: Wish, signal: AbortSignal): Promise<Proof> {
+  async function isolate(order: Wish, signal: AbortSignal): Promise<Proof> {
+    const { generation, mode } = order;
+    const how = howOf(order);
     if (state.traces && state.traces.mode !== mode) {
       const undone = await undo(generation, state.traces, signal);
       if (undone.outcome === "failed") return undone;
     }
-    keep({ ...state, traces: { mode, wasInForce: true } });
-    const proof = await deps.enforcers[mode].apply({ generation, mode, wasInForce: true }, signal);
-    if (proof.outcome === "failed") keep({ ...state, traces: { mode, wasInForce: false } });
+    keep({ ...state, traces: { mode, wasInForce: true, ...how } });
+    const proof = await deps.enforcers[mode].apply({ generation, mode, wasInForce: true, ...how }, signal);
+    if (proof.outcome === "failed") keep({ ...state, traces: { mode, wasInForce: false, ...how } });
     return proof;
   }
 
@@ -130,7 +160,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
     return proof;
   }
 
-  function settle({ generation, action, mode }: Wish, proof: Proof): void {
+  function settle(order: Wish, proof: Proof): void {
+    const { generation, action, mode } = order;
     const { outcome, reason, probes } = proof;
     keep({
       ...state,
@@ -138,6 +169,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
         generation,
         action,
         mode,
+        ...howOf(order),
         outcome,
         at: stampFor(generation),
         ...(reason === undefined ? {} : { reason: tidy(reason, 240) }),
@@ -222,12 +254,15 @@ export function createObedience(deps: ObeyDeps): Obedience {
   async function reassertNow(signal: AbortSignal): Promise<void> {
     const { report } = state;
     const proof = await deps.enforcers[report.mode].reassert(
-      { generation: report.generation, mode: report.mode, wasInForce: true },
+      { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) },
       signal,
     );
     if (signal.aborted) return;
+    const isTold = proof.outcome === "failed" || proof.reason === undefined || proof.reason === report.reason;
     const same =
-      proof.outcome === report.outcome && JSON.stringify(proof.probes) === JSON.stringify(report.probes);
+      isTold &&
+      proof.outcome === report.outcome &&
+      JSON.stringify(proof.probes) === JSON.stringify(report.probes);
     if (!same) settle(asWish(report), proof);
   }
 }
@@ -236,7 +271,11 @@ const asWish = (report: ContainmentReport): Wish => ({
   generation: report.generation,
   action: report.action === "release" ? "release" : "isolate",
   mode: report.mode,
+  ...howOf(report),
 });
+
+const howOf = (order: Pick<ContainmentReport, "stopEnginesBy"> | null) =>
+  order?.stopEnginesBy === undefined ? {} : { stopEnginesBy: order.stopEnginesBy };
 
 /**
  * A damaged file is left behind and said aloud: a daemon that does not start would be worse, and the control

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
+import { familyOf, type HostProcess, isSame, isScanned, type Named, sparedOf } from "./family.ts";
 import type { Endpoint, Firewall } from "./firewall.ts";
+import { type TerminateDeps, terminate } from "./terminate.ts";
 
 /** Engines that compute on this host. Gateways, notebooks and databases are left running. */
 export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
@@ -14,7 +16,7 @@ export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
   "generic",
 ]);
 
-/** A process that we stopped, with its ports: one that is suspended may not be recognised as an engine any more. */
+/** A process that we stopped, with its ports: one that is suspended, or ended, is not recognised as an engine any more. */
 export const stopped = z.strictObject({
   pid: z.int().min(2),
   /** Tells it from a later process with the same pid. */
@@ -23,21 +25,25 @@ export const stopped = z.strictObject({
 });
 export type Stopped = z.infer<typeof stopped>;
 
-export type HostProcess = Pick<Stopped, "pid" | "birth"> & { parent: number; isStopped: boolean };
+/** What is asked to end has this long the first time, and this long when it was started again. */
+const GRACE_MS = { first: 5000, again: 1000 } as const;
+/** Ended processes whose ports go on refusing, newest kept. */
+const ENDED_KEPT_MAX = 64;
+/** Whatever starts engines again does so within this many hastened looks, or is seen by an ordinary one. */
+const WATCHFUL_LOOKS = 15;
+const NAMED_MAX = 5;
+const CAME_BACK = "engines that were started again were terminated again; it goes on with each scan";
 
-export type StopDeps = {
+export type StopDeps = TerminateDeps & {
   firewall: Firewall;
   /** Of the last scan. */
   engines: () => readonly Engine[];
-  /** All of this host. Rejects when they cannot be listed: then nobody knows what runs. */
-  processes: () => Promise<readonly HostProcess[]>;
-  /** Both throw when the process is not there, or not ours to touch. Neither is asked of one that is so already. */
-  suspend: (pid: number) => void;
+  /** Throws as `suspend`; neither is asked of a process that is so already. */
   wake: (pid: number) => void;
   /** Whether the firewall refuses connections of this host to itself too: only then can they be tried. */
   refusesItself: boolean;
-  /** This daemon; neither it nor what it was started by is ever stopped. */
-  selfPid: number;
+  /** The next scan should not wait for its turn: what was terminated may be started again. */
+  hasten: () => void;
   connect: (endpoint: Endpoint) => Promise<boolean>;
   reach: ReachControlPlane;
   /** Survives a restart, so that a release finds what an earlier daemon stopped. */
@@ -45,13 +51,14 @@ export type StopDeps = {
   save: (all: readonly Stopped[]) => void;
 };
 
-/** Mode `stop-engines`: the engines and their children are suspended, and their ports refuse. */
+/** Mode `stop-engines`: the engines and their children are suspended or terminated, and their ports refuse. */
 export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   let ports: string | undefined;
   /** What the firewall says of the rules for these ports while nobody has altered them. */
   let intact: string | undefined;
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
+  let watchfulLooks = 0;
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
@@ -75,11 +82,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     });
   }
 
-  async function enforce(signal: AbortSignal): Promise<Proof> {
-    const engines = targets();
+  async function suspendAll(signal: AbortSignal): Promise<Proof> {
     const processes = await deps.processes();
+    const engines = targets();
     const known = deps.load().filter((each) => processes.some(isSame(each)));
-    const roots = [...engines.flatMap(({ pid }) => pid ?? []), ...known.map(({ pid }) => pid)];
+    const named = engines.flatMap((engine) => processes.filter((process) => isScanned(engine, process)));
+    const roots = [...named, ...known].map(({ pid }) => pid);
     const family = familyOf(roots, processes, deps.selfPid);
     const record = recordOf(family, known, engines);
     // Written before it is done: a crash in between is released too, and waking hurts no running process.
@@ -90,6 +98,65 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     hasReached ||= await deps.reach(signal);
     const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: await isStill(engines, family) };
     return fault ? { outcome: "failed", reason: fault, probes } : { outcome: "applied", probes };
+  }
+
+  /**
+   * Terminates what the last scan named and what was stopped before, whoever had suspended it. A process that cannot
+   * be told from a later one with its pid, and one that this daemon runs under, are left alone and reported.
+   */
+  async function terminateAll(graceMs: number, signal: AbortSignal): Promise<Proof> {
+    const engines = targets();
+    const known = deps.load();
+    const wanted = [...engines, ...known].flatMap(({ ports }) => ports);
+    const portsFault = await refusePorts(wanted);
+    const processes = await deps.processes();
+    const named = processes.filter((process) =>
+      engines.some((engine) => isScanned(engine, process) === true),
+    );
+    const stopped = processes.filter((process) => known.some(isSame(process)));
+    const spared = sparedOf(processes, deps.selfPid);
+    const untouched = processes.filter(
+      (process) =>
+        engines.some((engine) => isScanned(engine, process) === "unknown") ||
+        (spared.has(process.pid) && named.some(isSame(process))),
+    );
+    const roots = [...named, ...stopped].filter(({ pid }) => !spared.has(pid));
+    // Written before it is done: a crash in between finds what may be half ended.
+    const record = recordOfEnded(familyOf(pidsOf(roots), processes, deps.selfPid), known, engines);
+    if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
+    const { all, left } =
+      roots.length > 0 ? await terminate(roots, graceMs, deps, signal) : { all: [], left: [] };
+    if (all.length > 0) watchfulLooks = WATCHFUL_LOOKS;
+    if (watchfulLooks-- > 0) deps.hasten();
+    hasReached ||= await deps.reach(signal);
+    const isOver = left.length + untouched.length === 0 && (await areClosed(engines));
+    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: isOver };
+    const fault =
+      faultOf("could not be terminated", left) ??
+      faultOf("could not be told for sure, or run this agent, and were left alone", untouched) ??
+      portsFault;
+    if (fault) return { outcome: "failed", reason: fault, probes };
+    if (graceMs === GRACE_MS.first)
+      return { outcome: "applied", reason: `${all.length} processes were terminated`, probes };
+    return all.length > 0
+      ? { outcome: "applied", reason: CAME_BACK, probes }
+      : { outcome: "applied", probes };
+  }
+
+  /** Ended processes stay in the record for their ports. */
+  function recordOfEnded(
+    family: readonly HostProcess[],
+    known: readonly Stopped[],
+    engines: readonly Engine[],
+  ): Stopped[] {
+    const fresh = family
+      .filter((process) => !known.some(isSame(process)))
+      .map(({ pid, birth }): Stopped => {
+        const own = engines.filter((engine) => engine.pid === pid).flatMap(({ ports }) => ports);
+        return { pid, birth, ports: [...new Set(own)] };
+      });
+    const old = known.filter((one) => one.ports.length > 0 || family.some(isSame(one)));
+    return [...old.slice(-ENDED_KEPT_MAX), ...fresh];
   }
 
   async function refusePorts(wanted: readonly number[]): Promise<string | undefined> {
@@ -107,6 +174,11 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   async function isStill(engines: readonly Engine[], family: readonly HostProcess[]): Promise<boolean> {
     const now = await deps.processes();
     if (now.some((each) => !each.isStopped && family.some(isSame(each)))) return false;
+    return areClosed(engines);
+  }
+
+  /** True when no port of theirs takes a connection. */
+  async function areClosed(engines: readonly Engine[]): Promise<boolean> {
     if (!deps.refusesItself) return intact !== undefined;
     const endpoints = engines.flatMap(({ ports, bind }) =>
       ports.flatMap((port) => bind.map((address) => ({ address: reachable(address), port }))),
@@ -118,6 +190,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     ports = undefined;
     intact = undefined;
     hasReached = false;
+    watchfulLooks = 0;
     const stuck = await deps.firewall.remove(order.wasInForce);
     const stopped = deps.load();
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>
@@ -138,18 +211,18 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   }
 
   return {
-    apply: (_order, signal) => enforce(signal),
-    reassert: (_order, signal) => enforce(signal),
+    apply: ({ stopEnginesBy }, signal) =>
+      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.first, signal) : suspendAll(signal),
+    reassert: ({ stopEnginesBy }, signal) =>
+      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.again, signal) : suspendAll(signal),
     release,
   };
 }
 
-type Named = Pick<Stopped, "pid" | "birth">;
+const pidsOf = (all: readonly Named[]): number[] => all.map(({ pid }) => pid);
 
-const isSame =
-  (one: Named) =>
-  (other: Named): boolean =>
-    one.pid === other.pid && one.birth === other.birth;
+const faultOf = (what: string, all: readonly Named[]): string | undefined =>
+  all.length > 0 ? `processes ${pidsOf(all).slice(0, NAMED_MAX).join(", ")} ${what}` : undefined;
 
 /** Parents were written down before their children. */
 function byOrderOf(all: readonly Stopped[]): (a: Named, b: Named) => number {
@@ -170,26 +243,3 @@ function tried(act: () => void): boolean {
 /** Where to knock for a listener on a wildcard address. */
 const reachable = (address: string): string =>
   ({ "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" })[address] ?? address;
-
-/** The processes and all below them, parents first, without init, this daemon and its ancestors. */
-export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
-  roots: readonly number[],
-  processes: readonly Process[],
-  selfPid: number,
-): Process[] {
-  const byPid = new Map(processes.map((process) => [process.pid, process]));
-  const spared = new Set<number>([0, 1]);
-  for (let pid: number | undefined = selfPid; pid !== undefined && !spared.has(pid); ) {
-    spared.add(pid);
-    pid = byPid.get(pid)?.parent;
-  }
-  const family = new Map<number, Process>();
-  const queue = [...roots];
-  for (let pid = queue.shift(); pid !== undefined; pid = queue.shift()) {
-    const process = byPid.get(pid);
-    if (!process || spared.has(pid) || family.has(pid)) continue;
-    family.set(pid, process);
-    queue.push(...processes.filter(({ parent }) => parent === pid).map((child) => child.pid));
-  }
-  return [...family.values()];
-}

@@ -9,17 +9,28 @@ const TITLE = "LifecycleZero";
 /** How long a message box of Windows stays, in seconds. */
 const MESSAGE_SECONDS = 3600;
 
-/** What is told of an order that was carried out; nothing where nothing changes for the person at the host. */
+/**
+ * What is told of an order that was carried out; nothing where nothing changes for the person at the host. Of a
+ * release `stopEnginesBy` is that of the isolation it ends.
+ */
 export function noticeOf({
   action,
   mode,
   notice,
-}: Pick<Directive, "action" | "mode" | "notice">): string | undefined {
-  if (action === "release") return `${TITLE}: the isolation of this computer has ended.`;
+  stopEnginesBy,
+}: Pick<Directive, "action" | "mode" | "notice" | "stopEnginesBy">): string | undefined {
+  const isTerminated = stopEnginesBy === "terminate";
+  if (action === "release") {
+    const left = isTerminated ? " Programs that it terminated have to be started again." : "";
+    return `${TITLE}: the isolation of this computer has ended.${left}`;
+  }
   if (mode === "observe") return undefined;
-  const what = mode === "network" ? "Its network is restricted." : "Its AI engines were stopped.";
+  const stopped = isTerminated
+    ? "Its AI engines were terminated, and do not come back by themselves."
+    : "Its AI engines were stopped.";
+  const what = mode === "network" ? "Its network is restricted." : stopped;
   const words = notice ?? "Your security team has isolated this computer. Please contact them.";
-  return tidy(`${TITLE}: ${words} ${what}`, WORDS_MAX + 60);
+  return tidy(`${TITLE}: ${words} ${what}`, WORDS_MAX + 90);
 }
 
 /** The words are an argument or the input of a program: never a shell's, and of no script a part. */

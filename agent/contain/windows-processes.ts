@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RunCommand } from "../command.ts";
-import type { HostProcess } from "./stop-engines.ts";
+import type { HostProcess, Named } from "./family.ts";
 import { POWERSHELL } from "./windows-firewall.ts";
 
 const row = z.object({ p: z.int(), q: z.int(), b: z.string().nullable(), s: z.boolean() });
@@ -16,13 +16,26 @@ ConvertTo-Json -Compress @(Get-CimInstance Win32_Process -Property ProcessId,Par
 [pscustomobject]@{ p=[int]$_.ProcessId; q=[int]$_.ParentProcessId; b=if ($_.CreationDate) { [string]$_.CreationDate.ToUniversalTime().Ticks }; s=[bool]$t[[int]$_.ProcessId] } })
 `;
 
+/** 1970 in ticks of 100 ns since the year 1 (.NET, DateTime.Ticks); 1601, where FILETIME begins, likewise. */
+const EPOCH_TICKS = 621_355_968_000_000_000n;
+const FILETIME_TICKS = 504_911_232_000_000_000n;
+const TICKS_PER_MS = 10_000n;
+
+/** Windows keeps the number of a parent that has ended: one that was born after its child is somebody else. */
 export function parseProcesses(text: string): HostProcess[] {
   const value: unknown = JSON.parse(text);
-  return z
+  const rows = z
     .array(row)
     .parse(Array.isArray(value) ? value : [value])
-    .filter(({ p, b }) => p > 4 && b !== null)
-    .map(({ p, q, b, s }) => ({ pid: p, parent: q, birth: b!, isStopped: s }));
+    .flatMap(({ p, q, b, s }) => (p > 4 && b !== null && /^\d{1,19}$/.test(b) ? [{ p, q, b, s }] : []));
+  const births = new Map(rows.map(({ p, b }) => [p, BigInt(b)]));
+  return rows.map(({ p, q, b, s }) => ({
+    pid: p,
+    parent: (births.get(q) ?? 0n) > BigInt(b) ? 0 : q,
+    birth: b,
+    isStopped: s,
+    startedAtMs: Number((BigInt(b) - EPOCH_TICKS) / TICKS_PER_MS),
+  }));
 }
 
 /** Rejects when they cannot be listed. */
@@ -32,20 +45,34 @@ export async function windowsProcesses(run: RunCommand): Promise<HostProcess[]> 
   return parseProcesses(stdout);
 }
 
-/** PROCESS_SUSPEND_RESUME (learn.microsoft.com, "Process Security and Access Rights"). */
+/** PROCESS_SUSPEND_RESUME, and PROCESS_TERMINATE with PROCESS_QUERY_LIMITED_INFORMATION (learn.microsoft.com). */
 const SUSPEND_RESUME = 0x0800;
+const TERMINATE_QUERY = 0x0001 | 0x1000;
+/** What `GetExitCodeProcess` tells of a process that was ended here. */
+const EXIT_CODE = 1;
 
-export type Suspension = { suspend: (pid: number) => void; wake: (pid: number) => void };
+export type Suspension = {
+  suspend: (pid: number) => void;
+  wake: (pid: number) => void;
+  end: (process: Named) => void;
+};
 
 /**
  * NtSuspendProcess and NtResumeProcess of ntdll, which count: a process suspended twice has to be woken twice. So
- * neither is asked of one that is so already. Both throw when the process is gone or protected.
+ * neither is asked of one that is so already. TerminateProcess ends without a question; a handle that is open is of one
+ * process for good, whatever becomes of its number, so its start is looked at first. All throw when the process is
+ * gone or protected.
  */
 export async function openSuspension(): Promise<Suspension> {
   const { dlopen, FFIType } = await import("bun:ffi");
   const { symbols: kernel } = dlopen("kernel32.dll", {
     OpenProcess: { args: [FFIType.u32, FFIType.i32, FFIType.u32], returns: FFIType.ptr },
     CloseHandle: { args: [FFIType.ptr], returns: FFIType.i32 },
+    GetProcessTimes: {
+      args: [FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.ptr, FFIType.ptr],
+      returns: FFIType.i32,
+    },
+    TerminateProcess: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   });
   const { symbols: nt } = dlopen("ntdll.dll", {
     NtSuspendProcess: { args: [FFIType.ptr], returns: FFIType.i32 },
@@ -58,5 +85,21 @@ export async function openSuspension(): Promise<Suspension> {
     kernel.CloseHandle(handle);
     if (status !== 0) throw new Error(`${name} of ${pid} answered ${status}`);
   };
-  return { suspend: asked("NtSuspendProcess"), wake: asked("NtResumeProcess") };
+  function end({ pid, birth }: Named): void {
+    const handle = kernel.OpenProcess(TERMINATE_QUERY, 0, pid);
+    if (!handle) throw new Error(`process ${pid} could not be opened`);
+    const [created, exited, inKernel, inUser] = Array.from({ length: 4 }, () => new BigUint64Array(1));
+    const isKnown = kernel.GetProcessTimes(handle, created!, exited!, inKernel!, inUser!) !== 0;
+    const isEnded =
+      isKnown && isBornAt(created![0]!, birth) && kernel.TerminateProcess(handle, EXIT_CODE) !== 0;
+    kernel.CloseHandle(handle);
+    if (!isEnded) throw new Error(`process ${pid} is not the one that was meant, or protected`);
+  }
+  return { suspend: asked("NtSuspendProcess"), wake: asked("NtResumeProcess"), end };
+}
+
+/** A FILETIME against ticks that CIM rounded to microseconds. */
+export function isBornAt(filetime: bigint, birth: string): boolean {
+  const apart = filetime + FILETIME_TICKS - BigInt(birth);
+  return apart > -TICKS_PER_MS && apart < TICKS_PER_MS;
 }

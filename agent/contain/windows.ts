@@ -18,7 +18,7 @@ const BEFORE = profiles.nullable();
 export async function windowsEnforcers(options: HostOptions): Promise<Enforcers> {
   const { directory } = options;
   const run = runWithin(POWERSHELL_TIMEOUT_MS);
-  const { suspend, wake } = await openSuspension().catch(cannotSuspend);
+  const { suspend, wake, end } = await openSuspension().catch(cannotSuspend);
   return blockingEnforcers(options, {
     firewall: windowsFirewall({
       run,
@@ -31,17 +31,18 @@ export async function windowsEnforcers(options: HostOptions): Promise<Enforcers>
     processes: () => windowsProcesses(run),
     suspend,
     wake,
+    end,
     refusesItself: false,
     lookEveryRounds: LOOK_EVERY_ROUNDS,
   });
 }
 
-/** Without the two functions nothing is stopped, and every process that should be is named in the report. */
+/** Without the functions nothing is stopped, and every process that should be is named in the report. */
 function cannotSuspend(): Suspension {
   const fail = (): never => {
-    throw new Error("processes cannot be suspended on this system");
+    throw new Error("processes cannot be stopped on this system");
   };
-  return { suspend: fail, wake: fail };
+  return { suspend: fail, wake: fail, end: fail };
 }
 
 const RESOLVERS_SCRIPT =

@@ -83,20 +83,24 @@ export async function wishedChange(
   const mode = wanted ?? before.wish?.mode ?? "observe";
   const iat = Math.floor(nowMs / 1000);
   const exp = iat + DIRECTIVE_LIFETIME_SECONDS;
-  const notice = action === "isolate" ? (await readSettings(deps, tenantId)).value.isolationNotice : "";
+  const settings = action === "isolate" ? (await readSettings(deps, tenantId)).value : undefined;
+  const by = mode === "stop-engines" ? settings?.stopEnginesBy : undefined;
+  const how = by !== undefined && { stopEnginesBy: by };
   const claims = {
     tenant: tenantId,
     asset: assetId,
     generation,
     action,
     mode,
-    ...(notice !== "" && { notice }),
+    // Only where it differs: what an agent that knows nothing of it does is to suspend.
+    ...(by === "terminate" && how),
+    ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
     iat,
     exp,
   };
   const directive = await signDirective(deps.controlKey!, claims);
   const requestedAt = timestamp(nowMs);
-  const wish = { generation, action, mode, requestedAt, expiresAt: timestamp(exp * 1000), directive };
+  const wish = { generation, action, mode, ...how, requestedAt, expiresAt: timestamp(exp * 1000), directive };
   const status = statusAfter(action);
   return {
     before,
@@ -116,13 +120,14 @@ export async function wishedChange(
         kind: action === "isolate" ? "isolation.requested" : "release.requested",
         assetId,
         hostname: before.hostname,
-        data: { generation, mode, justification, ...(target !== undefined && { approval: target }) },
+        data: { generation, mode, ...how, justification, ...(target !== undefined && { approval: target }) },
       },
     ],
     records: [
       {
         action,
         mode,
+        ...how,
         generation,
         ...(target !== undefined && { target }),
         before: before.status,

@@ -35,6 +35,7 @@ import {
   tenantKey,
 } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
+import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 
@@ -60,6 +61,7 @@ export type AssetView = Pick<
 > & {
   containment: Containment & {
     mode?: string;
+    stopEnginesBy?: StopEnginesBy;
     requestedAt?: string;
     expiresAt?: string;
     proof?: AssetItem["proof"];
@@ -75,6 +77,7 @@ export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, now
   const containment = {
     ...containmentOf(asset, presence, nowMs),
     ...(wish && { mode: wish.mode, requestedAt: wish.requestedAt, expiresAt: wish.expiresAt }),
+    ...(wish?.stopEnginesBy && { stopEnginesBy: wish.stopEnginesBy }),
     ...(proof && { proof }),
   };
   const { revokedAt, keyRotatedAt } = asset;

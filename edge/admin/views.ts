@@ -12,7 +12,7 @@ import { presenceItem } from "../../shared/table/items/presence.ts";
 import { telemetryItem } from "../../shared/table/items/telemetry.ts";
 import { tenantItem } from "../../shared/table/items/tenant.ts";
 import { WEBHOOK_EVENTS } from "../../shared/table/items/webhook.ts";
-import { containmentReport, MODES } from "../../shared/wire/heartbeat.ts";
+import { containmentReport, MODES, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { isoTimestamp } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
@@ -70,6 +70,7 @@ export const assetView = named(
         offline: z.boolean().meta({ description: "The host has not been heard of lately." }),
         reason: z.string().optional(),
         mode: z.enum(MODES).optional(),
+        stopEnginesBy: stopEnginesBy.optional(),
         requestedAt: isoTimestamp.optional(),
         expiresAt: isoTimestamp.optional(),
         proof: containmentReport.optional(),
@@ -103,6 +104,7 @@ export const settings = tenantItem
     heartbeatIntervalMs: true,
     clientDirectories: true,
     isolationNotice: true,
+    stopEnginesBy: true,
     fourEyes: true,
     isolationsPerHourMax: true,
   })

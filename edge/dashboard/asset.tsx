@@ -145,9 +145,10 @@ async function formsOf(
   if (!mayRespond(admin) || !deps.controlKey) return undefined;
   const action = asset.status === "ISOLATED" ? "release" : "isolate";
   const hidden = await hiddenFor(admin, [action, asset.assetId, asset.generation], deps);
-  if (action === "release" || !may(admin, "manage-settings")) return { hidden, draft };
-  const { fourEyes, isolationsPerHourMax } = (await readSettings(deps, admin.tenantId)).value;
-  return { hidden, draft, mayBreakGlass: fourEyes || isolationsPerHourMax > 0 };
+  if (action === "release") return { hidden, draft };
+  const { fourEyes, isolationsPerHourMax, stopEnginesBy } = (await readSettings(deps, admin.tenantId)).value;
+  const isGuarded = fourEyes || isolationsPerHourMax > 0;
+  return { hidden, draft, stopEnginesBy, mayBreakGlass: isGuarded && may(admin, "manage-settings") };
 }
 
 const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {

@@ -1,4 +1,5 @@
 import type { ContainmentState } from "../../shared/containment.ts";
+import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 import { ContainmentBadge } from "./badges.tsx";
 import { ChangeForm, type Hidden } from "./change-form.tsx";
@@ -29,6 +30,8 @@ export type PanelForms = {
   draft?: Draft | undefined;
   /** An administrator may go past what the settings lay in the way of an isolation. */
   mayBreakGlass?: boolean;
+  /** What the settings say now: an isolation is made by what they say then. */
+  stopEnginesBy?: StopEnginesBy;
 };
 
 /** The wish, the proof, and the form for the next change: the form only for those who may send it. */
@@ -109,6 +112,13 @@ const Steps = ({ steps, now }: { steps: Step[]; now: number }) => (
   </ol>
 );
 
+const STOPPING: Record<StopEnginesBy, string> = {
+  suspend:
+    "The agent suspends the inference processes and refuses their ports. Other work goes on. A release wakes them.",
+  terminate:
+    "The agent terminates the inference processes, each time they are started, and refuses their ports. Other work goes on. What they held in memory is lost, and a release does not start them again.",
+};
+
 const MODE_CHOICES = [
   {
     mode: "observe",
@@ -119,7 +129,7 @@ const MODE_CHOICES = [
   {
     mode: "stop-engines",
     name: "Stop engines",
-    effect: "The agent suspends or ends the inference processes and refuses their ports. Other work goes on.",
+    effect: STOPPING.suspend,
   },
   {
     mode: "network",
@@ -155,7 +165,7 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
             <span>
               <strong>{name}</strong>
               <span class="muted small" id={`mode-${mode}`}>
-                {effect}
+                {mode === "stop-engines" ? STOPPING[forms.stopEnginesBy ?? "suspend"] : effect}
               </span>
             </span>
           </label>
@@ -196,6 +206,8 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
     <p class="muted small">
       The agent takes back what mode {asset.containment.mode ?? "observe"} did, and proves it with its next
       heartbeat.
+      {asset.containment.stopEnginesBy === "terminate" &&
+        " Programs that it terminated do not come back by themselves: whoever works on the host starts them again."}
     </p>
     <Justification draft={forms.draft} />
     <Confirm draft={forms.draft}>

@@ -30,7 +30,9 @@ export function containmentSteps(asset: AssetView, record: CustodyView | undefin
       status: "done",
       at: containment.requestedAt,
       facts: [
-        `Generation ${generation}: ${action}, mode ${containment.mode ?? "observe"}`,
+        `Generation ${generation}: ${action}, mode ${containment.mode ?? "observe"}${
+          containment.stopEnginesBy ? ` (${containment.stopEnginesBy})` : ""
+        }`,
         ...(record && record.generation === generation
           ? [`By ${record.operatorId} from ${record.sourceIp}`]
           : []),
@@ -87,7 +89,14 @@ function proven(
     const facts = ["Mode observe blocks nothing, so there is nothing to prove", ...probes];
     return { name, status: "does-not-apply", facts };
   }
-  if (containment.state === "enforced") return { name, status: "done", at: answered.at, facts: probes };
+  if (containment.state === "enforced") {
+    return {
+      name,
+      status: "done",
+      at: answered.at,
+      facts: [...stoppingFacts(containment, answered), ...probes],
+    };
+  }
   if (action === "release" && containment.state === "active") {
     return {
       name,
@@ -97,6 +106,13 @@ function proven(
     };
   }
   return { name, status: "waiting", facts: ["Nothing is proven yet", ...probes] };
+}
+
+/** What became of the engines, and never more than the agent said. */
+function stoppingFacts({ mode, reason }: AssetView["containment"], report: Report): string[] {
+  if (mode !== "stop-engines") return [];
+  const done = `Engines: ${report.stopEnginesBy === "terminate" ? "terminated" : "suspended"}`;
+  return [done, ...[report.reason, reason].flatMap((words) => words ?? [])];
 }
 
 function probeFacts({ probes }: Report): string[] {

@@ -118,6 +118,10 @@ const Facts = ({ settings }: { settings: Settings }) => (
       <dd>{settings.fourEyes ? "required" : "not required"}</dd>
     </div>
     <div>
+      <dt>Engines that an isolation stops</dt>
+      <dd>{settings.stopEnginesBy === "terminate" ? "are terminated" : "are suspended"}</dd>
+    </div>
+    <div>
       <dt>What an isolated host's user is told</dt>
       <dd>
         <bdi>{settings.isolationNotice || "the agent's own words"}</bdi>
@@ -170,6 +174,13 @@ const SettingsForm = ({ settings, hidden, typed }: Fill & { hidden: Hidden }) =>
         <a href="/approvals">approvals</a>.
       </Box>
       <NumberField field={CAP} fill={{ settings, typed }} />
+      <Box
+        name="terminateEngines"
+        checked={typed ? typed.fields.terminateEngines === "yes" : settings.stopEnginesBy === "terminate"}
+      >
+        Mode stop engines terminates them, for isolations from then on. What they held in memory is lost, and
+        a release does not start them again. Otherwise it suspends them, and a release wakes them.
+      </Box>
       <div class="field">
         <label for="isolationNotice">What the person at an isolated host is told</label>
         <textarea

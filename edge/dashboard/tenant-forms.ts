@@ -175,6 +175,7 @@ export function settingsFromForm(fields: Record<string, string>, current: Settin
     quietPeriodSeconds: Math.round(numberOf(fields.quietMinutes) * 60),
     retentionDays: numberOf(fields.retentionDays),
     clientDirectories: fields.clientDirectories === "yes",
+    stopEnginesBy: fields.terminateEngines === "yes" ? "terminate" : "suspend",
     fourEyes: fields.fourEyes === "yes",
     isolationsPerHourMax: numberOf(fields.isolationsPerHourMax),
     isolationNotice: (fields.isolationNotice ?? "").replace(/\s+/g, " ").trim(),

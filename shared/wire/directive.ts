@@ -1,21 +1,29 @@
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { addressee, type ControlKey, signClaims, verifyClaims } from "./control-claims.ts";
-import { mode } from "./heartbeat.ts";
+import { mode, stopEnginesBy } from "./heartbeat.ts";
 import { text } from "./text.ts";
 
 /** Wish of an admin that the agent obeys: signed once by the control key, handed on by the edge untouched. */
-export const directive = z.object({
-  ...addressee,
-  /** Grows by one with each accepted change; an agent never goes back. */
-  generation: z.int().min(1),
-  action: z.enum(["isolate", "release"]),
-  mode,
-  /** What the person at the host is told. */
-  notice: text(300).optional(),
-  iat: z.int(),
-  exp: z.int(),
-});
+export const directive = z
+  .object({
+    ...addressee,
+    /** Grows by one with each accepted change; an agent never goes back. */
+    generation: z.int().min(1),
+    action: z.enum(["isolate", "release"]),
+    mode,
+    /** Absent: suspend. */
+    stopEnginesBy: stopEnginesBy.optional(),
+    /** What the person at the host is told. */
+    notice: text(300).optional(),
+    iat: z.int(),
+    exp: z.int(),
+  })
+  .refine(
+    (claims) =>
+      claims.stopEnginesBy === undefined || (claims.action === "isolate" && claims.mode === "stop-engines"),
+    "only an isolation in mode stop-engines says how engines are stopped",
+  );
 export type Directive = z.infer<typeof directive>;
 
 const KIND = { typ: "lz-directive+jwt", schema: directive };

@@ -52,6 +52,10 @@ export const MODES = ["observe", "stop-engines", "network"] as const;
 export const mode = z.enum(MODES);
 export type Mode = z.infer<typeof mode>;
 
+/** What mode `stop-engines` does to them. */
+export const stopEnginesBy = z.enum(["suspend", "terminate"]);
+export type StopEnginesBy = z.infer<typeof stopEnginesBy>;
+
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const pid = z
   .int()
@@ -136,6 +140,8 @@ export const containmentReport = z.strictObject({
   generation: count,
   action: z.enum(["none", "isolate", "release"]),
   mode,
+  /** As the directive said it; absent where it said nothing, or the agent knows nothing of it: suspended. */
+  stopEnginesBy: stopEnginesBy.optional(),
   outcome: z.enum(["none", "applied", "failed"]),
   at: isoTimestamp,
   reason: text(240).optional(),

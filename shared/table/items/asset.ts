@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { assetId, employeeId, tenantId } from "../../ids.ts";
 import { deviceKey } from "../../wire/enrolment.ts";
-import { containmentReport, mode } from "../../wire/heartbeat.ts";
+import { containmentReport, mode, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
@@ -12,6 +12,8 @@ export const wish = z.object({
   generation: z.int().min(1),
   action: z.enum(["isolate", "release"]),
   mode,
+  /** Of an isolation in mode `stop-engines`. Absent: suspend. */
+  stopEnginesBy: stopEnginesBy.optional(),
   requestedAt: isoTimestamp,
   expiresAt: isoTimestamp,
   directive: z.string(),

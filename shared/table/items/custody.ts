@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { assetId, tenantId } from "../../ids.ts";
-import { MODES } from "../../wire/heartbeat.ts";
+import { MODES, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
@@ -39,6 +39,8 @@ export const auditItem = z.object({
   action: z.enum(CUSTODY_ACTIONS),
   /** Of isolate and release. */
   mode: z.enum(MODES).optional(),
+  /** Of an isolation in mode `stop-engines`. */
+  stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
   /** Id of the incident, token or key that was changed. */
   target: text(200).optional(),

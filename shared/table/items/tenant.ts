@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { tenantId } from "../../ids.ts";
+import { stopEnginesBy } from "../../wire/heartbeat.ts";
 import { text } from "../../wire/text.ts";
 import { SHARDS_DEFAULT } from "../keys.ts";
 import { count } from "./count.ts";
@@ -23,6 +24,8 @@ export const tenantItem = z.object({
   clientDirectories: z.boolean().default(false),
   /** What the person at an isolated host is told; empty: the agent's own words. */
   isolationNotice: z.union([z.literal(""), text(300)]).default(""),
+  /** What isolations in mode `stop-engines` do to the engines, from the next one on. */
+  stopEnginesBy: stopEnginesBy.default("suspend"),
   /** Isolating takes a second person. */
   fourEyes: z.boolean().default(false),
   /** Isolations an hour (UTC) at most; 0: no limit. */

@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import ollama from "../../../agent/catalog/ollama.ts";
 import { homesInPasswd, loginInPasswd } from "../../../agent/cli/accounts.ts";
@@ -317,6 +325,76 @@ describe("lz-agent", () => {
       expect(plain.stdout).toContain(`run --service --state ${state}\n`);
     },
   );
+
+  describe.if(process.platform === "linux" && process.getuid?.() === 0)("service uninstall", () => {
+    /** A PATH whose systemctl only says that it was called: what a test machine runs stays as it is. */
+    async function uninstall(files: Record<string, string>, ...words: string[]) {
+      const directory = temporaryDirectory();
+      const calls = join(directory, "calls");
+      writeFileSync(join(directory, "systemctl"), `#!/bin/sh\necho "$@" >> ${calls}\n`, { mode: 0o755 });
+      const place = join(directory, "state");
+      mkdirSync(place);
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(place, name), content);
+      const ended = await call(["service", "uninstall", "--state", place, ...words], {
+        PATH: `${directory}:${process.env.PATH}`,
+      });
+      const left = Object.keys(files).filter(
+        (name) => readFileSync(join(place, name), "utf8") === files[name],
+      );
+      return { ...ended, isCarriedOut: existsSync(calls), left };
+    }
+    const contained = (mode: string, action = "isolate") => ({
+      "containment.json": JSON.stringify({
+        report: { generation: 7, action, mode, outcome: "applied", at: "2026-11-21T00:00:00.000Z" },
+        underway: false,
+        traces: { mode, wasInForce: true },
+        usedCodes: [],
+      }),
+    });
+    const free = {
+      "containment.json": contained("network", "release")["containment.json"].replace(
+        /"traces":\{[^}]*\}/,
+        '"traces":null',
+      ),
+    };
+
+    test.each([
+      ["network", contained("network"), "this host is isolated (mode network, generation 7)"],
+      ["stop-engines", contained("stop-engines"), "this host is isolated (mode stop-engines, generation 7)"],
+      [
+        "a release that failed",
+        contained("network", "release"),
+        "this host is isolated (mode network, generation 7)",
+      ],
+      ["a damaged state", { "containment.json": "{" }, "it cannot be told whether this host is isolated"],
+      ["kept rules alone", { "containment.nft": "table inet lifecyclezero" }, "it cannot be told whether"],
+    ] as [string, Record<string, string>, string][])(
+      "refuses with one line on an isolated host (%s) and changes nothing; forced it says what stays and frees nobody",
+      async (_what, files, why) => {
+        const refused = await uninstall(files);
+        expect([refused.code, refused.stdout, refused.isCarriedOut]).toEqual([1, "", false]);
+        expect(refused.stderr).toStartWith(`lz-agent: service: ${why}`);
+        expect(refused.stderr).toEndWith(": release it first, or uninstall with --force\n");
+        expect(refused.stderr.trim().split("\n")).toHaveLength(1);
+        const forced = await uninstall(files, "--force");
+        expect([forced.code, forced.isCarriedOut]).toEqual([0, true]);
+        expect(forced.stderr).toContain("stay as they are, until this host is started anew");
+        expect(forced.left).toEqual(Object.keys(files));
+      },
+    );
+
+    test.each([
+      ["a host that never was isolated", {}],
+      ["one that was released", free],
+      ["mode observe, which changed nothing", contained("observe")],
+    ] as [string, Record<string, string>][])(
+      "takes the service away without a word on %s",
+      async (_what, files) => {
+        const { code, stderr, isCarriedOut } = await uninstall(files);
+        expect([code, stderr, isCarriedOut]).toEqual([0, "", true]);
+      },
+    );
+  });
 
   test("run --service: logs JSON lines, and the reason when it cannot run", async () => {
     const { code, stderr } = await call(["run", "--service", "--state", state]);

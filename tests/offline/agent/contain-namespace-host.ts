@@ -1,8 +1,9 @@
 import { createConnection, type Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { linuxEnforcers } from "../../../agent/contain/linux.ts";
+import { hostProcesses, linuxEnforcers } from "../../../agent/contain/linux.ts";
 import { silent } from "../../../agent/log.ts";
 import { sleep } from "../../../agent/sleep.ts";
+import { timestamp } from "../../../shared/clock.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 /**
@@ -22,6 +23,8 @@ const engine: Partial<Engine> = {
   ports: [Number(enginePort)],
   bind: ["0.0.0.0"],
 };
+const born = hostProcesses().find(({ pid }) => pid === engine.pid)?.startedAtMs;
+if (born !== undefined) engine.processStartedAt = timestamp(born);
 const enforcers = linuxEnforcers({
   directory,
   edgeUrl,
@@ -36,6 +39,7 @@ const enforcers = linuxEnforcers({
   },
   sleep,
   log: silent,
+  hasten: () => {},
 });
 
 const open = new Map<string, Socket>();
@@ -67,6 +71,15 @@ for (const mode of ["network", "stop-engines"] as const) {
   for (const verb of ["apply", "reassert", "release"] as const) {
     verbs[`${verb}:${mode}`] = () => enforcers[mode][verb]({ generation: 1, mode, wasInForce: true }, signal);
   }
+}
+for (const verb of ["apply", "reassert", "release"] as const) {
+  const order = {
+    generation: 1,
+    mode: "stop-engines",
+    wasInForce: true,
+    stopEnginesBy: "terminate",
+  } as const;
+  verbs[`${verb}:terminate`] = () => enforcers["stop-engines"][verb](order, signal);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -359,6 +359,39 @@ describe.if(missing.length === 0)("enforcement in network namespaces", () => {
       process.kill(pid, "SIGKILL");
   }, 60_000);
 
+  test("stop-engines, by terminating: ends the engine and its children, and its port refuses until the release", async () => {
+    const code = `process.on("SIGTERM",()=>{}); Bun.spawn(["sleep","600"]); Bun.listen({hostname:"0.0.0.0",port:11435,socket:{data(){}}})`;
+    const engine = spawnIn(HOST, [process.execPath, "-e", code]);
+    spawned.push(engine);
+    await untilReached(HOST, "127.0.0.1", 11435);
+    const family = hostProcesses().filter(({ pid, parent }) => pid === engine.pid || parent === engine.pid);
+    expect(family).toHaveLength(2);
+
+    const agent = startAgent(`http://${CONTROL}:8787`, [String(engine.pid), "11435"]);
+    expect(await agent.prove("apply:terminate")).toEqual({
+      outcome: "applied",
+      reason: "2 processes were terminated",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    });
+    const left = hostProcesses();
+    expect(
+      family.filter((one) => left.some(({ pid, birth }) => pid === one.pid && birth === one.birth)),
+    ).toEqual([]);
+
+    // One that is started again on the same port finds it refused before any scan has named it.
+    const again = spawnIn(HOST, [process.execPath, "-e", code]);
+    spawned.push(again);
+    await until("it runs again", () => hostProcesses().some(({ parent }) => parent === again.pid));
+    expect(await reaches(HOST, "127.0.0.1", 11435)).toBe(false);
+
+    expect((await agent.prove("release:terminate")).outcome).toBe("applied");
+    await untilReached(HOST, "127.0.0.1", 11435);
+    expect(await rulesOf()).toBe("");
+    for (const { pid } of hostProcesses().filter(({ parent }) => parent === again.pid))
+      process.kill(pid, "SIGKILL");
+    process.kill(again.pid, "SIGKILL");
+  }, 60_000);
+
   test("the daemon: isolates by directive, proves it over its own rules, survives a kill, and is released", async () => {
     const edge = new Dialogue(
       spawnIn(NET, [

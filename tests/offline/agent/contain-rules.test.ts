@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import type { RunCommand } from "../../../agent/command.ts";
+import { familyOf, type HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, resolversOf } from "../../../agent/contain/linux.ts";
 import { networkEnforcer } from "../../../agent/contain/network.ts";
 import { nftFirewall } from "../../../agent/contain/nft-firewall.ts";
 import { networkRules, packetsIn, portRules, removeTable } from "../../../agent/contain/nftables.ts";
-import { familyOf, type HostProcess, STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
+import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
 import { silent } from "../../../agent/log.ts";
 
@@ -123,7 +124,9 @@ describe("familyOf()", () => {
     if (globalThis.process.platform !== "linux") return;
     const self = hostProcesses().find(({ pid }) => pid === globalThis.process.pid);
     const { pid, ppid } = globalThis.process;
-    expect(self).toEqual({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });
+    expect(self).toMatchObject({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });
+    const ageMs = globalThis.process.uptime() * 1000;
+    expect(Math.abs(Date.now() - ageMs - self!.startedAtMs!)).toBeLessThan(3000);
   });
 });
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { type HostProcess, type Stopped, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
+import type { HostProcess } from "../../../agent/contain/family.ts";
+import { type Stopped, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 /** A host whose processes a test starts, ends and wakes, with a firewall that counts suspensions as Windows does. */
@@ -9,6 +10,7 @@ let stored: Stopped[];
 let refused: readonly number[] | undefined;
 let locked: Set<number>;
 let leaks: boolean;
+let hastened: number;
 
 const signal = new AbortController().signal;
 const ORDER = { generation: 1, mode: "stop-engines", wasInForce: true } as const;
@@ -43,6 +45,11 @@ const open = () =>
     processes: async () => [...processes.values()].map((process) => ({ ...process })),
     suspend: (pid) => count(pid, 1),
     wake: (pid) => count(pid, -1),
+    end: ({ pid }) => void (locked.has(pid) || processes.delete(pid)),
+    sleep: async () => {},
+    hasten: () => {
+      hastened += 1;
+    },
     refusesItself: true,
     selfPid: 99,
     connect: async ({ port }) => leaks || !refused?.includes(port),
@@ -68,6 +75,7 @@ beforeEach(() => {
   refused = undefined;
   locked = new Set();
   leaks = false;
+  hastened = 0;
   for (const [pid, parent] of [
     [1, 0],
     [99, 1],
@@ -85,7 +93,7 @@ describe("stopEnginesEnforcer()", () => {
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     for (let round = 0; round < 3; round++) expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
-    expect(processes.get(200)!.suspensions).toBe(1);
+    expect([processes.get(200)!.suspensions, hastened]).toEqual([1, 0]);
     expect((await open().release(ORDER, signal)).outcome).toBe("applied");
     expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
   });

@@ -19,7 +19,7 @@ import {
 import { pfFirewall } from "../../../agent/contain/pf-firewall.ts";
 import { serverAddresses } from "../../../agent/contain/windows.ts";
 import { windowsFirewall } from "../../../agent/contain/windows-firewall.ts";
-import { PROCESSES_SCRIPT, parseProcesses } from "../../../agent/contain/windows-processes.ts";
+import { isBornAt, PROCESSES_SCRIPT, parseProcesses } from "../../../agent/contain/windows-processes.ts";
 import {
   PROFILES_SCRIPT,
   type Profile,
@@ -314,9 +314,11 @@ resolver #2
   });
 
   test("psProcesses() reads states and starts, in any language, and rejects without an answer", async () => {
-    const stdout = `    1     0 Ss   Mon Nov 16 08:00:01 2026
-  501     1 T    So 22 Nov 09:15:33 2026
-  502   501 S+   Sun Nov 22 09:15:34 2026
+    const stdout = `    1     0     1 Ss   Mon Nov 16 08:00:01 2026
+  501     1   501 T    So 22 Nov 09:15:33 2026
+  502   501   501 S+   Sun Nov 22 09:15:34 2026
+  503     1   501 S    Sun Nov 22 09:15:35 2026
+  504   501   501 Z    Sun Nov 22 09:15:36 2026
 garbage
 `;
     const run = async () => ({ code: 0, stdout, stderr: "" });
@@ -324,7 +326,17 @@ garbage
       [1, 0, false],
       [501, 1, true],
       [502, 501, false],
+      [503, 1, false],
     ]);
+    // Left behind by the group of 501.
+    expect((await psProcesses(run)).map(({ orphanOf }) => orphanOf)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      501,
+    ]);
+    const starts = (await psProcesses(run)).map(({ startedAtMs }) => startedAtMs);
+    expect(starts[2]).toBe(new Date(2026, 10, 22, 9, 15, 34).getTime());
     expect(psProcesses(async () => ({ code: 1, stdout: "", stderr: "" }))).rejects.toThrow(
       "could not be listed",
     );
@@ -585,11 +597,31 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
   test("parseProcesses() reads one process as a list, and leaves out what has no start", () => {
     const row = (p: number, s = false, b: string | null = "639") => ({ p, q: 1, b, s });
     expect(parseProcesses(JSON.stringify([row(0), row(4), row(900, true), row(901, false, null)]))).toEqual([
-      { pid: 900, parent: 1, birth: "639", isStopped: true },
+      { pid: 900, parent: 1, birth: "639", isStopped: true, startedAtMs: -62_135_596_799_999 },
     ]);
+    // 22 November 2026, 00:00 UTC.
+    const born = JSON.stringify(row(900, false, "639309024000000000"));
+    expect(parseProcesses(born)[0]!.startedAtMs).toBe(Date.parse("2026-11-22T00:00:00Z"));
     expect(parseProcesses(JSON.stringify(row(900)))).toHaveLength(1);
     expect(() => parseProcesses("")).toThrow();
     expect(PROCESSES_SCRIPT).not.toContain('"');
+  });
+
+  test("parseProcesses() takes no process for the child of one that has its dead parent's number", () => {
+    const rows = [
+      { p: 700, q: 4, b: "100", s: false },
+      { p: 800, q: 700, b: "100", s: false },
+      { p: 900, q: 800, b: "99", s: false },
+    ];
+    expect(parseProcesses(JSON.stringify(rows)).map(({ parent }) => parent)).toEqual([4, 700, 0]);
+  });
+
+  test("isBornAt() holds a FILETIME against ticks that were rounded, to less than a millisecond", () => {
+    const filetime = 639_309_024_000_000_000n - 504_911_232_000_000_000n;
+    expect(isBornAt(filetime, "639309024000000000")).toBe(true);
+    expect(isBornAt(filetime + 9999n, "639309024000000000")).toBe(true);
+    for (const apart of [10_000n, -10_000n])
+      expect(isBornAt(filetime + apart, "639309024000000000")).toBe(false);
   });
 });
 
@@ -602,6 +634,7 @@ test("enforcersFor() without the rights, or on a system nobody wrote for, says s
     reach: async () => true,
     sleep: async () => {},
     log: silent,
+    hasten: () => {},
   };
   const signal = new AbortController().signal;
   const order = { generation: 1, mode: "network", wasInForce: false } as const;

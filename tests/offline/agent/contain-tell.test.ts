@@ -19,6 +19,10 @@ describe("the person at the host", () => {
       "LifecycleZero: Call 555-0100. Its network is restricted.",
     );
     expect(noticeOf({ ...order, mode: "stop-engines" })).toContain("AI engines were stopped");
+    const terminate = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
+    expect(noticeOf({ ...order, ...terminate })).toContain("do not come back by themselves");
+    expect(noticeOf({ ...order, ...terminate, action: "release" })).toContain("have to be started again");
+    expect(noticeOf({ ...order, mode: "stop-engines", action: "release" })).not.toContain("again");
     expect(noticeOf(order)).toContain("contact them");
     expect(noticeOf({ ...order, mode: "observe" })).toBeUndefined();
     expect(noticeOf({ ...order, action: "release" })).toContain("has ended");
@@ -31,7 +35,7 @@ describe("the person at the host", () => {
       notice: `\u001b[2J\u0007${"x".repeat(900)}`,
     })!;
     expect(told).not.toMatch(/[\u0000-\u001f\u007f]/);
-    expect(told.length).toBeLessThanOrEqual(360);
+    expect(told.length).toBeLessThanOrEqual(390);
   });
 
   const HOSTILE = '$(reboot) --help; \'x\' "; do shell script "id" <b>&';

@@ -85,6 +85,53 @@ describe("createObedience()", () => {
     expect(open().report()).toEqual(obedience.report());
   });
 
+  test("hands on how engines are stopped, reports it, and keeps to it over a restart and a release", async () => {
+    const seen: (string | undefined)[] = [];
+    const told: string[] = [];
+    const note = (verb: string) => async (order: Order) => {
+      seen.push(`${verb} ${order.stopEnginesBy}`);
+      return proof;
+    };
+    const enforcers = {
+      ...recorders(),
+      "stop-engines": { apply: note("apply"), release: note("release"), reassert: note("reassert") },
+    };
+    const start = () =>
+      createObedience({
+        directory,
+        self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+        enforcers,
+        clock: Date.now,
+        log: () => {},
+        onReport: () => {
+          reports += 1;
+        },
+        tell: async (words) => void told.push(words),
+      });
+    const claims = { generation: 3, mode: "stop-engines", stopEnginesBy: "terminate" } as const;
+    proof = { ...APPLIED, reason: "2 processes were terminated" };
+    const obedience = start();
+    await obedience.consider(await sign(claims), signal);
+    expect(obedience.report()).toMatchObject({ stopEnginesBy: "terminate", reason: proof.reason! });
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+
+    const restarted = start();
+    proof = APPLIED;
+    await restarted.resume(signal);
+    expect([restarted.report(), reports]).toEqual([obedience.report(), 1]);
+    proof = { ...APPLIED, reason: "they come back" };
+    for (let round = 0; round < 3; round++) await restarted.reassert(signal);
+    expect([restarted.report().reason, reports]).toEqual(["they come back", 2]);
+
+    await restarted.consider(await sign({ generation: 4, action: "release", mode: "stop-engines" }), signal);
+    expect(restarted.report().stopEnginesBy).toBeUndefined();
+    expect([...new Set(seen)]).toEqual(["apply terminate", "reassert terminate", "release terminate"]);
+    expect(told.map((words) => words.includes("again"))).toEqual([false, true]);
+
+    await restarted.consider(await sign({ generation: 5, mode: "stop-engines" }), signal);
+    expect([seen.at(-1), restarted.report().stopEnginesBy]).toEqual(["apply undefined", undefined]);
+  });
+
   const iat = Math.floor(Date.now() / 1000);
   test.each([
     ["of another asset", { asset: "01JD8Z0000000000000000XXXX" }],

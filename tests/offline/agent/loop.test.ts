@@ -249,6 +249,9 @@ describe("createLoop()", () => {
   let loop: Loop;
   let spool: Spool;
   let randoms: number[];
+  /** Scans there had been at each look at the containment. */
+  let looks: number[];
+  let isRespawning: boolean;
 
   beforeEach(() => {
     nowMs = Date.parse("2026-11-21T10:00:00.000Z");
@@ -259,6 +262,8 @@ describe("createLoop()", () => {
     keepsUp = true;
     isRevoked = false;
     randoms = [];
+    looks = [];
+    isRespawning = false;
     stopper = new AbortController();
     spool = openSpool(temporaryDirectory(), { log: silent });
   });
@@ -288,7 +293,10 @@ describe("createLoop()", () => {
         report: () => CONTAINMENT,
         consider: async () => {},
         resume: async () => {},
-        reassert: async () => {},
+        reassert: async () => {
+          looks.push(scans);
+          if (isRespawning) loop.lookSoon();
+        },
       },
       clock: () => nowMs,
       random: () => randoms.shift() ?? 0.5,
@@ -351,6 +359,30 @@ describe("createLoop()", () => {
     await until("two more", () => offered.length === 4);
     // A report does not wait for another scan.
     expect(scans).toBe(2);
+  });
+
+  test("lookSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    isRespawning = true;
+    await pass(5000);
+    await pass(2000);
+    isRespawning = false;
+    await pass(2000);
+    await pass(5000);
+    expect(pauses.map(({ ms }) => ms)).toEqual([5000, 2000, 2000, 5000, 5000]);
+    expect(looks).toEqual([2, 3, 4, 5]);
+  });
+
+  test("lookSoon() is not answered by a heartbeat that goes without a scan", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    loop.lookSoon();
+    loop.hurry();
+    await until("the second pause", () => pauses.length === 2);
+    expect([scans, looks]).toEqual([1, []]);
+    await pass(2000);
+    expect([pauses[1]!.ms, scans, looks]).toEqual([2000, 2, [2]]);
   });
 
   test("while the edge is away keeps every change, and of an unchanged state one a minute", async () => {

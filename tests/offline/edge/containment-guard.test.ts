@@ -237,6 +237,45 @@ describe("settings tightened between the decision and its transaction", () => {
     expect((await approve(second!)).status).toBe(429);
   });
 
+  test.each([
+    ["stop-engines", "terminate", "terminate", "terminate"],
+    ["stop-engines", "suspend", undefined, "suspend"],
+    ["network", "terminate", undefined, undefined],
+    ["observe", "terminate", undefined, undefined],
+  ] as const)(
+    "an isolation in mode %s where the settings say %s: the directive says %p, its record and the asset %p",
+    async (mode, stopEnginesBy, signed, told) => {
+      const world = await makeWorld({});
+      await world.changeSettings({ stopEnginesBy });
+      expect((await world.isolate(0, world.ann, { mode })).status).toBe(202);
+      const stored = () => [...world.table.items.values()].find(({ assetId }) => assetId?.S === ASSETS[0])!;
+      const claimsNow = () =>
+        JSON.parse(Buffer.from(stored().wish!.M!.directive!.S!.split(".")[1]!, "base64url").toString());
+      expect(claimsNow().stopEnginesBy).toBe(signed);
+      const record = (await world.custody()).find(({ action }) => action === "isolate")!;
+      expect([record.mode, record.stopEnginesBy]).toEqual([mode, told]);
+      const asset = await (await world.ask(`/v1/assets/${ASSETS[0]}`, world.ann)).json();
+      expect((asset as { containment: object }).containment).toMatchObject(
+        told ? { stopEnginesBy: told } : { mode },
+      );
+      expect((await world.custody()).at(-1)).toEqual(record);
+      await world.post(`/assets/${ASSETS[0]}/release`, world.ann, { justification: "it was a drill" });
+      expect([claimsNow().action, claimsNow().stopEnginesBy]).toEqual(["release", undefined]);
+    },
+  );
+
+  test("settings take no other way of stopping engines, and a change of it is in the custody log", async () => {
+    const world = await makeWorld({});
+    await expect(world.changeSettings({ stopEnginesBy: "kill" })).rejects.toThrow("400");
+    await world.changeSettings({ stopEnginesBy: "terminate" });
+    const [record] = await world.custody();
+    expect([record!.action, record!.before, record!.after]).toEqual([
+      "change-settings",
+      '{"stopEnginesBy":"suspend"}',
+      '{"stopEnginesBy":"terminate"}',
+    ]);
+  });
+
   test.each(ways)("other words for the host %s: decided anew, carried out once", async (_way, change) => {
     const world = await makeWorld({});
     world.between.act = () => change(world, { isolationNotice: "Call 555-0100." });

@@ -150,6 +150,29 @@ describe("policyFromJson()", () => {
   });
 });
 
+test("the isolate form says whether engines are suspended or terminated, before anybody confirms; so do the settings", async () => {
+  for (const [stopEnginesBy, told, untold] of [
+    ["suspend", "A release wakes them.", "does not start them again."],
+    ["terminate", "a release does not start them again.", "A release wakes them."],
+  ] as const) {
+    const items = world.table.items;
+    const at = items.findIndex((item) => item.type?.S === "Tenant");
+    const before = items[at]!;
+    items[at] = { ...before, stopEnginesBy: { S: stopEnginesBy } };
+    try {
+      for (const role of ["admin", "responder"]) {
+        const form = (await page(`/assets/${assetId}`, role)).split('id="isolate"')[1]!.replace(/\s+/g, " ");
+        expect(form).toContain(told);
+        expect(form).not.toContain(untold);
+      }
+      const box = /<input[^>]*name="terminateEngines"[^>]*>/.exec(await page("/settings"))![0];
+      expect(box.includes("checked")).toBe(stopEnginesBy === "terminate");
+    } finally {
+      items[at] = before;
+    }
+  }
+});
+
 describe("settingsFromForm()", () => {
   const current = {
     name: "a",
@@ -182,6 +205,17 @@ describe("settingsFromForm()", () => {
       ok: true,
       value: { fourEyes: true, isolationsPerHourMax: 12, isolationNotice: "Call IT" },
     }));
+  test("terminates engines only where the box is ticked", () => {
+    for (const [fields, stopEnginesBy] of [
+      [{ terminateEngines: "yes" }, "terminate"],
+      [{}, "suspend"],
+      [{ terminateEngines: "no" }, "suspend"],
+    ] as const)
+      expect(settingsFromForm({ ...SETTINGS_FORM, ...fields }, current as never)).toMatchObject({
+        ok: true,
+        value: { stopEnginesBy },
+      });
+  });
   test.each([
     { heartbeatSeconds: "0.9" },
     { heartbeatSeconds: "601" },

@@ -50,8 +50,24 @@ describe("containmentSteps() claims no more than is proven", () => {
       custodyCount: 1,
       ...more,
     };
-    return containmentSteps(viewOf(asset, undefined, NOW_MS), undefined)?.map(({ status }) => status);
+    return containmentSteps(viewOf(asset, undefined, NOW_MS), undefined);
   };
+
+  test("engines are told as terminated only where the agent said so", () => {
+    const facts = (done: "terminate" | undefined, reason?: string) => {
+      const asked = wish({ mode: "stop-engines", stopEnginesBy: "terminate" });
+      const proof = report({ mode: "stop-engines", stopEnginesBy: done, reason });
+      return steps({ wish: asked, proof })!.map((step) => step.facts);
+    };
+    const [requested, , proven] = facts("terminate", "2 processes were terminated");
+    expect(requested![0]).toBe("Generation 3: isolate, mode stop-engines (terminate)");
+    expect(proven!.slice(0, 2)).toEqual(["Engines: terminated", "2 processes were terminated"]);
+    const [, , milder] = facts(undefined);
+    expect(milder!.slice(0, 2)).toEqual([
+      "Engines: suspended",
+      "the engines are suspended, not terminated: update the agent",
+    ]);
+  });
 
   test("nothing asked: no steps", () => expect(steps({ status: "ACTIVE", generation: 0 })).toBeUndefined());
 
@@ -112,7 +128,7 @@ describe("containmentSteps() claims no more than is proven", () => {
     ],
   ];
   test.each(cases)("%s", (_name, asset, expected) =>
-    expect<string[] | undefined>(steps(asset)).toEqual(expected),
+    expect<string[] | undefined>(steps(asset)?.map(({ status }) => status)).toEqual(expected),
   );
 });
 

@@ -26,6 +26,27 @@ const proof = (more = {}): ContainmentReport => ({
 });
 const asset = (parts: Partial<AssetItem>) => ({ status: "ISOLATED" as const, generation: 2, ...parts });
 
+test("containmentOf() does not tell suspended engines as terminated: an agent from before there was a choice", () => {
+  const by = (wished?: "suspend" | "terminate", done?: "suspend" | "terminate") =>
+    containmentOf(
+      asset({
+        wish: wish({ mode: "stop-engines", stopEnginesBy: wished }),
+        proof: proof({ mode: "stop-engines", stopEnginesBy: done }),
+      }),
+      seen,
+      NOW_MS,
+    );
+  const reason = "the engines are suspended, not terminated: update the agent";
+  for (const done of [undefined, "suspend"] as const)
+    expect(by("terminate", done)).toEqual({ state: "enforced", offline: false, reason });
+  for (const [wished, done] of [
+    ["terminate", "terminate"],
+    ["suspend", undefined],
+    [undefined, undefined],
+  ] as const)
+    expect(by(wished, done)).toEqual({ state: "enforced", offline: false });
+});
+
 describe("containmentOf() claims no more than is proven", () => {
   const cases: [string, Partial<AssetItem>, number, ContainmentState][] = [
     ["no wish", {}, NOW_MS, "active"],

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { SignJWT } from "jose";
+import { z } from "zod";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
 import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { type Directive, signDirective, verifyDirective } from "../../../shared/wire/directive.ts";
@@ -50,6 +51,36 @@ test("verifyDirective() refuses another asset, another tenant, another key, an e
     [publicKeyAsSecret, jwks, SELF, NOW_MS],
   ];
   for (const refused of cases) await expect(verifyDirective(...refused)).rejects.toThrow();
+});
+
+test("verifyDirective() takes how engines are stopped, or nothing of it, and only of an isolation that stops engines", async () => {
+  const { key, jwks } = await control();
+  const stop = { ...CLAIMS, mode: "stop-engines" } as const;
+  for (const claims of [
+    stop,
+    { ...stop, stopEnginesBy: "terminate" },
+    { ...stop, stopEnginesBy: "suspend" },
+  ]) {
+    const jws = await signDirective(key, claims as Directive);
+    expect(await verifyDirective(jws, jwks, SELF, NOW_MS)).toEqual(claims as Directive);
+  }
+  for (const wrong of [
+    { ...stop, stopEnginesBy: "kill" },
+    { ...stop, stopEnginesBy: null },
+    { ...stop, stopEnginesBy: "terminate", action: "release" },
+    { ...stop, stopEnginesBy: "terminate", mode: "network" },
+    { ...stop, stopEnginesBy: "suspend", mode: "observe" },
+  ]) {
+    const jws = await signDirective(key, wrong as Directive);
+    await expect(verifyDirective(jws, jwks, SELF, NOW_MS)).rejects.toThrow();
+  }
+});
+
+test("an agent from before there was a choice reads a directive to terminate as one to suspend", () => {
+  // Its schema as it was released: what it does not know it leaves out, and the isolation stands.
+  const before = z.object({ generation: z.int(), action: z.enum(["isolate", "release"]), mode: z.string() });
+  const claims = { ...CLAIMS, mode: "stop-engines", stopEnginesBy: "terminate" };
+  expect(before.parse(claims)).toEqual({ generation: 3, action: "isolate", mode: "stop-engines" });
 });
 
 test("verifyDirective() refuses claims that are no directive", async () => {

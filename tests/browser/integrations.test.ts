@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Browser, Page } from "playwright-core";
+import { webhookHeaders } from "../../shared/export/standard-webhooks.ts";
+import { forwardDue } from "../../worker/forward.ts";
+import { createForwarding } from "../../worker/forwarding.ts";
+import { createMetrics } from "../../worker/metrics.ts";
+import { createPostWebhook } from "../../worker/webhook-post.ts";
+import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
+
+const executable = chromiumPath();
+setDefaultTimeout(60_000);
+
+if (!executable && process.env.CI === "true")
+  test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));
+
+type Received = { headers: Headers; body: string };
+
+/** The button, the worker's own loop and a receiver on this host: as with LZ_WEBHOOK_PRIVATE=true. */
+describe.if(executable !== undefined)("the test button of an integration, in Chromium", () => {
+  const received: Received[] = [];
+  let status = 204;
+  let receiver: ReturnType<typeof Bun.serve>;
+  let edge: Edge;
+  let browser: Browser;
+  let page: Page;
+  const stop = new AbortController();
+  let running: Promise<void> | undefined;
+
+  beforeAll(async () => {
+    receiver = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      async fetch(request) {
+        // Agents on this host ask every listener what it is.
+        if (request.method !== "POST") return new Response(null, { status: 404 });
+        received.push({ headers: request.headers, body: await request.text() });
+        return new Response(null, { status });
+      },
+    });
+    edge = await startEdge({ LZ_WEBHOOK_PRIVATE: "true" });
+    browser = await launch(executable!);
+    const context = await browser.newContext();
+    const url = edge.origin;
+    await context.addCookies([{ name: "__session", value: await edge.session(), url }]);
+    page = await context.newPage();
+  });
+  afterAll(async () => {
+    stop.abort();
+    await running;
+    await browser?.close();
+    await edge?.stop();
+    await receiver?.stop(true);
+  });
+
+  function startWorker(): void {
+    const { dynamo, table, clock, log } = edge.deps;
+    const metrics = createMetrics();
+    const deps = { dynamo, table, clock, log, metrics, post: createPostWebhook(true) };
+    const forwarding = createForwarding({
+      forward: (tenantId) => forwardDue(tenantId, deps),
+      random: Math.random,
+      log,
+      metrics,
+    });
+    forwarding.heardOf(TENANT);
+    running = forwarding.run(stop.signal);
+  }
+
+  async function sendTest(): Promise<string> {
+    await page.getByRole("button", { name: "Send a test" }).click();
+    // The strip of an earlier test goes with its page: this one is of the answer to this click.
+    await page.waitForURL(/\/test$/);
+    const told = (await page.locator("main [role=status]").first().textContent())!;
+    await page.goto(page.url().replace(/\/test$/, ""));
+    return told;
+  }
+
+  test("says that it got through only once the receiver had it, signed with the secret that was shown", async () => {
+    await page.goto(`${edge.origin}/integrations`);
+    const url = `http://127.0.0.1:${receiver.port}/lifecyclezero`;
+    await page.getByLabel("Address").fill(url);
+    await page.getByRole("button", { name: "Add the webhook" }).click();
+    const secret = (await page.locator("code", { hasText: "whsec_" }).first().textContent())!;
+    await page.goto(`${edge.origin}/integrations`);
+    await page.getByRole("link", { name: url }).click();
+
+    expect(await sendTest()).toContain("No outcome of the test yet");
+    expect(received).toEqual([]);
+
+    startWorker();
+    await page.waitForFunction(() => document.querySelector("main")!.textContent!.includes("Delivered"));
+    const [test, ...more] = received;
+    expect(more).toEqual([]);
+    expect(JSON.parse(test!.body)).toMatchObject({ type: "webhook.test" });
+    const header = (name: string) => test!.headers.get(name)!;
+    const signed = (by: string) =>
+      webhookHeaders([by], header("webhook-id"), Number(header("webhook-timestamp")), test!.body);
+    expect(header("webhook-signature")).toBe((await signed(secret))["webhook-signature"]!);
+    const other = secret.replace(/.$/, (last) => (last === "A" ? "B" : "A"));
+    expect(header("webhook-signature")).not.toBe((await signed(other))["webhook-signature"]!);
+  });
+
+  test("says how it failed when the receiver refuses, and got through when it takes it again", async () => {
+    for (const [answer, words] of [
+      [500, "The test did not get through: answered 500"],
+      [204, "The test got through: answered 204"],
+    ] as const) {
+      status = answer;
+      // A form answers for one test, however often it is sent: another one is asked for from the page as it is now.
+      await page.reload();
+      const before = received.length;
+      expect(await sendTest()).toContain(words);
+      expect(received).toHaveLength(before + 1);
+    }
+  });
+});
