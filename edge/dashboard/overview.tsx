@@ -366,7 +366,9 @@ const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => 
           </p>
         </div>
       ) : (
-        <p class="muted">Every agent that reports could read all of its sources.</p>
+        <p class="muted">
+          No source failed on a host that reports. One that was read only in part says so on the host's page.
+        </p>
       )}
     </section>
   );

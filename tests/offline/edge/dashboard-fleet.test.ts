@@ -48,6 +48,9 @@ describe("the overview of a node that has read nothing yet", () => {
     await Bun.sleep(20);
     const second = await (await world.get("/")).text();
     expect(second).toContain("1 of 1 host report");
+    // A source that was read in part has not failed: nobody may conclude that everything was read.
+    expect(second).toContain("No source failed");
+    expect(second).not.toContain("all of its sources");
     expect(second).not.toContain("The fleet was counted");
   });
 
