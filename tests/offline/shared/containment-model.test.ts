@@ -105,7 +105,7 @@ describe("the containment machine", () => {
     expect([...found.shownStates].sort()).toEqual(
       ["active", "enforced", "expired", "failed", "pending", "release-failed", "releasing"].sort(),
     );
-  }, 60_000);
+  }, 300_000);
 
   afterEach(() => playBy(RULES));
   const broken: [string, Partial<typeof RULES>, string][] = [
