@@ -27,6 +27,8 @@ export type Stopped = z.infer<typeof stopped>;
 
 /** What is asked to end has this long the first time, and this long when it was started again. */
 const GRACE_MS = { first: 5000, again: 1000 } as const;
+/** A signal is obeyed when its process gets its next turn: on a busy host that takes a moment. */
+const SETTLING_MS = [0, 20, 50, 100, 200, 400, 800] as const;
 /** Ended processes whose ports go on refusing, newest kept. */
 const ENDED_KEPT_MAX = 64;
 /** Whatever starts engines again does so within this many hastened looks, or is seen by an ordinary one. */
@@ -96,7 +98,8 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const fault =
       (await suspend(family.filter(({ isStopped }) => !isStopped))) ?? (await refusePorts(wanted));
     hasReached ||= await deps.reach(signal);
-    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: await isStill(engines, family) };
+    const isStill = fault === undefined ? await settles(() => isSuspended(family)) : await isSuspended(family);
+    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: isStill && (await areClosed(engines)) };
     return fault ? { outcome: "failed", reason: fault, probes } : { outcome: "applied", probes };
   }
 
@@ -170,11 +173,18 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     return undefined;
   }
 
-  /** True when every process is really suspended and no port takes a connection. */
-  async function isStill(engines: readonly Engine[], family: readonly HostProcess[]): Promise<boolean> {
+  async function isSuspended(family: readonly HostProcess[]): Promise<boolean> {
     const now = await deps.processes();
-    if (now.some((each) => !each.isStopped && family.some(isSame(each)))) return false;
-    return areClosed(engines);
+    return !now.some((each) => !each.isStopped && family.some(isSame(each)));
+  }
+
+  /** Looks until it is so, or until no process can still be on its way there. Not cut short: it is a second and a half. */
+  async function settles(isSo: () => Promise<boolean>): Promise<boolean> {
+    for (const ms of SETTLING_MS) {
+      if (ms > 0) await deps.sleep(ms, new AbortController().signal);
+      if (await isSo()) return true;
+    }
+    return false;
   }
 
   /** True when no port of theirs takes a connection. */
@@ -201,8 +211,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       .toReversed())
       tried(() => deps.wake(pid));
     if (stuck) return { outcome: "failed", reason: `the ports still refuse: ${stuck}` };
-    const asleep = asleepOf(await deps.processes());
-    if (asleep.length > 0) return { outcome: "failed", reason: `${asleep.length} processes did not wake` };
+    let asleep = 0;
+    const isAwake = await settles(async () => {
+      asleep = asleepOf(await deps.processes()).length;
+      return asleep === 0;
+    });
+    if (!isAwake) return { outcome: "failed", reason: `${asleep} processes did not wake` };
     deps.save([]);
     return {
       outcome: "applied",

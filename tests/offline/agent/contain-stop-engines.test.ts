@@ -11,6 +11,8 @@ let refused: readonly number[] | undefined;
 let locked: Set<number>;
 let leaks: boolean;
 let hastened: number;
+/** Looks at the list of processes for which a signal that was sent is not seen yet. */
+let lag: number;
 
 const signal = new AbortController().signal;
 const ORDER = { generation: 1, mode: "stop-engines", wasInForce: true } as const;
@@ -22,6 +24,11 @@ const count = (pid: number, by: number): void => {
   if (!process || locked.has(pid)) throw new Error("not there, or not ours");
   process.suspensions += by;
   process.isStopped = process.suspensions > 0;
+};
+let onTheirWay: (() => void)[];
+const send = (act: () => void): void => {
+  if (lag > 0) onTheirWay.push(act);
+  else act();
 };
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
@@ -42,9 +49,12 @@ const open = () =>
       refuses: async () => true,
     },
     engines: () => engines,
-    processes: async () => [...processes.values()].map((process) => ({ ...process })),
-    suspend: (pid) => count(pid, 1),
-    wake: (pid) => count(pid, -1),
+    processes: async () => {
+      if (lag > 0 && --lag === 0) for (const act of onTheirWay.splice(0)) act();
+      return [...processes.values()].map((process) => ({ ...process }));
+    },
+    suspend: (pid) => send(() => count(pid, 1)),
+    wake: (pid) => send(() => count(pid, -1)),
     end: ({ pid }) => void (locked.has(pid) || processes.delete(pid)),
     sleep: async () => {},
     hasten: () => {
@@ -76,6 +86,8 @@ beforeEach(() => {
   locked = new Set();
   leaks = false;
   hastened = 0;
+  lag = 0;
+  onTheirWay = [];
   for (const [pid, parent] of [
     [1, 0],
     [99, 1],
@@ -149,6 +161,21 @@ describe("stopEnginesEnforcer()", () => {
     locked.clear();
     expect((await open().release(ORDER, signal)).outcome).toBe("applied");
     expect(stoppedPids()).toEqual([]);
+  });
+
+  test("waits for what is on its way to be suspended, or awake, before it says so", async () => {
+    const enforcer = open();
+    lag = 4; // the first look is before anything is sent
+    expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
+    lag = 4;
+    expect((await enforcer.release(ORDER, signal)).outcome).toBe("applied");
+    expect(stoppedPids()).toEqual([]);
+  });
+
+  test("does not wait for ever: what is never suspended is not proven", async () => {
+    lag = 1000;
+    const { outcome, probes } = await open().apply(ORDER, signal);
+    expect([outcome, probes?.forbiddenBlocked]).toEqual(["applied", false]);
   });
 
   test("leaves what computes nothing alone, puts the ports back when somebody opened them, and proves nothing before", async () => {
