@@ -98,8 +98,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const fault =
       (await suspend(family.filter(({ isStopped }) => !isStopped))) ?? (await refusePorts(wanted));
     hasReached ||= await deps.reach(signal);
-    const isStill = fault === undefined ? await settles(() => isSuspended(family)) : await isSuspended(family);
-    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: isStill && (await areClosed(engines)) };
+    const isStill =
+      fault === undefined ? await settles(() => isSuspended(family)) : await isSuspended(family);
+    const probes = {
+      controlPlaneReachable: hasReached,
+      forbiddenBlocked: isStill && (await areClosed(engines)),
+    };
     return fault ? { outcome: "failed", reason: fault, probes } : { outcome: "applied", probes };
   }
 
