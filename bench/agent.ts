@@ -1,22 +1,26 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { COMPILE_FLAGS } from "../agent/build.ts";
 import { catalogue } from "../agent/catalog/list.ts";
+import { freePort } from "../local/free-port.ts";
+import { type Stack, startStack } from "../local/stack.ts";
 import { beAlone } from "./alone.ts";
 import { readArguments } from "./arguments.ts";
+import { root, scratchFolder, showFaults } from "./backends.ts";
+import { callAdmin, startAgent } from "./enrolled-agent.ts";
 import { cpuSeconds, finish, median, round } from "./report.ts";
 import { inScope, type Scope } from "./scope.ts";
 
 /*
- * What the scanner costs a host with this many processes and engines: the time of the first and of a repeated
- * scan, the CPU share at the daemon's interval and the resident memory, of a binary compiled as the agent is.
- * Every engine is a process of its own that answers as a product of the catalogue does; all must be found.
+ * What the agent costs a host with this many processes and engines, in binaries compiled as it is. First the scanner
+ * alone: the time of the first and of a repeated scan. Then the whole daemon, which scans, signs, sends a heartbeat and
+ * holds a question for directives, against a real edge: CPU share and resident memory. Every engine is a process of
+ * its own that answers as a product of the catalogue does; all must be found.
  */
 
 const { json, wholes } = readArguments(
   "agent",
-  "One scan, and what scanning costs at the daemon's interval.",
+  "One scan, and what the scanner and the whole daemon cost at an interval.",
   {
     processes: {
       min: 1,
@@ -40,7 +44,7 @@ const here = import.meta.dir;
 function start(scope: Scope, command: string[]) {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   scope.keep(() => child.kill());
-  return { pid: child.pid, lines: linesOf(child.stdout) };
+  return { pid: child.pid, lines: linesOf(child.stdout), stop: () => child.kill() };
 }
 
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
@@ -79,57 +83,100 @@ const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile"): number
   return round(Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0) / 1024, 1);
 };
 
-async function bench(scope: Scope) {
-  if (process.platform !== "linux") throw new Error("this bench reads /proc and runs on Linux only");
-  const directory = mkdtempSync(join(tmpdir(), "bench-agent-"));
-  scope.keep(() => rmSync(directory, { recursive: true, force: true }));
-  const binary = join(directory, "scan-loop");
-  const compile = [
-    process.execPath,
-    "build",
-    ...COMPILE_FLAGS,
-    join(here, "load/scan-loop.ts"),
-    "--outfile",
-    binary,
-  ];
-  const compiled = Bun.spawnSync(compile, { stdout: "ignore", stderr: "inherit" });
-  if (!compiled.success) throw new Error("the scanner did not compile");
+function compile(entry: string, binary: string): string {
+  const command = [process.execPath, "build", ...COMPILE_FLAGS, join(root, entry), "--outfile", binary];
+  const compiled = Bun.spawnSync(command, { stdout: "ignore", stderr: "inherit" });
+  if (!compiled.success) throw new Error(`${entry} did not compile`);
+  return binary;
+}
 
-  const expected = await startEngines(scope);
-  const processes = fillUp(scope);
+/** CPU share of a process over a time, in percent of a core. */
+async function cpuPercentOver(pid: number, work: () => Promise<unknown>): Promise<number> {
+  const before = cpuSeconds(pid)!;
+  const startedAtMs = performance.now();
+  await work();
+  const wallSeconds = (performance.now() - startedAtMs) / 1000;
+  return round(((cpuSeconds(pid)! - before) / wallSeconds) * 100, 3);
+}
+
+const memoryOf = (pid: number) => ({
+  rssMb: residentMb(pid, "VmRSS"),
+  rssOwnMb: residentMb(pid, "RssAnon"),
+  rssFileMb: residentMb(pid, "RssFile"),
+});
+
+async function measureScanner(scope: Scope, binary: string, expected: ReadonlyMap<number, string>) {
   const scanner = start(scope, [binary, String(wholes.interval)]);
   const next = async (): Promise<Scan> => JSON.parse((await scanner.lines.next()).value!) as Scan;
   const first = await next();
   const found = first.engines.filter(({ pid, id }) => expected.get(pid) === id).length;
 
-  const rssFirstMb = residentMb(scanner.pid, "VmRSS");
-  const cpuBefore = cpuSeconds(scanner.pid)!;
-  const startedAtMs = performance.now();
+  const firstCpuMs = round(cpuSeconds(scanner.pid)! * 1000);
   const repeats: number[] = [];
-  for (let scan = 0; scan < wholes.scans; scan += 1) repeats.push((await next()).durationMs);
-  const wallSeconds = (performance.now() - startedAtMs) / 1000;
-  return {
-    processes,
-    engines: expected.size,
+  const cpuPercent = await cpuPercentOver(scanner.pid, async () => {
+    for (let scan = 0; scan < wholes.scans; scan += 1) repeats.push((await next()).durationMs);
+  });
+  const measured = {
     found,
     firstScanMs: round(first.durationMs, 1),
     repeatScanMs: round(median(repeats), 1),
-    firstCpuMs: round(cpuBefore * 1000),
-    cpuPercent: round(((cpuSeconds(scanner.pid)! - cpuBefore) / wallSeconds) * 100, 3),
-    rssMb: residentMb(scanner.pid, "VmRSS"),
-    rssOwnMb: residentMb(scanner.pid, "RssAnon"),
-    rssFileMb: residentMb(scanner.pid, "RssFile"),
-    rssFirstMb,
+    firstCpuMs,
+    scanner: { cpuPercent, ...memoryOf(scanner.pid) },
   };
+  scanner.stop();
+  return measured;
 }
 
-const result = await inScope(60 + (wholes.scans * wholes.interval) / 1000, bench);
-console.log(`${result.processes} processes, ${result.found} of ${result.engines} engines found`);
+/** The stack runs on the same host, and counts among its processes. */
+async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
+  const { stage, assetId } = await startAgent(scope, {
+    stack,
+    command: [binary],
+    folder: scratchFolder(scope),
+    edgeUrl: stack.edgeUrl,
+    intervalMs: wholes.interval,
+  });
+  await Bun.sleep(2 * wholes.interval);
+  const cpuPercent = await cpuPercentOver(stage.pid, () => Bun.sleep(wholes.scans * wholes.interval));
+  const { presence } = (await callAdmin(stack, `/v1/assets/${assetId}`)) as {
+    presence: { engines: unknown[] };
+  };
+  return { cpuPercent, ...memoryOf(stage.pid), reported: presence.engines.length };
+}
+
+async function bench(scope: Scope) {
+  if (process.platform !== "linux") throw new Error("this bench reads /proc and runs on Linux only");
+  const folder = scratchFolder(scope);
+  const scanLoop = compile("bench/load/scan-loop.ts", join(folder, "scan-loop"));
+  const agent = compile("agent/main.ts", join(folder, "lz-agent"));
+  const stack = await startStack({
+    root,
+    folder: join(folder, "stack"),
+    port: await freePort(),
+    runtime: "bun",
+    onLine: showFaults,
+    onStep: () => {},
+  });
+  scope.keep(stack.stop);
+  const expected = await startEngines(scope);
+  const processes = fillUp(scope);
+  const scanned = await measureScanner(scope, scanLoop, expected);
+  const daemon = await measureDaemon(scope, agent, stack);
+  return { processes, engines: expected.size, ...scanned, ...daemon };
+}
+
+const result = await inScope(120 + (2 * (wholes.scans + 2) * wholes.interval) / 1000, bench);
+const { scanner } = result;
+console.log(
+  `${result.processes} processes, ${result.found} of ${result.engines} engines found, ${result.reported} reported`,
+);
 console.log(`first scan ${result.firstScanMs} ms, repeated scan ${result.repeatScanMs} ms`);
 console.log(`${result.firstCpuMs} ms of processor time to start and for the first scan`);
-console.log(`${result.cpuPercent} % of a core at ${wholes.interval} ms`);
-console.log(
-  `${result.rssMb} MB resident: ${result.rssOwnMb} its own, ${result.rssFileMb} of files; ${result.rssFirstMb} after the first scan`,
-);
+for (const [name, one] of Object.entries({ scanner, daemon: result })) {
+  console.log(
+    `${name}: ${one.cpuPercent} % of a core at ${wholes.interval} ms; ` +
+      `${one.rssMb} MB resident: ${one.rssOwnMb} its own, ${one.rssFileMb} of files`,
+  );
+}
 finish(json, result);
 process.exit(0);

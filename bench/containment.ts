@@ -1,10 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "../local/free-port.ts";
 import { type Stack, startStack } from "../local/stack.ts";
-import { startStage } from "../local/stage.ts";
 import { readArguments } from "./arguments.ts";
 import { root, scratchFolder, showFaults, startEdge } from "./backends.ts";
+import { callAdmin, startAgent } from "./enrolled-agent.ts";
 import { makeHost } from "./load/contained-host.ts";
 import { finish, round } from "./report.ts";
 import { inScope, type Scope } from "./scope.ts";
@@ -54,71 +53,27 @@ async function start(scope: Scope, way: Way) {
   });
   scope.keep(stack.stop);
   const agentPort = way === "otherNode" ? (await secondEdge(scope, stack)).port : port;
-  const { assetId } = await startAgent(scope, stack, host, folder, `http://${host.edgeAddress}:${agentPort}`);
+  const { assetId } = await startAgent(scope, {
+    stack,
+    command: [...host.enter, process.execPath, join(root, "agent/main.ts")],
+    folder,
+    edgeUrl: `http://${host.edgeAddress}:${agentPort}`,
+    intervalMs: wholes.interval,
+  });
   return { stack, assetId, mode: host.isReal ? "network" : "observe" };
 }
 
 const secondEdge = (scope: Scope, { secrets, dynamodbEndpoint, queueUrl }: Stack) =>
   startEdge(scope, "bun", secrets, { dynamodbEndpoint, queueUrl }, { HOST: "0.0.0.0" });
 
-async function startAgent(
-  scope: Scope,
-  stack: Stack,
-  host: Awaited<ReturnType<typeof makeHost>>,
-  folder: string,
-  edgeUrl: string,
-): Promise<{ assetId: string }> {
-  const state = join(folder, "agent");
-  mkdirSync(state, { mode: 0o700 });
-  const { token } = (await call(stack, "/v1/enrolment-tokens", { uses: 1 })) as { token: string };
-  const agent = [...host.enter, process.execPath, join(root, "agent/main.ts")];
-  const enrolment = [
-    "--url",
-    edgeUrl,
-    "--token",
-    token,
-    "--employee",
-    "bench",
-    "--state",
-    state,
-    "--allow-http",
-  ];
-  const enrolled = Bun.spawnSync([...agent, "enroll", ...enrolment], { stdout: "ignore", stderr: "inherit" });
-  if (!enrolled.success) throw new Error("the agent did not enrol");
-  const stage = await startStage({
-    name: "agent",
-    command: [...agent, "run", "--state", state, "--interval", String(wholes.interval)],
-    env: { PATH: process.env.PATH ?? "", HOME: folder },
-    cwd: root,
-    onLine: showFaults,
-    isReady: (line) => line.includes("takes heartbeats"),
-  });
-  scope.keep(() => stage.stop());
-  const { items } = (await call(stack, "/v1/assets")) as { items: { assetId: string }[] };
-  return items[0]!;
-}
-
-let requests = 0;
-
-async function call(stack: Stack, path: string, body?: object): Promise<unknown> {
-  const answer = await fetch(`${stack.edgeUrl}${path}`, {
-    method: body ? "POST" : "GET",
-    headers: {
-      authorization: `Bearer ${stack.adminToken}`,
-      ...(body && { "content-type": "application/json", "idempotency-key": `bench-request-${++requests}` }),
-    },
-    ...(body && { body: JSON.stringify(body) }),
-  });
-  if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`);
-  return answer.json();
-}
-
 /** Milliseconds from the admin's request until the API shows the proof. */
 async function change(stack: Stack, path: string, body: object, proven: string): Promise<number> {
   const startedAtMs = performance.now();
-  await call(stack, `${path}/${proven === "active" ? "release" : "isolate"}`, body);
+  await callAdmin(stack, `${path}/${proven === "active" ? "release" : "isolate"}`, body);
   for (;;) {
-    const { containment } = (await call(stack, path)) as { containment: { state: string; reason?: string } };
+    const { containment } = (await callAdmin(stack, path)) as {
+      containment: { state: string; reason?: string };
+    };
     const tookMs = performance.now() - startedAtMs;
     if (containment.state === proven) return tookMs;
     if (containment.state.includes("failed")) throw new Error(`${containment.state}: ${containment.reason}`);

@@ -10,7 +10,7 @@ const HELP = `usage: bun run bench NAME [options]
   worker      verify, decode, evaluate, without network
   incidents   the dashboard's query on a large table beside a small one
   day         a day of a fleet through the worker, and how many incidents come of it
-  agent       one scan, and the daemon's cost
+  agent       one scan, and what the daemon costs
   containment from an admin's request to the agent's proof
   dashboard   the overview of a large fleet, cold and warm
 

@@ -1,0 +1,59 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Stack } from "../local/stack.ts";
+import { type Stage, startStage } from "../local/stage.ts";
+import { root, showFaults } from "./backends.ts";
+import type { Scope } from "./scope.ts";
+
+type Wanted = {
+  stack: Stack;
+  /** The agent's program, with whatever goes before it. */
+  command: readonly string[];
+  /** Where its state lies. */
+  folder: string;
+  edgeUrl: string;
+  intervalMs: number;
+};
+
+/** Enrols an agent and runs it as a daemon until the scope ends. It is up once the edge has taken a heartbeat. */
+export async function startAgent(
+  scope: Scope,
+  { stack, command, folder, edgeUrl, intervalMs }: Wanted,
+): Promise<{ assetId: string; stage: Stage }> {
+  const state = join(folder, "agent");
+  mkdirSync(state, { mode: 0o700 });
+  const { token } = (await callAdmin(stack, "/v1/enrolment-tokens", { uses: 1 })) as { token: string };
+  const enrolment = ["--url", edgeUrl, "--token", token, "--employee", "bench", "--allow-http"];
+  const enrolled = Bun.spawnSync([...command, "enroll", ...enrolment, "--state", state], {
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  if (!enrolled.success) throw new Error("the agent did not enrol");
+  const stage = await startStage({
+    name: "agent",
+    command: [...command, "run", "--state", state, "--interval", String(intervalMs)],
+    env: { PATH: process.env.PATH ?? "", HOME: folder },
+    cwd: root,
+    onLine: showFaults,
+    isReady: (line) => line.includes("takes heartbeats"),
+  });
+  scope.keep(() => stage.stop());
+  const { items } = (await callAdmin(stack, "/v1/assets")) as { items: { assetId: string }[] };
+  return { assetId: items[0]!.assetId, stage };
+}
+
+let requests = 0;
+
+/** A request to the admin API: a POST when there is a body. Throws when it is not taken. */
+export async function callAdmin(stack: Stack, path: string, body?: object): Promise<unknown> {
+  const answer = await fetch(`${stack.edgeUrl}${path}`, {
+    method: body ? "POST" : "GET",
+    headers: {
+      authorization: `Bearer ${stack.adminToken}`,
+      ...(body && { "content-type": "application/json", "idempotency-key": `bench-request-${++requests}` }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`);
+  return answer.json();
+}
