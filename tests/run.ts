@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { type Report, readReport, retell, type Told } from "./report.ts";
 
-/** Runs the suites one after the other and adds up what they say. */
+/** Runs the suites one after the other, adds up what they say, and says again at the end what did not pass. */
 
 const ROOT = resolve(import.meta.dir, "..");
 
@@ -15,34 +16,36 @@ const SUITES = {
 } as const;
 type Suite = keyof typeof SUITES;
 
-type Counts = { passed: number; failed: number; skipped: number };
-
 function usage(): never {
   console.error(`usage: bun run test [${Object.keys(SUITES).join("|")}] …`);
   process.exit(2);
 }
 
-/** Counts of a run from bun's JUnit report. A run that left no report counts as one failure. */
-function readCounts(report: string): Counts {
-  try {
-    const root = /<testsuites [^>]*>/.exec(readFileSync(report, "utf8"))![0];
-    const count = (name: string) => Number(new RegExp(`${name}="(\\d+)"`).exec(root)?.[1] ?? 0);
-    const failed = count("failures");
-    const skipped = count("skipped");
-    return { passed: count("tests") - failed - skipped, failed, skipped };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
+/** What was wrong with a run beside its tests, or nothing. */
+function faultsOf(suite: Suite, code: number, report: Report): Told[] {
+  const expected = new Bun.Glob(`tests/${suite}/**/*.test.ts`).scanSync(ROOT);
+  const untold = [...expected]
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => !report.files.has(path));
+  if (untold.length > 0)
+    return untold.sort().map((file) => ({
+      file,
+      name: "(the file)",
+      message: "is not in the report: it ended with an error outside of its tests, or has none",
+    }));
+  if (code === 0 || report.failed.length > 0) return [];
+  const message = `ended with code ${code} though no test failed`;
+  return [{ file: `tests/${suite}`, name: "(the suite)", message }];
 }
 
-async function runSuite(suite: Suite, folder: string): Promise<Counts> {
+async function runSuite(suite: Suite, folder: string): Promise<Report> {
   console.log(`\n── ${suite}: ${SUITES[suite]}`);
-  const report = join(folder, `${suite}.xml`);
+  const path = join(folder, `${suite}.xml`);
   const command = [
     "test",
     `./tests/${suite}`,
     "--reporter=junit",
-    `--reporter-outfile=${report}`,
+    `--reporter-outfile=${path}`,
     "--timeout=60000",
   ];
   const child = Bun.spawn([process.execPath, ...command], {
@@ -50,28 +53,33 @@ async function runSuite(suite: Suite, folder: string): Promise<Counts> {
     stdio: ["ignore", "inherit", "inherit"],
   });
   const code = await child.exited;
-  const counts = readCounts(report);
-  // An error outside of any test fails the run and is in no count of its own.
-  if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  // In CI nothing may be left out: what did not run has failed.
-  if (process.env.CI === "true") return { ...counts, failed: counts.failed + counts.skipped, skipped: 0 };
-  return counts;
+  // A run that was ended leaves no report: then every file of it has failed.
+  const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
+  return { ...report, failed: [...report.failed, ...faultsOf(suite, code, report)] };
 }
 
 const named = process.argv.slice(2);
 if (named.some((name) => !Object.hasOwn(SUITES, name))) usage();
 const suites = (named.length > 0 ? named : Object.keys(SUITES)) as Suite[];
 const folder = mkdtempSync(join(tmpdir(), "lz-tests-"));
-const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+const failed: Told[] = [];
+const skipped: Told[] = [];
+let passed = 0;
 const startedAt = performance.now();
 for (const suite of suites) {
-  const counts = await runSuite(suite, folder);
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
+  const report = await runSuite(suite, folder);
+  passed += report.passed;
+  failed.push(...report.failed);
+  skipped.push(...report.skipped);
 }
 rmSync(folder, { recursive: true });
+const retold = retell({ failed, skipped });
+if (retold) console.log(`\n${retold}`);
 console.log(`\n${suites.join(", ")} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
-const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
-console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
-process.exit(total.failed > 0 ? 1 : 0);
+// In CI nothing may be left out: what did not run has failed.
+const isCi = process.env.CI === "true";
+const failures = failed.length + (isCi ? skipped.length : 0);
+console.log(
+  `${passed} passed, ${failures} failed${isCi || skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`,
+);
+process.exit(failures > 0 ? 1 : 0);
