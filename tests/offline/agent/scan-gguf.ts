@@ -1,11 +1,24 @@
-/** A valid small GGUF file (version 3, little-endian) with the given metadata and tensor shapes, no tensor data. */
+/** A number with a fraction is written as a float, any other as an unsigned integer. */
+type Value = boolean | string | number | string[] | Int32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+/** Only its shape, for what reads headers; or with weights, for what computes with them. */
+type Tensor = number[] | { shape: number[]; weights: Float32Array<ArrayBuffer> };
+
+const TYPES = { u32: 4, i32: 5, f32: 6, boolean: 7, string: 8, array: 9 } as const;
+const ALIGNMENT = 32;
+const aligned = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+
+/**
+ * A valid small GGUF file (version 3, little-endian) with the given metadata and tensors, of 4 KiB at least.
+ * The format: docs/gguf.md of ggml.
+ */
 export function ggufFile(
-  metadata: Record<string, string | number | string[]>,
-  tensors: Record<string, number[]> = {},
+  metadata: Record<string, Value>,
+  tensors: Record<string, Tensor> = {},
 ): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const u32 = (value: number) => parts.push(new Uint8Array(new Uint32Array([value]).buffer));
   const u64 = (value: number) => parts.push(new Uint8Array(new BigUint64Array([BigInt(value)]).buffer));
+  const f32 = (value: number) => parts.push(new Uint8Array(new Float32Array([value]).buffer));
   const string = (value: string) => {
     const bytes = new TextEncoder().encode(value);
     u64(bytes.length);
@@ -18,32 +31,44 @@ export function ggufFile(
   for (const [key, value] of Object.entries(metadata)) {
     string(key);
     if (typeof value === "string") {
-      u32(8);
+      u32(TYPES.string);
       string(value);
+    } else if (typeof value === "boolean") {
+      u32(TYPES.boolean);
+      parts.push(Uint8Array.of(Number(value)));
     } else if (typeof value === "number") {
-      u32(4);
-      u32(value);
+      u32(Number.isInteger(value) ? TYPES.u32 : TYPES.f32);
+      if (Number.isInteger(value)) u32(value);
+      else f32(value);
     } else {
-      u32(9);
-      u32(8);
+      u32(TYPES.array);
+      u32(Array.isArray(value) ? TYPES.string : value instanceof Int32Array ? TYPES.i32 : TYPES.f32);
       u64(value.length);
-      for (const item of value) string(item);
+      if (Array.isArray(value)) for (const item of value) string(item);
+      else parts.push(new Uint8Array(value.buffer));
     }
   }
-  for (const [name, shape] of Object.entries(tensors)) {
+  const data: { at: number; weights: Float32Array<ArrayBuffer> }[] = [];
+  let dataLength = 0;
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const { shape, weights } = Array.isArray(tensor) ? { shape: tensor, weights: undefined } : tensor;
     string(name);
     u32(shape.length);
     for (const size of shape) u64(size);
-    u32(0);
-    u64(0);
+    u32(0); // F32
+    u64(dataLength);
+    if (!weights) continue;
+    data.push({ at: dataLength, weights });
+    dataLength = aligned(dataLength + weights.byteLength);
   }
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const file = new Uint8Array(Math.max(length, 4096));
+  const headerLength = parts.reduce((sum, part) => sum + part.length, 0);
+  const file = new Uint8Array(Math.max(aligned(headerLength) + dataLength, 4096));
   let at = 0;
   for (const part of parts) {
     file.set(part, at);
     at += part.length;
   }
+  for (const { at, weights } of data) file.set(new Uint8Array(weights.buffer), aligned(headerLength) + at);
   return file;
 }
 
