@@ -11,8 +11,8 @@ export function chromiumPath(): string | undefined {
   return NAMES.map((name) => Bun.which(name)).find((path) => path !== null) ?? undefined;
 }
 
-export const HOW_TO_ENABLE =
-  "the browser suite did not run: no Chromium found. Install one (apt-get install chromium) or set LZ_CHROMIUM to its path";
+/** What the suite lacks: nothing, or a Chromium. */
+export const lacking = chromiumPath() ? [] : ["Chromium on the PATH or its path in LZ_CHROMIUM"];
 
 export const launch = (executablePath: string): Promise<Browser> =>
   chromium.launch({

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { timestamp } from "../../shared/clock.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { assetKey } from "../../shared/table/keys.ts";
-import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { describeUnless } from "../support/missing.ts";
+import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
@@ -21,13 +22,7 @@ const LOOKS = {
   phone: { colorScheme: "light", viewport: { width: 360, height: 740 } },
 } as const;
 
-if (!executable) {
-  console.error(HOW_TO_ENABLE);
-  if (process.env.CI === "true") test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));
-  else test.skip(HOW_TO_ENABLE, () => {});
-}
-
-describe.if(executable !== undefined)("the dashboard in Chromium", () => {
+describeUnless(lacking, "the dashboard in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   let session: string;

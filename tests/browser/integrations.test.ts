@@ -1,23 +1,21 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
 import { webhookHeaders } from "../../shared/export/standard-webhooks.ts";
 import { forwardDue } from "../../worker/forward.ts";
 import { createForwarding } from "../../worker/forwarding.ts";
 import { createMetrics } from "../../worker/metrics.ts";
 import { createPostWebhook } from "../../worker/webhook-post.ts";
-import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { describeUnless } from "../support/missing.ts";
+import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(60_000);
 
-if (!executable && process.env.CI === "true")
-  test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));
-
 type Received = { headers: Headers; body: string };
 
 /** The button, the worker's own loop and a receiver on this host: as with LZ_WEBHOOK_PRIVATE=true. */
-describe.if(executable !== undefined)("the test button of an integration, in Chromium", () => {
+describeUnless(lacking, "the test button of an integration, in Chromium", () => {
   const received: Received[] = [];
   let status = 204;
   let receiver: ReturnType<typeof Bun.serve>;

@@ -1,17 +1,18 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { type Stage, startStage } from "../../local/stage.ts";
+import { describeUnless } from "../support/missing.ts";
 import { eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
-import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { chromiumPath, lacking, launch } from "./chromium.ts";
 
 const executable = chromiumPath();
 setDefaultTimeout(120_000);
 
 /** The whole way with nothing in the place of anything: stack, agent and browser are the real ones. */
-describe.if(executable !== undefined)("isolate with a live agent, in Chromium", () => {
+describeUnless(lacking, "isolate with a live agent, in Chromium", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-live-"));
   let stack: TestStack;
   let agent: Stage;
@@ -90,6 +91,3 @@ describe.if(executable !== undefined)("isolate with a live agent, in Chromium", 
     expect(await page.locator("#containment").textContent()).toContain("Nothing restricts this host");
   });
 });
-
-if (!executable && process.env.CI === "true")
-  test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));

@@ -6,7 +6,7 @@ import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { assetKey } from "../../shared/table/keys.ts";
-import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { startEdge, TENANT } from "./edge.ts";
 import { askerOf, furnishWebhook, requestIsolations } from "./furnish.ts";
@@ -108,7 +108,7 @@ async function shoot(
 if (import.meta.main) {
   const executable = chromiumPath();
   if (!executable) {
-    console.error(HOW_TO_ENABLE);
+    console.error(`needs ${lacking.join(", ")}`);
     process.exit(1);
   }
   const folder = resolve(process.argv[2] ?? `${import.meta.dir}/../../docs/screenshots`);

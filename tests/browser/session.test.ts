@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser } from "playwright-core";
-import { chromiumPath, HOW_TO_ENABLE, launch } from "./chromium.ts";
+import { describeUnless } from "../support/missing.ts";
+import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
@@ -10,7 +11,7 @@ setDefaultTimeout(60_000);
 const TOKEN_SECONDS = 20;
 
 /** Sessions of seconds, renewed by a stand-in of Clerk's Frontend API. Clerk itself was not asked. */
-describe.if(executable !== undefined)("a session that is renewed, in Chromium", () => {
+describeUnless(lacking, "a session that is renewed, in Chromium", () => {
   let edge: Edge;
   let browser: Browser;
   let frontend: ReturnType<typeof startFrontend>;
@@ -107,6 +108,3 @@ describe.if(executable !== undefined)("a session that is renewed, in Chromium", 
     await context.close();
   });
 });
-
-if (!executable && process.env.CI === "true")
-  test("a Chromium is there", () => expect(HOW_TO_ENABLE).toBe(""));

@@ -1,13 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEdge, type TestEdge, TOKEN, until } from "../offline/agent/send-edge.ts";
+import { describeUnless } from "../support/missing.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
  * The compiled daemon on disks that take nothing: a small file system in a mount namespace of its own. Where this
- * system grants none, the tests are skipped, and say so.
+ * system grants none, the tests are skipped.
  */
 
 const BINARY = join(ROOT, "dist", "lz-agent");
@@ -19,9 +20,9 @@ const around =
   process.platform === "linux" && Bun.which("unshare")
     ? NAMESPACES.find((command) => Bun.spawnSync([...command, "mount", "-t", "tmpfs", "x", "/mnt"]).success)
     : undefined;
-if (!around) console.warn("NOT TESTED: no mount namespace to be had on this machine");
+const lacking = around ? [] : ["Linux and the right to a mount namespace"];
 
-describe.skipIf(!around)("dist/lz-agent run", () => {
+describeUnless(lacking, "dist/lz-agent run", () => {
   let edge: TestEdge;
   let directory: string;
   beforeEach(async () => {

@@ -19,6 +19,7 @@ import { countWaiting, openSpool } from "../../../agent/spool.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
 import { signDirective } from "../../../shared/wire/directive.ts";
 import { signKeySet } from "../../../shared/wire/key-set.ts";
+import { describeUnless, missing, testUnless } from "../../support/missing.ts";
 import {
   ASSET,
   controlKeys,
@@ -280,7 +281,8 @@ describe("lz-agent", () => {
     });
   });
 
-  test.if(process.platform === "linux")(
+  testUnless(
+    missing("Linux"),
     "output that cannot be written is a failure, unless its reader had enough",
     async () => {
       const through = (tail: string) =>
@@ -295,7 +297,7 @@ describe("lz-agent", () => {
     },
   );
 
-  test.if(process.platform === "linux")("scan: interrupted, prints what it has and ends with 1", async () => {
+  testUnless(missing("Linux"), "scan: interrupted, prints what it has and ends with 1", async () => {
     const child = spawn(["scan", "--json", "--state", state]);
     // While it starts nobody listens for signals yet, and one would end it as it ends any program.
     await until("it handles signals", () => {
@@ -308,7 +310,8 @@ describe("lz-agent", () => {
     expect(Object.keys(JSON.parse(stdout)).sort()).toEqual(["collectors", "durationMs", "engines"]);
   });
 
-  test.if(process.platform === "linux")(
+  testUnless(
+    missing("Linux"),
     "service install --print: names the configuration the daemon would not find by itself",
     async () => {
       const file = join(temporaryDirectory(), "agent.json");
@@ -326,7 +329,7 @@ describe("lz-agent", () => {
     },
   );
 
-  describe.if(process.platform === "linux" && process.getuid?.() === 0)("service uninstall", () => {
+  describeUnless(missing("Linux", "root"), "service uninstall", () => {
     /** A PATH whose systemctl only says that it was called: what a test machine runs stays as it is. */
     async function uninstall(files: Record<string, string>, ...words: string[]) {
       const directory = temporaryDirectory();

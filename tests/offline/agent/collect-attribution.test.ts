@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
   copyFileSync,
   linkSync,
@@ -16,6 +16,7 @@ import { parseStat } from "../../../agent/collect/processes.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
@@ -23,7 +24,6 @@ import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
  * The person uses the application, and the application is what is reported.
  */
 
-const onLinux = process.platform === "linux" ? describe : describe.skip;
 const directory = mkdtempSync(join(tmpdir(), "collect-attribution-"));
 const children: { kill(): void }[] = [];
 afterAll(() => {
@@ -101,7 +101,7 @@ const APPLICATIONS: [id: string, app: string, engine: string, does: string[], fo
   ["msty", "opt/Msty/Msty", "home/.config/Msty/msty-local", serves(OLLAMA)],
 ];
 
-onLinux("a scan of applications that start an engine", () => {
+describeUnless(missing("Linux"), "a scan of applications that start an engine", () => {
   const families: Family[] = [];
   let result: ScanResult;
   const of = (pid: number): Engine[] => result.engines.filter((engine) => engine.pid === pid);
@@ -154,7 +154,7 @@ onLinux("a scan of applications that start an engine", () => {
   });
 });
 
-onLinux("a scan of an application that is a client", () => {
+describeUnless(missing("Linux"), "a scan of an application that is a client", () => {
   test("names Cherry Studio as a client of the engine, with its executable, and not as the engine", async () => {
     const engine = await start(install("bin/launcher"), install("bin/ollama"), serves(OLLAMA));
     const app = install("opt/Cherry Studio/cherrystudio");

@@ -1,21 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { createNamespaces } from "../../../agent/collect/namespaces.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 
 /*
  * A network namespace without any interface but loopback, as rootless containers and sandboxes have it: what
  * listens in there can be asked from within only. A decoy on the same port of the host shows who was asked.
  */
-const missing = [
-  ...(process.platform === "linux" ? [] : ["Linux"]),
-  ...(process.getuid?.() === 0 ? [] : ["root"]),
-  ...["ip", "unshare", "setpriv"].filter((tool) => Bun.which(tool) === null),
-];
-if (missing.length > 0) console.warn(`NOT TESTED: probing in network namespaces needs ${missing.join(", ")}`);
+const lacking = missing("Linux", "root", "ip", "unshare", "setpriv");
 
 const children: { kill(): void }[] = [];
 afterAll(() => {
@@ -66,7 +62,7 @@ const scanner = () =>
     }),
   );
 
-describe.if(missing.length === 0)("a scan with the right to enter network namespaces", () => {
+describeUnless(lacking, "a scan with the right to enter network namespaces", () => {
   let inside: Started;
   let tls: Started;
   let decoy: Started;
@@ -115,7 +111,7 @@ describe.if(missing.length === 0)("a scan with the right to enter network namesp
   }, 20_000);
 });
 
-describe.if(missing.length === 0)("createNamespaces().within()", () => {
+describeUnless(lacking, "createNamespaces().within()", () => {
   const home = () => readlinkSync("/proc/thread-self/ns/net");
   const namespaces = createNamespaces(() => {
     throw new Error("stranded");
@@ -152,7 +148,7 @@ describe.if(missing.length === 0)("createNamespaces().within()", () => {
   });
 });
 
-describe.if(missing.length === 0)("a scan of a host of its own", () => {
+describeUnless(lacking, "a scan of a host of its own", () => {
   /* Processes of other hosts are invisible: the agent and the engine have a process table and a network to themselves. */
   const id = `lzr${process.pid % 100_000}`;
   const [host, elsewhere] = [`${id}h`, `${id}e`];

@@ -11,8 +11,8 @@ import {
   type SocketDiag,
 } from "../../../agent/collect/sock-diag.ts";
 import { parseTcpTable, type TcpRow } from "../../../agent/collect/sockets.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 
-const onLinux = process.platform === "linux" ? describe : describe.skip;
 const SEQUENCE = 7;
 const HEADER = 16;
 
@@ -153,7 +153,7 @@ describe("createSocketDiag()", () => {
   });
 });
 
-onLinux("openSocketDiag()", () => {
+describeUnless(missing("Linux"), "openSocketDiag()", () => {
   const open: (Server | Socket)[] = [];
   afterAll(() => {
     for (const one of open) one instanceof Socket ? one.destroy() : one.close();

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
@@ -8,6 +8,7 @@ import type { Proof } from "../../../agent/contain/enforcer.ts";
 import { KEPT_RULES_FILE } from "../../../agent/contain/kept-rules.ts";
 import { hostProcesses } from "../../../agent/contain/linux.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
 
 /*
@@ -25,14 +26,7 @@ const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
 
-const isRoot = process.getuid?.() === 0;
-const missing = [
-  ...(process.platform === "linux" ? [] : ["Linux"]),
-  ...(isRoot ? [] : ["root"]),
-  ...["ip", "nft", "nsenter", "bash"].filter((tool) => Bun.which(tool) === null),
-];
-if (missing.length > 0)
-  console.warn(`NOT TESTED: containment in network namespaces needs ${missing.join(", ")}`);
+const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "bash");
 
 type Peer = ReturnType<typeof spawnIn>;
 const spawned: Peer[] = [];
@@ -106,7 +100,7 @@ function startAgent(edgeUrl: string, engine: string[] = [], directory = temporar
   };
 }
 
-describe.if(missing.length === 0)("enforcement in network namespaces", () => {
+describeUnless(lacking, "enforcement in network namespaces", () => {
   beforeAll(async () => {
     for (const namespace of [CONTAINER, HOST, NET]) await mustRun(`ip netns add ${namespace}`);
     const commands = [

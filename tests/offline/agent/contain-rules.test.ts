@@ -8,6 +8,7 @@ import { networkRules, packetsIn, portRules, removeTable } from "../../../agent/
 import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
 import { silent } from "../../../agent/log.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 
 const signal = new AbortController().signal;
 const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
@@ -120,8 +121,7 @@ describe("familyOf()", () => {
   test("never takes init, the agent or what started the agent, even if called an engine", () => {
     expect(pidsOf(familyOf([1, 30, 31, 20], all, 31))).toEqual([20]);
   });
-  test("reads this very process from /proc", () => {
-    if (globalThis.process.platform !== "linux") return;
+  testUnless(missing("Linux"), "reads this very process from /proc", () => {
     const self = hostProcesses().find(({ pid }) => pid === globalThis.process.pid);
     const { pid, ppid } = globalThis.process;
     expect(self).toMatchObject({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });

@@ -10,6 +10,7 @@ import {
   tellUsersOf,
   tellWindows,
 } from "../../../agent/contain/tell-user.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 import { until } from "./send-edge.ts";
 
 describe("the person at the host", () => {
@@ -89,14 +90,13 @@ describe("the person at the host", () => {
  */
 describe("the person at a Linux host", () => {
   const tools = ["dbus-daemon", "notify-send", "setpriv", "wall", "/usr/bin/python3"];
-  const missing = [
-    ...(process.platform === "linux" && process.getuid?.() === 0 ? [] : ["root on Linux"]),
-    ...tools.filter((tool) => Bun.which(tool) === null),
-    ...(Bun.spawnSync(["/usr/bin/python3", "-c", "import dbus, gi"], { stderr: "ignore" }).success
-      ? []
-      : ["python3-dbus"]),
+  const hasBindings =
+    existsSync("/usr/bin/python3") &&
+    Bun.spawnSync(["/usr/bin/python3", "-c", "import dbus, gi"], { stderr: "ignore" }).success;
+  const lacking = [
+    ...missing("Linux", "root", ...tools),
+    ...(hasBindings ? [] : ["python3-dbus", "python3-gi"]),
   ];
-  if (missing.length > 0) console.warn(`NOT TESTED: notices on a true desktop need ${missing.join(", ")}`);
 
   /** Capabilities and groups that the unit leaves the service. */
   const asService = (): string[] => {
@@ -114,7 +114,8 @@ describe("the person at a Linux host", () => {
     ];
   };
 
-  test.if(missing.length === 0)(
+  testUnless(
+    lacking,
     "gets a notification on a bus of their own, from the service with its few capabilities",
     async () => {
       const UID = 65_534; // nobody: a bus asks the account database
@@ -154,7 +155,8 @@ describe("the person at a Linux host", () => {
     60_000,
   );
 
-  test.if(missing.length === 0)(
+  testUnless(
+    lacking,
     "reads it in a terminal that is theirs, from the service with its few capabilities",
     async () => {
       const words = `Call 555-0100 about ${crypto.randomUUID()}.`;

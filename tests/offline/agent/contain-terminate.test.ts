@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostProcesses, signals } from "../../../agent/contain/linux.ts";
@@ -6,6 +6,7 @@ import { type StopDeps, type Stopped, stopEnginesEnforcer } from "../../../agent
 import { sleep } from "../../../agent/sleep.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 import { removeTemporaryDirectories, temporaryDirectory, until } from "./send-edge.ts";
 
 /*
@@ -14,8 +15,6 @@ import { removeTemporaryDirectories, temporaryDirectory, until } from "./send-ed
  */
 
 setDefaultTimeout(60_000);
-const isLinux = process.platform === "linux";
-if (!isLinux) console.warn("NOT TESTED: terminating processes needs Linux");
 
 const ORDER = { generation: 1, mode: "stop-engines", wasInForce: true, stopEnginesBy: "terminate" } as const;
 const signal = new AbortController().signal;
@@ -107,7 +106,7 @@ const scanned = (pid: number, ...ports: number[]): Engine =>
 
 const PROBES = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-describe.if(isLinux)("stopEnginesEnforcer(), by terminating", () => {
+describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => {
   test("ends an engine that listens to SIGTERM without SIGKILL, and leaves the shell that started it", async () => {
     const shell = bash(
       `(trap 'echo ended > asked; exit 0' TERM; echo $BASHPID > engine.pid; while :; do sleep 0.05; done) & wait; sleep 600`,
@@ -287,7 +286,7 @@ describe.if(isLinux)("stopEnginesEnforcer(), by terminating", () => {
   });
 });
 
-describe.if(isLinux)("signals", () => {
+describeUnless(missing("Linux"), "signals", () => {
   test("neither asks nor ends a process that was born at another time than the one meant", async () => {
     const pid = bash("exec sleep 600");
     const { birth } = found(pid)!;

@@ -24,6 +24,7 @@ import {
   signRequest,
   verifySignature,
 } from "../../../shared/wire/signature.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 import {
   ASSET,
   controlKeys,
@@ -202,19 +203,16 @@ describe("acquireLock()", () => {
       new StateFault(`cannot write to ${nowhere} (ENOENT)`),
     );
   });
-  test.if(process.platform !== "win32")(
-    "a birth by ps(1) is the same twice and ends with its process",
-    async () => {
-      const born = processBirth(process.pid, "darwin");
-      expect(Number.isFinite(Date.parse(`${born} UTC`))).toBe(true);
-      expect(processBirth(process.pid, "darwin")).toBe(born!);
-      const child = Bun.spawn(["sleep", "60"]);
-      expect(processBirth(child.pid, "darwin")).toMatch(/:/);
-      child.kill("SIGKILL");
-      await child.exited;
-      expect(processBirth(child.pid, "darwin")).toBeUndefined();
-    },
-  );
+  testUnless(missing("ps"), "a birth by ps(1) is the same twice and ends with its process", async () => {
+    const born = processBirth(process.pid, "darwin");
+    expect(Number.isFinite(Date.parse(`${born} UTC`))).toBe(true);
+    expect(processBirth(process.pid, "darwin")).toBe(born!);
+    const child = Bun.spawn(["sleep", "60"]);
+    expect(processBirth(child.pid, "darwin")).toMatch(/:/);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(processBirth(child.pid, "darwin")).toBeUndefined();
+  });
   test("takes over a half-written lock", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "lock"), "");

@@ -7,6 +7,7 @@ import { runCommand } from "../../../agent/command.ts";
 import { lockHolder, processBirth } from "../../../agent/lock.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { readStatus } from "../../../agent/status.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 import {
   removeTemporaryDirectories,
   startEdge,
@@ -24,7 +25,6 @@ import {
 
 setDefaultTimeout(240_000);
 
-const onLinux = process.platform === "linux" ? describe : describe.skip;
 const MAIN = new URL("../../../agent/main.ts", import.meta.url).pathname;
 
 const INIT = `#!/bin/sh
@@ -75,7 +75,7 @@ beforeEach(() => {
 });
 afterEach(removeTemporaryDirectories);
 
-onLinux("installService()", () => {
+describeUnless(missing("Linux"), "installService()", () => {
   beforeEach(async () => {
     edge = await startEdge();
     state = join(directory, "state");

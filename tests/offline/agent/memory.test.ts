@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { unchangedPages } from "../../../agent/memory.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 
 // Captured from a compiled agent on Linux 6.18, fields that are not read left out.
 const SMAPS = `00200000-01a39000 r--p 00000000 fe:00 10420315                           /usr/local/bin/lz-agent
@@ -44,9 +45,8 @@ describe("unchangedPages()", () => {
   });
 });
 
-const onLinux = process.platform === "linux" ? test : test.skip;
-
-onLinux(
+testUnless(
+  missing("Linux"),
   "createMemory().settle() gives pages back after the first scan, a minute later and then ever more rarely, and the process goes on",
   () => {
     const script = `

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import type { ScanResult } from "../../../agent/scan.ts";
 import { type Dozen, faultsOf, startDozen } from "../../support/dozen.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 
 /* The agent from source, on this very host: what else runs here is none of this test's business. */
 
 const SCANS_MAX = 8;
 
-const onLinux = process.platform === "linux" ? describe : describe.skip;
-
-onLinux("lz-agent scan --json", () => {
+describeUnless(missing("Linux"), "lz-agent scan --json", () => {
   let dozen: Dozen;
   const results: ScanResult[] = [];
 

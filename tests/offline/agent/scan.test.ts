@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { z } from "zod";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import { collector, type Engine, engine } from "../../../shared/wire/heartbeat.ts";
+import { describeUnless, missing } from "../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /*
@@ -13,7 +14,6 @@ import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
  * test looks at the pids it started.
  */
 
-const onLinux = process.platform === "linux" ? describe : describe.skip;
 const children: { kill(): void; stdin?: unknown }[] = [];
 const directory = mkdtempSync(join(tmpdir(), "scan-"));
 
@@ -76,7 +76,7 @@ const openaiList = (owner: string) => ({
   body: { object: "list", data: [{ id: "m", object: "model", created: 1, owned_by: owner }] },
 });
 
-onLinux("createScanner().scan()", () => {
+describeUnless(missing("Linux"), "createScanner().scan()", () => {
   let result: ScanResult;
   const started = new Map<string, { pid: number; ports: number[] }>();
 
@@ -273,7 +273,7 @@ onLinux("createScanner().scan()", () => {
   });
 });
 
-onLinux("createScanner().scan() without any port", () => {
+describeUnless(missing("Linux"), "createScanner().scan() without any port", () => {
   const MAPPER = `import mmap, sys
 f = open(sys.argv[1], "rb")
 m = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)

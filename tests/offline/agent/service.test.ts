@@ -9,6 +9,7 @@ import { commandLine } from "../../../agent/autostart/windows-directory.ts";
 import { windowsService } from "../../../agent/autostart/windows-service.ts";
 import { windowsTask, windowsTaskKind } from "../../../agent/autostart/windows-task.ts";
 import { runCommand } from "../../../agent/command.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
 
 afterEach(removeTemporaryDirectories);
@@ -27,23 +28,25 @@ describe("systemdUnit()", () => {
     const unit = systemdUnit({ executable: "/opt/my agent", stateDirectory: '/srv/100%/$HOME/"x"\\' });
     expect(unit).toContain('ExecStart="/opt/my agent" run --service --state "/srv/100%%/$$HOME/\\"x\\"\\\\"');
   });
-  const hasAnalyze = Bun.which("systemd-analyze") !== null;
-  if (!hasAnalyze) console.warn("NOT TESTED: systemd-analyze is not on this machine");
-  test.if(hasAnalyze)("passes systemd-analyze verify without a word, and exposes little", async () => {
-    const path = join(temporaryDirectory(), "lz-agent.service");
-    writeFileSync(path, systemdUnit({ ...OPTIONS, executable: process.execPath }));
-    const verified = await runCommand(["systemd-analyze", "verify", path]);
-    expect(verified.stderr.split("\n").filter((line) => line.includes("lz-agent"))).toEqual([]);
-    const { stdout } = await runCommand([
-      "systemd-analyze",
-      "security",
-      "--offline=true",
-      "--no-pager",
-      path,
-    ]);
-    const exposure = Number(/Overall exposure level[^:]*: ([\d.]+)/.exec(stdout)?.[1]);
-    expect(exposure).toBeLessThanOrEqual(4.5);
-  });
+  testUnless(
+    missing("systemd-analyze"),
+    "passes systemd-analyze verify without a word, and exposes little",
+    async () => {
+      const path = join(temporaryDirectory(), "lz-agent.service");
+      writeFileSync(path, systemdUnit({ ...OPTIONS, executable: process.execPath }));
+      const verified = await runCommand(["systemd-analyze", "verify", path]);
+      expect(verified.stderr.split("\n").filter((line) => line.includes("lz-agent"))).toEqual([]);
+      const { stdout } = await runCommand([
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        "--no-pager",
+        path,
+      ]);
+      const exposure = Number(/Overall exposure level[^:]*: ([\d.]+)/.exec(stdout)?.[1]);
+      expect(exposure).toBeLessThanOrEqual(4.5);
+    },
+  );
 });
 
 describe("containedUnit()", () => {
@@ -54,7 +57,8 @@ describe("containedUnit()", () => {
     expect(lines).toContain("Before=network-pre.target shutdown.target");
     expect(lines).toContain("After=nftables.service firewalld.service ufw.service");
   });
-  test.if(Bun.which("systemd-analyze") !== null && Bun.which("nft") !== null)(
+  testUnless(
+    missing("systemd-analyze", "nft"),
     "passes systemd-analyze verify without a word, for any directory",
     async () => {
       for (const stateDirectory of ["/var/lib/lifecyclezero", "/srv/100% mine"]) {
