@@ -39,8 +39,17 @@ def is_signed(head, x):
     claims = json.loads(bytes_of(signed.split(".")[1]))
     return [claims[each] for each in ("tenant", "hash", "count")] == [head[each] for each in ("tenantId", "hash", "count")]
 
+def lines_of(text):
+    """JSON lines as they are; of the JSON form, which has its records in any order, the lines it would be."""
+    try: log = json.loads(text)
+    except ValueError: return text.removesuffix("\n").split("\n")
+    if "records" not in log or "type" in log: return [text.removesuffix("\n")]
+    records = sorted(log["records"], key=lambda record: record["tenantNumber"])
+    manifest = {"type": "CustodyManifest", "v": 1, "records": len(records), "head": log.get("head")}
+    return [canonical(each) for each in (manifest, *records)]
+
 try:
-    first, *lines = open(sys.argv[1], encoding="utf-8", newline="\n").read().removesuffix("\n").split("\n")
+    first, *lines = lines_of(open(sys.argv[1], encoding="utf-8", newline="\n").read())
     manifest, x = json.loads(first), [*sys.argv, None][2]
     if (manifest["type"], manifest["v"]) != ("CustodyManifest", 1): raise ValueError
     head = manifest.get("head")

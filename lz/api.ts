@@ -1,15 +1,19 @@
 import { z } from "zod";
 import { tidy } from "../shared/wire/text.ts";
-import type { Connection } from "./connect.ts";
+import { type Connection, parseOrUndefined } from "./connect.ts";
 import { type Deps, Failure } from "./deps.ts";
 
 const TIMEOUT_MS = 15_000;
+/** For a whole log, which takes as long as it is. */
+const WHOLE_TIMEOUT_MS = 600_000;
 const PAGE_ITEMS = 200;
 
 const problem = z.object({ title: z.string(), detail: z.string().optional() });
 
 export type Api = {
   get<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
+  /** The same of an answer that may be long: it may take its time, and one that broke off is a {@link Failure}. */
+  getWhole<Schema extends z.ZodType>(path: string, schema: Schema): Promise<z.infer<Schema>>;
   post<Schema extends z.ZodType>(
     path: string,
     body: unknown,
@@ -26,17 +30,22 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
     path: string,
     init: { method: string; headers?: Record<string, string>; body?: string },
     schema: Schema,
+    timeoutMs = TIMEOUT_MS,
   ): Promise<z.infer<Schema>> {
     const request = new Request(`${url}${path}`, {
       ...init,
       headers: { authorization: `Bearer ${token}`, ...init.headers },
       redirect: "error", // the token is for this origin
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     const response = await deps.fetch(request).catch((cause: unknown) => {
       throw new Failure(`${url} does not answer: is it running?`, { cause });
     });
-    const answer: unknown = await response.json().catch(() => undefined);
+    const answer = parseOrUndefined(
+      await response.text().catch((cause: unknown) => {
+        throw new Failure(`the answer of ${url}${path} broke off: it is not used`, { cause });
+      }),
+    );
     if (!response.ok) throw new Failure(refusalText(response.status, answer));
     const parsed = schema.safeParse(answer);
     if (parsed.success) return parsed.data;
@@ -45,6 +54,7 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
 
   return {
     get: (path, schema) => ask(path, { method: "GET" }, schema),
+    getWhole: (path, schema) => ask(path, { method: "GET" }, schema, WHOLE_TIMEOUT_MS),
     post: (path, body, schema, headers = {}) =>
       ask(
         path,

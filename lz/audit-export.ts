@@ -6,7 +6,7 @@ import { Failure, type Verb } from "./deps.ts";
 import { count } from "./table.ts";
 
 export const run: Verb = async (args, deps) => {
-  const exported = await createApi(connectionOf(args, deps), deps).get("/v1/custody", custodyExport);
+  const exported = await createApi(connectionOf(args, deps), deps).getWhole("/v1/custody", custodyExport);
   const { out, format } = args.texts;
   const text = format === "json" ? `${JSON.stringify(exported, undefined, 2)}\n` : toJsonLines(exported);
   if (!out) return { json: exported, lines: [text.trimEnd()] };
@@ -16,5 +16,11 @@ export const run: Verb = async (args, deps) => {
     throw new Failure(`cannot write ${out}`, { cause });
   }
   const { length } = exported.records;
-  return { json: { file: out, records: length }, lines: [`${count(length, "custody record")} in ${out}`] };
+  const json = { file: out, records: length };
+  const lines = [`${count(length, "custody record")} in ${out}`];
+  const named = exported.head?.count ?? 0;
+  if (named === length) return { json, lines };
+  // What the table holds is saved as it is, for it is evidence; that it is not a whole log is said.
+  const fault = `it is not whole: the head names ${count(named, "custody record")}. Run lz audit verify on it`;
+  return { json: { ...json, fault }, lines: [...lines, fault], code: 1 };
 };

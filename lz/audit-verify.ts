@@ -35,7 +35,7 @@ export const run: Verb = async (args, deps) => {
   const { file, keys, anchor } = args.texts;
   const read: ReturnType<typeof readExportFile> = file
     ? readExportFile(file)
-    : { exported: await createApi(connectionOf(args, deps), deps).get("/v1/custody", custodyExport) };
+    : { exported: await createApi(connectionOf(args, deps), deps).getWhole("/v1/custody", custodyExport) };
   const findings = await verifyExport(read.exported, {
     keys: keys ? readKeys(keys) : undefined,
     anchor: anchor ? readExportFile(anchor).exported : undefined,

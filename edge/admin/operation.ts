@@ -20,7 +20,8 @@ export type Input<Params, Query, Body> = {
   version: number;
 };
 
-export type Answer = { body: unknown; headers?: Record<string, string> };
+/** `parts`: the JSON text of a body that is too large to be held, as it comes. */
+export type Answer = { body: unknown; headers?: Record<string, string> } | { parts: AsyncGenerator<string> };
 export type Outcome = { ok: true; value: Answer } | Refused;
 
 type Described = {

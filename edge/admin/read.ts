@@ -2,12 +2,7 @@ import { type Containment, containmentOf } from "../../shared/containment.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
-import {
-  type AuditItem,
-  auditItem,
-  type CustodyHeadItem,
-  custodyHeadItem,
-} from "../../shared/table/items/custody.ts";
+import { type AuditItem, auditItem } from "../../shared/table/items/custody.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { type EmployeeItem, employeeItem } from "../../shared/table/items/employee.ts";
 import { type IncidentItem, incidentItem } from "../../shared/table/items/incident.ts";
@@ -21,7 +16,6 @@ import {
   assetKey,
   assetTimeline,
   auditPrefix,
-  custodyHeadKey,
   EMPLOYEE_PREFIX,
   employeeAssets,
   employeeKey,
@@ -106,6 +100,8 @@ export type Query = {
   newestFirst?: boolean;
   limit?: number;
   from?: string;
+  /** Of the table itself: everything that was written before. */
+  isConsistent?: boolean;
   /** Only these, of what the limit lets it look at: a page may be short and still have a cursor. */
   filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
 };
@@ -141,6 +137,7 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
       ...filter?.values,
     }),
     ScanIndexForward: !query.newestFirst,
+    ...(query.isConsistent && { ConsistentRead: true }),
     ...(query.limit && { Limit: query.limit }),
     ...(start && { ExclusiveStartKey: start }),
   });
@@ -314,7 +311,6 @@ export async function listCustody(
 
 const custodyView = ({ type: _type, ...record }: AuditItem): CustodyView => record;
 
-/** The tenant's whole custody log with its head: what an offline verification needs. */
 /** Requests for a second person, newest first. */
 export async function listApprovals(
   reader: Reader,
@@ -333,17 +329,6 @@ export async function listApprovals(
     return view;
   });
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
-}
-
-export async function exportCustody(
-  reader: Reader,
-  tenantId: string,
-): Promise<{ records: AuditItem[]; head?: CustodyHeadItem }> {
-  const { PK } = tenantKey(tenantId);
-  const stored = await queryAll(reader, { partition: PK, prefix: auditPrefix() });
-  const head = await get(reader, custodyHeadKey(tenantId));
-  const records = stored.map((item) => decodeItem(auditItem, item));
-  return head ? { records, head: decodeItem(custodyHeadItem, head) } : { records };
 }
 
 /** Incidents of one asset, the open ones first and each kind newest first. */

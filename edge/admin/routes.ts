@@ -6,6 +6,7 @@ import { type Env, refusal, tooMany } from "../answer.ts";
 import { readBody } from "../body.ts";
 import type { Deps } from "../deps.ts";
 import { parseJson } from "../json.ts";
+import { streamText } from "../stream.ts";
 import { API_KEY_PREFIX, authenticateKey } from "./api-key.ts";
 import { authenticate, bearerToken, may } from "./authenticate.ts";
 import type { Asker } from "./commit.ts";
@@ -59,8 +60,18 @@ async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Prom
   const done = await operation.run(input.value as Input<never, never, never>, deps);
   if (!done.ok) return refusal(c, done, deps, done.more);
   // What an admin sees is of this moment and of this person.
+  if ("parts" in done.value) return sendParts(c, done.value.parts, operation, deps);
   const headers = { "cache-control": "no-store", ...done.value.headers };
   return c.json(done.value.body as object, operation.success, headers);
+}
+
+async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operation: Operation, deps: Deps) {
+  const { requestId } = c.var;
+  const body = await streamText(parts, (error) =>
+    deps.log("error", "export.failed", { requestId, list: operation.id, error }),
+  );
+  const headers = { "cache-control": "no-store", "content-type": "application/json" };
+  return c.body(body, operation.success, headers);
 }
 
 async function readInput(

@@ -6,7 +6,8 @@ import { Icon } from "./icon.tsx";
 import { Empty } from "./layout.tsx";
 import { Ago, Moment } from "./time.tsx";
 
-export type ChainCheck = { ok: boolean; words: string };
+/** `ok` undefined: it was not checked. */
+export type ChainCheck = { ok: boolean | undefined; words: string };
 
 /**
  * Computes the hashes of these records again and follows their chain, newest first as listed. It speaks for the
@@ -32,6 +33,8 @@ export async function checkChain(records: readonly CustodyView[]): Promise<Chain
   return { ok: true, words: `${range}: hashes computed again just now, chain unbroken` };
 }
 
+const checkLook = ({ ok }: ChainCheck) => (ok === undefined ? "warning" : ok ? "ok" : "critical");
+
 const short = (hash: string): string => (hash === "" ? "none" : hash.slice(0, 8));
 
 export const CustodyLog = ({
@@ -46,13 +49,13 @@ export const CustodyLog = ({
   /** Names of hosts by asset id, where records of several assets stand together. */
   link?: ReadonlyMap<string, string>;
 }) =>
-  records.length === 0 ? (
+  records.length === 0 && !check ? (
     <Empty title="No custody record">Nobody has isolated or released this host.</Empty>
   ) : (
     <>
       {check && (
-        <p class={check.ok ? "strip ok" : "strip critical"}>
-          <Icon name={check.ok ? "ok" : "critical"} />
+        <p class={`strip ${checkLook(check)}`}>
+          <Icon name={checkLook(check)} />
           {check.words}.
         </p>
       )}

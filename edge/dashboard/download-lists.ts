@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { assetId, slug } from "../../shared/ids.ts";
+import type { AuditItem } from "../../shared/table/items/custody.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { listEnrolmentTokens } from "../admin/enrolment-tokens.ts";
+import { CUSTODY_HELD_MAX, custodyJson, holdCustody, readCustody } from "../admin/export-custody.ts";
 import type { Permission } from "../admin/permissions.ts";
 import {
   type AssetView,
   type CustodyView,
-  exportCustody,
   type IncidentView,
   listApprovals,
   listAssets,
@@ -22,6 +23,7 @@ import { listDeliveries } from "../admin/webhook-deliveries.ts";
 import type { Deps } from "../deps.ts";
 import type { ApprovalView } from "./approvals.tsx";
 import { type AssetQuery, assetQuery } from "./assets.tsx";
+import { plural } from "./badges.tsx";
 import type { Cell } from "./csv.ts";
 import { employeesOf } from "./employees.tsx";
 import { inventoryOf, matching } from "./fleet.ts";
@@ -40,8 +42,10 @@ export type List<Query, Row> = {
   query?: z.ZodType<Query>;
   columns: readonly (readonly [name: string, of: (row: Row) => Cell])[];
   pages(query: Query, asked: Asked): AsyncIterable<readonly Row[]>;
-  /** As JSON, where a program wants more than the rows. */
-  document?(asked: Asked): Promise<unknown>;
+  /** As JSON, where a program wants more than the rows: the text as it comes. */
+  document?(asked: Asked): AsyncGenerator<string>;
+  /** Why there is no CSV of it: said instead of a file that holds a part. */
+  tooLong?(asked: Asked): Promise<string | undefined>;
 };
 
 const PAGE_ROWS = 200;
@@ -201,13 +205,18 @@ const custody: List<z.infer<typeof custodyQuery>, CustodyView> = {
     ["tenant_previous_hash", (row) => row.tenantPreviousHash],
   ],
   async *pages({ asset }, { admin, deps }) {
-    const { records } = await exportCustody(deps, admin.tenantId);
-    yield records
-      .filter((record) => asset === undefined || record.assetId === asset)
-      .sort((a, b) => a.tenantNumber - b.tenantNumber);
+    const wanted = (record: AuditItem) => asset === undefined || record.assetId === asset;
+    const { picked } = await holdCustody(deps, admin.tenantId, wanted);
+    if (!picked) throw new Error("the custody log became too long for a CSV");
+    yield picked;
   },
   /** With the signed head: `lz audit verify` takes it as it is, and it is never a part of it. */
-  document: ({ admin, deps }) => exportCustody(deps, admin.tenantId),
+  document: ({ admin, deps }) => custodyJson(deps, admin.tenantId),
+  async tooLong({ admin, deps }) {
+    const { head } = await readCustody(deps, admin.tenantId);
+    if (!head || head.count <= CUSTODY_HELD_MAX) return undefined;
+    return `the custody log holds ${plural(head.count, "record")}, and a CSV at most ${plural(CUSTODY_HELD_MAX, "record")}. Take the JSON, or lz audit export: both are whole`;
+  },
 };
 
 const modelsQuery = z.object({ name: z.string().max(200).optional() });

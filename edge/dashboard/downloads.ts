@@ -1,10 +1,10 @@
 import type { Context, Hono } from "hono";
-import { utf8 } from "../../shared/bytes.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { refuse } from "../../shared/refusal.ts";
 import { authenticate, may } from "../admin/authenticate.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import { streamText } from "../stream.ts";
 import { csvRecord } from "./csv.ts";
 import { type Asked, DOWNLOAD_LISTS, type List } from "./download-lists.ts";
 import { gatherEvidence } from "./evidence.ts";
@@ -21,7 +21,7 @@ async function* written<Query, Row>(
 ): AsyncGenerator<string> {
   const objectOf = (row: Row) =>
     JSON.stringify(Object.fromEntries(columns.map(([name, of]) => [name, of(row)])));
-  if (format === "json" && document) return yield `${JSON.stringify(await document(asked))}\n`;
+  if (format === "json" && document) return yield* document(asked);
   const rowOf = (row: Row) => csvRecord(columns.map(([, of]) => of(row)));
   const header = csvRecord(columns.map(([name]) => name));
   let begun = false;
@@ -49,25 +49,6 @@ export function downloadHeaders(name: string, format: "csv" | "json", nowMs: num
   };
 }
 
-/** One pull, one page. A fault in the middle breaks the download off: a short file must not look like a whole one. */
-function streamOf(parts: AsyncGenerator<string>, onFault: (fault: unknown) => void): ReadableStream {
-  return new ReadableStream({
-    async pull(controller) {
-      try {
-        const { done, value } = await parts.next();
-        if (done) controller.close();
-        else controller.enqueue(utf8(value));
-      } catch (fault) {
-        onFault(fault);
-        controller.error(fault);
-      }
-    },
-    async cancel() {
-      await parts.return(undefined);
-    },
-  });
-}
-
 /** `/assets.csv`, `/assets.json` and so on: what the list of that name shows, with its filters, all of it. */
 export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
   const serve = <Query, Row>(list: List<Query, Row>, format: "csv" | "json") =>
@@ -79,11 +60,11 @@ export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<
       const query = list.query ? list.query.safeParse(c.req.query()) : undefined;
       if (query && !query.success) return sendFailure(c, refuse("admin.invalid", "query"), deps);
       const asked = { admin: admin.value, deps, ...readsOf(c) };
+      const tooLong = format === "csv" ? await list.tooLong?.(asked) : undefined;
+      if (tooLong !== undefined) return sendFailure(c, refuse("admin.too-long", tooLong), deps);
       const parts = written(list, format, (query?.data ?? {}) as Query, asked);
       const { requestId } = c.var;
-      // The first page is read before the status is sent, so that a table that is away is a 503 and no empty file.
-      const first = await parts.next();
-      const body = streamOf(resumed(first, parts), (error) =>
+      const body = await streamText(parts, (error) =>
         deps.log("error", "export.failed", { requestId, list: list.name, error }),
       );
       return c.body(body, 200, downloadHeaders(list.name, format, deps.clock()));
@@ -100,10 +81,4 @@ export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<
   });
   for (const list of DOWNLOAD_LISTS)
     for (const format of ["csv", "json"] as const) serve(list as List<unknown, unknown>, format);
-}
-
-async function* resumed(first: IteratorResult<string>, rest: AsyncGenerator<string>): AsyncGenerator<string> {
-  if (first.done) return;
-  yield first.value;
-  yield* rest;
 }

@@ -2,22 +2,23 @@ import { createLocalJWKSet, jwtVerify } from "jose";
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
-import type { CustodyHeadItem } from "../../shared/table/items/custody.ts";
+import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { incidentItem } from "../../shared/table/items/incident.ts";
 import { INCIDENT_PREFIX, telemetryShard } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import { readPolicy, readSettings } from "../admin/change-tenant.ts";
+import { type HeldCustody, holdCustody } from "../admin/export-custody.ts";
 import {
   type AssetView,
   type CustodyView,
-  exportCustody,
   type IncidentView,
   incidentView,
   listAssets,
   queryPage,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
+import { plural } from "./badges.tsx";
 
 /** Days, both included, in UTC. */
 export type Period = { from: string; to: string };
@@ -53,8 +54,21 @@ export type Evidence = {
     stillOpen: number;
     list: IncidentView[];
   };
-  done: { byAction: { action: string; records: number; people: number }[]; records: CustodyView[] };
-  custody: { records: number; verified: boolean; words: string; headSigned: boolean; head: string };
+  done: {
+    byAction: { action: string; records: number; people: number }[];
+    records: CustodyView[];
+    /** False: there were too many to tell any. */
+    complete: boolean;
+  };
+  custody: {
+    records: number;
+    /** False: the log is too long for it, and `verified` says nothing. */
+    checked: boolean;
+    verified: boolean;
+    words: string;
+    headSigned: boolean;
+    head: string;
+  };
   coverage: {
     hosts: number;
     reporting: number;
@@ -69,37 +83,47 @@ export type Evidence = {
 
 /** All that a report for the period says; nothing in it is estimated, and what it cannot know it counts. */
 export async function gatherEvidence(deps: Deps, tenantId: string, period: Period): Promise<Evidence> {
-  const [fleet, incidents, { records, head }, settings, policy] = await Promise.all([
+  const isWanted = ({ at }: AuditItem) => isDuring(at, period);
+  const [fleet, incidents, log, settings, policy] = await Promise.all([
     readAssets(deps, tenantId),
     readIncidents(deps, tenantId),
-    exportCustody(deps, tenantId),
+    holdCustody(deps, tenantId, isWanted),
     readSettings(deps, tenantId),
     readPolicy(deps, tenantId),
   ]);
   const nowMs = deps.clock();
-  const during = records
-    .filter(({ at }) => isDuring(at, period))
-    .sort((a, b) => a.tenantNumber - b.tenantNumber)
-    .map(({ type: _type, ...record }) => record);
-  const fault = await verifyCustody(records, head);
+  const during = (log.picked ?? []).map(({ type: _type, ...record }) => record);
   return {
     organisation: settings.value.name,
     madeAt: timestamp(nowMs),
     period,
     found: foundIn(fleet.assets, period),
     incidents: incidentsIn(incidents.found, period),
-    done: { byAction: countActions(during), records: during },
-    custody: {
-      records: records.length,
-      verified: fault === undefined,
-      words: fault
-        ? `${fault.record} ${fault.fault}`
-        : "every hash, every asset's chain and the organisation's chain match the head",
-      headSigned: head !== undefined && (await isSigned(head, tenantId, deps)),
-      head: head?.hash ?? "",
-    },
+    done: { byAction: countActions(during), records: during, complete: log.picked !== undefined },
+    custody: await checkCustody(log, tenantId, deps),
     coverage: coverageIn(fleet.assets, fleet.complete && incidents.complete, nowMs),
     kept: { retentionDays: settings.value.retentionDays, policyVersion: policy.version },
+  };
+}
+
+async function checkCustody(
+  { all, head, count }: HeldCustody,
+  tenantId: string,
+  deps: Deps,
+): Promise<Evidence["custody"]> {
+  const fault = all && (await verifyCustody(all, head));
+  const words = !all
+    ? `it holds ${plural(head?.count ?? count, "record")}, more than a report computes again`
+    : fault
+      ? `${fault.record} ${fault.fault}`
+      : "every hash, every asset's chain and the organisation's chain match the head";
+  return {
+    records: all ? count : (head?.count ?? count),
+    checked: all !== undefined,
+    verified: all !== undefined && fault === undefined,
+    words,
+    headSigned: head !== undefined && (await isSigned(head, tenantId, deps)),
+    head: head?.hash ?? "",
   };
 }
 

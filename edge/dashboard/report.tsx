@@ -221,7 +221,11 @@ const Incidents = ({ incidents }: { incidents: Evidence["incidents"] }) => (
 
 const Done = ({ done }: { done: Evidence["done"] }) => (
   <Section id="done" title="What people did">
-    {done.records.length === 0 ? (
+    {!done.complete ? (
+      <Empty title="There are more custody records in these days than a report can hold" icon="warning">
+        None is told here, so that no count is of a part. Choose fewer days, or export the log.
+      </Empty>
+    ) : done.records.length === 0 ? (
       <Empty title="No custody record in these days">
         Nobody isolated, released, answered or configured.
       </Empty>
@@ -272,16 +276,26 @@ const Done = ({ done }: { done: Evidence["done"] }) => (
   </Section>
 );
 
+const Checked = ({ custody }: { custody: Evidence["custody"] }) => {
+  const { checked, verified, records, words } = custody;
+  const [look, icon, text] = !checked
+    ? (["warning", "warning", `The log was not checked here: ${words}. Run lz audit verify on it.`] as const)
+    : !verified
+      ? (["critical", "critical", `The log does not verify: ${words}.`] as const)
+      : records === 0
+        ? (["", "info", "There is nothing to compute again."] as const)
+        : (["ok", "ok", `All ${plural(records, "record")} of the log computed again: ${words}.`] as const);
+  return (
+    <p class={`strip ${look}`}>
+      <Icon name={icon} />
+      {text}
+    </p>
+  );
+};
+
 const Custody = ({ custody }: { custody: Evidence["custody"] }) => (
   <Section id="custody" title="Whether the log is whole">
-    <p class={custody.verified ? (custody.records > 0 ? "strip ok" : "strip") : "strip critical"}>
-      <Icon name={custody.verified ? (custody.records > 0 ? "ok" : "info") : "critical"} />
-      {custody.verified && custody.records === 0
-        ? "There is nothing to compute again."
-        : custody.verified
-          ? `All ${plural(custody.records, "record")} of the log computed again: ${custody.words}.`
-          : `The log does not verify: ${custody.words}.`}
-    </p>
+    <Checked custody={custody} />
     <p>
       {custody.records === 0
         ? "There is no record yet, and so no signed head."

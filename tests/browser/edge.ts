@@ -6,6 +6,7 @@ import type { Deps } from "../../edge/deps.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
 import { createTable, embeddedClient } from "../../local/table.ts";
 import { base64url } from "../../shared/bytes.ts";
+import type { Dynamo } from "../../shared/table/dynamo.ts";
 
 /** What the pages need of the world, all of it real: DynamoDB embedded, a key server, the edge on a socket. */
 export type Edge = {
@@ -28,7 +29,11 @@ export const TENANT = "org_2mW8vFqkT4northwind";
 
 const secret = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-export async function startEdge(environment: Record<string, string> = {}): Promise<Edge> {
+export async function startEdge(
+  environment: Record<string, string> = {},
+  /** The table as the edge is to see it: a test can come in between. */
+  through: (dynamo: Dynamo) => Dynamo = (dynamo) => dynamo,
+): Promise<Edge> {
   const database = await startDynamodb(() => {});
   await createTable(embeddedClient(database.endpoint));
   const issuer = await startIssuer();
@@ -61,7 +66,7 @@ export async function startEdge(environment: Record<string, string> = {}): Promi
     AWS_SECRET_ACCESS_KEY: "local",
   });
   const assembled = await assemble(config, { sharesIo: true, sourceIp: () => "203.0.113.24" });
-  const deps: Deps = { ...assembled, log: () => {} };
+  const deps: Deps = { ...assembled, dynamo: through(assembled.dynamo), log: () => {} };
   const app = createApp(deps);
   answer = (request) => app.fetch(request);
   return {
