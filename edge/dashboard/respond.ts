@@ -50,8 +50,15 @@ export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
     code: refused.code,
     ...(refused.detail !== undefined && { detail: refused.detail }),
   });
-  const failure = { refused, admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock() };
-  return sendPage(c, failurePage(failure), status);
+  return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
+}
+
+/** What a page about a failure knows of the request. */
+export function failureOf(c: Context<Env>, deps: Deps) {
+  const { pathname, search } = new URL(c.req.url);
+  const path = returnPath(pathname + search);
+  const isChange = c.req.method === "POST";
+  return { admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock(), path, isChange };
 }
 
 /** Once in a while: a provider that sends people back without a new session must not send them round for ever. */

@@ -36,7 +36,7 @@ import { noticeOf } from "./notices.ts";
 import { overviewPage } from "./overview.tsx";
 import { policyPage } from "./policy.tsx";
 import { periodOf, reportPage, reportQuery } from "./report.tsx";
-import { type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
+import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
 import { homeOrigin, returnPath, signInAddress } from "./return-path.ts";
 import { REFRESH_COOKIE } from "./session-refresh.ts";
 import { settingsPage } from "./settings.tsx";
@@ -60,8 +60,7 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     if (error instanceof CursorFault) return sendFailure(c, refuse("admin.invalid", "cursor"), deps);
     deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
     c.header("retry-after", "5");
-    const failure = { admin: c.get("admin"), requestId: c.var.requestId, nowMs: deps.clock() };
-    return sendPage(c, unavailablePage(failure), 503);
+    return sendPage(c, unavailablePage(failureOf(c, deps)), 503);
   });
   app.route("/", staticRoutes());
   sessionRoute(app, deps);

@@ -216,6 +216,73 @@ describe("failures are pages too", () => {
     expect(await answer.text()).toContain('action="/sign-out"');
   });
 
+  const failed: [name: string, ask: () => Promise<Response>, words: string[]][] = [
+    ["nothing there", () => world.get(`/assets/${foreign}`), ['href="/assets"', "another organisation"]],
+    [
+      "no right",
+      () => world.get("/integrations/some", {}, { role: "viewer" }),
+      ["role", "viewer", "administrator"],
+    ],
+    ["no organisation role", () => world.get("/", {}, { role: "billing" }), ["/sign-in?switch"]],
+    ["a filter nobody made", () => world.get("/incidents?risk=none"), ["filter"]],
+    [
+      "a table that is away",
+      async () => {
+        const other = await createWorld([], NOW_MS);
+        other.table.broken = true;
+        return other.get("/assets?state=silent");
+      },
+      ['href="/assets?state=silent"', "Load it again", "containment"],
+    ],
+    [
+      "a form from elsewhere",
+      async () =>
+        world.app.request(`${ORIGIN}/assets/${mine}/isolate`, {
+          method: "POST",
+          headers: { cookie: `__session=${await world.session()}`, origin: "https://evil.example" },
+        }),
+      [`href="/assets/${mine}"`, "Nothing was changed"],
+    ],
+  ];
+  test.each(failed)(
+    "%s: the page says what happened, what to do, where to go, and its request id",
+    async (_name, ask, words) => {
+      const answer = await ask();
+      const markup = await answer.text();
+      for (const part of words) expect(markup).toContain(part);
+      expect(markup).toContain(`<code>${answer.headers.get("x-request-id")}</code>`);
+      expect(markup).toMatch(/<a class="button[^"]*" href=/);
+      expect(markup).toContain(`${answer.status}</p>`);
+    },
+  );
+
+  test("a refusal of a page that was only read claims nothing of changes", async () => {
+    expect(await (await world.get(`/assets/${foreign}`)).text()).not.toContain("Nothing was changed");
+  });
+
+  test("a fault while a form is answered does not claim that nothing was changed", async () => {
+    const other = await createWorld(HOSTS.flatMap(itemsOf), NOW_MS);
+    const cookie = `__session=${await other.session()}`;
+    const form = await (await other.get(`/assets/${mine}`)).text();
+    const hidden = [...form.matchAll(/type="hidden" name="(csrf|key)" value="([^"]+)"/g)];
+    const body = new URLSearchParams(hidden.slice(0, 2).map(([, name, value]) => [name!, value!]));
+    for (const [name, value] of [
+      ["mode", "observe"],
+      ["justification", "INC-1"],
+      ["confirm", "yes"],
+    ] as const)
+      body.set(name, value);
+    other.table.broken = true;
+    const headers = { cookie, origin: ORIGIN, "content-type": "application/x-www-form-urlencoded" };
+    const request = { method: "POST", headers, body: body.toString() };
+    const answer = await other.app.request(`${ORIGIN}/assets/${mine}/isolate`, request);
+    expect(answer.status).toBe(503);
+    const markup = await answer.text();
+    expect(markup).not.toContain("Nothing was changed");
+    expect(markup).toContain("Whether it was done is not known");
+    expect(markup).toContain(`href="/assets/${mine}"`);
+  });
+
   test("an organisation without any host gets pages that say so", async () => {
     const empty = await createWorld([], NOW_MS);
     for (const path of ["/", "/incidents", "/assets", "/inventory", "/employees", "/custody"]) {
