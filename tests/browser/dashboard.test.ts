@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { timestamp } from "../../shared/clock.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { assetKey } from "../../shared/table/keys.ts";
 import { describeUnless } from "../support/missing.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
@@ -12,9 +12,48 @@ import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "
 
 const executable = chromiumPath();
 // A test that times out has its database ended under all that follow: a busy machine may take its time.
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 const HOSTILE = "<img src=x onerror=alert(1)>";
 const axeSource = await Bun.file(Bun.resolveSync("axe-core/axe.min.js", import.meta.dir)).text();
+
+/** An organisation whose table cannot be read, and one that has nothing. */
+const AWAY = "org_2mW8vFqkT4away";
+const EMPTY = "org_2mW8vFqkT4empty";
+/** Nothing of an organisation that is away is read. */
+const withOneAway = (dynamo: Dynamo): Dynamo =>
+  ((operation: never, input: never) => {
+    if (JSON.stringify(input).includes(AWAY)) throw new Error("the table is away");
+    return dynamo(operation, input);
+  }) as unknown as Dynamo;
+
+/** How somebody comes to a page that says what went wrong. */
+type Failed = { status: number; path: string; as?: string; act?: (page: Page) => Promise<unknown> };
+
+const VIEWED = [
+  "overview",
+  "incidents",
+  "incident",
+  "asset",
+  "approvals",
+  "asset that waits",
+  "integrations",
+  "policy",
+  "settings",
+  "enrol",
+] as const;
+const EMPTIED = [
+  "overview",
+  "incidents",
+  "assets",
+  "inventory",
+  "employees",
+  "custody",
+  "report",
+  "approvals",
+  "integrations",
+  "policy",
+  "enrol",
+] as const;
 
 const LOOKS = {
   light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
@@ -28,6 +67,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   let session: string;
   let focus: Host;
   let paths: Record<string, string>;
+  let failures: Record<string, Failed>;
   const nextId = createIds(Date.now());
 
   const hostileHost = (): Host => ({
@@ -68,7 +108,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   });
 
   beforeAll(async () => {
-    edge = await startEdge();
+    edge = await startEdge({}, withOneAway);
     const built = company(TENANT, Date.now());
     const hostile = hostileHost();
     focus = built.focus;
@@ -106,10 +146,38 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       switching: "/sign-in?switch",
       incident: `/incidents/${focus.assetId}.exposed-engine.ollama`,
       enrol: "/enrol",
-      missing: "/assets/nothing",
       nothing: "/incidents?q=matches-nothing",
+      "no asset": "/assets?q=matches-nothing",
     };
-  }, 60_000);
+    failures = {
+      "nothing there": { status: 404, path: "/assets/nothing" },
+      "a filter nobody made": { status: 400, path: "/incidents?risk=none" },
+      "no right": {
+        status: 403,
+        path: `/integrations/${webhookId}`,
+        as: await edge.session({ userId: "vera", role: "viewer" }),
+      },
+      "no organisation role": {
+        status: 403,
+        path: "/",
+        as: await edge.session({ userId: "bill", role: "billing" }),
+      },
+      unavailable: { status: 503, path: "/assets", as: await edge.session({ tenantId: AWAY }) },
+      "a form that lay open too long": {
+        status: 403,
+        path: `/assets/${hostile.assetId}`,
+        act: async (page) => {
+          const form = page.locator("#isolate");
+          await form.locator("#justification").fill("INC-12");
+          await form.locator("input[name=confirm]").check();
+          await form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
+            field.value = `1700000000.${"A".repeat(43)}`;
+          });
+          await Promise.all([page.waitForNavigation(), form.locator("button").click()]);
+        },
+      },
+    };
+  }, 120_000);
   afterAll(async () => {
     await browser?.close();
     await edge?.stop();
@@ -164,7 +232,60 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await check("sign-in");
   };
 
+  /** Every state of failure, each in a context of its own with the session it takes. */
+  const everyFailure = async (options: object, check: (name: string, page: Page) => Promise<void>) => {
+    for (const [name, { status, path, as, act }] of Object.entries(failures)) {
+      const { context, page } = await open(options, as ?? session);
+      const answers: number[] = [];
+      page.on("response", (answer) => {
+        if (answer.request().isNavigationRequest()) answers.push(answer.status());
+      });
+      await page.goto(edge.origin + path);
+      await act?.(page);
+      expect([name, answers.at(-1)]).toEqual([name, status]);
+      await check(name, page);
+      await context.close();
+    }
+  };
+
+  const wider = (page: Page) =>
+    page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
   for (const [look, options] of Object.entries(LOOKS)) {
+    test(`every failure in ${look}: axe finds nothing, nothing is wider than the screen, and there is a way onward`, async () => {
+      const found: string[] = [];
+      await everyFailure({ ...options, bypassCSP: true }, async (name, page) => {
+        for (const violation of await axe(page, RULES)) found.push(`${name} ${violation}`);
+        if ((await wider(page)) > 0) found.push(`${name} is wider than the screen`);
+        expect(await page.locator(".onward a.button").first().isVisible()).toBe(true);
+        expect(await page.locator("main").textContent()).toMatch(/Request [0-9a-f-]{16,}/);
+      });
+      expect(found).toEqual([]);
+    }, 120_000);
+
+    test(`what a viewer and an empty organisation see in ${look}: axe finds nothing, nothing is wider than the screen`, async () => {
+      const found: string[] = [];
+      const eyes = {
+        viewer: [await edge.session({ role: "viewer", userId: "vera" }), VIEWED],
+        empty: [await edge.session({ tenantId: EMPTY }), EMPTIED],
+      } as const;
+      for (const [who, [cookie, names]] of Object.entries(eyes)) {
+        const { context, page } = await open({ ...options, bypassCSP: true }, cookie);
+        for (const name of names) {
+          await page.goto(edge.origin + paths[name]!);
+          for (const violation of await axe(page, RULES)) found.push(`${who} ${name} ${violation}`);
+          if ((await wider(page)) > 0) found.push(`${who} ${name} is wider than the screen`);
+          if (who === "viewer" && (await page.locator("main form[method=post]").count()) > 0)
+            found.push(`${name} has a form for a viewer`);
+          if (who === "empty" && !/^(policy|settings|integrations|enrol)$/.test(name))
+            if ((await page.locator(".empty").count()) === 0)
+              found.push(`${name} does not say that it is empty`);
+        }
+        await context.close();
+      }
+      expect(found).toEqual([]);
+    }, 240_000);
+
     test(`every page in ${look}: axe finds nothing, nothing is wider than the screen`, async () => {
       const { context, page } = await open({ ...options, bypassCSP: true });
       const found: string[] = [];
@@ -177,7 +298,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       });
       expect(found).toEqual([]);
       await context.close();
-    }, 120_000);
+    }, 240_000);
   }
 
   test("every page under its own policy: no violation, no error, no dialog, no request elsewhere", async () => {
@@ -192,7 +313,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     });
     expect(complaints).toEqual([]);
     await context.close();
-  }, 60_000);
+  }, 120_000);
 
   test("every page reads without script, and says how to read it again", async () => {
     const { context, page } = await open({ javaScriptEnabled: false });
@@ -203,7 +324,15 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
     });
     await context.close();
-  }, 60_000);
+  }, 120_000);
+
+  test("every failure reads without script and under its own policy", async () => {
+    for (const javaScriptEnabled of [true, false])
+      await everyFailure({ javaScriptEnabled }, async (_name, page) => {
+        expect(await page.locator("h1").isVisible()).toBe(true);
+        expect(await page.locator(".onward a.button").first().isVisible()).toBe(true);
+      });
+  }, 120_000);
 
   test("hostile names stand on the page as text", async () => {
     const { context, page, complaints } = await open();
@@ -301,7 +430,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.waitForSelector('#containment[data-state="active"]', { timeout: 8000 });
     expect(complaints).toEqual([]);
     await context.close();
-  }, 40_000);
+  }, 90_000);
 
   test("a refused form keeps what was typed, and what it answers with does not age into a 404", async () => {
     const { assetId } = await fresh("refused");
@@ -466,7 +595,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const link = page.getByRole("link", { name: "Sign in again" });
     expect(await link.getAttribute("href")).toBe("/sign-in?return=%2F");
     await context.close();
-  }, 60_000);
+  }, 120_000);
 
   test("a policy is tried on what was recorded, without script too, and what was typed stays", async () => {
     for (const javaScriptEnabled of [true, false]) {
@@ -488,7 +617,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       expect(complaints).toEqual([]);
       await context.close();
     }
-  }, 60_000);
+  }, 120_000);
 
   test("? leads to the keys", async () => {
     const { context, page } = await open();
@@ -524,6 +653,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       const answer = await fetch(edge.origin + path, {
         headers: { cookie: `__session=${session}`, accept: "text/html" },
       });
+      expect([name, answer.status]).toEqual([name, 200]);
       const markup = await answer.text();
       let bytes = Bun.gzipSync(markup).length;
       for (const [, url] of markup.matchAll(/(?:href|src)="(\/static\/[^"]+)"/g)) {

@@ -4,15 +4,18 @@ import type { Browser, Page } from "playwright-core";
 import { changeContainment } from "../../edge/admin/change-containment.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { assetKey } from "../../shared/table/keys.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
-import { startEdge, TENANT } from "./edge.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { askerOf, furnishWebhook, requestIsolations } from "./furnish.ts";
 import { fleetHours, type Host, putHosts, putItems } from "./seed.ts";
 
-/** Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. */
+/**
+ * Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a folder it takes
+ * every page and every state instead, light, dark and on a phone, to be looked at before a release.
+ */
 
 /** Three hosts in containment: proven, pending and acknowledged, each by the real transaction. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
@@ -72,7 +75,80 @@ type Shot = {
   full?: boolean;
   /** What a person does before the picture is taken. */
   act?: (page: Page) => Promise<void>;
+  /** Whose eyes, where they are others'. */
+  as?: string;
 };
+
+const LOOKS = { light: {}, dark: { scheme: "dark" }, phone: { width: 360, height: 780 } } as const;
+
+/** An organisation whose table cannot be read. */
+const AWAY = "org_2mW8vFqkT4away";
+const withOneAway = (dynamo: Dynamo): Dynamo =>
+  ((operation: never, input: never) => {
+    if (JSON.stringify(input).includes(AWAY)) throw new Error("the table is away");
+    return dynamo(operation, input);
+  }) as unknown as Dynamo;
+
+/** Sends the form to isolate as somebody would who let it lie open for too long. */
+async function sendStale(page: Page): Promise<void> {
+  const form = page.locator("#isolate");
+  await form.locator("#justification").fill("INC-2302: it lay open for too long");
+  await form.locator("input[name=confirm]").check();
+  await form.locator("input[name=csrf]").evaluate((field: HTMLInputElement) => {
+    field.value = `1700000000.${"A".repeat(43)}`;
+  });
+  await form.locator("button").click();
+  await page.waitForSelector(".failure");
+}
+
+async function tourOf(edge: Edge, asset: string, contained: string, webhook: string): Promise<Shot[]> {
+  const viewer = await edge.session({ userId: "vera.ruiz", role: "viewer" });
+  const responder = await edge.session({ userId: "ines.second", role: "responder", sessionId: "sess_r" });
+  const empty = await edge.session({ tenantId: "org_2mW8vFqkT4empty" });
+  const away = await edge.session({ tenantId: AWAY });
+  const roleless = await edge.session({ userId: "bill", role: "billing" });
+  const pages: Omit<Shot, "scheme" | "width">[] = [
+    ...["incidents", "assets", "inventory", "employees", "custody", "report", "approvals", "policy"].map(
+      (name) => ({ name, path: `/${name}` }),
+    ),
+    ...["integrations", "settings", "enrol"].map((name) => ({ name, path: `/${name}` })),
+    { name: "overview", path: "/" },
+    { name: "asset", path: asset },
+    { name: "contained", path: contained },
+    { name: "incident", path: `${asset.replace("/assets", "/incidents")}.exposed-engine.ollama` },
+    { name: "webhook", path: webhook },
+    { name: "model", path: "/inventory/model?name=llama3.1%3A8b" },
+    { name: "employee", path: "/employees/tomas.berg" },
+    { name: "policy-tried", path: "/policy", act: tryPolicy },
+    { name: "switching", path: "/sign-in?switch" },
+    { name: "approvals-approver", path: "/approvals", as: responder },
+    { name: "no-match-incidents", path: "/incidents?q=matches-nothing" },
+    { name: "no-match-assets", path: "/assets?q=matches-nothing" },
+    { name: "failure-404", path: "/assets/nothing" },
+    { name: "failure-400", path: "/incidents?risk=none" },
+    { name: "failure-403", path: webhook, as: viewer },
+    { name: "failure-roleless", path: "/", as: roleless },
+    { name: "failure-503", path: "/assets", as: away },
+    { name: "failure-stale-form", path: asset, act: sendStale },
+    ...["", "incidents", "assets", "inventory", "employees", "custody", "report", "approvals"].map(
+      (name) => ({ name: `empty-${name || "overview"}`, path: `/${name}`, as: empty }),
+    ),
+    ...["approvals", "integrations", "settings", "policy", "enrol"].map((name) => ({
+      name: `viewer-${name}`,
+      path: `/${name}`,
+      as: viewer,
+    })),
+    { name: "viewer-asset", path: asset, as: viewer },
+  ];
+  return pages.flatMap((page) =>
+    Object.entries(LOOKS).map(([look, how]) => ({
+      ...page,
+      ...how,
+      name: `${page.name}-${look}`,
+      full: true,
+    })),
+  );
+}
 
 async function tryPolicy(page: Page): Promise<void> {
   await page.locator("#approvedEngines").fill("ollama\nlm-studio");
@@ -88,7 +164,7 @@ async function shoot(
   shot: Shot,
   folder: string,
 ): Promise<void> {
-  const { name, path, scheme = "light", width = 1360, height = 900, full = false, act } = shot;
+  const { name, path, scheme = "light", width = 1360, height = 900, full = false, act, as = session } = shot;
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
@@ -96,7 +172,7 @@ async function shoot(
     locale: "en-GB",
     timezoneId: "Europe/Stockholm",
   });
-  await context.addCookies([{ name: "__session", value: session, url: origin }]);
+  await context.addCookies([{ name: "__session", value: as, url: origin }]);
   const page = await context.newPage();
   await page.goto(origin + path);
   await page.waitForTimeout(400);
@@ -111,9 +187,12 @@ if (import.meta.main) {
     console.error(`needs ${lacking.join(", ")}`);
     process.exit(1);
   }
-  const folder = resolve(process.argv[2] ?? `${import.meta.dir}/../../docs/screenshots`);
+  const isTour = process.argv.includes("--tour");
+  const named = process.argv.slice(2).find((argument) => !argument.startsWith("--"));
+  if (isTour && named === undefined) throw new Error("say where the pictures of the tour go");
+  const folder = resolve(named ?? `${import.meta.dir}/../../docs/screenshots`);
   mkdirSync(folder, { recursive: true });
-  const edge = await startEdge();
+  const edge = await startEdge({}, withOneAway);
   const { hosts, focus } = company(TENANT, Date.now());
   await putHosts(edge.deps, hosts);
   await putItems(edge.deps, fleetHours(TENANT, Date.now(), hosts.length));
@@ -161,8 +240,11 @@ if (import.meta.main) {
     },
     { name: "asset-phone", path: asset, width: 360, height: 780, scheme: "dark" },
   ];
-  for (const shot of shots) await shoot(browser, edge.origin, session, shot, folder);
+  const tour = isTour
+    ? await tourOf(edge, asset, `/assets/${contained.assetId}`, `/integrations/${webhookId}`)
+    : shots;
+  for (const shot of tour) await shoot(browser, edge.origin, session, shot, folder);
   await browser.close();
   await edge.stop();
-  console.log(`${shots.length} pictures in ${folder}`);
+  console.log(`${tour.length} pictures in ${folder}`);
 }
