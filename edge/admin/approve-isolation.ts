@@ -39,8 +39,9 @@ export async function approveIsolation(
     if (!asset) return refuse("admin.not-found");
     const wrong = refusedChange(asset, "isolate", nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
-    const { mode, justification, assetId } = request;
-    const asked = { admin, mode, justification, breakGlass: false, isApproved: true };
+    const { mode, stopEnginesBy, justification, assetId } = request;
+    const told = stopEnginesBy && { stopEnginesBy };
+    const asked = { admin, mode, ...told, justification, breakGlass: false, isApproved: true };
     const guarded = await guardIsolation(asset, asked, nowMs, deps);
     if (!guarded.ok) return guarded;
     const wanted = { action: "isolate" as const, mode, justification, target: approvalId };

@@ -4,7 +4,7 @@ import { accept, refuse } from "../../shared/refusal.ts";
 import type { AssetItem } from "../../shared/table/items/asset.ts";
 import { actionRequired, assetState, indexSort } from "../../shared/table/keys.ts";
 import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../shared/wire/directive.ts";
-import type { Mode } from "../../shared/wire/heartbeat.ts";
+import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, mayRespond } from "./authenticate.ts";
 import { readSettings } from "./change-tenant.ts";
@@ -17,6 +17,8 @@ export type ContainmentChange = {
   action: "isolate" | "release";
   /** A release keeps the mode of what it ends. */
   mode?: Mode;
+  /** How engines will be stopped, as whoever asks was told: settings that say otherwise by now are a conflict. */
+  stopEnginesBy?: StopEnginesBy;
   justification: string;
   /** Of an isolation: past the tenant's cap and second person, told in the record. */
   breakGlass?: boolean;
@@ -40,7 +42,7 @@ export async function changeContainment(
   deps: Deps,
 ): Promise<Decision<Committed<Changed>>> {
   if (!mayRespond(admin)) return refuse("admin.forbidden");
-  const { assetId, action, mode, justification, breakGlass = false, ...origin } = change;
+  const { assetId, action, mode, stopEnginesBy, justification, breakGlass = false, ...origin } = change;
   const asked = [action, assetId, mode, justification, ...(breakGlass ? ["break-glass"] : [])];
   const decide = async (nowMs: number): Promise<Decision<Plan<Changed>>> => {
     const asset = await readAssetItem(deps, admin.tenantId, assetId);
@@ -51,7 +53,8 @@ export async function changeContainment(
       const changed = await wishedChange(asset, change, nowMs, deps);
       return accept({ assets: [changed], result: { generation: asset.generation + 1 } });
     }
-    const request = { admin, mode: mode ?? "observe", justification, breakGlass, isApproved: false };
+    const told = stopEnginesBy && { stopEnginesBy };
+    const request = { admin, mode: mode ?? "observe", ...told, justification, breakGlass, isApproved: false };
     const guarded = await guardIsolation(asset, request, nowMs, deps);
     if (!guarded.ok) return guarded;
     const { writes } = guarded.value;

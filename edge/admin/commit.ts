@@ -31,7 +31,9 @@ type Attributes = Parameters<typeof values>[0];
 
 /** What a custody record says, without what the chain adds. */
 export type Draft = Pick<AuditItem, "action"> &
-  Partial<Pick<AuditItem, "mode" | "generation" | "target" | "before" | "after" | "justification">>;
+  Partial<
+    Pick<AuditItem, "mode" | "stopEnginesBy" | "generation" | "target" | "before" | "after" | "justification">
+  >;
 
 /** A change of an asset, or with no `set` only records about it. */
 export type AssetChange = {

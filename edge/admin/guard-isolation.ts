@@ -7,7 +7,7 @@ import type { AssetItem } from "../../shared/table/items/asset.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { isolationCountItem } from "../../shared/table/items/isolation-count.ts";
 import { approvalKey, isolationCountKey } from "../../shared/table/keys.ts";
-import type { Mode } from "../../shared/wire/heartbeat.ts";
+import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, may } from "./authenticate.ts";
 import { readSettings, settingsStill } from "./change-tenant.ts";
@@ -20,6 +20,8 @@ const DAY_SECONDS = 24 * 3600;
 export type Asked = {
   admin: Admin;
   mode: Mode;
+  /** How engines will be stopped, as everybody who decided was told. */
+  stopEnginesBy?: StopEnginesBy;
   justification: string;
   /** Past cap and second person, by an administrator in person; the record says so. */
   breakGlass: boolean;
@@ -39,18 +41,31 @@ export async function guardIsolation(
   nowMs: number,
   deps: Deps,
 ): Promise<Decision<Guarded>> {
+  const { version, value } = await readSettings(deps, asset.tenantId);
+  const otherwise = saysOtherwise(asked, value.stopEnginesBy);
+  if (otherwise) return refuse("admin.conflict", otherwise);
   if (asked.breakGlass) {
     const isInPerson = asked.admin.via === "session" && may(asked.admin, "manage-settings");
     if (!isInPerson) return refuse("admin.forbidden", "breaking the glass takes an administrator in person");
     return accept({ is: "go", writes: [], target: "break-glass" });
   }
-  const { version, value } = await readSettings(deps, asset.tenantId);
   const { fourEyes, isolationsPerHourMax } = value;
   // Whoever tightens the settings is obeyed by every isolation that is not yet in the table.
   const still = settingsStill(asset.tenantId, version, deps.table);
-  if (fourEyes && !asked.isApproved) return accept(requestOf(asset, asked, still, nowMs, deps));
+  const how = asked.mode === "stop-engines" && { stopEnginesBy: value.stopEnginesBy };
+  if (fourEyes && !asked.isApproved)
+    return accept(requestOf(asset, { ...asked, ...how }, still, nowMs, deps));
   if (isolationsPerHourMax === 0) return accept({ is: "go", writes: [still] });
   return countOne(asset.tenantId, isolationsPerHourMax, still, nowMs, deps);
+}
+
+/** Nobody decides on one thing and causes another: to suspend engines and to end them are not the same. */
+export function saysOtherwise(
+  { mode, stopEnginesBy }: { mode: Mode; stopEnginesBy?: StopEnginesBy | undefined },
+  now: StopEnginesBy,
+): string | undefined {
+  if (mode !== "stop-engines" || stopEnginesBy === undefined || stopEnginesBy === now) return undefined;
+  return `the settings say now that engines are ${now === "terminate" ? "terminated, not suspended" : "suspended, not terminated"}: ask for it anew`;
 }
 
 /** One more of this hour (UTC), under the condition that the table itself checks. */
@@ -89,7 +104,7 @@ async function countOne(
 
 function requestOf(
   before: AssetItem,
-  { admin, mode, justification }: Asked,
+  { admin, mode, stopEnginesBy, justification }: Asked,
   still: Write,
   nowMs: number,
   deps: Deps,
@@ -102,6 +117,7 @@ function requestOf(
     approvalId,
     assetId,
     mode,
+    ...(stopEnginesBy && { stopEnginesBy }),
     justification,
     requestedBy: admin.userId,
     requestedAt: timestamp(nowMs),
@@ -115,6 +131,8 @@ function requestOf(
       Item: marshalItem({ ...approvalKey(tenantId, approvalId), ...item }),
     },
   };
-  const records = [{ action: "request-isolation" as const, mode, target: approvalId, justification }];
+  const how = stopEnginesBy && { stopEnginesBy };
+  const asking = { action: "request-isolation" as const, mode, ...how, target: approvalId, justification };
+  const records = [asking];
   return { is: "ask", approvalId, writes: [still, put], change: { before, records } };
 }

@@ -1,11 +1,16 @@
 import type { z } from "zod";
+import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { readSettings } from "../admin/change-tenant.ts";
+import { saysOtherwise } from "../admin/guard-isolation.ts";
 import { listApprovals, readAssets } from "../admin/read.ts";
 import type { approvalView } from "../admin/views.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
 import { DownloadLinks } from "./download-links.tsx";
+import { Icon } from "./icon.tsx";
+import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago } from "./time.tsx";
@@ -19,6 +24,10 @@ export const isWaiting = (request: ApprovalView, now: number): boolean =>
   isUnanswered(request) && now < Date.parse(request.validUntil);
 const isUnanswered = ({ approvedAt, deniedAt }: ApprovalView): boolean =>
   approvedAt === undefined && deniedAt === undefined;
+
+/** By what it was asked under; a request from before that was kept goes by the settings. */
+const stoppingOf = (request: ApprovalView, { stopEnginesBy }: IsolationSettings): StopEnginesBy =>
+  request.stopEnginesBy ?? stopEnginesBy;
 
 type Asked = { request: ApprovalView; hostname: string; employeeId: string | undefined };
 type Forms = { approve: Hidden; deny: Hidden; again: Hidden };
@@ -35,14 +44,17 @@ async function loadApprovals(deps: Deps, tenantId: string): Promise<Asked[]> {
 
 /** Isolations that wait for a second person, and what became of those before. */
 export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?: Notice | undefined } = {}) {
-  const asked = await loadApprovals(deps, admin.tenantId);
+  const [asked, { value: settings }] = await Promise.all([
+    loadApprovals(deps, admin.tenantId),
+    readSettings(deps, admin.tenantId),
+  ]);
   const now = deps.clock();
   const waiting = asked.filter(({ request }) => isWaiting(request, now));
   const lost = asked.filter(({ request }) => isUnanswered(request) && !isWaiting(request, now));
   const answered = asked.filter(({ request }) => !isUnanswered(request));
   const forms = await formsOf(admin, [...waiting, ...lost], deps);
   const who = "responders and administrators approve";
-  const view = { admin, now, forms, why: whyNoForm(admin, may(admin, "approve"), deps, who) };
+  const view = { admin, now, forms, settings, why: whyNoForm(admin, may(admin, "approve"), deps, who) };
   return (
     <Layout
       frame={{
@@ -126,11 +138,20 @@ const Others = (others: {
   </section>
 );
 
-type View = { admin: Admin; now: number; forms: ReadonlyMap<string, Forms>; why: string };
+type View = {
+  admin: Admin;
+  now: number;
+  forms: ReadonlyMap<string, Forms>;
+  settings: IsolationSettings;
+  why: string;
+};
 
 const Request = ({ asked, view }: { asked: Asked; view: View }) => {
   const { request, hostname, employeeId } = asked;
-  const { now } = view;
+  const { now, settings } = view;
+  const waits = isWaiting(request, now);
+  // Asked anew, a request that nobody answered goes by what the settings say then.
+  const by = waits ? stoppingOf(request, settings) : settings.stopEnginesBy;
   return (
     <li data-key={request.approvalId} class="request">
       <div>
@@ -139,8 +160,8 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
           <a href={`/assets/${request.assetId}`}>
             <bdi>{hostname}</bdi>
           </a>
-          , mode <strong>{request.mode}</strong>
-          {employeeId && (
+          , mode <strong>{MODE_NAMES[request.mode]}</strong>
+          {employeeId && !isUnanswered(request) && (
             <>
               {" · "}
               <bdi>{employeeId}</bdi> works on it
@@ -153,6 +174,12 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
         <p class="muted small">
           Asked by <bdi>{request.requestedBy}</bdi> <Ago at={request.requestedAt} now={now} />
         </p>
+        {isUnanswered(request) && (
+          <div class="what-happens">
+            <Effect mode={request.mode} by={by} />
+            <IsolationTerms employeeId={employeeId} settings={settings} />
+          </div>
+        )}
       </div>
       <div class="end">
         <Outcome request={request} now={now} />
@@ -223,19 +250,27 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
   if (why !== "") return <p class="muted small">{why}</p>;
   if (request.requestedBy === admin.userId)
     return <p class="muted small">You asked for it: somebody else has to approve.</p>;
+  const otherwise = saysOtherwise(request, view.settings.stopEnginesBy);
   return (
     <div class="answers">
-      <ChangeForm look="inline" action={`${path}/approve`} name={`approve-${path}`} hidden={forms.approve}>
-        <label class="confirm">
-          <input type="checkbox" name="confirm" value="yes" required />
-          <span>
-            Isolate <bdi>{hostname}</bdi> now
-          </span>
-        </label>
-        <button class="danger" type="submit">
-          Approve
-        </button>
-      </ChangeForm>
+      {otherwise === undefined ? (
+        <ChangeForm look="inline" action={`${path}/approve`} name={`approve-${path}`} hidden={forms.approve}>
+          <label class="confirm">
+            <input type="checkbox" name="confirm" value="yes" required />
+            <span>
+              Isolate <bdi>{hostname}</bdi> now
+            </span>
+          </label>
+          <button class="danger" type="submit">
+            Approve
+          </button>
+        </ChangeForm>
+      ) : (
+        <p class="strip warning">
+          <Icon name="warning" />
+          It cannot be approved: {otherwise}.
+        </p>
+      )}
       <ChangeForm look="inline" action={`${path}/deny`} name={`deny-${path}`} hidden={forms.deny}>
         <div class="field">
           <label for={`reason-${request.approvalId}`}>Reason to deny it</label>

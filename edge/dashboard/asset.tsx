@@ -146,9 +146,9 @@ async function formsOf(
   const action = asset.status === "ISOLATED" ? "release" : "isolate";
   const hidden = await hiddenFor(admin, [action, asset.assetId, asset.generation], deps);
   if (action === "release") return { hidden, draft };
-  const { fourEyes, isolationsPerHourMax, stopEnginesBy } = (await readSettings(deps, admin.tenantId)).value;
-  const isGuarded = fourEyes || isolationsPerHourMax > 0;
-  return { hidden, draft, stopEnginesBy, mayBreakGlass: isGuarded && may(admin, "manage-settings") };
+  const { value: settings } = await readSettings(deps, admin.tenantId);
+  const isGuarded = settings.fourEyes || settings.isolationsPerHourMax > 0;
+  return { hidden, draft, settings, mayBreakGlass: isGuarded && may(admin, "manage-settings") };
 }
 
 const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {

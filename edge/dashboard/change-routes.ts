@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
+import type { z } from "zod";
 import { assetId } from "../../shared/ids.ts";
 import { refuse } from "../../shared/refusal.ts";
-import type { Mode } from "../../shared/wire/heartbeat.ts";
 import { acknowledgeIncidents, BULK_INCIDENTS_MAX, resolveIncident } from "../admin/answer-incidents.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import { changeContainment } from "../admin/change-containment.ts";
@@ -52,9 +52,10 @@ function changeAsset(action: "isolate" | "release"): FormAnswer {
       return told ? sendPage(c, told, 400) : sendFailure(c, refuse("admin.not-found"), deps);
     }
     const { key, justification, ...more } = form.data;
-    const { mode, breakGlass } = more as { mode?: Mode; breakGlass?: "yes" };
+    const { mode, breakGlass, stopEnginesBy } = more as Partial<z.infer<typeof isolateForm>>;
     const { admin: _admin, ...origin } = askerOf(c, key, deps);
-    const asked = { justification, ...(mode && { mode }), breakGlass: breakGlass === "yes" };
+    const how = { ...(mode && { mode }), ...(stopEnginesBy && { stopEnginesBy }) };
+    const asked = { justification, ...how, breakGlass: breakGlass === "yes" };
     const changed = await changeContainment(admin, { assetId: id.data, action, ...asked, ...origin }, deps);
     if (changed.ok) {
       const isWaiting = changed.value.result.approvalId !== undefined;

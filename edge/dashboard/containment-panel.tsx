@@ -1,11 +1,11 @@
 import type { ContainmentState } from "../../shared/containment.ts";
-import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 import { ContainmentBadge } from "./badges.tsx";
 import { ChangeForm, type Hidden } from "./change-form.tsx";
 import { containmentSteps, type Step, type StepStatus } from "./containment-steps.ts";
 import { type Draft, JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
+import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 import { Ago } from "./time.tsx";
 
 /** What each state means for the host, and no more than is proven. */
@@ -30,8 +30,8 @@ export type PanelForms = {
   draft?: Draft | undefined;
   /** An administrator may go past what the settings lay in the way of an isolation. */
   mayBreakGlass?: boolean;
-  /** What the settings say now: an isolation is made by what they say then. */
-  stopEnginesBy?: StopEnginesBy;
+  /** What the settings say now. The form says it back: under other settings nothing is changed. */
+  settings?: IsolationSettings;
 };
 
 /** The wish, the proof, and the form for the next change: the form only for those who may send it. */
@@ -112,47 +112,23 @@ const Steps = ({ steps, now }: { steps: Step[]; now: number }) => (
   </ol>
 );
 
-const STOPPING: Record<StopEnginesBy, string> = {
-  suspend:
-    "The agent suspends the inference processes and refuses their ports. Other work goes on. A release wakes them.",
-  terminate:
-    "The agent terminates the inference processes, each time they are started, and refuses their ports. Other work goes on. What they held in memory is lost, and a release does not start them again.",
-};
-
-const MODE_CHOICES = [
-  {
-    mode: "observe",
-    name: "Observe",
-    effect:
-      "Nothing on the host changes. The decision is recorded and the agent acknowledges it: a rehearsal.",
-  },
-  {
-    mode: "stop-engines",
-    name: "Stop engines",
-    effect: STOPPING.suspend,
-  },
-  {
-    mode: "network",
-    name: "Network",
-    effect: "The host reaches only itself, DNS and the control plane. Whoever works on it is cut off.",
-  },
-];
+const MODE_CHOICES = ["observe", "stop-engines", "network"] as const;
 
 const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) => {
-  const draft = forms.draft;
+  const { draft, settings = { stopEnginesBy: "suspend", isolationNotice: "" } } = forms;
   return (
     <ChangeForm
       look="act"
       id="isolate"
       action={`/assets/${asset.assetId}/isolate`}
       name={`isolate-${asset.generation}`}
-      hidden={forms.hidden}
+      hidden={{ ...forms.hidden, stopEnginesBy: settings.stopEnginesBy }}
     >
       <h3>Isolate this host</h3>
       <Wrong draft={draft} />
       <fieldset class="modes">
         <legend>Mode</legend>
-        {MODE_CHOICES.map(({ mode, name, effect }) => (
+        {MODE_CHOICES.map((mode) => (
           <label>
             <input
               type="radio"
@@ -163,14 +139,15 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
               aria-describedby={`mode-${mode}`}
             />
             <span>
-              <strong>{name}</strong>
+              <strong>{MODE_NAMES[mode]}</strong>
               <span class="muted small" id={`mode-${mode}`}>
-                {mode === "stop-engines" ? STOPPING[forms.stopEnginesBy ?? "suspend"] : effect}
+                <Effect mode={mode} by={settings.stopEnginesBy} />
               </span>
             </span>
           </label>
         ))}
       </fieldset>
+      <IsolationTerms employeeId={asset.employeeId} settings={settings} />
       <Justification draft={draft} />
       <Confirm draft={draft}>
         Isolate <bdi>{asset.hostname}</bdi>, which <bdi>{asset.employeeId}</bdi> works on

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { fromUtf8 } from "../../shared/bytes.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
-import { mode } from "../../shared/wire/heartbeat.ts";
+import { mode, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { text } from "../../shared/wire/text.ts";
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
@@ -27,6 +27,8 @@ export const isolateForm = z.strictObject({
   justification,
   confirm: z.literal("yes"),
   breakGlass: z.literal("yes").optional(),
+  /** How the page said that engines would be stopped. */
+  stopEnginesBy: stopEnginesBy.optional(),
 });
 export const releaseForm = z.strictObject({ ...hidden, justification, confirm: z.literal("yes") });
 

@@ -72,6 +72,70 @@ describe("approvals", () => {
     expect(await read(`/assets/${assetId}`)).toContain("Isolation pending");
   });
 
+  /** An isolation in mode stop-engines, asked for by Mara while the settings said so. */
+  const askedToStop = async (hostname: string, stopEnginesBy: "suspend" | "terminate") => {
+    const assetId = await enrolled(hostname);
+    const token = cookies.mara.slice("__session=".length);
+    await setFourEyes(edge.deps, token, true, stopEnginesBy);
+    const path = `/assets/${assetId}`;
+    const filled = { mode: "stop-engines", justification: "INC-31", confirm: "yes" };
+    const form = await formOf(path, `${path}/isolate`, filled, cookies.mara);
+    const asking = await read(path);
+    expect((await post(`${path}/isolate`, form!, cookies.mara)).status).toBe(303);
+    const { items } = await listApprovals(edge.deps, TENANT, { limit: 50 });
+    const { approvalId } = items.find((one) => one.assetId === assetId)!;
+    return { assetId, asking, path: `/approvals/${approvalId}`, token };
+  };
+  const requestIn = (markup: string, path: string) =>
+    markup.split("<li data-key").find((part) => part.includes(`${path}/deny`)) ?? "";
+
+  test("who approves is shown what who asked was shown: what will happen, to whom, and what they are told", async () => {
+    for (const by of ["suspend", "terminate"] as const) {
+      const { asking, path } = await askedToStop(`shown-${by}`, by);
+      const request = requestIn(await read("/approvals", cookies.jo), path);
+      const told = /<span class="effect">.*?<\/span>/gs;
+      const effect = asking.match(told)!.find((words) => words.includes(`agent ${by}s the inference`))!;
+      expect(request).toContain(effect);
+      const terms = /<ul class="terms">.*?<\/ul>/s.exec(asking)![0];
+      expect(terms).toContain("tom");
+      expect(terms).toContain("Call 4711");
+      expect(request).toContain(terms);
+      expect(request).toContain("Stop engines");
+    }
+  });
+
+  test("what was asked for is what is approved: when the settings change in between, nothing is approved", async () => {
+    const { assetId, path, token } = await askedToStop("moved", "suspend");
+    const form = await formOf("/approvals", `${path}/approve`, { confirm: "yes" }, cookies.jo);
+    await setFourEyes(edge.deps, token, true, "terminate");
+    const answer = await post(`${path}/approve`, form!, cookies.jo);
+    expect(answer.status).toBe(409);
+    expect(await answer.text()).toContain("the settings say now that engines are terminated");
+    expect(await actionsOf(assetId)).toEqual(["request-isolation"]);
+    const request = requestIn(await read("/approvals", cookies.jo), path);
+    expect(request).not.toContain(`${path}/approve`);
+    expect(request).toContain("The agent suspends the inference processes");
+    expect(request).toContain("engines are terminated");
+    await setFourEyes(edge.deps, token, true, "suspend");
+    expect((await post(`${path}/approve`, form!, cookies.jo)).status).toBe(303);
+    const { items } = await listCustody(edge.deps, TENANT, assetId, { limit: 5 });
+    expect(items.map(({ stopEnginesBy }) => stopEnginesBy)).toEqual(["suspend", "suspend"]);
+  });
+
+  test("a form to isolate that was shown under other settings changes nothing and says so", async () => {
+    const assetId = await enrolled("stale");
+    const token = cookies.mara.slice("__session=".length);
+    await setFourEyes(edge.deps, token, false, "suspend");
+    const path = `/assets/${assetId}`;
+    const filled = { mode: "stop-engines", justification: "INC-32", confirm: "yes" };
+    const form = await formOf(path, `${path}/isolate`, filled, cookies.mara);
+    await setFourEyes(edge.deps, token, false, "terminate");
+    const answer = await post(`${path}/isolate`, form!, cookies.mara);
+    expect(answer.status).toBe(409);
+    expect(await answer.text()).toContain("the settings say now that engines are terminated");
+    expect(await actionsOf(assetId)).toEqual([]);
+  });
+
   test("who asked sees no form and is refused when they send one; a viewer too", async () => {
     const [assetId, path] = await asked("own");
     expect(await formOf("/approvals", `${path}/approve`, {}, cookies.mara)).toBeUndefined();

@@ -9,6 +9,7 @@ import { marshalItem } from "../../shared/table/dynamo.ts";
 import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
 import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
 import { eventKey, webhookHealthKey } from "../../shared/table/keys.ts";
+import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { TENANT } from "./edge.ts";
 import { putItems } from "./seed.ts";
 
@@ -26,10 +27,17 @@ export async function askerOf(deps: Deps, session: string): Promise<Asker> {
 }
 
 /** Whether an isolation takes a second person, by the real transaction. */
-export async function setFourEyes(deps: Deps, session: string, fourEyes: boolean): Promise<void> {
+export async function setFourEyes(
+  deps: Deps,
+  session: string,
+  fourEyes: boolean,
+  stopEnginesBy?: StopEnginesBy,
+): Promise<void> {
   const { version, value } = await readSettings(deps, TENANT);
   const asker = await askerOf(deps, session);
-  const wanted = { version, value: { ...value, name: "Northwind", fourEyes, isolationsPerHourMax: 20 } };
+  const guards = { fourEyes, isolationsPerHourMax: 20, isolationNotice: "Call 4711, whatever the hour." };
+  const how = stopEnginesBy && { stopEnginesBy };
+  const wanted = { version, value: { ...value, name: "Northwind", ...guards, ...how } };
   const changed = await changeSettings(asker, wanted, deps);
   if (!changed.ok) throw new Error(`the settings were refused: ${changed.code}`);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { assetId, tenantId } from "../../ids.ts";
-import { mode } from "../../wire/heartbeat.ts";
+import { mode, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 
 export const approvalItem = z.object({
@@ -9,6 +9,8 @@ export const approvalItem = z.object({
   approvalId: z.string(),
   assetId,
   mode,
+  /** Of mode `stop-engines`: how, by the settings when it was asked. Nothing else is approved. */
+  stopEnginesBy: stopEnginesBy.optional(),
   justification: text(1000),
   requestedBy: text(200),
   requestedAt: isoTimestamp,

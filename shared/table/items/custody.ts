@@ -39,7 +39,7 @@ export const auditItem = z.object({
   action: z.enum(CUSTODY_ACTIONS),
   /** Of isolate and release. */
   mode: z.enum(MODES).optional(),
-  /** Of an isolation in mode `stop-engines`. */
+  /** Of an isolation in mode `stop-engines`, and of the request for one. */
   stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
   /** Id of the incident, token or key that was changed. */
