@@ -211,7 +211,12 @@ const Wrong = ({ draft }: { draft: Draft | undefined }) =>
         </p>
         <ul>
           {draft.wrong.map((field) => (
-            <li>{PROBLEMS[field] ?? "The form was not complete: send it again from this page."}</li>
+            <li>
+              {PROBLEMS[field] ?? "The form was not complete: send it again from this page."}
+              {field === "justification" &&
+                draft.justification.length > JUSTIFICATION_CHARACTERS_MAX &&
+                ` This one has ${draft.justification.length.toLocaleString("en")}.`}
+            </li>
           ))}
         </ul>
       </div>

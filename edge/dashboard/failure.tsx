@@ -3,6 +3,7 @@ import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
+import { formPlace } from "./return-path.ts";
 import { Moment } from "./time.tsx";
 
 /** What went wrong, for whom, and where: enough to say what can be done about it. */
@@ -113,13 +114,7 @@ export const unavailablePage = (failure: Failure) => (
   </Notice>
 );
 
-/** The page a form was on: `/assets/A/isolate` was sent from `/assets/A`, and every approval from the list of them. */
-function placeOf({ path, isChange }: Failure): string {
-  if (!isChange) return path;
-  const parts = path.replace(/\?.*$/, "").split("/").slice(1);
-  if (parts.length < 2) return `/${parts[0] ?? ""}`;
-  return `/${(parts[0] === "approvals" ? parts.slice(0, 1) : parts.slice(0, -1)).join("/")}`;
-}
+const placeOf = ({ path, isChange }: Failure): string => (isChange ? formPlace(path) : path);
 
 const Notice = (notice: {
   failure: Failure;

@@ -8,8 +8,11 @@ export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 /** As the API asks. */
 export const JUSTIFICATION_CHARACTERS_MIN = 3;
 
-/** A justification of 1000 characters, percent-encoded at three bytes of UTF-8 each, and the hidden fields. */
-const SHORT_FORM = { bytesMax: 12 * 1024, fieldsMax: 12 };
+/**
+ * Ten times the justification that is taken, percent-encoded at three bytes of UTF-8 a character: who pasted too much
+ * gets it back to shorten it.
+ */
+const SHORT_FORM = { bytesMax: 96 * 1024, fieldsMax: 12 };
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
 
@@ -85,7 +88,7 @@ async function readBounded(request: Request, bytesMax: number): Promise<Uint8Arr
 
 export const draftOf = (fields: Record<string, string>, error: z.ZodError): Draft => ({
   mode: fields.mode ?? "observe",
-  justification: (fields.justification ?? "").slice(0, JUSTIFICATION_CHARACTERS_MAX),
+  justification: fields.justification ?? "",
   confirm: fields.confirm === "yes",
   wrong: [...new Set(error.issues.map((issue) => String(issue.path[0] ?? "form")))],
 });

@@ -6,7 +6,7 @@ import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { failurePage } from "./failure.tsx";
 import { mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
-import { returnPath, signInAddress } from "./return-path.ts";
+import { formPlace, returnPath, signInAddress } from "./return-path.ts";
 import { PAGE_HEADERS } from "./security-headers.ts";
 import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
 
@@ -87,8 +87,11 @@ export async function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps
   const url = new URL(c.req.url);
   if (c.req.method === "GET" && canRefresh(c, deps))
     return refreshSession(c, url.pathname + url.search, deps);
-  const back = c.req.method === "GET" ? url.pathname + url.search : "/";
-  const to = back === "/" ? "/sign-in" : `/sign-in?${new URLSearchParams({ return: returnPath(back) })}`;
+  // What was sent is not kept: after sign-in it is the page of the form that is shown, as it is then.
+  const isForm = c.req.method !== "GET";
+  const back = returnPath(isForm ? formPlace(url.pathname) : url.pathname + url.search);
+  const query = new URLSearchParams({ ...(back !== "/" && { return: back }), ...(isForm && { sent: "" }) });
+  const to = query.size === 0 ? "/sign-in" : `/sign-in?${query}`;
   c.header("cache-control", "no-store");
   return c.redirect(to, c.req.method === "GET" ? 302 : 303);
 }

@@ -14,6 +14,13 @@ export function returnPath(wanted: string | undefined): string {
   return url.pathname + url.search;
 }
 
+/** The page a form was on: `/assets/A/isolate` was sent from `/assets/A`, and every approval from the list of them. */
+export function formPlace(path: string): string {
+  const parts = path.replace(/\?.*$/, "").split("/").slice(1);
+  if (parts.length < 2) return `/${parts[0] ?? ""}`;
+  return `/${(parts[0] === "approvals" ? parts.slice(0, 1) : parts.slice(0, -1)).join("/")}`;
+}
+
 /** Origin of this site as configured. A forged Host header must not become a place people or agents are sent to. */
 export function homeOrigin(request: Request, parties: readonly string[]): string {
   const { origin } = new URL(request.url);

@@ -216,7 +216,8 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const landing = `/sign-in?${new URLSearchParams({ back: "", return: back })}`;
     const address = signInAddress(signInUrl, c.req.raw, parties, handshakeUrl === undefined ? back : landing);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
-    return sendPage(c, signInPage({ address, ended, switching: admin.ok, nowMs: deps.clock() }));
+    const sent = c.req.query("sent") !== undefined;
+    return sendPage(c, signInPage({ address, ended, sent, switching: admin.ok, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
     if (!isSameSite(c.req.raw, deps.admin.parties)) return sendFailure(c, refuse("admin.cross-site"), deps);

@@ -1,12 +1,30 @@
+import { Icon } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { MARK } from "./static-files.ts";
 
-/** For those without a session. `ended`: they had one. `switching`: they have one and want another organisation. */
-export const signInPage = (page: { address: string; ended: boolean; switching: boolean; nowMs: number }) => (
+type SignIn = {
+  address: string;
+  /** They had a session. */
+  ended: boolean;
+  /** They have one and want another organisation. */
+  switching: boolean;
+  /** They sent a form without one. */
+  sent: boolean;
+  nowMs: number;
+};
+
+/** For those without a session. */
+export const signInPage = (page: SignIn) => (
   <Layout frame={{ title: "Sign in", nowMs: page.nowMs }}>
     <div class="centre">
       <img src={MARK.url} width="56" height="56" alt="" />
       <h1>See and govern the AI that runs on your own machines</h1>
+      {page.sent && (
+        <p class="strip warning" role="status">
+          <Icon name="warning" />
+          Nothing was changed: there was no session any more when the form arrived.
+        </p>
+      )}
       <p>
         {page.switching
           ? "Choose another organisation where you sign in. Until you have, you stay in this one."

@@ -480,6 +480,79 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
+  test("a double click on isolate makes one record, and the back button leads to what is so now", async () => {
+    const { assetId } = await fresh("twice");
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/assets`);
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    await page.locator("#justification").fill("INC-13");
+    await page.locator("#isolate input[name=confirm]").check();
+    await page.locator("#isolate button").dblclick();
+    await page.waitForSelector('#containment[data-state="pending"]');
+    expect(await page.locator("#custody .custody > li").count()).toBe(1);
+    await page.goBack();
+    await page.waitForSelector('#containment[data-state="pending"]', { timeout: 8000 });
+    expect(await page.locator("#isolate").count()).toBe(0);
+    expect(await page.locator("#release").count()).toBe(1);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("names in emoji and from right to left stand by themselves and move nothing beside them", async () => {
+    const name = "مختبر-الذكاء 🚨 (1)";
+    const host: Host = { ...hostileHost(), assetId: nextId(), hostname: name, employeeId: "omar" };
+    host.states[0]!.engines = [engineOf({ name: `محرك 🧠 [2]`, bind: ["0.0.0.0"] })];
+    host.findings![0]!.finding = { ...host.findings![0]!.finding, engineName: "محرك 🧠 [2]" };
+    await putHosts(edge.deps, [host]);
+    await requestIsolations(edge.deps, session, [host.assetId]);
+    const { context, page } = await open({ ...LOOKS.phone });
+    const loose: string[] = [];
+    const incident = `/incidents/${host.assetId}.exposed-engine.ollama`;
+    for (const path of [
+      "/",
+      "/incidents",
+      incident,
+      `/assets/${host.assetId}`,
+      "/assets",
+      "/approvals",
+      "/custody",
+      "/inventory",
+      "/employees/omar",
+      "/report",
+    ]) {
+      await page.goto(edge.origin + path);
+      const found = await page.evaluate(() => {
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        const bare: string[] = [];
+        for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+          if (!/[\u0600-\u06ff]/.test(node.nodeValue ?? "")) continue;
+          if (!node.parentElement!.closest("bdi, option, textarea, title")) bare.push(node.nodeValue!);
+        }
+        return bare;
+      });
+      for (const words of found) loose.push(`${path}: ${words}`);
+      if ((await wider(page)) > 0) loose.push(`${path} is wider than the screen`);
+    }
+    expect(loose).toEqual([]);
+    await setFourEyes(edge.deps, session, false);
+    await context.close();
+  });
+
+  test("an expired session sends a form to sign-in, says that nothing was changed, and comes back to the page", async () => {
+    const { assetId } = await fresh("expired");
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets/${assetId}`);
+    await page.locator("#justification").fill("INC-14");
+    await page.locator("#isolate input[name=confirm]").check();
+    await context.clearCookies();
+    await page.locator("#isolate button").click();
+    await page.waitForURL(/\/sign-in/);
+    expect(await page.locator("main").textContent()).toContain("Nothing was changed");
+    const to = new URL((await page.getByRole("link", { name: "Sign in" }).getAttribute("href"))!);
+    expect(to.searchParams.get("redirect_url")).toBe(`${edge.origin}/assets/${assetId}`);
+    await context.close();
+  });
+
   test("a page that stays open follows the fleet and keeps scroll, focus and what is folded", async () => {
     const host = await fresh("watched");
     const { context, page } = await open();

@@ -72,6 +72,36 @@ describe("isolate and release by form", () => {
     });
   });
 
+  test("of 10,000 characters nothing is lost and nothing recorded: the form comes back with all of them", async () => {
+    const assetId = await enrolled("long");
+    for (const typed of ["a".repeat(10_000), "汉".repeat(10_000)]) {
+      const form = await formOf(assetId, { mode: "network", justification: typed });
+      const answer = await post(`/assets/${assetId}/isolate`, form);
+      expect(answer.status).toBe(400);
+      const markup = await answer.text();
+      expect(markup.includes(typed)).toBe(true);
+      expect(markup).toContain("of 3 to 1000 characters");
+      expect(markup).toContain("10,000");
+    }
+    expect(await records(assetId)).toEqual([]);
+  });
+
+  test("a form of somebody whose session has ended comes back to its page after sign-in", async () => {
+    const assetId = await enrolled("ended");
+    const body = (await formOf(assetId, { mode: "network" })).toString();
+    const headers = { origin: edge.origin, "content-type": "application/x-www-form-urlencoded" };
+    const answer = await fetch(`${edge.origin}/assets/${assetId}/isolate`, {
+      method: "POST",
+      headers,
+      body,
+      redirect: "manual",
+    });
+    expect(answer.status).toBe(303);
+    const to = new URL(answer.headers.get("location")!, edge.origin);
+    expect([to.pathname, to.searchParams.get("return")]).toEqual(["/sign-in", `/assets/${assetId}`]);
+    expect(await records(assetId)).toEqual([]);
+  });
+
   test("where a second person has to approve, nothing is called requested before one has", async () => {
     const assetId = await enrolled("four-eyes");
     const tenant = { ...tenantKey(TENANT), ...tenantDefaults(TENANT) };

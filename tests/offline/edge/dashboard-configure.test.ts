@@ -349,7 +349,7 @@ describe("a session whose token is old", () => {
     const form = await later(async () =>
       world.app.request(`${ORIGIN}/settings`, { method: "POST", headers: { cookie, origin: ORIGIN } }),
     );
-    expect(form.headers.get("location")).toBe("/sign-in");
+    expect(form.headers.get("location")).toBe("/sign-in?return=%2Fsettings&sent=");
   });
 
   test("sessionExpired() takes nothing but an old token", async () => {
