@@ -83,7 +83,11 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
           <span class="muted">{String(waiting.length)}</span>
         </div>
         {waiting.length === 0 ? (
-          <Empty title="No isolation waits for approval" icon="ok" />
+          <Empty title="No isolation waits for approval">
+            {settings.fourEyes
+              ? "The settings ask for a second person: whatever is asked for next appears here."
+              : "The settings ask for no second person: an isolation goes out at once and does not come by here."}
+          </Empty>
         ) : (
           <ul class="rows">
             {waiting.map((each) => (

@@ -83,16 +83,28 @@ export const actionWords = (action: string): string => {
   return ACTIONS[action] ?? words.charAt(0).toUpperCase() + words.slice(1);
 };
 
+/** What the id that a record names is of. An incident's says it by itself, and so does what is in plain words. */
+const targetWords = ({ action, target }: CustodyView): string | undefined => {
+  if (target === undefined || target === "break-glass") return target && "past the guards: break-glass";
+  if (/isolat/.test(action)) return `request ${target}`;
+  if (/webhook/.test(action)) return `webhook ${target}`;
+  if (/token|rotate-key/.test(action)) return `token ${target}`;
+  if (/api-key/.test(action)) return `key ${target}`;
+  return /release/.test(action) ? `code ${target}` : target;
+};
+
 /** What the record says of the change itself; which parts there are depends on the action. */
-const changeWords = ({ mode, generation, target, before, after }: CustodyView): string =>
-  [
-    target,
-    mode && `mode ${mode}`,
+const changeWords = (record: CustodyView): string => {
+  const { mode, stopEnginesBy, generation, before, after } = record;
+  return [
+    targetWords(record),
+    mode && `mode ${mode}${stopEnginesBy ? ` (${stopEnginesBy})` : ""}`,
     generation && `generation ${generation}`,
     (before || after) && differenceWords(before, after),
   ]
     .filter(Boolean)
     .join(" · ");
+};
 
 const CustodyEntry = (entry: {
   record: CustodyView;

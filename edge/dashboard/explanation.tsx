@@ -69,7 +69,7 @@ export const Explanation = ({
       </dl>
       {(state?.novelty?.length ?? 0) > 0 && (
         <div>
-          <h3>New by the baseline</h3>
+          <h3>New in the host's whole state, by the baseline</h3>
           <ul class="plain-list">
             {state!.novelty!.map((words) => (
               <li>

@@ -140,9 +140,9 @@ const Nothing = ({ filtered }: { filtered: boolean }) =>
       <a href="/incidents">Show all open incidents</a>
     </Empty>
   ) : (
-    <Empty title="No open incidents" icon="ok">
-      Every rule was evaluated on every state that agents reported. Hosts that are silent and sources that
-      failed were not looked at: the <a href="/">overview</a> counts them.
+    <Empty title="No open incidents">
+      Every rule is evaluated on every state that agents report. Hosts without an agent, hosts that are silent
+      and sources that failed are not looked at: the <a href="/">overview</a> counts those it knows of.
     </Empty>
   );
 

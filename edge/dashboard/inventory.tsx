@@ -7,6 +7,7 @@ import { Badge, plural } from "./badges.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { gigabytes, kindName } from "./engines.tsx";
 import { type Fleet, inventoryOf } from "./fleet.ts";
+import { Icon } from "./icon.tsx";
 import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type FleetModel, type Held, modelsOf } from "./models.ts";
@@ -46,9 +47,16 @@ export async function inventoryPage(admin: Admin, deps: Deps, { fleetOf, holding
           agents said last.
         </p>
       </div>
-      <div class="list-tools">
-        <Keys searches={false} />
-      </div>
+      {rows.length === 0 ? (
+        <p class="strip">
+          <Icon name="info" />
+          No agent has enrolled: nothing was looked for, so nothing was found.
+        </p>
+      ) : (
+        <div class="list-tools">
+          <Keys searches={false} />
+        </div>
+      )}
       <section id="inventory-models" class="card" data-live aria-labelledby="inventory-models-title">
         <div class="card-head">
           <h2 id="inventory-models-title">Models</h2>
