@@ -80,7 +80,7 @@ export async function approvalsPage(admin: Admin, deps: Deps, answer: { notice?:
       <section id="approvals-waiting" class="card" data-live aria-labelledby="approvals-waiting-title">
         <div class="card-head">
           <h2 id="approvals-waiting-title">Waiting for a second person</h2>
-          <span class="muted">{String(waiting.length)}</span>
+          <span class="muted">{plural(waiting.length, "request")}</span>
         </div>
         {waiting.length === 0 ? (
           <Empty title="No isolation waits for approval">
