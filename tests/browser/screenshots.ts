@@ -10,7 +10,7 @@ import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { askerOf, furnishWebhook, requestIsolations } from "./furnish.ts";
-import { fleetHours, type Host, putHosts, putItems } from "./seed.ts";
+import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.ts";
 
 /**
  * Takes the pictures of the README: `bun tests/browser/screenshots.ts [folder]`. With `--tour` and a folder it takes
@@ -193,7 +193,8 @@ if (import.meta.main) {
   const folder = resolve(named ?? `${import.meta.dir}/../../docs/screenshots`);
   mkdirSync(folder, { recursive: true });
   const edge = await startEdge({}, withOneAway);
-  const { hosts, focus } = company(TENANT, Date.now());
+  const seededAtMs = Date.now();
+  const { hosts, focus } = company(TENANT, seededAtMs);
   await putHosts(edge.deps, hosts);
   await putItems(edge.deps, fleetHours(TENANT, Date.now(), hosts.length));
   const session = await edge.session();
@@ -243,7 +244,10 @@ if (import.meta.main) {
   const tour = isTour
     ? await tourOf(edge, asset, `/assets/${contained.assetId}`, `/integrations/${webhookId}`)
     : shots;
-  for (const shot of tour) await shoot(browser, edge.origin, session, shot, folder);
+  for (const shot of tour) {
+    await reportAgain(edge.deps, hosts, seededAtMs, Date.now());
+    await shoot(browser, edge.origin, session, shot, folder);
+  }
   await browser.close();
   await edge.stop();
   console.log(`${tour.length} pictures in ${folder}`);

@@ -271,6 +271,17 @@ export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void>
 
 export const putHosts = (deps: Deps, hosts: Host[]): Promise<void> => putItems(deps, hosts.flatMap(itemsOf));
 
+const REPORTING_MS = 60_000;
+
+/** Those that reported at `seededAtMs` go on to: a run that takes long shows no silent fleet. */
+export const reportAgain = (deps: Deps, hosts: Host[], seededAtMs: number, nowMs: number): Promise<void> =>
+  putItems(
+    deps,
+    hosts
+      .filter(({ lastSeenAtMs }) => lastSeenAtMs !== undefined && seededAtMs - lastSeenAtMs < REPORTING_MS)
+      .flatMap((host) => presenceOf({ ...host, lastSeenAtMs: host.lastSeenAtMs! + nowMs - seededAtMs })),
+  );
+
 /** Ids of one test run, in order, so that lists come out the same every time. */
 export function createIds(fromMs: number): () => string {
   let count = 0;
