@@ -40,11 +40,7 @@ export const IsolationTerms = (terms: { employeeId: string | undefined; settings
     <ul class="terms">
       {employeeId !== undefined && (
         <li>
-          Affected:{" "}
-          <a href={`/employees/${encodeURIComponent(employeeId)}`}>
-            <bdi>{employeeId}</bdi>
-          </a>
-          , who works on it.
+          Affected: <bdi>{employeeId}</bdi>, who works on it.
         </li>
       )}
       <li>
