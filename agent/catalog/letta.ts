@@ -7,7 +7,11 @@ const entry: CatalogEntry = {
   ports: [8283],
   names: ["letta"],
   runsOn: ["python", "node"],
-  commands: ["(?:^|[/ ])letta server\\b"],
+  commands: [
+    "(?:^|[/ ])letta server\\b",
+    "/@letta-ai/letta-code/",
+    "node(?: -\\S+)* \\S*/\\.?bin/letta(?: |$)",
+  ],
   binaries: ["/letta_code/_payload/bin/node(?:\\.exe)?$"],
   traits: [
     {
@@ -15,6 +19,13 @@ const entry: CatalogEntry = {
       json: { "info.title": { matches: "^Letta$" } },
       weight: "identity",
       says: "the API description is titled Letta",
+    },
+    {
+      path: "/v1/models",
+      statuses: [500],
+      json: { "error.message": { matches: "^Missing LETTA_API_KEY" } },
+      weight: "strong",
+      says: "it misses its LETTA_API_KEY",
     },
     { path: "/", body: "<title>Letta\\b", weight: "identity", says: "the page is titled Letta" },
   ],
@@ -39,8 +50,61 @@ const entry: CatalogEntry = {
           "/v1/health/": { body: { version: "0.11.7", status: "ok" } },
         },
       },
+      {
+        source: "recorded from letta 0.34.12 (letta server --listen --openai-api), nobody signed in",
+        answers: {
+          "/": { status: 404 },
+          "/v1/models": {
+            status: 500,
+            body: {
+              error: {
+                message:
+                  "Missing LETTA_API_KEY. Run 'letta' to configure authentication, or set LETTA_API_KEY to your API key.",
+                type: "server_error",
+                param: null,
+                code: null,
+              },
+            },
+          },
+        },
+        process: {
+          executable: "/venv/lib/python3.12/site-packages/letta_code/_payload/bin/node",
+          argv: [
+            "/venv/lib/python3.12/site-packages/letta_code/_payload/bin/node",
+            "/venv/lib/python3.12/site-packages/letta_code/_payload/app/letta.js",
+            "server",
+            "--listen",
+            "ws://127.0.0.1:21161",
+            "--openai-api",
+          ],
+        },
+      },
+      {
+        source:
+          "recorded from letta 0.34.12 (letta server --listen --openai-api), local and without an agent",
+        answers: { "/": { status: 404 }, "/v1/models": { body: { object: "list", data: [] } } },
+        process: {
+          executable: "/venv/lib/python3.12/site-packages/letta_code/_payload/bin/node",
+          argv: [
+            "/venv/lib/python3.12/site-packages/letta_code/_payload/bin/node",
+            "/venv/lib/python3.12/site-packages/letta_code/_payload/app/letta.js",
+            "server",
+            "--listen",
+            "ws://127.0.0.1:21161",
+            "--openai-api",
+          ],
+        },
+      },
+      {
+        source: "recorded from @letta-ai/letta-code 0.25.9 (npm): run through the link that npm makes",
+        process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/node_modules/.bin/letta"] },
+      },
     ],
     negative: [
+      {
+        source: "made up: another server without its key",
+        answers: { "/v1/models": { status: 500, body: { error: { message: "Missing OPENAI_API_KEY" } } } },
+      },
       {
         source: "recorded from FastAPI: its default description",
         answers: {

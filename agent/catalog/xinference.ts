@@ -27,6 +27,19 @@ const entry: CatalogEntry = {
       weight: "identity",
       says: "the page is titled Xinference",
     },
+    {
+      path: "/",
+      body: "<title>Xinference</title>",
+      weight: "identity",
+      says: "the page is titled Xinference",
+    },
+    {
+      path: "/status",
+      json: { uptime: { is: "number" }, workers: { is: "object" } },
+      body: '"failure_remaining_count":',
+      weight: "strong",
+      says: "Xinference's state of its workers",
+    },
   ],
   version: [{ path: "/v1/cluster/version", at: "version" }],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
@@ -67,8 +80,57 @@ const entry: CatalogEntry = {
           "/ui/": { body: "<!doctype html><html><head><title>Xinference</title></head><body></body></html>" },
         },
       },
+      {
+        source: "recorded from xinference 4.1.0 (xinference-local), which asks for a sign-in from the start",
+        answers: {
+          "/": {
+            headers: { server: "uvicorn" },
+            body: '<!DOCTYPE html><!--WDpPv1O3XLcbyL6TfJfvK--><html lang="en"><head><meta charSet="utf-8"/><meta name="viewport" content="width=device-width, initial-sca<title>Xinference</title><meta name="des',
+          },
+          "/v1/models": {
+            status: 401,
+            headers: { server: "uvicorn", "www-authenticate": 'Bearer scope="models:list"' },
+            body: { detail: "Could not validate credentials" },
+          },
+          "/status": {
+            headers: { server: "uvicorn" },
+            body: {
+              uptime: 131,
+              workers: {
+                "127.0.0.1:55721": {
+                  update_time: 1795774283.0132706,
+                  failure_remaining_count: 5,
+                  status: {
+                    cpu: {
+                      usage: 1,
+                      total: 2,
+                      memory_used: 4975030272,
+                      memory_available: 20301471744,
+                      memory_total: 25276502016,
+                    },
+                  },
+                },
+              },
+            },
+          },
+          "/v1/cluster/version": {
+            status: 401,
+            headers: { server: "uvicorn", "www-authenticate": 'Bearer scope="admin"' },
+            body: { detail: "Could not validate credentials" },
+          },
+          "/ui/": { status: 307, headers: { server: "uvicorn", location: "/" } },
+        },
+        process: {
+          executable: "/usr/bin/python3.11",
+          argv: ["/venv/bin/python", "/venv/bin/xinference-local", "--host", "127.0.0.1", "--port", "21144"],
+        },
+      },
     ],
     negative: [
+      {
+        source: "made up: a state of other workers",
+        answers: { "/status": { body: { uptime: 85, workers: { "10.0.0.2:9000": { jobs: 3 } } } } },
+      },
       {
         source: "made up: a version document",
         answers: { "/v1/cluster/version": { body: { version: "1.0" } } },
