@@ -14,6 +14,7 @@ import chatrtx from "./chatrtx.ts";
 import cherryStudio from "./cherry-studio.ts";
 import chroma from "./chroma.ts";
 import claudeCode from "./claude-code.ts";
+import claudeCodeRouter from "./claude-code-router.ts";
 import claudeDesktop from "./claude-desktop.ts";
 import clineRoo from "./cline-roo.ts";
 import codexCli from "./codex-cli.ts";
@@ -71,6 +72,7 @@ import mcpStdio from "./mcp-stdio.ts";
 import milvus from "./milvus.ts";
 import mistralRs from "./mistral-rs.ts";
 import mlcLlm from "./mlc-llm.ts";
+import mlserver from "./mlserver.ts";
 import mlxLm from "./mlx-lm.ts";
 import mlxVlm from "./mlx-vlm.ts";
 import msty from "./msty.ts";
@@ -129,7 +131,7 @@ import xinference from "./xinference.ts";
 import xtts from "./xtts.ts";
 
 /** Version of the compiled-in catalogue, sent in every heartbeat. */
-export const catalogueVersion = "2026.11.22";
+export const catalogueVersion = "2026.11.27";
 
 /** Every product of this directory; a test compares it with the files. */
 export const catalogue: readonly CatalogEntry[] = [
@@ -149,6 +151,7 @@ export const catalogue: readonly CatalogEntry[] = [
   cherryStudio,
   chroma,
   claudeCode,
+  claudeCodeRouter,
   claudeDesktop,
   clineRoo,
   codexCli,
@@ -205,6 +208,7 @@ export const catalogue: readonly CatalogEntry[] = [
   milvus,
   mistralRs,
   mlcLlm,
+  mlserver,
   mlxLm,
   mlxVlm,
   msty,

@@ -5,7 +5,10 @@ const entry: CatalogEntry = {
   name: "MCP server (HTTP)",
   kind: "mcp",
   ports: [],
-  names: [],
+  names: ["mcpo"],
+  runsOn: ["python"],
+  // It serves what an MCP server can do as an ordinary HTTP API.
+  commands: ["(?:^|/)bin/mcpo(?: -|$)", "^mcpo -", "-m mcpo(?: |$)"],
   absorbs: ["mcp-stdio"],
   traits: [
     {
@@ -32,8 +35,23 @@ const entry: CatalogEntry = {
       weight: "strong",
       says: "an event stream that names its message endpoint",
     },
+    {
+      path: "/openapi.json",
+      json: { "info.description": { matches: "^Automatically generated API from MCP Tool Schemas" } },
+      weight: "strong",
+      says: "an API description generated from MCP tools",
+    },
+    {
+      path: "/openapi.json",
+      body: '"operationId":\\s*"tool_(\\w+)_post".{0,400}?/schemas/\\1_form_model"',
+      weight: "strong",
+      says: "an API description whose operations are MCP tools",
+    },
   ],
-  sources: ["https://modelcontextprotocol.io/specification/2025-06-18/basic/transports"],
+  sources: [
+    "https://modelcontextprotocol.io/specification/2025-06-18/basic/transports",
+    "https://github.com/open-webui/mcpo",
+  ],
   fixtures: {
     positive: [
       {
@@ -103,8 +121,143 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from mcpo 0.0.20 with a configuration file",
+        answers: {
+          "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: {
+              openapi: "3.1.0",
+              info: {
+                title: "MCP OpenAPI Proxy",
+                description:
+                  "Automatically generated API from MCP Tool Schemas\n\n- **available tools**：\n    - [demo](/demo/docs)",
+                version: "1.0",
+              },
+              paths: {},
+            },
+          },
+        },
+      },
+      {
+        source: "recorded from FastMCP 4.2.3 for Python (streamable HTTP)",
+        answers: {
+          "/": {
+            status: 404,
+            headers: { server: "uvicorn", "content-type": "text/plain; charset=utf-8" },
+            body: "Not Found",
+          },
+          "/mcp": {
+            status: 400,
+            headers: { server: "uvicorn" },
+            body: {
+              jsonrpc: "2.0",
+              id: null,
+              error: { code: -32600, message: "Bad Request: Missing session ID" },
+            },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "/venv/bin/fastmcp",
+            "run",
+            "srv.py",
+            "--transport",
+            "http",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "21142",
+          ],
+        },
+      },
+      {
+        source: "recorded from mcp-proxy 0.13.0 for Python before a stdio server",
+        answers: {
+          "/": {
+            status: 404,
+            headers: { server: "uvicorn", "content-type": "text/plain; charset=utf-8" },
+            body: "Not Found",
+          },
+          "/mcp": {
+            status: 406,
+            headers: { server: "uvicorn" },
+            body: {
+              jsonrpc: "2.0",
+              id: "server-error",
+              error: { code: -32600, message: "Not Acceptable: Client must accept text/event-stream" },
+            },
+          },
+          "/sse": {
+            headers: { server: "uvicorn", "content-type": "text/event-stream; charset=utf-8" },
+            body: "event: endpoint\r\ndata: /messages/?session_id=d21fac871b1342988d44209af26acd52\r\n\r\n",
+          },
+          "/status": {
+            headers: { server: "uvicorn" },
+            body: {
+              api_last_activity: "2026-11-27T10:10:10.310752+00:00",
+              active_sse_connections: 1,
+              server_instances: { default: "configured" },
+            },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "/venv/bin/mcp-proxy",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "21143",
+            "--",
+            "/venv/bin/python",
+            "tool.py",
+          ],
+        },
+      },
+      {
+        source: "recorded from mcpo 0.0.20 before one stdio server with a tool",
+        answers: {
+          "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: '{"openapi":"3.1.0","info":{"title":"demo","description":"demo MCP Server","version":"4.2.3"},"paths":{"/add":{"post":{"summary":"Add","operationId":"tool_add_post","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/add_form_model"}}},"required":true},"responses":{"200":{"description":"Successful Response"',
+          },
+        },
+      },
+      {
+        source: "recorded from mcpo 0.0.20, its process",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "/venv/bin/mcpo",
+            "--port",
+            "21141",
+            "--",
+            "/venv/bin/python",
+            "tool.py",
+          ],
+        },
+      },
     ],
     negative: [
+      {
+        source: "recorded from FastAPI: an API whose operations are called tools",
+        answers: {
+          "/openapi.json": {
+            body: '{"openapi":"3.1.0","info":{"title":"Workshop","version":"0.1.0"},"paths":{"/tool/{id}":{"post":{"summary":"Tool","operationId":"tool_tool__id__post","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Tool"}}}}}}}}',
+          },
+        },
+      },
+      {
+        source: "made up: an editor with the folder of mcpo",
+        process: { executable: "/usr/share/code/code", argv: ["/usr/share/code/code", "/home/ann/src/mcpo"] },
+      },
       {
         source: "made up: another event stream",
         answers: {
