@@ -20,6 +20,29 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from AstrBot 4.29.3 (astrbot run); its API asks for a sign-in",
+        answers: {
+          "/": {
+            headers: { server: "hypercorn-h11" },
+            body: '<!doctype html>\n<html lang="zh-CN">\n  <head>\n    <meta charset="UTF-8" />\n    <link rel="icon" href="/favicon.svg" />\n    <meta name="viewport" content="width=device-width, initial-scale=1.0, maximum-scale=1.0, user-scalable=no" />\n    <meta name="keywords" content="AstrBot Soulter" />\n    <meta name="description" content="AstrBot Dashboard" />\n    <meta name="robots" content="noindex, nofollow" />\n    <title>AstrBot Dashboard</title>\n    <script type="module" crossorigin src="/assets/index-BHAfzyoV.js"></script>\n    <link rel="stylesheet" crossorigin href="/assets/index-CdmaIaXh.css">\n    <st',
+          },
+          "/api/version": {
+            status: 401,
+            headers: { server: "hypercorn-h11" },
+            body: { status: "error", message: "未授权" },
+          },
+          "/api/status": {
+            status: 401,
+            headers: { server: "hypercorn-h11" },
+            body: { status: "error", message: "未授权" },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/astrbot", "run"],
+        },
+      },
     ],
     negative: [
       {

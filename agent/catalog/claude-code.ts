@@ -31,6 +31,13 @@ const entry: CatalogEntry = {
         source: "documented: docs.claude.com, native installer (versions below ~/.local/share/claude)",
         process: { executable: "/home/ada/.local/share/claude/versions/2.0.31", argv: ["claude"] },
       },
+      {
+        source: "recorded from @anthropic-ai/claude-code 2.1.197 (npm): run through the link that npm makes",
+        process: {
+          executable: "/usr/lib/node_modules/@anthropic-ai/claude-code/bin/claude.exe",
+          argv: ["/usr/lib/node_modules/.bin/claude"],
+        },
+      },
     ],
     negative: [
       { source: "made up: any program called claude", process: { executable: "/usr/bin/claude" } },

@@ -34,6 +34,10 @@ const entry: CatalogEntry = {
           executable: "/home/ada/.vscode/extensions/continue.continue-1.2.0-linux-x64/bin/continue-binary",
         },
       },
+      {
+        source: "recorded from @continuedev/cli 1.5.47 (npm): run through the link that npm makes",
+        process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/node_modules/.bin/cn"] },
+      },
     ],
     negative: [
       {

@@ -37,6 +37,32 @@ const entry: CatalogEntry = {
         source: "documented: FastChat docs/openai_api.md",
         process: { executable: "/usr/bin/python3.11", argv: ["python3", "-m", "fastchat.serve.controller"] },
       },
+      {
+        source:
+          "recorded from fschat 0.2.36 (PyPI), its API server before a controller that knows one worker",
+        answers: {
+          "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
+          "/v1/models": { headers: { server: "uvicorn" }, body: { object: "list", data: [] } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.11",
+          argv: [
+            "/venv/bin/python",
+            "-m",
+            "fastchat.serve.openai_api_server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "21152",
+            "--controller-address",
+            "http://127.0.0.1:21151",
+          ],
+        },
+      },
     ],
     negative: [
       {

@@ -50,6 +50,82 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from lightrag-hku 1.5.7 with an unreachable model; it copies Ollama's lists",
+        answers: {
+          "/": { status: 307, headers: { server: "uvicorn", location: "/webui/" } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: {
+              openapi: "3.1.0",
+              info: {
+                title: "LightRAG Server API",
+                description:
+                  "Providing API for LightRAG core, Web UI and Ollama Model Emulation\n\n[View ReDoc documentation](/redoc)",
+                version: "0344",
+              },
+              paths: {},
+            },
+          },
+          "/auth-status": {
+            headers: { server: "uvicorn" },
+            body: {
+              auth_configured: false,
+              access_token: "…",
+              token_type: "bearer",
+              auth_mode: "disabled",
+              message: "Authentication is disabled. Using guest access.",
+              core_version: "1.5.7",
+              api_version: "0344",
+              webui_title: null,
+              webui_description: null,
+              ai_content_notice_enabled: false,
+            },
+          },
+          "/api/version": { headers: { server: "uvicorn" }, body: { version: "0.9.3" } },
+          "/api/tags": {
+            headers: { server: "uvicorn" },
+            body: {
+              models: [
+                {
+                  name: "lightrag:latest",
+                  model: "lightrag:latest",
+                  size: 7365960935,
+                  digest: "sha256:lightrag",
+                  modified_at: "2024-01-15T00:00:00Z",
+                  details: {
+                    parent_model: "",
+                    format: "gguf",
+                    family: "lightrag",
+                    families: ["lightrag"],
+                    parameter_size: "13B",
+                    quantization_level: "Q4_0",
+                  },
+                },
+              ],
+            },
+          },
+          "/webui/": {
+            headers: { server: "uvicorn" },
+            body: '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="UTF-8" />\n    <meta http-equiv="Cache-Control" content="no-cache, no-store, must-revalidate" />\n    <meta http-equiv="Pragma" content="no-cache" />\n    <meta http-equiv="Expires" content="0" />\n    <link rel="icon" type="image/png" href="f',
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "../../venv/lightrag/bin/lightrag-server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "34105",
+            "--llm-binding",
+            "openai",
+            "--embedding-binding",
+            "openai",
+          ],
+        },
+      },
     ],
     negative: [
       {

@@ -22,6 +22,30 @@ const entry: CatalogEntry = {
           argv: ["python3", "-m", "mlx_lm.server", "--model", "mlx-community/Llama-3.2-3B-Instruct-4bit"],
         },
       },
+      {
+        source: "recorded from mlx-lm 0.32.2 for Linux with a small Llama of random weights",
+        answers: {
+          "/": { status: 404, headers: { server: "BaseHTTP/0.6 Python/3.12.1" }, body: "Not Found" },
+          "/v1/models": {
+            headers: { server: "BaseHTTP/0.6 Python/3.12.1" },
+            body: { object: "list", data: [{ id: "/srv/tiny", object: "model", created: 1795774019 }] },
+          },
+          "/health": { headers: { server: "BaseHTTP/0.6 Python/3.12.1" }, body: { status: "ok" } },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "/venv/bin/mlx_lm.server",
+            "--model",
+            "/srv/tiny",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "21131",
+          ],
+        },
+      },
     ],
     negative: [
       {

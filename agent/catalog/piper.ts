@@ -46,6 +46,54 @@ const entry: CatalogEntry = {
           argv: ["python3", "-m", "piper.http_server", "--model", "en_US-lessac-medium"],
         },
       },
+      {
+        source: "recorded from piper-tts 1.8.0 (python -m piper.http_server) with a voice of random weights",
+        answers: {
+          "/": {
+            headers: { server: "Werkzeug/3.1.9 Python/3.12.1" },
+            body: '<!DOCTYPE html>\n<html lang="en">\n<head>\n    <meta charset="UTF-8">\n    <title>Piper Web Server</title>\n    <style type="text/css">\n      body {\n          margin: auto;\n          max-width: 90%;\n      }\n\n      #textInput {\n          width: 1',
+          },
+          "/voices": {
+            headers: { server: "Werkzeug/3.1.9 Python/3.12.1" },
+            body: {
+              "en_US-tiny-low": {
+                audio: { quality: "low", sample_rate: 16000 },
+                dataset: "tiny",
+                espeak: { voice: "en-us" },
+                inference: { length_scale: 1, noise_scale: 0.667, noise_w: 0.8 },
+                language: { code: "en_US" },
+                num_speakers: 1,
+                num_symbols: 256,
+                phoneme_id_map: { " ": [3], $: [2], "^": [1], _: [0] },
+                phoneme_map: {},
+                phoneme_type: "espeak",
+                piper_version: "1.0.0",
+                speaker_id_map: {},
+              },
+            },
+          },
+          "/info": {
+            headers: { server: "Werkzeug/3.1.9 Python/3.12.1" },
+            body: { last: null, voice: { language: "en-us", name: "en_US-tiny-low", num_speakers: 1 } },
+          },
+        },
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/venv/bin/python",
+            "-m",
+            "piper.http_server",
+            "-m",
+            "en_US-tiny-low",
+            "--data-dir",
+            ".",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "21134",
+          ],
+        },
+      },
     ],
     negative: [
       {

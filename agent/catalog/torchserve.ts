@@ -41,6 +41,40 @@ const entry: CatalogEntry = {
           argv: ["java", "-cp", ".:/ts/frontend/*", "org.pytorch.serve.ModelServer"],
         },
       },
+      {
+        source: "recorded from torchserve 0.12.0 (PyPI), its management API with one model and no worker",
+        answers: {
+          "/": {
+            status: 405,
+            body: {
+              code: 405,
+              type: "MethodNotAllowedException",
+              message: "Requested method is not allowed, please refer to API document.",
+            },
+          },
+          "/models": { body: { models: [{ modelName: "echo", modelUrl: "echo.mar" }] } },
+        },
+      },
+      {
+        source: "recorded from torchserve 0.12.0 (PyPI): the Java that its command starts",
+        process: {
+          executable: "/usr/lib/jvm/java-17-openjdk-amd64/bin/java",
+          argv: [
+            "java",
+            "-Dmodel_server_home=/venv/lib/python3.10/site-packages",
+            "-cp",
+            ".:/venv/lib/python3.10/site-packages/ts/frontend/*",
+            "org.pytorch.serve.ModelServer",
+            "--python",
+            "/venv/bin/python",
+            "-f",
+            "config.properties",
+            "-s",
+            "store",
+            "-ncs",
+          ],
+        },
+      },
     ],
     negative: [
       { source: "made up: a list of models", answers: { "/models": { body: { models: [{ name: "a" }] } } } },
