@@ -124,6 +124,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
     if (entry) byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
   }
   if (byProduct.size > 0) {
+    const unnamed = heard.filter(({ fingerprint }) => fingerprint.judgement.winner === undefined);
     return [...byProduct].map(([entry, answered]) => {
       // What the process has in memory belongs to all it serves.
       const evidence = [
@@ -131,7 +132,8 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
         ...claimEvidence(claims, entry.id),
         ...held(process, weights, facts),
       ];
-      return candidate(entry, process, answered, weights, [...evidence, ...portEvidence(entry, answered)]);
+      const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
+      return candidate(entry, process, all, weights, [...evidence, ...portEvidence(entry, all)]);
     });
   }
   const claimed = bestClaim(claims, weights.length > 0, facts.catalogue);
@@ -149,6 +151,13 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
   }
   return nameless(process, shaped, weights, facts);
 }
+
+/**
+ * Whether the process itself is the product, not a proxy before it. Then what it serves beside what names it is the
+ * product's too: a gRPC port, an inference API that only answers POST.
+ */
+const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
+  claims.some(({ product, signal }) => product === id && signal !== "name");
 
 function nameless(
   process: ProcessFacts,

@@ -128,6 +128,35 @@ describe("findCandidates()", () => {
     );
   });
 
+  test("counts every port of a process that is the product's own: its inference API may be more open than the rest", () => {
+    const torchserve = {
+      pid: 10,
+      executable: "/usr/lib/jvm/java-17/bin/java",
+      argv: ["java", "org.pytorch.serve.ModelServer"],
+    };
+    const [one, ...others] = find(
+      [torchserve],
+      [
+        { pid: 10, port: 8081, product: "torchserve" },
+        { pid: 10, port: 8080 },
+      ],
+    );
+    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([8081, 8080]);
+    expect(others).toEqual([]);
+  });
+
+  test("leaves a web server the ports on which it serves something else than the product", () => {
+    const [one, ...others] = find(
+      [{ pid: 10, name: "nginx", executable: "/usr/sbin/nginx", argv: ["nginx"] }],
+      [
+        { pid: 10, port: 8081, product: "torchserve" },
+        { pid: 10, port: 8080 },
+      ],
+    );
+    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([8081]);
+    expect(others).toEqual([]);
+  });
+
   test("reports a runner of Ollama as part of Ollama, weights and port included", () => {
     const [one, ...others] = find(
       [
