@@ -116,6 +116,70 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
     },
   },
   {
+    name: "json-server over a shop's data",
+    source: "recorded from json-server 0.17.4 (npm)",
+    answers: {
+      "/": {
+        headers: { "x-powered-by": "Express" },
+        body: '<html>\n  <head>\n    <link\n      rel="stylesheet"\n      href="https://use.fontawesome.com/releases/v5.8.2/css/all.css"\n      integrity="sha384-oS3vJWv+0UjzBfQzYUhtDYW+Pj2yciDJxpsK1OYPAYjqT085Qq/1cq5FLX',
+      },
+      "/models": { body: [{ id: 1, modelName: "V60", modelUrl: "/v60", object: "model" }] },
+      "/status": { body: { uptime: 5, workers: {} } },
+      "/info": { body: { version: "1.2.3", model_id: "x" } },
+      "/version": { body: { version: "1.0.0" } },
+      "/v2": { body: { name: "shop", version: "1" } },
+      "/voices": { body: [{ id: "alto" }] },
+      "/state": { body: { a: 1 } },
+      "/props": { body: { total_slots: 2 } },
+      "/running": { body: [{ model: "5k" }] },
+      "/system": { body: { backends: ["db"] } },
+      "/health": { body: { status: "ok" } },
+    },
+  },
+  {
+    name: "API of a car dealer that answers on the paths of five engines",
+    source: "recorded from FastAPI with routes of its own",
+    answers: {
+      "/": { headers: { server: "uvicorn" }, body: { message: "Cars API", version: "1.0" } },
+      "/v1/models": { body: { object: "list", data: [{ id: "V60", object: "car", owned_by: "volvo" }] } },
+      "/api/tags": { body: { models: [{ name: "V60", model: "V60", details: { family: "estate" } }] } },
+      "/v2": { body: { name: "cars", version: "2", extensions: ["hybrid"] } },
+      "/status": { body: { uptime: 3.5, workers: { ann: { shift: "day" } } } },
+      "/models": { body: { models: [{ modelName: "V60" }] } },
+      "/mcp": { status: 400, body: { jsonrpc: "2.0", error: { code: -32700, message: "no" } } },
+      "/metrics": { body: "# HELP nv_shop_total x\nrequests_total 1\n" },
+    },
+  },
+  {
+    name: "mock server of a shop's API",
+    source: "recorded from @stoplight/prism-cli 5.16.0 (npm)",
+    answers: {
+      "/": {
+        status: 404,
+        body: {
+          type: "https://stoplight.io/prism/errors#NO_PATH_MATCHED_ERROR",
+          title: "Route not resolved, no path matched",
+          status: 404,
+          detail: "The route / hasn't been found in the specification file",
+        },
+      },
+      "/v1/models": { body: { object: "list", data: [{ id: "a", name: "Widget" }] } },
+    },
+  },
+  {
+    name: "TensorBoard",
+    source: "recorded from TensorBoard 2.21.0",
+    answers: { "/": { headers: { server: "Werkzeug/3.1.9 Python/3.12.1" }, body: html("TensorBoard") } },
+  },
+  {
+    name: "Chainlit app",
+    source: "recorded from chainlit 2.12.0",
+    answers: {
+      "/": { headers: { server: "uvicorn" }, body: html("Assistant") },
+      "/health": { body: { status: "ok" } },
+    },
+  },
+  {
     name: "Kubernetes API server",
     source: "documented: kubernetes.io/docs/reference/using-api/health-checks, GET /version",
     answers: {
