@@ -39,7 +39,7 @@ const entry: CatalogEntry = {
       },
       {
         source:
-          "recorded from fschat 0.2.36 (PyPI), its API server before a controller that knows one worker",
+          "recorded from fschat 0.2.36 (PyPI), its API server before a controller whose worker does not answer",
         answers: {
           "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
           "/v1/models": { headers: { server: "uvicorn" }, body: { object: "list", data: [] } },

@@ -247,7 +247,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "recorded from FastAPI: an API whose operations are called tools",
+        source: "made up: an API whose operations are called tools, as FastAPI describes it",
         answers: {
           "/openapi.json": {
             body: '{"openapi":"3.1.0","info":{"title":"Workshop","version":"0.1.0"},"paths":{"/tool/{id}":{"post":{"summary":"Tool","operationId":"tool_tool__id__post","requestBody":{"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Tool"}}}}}}}}',
