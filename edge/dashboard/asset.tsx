@@ -19,7 +19,7 @@ import type { Deps } from "../deps.ts";
 import { type ApprovalView, isWaiting } from "./approvals.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { hiddenFor, whyNoForm } from "./change-form.tsx";
-import { type Change, changesBetween } from "./changes.ts";
+import { changesBetween } from "./changes.ts";
 import { ContainmentPanel, type PanelForms } from "./containment-panel.tsx";
 import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
 import { DownloadLinks } from "./download-links.tsx";
@@ -30,6 +30,7 @@ import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago } from "./time.tsx";
+import { Timeline } from "./timeline.tsx";
 import { TrendChart } from "./trend.tsx";
 
 const TIMELINE_MAX = 30;
@@ -122,7 +123,7 @@ export async function assetPage(
           <Sources state={told.state} />
         </div>
         <div class="asset-past">
-          <Timeline told={told} />
+          <Past told={told} />
           <section id="custody" class="card" data-live aria-labelledby="custody-title">
             <div class="card-head">
               <h2 id="custody-title">Custody log</h2>
@@ -359,7 +360,7 @@ const Sources = ({ state }: { state: TelemetryChange | undefined }) => {
   );
 };
 
-const Timeline = ({ told }: { told: Told }) => {
+const Past = ({ told }: { told: Told }) => {
   const { timeline, now } = told;
   return (
     <section id="timeline" class="card" data-live aria-labelledby="timeline-title">
@@ -376,16 +377,14 @@ const Timeline = ({ told }: { told: Told }) => {
           {told.asset.presence && (
             <TrendChart changes={timeline.items} until={told.asset.presence.lastSeenAt} />
           )}
-          <ol class="timeline">
-            {timeline.items.map((item, index) => (
-              <TimelineEntry
-                at={item.at}
-                changes={changesBetween(item, timeline.items[index + 1])}
-                score={`${item.score}`}
-                now={now}
-              />
-            ))}
-          </ol>
+          <Timeline
+            moments={timeline.items.map((item, index) => ({
+              at: item.at,
+              changes: changesBetween(item, timeline.items[index + 1]),
+              end: `score ${item.score}`,
+            }))}
+            now={now}
+          />
           {timeline.cursor !== undefined && (
             <p class="muted small">Older changes are kept, and are in the download.</p>
           )}
@@ -394,41 +393,3 @@ const Timeline = ({ told }: { told: Told }) => {
     </section>
   );
 };
-
-const MARKS: Record<Change["kind"], { sign: string; words: string }> = {
-  appeared: { sign: "+", words: "new" },
-  gone: { sign: "−", words: "gone" },
-  worse: { sign: "!", words: "worse" },
-  better: { sign: "✓", words: "better" },
-  note: { sign: "·", words: "note" },
-};
-
-const TimelineEntry = ({
-  at,
-  changes,
-  score,
-  now,
-}: {
-  at: string;
-  changes: Change[];
-  score: string;
-  now: number;
-}) => (
-  <li data-key={at}>
-    <p class="muted small nowrap">
-      <Ago at={at} now={now} />
-    </p>
-    <ul>
-      {changes.map((change) => (
-        <li class={`change ${change.kind}`}>
-          <span class="sign" aria-hidden="true">
-            {MARKS[change.kind].sign}
-          </span>
-          <span class="hidden">{MARKS[change.kind].words}: </span>
-          <bdi>{change.words}</bdi>
-        </li>
-      ))}
-    </ul>
-    <p class="muted small nowrap">score {score}</p>
-  </li>
-);

@@ -25,7 +25,8 @@ const listed = (engines: readonly Engine[]): string =>
 const byKey = (engines: readonly Engine[]) =>
   new Map(engines.map((engine) => [`${engine.id} ${engine.pid}`, engine]));
 
-function engineChanges(newer: readonly Engine[], older: readonly Engine[]): Change[] {
+/** What came, went and changed among the engines of two states. */
+export function engineChanges(newer: readonly Engine[], older: readonly Engine[]): Change[] {
   const [now, before] = [byKey(newer), byKey(older)];
   const changes: Change[] = [];
   for (const [key, engine] of now) {

@@ -73,8 +73,10 @@ export const CustodyLog = ({
   );
 
 const ACTIONS: Readonly<Record<string, string>> = {
+  acknowledge: "Acknowledged",
   isolate: "Isolate requested",
   release: "Release requested",
+  resolve: "Resolved",
 };
 
 /** `revoke-api-key` → `Revoke api key`. */

@@ -8,7 +8,9 @@ import {
   type AssetView,
   type IncidentView,
   listAssetIncidents,
+  listCustody,
   listIncidents,
+  listTimeline,
   readAsset,
   readState,
 } from "../admin/read.ts";
@@ -20,11 +22,15 @@ import { Explanation } from "./explanation.tsx";
 import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
 import { Icon } from "./icon.tsx";
 import { IncidentList, isAcknowledged } from "./incident-list.tsx";
+import { pastOf } from "./incident-past.ts";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Age, Ago } from "./time.tsx";
+import { type Moment, Timeline } from "./timeline.tsx";
 
 const OF_ASSET_MAX = 200;
+const STATES_MAX = 50;
+const CUSTODY_MAX = 50;
 const ELSEWHERE_MAX = 200;
 
 const incidentName = z.tuple([assetId, slug, slug]);
@@ -36,6 +42,9 @@ type Told = {
   engines: Engine[];
   state: TelemetryChange | undefined;
   elsewhere: IncidentView[];
+  past: Moment[];
+  /** There are states of the host from before those that the past was told from. */
+  isPastLonger: boolean;
   now: number;
 };
 
@@ -49,13 +58,24 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
   ]);
   const incident = ofAsset.find((one) => one.id === id);
   if (!asset || !incident) return undefined;
-  const [state, sameRisk] = await Promise.all([
+  const [state, sameRisk, states, custody] = await Promise.all([
     asset.presence ? readState(deps, tenantId, owner, asset.presence.stateAt) : undefined,
     listIncidents(deps, tenantId, { risk: incident.risk, limit: ELSEWHERE_MAX }),
+    listTimeline(deps, tenantId, owner, { limit: STATES_MAX }),
+    listCustody(deps, tenantId, owner, { limit: CUSTODY_MAX }),
   ]);
   const engines = state?.engines.filter((engine) => engine.id === incident.engine) ?? [];
   const elsewhere = sameRisk.items.filter((one) => one.rule === incident.rule && one.id !== id);
-  return { incident, asset, engines, state, elsewhere, now: deps.clock() };
+  return {
+    incident,
+    asset,
+    engines,
+    state,
+    elsewhere,
+    past: pastOf(incident, states.items, custody.items),
+    isPastLonger: states.cursor !== undefined,
+    now: deps.clock(),
+  };
 }
 
 /** One incident: what broke which rule, on what evidence, and where else. Undefined when the tenant has none such. */
@@ -104,6 +124,7 @@ export async function incidentPage(
           </Empty>
         )}
       </section>
+      <Past told={told} />
       <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
         <h2 id="incident-elsewhere-title">The same rule elsewhere</h2>
         {elsewhere.length > 0 ? (
@@ -118,6 +139,26 @@ export async function incidentPage(
     </Layout>
   );
 }
+
+const Past = ({ told: { asset, past, isPastLonger, now } }: { told: Told }) => (
+  <section id="incident-past" class="card" data-live aria-labelledby="incident-past-title">
+    <h2 id="incident-past-title">What happened</h2>
+    {past.length > 0 ? (
+      <Timeline moments={past} now={now} />
+    ) : (
+      <Empty title="Nothing of it is recorded any more">
+        States are kept for as long as the settings say, and the newest {String(STATES_MAX)} are looked at
+        here.
+      </Empty>
+    )}
+    {isPastLonger && (
+      <p class="muted small">
+        Told from the newest {String(STATES_MAX)} states. Older ones are in the download of{" "}
+        <a href={`/assets/${asset.assetId}#timeline`}>the host's past</a>.
+      </p>
+    )}
+  </section>
+);
 
 type AnswerFormsOf = { acknowledge: Hidden; resolve: Hidden; draft: Draft | undefined };
 

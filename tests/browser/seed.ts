@@ -188,6 +188,14 @@ export function fleetHours(tenantId: string, nowMs: number, hosts: number): Attr
     });
 }
 
+/** What the worker had found in a state of that time. */
+const findingsAt = ({ findings = [] }: Host, atMs: number): Finding[] =>
+  findings
+    .filter(({ openedAtMs, resolvedAtMs = Number.POSITIVE_INFINITY }) => {
+      return atMs >= openedAtMs && atMs < resolvedAtMs;
+    })
+    .map(({ finding }) => finding);
+
 const riskOf = (score: number) => (score >= 70 ? "CRITICAL" : score >= 30 ? "WARNING" : "INFO");
 
 function stateOf(host: Host, index: number): AttributeMap {
@@ -214,7 +222,7 @@ function stateOf(host: Host, index: number): AttributeMap {
     engines,
     collectors,
     containment,
-    findings: [],
+    findings: findingsAt(host, atMs),
     ...(novelty && { novelty }),
     ...(adjudication && { adjudication }),
     agentVersion: "0.1.0",
