@@ -1,18 +1,16 @@
 import { verifyCustody } from "../../shared/custody.ts";
-import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
+import { type AuditItem, CUSTODY_ACTIONS, type CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { CUSTODY_HELD_MAX, type HeldCustody, holdCustody } from "../admin/export-custody.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
-import { type ChainCheck, CustodyLog } from "./custody.tsx";
+import { actionWords, type ChainCheck, CustodyLog } from "./custody.tsx";
+import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { DownloadLinks } from "./download-links.tsx";
 import type { Fleet } from "./fleet.ts";
 import { Empty, Layout } from "./layout.tsx";
 
 const SHOWN_MAX = 100;
-
-const isNewest = ({ tenantNumber }: AuditItem, head: CustodyHeadItem | undefined): boolean =>
-  tenantNumber > (head?.count ?? 0) - SHOWN_MAX;
 
 async function checkAll(records: AuditItem[], head: CustodyHeadItem | undefined): Promise<ChainCheck> {
   const fault = await verifyCustody(records, head);
@@ -29,18 +27,27 @@ const uncheckedWords = ({ head, count }: HeldCustody): ChainCheck => ({
 });
 
 /** Who isolated and released what, and whether the log is whole: computed again on every read, so not live. */
-export async function custodyPage(admin: Admin, deps: Deps, fleetOf: (id: string) => Promise<Fleet>) {
-  const [held, fleet] = await Promise.all([
-    holdCustody(deps, admin.tenantId, isNewest),
-    fleetOf(admin.tenantId),
-  ]);
-  const { all, picked = [], count } = held;
-  const check = all ? await checkAll(all, held.head) : uncheckedWords(held);
-  const shown = (all ?? picked)
-    .slice(-SHOWN_MAX)
-    .reverse()
-    .map(({ type: _type, ...record }) => record);
+export async function custodyPage(
+  admin: Admin,
+  query: CustodyQuery,
+  deps: Deps,
+  fleetOf: (id: string) => Promise<Fleet>,
+) {
+  const fleet = await fleetOf(admin.tenantId);
   const hosts = new Map(fleet.rows.map((row) => [row.assetId, row.hostname]));
+  const matches = custodyMatcher(query, hosts);
+  // Of a log that is too long to be held the newest are picked by number, unless it is searched.
+  const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>
+    matches(record) &&
+    (isNarrowed(query) || record.tenantNumber >= (query.before ?? (head?.count ?? 0) + 1) - SHOWN_MAX);
+  const held = await holdCustody(deps, admin.tenantId, isPicked);
+  const { all, picked, count } = held;
+  const found = (all?.filter(matches) ?? picked)?.map(({ type: _type, ...record }) => record);
+  const shown = found?.slice(-SHOWN_MAX).reverse();
+  const check = all ? await checkAll(all, held.head) : uncheckedWords(held);
+  const isOlder =
+    (found?.length ?? 0) > SHOWN_MAX ||
+    (!all && !isNarrowed(query) && (shown?.at(-1)?.tenantNumber ?? 1) > 1);
   return (
     <Layout frame={{ title: "Custody", admin, place: "custody", nowMs: deps.clock() }}>
       <div class="page-head">
@@ -50,6 +57,7 @@ export async function custodyPage(admin: Admin, deps: Deps, fleetOf: (id: string
           is signed with the control key; <code>lz audit verify</code> checks that signature offline.
         </p>
       </div>
+      {count > 0 && <CustodyFilter query={query} host={hosts.get(query.asset ?? "")} />}
       <section class="card" aria-label="Custody log">
         {count === 0 && check.ok ? (
           <Empty title="No custody record">
@@ -57,16 +65,78 @@ export async function custodyPage(admin: Admin, deps: Deps, fleetOf: (id: string
           </Empty>
         ) : (
           <>
-            <DownloadLinks list="custody" />
-            <CustodyLog records={shown} check={check} now={deps.clock()} link={hosts} />
+            <div class="card-head">
+              <p class="count">{countWords(query, count, found?.length)}</p>
+              <DownloadLinks
+                list="custody"
+                filter={{ q: query.q, action: query.action, asset: query.asset }}
+              />
+            </div>
+            {isNarrowed(query) && (
+              <p class="muted small">
+                The CSV holds what was found, the JSON the whole log: only that verifies.
+              </p>
+            )}
+            <CustodyLog records={shown ?? []} check={check} now={deps.clock()} link={hosts} />
+            {shown === undefined && (
+              <Empty title="Too many records match">Search for more words, or for one action.</Empty>
+            )}
+            {shown?.length === 0 && count > 0 && (
+              <Empty title="No record matches">
+                <a href="/custody">The whole log</a> has {plural(count, "record")}.
+              </Empty>
+            )}
           </>
         )}
-        {count > SHOWN_MAX && (
-          <p class="muted small">
-            The newest {String(SHOWN_MAX)} are shown{all ? "; all of them were checked" : ""}.
+        {isOlder && (
+          <p class="more">
+            <a href={`/custody?${older(query, shown!.at(-1)!.tenantNumber)}`}>Older records</a>
           </p>
         )}
       </section>
     </Layout>
   );
 }
+
+function countWords(query: CustodyQuery, count: number, found: number | undefined): string {
+  if (!isNarrowed(query)) return plural(count, "record");
+  const isPartly = query.before !== undefined ? " older" : "";
+  return `${found === undefined ? "Very many" : String(found)}${isPartly} of ${plural(count, "record")}`;
+}
+
+function older({ q, action, asset }: CustodyQuery, before: number): URLSearchParams {
+  const set = Object.entries({ q, action, asset, before: String(before) });
+  return new URLSearchParams(set.filter(([, value]) => value !== undefined) as [string, string][]);
+}
+
+/** Each search reads and computes the whole log again: it is sent when asked for, not while it is typed. */
+const CustodyFilter = ({ query, host }: { query: CustodyQuery; host: string | undefined }) => (
+  <search>
+    <form class="filter" method="get" action="/custody">
+      <div class="field grow">
+        <label for="q">Host, person, address, reason, or any id or hash</label>
+        <input id="q" name="q" type="search" maxlength={200} value={query.q ?? ""} autocomplete="off" />
+      </div>
+      <div class="field">
+        <label for="action">Action</label>
+        <select id="action" name="action">
+          <option value="">Any</option>
+          {CUSTODY_ACTIONS.map((action) => (
+            <option value={action} selected={query.action === action}>
+              {actionWords(action)}
+            </option>
+          ))}
+        </select>
+      </div>
+      {query.asset !== undefined && (
+        <label class="confirm">
+          <input type="checkbox" name="asset" value={query.asset} checked />
+          <span>
+            Only <bdi>{host ?? query.asset}</bdi>
+          </span>
+        </label>
+      )}
+      <button type="submit">Search</button>
+    </form>
+  </search>
+);

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { assetId, slug } from "../../shared/ids.ts";
-import type { AuditItem } from "../../shared/table/items/custody.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
@@ -25,6 +24,7 @@ import type { ApprovalView } from "./approvals.tsx";
 import { type AssetQuery, assetQuery } from "./assets.tsx";
 import { plural } from "./badges.tsx";
 import type { Cell } from "./csv.ts";
+import { type CustodyQuery, custodyMatcher, custodyQuery } from "./custody-search.ts";
 import { employeesOf } from "./employees.tsx";
 import { inventoryOf, matching } from "./fleet.ts";
 import { contains, type IncidentQuery, incidentQuery, RISKS_SHOWN } from "./incidents.tsx";
@@ -180,11 +180,9 @@ const employees: List<object, ReturnType<typeof employeesOf>[number]> = {
   },
 };
 
-const custodyQuery = z.object({ asset: assetId.optional() });
-
-const custody: List<z.infer<typeof custodyQuery>, CustodyView> = {
+const custody: List<CustodyQuery, CustodyView> = {
   name: "custody",
-  query: custodyQuery,
+  query: custodyQuery as z.ZodType<CustodyQuery>,
   columns: [
     ["number", (row) => row.tenantNumber],
     ["at", (row) => row.at],
@@ -204,8 +202,9 @@ const custody: List<z.infer<typeof custodyQuery>, CustodyView> = {
     ["previous_hash", (row) => row.previousHash],
     ["tenant_previous_hash", (row) => row.tenantPreviousHash],
   ],
-  async *pages({ asset }, { admin, deps }) {
-    const wanted = (record: AuditItem) => asset === undefined || record.assetId === asset;
+  async *pages(query, { admin, deps, fleetOf }) {
+    const { rows } = await fleetOf(admin.tenantId);
+    const wanted = custodyMatcher(query, new Map(rows.map((row) => [row.assetId, row.hostname])));
     const { picked } = await holdCustody(deps, admin.tenantId, wanted);
     if (!picked) throw new Error("the custody log became too long for a CSV");
     yield picked;

@@ -15,6 +15,7 @@ import { changeRoutes } from "./change-routes.ts";
 import { configureRoutes } from "./configure-routes.ts";
 import { isSameSite } from "./csrf.ts";
 import { custodyPage } from "./custody-page.tsx";
+import { custodyQuery } from "./custody-search.ts";
 import { downloadRoutes } from "./downloads.ts";
 import { employeePage, employeesPage } from "./employees.tsx";
 import { enrolmentPage } from "./enrolment.tsx";
@@ -124,7 +125,10 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
     const cursor = c.req.query("cursor");
     return id.success ? employeePage(admin, id.data, cursor, deps) : refuse("admin.not-found");
   });
-  page("/custody", (c, admin) => custodyPage(admin, deps, readsOf(c).fleetOf));
+  page("/custody", async (c, admin) => {
+    const query = queryOf(c, custodyQuery);
+    return query ? custodyPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
+  });
 
   page("/report", async (c, admin) => {
     const query = queryOf(c, reportQuery);

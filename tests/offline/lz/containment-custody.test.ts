@@ -7,6 +7,7 @@ import { type CustodyExport, readExport, toJsonLines, verifyExport } from "../..
 import { canonicalJson } from "../../../shared/canonical-json.ts";
 import { custodyHash } from "../../../shared/custody.ts";
 import type { AuditItem } from "../../../shared/table/items/custody.ts";
+import { linkedLog } from "../../support/custody-log.ts";
 import { describeUnless, testUnless } from "../../support/missing.ts";
 import { ROOT } from "../../support/stack.ts";
 
@@ -25,29 +26,22 @@ async function seal(record: Omit<AuditItem, "hash">): Promise<AuditItem> {
 
 /** Records of two assets and the tenant in turn, in words that canonical JSON could get wrong. */
 async function makeLog(length: number): Promise<CustodyExport & { records: AuditItem[] }> {
-  const records: AuditItem[] = [];
-  for (let index = 0; index < length; index++) {
-    const assetId = ASSETS[index % 3];
-    const ofChain = records.filter((record) => record.assetId === assetId);
-    records.push(
-      await seal({
-        type: "Audit",
+  const records = await linkedLog(
+    Array.from({ length }, (_, index) => {
+      const assetId = ASSETS[index % 3];
+      return {
         tenantId: TENANT,
         ...(assetId !== undefined && { assetId }),
         at: new Date(1_790_000_000_000 + index * 1000).toISOString(),
-        number: ofChain.length + 1,
-        action: assetId === undefined ? "change-settings" : "isolate",
+        action: assetId === undefined ? ("change-settings" as const) : ("isolate" as const),
         operatorId: "user_1",
         sessionId: "sess_1",
         sourceIp: "192.0.2.1",
         requestId: `req-${index}`,
         justification: `"quoted" \\ back/slash, é ü 汉字 🚨 </script>, reason ${index}`,
-        previousHash: ofChain.at(-1)?.hash ?? "",
-        tenantPreviousHash: records.at(-1)?.hash ?? "",
-        tenantNumber: index + 1,
-      }),
-    );
-  }
+      };
+    }),
+  );
   return { records, ...(length > 0 && { head: await headOf(records) }) };
 }
 
