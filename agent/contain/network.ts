@@ -35,6 +35,8 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   let addresses = deps.load().filter(isPlainAddress);
   /** What the firewall says of our rules while nobody has altered them. */
   let intact: string | undefined;
+  /** Name servers that the rules let through. */
+  let resolvers: readonly string[] = [];
   let lastProbes: Probes | undefined;
 
   const url = new URL(deps.edgeUrl);
@@ -55,8 +57,10 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   /** Undefined when the rules stand, else why not. */
   async function put(): Promise<string | undefined> {
     const control = addresses.map((address) => ({ address, port }));
-    const fault = await firewall.restrict({ control, resolvers: await deps.resolvers() });
+    const asked = await deps.resolvers();
+    const fault = await firewall.restrict({ control, resolvers: asked });
     if (fault) return fault;
+    resolvers = asked;
     intact = await firewall.standing();
     return undefined;
   }
@@ -103,7 +107,9 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   async function reassert(_order: Order, signal: AbortSignal): Promise<Proof> {
     const hasNewAddress = await follow();
     const isIntact = intact !== undefined && (await firewall.standing()) === intact;
-    if (!isIntact || hasNewAddress) {
+    // A laptop in another network asks other name servers, and finds the control plane by name only through them.
+    const hasNewResolver = (await deps.resolvers()).some((address) => !resolvers.includes(address));
+    if (!isIntact || hasNewAddress || hasNewResolver) {
       if (intact !== undefined && !isIntact)
         deps.log("warn", "the isolation rules were altered; putting them back");
       const fault = addresses.length === 0 ? "the control plane's name has no address" : await put();

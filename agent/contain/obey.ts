@@ -111,9 +111,11 @@ export function createObedience(deps: ObeyDeps): Obedience {
     const undone = state.traces;
     keep({ ...state, report: begun, underway: true });
     const carried = action === "isolate" ? isolate(order, signal) : release(order, signal);
-    const proof = await carried.catch(
-      (cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }),
+    const proof = await carried.catch((cause: unknown): Proof | undefined =>
+      signal.aborted ? undefined : { outcome: "failed", reason: reasonOf(cause) },
     );
+    // Told to stop in the middle of it: it is still under way, and the next start carries it out.
+    if (!proof) return;
     settle(order, proof);
     const words =
       proof.outcome === "applied"
@@ -190,7 +192,17 @@ export function createObedience(deps: ObeyDeps): Obedience {
     }
   }
 
-  const isLasting = (): boolean => state.report.action === "isolate" && state.report.outcome === "applied";
+  /**
+   * Whether the isolation is to be looked after. One that failed once its rules stood goes on: the next look may find
+   * what it needs. So does stopping engines, of which a part may have succeeded; a network that was rolled back does
+   * not, for nothing would roll it back again.
+   */
+  function isLasting(): boolean {
+    const { report, traces, underway } = state;
+    if (report.action !== "isolate" || report.mode === "observe" || underway) return false;
+    if (report.outcome === "applied") return true;
+    return traces?.mode === report.mode && (traces.wasInForce || traces.mode === "stop-engines");
+  }
 
   return {
     report: () => state.report,
@@ -212,12 +224,12 @@ export function createObedience(deps: ObeyDeps): Obedience {
       inTurn(async () => {
         await takeReleaseCode(signal);
         if (state.underway) return carryOut(asWish(state.report), signal);
-        if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
+        if (isLasting()) await reassertNow(signal);
       }),
     reassert: (signal) =>
       inTurn(async () => {
         await takeReleaseCode(signal);
-        if (isLasting() && state.report.mode !== "observe") await reassertNow(signal);
+        if (isLasting()) await reassertNow(signal);
       }),
   };
 
@@ -258,6 +270,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
       signal,
     );
     if (signal.aborted) return;
+    if (proof.outcome === "applied" && state.traces && !state.traces.wasInForce)
+      keep({ ...state, traces: { ...state.traces, wasInForce: true } });
     const isTold = proof.outcome === "failed" || proof.reason === undefined || proof.reason === report.reason;
     const same =
       isTold &&

@@ -138,13 +138,19 @@ test("STOPPED_KINDS spares what computes nothing by itself", () => {
 describe("networkEnforcer()", () => {
   const make = (
     run: RunCommand,
-    more: { reach?: boolean; connects?: boolean; resolve?: () => Promise<string[]>; seen?: string[] } = {},
+    more: {
+      reach?: boolean;
+      connects?: boolean;
+      resolve?: () => Promise<string[]>;
+      resolvers?: () => Promise<string[]>;
+      seen?: string[];
+    } = {},
   ) =>
     networkEnforcer({
       firewall: nftFirewall({ run, connects: async () => more.connects ?? false, keep: () => {} }),
       edgeUrl: "https://lz.example.com",
       resolve: more.resolve ?? (async () => ["198.51.100.7"]),
-      resolvers: async () => ["192.0.2.53"],
+      resolvers: more.resolvers ?? (async () => ["192.0.2.53"]),
       load: () => more.seen ?? [],
       save: () => {},
       reach: async () => more.reach ?? true,
@@ -229,6 +235,21 @@ describe("networkEnforcer()", () => {
     addresses = ["198.51.100.8"];
     await enforcer.reassert(ORDER, signal);
     expect(rules.at(-1)).toContain("{ 198.51.100.7 . 443, 198.51.100.8 . 443 }");
+  });
+
+  test("follows the host into another network: its new name servers are let through, once, and the old ones no more", async () => {
+    let resolvers = ["192.0.2.53"];
+    const rules: string[] = [];
+    const enforcer = make(recording(rules), { resolvers: async () => resolvers });
+    await enforcer.apply(ORDER, signal);
+    await enforcer.reassert(ORDER, signal);
+    expect(rules).toHaveLength(1);
+    resolvers = ["203.0.113.1"];
+    await enforcer.reassert(ORDER, signal);
+    await enforcer.reassert(ORDER, signal);
+    expect(rules).toHaveLength(2);
+    expect(rules.at(-1)).toContain("203.0.113.1");
+    expect(rules.at(-1)).not.toContain("192.0.2.53");
   });
 
   test("puts the rules after a start of the host, when no name is known yet, by the addresses seen before", async () => {

@@ -277,6 +277,59 @@ describe("createObedience()", () => {
     expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
   });
 
+  test.each([
+    ["network", { outcome: "failed", reason: "nft hangs" }],
+    ["stop-engines", { outcome: "failed", reason: "processes 7 could not be terminated" }],
+  ] as const)(
+    "goes on with %s after a look that failed, also over a restart, and tells when it holds",
+    async (mode, failed) => {
+      const good = proof;
+      const obedience = open();
+      await obedience.consider(await sign({ generation: 1, mode }), signal);
+      proof = failed;
+      await obedience.reassert(signal);
+      await obedience.reassert(signal);
+      const restarted = open();
+      await restarted.resume(signal);
+      expect(restarted.report()).toMatchObject({ outcome: "failed", reason: failed.reason });
+      proof = good;
+      await restarted.reassert(signal);
+      expect(restarted.report()).toMatchObject({ generation: 1, outcome: "applied" });
+      expect(done.slice(1)).toEqual(Array(4).fill(`reassert ${mode} 1`));
+    },
+  );
+
+  test("goes on stopping engines when the first try failed; a network that was rolled back stays so", async () => {
+    const good = proof;
+    for (const mode of ["stop-engines", "network"] as const) {
+      proof = { outcome: "failed", reason: "not everything" };
+      const obedience = open();
+      const generation = obedience.report().generation + 1;
+      await obedience.consider(await sign({ generation, mode }), signal);
+      proof = good;
+      await obedience.reassert(signal);
+      expect([mode, obedience.report().outcome]).toEqual([mode, mode === "network" ? "failed" : "applied"]);
+    }
+  });
+
+  test("an order that a stop of the agent cut short is carried out by the next start, not called failed", async () => {
+    const stopper = new AbortController();
+    const cut = recorders();
+    cut.network = {
+      ...cut.network,
+      apply: async () => {
+        stopper.abort();
+        throw new Error("stopped before the isolation was proven");
+      },
+    };
+    await open(cut).consider(await sign({ generation: 3, mode: "network" }), stopper.signal);
+    const obedience = open();
+    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "none" });
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 3"]);
+    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "applied" });
+  });
+
   test("has nothing to put back when observing, released or never isolated", async () => {
     const obedience = open();
     await obedience.resume(signal);
