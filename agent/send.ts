@@ -8,7 +8,7 @@ import type { Spool, Waiting } from "./spool.ts";
 export const HEARTBEATS_PATH = "/v1/heartbeats";
 /** Between two heartbeats out of the spool: at most ten a second, whatever was missed. */
 const SPOOL_PAUSE_MS = 100;
-/** A revoked asset asks again this seldom: an admin may take the revocation back. */
+/** A revocation is for good; it is asked about this seldom, should the edge have been set up wrongly for a while. */
 export const REVOKED_RETRY_MS = 300_000;
 /** How long a send under way may still take once the daemon was told to stop. */
 export const STOP_GRACE_MS = 2000;

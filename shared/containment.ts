@@ -90,7 +90,10 @@ export function refusedChange(
   action: "isolate" | "release",
   nowMs: number,
 ): string | undefined {
-  if (asset.revokedAt !== undefined) return "the asset was revoked";
+  if (asset.revokedAt !== undefined)
+    return action === "isolate"
+      ? "the asset was revoked"
+      : "the asset was revoked, and no directive reaches it: a release code frees the host";
   if (action === "isolate") return asset.status === "ISOLATED" ? "the asset is already ISOLATED" : undefined;
   if (asset.status === "ISOLATED") return undefined;
   const { state } = containmentOf(asset, undefined, nowMs);

@@ -1,5 +1,7 @@
 import { employeeId } from "../../shared/ids.ts";
 import { parseEdgeUrl } from "../config.ts";
+import { containedIn, whyContained } from "../contain/contained.ts";
+import { forgetContainment } from "../contain/obey.ts";
 import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
@@ -38,6 +40,9 @@ export const enroll: Verb = async (machine, asked) => {
       `already enrolled at ${before.edgeUrl} as ${before.assetId} (--force to enrol anew)`,
     );
   }
+  // A new asset knows nothing of an isolation of the old one: nobody could release it any more.
+  const contained = before && containedIn(directory);
+  if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
   const log = logOf(machine, settings);
   const post = createPost({ edgeUrl: url.origin, fetch: machine.fetch, clock: machine.clock, log });
@@ -50,6 +55,7 @@ export const enroll: Verb = async (machine, asked) => {
     machine.stopping,
   );
   if (!enrolled.ok) return fail(machine, `not enrolled: ${enrolled.reason}`);
+  if (before && before.assetId !== enrolled.answer.assetId) forgetContainment(directory);
   saveIdentity(directory, { v: 1, edgeUrl: url.origin, employeeId: employee.data, ...enrolled.answer });
   const { assetId, tenantId, jwks } = enrolled.answer;
   machine.print(`enrolled as ${assetId} of ${tenantId} at ${url.origin}`);

@@ -7,7 +7,7 @@ import { windowsService } from "../autostart/windows-service.ts";
 import { windowsTaskKind } from "../autostart/windows-task.ts";
 import { type RunCommand, runCommand } from "../command.ts";
 import { configFile } from "../config.ts";
-import { containedIn } from "../contain/contained.ts";
+import { containedIn, whyContained } from "../contain/contained.ts";
 import { loadIdentity } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
 import type { Settings } from "../settings.ts";
@@ -57,11 +57,6 @@ export const service: Verb = async (machine, { values, word, settings }) => {
 };
 
 type Contained = NonNullable<ReturnType<typeof containedIn>>;
-
-const whyContained = (contained: Contained): string =>
-  contained === "unknown"
-    ? "it cannot be told whether this host is isolated"
-    : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
 
 /** Uninstalling frees nobody: what was put in force stays for as long as the system itself keeps it. */
 function whatStays(contained: Contained, platform: NodeJS.Platform): string {

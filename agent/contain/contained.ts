@@ -4,6 +4,11 @@ import { StateFault } from "../disk.ts";
 import { KEPT_RULES_FILE } from "./kept-rules.ts";
 import { type Contained, readContained } from "./obey.ts";
 
+export const whyContained = (contained: Contained | "unknown"): string =>
+  contained === "unknown"
+    ? "it cannot be told whether this host is isolated"
+    : `this host is isolated (mode ${contained.mode}, generation ${contained.generation})`;
+
 /**
  * What this state directory says of a host: the blocking mode that may have changed something on it and is not proven
  * to be undone; undefined where there is none. `unknown`: the file that says so cannot be read.

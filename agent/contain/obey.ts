@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { z } from "zod";
 import { type Clock, timestamp } from "../../shared/clock.ts";
 import { isNewDirective } from "../../shared/containment.ts";
@@ -11,7 +12,7 @@ import {
 } from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { readState, StateFault, writeState } from "../disk.ts";
+import { readState, removeIfThere, StateFault, writeState } from "../disk.ts";
 import { uncontained } from "../heartbeat.ts";
 import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
@@ -41,6 +42,14 @@ export function readContained(directory: string): Contained | undefined {
   const { traces, report } = readState(directory, FILE, stored) ?? {};
   if (!traces || traces.mode === "observe") return undefined;
   return { mode: traces.mode, generation: report?.generation ?? 0 };
+}
+
+/**
+ * Generations count for one asset: under a new one they begin anew. Only of a host that is free ({@link readContained}),
+ * for the file also says what there is to undo.
+ */
+export function forgetContainment(directory: string): void {
+  removeIfThere(join(directory, FILE));
 }
 
 type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopEnginesBy">;

@@ -11,7 +11,10 @@ import { readAssetItem } from "./read-asset-item.ts";
 type Wanted = { assetId: string; hours: number; justification: string };
 type Made = { codeId: string; generation: number; expiresAt: string; code?: string };
 
-/** Makes a code for a host that is, or may still be, contained. Who made it and why is in the custody log. */
+/**
+ * Makes a code for a host that is, or may still be, contained. Who made it and why is in the custody log. It is the one
+ * way out for a revoked host: no directive reaches that any more.
+ */
 export async function makeReleaseCode(
   asker: Asker,
   { assetId, hours, justification }: Wanted,
@@ -22,7 +25,6 @@ export async function makeReleaseCode(
   const decide = async (nowMs: number) => {
     const before = await readAssetItem(deps, tenantId, assetId);
     if (!before) return refuse("admin.not-found");
-    if (before.revokedAt !== undefined) return refuse("admin.conflict", "the asset was revoked");
     if (containmentOf(before, undefined, nowMs).state === "active")
       return refuse("admin.conflict", "the asset is not contained");
     const { generation } = before;

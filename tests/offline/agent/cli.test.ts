@@ -450,6 +450,25 @@ describe("lz-agent", () => {
     expect(other.stderr).toContain(`already enrolled at ${edge.url}`);
   });
 
+  test("enroll: not of an isolated host, which nobody could release any more; of a free one generations begin anew", async () => {
+    await call(enrollment());
+    const containment = join(state, "containment.json");
+    const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
+    const kept = { report: { ...report, at: "2026-11-21T00:00:00.000Z" }, underway: false };
+    const traces = { mode: "network", wasInForce: true };
+    writeFileSync(containment, JSON.stringify({ ...kept, traces }), { mode: 0o600 });
+    edge.assetId = "01JD8Z0000000000000000NEW1";
+    const refused = await call([...enrollment(), "--force"]);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: "lz-agent: enroll: this host is isolated (mode network, generation 3): release it first\n",
+    });
+    expect(edge.enrolments).toHaveLength(1);
+    writeFileSync(containment, JSON.stringify({ ...kept, traces: null }), { mode: 0o600 });
+    expect((await call([...enrollment(), "--force"])).code).toBe(0);
+    expect(existsSync(containment)).toBe(false);
+  });
+
   test("enroll: the token may come from the environment, and is found in no file and no output", async () => {
     const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
     expect(await call(args)).toMatchObject({ code: 2, stderr: "lz-agent: enroll: --token is needed\n" });

@@ -34,6 +34,8 @@ export const problem = (code: RefusalCode, headers: Record<string, string> = {})
   );
 
 export type TestEdge = {
+  /** What the next enrolment is given. */
+  assetId: string;
   url: string;
   port: number;
   taken: Heartbeat[];
@@ -83,6 +85,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     catalogue: undefined,
     sessionSeconds: 3600,
     aheadMs: 0,
+    assetId: ASSET,
     direct: (claims) => signDirective(control, { ...directiveClaims(), ...claims }),
     stop: async () => {
       await server.stop(true);
@@ -155,7 +158,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     if (parsed.data.token !== TOKEN) return problem("enrolment.invalid-token");
     edge.deviceX = parsed.data.deviceKey;
     edge.enrolments.push({ deviceKey: edge.deviceX, employeeId: parsed.data.employeeId });
-    return Response.json({ tenantId: TENANT, assetId: ASSET, jwks, settings: SETTINGS }, { status: 201 });
+    const { assetId } = edge;
+    return Response.json({ tenantId: TENANT, assetId, jwks, settings: SETTINGS }, { status: 201 });
   }
 
   const routes: Record<string, (request: Request, body: string) => Promise<Response>> = {

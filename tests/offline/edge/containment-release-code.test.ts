@@ -102,6 +102,27 @@ describe("a release code", () => {
     expect(JSON.stringify(records)).not.toContain(made.code);
   });
 
+  test("frees what was revoked while it was isolated, where a release reaches nobody", async () => {
+    const world = await makeWorld();
+    await world.post("isolate", "isolation", { mode: "network" });
+    await world.post("revoke", "revocation");
+    const release = await world.post("release", "the-release");
+    expect(release.status).toBe(409);
+    expect(await release.text()).toContain("a release code frees the host");
+    const answer = await world.post("release-code", "the-code");
+    expect(answer.status).toBe(201);
+    const { code } = (await answer.json()) as { code: string };
+    const self = { tenantId: TENANT_ID, assetId: ASSET_ID };
+    expect(await verifyReleaseCode(code, world.deps.controlJwks, self, world.state.nowMs)).toMatchObject({
+      generation: 1,
+    });
+    expect((await world.custody()).map(({ action }) => action)).toEqual([
+      "isolate",
+      "revoke",
+      "create-release-code",
+    ]);
+  });
+
   test("is told once: a repeat of the request gets its id, not the code", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
