@@ -13,6 +13,8 @@ export const COUNTER = "forbidden";
  *
  * The table is replaced in one transaction (nft(8), `-f`): there is no moment without rules. Priority -10 lies
  * before ordinary filters; a drop here is final whatever they accept. Hooks and families: wiki.nftables.org.
+ *
+ * The control plane may share its address with other sites, so only root, as which the agent runs, reaches it.
  */
 export function networkRules({ control, resolvers }: NetworkRules): string {
   return replaceTable(`  counter ${COUNTER} { }
@@ -35,8 +37,8 @@ ${addressSet("resolver6", "ipv6_addr", resolvers.filter(isV6))}
   chain output {
     type filter hook output priority -10; policy drop;
     oif lo accept
-    ip daddr . tcp dport @control4 accept
-    ip6 daddr . tcp dport @control6 accept
+    meta skuid 0 ip daddr . tcp dport @control4 accept
+    meta skuid 0 ip6 daddr . tcp dport @control6 accept
 ${resolverRules(resolvers, "daddr", "dport")}
     udp sport 68 udp dport 67 accept
     udp sport 546 udp dport 547 accept

@@ -26,7 +26,7 @@ const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
 
-const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "bash");
+const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "setpriv", "bash");
 
 type Peer = ReturnType<typeof spawnIn>;
 const spawned: Peer[] = [];
@@ -63,15 +63,22 @@ const CONNECTION_FAILED = 1;
 const TIMED_OUT = 124;
 
 /** Makes a TCP connection inside a namespace, and nothing more. Throws when it could not even try. */
-async function reaches(namespace: string, address: string, port: number): Promise<boolean> {
+async function reaches(
+  namespace: string,
+  address: string,
+  port: number,
+  as: readonly string[] = [],
+): Promise<boolean> {
   const script = `exec 3<>/dev/tcp/${address}/${port}`;
-  const command = ["nsenter", `--net=/run/netns/${namespace}`, "timeout", "5", "bash", "-c", script];
+  const command = ["nsenter", `--net=/run/netns/${namespace}`, ...as, "timeout", "5", "bash", "-c", script];
   const { code, stderr } = await runCommand(command);
   const isTried =
     code === 0 || code === TIMED_OUT || (code === CONNECTION_FAILED && stderr.includes("connect:"));
   if (!isTried) throw new Error(`${address}:${port} could not be tried: code ${code}, ${stderr}`);
   return code === 0;
 }
+
+const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
 
 async function mustRun(line: string, stdin?: string): Promise<string> {
   const { code, stdout, stderr } = await runCommand(line.split(" "), stdin);
@@ -169,6 +176,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     const lookAround = async () => {
       const [
         control,
+        controlOfAnybody,
         controlOtherPort,
         peer,
         peer6,
@@ -179,6 +187,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
         loopback,
       ] = await Promise.all([
         reaches(HOST, CONTROL, 8787),
+        reaches(HOST, CONTROL, 8787, NOBODY),
         reaches(HOST, CONTROL, 9000),
         reaches(HOST, PEER, 9000),
         reaches(HOST, PEER6, 9000),
@@ -189,12 +198,13 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
         reaches(HOST, "127.0.0.1", 7000),
       ]);
       return {
-        ...{ control, controlOtherPort, peer, peer6, fromOutside, fromOutside6 },
+        ...{ control, controlOfAnybody, controlOtherPort, peer, peer6, fromOutside, fromOutside6 },
         ...{ fromContainer, fromContainer6, loopback },
       };
     };
     const free = {
       control: true,
+      controlOfAnybody: true,
       controlOtherPort: false,
       peer: true,
       peer6: true,
@@ -219,6 +229,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     for (const address of [PEER, PEER6]) expect(await agent.say(`echo ${address}`)).toBe(false);
     expect(await lookAround()).toEqual({
       control: true,
+      controlOfAnybody: false,
       controlOtherPort: false,
       peer: false,
       peer6: false,
