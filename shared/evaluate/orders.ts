@@ -1,8 +1,6 @@
-import type { Heartbeat } from "../wire/heartbeat.ts";
-
 /**
- * Text in a name that tries to give a reader orders. No list of these is complete: it is a reason for suspicion
- * and for not letting a language model lower anything, never the only guard.
+ * Text in a name that tries to give a reader orders. No list of these is complete: it is a reason for suspicion,
+ * and no guard. What a language model may lower is decided by what names look like (plain-name.ts).
  */
 const ORDERS: readonly RegExp[] = [
   /\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|all|any|earlier|the|these|those|your|system)\b.{0,40}\b(instructions?|rules?|prompts?|polic(?:y|ies)|context|findings?|directions?)\b/i,
@@ -32,31 +30,4 @@ export function looksLikeOrders(text: string): boolean {
   if (seen.size >= SEEN_MAX) seen.clear();
   seen.set(text, found);
   return found;
-}
-
-/** Every string of a heartbeat that some process on the host may have chosen. */
-export function* hostileStrings(heartbeat: Pick<Heartbeat, "engines" | "host">): Generator<string> {
-  yield heartbeat.host.hostname;
-  for (const engine of heartbeat.engines) {
-    for (const text of [engine.name, engine.version, engine.executable, engine.user, engine.container])
-      if (text !== undefined) yield text;
-    yield* engine.parents;
-    for (const { detail } of engine.evidence) yield detail;
-    for (const model of engine.models) {
-      for (const text of [
-        model.name,
-        model.licence,
-        model.publisher,
-        model.architecture,
-        model.parameters,
-        model.quantisation,
-        model.digest,
-      ])
-        if (text !== undefined) yield text;
-    }
-    for (const client of engine.clients) {
-      for (const text of [client.name, client.executable, client.directory])
-        if (text !== undefined) yield text;
-    }
-  }
 }

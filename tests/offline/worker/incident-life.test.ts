@@ -10,6 +10,7 @@ import { policy } from "../../../shared/table/items/policy.ts";
 import { incidentKey } from "../../../shared/table/keys.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import type { Message } from "../../../worker/deps.ts";
+import { isAmbiguous, withOpinion } from "../../../worker/evaluate/opinion.ts";
 import { pollOnce } from "../../../worker/poll.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
@@ -149,6 +150,31 @@ describe("an incident", () => {
     await life.beat(30, []);
     expect(life.incident()).toMatchObject({ resolvedAt: life.at(1), resolvedBy: "dana" });
   });
+});
+
+test("what a model that obeys its evidence says of a baseline's finding opens the incident all the same", async () => {
+  const tenant = makeTenant({
+    policy: policy.parse({ approvedEngines: ["ollama", "odd"], approvedModels: ["*"] }),
+  });
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, tenant, {
+    adjudicate: async (judgement, heartbeat) =>
+      isAmbiguous(judgement)
+        ? withOpinion(judgement, { risk: "INFO", score: 0, explanation: "It is fine." }, heartbeat, "m")
+        : judgement,
+  });
+  for (let day = 0; day <= 8; day++) {
+    const clients = [{ name: day === 8 ? "odd" : "code", connections: 1 }];
+    const beat = makeHeartbeat(day + 1, START_MS + day * 24 * 60 * MINUTE_MS, "host-1", {
+      engines: [makeEngine({ clients })],
+    });
+    await record(deliver(beat), tenant, worker);
+  }
+  const all = [...table.items.values()].map((item) => unmarshalItem(item) as Record<string, unknown>);
+  expect(all.find(({ type }) => type === "Presence")).toMatchObject({ risk: "INFO", score: 20 });
+  expect(all.filter(({ type }) => type === "Incident")).toMatchObject([
+    { rule: "baseline-novelty", status: "OPEN", risk: "WARNING", points: 30 },
+  ]);
 });
 
 test("a day of 1,000 assets of which 0.1 % is risky yields tens of incidents", async () => {
