@@ -16,7 +16,10 @@ const DECAY = 0.9;
 const KNOWN_WEIGHT = 0.2;
 const FINDING_POINTS_MIN = 30;
 const FINDING_POINTS_MAX = 60;
-const FEATURES_PER_HEARTBEAT_MAX = 48;
+/** Models and clients of one heartbeat; engines and exposure are bounded by the heartbeat itself. */
+export const USES_MAX = 48;
+/** Sentences of one judgement; one more says how many there were beyond. */
+export const WORDS_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
 /** Stands for the tenant itself: on which days anything was seen. */
 export const TENANT_FEATURE = "*";
@@ -42,24 +45,60 @@ export type Feature = { name: string; kind: Kind; engine: string; engineName: st
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
-/** What of a heartbeat has a past: what the policy approves by name needs none. */
+/**
+ * What of a heartbeat has a past: what the policy approves by name needs none. Engines and exposure are always among
+ * it; models and clients are taken in turns from one engine after the other, so that no engine has so many that
+ * nothing is seen of another. The same for the same facts, in whatever order the host tells them.
+ */
 export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Policy): Feature[] {
   const found = new Map<string, Feature>();
   const add = (kind: Kind, engine: Engine, name: string) => {
     const feature = tidy(`${kind}:${name}`, 300);
-    if (found.size >= FEATURES_PER_HEARTBEAT_MAX || found.has(feature)) return;
+    if (found.has(feature)) return;
     const says = WORDS[kind](kind === "engine" ? engine.name : name);
     found.set(feature, { name: feature, kind, engine: engine.id, engineName: engine.name, says });
   };
-  for (const engine of engines) {
+  const sorted = engines.length < 2 ? engines : [...engines].sort(byIdAndName);
+  for (const engine of sorted) {
     if (!policy.approvedEngines.includes(engine.id)) add("engine", engine, engine.id);
-    for (const model of engine.models)
-      if (model.loaded && !matchesAny(policy.approvedModels, model.name)) add("model", engine, model.name);
-    for (const { name } of engine.clients)
-      if (name !== undefined && !matchesAny(policy.approvedClients, name)) add("client", engine, name);
     if (engine.bind.some((address) => !LOOPBACK.test(address))) add("exposed", engine, engine.id);
   }
+  const most = found.size + USES_MAX;
+  const uses = sorted.map((engine) => ({ engine, names: usesOf(engine, policy) }));
+  const longest = Math.max(0, ...uses.map(({ names }) => names.length));
+  for (let turn = 0; turn < longest; turn++) {
+    for (const { engine, names } of uses) {
+      const use = names[turn];
+      if (use && found.size < most) add(use.kind, engine, use.name);
+    }
+  }
   return [...found.values()];
+}
+
+const byIdAndName = (a: Engine, b: Engine): number => order(a.id, b.id) || order(a.name, b.name);
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** An engine's models and clients that the policy does not approve, a model and a client by turns, each sorted. */
+function usesOf({ models, clients }: Engine, policy: Policy): { kind: Kind; name: string }[] {
+  const distinct = (names: (string | undefined)[], approved: readonly string[]) =>
+    [...new Set(names)]
+      .filter((name) => name !== undefined)
+      .filter((name) => !matchesAny(approved, name))
+      .sort();
+  const loaded = distinct(
+    models.map(({ name, loaded }) => (loaded ? name : undefined)),
+    policy.approvedModels,
+  );
+  const used = distinct(
+    clients.map(({ name }) => name),
+    policy.approvedClients,
+  );
+  const uses: { kind: Kind; name: string }[] = [];
+  for (let turn = 0; turn < Math.max(loaded.length, used.length); turn++) {
+    if (loaded[turn] !== undefined) uses.push({ kind: "model", name: loaded[turn]! });
+    if (used[turn] !== undefined) uses.push({ kind: "client", name: used[turn]! });
+  }
+  return uses;
 }
 
 /** How well something is known on `today`, by the days before it: the day itself does not count, so the order of its heartbeats does not matter. */
@@ -112,12 +151,17 @@ export function noveltyOf(
         engineName: feature.engineName,
         risk: "WARNING",
         points: Math.min(points, FINDING_POINTS_MAX),
-        explanation: tidy(`${feature.engineName}: ${words.slice(0, 3).join("; ")}.`, 400),
+        explanation: tidy(`${feature.engineName}: ${withMore(words, 3).join("; ")}.`, 400),
         source: "baseline",
       }),
     );
-  return { findings, words: all.flatMap(({ words }) => words).slice(0, 8) };
+  const sentences = all.flatMap(({ words }) => words);
+  return { findings, words: withMore(sentences, WORDS_MAX) };
 }
+
+/** The first `most`, and one that says how many there are beyond. */
+const withMore = (words: readonly string[], most: number): string[] =>
+  words.length <= most ? [...words] : [...words.slice(0, most), `and ${words.length - most} more`];
 
 /**
  * The asset's past with this day's features in it; the same object when nothing is added. Days are a set, so it

@@ -3,9 +3,10 @@ import { isPlainName } from "../../shared/evaluate/plain-name.ts";
 import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
 import type { Policy } from "../../shared/table/items/policy.ts";
 import { risk } from "../../shared/table/items/risk.ts";
-import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
+import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { Judgement } from "../telemetry.ts";
+import { USES_MAX, WORDS_MAX } from "./baseline.ts";
 
 /** Scores in which rules and baseline leave a doubt. Below nothing is said, above it is said clearly enough. */
 export const BAND = { min: 20, max: 69 } as const;
@@ -30,12 +31,50 @@ const NAME_MAX = 80;
 const bounded = (value: string | undefined): string | undefined =>
   value === undefined ? undefined : tidy(value.normalize("NFKC").replace(/[<>`{}[\]|\\]/g, " "), NAME_MAX);
 
-/**
- * The facts of a state as data, the same text for the same facts: no process numbers, no times, sorted. It is what
- * a verdict is cached by, and all that the model sees of the host.
- */
-export function evidenceOf(judgement: Judgement, heartbeat: Heartbeat, policy: Policy): string {
-  const engines = heartbeat.engines.slice(0, ENGINES_MAX).map((engine) => ({
+/** The first `most`, and how many there are beyond: what is not shown is at least counted. */
+function cut<T>(all: readonly T[], most: number): { shown: T[]; more?: string } {
+  const left = all.length - most;
+  return { shown: all.slice(0, most), ...(left > 0 && { more: `and ${left} more` }) };
+}
+
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const isExposed = ({ bind }: Engine): boolean =>
+  bind.some((address) => !/^(127\.|::1$|::ffff:127\.)/.test(address));
+
+/** Names of who uses an engine, each once, sorted. */
+const clientNames = ({ clients }: Engine): string[] =>
+  [
+    ...new Set(clients.map(({ name, remote }) => bounded(name) ?? (remote ? "another host" : "unknown"))),
+  ].sort();
+
+/** True when {@link evidenceOf} shows less than there is, or the baseline looked at less. */
+export function isCut(
+  { novelty }: Pick<Judgement, "novelty">,
+  { engines }: Pick<Heartbeat, "engines">,
+): boolean {
+  const loaded = engines.map(({ models }) => models.filter((model) => model.loaded).length);
+  const used = engines.map((engine) => clientNames(engine).length);
+  const uses = [...loaded, ...used].reduce((sum, count) => sum + count, 0);
+  return (
+    engines.length > ENGINES_MAX ||
+    uses > USES_MAX ||
+    (novelty?.length ?? 0) > WORDS_MAX ||
+    [...loaded, ...used, ...engines.map(({ parents }) => parents.length)].some((count) => count > NAMES_MAX)
+  );
+}
+
+function shownEngine(engine: Engine) {
+  const loaded = engine.models
+    .filter((model) => model.loaded)
+    .map(({ name, publisher, licence }) => ({
+      name: bounded(name),
+      publisher: bounded(publisher),
+      licence: bounded(licence),
+    }))
+    .sort((a, b) => order(JSON.stringify(a), JSON.stringify(b)));
+  const models = cut(loaded, NAMES_MAX);
+  const clients = cut(clientNames(engine), NAMES_MAX);
+  return {
     product: engine.id,
     kind: engine.kind,
     confidence: engine.confidence,
@@ -44,24 +83,28 @@ export function evidenceOf(judgement: Judgement, heartbeat: Heartbeat, policy: P
     renamed: engine.renamed === true,
     container: engine.container !== undefined,
     parents: engine.parents.slice(0, NAMES_MAX).map(bounded),
-    reachableFromNetwork: engine.bind.some((address) => !/^(127\.|::1$|::ffff:127\.)/.test(address)),
+    reachableFromNetwork: isExposed(engine),
     credential: engine.auth,
-    loadedModels: engine.models
-      .filter((model) => model.loaded)
-      .slice(0, NAMES_MAX)
-      .map(({ name, publisher, licence }) => ({
-        name: bounded(name),
-        publisher: bounded(publisher),
-        licence: bounded(licence),
-      })),
-    clients: [
-      ...new Set(
-        engine.clients.map(({ name, remote }) => bounded(name) ?? (remote ? "another host" : "unknown")),
-      ),
-    ]
-      .sort()
-      .slice(0, NAMES_MAX),
-  }));
+    loadedModels: models.shown,
+    moreModels: models.more,
+    clients: clients.shown,
+    moreClients: clients.more,
+  };
+}
+
+/**
+ * The facts of a state as data, the same text for the same facts: no process numbers, no times, sorted before
+ * anything is cut, first what is exposed, then what nobody approved. It is what a verdict is cached by, and all that
+ * the model sees of the host.
+ */
+export function evidenceOf(judgement: Judgement, heartbeat: Heartbeat, policy: Policy): string {
+  const rank = (engine: Engine): number =>
+    (isExposed(engine) ? 0 : 2) + (policy.approvedEngines.includes(engine.id) ? 1 : 0);
+  const sorted = heartbeat.engines
+    .map((engine) => ({ rank: rank(engine), shown: shownEngine(engine) }))
+    .sort((a, b) => a.rank - b.rank || order(JSON.stringify(a.shown), JSON.stringify(b.shown)))
+    .map(({ shown }) => shown);
+  const engines = cut(sorted, ENGINES_MAX);
   const findings = judgement.findings.map(({ rule, engine, points }) => ({
     rule,
     engine,
@@ -70,14 +113,14 @@ export function evidenceOf(judgement: Judgement, heartbeat: Heartbeat, policy: P
   }));
   const novelty = (judgement.novelty ?? []).map((words) => bounded(words));
   const approved = { engines: policy.approvedEngines.slice(0, 50), exposure: policy.exposure };
-  engines.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
   return JSON.stringify({
     score: judgement.score,
     risk: judgement.risk,
     findings,
     novelty,
     approved,
-    engines,
+    engines: engines.shown,
+    moreEngines: engines.more,
   });
 }
 
@@ -103,7 +146,7 @@ export function* shownStrings({ engines }: Pick<Heartbeat, "engines">): Generato
 
 /**
  * A judgement with an opinion in it. The model may raise and explain. It may lower the score, inside the band, and to
- * INFO what only the baseline said, when every string it was shown is a plain name. Findings it never takes away, so
+ * INFO what only the baseline said, when it was shown everything and every string is a plain name. Findings it never takes away, so
  * what it thinks keeps no incident from being opened.
  */
 export function withOpinion(
@@ -126,7 +169,7 @@ export function withOpinion(
     }) as const;
   if (given.risk === "CRITICAL" || given.score > before)
     return raised(judgement, given, explanation, adjudication);
-  const mayLower = shownStrings(heartbeat).every(isPlainName);
+  const mayLower = !isCut(judgement, heartbeat) && shownStrings(heartbeat).every(isPlainName);
   if (!mayLower || given.score === before) return { ...judgement, adjudication: adjudication(before) };
   const score = Math.max(given.score, BAND.min);
   const isBaselineOnly = judgement.findings.every(({ source }) => source === "baseline");

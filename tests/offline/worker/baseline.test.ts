@@ -72,6 +72,52 @@ describe("noveltyOf()", () => {
   });
 });
 
+describe("featuresOf()", () => {
+  const named = (count: number, name: string) => Array.from({ length: count }, (_, i) => `${name}-${i}`);
+  const flood = makeEngine({
+    models: named(64, "m").map((name) => ({ name, loaded: true })),
+    clients: named(32, "c").map((name) => ({ name, connections: 1 })),
+  });
+  const exposed = makeEngine({
+    id: "vllm",
+    name: "vLLM",
+    bind: ["0.0.0.0"],
+    models: [{ name: "stolen", loaded: true }],
+    clients: [{ name: "exfil", connections: 1 }],
+  });
+  const approving = policy.parse({ approvedEngines: ["ollama"] });
+
+  test("a flood of names on one engine hides neither another engine nor what it is used for", () => {
+    for (const engines of [
+      [flood, exposed],
+      [exposed, flood],
+    ]) {
+      const features = featuresOf({ engines }, approving);
+      const names = features.map(({ name }) => name);
+      expect(names).toEqual(
+        expect.arrayContaining(["engine:vllm", "exposed:vllm", "model:stolen", "client:exfil"]),
+      );
+      expect(names).toHaveLength(2 + 48);
+      const { findings, words } = noveltyOf(features, past({}), tenantPast(), DAY);
+      expect(findings.find(({ engine }) => engine === "vllm")).toMatchObject({ points: 60 });
+      expect(words).toHaveLength(9);
+      expect(words.at(-1)).toBe("and 42 more");
+    }
+  });
+  test("sixty-four exposed engines are all there, and the order the host tells them in does not matter", () => {
+    const engines = named(64, "engine").map((id) => ({ ...flood, id, bind: ["0.0.0.0"] }));
+    const features = featuresOf({ engines }, approving);
+    expect(features.filter(({ kind }) => kind === "engine")).toHaveLength(64);
+    expect(features.filter(({ kind }) => kind === "exposed")).toHaveLength(64);
+    const turned = [...engines].reverse().map((engine) => ({
+      ...engine,
+      models: [...engine.models].reverse(),
+      clients: [...engine.clients].reverse(),
+    }));
+    expect(featuresOf({ engines: turned }, approving)).toEqual(features);
+  });
+});
+
 describe("remember()", () => {
   test("is a set of days: twice and in any order is the same, and nothing new is the same object", () => {
     const once = remember(undefined, OWNER, OLLAMA, DAY);
