@@ -9,6 +9,7 @@ import {
 import {
   KID_ATTRIBUTE,
   ORIGIN_ATTRIBUTE,
+  PASSING_REASONS,
   REASON_ATTRIBUTE,
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
@@ -20,11 +21,11 @@ export type DeadLetter = {
   receipt: string;
   body: string;
   sentAt: string;
-  /** Why it can never succeed; absent for one the queue set aside after too many tries. */
+  /** Why the worker set it aside; absent for one the queue set aside after too many tries. */
   reason: string | undefined;
   origin: string | undefined;
-  /** Signed by the edge: the worker would open it. */
-  isSigned: boolean;
+  /** Signed, and set aside for what may have passed: it can be given to the worker again. */
+  canReplay: boolean;
   attributes: Message["MessageAttributes"];
 };
 
@@ -102,14 +103,16 @@ async function redriveTarget(client: SQSClient, queueUrl: string): Promise<strin
 
 function letterOf(message: Message): DeadLetter {
   const attribute = (name: string) => message.MessageAttributes?.[name]?.StringValue;
+  const reason = attribute(REASON_ATTRIBUTE);
+  const isSigned = attribute(KID_ATTRIBUTE) !== undefined && attribute(SIGNATURE_ATTRIBUTE) !== undefined;
   return {
     id: message.MessageId ?? "",
     receipt: message.ReceiptHandle ?? "",
     body: message.Body ?? "",
     sentAt: new Date(Number(message.Attributes?.SentTimestamp ?? 0)).toISOString(),
-    reason: attribute(REASON_ATTRIBUTE),
+    reason,
     origin: attribute(ORIGIN_ATTRIBUTE),
-    isSigned: attribute(KID_ATTRIBUTE) !== undefined && attribute(SIGNATURE_ATTRIBUTE) !== undefined,
+    canReplay: isSigned && (reason === undefined || PASSING_REASONS.has(reason)),
     attributes: message.MessageAttributes,
   };
 }

@@ -14,7 +14,7 @@ export const run: Verb = async (args, deps) => {
     reason: letter.reason ?? "received too often without success",
     origin: letter.origin,
     bytes: Buffer.byteLength(letter.body),
-    canReplay: letter.isSigned && letter.reason === undefined,
+    canReplay: letter.canReplay,
   }));
   const rows = letters.map(({ sentAt, reason, bytes, canReplay, id }) => [
     sentAt,

@@ -1,5 +1,6 @@
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
+import type { Reason } from "../shared/queue/message.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Adjudicate } from "./adjudicate.ts";
@@ -19,8 +20,14 @@ export type Message = {
   sentAtMs: number;
 };
 
-/** A text that can never be processed, on its way to the dead-letter queue. */
-export type DeadLetter = { body: string; reason: string; origin: string };
+/** A text that this worker cannot process, on its way to the dead-letter queue; signed when another one might. */
+export type DeadLetter = {
+  body: string;
+  reason: Reason;
+  origin: string;
+  kid?: string;
+  signature?: string;
+};
 
 export type Queue = {
   /** Up to ten messages; waits up to 20 s for the first. The signal ends the waiting, nothing else. */

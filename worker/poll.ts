@@ -1,13 +1,13 @@
-import type { Entry } from "../shared/queue/message.ts";
+import { type Entry, REASONS } from "../shared/queue/message.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { mapBounded } from "./bounded.ts";
-import type { Deps, Message } from "./deps.ts";
+import type { DeadLetter, Deps, Message } from "./deps.ts";
 import { type Glance, glanceAt } from "./glance.ts";
 import type { Load } from "./load.ts";
 import { type Delivery, knownDelivery, parseDelivery } from "./read.ts";
 import { addsNothing, policyKeyOf, record } from "./record.ts";
 import { traced } from "./traced.ts";
-import { openMessage } from "./verify.ts";
+import { entryLetterOf, letterOf, openMessage } from "./verify.ts";
 
 /** Assets written at the same time, per receiver. */
 const ASSETS_AT_ONCE = 48;
@@ -16,6 +16,8 @@ export const VISIBILITY_SECONDS = 60;
 const EXTEND_EVERY_MS = 20_000;
 /** A batch that takes longer is let go: its messages come again. */
 const EXTENSIONS_MAX = 15;
+/** So often a message of an unknown key is left for a worker that knows it; fewer than the queue's own five. */
+const UNKNOWN_KEY_RECEIVES = 3;
 
 type Task = { delivery: Delivery; tenant: TenantItem };
 
@@ -108,18 +110,21 @@ async function settleAll(messages: readonly Message[], deps: Deps): Promise<numb
 }
 
 /**
- * Opens a message. What can never succeed goes to the dead-letter queue with its reason, one heartbeat of a pack
- * without the others. Throws when that queue is away: then the message has to come again.
+ * Opens a message. What cannot succeed here goes to the dead-letter queue with its reason, one heartbeat of a pack
+ * without the others. Throws when that queue is away, or another worker may know the key: then the message has to
+ * come again.
  */
 async function readMessage(message: Message, deps: Deps) {
-  const bury = async (body: string, reason: string) => {
-    deps.log("warn", "message.buried", { messageId: message.id, reason });
+  const bury = async (letter: DeadLetter) => {
+    deps.log("warn", "message.buried", { messageId: message.id, reason: letter.reason });
     deps.metrics.count("messages_buried_total");
-    await deps.queue.bury({ body, reason, origin: message.id });
+    await deps.queue.bury(letter);
   };
   const opened = openMessage(message, deps.queueKeys);
   if (!opened.ok) {
-    await bury(message.body, opened.reason);
+    if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
+      throw new Error(`${REASONS.unknownKey}: ${message.kid}`);
+    await bury(letterOf(message, opened.reason));
     return { tasks: [], unchanged: 0, oldest: "" };
   }
   const { tenantId, entries } = opened.pack;
@@ -138,7 +143,7 @@ async function readMessage(message: Message, deps: Deps) {
     }
     const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);
     if (delivery) tasks.push({ delivery, tenant });
-    else await bury(`${entry.assetId} ${entry.body}`, "the heartbeat does not match its schema");
+    else await bury(entryLetterOf(message, tenantId, entry, deps.queueKeys));
   }
   return { tasks, unchanged, oldest };
 }

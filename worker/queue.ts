@@ -85,13 +85,18 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
       await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
     },
 
-    async bury({ body, reason, origin }) {
+    async bury({ body, reason, origin, kid, signature }) {
       const attribute = (value: string) => ({ DataType: "String", StringValue: value });
       await client.send(
         new SendMessageCommand({
           QueueUrl: deadLetterUrl,
           MessageBody: body,
-          MessageAttributes: { [REASON_ATTRIBUTE]: attribute(reason), [ORIGIN_ATTRIBUTE]: attribute(origin) },
+          MessageAttributes: {
+            [REASON_ATTRIBUTE]: attribute(reason),
+            [ORIGIN_ATTRIBUTE]: attribute(origin),
+            ...(kid !== undefined && { [KID_ATTRIBUTE]: attribute(kid) }),
+            ...(signature !== undefined && { [SIGNATURE_ATTRIBUTE]: attribute(signature) }),
+          },
         }),
       );
     },

@@ -33,6 +33,26 @@ export const KID_ATTRIBUTE = "lz-kid";
 export const REASON_ATTRIBUTE = "lz-reason";
 export const ORIGIN_ATTRIBUTE = "lz-origin";
 
+/** Why the worker sets a message aside. */
+export const REASONS = {
+  unsigned: "unsigned",
+  forged: "the signature does not verify",
+  unknownKey: "signed with a key that the worker does not know",
+  noPack: "signed, but not a pack of heartbeats",
+  noHeartbeat: "the heartbeat does not match its schema",
+} as const;
+export type Reason = (typeof REASONS)[keyof typeof REASONS];
+
+/**
+ * What may pass: the key comes with the next step of a rotation, the schema with the next version of the worker. Such
+ * a letter keeps its signature, so that it can be replayed and is checked anew; one that fails its check never can.
+ */
+export const PASSING_REASONS: ReadonlySet<string> = new Set<Reason>([
+  REASONS.unknownKey,
+  REASONS.noPack,
+  REASONS.noHeartbeat,
+]);
+
 const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(0).max(10_000) });
 /** `body` is the heartbeat's JSON, as text or in UTF-8; the asset is the one whose session key signed it. */
 export type Entry<Body = string> = {

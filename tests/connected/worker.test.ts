@@ -66,10 +66,10 @@ describe("worker", () => {
     await settled();
     const reasons = (await takeDeadLetters(stack)).map((letter) => letter.reason).sort();
     expect(reasons).toEqual([
+      "signed with a key that the worker does not know",
       "the signature does not verify",
       "the signature does not verify",
-      "unsigned, or signed with an unknown key",
-      "unsigned, or signed with an unknown key",
+      "unsigned",
     ]);
     expect(await presence(asset)).toBeUndefined();
     expect(await timeline(asset)).toEqual([]);
