@@ -13,6 +13,9 @@ import { keyPermissions } from "./permissions.ts";
 /** Every key begins with it, so that secret scanners and people know one when they see it. */
 export const API_KEY_PREFIX = "lzk_";
 
+/** The user id of whoever acts with a key: this, and the key's id. */
+export const KEY_USER_PREFIX = "key_";
+
 /** Ids of keys and of enrolment tokens are ULIDs, as those of assets are. */
 export const keyId = ulidPattern;
 
@@ -53,11 +56,12 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
   await noteUse(record, deps);
   return accept({
     tenantId: record.tenantId,
-    userId: `key_${record.keyId}`,
-    sessionId: `key_${record.keyId}`,
+    userId: `${KEY_USER_PREFIX}${record.keyId}`,
+    sessionId: `${KEY_USER_PREFIX}${record.keyId}`,
     role: record.role,
     impersonated: false,
     via: "api-key",
+    keyMadeBy: record.createdBy,
     permissions: keyPermissions(record.role, record.scopes),
   });
 }

@@ -6,6 +6,7 @@ import { approvalItem } from "../../shared/table/items/approval.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
+import { KEY_USER_PREFIX } from "./api-key.ts";
 import { wishedChange } from "./change-containment.ts";
 import { type Asker, type Committed, commit, type Decision, type Write } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
@@ -15,7 +16,8 @@ export type Approved = { assetId: string; generation: number };
 
 /**
  * The second pair of eyes: isolates what somebody else asked for, in one transaction with its record, which names
- * the request by its id. Nobody approves their own request, no machine any, and none after its hour.
+ * the request by its id. Nobody approves their own request or that of an API key they made, no machine any, and none
+ * after its hour.
  */
 export async function approveIsolation(
   asker: Asker,
@@ -30,8 +32,13 @@ export async function approveIsolation(
     if (!Item) return refuse("admin.not-found");
     const request = decodeItem(approvalItem, Item);
     if (admin.via !== "session") return refuse("admin.forbidden", "no machine approves");
-    if (request.requestedBy === admin.userId)
-      return refuse("admin.forbidden", "nobody approves their own request");
+    const { requestedBy, keyMadeBy } = request;
+    if (requestedBy === admin.userId) return refuse("admin.forbidden", "nobody approves their own request");
+    if (keyMadeBy === admin.userId)
+      return refuse("admin.forbidden", "nobody approves what their own API key asked for");
+    // Asked before requests said it: nobody can tell whose four eyes these would be.
+    if (requestedBy.startsWith(KEY_USER_PREFIX) && keyMadeBy === undefined)
+      return refuse("admin.conflict", "the request does not say who made the API key: ask anew");
     if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
     if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied");
     if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");

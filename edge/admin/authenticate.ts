@@ -14,6 +14,8 @@ export type Admin = {
   /** Somebody else acts in this person's name: may look, may not change anything. */
   impersonated: boolean;
   via: "session" | "api-key";
+  /** The person who made the API key. */
+  keyMadeBy?: string;
   permissions: readonly Permission[];
 };
 

@@ -257,6 +257,7 @@ class Chain {
       number: link.count + 1,
       ...draft,
       operatorId: admin.userId,
+      ...(admin.keyMadeBy !== undefined && { keyMadeBy: admin.keyMadeBy }),
       sessionId: admin.sessionId,
       sourceIp,
       requestId,

@@ -120,6 +120,7 @@ function requestOf(
     ...(stopEnginesBy && { stopEnginesBy }),
     justification,
     requestedBy: admin.userId,
+    ...(admin.keyMadeBy !== undefined && { keyMadeBy: admin.keyMadeBy }),
     requestedAt: timestamp(nowMs),
     validUntil: timestamp(nowMs + APPROVAL_MS),
     expiresAt: Math.floor(nowMs / 1000) + 30 * DAY_SECONDS,

@@ -31,6 +31,7 @@ export const adminView = named(
     role: z.enum(ROLES),
     impersonated: z.boolean(),
     via: z.enum(["session", "api-key"]),
+    keyMadeBy: z.string().optional().meta({ description: "Who made the API key." }),
     permissions: z.array(z.enum(PERMISSIONS)),
   }),
 );

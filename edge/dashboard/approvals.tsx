@@ -176,7 +176,13 @@ const Request = ({ asked, view }: { asked: Asked; view: View }) => {
           <bdi>{request.justification}</bdi>
         </blockquote>
         <p class="muted small">
-          Asked by <bdi>{request.requestedBy}</bdi> <Ago at={request.requestedAt} now={now} />
+          Asked by <bdi>{request.requestedBy}</bdi>
+          {request.keyMadeBy !== undefined && (
+            <>
+              , a key made by <bdi>{request.keyMadeBy}</bdi>,
+            </>
+          )}{" "}
+          <Ago at={request.requestedAt} now={now} />
         </p>
         {isUnanswered(request) && (
           <div class="what-happens">
@@ -254,6 +260,8 @@ const Answer = ({ asked, view }: { asked: Asked; view: View }) => {
   if (why !== "") return <p class="muted small">{why}</p>;
   if (request.requestedBy === admin.userId)
     return <p class="muted small">You asked for it: somebody else has to approve.</p>;
+  if (request.keyMadeBy === admin.userId)
+    return <p class="muted small">You made the key that asked for it: somebody else has to approve.</p>;
   const otherwise = saysOtherwise(request, view.settings.stopEnginesBy);
   return (
     <div class="answers">

@@ -31,7 +31,8 @@ const approve = operation({
   path: "/approvals/{approvalId}/approve",
   tag,
   summary: "Approve somebody else's request to isolate",
-  description: "Isolates the asset. Nobody approves their own request, no API key any, none after an hour.",
+  description:
+    "Isolates the asset. Nobody approves their own request or one of an API key they made, no API key any, none after an hour.",
   needs: "approve",
   params: z.strictObject({ approvalId: keyId }),
   success: 202,

@@ -13,6 +13,8 @@ export const approvalItem = z.object({
   stopEnginesBy: stopEnginesBy.optional(),
   justification: text(1000),
   requestedBy: text(200),
+  /** Of a request by an API key: who made the key, and therefore does not approve it. */
+  keyMadeBy: text(200).optional(),
   requestedAt: isoTimestamp,
   validUntil: isoTimestamp,
   approvedBy: text(200).optional(),

@@ -47,6 +47,8 @@ export const auditItem = z.object({
   before: text(4000).optional(),
   after: text(4000).optional(),
   operatorId: text(200),
+  /** Of what an API key did: who made the key. */
+  keyMadeBy: text(200).optional(),
   sessionId: text(200),
   sourceIp: text(64),
   requestId: text(100),

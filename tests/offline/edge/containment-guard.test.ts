@@ -143,6 +143,37 @@ describe("four eyes", () => {
     expect((await world.custody()).map(({ action }) => action)).toEqual(["request-isolation"]);
   });
 
+  test("who made an API key does not approve what it asked for, and both stand in the request and its record", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    const terms = { name: "robot", role: "responder", days: 30 };
+    const { key, apiKey } = (await (await world.post("/api-keys", world.ada, terms)).json()) as {
+      key: string;
+      apiKey: { keyId: string };
+    };
+    expect((await world.isolate(0, key, { mode: "network" })).status).toBe(202);
+    const [request] = await world.approvals();
+    const asked = { requestedBy: `key_${apiKey.keyId}`, keyMadeBy: "user_ada" };
+    expect(request).toMatchObject(asked);
+    const path = `/approvals/${request!.approvalId}/approve`;
+    const refused = await world.post(path, world.ada);
+    expect([refused.status, await world.statusOf(0)]).toEqual([403, "ACTIVE"]);
+    expect((await world.post(path, world.ben)).status).toBe(202);
+    const [, record, isolation] = await world.custody();
+    expect(record).toMatchObject({ action: "request-isolation", keyMadeBy: "user_ada" });
+    expect(isolation).not.toHaveProperty("keyMadeBy");
+  });
+
+  test("a key's request that does not say who made the key is approved by nobody", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    await world.isolate(0, world.ann);
+    const [request] = await world.approvals();
+    const stored = [...world.table.items.values()].find((item) => item.type?.S === "Approval")!;
+    const Item = { ...stored, requestedBy: { S: "key_01M807NRG7BVMVH9SM4YAEXFPK" } };
+    await world.table.dynamo("PutItem", { TableName: "t", Item });
+    const refused = await world.post(`/approvals/${request!.approvalId}/approve`, world.ben);
+    expect([refused.status, await world.statusOf(0)]).toEqual([409, "ACTIVE"]);
+  });
+
   test("a release never waits", async () => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ada, { breakGlass: true });
