@@ -38,7 +38,9 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   const hashing = runtime.hashing ?? webHashing;
   const log = createLog("edge", clock, (line) => console.log(line));
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause));
+  const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause), () =>
+    crypto.randomUUID(),
+  );
   const sqs = createAwsCall(config, "sqs", new URL(config.SQS_QUEUE_URL).origin, pause);
   const [queueKey] = config.LZ_QUEUE_KEYS;
   const instruments = createInstruments(

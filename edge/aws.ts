@@ -7,6 +7,23 @@ const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
 const RETRY_PAUSE_MS = 25;
 
+/** Refusals with status 400 that pass by themselves, as DynamoDB and SQS name them. */
+const PASSING = new Set([
+  "LimitExceededException",
+  "ProvisionedThroughputExceededException",
+  "RequestLimitExceeded",
+  "RequestThrottled",
+  "ThrottlingException",
+  "TransactionInProgressException",
+]);
+/** Why one item of a cancelled transaction was refused, when that passes by itself; "None" was not refused. */
+const PASSING_REASONS = new Set([
+  "None",
+  "ProvisionedThroughputExceeded",
+  "ThrottlingError",
+  "ThrottlingException",
+]);
+
 /** A dependency did not do its part. The caller gets a 503 and may come again. */
 export class UpstreamFault extends Error {
   override name = "UpstreamFault";
@@ -40,9 +57,11 @@ export function createAwsCall(
           body,
           signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
         });
-        if (response.status < 500) return response;
-        await response.body?.cancel();
-        fault = new Error(`${service} answered ${response.status}`);
+        if (response.status < 400) return response;
+        const text = await response.text();
+        const refusal = response.status < 500 ? refusalOf(text) : undefined;
+        if (refusal && !isPassing(refusal)) return new Response(text, response);
+        fault = new Error(`${service} answered ${response.status} ${refusal?.code ?? ""}`.trimEnd());
       } catch (error) {
         fault = error;
       }
@@ -51,18 +70,46 @@ export function createAwsCall(
   };
 }
 
-/** DynamoDB over {@link AwsCall}. A refusal becomes a {@link DynamoFault} with its cancellation reasons. */
-export function createDynamo(call: AwsCall): Dynamo {
+type Refused = { code: string; reasons: string[] };
+
+/** Exception and cancellation reasons of an answer that is not success. */
+function refusalOf(text: string): Refused {
+  const parsed = parse(text);
+  const reasons = (parsed.CancellationReasons ?? []) as { Code?: string }[];
+  return {
+    code: String(parsed.__type ?? "").replace(/^.*#/, ""),
+    reasons: reasons.map((reason) => reason.Code ?? "None"),
+  };
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+const isPassing = ({ code, reasons }: Refused): boolean =>
+  PASSING.has(code) ||
+  (code === "TransactionCanceledException" &&
+    reasons.length > 0 &&
+    reasons.every((reason) => PASSING_REASONS.has(reason)));
+
+/**
+ * DynamoDB over {@link AwsCall}. A refusal becomes a {@link DynamoFault} with its cancellation reasons.
+ *
+ * @param token a new one each time: a transaction that is tried again, because its answer was lost, is carried out
+ *   once, and says so instead of losing against itself
+ */
+export function createDynamo(call: AwsCall, token: () => string): Dynamo {
   return async (operation, input) => {
-    const response = await call(`DynamoDB_20120810.${operation}`, JSON.stringify(input));
-    const answer = (await response.json()) as Record<string, unknown>;
-    if (response.ok) return answer as never;
-    const code = String(answer.__type ?? response.status).replace(/^.*#/, "");
-    const reasons = (answer.CancellationReasons ?? []) as { Code?: string }[];
-    throw new DynamoFault(
-      code,
-      reasons.map((reason) => reason.Code ?? "None"),
-    );
+    const isTransaction = operation === "TransactWriteItems";
+    const body = JSON.stringify(isTransaction ? { ClientRequestToken: token(), ...input } : input);
+    const response = await call(`DynamoDB_20120810.${operation}`, body);
+    if (response.ok) return (await response.json()) as never;
+    const { code, reasons } = refusalOf(await response.text());
+    throw new DynamoFault(code === "" ? String(response.status) : code, reasons);
   };
 }
 

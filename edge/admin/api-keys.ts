@@ -28,11 +28,9 @@ export async function createApiKey(
   deps: Deps,
 ): Promise<Decision<{ keyId: string; key?: string }>> {
   const { tenantId } = asker.admin;
-  let key: string | undefined;
   const decide = async (nowMs: number): Promise<Decision<Plan<{ keyId: string }>>> => {
     const keyId = ulid(nowMs, () => deps.random(1)[0]! / 256);
     const secret = base64url(deps.random(SECRET_BYTES));
-    key = formatApiKey(tenantId, keyId, secret);
     const item = await keyItem(asker, terms, { keyId, secret }, nowMs);
     const put: Write = {
       Put: {
@@ -43,12 +41,13 @@ export async function createApiKey(
     };
     const after = `${terms.role}${terms.scopes ? ` for ${terms.scopes.join(", ")}` : ""} until ${item.validUntil}`;
     const records: Draft[] = [{ action: "create-api-key", target: keyId, after }];
-    return accept({ records, writes: [put], result: { keyId } });
+    const key = formatApiKey(tenantId, keyId, secret);
+    return accept({ records, writes: [put], result: { keyId }, secret: key });
   };
   const made = await commit(asker, ["create-api-key", { ...terms }], decide, deps);
   if (!made.ok) return made;
-  const { result, replayed } = made.value;
-  return accept(replayed ? result : { ...result, key: key! });
+  const { result, secret: key } = made.value;
+  return accept(key === undefined ? result : { ...result, key });
 }
 
 async function keyItem(

@@ -57,9 +57,12 @@ export type Plan<Result> = {
   news?: readonly News[];
   writes?: readonly Write[];
   result: Result;
+  /** Told to whoever asked, by the round that was carried out, and stored nowhere. */
+  secret?: string;
 };
 
-export type Committed<Result> = { result: Result; replayed: boolean };
+/** `replayed`: carried out by an earlier request, which was told the secret. */
+export type Committed<Result> = { result: Result; replayed: boolean; secret?: string };
 
 /** What a verb refuses with; `more` goes into the problem document. */
 export type Refused = Refusal & { more?: Record<string, unknown> };
@@ -68,6 +71,8 @@ export type Decision<T> = { ok: true; value: T } | Refused;
 /** With pauses of up to a third of a second: whoever loses as often as this has lost against other nodes. */
 const ROUNDS_MAX = 24;
 const IDEMPOTENCY_SECONDS = 24 * 3600;
+/** DynamoDB takes up to 36 characters. */
+const TOKEN_BYTES = 18;
 /** DynamoDB's own limit for one transaction. */
 const TRANSACTION_ITEMS_MAX = 100;
 
@@ -100,37 +105,62 @@ async function commitNow<Result>(
 ): Promise<Decision<Committed<Result>>> {
   const { tenantId, userId } = asker.admin;
   const requestHash = await hashOf([userId, ...asked]);
+  const rounds = new Map<string, Round<Result>>();
+  const answerOf = async (earlier: IdempotencyItem) => {
+    const mine = earlier.token === undefined ? undefined : rounds.get(earlier.token);
+    return mine ? carriedOut(asker, mine, deps) : replay<Result>(earlier, requestHash);
+  };
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause((5 + deps.random(1)[0]! / 16) * Math.min(2 ** round, 16));
     const { earlier, head } = await readBefore(tenantId, asker.idempotencyKey, deps);
-    if (earlier) return replay<Result>(earlier, requestHash);
+    if (earlier) return answerOf(earlier);
     const nowMs = Math.max(deps.clock(), head?.at === undefined ? 0 : Date.parse(head.at) + 1);
     const plan = await decide(nowMs);
     if (!plan.ok) {
       // The very same request, sent twice at once, may have come in between: then this one is its repeat.
       const twin = (await readBefore(tenantId, asker.idempotencyKey, deps)).earlier;
-      return twin ? replay<Result>(twin, requestHash) : plan;
+      return twin ? answerOf(twin) : plan;
     }
     // Read last: an event is in the table soon after the time it bears, or a reader by cursor would pass it by.
     const { assets = [], news = [] } = plan.value;
     const allNews = [...assets.flatMap((change) => change.news ?? []), ...news];
     const told = await tell(allNews, asker.admin, () => Math.max(deps.clock(), nowMs), deps);
-    const before = { nowMs, head, requestHash, control };
+    const token = base64url(deps.random(TOKEN_BYTES));
+    const before = { nowMs, head, requestHash, token, control };
     const items = await transaction(asker, plan.value, before, told.writes, deps.table);
+    const mine = { plan: plan.value, isWaited: told.isWaited };
+    rounds.set(token, mine);
     try {
-      await deps.dynamo("TransactWriteItems", { TransactItems: items });
+      await deps.dynamo("TransactWriteItems", { TransactItems: items, ClientRequestToken: token });
     } catch (error) {
       if (isLostRace(error)) continue;
+      // Perhaps only the answer was lost. One that is still on its way is found by a repeat, without its secret.
+      const after = await readBefore(tenantId, asker.idempotencyKey, deps).catch(() => undefined);
+      if (after?.earlier?.token === token) return carriedOut(asker, mine, deps);
       throw error;
     }
-    deps.openActions.forget(tenantId);
-    for (const { before, opens } of plan.value.assets ?? [])
-      if (opens) deps.openActions.learn(tenantId, before.assetId, opens);
-    if (told.isWaited) await nudge(tenantId, deps);
-    logChange(asker, plan.value, deps);
-    return accept({ result: plan.value.result, replayed: false });
+    return carriedOut(asker, mine, deps);
   }
   throw new Error("a change lost every round against others");
+}
+
+/** What one round would write. */
+type Round<Result> = { plan: Plan<Result>; isWaited: boolean };
+
+/** Tells everybody of the round that is in the table, and whoever asked of what it came to. */
+async function carriedOut<Result>(
+  asker: Asker,
+  { plan, isWaited }: Round<Result>,
+  deps: Deps,
+): Promise<Verdict<Committed<Result>>> {
+  const { tenantId } = asker.admin;
+  deps.openActions.forget(tenantId);
+  for (const { before, opens } of plan.assets ?? [])
+    if (opens) deps.openActions.learn(tenantId, before.assetId, opens);
+  if (isWaited) await nudge(tenantId, deps);
+  logChange(asker, plan, deps);
+  const { result, secret } = plan;
+  return accept({ result, replayed: false, ...(secret !== undefined && { secret }) });
 }
 
 /** A repeat gets the first answer; another request, or another person's, under the same key gets none. */
@@ -145,7 +175,14 @@ const isLostRace = (error: unknown): boolean =>
   (error.code === "TransactionConflictException" ||
     (error.code === "TransactionCanceledException" &&
       error.reasons.every((reason) =>
-        ["None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"].includes(reason),
+        [
+          "None",
+          "ConditionalCheckFailed",
+          "TransactionConflict",
+          "ProvisionedThroughputExceeded",
+          "ThrottlingError",
+          "ThrottlingException",
+        ].includes(reason),
       )));
 
 async function hashOf(asked: readonly unknown[]): Promise<string> {
@@ -188,13 +225,14 @@ type Before = {
   nowMs: number;
   head: CustodyHeadItem | undefined;
   requestHash: string;
+  token: string;
   control: ControlKey;
 };
 
 async function transaction<Result>(
   asker: Asker,
   plan: Plan<Result>,
-  { nowMs, head, requestHash, control }: Before,
+  { nowMs, head, requestHash, token, control }: Before,
   events: readonly Write[],
   table: string,
 ): Promise<Write[]> {
@@ -213,6 +251,7 @@ async function transaction<Result>(
     type: "Idempotency",
     tenantId,
     requestHash,
+    token,
     result: plan.result,
     expiresAt: Math.floor(nowMs / 1000) + IDEMPOTENCY_SECONDS,
   };

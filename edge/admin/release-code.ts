@@ -21,7 +21,6 @@ export async function makeReleaseCode(
   deps: Deps,
 ): Promise<Decision<Made>> {
   const { tenantId } = asker.admin;
-  let code: string | undefined;
   const decide = async (nowMs: number) => {
     const before = await readAssetItem(deps, tenantId, assetId);
     if (!before) return refuse("admin.not-found");
@@ -31,7 +30,7 @@ export async function makeReleaseCode(
     const codeId = ulid(nowMs, () => deps.random(1)[0]! / 256);
     const iat = Math.floor(nowMs / 1000);
     const exp = iat + hours * 3600;
-    code = await signReleaseCode(deps.controlKey!, {
+    const secret = await signReleaseCode(deps.controlKey!, {
       tenant: tenantId,
       asset: assetId,
       generation,
@@ -42,12 +41,12 @@ export async function makeReleaseCode(
     const expiresAt = timestamp(exp * 1000);
     const action = "create-release-code" as const;
     const records = [{ action, target: codeId, generation, after: expiresAt, justification }];
-    return accept({ assets: [{ before, records }], result: { codeId, generation, expiresAt } });
+    return accept({ assets: [{ before, records }], result: { codeId, generation, expiresAt }, secret });
   };
   const done = await commit(asker, ["release-code", assetId, hours, justification], decide, deps);
   if (!done.ok) return done;
-  const { result, replayed } = done.value;
-  return accept({ ...result, ...(!replayed && code !== undefined && { code }) });
+  const { result, secret: code } = done.value;
+  return accept({ ...result, ...(code !== undefined && { code }) });
 }
 
 /**

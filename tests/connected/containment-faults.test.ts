@@ -38,7 +38,9 @@ describe("a change of containment in which the table fails", () => {
     client.destroy();
     const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
     const pause = (ms: number) => Bun.sleep(ms);
-    table = createDynamo(createAwsCall(config as EdgeConfig, "dynamodb", embedded.endpoint, pause));
+    table = createDynamo(createAwsCall(config as EdgeConfig, "dynamodb", embedded.endpoint, pause), () =>
+      crypto.randomUUID(),
+    );
     app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME, openActions: undefined as never });
     app.deps.openActions = createOpenActions({
       dynamo: table,
@@ -259,6 +261,17 @@ describe("a change of containment in which the table fails", () => {
       },
     ],
   ];
+
+  test("a transaction sent twice under one token is carried out once, and says so both times", async () => {
+    const Item = marshalItem({ ...tenantKey("org_token"), type: "Tenant" });
+    const put = { TableName: TABLE_NAME, Item, ConditionExpression: "attribute_not_exists(PK)" };
+    const once = { TransactItems: [{ Put: put }], ClientRequestToken: crypto.randomUUID() };
+    await table("TransactWriteItems", once);
+    await table("TransactWriteItems", once);
+    const other = { ...once, ClientRequestToken: crypto.randomUUID() };
+    const refused = await table("TransactWriteItems", other).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ reasons: ["ConditionalCheckFailed"] });
+  });
 
   test.each(CHANGES)(
     "%s: at each of its calls leaves all of it or nothing, and once when asked again",

@@ -1,0 +1,103 @@
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { createAwsCall, createDynamo, UpstreamFault } from "../../../edge/aws.ts";
+import type { EdgeConfig } from "../../../edge/config.ts";
+import { DynamoFault } from "../../../shared/table/dynamo.ts";
+
+/** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
+const asked: Record<string, unknown>[] = [];
+let answers: (() => Response)[] = [];
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  async fetch(request) {
+    asked.push((await request.json()) as Record<string, unknown>);
+    return (answers.length > 1 ? answers.shift()! : answers[0]!)();
+  },
+});
+afterAll(() => server.stop(true));
+
+const fine = () => Response.json({ Item: {} });
+const refused =
+  (code: string, status = 400, reasons?: string[]) =>
+  () =>
+    Response.json(
+      {
+        __type: `com.amazonaws.dynamodb.v20120810#${code}`,
+        ...(reasons && { CancellationReasons: reasons.map((Code) => ({ Code })) }),
+      },
+      { status },
+    );
+
+let tokens = 0;
+const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
+const call = createAwsCall(
+  config as EdgeConfig,
+  "dynamodb",
+  `http://127.0.0.1:${server.port}/`,
+  async () => {},
+);
+const dynamo = createDynamo(call, () => `token-${++tokens}`);
+const transact = (more: object = {}) => dynamo("TransactWriteItems", { TransactItems: [], ...more });
+const faultOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error);
+
+beforeEach(() => {
+  asked.length = 0;
+  tokens = 0;
+  answers = [fine];
+});
+
+describe("createDynamo()", () => {
+  test("a transaction that is tried again bears the same token, so that it is carried out once", async () => {
+    answers = [refused("InternalServerError", 500), refused("TransactionInProgressException"), fine];
+    await transact();
+    await transact();
+    expect(asked.map(({ ClientRequestToken }) => ClientRequestToken)).toEqual([
+      "token-1",
+      "token-1",
+      "token-1",
+      "token-2",
+    ]);
+    await transact({ ClientRequestToken: "of-the-caller" });
+    expect(asked.at(-1)!.ClientRequestToken).toBe("of-the-caller");
+    await dynamo("GetItem", { TableName: "t", Key: {} });
+    expect(asked.at(-1)).not.toHaveProperty("ClientRequestToken");
+  });
+
+  test.each([
+    ["a table short of throughput", refused("ProvisionedThroughputExceededException")],
+    ["a throttled account", refused("ThrottlingException")],
+    ["too many requests", refused("RequestLimitExceeded")],
+    [
+      "a transaction cancelled for throughput",
+      refused("TransactionCanceledException", 400, ["None", "ProvisionedThroughputExceeded"]),
+    ],
+    [
+      "a transaction cancelled for throttling",
+      refused("TransactionCanceledException", 400, ["ThrottlingError", "None"]),
+    ],
+  ])("%s is asked again, and is a fault when it stays so", async (_what, throttled) => {
+    answers = [throttled, throttled, fine];
+    await transact();
+    expect(asked).toHaveLength(3);
+    asked.length = 0;
+    answers = [throttled];
+    expect(await faultOf(transact())).toBeInstanceOf(UpstreamFault);
+    expect(asked).toHaveLength(3);
+  });
+
+  test.each([
+    ["a failed condition", refused("ConditionalCheckFailedException"), []],
+    [
+      "a transaction of which a condition failed and a part was throttled",
+      refused("TransactionCanceledException", 400, ["ConditionalCheckFailed", "ThrottlingError"]),
+      ["ConditionalCheckFailed", "ThrottlingError"],
+    ],
+    ["a malformed request", refused("ValidationException"), []],
+  ])("%s is the caller's to look at, at once", async (_what, refusal, reasons) => {
+    answers = [refusal];
+    const fault = await faultOf(transact());
+    expect(fault).toBeInstanceOf(DynamoFault);
+    expect((fault as DynamoFault).reasons).toEqual(reasons);
+    expect(asked).toHaveLength(1);
+  });
+});
