@@ -1,9 +1,4 @@
-import {
-  DIRECTIVE_HOLD_MS,
-  DIRECTIVE_PATH,
-  type DirectivePoll,
-  directiveAnswer,
-} from "../shared/wire/directive-poll.ts";
+import { DIRECTIVE_HOLD_MS, type DirectivePoll, directiveAnswer } from "../shared/wire/directive-poll.ts";
 import { backoffMs } from "./backoff.ts";
 import type { Log } from "./log.ts";
 import { type Answer, type Post, parseJson } from "./post.ts";
@@ -52,7 +47,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
     const opened = await deps.session.signer(signal);
     if (!opened.ok) return opened.answer;
     const body: DirectivePoll = { v: 1, generation: deps.generation() };
-    return deps.post.send(DIRECTIVE_PATH, JSON.stringify(body), opened.signer, signal, TIMEOUT_MS);
+    return deps.post.send("directive", JSON.stringify(body), opened.signer, signal, TIMEOUT_MS);
   }
 
   async function settle(answer: Answer, signal: AbortSignal): Promise<Next> {

@@ -10,7 +10,6 @@ import type { Log } from "./log.ts";
 import { type Answer, type Post, parseJson } from "./post.ts";
 import { isStale } from "./session.ts";
 
-export const ENROL_PATH = "/v1/enroll";
 /** With the doubling pause between tries: about two minutes of an edge that is away. */
 export const ENROL_TRIES_MAX = 8;
 
@@ -41,7 +40,7 @@ export async function enrol(
   const body = JSON.stringify(parsed.data);
   let reason = "no answer";
   for (let failures = 1; failures <= ENROL_TRIES_MAX && !signal.aborted; failures++) {
-    const answer = await deps.post.send(ENROL_PATH, body, enrolmentSigner(device), signal);
+    const answer = await deps.post.send("enrolment", body, enrolmentSigner(device), signal);
     if (isStale(answer) && deps.post.correctClock()) continue;
     const outcome = read(answer);
     if (outcome.is === "enrolled") return { ok: true, answer: outcome.answer };

@@ -1,15 +1,17 @@
 import type { z } from "zod";
+import { directivePoll } from "../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../shared/wire/enrolment.ts";
 import { type Heartbeat, heartbeat } from "../shared/wire/heartbeat.ts";
 
 /** One field that leaves the host. `[]` in a path stands for every element of a list. */
 export type Explained = { message: string; path: string; type: string; values: unknown[]; why: string };
 
-/** The messages of the agent, each with its schema: nothing else is ever sent. */
+/** The messages of the agent, each with its schema: nothing else is ever sent, for post.ts has paths for these alone. */
 export const MESSAGES = {
   enrolment: enrolmentRequest,
   session: sessionRequest,
   heartbeat,
+  directive: directivePoll,
 } as const satisfies Record<string, z.ZodType>;
 
 /**
@@ -94,6 +96,10 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "spool.waiting": "how many older heartbeats are still to come",
     "spool.dropped": "how many were lost because the control plane was away for too long",
   },
+  directive: {
+    v: "form of this message, so that older and newer agents live side by side",
+    generation: "newest order of your administrators that was obeyed: only a newer one is answered",
+  },
 };
 
 /** Beside the messages: what every request carries in its headers. */
@@ -151,7 +157,12 @@ export function valuesAt(value: unknown, path: string): unknown[] {
 }
 
 /** Every field that leaves the host, with its values in the messages given. */
-export function explain(current: { heartbeat: Heartbeat; enrolment?: object; session: object }): Explained[] {
+export function explain(current: {
+  heartbeat: Heartbeat;
+  enrolment?: object;
+  session: object;
+  directive: object;
+}): Explained[] {
   return Object.entries(MESSAGES).flatMap(([message, schema]) =>
     fieldsOf(schema).map(({ path, type }) => ({
       message,

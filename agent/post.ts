@@ -1,9 +1,19 @@
 import { utf8 } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
+import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { type Signer, signRequest } from "../shared/wire/signature.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { AGENT_VERSION } from "./config.ts";
+import type { MESSAGES } from "./explain.ts";
 import type { Log } from "./log.ts";
+
+/** Where each message goes. One that `lz-agent explain` and docs/privacy.md do not know has no path to be sent to. */
+export const PATHS = {
+  enrolment: "/v1/enroll",
+  session: "/v1/session",
+  heartbeat: "/v1/heartbeats",
+  directive: DIRECTIVE_PATH,
+} as const satisfies Record<keyof typeof MESSAGES, string>;
 
 export const SEND_TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
@@ -33,11 +43,11 @@ export type PostDeps = {
 
 export type Post = {
   /**
-   * POSTs `body` signed afresh by `signer`. Never throws: what went wrong is an answer too. The edge has
+   * POSTs `body`, a `message`, signed afresh by `signer`. Never throws: what went wrong is an answer too. The edge has
    * `timeoutMs` to answer, by default {@link SEND_TIMEOUT_MS}.
    */
   send: (
-    path: string,
+    message: keyof typeof PATHS,
     body: string,
     signer: Signer,
     signal: AbortSignal,
@@ -55,13 +65,14 @@ export function createPost(deps: PostDeps): Post {
   const clock: Clock = () => deps.clock() + offsetMs;
 
   async function send(
-    path: string,
+    message: keyof typeof PATHS,
     body: string,
     signer: Signer,
     signal: AbortSignal,
     timeoutMs = SEND_TIMEOUT_MS,
   ): Promise<Answer> {
     const bytes = utf8(body);
+    const path = PATHS[message];
     const signed = await signRequest(
       signer,
       { method: "POST", path, body: bytes },

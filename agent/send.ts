@@ -5,7 +5,6 @@ import { type Answer, type Post, parseJson } from "./post.ts";
 import { isStale, type Session } from "./session.ts";
 import type { Spool, Waiting } from "./spool.ts";
 
-export const HEARTBEATS_PATH = "/v1/heartbeats";
 /** Between two heartbeats out of the spool: at most ten a second, whatever was missed. */
 const SPOOL_PAUSE_MS = 100;
 /** A revocation is for good; it is asked about this seldom, should the edge have been set up wrongly for a while. */
@@ -97,7 +96,7 @@ export function createSender(deps: SendDeps): Sender {
       const opened = await deps.session.signer(signal);
       // The session is asked for with the device key: a refusal of that one is not cured by asking again.
       if (!opened.ok) return asAway(judge(opened.answer), opened.answer);
-      const answer = await deps.post.send(HEARTBEATS_PATH, body, opened.signer, signal);
+      const answer = await deps.post.send("heartbeat", body, opened.signer, signal);
       judgement = judge(answer);
       if (judgement.is === "taken" && answer.kind === "answered") readTaken(answer.body);
       if (judgement.is === "renew") deps.session.forget();

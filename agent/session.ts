@@ -4,7 +4,6 @@ import { importHmacKey, type Signer } from "../shared/wire/signature.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { type Answer, type Post, parseJson } from "./post.ts";
 
-export const SESSION_PATH = "/v1/session";
 /** Share of its life after which a session is renewed, while the old one still works. */
 const RENEW_AT = 0.8;
 
@@ -29,9 +28,9 @@ export function createSession(deps: SessionDeps): Session {
 
   async function open(signal: AbortSignal): Promise<Answer | undefined> {
     const body = JSON.stringify({ agentVersion: AGENT_VERSION });
-    let answer = await deps.post.send(SESSION_PATH, body, deps.device, signal);
+    let answer = await deps.post.send("session", body, deps.device, signal);
     if (isStale(answer) && deps.post.correctClock()) {
-      answer = await deps.post.send(SESSION_PATH, body, deps.device, signal);
+      answer = await deps.post.send("session", body, deps.device, signal);
     }
     if (answer.kind !== "answered" || answer.status < 200 || answer.status > 299) return answer;
     const parsed = sessionAnswer.safeParse(parseJson(answer.body));

@@ -1,4 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
+import type { DirectivePoll } from "../../shared/wire/directive-poll.ts";
 import { explain as explainFields, explanationText } from "../explain.ts";
 import { createComposer, keepValid, uncontained } from "../heartbeat.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
@@ -29,6 +30,7 @@ export const explain: Verb = async (machine, { values, settings }) => {
     containment: daemon?.containment ?? uncontained(timestamp(machine.clock())),
   });
   const composer = createComposer({ clock: machine.clock, nextSequence: () => 0 });
+  const poll: DirectivePoll = { v: 1, generation: state.containment.generation };
   const fields = explainFields({
     heartbeat: composer.compose(state, { waiting: 0, dropped: daemon?.dropped ?? 0 }),
     enrolment: {
@@ -36,6 +38,7 @@ export const explain: Verb = async (machine, { values, settings }) => {
       host: { ...host, agentVersion: version },
     },
     session: { agentVersion: version },
+    directive: poll,
   });
   machine.print(values.json === true ? JSON.stringify(fields) : explanationText(fields));
   return 0;

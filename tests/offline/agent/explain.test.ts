@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   explain,
   explanationText,
@@ -9,6 +10,7 @@ import {
   REASONS,
   valuesAt,
 } from "../../../agent/explain.ts";
+import { PATHS } from "../../../agent/post.ts";
 import type { Heartbeat } from "../../../shared/wire/heartbeat.ts";
 
 const names = Object.keys(MESSAGES) as (keyof typeof MESSAGES)[];
@@ -30,6 +32,27 @@ test.each(names)("docs/privacy.md holds every field of the %s with its reason, a
   ]);
   expect(rows).toEqual(fieldsOf(MESSAGES[name]).map(({ path }) => [path, REASONS[name][path]]));
   expect(document).toContain(HEADERS_SENT);
+});
+
+test("docs/privacy.md says of every message where it is posted, and knows every path", () => {
+  const document = readFileSync(new URL("../../../docs/privacy.md", import.meta.url), "utf8");
+  const sections = document.split(/^### /m).slice(1);
+  const posted = sections.map((section) => [
+    /^`(\w+)`/.exec(section)?.[1],
+    /`POST ([^`]+)`/.exec(section)?.[1],
+  ]);
+  expect(posted).toEqual(names.map((name) => [name, PATHS[name]]));
+});
+
+test("nothing of the agent but post.ts sends a body to the control plane", () => {
+  const agent = new URL("../../../agent", import.meta.url).pathname;
+  const sources = (readdirSync(agent, { recursive: true }) as string[]).filter((name) =>
+    name.endsWith(".ts"),
+  );
+  const bodies = sources.filter((name) =>
+    /method: *"(?!GET|HEAD)/.test(readFileSync(join(agent, name), "utf8")),
+  );
+  expect(bodies).toEqual(["post.ts"]);
 });
 
 test("nothing named like a prompt, a command line, a file's content or an environment is in any message", () => {
@@ -55,9 +78,14 @@ test("valuesAt() follows lists and leaves out what is absent", () => {
 });
 
 test("explain() gives every field its value now, and explanationText() shows it", () => {
-  const fields = explain({ heartbeat: beat, session: { agentVersion: "0.1.0" } });
+  const fields = explain({
+    heartbeat: beat,
+    session: { agentVersion: "0.1.0" },
+    directive: { v: 1, generation: 7 },
+  });
   expect(fields).toHaveLength(names.reduce((sum, name) => sum + fieldsOf(MESSAGES[name]).length, 0));
   const text = explanationText(fields);
   expect(text).toContain('engines[].id\n    now: "ollama", "jan"\n    why: ');
+  expect(text).toContain("generation\n    now: 7\n");
   expect(text).toContain("spool.dropped\n    now: not sent now");
 });
