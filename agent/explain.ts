@@ -178,6 +178,10 @@ export function explain(current: {
 const VALUES_SHOWN_MAX = 4;
 const VALUE_CHARACTERS_MAX = 70;
 
+const CUT =
+  `Shown of each field are at most ${VALUES_SHOWN_MAX} different values, cut to ${VALUE_CHARACTERS_MAX} characters; ` +
+  "--json prints all.";
+
 /** For people: one field per block, in the order in which it is sent. */
 export function explanationText(fields: readonly Explained[]): string {
   const lines: string[] = [];
@@ -189,12 +193,15 @@ export function explanationText(fields: readonly Explained[]): string {
     }
     lines.push(`${field.path}`, `    now: ${shown(field.values)}`, `    why: ${field.why}`);
   }
-  return [HEADERS_SENT, ...lines].join("\n");
+  return [HEADERS_SENT, CUT, ...lines].join("\n");
 }
 
 function shown(values: readonly unknown[]): string {
   if (values.length === 0) return "not sent now";
-  const distinct = [...new Set(values.map((value) => JSON.stringify(value).slice(0, VALUE_CHARACTERS_MAX)))];
+  const distinct = [...new Set(values.map((value) => JSON.stringify(value)))];
   const more = distinct.length - VALUES_SHOWN_MAX;
-  return distinct.slice(0, VALUES_SHOWN_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return distinct.slice(0, VALUES_SHOWN_MAX).map(cut).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
+
+const cut = (text: string): string =>
+  text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}…` : text;

@@ -89,3 +89,22 @@ test("explain() gives every field its value now, and explanationText() shows it"
   expect(text).toContain("generation\n    now: 7\n");
   expect(text).toContain("spool.dropped\n    now: not sent now");
 });
+
+test("explanationText() says that it cuts, and where all of it is", () => {
+  const field = { message: "heartbeat", path: "x", type: "string", why: "y" };
+  const text = explanationText([
+    { ...field, values: ["a".repeat(100), "b", "c", "d", "e", "e"] },
+    { ...field, path: "z", values: ["a".repeat(68)] },
+  ]);
+  expect(text).toContain(`now: "${"a".repeat(69)}…, "b", "c", "d" and 1 more\n`);
+  expect(text).toContain(`now: "${"a".repeat(68)}"\n`);
+  expect(text).toContain(
+    "Shown of each field are at most 4 different values, cut to 70 characters; --json prints all.",
+  );
+});
+
+test("explanationText() tells values apart by what it cuts off", () => {
+  const values = [`${"a".repeat(80)}1`, `${"a".repeat(80)}2`];
+  const text = explanationText([{ message: "heartbeat", path: "x", type: "string", why: "y", values }]);
+  expect(text).toContain(`"${"a".repeat(69)}…, "${"a".repeat(69)}…`);
+});
