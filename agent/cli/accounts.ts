@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { posix, win32 } from "node:path";
+import type { Machine } from "./machine.ts";
 
 const FIRST_USER_ID = 1000;
 
@@ -11,6 +13,39 @@ export function homesInPasswd(passwd: string): string[] {
     .map((fields) => fields[5]!)
     .filter((home) => !home.startsWith("/nonexistent"));
   return [...new Set(homes)];
+}
+
+/** Profiles that are nobody's. */
+const NOBODYS = /^(?:\.|desktop\.ini$|(?:Shared|Public|All Users|Default|Default User|lost\+found)$)/i;
+
+/**
+ * Homes of all people of this host: where models lie, and names that do not leave it. Those that only a directory
+ * service knows have no line in a file, but a directory beside the others. Readers throw what the system says.
+ */
+export function homesOfPeople(
+  { platform, env, home }: Pick<Machine, "platform" | "env" | "home">,
+  { list, text }: { list: (path: string) => string[]; text: (path: string) => string },
+): string[] {
+  const path = platform === "win32" ? win32 : posix;
+  const root = ROOTS[platform]?.(env) ?? "/home";
+  const homes = [home];
+  if (platform === "linux") homes.push(...orNone(() => homesInPasswd(text("/etc/passwd"))));
+  const names = orNone(() => list(root)).filter((name) => !NOBODYS.test(name));
+  return [...new Set([...homes, ...names.map((name) => path.join(root, name))])];
+}
+
+/** Profiles can be on another drive than the system; `PUBLIC` is one of them. */
+const ROOTS: Partial<Record<NodeJS.Platform, (env: Machine["env"]) => string>> = {
+  win32: ({ PUBLIC, SystemDrive }) => win32.dirname(PUBLIC ?? `${SystemDrive ?? "C:"}\\Users\\Public`),
+  darwin: () => "/Users",
+};
+
+function orNone(read: () => string[]): string[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
 }
 
 /** passwd(5): login name of a user id. */

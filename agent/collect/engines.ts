@@ -116,10 +116,21 @@ function localClient(process: ProcessFacts, connections: number, completion: Com
   });
 }
 
-/** A path without the name of its owner: the home directory as `~`. */
+/** Where homes are by default, whoever moved in since they were listed. Names of it that are nobody's are none. */
+const HOME =
+  /^(?:\/(?:var\/)?home\/[^/]+|\/Users\/(?!Shared(?:\/|$))[^/]+|(?:\\\\\?\\)?[a-z]:[\\/]Users[\\/](?!Public(?:[\\/]|$))[^\\/]+)(?=[\\/]|$)/i;
+const WINDOWS = /^[a-z]:[\\/]/i;
+
+/** A path without the name of its owner: the home directory as `~`. Windows does not tell letters by their case. */
 export function shortened(path: string, homes: readonly string[]): string {
-  const home = homes.find(
-    (one) => one.length > 1 && (path === one || path.startsWith(`${one}/`) || path.startsWith(`${one}\\`)),
-  );
-  return home === undefined ? path : `~${path.slice(home.length)}`;
+  const plain = comparable(path);
+  const home = homes.find((one) => {
+    const start = comparable(one);
+    return one.length > 1 && plain.startsWith(start) && /^[\\/]?$/.test(path.charAt(one.length));
+  });
+  const length = home?.length ?? HOME.exec(path)?.[0].length;
+  return length === undefined ? path : `~${path.slice(length)}`;
 }
+
+const comparable = (path: string): string =>
+  WINDOWS.test(path) ? path.toLowerCase().replaceAll("/", "\\") : path;

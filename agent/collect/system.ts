@@ -3,12 +3,11 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { catalogue as builtIn } from "../catalog/list.ts";
 import { libraryFilter } from "./claims.ts";
 import { darwinHost } from "./darwin.ts";
-import { type Files, optional, realFiles } from "./files.ts";
+import { type Files, realFiles } from "./files.ts";
 import type { Host } from "./host.ts";
 import { linuxHost } from "./linux.ts";
 import { createNamespaces, type Namespaces, noNamespaces } from "./namespaces.ts";
 import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
-import { parsePasswd } from "./processes.ts";
 import { type Run, runTool } from "./run.ts";
 import { openSocketDiag } from "./sock-diag.ts";
 import { unsupportedHost } from "./unsupported.ts";
@@ -24,7 +23,7 @@ export type SystemOptions = {
   procRoot: string;
   /** Never probed and never reported. */
   selfPid: number;
-  /** Home directories to look for models in and to shorten to `~`; those of all users when root. */
+  /** Home directories to look for models in and to shorten to `~`; those of all people. */
   homes: readonly string[];
   clock: Clock;
   /** Milliseconds of a clock that never goes back (`performance.now`). */
@@ -62,7 +61,8 @@ export function systemReaders(options: SystemOptions): SystemReaders {
   const namespaces = options.platform === "linux" ? createNamespaces(stranded) : noNamespaces;
   const shared = { ...options, files, run: runTool, namespaces, isLibraryWanted: libraryFilter(catalogue) };
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
-  const homes = [...new Set([...options.homes, ...homesOfPeople(files)])];
+  // One may lie below another that is nobody's: /home/example.com/ada.
+  const homes = [...new Set(options.homes)].sort((a, b) => b.length - a.length);
   return {
     host,
     files,
@@ -78,10 +78,4 @@ export function systemReaders(options: SystemOptions): SystemReaders {
 function stranded(): never {
   process.stderr.write("lz-agent: the way back from another network namespace failed\n");
   process.exit(1);
-}
-
-/** Homes of the accounts that people use; unreadable ones are passed over when they are looked at. */
-function homesOfPeople(files: Files): string[] {
-  const users = parsePasswd(optional(() => files.text("/etc/passwd", 1024 * 1024)) ?? "");
-  return [...users.values()].map(({ home }) => home).filter((home) => /^\/(?:home|Users|root)\b/.test(home));
 }

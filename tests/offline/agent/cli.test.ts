@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import ollama from "../../../agent/catalog/ollama.ts";
-import { homesInPasswd, loginInPasswd } from "../../../agent/cli/accounts.ts";
+import { homesInPasswd, homesOfPeople, loginInPasswd } from "../../../agent/cli/accounts.ts";
 import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
 import { AGENT_VERSION } from "../../../agent/config.ts";
 import type { Explained } from "../../../agent/explain.ts";
@@ -144,6 +144,55 @@ describe("parseArguments()", () => {
     const help = parseArguments(["--help"], "1.2.3");
     if (help.is !== "text") throw new Error("no help");
     for (const name of Object.keys(COMMANDS)) expect(help.text).toContain(`\n  ${name} `);
+  });
+});
+
+describe("homesOfPeople()", () => {
+  const nobody = () => {
+    throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+  };
+  const lists =
+    (directories: Record<string, string[]>) =>
+    (path: string): string[] =>
+      directories[path] ?? nobody();
+
+  test("finds everybody's on Windows for a service, whose own home is the system's", () => {
+    const service = {
+      platform: "win32",
+      env: { SystemDrive: "C:" },
+      home: "C:\\Windows\\system32\\config\\systemprofile",
+    } as const;
+    const names = ["ada", "All Users", "Default", "Default User", "desktop.ini", "Eve Adams", "Public"];
+    expect(homesOfPeople(service, { list: lists({ "C:\\Users": names }), text: nobody })).toEqual([
+      service.home,
+      "C:\\Users\\ada",
+      "C:\\Users\\Eve Adams",
+    ]);
+    const moved = { ...service, env: { SystemDrive: "C:", PUBLIC: "D:\\Profiles\\Public" } };
+    expect(homesOfPeople(moved, { list: lists({ "D:\\Profiles": ["ada"] }), text: nobody })).toEqual([
+      service.home,
+      "D:\\Profiles\\ada",
+    ]);
+  });
+
+  test("finds those of a directory service on Linux, whom no file names", () => {
+    const machine = { platform: "linux", env: {}, home: "/root" } as const;
+    const passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/srv/ada:/bin/sh\n";
+    expect(homesOfPeople(machine, { list: lists({ "/home": ["eve"] }), text: () => passwd })).toEqual([
+      "/root",
+      "/srv/ada",
+      "/home/eve",
+    ]);
+  });
+
+  test("finds everybody's on macOS, and the machine's own where nothing can be listed", () => {
+    const machine = { platform: "darwin", env: {}, home: "/var/root" } as const;
+    const names = [".localized", "Shared", "ada"];
+    expect(homesOfPeople(machine, { list: lists({ "/Users": names }), text: nobody })).toEqual([
+      "/var/root",
+      "/Users/ada",
+    ]);
+    expect(homesOfPeople(machine, { list: nobody, text: nobody })).toEqual(["/var/root"]);
   });
 });
 

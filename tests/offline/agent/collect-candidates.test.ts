@@ -338,9 +338,32 @@ describe("names", () => {
   });
 
   test("shortened() hides whose home it is and leaves neighbours alone", () => {
-    const homes = ["/home/ada", "/", "C:\\Users\\ada"];
-    expect(shortened("/home/ada/bin/ollama", homes)).toBe("~/bin/ollama");
-    expect(shortened("/home/adam/bin/ollama", homes)).toBe("/home/adam/bin/ollama");
-    expect(shortened("C:\\Users\\ada\\ollama.exe", homes)).toBe("~\\ollama.exe");
+    const homes = ["/srv/people/ada", "/", "D:\\Profiles\\ada"];
+    expect(shortened("/srv/people/ada/bin/ollama", homes)).toBe("~/bin/ollama");
+    expect(shortened("/srv/people/ada", homes)).toBe("~");
+    expect(shortened("/srv/people/adam/bin/ollama", homes)).toBe("/srv/people/adam/bin/ollama");
+    expect(shortened("/srv/people/Ada/bin/ollama", homes)).toBe("/srv/people/Ada/bin/ollama");
+    expect(shortened("D:\\Profiles\\ada\\ollama.exe", homes)).toBe("~\\ollama.exe");
+    expect(shortened("d:\\profiles\\ADA\\ollama.exe", homes)).toBe("~\\ollama.exe");
+    expect(shortened("D:/Profiles/Ada/ollama.exe", homes)).toBe("~/ollama.exe");
+    expect(shortened("D:\\Profiles\\adam\\ollama.exe", homes)).toBe("D:\\Profiles\\adam\\ollama.exe");
+  });
+
+  test.each([
+    ["/home/eve/bin/ollama", "~/bin/ollama"],
+    ["/var/home/eve/bin/ollama", "~/bin/ollama"],
+    ["/Users/eve/Ollama.app/Contents/MacOS/Ollama", "~/Ollama.app/Contents/MacOS/Ollama"],
+    [
+      "C:\\Users\\Eve Adams\\AppData\\Local\\Programs\\Ollama\\ollama.exe",
+      "~\\AppData\\Local\\Programs\\Ollama\\ollama.exe",
+    ],
+    ["\\\\?\\c:\\users\\eve\\ollama.exe", "~\\ollama.exe"],
+    ["C:\\Users\\eve", "~"],
+    ["/Users/Shared/ollama", "/Users/Shared/ollama"],
+    ["C:\\Users\\Public\\ollama.exe", "C:\\Users\\Public\\ollama.exe"],
+    ["/opt/home/eve/ollama", "/opt/home/eve/ollama"],
+    ["C:\\Program Files\\Users\\eve\\ollama.exe", "C:\\Program Files\\Users\\eve\\ollama.exe"],
+  ])("shortened() knows where people live before their home is known: %s", (path, expected) => {
+    expect(shortened(path, [])).toBe(expected);
   });
 });
