@@ -1,6 +1,6 @@
 import { type Collector, type Engine, LIMITS } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
-import { createAtRest } from "./collect/at-rest.ts";
+import { type AtRest, createAtRest } from "./collect/at-rest.ts";
 import {
   ancestorsOf,
   type Candidate,
@@ -44,7 +44,8 @@ export function createScanner(readers: SystemReaders): Scanner {
   const claims = createClaims(readers);
   const candidates = createMemo<Found>();
   const strongest = createMemo<ReturnType<typeof cutToLimits>>();
-  const complete = createCompleter(readers);
+  const atRest = createAtRest(readers);
+  const complete = createCompleter(readers, atRest);
   return {
     scan: async (signal, settings = { clientDirectories: false }) => {
       const startedAtMs = readers.elapsed();
@@ -57,8 +58,8 @@ export function createScanner(readers: SystemReaders): Scanner {
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings });
       const { engines, limits } = strongest(completed, () => cutToLimits(completed));
-      const collectors = [...snapshot.collectors, http, clients, ...limits].map(tidied);
-      return { engines, collectors, durationMs: readers.elapsed() - startedAtMs };
+      const collectors = [...snapshot.collectors, atRest.report(idsOf(found)), http, clients, ...limits];
+      return { engines, collectors: collectors.map(tidied), durationMs: readers.elapsed() - startedAtMs };
     },
   };
 }
@@ -94,8 +95,7 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
 type Completed = ReturnType<typeof toEngine>;
 
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
-function createCompleter(readers: SystemReaders) {
-  const atRest = createAtRest(readers);
+function createCompleter(readers: SystemReaders, atRest: AtRest) {
   const executables = createExecutables(readers);
   const hashes = new WeakMap<ProcessFacts, string>();
   const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
@@ -143,6 +143,8 @@ function createCompleter(readers: SystemReaders) {
     return hash;
   }
 }
+
+const idsOf = (found: readonly Candidate[]): ReadonlySet<string> => new Set(found.map(({ id }) => id));
 
 const NONE_AT_REST: Engine["models"] = [];
 

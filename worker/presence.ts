@@ -11,9 +11,12 @@ const MODEL_NAMES_MAX = 16;
 const CLIENT_NAMES_MAX = 8;
 
 const loadedModels = ({ engines }: Heartbeat): string[] =>
-  engines
-    .flatMap((engine) => engine.models.filter((model) => model.loaded).map((model) => model.name))
-    .slice(0, MODEL_NAMES_MAX);
+  // Two quantisations of a model have one name.
+  [
+    ...new Set(
+      engines.flatMap(({ models }) => models.filter(({ loaded }) => loaded).map(({ name }) => name)),
+    ),
+  ].slice(0, MODEL_NAMES_MAX);
 
 const clientNames = ({ engines }: Heartbeat): string[] =>
   [...new Set(engines.flatMap(({ clients }) => clients.map(clientName)))].sort().slice(0, CLIENT_NAMES_MAX);

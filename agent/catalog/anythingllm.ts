@@ -21,8 +21,9 @@ const entry: CatalogEntry = {
   directories: [
     { path: "~/.config/anythingllm-desktop/storage/models", layout: "files" },
     { path: "~/Library/Application Support/anythingllm-desktop/storage/models", layout: "files" },
+    { path: "~/AppData/Roaming/anythingllm-desktop/storage/models", layout: "files" },
   ],
-  sources: ["https://docs.anythingllm.com/"],
+  sources: ["https://docs.anythingllm.com/", "https://docs.anythingllm.com/installation-desktop/windows"],
   fixtures: {
     positive: [
       {

@@ -24,9 +24,14 @@ const entry: CatalogEntry = {
   directories: [
     { path: "~/.local/share/nomic.ai/GPT4All", layout: "files" },
     { path: "~/Library/Application Support/nomic.ai/GPT4All", layout: "files" },
+    { path: "~/AppData/Local/nomic.ai/GPT4All", layout: "files" },
     { path: "~/.cache/gpt4all", layout: "files" },
   ],
-  sources: ["https://docs.gpt4all.io/gpt4all_api_server/home.html", "https://github.com/nomic-ai/gpt4all"],
+  sources: [
+    "https://docs.gpt4all.io/gpt4all_api_server/home.html",
+    "https://docs.gpt4all.io/gpt4all_desktop/settings.html",
+    "https://github.com/nomic-ai/gpt4all",
+  ],
   fixtures: {
     positive: [
       {

@@ -23,8 +23,17 @@ const entry: CatalogEntry = {
     { path: "~/jan/models", layout: "files" },
     { path: "~/.local/share/Jan/data/llamacpp/models", layout: "files" },
     { path: "~/Library/Application Support/Jan/data/llamacpp/models", layout: "files" },
+    { path: "~/AppData/Roaming/Jan/data/llamacpp/models", layout: "files" },
+    // Where earlier versions had them.
+    { path: "~/.local/share/Jan/data/models", layout: "files" },
+    { path: "~/Library/Application Support/Jan/data/models", layout: "files" },
+    { path: "~/AppData/Roaming/Jan/data/models", layout: "files" },
   ],
-  sources: ["https://jan.ai/docs/api-server", "https://github.com/praetorian-inc/julius"],
+  sources: [
+    "https://jan.ai/docs/api-server",
+    "https://docs.rs/crate/modelshelf/latest/source/src/scan/jan.rs",
+    "https://github.com/praetorian-inc/julius",
+  ],
   fixtures: {
     positive: [
       {

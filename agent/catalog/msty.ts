@@ -16,9 +16,12 @@ const entry: CatalogEntry = {
   absorbs: ["ollama", "llama-cpp", "unknown-weights", "openai-compatible"],
   directories: [
     { path: "~/Library/Application Support/Msty/models", layout: "ollama" },
+    { path: "~/AppData/Roaming/Msty/models", layout: "ollama" },
+    { path: "~/Library/Application Support/MstyStudio/models", layout: "files" },
+    { path: "~/Library/Application Support/MstyStudio/models-mlx", layout: "files" },
     { path: "~/.config/Msty/models", layout: "ollama" },
   ],
-  sources: ["https://docs.msty.app/"],
+  sources: ["https://docs.msty.app/", "https://formulae.brew.sh/cask/mstystudio"],
   fixtures: {
     positive: [
       {

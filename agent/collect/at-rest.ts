@@ -1,4 +1,5 @@
-import { LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
+import { isDeepStrictEqual } from "node:util";
+import { type Collector, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { valuesAt } from "../catalog/match.ts";
@@ -12,12 +13,33 @@ const MANIFEST_BYTES_MAX = 64 * 1024;
 const FILES_MAX = 4000;
 const DEPTH_MAX = 6;
 const WEIGHTS_BYTES_MIN = 1024 * 1024;
-/** Headers with large vocabularies take milliseconds each: a few per refresh of a product. */
-const HEADERS_MAX = 16;
+const KNOWN_FILES_MAX = 4096;
+/**
+ * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more of a product's
+ * than a heartbeat has room for have their file's name.
+ */
+const HEADERS_MAX = LIMITS.MODELS_MAX;
 
 type Directory = NonNullable<CatalogEntry["directories"]>[number];
+/** What was not looked at: `cut` for its number or depth, `unreadable` with these rights. */
+type Gaps = { cut: number; unreadable: number };
+type Store = { models: Model[]; gaps: Gaps };
 
-export type AtRest = { read(entry: CatalogEntry): Model[] };
+export type AtRest = {
+  /** All of them; what is too much for a heartbeat is cut with the engine's other models. */
+  read(entry: CatalogEntry): Model[];
+  /** What was read of the products with these ids. */
+  report(ids: ReadonlySet<string>): Collector;
+};
+
+/** One product's turn: files, what went wrong, and the headers that are left to read. */
+type Look = {
+  files: Files;
+  gaps: Gaps;
+  headersLeft: number;
+  /** Of files that were read before, by what they are: undefined is no weights. */
+  known: Map<string, Model | undefined>;
+};
 
 /** Models on disk of a product, from the directories its catalogue entry names. Read when the product runs. */
 export function createAtRest(deps: {
@@ -25,42 +47,72 @@ export function createAtRest(deps: {
   homes: readonly string[];
   elapsed: () => number;
 }): AtRest {
-  const cache = new Map<string, { models: Model[]; nextAtMs: number }>();
+  const cache = new Map<string, Store & { nextAtMs: number }>();
+  const known: Look["known"] = new Map();
   return {
     read: (entry) => {
       const before = cache.get(entry.id);
       if (before && before.nextAtMs > deps.elapsed()) return before.models;
-      const models: Model[] = [];
-      for (const directory of entry.directories ?? []) {
-        for (const root of rootsOf(directory, deps.homes)) {
-          models.push(...LAYOUTS[directory.layout](deps.files, root));
-        }
-      }
-      const kept = models.slice(0, LIMITS.MODELS_MAX);
-      cache.set(entry.id, { models: kept, nextAtMs: deps.elapsed() + REFRESH_MS });
-      return kept;
+      const store = look(entry);
+      const isSame = before && isDeepStrictEqual(before.models, store.models);
+      const models = isSame ? before.models : store.models;
+      cache.set(entry.id, { models, gaps: store.gaps, nextAtMs: deps.elapsed() + REFRESH_MS });
+      return models;
     },
+    report: (ids) => reportOf([...cache].flatMap(([id, store]) => (ids.has(id) ? [store] : []))),
   };
+
+  function look(entry: CatalogEntry): Store {
+    if (known.size > KNOWN_FILES_MAX) known.clear();
+    const gaps = { cut: 0, unreadable: 0 };
+    const one = { files: deps.files, gaps, headersLeft: HEADERS_MAX, known };
+    const models: Model[] = [];
+    for (const directory of entry.directories ?? []) {
+      for (const root of rootsOf(directory, deps.homes)) models.push(...LAYOUTS[directory.layout](one, root));
+    }
+    return { models, gaps };
+  }
+}
+
+function reportOf(stores: readonly Store[]): Collector {
+  const sum = (of: (store: Store) => number): number => stores.reduce((total, one) => total + of(one), 0);
+  const cut = sum(({ gaps }) => gaps.cut);
+  const unreadable = sum(({ gaps }) => gaps.unreadable);
+  const problems = [
+    ...(unreadable > 0 ? [`${unreadable} files or directories of models not readable`] : []),
+    ...(cut > 0 ? [`${cut} directories of models too large or too deep to be read in full`] : []),
+  ];
+  if (problems.length > 0) return { name: "at-rest", status: "partial", detail: problems.join("; ") };
+  return { name: "at-rest", status: "ok", detail: `${sum(({ models }) => models.length)} models on disk` };
 }
 
 function rootsOf({ path }: Directory, homes: readonly string[]): string[] {
   return path.startsWith("~") ? homes.map((home) => home + path.slice(1)) : [path];
 }
 
-const LAYOUTS: Record<Directory["layout"], (files: Files, root: string) => Model[]> = {
+const LAYOUTS: Record<Directory["layout"], (look: Look, root: string) => Model[]> = {
   ollama: ollamaModels,
   huggingface: huggingFaceModels,
   files: weightFiles,
 };
 
+/** The value; undefined with a note when the rights are missing. What is gone was not there. */
+function noted<T>(look: Look, read: () => T): T | undefined {
+  const result = attempt(read);
+  if ("value" in result) return result.value;
+  if (result.miss !== "gone") look.gaps.unreadable += 1;
+  return undefined;
+}
+
 /**
  * `manifests/<registry>/<namespace>/<model>/<tag>`, an OCI-like manifest whose layer of type
  * `application/vnd.ollama.image.model` is the GGUF blob.
  */
-function ollamaModels(files: Files, root: string): Model[] {
+function ollamaModels(look: Look, root: string): Model[] {
   const models: Model[] = [];
-  for (const path of walk(files, `${root}/manifests`)) {
-    const manifest = optional(() => JSON.parse(files.text(path, MANIFEST_BYTES_MAX)) as unknown);
+  for (const path of walk(look, `${root}/manifests`)) {
+    const text = noted(look, () => look.files.text(path, MANIFEST_BYTES_MAX));
+    const manifest = text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
     const layers = valuesAt(manifest, "layers[]");
     const layer = layers.find(
       (one) => valuesAt(one, "mediaType")[0] === "application/vnd.ollama.image.model",
@@ -69,8 +121,7 @@ function ollamaModels(files: Files, root: string): Model[] {
     const [sizeBytes] = valuesAt(layer, "size");
     if (typeof digest !== "string" || typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes))
       continue;
-    const blob = `${root}/blobs/${digest.replace(":", "-")}`;
-    const found = models.length < HEADERS_MAX ? optional(() => readFile(files, blob)) : undefined;
+    const found = readFile(look, `${root}/blobs/${digest.replace(":", "-")}`);
     const name = tidy(ollamaName(path.slice(root.length + "/manifests/".length)), 200);
     models.push({ format: "gguf", ...found, name, sizeBytes, digest: tidy(digest, 100), loaded: false });
   }
@@ -85,38 +136,56 @@ function ollamaName(path: string): string {
 }
 
 /** `models--<owner>--<name>` with `snapshots/<revision>/` (huggingface_hub cache layout). */
-function huggingFaceModels(files: Files, root: string): Model[] {
+function huggingFaceModels(look: Look, root: string): Model[] {
   const models: Model[] = [];
-  for (const directory of optional(() => files.list(root)) ?? []) {
+  for (const directory of noted(look, () => look.files.list(root)) ?? []) {
     if (!directory.startsWith("models--")) continue;
-    const revisions = optional(() => files.list(`${root}/${directory}/snapshots`)) ?? [];
+    const revisions = noted(look, () => look.files.list(`${root}/${directory}/snapshots`)) ?? [];
     const snapshot = revisions.map((revision) => `${root}/${directory}/snapshots/${revision}`)[0];
-    if (snapshot === undefined) continue;
-    const config = optional(
-      () => JSON.parse(files.text(`${snapshot}/config.json`, MANIFEST_BYTES_MAX)) as unknown,
-    );
-    const [architecture] = valuesAt(config, "model_type");
-    const [owner, ...rest] = directory.slice("models--".length).split("--");
-    models.push(
-      withoutUndefined({
-        name: tidy(rest.length > 0 ? `${owner}/${rest.join("--")}` : owner!, 200),
-        loaded: false,
-        ...weightsBelow(files, snapshot),
-        architecture: typeof architecture === "string" ? tidy(architecture, 64) : undefined,
-        publisher: rest.length > 0 ? tidy(owner!, 120) : undefined,
-      }),
-    );
+    if (snapshot !== undefined) models.push(...snapshotModels(look, directory, snapshot));
   }
   return models;
 }
 
-/** Size and format of the weights of one snapshot, by their names: the files are links into a blob store. */
-function weightsBelow(
+/** One model; of a repository that offers quantisations, those that were downloaded. */
+function snapshotModels(look: Look, directory: string, snapshot: string): Model[] {
+  const { files } = look;
+  const config = optional(
+    () => JSON.parse(files.text(`${snapshot}/config.json`, MANIFEST_BYTES_MAX)) as unknown,
+  );
+  const [architecture] = valuesAt(config, "model_type");
+  const [owner, ...rest] = directory.slice("models--".length).split("--");
+  const names = noted(look, () => files.list(snapshot)) ?? [];
+  if (names.length > SNAPSHOT_FILES_MAX) look.gaps.cut += 1;
+  const weights = names.slice(0, SNAPSHOT_FILES_MAX).filter((name) => WEIGHTS_NAME.test(name));
+  const facts = withoutUndefined({
+    name: tidy(rest.length > 0 ? `${owner}/${rest.join("--")}` : owner!, 200),
+    loaded: false,
+    architecture: typeof architecture === "string" ? tidy(architecture, 64) : undefined,
+    publisher: rest.length > 0 ? tidy(owner!, 120) : undefined,
+  });
+  const quantised = [...Map.groupBy(weights.filter(isQuantised), withoutPart).values()];
+  if (quantised.length < 2) return [{ ...facts, ...weighed(files, snapshot, weights) }];
+  return quantised.map((parts) => {
+    const { quantisation, architecture: family } = readFile(look, `${snapshot}/${parts.toSorted()[0]}`) ?? {};
+    const own = withoutUndefined({ quantisation, architecture: family });
+    return { ...facts, ...own, ...weighed(files, snapshot, parts) };
+  });
+}
+
+const SNAPSHOT_FILES_MAX = 256;
+const WEIGHTS_NAME = /\.(safetensors|gguf|bin|pt)$/;
+/** A model by itself: the projector of pictures (`mmproj`) belongs to all of them. */
+const isQuantised = (name: string): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
+/** `model-00001-of-00003.gguf`: one model in three files. */
+const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
+
+/** Size and format of weights by their names: the files are links into a blob store. */
+function weighed(
   files: Files,
   snapshot: string,
+  weights: readonly string[],
 ): { sizeBytes?: number; format?: "safetensors" | "gguf" } {
-  const names = (optional(() => files.list(snapshot)) ?? []).slice(0, 256);
-  const weights = names.filter((name) => /\.(safetensors|gguf|bin|pt)$/.test(name));
   const sizes = weights.map((name) => optional(() => files.facts(`${snapshot}/${name}`))?.sizeBytes ?? 0);
   const format = (["safetensors", "gguf"] as const).find((one) =>
     weights.some((name) => name.endsWith(`.${one}`)),
@@ -126,34 +195,46 @@ function weightsBelow(
 }
 
 /** Every file that is weights by its content. */
-function weightFiles(files: Files, root: string): Model[] {
-  const models: Model[] = [];
-  for (const path of walk(files, root)) {
-    if (models.length >= HEADERS_MAX) break;
-    const found = optional(() => readFile(files, path));
-    if (found) models.push({ ...found, loaded: false });
-  }
-  return models;
+function weightFiles(look: Look, root: string): Model[] {
+  return walk(look, root).flatMap((path) => {
+    const found = readFile(look, path);
+    return found ? [found] : [];
+  });
 }
 
-function readFile(files: Files, path: string): Model | undefined {
-  const { isFile, sizeBytes } = files.facts(path);
-  if (!isFile || sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
-  const found = recogniseWeights((offset, length) => files.bytes(path, offset, length), sizeBytes);
-  return found && weightsModel({ path, sizeBytes, how: "open", ...found });
+/** The model in a file that is weights by its content. */
+function readFile(look: Look, path: string): Model | undefined {
+  const { files, known } = look;
+  const facts = noted(look, () => files.facts(path));
+  if (!facts?.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
+  const { sizeBytes } = facts;
+  const key = `${facts.identity} ${sizeBytes} ${facts.modifiedMs} ${path}`;
+  if (known.has(key)) return known.get(key);
+  const found = noted(look, () => {
+    const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
+    const weights = recogniseWeights(readAt, sizeBytes, { header: look.headersLeft > 0 });
+    if (weights?.header) look.headersLeft -= 1;
+    return {
+      model: weights && { ...weightsModel({ path, sizeBytes, how: "open", ...weights }), loaded: false },
+    };
+  });
+  if (found) known.set(key, found.model);
+  return found?.model;
 }
 
 /** Paths of files below `root`, bounded in number and depth. Links to directories are not followed twice. */
-function walk(files: Files, root: string): string[] {
+function walk(look: Look, root: string): string[] {
+  const { files, gaps } = look;
   const found: string[] = [];
   const seen = new Set<string>();
+  let isCut = false;
   const visit = (directory: string, depth: number): void => {
-    const listing = attempt(() => files.list(directory));
-    if (!("value" in listing) || depth > DEPTH_MAX) return;
-    for (const name of listing.value) {
-      if (found.length >= FILES_MAX) return;
+    if (depth > DEPTH_MAX) isCut = true;
+    if (depth > DEPTH_MAX) return;
+    for (const name of noted(look, () => files.list(directory)) ?? []) {
+      if (found.length > FILES_MAX) return;
       const path = `${directory}/${name}`;
-      const facts = optional(() => files.facts(path));
+      const facts = noted(look, () => files.facts(path));
       if (facts?.isFile) found.push(path);
       if (!facts?.isDirectory || seen.has(facts.identity)) continue;
       seen.add(facts.identity);
@@ -161,5 +242,6 @@ function walk(files: Files, root: string): string[] {
     }
   };
   visit(root, 0);
-  return found;
+  if (isCut || found.length > FILES_MAX) gaps.cut += 1;
+  return found.slice(0, FILES_MAX);
 }

@@ -1,5 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
-import { type Client, type Engine, LIMITS } from "../../shared/wire/heartbeat.ts";
+import { type Client, type Engine, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
 import { isRenamed } from "./claims.ts";
@@ -78,14 +78,24 @@ function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {
   return answers.includes("required") ? "required" : "unknown";
 }
 
+/** Sources that speak of one model become one. What they quantise otherwise is another model of that name. */
 function mergeByName(models: Engine["models"]): Engine["models"] {
-  const merged = new Map<string, Engine["models"][number]>();
+  const merged = new Map<string, Engine["models"]>();
   for (const model of models) {
-    const before = merged.get(model.name);
-    merged.set(model.name, before ? { ...model, ...before, loaded: before.loaded || model.loaded } : model);
+    const namesakes = merged.get(model.name) ?? [];
+    merged.set(model.name, namesakes);
+    const at = namesakes.findIndex((one) => !isOtherwiseQuantised(one, model));
+    const before = namesakes[at];
+    if (before) namesakes[at] = { ...model, ...before, loaded: before.loaded || model.loaded };
+    else namesakes.push(model);
   }
-  return [...merged.values()];
+  return [...merged.values()].flat();
 }
+
+const isOtherwiseQuantised = (a: Model, b: Model): boolean =>
+  a.quantisation !== undefined &&
+  b.quantisation !== undefined &&
+  a.quantisation.toLowerCase() !== b.quantisation.toLowerCase();
 
 function clientsOf(candidate: Candidate, completion: Completion): Client[] {
   const own = new Set([completion.selfPid, ...candidate.members.map(({ pid }) => pid)]);

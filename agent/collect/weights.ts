@@ -11,10 +11,11 @@ const HEAD_BYTES = 512;
 export function recogniseWeights(
   readAt: ReadAt,
   sizeBytes: number,
+  wants = { header: true },
 ): Pick<WeightFile, "format" | "header"> | undefined {
   const head = readAt(0, HEAD_BYTES);
   const format = formatOf(head, sizeBytes);
-  if (format !== "gguf") return format && { format };
+  if (format !== "gguf" || !wants.header) return format && { format };
   const header = readGguf(readAt);
   return header ? { format, header } : { format };
 }

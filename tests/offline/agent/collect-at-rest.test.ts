@@ -120,3 +120,102 @@ test("executables.sha256() spreads a large file over scans and hashes an unchang
   expect(digests.at(-1)).toBe(expected);
   expect(read).toBe(4);
 });
+
+const ids = (...names: string[]) => new Set(names);
+
+test("atRest.report() says that all was read, and nothing of products that do not run", () => {
+  const source = atRest();
+  expect(source.report(ids("ollama"))).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk" });
+  source.read(product("ollama"));
+  source.read(product("vllm"));
+  expect(source.report(ids("ollama"))).toMatchObject({ status: "ok", detail: "2 models on disk" });
+  expect(source.report(ids("ollama", "vllm"))).toMatchObject({ status: "ok", detail: "3 models on disk" });
+});
+
+test("atRest.report() tells of directories and files that may not be read", () => {
+  const files = realFiles();
+  const deny = (path: string): never => {
+    throw Object.assign(new Error(path), { code: "EACCES" });
+  };
+  const closed = atRest(() => 0, {
+    ...files,
+    list: (path) => (path === `${home}/.ollama/models/manifests` ? deny(path) : files.list(path)),
+  });
+  expect(closed.read(product("ollama"))).toEqual([]);
+  const detail = "1 files or directories of models not readable";
+  expect(closed.report(ids("ollama"))).toEqual({ name: "at-rest", status: "partial", detail });
+  const sealed = atRest(() => 0, {
+    ...files,
+    bytes: (path, ...rest) => (path.endsWith("photos.dat") ? deny(path) : files.bytes(path, ...rest)),
+  });
+  expect(sealed.read(product("lm-studio"))).toEqual([]);
+  expect(sealed.report(ids("lm-studio"))).toMatchObject({ status: "partial", detail });
+});
+
+test("atRest.read() names more models than it reads headers of by their files, and drops none", () => {
+  const many = mkdtempSync(join(tmpdir(), "collect-many-"));
+  try {
+    mkdirSync(join(many, ".lmstudio/models"), { recursive: true });
+    for (let at = 100; at < 170; at += 1) writeFileSync(join(many, `.lmstudio/models/${at}.gguf`), weights);
+    const files = realFiles();
+    let now = 0;
+    let opened = 0;
+    const counting: typeof files = {
+      ...files,
+      bytes: (...given) => {
+        opened += 1;
+        return files.bytes(...given);
+      },
+    };
+    const source = createAtRest({ files: counting, homes: [many], elapsed: () => now });
+    const models = source.read(product("lm-studio"));
+    expect(models).toHaveLength(70);
+    expect(models.filter(({ name }) => name === "TinyLlama 1.1B Chat")).toHaveLength(64);
+    const named = models.filter(({ name }) => /^1\d\d\.gguf$/.test(name));
+    expect(named).toHaveLength(6);
+    expect(named[0]).toMatchObject({ format: "gguf", sizeBytes: weights.length, loaded: false });
+    const first = opened;
+    now = 600_000;
+    expect(source.read(product("lm-studio"))).toBe(models);
+    expect(opened).toBe(first);
+  } finally {
+    rmSync(many, { recursive: true, force: true });
+  }
+});
+
+test("atRest.report() says when a store is too deep to be read in full", () => {
+  const deep = mkdtempSync(join(tmpdir(), "collect-deep-"));
+  try {
+    const directory = join(deep, ".lmstudio/models/1/2/3/4/5/6");
+    mkdirSync(join(directory, "7"), { recursive: true });
+    writeFileSync(join(directory, "near.gguf"), weights);
+    writeFileSync(join(directory, "7/far.gguf"), weights);
+    const source = createAtRest({ files: realFiles(), homes: [deep], elapsed: () => 0 });
+    expect(source.read(product("lm-studio"))).toHaveLength(1);
+    expect(source.report(ids("lm-studio"))).toEqual({
+      name: "at-rest",
+      status: "partial",
+      detail: "1 directories of models too large or too deep to be read in full",
+    });
+  } finally {
+    rmSync(deep, { recursive: true, force: true });
+  }
+});
+
+test("atRest.read() tells the quantisations of one repository apart, and parts of one file not", () => {
+  const hub = mkdtempSync(join(tmpdir(), "collect-hub-"));
+  try {
+    const snapshot = join(hub, ".cache/huggingface/hub/models--ada--tiny-GGUF/snapshots/abc");
+    mkdirSync(snapshot, { recursive: true });
+    const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
+    for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
+    const source = createAtRest({ files: realFiles(), homes: [hub], elapsed: () => 0 });
+    const models = source.read(product("vllm"));
+    expect(models).toHaveLength(2);
+    const sizes = models.map(({ sizeBytes }) => sizeBytes!).sort((a, b) => a - b);
+    expect(sizes).toEqual([weights.length, 2 * weights.length]);
+    expect(models[0]).toMatchObject({ name: "ada/tiny-GGUF", quantisation: "Q4_K_M", architecture: "llama" });
+  } finally {
+    rmSync(hub, { recursive: true, force: true });
+  }
+});

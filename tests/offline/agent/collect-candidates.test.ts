@@ -92,6 +92,20 @@ function find(
   return findCandidates(facts);
 }
 
+const NOTHING_MORE = {
+  snapshot: {
+    processes: new Map(),
+    listeners: [],
+    weights: new Map(),
+    libraries: new Map(),
+    gpu: new Map(),
+    collectors: [],
+  },
+  peers: new Map(),
+  selfPid: 99,
+  homes: [],
+  atRest: [],
+};
 const summary = (candidates: readonly Candidate[]) => candidates.map(({ id, root }) => `${id}@${root.pid}`);
 const ollama = { name: "ollama", executable: "/usr/local/bin/ollama" };
 
@@ -197,25 +211,30 @@ describe("findCandidates()", () => {
     expect(others).toEqual([]);
     expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
     expect(one!.heard).toHaveLength(2);
-    const completion = {
-      snapshot: {
-        processes: new Map(),
-        listeners: [],
-        weights: new Map(),
-        libraries: new Map(),
-        gpu: new Map(),
-        collectors: [],
-      },
-      peers: new Map(),
-      selfPid: 99,
-      homes: [],
-      atRest: [],
-    };
-    const { engine: made } = toEngine(one!, completion);
+    const { engine: made } = toEngine(one!, NOTHING_MORE);
     expect(made).toMatchObject({ id: "ollama", user: "ollama", ports: [11_434], parents: [] });
     for (const absent of ["pid", "executable", "renamed", "processStartedAt"])
       expect(made).not.toHaveProperty(absent);
     expect(engine.parse(made)).toEqual(made);
+  });
+
+  test("two quantisations of a model are two models, and what is said of one is joined", () => {
+    const [one] = find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434, product: "ollama" }]);
+    one!.heard[0]!.fingerprint.models.push(
+      { name: "llama3", loaded: true, quantisation: "Q4_K_M" },
+      { name: "phi", loaded: false },
+    );
+    const atRest = [
+      { name: "llama3", loaded: false, quantisation: "q4_k_m", licence: "mit" },
+      { name: "llama3", loaded: false, quantisation: "F16" },
+      { name: "phi", loaded: false, quantisation: "Q8_0" },
+    ];
+    const { engine: made } = toEngine(one!, { ...NOTHING_MORE, atRest });
+    expect(made.models).toEqual([
+      { name: "llama3", loaded: true, quantisation: "Q4_K_M", licence: "mit" },
+      { name: "llama3", loaded: false, quantisation: "F16" },
+      { name: "phi", loaded: false, quantisation: "Q8_0" },
+    ]);
   });
 
   test("keeps two engines apart whose owners may not be looked at", () => {
