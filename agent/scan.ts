@@ -4,6 +4,7 @@ import { type AtRest, createAtRest } from "./collect/at-rest.ts";
 import {
   ancestorsOf,
   type Candidate,
+  computing,
   type Facts,
   findCandidates,
   UNREADABLE_PID,
@@ -83,7 +84,7 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
   ];
   // The owner of a socket that nobody may look at is searched for among all processes.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
-  const pids = new Set([...claims.keys(), ...snapshot.weights.keys()]);
+  const pids = new Set([...claims.keys(), ...snapshot.weights.keys(), ...computing(snapshot)]);
   for (const { pid } of snapshot.listeners) if (pid !== undefined) pids.add(pid);
   for (const pid of pids) {
     const process = snapshot.processes.get(pid);

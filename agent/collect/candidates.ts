@@ -57,7 +57,13 @@ export function findCandidates(facts: Facts): Candidate[] {
       ownerless.set(key, [...(ownerless.get(key) ?? []), heard]);
     } else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
   }
-  const pids = new Set([...byPid.keys(), ...facts.claims.keys(), ...facts.snapshot.weights.keys()]);
+  const { weights } = facts.snapshot;
+  const pids = new Set([
+    ...byPid.keys(),
+    ...facts.claims.keys(),
+    ...weights.keys(),
+    ...computing(facts.snapshot),
+  ]);
   pids.delete(facts.selfPid);
   const candidates: Candidate[] = [];
   for (const pid of pids) {
@@ -136,7 +142,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
       return candidate(entry, process, all, weights, [...evidence, ...portEvidence(entry, all)]);
     });
   }
-  const claimed = bestClaim(claims, weights.length > 0, facts.catalogue);
+  const claimed = bestClaim(claims, hasModel(process.pid, facts.snapshot), facts.catalogue);
   const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
   if (claimed) {
     const speaks = claimed.openai ? shaped : [];
@@ -159,6 +165,16 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
 const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
   claims.some(({ product, signal }) => product === id && signal !== "name");
 
+/** Processes that compute on the GPU with a library that runs models: their weights need no file any more. */
+export const computing = (snapshot: Snapshot): number[] =>
+  [...snapshot.gpu.keys()].filter((pid) => isComputing(pid, snapshot));
+
+const isComputing = (pid: number, { gpu, libraries }: Snapshot): boolean =>
+  gpu.get(pid)?.computes === true && sharedLibrary(libraries.get(pid) ?? []) !== undefined;
+
+const hasModel = (pid: number, snapshot: Snapshot): boolean =>
+  (snapshot.weights.get(pid)?.length ?? 0) > 0 || isComputing(pid, snapshot);
+
 function nameless(
   process: ProcessFacts,
   shaped: Heard[],
@@ -169,7 +185,7 @@ function nameless(
     ...held(process, weights, facts),
     ...shaped.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!)),
   ];
-  if (weights.length > 0) {
+  if (hasModel(process.pid, facts.snapshot)) {
     const product = {
       id: "unknown-weights",
       name: "Unknown process with model weights",
@@ -212,13 +228,13 @@ function candidate(
 /** The product a process claims most strongly. A mere name of something that runs no models owns no weights. */
 function bestClaim(
   claims: readonly Claim[],
-  hasWeights: boolean,
+  hasModel: boolean,
   catalogue: ReadonlyMap<string, CatalogEntry>,
 ): CatalogEntry | undefined {
   const scores = new Map<string, number>();
   for (const claim of claims) {
     const entry = catalogue.get(claim.product);
-    if (!entry || (hasWeights && claim.signal === "name" && !RUNS_MODELS.has(entry.kind))) continue;
+    if (!entry || (hasModel && claim.signal === "name" && !RUNS_MODELS.has(entry.kind))) continue;
     scores.set(claim.product, (scores.get(claim.product) ?? 0) + evidenceOf(claim.signal, "").weight);
   }
   const [best] = [...scores].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));

@@ -1,4 +1,5 @@
 import { attempt, type Files, optional } from "./files.ts";
+import type { GpuUse } from "./host.ts";
 
 /*
  * GPU memory of a process from what its open DRM files say of themselves in `/proc/PID/fdinfo`: amdgpu, i915, xe,
@@ -13,11 +14,15 @@ export type DrmClient = {
   bytes: number;
   /** It let the card compute, not only draw. */
   computes: boolean;
+  /** It let the card draw. */
+  draws: boolean;
 };
 
 const UNITS: Record<string, number> = { "": 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 /** The names that amdgpu and i915 (`compute`) and xe (`ccs`) give their compute engines. */
 const COMPUTE = /^drm-(?:engine-compute|cycles-ccs)$/;
+/** What they call those that draw: amdgpu (`gfx`), i915 (`render`) and xe (`rcs`). */
+const DRAW = /^drm-(?:engine-gfx|engine-render|cycles-rcs)$/;
 
 /** Undefined for the fdinfo of any other file. */
 export function parseDrmClient(fdinfo: string): DrmClient | undefined {
@@ -29,8 +34,10 @@ export function parseDrmClient(fdinfo: string): DrmClient | undefined {
   const client = fields.get("drm-client-id");
   if (!fields.has("drm-driver") || client === undefined) return undefined;
   const bytes = residentBytes(fields);
-  const computes = [...fields].some(([key, value]) => COMPUTE.test(key) && Number.parseInt(value, 10) > 0);
-  return { id: `${fields.get("drm-pdev") ?? fields.get("drm-driver")} ${client}`, bytes, computes };
+  const has = (engine: RegExp): boolean =>
+    [...fields].some(([key, value]) => engine.test(key) && Number.parseInt(value, 10) > 0);
+  const id = `${fields.get("drm-pdev") ?? fields.get("drm-driver")} ${client}`;
+  return { id, bytes, computes: has(COMPUTE), draws: has(DRAW) };
 }
 
 /** amdgpu calls resident memory `memory`; a driver that does not tell it tells what was asked for, `total`. */
@@ -58,12 +65,12 @@ const FDINFO_BYTES_MAX = 8192;
 const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
 const DRAWING_BYTES_MIN = 2 * 1024 ** 3;
 
-/** Bytes of GPU memory that speak for a model in it, 0 for none; undefined without the right to look. */
-export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number): number | undefined {
+/** GPU memory that speaks for a model in it, 0 bytes for none; undefined without the right to look. */
+export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number): GpuUse | undefined {
   const { files } = deps;
   const directory = `${deps.procRoot}/${pid}`;
   const listing = attempt(() => files.list(`${directory}/fd`));
-  if (!("value" in listing)) return listing.miss === "denied" ? undefined : 0;
+  if (!("value" in listing)) return listing.miss === "denied" ? undefined : { bytes: 0 };
   const clients = new Map<string, DrmClient>();
   for (const descriptor of listing.value.slice(0, DESCRIPTORS_MAX)) {
     const path = optional(() => files.link(`${directory}/fd/${descriptor}`));
@@ -74,6 +81,7 @@ export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number
   }
   const all = [...clients.values()];
   const bytes = all.reduce((sum, client) => sum + client.bytes, 0);
-  const enough = all.some(({ computes }) => computes) ? COMPUTING_BYTES_MIN : DRAWING_BYTES_MIN;
-  return bytes >= enough ? bytes : 0;
+  const isComputing = all.some(({ computes }) => computes);
+  if (bytes < (isComputing ? COMPUTING_BYTES_MIN : DRAWING_BYTES_MIN)) return { bytes: 0 };
+  return { bytes, ...(isComputing && !all.some(({ draws }) => draws) && { computes: true }) };
 }

@@ -56,7 +56,7 @@ export function parseComputeApps(csv: string): Map<number, GpuUse> {
     const [pid, mebibytes] = line.split(",").map((field) => field.trim());
     if (!pid || !/^\d+$/.test(pid)) continue;
     const bytes = /^\d+$/.test(mebibytes ?? "") ? Number(mebibytes) * 1024 * 1024 : 0;
-    gpu.set(Number(pid), { bytes: (gpu.get(Number(pid))?.bytes ?? 0) + bytes });
+    gpu.set(Number(pid), { bytes: (gpu.get(Number(pid))?.bytes ?? 0) + bytes, computes: true });
   }
   return gpu;
 }
@@ -80,7 +80,7 @@ export function createLinuxGpu(deps: {
     ...deps,
     isPresent: () => optional(() => files.facts(`${procRoot}/driver/nvidia/version`)) !== undefined,
   });
-  let drm = new Map<number, number | undefined>();
+  let drm = new Map<number, GpuUse | undefined>();
   let kernel: GpuMemory | undefined;
   let nextAtMs = 0;
   return {
@@ -109,11 +109,11 @@ export function createLinuxGpu(deps: {
       else left += 1;
     }
     const gpu = new Map<number, GpuUse>();
-    for (const [pid, bytes] of drm) if (bytes) gpu.set(pid, { bytes });
+    for (const [pid, use] of drm) if (use && use.bytes > 0) gpu.set(pid, use);
     // Newer kernels count the same memory in both places.
     for (const [pid, bytes] of readKfdUse(deps))
-      gpu.set(pid, { bytes: Math.max(bytes, gpu.get(pid)?.bytes ?? 0) });
-    return { gpu, collector: report([...drm.values()].filter((bytes) => bytes === undefined).length, left) };
+      gpu.set(pid, { bytes: Math.max(bytes, gpu.get(pid)?.bytes ?? 0), computes: true });
+    return { gpu, collector: report([...drm.values()].filter((use) => use === undefined).length, left) };
   }
 }
 
@@ -132,7 +132,8 @@ const RANK = { ok: 0, unsupported: 1, partial: 2, failed: 3 } as const;
 function merge(known: readonly GpuMemory[]): GpuMemory {
   const gpu = new Map<number, GpuUse>();
   for (const one of known)
-    for (const [pid, { bytes }] of one.gpu) gpu.set(pid, { bytes: bytes + (gpu.get(pid)?.bytes ?? 0) });
+    for (const [pid, use] of one.gpu)
+      gpu.set(pid, { ...gpu.get(pid), ...use, bytes: use.bytes + (gpu.get(pid)?.bytes ?? 0) });
   const [worst] = known.map(({ collector }) => collector).sort((a, b) => RANK[b.status] - RANK[a.status]);
   return { gpu, collector: worst! };
 }

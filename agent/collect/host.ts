@@ -49,7 +49,11 @@ export type WeightFile = {
   header?: GgufHeader;
 };
 
-export type GpuUse = { bytes: number };
+export type GpuUse = {
+  bytes: number;
+  /** The driver says that it computes and does not draw: no game, no window. */
+  computes?: true;
+};
 
 /** Everything about this host at one moment. Maps are keyed by pid. */
 export type Snapshot = {

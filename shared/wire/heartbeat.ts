@@ -97,7 +97,7 @@ export const client = z.strictObject({
 });
 
 export const engine = z.strictObject({
-  /** Catalogue id, or `unknown-weights` for a process that maps weights and is no known engine. */
+  /** Catalogue id, or `unknown-weights` for a process that has weights in memory and is no known engine. */
   id: slug,
   name: text(80),
   kind: z.enum(ENGINE_KINDS),

@@ -28,7 +28,7 @@ const GGUF: WeightFile = { path: "/m/a.dat", format: "gguf", sizeBytes: 1, how: 
 type Given = Partial<ProcessFacts> & {
   pid: number;
   weights?: WeightFile[];
-  gpu?: boolean;
+  gpu?: boolean | "computes";
   libraries?: string[];
 };
 
@@ -79,7 +79,11 @@ function find(
       listeners: heard.map(({ listener }) => listener),
       weights: new Map(given.flatMap(({ pid, weights }) => (weights ? [[pid, weights] as const] : []))),
       libraries,
-      gpu: new Map(given.flatMap(({ pid, gpu }) => (gpu ? [[pid, { bytes: 1e9 }] as const] : []))),
+      gpu: new Map(
+        given.flatMap(({ pid, gpu }) =>
+          gpu ? [[pid, { bytes: 1e9, ...(gpu === "computes" && { computes: true }) }] as const] : [],
+        ),
+      ),
       collectors: [],
     },
     catalogue: byId,
@@ -291,6 +295,44 @@ describe("findCandidates()", () => {
   test("adds GPU memory to a name, and reports nothing for GPU memory alone", () => {
     expect(summary(find([{ pid: 70, ...ollama, gpu: true }], []))).toEqual(["ollama@70"]);
     expect(find([{ pid: 71, name: "game", gpu: true }], [])).toEqual([]);
+  });
+
+  describe("a process on the GPU with nothing open and nothing listening", () => {
+    const python = { name: "python3", executable: "/usr/bin/python3.12" };
+    const torch = ["/opt/venv/lib/python3.12/site-packages/torch/lib/libtorch_cuda.so"];
+
+    test("is reported when it computes with a library that runs models", () => {
+      const [one, ...others] = find([{ pid: 72, ...python, gpu: "computes", libraries: torch }], []);
+      expect(others).toEqual([]);
+      expect(one).toMatchObject({ id: "unknown-weights", kind: "weights", root: { pid: 72 } });
+      expect(confidenceOf(one!.evidence)).toBe(WEIGHTS.gpu.weight + WEIGHTS.libraryShared.weight);
+      const named = { pid: 72, name: "hermes", executable: "/usr/bin/hermes" };
+      expect(summary(find([{ ...named, gpu: "computes", libraries: torch }], []))).toEqual([
+        "unknown-weights@72",
+      ]);
+    });
+
+    test("is its server's when it is a child of one", () => {
+      const found = find(
+        [
+          { pid: 72, name: "python3", executable: "/usr/bin/python3.12" },
+          { pid: 73, parentPid: 72, ...python, gpu: "computes", libraries: torch },
+        ],
+        [{ pid: 72, port: 8000, product: "vllm" }],
+      );
+      expect(summary(found)).toEqual(["vllm@72"]);
+      expect(found[0]!.evidence).toContainEqual(expect.objectContaining({ signal: "gpu", weight: 65 }));
+    });
+
+    test("is none when it is a game, which draws and may have such a library", () => {
+      const libraries = ["/games/a/libonnxruntime.so.1"];
+      expect(find([{ pid: 74, name: "game", gpu: true, libraries }], [])).toEqual([]);
+    });
+
+    test("is none when it computes without such a library, or has one and does not compute", () => {
+      expect(find([{ pid: 75, name: "hashcat", gpu: "computes" }], [])).toEqual([]);
+      expect(find([{ pid: 76, ...python, libraries: torch }], [])).toEqual([]);
+    });
   });
 
   test("looks through a port forwarder at the container behind it", () => {

@@ -72,26 +72,30 @@ const EVENTFD = "pos:	0\nflags:	02004002\nmnt_id:	16\neventfd-count:            
 
 describe("parseDrmClient()", () => {
   test.each([
-    ["amdgpu, drawing", DESKTOP, { id: "0000:08:00.0 217", bytes: (2068 + 8192) * KIB, computes: false }],
+    [
+      "amdgpu, drawing",
+      DESKTOP,
+      { id: "0000:08:00.0 217", bytes: (2068 + 8192) * KIB, computes: false, draws: true },
+    ],
     [
       "amdgpu, a model in the host's memory",
       OLLAMA,
-      { id: "0000:c5:00.0 42", bytes: (5348 + 25_258_000) * KIB, computes: true },
+      { id: "0000:c5:00.0 42", bytes: (5348 + 25_258_000) * KIB, computes: true, draws: false },
     ],
     [
       "xe, which has not computed",
       XE,
-      { id: "0000:03:00.0 3", bytes: (192 + 23_992) * KIB, computes: false },
+      { id: "0000:03:00.0 3", bytes: (192 + 23_992) * KIB, computes: false, draws: true },
     ],
     [
       "i915, resident rather than asked for",
       I915,
-      { id: "0000:03:00.0 9", bytes: 512 * MIB, computes: true },
+      { id: "0000:03:00.0 9", bytes: 512 * MIB, computes: true, draws: false },
     ],
     [
       "a driver that tells no resident memory",
       "drm-driver:\tmsm\ndrm-client-id:\t5\ndrm-total-memory:\t4096\n",
-      { id: "msm 5", bytes: 4096, computes: false },
+      { id: "msm 5", bytes: 4096, computes: false, draws: false },
     ],
   ])("reads %s", (_, text, client) => {
     expect(parseDrmClient(text)).toEqual(client);
@@ -99,7 +103,7 @@ describe("parseDrmClient()", () => {
 
   test("counts nothing of a unit nobody defined, and is not misled by cycles", () => {
     const odd = "drm-driver: xe\ndrm-client-id: 1\ndrm-resident-vram0: 7 parsec\ndrm-total-cycles-rcs: 9\n";
-    expect(parseDrmClient(odd)).toEqual({ id: "xe 1", bytes: 0, computes: false });
+    expect(parseDrmClient(odd)).toEqual({ id: "xe 1", bytes: 0, computes: false, draws: false });
   });
 
   test.each([EVENTFD, "", "drm-driver: xe\n", "drm-client-id: 3\n"])("gives nothing for %p", (text) => {
@@ -161,7 +165,7 @@ describe("createLinuxGpu()", () => {
       CARD,
     );
     expect(table.read(() => new Set([10]))).toEqual({
-      gpu: new Map([[10, { bytes: (5348 + 25_258_000) * KIB + 512 * MIB }]]),
+      gpu: new Map([[10, { bytes: (5348 + 25_258_000) * KIB + 512 * MIB, computes: true }]]),
       collector: { name: "gpu", status: "ok" },
     });
   });
@@ -175,6 +179,14 @@ describe("createLinuxGpu()", () => {
   ])("takes %s for a model: %p %p", (_, fdinfo, expected) => {
     const { table } = host({ 10: [[NODE, fdinfo]] }, CARD);
     expect(table.read(() => new Set([10])).gpu.has(10)).toBe(expected);
+  });
+
+  test("tells a program that only computes from a game, which draws as well", () => {
+    const game = OLLAMA.replace("drm-engine-compute", "drm-engine-gfx:\t5 ns\ndrm-engine-compute");
+    const { table } = host({ 10: [[NODE, OLLAMA]], 11: [[NODE, game]] }, CARD);
+    const { gpu } = table.read(() => new Set([10, 11]));
+    expect(gpu.get(10)).toMatchObject({ computes: true });
+    expect(gpu.get(11)).not.toHaveProperty("computes");
   });
 
   test("looks at no process that is not a candidate, and at none again within a minute", () => {
@@ -198,7 +210,7 @@ describe("createLinuxGpu()", () => {
       "class/kfd/kfd/proc/79/vram_51639": "many\n",
     };
     const { table } = host({}, { ...CARD, ...kfd });
-    expect(table.read(() => new Set()).gpu).toEqual(new Map([[77, { bytes: 4 * GIB }]]));
+    expect(table.read(() => new Set()).gpu).toEqual(new Map([[77, { bytes: 4 * GIB, computes: true }]]));
   });
 
   test("costs one look into a directory a minute on a host without a GPU, and says so", () => {

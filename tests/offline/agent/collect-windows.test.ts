@@ -149,8 +149,8 @@ test("parseComputeApps() adds up the memory of a process on several cards", () =
   // nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits
   expect(parseComputeApps("4242, 5000\n4242, 1000\n77, [N/A]\n\n")).toEqual(
     new Map([
-      [4242, { bytes: 6000 * 1024 * 1024 }],
-      [77, { bytes: 0 }],
+      [4242, { bytes: 6000 * 1024 * 1024, computes: true }],
+      [77, { bytes: 0, computes: true }],
     ]),
   );
 });
