@@ -5,6 +5,7 @@ import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
 import { createAwsCall, createDynamo, dynamoUrl } from "./aws.ts";
 import { createCatalogueSource } from "./catalog.ts";
+import { clientIp } from "./client-ip.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
@@ -141,17 +142,6 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     },
     sourceIp: clientIp(runtime.sourceIp, config.LZ_CLIENT_IP_HEADER),
     pause,
-  };
-}
-
-const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
-
-/** The address a proxy of ours vouches for, where there is one, else that of the connection. */
-function clientIp(ofConnection: Deps["sourceIp"], header: string | undefined): Deps["sourceIp"] {
-  if (header === undefined) return ofConnection;
-  return (request) => {
-    const last = request.headers.get(header)?.split(",").at(-1)?.trim() ?? "";
-    return ADDRESS.test(last) ? last : ofConnection(request);
   };
 }
 

@@ -67,8 +67,8 @@ const schema = z.object({
   /** Of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`: where a session is renewed. */
   LZ_HANDSHAKE_URL: z.url().optional(),
   /**
-   * Header in which a proxy of ours names the client, `x-forwarded-for` say: its last address is taken. Unset
-   * behind no proxy, for then anybody could write it.
+   * Header in which a proxy of ours names the client, `x-forwarded-for` or Cloudflare's `cf-connecting-ip`: its
+   * last address is taken. Unset behind no proxy, for then anybody could write it.
    */
   LZ_CLIENT_IP_HEADER: z
     .string()

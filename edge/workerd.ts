@@ -10,7 +10,8 @@ type Bindings = Record<string, string | undefined>;
 let answer: Promise<Fetch> | undefined;
 
 async function assembleFetch(bindings: Bindings): Promise<Fetch> {
-  const sourceIp = (request: Request) => request.headers.get("cf-connecting-ip") ?? "unknown";
+  // There is no connection to ask: LZ_CLIENT_IP_HEADER names the header that Cloudflare sets and clients cannot.
+  const sourceIp = () => "unknown";
   return createFetch(await assemble(readConfig(bindings), { sharesIo: false, sourceIp }));
 }
 

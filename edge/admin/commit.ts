@@ -6,7 +6,12 @@ import { custodyHash } from "../../shared/custody.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../../shared/refusal.ts";
 import { DynamoFault, marshalItem, type Operations, values } from "../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../shared/table/items/asset.ts";
-import { type AuditItem, type CustodyHeadItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
+import {
+  type AuditItem,
+  auditItem,
+  type CustodyHeadItem,
+  custodyHeadItem,
+} from "../../shared/table/items/custody.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { type IdempotencyItem, idempotencyItem } from "../../shared/table/items/idempotency.ts";
 import {
@@ -305,9 +310,18 @@ class Chain {
       tenantNumber: (this.head?.count ?? 0) + this.records.length + 1,
     };
     const record = { ...members, hash: await custodyHash(members) };
+    checkRecord(record);
     this.records.push(record);
     return { hash: record.hash, count: record.number };
   }
+}
+
+/** A record that a reader would not accept makes the whole log unreadable, and can never be taken out again. */
+function checkRecord(record: AuditItem): void {
+  const parsed = auditItem.safeParse(record);
+  if (parsed.success) return;
+  const members = parsed.error.issues.map((issue) => issue.path.join("."));
+  throw new Error(`the custody record is not written: ${members.join(", ")} is not as it must be`);
 }
 
 async function custodyHead(

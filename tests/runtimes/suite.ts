@@ -286,6 +286,28 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect(items[0]!.justification).toBe("suspicious model");
       });
 
+      test("an address that a client forges is in no record, and the log stays readable", async () => {
+        const host = await enrolAsset(stack, "forged-address");
+        const forged = "x".repeat(200);
+        const answer = await fetch(`${stack.edgeUrl}/v1/assets/${host.assetId}/isolate`, {
+          method: "POST",
+          headers: {
+            authorization: `Bearer ${stack.adminToken}`,
+            "content-type": "application/json",
+            "idempotency-key": "key-forged-ip-1",
+            "cf-connecting-ip": forged,
+            "x-forwarded-for": forged,
+          },
+          body: JSON.stringify({ mode: "observe", justification: "suspicious model" }),
+        });
+        expect(answer.status).toBe(202);
+        for (const path of [`/v1/assets/${host.assetId}/custody`, "/v1/custody"]) {
+          const custody = await stack.api(path);
+          expect(custody.status).toBe(200);
+          expect(await custody.text()).not.toContain(forged);
+        }
+      });
+
       test("the directive is in the answer until that generation is proven, and only the agent's own", async () => {
         const [host, other] = [await enrolAsset(stack, "directed"), await enrolAsset(stack, "bystander")];
         await isolate(host.assetId, "key-directive-1");
