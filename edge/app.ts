@@ -24,7 +24,8 @@ export function createFetch(
 ): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
   const heartbeats = createHeartbeats(deps);
   const app = createApp(deps);
-  return (request, context) => (isHeartbeat(request) ? heartbeats(request) : app.fetch(request, {}, context));
+  return (request, context) =>
+    isHeartbeat(request) ? heartbeats(request, context) : app.fetch(request, {}, context);
 }
 
 const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;

@@ -1,8 +1,10 @@
+import type { ExecutionContext } from "hono";
 import { type Refusal, refuse } from "../shared/refusal.ts";
 import { recordOfflineReleases } from "./admin/release-code.ts";
 import { limitHeaders, noteRefusal, problemOf, unavailableOf } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import { type Admitted, admit, checkIsolation } from "./ingest.ts";
+import type { WaitUntil } from "./open-actions.ts";
 import { type RateLimit, rateLimitHeader, type Taken } from "./rate-limit.ts";
 
 export const HEARTBEATS_PATH = "/v1/heartbeats";
@@ -11,17 +13,25 @@ export const HEARTBEATS_PATH = "/v1/heartbeats";
  * Answers `POST /v1/heartbeats`: 202 once the queue has it, the refusal, or 503 for a fault of ours. From a web
  * Request to a Response with no context between: the framework's share was as large as that of the authentication.
  */
-export function createHeartbeats(deps: Deps): (request: Request) => Promise<Response> {
-  return async function takeHeartbeat(request) {
+export function createHeartbeats(
+  deps: Deps,
+): (request: Request, context?: ExecutionContext) => Promise<Response> {
+  return async function takeHeartbeat(request, context) {
     const startedAtMs = deps.clock();
     const requestId = deps.requestId();
-    const response = await answer(request, requestId, deps);
+    const waitUntil = context && ((work: Promise<unknown>) => context.waitUntil(work));
+    const response = await answer(request, requestId, waitUntil, deps);
     deps.instruments.answered(HEARTBEATS_PATH, response.status, deps.clock() - startedAtMs);
     return response;
   };
 }
 
-async function answer(request: Request, requestId: string, deps: Deps): Promise<Response> {
+async function answer(
+  request: Request,
+  requestId: string,
+  waitUntil: WaitUntil | undefined,
+  deps: Deps,
+): Promise<Response> {
   const span = deps.instruments.startIngest(request.headers.get("traceparent"));
   try {
     const admitted = await admit(request, deps); // cheap checks first, the signature after
@@ -29,7 +39,7 @@ async function answer(request: Request, requestId: string, deps: Deps): Promise<
       span.end({ refused: admitted.code });
       return refused(requestId, admitted, deps);
     }
-    const response = await takeIn(admitted.value, requestId, span.traceparent, deps);
+    const response = await takeIn(admitted.value, { requestId, trace: span.traceparent, waitUntil }, deps);
     span.end({ tenantId: admitted.value.tenantId });
     return response;
   } catch (fault) {
@@ -39,14 +49,16 @@ async function answer(request: Request, requestId: string, deps: Deps): Promise<
   }
 }
 
+type Asked = { requestId: string; trace: string | undefined; waitUntil: WaitUntil | undefined };
+
 /** An authentic heartbeat: within its quotas, not of a revoked asset, on the queue, answered. */
-async function takeIn(admitted: Admitted, requestId: string, trace: string | undefined, deps: Deps) {
+async function takeIn(admitted: Admitted, { requestId, trace, waitUntil }: Asked, deps: Deps) {
   const { tenantId, entry } = admitted;
   const device = deps.limits.device.take(entry.assetId);
   if (!device.allowed) return tooMany(requestId, deps.limits.device, device, deps);
   const tenant = deps.limits.tenant.take(tenantId);
   if (!tenant.allowed) return tooMany(requestId, deps.limits.tenant, tenant, deps);
-  const action = (await deps.openActions.of(tenantId)).get(entry.assetId);
+  const action = (await deps.openActions.of(tenantId, waitUntil)).get(entry.assetId);
   const told = checkIsolation(admitted, action, deps.clock());
   if (!told.ok) return refused(requestId, told, deps);
   await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it

@@ -19,8 +19,8 @@ export type Instruments = {
   refused(code: string): void;
   /** One pack sent, or not. */
   sent(heartbeats: number, ok: boolean): void;
-  /** The set of open actions could not be refreshed; it serves stale. */
-  stale(ageMs: number): void;
+  /** How old a set of open actions was when a try to refresh it ended, well or not. */
+  actionSetAge(ageMs: number): void;
   /** Span of one heartbeat's way into the queue, a child of the agent's where it sent one. */
   startIngest(traceparent: string | null): IngestSpan;
 };
@@ -43,7 +43,7 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
   });
   const actionSetAge = meter.createHistogram("lz.edge.open_actions.age", {
     unit: "ms",
-    description: "age of a set of open actions that could not be refreshed",
+    description: "age of a set of open actions when a try to refresh it ended",
   });
   // Without an SDK a tracer makes spans that have no name. Then only those of an agent have to be carried on.
   const isTracing = isSpanContextValid(tracer.startSpan("edge.start").spanContext());
@@ -57,7 +57,7 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
       packs.add(1, { outcome: ok ? "accepted" : "failed" });
       if (ok) packSize.record(heartbeats);
     },
-    stale: (ageMs) => actionSetAge.record(ageMs),
+    actionSetAge: (ageMs) => actionSetAge.record(ageMs),
     startIngest(traceparent) {
       if (traceparent === null && !isTracing) return NO_SPAN;
       const parent = traceparent === null ? ROOT_CONTEXT : parentOf(traceparent);

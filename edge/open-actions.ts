@@ -17,9 +17,12 @@ export type OpenAction = {
   isFreedUnrecorded?: true;
 };
 
+export type WaitUntil = (work: Promise<unknown>) => void;
+
 /** Assets of a tenant with an open action, by id. */
 export type OpenActions = {
-  of(tenantId: string): Promise<ReadonlyMap<string, OpenAction>>;
+  /** @param waitUntil lets what the request began go on after its answer, where requests share no I/O */
+  of(tenantId: string, waitUntil?: WaitUntil): Promise<ReadonlyMap<string, OpenAction>>;
   /** The next `of` asks the table again: after a change made on this very node. */
   forget(tenantId: string): void;
   /** An action just written on this very node: in the set at once, although the index may not show it yet. */
@@ -30,13 +33,21 @@ export type OpenActions = {
 
 const REFRESH_MS = 2000;
 const TENANTS_MAX = 10_000;
+/** Where requests share no I/O, those that come during the first read look this often, and this long, for its end. */
+const LOOK_MS = 20;
+const FIRST_READ_MS_MAX = 2000;
 /** The index follows the table within a moment. A change it does not show by then was overtaken by another. */
 const LEARNT_MS = 10_000;
 
 type Told = (action: OpenAction) => void;
 type Kept = {
   set: ReadonlyMap<string, OpenAction>;
+  /** When the newest read began, whatever became of it. */
+  triedAtMs: number;
+  /** When the set was last read. */
   readAtMs: number;
+  /** Nothing was read yet, or something was changed here since: whoever asks next waits for the read. */
+  isWaitedFor: boolean;
   /** Grows with every change made here: a read that began before one does not count as fresh. */
   changes: number;
   learnt: Map<string, { action: OpenAction; atMs: number }>;
@@ -50,15 +61,16 @@ export type OpenActionsDeps = {
   table: string;
   clock: Clock;
   log: Log;
-  instruments: Pick<Instruments, "stale">;
-  /** False on workerd, where a request may not await another one's I/O: it refreshes for itself. */
+  instruments: Pick<Instruments, "actionSetAge">;
+  /** False on workerd, where a request may not await another one's I/O: one refreshes, after its own answer. */
   shared: boolean;
   after: (ms: number, then: () => void) => void;
 };
 
 /**
  * One GSI2 query per tenant and 2 s, none per heartbeat. A set older than that still serves while the next one
- * is read, and goes on serving when the table is away: ingest does not stop for it.
+ * is read, and goes on serving when the table is away: ingest does not stop for it. The first read is waited for,
+ * where requests share no I/O for {@link FIRST_READ_MS_MAX} at most.
  */
 export function createOpenActions(deps: OpenActionsDeps): OpenActions {
   const kept = new Map<string, Kept>();
@@ -69,7 +81,9 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
     if (kept.size >= TENANTS_MAX) forgetOne(kept);
     entry = {
       set: new Map(),
+      triedAtMs: Number.NEGATIVE_INFINITY,
       readAtMs: Number.NEGATIVE_INFINITY,
+      isWaitedFor: true,
       changes: 0,
       learnt: new Map(),
       watchers: new Map(),
@@ -80,7 +94,9 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
   }
 
   async function refresh(tenantId: string, entry: Kept): Promise<ReadonlyMap<string, OpenAction>> {
+    const readBeforeMs = entry.readAtMs;
     let changes = entry.changes;
+    entry.triedAtMs = deps.clock(); // before the read: those who come while it lasts begin none of their own
     try {
       let read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
       if (changes !== entry.changes) {
@@ -88,15 +104,32 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
         read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
       }
       entry.set = withLearnt(read, entry.learnt, deps.clock());
+      entry.readAtMs = deps.clock();
     } catch (error) {
-      deps.instruments.stale(deps.clock() - entry.readAtMs);
-      deps.log("warn", "open-actions.stale", { tenantId, ageMs: deps.clock() - entry.readAtMs, error });
+      const age = Number.isFinite(readBeforeMs) && { ageMs: deps.clock() - readBeforeMs };
+      deps.log("warn", "open-actions.stale", { tenantId, ...age, error });
     }
-    entry.readAtMs = changes === entry.changes ? deps.clock() : Number.NEGATIVE_INFINITY;
+    if (Number.isFinite(readBeforeMs)) deps.instruments.actionSetAge(deps.clock() - readBeforeMs);
+    entry.isWaitedFor = changes !== entry.changes;
     entry.refreshing = undefined;
     tell(entry);
     return entry.set;
   }
+
+  /** Each request of its own: one reads, after its answer where it can; no other waits for what that one began. */
+  async function ofUnshared(tenantId: string, entry: Kept, waitUntil: WaitUntil | undefined): Promise<void> {
+    if (deps.clock() - entry.triedAtMs < REFRESH_MS) {
+      const untilMs = deps.clock() + FIRST_READ_MS_MAX;
+      while (entry.isWaitedFor && deps.clock() < untilMs) await pause(LOOK_MS);
+      return;
+    }
+    const reading = refresh(tenantId, entry);
+    waitUntil?.(reading);
+    if (entry.isWaitedFor) await Promise.race([reading, pause(FIRST_READ_MS_MAX)]);
+    else if (!waitUntil) await reading;
+  }
+
+  const pause = (ms: number) => new Promise<void>((resolve) => deps.after(ms, resolve));
 
   /** Heartbeats read the set as they come; where there are none between two polls, this does. */
   function tick(tenantId: string, entry: Kept): void {
@@ -106,23 +139,26 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
       entry.isTicking = false;
       if (entry.watchers.size === 0) return;
       tick(tenantId, entry);
-      if (deps.clock() - entry.readAtMs >= REFRESH_MS / 2) entry.refreshing ??= refresh(tenantId, entry);
+      if (deps.clock() - entry.triedAtMs >= REFRESH_MS / 2) entry.refreshing ??= refresh(tenantId, entry);
     });
   }
 
   return {
-    async of(tenantId) {
+    async of(tenantId, waitUntil) {
       const entry = keptOf(tenantId);
-      if (deps.clock() - entry.readAtMs < REFRESH_MS) return entry.set;
-      if (!deps.shared) return await refresh(tenantId, entry);
-      entry.refreshing ??= refresh(tenantId, entry);
-      return entry.readAtMs === Number.NEGATIVE_INFINITY ? await entry.refreshing : entry.set;
+      if (!entry.isWaitedFor && deps.clock() - entry.triedAtMs < REFRESH_MS) return entry.set;
+      if (deps.shared) {
+        entry.refreshing ??= refresh(tenantId, entry);
+        if (entry.isWaitedFor) await entry.refreshing;
+      } else await ofUnshared(tenantId, entry, waitUntil);
+      return entry.set;
     },
     forget(tenantId) {
       const entry = kept.get(tenantId);
       if (!entry) return;
       entry.changes++;
-      entry.readAtMs = Number.NEGATIVE_INFINITY;
+      entry.triedAtMs = Number.NEGATIVE_INFINITY;
+      entry.isWaitedFor = true;
       if (entry.watchers.size > 0) entry.refreshing ??= refresh(tenantId, entry);
     },
     learn(tenantId, assetId, action) {

@@ -47,7 +47,7 @@ describe("a change of containment in which the table fails", () => {
       table: TABLE_NAME,
       clock: () => app.state.nowMs,
       log: () => {},
-      instruments: { stale: () => {} },
+      instruments: { actionSetAge: () => {} },
       shared: true,
       after: () => {},
     });

@@ -37,7 +37,7 @@ async function makeWorld({ heldMax = 10 } = {}) {
     table: "t",
     clock: () => world.state.nowMs,
     log: () => {},
-    instruments: { stale: () => {} },
+    instruments: { actionSetAge: () => {} },
     shared: true,
     after,
   });

@@ -28,24 +28,26 @@ const isolated: AssetItem = {
 };
 
 function harness(shared: boolean) {
-  const state = { now: 1_000_000, queries: 0, fails: false, items: [isolated] };
+  const state = { now: 1_000_000, queries: 0, fails: false, hangs: false, items: [isolated] };
   const dynamo = (async () => {
     state.queries++;
+    if (state.hangs) await new Promise(() => {});
     if (state.fails) throw new Error("away");
     return { Items: state.items.map(marshalItem) };
   }) as unknown as Dynamo;
   const logged: string[] = [];
+  const ages: number[] = [];
   const timers: (() => void)[] = [];
   const actions = createOpenActions({
     dynamo,
     table: "t",
     clock: () => state.now,
     log: (_level, event) => void logged.push(event),
-    instruments: { stale: () => {} },
+    instruments: { actionSetAge: (ageMs) => void ages.push(ageMs) },
     shared,
     after: (_ms, then) => void timers.push(then),
   });
-  return { state, actions, logged, timers };
+  return { state, actions, logged, ages, timers };
 }
 
 describe("createOpenActions()", () => {
@@ -98,12 +100,69 @@ describe("createOpenActions()", () => {
     expect((await actions.of("org_a")).size).toBe(1);
   });
 
-  test("without shared I/O every request waits for its own read and for no other's", async () => {
+  test("without shared I/O one request reads after its answer, and none waits for it", async () => {
     const { state, actions } = harness(false);
-    await Promise.all([actions.of("org_a"), actions.of("org_a")]);
-    expect(state.queries).toBe(2);
-    await actions.of("org_a");
-    expect(state.queries).toBe(2);
+    const after: Promise<unknown>[] = [];
+    const ask = () => actions.of("org_a", (work) => void after.push(work));
+    expect((await ask()).size).toBe(1);
+    state.items = [];
+    state.now += 2000;
+    const sets = await Promise.all(Array.from({ length: 100 }, ask));
+    expect(sets.map(({ size }) => size)).toEqual(Array(100).fill(1));
+    expect([state.queries, after.length]).toEqual([2, 2]);
+    await Promise.all(after);
+    expect((await ask()).size).toBe(0);
+  });
+
+  test("without shared I/O a table that hangs gets one query in two seconds and stops no heartbeat", async () => {
+    const { state, actions } = harness(false);
+    const ask = () => actions.of("org_a", () => {});
+    await ask();
+    state.hangs = true;
+    for (let second = 0; second < 10; second++) {
+      state.now += 1000;
+      const sets = await Promise.all([ask(), ask(), ask()]);
+      expect(sets.every(({ size }) => size === 1)).toBe(true);
+    }
+    expect(state.queries).toBe(6);
+  });
+
+  test("without shared I/O those who come during the first read see its end, with timers of their own", async () => {
+    const { state, actions, timers } = harness(false);
+    const sets = Promise.all([actions.of("org_a"), actions.of("org_a"), actions.of("org_a")]);
+    await Bun.sleep(0);
+    for (const then of timers.splice(0)) then();
+    expect((await sets).map(({ size }) => size)).toEqual([1, 1, 1]);
+    expect(state.queries).toBe(1);
+  });
+
+  test("without shared I/O a table that hangs from the start holds a heartbeat for two seconds and no longer", async () => {
+    const { state, actions, timers } = harness(false);
+    state.hangs = true;
+    const sets = Promise.all([actions.of("org_a"), actions.of("org_a")]);
+    await Bun.sleep(0);
+    state.now += 2000;
+    for (const then of timers.splice(0)) then();
+    expect((await sets).map(({ size }) => size)).toEqual([0, 0]);
+    expect(state.queries).toBe(1);
+  });
+
+  test("the age of the set is that of what was last read, and there is none before", async () => {
+    const { state, actions, ages } = harness(true);
+    const ask = async () => {
+      await actions.of("org_a");
+      await Bun.sleep(0);
+    };
+    state.fails = true;
+    await ask();
+    expect(ages).toEqual([]);
+    state.fails = false;
+    for (const fails of [false, false, true, true, false, false]) {
+      state.fails = fails;
+      state.now += 2000;
+      await ask();
+    }
+    expect(ages).toEqual([2000, 2000, 4000, 6000, 2000]);
   });
 
   test("learn() puts a change made here into the set at once, until the index shows it or has had its time", async () => {
