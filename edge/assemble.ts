@@ -88,7 +88,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
         reachQueue(sqs, config.SQS_QUEUE_URL),
       ]);
     },
-    enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send),
+    enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send, clock),
     nudge: (tenantId) => send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
     openActions,

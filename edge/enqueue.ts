@@ -1,4 +1,5 @@
 import { base64, base64url, utf8 } from "../shared/bytes.ts";
+import type { Clock } from "../shared/clock.ts";
 import {
   COMPRESSED,
   type Entry,
@@ -61,11 +62,42 @@ export async function reachQueue(call: AwsCall, queueUrl: string): Promise<void>
   if (!response.ok) throw new UpstreamFault(`sqs answered ${response.status}`);
 }
 
-/** For runtimes whose requests may not share I/O (workerd): every heartbeat is a message of its own. */
-export const sendEach =
-  (send: SendPack): Enqueue =>
-  (tenantId, entry) =>
-    send(tenantId, [encodeEntry(entry)]);
+/**
+ * Sends under way at once from an isolate of workerd. Each holds its request's memory until the queue has answered
+ * or three tries of 2 s have failed.
+ */
+export const UNSHARED_SENDS_MAX = 1000;
+
+/**
+ * For runtimes whose requests may not share I/O (workerd): every heartbeat is a message of its own. Rejects with
+ * UpstreamFault at once while `sendsMax` are under way: nobody can wait there for another one's send to end.
+ */
+export function sendEach(send: SendPack, clock: Clock, sendsMax = UNSHARED_SENDS_MAX): Enqueue {
+  /** When each that is under way will have ended: a request that is broken off ends without a word. */
+  const underWay = new Map<symbol, number>();
+  return async (tenantId, entry) => {
+    if (underWay.size >= sendsMax) forgetLost(underWay, clock());
+    if (underWay.size >= sendsMax)
+      throw new UpstreamFault("too many heartbeats are on their way to the queue");
+    const own = Symbol();
+    underWay.set(own, clock() + SEND_MS_MAX);
+    try {
+      await send(tenantId, [encodeEntry(entry)]);
+    } finally {
+      underWay.delete(own);
+    }
+  };
+}
+
+/** All tries of a send and the pauses between them are over by then. */
+const SEND_MS_MAX = 10_000;
+
+function forgetLost(underWay: Map<symbol, number>, nowMs: number): void {
+  for (const [send, endsAtMs] of underWay) {
+    if (endsAtMs > nowMs) return; // in the order in which they began
+    underWay.delete(send);
+  }
+}
 
 /** A node that holds this many unanswered heartbeats takes no more: the agents keep theirs and come again. */
 const WAITING_MAX = 20_000;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { UpstreamFault } from "../../../edge/aws.ts";
 import { packed, sendEach } from "../../../edge/enqueue.ts";
 import { fromUtf8, utf8 } from "../../../shared/bytes.ts";
 import { type Entry, type Line, PACK_BYTES_MAX } from "../../../shared/queue/message.ts";
@@ -109,9 +110,53 @@ describe("packed()", () => {
   });
 });
 
-test("sendEach() shares nothing between requests", async () => {
-  const sent: number[] = [];
-  const enqueue = sendEach(async (_tenant, lines) => void sent.push(lines.length));
-  await Promise.all([enqueue("org_a", entry("1")), enqueue("org_a", entry("2"))]);
-  expect(sent).toEqual([1, 1]);
+describe("sendEach()", () => {
+  test("shares nothing between requests", async () => {
+    const sent: number[] = [];
+    const enqueue = sendEach(
+      async (_tenant, lines) => void sent.push(lines.length),
+      () => 0,
+    );
+    await Promise.all([enqueue("org_a", entry("1")), enqueue("org_a", entry("2"))]);
+    expect(sent).toEqual([1, 1]);
+  });
+
+  test("beyond its bound callers are refused at once, and taken again when a send has ended, well or not", async () => {
+    const sends: PromiseWithResolvers<void>[] = [];
+    const send = () => {
+      sends.push(Promise.withResolvers());
+      return sends.at(-1)!.promise;
+    };
+    const enqueue = sendEach(send, () => 0, 2);
+    const [first, second] = [enqueue("org_a", entry("1")), enqueue("org_b", entry("2"))];
+    await expect(enqueue("org_c", entry("3"))).rejects.toBeInstanceOf(UpstreamFault);
+    expect(sends).toHaveLength(2);
+    sends[0]!.resolve();
+    await first;
+    const third = enqueue("org_c", entry("3"));
+    sends[1]!.reject(new Error("away"));
+    await expect(second).rejects.toThrow("away");
+    const fourth = enqueue("org_c", entry("4"));
+    for (const { resolve } of sends) resolve();
+    await Promise.all([third, fourth]);
+  });
+
+  test("a send that never ends, as of a request that was broken off, counts for ten seconds and no longer", async () => {
+    let nowMs = 0;
+    const enqueue = sendEach(
+      () => new Promise(() => {}),
+      () => nowMs,
+      1,
+    );
+    void enqueue("org_a", entry("1"));
+    nowMs = 9999;
+    await expect(enqueue("org_a", entry("2"))).rejects.toBeInstanceOf(UpstreamFault);
+    nowMs = 10_000;
+    let isRefused = false;
+    enqueue("org_a", entry("2")).catch(() => {
+      isRefused = true;
+    });
+    await Bun.sleep(0);
+    expect(isRefused).toBe(false);
+  });
 });
