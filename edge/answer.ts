@@ -74,9 +74,9 @@ export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
 const RETRY_AFTER_SECONDS = 5;
 
 /** A fault of ours or of what we depend on: a fixed text, and the invitation to come again. */
-export function unavailable(c: Context<Env>) {
+export function unavailable(c: Context<Env>, more = {}) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));
-  return problem(c, 503, "edge.unavailable", "Try again shortly");
+  return problem(c, 503, "edge.unavailable", "Try again shortly", more);
 }
 
 /** {@link unavailable} without a context. */

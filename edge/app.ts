@@ -63,20 +63,31 @@ export function createApp(deps: Deps): Hono<Env> {
 
   // Public: it holds nothing of anybody's, is signed, and a cache in front may keep it.
   app.get(CATALOGUE_PATH, async (c) => {
-    const catalogue = await deps.catalogue();
-    if (!catalogue) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
+    const { newest, isLoaded } = deps.catalogue;
+    if (!newest) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
+    // Who has it already costs nothing. Before the first was loaded every request may cost a fetch.
+    const takeOne = () => deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
+    const early = isLoaded() ? undefined : takeOne();
+    if (early && !early.allowed) return tooMany(c, deps.limits.enrolment, early, deps);
+    const catalogue = await newest();
     const headers = { etag: catalogue.etag, "cache-control": "public, max-age=300" };
     if (matchesTag(c.req.header("if-none-match"), catalogue.etag)) return c.body(null, 304, headers);
-    const taken = deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
+    const taken = early ?? takeOne();
     if (!taken.allowed) return tooMany(c, deps.limits.enrolment, taken, deps);
     return c.text(catalogue.document, 200, headers);
   });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
-  app.get("/readyz", async (c) => {
-    await deps.reachUpstream();
-    return c.json({ status: "ready" });
-  });
+  // Heartbeats need the queue, and the table only now and then. People, and the API, need the table.
+  for (const [path, needs] of [
+    ["/readyz", "queue"],
+    ["/readyz/admin", "table"],
+  ] as const)
+    app.get(path, async (c) => {
+      const reached = await deps.readiness();
+      c.header("cache-control", "no-store");
+      return reached[needs] === "here" ? c.json({ status: "ready", ...reached }) : unavailable(c, reached);
+    });
 
   app.route("/v1", adminRoutes(deps));
   app.route("/", referenceRoutes(deps));

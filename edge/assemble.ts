@@ -14,6 +14,7 @@ import { createHeldPolls } from "./held-polls.ts";
 import { createInstruments } from "./instruments.ts";
 import { createOpenActions } from "./open-actions.ts";
 import { createRateLimit } from "./rate-limit.ts";
+import { createReadiness } from "./readiness.ts";
 import { createRequestIds } from "./request-ids.ts";
 import { createSeenStates } from "./seen-states.ts";
 import { createSessionKeys, type EdgeSecret } from "./session-keys.ts";
@@ -82,12 +83,13 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     instruments,
     dynamo,
     table: config.LZ_TABLE,
-    reachUpstream: async () => {
-      await Promise.all([
-        dynamo("DescribeTable", { TableName: config.LZ_TABLE }),
-        reachQueue(sqs, config.SQS_QUEUE_URL),
-      ]);
-    },
+    readiness: createReadiness({
+      reachQueue: () => reachQueue(sqs, config.SQS_QUEUE_URL),
+      reachTable: () => dynamo("DescribeTable", { TableName: config.LZ_TABLE }),
+      clock,
+      after,
+      shared: runtime.sharesIo,
+    }),
     enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send, clock),
     nudge: (tenantId) => send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
@@ -111,6 +113,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       controlJwks: config.LZ_CONTROL_JWKS,
       clock,
       log,
+      shared: runtime.sharesIo,
     }),
     ...(control && {
       controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },

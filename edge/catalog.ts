@@ -9,8 +9,15 @@ const FETCH_MS_MAX = 5000;
 
 export type SignedCatalogue = { document: string; etag: string };
 
-/** The newest signed catalogue, undefined where none is configured. Rejects when there is none to be had yet. */
-export type CatalogueSource = () => Promise<SignedCatalogue | undefined>;
+export type CatalogueSource = {
+  isLoaded(): boolean;
+  /** The newest signed catalogue. Rejects when there is none to be had yet. Absent where none is configured. */
+  newest: (() => Promise<SignedCatalogue>) | undefined;
+};
+
+/** While none was ever loaded: how long after a try the next one may begin, twice as long after each failure. */
+const RETRY_MS = 2000;
+const RETRY_MS_MAX = 60_000;
 
 /**
  * Keeps the document found at `url` in memory: any place that serves a file does (a bucket, a CDN, on Deno and Bun
@@ -23,21 +30,40 @@ export function createCatalogueSource(deps: {
   controlJwks: JSONWebKeySet;
   clock: Clock;
   log: Log;
+  /** False on workerd, where a request may not await another one's fetch. */
+  shared: boolean;
 }): CatalogueSource {
   const { url } = deps;
-  if (url === undefined) return async () => undefined;
+  if (url === undefined) return { isLoaded: () => false, newest: undefined };
   let last: SignedCatalogue | undefined;
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
-  return async () => {
-    if (last && deps.clock() - lookedAtMs < REFRESH_MS) return last;
-    lookedAtMs = deps.clock();
-    try {
-      last = await load(url);
-    } catch (error) {
-      if (!last) throw error;
-      deps.log("warn", "catalogue.not-refreshed", { error });
-    }
-    return last;
+  let loading: Promise<SignedCatalogue> | undefined;
+  let lookAtMs = Number.NEGATIVE_INFINITY;
+  let retryMs = RETRY_MS;
+  return {
+    isLoaded: () => last !== undefined,
+    async newest() {
+      if (deps.clock() < lookAtMs) {
+        const found = last ?? loading;
+        if (!found) throw new Error("the catalogue could not be loaded a moment ago");
+        return found;
+      }
+      lookAtMs = deps.clock() + (last ? REFRESH_MS : retryMs);
+      const first = last ? undefined : load(url);
+      if (deps.shared) loading = first;
+      try {
+        last = await (first ?? load(url));
+        lookAtMs = deps.clock() + REFRESH_MS;
+      } catch (error) {
+        if (!last) {
+          retryMs = Math.min(2 * retryMs, RETRY_MS_MAX);
+          throw error;
+        }
+        deps.log("warn", "catalogue.not-refreshed", { error });
+      } finally {
+        loading = undefined;
+      }
+      return last;
+    },
   };
 
   async function load(from: string): Promise<SignedCatalogue> {

@@ -11,6 +11,7 @@ import type { HeldPolls } from "./held-polls.ts";
 import type { Instruments } from "./instruments.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
+import type { Readiness } from "./readiness.ts";
 import type { SeenStates } from "./seen-states.ts";
 import type { SessionKeys } from "./session-keys.ts";
 import type { Turns } from "./turns.ts";
@@ -26,8 +27,8 @@ export type Deps = {
   instruments: Instruments;
   dynamo: Dynamo;
   table: string;
-  /** Resolves when table and queue answer; rejects otherwise. */
-  reachUpstream: () => Promise<void>;
+  /** Whether queue and table answer. */
+  readiness: () => Promise<Readiness>;
   enqueue: Enqueue;
   /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
   nudge: (tenantId: string) => Promise<void>;

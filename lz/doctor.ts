@@ -153,7 +153,7 @@ async function checkEdge({ url, token }: { url: string; token: string }, deps: D
     return [bad("edge", `${url} does not answer`, "start it with bun run start and read what its edge says")];
   }
   const checks = [good("edge", `${url} is alive`), checkClock(health, deps)];
-  const ready = await ask("/readyz");
+  const ready = await ask("/readyz/admin");
   checks.push(
     ready?.status === 200
       ? good("edge ready", "it reaches the table")

@@ -36,17 +36,24 @@ for (const runtime of ["bun", "workerd"] as const)
       await eventually(async () => (await presence())?.sequence === 6, 30_000);
     }, 60_000);
 
-    test("an edge whose table is away is not ready, and says 503 to admins", async () => {
+    test("an edge whose table is away is ready for heartbeats and says so, and is not for admins", async () => {
       const dynamodb = stack.stages.get("dynamodb")!;
+      const ask = (path: string) => fetch(`${stack.edgeUrl}${path}`);
       dynamodb.kill("SIGSTOP");
       try {
-        const ready = await fetch(`${stack.edgeUrl}/readyz`);
-        expect([ready.status, ready.headers.get("retry-after")]).toEqual([503, "5"]);
-        expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
+        const away = await eventually(async () => {
+          const answer = await ask("/readyz/admin");
+          return answer.status === 503 && answer;
+        });
+        expect([away.status, away.headers.get("retry-after")]).toEqual([503, "5"]);
+        const ready = await ask("/readyz");
+        expect(ready.status).toBe(200);
+        expect(await ready.json()).toEqual({ status: "ready", queue: "here", table: "away" });
+        expect((await ask("/healthz")).status).toBe(200);
       } finally {
         dynamodb.kill("SIGCONT");
       }
-      await eventually(async () => (await fetch(`${stack.edgeUrl}/readyz`)).status === 200);
+      await eventually(async () => (await ask("/readyz/admin")).status === 200);
     }, 60_000);
 
     test("without SQS a heartbeat is answered 503 with Retry-After, never 202", async () => {

@@ -439,7 +439,8 @@ export function edgeSuite(runtime: RuntimeName): void {
 
     test("health, readiness, an unknown address and a wrong method are answered as what they are", async () => {
       expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
-      expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
+      for (const path of ["/readyz", "/readyz/admin"])
+        expect((await fetch(`${stack.edgeUrl}${path}`)).status).toBe(200);
       const missing = await fetch(`${stack.edgeUrl}/v2/nothing`, { headers: { accept: "application/json" } });
       expect(missing.status).toBe(404);
       expect(

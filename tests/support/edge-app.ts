@@ -42,7 +42,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     dynamo: (async () => ({})) as unknown as Dynamo,
     table: "t",
     instruments: createInstruments(metrics.getMeter("test"), trace.getTracer("test")),
-    reachUpstream: async () => {},
+    readiness: async () => ({ queue: "here", table: "here" }),
     enqueue: async (_tenant, entry) => void state.queued.push({ ...entry, body: fromUtf8(entry.body) }),
     nudge: async (tenantId) => void state.nudged.push(tenantId),
     allowPrivateWebhooks: false,
@@ -52,7 +52,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     seenStates: createSeenStates(webHashing),
     timesOutSlowBodies: false,
     controlJwks: { keys: [publicJwk(secrets.controlKey) as never] },
-    catalogue: async () => undefined,
+    catalogue: { isLoaded: () => false, newest: undefined },
     controlKey: { kid: "control-1", key: (await importJWK(secrets.controlKey, "EdDSA")) as CryptoKey },
     admin: {
       issuer: ISSUER,

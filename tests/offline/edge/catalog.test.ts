@@ -44,7 +44,7 @@ describe("verifyCatalogue()", () => {
 
 describe("GET /v1/catalog", () => {
   /** An edge whose catalogue lies in a place that answers what `state.place` says. */
-  async function edgeWithPlace() {
+  async function edgeWithPlace(shared = true) {
     const { control, jwks } = await keys();
     const document = await signCatalogue(control, JSON_TEXT, NOW_MS / 1000);
     const state = { nowMs: NOW_MS, fetched: 0, place: async () => new Response(document) };
@@ -57,10 +57,11 @@ describe("GET /v1/catalog", () => {
       controlJwks: jwks,
       clock: () => state.nowMs,
       log: () => {},
+      shared,
     });
-    const { app } = await makeEdgeApp({ catalogue });
+    const { app, deps } = await makeEdgeApp({ catalogue });
     const get = (headers: Record<string, string> = {}) => app.request("/v1/catalog", { headers });
-    return { get, state, document, control };
+    return { get, state, document, control, deps };
   }
 
   test("serves the signed document to anybody, and 304 to whoever has it", async () => {
@@ -98,6 +99,37 @@ describe("GET /v1/catalog", () => {
     state.nowMs += 300_000;
     state.place = async () => new Response(newer);
     expect(await (await get()).text()).toBe(newer);
+  });
+
+  test("while none was ever loaded its place is asked rarely and ever more rarely, however many ask here", async () => {
+    const { get, state, document } = await edgeWithPlace();
+    state.place = () => Promise.reject(new Error("no route"));
+    const fetchedAt: number[] = [];
+    for (let second = 0; second < 30; second++) {
+      const before = state.fetched;
+      for (const { status } of await Promise.all([get(), get(), get()])) expect(status).toBe(503);
+      if (state.fetched > before) fetchedAt.push(second);
+      state.nowMs += 1000;
+    }
+    expect([fetchedAt, state.fetched]).toEqual([[0, 2, 6, 14], 4]);
+    state.place = async () => new Response(document);
+    expect((await Promise.all([get(), get()])).map(({ status }) => status)).toEqual([200, 200]);
+    expect(state.fetched).toBe(5);
+  });
+
+  test("where no I/O is shared, those who come during the first fetch come again", async () => {
+    const { get, state } = await edgeWithPlace(false);
+    const answers = await Promise.all([get(), get()]);
+    expect([answers.map(({ status }) => status), state.fetched]).toEqual([[200, 503], 1]);
+    expect((await get()).status).toBe(200);
+  });
+
+  test("an address beyond its quota causes no fetch", async () => {
+    const { get, state, deps } = await edgeWithPlace();
+    const { createRateLimit } = await import("../../../edge/rate-limit.ts");
+    deps.limits.enrolment = createRateLimit({ name: "enrolment", quota: 1, windowSeconds: 60 }, deps.clock);
+    deps.limits.enrolment.take("192.0.2.1");
+    expect([(await get()).status, state.fetched]).toEqual([429, 0]);
   });
 
   test("answers 503 while there was never a good one, and 404 where none is configured", async () => {
