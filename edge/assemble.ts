@@ -124,7 +124,10 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       keys: createRemoteJWKSet(new URL(config.LZ_ADMIN_JWKS_URL), { timeoutDuration: 3000 }),
       signInUrl: config.LZ_SIGN_IN_URL,
       ...(config.LZ_HANDSHAKE_URL && { handshakeUrl: config.LZ_HANDSHAKE_URL }),
-      csrfKey: await derivedKey(secrets[0]!.key, "lz csrf"),
+      csrfKeys: (await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz csrf")))) as [
+        CryptoKey,
+        ...CryptoKey[],
+      ],
       cursorKeys: await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz cursor"))),
       roles: config.LZ_ADMIN_ROLES,
     },

@@ -61,8 +61,8 @@ export type Deps = {
     signInUrl: string;
     /** Where a session of a minute is renewed; absent: where one signs in. */
     handshakeUrl?: string;
-    /** Key of the CSRF tokens. */
-    csrfKey: CryptoKey;
+    /** Keys of the CSRF tokens, one per edge secret: the first signs, all verify. */
+    csrfKeys: readonly [CryptoKey, ...CryptoKey[]];
     /** Keys of the cursors, one per edge secret: the first signs, all verify. */
     cursorKeys: readonly CryptoKey[];
     /** What the identity provider's roles and permissions stand for. */

@@ -6,7 +6,7 @@ import type { Deps } from "../deps.ts";
 const LIFETIME_SECONDS = 2 * 3600;
 const ROUND_SECONDS = 3600;
 
-type Signing = Pick<Deps, "clock"> & { admin: Pick<Deps["admin"], "csrfKey"> };
+type Signing = Pick<Deps, "clock"> & { admin: Pick<Deps["admin"], "csrfKeys"> };
 
 /** Whose form it is. */
 type Admin = Pick<Caller, "tenantId" | "userId" | "sessionId">;
@@ -21,7 +21,7 @@ const signed = (admin: Admin, expiresAtSeconds: number) =>
 export async function csrfToken(admin: Admin, deps: Signing): Promise<string> {
   const seconds = Math.floor(deps.clock() / 1000);
   const expiry = Math.ceil((seconds + LIFETIME_SECONDS) / ROUND_SECONDS) * ROUND_SECONDS;
-  const mac = await crypto.subtle.sign("HMAC", deps.admin.csrfKey, signed(admin, expiry));
+  const mac = await crypto.subtle.sign("HMAC", deps.admin.csrfKeys[0], signed(admin, expiry));
   return `${expiry}.${base64url(new Uint8Array(mac))}`;
 }
 
@@ -31,7 +31,9 @@ export async function isCsrfToken(token: string, admin: Admin, deps: Signing): P
   const bytes = mac === undefined ? undefined : fromBase64url(mac);
   if (!bytes) return false;
   if (!(Number(expiry) > deps.clock() / 1000)) return false;
-  return crypto.subtle.verify("HMAC", deps.admin.csrfKey, bytes, signed(admin, Number(expiry)));
+  for (const key of deps.admin.csrfKeys)
+    if (await crypto.subtle.verify("HMAC", key, bytes, signed(admin, Number(expiry)))) return true;
+  return false;
 }
 
 /**
@@ -44,7 +46,7 @@ export async function changeKey(
   deps: Signing,
 ): Promise<string> {
   const named = ["change", admin.tenantId, admin.sessionId, ...about];
-  const mac = await crypto.subtle.sign("HMAC", deps.admin.csrfKey, utf8(JSON.stringify(named)));
+  const mac = await crypto.subtle.sign("HMAC", deps.admin.csrfKeys[0], utf8(JSON.stringify(named)));
   return base64url(new Uint8Array(mac).slice(0, 18));
 }
 

@@ -61,7 +61,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
       signInUrl: "http://issuer.test/sign-in",
       cursorKeys: [await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"])],
       roles: ROLE_MAP_DEFAULT,
-      csrfKey: await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"]),
+      csrfKeys: [await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"])],
     },
     limits: {
       device: createRateLimit({ name: "device", quota: 1e6, windowSeconds: 1 }, clock),
