@@ -45,46 +45,49 @@ import { parseJson } from "./json.ts";
 const BODY_BYTES_MAX = 8 * 1024;
 const SESSION_SECONDS = 3600;
 
-type DeviceRequest<T> = { body: T; input: SignatureInput; digest: string; path: string };
+type Signed = { input: SignatureInput; digest: string; path: string };
 
-/** Body and signature headers of a request that a device key should have signed; not verified yet. */
-async function readDeviceRequest<Schema extends z.ZodType>(
-  request: Request,
-  schema: Schema,
-  deps: Deps,
-): Promise<Verdict<DeviceRequest<z.infer<Schema>>>> {
+/** Signature headers of a request that a device key should have signed; not verified yet. */
+function readSigned(request: Request, deps: Deps): Verdict<Signed> {
   const signed = parseSignature(request.headers, "ed25519");
   if (!signed.ok) return signed;
   if (!isFresh(signed.value.createdSeconds, deps.clock(), LIMITS.CLOCK_SKEW_SECONDS_MAX))
     return refuse("wire.stale");
+  const digest = request.headers.get("content-digest") ?? "";
+  return accept({ input: signed.value, digest, path: new URL(request.url).pathname });
+}
+
+async function isSignedBy(deviceKey: string, { input, digest, path }: Signed): Promise<boolean> {
+  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are no point of the curve
+  return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));
+}
+
+/** The body of a request whose signature was verified: the one its digest names, and of the schema. */
+async function readSignedBody<Schema extends z.ZodType>(
+  request: Request,
+  { digest }: Signed,
+  schema: Schema,
+): Promise<Verdict<z.infer<Schema>>> {
   const bytes = await readBody(request, BODY_BYTES_MAX);
   if (!bytes.ok) return bytes;
-  const digest = request.headers.get("content-digest") ?? "";
   if (digest !== (await contentDigest(bytes.value))) return refuse("wire.bad-signature");
   const json = parseJson(bytes.value);
   if (!json.ok) return json;
   const parsed = schema.safeParse(json.value);
   if (!parsed.success) return refuse("wire.malformed", parsed.error.issues[0]?.path.join(".").slice(0, 100));
-  const path = new URL(request.url).pathname;
-  return accept({ body: parsed.data, input: signed.value, digest, path });
-}
-
-async function isSignedBy(
-  deviceKey: string,
-  { input, digest, path }: DeviceRequest<unknown>,
-): Promise<boolean> {
-  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are no point of the curve
-  return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));
+  return accept(parsed.data);
 }
 
 /** `POST /v1/enroll`: a device that holds a token and its own key becomes an asset of the token's tenant. */
 export async function enrol(request: Request, deps: Deps): Promise<Verdict<EnrolmentAnswer>> {
-  const read = await readDeviceRequest(request, enrolmentRequest, deps);
+  const signed = readSigned(request, deps);
+  if (!signed.ok) return signed;
+  const { keyid } = signed.value.input;
+  if (!(await isSignedBy(keyid, signed.value))) return refuse("wire.bad-signature");
+  const read = await readSignedBody(request, signed.value, enrolmentRequest);
   if (!read.ok) return read;
-  const { body, input } = read.value;
-  if (input.keyid !== body.deviceKey || !(await isSignedBy(body.deviceKey, read.value))) {
-    return refuse("wire.bad-signature");
-  }
+  const body = read.value;
+  if (keyid !== body.deviceKey) return refuse("wire.bad-signature");
   const claims = await verifyEnrolmentToken(body.token, deps.controlJwks, deps.clock()).catch(
     () => undefined,
   );
@@ -263,9 +266,9 @@ async function replaceDeviceKey(
 
 /** `POST /v1/session`: the device key earns a session key for an hour. The one read of it is the asset. */
 export async function openSession(request: Request, deps: Deps): Promise<Verdict<SessionAnswer>> {
-  const read = await readDeviceRequest(request, sessionRequest, deps);
-  if (!read.ok) return read;
-  const claimed = parseDeviceKeyid(read.value.input.keyid);
+  const signed = readSigned(request, deps);
+  if (!signed.ok) return signed;
+  const claimed = parseDeviceKeyid(signed.value.input.keyid);
   if (!claimed) return refuse("wire.bad-signature");
   const stored = await deps.dynamo("GetItem", {
     TableName: deps.table,
@@ -273,7 +276,9 @@ export async function openSession(request: Request, deps: Deps): Promise<Verdict
   });
   // An asset that does not exist and a wrong key get the same answer: nobody can ask which assets there are.
   const asset = stored.Item && decodeItem(assetItem, stored.Item);
-  if (!asset || !(await isSignedBy(asset.deviceKey, read.value))) return refuse("wire.bad-signature");
+  if (!asset || !(await isSignedBy(asset.deviceKey, signed.value))) return refuse("wire.bad-signature");
+  const read = await readSignedBody(request, signed.value, sessionRequest);
+  if (!read.ok) return read;
   if (asset.revokedAt) return refuse("asset.revoked");
   const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
   const { keyid, bytes } = await deps.sessionKeys.issue({ ...claimed, expiresAtSeconds });

@@ -4,6 +4,7 @@ import { recordOfflineReleases } from "./admin/release-code.ts";
 import { limitHeaders, noteRefusal, problemOf, unavailableOf } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import { type Admitted, admit, checkIsolation } from "./ingest.ts";
+import type { IngestSpan } from "./instruments.ts";
 import type { WaitUntil } from "./open-actions.ts";
 import { type RateLimit, rateLimitHeader, type Taken } from "./rate-limit.ts";
 
@@ -32,9 +33,12 @@ async function answer(
   waitUntil: WaitUntil | undefined,
   deps: Deps,
 ): Promise<Response> {
-  const span = deps.instruments.startIngest(request.headers.get("traceparent"));
+  const startedAtMs = deps.clock();
+  let span: IngestSpan | undefined;
   try {
     const admitted = await admit(request, deps); // cheap checks first, the signature after
+    // Only who is authentic decides whether it is traced: anybody else could make every request a span.
+    span = deps.instruments.startIngest(admitted.ok ? request.headers.get("traceparent") : null, startedAtMs);
     if (!admitted.ok) {
       span.end({ refused: admitted.code });
       return refused(requestId, admitted, deps);
@@ -43,7 +47,7 @@ async function answer(
     span.end({ tenantId: admitted.value.tenantId });
     return response;
   } catch (fault) {
-    span.end({ fault });
+    (span ?? deps.instruments.startIngest(null, startedAtMs)).end({ fault });
     deps.log("error", "request.failed", { requestId, path: HEARTBEATS_PATH, error: fault });
     return unavailableOf(requestId);
   }

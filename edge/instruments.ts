@@ -21,8 +21,8 @@ export type Instruments = {
   sent(heartbeats: number, ok: boolean): void;
   /** How old a set of open actions was when a try to refresh it ended, well or not. */
   actionSetAge(ageMs: number): void;
-  /** Span of one heartbeat's way into the queue, a child of the agent's where it sent one. */
-  startIngest(traceparent: string | null): IngestSpan;
+  /** Span of one heartbeat's way into the queue, a child of the agent's where an authentic one sent its own. */
+  startIngest(traceparent: string | null, startedAtMs: number): IngestSpan;
 };
 
 export type IngestSpan = {
@@ -58,10 +58,10 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
       if (ok) packSize.record(heartbeats);
     },
     actionSetAge: (ageMs) => actionSetAge.record(ageMs),
-    startIngest(traceparent) {
+    startIngest(traceparent, startTime) {
       if (traceparent === null && !isTracing) return NO_SPAN;
       const parent = traceparent === null ? ROOT_CONTEXT : parentOf(traceparent);
-      const span = tracer.startSpan("heartbeat.ingest", { kind: SpanKind.SERVER }, parent);
+      const span = tracer.startSpan("heartbeat.ingest", { kind: SpanKind.SERVER, startTime }, parent);
       return { traceparent: traceparentOf(span), end: (outcome) => endIngest(span, outcome) };
     },
   };
