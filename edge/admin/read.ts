@@ -27,6 +27,7 @@ import {
   telemetryKey,
   telemetryPartition,
   tenantKey,
+  timelineDate,
 } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
@@ -97,6 +98,8 @@ export type Query = {
   index?: string;
   partition: string;
   prefix?: string;
+  /** Sort keys from the first to the second, both included; instead of a prefix. */
+  between?: readonly [string, string];
   newestFirst?: boolean;
   limit?: number;
   from?: string;
@@ -107,10 +110,10 @@ export type Query = {
 };
 
 /** A cursor is good for the query it came from and no other. The partition names the tenant. */
-const scopeOf = ({ index, partition, prefix, newestFirst, filter }: Query): Scope => [
+const scopeOf = ({ index, partition, prefix, between, newestFirst, filter }: Query): Scope => [
   index,
   partition,
-  prefix,
+  between ? JSON.stringify(between) : prefix,
   newestFirst,
   filter && JSON.stringify(filter),
 ];
@@ -118,6 +121,11 @@ const scopeOf = ({ index, partition, prefix, newestFirst, filter }: Query): Scop
 /** Key names of the table and its indexes. */
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
+
+function sortCondition({ prefix, between }: Query, sk: string): string {
+  if (between) return ` AND ${sk} BETWEEN :first AND :last`;
+  return prefix ? ` AND begins_with(${sk}, :prefix)` : "";
+}
 
 export async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
   const [pk, sk] = keyNames(query.index);
@@ -128,12 +136,14 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
   const page = await reader.dynamo("Query", {
     TableName: reader.table,
     ...(query.index && { IndexName: query.index }),
-    KeyConditionExpression: `${pk} = :pk${query.prefix ? ` AND begins_with(${sk}, :prefix)` : ""}`,
+    KeyConditionExpression: `${pk} = :pk${sortCondition(query, sk)}`,
     ...(filter && { FilterExpression: filter.expression }),
     ...(filter?.names && { ExpressionAttributeNames: filter.names }),
     ExpressionAttributeValues: values({
       pk: query.partition,
-      ...(query.prefix && { prefix: query.prefix }),
+      ...(query.between
+        ? { first: query.between[0], last: query.between[1] }
+        : query.prefix && { prefix: query.prefix }),
       ...filter?.values,
     }),
     ScanIndexForward: !query.newestFirst,
@@ -249,18 +259,20 @@ export async function readState(
   return item?.kind === "change" ? item : undefined;
 }
 
-/** Changes of an asset, newest first, from GSI1. */
+/** Changes of an asset, newest first, from GSI1; with `until` those up to that moment. */
 export async function listTimeline(
   reader: Reader,
   tenantId: string,
   assetId: string,
-  page: { limit: number; from?: string },
+  { until, ...page }: { limit: number; from?: string; until?: string },
 ): Promise<Page<TelemetryChange>> {
   const partition = assetTimeline(tenantId, assetId);
   const found = await queryPage(reader, {
     index: GSI1,
     partition,
-    prefix: "DATE#",
+    ...(until === undefined
+      ? { prefix: timelineDate("") }
+      : { between: [timelineDate(""), timelineDate(until)] as const }),
     newestFirst: true,
     ...page,
   });

@@ -10,6 +10,7 @@ import { type Asked, DOWNLOAD_LISTS, type List } from "./download-lists.ts";
 import { gatherEvidence } from "./evidence.ts";
 import type { FleetReads } from "./inventory.tsx";
 import { periodOf, reportQuery } from "./report.tsx";
+import { isPartly, reportCsv, reportListName } from "./report-lists.ts";
 import { sendFailure, sendStranger } from "./respond.ts";
 
 /** Rows as one JSON array, or as CSV with a header: text as it comes, a page at a time. */
@@ -69,16 +70,38 @@ export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<
       );
       return c.body(body, 200, downloadHeaders(list.name, format, deps.clock()));
     });
-  app.get("/report.json", async (c) => {
-    const admin = await authenticate(c.req.raw, deps);
-    if (!admin.ok) return sendStranger(c, admin, deps);
-    c.set("admin", admin.value);
-    const query = reportQuery.safeParse(c.req.query());
-    const period = query.success ? periodOf(query.data, deps.clock()) : undefined;
-    if (!period) return sendFailure(c, refuse("admin.invalid", "query"), deps);
-    const evidence = await gatherEvidence(deps, admin.value.tenantId, period);
-    return c.body(`${JSON.stringify(evidence)}\n`, 200, downloadHeaders("evidence", "json", deps.clock()));
-  });
   for (const list of DOWNLOAD_LISTS)
     for (const format of ["csv", "json"] as const) serve(list as List<unknown, unknown>, format);
+  reportDownloads(app, deps);
 }
+
+/** `/report.json` is all of the report, `/report.csv?list=engines` one list of it with every row. */
+function reportDownloads(app: Hono<Env>, deps: Deps): void {
+  const serve = (format: "csv" | "json") =>
+    app.get(`/report.${format}`, async (c) => {
+      const admin = await authenticate(c.req.raw, deps);
+      if (!admin.ok) return sendStranger(c, admin, deps);
+      c.set("admin", admin.value);
+      const query = reportQuery.safeParse(c.req.query());
+      const period = query.success ? periodOf(query.data, deps.clock()) : undefined;
+      const list = reportListName.safeParse(c.req.query("list"));
+      if (!period || (format === "csv" && !list.success))
+        return sendFailure(c, refuse("admin.invalid", "query"), deps);
+      const evidence = await gatherEvidence(deps, admin.value.tenantId, period);
+      if (!list.success || format === "json")
+        return c.body(
+          `${JSON.stringify(evidence)}\n`,
+          200,
+          downloadHeaders("evidence", "json", deps.clock()),
+        );
+      const csv = reportCsv(list.data, evidence);
+      if (csv === undefined) return sendFailure(c, refuse("admin.too-long", TOO_MANY_DECISIONS), deps);
+      const name = `evidence-${list.data}${isPartly(list.data, evidence) ? "-part" : ""}`;
+      return c.body(csv, 200, downloadHeaders(name, "csv", deps.clock()));
+    });
+  serve("json");
+  serve("csv");
+}
+
+const TOO_MANY_DECISIONS =
+  "there are more custody records in these days than a report can hold. Choose fewer days, or export the log";

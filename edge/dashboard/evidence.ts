@@ -19,31 +19,18 @@ import {
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
-
-/** Days, both included, in UTC. */
-export type Period = { from: string; to: string };
+import { type Found, findInPeriod, type Period } from "./found-in-period.ts";
 
 /** A larger fleet, or a longer list of incidents, is told in part, and the report says so. */
 export const REPORT_ASSETS_MAX = 25_000;
 export const REPORT_INCIDENTS_MAX = 10_000;
 const PAGE_ITEMS = 200;
 
-export type Counted = { id: string; name: string; kind?: string; hosts: number; employees: number };
-
 export type Evidence = {
   organisation: string;
   madeAt: string;
   period: Period;
-  found: {
-    /** Hosts that were heard of in the period or after it. */
-    hostsSeen: number;
-    hostsWithAi: number;
-    employeesWithAi: number;
-    engines: Counted[];
-    models: Counted[];
-    /** Their newest state began after the period: what they ran in it stands in their timelines only. */
-    changedSince: number;
-  };
+  found: Found;
   incidents: {
     opened: number;
     critical: number;
@@ -97,7 +84,7 @@ export async function gatherEvidence(deps: Deps, tenantId: string, period: Perio
     organisation: settings.value.name,
     madeAt: timestamp(nowMs),
     period,
-    found: foundIn(fleet.assets, period),
+    found: await findInPeriod(deps, tenantId, fleet.assets, period),
     incidents: incidentsIn(incidents.found, period),
     done: { byAction: countActions(during), records: during, complete: log.picked !== undefined },
     custody: await checkCustody(log, tenantId, deps),
@@ -165,41 +152,6 @@ async function readIncidents(deps: Deps, tenantId: string) {
     }),
   );
   return { found: parts.flatMap((part) => part.found), complete: parts.every((part) => part.complete) };
-}
-
-function foundIn(assets: readonly AssetView[], period: Period): Evidence["found"] {
-  const seen = assets.filter(({ presence }) => presence && presence.lastSeenAt.slice(0, 10) >= period.from);
-  const ours = seen.filter(({ presence }) => !isAfter(presence!.stateSince, period));
-  const withAi = ours.filter(({ presence }) => presence!.engines.length > 0);
-  return {
-    hostsSeen: seen.length,
-    hostsWithAi: withAi.length,
-    employeesWithAi: new Set(withAi.map(({ employeeId }) => employeeId)).size,
-    engines: counted(withAi, ({ presence }) => presence!.engines),
-    models: counted(ours, ({ presence }) => presence!.models.map((name) => ({ id: name, name }))),
-    changedSince: seen.length - ours.length,
-  };
-}
-
-function counted(
-  assets: readonly AssetView[],
-  pick: (asset: AssetView) => readonly { id: string; name: string; kind?: string }[],
-): Counted[] {
-  const found = new Map<
-    string,
-    Omit<Counted, "hosts" | "employees"> & { on: Set<string>; of: Set<string> }
-  >();
-  for (const asset of assets) {
-    for (const { id, name, kind } of pick(asset)) {
-      const one = found.get(id) ?? { id, name, ...(kind && { kind }), on: new Set(), of: new Set() };
-      one.on.add(asset.assetId);
-      one.of.add(asset.employeeId);
-      found.set(id, one);
-    }
-  }
-  return [...found.values()]
-    .map(({ on, of, ...one }) => ({ ...one, hosts: on.size, employees: of.size }))
-    .sort((a, b) => b.hosts - a.hosts || (a.name < b.name ? -1 : 1));
 }
 
 function incidentsIn(all: readonly IncidentView[], period: Period): Evidence["incidents"] {

@@ -5,14 +5,16 @@ import type { Deps } from "../deps.ts";
 import { Badge, plural, RiskBadge } from "./badges.tsx";
 import { actionWords } from "./custody.tsx";
 import { kindName } from "./engines.tsx";
-import { type Counted, type Evidence, gatherEvidence, type Period } from "./evidence.ts";
+import { type Evidence, gatherEvidence } from "./evidence.ts";
+import { type Counted, type Period, REPORT_STATES_PER_HOST_MAX } from "./found-in-period.ts";
 import { Icon } from "./icon.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import type { ReportListName } from "./report-lists.ts";
 import { Moment } from "./time.tsx";
 
 const DAYS_DEFAULT = 30;
 const DAY_MS = 86_400_000;
-/** What paper still holds; the JSON has all of it. */
+/** What paper still holds; the files have all of it. */
 const ROWS_MAX = 50;
 
 const day = z.iso.date();
@@ -45,11 +47,11 @@ export async function reportPage(admin: Admin, period: Period, deps: Deps) {
         </p>
       </div>
       <PeriodForm period={period} />
-      <Found found={evidence.found} />
-      <Incidents incidents={evidence.incidents} />
-      <Done done={evidence.done} />
+      <Found evidence={evidence} />
+      <Incidents incidents={evidence.incidents} period={period} />
+      <Done done={evidence.done} period={period} />
       <Custody custody={evidence.custody} />
-      <Gaps coverage={evidence.coverage} />
+      <Gaps coverage={evidence.coverage} period={period} />
       <Duties evidence={evidence} />
     </Layout>
   );
@@ -69,12 +71,21 @@ const PeriodForm = ({ period }: { period: Period }) => (
       <button type="submit">Show</button>
       <p class="downloads">
         <a href={`/report.json?${new URLSearchParams(period)}`} download>
-          Download as JSON
+          Download all as JSON
         </a>{" "}
-        Your browser prints this page to paper or PDF.
+        Each list has its CSV. Your browser prints this page to paper or PDF.
       </p>
     </form>
   </search>
+);
+
+/** Every row of a list, where the page shows the first. */
+const Csv = ({ list, of, period }: { list: ReportListName; of?: string; period: Period }) => (
+  <p class="downloads">
+    <a href={`/report.csv?${new URLSearchParams({ list, ...period })}`} download>
+      Download {of ?? list} as CSV
+    </a>
+  </p>
 );
 
 const Section = ({ id, title, children }: { id: string; title: string; children: Child }) => (
@@ -93,27 +104,63 @@ const Fact = ({ name, children }: { name: string; children: Child }) => (
 
 const number = (count: number): string => count.toLocaleString("en");
 
-const Found = ({ found }: { found: Evidence["found"] }) => (
+const Found = ({ evidence: { found, period, kept, madeAt } }: { evidence: Evidence }) => (
   <Section id="found" title="What AI was found">
     <dl class="facts">
-      <Fact name="Hosts heard of since the first day">{number(found.hostsSeen)}</Fact>
-      <Fact name="Of these with AI">{number(found.hostsWithAi)}</Fact>
+      <Fact name="Hosts with a state in these days">{number(found.hostsSeen)}</Fact>
+      <Fact name="Of these with AI at any time">{number(found.hostsWithAi)}</Fact>
       <Fact name="Employees with AI on a host">{number(found.employeesWithAi)}</Fact>
     </dl>
     <p class="muted">
-      By the newest state of each host that began by the last day. What came and went before it stands in the
-      timeline of the asset.
-      {found.changedSince > 0 &&
-        ` ${plural(found.changedSince, "host")} changed after the last day and ${found.changedSince === 1 ? "is" : "are"} not counted here.`}
+      From every recorded state of these days and the one each host was in when they began: what came and went
+      is counted too. A state holds until the next one, and a host's newest until the host was last heard of.
+      Models are those that were in memory.
     </p>
+    <FoundLimits found={found} isOlderThanKept={isOlderThanKept(period, kept.retentionDays, madeAt)} />
     <div class="columns">
-      <CountTable what="Engine" counted={found.engines} />
-      <CountTable what="Model" counted={found.models} />
+      <CountTable what="Engine" counted={found.engines} period={period} />
+      <CountTable what="Model" counted={found.models} period={period} />
     </div>
   </Section>
 );
 
-const CountTable = ({ what, counted }: { what: string; counted: readonly Counted[] }) =>
+/** States of that time are no longer there, or some of them. */
+const isOlderThanKept = ({ from }: Period, retentionDays: number, madeAt: string): boolean =>
+  Date.parse(madeAt) - Date.parse(from) > retentionDays * DAY_MS;
+
+/** What the counts leave out, where they do. */
+const FoundLimits = ({ found, isOlderThanKept }: { found: Evidence["found"]; isOlderThanKept: boolean }) => {
+  const { unread, cut } = found;
+  const left = [
+    unread > 0 &&
+      `Of ${plural(unread, "host")} only the newest state was looked at, and that only if it began by the last day: more changed in these days than one report reads. Choose fewer days.`,
+    cut > 0 &&
+      `Of ${plural(cut, "host")} only the newest ${number(REPORT_STATES_PER_HOST_MAX)} states of these days were looked at. Choose fewer days.`,
+    isOlderThanKept &&
+      "The first of these days are longer ago than states are kept: what only they showed is not counted.",
+  ].filter((words) => words !== false);
+  if (left.length === 0) return null;
+  return (
+    <div class="strip warning">
+      <Icon name="warning" />
+      <div>
+        {left.map((words) => (
+          <p>{words}</p>
+        ))}
+      </div>
+    </div>
+  );
+};
+
+const CountTable = ({
+  what,
+  counted,
+  period,
+}: {
+  what: "Engine" | "Model";
+  counted: readonly Counted[];
+  period: Period;
+}) =>
   counted.length === 0 ? (
     <Empty title={`No ${what.toLowerCase()} found`} />
   ) : (
@@ -128,10 +175,11 @@ const CountTable = ({ what, counted }: { what: string; counted: readonly Counted
             <th scope="col" class="number">
               Employees
             </th>
+            <th scope="col">Seen</th>
           </tr>
         </thead>
         <tbody>
-          {counted.slice(0, ROWS_MAX).map(({ name, kind, hosts, employees }) => (
+          {counted.slice(0, ROWS_MAX).map(({ name, kind, hosts, employees, firstSeenAt, lastSeenAt }) => (
             <tr>
               <th scope="row">
                 <bdi>{name}</bdi>
@@ -143,22 +191,41 @@ const CountTable = ({ what, counted }: { what: string; counted: readonly Counted
               <td data-label="Employees" class="number">
                 {number(employees)}
               </td>
+              <td data-label="Seen">
+                <Days from={firstSeenAt} to={lastSeenAt} />
+              </td>
             </tr>
           ))}
         </tbody>
       </table>
       <Cut shown={ROWS_MAX} all={counted.length} />
+      <Csv list={what === "Engine" ? "engines" : "models"} period={period} />
     </div>
   );
+
+const Days = ({ from, to }: { from: string; to: string }) => {
+  const [first, last] = [from.slice(0, 10), to.slice(0, 10)];
+  return (
+    <>
+      <time datetime={from}>{first}</time>
+      {first !== last && (
+        <>
+          {" "}
+          to <time datetime={to}>{last}</time>
+        </>
+      )}
+    </>
+  );
+};
 
 const Cut = ({ shown, all }: { shown: number; all: number }) =>
   all > shown ? (
     <p class="more">
-      {number(shown)} of {number(all)} shown; the JSON holds all of them.
+      {number(shown)} of {number(all)} shown; the files hold all of them.
     </p>
   ) : null;
 
-const Incidents = ({ incidents }: { incidents: Evidence["incidents"] }) => (
+const Incidents = ({ incidents, period }: { incidents: Evidence["incidents"]; period: Period }) => (
   <Section id="incidents" title="What was wrong with it">
     <dl class="facts">
       <Fact name="Incidents opened">
@@ -216,10 +283,11 @@ const Incidents = ({ incidents }: { incidents: Evidence["incidents"] }) => (
       </table>
     )}
     <Cut shown={ROWS_MAX} all={incidents.list.length} />
+    {incidents.list.length > 0 && <Csv list="incidents" period={period} />}
   </Section>
 );
 
-const Done = ({ done }: { done: Evidence["done"] }) => (
+const Done = ({ done, period }: { done: Evidence["done"]; period: Period }) => (
   <Section id="done" title="What people did">
     {!done.complete ? (
       <Empty title="There are more custody records in these days than a report can hold" icon="warning">
@@ -268,6 +336,7 @@ const Done = ({ done }: { done: Evidence["done"] }) => (
           </tbody>
         </table>
         <Cut shown={ROWS_MAX} all={done.records.length} />
+        <Csv list="decisions" of="these records" period={period} />
         <p class="muted small">
           A record says what was asked. Whether the host proved it stands with the asset.
         </p>
@@ -313,7 +382,7 @@ const Custody = ({ custody }: { custody: Evidence["custody"] }) => (
   </Section>
 );
 
-const Gaps = ({ coverage }: { coverage: Evidence["coverage"] }) => {
+const Gaps = ({ coverage, period }: { coverage: Evidence["coverage"]; period: Period }) => {
   const { silent, neverSeen, sourcesFailing } = coverage;
   return (
     <Section id="gaps" title="What was not seen">
@@ -347,6 +416,9 @@ const Gaps = ({ coverage }: { coverage: Evidence["coverage"] }) => {
         title="Sources failing"
         hosts={sourcesFailing.map((host) => ({ ...host, words: host.sources.join(", ") }))}
       />
+      {silent.length + neverSeen.length + sourcesFailing.length > 0 && (
+        <Csv list="gaps" of="these hosts" period={period} />
+      )}
     </Section>
   );
 };

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { listAssets } from "../../../edge/admin/read.ts";
 import { type Evidence, gatherEvidence } from "../../../edge/dashboard/evidence.ts";
+import { findInPeriod, type Limits } from "../../../edge/dashboard/found-in-period.ts";
 import { periodOf } from "../../../edge/dashboard/report.tsx";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
-import { createWorld, type World } from "./dashboard-world.ts";
+import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
 const DAY = 86_400_000;
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
@@ -28,6 +30,7 @@ const host = (more: Partial<Host>): Host => ({
   ...more,
 });
 
+const vllm = engineOf({ id: "vllm", name: "vLLM", models: [{ name: "qwen3", loaded: true }] });
 const HOSTS = [
   host({
     findings: [
@@ -37,7 +40,22 @@ const HOSTS = [
     ],
   }),
   host({ hostname: "late", employeeId: "noor", states: [{ atMs: NOW_MS - DAY, engines: [engineOf()] }] }),
-  host({ hostname: "gone", lastSeenAtMs: NOW_MS - 60 * DAY }),
+  host({
+    hostname: "visited",
+    employeeId: "ines",
+    states: [
+      { atMs: NOW_MS - 40 * DAY, engines: [engineOf({ id: "jan", name: "Jan" })] },
+      { atMs: NOW_MS - 20 * DAY, engines: [] },
+      { atMs: NOW_MS - 15 * DAY, engines: [vllm] },
+      { atMs: NOW_MS - 14 * DAY, engines: [] },
+      { atMs: NOW_MS - 2 * DAY, engines: [] },
+    ],
+  }),
+  host({
+    hostname: "gone",
+    lastSeenAtMs: NOW_MS - 60 * DAY,
+    states: [{ atMs: NOW_MS - 70 * DAY, engines: [vllm] }],
+  }),
   host({ hostname: "never", states: [] }),
   host({ tenantId: "org_b", hostname: "foreign-host", employeeId: "foreign-person" }),
 ];
@@ -62,15 +80,53 @@ describe("periodOf()", () => {
 describe("gatherEvidence()", () => {
   const gather = (from: string, to: string) => gatherEvidence(world.deps, "org_a", { from, to });
 
-  test("counts what was found by states that began in time, and tells those that changed since", async () => {
+  test("counts what ran in any state of the period, that it came and went and changed after it included", async () => {
     const { found } = await gather("2026-10-23", "2026-11-15");
-    expect(found).toMatchObject({ hostsSeen: 2, hostsWithAi: 1, employeesWithAi: 1, changedSince: 1 });
-    expect(found.engines).toMatchObject([{ id: "ollama", hosts: 1, employees: 1 }]);
-    expect(found.models).toMatchObject([{ id: "llama3", hosts: 1 }]);
-    expect((await gather("2026-10-23", "2026-11-21")).found).toMatchObject({
-      hostsWithAi: 2,
-      changedSince: 0,
-    });
+    expect(found).toMatchObject({ hostsSeen: 2, hostsWithAi: 2, employeesWithAi: 2, unread: 0, cut: 0 });
+    expect(found.engines).toMatchObject([
+      { id: "jan", hosts: 1, employees: 1, firstSeenAt: "2026-10-23T00:00:00.000Z" },
+      {
+        id: "ollama",
+        hosts: 1,
+        firstSeenAt: "2026-11-11T23:04:05.678Z",
+        lastSeenAt: "2026-11-15T23:59:59.999Z",
+      },
+      { id: "vllm", firstSeenAt: "2026-11-06T23:04:05.678Z", lastSeenAt: "2026-11-07T23:04:05.678Z" },
+    ]);
+    expect(found.engines[0]!.lastSeenAt).toBe("2026-11-01T23:04:05.678Z");
+    expect(found.models.map(({ id }) => id)).toEqual(["llama3", "qwen3"]);
+  });
+
+  test("counts the state in force when the period began, and none that had ended by then or began after it", async () => {
+    const engines = async (from: string, to: string) =>
+      (await gather(from, to)).found.engines.map(({ id }) => id);
+    expect(await engines("2026-10-31", "2026-11-01")).toEqual(["jan"]);
+    expect(await engines("2026-11-02", "2026-11-05")).toEqual([]);
+    expect(await engines("2026-11-05", "2026-11-06")).toEqual(["vllm"]);
+    expect(await engines("2026-11-20", "2026-11-21")).toEqual(["ollama"]);
+  });
+
+  test("reads no timeline of a host that was in one state all the time, nor of one that was gone", async () => {
+    world.asked.length = 0;
+    const { found } = await gather("2026-11-12", "2026-11-18");
+    expect(found.hostsWithAi).toBe(1);
+    // One page of assets with its presences, a shard each of incidents, custody, and the two that changed since.
+    const without = world.asked.filter((operation) => operation === "Query").length;
+    world.asked.length = 0;
+    await gather("2026-11-21", "2026-11-21");
+    expect(world.asked.filter((operation) => operation === "Query").length).toBe(without - 2);
+  });
+
+  test("says of how many hosts it read a part, and counts what the newest state alone tells", async () => {
+    const { items: assets } = await listAssets(world.deps, "org_a", { limit: 100 });
+    const find = (limits: Limits) =>
+      findInPeriod(world.deps, "org_a", assets, { from: "2026-10-23", to: "2026-11-21" }, limits);
+    const none = await find({ timelines: 0, states: 9, statesPerHost: 9 });
+    expect(none).toMatchObject({ hostsWithAi: 2, unread: 3, cut: 0 });
+    const newest = await find({ timelines: 9, states: 99, statesPerHost: 4 });
+    expect(newest).toMatchObject({ hostsWithAi: 3, unread: 0, cut: 1 });
+    expect(newest.engines.map(({ id }) => id)).toEqual(["ollama", "vllm"]);
+    expect(await find({ timelines: 9, states: 99, statesPerHost: 5 })).toMatchObject({ cut: 0 });
   });
 
   test("counts the day of the limit and not the day after it", async () => {
@@ -88,7 +144,7 @@ describe("gatherEvidence()", () => {
 
   test("names every gap: silent hosts, hosts never heard of, and none of another organisation", async () => {
     const { coverage } = await gather("2026-10-23", "2026-11-21");
-    expect(coverage).toMatchObject({ hosts: 4, reporting: 2, complete: true });
+    expect(coverage).toMatchObject({ hosts: 5, reporting: 3, complete: true });
     expect(coverage.silent.map(({ hostname }) => hostname)).toEqual(["gone"]);
     expect(coverage.neverSeen.map(({ hostname }) => hostname)).toEqual(["never"]);
   });
@@ -131,7 +187,39 @@ describe("the report", () => {
     );
     const text = await answer.text();
     expect(text).not.toContain("foreign");
-    expect((JSON.parse(text) as Evidence).found.hostsWithAi).toBe(2);
+    expect((JSON.parse(text) as Evidence).found.hostsWithAi).toBe(3);
     expect((await world.get("/report.json?from=2026-11-02&to=2026-11-01")).status).toBe(400);
+  });
+
+  const csv = async (list: string, more = "") => {
+    const answer = await world.get(`/report.csv?from=2026-10-23&to=2026-11-21&list=${list}${more}`);
+    return {
+      status: answer.status,
+      name: answer.headers.get("content-disposition"),
+      text: await answer.text(),
+    };
+  };
+
+  test("downloads each of its lists as CSV, every row, and links to them", async () => {
+    const rows = { engines: 3, models: 2, incidents: 2, decisions: 0, gaps: 2 };
+    for (const [list, count] of Object.entries(rows)) {
+      const { name, text } = await csv(list);
+      expect([list, text.trimEnd().split("\r\n").length - 1]).toEqual([list, count]);
+      expect(name).toMatch(new RegExp(`filename="lifecyclezero-evidence-${list}-\\d{8}T\\d{6}Z\\.csv"$`));
+    }
+    expect((await csv("engines")).text).toContain(
+      "jan,Jan,inference-engine,1,1,2026-10-23T00:00:00.000Z,2026-11-01T23:04:05.678Z",
+    );
+    const markup = await page();
+    for (const list of ["engines", "models", "incidents", "gaps"])
+      expect(markup).toContain(`/report.csv?list=${list}&amp;from=`);
+  });
+
+  test("has no CSV of a list that nobody made, nor of days that end before they begin", async () => {
+    expect((await csv("secrets")).status).toBe(400);
+    expect((await world.get("/report.csv")).status).toBe(400);
+    expect((await world.get("/report.csv?list=gaps&from=2026-11-02&to=2026-11-01")).status).toBe(400);
+    const stranger = await world.app.request(`${ORIGIN}/report.csv?list=gaps`);
+    expect(stranger.headers.get("location")).toContain("/sign-in?return=");
   });
 });

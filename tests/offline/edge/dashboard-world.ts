@@ -68,7 +68,7 @@ export async function createWorld(items: AttributeMap[], nowMs: number): Promise
   };
 }
 
-/** Just enough of DynamoDB to read by key and by one sort key prefix; whatever else is asked throws. */
+/** Just enough of DynamoDB to read by key, by one sort key prefix and by a range of them; whatever else is asked throws. */
 function readOnlyDynamo(table: World["table"], asked: string[]): Dynamo {
   return (async (operation: string, input: Record<string, unknown>) => {
     asked.push(operation);
@@ -97,9 +97,12 @@ function query(items: AttributeMap[], input: Record<string, unknown>) {
   const values = input.ExpressionAttributeValues as AttributeMap;
   const partition = (values[":pk"] ?? values[":tenant"])!.S!;
   const prefix = values[":prefix"]?.S ?? "";
+  const [first, last] = [values[":first"]?.S, values[":last"]?.S];
   const sort = (item: AttributeMap) => item[`${index}SK`]!.S!;
+  const isWanted = (key: string) =>
+    first !== undefined && last !== undefined ? key >= first && key <= last : key.startsWith(prefix);
   const found = items
-    .filter((item) => item[`${index}PK`]?.S === partition && sort(item).startsWith(prefix))
+    .filter((item) => item[`${index}PK`]?.S === partition && isWanted(sort(item)))
     .sort((a, b) => (sort(a) < sort(b) ? -1 : 1));
   if (input.ScanIndexForward === false) found.reverse();
   const names = input.ExpressionAttributeNames as Record<string, string> | undefined;
