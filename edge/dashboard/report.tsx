@@ -207,11 +207,16 @@ const Days = ({ from, to }: { from: string; to: string }) => {
   const [first, last] = [from.slice(0, 10), to.slice(0, 10)];
   return (
     <>
-      <time datetime={from}>{first}</time>
+      <time class="nowrap" datetime={from}>
+        {first}
+      </time>
       {first !== last && (
         <>
           {" "}
-          to <time datetime={to}>{last}</time>
+          to{" "}
+          <time class="nowrap" datetime={to}>
+            {last}
+          </time>
         </>
       )}
     </>

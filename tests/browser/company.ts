@@ -1,7 +1,8 @@
+import { evidenceOf } from "../../agent/collect/confidence.ts";
 import { timestamp } from "../../shared/clock.ts";
 import type { Finding } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Model } from "../../shared/wire/heartbeat.ts";
-import { createIds, engineOf, type Host, SOURCES_OK } from "./seed.ts";
+import { answersAs, createIds, engineOf, type Host, sourcesOf } from "./seed.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
 
@@ -91,19 +92,27 @@ const finding = (rule: string, engine: Engine, points: number, explanation: stri
   explanation,
 });
 
-const answered = (detail: string, weights?: string): Engine["evidence"] => [
-  { signal: "http", detail, weight: 60 },
-  ...(weights ? [{ signal: "weights" as const, detail: `GGUF weights mapped: ${weights}`, weight: 25 }] : []),
-  { signal: "binary", detail: "name and path are those of the product", weight: 10 },
-];
+/** A model file in a process, as the agent words it. */
+const maps = (file: string, { format, architecture, parameters, quantisation }: Model) => {
+  const facts = [format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
+  return evidenceOf("weightsMapped", `maps ${file} (${facts.join(", ")})`);
+};
+
+/** The engine as the agent of this system sees it: Windows does not tell which data files a process has mapped. */
+function seenOn(os: string, engine: Engine): Engine {
+  if (!os.startsWith("Windows")) return engine;
+  return engineOf({ ...engine, evidence: engine.evidence.filter(({ signal }) => signal !== "weights") });
+}
 
 const lmStudio = engineOf({
-  evidence: answered("GET /api/v0/models answered LM Studio's model list", "15.49 GB, mistral3"),
+  evidence: [
+    ...answersAs("lm-studio", 1234),
+    maps("Mistral-Small-3.1-24B-Instruct-Q4_K_M.gguf", MODELS.mistral),
+  ],
   id: "lm-studio",
   name: "LM Studio",
   kind: "inference-app",
   version: "0.3.31",
-  confidence: 96,
   pid: 7710,
   ports: [1234],
   models: [MODELS.mistral, { ...MODELS.gemma, loaded: false }],
@@ -112,8 +121,7 @@ const lmStudio = engineOf({
 const llamaCpp = engineOf({
   id: "llama-cpp",
   name: "llama.cpp server",
-  evidence: answered("GET /props named llama.cpp build b7062", "8.15 GB, gemma3"),
-  confidence: 94,
+  evidence: [...answersAs("llama-cpp", 8080), maps("gemma-3-12b-it-Q4_K_M.gguf", MODELS.gemma)],
   pid: 20_114,
   ports: [8080],
   models: [MODELS.gemma],
@@ -123,7 +131,6 @@ const vllm = engineOf({
   id: "vllm",
   name: "vLLM",
   version: "0.11.2",
-  confidence: 97,
   pid: 3390,
   ports: [8000],
   bind: ["0.0.0.0"],
@@ -178,14 +185,15 @@ const ORDINARY: Engine[][] = [
 export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus: Host } {
   const nextId = createIds(nowMs - 40 * DAY);
   const ordinary = Array.from({ length: 58 }, (_, i): Host => {
-    const engines = ORDINARY[i % ORDINARY.length]!;
+    const os = SYSTEMS[(i * 3) % SYSTEMS.length]!;
+    const engines = ORDINARY[i % ORDINARY.length]!.map((engine) => seenOn(os, engine));
     const seen = i % 19 === 11 ? nowMs - (3 + i) * HOUR : nowMs - ((i * 731) % 5000);
     return {
       tenantId,
       assetId: nextId(),
       hostname: `${PLACES[i % PLACES.length]}-${String(101 + i * 7).padStart(4, "0")}`,
       employeeId: PEOPLE[(i * 5) % PEOPLE.length]!,
-      os: SYSTEMS[(i * 3) % SYSTEMS.length]!,
+      os,
       enrolledAtMs: nowMs - 40 * DAY + i * HOUR,
       ...(i % 29 !== 27 && { lastSeenAtMs: seen }),
       states:
@@ -203,26 +211,20 @@ export function company(tenantId: string, nowMs: number): { hosts: Host[]; focus
 function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
   const exposed = engineOf({
     version: "0.12.10",
-    confidence: 99,
     pid: 18_233,
     processStartedAt: timestamp(nowMs - 5 * HOUR),
     executable: "/usr/local/bin/ollama",
     executableSha256: "4be11f6d0c07b1c6f0d9a5a2c43f8be2f7a81d6d0e4f9a7b5c3d2e1f0a9b8c7d",
-    package: "ollama 0.12.10",
     user: "tberg",
     parents: ["systemd"],
     ports: [11_434],
     bind: ["0.0.0.0", "::"],
     models: [MODELS.coder, { ...MODELS.deepseek, loaded: false }],
     evidence: [
-      {
-        signal: "http",
-        detail: "GET / answered “Ollama is running”; /api/version named 0.12.10",
-        weight: 60,
-      },
-      { signal: "weights", detail: "GGUF weights mapped: 8.99 GB, qwen2", weight: 25 },
-      { signal: "binary", detail: "/usr/local/bin/ollama", weight: 10 },
-      { signal: "port", detail: "11434 is its default port", weight: 4 },
+      ...answersAs("ollama", 11_434),
+      maps("sha256-ac9bc7a69dab38da1c790838955f1293420b55ab555ef6b4615efa1c1507b1ed", MODELS.coder),
+      evidenceOf("gpu", "uses 9641 MiB of GPU memory"),
+      evidenceOf("name", "process is called ollama"),
     ],
     clients: [
       {
@@ -239,7 +241,6 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
     id: "unknown-weights",
     name: "Unknown process with model weights",
     kind: "weights",
-    confidence: 85,
     pid: 24_871,
     processStartedAt: timestamp(nowMs - 42 * MINUTE),
     executable: "~/.cache/fontconfig/fc-helper",
@@ -258,18 +259,17 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
       },
     ],
     evidence: [
-      {
-        signal: "weights",
-        detail: "GGUF magic in a mapped file named notes-backup.dat, 4.92 GB",
-        weight: 70,
-      },
-      { signal: "library", detail: "libggml-base.so loaded", weight: 15 },
-      { signal: "name", detail: "no catalogue entry knows fc-helper", weight: 0 },
+      evidenceOf("weightsMapped", "maps notes-backup.dat (gguf, llama)"),
+      evidenceOf("libraryShared", "loaded libggml-base.so"),
     ],
   });
-  const partial = SOURCES_OK.map((source) =>
+  const partial = sourcesOf("Ubuntu 24.04.3 LTS").map((source) =>
     source.name === "clients"
-      ? { name: "clients", status: "partial" as const, detail: "3 processes of other users not readable" }
+      ? {
+          name: "clients",
+          status: "partial" as const,
+          detail: "3 local connections without a readable owner",
+        }
       : source,
   );
   const openRule = finding(
@@ -357,20 +357,14 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
     ...llamaCpp,
     renamed: true,
     executable: "C:\\Tools\\pdfindexd.exe",
-    evidence: [
-      { signal: "http", detail: "GET /props named llama.cpp build b7062", weight: 60 },
-      { signal: "weights", detail: "GGUF weights mapped: 8.15 GB, gemma3", weight: 25 },
-      { signal: "binary", detail: "pdfindexd.exe is no name of this product", weight: 0 },
-    ],
+    evidence: [...answersAs("llama-cpp", 8080), evidenceOf("libraryShared", "loaded ggml.dll")],
     user: "icarvalho",
     parents: ["explorer.exe"],
     bind: ["127.0.0.1"],
   });
   const webui = engineOf({ ...openWebui, bind: ["0.0.0.0"], auth: "required" });
-  const noProcesses = SOURCES_OK.map((source) =>
-    source.name === "weights"
-      ? { name: "weights", status: "failed" as const, detail: "/proc/PID/maps not readable" }
-      : source,
+  const noGpu = sourcesOf("Ubuntu 24.04.3 LTS").map((source) =>
+    source.name === "gpu" ? { name: "gpu", status: "failed" as const, detail: "nvidia-smi failed" } : source,
   );
   return [
     host({
@@ -418,7 +412,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
     host({
       hostname: "ops-ws-0031",
       employeeId: "sam.okafor",
-      states: [{ atMs: nowMs - 2 * DAY, engines: [webui, ollama], score: 40, collectors: noProcesses }],
+      states: [{ atMs: nowMs - 2 * DAY, engines: [webui, ollama], score: 40, collectors: noGpu }],
       findings: [
         {
           finding: finding(

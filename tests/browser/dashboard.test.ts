@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { evidenceOf } from "../../agent/collect/confidence.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { assetKey } from "../../shared/table/keys.ts";
@@ -86,7 +87,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
             name: HOSTILE,
             bind: ["0.0.0.0"],
             models: [{ name: `${HOSTILE}${"x".repeat(150)}`, loaded: true }],
-            evidence: [{ signal: "http", detail: `<script>alert(1)</script>${"y".repeat(180)}`, weight: 60 }],
+            evidence: [evidenceOf("httpIdentity", `<script>alert(1)</script>${"y".repeat(180)}`)],
           }),
         ],
         score: 80,

@@ -1,4 +1,6 @@
 import { ulid } from "ulid";
+import { catalogue } from "../../agent/catalog/list.ts";
+import { confidenceOf, evidenceOf, weighed } from "../../agent/collect/confidence.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
@@ -31,7 +33,7 @@ import {
   telemetryKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
-import type { Collector, ContainmentReport, Engine } from "../../shared/wire/heartbeat.ts";
+import type { Collector, ContainmentReport, Engine, Evidence } from "../../shared/wire/heartbeat.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {
@@ -65,14 +67,27 @@ const NO_REPORT = (atMs: number): ContainmentReport => ({
   at: timestamp(atMs),
 });
 
-export const SOURCES_OK: Collector[] = [
-  { name: "listeners", status: "ok" },
-  { name: "http", status: "ok", detail: "14 listeners asked" },
-  { name: "processes", status: "ok" },
-  { name: "weights", status: "ok" },
-  { name: "clients", status: "ok" },
-  { name: "at-rest", status: "ok" },
-];
+const ok = (name: string, detail?: string): Collector => ({ name, status: "ok", ...(detail && { detail }) });
+const unsupported = (name: string, detail: string): Collector => ({ name, status: "unsupported", detail });
+
+/** What the agent's sources say on a host of this system when nothing is wrong, with the rights of a service. */
+export function sourcesOf(os: string): Collector[] {
+  const processes = ok("processes", "312 processes");
+  const http = ok("http", "14 listeners asked");
+  if (os.startsWith("Windows"))
+    return [
+      ...[processes, ok("listeners"), ok("libraries")],
+      unsupported("weights", "Windows does not tell which data files a process has mapped"),
+      ...[ok("gpu"), http, ok("clients", "Windows does not tell in which directory a client works")],
+      ok("at-rest"),
+    ];
+  const isMac = os.startsWith("macOS");
+  return [
+    ...[processes, isMac ? ok("listeners") : ok("listeners", "21 listeners"), ok("weights"), ok("libraries")],
+    isMac ? unsupported("gpu", "macOS does not tell GPU memory by process") : ok("gpu"),
+    ...[http, ok("clients"), ok("at-rest")],
+  ];
+}
 
 /** Items of a host, with their keys on the table and both indexes. */
 export function itemsOf(host: Host): AttributeMap[] {
@@ -140,7 +155,7 @@ function presenceOf(host: Host): AttributeMap[] {
       engine.models.filter(({ loaded }) => loaded).map(({ name }) => name),
     ),
     clients: [...new Set(newest.engines.flatMap(({ clients }) => clients.map(clientName)))],
-    failedCollectors: (newest.collectors ?? SOURCES_OK)
+    failedCollectors: (newest.collectors ?? sourcesOf(host.os))
       .filter(({ status }) => status === "failed")
       .map(({ name }) => name),
     spoolDropped: 0,
@@ -203,7 +218,7 @@ function stateOf(host: Host, index: number): AttributeMap {
     atMs,
     engines,
     score = 0,
-    collectors = SOURCES_OK,
+    collectors = sourcesOf(host.os),
     containment = NO_REPORT(atMs),
     novelty,
     adjudication,
@@ -301,20 +316,33 @@ export function createIds(fromMs: number): () => string {
   return () => ulid(fromMs + count++ * 60_000, random);
 }
 
-export function engineOf(more: Partial<Engine> = {}): Engine {
+/** How the product answers by the agent's catalogue, and its port where that is a usual one. */
+export function answersAs(id: string, port: number): Evidence[] {
+  const entry = catalogue.find((one) => one.id === id);
+  const [trait] = (entry?.traits ?? []).filter(({ weight }) => weight === "identity");
+  if (!entry || !trait) return [];
+  return [
+    evidenceOf("httpIdentity", `GET ${trait.path} on http port ${port}: ${trait.says}`),
+    ...(entry.ports.includes(port)
+      ? [evidenceOf("port", `listens on ${port}, a default port of ${entry.name}`)]
+      : []),
+  ];
+}
+
+/** An engine as an agent would report it: its evidence weighed by the agent, and the confidence that this gives. */
+export function engineOf(more: Partial<Omit<Engine, "confidence">> = {}): Engine {
+  const { id = "ollama", ports = [11434] } = more;
+  const evidence = weighed(more.evidence ?? answersAs(id, ports[0] ?? 0));
   return {
-    id: "ollama",
     name: "Ollama",
     kind: "inference-engine",
-    confidence: 98,
     pid: 4121,
     parents: [],
-    ports: [11434],
     bind: ["127.0.0.1"],
     auth: "open",
     models: [],
-    evidence: [{ signal: "http", detail: "GET / answered Ollama is running", weight: 60 }],
     clients: [],
     ...more,
+    ...{ id, ports, evidence, confidence: confidenceOf(evidence) },
   };
 }
