@@ -1,3 +1,4 @@
+import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
 import { type AuditItem, CUSTODY_ACTIONS, type CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import type { Admin } from "../admin/authenticate.ts";
@@ -5,6 +6,7 @@ import { CUSTODY_HELD_MAX, type HeldCustody, holdCustody } from "../admin/export
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
 import { actionWords, type ChainCheck, CustodyLog } from "./custody.tsx";
+import { isSigned } from "./custody-head.ts";
 import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { DownloadLinks } from "./download-links.tsx";
 import type { Fleet } from "./fleet.ts";
@@ -12,13 +14,24 @@ import { Empty, Layout } from "./layout.tsx";
 
 const SHOWN_MAX = 100;
 
-async function checkAll(records: AuditItem[], head: CustodyHeadItem | undefined): Promise<ChainCheck> {
+/** The records against their head, and the head against the control keys this node knows. */
+async function checkAll(
+  records: AuditItem[],
+  head: CustodyHeadItem | undefined,
+  tenantId: string,
+  deps: Deps,
+): Promise<ChainCheck> {
+  const at = timestamp(deps.clock());
   const fault = await verifyCustody(records, head);
-  if (fault) return { ok: false, words: `The log does not verify: ${fault.record} ${fault.fault}` };
-  return {
-    ok: true,
-    words: `All ${plural(records.length, "record")} computed again just now: every hash, every asset's chain and the organisation's chain match its head`,
-  };
+  if (fault) return { ok: false, at, words: `The log does not verify: ${fault.record} ${fault.fault}` };
+  const all = `All ${plural(records.length, "record")} computed again: every hash, every asset's chain and the organisation's chain match its head`;
+  if (head && !(await isSigned(head, tenantId, deps)))
+    return {
+      ok: false,
+      at,
+      words: `The signature of the head does not verify with the control keys this node knows. ${all}, which anybody who writes to the table could have made`,
+    };
+  return { ok: true, at, words: head ? `${all}, and the head's signature verifies` : all };
 }
 
 const uncheckedWords = ({ head, count }: HeldCustody): ChainCheck => ({
@@ -44,7 +57,7 @@ export async function custodyPage(
   const { all, picked, count } = held;
   const found = (all?.filter(matches) ?? picked)?.map(({ type: _type, ...record }) => record);
   const shown = found?.slice(-SHOWN_MAX).reverse();
-  const check = all ? await checkAll(all, held.head) : uncheckedWords(held);
+  const check = all ? await checkAll(all, held.head, admin.tenantId, deps) : uncheckedWords(held);
   const isOlder =
     (found?.length ?? 0) > SHOWN_MAX ||
     (!all && !isNarrowed(query) && (shown?.at(-1)?.tenantNumber ?? 1) > 1);
@@ -54,7 +67,8 @@ export async function custodyPage(
         <h1>Custody log</h1>
         <p class="muted">
           Each record carries the hash of the one before it, for its asset and for the organisation. The head
-          is signed with the control key; <code>lz audit verify</code> checks that signature offline.
+          is signed with the control key: checked here with the keys this node knows, and offline by{" "}
+          <code>lz audit verify</code>.
         </p>
       </div>
       {count > 0 && <CustodyFilter query={query} host={hosts.get(query.asset ?? "")} />}

@@ -6,8 +6,8 @@ import { Icon } from "./icon.tsx";
 import { Empty } from "./layout.tsx";
 import { Ago, Moment } from "./time.tsx";
 
-/** `ok` undefined: it was not checked. */
-export type ChainCheck = { ok: boolean | undefined; words: string };
+/** `ok` undefined: it was not checked. `at`: when, on a page that is not read anew by itself. */
+export type ChainCheck = { ok: boolean | undefined; words: string; at?: string };
 
 /**
  * Computes the hashes of these records again and follows their chain, newest first as listed. It speaks for the
@@ -30,7 +30,7 @@ export async function checkChain(records: readonly CustodyView[]): Promise<Chain
   }
   const [newest, oldest] = [records[0]!.number, records.at(-1)!.number];
   const range = newest === oldest ? `Record ${newest}` : `Records ${oldest} to ${newest}`;
-  return { ok: true, words: `${range}: hashes computed again just now, chain unbroken` };
+  return { ok: true, words: `${range}: hashes computed again for this reading, chain unbroken` };
 }
 
 const checkLook = ({ ok }: ChainCheck) => (ok === undefined ? "warning" : ok ? "ok" : "critical");
@@ -56,7 +56,16 @@ export const CustodyLog = ({
       {check && (
         <p class={`strip ${checkLook(check)}`}>
           <Icon name={checkLook(check)} />
-          {check.words}.
+          <span>
+            {check.words}.
+            {check.at !== undefined && (
+              <>
+                {" "}
+                Checked <Moment at={check.at} /> (<Ago at={check.at} now={now} />
+                ).
+              </>
+            )}
+          </span>
         </p>
       )}
       <ol class="custody">

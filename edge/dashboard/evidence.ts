@@ -1,8 +1,7 @@
-import { createLocalJWKSet, jwtVerify } from "jose";
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
-import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
+import type { AuditItem } from "../../shared/table/items/custody.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { incidentItem } from "../../shared/table/items/incident.ts";
 import { INCIDENT_PREFIX, telemetryShard } from "../../shared/table/keys.ts";
@@ -19,6 +18,7 @@ import {
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
+import { isSigned } from "./custody-head.ts";
 import { type Found, findInPeriod, type Period } from "./found-in-period.ts";
 
 /** A larger fleet, or a longer list of incidents, is told in part, and the report says so. */
@@ -183,18 +183,6 @@ function countActions(records: readonly CustodyView[]): Evidence["done"]["byActi
     actions.set(action, one);
   }
   return [...actions].map(([action, { records, people }]) => ({ action, records, people: people.size }));
-}
-
-/** The head is signed with a control key this node knows, and says what the table says. */
-async function isSigned(head: CustodyHeadItem, tenantId: string, deps: Deps): Promise<boolean> {
-  const keys = createLocalJWKSet(deps.controlJwks);
-  const verified = await jwtVerify(head.checkpoint, keys, {
-    algorithms: ["EdDSA"],
-    typ: "lz-checkpoint+jwt",
-    currentDate: new Date(deps.clock()),
-  }).catch(() => undefined);
-  const { tenant, hash, count } = verified?.payload ?? {};
-  return tenant === tenantId && hash === head.hash && count === head.count;
 }
 
 function coverageIn(assets: readonly AssetView[], complete: boolean, nowMs: number): Evidence["coverage"] {

@@ -99,10 +99,18 @@ describe("the custody page", () => {
     ] as const) {
       const html = await page(query);
       expect([query, numbers(html)]).toEqual([query, [...found]]);
-      expect(html).toContain(`All ${ROUNDS + 1} records computed again just now`);
+      expect(html).toContain(`All ${ROUNDS + 1} records computed again: `);
+      expect(html).not.toContain("computed again just now");
     }
     expect(await page("?action=resolve")).toContain("No record matches");
     expect(await page("?q=noor")).toContain("2 of 131 records");
+  });
+
+  test("says of a log that matches a head which nobody signed that it does not hold, and when it looked", async () => {
+    const html = await page("");
+    expect(html).toContain('class="strip critical"');
+    expect(html).toContain("The signature of the head does not verify with the control keys this node knows");
+    expect(html).toContain(`Checked <time datetime="${timestamp(NOW_MS)}"`);
   });
 
   test("keeps what was searched in the link to older records and in the downloads", async () => {
