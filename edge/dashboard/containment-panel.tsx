@@ -6,7 +6,7 @@ import { containmentSteps, type Step, type StepStatus } from "./containment-step
 import { type Draft, JUSTIFICATION_CHARACTERS_MAX, JUSTIFICATION_CHARACTERS_MIN } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Moment } from "./time.tsx";
 
 /** What each state means for the host, and no more than is proven. */
 const MEANING: Record<ContainmentState, string> = {
@@ -106,6 +106,11 @@ const Steps = ({ steps, now }: { steps: Step[]; now: number }) => (
               <bdi>{fact}</bdi>
             </p>
           ))}
+          {step.until !== undefined && (
+            <p class="muted small">
+              The directive is valid until <Moment at={step.until} />
+            </p>
+          )}
         </div>
       </li>
     ))}

@@ -8,6 +8,8 @@ export type Step = {
   at?: string;
   /** Facts of this step, in words. */
   facts: string[];
+  /** Until when its directive is good. */
+  until?: string;
 };
 
 /**
@@ -36,10 +38,8 @@ export function containmentSteps(asset: AssetView, record: CustodyView | undefin
         ...(record && record.generation === generation
           ? [`By ${record.operatorId} from ${record.sourceIp}`]
           : []),
-        ...(containment.expiresAt
-          ? [`The directive is valid until ${containment.expiresAt.slice(0, 10)}`]
-          : []),
       ],
+      ...(containment.expiresAt !== undefined && { until: containment.expiresAt }),
     },
     acknowledged(asset, answered),
     proven(asset, action, answered),

@@ -53,6 +53,12 @@ describe("containmentSteps() claims no more than is proven", () => {
     return containmentSteps(viewOf(asset, undefined, NOW_MS), undefined);
   };
 
+  test("until when the directive is good is a moment, not a piece of a text", () => {
+    const [requested] = steps({ wish: wish() })!;
+    expect(requested!.until).toBe(timestamp(NOW_MS + 60_000));
+    expect(requested!.facts.join()).not.toContain("2026");
+  });
+
   test("engines are told as terminated only where the agent said so", () => {
     const facts = (done: "terminate" | undefined, reason?: string) => {
       const asked = wish({ mode: "stop-engines", stopEnginesBy: "terminate" });
