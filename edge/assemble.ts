@@ -93,6 +93,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send, clock),
     nudge: (tenantId) => send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
+    ...(config.LZ_AGENT_DOWNLOAD_URL && { agentDownloadUrl: config.LZ_AGENT_DOWNLOAD_URL }),
     openActions,
     // A held request is answered by what another one did: not where each must do its own I/O.
     ...(runtime.sharesIo &&

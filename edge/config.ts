@@ -54,6 +54,15 @@ const schema = z.object({
   LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
   /** Where the signed catalogue lies (`lz catalog sign` makes it); without it agents keep the one they came with. */
   LZ_CATALOGUE_URL: z.url().optional(),
+  /**
+   * Where the files of `bun run build:agent --all` lie, SHA256SUMS among them: the enrolment page makes commands of
+   * it, so it holds nothing that a shell takes for more than text.
+   */
+  LZ_AGENT_DOWNLOAD_URL: z
+    .url({ protocol: /^https?$/ })
+    .regex(/^[A-Za-z0-9:/._~%@+[\]-]+$/, "has characters that a shell would not take as they are")
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional(),
   LZ_ADMIN_ISSUER: z.url(),
   LZ_ADMIN_JWKS_URL: z.url(),
   /** Origins the identity provider may have issued a session for (`azp`). */

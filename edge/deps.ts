@@ -34,6 +34,8 @@ export type Deps = {
   nudge: (tenantId: string) => Promise<void>;
   /** Webhooks may go to private addresses, and over http: for development. */
   allowPrivateWebhooks: boolean;
+  /** Where agents can be taken from, without a slash at its end; absent: the enrolment page says to bring them. */
+  agentDownloadUrl?: string;
   openActions: OpenActions;
   /** Absent where the runtime cannot hold a request for another one to answer. */
   heldPolls?: HeldPolls;

@@ -5,8 +5,8 @@ import { refuse } from "../../shared/refusal.ts";
 import { acknowledgeIncidents, BULK_INCIDENTS_MAX, resolveIncident } from "../admin/answer-incidents.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import { changeContainment } from "../admin/change-containment.ts";
-import { createEnrolmentToken } from "../admin/enrolment-tokens.ts";
-import { incidentName } from "../admin/inputs.ts";
+import { createEnrolmentToken, revokeEnrolmentToken } from "../admin/enrolment-tokens.ts";
+import { incidentName, tokenParams } from "../admin/inputs.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { assetPage } from "./asset.tsx";
@@ -28,6 +28,8 @@ export function changeRoutes(app: Hono<Env>, deps: Deps): void {
   post("/incidents/:id/resolve", mayHandle, answerIncident("resolve"));
   post("/incidents/acknowledge", mayHandle, acknowledgeMany, BULK_FORM);
   post("/enrol", mayEnrol, enrol);
+  post("/enrol/:id/revoke", mayEnrol, revokeToken);
+  app.get("/enrol/:id/revoke", (c) => c.redirect("/enrol", 302));
   // Who reloads the answer to a form by its address finds the page the form was on.
   for (const [place, action] of [
     ["assets", "isolate"],
@@ -103,6 +105,24 @@ async function enrol(c: Context<Env>, fields: Fields, deps: Deps): Promise<Respo
   const made = await createEnrolmentToken(askerOf(c, key, deps), { uses, hours: days * 24 }, deps);
   if (!made.ok) return sendFailure(c, made, deps);
   return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, issued: made.value }), 201);
+}
+
+async function revokeToken(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
+  const params = tokenParams.safeParse({ tokenId: c.req.param("id") });
+  if (!params.success) return sendFailure(c, refuse("admin.not-found"), deps);
+  const origin = homeOrigin(c.req.raw, deps.admin.parties);
+  const form = resolveForm.safeParse(fields);
+  if (!form.success) {
+    const notice = unchanged("give a reason of 3 to 200 characters");
+    return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, notice }), 400);
+  }
+  const { key, justification } = form.data;
+  const asked = { tokenId: params.data.tokenId, justification };
+  const done = await revokeEnrolmentToken(askerOf(c, key, deps), asked, deps);
+  if (done.ok) return c.redirect("/enrol?done=token-revoked", 303);
+  if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
+  const notice = unchanged(done.detail);
+  return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, notice }), 409);
 }
 
 const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };

@@ -5,12 +5,15 @@ import { listEnrolmentTokens, type MadeToken } from "../admin/enrolment-tokens.t
 import type { EnrolmentTokenView } from "../admin/views.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, type Tone } from "./badges.tsx";
-import { ChangeForm } from "./change-form.tsx";
+import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";
 import { csrfToken } from "./csrf.ts";
 import { DownloadLinks } from "./download-links.tsx";
+import { Commands } from "./enrol-commands.tsx";
+import { JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
-import { Ago, Moment } from "./time.tsx";
+import { type Notice, NoticeStrip } from "./notice.tsx";
+import { Ago } from "./time.tsx";
 
 const USES_MAX = 100_000;
 const DAYS_MAX = 90;
@@ -30,7 +33,7 @@ const TOKENS_SHOWN_MAX = 20;
 export async function enrolmentPage(
   admin: Admin,
   deps: Deps,
-  page: { origin: string; issued?: MadeToken; wrong?: boolean },
+  page: { origin: string; issued?: MadeToken; wrong?: boolean; notice?: Notice | undefined },
 ) {
   const allowed = mayEnrol(admin);
   const csrf = allowed && deps.controlKey ? await csrfToken(admin, deps) : undefined;
@@ -38,6 +41,16 @@ export async function enrolmentPage(
   const known = allowed
     ? await listEnrolmentTokens(deps, admin.tenantId, { limit: TOKENS_SHOWN_MAX })
     : undefined;
+  const writes = csrf !== undefined;
+  const tokens = await Promise.all(
+    (known?.items ?? []).map(async (token) => ({
+      token,
+      ...(writes &&
+        token.status === "valid" && {
+          hidden: await hiddenFor(admin, ["revoke-enrolment-token", token.tokenId], deps),
+        }),
+    })),
+  );
   return (
     <Layout frame={{ title: "Enrol hosts", admin, place: "assets", nowMs: deps.clock() }}>
       <div class="page-head">
@@ -50,7 +63,10 @@ export async function enrolmentPage(
           and pins the control plane's.
         </p>
       </div>
-      {page.issued && <Commands issued={page.issued} origin={page.origin} />}
+      <NoticeStrip notice={page.notice} />
+      {page.issued && (
+        <Commands issued={page.issued} origin={page.origin} downloadUrl={deps.agentDownloadUrl} />
+      )}
       <section class="card" aria-labelledby="enrol-title">
         <h2 id="enrol-title">{page.issued ? "Make another token" : "Make an enrolment token"}</h2>
         {csrf === undefined ? (
@@ -63,7 +79,7 @@ export async function enrolmentPage(
           <TokenForm csrf={csrf} formKey={key} wrong={page.wrong ?? false} />
         )}
       </section>
-      {known && known.items.length > 0 && <Tokens tokens={known.items} now={deps.clock()} />}
+      {tokens.length > 0 && <Tokens tokens={tokens} now={deps.clock()} />}
     </Layout>
   );
 }
@@ -90,38 +106,6 @@ const TokenForm = ({ csrf, formKey, wrong }: { csrf: string; formKey: string; wr
   </ChangeForm>
 );
 
-const SYSTEMS = [
-  { name: "Linux and macOS", before: "sudo ", binary: "./lz-agent" },
-  { name: "Windows, as administrator", before: "", binary: ".\\lz-agent.exe" },
-];
-
-const Commands = ({ issued, origin }: { issued: MadeToken; origin: string }) => (
-  <section class="card" aria-labelledby="commands-title">
-    <h2 id="commands-title">Run this on {issued.uses === 1 ? "the host" : "each host"}</h2>
-    <p class="strip warning">
-      <Icon name="warning" />
-      <span>
-        The token is shown this once. It lets in {plural(issued.uses, "host")} until{" "}
-        <Moment at={issued.expiresAt} />.
-      </span>
-    </p>
-    {SYSTEMS.map(({ name, before, binary }) => (
-      <div>
-        <h3>{name}</h3>
-        <pre class="command">
-          <code>
-            {`${before}${binary} enroll --url ${origin} --token ${issued.token}\n${before}${binary} service install`}
-          </code>
-        </pre>
-      </div>
-    ))}
-    <p class="muted small">
-      The host appears under <a href="/assets">assets</a> as soon as it has enrolled, and its engines with the
-      first heartbeat.
-    </p>
-  </section>
-);
-
 const STATUS: Record<EnrolmentTokenView["status"], { tone: Tone; icon: IconName; label: string }> = {
   valid: { tone: "ok", icon: "ok", label: "Valid" },
   "used-up": { tone: "quiet", icon: "ok", label: "Used up" },
@@ -129,14 +113,16 @@ const STATUS: Record<EnrolmentTokenView["status"], { tone: Tone; icon: IconName;
   revoked: { tone: "quiet", icon: "failed", label: "Revoked" },
 };
 
-const Tokens = ({ tokens, now }: { tokens: readonly EnrolmentTokenView[]; now: number }) => (
+type Shown = { token: EnrolmentTokenView; hidden?: Hidden };
+
+const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
   <section class="card" aria-labelledby="tokens-title">
     <div class="card-head">
       <h2 id="tokens-title">Newest tokens</h2>
       <DownloadLinks list="enrolment-tokens" />
     </div>
     <ul class="rows">
-      {tokens.map((token) => (
+      {tokens.map(({ token, hidden }) => (
         <li>
           <div>
             <code>{token.tokenId}</code>
@@ -144,6 +130,7 @@ const Tokens = ({ tokens, now }: { tokens: readonly EnrolmentTokenView[]; now: n
               by <bdi>{token.createdBy}</bdi> <Ago at={token.createdAt} now={now} />, valid until{" "}
               <Ago at={token.validUntil} now={now} />
             </p>
+            {hidden && <Revoke tokenId={token.tokenId} hidden={hidden} />}
           </div>
           <div class="end">
             <Badge tone={STATUS[token.status].tone} icon={STATUS[token.status].icon}>
@@ -157,4 +144,28 @@ const Tokens = ({ tokens, now }: { tokens: readonly EnrolmentTokenView[]; now: n
       ))}
     </ul>
   </section>
+);
+
+/** Behind a summary: each of the newest tokens has one, and it is seldom what somebody came for. */
+const Revoke = ({ tokenId, hidden }: { tokenId: string; hidden: Hidden }) => (
+  <details>
+    <summary aria-label={`Revoke token ${tokenId}`}>Revoke…</summary>
+    <ChangeForm look="inline" action={`/enrol/${tokenId}/revoke`} name={`revoke-${tokenId}`} hidden={hidden}>
+      <div class="field">
+        <label for={`reason-${tokenId}`}>Reason to revoke it</label>
+        <input
+          id={`reason-${tokenId}`}
+          name="justification"
+          type="text"
+          required
+          minlength={JUSTIFICATION_CHARACTERS_MIN}
+          maxlength={RESOLUTION_CHARACTERS_MAX}
+        />
+      </div>
+      <button class="danger" type="submit">
+        Revoke the token
+      </button>
+    </ChangeForm>
+    <p class="muted small">No host gets in with it any more. Those that did stay.</p>
+  </details>
 );

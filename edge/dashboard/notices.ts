@@ -32,6 +32,10 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   policy: { tone: "ok", words: "Saved and recorded. It counts for every heartbeat from now on." },
   settings: { tone: "ok", words: "Saved and recorded." },
   same: { tone: "ok", words: "It was so already: nothing was changed and nothing recorded." },
+  "token-revoked": {
+    tone: "ok",
+    words: "Revoked and recorded: no host gets in with that token any more. Those that did stay.",
+  },
   webhook: { tone: "ok", words: "Saved and recorded." },
   "webhook-deleted": { tone: "ok", words: "Removed and recorded, with its secrets." },
 };

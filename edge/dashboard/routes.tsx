@@ -157,7 +157,8 @@ function settingPages(page: PageRoute, deps: Deps): void {
     return told ?? refuse("admin.not-found");
   });
   page("/enrol", (c, admin) => {
-    return enrolmentPage(admin, deps, { origin: homeOrigin(c.req.raw, deps.admin.parties) });
+    const origin = homeOrigin(c.req.raw, deps.admin.parties);
+    return enrolmentPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
   });
 }
 

@@ -282,7 +282,7 @@ describe("isolate and release by form", () => {
     const form = new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), uses: "5", days: "2" });
     const answers = await Promise.all([1, 2].map(() => post("/enrol", form)));
     const shown = await Promise.all(answers.map((answer) => answer.text()));
-    const tokens = shown.map((page) => /--token ([A-Za-z0-9._-]+)/.exec(page)![1]!);
+    const tokens = shown.map((page) => /<code>(eyJ[A-Za-z0-9._-]+)/.exec(page)![1]!);
     expect(answers.map(({ status }) => status)).toEqual([201, 201]);
     expect(tokens[0]).toBe(tokens[1]!);
     const claims = JSON.parse(Buffer.from(tokens[0]!.split(".")[1]!, "base64url").toString());
@@ -292,7 +292,34 @@ describe("isolate and release by form", () => {
     expect(later).not.toContain(tokens[0]!);
     expect(later).toContain("0 of 5 uses");
     const custody = await (await fetch(`${edge.origin}/custody`, { headers: { cookie } })).text();
-    expect(custody.match(/Create enrolment token/g)).toHaveLength(1);
-    expect(custody).toContain("match its head");
+    expect(custody.match(/Create enrolment token(?!<\/option>)/g)).toHaveLength(1);
+    expect(custody).toContain("match its head, and the head&#39;s signature verifies");
+  });
+
+  test("a token is revoked by its form, once, with a reason, and the record says so", async () => {
+    const page = async () => (await fetch(`${edge.origin}/enrol`, { headers: { cookie } })).text();
+    const csrf = /name="csrf" value="([^"]+)"/.exec(await page())![1]!;
+    const made = await post(
+      "/enrol",
+      new URLSearchParams({ csrf, key: "k".repeat(24), uses: "2", days: "1" }),
+    );
+    expect(made.status).toBe(201);
+    const [, path, , key] =
+      /action="(\/enrol\/[^"]+\/revoke)"[\s\S]*?name="csrf" value="([^"]+)"[\s\S]*?name="key" value="([^"]+)"/.exec(
+        await made.text(),
+      )!;
+    const send = (more: Record<string, string>) =>
+      post(path!, new URLSearchParams({ csrf, key: key!, ...more }));
+    expect((await send({ justification: "x" })).status).toBe(400);
+    expect((await send({ justification: "it was posted in a chat", csrf: "1.x" })).status).toBe(403);
+    const done = await send({ justification: "it was posted in a chat" });
+    expect([done.status, done.headers.get("location")]).toEqual([303, "/enrol?done=token-revoked"]);
+    expect((await send({ justification: "it was posted in a chat" })).status).toBe(303);
+    expect((await send({ justification: "another reason", key: "n".repeat(24) })).status).toBe(409);
+    const log = await (
+      await fetch(`${edge.origin}/custody.csv?action=revoke-enrolment-token`, { headers: { cookie } })
+    ).text();
+    expect(log.match(/it was posted in a chat/g)).toHaveLength(1);
+    expect(await page()).not.toContain(path!);
   });
 });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { changeKey, csrfToken, isSameSite } from "../../../edge/dashboard/csrf.ts";
+import { Commands } from "../../../edge/dashboard/enrol-commands.tsx";
 import { timestamp } from "../../../shared/clock.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
@@ -410,6 +411,32 @@ describe("enrolling", () => {
     const answer = await enrol({ csrf: (await csrfIn())!, key: "k".repeat(24), uses, days });
     expect(answer.status).toBe(400);
     expect(await answer.text()).not.toContain("--token");
+  });
+
+  const commands = (agentDownloadUrl?: string) =>
+    String(
+      Commands({
+        issued: { token: "a.secret.token", tokenId: "T", expiresAt: "2026-12-01T00:00:00.000Z", uses: 2 },
+        origin: "https://lz.example",
+        downloadUrl: agentDownloadUrl,
+      }),
+    );
+
+  test("the commands of each system name the employee and never hold the token", () => {
+    const markup = commands("https://files.example/agent");
+    for (const system of ["Linux", "macOS", "Windows"]) expect(markup).toContain(`<summary>${system}`);
+    expect(markup.match(/--employee EMPLOYEE/g)).toHaveLength(3);
+    expect(markup.match(/a\.secret\.token/g)).toHaveLength(1);
+    expect(markup).not.toMatch(/--token[ =]/);
+    for (const part of ["sha256sum -c", "shasum -a 256 -c", "Get-FileHash"]) expect(markup).toContain(part);
+    expect(markup).toContain("https://files.example/agent/SHA256SUMS");
+  });
+
+  test("without a place to take the agent from it says who has it, and what to check", () => {
+    const markup = commands();
+    expect(markup).toContain("bun run build:agent --all");
+    expect(markup).toContain("lz-agent-linux-arm64");
+    expect(markup).not.toContain("curl");
   });
 });
 
