@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { evidenceOf } from "../../agent/collect/confidence.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
-import { assetKey } from "../../shared/table/keys.ts";
+import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { describeUnless } from "../support/missing.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
+import {
+  containTo,
+  furnishWebhook,
+  NO_RIGHT,
+  OUTCOMES,
+  reportOn,
+  requestIsolations,
+  setFourEyes,
+} from "./furnish.ts";
 import { createIds, engineOf, fleetHours, type Host, putHosts, putItems } from "./seed.ts";
 
 const executable = chromiumPath();
@@ -109,7 +115,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   });
 
   beforeAll(async () => {
-    edge = await startEdge({}, withOneAway);
+    edge = await startEdge({ LZ_AGENT_DOWNLOAD_URL: "https://files.northwind.example/agent" }, withOneAway);
     const built = company(TENANT, Date.now());
     const hostile = hostileHost();
     focus = built.focus;
@@ -122,8 +128,15 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await requestIsolations(edge.deps, session, [quiet!.assetId]);
     await requestIsolations(edge.deps, other, [another!.assetId]);
     await setFourEyes(edge.deps, session, false);
+    const contained: Record<string, string> = {};
+    for (const [index, outcome] of OUTCOMES.entries()) {
+      const { assetId } = built.hosts[index + 2]!;
+      await containTo(edge.deps, session, assetId, outcome);
+      contained[outcome] = `/assets/${assetId}`;
+    }
     browser = await launch(executable!);
     paths = {
+      ...contained,
       overview: "/",
       incidents: "/incidents",
       assets: "/assets",
@@ -230,6 +243,13 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       await page.goto(edge.origin + path);
       await check(name);
     }
+    // What a form answers with is a page of its own, and not to be had by an address.
+    await page.goto(edge.origin + paths.enrol!);
+    await page.getByRole("button", { name: "Make the token" }).click();
+    await page.waitForSelector("#commands-title");
+    const closed = page.locator("details:not([open]) > summary");
+    while ((await closed.count()) > 0) await closed.first().click();
+    await check("token made");
     await context.clearCookies();
     await page.goto(`${edge.origin}/assets`);
     await check("sign-in");
@@ -375,25 +395,6 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
-  /** What the worker writes when the agent's report arrives. */
-  async function report(assetId: string, action: "isolate" | "release", generation: number): Promise<void> {
-    const probes = { controlPlaneReachable: true, forbiddenBlocked: null };
-    const proof = {
-      generation,
-      action,
-      mode: "observe",
-      outcome: "applied",
-      at: timestamp(Date.now()),
-      probes,
-    };
-    await edge.deps.dynamo("UpdateItem", {
-      TableName: edge.deps.table,
-      Key: marshalItem(assetKey(TENANT, assetId)),
-      UpdateExpression: "SET proof = :proof",
-      ExpressionAttributeValues: values({ proof }),
-    });
-  }
-
   test("isolate: justification required, pending shown, acknowledged appears by itself; release the same way back", async () => {
     const { assetId } = await fresh("journey");
     const { context, page, complaints } = await open();
@@ -416,7 +417,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
 
     await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
     await page.getByLabel("Justification").fill("half-written rea");
-    await report(assetId, "isolate", 1);
+    await reportOn(edge.deps, assetId, { generation: 1, action: "isolate", mode: "observe" });
     await page.waitForSelector('#containment[data-state="acknowledged"]', { timeout: 8000 });
     expect(await page.locator("#containment").textContent()).toContain(
       "This mode changes nothing on the host",
@@ -429,11 +430,42 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await page.getByLabel(/^Release journey/).check();
     await page.getByRole("button", { name: "Release", exact: true }).click();
     await page.waitForSelector('#containment[data-state="releasing"]');
-    await report(assetId, "release", 2);
+    await reportOn(edge.deps, assetId, { generation: 2, action: "release", mode: "observe" });
     await page.waitForSelector('#containment[data-state="active"]', { timeout: 8000 });
     expect(complaints).toEqual([]);
     await context.close();
   }, 90_000);
+
+  for (const outcome of ["enforced", "failed"] as const)
+    test(`isolate, mode network: ${outcome} by the agent's report appears by itself, and says why it may`, async () => {
+      const { assetId } = await fresh(`to-be-${outcome}`);
+      const { context, page, complaints } = await open();
+      await page.goto(`${edge.origin}/assets/${assetId}`);
+      await page.locator("#isolate input[value=network]").check();
+      await page.getByLabel("Justification").fill("INC-14: it has to be off the network");
+      await page.locator("#isolate input[name=confirm]").check();
+      await page.getByRole("button", { name: "Isolate", exact: true }).click();
+      const panel = (state: string) =>
+        page.waitForSelector(`#containment[data-state="${state}"]`, { timeout: 8000 });
+      await panel("pending");
+      await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
+      const told = { generation: 1, action: "isolate", mode: "network" } as const;
+      const failed = { outcome: "failed", reason: NO_RIGHT } as const;
+      await reportOn(edge.deps, assetId, { ...told, ...(outcome === "failed" && failed) });
+      await panel(outcome);
+      const words = await page.locator("#containment").textContent();
+      if (outcome === "enforced") {
+        for (const proof of ["Control plane: reachable", "Forbidden address: blocked", "Isolated, proven"])
+          expect(words).toContain(proof);
+      } else {
+        expect(words).toContain(`Failed: ${NO_RIGHT}`);
+        expect(words).toContain("Treat the host as unrestricted");
+        expect(words).not.toContain("proven the isolation");
+      }
+      expect(await page.evaluate(() => "sameDocument" in globalThis)).toBe(true);
+      expect(complaints).toEqual([]);
+      await context.close();
+    }, 90_000);
 
   test("a refused form keeps what was typed, and what it answers with does not age into a 404", async () => {
     const { assetId } = await fresh("refused");

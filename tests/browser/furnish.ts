@@ -5,11 +5,15 @@ import type { Asker } from "../../edge/admin/commit.ts";
 import { createWebhook } from "../../edge/admin/webhooks.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { timestamp } from "../../shared/clock.ts";
-import { marshalItem } from "../../shared/table/dynamo.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
 import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
-import { eventKey, webhookHealthKey } from "../../shared/table/keys.ts";
-import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
+import { assetKey, eventKey, webhookHealthKey } from "../../shared/table/keys.ts";
+import {
+  type ContainmentReport,
+  containmentReport,
+  type StopEnginesBy,
+} from "../../shared/wire/heartbeat.ts";
 import { TENANT } from "./edge.ts";
 import { putItems } from "./seed.ts";
 
@@ -59,6 +63,81 @@ export async function requestIsolations(
     ids.push(done.value.result.approvalId!);
   }
   return ids;
+}
+
+/** What the worker writes when the agent's report on a generation arrives. */
+export async function reportOn(
+  deps: Deps,
+  assetId: string,
+  told: Pick<ContainmentReport, "generation" | "action" | "mode"> & Partial<ContainmentReport>,
+): Promise<void> {
+  const probes = { controlPlaneReachable: true, forbiddenBlocked: told.mode === "observe" ? null : true };
+  const applied = { outcome: "applied" as const, at: timestamp(Date.now()), probes };
+  const proof = containmentReport.parse({ ...applied, ...told });
+  await deps.dynamo("UpdateItem", {
+    TableName: deps.table,
+    Key: marshalItem(assetKey(TENANT, assetId)),
+    UpdateExpression: "SET proof = :proof",
+    ExpressionAttributeValues: values({ proof }),
+  });
+}
+
+/** Isolates or releases by the real transaction; the generation that came of it. */
+export async function changeHost(
+  deps: Deps,
+  session: string,
+  asked: {
+    assetId: string;
+    action: "isolate" | "release";
+    mode?: "observe" | "network";
+    justification: string;
+  },
+): Promise<number> {
+  const { admin, ...origin } = await askerOf(deps, session);
+  const changed = await changeContainment(admin, { ...asked, ...origin }, deps);
+  if (!changed.ok) throw new Error(`cannot ${asked.action} ${asked.assetId}: ${changed.code}`);
+  return changed.value.result.generation;
+}
+
+export const OUTCOMES = ["enforced", "failed", "expired", "release-failed"] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+export const NO_RIGHT = "nft: Operation not permitted (the agent runs without CAP_NET_ADMIN)";
+
+/** Isolates the host, and lets become of it what can become of an isolation. */
+export async function containTo(
+  deps: Deps,
+  session: string,
+  assetId: string,
+  outcome: Outcome,
+): Promise<void> {
+  const justification = "INC-2305: weights of an unknown model beside customer data";
+  const generation = await changeHost(deps, session, {
+    assetId,
+    action: "isolate",
+    mode: "network",
+    justification,
+  });
+  const isolated = { generation, action: "isolate" as const, mode: "network" as const };
+  if (outcome === "enforced") return reportOn(deps, assetId, isolated);
+  if (outcome === "failed")
+    return reportOn(deps, assetId, { ...isolated, outcome: "failed", reason: NO_RIGHT });
+  if (outcome === "expired") {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(TENANT, assetId)),
+      UpdateExpression: "SET wish.expiresAt = :past",
+      ExpressionAttributeValues: values({ past: timestamp(Date.now() - 60_000) }),
+    });
+    return;
+  }
+  await reportOn(deps, assetId, isolated);
+  const next = await changeHost(deps, session, {
+    assetId,
+    action: "release",
+    justification: "INC-2305 is closed",
+  });
+  const released = { generation: next, action: "release" as const, mode: "network" as const };
+  await reportOn(deps, assetId, { ...released, outcome: "failed", reason: NO_RIGHT });
 }
 
 /** A webhook by the real transaction, and what a worker would have written of its deliveries. */

@@ -1,15 +1,20 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { changeContainment } from "../../edge/admin/change-containment.ts";
 import type { Deps } from "../../edge/deps.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
-import { assetKey } from "../../shared/table/keys.ts";
+import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { chromiumPath, lacking, launch } from "./chromium.ts";
 import { company } from "./company.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
-import { askerOf, furnishWebhook, requestIsolations } from "./furnish.ts";
+import {
+  changeHost,
+  containTo,
+  furnishWebhook,
+  OUTCOMES,
+  reportOn,
+  requestIsolations,
+  setFourEyes,
+} from "./furnish.ts";
 import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.ts";
 
 /**
@@ -19,51 +24,21 @@ import { fleetHours, type Host, putHosts, putItems, reportAgain } from "./seed.t
 
 /** Three hosts in containment: proven, pending and acknowledged, each by the real transaction. */
 async function contain(deps: Deps, hosts: Host[], session: string): Promise<void> {
+  const idOf = (hostname: string) => hosts.find((host) => host.hostname === hostname)!.assetId;
   const change = async (hostname: string, mode: "observe" | "network", justification: string) => {
-    const { assetId } = hosts.find((host) => host.hostname === hostname)!;
-    const { admin, ...origin } = await askerOf(deps, session);
-    const asked = { assetId, action: "isolate" as const, mode, justification };
-    const changed = await changeContainment(admin, { ...asked, ...origin }, deps);
-    if (!changed.ok) throw new Error(`cannot isolate ${hostname}: ${changed.code}`);
-    return { assetId, generation: changed.value.result.generation };
+    const assetId = idOf(hostname);
+    const generation = await changeHost(deps, session, { assetId, action: "isolate", mode, justification });
+    return { assetId, generation, mode };
   };
-  const proven = await change(
-    "fin-lt-0233",
-    "network",
-    "INC-2291: renamed inference binary next to quarter-end ledgers",
+  const prove = ({ assetId, ...told }: Awaited<ReturnType<typeof change>>) =>
+    reportOn(deps, assetId, { ...told, action: "isolate" });
+  await prove(
+    await change("fin-lt-0233", "network", "INC-2291: renamed inference binary next to quarter-end ledgers"),
   );
-  await prove(deps, proven.assetId, proven.generation, "network");
-  const observed = await change(
-    "hq-lt-0610",
-    "observe",
-    "Rehearsal of the isolation runbook with the owner's consent",
+  await prove(
+    await change("hq-lt-0610", "observe", "Rehearsal of the isolation runbook with the owner's consent"),
   );
-  await prove(deps, observed.assetId, observed.generation, "observe");
   await change("sales-lt-0088", "network", "INC-2294: customer list opened next to an unapproved engine");
-}
-
-/** What the worker writes from the agent's report. */
-export async function prove(
-  deps: Deps,
-  assetId: string,
-  generation: number,
-  mode: "observe" | "network",
-): Promise<void> {
-  const probes = { controlPlaneReachable: true, forbiddenBlocked: mode === "observe" ? null : true };
-  const proof = {
-    generation,
-    action: "isolate",
-    mode,
-    outcome: "applied",
-    at: timestamp(Date.now()),
-    probes,
-  };
-  await deps.dynamo("UpdateItem", {
-    TableName: deps.table,
-    Key: marshalItem(assetKey(TENANT, assetId)),
-    UpdateExpression: "SET proof = :proof",
-    ExpressionAttributeValues: values({ proof }),
-  });
 }
 
 type Shot = {
@@ -101,7 +76,21 @@ async function sendStale(page: Page): Promise<void> {
   await page.waitForSelector(".failure");
 }
 
-async function tourOf(edge: Edge, asset: string, contained: string, webhook: string): Promise<Shot[]> {
+/** The page that answers the form: it is not to be had by its address. */
+async function makeToken(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Make the token" }).click();
+  await page.waitForSelector("#commands-title");
+  for (const system of await page.locator("details.system").all())
+    await system.evaluate((details: HTMLDetailsElement) => {
+      details.open = true;
+    });
+}
+
+async function tourOf(
+  edge: Edge,
+  [asset, contained, webhook]: readonly [string, string, string],
+  outcomes: ReadonlyMap<string, string>,
+): Promise<Shot[]> {
   const viewer = await edge.session({ userId: "vera.ruiz", role: "viewer" });
   const responder = await edge.session({ userId: "ines.second", role: "responder", sessionId: "sess_r" });
   const empty = await edge.session({ tenantId: "org_2mW8vFqkT4empty" });
@@ -116,6 +105,8 @@ async function tourOf(edge: Edge, asset: string, contained: string, webhook: str
     { name: "asset", path: asset },
     { name: "contained", path: contained },
     { name: "incident", path: `${asset.replace("/assets", "/incidents")}.exposed-engine.ollama` },
+    ...[...outcomes].map(([name, path]) => ({ name: `asset-${name}`, path })),
+    { name: "enrol-made", path: "/enrol", act: makeToken },
     { name: "webhook", path: webhook },
     { name: "model", path: "/inventory/model?name=llama3.1%3A8b" },
     { name: "employee", path: "/employees/tomas.berg" },
@@ -157,6 +148,18 @@ async function tryPolicy(page: Page): Promise<void> {
   await page.waitForSelector("#dry-run");
 }
 
+/** The pages of hosts whose isolation came to each end there is. Of the tour alone: the company has fewer troubles. */
+async function outcomesOf(edge: Edge, session: string, hosts: readonly Host[]): Promise<Map<string, string>> {
+  await setFourEyes(edge.deps, session, false);
+  const paths = new Map<string, string>();
+  for (const [index, outcome] of OUTCOMES.entries()) {
+    const { assetId } = hosts[index + 2]!;
+    await containTo(edge.deps, session, assetId, outcome);
+    paths.set(outcome, `/assets/${assetId}`);
+  }
+  return paths;
+}
+
 async function shoot(
   browser: Browser,
   origin: string,
@@ -192,7 +195,10 @@ if (import.meta.main) {
   if (isTour && named === undefined) throw new Error("say where the pictures of the tour go");
   const folder = resolve(named ?? `${import.meta.dir}/../../docs/screenshots`);
   mkdirSync(folder, { recursive: true });
-  const edge = await startEdge({}, withOneAway);
+  const edge = await startEdge(
+    { LZ_AGENT_DOWNLOAD_URL: "https://downloads.northwind.example/lz-agent" },
+    withOneAway,
+  );
   const seededAtMs = Date.now();
   const { hosts, focus } = company(TENANT, seededAtMs);
   await putHosts(edge.deps, hosts);
@@ -230,6 +236,7 @@ if (import.meta.main) {
     { name: "report-phone", path: "/report", width: 360, height: 780 },
     { name: "incidents-phone", path: "/incidents", width: 360, height: 780, scheme: "dark" },
     { name: "custody-light", path: "/custody", full: true },
+    { name: "enrol-light", path: "/enrol", full: true, act: makeToken },
     { name: "overview-phone", path: "/", width: 360, height: 780 },
     {
       name: "trend-phone",
@@ -242,7 +249,11 @@ if (import.meta.main) {
     { name: "asset-phone", path: asset, width: 360, height: 780, scheme: "dark" },
   ];
   const tour = isTour
-    ? await tourOf(edge, asset, `/assets/${contained.assetId}`, `/integrations/${webhookId}`)
+    ? await tourOf(
+        edge,
+        [asset, `/assets/${contained.assetId}`, `/integrations/${webhookId}`],
+        await outcomesOf(edge, session, hosts),
+      )
     : shots;
   for (const shot of tour) {
     await reportAgain(edge.deps, hosts, seededAtMs, Date.now());
