@@ -343,19 +343,32 @@ export async function listApprovals(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Incidents of one asset, the open ones first and each kind newest first. */
+/** Of one asset this many incidents are read, so that no host makes its page slow. */
+export const ASSET_INCIDENTS_MAX = 2000;
+const INCIDENTS_PAGE = 500;
+
+/**
+ * Incidents of one asset, the open ones first and each kind newest first. They lie in the order of their keys, so
+ * all of them are read, up to {@link ASSET_INCIDENTS_MAX}: beyond it `complete` is false, and open ones may be left out.
+ */
 export async function listAssetIncidents(
   reader: Reader,
   tenantId: string,
   assetId: string,
-  limit: number,
-): Promise<IncidentView[]> {
+): Promise<{ incidents: IncidentView[]; complete: boolean }> {
   const { shards } = await readTenant(reader, tenantId);
   const partition = telemetryPartition(tenantId, assetId, shards);
-  const found = await queryPage(reader, { partition, prefix: incidentPrefix(assetId), limit });
-  const incidents = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+  const query: Query = { partition, prefix: incidentPrefix(assetId), limit: INCIDENTS_PAGE };
+  const incidents: IncidentView[] = [];
+  let from: string | undefined;
+  do {
+    const page = await queryPage(reader, { ...query, ...(from !== undefined && { from }) });
+    incidents.push(...page.items.map((stored) => incidentView(decodeItem(incidentItem, stored))));
+    from = page.cursor;
+  } while (from !== undefined && incidents.length < ASSET_INCIDENTS_MAX);
   const order = (incident: IncidentView) => (incident.status === "OPEN" ? 1 : 0);
-  return incidents.sort((a, b) => order(b) - order(a) || (a.openedAt < b.openedAt ? 1 : -1));
+  incidents.sort((a, b) => order(b) - order(a) || (a.openedAt < b.openedAt ? 1 : -1));
+  return { incidents, complete: from === undefined };
 }
 
 /** Assets with an open action, newest request first: from isolate until the release is proven, and revoked ones. */

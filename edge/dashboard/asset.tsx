@@ -35,7 +35,8 @@ import { TrendChart } from "./trend.tsx";
 
 const TIMELINE_MAX = 30;
 const CUSTODY_MAX = 50;
-const INCIDENTS_MAX = 100;
+/** Of the open and of the resolved ones each. */
+const INCIDENTS_SHOWN_MAX = 100;
 const APPROVALS_MAX = 50;
 
 type Told = {
@@ -44,7 +45,7 @@ type Told = {
   timeline: Page<TelemetryChange>;
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
-  incidents: IncidentView[];
+  incidents: Awaited<ReturnType<typeof listAssetIncidents>>;
   /** A request to isolate it that a second person has to approve. */
   waiting: ApprovalView | undefined;
   now: number;
@@ -58,7 +59,7 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
     presence ? readState(deps, tenantId, assetId, presence.stateAt) : undefined,
     listTimeline(deps, tenantId, assetId, { limit: TIMELINE_MAX }),
     listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
-    listAssetIncidents(deps, tenantId, assetId, INCIDENTS_MAX),
+    listAssetIncidents(deps, tenantId, assetId),
     listApprovals(deps, tenantId, { limit: APPROVALS_MAX }),
   ]);
   const now = deps.clock();
@@ -104,7 +105,7 @@ export async function assetPage(
       <Waiting told={told} />
       <div class="asset-grid">
         <div class="asset-now">
-          <OpenIncidents incidents={told.incidents} now={now} />
+          <OpenIncidents told={told} />
           <Now told={told} />
         </div>
         <div class="asset-side">
@@ -269,29 +270,51 @@ const Waiting = ({ told: { waiting, now } }: { told: Told }) => (
   </div>
 );
 
-const OpenIncidents = ({ incidents, now }: { incidents: IncidentView[]; now: number }) => {
-  const open = incidents.filter((incident) => incident.status === "OPEN");
-  const resolved = incidents.filter((incident) => incident.status === "RESOLVED");
+const OpenIncidents = ({ told: { asset, incidents: all, now } }: { told: Told }) => {
+  const open = all.incidents.filter((incident) => incident.status === "OPEN");
+  const resolved = all.incidents.filter((incident) => incident.status === "RESOLVED");
   return (
     <section id="asset-incidents" class="card" data-live aria-labelledby="asset-incidents-title">
       <div class="card-head">
         <h2 id="asset-incidents-title">Open incidents</h2>
-        <span class="muted">{String(open.length)}</span>
+        <span class="muted">
+          {open.length.toLocaleString("en")}
+          {!all.complete && "+"}
+        </span>
       </div>
+      {!all.complete && (
+        <p class="strip warning">
+          <Icon name="warning" />
+          <span>
+            Only {plural(all.incidents.length, "incident")} of this host were read. There may be more open
+            ones: see{" "}
+            <a href={`/incidents?${new URLSearchParams({ q: asset.assetId })}`}>those of its name</a>.
+          </span>
+        </p>
+      )}
       {open.length > 0 ? (
-        <IncidentList incidents={open} now={now} onAsset />
+        <Newest of={open} now={now} />
       ) : (
-        <Empty title="No open incident on this host" icon="ok" />
+        all.complete && <Empty title="No open incident on this host" icon="ok" />
       )}
       {resolved.length > 0 && (
         <details>
           <summary>{plural(resolved.length, "resolved incident")}</summary>
-          <IncidentList incidents={resolved} now={now} onAsset />
+          <Newest of={resolved} now={now} />
         </details>
       )}
     </section>
   );
 };
+
+const Newest = ({ of, now }: { of: readonly IncidentView[]; now: number }) => (
+  <>
+    <IncidentList incidents={of.slice(0, INCIDENTS_SHOWN_MAX)} now={now} onAsset />
+    {of.length > INCIDENTS_SHOWN_MAX && (
+      <p class="more">The {String(INCIDENTS_SHOWN_MAX)} newest of them are shown.</p>
+    )}
+  </>
+);
 
 const Now = ({ told }: { told: Told }) => {
   const { asset, state, now } = told;

@@ -1,13 +1,13 @@
-import { z } from "zod";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
-import { assetId, slug } from "../../shared/ids.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { readIncidentItem } from "../admin/find-incidents.ts";
+import { incidentName } from "../admin/inputs.ts";
 import {
   type AssetView,
   type IncidentView,
-  listAssetIncidents,
+  incidentView,
   listCustody,
   listIncidents,
   listTimeline,
@@ -28,12 +28,9 @@ import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Age, Ago } from "./time.tsx";
 import { type Moment, Timeline } from "./timeline.tsx";
 
-const OF_ASSET_MAX = 200;
 const STATES_MAX = 50;
 const CUSTODY_MAX = 50;
 const ELSEWHERE_MAX = 200;
-
-const incidentName = z.tuple([assetId, slug, slug]);
 
 type Told = {
   incident: IncidentView;
@@ -49,15 +46,13 @@ type Told = {
 };
 
 async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<Told | undefined> {
-  const name = incidentName.safeParse(id.split("."));
-  if (!name.success) return undefined;
-  const [owner] = name.data;
-  const [asset, ofAsset] = await Promise.all([
-    readAsset(deps, tenantId, owner),
-    listAssetIncidents(deps, tenantId, owner, OF_ASSET_MAX),
-  ]);
-  const incident = ofAsset.find((one) => one.id === id);
-  if (!asset || !incident) return undefined;
+  if (!incidentName.safeParse(id).success) return undefined;
+  const found = await readIncidentItem(deps, tenantId, id);
+  if (!found) return undefined;
+  const incident = incidentView(found.item);
+  const { assetId: owner } = incident;
+  const asset = await readAsset(deps, tenantId, owner);
+  if (!asset) return undefined;
   const [state, sameRisk, states, custody] = await Promise.all([
     asset.presence ? readState(deps, tenantId, owner, asset.presence.stateAt) : undefined,
     listIncidents(deps, tenantId, { risk: incident.risk, limit: ELSEWHERE_MAX }),

@@ -1,0 +1,76 @@
+import { describe, expect, test } from "bun:test";
+import type { Finding } from "../../../shared/table/items/telemetry.ts";
+import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
+import { createWorld } from "./dashboard-world.ts";
+
+const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
+const MINUTE_MS = 60_000;
+const nextId = createIds(NOW_MS - 1e9);
+
+const finding = (more: Partial<Finding> = {}): Finding => ({
+  rule: "exposed-engine",
+  engine: "ollama",
+  engineName: "Ollama",
+  risk: "CRITICAL",
+  points: 80,
+  explanation: "Ollama listens on 0.0.0.0.",
+  ...more,
+});
+
+const hostOf = (more: Partial<Host> = {}): Host => ({
+  tenantId: "org_a",
+  assetId: nextId(),
+  hostname: "calm",
+  employeeId: "mara",
+  os: "Debian",
+  enrolledAtMs: NOW_MS - 86_400_000,
+  lastSeenAtMs: NOW_MS - 3000,
+  states: [{ atMs: NOW_MS - 3_600_000, engines: [engineOf()] }],
+  ...more,
+});
+
+const worldOf = (hosts: readonly Host[]) => createWorld(hosts.flatMap(itemsOf), NOW_MS);
+/** What somebody reads of it. */
+const wordsOf = (markup: string) => markup.replace(/<[^>]*>/g, "").replace(/\s+/g, " ");
+const rowsOf = (markup: string) =>
+  [...markup.matchAll(/<li data-key="([^"]+)" class="incident/g)].map(([, id]) => id!);
+
+describe("an asset of many incidents", () => {
+  /** In key order the open one is the last of all. */
+  const crowded = (resolved: number): Host =>
+    hostOf({
+      findings: [
+        ...Array.from({ length: resolved }, (_, index) => ({
+          finding: finding({ rule: `a-${String(index).padStart(4, "0")}` }),
+          openedAtMs: NOW_MS - 9_000_000,
+          resolvedAtMs: NOW_MS - 8_000_000 + index,
+        })),
+        { finding: finding({ rule: "z-last" }), openedAtMs: NOW_MS - 5 * MINUTE_MS },
+      ],
+    });
+
+  test("has a page for each, wherever its key stands", async () => {
+    const host = crowded(250);
+    const world = await worldOf([host]);
+    expect((await world.get(`/incidents/${host.assetId}.z-last.ollama`)).status).toBe(200);
+    expect((await world.get(`/incidents/${host.assetId}.a-0000.ollama`)).status).toBe(200);
+    expect((await world.get(`/incidents/${host.assetId}.z-lost.ollama`)).status).toBe(404);
+    expect((await world.get(`/incidents/${host.assetId}.Z.ollama`)).status).toBe(404);
+  });
+
+  test("shows the open ones first, and says how many resolved ones there are", async () => {
+    const host = crowded(250);
+    const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
+    expect(rowsOf(markup)[0]).toBe(`${host.assetId}.z-last.ollama`);
+    expect(markup).toContain("250 resolved incidents");
+    expect(rowsOf(markup)).toHaveLength(101);
+    expect(wordsOf(markup)).toContain("The 100 newest of them");
+    expect(markup).not.toContain("There may be more open ones");
+  });
+
+  test("says so where there are more than are read", async () => {
+    const host = crowded(2000);
+    const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
+    expect(wordsOf(markup)).toContain("Only 2,000 incidents of this host were read");
+  });
+});
