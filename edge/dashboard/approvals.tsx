@@ -14,6 +14,7 @@ import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./is
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago } from "./time.tsx";
+import { listWaiting } from "./waiting.ts";
 
 const SHOWN_MAX = 50;
 
@@ -33,7 +34,12 @@ type Asked = { request: ApprovalView; hostname: string; employeeId: string | und
 type Forms = { approve: Hidden; deny: Hidden; again: Hidden };
 
 async function loadApprovals(deps: Deps, tenantId: string): Promise<Asked[]> {
-  const { items } = await listApprovals(deps, tenantId, { limit: SHOWN_MAX });
+  const [newest, { waiting }] = await Promise.all([
+    listApprovals(deps, tenantId, { limit: SHOWN_MAX }),
+    listWaiting(deps, tenantId),
+  ]);
+  const known = new Set(newest.items.map(({ approvalId }) => approvalId));
+  const items = [...newest.items, ...waiting.filter(({ approvalId }) => !known.has(approvalId))];
   const ids = [...new Set(items.map(({ assetId }) => assetId))];
   const assets = new Map((await readAssets(deps, tenantId, ids)).map((asset) => [asset.assetId, asset]));
   return items.map((request) => {

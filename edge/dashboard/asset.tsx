@@ -7,7 +7,6 @@ import {
   type AssetView,
   type CustodyView,
   type IncidentView,
-  listApprovals,
   listAssetIncidents,
   listCustody,
   listTimeline,
@@ -16,7 +15,7 @@ import {
   readState,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { type ApprovalView, isWaiting } from "./approvals.tsx";
+import type { ApprovalView } from "./approvals.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { hiddenFor, whyNoForm } from "./change-form.tsx";
 import { changesBetween } from "./changes.ts";
@@ -32,12 +31,12 @@ import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago } from "./time.tsx";
 import { Timeline } from "./timeline.tsx";
 import { TrendChart } from "./trend.tsx";
+import { listWaiting } from "./waiting.ts";
 
 const TIMELINE_MAX = 30;
 const CUSTODY_MAX = 50;
 /** Of the open and of the resolved ones each. */
 const INCIDENTS_SHOWN_MAX = 100;
-const APPROVALS_MAX = 50;
 
 type Told = {
   asset: AssetView;
@@ -60,7 +59,7 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
     listTimeline(deps, tenantId, assetId, { limit: TIMELINE_MAX }),
     listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
     listAssetIncidents(deps, tenantId, assetId),
-    listApprovals(deps, tenantId, { limit: APPROVALS_MAX }),
+    listWaiting(deps, tenantId),
   ]);
   const now = deps.clock();
   return {
@@ -70,7 +69,7 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
     custody,
     check: await checkChain(custody.items),
     incidents,
-    waiting: approvals.items.find((request) => request.assetId === assetId && isWaiting(request, now)),
+    waiting: approvals.waiting.find((request) => request.assetId === assetId),
     now,
   };
 }

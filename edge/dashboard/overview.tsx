@@ -5,12 +5,10 @@ import {
   type AssetView,
   type IncidentView,
   listActionRequired,
-  listApprovals,
   listIncidents,
   type Page,
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
-import { isWaiting } from "./approvals.tsx";
 import { ContainmentBadge, plural } from "./badges.tsx";
 import { type AgeBucket, AgeTable, BarTable, PartsBar } from "./chart.tsx";
 import type { FleetNumbers } from "./fleet.ts";
@@ -19,6 +17,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { Age, Ago } from "./time.tsx";
+import { listWaiting, REQUESTS_MAX, type Waiting } from "./waiting.ts";
 
 /** Beyond this many the overview says "more than". */
 const COUNTED_MAX = 200;
@@ -31,7 +30,7 @@ type Overview = {
   warning: Page<IncidentView>;
   contained: AssetView[];
   /** Isolations that wait for a second person. */
-  waiting: number;
+  approvals: Waiting;
   fleet: FleetNumbers;
   now: number;
 };
@@ -43,13 +42,12 @@ async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf):
     listIncidents(deps, tenantId, { risk: "CRITICAL", limit: COUNTED_MAX }),
     listIncidents(deps, tenantId, { risk: "WARNING", limit: COUNTED_MAX }),
     listActionRequired(deps, tenantId, { limit: CONTAINED_MAX }),
-    listApprovals(deps, tenantId, { limit: CONTAINED_MAX }),
+    listWaiting(deps, tenantId),
     numbersOf(tenantId),
   ]);
   const now = deps.clock();
   const contained = actions.items.filter((asset) => asset.containment.state !== "active");
-  const waiting = approvals.items.filter((request) => isWaiting(request, now)).length;
-  return { critical, warning, contained, waiting, fleet, now };
+  return { critical, warning, contained, approvals, fleet, now };
 }
 
 /** Is anything on fire, where is AI running, do we see every host, what is being contained: in this order. */
@@ -66,7 +64,7 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
   return (
     <Layout frame={frame}>
       <Verdict overview={overview} />
-      <Waiting count={overview.waiting} />
+      <WaitingStrip approvals={overview.approvals} />
       {overview.fleet.counts.hosts === 0 ? (
         <NothingEnrolled />
       ) : (
@@ -96,14 +94,16 @@ const newestPoint = ({ fleet: { counts, hours }, critical, warning, now }: Overv
 });
 
 /** Somebody asked for an isolation and waits for another person: that is on fire too. */
-const Waiting = ({ count }: { count: number }) => (
+const WaitingStrip = ({ approvals: { waiting, complete } }: { approvals: Waiting }) => (
   <div id="waiting" data-live>
-    {count > 0 && (
+    {(waiting.length > 0 || !complete) && (
       <p class="strip warning">
         <Icon name="pending" />
         <span>
-          <a href="/approvals">{plural(count, "isolation")}</a> {count === 1 ? "waits" : "wait"} for a second
-          person.
+          <a href="/approvals">{plural(waiting.length, "isolation")}</a>{" "}
+          {waiting.length === 1 ? "waits" : "wait"} for a second person.
+          {!complete &&
+            ` Only the ${plural(REQUESTS_MAX, "newest request")} were read: older ones may wait too.`}
         </span>
       </p>
     )}

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { timestamp } from "../../../shared/clock.ts";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
+import { approvalItem } from "../../../shared/table/items/approval.ts";
 import type { Finding } from "../../../shared/table/items/telemetry.ts";
+import { approvalKey } from "../../../shared/table/keys.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
@@ -72,5 +76,44 @@ describe("an asset of many incidents", () => {
     const host = crowded(2000);
     const markup = await (await (await worldOf([host])).get(`/assets/${host.assetId}`)).text();
     expect(wordsOf(markup)).toContain("Only 2,000 incidents of this host were read");
+  });
+});
+
+describe("an isolation that waits behind many newer requests", () => {
+  const waitingBehind = (answered: number, host: Host) => {
+    const approvals = createIds(NOW_MS - 50 * MINUTE_MS);
+    const requestOf = (index: number) => {
+      const atMs = NOW_MS - 50 * MINUTE_MS + index * 1000;
+      const approvalId = approvals();
+      return marshalItem({
+        ...approvalKey("org_a", approvalId),
+        ...approvalItem.parse({
+          ...{ type: "Approval", tenantId: "org_a", approvalId, assetId: host.assetId, mode: "observe" },
+          ...{ justification: "INC-1", requestedBy: index === 0 ? "user_first" : "user_later" },
+          ...{ requestedAt: timestamp(atMs), validUntil: timestamp(atMs + 60 * MINUTE_MS), expiresAt: 1 },
+          ...(index > 0 && { deniedAt: timestamp(atMs + 1), deniedBy: "user_jo" }),
+        }),
+      });
+    };
+    return Array.from({ length: answered + 1 }, (_, index) => requestOf(index));
+  };
+
+  test("is shown by the overview, by its asset's page and under approvals", async () => {
+    const host = hostOf();
+    const world = await createWorld([...itemsOf(host), ...waitingBehind(320, host)], NOW_MS);
+    const read = async (path: string) => wordsOf(await (await world.get(path)).text());
+    expect(await read("/")).toContain("1 isolation waits for a second person");
+    expect(await read(`/assets/${host.assetId}`)).toContain("user_first asked to isolate this host");
+    expect(await read("/approvals")).toContain("Asked by user_first");
+    world.clock.nowMs += 10 * MINUTE_MS;
+    expect(await read("/")).not.toContain("for a second person");
+  });
+
+  test("says so where more were asked for than are read", async () => {
+    const host = hostOf();
+    const world = await createWorld([...itemsOf(host), ...waitingBehind(1000, host)], NOW_MS);
+    expect(wordsOf(await (await world.get("/")).text())).toContain(
+      "Only the 1,000 newest requests were read",
+    );
   });
 });
