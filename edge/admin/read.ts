@@ -103,6 +103,8 @@ export type Query = {
   newestFirst?: boolean;
   limit?: number;
   from?: string;
+  /** Sort key at most, where a list read newest first begins: of its first page only, a cursor stands below it. */
+  until?: string;
   /** Of the table itself: everything that was written before. */
   isConsistent?: boolean;
   /** Only these, of what the limit lets it look at: a page may be short and still have a cursor. */
@@ -122,9 +124,11 @@ const scopeOf = ({ index, partition, prefix, between, newestFirst, filter }: Que
 const keyNames = (index: string | undefined) =>
   index ? ([`${index}PK`, `${index}SK`] as const) : (["PK", "SK"] as const);
 
-function sortCondition({ prefix, between }: Query, sk: string): string {
-  if (between) return ` AND ${sk} BETWEEN :first AND :last`;
-  return prefix ? ` AND begins_with(${sk}, :prefix)` : "";
+/** What is asked of the sort key, and the values it is compared with. */
+function sortRange({ prefix, between, until, from }: Query, sk: string): [string, Record<string, string>] {
+  if (between) return [` AND ${sk} BETWEEN :first AND :last`, { first: between[0], last: between[1] }];
+  if (prefix) return [` AND begins_with(${sk}, :prefix)`, { prefix }];
+  return until && from === undefined ? [` AND ${sk} <= :until`, { until }] : ["", {}];
 }
 
 export async function queryPage(reader: Reader, query: Query): Promise<Page<AttributeMap>> {
@@ -132,18 +136,17 @@ export async function queryPage(reader: Reader, query: Query): Promise<Page<Attr
   const { cursorKeys } = reader.admin;
   const { filter } = query;
   const scope = scopeOf(query);
+  const [range, compared] = sortRange(query, sk);
   const start = query.from === undefined ? undefined : await openCursor(cursorKeys, scope, query.from);
   const page = await reader.dynamo("Query", {
     TableName: reader.table,
     ...(query.index && { IndexName: query.index }),
-    KeyConditionExpression: `${pk} = :pk${sortCondition(query, sk)}`,
+    KeyConditionExpression: `${pk} = :pk${range}`,
     ...(filter && { FilterExpression: filter.expression }),
     ...(filter?.names && { ExpressionAttributeNames: filter.names }),
     ExpressionAttributeValues: values({
       pk: query.partition,
-      ...(query.between
-        ? { first: query.between[0], last: query.between[1] }
-        : query.prefix && { prefix: query.prefix }),
+      ...compared,
       ...filter?.values,
     }),
     ScanIndexForward: !query.newestFirst,
@@ -286,7 +289,7 @@ export async function listTimeline(
 export async function listIncidents(
   reader: Reader,
   tenantId: string,
-  page: { risk: "WARNING" | "CRITICAL"; limit: number; from?: string },
+  page: { risk: "WARNING" | "CRITICAL"; limit: number; from?: string; until?: string },
 ): Promise<Page<IncidentView>> {
   const { risk, ...rest } = page;
   const partition = alerts(tenantId, risk);

@@ -9,7 +9,6 @@ import {
   type IncidentView,
   incidentView,
   listCustody,
-  listIncidents,
   listTimeline,
   readAsset,
   readState,
@@ -23,6 +22,7 @@ import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } f
 import { Icon } from "./icon.tsx";
 import { IncidentList, isAcknowledged } from "./incident-list.tsx";
 import { pastOf } from "./incident-past.ts";
+import { findOpen, RISKS_SHOWN } from "./incident-search.ts";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Age, Ago } from "./time.tsx";
@@ -30,7 +30,7 @@ import { type Moment, Timeline } from "./timeline.tsx";
 
 const STATES_MAX = 50;
 const CUSTODY_MAX = 50;
-const ELSEWHERE_MAX = 200;
+const ELSEWHERE_SHOWN_MAX = 50;
 
 type Told = {
   incident: IncidentView;
@@ -38,7 +38,7 @@ type Told = {
   /** The engine as the newest state has it: several processes of it, or none any more. */
   engines: Engine[];
   state: TelemetryChange | undefined;
-  elsewhere: IncidentView[];
+  elsewhere: Elsewhere;
   past: Moment[];
   /** There are states of the host from before those that the past was told from. */
   isPastLonger: boolean;
@@ -53,14 +53,13 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
   const { assetId: owner } = incident;
   const asset = await readAsset(deps, tenantId, owner);
   if (!asset) return undefined;
-  const [state, sameRisk, states, custody] = await Promise.all([
+  const [state, elsewhere, states, custody] = await Promise.all([
     asset.presence ? readState(deps, tenantId, owner, asset.presence.stateAt) : undefined,
-    listIncidents(deps, tenantId, { risk: incident.risk, limit: ELSEWHERE_MAX }),
+    findElsewhere(deps, tenantId, incident),
     listTimeline(deps, tenantId, owner, { limit: STATES_MAX }),
     listCustody(deps, tenantId, owner, { limit: CUSTODY_MAX }),
   ]);
   const engines = state?.engines.filter((engine) => engine.id === incident.engine) ?? [];
-  const elsewhere = sameRisk.items.filter((one) => one.rule === incident.rule && one.id !== id);
   return {
     incident,
     asset,
@@ -70,6 +69,19 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
     past: pastOf(incident, states.items, custody.items),
     isPastLonger: states.cursor !== undefined,
     now: deps.clock(),
+  };
+}
+
+/** `searched`: how many open incidents were looked through; `complete`: those were all. */
+type Elsewhere = { incidents: IncidentView[]; searched: number; complete: boolean };
+
+/** Open incidents of the same rule, of either risk: a rule's points, and so its risk, differ from host to host. */
+async function findElsewhere(deps: Deps, tenantId: string, { rule, id }: IncidentView): Promise<Elsewhere> {
+  const found = await Promise.all(RISKS_SHOWN.map((risk) => findOpen(deps, tenantId, risk, { rule })));
+  return {
+    incidents: found.flatMap(({ incidents }) => incidents).filter((one) => one.id !== id),
+    searched: found.reduce((sum, { searched }) => sum + searched, 0),
+    complete: found.every(({ cursor }) => cursor === undefined),
   };
 }
 
@@ -83,7 +95,7 @@ export async function incidentPage(
   const told = await loadIncident(deps, admin.tenantId, id);
   if (!told) return undefined;
   const forms = await formsOf(admin, told.incident, deps, answer.draft);
-  const { incident, asset, engines, state, elsewhere, now } = told;
+  const { incident, asset, engines, state, now } = told;
   const title = `${incident.engineName} on ${asset.hostname}`;
   return (
     <Layout
@@ -120,20 +132,42 @@ export async function incidentPage(
         )}
       </section>
       <Past told={told} />
-      <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
-        <h2 id="incident-elsewhere-title">The same rule elsewhere</h2>
-        {elsewhere.length > 0 ? (
-          <>
-            <p class="count">{plural(elsewhere.length, "open incident")}</p>
-            <IncidentList incidents={elsewhere} now={now} />
-          </>
-        ) : (
-          <Empty title="Nowhere else">No other open incident is of this rule and risk.</Empty>
-        )}
-      </section>
+      <SameRule told={told} />
     </Layout>
   );
 }
+
+const SameRule = ({ told: { incident, elsewhere, now } }: { told: Told }) => {
+  const { incidents, searched, complete } = elsewhere;
+  const all = `/incidents?${new URLSearchParams({ rule: incident.rule })}`;
+  return (
+    <section id="incident-elsewhere" class="card" data-live aria-labelledby="incident-elsewhere-title">
+      <h2 id="incident-elsewhere-title">The same rule elsewhere</h2>
+      {incidents.length > 0 && (
+        <>
+          <p class="count">
+            <a href={all}>{plural(incidents.length, "open incident")}</a>
+            {!complete && ` among ${searched.toLocaleString("en")} that were searched, there may be more`}
+          </p>
+          <IncidentList incidents={incidents.slice(0, ELSEWHERE_SHOWN_MAX)} now={now} />
+          {incidents.length > ELSEWHERE_SHOWN_MAX && (
+            <p class="more">
+              The first {String(ELSEWHERE_SHOWN_MAX)} are shown. <a href={all}>All of this rule</a>
+            </p>
+          )}
+        </>
+      )}
+      {incidents.length === 0 && complete && (
+        <Empty title="Nowhere else">No other open incident is of this rule.</Empty>
+      )}
+      {incidents.length === 0 && !complete && (
+        <Empty title={`None among ${plural(searched, "open incident")}`}>
+          There are older ones that were not searched. <a href={all}>Search on</a>
+        </Empty>
+      )}
+    </section>
+  );
+};
 
 const Past = ({ told: { asset, past, isPastLonger, now } }: { told: Told }) => (
   <section id="incident-past" class="card" data-live aria-labelledby="incident-past-title">
@@ -247,7 +281,7 @@ const IncidentHead = ({ told, admin }: { told: Told; admin: Admin }) => {
         <div>
           <dt>Rule</dt>
           <dd>
-            <a href={`/incidents?${new URLSearchParams({ q: incident.rule })}`}>
+            <a href={`/incidents?${new URLSearchParams({ rule: incident.rule })}`}>
               <code>{incident.rule}</code>
             </a>
             , {String(incident.points)} points

@@ -117,3 +117,37 @@ describe("an isolation that waits behind many newer requests", () => {
     );
   });
 });
+
+describe("the same rule elsewhere", () => {
+  const openOf = (rule: string, agoMs: number, more: Partial<Finding> = {}): Host =>
+    hostOf({ findings: [{ finding: finding({ rule, ...more }), openedAtMs: NOW_MS - agoMs }] });
+  const busy = (others: number) =>
+    Array.from({ length: others }, (_, index) => openOf("unapproved-engine", 1000 + index * 1000));
+  const elsewhere = async (host: Host, others: readonly Host[]) => {
+    const world = await worldOf([host, ...others]);
+    const answer = await world.get(`/incidents/${host.assetId}.exposed-engine.ollama`);
+    return (await answer.text()).split('id="incident-elsewhere"')[1]!;
+  };
+
+  test("is found behind many newer ones of other rules, of either risk", async () => {
+    const host = openOf("exposed-engine", 1000);
+    const old = openOf("exposed-engine", 86_400_000);
+    const lesser = openOf("exposed-engine", 1000, { risk: "WARNING", points: 40 });
+    const markup = await elsewhere(host, [...busy(400), old, lesser]);
+    expect(rowsOf(markup).map((id) => id.split(".")[0])).toEqual([old.assetId, lesser.assetId]);
+    expect(wordsOf(markup)).toContain("2 open incidents");
+    expect(markup).not.toContain("searched");
+  });
+
+  test("is not denied where not all were searched", async () => {
+    const host = openOf("exposed-engine", 1000);
+    const markup = await elsewhere(host, [...busy(1000), openOf("exposed-engine", 86_400_000)]);
+    expect(markup).not.toContain("Nowhere else");
+    expect(wordsOf(markup)).toContain("None among 1,000 open incidents");
+    expect(markup).toContain('href="/incidents?rule=exposed-engine"');
+  });
+
+  test("is denied where all were", async () => {
+    expect(await elsewhere(openOf("exposed-engine", 1000), busy(3))).toContain("Nowhere else");
+  });
+});

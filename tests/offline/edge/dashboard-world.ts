@@ -98,11 +98,13 @@ function query(items: AttributeMap[], input: Record<string, unknown>) {
   const partition = (values[":pk"] ?? values[":tenant"])!.S!;
   const prefix = values[":prefix"]?.S ?? "";
   const [first, last] = [values[":first"]?.S, values[":last"]?.S];
+  const until = values[":until"]?.S;
   const sort = (item: AttributeMap) => item[`${index}SK`]!.S!;
   const isWanted = (key: string) =>
     first !== undefined && last !== undefined ? key >= first && key <= last : key.startsWith(prefix);
   const found = items
     .filter((item) => item[`${index}PK`]?.S === partition && isWanted(sort(item)))
+    .filter((item) => until === undefined || sort(item) <= until)
     .sort((a, b) => (sort(a) < sort(b) ? -1 : 1));
   if (input.ScanIndexForward === false) found.reverse();
   const names = input.ExpressionAttributeNames as Record<string, string> | undefined;
