@@ -134,7 +134,7 @@ async function acknowledgeMany(c: Context<Env>, fields: Fields, deps: Deps): Pro
   const ids = Object.keys(ticked).sort();
   if (ids.length === 0 || ids.length > BULK_INCIDENTS_MAX) {
     const words = `Nothing was changed: choose 1 to ${BULK_INCIDENTS_MAX} incidents.`;
-    return sendPage(c, await incidentsPage(admin, {}, deps, { tone: "warning", words }), 400);
+    return sendPage(c, await incidentsPage(admin, {}, deps, { notice: { tone: "warning", words } }), 400);
   }
   if (!ids.every((id) => incidentName.safeParse(id).success))
     return sendFailure(c, refuse("admin.invalid"), deps);
@@ -143,5 +143,5 @@ async function acknowledgeMany(c: Context<Env>, fields: Fields, deps: Deps): Pro
   const done = await acknowledgeIncidents(askerOf(c, key, deps), { ids }, deps);
   if (done.ok) return c.redirect("/incidents?done=acknowledge-many", 303);
   if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
-  return sendPage(c, await incidentsPage(admin, {}, deps, unchanged(done.detail)), 409);
+  return sendPage(c, await incidentsPage(admin, {}, deps, { notice: unchanged(done.detail) }), 409);
 }

@@ -27,7 +27,15 @@ import type { Cell } from "./csv.ts";
 import { type CustodyQuery, custodyMatcher, custodyQuery } from "./custody-search.ts";
 import { employeesOf } from "./employees.tsx";
 import { inventoryOf, matching } from "./fleet.ts";
-import { contains, type IncidentQuery, incidentQuery, RISKS_SHOWN } from "./incidents.tsx";
+import {
+  employeesBy,
+  everyResolved,
+  type IncidentQuery,
+  incidentMatcher,
+  incidentQuery,
+  nobody,
+  RISKS_SHOWN,
+} from "./incident-search.ts";
 import type { FleetReads } from "./inventory.tsx";
 import { type Held, modelsOf } from "./models.ts";
 import { DELIVERY_STATES } from "./webhook.tsx";
@@ -116,12 +124,22 @@ const incidents: List<IncidentQuery, IncidentView> = {
     ["last_seen_at", (row) => row.lastSeenAt],
     ["acknowledged_at", (row) => row.acknowledgedAt],
     ["acknowledged_by", (row) => row.acknowledgedBy],
+    ["resolved_at", (row) => row.resolvedAt],
+    ["resolved_by", (row) => row.resolvedBy],
+    ["resolution", (row) => row.resolution],
   ],
-  async *pages({ risk, q }, { admin, deps }) {
-    for (const each of risk ? [risk] : RISKS_SHOWN) {
+  async *pages(query, { admin, deps, fleetOf }) {
+    const { tenantId } = admin;
+    const employeeOf = query.q === undefined ? nobody : employeesBy((await fleetOf(tenantId)).rows);
+    const matches = incidentMatcher(query, employeeOf, deps.clock());
+    if (query.status === "resolved") {
+      for await (const page of everyResolved(deps, tenantId)) yield page.filter(matches);
+      return;
+    }
+    for (const risk of query.risk ? [query.risk] : RISKS_SHOWN) {
       const read = (page: { limit: number; from?: string }) =>
-        listIncidents(deps, admin.tenantId, { risk: each, ...page });
-      for await (const page of everyPage(read)) yield page.filter((incident) => contains(incident, q));
+        listIncidents(deps, tenantId, { risk, ...page });
+      for await (const page of everyPage(read)) yield page.filter(matches);
     }
   },
 };

@@ -14,6 +14,7 @@ import type { FleetCounts, FleetHourItem } from "../../shared/table/items/fleet.
 import { type FleetHolding, type FleetRow, readFleet, readHoldings } from "../../shared/table/read-fleet.ts";
 import type { Deps } from "../deps.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
+import { type Resolved, readResolved } from "./incident-search.ts";
 import { type Background, createPictures, keepNewest } from "./picture.ts";
 
 export type Fleet = { rows: readonly FleetRow[]; complete: boolean; readAtMs: number };
@@ -33,6 +34,8 @@ export type Fleets = {
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
   /** What every asset holds: models with their facts, clients. */
   holdingsOf(tenantId: string, background: Background): Promise<readonly FleetHolding[]>;
+  /** Incidents that were resolved, on the same terms. */
+  resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
 
 /** A fleet up to this size is read at once: it takes no longer than a page may. */
@@ -48,6 +51,7 @@ export function createFleets(deps: Deps): Fleets {
     return { ...(await readFleet(deps, tenantId)), readAtMs };
   });
   const holdings = createPictures(deps, async (tenantId) => (await readHoldings(deps, tenantId)).holdings);
+  const resolved = createPictures(deps, (tenantId) => readResolved(deps, tenantId));
   const histories = new Map<string, { history: FleetHistory; readAtMs: number }>();
   const counted = new WeakMap<Fleet, FleetCounts>();
 
@@ -82,7 +86,7 @@ export function createFleets(deps: Deps): Fleets {
     return { counts: countsOf(fleet), atMs: fleet.readAtMs, complete: fleet.complete, hours };
   }
 
-  return { of: fleets.of, holdingsOf: holdings.of, numbersOf };
+  return { of: fleets.of, holdingsOf: holdings.of, resolvedOf: resolved.of, numbersOf };
 }
 
 export type FleetFilter = {

@@ -1,81 +1,101 @@
-import { z } from "zod";
+import { timestamp } from "../../shared/clock.ts";
+import type { FleetCounts } from "../../shared/table/items/fleet.ts";
 import { BULK_INCIDENTS_MAX } from "../admin/answer-incidents.ts";
 import { type Admin, may } from "../admin/authenticate.ts";
-import { type IncidentView, listIncidents } from "../admin/read.ts";
+import type { IncidentView } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
 import { ChangeForm } from "./change-form.tsx";
 import { csrfToken } from "./csrf.ts";
 import { DownloadLinks } from "./download-links.tsx";
-import { IncidentList } from "./incident-list.tsx";
+import type { Fleet, FleetNumbers } from "./fleet.ts";
+import { IncidentList, isAcknowledged } from "./incident-list.tsx";
+import {
+  AGES,
+  type EmployeeOf,
+  employeesBy,
+  type Found,
+  filterOf,
+  findOpen,
+  type IncidentQuery,
+  incidentMatcher,
+  nobody,
+  placeOf,
+  RESOLVED_KEPT_MAX,
+  type Resolved,
+  RISKS_SHOWN,
+  SHOWN_MAX,
+} from "./incident-search.ts";
 import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
+import { AGE_TOLD_MS, Ago } from "./time.tsx";
 
-type OpenRisk = "CRITICAL" | "WARNING";
-export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
+export type IncidentReads = {
+  fleetOf: (tenantId: string) => Promise<Fleet>;
+  numbersOf: (tenantId: string) => Promise<FleetNumbers>;
+  resolvedOf: (tenantId: string) => Promise<Resolved>;
+};
 
-const SHOWN_MAX = 100;
-/** A text filter looks through this many of the newest of each risk. */
-const SEARCHED_MAX = 1000;
+/** What a page shows: open ones by risk, or the resolved ones among all that were read. */
+type Shown = {
+  incidents: IncidentView[];
+  open: Found[];
+  resolved?: { of: Resolved; matching: number; next: string | undefined };
+};
 
-const blank = z.literal("").transform(() => undefined);
-export const incidentQuery = z.object({
-  risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
-  q: blank.or(z.string().max(200)).optional(),
-  cursor: z.string().max(2000).optional(),
-});
-export type IncidentQuery = z.infer<typeof incidentQuery>;
-
-type Found = { risk: OpenRisk; incidents: IncidentView[]; searched: number; cursor?: string };
-
-/** Open incidents of a risk that contain every word of the text, from GSI2 and so without the resolved ones. */
-async function findIncidents(
+async function findShown(
   deps: Deps,
   tenantId: string,
-  risk: OpenRisk,
   query: IncidentQuery,
-): Promise<Found> {
-  const found: Found = { risk, incidents: [], searched: 0 };
-  let from = query.risk === undefined ? undefined : query.cursor;
-  do {
-    const page = await listIncidents(deps, tenantId, {
-      risk,
-      limit: SHOWN_MAX,
-      ...(from !== undefined && { from }),
-    });
-    found.searched += page.items.length;
-    found.incidents.push(...page.items.filter((incident) => contains(incident, query.q)));
-    from = page.cursor;
-  } while (query.q !== undefined && from !== undefined && found.searched < SEARCHED_MAX);
-  return from === undefined ? found : { ...found, cursor: from };
+  reads: IncidentReads | undefined,
+): Promise<Shown> {
+  // The picture of the fleet is asked for only where its people are.
+  const isSearched = query.q !== undefined && reads !== undefined;
+  const employeeOf = isSearched ? employeesBy((await reads.fleetOf(tenantId)).rows) : nobody;
+  if (query.status === "resolved" && reads)
+    return findResolved(await reads.resolvedOf(tenantId), query, employeeOf, deps.clock());
+  const risks = query.risk ? [query.risk] : RISKS_SHOWN;
+  const open = await Promise.all(risks.map((risk) => findOpen(deps, tenantId, risk, query, employeeOf)));
+  return { incidents: open.flatMap(({ incidents }) => incidents), open };
 }
 
-/** Whether every word of the text stands somewhere in what the list shows of it. */
-export function contains(incident: IncidentView, q: string | undefined): boolean {
-  const words = (q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-  const { hostname, engineName, rule, explanation, assetId } = incident;
-  const text = [hostname, engineName, rule, explanation, assetId].join("\n").toLowerCase();
-  return words.every((word) => text.includes(word));
+function findResolved(of: Resolved, query: IncidentQuery, employeeOf: EmployeeOf, now: number): Shown {
+  const { after } = query;
+  const matching = of.incidents.filter(incidentMatcher(query, employeeOf, now));
+  const rest = after === undefined ? matching : matching.filter((incident) => placeOf(incident) < after);
+  const incidents = rest.slice(0, SHOWN_MAX);
+  const next = rest.length > SHOWN_MAX ? placeOf(incidents.at(-1)!) : undefined;
+  return { incidents, open: [], resolved: { of, matching: matching.length, next } };
 }
+
+const titleOf = ({ status, risk }: IncidentQuery): string => {
+  const title = status === "resolved" ? "Resolved incidents" : "Open incidents";
+  return risk ? `${title}: ${risk.toLowerCase()}` : title;
+};
 
 export async function incidentsPage(
   admin: Admin,
   query: IncidentQuery,
   deps: Deps,
-  notice?: Notice | undefined,
+  { notice, reads }: { notice?: Notice | undefined; reads?: IncidentReads | undefined } = {},
 ) {
-  const risks = query.risk ? [query.risk] : RISKS_SHOWN;
-  const found = await Promise.all(risks.map((risk) => findIncidents(deps, admin.tenantId, risk, query)));
+  const { tenantId } = admin;
+  const [shown, numbers] = await Promise.all([
+    findShown(deps, tenantId, query, reads),
+    reads?.numbersOf(tenantId),
+  ]);
   const now = deps.clock();
   const answers = may(admin, "handle-incidents") && deps.controlKey !== undefined;
   const csrf = answers ? await csrfToken(admin, deps) : undefined;
-  const shown = found.flatMap(({ incidents }) => incidents);
-  const title = query.risk ? `Open incidents: ${query.risk.toLowerCase()}` : "Open incidents";
+  const { incidents } = shown;
+  const isOpen = query.status !== "resolved";
+  const tickable = incidents.some((one) => one.status === "OPEN" && !isAcknowledged(one));
+  const filter = filterOf(query);
   return (
     <Layout
       frame={{
-        title,
+        title: titleOf(query),
         admin,
         place: "incidents",
         nowMs: now,
@@ -84,34 +104,63 @@ export async function incidentsPage(
         pollPath: notice && "/incidents",
       }}
     >
-      <div class="page-head">
-        <h1>Open incidents</h1>
-        <p class="muted">One for each asset, rule and engine, until its condition is gone.</p>
+      <div id="incidents-head" class="page-head" data-live>
+        <h1>{isOpen ? "Open incidents" : "Resolved incidents"}</h1>
+        <p class="muted">
+          {isOpen
+            ? "One for each asset, rule and engine, until its condition is gone."
+            : "Of every host, the newest first: by whom, or by the quiet period, and why."}
+        </p>
       </div>
       <NoticeStrip notice={notice} />
-      <IncidentFilter query={query} />
+      <IncidentFilter query={query} engines={enginesOf(numbers?.counts, incidents, query)} />
       <div class="list-tools">
-        {csrf !== undefined && shown.length > 0 && <BulkForm csrf={csrf} />}
+        <div id="incident-bulk" data-live>
+          {csrf !== undefined && tickable && <BulkForm csrf={csrf} />}
+        </div>
         <Keys ticks={csrf !== undefined} />
       </div>
-      <section id="incident-list" class="card" data-live aria-label="Open incidents">
-        {shown.length > 0 ? (
+      <section
+        id="incident-list"
+        class="card"
+        data-live
+        aria-label={isOpen ? "Open incidents" : "Resolved incidents"}
+      >
+        {shown.resolved && <ResolvedRead of={shown.resolved.of} now={now} />}
+        {incidents.length > 0 ? (
           <>
             <div class="card-head">
-              <p class="count">{summary(found)}</p>
-              <DownloadLinks list="incidents" filter={{ risk: query.risk, q: query.q }} />
+              <p class="count">{summary(shown, filter.length > 0)}</p>
+              <DownloadLinks list="incidents" filter={Object.fromEntries(filter)} />
             </div>
-            <IncidentList incidents={shown} now={now} form={csrf === undefined ? undefined : BULK_FORM_ID} />
+            <IncidentList
+              incidents={incidents}
+              now={now}
+              form={csrf === undefined ? undefined : BULK_FORM_ID}
+            />
           </>
         ) : (
-          <Nothing filtered={query.q !== undefined || query.risk !== undefined} />
+          <Nothing shown={shown} query={query} />
         )}
-        {found.map(
-          (part) => part.cursor !== undefined && <More part={part} query={query} cursor={part.cursor} />,
+        {shown.open.map(
+          (part) => part.cursor !== undefined && <More part={part} filter={filter} cursor={part.cursor} />,
         )}
+        {shown.resolved && <ResolvedPager query={query} next={shown.resolved.next} />}
       </section>
     </Layout>
   );
+}
+
+/** Engines to choose from: of the fleet, of what is shown, and what was chosen. */
+function enginesOf(
+  counts: FleetCounts | undefined,
+  incidents: readonly IncidentView[],
+  { engine }: IncidentQuery,
+): [id: string, name: string][] {
+  const known = new Map<string, string>(engine === undefined ? [] : [[engine, engine]]);
+  for (const one of incidents) known.set(one.engine, one.engineName);
+  for (const { key, name } of counts?.engines.first ?? []) known.set(key, name);
+  return [...known].sort(([, a], [, b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1));
 }
 
 const BULK_FORM_ID = "bulk";
@@ -126,57 +175,176 @@ const BulkForm = ({ csrf }: { csrf: string }) => (
   </ChangeForm>
 );
 
-const summary = (found: readonly Found[]): string =>
-  found
-    .map(({ risk, incidents, cursor }) => {
-      const more = cursor === undefined ? "" : " shown, there are more";
-      return `${incidents.length} ${risk.toLowerCase()}${more}`;
+const summary = ({ open, resolved, incidents }: Shown, isFiltered: boolean): string => {
+  if (resolved) {
+    const words = plural(resolved.matching, "resolved incident");
+    return resolved.matching === incidents.length ? words : `${words}, ${incidents.length} shown`;
+  }
+  return open
+    .map(({ risk, incidents: { length }, cursor }) => {
+      const more = cursor === undefined ? "" : ` shown, there ${isFiltered ? "may be" : "are"} more`;
+      return `${length} ${risk.toLowerCase()}${more}`;
     })
     .join(" · ");
+};
 
-const Nothing = ({ filtered }: { filtered: boolean }) =>
-  filtered ? (
-    <Empty title="No open incident matches">
-      <a href="/incidents">Show all open incidents</a>
-    </Empty>
-  ) : (
+const Nothing = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
+  const { status, ...filter } = Object.fromEntries(filterOf(query));
+  const isFiltered = Object.keys(filter).length > 0;
+  if (status === "resolved") {
+    if (!isFiltered) return <Empty title="No resolved incidents" />;
+    return (
+      <Empty title="No resolved incident matches">
+        <a href="/incidents?status=resolved">Show all resolved incidents</a>
+      </Empty>
+    );
+  }
+  if (isFiltered)
+    return (
+      <Empty
+        title={
+          shown.open.some(({ cursor }) => cursor !== undefined)
+            ? "No open incident matches among those searched"
+            : "No open incident matches"
+        }
+      >
+        <a href="/incidents">Show all open incidents</a>
+      </Empty>
+    );
+  return (
     <Empty title="No open incidents">
       Every rule is evaluated on every state that agents report. Hosts without an agent, hosts that are silent
       and sources that failed are not looked at: the <a href="/">overview</a> counts those it knows of.
     </Empty>
   );
+};
 
-const More = ({ part, query, cursor }: { part: Found; query: IncidentQuery; cursor: string }) => {
-  const next = new URLSearchParams({ risk: part.risk, ...(query.q !== undefined && { q: query.q }), cursor });
+const More = (more: { part: Found; filter: [string, string][]; cursor: string }) => {
+  const { risk, searched } = more.part;
+  const kept = more.filter.filter(([name]) => name !== "risk");
+  const next = new URLSearchParams([...kept, ["risk", risk], ["cursor", more.cursor]]);
   return (
     <p class="more">
-      {query.q !== undefined &&
-        `Searched the newest ${plural(part.searched, `${part.risk.toLowerCase()} incident`)}. `}
-      <a href={`/incidents?${next}`}>Older {part.risk.toLowerCase()} incidents</a>
+      {kept.length > 0 && `Searched ${plural(searched, `${risk.toLowerCase()} incident`)}. `}
+      <a href={`/incidents?${next}`}>Older {risk.toLowerCase()} incidents</a>
     </p>
   );
 };
 
-const IncidentFilter = ({ query }: { query: IncidentQuery }) => (
+/** What the list of resolved ones was made of: it is read in one go, and not for every page. */
+const ResolvedRead = ({ of: { total, complete, readAtMs }, now }: { of: Resolved; now: number }) => (
+  <>
+    {now - readAtMs > AGE_TOLD_MS && (
+      <p class="muted small">
+        Read <Ago at={timestamp(readAtMs)} now={now} />.
+      </p>
+    )}
+    {(!complete || total > RESOLVED_KEPT_MAX) && (
+      <p class="strip warning">
+        {complete
+          ? `There are ${plural(total, "resolved incident")}: the ${RESOLVED_KEPT_MAX.toLocaleString("en")} newest are searched and shown. The download has all.`
+          : "There are more incidents than are read here, so some resolved ones are missing, newer ones maybe too. The download has all."}
+      </p>
+    )}
+  </>
+);
+
+const ResolvedPager = ({ query, next }: { query: IncidentQuery; next: string | undefined }) => {
+  const href = (more: [string, string][]) =>
+    `/incidents?${new URLSearchParams([...filterOf(query), ...more])}`;
+  return (
+    <p class="pager">
+      {query.after !== undefined && <a href={href([])}>First page</a>}
+      {next !== undefined && (
+        <a rel="next" href={href([["after", next]])}>
+          Next {String(SHOWN_MAX)}
+        </a>
+      )}
+    </p>
+  );
+};
+
+type Option = readonly [value: string, label: string];
+
+const Choice = (choice: { name: string; legend: string; value: string; options: readonly Option[] }) => (
+  <fieldset class="choice">
+    <legend>{choice.legend}</legend>
+    {choice.options.map(([value, label]) => (
+      <label>
+        <input type="radio" name={choice.name} value={value} checked={choice.value === value} />
+        <span>{label}</span>
+      </label>
+    ))}
+  </fieldset>
+);
+
+const Select = (select: {
+  name: string;
+  label: string;
+  value: string | undefined;
+  options: readonly Option[];
+}) => (
+  <div class="field">
+    <label for={select.name}>{select.label}</label>
+    <select id={select.name} name={select.name}>
+      <option value="">Any</option>
+      {select.options.map(([value, label]) => (
+        <option value={value} selected={select.value === value}>
+          {label}
+        </option>
+      ))}
+    </select>
+  </div>
+);
+
+const IncidentFilter = ({ query, engines }: { query: IncidentQuery; engines: readonly Option[] }) => (
   <search>
     <form class="filter" method="get" action="/incidents" data-filter>
       <div class="field grow">
-        <label for="q">Host, engine, rule or words of the explanation</label>
+        <label for="q">Host, employee, engine, rule or words of the explanation</label>
         <input id="q" name="q" type="search" maxlength={200} value={query.q ?? ""} autocomplete="off" />
       </div>
-      <fieldset class="choice">
-        <legend>Risk</legend>
-        {[
-          { value: "", label: "All" },
-          { value: "CRITICAL", label: "Critical" },
-          { value: "WARNING", label: "Warning" },
-        ].map(({ value, label }) => (
-          <label>
-            <input type="radio" name="risk" value={value} checked={(query.risk ?? "") === value} />
-            <span>{label}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Choice
+        name="status"
+        legend="State"
+        value={query.status === "resolved" ? "resolved" : ""}
+        options={[
+          ["", "Open"],
+          ["resolved", "Resolved"],
+        ]}
+      />
+      <Choice
+        name="risk"
+        legend="Risk"
+        value={query.risk ?? ""}
+        options={[
+          ["", "All"],
+          ["CRITICAL", "Critical"],
+          ["WARNING", "Warning"],
+        ]}
+      />
+      <Select
+        name="answered"
+        label="Answered"
+        value={query.answered}
+        options={[
+          ["yes", "Acknowledged"],
+          ["no", "Not yet"],
+        ]}
+      />
+      <Select name="engine" label="Engine" value={query.engine} options={engines} />
+      <Select
+        name="age"
+        label="Opened"
+        value={query.age}
+        options={AGES.map(({ age, name }) => [age, name] as const)}
+      />
+      {query.rule !== undefined && (
+        <div class="field">
+          <label for="rule">Rule</label>
+          <input id="rule" name="rule" value={query.rule} autocomplete="off" />
+        </div>
+      )}
       <button type="submit">Filter</button>
     </form>
   </search>

@@ -16,7 +16,7 @@ import { FleetTrend } from "./fleet-trend.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
-import { Age, Ago } from "./time.tsx";
+import { AGE_TOLD_MS, Age, Ago } from "./time.tsx";
 import { listWaiting, REQUESTS_MAX, type Waiting } from "./waiting.ts";
 
 /** Beyond this many the overview says "more than". */
@@ -325,9 +325,6 @@ const Chart = ({ title, parameter, ranked }: { title: string; parameter: string;
     </div>
   );
 };
-
-/** Numbers older than this are told with their age: the page's own age says nothing of theirs. */
-const AGE_TOLD_MS = 5000;
 
 const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => {
   const { counts, complete, atMs } = fleet;

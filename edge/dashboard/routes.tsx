@@ -30,7 +30,8 @@ import {
   withoutHandshake,
 } from "./handshake.ts";
 import { incidentPage } from "./incident.tsx";
-import { incidentQuery, incidentsPage } from "./incidents.tsx";
+import { incidentQuery } from "./incident-search.ts";
+import { incidentsPage } from "./incidents.tsx";
 import { integrationsPage, mayIntegrate } from "./integrations.tsx";
 import { type FleetReads, inventoryPage, modelPage, modelQuery } from "./inventory.tsx";
 import { noticeOf } from "./notices.ts";
@@ -93,7 +94,14 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   page("/incidents", async (c, admin) => {
     const query = queryOf(c, incidentQuery);
     return query
-      ? incidentsPage(admin, query, deps, noticeOf(c.req.query("done")))
+      ? incidentsPage(admin, query, deps, {
+          notice: noticeOf(c.req.query("done")),
+          reads: {
+            fleetOf: readsOf(c).fleetOf,
+            numbersOf: (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c)),
+            resolvedOf: (tenantId) => fleets.resolvedOf(tenantId, backgroundOf(c)),
+          },
+        })
       : refuse("admin.invalid", "query");
   });
   // Who reloads the answer to the form by its address finds the list.

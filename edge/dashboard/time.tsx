@@ -1,5 +1,8 @@
 const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
 
+/** What was read longer ago than this is told with its age: the page's own age says nothing of it. */
+export const AGE_TOLD_MS = 5000;
+
 /** A length of time in one unit: `12 s`, `5 min`, `3 h`, `9 d`. The script in the browser says it the same way. */
 export function duration(ms: number): string {
   const length = Math.abs(ms);

@@ -151,3 +151,122 @@ describe("the same rule elsewhere", () => {
     expect(await elsewhere(openOf("exposed-engine", 1000), busy(3))).toContain("Nowhere else");
   });
 });
+
+describe("the incidents of the fleet", () => {
+  const of = (hostname: string, agoMs: number, more: Partial<Finding> = {}, host: Partial<Host> = {}) =>
+    hostOf({ hostname, findings: [{ finding: finding(more), openedAtMs: NOW_MS - agoMs }], ...host });
+  const HOUR_MS = 60 * MINUTE_MS;
+  const resolvedOf = (hostname: string, agoMs: number) =>
+    hostOf({
+      hostname,
+      findings: [{ finding: finding(), openedAtMs: NOW_MS - 90 * HOUR_MS, resolvedAtMs: NOW_MS - agoMs }],
+    });
+  const HOSTS = [
+    of("minutes", 59 * MINUTE_MS),
+    of("one-hour", HOUR_MS),
+    of("day", 24 * HOUR_MS, { engine: "vllm", engineName: "vLLM" }),
+    of("week", 7 * 24 * HOUR_MS, { risk: "WARNING", points: 40 }),
+    of("ahead", -1000, {}, { employeeId: "noor" }),
+    of("rule", 2 * MINUTE_MS, { rule: "exposed-engine-too", risk: "WARNING", points: 40 }),
+    resolvedOf("closed-first", 3 * HOUR_MS),
+    resolvedOf("closed-last", HOUR_MS),
+  ];
+  const acknowledged = (items: ReturnType<typeof itemsOf>) =>
+    items.map((item) =>
+      item.type?.S === "Incident"
+        ? { ...item, acknowledgedAt: { S: timestamp(NOW_MS) }, acknowledgedBy: { S: "user_jo" } }
+        : item,
+    );
+  const make = () =>
+    createWorld([...HOSTS.flatMap(itemsOf), ...acknowledged(itemsOf(of("seen", 5 * HOUR_MS)))], NOW_MS);
+
+  const cases: [query: string, hosts: string[]][] = [
+    ["", ["ahead", "minutes", "one-hour", "seen", "day", "rule", "week"]],
+    ["age=hour", ["ahead", "minutes", "rule"]],
+    ["age=day", ["one-hour", "seen"]],
+    ["age=week", ["day"]],
+    ["age=older&risk=WARNING", ["week"]],
+    ["age=older&risk=CRITICAL", []],
+    ["answered=yes", ["seen"]],
+    ["answered=no&age=day", ["one-hour"]],
+    ["engine=vllm", ["day"]],
+    ["engine=vllm&age=hour", []],
+    ["rule=exposed-engine-too", ["rule"]],
+    ["q=noor", ["ahead"]],
+    ["q=noor+0.0.0.0&risk=&engine=&age=&answered=&status=", ["ahead"]],
+    ["q=nobody", []],
+    ["status=resolved", ["closed-last", "closed-first"]],
+    ["status=resolved&q=first+quiet", ["closed-first"]],
+    ["status=resolved&risk=WARNING", []],
+    ["status=open&q=closed", []],
+  ];
+  test.each(cases)("/incidents?%s, its CSV and its JSON hold the same", async (query, hosts) => {
+    const world = await make();
+    const markup = await (await world.get(`/incidents?${query}`)).text();
+    const names = new Map(HOSTS.map(({ assetId, hostname }) => [assetId, hostname]));
+    expect(rowsOf(markup).map((id) => names.get(id.split(".")[0]!) ?? "seen")).toEqual(hosts);
+    const rows = (await (await world.get(`/incidents.json?${query}`)).json()) as { hostname: string }[];
+    expect(rows.map(({ hostname }) => hostname).sort()).toEqual([...hosts].sort());
+    const csv = (await (await world.get(`/incidents.csv?${query}`)).text()).trim().split("\r\n");
+    expect(csv).toHaveLength(hosts.length + 1);
+  });
+
+  test("are filtered by a form that needs no script, and nothing but what it offers is taken", async () => {
+    const world = await make();
+    const markup = await (
+      await world.get("/incidents?engine=vllm&age=week&answered=no&status=resolved")
+    ).text();
+    expect(markup).toContain('<option value="vllm" selected="">vllm</option>');
+    expect(markup).toContain('<option value="week" selected="">');
+    expect(markup).toContain('<option value="no" selected="">');
+    expect(markup).toContain('href="/incidents?status=resolved"');
+    for (const query of [
+      "status=none",
+      "age=month",
+      "answered=maybe",
+      "engine=%3Cb%3E",
+      "rule=A",
+      "risk=INFO",
+    ])
+      expect((await world.get(`/incidents?${query}`)).status).toBe(400);
+  });
+
+  test("of an age begin where it begins, however many are newer, and go on by a cursor", async () => {
+    const newer = Array.from({ length: 1100 }, (_, index) => of("newer", MINUTE_MS + index));
+    const old = Array.from({ length: 130 }, (_, index) => of("old", 25 * HOUR_MS + index * 1000));
+    const world = await worldOf([...newer, ...old, of("oldest", 8 * 24 * HOUR_MS)]);
+    const first = await (await world.get("/incidents?age=week")).text();
+    expect(rowsOf(first)).toHaveLength(100);
+    expect(first).not.toContain("newer");
+    const next = /href="(\/incidents\?age=week&amp;risk=CRITICAL&amp;cursor=[^"]+)"/.exec(first)![1]!;
+    world.clock.nowMs += 10 * MINUTE_MS;
+    const second = await (await world.get(next.replaceAll("&amp;", "&"))).text();
+    expect(rowsOf(second)).toHaveLength(30);
+    expect(second).not.toContain("oldest");
+    expect(second).not.toContain("Older critical incidents");
+    const cut = wordsOf(await (await world.get("/incidents?q=oldest")).text());
+    expect(cut).toContain("No open incident matches among those searched");
+    expect(cut).toContain("Searched 1,000 critical incidents.");
+  });
+
+  test("that are resolved are told page by page, and where they are cut the page says so", async () => {
+    const many = (count: number) => Array.from({ length: count }, (_, index) => resolvedOf("closed", index));
+    const world = await worldOf(many(230));
+    const first = await (await world.get("/incidents?status=resolved")).text();
+    expect(wordsOf(first)).toContain("230 resolved incidents, 100 shown");
+    expect(first).not.toContain("are searched and shown");
+    expect(first).not.toContain("Acknowledge the ticked");
+    const seen = new Set(rowsOf(first));
+    let next = /rel="next" href="([^"]+)"/.exec(first)?.[1];
+    while (next !== undefined) {
+      const page = await (await world.get(next.replaceAll("&amp;", "&"))).text();
+      for (const id of rowsOf(page)) seen.add(id);
+      next = /rel="next" href="([^"]+)"/.exec(page)?.[1];
+    }
+    expect(seen.size).toBe(230);
+    const more = await worldOf(many(2001));
+    expect(wordsOf(await (await more.get("/incidents?status=resolved")).text())).toContain(
+      "There are 2,001 resolved incidents: the 2,000 newest are searched and shown",
+    );
+  });
+});
