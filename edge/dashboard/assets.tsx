@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
-import { assetId, employeeId, slug } from "../../shared/ids.ts";
+import { assetId, slug } from "../../shared/ids.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { type AssetView, listAssets, type Page, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
@@ -18,11 +18,14 @@ const ENGINES_SHOWN_MAX = 4;
 const blank = z.literal("").transform(() => undefined);
 export const assetQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
-  state: blank.or(z.enum(["reporting", "silent", "never", "isolated", "collectors", "ai"])).optional(),
+  state: blank
+    .or(z.enum(["reporting", "silent", "never", "unseen", "isolated", "collectors", "ai"]))
+    .optional(),
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
   client: blank.or(z.string().max(120)).optional(),
-  employee: blank.or(employeeId).optional(),
+  /** Whatever is typed: a name that nobody can have is of nobody, and no fault. */
+  employee: blank.or(z.string().max(128)).optional(),
   /** Of the unfiltered list: where the table goes on. */
   cursor: z.string().max(2000).optional(),
   /** Of a filtered list: the last asset already shown. */
@@ -34,6 +37,7 @@ const STATES: Record<NonNullable<FleetFilter["state"]>, string> = {
   reporting: "Reporting",
   silent: "Silent",
   never: "Never seen",
+  unseen: "Silent or never seen",
   isolated: "Isolation wanted",
   collectors: "Sources failing",
   ai: "AI found",
@@ -236,12 +240,17 @@ const AssetFilter = ({ query, fleet }: { query: AssetQuery; fleet: Fleet }) => (
           <input id="client" name="client" value={query.client} />
         </div>
       )}
-      {query.employee !== undefined && (
-        <div class="field">
-          <label for="employee">Employee</label>
-          <input id="employee" name="employee" value={query.employee} />
-        </div>
-      )}
+      <div class="field">
+        <label for="employee">Employee, whole name</label>
+        <input
+          id="employee"
+          name="employee"
+          type="text"
+          maxlength={128}
+          value={query.employee ?? ""}
+          autocomplete="off"
+        />
+      </div>
       <button type="submit">Filter</button>
     </form>
   </search>

@@ -56,7 +56,7 @@ export const BarTable = ({
                 <rect class="fill" width={width(bar.count)} height="10" rx="3" />
               </svg>
             </td>
-            <td class="number">{bar.count.toLocaleString("en")}</td>
+            <td class="number">{linked(bar.count, bar.href)}</td>
           </tr>
         ))}
       </tbody>
@@ -64,9 +64,15 @@ export const BarTable = ({
   );
 };
 
+/** A number that leads to what it counts, where there is a list of that. */
+const linked = (count: number, href: string | undefined) => {
+  const words = count.toLocaleString("en");
+  return href === undefined ? words : <a href={href}>{words}</a>;
+};
+
 const AGE_RISKS = ["critical", "warning"] as const;
 type AgeRisk = (typeof AGE_RISKS)[number];
-export type AgeBucket = { name: string } & Record<AgeRisk, number>;
+export type AgeBucket = { name: string; hrefOf?: (risk: AgeRisk) => string } & Record<AgeRisk, number>;
 
 /** Open incidents by age, both risks in one bar. The numbers beside it say what the two looks mean. */
 export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket[] }) => {
@@ -90,7 +96,7 @@ export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket
         </tr>
       </thead>
       <tbody>
-        {buckets.map(({ name, critical, warning }, row) => (
+        {buckets.map(({ name, critical, warning, hrefOf }, row) => (
           <tr data-key={name}>
             <th scope="row">{name}</th>
             <td>
@@ -110,8 +116,8 @@ export const AgeTable = ({ title, buckets }: { title: string; buckets: AgeBucket
                 })}
               </svg>
             </td>
-            <td class="number">{String(critical)}</td>
-            <td class="number">{String(warning)}</td>
+            <td class="number">{linked(critical, hrefOf?.("critical"))}</td>
+            <td class="number">{linked(warning, hrefOf?.("warning"))}</td>
           </tr>
         ))}
       </tbody>
@@ -158,8 +164,9 @@ export const PartsBar = ({ id, parts }: { id: string; parts: Part[] }) => {
                 <rect width="14" height="14" rx="3" class={`part ${part.look}`} />
               )}
             </svg>
-            <a href={part.href}>{part.name}</a>
-            <span class="number">{part.count.toLocaleString("en")}</span>
+            <a href={part.href}>
+              {part.name} <span class="number">{part.count.toLocaleString("en")}</span>
+            </a>
           </li>
         ))}
       </ul>

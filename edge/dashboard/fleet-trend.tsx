@@ -74,8 +74,9 @@ const Lines = ({
               <svg class="swatch" width="20" height="10" aria-hidden="true" focusable="false">
                 <line class={`line ${look}`} x1="0" x2="20" y1="5" y2="5" />
               </svg>
-              <a href={href}>{name}</a>
-              <span class="number">{of(newest).toLocaleString("en")}</span>
+              <a href={href}>
+                {name} <span class="number">{of(newest).toLocaleString("en")}</span>
+              </a>
             </li>
           ))}
         </ul>

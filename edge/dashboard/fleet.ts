@@ -90,7 +90,7 @@ export function createFleets(deps: Deps): Fleets {
 }
 
 export type FleetFilter = {
-  state?: Reporting | "isolated" | "collectors" | "ai" | undefined;
+  state?: Reporting | "unseen" | "isolated" | "collectors" | "ai" | undefined;
   engine?: string | undefined;
   model?: string | undefined;
   client?: string | undefined;
@@ -133,6 +133,7 @@ function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: numb
   if (state === "isolated") return row.status === "ISOLATED";
   if (state === "collectors") return hasFailedSources(row as FleetRow);
   if (state === "ai") return hasAi(row as FleetRow);
+  if (state === "unseen") return reportingOf(row.presence, now) !== "reporting";
   return reportingOf(row.presence, now) === state;
 }
 

@@ -15,6 +15,7 @@ import type { FleetNumbers } from "./fleet.ts";
 import { FleetTrend } from "./fleet-trend.tsx";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
+import { AGES, isOfAge } from "./incident-search.ts";
 import { Empty, Layout } from "./layout.tsx";
 import { AGE_TOLD_MS, Age, Ago } from "./time.tsx";
 import { listWaiting, REQUESTS_MAX, type Waiting } from "./waiting.ts";
@@ -124,7 +125,7 @@ const Verdict = ({ overview }: { overview: Overview }) => {
           <Icon name={icon} />
           {sentence}
         </h1>
-        <p>{besides(overview)}</p>
+        <Besides overview={overview} />
       </div>
       <ul class="tiles">
         <Tile
@@ -194,23 +195,43 @@ function verdictOf({ critical, warning, fleet: { counts } }: Overview): {
   return { tone: "ok", icon: "ok", sentence: "No incident is open" };
 }
 
-/** The second sentence: never calm about what was not looked at. */
-function besides({ critical, warning, fleet: { counts } }: Overview): string {
-  const said: string[] = [];
-  if (critical.items.length > 0) {
-    const hosts = new Set(critical.items.map((incident) => incident.assetId)).size;
-    said.push(`On ${plural(hosts, "host")}, with ${plural(warning.items.length, "warning")} besides.`);
-  }
-  if (counts.hosts > 0) {
-    said.push(`${counts.reporting.toLocaleString("en")} of ${plural(counts.hosts, "host")} report.`);
-  }
-  const unseen = counts.silent + counts.never;
-  if (unseen > 0) said.push(`What runs on the other ${unseen.toLocaleString("en")} now is not known.`);
-  if (counts.withFailedSources > 0) {
-    said.push(`${plural(counts.withFailedSources, "host")} could not read all of its sources.`);
-  }
-  return said.join(" ");
-}
+/** The second sentence: never calm about what was not looked at. Every number in it leads to its list. */
+const Besides = ({ overview: { critical, warning, fleet } }: { overview: Overview }) => {
+  const { hosts, reporting, silent, never, withFailedSources } = fleet.counts;
+  const unseen = silent + never;
+  const afire = new Set(critical.items.map((incident) => incident.assetId)).size;
+  const more = critical.cursor === undefined ? "" : "at least ";
+  const lesser = `${counted(warning)} ${counted(warning) === "1" ? "warning" : "warnings"}`;
+  return (
+    <p>
+      {afire > 0 && (
+        <>
+          On {more}
+          <a href="/incidents?risk=CRITICAL">{plural(afire, "host")}</a>, with{" "}
+          <a href="/incidents?risk=WARNING">{lesser}</a> besides.{" "}
+        </>
+      )}
+      {hosts > 0 && (
+        <>
+          <a href="/assets?state=reporting">{reporting.toLocaleString("en")}</a> of{" "}
+          <a href="/assets">{plural(hosts, "host")}</a> report.{" "}
+        </>
+      )}
+      {unseen > 0 && (
+        <>
+          What runs on the other <a href="/assets?state=unseen">{unseen.toLocaleString("en")}</a> now is not
+          known.{" "}
+        </>
+      )}
+      {withFailedSources > 0 && (
+        <>
+          <a href="/assets?state=collectors">{plural(withFailedSources, "host")}</a> could not read all of{" "}
+          {withFailedSources === 1 ? "its" : "their"} sources.
+        </>
+      )}
+    </p>
+  );
+};
 
 const NothingEnrolled = () => (
   <section class="card">
@@ -252,24 +273,14 @@ const Worst = ({ overview }: { overview: Overview }) => {
   );
 };
 
-const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
-const AGES = [
-  { name: "Last hour", untilMs: HOUR_MS },
-  { name: "Last day", untilMs: DAY_MS },
-  { name: "Last week", untilMs: 7 * DAY_MS },
-  { name: "Older", untilMs: Number.POSITIVE_INFINITY },
-];
-
 /** How long the open incidents have been open: what stays red for days is another problem than what is new. */
-function ages(critical: IncidentView[], warning: IncidentView[], now: number): AgeBucket[] {
-  const bucketOf = ({ openedAt }: IncidentView) =>
-    AGES.findIndex(({ untilMs }) => now - Date.parse(openedAt) < untilMs);
-  return AGES.map(({ name }, index) => ({
+const ages = (critical: IncidentView[], warning: IncidentView[], now: number): AgeBucket[] =>
+  AGES.map(({ age, name }) => ({
     name,
-    critical: critical.filter((incident) => bucketOf(incident) === index).length,
-    warning: warning.filter((incident) => bucketOf(incident) === index).length,
+    critical: critical.filter((incident) => isOfAge(incident, age, now)).length,
+    warning: warning.filter((incident) => isOfAge(incident, age, now)).length,
+    hrefOf: (risk) => `/incidents?${new URLSearchParams({ risk: risk.toUpperCase(), age })}`,
   }));
-}
 
 const Running = ({ overview }: { overview: Overview }) => {
   const { engines, models, clients, kinds, withAi, hosts } = overview.fleet.counts;

@@ -41,12 +41,13 @@ describe("the overview of a node that has read nothing yet", () => {
 
   test("shows what the worker counted, with its age, and reads the fleet behind the page", async () => {
     const world = await worldOf(10_000, NOW_MS - 12 * MINUTES);
-    const first = await (await world.get("/")).text();
+    const read = async () => (await (await world.get("/")).text()).replace(/<[^>]*>/g, "");
+    const first = await read();
     expect(first).toContain("9,993 of 10,000 hosts report");
     expect(first).toContain("The fleet was counted");
     expect(first).toContain("12 min ago");
     await Bun.sleep(20);
-    const second = await (await world.get("/")).text();
+    const second = await read();
     expect(second).toContain("1 of 1 host report");
     // A source that was read in part has not failed: nobody may conclude that everything was read.
     expect(second).toContain("No source failed");
@@ -56,7 +57,7 @@ describe("the overview of a node that has read nothing yet", () => {
 
   test("waits for the fleet itself when it is small, or was counted too long ago", async () => {
     for (const world of [await worldOf(300, NOW_MS), await worldOf(10_000, NOW_MS - 121 * MINUTES)])
-      expect(await (await world.get("/")).text()).toContain("1 of 1 host report");
+      expect((await (await world.get("/")).text()).replace(/<[^>]*>/g, "")).toContain("1 of 1 host report");
   });
 
   test("reads the fleet once, however many ask meanwhile", async () => {
@@ -94,7 +95,7 @@ describe("the overview of a node that has read nothing yet", () => {
     expect(all).not.toContain("of each risk");
     expect(more).toContain("More than 200 critical incidents are open");
     expect(more).toContain("Age of open incidents, the newest 200 of each risk");
-    const trend = (markup: string) => markup.match(/Critical<\/a><span class="number">(\d+)</)?.[1];
+    const trend = (markup: string) => markup.match(/>Critical <span class="number">(\d+)</)?.[1];
     expect([trend(all), trend(more)]).toEqual(["200", "201"]);
   });
 

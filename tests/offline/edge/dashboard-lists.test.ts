@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { timestamp } from "../../../shared/clock.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
 import { approvalItem } from "../../../shared/table/items/approval.ts";
@@ -7,6 +7,8 @@ import { approvalKey } from "../../../shared/table/keys.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld } from "./dashboard-world.ts";
 
+// Thousands of items in a table that sorts them anew for every query: a busy machine may take its time.
+setDefaultTimeout(30_000);
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");
 const MINUTE_MS = 60_000;
 const nextId = createIds(NOW_MS - 1e9);
@@ -268,5 +270,56 @@ describe("the incidents of the fleet", () => {
     expect(wordsOf(await (await more.get("/incidents?status=resolved")).text())).toContain(
       "There are 2,001 resolved incidents: the 2,000 newest are searched and shown",
     );
+  });
+});
+
+describe("numbers of the overview", () => {
+  const HOSTS = [
+    hostOf({
+      findings: [
+        { finding: finding(), openedAtMs: NOW_MS - 5 * MINUTE_MS },
+        { finding: finding({ rule: "unapproved-engine", risk: "WARNING" }), openedAtMs: NOW_MS - 9e8 },
+      ],
+    }),
+    hostOf({ hostname: "silent", lastSeenAtMs: NOW_MS - 9e6 }),
+    hostOf({
+      hostname: "blind",
+      states: [{ atMs: NOW_MS - 9e6, engines: [], collectors: [{ name: "http", status: "failed" }] }],
+    }),
+  ];
+
+  test("lead to the list behind them, which has as many rows as they say", async () => {
+    const world = await worldOf(HOSTS);
+    const markup = await (await world.get("/")).text();
+    const linked = (href: string, words: string) =>
+      expect(markup).toContain(`<a href="${href.replaceAll("&", "&amp;")}">${words}</a>`);
+    const rows = async (href: string) =>
+      [...(await (await world.get(href)).text()).matchAll(/<(li|tr) data-key=/g)].length;
+    for (const risk of ["CRITICAL", "WARNING"])
+      for (const age of ["hour", "day", "week", "older"]) {
+        const href = `/incidents?risk=${risk}&age=${age}`;
+        const count = `${risk} ${age}` === "CRITICAL hour" || `${risk} ${age}` === "WARNING older" ? 1 : 0;
+        linked(href, String(count));
+        expect(await rows(href)).toBe(count);
+      }
+    linked("/incidents?risk=CRITICAL", "1 host");
+    linked("/incidents?risk=WARNING", "1 warning");
+    linked("/assets?state=reporting", "2");
+    linked("/assets", "3 hosts");
+    linked("/assets?state=unseen", "1");
+    linked("/assets?state=collectors", "1 host");
+    linked("/assets?engine=ollama", "2");
+    expect(await rows("/assets?state=unseen")).toBe(1);
+    expect(markup).toMatch(/<a href="\/assets\?state=silent">Silent <span class="number">1<\/span><\/a>/);
+  });
+
+  test("assets are filtered by employee, and a name that nobody has is of nobody", async () => {
+    const world = await worldOf([...HOSTS, hostOf({ hostname: "other", employeeId: "noor" })]);
+    const read = async (path: string) => (await world.get(path)).text();
+    expect(await read("/assets")).toContain('<input id="employee"');
+    expect(wordsOf(await read("/assets?employee=noor"))).toContain("1 asset match");
+    for (const employee of ["no", "%3Cb%3E", "a%23b"])
+      expect(await read(`/assets?employee=${employee}`)).toContain("No asset matches");
+    expect(await (await world.get("/assets.json?employee=%3Cb%3E")).json()).toEqual([]);
   });
 });
