@@ -1,12 +1,14 @@
 import type { Entry } from "../shared/queue/message.ts";
 import { LIMITS } from "../shared/wire/heartbeat.ts";
 import type { Moment } from "./place.ts";
+import type { Spooled } from "./state-hash.ts";
 
 /** What can be told of a heartbeat by its first and last bytes. */
-export type Glance = Moment & {
-  /** Hash of the text of its state. Equal to one of a heartbeat that was checked: it holds the same. */
-  raw: bigint;
-};
+export type Glance = Moment &
+  Spooled & {
+    /** Hash of the text of its state. Equal to one of a heartbeat that was checked: it holds the same. */
+    raw: bigint;
+  };
 
 const HEAD =
   /^\{"v":1,"sequence":(0|[1-9]\d{0,14}),"sentAt":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","stateSince":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
@@ -27,7 +29,9 @@ export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefin
   if (!head) return undefined;
   const tailAt = body.lastIndexOf(TAIL);
   const tail = body.slice(tailAt + TAIL.length);
-  if (tailAt < 0 || tail.length > TAIL_CHARACTERS_MAX || !TAIL_FORM.test(tail)) return undefined;
+  if (tailAt < 0 || tail.length > TAIL_CHARACTERS_MAX) return undefined;
+  const spool = TAIL_FORM.exec(tail);
+  if (!spool) return undefined;
   const [, sequence, sentAt, stateSince] = head;
   const sentMs = Date.parse(sentAt!);
   if (!(Number.isFinite(sentMs) && Number.isFinite(Date.parse(stateSince!)))) return undefined;
@@ -36,6 +40,8 @@ export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefin
     at: aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? receivedAt : sentAt!,
     stateSince: stateSince!,
     sequence: Number(sequence),
+    waiting: Number(spool[1]),
+    dropped: Number(spool[2]),
     assetId,
     raw: hashOfState(body.slice(head[0].length, tailAt)),
   };

@@ -3,6 +3,7 @@ import { hoursBoundary } from "../shared/evaluate/hours.ts";
 import type { PresenceItem } from "../shared/table/items/presence.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { shardOf } from "../shared/table/keys.ts";
+import { withoutSpool } from "./state-hash.ts";
 
 /** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
 export type Moment = {
@@ -87,10 +88,16 @@ export function placeOf(
   if (!presence || key > presence.stateAt) return { kind: "change", key };
   if (moment.at < presence.stateAt) return { kind: "late", key };
   if (stateHash === presence.stateHash || moment.at === presence.stateAt) return { kind: "same" };
-  // The agent says "as before" and shows something else, or the policy is another: believe what is shown.
-  const isNewer = seenThrough(moment, tenant) >= presence.lastSeenAt && moment.at > presence.lastSeenAt;
-  return { kind: isNewer ? "change" : "late", key: moment.at };
+  // The agent says "as before" and shows something else, or the policy or the spool is another: believe what is shown.
+  if (isNewerThan(presence, moment, tenant)) return { kind: "change", key: moment.at };
+  // A spool that was beyond its bounds once and is not now needs no item for each heartbeat that comes out of it.
+  const isSpoolOnly = withoutSpool(stateHash) === withoutSpool(presence.stateHash);
+  return isSpoolOnly ? { kind: "same" } : { kind: "late", key: moment.at };
 }
+
+/** True for a heartbeat that proves the asset seen beyond what presence says. */
+export const isNewerThan = (presence: PresenceItem, moment: Moment, tenant: Settings): boolean =>
+  moment.at > presence.lastSeenAt && seenThrough(moment, tenant) >= presence.lastSeenAt;
 
 /** What a heartbeat of the present state still adds. */
 export function additions(moment: Moment, presence: PresenceItem, tenant: Settings) {

@@ -3,20 +3,22 @@ import { type Heartbeat, heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
 import type { Message } from "./deps.ts";
 import type { Glance } from "./glance.ts";
 import type { Moment } from "./place.ts";
+import type { Spooled } from "./state-hash.ts";
 
 /** One heartbeat out of a verified message. */
-export type Delivery = Moment & {
-  message: Message;
-  tenantId: string;
-  assetId: string;
-  receivedAt: string;
-  /** W3C traceparent of the request that brought it, when that one is traced. */
-  trace?: string;
-  /** Hash of its raw state, where it has the form agents write. */
-  raw: bigint | undefined;
-  /** Parsed when it is first asked for, if that was not needed before. */
-  heartbeat(): Heartbeat;
-};
+export type Delivery = Moment &
+  Spooled & {
+    message: Message;
+    tenantId: string;
+    assetId: string;
+    receivedAt: string;
+    /** W3C traceparent of the request that brought it, when that one is traced. */
+    trace?: string;
+    /** Hash of its raw state, where it has the form agents write. */
+    raw: bigint | undefined;
+    /** Parsed when it is first asked for, if that was not needed before. */
+    heartbeat(): Heartbeat;
+  };
 
 type Origin = { message: Message; tenantId: string };
 
@@ -27,7 +29,7 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
     const aheadMs = Date.parse(parsed.sentAt) - Date.parse(entry.receivedAt);
     const at = aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? entry.receivedAt : parsed.sentAt;
     const { assetId, receivedAt, trace } = entry;
-    const { sequence, stateSince } = parsed;
+    const { sequence, stateSince, spool } = parsed;
     return {
       ...origin,
       assetId,
@@ -36,6 +38,8 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
       at,
       sequence,
       stateSince,
+      waiting: spool.waiting,
+      dropped: spool.dropped,
       raw,
       heartbeat: () => parsed,
     };

@@ -16,11 +16,12 @@ import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";
 import { judge } from "./judge.ts";
-import { additions, intervalStart, phaseOf, placeOf, repeats, sampleAt } from "./place.ts";
+import { additions, intervalStart, isNewerThan, phaseOf, placeOf, repeats, sampleAt } from "./place.ts";
 import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
+import { hasMark, spoolMark, withoutSpool } from "./state-hash.ts";
 import { changeItem, changePut, type Judgement, samplePut } from "./telemetry.ts";
 import { incidentUpdate, isLostRace, plainPut, presenceCheck, presencePut, type Write } from "./write.ts";
 
@@ -43,13 +44,15 @@ export function policyKeyOf(tenant: TenantItem): string {
 
 /** True when the table already holds all that this heartbeat says, as far as this worker knows. */
 export function addsNothing(
-  moment: Pick<Delivery, "at" | "stateSince" | "sequence" | "assetId"> & { raw: bigint | undefined },
+  moment: Pick<Delivery, "at" | "stateSince" | "sequence" | "assetId" | "raw" | "waiting" | "dropped">,
   known: Known | undefined,
   tenant: TenantItem,
 ): boolean {
   if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
     return false;
   const { presence } = known;
+  const mark = spoolMark(moment, tenant.policy);
+  if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
   if (repeats(moment, presence, tenant)) return true;
   if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
   const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
@@ -96,9 +99,11 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps)
 
 function hashOf(delivery: Delivery, known: Known | undefined, tenant: TenantItem): string {
   const policyKey = policyKeyOf(tenant);
-  if (known?.raw !== undefined && known.raw === delivery.raw && known.policyKey === policyKey)
-    return known.presence.stateHash;
-  return Bun.hash.wyhash(stateText(delivery.heartbeat()) + policyKey).toString(36);
+  const isKnown = known?.raw !== undefined && known.raw === delivery.raw && known.policyKey === policyKey;
+  const state = isKnown
+    ? withoutSpool(known.presence.stateHash)
+    : Bun.hash.wyhash(stateText(delivery.heartbeat()) + policyKey).toString(36);
+  return state + spoolMark(delivery, tenant.policy);
 }
 
 async function recordChange(

@@ -152,6 +152,60 @@ describe("an incident", () => {
   });
 });
 
+describe("a spool beyond the policy's bounds, in the middle of a state,", () => {
+  /** Told every minute; writes counted by what each minute added. */
+  async function lifeOf(spools: readonly { waiting: number; dropped: number }[]) {
+    const tenant = makeTenant({ policy: POLICY });
+    const table = createMemoryDynamo();
+    const worker = createWorkerDeps(table, tenant);
+    const writes: number[] = [];
+    const written = () =>
+      ["PutItem", "UpdateItem", "TransactWriteItems"].reduce(
+        (sum, name) => sum + (table.calls.get(name as "PutItem") ?? 0),
+        0,
+      );
+    for (const [minute, spool] of spools.entries()) {
+      const before = written();
+      const beat = makeHeartbeat(minute + 1, START_MS + minute * MINUTE_MS, "host-1", {
+        stateSince: timestamp(START_MS),
+        spool,
+      });
+      await record(deliver(beat), tenant, worker);
+      writes.push(written() - before);
+    }
+    const all = [...table.items.values()].map((item) => unmarshalItem(item) as Record<string, unknown>);
+    return { writes, incidents: all.filter(({ type }) => type === "Incident"), all };
+  }
+  const at = (minute: number) => timestamp(START_MS + minute * MINUTE_MS);
+
+  test("opens its incident with the heartbeat that crosses, and a count that moves on is no change", async () => {
+    const spools = Array.from({ length: 400 }, (_, i) => ({ waiting: 0, dropped: i > 5 ? 900 + i : 0 }));
+    const { incidents, all, writes } = await lifeOf(spools);
+    expect(incidents).toMatchObject([{ rule: "lost-heartbeats", status: "OPEN", openedAt: at(6) }]);
+    expect(all.filter(({ kind }) => kind === "change")).toHaveLength(2);
+    expect(Math.max(...writes.slice(7))).toBe(2); // a sample and presence, as ever
+  });
+
+  test("ends it with the one that comes back, after the quiet period", async () => {
+    const spools = Array.from({ length: 60 }, (_, i) => ({
+      waiting: i >= 10 && i < 20 ? 800 + i : 700 + (i % 20),
+      dropped: 0,
+    }));
+    const { incidents, all } = await lifeOf(spools);
+    expect(incidents).toMatchObject([
+      { rule: "late-heartbeats", status: "RESOLVED", openedAt: at(10), resolvedAt: at(35) },
+    ]);
+    expect(all.filter(({ kind }) => kind === "change")).toHaveLength(3);
+  });
+
+  test("is at the bound no change, and one beyond it is", async () => {
+    expect((await lifeOf([0, 719, 720].map((waiting) => ({ waiting, dropped: 0 })))).incidents).toEqual([]);
+    expect((await lifeOf([0, 720, 721].map((waiting) => ({ waiting, dropped: 0 })))).incidents).toHaveLength(
+      1,
+    );
+  });
+});
+
 test("what a model that obeys its evidence says of a baseline's finding opens the incident all the same", async () => {
   const tenant = makeTenant({
     policy: policy.parse({ approvedEngines: ["ollama", "odd"], approvedModels: ["*"] }),

@@ -1,0 +1,26 @@
+import type { Policy } from "../shared/table/items/policy.ts";
+
+/** What a heartbeat says of its spool: heartbeats that wait on the host, and those that were lost. */
+export type Spooled = { waiting: number; dropped: number };
+
+const MARK = "+";
+
+/**
+ * Ends the hash of a state: which of the policy's bounds the spool is beyond. The counts themselves move all the
+ * time and are no state; crossing a bound is one, for rules speak of it. Empty within both bounds.
+ */
+export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string {
+  const isLost = dropped > policy.spoolDroppedMax;
+  const isLate = waiting > policy.spoolWaitingMax;
+  if (isLost) return isLate ? `${MARK}lost${MARK}late` : `${MARK}lost`;
+  return isLate ? `${MARK}late` : "";
+}
+
+/** A hash without what the spool adds to it. */
+export function withoutSpool(stateHash: string): string {
+  const end = stateHash.indexOf(MARK);
+  return end < 0 ? stateHash : stateHash.slice(0, end);
+}
+
+export const hasMark = (stateHash: string, mark: string): boolean =>
+  mark === "" ? !stateHash.includes(MARK) : stateHash.slice(stateHash.indexOf(MARK)) === mark;
