@@ -1,7 +1,7 @@
 import type { Risk } from "../table/items/risk.ts";
 import type { Finding } from "../table/items/telemetry.ts";
 import { tidy } from "../wire/text.ts";
-import { HOST, type Scene } from "./rule.ts";
+import { type Case, HOST, type Rule, type Scene } from "./rule.ts";
 import { RULES } from "./rules.ts";
 
 export const CRITICAL_POINTS = 70;
@@ -18,22 +18,27 @@ export function evaluate(scene: Scene): Evaluation {
     if (disabledRules.includes(rule.id)) continue;
     const subjects = rule.about === "engine" ? scene.heartbeat.engines : [HOST];
     for (const subject of subjects) {
-      const explanation =
-        rule.about === "engine" ? rule.applies(subject as never, scene) : rule.applies(scene);
+      const said = rule.about === "engine" ? rule.applies(subject as never, scene) : rule.applies(scene);
+      if (said === undefined) continue;
       const name = `${rule.id} ${subject.id}`;
-      if (explanation === undefined || found.has(name)) continue;
+      const points = pointsOf(rule, said);
+      // Of several processes of one engine the worst is told.
+      if ((found.get(name)?.points ?? 0) >= points) continue;
       found.set(name, {
         rule: rule.id,
         engine: subject.id,
         engineName: subject.name,
-        risk: rule.points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
-        points: rule.points,
-        explanation: tidy(explanation, 400),
+        risk: points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
+        points,
+        explanation: tidy(typeof said === "string" ? said : said.says, 400),
       });
     }
   }
   return sum([...found.values()]);
 }
+
+const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>
+  typeof said === "string" ? points : Math.max(points, Math.min(said.points, pointsMax));
 
 /** Risk and score of findings: the worst gives the risk, the score adds up to at most 100. */
 export function sum(all: readonly Finding[]): Evaluation {

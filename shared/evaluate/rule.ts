@@ -15,16 +15,21 @@ type Said = {
   atlas: Technique;
   /** 1-100. From 70 on the finding is CRITICAL, else a WARNING. */
   points: number;
+  /** Where the facts can make more of it, up to this many; an open incident escalates when they do. */
+  pointsMax?: number;
   /** What to do about it, for the person who reads the incident. */
   remediation: string;
 };
 
-/** Both answer with the facts of this case in one sentence; undefined when the rule does not apply. */
+/** The facts of a case in one sentence, and its points where the rule has more than one number of them. */
+export type Case = { says: string; points: number };
+
+/** Both answer with the facts of this case; undefined when the rule does not apply. */
 export type EngineRule = Said & {
   about: "engine";
-  applies(engine: Engine, scene: Scene): string | undefined;
+  applies(engine: Engine, scene: Scene): string | Case | undefined;
 };
-export type HostRule = Said & { about: "host"; applies(scene: Scene): string | undefined };
+export type HostRule = Said & { about: "host"; applies(scene: Scene): string | Case | undefined };
 export type Rule = EngineRule | HostRule;
 
 /** Stands for the engine in a finding about the whole host. */
@@ -43,3 +48,10 @@ export function listed(names: readonly string[]): string {
 /** The sentence for the names that were found; undefined when there are none. */
 export const whenAny = (names: readonly string[], sentence: (names: string) => string): string | undefined =>
   names.length === 0 ? undefined : sentence(listed(names));
+
+/**
+ * `points`, and `more` each time `count` is twice what it was, from `from` on. Doubling, so that a number that goes up
+ * and down by one is not worse each time.
+ */
+export const grown = (points: number, more: number, count: number, from = 1): number =>
+  points + more * Math.max(0, Math.floor(Math.log2(count / from)));

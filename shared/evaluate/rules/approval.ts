@@ -1,6 +1,6 @@
 import type { Engine, Model } from "../../wire/heartbeat.ts";
 import { matchesAny } from "../pattern.ts";
-import { at, type EngineRule, whenAny } from "../rule.ts";
+import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
 
 const loaded = (engine: Engine): Model[] => engine.models.filter((model) => model.loaded);
 const namesOf = (models: readonly Model[]): string[] => models.map((model) => model.name);
@@ -59,12 +59,19 @@ export const APPROVAL: readonly EngineRule[] = [
     title: "Banned model in memory",
     atlas: "AML.T0010.003",
     points: 75,
+    pointsMax: 90,
     remediation: "Unload the model, delete its weights, and ask who needed it and for what.",
-    applies: (engine, { policy }) =>
-      whenAny(
-        namesOf(loaded(engine)).filter((name) => matchesAny(policy.bannedModels, name)),
-        (names) => `${engine.name} has ${names} loaded (${at(engine)}), which the policy bans.`,
-      ),
+    applies: (engine, { policy }) => {
+      const names = [
+        ...new Set(namesOf(loaded(engine)).filter((name) => matchesAny(policy.bannedModels, name))),
+      ];
+      return names.length > 0
+        ? {
+            says: `${engine.name} has ${listed(names)} loaded (${at(engine)}), which the policy bans.`,
+            points: grown(75, 5, names.length),
+          }
+        : undefined;
+    },
   },
   {
     id: "banned-model-at-rest",

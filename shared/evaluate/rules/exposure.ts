@@ -1,5 +1,5 @@
 import type { Engine } from "../../wire/heartbeat.ts";
-import { at, type EngineRule, listed, whenAny } from "../rule.ts";
+import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 const exposedAddresses = (engine: Engine): string[] =>
@@ -17,16 +17,16 @@ export const EXPOSURE: readonly EngineRule[] = [
     about: "engine",
     title: "AI engine open to the network",
     atlas: "AML.T0132",
-    points: 80,
+    points: 75,
+    pointsMax: 80,
     remediation: "Bind it to 127.0.0.1, or put it behind a proxy that asks for a credential.",
-    applies: (engine, { policy }) =>
-      policy.exposure === "any" || engine.auth === "required"
-        ? undefined
-        : whenAny(
-            exposedAddresses(engine),
-            (addresses) =>
-              `${engine.name} listens on ${addresses} (${at(engine)}) and asks for no credential.`,
-          ),
+    applies: (engine, { policy }) => {
+      const addresses = exposedAddresses(engine);
+      if (policy.exposure === "any" || engine.auth === "required" || addresses.length === 0) return undefined;
+      const says = `${engine.name} listens on ${listed(addresses)} (${at(engine)}) and asks for no credential.`;
+      // Answered without one is worse than not known to ask for one.
+      return { says, points: engine.auth === "open" ? 80 : 75 };
+    },
   },
   {
     id: "exposed-behind-credential",
@@ -62,14 +62,17 @@ export const EXPOSURE: readonly EngineRule[] = [
     title: "Another host uses the AI engine",
     atlas: "AML.T0040",
     points: 60,
+    pointsMax: 68,
     remediation: "Ask whose host that is; close the engine to the network if it was not meant to serve it.",
-    applies: (engine, { policy }) =>
-      policy.exposure === "loopback"
-        ? whenAny(
-            remotes(engine),
-            (addresses) => `${engine.name} (${at(engine)}) is in use from ${addresses}.`,
-          )
-        : undefined,
+    applies: (engine, { policy }) => {
+      const hosts = [...new Set(remotes(engine))];
+      return policy.exposure === "loopback" && hosts.length > 0
+        ? {
+            says: `${engine.name} (${at(engine)}) is in use from ${listed(hosts)}.`,
+            points: grown(60, 4, hosts.length),
+          }
+        : undefined;
+    },
   },
   {
     id: "serves-many-hosts",
@@ -77,12 +80,16 @@ export const EXPOSURE: readonly EngineRule[] = [
     title: "AI engine serves several hosts",
     atlas: "AML.T0047",
     points: 70,
+    pointsMax: 85,
     remediation:
       "A service nobody runs as one: move it to a server with an owner, or close it to the network.",
     applies: (engine, { policy }) => {
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure !== "any" && hosts.length >= SERVED_HOSTS_MIN
-        ? `${engine.name} (${at(engine)}) serves ${hosts.length} other hosts: ${listed(hosts)}.`
+        ? {
+            says: `${engine.name} (${at(engine)}) serves ${hosts.length} other hosts: ${listed(hosts)}.`,
+            points: grown(70, 5, hosts.length, SERVED_HOSTS_MIN),
+          }
         : undefined;
     },
   },

@@ -399,3 +399,44 @@ test("the score is capped and the worst finding gives the risk", () => {
   });
   expect(judged(e({ id: "vllm" }))).toMatchObject({ risk: "WARNING", score: 40 });
 });
+
+describe("points grow with the facts, up to a bound", () => {
+  const pointsOf = (rule: string, one: Case) =>
+    judged(one).findings.find((finding) => finding.rule === rule)?.points;
+  const hosts = (count: number): Partial<Engine> => ({
+    clients: Array.from({ length: count }, (_, i) => ({ remote: `10.0.0.${i + 1}`, connections: 1 })),
+  });
+  const banned = (count: number): Case =>
+    e(
+      { models: Array.from({ length: count }, (_, i) => ({ name: `llama3-${i}`, loaded: true })) },
+      { bannedModels: ["llama3*"] },
+    );
+  test("of hosts that use an engine, each time they are twice as many", () => {
+    expect([1, 2, 3, 4, 32].map((count) => pointsOf("remote-client", e(hosts(count))))).toEqual([
+      60, 64, 64, 68, 68,
+    ]);
+    expect([3, 5, 6, 12, 24, 32].map((count) => pointsOf("serves-many-hosts", e(hosts(count))))).toEqual([
+      70, 70, 75, 80, 85, 85,
+    ]);
+  });
+  test("of banned models, each named once", () => {
+    expect([1, 2, 3, 4, 8, 64].map((count) => pointsOf("banned-model", banned(count)))).toEqual([
+      75, 80, 80, 85, 90, 90,
+    ]);
+  });
+  test("of an exposed engine that answered without a credential", () => {
+    expect(
+      (["unknown", "open"] as const).map((auth) =>
+        pointsOf("exposed-engine", e({ bind: ["0.0.0.0"], auth })),
+      ),
+    ).toEqual([75, 80]);
+  });
+  test("of several processes of an engine the worst is told, in whatever order", () => {
+    const [few, many] = [makeEngine(hosts(3)), makeEngine(hosts(6))];
+    for (const engines of [
+      [few, many],
+      [many, few],
+    ])
+      expect(pointsOf("serves-many-hosts", { beat: { engines } })).toBe(75);
+  });
+});

@@ -15,6 +15,7 @@ const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // the run passes midni
 const STATES: Engine[][] = [
   [],
   [makeEngine()],
+  [makeEngine({ bind: ["0.0.0.0"], auth: "unknown" })],
   [makeEngine({ bind: ["0.0.0.0"] })],
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.20.0" })],
   [makeEngine({ id: "vllm", name: "vLLM", version: "0.8.1" }), makeEngine({ renamed: true })],

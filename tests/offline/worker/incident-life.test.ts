@@ -97,6 +97,28 @@ describe("an incident", () => {
     expect(life.events().sort()).toEqual(["incident.opened", "incident.reopened", "incident.resolved"]);
   });
 
+  test("escalates when its facts get worse, and is corrected in silence when they get better", async () => {
+    const life = createLife();
+    const exposed = (auth: Engine["auth"]) => [{ ...EXPOSED, auth }];
+    await life.beat(0, exposed("unknown"));
+    expect(life.incident()).toMatchObject({ points: 75, risk: "CRITICAL" });
+    expect(life.incident()!.escalatedAt).toBeUndefined();
+    await life.beat(1, exposed("open"));
+    expect(life.incident()).toMatchObject({ points: 80, openedAt: life.at(0), escalatedAt: life.at(1) });
+    await life.beat(2, exposed("unknown"));
+    expect(life.incident()).toMatchObject({ points: 75, escalatedAt: life.at(1) });
+    expect(life.events().sort()).toEqual(["incident.escalated", "incident.opened"]);
+  });
+
+  test("of an engine that loses its credential is another one, opened CRITICAL", async () => {
+    const life = createLife();
+    await life.beat(0, [{ ...EXPOSED, auth: "required" }]);
+    expect(life.incident()).toBeUndefined();
+    await life.beat(1, [EXPOSED]);
+    expect(life.incident()).toMatchObject({ risk: "CRITICAL", openedAt: life.at(1) });
+    expect(life.events()).toEqual(["incident.opened", "incident.opened"]);
+  });
+
   test("that comes and goes within the quiet period is one, however often", async () => {
     const life = createLife();
     for (let minute = 0; minute < 60; minute += 10) {

@@ -20,10 +20,13 @@ test("docs/rules.md tells every rule as it is, and no other", () => {
   const rows = page("rules.md").match(/^\| `[a-z-]+` \|.*$/gm) as string[];
   expect(rows).toEqual(
     RULES.map(
-      ({ id, points, atlas, title }) =>
-        `| \`${id}\` | ${points} | ${points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING"} | ${atlas} | ${title} |`,
+      ({ id, points, pointsMax, atlas, title }) =>
+        `| \`${id}\` | ${pointsMax === undefined ? points : `${points} to ${pointsMax}`} | ${points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING"} | ${atlas} | ${title} |`,
     ),
   );
+  // The risk told in the table holds for all points a rule can have.
+  for (const { points, pointsMax = points } of RULES)
+    expect(points >= CRITICAL_POINTS).toBe(pointsMax >= CRITICAL_POINTS);
   for (const { remediation } of RULES) expect(page("rules.md")).toContain(remediation);
   expect(page("rules.md")).toContain(`ATLAS\n${ATLAS_VERSION}`);
 });
