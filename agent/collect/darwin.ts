@@ -7,7 +7,7 @@ import { type OpenFile, parseLsof, tcpRowsOf } from "./lsof.ts";
 import { joinPeers } from "./peers.ts";
 import { placedPackage } from "./placed-packages.ts";
 import { type PsRow, parsePs, parsePsArguments } from "./ps.ts";
-import { createReach } from "./reach.ts";
+import { createReach, withLinkLocal } from "./reach.ts";
 import type { Run } from "./run.ts";
 import { createSigners } from "./signers.ts";
 import type { TcpRow } from "./sockets.ts";
@@ -58,12 +58,19 @@ export function darwinHost(deps: {
 
   return {
     observe: async () => {
-      const collectors: Collector[] = [await readProcesses(), await readSockets()];
-      collectors.push(...(await readFiles()), GPU);
+      const processReport = await readProcesses();
+      const socketsReport = await readSockets();
+      const listeners = listenersOf(rows, processes, reach.own);
+      const collectors = [
+        processReport,
+        withLinkLocal(socketsReport, listeners),
+        ...(await readFiles()),
+        GPU,
+      ];
       scans += 1;
       return {
         processes,
-        listeners: listenersOf(rows, processes, reach.own),
+        listeners,
         weights: pick((one) => one.weights),
         libraries: pick((one) => one.libraries),
         gpu: new Map(),

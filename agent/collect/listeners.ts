@@ -5,7 +5,7 @@ import type { Namespaces } from "./namespaces.ts";
 import { createOwnSockets, readTable, TABLES } from "./own-sockets.ts";
 import { joinPeers, type Peers } from "./peers.ts";
 import type { LinuxProcess } from "./processes.ts";
-import { createReach } from "./reach.ts";
+import { createReach, linkLocalDetail, linkLocalUnasked } from "./reach.ts";
 import type { SocketDiag } from "./sock-diag.ts";
 import type { TcpRow } from "./sockets.ts";
 
@@ -200,7 +200,10 @@ export function createSocketTable(deps: {
     const owner = owners.get(row.inode);
     const bridged = witness === undefined ? undefined : reach.foreign(row.localAddress, witness);
     const isInside = witness !== undefined && bridged === undefined && deps.namespaces.isAllowed();
-    const reachableAt = witness === undefined || isInside ? reach.own(row.localAddress) : bridged;
+    // An interface is this network's own: within another one none is named.
+    const own = reach.own(row.localAddress);
+    const inner = own?.includes("%") ? undefined : own;
+    const reachableAt = witness === undefined ? own : isInside ? inner : bridged;
     return {
       key: `${space}/${row.inode}/${row.localAddress}:${row.localPort}`,
       address: row.localAddress,
@@ -219,11 +222,13 @@ export function createSocketTable(deps: {
     const unreachable = found.filter(
       ({ network, reachableAt }) => network !== undefined && reachableAt === undefined,
     ).length;
+    const linkLocal = linkLocalUnasked(found);
     const problems = [
       ...(ownerless > 0 ? [`${ownerless} of ${found.length} listeners have no readable owner`] : []),
       ...(unreachable > 0
         ? [`${unreachable} in other network namespaces not asked: entering those needs CAP_SYS_ADMIN`]
         : []),
+      ...(linkLocal > 0 ? [linkLocalDetail(linkLocal)] : []),
     ];
     if (problems.length > 0) return { name: "listeners", status: "partial", detail: problems.join("; ") };
     return { name: "listeners", status: "ok", detail: `${found.length} listeners` };

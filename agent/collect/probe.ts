@@ -93,9 +93,8 @@ function exchange(
       else if (parsed.state === "not-http")
         settle({ failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" });
     };
-    const host = target.address.includes(":") ? `[${target.address}]` : target.address;
-    const greet = (opened: { write(text: string): unknown }) =>
-      opened.write(requestText(`${host}:${target.port}`, path));
+    const host = hostOf(target);
+    const greet = (opened: { write(text: string): unknown }) => opened.write(requestText(host, path));
     begin(target, namespaces, {
       hostname: target.address,
       port: target.port,
@@ -119,6 +118,12 @@ function exchange(
       },
     }).catch(() => settle({ failed: "refused" }));
   });
+}
+
+/** Host of the request (RFC 9110 §7.2), which has no zone: that is this host's own name for an interface. */
+export function hostOf({ address, port }: Pick<Target, "address" | "port">): string {
+  const plain = address.replace(/%.*$/, "");
+  return `${plain.includes(":") ? `[${plain}]` : plain}:${port}`;
 }
 
 /** For an address in digits Bun makes the socket at once, in the namespace this thread is in. */

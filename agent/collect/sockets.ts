@@ -96,6 +96,18 @@ export function parseLocalAddresses(fibTrie: string): string[] {
   return [...found];
 }
 
+/** Interfaces by link-local address, from `/proc/net/if_inet6`: address, index, prefix, scope (20), flags, name. */
+export function parseLinkLocal(table: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const line of table.split("\n")) {
+    const [, hex, name] = /^([0-9a-f]{32}) [0-9a-f]+ [0-9a-f]+ 20 [0-9a-f]+ +(\S+)$/.exec(line) ?? [];
+    if (hex === undefined || name === undefined) continue;
+    const address = formatIpv6(Buffer.from(hex, "hex"));
+    found.set(address, [...(found.get(address) ?? []), name]);
+  }
+  return found;
+}
+
 /** Directly connected IPv4 networks of `/proc/net/route`: those without a gateway. */
 export function parseDirectRoutes(route: string): { interfaceName: string; network: number; mask: number }[] {
   const routes: { interfaceName: string; network: number; mask: number }[] = [];

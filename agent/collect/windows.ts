@@ -15,7 +15,7 @@ import type { GpuUse, Host, ProcessFacts } from "./host.ts";
 import { parseNetstat } from "./netstat.ts";
 import { joinPeers, type Peers } from "./peers.ts";
 import { placedPackage } from "./placed-packages.ts";
-import { createReach } from "./reach.ts";
+import { createReach, withLinkLocal } from "./reach.ts";
 import type { Run } from "./run.ts";
 import { createSigners } from "./signers.ts";
 import type { TcpRow } from "./sockets.ts";
@@ -65,13 +65,14 @@ export function windowsHost(deps: {
         await readModules();
       }
       const { gpu, collector } = gpuMemory(gpuBytes, nvidia.read());
+      const listeners = listenersOf(rows, processes, reach.own);
       return {
         processes,
-        listeners: listenersOf(rows, processes, reach.own),
+        listeners,
         weights: new Map(),
         libraries: new Map([...libraries].map(([pid, { paths }]) => [pid, paths])),
         gpu,
-        collectors: [processReport, listening, moduleReport, WEIGHTS, collector],
+        collectors: [processReport, withLinkLocal(listening, listeners), moduleReport, WEIGHTS, collector],
       };
     },
     peers: (listeners) => withoutDirectories(joinPeers(listeners, rows, () => (pid) => Number(pid))),

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import fc from "fast-check";
 import { parseAnswer, requestText } from "../../../agent/collect/http.ts";
-import { createProbe, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
+import { createProbe, hostOf, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 const parse = (text: string, ended = false, bodyBytesMax = 1024) =>
@@ -75,6 +75,14 @@ describe("parseAnswer()", () => {
       { numRuns: 500 },
     );
   });
+});
+
+test.each([
+  ["127.0.0.1", "127.0.0.1:80"],
+  ["::1", "[::1]:80"],
+  ["fe80::1%eth0", "[fe80::1]:80"],
+])("hostOf() %s is %s", (address, host) => {
+  expect(hostOf({ address, port: 80 })).toBe(host);
 });
 
 describe("createProbe()", () => {

@@ -2,15 +2,17 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { realFiles } from "../../../agent/collect/files.ts";
+import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { linuxHost } from "../../../agent/collect/linux.ts";
 import { parseMaps, parseRemoteMounts } from "../../../agent/collect/mapped.ts";
 import { noNamespaces } from "../../../agent/collect/namespaces.ts";
 import { parseContainer, parsePasswd, parseStat, parseUid } from "../../../agent/collect/processes.ts";
+import { createReach } from "../../../agent/collect/reach.ts";
 import {
   formatIpv6,
   parseAddress,
   parseDirectRoutes,
+  parseLinkLocal,
   parseLocalAddresses,
   parseTcpTable,
 } from "../../../agent/collect/sockets.ts";
@@ -201,6 +203,28 @@ docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
   ]);
 });
 
+test("parseLinkLocal() tells which interface has a link-local address", () => {
+  // Captured from a host with a network in a virtual machine.
+  const table = `fd000000000000000000000000000002 04 40 00 82     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+fe8000000000000000fc00fffe000001 04 40 20 80     eth0
+fe800000000000000000000000000007 05 40 20 80  docker0
+fe800000000000000000000000000007 06 40 20 80  virbr0\n`;
+  expect(parseLinkLocal(table)).toEqual(
+    new Map([
+      ["fe80::fc:ff:fe00:1", ["eth0"]],
+      ["fe80::7", ["docker0", "virbr0"]],
+    ]),
+  );
+  const files: Files = { ...realFiles(), text: () => table };
+  const reach = createReach({ files, procRoot: "/proc", sysRoot: "/sys" });
+  expect(reach.own("fe80::fc:ff:fe00:1")).toBe("fe80::fc:ff:fe00:1%eth0");
+  // Of two interfaces with one address either could be meant.
+  expect(reach.own("fe80::7")).toBeUndefined();
+  expect(reach.own("fe80::8")).toBeUndefined();
+  expect(reach.own("fd00::2")).toBe("fd00::2");
+});
+
 describe("linuxHost() on a captured tree", () => {
   const root = mkdtempSync(join(tmpdir(), "collect-proc-"));
   const proc = join(root, "proc");
@@ -293,6 +317,25 @@ describe("linuxHost() on a captured tree", () => {
       status: "partial",
       detail: "1 of 2 listeners have no readable owner",
     });
+  });
+
+  test("asks a link-local listener through its interface, and counts one whose interface is not known", async () => {
+    const of = (port: string) =>
+      `   1: 000080FE00000000FF00FC00010000FE:${port} 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 26517 1 0 100 0 0 10 0\n`;
+    put(join(proc, "net", "tcp6"), `  sl\n${of("2CAA")}`);
+    const address = "fe80::fc:ff:fe00:1";
+    const listenerOf = async () => {
+      const { listeners, collectors } = await newHost(() => performance.now()).observe();
+      const detail = collectors.find(({ name }) => name === "listeners")?.detail;
+      return { listener: listeners.find((one) => one.address === address), detail };
+    };
+    const unknown = await listenerOf();
+    expect(unknown.listener).not.toHaveProperty("reachableAt");
+    expect(unknown.detail).toEndWith("; 1 link-local listeners not asked: their interface is not known");
+    put(join(proc, "net", "if_inet6"), "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n");
+    const known = await listenerOf();
+    expect(known.listener).toMatchObject({ reachableAt: `${address}%eth0`, port: 11_434 });
+    expect(known.detail).not.toContain("link-local");
     rmSync(root, { recursive: true, force: true });
   });
 

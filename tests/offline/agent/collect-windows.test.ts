@@ -186,6 +186,11 @@ describe("windowsHost()", () => {
     expect(snapshot.processes.get(4242)!.argv).toEqual([OLLAMA, "serve"]);
     expect(snapshot.libraries.get(4242)).toEqual(["C:\\Ollama\\lib\\ggml.dll"]);
     expect(snapshot.processes.get(4242)!.user).toBe("DESKTOP-1\\ada");
+    expect(snapshot.collectors.find(({ name }) => name === "listeners")).toEqual({
+      name: "listeners",
+      status: "partial",
+      detail: "1 link-local listeners not asked: their interface is not known",
+    });
     // A window of a gigabyte is no model.
     expect(snapshot.gpu).toEqual(new Map([[4242, { bytes: 6 * GIB }]]));
     expect(snapshot.collectors.find(({ name }) => name === "gpu")).toEqual({ name: "gpu", status: "ok" });
