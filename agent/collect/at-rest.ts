@@ -7,18 +7,22 @@ import { attempt, type Files, optional } from "./files.ts";
 import { weightsModel, withoutUndefined } from "./models.ts";
 import { recogniseWeights } from "./weights.ts";
 
-/** Disks are looked at this often: models at rest change by downloads. */
-const REFRESH_MS = 600_000;
+/** Limits of a look at the disk. */
+export const AT_REST = {
+  /** Disks are looked at this often: models at rest change by downloads. */
+  REFRESH_MS: 600_000,
+  /** Of one directory that an entry names. */
+  FILES_MAX: 4000,
+  DEPTH_MAX: 6,
+  WEIGHTS_BYTES_MIN: 1024 * 1024,
+  /**
+   * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more of a
+   * product's than a heartbeat has room for have their file's name.
+   */
+  HEADERS_MAX: LIMITS.MODELS_MAX,
+} as const;
 const MANIFEST_BYTES_MAX = 64 * 1024;
-const FILES_MAX = 4000;
-const DEPTH_MAX = 6;
-const WEIGHTS_BYTES_MIN = 1024 * 1024;
 const KNOWN_FILES_MAX = 4096;
-/**
- * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more of a product's
- * than a heartbeat has room for have their file's name.
- */
-const HEADERS_MAX = LIMITS.MODELS_MAX;
 
 type Directory = NonNullable<CatalogEntry["directories"]>[number];
 /** What was not looked at: `cut` for its number or depth, `unreadable` with these rights. */
@@ -56,7 +60,7 @@ export function createAtRest(deps: {
       const store = look(entry);
       const isSame = before && isDeepStrictEqual(before.models, store.models);
       const models = isSame ? before.models : store.models;
-      cache.set(entry.id, { models, gaps: store.gaps, nextAtMs: deps.elapsed() + REFRESH_MS });
+      cache.set(entry.id, { models, gaps: store.gaps, nextAtMs: deps.elapsed() + AT_REST.REFRESH_MS });
       return models;
     },
     report: (ids) => reportOf([...cache].flatMap(([id, store]) => (ids.has(id) ? [store] : []))),
@@ -65,7 +69,7 @@ export function createAtRest(deps: {
   function look(entry: CatalogEntry): Store {
     if (known.size > KNOWN_FILES_MAX) known.clear();
     const gaps = { cut: 0, unreadable: 0 };
-    const one = { files: deps.files, gaps, headersLeft: HEADERS_MAX, known };
+    const one = { files: deps.files, gaps, headersLeft: AT_REST.HEADERS_MAX, known };
     const models: Model[] = [];
     for (const directory of entry.directories ?? []) {
       for (const root of rootsOf(directory, deps.homes)) models.push(...LAYOUTS[directory.layout](one, root));
@@ -206,7 +210,7 @@ function weightFiles(look: Look, root: string): Model[] {
 function readFile(look: Look, path: string): Model | undefined {
   const { files, known } = look;
   const facts = noted(look, () => files.facts(path));
-  if (!facts?.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
+  if (!facts?.isFile || facts.sizeBytes < AT_REST.WEIGHTS_BYTES_MIN) return undefined;
   const { sizeBytes } = facts;
   const key = `${facts.identity} ${sizeBytes} ${facts.modifiedMs} ${path}`;
   if (known.has(key)) return known.get(key);
@@ -229,10 +233,10 @@ function walk(look: Look, root: string): string[] {
   const seen = new Set<string>();
   let isCut = false;
   const visit = (directory: string, depth: number): void => {
-    if (depth > DEPTH_MAX) isCut = true;
-    if (depth > DEPTH_MAX) return;
+    if (depth > AT_REST.DEPTH_MAX) isCut = true;
+    if (depth > AT_REST.DEPTH_MAX) return;
     for (const name of noted(look, () => files.list(directory)) ?? []) {
-      if (found.length > FILES_MAX) return;
+      if (found.length > AT_REST.FILES_MAX) return;
       const path = `${directory}/${name}`;
       const facts = noted(look, () => files.facts(path));
       if (facts?.isFile) found.push(path);
@@ -242,6 +246,6 @@ function walk(look: Look, root: string): string[] {
     }
   };
   visit(root, 0);
-  if (isCut || found.length > FILES_MAX) gaps.cut += 1;
-  return found.slice(0, FILES_MAX);
+  if (isCut || found.length > AT_REST.FILES_MAX) gaps.cut += 1;
+  return found.slice(0, AT_REST.FILES_MAX);
 }

@@ -62,7 +62,7 @@ function sizeOf(value: string): number {
 const DESCRIPTORS_MAX = 4096;
 const FDINFO_BYTES_MAX = 8192;
 /** Every desktop program with a window draws by the card: what only draws has to be as large as a model. */
-const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
+export const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
 const DRAWING_BYTES_MIN = 2 * 1024 ** 3;
 
 /** GPU memory that speaks for a model in it, 0 bytes for none; undefined without the right to look. */

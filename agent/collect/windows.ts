@@ -27,7 +27,7 @@ const PROCESSES_MS = 60_000;
 const UNKNOWN_OWNER_MS = 10_000;
 const MODULES_PIDS_MAX = 64;
 /** Whatever has a window has some GPU memory, games and browsers a lot: what counts is as large as a model. */
-const GPU_BYTES_MIN = 2 * 1024 ** 3;
+export const GPU_BYTES_MIN = 2 * 1024 ** 3;
 
 /**
  * A Windows host, from netstat and PowerShell. netstat is cheap and runs in every scan; processes and their modules
