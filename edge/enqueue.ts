@@ -102,6 +102,12 @@ function forgetLost(underWay: Map<symbol, number>, nowMs: number): void {
 /** A node that holds this many unanswered heartbeats takes no more: the agents keep theirs and come again. */
 const WAITING_MAX = 20_000;
 
+/**
+ * A tenant may have this many times as many waiting as there is room left: one alone fills four fifths, and each
+ * that comes then finds some. Nothing is set aside for tenants that are not there.
+ */
+const TENANT_SHARE = 4;
+
 /** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
 const SENDS_MAX = 32;
 
@@ -116,7 +122,8 @@ type Open = {
 /**
  * For long-lived runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message, and
  * more do while all {@link SENDS_MAX} senders are busy. A failed send rejects exactly the heartbeats that were in
- * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX}.
+ * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX} and beyond the tenant's share of it. While senders
+ * are busy tenants take turns.
  */
 export function packed(
   send: SendPack,
@@ -125,21 +132,43 @@ export function packed(
 ): Enqueue {
   /** The pack of each tenant that still takes heartbeats. */
   const open = new Map<string, Open>();
-  /** Packs whose wait is over, oldest first; those also in `open` go on filling until it is their turn. */
-  const due: Open[] = [];
+  /**
+   * Packs whose wait is over, by tenant: the one whose turn it is first, its oldest first. Those also in `open` go on
+   * filling until it is their turn.
+   */
+  const due = new Map<string, Open[]>();
   let sending = 0;
   let waiting = 0;
+  const waitingOf = new Map<string, number>();
+
+  function takeDue(): Open | undefined {
+    for (const [tenantId, packs] of due) {
+      const pack = packs.shift()!;
+      due.delete(tenantId);
+      if (packs.length > 0) due.set(tenantId, packs); // behind the others
+      return pack;
+    }
+    return undefined;
+  }
+
+  function settle({ tenantId, lines }: Open): void {
+    sending--;
+    waiting -= lines.length;
+    const left = waitingOf.get(tenantId)! - lines.length;
+    if (left > 0) waitingOf.set(tenantId, left);
+    else waitingOf.delete(tenantId);
+  }
 
   function sendDue(): void {
-    while (sending < SENDS_MAX && due.length > 0) {
-      const pack = due.shift()!;
+    while (sending < SENDS_MAX) {
+      const pack = takeDue();
+      if (!pack) return;
       if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
       sending++;
       send(pack.tenantId, pack.lines)
         .then(pack.sent.resolve, pack.sent.reject)
         .finally(() => {
-          sending--;
-          waiting -= pack.lines.length;
+          settle(pack);
           sendDue();
         });
     }
@@ -149,7 +178,9 @@ export function packed(
   function post(pack: Open): void {
     if (pack.isDue) return;
     pack.isDue = true;
-    due.push(pack);
+    const packs = due.get(pack.tenantId);
+    if (packs) packs.push(pack);
+    else due.set(pack.tenantId, [pack]);
     sendDue();
   }
 
@@ -161,7 +192,8 @@ export function packed(
   }
 
   return (tenantId, entry) => {
-    if (waiting >= WAITING_MAX)
+    const mine = waitingOf.get(tenantId) ?? 0;
+    if (mine >= TENANT_SHARE * (WAITING_MAX - waiting))
       return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
     const line = encodeEntry(entry);
     let pack = open.get(tenantId);
@@ -175,6 +207,7 @@ export function packed(
     pack.lines.push(line);
     pack.bytes += bytes;
     waiting++;
+    waitingOf.set(tenantId, mine + 1);
     return pack.sent.promise;
   };
 }

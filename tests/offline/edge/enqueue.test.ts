@@ -94,10 +94,37 @@ describe("packed()", () => {
       (_ms, then) => void timers.push(then),
       5,
     );
-    for (let i = 0; i < 20_000; i++) void enqueue(`org_${i % 100}`, entry("1"));
+    for (let i = 0; i < 20_000; i++) enqueue(`org_${i % 100}`, entry("1")).catch(() => {});
     for (const then of timers) then();
     expect(calls).toBe(32);
-    await expect(enqueue("org_a", entry("1"))).rejects.toThrow("too many heartbeats wait");
+    await expect(enqueue("org_0", entry("1"))).rejects.toThrow("too many heartbeats wait");
+  });
+
+  test("one tenant that sends without end leaves room for every other while the queue is slow, and its turn", async () => {
+    const sends: { tenantId: string; done: () => void }[] = [];
+    const timers: (() => void)[] = [];
+    const enqueue = packed(
+      (tenantId) => new Promise((resolve) => void sends.push({ tenantId, done: resolve })),
+      (_ms, then) => void timers.push(then),
+      5,
+    );
+    const large = entry("x".repeat(PACK_BYTES_MAX / 40));
+    let [taken, refused] = [0, 0];
+    const flood = async (): Promise<void> => {
+      taken++;
+      await enqueue("org_flood", large).catch(() => refused++);
+    };
+    for (let i = 0; i < 25_000; i++) void flood();
+    await Bun.sleep(0);
+    expect(taken - refused).toBe(16_000);
+    const others = Array.from({ length: 20 }, (_, i) => enqueue(`org_${i}`, entry("1")));
+    for (const then of timers.splice(0)) then();
+    for (const { done } of sends.splice(0)) done();
+    await Bun.sleep(0);
+    const tenants = sends.map(({ tenantId }) => tenantId);
+    expect(new Set(tenants).size).toBe(21);
+    for (const { done } of sends.splice(0)) done();
+    expect(await Promise.all(others)).toHaveLength(20);
   });
 
   test("a heartbeat larger than a pack goes alone", async () => {
