@@ -42,6 +42,8 @@ type Told = {
   asset: AssetView;
   state: TelemetryChange | undefined;
   timeline: Page<TelemetryChange>;
+  /** The timeline begins further back than now. */
+  isOlder: boolean;
   custody: Page<CustodyView>;
   check: ChainCheck | undefined;
   incidents: Awaited<ReturnType<typeof listAssetIncidents>>;
@@ -50,13 +52,21 @@ type Told = {
   now: number;
 };
 
-async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise<Told | undefined> {
+async function loadAsset(
+  deps: Deps,
+  tenantId: string,
+  assetId: string,
+  older: string | undefined,
+): Promise<Told | undefined> {
   const asset = await readAsset(deps, tenantId, assetId);
   if (!asset) return undefined;
   const { presence } = asset;
   const [state, timeline, custody, incidents, approvals] = await Promise.all([
     presence ? readState(deps, tenantId, assetId, presence.stateAt) : undefined,
-    listTimeline(deps, tenantId, assetId, { limit: TIMELINE_MAX }),
+    listTimeline(deps, tenantId, assetId, {
+      limit: TIMELINE_MAX,
+      ...(older !== undefined && { from: older }),
+    }),
     listCustody(deps, tenantId, assetId, { limit: CUSTODY_MAX }),
     listAssetIncidents(deps, tenantId, assetId),
     listWaiting(deps, tenantId),
@@ -66,6 +76,7 @@ async function loadAsset(deps: Deps, tenantId: string, assetId: string): Promise
     asset,
     state,
     timeline,
+    isOlder: older !== undefined,
     custody,
     check: await checkChain(custody.items),
     incidents,
@@ -79,9 +90,10 @@ export async function assetPage(
   admin: Admin,
   assetId: string,
   deps: Deps,
-  answer: { notice?: Notice | undefined; draft?: Draft | undefined } = {},
+  answer: { notice?: Notice | undefined; draft?: Draft | undefined; older?: string | undefined } = {},
 ) {
-  const told = await loadAsset(deps, admin.tenantId, assetId);
+  const { older } = answer;
+  const told = await loadAsset(deps, admin.tenantId, assetId, older);
   if (!told) return undefined;
   const { asset, now } = told;
   const forms = await formsOf(admin, asset, deps, answer.draft);
@@ -95,7 +107,7 @@ export async function assetPage(
         place: "assets",
         nowMs: now,
         live,
-        pollPath: `/assets/${assetId}`,
+        pollPath: `/assets/${assetId}${older === undefined ? "" : `?${new URLSearchParams({ older })}`}`,
       }}
     >
       <AssetHead asset={asset} now={now} />
@@ -129,7 +141,21 @@ export async function assetPage(
               <h2 id="custody-title">Custody log</h2>
               {told.custody.items.length > 0 && <DownloadLinks list="custody" filter={{ asset: assetId }} />}
             </div>
+            {told.custody.items.length > 0 && (
+              <p class="muted small">
+                The CSV holds the records of this host, the JSON the organisation's whole log: only that
+                verifies.
+              </p>
+            )}
             <CustodyLog records={told.custody.items} check={told.check} now={now} />
+            {told.custody.cursor !== undefined && (
+              <p class="more">
+                The newest {String(CUSTODY_MAX)} are shown.{" "}
+                <a href={`/custody?${new URLSearchParams({ asset: assetId })}`}>
+                  All custody records of this host
+                </a>
+              </p>
+            )}
           </section>
         </div>
       </div>
@@ -383,7 +409,8 @@ const Sources = ({ state }: { state: TelemetryChange | undefined }) => {
 };
 
 const Past = ({ told }: { told: Told }) => {
-  const { timeline, now } = told;
+  const { timeline, now, isOlder } = told;
+  const path = `/assets/${told.asset.assetId}`;
   return (
     <section id="timeline" class="card" data-live aria-labelledby="timeline-title">
       <div class="card-head">
@@ -397,7 +424,10 @@ const Past = ({ told }: { told: Told }) => {
       ) : (
         <>
           {told.asset.presence && (
-            <TrendChart changes={timeline.items} until={told.asset.presence.lastSeenAt} />
+            <TrendChart
+              changes={timeline.items}
+              until={isOlder ? timeline.items[0]!.at : told.asset.presence.lastSeenAt}
+            />
           )}
           <Timeline
             moments={timeline.items.map((item, index) => ({
@@ -407,10 +437,17 @@ const Past = ({ told }: { told: Told }) => {
             }))}
             now={now}
           />
-          {timeline.cursor !== undefined && (
-            <p class="muted small">Older changes are kept, and are in the download.</p>
-          )}
         </>
+      )}
+      {(isOlder || timeline.cursor !== undefined) && (
+        <p class="pager">
+          {isOlder && <a href={`${path}#timeline`}>Newest states</a>}
+          {timeline.cursor !== undefined && (
+            <a rel="next" href={`${path}?${new URLSearchParams({ older: timeline.cursor })}#timeline`}>
+              Older states
+            </a>
+          )}
+        </p>
       )}
     </section>
   );

@@ -119,7 +119,8 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   page("/assets/:id", async (c, admin) => {
     const id = assetId.safeParse(c.req.param("id"));
     const notice = noticeOf(c.req.query("done"));
-    const told = id.success ? await assetPage(admin, id.data, deps, { notice }) : undefined;
+    const older = c.req.query("older");
+    const told = id.success ? await assetPage(admin, id.data, deps, { notice, older }) : undefined;
     return told ?? refuse("admin.not-found");
   });
   page("/inventory", (c, admin) => inventoryPage(admin, deps, readsOf(c)));
