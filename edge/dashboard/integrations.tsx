@@ -221,9 +221,17 @@ const SiemExport = ({ origin }: { origin: string }) => (
     <h2 id="siem-title">SIEM export (OCSF)</h2>
     <p>
       Incidents as Detection Findings and containment as Remediation Activities of the Open Cybersecurity
-      Schema Framework, in the order in which they were recorded. Make an API key with the role viewer, then
-      ask with a cursor:
+      Schema Framework, in the order in which they were recorded. Make an API key that reads these and nothing
+      else, with the session of an administrator; the key is in the answer and nowhere else (
+      <a href="/reference#api-keys">API keys in the reference</a>):
     </p>
+    <pre class="command" tabindex={0}>
+      <code>{`curl -X POST "${origin}/v1/api-keys" \\
+  -H "Authorization: Bearer $LZ_SESSION" -H "Idempotency-Key: siem-$(date +%s)" \\
+  -H "Content-Type: application/json" \\
+  -d '{"name":"SIEM","role":"viewer","scopes":["read-events"],"days":90}'`}</code>
+    </pre>
+    <p>Then ask with a cursor:</p>
     <pre class="command" tabindex={0}>
       <code>{`curl -H "Authorization: Bearer $LZ_API_KEY" "${origin}${EXPORT_PATH}?limit=500"`}</code>
     </pre>

@@ -440,6 +440,13 @@ describe("enrolling", () => {
   });
 });
 
+test("the SIEM's key is asked for by a request to copy, described where the page says", async () => {
+  const markup = await page("/integrations");
+  expect(markup).toContain(`curl -X POST &quot;${ORIGIN}/v1/api-keys&quot;`);
+  expect(markup).toContain('href="/reference#api-keys"');
+  expect(await (await world.app.request(`${ORIGIN}/reference`)).text()).toContain('id="api-keys"');
+});
+
 describe("the forms", () => {
   const ADMIN = { tenantId: "org_a", userId: "user_mara", sessionId: "sess_1" };
   const change = ["isolate", mine, 0];
