@@ -17,8 +17,9 @@ type System = {
 };
 
 const unix = (system: "linux" | "darwin", sums: string) => ({
-  fetch: (base: string) => `file=lz-agent-${system}-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
-curl -fL --remote-name-all "${base}/$file" "${base}/SHA256SUMS" &&
+  fetch: (base: string) => `from=${base}
+file=lz-agent-${system}-$(uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')
+curl -fL --remote-name-all "$from/$file" "$from/SHA256SUMS" &&
   grep " $file\\$" SHA256SUMS | ${sums} -c &&
   chmod +x "$file" && mv "$file" lz-agent`,
   check: `${sums} lz-agent && chmod +x lz-agent`,
@@ -39,8 +40,9 @@ const SYSTEMS: readonly System[] = [
     name: "Windows, in PowerShell as administrator",
     files: "lz-agent-windows-x64.exe",
     fetch: (base) => `$file = 'lz-agent-windows-x64.exe'
-Invoke-WebRequest -UseBasicParsing "${base}/$file" -OutFile lz-agent.exe
-Invoke-WebRequest -UseBasicParsing "${base}/SHA256SUMS" -OutFile SHA256SUMS
+$from = '${base}'
+Invoke-WebRequest -UseBasicParsing "$from/$file" -OutFile lz-agent.exe
+Invoke-WebRequest -UseBasicParsing "$from/SHA256SUMS" -OutFile SHA256SUMS
 $sum = ((Select-String -Path SHA256SUMS -Pattern "  $file\`$").Line -split ' ')[0]
 if ((Get-FileHash lz-agent.exe).Hash -ne $sum) { Remove-Item lz-agent.exe; throw 'The checksum differs.' }`,
     check: "(Get-FileHash lz-agent.exe).Hash",

@@ -429,7 +429,9 @@ describe("enrolling", () => {
     expect(markup.match(/a\.secret\.token/g)).toHaveLength(1);
     expect(markup).not.toMatch(/--token[ =]/);
     for (const part of ["sha256sum -c", "shasum -a 256 -c", "Get-FileHash"]) expect(markup).toContain(part);
-    expect(markup).toContain("https://files.example/agent/SHA256SUMS");
+    expect(markup.match(/https:\/\/files\.example\/agent\n/g)).toHaveLength(2);
+    expect(markup).toContain("$from = &#39;https://files.example/agent&#39;");
+    expect(markup.match(/\$from\/SHA256SUMS/g)).toHaveLength(3);
   });
 
   test("without a place to take the agent from it says who has it, and what to check", () => {
