@@ -164,6 +164,7 @@
   const status = document.getElementById("freshness-status");
   let readAtMs = Date.now();
   let failures = 0;
+  let filtering = false;
   let ended = "";
   /** @type {string | null} */
   let tag = null;
@@ -195,6 +196,7 @@
 
   /** @param {number} answered */
   function end(answered) {
+    markBusy(false);
     const link = document.createElement("a");
     if (answered === 401) {
       ended = "Your session has ended.";
@@ -262,11 +264,14 @@
         if (Math.abs(date - Date.now()) > 5000) aheadMs = date - Date.now();
         swap(markup);
       }
+      if (filtering) showFiltered();
       readAtMs = Date.now();
       failures = 0;
     } catch {
       if (asking !== own) return; // a newer question took its place
       failures++;
+      // A page that is not live asks once: what is shown is then all there will be.
+      if (!box) markBusy(false);
     } finally {
       clearTimeout(limit);
     }
@@ -328,6 +333,22 @@
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let filterTimer;
 
+  /** What is shown is not yet of the filter: seen and told, until it is. @param {boolean} busy */
+  function markBusy(busy) {
+    filtering = busy;
+    for (const region of document.querySelectorAll("section[data-live]")) {
+      if (busy) region.setAttribute("aria-busy", "true");
+      else region.removeAttribute("aria-busy");
+    }
+  }
+
+  /** The list is of the filter now: how many there are is read out. */
+  function showFiltered() {
+    markBusy(false);
+    const counts = document.querySelectorAll("section[data-live] .count, section[data-live] .empty-title");
+    say([...counts].map((count) => count.textContent?.trim()).join(", "));
+  }
+
   /** The list follows the filter while it is typed; the address follows too, so it can be shared. @param {HTMLFormElement} form */
   function filter(form) {
     const query = new URLSearchParams();
@@ -335,6 +356,7 @@
     const search = query.toString();
     history.replaceState(null, "", search === "" ? form.action : `${form.action}?${search}`);
     tag = null;
+    markBusy(true);
     void poll();
   }
 

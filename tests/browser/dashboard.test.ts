@@ -161,6 +161,10 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       incident: `/incidents/${focus.assetId}.exposed-engine.ollama`,
       enrol: "/enrol",
       nothing: "/incidents?q=matches-nothing",
+      "resolved incidents": "/incidents?status=resolved",
+      "incidents of a rule": "/incidents?rule=exposed-engine&age=older&answered=no",
+      "inventory that is searched": "/inventory?q=llama",
+      "no model": "/inventory?q=matches-nothing",
       "no asset": "/assets?q=matches-nothing",
     };
     failures = {
@@ -615,6 +619,44 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     expect(await page.locator(".incident").count()).toBe(1);
     expect(new URL(page.url()).searchParams.get("q")).toBe("renamed");
     expect(await page.getByRole("searchbox").inputValue()).toBe("renamed");
+    await context.close();
+  });
+
+  test("a list is busy until it follows its filter, and then its count is read out", async () => {
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/incidents`);
+    let answer = () => {};
+    const held = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await page.route(/\/incidents\?q=/, async (route) => {
+      await held;
+      await route.continue();
+    });
+    const list = page.locator("#incident-list");
+    await page.getByRole("searchbox").fill("renamed");
+    await page.waitForSelector("#incident-list[aria-busy=true]");
+    const line = () => list.evaluate((region) => getComputedStyle(region, "::before").content);
+    expect(await line()).toBe('""');
+    answer();
+    await page.waitForSelector("#incident-list:not([aria-busy])");
+    expect(await line()).toBe("none");
+    expect(await page.locator(".incident").count()).toBe(1);
+    const told = await page.locator("#freshness-status").textContent();
+    expect(told).toBe(await page.locator("#incident-list .count").textContent());
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
+  test("the filters of incidents work without script, and what they find is taken away", async () => {
+    const { context, page } = await open({ javaScriptEnabled: false });
+    await page.goto(`${edge.origin}/incidents`);
+    await page.getByLabel("Engine").selectOption("ollama");
+    await page.getByText("Resolved", { exact: true }).click();
+    await page.getByRole("button", { name: "Filter" }).click();
+    expect(new URL(page.url()).searchParams.get("status")).toBe("resolved");
+    expect(new URL(page.url()).searchParams.get("engine")).toBe("ollama");
+    expect(await page.locator("h1").textContent()).toBe("Resolved incidents");
     await context.close();
   });
 
