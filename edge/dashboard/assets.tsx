@@ -5,6 +5,7 @@ import type { Admin } from "../admin/authenticate.ts";
 import { type AssetView, listAssets, type Page, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
+import { Counted } from "./counted.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { mayEnrol } from "./enrolment.tsx";
 import { type Fleet, type FleetFilter, inventoryOf, isFiltered, matching } from "./fleet.ts";
@@ -88,6 +89,7 @@ export async function assetsPage(
         </div>
         <p class="muted">Every host with an enrolled agent, in the order of enrolment.</p>
       </div>
+      <Counted of={[fleet]} now={now} />
       <AssetFilter query={query} fleet={fleet} />
       <div class="list-tools">
         <Keys />

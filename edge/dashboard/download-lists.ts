@@ -25,7 +25,7 @@ import { type AssetQuery, assetQuery } from "./assets.tsx";
 import { plural } from "./badges.tsx";
 import type { Cell } from "./csv.ts";
 import { type CustodyQuery, custodyMatcher, custodyQuery } from "./custody-search.ts";
-import { employeesOf } from "./employees.tsx";
+import { type EmployeesQuery, employeesNamed, employeesOf, employeesQuery } from "./employees.tsx";
 import { inventoryOf, matching } from "./fleet.ts";
 import {
   employeesBy,
@@ -36,7 +36,13 @@ import {
   nobody,
   RISKS_SHOWN,
 } from "./incident-search.ts";
-import type { FleetReads } from "./inventory.tsx";
+import {
+  type FleetReads,
+  type InventoryQuery,
+  inventoryQuery,
+  modelsNamed,
+  thingsNamed,
+} from "./inventory.tsx";
 import { type Held, modelsOf } from "./models.ts";
 import { DELIVERY_STATES } from "./webhook.tsx";
 
@@ -153,8 +159,9 @@ type Found = {
 };
 
 /** One row for each engine or model on each host: who runs what. */
-const inventory: List<object, Found> = {
+const inventory: List<InventoryQuery, Found> = {
   name: "inventory",
+  query: inventoryQuery as z.ZodType<InventoryQuery>,
   columns: [
     ["what", ({ what }) => what],
     ["id", ({ id }) => id],
@@ -165,11 +172,11 @@ const inventory: List<object, Found> = {
     ["employee_id", ({ row }) => row.employeeId],
     ["last_seen_at", ({ row }) => row.presence?.lastSeenAt],
   ],
-  async *pages(_query, { admin, deps, fleetOf }) {
+  async *pages({ q }, { admin, deps, fleetOf }) {
     const { rows, complete } = await fleetOf(admin.tenantId);
     if (!complete) deps.log("warn", "export.partial", { tenantId: admin.tenantId, rows: rows.length });
     const { engines, models, clients, kindOf, withEngine, withModel, withClient } = inventoryOf(rows);
-    for (const { key: id, name } of engines)
+    for (const { key: id, name } of thingsNamed(engines, q, kindOf))
       yield (withEngine.get(id) ?? []).map((row) => ({
         what: "engine",
         id,
@@ -177,15 +184,16 @@ const inventory: List<object, Found> = {
         kind: kindOf.get(id),
         row,
       }));
-    for (const { key: id, name } of models)
+    for (const { key: id, name } of thingsNamed(models, q))
       yield (withModel.get(id) ?? []).map((row) => ({ what: "model", id, name, row }));
-    for (const { key: id, name } of clients)
+    for (const { key: id, name } of thingsNamed(clients, q))
       yield (withClient.get(id) ?? []).map((row) => ({ what: "client", id, name, row }));
   },
 };
 
-const employees: List<object, ReturnType<typeof employeesOf>[number]> = {
+const employees: List<EmployeesQuery, ReturnType<typeof employeesOf>[number]> = {
   name: "employees",
+  query: employeesQuery as z.ZodType<EmployeesQuery>,
   columns: [
     ["employee_id", (row) => row.id],
     ["hosts", (row) => row.hosts],
@@ -193,8 +201,8 @@ const employees: List<object, ReturnType<typeof employeesOf>[number]> = {
     ["engines", (row) => joined(row.engines)],
     ["models", (row) => joined(row.models)],
   ],
-  async *pages(_query, { admin, fleetOf }) {
-    yield employeesOf((await fleetOf(admin.tenantId)).rows);
+  async *pages({ q }, { admin, fleetOf }) {
+    yield employeesNamed(employeesOf((await fleetOf(admin.tenantId)).rows), q);
   },
 };
 
@@ -236,7 +244,10 @@ const custody: List<CustodyQuery, CustodyView> = {
   },
 };
 
-const modelsQuery = z.object({ name: z.string().max(200).optional() });
+const modelsQuery = z.object({
+  name: z.string().max(200).optional(),
+  q: z.string().max(200).optional(),
+});
 
 /** One row for each model on each host, with what the agent told of it. */
 const models: List<z.infer<typeof modelsQuery>, Held> = {
@@ -256,10 +267,10 @@ const models: List<z.infer<typeof modelsQuery>, Held> = {
     ["employee_id", (row) => row.row.employeeId],
     ["last_seen_at", (row) => row.row.presence?.lastSeenAt],
   ],
-  async *pages({ name }, { admin, fleetOf, holdingsOf }) {
+  async *pages({ name, q }, { admin, fleetOf, holdingsOf }) {
     const { tenantId } = admin;
-    const [{ rows }, holdings] = await Promise.all([fleetOf(tenantId), holdingsOf(tenantId)]);
-    for (const model of modelsOf(rows, holdings))
+    const [{ rows }, { holdings }] = await Promise.all([fleetOf(tenantId), holdingsOf(tenantId)]);
+    for (const model of modelsNamed(modelsOf(rows, holdings), q))
       if (name === undefined || model.name === name) yield model.held;
   },
 };

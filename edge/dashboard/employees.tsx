@@ -1,14 +1,18 @@
+import { z } from "zod";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { listEmployeeAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { AssetTable } from "./assets.tsx";
 import { plural } from "./badges.tsx";
+import { Counted as CountedLine } from "./counted.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import type { Fleet } from "./fleet.ts";
+import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { holdsWords, PartPager, partAfter, TextFilter } from "./list-part.tsx";
 
-const ROWS_MAX = 500;
+const ROWS_MAX = 200;
 const PAGE_SIZE = 50;
 
 export type Employee = {
@@ -34,16 +38,39 @@ export function employeesOf(rows: readonly FleetRow[]): Employee[] {
   );
 }
 
+const blank = z.literal("").transform(() => undefined);
+export const employeesQuery = z.object({
+  q: blank.or(z.string().max(200)).optional(),
+  /** The last one already shown. */
+  after: z.string().max(128).optional(),
+});
+export type EmployeesQuery = z.infer<typeof employeesQuery>;
+
+/** Those of whom the text names the person, or what runs on their hosts. */
+export function employeesNamed(employees: readonly Employee[], q: string | undefined): Employee[] {
+  const holds = holdsWords(q);
+  return employees.filter(({ id, engines, models }) => holds([id, ...engines, ...models]));
+}
+
 /** Who works on which hosts, those with AI first. */
-export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: string) => Promise<Fleet>) {
-  const employees = employeesOf((await fleetOf(admin.tenantId)).rows);
+export async function employeesPage(
+  admin: Admin,
+  query: EmployeesQuery,
+  deps: Deps,
+  fleetOf: (id: string) => Promise<Fleet>,
+) {
+  const fleet = await fleetOf(admin.tenantId);
+  const now = deps.clock();
+  const { q, after } = query;
+  const employees = employeesNamed(employeesOf(fleet.rows), q);
+  const part = partAfter(employees, ({ id }) => id, after, ROWS_MAX);
   return (
     <Layout
       frame={{
         title: "Employees",
         admin,
         place: "employees",
-        nowMs: deps.clock(),
+        nowMs: now,
         live: true,
         reloadSeconds: 60,
       }}
@@ -52,24 +79,35 @@ export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: stri
         <h1>Employees</h1>
         <p class="muted">As named when their hosts enrolled, those with AI on a host first.</p>
       </div>
+      <CountedLine of={[fleet]} now={now} />
+      {fleet.rows.length > 0 && (
+        <>
+          <TextFilter path="/employees" label="Employee, engine or model" q={q} />
+          <div class="list-tools">
+            <Keys />
+          </div>
+        </>
+      )}
       <section id="employees" class="card" data-live aria-label="Employees">
-        {employees.length === 0 ? (
-          <Empty title="No agent has enrolled">Employees appear with their first host.</Empty>
-        ) : (
+        {employees.length > 0 ? (
           <>
             <div class="card-head">
-              <p class="count">{plural(employees.length, "employee")}</p>
-              <DownloadLinks list="employees" />
+              <p class="count">
+                {plural(employees.length, "employee")}
+                {part.isContinued && " · continued"}
+              </p>
+              <DownloadLinks list="employees" filter={{ q }} />
             </div>
-            <EmployeeTable employees={employees.slice(0, ROWS_MAX)} />
+            <EmployeeTable employees={part.rows} />
           </>
+        ) : q === undefined ? (
+          <Empty title="No agent has enrolled">Employees appear with their first host.</Empty>
+        ) : (
+          <Empty title="No employee matches">
+            <a href="/employees">Show all employees</a>
+          </Empty>
         )}
-        {employees.length > ROWS_MAX && (
-          <p class="more">
-            {plural(employees.length - ROWS_MAX, "more employee")} not shown: search{" "}
-            <a href="/assets">assets</a> by name.
-          </p>
-        )}
+        <PartPager part={part} path="/employees" filter={q === undefined ? [] : [["q", q]]} name="after" />
       </section>
     </Layout>
   );
@@ -78,7 +116,7 @@ export async function employeesPage(admin: Admin, deps: Deps, fleetOf: (id: stri
 const hostsOf = (employee: string, state?: "ai"): string =>
   `/assets?${new URLSearchParams({ employee, ...(state && { state }) })}`;
 
-const EmployeeTable = ({ employees }: { employees: Employee[] }) => (
+const EmployeeTable = ({ employees }: { employees: readonly Employee[] }) => (
   <table class="assets">
     <thead>
       <tr>

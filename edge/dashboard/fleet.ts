@@ -19,6 +19,9 @@ import { type Background, createPictures, keepNewest } from "./picture.ts";
 
 export type Fleet = { rows: readonly FleetRow[]; complete: boolean; readAtMs: number };
 
+/** What every asset holds, read at that time. */
+export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
+
 /** The fleet in numbers as of `atMs`, and its hours before, oldest first. */
 export type FleetNumbers = {
   counts: FleetCounts;
@@ -33,7 +36,7 @@ export type Fleets = {
   /** Its numbers; on a node that has read nothing yet those the worker counted last, with their age. */
   numbersOf(tenantId: string, background: Background): Promise<FleetNumbers>;
   /** What every asset holds: models with their facts, clients. */
-  holdingsOf(tenantId: string, background: Background): Promise<readonly FleetHolding[]>;
+  holdingsOf(tenantId: string, background: Background): Promise<Holdings>;
   /** Incidents that were resolved, on the same terms. */
   resolvedOf(tenantId: string, background: Background): Promise<Resolved>;
 };
@@ -50,7 +53,10 @@ export function createFleets(deps: Deps): Fleets {
     const readAtMs = deps.clock();
     return { ...(await readFleet(deps, tenantId)), readAtMs };
   });
-  const holdings = createPictures(deps, async (tenantId) => (await readHoldings(deps, tenantId)).holdings);
+  const holdings = createPictures(deps, async (tenantId): Promise<Holdings> => {
+    const readAtMs = deps.clock();
+    return { ...(await readHoldings(deps, tenantId)), readAtMs };
+  });
   const resolved = createPictures(deps, (tenantId) => readResolved(deps, tenantId));
   const histories = new Map<string, { history: FleetHistory; readAtMs: number }>();
   const counted = new WeakMap<Fleet, FleetCounts>();

@@ -1,15 +1,17 @@
 import { z } from "zod";
 import type { Counted } from "../../shared/fleet/count.ts";
-import type { FleetHolding, FleetRow } from "../../shared/table/read-fleet.ts";
+import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural } from "./badges.tsx";
+import { Counted as CountedLine } from "./counted.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { gigabytes, kindName } from "./engines.tsx";
-import { type Fleet, inventoryOf } from "./fleet.ts";
+import { type Fleet, type Holdings, inventoryOf } from "./fleet.ts";
 import { Icon } from "./icon.tsx";
 import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { holdsWords, type Part, PartPager, partAfter, TextFilter } from "./list-part.tsx";
 import { type FleetModel, type Held, modelsOf } from "./models.ts";
 import { Ago } from "./time.tsx";
 
@@ -19,21 +21,69 @@ const HELD_MAX = 500;
 
 export type FleetReads = {
   fleetOf: (tenantId: string) => Promise<Fleet>;
-  holdingsOf: (tenantId: string) => Promise<readonly FleetHolding[]>;
+  holdingsOf: (tenantId: string) => Promise<Holdings>;
+};
+
+const blank = z.literal("").transform(() => undefined);
+const place = z.string().max(200).optional();
+export const inventoryQuery = z.object({
+  q: blank.or(z.string().max(200)).optional(),
+  /** The last one already shown, of each of the three lists. */
+  afterModel: place,
+  afterEngine: place,
+  afterClient: place,
+});
+export type InventoryQuery = z.infer<typeof inventoryQuery>;
+
+/** Models of which the text names the model, or what is told of it. */
+export const modelsNamed = (models: readonly FleetModel[], q: string | undefined): FleetModel[] => {
+  const holds = holdsWords(q);
+  return models.filter(({ name, licences, quantisations, publishers }) =>
+    holds([name, ...licences, ...quantisations, ...publishers]),
+  );
+};
+/** Engines and clients of which the text names the thing, its id or its kind. */
+export const thingsNamed = (
+  things: readonly Counted[],
+  q: string | undefined,
+  kindOf?: ReadonlyMap<string, string>,
+): Counted[] => {
+  const holds = holdsWords(q);
+  return things.filter(({ key, name }) => holds([name, key, kindOf && kindName(kindOf.get(key) ?? "")]));
 };
 
 /** Every engine, model and client that agents named, with who runs it. */
-export async function inventoryPage(admin: Admin, deps: Deps, { fleetOf, holdingsOf }: FleetReads) {
-  const [{ rows }, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
+export async function inventoryPage(
+  admin: Admin,
+  query: InventoryQuery,
+  deps: Deps,
+  { fleetOf, holdingsOf }: FleetReads,
+) {
+  const [fleet, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
+  const { rows } = fleet;
   const { engines, clients, kinds, kindOf, withEngine, withClient } = inventoryOf(rows);
-  const models = modelsOf(rows, holdings);
+  const models = modelsOf(rows, holdings.holdings);
+  const now = deps.clock();
+  const { q } = query;
+  const filter = Object.entries(query).filter(([, value]) => value !== undefined) as [string, string][];
+  const found = {
+    models: modelsNamed(models, q),
+    engines: thingsNamed(engines, q, kindOf),
+    clients: thingsNamed(clients, q),
+  };
+  const shown = {
+    models: partAfter(found.models, ({ name }) => name, query.afterModel, ROWS_MAX),
+    engines: partAfter(found.engines, ({ key }) => key, query.afterEngine, ROWS_MAX),
+    clients: partAfter(found.clients, ({ key }) => key, query.afterClient, ROWS_MAX),
+  };
+  const view = { filter, isSearched: q !== undefined };
   return (
     <Layout
       frame={{
         title: "AI inventory",
         admin,
         place: "inventory",
-        nowMs: deps.clock(),
+        nowMs: now,
         live: true,
         reloadSeconds: 60,
       }}
@@ -47,43 +97,67 @@ export async function inventoryPage(admin: Admin, deps: Deps, { fleetOf, holding
           agents said last.
         </p>
       </div>
+      <CountedLine of={[fleet, holdings]} now={now} />
       {rows.length === 0 ? (
         <p class="strip">
           <Icon name="info" />
           No agent has enrolled: nothing was looked for, so nothing was found.
         </p>
       ) : (
-        <div class="list-tools">
-          <Keys searches={false} />
-        </div>
+        <>
+          <TextFilter path="/inventory" label="Model, licence, publisher, engine, kind or client" q={q} />
+          <div class="list-tools">
+            <Keys />
+          </div>
+        </>
       )}
       <section id="inventory-models" class="card" data-live aria-labelledby="inventory-models-title">
         <div class="card-head">
           <h2 id="inventory-models-title">Models</h2>
-          {models.length > 0 && <DownloadLinks list="models" />}
+          {found.models.length > 0 && <DownloadLinks list="models" filter={{ q }} />}
         </div>
-        <ModelTable models={models} />
+        <ModelTable part={shown.models} total={found.models.length} view={view} />
       </section>
       <section id="inventory-engines" class="card" data-live aria-labelledby="inventory-engines-title">
         <div class="card-head">
           <h2 id="inventory-engines-title">Engines</h2>
-          {engines.length > 0 && <DownloadLinks list="inventory" />}
+          {found.engines.length > 0 && <DownloadLinks list="inventory" filter={{ q }} />}
         </div>
         <InventoryTable
           what="Engine"
           parameter="engine"
-          counted={engines}
+          part={shown.engines}
+          total={found.engines.length}
           hosts={withEngine}
           kinds={kindOf}
+          view={view}
         />
       </section>
       <section id="inventory-clients" class="card" data-live aria-labelledby="inventory-clients-title">
         <h2 id="inventory-clients-title">Clients that feed them</h2>
-        <InventoryTable what="Client" parameter="client" counted={clients} hosts={withClient} />
+        <InventoryTable
+          what="Client"
+          parameter="client"
+          part={shown.clients}
+          total={found.clients.length}
+          hosts={withClient}
+          view={view}
+        />
       </section>
     </Layout>
   );
 }
+
+type View = { filter: readonly [string, string][]; isSearched: boolean };
+
+const NoneOf = ({ what, view }: { what: string; view: View }) =>
+  view.isSearched ? (
+    <Empty title={`No ${what} matches`}>
+      <a href="/inventory">Show the whole inventory</a>
+    </Empty>
+  ) : (
+    <Empty title={`No ${what} found`} />
+  );
 
 export const modelQuery = z.object({ name: z.string().min(1).max(200) });
 
@@ -94,8 +168,8 @@ export async function modelPage(
   deps: Deps,
   { fleetOf, holdingsOf }: FleetReads,
 ) {
-  const [{ rows }, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
-  const model = modelsOf(rows, holdings).find((one) => one.name === name);
+  const [fleet, holdings] = await Promise.all([fleetOf(admin.tenantId), holdingsOf(admin.tenantId)]);
+  const model = modelsOf(fleet.rows, holdings.holdings).find((one) => one.name === name);
   const now = deps.clock();
   return (
     <Layout frame={{ title: name, admin, place: "inventory", nowMs: now, live: true, reloadSeconds: 60 }}>
@@ -107,6 +181,7 @@ export async function modelPage(
           <bdi>{name}</bdi>
         </h1>
       </div>
+      <CountedLine of={[fleet, holdings]} now={now} />
       <section id="model" class="card" data-live aria-label="Who has it">
         {model ? (
           <>
@@ -181,11 +256,15 @@ const HeldTable = ({ held, now }: { held: readonly Held[]; now: number }) => (
 const Told = ({ value }: { value: string | undefined }) =>
   value ? <bdi>{value}</bdi> : <span class="muted">not told</span>;
 
-const ModelTable = ({ models }: { models: readonly FleetModel[] }) =>
-  models.length === 0 ? (
-    <Empty title="No model found" />
+const ModelTable = ({ part, total, view }: { part: Part<FleetModel>; total: number; view: View }) =>
+  total === 0 ? (
+    <NoneOf what="model" view={view} />
   ) : (
     <>
+      <p class="count">
+        {plural(total, "model")}
+        {part.isContinued && " · continued"}
+      </p>
       <table class="assets inventory">
         <thead>
           <tr>
@@ -203,14 +282,18 @@ const ModelTable = ({ models }: { models: readonly FleetModel[] }) =>
           </tr>
         </thead>
         <tbody>
-          {models.slice(0, ROWS_MAX).map((model) => (
+          {part.rows.map((model) => (
             <ModelRow model={model} />
           ))}
         </tbody>
       </table>
-      {models.length > ROWS_MAX && (
-        <p class="more">{plural(models.length - ROWS_MAX, "more", "more")} not shown, each on fewer hosts.</p>
-      )}
+      <PartPager
+        part={part}
+        path="/inventory"
+        filter={view.filter}
+        name="afterModel"
+        anchor="#inventory-models"
+      />
     </>
   );
 
@@ -271,14 +354,20 @@ const sizeWords = (sizes: readonly number[]): string => {
 const InventoryTable = (table: {
   what: string;
   parameter: string;
-  counted: Counted[];
+  part: Part<Counted>;
+  total: number;
+  view: View;
   hosts: ReadonlyMap<string, FleetRow[]>;
   kinds?: ReadonlyMap<string, string>;
 }) =>
-  table.counted.length === 0 ? (
-    <Empty title={`No ${table.what.toLowerCase()} found`} />
+  table.total === 0 ? (
+    <NoneOf what={table.what.toLowerCase()} view={table.view} />
   ) : (
     <>
+      <p class="count">
+        {plural(table.total, table.what.toLowerCase())}
+        {table.part.isContinued && " · continued"}
+      </p>
       <table class="assets inventory">
         <thead>
           <tr>
@@ -290,7 +379,7 @@ const InventoryTable = (table: {
           </tr>
         </thead>
         <tbody>
-          {table.counted.slice(0, ROWS_MAX).map(({ key, name, hosts }) => (
+          {table.part.rows.map(({ key, name, hosts }) => (
             <tr data-key={key}>
               <th scope="row">
                 <bdi>{name}</bdi>
@@ -308,11 +397,13 @@ const InventoryTable = (table: {
           ))}
         </tbody>
       </table>
-      {table.counted.length > ROWS_MAX && (
-        <p class="more">
-          {plural(table.counted.length - ROWS_MAX, "more", "more")} not shown, each on fewer hosts.
-        </p>
-      )}
+      <PartPager
+        part={table.part}
+        path="/inventory"
+        filter={table.view.filter}
+        name={`after${table.what}`}
+        anchor={`#inventory-${table.parameter}s`}
+      />
     </>
   );
 

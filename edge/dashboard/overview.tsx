@@ -11,6 +11,7 @@ import {
 import type { Deps } from "../deps.ts";
 import { ContainmentBadge, plural } from "./badges.tsx";
 import { type AgeBucket, AgeTable, BarTable, PartsBar } from "./chart.tsx";
+import { Incomplete } from "./counted.tsx";
 import type { FleetNumbers } from "./fleet.ts";
 import { FleetTrend } from "./fleet-trend.tsx";
 import { Icon, type IconName } from "./icon.tsx";
@@ -283,6 +284,7 @@ const ages = (critical: IncidentView[], warning: IncidentView[], now: number): A
   }));
 
 const Running = ({ overview }: { overview: Overview }) => {
+  const { atMs, complete } = overview.fleet;
   const { engines, models, clients, kinds, withAi, hosts } = overview.fleet.counts;
   return (
     <section id="running" class="card" data-live aria-labelledby="running-title">
@@ -297,6 +299,12 @@ const Running = ({ overview }: { overview: Overview }) => {
         {plural(kinds, "kind")}, <a href="/inventory#inventory-models">{plural(models.total, "model")}</a>,
         fed by <a href="/inventory#inventory-clients">{plural(clients.total, "local program")}</a>.
       </p>
+      {overview.now - atMs > AGE_TOLD_MS && (
+        <p class="muted small">
+          Counted <Ago at={timestamp(atMs)} now={overview.now} />.
+        </p>
+      )}
+      {!complete && <Incomplete />}
       {engines.total === 0 ? (
         <Empty title="No engine found">No agent that reports has found one.</Empty>
       ) : (
@@ -358,11 +366,7 @@ const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => 
           The fleet was counted <Ago at={timestamp(atMs)} now={now} />; a newer count is on its way.
         </p>
       )}
-      {!complete && (
-        <p class="strip warning">
-          The fleet is larger than what is counted here: the first part of it is shown.
-        </p>
-      )}
+      {!complete && <Incomplete />}
       {counts.withFailedSources > 0 ? (
         <div class="strip warning">
           <p>

@@ -17,7 +17,7 @@ import { isSameSite } from "./csrf.ts";
 import { custodyPage } from "./custody-page.tsx";
 import { custodyQuery } from "./custody-search.ts";
 import { downloadRoutes } from "./downloads.ts";
-import { employeePage, employeesPage } from "./employees.tsx";
+import { employeePage, employeesPage, employeesQuery } from "./employees.tsx";
 import { enrolmentPage } from "./enrolment.tsx";
 import { unavailablePage } from "./failure.tsx";
 import { createFleets, type Fleets } from "./fleet.ts";
@@ -33,7 +33,7 @@ import { incidentPage } from "./incident.tsx";
 import { incidentQuery } from "./incident-search.ts";
 import { incidentsPage } from "./incidents.tsx";
 import { integrationsPage, mayIntegrate } from "./integrations.tsx";
-import { type FleetReads, inventoryPage, modelPage, modelQuery } from "./inventory.tsx";
+import { type FleetReads, inventoryPage, inventoryQuery, modelPage, modelQuery } from "./inventory.tsx";
 import { noticeOf } from "./notices.ts";
 import { overviewPage } from "./overview.tsx";
 import { policyPage } from "./policy.tsx";
@@ -123,12 +123,18 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
     const told = id.success ? await assetPage(admin, id.data, deps, { notice, older }) : undefined;
     return told ?? refuse("admin.not-found");
   });
-  page("/inventory", (c, admin) => inventoryPage(admin, deps, readsOf(c)));
+  page("/inventory", async (c, admin) => {
+    const query = queryOf(c, inventoryQuery);
+    return query ? inventoryPage(admin, query, deps, readsOf(c)) : refuse("admin.invalid", "query");
+  });
   page("/inventory/model", (c, admin) => {
     const query = queryOf(c, modelQuery);
     return query ? modelPage(admin, query, deps, readsOf(c)) : Promise.resolve(refuse("admin.not-found"));
   });
-  page("/employees", (c, admin) => employeesPage(admin, deps, readsOf(c).fleetOf));
+  page("/employees", async (c, admin) => {
+    const query = queryOf(c, employeesQuery);
+    return query ? employeesPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
+  });
   page("/employees/:id", async (c, admin) => {
     const id = employeeId.safeParse(c.req.param("id"));
     const cursor = c.req.query("cursor");

@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Counted } from "../../../edge/dashboard/counted.tsx";
 import { timestamp } from "../../../shared/clock.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
 import { approvalItem } from "../../../shared/table/items/approval.ts";
@@ -321,5 +322,96 @@ describe("numbers of the overview", () => {
     for (const employee of ["no", "%3Cb%3E", "a%23b"])
       expect(await read(`/assets?employee=${employee}`)).toContain("No asset matches");
     expect(await (await world.get("/assets.json?employee=%3Cb%3E")).json()).toEqual([]);
+  });
+});
+
+describe("lists that are held whole", () => {
+  const people = Array.from({ length: 230 }, (_, index) => {
+    const name = `n-${String(index).padStart(3, "0")}`;
+    const models = [{ name: `model-${name}`, loaded: true, licence: index < 5 ? "MIT" : "Apache-2.0" }];
+    const clients = [{ name: `client-${name}`, directory: "/", connections: 1 }];
+    const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, models, clients });
+    return hostOf({ employeeId: name, states: [{ atMs: NOW_MS - 1000, engines: [engine] }] });
+  });
+  const keysIn = (markup: string, section: string) =>
+    [
+      ...markup
+        .split(`id="${section}"`)[1]!
+        .split("</section>")[0]!
+        .matchAll(/<tr data-key="([^"]+)"/g),
+    ].map(([, key]) => key!);
+
+  const lists: [path: string, section: string, after: string][] = [
+    ["/inventory", "inventory-models", "afterModel"],
+    ["/inventory", "inventory-engines", "afterEngine"],
+    ["/inventory", "inventory-clients", "afterClient"],
+    ["/employees", "employees", "after"],
+  ];
+  test.each(lists)("%s: every row of %s is on some page", async (path, section, after) => {
+    const world = await worldOf(people);
+    const first = await (await world.get(path)).text();
+    const keys = keysIn(first, section);
+    expect(keys).toHaveLength(200);
+    const next = new RegExp(`rel="next" href="([^"]*${after}=[^"]+)"`).exec(first)![1]!;
+    const second = await (await world.get(next.replaceAll("&amp;", "&").split("#")[0]!)).text();
+    expect(new Set([...keys, ...keysIn(second, section)]).size).toBe(230);
+    expect(keysIn(second, section)).toHaveLength(30);
+    expect(wordsOf(second)).toContain("continued");
+    const rest = second.split(`id="${section}"`)[1]!.split("</section>")[0]!;
+    expect(rest).toContain("First page");
+    expect(rest).not.toContain('rel="next"');
+    // One that is gone leads to the beginning.
+    const lost = await (await world.get(`${path}?${after}=gone`)).text();
+    expect(keysIn(lost, section)).toEqual(keys);
+  });
+
+  const searched: [path: string, section: string, found: number][] = [
+    ["/inventory?q=mit", "inventory-models", 5],
+    ["/inventory?q=engine+n-007", "inventory-engines", 1],
+    ["/inventory?q=client-n-007", "inventory-clients", 1],
+    ["/inventory?q=client-n-007", "inventory-models", 0],
+    ["/employees?q=N-00", "employees", 10],
+    ["/employees?q=model-n-012", "employees", 1],
+    ["/employees?q=", "employees", 200],
+  ];
+  test.each(searched)("%s finds in %s what it names", async (path, section, found) => {
+    const world = await worldOf(people);
+    expect(keysIn(await (await world.get(path)).text(), section)).toHaveLength(found);
+  });
+
+  test("what is found is what the downloads hold", async () => {
+    const world = await worldOf(people);
+    const rows = async (path: string) => (await (await world.get(path)).json()) as object[];
+    expect(await rows("/models.json?q=mit")).toHaveLength(5);
+    expect(await rows("/inventory.json?q=n-007")).toHaveLength(3);
+    expect(await rows("/employees.json?q=n-00")).toHaveLength(10);
+    expect(await (await world.get("/employees?q=nobody")).text()).toContain("No employee matches");
+    expect(await (await world.get("/inventory?q=nothing")).text()).toContain("No model matches");
+  });
+});
+
+describe("a page made of a picture of the fleet", () => {
+  test.each(["/assets?state=reporting", "/inventory", "/employees", "/"])(
+    "%s tells how old the picture is, when the page is newer",
+    async (path) => {
+      const world = await worldOf([hostOf()]);
+      const { dynamo } = world.deps;
+      // A table so slow that the picture is kept.
+      world.deps.dynamo = (async (operation: never, input: never) => {
+        world.clock.nowMs += 400;
+        return dynamo(operation, input);
+      }) as unknown as typeof dynamo;
+      expect(await (await world.get(path)).text()).not.toContain("Counted <time");
+      world.deps.dynamo = dynamo;
+      world.clock.nowMs += 6000;
+      expect(await (await world.get(path)).text()).toContain("Counted <time");
+    },
+  );
+
+  test("says so when it is not the whole fleet", () => {
+    const line = (complete: boolean) =>
+      String(Counted({ of: [{ readAtMs: NOW_MS, complete }], now: NOW_MS }));
+    expect(line(false)).toContain("The fleet is larger than what is counted here");
+    expect(line(true)).not.toContain("larger");
   });
 });
