@@ -25,7 +25,7 @@ const GAUGES = {
   queue_age_seconds: "Longest a message of the last receive had waited: scale out when it grows",
   lag_seconds: "Longest from sentAt to settled in the last batch",
   in_flight_messages: "Messages received and not settled",
-  in_flight_bytes: "Bytes of them",
+  in_flight_bytes: "Bytes of them, as they open",
   webhooks_behind_seconds: "Longest an event had been due when it was last looked for",
   last_poll_seconds: "Unix time of the last receive that succeeded",
 } as const;

@@ -7,7 +7,7 @@ import type { Load } from "./load.ts";
 import { type Delivery, knownDelivery, parseDelivery } from "./read.ts";
 import { addsNothing, policyKeyOf, record } from "./record.ts";
 import { traced } from "./traced.ts";
-import { entryLetterOf, letterOf, openMessage } from "./verify.ts";
+import { entryLetterOf, letterOf, openedBytes, openMessage } from "./verify.ts";
 
 /** Assets written at the same time, per receiver. */
 const ASSETS_AT_ONCE = 48;
@@ -38,7 +38,7 @@ export async function pollOnce(
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
   noteAge(messages, deps);
   if (messages.length === 0) return 0;
-  const bytes = messages.reduce((sum, { body }) => sum + body.length, 0);
+  const bytes = messages.reduce((sum, { body }) => sum + openedBytes(body), 0);
   load?.take(messages.length, bytes);
   noteLoad(load, deps);
   // From here on nothing stops it: what was received is finished and acknowledged.

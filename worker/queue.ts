@@ -82,7 +82,14 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
         ReceiptHandle: receipt,
         VisibilityTimeout: seconds,
       }));
-      await client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries }));
+      const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries });
+      const answer = await client.send(command);
+      for (const failure of answer.Failed ?? []) {
+        log("warn", "message.not-extended", {
+          messageId: messages[Number(failure.Id)]?.id,
+          code: failure.Code,
+        });
+      }
     },
 
     async bury({ body, reason, origin, kid, signature }) {

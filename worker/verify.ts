@@ -20,6 +20,13 @@ export function inflate(body: string): string {
   return inflateRawSync(deflated, { maxOutputLength: OPENED_BYTES_MAX }).toString("utf8");
 }
 
+/** A full pack of a fleet's heartbeats becomes a tenth (see PACK_BYTES_MAX). */
+const OPENED_FACTOR = 10;
+
+/** About as many bytes as a message takes in work: what it opens to, told before it is opened. */
+export const openedBytes = (body: string): number =>
+  body.startsWith(COMPRESSED) ? Math.min(body.length * OPENED_FACTOR, OPENED_BYTES_MAX) : body.length;
+
 export type Opened = { ok: true; pack: Pack } | { ok: false; reason: Reason };
 
 /**
