@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import type { TenantItem } from "../../../shared/table/items/tenant.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../worker/deps.ts";
 import { record } from "../../../worker/record.ts";
@@ -61,6 +62,21 @@ const steps = fc.array(
   }),
   { minLength: 1, maxLength: 7 },
 );
+/** The same over ten days and more: long enough that the baseline has learnt. */
+const tenDays = fc
+  .array(
+    fc.record({
+      state: fc.nat({ max: STATES.length - 1 }),
+      beats: fc.integer({ min: 1, max: 3 }),
+      gapSeconds: fc.constantFrom(61, 900, 5 * 3600, 20 * 3600),
+    }),
+    { minLength: 4, maxLength: 10 },
+  )
+  .map((made) => [
+    ...made,
+    { state: 4, beats: 11, gapSeconds: 24 * 3600 },
+    { state: 2, beats: 2, gapSeconds: 300 },
+  ]);
 /** An order of deliveries: some twice, each as if it had been dropped and come again. */
 const shuffled = (count: number) =>
   fc.tuple(
@@ -72,11 +88,12 @@ const shuffled = (count: number) =>
   );
 
 const RUNS = 50;
+const TEN_DAYS_RUNS = 20;
 const TIMEOUT_MS = 60_000;
 
 describe("record(): the table ends in the same state", () => {
   test(
-    "whatever the order, and however often a heartbeat comes",
+    "whatever the order, and however often a heartbeat comes, while the baseline learns",
     async () => {
       const cases = steps.chain((made) => {
         const beats = historyOf(made);
@@ -91,6 +108,60 @@ describe("record(): the table ends in the same state", () => {
         }),
         { numRuns: RUNS },
       );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "over ten days in whatever order, but for what the baseline says",
+    async () => {
+      // Its rule is off; its words on an item, `novelty`, are what is left of it.
+      const policy = { ...TENANT.policy, disabledRules: ["baseline-novelty"] };
+      const tenant = { ...TENANT, policy };
+      const cases = tenDays.chain((made) => {
+        const beats = historyOf(made);
+        return fc.tuple(fc.constant(beats), shuffled(beats.length));
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, [order, again]]) => {
+          const told = await tableOf(
+            [...order, ...again].map((index) => beats[index]!),
+            tenant,
+          );
+          expect(withoutNovelty(told)).toEqual(withoutNovelty(await tableOf(beats, tenant)));
+        }),
+        { numRuns: TEN_DAYS_RUNS },
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "over ten days with what the baseline says, where only heartbeats of one day change places",
+    async () => {
+      let learnt = 0;
+      const cases = tenDays.chain((made) => {
+        const beats = historyOf(made);
+        return fc.tuple(fc.constant(beats), shuffled(beats.length));
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, [order]]) => {
+          const byDay = order
+            .map((index) => beats[index]!)
+            .sort((a, b) =>
+              a.sentAt.slice(0, 10) < b.sentAt.slice(0, 10)
+                ? -1
+                : a.sentAt.slice(0, 10) > b.sentAt.slice(0, 10)
+                  ? 1
+                  : 0,
+            );
+          const told = contents(await tableOf(byDay, TENANT));
+          expect(told).toEqual(contents(await tableOf(beats, TENANT)));
+          if (JSON.stringify(told).includes('"baseline-novelty"')) learnt++;
+        }),
+        { numRuns: TEN_DAYS_RUNS },
+      );
+      expect(learnt).toBeGreaterThan(0);
     },
     TIMEOUT_MS,
   );
@@ -156,6 +227,18 @@ describe("record(): the table ends in the same state", () => {
     TIMEOUT_MS,
   );
 });
+
+async function tableOf(beats: readonly Heartbeat[], tenant: TenantItem): Promise<MemoryDynamo> {
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, tenant);
+  for (const beat of beats) await record(deliver(beat), tenant, worker);
+  return table;
+}
+
+const withoutNovelty = (table: MemoryDynamo): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(contents(table)).map(([key, item]) => [key, { ...(item as object), novelty: undefined }]),
+  );
 
 async function recordAll(beats: readonly Heartbeat[], worker: Deps): Promise<void> {
   for (const beat of beats) await record(deliver(beat), TENANT, worker);
