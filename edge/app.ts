@@ -1,17 +1,19 @@
 import { type Context, type ExecutionContext, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
-import type { Verdict } from "../shared/refusal.ts";
+import { refuse, type Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
 import { adminRoutes } from "./admin/routes.ts";
-import { type Env, problem, refusal, tooMany, unavailable } from "./answer.ts";
+import { type Env, noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./answer.ts";
 import { matchesTag } from "./catalog.ts";
+import { networkOf } from "./client-ip.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
 import { answerPoll } from "./directive-poll.ts";
-import { enrol, openSession } from "./enrol.ts";
+import { enrol, type Limited, openSession } from "./enrol.ts";
+import { areHeadersLong, isSignatureLong } from "./header-limits.ts";
 import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
 import { pathOf } from "./ingest.ts";
 
@@ -24,11 +26,27 @@ export function createFetch(
 ): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
   const heartbeats = createHeartbeats(deps);
   const app = createApp(deps);
-  return (request, context) =>
-    isHeartbeat(request) ? heartbeats(request, context) : app.fetch(request, {}, context);
+  return (request, context) => {
+    if (isSignatureLong(request.headers)) return headersTooLarge(request, deps);
+    // Of a heartbeat no other header is looked at: adding their lengths up would cost more than they do.
+    if (isHeartbeat(request)) return heartbeats(request, context);
+    if (areHeadersLong(request.headers)) return headersTooLarge(request, deps);
+    return app.fetch(request, {}, context);
+  };
 }
 
 const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;
+
+function headersTooLarge(request: Request, deps: Deps): Response {
+  const requestId = deps.requestId();
+  const refused = refuse("wire.headers-too-large");
+  const { status, title } = noteRefusal(
+    { requestId, path: pathOf(request.url).slice(0, 100) },
+    refused,
+    deps,
+  );
+  return problemOf(requestId, status, refused.code, title);
+}
 
 /** The whole edge: what agents call, what admins call, what people see. */
 export function createApp(deps: Deps): Hono<Env> {
@@ -51,7 +69,7 @@ export function createApp(deps: Deps): Hono<Env> {
     deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
-  for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitEnrolments(deps));
+  for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitRefused(deps));
   app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
   app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
 
@@ -66,14 +84,14 @@ export function createApp(deps: Deps): Hono<Env> {
     const { newest, isLoaded } = deps.catalogue;
     if (!newest) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
     // Who has it already costs nothing. Before the first was loaded every request may cost a fetch.
-    const takeOne = () => deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
+    const takeOne = () => deps.limits.catalogue.take(networkOf(deps.sourceIp(c.req.raw)));
     const early = isLoaded() ? undefined : takeOne();
-    if (early && !early.allowed) return tooMany(c, deps.limits.enrolment, early, deps);
+    if (early && !early.allowed) return tooMany(c, deps.limits.catalogue, early, deps);
     const catalogue = await newest();
     const headers = { etag: catalogue.etag, "cache-control": "public, max-age=300" };
     if (matchesTag(c.req.header("if-none-match"), catalogue.etag)) return c.body(null, 304, headers);
     const taken = early ?? takeOne();
-    if (!taken.allowed) return tooMany(c, deps.limits.enrolment, taken, deps);
+    if (!taken.allowed) return tooMany(c, deps.limits.catalogue, taken, deps);
     return c.text(catalogue.document, 200, headers);
   });
 
@@ -101,17 +119,32 @@ export function createApp(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** Both cost a public-key signature and a read: an address gets only so many, before anything is looked at. */
-function limitEnrolments(deps: Deps) {
-  return createMiddleware<Env>(async function limitEnrolments(c, next) {
-    const taken = deps.limits.enrolment.take(deps.sourceIp(c.req.raw));
-    if (!taken.allowed) return tooMany(c, deps.limits.enrolment, taken, deps);
+/** Revoked, used up, too many: said only to those who have proven who they are. */
+const AUTHENTIC = [403, 409, 429];
+
+/**
+ * Both cost a public-key signature and a read before anybody is known: an address may be refused only so often. What
+ * an authentic one is told takes nothing, so that any number of hosts may stand behind one address.
+ */
+function limitRefused(deps: Deps) {
+  return createMiddleware<Env>(async function limitRefused(c, next) {
+    const { address } = deps.limits;
+    const network = networkOf(deps.sourceIp(c.req.raw));
+    const taken = address.take(network);
+    if (!taken.allowed) return tooMany(c, address, taken, deps);
     await next();
+    if (c.res.ok || AUTHENTIC.includes(c.res.status)) address.giveBack(network);
   });
 }
 
 /** Answers that carry keys are nobody's to store. */
-function answerDevice<T extends object>(c: Context<Env>, verdict: Verdict<T>, status: 200 | 201, deps: Deps) {
+function answerDevice<T extends object>(
+  c: Context<Env>,
+  verdict: Verdict<T> | Limited,
+  status: 200 | 201,
+  deps: Deps,
+) {
+  if ("taken" in verdict) return tooMany(c, verdict.limit, verdict.taken, deps);
   if (!verdict.ok) return refusal(c, verdict, deps);
   c.header("cache-control", "no-store");
   return c.json(verdict.value as object, status);

@@ -141,6 +141,18 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
         { name: "tenant", quota: config.LZ_TENANT_PER_SECOND, windowSeconds: 1 },
         clock,
       ),
+      address: createRateLimit(
+        { name: "address", quota: config.LZ_REFUSED_PER_MINUTE, windowSeconds: 60 },
+        clock,
+      ),
+      session: createRateLimit(
+        { name: "session", quota: config.LZ_SESSIONS_PER_MINUTE, windowSeconds: 60 },
+        clock,
+      ),
+      catalogue: createRateLimit(
+        { name: "catalogue", quota: config.LZ_CATALOGUE_PER_MINUTE, windowSeconds: 60 },
+        clock,
+      ),
       enrolment: createRateLimit(
         { name: "enrolment", quota: config.LZ_ENROLMENTS_PER_MINUTE, windowSeconds: 60 },
         clock,

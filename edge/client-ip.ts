@@ -1,6 +1,29 @@
 /** Of IPv4 or IPv6, as a record, a log line and a rate limit may hold it. */
 const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
 
+/**
+ * What rate limits count an address as. A host of IPv6 has 2^64 of them to choose from, so its network (RFC 6177)
+ * counts; an IPv4 address counts for itself, however it is written.
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(":")) return address;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped) return mapped[1]!;
+  const [head = "", tail] = address.toLowerCase().split("::");
+  const groups = head === "" ? [] : head.split(":");
+  // Everything the `::` left out is zero, and the last four groups name the host.
+  const left = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - groupsOf(tail))).fill("0");
+  const all = [...groups, ...left, ...(tail ? tail.split(":") : [])];
+  return `${all
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ""))
+    .join(":")}::/64`;
+}
+
+/** A dotted end stands for two. */
+const groupsOf = (tail: string): number =>
+  tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
+
 type SourceIp = (request: Request) => string;
 
 /**

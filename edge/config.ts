@@ -86,8 +86,14 @@ const schema = z.object({
   /** Heartbeats of one device: at a beat every 5 s a full spool still drains at twenty times that. */
   LZ_DEVICE_PER_MINUTE: perWindow.default(240),
   LZ_TENANT_PER_SECOND: perWindow.default(50_000),
-  /** Enrolments and sessions from one address. They cost a signature of Ed25519 and a read each. */
+  /** Refused enrolments and sessions of one address, an IPv6 /64. Each cost a signature of Ed25519 or a read. */
+  LZ_REFUSED_PER_MINUTE: perWindow.default(1200),
+  /** Sessions of one asset: an agent opens one an hour, and one at each start. */
+  LZ_SESSIONS_PER_MINUTE: perWindow.default(20),
+  /** Enrolments with one token. */
   LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200),
+  /** Copies of the catalogue to one address, an IPv6 /64; who has the newest already is not counted. */
+  LZ_CATALOGUE_PER_MINUTE: perWindow.default(6000),
   /** Requests of one admin or API key to the admin API. */
   LZ_ADMIN_PER_MINUTE: perWindow.default(1200),
   /** How long the first heartbeat of a message waits for company: less is faster, more is cheaper. */

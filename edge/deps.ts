@@ -75,8 +75,14 @@ export type Deps = {
     device: RateLimit;
     /** Heartbeats, by tenant. */
     tenant: RateLimit;
-    /** Enrolments and sessions, by address. */
+    /** Refused enrolments and sessions, by network: see `networkOf`. */
+    address: RateLimit;
+    /** Sessions, by asset. */
+    session: RateLimit;
+    /** Enrolments, by token. */
     enrolment: RateLimit;
+    /** Documents of the catalogue, by network. */
+    catalogue: RateLimit;
     /** The admin API, by caller; and API keys, which cost a read before they are known, by address too. */
     admin: RateLimit;
   };

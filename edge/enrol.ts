@@ -2,7 +2,7 @@ import { ulid } from "ulid";
 import type { z } from "zod";
 import { base64url } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
-import { accept, refuse, type Verdict } from "../shared/refusal.ts";
+import { accept, type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
 import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
@@ -41,9 +41,13 @@ import {
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import { parseJson } from "./json.ts";
+import type { RateLimit, Taken } from "./rate-limit.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
 const SESSION_SECONDS = 3600;
+
+/** An authentic request beyond a quota: what the client needs to know to come back in time. */
+export type Limited = Refusal & { limit: RateLimit; taken: Taken };
 
 type Signed = { input: SignatureInput; digest: string; path: string };
 
@@ -79,7 +83,7 @@ async function readSignedBody<Schema extends z.ZodType>(
 }
 
 /** `POST /v1/enroll`: a device that holds a token and its own key becomes an asset of the token's tenant. */
-export async function enrol(request: Request, deps: Deps): Promise<Verdict<EnrolmentAnswer>> {
+export async function enrol(request: Request, deps: Deps): Promise<Verdict<EnrolmentAnswer> | Limited> {
   const signed = readSigned(request, deps);
   if (!signed.ok) return signed;
   const { keyid } = signed.value.input;
@@ -92,6 +96,8 @@ export async function enrol(request: Request, deps: Deps): Promise<Verdict<Enrol
     () => undefined,
   );
   if (!claims) return refuse("enrolment.invalid-token");
+  const taken = deps.limits.enrolment.take(`${claims.tenant} ${claims.jti}`);
+  if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.enrolment, taken };
   const assetId = await claimUse(claims, body, deps);
   if (!assetId.ok) return assetId;
   const tenant = await readTenant(deps, claims.tenant);
@@ -265,7 +271,7 @@ async function replaceDeviceKey(
 }
 
 /** `POST /v1/session`: the device key earns a session key for an hour. The one read of it is the asset. */
-export async function openSession(request: Request, deps: Deps): Promise<Verdict<SessionAnswer>> {
+export async function openSession(request: Request, deps: Deps): Promise<Verdict<SessionAnswer> | Limited> {
   const signed = readSigned(request, deps);
   if (!signed.ok) return signed;
   const claimed = parseDeviceKeyid(signed.value.input.keyid);
@@ -280,6 +286,8 @@ export async function openSession(request: Request, deps: Deps): Promise<Verdict
   const read = await readSignedBody(request, signed.value, sessionRequest);
   if (!read.ok) return read;
   if (asset.revokedAt) return refuse("asset.revoked");
+  const taken = deps.limits.session.take(claimed.assetId);
+  if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };
   const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
   const { keyid, bytes } = await deps.sessionKeys.issue({ ...claimed, expiresAtSeconds });
   const settings = settingsOf(await readTenant(deps, claimed.tenantId));

@@ -8,6 +8,8 @@ export type Taken = { allowed: boolean; remaining: number; resetSeconds: number 
 export type RateLimit = Quota & {
   /** Takes one of what `key` has left. A refused one costs nothing. */
   take(key: string): Taken;
+  /** Undoes one {@link take} that was allowed. */
+  giveBack(key: string): void;
 };
 
 /** Keys kept at once. Beyond it, those that are full again are forgotten first: forgetting them changes nothing. */
@@ -30,6 +32,10 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
 
   return {
     ...quota,
+    giveBack(key) {
+      const at = fullAt.get(key);
+      if (at !== undefined) fullAt.set(key, at - stepMs);
+    },
     take(key) {
       const now = clock();
       const before = Math.max(fullAt.get(key) ?? 0, now);

@@ -193,8 +193,9 @@ export function edgeEnvironment(
 ): Record<string, string> {
   return {
     ...shared,
-    // A simulated fleet enrols from one address.
+    // A simulated fleet enrols with one token.
     LZ_ENROLMENTS_PER_MINUTE: "100000",
+    LZ_SESSIONS_PER_MINUTE: "1000",
     LZ_EDGE_SECRETS: secrets.edgeSecrets,
     LZ_QUEUE_KEYS: secrets.queueKeys,
     LZ_CONTROL_JWKS: JSON.stringify({ keys: [publicJwk(secrets.controlKey)] }),

@@ -6,6 +6,7 @@ export const REFUSALS = {
   "wire.unsigned": { status: 401, log: "info", title: "The request is not signed by the accepted profile" },
   "wire.stale": { status: 401, log: "info", title: "The signature is outside the accepted time window" },
   "wire.bad-signature": { status: 401, log: "warn", title: "The signature does not verify" },
+  "wire.headers-too-large": { status: 431, log: "info", title: "The headers are longer than allowed" },
   "wire.too-slow": { status: 408, log: "info", title: "The body did not arrive in time" },
   "wire.too-many": { status: 429, log: "info", title: "Too many requests" },
   "wire.session-expired": { status: 401, log: "info", title: "The session has expired" },
@@ -31,7 +32,7 @@ export const REFUSALS = {
 } as const satisfies Record<
   `${string}.${string}`,
   {
-    status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 428 | 429;
+    status: 400 | 401 | 403 | 404 | 405 | 408 | 409 | 412 | 413 | 415 | 428 | 429 | 431;
     log: "debug" | "info" | "warn";
     title: string;
   }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import { type Env, refusal, tooMany } from "../answer.ts";
 import { readBody } from "../body.ts";
+import { networkOf } from "../client-ip.ts";
 import type { Deps } from "../deps.ts";
 import { parseJson } from "../json.ts";
 import { streamText } from "../stream.ts";
@@ -128,7 +129,7 @@ function requireAdmin(deps: Deps) {
     const credential = bearerToken(c.req.raw);
     const isKey = credential?.startsWith(API_KEY_PREFIX) ?? false;
     if (isKey) {
-      const tried = limit.take(`address ${deps.sourceIp(c.req.raw)}`);
+      const tried = limit.take(`address ${networkOf(deps.sourceIp(c.req.raw))}`);
       if (!tried.allowed) return tooMany(c, limit, tried, deps);
     }
     const admin =

@@ -154,6 +154,24 @@ export function edgeSuite(runtime: RuntimeName): void {
         });
       }
 
+      test("headers longer than any good one's are refused before they are parsed", async () => {
+        for (const [path, name, longest] of [
+          ["/v1/heartbeats", "signature-input", 512],
+          ["/v1/heartbeats", "signature", 128],
+          ["/v1/session", "signature-input", 512],
+          ["/v1/session", "x-filler", 11_000],
+        ] as const)
+          for (const [length, status] of [
+            [longest, 401],
+            [name === "x-filler" ? 13_000 : longest + 1, 431],
+          ] as const) {
+            const headers = { "content-type": "application/json", [name]: "a".repeat(length) };
+            const answer = await fetch(`${stack.edgeUrl}${path}`, { method: "POST", headers, body: "{}" });
+            expect([path, name, length, answer.status]).toEqual([path, name, length, status]);
+            if (status === 431) expect(await code(answer)).toBe("wire.headers-too-large");
+          }
+      });
+
       test("a second signature beside a good one is refused", async () => {
         const answer = await post(heartbeatBody(), asset.signer, (request) => {
           const headers = new Headers(request.headers);

@@ -66,7 +66,10 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     limits: {
       device: createRateLimit({ name: "device", quota: 1e6, windowSeconds: 1 }, clock),
       tenant: createRateLimit({ name: "tenant", quota: 1e6, windowSeconds: 1 }, clock),
+      address: createRateLimit({ name: "address", quota: 1e6, windowSeconds: 1 }, clock),
+      session: createRateLimit({ name: "session", quota: 1e6, windowSeconds: 1 }, clock),
       enrolment: createRateLimit({ name: "enrolment", quota: 1e6, windowSeconds: 1 }, clock),
+      catalogue: createRateLimit({ name: "catalogue", quota: 1e6, windowSeconds: 1 }, clock),
       admin: createRateLimit({ name: "admin", quota: 1e6, windowSeconds: 1 }, clock),
     },
     sourceIp: () => "192.0.2.1",

@@ -127,8 +127,8 @@ describe("GET /v1/catalog", () => {
   test("an address beyond its quota causes no fetch", async () => {
     const { get, state, deps } = await edgeWithPlace();
     const { createRateLimit } = await import("../../../edge/rate-limit.ts");
-    deps.limits.enrolment = createRateLimit({ name: "enrolment", quota: 1, windowSeconds: 60 }, deps.clock);
-    deps.limits.enrolment.take("192.0.2.1");
+    deps.limits.catalogue = createRateLimit({ name: "catalogue", quota: 1, windowSeconds: 60 }, deps.clock);
+    deps.limits.catalogue.take("192.0.2.1");
     expect([(await get()).status, state.fetched]).toEqual([429, 0]);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { clientIp } from "../../../edge/client-ip.ts";
+import { clientIp, networkOf } from "../../../edge/client-ip.ts";
 
 const asked = (headers: Record<string, string>) => new Request("http://edge.test/", { headers });
 
@@ -32,4 +32,19 @@ test("clientIp() gives an address or `unknown`, whatever a runtime says", () => 
     ["", "unknown"],
   ] as const)
     expect(clientIp(() => said, undefined)(asked({}))).toBe(address);
+});
+
+test("networkOf() counts a network of IPv6 as one client, and an IPv4 address as itself", () => {
+  for (const [address, network] of [
+    ["192.0.2.1", "192.0.2.1"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:DB8:0001:2::ffff", "2001:db8:1:2::/64"],
+    ["2001:db8::1", "2001:db8:0:0::/64"],
+    ["2001:db8:0:1::1", "2001:db8:0:1::/64"],
+    ["::1", "0:0:0:0::/64"],
+    ["64:ff9b::192.0.2.1", "64:ff9b:0:0::/64"],
+    ["unknown", "unknown"],
+  ] as const)
+    expect([address, networkOf(address)]).toEqual([address, network]);
 });
