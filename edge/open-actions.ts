@@ -1,5 +1,5 @@
 import type { Clock } from "../shared/clock.ts";
-import { isReleasedOffline } from "../shared/containment.ts";
+import { unrecordedRelease } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
 import { type Dynamo, values } from "../shared/table/dynamo.ts";
 import { assetItem } from "../shared/table/items/asset.ts";
@@ -227,8 +227,7 @@ async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string)
         ...(asset.wish && { directive: asset.wish.directive }),
         expiresAtMs: asset.wish ? Date.parse(asset.wish.expiresAt) : 0,
         revoked: asset.revokedAt !== undefined,
-        ...(isReleasedOffline(asset) &&
-          asset.offlineReleaseOf !== asset.generation && { isFreedUnrecorded: true as const }),
+        ...(unrecordedRelease(asset) && { isFreedUnrecorded: true as const }),
       });
     }
     from = page.LastEvaluatedKey as typeof from;

@@ -79,6 +79,31 @@ export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "pro
   proof.action === "release" &&
   proof.outcome === "applied";
 
+/** The agent's words for it: only a code leaves them. */
+const BY_CODE = /^released at the host with code /;
+
+/** The worker's part: a code freed the host, and the custody log does not say so yet, whatever is wished by now. */
+export const isUnrecordedRelease = (
+  asset: Pick<AssetItem, "generation" | "offlineReleaseOf">,
+  { generation, action, outcome, reason }: ContainmentReport,
+): boolean =>
+  action === "release" &&
+  outcome === "applied" &&
+  BY_CODE.test(reason ?? "") &&
+  generation <= asset.generation &&
+  generation > (asset.offlineReleaseOf ?? 0);
+
+/** The oldest release by a code that is still to be written into the custody log. */
+export function unrecordedRelease(
+  asset: Pick<AssetItem, "wish" | "proof" | "freedByCode" | "offlineReleaseOf">,
+): ContainmentReport | undefined {
+  const freed = [asset.freedByCode, isReleasedOffline(asset) ? asset.proof : undefined];
+  return freed
+    .filter((report) => report !== undefined)
+    .filter(({ generation }) => generation > (asset.offlineReleaseOf ?? 0))
+    .sort((a, b) => a.generation - b.generation)[0];
+}
+
 /**
  * The admin's transition. Why it is refused now; undefined when it may be made.
  *

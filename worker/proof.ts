@@ -1,11 +1,11 @@
 import { timestamp } from "../shared/clock.ts";
-import { endsAction, isProof } from "../shared/containment.ts";
-import { marshalItem, values } from "../shared/table/dynamo.ts";
+import { endsAction, isProof, isUnrecordedRelease, unrecordedRelease } from "../shared/containment.ts";
+import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
 import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import { assetKey } from "../shared/table/keys.ts";
+import { actionRequired, assetKey, indexSort } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
 import type { Deps } from "./deps.ts";
@@ -25,8 +25,18 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
   if (!Item) return;
   const asset = decodeItem(assetItem, Item);
-  const { proof } = asset;
-  if (!isProof(asset, report)) return;
+  if (isProof(asset, report)) await putProof(asset, report, tenant, deps);
+  if (isUnrecordedRelease(asset, report)) await markFreed(asset, report, deps);
+}
+
+async function putProof(
+  asset: AssetItem,
+  report: ContainmentReport,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<void> {
+  const { tenantId, assetId, proof } = asset;
+  const Key = marshalItem(assetKey(tenantId, assetId));
   const kind = proof && saysTheSame(proof, report) ? undefined : kindOf(report);
   const event =
     kind &&
@@ -67,22 +77,60 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   }
 }
 
+/**
+ * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
+ * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
+ */
+async function markFreed(asset: AssetItem, report: ContainmentReport, deps: Deps): Promise<void> {
+  const { tenantId, assetId } = asset;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression:
+        "SET freedByCode = :report, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
+      ConditionExpression:
+        "attribute_exists(PK) AND (attribute_not_exists(offlineReleaseOf) OR offlineReleaseOf < :generation) AND " +
+        "(attribute_not_exists(freedByCode) OR " +
+        "(freedByCode.generation < :generation AND freedByCode.generation <= offlineReleaseOf))",
+      ExpressionAttributeValues: values({
+        report,
+        generation: report.generation,
+        open: actionRequired(tenantId),
+        since: indexSort(report.at, assetId),
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
 function proofUpdate(
   Key: ReturnType<typeof marshalItem>,
   { asset, report }: { asset: AssetItem; report: ContainmentReport },
   table: string,
 ) {
-  const isReleased = endsAction(asset, report);
+  const { freedByCode: freed } = asset;
+  // Until the use of a code is in the custody log the nodes that write it have to find the asset.
+  const isOver = endsAction(asset, report) && !unrecordedRelease(asset);
   return {
     TableName: table,
     Key,
-    UpdateExpression: `SET proof = :report${isReleased ? " REMOVE GSI2PK, GSI2SK" : ""}`,
+    UpdateExpression: `SET proof = :report${isOver ? " REMOVE GSI2PK, GSI2SK" : ""}`,
     // A report on an older wish proves nothing about the present one.
     ConditionExpression:
       "attribute_exists(PK) AND generation = :generation AND attribute_not_exists(revokedAt) AND " +
-      "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)",
+      "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)" +
+      (isOver
+        ? ` AND ${freed ? "freedByCode.generation = :freed" : "attribute_not_exists(freedByCode)"}`
+        : ""),
     ExpressionAttributeNames: { "#at": "at" },
-    ExpressionAttributeValues: values({ report, generation: report.generation, at: report.at }),
+    ExpressionAttributeValues: values({
+      report,
+      generation: report.generation,
+      at: report.at,
+      ...(isOver && freed && { freed: freed.generation }),
+    }),
   };
 }
 

@@ -50,6 +50,8 @@ export type AssetChange = {
   /** Asked of the table itself, whatever the code believes. That no other change came between is always asked. */
   equal?: Attributes;
   absent?: readonly string[];
+  /** Nothing stands against the asset any more: it leaves the index of open actions. */
+  isClosed?: boolean;
   /** What agents of this node are told from now on. */
   opens?: OpenAction;
 };
@@ -365,7 +367,11 @@ function headPut(
 }
 
 /** The count of custody records is the asset's version: every change of an admin adds one. */
-function assetUpdate({ before, set = {}, equal = {}, absent = [] }: AssetChange, link: Link, table: string) {
+function assetUpdate(
+  { before, set = {}, equal = {}, absent = [], isClosed = false }: AssetChange,
+  link: Link,
+  table: string,
+) {
   const setting = { ...set, custodyHash: link.hash, custodyCount: link.count };
   const asked = { ...equal, custodyCount: before.custodyCount };
   const names = [...new Set([...Object.keys(setting), ...Object.keys(asked), ...absent])];
@@ -379,7 +385,7 @@ function assetUpdate({ before, set = {}, equal = {}, absent = [] }: AssetChange,
   return {
     TableName: table,
     Key: marshalItem(assetKey(before.tenantId, before.assetId)),
-    UpdateExpression: `SET ${sets.join(", ")}`,
+    UpdateExpression: `SET ${sets.join(", ")}${isClosed ? " REMOVE GSI2PK, GSI2SK" : ""}`,
     ConditionExpression: conditions.join(" AND "),
     ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
     ExpressionAttributeValues: values({ ...setting, ...prefixed }),

@@ -1,6 +1,6 @@
 import { ulid } from "ulid";
 import { timestamp } from "../../shared/clock.ts";
-import { containmentOf, isReleasedOffline } from "../../shared/containment.ts";
+import { containmentOf, statusAfter, unrecordedRelease } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { signReleaseCode } from "../../shared/wire/release-code.ts";
 import type { Deps } from "../deps.ts";
@@ -82,22 +82,36 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
     via: "api-key",
     permissions: [],
   };
-  const { generation = 0 } = (await readAssetItem(deps, tenantId, assetId)) ?? {};
+  const found = await readAssetItem(deps, tenantId, assetId);
+  const generation = found && unrecordedRelease(found)?.generation;
+  if (generation === undefined) return;
   const idempotencyKey = `offline-${assetId}-${generation}`;
   const asker: Asker = { admin, sourceIp: "none", requestId: idempotencyKey, idempotencyKey };
-  const decide = async () => {
+  const decide = async (nowMs: number) => {
     const before = await readAssetItem(deps, tenantId, assetId);
-    if (!before || !isReleasedOffline(before) || before.offlineReleaseOf === before.generation)
+    const freed = before && unrecordedRelease(before);
+    if (!before || freed?.generation !== generation)
       return refuse("admin.conflict", "there is nothing to record");
     const draft = {
       action: "release-offline" as const,
-      mode: before.wish!.mode,
-      generation: before.generation,
-      before: before.status,
+      mode: freed.mode,
+      generation,
+      before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
-      justification: before.proof?.reason ?? "released at the host",
+      justification: freed.reason ?? "released at the host",
     };
-    const change = { before, set: { offlineReleaseOf: before.generation }, records: [draft] };
+    const after = { ...before, offlineReleaseOf: generation };
+    // An admin's release was proven meanwhile: only the record that was missing kept the action open.
+    const isOver =
+      before.revokedAt === undefined &&
+      containmentOf(after, undefined, nowMs).state === "active" &&
+      unrecordedRelease(after) === undefined;
+    const change = {
+      before,
+      set: { offlineReleaseOf: generation },
+      ...(isOver && before.freedByCode && { isClosed: true, equal: { freedByCode: before.freedByCode } }),
+      records: [draft],
+    };
     return accept({ assets: [change], result: {} });
   };
   await commit(asker, ["release-offline", assetId, generation], decide, deps);

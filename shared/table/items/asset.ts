@@ -40,7 +40,9 @@ export const assetItem = z.object({
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
-  /** Generation whose release by a code is in the custody log. */
+  /** The report of a release by a code, whatever was wished by then: it stands until the next one. */
+  freedByCode: containmentReport.optional(),
+  /** Newest generation whose release by a code is in the custody log. */
   offlineReleaseOf: count.optional(),
   /** When the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),

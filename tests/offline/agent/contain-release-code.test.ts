@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Enforcer, Proof } from "../../../agent/contain/enforcer.ts";
 import { createObedience, type Obedience } from "../../../agent/contain/obey.ts";
 import { leaveCode, readAnswer } from "../../../agent/contain/release-code.ts";
+import { isUnrecordedRelease } from "../../../shared/containment.ts";
 import { signDirective } from "../../../shared/wire/directive.ts";
 import { containmentReport, MODES, type Mode } from "../../../shared/wire/heartbeat.ts";
 import { type ReleaseCode, signReleaseCode } from "../../../shared/wire/release-code.ts";
@@ -87,6 +88,7 @@ describe("a release code", () => {
     const report = obedience.report();
     expect(report).toMatchObject({ generation: 3, action: "release", outcome: "applied" });
     expect(report.reason).toContain("01JD8Z000000000000000000AA");
+    expect(isUnrecordedRelease({ generation: report.generation }, report)).toBe(true);
     expect(containmentReport.safeParse(report).success).toBe(true);
     expect(open().report()).toEqual(report);
   });

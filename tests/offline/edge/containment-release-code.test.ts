@@ -13,6 +13,15 @@ import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const KEY = assetKey(TENANT_ID, ASSET_ID);
 
+const REPORT: ContainmentReport = {
+  generation: 1,
+  action: "release",
+  mode: "network",
+  outcome: "applied",
+  at: "2026-11-20T12:00:00.000Z",
+  reason: "released at the host with code X",
+};
+
 async function makeWorld() {
   const table = createMemoryDynamo();
   let isFreed = false;
@@ -65,6 +74,16 @@ async function makeWorld() {
     expect(await verifyCustody(records, head && decodeItem(custodyHeadItem, head))).toBeUndefined();
     return records.sort((a, b) => a.tenantNumber - b.tenantNumber);
   };
+  const asset = () => [...table.items.values()].find((item) => item.type?.S === "Asset")!;
+  /** What the worker does with the report of a code's use, whatever an admin wishes by then; and with a proof. */
+  const mark = async (proof?: ContainmentReport) => {
+    const marked = { freedByCode: marshal(REPORT), ...(proof && { proof: marshal(proof) }) };
+    await table.dynamo("PutItem", { TableName: "t", Item: { ...asset(), ...marked } });
+  };
+  const hear = () => {
+    isFreed = true;
+  };
+  const isOpen = () => asset().GSI2PK !== undefined;
   /** What the worker does when the host is back and says that a code freed it. */
   const hostIsBack = async () => {
     const report: ContainmentReport = {
@@ -81,8 +100,9 @@ async function makeWorld() {
   };
   const read = async () =>
     (await (await app.ask(`/v1/assets/${ASSET_ID}`, token)).json()) as { containment: { state: string } };
-  return { ...app, post, custody, hostIsBack, read };
+  return { ...app, post, custody, hostIsBack, mark, hear, isOpen, read };
 }
+type World = Awaited<ReturnType<typeof makeWorld>>;
 
 describe("a release code", () => {
   test("is made for a contained host only, for this asset and generation, with its record", async () => {
@@ -154,5 +174,42 @@ describe("a release code", () => {
     });
     expect((await world.post("release", "closing-it")).status).toBe(202);
     expect((await world.read()).containment.state).toBe("releasing");
+  });
+
+  test.each([
+    ["before the host is back", async () => {}],
+    ["when the worker knew of it and no node did", async (world: World) => world.mark()],
+  ])("that was used is recorded once although an admin released, %s", async (_when, before) => {
+    const world = await makeWorld();
+    await world.post("isolate", "isolation", { mode: "network" });
+    await before(world);
+    expect((await world.post("release", "closing-it")).status).toBe(202);
+    await world.mark();
+    world.hear();
+    for (let i = 0; i < 3; i++) expect((await world.read()).containment.state).toBe("releasing");
+    const records = await world.custody();
+    expect(records.map(({ action }) => action)).toEqual(["isolate", "release", "release-offline"]);
+    expect(records[2]).toMatchObject({
+      generation: 1,
+      before: "ISOLATED",
+      after: "RELEASED-OFFLINE",
+      justification: "released at the host with code X",
+    });
+    expect(world.isOpen()).toBe(true);
+  });
+
+  test("whose use is recorded after the release is proven leaves no open action behind", async () => {
+    const world = await makeWorld();
+    await world.post("isolate", "isolation", { mode: "network" });
+    await world.post("release", "closing-it");
+    await world.mark({ ...REPORT, generation: 2, reason: undefined });
+    world.hear();
+    expect((await world.read()).containment.state).toBe("active");
+    expect((await world.custody()).map(({ action }) => action)).toEqual([
+      "isolate",
+      "release",
+      "release-offline",
+    ]);
+    expect(world.isOpen()).toBe(false);
   });
 });
