@@ -651,7 +651,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   test("the filters of incidents work without script, and what they find is taken away", async () => {
     const { context, page } = await open({ javaScriptEnabled: false });
     await page.goto(`${edge.origin}/incidents`);
-    await page.getByLabel("Engine").selectOption("ollama");
+    await page.getByLabel("Engine", { exact: true }).selectOption("ollama");
     await page.getByText("Resolved", { exact: true }).click();
     await page.getByRole("button", { name: "Filter" }).click();
     expect(new URL(page.url()).searchParams.get("status")).toBe("resolved");
