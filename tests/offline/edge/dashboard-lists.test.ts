@@ -330,7 +330,9 @@ describe("lists that are held whole", () => {
     const name = `n-${String(index).padStart(3, "0")}`;
     const models = [{ name: `model-${name}`, loaded: true, licence: index < 5 ? "MIT" : "Apache-2.0" }];
     const clients = [{ name: `client-${name}`, directory: "/", connections: 1 }];
-    const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, models, clients });
+    // Of its own making, so no fixture of the catalogue says what it answers.
+    const evidence = [{ signal: "http" as const, detail: "GET / answered", weight: 60 }];
+    const engine = engineOf({ id: `engine-${name}`, name: `Engine ${name}`, evidence, models, clients });
     return hostOf({ employeeId: name, states: [{ atMs: NOW_MS - 1000, engines: [engine] }] });
   });
   const keysIn = (markup: string, section: string) =>
