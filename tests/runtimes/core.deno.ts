@@ -1,6 +1,9 @@
 /** Runs in Deno without any permission: the app core needs no network, no environment, no disk. */
 import { makeHeartbeat, signedRequest } from "../../lz/fleet.ts";
 import { EDGE_URL, makeEdgeApp } from "../support/edge-app.ts";
+import { makeForgeries } from "../support/forgeries.ts";
+
+const ROUNDS = 3000;
 
 const { app, state, openSession } = await makeEdgeApp();
 const signer = await openSession();
@@ -13,11 +16,20 @@ const forged = await app.request(`${EDGE_URL}/v1/heartbeats`, {
   body: `${body} `,
 });
 const page = await app.request(`${EDGE_URL}/`);
+const forgeries = await makeForgeries(20261127);
+const goodOnes = await forgeries.good();
+const wrong: string[] = [];
+for (let number = 0; number < ROUNDS; number++) {
+  const { name, status } = await forgeries.round(number);
+  if (status < 400 || status >= 500) wrong.push(`round ${number}, ${name}: ${status}`);
+}
 console.log(
   JSON.stringify({
     good: good.status,
     forged: forged.status,
     page: page.status,
     queued: state.queued.length,
+    goodOnes,
+    wrong,
   }),
 );
