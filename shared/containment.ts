@@ -25,7 +25,7 @@ export type ContainmentState =
 
 export type Containment = { state: ContainmentState; offline: boolean; reason?: string };
 
-type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack">;
 type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
 /** An asset that missed this many heartbeats in a row, or a minute and a half, is called offline. */
@@ -52,6 +52,11 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   const isExpired = nowMs > Date.parse(wish.expiresAt);
   if (wish.action === "release") {
     if (failure) return { state: "release-failed", offline, ...failure };
+    if (isSetBack(asset)) {
+      const back = `the host went back to the isolation of generation ${asset.setBack?.generation} after its release`;
+      if (!isExpired) return { state: "releasing", offline, reason: back };
+      return { state: "release-failed", offline, reason: `${back}, and the directive has expired` };
+    }
     if (proven?.outcome === "applied") return { state: "active", offline };
     if (isExpired) return { state: "release-failed", offline, reason: "its directive expired untaken" };
     return { state: "releasing", offline };
@@ -71,6 +76,9 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   }
   return { state: isExpired ? "expired" : "pending", offline };
 }
+
+const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>
+  setBack !== undefined && setBack.since === generation;
 
 /** An isolation whose host reports a release of that very generation: no admin wished it, a code did it. */
 export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
@@ -107,8 +115,8 @@ export function unrecordedRelease(
 /**
  * The admin's transition. Why it is refused now; undefined when it may be made.
  *
- * An asset is isolated once. A release may be asked for again when the one before it failed or expired: there
- * is no state in which a contained host cannot be freed.
+ * An asset is isolated once. A release may be asked for again when the one before it failed or expired, or the host
+ * went back behind it: there is no state in which a contained host cannot be freed.
  */
 export function refusedChange(
   asset: Contained & Pick<AssetItem, "revokedAt">,
@@ -122,7 +130,9 @@ export function refusedChange(
   if (action === "isolate") return asset.status === "ISOLATED" ? "the asset is already ISOLATED" : undefined;
   if (asset.status === "ISOLATED") return undefined;
   const { state } = containmentOf(asset, undefined, nowMs);
-  return state === "release-failed" ? undefined : `the asset is ${asset.status}, not ISOLATED`;
+  return state === "release-failed" || isSetBack(asset)
+    ? undefined
+    : `the asset is ${asset.status}, not ISOLATED`;
 }
 
 /** What the admin wants after the transition. */
@@ -158,8 +168,33 @@ export function isProof(
   return !proof || proof.generation !== report.generation || proof.at < report.at;
 }
 
+/**
+ * The worker's part: whether a host says, after its release was proven, that an older isolation is in force. It was put
+ * back to a snapshot, or its state directory was restored. Its action is open again, so that the release goes out.
+ *
+ * @param sentAt when it said so. What it said before the release is late, not a step back, and nothing is one twice.
+ */
+export const isSetBackBy = (
+  asset: Pick<AssetItem, "generation" | "wish" | "proof" | "setBack" | "revokedAt">,
+  report: Pick<ContainmentReport, "generation" | "action">,
+  sentAt: string,
+): boolean => {
+  const { wish, proof, generation } = asset;
+  return (
+    asset.revokedAt === undefined &&
+    report.action === "isolate" &&
+    report.generation < generation &&
+    !isSetBack(asset) &&
+    sentAt > (asset.setBack?.at ?? "") &&
+    proof !== undefined &&
+    proof.generation === generation &&
+    endsAction({ wish }, proof) &&
+    sentAt > proof.at
+  );
+};
+
 /** The proof of a release that was wished ends the action: the asset leaves the index of open ones. */
 export const endsAction = (
-  asset: Pick<AssetItem, "wish">,
+  asset: { wish?: AssetItem["wish"] },
   report: Pick<ContainmentReport, "action" | "outcome">,
 ): boolean => asset.wish?.action === "release" && report.action === "release" && report.outcome === "applied";

@@ -1,5 +1,11 @@
 import { timestamp } from "../shared/clock.ts";
-import { endsAction, isProof, isUnrecordedRelease, unrecordedRelease } from "../shared/containment.ts";
+import {
+  endsAction,
+  isProof,
+  isSetBackBy,
+  isUnrecordedRelease,
+  unrecordedRelease,
+} from "../shared/containment.ts";
 import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
 import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
@@ -27,6 +33,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const asset = decodeItem(assetItem, Item);
   if (isProof(asset, report)) await putProof(asset, report, tenant, deps);
   if (isUnrecordedRelease(asset, report)) await markFreed(asset, report, deps);
+  if (isSetBackBy(asset, report, delivery.at)) await reopen(asset, report, delivery.at, deps);
 }
 
 async function putProof(
@@ -105,6 +112,36 @@ async function markFreed(asset: AssetItem, report: ContainmentReport, deps: Deps
   }
 }
 
+/** The release is proven, and the host is isolated again: the directive goes out as it did before. */
+async function reopen(asset: AssetItem, report: ContainmentReport, at: string, deps: Deps): Promise<void> {
+  const { tenantId, assetId, generation, proof } = asset;
+  const { generation: reported } = report;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression:
+        "SET setBack = :back, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
+      // Neither another wish nor another proof since it was read.
+      ConditionExpression:
+        "attribute_exists(PK) AND generation = :generation AND proof.generation = :generation AND " +
+        "proof.#at = :proven AND attribute_not_exists(revokedAt)",
+      ExpressionAttributeNames: { "#at": "at" },
+      ExpressionAttributeValues: values({
+        back: { generation: reported, since: generation, at },
+        generation,
+        proven: proof!.at,
+        open: actionRequired(tenantId),
+        since: indexSort(at, assetId),
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    return;
+  }
+  deps.log("warn", "containment.set-back", { tenantId, assetId, generation, reported });
+}
+
 function proofUpdate(
   Key: ReturnType<typeof marshalItem>,
   { asset, report }: { asset: AssetItem; report: ContainmentReport },
@@ -113,10 +150,17 @@ function proofUpdate(
   const { freedByCode: freed } = asset;
   // Until the use of a code is in the custody log the nodes that write it have to find the asset.
   const isOver = endsAction(asset, report) && !unrecordedRelease(asset);
+  const { setBack } = asset;
+  const sets = [
+    "proof = :report",
+    ...(setBack ? ["setBack = :over"] : []),
+    // The release that a host begins anew, having been put back behind its proof, is open again too.
+    ...(isOver ? [] : ["GSI2PK = if_not_exists(GSI2PK, :open)", "GSI2SK = if_not_exists(GSI2SK, :since)"]),
+  ];
   return {
     TableName: table,
     Key,
-    UpdateExpression: `SET proof = :report${isOver ? " REMOVE GSI2PK, GSI2SK" : ""}`,
+    UpdateExpression: `SET ${sets.join(", ")}${isOver ? " REMOVE GSI2PK, GSI2SK" : ""}`,
     // A report on an older wish proves nothing about the present one.
     ConditionExpression:
       "attribute_exists(PK) AND generation = :generation AND attribute_not_exists(revokedAt) AND " +
@@ -129,7 +173,12 @@ function proofUpdate(
       report,
       generation: report.generation,
       at: report.at,
+      ...(setBack && { over: { ...setBack, since: 0 } }),
       ...(isOver && freed && { freed: freed.generation }),
+      ...(!isOver && {
+        open: actionRequired(asset.tenantId),
+        since: indexSort(asset.wish?.requestedAt ?? report.at, asset.assetId),
+      }),
     }),
   };
 }

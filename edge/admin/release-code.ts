@@ -2,6 +2,8 @@ import { ulid } from "ulid";
 import { timestamp } from "../../shared/clock.ts";
 import { containmentOf, statusAfter, unrecordedRelease } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
+import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { signReleaseCode } from "../../shared/wire/release-code.ts";
 import type { Deps } from "../deps.ts";
 import type { Admin } from "./authenticate.ts";
@@ -109,10 +111,17 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
     const change = {
       before,
       set: { offlineReleaseOf: generation },
-      ...(isOver && before.freedByCode && { isClosed: true, equal: { freedByCode: before.freedByCode } }),
+      ...(isOver && before.freedByCode && closing(before, before.freedByCode)),
       records: [draft],
     };
     return accept({ assets: [change], result: {} });
   };
   await commit(asker, ["release-offline", assetId, generation], decide, deps);
 }
+
+/** Under the condition that no worker has opened the action anew since this was read. */
+const closing = ({ setBack }: AssetItem, freedByCode: ContainmentReport) => ({
+  isClosed: true,
+  equal: { freedByCode, ...(setBack && { setBack }) },
+  ...(!setBack && { absent: ["setBack"] }),
+});

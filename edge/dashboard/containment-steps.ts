@@ -105,7 +105,7 @@ function proven(
       facts: ["The agent reported the release as applied", ...probes],
     };
   }
-  return { name, status: "waiting", facts: ["Nothing is proven yet", ...probes] };
+  return { name, status: "waiting", facts: [containment.reason ?? "Nothing is proven yet", ...probes] };
 }
 
 /** What became of the engines, and never more than the agent said. */

@@ -5,6 +5,7 @@ import {
   isDirectiveDue,
   isNewDirective,
   isProof,
+  isSetBackBy,
   refusedChange,
   statusAfter,
 } from "../../shared/containment.ts";
@@ -23,6 +24,7 @@ export const RULES = {
   isDirectiveDue,
   isNewDirective,
   isProof,
+  isSetBackBy,
   refusedChange,
   statusAfter,
 };
@@ -36,7 +38,15 @@ type Action = "isolate" | "release";
 /** `holes`: applied, but a probe found the host open. */
 type Outcome = "none" | "applied" | "holes" | "failed";
 /** What the agent said, and what was true on the host when it said so. */
-type Report = { generation: number; action: Action; outcome: Outcome; at: number; wasShut: boolean };
+type Report = {
+  generation: number;
+  action: Action;
+  outcome: Outcome;
+  at: number;
+  wasShut: boolean;
+  /** Of a host that was put back: when it said so again. Before that it may have been said any time since `at`. */
+  sent?: number;
+};
 type Directive = { action: Action; exp: number };
 /** `done`: committed, but the answer was lost, so the admin asks again under the same idempotency key. */
 type Request = { action: Action; version: number; done: boolean } | null;
@@ -46,6 +56,8 @@ export type World = {
   generation: number;
   status: AssetItem["status"];
   proof: Report | null;
+  /** The report of a host that was put back behind its proven release. */
+  setBack: { generation: number; since: number; at: number } | null;
   open: boolean;
   records: number;
   accepted: number;
@@ -58,12 +70,21 @@ export type World = {
   handed: number[];
   /** On the queue, for good. */
   reports: Report[];
-  agent: { report: Report | null; underway: boolean; shut: boolean; skew: number };
+  agent: {
+    report: Report | null;
+    underway: boolean;
+    shut: boolean;
+    skew: number;
+    /** A snapshot of the isolated host, while it may still be put back. */
+    saved: Report | null;
+  };
   /** Faults left to happen. */
   faults: number;
+  isPutBack: boolean;
 };
 
-export type Bounds = { isolations: number; faults: number; ticks: number };
+/** `isPutBack`: among the faults is that the host goes back to a snapshot of its isolation. */
+export type Bounds = { isolations: number; faults: number; ticks: number; isPutBack?: boolean };
 
 /** Ticks are even and expiries odd, so that nothing depends on the very millisecond. */
 const TICK = 2;
@@ -77,6 +98,7 @@ export const initial = (bounds: Bounds): World => ({
   generation: 0,
   status: "ACTIVE",
   proof: null,
+  setBack: null,
   open: false,
   records: 0,
   accepted: 0,
@@ -85,8 +107,9 @@ export const initial = (bounds: Bounds): World => ({
   cached: 0,
   handed: [],
   reports: [],
-  agent: { report: null, underway: false, shut: false, skew: 0 },
+  agent: { report: null, underway: false, shut: false, skew: 0, saved: null },
   faults: bounds.faults,
+  isPutBack: bounds.isPutBack ?? false,
 });
 
 function wire(report: Report): ContainmentReport {
@@ -103,14 +126,20 @@ function wire(report: Report): ContainmentReport {
   };
 }
 
-type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack">;
 
-function assetOf({ status, generation, issued, proof }: World): Contained {
+function assetOf({ status, generation, issued, proof, setBack }: World): Contained {
   const directive = issued[generation - 1];
   if (!directive) return { status, generation };
   const { action, exp } = directive;
   const wish = { generation, action, mode: "network", requestedAt: stamp(0), expiresAt: stamp(exp) } as const;
-  return { status, generation, wish: { ...wish, directive: "" }, ...(proof && { proof: wire(proof) }) };
+  return {
+    status,
+    generation,
+    wish: { ...wish, directive: "" },
+    ...(proof && { proof: wire(proof) }),
+    ...(setBack && { setBack: { ...setBack, at: stamp(setBack.at) } }),
+  };
 }
 
 export const shown = (world: World) => rules.containmentOf(assetOf(world), undefined, ms(world.now)).state;
@@ -124,7 +153,10 @@ export const mayRelease = (world: World): boolean =>
  */
 function normal(world: World): World {
   const asset = assetOf(world);
-  const obeyed = world.agent.report ?? { generation: 0 };
+  const { saved } = world.agent;
+  // While the host may still be put back, what it could obey then is not too old.
+  const mayGoBack = saved !== null && world.faults > 0;
+  const obeyed = (mayGoBack ? saved : world.agent.report) ?? { generation: 0 };
   const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
   const live = new Set([...handed, world.generation, world.cached]);
   const admins = world.admins
@@ -134,12 +166,27 @@ function normal(world: World): World {
     ...world,
     handed,
     admins,
-    reports: world.reports.filter((report) => rules.isProof(asset, wire(report))).sort((a, b) => a.at - b.at),
+    agent: { ...world.agent, saved: mayGoBack ? saved : null },
+    setBack: world.setBack && settledBack(world.setBack, world.generation),
+    reports: world.reports.filter((report) => mayCount(asset, report)).sort((a, b) => a.at - b.at),
     issued: world.issued.map((directive, index) =>
       live.has(index + 1) ? directive : { ...directive, exp: -1 },
     ),
   };
 }
+
+type SetBack = NonNullable<World["setBack"]>;
+
+/** Of one that is over only its time matters. */
+const settledBack = (back: SetBack, generation: number): SetBack =>
+  back.since === generation ? back : { generation: 0, since: 0, at: back.at };
+
+/** A report of a host that was put back counts also once its release is proven: until then it waits. */
+const mayCount = (asset: Contained, report: Report): boolean =>
+  rules.isProof(asset, wire(report)) ||
+  (report.sent !== undefined &&
+    report.generation < asset.generation &&
+    stamp(report.sent) > (asset.setBack?.at ?? ""));
 
 type Step = { name: string; world: World };
 
@@ -227,15 +274,27 @@ function* edgeSteps(world: World): Generator<Step> {
 const isOlder = (a: Report, b: Report): boolean =>
   a.generation < b.generation || (a.generation === b.generation && a.at < b.at);
 
-const same = (a: Report, b: Report): boolean => a.generation === b.generation && a.at === b.at;
+const same = (a: Report, b: Report): boolean =>
+  a.generation === b.generation && a.at === b.at && a.sent === b.sent;
 
 /** Nothing leaves the queue: a report is worked off late, twice, by two workers, in any order. */
 function* workerSteps(world: World): Generator<Step> {
   for (const report of world.reports) {
-    if (!rules.isProof(assetOf(world), wire(report))) continue;
-    const open = world.open && !rules.endsAction(assetOf(world), wire(report));
-    const name = `worker takes generation ${report.generation} ${report.outcome}`;
-    yield { name, world: { ...world, proof: report, open } };
+    const asset = assetOf(world);
+    const { generation, outcome, sent = report.at } = report;
+    const { setBack } = world;
+    if (rules.isSetBackBy(asset, wire(report), stamp(sent))) {
+      const setBack = { generation, since: world.generation, at: sent };
+      yield {
+        name: `worker hears of generation ${generation} again`,
+        world: { ...world, setBack, open: true },
+      };
+    }
+    if (!rules.isProof(asset, wire(report))) continue;
+    // The release that a host begins anew, having been put back, is open again too.
+    const open = !rules.endsAction(asset, wire(report));
+    const name = `worker takes generation ${generation} ${outcome}`;
+    yield { name, world: { ...world, proof: report, open, setBack: setBack && settledBack(setBack, 0) } };
   }
 }
 
@@ -255,10 +314,21 @@ function* agentSteps(world: World): Generator<Step> {
   for (const generation of world.handed) {
     const { action, exp } = world.issued[generation - 1]!;
     if (!(clock < exp) || !rules.isNewDirective({ generation }, agent.report ?? { generation: 0 })) continue;
-    const report: Report = { generation, action, outcome: "none", at: clock, wasShut: agent.shut };
+    // Time goes on after a host was put back, also within a tick: what it does next is later than what it said.
+    const at = Math.max(clock, (agent.report?.sent ?? clock - 1) + 1);
+    const report: Report = { generation, action, outcome: "none", at, wasShut: agent.shut };
     yield { name: `agent begins ${action} ${generation}`, world: become({ report, underway: true }) };
   }
-  const { report } = agent;
+  const { report, saved } = agent;
+  if (saved && world.faults > 0 && report && report.generation > saved.generation) {
+    // A machine put back to its snapshot, or a state directory restored: the host is shut, and its agent sure of it.
+    const sent = Math.max(clock, report.at) + 1;
+    const back = { report: { ...saved, sent }, shut: true };
+    yield {
+      name: `host is put back to generation ${saved.generation}`,
+      world: become(back, world.faults - 1),
+    };
+  }
   if (report?.action !== "isolate") return;
   const at = Math.max(clock, report.at + 1);
   if (report.outcome === "applied" && world.faults > 0) {
@@ -280,7 +350,11 @@ function* carryOut(
   const at = Math.max(clock, report.at + 1);
   const shut = report.action === "isolate";
   const settled: Report = { ...report, outcome: "applied", at, wasShut: shut };
-  yield { name: `agent ${report.action} applied`, world: become({ shut, underway: false, report: settled }) };
+  const saved = shut && world.isPutBack ? settled : world.agent.saved;
+  yield {
+    name: `agent ${report.action} applied`,
+    world: become({ shut, underway: false, report: settled, saved }),
+  };
   if (world.faults === 0) return;
   // An isolation that failed was rolled back; a release that failed left the host as it was.
   const left = report.action === "isolate" ? false : world.agent.shut;
@@ -306,10 +380,13 @@ export function violation(world: World, before?: World): string | undefined {
   if (before && world.generation < before.generation) return "the generation shrank";
   if (before?.proof && world.proof && isOlder(world.proof, before.proof))
     return "a proof was replaced by an older one";
-  if (before && (world.agent.report?.generation ?? 0) < (before.agent.report?.generation ?? 0))
+  const wasPutBack = world.agent.report?.sent !== before?.agent.report?.sent;
+  if (before && !wasPutBack && (world.agent.report?.generation ?? 0) < (before.agent.report?.generation ?? 0))
     return "the agent went back to an older generation";
   if ((world.agent.report?.generation ?? 0) > world.generation) return "the agent is ahead of every admin";
   const isFreed = wish?.action === "release" && state === "active";
+  if (state === "active" && world.setBack?.since === world.generation)
+    return "active is shown, the host says that it is isolated";
   if (world.open !== (wish !== undefined && !isFreed))
     return "the open action is not the one wished and unproven";
   const proof = world.proof?.generation === world.generation ? world.proof : undefined;

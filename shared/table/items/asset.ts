@@ -40,6 +40,8 @@ export const assetItem = z.object({
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
+  /** The host reported generation `generation` as isolated again, at `at`, although the release `since` is proven. 0: over. */
+  setBack: z.object({ generation: count, since: count, at: isoTimestamp }).optional(),
   /** The report of a release by a code, whatever was wished by then: it stands until the next one. */
   freedByCode: containmentReport.optional(),
   /** Newest generation whose release by a code is in the custody log. */

@@ -6,6 +6,7 @@ import {
   isDirectiveDue,
   isNewDirective,
   isProof,
+  isSetBackBy,
   refusedChange,
 } from "../../../shared/containment.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
@@ -22,6 +23,9 @@ import {
 } from "../../support/containment-model.ts";
 
 const STATES_MAX = 600_000;
+const BOUNDS: Bounds = { isolations: 2, faults: 1, ticks: 1 };
+const PUT_BACK: Bounds = { isolations: 1, faults: 1, ticks: 1, isPutBack: true };
+const PUT_BACK_SHOWN = "active is shown, the host says that it is isolated";
 
 type Explored = {
   worlds: World[];
@@ -93,19 +97,26 @@ function stranded({ worlds, edges }: Explored): number | undefined {
 }
 
 describe("the containment machine", () => {
-  test("every interleaving of two admins, edge, agent, queue and workers keeps the invariants, and every host can be freed", () => {
-    const found = explore({ isolations: 2, faults: 1, ticks: 1 });
-    expect(found.problem).toBeUndefined();
-    const lost = stranded(found);
-    expect(lost === undefined ? undefined : wayTo(found, lost).join("\n")).toBeUndefined();
-    console.log(
-      `containment model: ${found.worlds.length} states, ${found.edges.length} transitions, depth ${found.depth}`,
-    );
-    expect(found.worlds.length).toBeGreaterThan(10_000);
-    expect([...found.shownStates].sort()).toEqual(
-      ["active", "enforced", "expired", "failed", "pending", "release-failed", "releasing"].sort(),
-    );
-  }, 300_000);
+  test.each([
+    ["of two isolations", BOUNDS],
+    ["of a host put back to its isolation", PUT_BACK],
+  ])(
+    "every interleaving of two admins, edge, agent, queue and workers keeps the invariants, and every host can be freed: %s",
+    (what, bounds) => {
+      const found = explore(bounds);
+      expect(found.problem).toBeUndefined();
+      const lost = stranded(found);
+      expect(lost === undefined ? undefined : wayTo(found, lost).join("\n")).toBeUndefined();
+      console.log(
+        `containment model ${what}: ${found.worlds.length} states, ${found.edges.length} transitions, depth ${found.depth}`,
+      );
+      expect(found.worlds.length).toBeGreaterThan(10_000);
+      expect([...found.shownStates].sort()).toEqual(
+        ["active", "enforced", "expired", "failed", "pending", "release-failed", "releasing"].sort(),
+      );
+    },
+    300_000,
+  );
 
   afterEach(() => playBy(RULES));
   const broken: [string, Partial<typeof RULES>, string][] = [
@@ -138,6 +149,16 @@ describe("the containment machine", () => {
       "a failed release cannot be asked for again",
     ],
     [
+      "a worker that does not listen to a host that was put back",
+      { isSetBackBy: () => false },
+      "no way leads to a free host",
+    ],
+    [
+      "a dashboard that does not show that a host was put back",
+      { containmentOf: ({ setBack: _, ...asset }, ...more) => RULES.containmentOf(asset, ...more) },
+      PUT_BACK_SHOWN,
+    ],
+    [
       "a dashboard that believes the wish",
       {
         containmentOf: (asset, presence, nowMs) =>
@@ -150,7 +171,9 @@ describe("the containment machine", () => {
   ];
   test.each(broken)("%s is found out", (_what, rules, problem) => {
     playBy(rules);
-    expect(explore({ isolations: 2, faults: 1, ticks: 1 }).problem).toStartWith(problem);
+    const found = explore(rules.isSetBackBy || problem === PUT_BACK_SHOWN ? PUT_BACK : BOUNDS);
+    const isStranded = !found.problem && stranded(found) !== undefined;
+    expect(isStranded ? "no way leads to a free host" : found.problem).toStartWith(problem);
   });
 });
 
@@ -174,7 +197,7 @@ describe("a known failure of containment does not happen here:", () => {
     probes: { controlPlaneReachable: true, forbiddenBlocked: true },
     ...more,
   });
-  type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof">;
+  type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack">;
   const isolating: Contained = { status: "ISOLATED", generation: 1, wish: wish(1, "isolate") };
   const releasing: Contained = { status: "ACTIVE", generation: 2, wish: wish(2, "release") };
   const stateOf = (asset: Contained, nowMs = NOW_MS) => containmentOf(asset, undefined, nowMs).state;
@@ -223,6 +246,29 @@ describe("a known failure of containment does not happen here:", () => {
     expect(stateOf({ ...releasing, proof: report(1) })).toBe("releasing");
     expect(stateOf({ ...releasing, proof: report(2, { action: "release" }) })).toBe("active");
     expect(endsAction(releasing, report(2, { action: "release", outcome: "failed" }))).toBe(false);
+  });
+
+  test("a host put back to a snapshot of its isolation is not shown as free, and can be released", () => {
+    const proof = report(2, { action: "release" });
+    const freed = { ...releasing, proof };
+    const later = timestamp(NOW_MS + 1);
+    // What was sent before the release was proven is late, and no more.
+    expect(isSetBackBy(freed, report(1), proof.at)).toBe(false);
+    expect(isSetBackBy(freed, report(1), later)).toBe(true);
+    expect(isSetBackBy(freed, report(1, { outcome: "failed" }), later)).toBe(true);
+    expect(isSetBackBy(freed, report(1, { action: "release" }), later)).toBe(false);
+    expect(isSetBackBy(freed, proof, later)).toBe(false);
+    expect(isSetBackBy({ ...releasing, proof: report(1) }, report(1), later)).toBe(false);
+    expect(isSetBackBy({ ...freed, revokedAt: later }, report(1), later)).toBe(false);
+    const back = { ...freed, setBack: { generation: 1, since: 2, at: later } };
+    expect(isSetBackBy(back, report(1), timestamp(NOW_MS + 2))).toBe(false);
+    const shown = containmentOf(back, undefined, NOW_MS);
+    expect(shown).toMatchObject({ state: "releasing", reason: expect.stringContaining("generation 1") });
+    expect(stateOf(back, NOW_MS + 60_001)).toBe("release-failed");
+    for (const at of [NOW_MS, NOW_MS + 60_001]) expect(refusedChange(back, "release", at)).toBeUndefined();
+    // The next wish is another matter.
+    const again = { ...back, status: "ISOLATED" as const, generation: 3, wish: wish(3, "isolate") };
+    expect(stateOf(again)).toBe("pending");
   });
 
   test("a host freed with a code is shown so, and its isolation stays open until an admin settles it", () => {

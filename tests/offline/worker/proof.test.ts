@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import { containmentOf } from "../../../shared/containment.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../../shared/table/items/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
@@ -111,5 +112,44 @@ describe("a host that a code freed before an admin released it", () => {
       expect(world.read().freedByCode).toBeUndefined();
       expect(world.isOpen()).toBe(false);
     }
+  });
+});
+
+describe("a host put back to a snapshot of its isolation after the release was proven", () => {
+  test("gets its action back, is not shown as free, and is free when it has released again", async () => {
+    const world = await makeWorld(2);
+    await world.tell(2, report(2, 2));
+    expect(world.isOpen()).toBe(false);
+    await world.tell(20, report(1, 0));
+    expect(world.isOpen()).toBe(true);
+    expect(world.read()).toMatchObject({
+      proof: report(2, 2),
+      setBack: { generation: 1, since: 2, at: at(20) },
+    });
+    expect(containmentOf(world.read(), undefined, minute(20)).state).toBe("releasing");
+    await world.tell(21, report(2, 21));
+    expect(world.read().setBack?.since).toBe(0);
+    expect(containmentOf(world.read(), undefined, minute(21)).state).toBe("active");
+    expect(world.isOpen()).toBe(false);
+    // The same heartbeat, delivered once more, is no second step back.
+    await world.tell(20, report(1, 0));
+    expect(world.isOpen()).toBe(false);
+  });
+
+  test("has an open action too when it took the release from somewhere before a worker heard of it", async () => {
+    const world = await makeWorld(2);
+    await world.tell(2, report(2, 2));
+    await world.tell(20, report(2, 20, { outcome: "none" }));
+    expect(world.isOpen()).toBe(true);
+    await world.tell(21, report(2, 21));
+    expect(world.isOpen()).toBe(false);
+  });
+
+  test("what it said before the release and is heard late opens nothing", async () => {
+    const world = await makeWorld(2);
+    await world.tell(2, report(2, 2));
+    await world.tell(1, report(1, 0));
+    expect(world.read().setBack).toBeUndefined();
+    expect(world.isOpen()).toBe(false);
   });
 });
