@@ -1,7 +1,7 @@
 """Verifies a custody export of LifecycleZero offline: python3 verify_custody.py FILE [X_OF_THE_CONTROL_KEY]
 Written from docs/containment.md alone, so that it shares no mistake with the code that made the export. With a key
-(its base64url `x`) and the package `cryptography` the checkpoint is checked too. Exit code 0: good. 1: bad, the first
-bad record is named. 2: this is no export."""
+(its base64url `x`) and the package `cryptography` the checkpoint is checked too, else it says that it was
+not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
 import base64, hashlib, json, sys
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -56,5 +56,6 @@ try:
 except (OSError, IndexError, ValueError, KeyError, TypeError): sys.exit(print("this is no custody export") or 2)
 fault = first_fault(lines, manifest, head)
 if not fault and x and head and not is_signed(head, x): fault = "head", "its checkpoint is not signed by this key for this very log"
-print("not ok: %s: %s" % fault if fault else f"ok: {len(lines)} custody records, unbroken")
+signed = "the checkpoint " + ("is signed by this key" if x else "was not checked: no key was given") if head else "there is no checkpoint"
+print("not ok: %s: %s" % fault if fault else f"ok: {len(lines)} custody records, unbroken; {signed}")
 sys.exit(bool(fault))

@@ -65,16 +65,18 @@ const lacking = python ? [] : ["python3 on the PATH or its path in LZ_PYTHON"];
 const hasCryptography = python && Bun.spawnSync([python, "-c", "import cryptography"]).exitCode === 0;
 const lackingForCheckpoints = hasCryptography ? [] : ["Python's package cryptography"];
 
-/** The same by the one in Python. */
-function theirs(text: string, ...more: string[]): string | undefined {
+function runTheirs(text: string, more: string[]) {
   const file = join(folder, "export.jsonl");
   writeFileSync(file, text);
-  const { exitCode, stdout, stderr } = Bun.spawnSync([
-    python!,
-    join(ROOT, "docs/verify_custody.py"),
-    file,
-    ...more,
-  ]);
+  return Bun.spawnSync([python!, join(ROOT, "docs/verify_custody.py"), file, ...more]);
+}
+
+/** What the one in Python says. */
+const said = (text: string, ...more: string[]) => runTheirs(text, more).stdout.toString().trim();
+
+/** The same by the one in Python. */
+function theirs(text: string, ...more: string[]): string | undefined {
+  const { exitCode, stdout, stderr } = runTheirs(text, more);
   const said = stdout.toString().trim();
   if (exitCode === 0 && said.startsWith("ok:")) return undefined;
   const [, record] = /^not ok: (.+?): /.exec(said) ?? [];
@@ -204,8 +206,20 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     expect(theirs(`${lines.join("\n")}\n`)).toBe(typeof bad === "string" ? bad : nameOf(lines[bad]!, bad));
   });
 
+  test("says that it did not check the checkpoint when it was given no key", async () => {
+    expect(said(toJsonLines(await makeLog(9)))).toBe(
+      "ok: 9 custody records, unbroken; the checkpoint was not checked: no key was given",
+    );
+    expect(said(toJsonLines(await makeLog(0)))).toBe(
+      "ok: 0 custody records, unbroken; there is no checkpoint",
+    );
+  });
+
   testUnless(lackingForCheckpoints, "checks the signed checkpoint", async () => {
     const log = await makeLog(9);
+    expect(said(toJsonLines(log), publicJwk.x!)).toBe(
+      "ok: 9 custody records, unbroken; the checkpoint is signed by this key",
+    );
     expect(theirs(toJsonLines(log), publicJwk.x!)).toBeUndefined();
     const cut = (log.records as AuditItem[]).slice(0, 5);
     const forged = { ...log.head!, hash: cut[4]!.hash, count: 5 };
