@@ -19,7 +19,7 @@ import type { ApprovalView } from "./approvals.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { hiddenFor, whyNoForm } from "./change-form.tsx";
 import { changesBetween } from "./changes.ts";
-import { ContainmentPanel, type PanelForms } from "./containment-panel.tsx";
+import { ContainmentPanel, nextChange, type PanelForms } from "./containment-panel.tsx";
 import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { Engines } from "./engines.tsx";
@@ -170,7 +170,7 @@ async function formsOf(
   draft: Draft | undefined,
 ): Promise<PanelForms | undefined> {
   if (!mayRespond(admin) || !deps.controlKey) return undefined;
-  const action = asset.status === "ISOLATED" ? "release" : "isolate";
+  const action = nextChange(asset);
   const hidden = await hiddenFor(admin, [action, asset.assetId, asset.generation], deps);
   if (action === "release") return { hidden, draft };
   const { value: settings } = await readSettings(deps, admin.tenantId);

@@ -34,6 +34,16 @@ export type PanelForms = {
   settings?: IsolationSettings;
 };
 
+/**
+ * What the form is for. A release that failed, or whose host was put back to its isolation, is asked for again: the host
+ * may be shut although nobody wishes it.
+ */
+export function nextChange({ status, containment }: AssetView): "isolate" | "release" {
+  const { state, reason } = containment;
+  const isStuck = state === "release-failed" || (state === "releasing" && reason !== undefined);
+  return status === "ISOLATED" || isStuck ? "release" : "isolate";
+}
+
 /** The wish, the proof, and the form for the next change: the form only for those who may send it. */
 export const ContainmentPanel = (panel: {
   asset: AssetView;
@@ -66,7 +76,7 @@ export const ContainmentPanel = (panel: {
         </p>
       )}
       {forms ? (
-        asset.status === "ISOLATED" ? (
+        nextChange(asset) === "release" ? (
           <ReleaseForm asset={asset} forms={forms} />
         ) : (
           <IsolateForm asset={asset} forms={forms} />

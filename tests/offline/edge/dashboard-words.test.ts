@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { viewOf } from "../../../edge/admin/read.ts";
+import { type AssetView, viewOf } from "../../../edge/admin/read.ts";
 import { changesBetween } from "../../../edge/dashboard/changes.ts";
+import { nextChange } from "../../../edge/dashboard/containment-panel.tsx";
 import { containmentSteps } from "../../../edge/dashboard/containment-steps.ts";
 import { isExposed } from "../../../edge/dashboard/engines.tsx";
 import { matching } from "../../../edge/dashboard/fleet.ts";
@@ -286,4 +287,15 @@ test("isExposed() knows loopback in all its spellings", () => {
     expect(isExposed({ bind: [bind] })).toBe(false);
   for (const bind of ["0.0.0.0", "::", "10.0.0.4", "fe80::1"])
     expect(isExposed({ bind: ["127.0.0.1", bind] })).toBe(true);
+});
+
+test.each([
+  ["ISOLATED", "pending", undefined, "release"],
+  ["ACTIVE", "active", undefined, "isolate"],
+  ["ACTIVE", "releasing", undefined, "isolate"],
+  ["ACTIVE", "releasing", "the host was put back", "release"],
+  ["ACTIVE", "release-failed", "nft refused", "release"],
+] as const)("nextChange() of %s, %s, %p is to %4$s", (status, state, reason, change) => {
+  const containment = { state, offline: false, ...(reason && { reason }) };
+  expect(nextChange({ status, containment } as unknown as AssetView)).toBe(change);
 });
