@@ -8,6 +8,7 @@ import { beAlone } from "./alone.ts";
 import { readArguments } from "./arguments.ts";
 import { root, scratchFolder, showFaults } from "./backends.ts";
 import { callAdmin, startAgent } from "./enrolled-agent.ts";
+import { answersOf } from "./load/answering.ts";
 import { cpuSeconds, finish, median, round } from "./report.ts";
 import { inScope, type Scope } from "./scope.ts";
 
@@ -58,7 +59,7 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
 }
 
 async function startEngines(scope: Scope): Promise<Map<number, string>> {
-  const served = catalogue.filter(({ fixtures }) => fixtures.positive.some(({ answers }) => answers));
+  const served = catalogue.filter((entry) => answersOf(entry));
   const expected = new Map<number, string>();
   for (const { id } of served.slice(0, wholes.engines)) {
     const { pid, lines } = start(scope, [process.execPath, join(here, "load/engine.ts"), id]);

@@ -1,10 +1,10 @@
 import { catalogue } from "../../agent/catalog/list.ts";
+import { answersOf } from "./answering.ts";
 
 /** Answers as a product of the catalogue does, from its first HTTP fixture, on a port of the system's choice. */
 const id = process.argv[2];
-const answers = catalogue
-  .find((entry) => entry.id === id)
-  ?.fixtures.positive.find((one) => one.answers)?.answers;
+const entry = catalogue.find((entry) => entry.id === id);
+const answers = entry && answersOf(entry);
 if (!answers) throw new Error(`no product ${id} with an HTTP fixture`);
 const server = Bun.serve({
   port: 0,
