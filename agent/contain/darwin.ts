@@ -48,7 +48,7 @@ const ROW = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;
 
 /**
  * ps(1): `T` is a stopped process, `Z` one that has ended; the start in whole seconds tells a process from a later one
- * with its pid. What its group left behind belongs to launchd. A start in a language that is not read is compared only.
+ * with its pid. What is left behind belongs to launchd. A start in a language that is not read is compared only.
  */
 export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
   const { code, stdout } = await run(["/bin/ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,lstart="]);
@@ -64,7 +64,7 @@ export async function psProcesses(run: RunCommand): Promise<HostProcess[]> {
         birth: birth!.replace(/\s+/g, " "),
         isStopped: state!.startsWith("T"),
         ...(Number.isFinite(startedAtMs) && { startedAtMs }),
-        ...(parent === "1" && group !== pid && { orphanOf: Number(group) }),
+        ...(group !== pid && { group: Number(group), isAdopted: parent === "1" }),
       },
     ];
   });

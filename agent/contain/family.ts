@@ -7,8 +7,10 @@ export type HostProcess = {
   isStopped: boolean;
   /** Epoch milliseconds, to about a second: what the scan knows it by. */
   startedAtMs?: number;
-  /** Leader of its process group, when whoever started it is gone: it was left behind by that group. */
-  orphanOf?: number;
+  /** Leader of the process group it belongs to, unless it leads one itself. */
+  group?: number;
+  /** Told by itself: whoever started it is gone, and its parent is not who did. */
+  isAdopted?: boolean;
 };
 
 export type Named = Pick<HostProcess, "pid" | "birth">;

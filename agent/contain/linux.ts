@@ -59,7 +59,7 @@ function bootTimeMs(): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-type Stat = HostProcess & { group: number; session: number };
+type Stat = Omit<HostProcess, "isAdopted"> & { group: number; session: number };
 
 /** All that run, without those that have ended. */
 export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
@@ -70,8 +70,8 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
   const sessions = new Map(stats.map(({ pid, session }) => [pid, session]));
   return stats.map(({ group, session, ...process }) => {
     // Whoever starts a process is in its session, unless it left that one, and then it leads a group of its own.
-    const isOrphan = group !== process.pid && sessions.get(process.parent) !== session;
-    return isOrphan ? { ...process, orphanOf: group } : process;
+    if (group === process.pid) return process;
+    return { ...process, group, isAdopted: sessions.get(process.parent) !== session };
   });
 }
 

@@ -47,14 +47,16 @@ export async function terminate(
     return family;
   }
 
-  const first = await living();
   const { ask } = deps;
   if (ask) {
-    const asked = first.filter(({ isStopped }) => !isStopped);
-    for (const process of asked) attempt(() => ask(process));
+    const asked: Named[] = [];
     for (let waitedMs = 0; waitedMs < graceMs && !signal.aborted; waitedMs += POLL_MS) {
       const running = (await living()).filter(({ isStopped }) => !isStopped);
       if (running.length === 0) break;
+      // Those that are born or left behind meanwhile are asked as well.
+      const fresh = running.filter((process) => !asked.some(isSame(process)));
+      for (const process of fresh) attempt(() => ask(process));
+      asked.push(...fresh);
       await deps.sleep(POLL_MS, signal);
     }
   }
@@ -69,12 +71,21 @@ export async function terminate(
   return { all: [...seen], left: await living() };
 }
 
-/** Of a group whose leader we went for. A leader's pid is nobody else's while the group lasts (setpgid(2)). */
-function leftBehind(seen: readonly HostProcess[], processes: readonly HostProcess[]): HostProcess[] {
+/**
+ * Of a group whose leader we went for. A leader's pid is nobody else's while the group lasts (setpgid(2)). The others
+ * of a pipeline are in the group of its first, and whoever started that one started them. In a container everything
+ * may be of one session, init too: then only the parents tell.
+ */
+export function leftBehind(seen: readonly HostProcess[], processes: readonly HostProcess[]): HostProcess[] {
   const isTaken = ({ pid, birth }: Named): boolean =>
     processes.some((other) => other.pid === pid && other.birth !== birth);
-  const leaders = new Set(seen.filter((one) => !isTaken(one)).map(({ pid }) => pid));
-  return processes.filter(({ orphanOf }) => orphanOf !== undefined && leaders.has(orphanOf));
+  const leaders = new Map(seen.filter((one) => !isTaken(one)).map((one) => [one.pid, one]));
+  const members = new Map(processes.map(({ pid, group = pid }) => [pid, group]));
+  return processes.filter(({ group, parent, isAdopted }) => {
+    const leader = group === undefined ? undefined : leaders.get(group);
+    if (!leader) return false;
+    return isAdopted || (parent !== leader.parent && members.get(parent) !== group);
+  });
 }
 
 /** One that ended in between needs nothing more; one that is not ours to touch is among those left. */

@@ -328,12 +328,11 @@ garbage
       [502, 501, false],
       [503, 1, false],
     ]);
-    // Left behind by the group of 501.
-    expect((await psProcesses(run)).map(({ orphanOf }) => orphanOf)).toEqual([
-      undefined,
-      undefined,
-      undefined,
-      501,
+    expect((await psProcesses(run)).map(({ group, isAdopted }) => [group, isAdopted])).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+      [501, false],
+      [501, true],
     ]);
     const starts = (await psProcesses(run)).map(({ startedAtMs }) => startedAtMs);
     expect(starts[2]).toBe(new Date(2026, 10, 22, 9, 15, 34).getTime());

@@ -1,8 +1,10 @@
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, signals } from "../../../agent/contain/linux.ts";
 import { type StopDeps, type Stopped, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
+import { leftBehind } from "../../../agent/contain/terminate.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
@@ -142,8 +144,9 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     const engine = await pidIn("engine.pid");
     const [orphan, sibling] = [await pidIn("orphan.pid"), await pidIn("sibling.pid")];
     expect(groupOf(sibling)).toBe(engine);
-    await until("it is so", () => found(orphan)?.orphanOf === engine, 10_000);
-    expect(found(sibling)!.orphanOf).toBeUndefined();
+    const left = () => leftBehind([found(engine)!], hostProcesses()).map(({ pid }) => pid);
+    await until("the second child is nobody's", () => left().length > 0, 10_000);
+    expect(left()).toEqual([orphan]);
     engines = [scanned(engine)];
     expect((await open().apply(ORDER, signal)).outcome).toBe("applied");
     expect([engine, orphan, sibling, shell].map(isAlive)).toEqual([false, false, true, true]);
@@ -283,6 +286,29 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
       outcome: "applied",
       probes: PROBES,
     });
+  });
+});
+
+describe("leftBehind()", () => {
+  const leader = { pid: 20, parent: 10, birth: "a", isStopped: false };
+  const member = { pid: 21, birth: "b", group: 20, isStopped: false };
+  const left = (...processes: HostProcess[]): number[] =>
+    leftBehind([leader], processes).map(({ pid }) => pid);
+
+  test("takes what init adopted, also where init is of the same session, and after its leader has ended", () => {
+    expect(left(leader, { ...member, parent: 1, isAdopted: true })).toEqual([21]);
+    expect(left(leader, { ...member, parent: 1, isAdopted: false })).toEqual([21]);
+    expect(left({ ...member, parent: 1, isAdopted: false })).toEqual([21]);
+  });
+
+  test("leaves the others of a pipeline, what is below them, other groups, and a later leader with that pid", () => {
+    const sibling = { ...member, parent: 10, isAdopted: false };
+    expect(left(leader, sibling)).toEqual([]);
+    expect(left(sibling)).toEqual([]);
+    expect(left(sibling, { ...member, pid: 22, parent: 21, isAdopted: false })).toEqual([]);
+    expect(left({ ...member, parent: 1, isAdopted: true, group: 30 })).toEqual([]);
+    expect(left({ ...leader, birth: "later" }, { ...member, parent: 1, isAdopted: true })).toEqual([]);
+    expect(left({ pid: 1, parent: 0, birth: "c", isStopped: false })).toEqual([]);
   });
 });
 
