@@ -38,6 +38,7 @@ export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefin
   const aheadMs = sentMs - Date.parse(receivedAt);
   return {
     at: aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? receivedAt : sentAt!,
+    receivedAt,
     stateSince: stateSince!,
     sequence: Number(sequence),
     waiting: Number(spool[1]),

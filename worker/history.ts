@@ -6,36 +6,48 @@ import { finding } from "../shared/table/items/telemetry.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { incidentKey, incidentPrefix, telemetryKey, telemetryPartition } from "../shared/table/keys.ts";
 import type { Deps } from "./deps.ts";
-import { type JudgedState, type Run, type Runs, runName, runOf, takeState } from "./incident-runs.ts";
+import { type JudgedState, type Runs, runName, runOf, takeState } from "./incident-runs.ts";
 
 type Reader = Pick<Deps, "dynamo" | "table">;
 type Owner = { tenantId: string; assetId: string };
 
 const PAGES_MAX = 50;
-const DAY_MS = 24 * 3600 * 1000;
 
-async function queryAll(
+type Range = { from: string; to: string };
+/** Of the request; `given` are values of its filter. */
+type More = { given?: Record<string, unknown>; [name: string]: unknown };
+
+async function queryPage(
   { dynamo, table }: Reader,
   partition: string,
-  range: { from: string; to: string },
-  projection?: readonly string[],
+  range: Range,
+  { given, ...more }: More,
+): Promise<{ items: AttributeMap[]; next: AttributeMap | undefined }> {
+  const { Items, LastEvaluatedKey } = await dynamo("Query", {
+    TableName: table,
+    ConsistentRead: true,
+    KeyConditionExpression: "PK = :pk AND SK BETWEEN :from AND :to",
+    ExpressionAttributeValues: values({ pk: partition, ...range, ...given }),
+    ...more,
+  });
+  return { items: Items ?? [], next: LastEvaluatedKey };
+}
+
+async function queryAll(
+  reader: Reader,
+  partition: string,
+  range: Range,
+  more: More = {},
 ): Promise<AttributeMap[]> {
   const items: AttributeMap[] = [];
   let from: AttributeMap | undefined;
   for (let page = 0; page < PAGES_MAX; page++) {
-    const answer = await dynamo("Query", {
-      TableName: table,
-      ConsistentRead: true,
-      KeyConditionExpression: "PK = :pk AND SK BETWEEN :from AND :to",
-      ExpressionAttributeValues: values({ pk: partition, ...range }),
-      ...(projection && {
-        ProjectionExpression: projection.map((name) => `#${name}`).join(", "),
-        ExpressionAttributeNames: Object.fromEntries(projection.map((name) => [`#${name}`, name])),
-      }),
+    const read = await queryPage(reader, partition, range, {
+      ...more,
       ...(from && { ExclusiveStartKey: from }),
     });
-    items.push(...(answer.Items ?? []));
-    from = answer.LastEvaluatedKey;
+    items.push(...read.items);
+    from = read.next;
     if (!from) return items;
   }
   throw new Error(`the history from ${range.from} is longer than ${PAGES_MAX} pages`);
@@ -91,8 +103,8 @@ export function openRuns(
 }
 
 /**
- * The runs made anew out of the table, for a state that was told late: every state from the day before the quiet
- * period on (each day begins with an item of the state it began with), and what was open before that.
+ * The runs made anew out of the table, for a state that was told late: from the newest state before it at which all
+ * that was going on is known, through every state since.
  */
 export async function runsFrom(
   lateAt: string,
@@ -101,45 +113,100 @@ export async function runsFrom(
   tenant: TenantItem,
   deps: Reader,
 ): Promise<Runs> {
-  const { tenantId, assetId } = presence;
   const quietMs = tenant.quietPeriodSeconds * 1000;
-  const start = `${new Date(Date.parse(lateAt) - quietMs - DAY_MS).toISOString().slice(0, 10)}T00:00:00.000Z`;
-  const stored = await queryAll(
-    deps,
-    telemetryPartition(tenantId, assetId, tenant.shards),
-    {
-      from: telemetryKey(tenantId, assetId, start, tenant.shards).SK,
-      to: telemetryKey(tenantId, assetId, presence.stateAt, tenant.shards).SK,
-    },
-    ["kind", "at", "hostname", "findings"],
-  );
-  const runs = runsBefore(start, presence, incidents);
-  for (const state of stored.flatMap(stateOf)) takeState(runs, state, quietMs);
+  const states = await statesSince(lateAt, presence, tenant, deps);
+  let runs: Runs | undefined;
+  for await (const state of statesBefore(lateAt, presence, tenant, deps)) {
+    states.unshift(state);
+    runs = runsAt(states, presence, incidents, quietMs);
+    if (runs) break;
+  }
+  runs ??= absentRuns("", presence, incidents); // the whole of its history
+  for (const state of states) takeState(runs, state, quietMs);
   return runs;
 }
 
-function stateOf(stored: AttributeMap): JudgedState[] {
-  if (stored.kind?.S !== "change") return [];
-  const { at, hostname, findings } = unmarshalItem(stored) as Record<string, unknown>;
-  return [{ at: String(at), hostname: String(hostname), findings: finding.array().parse(findings) }];
-}
-
-/** Runs that began before the window and may go on in it. */
-function runsBefore(
-  start: string,
+/**
+ * What went on before the first of these states, if the table tells; undefined when only an older state does. A
+ * stored incident is of the newest run: when that began no later than the first state, and this one shows the
+ * condition, it is the run the state is in. What the first state does not show was gone then, by an unknown time:
+ * it may be back within the quiet period of that.
+ */
+function runsAt(
+  states: readonly JudgedState[],
   presence: PresenceItem,
   incidents: ReadonlyMap<string, IncidentItem>,
-): Runs {
-  const runs: Runs = new Map();
-  for (const [name, item] of incidents) {
-    if (item.openedAt >= start) continue;
-    const open = presence.openIncidents.find((one) => runName(one) === name);
-    const absentSince =
-      open?.absentSince !== undefined && open.absentSince < start ? open.absentSince : undefined;
-    if (item.lastSeenAt < start && !open) continue; // over before the window began
-    const run: Run = runOf(item, absentSince);
-    if (run.escalatedAt !== undefined && run.escalatedAt >= start) delete run.escalatedAt;
-    runs.set(name, { ...run, lastSeenAt: item.lastSeenAt < start ? item.lastSeenAt : item.openedAt });
+  quietMs: number,
+): Runs | undefined {
+  const [first, ...others] = states as [JudgedState, ...JudgedState[]];
+  const runs = absentRuns(first.at, presence, incidents);
+  for (const finding of first.findings) {
+    const item = incidents.get(runName(finding));
+    if (!item || item.openedAt > first.at) return undefined;
+    const { escalatedAt, ...run } = runOf(item, undefined);
+    // A later one is found again among the states: a step up stays one with a state in its middle.
+    const isKnown = escalatedAt !== undefined && escalatedAt <= first.at;
+    runs.set(runName(finding), { ...run, finding, lastSeenAt: first.at, ...(isKnown && { escalatedAt }) });
   }
-  return runs;
+  const quietEnd = Date.parse(first.at) + quietMs;
+  const soon = others.filter(({ at }) => Date.parse(at) < quietEnd).flatMap(({ findings }) => findings);
+  return soon.every((finding) => runs.has(runName(finding))) ? runs : undefined;
+}
+
+/** Open runs whose condition was gone by then, and is still. */
+function absentRuns(at: string, presence: PresenceItem, incidents: ReadonlyMap<string, IncidentItem>): Runs {
+  const gone = presence.openIncidents.filter(({ absentSince }) => (absentSince ?? "~") <= at);
+  return openRuns({ ...presence, openIncidents: gone }, incidents);
+}
+
+const CHANGES_ONLY = {
+  given: { change: "change" },
+  FilterExpression: "#kind = :change",
+  ProjectionExpression: "#kind, #at, #hostname, #findings",
+  ExpressionAttributeNames: {
+    "#kind": "kind",
+    "#at": "at",
+    "#hostname": "hostname",
+    "#findings": "findings",
+  },
+};
+
+async function statesSince(
+  at: string,
+  { tenantId, assetId, stateAt }: PresenceItem,
+  { shards }: TenantItem,
+  deps: Reader,
+): Promise<JudgedState[]> {
+  const skOf = (time: string) => telemetryKey(tenantId, assetId, time, shards).SK;
+  const range = { from: skOf(at), to: skOf(stateAt) };
+  const stored = await queryAll(deps, telemetryPartition(tenantId, assetId, shards), range, CHANGES_ONLY);
+  return stored.map(stateOf);
+}
+
+/** Newest first. Between two changes lie up to a day's samples: the pages grow. */
+async function* statesBefore(
+  at: string,
+  { tenantId, assetId }: PresenceItem,
+  { shards }: TenantItem,
+  deps: Reader,
+): AsyncGenerator<JudgedState> {
+  const partition = telemetryPartition(tenantId, assetId, shards);
+  const skOf = (time: string) => telemetryKey(tenantId, assetId, time, shards).SK;
+  const range = { from: skOf(""), to: skOf(at) };
+  let from: AttributeMap | undefined = marshalItem(telemetryKey(tenantId, assetId, at, shards));
+  for (let limit = 16; from; limit = Math.min(limit * 4, 4096)) {
+    const page: Awaited<ReturnType<typeof queryPage>> = await queryPage(deps, partition, range, {
+      ...CHANGES_ONLY,
+      ScanIndexForward: false,
+      Limit: limit,
+      ExclusiveStartKey: from,
+    });
+    yield* page.items.map(stateOf);
+    from = page.next;
+  }
+}
+
+function stateOf(stored: AttributeMap): JudgedState {
+  const { at, hostname, findings } = unmarshalItem(stored) as Record<string, unknown>;
+  return { at: String(at), hostname: String(hostname), findings: finding.array().parse(findings) };
 }

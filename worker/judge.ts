@@ -2,7 +2,7 @@ import { evaluate, sum } from "../shared/evaluate/evaluate.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Deps } from "./deps.ts";
-import { dayOf, featuresOf, noveltyOf, remember } from "./evaluate/baseline.ts";
+import { dayOf, type Feature, featuresOf, isPrompt, noveltyOf, remember } from "./evaluate/baseline.ts";
 import type { Delivery } from "./read.ts";
 import type { Judgement } from "./telemetry.ts";
 
@@ -31,23 +31,44 @@ export async function judge(
   const past = isFirst ? undefined : await pastOf(delivery, tenant, deps);
   const tenantPast = await deps.pasts.tenant(delivery.tenantId, names, today);
   const novelty = noveltyOf(features, past, tenantPast, today);
-  const baseline = remember(
-    past,
-    { tenantId: delivery.tenantId, assetId: delivery.assetId },
-    features,
-    today,
-  );
   const isDisabled = tenant.policy.disabledRules.includes("baseline-novelty");
   const found = isDisabled ? ruled : sum([...ruled.findings, ...novelty.findings]);
   const judgement: Judgement = {
     ...found,
     ...(novelty.words.length > 0 && { novelty: novelty.words }),
   };
-  await deps.pasts.add(delivery.tenantId, names, today);
-  return {
-    judgement: await deps.adjudicate(judgement, heartbeat, tenant),
-    baseline: baseline === past ? undefined : baseline,
-  };
+  const baseline = await teach(delivery, today, features, past, deps);
+  return { judgement: await deps.adjudicate(judgement, heartbeat, tenant), baseline };
+}
+
+/** What a heartbeat adds to the past of its asset, when its state was judged by one that taught nothing. */
+export async function learn(
+  delivery: Delivery,
+  at: string,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<BaselineItem | undefined> {
+  const features = featuresOf(delivery.heartbeat(), tenant.policy);
+  return teach(delivery, dayOf(at), features, await pastOf(delivery, tenant, deps), deps);
+}
+
+/** Adds the day to the tenant's past, and gives the asset's own as it is then; undefined when nothing is added. */
+async function teach(
+  delivery: Delivery,
+  today: number,
+  features: readonly Feature[],
+  past: BaselineItem | undefined,
+  deps: Deps,
+): Promise<BaselineItem | undefined> {
+  if (!isPrompt(delivery)) return undefined;
+  const { tenantId, assetId } = delivery;
+  await deps.pasts.add(
+    tenantId,
+    features.map(({ name }) => name),
+    today,
+  );
+  const baseline = remember(past, { tenantId, assetId }, features, today);
+  return baseline === past ? undefined : baseline;
 }
 
 /** The asset's past, as this worker knows it while it knows the newest presence, or as the table has it. */

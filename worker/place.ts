@@ -9,6 +9,7 @@ import { withoutSpool } from "./state-hash.ts";
 export type Moment = {
   /** `sentAt`, or `receivedAt` when the agent's clock is ahead beyond the allowed skew. */
   at: string;
+  receivedAt: string;
   stateSince: string;
   sequence: number;
   assetId: string;

@@ -12,17 +12,17 @@ export type Known = {
   raw?: bigint | undefined;
   policyKey?: string;
   /** Older states that were taken in here, by key, with the lowest sequence; so that a redelivery is cheap. */
-  done: Map<string, number>;
+  done: Map<string, { sequence: number; isLearnt: boolean }>;
   /** The asset's baseline, as of that revision of presence, with which alone it is written. */
   baseline?: { revision: number; item: BaselineItem | undefined };
 };
 
-/** The table is the truth: a doubt is read again. */
+/** The table is the truth. */
 export type Presences = {
+  /** As remembered. */
   peek(tenantId: string, assetId: string): Known | undefined;
+  /** As the table has it. */
   load(tenantId: string, assetId: string): Promise<Known | undefined>;
-  /** Reads past the cache: before acting on a change another worker may have written already. */
-  reload(tenantId: string, assetId: string): Promise<Known | undefined>;
   keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void;
   forget(tenantId: string, assetId: string): void;
 };
@@ -64,7 +64,7 @@ export function createPresences(
   }
   const read = createBatch(BATCH_GET_MAX, readAll);
 
-  async function reload(tenantId: string, assetId: string): Promise<Known | undefined> {
+  async function load(tenantId: string, assetId: string): Promise<Known | undefined> {
     const presence = await read({ tenantId, assetId });
     if (!presence) return undefined;
     keep(presence);
@@ -93,8 +93,7 @@ export function createPresences(
 
   return {
     peek: (tenantId, assetId) => kept.get(name(tenantId, assetId)),
-    load: async (tenantId, assetId) => kept.get(name(tenantId, assetId)) ?? (await reload(tenantId, assetId)),
-    reload,
+    load,
     keep,
     forget: (tenantId, assetId) => void kept.delete(name(tenantId, assetId)),
   };

@@ -11,7 +11,6 @@ export type Delivery = Moment &
     message: Message;
     tenantId: string;
     assetId: string;
-    receivedAt: string;
     /** W3C traceparent of the request that brought it, when that one is traced. */
     trace?: string;
     /** Hash of its raw state, where it has the form agents write. */
@@ -50,12 +49,12 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
 
 /** A heartbeat whose state is known word for word from one that was parsed: it need not be, unless it is needed. */
 export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Delivery {
-  const { assetId, receivedAt, body, trace } = entry;
+  const { assetId, body, trace } = entry;
   let parsed: Heartbeat | undefined;
   const parse = () => {
     parsed ??= heartbeat.parse(JSON.parse(body));
     return parsed;
   };
   const traced = trace === undefined ? undefined : { trace };
-  return { ...origin, ...glance, assetId, receivedAt, ...traced, heartbeat: parse };
+  return { ...origin, ...glance, assetId, ...traced, heartbeat: parse };
 }

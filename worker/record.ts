@@ -10,13 +10,23 @@ import { baselineKey, inventoryKey } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
+import { isPrompt } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
 import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";
-import { judge } from "./judge.ts";
-import { additions, intervalStart, isNewerThan, phaseOf, placeOf, repeats, sampleAt } from "./place.ts";
+import { judge, learn } from "./judge.ts";
+import {
+  additions,
+  intervalStart,
+  isNewerThan,
+  type Moment,
+  phaseOf,
+  placeOf,
+  repeats,
+  sampleAt,
+} from "./place.ts";
 import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
@@ -44,7 +54,7 @@ export function policyKeyOf(tenant: TenantItem): string {
 
 /** True when the table already holds all that this heartbeat says, as far as this worker knows. */
 export function addsNothing(
-  moment: Pick<Delivery, "at" | "stateSince" | "sequence" | "assetId" | "raw" | "waiting" | "dropped">,
+  moment: Moment & Pick<Delivery, "raw" | "waiting" | "dropped">,
   known: Known | undefined,
   tenant: TenantItem,
 ): boolean {
@@ -53,6 +63,7 @@ export function addsNothing(
   const { presence } = known;
   const mark = spoolMark(moment, tenant.policy);
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
+  if (!presence.isLearnt && isPrompt(moment)) return false;
   if (repeats(moment, presence, tenant)) return true;
   if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
   const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
@@ -72,20 +83,15 @@ export function addsNothing(
  */
 export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
   const { tenantId, assetId } = delivery;
-  let known = await deps.presences.load(tenantId, assetId);
-  if (addsNothing(delivery, known, tenant)) return;
-  const stateHash = hashOf(delivery, known, tenant);
+  const remembered = deps.presences.peek(tenantId, assetId);
+  if (addsNothing(delivery, remembered, tenant)) return;
+  const stateHash = hashOf(delivery, remembered, tenant);
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    if (round > 0) {
-      await deps.pause(round);
-      known = await deps.presences.reload(tenantId, assetId);
-    }
-    let place = placeOf(delivery, stateHash, known?.presence, tenant);
-    if (round === 0 && place.kind === "same") {
-      // Of several workers each sees a part of an asset's heartbeats: a read is cheaper than a sample twice.
-      known = await deps.presences.reload(tenantId, assetId);
-      place = placeOf(delivery, stateHash, known?.presence, tenant);
-    }
+    if (round > 0) await deps.pause(round);
+    // Of several workers each sees a part of an asset's heartbeats: what one remembers can tell that nothing is to be
+    // done, never what is.
+    const known = await deps.presences.load(tenantId, assetId);
+    const place = placeOf(delivery, stateHash, known?.presence, tenant);
     const isDone =
       place.kind === "change"
         ? await recordChange(delivery, place.key, stateHash, { before: known?.presence, round }, tenant, deps)
@@ -146,8 +152,9 @@ async function recordLate(
 ): Promise<boolean> {
   const { presence, done } = known;
   await putSample(delivery, tenant, deps);
-  const doneSequence = done.get(key);
-  if (doneSequence !== undefined && doneSequence <= delivery.sequence) return true;
+  const before = done.get(key);
+  const isLearnt = isPrompt(delivery) || before?.isLearnt === true;
+  if (before && before.sequence <= delivery.sequence && before.isLearnt === isLearnt) return true;
   const { judgement, baseline } = await judge(delivery, key, tenant, deps);
   await putChange(delivery, key, judgement, tenant, deps);
   await recordProof(delivery, tenant, deps);
@@ -156,7 +163,8 @@ async function recordLate(
   const runs = isConcerned ? await runsFrom(key, presence, incidents, tenant, deps) : undefined;
   const plan = { before: presence, after: presence, runs, incidents, baseline, delivery };
   const isDone = await settle(plan, tenant, deps);
-  if (isDone) done.set(key, delivery.sequence);
+  if (isDone)
+    done.set(key, { sequence: Math.min(before?.sequence ?? delivery.sequence, delivery.sequence), isLearnt });
   return isDone;
 }
 
@@ -171,9 +179,11 @@ async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
-  if (head === undefined && !isFirstOfState) return true;
+  const isLesson = !presence.isLearnt && isPrompt(delivery);
+  if (head === undefined && !isFirstOfState && !isLesson) return true;
   const headed: PresenceItem = {
     ...presence,
+    ...(isLesson && { isLearnt: true }),
     ...(head !== undefined && {
       lastSeenAt: head,
       sampledAt: intervalStart(delivery.at, phaseOf(delivery.assetId), tenant.telemetryResolutionSeconds),
@@ -187,7 +197,8 @@ async function recordSame(
     ? await readNamedIncidents(delivery, presence.openIncidents, tenant, deps)
     : new Map<string, IncidentItem>();
   const runs = isQuiet ? openRuns(presence, incidents) : undefined;
-  const plan = { before: presence, after: headed, runs, incidents, baseline: undefined, delivery };
+  const baseline = isLesson ? await learn(delivery, presence.stateAt, tenant, deps) : undefined;
+  const plan = { before: presence, after: headed, runs, incidents, baseline, delivery };
   return settle(plan, tenant, deps);
 }
 
@@ -205,9 +216,9 @@ async function recordFirstOfState(
   await putChange(delivery, key, judgement, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
   const runs = await runsFrom(key, before, incidents, tenant, deps);
-  const { lastSeenAt, sampledAt, sequence, spoolDropped } = headed;
+  const { lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt } = headed;
   const told = presenceOf(delivery, key, stateHash, judgement, [], tenant);
-  const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped };
+  const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt };
   const inventory = inventoryOf(delivery, key);
   return settle({ before, after, runs, incidents, baseline, inventory, delivery }, tenant, deps);
 }

@@ -41,10 +41,10 @@ export const makeTenant = (more: Partial<TenantItem> = {}): TenantItem => ({
 });
 
 /** A heartbeat as it comes out of a verified message. */
-export function deliver(beat: Heartbeat, assetId: string = ASSET): Delivery {
+export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sentAt): Delivery {
   const message = { id: "m", receipt: "r", body: "", receives: 1, sentAtMs: 0 };
   const body = JSON.stringify(heartbeatSchema.parse(beat));
-  const delivery = parseDelivery({ assetId, receivedAt: beat.sentAt, body }, { message, tenantId: TENANT });
+  const delivery = parseDelivery({ assetId, receivedAt, body }, { message, tenantId: TENANT });
   if (!delivery) throw new Error("the test made a heartbeat that is none");
   return delivery;
 }

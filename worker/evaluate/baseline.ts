@@ -10,6 +10,10 @@ export const BASELINE_RULE = "baseline-novelty";
 export const MEMORY_DAYS = 28;
 /** Until then there is no past to differ from. */
 export const LEARNING_DAYS = 7;
+/** What is seen on a day is known from this many days later on: new for that day and the next. */
+export const KNOWN_AFTER_DAYS = 2;
+/** A heartbeat that took longer to the edge teaches nothing: whoever dates it back makes himself no past. */
+const PROMPT_MS = 12 * 3600 * 1000;
 /** A day counts this much less than the one after it: half of it is forgotten in a week. */
 const DECAY = 0.9;
 /** Once within the last two weeks is enough to be known. */
@@ -23,6 +27,13 @@ export const WORDS_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
 /** Stands for the tenant itself: on which days anything was seen. */
 export const TENANT_FEATURE = "*";
+
+/**
+ * Whether a heartbeat adds to what is remembered. All of a day that do are at the edge by noon of the next, and count
+ * from the midnight after: twelve hours in which queue and workers may deliver them in any order.
+ */
+export const isPrompt = ({ at, receivedAt }: { at: string; receivedAt: string }): boolean =>
+  Date.parse(receivedAt) - Date.parse(at) <= PROMPT_MS;
 
 export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
 
@@ -101,9 +112,9 @@ function usesOf({ models, clients }: Engine, policy: Policy): { kind: Kind; name
   return uses;
 }
 
-/** How well something is known on `today`, by the days before it: the day itself does not count, so the order of its heartbeats does not matter. */
+/** How well something is known on `today`, by the days of which nothing more can come. */
 export const weightOf = (days: readonly number[], today: number): number =>
-  days.reduce((sum, day) => (day < today ? sum + DECAY ** (today - day) : sum), 0);
+  days.reduce((sum, day) => (day <= today - KNOWN_AFTER_DAYS ? sum + DECAY ** (today - day) : sum), 0);
 
 const isKnown = (days: readonly number[], today: number): boolean => weightOf(days, today) >= KNOWN_WEIGHT;
 

@@ -11,7 +11,7 @@ export const baselineItem = z.object({
   type: z.literal("Baseline"),
   tenantId,
   assetId,
-  /** Day of the first heartbeat: before there is a past, nothing is new. */
+  /** First day it was taught: before there is a past, nothing is new. */
   sinceDay: count,
   features: z.record(text(300), z.array(count)),
 });

@@ -32,6 +32,8 @@ export const presenceItem = z.object({
   stateHash: z.string(),
   /** Lowest sequence known to have shown this state: the one its telemetry item is of. */
   stateSequence: count.optional(),
+  /** The baseline knows this state: a heartbeat that had it came in time to teach it. */
+  isLearnt: z.boolean().default(true),
   sampledAt: isoTimestamp,
   intervalMs: count,
   agentVersion: text(40),

@@ -5,6 +5,7 @@ import { policy } from "../../../shared/table/items/policy.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import {
   featuresOf,
+  isPrompt,
   LEARNING_DAYS,
   MEMORY_DAYS,
   noveltyOf,
@@ -34,7 +35,7 @@ describe("noveltyOf()", () => {
     expect(findings).toMatchObject([
       { rule: "baseline-novelty", risk: "WARNING", points: 40, source: "baseline" },
     ]);
-    const known = noveltyOf(OLLAMA, past({}), tenantPast({ "engine:ollama": [DAY - 1] }), DAY);
+    const known = noveltyOf(OLLAMA, past({}), tenantPast({ "engine:ollama": [DAY - 2] }), DAY);
     expect(known.findings).toEqual([]);
     expect(known.words[0]).toContain("known elsewhere in the company");
   });
@@ -50,17 +51,13 @@ describe("noveltyOf()", () => {
       noveltyOf(OLLAMA, past({ "engine:ollama": [day] }), tenantPast(), DAY).words.length;
     expect(seen(DAY - 15)).toBe(0);
     expect(seen(DAY - 16)).toBe(1);
-    expect(weightOf([DAY - 1], DAY)).toBeGreaterThan(weightOf([DAY - 2], DAY));
+    expect(weightOf([DAY - 2], DAY)).toBeGreaterThan(weightOf([DAY - 3], DAY));
   });
-  test("the day itself does not count, so the order of its heartbeats does not matter", () => {
+  test("what is new is new for that day and the next, whatever of these days was told already", () => {
     const before = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
-    const after = noveltyOf(
-      OLLAMA,
-      past({ "engine:ollama": [DAY] }),
-      tenantPast({ "engine:ollama": [DAY] }),
-      DAY,
-    );
-    expect(after).toEqual(before);
+    const days = { "engine:ollama": [DAY - 1, DAY, DAY + 1] };
+    expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY)).toEqual(before);
+    expect(noveltyOf(OLLAMA, past(days), tenantPast(days), DAY + 1).words).toEqual([]);
   });
   test("what the policy approves by name is never new", () => {
     expect(
@@ -116,6 +113,13 @@ describe("featuresOf()", () => {
     }));
     expect(featuresOf({ engines: turned }, approving)).toEqual(features);
   });
+});
+
+test("isPrompt(): what was under way for up to twelve hours teaches, and nothing that came later", () => {
+  const at = "2026-11-20T12:00:00.000Z";
+  expect(isPrompt({ at, receivedAt: "2026-11-21T00:00:00.000Z" })).toBe(true);
+  expect(isPrompt({ at, receivedAt: "2026-11-21T00:00:00.001Z" })).toBe(false);
+  expect(isPrompt({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // its clock is ahead
 });
 
 describe("remember()", () => {

@@ -38,7 +38,8 @@ test("sampleAt() keeps one asset's samples exactly the resolution apart, whateve
       let nowMs = START_MS;
       for (const [sequence, gap] of between.entries()) {
         nowMs += gap;
-        const sample = sampleAt({ at: timestamp(nowMs), stateSince, sequence, assetId: id }, tenant);
+        const at = timestamp(nowMs);
+        const sample = sampleAt({ at, receivedAt: at, stateSince, sequence, assetId: id }, tenant);
         if (sample !== undefined) seen.add(Date.parse(sample));
       }
       const times = [...seen].sort((a, b) => a - b);
@@ -51,7 +52,13 @@ test("sampleAt() keeps one asset's samples exactly the resolution apart, whateve
 test("sampleAt() with resolution 0 makes every heartbeat a sample of its own time", () => {
   const tenant = makeTenant({ telemetryResolutionSeconds: 0 });
   const at = timestamp(START_MS + 5000);
-  const moment = { at, stateSince: timestamp(START_MS), sequence: 2, assetId: `01K${"0".repeat(23)}` };
+  const moment = {
+    at,
+    receivedAt: at,
+    stateSince: timestamp(START_MS),
+    sequence: 2,
+    assetId: `01K${"0".repeat(23)}`,
+  };
   expect(sampleAt(moment, tenant)).toBe(at);
 });
 

@@ -80,9 +80,9 @@ describe("a busy DynamoDB", () => {
       return table.dynamo(operation as "GetItem", input);
     }) as unknown as Deps["dynamo"];
     const presences = createPresences(dynamo, "memory", async () => {});
-    expect((await presences.reload(TENANT, ASSET))?.presence.sequence).toBe(1);
+    expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     refusals = 1000;
-    expect(presences.reload(TENANT, ASSET)).rejects.toThrow("too busy");
+    expect(presences.load(TENANT, ASSET)).rejects.toThrow("too busy");
   });
 
   test("a transaction that loses a race is decided anew; another fault leaves the heartbeat to come again", async () => {
