@@ -30,14 +30,19 @@ def first_fault(lines, manifest, head):
     if end != (previous, len(lines)): return "head", f"names {end[1]} records, the log holds {len(lines)}"
     if manifest["records"] != len(lines): return "manifest", f"names another number of records than {len(lines)}"
 
+def bytes_of(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+def speaks_of(head):
+    try: claims = json.loads(bytes_of(head["checkpoint"].split(".")[1]))
+    except (ValueError, IndexError): return False
+    return isinstance(claims, dict) and all(claims.get(each) == head[name] for each, name in (("tenant", "tenantId"), ("hash", "hash"), ("count", "count")))
+
 def is_signed(head, x):
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    bytes_of = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     signed, _, signature = head["checkpoint"].rpartition(".")
     try: Ed25519PublicKey.from_public_bytes(bytes_of(x)).verify(bytes_of(signature), signed.encode())
     except Exception: return False
-    claims = json.loads(bytes_of(signed.split(".")[1]))
-    return [claims[each] for each in ("tenant", "hash", "count")] == [head[each] for each in ("tenantId", "hash", "count")]
+    return True
 
 def lines_of(text):
     """JSON lines as they are; of the JSON form, which has its records in any order, the lines it would be."""
@@ -51,11 +56,13 @@ def lines_of(text):
 try:
     first, *lines = lines_of(open(sys.argv[1], encoding="utf-8", newline="\n").read())
     manifest, x = json.loads(first), [*sys.argv, None][2]
-    if (manifest["type"], manifest["v"]) != ("CustodyManifest", 1): raise ValueError
     head = manifest.get("head")
-except (OSError, IndexError, ValueError, KeyError, TypeError): sys.exit(print("this is no custody export") or 2)
+    if (manifest["type"], manifest["v"]) != ("CustodyManifest", 1) or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
+    if head is not None: [head["tenantId"], head["hash"], head["count"], head["checkpoint"].split]
+except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is no custody export") or 2)
 fault = first_fault(lines, manifest, head)
-if not fault and x and head and not is_signed(head, x): fault = "head", "its checkpoint is not signed by this key for this very log"
+if not fault and head and not speaks_of(head): fault = "head", "its checkpoint is of another log"
+if not fault and x and head and not is_signed(head, x): fault = "head", "its checkpoint is not signed by this key"
 signed = "the checkpoint " + ("is signed by this key" if x else "was not checked: no key was given") if head else "there is no checkpoint"
 print("not ok: %s: %s" % fault if fault else f"ok: {len(lines)} custody records, unbroken; {signed}")
 sys.exit(bool(fault))

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { z } from "zod";
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { type CustodyFault, verifyCustody } from "../shared/custody.ts";
@@ -73,7 +73,7 @@ export type Findings = {
  * Checks an export offline, against nothing but public keys and, if there is one, an earlier export. Names the
  * first bad record.
  *
- * Without keys whoever rewrote the whole log could have rewritten its head too; without an anchor, an old log
+ * Without keys whoever rewrote the whole log could have made its head and checkpoint anew; without an anchor, an old log
  * with its old, signed head looks complete.
  */
 export async function verifyExport(
@@ -101,6 +101,7 @@ export async function verifyExport(
   const fault = (await verifyCustody(records, head)) ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
   if (!head) return { records: records.length, checkpoint: "absent" };
+  if (!speaksOf(head)) return bad("head", "its checkpoint is of another log");
   if (!trust.keys) return { records: records.length, checkpoint: "unchecked" };
   if (!(await isSigned(head, trust.keys))) {
     return bad("head", "its checkpoint is not signed by these keys for this very log");
@@ -121,13 +122,25 @@ function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | 
   };
 }
 
+const names = (claims: JWTPayload, head: CustodyHeadItem): boolean =>
+  claims.tenant === head.tenantId && claims.hash === head.hash && claims.count === head.count;
+
+/** Needs no key: a head that was made to match a cut log no longer says what its own checkpoint says. */
+function speaksOf(head: CustodyHeadItem): boolean {
+  try {
+    return names(decodeJwt(head.checkpoint), head);
+  } catch {
+    return false;
+  }
+}
+
 async function isSigned(head: CustodyHeadItem, keys: JSONWebKeySet): Promise<boolean> {
   try {
     const { payload } = await jwtVerify(head.checkpoint, createLocalJWKSet(keys), {
       algorithms: ["EdDSA"],
       typ: "lz-checkpoint+jwt",
     });
-    return payload.tenant === head.tenantId && payload.hash === head.hash && payload.count === head.count;
+    return names(payload, head);
   } catch {
     return false;
   }

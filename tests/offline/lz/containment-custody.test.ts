@@ -45,12 +45,12 @@ async function makeLog(length: number): Promise<CustodyExport & { records: Audit
   return { records, ...(length > 0 && { head: await headOf(records) }) };
 }
 
-async function headOf(records: readonly AuditItem[]) {
+async function headOf(records: readonly AuditItem[], key = privateKey) {
   const { hash } = records.at(-1)!;
   const count = records.length;
   const checkpoint = await new SignJWT({ tenant: TENANT, hash, count })
     .setProtectedHeader({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: "control-1" })
-    .sign(privateKey);
+    .sign(key);
   return { type: "CustodyHead" as const, tenantId: TENANT, hash, count, checkpoint };
 }
 
@@ -162,7 +162,37 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
     edit((l) => l.with(0, l[0]!.replace('records":9', 'records":10'))),
     "manifest",
   ],
+  [
+    "a truncation, with manifest and head made to match",
+    edit((lines) => {
+      const manifest = JSON.parse(lines[0]!);
+      Object.assign(manifest, { records: 7 });
+      Object.assign(manifest.head, { count: 7, hash: JSON.parse(lines[7]!).hash });
+      return [canonicalJson(manifest), ...lines.slice(1, 8)];
+    }),
+    "head",
+  ],
+  [
+    "a checkpoint of no form",
+    edit((l) => l.with(0, l[0]!.replace(/"checkpoint":"[^"]+"/, '"checkpoint":"a.b"'))),
+    "head",
+  ],
   ["a head of another record", edit((l) => l.with(0, l[0]!.replace(/"hash":"./, '"hash":"g'))), "head"],
+];
+
+const NO_EXPORTS: [string, string][] = [
+  ["nothing", ""],
+  ["an object", "{}"],
+  ["an array", "[]"],
+  ["null", "null"],
+  ["a text nested without end", "[".repeat(50_000)],
+  ["a manifest of another version", '{"type":"CustodyManifest","v":2,"records":0}\n'],
+  ["a manifest with a member too many", '{"type":"CustodyManifest","v":1,"records":0,"more":1}\n'],
+  ["a manifest whose head is none", '{"type":"CustodyManifest","v":1,"records":0,"head":[]}\n'],
+  [
+    "a manifest whose head has no checkpoint",
+    '{"type":"CustodyManifest","v":1,"records":0,"head":{"count":0,"hash":"","tenantId":"org_test"}}\n',
+  ],
 ];
 
 describe("a custody export as JSON lines", () => {
@@ -186,8 +216,7 @@ describe("a custody export as JSON lines", () => {
   test("readExport() takes the JSON form too, and nothing that is neither", async () => {
     const log = await makeLog(3);
     expect(readExport(JSON.stringify(log))?.exported.records).toHaveLength(3);
-    for (const text of ["", "{}", "[]", "null", '{"type":"CustodyManifest","v":2,"records":0}\n'])
-      expect(readExport(text)).toBeUndefined();
+    for (const [what, text] of NO_EXPORTS) expect(readExport(text), what).toBeUndefined();
   });
 });
 
@@ -206,6 +235,11 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     expect(theirs(`${lines.join("\n")}\n`)).toBe(typeof bad === "string" ? bad : nameOf(lines[bad]!, bad));
   });
 
+  test.each(NO_EXPORTS)("agrees that %s is none", (_what, text) => {
+    const { exitCode, stdout } = runTheirs(text, []);
+    expect([exitCode, stdout.toString().trim()]).toEqual([2, "this is no custody export"]);
+  });
+
   test("says that it did not check the checkpoint when it was given no key", async () => {
     expect(said(toJsonLines(await makeLog(9)))).toBe(
       "ok: 9 custody records, unbroken; the checkpoint was not checked: no key was given",
@@ -222,7 +256,8 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     );
     expect(theirs(toJsonLines(log), publicJwk.x!)).toBeUndefined();
     const cut = (log.records as AuditItem[]).slice(0, 5);
-    const forged = { ...log.head!, hash: cut[4]!.hash, count: 5 };
+    const stranger = (await generateKeyPair("EdDSA")).privateKey;
+    const forged = await headOf(cut, stranger);
     expect(theirs(toJsonLines({ records: cut, head: forged }))).toBeUndefined();
     expect(theirs(toJsonLines({ records: cut, head: forged }), publicJwk.x!)).toBe("head");
   });

@@ -154,9 +154,23 @@ describe("verifyExport()", () => {
   test("verifyExport() finds a truncation with a head made to match, by the checkpoint's signature", async () => {
     const log = await makeLog(6);
     log.records.length = 4;
-    Object.assign(log.head, { hash: log.records[3]!.hash, count: 4 });
+    const { hash } = log.records[3]!;
+    Object.assign(log.head, { hash, count: 4, checkpoint: await checkpoint(stranger.key, hash, 4) });
     expect((await verifyExport(log, {})).fault).toBeUndefined();
     expect((await verifyExport(log, { keys: control.keys })).fault?.record).toBe("head");
+  });
+
+  test("verifyExport() finds, without keys too, a head that its own checkpoint does not speak of", async () => {
+    const log = await makeLog(6);
+    log.records.length = 4;
+    Object.assign(log.head, { hash: log.records[3]!.hash, count: 4 });
+    for (const text of [log.head.checkpoint, "not a token", "a.b.c"]) {
+      log.head.checkpoint = text;
+      expect((await verifyExport(log, {})).fault, text).toEqual({
+        record: "head",
+        fault: "its checkpoint is of another log",
+      });
+    }
   });
 
   test("verifyExport() finds a log put back to an earlier, signed state, by an earlier export", async () => {
