@@ -143,7 +143,7 @@ export const COMMANDS = {
     wholes: {
       endpoints: { min: 1, max: 10_000_000 },
       interval: { min: 100, max: 600_000, default: 5000 },
-      resolution: { min: 1, max: 3600, default: 60 },
+      resolution: { min: 0, max: 3600, default: 60 },
       bytes: { min: 200, max: 60_000, default: 1500 },
       changes: { min: 0, max: 100_000, default: 20 },
       retention: { min: 1, max: 3650, default: 180 },
@@ -154,7 +154,7 @@ export const COMMANDS = {
     help: [
       "  --endpoints N   how many",
       "  --interval MS   time between heartbeats of one (default 5000)",
-      "  --resolution S  telemetryResolutionSeconds of the tenant (default 60)",
+      "  --resolution S  telemetryResolutionSeconds of the tenant, 0 for every heartbeat (default 60)",
       "  --bytes N       size of one heartbeat (default 1500)",
       "  --changes N     changes of state per asset and day (default 20)",
       "  --retention D   days telemetry is kept (default 180)",
@@ -269,7 +269,7 @@ function parseCommand(name: CommandName, words: readonly string[]): Arguments {
   try {
     parsed = parseArgs({ args: [...words], options, strict: true, allowPositionals: true });
   } catch (cause) {
-    throw wrong(cause instanceof Error ? firstSentence(cause.message) : "bad arguments");
+    throw wrong(cause instanceof Error ? complaint(cause.message) : "bad arguments");
   }
   const { values, positionals: operands } = parsed;
   const missing = command.operands[operands.length];
@@ -305,8 +305,12 @@ function parseCommand(name: CommandName, words: readonly string[]): Arguments {
   return { name, json: values.json === true, operands, flags, texts, wholes };
 }
 
-/** parseArgs adds advice for developers behind the first sentence. */
-const firstSentence = (message: string): string => message.split(/\. |\n/)[0]!.replace(/\.$/, "");
+/** parseArgs adds advice for developers behind the first sentence, and calls a value that begins with - ambiguous. */
+function complaint(message: string): string {
+  const first = message.split(/\. |\n/)[0]!.replace(/\.$/, "");
+  const [, option] = /^Option '(?:-\w, )?(--[\w-]+)' argument is ambiguous/.exec(first) ?? [];
+  return option ? `${option} needs a value, and one that begins with - as ${option}=VALUE` : first;
+}
 
 function overview(): string {
   const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(14)}${summary}`);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
 import { custodyExport, readExport, verifyExport } from "./custody-export.ts";
-import { Failure, type Verb } from "./deps.ts";
+import { Misuse, type Verb } from "./deps.ts";
 import { count } from "./table.ts";
 
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) });
@@ -15,19 +15,19 @@ function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new Failure(`cannot read ${path}`, { cause });
+    throw new Misuse(`cannot read ${path}`, { cause });
   }
 }
 
 function readKeys(path: string): JSONWebKeySet {
   const parsed = keysFile.safeParse(parseOrUndefined(readText(path)));
-  if (!parsed.success) throw new Failure(`${path} is not a JWKS`);
+  if (!parsed.success) throw new Misuse(`${path} is not a JWKS`);
   return parsed.data as JSONWebKeySet;
 }
 
 function readExportFile(path: string): NonNullable<ReturnType<typeof readExport>> {
   const read = readExport(readText(path));
-  if (!read) throw new Failure(`${path} is not a custody export`);
+  if (!read) throw new Misuse(`${path} is not a custody export`);
   return read;
 }
 

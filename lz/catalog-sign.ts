@@ -3,7 +3,7 @@ import { importJWK } from "jose";
 import { z } from "zod";
 import { signCatalogue, verifyCatalogue } from "../shared/wire/catalog.ts";
 import { parseOrUndefined } from "./connect.ts";
-import { Failure, type Verb } from "./deps.ts";
+import { Failure, Misuse, type Verb } from "./deps.ts";
 
 /** As the edge has it in `LZ_CONTROL_KEY`. */
 const controlKey = z.object({
@@ -18,19 +18,22 @@ const controlKey = z.object({
 export const run: Verb = async (args, deps) => {
   const { in: from, key: keyFile, out } = args.texts as { in: string; key?: string; out: string };
   const keyText = keyFile === undefined ? deps.env.LZ_CONTROL_KEY : read(keyFile);
-  if (keyText === undefined)
-    throw new Failure("give the private control key with --key or in LZ_CONTROL_KEY");
+  if (keyText === undefined) throw new Misuse("give the private control key with --key or in LZ_CONTROL_KEY");
   const parsed = controlKey.safeParse(parseOrUndefined(keyText));
-  if (!parsed.success) throw new Failure("the control key is not an Ed25519 private JWK with a kid");
+  if (!parsed.success) throw new Misuse("the control key is not an Ed25519 private JWK with a kid");
   const { d: _, ...publicKey } = parsed.data;
   const control = { kid: parsed.data.kid, key: (await importJWK(parsed.data, "EdDSA")) as CryptoKey };
   const document = await signCatalogue(control, read(from).trimEnd(), Math.floor(deps.clock() / 1000)).catch(
     (cause) => {
-      throw new Failure(`${from} is not a catalogue with a version`, { cause });
+      throw new Misuse(`${from} is not a catalogue with a version`, { cause });
     },
   );
   const { version } = await verifyCatalogue(document, { keys: [publicKey] }, deps.clock());
-  writeFileSync(out, document);
+  try {
+    writeFileSync(out, document);
+  } catch (cause) {
+    throw new Failure(`cannot write ${out}`, { cause });
+  }
   const json = { version, kid: control.kid, bytes: document.length, out };
   return { json, lines: [`signed catalogue ${version} with ${control.kid}: ${out}`] };
 };
@@ -39,6 +42,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    throw new Failure(`cannot read ${path}`, { cause });
+    throw new Misuse(`cannot read ${path}`, { cause });
   }
 }

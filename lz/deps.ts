@@ -26,7 +26,7 @@ export class Failure extends Error {
   override name = "Failure";
 }
 
-/** The command line cannot mean anything: one line on stderr, exit code 2. */
+/** The command line cannot mean anything, or names a file that is none of what it must be: one line on stderr, exit code 2. */
 export class Misuse extends Error {
   override name = "Misuse";
 }

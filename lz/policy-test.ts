@@ -5,7 +5,7 @@ import { type Policy, policy } from "../shared/table/items/policy.ts";
 import { telemetryItem } from "../shared/table/items/telemetry.ts";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
-import { Failure, type Verb } from "./deps.ts";
+import { Misuse, type Verb } from "./deps.ts";
 import { count, table } from "./table.ts";
 
 const asset = z.looseObject({ assetId: z.string(), hostname: z.string() });
@@ -56,12 +56,12 @@ function readPolicy(file: string): Policy {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    throw new Failure(`cannot read ${file}`);
+    throw new Misuse(`cannot read ${file}`);
   }
   const parsed = policy.safeParse(parseOrUndefined(text));
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
-  throw new Failure(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);
+  throw new Misuse(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);
 }
 
 function add(fired: Map<string, Fired>, rule: string, risk: string, hostname: string): void {

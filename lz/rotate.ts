@@ -3,7 +3,7 @@ import { importJWK } from "jose";
 import { z } from "zod";
 import { type ControlJwk, newControlKey, newSecret, publicHalf } from "../shared/key-material.ts";
 import { signKeySet } from "../shared/wire/key-set.ts";
-import { type Deps, Failure, type Verb } from "./deps.ts";
+import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 
 /*
  * A key is rotated in three steps, each rolled out everywhere before the next: `add` makes the new one known,
@@ -19,8 +19,8 @@ export const run: Verb = async (args, deps) => {
   const what = args.operands[0] as "edge" | "queue" | "control";
   const step = args.operands[1] as Step;
   if (!["edge", "queue", "control"].includes(what))
-    throw new Failure("rotate: edge, queue or control is needed");
-  if (!["add", "promote", "drop"].includes(step)) throw new Failure("rotate: add, promote or drop is needed");
+    throw new Misuse("rotate: edge, queue or control is needed");
+  if (!["add", "promote", "drop"].includes(step)) throw new Misuse("rotate: add, promote or drop is needed");
   const environment = readEnvironment(args.texts.env!);
   const changed =
     what === "control"
@@ -35,7 +35,7 @@ function readEnvironment(file: string): Lines {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    throw new Failure(`cannot read ${file}`);
+    throw new Misuse(`cannot read ${file}`);
   }
   const pairs = text.split("\n").flatMap((line) => {
     const found = /^(LZ_[A-Z_]+)=(.+)$/.exec(line.trim());

@@ -16,10 +16,14 @@ const SUITES = {
 } as const;
 type Suite = keyof typeof SUITES;
 
-function usage(): never {
-  console.error(`usage: bun run test [${Object.keys(SUITES).join("|")}] …`);
-  process.exit(2);
-}
+const USAGE = `usage: bun run test [${Object.keys(SUITES).join("|")}] …`;
+const HELP = [
+  USAGE,
+  "",
+  "Runs the suites named, or all of them.",
+  "",
+  ...Object.entries(SUITES).map(([suite, what]) => `  ${suite.padEnd(12)}${what}`),
+].join("\n");
 
 /** What was wrong with a run beside its tests, or nothing. */
 function faultsOf(suite: Suite, code: number, report: Report): Told[] {
@@ -59,7 +63,15 @@ async function runSuite(suite: Suite, folder: string): Promise<Report> {
 }
 
 const named = process.argv.slice(2);
-if (named.some((name) => !Object.hasOwn(SUITES, name))) usage();
+if (named.includes("--help") || named.includes("-h")) {
+  console.log(HELP);
+  process.exit(0);
+}
+const unknown = named.find((name) => !Object.hasOwn(SUITES, name));
+if (unknown !== undefined) {
+  console.error(`unknown suite ${JSON.stringify(unknown)}: ${USAGE}`);
+  process.exit(2);
+}
 const suites = (named.length > 0 ? named : Object.keys(SUITES)) as Suite[];
 const folder = mkdtempSync(join(tmpdir(), "lz-tests-"));
 const failed: Told[] = [];

@@ -7,7 +7,7 @@ import { changeContainment } from "../../edge/admin/change-containment.ts";
 import { run as exportAudit } from "../../lz/audit-export.ts";
 import { run as verifyAudit } from "../../lz/audit-verify.ts";
 import { custodyExport, readExport, verifyExport } from "../../lz/custody-export.ts";
-import { Failure, type Deps as OperatorDeps, type Outcome } from "../../lz/deps.ts";
+import { Misuse, type Deps as OperatorDeps, type Outcome } from "../../lz/deps.ts";
 import { custodyHash } from "../../shared/custody.ts";
 import { type Dynamo, marshalItem, unmarshalItem, values } from "../../shared/table/dynamo.ts";
 import type { AuditItem } from "../../shared/table/items/custody.ts";
@@ -133,7 +133,7 @@ async function verdicts(path: string): Promise<{ ours: boolean | "no export"; th
   const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(
     ({ json }) => (json as { ok: boolean }).ok,
     (fault: unknown) => {
-      if (fault instanceof Failure && fault.message.endsWith("is not a custody export")) return "no export";
+      if (fault instanceof Misuse && fault.message.endsWith("is not a custody export")) return "no export";
       throw fault;
     },
   );

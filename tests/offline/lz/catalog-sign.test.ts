@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
@@ -26,8 +26,8 @@ test("lz catalog sign makes a document that the public control key verifies, and
   writeFileSync(at("other.json"), '{"entries":[]}');
   writeFileSync(at("key.json"), JSON.stringify(controlKey));
   writeFileSync(at("public.json"), JSON.stringify(publicJwk(controlKey)));
-  const sign = (from: string, key: string[], env?: Record<string, string>) => {
-    const parsed = parseArguments(["catalog", "sign", "--in", at(from), "--out", at("out"), ...key]);
+  const sign = (from: string, key: string[], env?: Record<string, string>, out = "out") => {
+    const parsed = parseArguments(["catalog", "sign", "--in", at(from), "--out", at(out), ...key]);
     if (parsed.is === "help") throw new Error("help");
     return run(parsed.args, deps(env));
   };
@@ -41,9 +41,17 @@ test("lz catalog sign makes a document that the public control key verifies, and
     expect(verified.json).toBe('{"version":"2026.12.01","entries":[]}');
     expect(readFileSync(at("out"), "utf8")).not.toContain(String(controlKey.d));
   }
-  expect(sign("other.json", ["--key", at("key.json")])).rejects.toThrow(/not a catalogue with a version/);
-  expect(sign("catalogue.json", ["--key", at("public.json")])).rejects.toThrow(/not an Ed25519 private JWK/);
-  expect(sign("catalogue.json", [])).rejects.toThrow(/give the private control key/);
-  expect(sign("absent.json", ["--key", at("key.json")])).rejects.toThrow(/cannot read/);
+  await expect(sign("other.json", ["--key", at("key.json")])).rejects.toThrow(
+    /not a catalogue with a version/,
+  );
+  await expect(sign("catalogue.json", ["--key", at("public.json")])).rejects.toThrow(
+    /not an Ed25519 private JWK/,
+  );
+  await expect(sign("catalogue.json", [])).rejects.toThrow(/give the private control key/);
+  await expect(sign("absent.json", ["--key", at("key.json")])).rejects.toThrow(/cannot read/);
+  mkdirSync(at("folder"));
+  await expect(sign("catalogue.json", ["--key", at("key.json")], {}, "folder")).rejects.toThrow(
+    /cannot write/,
+  );
   rmSync(directory, { recursive: true });
 });

@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { ROOT } from "../support/stack.ts";
+
+/** What `bun run NAME` runs, without the installation that may come before it. */
+const COMMANDS: [string, string][] = [
+  ["start", "local/start.ts"],
+  ["test", "tests/run.ts"],
+  ["ok", "tests/ok.ts"],
+  ["build:agent", "agent/build.ts"],
+  ["bench", "bench/run.ts"],
+  ["lz", "lz/main.ts"],
+];
+const run = (...argv: string[]) => {
+  const ran = Bun.spawnSync([process.execPath, ...argv], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  return { code: ran.exitCode, out: ran.stdout.toString(), err: ran.stderr.toString() };
+};
+
+test.each(COMMANDS)("bun run %s answers --help", (name, entry) => {
+  const { code, out, err } = run(entry, "--help");
+  expect({ code, err }).toEqual({ code: 0, err: "" });
+  expect(out).toContain(`usage: bun run ${name}`);
+});
+
+test.each(COMMANDS)(
+  "bun run %s ends with 2 and one line for an argument that it does not know",
+  (_name, entry) => {
+    const { code, out, err } = run(entry, "--nothing-like-it");
+    expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 2, out: "", lines: 1 });
+  },
+);
