@@ -6,7 +6,7 @@ import { type Env, refusal, tooMany } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import type { HeldPolls } from "./held-polls.ts";
 import { authenticate } from "./ingest.ts";
-import { parseJson } from "./json.ts";
+import { parseJson, placeOf } from "./json.ts";
 import type { OpenAction } from "./open-actions.ts";
 
 const BODY_BYTES_MAX = 1024;
@@ -53,5 +53,5 @@ function parsePoll(body: Uint8Array<ArrayBuffer>): Verdict<{ generation: number 
   if (!json.ok) return json;
   const parsed = directivePoll.safeParse(json.value);
   if (parsed.success) return { ok: true, value: parsed.data };
-  return refuse("wire.malformed", parsed.error.issues[0]?.path.map(String).join(".").slice(0, 100));
+  return refuse("wire.malformed", placeOf(parsed.error));
 }

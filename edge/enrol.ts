@@ -40,7 +40,7 @@ import {
 } from "../shared/wire/signature.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
-import { parseJson } from "./json.ts";
+import { parseJson, placeOf } from "./json.ts";
 import type { RateLimit, Taken } from "./rate-limit.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
@@ -78,7 +78,7 @@ async function readSignedBody<Schema extends z.ZodType>(
   const json = parseJson(bytes.value);
   if (!json.ok) return json;
   const parsed = schema.safeParse(json.value);
-  if (!parsed.success) return refuse("wire.malformed", parsed.error.issues[0]?.path.join(".").slice(0, 100));
+  if (!parsed.success) return refuse("wire.malformed", placeOf(parsed.error));
   return accept(parsed.data);
 }
 

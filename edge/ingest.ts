@@ -6,7 +6,7 @@ import { type HeartbeatAnswer, heartbeat, LIMITS } from "../shared/wire/heartbea
 import { isFresh, parseSignature, signatureBase } from "../shared/wire/signature.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
-import { parseJson, readText } from "./json.ts";
+import { parseJson, placeOf, readText } from "./json.ts";
 import type { OpenAction } from "./open-actions.ts";
 import type { SessionKey } from "./session-keys.ts";
 
@@ -84,7 +84,7 @@ function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps)
   if (UNQUEUEABLE.test(text)) return refuse("wire.malformed", "the body must be one line of JSON");
   const parsed = heartbeat.safeParse(json.value);
   if (!parsed.success) {
-    return refuse("wire.malformed", parsed.error.issues[0]?.path.map(String).join(".").slice(0, 100));
+    return refuse("wire.malformed", placeOf(parsed.error));
   }
   const provenGeneration = parsed.data.containment.generation;
   deps.seenStates.remember(keyid, body, { text, json: json.value, provenGeneration });

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { fromUtf8 } from "../shared/bytes.ts";
 import { accept, refuse, type Verdict } from "../shared/refusal.ts";
 
@@ -23,6 +24,10 @@ export function parseJson(body: Uint8Array<ArrayBuffer>, text = readText(body)):
     return refuse("wire.malformed", "not JSON in UTF-8");
   }
 }
+
+/** Where a value was wrong: the first place. Names the schema does not know are the caller's, and stay unsaid. */
+export const placeOf = (error: z.ZodError): string =>
+  (error.issues[0]?.path.map(String).join(".") || "body").slice(0, 100);
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [
   0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,

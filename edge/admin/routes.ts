@@ -104,7 +104,9 @@ function readQuery(c: Context<Env>, schema: z.ZodObject): Verdict<Record<string,
   if (all.some(([, values]) => values.length > 1))
     return refuse("admin.invalid", "query: a parameter came twice");
   const parsed = schema.safeParse(Object.fromEntries(all.map(([name, [value]]) => [name, value])));
-  return parsed.success ? accept(parsed.data) : refuse("admin.invalid", `query: ${places(parsed.error)}`);
+  return parsed.success
+    ? accept(parsed.data)
+    : refuse("admin.invalid", `query: ${places(parsed.error, "a parameter that is unknown")}`);
 }
 
 /** What every change must carry, and what a change of something versioned must carry besides. */
@@ -161,9 +163,8 @@ async function readJson<Schema extends z.ZodType>(
   return parsed.success ? accept(parsed.data) : refuse("admin.invalid", places(parsed.error));
 }
 
-/** Where it was wrong. Names of members the schema does not know are the caller's text, and stay unsaid. */
-const places = (error: z.ZodError): string =>
-  error.issues
-    .map((issue) => issue.path.map(String).join(".") || "body")
+/** Where it was wrong, each place once. Names the schema does not know are the caller's text, and stay unsaid. */
+const places = (error: z.ZodError, whole = "body"): string =>
+  [...new Set(error.issues.map((issue) => issue.path.map(String).join(".") || whole))]
     .join(", ")
     .slice(0, 200);

@@ -248,9 +248,11 @@ export function edgeSuite(runtime: RuntimeName): void {
         ["nesting without end", "[".repeat(50_000)],
       ];
       for (const [what, body] of malformed) {
-        test(`${what} is refused with wire.malformed, although it is signed`, async () => {
+        test(`${what} is refused with wire.malformed and where it was, although it is signed`, async () => {
           const answer = await post(body, asset.signer);
-          expect([answer.status, await code(answer)]).toEqual([400, "wire.malformed"]);
+          const told = (await answer.json()) as { code: string; detail: string };
+          expect([answer.status, told.code]).toEqual([400, "wire.malformed"]);
+          expect(told.detail).toMatch(/\w/);
         });
       }
 

@@ -207,6 +207,19 @@ describe("bodies", () => {
     });
   }
 
+  test("what was wrong is told by place, each once, and unknown names are not repeated", async () => {
+    const init = initOf(OPERATIONS.find(({ id }) => id === "isolateAsset")!);
+    const told = async (where: string, more: RequestInit) => {
+      const answer = await world.ask(where, await world.session(), { ...init, ...more });
+      return ((await answer.json()) as { detail?: string }).detail;
+    };
+    expect(await told(path, { body: '{"justification":""}' })).toBe("justification");
+    expect(await told(path, { body: '{"justification":"because","sekret":1}' })).toBe("body");
+    expect(await told(`${path}?sekret=1`, {})).toBe("query: a parameter that is unknown");
+    const list = await world.ask("/v1/assets?limt=1", await world.session());
+    expect(((await list.json()) as { detail?: string }).detail).toBe("query: a parameter that is unknown");
+  });
+
   test("another media type is answered 415", async () => {
     const init = initOf(OPERATIONS.find(({ id }) => id === "isolateAsset")!, {
       "content-type": "text/plain",
