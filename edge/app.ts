@@ -16,6 +16,7 @@ import { enrol, type Limited, openSession } from "./enrol.ts";
 import { areHeadersLong, isSignatureLong } from "./header-limits.ts";
 import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
 import { pathOf } from "./ingest.ts";
+import { closing } from "./leaving.ts";
 
 /**
  * The edge as a runtime serves it: {@link createApp}, with heartbeats handed on before a router sees them. The
@@ -26,13 +27,15 @@ export function createFetch(
 ): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
   const heartbeats = createHeartbeats(deps);
   const app = createApp(deps);
-  return (request, context) => {
+  const answer = (request: Request, context?: ExecutionContext): Response | Promise<Response> => {
     if (isSignatureLong(request.headers)) return headersTooLarge(request, deps);
     // Of a heartbeat no other header is looked at: adding their lengths up would cost more than they do.
     if (isHeartbeat(request)) return heartbeats(request, context);
     if (areHeadersLong(request.headers)) return headersTooLarge(request, deps);
     return app.fetch(request, {}, context);
   };
+  return (request, context) =>
+    deps.leaving?.hasBegun() ? closing(answer(request, context)) : answer(request, context);
 }
 
 const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;
@@ -102,8 +105,9 @@ export function createApp(deps: Deps): Hono<Env> {
     ["/readyz/admin", "table"],
   ] as const)
     app.get(path, async (c) => {
-      const reached = await deps.readiness();
       c.header("cache-control", "no-store");
+      if (deps.leaving?.hasBegun()) return unavailable(c, { node: "leaving" });
+      const reached = await deps.readiness();
       return reached[needs] === "here" ? c.json({ status: "ready", ...reached }) : unavailable(c, reached);
     });
 

@@ -12,6 +12,7 @@ import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
 import { type Hashing, webHashing } from "./hashing.ts";
 import { createHeldPolls } from "./held-polls.ts";
 import { createInstruments } from "./instruments.ts";
+import { createLeaving } from "./leaving.ts";
 import { createOpenActions } from "./open-actions.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadiness } from "./readiness.ts";
@@ -90,6 +91,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       after,
       shared: runtime.sharesIo,
     }),
+    ...(runtime.sharesIo && { leaving: createLeaving(pause, config.LZ_DRAIN_SECONDS) }),
     enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send, clock),
     nudge: (tenantId) => send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",

@@ -3,6 +3,7 @@ import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { bunHashing } from "./bun-hashing.ts";
 import { readConfig } from "./config.ts";
+import { leave } from "./leaving.ts";
 
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
@@ -25,11 +26,9 @@ const server = Bun.serve({
 console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    deps.heldPolls?.end();
-    void server
-      .stop()
-      .then(flushTelemetry)
-      .then(() => process.exit(0));
+  process.on(signal, async () => {
+    const code = await leave(deps, () => server.stop());
+    await flushTelemetry();
+    process.exit(code);
   });
 }

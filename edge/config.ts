@@ -102,6 +102,8 @@ const schema = z.object({
   LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
   /** Agents that wait for a directive on this node at once, 15 KiB each; 0: none may, their heartbeats bring it. */
   LZ_HELD_POLLS_MAX: z.coerce.number().int().min(0).max(1_000_000).default(10_000),
+  /** From SIGTERM on: a node says for so long that it is not ready, and answers all the same, before it stops. */
+  LZ_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
   SQS_QUEUE_URL: z.url(),
   DYNAMODB_ENDPOINT: z.url().optional(),

@@ -2,6 +2,7 @@ import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { readConfig } from "./config.ts";
 import { denoHashing } from "./deno-hashing.ts";
+import { leave } from "./leaving.ts";
 
 /** Runs the edge under Deno. `PORT` 0 picks a free one; the line it prints says which. */
 const config = readConfig(Deno.env.toObject());
@@ -27,8 +28,5 @@ const server = Deno.serve(
 );
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, () => {
-    deps.heldPolls?.end();
-    void server.shutdown().then(() => Deno.exit(0));
-  });
+  Deno.addSignalListener(signal, async () => Deno.exit(await leave(deps, () => server.shutdown())));
 }

@@ -9,6 +9,7 @@ import type { Enqueue } from "./enqueue.ts";
 import type { Hashing } from "./hashing.ts";
 import type { HeldPolls } from "./held-polls.ts";
 import type { Instruments } from "./instruments.ts";
+import type { Leaving } from "./leaving.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Readiness } from "./readiness.ts";
@@ -29,6 +30,8 @@ export type Deps = {
   table: string;
   /** Whether queue and table answer. */
   readiness: () => Promise<Readiness>;
+  /** Absent where the runtime moves requests to the next isolate by itself. */
+  leaving?: Leaving;
   enqueue: Enqueue;
   /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
   nudge: (tenantId: string) => Promise<void>;

@@ -24,7 +24,8 @@ export async function edgeCommand(
   scratch: string,
 ): Promise<EdgeCommand> {
   const isReady = (line: string) => line.includes('"edge.listening"');
-  const listening = { ...env, PORT: String(port) };
+  // No balancer to tell: a developer's edge stops at once.
+  const listening = { LZ_DRAIN_SECONDS: "0", ...env, PORT: String(port) };
   if (runtime === "bun") {
     return { command: [process.execPath, join(root, "edge/bun.ts")], env: listening, isReady };
   }
