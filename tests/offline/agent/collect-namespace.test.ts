@@ -150,7 +150,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
 
 describeUnless(lacking, "a scan of a host of its own", () => {
   /* Processes of other hosts are invisible: the agent and the engine have a process table and a network to themselves. */
-  const id = `lzr${process.pid % 100_000}`;
+  const id = `lzr${crypto.randomUUID().slice(0, 6)}`;
   const [host, elsewhere] = [`${id}h`, `${id}e`];
   const must = (line: string): void => {
     const { exitCode, stderr } = Bun.spawnSync(line.split(" "));

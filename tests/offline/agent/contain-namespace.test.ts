@@ -15,7 +15,7 @@ import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./
  * Three network namespaces of our own: a container behind the host, the host with the agent, and a network with
  * a control plane and a peer. Nothing outside them is touched.
  */
-const ID = `lzt${process.pid % 100_000}`;
+const ID = `lzt${crypto.randomUUID().slice(0, 6)}`;
 const CONTAINER = `${ID}c`;
 const HOST = `${ID}h`;
 const NET = `${ID}n`;
