@@ -1,32 +1,24 @@
-import { readFileSync } from "node:fs";
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
 import { custodyExport, readExport, verifyExport } from "./custody-export.ts";
 import { Misuse, type Verb } from "./deps.ts";
+import { readFile } from "./read-file.ts";
 import { count } from "./table.ts";
 
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) });
 /** A JWKS, or a file that holds one: an agent's identity pins the same keys. */
 const keysFile = z.union([jwks, z.object({ jwks }).transform((file) => file.jwks)]);
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new Misuse(`cannot read ${path}`, { cause });
-  }
-}
-
 function readKeys(path: string): JSONWebKeySet {
-  const parsed = keysFile.safeParse(parseOrUndefined(readText(path)));
+  const parsed = keysFile.safeParse(parseOrUndefined(readFile(path)));
   if (!parsed.success) throw new Misuse(`${path} is not a JWKS`);
   return parsed.data as JSONWebKeySet;
 }
 
 function readExportFile(path: string): NonNullable<ReturnType<typeof readExport>> {
-  const read = readExport(readText(path));
+  const read = readExport(readFile(path));
   if (!read) throw new Misuse(`${path} is not a custody export`);
   return read;
 }

@@ -1,9 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { importJWK } from "jose";
 import { z } from "zod";
 import { signCatalogue, verifyCatalogue } from "../shared/wire/catalog.ts";
 import { parseOrUndefined } from "./connect.ts";
 import { Failure, Misuse, type Verb } from "./deps.ts";
+import { readFile } from "./read-file.ts";
 
 /** As the edge has it in `LZ_CONTROL_KEY`. */
 const controlKey = z.object({
@@ -17,17 +18,19 @@ const controlKey = z.object({
 /** Signs a catalogue offline. The result is a file for any place that `LZ_CATALOGUE_URL` can name. */
 export const run: Verb = async (args, deps) => {
   const { in: from, key: keyFile, out } = args.texts as { in: string; key?: string; out: string };
-  const keyText = keyFile === undefined ? deps.env.LZ_CONTROL_KEY : read(keyFile);
+  const keyText = keyFile === undefined ? deps.env.LZ_CONTROL_KEY : readFile(keyFile);
   if (keyText === undefined) throw new Misuse("give the private control key with --key or in LZ_CONTROL_KEY");
   const parsed = controlKey.safeParse(parseOrUndefined(keyText));
   if (!parsed.success) throw new Misuse("the control key is not an Ed25519 private JWK with a kid");
   const { d: _, ...publicKey } = parsed.data;
   const control = { kid: parsed.data.kid, key: (await importJWK(parsed.data, "EdDSA")) as CryptoKey };
-  const document = await signCatalogue(control, read(from).trimEnd(), Math.floor(deps.clock() / 1000)).catch(
-    (cause) => {
-      throw new Misuse(`${from} is not a catalogue with a version`, { cause });
-    },
-  );
+  const document = await signCatalogue(
+    control,
+    readFile(from).trimEnd(),
+    Math.floor(deps.clock() / 1000),
+  ).catch((cause) => {
+    throw new Misuse(`${from} is not a catalogue with a version`, { cause });
+  });
   const { version } = await verifyCatalogue(document, { keys: [publicKey] }, deps.clock());
   try {
     writeFileSync(out, document);
@@ -37,11 +40,3 @@ export const run: Verb = async (args, deps) => {
   const json = { version, kid: control.kid, bytes: document.length, out };
   return { json, lines: [`signed catalogue ${version} with ${control.kid}: ${out}`] };
 };
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new Misuse(`cannot read ${path}`, { cause });
-  }
-}

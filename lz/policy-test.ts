@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { judgeStored, NOT_STORED } from "../shared/evaluate/stored.ts";
 import { type Policy, policy } from "../shared/table/items/policy.ts";
@@ -6,6 +5,7 @@ import { telemetryItem } from "../shared/table/items/telemetry.ts";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
 import { Misuse, type Verb } from "./deps.ts";
+import { readFile } from "./read-file.ts";
 import { count, table } from "./table.ts";
 
 const asset = z.looseObject({ assetId: z.string(), hostname: z.string() });
@@ -52,13 +52,7 @@ export const run: Verb = async (args, deps) => {
 };
 
 function readPolicy(file: string): Policy {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    throw new Misuse(`cannot read ${file}`);
-  }
-  const parsed = policy.safeParse(parseOrUndefined(text));
+  const parsed = policy.safeParse(parseOrUndefined(readFile(file)));
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
   throw new Misuse(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);

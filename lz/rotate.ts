@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { importJWK } from "jose";
 import { z } from "zod";
 import { type ControlJwk, newControlKey, newSecret, publicHalf } from "../shared/key-material.ts";
 import { signKeySet } from "../shared/wire/key-set.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
+import { readFile } from "./read-file.ts";
 
 /*
  * A key is rotated in three steps, each rolled out everywhere before the next: `add` makes the new one known,
@@ -31,16 +31,12 @@ export const run: Verb = async (args, deps) => {
 
 /** `NAME=value` lines, as `lz keys` prints them. */
 function readEnvironment(file: string): Lines {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch {
-    throw new Misuse(`cannot read ${file}`);
-  }
-  const pairs = text.split("\n").flatMap((line) => {
-    const found = /^(LZ_[A-Z_]+)=(.+)$/.exec(line.trim());
-    return found ? [[found[1]!, found[2]!] as const] : [];
-  });
+  const pairs = readFile(file)
+    .split("\n")
+    .flatMap((line) => {
+      const found = /^(LZ_[A-Z_]+)=(.+)$/.exec(line.trim());
+      return found ? [[found[1]!, found[2]!] as const] : [];
+    });
   return Object.fromEntries(pairs);
 }
 

@@ -2,7 +2,7 @@ import { evaluate, sum } from "../shared/evaluate/evaluate.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Deps } from "./deps.ts";
-import { dayOf, type Feature, featuresOf, isPrompt, noveltyOf, remember } from "./evaluate/baseline.ts";
+import { dayOf, type Feature, featuresOf, isTimely, noveltyOf, remember } from "./evaluate/baseline.ts";
 import type { Delivery } from "./read.ts";
 import type { Judgement } from "./telemetry.ts";
 
@@ -60,7 +60,7 @@ async function teach(
   past: BaselineItem | undefined,
   deps: Deps,
 ): Promise<BaselineItem | undefined> {
-  if (!isPrompt(delivery)) return undefined;
+  if (!isTimely(delivery)) return undefined;
   const { tenantId, assetId } = delivery;
   await deps.pasts.add(
     tenantId,

@@ -3,7 +3,7 @@ import { clientName } from "../shared/fleet/client-name.ts";
 import type { OpenIncident, PresenceItem } from "../shared/table/items/presence.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Heartbeat } from "../shared/wire/heartbeat.ts";
-import { isPrompt } from "./evaluate/baseline.ts";
+import { isTimely } from "./evaluate/baseline.ts";
 import { intervalStart, later, phaseOf, seenThrough } from "./place.ts";
 import type { Delivery } from "./read.ts";
 
@@ -44,7 +44,7 @@ export function presenceOf(
     stateSince: heartbeat.stateSince,
     stateHash,
     stateSequence: heartbeat.sequence,
-    isLearnt: isPrompt(delivery),
+    isLearnt: isTimely(delivery),
     sampledAt: intervalStart(at, phaseOf(assetId), tenant.telemetryResolutionSeconds),
     intervalMs: heartbeat.agent.intervalMs,
     agentVersion: heartbeat.agent.version,

@@ -10,7 +10,7 @@ import { baselineKey, inventoryKey } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
-import { isPrompt } from "./evaluate/baseline.ts";
+import { isTimely } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
 import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
@@ -63,7 +63,7 @@ export function addsNothing(
   const { presence } = known;
   const mark = spoolMark(moment, tenant.policy);
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
-  if (!presence.isLearnt && isPrompt(moment)) return false;
+  if (!presence.isLearnt && isTimely(moment)) return false;
   if (repeats(moment, presence, tenant)) return true;
   if (placeOf(moment, presence.stateHash, presence, tenant).kind !== "same") return false;
   const { head, sample, isFirstOfState } = additions(moment, presence, tenant);
@@ -153,7 +153,7 @@ async function recordLate(
   const { presence, done } = known;
   await putSample(delivery, tenant, deps);
   const before = done.get(key);
-  const isLearnt = isPrompt(delivery) || before?.isLearnt === true;
+  const isLearnt = isTimely(delivery) || before?.isLearnt === true;
   if (before && before.sequence <= delivery.sequence && before.isLearnt === isLearnt) return true;
   const { judgement, baseline } = await judge(delivery, key, tenant, deps);
   await putChange(delivery, key, judgement, tenant, deps);
@@ -163,8 +163,8 @@ async function recordLate(
   const runs = isConcerned ? await runsFrom(key, presence, incidents, tenant, deps) : undefined;
   const plan = { before: presence, after: presence, runs, incidents, baseline, delivery };
   const isDone = await settle(plan, tenant, deps);
-  if (isDone)
-    done.set(key, { sequence: Math.min(before?.sequence ?? delivery.sequence, delivery.sequence), isLearnt });
+  const sequence = Math.min(delivery.sequence, before?.sequence ?? delivery.sequence);
+  if (isDone) done.set(key, { sequence, isLearnt });
   return isDone;
 }
 
@@ -179,7 +179,7 @@ async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
-  const isLesson = !presence.isLearnt && isPrompt(delivery);
+  const isLesson = !presence.isLearnt && isTimely(delivery);
   if (head === undefined && !isFirstOfState && !isLesson) return true;
   const headed: PresenceItem = {
     ...presence,

@@ -13,7 +13,7 @@ export const LEARNING_DAYS = 7;
 /** What is seen on a day is known from this many days later on: new for that day and the next. */
 export const KNOWN_AFTER_DAYS = 2;
 /** A heartbeat that took longer to the edge teaches nothing: whoever dates it back makes himself no past. */
-const PROMPT_MS = 12 * 3600 * 1000;
+const TIMELY_MS = 12 * 3600 * 1000;
 /** A day counts this much less than the one after it: half of it is forgotten in a week. */
 const DECAY = 0.9;
 /** Once within the last two weeks is enough to be known. */
@@ -32,8 +32,8 @@ export const TENANT_FEATURE = "*";
  * Whether a heartbeat adds to what is remembered. All of a day that do are at the edge by noon of the next, and count
  * from the midnight after: twelve hours in which queue and workers may deliver them in any order.
  */
-export const isPrompt = ({ at, receivedAt }: { at: string; receivedAt: string }): boolean =>
-  Date.parse(receivedAt) - Date.parse(at) <= PROMPT_MS;
+export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string }): boolean =>
+  Date.parse(receivedAt) - Date.parse(at) <= TIMELY_MS;
 
 export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
 

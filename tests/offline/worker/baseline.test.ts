@@ -5,7 +5,7 @@ import { policy } from "../../../shared/table/items/policy.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import {
   featuresOf,
-  isPrompt,
+  isTimely,
   LEARNING_DAYS,
   MEMORY_DAYS,
   noveltyOf,
@@ -115,11 +115,11 @@ describe("featuresOf()", () => {
   });
 });
 
-test("isPrompt(): what was under way for up to twelve hours teaches, and nothing that came later", () => {
+test("isTimely(): what was under way for up to twelve hours teaches, and nothing that came later", () => {
   const at = "2026-11-20T12:00:00.000Z";
-  expect(isPrompt({ at, receivedAt: "2026-11-21T00:00:00.000Z" })).toBe(true);
-  expect(isPrompt({ at, receivedAt: "2026-11-21T00:00:00.001Z" })).toBe(false);
-  expect(isPrompt({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // its clock is ahead
+  expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.000Z" })).toBe(true);
+  expect(isTimely({ at, receivedAt: "2026-11-21T00:00:00.001Z" })).toBe(false);
+  expect(isTimely({ at, receivedAt: "2026-11-20T11:56:00.000Z" })).toBe(true); // its clock is ahead
 });
 
 describe("remember()", () => {
