@@ -1,7 +1,10 @@
 import { evidenceOf } from "../../agent/collect/confidence.ts";
 import { timestamp } from "../../shared/clock.ts";
+import type { BaselineItem } from "../../shared/table/items/baseline.ts";
+import { policy } from "../../shared/table/items/policy.ts";
 import type { Finding } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Model } from "../../shared/wire/heartbeat.ts";
+import { dayOf, featuresOf, noveltyOf, remember, TENANT_FEATURE } from "../../worker/evaluate/baseline.ts";
 import { answersAs, createIds, engineOf, type Host, sourcesOf } from "./seed.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
@@ -313,7 +316,7 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
         engines: [exposed, hiddenWeights],
         score: 97,
         collectors: partial,
-        novelty: ["fc-helper was never seen holding weights on this host or any other of the organisation."],
+        novelty: noveltyBeside([{ ...exposed, bind: ["127.0.0.1"] }], [exposed, hiddenWeights], nowMs),
         adjudication: {
           outcome: "judged",
           risk: "CRITICAL",
@@ -437,4 +440,19 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
       states: [{ atMs: nowMs - DAY, engines: [lmStudio], score: 20 }],
     }),
   ];
+}
+
+/** What the baseline says of a host that has these engines today, and those for the two weeks before. */
+function noveltyBeside(had: Engine[], has: Engine[], nowMs: number): string[] {
+  const nothingApproved = policy.parse({});
+  const today = dayOf(timestamp(nowMs));
+  const known = featuresOf({ engines: had }, nothingApproved);
+  const days = Array.from({ length: 14 }, (_, i) => today - 14 + i);
+  const owner = { tenantId: "", assetId: "" };
+  const past = days.reduce<BaselineItem | undefined>(
+    (sofar, day) => remember(sofar, owner, known, day),
+    undefined,
+  );
+  const ofAll = new Map([TENANT_FEATURE, ...known.map(({ name }) => name)].map((name) => [name, days]));
+  return noveltyOf(featuresOf({ engines: has }, nothingApproved), past, ofAll, today).words;
 }

@@ -278,6 +278,17 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
   const wider = (page: Page) =>
     page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
+  /** Ids or names of the controls that stick out of the space the page leaves for them. */
+  const beyondMargin = (page: Page) =>
+    page.evaluate(() => {
+      const main = document.querySelector("main")!;
+      const right =
+        main.getBoundingClientRect().right - Number.parseFloat(getComputedStyle(main).paddingRight);
+      return [...main.querySelectorAll("input, select, textarea, button")]
+        .filter((control) => control.getBoundingClientRect().right > right + 0.5)
+        .map((control) => control.id || control.getAttribute("name") || control.textContent.trim());
+    });
+
   for (const [look, options] of Object.entries(LOOKS)) {
     test(`every failure in ${look}: axe finds nothing, nothing is wider than the screen, and there is a way onward`, async () => {
       const found: string[] = [];
@@ -313,7 +324,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       expect(found).toEqual([]);
     }, 240_000);
 
-    test(`every page in ${look}: axe finds nothing, nothing is wider than the screen`, async () => {
+    test(`every page in ${look}: axe finds nothing, nothing is wider than the screen, no control leaves the page's margins`, async () => {
       const { context, page } = await open({ ...options, bypassCSP: true });
       const found: string[] = [];
       await everyPage(context, page, async (name) => {
@@ -322,6 +333,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
         );
         if (wide > 0) found.push(`${name} is ${wide} px wider than the screen`);
+        for (const control of await beyondMargin(page)) found.push(`${name} ${control} is beyond the margin`);
       });
       expect(found).toEqual([]);
       await context.close();

@@ -166,7 +166,9 @@ export function noveltyOf(
         source: "baseline",
       }),
     );
-  const sentences = all.flatMap(({ words }) => words);
+  const sentences = all.flatMap(({ feature, words }) =>
+    words.map((each) => tidy(`${feature.engineName}: ${each}`, 300)),
+  );
   return { findings, words: withMore(sentences, WORDS_MAX) };
 }
 

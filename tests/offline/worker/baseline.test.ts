@@ -31,13 +31,25 @@ const tenantPast = (more: Record<string, number[]> = {}) =>
 describe("noveltyOf()", () => {
   test("says in words what is new, to whom", () => {
     const { findings, words } = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
-    expect(words).toEqual(["the engine Ollama is new to this host and to the whole company (28 days)"]);
+    expect(words).toEqual([
+      "Ollama: the engine Ollama is new to this host and to the whole company (28 days)",
+    ]);
     expect(findings).toMatchObject([
       { rule: "baseline-novelty", risk: "WARNING", points: 40, source: "baseline" },
     ]);
     const known = noveltyOf(OLLAMA, past({}), tenantPast({ "engine:ollama": [DAY - 2] }), DAY);
     expect(known.findings).toEqual([]);
     expect(known.words[0]).toContain("known elsewhere in the company");
+  });
+  test("says of which engine it speaks, also where the name is not in the sentence", () => {
+    const open = featuresOf({ engines: [makeEngine({ bind: ["0.0.0.0"], models: [] })] }, POLICY);
+    const seen = { "engine:ollama": [DAY - 2] };
+    const { words, findings } = noveltyOf(open, past(seen), tenantPast(seen), DAY);
+    expect(words[0]).toBe(
+      "Ollama: that it can be reached from the network is new to this host and to the whole company (28 days)",
+    );
+    for (const each of words) expect(each).toStartWith("Ollama: ");
+    expect(findings[0]!.explanation.match(/Ollama/g)).toHaveLength(1);
   });
   test("knows nothing to be new while it learns", () => {
     const young = past({}, DAY - LEARNING_DAYS + 1);
