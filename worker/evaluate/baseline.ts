@@ -46,7 +46,7 @@ const POINTS: Record<Kind, { asset: number; tenant: number }> = {
   exposed: { asset: 20, tenant: 10 },
 };
 const WORDS: Record<Kind, (name: string) => string> = {
-  engine: (name) => `the engine ${name}`,
+  engine: () => "the engine",
   model: (name) => `the model ${name}`,
   client: (name) => `its use by ${name}`,
   exposed: () => "that it can be reached from the network",
@@ -66,7 +66,7 @@ export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Poli
   const add = (kind: Kind, engine: Engine, name: string) => {
     const feature = tidy(`${kind}:${name}`, 300);
     if (found.has(feature)) return;
-    const says = WORDS[kind](kind === "engine" ? engine.name : name);
+    const says = WORDS[kind](name);
     found.set(feature, { name: feature, kind, engine: engine.id, engineName: engine.name, says });
   };
   const sorted = engines.length < 2 ? engines : [...engines].sort(byIdAndName);
