@@ -92,7 +92,7 @@ describe("lz against a running stack", () => {
     writeFileSync(file, '{"approvedEngines": "ollama"}');
     const refused = await lz("policy", "test", file);
     expect([refused.code, refused.stderr]).toEqual([
-      1,
+      2,
       expect.stringContaining("is no policy: approvedEngines"),
     ]);
   }, 60_000);
