@@ -31,9 +31,7 @@ const tenantPast = (more: Record<string, number[]> = {}) =>
 describe("noveltyOf()", () => {
   test("says in words what is new, to whom", () => {
     const { findings, words } = noveltyOf(OLLAMA, past({}), tenantPast(), DAY);
-    expect(words).toEqual([
-      "Ollama: the engine is new to this host and to the whole company (28 days)",
-    ]);
+    expect(words).toEqual(["Ollama: the engine is new to this host and to the whole company (28 days)"]);
     expect(findings).toMatchObject([
       { rule: "baseline-novelty", risk: "WARNING", points: 40, source: "baseline" },
     ]);
