@@ -121,6 +121,30 @@ test("executables.sha256() spreads a large file over scans and hashes an unchang
   expect(read).toBe(4);
 });
 
+test("executables.sha256() leaves the first scan nearly alone, and gives the second five times as long", () => {
+  const path = join(home, "larger");
+  writeFileSync(path, new Uint8Array(8 * 1024 * 1024));
+  let now = 0;
+  const files = realFiles();
+  const reads: number[] = [];
+  const slow = {
+    ...files,
+    bytes: (...args: Parameters<typeof files.bytes>) => {
+      now += 1;
+      reads.push(reads.pop()! + 1);
+      return files.bytes(...args);
+    },
+  };
+  const executables = createExecutables({ files: slow, elapsed: () => now });
+  for (let scan = 0; scan < 3; scan += 1) {
+    reads.push(0);
+    executables.begin();
+    executables.sha256(path);
+  }
+  // One more each: the budget is found used up only after it was.
+  expect(reads).toEqual([4, 16, 4]);
+});
+
 const ids = (...names: string[]) => new Set(names);
 
 test("atRest.report() says that all was read, and nothing of products that do not run", () => {
