@@ -24,6 +24,9 @@ export const FINGERPRINT_LIMITS = {
   MS_MAX: 4000,
   PATHS_MAX: 160,
   AT_ONCE: 4,
+  /** Of a server that answered what it was asked last within {@link QUICK_MS}. */
+  AT_ONCE_QUICK: 8,
+  QUICK_MS: 20,
   SILENCES_MAX: 3,
 } as const;
 
@@ -96,6 +99,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
   let target: Target = { ...where, tls: false };
   let silences = 0;
   let settled = true;
+  let atOnce: number = FINGERPRINT_LIMITS.AT_ONCE;
 
   const isOver = () => {
     const late = deps.elapsed() - startedAt > FINGERPRINT_LIMITS.MS_MAX;
@@ -136,10 +140,13 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
     },
     ask: async (paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
       const fresh = [...new Set(paths)].filter((path) => !asked.has(path));
-      for (let at = 0; at < fresh.length && !isOver(); at += FINGERPRINT_LIMITS.AT_ONCE) {
-        const batch = fresh.slice(at, at + FINGERPRINT_LIMITS.AT_ONCE);
+      while (fresh.length > 0 && !isOver()) {
+        const batch = fresh.splice(0, atOnce);
         for (const path of batch) asked.add(path);
+        const askedAtMs = deps.elapsed();
         await Promise.all(batch.map((path) => askOne(path, bodyBytesMax)));
+        const isQuick = deps.elapsed() - askedAtMs <= FINGERPRINT_LIMITS.QUICK_MS;
+        atOnce = isQuick ? FINGERPRINT_LIMITS.AT_ONCE_QUICK : FINGERPRINT_LIMITS.AT_ONCE;
       }
     },
   };

@@ -68,7 +68,7 @@ function exchange(
   namespaces: Pick<Namespaces, "within">,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    let received = new Uint8Array(0);
+    let received: Uint8Array = new Uint8Array(0);
     let socket: { end(): unknown; terminate(): unknown } | undefined;
     let settled = false;
     const settle = (result: ProbeResult) => {
@@ -88,6 +88,7 @@ function exchange(
     const timer = setTimeout(giveUp, timeoutMs);
     signal?.addEventListener("abort", giveUp, { once: true });
     const look = (ended: boolean) => {
+      if (settled) return;
       const parsed = parseAnswer(received, ended, bodyBytesMax);
       if (parsed.state === "complete") settle(parsed.answer);
       else if (parsed.state === "not-http")
@@ -108,7 +109,7 @@ function exchange(
           if (target.tls) greet(opened);
         },
         data: (_, chunk) => {
-          received = append(received, chunk);
+          received = received.length === 0 ? chunk : append(received, chunk);
           look(false);
         },
         end: () => look(true),
@@ -135,7 +136,7 @@ async function begin(
   return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
-function append(before: Uint8Array<ArrayBuffer>, chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+function append(before: Uint8Array, chunk: Uint8Array): Uint8Array {
   const whole = new Uint8Array(before.length + chunk.length);
   whole.set(before);
   whole.set(chunk, before.length);

@@ -5,7 +5,7 @@ import { type CatalogEntry, catalogEntry } from "../../../agent/catalog/entry.ts
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf } from "../../../agent/collect/claims.ts";
-import { fingerprint } from "../../../agent/collect/fingerprint.ts";
+import { FINGERPRINT_LIMITS, fingerprint } from "../../../agent/collect/fingerprint.ts";
 import { createIdentify, probeOf } from "../../../agent/collect/fixtures.ts";
 import type { ProcessFacts } from "../../../agent/collect/host.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
@@ -115,6 +115,29 @@ describe("fingerprint()", () => {
     expect(new Set(asked).size).toBe(asked.length);
     expect(asked).not.toContain("/health");
     expect(asked).not.toContain("/metrics");
+  });
+
+  test.each([
+    ["eight things at once of a server that answered quickly", FINGERPRINT_LIMITS.QUICK_MS, 8],
+    ["four things at once of one that took a moment longer", FINGERPRINT_LIMITS.QUICK_MS + 1, 4],
+  ])("asks %s", async (_, tookMs, expected) => {
+    let nowMs = 0;
+    let asking = 0;
+    let most = 0;
+    const probe = async () => {
+      asking += 1;
+      most = Math.max(most, asking);
+      await Promise.resolve();
+      if (asking === 1) nowMs += tookMs;
+      asking -= 1;
+      return { status: 404, headers: {}, body: "" };
+    };
+    await fingerprint(
+      { probe, catalogue, elapsed: () => nowMs },
+      { address: "127.0.0.1", port: 1 },
+      new Set(),
+    );
+    expect(most).toBe(expected);
   });
 });
 
