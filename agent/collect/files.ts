@@ -21,6 +21,8 @@ export type Files = {
   text(path: string, bytesMax: number, encoding?: "utf8" | "latin1"): string;
   /** What one read gives, as latin1: all of a procfs file that is a single record. */
   line(path: string): string;
+  /** The same as UTF-8, at most `bytesMax` bytes. */
+  record(path: string, bytesMax: number): string;
   /**
    * Reads up to `length` bytes at `offset`; shorter at the end of the file. Regular files only. With `into` no
    * memory is taken and the result is a view of it.
@@ -35,6 +37,15 @@ const LINE_BYTES_MAX = 4096;
 /** Files of this machine. One buffer is reused: nothing here is re-entrant, nothing needs to be. */
 export function realFiles(): Files {
   let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+  const readOnce = (path: string, bytesMax: number, encoding: "utf8" | "latin1"): string => {
+    const descriptor = openSync(path, "r");
+    try {
+      const count = readSync(descriptor, buffer, 0, Math.min(bytesMax, buffer.length), null);
+      return buffer.toString(encoding, 0, count);
+    } finally {
+      closeSync(descriptor);
+    }
+  };
   return {
     list: (path) => readdirSync(path),
     link: (path) => readlinkSync(path),
@@ -55,14 +66,8 @@ export function realFiles(): Files {
         if (buffer.length > CHUNK_BYTES * 16) buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       }
     },
-    line: (path) => {
-      const descriptor = openSync(path, "r");
-      try {
-        return buffer.toString("latin1", 0, readSync(descriptor, buffer, 0, LINE_BYTES_MAX, null));
-      } finally {
-        closeSync(descriptor);
-      }
-    },
+    line: (path) => readOnce(path, LINE_BYTES_MAX, "latin1"),
+    record: (path, bytesMax) => readOnce(path, bytesMax, "utf8"),
     bytes: (path, offset, length, into = new Uint8Array(length)) => {
       const descriptor = openSync(path, "r");
       try {

@@ -31,26 +31,31 @@ export function parseMaps(text: string): Mapping[] {
     if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
       // `start-end rwxp`: the third letter behind the first space.
       last.executable ||= text[text.indexOf(" ", line) + 3] === "x";
-    } else last = readMapping(text.slice(line, end), slash - line, files) ?? last;
+    } else last = readMapping(text, line, slash, end, files) ?? last;
     start = end + 1;
   }
   return [...files.values()];
 }
 
-const MAPPING = /^([0-9a-f]+-[0-9a-f]+) ..(.). [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+ \d+)\s+$/;
+const MAPPING = /([0-9a-f]+-[0-9a-f]+) ..(.). [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+ \d+) +(?=\/)/y;
 
-function readMapping(line: string, slash: number, files: Map<string, Mapping>): Mapping | undefined {
-  const match = MAPPING.exec(line.slice(0, slash));
+function readMapping(
+  text: string,
+  line: number,
+  slash: number,
+  end: number,
+  files: Map<string, Mapping>,
+): Mapping | undefined {
+  MAPPING.lastIndex = line;
+  const match = MAPPING.exec(text);
   if (!match) return undefined;
   const [, range, permission, identity] = match;
-  const file = files.get(identity!) ?? {
-    identity: identity!,
-    path: line.slice(slash),
-    range: range!,
-    executable: false,
-  };
+  let file = files.get(identity!);
+  if (!file) {
+    file = { identity: identity!, path: text.slice(slash, end), range: range!, executable: false };
+    files.set(identity!, file);
+  }
   file.executable ||= permission === "x";
-  files.set(identity!, file);
   return file;
 }
 
@@ -92,6 +97,9 @@ type Known = {
   remote: number;
 };
 
+/** `null`: no weights. `remote`: on a mount whose server may never answer, so it is not read. */
+type Recognised = WeightFile | null | "remote";
+
 export type Mapped = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
@@ -119,7 +127,8 @@ export function createMappedTable(deps: {
   const { files, procRoot } = deps;
   const known = new Map<number, Known>();
   const waiting = new Map<number, { process: LinuxProcess; since: number }>();
-  const recognised = new Map<string, WeightFile | null>();
+  /** By path and then identity: what nearly every process maps is looked up without a key of its own. */
+  const recognised = new Map<string, Map<string, Recognised>>();
   const wantedPaths = new Map<string, boolean>();
   let remoteMounts: Set<string> | undefined;
   let found: Pick<Mapped, "weights" | "libraries"> | undefined;
@@ -208,19 +217,24 @@ export function createMappedTable(deps: {
   }
 
   function addWeights(pid: number, mapping: Mapping, entry: Known): void {
-    if (ORDINARY.test(mapping.path)) return;
-    if (remoteMounts?.has(mapping.identity.slice(0, mapping.identity.indexOf(" ")))) {
-      entry.remote += 1;
-      return;
-    }
-    const key = `${mapping.identity} ${mapping.path}`;
-    let weights = recognised.get(key);
-    if (weights === undefined) {
+    let namesakes = recognised.get(mapping.path);
+    if (!namesakes) {
       if (recognised.size > KNOWN_FILES_MAX) recognised.clear();
-      weights = recognise(pid, mapping);
-      recognised.set(key, weights);
+      namesakes = new Map();
+      recognised.set(mapping.path, namesakes);
     }
-    if (weights) entry.weights.push(weights);
+    let weights = namesakes.get(mapping.identity);
+    if (weights === undefined) {
+      if (namesakes.size > KNOWN_FILES_MAX) namesakes.clear();
+      weights = ORDINARY.test(mapping.path) ? null : isRemote(mapping) ? "remote" : recognise(pid, mapping);
+      namesakes.set(mapping.identity, weights);
+    }
+    if (weights === "remote") entry.remote += 1;
+    else if (weights) entry.weights.push(weights);
+  }
+
+  function isRemote({ identity }: Mapping): boolean {
+    return remoteMounts?.has(identity.slice(0, identity.indexOf(" "))) ?? false;
   }
 
   /** By its path inside the process's own root, or, when it was deleted or replaced, by its mapping. */

@@ -16,13 +16,15 @@ export type Stat = {
 };
 
 const PF_KTHREAD = 0x00200000;
+/** Behind the name, up to the resident pages. */
+const STAT_FIELDS = 22;
 
 /** The name stands in parentheses and may itself contain spaces and parentheses. */
 export function parseStat(text: string): Stat | undefined {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
   if (open < 0 || close < open) return undefined;
-  const fields = text.slice(close + 2).split(" ");
+  const fields = text.slice(close + 2).split(" ", STAT_FIELDS);
   const startTicks = Number(fields[19]);
   if (!Number.isFinite(startTicks)) return undefined;
   return {
@@ -238,7 +240,7 @@ function readIdentity(
   const { files } = deps;
   const root = `${deps.procRoot}/${stat.pid}`;
   const link = attempt(() => files.link(`${root}/exe`));
-  const argv = optional(() => files.text(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
+  const argv = optional(() => files.record(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
   const executable = "value" in link ? link.value.replace(/ \(deleted\)$/, "") : undefined;
   const network = optional(() => files.link(`${root}/ns/net`));
   let owner: Owner | undefined;

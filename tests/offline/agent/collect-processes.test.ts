@@ -54,6 +54,10 @@ function noting(): { files: Files; read: string[] } {
       note(path);
       return real.line(path);
     },
+    record: (path, ...rest) => {
+      note(path);
+      return real.record(path, ...rest);
+    },
     text: (path, ...rest) => {
       note(path);
       return real.text(path, ...rest);
@@ -246,6 +250,36 @@ describe("createMappedTable()", () => {
     const [report] = table.read(found, changed).collectors;
     expect(report).toMatchObject({ status: "partial", detail: "2 changed processes wait for the next scan" });
     expect(table.read(found, []).collectors[0]!.status).toBe("ok");
+  });
+
+  test("reads no file on a network mount and counts it in each process, but none that is ordinary", () => {
+    mkdirSync(join(proc, "self"));
+    writeFileSync(join(proc, "self", "mountinfo"), "30 22 254:0 / / rw,relatime - nfs4 nas:/ rw\n");
+    for (const pid of [10, 11, 12]) put(pid);
+    const ordinary = MAPPED.replace(weights, "/usr/lib/locale/locale-archive");
+    maps(10, MAPPED);
+    maps(11, MAPPED);
+    maps(12, ordinary);
+    const { files } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    const { weights: known, collectors } = mapped(files).read(found, changed);
+    expect(known.size).toBe(0);
+    const detail = "2 mapped files on network mounts not read";
+    expect(collectors[0]).toEqual({ name: "weights", status: "partial", detail });
+  });
+
+  test("tells files of one path by their identity, and files of one identity by their path", () => {
+    for (const pid of [10, 11, 12]) put(pid);
+    const other = join(directory, "other.dat");
+    writeFileSync(other, "no weights, but long enough for a header");
+    maps(10, MAPPED.replace(weights, other));
+    maps(11, MAPPED);
+    maps(12, MAPPED.replace("fe:00 99", "fe:00 97"));
+    const { files } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    expect([...mapped(files).read(found, changed).weights.keys()].sort()).toEqual([11, 12]);
   });
 
   test("reads everybody in turn, however large the changes of others are", () => {
