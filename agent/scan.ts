@@ -11,7 +11,7 @@ import {
 } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { toEngine } from "./collect/engines.ts";
-import { createExecutables } from "./collect/executables.ts";
+import { createExecutables, type Executables } from "./collect/executables.ts";
 import type { Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
 import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
@@ -23,6 +23,9 @@ export type ScanResult = { engines: Engine[]; collectors: Collector[]; durationM
 
 /** What the tenant's settings allow a scan to collect beyond the default. */
 export type ScanSettings = { clientDirectories: boolean };
+
+/** `hashMs`: milliseconds each scan may hash executables. Without it a few: the daemon's next scan goes on. */
+export type ScannerOptions = { hashMs?: number };
 
 export type Scanner = {
   /**
@@ -39,14 +42,14 @@ export type Scanner = {
  *     createScanner(systemReaders({ platform: process.platform, procRoot: "/proc", selfPid: process.pid,
  *       homes: [homedir()], clock: Date.now, elapsed: () => performance.now() }))
  */
-export function createScanner(readers: SystemReaders): Scanner {
+export function createScanner(readers: SystemReaders, options: ScannerOptions = {}): Scanner {
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
   const listening = createListening(readers);
   const claims = createClaims(readers);
   const candidates = createMemo<Found>();
   const strongest = createMemo<ReturnType<typeof cutToLimits>>();
   const atRest = createAtRest(readers);
-  const complete = createCompleter(readers, atRest);
+  const complete = createCompleter(readers, atRest, createExecutables(readers, options.hashMs));
   return {
     scan: async (signal, settings = { clientDirectories: false }) => {
       const startedAtMs = readers.elapsed();
@@ -96,8 +99,7 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
 type Completed = ReturnType<typeof toEngine>;
 
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
-function createCompleter(readers: SystemReaders, atRest: AtRest) {
-  const executables = createExecutables(readers);
+function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Executables) {
   const hashes = new WeakMap<ProcessFacts, string>();
   const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
   return (

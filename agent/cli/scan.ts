@@ -2,12 +2,12 @@ import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
-import { scanWhole } from "./whole-scan.ts";
+import { scanWhole, WHOLE_HASH_MS } from "./whole-scan.ts";
 
 /** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { values, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
-  const scanner = scannerOf(machine, catalogue.entries);
+  const scanner = scannerOf(machine, catalogue.entries, { hashMs: WHOLE_HASH_MS });
   const { engines, collectors, durationMs } = await scanWhole(scanner, machine.stopping);
   const found = { engines, collectors: [...collectors, collector], durationMs };
   const end = (): ExitCode =>

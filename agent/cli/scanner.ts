@@ -1,12 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { systemReaders } from "../collect/system.ts";
-import { createScanner, type Scanner } from "../scan.ts";
+import { createScanner, type Scanner, type ScannerOptions } from "../scan.ts";
 import { homesOfPeople } from "./accounts.ts";
 import type { Machine } from "./machine.ts";
 
 /** `entries` are what to look for. */
-export function scannerOf(machine: Machine, entries: readonly CatalogEntry[]): Scanner {
+export function scannerOf(
+  machine: Machine,
+  entries: readonly CatalogEntry[],
+  options?: ScannerOptions,
+): Scanner {
   return createScanner(
     systemReaders({
       catalogue: entries,
@@ -20,5 +24,6 @@ export function scannerOf(machine: Machine, entries: readonly CatalogEntry[]): S
       clock: machine.clock,
       elapsed: machine.elapsed,
     }),
+    options,
   );
 }

@@ -3,6 +3,8 @@ import { sleep } from "../sleep.ts";
 
 const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;
+/** Of a single look: an executable of a gigabyte takes most of it. */
+export const WHOLE_HASH_MS = 3000;
 /** A server that did not answer in time is given this long before it is asked again. */
 const PAUSE_MS = 100;
 

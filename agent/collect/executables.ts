@@ -17,8 +17,14 @@ export type Executables = {
   sha256(path: string): string | undefined;
 };
 
-/** Hashes executables a little at a time, each file once: it is the same while size, inode and time stay. */
-export function createExecutables(deps: { files: Files; elapsed: () => number }): Executables {
+/**
+ * Hashes executables a little at a time, each file once: it is the same while size, inode and time stay. `hashMs`: what
+ * every scan may spend on it, where no later one goes on.
+ */
+export function createExecutables(
+  deps: { files: Files; elapsed: () => number },
+  hashMs?: number,
+): Executables {
   const { files } = deps;
   const done = new Map<string, string>();
   const working = new Map<string, Work>();
@@ -29,7 +35,7 @@ export function createExecutables(deps: { files: Files; elapsed: () => number })
   return {
     begin: () => {
       scans += 1;
-      endAtMs = deps.elapsed() + (scans === 2 ? SECOND_MS : BUDGET_MS);
+      endAtMs = deps.elapsed() + (hashMs ?? (scans === 2 ? SECOND_MS : BUDGET_MS));
     },
     sha256: (path) => {
       const facts = optional(() => files.facts(path));

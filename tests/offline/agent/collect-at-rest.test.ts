@@ -145,6 +145,27 @@ test("executables.sha256() leaves the first scan nearly alone, and gives the sec
   expect(reads).toEqual([4, 16, 4]);
 });
 
+test("executables.sha256() goes through a large file in the first scan where no later one goes on", () => {
+  const path = join(home, "largest");
+  writeFileSync(path, new Uint8Array(8 * 1024 * 1024));
+  let now = 0;
+  const files = realFiles();
+  const slow = {
+    ...files,
+    bytes: (...args: Parameters<typeof files.bytes>) => {
+      now += 1;
+      return files.bytes(...args);
+    },
+  };
+  const hashedIn = (hashMs: number) => {
+    const executables = createExecutables({ files: slow, elapsed: () => now }, hashMs);
+    executables.begin();
+    return executables.sha256(path);
+  };
+  expect(hashedIn(32)).toMatch(/^[0-9a-f]{64}$/);
+  expect(hashedIn(30)).toBeUndefined();
+});
+
 const ids = (...names: string[]) => new Set(names);
 
 test("atRest.report() says that all was read, and nothing of products that do not run", () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { readFileSync, realpathSync } from "node:fs";
 import type { ScanResult } from "../../../agent/scan.ts";
 import { type Dozen, faultsOf, startDozen } from "../../support/dozen.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
@@ -35,5 +36,15 @@ describeUnless(missing("Linux"), "lz-agent scan --json", () => {
     const mine = new Set(dozen.engines.map(({ pid }) => pid));
     const named = results.at(-1)!.engines.filter(({ pid }) => mine.has(pid ?? -1));
     expect(named).toHaveLength(dozen.engines.length);
+  });
+
+  test("hashes each executable in that one look, whatever its size", () => {
+    const hashes = new Map<string, string>();
+    for (const { pid } of dozen.engines) {
+      const file = realpathSync(`/proc/${pid}/exe`);
+      if (!hashes.has(file)) hashes.set(file, new Bun.SHA256().update(readFileSync(file)).digest("hex"));
+      const found = results.at(-1)!.engines.find((engine) => engine.pid === pid);
+      expect(found?.executableSha256).toBe(hashes.get(file));
+    }
   });
 });
