@@ -93,6 +93,7 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "containment.reason": "why it did not work, or what was done",
     "containment.probes.controlPlaneReachable": "proof: the control plane still answers",
     "containment.probes.forbiddenBlocked": "proof: what is forbidden really is out of reach",
+    "containment.signature": "by this host's key: nobody on the way can say that it was isolated or freed",
     "spool.waiting": "how many older heartbeats are still to come",
     "spool.dropped": "how many were lost because the control plane was away for too long",
   },

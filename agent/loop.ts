@@ -1,6 +1,6 @@
 import type { Clock } from "../shared/clock.ts";
 import type { AgentSettings } from "../shared/wire/enrolment.ts";
-import type { Heartbeat } from "../shared/wire/heartbeat.ts";
+import type { ContainmentReport, Heartbeat } from "../shared/wire/heartbeat.ts";
 import type { HostState } from "../shared/wire/state.ts";
 import type { Obedience } from "./contain/obey.ts";
 import { createComposer, keepValid, withCollector } from "./heartbeat.ts";
@@ -27,7 +27,9 @@ export type LoopDeps = {
   sequence: Sequence;
   spool: Spool;
   sender: Sender;
-  obedience: Obedience;
+  obedience: Pick<Obedience, "resume" | "reassert">;
+  /** The newest report, signed with the device key. */
+  report: () => Promise<ContainmentReport>;
   clock: Clock;
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -68,7 +70,7 @@ export function createLoop(deps: LoopDeps): Loop {
       host: deps.facts.host,
       engines: scan.engines,
       collectors: scan.collectors,
-      containment: deps.obedience.report(),
+      containment: await deps.report(),
     });
   }
 

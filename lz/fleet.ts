@@ -8,18 +8,29 @@ import {
 } from "../shared/wire/enrolment.ts";
 import type { ContainmentReport, Engine, Heartbeat } from "../shared/wire/heartbeat.ts";
 import { deviceKeyid } from "../shared/wire/keyid.ts";
+import { signReport } from "../shared/wire/report-signature.ts";
 import { importHmacKey, type Signer, signRequest } from "../shared/wire/signature.ts";
 
 /** A simulated asset: it speaks the wire contract like the agent does, and looks at no host. */
 
 export type Send = (request: Request) => Promise<Response>;
 
-export type Device = { x: string; signer: (keyid: string) => Signer };
+export type Device = {
+  x: string;
+  signer: (keyid: string) => Signer;
+  /** A containment report as it is sent. Before the first directive there is nothing to sign. */
+  sign: (who: { tenantId: string; assetId: string }, report: ContainmentReport) => Promise<ContainmentReport>;
+};
 
 export async function makeDevice(): Promise<Device> {
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
   const x = base64url(new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)));
-  return { x, signer: (keyid) => ({ keyid, algorithm: "ed25519", key: pair.privateKey }) };
+  return {
+    x,
+    signer: (keyid) => ({ keyid, algorithm: "ed25519", key: pair.privateKey }),
+    sign: async (who, report) =>
+      report.generation === 0 ? report : signReport(pair.privateKey, who, report),
+  };
 }
 
 /** POST of `body` to `path`, signed. `createdSeconds` is now unless a test wants another time. */

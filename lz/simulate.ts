@@ -250,13 +250,14 @@ async function obey(member: Member, jws: string, nowMs: number): Promise<void> {
   if (!wish || wish.generation <= member.containment.generation) return;
   const { generation, action, mode } = wish;
   const can = mode === "observe" || action === "release";
-  member.stateSince = timestamp(nowMs);
-  member.containment = {
+  const signed = await member.device.sign(member.enrolled, {
     generation,
     action,
     mode,
     outcome: can ? "applied" : "failed",
     at: timestamp(nowMs),
     ...(!can && { reason: "a simulated asset has nothing to enforce on" }),
-  };
+  });
+  member.stateSince = timestamp(nowMs);
+  member.containment = signed;
 }

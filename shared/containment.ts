@@ -25,7 +25,7 @@ export type ContainmentState =
 
 export type Containment = { state: ContainmentState; offline: boolean; reason?: string };
 
-type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack">;
+type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack" | "unsignedReport">;
 type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
 /** An asset that missed this many heartbeats in a row, or a minute and a half, is called offline. */
@@ -41,6 +41,9 @@ export function isOffline(presence: Seen, nowMs: number): boolean {
 /** An agent from before there was a choice stops the engines, and says so; it just does not end them. */
 const MILDER = "the engines are suspended, not terminated: update the agent";
 
+/** Why nothing is proven although somebody said so in the host's name. */
+export const UNSIGNED = "its report is not signed by this device";
+
 /** The containment as it may be told: the admin's wish and the agent's proof, joined in this one place. */
 export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
@@ -50,6 +53,7 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
     proof && proof.generation === wish.generation && proof.action === wish.action ? proof : undefined;
   const failure = proven?.outcome === "failed" ? { reason: proven.reason ?? "no reason given" } : undefined;
   const isExpired = nowMs > Date.parse(wish.expiresAt);
+  const unproven = asset.unsignedReport?.generation === wish.generation ? { reason: UNSIGNED } : undefined;
   if (wish.action === "release") {
     if (failure) return { state: "release-failed", offline, ...failure };
     if (isSetBack(asset)) {
@@ -58,8 +62,9 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
       return { state: "release-failed", offline, reason: `${back}, and the directive has expired` };
     }
     if (proven?.outcome === "applied") return { state: "active", offline };
-    if (isExpired) return { state: "release-failed", offline, reason: "its directive expired untaken" };
-    return { state: "releasing", offline };
+    if (isExpired)
+      return { state: "release-failed", offline, reason: "its directive expired untaken", ...unproven };
+    return { state: "releasing", offline, ...unproven };
   }
   if (isReleasedOffline(asset)) {
     return { state: "released-offline", offline, reason: proof?.reason ?? "with a release code" };
@@ -74,7 +79,7 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
     }
     return { state: "failed", offline, reason: "the agent reported it applied without both probes" };
   }
-  return { state: isExpired ? "expired" : "pending", offline };
+  return { state: isExpired ? "expired" : "pending", offline, ...unproven };
 }
 
 const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>
@@ -172,12 +177,12 @@ export function isProof(
  * The worker's part: whether a host says, after its release was proven, that an older isolation is in force. It was put
  * back to a snapshot, or its state directory was restored. Its action is open again, so that the release goes out.
  *
- * @param sentAt when it said so. What it said before the release is late, not a step back, and nothing is one twice.
+ * By when it proved that: what it proved before the release is late, not a step back, and nothing is one twice. When a
+ * heartbeat was sent says nothing here, for that is not signed by the device. Such a host proves its isolation anew.
  */
 export const isSetBackBy = (
   asset: Pick<AssetItem, "generation" | "wish" | "proof" | "setBack" | "revokedAt">,
-  report: Pick<ContainmentReport, "generation" | "action">,
-  sentAt: string,
+  report: Pick<ContainmentReport, "generation" | "action" | "at">,
 ): boolean => {
   const { wish, proof, generation } = asset;
   return (
@@ -185,11 +190,11 @@ export const isSetBackBy = (
     report.action === "isolate" &&
     report.generation < generation &&
     !isSetBack(asset) &&
-    sentAt > (asset.setBack?.at ?? "") &&
+    report.at > (asset.setBack?.at ?? "") &&
     proof !== undefined &&
     proof.generation === generation &&
     endsAction({ wish }, proof) &&
-    sentAt > proof.at
+    report.at > proof.at
   );
 };
 

@@ -9,6 +9,7 @@ const COUNTERS = {
   heartbeats_total: "Heartbeats settled",
   heartbeats_unchanged_total: "Heartbeats that added nothing to the table",
   heartbeats_failed_total: "Heartbeats whose message has to come again",
+  reports_unsigned_total: "Containment reports that the device key did not sign: nothing was taken from them",
   messages_received_total: "Messages received",
   messages_buried_total: "Messages and heartbeats set aside for good",
   messages_extended_total: "Messages kept invisible for longer",

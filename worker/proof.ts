@@ -14,6 +14,7 @@ import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { actionRequired, assetKey, indexSort } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
+import { isSignedReport } from "../shared/wire/report-signature.ts";
 import type { Deps } from "./deps.ts";
 import { eventIdOf } from "./event-id.ts";
 import type { Delivery } from "./read.ts";
@@ -22,6 +23,9 @@ import { isLostRace } from "./write.ts";
 /**
  * The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. What
  * is new in it is an event, written in the same transaction: told once.
+ *
+ * It is the agent's word only with a signature of the device key that the asset has now. The edge can make every
+ * session key, so that of a heartbeat says no more than that an edge node took it.
  */
 export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
   const report = delivery.heartbeat().containment;
@@ -31,17 +35,54 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
   if (!Item) return;
   const asset = decodeItem(assetItem, Item);
-  if (isProof(asset, report)) await putProof(asset, report, tenant, deps);
-  if (isUnrecordedRelease(asset, report)) await markFreed(asset, report, deps);
-  if (isSetBackBy(asset, report, delivery.at)) await reopen(asset, report, delivery.at, deps);
+  const [isNewest, isFreed, isBack] = [
+    isProof(asset, report),
+    isUnrecordedRelease(asset, report),
+    isSetBackBy(asset, report),
+  ];
+  if (!isNewest && !isFreed && !isBack) return;
+  if (!(await isSignedReport(asset.deviceKey, asset, report))) {
+    await tellUnsigned(asset, report, deps);
+    return;
+  }
+  const proven = { ...report, signedBy: asset.deviceKey };
+  if (isNewest) await putProof(asset, proven, tenant, deps);
+  if (isFreed) await markFreed(asset, proven, deps);
+  if (isBack) await reopen(asset, proven, deps);
 }
 
-async function putProof(
-  asset: AssetItem,
-  report: ContainmentReport,
-  tenant: TenantItem,
-  deps: Deps,
-): Promise<void> {
+/** Told in the log and counted each time, and once for each generation on the asset, where it would have been a proof. */
+async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: Deps): Promise<void> {
+  const { tenantId, assetId, generation, unsignedReport } = asset;
+  const { generation: reported, signature } = report;
+  deps.metrics.count("reports_unsigned_total");
+  deps.log("warn", "containment.unsigned", {
+    tenantId,
+    assetId,
+    reported,
+    reason: signature === undefined ? "it has no signature" : "it is not signed by the asset's device key",
+  });
+  if (!isProof(asset, report) || unsignedReport?.generation === generation) return;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression: "SET unsignedReport = :told",
+      ConditionExpression: "attribute_exists(PK) AND generation = :generation AND deviceKey = :key",
+      ExpressionAttributeValues: values({
+        told: { generation, at: timestamp(deps.clock()) },
+        generation,
+        key: asset.deviceKey,
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
+type Proven = ContainmentReport & { signedBy: string };
+
+async function putProof(asset: AssetItem, report: Proven, tenant: TenantItem, deps: Deps): Promise<void> {
   const { tenantId, assetId, proof } = asset;
   const Key = marshalItem(assetKey(tenantId, assetId));
   const kind = proof && saysTheSame(proof, report) ? undefined : kindOf(report);
@@ -88,7 +129,7 @@ async function putProof(
  * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
  * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
  */
-async function markFreed(asset: AssetItem, report: ContainmentReport, deps: Deps): Promise<void> {
+async function markFreed(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
   const { tenantId, assetId } = asset;
   try {
     await deps.dynamo("UpdateItem", {
@@ -97,11 +138,12 @@ async function markFreed(asset: AssetItem, report: ContainmentReport, deps: Deps
       UpdateExpression:
         "SET freedByCode = :report, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
       ConditionExpression:
-        "attribute_exists(PK) AND (attribute_not_exists(offlineReleaseOf) OR offlineReleaseOf < :generation) AND " +
+        "attribute_exists(PK) AND deviceKey = :key AND (attribute_not_exists(offlineReleaseOf) OR offlineReleaseOf < :generation) AND " +
         "(attribute_not_exists(freedByCode) OR " +
         "(freedByCode.generation < :generation AND freedByCode.generation <= offlineReleaseOf))",
       ExpressionAttributeValues: values({
         report,
+        key: report.signedBy,
         generation: report.generation,
         open: actionRequired(tenantId),
         since: indexSort(report.at, assetId),
@@ -113,9 +155,9 @@ async function markFreed(asset: AssetItem, report: ContainmentReport, deps: Deps
 }
 
 /** The release is proven, and the host is isolated again: the directive goes out as it did before. */
-async function reopen(asset: AssetItem, report: ContainmentReport, at: string, deps: Deps): Promise<void> {
+async function reopen(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
   const { tenantId, assetId, generation, proof } = asset;
-  const { generation: reported } = report;
+  const { generation: reported, at } = report;
   try {
     await deps.dynamo("UpdateItem", {
       TableName: deps.table,
@@ -125,10 +167,11 @@ async function reopen(asset: AssetItem, report: ContainmentReport, at: string, d
       // Neither another wish nor another proof since it was read.
       ConditionExpression:
         "attribute_exists(PK) AND generation = :generation AND proof.generation = :generation AND " +
-        "proof.#at = :proven AND attribute_not_exists(revokedAt)",
+        "proof.#at = :proven AND attribute_not_exists(revokedAt) AND deviceKey = :key",
       ExpressionAttributeNames: { "#at": "at" },
       ExpressionAttributeValues: values({
         back: { generation: reported, since: generation, at },
+        key: report.signedBy,
         generation,
         proven: proof!.at,
         open: actionRequired(tenantId),
@@ -144,7 +187,7 @@ async function reopen(asset: AssetItem, report: ContainmentReport, at: string, d
 
 function proofUpdate(
   Key: ReturnType<typeof marshalItem>,
-  { asset, report }: { asset: AssetItem; report: ContainmentReport },
+  { asset, report }: { asset: AssetItem; report: Proven },
   table: string,
 ) {
   const { freedByCode: freed } = asset;
@@ -160,10 +203,10 @@ function proofUpdate(
   return {
     TableName: table,
     Key,
-    UpdateExpression: `SET ${sets.join(", ")}${isOver ? " REMOVE GSI2PK, GSI2SK" : ""}`,
-    // A report on an older wish proves nothing about the present one.
+    UpdateExpression: `SET ${sets.join(", ")} REMOVE unsignedReport${isOver ? ", GSI2PK, GSI2SK" : ""}`,
+    // A report on an older wish proves nothing about the present one, nor one by a key that was replaced meanwhile.
     ConditionExpression:
-      "attribute_exists(PK) AND generation = :generation AND attribute_not_exists(revokedAt) AND " +
+      "attribute_exists(PK) AND generation = :generation AND deviceKey = :key AND attribute_not_exists(revokedAt) AND " +
       "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)" +
       (isOver
         ? ` AND ${freed ? "freedByCode.generation = :freed" : "attribute_not_exists(freedByCode)"}`
@@ -171,6 +214,7 @@ function proofUpdate(
     ExpressionAttributeNames: { "#at": "at" },
     ExpressionAttributeValues: values({
       report,
+      key: report.signedBy,
       generation: report.generation,
       at: report.at,
       ...(setBack && { over: { ...setBack, since: 0 } }),

@@ -7,6 +7,7 @@ import { runCommand } from "../command.ts";
 import { AGENT_VERSION } from "../config.ts";
 import { enforcersFor } from "../contain/enforcers.ts";
 import { createObedience } from "../contain/obey.ts";
+import { createSignedReport } from "../contain/signed-report.ts";
 import { tellUsersOf } from "../contain/tell-user.ts";
 import { createDirectivePoll } from "../directive-poll.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
@@ -137,6 +138,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     },
   });
   let engines: HostState["engines"] = [];
+  let sent: HostState["containment"] | undefined;
   const reach = (signal: AbortSignal): Promise<boolean> => reachControlPlane(machine, edgeUrl, signal);
   const obedience = createObedience({
     directory,
@@ -152,6 +154,7 @@ async function assemble(parts: Parts): Promise<Loop> {
       hasten: () => loop.lookSoon(),
     }),
     clock,
+    elapsed: machine.elapsed,
     log,
     onReport: () => loop.hurry(),
     tell: tellUsersOf(machine.platform, runCommand),
@@ -159,7 +162,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   const status = statusWriter(machine, directory, () => ({
     config: config.isUsed ? config.path : undefined,
     dropped: spool.dropped(),
-    containment: obedience.report(),
+    containment: sent ?? obedience.report(),
   }));
   const sender = createSender({
     post,
@@ -219,12 +222,14 @@ async function assemble(parts: Parts): Promise<Loop> {
     spool,
     sender,
     obedience,
+    report: createSignedReport(obedience.report, device, identity),
     clock: post.clock,
     random,
     sleep,
     log,
     onBeat: (state) => {
       engines = state.engines;
+      sent = state.containment;
       status.beat(state);
     },
   });

@@ -21,6 +21,8 @@ import { answerCode, takeCode } from "./release-code.ts";
 import { noticeOf } from "./tell-user.ts";
 
 const FILE = "containment.json";
+/** By more than this no clock is corrected that keeps time. */
+const AWAY_MS_MIN = 2000;
 
 const stored = z.strictObject({
   report: containmentReport,
@@ -59,6 +61,8 @@ export type ObeyDeps = {
   self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
   enforcers: Readonly<Record<Mode, Enforcer>>;
   clock: Clock;
+  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  elapsed: () => number;
   log: Log;
   /** There is something new to report: the next heartbeat should not wait for its turn. */
   onReport: () => void;
@@ -82,6 +86,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   /** Every answer repeats the directive until it is proven: look at each one once. */
   let considered: string | undefined;
   let turn: Promise<void> = Promise.resolve();
+  let looked = lookNow();
 
   /** One order at a time, in the order they came. */
   function inTurn(work: () => Promise<void>): Promise<void> {
@@ -100,11 +105,26 @@ export function createObedience(deps: ObeyDeps): Obedience {
     }
   }
 
-  /** Reports on one generation are told apart by their time, so it grows, also when the clock is set back. */
-  function stampFor(generation: number): string {
+  /** Reports are told apart by their time, so it grows, also when the clock is set back. */
+  function nextStamp(): string {
     const { report } = state;
-    const after = report.generation === generation ? Date.parse(report.at) + 1 : 0;
+    const after = report.generation > 0 ? Date.parse(report.at) + 1 : 0;
     return timestamp(Math.max(deps.clock(), after));
+  }
+
+  /** How far the clock is ahead of the time that this process ran. */
+  function lookNow(): number {
+    return deps.clock() - deps.elapsed();
+  }
+
+  /**
+   * Whether time went by in which this process did not run: the machine slept, or was put back to a snapshot. What was
+   * proven before says nothing of now, and may be older than what the control plane has heard since.
+   */
+  function wasAway(): boolean {
+    const before = looked;
+    looked = lookNow();
+    return looked - before > AWAY_MS_MIN;
   }
 
   async function carryOut(order: Wish, signal: AbortSignal): Promise<void> {
@@ -115,7 +135,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
       mode,
       ...howOf(order),
       outcome: "none",
-      at: stampFor(generation),
+      at: nextStamp(),
     } as const;
     const undone = state.traces;
     keep({ ...state, report: begun, underway: true });
@@ -182,7 +202,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
         mode,
         ...howOf(order),
         outcome,
-        at: stampFor(generation),
+        at: nextStamp(),
         ...(reason === undefined ? {} : { reason: tidy(reason, 240) }),
         ...(probes === undefined ? {} : { probes }),
       },
@@ -233,12 +253,14 @@ export function createObedience(deps: ObeyDeps): Obedience {
       inTurn(async () => {
         await takeReleaseCode(signal);
         if (state.underway) return carryOut(asWish(state.report), signal);
-        if (isLasting()) await reassertNow(signal);
+        // Since the last start this directory may have been restored: whatever it says is proven anew.
+        if (isLasting()) await reassertNow(signal, { isAnew: true });
       }),
     reassert: (signal) =>
       inTurn(async () => {
         await takeReleaseCode(signal);
-        if (isLasting()) await reassertNow(signal);
+        const isAnew = wasAway();
+        if (isLasting()) await reassertNow(signal, { isAnew });
       }),
   };
 
@@ -271,8 +293,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
     return undefined;
   }
 
-  /** A new report only when the proof differs: an isolation that holds is not news. */
-  async function reassertNow(signal: AbortSignal): Promise<void> {
+  /** A new report only when the proof differs or is to be made anew: an isolation that holds is not news. */
+  async function reassertNow(signal: AbortSignal, { isAnew }: { isAnew: boolean }): Promise<void> {
     const { report } = state;
     const proof = await deps.enforcers[report.mode].reassert(
       { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) },
@@ -286,7 +308,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
       isTold &&
       proof.outcome === report.outcome &&
       JSON.stringify(proof.probes) === JSON.stringify(report.probes);
-    if (!same) settle(asWish(report), proof);
+    if (!same || isAnew) settle(asWish(report), proof);
   }
 }
 

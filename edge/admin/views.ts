@@ -3,7 +3,7 @@ import { OCSF_VERSION } from "../../shared/export/ocsf.ts";
 import { assetId } from "../../shared/ids.ts";
 import { apiKeyItem } from "../../shared/table/items/api-key.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
-import { assetItem } from "../../shared/table/items/asset.ts";
+import { assetItem, provenReport } from "../../shared/table/items/asset.ts";
 import { auditItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
 import { employeeItem } from "../../shared/table/items/employee.ts";
 import { incidentItem } from "../../shared/table/items/incident.ts";
@@ -12,7 +12,7 @@ import { presenceItem } from "../../shared/table/items/presence.ts";
 import { telemetryItem } from "../../shared/table/items/telemetry.ts";
 import { tenantItem } from "../../shared/table/items/tenant.ts";
 import { WEBHOOK_EVENTS } from "../../shared/table/items/webhook.ts";
-import { containmentReport, MODES, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
+import { MODES, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { isoTimestamp } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
@@ -74,7 +74,7 @@ export const assetView = named(
         stopEnginesBy: stopEnginesBy.optional(),
         requestedAt: isoTimestamp.optional(),
         expiresAt: isoTimestamp.optional(),
-        proof: containmentReport.optional(),
+        proof: provenReport.optional(),
       }),
       presence: presenceItem.omit({ type: true, tenantId: true, assetId: true, stateHash: true }).optional(),
     }),

@@ -1,4 +1,4 @@
-import type { ContainmentState } from "../../shared/containment.ts";
+import { type ContainmentState, UNSIGNED } from "../../shared/containment.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 import { ContainmentBadge } from "./badges.tsx";
 import { ChangeForm, type Hidden } from "./change-form.tsx";
@@ -40,7 +40,8 @@ export type PanelForms = {
  */
 export function nextChange({ status, containment }: AssetView): "isolate" | "release" {
   const { state, reason } = containment;
-  const isStuck = state === "release-failed" || (state === "releasing" && reason !== undefined);
+  const isStuck =
+    state === "release-failed" || (state === "releasing" && reason !== undefined && reason !== UNSIGNED);
   return status === "ISOLATED" || isStuck ? "release" : "isolate";
 }
 

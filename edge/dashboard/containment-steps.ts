@@ -1,3 +1,4 @@
+import { UNSIGNED } from "../../shared/containment.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 
 export type StepStatus = "done" | "waiting" | "failed" | "not-reached" | "does-not-apply";
@@ -74,10 +75,11 @@ function proven(
 ): Step {
   const name = "Proven";
   if (!answered) {
+    const isUnsigned = containment.reason === UNSIGNED;
     return {
       name,
       status: containment.state === "expired" ? "not-reached" : "waiting",
-      facts: ["Nothing is proven yet"],
+      facts: [isUnsigned ? `Nothing is proven: a report came, but ${UNSIGNED}` : "Nothing is proven yet"],
     };
   }
   const probes = probeFacts(answered);

@@ -62,6 +62,8 @@ const pid = z
   .min(1)
   .max(2 ** 32);
 const port = z.int().min(1).max(65535);
+/** 64 bytes in base64url, spelt in the one canonical way. */
+const ed25519 = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const evidence = z.strictObject({
@@ -135,7 +137,10 @@ export const collector = z.strictObject({
   detail: text(240).optional(),
 });
 
-/** What the agent has proven of the newest directive it obeyed. Generation 0: none yet. */
+/**
+ * What the agent has proven of the newest directive it obeyed. Generation 0: none yet. Nothing of it counts without its
+ * signature, see report-signature.ts; but that is for the worker to say, which knows the device key.
+ */
 export const containmentReport = z.strictObject({
   generation: count,
   action: z.enum(["none", "isolate", "release"]),
@@ -152,6 +157,8 @@ export const containmentReport = z.strictObject({
       forbiddenBlocked: z.boolean().nullable(),
     })
     .optional(),
+  /** By the device key, base64url. */
+  signature: ed25519.optional(),
 });
 
 export const heartbeat = z.strictObject({

@@ -75,7 +75,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         const forged = `${(await stack.enrolmentToken()).split(".").slice(0, 2).join(".")}.${"A".repeat(86)}`;
         await expect(enrolDevice(fetch, stack.edgeUrl, forged, device, host)).rejects.toThrow("401");
         const token = await stack.enrolmentToken();
-        const thief = { x: device.x, signer: other.signer };
+        const thief = { ...other, x: device.x };
         await expect(enrolDevice(fetch, stack.edgeUrl, token, thief, host)).rejects.toThrow("401");
       });
     });

@@ -19,6 +19,8 @@ import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
  */
 
 export const RULES = {
+  /** For isSignedReport(): here nobody but the agent has its key. */
+  isSigned: (report: { isForged?: true }) => report.isForged !== true,
   containmentOf,
   endsAction,
   isDirectiveDue,
@@ -44,8 +46,10 @@ type Report = {
   outcome: Outcome;
   at: number;
   wasShut: boolean;
-  /** Of a host that was put back: when it said so again. Before that it may have been said any time since `at`. */
-  sent?: number;
+  /** Of a host that was put back: when it proved its isolation anew, which is then `at`. */
+  again?: number;
+  /** Made by an edge node that holds every session key, but no device key. */
+  isForged?: true;
 };
 type Directive = { action: Action; exp: number };
 /** `done`: committed, but the answer was lost, so the admin asks again under the same idempotency key. */
@@ -181,12 +185,17 @@ type SetBack = NonNullable<World["setBack"]>;
 const settledBack = (back: SetBack, generation: number): SetBack =>
   back.since === generation ? back : { generation: 0, since: 0, at: back.at };
 
-/** A report of a host that was put back counts also once its release is proven: until then it waits. */
+/**
+ * A report of a host that was put back counts also once its release is proven: until then it waits. Any other that is late
+ * cannot, for an agent's times grow; it waits all the same while there is one isolation, to find out a worker that takes it.
+ */
 const mayCount = (asset: Contained, report: Report): boolean =>
-  rules.isProof(asset, wire(report)) ||
-  (report.sent !== undefined &&
-    report.generation < asset.generation &&
-    stamp(report.sent) > (asset.setBack?.at ?? ""));
+  rules.isSigned(report) &&
+  (rules.isProof(asset, wire(report)) ||
+    ((report.again !== undefined || asset.generation <= 2) &&
+      report.action === "isolate" &&
+      report.generation < asset.generation &&
+      stamp(report.at) > (asset.setBack?.at ?? "")));
 
 type Step = { name: string; world: World };
 
@@ -269,22 +278,43 @@ function* edgeSteps(world: World): Generator<Step> {
     isDue && !world.handed.includes(world.cached) ? [...world.handed, world.cached] : world.handed;
   if (reports !== world.reports || handed !== world.handed)
     yield { name: "heartbeat", world: { ...world, reports, handed } };
+  yield* forgeries(world);
+}
+
+/** A compromised node says in the host's name that the newest wish is done, or that the isolation before it stands again. */
+function* forgeries(world: World): Generator<Step> {
+  const { generation, now: at } = world;
+  const newest = world.issued[generation - 1];
+  if (!newest) return;
+  const claims: [number, Action][] = [[generation, newest.action]];
+  if (newest.action === "release") claims.push([generation - 1, "isolate"]);
+  for (const [claimed, action] of claims) {
+    const shut = world.agent.shut;
+    const forged: Report = {
+      ...{ generation: claimed, action, outcome: "applied", at: at + TICK, wasShut: shut },
+      isForged: true,
+    };
+    if (world.reports.some((each) => same(each, forged))) continue;
+    const reports = [...world.reports, forged];
+    yield { name: `edge forges ${action} ${claimed}`, world: { ...world, reports } };
+  }
 }
 
 const isOlder = (a: Report, b: Report): boolean =>
   a.generation < b.generation || (a.generation === b.generation && a.at < b.at);
 
 const same = (a: Report, b: Report): boolean =>
-  a.generation === b.generation && a.at === b.at && a.sent === b.sent;
+  a.generation === b.generation && a.at === b.at && a.again === b.again && a.isForged === b.isForged;
 
 /** Nothing leaves the queue: a report is worked off late, twice, by two workers, in any order. */
 function* workerSteps(world: World): Generator<Step> {
   for (const report of world.reports) {
     const asset = assetOf(world);
-    const { generation, outcome, sent = report.at } = report;
+    const { generation, outcome } = report;
     const { setBack } = world;
-    if (rules.isSetBackBy(asset, wire(report), stamp(sent))) {
-      const setBack = { generation, since: world.generation, at: sent };
+    if (!rules.isSigned(report)) continue;
+    if (rules.isSetBackBy(asset, wire(report))) {
+      const setBack = { generation, since: world.generation, at: report.at };
       yield {
         name: `worker hears of generation ${generation} again`,
         world: { ...world, setBack, open: true },
@@ -314,16 +344,17 @@ function* agentSteps(world: World): Generator<Step> {
   for (const generation of world.handed) {
     const { action, exp } = world.issued[generation - 1]!;
     if (!(clock < exp) || !rules.isNewDirective({ generation }, agent.report ?? { generation: 0 })) continue;
-    // Time goes on after a host was put back, also within a tick: what it does next is later than what it said.
-    const at = Math.max(clock, (agent.report?.sent ?? clock - 1) + 1);
+    // Time goes on, also within a tick, and also when the clock is set back: what it does next is later than what it said.
+    const at = Math.max(clock, (agent.report?.at ?? clock - 1) + 1);
     const report: Report = { generation, action, outcome: "none", at, wasShut: agent.shut };
     yield { name: `agent begins ${action} ${generation}`, world: become({ report, underway: true }) };
   }
   const { report, saved } = agent;
   if (saved && world.faults > 0 && report && report.generation > saved.generation) {
     // A machine put back to its snapshot, or a state directory restored: the host is shut, and its agent sure of it.
-    const sent = Math.max(clock, report.at) + 1;
-    const back = { report: { ...saved, sent }, shut: true };
+    // It finds that it was away, and proves anew what it believes to be in force.
+    const at = Math.max(clock, report.at) + 1;
+    const back = { report: { ...saved, at, again: at }, shut: true };
     yield {
       name: `host is put back to generation ${saved.generation}`,
       world: become(back, world.faults - 1),
@@ -380,11 +411,12 @@ export function violation(world: World, before?: World): string | undefined {
   if (before && world.generation < before.generation) return "the generation shrank";
   if (before?.proof && world.proof && isOlder(world.proof, before.proof))
     return "a proof was replaced by an older one";
-  const wasPutBack = world.agent.report?.sent !== before?.agent.report?.sent;
+  const wasPutBack = world.agent.report?.again !== before?.agent.report?.again;
   if (before && !wasPutBack && (world.agent.report?.generation ?? 0) < (before.agent.report?.generation ?? 0))
     return "the agent went back to an older generation";
   if ((world.agent.report?.generation ?? 0) > world.generation) return "the agent is ahead of every admin";
   const isFreed = wish?.action === "release" && state === "active";
+  if (world.setBack && !world.isPutBack) return "a host is said to be put back that was not";
   if (state === "active" && world.setBack?.since === world.generation)
     return "active is shown, the host says that it is isolated";
   if (world.open !== (wish !== undefined && !isFreed))

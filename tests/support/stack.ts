@@ -77,7 +77,7 @@ export type SimulatedAsset = {
   assetId: string;
   tenantId: string;
   signer: Signer;
-  /** Sends one heartbeat with the next sequence number. */
+  /** Sends one heartbeat with the next sequence number; its containment report is signed unless it comes signed. */
   beat(more?: Partial<Heartbeat>): Promise<Response>;
 };
 
@@ -97,7 +97,10 @@ export async function enrolAsset(
     ...who,
     signer,
     async beat(more = {}) {
-      const body = JSON.stringify(makeHeartbeat(++sequence, Date.now(), hostname, more));
+      const { containment } = more;
+      const signed = containment &&
+        !containment.signature && { containment: await device.sign(who, containment) };
+      const body = JSON.stringify(makeHeartbeat(++sequence, Date.now(), hostname, { ...more, ...signed }));
       return fetch(await signedRequest(stack.edgeUrl, "/v1/heartbeats", body, signer));
     },
   };

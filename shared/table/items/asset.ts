@@ -20,6 +20,10 @@ export const wish = z.object({
 });
 export type Wish = z.infer<typeof wish>;
 
+/** A report as it was checked before it was kept: with its signature, and the public device key that it is by. */
+export const provenReport = containmentReport.extend({ signedBy: deviceKey.optional() });
+export type ProvenReport = z.infer<typeof provenReport>;
+
 export const assetItem = z.object({
   type: z.literal("Asset"),
   tenantId,
@@ -35,15 +39,17 @@ export const assetItem = z.object({
   generation: count,
   wish: wish.optional(),
   /** The agent's report on the newest generation it obeyed. */
-  proof: containmentReport.optional(),
+  proof: provenReport.optional(),
+  /** A report on this generation came that the device key did not sign: nothing was taken from it. */
+  unsignedReport: z.object({ generation: count, at: isoTimestamp }).optional(),
   /** Hash and number of this asset's newest custody record. */
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
-  /** The host reported generation `generation` as isolated again, at `at`, although the release `since` is proven. 0: over. */
+  /** The host reported generation `generation` as isolated again, proven at `at`, although the release `since` is proven. 0: over. */
   setBack: z.object({ generation: count, since: count, at: isoTimestamp }).optional(),
   /** The report of a release by a code, whatever was wished by then: it stands until the next one. */
-  freedByCode: containmentReport.optional(),
+  freedByCode: provenReport.optional(),
   /** Newest generation whose release by a code is in the custody log. */
   offlineReleaseOf: count.optional(),
   /** When the device key was last replaced. */

@@ -41,12 +41,17 @@ function recorder(mode: Mode): Enforcer {
 const recorders = (): Record<Mode, Enforcer> =>
   Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>;
 
-const open = (enforcers = recorders(), clock: () => number = Date.now): Obedience =>
+const open = (
+  enforcers = recorders(),
+  clock: () => number = Date.now,
+  elapsed: () => number = () => performance.now(),
+): Obedience =>
   createObedience({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers,
     clock,
+    elapsed,
     log: (level, message, fields) => said.push(`${level} ${message} ${fields?.reason ?? ""}`),
     onReport: () => {
       reports += 1;
@@ -102,6 +107,7 @@ describe("createObedience()", () => {
         self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
         enforcers,
         clock: Date.now,
+        elapsed: () => performance.now(),
         log: () => {},
         onReport: () => {
           reports += 1;
@@ -118,10 +124,10 @@ describe("createObedience()", () => {
     const restarted = start();
     proof = APPLIED;
     await restarted.resume(signal);
-    expect([restarted.report(), reports]).toEqual([obedience.report(), 1]);
+    expect([restarted.report().stopEnginesBy, reports]).toEqual(["terminate", 2]);
     proof = { ...APPLIED, reason: "they come back" };
     for (let round = 0; round < 3; round++) await restarted.reassert(signal);
-    expect([restarted.report().reason, reports]).toEqual(["they come back", 2]);
+    expect([restarted.report().reason, reports]).toEqual(["they come back", 3]);
 
     await restarted.consider(await sign({ generation: 4, action: "release", mode: "stop-engines" }), signal);
     expect(restarted.report().stopEnginesBy).toBeUndefined();
@@ -262,19 +268,63 @@ describe("createObedience()", () => {
     expect(obedience.report()).toMatchObject({ generation: 7, outcome: "applied" });
   });
 
-  test("puts a lasting isolation back after a restart and tells only of a change", async () => {
+  test("puts a lasting isolation back after a restart and proves it anew, then tells only of a change", async () => {
     await open().consider(await sign({ generation: 1, mode: "network" }), signal);
     reports = 0;
     const obedience = open();
-    const { at } = obedience.report();
+    const before = obedience.report();
     await obedience.resume(signal);
+    const after = obedience.report();
+    expect(after.at > before.at).toBe(true);
+    expect(after).toEqual({ ...before, at: after.at });
     await obedience.reassert(signal);
     expect(done.slice(1)).toEqual(["reassert network 1", "reassert network 1"]);
-    expect([reports, obedience.report().at]).toEqual([0, at]);
+    expect([reports, obedience.report()]).toEqual([1, after]);
+    reports = 0;
     proof = { outcome: "failed", reason: "table gone and nft missing" };
     await obedience.reassert(signal);
     expect(reports).toBe(1);
     expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
+  });
+
+  test("proves a lasting isolation anew when the machine was away: it slept, or was put back to a snapshot", async () => {
+    let [nowMs, elapsedMs] = [Date.now(), 0];
+    const obedience = open(
+      recorders(),
+      () => nowMs,
+      () => elapsedMs,
+    );
+    const pass = async (ms: number, ranMs: number): Promise<string> => {
+      nowMs += ms;
+      elapsedMs += ranMs;
+      await obedience.reassert(signal);
+      return obedience.report().at;
+    };
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = obedience.report();
+    // A clock that keeps time, be it slewed, and one that is set back.
+    expect(await pass(600_000, 598_000)).toBe(at);
+    expect(await pass(-3_600_000, 4000)).toBe(at);
+    expect(await pass(3_600_000, 4000)).not.toBe(at);
+    const again = obedience.report().at;
+    expect(await pass(4000, 4000)).toBe(again);
+    expect(await pass(6001, 4000)).toBe(new Date(nowMs).toISOString());
+    expect(reports).toBe(3);
+    // A free host has nothing to prove.
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    const free = obedience.report();
+    expect(await pass(3_600_000, 0)).toBe(free.at);
+  });
+
+  test("the times of its reports grow from one generation to the next too, also when the clock is set back", async () => {
+    let nowMs = Date.now();
+    const obedience = open(recorders(), () => nowMs);
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = obedience.report();
+    nowMs -= 60_000;
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+    expect(obedience.report().at > at).toBe(true);
   });
 
   test.each([

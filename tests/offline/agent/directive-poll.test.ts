@@ -50,6 +50,7 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
       "stop-engines": unsupported,
     },
     clock: Date.now,
+    elapsed: () => performance.now(),
     log: silent,
     onReport: () => {},
   });

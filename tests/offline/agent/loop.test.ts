@@ -289,9 +289,8 @@ describe("createLoop()", () => {
         isRevoked: () => isRevoked,
         run: (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
       },
+      report: async () => CONTAINMENT,
       obedience: {
-        report: () => CONTAINMENT,
-        consider: async () => {},
         resume: async () => {},
         reassert: async () => {
           looks.push(scans);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { makeHeartbeat } from "../../../lz/fleet.ts";
+import { makeDevice, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { containmentOf } from "../../../shared/containment.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
@@ -7,6 +7,7 @@ import { type AssetItem, assetItem } from "../../../shared/table/items/asset.ts"
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { actionRequired, assetKey } from "../../../shared/table/keys.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
+import { isSignedReport } from "../../../shared/wire/report-signature.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
@@ -14,6 +15,8 @@ import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../supp
 const START_MS = Date.parse("2026-11-22T11:00:00.000Z");
 const minute = (n: number): number => START_MS + n * 60_000;
 const at = (n: number): string => timestamp(minute(n));
+/** Of somebody else. */
+const other = await makeDevice();
 const CODE = "01K00000000000000000000CDE";
 
 const report = (generation: number, minutes: number, more: Partial<ContainmentReport> = {}) =>
@@ -32,7 +35,11 @@ const byCode = (generation: number, minutes: number) =>
 async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const table = createMemoryDynamo();
   const tenant = makeTenant();
-  const worker = createWorkerDeps(table, tenant);
+  const device = await makeDevice();
+  const logged: string[] = [];
+  const worker = createWorkerDeps(table, tenant, {
+    log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
+  });
   const Key = assetKey(TENANT, ASSET);
   const asset: AssetItem = {
     type: "Asset",
@@ -42,7 +49,7 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
     hostname: "host-1",
     os: "linux",
     arch: "x64",
-    deviceKey: "A".repeat(43),
+    deviceKey: device.x,
     enrolledAt: at(-60),
     status: generation % 2 === 1 ? "ISOLATED" : "ACTIVE",
     generation,
@@ -60,15 +67,29 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const index = { GSI2PK: actionRequired(TENANT), GSI2SK: `${at(-30)}#${ASSET}` };
   await table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...Key, ...index, ...asset }) });
   let sequence = 0;
-  const tell = (minutes: number, containment: ContainmentReport) =>
+  const sign = (claimed: ContainmentReport) => device.sign({ tenantId: TENANT, assetId: ASSET }, claimed);
+  /** As whoever can make a heartbeat tells it. */
+  const tellAsIs = (minutes: number, containment: ContainmentReport) =>
     record(
       deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(minutes), containment })),
       tenant,
       worker,
     );
+  const tell = async (minutes: number, claimed: ContainmentReport) => tellAsIs(minutes, await sign(claimed));
   const stored = () => table.items.get(`${Key.PK} | ${Key.SK}`)!;
   return {
+    device,
+    logged,
+    metrics: worker.metrics,
+    sign,
     tell,
+    tellAsIs,
+    /** What is kept of a report that was checked. */
+    kept: async (claimed: ContainmentReport) => ({ ...(await sign(claimed)), signedBy: device.x }),
+    change: async (more: Partial<AssetItem>) => {
+      const item = { ...stored(), ...marshalItem(more) };
+      await table.dynamo("PutItem", { TableName: "t", Item: item });
+    },
     read: () => decodeItem(assetItem, stored()),
     isOpen: () => stored().GSI2PK !== undefined,
   };
@@ -78,9 +99,9 @@ describe("a host that a code freed before an admin released it", () => {
   test("is marked by its late report, and stays in the index of open actions although the release is proven", async () => {
     const world = await makeWorld(2);
     await world.tell(1, byCode(1, 0));
-    expect(world.read().freedByCode).toEqual(byCode(1, 0));
+    expect(world.read().freedByCode).toEqual(await world.kept(byCode(1, 0)));
     await world.tell(2, report(2, 2));
-    expect(world.read().proof).toEqual(report(2, 2));
+    expect(world.read().proof).toEqual(await world.kept(report(2, 2)));
     expect(world.isOpen()).toBe(true);
   });
 
@@ -89,7 +110,7 @@ describe("a host that a code freed before an admin released it", () => {
     await world.tell(2, report(2, 2));
     expect(world.isOpen()).toBe(false);
     await world.tell(1, byCode(1, 0));
-    expect(world.read().freedByCode).toEqual(byCode(1, 0));
+    expect(world.read().freedByCode).toEqual(await world.kept(byCode(1, 0)));
     expect(world.isOpen()).toBe(true);
   });
 
@@ -97,6 +118,7 @@ describe("a host that a code freed before an admin released it", () => {
     const world = await makeWorld(1);
     await world.tell(1, byCode(1, 0));
     expect(world.read()).toMatchObject({ proof: byCode(1, 0), freedByCode: byCode(1, 0) });
+    expect(world.read().proof).toEqual(await world.kept(byCode(1, 0)));
   });
 
   test("is not marked when its record is in the log, nor by a release that an admin wished, nor by one that failed", async () => {
@@ -120,7 +142,7 @@ describe("a host put back to a snapshot of its isolation after the release was p
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     expect(world.isOpen()).toBe(false);
-    await world.tell(20, report(1, 0));
+    await world.tell(20, report(1, 20));
     expect(world.isOpen()).toBe(true);
     expect(world.read()).toMatchObject({
       proof: report(2, 2),
@@ -132,7 +154,7 @@ describe("a host put back to a snapshot of its isolation after the release was p
     expect(containmentOf(world.read(), undefined, minute(21)).state).toBe("active");
     expect(world.isOpen()).toBe(false);
     // The same heartbeat, delivered once more, is no second step back.
-    await world.tell(20, report(1, 0));
+    await world.tell(20, report(1, 20));
     expect(world.isOpen()).toBe(false);
   });
 
@@ -145,11 +167,150 @@ describe("a host put back to a snapshot of its isolation after the release was p
     expect(world.isOpen()).toBe(false);
   });
 
-  test("what it said before the release and is heard late opens nothing", async () => {
+  test("what it proved before the release opens nothing, heard late or in a new heartbeat", async () => {
     const world = await makeWorld(2);
     await world.tell(2, report(2, 2));
     await world.tell(1, report(1, 0));
+    await world.tell(20, report(1, 0));
     expect(world.read().setBack).toBeUndefined();
     expect(world.isOpen()).toBe(false);
+  });
+});
+
+describe("recordProof() takes a report only with a signature of the asset's device key", () => {
+  const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
+  const shut = (more: Partial<ContainmentReport> = {}) => report(1, 1, { probes, ...more });
+  const UNSIGNED = "its report is not signed by this device";
+  const unsigned = ({ metrics }: { metrics: { read(): Record<string, number> } }) =>
+    metrics.read().reports_unsigned_total;
+
+  test("one that is signed is the proof, kept so that anybody can check it again", async () => {
+    const world = await makeWorld(1);
+    await world.tell(1, shut());
+    const { proof } = world.read();
+    expect(proof).toEqual(await world.kept(shut()));
+    expect(await isSignedReport(proof!.signedBy!, { tenantId: TENANT, assetId: ASSET }, proof!)).toBe(true);
+    expect(containmentOf(world.read(), undefined, minute(1)).state).toBe("enforced");
+    expect([unsigned(world), world.logged]).toEqual([0, []]);
+  });
+
+  const HERE = { tenantId: TENANT, assetId: ASSET };
+  type World = Awaited<ReturnType<typeof makeWorld>>;
+  const forgeries: [string, (world: World) => Promise<ContainmentReport>][] = [
+    ["without a signature", async () => shut()],
+    ["signed by another device", async () => other.sign(HERE, shut())],
+    ["signed for another tenant", ({ device }) => device.sign({ ...HERE, tenantId: "org_other" }, shut())],
+    [
+      "signed for another asset",
+      ({ device }) => device.sign({ ...HERE, assetId: `${ASSET.slice(1)}1` }, shut()),
+    ],
+    [
+      "with the signature of another report",
+      async ({ sign }) => ({ ...shut(), signature: (await sign(shut({ at: at(2) }))).signature! }),
+    ],
+    [
+      "with another generation",
+      async ({ sign }) => ({ ...(await sign(shut({ generation: 2 }))), generation: 1 }),
+    ],
+    ["with another action", async ({ sign }) => ({ ...(await sign(shut())), action: "release" })],
+    ["with another mode", async ({ sign }) => ({ ...(await sign(shut())), mode: "observe" })],
+    [
+      "with another way to stop engines",
+      async ({ sign }) => ({ ...(await sign(shut())), stopEnginesBy: "terminate" }),
+    ],
+    [
+      "with another outcome",
+      async ({ sign }) => ({ ...(await sign(shut({ outcome: "failed" }))), outcome: "applied" }),
+    ],
+    ["with another time", async ({ sign }) => ({ ...(await sign(shut())), at: at(2) })],
+    ["with a reason more", async ({ sign }) => ({ ...(await sign(shut())), reason: "it is so" })],
+    ["without its probes", async ({ sign }) => ({ ...(await sign(shut())), probes: undefined })],
+    [
+      "with another probe",
+      async ({ sign }) => ({
+        ...(await sign(shut({ probes: { ...probes, forbiddenBlocked: false } }))),
+        probes,
+      }),
+    ],
+  ];
+  test.each(forgeries)(
+    "one %s changes no proof, is shown as that, counted and told",
+    async (_what, forge) => {
+      const world = await makeWorld(1);
+      await world.tellAsIs(1, await forge(world));
+      expect(world.read().proof).toBeUndefined();
+      expect(containmentOf(world.read(), undefined, minute(1))).toMatchObject({
+        state: "pending",
+        reason: UNSIGNED,
+      });
+      expect(unsigned(world)).toBe(1);
+      expect(world.logged).toEqual([expect.stringContaining("containment.unsigned")]);
+      expect(world.logged[0]).not.toMatch(/[A-Za-z0-9_-]{43}/);
+      // What else the heartbeat says is recorded, and the device's own word is heard after it.
+      const again = shut({ at: at(3) });
+      await world.tell(3, again);
+      expect(world.read().proof).toEqual(await world.kept(again));
+      expect(world.read().unsignedReport).toBeUndefined();
+      expect(containmentOf(world.read(), undefined, minute(3))).toEqual({ state: "enforced", offline: true });
+    },
+  );
+
+  test("a forged release is no end of the action, no use of a code and no step back", async () => {
+    for (const [generation, forged] of [
+      [2, report(2, 5)],
+      [1, byCode(1, 5)],
+      [2, byCode(1, 5)],
+    ] as const) {
+      const world = await makeWorld(generation);
+      await world.tellAsIs(5, forged);
+      await world.tellAsIs(6, await other.sign(HERE, forged));
+      expect(world.read()).not.toHaveProperty("proof");
+      expect(world.read()).not.toHaveProperty("freedByCode");
+      expect([world.isOpen(), unsigned(world)]).toEqual([true, 2]);
+    }
+    const free = await makeWorld(2);
+    await free.tell(2, report(2, 2));
+    await free.tellAsIs(20, { ...(await free.sign(report(1, 0))), at: at(20) });
+    expect(free.read().setBack).toBeUndefined();
+    expect([free.isOpen(), unsigned(free)]).toEqual([false, 1]);
+  });
+
+  test("a true report that is played again takes nothing back", async () => {
+    const world = await makeWorld(1);
+    const [good, bad] = [await world.sign(shut()), await world.sign(shut({ outcome: "failed", at: at(2) }))];
+    await world.tellAsIs(1, good);
+    await world.tellAsIs(2, bad);
+    await world.tellAsIs(9, good);
+    expect(world.read().proof).toMatchObject({ outcome: "failed", at: at(2) });
+    expect(unsigned(world)).toBe(0);
+  });
+
+  test("the asset is written once for a generation, however many unsigned reports come", async () => {
+    const world = await makeWorld(1);
+    await world.tellAsIs(1, shut());
+    const first = world.read().unsignedReport;
+    await world.tellAsIs(2, shut({ at: at(2) }));
+    expect([world.read().unsignedReport, unsigned(world)]).toEqual([first, 2]);
+  });
+
+  test("after the device key was replaced only the new one counts, and the old proof stays with the key it is by", async () => {
+    const world = await makeWorld(1);
+    await world.tell(1, shut());
+    const old = world.read().proof!;
+    await world.change({ deviceKey: other.x, keyRotatedAt: at(2) });
+    await world.tell(3, shut({ at: at(2), outcome: "failed" }));
+    expect(world.read().proof).toEqual(old);
+    expect(await isSignedReport(old.signedBy!, HERE, old)).toBe(true);
+    expect(unsigned(world)).toBe(1);
+    await world.tellAsIs(4, await other.sign(HERE, shut({ at: at(3) })));
+    expect(world.read().proof).toMatchObject({ at: at(3), signedBy: other.x });
+  });
+
+  test("a revoked asset takes no proof, signed or not", async () => {
+    const world = await makeWorld(1, { revokedAt: at(0) });
+    await world.tell(1, shut());
+    await world.tellAsIs(2, shut({ at: at(2) }));
+    expect(world.read()).not.toHaveProperty("proof");
+    expect(world.read()).not.toHaveProperty("unsignedReport");
   });
 });
