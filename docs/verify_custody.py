@@ -1,12 +1,12 @@
 """Verifies a custody export of LifecycleZero offline: python3 verify_custody.py FILE [X_OF_THE_CONTROL_KEY]
 Written from docs/containment.md alone, so that it shares no mistake with the code that made the export. With a key
-(its base64url `x`) and the package `cryptography` the checkpoint is checked too, else it says that it was
-not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
+(its base64url `x`) and the package `cryptography` the checkpoint and the reports of hosts are checked too, else it says
+that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
 import base64, hashlib, json, sys
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-def first_fault(lines, manifest, head):
+def first_fault(lines, manifest, head, x):
     previous, chains = "", {}
     for number, line in enumerate(lines, 1):
         name = f"#{number}"
@@ -21,7 +21,8 @@ def first_fault(lines, manifest, head):
                 (record["tenantNumber"] == number, f"is not record {number} of the tenant: one is missing or moved"),
                 (record["tenantPreviousHash"] == previous, f"does not follow record {number - 1} of the tenant"),
                 (not head or record["tenantId"] == head["tenantId"], "is of another tenant than the head"),
-                ((record["previousHash"], record["number"] - 1) == link, f"does not follow record {link[1]} of its asset")):
+                ((record["previousHash"], record["number"] - 1) == link, f"does not follow record {link[1]} of its asset"),
+                (not x or "report" not in record or proves_itself(record), "holds a report that is not signed by the device key it names")):
                 if not is_good: return name, fault
             previous, chains[chain] = record["hash"], (record["hash"], record["number"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -37,12 +38,17 @@ def speaks_of(head):
     except (ValueError, IndexError): return False
     return isinstance(claims, dict) and all(claims.get(each) == head[name] for each, name in (("tenant", "tenantId"), ("hash", "hash"), ("count", "count")))
 
-def is_signed(head, x):
+def is_by(x, signed, signature):
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    signed, _, signature = head["checkpoint"].rpartition(".")
     try: Ed25519PublicKey.from_public_bytes(bytes_of(x)).verify(bytes_of(signature), signed.encode())
     except Exception: return False
     return True
+
+def proves_itself(record):
+    report = dict(record["report"])
+    x, signature = report.pop("signedBy", ""), report.pop("signature", "")
+    signed = canonical({"asset": record["assetId"], "report": report, "tenant": record["tenantId"]})
+    return report["generation"] == record["generation"] and is_by(x, f"lifecyclezero containment report 1\n{signed}", signature)
 
 def lines_of(text):
     """JSON lines as they are; of the JSON form, which has its records in any order, the lines it would be."""
@@ -60,9 +66,11 @@ try:
     if (manifest["type"], manifest["v"]) != ("CustodyManifest", 1) or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
     if head is not None: [head["tenantId"], head["hash"], head["count"], head["checkpoint"].split]
 except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is no custody export") or 2)
-fault = first_fault(lines, manifest, head)
+fault = first_fault(lines, manifest, head, x)
 if not fault and head and not speaks_of(head): fault = "head", "its checkpoint is of another log"
-if not fault and x and head and not is_signed(head, x): fault = "head", "its checkpoint is not signed by this key"
+if not fault and x and head and not is_by(x, *head["checkpoint"].rpartition(".")[::2]): fault = "head", "its checkpoint is not signed by this key"
 signed = "the checkpoint " + ("is signed by this key" if x else "was not checked: no key was given") if head else "there is no checkpoint"
+told = 0 if fault else sum("report" in json.loads(line) for line in lines)
+if told: signed += f"; hosts' reports in it: {told}, " + ("each signed by the device key it names" if x else "not checked")
 print("not ok: %s: %s" % fault if fault else f"ok: {len(lines)} custody records, unbroken; {signed}")
 sys.exit(bool(fault))

@@ -42,5 +42,9 @@ export const run: Verb = async (args, deps) => {
     absent: "nothing to sign yet",
     unchecked: "its checkpoint was not checked: give the control keys with --keys",
   }[checkpoint];
-  return { json, lines: [`ok: ${count(records, "custody record")}, unbroken; ${signed}`] };
+  const reports =
+    findings.reports === undefined
+      ? ""
+      : `; ${count(findings.reports, "report")} in it signed by the device key it names`;
+  return { json, lines: [`ok: ${count(records, "custody record")}, unbroken; ${signed}${reports}`] };
 };

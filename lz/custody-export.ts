@@ -8,6 +8,7 @@ import {
   type CustodyHeadItem,
   custodyHeadItem,
 } from "../shared/table/items/custody.ts";
+import { isSignedReport } from "../shared/wire/report-signature.ts";
 import { parseOrUndefined } from "./connect.ts";
 
 /** `GET /v1/custody`, and what `lz audit export` saves. */
@@ -67,6 +68,8 @@ export type Findings = {
   fault?: { record: string; fault: string };
   /** `absent`: the log is empty. `unchecked`: no keys were given. */
   checkpoint: "good" | "absent" | "unchecked";
+  /** Reports of hosts in the log, each signed by the device key that it names; absent where there is none. */
+  reports?: number;
 };
 
 /**
@@ -100,14 +103,30 @@ export async function verifyExport(
     return bad(`${stranger.assetId ?? "tenant"} ${stranger.at}`, "is of another tenant than the head");
   const fault = (await verifyCustody(records, head)) ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
-  if (!head) return { records: records.length, checkpoint: "absent" };
+  const told = records.filter(({ report }) => report !== undefined);
+  for (const each of told) {
+    if (!(await provesItself(each)))
+      return bad(
+        nameOf(each, each.tenantNumber - 1),
+        "holds a report that is not signed by the device key it names, for this very asset and generation",
+      );
+  }
+  const good = { records: records.length, ...(told.length > 0 && { reports: told.length }) };
+  if (!head) return { ...good, checkpoint: "absent" };
   if (!speaksOf(head)) return bad("head", "its checkpoint is of another log");
-  if (!trust.keys) return { records: records.length, checkpoint: "unchecked" };
+  if (!trust.keys) return { ...good, checkpoint: "unchecked" };
   if (!(await isSigned(head, trust.keys))) {
     return bad("head", "its checkpoint is not signed by these keys for this very log");
   }
-  return { records: records.length, checkpoint: "good" };
+  return { ...good, checkpoint: "good" };
 }
+
+/** Whether the key is the host's own is for who holds the host: `lz-agent status` names it there. */
+const provesItself = async ({ tenantId, assetId, generation, report }: AuditItem): Promise<boolean> =>
+  report?.signedBy !== undefined &&
+  assetId !== undefined &&
+  report.generation === generation &&
+  (await isSignedReport(report.signedBy, { tenantId, assetId }, report));
 
 /** The chain only grows: the head of an earlier export is a record of every later one. */
 function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | undefined) {

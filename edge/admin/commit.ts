@@ -37,7 +37,10 @@ type Attributes = Parameters<typeof values>[0];
 /** What a custody record says, without what the chain adds. */
 export type Draft = Pick<AuditItem, "action"> &
   Partial<
-    Pick<AuditItem, "mode" | "stopEnginesBy" | "generation" | "target" | "before" | "after" | "justification">
+    Pick<
+      AuditItem,
+      "mode" | "stopEnginesBy" | "generation" | "target" | "before" | "after" | "report" | "justification"
+    >
   >;
 
 /** A change of an asset, or with no `set` only records about it. */

@@ -100,6 +100,7 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
       generation,
       before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
+      report: freed,
       justification: freed.reason ?? "released at the host",
     };
     const after = { ...before, offlineReleaseOf: generation };

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importJWK } from "jose";
 import { COMPILE_FLAGS } from "../../agent/build.ts";
 import { startStage } from "../../local/stage.ts";
+import { verifyExport } from "../../lz/custody-export.ts";
 import { verifyCustody } from "../../shared/custody.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { signReleaseCode } from "../../shared/wire/release-code.ts";
@@ -137,6 +138,10 @@ describe("lz release-code → lz-agent release", () => {
     });
     const { records, head } = await custody();
     expect(await verifyCustody(records, head)).toBeUndefined();
+    // The agent's own word is in the log, by the key that lies on its disk.
+    const { x } = JSON.parse(readFileSync(join(host.state, "device-key.json"), "utf8")) as { x: string };
+    expect(used.report).toMatchObject({ generation: 1, action: "release", signedBy: x });
+    expect(await verifyExport({ records, head }, {})).toMatchObject({ reports: 1, checkpoint: "unchecked" });
     const ofHost = records.filter(({ assetId }) => assetId === host.assetId);
     const ordered = ofHost.toSorted((a, b) => a.number - b.number);
     expect(ordered.map(({ action }) => action)).toEqual([

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { assetId, tenantId } from "../../ids.ts";
 import { MODES, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
+import { provenReport } from "./asset.ts";
 import { count } from "./count.ts";
 
 export const CUSTODY_ACTIONS = [
@@ -46,6 +47,8 @@ export const auditItem = z.object({
   target: text(200).optional(),
   before: text(4000).optional(),
   after: text(4000).optional(),
+  /** Of the use of a release code: the host's report, as its device signed it. */
+  report: provenReport.optional(),
   operatorId: text(200),
   /** Of what an API key did: who made the key. */
   keyMadeBy: text(200).optional(),

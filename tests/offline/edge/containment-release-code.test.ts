@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { timestamp } from "../../../shared/clock.ts";
 import { verifyCustody } from "../../../shared/custody.ts";
 import { marshal, marshalItem } from "../../../shared/table/dynamo.ts";
+import type { ProvenReport } from "../../../shared/table/items/asset.ts";
 import { type AuditItem, auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { assetKey, custodyHeadKey } from "../../../shared/table/keys.ts";
@@ -13,6 +14,8 @@ import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const KEY = assetKey(TENANT_ID, ASSET_ID);
 
+/** Whether they are good is for the worker, which writes them, and for whoever verifies the log. */
+const [SIGNATURE, SIGNED_BY] = ["A".repeat(86), "A".repeat(43)];
 const REPORT: ContainmentReport = {
   generation: 1,
   action: "release",
@@ -86,13 +89,14 @@ async function makeWorld() {
   const isOpen = () => asset().GSI2PK !== undefined;
   /** What the worker does when the host is back and says that a code freed it. */
   const hostIsBack = async () => {
-    const report: ContainmentReport = {
+    const report: ProvenReport = {
       generation: 1,
       action: "release",
       mode: "network",
       outcome: "applied",
       at: timestamp(app.state.nowMs),
       reason: "released at the host with code X",
+      ...{ signature: SIGNATURE, signedBy: SIGNED_BY },
     };
     const stored = [...table.items.values()].find((item) => item.type?.S === "Asset")!;
     await table.dynamo("PutItem", { TableName: "t", Item: { ...stored, proof: marshal(report) } });
@@ -171,6 +175,13 @@ describe("a release code", () => {
       generation: 1,
       after: "RELEASED-OFFLINE",
       justification: "released at the host with code X",
+      report: {
+        generation: 1,
+        action: "release",
+        outcome: "applied",
+        signature: SIGNATURE,
+        signedBy: SIGNED_BY,
+      },
     });
     expect((await world.post("release", "closing-it")).status).toBe(202);
     expect((await world.read()).containment.state).toBe("releasing");

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from "jose";
 import { type CustodyExport, readExport, toJsonLines, verifyExport } from "../../../lz/custody-export.ts";
+import { makeDevice } from "../../../lz/fleet.ts";
 import { canonicalJson } from "../../../shared/canonical-json.ts";
 import { custodyHash } from "../../../shared/custody.ts";
+import type { ProvenReport } from "../../../shared/table/items/asset.ts";
 import type { AuditItem } from "../../../shared/table/items/custody.ts";
 import { linkedLog } from "../../support/custody-log.ts";
 import { describeUnless, testUnless } from "../../support/missing.ts";
@@ -83,6 +85,43 @@ function theirs(text: string, ...more: string[]): string | undefined {
   if (exitCode !== 1 || !record) throw new Error(`${exitCode} ${said} ${stderr}`);
   return record;
 }
+
+const device = await makeDevice();
+/** What may become of a report on its way into a log, and whether it is still the device's own word. */
+const REPORTS: [string, (report: ProvenReport) => ProvenReport, boolean][] = [
+  ["as the device signed it", (report) => report, true],
+  ["of another outcome", (report) => ({ ...report, outcome: "failed" }), false],
+  ["of another generation", (report) => ({ ...report, generation: 2 }), false],
+  ["with another reason", (report) => ({ ...report, reason: "released at the host with code B" }), false],
+  ["without its signature", ({ signature: _, ...report }) => report, false],
+  ["without its key", ({ signedBy: _, ...report }) => report, false],
+  ["with another key", (report) => ({ ...report, signedBy: publicJwk.x! }), false],
+];
+const asItIs = (report: ProvenReport): ProvenReport => report;
+
+/** A log in which the use of a release code is the second record, with what the device signed for a host of this name. */
+async function makeFreed(change: (report: ProvenReport) => ProvenReport, signedFor = ASSETS[0]!) {
+  const report = await device.sign(
+    { tenantId: TENANT, assetId: signedFor },
+    {
+      ...{ generation: 1, action: "release", mode: "network", outcome: "applied" },
+      at: "2026-11-22T11:00:00.000Z",
+      reason: "released at the host with code \u00c4",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+    },
+  );
+  const who = { operatorId: "asset", sessionId: "asset", sourceIp: "none", requestId: "req" };
+  const base = { tenantId: TENANT, assetId: ASSETS[0]!, generation: 1, ...who };
+  const records = await linkedLog([
+    { ...base, at: "2026-11-22T10:00:00.000Z", action: "isolate" },
+    {
+      ...{ ...base, at: "2026-11-22T11:00:01.000Z", action: "release-offline" },
+      report: change({ ...report, signedBy: device.x }),
+    },
+  ]);
+  return toJsonLines({ records, head: await headOf(records) });
+}
+const FREED = `${ASSETS[0]} 2026-11-22T11:00:01.000Z`;
 
 type Lines = string[];
 const edit = (change: (lines: Lines) => Lines | Promise<Lines>) => change;
@@ -213,6 +252,18 @@ describe("a custody export as JSON lines", () => {
     );
   });
 
+  test.each(REPORTS)("with a host's report %s", async (_what, change, isGood) => {
+    expect(await ours(await makeFreed(change), { keys })).toBe(isGood ? undefined : FREED);
+  });
+
+  test("with a report that the device made for another host is bad, and a good one is counted", async () => {
+    expect(await ours(await makeFreed(asItIs, ASSETS[1]!), { keys })).toBe(FREED);
+    const verify = async (text: string) => verifyExport(readExport(text)!.exported, { keys });
+    const good = { records: 2, checkpoint: "good" as const };
+    expect(await verify(await makeFreed(asItIs))).toEqual({ ...good, reports: 1 });
+    expect(await verify(toJsonLines(await makeLog(2)))).toEqual(good);
+  });
+
   test("readExport() takes the JSON form too, and nothing that is neither", async () => {
     const log = await makeLog(3);
     expect(readExport(JSON.stringify(log))?.exported.records).toHaveLength(3);
@@ -248,6 +299,21 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
       "ok: 0 custody records, unbroken; there is no checkpoint",
     );
   });
+
+  testUnless(
+    lackingForCheckpoints,
+    "agrees on the reports of hosts, or says that it did not check",
+    async () => {
+      for (const [, change, isGood] of REPORTS)
+        expect(theirs(await makeFreed(change), publicJwk.x!)).toBe(isGood ? undefined : FREED);
+      expect(theirs(await makeFreed(asItIs, ASSETS[1]!), publicJwk.x!)).toBe(FREED);
+      const freed = await makeFreed(asItIs);
+      expect(said(freed, publicJwk.x!)).toEndWith(
+        "hosts' reports in it: 1, each signed by the device key it names",
+      );
+      expect(said(freed)).toEndWith("hosts' reports in it: 1, not checked");
+    },
+  );
 
   testUnless(lackingForCheckpoints, "checks the signed checkpoint", async () => {
     const log = await makeLog(9);
