@@ -79,7 +79,7 @@ function proven(
     return {
       name,
       status: containment.state === "expired" ? "not-reached" : "waiting",
-      facts: [isUnsigned ? `Nothing is proven: a report came, but ${UNSIGNED}` : "Nothing is proven yet"],
+      facts: [isUnsigned ? `Nothing is proven: ${UNSIGNED}` : "Nothing is proven yet"],
     };
   }
   const probes = probeFacts(answered);

@@ -76,6 +76,20 @@ describe("containmentSteps() claims no more than is proven", () => {
     ]);
   });
 
+  test("a report that the device did not sign is told as that, and only of the change that is asked now", () => {
+    const at = timestamp(NOW_MS);
+    const [, , proven] = steps({ wish: wish(), unsignedReport: { generation: 3, at } })!;
+    expect(proven).toEqual({
+      name: "Proven",
+      status: "waiting",
+      facts: ["Nothing is proven: its report is not signed by this device"],
+    });
+    const [, , older] = steps({ wish: wish(), unsignedReport: { generation: 2, at } })!;
+    expect(older!.facts).toEqual(["Nothing is proven yet"]);
+    const [, , signed] = steps({ wish: wish(), unsignedReport: { generation: 3, at }, proof: report() })!;
+    expect(signed!.status).toBe("done");
+  });
+
   test("nothing asked: no steps", () => expect(steps({ status: "ACTIVE", generation: 0 })).toBeUndefined());
 
   const cases: [string, Partial<AssetItem>, string[]][] = [
@@ -293,6 +307,7 @@ test.each([
   ["ISOLATED", "pending", undefined, "release"],
   ["ACTIVE", "active", undefined, "isolate"],
   ["ACTIVE", "releasing", undefined, "isolate"],
+  ["ACTIVE", "releasing", "its report is not signed by this device", "isolate"],
   ["ACTIVE", "releasing", "the host was put back", "release"],
   ["ACTIVE", "release-failed", "nft refused", "release"],
 ] as const)("nextChange() of %s, %s, %p is to %4$s", (status, state, reason, change) => {

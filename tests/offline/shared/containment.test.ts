@@ -111,6 +111,20 @@ describe("containmentOf() claims no more than is proven", () => {
   }
 });
 
+test("containmentOf() says of what is unproven that a report came which this device did not sign, and of nothing else", () => {
+  const reason = "its report is not signed by this device";
+  const of = (generation: number, parts: Partial<AssetItem>, nowMs = NOW_MS) =>
+    containmentOf(asset({ unsignedReport: { generation, at: timestamp(NOW_MS) }, ...parts }), seen, nowMs);
+  const release = wish({ action: "release" });
+  expect(of(2, { wish: wish() })).toEqual({ state: "pending", offline: false, reason });
+  expect(of(2, { wish: wish() }, NOW_MS + 1001)).toMatchObject({ state: "expired", reason });
+  expect(of(2, { wish: release })).toMatchObject({ state: "releasing", reason });
+  expect(of(2, { wish: release }, NOW_MS + 1001)).toMatchObject({ state: "release-failed", reason });
+  expect(of(1, { wish: wish() })).toEqual({ state: "pending", offline: false });
+  expect(of(2, { wish: wish(), proof: proof() })).toEqual({ state: "enforced", offline: false });
+  expect(of(2, {})).toEqual({ state: "active", offline: false });
+});
+
 test("isOffline() waits for 90 s of silence, or six heartbeats where those are longer", () => {
   expect(isOffline(seen, NOW_MS + 90_000)).toBe(false);
   expect(isOffline(seen, NOW_MS + 90_001)).toBe(true);
