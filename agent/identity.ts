@@ -49,6 +49,10 @@ export async function openDeviceKey(directory: string, platform: NodeJS.Platform
   }
 }
 
+/** The public half of the key that is there, to compare with what this host signed; makes none. */
+export const readPublicKey = (directory: string): string | undefined =>
+  readState(directory, DEVICE_KEY_FILE, deviceKeyFile)?.x;
+
 async function makeDeviceKey(directory: string): Promise<DeviceKey> {
   const pair = (await crypto.subtle.generateKey({ name: "Ed25519" }, true, [
     "sign",

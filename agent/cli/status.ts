@@ -1,4 +1,4 @@
-import { loadIdentity } from "../identity.ts";
+import { loadIdentity, readPublicKey } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
 import type { Settings } from "../settings.ts";
 import { countWaiting } from "../spool.ts";
@@ -12,6 +12,7 @@ export const status: Verb = async (machine, { values, settings }) => {
   const holder = identity && lockHolder(directory, { birthOf: (pid) => processBirth(pid, machine.platform) });
   const daemon = identity && readStatus(directory);
   const waiting = countWaiting(directory);
+  const deviceKey = identity && readPublicKey(directory);
   if (values.json === true) {
     const { assetId, tenantId, edgeUrl, employeeId, settings: tenant } = identity ?? {};
     machine.print(
@@ -20,6 +21,7 @@ export const status: Verb = async (machine, { values, settings }) => {
         config: config.isUsed ? config.path : null,
         enrolled: identity !== undefined,
         ...(identity ? { assetId, tenantId, edgeUrl, employeeId, settings: tenant } : {}),
+        ...(deviceKey === undefined ? {} : { deviceKey }),
         running: holder !== undefined,
         ...(holder ? { pid: holder.pid } : {}),
         waiting,
@@ -33,6 +35,7 @@ export const status: Verb = async (machine, { values, settings }) => {
       `asset        ${identity.assetId} of ${identity.tenantId}, employee ${identity.employeeId}`,
     );
     machine.print(`control      ${identity.edgeUrl}`);
+    if (deviceKey !== undefined) machine.print(`device key   ${deviceKey}`);
     machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);
     if (daemon) for (const line of describe(daemon)) machine.print(line);
     machine.print(`waiting      ${waiting} heartbeat(s) in the spool`);

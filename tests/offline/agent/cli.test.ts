@@ -552,6 +552,11 @@ describe("lz-agent", () => {
       pid: first.pid,
       assetId: ASSET,
     });
+    const { x, d } = JSON.parse(readFileSync(join(state, "device-key.json"), "utf8"));
+    expect(status.deviceKey).toBe(x);
+    const words = (await call(["status", "--state", state])).stdout;
+    expect(words).toContain(`device key   ${x}\n`);
+    expect(words).not.toContain(d);
     expect(status.waiting).toBeLessThanOrEqual(1); // the one that is on its way
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
