@@ -138,6 +138,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     },
   });
   let engines: HostState["engines"] = [];
+  /** With its signature, as `explain` shows it. */
   let sent: HostState["containment"] | undefined;
   const reach = (signal: AbortSignal): Promise<boolean> => reachControlPlane(machine, edgeUrl, signal);
   const obedience = createObedience({
@@ -162,7 +163,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   const status = statusWriter(machine, directory, () => ({
     config: config.isUsed ? config.path : undefined,
     dropped: spool.dropped(),
-    containment: sent ?? obedience.report(),
+    containment: sent?.at === obedience.report().at ? sent : obedience.report(),
   }));
   const sender = createSender({
     post,
