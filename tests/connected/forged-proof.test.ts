@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { makeEngine, makeHeartbeat, sessionSigner, signedRequest } from "../../lz/fleet.ts";
+import {
+  enrolDevice,
+  makeDevice,
+  makeEngine,
+  makeHeartbeat,
+  sessionSigner,
+  signedRequest,
+} from "../../lz/fleet.ts";
 import { base64url, fromBase64url } from "../../shared/bytes.ts";
 import { timestamp } from "../../shared/clock.ts";
 import type { ContainmentReport, Heartbeat } from "../../shared/wire/heartbeat.ts";
@@ -155,4 +162,40 @@ describe("who holds the edge secret and the queue key", () => {
       expect(await shown(asset)).toEqual(free);
     },
   );
+
+  test("a key that was replaced proves nothing more, with a session that is still good, and the new one does", async () => {
+    const asset = await enrolAsset(stack, "rotated");
+    await change(asset, "isolate", "network");
+    const path = `/v1/assets/${asset.assetId}/rotate-key`;
+    const key = crypto.randomUUID();
+    const answer = await stack.api(path, { method: "POST", body: { justification: "it was stolen" }, key });
+    const { token } = (await answer.json()) as { token: string };
+    const device = await makeDevice();
+    const host = { hostname: "rotated", employeeId: "dana" };
+    expect(await enrolDevice(fetch, stack.edgeUrl, token, device, host)).toMatchObject({
+      assetId: asset.assetId,
+    });
+
+    expect((await asset.beat({ containment: report(1, "isolate") })).status).toBe(202);
+    await settled();
+    expect(await shown(asset)).toMatchObject({ state: "pending", reason: UNSIGNED });
+    await asset.beat({ containment: await device.sign(asset, report(1, "isolate")) });
+    await eventually(async () => (await shown(asset)).state === "enforced");
+    expect((await shown(asset)).proof?.signedBy).toBe(device.x);
+  });
+
+  test("a revoked host proves nothing more, though it signs what it says", async () => {
+    const asset = await enrolAsset(stack, "revoked");
+    await change(asset, "isolate", "network");
+    const revoke = { method: "POST", body: { justification: "it is lost" }, key: crypto.randomUUID() };
+    expect((await stack.api(`/v1/assets/${asset.assetId}/revoke`, revoke)).status).toBeLessThan(300);
+    const containment = await asset.device.sign(asset, report(1, "isolate"));
+    await WAYS["by a message that they put into the queue"]!(
+      asset,
+      makeHeartbeat(++sequence, Date.now(), "revoked", { containment }),
+    );
+    await settled();
+    expect(await shown(asset)).not.toHaveProperty("proof");
+    expect((await shown(asset)).state).toBe("pending");
+  });
 });
