@@ -308,7 +308,9 @@ export function createObedience(deps: ObeyDeps): Obedience {
       isTold &&
       proof.outcome === report.outcome &&
       JSON.stringify(proof.probes) === JSON.stringify(report.probes);
-    if (!same || isAnew) settle(asWish(report), proof);
+    // What was done at first is told on: a look that finds all of it in force does not say it again.
+    const told = same && report.reason !== undefined ? { ...proof, reason: report.reason } : proof;
+    if (!same || isAnew) settle(asWish(report), told);
   }
 }
 

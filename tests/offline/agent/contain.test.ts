@@ -125,6 +125,7 @@ describe("createObedience()", () => {
     proof = APPLIED;
     await restarted.resume(signal);
     expect([restarted.report().stopEnginesBy, reports]).toEqual(["terminate", 2]);
+    expect(restarted.report()).toEqual({ ...obedience.report(), at: restarted.report().at });
     proof = { ...APPLIED, reason: "they come back" };
     for (let round = 0; round < 3; round++) await restarted.reassert(signal);
     expect([restarted.report().reason, reports]).toEqual(["they come back", 3]);
