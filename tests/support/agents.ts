@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createObedience, type Obedience } from "../../agent/contain/obey.ts";
 import { observeEnforcer } from "../../agent/contain/observe.ts";
+import { createSignedReport } from "../../agent/contain/signed-report.ts";
 import { createDirectivePoll } from "../../agent/directive-poll.ts";
 import { enrol } from "../../agent/enrol.ts";
 import { deviceSigner, type Identity, openDeviceKey, openSequence } from "../../agent/identity.ts";
@@ -130,6 +131,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     self: () => self,
     enforcers: { observe, "stop-engines": observe, network: observe },
     clock,
+    elapsed: () => performance.now(),
     log,
     onReport: () => loop.hurry(),
   });
@@ -182,6 +184,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       },
     },
     obedience,
+    report: createSignedReport(obedience.report, device, self),
     clock,
     random,
     sleep,
