@@ -223,7 +223,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     spool,
     sender,
     obedience,
-    report: createSignedReport(obedience.report, device, identity),
+    report: createSignedReport(obedience.report, device, identity, log),
     clock: post.clock,
     random,
     sleep,

@@ -1,21 +1,32 @@
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { signReport } from "../../shared/wire/report-signature.ts";
 import type { DeviceKey, Identity } from "../identity.ts";
+import type { Log } from "../log.ts";
 
 /**
  * Gives the report signed with the device key: once for each report, however often it is sent. Before the first directive
- * there is nothing to prove, and nothing to sign.
+ * there is nothing to prove, and nothing to sign. Never throws: unsigned a report proves nothing, but the host is seen.
  */
 export function createSignedReport(
   report: () => ContainmentReport,
   device: Pick<DeviceKey, "privateKey">,
   self: Pick<Identity, "tenantId" | "assetId">,
+  log: Log,
 ): () => Promise<ContainmentReport> {
-  let last: { report: ContainmentReport; signed: Promise<ContainmentReport> } | undefined;
+  let last: { report: ContainmentReport; signed: ContainmentReport } | undefined;
   return async () => {
     const now = report();
     if (now.generation === 0) return now;
-    if (last?.report !== now) last = { report: now, signed: signReport(device.privateKey, self, now) };
-    return last.signed;
+    if (last?.report === now) return last.signed;
+    try {
+      const signed = await signReport(device.privateKey, self, now);
+      last = { report: now, signed };
+      return signed;
+    } catch (cause) {
+      log("error", "the containment report could not be signed", {
+        reason: cause instanceof Error ? cause.message : "unknown error",
+      });
+      return now;
+    }
   };
 }

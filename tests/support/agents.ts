@@ -184,7 +184,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       },
     },
     obedience,
-    report: createSignedReport(obedience.report, device, self),
+    report: createSignedReport(obedience.report, device, self, log),
     clock,
     random,
     sleep,
