@@ -1,4 +1,4 @@
-import type { AssetItem } from "./table/items/asset.ts";
+import type { AssetItem, ProvenReport } from "./table/items/asset.ts";
 import type { ContainmentReport } from "./wire/heartbeat.ts";
 
 /**
@@ -109,7 +109,7 @@ export const isUnrecordedRelease = (
 /** The oldest release by a code that is still to be written into the custody log. */
 export function unrecordedRelease(
   asset: Pick<AssetItem, "wish" | "proof" | "freedByCode" | "offlineReleaseOf">,
-): ContainmentReport | undefined {
+): ProvenReport | undefined {
   const freed = [asset.freedByCode, isReleasedOffline(asset) ? asset.proof : undefined];
   return freed
     .filter((report) => report !== undefined)

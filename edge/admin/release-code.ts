@@ -100,7 +100,8 @@ async function record(tenantId: string, assetId: string, deps: Deps): Promise<vo
       generation,
       before: statusAfter("isolate"),
       after: "RELEASED-OFFLINE",
-      report: freed,
+      // One from before devices signed their reports proves nothing to who verifies the log.
+      ...(freed.signedBy !== undefined && { report: freed }),
       justification: freed.reason ?? "released at the host",
     };
     const after = { ...before, offlineReleaseOf: generation };

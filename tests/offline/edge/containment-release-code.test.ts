@@ -209,6 +209,20 @@ describe("a release code", () => {
     expect(world.isOpen()).toBe(true);
   });
 
+  test("whose use was kept before devices signed their reports is recorded without one, which no verifier could check", async () => {
+    const world = await makeWorld();
+    await world.post("isolate", "isolation", { mode: "network" });
+    await world.mark();
+    world.hear();
+    await world.read();
+    const [, used] = await world.custody();
+    expect(used).toMatchObject({
+      action: "release-offline",
+      justification: "released at the host with code X",
+    });
+    expect(used).not.toHaveProperty("report");
+  });
+
   test("whose use is recorded after the release is proven leaves no open action behind", async () => {
     const world = await makeWorld();
     await world.post("isolate", "isolation", { mode: "network" });
