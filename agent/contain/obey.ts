@@ -86,7 +86,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   /** Every answer repeats the directive until it is proven: look at each one once. */
   let considered: string | undefined;
   let turn: Promise<void> = Promise.resolve();
-  let looked = lookNow();
+  let leadMs = leadNow();
 
   /** One order at a time, in the order they came. */
   function inTurn(work: () => Promise<void>): Promise<void> {
@@ -112,8 +112,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
     return timestamp(Math.max(deps.clock(), after));
   }
 
-  /** How far the clock is ahead of the time that this process ran. */
-  function lookNow(): number {
+  /** By how many milliseconds the clock is ahead of the time that this process ran: always as many, while it runs. */
+  function leadNow(): number {
     return deps.clock() - deps.elapsed();
   }
 
@@ -122,9 +122,9 @@ export function createObedience(deps: ObeyDeps): Obedience {
    * proven before says nothing of now, and may be older than what the control plane has heard since.
    */
   function wasAway(): boolean {
-    const before = looked;
-    looked = lookNow();
-    return looked - before > AWAY_MS_MIN;
+    const beforeMs = leadMs;
+    leadMs = leadNow();
+    return leadMs - beforeMs > AWAY_MS_MIN;
   }
 
   async function carryOut(order: Wish, signal: AbortSignal): Promise<void> {
