@@ -1,7 +1,7 @@
 """Verifies a custody export of LifecycleZero offline: python3 verify_custody.py FILE [X_OF_THE_CONTROL_KEY]
-Written from docs/containment.md alone, so that it shares no mistake with the code that made the export. With a key
-(its base64url `x`) and the package `cryptography` the checkpoint and the reports of hosts are checked too, else it says
-that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
+Written from docs/containment.md and docs/wire.md alone, so that it shares no mistake with the code that made the export.
+With a key (its base64url `x`) and the package `cryptography` the checkpoint and the reports of hosts are checked too, else
+it says that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
 import base64, hashlib, json, sys
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -45,7 +45,7 @@ def is_by(x, signed, signature):
     return True
 
 def proves_itself(record):
-    report = dict(record["report"])
+    report = {**record["report"]}
     x, signature = report.pop("signedBy", ""), report.pop("signature", "")
     signed = canonical({"asset": record["assetId"], "report": report, "tenant": record["tenantId"]})
     return report["generation"] == record["generation"] and is_by(x, f"lifecyclezero containment report 1\n{signed}", signature)
