@@ -285,6 +285,26 @@ describe("recordProof() takes a report only with a signature of the asset's devi
     expect(unsigned(world)).toBe(0);
   });
 
+  test.each([
+    ["isolation", 3, shut()],
+    ["isolation, after the release of the later one", 4, shut()],
+    ["release", 4, report(2, 2)],
+    ["use of a code that is in the custody log", 3, byCode(1, 2)],
+  ])(
+    "a true report of an earlier %s that is played again says nothing of generation %d",
+    async (_what, generation, old) => {
+      const world = await makeWorld(generation, { offlineReleaseOf: 1 });
+      const asIs = world.read();
+      await world.tell(9, old);
+      expect([world.read(), world.isOpen()]).toEqual([asIs, true]);
+      await world.tell(10, report(generation, 10, { probes }));
+      const proven = world.read();
+      expect(proven.proof).toEqual(await world.kept(report(generation, 10, { probes })));
+      await world.tell(11, old);
+      expect([world.read(), unsigned(world)]).toEqual([proven, 0]);
+    },
+  );
+
   test("the asset is written once for a generation, however many unsigned reports come", async () => {
     const world = await makeWorld(1);
     await world.tellAsIs(1, shut());
