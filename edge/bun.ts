@@ -17,14 +17,7 @@ const deps = await assemble(config, {
 });
 const answer = createFetch(deps);
 
-const server = Bun.serve({
-  hostname: process.env.HOST ?? "127.0.0.1",
-  port: Number(process.env.PORT ?? 8787),
-  idleTimeout: 10,
-  fetch: (request) => answer(request),
-});
-console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
-
+// Before it listens: who hears that it does may stop it at once.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, async () => {
     const code = await leave(deps, () => server.stop());
@@ -32,3 +25,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.exit(code);
   });
 }
+
+const server = Bun.serve({
+  hostname: process.env.HOST ?? "127.0.0.1",
+  port: Number(process.env.PORT ?? 8787),
+  idleTimeout: 10,
+  fetch: (request) => answer(request),
+});
+console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));

@@ -14,6 +14,11 @@ const deps = await assemble(config, {
 });
 const answer = createFetch(deps);
 
+// Before it listens: who hears that it does may stop it at once.
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, async () => Deno.exit(await leave(deps, () => server.shutdown())));
+}
+
 const server = Deno.serve(
   {
     hostname: Deno.env.get("HOST") ?? "127.0.0.1",
@@ -26,7 +31,3 @@ const server = Deno.serve(
     return answer(request);
   },
 );
-
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, async () => Deno.exit(await leave(deps, () => server.shutdown())));
-}
