@@ -2,11 +2,41 @@ import { parseArgs } from "node:util";
 
 export type Whole = { min: number; max: number; default: number; says: string };
 
+type Choices = Record<string, { of: readonly string[]; says: string }>;
+
 export type BenchOptions<Name extends string> = {
   json: boolean;
   wholes: Record<Name, number>;
   texts: Record<string, string>;
 };
+
+/** What `--help` prints: what the options do stands in one column, whatever their names. */
+export function helpText(
+  bench: string,
+  summary: string,
+  wholes: Record<string, Whole>,
+  choices: Choices,
+): string {
+  const rows = [
+    ...Object.entries(wholes).map(([name, { says, default: unset }]) => [
+      `--${name} N`,
+      `${says} (default ${unset})`,
+    ]),
+    ...Object.entries(choices).map(([name, { of, says }]) => [
+      `--${name}`,
+      `${says}: ${of.join(", ")} (default ${of[0]})`,
+    ]),
+    ["--json", "the result as one JSON object on the last line"],
+  ] as [string, string][];
+  const width = Math.max(...rows.map(([option]) => option.length));
+  return [
+    `usage: bun run bench ${bench} [options]`,
+    "",
+    summary,
+    "",
+    ...rows.map(([option, says]) => `  ${option.padEnd(width)}  ${says}`),
+  ].join("\n");
+}
 
 /**
  * Options of a bench: whole numbers with limits, texts out of choices. `--help` prints and ends the process;
@@ -16,7 +46,7 @@ export function readArguments<Name extends string>(
   bench: string,
   summary: string,
   wholes: Record<Name, Whole>,
-  choices: Record<string, { of: readonly string[]; says: string }> = {},
+  choices: Choices = {},
 ): BenchOptions<Name> {
   const wrong = (reason: string): never => {
     console.error(`${bench}: ${reason}`);
@@ -36,20 +66,7 @@ export function readArguments<Name extends string>(
     wrong(error instanceof Error ? error.message.split(/\. |\n/)[0]! : "bad arguments");
   }
   if (values.help) {
-    const row = (name: string, says: string) => `  --${name.padEnd(14)}${says}`;
-    console.log(
-      [
-        `usage: bun run bench ${bench} [options]`,
-        "",
-        summary,
-        "",
-        ...entries.map(([name, { says, default: unset }]) => row(`${name} N`, `${says} (default ${unset})`)),
-        ...Object.entries(choices).map(([name, { of, says }]) =>
-          row(name, `${says}: ${of.join(", ")} (default ${of[0]})`),
-        ),
-        row("json", "the result as one JSON object on the last line"),
-      ].join("\n"),
-    );
+    console.log(helpText(bench, summary, wholes, choices));
     process.exit(0);
   }
   const numbers = {} as Record<Name, number>;

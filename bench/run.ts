@@ -5,14 +5,14 @@ import { join } from "node:path";
 const BENCHES = ["ingest", "pipeline", "worker", "incidents", "day", "agent", "containment", "dashboard"];
 const HELP = `usage: bun run bench NAME [options]
 
-  ingest      the edge's hot path beside a bare server
-  pipeline    a fleet through edge, queue, worker and table; nothing lost, nothing doubled
-  worker      verify, decode, evaluate, without network
-  incidents   the dashboard's query on a large table beside a small one
-  day         a day of a fleet through the worker, and how many incidents come of it
-  agent       one scan, and what the daemon costs
-  containment from an admin's request to the agent's proof
-  dashboard   the overview of a large fleet, cold and warm
+  ingest       the edge's hot path beside a bare server
+  pipeline     a fleet through edge, queue, worker and table; nothing lost, nothing doubled
+  worker       verify, decode, evaluate, without network
+  incidents    the dashboard's query on a large table beside a small one
+  day          a day of a fleet through the worker, and how many incidents come of it
+  agent        one scan, and what the daemon costs
+  containment  from an admin's request to the agent's proof
+  dashboard    the overview of a large fleet, cold and warm
 
 bun run bench NAME --help tells more. With --json the last line of stdout is one JSON object.`;
 
