@@ -15,17 +15,18 @@ import { makeAsset, nextHeartbeat, PATH, parseEdgeSecret, signatureHeaders } fro
 import { round } from "./report.ts";
 
 const SAMPLES = 5;
-const SAMPLE_MS = 120;
 const REQUESTS = 64;
 const PACK_HEARTBEATS = 40;
 
-/** Median of {@link SAMPLES} means, in µs, after as long a warm-up. */
-async function micros(work: (turn: number) => unknown): Promise<number> {
+type Work = (turn: number) => unknown;
+
+/** Median of {@link SAMPLES} means over `sampleMs` each, in µs, after as long a warm-up. */
+async function microsOf(work: Work, sampleMs: number): Promise<number> {
   const means: number[] = [];
   for (let sample = 0; sample <= SAMPLES; sample++) {
     const startMs = performance.now();
     let turns = 0;
-    while (performance.now() - startMs < SAMPLE_MS) {
+    while (performance.now() - startMs < sampleMs) {
       for (let i = 0; i < 50; i++) {
         const result = work(turns++);
         if (result instanceof Promise) await result;
@@ -38,7 +39,8 @@ async function micros(work: (turn: number) => unknown): Promise<number> {
 }
 
 /** The steps of the ingest path, each alone and the path as a whole, on heartbeats like those of the load. */
-export async function measureSteps(): Promise<Record<string, number>> {
+export async function measureSteps(sampleMs: number): Promise<Record<string, number>> {
+  const micros = (work: Work) => microsOf(work, sampleMs);
   const secrets = await makeSecrets();
   const secret = parseEdgeSecret(secrets.edgeSecrets);
   const nowMs = Date.now();

@@ -22,10 +22,12 @@ const { json, wholes, texts } = readArguments(
   {
     rounds: { min: 1, max: 50, default: 5, says: "rounds, each of every server" },
     seconds: { min: 1, max: 60, default: 2, says: "length of one closed-loop measurement" },
+    warm: { min: 0, max: 60, default: 2, says: "seconds of each server's warm-up, which sends every asset" },
     connections: { min: 1, max: 2000, default: 256, says: "keep-alive connections of the closed loop" },
     rate: { min: 1, max: 50_000, default: 2000, says: "requests per second of the open loop" },
     open: { min: 1, max: 120, default: 5, says: "seconds of the open loop" },
     assets: { min: 1, max: 50_000, default: 1000, says: "simulated assets" },
+    sample: { min: 1, max: 1000, default: 120, says: "milliseconds of one sample of a step" },
   },
   { servers: { of: ["all", "bun"], says: "edge runtimes" } },
 );
@@ -94,7 +96,7 @@ async function bench(scope: Scope) {
   };
 
   // Warm: compiled code, and every asset known to the edge, as all of them are five seconds after its start.
-  for (const server of servers) await run(server, "closed", 2, WARM_PASSES * wholes.assets);
+  for (const server of servers) await run(server, "closed", wholes.warm, WARM_PASSES * wholes.assets);
   const rounds: Record<string, Round>[] = [];
   for (let number = 0; number < wholes.rounds; number++) {
     const results: Record<string, Round> = {};
@@ -139,9 +141,9 @@ for (const [name, it] of Object.entries(servers)) {
       `p50 ${it.open.p50Ms}  p95 ${it.open.p95Ms}  p99 ${it.open.p99Ms} ms`,
   );
 }
-const steps = await measureSteps();
+const steps = await measureSteps(wholes.sample);
 console.log("\nwhere the time goes, in one process, µs per heartbeat:");
-for (const [step, micros] of Object.entries(steps)) console.log(`  ${step.padEnd(44)} ${micros}`);
+for (const [step, micros] of Object.entries(steps)) console.log(`  ${step.padEnd(46)} ${micros}`);
 finish(json, {
   ratioToBare: servers.bun!.ratioToBare,
   ratioToBareReading: ratioTo("bun", "reading"),

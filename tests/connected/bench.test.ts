@@ -1,0 +1,176 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { missing, testUnless } from "../support/missing.ts";
+import { ROOT } from "../support/stack.ts";
+
+/*
+ * Every bench runs, as small as its options let it be, and tells what a reader of its JSON relies on. How fast
+ * anything was is not looked at.
+ */
+
+type Range = readonly [min: number, max: number];
+type Bench = {
+  needs: string[];
+  small: string;
+  /** Figures that have to be there; a path has dots. */
+  figures: Record<string, Range>;
+};
+
+const MS: Range = [0, 120_000];
+const MICROS: Range = [0, 1_000_000];
+const PER_SECOND: Range = [1, 10_000_000];
+const RATIO: Range = [0.0001, 1000];
+const NONE: Range = [0, 0];
+const exactly = (number: number): Range => [number, number];
+
+const BENCHES: Record<string, Bench> = {
+  ingest: {
+    needs: [],
+    small:
+      "--rounds 1 --seconds 1 --open 1 --warm 0 --sample 1 --servers bun --assets 10 --connections 16 --rate 100",
+    figures: {
+      ratioToBare: RATIO,
+      perSecond: PER_SECOND,
+      p99Ms: MS,
+      "servers.bare.perSecond": PER_SECOND,
+      "stepsMicros.verify signature": MICROS,
+    },
+  },
+  pipeline: {
+    needs: [],
+    small: "--endpoints 20 --seconds 5 --interval 1000",
+    figures: {
+      endpoints: exactly(20),
+      sent: [120, 140], // the ramp and five rounds; a few are sent twice
+      accepted: [120, 140],
+      notAccepted: NONE,
+      lost: NONE,
+      doubled: NONE,
+      p99Ms: MS,
+      queueAgeP99Ms: MS,
+      // A send, a receive and a removal for each heartbeat at most, and receives that bring nothing.
+      sqsRequestsPerHeartbeat: [3 / 100, 4],
+      writeUnitsPerHeartbeat: [0.001, 1],
+      "proof.witnesses.expected": exactly(60),
+    },
+  },
+  worker: {
+    needs: [],
+    small: "--rounds 1 --milliseconds 50 --assets 40",
+    figures: { unchangedPerSecond: PER_SECOND, changedPerSecond: PER_SECOND, heartbeatBytes: [1000, 10_000] },
+  },
+  incidents: {
+    needs: [],
+    small: "--items 1000 --small 1000 --open 10 --queries 10",
+    figures: { ratioLargeToSmall: RATIO, p99Ms: MS, items: exactly(1000) },
+  },
+  day: {
+    needs: [],
+    small: "--assets 42 --hours 1 --seconds 60",
+    // The one risky asset of 42 has its hour.
+    figures: {
+      heartbeats: exactly(42 * 60),
+      risky: exactly(60),
+      incidents: exactly(1),
+      samples: [1, 42 * 60],
+    },
+  },
+  agent: {
+    needs: missing("Linux"),
+    small: "--processes 60 --engines 2 --scans 2 --interval 500",
+    figures: {
+      engines: exactly(2),
+      found: exactly(2),
+      reported: [2, 100], // where no namespace is to be had, those of this host too
+      cpuPercent: [0, 1000],
+      rssMb: [1, 10_000],
+      firstScanMs: MS,
+      repeatScanMs: MS,
+    },
+  },
+  containment: {
+    needs: missing("Linux"),
+    small: "--runs 2 --interval 200 --way poll",
+    figures: { runs: exactly(2), p50Ms: MS, p99Ms: MS, "poll.release.p99Ms": MS },
+  },
+  dashboard: {
+    needs: [],
+    small: "--assets 10 --pages 10",
+    figures: { assets: exactly(10), coldMs: MS, coldAloneMs: MS, warmP50Ms: MS, warmP95Ms: MS, countMs: MS },
+  },
+};
+
+const folder = mkdtempSync(join(tmpdir(), "lz-bench-test-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const spawn = (...words: string[]) =>
+  Bun.spawn([process.execPath, "bench/run.ts", ...words], {
+    cwd: ROOT,
+    env: { ...process.env, TMPDIR: folder },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+
+async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(...words);
+  const [out, err] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  return { code: await child.exited, out, err };
+}
+
+const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)!;
+
+/** All numbers there are, by path. */
+function numbersOf(value: unknown, path: string[] = []): [string, unknown][] {
+  if (typeof value === "string") return [];
+  if (typeof value !== "object" || value === null) return [[path.join("."), value]];
+  return Object.entries(value).flatMap(([name, part]) => numbersOf(part, [...path, name]));
+}
+
+describe("bench", () => {
+  test("knows the benches that are tried here, and no other", async () => {
+    const { code, out, err } = await run("nothing-like-it");
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    const listed = /one of (.+) is needed/.exec(err)?.[1]?.split(", ");
+    expect(listed?.toSorted()).toEqual(Object.keys(BENCHES).sort());
+    expect(err.trim().split("\n")).toHaveLength(1);
+  });
+
+  describe.each(Object.keys(BENCHES))("%s", (name) => {
+    test("ends with 2 and one line for an option that it does not know, and for a number that cannot be", async () => {
+      const [, whole] = /--(\S+) N/.exec((await run(name, "--help")).out)!;
+      for (const words of [["--nothing-like-it"], [`--${whole}`, "-1"], [`--${whole}`, "x"], ["word"]]) {
+        const { code, out, err } = await run(name, ...words, "--json");
+        expect({ words, code, out, lines: err.trim().split("\n").length }).toEqual({
+          words,
+          code: 2,
+          out: "",
+          lines: 1,
+        });
+        expect(err).toStartWith(`${name}: `);
+      }
+    });
+  });
+
+  for (const [name, { needs, small, figures }] of Object.entries(BENCHES)) {
+    testUnless(
+      needs,
+      `${name} measures a small case and tells its figures in one JSON object at the end`,
+      async () => {
+        const { code, out, err } = await run(name, ...small.split(" "), "--json");
+        expect({ code, ...(code !== 0 && { err }) }).toEqual({ code: 0 });
+        const told = new Map(numbersOf(JSON.parse(lastLine(out))));
+        const wrong = Object.entries(figures).filter(([path, [min, max]]) => {
+          const figure = told.get(path);
+          return !(typeof figure === "number" && figure >= min && figure <= max);
+        });
+        expect(wrong.map(([path, range]) => ({ path, range, told: told.get(path) }))).toEqual([]);
+        expect([...told].filter(([, number]) => !Number.isFinite(number))).toEqual([]);
+      },
+    );
+  }
+});
