@@ -1,7 +1,26 @@
+import { readFileSync } from "node:fs";
+
 /** Set in the process that has namespaces of its own. */
 const INSIDE = "LZ_BENCH_ALONE";
 
 const UNSHARE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
+
+const AGAIN_MS = 200;
+
+/**
+ * Sends a signal to the program that `unshare` waits for, which itself takes none meanwhile. The first process of a
+ * namespace gets only those that it handles, so until it does they are sent again.
+ */
+function tell(unshare: number, signal: NodeJS.Signals): void {
+  const send = () => {
+    try {
+      const inside = Number.parseInt(readFileSync(`/proc/${unshare}/task/${unshare}/children`, "latin1"), 10);
+      if (inside > 0) process.kill(inside, signal);
+    } catch {} // it has just ended
+  };
+  send();
+  setInterval(send, AGAIN_MS);
+}
 
 /**
  * Runs this very program again in process and network namespaces of its own, where a host has as many processes as
@@ -21,6 +40,7 @@ export async function beAlone(): Promise<boolean> {
     env: { ...process.env, [INSIDE]: "1" },
     stdio: ["ignore", "inherit", "inherit"],
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => tell(child.pid, signal));
   process.exit(await child.exited);
 }

@@ -6,7 +6,7 @@ import { edgeCommand, type RuntimeName } from "../local/edge-command.ts";
 import { freePort } from "../local/free-port.ts";
 import { makeSecrets, type Secrets } from "../local/secrets.ts";
 import { edgeEnvironment } from "../local/stack.ts";
-import { type Stage, startStage } from "../local/stage.ts";
+import { type Stage, type StageOptions, startStage } from "../local/stage.ts";
 import { createTable, embeddedClient } from "../local/table.ts";
 import type { Scope } from "./scope.ts";
 
@@ -29,9 +29,29 @@ export function scratchFolder(scope: Scope): string {
   return folder;
 }
 
+/** Starts a process that runs until the scope ends. */
+export const startPart = (scope: Scope, options: StageOptions): Promise<Stage> =>
+  scope.start(
+    () => startStage(options),
+    (stage) => stage.stop(),
+  );
+
+/** Runs a program to its end, or to that of the scope. Throws with what it said when it fails. */
+export async function runProgram(scope: Scope, what: string, command: readonly string[]): Promise<void> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  scope.keep(async () => {
+    child.kill();
+    await child.exited;
+  });
+  const complaint = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`${what} failed: ${complaint.trim().slice(-300)}`);
+}
+
 export async function startTable(scope: Scope, file?: string): Promise<{ endpoint: string; stage: Stage }> {
-  const dynamodb = await startDynamodb(showFaults, file);
-  scope.keep(() => dynamodb.stage.stop());
+  const dynamodb = await scope.start(
+    () => startDynamodb(showFaults, file),
+    ({ stage }) => stage.stop(),
+  );
   const client = embeddedClient(dynamodb.endpoint);
   await createTable(client);
   client.destroy();
@@ -42,7 +62,7 @@ export type Queue = { endpoint: string; queueUrl: string; deadLetterUrl: string;
 
 export async function startQueue(scope: Scope): Promise<Queue> {
   let where: Omit<Queue, "stage"> | undefined;
-  const stage = await startStage({
+  const stage = await startPart(scope, {
     name: "sqs",
     command: [process.execPath, join(root, "local/sqs.ts")],
     env: { PORT: String(await freePort()) },
@@ -54,7 +74,6 @@ export async function startQueue(scope: Scope): Promise<Queue> {
       return true;
     },
   });
-  scope.keep(() => stage.stop());
   return { ...where!, stage };
 }
 
@@ -111,7 +130,12 @@ export async function startEdge(
   const port = await freePort();
   const env = { ...environment(secrets, `http://127.0.0.1:${port}`, backends), ...more };
   const { isReady, ...how } = await edgeCommand(runtime, root, env, port, scratchFolder(scope));
-  const stage = await startStage({ name: `edge-${runtime}`, ...how, cwd: root, onLine: showFaults, isReady });
-  scope.keep(() => stage.stop());
+  const stage = await startPart(scope, {
+    name: `edge-${runtime}`,
+    ...how,
+    cwd: root,
+    onLine: showFaults,
+    isReady,
+  });
   return { stage, port };
 }

@@ -42,16 +42,23 @@ async function start(scope: Scope, way: Way) {
   const host = await makeHost(scope);
   const port = await freePort();
   const noPolls = { LZ_HELD_POLLS_MAX: "0" };
-  const stack = await startStack({
-    root,
-    folder,
-    port,
-    runtime: "bun",
-    environment: { HOST: "0.0.0.0", LZ_ADMIN_PER_MINUTE: "10000000", ...(way === "heartbeat" && noPolls) },
-    onLine: showFaults,
-    onStep: () => {},
-  });
-  scope.keep(stack.stop);
+  const stack = await scope.start(
+    () =>
+      startStack({
+        root,
+        folder,
+        port,
+        runtime: "bun",
+        environment: {
+          HOST: "0.0.0.0",
+          LZ_ADMIN_PER_MINUTE: "10000000",
+          ...(way === "heartbeat" && noPolls),
+        },
+        onLine: showFaults,
+        onStep: () => {},
+      }),
+    ({ stop }) => stop(),
+  );
   const agentPort = way === "otherNode" ? (await secondEdge(scope, stack)).port : port;
   const { assetId } = await startAgent(scope, {
     stack,

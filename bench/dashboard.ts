@@ -1,21 +1,16 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
 import { assemble } from "../edge/assemble.ts";
 import { readConfig } from "../edge/config.ts";
-import { dynoxidePath } from "../local/binaries.ts";
 import { startIssuer } from "../local/issuer.ts";
 import { makeSecrets } from "../local/secrets.ts";
-import { embeddedClient } from "../local/table.ts";
 import { percentile } from "../lz/percentile.ts";
 import { timestamp } from "../shared/clock.ts";
-import { marshalItem } from "../shared/table/dynamo.ts";
 import { assetItem } from "../shared/table/items/asset.ts";
 import { presenceItem } from "../shared/table/items/presence.ts";
-import { assetKey, assetState, employeeAssets, presenceKey, TABLE_NAME } from "../shared/table/keys.ts";
+import { assetKey, assetState, employeeAssets, presenceKey } from "../shared/table/keys.ts";
 import { recordFleet } from "../worker/fleet.ts";
 import { readArguments } from "./arguments.ts";
 import { offlineEnvironment, scratchFolder, startEdge, startTable } from "./backends.ts";
+import { importTable, writeSchema } from "./imported-table.ts";
 import { assetIdOf } from "./load/asset.ts";
 import { finish, round } from "./report.ts";
 import { inScope, type Scope } from "./scope.ts";
@@ -71,38 +66,24 @@ function itemsOf(number: number): object[] {
   ];
 }
 
-/** One database file from a DynamoDB export of ours: ten times faster than a batch of writes after another. */
-async function importFleet(scope: Scope): Promise<string> {
-  const folder = scratchFolder(scope);
-  const { endpoint, stage } = await startTable(scope);
-  const client = embeddedClient(endpoint);
-  const { Table } = await client.send(new DescribeTableCommand({ TableName: TABLE_NAME }));
-  client.destroy();
-  await stage.stop();
-  const schema = join(folder, "schema.json");
-  await Bun.write(schema, JSON.stringify({ Table }));
-  const data = join(folder, "fleet", TABLE_NAME, "data");
-  mkdirSync(data, { recursive: true });
-  const lines = Array.from({ length: wholes.assets }, (_, number) => itemsOf(number))
-    .flat()
-    .map((item) => `${JSON.stringify({ Item: marshalItem(item) })}\n`);
-  await Bun.write(join(data, "items.json"), lines.join(""));
-  const file = join(folder, "fleet.sqlite");
-  const command = [dynoxidePath(), "import", "--source", join(folder, "fleet"), "--schema", schema];
-  const imported = Bun.spawnSync([...command, "--output", file], { stdout: "pipe", stderr: "pipe" });
-  if (!imported.success) throw new Error(`the import failed: ${imported.stderr.toString().slice(0, 300)}`);
-  return file;
+function* items(): Generator<object> {
+  for (let number = 0; number < wholes.assets; number++) yield* itemsOf(number);
 }
 
 async function bench(scope: Scope) {
   const secrets = await makeSecrets();
-  const { endpoint } = await startTable(scope, await importFleet(scope));
+  const folder = scratchFolder(scope);
+  const schema = await writeSchema(scope, folder);
+  const file = await importTable(scope, { folder, schema, name: "fleet" }, items());
+  const { endpoint } = await startTable(scope, file);
   const backends = { dynamodbEndpoint: endpoint, queueUrl: "http://127.0.0.1:9/0/queue" };
 
   /** An edge that has just started, and how to ask it for the overview. */
   async function freshEdge() {
-    const issuer = await startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode);
-    scope.keep(issuer.stop);
+    const issuer = await scope.start(
+      () => startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode),
+      ({ stop }) => stop(),
+    );
     const environment = { LZ_ADMIN_JWKS_URL: issuer.jwksUrl, LZ_ADMIN_PARTIES: "http://127.0.0.1" };
     const { stage, port } = await startEdge(scope, "bun", secrets, backends, environment);
     const cookie = `__session=${await issuer.mint({ userId: "user_bench", role: "viewer" }, TENANT)}`;

@@ -1,8 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Stack } from "../local/stack.ts";
-import { type Stage, startStage } from "../local/stage.ts";
-import { root, showFaults } from "./backends.ts";
+import type { Stage } from "../local/stage.ts";
+import { root, runProgram, showFaults, startPart } from "./backends.ts";
 import type { Scope } from "./scope.ts";
 
 type Wanted = {
@@ -24,12 +24,8 @@ export async function startAgent(
   mkdirSync(state, { mode: 0o700 });
   const { token } = (await callAdmin(stack, "/v1/enrolment-tokens", { uses: 1 })) as { token: string };
   const enrolment = ["--url", edgeUrl, "--token", token, "--employee", "bench", "--allow-http"];
-  const enrolled = Bun.spawnSync([...command, "enroll", ...enrolment, "--state", state], {
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  if (!enrolled.success) throw new Error("the agent did not enrol");
-  const stage = await startStage({
+  await runProgram(scope, "the enrolment", [...command, "enroll", ...enrolment, "--state", state]);
+  const stage = await startPart(scope, {
     name: "agent",
     command: [...command, "run", "--state", state, "--interval", String(intervalMs)],
     env: { PATH: process.env.PATH ?? "", HOME: folder },
@@ -37,7 +33,6 @@ export async function startAgent(
     onLine: showFaults,
     isReady: (line) => line.includes("takes heartbeats"),
   });
-  scope.keep(() => stage.stop());
   const { items } = (await callAdmin(stack, "/v1/assets")) as { items: { assetId: string }[] };
   return { assetId: items[0]!.assetId, stage };
 }

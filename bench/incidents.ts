@@ -1,28 +1,16 @@
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
 import { listIncidents } from "../edge/admin/read.ts";
 import { assemble } from "../edge/assemble.ts";
 import { readConfig } from "../edge/config.ts";
 import type { Deps } from "../edge/deps.ts";
-import { dynoxidePath } from "../local/binaries.ts";
 import { makeSecrets } from "../local/secrets.ts";
-import { embeddedClient } from "../local/table.ts";
 import { percentile } from "../lz/percentile.ts";
 import { timestamp } from "../shared/clock.ts";
-import { marshalItem } from "../shared/table/dynamo.ts";
 import type { IncidentItem } from "../shared/table/items/incident.ts";
 import type { TelemetryItem } from "../shared/table/items/telemetry.ts";
-import {
-  alerts,
-  incidentKey,
-  indexSort,
-  SHARDS_DEFAULT,
-  TABLE_NAME,
-  telemetryKey,
-} from "../shared/table/keys.ts";
+import { alerts, incidentKey, indexSort, SHARDS_DEFAULT, telemetryKey } from "../shared/table/keys.ts";
 import { readArguments } from "./arguments.ts";
 import { offlineEnvironment, scratchFolder, startTable } from "./backends.ts";
+import { importTable, writeSchema } from "./imported-table.ts";
 import { assetIdOf } from "./load/asset.ts";
 import { finish, median, round } from "./report.ts";
 import { inScope, type Scope } from "./scope.ts";
@@ -89,46 +77,12 @@ function* incidents(count: number): Generator<object> {
   }
 }
 
-const LINES_AT_ONCE = 5000;
+function* items(count: number): Generator<object> {
+  yield* incidents(wholes.open);
+  yield* telemetry(count);
+}
+
 const FIRST_TRIES_MAX = 60;
-
-/** One database file from a DynamoDB export of ours: ten times faster than a batch of writes after another. */
-async function importTable(folder: string, schema: string, name: string, count: number): Promise<string> {
-  const data = join(folder, name, TABLE_NAME, "data");
-  mkdirSync(data, { recursive: true });
-  const writer = Bun.file(join(data, "items.json")).writer();
-  let lines: string[] = [];
-  const flush = async () => {
-    writer.write(lines.join(""));
-    await writer.flush();
-    lines = [];
-  };
-  for (const items of [incidents(wholes.open), telemetry(count)]) {
-    for (const item of items) {
-      lines.push(`${JSON.stringify({ Item: marshalItem(item) })}\n`);
-      if (lines.length >= LINES_AT_ONCE) await flush();
-    }
-  }
-  await flush();
-  await writer.end();
-  const file = join(folder, `${name}.sqlite`);
-  const imported = Bun.spawnSync(
-    [dynoxidePath(), "import", "--source", join(folder, name), "--schema", schema, "--output", file],
-    { stdout: "pipe", stderr: "pipe" },
-  );
-  if (!imported.success) throw new Error(`the import failed: ${imported.stderr.toString().slice(0, 300)}`);
-  return file;
-}
-
-/** The table as the stack creates it, described by a database that has just done so. */
-async function describeTable(scope: Scope): Promise<unknown> {
-  const { endpoint, stage } = await startTable(scope);
-  const client = embeddedClient(endpoint);
-  const { Table } = await client.send(new DescribeTableCommand({ TableName: TABLE_NAME }));
-  client.destroy();
-  await stage.stop();
-  return Table;
-}
 
 /** A database that has just taken in a million items may be slower to its first answer than an edge waits. */
 async function firstAnswer(ask: () => Promise<unknown>): Promise<void> {
@@ -145,8 +99,7 @@ async function firstAnswer(ask: () => Promise<unknown>): Promise<void> {
 
 async function bench(scope: Scope) {
   const folder = scratchFolder(scope);
-  const schema = join(folder, "schema.json");
-  await Bun.write(schema, JSON.stringify({ Table: await describeTable(scope) }));
+  const schema = await writeSchema(scope, folder);
   const readers: Deps[] = [];
   const secrets = await makeSecrets();
   for (const [name, count] of [
@@ -154,7 +107,8 @@ async function bench(scope: Scope) {
     ["large", wholes.items],
   ] as const) {
     const startMs = performance.now();
-    const { endpoint } = await startTable(scope, await importTable(folder, schema, name, count));
+    const file = await importTable(scope, { folder, schema, name }, items(count));
+    const { endpoint } = await startTable(scope, file);
     console.log(`${name}: ${count} telemetry items in ${round((performance.now() - startMs) / 1000, 1)} s`);
     const config = readConfig(offlineEnvironment(secrets, { dynamodbEndpoint: endpoint }));
     readers.push(await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" }));

@@ -1,9 +1,18 @@
 import { join } from "node:path";
 import type { RuntimeName } from "../local/edge-command.ts";
 import { freePort } from "../local/free-port.ts";
-import { type Stage, startStage } from "../local/stage.ts";
+import type { Stage } from "../local/stage.ts";
 import { readArguments } from "./arguments.ts";
-import { benchSecrets, callSqs, root, showFaults, startEdge, startQueue, startTable } from "./backends.ts";
+import {
+  benchSecrets,
+  callSqs,
+  root,
+  showFaults,
+  startEdge,
+  startPart,
+  startQueue,
+  startTable,
+} from "./backends.ts";
 import { measureSteps } from "./ingest-steps.ts";
 import type { Measured } from "./load/commands.ts";
 import { startGenerator } from "./load/generator.ts";
@@ -39,7 +48,7 @@ type Round = Measured & { cpuMicros: number | undefined };
 
 async function startBare(scope: Scope, kind: string): Promise<Server> {
   const port = await freePort();
-  const stage = await startStage({
+  const stage = await startPart(scope, {
     name: kind,
     command: [process.execPath, join(root, "bench/load/bare.ts"), kind],
     env: { PORT: String(port) },
@@ -47,7 +56,6 @@ async function startBare(scope: Scope, kind: string): Promise<Server> {
     onLine: showFaults,
     isReady: (line) => line.includes('"bare.listening"'),
   });
-  scope.keep(() => stage.stop());
   return { name: kind, stage, port, isEdge: false };
 }
 

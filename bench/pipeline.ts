@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { RUNTIMES, type RuntimeName } from "../local/edge-command.ts";
 import { startWorker } from "../local/stack.ts";
-import { type Stage, startStage } from "../local/stage.ts";
+import type { Stage } from "../local/stage.ts";
 import { embeddedClient } from "../local/table.ts";
 import { marshalItem, unmarshalItem, values } from "../shared/table/dynamo.ts";
 import { tenantDefaults } from "../shared/table/items/tenant.ts";
@@ -18,6 +18,7 @@ import {
   scratchFolder,
   showFaults,
   startEdge,
+  startPart,
   startQueue,
   startTable,
 } from "./backends.ts";
@@ -93,7 +94,7 @@ type Proxy = { sqs: string; dynamodb: string; control: string; stage: Stage };
 
 async function startProxy(scope: Scope, sqs: string, dynamodb: string): Promise<Proxy> {
   let where: Omit<Proxy, "stage"> | undefined;
-  const stage = await startStage({
+  const stage = await startPart(scope, {
     name: "proxy",
     command: [process.execPath, join(root, "bench/counting-proxy.ts")],
     env: { SQS_ENDPOINT: sqs, DYNAMODB_ENDPOINT: dynamodb },
@@ -105,7 +106,6 @@ async function startProxy(scope: Scope, sqs: string, dynamodb: string): Promise<
       return true;
     },
   });
-  scope.keep(() => stage.stop());
   return { ...where!, stage };
 }
 
@@ -229,19 +229,22 @@ async function bench(scope: Scope) {
   const proxy = await startProxy(scope, queue.endpoint, table.endpoint);
   await writeTenants(table.endpoint);
   const queueUrl = through(queue.queueUrl, proxy.sqs);
-  const worker = await startWorker(
-    { root, onLine: showFaults },
-    {
-      ...CREDENTIALS,
-      DYNAMODB_ENDPOINT: proxy.dynamodb,
-      SQS_QUEUE_URL: queueUrl,
-      SQS_DLQ_URL: through(queue.deadLetterUrl, proxy.sqs),
-      SQS_ENDPOINT: proxy.sqs,
-      LZ_QUEUE_KEYS: secrets.queueKeys,
-      ...(process.env.LZ_RECEIVERS && { LZ_RECEIVERS: process.env.LZ_RECEIVERS }),
-    },
+  const worker = await scope.start(
+    () =>
+      startWorker(
+        { root, onLine: showFaults },
+        {
+          ...CREDENTIALS,
+          DYNAMODB_ENDPOINT: proxy.dynamodb,
+          SQS_QUEUE_URL: queueUrl,
+          SQS_DLQ_URL: through(queue.deadLetterUrl, proxy.sqs),
+          SQS_ENDPOINT: proxy.sqs,
+          LZ_QUEUE_KEYS: secrets.queueKeys,
+          ...(process.env.LZ_RECEIVERS && { LZ_RECEIVERS: process.env.LZ_RECEIVERS }),
+        },
+      ),
+    (stage) => stage.stop(),
   );
-  scope.keep(() => worker.stop());
   const edge = await startEdge(
     scope,
     texts.runtime as RuntimeName,

@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { missing, testUnless } from "../support/missing.ts";
-import { ROOT } from "../support/stack.ts";
+import { descendantsOf, isRunning, type Process } from "../support/descendants.ts";
+import { describeUnless, missing, testUnless } from "../support/missing.ts";
+import { eventually, ROOT } from "../support/stack.ts";
 
 /*
  * Every bench runs, as small as its options let it be, and tells what a reader of its JSON relies on. How fast
@@ -105,16 +106,16 @@ const BENCHES: Record<string, Bench> = {
 const folder = mkdtempSync(join(tmpdir(), "lz-bench-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const spawn = (...words: string[]) =>
+const spawn = (environment: Record<string, string>, ...words: string[]) =>
   Bun.spawn([process.execPath, "bench/run.ts", ...words], {
     cwd: ROOT,
-    env: { ...process.env, TMPDIR: folder },
+    env: { ...process.env, ...environment },
     stdout: "pipe",
     stderr: "pipe",
   });
 
 async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(...words);
+  const child = spawn({ TMPDIR: folder }, ...words);
   const [out, err] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
@@ -173,4 +174,55 @@ describe("bench", () => {
       },
     );
   }
+});
+
+/** What runs, at the latest, when a bench is in the middle of its work; the others start no process. */
+const IN_THE_MIDDLE: Record<string, RegExp> = {
+  ingest: /bench\/load\/main\.ts/,
+  pipeline: /bench\/load\/main\.ts/,
+  incidents: /dynoxide.* import /,
+  agent: /bench\/load\/engine\.ts/,
+  containment: /agent\/main\.ts run/,
+  dashboard: /edge\/bun\.ts/,
+};
+/** The first process of the stack: it has just begun, and is not up yet. */
+const AT_THE_START = /dynoxide.* serve /;
+
+describeUnless(missing("Linux"), "bench that is ended by SIGTERM", () => {
+  const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, middle]) => [
+    [name, "at the start", AT_THE_START] as const,
+    [name, "in the middle", middle] as const,
+  ]);
+  test.each(cases)("%s leaves no process and no folder behind, %s", async (name, _when, moment) => {
+    const own = mkdtempSync(join(folder, `${name}-`));
+    const child = spawn({ TMPDIR: own }, name);
+    const err = new Response(child.stderr).text();
+    const seen = new Map<string, Process>();
+    const look = (): Process[] => {
+      const running = descendantsOf(child.pid);
+      for (const one of running) seen.set(`${one.pid} ${one.startedAt}`, one);
+      return running;
+    };
+    const left = () => [...seen.values()].filter(isRunning);
+    try {
+      while (!look().some(({ command }) => moment.test(command))) {
+        if (child.exitCode !== null) throw new Error(`ended before the moment came: ${await err}`);
+        await Bun.sleep(5);
+      }
+      child.kill("SIGTERM");
+      while (child.exitCode === null) {
+        look();
+        await Bun.sleep(5);
+      }
+      expect(await err).toContain("cannot measure: stopped by SIGTERM\n");
+      expect(child.exitCode).toBe(1);
+      // Those that were killed may take a moment.
+      await eventually(async () => left().length === 0).catch(() => {});
+      expect(left().map(({ command }) => command)).toEqual([]);
+      expect(readdirSync(own)).toEqual([]);
+    } finally {
+      child.kill("SIGKILL");
+      for (const { pid } of left()) process.kill(pid, "SIGKILL");
+    }
+  });
 });

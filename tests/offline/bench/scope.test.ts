@@ -1,0 +1,58 @@
+import { expect, test } from "bun:test";
+import { ROOT } from "../../support/stack.ts";
+
+/** What a bench prints and how it ends, when it gets a SIGTERM once it has said "now". */
+async function interrupted(bench: string): Promise<{ code: number; said: string[]; err: string }> {
+  const code = `import { inScope } from "./bench/scope.ts";
+    const say = (word) => console.log(word);
+    const soon = (part) => Bun.sleep(50).then(() => part);
+    ${bench}`;
+  const child = Bun.spawn([process.execPath, "-e", code], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  const err = new Response(child.stderr).text();
+  let out = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    if (!out.includes("now")) {
+      out += decoder.decode(chunk);
+      if (out.includes("now")) child.kill("SIGTERM");
+    } else out += decoder.decode(chunk);
+  }
+  return { code: await child.exited, said: out.trim().split("\n"), err: await err };
+}
+
+test("inScope() that is interrupted stops what it kept, the last first, also what was still coming up, and starts nothing more", async () => {
+  const { code, said, err } = await interrupted(`
+    await inScope(60, async (scope) => {
+      scope.keep(() => say("first stopped"));
+      scope.keep(() => { throw new Error("stuck") });
+      say("now");
+      await scope.start(async () => { await Bun.sleep(300); return "second" }, (part) => soon(part).then((part) => say(part + " stopped")));
+      await scope.start(async () => say("third started"), () => {});
+    });
+    say("measured");`);
+  expect(said).toEqual(["now", "second stopped", "first stopped"]);
+  expect(err).toBe("not stopped: stuck\ncannot measure: stopped by SIGTERM\n");
+  expect(code).toBe(1);
+});
+
+test("inScope() stops what it kept when the bench is done, and leaves signals alone from then on", async () => {
+  const { code, said } = await interrupted(`
+    say(await inScope(60, async (scope) => scope.start(() => soon("part"), (part) => say(part + " stopped"))));
+    say("now");
+    await Bun.sleep(10_000);
+    say("still here");`);
+  expect(said).toEqual(["part stopped", "part", "now"]);
+  expect(code).toBe(128 + 15);
+});
+
+test("inScope() that is over its time or fails ends with one line and 1, after it has stopped what it kept", async () => {
+  for (const [seconds, work, reason] of [
+    [0.05, "await Bun.sleep(10_000)", "not done after 0.05 s"],
+    [60, 'throw new Error("no such table")', "no such table"],
+  ] as const) {
+    const { code, said, err } = await interrupted(
+      `await inScope(${seconds}, async (scope) => { scope.keep(() => say("stopped")); ${work} }); say("measured");`,
+    );
+    expect({ code, said, err }).toEqual({ code: 1, said: ["stopped"], err: `cannot measure: ${reason}\n` });
+  }
+});
