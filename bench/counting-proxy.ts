@@ -5,11 +5,13 @@ import { inflate } from "../worker/verify.ts";
 /*
  * Stands in front of SQS and DynamoDB, in a process of its own, passes everything on and counts from their side:
  * requests as SQS bills them, heartbeats on their way through the queue and how old they are when they leave it,
- * write units as DynamoDB reports them. `GET /counts` tells, `POST /reset` starts a new window.
+ * write units as DynamoDB reports them. `GET /counts` tells, `POST /reset` starts a new window. What names no action
+ * of either is not of the pipeline (an agent of this host that looks at every open port) and counts nowhere.
  */
 
 const SQS_CHUNK_BYTES = 64 * 1024;
-const { SQS_ENDPOINT, DYNAMODB_ENDPOINT } = process.env as Record<string, string>;
+/** `QUEUE_URL` is the queue of heartbeats, whose messages are followed; what goes to others is billed only. */
+const { SQS_ENDPOINT, DYNAMODB_ENDPOINT, QUEUE_URL } = process.env as Record<string, string>;
 
 type Flow = { messages: number; heartbeats: Record<string, number> };
 const newFlow = (): Flow => ({ messages: 0, heartbeats: {} });
@@ -56,6 +58,10 @@ function packOf(message: string): Held | undefined {
     : undefined;
 }
 
+const pathOf = (url: string): string => new URL(url).pathname;
+const isOfHeartbeats = ({ QueueUrl }: Record<string, unknown>): boolean =>
+  pathOf(QueueUrl as string) === pathOf(QUEUE_URL!);
+
 type SqsMessage = { Body: string; ReceiptHandle: string };
 
 function countSqs(
@@ -68,7 +74,7 @@ function countSqs(
   let payload = 0;
   if (action === "SendMessage") {
     payload = Buffer.byteLength(request.MessageBody as string) + attributeBytes(request.MessageAttributes);
-    const pack = packOf(request.MessageBody as string);
+    const pack = isOfHeartbeats(request) ? packOf(request.MessageBody as string) : undefined;
     if (ok && pack) {
       flow.accepted.messages++;
       add(flow.accepted.heartbeats, pack.tenant, pack.count);
@@ -185,6 +191,11 @@ const plainHeaders = (response: Response) => {
 
 const parse = (text: string): Record<string, unknown> => (text.startsWith("{") ? JSON.parse(text) : {});
 
+function actionOf(request: Request, service: string): string | undefined {
+  const [of, action] = (request.headers.get("x-amz-target") ?? "").split(".");
+  return of === service ? action : undefined;
+}
+
 const sqs = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
@@ -193,8 +204,8 @@ const sqs = Bun.serve({
   async fetch(request) {
     const body = await request.text();
     const { response, text } = await pass(request, SQS_ENDPOINT!, body);
-    const action = (request.headers.get("x-amz-target") ?? "").split(".")[1] ?? "other";
-    countSqs(action, parse(body), parse(text), response.ok);
+    const action = actionOf(request, "AmazonSQS");
+    if (action) countSqs(action, parse(body), parse(text), response.ok);
     return new Response(text, { status: response.status, headers: plainHeaders(response) });
   },
 });
@@ -205,11 +216,12 @@ const dynamodb = Bun.serve({
   idleTimeout: 120,
   async fetch(request) {
     const body = await request.text();
-    const operation = (request.headers.get("x-amz-target") ?? "").split(".")[1] ?? "other";
-    const isWrite = WRITES.test(operation);
+    const operation = actionOf(request, "DynamoDB_20120810");
+    const isWrite = operation !== undefined && WRITES.test(operation);
     const asked = isWrite ? `{"ReturnConsumedCapacity":"TOTAL",${body.slice(1)}` : body;
     const { response, text } = await pass(request, DYNAMODB_ENDPOINT!, asked);
-    countDynamo(operation, isWrite ? JSON.parse(body) : {}, isWrite ? parse(text) : {}, response.ok);
+    if (operation)
+      countDynamo(operation, isWrite ? JSON.parse(body) : {}, isWrite ? parse(text) : {}, response.ok);
     return new Response(text, { status: response.status, headers: plainHeaders(response) });
   },
 });
@@ -223,10 +235,12 @@ const control = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   fetch(request) {
-    if (request.method === "POST") {
+    const asked = `${request.method} ${new URL(request.url).pathname}`;
+    if (asked === "POST /reset") {
       current = newWindow();
       return Response.json({});
     }
+    if (asked !== "GET /counts") return new Response("not found", { status: 404 });
     const { receivedAgesMs, settledAgesMs, ...counts } = current;
     const twice = [...telemetryWrites].filter(([, writes]) => writes > 1).length;
     return Response.json({

@@ -70,9 +70,12 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
   const session = await deps.sessionKeys.find(asset.keyid);
   const digest = headers["content-digest"];
   const signable = { method: "POST", path: PATH, digest };
+  const base = signatureBase(signable, input.parameters);
+  if (!(await session?.key.verify(base, input.signature))) throw new Error("the signature does not verify");
   const json = JSON.parse(body) as unknown;
   const admitted = await admit(request(0), deps);
   if (!admitted.ok) throw new Error(`the bench's heartbeat is refused: ${admitted.code}`);
+  if ((await answer(request(0))).status !== 202) throw new Error("the bench's heartbeat is not accepted");
   const { entry } = admitted.value;
   const line = encodeEntry(entry);
   const pack = Array.from({ length: PACK_HEARTBEATS }, () => line);

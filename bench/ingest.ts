@@ -44,7 +44,7 @@ const { json, wholes, texts } = readArguments(
 const WARM_PASSES = 4;
 
 type Server = { name: string; stage: Stage; port: number; isEdge: boolean };
-type Round = Measured & { cpuMicros: number | undefined };
+type Round = Measured & { notAccepted: number; cpuMicros: number | undefined };
 
 async function startBare(scope: Scope, kind: string): Promise<Server> {
   const port = await freePort();
@@ -91,14 +91,16 @@ async function bench(scope: Scope) {
       edgeSecret: secrets.edgeSecrets,
     });
     const after = cpuSeconds(server.stage.pid);
-    const wrong = Object.entries(measured.statuses).filter(([status]) => status !== "202");
-    if (wrong.length > 0)
-      console.log(`  ${server.name}: not accepted ${JSON.stringify(Object.fromEntries(wrong))}`);
+    const { "202": accepted = 0, ...wrong } = measured.statuses;
+    const notAccepted = measured.sent - accepted;
+    if (accepted === 0) throw new Error(`${server.name} accepted nothing: ${JSON.stringify(wrong)}`);
+    if (notAccepted > 0) console.log(`  ${server.name}: not accepted ${JSON.stringify(wrong)}`);
     // Nobody reads the queue here: emptied, it costs every round the same.
     if (server.isEdge) await callSqs(queue.endpoint, "PurgeQueue", { QueueUrl: queue.queueUrl });
     const used = before === undefined || after === undefined ? undefined : after - before;
     return {
       ...measured,
+      notAccepted,
       cpuMicros: used === undefined ? undefined : round((used / measured.sent) * 1e6, 1),
     };
   };
@@ -114,14 +116,22 @@ async function bench(scope: Scope) {
     const shown = servers.map(({ name }) => `${name} ${results[name]!.perSecond}`).join("  ");
     console.log(`round ${number + 1}: ${shown}  req/s; bun/bare ${round(results.bun!.perSecond / bare)}`);
   }
-  const open: Record<string, Measured> = {};
+  const open: Record<string, Round> = {};
   for (const server of servers) open[server.name] = await run(server, "open", wholes.open);
   return { rounds, open, names: servers.map(({ name }) => name) };
 }
 
-const { rounds, open, names } = await inScope(600, bench);
-const middle = (name: string, of: (round: Round) => number | undefined) =>
-  round(median(rounds.map((each) => of(each[name]!) ?? Number.NaN)));
+const SERVERS_MAX = 6;
+const secondsMax = 300 + 2 * SERVERS_MAX * (wholes.warm + wholes.rounds * wholes.seconds + wholes.open);
+const { rounds, open, names } = await inScope(secondsMax, bench);
+const middle = (name: string, of: (round: Round) => number) =>
+  round(median(rounds.map((each) => of(each[name]!))));
+const cpuMicrosOf = (name: string): number | undefined => {
+  const told = rounds.flatMap((each) => each[name]!.cpuMicros ?? []);
+  return told.length === 0 ? undefined : round(median(told));
+};
+const notAcceptedBy = (name: string): number =>
+  [...rounds.map((each) => each[name]!), open[name]!].reduce((total, each) => total + each.notAccepted, 0);
 const ratioTo = (name: string, base: string) =>
   round(median(rounds.map((each) => each[name]!.perSecond / each[base]!.perSecond)), 3);
 
@@ -134,7 +144,8 @@ const servers = Object.fromEntries(
     {
       perSecond: middle(name, (each) => each.perSecond),
       ratioToBare: ratioTo(name, "bare"),
-      cpuMicrosPerRequest: middle(name, (each) => each.cpuMicros),
+      cpuMicrosPerRequest: cpuMicrosOf(name),
+      notAccepted: notAcceptedBy(name),
       generatorCpu: middle(name, (each) => each.generatorCpu),
       closedP99Ms: middle(name, (each) => each.latency.p99Ms),
       open: open[name]!.latency,
@@ -145,7 +156,7 @@ const servers = Object.fromEntries(
 for (const [name, it] of Object.entries(servers)) {
   console.log(
     `${name.padEnd(8)} ${String(it.perSecond).padStart(7)} req/s  ${it.ratioToBare.toFixed(3)} of bare  ` +
-      `${it.cpuMicrosPerRequest} µs CPU/request (generator at ${Math.round(it.generatorCpu * 100)} % of a core)  ` +
+      `${it.cpuMicrosPerRequest ?? "unknown"} µs CPU/request (generator at ${Math.round(it.generatorCpu * 100)} % of a core)  ` +
       `p50 ${it.open.p50Ms}  p95 ${it.open.p95Ms}  p99 ${it.open.p99Ms} ms`,
   );
 }
@@ -157,6 +168,7 @@ finish(json, {
   ratioToBareReading: ratioTo("bun", "reading"),
   perSecond: servers.bun!.perSecond,
   p99Ms: servers.bun!.open.p99Ms,
+  notAccepted: servers.bun!.notAccepted,
   ratioPerRound: rounds.map((each) => round(each.bun!.perSecond / each.bare!.perSecond, 3)),
   servers,
   stepsMicros: steps,

@@ -14,6 +14,7 @@ import {
   benchSecrets,
   CREDENTIALS,
   callSqs,
+  type Queue,
   root,
   scratchFolder,
   showFaults,
@@ -36,7 +37,8 @@ import { inScope, type Scope } from "./scope.ts";
  *    item: its telemetry has to hold exactly the accepted heartbeats, one item each, although some were sent twice.
  * 3. Changes. In the sampled tenant every accepted change of state has to have its item, and nothing else has.
  *
- * `lost` and `doubled` add up what any of the three finds.
+ * `lost` and `doubled` add up what any of the three finds. How old heartbeats get is told of all that were sent in
+ * the run, also of those that were still in the queue at its end.
  */
 
 const { json, wholes, texts } = readArguments(
@@ -92,12 +94,12 @@ type Counts = {
 
 type Proxy = { sqs: string; dynamodb: string; control: string; stage: Stage };
 
-async function startProxy(scope: Scope, sqs: string, dynamodb: string): Promise<Proxy> {
+async function startProxy(scope: Scope, sqs: Queue, dynamodb: string): Promise<Proxy> {
   let where: Omit<Proxy, "stage"> | undefined;
   const stage = await startPart(scope, {
     name: "proxy",
     command: [process.execPath, join(root, "bench/counting-proxy.ts")],
-    env: { SQS_ENDPOINT: sqs, DYNAMODB_ENDPOINT: dynamodb },
+    env: { SQS_ENDPOINT: sqs.endpoint, QUEUE_URL: sqs.queueUrl, DYNAMODB_ENDPOINT: dynamodb },
     cwd: root,
     onLine: showFaults,
     isReady: (line) => {
@@ -226,7 +228,7 @@ async function bench(scope: Scope) {
   const secrets = await benchSecrets();
   const table = await startTable(scope); // in memory: DynamoDB does not wait for this machine's disk
   const queue = await startQueue(scope);
-  const proxy = await startProxy(scope, queue.endpoint, table.endpoint);
+  const proxy = await startProxy(scope, queue, table.endpoint);
   await writeTenants(table.endpoint);
   const queueUrl = through(queue.queueUrl, proxy.sqs);
   const worker = await scope.start(
@@ -304,9 +306,9 @@ async function bench(scope: Scope) {
   });
   const steady = await countsOf(proxy);
   const windowSeconds = (performance.now() - windowStartMs) / 1000;
-  const cpu = Object.entries(stages).map(([name, { pid }], index) => [
+  const cpu = Object.entries(stages).map(([name, { pid }], index): [string, number | undefined] => [
     name,
-    round(((cpuSeconds(pid) ?? Number.NaN) - (cpuBefore[index] ?? Number.NaN)) / windowSeconds),
+    cpuShare(cpuBefore[index], cpuSeconds(pid), windowSeconds),
   ]);
 
   const { depth, tookMs: drainedMs } = await drained(queue.endpoint, queue.queueUrl);
@@ -329,6 +331,10 @@ async function bench(scope: Scope) {
   };
 }
 
+/** Of a core; undefined where the system does not tell. */
+const cpuShare = (before: number | undefined, after: number | undefined, seconds: number) =>
+  before === undefined || after === undefined ? undefined : round((after - before) / seconds);
+
 /** Settings of the stages that a person may want to try here. */
 const passedOn = (names: readonly string[]): Record<string, string> =>
   Object.fromEntries(
@@ -346,7 +352,8 @@ const sent = measured.sent + found.ramp.sent;
 const unanswered = sent - accepted202;
 const settled = sum(last.flow.removed.heartbeats);
 const unsettled = Math.max(0, accepted202 - settled);
-const lost = unsettled + proof.witnesses.missing + proof.changes.missing + proof.silent;
+// A dead letter is one heartbeat or more that nobody recorded, though the worker removed its message.
+const lost = unsettled + found.dead + proof.witnesses.missing + proof.changes.missing + proof.silent;
 const doubled = proof.witnesses.extra + proof.changes.extra + last.telemetryWrittenTwice;
 
 const heartbeats = sum(steady.flow.accepted.heartbeats) - sum(found.flowBefore.accepted.heartbeats);
@@ -365,16 +372,17 @@ const ofSamples = Object.keys(steady.writeUnits).filter(
 const samples = ofSamples.reduce((total, label) => total + (steady.samples[label] ?? 0), 0);
 const sampleUnits = ofSamples.reduce((total, label) => total + steady.writeUnits[label]!, 0);
 const perSample = sampleUnits / samples;
-const writeUnitsPerHeartbeat = round((perSample * wholes.interval) / (telemetryResolutionSeconds * 1000), 4);
+const samplesPerHeartbeat = Math.min(1, wholes.interval / (telemetryResolutionSeconds * 1000));
+const writeUnitsPerHeartbeat = round(perSample * samplesPerHeartbeat, 4);
 
 console.log(`
 sent ${sent}, answered 202: ${accepted202}, otherwise: ${unanswered}
 ingest  p50 ${measured.latency.p50Ms}  p95 ${measured.latency.p95Ms}  p99 ${measured.latency.p99Ms}  max ${measured.latency.maxMs} ms
-queue   age when recorded and removed: p50 ${steady.settledAgeMs.p50}  p99 ${steady.settledAgeMs.p99}  max ${steady.settledAgeMs.max} ms; drained in ${found.drainedMs} ms
+queue   age when recorded and removed: p50 ${last.settledAgeMs.p50}  p99 ${last.settledAgeMs.p99}  max ${last.settledAgeMs.max} ms; drained in ${found.drainedMs} ms
         ${round(heartbeats / messages, 1)} heartbeats a message, ${round(billed / heartbeats, 4)} billed requests a heartbeat ${JSON.stringify(steady.sqsBilled)}
 table   ${round(perSample)} write units a sampled heartbeat = ${writeUnitsPerHeartbeat} an unchanged one at ${telemetryResolutionSeconds} s ${JSON.stringify(steady.writeUnits)}
 cpu     ${Object.entries(found.cpu)
-  .map(([name, share]) => `${name} ${share}`)
+  .map(([name, share]) => `${name} ${share ?? "unknown"}`)
   .join("  ")}  generator ${measured.generatorCpu}  (cores)
 proof   conservation: ${accepted202} accepted, ${sum(last.flow.accepted.heartbeats)} queued, ${settled} recorded and removed; ${found.depth} left, ${found.dead} dead
         witnesses: ${proof.witnesses.expected} accepted, ${proof.witnesses.missing} missing, ${proof.witnesses.extra} too many
@@ -391,8 +399,8 @@ finish(json, {
   dead: found.dead,
   p99Ms: measured.latency.p99Ms,
   latency: measured.latency,
-  queueAgeP99Ms: steady.settledAgeMs.p99,
-  receivedAgeP99Ms: steady.receivedAgeMs.p99,
+  queueAgeP99Ms: last.settledAgeMs.p99,
+  receivedAgeP99Ms: last.receivedAgeMs.p99,
   heartbeatsPerMessage: round(heartbeats / messages, 2),
   sqsRequestsPerHeartbeat: round(billed / heartbeats, 4),
   sqsBilled: steady.sqsBilled,

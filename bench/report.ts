@@ -26,7 +26,23 @@ export function cpuSeconds(pid: number): number | undefined {
   }
 }
 
-/** Lines for a person go to stdout; with `--json` the last one is the result. */
+/** Paths of the figures that are none: null or not finite. What this system cannot tell is left out instead. */
+export function unmeasured(value: unknown, path = ""): string[] {
+  if (typeof value === "number") return Number.isFinite(value) ? [] : [path];
+  if (typeof value !== "object") return [];
+  if (value === null) return [path];
+  return Object.entries(value).flatMap(([name, part]) => unmeasured(part, path ? `${path}.${name}` : name));
+}
+
+/**
+ * Lines for a person go to stdout; with `--json` the last one is the result. A result with a figure that was not
+ * measured is none: the process ends with 1.
+ */
 export function finish(isJson: boolean, result: Record<string, unknown>): void {
+  const missing = unmeasured(result);
+  if (missing.length > 0) {
+    console.error(`cannot report what was not measured: ${missing.join(", ")}`);
+    process.exit(1);
+  }
   if (isJson) console.log(JSON.stringify({ ...result, machine: machine() }));
 }

@@ -1,8 +1,10 @@
 import { heapStats } from "bun:jsc";
 import { percentile } from "../lz/percentile.ts";
 import { fromUtf8 } from "../shared/bytes.ts";
+import { evaluate } from "../shared/evaluate/evaluate.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
-import { type Dynamo, marshalItem } from "../shared/table/dynamo.ts";
+import type { Dynamo } from "../shared/table/dynamo.ts";
+import type { TelemetryItem } from "../shared/table/items/telemetry.ts";
 import { type TenantItem, tenantDefaults } from "../shared/table/items/tenant.ts";
 import { heartbeat } from "../shared/wire/heartbeat.ts";
 import { stateText } from "../shared/wire/state.ts";
@@ -13,6 +15,8 @@ import { createMetrics } from "../worker/metrics.ts";
 import { createPasts } from "../worker/pasts.ts";
 import { pollOnce } from "../worker/poll.ts";
 import { createPresences } from "../worker/presences.ts";
+import { type Delivery, parseDelivery } from "../worker/read.ts";
+import { changeItem, changePut } from "../worker/telemetry.ts";
 import { openMessage } from "../worker/verify.ts";
 import { readArguments } from "./arguments.ts";
 import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "./load/asset.ts";
@@ -275,6 +279,18 @@ const bodies = packs.flatMap((pack) => pack.entries.map(({ body }) => body));
 const parsed = bodies.map((body) => JSON.parse(body) as unknown);
 const heartbeats = parsed.map((each) => heartbeat.parse(each));
 const texts = heartbeats.map(stateText);
+const deliveries = packs.flatMap((pack, index) =>
+  pack.entries.map((entry) => parseDelivery(entry, { message: some[index]!, tenantId: TENANT })!),
+);
+const judgementOf = (delivery: Delivery) =>
+  evaluate({ heartbeat: delivery.heartbeat(), policy: tenant.policy, at: delivery.at });
+const items = deliveries.map((delivery) => ({ delivery, judgement: judgementOf(delivery) }));
+const putOf = ({ delivery, judgement }: (typeof items)[number]) =>
+  changePut(
+    changeItem(delivery, delivery.at, judgement, tenant) as TelemetryItem & { kind: "change" },
+    tenant,
+    "bench",
+  );
 
 await measureUnchanged(300);
 await measureChanged(300);
@@ -293,7 +309,8 @@ const steps = {
   "validate (zod)": await step(() => parsed.map((each) => heartbeat.safeParse(each))),
   "state text": await step(() => heartbeats.map(stateText)),
   "state hash": await step(() => texts.map((text) => Bun.hash.wyhash(text))),
-  "marshal the telemetry item (changed only)": await step(() => heartbeats.map((each) => marshalItem(each))),
+  "evaluate (changed only)": await step(() => deliveries.map(judgementOf)),
+  "make the telemetry item (changed only)": await step(() => items.map(putOf)),
 };
 console.log(`\nwhere the time goes, µs per heartbeat of ${bodies[0]!.length} bytes:`);
 for (const [name, micros] of Object.entries(steps)) console.log(`  ${name.padEnd(44)} ${micros}`);

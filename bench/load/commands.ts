@@ -41,9 +41,12 @@ export type Latency = { p50Ms: number; p95Ms: number; p99Ms: number; maxMs: numb
 
 export type Measured = {
   sent: number;
+  /** How often each status was answered; `none` for what was not answered. */
   statuses: Record<string, number>;
   seconds: number;
+  /** Accepted ones in the loops for a server, sent ones of a fleet. */
   perSecond: number;
+  /** Of everything that was sent. */
   latency: Latency;
   /** CPU of the generator itself, as a share of one core. */
   generatorCpu: number;

@@ -8,9 +8,11 @@ export type Generator = {
   stop(): Promise<void>;
 };
 
+const ANSWER_WAIT_MS = 15_000;
+
 /** Starts the load generator as a process of its own. */
-export function startGenerator(): Generator {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "main.ts")], {
+export function startGenerator(answerWaitMs = ANSWER_WAIT_MS): Generator {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "main.ts"), String(answerWaitMs)], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",

@@ -7,7 +7,8 @@ import { openPool, type Pool } from "./pool.ts";
 
 /** The load generator, in a process of its own. Obeys {@link Command} lines until stdin ends. */
 
-const ANSWER_WAIT_MS = 15_000;
+/** How long an answer is waited for once nothing more is sent. */
+const ANSWER_WAIT_MS = Number(process.argv[2]);
 const WARM_WAIT_MS = 60_000;
 
 function latencyOf(ms: number[]): Latency {
@@ -25,6 +26,14 @@ const tally = (statuses: Record<string, number>, status: number | undefined) => 
   const name = status === undefined ? "none" : String(status);
   statuses[name] = (statuses[name] ?? 0) + 1;
 };
+
+/** What has no answer when the waiting ends took that long at least. */
+function addUnanswered(count: number, statuses: Record<string, number>, latencies: number[]): void {
+  for (let i = 0; i < count; i++) {
+    tally(statuses, undefined);
+    latencies.push(ANSWER_WAIT_MS);
+  }
+}
 
 let fleetOfSteady: { edgeSecret: string; assets: BenchAsset[] } | undefined;
 
@@ -80,13 +89,15 @@ async function steady(command: Steady): Promise<Measured> {
   }
   const waitMs = command.requestsMin > 0 ? WARM_WAIT_MS : command.seconds * 1000 + ANSWER_WAIT_MS;
   await Promise.race([done.promise, Bun.sleep(waitMs)]);
+  if (answered < sent) lastMs = performance.now();
   const wallMs = lastMs - startMs;
   pool.close();
+  addUnanswered(sent - answered, statuses, latencies);
   return {
     sent,
     statuses,
     seconds: wallMs / 1000,
-    perSecond: Math.round(answered / (wallMs / 1000)),
+    perSecond: Math.round((statuses["202"] ?? 0) / (wallMs / 1000)),
     latency: latencyOf(latencies),
     generatorCpu: cpuShare(cpu, wallMs),
   };
@@ -142,6 +153,9 @@ async function report(
   const done = Promise.withResolvers<void>();
   const counts = { sent: 0, answered: 0, distinct: 0, accepted: 0, changes: 0 };
   let isOver = false;
+  let isClosed = false;
+  /** What the journal is to say of those that have no answer. */
+  const unanswered = new Set<object>();
   let lines: string[] = [];
   const cpu = process.cpuUsage();
   const startMs = performance.now();
@@ -149,6 +163,7 @@ async function report(
   function send(bytes: Buffer, dueMs: number, then: (accepted: boolean) => void) {
     counts.sent++;
     pool.submit(bytes, dueMs, (status, latencyMs) => {
+      if (isClosed) return;
       counts.answered++;
       latencies.push(latencyMs);
       tally(statuses, status);
@@ -173,7 +188,9 @@ async function report(
     counts.distinct++;
     if (isChange) counts.changes++;
     const isTwice = Math.random() < plan.resent;
+    unanswered.add(entry);
     send(bytes, dueMs, (accepted) => {
+      unanswered.delete(entry);
       if (accepted) counts.accepted++;
       lines.push(JSON.stringify({ ...entry, accepted }));
       if (lines.length >= 1000) flush();
@@ -192,6 +209,9 @@ async function report(
   if (counts.answered === counts.sent) done.resolve();
   await Promise.race([done.promise, Bun.sleep(ANSWER_WAIT_MS)]);
   const wallMs = performance.now() - startMs;
+  isClosed = true;
+  for (const entry of unanswered) lines.push(JSON.stringify({ ...entry, accepted: false }));
+  addUnanswered(counts.sent - counts.answered, statuses, latencies);
   flush();
   closeSync(file);
   const { sent, distinct, accepted, changes } = counts;

@@ -35,6 +35,7 @@ const BENCHES: Record<string, Bench> = {
       ratioToBare: RATIO,
       perSecond: PER_SECOND,
       p99Ms: MS,
+      notAccepted: NONE,
       "servers.bare.perSecond": PER_SECOND,
       "stepsMicros.verify signature": MICROS,
     },
