@@ -88,7 +88,8 @@ async function bench(scope: Scope) {
     const { stage, port } = await startEdge(scope, "bun", secrets, backends, environment);
     const cookie = `__session=${await issuer.mint({ userId: "user_bench", role: "viewer" }, TENANT)}`;
     // The keys of the identity provider are fetched once: that is not what is measured.
-    await fetch(`http://127.0.0.1:${port}/sign-in?switch`, { headers: { cookie } });
+    const signIn = await fetch(`http://127.0.0.1:${port}/sign-in?switch`, { headers: { cookie } });
+    if (!signIn.ok) throw new Error(`the sign-in was answered ${signIn.status}`);
     const ask = async (): Promise<number> => {
       const startMs = performance.now();
       const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } });

@@ -77,6 +77,7 @@ const BENCHES: Record<string, Bench> = {
       risky: exactly(60),
       incidents: exactly(1),
       samples: [1, 42 * 60],
+      unchanged: [0, 42 * 60],
     },
   },
   agent: {
@@ -145,8 +146,11 @@ describe("bench", () => {
   describe.each(Object.keys(BENCHES))("%s", (name) => {
     test("ends with 2 and one line for an option that it does not know, and for a number that cannot be", async () => {
       const [, whole] = /--(\S+) N/.exec((await run(name, "--help")).out)!;
-      for (const words of [["--nothing-like-it"], [`--${whole}`, "-1"], [`--${whole}`, "x"], ["word"]]) {
-        const { code, out, err } = await run(name, ...words, "--json");
+      const wrong = [["--nothing-like-it"], [`--${whole}`, "-1"], [`--${whole}`, "x"], ["word"]];
+      const ended = await Promise.all(
+        wrong.map(async (words) => ({ words, ...(await run(name, ...words, "--json")) })),
+      );
+      for (const { words, code, out, err } of ended) {
         expect({ words, code, out, lines: err.trim().split("\n").length }).toEqual({
           words,
           code: 2,
@@ -177,53 +181,65 @@ describe("bench", () => {
   }
 });
 
-/** What runs, at the latest, when a bench is in the middle of its work; the others start no process. */
-const IN_THE_MIDDLE: Record<string, RegExp> = {
-  ingest: /bench\/load\/main\.ts/,
-  pipeline: /bench\/load\/main\.ts/,
-  incidents: /dynoxide.* import /,
-  agent: /bench\/load\/engine\.ts/,
-  containment: /agent\/main\.ts run/,
-  dashboard: /edge\/bun\.ts/,
+/** What runs when a bench that starts processes is in the middle of its work, and how it is asked for that. */
+const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string]> = {
+  ingest: [/bench\/load\/main\.ts/, "--servers bun"],
+  pipeline: [/bench\/load\/main\.ts/, "--endpoints 20"],
+  incidents: [/dynoxide.* import /, ""],
+  agent: [/bench\/load\/engine\.ts/, "--processes 60"],
+  containment: [/agent\/main\.ts run/, "--way poll"],
+  dashboard: [/edge\/bun\.ts/, "--assets 1000 --pages 100000"],
 };
 /** The first process of the stack: it has just begun, and is not up yet. */
 const AT_THE_START = /dynoxide.* serve /;
+const LOOK_EVERY_MS = 10;
+
+/** Ends a bench by SIGTERM as soon as such a process runs below it. What is left of it is ended too, and told. */
+async function interrupt(name: string, moment: RegExp, words: string) {
+  const own = mkdtempSync(join(folder, `${name}-`));
+  const child = spawn({ TMPDIR: own }, name, ...words.split(" ").filter(Boolean));
+  const err = new Response(child.stderr).text();
+  const seen = new Map<string, Process>();
+  const look = (): Process[] => {
+    const running = descendantsOf(child.pid);
+    for (const one of running) seen.set(`${one.pid} ${one.startedAt}`, one);
+    return running;
+  };
+  const left = () => [...seen.values()].filter(isRunning);
+  try {
+    while (!look().some(({ command }) => moment.test(command))) {
+      if (child.exitCode !== null) throw new Error(`ended before the moment came: ${await err}`);
+      await Bun.sleep(LOOK_EVERY_MS);
+    }
+    child.kill("SIGTERM");
+    while (child.exitCode === null) {
+      look();
+      await Bun.sleep(LOOK_EVERY_MS);
+    }
+    // Those that were killed may take a moment.
+    await eventually(async () => left().length === 0).catch(() => {});
+    const processes = left().map(({ command }) => command);
+    return { code: child.exitCode, err: await err, left: { processes, files: readdirSync(own) } };
+  } finally {
+    child.kill("SIGKILL");
+    for (const { pid } of left()) process.kill(pid, "SIGKILL");
+  }
+}
 
 describeUnless(missing("Linux"), "bench that is ended by SIGTERM", () => {
-  const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, middle]) => [
-    [name, "at the start", AT_THE_START] as const,
-    [name, "in the middle", middle] as const,
+  const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, [middle, words]]) => [
+    [name, "at the start", AT_THE_START, words] as const,
+    [name, "in the middle", middle, words] as const,
   ]);
-  test.each(cases)("%s leaves no process and no folder behind, %s", async (name, _when, moment) => {
-    const own = mkdtempSync(join(folder, `${name}-`));
-    const child = spawn({ TMPDIR: own }, name);
-    const err = new Response(child.stderr).text();
-    const seen = new Map<string, Process>();
-    const look = (): Process[] => {
-      const running = descendantsOf(child.pid);
-      for (const one of running) seen.set(`${one.pid} ${one.startedAt}`, one);
-      return running;
-    };
-    const left = () => [...seen.values()].filter(isRunning);
-    try {
-      while (!look().some(({ command }) => moment.test(command))) {
-        if (child.exitCode !== null) throw new Error(`ended before the moment came: ${await err}`);
-        await Bun.sleep(5);
-      }
-      child.kill("SIGTERM");
-      while (child.exitCode === null) {
-        look();
-        await Bun.sleep(5);
-      }
-      expect(await err).toContain("cannot measure: stopped by SIGTERM\n");
-      expect(child.exitCode).toBe(1);
-      // Those that were killed may take a moment.
-      await eventually(async () => left().length === 0).catch(() => {});
-      expect(left().map(({ command }) => command)).toEqual([]);
-      expect(readdirSync(own)).toEqual([]);
-    } finally {
-      child.kill("SIGKILL");
-      for (const { pid } of left()) process.kill(pid, "SIGKILL");
-    }
+  test.each(cases)("%s leaves no process and no file behind, %s", async (name, _when, moment, words) => {
+    const { code, err, left } = await interrupt(name, moment, words);
+    expect({ code, left }).toEqual({ code: 1, left: { processes: [], files: [] } });
+    expect(err).toContain("cannot measure: stopped by SIGTERM\n");
+  });
+
+  const alone = Object.keys(BENCHES).filter((name) => !Object.hasOwn(IN_THE_MIDDLE, name));
+  test.each(alone)("%s, which starts no process, ends at once", async (name) => {
+    const { code, left } = await interrupt(name, new RegExp(`bench/${name}\\.ts`), "");
+    expect({ code, left }).toEqual({ code: 128 + 15, left: { processes: [], files: [] } });
   });
 });
