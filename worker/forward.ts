@@ -7,6 +7,7 @@ import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Webhook } from "../shared/table/items/webhook.ts";
 import { eventKey, GSI2, indexSort, outbox, webhookHealthKey } from "../shared/table/keys.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
+import { FORWARD_LEASE_MS } from "../shared/table/requeue.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { mapBounded } from "./bounded.ts";
 import type { Deps } from "./deps.ts";
@@ -17,8 +18,8 @@ export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000
 const EVENTS_AT_ONCE = 25;
 /** Of them under way: a receiver that does not answer holds back few. */
 const UNDER_WAY_MAX = 8;
-/** While one worker is at an event, the others leave it alone for this long. */
-const LEASE_MS = 60_000;
+/** Writing an outcome is begun anew this often at most: each time an admin had another delivery sent again meanwhile. */
+const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
 
 type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & { post: PostWebhook };
@@ -42,17 +43,18 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
   const tenant = await readTenant(deps, tenantId, { isConsistent: true });
   let taken = 0;
   await mapBounded(events, UNDER_WAY_MAX, async (event) => {
-    if (!(await lease(event, deps))) return;
+    const leased = await lease(event, deps);
+    if (!leased) return;
     taken++;
-    await forwardEvent(event, tenant, deps);
+    await forwardEvent(leased, tenant, deps);
   });
   return taken;
 }
 
-/** Of several workers one goes on: whoever moves the time of the next attempt first. */
-async function lease(event: EventItem, deps: Forwarder): Promise<boolean> {
-  if (event.nextAttemptAt === undefined) return false;
-  const until = timestamp(deps.clock() + LEASE_MS);
+/** Of several workers one goes on: whoever moves the time of the next attempt first. Gives the event as it then is. */
+async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | undefined> {
+  if (event.nextAttemptAt === undefined) return undefined;
+  const until = timestamp(deps.clock() + FORWARD_LEASE_MS);
   try {
     await deps.dynamo("UpdateItem", {
       TableName: deps.table,
@@ -65,9 +67,9 @@ async function lease(event: EventItem, deps: Forwarder): Promise<boolean> {
         seen: event.nextAttemptAt,
       }),
     });
-    return true;
+    return { ...event, nextAttemptAt: until };
   } catch (error) {
-    if (isConditionFailed(error)) return false;
+    if (isConditionFailed(error)) return undefined;
     throw error;
   }
 }
@@ -77,33 +79,84 @@ const wants = ({ id, events }: Webhook, { kind, data }: EventItem): boolean =>
   kind === "webhook.test" ? data.webhook === id : events.length === 0 || events.includes(kind);
 const isOver = (forward: Forward | undefined) =>
   forward?.deliveredAt !== undefined || forward?.deadAt !== undefined;
+const isDue = (forward: Forward | undefined, now: string) =>
+  !isOver(forward) && (forward?.nextAttemptAt ?? now) <= now;
 
 async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarder): Promise<void> {
-  const forwards = { ...event.forwards };
+  const now = timestamp(deps.clock());
   const wanting = tenant.webhooks.filter((one) => wants(one, event));
-  const due = wanting.filter(({ id }) => !isOver(forwards[id]));
+  const due = wanting.filter(({ id }) => isDue(event.forwards[id], now));
+  const outcomes: Record<string, Forward> = {};
   await mapBounded(due, due.length, async (webhook) => {
-    const forward = await attempt(webhook, event, forwards[webhook.id]?.attempts ?? 0, deps);
-    forwards[webhook.id] = forward;
+    const forward = await attempt(webhook, event, event.forwards[webhook.id]?.attempts ?? 0, deps);
+    outcomes[webhook.id] = forward;
     await noteHealth(webhook, event, forward, deps);
   });
-  const waiting = wanting.filter(({ id }) => !isOver(forwards[id]));
-  const attempts = Math.min(...waiting.map(({ id }) => forwards[id]!.attempts));
-  const next =
-    waiting.length === 0 ? undefined : timestamp(deps.clock() + RETRY_SECONDS[attempts - 1]! * 1000);
-  await deps.dynamo("UpdateItem", {
+  await settle(event, wanting, outcomes, deps);
+}
+
+/**
+ * Writes what came of the attempts, and when the next one is due, while the lease holds and on the event as it is: an
+ * admin may have had another of its deliveries sent again. Once another worker has taken it over, its outcomes count.
+ */
+async function settle(
+  leased: EventItem,
+  wanting: readonly Webhook[],
+  outcomes: Readonly<Record<string, Forward>>,
+  deps: Forwarder,
+): Promise<void> {
+  const { tenantId, eventId, recordedAt, nextAttemptAt: until } = leased;
+  const read = {
     TableName: deps.table,
-    Key: marshalItem(eventKey(event.tenantId, event.recordedAt, event.eventId)),
-    UpdateExpression:
-      next === undefined
-        ? "SET forwards = :forwards REMOVE nextAttemptAt, GSI2PK, GSI2SK"
-        : "SET forwards = :forwards, nextAttemptAt = :next, GSI2SK = :sort",
-    ConditionExpression: "attribute_exists(PK)",
-    ExpressionAttributeValues: values({
-      forwards,
-      ...(next !== undefined && { next, sort: indexSort(next, event.eventId) }),
-    }),
-  });
+    Key: marshalItem(eventKey(tenantId, recordedAt, eventId)),
+    ConsistentRead: true,
+  };
+  let event = leased;
+  for (let round = 0; round < SETTLE_ROUNDS_MAX; round++) {
+    if (await settled(event, wanting, outcomes, deps)) return;
+    const { Item } = await deps.dynamo("GetItem", read);
+    const now = Item && decodeItem(eventItem, Item);
+    if (now?.nextAttemptAt !== until) return deps.log("warn", "webhook.lease-lost", { tenantId, eventId });
+    event = now!;
+  }
+  throw new Error("an event was sent again in every round in which its outcome was to be written");
+}
+
+/** False when the event is not any more as it was read. */
+async function settled(
+  event: EventItem,
+  wanting: readonly Webhook[],
+  outcomes: Readonly<Record<string, Forward>>,
+  deps: Forwarder,
+): Promise<boolean> {
+  const { tenantId, recordedAt, eventId, nextAttemptAt: until, resends } = event;
+  const forwards = { ...event.forwards, ...outcomes };
+  const waiting = wanting.filter(({ id }) => !isOver(forwards[id]));
+  const now = timestamp(deps.clock());
+  const [next] = waiting.map(({ id }) => forwards[id]?.nextAttemptAt ?? now).toSorted();
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(eventKey(tenantId, recordedAt, eventId)),
+      UpdateExpression:
+        next === undefined
+          ? "SET forwards = :forwards REMOVE nextAttemptAt, GSI2PK, GSI2SK"
+          : "SET forwards = :forwards, nextAttemptAt = :next, GSI2SK = :sort",
+      ConditionExpression: `nextAttemptAt = :until AND ${
+        resends === undefined ? "attribute_not_exists(resends)" : "resends = :resends"
+      }`,
+      ExpressionAttributeValues: values({
+        forwards,
+        until,
+        ...(resends !== undefined && { resends }),
+        ...(next !== undefined && { next, sort: indexSort(next, eventId) }),
+      }),
+    });
+    return true;
+  } catch (error) {
+    if (isConditionFailed(error)) return false;
+    throw error;
+  }
 }
 
 type Sent = { status?: number; latencyMs: number; error?: string };
@@ -134,7 +187,8 @@ async function attempt(
 ): Promise<Forward> {
   const { error, status, ...sent } = await send(webhook, event, deps);
   const told = { attempts: earlier + 1, ...sent, ...(status !== undefined && { status }) };
-  const at = timestamp(deps.clock());
+  const endMs = deps.clock();
+  const at = timestamp(endMs);
   if (error === undefined) {
     deps.metrics.count("webhooks_delivered_total");
     return { ...told, deliveredAt: at };
@@ -146,7 +200,7 @@ async function attempt(
   const isLast = told.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
   if (!isLast) {
     deps.log("warn", "webhook.failed", context);
-    return failed;
+    return { ...failed, nextAttemptAt: timestamp(endMs + RETRY_SECONDS[told.attempts - 1]! * 1000) };
   }
   if (event.kind !== "webhook.test") {
     deps.metrics.count("webhooks_dead_total");

@@ -105,9 +105,13 @@ function expressionOf(state: DeliveryState | undefined): string {
 
 /** How far an event got on its way to one webhook; not tried yet is waiting. */
 function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
-  const { eventId, kind, at, recordedAt, assetId, hostname, nextAttemptAt } = event;
-  const { deliveredAt, deadAt, lastError, ...tried } = event.forwards[webhookId] ?? { attempts: 0 };
+  const { eventId, kind, at, recordedAt, assetId, hostname } = event;
+  const { deliveredAt, deadAt, lastError, nextAttemptAt, ...tried } = event.forwards[webhookId] ?? {
+    attempts: 0,
+  };
   const state = deliveredAt !== undefined ? "delivered" : deadAt !== undefined ? "dead" : "waiting";
+  // Its own time; while a worker is at it, when another may be.
+  const next = [nextAttemptAt ?? "", event.nextAttemptAt ?? ""].toSorted()[1];
   return {
     eventId,
     kind,
@@ -119,7 +123,7 @@ function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
     ...tried,
     ...(lastError !== undefined && state !== "delivered" && { error: lastError }),
     ...(deliveredAt !== undefined && { deliveredAt }),
-    ...(state === "waiting" && nextAttemptAt !== undefined && { nextAttemptAt }),
+    ...(state === "waiting" && event.nextAttemptAt !== undefined && { nextAttemptAt: next }),
   };
 }
 

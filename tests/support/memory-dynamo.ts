@@ -152,7 +152,10 @@ function updated(item: AttributeMap, input: Input): AttributeMap {
     const [, kept, instead] = /^if_not_exists\(([\w#]+), (:\w+)\)$/.exec(value!) ?? [];
     const given = (kept && item[name(kept)]) || input.ExpressionAttributeValues?.[instead ?? value!];
     if (!given) throw new Error(`the table in memory cannot SET ${part}`);
-    next[name(path!)] = given;
+    const [of, member] = path!.split(".").map(name);
+    if (member === undefined) next[of!] = given;
+    else if (next[of!]?.M) next[of!]!.M![member] = given;
+    else throw new DynamoFault("ValidationException");
   }
   for (const path of remove?.split(",") ?? []) delete next[name(path.trim())];
   return next;

@@ -10,6 +10,8 @@ export const forward = z.object({
   /** Of the newest attempt: what the receiver answered, if it did, and how long that took. */
   status: z.int().optional(),
   latencyMs: count.optional(),
+  /** Of this webhook alone: others of the same event may be due earlier. Absent: with the event. */
+  nextAttemptAt: isoTimestamp.optional(),
   deliveredAt: isoTimestamp.optional(),
   /** Given up: told in the log, the metrics, here and in the webhook's own item. */
   deadAt: isoTimestamp.optional(),
@@ -33,7 +35,10 @@ export const eventItem = z.object({
   data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
   /** By webhook id. */
   forwards: z.record(slug, forward).default({}),
+  /** The earliest of its webhooks', or the end of a worker's lease. */
   nextAttemptAt: isoTimestamp.optional(),
+  /** How often admins had deliveries of it sent again: a worker that was at it knows by it that there is more to do. */
+  resends: count.optional(),
   expiresAt: z.int(),
 });
 export type EventItem = z.infer<typeof eventItem>;

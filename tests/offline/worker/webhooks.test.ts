@@ -7,11 +7,13 @@ import { webhookHeaders } from "../../../shared/export/standard-webhooks.ts";
 import { isPublicAddress, targetFault } from "../../../shared/public-address.ts";
 import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { eventPut } from "../../../shared/table/event-put.ts";
-import type { EventItem } from "../../../shared/table/items/event.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { type EventItem, eventItem } from "../../../shared/table/items/event.ts";
 import type { TenantItem } from "../../../shared/table/items/tenant.ts";
 import { WEBHOOK_EVENTS, type Webhook } from "../../../shared/table/items/webhook.ts";
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { makeEvent, type Told } from "../../../shared/table/make-event.ts";
+import { requeueUpdate } from "../../../shared/table/requeue.ts";
 import { eventIdOf } from "../../../worker/event-id.ts";
 import { forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
@@ -57,10 +59,10 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
   const table = createMemoryDynamo();
   let now = START_MS;
   const sent: { url: string; headers: Record<string, string>; body: string }[] = [];
-  let status: () => number = () => 204;
+  let status: (url: string) => number | Promise<number> = () => 204;
   const post: PostWebhook = async (url, headers, body) => {
     sent.push({ url, headers, body });
-    return status();
+    return status(url);
   };
   const metrics = createMetrics();
   const logs: string[] = [];
@@ -79,19 +81,23 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     });
   await keep(tenant);
   await table.dynamo("PutItem", eventPut(opened(tenant, more), "t"));
+  const stored = () => [...table.items.values()].find((item) => item.type?.S === "Event")!;
   return {
     sent,
     logs,
     metrics,
     keep,
     forward: () => forwardDue(TENANT, deps),
-    answer: (next: () => number) => {
+    answer: (next: typeof status) => {
       status = next;
     },
+    /** As an admin's change does. */
+    requeue: (webhookId: string) =>
+      table.dynamo("UpdateItem", requeueUpdate(decodeItem(eventItem, stored()), webhookId, now, "t")),
     wait: (seconds: number) => {
       now += seconds * 1000;
     },
-    event: () => unmarshalItem([...table.items.values()].find((item) => item.type?.S === "Event")!),
+    event: () => unmarshalItem(stored()),
     health: () =>
       [...table.items.values()].filter((item) => item.type?.S === "WebhookHealth").map(unmarshalItem),
   };
@@ -232,6 +238,90 @@ describe("forwardDue()", () => {
     const box = await createOutbox();
     await Promise.all([box.forward(), box.forward()]);
     expect(box.sent).toHaveLength(1);
+  });
+
+  const TWO = tenantWith(
+    hook({ id: "gone", url: "https://gone.example.com/" }),
+    hook({ id: "slow", url: "https://slow.example.com/" }),
+  );
+  const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
+    box.sent.map(({ url }) => new URL(url).host);
+
+  test("what is sent again while the event is under way is sent, and the outcome under way is kept", async () => {
+    const box = await createOutbox(TWO);
+    box.answer((url) => (url.includes("gone") ? 410 : 500));
+    await box.forward();
+    expect(box.event()).toMatchObject({ forwards: { gone: { deadAt: expect.any(String) } } });
+    box.wait(5);
+    box.answer(async () => {
+      box.answer(() => 204);
+      await box.requeue("gone");
+      expect(await box.forward()).toBe(0); // the lease holds: no other worker sends what is under way
+      return 204;
+    });
+    expect(await box.forward()).toBe(1);
+    expect(box.event()).toMatchObject({
+      forwards: { gone: { attempts: 0 }, slow: { attempts: 2, deliveredAt: expect.any(String) } },
+    });
+    expect(await box.forward()).toBe(1);
+    expect(sentTo(box).slice(2)).toEqual(["slow.example.com", "gone.example.com"]);
+    expect(new Set(box.sent.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(box.event()).toMatchObject({
+      forwards: { gone: { attempts: 1, deliveredAt: expect.any(String) } },
+    });
+    expect(box.event().GSI2PK).toBeUndefined();
+  });
+
+  test("what is sent again costs another webhook of the event none of its attempts", async () => {
+    const box = await createOutbox(TWO);
+    box.answer((url) => (url.includes("gone") ? 410 : 500));
+    await box.forward();
+    box.wait(5);
+    await box.forward();
+    const later = box.event().nextAttemptAt as string; // in five minutes
+    box.wait(120);
+    await box.requeue("gone");
+    box.answer((url) => (url.includes("gone") ? 503 : 204));
+    expect(await box.forward()).toBe(1);
+    expect(sentTo(box).slice(3)).toEqual(["gone.example.com"]);
+    expect(box.event()).toMatchObject({
+      forwards: { gone: { attempts: 1, status: 503 }, slow: { attempts: 2, nextAttemptAt: later } },
+      nextAttemptAt: timestamp(START_MS + 130_000),
+    });
+  });
+
+  test("a worker whose lease ran out leaves what the one after it found", async () => {
+    const box = await createOutbox();
+    box.answer(async () => {
+      box.answer(() => 204);
+      box.wait(61);
+      expect(await box.forward()).toBe(1);
+      return 500;
+    });
+    expect(await box.forward()).toBe(1);
+    expect(box.event()).toMatchObject({
+      forwards: { siem: { attempts: 1, deliveredAt: expect.any(String) } },
+    });
+    expect(box.event().GSI2PK).toBeUndefined();
+    expect(box.logs).toContain("webhook.lease-lost");
+  });
+
+  test("requeueUpdate() takes a delivery that was given up, and none that waits or was delivered", async () => {
+    const box = await createOutbox();
+    await expect(box.requeue("siem")).rejects.toThrow("ConditionalCheckFailed");
+    box.answer(() => 500);
+    await box.forward();
+    await expect(box.requeue("siem")).rejects.toThrow("ConditionalCheckFailed");
+    box.wait(5);
+    box.answer(() => 410);
+    await box.forward();
+    expect(box.event().GSI2PK).toBeUndefined();
+    await box.requeue("siem");
+    await expect(box.requeue("siem")).rejects.toThrow("ConditionalCheckFailed");
+    box.answer(() => 204);
+    expect(await box.forward()).toBe(1);
+    await expect(box.requeue("siem")).rejects.toThrow("ConditionalCheckFailed");
+    expect(box.event()).toMatchObject({ resends: 1, forwards: { siem: { attempts: 1 } } });
   });
 
   test("an event nobody asked for is in no outbox", () => {
