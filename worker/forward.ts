@@ -4,7 +4,7 @@ import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.t
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { type EventItem, eventItem } from "../shared/table/items/event.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import type { Webhook } from "../shared/table/items/webhook.ts";
+import { isToldOf, type Webhook } from "../shared/table/items/webhook.ts";
 import { eventKey, GSI2, indexSort, outbox, webhookHealthKey } from "../shared/table/keys.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
 import { FORWARD_LEASE_MS } from "../shared/table/requeue.ts";
@@ -75,8 +75,8 @@ async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | und
 }
 
 /** A test is for the one webhook it names. */
-const wants = ({ id, events }: Webhook, { kind, data }: EventItem): boolean =>
-  kind === "webhook.test" ? data.webhook === id : events.length === 0 || events.includes(kind);
+const wants = (webhook: Webhook, { kind, data }: EventItem): boolean =>
+  kind === "webhook.test" ? data.webhook === webhook.id : isToldOf(webhook, kind);
 const isOver = (forward: Forward | undefined) =>
   forward?.deliveredAt !== undefined || forward?.deadAt !== undefined;
 const isDue = (forward: Forward | undefined, now: string) =>

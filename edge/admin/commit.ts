@@ -66,6 +66,8 @@ export type Plan<Result> = {
   records?: readonly Draft[];
   news?: readonly News[];
   writes?: readonly Write[];
+  /** `writes` put something into the outbox that was told before: a worker is to look. */
+  isWaited?: boolean;
   result: Result;
   /** Told to whoever asked, by the round that was carried out, and stored nowhere. */
   secret?: string;
@@ -138,7 +140,7 @@ async function commitNow<Result>(
     const token = base64url(deps.random(TOKEN_BYTES));
     const before = { nowMs, head, requestHash, token, control };
     const items = await transaction(asker, plan.value, before, told.writes, deps.table);
-    const mine = { plan: plan.value, isWaited: told.isWaited };
+    const mine = { plan: plan.value, isWaited: told.isWaited || plan.value.isWaited === true };
     rounds.set(token, mine);
     try {
       await deps.dynamo("TransactWriteItems", { TransactItems: items, ClientRequestToken: token });

@@ -23,6 +23,9 @@ export const justification = words(JUSTIFICATION_CHARACTERS_MAX).meta({
 });
 export const justified = z.strictObject({ justification });
 
+/** As it came with the page before. */
+export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
+
 export const PAGE_ITEMS_MAX = 200;
 export const page = z.strictObject({
   limit: z.coerce
@@ -32,7 +35,7 @@ export const page = z.strictObject({
     .max(PAGE_ITEMS_MAX)
     .default(50)
     .meta({ description: "Items at most. A page may be shorter and still not be the last." }),
-  cursor: z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM).optional().meta({
+  cursor: cursor.optional().meta({
     description: "Of the page before, as it is. Good for the same list with the same filters only.",
   }),
 });
@@ -45,8 +48,11 @@ export const employeeParams = z.strictObject({ employeeId });
 export const tokenParams = z.strictObject({ tokenId: keyId });
 export const keyParams = z.strictObject({ keyId });
 /** As the edge makes them: a ULID in small letters. */
-export const webhookParams = z.strictObject({
-  webhookId: z.string().regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/),
+const webhookId = z.string().regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/);
+export const webhookParams = z.strictObject({ webhookId });
+export const deliveryParams = z.strictObject({
+  webhookId,
+  eventId: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
 });
 
 const INCIDENT_ID = /^([0-7][0-9A-HJKMNP-TV-Z]{25})\.([a-z0-9][a-z0-9-]{0,63})\.([a-z0-9][a-z0-9-]{0,63})$/;

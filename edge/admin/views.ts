@@ -187,7 +187,9 @@ export const webhookView = named(
         .enum(["untried", "fine", "failing"])
         .meta({ description: "`failing`: the newest attempt did not get through." }),
       failures: z.int().meta({ description: "Attempts that failed since the last that got through." }),
-      dead: z.int().meta({ description: "Events given up since the last that got through." }),
+      dead: z.int().meta({
+        description: "Events given up since the last that got through, without those sent again.",
+      }),
       ...isWhen,
       lastError: z.string().optional(),
     }),
@@ -222,10 +224,23 @@ export const deliveryView = named(
     latencyMs: z.int().optional().meta({ description: "How long the newest attempt took." }),
     error: z.string().optional(),
     deliveredAt: isoTimestamp.optional(),
+    deadAt: isoTimestamp.optional().meta({ description: "When it was given up." }),
     nextAttemptAt: isoTimestamp.optional(),
   }),
 );
 export type DeliveryView = z.infer<typeof deliveryView>;
+
+export const resentView = named(
+  "Resent",
+  z.object({
+    queued: z.int().meta({ description: "Deliveries that are sent again by this request." }),
+    cursor: z
+      .string()
+      .optional()
+      .meta({ description: "There may be more that were given up: ask again with it." }),
+  }),
+);
+export type ResentView = z.infer<typeof resentView>;
 
 export const ocsfView = named(
   "OcsfEvent",

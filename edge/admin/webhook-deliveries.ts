@@ -36,13 +36,19 @@ export async function readWebhook(
   return webhook && viewOf(webhook, await readHealth(reader, tenantId, webhookId));
 }
 
-async function readHealth(
-  { dynamo, table }: Reader,
+/** Undefined: nothing was tried yet. */
+export async function readHealth(
+  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
   tenantId: string,
   webhookId: string,
+  { isConsistent = false }: { isConsistent?: boolean } = {},
 ): Promise<WebhookHealthItem | undefined> {
   const Key = marshalItem(webhookHealthKey(tenantId, webhookId));
-  const { Item } = await dynamo("GetItem", { TableName: table, Key });
+  const { Item } = await dynamo("GetItem", {
+    TableName: table,
+    Key,
+    ...(isConsistent && { ConsistentRead: true }),
+  });
   return Item && decodeItem(webhookHealthItem, Item);
 }
 
@@ -104,7 +110,7 @@ function expressionOf(state: DeliveryState | undefined): string {
 }
 
 /** How far an event got on its way to one webhook; not tried yet is waiting. */
-function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
+export function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
   const { eventId, kind, at, recordedAt, assetId, hostname } = event;
   const { deliveredAt, deadAt, lastError, nextAttemptAt, ...tried } = event.forwards[webhookId] ?? {
     attempts: 0,
@@ -123,6 +129,7 @@ function deliveryOf(event: EventItem, webhookId: string): DeliveryView {
     ...tried,
     ...(lastError !== undefined && state !== "delivered" && { error: lastError }),
     ...(deliveredAt !== undefined && { deliveredAt }),
+    ...(deadAt !== undefined && { deadAt }),
     ...(state === "waiting" && event.nextAttemptAt !== undefined && { nextAttemptAt: next }),
   };
 }

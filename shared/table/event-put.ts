@@ -1,11 +1,12 @@
 import { marshalItem } from "./dynamo.ts";
 import type { EventItem } from "./items/event.ts";
 import type { TenantItem } from "./items/tenant.ts";
+import { isToldOf } from "./items/webhook.ts";
 import { eventKey, indexSort, outbox } from "./keys.ts";
 
 /** Some webhook of the tenant is to be told of events of this kind. */
 export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
-  webhooks.some(({ events }) => kind === "webhook.test" || events.length === 0 || events.includes(kind));
+  webhooks.some((one) => kind === "webhook.test" || isToldOf(one, kind));
 
 /**
  * Put of an event, for a transaction with what it tells of: then it is told exactly when that happened. An event

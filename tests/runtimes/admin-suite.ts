@@ -384,6 +384,7 @@ export function adminSuite(runtime: RuntimeName): void {
         };
         ids = {
           webhookId: hook.webhook.webhookId,
+          eventId: "evt_target",
           assetId: asset.assetId,
           employeeId: "dana",
           incidentId: await openIncident(stack, asset, { rule: "target" }),
@@ -396,6 +397,8 @@ export function adminSuite(runtime: RuntimeName): void {
         acknowledgeIncident: {},
         rotateAssetKey: because,
         changeWebhook: { url: "https://hooks.example.com/stolen" },
+        resendDelivery: { recordedAt: new Date().toISOString() },
+        resendDeadDeliveries: {},
       };
       const request = (operation: Operation, token: string) => {
         const path = `/v1${operation.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => ids[name]!)}`;

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { refuse } from "../../../shared/refusal.ts";
 import { webhook } from "../../../shared/table/items/webhook.ts";
+import { isoTimestamp } from "../../../shared/wire/text.ts";
 import type { Deps } from "../../deps.ts";
 import type { Decision } from "../commit.ts";
-import { justified, page, pageFrom, webhookParams } from "../inputs.ts";
+import { cursor, deliveryParams, justified, page, pageFrom, webhookParams } from "../inputs.ts";
 import { type Outcome, operation } from "../operation.ts";
-import { deliveryView, madeWebhookView, pageOf, webhookView } from "../views.ts";
+import { RESENT_MAX, resendDeadDeliveries, resendDelivery } from "../resend-deliveries.ts";
+import { deliveryView, madeWebhookView, pageOf, resentView, webhookView } from "../views.ts";
 import { listDeliveries, listWebhooks, readWebhook, testWebhook } from "../webhook-deliveries.ts";
 import {
   changeWebhook,
@@ -146,6 +148,42 @@ const deliveries = operation({
   },
 });
 
+const resend = operation({
+  ...common,
+  id: "resendDelivery",
+  method: "post",
+  path: "/webhooks/{webhookId}/deliveries/{eventId}/resend",
+  params: deliveryParams,
+  summary: "Send a delivery that was given up again",
+  description:
+    "Under the id it had, at once, and with all its attempts anew. One that waits or was delivered, a test, and an event that the webhook is not told of any more are refused with a 409, with the delivery as it is in `current`.",
+  body: z.strictObject({ recordedAt: isoTimestamp.meta({ description: "Of the delivery, as listed." }) }),
+  success: 202,
+  answer: deliveryView,
+  async run({ params, body, asker }, deps) {
+    const done = await resendDelivery(asker, { ...params, ...body }, deps);
+    return done.ok ? { ok: true, value: { body: done.value } } : done;
+  },
+});
+
+const resendDead = operation({
+  ...one,
+  id: "resendDeadDeliveries",
+  method: "post",
+  path: "/webhooks/{webhookId}/resend-dead",
+  summary: "Send again what was given up of a webhook",
+  description: `The oldest first, at most ${RESENT_MAX} a request, each as by \`resendDelivery\`; tests and events that the webhook is not told of any more are left out. A request looks through a bounded part of the table: with a \`cursor\` in the answer there may be more, also when it queued none.`,
+  body: z.strictObject({
+    cursor: cursor.optional().meta({ description: "Of the answer before, as it is." }),
+  }),
+  success: 202,
+  answer: resentView,
+  async run({ params, body, asker }, deps) {
+    const done = await resendDeadDeliveries(asker, { ...params, ...body }, deps);
+    return done.ok ? { ok: true, value: { body: done.value } } : done;
+  },
+});
+
 async function answer(tenantId: string, webhookId: string, deps: Deps): Promise<Outcome> {
   const body = await readWebhook(deps, tenantId, webhookId);
   return body ? { ok: true, value: { body } } : refuse("admin.not-found");
@@ -164,4 +202,15 @@ async function withWebhook(
   return { ok: true, value: { body: { ...(secret !== undefined && { secret }), webhook } } };
 }
 
-export const webhookOperations = [list, create, read, change, remove, rotate, test, deliveries];
+export const webhookOperations = [
+  list,
+  create,
+  read,
+  change,
+  remove,
+  rotate,
+  test,
+  deliveries,
+  resend,
+  resendDead,
+];

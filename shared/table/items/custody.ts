@@ -27,6 +27,7 @@ export const CUSTODY_ACTIONS = [
   "rotate-webhook-secret",
   "delete-webhook",
   "test-webhook",
+  "resend-deliveries",
 ] as const;
 
 export const auditItem = z.object({

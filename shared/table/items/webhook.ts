@@ -36,6 +36,10 @@ export const webhook = z.strictObject({
 });
 export type Webhook = z.infer<typeof webhook>;
 
+/** A test is told to the webhook it names, whatever that is told of. */
+export const isToldOf = ({ events }: Pick<Webhook, "events">, kind: Webhook["events"][number]): boolean =>
+  events.length === 0 || events.includes(kind);
+
 /** How a webhook is doing: a failed forward is itself visible, from its first failure on. */
 export const webhookHealthItem = z.object({
   type: z.literal("WebhookHealth"),

@@ -1,10 +1,13 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import { RESENT_MAX } from "../../../edge/admin/resend-deliveries.ts";
 import { timestamp } from "../../../shared/clock.ts";
-import { type Dynamo, unmarshalItem } from "../../../shared/table/dynamo.ts";
+import { type Dynamo, marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { eventPut } from "../../../shared/table/event-put.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
-import { eventItem } from "../../../shared/table/items/event.ts";
+import { type EventItem, eventItem } from "../../../shared/table/items/event.ts";
 import { tenantItem } from "../../../shared/table/items/tenant.ts";
+import { webhookHealthItem } from "../../../shared/table/items/webhook.ts";
+import { outbox, webhookHealthKey } from "../../../shared/table/keys.ts";
 import { makeEvent } from "../../../shared/table/make-event.ts";
 import { makeAdminApp } from "../../support/admin-app.ts";
 import { TENANT_ID } from "../../support/edge-app.ts";
@@ -234,5 +237,194 @@ describe("listDeliveries", () => {
     for (seen.push(...page.items); page.cursor; seen.push(...page.items))
       page = await list(`?limit=1&cursor=${page.cursor}`);
     expect(seen).toHaveLength(3);
+  });
+});
+
+const DEAD_AT = "2026-11-01T00:00:00.000Z";
+const DEAD = { attempts: 10, status: 503, latencyMs: 9, lastError: "answered 503", deadAt: DEAD_AT };
+/** Number 0 is the oldest. */
+async function tellOf(id: string, number: number, forward: object, more: Partial<EventItem> = {}) {
+  const told = { kind: "incident.opened" as const, eventId: `evt_${number}`, at: DEAD_AT, data: {} };
+  const recordedAt = timestamp(Date.parse(DEAD_AT) + number);
+  const tenant = makeTenant({ tenantId: TENANT_ID });
+  const event = { ...makeEvent(told, tenant, recordedAt), forwards: { [id]: forward as never }, ...more };
+  await table.dynamo("PutItem", eventPut(event, "t"));
+  return event;
+}
+const keepHealth = (id: string, more: object) => {
+  const health = webhookHealthItem.parse({
+    type: "WebhookHealth",
+    tenantId: TENANT_ID,
+    webhookId: id,
+    ...more,
+  });
+  const Item = marshalItem({ ...webhookHealthKey(TENANT_ID, id), ...health });
+  return table.dynamo("PutItem", { TableName: "t", Item });
+};
+const healthOf = async (id: string) =>
+  (await ask("GET", `/v1/webhooks/${id}`)).body.health as unknown as Record<string, unknown>;
+const inOutbox = () =>
+  [...table.items.values()].filter(({ GSI2PK }) => GSI2PK?.S === outbox(TENANT_ID)).map(unmarshalItem);
+const resent = () => records().filter(({ action }) => action === "resend-deliveries");
+
+describe("resendDelivery", () => {
+  const again = (id: string, { eventId, recordedAt }: EventItem, key?: string) =>
+    ask("POST", `/v1/webhooks/${id}/deliveries/${eventId}/resend`, { recordedAt }, key);
+
+  test("puts what was given up back into the outbox, on record, and tells a worker; a repeat does no more", async () => {
+    const { id } = await create();
+    const event = await tellOf(id, 1, DEAD);
+    await keepHealth(id, { failures: 10, dead: 2, lastFailedAt: DEAD_AT, lastError: "answered 503" });
+    const key = crypto.randomUUID();
+    const first = await again(id, event, key);
+    const at = timestamp(world.state.nowMs);
+    expect(first.status).toBe(202);
+    expect(first.body).toMatchObject({ eventId: "evt_1", state: "waiting", attempts: 0 } as never);
+    expect(first.body).not.toHaveProperty("deadAt");
+    expect(await again(id, event, key)).toEqual(first);
+    const [waiting, ...more] = inOutbox();
+    expect(more).toEqual([]);
+    expect(waiting!.forwards).toEqual({ [id]: { attempts: 0 } });
+    expect((waiting!.nextAttemptAt as string) >= at).toBe(true);
+    expect(waiting!.GSI2SK).toBe(`${waiting!.nextAttemptAt}#evt_1`);
+    expect(resent()).toMatchObject([{ target: id, operatorId: "user_mara", after: '{"events":["evt_1"]}' }]);
+    expect(nudged).toEqual([TENANT_ID]);
+    expect(await healthOf(id)).toMatchObject({ state: "failing", failures: 10, dead: 1 });
+  });
+
+  test("of two admins at once one sends it and the other is told that it waits: one record", async () => {
+    const { id } = await create();
+    const event = await tellOf(id, 1, DEAD);
+    const answers = await Promise.all([again(id, event), again(id, event)]);
+    const [done, refused] = answers.toSorted((a, b) => a.status - b.status);
+    expect([done!.status, refused!.status]).toEqual([202, 409]);
+    expect(refused!.body).toMatchObject({
+      code: "admin.conflict",
+      detail: "it was not given up: it waits to be sent",
+      current: { eventId: "evt_1", state: "waiting", attempts: 0 },
+    } as never);
+    expect(resent()).toHaveLength(1);
+    expect(inOutbox()).toMatchObject([{ resends: 1 }]);
+  });
+
+  const OTHER = "the webhook is not told of isolation.failed any more";
+  const refusals: [string, object, Partial<EventItem>, string][] = [
+    ["that was delivered", { attempts: 1, deliveredAt: DEAD_AT }, {}, "it was delivered"],
+    ["that waits", { attempts: 3 }, { nextAttemptAt: DEAD_AT }, "it was not given up: it waits to be sent"],
+    ["that is a test", DEAD, { kind: "webhook.test" }, "a test is sent once: send another one"],
+    ["of a kind it is not told of any more", DEAD, { kind: "isolation.failed" }, OTHER],
+  ];
+  for (const [what, forward, more, detail] of refusals) {
+    test(`of one ${what} is 409, tells the present state and writes nothing`, async () => {
+      const { id } = await create({ events: ["incident.opened"] });
+      const event = await tellOf(id, 1, forward, more);
+      const before = structuredClone([...table.items]);
+      const { status, body } = await again(id, event);
+      expect([status, body.detail]).toEqual([409, detail]);
+      expect(body.current).toMatchObject({ eventId: "evt_1", kind: event.kind });
+      expect([...table.items]).toEqual(before);
+      expect(nudged).toEqual([]);
+    });
+  }
+
+  test("knows none of another webhook, of another time, of another id, or of a webhook that is gone", async () => {
+    const [{ id }, other] = [await create(), await create()];
+    const event = await tellOf(id, 1, DEAD);
+    expect((await again(other.id, event)).status).toBe(404);
+    expect((await again(id, { ...event, recordedAt: timestamp(world.state.nowMs) })).status).toBe(404);
+    expect((await again(id, { ...event, eventId: "evt_2" })).status).toBe(404);
+    expect((await again(id, { ...event, recordedAt: "yesterday" })).status).toBe(400);
+    await ask("DELETE", `/v1/webhooks/${id}`);
+    expect((await again(id, event)).status).toBe(404);
+    expect(resent()).toEqual([]);
+    expect(inOutbox()).toEqual([]);
+  });
+
+  test("leaves the count of what was given up since the last success alone when it was given up before that", async () => {
+    const { id } = await create();
+    const event = await tellOf(id, 1, DEAD);
+    const lastDeliveredAt = timestamp(Date.parse(DEAD_AT) + 1);
+    await keepHealth(id, { failures: 1, dead: 1, lastDeliveredAt });
+    expect((await again(id, event)).status).toBe(202);
+    expect(await healthOf(id)).toMatchObject({ dead: 1 });
+  });
+
+  test("does not take an event away from the worker that may have it, and does not wait for another's pause", async () => {
+    const { id } = await create();
+    const due = async (seconds: number) => {
+      const nextAttemptAt = timestamp(world.state.nowMs + seconds * 1000);
+      const event = await tellOf(id, seconds, DEAD, { nextAttemptAt });
+      expect((await again(id, event)).status).toBe(202);
+      const is = inOutbox().find(({ eventId }) => eventId === event.eventId)!.nextAttemptAt as string;
+      return is === nextAttemptAt ? "kept" : "brought forward";
+    };
+    expect(await due(60)).toBe("kept");
+    expect(await due(3600)).toBe("brought forward");
+  });
+});
+
+describe("resendDeadDeliveries", () => {
+  const again = (id: string, body: object = {}) => ask("POST", `/v1/webhooks/${id}/resend-dead`, body);
+  const waiting = () => inOutbox().map(({ eventId }) => eventId as string);
+
+  test("sends again what was given up and is still wanted, the oldest first, in bounded batches", async () => {
+    const { id } = await create({ events: ["incident.opened"] });
+    await tellOf(id, 0, { attempts: 1, deliveredAt: DEAD_AT });
+    for (let number = 1; number <= RESENT_MAX + 1; number++) await tellOf(id, number, DEAD);
+    await tellOf(id, 90, DEAD, { kind: "webhook.test" });
+    await tellOf(id, 91, DEAD, { kind: "isolation.failed" });
+    await tellOf("another", 92, DEAD);
+    await keepHealth(id, { failures: 510, dead: RESENT_MAX + 1 });
+    const { status, body } = await again(id);
+    const { cursor } = body;
+    expect([status, body]).toEqual([202, { queued: RESENT_MAX, cursor } as never]);
+    expect(waiting()).toEqual(Array.from({ length: RESENT_MAX }, (_, index) => `evt_${index + 1}`));
+    expect(await healthOf(id)).toMatchObject({ dead: 1 });
+    expect((await again(id, { cursor })).body).toEqual({ queued: 1 } as never);
+    expect(waiting()).toHaveLength(RESENT_MAX + 1);
+    expect(await healthOf(id)).toMatchObject({ dead: 0 });
+    const before = structuredClone([...table.items]);
+    nudged.length = 0;
+    expect(await again(id)).toEqual({ status: 202, body: { queued: 0 } as never });
+    expect([...table.items]).toEqual(before);
+    expect(nudged).toEqual([]);
+    const events = resent().map(({ after }) => (JSON.parse(after as string) as { events: string[] }).events);
+    expect(events.flat()).toEqual(waiting());
+  });
+
+  test("says that there are no more when it took the last", async () => {
+    const { id } = await create();
+    for (let number = 1; number <= RESENT_MAX; number++) await tellOf(id, number, DEAD);
+    expect((await again(id)).body).toEqual({ queued: RESENT_MAX } as never);
+  });
+
+  test("of two admins at once one sends them and the other none: one record", async () => {
+    const { id } = await create();
+    for (const number of [1, 2, 3]) await tellOf(id, number, DEAD);
+    const answers = await Promise.all([again(id), again(id)]);
+    expect(answers.map(({ body }) => body.queued as unknown).toSorted()).toEqual([0, 3]);
+    expect(resent()).toHaveLength(1);
+    expect(inOutbox().map(({ resends }) => resends)).toEqual([1, 1, 1]);
+  });
+
+  test("looks through a bounded part of the table, and goes on where it was", async () => {
+    const { id } = await create();
+    const delivered = { attempts: 1, deliveredAt: DEAD_AT };
+    for (let number = 0; number < 4000; number++) await tellOf(id, number, delivered);
+    await tellOf(id, 4000, DEAD);
+    const { queued, cursor } = (await again(id)).body;
+    expect(queued).toBe(0 as never);
+    expect((await again(id, { cursor })).body).toEqual({ queued: 1 } as never);
+  });
+
+  test("takes a cursor of its own webhook only, and no webhook that is gone", async () => {
+    const [{ id }, other] = [await create(), await create()];
+    for (let number = 0; number <= RESENT_MAX; number++) await tellOf(id, number, DEAD);
+    const { cursor } = (await again(id)).body;
+    expect(cursor).toBeString();
+    expect((await again(other.id, { cursor })).status).toBe(400);
+    await ask("DELETE", `/v1/webhooks/${id}`);
+    expect((await again(id)).status).toBe(404);
+    expect(resent()).toHaveLength(1);
   });
 });
