@@ -40,9 +40,9 @@ export async function resendDelivery(
     const webhook = await findWebhook(tenantId, webhookId, deps);
     const event = webhook && (await readEvent());
     if (!webhook || !event) return refuse("admin.not-found");
-    const why = whyNotResend(webhook, event);
-    if (why !== undefined)
-      return { ...refuse("admin.conflict", why), more: { current: deliveryOf(event, webhookId) } };
+    const current = deliveryOf(event, webhookId);
+    const why = whyNotResend(webhook, current);
+    if (why !== undefined) return { ...refuse("admin.conflict", why), more: { current } };
     return accept(await planOf(webhook, [event], { webhookId, eventId, recordedAt }, nowMs, deps));
   };
   const done = await commit(asker, ["resend-delivery", webhookId, eventId, recordedAt], decide, deps);
@@ -82,13 +82,12 @@ async function findWebhook(tenantId: string, webhookId: string, deps: Deps): Pro
 
 /** Why this delivery cannot be sent again; undefined when it can. */
 export function whyNotResend(
-  webhook: Pick<Webhook, "id" | "events">,
-  { kind, forwards }: EventItem,
+  webhook: Pick<Webhook, "events">,
+  { kind, state }: Pick<DeliveryView, "kind" | "state">,
 ): string | undefined {
-  const { deliveredAt, deadAt } = forwards[webhook.id] ?? {};
   if (kind === "webhook.test") return "a test is sent once: send another one";
-  if (deliveredAt !== undefined) return "it was delivered";
-  if (deadAt === undefined) return "it was not given up: it waits to be sent";
+  if (state === "delivered") return "it was delivered";
+  if (state === "waiting") return "it was not given up: it waits to be sent";
   return isToldOf(webhook, kind) ? undefined : `the webhook is not told of ${kind} any more`;
 }
 
@@ -152,7 +151,7 @@ async function findDead(
     const page = await queryDead(tenantId, webhook.id, from, deps);
     for (const stored of page.Items ?? []) {
       const event = decodeItem(eventItem, stored);
-      if (whyNotResend(webhook, event) !== undefined) continue;
+      if (whyNotResend(webhook, deliveryOf(event, webhook.id)) !== undefined) continue;
       // There is one more than this request takes: the next one begins behind the last that it took.
       if (events.length === RESENT_MAX) return { events, next: await sealCursor(cursorKeys, scope, from!) };
       events.push(event);

@@ -98,7 +98,7 @@ export const actionWords = (action: string): string => {
 const targetWords = ({ action, target }: CustodyView): string | undefined => {
   if (target === undefined || target === "break-glass") return target && "past the guards: break-glass";
   if (/isolat/.test(action)) return `request ${target}`;
-  if (/webhook/.test(action)) return `webhook ${target}`;
+  if (/webhook|deliver/.test(action)) return `webhook ${target}`;
   if (/token|rotate-key/.test(action)) return `token ${target}`;
   if (/api-key/.test(action)) return `key ${target}`;
   return /release/.test(action) ? `code ${target}` : target;

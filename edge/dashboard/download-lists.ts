@@ -326,6 +326,7 @@ const deliveries: List<z.infer<typeof deliveriesQuery>, DeliveryView> = {
     ["latency_ms", (row) => row.latencyMs],
     ["error", (row) => row.error],
     ["delivered_at", (row) => row.deliveredAt],
+    ["dead_at", (row) => row.deadAt],
     ["next_attempt_at", (row) => row.nextAttemptAt],
     ["asset_id", (row) => row.assetId],
     ["hostname", (row) => row.hostname],

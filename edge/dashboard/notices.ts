@@ -37,6 +37,10 @@ const NOTICES: Readonly<Record<string, Notice>> = {
     words: "Revoked and recorded: no host gets in with that token any more. Those that did stay.",
   },
   webhook: { tone: "ok", words: "Saved and recorded." },
+  resent: {
+    tone: "ok",
+    words: "Queued and recorded: it is sent again under the id it had, with all its attempts anew.",
+  },
   "webhook-deleted": { tone: "ok", words: "Removed and recorded, with its secrets." },
 };
 

@@ -3,7 +3,10 @@ import { z } from "zod";
 import { slug } from "../../shared/ids.ts";
 import { refuse } from "../../shared/refusal.ts";
 import { WEBHOOK_EVENTS, webhook } from "../../shared/table/items/webhook.ts";
+import { isoTimestamp } from "../../shared/wire/text.ts";
 import type { Refused } from "../admin/commit.ts";
+import { cursor, deliveryParams } from "../admin/inputs.ts";
+import { resendDeadDeliveries, resendDelivery } from "../admin/resend-deliveries.ts";
 import { testWebhook } from "../admin/webhook-deliveries.ts";
 import { changeWebhook, createWebhook, deleteWebhook, rotateWebhookSecret } from "../admin/webhooks.ts";
 import type { Env } from "../answer.ts";
@@ -13,12 +16,18 @@ import { integrationsPage, mayIntegrate, type WebhookAnswer } from "./integratio
 import { askerOf, type Fields, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 import { homeOrigin } from "./return-path.ts";
-import { type WebhookPageAnswer, webhookPage } from "./webhook.tsx";
+import { DELIVERY_STATES, type WebhookPageAnswer, type WebhookQuery, webhookPage } from "./webhook.tsx";
 
 /** A URL of 2000 characters, percent-encoded, with a box for each event. */
 const TERMS_FORM = { bytesMax: 12 * 1024, fieldsMax: WEBHOOK_EVENTS.length + 4 };
 
 const termsForm = acknowledgeForm.extend({ url: webhook.shape.url }).loose();
+const resendForm = acknowledgeForm.extend({
+  event: deliveryParams.shape.eventId,
+  recordedAt: isoTimestamp,
+  state: z.enum(DELIVERY_STATES).optional(),
+});
+const resendDeadForm = acknowledgeForm.extend({ cursor: cursor.optional() });
 const removeForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 
 /** Webhooks by form. A secret is in the answer to the form itself: in no address and in no store. */
@@ -27,10 +36,12 @@ export function webhookRoutes(app: Hono<Env>, deps: Deps): void {
   post("/integrations/webhooks", mayIntegrate, create, TERMS_FORM);
   post("/integrations/:id", mayIntegrate, ofOne(change), TERMS_FORM);
   post("/integrations/:id/test", mayIntegrate, ofOne(test));
+  post("/integrations/:id/resend", mayIntegrate, ofOne(resend));
+  post("/integrations/:id/resend-dead", mayIntegrate, ofOne(resendDead));
   post("/integrations/:id/rotate", mayIntegrate, ofOne(rotate));
   post("/integrations/:id/delete", mayIntegrate, ofOne(remove));
   app.get("/integrations/webhooks", (c) => c.redirect("/integrations", 302));
-  for (const action of ["test", "rotate", "delete"])
+  for (const action of ["test", "resend", "resend-dead", "rotate", "delete"])
     app.get(`/integrations/:id/${action}`, (c) => c.redirect("/integrations", 302));
 }
 
@@ -78,8 +89,9 @@ async function sendWebhook(
   deps: Deps,
   answer: WebhookPageAnswer,
   status: 200 | 400 | 409,
+  query: WebhookQuery = {},
 ): Promise<Response> {
-  const told = await webhookPage(c.var.admin, webhookId, {}, deps, answer);
+  const told = await webhookPage(c.var.admin, webhookId, query, deps, answer);
   return told ? sendPage(c, told, status) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
@@ -101,6 +113,28 @@ const test: OfOne = async (c, webhookId, fields, deps) => {
   const tested = await testWebhook(askerOf(c, form.data.key, deps), webhookId, deps);
   if (!tested.ok) return sendFailure(c, tested, deps);
   return sendWebhook(c, webhookId, deps, { tested: tested.value }, 200);
+};
+
+const resend: OfOne = async (c, webhookId, fields, deps) => {
+  const form = resendForm.safeParse(fields);
+  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
+  const { key, event: eventId, recordedAt, state } = form.data;
+  const done = await resendDelivery(askerOf(c, key, deps), { webhookId, eventId, recordedAt }, deps);
+  if (done.ok) {
+    const query = new URLSearchParams({ ...(state && { state }), done: "resent" });
+    return c.redirect(`/integrations/${webhookId}?${query}`, 303);
+  }
+  if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
+  return sendWebhook(c, webhookId, deps, { notice: unchanged(done.detail) }, 409, { state });
+};
+
+const resendDead: OfOne = async (c, webhookId, fields, deps) => {
+  const form = resendDeadForm.safeParse(fields);
+  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
+  const { key, cursor } = form.data;
+  const done = await resendDeadDeliveries(askerOf(c, key, deps), { webhookId, cursor }, deps);
+  if (!done.ok) return sendFailure(c, done, deps);
+  return sendWebhook(c, webhookId, deps, { resent: done.value }, 200, { state: "dead" });
 };
 
 const rotate: OfOne = async (c, webhookId, fields, deps) => {

@@ -1,9 +1,10 @@
 import type { Admin } from "../admin/authenticate.ts";
 import type { Page } from "../admin/read.ts";
-import type { DeliveryView, WebhookView } from "../admin/views.ts";
+import { RESENT_MAX, whyNotResend } from "../admin/resend-deliveries.ts";
+import type { DeliveryView, ResentView, WebhookView } from "../admin/views.ts";
 import { type DeliveryState, listDeliveries, readWebhook } from "../admin/webhook-deliveries.ts";
 import type { Deps } from "../deps.ts";
-import { Badge, type Tone } from "./badges.tsx";
+import { Badge, plural, type Tone } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
@@ -21,6 +22,8 @@ export type WebhookQuery = { state?: DeliveryState | undefined; cursor?: string 
 export type WebhookPageAnswer = {
   notice?: Notice | undefined;
   tested?: DeliveryView | undefined;
+  /** What was queued, and a cursor when there may be more to queue. */
+  resent?: ResentView | undefined;
   draft?: { url: string; wrong: string } | undefined;
 };
 
@@ -39,6 +42,7 @@ export async function webhookPage(
   const deliveries = await listDeliveries(deps, admin.tenantId, { webhookId, state }, page);
   const now = deps.clock();
   const forms = await formsOf(admin, webhook, now, deps);
+  const resend = forms && (await resendForms(admin, webhook, deliveries.items, { state, ...answer }, deps));
   return (
     <Layout
       frame={{
@@ -53,6 +57,7 @@ export async function webhookPage(
       <Head webhook={webhook} now={now} />
       <NoticeStrip notice={answer.notice} />
       {answer.tested && <Tested delivery={answer.tested} />}
+      {answer.resent && <Resent resent={answer.resent} />}
       {forms && (
         <ChangeForm look="inline" action={`/integrations/${webhookId}/test`} name="test" hidden={forms.test}>
           <button class="primary" type="submit">
@@ -61,7 +66,7 @@ export async function webhookPage(
           <span class="muted small">Signed like any event, by the worker; its outcome is told here.</span>
         </ChangeForm>
       )}
-      <Deliveries webhookId={webhookId} state={state} found={deliveries} now={now} />
+      <Deliveries webhookId={webhookId} state={state} found={deliveries} resend={resend} now={now} />
       {forms && (
         <div class="columns">
           <Change webhook={webhook} hidden={forms.change} draft={answer.draft} />
@@ -93,6 +98,34 @@ async function formsOf(
     hidden("delete"),
   ]);
   return { test, change, rotate, remove };
+}
+
+type ResendForms = { of: ReadonlyMap<string, Hidden>; all?: Hidden; isMore: boolean };
+
+/** For each delivery that can be sent again, and for all of them where they are listed or known to be. */
+async function resendForms(
+  admin: Admin,
+  webhook: WebhookView,
+  deliveries: readonly DeliveryView[],
+  { state, resent }: { state: DeliveryState | undefined; resent?: ResentView | undefined },
+  deps: Deps,
+): Promise<ResendForms> {
+  const { webhookId, health } = webhook;
+  const dead = deliveries.filter((delivery) => whyNotResend(webhook, delivery) === undefined);
+  const of = await Promise.all(
+    dead.map(async ({ eventId, recordedAt, deadAt = "" }): Promise<[string, Hidden]> => {
+      const hidden = await hiddenFor(admin, ["resend", webhookId, eventId, deadAt], deps);
+      return [eventId, { ...hidden, event: eventId, recordedAt, ...(state && { state }) }];
+    }),
+  );
+  const cursor = resent?.cursor;
+  const forms = { of: new Map(of), isMore: cursor !== undefined };
+  if (cursor === undefined && health.dead === 0 && !(state === "dead" && dead.length > 0)) return forms;
+  // It may be asked for again and again, like a test: the minute names it too, so that a double click is one.
+  const minute = Math.floor(deps.clock() / 60_000);
+  const about = [minute, cursor ?? "", health.dead, health.lastFailedAt ?? "", health.lastDeliveredAt ?? ""];
+  const hidden = await hiddenFor(admin, ["resend-dead", webhookId, ...about], deps);
+  return { ...forms, all: { ...hidden, ...(cursor !== undefined && { cursor }) } };
 }
 
 const Head = ({ webhook, now }: { webhook: WebhookView; now: number }) => {
@@ -143,9 +176,10 @@ const Deliveries = (list: {
   webhookId: string;
   state: DeliveryState | undefined;
   found: Page<DeliveryView>;
+  resend: ResendForms | undefined;
   now: number;
 }) => {
-  const { webhookId, state, found, now } = list;
+  const { webhookId, state, found, resend, now } = list;
   const path = `/integrations/${webhookId}`;
   return (
     <section id="deliveries" class="card" data-live aria-labelledby="deliveries-title">
@@ -162,12 +196,13 @@ const Deliveries = (list: {
           ))}
         </p>
       </div>
+      {resend?.all && <ResendAll webhookId={webhookId} hidden={resend.all} isMore={resend.isMore} />}
       {found.items.length === 0 ? (
         <Empty title={state === undefined ? "Nothing was sent yet" : "None"} />
       ) : (
         <>
           <DownloadLinks list="deliveries" filter={{ webhook: webhookId, state }} />
-          <DeliveryTable deliveries={found.items} now={now} />
+          <DeliveryTable webhookId={webhookId} deliveries={found.items} resend={resend?.of} now={now} />
         </>
       )}
       <p class="pager">
@@ -269,7 +304,47 @@ const Tested = ({ delivery }: { delivery: DeliveryView }) => (
   </p>
 );
 
-const DeliveryTable = ({ deliveries, now }: { deliveries: readonly DeliveryView[]; now: number }) => (
+const ResendAll = (form: { webhookId: string; hidden: Hidden; isMore: boolean }) => (
+  <ChangeForm
+    look="inline"
+    action={`/integrations/${form.webhookId}/resend-dead`}
+    name="resend-dead"
+    hidden={form.hidden}
+  >
+    <button type="submit">{form.isMore ? "Send the next ones again" : "Send all given up again"}</button>
+    <span class="muted small">
+      The oldest first, at most {String(RESENT_MAX)} at a time, each under the id it had.
+    </span>
+  </ChangeForm>
+);
+
+const Resent = ({ resent: { queued, cursor } }: { resent: ResentView }) => (
+  <p class={queued > 0 ? "strip ok" : "strip warning"} role="status">
+    <Icon name={queued > 0 ? "ok" : "warning"} />
+    <span>
+      {queued > 0
+        ? `${plural(queued, "delivery", "deliveries")} queued and recorded, to be sent again by the worker. `
+        : "Nothing was queued and nothing recorded. "}
+      {cursor !== undefined
+        ? "There may be more that were given up: send the next ones below."
+        : queued > 0
+          ? "There are no more that can be sent again."
+          : "No delivery is given up that could be sent again: tests, and events that the webhook is not told of any more, are not."}
+    </span>
+  </p>
+);
+
+const DeliveryTable = ({
+  webhookId,
+  deliveries,
+  resend,
+  now,
+}: {
+  webhookId: string;
+  deliveries: readonly DeliveryView[];
+  resend: ReadonlyMap<string, Hidden> | undefined;
+  now: number;
+}) => (
   <table class="assets">
     <thead>
       <tr>
@@ -306,7 +381,14 @@ const DeliveryTable = ({ deliveries, now }: { deliveries: readonly DeliveryView[
                   <Ago at={delivery.nextAttemptAt} now={now} />
                 </>
               )}
+              {delivery.deadAt && (
+                <>
+                  {" · given up "}
+                  <Ago at={delivery.deadAt} now={now} />
+                </>
+              )}
             </p>
+            <ResendOne webhookId={webhookId} delivery={delivery} hidden={resend?.get(delivery.eventId)} />
           </td>
           <td data-label="Attempts">{String(delivery.attempts)}</td>
           <td data-label="Recorded" class="nowrap">
@@ -317,3 +399,20 @@ const DeliveryTable = ({ deliveries, now }: { deliveries: readonly DeliveryView[
     </tbody>
   </table>
 );
+
+const ResendOne = (form: { webhookId: string; delivery: DeliveryView; hidden: Hidden | undefined }) => {
+  const { kind, eventId } = form.delivery;
+  if (!form.hidden) return null;
+  return (
+    <ChangeForm
+      look="inline"
+      action={`/integrations/${form.webhookId}/resend`}
+      name={`resend-${eventId}`}
+      hidden={form.hidden}
+    >
+      <button type="submit" aria-label={`Send again: ${kind} ${eventId}`}>
+        Send again
+      </button>
+    </ChangeForm>
+  );
+};

@@ -252,6 +252,49 @@ describe("webhooks", () => {
     }
   });
 
+  test("what was given up is sent again, by its own button and by the one for all, each on record", async () => {
+    const token = cookies.mara.slice("__session=".length);
+    const path = `/integrations/${await furnishWebhook(edge.deps, token, Date.now())}`;
+    const dead = `${path}?state=dead`;
+    expect(await read(path)).toContain("1 event given up");
+    const [one, all] = await Promise.all([
+      formOf(dead, `${path}/resend`, {}, cookies.mara),
+      formOf(dead, `${path}/resend-dead`, {}, cookies.mara),
+    ]);
+    const send = (form: typeof one, to = "resend") => post(`${path}/${to}`, form!, cookies.mara);
+    const twice = await Promise.all([send(one), send(one)]);
+    for (const answer of twice) expect(answer.headers.get("location")).toBe(`${dead}&done=resent`);
+    expect(await read(`${dead}&done=resent`)).toContain("Queued and recorded");
+    expect(await read(path)).not.toContain("given up");
+    expect(await read(`${path}?state=waiting`)).toContain("incident.resolved");
+    // Another window's form, which shows what was there before.
+    const stale = new URLSearchParams(one!);
+    stale.set("key", "of-another-window");
+    const refused = await send(stale as never);
+    expect(refused.status).toBe(409);
+    expect(await refused.text()).toContain("Nothing was changed: it was not given up: it waits to be sent.");
+    const none = await send(all, "resend-dead");
+    expect([none.status, await none.text()]).toEqual([200, expect.stringContaining("Nothing was queued")]);
+    const resent = async () =>
+      (await listCustody(edge.deps, TENANT, "TENANT", { limit: 200 })).items.filter(
+        ({ action }) => action === "resend-deliveries",
+      );
+    expect(await resent()).toMatchObject([{ operatorId: "mara.lindqvist", target: path.split("/").at(-1) }]);
+    expect(await read("/custody")).toContain("Resend deliveries");
+
+    const other = `/integrations/${await furnishWebhook(edge.deps, token, Date.now())}`;
+    const form = await formOf(other, `${other}/resend-dead`, {}, cookies.mara);
+    const sent = await (await post(`${other}/resend-dead`, form!, cookies.mara)).text();
+    expect(sent).toContain("1 delivery queued and recorded");
+    expect(sent).not.toContain("Send all given up again");
+    expect(await resent()).toHaveLength(2);
+    for (const [to, cookie, status] of [
+      ["resend", cookies.jo, 403],
+      ["resend-dead", cookies.vera, 403],
+    ] as const)
+      expect((await post(`${path}/${to}`, one!, cookie)).status).toBe(status);
+  });
+
   test("failed forwards are seen, narrowed and taken away; only administrators see any of it", async () => {
     const token = cookies.mara.slice("__session=".length);
     const webhookId = await furnishWebhook(edge.deps, token, Date.now());

@@ -163,6 +163,7 @@ export async function furnishWebhook(deps: Deps, session: string, nowMs: number)
     return marshalItem({ ...eventKey(TENANT, recordedAt, item.eventId), ...item });
   };
   const deliveredAt = timestamp(nowMs - 41 * 60_000);
+  const deadAt = timestamp(nowMs - 20 * 60_000);
   const health = webhookHealthItem.parse({
     type: "WebhookHealth",
     tenantId: TENANT,
@@ -182,7 +183,7 @@ export async function furnishWebhook(deps: Deps, session: string, nowMs: number)
     ),
     event(41, "incident.opened", { attempts: 1, deliveredAt, status: 204, latencyMs: 88 }),
     event(180, "isolation.proven", { attempts: 1, deliveredAt, status: 204, latencyMs: 73 }),
-    event(2900, "incident.resolved", { attempts: 10, deadAt: deliveredAt, lastError: "did not answer" }),
+    event(2900, "incident.resolved", { attempts: 10, deadAt, lastError: "did not answer" }),
     marshalItem({ ...webhookHealthKey(TENANT, webhookId), ...health }),
   ]);
   return webhookId;
