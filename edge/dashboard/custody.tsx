@@ -1,7 +1,7 @@
 import { custodyHash } from "../../shared/custody.ts";
 import type { CustodyView } from "../admin/read.ts";
 import { Badge } from "./badges.tsx";
-import { differenceWords } from "./difference.ts";
+import { differenceWords, eventsWords } from "./difference.ts";
 import { Icon } from "./icon.tsx";
 import { Empty } from "./layout.tsx";
 import { Ago, Moment } from "./time.tsx";
@@ -106,12 +106,13 @@ const targetWords = ({ action, target }: CustodyView): string | undefined => {
 
 /** What the record says of the change itself; which parts there are depends on the action. */
 const changeWords = (record: CustodyView): string => {
-  const { mode, stopEnginesBy, generation, before, after } = record;
+  const { action, mode, stopEnginesBy, generation, before, after } = record;
   return [
     targetWords(record),
     mode && `mode ${mode}${stopEnginesBy ? ` (${stopEnginesBy})` : ""}`,
     generation && `generation ${generation}`,
-    (before || after) && differenceWords(before, after),
+    (action === "resend-deliveries" && eventsWords(after)) ||
+      ((before || after) && differenceWords(before, after)),
   ]
     .filter(Boolean)
     .join(" · ");

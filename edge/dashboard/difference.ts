@@ -24,3 +24,12 @@ export function differenceWords(before: string | undefined, after: string | unde
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
   return names.map((name) => `${name} ${said(was, name)} → ${said(is, name)}`).join(", ");
 }
+
+/** Which events were sent again, in short: up to fifty ids stand in the record. Undefined when it tells of none. */
+export function eventsWords(after: string | undefined): string | undefined {
+  const events = membersOf(after ?? "{}")?.events;
+  if (!Array.isArray(events) || events.length === 0) return undefined;
+  return events.length <= 3
+    ? `events ${events.join(", ")}`
+    : `${events.length} events, from ${events[0]} to ${events.at(-1)}`;
+}

@@ -311,9 +311,10 @@ const ResendAll = (form: { webhookId: string; hidden: Hidden; isMore: boolean })
     name="resend-dead"
     hidden={form.hidden}
   >
-    <button type="submit">{form.isMore ? "Send the next ones again" : "Send all given up again"}</button>
+    <button type="submit">{form.isMore ? "Send the next ones again" : "Send all again"}</button>
     <span class="muted small">
-      The oldest first, at most {String(RESENT_MAX)} at a time, each under the id it had.
+      What was given up, the oldest first and at most {String(RESENT_MAX)} at a time, each under the id it
+      had.
     </span>
   </ChangeForm>
 );
@@ -377,7 +378,7 @@ const DeliveryTable = ({
               <bdi>{answered(delivery)}</bdi>
               {delivery.nextAttemptAt && delivery.state === "waiting" && (
                 <>
-                  {" · tried again "}
+                  {delivery.attempts === 0 ? "due " : " · tried again "}
                   <Ago at={delivery.nextAttemptAt} now={now} />
                 </>
               )}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { AgeTable, BarTable, PartsBar } from "../../../edge/dashboard/chart.tsx";
-import { differenceWords } from "../../../edge/dashboard/difference.ts";
+import { differenceWords, eventsWords } from "../../../edge/dashboard/difference.ts";
 import { pathOf } from "../../../edge/dashboard/fleet-trend.tsx";
 import { levelMarks, momentMarks, PLOT_WIDTH, plotScales } from "../../../edge/dashboard/plot.tsx";
 import { TrendChart } from "../../../edge/dashboard/trend.tsx";
@@ -147,4 +147,13 @@ describe("differenceWords()", () => {
     ];
     for (const [before, after, words] of cases) expect(differenceWords(before, after)).toBe(words);
   });
+});
+
+test("eventsWords() names up to three events, counts more, and says nothing of what tells of none", () => {
+  const said = (...events: unknown[]) => eventsWords(JSON.stringify({ events }));
+  expect(said("evt_1")).toBe("events evt_1");
+  expect(said("evt_1", "evt_2", "evt_3")).toBe("events evt_1, evt_2, evt_3");
+  expect(said("evt_1", "evt_2", "evt_3", "evt_4")).toBe("4 events, from evt_1 to evt_4");
+  for (const none of [undefined, "", "{", "null", "[]", '{"events":[]}', '{"events":"evt_1"}'])
+    expect(eventsWords(none)).toBeUndefined();
 });
