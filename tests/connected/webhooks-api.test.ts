@@ -53,6 +53,8 @@ type Delivery = {
   latencyMs?: number;
   error?: string;
   kind: string;
+  recordedAt: string;
+  deadAt?: string;
 };
 
 test("a webhook is made, tested, told of an isolation, fails visibly, and the SIEM reads the same events", async () => {
@@ -99,3 +101,67 @@ test("a webhook is made, tested, told of an isolation, fails visibly, and the SI
   });
   expect(read).toMatchObject([{ metadata: { uid: isolation!.eventId }, type_uid: 700_101 }]);
 }, 120_000);
+
+test("what was given up is sent again under its id: by one of two who ask at once, and all that there are", async () => {
+  const { items: hooks } = await ask<{ items: { webhookId: string }[] }>("GET", "/v1/webhooks");
+  const hook = `/v1/webhooks/${hooks[0]!.webhookId}`;
+  const dead = async () =>
+    (await ask<{ items: Delivery[] }>("GET", `${hook}/deliveries?state=dead`)).items.filter(
+      ({ kind }) => kind === "isolation.requested",
+    );
+  const healthOf = async () => (await ask<{ health: { dead: number; state: string } }>("GET", hook)).health;
+  const resend = ({ eventId, recordedAt }: Delivery) =>
+    stack.api(`${hook}/deliveries/${eventId}/resend`, {
+      method: "POST",
+      key: crypto.randomUUID(),
+      body: { recordedAt },
+    });
+  const isolate = async (hostname: string) => {
+    const { assetId } = await enrolAsset(stack, hostname);
+    await ask("POST", `/v1/assets/${assetId}/isolate`, { justification: "because of the test" });
+  };
+  const sentAs = (id: string) => got.filter((each) => each.id === id);
+
+  status = 410;
+  await isolate("gone");
+  const first = await eventually(async () => (await dead())[0]);
+  expect(await healthOf()).toMatchObject({ dead: 1, state: "failing" });
+
+  // The receiver is still gone: given up once more, and counted once.
+  expect((await resend(first!)).status).toBe(202);
+  const second = await eventually(async () => (await dead()).find(({ deadAt }) => deadAt !== first!.deadAt));
+  expect(second!.eventId).toBe(first!.eventId);
+  await eventually(async () => (await healthOf()).dead === 1);
+
+  status = 204;
+  const answers = await Promise.all([resend(second!), resend(second!)]);
+  expect(answers.map((answer) => answer.status).toSorted()).toEqual([202, 409]);
+  await eventually(async () => sentAs(first!.eventId).length >= 3);
+  await eventually(async () => (await healthOf()).state === "fine");
+  expect(sentAs(first!.eventId)).toHaveLength(3);
+  expect(await dead()).toEqual([]);
+  const late = await resend(second!);
+  expect([late.status, await late.json()]).toMatchObject([
+    409,
+    { detail: "it was delivered", current: { state: "delivered", status: 204, attempts: 1 } },
+  ]);
+
+  status = 410;
+  await Promise.all([isolate("gone-too"), isolate("gone-as-well")]);
+  const both = await eventually(async () => {
+    const found = await dead();
+    return found.length === 2 && found;
+  });
+  status = 204;
+  // The tests of this webhook that failed are not among them.
+  expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 2 });
+  await eventually(async () => (both as Delivery[]).every(({ eventId }) => sentAs(eventId).length === 2));
+  expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 0 });
+  expect(got.every(({ isSigned }) => isSigned)).toBe(true);
+
+  const { records } = await ask<{ records: { action: string; after?: string }[] }>("GET", "/v1/custody");
+  const told = records.filter(({ action }) => action === "resend-deliveries").map(({ after }) => after);
+  const one = JSON.stringify({ events: [first!.eventId] });
+  expect(told.filter((after) => after === one)).toHaveLength(2);
+  expect(told).toHaveLength(3);
+}, 180_000);

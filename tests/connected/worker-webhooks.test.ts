@@ -10,6 +10,7 @@ import { eventItem } from "../../shared/table/items/event.ts";
 import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
 import { eventKey, TABLE_NAME, tenantKey, webhookHealthKey } from "../../shared/table/keys.ts";
 import { makeEvent } from "../../shared/table/make-event.ts";
+import { requeueUpdate } from "../../shared/table/requeue.ts";
 import { createDynamo } from "../../worker/dynamo.ts";
 import { eventIdOf } from "../../worker/event-id.ts";
 import { forwardDue } from "../../worker/forward.ts";
@@ -90,5 +91,78 @@ test("an event in the outbox of a real table is delivered once over a real socke
   await forwardDue(TENANT, deps);
   const health = decodeItem(webhookHealthItem, await read(webhookHealthKey(TENANT, "siem")));
   expect(health).toMatchObject({ dead: 1, lastError: "answered 410", lastDeliveredAt: expect.any(String) });
+  await server.stop(true);
+});
+
+test("what is sent again while a worker is at the event is not lost in a real table, and goes out under its id", async () => {
+  const ids = { gone: [] as string[], slow: [] as string[] };
+  let answer = async (name: keyof typeof ids): Promise<number> => (name === "gone" ? 410 : 500);
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const name = new URL(request.url).pathname.slice(1) as keyof typeof ids;
+      ids[name].push(request.headers.get("webhook-id")!);
+      return new Response("", { status: await answer(name) });
+    },
+  });
+  const tenantId = "org_again";
+  const hook = (id: string) => ({
+    id,
+    url: `http://127.0.0.1:${server.port}/${id}`,
+    secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    events: [],
+  });
+  const tenant = makeTenant({ tenantId, webhooks: [hook("gone"), hook("slow")] });
+  await dynamo("PutItem", {
+    TableName: TABLE_NAME,
+    Item: marshalItem({ ...tenantKey(tenantId), ...tenant }),
+  });
+  let now = Date.parse("2026-11-20T12:00:00.000Z");
+  const post = createPostWebhook(true);
+  const deps = { dynamo, table: TABLE_NAME, clock: () => now, log: () => {}, metrics: createMetrics(), post };
+  const told = { kind: "isolation.failed" as const, eventId: "evt_again", at: timestamp(now), data: {} };
+  const { recordedAt, eventId } = makeEvent(told, tenant, timestamp(now));
+  await dynamo("PutItem", eventPut(makeEvent(told, tenant, recordedAt), TABLE_NAME));
+  const stored = async () => {
+    const Key = marshalItem(eventKey(tenantId, recordedAt, eventId));
+    return decodeItem(eventItem, (await dynamo("GetItem", { TableName: TABLE_NAME, Key })).Item!);
+  };
+  const requeue = async (id: string) =>
+    dynamo("UpdateItem", requeueUpdate(await stored(), id, now, TABLE_NAME));
+
+  await forwardDue(tenantId, deps);
+  await expect(requeue("slow")).rejects.toThrow("ConditionalCheckFailed"); // it waits
+  now += 5000;
+  answer = async () => {
+    answer = async () => 204;
+    await requeue("gone");
+    return 204;
+  };
+  expect(await forwardDue(tenantId, deps)).toBe(1);
+  expect((await stored()).forwards).toMatchObject({
+    gone: { attempts: 0 },
+    slow: { attempts: 2, deliveredAt: timestamp(now) },
+  });
+  expect(await forwardDue(tenantId, deps)).toBe(1);
+  expect((await stored()).forwards.gone).toMatchObject({ attempts: 1, deliveredAt: timestamp(now) });
+  expect(ids).toEqual({ gone: [eventId, eventId], slow: [eventId, eventId] });
+  expect(await forwardDue(tenantId, deps)).toBe(0);
+
+  // Out of the outbox, and back in it by the index too.
+  answer = async () => 410;
+  await dynamo(
+    "PutItem",
+    eventPut(makeEvent({ ...told, eventId: "evt_other" }, tenant, recordedAt), TABLE_NAME),
+  );
+  await forwardDue(tenantId, deps);
+  expect(await forwardDue(tenantId, deps)).toBe(0);
+  const Key = marshalItem(eventKey(tenantId, recordedAt, "evt_other"));
+  const other = decodeItem(eventItem, (await dynamo("GetItem", { TableName: TABLE_NAME, Key })).Item!);
+  await dynamo("UpdateItem", requeueUpdate(other, "slow", now, TABLE_NAME));
+  answer = async () => 204;
+  expect(await forwardDue(tenantId, deps)).toBe(1);
+  expect(ids.gone.filter((id) => id === "evt_other")).toHaveLength(1);
+  expect(ids.slow.filter((id) => id === "evt_other")).toHaveLength(2);
   await server.stop(true);
 });
