@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Browser, Page } from "playwright-core";
+import { listDeliveries } from "../../edge/admin/webhook-deliveries.ts";
+import { timestamp } from "../../shared/clock.ts";
 import { webhookHeaders } from "../../shared/export/standard-webhooks.ts";
+import { eventPut } from "../../shared/table/event-put.ts";
+import { makeEvent } from "../../shared/table/make-event.ts";
+import { readTenant } from "../../shared/table/read-tenant.ts";
 import { forwardDue } from "../../worker/forward.ts";
 import { createForwarding } from "../../worker/forwarding.ts";
 import { createMetrics } from "../../worker/metrics.ts";
@@ -15,7 +20,7 @@ setDefaultTimeout(60_000);
 type Received = { headers: Headers; body: string };
 
 /** The button, the worker's own loop and a receiver on this host: as with LZ_WEBHOOK_PRIVATE=true. */
-describeUnless(lacking, "the test button of an integration, in Chromium", () => {
+describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   const received: Received[] = [];
   let status = 204;
   let receiver: ReturnType<typeof Bun.serve>;
@@ -111,5 +116,48 @@ describeUnless(lacking, "the test button of an integration, in Chromium", () => 
       expect(await sendTest()).toContain(words);
       expect(received).toHaveLength(before + 1);
     }
+  });
+
+  test("what the receiver refused for good is sent again by its button, and all of it by one, without script", async () => {
+    const hook = page.url();
+    const webhookId = hook.split("/").at(-1)!;
+    const { dynamo, table, clock } = edge.deps;
+    const tenant = await readTenant(edge.deps, TENANT, { isConsistent: true });
+    const sentAs = (id: string) => received.filter(({ headers }) => headers.get("webhook-id") === id);
+    const tell = async (eventId: string) => {
+      const at = timestamp(clock());
+      const told = { kind: "isolation.failed" as const, eventId, at, data: { generation: 1 } };
+      await dynamo("PutItem", eventPut(makeEvent(told, tenant, at), table));
+    };
+    status = 410;
+    for (const id of ["evt_one", "evt_two", "evt_three"]) await tell(id);
+    await page.goto(`${hook}?state=dead`);
+    for (const id of ["evt_one", "evt_two", "evt_three"])
+      await page.getByRole("button", { name: `Send again: isolation.failed ${id}` }).waitFor();
+    expect(await page.locator("#webhook-head").textContent()).toContain("3 events given up");
+
+    status = 204;
+    await page.getByRole("button", { name: "Send again: isolation.failed evt_two" }).click();
+    await page.waitForURL(/done=resent/);
+    expect(await page.locator("main [role=status]").first().textContent()).toContain("Queued and recorded");
+    await page.waitForFunction(() => !document.querySelector("main")!.textContent!.includes("evt_two"));
+    await page.goto(`${hook}?state=delivered`);
+    await page.locator("[data-key=evt_two]").waitFor();
+    expect(["evt_one", "evt_two", "evt_three"].map((id) => sentAs(id).length)).toEqual([1, 2, 1]);
+
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    await context.addCookies([{ name: "__session", value: await edge.session(), url: edge.origin }]);
+    const plain = await context.newPage();
+    await plain.goto(`${hook}?state=dead`);
+    await plain.getByRole("button", { name: "Send all again" }).click();
+    expect(await plain.locator("main [role=status]").first().textContent()).toContain("2 deliveries queued");
+    expect(await plain.getByRole("button", { name: /^Send again/ }).count()).toBe(0);
+    await page.locator("[data-key=evt_one]").waitFor();
+    await page.locator("[data-key=evt_three]").waitFor();
+    expect(["evt_one", "evt_two", "evt_three"].map((id) => sentAs(id).length)).toEqual([2, 2, 2]);
+    expect(
+      (await listDeliveries(edge.deps, TENANT, { webhookId, state: "dead" }, { limit: 50 })).items,
+    ).toMatchObject([{ kind: "webhook.test" }]);
+    await context.close();
   });
 });
