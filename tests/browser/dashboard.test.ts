@@ -289,6 +289,18 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
         .map((control) => control.id || control.getAttribute("name") || control.textContent.trim());
     });
 
+  /** Places whose link the line that says how old the page is lies over. */
+  const overNavigation = (page: Page) =>
+    page.evaluate(() => {
+      const age = document.querySelector("#freshness p")?.getBoundingClientRect();
+      return [...document.querySelectorAll("nav a")].flatMap((link) => {
+        const { left, right, top, bottom } = link.getBoundingClientRect();
+        const isUnder =
+          age && left < age.right && age.left < right && top < age.bottom - 1 && age.top < bottom - 1;
+        return isUnder ? [link.textContent] : [];
+      });
+    });
+
   for (const [look, options] of Object.entries(LOOKS)) {
     test(`every failure in ${look}: axe finds nothing, nothing is wider than the screen, and there is a way onward`, async () => {
       const found: string[] = [];
@@ -334,6 +346,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
         );
         if (wide > 0) found.push(`${name} is ${wide} px wider than the screen`);
         for (const control of await beyondMargin(page)) found.push(`${name} ${control} is beyond the margin`);
+        for (const place of await overNavigation(page)) found.push(`${name} has its age over ${place}`);
       });
       expect(found).toEqual([]);
       await context.close();
@@ -358,6 +371,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const { context, page } = await open({ javaScriptEnabled: false });
     await everyPage(context, page, async (name) => {
       expect(await page.locator("h1").first().isVisible()).toBe(true);
+      expect([name, await overNavigation(page)]).toEqual([name, []]);
       if (name === "overview") expect(await page.content()).toContain('http-equiv="refresh"');
       // A page with a form somebody may be filling in never reloads itself.
       if (name === "asset") expect(await page.content()).not.toContain('http-equiv="refresh"');
