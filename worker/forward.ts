@@ -21,6 +21,7 @@ const UNDER_WAY_MAX = 8;
 /** Writing an outcome is begun anew this often at most: each time an admin had another delivery sent again meanwhile. */
 const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
+const UNWANTED = "the webhook asks for this kind no more";
 
 type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & { post: PostWebhook };
 type Forward = EventItem["forwards"][string];
@@ -86,13 +87,25 @@ async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarde
   const now = timestamp(deps.clock());
   const wanting = tenant.webhooks.filter((one) => wants(one, event));
   const due = wanting.filter(({ id }) => isDue(event.forwards[id], now));
-  const outcomes: Record<string, Forward> = {};
+  const outcomes = unwanted(event, wanting, now);
   await mapBounded(due, due.length, async (webhook) => {
     const forward = await attempt(webhook, event, event.forwards[webhook.id]?.attempts ?? 0, deps);
     outcomes[webhook.id] = forward;
     await noteHealth(webhook, event, forward, deps);
   });
   await settle(event, wanting, outcomes, deps);
+}
+
+/** What waited for a webhook that asks for it no more is given up: nobody will ever try it again. */
+function unwanted(event: EventItem, wanting: readonly Webhook[], now: string): Record<string, Forward> {
+  const ids = new Set(wanting.map(({ id }) => id));
+  const waiting = Object.entries(event.forwards).filter(([id, forward]) => !ids.has(id) && !isOver(forward));
+  return Object.fromEntries(
+    waiting.map(([id, { nextAttemptAt, ...forward }]) => [
+      id,
+      { ...forward, deadAt: now, lastError: UNWANTED },
+    ]),
+  );
 }
 
 /**

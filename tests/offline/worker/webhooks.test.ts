@@ -185,6 +185,24 @@ describe("forwardDue()", () => {
     expect(box.event().GSI2PK).toBeUndefined();
   });
 
+  test("a delivery that waits for a webhook that asks for its kind no more is given up, visibly and without a send", async () => {
+    const outbox = await createOutbox(tenantWith(hook(), hook({ id: "chat" })));
+    outbox.answer(() => 500);
+    await outbox.forward();
+    await outbox.keep(tenantWith(hook(), hook({ id: "chat", events: ["isolation.failed"] })));
+    outbox.wait(RETRY_SECONDS[0]);
+    await outbox.forward();
+    const { chat, siem } = outbox.event().forwards as EventItem["forwards"];
+    expect(outbox.sent).toHaveLength(3);
+    expect(chat).toMatchObject({ attempts: 1, lastError: "the webhook asks for this kind no more" });
+    expect([chat!.deadAt !== undefined, chat!.nextAttemptAt]).toEqual([true, undefined]);
+    expect([siem!.attempts, siem!.deadAt]).toEqual([2, undefined]);
+    expect(outbox.health().map(({ webhookId, dead }) => [webhookId, dead])).toEqual([
+      ["siem", 0],
+      ["chat", 0],
+    ]);
+  });
+
   test("a test goes to the webhook it names, once: it is not tried again and counts as nothing given up", async () => {
     const tenant = tenantWith(hook({ events: ["isolation.failed"] }), hook({ id: "other" }));
     const box = await createOutbox(tenant, { kind: "webhook.test", data: { webhook: "siem" } });
