@@ -68,6 +68,11 @@ function readBody(
   return undefined;
 }
 
+/** What has more chunks is a stream; a body is read anew with every part that arrives. */
+export const CHUNKS_MAX = 4096;
+/** RFC 9112 §7.1: a number and nothing else, before the extensions. */
+const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;|$)/i;
+
 /** RFC 9112 §7.1. A malformed chunk ends the body where it stands. */
 function readChunks(bytes: Uint8Array, ended: boolean, bytesMax: number): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
@@ -75,14 +80,15 @@ function readChunks(bytes: Uint8Array, ended: boolean, bytesMax: number): Uint8A
   let at = 0;
   for (;;) {
     const lineEnd = indexOf(bytes.subarray(at, at + 64), [13, 10], 64);
-    const size = lineEnd < 0 ? Number.NaN : Number.parseInt(latin1(bytes.subarray(at, at + lineEnd)), 16);
+    const line = lineEnd < 0 ? undefined : CHUNK_SIZE.exec(latin1(bytes.subarray(at, at + lineEnd)));
+    const size = line ? Number.parseInt(line[1]!, 16) : Number.NaN;
     const needsMore = lineEnd < 0 ? bytes.length - at < 64 : at + lineEnd + 2 + size > bytes.length;
     if (needsMore && !ended && total + (bytes.length - at) < bytesMax) return undefined;
     if (Number.isNaN(size) || size === 0) break;
     const chunk = bytes.subarray(at + lineEnd + 2, at + lineEnd + 2 + size);
     parts.push(chunk);
     total += chunk.length;
-    if (needsMore || total >= bytesMax) break;
+    if (needsMore || total >= bytesMax || parts.length >= CHUNKS_MAX) break;
     at += lineEnd + 2 + size + 2;
   }
   return concat(parts, Math.min(total, bytesMax));

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import fc from "fast-check";
-import { parseAnswer, requestText } from "../../../agent/collect/http.ts";
+import { CHUNKS_MAX, parseAnswer, requestText } from "../../../agent/collect/http.ts";
 import { createProbe, hostOf, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
@@ -43,6 +43,24 @@ describe("parseAnswer()", () => {
   test("joins chunks, with extensions and without their framing", () => {
     const text = `${head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nC\r\n and a world\r\n0\r\n\r\n`;
     expect(parse(text)).toMatchObject({ answer: { body: "hello and a world" } });
+  });
+
+  // Each of these once had the reader turn in a circle, or read what stood behind the end of the body.
+  test.each(["-6\r\n", "-1\r\nhello", "0x5\r\nhello", " 5\r\nhello", "5e\u0000\r\nhello", "\r\nhello"])(
+    "ends a body where %j stands instead of a chunk's size",
+    (chunk) => {
+      const answer = { body: "before" };
+      expect(parse(`${head}Transfer-Encoding: chunked\r\n\r\n6\r\nbefore\r\n${chunk}`)).toMatchObject({
+        answer,
+      });
+    },
+  );
+
+  test("takes at most its number of chunks, however small", () => {
+    const chunks = "1\r\nx\r\n".repeat(CHUNKS_MAX);
+    const text = `${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
+    expect(parse(text, false, 65_536)).toMatchObject({ answer: { body: "x".repeat(CHUNKS_MAX) } });
+    expect(parse(text.slice(0, -6), false, 65_536).state).toBe("incomplete");
   });
 
   test("cuts a body at the limit, whatever its framing", () => {
