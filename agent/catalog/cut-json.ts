@@ -26,7 +26,8 @@ const CLOSERS: Readonly<Record<string, string>> = { "{": "}", "[": "]" };
 function wholePart(text: string): string | undefined {
   const open: string[] = [];
   let end = 0;
-  let closing = "";
+  /** How many of `open` are open at `end`: what is closed behind it moves `end` itself. */
+  let depth = 0;
   let inString = false;
   for (let at = 0; at < text.length; at += 1) {
     const sign = text[at]!;
@@ -40,8 +41,8 @@ function wholePart(text: string): string | undefined {
     else if (sign === "," || sign === open.at(-1)) {
       if (sign !== ",") open.pop();
       end = sign === "," ? at : at + 1;
-      closing = open.toReversed().join("");
+      depth = open.length;
     }
   }
-  return end === 0 ? undefined : text.slice(0, end) + closing;
+  return end === 0 ? undefined : text.slice(0, end) + open.slice(0, depth).toReversed().join("");
 }

@@ -152,6 +152,7 @@ describe("parseCutJson()", () => {
     ['{"a":"quote \\" and , inside","b":"cut', { a: 'quote " and , inside' }],
     ['{"a":{"b":{"c":1}', { a: { b: { c: 1 } } }],
     ['{"a":1}', { a: 1 }],
+    ['{"a":[[1,2],[{"b":3}],{"c', { a: [[1, 2], [{ b: 3 }]] }],
   ])("reads what is whole of %s", (text, value) => {
     expect(parseCutJson(text)).toEqual(value);
   });
