@@ -24,8 +24,11 @@ export const FINGERPRINT_LIMITS = {
   MS_MAX: 4000,
   PATHS_MAX: 160,
   AT_ONCE: 4,
-  /** Of a server that answered what it was asked last within {@link QUICK_MS}. */
-  AT_ONCE_QUICK: 8,
+  /**
+   * Of a server that answered all it was asked, and the last of it within {@link QUICK_MS}. A backlog of 5, as that of
+   * Python's http.server and cpp-httplib, holds six connections; the kernel drops the seventh.
+   */
+  AT_ONCE_QUICK: 6,
   QUICK_MS: 20,
   SILENCES_MAX: 3,
 } as const;
@@ -145,7 +148,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
         for (const path of batch) asked.add(path);
         const askedAtMs = deps.elapsed();
         await Promise.all(batch.map((path) => askOne(path, bodyBytesMax)));
-        const isQuick = deps.elapsed() - askedAtMs <= FINGERPRINT_LIMITS.QUICK_MS;
+        const isQuick = silences === 0 && deps.elapsed() - askedAtMs <= FINGERPRINT_LIMITS.QUICK_MS;
         atOnce = isQuick ? FINGERPRINT_LIMITS.AT_ONCE_QUICK : FINGERPRINT_LIMITS.AT_ONCE;
       }
     },

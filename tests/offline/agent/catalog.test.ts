@@ -2,12 +2,14 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { parseCutJson } from "../../../agent/catalog/cut-json.ts";
 import { type CatalogEntry, catalogEntry } from "../../../agent/catalog/entry.ts";
+import { MODELS_PATH } from "../../../agent/catalog/judge.ts";
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf } from "../../../agent/collect/claims.ts";
 import { FINGERPRINT_LIMITS, fingerprint } from "../../../agent/collect/fingerprint.ts";
 import { createIdentify, probeOf } from "../../../agent/collect/fixtures.ts";
 import type { ProcessFacts } from "../../../agent/collect/host.ts";
+import type { Probe } from "../../../agent/collect/probe.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
@@ -118,7 +120,7 @@ describe("fingerprint()", () => {
   });
 
   test.each([
-    ["eight things at once of a server that answered quickly", FINGERPRINT_LIMITS.QUICK_MS, 8],
+    ["six things at once of a server that answered quickly", FINGERPRINT_LIMITS.QUICK_MS, 6],
     ["four things at once of one that took a moment longer", FINGERPRINT_LIMITS.QUICK_MS + 1, 4],
   ])("asks %s", async (_, tookMs, expected) => {
     let nowMs = 0;
@@ -138,6 +140,39 @@ describe("fingerprint()", () => {
       new Set(),
     );
     expect(most).toBe(expected);
+  });
+
+  test("is done with a server that holds six connections and drops the seventh, as Python's http.server", async () => {
+    const asked: string[] = [];
+    let asking = 0;
+    const probe = async (_: unknown, path: string): ReturnType<Probe> => {
+      asking += 1;
+      const isDropped = asking > 6;
+      await Promise.resolve();
+      asking -= 1;
+      if (isDropped) return { failed: "silent" };
+      asked.push(path);
+      return { status: 404, headers: {}, body: "" };
+    };
+    const deps = { probe, catalogue, elapsed: () => 0 };
+    const found = await fingerprint(deps, { address: "127.0.0.1", port: 1 }, new Set());
+    expect(found.settled).toBe(true);
+    expect(asked).toContain("/metrics");
+  });
+
+  test("asks a server that left a question unanswered four things at once from then on", async () => {
+    let asking = 0;
+    let most = 0;
+    const probe = async (_: unknown, path: string): ReturnType<Probe> => {
+      asking += 1;
+      most = Math.max(most, asking);
+      await Promise.resolve();
+      asking -= 1;
+      return path === MODELS_PATH ? { failed: "silent" } : { status: 404, headers: {}, body: "" };
+    };
+    const deps = { probe, catalogue, elapsed: () => 0 };
+    await fingerprint(deps, { address: "127.0.0.1", port: 1 }, new Set());
+    expect(most).toBe(4);
   });
 });
 
