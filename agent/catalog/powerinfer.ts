@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [8080],
   names: [],
   binaries: ["/PowerInfer[^/]*/(?:build/)?bin/(?:server|main|batched)$"],
-  commands: ["\\.powerinfer\\.gguf\\b"],
+  commands: ["(?:^|/)(?:server|main|batched)(?:\\.exe)? .*\\.powerinfer\\.gguf\\b"],
   traits: [],
   openai: true,
   sources: ["https://github.com/SJTU-IPADS/PowerInfer"],

@@ -1,5 +1,6 @@
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { regex } from "../catalog/match.ts";
+import { programPart } from "./command-line.ts";
 import type { ProcessFacts } from "./host.ts";
 import { baseName } from "./models.ts";
 
@@ -62,13 +63,16 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
 
   function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
     const path = slashed(process.executable ?? "");
-    const command = process.argv.map(slashed).join(" ");
+    const argv = process.argv.map(slashed);
+    const command = argv.join(" ");
     const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
     const claims: Claim[] = [];
     const isPath = anyBinary.test(path);
     const isCommand = anyCommand.test(command);
     if (isPath || isCommand || loaded.length > 0) {
-      for (const entry of catalogue) claims.push(...placeClaims(entry, path, command, loaded));
+      const runs = [path, argv[0] ?? ""].some((program) => interpreterOf(programName(program)) !== undefined);
+      const starts = { command, end: programPart(argv, path, runs) };
+      for (const entry of catalogue) claims.push(...placeClaims(entry, path, starts, loaded));
     }
     for (const name of namesOf(process)) {
       for (const product of named(name)) {
@@ -82,14 +86,17 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
 
 const KNOWN_PROGRAMS_MAX = 256;
 
-function placeClaims(entry: CatalogEntry, path: string, command: string, loaded: readonly string[]): Claim[] {
+/** A command line, and where in it a pattern has to begin: what the process itself runs ends there. */
+type Starts = { command: string; end: number };
+
+function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: readonly string[]): Claim[] {
   const { id: product, name } = entry;
   const claims: Claim[] = [];
   const library = loaded.find((file) => anyMatches(entry.libraries, file));
   if (library) claims.push({ product, signal: "libraryOwn", detail: `loaded ${baseName(library)}` });
   if (anyMatches(entry.binaries, path)) {
     claims.push({ product, signal: "binary", detail: `runs from the directory of ${name}` });
-  } else if (anyMatches(entry.commands, command)) {
+  } else if (beginsWithin(entry.commands, starts)) {
     claims.push({ product, signal: "binary", detail: `command line starts ${name}` });
   }
   return claims;
@@ -138,6 +145,9 @@ function namePattern(known: string): string {
 
 const anyMatches = (patterns: readonly string[] | undefined, text: string): boolean =>
   patterns?.some((pattern) => regex(pattern).test(text)) ?? false;
+
+const beginsWithin = (patterns: readonly string[] | undefined, { command, end }: Starts): boolean =>
+  patterns?.some((pattern) => (regex(pattern).exec(command)?.index ?? end) < end) ?? false;
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 

@@ -280,4 +280,56 @@ describe("findCandidates() of products that are several processes", () => {
       ]),
     ).toEqual([]);
   });
+
+  const running = (executable: string, argv: string[]) =>
+    reported([{ pid: 10, parentPid: 2, executable, argv }]).map(({ id }) => id);
+
+  test.each([
+    ["/usr/bin/ssh", ["ssh", "gpu-box", "vllm serve Qwen/Qwen3-8B"]],
+    ["/usr/bin/kubectl", ["kubectl", "exec", "pod", "--", "/usr/bin/ollama", "serve"]],
+    ["/usr/bin/docker", ["docker", "run", "x", "python", "-m", "vllm.entrypoints.openai.api_server"]],
+    ["/usr/bin/vim", ["vim", "/srv/ComfyUI/main.py"]],
+    ["/usr/bin/less", ["less", "notes/@openai/codex/README.md"]],
+    ["/usr/bin/wget", ["wget", "https://example.test/x.powerinfer.gguf"]],
+    ["/usr/bin/tmux", ["tmux", "new-session", "-d", "sglang serve"]],
+    ["/usr/bin/bash", ["bash", "-c", "ollama serve; true"]],
+    ["/usr/bin/git", ["git", "commit", "-m", "document /bin/ollama serve"]],
+    ["/usr/bin/python3.11", ["python3", "/usr/bin/ansible", "all", "-a", "vllm serve m"]],
+    ["/usr/bin/python3.11", ["python3", "-X", "dev", "notify.py", "vllm", "serve"]],
+    ["/usr/bin/python3.11", ["python3", "-c", "print('vllm serve')"]],
+    ["/usr/bin/node", ["node", "/usr/bin/eslint", "/srv/node_modules/cline/x.js"]],
+    ["/usr/share/code/code", ["/usr/share/code/code", "/srv/ComfyUI/main.py"]],
+  ])("reports nothing for %s, which only names a product: %j", (executable, argv) => {
+    expect(running(executable, argv)).toEqual([]);
+  });
+
+  const editor = "/usr/share/code/code";
+  test.each([
+    ["/usr/bin/python3.11", ["python3", "/venv/bin/vllm", "serve", "Qwen/Qwen3-8B"], "vllm"],
+    [
+      "/usr/bin/python3.11",
+      ["python3", "-X", "dev", "-u", "-m", "vllm.entrypoints.openai.api_server"],
+      "vllm",
+    ],
+    [
+      "/usr/bin/python3.11",
+      ["python3", "/venv/bin/uvicorn", "--port", "8080", "open_webui.main:app"],
+      "open-webui",
+    ],
+    ["/usr/bin/python3.11", ["gunicorn: master [litellm.proxy.proxy_server:app]"], "litellm"],
+    ["/opt/dotnet/dotnet", ["dotnet", "src/bin/live_release/SwarmUI.dll"], "swarmui"],
+    [
+      editor,
+      [
+        editor,
+        "--ms-enable-electron-run-as-node",
+        "/ada/.vscode/extensions/saoudrizwan.claude-dev-3.35.0/dist/server.js",
+      ],
+      "cline-roo",
+    ],
+    ["/home/ada/x/server", ["./server", "-m", "x.powerinfer.gguf"], "powerinfer"],
+    ["/opt/Our Apps/ollama", ["/opt/Our", "Apps/ollama", "serve"], "ollama"],
+  ])("reports %s, which runs it: %j", (executable, argv, id) => {
+    expect(running(executable, argv)).toEqual([id]);
+  });
 });
