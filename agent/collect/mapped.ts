@@ -88,6 +88,8 @@ const DESCRIPTORS_MAX = 1024;
 const ORDINARY =
   /^\/(?:dev\/(?!shm\/)|usr\/(?:lib|share)\/(?:locale|fonts|mime|icons|zoneinfo)|SYSV|proc\/|sys\/)/;
 
+const LIBRARY = /\.so(?:\.[\d.]+)?(?: \(deleted\))?$/;
+
 type Known = {
   key: string;
   virtualBytes: number;
@@ -195,9 +197,11 @@ export function createMappedTable(deps: {
     const text = attempt(() => files.text(`${procRoot}/${process.pid}/maps`, MAPS_BYTES_MAX));
     if ("value" in text) {
       for (const mapping of parseMaps(text.value)) {
-        if (mapping.executable) {
-          if (isWanted(mapping.path)) entry.libraries.push(mapping.path);
-        } else addWeights(process.pid, mapping, entry);
+        if (!mapping.executable) addWeights(process.pid, mapping, entry);
+        else if (isWanted(mapping.path)) entry.libraries.push(mapping.path);
+        // A program with an executable stack maps as code whatever it reads (READ_IMPLIES_EXEC of personality(2)).
+        else if (mapping.path !== process.executable && !LIBRARY.test(mapping.path))
+          addWeights(process.pid, mapping, entry);
       }
       if (process.residentBytes >= READER_BYTES_MIN) addOpenWeights(process, entry);
     } else entry.denied = text.miss === "denied";

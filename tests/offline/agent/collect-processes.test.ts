@@ -224,6 +224,29 @@ describe("createMappedTable()", () => {
     expect([...scan().weights.keys()]).toEqual([]);
   });
 
+  test("knows weights that are mapped as code, and opens no program or library for them", () => {
+    put(10);
+    const opened: string[] = [];
+    const real = noting().files;
+    const files: Files = {
+      ...real,
+      bytes: (path, ...rest) => {
+        opened.push(path.split("/").at(-1)!);
+        return real.bytes(path, ...rest);
+      },
+    };
+    // READ_IMPLIES_EXEC of personality(2): a program with an executable stack maps all it reads as code.
+    const code = MAPPED.replace("r--s", "r-xs");
+    const rest = ["lib/libllama.so", "lib/libz.so.1", "bin/sleep"].map((path, at) =>
+      LIBRARY.replace("lib/libllama.so", path).replace(" 98 ", ` ${at + 1} `),
+    );
+    maps(10, [...rest, code].join(""));
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    expect(mapped(files).read(found, changed).weights.get(10)).toMatchObject([{ path: weights }]);
+    expect(new Set(opened)).toEqual(new Set(["weights.dat"]));
+  });
+
   test("passes over the agent itself", () => {
     put(10);
     maps(10, MAPPED);
