@@ -134,6 +134,13 @@ export function isRenamed(entry: CatalogEntry, executable: string): boolean {
   return !entry.names.some((known) => sameName(known, program));
 }
 
+/** Web servers, proxies, tunnels and port forwarders. */
+const FORWARDERS =
+  /^(?:nginx|angie|openresty|apache2|httpd|haproxy|envoy|caddy|traefik|squid|varnishd|stunnel4?|socat|ncat|sshd?|sshd-session|autossh|kubectl|docker-proxy|com\.docker\.backend|rootlessport|slirp4netns|passt|pasta|gvproxy|wslrelay|systemd-socket-proxyd|tailscaled|cloudflared|ngrok|frp[cs]|mitmdump|mitmproxy)$/;
+
+/** True for a program whose trade is to pass on what others answer. */
+export const isForwarder = (executable: string): boolean => FORWARDERS.test(programName(executable));
+
 function sameName(known: string, name: string): boolean {
   return known.includes("*") ? regex(namePattern(known)).test(name) : known === name;
 }

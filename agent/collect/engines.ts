@@ -2,7 +2,7 @@ import { timestamp } from "../../shared/clock.ts";
 import { type Client, type Engine, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
-import { isRenamed } from "./claims.ts";
+import { isForwarder, isRenamed } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
 import { joinWeights, withoutUndefined } from "./models.ts";
@@ -64,12 +64,15 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
   return { engine, cut };
 }
 
-/** Only of products that were identified by what they do, and only where the executable's name is known. */
+/**
+ * Only of products that were identified by what they do, and only where the executable's name is known. A proxy or a
+ * tunnel passes on what another process answers: it is the product itself only with a model in its own memory.
+ */
 function renamedOf({ entry, root, evidence }: Candidate): boolean | undefined {
   if (!entry || !root.executable) return undefined;
-  const proven = evidence.some(
-    (one) => one.weight > 0 && ["http", "weights", "library"].includes(one.signal),
-  );
+  const holds = evidence.some((one) => one.weight > 0 && ["weights", "library", "gpu"].includes(one.signal));
+  const answers = evidence.some((one) => one.weight > 0 && one.signal === "http");
+  const proven = holds || (answers && !isForwarder(root.executable));
   return proven ? isRenamed(entry, root.executable) : undefined;
 }
 

@@ -175,6 +175,25 @@ describe("findCandidates()", () => {
     expect(others).toEqual([]);
   });
 
+  test.each([
+    ["/usr/sbin/nginx", "nginx", undefined],
+    ["/usr/bin/ssh", "ssh", undefined],
+    ["C:\\Windows\\System32\\OpenSSH\\SSH.EXE", "ssh", undefined],
+    ["/opt/helper", "helper", true],
+    ["/opt/nginx-helper", "nginx-helper", true],
+  ])("%s that answers as Ollama: whether it is Ollama under another name", (executable, name, renamed) => {
+    const [one] = find([{ pid: 10, name, executable }], [{ pid: 10, port: 8080, product: "ollama" }]);
+    expect(toEngine(one!, NOTHING_MORE).engine.renamed).toBe(renamed);
+  });
+
+  test("a web server that has the model in its own memory is the engine under another name", () => {
+    const given = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
+    for (const held of [{ weights: [GGUF] }, { libraries: ["/x/libggml.so"] }]) {
+      const [one] = find([{ ...given, ...held }], [{ pid: 10, port: 8080, product: "ollama" }]);
+      expect(toEngine(one!, NOTHING_MORE).engine.renamed).toBe(true);
+    }
+  });
+
   test("reports a runner of Ollama as part of Ollama, weights and port included", () => {
     const [one, ...others] = find(
       [
