@@ -3,6 +3,7 @@ import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Answers, type Judgement, judge, MODELS_PATH, openaiShape, rivals } from "../catalog/judge.ts";
 import { type Examined, examine, regex, valuesAt } from "../catalog/match.ts";
+import type { Answer } from "./http.ts";
 import { listedModels, OPENAI_MODELS } from "./models.ts";
 import { PROBE_LIMITS, type Probe, type Target } from "./probe.ts";
 
@@ -113,7 +114,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
   const askOne = async (path: string, bodyBytesMax: number) => {
     const result = await deps.probe(target, path, { signal, bodyBytesMax });
     if (!("failed" in result)) {
-      answers.set(path, examine(result));
+      if (!isStub(answers.get("/"), result)) answers.set(path, examine(result));
       if (result.status >= 500) settledLater = true;
     } else if (result.failed === "silent") silences += 1;
     else if (result.failed === "refused") settledLater = true;
@@ -154,6 +155,10 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
     },
   };
 }
+
+/** A server that says the same JSON as on its front page has not understood the question: nothing is known by it. */
+const isStub = (front: Examined | undefined, answer: Answer): boolean =>
+  front?.status === 200 && front.json !== undefined && answer.status === 200 && answer.body === front.body;
 
 /** nginx and Go answer plain HTTP on a TLS port with a 400 that says so. */
 function wantsTls(result: Awaited<ReturnType<Probe>>): boolean {

@@ -32,6 +32,17 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
     answers: { "/": {}, "/v2": { status: 301, headers: { location: "/v2/" } }, "/v2/": { body: {} } },
   },
   {
+    name: "JSON stub with an empty list",
+    source:
+      "made up: a mock server that answers everything alike, in the form of Stripe's and OpenAI's lists",
+    answers: everywhere({ body: { object: "list", data: [], has_more: false } }),
+  },
+  {
+    name: "JSON stub with a list of models",
+    source: "made up: a mock server that answers everything alike, with the list of a car dealer",
+    answers: everywhere({ body: { object: "list", data: [{ id: "roadster", object: "model" }] } }),
+  },
+  {
     name: "Vite development server",
     source: "recorded from vite (npm): every path is the page",
     answers: everywhere({ body: `<script type="module" src="/@vite/client"></script>${html("Vite App")}` }),
