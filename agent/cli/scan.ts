@@ -29,7 +29,7 @@ function describe(engine: Engine): string[] {
   const where = ports.length > 0 ? `, port ${ports.join(", ")} on ${bind.join(", ")}` : "";
   const named = models.map((model) => `${model.name}${model.loaded ? " (loaded)" : ""}`);
   return [
-    `${name} (${id}), confidence ${confidence}, process ${pid}${where}`,
+    `${name} (${id}), confidence ${confidence}, process ${pid ?? "not readable"}${where}`,
     ...(named.length > 0 ? [`  models: ${named.join(", ")}`] : []),
     ...evidence.map(({ signal, detail, weight }) => `  ${signal} +${weight}: ${detail}`),
   ];

@@ -68,7 +68,7 @@ export async function fingerprint(
 
 /**
  * Asks an identified listener again for what changes: its models. The same fingerprint while they are the same,
- * undefined when it no longer answers.
+ * undefined when it no longer answers, or knows nothing any more of the lists that it had.
  */
 export async function refreshModels(
   deps: FingerprintDeps,
@@ -84,6 +84,8 @@ export async function refreshModels(
     if ("failed" in result) return result.failed === "silent" ? before : undefined;
     answers.set(path, examine(result));
   }
+  const isOther = before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
+  if (isOther) return undefined;
   const models = listedModels(lists, answers);
   return JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
 }

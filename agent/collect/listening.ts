@@ -12,7 +12,8 @@ const RETRY_MS_MAX = 3_600_000;
 const FIRST_WAIT_MS = 5000;
 const WAIT_MS = 500;
 
-type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number };
+/** `sockets`: keys of the listeners that were asked. */
+type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
 
 export type Listening = {
   /** Asks what is new or due. `heard` is the same list as before while it says the same. */
@@ -35,7 +36,7 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
       const groups = groupsOf(snapshot);
       const nowMs = deps.elapsed();
       for (const [key, listeners] of groups) {
-        if (asking.has(key) || (known.get(key)?.nextAtMs ?? 0) > nowMs) continue;
+        if (asking.has(key) || !isDue(known.get(key), listeners, nowMs)) continue;
         const answered = ask(known.get(key), listeners, likelyOf, signal)
           .then((found) => settle(key, found))
           .finally(() => asking.delete(key));
@@ -69,14 +70,16 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
     signal: AbortSignal | undefined,
   ): Promise<Known> {
     const first = listeners[0]!;
-    const isEngine = before?.fingerprint && isNoted(before.fingerprint);
-    const refreshed = isEngine ? await refreshModels(deps, before.fingerprint!, signal) : undefined;
+    const engine = before?.fingerprint && isNoted(before.fingerprint) && before.fingerprint;
+    const isSame = before && !isAnew(before, listeners);
+    const refreshed = engine && isSame ? await refreshModels(deps, engine, signal) : undefined;
     const found = refreshed ?? (await fingerprint(deps, whereOf(first), likelyOf(first), signal));
     const nowMs = deps.elapsed();
-    if (isNoted(found)) return { fingerprint: found, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
-    if (found.settled) return { fingerprint: found, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
+    const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
+    if (isNoted(found)) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
+    if (found.settled) return { ...asked, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
     const retryMs = before?.retryMs ?? RETRY_MS;
-    return { fingerprint: found, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
+    return { ...asked, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
   }
 
   function conclude(groups: ReadonlyMap<string, readonly Listener[]>): {
@@ -97,6 +100,13 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
     return { heard, collector: { name: "http", status: "partial", detail } };
   }
 }
+
+/** A process can close its socket and listen anew on the same port, as something else. */
+const isAnew = ({ sockets }: Known, listeners: readonly Listener[]): boolean =>
+  listeners.some(({ key }) => !sockets.has(key));
+
+const isDue = (known: Known | undefined, listeners: readonly Listener[], nowMs: number): boolean =>
+  known === undefined || known.nextAtMs <= nowMs || isAnew(known, listeners);
 
 /** Waits for the answers, but no longer than `waitMs`. */
 async function soon(answers: Promise<unknown>, waitMs: number): Promise<void> {

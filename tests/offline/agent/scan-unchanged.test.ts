@@ -3,6 +3,7 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { probeOf } from "../../../agent/collect/fixtures.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
+import { createListening } from "../../../agent/collect/listening.ts";
 import { createMemo } from "../../../agent/collect/memo.ts";
 import { createScanner } from "../../../agent/scan.ts";
 
@@ -171,5 +172,67 @@ describe("createScanner().scan() on a host where nothing changed", () => {
     const [after] = await host.scan();
     expect(after).not.toBe(before!);
     expect(after?.executable).toBe("/opt/other");
+  });
+});
+
+describe("createListening()", () => {
+  const snapshotOf = (...listeners: Listener[]): Snapshot => ({
+    processes: new Map([[PID, processOf(PID)]]),
+    listeners,
+    weights: new Map(),
+    libraries: new Map(),
+    gpu: new Map(),
+    collectors: [],
+  });
+  const likelyOf = () => new Set<string>();
+
+  test("asks again when a process listens anew on a port of which something else was known, and only then", async () => {
+    let probe = probeOf({ source: "made up: nothing" });
+    let asked = 0;
+    const listening = createListening({
+      probe: async (...question) => {
+        asked += 1;
+        return await probe(...question);
+      },
+      catalogue,
+      selfPid: 1,
+      elapsed: () => 0,
+    });
+    const names = async (...listeners: Listener[]) => {
+      const { heard } = await listening.update(snapshotOf(...listeners), likelyOf);
+      return heard.map(({ fingerprint }) => fingerprint.judgement.winner?.entry.id);
+    };
+    expect(await names(LISTENER)).toEqual([undefined]);
+    probe = probeOf(ANSWERS);
+    const before = asked;
+    expect(await names({ ...LISTENER })).toEqual([undefined]);
+    expect(asked).toBe(before);
+    const anew = { ...LISTENER, key: "own/2" };
+    expect(await names(anew)).toEqual(["ollama"]);
+    const known = asked;
+    expect(await names({ ...anew })).toEqual(["ollama"]);
+    expect(asked).toBe(known);
+  });
+
+  test.each([
+    ["closed its socket and serves something else on the port", "own/2"],
+    ["serves something else on the socket that stayed", LISTENER.key],
+  ])("reports no engine any more of a process that %s", async (_, key) => {
+    let probe = probeOf(ANSWERS);
+    let nowMs = 0;
+    const listening = createListening({
+      probe: (...question) => probe(...question),
+      catalogue,
+      selfPid: 1,
+      elapsed: () => nowMs,
+    });
+    const names = async (listener: Listener) => {
+      const { heard } = await listening.update(snapshotOf(listener), likelyOf);
+      return heard.flatMap(({ fingerprint }) => fingerprint.judgement.winner?.entry.id ?? []);
+    };
+    expect(await names(LISTENER)).toEqual(["ollama"]);
+    probe = probeOf({ source: "made up: nothing" });
+    nowMs = 60_000;
+    expect(await names({ ...LISTENER, key })).toEqual([]);
   });
 });
