@@ -1,3 +1,5 @@
+import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:zlib";
+
 /** An HTTP answer as the catalogue sees it. Header names in lower case; `body` possibly cut. */
 export type Answer = { status: number; headers: Readonly<Record<string, string>>; body: string };
 
@@ -34,7 +36,8 @@ export function parseAnswer(bytes: Uint8Array, ended: boolean, bodyBytesMax: num
   if (!head) return { state: "not-http", tlsAlert: false };
   const body = readBody(bytes.subarray(headerEnd + 4), head, ended, bodyBytesMax);
   if (!body) return { state: "incomplete" };
-  return { state: "complete", answer: { ...head, body: new TextDecoder().decode(body) } };
+  const plain = decoded(body, head.headers["content-encoding"]).subarray(0, bodyBytesMax);
+  return { state: "complete", answer: { ...head, body: new TextDecoder().decode(plain) } };
 }
 
 function parseHead(text: string): { status: number; headers: Record<string, string> } | undefined {
@@ -66,6 +69,30 @@ function readBody(
     return bytes.subarray(0, Math.min(bytesMax, Number.isNaN(length) ? bytesMax : length));
   }
   return undefined;
+}
+
+/** A body that is larger than this once decompressed says nothing that the catalogue asks for. */
+const DECODED_BYTES_MAX = 4 * 1024 * 1024;
+const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
+  gzip: (body) => gunzipSync(body, ZLIB),
+  "x-gzip": (body) => gunzipSync(body, ZLIB),
+  deflate: (body) => inflateSync(body, ZLIB),
+  br: (body) =>
+    brotliDecompressSync(body, {
+      finishFlush: constants.BROTLI_OPERATION_FLUSH,
+      maxOutputLength: DECODED_BYTES_MAX,
+    }),
+};
+/** With this flush the end of a body may be missing. */
+const ZLIB = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: DECODED_BYTES_MAX };
+
+/** Without Accept-Encoding a server may still choose a coding (RFC 9110 §12.5.3): some keep their files compressed. */
+function decoded(body: Uint8Array, coding = ""): Uint8Array {
+  try {
+    return DECODERS[coding.trim().toLowerCase()]?.(body) ?? body;
+  } catch {
+    return body;
+  }
 }
 
 /** What has more chunks is a stream; a body is read anew with every part that arrives. */

@@ -26,7 +26,7 @@ export type Probe = (
 
 /**
  * GET over a socket of our own rather than `fetch`: no proxy from the environment, no redirect, no
- * decompression, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
+ * decompression without a limit, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
  * accepted: nothing secret is sent, and what answers is what is being asked about.
  */
 export function createProbe(

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { CHUNKS_MAX, parseAnswer, requestText } from "../../../agent/collect/http.ts";
 import { createProbe, hostOf, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
@@ -61,6 +62,35 @@ describe("parseAnswer()", () => {
     const text = `${head}Transfer-Encoding: chunked\r\n\r\n${chunks}`;
     expect(parse(text, false, 65_536)).toMatchObject({ answer: { body: "x".repeat(CHUNKS_MAX) } });
     expect(parse(text.slice(0, -6), false, 65_536).state).toBe("incomplete");
+  });
+
+  test.each([
+    ["gzip", gzipSync],
+    ["x-gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["br", brotliCompressSync],
+  ] as const)(
+    "reads a body in %s, which nobody asked for: whole, cut, and no more of it than the limit",
+    (coding, compress) => {
+      const sent = (text: string, share = 1): string => {
+        const body = compress(text);
+        return `${head}Content-Encoding: ${coding}\r\n\r\n${body.subarray(0, body.length * share).toString("latin1")}`;
+      };
+      expect(parse(sent('{"a":1}'), true)).toMatchObject({ answer: { body: '{"a":1}' } });
+      expect(parse(sent("y".repeat(1_000_000)), true, 100)).toMatchObject({
+        answer: { body: "y".repeat(100) },
+      });
+      const words = Array.from({ length: 2000 }, (_, at) => `word ${at} `).join("");
+      const cut = parse(sent(words, 0.5), true, 65_536);
+      expect(cut).toMatchObject({ answer: { body: expect.stringMatching(/^word 0 word 1 /) } });
+    },
+  );
+
+  test("leaves a body as it came that is not in the coding it names, or in one that is not known", () => {
+    for (const coding of ["gzip", "zstd", "identity", "gzip, br"]) {
+      const text = `${head}Content-Encoding: ${coding}\r\n\r\nplain`;
+      expect(parse(text, true)).toMatchObject({ answer: { body: "plain" } });
+    }
   });
 
   test("cuts a body at the limit, whatever its framing", () => {
