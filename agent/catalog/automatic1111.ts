@@ -7,7 +7,9 @@ const entry: CatalogEntry = {
   ports: [7860],
   names: ["stable-diffusion-webui"],
   runsOn: ["python"],
-  binaries: ["/(?:stable-diffusion-webui|sd-webui|automatic)[^/]*/venv/"],
+  binaries: [
+    "/(?:stable-diffusion-webui[^/]*|sd-webui[^/]*|automatic)/venv/(?:[^/]+/)*pythonw?[\\d.]*(?:\\.exe)?$",
+  ],
   commands: ["/stable-diffusion-webui[^/ ]*/(?:webui|launch)\\.py"],
   traits: [
     {
@@ -58,8 +60,16 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "lead: its virtual environment on Windows",
+        process: { executable: "C:\\stable-diffusion-webui\\venv\\Scripts\\python.exe" },
+      },
     ],
     negative: [
+      {
+        source: "made up: another project with a name like it",
+        process: { executable: "C:\\src\\automatic-invoices\\venv\\Scripts\\python.exe" },
+      },
       {
         source: "documented: KoboldCpp answers the same API for image clients",
         answers: {

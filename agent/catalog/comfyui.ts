@@ -7,7 +7,10 @@ const entry: CatalogEntry = {
   ports: [8188, 8000],
   names: ["comfyui", "comfy"],
   runsOn: ["python"],
-  binaries: ["/ComfyUI\\.app/Contents/", "/ComfyUI[^/]*/"],
+  binaries: [
+    "/ComfyUI\\.app/Contents/",
+    "/ComfyUI[^/]*/(?:\\.?venv|env|python_embeded)/(?:[^/]+/)*pythonw?[\\d.]*(?:\\.exe)?$",
+  ],
   commands: ["/ComfyUI[^/ ]*/main\\.py"],
   traits: [
     {
@@ -50,8 +53,16 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "lead: the portable build for Windows",
+        process: { executable: "C:\\ComfyUI_windows_portable\\python_embeded\\python.exe" },
+      },
     ],
     negative: [
+      {
+        source: "made up: a build tool of somebody who writes for it",
+        process: { executable: "/home/ada/ComfyUI_frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
+      },
       {
         source: "made up: a system document",
         answers: { "/system_stats": { body: { system: { os: "posix" } } } },

@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [3000],
   names: ["nextchat"],
   runsOn: ["node"],
-  binaries: ["/NextChat\\.app/Contents/", "/NextChat/"],
+  binaries: ["/NextChat\\.app/Contents/", "/NextChat/NextChat(?:\\.exe)?$"],
   traits: [
     {
       path: "/api/config",
@@ -47,8 +47,16 @@ const entry: CatalogEntry = {
           "/site.webmanifest": { body: { name: "NextChat", short_name: "NextChat" } },
         },
       },
+      {
+        source: "lead: the desktop application on Windows",
+        process: { executable: "C:\\Program Files\\NextChat\\NextChat.exe" },
+      },
     ],
     negative: [
+      {
+        source: "made up: a build tool of somebody who builds it",
+        process: { executable: "/home/ada/src/NextChat/node_modules/@esbuild/linux-x64/bin/esbuild" },
+      },
       {
         source: "documented: LibreChat api/server/routes/config.js",
         answers: { "/api/config": { body: { appTitle: "LibreChat" } } },

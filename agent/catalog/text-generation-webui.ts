@@ -7,7 +7,9 @@ const entry: CatalogEntry = {
   ports: [7860, 5000],
   names: ["text-generation-webui", "oobabooga", "textgen"],
   runsOn: ["python"],
-  binaries: ["/(?:text-generation-webui|oobabooga|textgen)[^/]*/"],
+  binaries: [
+    "/(?:text-generation-webui|oobabooga|textgen)[^/]*/(?:[^/]+/)*(?:pythonw?[\\d.]*|llama-server)(?:\\.exe)?$",
+  ],
   commands: ["/(?:text-generation-webui|textgen)[^/ ]*/server\\.py"],
   traits: [
     {
@@ -39,8 +41,16 @@ const entry: CatalogEntry = {
         source: "documented: text-generation-webui server.py (gradio title)",
         answers: { "/": { body: "<!doctype html><html><head><title>Text Generation Web UI</title></head>" } },
       },
+      {
+        source: "lead: its installer's own environment",
+        process: { executable: "/home/ada/text-generation-webui/installer_files/env/bin/python3.11" },
+      },
     ],
     negative: [
+      {
+        source: "made up: a build tool of another project with a name like it",
+        process: { executable: "/home/ada/textgen-frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
+      },
       {
         source: "documented: gradio default page",
         answers: { "/": { body: "<!doctype html><title>Gradio</title>" } },
