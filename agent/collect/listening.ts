@@ -9,8 +9,9 @@ const REFRESH_MS = 30_000;
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
 /** The first scan waits for slow servers, so that a single scan is complete; later ones go on without them. */
-const FIRST_WAIT_MS = 5000;
-const WAIT_MS = 500;
+const WAITS = { firstMs: 5000, laterMs: 500 };
+/** A thousand sockets that never answer are not asked before everybody else. */
+export const ASKING_MAX = 32;
 
 /** `sockets`: keys of the listeners that were asked. */
 type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
@@ -25,29 +26,55 @@ export type Listening = {
 };
 
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
-export function createListening(deps: FingerprintDeps & { selfPid: number }): Listening {
+export function createListening(deps: FingerprintDeps & { selfPid: number }, waits = WAITS): Listening {
   const known = new Map<string, Known>();
   const asking = new Map<string, Promise<void>>();
-  let waitMs = FIRST_WAIT_MS;
+  /** Due and not asked yet, in the order of this scan. */
+  let queue: { key: string; begin: () => Promise<Known> }[] = [];
+  let waitMs = waits.firstMs;
   let last: { groups: ReadonlyMap<string, readonly Listener[]>; of: readonly Listener[] } | undefined;
   let concluded: ReturnType<typeof conclude> | undefined;
   return {
     update: async (snapshot, likelyOf, signal) => {
       const groups = groupsOf(snapshot);
       const nowMs = deps.elapsed();
-      for (const [key, listeners] of groups) {
-        if (asking.has(key) || !isDue(known.get(key), listeners, nowMs)) continue;
-        const answered = ask(known.get(key), listeners, likelyOf, signal)
-          .then((found) => settle(key, found))
-          .finally(() => asking.delete(key));
-        asking.set(key, answered);
-      }
-      if (asking.size > 0) await soon(Promise.all(asking.values()), waitMs);
-      waitMs = WAIT_MS;
+      const due = [...groups].filter(
+        ([key, listeners]) => !asking.has(key) && isDue(known.get(key), listeners, nowMs),
+      );
+      queue = inTurn(due).map(([key, listeners]) => ({
+        key,
+        begin: () => ask(known.get(key), listeners, likelyOf, signal),
+      }));
+      proceed();
+      if (asking.size > 0) await soon(idle, waitMs);
+      waitMs = waits.laterMs;
       concluded ??= conclude(groups);
-      return concluded;
+      const { heard, unsettled } = concluded;
+      return { heard, collector: report(groups.size, unsettled, queue.length) };
     },
   };
+
+  function proceed(): void {
+    while (asking.size < ASKING_MAX) {
+      const next = queue.shift();
+      if (!next) return;
+      const answered = next
+        .begin()
+        .then((found) => settle(next.key, found))
+        .finally(() => {
+          asking.delete(next.key);
+          proceed();
+        });
+      asking.set(next.key, answered);
+      // Whoever waits for it is told; it may fail when nobody does.
+      answered.catch(() => undefined);
+    }
+  }
+
+  /** Until all that is due was asked. */
+  async function idle(): Promise<void> {
+    while (asking.size > 0) await Promise.all(asking.values());
+  }
 
   function groupsOf(snapshot: Snapshot): ReadonlyMap<string, readonly Listener[]> {
     if (last?.of === snapshot.listeners) return last.groups;
@@ -84,7 +111,7 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
 
   function conclude(groups: ReadonlyMap<string, readonly Listener[]>): {
     heard: Heard[];
-    collector: Collector;
+    unsettled: number;
   } {
     const heard: Heard[] = [];
     let unsettled = 0;
@@ -94,11 +121,27 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }): Li
       if (!found) continue;
       for (const listener of listeners) heard.push({ listener, fingerprint: found });
     }
-    if (unsettled === 0)
-      return { heard, collector: { name: "http", status: "ok", detail: `${groups.size} listeners asked` } };
-    const detail = `${unsettled} of ${groups.size} listeners did not answer in full`;
-    return { heard, collector: { name: "http", status: "partial", detail } };
+    return { heard, unsettled };
   }
+}
+
+/** The first listener of each process, then the second of each, and so on. */
+function inTurn(groups: [key: string, listeners: readonly Listener[]][]) {
+  const before = new Map<number | undefined, number>();
+  const turns = groups.map((group) => {
+    const { pid } = group[1][0]!;
+    const turn = before.get(pid) ?? 0;
+    before.set(pid, turn + 1);
+    return { group, turn };
+  });
+  return turns.sort((a, b) => a.turn - b.turn).map(({ group }) => group);
+}
+
+function report(total: number, unsettled: number, unasked: number): Collector {
+  if (unsettled === 0) return { name: "http", status: "ok", detail: `${total} listeners asked` };
+  const rest = unasked > 0 ? `, ${unasked} of them not asked yet` : "";
+  const detail = `${unsettled} of ${total} listeners did not answer in full${rest}`;
+  return { name: "http", status: "partial", detail };
 }
 
 /** A process can close its socket and listen anew on the same port, as something else. */
@@ -109,12 +152,12 @@ const isDue = (known: Known | undefined, listeners: readonly Listener[], nowMs: 
   known === undefined || known.nextAtMs <= nowMs || isAnew(known, listeners);
 
 /** Waits for the answers, but no longer than `waitMs`. */
-async function soon(answers: Promise<unknown>, waitMs: number): Promise<void> {
+async function soon(answers: () => Promise<unknown>, waitMs: number): Promise<void> {
   let timer: Timer | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, waitMs);
   });
-  await Promise.race([answers, late]);
+  await Promise.race([answers(), late]);
   clearTimeout(timer);
 }
 

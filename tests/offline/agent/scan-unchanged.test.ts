@@ -3,7 +3,7 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { probeOf } from "../../../agent/collect/fixtures.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
-import { createListening } from "../../../agent/collect/listening.ts";
+import { ASKING_MAX, createListening } from "../../../agent/collect/listening.ts";
 import { createMemo } from "../../../agent/collect/memo.ts";
 import { createScanner } from "../../../agent/scan.ts";
 
@@ -234,5 +234,47 @@ describe("createListening()", () => {
     probe = probeOf({ source: "made up: nothing" });
     nowMs = 60_000;
     expect(await names({ ...LISTENER, key })).toEqual([]);
+  });
+
+  const crowd = Array.from({ length: 300 }, (_, at) => ({
+    ...LISTENER,
+    key: `own/${at}`,
+    port: 10_000 + at,
+  }));
+
+  test("asks so many listeners at once, and a process with one port before the second port of another", async () => {
+    const order: number[] = [];
+    let asking = 0;
+    let most = 0;
+    const listening = createListening({
+      probe: async ({ port }) => {
+        order.push(port);
+        asking += 1;
+        most = Math.max(most, asking);
+        await Promise.resolve();
+        asking -= 1;
+        return { failed: "not-http" };
+      },
+      catalogue,
+      selfPid: 1,
+      elapsed: () => 0,
+    });
+    const lonely = { ...LISTENER, key: "own/lonely", pid: 600, port: 9 };
+    const { collector } = await listening.update(snapshotOf(...crowd, lonely), likelyOf);
+    expect(order.indexOf(9)).toBe(1);
+    expect(new Set(order).size).toBe(301);
+    expect(most).toBe(ASKING_MAX);
+    expect(collector).toEqual({ name: "http", status: "ok", detail: "301 listeners asked" });
+  });
+
+  test("tells those that were not asked in time from those that did not answer", async () => {
+    const { promise: never } = Promise.withResolvers<{ failed: "silent" }>();
+    const deps = { probe: () => never, catalogue, selfPid: 1, elapsed: () => 0 };
+    const { collector } = await createListening(deps, { firstMs: 0, laterMs: 0 }).update(
+      snapshotOf(...crowd),
+      likelyOf,
+    );
+    const detail = `300 of 300 listeners did not answer in full, ${300 - ASKING_MAX} of them not asked yet`;
+    expect(collector).toEqual({ name: "http", status: "partial", detail });
   });
 });
