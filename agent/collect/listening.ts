@@ -41,7 +41,9 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
       const due = [...groups].filter(
         ([key, listeners]) => !asking.has(key) && isDue(known.get(key), listeners, nowMs),
       );
-      queue = inTurn(due).map(([key, listeners]) => ({
+      const isNew = ([key]: (typeof due)[number]): boolean => !known.has(key);
+      const turns = inTurn(due);
+      queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
         key,
         begin: () => ask(known.get(key), listeners, likelyOf, signal),
       }));
@@ -50,7 +52,8 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
       waitMs = waits.laterMs;
       concluded ??= conclude(groups);
       const { heard, unsettled } = concluded;
-      return { heard, collector: report(groups.size, unsettled, queue.length) };
+      const unasked = queue.filter(({ key }) => !known.has(key)).length;
+      return { heard, collector: report(groups.size, unsettled, unasked) };
     },
   };
 

@@ -277,4 +277,25 @@ describe("createListening()", () => {
     const detail = `300 of 300 listeners did not answer in full, ${300 - ASKING_MAX} of them not asked yet`;
     expect(collector).toEqual({ name: "http", status: "partial", detail });
   });
+
+  test("asks who is new before it asks again who was silent", async () => {
+    const order: number[] = [];
+    let nowMs = 0;
+    const listening = createListening({
+      probe: async ({ port }) => {
+        order.push(port);
+        return { failed: "silent" };
+      },
+      catalogue,
+      selfPid: 1,
+      elapsed: () => nowMs,
+    });
+    await listening.update(snapshotOf(...crowd), likelyOf);
+    nowMs = 60_000;
+    order.length = 0;
+    const fresh = { ...LISTENER, key: "own/fresh", port: 9 };
+    await listening.update(snapshotOf(...crowd, fresh), likelyOf);
+    expect(order[0]).toBe(9);
+    expect(new Set(order).size).toBe(301);
+  });
 });
