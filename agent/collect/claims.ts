@@ -138,8 +138,13 @@ export function isRenamed(entry: CatalogEntry, executable: string): boolean {
 const FORWARDERS =
   /^(?:nginx|angie|openresty|apache2|httpd|haproxy|envoy|caddy|traefik|squid|varnishd|stunnel4?|socat|ncat|sshd?|sshd-session|autossh|kubectl|docker-proxy|com\.docker\.backend|rootlessport|slirp4netns|passt|pasta|gvproxy|wslrelay|systemd-socket-proxyd|tailscaled|cloudflared|ngrok|frp[cs]|mitmdump|mitmproxy)$/;
 
-/** True for a program whose trade is to pass on what others answer. */
-export const isForwarder = (executable: string): boolean => FORWARDERS.test(programName(executable));
+/** Where only an administrator puts programs: elsewhere a name like that may be a disguise. */
+const INSTALLED =
+  /^(?:\/(?:usr|bin|sbin|opt|snap|nix|Applications)\/|[a-z]:\/(?:Windows|Program Files[^/]*)\/)/i;
+
+/** True for an installed program whose trade is to pass on what others answer. */
+export const isForwarder = (executable: string): boolean =>
+  INSTALLED.test(slashed(executable)) && FORWARDERS.test(programName(executable));
 
 function sameName(known: string, name: string): boolean {
   return known.includes("*") ? regex(namePattern(known)).test(name) : known === name;

@@ -179,6 +179,7 @@ describe("findCandidates()", () => {
     ["/usr/sbin/nginx", "nginx", undefined],
     ["/usr/bin/ssh", "ssh", undefined],
     ["C:\\Windows\\System32\\OpenSSH\\SSH.EXE", "ssh", undefined],
+    ["/tmp/nginx", "nginx", true],
     ["/opt/helper", "helper", true],
     ["/opt/nginx-helper", "nginx-helper", true],
   ])("%s that answers as Ollama: whether it is Ollama under another name", (executable, name, renamed) => {
