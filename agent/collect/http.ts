@@ -4,7 +4,10 @@ import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:z
 export type Answer = { status: number; headers: Readonly<Record<string, string>>; body: string };
 
 const HEADER_BYTES_MAX = 16 * 1024;
-const BLANK_LINE = [13, 10, 13, 10];
+/** Answers before the answer (RFC 9110 §15.2): a stream of them is none. */
+const INTERIM_MAX = 4;
+/** RFC 9112 §2.2: a line feed alone may be taken for the end of a line. */
+const BLANK_LINE = /\r?\n\r?\n/;
 
 /** The request of a probe: read-only, port-qualified Host (RFC 9112 §3.2), nothing kept open, nothing compressed. */
 export function requestText(host: string, path: string): string {
@@ -21,27 +24,40 @@ export type Parsed =
  * Reads what has arrived so far (RFC 9112). `ended`: nothing more will come. A body is complete at its length,
  * at its last chunk, at `bodyBytesMax`, or when the peer closes.
  */
-export function parseAnswer(bytes: Uint8Array, ended: boolean, bodyBytesMax: number): Parsed {
+export function parseAnswer(
+  bytes: Uint8Array,
+  ended: boolean,
+  bodyBytesMax: number,
+  interimMax = INTERIM_MAX,
+): Parsed {
   const start = latin1(bytes.subarray(0, 5));
   if (!"HTTP/".startsWith(start.slice(0, 5)) || (ended && start.length < 5)) {
     // A TLS server answers plain text with an alert record (RFC 8446 §5.1) or just hangs up.
     return { state: "not-http", tlsAlert: bytes[0] === 0x15 || bytes.length === 0 };
   }
-  const headerEnd = indexOf(bytes, BLANK_LINE, HEADER_BYTES_MAX);
-  if (headerEnd < 0) {
+  const first = latin1(bytes.subarray(0, HEADER_BYTES_MAX));
+  const blank = BLANK_LINE.exec(first);
+  if (!blank) {
     if (ended || bytes.length > HEADER_BYTES_MAX) return { state: "not-http", tlsAlert: false };
     return { state: "incomplete" };
   }
-  const head = parseHead(latin1(bytes.subarray(0, headerEnd)));
+  const head = parseHead(first.slice(0, blank.index));
   if (!head) return { state: "not-http", tlsAlert: false };
-  const body = readBody(bytes.subarray(headerEnd + 4), head, ended, bodyBytesMax);
+  const rest = bytes.subarray(blank.index + blank[0].length);
+  if (head.status < 200) {
+    if (interimMax === 0 || (ended && rest.length === 0)) return { state: "not-http", tlsAlert: false };
+    return rest.length === 0
+      ? { state: "incomplete" }
+      : parseAnswer(rest, ended, bodyBytesMax, interimMax - 1);
+  }
+  const body = readBody(rest, head, ended, bodyBytesMax);
   if (!body) return { state: "incomplete" };
   const plain = decoded(body, head.headers["content-encoding"]).subarray(0, bodyBytesMax);
   return { state: "complete", answer: { ...head, body: new TextDecoder().decode(plain) } };
 }
 
 function parseHead(text: string): { status: number; headers: Record<string, string> } | undefined {
-  const [statusLine, ...lines] = text.split("\r\n");
+  const [statusLine, ...lines] = text.split(/\r?\n/);
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(statusLine!)?.[1];
   if (!status) return undefined;
   const headers: Record<string, string> = {};

@@ -41,6 +41,25 @@ describe("parseAnswer()", () => {
     expect(parse(text).state).toBe("incomplete");
   });
 
+  test.each(["100 Continue\r\n\r\n", "103 Early Hints\r\nLink: </a.css>\r\n\r\n"])(
+    "reads past an interim answer, and waits for the one behind it: %j",
+    (interim) => {
+      const text = `HTTP/1.1 ${interim}HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno`;
+      expect(parse(text)).toMatchObject({ answer: { status: 404, body: "no" } });
+      expect(parse(`HTTP/1.1 ${interim}`).state).toBe("incomplete");
+      expect(parse(`HTTP/1.1 ${interim}`.repeat(4)).state).toBe("incomplete");
+      expect(parse(`HTTP/1.1 ${interim}`.repeat(5)).state).toBe("not-http");
+      expect(parse(`HTTP/1.1 ${interim}`, true).state).toBe("not-http");
+    },
+  );
+
+  test("takes a line feed alone for the end of a line, as old servers write", () => {
+    expect(parse("HTTP/1.0 200 OK\nServer: llama.cpp\n\nhello\r\n\r\nyou", true)).toEqual({
+      state: "complete",
+      answer: { status: 200, headers: { server: "llama.cpp" }, body: "hello\r\n\r\nyou" },
+    });
+  });
+
   test("joins chunks, with extensions and without their framing", () => {
     const text = `${head}Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\nC\r\n and a world\r\n0\r\n\r\n`;
     expect(parse(text)).toMatchObject({ answer: { body: "hello and a world" } });
