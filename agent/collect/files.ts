@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statSync,
+} from "node:fs";
 
 /** Facts of a file after following links. Times in epoch milliseconds. */
 export type FileFacts = {
@@ -31,6 +40,11 @@ export type Files = {
   facts(path: string): FileFacts;
 };
 
+/**
+ * A FIFO in the place of a file would have its reader wait for ever (open(2)); all else reads as without it. Windows
+ * knows neither.
+ */
+const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 4096;
 
@@ -38,7 +52,7 @@ const LINE_BYTES_MAX = 4096;
 export function realFiles(): Files {
   let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const readOnce = (path: string, bytesMax: number, encoding: "utf8" | "latin1"): string => {
-    const descriptor = openSync(path, "r");
+    const descriptor = openSync(path, READ_AT_ONCE);
     try {
       const count = readSync(descriptor, buffer, 0, Math.min(bytesMax, buffer.length), null);
       return buffer.toString(encoding, 0, count);
@@ -50,7 +64,7 @@ export function realFiles(): Files {
     list: (path) => readdirSync(path),
     link: (path) => readlinkSync(path),
     text: (path, bytesMax, encoding = "utf8") => {
-      const descriptor = openSync(path, "r");
+      const descriptor = openSync(path, READ_AT_ONCE);
       try {
         let length = 0;
         for (;;) {
@@ -69,7 +83,7 @@ export function realFiles(): Files {
     line: (path) => readOnce(path, LINE_BYTES_MAX, "latin1"),
     record: (path, bytesMax) => readOnce(path, bytesMax, "utf8"),
     bytes: (path, offset, length, into = new Uint8Array(length)) => {
-      const descriptor = openSync(path, "r");
+      const descriptor = openSync(path, READ_AT_ONCE);
       try {
         // A FIFO or a device would block or act when read.
         if (!fstatSync(descriptor).isFile()) throw new Error("not a regular file");

@@ -6,7 +6,10 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import { createAtRest } from "../../../agent/collect/at-rest.ts";
 import { createExecutables } from "../../../agent/collect/executables.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
+
+const FILES = new URL("../../../agent/collect/files.ts", import.meta.url).pathname;
 
 const home = mkdtempSync(join(tmpdir(), "collect-home-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -264,3 +267,19 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     rmSync(hub, { recursive: true, force: true });
   }
 });
+
+testUnless(
+  missing("Linux"),
+  "realFiles() never waits for a FIFO that somebody put in the place of a file",
+  () => {
+    const fifo = join(home, "config.json");
+    expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
+    // In a process of its own: a read that waits could not be interrupted.
+    const script = `import { optional, realFiles } from ${JSON.stringify(FILES)};
+const files = realFiles();
+for (const read of ["text", "line", "record"]) optional(() => files[read](process.argv[1], 100));
+optional(() => files.bytes(process.argv[1], 0, 10));`;
+    const { exitCode } = Bun.spawnSync([process.execPath, "-e", script, fifo], { timeout: 10_000 });
+    expect(exitCode).toBe(0);
+  },
+);
