@@ -34,6 +34,11 @@ export function linuxHost(deps: {
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted });
   const gpuTable = createLinuxGpu(deps);
+  /** Not another file under its path: in another root or mount, or replaced since the program began. */
+  const isOwnFile = (pid: number, executable: string): boolean => {
+    const runs = optional(() => files.facts(`${procRoot}/${pid}/exe`));
+    return runs !== undefined && runs.identity === optional(() => files.facts(executable))?.identity;
+  };
   return {
     observe: async () => {
       const { processes, changed, collector } = processTable.read();
@@ -55,8 +60,8 @@ export function linuxHost(deps: {
     peers: (listeners) => sockets.peers(listeners),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
     // The path of a process in a container is none of this host's.
-    packageOf: ({ executable, container }) =>
-      executable === undefined || container !== undefined
+    packageOf: ({ pid, executable, container }) =>
+      executable === undefined || container !== undefined || !isOwnFile(pid, executable)
         ? undefined
         : (placedPackage(executable) ?? packages.of(executable)),
     executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,

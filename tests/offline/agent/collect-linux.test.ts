@@ -292,6 +292,36 @@ describe("linuxHost() on a captured tree", () => {
     expect(host.workingDirectory(700)).toBe("/srv");
   });
 
+  test("names the package of a program that is this host's own file, and of none that only has its path", async () => {
+    const real = realFiles();
+    const host = linuxHost({
+      files: {
+        ...real,
+        // In another root, or replaced since it started.
+        facts: (path) => ({ ...real.facts(path), ...(path.endsWith("/800/exe") && { identity: "9:9" }) }),
+      },
+      run: async (command) => (command.includes("--search") ? "coreutils: /usr/bin/env\n" : "9.1-1\n"),
+      procRoot: proc,
+      sysRoot: join(root, "sys"),
+      selfPid: 1,
+      clock: () => 0,
+      elapsed: () => 0,
+      namespaces: noNamespaces,
+      isLibraryWanted: () => false,
+    });
+    const facts = { parentPid: 1, key: "k", name: "env", argv: [], executable: "/usr/bin/env" };
+    for (const pid of [800, 801]) {
+      mkdirSync(join(proc, String(pid)));
+      symlinkSync("/usr/bin/env", join(proc, String(pid), "exe"));
+    }
+    for (const ask of [1, 2]) {
+      const named = [800, 801].map((pid) => host.packageOf!({ ...facts, pid }));
+      if (ask === 2) expect(named).toEqual([undefined, "coreutils 9.1-1"]);
+      await Bun.sleep(1);
+    }
+    for (const pid of [800, 801]) rmSync(join(proc, String(pid)), { recursive: true });
+  });
+
   test("finds the owners of clients in the first scan of a slow host too: a single scan has no next one", async () => {
     let nowMs = 0;
     const slow = newHost(() => {
