@@ -1,7 +1,7 @@
 import { type Context, type ExecutionContext, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
-import { refuse, type Verdict } from "../shared/refusal.ts";
+import { type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
@@ -32,7 +32,9 @@ export function createFetch(
     // Of a heartbeat no other header is looked at: adding their lengths up would cost more than they do.
     if (isHeartbeat(request)) return heartbeats(request, context);
     if (areHeadersLong(request.headers)) return headersTooLarge(request, deps);
-    return app.fetch(request, {}, context);
+    const addressed = withAddress(request);
+    if (!addressed) return refused(request, refuse("wire.malformed", "host"), deps);
+    return app.fetch(addressed, {}, context);
   };
   return (request, context) =>
     deps.leaving?.hasBegun() ? closing(answer(request, context)) : answer(request, context);
@@ -40,15 +42,28 @@ export function createFetch(
 
 const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;
 
-function headersTooLarge(request: Request, deps: Deps): Response {
+const PROBE = /^\/(?:healthz|readyz(?:\/admin)?)$/;
+
+/**
+ * Runtimes put the Host header into the address as it is, and Bun gives the path alone where there is none of use.
+ * Nothing behind this has to ask whether an address can be read; undefined when it cannot. HTTP/1.0 has no Host, and
+ * balancers still ask for their health in it.
+ */
+function withAddress(request: Request): Request | undefined {
+  if (URL.canParse(request.url)) return request;
+  const isProbe = PROBE.test(request.url) && !request.headers.has("host");
+  return isProbe ? new Request(`http://localhost${request.url}`) : undefined;
+}
+
+const headersTooLarge = (request: Request, deps: Deps): Response =>
+  refused(request, refuse("wire.headers-too-large"), deps);
+
+/** Refused before there is a context. */
+function refused(request: Request, refusal: Refusal, deps: Deps): Response {
   const requestId = deps.requestId();
-  const refused = refuse("wire.headers-too-large");
-  const { status, title } = noteRefusal(
-    { requestId, path: pathOf(request.url).slice(0, 100) },
-    refused,
-    deps,
-  );
-  return problemOf(requestId, status, refused.code, title);
+  const path = pathOf(request.url).slice(0, 100);
+  const { status, title, detail } = noteRefusal({ requestId, path }, refusal, deps);
+  return problemOf(requestId, status, refusal.code, title, { more: detail });
 }
 
 /** The whole edge: what agents call, what admins call, what people see. */

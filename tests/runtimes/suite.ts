@@ -16,6 +16,7 @@ import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, deviceKeyid, sessionKeyid } from "../../shared/wire/keyid.ts";
 import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
+import { sendRaw, statusesOf } from "../support/raw-http.ts";
 import { enrolAsset, type SimulatedAsset, startTestStack, type TestStack } from "../support/stack.ts";
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);
@@ -467,6 +468,44 @@ export function edgeSuite(runtime: RuntimeName): void {
         (await fetch(`${stack.edgeUrl}/v1/heartbeats`, { method: "PUT" })).status,
       ).toBeGreaterThanOrEqual(401);
     });
+
+    const UNREADABLE_HOSTS = ["[", "a:b:c", "x:99999", "%00", "a b", "a<b>", ":80", "1.2.3.4.5"];
+    const ASKED_OF_THEM = [
+      "GET / HTTP/1.1",
+      "GET /v1/assets HTTP/1.1",
+      "GET /sign-in HTTP/1.1",
+      "POST /v1/heartbeats HTTP/1.1",
+      "POST /sign-out HTTP/1.1",
+    ];
+    test("a Host that is none is refused at every address and is no fault of ours", async () => {
+      const asked = UNREADABLE_HOSTS.flatMap((host) => ASKED_OF_THEM.map((line) => [host, line] as const));
+      const faults = await Promise.all(
+        asked.map(async ([host, line]) => {
+          const answered = await sendRaw(
+            stack.edgeUrl,
+            `${line}\r\nHost: ${host}\r\nAccept: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+          );
+          const [status] = statusesOf(answered);
+          return status === 400 || status === 401 ? [] : [host, line, status];
+        }),
+      );
+      expect(faults.flat()).toEqual([]);
+      expect(stack.lines.filter((line) => line.includes("request.failed"))).toEqual([]);
+      const good = await sendRaw(
+        stack.edgeUrl,
+        `GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+      );
+      expect(statusesOf(good)).toEqual([200]);
+    });
+
+    // workerd takes no HTTP/1.0 without a Host.
+    if (runtime !== "workerd")
+      test("a balancer may ask for health in HTTP/1.0, and nothing else is answered without a Host", async () => {
+        for (const path of ["/healthz", "/readyz", "/readyz/admin"])
+          expect(await sendRaw(stack.edgeUrl, `GET ${path} HTTP/1.0\r\n\r\n`)).toMatch(/^HTTP\/1\.[01] 200 /);
+        const asset = await sendRaw(stack.edgeUrl, "GET /v1/assets HTTP/1.0\r\n\r\n");
+        expect(asset).toMatch(/^HTTP\/1\.[01] 40[01] /);
+      });
 
     test("a session opened twice gives two keys that both work", async () => {
       for (let i = 0; i < 2; i++) {
