@@ -22,10 +22,15 @@ export async function readBody(
   const declared = request.headers.get("content-length");
   if (timesOut && declared !== null && Number(declared) <= SMALL_BYTES_MAX)
     return readBytes(request, bytesMax);
+  return inTime(readBytes(request, bytesMax));
+}
+
+/** What reading a body comes to, or its refusal after {@link BODY_MS_MAX}. */
+export async function inTime<T>(reading: Promise<Verdict<T>>): Promise<Verdict<T>> {
   const late = Promise.withResolvers<Verdict<never>>();
   const timer = setTimeout(() => late.resolve(refuse("wire.too-slow")), BODY_MS_MAX);
   try {
-    return await Promise.race([readBytes(request, bytesMax), late.promise]);
+    return await Promise.race([reading, late.promise]);
   } finally {
     clearTimeout(timer);
   }

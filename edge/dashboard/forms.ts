@@ -3,6 +3,7 @@ import { fromUtf8 } from "../../shared/bytes.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import { mode, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { text } from "../../shared/wire/text.ts";
+import { inTime } from "../body.ts";
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 /** As the API asks. */
@@ -49,18 +50,18 @@ export const resolveForm = z.strictObject({
 /** What an admin typed, given back with the page that says what was wrong with it. */
 export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
 
-/** The fields of a form post. Refuses another media type, a body beyond the limit and a field given twice. */
+/** The fields of a form post. Refuses another media type, a body beyond the limit or too slow, and a field given twice. */
 export async function readForm(
   request: Request,
   { bytesMax, fieldsMax } = SHORT_FORM,
 ): Promise<Verdict<Record<string, string>>> {
   if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
     return refuse("admin.invalid", "content type");
-  const bytes = await readBounded(request, bytesMax);
-  if (!bytes) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+  const bytes = await inTime(readBounded(request, bytesMax));
+  if (!bytes.ok) return bytes;
   let pairs: [string, string][];
   try {
-    pairs = [...new URLSearchParams(fromUtf8(bytes))];
+    pairs = [...new URLSearchParams(fromUtf8(bytes.value))];
   } catch {
     return refuse("wire.malformed", "not UTF-8");
   }
@@ -70,20 +71,20 @@ export async function readForm(
 }
 
 /** Counts while it streams and stops at the limit, whatever length was declared. */
-async function readBounded(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  if (!request.body) return new Uint8Array();
+async function readBounded(request: Request, bytesMax: number): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
+  if (!request.body) return accept(new Uint8Array());
   const bytes = new Uint8Array(bytesMax);
   let length = 0;
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
     if (length + part.value.length > bytesMax) {
       await reader.cancel();
-      return undefined;
+      return refuse("wire.too-large", `at most ${bytesMax} bytes`);
     }
     bytes.set(part.value, length);
     length += part.value.length;
   }
-  return bytes.slice(0, length);
+  return accept(bytes.slice(0, length));
 }
 
 export const draftOf = (fields: Record<string, string>, error: z.ZodError): Draft => ({

@@ -481,7 +481,7 @@ export function edgeSuite(runtime: RuntimeName): void {
       const asked = UNREADABLE_HOSTS.flatMap((host) => ASKED_OF_THEM.map((line) => [host, line] as const));
       const faults = await Promise.all(
         asked.map(async ([host, line]) => {
-          const answered = await sendRaw(
+          const { answered } = await sendRaw(
             stack.edgeUrl,
             `${line}\r\nHost: ${host}\r\nAccept: text/html\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
           );
@@ -495,16 +495,44 @@ export function edgeSuite(runtime: RuntimeName): void {
         stack.edgeUrl,
         `GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
       );
-      expect(statusesOf(good)).toEqual([200]);
+      expect(statusesOf(good.answered)).toEqual([200]);
     });
+
+    test("whoever sends a form or a body without end is told so or cut off, with a length and without", async () => {
+      const { host } = new URL(stack.edgeUrl);
+      const headers = Object.entries({
+        host,
+        origin: stack.edgeUrl,
+        authorization: `Bearer ${stack.adminToken}`,
+        cookie: `__session=${stack.adminToken}`,
+        "idempotency-key": "slow-body-0001",
+      }).map(([name, value]) => `${name}: ${value}`);
+      const asked = [
+        ["/v1/enrolment-tokens", "application/json"],
+        [`/assets/${asset.assetId}/isolate`, "application/x-www-form-urlencoded"],
+      ].flatMap(([path, type]) =>
+        [
+          ["content-length: 100000", "{"],
+          ["transfer-encoding: chunked", "1\r\n{\r\n"],
+        ].map(([length, body]) =>
+          [`POST ${path} HTTP/1.1`, ...headers, `content-type: ${type}`, length, "", body].join("\r\n"),
+        ),
+      );
+      const answers = await Promise.all(asked.map((bytes) => sendRaw(stack.edgeUrl, bytes, 15_000)));
+      // Bun ends a silent connection sooner than we say anything.
+      for (const { answered, isEnded } of answers)
+        expect([statusesOf(answered), isEnded]).toEqual(answered === "" ? [[], true] : [[408], isEnded]);
+    }, 60_000);
 
     // workerd takes no HTTP/1.0 without a Host.
     if (runtime !== "workerd")
       test("a balancer may ask for health in HTTP/1.0, and nothing else is answered without a Host", async () => {
         for (const path of ["/healthz", "/readyz", "/readyz/admin"])
-          expect(await sendRaw(stack.edgeUrl, `GET ${path} HTTP/1.0\r\n\r\n`)).toMatch(/^HTTP\/1\.[01] 200 /);
-        const asset = await sendRaw(stack.edgeUrl, "GET /v1/assets HTTP/1.0\r\n\r\n");
-        expect(asset).toMatch(/^HTTP\/1\.[01] 40[01] /);
+          expect((await sendRaw(stack.edgeUrl, `GET ${path} HTTP/1.0\r\n\r\n`)).answered).toMatch(
+            /^HTTP\/1\.[01] 200 /,
+          );
+        const assets = await sendRaw(stack.edgeUrl, "GET /v1/assets HTTP/1.0\r\n\r\n");
+        expect(assets.answered).toMatch(/^HTTP\/1\.[01] 40[01] /);
       });
 
     test("a session opened twice gives two keys that both work", async () => {
