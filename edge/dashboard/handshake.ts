@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { decodeJwt, jwtVerify } from "jose";
 import { z } from "zod";
+import { base64url } from "../../shared/bytes.ts";
 import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
@@ -13,6 +14,12 @@ import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
  * person by a cookie of its own, and comes back with a signed list of cookies to set, of which we take the session.
  */
 const HANDSHAKE = "__clerk_handshake";
+/**
+ * In the address to come back to, as random as in the cookie of whoever was sent: anybody's link can send a browser
+ * away, and only the provider knows what it was sent with.
+ */
+const STATE = "lz_state";
+const STATE_BYTES = 16;
 /** When the session's token ends, in seconds: for the script, which renews it before. Says nothing else. */
 const UNTIL_COOKIE = "lz_until";
 const UNTIL_SECONDS = 24 * 3600;
@@ -24,6 +31,12 @@ const cookieOf = (request: Request, name: string): string | undefined =>
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
 const isUnderWay = (request: Request): boolean => cookieOf(request, REFRESH_COOKIE) !== undefined;
+
+/** Whether this is the way back of the very handshake this browser was sent on. */
+function isWayBack(request: Request): boolean {
+  const state = new URL(request.url).searchParams.get(STATE);
+  return state !== null && state !== "" && state === cookieOf(request, REFRESH_COOKIE);
+}
 
 /** Clerk says by this cookie of the whole site that somebody has signed in, and with 0 that nobody has. */
 const isKnownToClerk = (request: Request): boolean =>
@@ -43,10 +56,15 @@ export const mayShake = (request: Request, deps: Deps): boolean =>
 export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   const address = new URL(deps.admin.handshakeUrl!);
   const home = homeOrigin(c.req.raw, deps.admin.parties);
-  address.searchParams.set("redirect_url", new URL(returnPath(path), home).href);
+  const state = base64url(deps.random(STATE_BYTES));
+  const back = new URL(returnPath(path), home);
+  back.searchParams.set(STATE, state);
+  address.searchParams.set("redirect_url", back.href);
   address.searchParams.set("suffixed_cookies", "false");
   address.searchParams.set("__clerk_hs_reason", "session-token-expired");
-  c.header("set-cookie", `${REFRESH_COOKIE}=1; Max-Age=20; HttpOnly; ${attributes(c)}`, { append: true });
+  c.header("set-cookie", `${REFRESH_COOKIE}=${state}; Max-Age=20; HttpOnly; ${attributes(c)}`, {
+    append: true,
+  });
   c.header("cache-control", "no-store");
   return c.redirect(address.href, 307);
 }
@@ -59,7 +77,7 @@ const SESSION_DIRECTIVE = /^__session(?:_[A-Za-z0-9]+)?=([A-Za-z0-9._-]{1,8192})
  * that lets in. A handshake that comes unasked is left alone: else a link could sign people in as somebody else.
  */
 async function sessionOf(request: Request, deps: Deps): Promise<string | undefined> {
-  if (deps.admin.handshakeUrl === undefined || !isUnderWay(request)) return undefined;
+  if (deps.admin.handshakeUrl === undefined || !isWayBack(request)) return undefined;
   const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
   if (!token || token.length > 60_000) return undefined;
   const verified = await jwtVerify(token, deps.admin.keys, {
@@ -96,10 +114,10 @@ export async function takeHandshake(
   return { untilSeconds };
 }
 
-/** The address asked for, without the handshake in it: it must stand in no history. */
+/** The address asked for, without anything of the handshake in it: it must stand in no history. */
 export function withoutHandshake(c: Context<Env>): string {
   const url = new URL(c.req.url);
-  url.searchParams.delete(HANDSHAKE);
+  for (const name of [HANDSHAKE, STATE]) if (url.searchParams.has(name)) url.searchParams.delete(name);
   return returnPath(url.pathname + url.search);
 }
 

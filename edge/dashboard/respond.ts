@@ -89,7 +89,7 @@ export async function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps
     return refreshSession(c, url.pathname + url.search, deps);
   // What was sent is not kept: after sign-in it is the page of the form that is shown, as it is then.
   const isForm = c.req.method !== "GET";
-  const back = returnPath(isForm ? formPlace(url.pathname) : url.pathname + url.search);
+  const back = isForm ? returnPath(formPlace(url.pathname)) : withoutHandshake(c);
   const query = new URLSearchParams({ ...(back !== "/" && { return: back }), ...(isForm && { sent: "" }) });
   const to = query.size === 0 ? "/sign-in" : `/sign-in?${query}`;
   c.header("cache-control", "no-store");

@@ -25,7 +25,15 @@ beforeAll(async () => {
 const ask = (path: string, cookie: string, headers = {}) =>
   world.app.request(ORIGIN + path, { headers: { cookie, ...headers } });
 const setCookies = (answer: Response) => answer.headers.getSetCookie();
-const ASKED = "lz_refreshing=1";
+/** Cookie of a browser that was sent on a handshake, and the parameter it comes back with. */
+const ASKED = "lz_refreshing=c29tZSBzdGF0ZSBvciBvdGhlcg";
+const BACK = "lz_state=c29tZSBzdGF0ZSBvciBvdGhlcg";
+/** What a browser keeps, and comes back to, of an answer that sends it on a handshake. */
+function sentOn(answer: Response): { cookie: string; to: URL } {
+  const location = new URL(answer.headers.get("location")!);
+  const [cookie] = setCookies(answer).filter((each) => each.startsWith("lz_refreshing="));
+  return { cookie: cookie!.split(";")[0]!, to: new URL(location.searchParams.get("redirect_url")!) };
+}
 /** A handshake as the Frontend API signs one: cookies to set, the session among them. */
 const handshakeOf = async (session: string) =>
   sign({ handshake: [`__client_uat=1; Path=/`, `__session=${session}; Path=/; Secure`] });
@@ -46,7 +54,8 @@ describe("a session of a minute", () => {
     expect(answer.status).toBe(307);
     const to = new URL(answer.headers.get("location")!);
     expect(to.origin + to.pathname).toBe(HANDSHAKE_URL);
-    expect(to.searchParams.get("redirect_url")).toBe(`${ORIGIN}/incidents?risk=CRITICAL`);
+    const { to: back } = sentOn(answer);
+    expect(back.href).toStartWith(`${ORIGIN}/incidents?risk=CRITICAL&lz_state=`);
     const again = await later(async () => ask("/incidents", `${cookie}; ${ASKED}`));
     expect(again.headers.get("location")).toStartWith("/sign-in?return=");
   });
@@ -56,15 +65,15 @@ describe("a session of a minute", () => {
     for (const cookie of ["", "__client_uat=0", "__client_uat=1700000000; lz_signed_out=1"])
       expect((await ask("/", cookie)).headers.get("location")).toBe("/sign-in");
     const back = await ask("/sign-in?back=&return=%2Fassets", "__client_uat=1; lz_signed_out=1");
-    expect(new URL(back.headers.get("location")!).searchParams.get("redirect_url")).toBe(`${ORIGIN}/assets`);
+    expect(sentOn(back).to.href).toStartWith(`${ORIGIN}/assets?lz_state=`);
     expect(setCookies(back).join("\n")).toContain("lz_signed_out=; Max-Age=0");
   });
 
   test("is taken out of the handshake into cookies of this site, and the handshake leaves the address", async () => {
     const session = await world.session();
     const handshake = await handshakeOf(session);
-    const byCookie = await ask("/assets?q=a", `${ASKED}; __clerk_handshake=${handshake}`);
-    const byQuery = await ask(`/assets?q=a&__clerk_handshake=${handshake}`, ASKED);
+    const byCookie = await ask(`/assets?q=a&${BACK}`, `${ASKED}; __clerk_handshake=${handshake}`);
+    const byQuery = await ask(`/assets?q=a&${BACK}&__clerk_handshake=${handshake}`, ASKED);
     for (const answer of [byCookie, byQuery]) {
       expect(answer.status).toBe(302);
       expect(answer.headers.get("location")).toBe("/assets?q=a");
@@ -84,7 +93,7 @@ describe("a session of a minute", () => {
     expect(back.headers.get("location")).toStartWith(HANDSHAKE_URL);
     const there = await world.session({ tenantId: "org_b" });
     const handshake = await handshakeOf(there);
-    const taken = await ask("/", `${here}; ${ASKED}; __clerk_handshake=${handshake}`);
+    const taken = await ask(`/?${BACK}`, `${here}; ${ASKED}; __clerk_handshake=${handshake}`);
     expect(taken.status).toBe(302);
     expect(setCookies(taken).join("\n")).toContain(`__session=${there};`);
   });
@@ -101,17 +110,32 @@ describe("a session of a minute", () => {
       `${ASKED}; __clerk_handshake=${stranger}`,
       `${ASKED}; __clerk_handshake=${await sign({ handshake: "no list" })}`,
     ]) {
-      const answer = await ask("/", cookie);
+      const answer = await ask(`/?${BACK}`, cookie);
       expect(answer.headers.get("location")).toBe("/sign-in");
       expect(setCookies(answer).join()).not.toContain("__session=");
     }
+  });
+
+  test("is not taken from a link, although another link has sent the browser on a handshake just before", async () => {
+    const [mine, attackers] = [await world.session(), await world.session({ tenantId: "org_evil" })];
+    const sent = sentOn(await ask("/sign-in?back=&return=%2F", ""));
+    const handshake = await handshakeOf(attackers);
+    for (const path of ["/?", "/?lz_state=&", "/?lz_state=guess&", `/?${BACK}&`]) {
+      const answer = await ask(`${path}__clerk_handshake=${handshake}`, sent.cookie);
+      expect([path, answer.headers.get("location")]).toEqual([path, "/sign-in"]);
+      expect(setCookies(answer).join()).not.toContain("__session=");
+    }
+    const { pathname, search } = sent.to;
+    const back = await ask(`${pathname}${search}&__clerk_handshake=${await handshakeOf(mine)}`, sent.cookie);
+    expect(setCookies(back).join("\n")).toContain(`__session=${mine};`);
+    expect(back.headers.get("location")).toBe("/");
   });
 
   test("is renewed in a frame that only this site may show; every other page may be framed by nobody", async () => {
     const cookie = `__session=${await world.session()}`;
     expect((await ask("/session", cookie)).headers.get("location")).toStartWith(HANDSHAKE_URL);
     const handshake = await handshakeOf(await world.session());
-    const done = await ask("/session", `${cookie}; ${ASKED}; __clerk_handshake=${handshake}`);
+    const done = await ask(`/session?${BACK}`, `${cookie}; ${ASKED}; __clerk_handshake=${handshake}`);
     expect(done.status).toBe(200);
     expect(done.headers.get("content-security-policy")).toContain("frame-ancestors 'self'");
     expect((await ask("/session", ASKED)).status).toBe(401);
