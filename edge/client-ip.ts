@@ -24,6 +24,13 @@ export function networkOf(address: string): string {
 const groupsOf = (tail: string): number =>
   tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
 
+/** Azure Application Gateway adds the client's port, `192.0.2.1:4711` or `[2001:db8::1]:4711`: another one each time. */
+const withoutPort = (address: string): string =>
+  /^([\d.]+):\d{1,5}$|^\[([^\]]*)\](?::\d{1,5})?$/
+    .exec(address)
+    ?.slice(1)
+    .find((found) => found !== undefined) ?? address;
+
 type SourceIp = (request: Request) => string;
 
 /**
@@ -39,7 +46,7 @@ export function clientIp(ofConnection: SourceIp, header: string | undefined): So
   };
   if (header === undefined) return checked;
   return (request) => {
-    const last = request.headers.get(header)?.split(",").at(-1)?.trim() ?? "";
+    const last = withoutPort(request.headers.get(header)?.split(",").at(-1)?.trim() ?? "");
     return ADDRESS.test(last) ? last : checked(request);
   };
 }
