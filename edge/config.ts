@@ -16,6 +16,11 @@ const versionedSecrets = z.string().transform((text, context) => {
     context.addIssue({ code: "custom", message: "expected version:base64url-of-32-bytes, comma separated" });
     return z.NEVER;
   }
+  // A session of the first would be verified with the last.
+  if (new Set(secrets.map(({ version }) => version)).size < secrets.length) {
+    context.addIssue({ code: "custom", message: "a version stands there twice" });
+    return z.NEVER;
+  }
   return secrets as { version: string; bytes: Uint8Array<ArrayBuffer> }[];
 });
 

@@ -24,6 +24,14 @@ test("readConfig() takes what the stack gives it, and two versions of a secret",
   );
 });
 
+test("readConfig() takes three versions of a secret, and no version twice", () => {
+  const [a, b, c] = ["A", "Q", "g"].map((letter) => letter.repeat(43));
+  for (const name of ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"] as const) {
+    expect(readConfig({ ...good, [name]: `v3:${c},v2:${b},v1:${a}` })[name]).toHaveLength(3);
+    expect(() => readConfig({ ...good, [name]: `v2:${b},v2:${a}` })).toThrow(`${name}: a version stands`);
+  }
+});
+
 test("readConfig() names every problem at once and shows no value", () => {
   const broken = { ...good, LZ_EDGE_SECRETS: "v1:too-short", LZ_CONTROL_JWKS: "{", AWS_REGION: undefined };
   const message = (() => {
