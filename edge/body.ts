@@ -41,27 +41,44 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
   const declared = request.headers.get("content-length");
   if (declared !== null) {
     if (!(Number(declared) <= bytesMax)) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
-    const bytes = new Uint8Array(await request.arrayBuffer());
+    const bytes = await readWhole(request);
+    if (!bytes) return BROKEN_OFF;
     return bytes.length <= bytesMax ? accept(bytes) : refuse("wire.too-large", `at most ${bytesMax} bytes`);
   }
   if (!request.body) return accept(new Uint8Array());
   return await readStream(request.body, bytesMax);
 }
 
-async function readStream(
+/** The client went away in the middle, or framed its chunks wrongly: nothing that we did. */
+const BROKEN_OFF = refuse("wire.malformed", "the body broke off");
+
+async function readWhole(request: Request): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    return new Uint8Array(await request.arrayBuffer());
+  } catch {
+    return undefined;
+  }
+}
+
+/** What streams, counted as it comes and cut off at the limit. */
+export async function readStream(
   stream: ReadableStream<Uint8Array>,
   bytesMax: number,
 ): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = stream.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    length += part.value.length;
-    if (length > bytesMax) {
-      await reader.cancel();
-      return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      length += part.value.length;
+      if (length > bytesMax) {
+        await reader.cancel();
+        return refuse("wire.too-large", `at most ${bytesMax} bytes`);
+      }
+      chunks.push(part.value);
     }
-    chunks.push(part.value);
+  } catch {
+    return BROKEN_OFF;
   }
   const bytes = new Uint8Array(length);
   let offset = 0;

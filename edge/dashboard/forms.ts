@@ -3,7 +3,7 @@ import { fromUtf8 } from "../../shared/bytes.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import { mode, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { text } from "../../shared/wire/text.ts";
-import { inTime } from "../body.ts";
+import { inTime, readStream } from "../body.ts";
 
 export const JUSTIFICATION_CHARACTERS_MAX = 1000;
 /** As the API asks. */
@@ -57,7 +57,9 @@ export async function readForm(
 ): Promise<Verdict<Record<string, string>>> {
   if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
     return refuse("admin.invalid", "content type");
-  const bytes = await inTime(readBounded(request, bytesMax));
+  // Counted, whatever length was declared.
+  const body = request.body as ReadableStream<Uint8Array> | null;
+  const bytes = body ? await inTime(readStream(body, bytesMax)) : accept(new Uint8Array());
   if (!bytes.ok) return bytes;
   let pairs: [string, string][];
   try {
@@ -68,23 +70,6 @@ export async function readForm(
   const fields = new Map(pairs);
   if (pairs.length > fieldsMax || fields.size !== pairs.length) return refuse("admin.invalid", "fields");
   return accept(Object.fromEntries(fields));
-}
-
-/** Counts while it streams and stops at the limit, whatever length was declared. */
-async function readBounded(request: Request, bytesMax: number): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
-  if (!request.body) return accept(new Uint8Array());
-  const bytes = new Uint8Array(bytesMax);
-  let length = 0;
-  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    if (length + part.value.length > bytesMax) {
-      await reader.cancel();
-      return refuse("wire.too-large", `at most ${bytesMax} bytes`);
-    }
-    bytes.set(part.value, length);
-    length += part.value.length;
-  }
-  return accept(bytes.slice(0, length));
 }
 
 export const draftOf = (fields: Record<string, string>, error: z.ZodError): Draft => ({

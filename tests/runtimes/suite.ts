@@ -524,6 +524,35 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect([statusesOf(answered), isEnded]).toEqual(answered === "" ? [[], true] : [[408], isEnded]);
     }, 60_000);
 
+    test("a signed body that breaks off, or has a chunk that is none, is no fault of ours", async () => {
+      const device = await makeDevice();
+      const enrolment = await signedRequest(
+        stack.edgeUrl,
+        "/v1/enroll",
+        "x".repeat(50),
+        device.signer(device.x),
+      );
+      const beat = await signedRequest(stack.edgeUrl, "/v1/heartbeats", heartbeatBody(), asset.signer);
+      const broken = [enrolment, beat].flatMap((request) => {
+        const { host, pathname } = new URL(request.url);
+        const headers = [...request.headers].filter(([name]) => name !== "content-length");
+        const head = [
+          `POST ${pathname} HTTP/1.1`,
+          `host: ${host}`,
+          ...headers.map((each) => each.join(": ")),
+        ];
+        return [
+          ["transfer-encoding: chunked", "", "5\r\nxxxxx\r\nzz\r\n"],
+          ["content-length: 50", "", "xxxxx"],
+        ].map((rest) => [...head, ...rest].join("\r\n"));
+      });
+      const answers = await Promise.all(broken.map((bytes) => sendRaw(stack.edgeUrl, bytes, 1000)));
+      for (const { answered } of answers)
+        expect(statusesOf(answered).filter((status) => status !== 400)).toEqual([]);
+      expect((await asset.beat()).status).toBe(202);
+      expect(stack.lines.filter((line) => line.includes("request.failed"))).toEqual([]);
+    });
+
     // workerd takes no HTTP/1.0 without a Host.
     if (runtime !== "workerd")
       test("a balancer may ask for health in HTTP/1.0, and nothing else is answered without a Host", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { readBody } from "../../../edge/body.ts";
+import { readForm } from "../../../edge/dashboard/forms.ts";
 
 const post = (body: BodyInit, headers: Record<string, string> = {}) =>
   new Request("http://edge/", {
@@ -29,6 +30,24 @@ test("readBody() counts what streams and stops at the limit, not after it", asyn
   });
   expect(await readBody(post(endless), 4096)).toMatchObject({ ok: false, code: "wire.too-large" });
   expect(pulled).toBeLessThan(10);
+});
+
+test("readBody() refuses a body that breaks off, and throws for none", async () => {
+  const broken = () => {
+    let pulled = 0;
+    return new ReadableStream({
+      pull(controller) {
+        if (++pulled > 1) controller.error(new Error("the connection was closed"));
+        else controller.enqueue(new Uint8Array(4));
+      },
+    });
+  };
+  for (const headers of [{}, { "content-length": "8" }] as Record<string, string>[]) {
+    const read = await readBody(post(broken(), headers), 8);
+    expect(read).toMatchObject({ ok: false, code: "wire.malformed", detail: "the body broke off" });
+    const form = post(broken(), { ...headers, "content-type": "application/x-www-form-urlencoded" });
+    expect(await readForm(form)).toMatchObject({ ok: false, code: "wire.malformed" });
+  }
 });
 
 test("readBody() believes no declared length that is not a number within the limit", async () => {
