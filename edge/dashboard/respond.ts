@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { base64url, utf8 } from "../../shared/bytes.ts";
-import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
-import type { Env } from "../answer.ts";
+import type { Refusal } from "../../shared/refusal.ts";
+import { type Env, noteRefusal } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { failurePage } from "./failure.tsx";
 import { mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
@@ -41,15 +41,9 @@ export async function sendPage(c: Context<Env>, page: Markup, status: Contentful
 const factsOf = (markup: string): string =>
   markup.replace(/<div class="freshness".*?<\/div>/s, "").replace(/(<time [^>]*>)[^<]*/g, "$1");
 
-/** A refusal as a page, and the same log line the API writes for it. */
+/** A refusal as a page, counted and logged as the API's are. */
 export function sendFailure(c: Context<Env>, refused: Refusal, deps: Deps) {
-  const { status, log } = REFUSALS[refused.code];
-  deps.log(log, "request.refused", {
-    requestId: c.var.requestId,
-    path: c.req.path,
-    code: refused.code,
-    ...(refused.detail !== undefined && { detail: refused.detail }),
-  });
+  const { status } = noteRefusal({ requestId: c.var.requestId, path: c.req.path }, refused, deps);
   return sendPage(c, failurePage({ refused, ...failureOf(c, deps) }), status);
 }
 

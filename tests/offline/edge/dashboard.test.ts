@@ -257,6 +257,21 @@ describe("failures are pages too", () => {
     },
   );
 
+  test("each is counted by its code, and a page that is shown is not", async () => {
+    const counted: string[] = [];
+    const { instruments } = world.deps;
+    world.deps.instruments = { ...instruments, refused: (code) => void counted.push(code) };
+    try {
+      await world.get("/assets");
+      await world.get(`/assets/${foreign}`);
+      const headers = { cookie: `__session=${await world.session()}`, origin: "https://evil.example" };
+      await world.app.request(`${ORIGIN}/assets/${mine}/isolate`, { method: "POST", headers });
+    } finally {
+      world.deps.instruments = instruments;
+    }
+    expect(counted).toEqual(["admin.not-found", "admin.cross-site"]);
+  });
+
   test("a refusal of a page that was only read claims nothing of changes", async () => {
     expect(await (await world.get(`/assets/${foreign}`)).text()).not.toContain("Nothing was changed");
   });
