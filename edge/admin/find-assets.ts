@@ -1,4 +1,4 @@
-import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type AttributeMap, values } from "../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import {
@@ -11,6 +11,7 @@ import {
   PRESENCE_PREFIX,
   tenantKey,
 } from "../../shared/table/keys.ts";
+import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
 import { type AssetView, listAssets, type Page, type Reader, readPresences, viewOf } from "./read.ts";
 
@@ -29,7 +30,6 @@ export type AssetFilter = {
 const READS_MAX = 8;
 /** One read looks at this many items at most. */
 const EVALUATED_MAX = 1000;
-const BATCH_GET_MAX = 100;
 /** Candidates a page reads in full at most. */
 const JOINED_MAX = 1000;
 
@@ -143,14 +143,10 @@ async function readViews(reader: Reader, tenantId: string, candidates: readonly 
 
 async function readAssetItems(reader: Reader, tenantId: string, ids: readonly string[]) {
   const found = new Map<string, AssetItem>();
-  let keys: AttributeMap[] | undefined = [...new Set(ids)].map((id) => marshalItem(assetKey(tenantId, id)));
-  while (keys && keys.length > 0) {
-    const answer = await reader.dynamo("BatchGetItem", { RequestItems: { [reader.table]: { Keys: keys } } });
-    for (const stored of answer.Responses?.[reader.table] ?? []) {
-      const asset = decodeItem(assetItem, stored);
-      found.set(asset.assetId, asset);
-    }
-    keys = answer.UnprocessedKeys?.[reader.table]?.Keys as AttributeMap[] | undefined;
+  const keys = [...new Set(ids)].map((id) => assetKey(tenantId, id));
+  for (const stored of await batchGet(reader, keys)) {
+    const asset = decodeItem(assetItem, stored);
+    found.set(asset.assetId, asset);
   }
   return found;
 }

@@ -32,6 +32,7 @@ import {
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
+import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 
 export { CursorFault };
@@ -174,24 +175,13 @@ async function get(reader: Pick<Deps, "dynamo" | "table">, key: object): Promise
   return (await reader.dynamo("GetItem", { TableName: reader.table, Key: marshalItem(key) })).Item;
 }
 
-/** BatchGetItem takes 100 keys a call. */
-const BATCH_GET_MAX = 100;
-
 export async function readPresences(reader: Reader, tenantId: string, assetIds: readonly string[]) {
   const found = new Map<string, PresenceItem>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
-    let keys: AttributeMap[] | undefined = assetIds
-      .slice(i, i + BATCH_GET_MAX)
-      .map((id) => marshalItem(presenceKey(tenantId, id)));
-    while (keys && keys.length > 0) {
-      const answer = await reader.dynamo("BatchGetItem", {
-        RequestItems: { [reader.table]: { Keys: keys } },
-      });
-      for (const stored of answer.Responses?.[reader.table] ?? []) {
-        const presence = decodeItem(presenceItem, stored);
-        found.set(presence.assetId, presence);
-      }
-      keys = answer.UnprocessedKeys?.[reader.table]?.Keys as AttributeMap[] | undefined;
+    const keys = assetIds.slice(i, i + BATCH_GET_MAX).map((id) => presenceKey(tenantId, id));
+    for (const stored of await batchGet(reader, keys)) {
+      const presence = decodeItem(presenceItem, stored);
+      found.set(presence.assetId, presence);
     }
   }
   return found;
