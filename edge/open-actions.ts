@@ -1,4 +1,4 @@
-import type { Clock } from "../shared/clock.ts";
+import { type Clock, isRecent } from "../shared/clock.ts";
 import { unrecordedRelease } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
 import { type Dynamo, values } from "../shared/table/dynamo.ts";
@@ -118,7 +118,7 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
 
   /** Each request of its own: one reads, after its answer where it can; no other waits for what that one began. */
   async function ofUnshared(tenantId: string, entry: Kept, waitUntil: WaitUntil | undefined): Promise<void> {
-    if (deps.clock() - entry.triedAtMs < REFRESH_MS) {
+    if (isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS)) {
       const untilMs = deps.clock() + FIRST_READ_MS_MAX;
       while (entry.isWaitedFor && deps.clock() < untilMs) await pause(LOOK_MS);
       return;
@@ -139,14 +139,15 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
       entry.isTicking = false;
       if (entry.watchers.size === 0) return;
       tick(tenantId, entry);
-      if (deps.clock() - entry.triedAtMs >= REFRESH_MS / 2) entry.refreshing ??= refresh(tenantId, entry);
+      if (!isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS / 2))
+        entry.refreshing ??= refresh(tenantId, entry);
     });
   }
 
   return {
     async of(tenantId, waitUntil) {
       const entry = keptOf(tenantId);
-      if (!entry.isWaitedFor && deps.clock() - entry.triedAtMs < REFRESH_MS) return entry.set;
+      if (!entry.isWaitedFor && isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS)) return entry.set;
       if (deps.shared) {
         entry.refreshing ??= refresh(tenantId, entry);
         if (entry.isWaitedFor) await entry.refreshing;
@@ -202,7 +203,7 @@ function withLearnt(
 ): Map<string, OpenAction> {
   for (const [assetId, { action, atMs }] of learnt) {
     const known = read.get(assetId);
-    const isOver = nowMs - atMs > LEARNT_MS || (known && known.generation > action.generation);
+    const isOver = !isRecent(atMs, nowMs, LEARNT_MS) || (known && known.generation > action.generation);
     if (isOver) learnt.delete(assetId);
     else if (known?.generation !== action.generation) read.set(assetId, action);
   }

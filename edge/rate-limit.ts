@@ -38,7 +38,9 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
     },
     take(key) {
       const now = clock();
-      const before = Math.max(fullAt.get(key) ?? 0, now);
+      const at = fullAt.get(key) ?? 0;
+      // Full again later than any quota takes: the clock was set back, and would refuse until it is there again.
+      const before = at > now + 2 * windowMs ? now : Math.max(at, now);
       const after = before + stepMs;
       const allowed = after - now <= windowMs + 1e-6;
       if (allowed) {

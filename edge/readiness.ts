@@ -1,4 +1,4 @@
-import type { Clock } from "../shared/clock.ts";
+import { type Clock, isRecent } from "../shared/clock.ts";
 
 /** Whether what the edge depends on answers, as it was at most {@link KEPT_MS} ago. */
 export type Readiness = { queue: Reached; table: Reached };
@@ -42,7 +42,7 @@ export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
 
   return async () => {
     if (probing) return probing;
-    if (deps.clock() - triedAtMs < KEPT_MS) return verdict;
+    if (isRecent(triedAtMs, deps.clock(), KEPT_MS)) return verdict;
     triedAtMs = deps.clock();
     if (!deps.shared) return probe();
     probing = probe();

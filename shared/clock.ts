@@ -5,3 +5,7 @@ export type Clock = () => number;
 export function timestamp(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
+
+/** Whether less than `ms` have passed. False of a moment to come: the clock was set back, and how long ago is not known. */
+export const isRecent = (sinceMs: number, nowMs: number, ms: number): boolean =>
+  sinceMs <= nowMs && nowMs - sinceMs < ms;

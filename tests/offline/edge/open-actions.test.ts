@@ -63,6 +63,24 @@ describe("createOpenActions()", () => {
     expect(state.queries).toBe(2);
   });
 
+  test.each([true, false])("goes on reading when the clock is set back, shared I/O %p", async (shared) => {
+    const { state, actions, timers } = harness(shared);
+    state.items = [];
+    await actions.of("org_a");
+    actions.learn("org_a", ASSET, { generation: 0, directive: "old", expiresAtMs: 9e12, revoked: false });
+    let told = 0;
+    actions.watch("org_a", ASSET, () => void told++);
+    state.now -= 3_600_000;
+    state.items = [isolated];
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    expect((await actions.of("org_a")).get(ASSET)?.directive).toBe("jws");
+    const { queries } = state;
+    state.now -= 3_600_000;
+    for (const then of timers.splice(0)) then();
+    expect([state.queries, told > 0]).toEqual([queries + 1, true]);
+  });
+
   test("serves the stale set while it reads the next, which then serves", async () => {
     const { state, actions } = harness(true);
     await actions.of("org_a");

@@ -27,6 +27,20 @@ describe("createRateLimit()", () => {
     expect(limit.take("a").remaining).toBe(9);
   });
 
+  test("refuses nobody for as long as the clock was set back, and gives no more than the quota then", () => {
+    let now = 10_000_000;
+    const limit = createRateLimit(QUOTA, () => now);
+    for (let i = 0; i < 10; i++) limit.take("a");
+    now -= 3_600_000;
+    const taken = Array.from({ length: 11 }, () => limit.take("a").allowed);
+    expect(taken).toEqual([...Array(10).fill(true), false]);
+    // By less than a window it is not told from a key that has used its quota.
+    now -= 100;
+    expect(limit.take("a").allowed).toBe(false);
+    now += 600;
+    expect(limit.take("a").allowed).toBe(true);
+  });
+
   test("over any run no key gets more than the quota and what the time gave", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 3000 }), { maxLength: 200 }), (pauses) => {

@@ -38,6 +38,16 @@ describe("createReadiness()", () => {
     expect(state.probes).toBe(2);
   });
 
+  test("asks again when the clock is set back", async () => {
+    const { state, readiness } = harness(true);
+    expect(await readiness()).toEqual(HERE);
+    state.queue = () => Promise.reject(new Error("away"));
+    state.now -= 3_600_000;
+    expect(await readiness()).toEqual({ queue: "away", table: "here" });
+    await readiness();
+    expect(state.probes).toBe(2);
+  });
+
   test("says away of what hangs, and does not wait for it", async () => {
     const { state, readiness, timers } = harness(true);
     state.table = () => new Promise(() => {});
