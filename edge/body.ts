@@ -41,8 +41,12 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
   const declared = request.headers.get("content-length");
   if (declared !== null) {
     if (!(Number(declared) <= bytesMax)) return refuse("wire.too-large", `at most ${bytesMax} bytes`);
-    const bytes = await readWhole(request);
-    if (!bytes) return BROKEN_OFF;
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      bytes = new Uint8Array(await request.arrayBuffer());
+    } catch {
+      return BROKEN_OFF;
+    }
     return bytes.length <= bytesMax ? accept(bytes) : refuse("wire.too-large", `at most ${bytesMax} bytes`);
   }
   if (!request.body) return accept(new Uint8Array());
@@ -51,14 +55,6 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
 
 /** The client went away in the middle, or framed its chunks wrongly: nothing that we did. */
 const BROKEN_OFF = refuse("wire.malformed", "the body broke off");
-
-async function readWhole(request: Request): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  try {
-    return new Uint8Array(await request.arrayBuffer());
-  } catch {
-    return undefined;
-  }
-}
 
 /** What streams, counted as it comes and cut off at the limit. */
 export async function readStream(
