@@ -1,4 +1,4 @@
-import { jwtVerify } from "jose";
+import { errors, jwtVerify } from "jose";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import type { Deps } from "../deps.ts";
 import { readClaims } from "./clerk-claims.ts";
@@ -56,9 +56,12 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
 
 const KEY_SERVER_FAULTS = ["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"];
 
-/** The keys could not be fetched: not the caller's fault, so it must not look like a bad token. */
+/**
+ * The keys could not be fetched: not the caller's fault, so it must not look like a bad token. What is wrong with a
+ * token jose says in errors of its own; how a fetch fails each runtime says in another way.
+ */
 const isKeyServerFault = (error: unknown): boolean =>
-  error instanceof TypeError || KEY_SERVER_FAULTS.includes((error as { code?: string }).code ?? "");
+  !(error instanceof errors.JOSEError) || KEY_SERVER_FAULTS.includes(error.code);
 
 /** The bearer credential (RFC 6750 §2.1): a session token or an API key. */
 export function bearerToken(request: Request): string | undefined {
