@@ -3,12 +3,12 @@ import { assemble } from "../edge/assemble.ts";
 import { bunHashing } from "../edge/bun-hashing.ts";
 import { readConfig } from "../edge/config.ts";
 import type { Deps } from "../edge/deps.ts";
-import { admit, checkIsolation } from "../edge/ingest.ts";
+import { authenticate, checkIsolation, validate } from "../edge/ingest.ts";
 import { parseJson } from "../edge/json.ts";
 import type { OpenAction } from "../edge/open-actions.ts";
 import { makeSecrets, type Secrets } from "../local/secrets.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
-import { heartbeat } from "../shared/wire/heartbeat.ts";
+import { heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
 import { importHmacKey, parseSignature, signatureBase } from "../shared/wire/signature.ts";
 import { offlineEnvironment } from "./backends.ts";
 import { makeAsset, nextHeartbeat, PATH, parseEdgeSecret, signatureHeaders } from "./load/asset.ts";
@@ -101,6 +101,12 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
     "admit, with the Request": await micros((turn) => admit(request(turn), deps)),
     "whole edge, enqueue at once, with the Request": await micros((turn) => answer(request(turn))),
   };
+}
+
+/** As the edge does it, without the quotas between. */
+async function admit(request: Request, deps: Deps) {
+  const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
+  return authentic.ok ? validate(authentic.value, deps) : authentic;
 }
 
 /** The edge as its entry file assembles it, but for the queue, which takes everything, and the table, which is empty. */

@@ -1,9 +1,11 @@
 import type { ExecutionContext } from "hono";
 import { type Refusal, refuse } from "../shared/refusal.ts";
+import { LIMITS } from "../shared/wire/heartbeat.ts";
+import type { SessionKeyId } from "../shared/wire/keyid.ts";
 import { recordOfflineReleases } from "./admin/release-code.ts";
 import { limitHeaders, noteRefusal, problemOf, unavailableOf } from "./answer.ts";
 import type { Deps } from "./deps.ts";
-import { type Admitted, admit, checkIsolation } from "./ingest.ts";
+import { type Admitted, authenticate, checkIsolation, validate } from "./ingest.ts";
 import type { IngestSpan } from "./instruments.ts";
 import type { WaitUntil } from "./open-actions.ts";
 import { type RateLimit, rateLimitHeader, type Taken } from "./rate-limit.ts";
@@ -36,14 +38,29 @@ async function answer(
   const startedAtMs = deps.clock();
   let span: IngestSpan | undefined;
   try {
-    const admitted = await admit(request, deps); // cheap checks first, the signature after
+    const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps); // cheap checks first, the signature after
     // Only who is authentic decides whether it is traced: anybody else could make every request a span.
-    span = deps.instruments.startIngest(admitted.ok ? request.headers.get("traceparent") : null, startedAtMs);
+    span = deps.instruments.startIngest(
+      authentic.ok ? request.headers.get("traceparent") : null,
+      startedAtMs,
+    );
+    if (!authentic.ok) {
+      span.end({ refused: authentic.code });
+      return refused(requestId, authentic, deps);
+    }
+    // Before it is validated: one that is malformed has cost as much.
+    const counted = count(authentic.value.session.id, deps);
+    if ("limit" in counted) {
+      span.end({ refused: "wire.too-many" });
+      return tooMany(requestId, counted, deps);
+    }
+    const admitted = validate(authentic.value, deps);
     if (!admitted.ok) {
       span.end({ refused: admitted.code });
       return refused(requestId, admitted, deps);
     }
-    const response = await takeIn(admitted.value, { requestId, trace: span.traceparent, waitUntil }, deps);
+    const asked = { requestId, device: counted.device, trace: span.traceparent, waitUntil };
+    const response = await takeIn(admitted.value, asked, deps);
     span.end({ tenantId: admitted.value.tenantId });
     return response;
   } catch (fault) {
@@ -53,15 +70,26 @@ async function answer(
   }
 }
 
-type Asked = { requestId: string; trace: string | undefined; waitUntil: WaitUntil | undefined };
+type Beyond = { limit: RateLimit; taken: Taken };
 
-/** An authentic heartbeat: within its quotas, not of a revoked asset, on the queue, answered. */
-async function takeIn(admitted: Admitted, { requestId, trace, waitUntil }: Asked, deps: Deps) {
+/** Takes one of the quotas of asset and tenant. Gives what the asset has left, or the quota it is beyond. */
+function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device: Taken } | Beyond {
+  const device = limits.device.take(assetId);
+  if (!device.allowed) return { limit: limits.device, taken: device };
+  const tenant = limits.tenant.take(tenantId);
+  return tenant.allowed ? { device } : { limit: limits.tenant, taken: tenant };
+}
+
+type Asked = {
+  requestId: string;
+  device: Taken;
+  trace: string | undefined;
+  waitUntil: WaitUntil | undefined;
+};
+
+/** A heartbeat within its quotas: not of a revoked asset, on the queue, answered. */
+async function takeIn(admitted: Admitted, { requestId, device, trace, waitUntil }: Asked, deps: Deps) {
   const { tenantId, entry } = admitted;
-  const device = deps.limits.device.take(entry.assetId);
-  if (!device.allowed) return tooMany(requestId, deps.limits.device, device, deps);
-  const tenant = deps.limits.tenant.take(tenantId);
-  if (!tenant.allowed) return tooMany(requestId, deps.limits.tenant, tenant, deps);
   const action = (await deps.openActions.of(tenantId, waitUntil)).get(entry.assetId);
   const told = checkIsolation(admitted, action, deps.clock());
   if (!told.ok) return refused(requestId, told, deps);
@@ -81,5 +109,5 @@ function refused(requestId: string, refusal: Refusal, deps: Deps, headers?: Reco
   return problemOf(requestId, status, refusal.code, title, { more: detail, ...(headers && { headers }) });
 }
 
-const tooMany = (requestId: string, limit: RateLimit, taken: Taken, deps: Deps) =>
+const tooMany = (requestId: string, { limit, taken }: Beyond, deps: Deps) =>
   refused(requestId, refuse("wire.too-many", limit.name), deps, limitHeaders(limit, taken));

@@ -22,15 +22,6 @@ export type Authentic = {
 };
 
 /**
- * A heartbeat that may go on the queue: the schema after the signature. The tenant and the asset come from the
- * verified keyid, never from the body.
- */
-export async function admit(request: Request, deps: Deps): Promise<Verdict<Admitted>> {
-  const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
-  return authentic.ok ? validate(authentic.value, deps) : authentic;
-}
-
-/**
  * Who sent it: cheap checks first, then the signature, which covers the headers and the digest among them. The body
  * is read last: of a forged request not a byte is taken.
  */
@@ -72,7 +63,11 @@ export function pathOf(url: string): string {
 /** Noncharacters SQS rejects, and line breaks: the pack puts one heartbeat on one line. */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
-function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
+/**
+ * A heartbeat that may go on the queue: recognised, or of the schema. Tenant and asset come from the verified keyid,
+ * never from the body.
+ */
+export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
   const entry = { assetId, receivedAt: timestamp(receivedAtMs), body };
   const seen = deps.seenStates.recognise(keyid, body);

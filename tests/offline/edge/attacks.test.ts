@@ -57,6 +57,21 @@ describe("quotas", () => {
     expect((await beat(ASSET_ID)).status).toBe(202);
   });
 
+  test("a device that sends what is malformed has no more of it looked at than its quota", async () => {
+    const { createRateLimit } = await import("../../../edge/rate-limit.ts");
+    for (const name of ["device", "tenant"] as const) {
+      const { app, state, openSession, deps } = await makeEdgeApp();
+      deps.limits[name] = createRateLimit({ name, quota: 2, windowSeconds: 60 }, deps.clock);
+      const signer = await openSession();
+      const statuses: number[] = [];
+      for (const body of ["{", `{"v":${"9".repeat(1000)}}`, "{"]) {
+        const request = await signedRequest(EDGE_URL, "/v1/heartbeats", body, signer, state.nowMs / 1000);
+        statuses.push((await app.request(request)).status);
+      }
+      expect([name, statuses]).toEqual([name, [400, 400, 429]]);
+    }
+  });
+
   test("a forged heartbeat takes nothing from the quota of the device it names", async () => {
     const { app, state, openSession, deps } = await makeEdgeApp();
     const signer = await openSession();
