@@ -2,7 +2,7 @@ import { AwsClient } from "aws4fetch";
 import { type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
 import type { EdgeConfig } from "./config.ts";
 
-/** One try must answer within this, all tries within twice of it: the agent waits for the 202. */
+/** One try must answer within this, all of them within some three times as long: the agent waits for the 202. */
 const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
 const RETRY_PAUSE_MS = 25;
