@@ -197,10 +197,7 @@ describe("forwardDue()", () => {
     expect(chat).toMatchObject({ attempts: 1, lastError: "the webhook asks for this kind no more" });
     expect([chat!.deadAt !== undefined, chat!.nextAttemptAt]).toEqual([true, undefined]);
     expect([siem!.attempts, siem!.deadAt]).toEqual([2, undefined]);
-    expect(outbox.health().map(({ webhookId, dead }) => [webhookId, dead])).toEqual([
-      ["siem", 0],
-      ["chat", 0],
-    ]);
+    expect(outbox.health().map(({ dead }) => dead)).toEqual([0, 0]);
   });
 
   test("a test goes to the webhook it names, once: it is not tried again and counts as nothing given up", async () => {
