@@ -85,12 +85,14 @@ function extendWhileBusy(messages: readonly Message[], deps: Deps): { stop(): vo
 async function settleAll(messages: readonly Message[], deps: Deps): Promise<number> {
   const failed = new Set<Message>();
   const tasks: Task[] = [];
+  const letters: { message: Message; letter: DeadLetter }[] = [];
   let settled = 0;
   let oldest = "";
   for (const message of messages) {
     try {
       const read = await readMessage(message, deps);
       tasks.push(...read.tasks);
+      letters.push(...read.letters.map((letter) => ({ message, letter })));
       settled += read.unchanged;
       if (read.oldest !== "" && (oldest === "" || read.oldest < oldest)) oldest = read.oldest;
       deps.metrics.count("heartbeats_unchanged_total", read.unchanged);
@@ -100,6 +102,7 @@ async function settleAll(messages: readonly Message[], deps: Deps): Promise<numb
     }
   }
   await recordAll(tasks, failed, deps);
+  await buryAll(letters, failed, deps);
   await deps.queue.remove(messages.filter((message) => !failed.has(message)));
   const lost = tasks.filter(({ delivery }) => failed.has(delivery.message)).length;
   settled += tasks.length - lost;
@@ -110,22 +113,40 @@ async function settleAll(messages: readonly Message[], deps: Deps): Promise<numb
 }
 
 /**
- * Opens a message. What cannot succeed here goes to the dead-letter queue with its reason, one heartbeat of a pack
- * without the others. Throws when that queue is away, or another worker may know the key: then the message has to
- * come again.
+ * Sets aside what cannot succeed here, with its reason. After everything else: a dead-letter queue that is away holds
+ * no heartbeat back, and a message that has to come again because of another one leaves no letter each time.
+ */
+async function buryAll(
+  letters: readonly { message: Message; letter: DeadLetter }[],
+  failed: Set<Message>,
+  deps: Deps,
+): Promise<void> {
+  for (const { message, letter } of letters) {
+    if (failed.has(message)) continue;
+    const { reason } = letter;
+    try {
+      await deps.queue.bury(letter);
+      deps.log("warn", "message.buried", { messageId: message.id, reason });
+      deps.metrics.count("messages_buried_total");
+    } catch (error) {
+      failed.add(message);
+      deps.log("error", "message.not-buried", { messageId: message.id, reason, error });
+    }
+  }
+}
+
+/**
+ * Opens a message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
+ * when another worker may know the key: then the message has to come again.
  */
 async function readMessage(message: Message, deps: Deps) {
-  const bury = async (letter: DeadLetter) => {
-    deps.log("warn", "message.buried", { messageId: message.id, reason: letter.reason });
-    deps.metrics.count("messages_buried_total");
-    await deps.queue.bury(letter);
-  };
+  const letters: DeadLetter[] = [];
   const opened = openMessage(message, deps.queueKeys);
   if (!opened.ok) {
     if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
       throw new Error(`${REASONS.unknownKey}: ${message.kid}`);
-    await bury(letterOf(message, opened.reason));
-    return { tasks: [], unchanged: 0, oldest: "" };
+    letters.push(letterOf(message, opened.reason));
+    return { tasks: [], letters, unchanged: 0, oldest: "" };
   }
   const { tenantId, entries } = opened.pack;
   const tenant = await deps.tenant(tenantId);
@@ -143,9 +164,9 @@ async function readMessage(message: Message, deps: Deps) {
     }
     const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);
     if (delivery) tasks.push({ delivery, tenant });
-    else await bury(entryLetterOf(message, tenantId, entry, deps.queueKeys));
+    else letters.push(entryLetterOf(message, tenantId, entry, deps.queueKeys));
   }
-  return { tasks, unchanged, oldest };
+  return { tasks, letters, unchanged, oldest };
 }
 
 function readEntry(

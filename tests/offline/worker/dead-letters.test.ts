@@ -4,7 +4,7 @@ import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { fromUtf8 } from "../../../shared/bytes.ts";
 import { encodeEntry, encodePack, PASSING_REASONS, REASONS } from "../../../shared/queue/message.ts";
 import type { Heartbeat } from "../../../shared/wire/heartbeat.ts";
-import type { DeadLetter, Message } from "../../../worker/deps.ts";
+import type { DeadLetter, Deps, Message } from "../../../worker/deps.ts";
 import { pollOnce } from "../../../worker/poll.ts";
 import { createQueue } from "../../../worker/queue.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
@@ -35,15 +35,23 @@ function createWorld() {
   const table = createMemoryDynamo();
   const letters: DeadLetter[] = [];
   const removed: string[] = [];
+  const away = { table: false, deadLetters: false };
+  const dynamo = (async (...call: Parameters<Deps["dynamo"]>) => {
+    if (away.table) throw new Error("away");
+    return table.dynamo(...call);
+  }) as Deps["dynamo"];
   const poll = (message: Message, keys: ReadonlyMap<string, Uint8Array>) =>
     pollOnce(
-      createWorkerDeps(table, makeTenant(), {
+      createWorkerDeps({ ...table, dynamo }, makeTenant(), {
         queueKeys: keys,
         queue: {
           receive: async () => [message],
           remove: async (messages) => void removed.push(...messages.map(({ id }) => id)),
           extend: async () => {},
-          bury: async (letter) => void letters.push(letter),
+          bury: async (letter) => {
+            if (away.deadLetters) throw new Error("away");
+            letters.push(letter);
+          },
         },
       }),
       new AbortController().signal,
@@ -58,7 +66,7 @@ function createWorld() {
     expect(PASSING_REASONS.has(reason)).toBe(true);
     return { id: "m2", receipt: "r", body, kid: kid!, signature: signature!, receives: 1, sentAtMs: 0 };
   };
-  return { poll, letters, removed, sequences, replayed };
+  return { poll, letters, removed, sequences, replayed, away };
 }
 
 describe("a message of a key the worker does not know", () => {
@@ -106,6 +114,37 @@ test("a heartbeat of a newer schema is set aside as a signed pack of itself, wit
   await world.poll(world.replayed(letter!), OLD);
   expect(world.letters[1]).toEqual({ ...letter!, origin: "m2" });
   expect(letter).toMatchObject({ body: packOf([newer]), kid: "k1", reason: REASONS.noHeartbeat });
+});
+
+describe("a heartbeat that is none, in a pack with others,", () => {
+  const message = signed(
+    packOf([makeHeartbeat(1, AT, "h"), { v: 2 }, makeHeartbeat(2, AT + 1, "h")]),
+    "k1",
+    KEY,
+  );
+
+  test("holds none of them back while the dead-letter queue is away, and is set aside when it is there", async () => {
+    const world = createWorld();
+    world.away.deadLetters = true;
+    await world.poll(message, OLD);
+    expect(world.sequences()).toEqual([1, 2]);
+    expect(world.removed).toEqual([]);
+    world.away.deadLetters = false;
+    await world.poll(message, OLD);
+    expect(world.letters.map(({ body }) => body)).toEqual([packOf([{ v: 2 }])]);
+    expect(world.removed).toEqual(["m1"]);
+  });
+
+  test("is set aside once, however often its message comes again because of another", async () => {
+    const world = createWorld();
+    world.away.table = true;
+    for (let receive = 0; receive < 3; receive++) await world.poll(message, OLD);
+    expect(world.removed).toEqual([]);
+    world.away.table = false;
+    await world.poll(message, OLD);
+    expect(world.letters).toHaveLength(1);
+    expect(world.removed).toEqual(["m1"]);
+  });
 });
 
 test("bury() sends kid and signature where a letter has them", async () => {
