@@ -29,7 +29,8 @@ export function createComposer(deps: { clock: Clock; nextSequence: () => number 
     compose: (state, spool) => {
       const sentAt = timestamp(deps.clock());
       const print = fingerprintOf(state);
-      if (last?.fingerprint !== print) last = { fingerprint: print, since: sentAt };
+      // A clock that was ahead and is set right leaves a beginning in the future, and each heartbeat a change of its own.
+      if (last?.fingerprint !== print || last.since > sentAt) last = { fingerprint: print, since: sentAt };
       return cutToFit({
         v: 1,
         sequence: deps.nextSequence(),

@@ -151,6 +151,16 @@ describe("createComposer()", () => {
     expect([composer.isUnchanged(state()), composer.isUnchanged(state([]))]).toEqual([true, false]);
   });
 
+  test("dates a state anew when the clock is set back behind its beginning: no state begins after it is told", () => {
+    let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
+    const composer = createComposer({ clock: () => nowMs, nextSequence: () => 1 });
+    const since = [0, 5000, -3600_000, 5000].map((stepMs) => {
+      nowMs += stepMs;
+      return composer.compose(state(), { waiting: 0, dropped: 0 }).stateSince.slice(11, 19);
+    });
+    expect(since).toEqual(["10:00:00", "10:00:00", "09:00:05", "09:00:05"]);
+  });
+
   test("dates anew what differs beside the very same engines, and other engines beside the very same rest", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     const composer = createComposer({ clock: () => nowMs, nextSequence: () => 1 });
