@@ -33,6 +33,14 @@ const BATCH_GET_MAX = 100;
 const ROUNDS_MAX = 6;
 const DONE_MAX = 64;
 
+function presenceOrFault(stored: AttributeMap): PresenceItem | Error {
+  try {
+    return decodeItem(presenceItem, stored);
+  } catch (fault) {
+    return fault as Error;
+  }
+}
+
 export function createPresences(
   dynamo: Dynamo,
   table: string,
@@ -41,12 +49,13 @@ export function createPresences(
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  /** UnprocessedKeys are asked for again, within a budget. */
+  /** UnprocessedKeys are asked for again, within a budget. An item that is none is a fault of its asset alone. */
   async function readAll(ids: readonly { tenantId: string; assetId: string }[]) {
-    const found = new Map<string, PresenceItem>();
+    const found = new Map<string, PresenceItem | Error>();
     const wanted = new Map(
       ids.map((id) => [name(id.tenantId, id.assetId), presenceKey(id.tenantId, id.assetId)]),
     );
+    const names = new Map([...wanted].map(([id, { PK, SK }]) => [`${PK} ${SK}`, id]));
     let keys: AttributeMap[] = [...wanted.values()].map(marshalItem);
     for (let round = 0; keys.length > 0; round++) {
       if (round === ROUNDS_MAX)
@@ -55,8 +64,8 @@ export function createPresences(
       const RequestItems = { [table]: { Keys: keys, ConsistentRead: true } };
       const answer = await dynamo("BatchGetItem", { RequestItems });
       for (const stored of answer.Responses?.[table] ?? []) {
-        const presence = decodeItem(presenceItem, stored);
-        found.set(name(presence.tenantId, presence.assetId), presence);
+        const id = names.get(`${stored.PK?.S} ${stored.SK?.S}`);
+        if (id !== undefined) found.set(id, presenceOrFault(stored));
       }
       keys = (answer.UnprocessedKeys?.[table]?.Keys ?? []) as AttributeMap[];
     }
@@ -66,6 +75,7 @@ export function createPresences(
 
   async function load(tenantId: string, assetId: string): Promise<Known | undefined> {
     const presence = await read({ tenantId, assetId });
+    if (presence instanceof Error) throw presence;
     if (!presence) return undefined;
     keep(presence);
     return kept.get(name(tenantId, assetId));

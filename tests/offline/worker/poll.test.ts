@@ -85,6 +85,19 @@ describe("a busy DynamoDB", () => {
     expect(presences.load(TENANT, ASSET)).rejects.toThrow("too busy");
   });
 
+  test("a presence that does not parse is a fault of its own asset, and holds back none that was read with it", async () => {
+    const table = createMemoryDynamo();
+    const broken = `01K${"0".repeat(22)}1`;
+    for (const assetId of [ASSET, broken])
+      await record(deliver(makeHeartbeat(1, AT, "h"), assetId), tenant, createWorkerDeps(table, tenant));
+    table.items.get(`TENANT#${TENANT} | PRESENCE#${broken}`)!.risk = { S: "PURPLE" };
+    const presences = createPresences(table.dynamo, "memory", async () => {});
+    const read = [presences.load(TENANT, broken), presences.load(TENANT, ASSET)];
+    expect((await Promise.allSettled(read)).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    expect(read[0]).rejects.toThrow(`PRESENCE#${broken}`);
+    expect(table.calls.get("BatchGetItem")).toBe(3);
+  });
+
   test("a transaction that loses a race is decided anew; another fault leaves the heartbeat to come again", async () => {
     for (const [code, reasons, isRetried] of [
       ["TransactionCanceledException", ["TransactionConflict", "None"], true],
