@@ -1,3 +1,4 @@
+import { canonicalJson } from "../shared/canonical-json.ts";
 import { timestamp } from "../shared/clock.ts";
 import { isConditionFailed } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
@@ -42,11 +43,14 @@ const CHANGES_PER_TRANSACTION_MAX = 45;
 
 const policyKeys = new WeakMap<TenantItem, string>();
 
-/** Names a policy. It is part of what a state is known by: changing the policy judges every asset anew. */
+/**
+ * Names a policy, in whatever order a table gives the members of its maps. It is part of what a state is known by:
+ * changing the policy judges every asset anew.
+ */
 export function policyKeyOf(tenant: TenantItem): string {
   let key = policyKeys.get(tenant);
   if (key === undefined) {
-    key = JSON.stringify(tenant.policy);
+    key = canonicalJson(tenant.policy);
     policyKeys.set(tenant, key);
   }
   return key;

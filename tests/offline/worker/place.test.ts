@@ -2,8 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import { policy } from "../../../shared/table/items/policy.ts";
 import { intervalStart, phaseOf, sampleAt } from "../../../worker/place.ts";
-import { record } from "../../../worker/record.ts";
+import { policyKeyOf, record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { contents, createWorkerDeps, deliver, makeTenant } from "../../support/worker-table.ts";
 
@@ -117,4 +118,11 @@ test("record() finds what a crash left without a presence: the same table as if 
   (table.items as Map<string, unknown>).delete(presence);
   await record(deliver(beat), tenant, createWorkerDeps(table, tenant));
   expect(contents(table)).toEqual(whole);
+});
+
+test("policyKeyOf() names a policy by what it says: a map of DynamoDB comes in whatever order", () => {
+  const keyOf = (engineVersionsMin: Record<string, string>) =>
+    policyKeyOf(makeTenant({ policy: policy.parse({ engineVersionsMin }) }));
+  expect(keyOf({ ollama: "0.17.1", vllm: "0.11.1" })).toBe(keyOf({ vllm: "0.11.1", ollama: "0.17.1" }));
+  expect(keyOf({ ollama: "0.17.1" })).not.toBe(keyOf({ ollama: "0.17.2" }));
 });
