@@ -218,6 +218,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e({ version: "0.17.0" }, { acceptedCves: ["CVE-2026-7482"] }),
       e({ version: "unknown" }),
       e({ id: "llama-cpp", version: "b3561" }),
+      e({ id: "llama-cpp", version: "b1-9f2a1b3" }),
     ],
   },
   "known-vulnerability": {

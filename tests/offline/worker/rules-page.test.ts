@@ -66,6 +66,11 @@ test("compareVersions() orders as releases do, and judges nothing that is no ver
     for (const [j, b] of ascending.entries()) expect(compareVersions(a, b)).toBe(Math.sign(i - j));
   expect(compareVersions("1.0", "1.0.0")).toBe(0);
   expect(compareVersions("b3560", "b3561")).toBe(-1);
-  for (const none of ["", "latest", "main-2024", "x1.2"])
+  expect(compareVersions("b3561-b6a1c2d", "b3561")).toBe(0);
+  // Commits, a date run together, and a build that was counted in no history.
+  for (const none of ["", "latest", "main-2024", "x1.2", "5f3a2b1", "0a1b2c3", "1234567890"])
     expect(compareVersions(none, "1.0")).toBeUndefined();
+  for (const none of ["b0-unknown", "b1-9f2a1b3", "0.0.4500", "0.9.4"])
+    expect(compareVersions(none, "b3561")).toBeUndefined();
+  expect([compareVersions("b2", "b3561"), compareVersions("3560", "b3561")]).toEqual([-1, -1]);
 });
