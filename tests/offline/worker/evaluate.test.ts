@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { ATLAS_VERSION, TECHNIQUES } from "../../../shared/evaluate/atlas.ts";
 import { evaluate, FINDINGS_MAX } from "../../../shared/evaluate/evaluate.ts";
+import { matchesAny } from "../../../shared/evaluate/pattern.ts";
 import { RULES } from "../../../shared/evaluate/rules.ts";
 import { type Policy, policy } from "../../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
@@ -440,4 +442,18 @@ describe("points grow with the facts, up to a bound", () => {
     ])
       expect(pointsOf("serves-many-hosts", { beat: { engines } })).toBe(75);
   });
+});
+
+test("matchesAny() matches what a regular expression of the same pattern would, in any list", () => {
+  const word = fc.string({ unit: fc.constantFrom("a", "B", "b", "*", "."), maxLength: 8 });
+  const asked = fc.string({ unit: fc.constantFrom("a", "A", "b", "."), maxLength: 10 });
+  const expression = (pattern: string) =>
+    new RegExp(`^${pattern.replaceAll(".", "\\.").replace(/\*+/g, ".*")}$`, "i");
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 4 }), fc.array(asked, { maxLength: 4 }), (patterns, names) => {
+      for (const name of names)
+        expect(matchesAny(patterns, name)).toBe(patterns.some((one) => expression(one).test(name)));
+    }),
+    { numRuns: 2000 },
+  );
 });
