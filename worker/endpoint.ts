@@ -5,6 +5,8 @@ import { opinion, promptOf, SYSTEM } from "./evaluate/opinion.ts";
 
 /** Enough for a verdict and its three sentences. */
 const OUTPUT_TOKENS_MAX = 500;
+/** Of one answer: far more than its tokens, and what an endpoint says beside them. */
+export const ANSWER_BYTES_MAX = 256 * 1024;
 
 export type Endpoint = { baseUrl: string; model: string; apiKey?: string | undefined };
 
@@ -18,6 +20,7 @@ export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
     name: "adjudication",
     baseURL: baseUrl,
     supportsStructuredOutputs: true,
+    fetch: bounded as typeof fetch,
     ...(apiKey !== undefined && { apiKey }),
   });
   return async (evidence, abortSignal) => {
@@ -33,4 +36,20 @@ export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
     });
     return opinion.parse(output);
   };
+}
+
+/** As `fetch`, but it follows no redirect, for evidence is for the configured endpoint, and reads no endless answer. */
+async function bounded(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  const answer = await fetch(input, { ...init, redirect: "error" });
+  if (!answer.body) return answer;
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of answer.body) {
+    bytes += chunk.length;
+    // Leaving the loop cancels the body, and with it the request.
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is longer than ${ANSWER_BYTES_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  const { status, statusText, headers } = answer;
+  return new Response(Buffer.concat(chunks), { status, statusText, headers });
 }

@@ -5,7 +5,7 @@ import { looksLikeOrders } from "../../../shared/evaluate/orders.ts";
 import { isPlainName } from "../../../shared/evaluate/plain-name.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { adjudicateOff, createAdjudicator } from "../../../worker/adjudicate.ts";
-import { createAsk } from "../../../worker/endpoint.ts";
+import { ANSWER_BYTES_MAX, createAsk } from "../../../worker/endpoint.ts";
 import { BAND, evidenceOf, type Opinion, withOpinion } from "../../../worker/evaluate/opinion.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import type { Judgement } from "../../../worker/telemetry.ts";
@@ -118,6 +118,37 @@ describe("createAdjudicator()", () => {
       });
     });
   }
+
+  test("reads no more of an answer than a verdict needs, at the limit it does", async () => {
+    const verdict = JSON.stringify({ risk: "WARNING", score: 50, explanation: "Fits." });
+    const answerOf = async (bytes: number) => {
+      const { length } = await completion(verdict, { reasoning: "" }).text();
+      return completion(verdict, { reasoning: "x".repeat(bytes - length) });
+    };
+    const fits = await answerOf(ANSWER_BYTES_MAX);
+    server.answer(() => fits);
+    expect((await judge(createAll({ timeoutMs: 5000 }))).adjudication?.outcome).toBe("judged");
+    const isLonger = await answerOf(ANSWER_BYTES_MAX + 1);
+    server.answer(() => isLonger);
+    expect((await judge(createAll({ timeoutMs: 5000 }))).adjudication?.outcome).toBe("unavailable");
+
+    let sent = 0;
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+      controller.enqueue(new Uint8Array(64 * 1024).fill(32));
+      sent += 64 * 1024;
+    };
+    server.answer(() => new Response(new ReadableStream({ pull })));
+    expect((await judge(createAll({ timeoutMs: 2000 }))).adjudication?.outcome).toBe("unavailable");
+    expect(sent).toBeLessThan(64 * ANSWER_BYTES_MAX); // what the sockets hold, and no more
+  });
+
+  test("sends evidence to the endpoint alone, wherever that says it has gone", async () => {
+    const other = startOpenAiServer();
+    server.answer(() => Response.redirect(`${other.baseUrl}/chat/completions`, 307));
+    expect((await judge(createAll())).adjudication?.outcome).toBe("unavailable");
+    expect(other.requests).toHaveLength(0);
+    await other.stop();
+  });
 
   test("after five failures it asks nobody for a minute, then tries again", async () => {
     server.answer(() => new Response("boom", { status: 500 }));
