@@ -51,7 +51,8 @@ export function changeOf(
   }
   if (before.status === "RESOLVED" && before.resolvedBy !== undefined) {
     const isNew = run.openedAt > before.resolvedAt!;
-    const isWorsened = run.lastSeenAt > before.resolvedAt! && isWorse(run.finding, before);
+    // Whenever it got worse: whoever resolved it saw what is stored.
+    const isWorsened = isWorse(run.finding, before);
     if (resolvedAt !== undefined || !(isNew || isWorsened)) return undefined;
   }
   const reopens = before.reopens ?? 0;

@@ -164,6 +164,23 @@ describe("an incident", () => {
     expect(life.incident()!.resolution).toBeUndefined();
   });
 
+  test("resolved by a person is opened again by what got worse before, and was told only after", async () => {
+    const life = createLife();
+    await life.beat(0, [{ ...EXPOSED, auth: "unknown" }]);
+    await life.byPerson(5, "resolve"); // who had seen 75 points, while a host out of reach had 80
+    await life.beat(3, [EXPOSED]);
+    expect(life.incident()).toMatchObject({
+      status: "OPEN",
+      points: 80,
+      escalatedAt: life.at(3),
+      reopens: 1,
+    });
+    expect(life.incident()!.resolvedBy).toBeUndefined();
+    await life.byPerson(6, "resolve");
+    await life.beat(7, [{ ...EXPOSED, pid: 7 }]);
+    expect(life.incident()!.status).toBe("RESOLVED");
+  });
+
   test("a person resolved is not touched when the quiet period ends it too", async () => {
     const life = createLife();
     await life.beat(0, [EXPOSED]);
