@@ -21,6 +21,9 @@ const UNKNOWN_KEY_RECEIVES = 3;
 
 type Task = { delivery: Delivery; tenant: TenantItem };
 
+/** Told on the way: a receive came to an end, the heartbeats of one more asset are settled or failed. */
+export type Steps = { onReceived?: (messages: number) => void; onAsset?: () => void };
+
 /**
  * One round: receive, record, remove what was recorded. A message of which any heartbeat could not be written
  * stays in the queue and comes again. Returns how many heartbeats were settled.
@@ -29,12 +32,12 @@ export async function pollOnce(
   deps: Deps,
   stop: AbortSignal,
   load?: Load,
-  onReceived: (messages: number) => void = () => {},
+  { onReceived, onAsset }: Steps = {},
 ): Promise<number> {
   await load?.room(stop);
   if (stop.aborted) return 0;
   const messages = await deps.queue.receive(stop);
-  onReceived(messages.length);
+  onReceived?.(messages.length);
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
   noteAge(messages, deps);
   if (messages.length === 0) return 0;
@@ -44,7 +47,7 @@ export async function pollOnce(
   // From here on nothing stops it: what was received is finished and acknowledged.
   const extending = extendWhileBusy(messages, deps);
   try {
-    return await settleAll(messages, deps);
+    return await settleAll(messages, deps, onAsset);
   } finally {
     extending.stop();
     load?.release(messages.length, bytes);
@@ -82,7 +85,11 @@ function extendWhileBusy(messages: readonly Message[], deps: Deps): { stop(): vo
   return { stop: () => clearInterval(timer) };
 }
 
-async function settleAll(messages: readonly Message[], deps: Deps): Promise<number> {
+async function settleAll(
+  messages: readonly Message[],
+  deps: Deps,
+  onAsset: Steps["onAsset"],
+): Promise<number> {
   const failed = new Set<Message>();
   const tasks: Task[] = [];
   const letters: { message: Message; letter: DeadLetter }[] = [];
@@ -101,7 +108,7 @@ async function settleAll(messages: readonly Message[], deps: Deps): Promise<numb
       deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });
     }
   }
-  await recordAll(tasks, failed, deps);
+  await recordAll(tasks, failed, deps, onAsset);
   await buryAll(letters, failed, deps);
   await deps.queue.remove(messages.filter((message) => !failed.has(message)));
   const lost = tasks.filter(({ delivery }) => failed.has(delivery.message)).length;
@@ -182,11 +189,17 @@ function readEntry(
 }
 
 /** Records deliveries, those of one asset in order, and adds the messages that have to come again to `failed`. */
-async function recordAll(tasks: readonly Task[], failed: Set<Message>, deps: Deps): Promise<void> {
+async function recordAll(
+  tasks: readonly Task[],
+  failed: Set<Message>,
+  deps: Deps,
+  onAsset: Steps["onAsset"],
+): Promise<void> {
   const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
-  await mapBounded([...byAsset], ASSETS_AT_ONCE, ([name, ofAsset]) =>
-    deps.locked(name, () => recordAsset(ofAsset, failed, deps)),
-  );
+  await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
+    await deps.locked(name, () => recordAsset(ofAsset, failed, deps));
+    onAsset?.();
+  });
 }
 
 async function recordAsset(ofAsset: Task[], failed: Set<Message>, deps: Deps): Promise<void> {

@@ -14,7 +14,7 @@ type Waits = {
   random: () => number;
   /** Ends early when the signal says so. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told after each round that got an answer: the worker lives. */
+  /** Told after each receive, each asset and each round: the worker lives, however long a slow table makes it work. */
   onProgress: () => void;
 };
 
@@ -32,10 +32,11 @@ export async function receiveUntilStopped(
   while (!stop.aborted) {
     try {
       let received = 0;
-      await pollOnce(deps, stop, load, (messages) => {
+      const onReceived = (messages: number) => {
         received = messages;
         onProgress();
-      });
+      };
+      await pollOnce(deps, stop, load, { onReceived, onAsset: onProgress });
       onProgress();
       pauseMs = PAUSE_MS_MIN;
       if (received > 0 && received < FULL_RECEIVE) await sleep(GATHER_MS, stop);

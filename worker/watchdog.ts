@@ -1,7 +1,7 @@
 import type { Clock } from "../shared/clock.ts";
 
 export type Watchdog = {
-  /** A receive came to an end, with messages or without: the worker lives. */
+  /** A receive came to an end, with messages or without, or more of what it brought is done: the worker lives. */
   onProgress: () => void;
   silentSeconds: () => number;
   /** Silent for so long that only a new start helps. */

@@ -1,10 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
-import { encodeEntry } from "../../../shared/queue/message.ts";
+import { fromUtf8 } from "../../../shared/bytes.ts";
+import { timestamp } from "../../../shared/clock.ts";
+import { encodeEntry, encodePack } from "../../../shared/queue/message.ts";
 import { DynamoFault } from "../../../shared/table/dynamo.ts";
 import type { Deps } from "../../../worker/deps.ts";
 import { glanceAt } from "../../../worker/glance.ts";
 import { createLoad } from "../../../worker/load.ts";
+import { createLocks } from "../../../worker/locks.ts";
 import { createMetrics, exposition } from "../../../worker/metrics.ts";
 import { createPresences } from "../../../worker/presences.ts";
 import { receiveUntilStopped } from "../../../worker/receive.ts";
@@ -13,6 +17,7 @@ import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
+const KEY = Buffer.alloc(32, 1);
 const tenant = makeTenant();
 
 describe("receiveUntilStopped()", () => {
@@ -37,6 +42,38 @@ describe("receiveUntilStopped()", () => {
     );
     expect(pauses).toEqual([200, 400, 800, 1600, 3200, 6400, 12_800, 20_000, 20_000, 20_000]);
     expect(worker.metrics.read().receives_failed_total).toBe(10);
+  });
+
+  test("tells of progress with each asset that is done, not only when the whole of a slow batch is", async () => {
+    const stop = new AbortController();
+    const table = createMemoryDynamo();
+    const lines = ["1", "2", "3"].map((last) => {
+      const body = JSON.stringify(makeHeartbeat(1, AT, "h"));
+      return encodeEntry({ assetId: `01K${"0".repeat(22)}${last}`, receivedAt: timestamp(AT), body });
+    });
+    const body = fromUtf8(encodePack(TENANT, lines));
+    const signature = createHmac("sha256", KEY).update(body).digest("base64url");
+    const message = { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
+    const worker = createWorkerDeps(table, tenant, { queueKeys: new Map([["k", KEY]]) });
+    const presences = () => [...table.items.values()].filter(({ type }) => type?.S === "Presence").length;
+    const told: number[] = [];
+    const queue = {
+      ...worker.queue,
+      receive: async () => [message],
+      remove: async () => {
+        told.push(-1);
+        stop.abort();
+      },
+    };
+    // One after the other, so that each is told of before the next one is there.
+    const locked = createLocks();
+    await receiveUntilStopped(
+      { ...worker, queue, locked: (_, work) => locked("one", work) },
+      stop.signal,
+      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      { random: () => 0.5, sleep: async () => {}, onProgress: () => void told.push(presences()) },
+    );
+    expect(told).toEqual([0, 1, 2, 3, -1, 3]);
   });
 });
 
