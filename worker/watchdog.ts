@@ -10,7 +10,10 @@ export type Watchdog = {
   isWell: () => boolean;
 };
 
-/** A receiver that hangs without an error is the classic way for a worker to be up and dead: this one sees it. */
+/**
+ * A receiver that hangs without an error is the classic way for a worker to be up and dead: this one sees it.
+ * `clock` in milliseconds, from any beginning.
+ */
 export function createWatchdog(clock: Clock, stallSeconds: number): Watchdog {
   let lastProgressMs = clock();
   const silentSeconds = () => (clock() - lastProgressMs) / 1000;

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
 import { makeHeartbeat } from "../../lz/fleet.ts";
@@ -201,6 +203,25 @@ describe("the worker's process", () => {
     expect(await worker.exited).toBe(70);
     expect(await said()).toContain('"worker.stalled"');
   }, 120_000);
+
+  test("a clock that is set ahead by an hour in the middle of a receive is no stall", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "lz-clock-"));
+    stops.push(() => rmSync(folder, { recursive: true }));
+    const preload = join(folder, "clock.ts");
+    writeFileSync(
+      preload,
+      "const now = Date.now; const from = now(); Date.now = () => now() + (now() - from > 3000 ? 3600_000 : 0);",
+    );
+    const slowQueue = () => Bun.sleep(12_000).then(() => json({}));
+    const { worker, until } = await startWorker(slowQueue, emptyTable, {
+      LZ_STALL_SECONDS: "40",
+      BUN_OPTIONS: `--preload=${preload}`,
+    });
+    await Bun.sleep(9000); // the worker looks every five seconds
+    expect(worker.exitCode).toBeNull();
+    worker.kill("SIGTERM");
+    await until('"worker.stopped"');
+  }, 60_000);
 
   test("a queue that is merely empty is no stall", async () => {
     const { worker, ask } = await startWorker(quietQueue, emptyTable, { LZ_STALL_SECONDS: "40" });
