@@ -25,21 +25,33 @@ export const isWorse = (
   before: Pick<Finding, "risk" | "points">,
 ): boolean => RANK[now.risk] > RANK[before.risk] || now.points > before.points;
 
+/**
+ * Conditions of one asset that may be going on at once: a host that shows other engines with every heartbeat floods
+ * neither the list of incidents nor its own presence, which is one item. What is CRITICAL has room of its own.
+ */
+export const RUNS_MAX = { WARNING: 200, CRITICAL: 400 } as const;
+
 const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
 
 /**
  * Takes one more state, newer than all before, into the runs. A condition that comes back within the quiet period
  * goes on as the same run; later, it is a new one, whether or not a heartbeat was there to end the old one. So the
- * runs are a function of the states and nothing else: not of who delivered them when.
+ * runs are a function of the states and nothing else: not of who delivered them when. A condition for which there is
+ * no room begins no run: it stands in the state all the same.
  */
 export function takeState(runs: Runs, state: JudgedState, quietMs: number): void {
   const { at, hostname } = state;
   const present = new Set<string>();
+  const isOver = ({ absentSince }: Run) => absentSince !== undefined && elapsedMs(absentSince, at) >= quietMs;
+  let lasting = 0;
+  for (const run of runs.values()) if (!isOver(run)) lasting++;
   for (const finding of state.findings) {
     const name = runName(finding);
-    present.add(name);
     const before = runs.get(name);
-    const goesOn = before && !(before.absentSince && elapsedMs(before.absentSince, at) >= quietMs);
+    const goesOn = before && !isOver(before);
+    if (!goesOn && lasting >= RUNS_MAX[finding.risk]) continue;
+    if (!goesOn) lasting++;
+    present.add(name);
     const escalatedAt =
       goesOn && isWorse(finding, before.finding) ? at : goesOn ? before.escalatedAt : undefined;
     runs.set(name, {

@@ -11,6 +11,7 @@ import { incidentKey } from "../../../shared/table/keys.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import type { Message } from "../../../worker/deps.ts";
 import { isAmbiguous, withOpinion } from "../../../worker/evaluate/opinion.ts";
+import { RUNS_MAX } from "../../../worker/incident-runs.ts";
 import { pollOnce } from "../../../worker/poll.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
@@ -188,6 +189,51 @@ describe("an incident", () => {
     await life.beat(4, []);
     await life.beat(30, []);
     expect(life.incident()).toMatchObject({ resolvedAt: life.at(1), resolvedBy: "dana" });
+  });
+});
+
+describe("an asset that shows other engines with every heartbeat", () => {
+  const DECOYS = 40;
+  const namesOf = (minute: number) => Array.from({ length: DECOYS }, (_, i) => `decoy-${minute}-${i}`);
+  async function flood(minutes: number) {
+    const tenant = makeTenant({ policy: POLICY });
+    const table = createMemoryDynamo();
+    const worker = createWorkerDeps(table, tenant);
+    const beat = async (minute: number, engines: Engine[]) => {
+      const ms = START_MS + minute * MINUTE_MS;
+      const more = { engines, stateSince: timestamp(ms) };
+      await record(deliver(makeHeartbeat(minute + 1, ms, "host-1", more)), tenant, worker);
+    };
+    for (let minute = 0; minute < minutes; minute++)
+      await beat(
+        minute,
+        namesOf(minute).map((id) => makeEngine({ id, name: id, models: [] })),
+      );
+    const open = () =>
+      [...table.items.values()]
+        .filter(({ GSI2PK }) => GSI2PK?.S?.includes("#ALERT#"))
+        .map(({ engine }) => engine!.S!);
+    const { length } = unmarshalItem(table.items.get(`TENANT#${TENANT} | PRESENCE#${ASSET}`)!)
+      .openIncidents as object[];
+    return { beat, open, known: length };
+  }
+
+  test("has a bounded number of incidents open, each of which presence knows, and at the bound all of them", async () => {
+    const atBound = await flood(RUNS_MAX.WARNING / DECOYS);
+    expect([atBound.open().length, atBound.known]).toEqual([RUNS_MAX.WARNING, RUNS_MAX.WARNING]);
+    const beyond = await flood(RUNS_MAX.WARNING / DECOYS + 1);
+    expect([beyond.open().length, beyond.known]).toEqual([RUNS_MAX.WARNING, RUNS_MAX.WARNING]);
+    expect(beyond.open()).not.toContain(`decoy-${RUNS_MAX.WARNING / DECOYS}-0`);
+  });
+
+  test("hides nothing CRITICAL behind them, and has room again when they were gone for the quiet period", async () => {
+    const minutes = RUNS_MAX.WARNING / DECOYS + 1;
+    const { beat, open } = await flood(minutes);
+    await beat(minutes, [EXPOSED, makeEngine({ id: "vllm", models: [] })]);
+    expect(open()).toContain("ollama");
+    expect(open()).not.toContain("vllm");
+    await beat(minutes + 30, [makeEngine({ id: "vllm", models: [] })]);
+    expect(open().sort()).toEqual(["ollama", "vllm"]);
   });
 });
 
