@@ -44,6 +44,11 @@ export const policy = z.strictObject({
     "/tmp/*",
     "/var/tmp/*",
     "/dev/shm/*",
+    // Where macOS puts them, under either name: an app just downloaded runs from a folder of the last kind.
+    "/private/tmp/*",
+    "/private/var/tmp/*",
+    "/var/folders/*",
+    "/private/var/folders/*",
     "~/Downloads/*",
     "*\\Downloads\\*",
     "*\\Temp\\*",

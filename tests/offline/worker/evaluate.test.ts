@@ -179,10 +179,17 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "suspect-path": {
     hit: [
       e({ executable: "/tmp/x/ollama" }),
+      e({ executable: "/private/tmp/x/ollama" }), // as macOS resolves /tmp
+      e({ executable: "/private/var/folders/q1/T/AppTranslocation/0A1B/d/Ollama.app/Contents/MacOS/Ollama" }),
+      e({ executable: "/var/folders/q1/T/ollama" }),
       e({ executable: "~/Downloads/llamafile" }),
       e({ executable: "C:\\Users\\d\\Downloads\\o.exe" }),
     ],
-    miss: [e({ executable: "/opt/tmp/ollama" }), e({ executable: "~/DownloadsOld/x" })],
+    miss: [
+      e({ executable: "/opt/tmp/ollama" }),
+      e({ executable: "/private/opt/ollama" }),
+      e({ executable: "~/DownloadsOld/x" }),
+    ],
   },
   "privileged-engine": {
     hit: [e({ user: "root" }), e({ user: "nt authority\\system" })],
