@@ -1,6 +1,6 @@
 import { timestamp } from "../shared/clock.ts";
 import { webhookBody, webhookHeaders } from "../shared/export/standard-webhooks.ts";
-import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
+import { type AttributeMap, isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { type EventItem, eventItem } from "../shared/table/items/event.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
@@ -36,7 +36,7 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
     ExpressionAttributeValues: values({ pk: outbox(tenantId), to: `${timestamp(nowMs)}~` }),
     Limit: EVENTS_AT_ONCE,
   });
-  const events = Items.map((stored) => decodeItem(eventItem, stored));
+  const events = Items.flatMap((stored) => readable(stored, tenantId, deps));
   const behindMs = events.map(({ nextAttemptAt = timestamp(nowMs) }) => nowMs - Date.parse(nextAttemptAt));
   deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
   if (events.length === 0) return 0;
@@ -50,6 +50,17 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
     await forwardEvent(leased, tenant, deps);
   });
   return taken;
+}
+
+/** An event of a newer worker, say: it waits for one that knows it, and holds back none behind it. */
+function readable(stored: AttributeMap, tenantId: string, deps: Forwarder): EventItem[] {
+  try {
+    return [decodeItem(eventItem, stored)];
+  } catch (error) {
+    deps.metrics.count("forwards_faulted_total");
+    deps.log("error", "event.not-read", { tenantId, error });
+    return [];
+  }
 }
 
 /** Of several workers one goes on: whoever moves the time of the next attempt first. Gives the event as it then is. */

@@ -87,6 +87,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     logs,
     metrics,
     keep,
+    put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
     answer: (next: typeof status) => {
       status = next;
@@ -152,6 +153,17 @@ describe("forwardDue()", () => {
     box.wait(300);
     await box.forward();
     expect(box.health()).toMatchObject([{ failures: 0, lastDeliveredAt: expect.any(String) }]);
+  });
+
+  test("an event that does not parse is told of, and holds back none behind it", async () => {
+    const box = await createOutbox();
+    const first = timestamp(START_MS - 1000);
+    const unknown = { ...opened(), eventId: "evt_newer", recordedAt: first, nextAttemptAt: first };
+    await box.put({ ...unknown, kind: "incident.melted" as EventItem["kind"] });
+    expect(await box.forward()).toBe(1);
+    expect(box.sent).toHaveLength(1);
+    expect(box.logs).toContain("event.not-read");
+    expect(box.metrics.read()).toMatchObject({ forwards_faulted_total: 1, webhooks_delivered_total: 1 });
   });
 
   test("says how long what it takes up has been due", async () => {
