@@ -42,21 +42,23 @@ export async function openDeadLetters(deps: Pick<Deps, "env" | "root">): Promise
   const deadUrl = deps.env.SQS_DLQ_URL ?? (await redriveTarget(client, queueUrl));
   return {
     async take(limit, hiddenSeconds) {
-      const letters: DeadLetter[] = [];
-      while (letters.length < limit) {
+      // By id: what was read first may be visible again, under a newer receipt, before the last is read.
+      const letters = new Map<string, DeadLetter>();
+      while (letters.size < limit) {
         const command = new ReceiveMessageCommand({
           QueueUrl: deadUrl,
-          MaxNumberOfMessages: Math.min(10, limit - letters.length),
+          MaxNumberOfMessages: Math.min(10, limit - letters.size),
           VisibilityTimeout: hiddenSeconds,
           WaitTimeSeconds: 1,
           MessageAttributeNames: ["All"],
           MessageSystemAttributeNames: ["SentTimestamp"],
         });
         const { Messages } = await client.send(command);
-        if (!Messages || Messages.length === 0) break;
-        letters.push(...Messages.map(letterOf));
+        const before = letters.size;
+        for (const letter of (Messages ?? []).map(letterOf)) letters.set(letter.id, letter);
+        if (letters.size === before) break;
       }
-      return letters;
+      return [...letters.values()];
     },
     async replay({ body, attributes, receipt }) {
       const MessageAttributes = Object.fromEntries(
