@@ -23,9 +23,11 @@ export const EXPOSURE: readonly EngineRule[] = [
     applies: (engine, { policy }) => {
       const addresses = exposedAddresses(engine);
       if (policy.exposure === "any" || engine.auth === "required" || addresses.length === 0) return undefined;
-      const says = `${engine.name} listens on ${listed(addresses)} (${at(engine)}) and asks for no credential.`;
+      const where = `${engine.name} listens on ${listed(addresses)} (${at(engine)})`;
       // Answered without one is worse than not known to ask for one.
-      return { says, points: engine.auth === "open" ? 80 : 75 };
+      return engine.auth === "open"
+        ? { says: `${where} and asks for no credential.`, points: 80 }
+        : { says: `${where} and is not known to ask for a credential.`, points: 75 };
     },
   },
   {

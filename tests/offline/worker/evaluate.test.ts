@@ -441,6 +441,13 @@ describe("points grow with the facts, up to a bound", () => {
       ),
     ).toEqual([75, 80]);
   });
+  test("and says of it what is known: that it asks for no credential, or that nobody knows", () => {
+    const [unknown, open] = (["unknown", "open"] as const).map(
+      (auth) => judged(e({ bind: ["0.0.0.0"], auth })).findings[0]!.explanation,
+    );
+    expect(unknown).toEndWith("and is not known to ask for a credential.");
+    expect(open).toEndWith("and asks for no credential.");
+  });
   test("of several processes of an engine the worst is told, in whatever order", () => {
     const [few, many] = [makeEngine(hosts(3)), makeEngine(hosts(6))];
     for (const engines of [
