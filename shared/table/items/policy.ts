@@ -54,8 +54,18 @@ export const policy = z.strictObject({
     "*\\Temp\\*",
     "/Volumes/*",
   ]),
-  /** Accounts no engine should run under. */
-  privilegedUsers: patterns(20, ["root", "SYSTEM", "NT AUTHORITY\\*", "Administrator"]),
+  /** Accounts no engine should run under. Windows names them with the host before, and in its own language. */
+  privilegedUsers: patterns(20, [
+    "root",
+    "SYSTEM",
+    "NT AUTHORITY\\*",
+    "NT-AUTORITÄT\\*",
+    "AUTORITE NT\\*",
+    "Administrator",
+    "*\\Administrator",
+    "*\\Administrateur",
+    "*\\Administrador",
+  ]),
   /** Empty: clients are not checked. */
   approvedClients: patterns(200),
   bannedClients: patterns(200),

@@ -192,8 +192,20 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     ],
   },
   "privileged-engine": {
-    hit: [e({ user: "root" }), e({ user: "nt authority\\system" })],
-    miss: [e({ user: "rooty" }), e({ user: "root", container: "ollama" })],
+    hit: [
+      e({ user: "root" }),
+      e({ user: "nt authority\\system" }),
+      e({ user: "NT-AUTORITÄT\\SYSTEM" }),
+      e({ user: "AUTORITE NT\\Système" }),
+      e({ user: "DESKTOP-1\\Administrator" }), // the agent tells who it is with the host before it
+      e({ user: "PC-2\\Administrateur" }),
+    ],
+    miss: [
+      e({ user: "rooty" }),
+      e({ user: "root", container: "ollama" }),
+      e({ user: "DESKTOP-1\\ada" }),
+      e({ user: "ACME\\Administrator2" }),
+    ],
   },
   "document-parent": {
     hit: [e({ parents: ["cmd.exe", "WINWORD.EXE"] })],
