@@ -6,7 +6,7 @@ import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
 /** Programs that open documents or run what documents bring along: none has a reason to start an engine. */
 const DOCUMENT_PROGRAMS =
-  /^(winword|excel|powerpnt|outlook|onenote|soffice|acrord32|wscript|cscript|mshta)(\.exe|\.bin)?$/i;
+  /^(winword|excel|powerpnt|outlook|onenote|microsoft (?:word|excel|powerpoint|outlook|onenote)|soffice|acrord32|acrobat|wscript|cscript|mshta)(\.exe|\.bin)?$/i;
 
 /** Vulnerabilities that the version of this engine has and the company has not accepted. */
 function vulnerabilitiesOf(engineId: string, version: string | undefined, accepted: readonly string[]) {

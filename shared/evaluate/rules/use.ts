@@ -18,8 +18,24 @@ const OFFICE = [
   "onenote*",
   "soffice*",
   "thunderbird*",
+  // As macOS calls them, their helpers too.
   "*Microsoft Word*",
+  "*Microsoft Excel*",
+  "*Microsoft PowerPoint*",
+  "*Microsoft Outlook*",
+  "*Microsoft OneNote*",
 ];
+
+/** True in a directory that a pattern names, and in all below it; `/srv/secret/*` is `/srv/secret` too. */
+function isWithin(patterns: readonly string[], directory: string): boolean {
+  if (patterns.length === 0) return false;
+  const whole = `${directory}${directory.includes("\\") ? "\\" : "/"}`;
+  for (const { index } of whole.matchAll(/[\\/]/g)) {
+    const isNamed = [index, index + 1].some((end) => matchesAny(patterns, whole.slice(0, end)));
+    if (isNamed) return true;
+  }
+  return false;
+}
 const AGENT_KINDS = new Set(["agent", "agent-builder", "coding-agent", "mcp"]);
 
 /** Who feeds the models, from where and when. */
@@ -81,7 +97,7 @@ export const USE: readonly EngineRule[] = [
     applies: (engine, { policy }) =>
       whenAny(
         engine.clients.flatMap((client) =>
-          client.directory !== undefined && matchesAny(policy.protectedDirectories, client.directory)
+          client.directory !== undefined && isWithin(policy.protectedDirectories, client.directory)
             ? [`${nameOf(client) ?? "a program"} in ${client.directory}`]
             : [],
         ),

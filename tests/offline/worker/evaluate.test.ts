@@ -208,8 +208,12 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     ],
   },
   "document-parent": {
-    hit: [e({ parents: ["cmd.exe", "WINWORD.EXE"] })],
-    miss: [e({ parents: ["winword-helper"] })],
+    hit: [
+      e({ parents: ["cmd.exe", "WINWORD.EXE"] }),
+      e({ parents: ["sh", "Microsoft Excel"] }),
+      e({ parents: ["Acrobat.exe"] }),
+    ],
+    miss: [e({ parents: ["winword-helper"] }), e({ parents: ["Microsoft Edge"] })],
   },
   "instructions-in-name": {
     hit: [
@@ -270,12 +274,33 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     miss: [e(client({ name: "Code Helper" }), { approvedClients: ["code*"] }), e(client({ name: "curl" }))],
   },
   "office-client": {
-    hit: [e(client({ name: "EXCEL.EXE" }))],
-    miss: [e(client({ name: "code" })), e(client({ name: "EXCEL.EXE" }), { approvedClients: ["excel*"] })],
+    hit: [
+      e(client({ name: "EXCEL.EXE" })),
+      ...["Word", "Excel", "PowerPoint", "Outlook", "OneNote"].map((name) =>
+        e(client({ name: `Microsoft ${name}` })),
+      ), // as macOS calls them
+    ],
+    miss: [
+      e(client({ name: "code" })),
+      e(client({ name: "Microsoft Edge" })),
+      e(client({ name: "EXCEL.EXE" }), { approvedClients: ["excel*"] }),
+    ],
   },
   "protected-directory": {
-    hit: [e(client({ name: "code", directory: "~/src/payments" }), { protectedDirectories: ["~/src/pay*"] })],
-    miss: [e(client({ name: "code", directory: "~/src/play" }), { protectedDirectories: ["~/src/pay*"] })],
+    hit: [
+      e(client({ name: "code", directory: "~/src/payments" }), { protectedDirectories: ["~/src/pay*"] }),
+      e(client({ name: "code", directory: "~/src/payments/api" }), {
+        protectedDirectories: ["~/src/payments"],
+      }),
+      e(client({ name: "code", directory: "/srv/secret" }), { protectedDirectories: ["/srv/secret/*"] }),
+      e(client({ name: "code", directory: "D:\\Payroll\\2026" }), { protectedDirectories: ["d:\\payroll"] }),
+    ],
+    miss: [
+      e(client({ name: "code", directory: "~/src/play" }), { protectedDirectories: ["~/src/pay*"] }),
+      e(client({ name: "code", directory: "~/src/payments2" }), { protectedDirectories: ["~/src/payments"] }),
+      e(client({ name: "code", directory: "/srv" }), { protectedDirectories: ["/srv/secret/*"] }),
+      e(client({ name: "code", directory: "/srv/secrets" }), { protectedDirectories: ["/srv/secret/*"] }),
+    ],
   },
   "outside-hours": {
     hit: [
