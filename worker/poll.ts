@@ -21,8 +21,15 @@ const UNKNOWN_KEY_RECEIVES = 3;
 
 type Task = { delivery: Delivery; tenant: TenantItem };
 
-/** Told on the way: a receive came to an end, the heartbeats of one more asset are settled or failed. */
-export type Steps = { onReceived?: (messages: number) => void; onAsset?: () => void };
+/**
+ * Told on the way: a receive came to an end, the heartbeats of one more asset are settled or failed, so many messages
+ * have to come again.
+ */
+export type Steps = {
+  onReceived?: (messages: number) => void;
+  onAsset?: () => void;
+  onFailed?: (messages: number) => void;
+};
 
 /**
  * One round: receive, record, remove what was recorded. A message of which any heartbeat could not be written
@@ -32,12 +39,12 @@ export async function pollOnce(
   deps: Deps,
   stop: AbortSignal,
   load?: Load,
-  { onReceived, onAsset }: Steps = {},
+  steps: Steps = {},
 ): Promise<number> {
   await load?.room(stop);
   if (stop.aborted) return 0;
   const messages = await deps.queue.receive(stop);
-  onReceived?.(messages.length);
+  steps.onReceived?.(messages.length);
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
   noteAge(messages, deps);
   if (messages.length === 0) return 0;
@@ -47,7 +54,7 @@ export async function pollOnce(
   // From here on nothing stops it: what was received is finished and acknowledged.
   const extending = extendWhileBusy(messages, deps);
   try {
-    return await settleAll(messages, deps, onAsset);
+    return await settleAll(messages, deps, steps);
   } finally {
     extending.stop();
     load?.release(messages.length, bytes);
@@ -85,11 +92,7 @@ function extendWhileBusy(messages: readonly Message[], deps: Deps): { stop(): vo
   return { stop: () => clearInterval(timer) };
 }
 
-async function settleAll(
-  messages: readonly Message[],
-  deps: Deps,
-  onAsset: Steps["onAsset"],
-): Promise<number> {
+async function settleAll(messages: readonly Message[], deps: Deps, steps: Steps): Promise<number> {
   const failed = new Set<Message>();
   const tasks: Task[] = [];
   const letters: { message: Message; letter: DeadLetter }[] = [];
@@ -108,13 +111,14 @@ async function settleAll(
       deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });
     }
   }
-  await recordAll(tasks, failed, deps, onAsset);
+  await recordAll(tasks, failed, deps, steps);
   await buryAll(letters, failed, deps);
   await deps.queue.remove(messages.filter((message) => !failed.has(message)));
   const lost = tasks.filter(({ delivery }) => failed.has(delivery.message)).length;
   settled += tasks.length - lost;
   deps.metrics.count("heartbeats_total", settled);
   deps.metrics.count("heartbeats_failed_total", lost);
+  if (failed.size > 0) steps.onFailed?.(failed.size);
   if (oldest !== "") deps.metrics.gauge("lag_seconds", Math.max(0, deps.clock() - Date.parse(oldest)) / 1000);
   return settled;
 }
@@ -193,12 +197,12 @@ async function recordAll(
   tasks: readonly Task[],
   failed: Set<Message>,
   deps: Deps,
-  onAsset: Steps["onAsset"],
+  steps: Steps,
 ): Promise<void> {
   const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
   await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
     await deps.locked(name, () => recordAsset(ofAsset, failed, deps));
-    onAsset?.();
+    steps.onAsset?.();
   });
 }
 

@@ -29,24 +29,37 @@ export async function receiveUntilStopped(
   { random, sleep, onProgress }: Waits,
 ): Promise<void> {
   let pauseMs = PAUSE_MS_MIN;
+  const pause = () => {
+    const waitMs = pauseMs * (0.5 + random());
+    pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    return waitMs;
+  };
   while (!stop.aborted) {
     try {
       let received = 0;
+      let failed = 0;
       const onReceived = (messages: number) => {
         received = messages;
         onProgress();
       };
-      await pollOnce(deps, stop, load, { onReceived, onAsset: onProgress });
+      const onFailed = (messages: number) => {
+        failed = messages;
+      };
+      await pollOnce(deps, stop, load, { onReceived, onAsset: onProgress, onFailed });
       onProgress();
+      if (failed * 2 > received) {
+        // The table is away, it seems. What waits in the queue is safe there, and each receive counts against it.
+        await sleep(pause(), stop);
+        continue;
+      }
       pauseMs = PAUSE_MS_MIN;
       if (received > 0 && received < FULL_RECEIVE) await sleep(GATHER_MS, stop);
     } catch (error) {
       if (stop.aborted) break;
       deps.metrics.count("receives_failed_total");
-      const waitMs = pauseMs * (0.5 + random());
+      const waitMs = pause();
       deps.log("error", "poll.failed", { waitMs: Math.round(waitMs), error });
       await sleep(waitMs, stop);
-      pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     }
   }
 }

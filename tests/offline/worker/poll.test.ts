@@ -20,6 +20,17 @@ const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);
 const tenant = makeTenant();
 
+/** A signed message with a heartbeat of each of these assets. */
+function messageOf(assets: readonly string[]) {
+  const lines = assets.map((last) => {
+    const body = JSON.stringify(makeHeartbeat(1, AT, "h"));
+    return encodeEntry({ assetId: `01K${"0".repeat(22)}${last}`, receivedAt: timestamp(AT), body });
+  });
+  const body = fromUtf8(encodePack(TENANT, lines));
+  const signature = createHmac("sha256", KEY).update(body).digest("base64url");
+  return { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
+}
+
 describe("receiveUntilStopped()", () => {
   test("a receive that fails is tried again after a pause that grows, with jitter, and never ends the receiver", async () => {
     const stop = new AbortController();
@@ -44,16 +55,65 @@ describe("receiveUntilStopped()", () => {
     expect(worker.metrics.read().receives_failed_total).toBe(10);
   });
 
+  test("pauses longer each time while a table that is away takes nothing, so that the queue keeps its messages", async () => {
+    const stop = new AbortController();
+    const table = createMemoryDynamo();
+    let isAway = true;
+    const dynamo = (async (...call: Parameters<Deps["dynamo"]>) => {
+      if (isAway) throw new DynamoFault("Unreachable");
+      return table.dynamo(...call);
+    }) as Deps["dynamo"];
+    const worker = createWorkerDeps({ ...table, dynamo }, tenant, { queueKeys: new Map([["k", KEY]]) });
+    const pauses: number[] = [];
+    const queue = { ...worker.queue, receive: async () => [messageOf([String(pauses.length)])] };
+    // The settings of a tenant are in the table too.
+    const readTenant = async () => {
+      if (isAway && pauses.length % 2 === 1) throw new DynamoFault("Unreachable");
+      return tenant;
+    };
+    await receiveUntilStopped(
+      { ...worker, queue, tenant: readTenant },
+      stop.signal,
+      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      {
+        random: () => 0.5,
+        sleep: async (ms) => {
+          pauses.push(ms);
+          isAway = pauses.length !== 4;
+          if (pauses.length === 6) stop.abort();
+        },
+        onProgress: () => {},
+      },
+    );
+    expect(pauses).toEqual([200, 400, 800, 1600, 250, 200]);
+    expect(worker.metrics.read()).toMatchObject({ heartbeats_total: 1, receives_failed_total: 0 });
+  });
+
+  test("does not pause for one message in two that has to come again", async () => {
+    const stop = new AbortController();
+    const unknown = { ...messageOf(["1"]), kid: "k2" };
+    const receives = [[messageOf(["1"]), unknown], [unknown], [messageOf(["2"])]];
+    const worker = createWorkerDeps(createMemoryDynamo(), tenant, { queueKeys: new Map([["k", KEY]]) });
+    const receive = async () => {
+      const given = receives.shift();
+      if (!given) stop.abort();
+      return given ?? [];
+    };
+    const queue = { ...worker.queue, receive };
+    const pauses: number[] = [];
+    await receiveUntilStopped(
+      { ...worker, queue },
+      stop.signal,
+      createLoad({ messages: 10, bytes: 2 ** 20 }),
+      { random: () => 0.5, sleep: async (ms) => void pauses.push(ms), onProgress: () => {} },
+    );
+    expect(pauses).toEqual([250, 200, 250]);
+  });
+
   test("tells of progress with each asset that is done, not only when the whole of a slow batch is", async () => {
     const stop = new AbortController();
     const table = createMemoryDynamo();
-    const lines = ["1", "2", "3"].map((last) => {
-      const body = JSON.stringify(makeHeartbeat(1, AT, "h"));
-      return encodeEntry({ assetId: `01K${"0".repeat(22)}${last}`, receivedAt: timestamp(AT), body });
-    });
-    const body = fromUtf8(encodePack(TENANT, lines));
-    const signature = createHmac("sha256", KEY).update(body).digest("base64url");
-    const message = { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
+    const message = messageOf(["1", "2", "3"]);
     const worker = createWorkerDeps(table, tenant, { queueKeys: new Map([["k", KEY]]) });
     const presences = () => [...table.items.values()].filter(({ type }) => type?.S === "Presence").length;
     const told: number[] = [];
