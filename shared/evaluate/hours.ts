@@ -18,9 +18,13 @@ const msOf = (clockTime: string): number =>
 /** 1970-01-01 was a Thursday, ISO weekday 4. */
 const weekday = (day: number): number => ((day + 3) % 7) + 1;
 
+/** Hours that end on the next day belong to the day on which they begin. */
 export function isWorkingTime(at: string, hours: WorkingHours): boolean {
   const { day, inDayMs } = local(at, hours);
-  return hours.days.includes(weekday(day)) && inDayMs >= msOf(hours.from) && inDayMs < msOf(hours.to);
+  const [from, to] = [msOf(hours.from), msOf(hours.to)];
+  const worksOn = (one: number) => hours.days.includes(weekday(one));
+  if (from < to) return worksOn(day) && inDayMs >= from && inDayMs < to;
+  return inDayMs >= from ? worksOn(day) : inDayMs < to && worksOn(day - 1);
 }
 
 /**
@@ -29,8 +33,6 @@ export function isWorkingTime(at: string, hours: WorkingHours): boolean {
  */
 export function hoursBoundary(at: string, hours: WorkingHours): string {
   const { day, inDayMs } = local(at, hours);
-  const [from, to] = [msOf(hours.from), msOf(hours.to)];
-  const localMs =
-    inDayMs >= to ? day * DAY_MS + to : inDayMs >= from ? day * DAY_MS + from : (day - 1) * DAY_MS + to;
-  return new Date(localMs - hours.utcOffsetMinutes * MINUTE_MS).toISOString();
+  const last = [msOf(hours.from), msOf(hours.to)].map((ms) => (ms > inDayMs ? day - 1 : day) * DAY_MS + ms);
+  return new Date(Math.max(...last) - hours.utcOffsetMinutes * MINUTE_MS).toISOString();
 }

@@ -77,12 +77,12 @@ export const policy = z.strictObject({
       /** ISO weekdays, 1 is Monday. */
       days: z.array(z.int().min(1).max(7)).min(1).max(7),
       from: clockTime,
-      /** Later than `from`, the same day. */
+      /** Earlier than `from`: on the day after. */
       to: clockTime,
       /** Minutes east of UTC, daylight saving not considered. */
       utcOffsetMinutes: z.int().min(-720).max(840).default(0),
     })
-    .refine(({ from, to }) => from < to, "from must be before to")
+    .refine(({ from, to }) => from !== to, "from and to must differ")
     .optional(),
   /** Largest weights file in bytes; 0: any size. */
   modelBytesMax: count.default(32 * 2 ** 30),

@@ -412,7 +412,6 @@ test("an approved engine on loopback with an approved model is nothing to tell",
 test("an empty object is a whole policy, and an unknown field is none", () => {
   expect(policy.parse({}).exposure).toBe("loopback");
   expect(policy.safeParse({ approvedEngine: ["ollama"] }).success).toBe(false);
-  expect(policy.safeParse({ workingHours: { days: [1], from: "18:00", to: "08:00" } }).success).toBe(false);
 });
 
 test("two engines of one kind make one finding a rule, so one incident", () => {
