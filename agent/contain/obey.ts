@@ -83,8 +83,10 @@ export type Obedience = {
 /** The only way anything on this host gets contained or freed. */
 export function createObedience(deps: ObeyDeps): Obedience {
   let state = load(deps);
-  /** Every answer repeats the directive until it is proven: look at each one once. */
+  /** Every answer repeats the directive until it is proven: look at each genuine one once. */
   let considered: string | undefined;
+  /** The newest that was refused, told once. It is looked at again: clocks are set right, and keys rotate. */
+  let refused: string | undefined;
   let turn: Promise<void> = Promise.resolve();
   let leadMs = leadNow();
 
@@ -216,7 +218,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
       const self = deps.self();
       return await verifyDirective(jws, self.jwks, self, deps.clock());
     } catch (cause) {
-      deps.log("warn", "a directive was refused", { reason: reasonOf(cause) });
+      if (jws !== refused) deps.log("warn", "a directive was refused", { reason: reasonOf(cause) });
+      refused = jws;
       return undefined;
     }
   }
@@ -238,9 +241,9 @@ export function createObedience(deps: ObeyDeps): Obedience {
     consider: (jws, signal) =>
       inTurn(async () => {
         if (jws === considered) return;
-        considered = jws;
         const directive = await verify(jws);
         if (!directive) return;
+        considered = jws;
         if (!isNewDirective(directive, state.report)) {
           deps.log("debug", "a directive is not newer than the one obeyed", {
             generation: directive.generation,
@@ -296,10 +299,11 @@ export function createObedience(deps: ObeyDeps): Obedience {
   /** A new report only when the proof differs or is to be made anew: an isolation that holds is not news. */
   async function reassertNow(signal: AbortSignal, { isAnew }: { isAnew: boolean }): Promise<void> {
     const { report } = state;
-    const proof = await deps.enforcers[report.mode].reassert(
-      { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) },
-      signal,
-    );
+    const order = { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) };
+    // A look that could not be made proves nothing: what was proven before may be over.
+    const proof = await deps.enforcers[report.mode]
+      .reassert(order, signal)
+      .catch((cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }));
     if (signal.aborted) return;
     if (proof.outcome === "applied" && state.traces && !state.traces.wasInForce)
       keep({ ...state, traces: { ...state.traces, wasInForce: true } });

@@ -198,6 +198,26 @@ describe("createObedience()", () => {
     expect(reports).toBe(1);
   });
 
+  test("obeys one that it refused before, once the clock is right or the key that signed it is pinned", async () => {
+    let nowMs = Date.now() + 60 * 24 * 3600_000;
+    const late = open(recorders(), () => nowMs);
+    const jws = await sign({ generation: 1, mode: "network" });
+    for (let round = 0; round < 3; round++) await late.consider(jws, signal);
+    expect([done, said.length]).toEqual([[], 1]);
+    nowMs = Date.now();
+    await late.consider(jws, signal);
+    expect(done).toEqual(["apply network 1"]);
+
+    const rotated = await controlKeys();
+    const obedience = open();
+    const byNewKey = await sign({ generation: 2, action: "release" }, rotated.control);
+    await obedience.consider(byNewKey, signal);
+    expect(done).toHaveLength(1);
+    keys = rotated;
+    await obedience.consider(byNewKey, signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+  });
+
   test("releases the mode it isolated by, also when the release names another", async () => {
     const obedience = open();
     await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
@@ -251,6 +271,30 @@ describe("createObedience()", () => {
     expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
     await obedience.consider(await sign({ generation: 2 }), signal);
     expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+  });
+
+  test("a look at an isolation that could not be made proves nothing any more, and says why", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "stop-engines" }), signal);
+    const broken: Enforcer = {
+      ...recorder("stop-engines"),
+      reassert: async () => {
+        throw new Error("no space left on device");
+      },
+    };
+    const guarded = open({ ...recorders(), "stop-engines": broken });
+    reports = 0;
+    for (let round = 0; round < 3; round++) await guarded.reassert(signal);
+    expect(guarded.report()).toMatchObject({
+      generation: 1,
+      action: "isolate",
+      outcome: "failed",
+      reason: "no space left on device",
+    });
+    expect([reports, containmentReport.safeParse(guarded.report()).success]).toEqual([1, true]);
+    const mended = open();
+    await mended.reassert(signal);
+    expect(mended.report()).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
   });
 
   test("finishes after a restart what a crash cut short", async () => {
