@@ -15,7 +15,7 @@ const JITTER = 0.1;
 const SCAN_TIMEOUT_MS = 20_000;
 /** While the edge is away one heartbeat a minute is kept of a state that does not change; of changes, each. */
 export const UNCHANGED_KEPT_EVERY_MS = 60_000;
-/** How long an altered isolation stays altered, at most, beyond one interval. */
+/** How long an altered isolation stays altered, unless a scan takes longer. */
 const REASSERT_EVERY_MS = 4000;
 /** Between two scans while terminated engines may be started again. */
 const LOOK_SOON_MS = 2000;
@@ -109,8 +109,12 @@ export function createLoop(deps: LoopDeps): Loop {
     const isHastened = isSoon && !isNews;
     if (!isHastened && Math.abs(deps.clock() - lastReassertAtMs) < REASSERT_EVERY_MS) return;
     if (isHastened) isSoon = false;
+    await reassert(signal);
+  }
+
+  function reassert(signal: AbortSignal): Promise<void> {
     lastReassertAtMs = deps.clock();
-    await deps.obedience.reassert(signal);
+    return deps.obedience.reassert(signal);
   }
 
   /** True when it was cut short: there is news. */
@@ -127,6 +131,18 @@ export function createLoop(deps: LoopDeps): Loop {
     return isNews;
   }
 
+  /** As {@link pause}. Of a long one, the isolation is looked at in between: a tenant may want a heartbeat every ten minutes. */
+  async function pauseGuarded(ms: number, signal: AbortSignal): Promise<boolean> {
+    for (let leftMs = ms; ; ) {
+      const isLast = isSoon || leftMs <= 1.5 * REASSERT_EVERY_MS;
+      const startedAtMs = deps.clock();
+      const isNews = await pause(isLast ? Math.max(leftMs, 0) : REASSERT_EVERY_MS, signal);
+      if (isLast || isNews || signal.aborted) return isNews;
+      await reassert(signal);
+      leftMs -= Math.min(Math.max(deps.clock() - startedAtMs, REASSERT_EVERY_MS), 2 * REASSERT_EVERY_MS);
+    }
+  }
+
   async function beatUntil(signal: AbortSignal): Promise<void> {
     let isNews = false;
     while (!signal.aborted) {
@@ -136,7 +152,7 @@ export function createLoop(deps: LoopDeps): Loop {
       const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
       // A clock set back or forward must not stretch the pause or skip it.
       const spentMs = Math.min(Math.max(deps.clock() - startedAtMs, 0), intervalMs / 2);
-      if (!signal.aborted) isNews = await pause(intervalMs - spentMs, signal);
+      if (!signal.aborted) isNews = await pauseGuarded(intervalMs - spentMs, signal);
     }
   }
 

@@ -260,6 +260,7 @@ describe("createLoop()", () => {
   let spool: Spool;
   let randoms: number[];
   /** Scans there had been at each look at the containment. */
+  let intervalMs: number;
   let looks: number[];
   let isRespawning: boolean;
 
@@ -273,6 +274,7 @@ describe("createLoop()", () => {
     isRevoked = false;
     randoms = [];
     looks = [];
+    intervalMs = 5000;
     isRespawning = false;
     stopper = new AbortController();
     spool = openSpool(temporaryDirectory(), { log: silent });
@@ -290,7 +292,7 @@ describe("createLoop()", () => {
         return { engines: await scan(), collectors: COLLECTORS, durationMs: 1 };
       },
       facts: { version: "0.1.0", catalogue: "1", host: { hostname: "h", os: "Linux", arch: "x64" } },
-      settings: () => ({ heartbeatIntervalMs: 5000, clientDirectories: false }),
+      settings: () => ({ heartbeatIntervalMs: intervalMs, clientDirectories: false }),
       sequence: { next: () => ++sequence, close: () => {} },
       spool,
       sender: {
@@ -392,6 +394,22 @@ describe("createLoop()", () => {
     expect([scans, looks]).toEqual([1, []]);
     await pass(2000);
     expect([pauses[1]!.ms, scans, looks]).toEqual([2000, 2, [2]]);
+  });
+
+  test("looks at the containment every four seconds between two heartbeats that are far apart", async () => {
+    intervalMs = 20_000;
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    for (let look = 0; look < 4; look++) await pass(4000);
+    expect([looks.length, scans, offered.length]).toEqual([4, 1, 1]);
+    await pass(4000);
+    expect([looks.length, scans, offered.length]).toEqual([5, 2, 2]);
+    expect(pauses.map(({ ms }) => ms)).toEqual([4000, 4000, 4000, 4000, 4000, 4000]);
+    // What is to be scanned soon does not wait for the rest of the interval.
+    loop.lookSoon();
+    await pass(4000);
+    await pass(2000);
+    expect([pauses[6]!.ms, scans]).toEqual([2000, 3]);
   });
 
   test("while the edge is away keeps every change, and of an unchanged state one a minute", async () => {
