@@ -34,6 +34,8 @@ const ENDED_KEPT_MAX = 64;
 /** Whatever starts engines again does so within this many hastened looks, or is seen by an ordinary one. */
 const WATCHFUL_LOOKS = 15;
 const NAMED_MAX = 5;
+/** Looks after which one that was woken is forgotten. Twice within them, and somebody keeps waking it: it computes. */
+const UNREST_LOOKS = 4;
 const CAME_BACK = "engines that were started again were terminated again; it goes on with each scan";
 
 export type StopDeps = TerminateDeps & {
@@ -61,6 +63,9 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
   let watchfulLooks = 0;
+  /** Grows with each look that finds one awake that we had suspended, and fades with each that does not. */
+  let unrest = 0;
+  let wokenLast: readonly Named[] = [];
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
@@ -92,11 +97,19 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const roots = [...named, ...known].map(({ pid }) => pid);
     const family = familyOf(roots, processes, deps.selfPid);
     const record = recordOf(family, known, engines);
+    const spared = sparedOf(processes, deps.selfPid);
+    const untouched = named.filter(({ pid }) => spared.has(pid));
+    const woken = family.filter((process) => !process.isStopped && known.some(isSame(process)));
+    if (woken.length > 0) wokenLast = woken;
+    unrest = woken.length > 0 ? Math.min(unrest, UNREST_LOOKS) + UNREST_LOOKS : Math.max(unrest - 1, 0);
     // Written before it is done: a crash in between is released too, and waking hurts no running process.
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
     const wanted = [...engines, ...record].flatMap(({ ports }) => ports);
     const fault =
-      (await suspend(family.filter(({ isStopped }) => !isStopped))) ?? (await refusePorts(wanted));
+      (await suspend(family.filter(({ isStopped }) => !isStopped))) ??
+      (await refusePorts(wanted)) ??
+      faultOf("run this agent, or are init, and were left alone", untouched) ??
+      (unrest > UNREST_LOOKS ? faultOf("are woken again and again", wokenLast) : undefined);
     hasReached ||= await deps.reach(signal);
     const isStill =
       fault === undefined ? await settles(() => isSuspended(family)) : await isSuspended(family);
@@ -205,6 +218,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     intact = undefined;
     hasReached = false;
     watchfulLooks = 0;
+    unrest = 0;
     const stuck = await deps.firewall.remove(order.wasInForce);
     const stopped = deps.load();
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>

@@ -172,6 +172,39 @@ describe("stopEnginesEnforcer()", () => {
     expect(stoppedPids()).toEqual([]);
   });
 
+  test("an engine that is init, or that this agent runs under, is left alone and called no success", async () => {
+    for (const pid of [1, 50]) {
+      spawn(50);
+      spawn(99, 50);
+      engines = [engine(pid, 11_434), engine(200, 11_435)];
+      const proof = await open().apply(ORDER, signal);
+      expect([proof.outcome, proof.reason, stoppedPids()]).toEqual([
+        "failed",
+        `processes ${pid} run this agent, or are init, and were left alone`,
+        [200, 201],
+      ]);
+      expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    }
+  });
+
+  test("one that is woken again and again is not called suspended; woken once, it is", async () => {
+    const enforcer = open();
+    await enforcer.apply(ORDER, signal);
+    const wokenLook = async () => {
+      count(200, -1);
+      const { outcome, reason } = await enforcer.reassert(ORDER, signal);
+      expect(stoppedPids()).toEqual([200, 201]);
+      return [outcome, reason];
+    };
+    expect(await wokenLook()).toEqual(["applied", undefined]);
+    for (let round = 0; round < 3; round++)
+      expect(await wokenLook()).toEqual(["failed", "processes 200 are woken again and again"]);
+    expect((await enforcer.reassert(ORDER, signal)).outcome).toBe("failed");
+    for (let look = 0; look < 10; look++) await enforcer.reassert(ORDER, signal);
+    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    expect(await wokenLook()).toEqual(["applied", undefined]);
+  });
+
   test("does not wait for ever: what is never suspended is not proven", async () => {
     lag = 1000;
     const { outcome, probes } = await open().apply(ORDER, signal);
