@@ -9,24 +9,39 @@ const TIMEOUT_MS = 15_000;
 const OUTPUT_CHARACTERS_MAX = 1_000_000;
 const NOT_FOUND = 127;
 
-/** One that is not done within the time is killed, and has no code of its own: -1. */
+/**
+ * One that is not done within the time is killed, and has no code of its own: -1. Nor is it waited for any longer: a child
+ * that it left behind may hold its output open, and one that hangs in the kernel does not end when it is killed.
+ */
 export const runWithin =
   (timeoutMs: number): RunCommand =>
   ([program, ...args], stdin) =>
     new Promise((resolve) => {
-      const child = spawn(program!, args, {
-        stdio: ["pipe", "pipe", "pipe"],
-        timeout: timeoutMs,
-        killSignal: "SIGKILL",
-      });
+      const child = spawn(program!, args, { stdio: ["pipe", "pipe", "pipe"] });
+      let exitCode: number | null = null;
+      const timer = setTimeout(() => {
+        child.kill("SIGKILL");
+        for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
+        child.unref();
+        resolve({ ...output, code: exitCode ?? -1 });
+      }, timeoutMs);
       const output = { stdout: "", stderr: "" };
       for (const name of ["stdout", "stderr"] as const) {
         child[name].setEncoding("utf8").on("data", (chunk: string) => {
           if (output[name].length < OUTPUT_CHARACTERS_MAX) output[name] += chunk;
         });
       }
-      child.on("error", (cause) => resolve({ ...output, code: NOT_FOUND, stderr: cause.message }));
-      child.on("close", (code) => resolve({ ...output, code: code ?? -1 }));
+      child.on("error", (cause) => {
+        clearTimeout(timer);
+        resolve({ ...output, code: NOT_FOUND, stderr: cause.message });
+      });
+      child.on("exit", (code) => {
+        exitCode = code;
+      });
+      child.on("close", (code) => {
+        clearTimeout(timer);
+        resolve({ ...output, code: code ?? -1 });
+      });
       // A program that ends without reading its input breaks the pipe; its exit code tells enough.
       child.stdin.on("error", () => {});
       child.stdin.end(stdin ?? "");
