@@ -1,8 +1,9 @@
 import { isV6, plain, plainPort } from "./addresses.ts";
 import type { Endpoint, NetworkRules } from "./firewall.ts";
 
-/** The only table this agent touches: removing it removes every trace. */
+/** With {@link BRIDGE_TABLE} all that this agent touches: removing them removes every trace. */
 export const TABLE = "inet lifecyclezero";
+export const BRIDGE_TABLE = "bridge lifecyclezero";
 /** Counts what the rules refused: a probe that moved it was stopped by us and by nobody else. */
 export const COUNTER = "forbidden";
 
@@ -93,6 +94,22 @@ ${chain("input")}
 ${chain("forward")}
 `);
 }
+
+/**
+ * Mode `network` too: what a bridge of this host forwards passes no rule for IP, unless br_netfilter is loaded. Guests
+ * and containers on it are cut off as those are that the host routes for. What the host itself sends is not forwarded.
+ */
+export const bridgeRules = `table ${BRIDGE_TABLE}
+delete table ${BRIDGE_TABLE}
+table ${BRIDGE_TABLE} {
+  chain forward {
+    type filter hook forward priority -10; policy drop;
+  }
+}
+`;
+
+/** Fails where the table is not there. */
+export const removeBridgeTable = `delete table ${BRIDGE_TABLE}\n`;
 
 /** Succeeds whether the table is there or not. */
 export const removeTable = `table ${TABLE}\ndelete table ${TABLE}\n`;

@@ -1,8 +1,8 @@
 /** Runs beyond the contained host: a control plane on the first two addresses, an echo peer on the others. */
-const [control4, control6, peer4, peer6] = process.argv.slice(2) as [string, string, string, string];
+const [control4, control6, ...peers] = process.argv.slice(2) as [string, string, ...string[]];
 for (const hostname of [control4, control6])
   Bun.serve({ hostname, port: 8787, fetch: () => new Response("ok") });
-for (const hostname of [peer4, peer6]) {
+for (const hostname of peers) {
   Bun.listen({ hostname, port: 9000, socket: { data: (socket, bytes) => void socket.write(bytes) } });
 }
 console.log("ready");

@@ -12,12 +12,13 @@ import { describeUnless, missing } from "../../support/missing.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
 
 /*
- * Three network namespaces of our own: a container behind the host, the host with the agent, and a network with
- * a control plane and a peer. Nothing outside them is touched.
+ * Four network namespaces of our own: a container and a bridged guest behind the host, the host with the agent, and a
+ * network with a control plane and a peer. Nothing outside them is touched.
  */
 const ID = `lzt${crypto.randomUUID().slice(0, 6)}`;
 const CONTAINER = `${ID}c`;
 const HOST = `${ID}h`;
+const GUEST = `${ID}g`;
 const NET = `${ID}n`;
 const CONTROL = "10.77.0.1";
 const CONTROL6 = "fd77::1";
@@ -25,6 +26,9 @@ const PEER = "10.77.0.2";
 const PEER6 = "fd77::2";
 const HOST_ADDRESS = "10.77.0.100";
 const HOST_ADDRESS6 = "fd77::100";
+/** A bridge of the host's, as virtual machines have one: the network's end of it, and the guest behind it. */
+const BRIDGED = "10.79.0.2";
+const BRIDGED_GUEST = "10.79.0.50";
 
 const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "setpriv", "bash");
 
@@ -109,7 +113,7 @@ function startAgent(edgeUrl: string, engine: string[] = [], directory = temporar
 
 describeUnless(lacking, "enforcement in network namespaces", () => {
   beforeAll(async () => {
-    for (const namespace of [CONTAINER, HOST, NET]) await mustRun(`ip netns add ${namespace}`);
+    for (const namespace of [CONTAINER, GUEST, HOST, NET]) await mustRun(`ip netns add ${namespace}`);
     const commands = [
       `ip link add ${ID}a netns ${HOST} type veth peer name ${ID}b netns ${NET}`,
       `ip link add ${ID}d netns ${CONTAINER} type veth peer name ${ID}e netns ${HOST}`,
@@ -133,12 +137,21 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       `ip -n ${CONTAINER} addr add fd78::2/64 dev ${ID}d nodad`,
       `ip -n ${CONTAINER} route add default via fd78::1`,
       `ip -n ${NET} route add fd78::/64 via fd77::100`,
+      `ip link add ${ID}p netns ${HOST} type veth peer name ${ID}q netns ${NET}`,
+      `ip link add ${ID}r netns ${HOST} type veth peer name ${ID}s netns ${GUEST}`,
+      `ip -n ${HOST} link add ${ID}br type bridge`,
+      ...[`${ID}p`, `${ID}r`].map((link) => `ip -n ${HOST} link set ${link} master ${ID}br`),
+      ...[`${ID}p`, `${ID}r`, `${ID}br`].map((link) => `ip -n ${HOST} link set ${link} up`),
+      `ip -n ${NET} addr add ${BRIDGED}/24 dev ${ID}q`,
+      `ip -n ${GUEST} addr add ${BRIDGED_GUEST}/24 dev ${ID}s`,
+      `ip -n ${NET} link set ${ID}q up`,
+      `ip -n ${GUEST} link set ${ID}s up`,
       `ip netns exec ${HOST} sysctl -q -w net.ipv4.ip_forward=1`,
       `ip netns exec ${HOST} sysctl -q -w net.ipv6.conf.all.forwarding=1`,
     ];
     for (const command of commands) await mustRun(command);
     const script = new URL("./contain-namespace-peer.ts", import.meta.url).pathname;
-    const peer = spawnIn(NET, [process.execPath, script, CONTROL, CONTROL6, PEER, PEER6]);
+    const peer = spawnIn(NET, [process.execPath, script, CONTROL, CONTROL6, PEER, PEER6, BRIDGED]);
     spawned.push(peer);
     await peer.stdout.getReader().read();
   }, 30_000);
@@ -156,7 +169,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
 
   afterAll(async () => {
     for (const child of spawned) child.kill("SIGKILL");
-    for (const namespace of [CONTAINER, HOST, NET]) await runCommand(["ip", "netns", "del", namespace]);
+    for (const namespace of [CONTAINER, GUEST, HOST, NET])
+      await runCommand(["ip", "netns", "del", namespace]);
   });
 
   test("network: blocks everything but the control plane, cuts open flows and containers, leaves no trace", async () => {
@@ -269,6 +283,27 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
       expect({ tamper, reached: await reaches(HOST, PEER, 9000) }).toEqual({ tamper, reached: false });
       expect(await reaches(HOST, PEER6, 9000)).toBe(false);
     }
+  }, 60_000);
+
+  test("network: a guest on a bridge of the host's own is cut off too, until the release, and leaves no trace", async () => {
+    // As on a host without br_netfilter, which hands what a bridge forwards to the rules for IP.
+    for (const rules of ["iptables", "ip6tables", "arptables"])
+      await runCommand(`ip netns exec ${HOST} sysctl -q -w net.bridge.bridge-nf-call-${rules}=0`.split(" "));
+    expect(await reaches(GUEST, BRIDGED, 9000)).toBe(true);
+    const before = await rulesOf();
+    const agent = startAgent(`http://${CONTROL}:8787`);
+    await agent.prove("apply:network");
+    expect(await reaches(GUEST, BRIDGED, 9000)).toBe(false);
+
+    await mustRun(`ip netns exec ${HOST} nft delete table bridge lifecyclezero`);
+    expect(await reaches(GUEST, BRIDGED, 9000)).toBe(true);
+    const proof = await agent.prove("reassert:network");
+    expect(proof.probes).toEqual({ controlPlaneReachable: true, forbiddenBlocked: true });
+    expect(await reaches(GUEST, BRIDGED, 9000)).toBe(false);
+
+    expect((await agent.prove("release:network")).outcome).toBe("applied");
+    expect(await rulesOf()).toBe(before);
+    expect(await reaches(GUEST, BRIDGED, 9000)).toBe(true);
   }, 60_000);
 
   test("network: stands after a start of the host before its network is up and the agent runs, and never once released", async () => {

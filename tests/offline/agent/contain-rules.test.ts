@@ -193,6 +193,21 @@ describe("networkEnforcer()", () => {
     expect((await absent.release(ORDER, signal)).outcome).toBe("failed");
   });
 
+  test("isolates where the kernel has no rules for bridges, and leaves nothing behind", async () => {
+    let table: string | undefined;
+    const run: RunCommand = async (command, stdin) => {
+      if ((stdin ?? command.join(" ")).includes("bridge"))
+        return { code: 1, stdout: "", stderr: "Error: Operation not supported" };
+      if (stdin !== undefined) table = stdin === removeTable ? undefined : stdin;
+      return { ...ok, stdout: table ?? "" };
+    };
+    const enforcer = make(run);
+    expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
+    expect(table).toContain("hook forward");
+    expect((await enforcer.release(ORDER, signal)).outcome).toBe("applied");
+    expect(table).toBeUndefined();
+  });
+
   test("does not call a forbidden address blocked when its own counter did not move", async () => {
     const counter = (packets: number) => ({
       ...ok,
