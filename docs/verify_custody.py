@@ -3,6 +3,8 @@ Written from docs/containment.md and docs/wire.md alone, so that it shares no mi
 With a key (its base64url `x`) and the package `cryptography` the checkpoint and the reports of hosts are checked too, else
 it says that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
 import base64, hashlib, json, sys
+def no_number(name): raise ValueError(f"{name} is no JSON")
+def load(text): return json.loads(text, parse_constant=no_number)
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -11,10 +13,11 @@ def first_fault(lines, manifest, head, x):
     for number, line in enumerate(lines, 1):
         name = f"#{number}"
         try:
-            record = json.loads(line)
+            record = load(line)
             chain, name = record.get("assetId"), f"{record.get('assetId') or 'tenant'} {record['at']}"
             unhashed = canonical({member: record[member] for member in record if member != "hash"}).encode()
             link = chains.get(chain, ("", 0))
+            if {type(record["number"]), type(record["tenantNumber"])} != {int}: raise ValueError("its number is none")
             for is_good, fault in (
                 (canonical(record) == line and hashlib.sha256(unhashed).hexdigest() == record["hash"], "was edited: its hash does not match"),
                 (record["tenantNumber"] != number - 1, f"is a fork: there is another record {number - 1} of the tenant"),
@@ -25,7 +28,7 @@ def first_fault(lines, manifest, head, x):
                 (not x or "report" not in record or proves_itself(record), "holds a report that is not signed by the device key it names")):
                 if not is_good: return name, fault
             previous, chains[chain] = record["hash"], (record["hash"], record["number"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return name, f"is no custody record: {error}"
     end = (head["hash"], head["count"]) if head else ("", 0)
     if end != (previous, len(lines)): return "head", f"names {end[1]} records, the log holds {len(lines)}"
@@ -52,19 +55,20 @@ def proves_itself(record):
 
 def lines_of(text):
     """JSON lines as they are; of the JSON form, which has its records in any order, the lines it would be."""
-    try: log = json.loads(text)
+    try: log = load(text)
     except ValueError: return text.removesuffix("\n").split("\n")
     if "records" not in log or "type" in log: return [text.removesuffix("\n")]
+    if not isinstance(log["records"], list): raise ValueError
     records = sorted(log["records"], key=lambda record: record["tenantNumber"])
-    manifest = {"type": "CustodyManifest", "v": 1, "records": len(records), "head": log.get("head")}
+    manifest = {"type": "CustodyManifest", "v": 1, "records": len(records), **({"head": log["head"]} if "head" in log else {})}
     return [canonical(each) for each in (manifest, *records)]
 
 try:
     first, *lines = lines_of(open(sys.argv[1], encoding="utf-8", newline="\n").read())
-    manifest, x = json.loads(first), [*sys.argv, None][2]
+    manifest, x = load(first), [*sys.argv, None][2]
     head = manifest.get("head")
-    if (manifest["type"], manifest["v"]) != ("CustodyManifest", 1) or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
-    if head is not None: [head["tenantId"], head["hash"], head["count"], head["checkpoint"].split]
+    if canonical([manifest["type"], manifest["v"]]) != '["CustodyManifest",1]' or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
+    if "head" in manifest: [head["tenantId"], head["hash"], head["count"], head["checkpoint"].split]
 except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is no custody export") or 2)
 fault = first_fault(lines, manifest, head, x)
 if not fault and head and not speaks_of(head): fault = "head", "its checkpoint is of another log"

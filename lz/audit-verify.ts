@@ -2,7 +2,7 @@ import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
-import { custodyExport, readExport, verifyExport } from "./custody-export.ts";
+import { custodyExport, inOrder, type ReadExport, readExport, verifyExport } from "./custody-export.ts";
 import { Misuse, type Verb } from "./deps.ts";
 import { readFile } from "./read-file.ts";
 import { count } from "./table.ts";
@@ -17,7 +17,7 @@ function readKeys(path: string): JSONWebKeySet {
   return parsed.data as JSONWebKeySet;
 }
 
-function readExportFile(path: string): NonNullable<ReturnType<typeof readExport>> {
+function readExportFile(path: string): ReadExport {
   const read = readExport(readFile(path));
   if (!read) throw new Misuse(`${path} is not a custody export`);
   return read;
@@ -25,17 +25,20 @@ function readExportFile(path: string): NonNullable<ReturnType<typeof readExport>
 
 export const run: Verb = async (args, deps) => {
   const { file, keys, anchor } = args.texts;
-  const read: ReturnType<typeof readExportFile> = file
+  const read: ReadExport = file
     ? readExportFile(file)
-    : { exported: await createApi(connectionOf(args, deps), deps).getWhole("/v1/custody", custodyExport) };
+    : {
+        exported: inOrder(
+          await createApi(connectionOf(args, deps), deps).getWhole("/v1/custody", custodyExport),
+        ),
+      };
   const findings = await verifyExport(read.exported, {
     keys: keys ? readKeys(keys) : undefined,
     anchor: anchor ? readExportFile(anchor).exported : undefined,
+    fault: read.fault,
   });
-  const { records, checkpoint } = findings;
-  // What the chain says goes first: it knows the record by its name.
-  const fault = findings.fault ?? read.fault;
-  const json = { ok: fault === undefined, ...findings, ...(fault && { fault }) };
+  const { records, checkpoint, fault } = findings;
+  const json = { ok: fault === undefined, ...findings };
   if (fault) return { json, lines: [`not ok: ${fault.record}: ${fault.fault}`], code: 1 };
   const signed = {
     good: "and its checkpoint is signed",

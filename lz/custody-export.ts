@@ -23,18 +23,37 @@ const manifest = z.strictObject({
   head: custodyHeadItem.optional(),
 });
 
-/** As JSON lines: a manifest, then the records as canonical JSON, which is what their hashes are of. */
-export function toJsonLines({ records, head }: CustodyExport): string {
-  const numberOf = (each: unknown) => (each as { tenantNumber?: number }).tenantNumber ?? 0;
-  const ordered = records.toSorted((a, b) => numberOf(a) - numberOf(b));
-  const first = { type: "CustodyManifest", v: 1, records: records.length, head };
-  return [first, ...ordered].map((line) => `${canonicalJson(line)}\n`).join("");
+const numberOf = (each: unknown): number => (each as Partial<AuditItem> | null)?.tenantNumber ?? 0;
+
+/** As {@link verifyExport} takes it: the JSON form may have its records in any order. */
+export const inOrder = ({ records, ...more }: CustodyExport): CustodyExport => ({
+  records: records.toSorted((a, b) => numberOf(a) - numberOf(b)),
+  ...more,
+});
+
+/** False too for what is nested too deep to be written. */
+function isCanonical(value: unknown, line: string): boolean {
+  try {
+    return canonicalJson(value) === line;
+  } catch {
+    return false;
+  }
 }
 
+/** As JSON lines: a manifest, then the records as canonical JSON, which is what their hashes are of. */
+export function toJsonLines(exported: CustodyExport): string {
+  const { records, head } = inOrder(exported);
+  const first = { type: "CustodyManifest", v: 1, records: records.length, head };
+  return [first, ...records].map((line) => `${canonicalJson(line)}\n`).join("");
+}
+
+/** `fault`: a line that is not in its place, or that the manifest does not count, for {@link verifyExport}. */
+export type ReadExport = { exported: CustodyExport; fault?: CustodyFault };
+
 /** Reads either form. In JSON lines the order counts: a line that moved is a fault, told with the record. */
-export function readExport(text: string): { exported: CustodyExport; fault?: CustodyFault } | undefined {
+export function readExport(text: string): ReadExport | undefined {
   const whole = custodyExport.safeParse(parseOrUndefined(text));
-  if (whole.success) return { exported: whole.data };
+  if (whole.success) return { exported: inOrder(whole.data) };
   const [first = "", ...lines] = text.replace(/\n$/, "").split("\n");
   const told = manifest.safeParse(parseOrUndefined(first));
   if (!told.success) return undefined;
@@ -42,14 +61,14 @@ export function readExport(text: string): { exported: CustodyExport; fault?: Cus
   const exported = { records, ...(told.data.head && { head: told.data.head }) };
   for (const [index, line] of lines.entries()) {
     const each = records[index] as Partial<AuditItem> | null;
-    if (each?.tenantNumber === index + 1 && canonicalJson(each) === line) continue;
+    if (each?.tenantNumber === index + 1 && isCanonical(each, line)) continue;
     const name = nameOf(each, index);
     const fault = "is not the record that belongs there: edited, moved, missing before it or twice";
-    return { exported, fault: { record: name, fault } };
+    return { exported, fault: { record: name, fault, index } };
   }
   if (lines.length !== told.data.records) {
     const fault = `the manifest names ${told.data.records} records, the file holds ${lines.length}`;
-    return { exported, fault: { record: "manifest", fault } };
+    return { exported, fault: { record: "manifest", fault, index: Number.POSITIVE_INFINITY } };
   }
   return { exported };
 }
@@ -81,36 +100,24 @@ export type Findings = {
  */
 export async function verifyExport(
   exported: CustodyExport,
-  trust: { keys?: JSONWebKeySet | undefined; anchor?: CustodyExport | undefined },
+  trust: {
+    keys?: JSONWebKeySet | undefined;
+    anchor?: CustodyExport | undefined;
+    /** What {@link readExport} found of the lines. */
+    fault?: CustodyFault | undefined;
+  },
 ): Promise<Findings> {
   const { head } = exported;
-  const records: AuditItem[] = [];
   const bad = (record: string, fault: string): Findings => ({
     records: exported.records.length,
     fault: { record, fault },
     checkpoint: "unchecked",
   });
-  for (const [index, each] of exported.records.entries()) {
-    const parsed = record.safeParse(each);
-    if (!parsed.success) {
-      const where = parsed.error.issues[0]!;
-      return bad(nameOf(each, index), `is no custody record: ${where.path.join(".") || where.message}`);
-    }
-    records.push(parsed.data);
-  }
-  const stranger = records.find(({ tenantId }) => tenantId !== head?.tenantId);
-  if (head && stranger)
-    return bad(`${stranger.assetId ?? "tenant"} ${stranger.at}`, "is of another tenant than the head");
-  const fault = (await verifyCustody(records, head)) ?? missingSince(records, trust.anchor?.head);
+  const { records, faults } = await faultsOf(exported);
+  const all = trust.fault ? [...faults, trust.fault] : faults;
+  const fault = all.toSorted((a, b) => a.index - b.index)[0] ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
   const told = records.filter(({ report }) => report !== undefined);
-  for (const each of told) {
-    if (!(await provesItself(each)))
-      return bad(
-        nameOf(each, each.tenantNumber - 1),
-        "holds a report that is not signed by the device key it names, for this very asset and generation",
-      );
-  }
   const good = { records: records.length, ...(told.length > 0 && { reports: told.length }) };
   if (!head) return { ...good, checkpoint: "absent" };
   if (!speaksOf(head)) return bad("head", "its checkpoint is of another log");
@@ -119,6 +126,42 @@ export async function verifyExport(
     return bad("head", "its checkpoint is not signed by these keys for this very log");
   }
   return { ...good, checkpoint: "good" };
+}
+
+/** The records up to the first that is none, and the first fault of each kind. */
+async function faultsOf({ records: given, head }: CustodyExport) {
+  const faults: CustodyFault[] = [];
+  const records: AuditItem[] = [];
+  for (const [index, each] of given.entries()) {
+    const parsed = record.safeParse(each);
+    if (!parsed.success) {
+      const where = parsed.error.issues[0]!;
+      const fault = `is no custody record: ${where.path.join(".") || where.message}`;
+      faults.push({ record: nameOf(each, index), fault, index });
+      break;
+    }
+    records.push(parsed.data);
+  }
+  const last = records.at(-1);
+  const endsAt = records.length === given.length ? head : last && { hash: last.hash, count: records.length };
+  const broken = await verifyCustody(records, endsAt);
+  if (broken) faults.push(broken);
+  for (const [index, each] of records.entries()) {
+    const fault = await strangenessOf(each, head);
+    if (fault === undefined) continue;
+    faults.push({ record: nameOf(each, index), fault, index });
+    break;
+  }
+  return { records, faults };
+}
+
+async function strangenessOf(
+  each: AuditItem,
+  head: CustodyHeadItem | undefined,
+): Promise<string | undefined> {
+  if (head && each.tenantId !== head.tenantId) return "is of another tenant than the head";
+  if (each.report === undefined || (await provesItself(each))) return undefined;
+  return "holds a report that is not signed by the device key it names, for this very asset and generation";
 }
 
 /** Whether the key is the host's own is for who holds the host: `lz-agent status` names it there. */

@@ -10,7 +10,8 @@ export async function custodyHash(record: CustodyRecord): Promise<string> {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export type CustodyFault = { record: string; fault: string };
+/** `index`: which record it is, in the order of the tenant; as many as there are: the head. */
+export type CustodyFault = { record: string; fault: string; index: number };
 
 /**
  * Checks a tenant's whole log against its head: every hash, every asset's chain and the tenant's chain. Finds
@@ -28,23 +29,25 @@ export async function verifyCustody(
     const chain = record.assetId ?? "";
     const { hash, ...rest } = record;
     if ((await custodyHash(rest)) !== hash)
-      return { record: name, fault: "was edited: its hash does not match" };
+      return { record: name, fault: "was edited: its hash does not match", index };
     if (record.tenantNumber === ordered[index - 1]?.tenantNumber) {
       return {
         record: name,
         fault: `is a fork: there is another record ${record.tenantNumber} of the tenant`,
+        index,
       };
     }
     if (record.tenantNumber !== index + 1 || record.tenantPreviousHash !== previous) {
       return {
         record: name,
         fault: `does not follow record ${index} of the tenant: one is missing or moved`,
+        index,
       };
     }
     const before = perAsset.get(chain) ?? { hash: "", number: 0 };
     if (record.previousHash !== before.hash || record.number !== before.number + 1) {
       const of = record.assetId === undefined ? "the tenant's own records" : "its asset";
-      return { record: name, fault: `does not follow record ${before.number} of ${of}` };
+      return { record: name, fault: `does not follow record ${before.number} of ${of}`, index };
     }
     perAsset.set(chain, { hash, number: record.number });
     previous = hash;
@@ -53,6 +56,7 @@ export async function verifyCustody(
     return {
       record: "head",
       fault: `the head names ${head?.count ?? 0} records, the log holds ${ordered.length}`,
+      index: ordered.length,
     };
   }
   return undefined;

@@ -58,8 +58,8 @@ async function headOf(records: readonly AuditItem[], key = privateKey) {
 
 /** The first bad record by the verifier of this project; undefined for a good log. */
 async function ours(text: string, trust: { keys?: JSONWebKeySet } = {}): Promise<string | undefined> {
-  const read = readExport(text)!;
-  return ((await verifyExport(read.exported, trust)).fault ?? read.fault)?.record;
+  const { exported, fault } = readExport(text)!;
+  return (await verifyExport(exported, { ...trust, fault })).fault?.record;
 }
 
 const python = process.env.LZ_PYTHON ?? Bun.which("python3");
@@ -219,7 +219,33 @@ const TAMPERED: [string, (lines: Lines) => Lines | Promise<Lines>, number | "hea
   ["a head of another record", edit((l) => l.with(0, l[0]!.replace(/"hash":"./, '"hash":"g'))), "head"],
 ];
 
+const DEEP = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+/** Two faults in one export: the one that comes first is to be named, whatever kind it is of. */
+const ONE_LINE: [string, (line: string) => string][] = [
+  ["an edit", (line) => line.replace("reason", "season")],
+  ["white space", (line) => line.replace(",", ", ")],
+  ["a line that is no JSON", () => "-"],
+  ["a member that no hash covers", (line) => line.replace(/}$/, ',"zz":1}')],
+  ["another tenant", (line) => line.replace(TENANT, "org_other")],
+  ["a line nested without end", () => DEEP],
+  ["a member nested without end", (line) => line.replace(/}$/, `,"zz":${DEEP}}`)],
+  ["a number that is none", (line) => line.replace(/}$/, ',"zz":NaN}')],
+];
+const PAIRS = ONE_LINE.flatMap(([first, one]) =>
+  ONE_LINE.map(([second, other]): [string, string, (lines: Lines) => Lines] => [
+    first,
+    second,
+    (lines) => lines.with(4, one(lines[4]!)).with(7, other(lines[7]!)),
+  ]),
+);
+/** Only where a line can still be read is its record known by its name. */
+const isNamed = (what: string): boolean => !/^a line that is no|without end$|is none$/.test(what);
+
 const NO_EXPORTS: [string, string][] = [
+  ["records that are no list", '{"records":{}}'],
+  ["a manifest of a version that is true", '{"type":"CustodyManifest","v":true,"records":0}\n'],
+  ["a manifest whose head is null", '{"type":"CustodyManifest","v":1,"records":0,"head":null}\n'],
+
   ["nothing", ""],
   ["an object", "{}"],
   ["an array", "[]"],
@@ -250,6 +276,17 @@ describe("a custody export as JSON lines", () => {
     expect(await ours(`${lines.join("\n")}\n`)).toBe(
       typeof bad === "string" ? bad : nameOf(lines[bad]!, bad),
     );
+  });
+
+  test.each(PAIRS)("%s before %s: the first is named", async (what, _second, tamper) => {
+    const lines = tamper(
+      toJsonLines(await makeLog(9))
+        .trimEnd()
+        .split("\n"),
+    );
+    const name = await ours(`${lines.join("\n")}\n`);
+    if (isNamed(what)) expect(name).toBe(nameOf(lines[4]!, 4));
+    else expect(name).toMatch(/^#4$|:23.000Z$/);
   });
 
   test.each(REPORTS)("with a host's report %s", async (_what, change, isGood) => {
@@ -285,6 +322,20 @@ describeUnless(lacking, "docs/verify_custody.py", () => {
     );
     expect(theirs(`${lines.join("\n")}\n`)).toBe(typeof bad === "string" ? bad : nameOf(lines[bad]!, bad));
   });
+
+  test.each(PAIRS.filter(([, second]) => second === "an edit"))(
+    "agrees on %s before %s",
+    async (what, _second, tamper) => {
+      const lines = tamper(
+        toJsonLines(await makeLog(9))
+          .trimEnd()
+          .split("\n"),
+      );
+      const name = theirs(`${lines.join("\n")}\n`);
+      if (isNamed(what)) expect(name).toBe(nameOf(lines[4]!, 4));
+      else expect(name).toMatch(/^#4$|:23.000Z$/);
+    },
+  );
 
   test.each(NO_EXPORTS)("agrees that %s is none", (_what, text) => {
     const { exitCode, stdout } = runTheirs(text, []);
