@@ -46,6 +46,8 @@ export async function approveIsolation(
     if (!asset) return refuse("admin.not-found");
     const wrong = refusedChange(asset, "isolate", nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
+    if (request.generation !== undefined && request.generation !== asset.generation)
+      return refuse("admin.conflict", "the asset was isolated or released since it was asked: ask anew");
     const { mode, stopEnginesBy, justification, assetId } = request;
     const told = stopEnginesBy && { stopEnginesBy };
     const asked = { admin, mode, ...told, justification, breakGlass: false, isApproved: true };

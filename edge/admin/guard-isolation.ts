@@ -109,13 +109,14 @@ function requestOf(
   nowMs: number,
   deps: Deps,
 ): Guarded {
-  const { tenantId, assetId } = before;
+  const { tenantId, assetId, generation } = before;
   const approvalId = ulid(nowMs, () => deps.random(1)[0]! / 256);
   const item: ApprovalItem = {
     type: "Approval",
     tenantId,
     approvalId,
     assetId,
+    generation,
     mode,
     ...(stopEnginesBy && { stopEnginesBy }),
     justification,

@@ -8,6 +8,8 @@ export const approvalItem = z.object({
   tenantId,
   approvalId: z.string(),
   assetId,
+  /** The asset's when it was asked: what was isolated or released since is another case. */
+  generation: z.int().min(0).optional(),
   mode,
   /** Of mode `stop-engines`: how, by the settings when it was asked. Nothing else is approved. */
   stopEnginesBy: stopEnginesBy.optional(),

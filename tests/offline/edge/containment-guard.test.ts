@@ -174,6 +174,25 @@ describe("four eyes", () => {
     expect([refused.status, await world.statusOf(0)]).toEqual([409, "ACTIVE"]);
   });
 
+  test("a request from before an isolation and its release is approved by nobody: the second person would see another host", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    for (const mode of ["observe", "network"]) await world.isolate(0, world.ann, { mode });
+    const [first, second] = await world.approvals();
+    const approve = (request: { approvalId: string } | undefined) =>
+      world.post(`/approvals/${request!.approvalId}/approve`, world.ben);
+    expect((await approve(first)).status).toBe(202);
+    const released = await world.post(`/assets/${ASSETS[0]}/release`, world.ann, {
+      justification: "a false alarm",
+    });
+    expect(released.status).toBe(202);
+    const refused = await approve(second);
+    expect([refused.status, await world.statusOf(0)]).toEqual([409, "ACTIVE"]);
+    expect(JSON.stringify(await refused.json())).toContain("since it was asked");
+    await world.isolate(0, world.ann);
+    const [anew] = await world.approvals();
+    expect([(await approve(anew)).status, await world.statusOf(0)]).toEqual([202, "ISOLATED"]);
+  });
+
   test("a release never waits", async () => {
     const world = await makeWorld({ fourEyes: true });
     await world.isolate(0, world.ada, { breakGlass: true });
