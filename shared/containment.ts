@@ -71,6 +71,8 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   }
   if (failure) return { state: "failed", offline, ...failure };
   if (proven?.outcome === "applied") {
+    if (proven.mode !== wish.mode)
+      return { state: "failed", offline, reason: `the host is in mode ${proven.mode}, not ${wish.mode}` };
     if (wish.mode === "observe") return { state: "acknowledged", offline };
     const { controlPlaneReachable, forbiddenBlocked } = proven.probes ?? {};
     if (controlPlaneReachable && forbiddenBlocked) {

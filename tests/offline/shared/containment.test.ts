@@ -1,6 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { timestamp } from "../../../shared/clock.ts";
-import { type ContainmentState, containmentOf, isOffline } from "../../../shared/containment.ts";
+import {
+  type ContainmentState,
+  containmentOf,
+  isOffline,
+  isUnrecordedRelease,
+} from "../../../shared/containment.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 
@@ -47,6 +52,18 @@ test("containmentOf() does not tell suspended engines as terminated: an agent fr
     expect(by(wished, done)).toEqual({ state: "enforced", offline: false });
 });
 
+test("isUnrecordedRelease() is a release by a code that is not recorded yet, and nothing else", () => {
+  const freed = proof({ action: "release", reason: "released at the host with code A" });
+  const asked = (report: ContainmentReport, more: Partial<AssetItem> = {}) =>
+    isUnrecordedRelease({ generation: 2, ...more }, report);
+  expect(asked(freed)).toBe(true);
+  expect(asked(freed, { generation: 3, offlineReleaseOf: 1 })).toBe(true);
+  expect(asked(freed, { offlineReleaseOf: 2 })).toBe(false);
+  expect(asked(freed, { generation: 1 })).toBe(false);
+  for (const other of [{ outcome: "failed" }, { action: "isolate" }, { reason: "released" }] as const)
+    expect(asked({ ...freed, ...other })).toBe(false);
+});
+
 describe("containmentOf() claims no more than is proven", () => {
   const cases: [string, Partial<AssetItem>, number, ContainmentState][] = [
     ["no wish", {}, NOW_MS, "active"],
@@ -83,6 +100,19 @@ describe("containmentOf() claims no more than is proven", () => {
     [
       "the forbidden address answered",
       { wish: wish(), proof: proof({ probes: { controlPlaneReachable: true, forbiddenBlocked: false } }) },
+      NOW_MS,
+      "failed",
+    ],
+    [
+      "the control plane did not answer",
+      { wish: wish(), proof: proof({ probes: { controlPlaneReachable: false, forbiddenBlocked: true } }) },
+      NOW_MS,
+      "failed",
+    ],
+    ["another mode, obeyed", { wish: wish(), proof: proof({ mode: "stop-engines" }) }, NOW_MS, "failed"],
+    [
+      "mode observe, and a blocking one obeyed",
+      { wish: wish({ mode: "observe" }), proof: proof() },
       NOW_MS,
       "failed",
     ],
