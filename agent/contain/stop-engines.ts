@@ -111,8 +111,21 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       faultOf("run this agent, or are init, and were left alone", untouched) ??
       (unrest > UNREST_LOOKS ? faultOf("are woken again and again", wokenLast) : undefined);
     hasReached ||= await deps.reach(signal);
-    const isStill =
-      fault === undefined ? await settles(() => isSuspended(family)) : await isSuspended(family);
+    /** Suspends what was born since the family was counted, too: until its parent stood still. */
+    const isStillNow = async (): Promise<boolean> => {
+      const now = await deps.processes();
+      const alive = now.filter((each) => family.some(isSame(each)));
+      const awake = familyOf(pidsOf(alive), now, deps.selfPid).filter(({ isStopped }) => !isStopped);
+      const fresh = awake.filter((each) => !family.some(isSame(each)));
+      if (fresh.length > 0) {
+        family.push(...fresh);
+        record.push(...recordOf(fresh, known, engines));
+        deps.save(record);
+        await suspend(fresh);
+      }
+      return awake.length === 0;
+    };
+    const isStill = fault === undefined ? await settles(isStillNow) : await isStillNow();
     const probes = {
       controlPlaneReachable: hasReached,
       forbiddenBlocked: isStill && (await areClosed(engines)),
@@ -188,11 +201,6 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     ports = name;
     intact = await deps.firewall.standing();
     return undefined;
-  }
-
-  async function isSuspended(family: readonly HostProcess[]): Promise<boolean> {
-    const now = await deps.processes();
-    return !now.some((each) => !each.isStopped && family.some(isSame(each)));
   }
 
   /** Looks until it is so, or until no process can still be on its way there. Not cut short: it is a second and a half. */

@@ -13,6 +13,8 @@ let leaks: boolean;
 let hastened: number;
 /** Looks at the list of processes for which a signal that was sent is not seen yet. */
 let lag: number;
+/** What is born before each suspension takes effect, in turn. */
+let births: (() => void)[];
 
 const signal = new AbortController().signal;
 const ORDER = { generation: 1, mode: "stop-engines", wasInForce: true } as const;
@@ -53,7 +55,10 @@ const open = () =>
       if (lag > 0 && --lag === 0) for (const act of onTheirWay.splice(0)) act();
       return [...processes.values()].map((process) => ({ ...process }));
     },
-    suspend: (pid) => send(() => count(pid, 1)),
+    suspend: (pid) => {
+      births.shift()?.();
+      send(() => count(pid, 1));
+    },
     wake: (pid) => send(() => count(pid, -1)),
     end: ({ pid }) => void (locked.has(pid) || processes.delete(pid)),
     sleep: async () => {},
@@ -88,6 +93,7 @@ beforeEach(() => {
   hastened = 0;
   lag = 0;
   onTheirWay = [];
+  births = [];
   for (const [pid, parent] of [
     [1, 0],
     [99, 1],
@@ -203,6 +209,15 @@ describe("stopEnginesEnforcer()", () => {
     for (let look = 0; look < 10; look++) await enforcer.reassert(ORDER, signal);
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect(await wokenLook()).toEqual(["applied", undefined]);
+  });
+
+  test("what is born while its parent is being suspended is suspended too before anything is proven, and woken", async () => {
+    births = [() => spawn(202, 200), () => spawn(203, 202), () => spawn(204, 203)];
+    expect(await open().apply(ORDER, signal)).toEqual(PROVEN);
+    expect(stoppedPids()).toEqual([200, 201, 202, 203, 204]);
+    expect(processes.get(202)!.suspensions).toBe(1);
+    expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    expect(stoppedPids()).toEqual([]);
   });
 
   test("does not wait for ever: what is never suspended is not proven", async () => {
