@@ -9,6 +9,8 @@ import type { Firewall } from "./firewall.ts";
 import { networkEnforcer } from "./network.ts";
 import { type StopDeps, type Stopped, stopEnginesEnforcer, stopped } from "./stop-engines.ts";
 
+/** The system's own resolver tries for half a minute, and longer where it knows several name servers. */
+const RESOLVE_MS_MAX = 5000;
 const STOPPED_FILE = "stopped.json";
 const ADDRESSES_FILE = "control-addresses.json";
 
@@ -43,7 +45,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     network: networkEnforcer({
       firewall,
       edgeUrl,
-      resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
+      resolve: async (name) => (await inTime(lookup(name, { all: true }))).map(({ address }) => address),
       resolvers,
       ...seenAddresses(directory, log),
       reach,
@@ -67,6 +69,15 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     network: lookingEvery(lookEveryRounds, enforcers.network),
     "stop-engines": lookingEvery(lookEveryRounds, enforcers["stop-engines"]),
   };
+}
+
+/** Orders wait for each other: none waits for a name server that does not answer. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no name server answered in time")), RESOLVE_MS_MAX);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
 }
 
 /** Between two looks the last one counts. After a start, an order or a release the next round looks. */

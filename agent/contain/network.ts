@@ -105,20 +105,25 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
 
   /** An outage of the control plane changes nothing here: once proven, the host stays contained. */
   async function reassert(_order: Order, signal: AbortSignal): Promise<Proof> {
+    let fault: string | undefined;
+    // Before any name server is asked, which may take its time.
+    if (addresses.length > 0 && (intact === undefined || (await firewall.standing()) !== intact)) {
+      if (intact !== undefined) deps.log("warn", "the isolation rules were altered; putting them back");
+      fault = await put();
+      lastProbes = undefined;
+    }
     const hasNewAddress = await follow();
-    const isIntact = intact !== undefined && (await firewall.standing()) === intact;
     // A laptop in another network asks other name servers, and finds the control plane by name only through them.
     const hasNewResolver = (await deps.resolvers()).some((address) => !resolvers.includes(address));
-    if (!isIntact || hasNewAddress || hasNewResolver) {
-      if (intact !== undefined && !isIntact)
-        deps.log("warn", "the isolation rules were altered; putting them back");
-      const fault = addresses.length === 0 ? "the control plane's name has no address" : await put();
-      if (fault) {
-        lastProbes = undefined;
-        const probes = { controlPlaneReachable: await deps.reach(signal), forbiddenBlocked: false };
-        return { outcome: "applied", reason: `the rules could not be put back: ${fault}`, probes };
-      }
+    if (addresses.length === 0) fault = "the control plane's name has no address";
+    else if (hasNewAddress || hasNewResolver) {
+      fault = await put();
       lastProbes = undefined;
+    }
+    if (fault) {
+      lastProbes = undefined;
+      const probes = { controlPlaneReachable: await deps.reach(signal), forbiddenBlocked: false };
+      return { outcome: "applied", reason: `the rules could not be put back: ${fault}`, probes };
     }
     if (!(lastProbes?.controlPlaneReachable && lastProbes.forbiddenBlocked)) {
       lastProbes = {

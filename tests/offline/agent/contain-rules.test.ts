@@ -9,6 +9,7 @@ import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
 import { silent } from "../../../agent/log.ts";
 import { missing, testUnless } from "../../support/missing.ts";
+import { until } from "./send-edge.ts";
 
 const signal = new AbortController().signal;
 const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
@@ -265,6 +266,25 @@ describe("networkEnforcer()", () => {
     expect(rules).toHaveLength(2);
     expect(rules.at(-1)).toContain("203.0.113.1");
     expect(rules.at(-1)).not.toContain("192.0.2.53");
+  });
+
+  test("puts torn rules back before it asks a name server, which may not answer", async () => {
+    let table = "";
+    const run: RunCommand = async (_command, stdin) => {
+      if (stdin !== undefined) table = stdin;
+      return { ...ok, stdout: table };
+    };
+    let asked = 0;
+    const enforcer = make(run, {
+      resolve: () => (asked++ === 0 ? Promise.resolve(["198.51.100.7"]) : new Promise(() => {})),
+    });
+    await enforcer.apply(ORDER, signal);
+    const whole = table;
+    table = "torn";
+    // Never ends; the daemon bounds the question.
+    void enforcer.reassert(ORDER, signal);
+    await until("the rules are put back", () => table === whole);
+    expect(asked).toBe(2);
   });
 
   test("puts the rules after a start of the host, when no name is known yet, by the addresses seen before", async () => {
