@@ -76,4 +76,5 @@ export function nftFirewall({ run, connects, keep }: NftDeps): Firewall {
   };
 }
 
-export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim();
+/** Never empty: one that was killed for its time says nothing, and has failed all the same. */
+export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim() || "it gave no reason";

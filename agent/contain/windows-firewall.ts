@@ -63,7 +63,7 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
     const { code, stdout, stderr } = await powershell(PROFILES_SCRIPT);
     const parsed = profiles.safeParse(parseOrUndefined(stdout));
     if (code !== 0 || !parsed.success)
-      return `the profiles of Windows Firewall could not be read: ${firstLine(stderr) || "no such answer"}`;
+      return `the profiles of Windows Firewall could not be read: ${firstLine(stderr)}`;
     deps.saveProfiles(parsed.data);
     return undefined;
   }

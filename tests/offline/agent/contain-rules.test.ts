@@ -4,7 +4,13 @@ import { familyOf, type HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, resolversOf } from "../../../agent/contain/linux.ts";
 import { networkEnforcer } from "../../../agent/contain/network.ts";
 import { nftFirewall } from "../../../agent/contain/nft-firewall.ts";
-import { networkRules, packetsIn, portRules, removeTable } from "../../../agent/contain/nftables.ts";
+import {
+  networkRules,
+  packetsIn,
+  portRules,
+  removeBridgeTable,
+  removeTable,
+} from "../../../agent/contain/nftables.ts";
 import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
 import { silent } from "../../../agent/log.ts";
@@ -237,6 +243,18 @@ describe("networkEnforcer()", () => {
       reach: false,
     });
     expect((await stuck.apply(ORDER, signal)).reason).toEndWith("the rules could not be rolled back");
+  });
+
+  test("a release that nft did not carry out has failed, also when it was killed without a word", async () => {
+    const mute = { code: -1, stdout: "", stderr: "" };
+    for (const unable of [removeTable, removeBridgeTable]) {
+      const enforcer = make(async (_command, stdin) => (stdin === unable ? mute : ok));
+      expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
+      const { outcome, reason } = await enforcer.release(ORDER, signal);
+      expect([outcome, reason]).toEqual(["failed", "the rules could not be removed: it gave no reason"]);
+    }
+    const failed = await make(async () => mute).apply(ORDER, signal);
+    expect(failed).toEqual({ outcome: "failed", reason: "nft refused the rules: it gave no reason" });
   });
 
   test("follows the control plane to a new address without giving up the old one", async () => {

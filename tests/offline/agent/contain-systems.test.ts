@@ -647,6 +647,18 @@ test("enforcersFor() without the rights, or on a system nobody wrote for, says s
   }
 });
 
+test("no firewall calls its rules removed when the program that was to do it was killed without a word", async () => {
+  const run = async (): Promise<CommandResult> => ({ code: -1, stdout: "", stderr: "" });
+  const pf = pfFirewall({ run, connects: async () => false, loadToken: () => "1", saveToken: () => {} });
+  const windows = windowsFirewall({
+    run,
+    attempt: async () => "forbidden",
+    loadProfiles: () => undefined,
+    saveProfiles: () => {},
+  });
+  for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("it gave no reason");
+});
+
 test("lookingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
   const asked: string[] = [];
   const enforcer = (verb: string) => async (): Promise<Proof> => {
