@@ -6,6 +6,7 @@ import type { Endpoint, Firewall } from "./firewall.ts";
 /** `control` right after applying: a name server or a handshake may need a moment. */
 const REACH_TRIES_MAX = 3;
 const REACH_PAUSE_MS = 500;
+const ROLL_BACK_TRIES_MAX = 3;
 /** Addresses of a control plane behind a name that keeps changing: the newest count. */
 const ADDRESSES_MAX = 32;
 /** RFC 5737: an address for documentation, where nothing lives. */
@@ -73,6 +74,16 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     return false;
   }
 
+  /** Not given up at once: the control plane, which could order it again, cannot be reached. */
+  async function rollBack(signal: AbortSignal): Promise<string | undefined> {
+    let stuck = await firewall.remove(true);
+    for (let tries = 1; stuck !== undefined && tries < ROLL_BACK_TRIES_MAX; tries++) {
+      await deps.sleep(REACH_PAUSE_MS, signal);
+      stuck = await firewall.remove(true);
+    }
+    return stuck;
+  }
+
   /** Tries what must not work: another port of the control plane's host, and an address where nothing lives. */
   async function forbiddenBlocked(): Promise<boolean> {
     const elsewhere = addresses
@@ -94,7 +105,7 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     }
     if (!(await reached(signal))) {
       if (signal.aborted) throw new Error("stopped before the isolation was proven");
-      const stuck = await firewall.remove(true);
+      const stuck = await rollBack(signal);
       intact = undefined;
       const end = stuck === undefined ? "rolled back" : "and the rules could not be rolled back";
       return { outcome: "failed", reason: `the control plane was unreachable right after applying; ${end}` };

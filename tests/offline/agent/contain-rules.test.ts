@@ -245,6 +245,17 @@ describe("networkEnforcer()", () => {
     expect((await stuck.apply(ORDER, signal)).reason).toEndWith("the rules could not be rolled back");
   });
 
+  test("rolls back at the second try when the first one fails: nobody else would", async () => {
+    let removals = 0;
+    const busy = make(
+      async (_command, stdin) =>
+        stdin === removeTable && removals++ === 0 ? { ...ok, code: 1, stderr: "Error: Resource busy" } : ok,
+      { reach: false },
+    );
+    expect((await busy.apply(ORDER, signal)).reason).toEndWith("; rolled back");
+    expect(removals).toBe(2);
+  });
+
   test("a release that nft did not carry out has failed, also when it was killed without a word", async () => {
     const mute = { code: -1, stdout: "", stderr: "" };
     for (const unable of [removeTable, removeBridgeTable]) {
