@@ -27,8 +27,8 @@ export function darwinEnforcers(options: HostOptions): Enforcers {
     }),
     resolvers: async () => scutilResolvers((await runCommand(["/usr/sbin/scutil", "--dns"])).stdout),
     processes: () => psProcesses(runCommand),
-    suspend: (pid) => void process.kill(pid, "SIGSTOP"),
-    wake: (pid) => void process.kill(pid, "SIGCONT"),
+    suspend: ({ pid }) => void process.kill(pid, "SIGSTOP"),
+    wake: ({ pid }) => void process.kill(pid, "SIGCONT"),
     // By the list of a moment ago: macOS gives pids out in turn, a number comes back after tens of thousands.
     ask: ({ pid }) => void process.kill(pid, "SIGTERM"),
     end: ({ pid }) => void process.kill(pid, "SIGKILL"),

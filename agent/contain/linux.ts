@@ -21,8 +21,8 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
 }
 
 export const signals: Pick<System, "suspend" | "wake" | "ask" | "end"> = {
-  suspend: (pid) => void process.kill(pid, "SIGSTOP"),
-  wake: (pid) => void process.kill(pid, "SIGCONT"),
+  suspend: (named) => signalTo(named, "SIGSTOP"),
+  wake: (named) => signalTo(named, "SIGCONT"),
   ask: (named) => signalTo(named, "SIGTERM"),
   end: (named) => signalTo(named, "SIGKILL"),
 };
@@ -98,7 +98,7 @@ function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat
 const bootId = (): string => readOrEmpty("/proc/sys/kernel/random/boot_id").trim();
 
 /** To this process and to no later one with its pid, which is looked at in the moment before. Throws if it is gone. */
-function signalTo({ pid, birth }: Named, signal: "SIGTERM" | "SIGKILL"): void {
+function signalTo({ pid, birth }: Named, signal: NodeJS.Signals): void {
   const now = parseStat(readOrEmpty(`/proc/${pid}/stat`), bootId(), undefined);
   if (now?.birth !== birth) throw new Error(`process ${pid} is not the one that was meant`);
   process.kill(pid, signal);

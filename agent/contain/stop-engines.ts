@@ -43,7 +43,7 @@ export type StopDeps = TerminateDeps & {
   /** Of the last scan. */
   engines: () => readonly Engine[];
   /** Throws as `suspend`; neither is asked of a process that is so already. */
-  wake: (pid: number) => void;
+  wake: (process: Named) => void;
   /** Whether the firewall refuses connections of this host to itself too: only then can they be tried. */
   refusesItself: boolean;
   /** The next scan should not wait for its turn: what was terminated may be started again. */
@@ -71,7 +71,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   /** Suspends what runs; says what could not be. */
   async function suspend(fresh: readonly HostProcess[]): Promise<string | undefined> {
-    const failed = fresh.filter(({ pid }) => !tried(() => deps.suspend(pid)));
+    const failed = fresh.filter((process) => !tried(() => deps.suspend(process)));
     if (failed.length === 0) return undefined;
     const awake = (await deps.processes()).filter(({ isStopped }) => !isStopped);
     const loud = failed.filter((each) => awake.some(isSame(each))).map(({ pid }) => pid);
@@ -232,10 +232,10 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>
       processes.filter((each) => each.isStopped && stopped.some(isSame(each)));
     // Children first: a parent that wakes finds them awake.
-    for (const { pid } of asleepOf(await deps.processes())
+    for (const process of asleepOf(await deps.processes())
       .sort(byOrderOf(stopped))
       .toReversed())
-      tried(() => deps.wake(pid));
+      tried(() => deps.wake(process));
     if (stuck) return { outcome: "failed", reason: `the ports still refuse: ${stuck}` };
     let asleep = 0;
     const isAwake = await settles(async () => {

@@ -5,7 +5,7 @@ export type TerminateDeps = {
   /** This daemon; neither it nor what it was started by is ever ended. */
   selfPid: number;
   /** Throws when the process is not there, or not ours to touch. */
-  suspend: (pid: number) => void;
+  suspend: (process: Named) => void;
   /** Asks it to end (SIGTERM). Absent where a system has no such question. Throws as {@link suspend}. */
   ask?: ((process: Named) => void) | undefined;
   /** Ends it whatever it does (SIGKILL). Throws as {@link suspend}. */
@@ -63,7 +63,7 @@ export async function terminate(
   for (const ms of ENDING_MS) {
     // Not cut short: a daemon that stops now would leave them suspended.
     if (ms > 0) await deps.sleep(ms, new AbortController().signal);
-    for (const { pid, isStopped } of await living()) if (!isStopped) attempt(() => deps.suspend(pid));
+    for (const process of await living()) if (!process.isStopped) attempt(() => deps.suspend(process));
     const family = await living();
     if (family.length === 0) break;
     for (const process of family) attempt(() => deps.end(process));

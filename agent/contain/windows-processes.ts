@@ -52,8 +52,8 @@ const TERMINATE_QUERY = 0x0001 | 0x1000;
 const EXIT_CODE = 1;
 
 export type Suspension = {
-  suspend: (pid: number) => void;
-  wake: (pid: number) => void;
+  suspend: (process: Named) => void;
+  wake: (process: Named) => void;
   end: (process: Named) => void;
 };
 
@@ -78,13 +78,15 @@ export async function openSuspension(): Promise<Suspension> {
     NtSuspendProcess: { args: [FFIType.ptr], returns: FFIType.i32 },
     NtResumeProcess: { args: [FFIType.ptr], returns: FFIType.i32 },
   });
-  const asked = (name: keyof typeof nt) => (pid: number) => {
-    const handle = kernel.OpenProcess(SUSPEND_RESUME, 0, pid);
-    if (!handle) throw new Error(`process ${pid} could not be opened`);
-    const status = nt[name](handle);
-    kernel.CloseHandle(handle);
-    if (status !== 0) throw new Error(`${name} of ${pid} answered ${status}`);
-  };
+  const asked =
+    (name: keyof typeof nt) =>
+    ({ pid }: Named) => {
+      const handle = kernel.OpenProcess(SUSPEND_RESUME, 0, pid);
+      if (!handle) throw new Error(`process ${pid} could not be opened`);
+      const status = nt[name](handle);
+      kernel.CloseHandle(handle);
+      if (status !== 0) throw new Error(`${name} of ${pid} answered ${status}`);
+    };
   function end({ pid, birth }: Named): void {
     const handle = kernel.OpenProcess(TERMINATE_QUERY, 0, pid);
     if (!handle) throw new Error(`process ${pid} could not be opened`);

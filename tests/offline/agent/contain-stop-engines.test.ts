@@ -55,11 +55,11 @@ const open = () =>
       if (lag > 0 && --lag === 0) for (const act of onTheirWay.splice(0)) act();
       return [...processes.values()].map((process) => ({ ...process }));
     },
-    suspend: (pid) => {
+    suspend: ({ pid }) => {
       births.shift()?.();
       send(() => count(pid, 1));
     },
-    wake: (pid) => send(() => count(pid, -1)),
+    wake: ({ pid }) => send(() => count(pid, -1)),
     end: ({ pid }) => void (locked.has(pid) || processes.delete(pid)),
     sleep: async () => {},
     hasten: () => {

@@ -313,10 +313,10 @@ describe("leftBehind()", () => {
 });
 
 describeUnless(missing("Linux"), "signals", () => {
-  test("neither asks nor ends a process that was born at another time than the one meant", async () => {
+  test("neither ask, end, suspend nor wake a process that was born at another time than the one meant", async () => {
     const pid = bash("exec sleep 600");
     const { birth } = found(pid)!;
-    for (const send of [signals.ask!, signals.end])
+    for (const send of [signals.ask!, signals.end, signals.suspend, signals.wake])
       expect(() => send({ pid, birth: `${birth}0` })).toThrow("not the one that was meant");
     expect(isAlive(pid)).toBe(true);
     signals.end({ pid, birth });
