@@ -773,6 +773,20 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   }, 120_000);
 
+  test("every place of the navigation is reached by the mouse, from a page that tells its age", async () => {
+    const { context, page } = await open();
+    for (const width of [360, 1100, 1220, 1280, 2560]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.goto(`${edge.origin}/assets`);
+      await page.waitForSelector('#freshness[data-state="live"]');
+      for (const place of ["Overview", "Incidents", "AI inventory", "Settings"]) {
+        await page.getByRole("navigation").getByRole("link", { name: place }).click({ timeout: 5000 });
+        await page.waitForSelector(`nav a[aria-current=page]:text-is("${place}")`);
+      }
+    }
+    await context.close();
+  });
+
   test("a policy is tried on what was recorded, without script too, and what was typed stays", async () => {
     for (const javaScriptEnabled of [true, false]) {
       const { context, page, complaints } = await open({ javaScriptEnabled, bypassCSP: javaScriptEnabled });
