@@ -99,7 +99,8 @@ export async function assetsPage(
           <>
             <div class="card-head">
               <p class="count">
-                {isFiltered(filter) ? `${plural(total ?? 0, "asset")} match` : plural(total ?? 0, "asset")}
+                {plural(total ?? 0, "asset")}
+                {isFiltered(filter) && (total === 1 ? " matches" : " match")}
                 {(cursor ?? after) !== undefined && " · continued"}
               </p>
               <DownloadLinks list="assets" filter={filter} />
@@ -233,13 +234,13 @@ const AssetFilter = ({ query, fleet }: { query: AssetQuery; fleet: Fleet }) => (
       {query.model !== undefined && (
         <div class="field">
           <label for="model">Model</label>
-          <input id="model" name="model" value={query.model} />
+          <input id="model" name="model" maxlength={200} value={query.model} />
         </div>
       )}
       {query.client !== undefined && (
         <div class="field">
           <label for="client">Client</label>
-          <input id="client" name="client" value={query.client} />
+          <input id="client" name="client" maxlength={120} value={query.client} />
         </div>
       )}
       <div class="field">

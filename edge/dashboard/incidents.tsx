@@ -92,6 +92,8 @@ export async function incidentsPage(
   const isOpen = query.status !== "resolved";
   const tickable = incidents.some((one) => one.status === "OPEN" && !isAcknowledged(one));
   const filter = filterOf(query);
+  // Of one risk all are looked at: only by another filter may what is further on hold none.
+  const isSearched = filter.some(([name]) => name !== "risk" && name !== "status");
   return (
     <Layout
       frame={{
@@ -130,7 +132,7 @@ export async function incidentsPage(
         {incidents.length > 0 ? (
           <>
             <div class="card-head">
-              <p class="count">{summary(shown, filter.length > 0)}</p>
+              <p class="count">{summary(shown, isSearched)}</p>
               <DownloadLinks list="incidents" filter={Object.fromEntries(filter)} />
             </div>
             <IncidentList
@@ -175,14 +177,14 @@ const BulkForm = ({ csrf }: { csrf: string }) => (
   </ChangeForm>
 );
 
-const summary = ({ open, resolved, incidents }: Shown, isFiltered: boolean): string => {
+const summary = ({ open, resolved, incidents }: Shown, isSearched: boolean): string => {
   if (resolved) {
     const words = plural(resolved.matching, "resolved incident");
     return resolved.matching === incidents.length ? words : `${words}, ${incidents.length} shown`;
   }
   return open
     .map(({ risk, incidents: { length }, cursor }) => {
-      const more = cursor === undefined ? "" : ` shown, there ${isFiltered ? "may be" : "are"} more`;
+      const more = cursor === undefined ? "" : ` shown, there ${isSearched ? "may be" : "are"} more`;
       return `${length} ${risk.toLowerCase()}${more}`;
     })
     .join(" · ");
@@ -342,7 +344,7 @@ const IncidentFilter = ({ query, engines }: { query: IncidentQuery; engines: rea
       {query.rule !== undefined && (
         <div class="field">
           <label for="rule">Rule</label>
-          <input id="rule" name="rule" value={query.rule} autocomplete="off" />
+          <input id="rule" name="rule" maxlength={200} value={query.rule} autocomplete="off" />
         </div>
       )}
       <button type="submit">Filter</button>

@@ -30,12 +30,15 @@ const CONTAINED_MAX = 50;
 type Overview = {
   critical: Page<IncidentView>;
   warning: Page<IncidentView>;
-  contained: AssetView[];
+  contained: Contained;
   /** Isolations that wait for a second person. */
   approvals: Waiting;
   fleet: FleetNumbers;
   now: number;
 };
+
+/** `complete`: false where more hosts are in containment than are read here. */
+type Contained = { assets: AssetView[]; complete: boolean };
 
 type NumbersOf = (tenantId: string) => Promise<FleetNumbers>;
 
@@ -48,7 +51,8 @@ async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf):
     numbersOf(tenantId),
   ]);
   const now = deps.clock();
-  const contained = actions.items.filter((asset) => asset.containment.state !== "active");
+  const assets = actions.items.filter((asset) => asset.containment.state !== "active");
+  const contained = { assets, complete: actions.cursor === undefined };
   return { critical, warning, contained, approvals, fleet, now };
 }
 
@@ -76,7 +80,7 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
           <FleetTrend hours={overview.fleet.hours} now={newestPoint(overview)} />
           <div class="columns">
             <FleetCoverage fleet={overview.fleet} now={overview.now} />
-            <Contained assets={overview.contained} now={overview.now} />
+            <InContainment contained={overview.contained} now={overview.now} />
           </div>
         </>
       )}
@@ -148,13 +152,13 @@ const Verdict = ({ overview }: { overview: Overview }) => {
           icon="silent"
           tone="quiet"
           count={fleet.counts.silent.toLocaleString("en")}
-          name="Silent hosts"
+          name={fleet.counts.silent === 1 ? "Silent host" : "Silent hosts"}
         />
         <Tile
           href="/#contained"
           icon="isolated"
           tone="info"
-          count={String(contained.length)}
+          count={`${contained.assets.length}${contained.complete ? "" : "+"}`}
           name="In containment"
         />
       </ul>
@@ -180,13 +184,13 @@ function verdictOf({ critical, warning, fleet: { counts } }: Overview): {
   sentence: string;
 } {
   const [worst, lesser] = [critical.items.length, warning.items.length];
-  const more = critical.cursor === undefined ? "" : "More than ";
+  const more = (page: Page<unknown>) => (page.cursor === undefined ? "" : "More than ");
   if (worst > 0) {
-    const sentence = `${more}${plural(worst, "critical incident")} ${worst === 1 ? "is" : "are"} open`;
+    const sentence = `${more(critical)}${plural(worst, "critical incident")} ${worst === 1 ? "is" : "are"} open`;
     return { tone: "critical", icon: "critical", sentence };
   }
   if (lesser > 0) {
-    const sentence = `Nothing critical. ${plural(lesser, "warning")} ${lesser === 1 ? "is" : "are"} open`;
+    const sentence = `Nothing critical. ${more(warning)}${plural(lesser, "warning")} ${lesser === 1 ? "is" : "are"} open`;
     return { tone: "warning", icon: "warning", sentence };
   }
   if (counts.hosts === 0) return { tone: "quiet", icon: "info", sentence: "No host is enrolled yet" };
@@ -215,7 +219,7 @@ const Besides = ({ overview: { critical, warning, fleet } }: { overview: Overvie
       {hosts > 0 && (
         <>
           <a href="/assets?state=reporting">{reporting.toLocaleString("en")}</a> of{" "}
-          <a href="/assets">{plural(hosts, "host")}</a> report.{" "}
+          <a href="/assets">{plural(hosts, "host")}</a> {reporting === 1 ? "reports" : "report"}.{" "}
         </>
       )}
       {unseen > 0 && (
@@ -247,11 +251,14 @@ const Worst = ({ overview }: { overview: Overview }) => {
   const byPoints = (page: Page<IncidentView>) => [...page.items].sort((a, b) => b.points - a.points);
   const worst = [...byPoints(critical), ...byPoints(warning)].slice(0, WORST_MAX);
   const total = critical.items.length + warning.items.length;
+  const isAll = (critical.cursor ?? warning.cursor) === undefined;
   return (
     <section id="worst" class="card" data-live aria-labelledby="worst-title">
       <div class="card-head">
         <h2 id="worst-title">Worst open incidents</h2>
-        {total > 0 && <a href="/incidents">All {total > WORST_MAX ? `${total} ` : ""}open incidents</a>}
+        {total > 0 && (
+          <a href="/incidents">All {isAll && total > WORST_MAX ? `${total} ` : ""}open incidents</a>
+        )}
       </div>
       {worst.length > 0 ? (
         <>
@@ -296,8 +303,8 @@ const Running = ({ overview }: { overview: Overview }) => {
         AI was found on <a href="/assets?state=ai">{plural(withAi, "host")}</a> of{" "}
         <a href="/assets">{hosts.toLocaleString("en")}</a>:{" "}
         <a href="/inventory#inventory-engines">{plural(engines.total, "engine")}</a> of{" "}
-        {plural(kinds, "kind")}, <a href="/inventory#inventory-models">{plural(models.total, "model")}</a>,
-        fed by <a href="/inventory#inventory-clients">{plural(clients.total, "local program")}</a>.
+        {plural(kinds, "kind")}, <a href="/inventory#inventory-models">{plural(models.total, "model")}</a> in
+        memory, fed by <a href="/inventory#inventory-clients">{plural(clients.total, "local program")}</a>.
       </p>
       {overview.now - atMs > AGE_TOLD_MS && (
         <p class="muted small">
@@ -386,12 +393,12 @@ const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => 
   );
 };
 
-const Contained = ({ assets, now }: { assets: AssetView[]; now: number }) => (
+const InContainment = ({ contained: { assets, complete }, now }: { contained: Contained; now: number }) => (
   <section id="contained" class="card" data-live aria-labelledby="contained-title">
     <div class="card-head">
       <h2 id="contained-title">Containment in progress</h2>
     </div>
-    {assets.length === 0 ? (
+    {assets.length === 0 && complete ? (
       <Empty title="No host is in containment">Isolate one from its page.</Empty>
     ) : (
       <ul class="rows">
@@ -425,6 +432,12 @@ const Contained = ({ assets, now }: { assets: AssetView[]; now: number }) => (
           </li>
         ))}
       </ul>
+    )}
+    {!complete && (
+      <p class="more">
+        Only the {String(CONTAINED_MAX)} newest changes were looked at.{" "}
+        <a href="/assets?state=isolated">Every host whose isolation is wanted</a>
+      </p>
     )}
   </section>
 );

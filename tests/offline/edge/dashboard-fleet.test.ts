@@ -48,7 +48,7 @@ describe("the overview of a node that has read nothing yet", () => {
     expect(first).toContain("12 min ago");
     await Bun.sleep(20);
     const second = await read();
-    expect(second).toContain("1 of 1 host report");
+    expect(second).toContain("1 of 1 host reports.");
     // A source that was read in part has not failed: nobody may conclude that everything was read.
     expect(second).toContain("No source failed");
     expect(second).not.toContain("all of its sources");
@@ -57,7 +57,7 @@ describe("the overview of a node that has read nothing yet", () => {
 
   test("waits for the fleet itself when it is small, or was counted too long ago", async () => {
     for (const world of [await worldOf(300, NOW_MS), await worldOf(10_000, NOW_MS - 121 * MINUTES)])
-      expect((await (await world.get("/")).text()).replace(/<[^>]*>/g, "")).toContain("1 of 1 host report");
+      expect((await (await world.get("/")).text()).replace(/<[^>]*>/g, "")).toContain("1 of 1 host reports.");
   });
 
   test("reads the fleet once, however many ask meanwhile", async () => {
@@ -95,8 +95,40 @@ describe("the overview of a node that has read nothing yet", () => {
     expect(all).not.toContain("of each risk");
     expect(more).toContain("More than 200 critical incidents are open");
     expect(more).toContain("Age of open incidents, the newest 200 of each risk");
+    expect(all).toContain("All 200 open incidents");
+    expect(more).toContain("All open incidents");
     const trend = (markup: string) => markup.match(/>Critical <span class="number">(\d+)</)?.[1];
     expect([trend(all), trend(more)]).toEqual(["200", "201"]);
+  });
+
+  test("of more warnings than it reads, and of more hosts in containment, it names no number as all", async () => {
+    const finding = {
+      ...{ rule: "unapproved-engine", engine: "ollama", engineName: "Ollama", risk: "WARNING" as const },
+      ...{ points: 40, explanation: "Ollama is not approved." },
+    };
+    const requestedAt = timestamp(NOW_MS - 60_000);
+    const wish = {
+      ...{ generation: 1, action: "isolate" as const, mode: "network" as const, requestedAt },
+      ...{ expiresAt: timestamp(NOW_MS + 3_600_000), directive: "signed" },
+    };
+    const containment = { status: "ISOLATED" as const, generation: 1, wish };
+    const overviewOf = async (warnings: number, contained: number) => {
+      const hosts = Array.from({ length: warnings }, (_, index) =>
+        hostOf(index, {
+          findings: [{ finding, openedAtMs: NOW_MS - index * 1000 }],
+          ...(index < contained && { containment }),
+        }),
+      );
+      const markup = await (await createWorld(hosts.flatMap(itemsOf), NOW_MS)).get("/");
+      return (await markup.text()).replace(/<[^>]*>/g, " ").replace(/\s+/g, " ");
+    };
+    const [all, more] = [await overviewOf(200, 50), await overviewOf(201, 51)];
+    expect(all).toContain("Nothing critical. 200 warnings are open");
+    expect(all).toContain(" 50 In containment");
+    expect(all).not.toContain("newest changes");
+    expect(more).toContain("Nothing critical. More than 200 warnings are open");
+    expect(more).toContain(" 50+ In containment");
+    expect(more).toContain("Only the 50 newest changes were looked at. Every host whose isolation is wanted");
   });
 
   test("every number leads to the list behind it, and the trend has its table", async () => {
