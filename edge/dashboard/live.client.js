@@ -45,7 +45,11 @@
       if (Number.isNaN(at)) continue;
       const kind = time.getAttribute("data-time");
       const text =
-        kind === "age" ? duration(now - at) : kind === "exact" ? zoned.format(at) : relative(at, now);
+        kind === "age"
+          ? duration(Math.max(0, now - at))
+          : kind === "exact"
+            ? zoned.format(at)
+            : relative(at, now);
       if (time.textContent !== text) time.textContent = text;
       const title = zoned.format(at);
       if (time.getAttribute("title") !== title) time.setAttribute("title", title);

@@ -28,10 +28,10 @@ export const Ago = ({ at, now }: { at: string; now: number }) => (
   </time>
 );
 
-/** How long something has lasted. */
+/** How long something has lasted: what begins later by the clock of a host has not yet. */
 export const Age = ({ since, now }: { since: string; now: number }) => (
   <time datetime={since} title={exact(since)} data-time="age">
-    {duration(now - Date.parse(since))}
+    {duration(Math.max(0, now - Date.parse(since)))}
   </time>
 );
 

@@ -5,7 +5,7 @@ import { nextChange } from "../../../edge/dashboard/containment-panel.tsx";
 import { containmentSteps } from "../../../edge/dashboard/containment-steps.ts";
 import { isExposed } from "../../../edge/dashboard/engines.tsx";
 import { matching } from "../../../edge/dashboard/fleet.ts";
-import { duration, relative } from "../../../edge/dashboard/time.tsx";
+import { Age, duration, relative } from "../../../edge/dashboard/time.tsx";
 import { timestamp } from "../../../shared/clock.ts";
 import { countFleet, countHosts, enginesOf } from "../../../shared/fleet/count.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
@@ -294,6 +294,12 @@ test("duration() and relative() round down and name one unit", () => {
   expect(relative(NOW_MS, NOW_MS)).toBe("just now");
   expect(relative(NOW_MS - 5000, NOW_MS)).toBe("5 s ago");
   expect(relative(NOW_MS + 5000, NOW_MS)).toBe("in 5 s");
+});
+
+test("Age() of what began later by the clock of a host is nothing, and not as long as that clock is ahead", () => {
+  const aged = (sinceMs: number) => String(Age({ since: timestamp(sinceMs), now: NOW_MS }));
+  expect(aged(NOW_MS + 3 * 3_600_000)).toContain(">0 s<");
+  expect(aged(NOW_MS - 3 * 3_600_000)).toContain(">3 h<");
 });
 
 test("isExposed() knows loopback in all its spellings", () => {
