@@ -3,6 +3,8 @@ export type Cell = string | number | boolean | undefined;
 
 /** Spreadsheets take a text that begins like this for a formula (OWASP, "CSV Injection"). */
 const FORMULA = /^[=+\-@\t\r\n]/;
+/** Where the decimal point is a comma they cut a line at semicolons, whatever is quoted: a cell begins after each. */
+const INNER_FORMULA = /;(?=\s*"?\s*[=+\-@])/g;
 
 /**
  * One record of RFC 4180: quoted where it has to be, ended by CRLF. A text a spreadsheet would take for a formula
@@ -13,6 +15,6 @@ export const csvRecord = (cells: readonly Cell[]): string => `${cells.map(csvFie
 function csvField(cell: Cell): string {
   if (cell === undefined) return "";
   if (typeof cell !== "string") return String(cell);
-  const inert = FORMULA.test(cell) ? `'${cell}` : cell;
+  const inert = (FORMULA.test(cell) ? `'${cell}` : cell).replace(INNER_FORMULA, "$&'");
   return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
 }

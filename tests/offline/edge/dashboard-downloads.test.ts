@@ -62,6 +62,20 @@ describe("csvRecord()", () => {
     const inert = `'${start}1+1`;
     expect(csvRecord([`${start}1+1`])).toBe(`${quoted ? `"${inert}"` : inert}\r\n`);
   });
+
+  test.each([";=1+1", "; =1+1", ';"=1+1', ";@SUM(A1)", "llama3; -2+3"])(
+    "makes inert what begins like one where a semicolon separates cells: %p",
+    (text) => {
+      for (const cell of csvRecord([`a${text}`, "b"])
+        .trim()
+        .split(";")
+        .slice(1))
+        expect(cell[0]).toBe("'");
+    },
+  );
+
+  test("leaves a list in words as it is", () =>
+    expect(csvRecord(["llama3; qwen3", "a;b=c"])).toBe("llama3; qwen3,a;b=c\r\n"));
 });
 
 describe("a download", () => {
