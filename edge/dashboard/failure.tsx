@@ -59,11 +59,19 @@ const TOLD: Partial<Record<Refusal["code"], Told>> = {
   },
 };
 
+const PERIOD: Told = {
+  title: "These days end before they begin",
+  what: "The last day of the report is before its first one.",
+  advice: "Go back and choose the days again: what you chose is still there.",
+};
+
 /** A refusal, told: what it was, what can be done, the way onward, and the id that finds it in the log. */
 export const failurePage = (failure: Failure & { refused: Refusal }) => {
   const { refused, admin, isChange } = failure;
   const { status, title } = REFUSALS[refused.code];
-  const told = TOLD[refused.code] ?? { advice: "Go back and try it another way." };
+  const told = (refused.detail === "period" ? PERIOD : TOLD[refused.code]) ?? {
+    advice: "Go back and try it another way.",
+  };
   const isSaid = refused.code === "admin.forbidden" || refused.code === "admin.too-long";
   const why = isSaid && refused.detail !== undefined ? sentence(refused.detail) : told.what;
   return (

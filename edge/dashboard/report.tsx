@@ -26,7 +26,8 @@ export type ReportQuery = z.infer<typeof reportQuery>;
 export function periodOf({ from, to }: ReportQuery, nowMs: number): Period | undefined {
   const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
   const last = to ?? dayOf(nowMs);
-  const first = from ?? dayOf(Date.parse(last) - (DAYS_DEFAULT - 1) * DAY_MS);
+  const first =
+    from ?? dayOf(Math.max(Date.parse("0000-01-01"), Date.parse(last) - (DAYS_DEFAULT - 1) * DAY_MS));
   return first <= last ? { from: first, to: last } : undefined;
 }
 
@@ -116,7 +117,11 @@ const Found = ({ evidence: { found, period, kept, madeAt } }: { evidence: Eviden
       is counted too. A state holds until the next one, and a host's newest until the host was last heard of.
       Models are those that were in memory.
     </p>
-    <FoundLimits found={found} isOlderThanKept={isOlderThanKept(period, kept.retentionDays, madeAt)} />
+    <FoundLimits
+      found={found}
+      isOlderThanKept={isOlderThanKept(period, kept.retentionDays, madeAt)}
+      isAhead={period.to > madeAt.slice(0, 10)}
+    />
     <div class="columns">
       <CountTable what="Engine" counted={found.engines} period={period} />
       <CountTable what="Model" counted={found.models} period={period} />
@@ -129,7 +134,15 @@ const isOlderThanKept = ({ from }: Period, retentionDays: number, madeAt: string
   Date.parse(madeAt) - Date.parse(from) > retentionDays * DAY_MS;
 
 /** What the counts leave out, where they do. */
-const FoundLimits = ({ found, isOlderThanKept }: { found: Evidence["found"]; isOlderThanKept: boolean }) => {
+const FoundLimits = ({
+  found,
+  isOlderThanKept,
+  isAhead,
+}: {
+  found: Evidence["found"];
+  isOlderThanKept: boolean;
+  isAhead: boolean;
+}) => {
   const { unread, cut } = found;
   const left = [
     unread > 0 &&
@@ -138,6 +151,7 @@ const FoundLimits = ({ found, isOlderThanKept }: { found: Evidence["found"]; isO
       `Of ${plural(cut, "host")} only the newest ${number(REPORT_STATES_PER_HOST_MAX)} states of these days were looked at. Choose fewer days.`,
     isOlderThanKept &&
       "The first of these days are longer ago than states are kept: what only they showed is not counted.",
+    isAhead && "The last of these days are still to come: all that is told here is up to when this was made.",
   ].filter((words) => words !== false);
   if (left.length === 0) return null;
   return (
@@ -477,7 +491,7 @@ const Duties = ({ evidence }: { evidence: Evidence }) => (
   </Section>
 );
 
-const dutiesOf = ({ found, done, kept }: Evidence) => [
+export const dutiesOf = ({ found, done, kept }: Evidence) => [
   {
     where: "EU AI Act, Article 4 (AI literacy)",
     shows: `${plural(found.employeesWithAi, "employee")} had AI on a host, and which: whom a literacy measure may have to reach.`,
@@ -495,7 +509,9 @@ const dutiesOf = ({ found, done, kept }: Evidence) => [
   },
   {
     where: "EU AI Act, Article 26(2) (human oversight)",
-    shows: `${plural(done.records.length, "decision")} of named people in these days, with time, reason and hash.`,
+    shows: done.complete
+      ? `${plural(done.records.length, "decision")} of named people in these days, with time, reason and hash.`
+      : "Decisions of named people, with time, reason and hash: there were too many in these days to tell them here.",
     silent: "the competence, training and authority of those people.",
   },
   {

@@ -148,7 +148,7 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
   page("/report", async (c, admin) => {
     const query = queryOf(c, reportQuery);
     const period = query && periodOf(query, deps.clock());
-    return period ? reportPage(admin, period, deps) : refuse("admin.invalid", "query");
+    return period ? reportPage(admin, period, deps) : refuse("admin.invalid", query ? "period" : "query");
   });
 }
 

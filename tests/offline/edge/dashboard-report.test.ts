@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { listAssets } from "../../../edge/admin/read.ts";
 import { type Evidence, gatherEvidence } from "../../../edge/dashboard/evidence.ts";
 import { findInPeriod, type Limits } from "../../../edge/dashboard/found-in-period.ts";
-import { periodOf } from "../../../edge/dashboard/report.tsx";
+import { dutiesOf, periodOf } from "../../../edge/dashboard/report.tsx";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
@@ -74,6 +74,7 @@ describe("periodOf()", () => {
       to: "2026-11-01",
     });
     expect(periodOf({ from: "2026-11-02", to: "2026-11-01" }, NOW_MS)).toBeUndefined();
+    expect(periodOf({ to: "0000-01-02" }, NOW_MS)).toEqual({ from: "0000-01-01", to: "0000-01-02" });
   });
 });
 
@@ -213,6 +214,22 @@ describe("the report", () => {
     const markup = await page();
     for (const list of ["engines", "models", "incidents", "gaps"])
       expect(markup).toContain(`/report.csv?list=${list}&amp;from=`);
+  });
+
+  test("of days that end before they begin says that, and of days to come that they are", async () => {
+    const read = async (query: string) => (await world.get(`/report?${query}`)).text();
+    expect(await read("from=2026-11-02&to=2026-11-01")).toContain("These days end before they begin");
+    expect(await read("from=2026-02-30")).toContain("not one that these pages make");
+    expect(await read("from=2026-11-01&to=2026-11-22")).toContain("still to come");
+    expect(await read("from=2026-11-01&to=2026-11-21")).not.toContain("still to come");
+  });
+
+  test("of more decisions than it holds no duty names a number", async () => {
+    const evidence = (await (await world.get("/report.json")).json()) as Evidence;
+    const shown = (done: Evidence["done"]) =>
+      dutiesOf({ ...evidence, done }).find(({ where }) => where.includes("26(2)"))!.shows;
+    expect(shown(evidence.done)).toContain("0 decisions of named people");
+    expect(shown({ byAction: [], records: [], complete: false })).not.toMatch(/\d/);
   });
 
   test("has no CSV of a list that nobody made, nor of days that end before they begin", async () => {
