@@ -95,7 +95,7 @@ const Opinion = ({ adjudication }: { adjudication: Adjudication }) => (
     {adjudication.outcome === "judged" ? (
       <>
         <blockquote>
-          <bdi>{adjudication.explanation}</bdi>
+          <bdi dir="ltr">{adjudication.explanation}</bdi>
         </blockquote>
         <p class="muted small">
           An opinion on the host's whole state, not a finding. <bdi class="mono">{adjudication.model}</bdi>{" "}

@@ -74,7 +74,7 @@ const IncidentRow = ({
           )}
         </p>
         <p>
-          <bdi>{incident.explanation}</bdi>
+          <bdi dir="ltr">{incident.explanation}</bdi>
         </p>
         {isAcknowledged(incident) && (
           <p class="muted small">

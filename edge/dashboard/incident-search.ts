@@ -43,7 +43,8 @@ export const incidentQuery = z.object({
   risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
   answered: blank.or(z.enum(["yes", "no"])).optional(),
   engine: blank.or(slug).optional(),
-  rule: blank.or(slug).optional(),
+  /** Whatever is typed: what no rule is called is of none, and no fault. */
+  rule: blank.or(z.string().max(200)).optional(),
   age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
   /** Of open ones of one risk: where the table goes on. */

@@ -264,7 +264,7 @@ const IncidentHead = ({ told, admin }: { told: Told; admin: Admin }) => {
         </a>
       </h1>
       <p class="lead">
-        <bdi>{incident.explanation}</bdi>
+        <bdi dir="ltr">{incident.explanation}</bdi>
       </p>
       <p class="badges">
         {open ? (

@@ -567,7 +567,8 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const name = "مختبر-الذكاء 🚨 (1)";
     const host: Host = { ...hostileHost(), assetId: nextId(), hostname: name, employeeId: "omar" };
     host.states[0]!.engines = [engineOf({ name: `محرك 🧠 [2]`, bind: ["0.0.0.0"] })];
-    host.findings![0]!.finding = { ...host.findings![0]!.finding, engineName: "محرك 🧠 [2]" };
+    const explanation = "محرك 🧠 [2] listens on 0.0.0.0.";
+    host.findings![0]!.finding = { ...host.findings![0]!.finding, engineName: "محرك 🧠 [2]", explanation };
     await putHosts(edge.deps, [host]);
     await requestIsolations(edge.deps, session, [host.assetId]);
     const { context, page } = await open({ ...LOOKS.phone });
@@ -599,6 +600,10 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       if ((await wider(page)) > 0) loose.push(`${path} is wider than the screen`);
     }
     expect(loose).toEqual([]);
+    // A sentence of ours that begins with such a name is read from left to right all the same.
+    await page.goto(edge.origin + incident);
+    const lead = page.locator("#incident-head .lead bdi");
+    expect(await lead.evaluate((words) => getComputedStyle(words).direction)).toBe("ltr");
     await setFourEyes(edge.deps, session, false);
     await context.close();
   });
@@ -645,6 +650,16 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     expect(await page.locator(".incident").count()).toBe(1);
     expect(new URL(page.url()).searchParams.get("q")).toBe("renamed");
     expect(await page.getByRole("searchbox").inputValue()).toBe("renamed");
+    await context.close();
+  });
+
+  test("a rule that nobody has is typed into the filter, and the page stays live", async () => {
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/incidents?rule=exposed-engine`);
+    await page.getByLabel("Rule", { exact: true }).fill("Not a rule!");
+    await page.waitForSelector("#incident-list >> text=No open incident matches");
+    expect(await page.locator("#freshness").getAttribute("data-state")).toBe("live");
+    expect(complaints).toEqual([]);
     await context.close();
   });
 
