@@ -217,21 +217,18 @@
 
   const RELOADED = "lz-reloaded";
 
+  /** Whether somebody typed or chose something in it. A filter does not count: the address holds it. @param {Element} field */
+  function isTouched(field) {
+    if (field instanceof HTMLTextAreaElement) return field.value !== field.defaultValue;
+    if (!(field instanceof HTMLInputElement) || field.form?.matches("[data-filter]")) return false;
+    return /^(checkbox|radio)$/.test(field.type)
+      ? field.checked !== field.defaultChecked
+      : field.value !== field.defaultValue;
+  }
+
   /** Nothing half-written would be lost, and it was not tried a moment ago. */
   function mayLeave() {
-    for (const field of document.querySelectorAll(
-      "textarea, input[type=text], input[type=number], :checked",
-    )) {
-      if (field instanceof HTMLTextAreaElement && field.value !== field.defaultValue) return false;
-      if (
-        field instanceof HTMLInputElement &&
-        field.type === "checkbox" &&
-        field.checked !== field.defaultChecked
-      )
-        return false;
-      if (field instanceof HTMLInputElement && field.type !== "radio" && field.value !== field.defaultValue)
-        return false;
-    }
+    if ([...document.querySelectorAll("textarea, input:not([type=hidden])")].some(isTouched)) return false;
     const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
     if (Date.now() - last < 30_000) return false;
     sessionStorage.setItem(RELOADED, String(Date.now()));

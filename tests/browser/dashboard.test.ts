@@ -623,6 +623,22 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
+  test("a token that ends under a half-filled form takes away neither an address nor a choice", async () => {
+    const { assetId } = await fresh("half-filled");
+    const fields = {
+      "/integrations": (page: Page) => page.locator("#url").fill("https://hooks.example.com/in"),
+      [`/assets/${assetId}`]: (page: Page) => page.locator("#isolate input[value=network]").check(),
+    };
+    for (const [path, fill] of Object.entries(fields)) {
+      const { context, page } = await open({}, await edge.session({ seconds: 3 }));
+      await page.goto(edge.origin + path);
+      await fill(page);
+      await page.waitForSelector('#freshness[data-state="ended"]', { timeout: 15_000 });
+      expect(page.url()).toBe(edge.origin + path);
+      await context.close();
+    }
+  });
+
   test("a page that stays open follows the fleet and keeps scroll, focus and what is folded", async () => {
     const host = await fresh("watched");
     const { context, page } = await open();
