@@ -13,7 +13,7 @@ import { Icon } from "./icon.tsx";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./isolation-terms.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Until } from "./time.tsx";
 import { listWaiting } from "./waiting.ts";
 
 const SHOWN_MAX = 50;
@@ -213,7 +213,7 @@ const Outcome = ({ request, now }: { request: ApprovalView; now: number }) => {
           Waiting
         </Badge>
         <p class="muted small">
-          expires <Ago at={request.validUntil} now={now} />
+          expires <Until at={request.validUntil} now={now} />
         </p>
       </>
     );

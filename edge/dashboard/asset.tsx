@@ -28,7 +28,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Until } from "./time.tsx";
 import { Timeline } from "./timeline.tsx";
 import { TrendChart } from "./trend.tsx";
 import { listWaiting } from "./waiting.ts";
@@ -288,7 +288,7 @@ const Waiting = ({ told: { waiting, now } }: { told: Told }) => (
         <span>
           <bdi>{waiting.requestedBy}</bdi> asked to isolate this host, mode {waiting.mode}. Nothing is
           isolated until <a href="/approvals">a second person approves</a>; the request expires{" "}
-          <Ago at={waiting.validUntil} now={now} />.
+          <Until at={waiting.validUntil} now={now} />.
         </span>
       </p>
     )}

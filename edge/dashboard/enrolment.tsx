@@ -13,7 +13,7 @@ import { JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Until } from "./time.tsx";
 
 const USES_MAX = 100_000;
 const DAYS_MAX = 90;
@@ -128,7 +128,7 @@ const Tokens = ({ tokens, now }: { tokens: readonly Shown[]; now: number }) => (
             <code>{token.tokenId}</code>
             <p class="muted small">
               by <bdi>{token.createdBy}</bdi> <Ago at={token.createdAt} now={now} />, valid until{" "}
-              <Ago at={token.validUntil} now={now} />
+              <Until at={token.validUntil} now={now} />
             </p>
             {hidden && <Revoke tokenId={token.tokenId} hidden={hidden} />}
           </div>

@@ -33,6 +33,11 @@
     return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
   }
 
+  const AHEAD_MS_MAX = 300_000;
+
+  /** What has happened is not yet to come because a host's clock is a little ahead. @param {number} atMs @param {number} nowMs */
+  const since = (atMs, nowMs) => relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
+
   const zoned = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 
   /** What the server's clock is ahead of this one, so that ages are right on a machine whose clock is not. */
@@ -49,7 +54,9 @@
           ? duration(Math.max(0, now - at))
           : kind === "exact"
             ? zoned.format(at)
-            : relative(at, now);
+            : kind === "until"
+              ? relative(at, now)
+              : since(at, now);
       if (time.textContent !== text) time.textContent = text;
       const title = zoned.format(at);
       if (time.getAttribute("title") !== title) time.setAttribute("title", title);

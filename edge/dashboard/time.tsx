@@ -18,12 +18,26 @@ export function relative(atMs: number, nowMs: number): string {
   return passed > 0 ? `${duration(passed)} ago` : `in ${duration(passed)}`;
 }
 
+/** Hosts tell the time by clocks that may be this far ahead (`CLOCK_SKEW_SECONDS_MAX` of the wire). */
+const AHEAD_MS_MAX = 300_000;
+
+/** Of what has happened: by a clock a little ahead of ours it is just now, and not yet to come. */
+export const since = (atMs: number, nowMs: number): string =>
+  relative(atMs > nowMs && atMs - nowMs <= AHEAD_MS_MAX ? nowMs : atMs, nowMs);
+
 /** `2026-11-21 23:04:05 UTC` of a stored timestamp. */
 export const exact = (at: string): string => `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
 
-/** A moment as its distance from now; the exact one on hover, in the viewer's zone once the script runs. */
+/** Something that happened, as its distance from now; the exact moment on hover, in the viewer's zone once the script runs. */
 export const Ago = ({ at, now }: { at: string; now: number }) => (
   <time datetime={at} title={exact(at)} data-time="ago">
+    {since(Date.parse(at), now)}
+  </time>
+);
+
+/** The same of something that is to come, or was. */
+export const Until = ({ at, now }: { at: string; now: number }) => (
+  <time datetime={at} title={exact(at)} data-time="until">
     {relative(Date.parse(at), now)}
   </time>
 );

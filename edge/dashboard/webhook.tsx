@@ -12,7 +12,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { eventWords, HealthBadge, HealthTimes, mayIntegrate, WebhookTerms } from "./integrations.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
-import { Ago } from "./time.tsx";
+import { Ago, Until } from "./time.tsx";
 
 const DELIVERIES_MAX = 50;
 export const DELIVERY_STATES = ["waiting", "delivered", "dead"] as const satisfies readonly DeliveryState[];
@@ -164,7 +164,7 @@ const Head = ({ webhook, now }: { webhook: WebhookView; now: number }) => {
         {previousSecretUntil && Date.parse(previousSecretUntil) > now && (
           <>
             {" · the secret before signs as well, until "}
-            <Ago at={previousSecretUntil} now={now} />
+            <Until at={previousSecretUntil} now={now} />
           </>
         )}
       </p>
@@ -379,7 +379,7 @@ const DeliveryTable = ({
               {delivery.nextAttemptAt && delivery.state === "waiting" && (
                 <>
                   {delivery.attempts === 0 ? "due " : " · tried again "}
-                  <Ago at={delivery.nextAttemptAt} now={now} />
+                  <Until at={delivery.nextAttemptAt} now={now} />
                 </>
               )}
               {delivery.deadAt && (

@@ -425,6 +425,35 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
+  test("a host whose clock is a little ahead was seen just now, and what is to come is to come", async () => {
+    const aheadMs = 120_000;
+    const ahead = { ...hostileHost(), assetId: nextId(), hostname: "ahead", findings: [] };
+    await putHosts(edge.deps, [{ ...ahead, lastSeenAtMs: Date.now() + aheadMs }]);
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/assets/${ahead.assetId}`);
+    await page.waitForSelector('#freshness[data-state="live"]');
+    expect(await page.locator("#asset-head time").first().textContent()).toBe("just now");
+    await page.goto(`${edge.origin}/approvals`);
+    await page.waitForSelector('#freshness[data-state="live"]');
+    expect(await page.locator('time[data-time="until"]').first().textContent()).toMatch(/^in \d+ min$/);
+    await context.close();
+  });
+
+  test("no name of an ordinary length is broken on a tablet", async () => {
+    const { context, page } = await open({ viewport: { width: 768, height: 1000 } });
+    await page.goto(`${edge.origin}/inventory`);
+    const names = page.locator('.inventory td:is([data-label="Who has it"], [data-label="Licence"]) bdi');
+    const broken = await names.evaluateAll((all) =>
+      all
+        .filter(({ textContent: name }) => !/[ -]/.test(name) && name.length <= 16)
+        .filter((name) => name.getClientRects().length > 1)
+        .map((name) => name.textContent),
+    );
+    expect(await names.count()).toBeGreaterThan(5);
+    expect(broken).toEqual([]);
+    await context.close();
+  });
+
   test("isolate: justification required, pending shown, acknowledged appears by itself; release the same way back", async () => {
     const { assetId } = await fresh("journey");
     const { context, page, complaints } = await open();

@@ -5,7 +5,7 @@ import { nextChange } from "../../../edge/dashboard/containment-panel.tsx";
 import { containmentSteps } from "../../../edge/dashboard/containment-steps.ts";
 import { isExposed } from "../../../edge/dashboard/engines.tsx";
 import { matching } from "../../../edge/dashboard/fleet.ts";
-import { Age, duration, relative } from "../../../edge/dashboard/time.tsx";
+import { Age, Ago, duration, relative, Until } from "../../../edge/dashboard/time.tsx";
 import { timestamp } from "../../../shared/clock.ts";
 import { countFleet, countHosts, enginesOf } from "../../../shared/fleet/count.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
@@ -294,6 +294,18 @@ test("duration() and relative() round down and name one unit", () => {
   expect(relative(NOW_MS, NOW_MS)).toBe("just now");
   expect(relative(NOW_MS - 5000, NOW_MS)).toBe("5 s ago");
   expect(relative(NOW_MS + 5000, NOW_MS)).toBe("in 5 s");
+});
+
+test("Ago() says of a host whose clock is ahead as far as it may be that it was just now, and no more", () => {
+  const words = (Time: typeof Ago, aheadMs: number) =>
+    />([^<]*)</.exec(String(Time({ at: timestamp(NOW_MS + aheadMs), now: NOW_MS })))![1]!.trim();
+  expect([1000, 300_000, 301_000, -5000].map((aheadMs) => words(Ago, aheadMs))).toEqual([
+    "just now",
+    "just now",
+    "in 5 min",
+    "5 s ago",
+  ]);
+  expect([300_000, -5000].map((aheadMs) => words(Until, aheadMs))).toEqual(["in 5 min", "5 s ago"]);
 });
 
 test("Age() of what began later by the clock of a host is nothing, and not as long as that clock is ahead", () => {
