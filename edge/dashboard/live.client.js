@@ -140,23 +140,25 @@
   }
 
   /** @param {string} markup */
-  function swap(markup) {
-    const next = new DOMParser().parseFromString(
+  const pageOf = (markup) =>
+    new DOMParser().parseFromString(
       /** @type {any} */ (policy ? policy.createHTML(markup) : markup),
       "text/html",
     );
-    let changed = false;
+
+  /** Who is signed in, to which organisation, as what. @param {Document} page */
+  const personOf = (page) => page.querySelector(".person p")?.textContent;
+
+  /** @param {Document} next */
+  function swap(next) {
     for (const region of document.querySelectorAll("[data-live]")) {
       const fresh = next.getElementById(region.id);
       if (!fresh) continue;
-      const before = region.innerHTML.length;
       morph(region, fresh);
-      changed ||= region.innerHTML.length !== before;
     }
     if (next.title !== "") document.title = next.title;
     announce(next);
     tick();
-    return changed;
   }
 
   let announced = document.querySelector("#verdict-title, [data-state] .badge")?.textContent?.trim() ?? "";
@@ -205,21 +207,22 @@
     else if (status?.textContent === "Connection lost") say("Connected again");
   }
 
-  /** @param {number} answered */
-  function end(answered) {
+  /** Asks no more, and says why and where to go on. @param {string} why @param {string} href @param {string} onward */
+  function stop(why, href, onward) {
     markBusy(false);
+    ended = why;
     const link = document.createElement("a");
-    if (answered === 401) {
-      ended = "Your session has ended.";
-      link.href = `/sign-in?return=${encodeURIComponent(document.body.dataset.poll ?? location.pathname + location.search)}`;
-      link.textContent = "Sign in again";
-    } else {
-      ended = "This page is no longer there.";
-      link.href = "/";
-      link.textContent = "To the overview";
-    }
+    link.href = href;
+    link.textContent = onward;
     showFreshness();
     box?.querySelector("p")?.append(" ", link);
+  }
+
+  /** @param {number} answered */
+  function end(answered) {
+    if (answered !== 401) return stop("This page is no longer there.", "/", "To the overview");
+    const back = document.body.dataset.poll ?? location.pathname + location.search;
+    stop("Your session has ended.", `/sign-in?return=${encodeURIComponent(back)}`, "Sign in again");
   }
 
   const RELOADED = "lz-reloaded";
@@ -240,6 +243,12 @@
     if (Date.now() - last < 30_000) return false;
     sessionStorage.setItem(RELOADED, String(Date.now()));
     return true;
+  }
+
+  /** In another window somebody signed in otherwise: nothing of theirs is shown under the name of before. */
+  function leave() {
+    if (mayLeave()) return location.reload();
+    stop("You are signed in otherwise now. This is from before.", location.href, "Load it again");
   }
 
   async function poll() {
@@ -270,7 +279,9 @@
         tag = response.headers.get("etag");
         const date = Date.parse(response.headers.get("date") ?? "");
         if (Math.abs(date - Date.now()) > 5000) aheadMs = date - Date.now();
-        swap(markup);
+        const next = pageOf(markup);
+        if (personOf(next) !== personOf(document)) return leave();
+        swap(next);
       }
       if (filtering) showFiltered();
       readAtMs = Date.now();

@@ -652,6 +652,29 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
+  test("of another organisation nothing is shown under the name of the one before", async () => {
+    const other = await edge.session({ tenantId: EMPTY });
+    const switchTo = (context: BrowserContext) =>
+      context.addCookies([{ name: "__session", value: other, url: edge.origin }]);
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/integrations`);
+    await switchTo(context);
+    await page.waitForSelector(`.person >> text=${EMPTY}`, { timeout: 8000 });
+    await context.clearCookies();
+    await context.addCookies([{ name: "__session", value: session, url: edge.origin }]);
+    await page.evaluate(() => sessionStorage.clear());
+    await page.goto(`${edge.origin}/integrations`);
+    await page.locator("#url").fill("https://half.typed.example/");
+    await switchTo(context);
+    await page.waitForSelector('#freshness[data-state="ended"]', { timeout: 8000 });
+    expect(await page.locator("#freshness-text").textContent()).toContain("signed in otherwise");
+    expect(await page.locator("#url").inputValue()).toBe("https://half.typed.example/");
+    expect(await page.locator(`a[href="${paths.webhook}"]`).count()).toBe(1);
+    await page.getByRole("link", { name: "Load it again" }).click();
+    await page.waitForSelector(`.person >> text=${EMPTY}`);
+    await context.close();
+  });
+
   test("a token that ends under a half-filled form takes away neither an address nor a choice", async () => {
     const { assetId } = await fresh("half-filled");
     const fields = {
