@@ -16,6 +16,9 @@ const SUITES = {
 } as const;
 type Suite = keyof typeof SUITES;
 
+/** Files of a suite that run side by side, for much of a test is waiting. What looks at the whole host is alone on it. */
+const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connected: 2, e2e: 1, browser: 2 };
+
 const USAGE = `usage: bun run test [${Object.keys(SUITES).join("|")}] …`;
 const HELP = [
   USAGE,
@@ -51,6 +54,7 @@ async function runSuite(suite: Suite, folder: string): Promise<Report> {
     "--reporter=junit",
     `--reporter-outfile=${path}`,
     "--timeout=60000",
+    ...(FILES_AT_ONCE[suite] > 1 ? [`--parallel=${FILES_AT_ONCE[suite]}`] : []),
   ];
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: ROOT,
