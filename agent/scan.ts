@@ -53,9 +53,12 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   return {
     scan: async (signal, settings = { clientDirectories: false }) => {
       const startedAtMs = readers.elapsed();
-      const snapshot = await readers.host.observe();
-      const claimed = claims.update(snapshot);
       const likelyOf = (listener: Listener) => claims.likely(listener);
+      const snapshot = await readers.host.observe((sighting) => {
+        claims.sight(sighting.processes);
+        listening.begin(sighting, likelyOf, signal);
+      });
+      const claimed = claims.update(snapshot);
       const { heard, collector: http } = await listening.update(snapshot, likelyOf, signal);
       const facts = { snapshot, catalogue: entries, heard, claims: claimed, selfPid: readers.selfPid };
       const { found, listeners } = candidates(inputsOf(facts), () => withListeners(findCandidates(facts)));
@@ -178,6 +181,7 @@ function createClaims(readers: SystemReaders) {
   const known = new Map<number, { process: ProcessFacts; libraries: readonly string[]; claims: Claim[] }>();
   let made: ReadonlyMap<number, readonly Claim[]> | undefined;
   const unlessSame = createMemo<void>();
+  let loaded: Snapshot["libraries"] = new Map();
   const byPort = new Map<number, string[]>();
   for (const entry of readers.catalogue) {
     for (const port of entry.ports) byPort.set(port, [...(byPort.get(port) ?? []), entry.id]);
@@ -186,10 +190,10 @@ function createClaims(readers: SystemReaders) {
     if (known.get(pid)?.claims.length) made = undefined;
     known.delete(pid);
   };
-  const look = (snapshot: Snapshot): void => {
-    for (const pid of known.keys()) if (!snapshot.processes.has(pid)) forget(pid);
-    for (const process of snapshot.processes.values()) {
-      const libraries = snapshot.libraries.get(process.pid) ?? NO_LIBRARIES;
+  const look = (processes: Snapshot["processes"]): void => {
+    for (const pid of known.keys()) if (!processes.has(pid)) forget(pid);
+    for (const process of processes.values()) {
+      const libraries = loaded.get(process.pid) ?? NO_LIBRARIES;
       const before = known.get(process.pid);
       if (before && isSameProgram(before.process, process) && before.libraries === libraries) continue;
       forget(process.pid);
@@ -198,10 +202,15 @@ function createClaims(readers: SystemReaders) {
       known.set(process.pid, { process, libraries, claims });
     }
   };
+  const lookAt = (processes: Snapshot["processes"]): void =>
+    unlessSame([processes, loaded], () => look(processes));
   return {
+    /** What new processes claim before their memory was read. */
+    sight: lookAt,
     /** The same map as before while it says the same. */
-    update: (snapshot: Snapshot): ReadonlyMap<number, readonly Claim[]> => {
-      unlessSame([snapshot.processes, snapshot.libraries], () => look(snapshot));
+    update: ({ processes, libraries }: Snapshot): ReadonlyMap<number, readonly Claim[]> => {
+      loaded = libraries;
+      lookAt(processes);
       made ??= new Map([...known].flatMap(([pid, { claims }]) => (claims.length > 0 ? [[pid, claims]] : [])));
       return made;
     },

@@ -41,29 +41,30 @@ export type FingerprintDeps = { probe: Probe; catalogue: readonly CatalogEntry[]
 
 /**
  * Asks a listener until it is identified: its front page, the paths of `likely` products, the OpenAI list, and
- * then every other path the catalogue knows. Only GET, nothing twice, bounded by {@link FINGERPRINT_LIMITS}.
+ * then every other path the catalogue knows. Only GET, nothing twice, bounded by {@link FINGERPRINT_LIMITS}. Where more
+ * becomes known of its process meanwhile, `likelyInTheEnd` has it.
  */
 export async function fingerprint(
   deps: FingerprintDeps,
   where: Omit<Target, "tls">,
   likely: ReadonlySet<string>,
-  signal?: AbortSignal,
+  options: { signal?: AbortSignal | undefined; likelyInTheEnd?: () => Promise<ReadonlySet<string>> } = {},
 ): Promise<Fingerprint> {
-  const inquiry = createInquiry(deps, where, signal);
-  if (await inquiry.open()) {
-    let batches = 0;
-    for (const paths of planOf(deps.catalogue)(likely)) {
-      const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
-      if (decided) break;
-      await inquiry.ask(paths);
-      batches += 1;
-    }
-    const { winner } = judge(deps.catalogue, inquiry.answers, likely);
-    if (winner) await inquiry.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
-    const final = judge(deps.catalogue, inquiry.answers, likely).winner;
-    if (final) await inquiry.ask(detailPaths(final.entry), PROBE_LIMITS.MODELS_BYTES_MAX);
+  const inquiry = createInquiry(deps, where, options.signal);
+  if (!(await inquiry.open())) return conclude(deps.catalogue, inquiry, likely);
+  let batches = 0;
+  for (const paths of planOf(deps.catalogue)(likely)) {
+    const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
+    if (decided) break;
+    await inquiry.ask(paths);
+    batches += 1;
   }
-  return conclude(deps.catalogue, inquiry, likely);
+  const known = (await options.likelyInTheEnd?.()) ?? likely;
+  const { winner } = judge(deps.catalogue, inquiry.answers, known);
+  if (winner) await inquiry.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
+  const final = judge(deps.catalogue, inquiry.answers, known).winner;
+  if (final) await inquiry.ask(detailPaths(final.entry), PROBE_LIMITS.MODELS_BYTES_MAX);
+  return conclude(deps.catalogue, inquiry, known);
 }
 
 /**

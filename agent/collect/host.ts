@@ -66,12 +66,16 @@ export type Snapshot = {
   collectors: readonly Collector[];
 };
 
+/** Who runs and who listens. It is known first, and enough to begin asking. */
+export type Sighting = Pick<Snapshot, "processes" | "listeners">;
+
 /** A peer connected to a listener: a local process, or an address of another host. */
 export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
 
 /** One operating system's way to see. Keeps what it read between calls; never throws for what it cannot. */
 export type Host = {
-  observe(): Promise<Snapshot>;
+  /** `sighted` is told who listens as soon as that is known, to ask them while the memory of processes is read. */
+  observe(sighted?: (sighting: Sighting) => void): Promise<Snapshot>;
   /** Peers of each listener, by its key, at the moment of the last {@link Host.observe}. */
   peers(listeners: readonly Listener[]): {
     peers: ReadonlyMap<string, readonly Peer[]>;

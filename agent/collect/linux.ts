@@ -40,12 +40,13 @@ export function linuxHost(deps: {
     return runs !== undefined && runs.identity === optional(() => files.facts(executable))?.identity;
   };
   return {
-    observe: async () => {
+    observe: async (sighted) => {
       const { processes, changed, collector } = processTable.read();
       const { listeners, owners, collector: sources } = sockets.read(processes);
       // What begins to listen may have become another program, or loaded a model, since its last turn.
       processTable.hasten(owners);
-      const { weights, libraries, collectors } = mapped.read(processes, changed);
+      sighted?.({ processes, listeners });
+      const { weights, libraries, collectors } = await mapped.read(processes, changed);
       const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
       const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
       return {

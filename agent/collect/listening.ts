@@ -1,7 +1,7 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { Heard } from "./candidates.ts";
 import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
-import type { Listener, Snapshot } from "./host.ts";
+import type { Listener, Sighting } from "./host.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
@@ -16,11 +16,16 @@ export const ASKING_MAX = 32;
 /** `sockets`: keys of the listeners that were asked. */
 type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
 
+/** Products worth asking a listener about first, by what is known so far. They also decide what fits two equally. */
+export type LikelyOf = (listener: Listener) => ReadonlySet<string>;
+
 export type Listening = {
-  /** Asks what is new or due. `heard` is the same list as before while it says the same. */
+  /** Begins to ask what is new or due. What fits two equally is decided in {@link Listening.update}: all is known then. */
+  begin(sighting: Sighting, likelyOf: LikelyOf, signal?: AbortSignal): void;
+  /** Asks what is new or due and waits for it. `heard` is the same list as before while it says the same. */
   update(
-    snapshot: Snapshot,
-    likelyOf: (listener: Listener) => ReadonlySet<string>,
+    sighting: Sighting,
+    likelyOf: LikelyOf,
     signal?: AbortSignal,
   ): Promise<{ heard: Heard[]; collector: Collector }>;
 };
@@ -34,20 +39,17 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
   let waitMs = waits.firstMs;
   let last: { groups: ReadonlyMap<string, readonly Listener[]>; of: readonly Listener[] } | undefined;
   let concluded: ReturnType<typeof conclude> | undefined;
+  /** Whoever began to ask before all was known waits for it before they decide. */
+  let whole: PromiseWithResolvers<void> | undefined;
   return {
-    update: async (snapshot, likelyOf, signal) => {
-      const groups = groupsOf(snapshot);
-      const nowMs = deps.elapsed();
-      const due = [...groups].filter(
-        ([key, listeners]) => !asking.has(key) && isDue(known.get(key), listeners, nowMs),
-      );
-      const isNew = ([key]: (typeof due)[number]): boolean => !known.has(key);
-      const turns = inTurn(due);
-      queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
-        key,
-        begin: () => ask(known.get(key), listeners, likelyOf, signal),
-      }));
-      proceed();
+    begin: (sighting, likelyOf, signal) => {
+      whole ??= Promise.withResolvers();
+      askDue(sighting, likelyOf, signal);
+    },
+    update: async (sighting, likelyOf, signal) => {
+      whole?.resolve();
+      whole = undefined;
+      const groups = askDue(sighting, likelyOf, signal);
       if (asking.size > 0) await soon(idle, waitMs);
       waitMs = waits.laterMs;
       concluded ??= conclude(groups);
@@ -56,6 +58,22 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
       return { heard, collector: report(groups.size, unsettled, unasked) };
     },
   };
+
+  function askDue(sighting: Sighting, likelyOf: LikelyOf, signal: AbortSignal | undefined) {
+    const groups = groupsOf(sighting);
+    const nowMs = deps.elapsed();
+    const due = [...groups].filter(
+      ([key, listeners]) => !asking.has(key) && isDue(known.get(key), listeners, nowMs),
+    );
+    const isNew = ([key]: (typeof due)[number]): boolean => !known.has(key);
+    const turns = inTurn(due);
+    queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
+      key,
+      begin: () => ask(known.get(key), listeners, likelyOf, signal),
+    }));
+    proceed();
+    return groups;
+  }
 
   function proceed(): void {
     while (asking.size < ASKING_MAX) {
@@ -79,11 +97,11 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     while (asking.size > 0) await Promise.all(asking.values());
   }
 
-  function groupsOf(snapshot: Snapshot): ReadonlyMap<string, readonly Listener[]> {
-    if (last?.of === snapshot.listeners) return last.groups;
-    const groups = groupListeners(snapshot, deps.selfPid);
+  function groupsOf(sighting: Sighting): ReadonlyMap<string, readonly Listener[]> {
+    if (last?.of === sighting.listeners) return last.groups;
+    const groups = groupListeners(sighting, deps.selfPid);
     for (const key of known.keys()) if (!groups.has(key)) known.delete(key);
-    last = { groups, of: snapshot.listeners };
+    last = { groups, of: sighting.listeners };
     concluded = undefined;
     return groups;
   }
@@ -96,14 +114,20 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
   async function ask(
     before: Known | undefined,
     listeners: readonly Listener[],
-    likelyOf: (listener: Listener) => ReadonlySet<string>,
+    likelyOf: LikelyOf,
     signal: AbortSignal | undefined,
   ): Promise<Known> {
     const first = listeners[0]!;
+    const all = whole?.promise;
+    const likelyInTheEnd = async () => {
+      await all;
+      return likelyOf(first);
+    };
     const engine = before?.fingerprint && isNoted(before.fingerprint) && before.fingerprint;
     const isSame = before && !isAnew(before, listeners);
     const refreshed = engine && isSame ? await refreshModels(deps, engine, signal) : undefined;
-    const found = refreshed ?? (await fingerprint(deps, whereOf(first), likelyOf(first), signal));
+    const found =
+      refreshed ?? (await fingerprint(deps, whereOf(first), likelyOf(first), { signal, likelyInTheEnd }));
     const nowMs = deps.elapsed();
     const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
     if (isNoted(found)) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
@@ -174,11 +198,11 @@ const isNoted = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;
 
 /** Listeners of one process on one port are one server, whatever the number of addresses. */
-function groupListeners(snapshot: Snapshot, selfPid: number): Map<string, Listener[]> {
+function groupListeners({ listeners, processes }: Sighting, selfPid: number): Map<string, Listener[]> {
   const groups = new Map<string, Listener[]>();
-  for (const listener of snapshot.listeners) {
+  for (const listener of listeners) {
     if (listener.pid === selfPid || listener.reachableAt === undefined) continue;
-    const owner = listener.pid === undefined ? listener.key : snapshot.processes.get(listener.pid)?.key;
+    const owner = listener.pid === undefined ? listener.key : processes.get(listener.pid)?.key;
     const key = `${owner} ${listener.port}`;
     groups.set(key, [...(groups.get(key) ?? []), listener]);
   }

@@ -80,6 +80,8 @@ const REREAD_MS_MAX = 4;
 const FIRST_MS_MAX = 400;
 /** On a host where everything waits, time runs out before anything was done: so many are read in any case. */
 const REREAD_MIN = 8;
+/** Reading in one go before others have their turn: servers are asked meanwhile, and their answers taken in. */
+const TURN_MS_MAX = 1;
 /** An engine that reads its weights instead of mapping them has at least this much in memory. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const OPEN_WEIGHTS_BYTES_MIN = 64 * 1024 * 1024;
@@ -110,7 +112,7 @@ export type Mapped = {
 
 export type MappedTable = {
   /** `changed`: those that are new or of another size. The maps are the same ones as before while they say the same. */
-  read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Mapped;
+  read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Promise<Mapped>;
 };
 
 /**
@@ -138,7 +140,7 @@ export function createMappedTable(deps: {
   let scans = 0;
 
   return {
-    read: (processes, changed) => {
+    read: async (processes, changed) => {
       scans += 1;
       for (const process of changed) {
         const since = waiting.get(process.pid)?.since ?? scans;
@@ -150,9 +152,16 @@ export function createMappedTable(deps: {
         optional(() => files.text(`${procRoot}/self/mountinfo`, MAPS_BYTES_MAX)) ?? "",
       );
       const budgetMs = known.size === 0 ? FIRST_MS_MAX : REREAD_MS_MAX;
-      const startedAt = deps.elapsed();
+      let workedMs = 0;
+      let turnAtMs = deps.elapsed();
       for (const [at, process] of inOrder().entries()) {
-        if (at >= REREAD_MIN && deps.elapsed() - startedAt > budgetMs) break;
+        const turnMs = deps.elapsed() - turnAtMs;
+        if (at >= REREAD_MIN && workedMs + turnMs > budgetMs) break;
+        if (turnMs > TURN_MS_MAX) {
+          workedMs += turnMs;
+          await pause();
+          turnAtMs = deps.elapsed();
+        }
         if (changeOf(process) > 0) readOne(process);
         waiting.delete(process.pid);
       }
@@ -301,6 +310,9 @@ export function createMappedTable(deps: {
     return [summary("weights", [...problems, ...unread]), summary("libraries", problems)];
   }
 }
+
+/** Until all that waits for this thread had its turn. */
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const hasNews = (entry: Known | undefined): boolean =>
   entry !== undefined && entry.weights.length + entry.libraries.length > 0;

@@ -195,7 +195,7 @@ describe("createMappedTable()", () => {
   const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`;
   const LIBRARY = "7f9b21906000-7f9b21908000 r-xp 00000000 fe:00 98 /usr/lib/libllama.so\n";
 
-  test("reads the maps of a process whose size changed, and gives the same maps while nothing that counts did", () => {
+  test("reads the maps of a process whose size changed, and gives the same maps while nothing that counts did", async () => {
     for (const pid of [10, 11]) put(pid);
     maps(10, LIBRARY);
     const { files, read } = noting();
@@ -205,26 +205,26 @@ describe("createMappedTable()", () => {
       const { processes: found, changed } = processes.read();
       return table.read(found, changed);
     };
-    const first = scan();
+    const first = await scan();
     expect([...first.libraries]).toEqual([[10, ["/usr/lib/libllama.so"]]]);
     read.length = 0;
     put(11, { bytes: 2_000_000 });
     for (let at = 0; at < 4; at += 1) {
-      const again = scan();
+      const again = await scan();
       expect(again.libraries).toBe(first.libraries);
       expect(again.weights).toBe(first.weights);
     }
     expect(read.filter((one) => one.startsWith("maps"))).toEqual(["maps 11"]);
     put(11, { bytes: 3_000_000 });
     maps(11, MAPPED);
-    for (let at = 0; at < 4; at += 1) scan();
-    const last = scan();
+    for (let at = 0; at < 4; at += 1) await scan();
+    const last = await scan();
     expect([...last.weights.keys()]).toEqual([11]);
     rmSync(join(proc, "11"), { recursive: true });
-    expect([...scan().weights.keys()]).toEqual([]);
+    expect([...(await scan()).weights.keys()]).toEqual([]);
   });
 
-  test("knows weights that are mapped as code, and opens no program or library for them", () => {
+  test("knows weights that are mapped as code, and opens no program or library for them", async () => {
     put(10);
     const opened: string[] = [];
     const real = noting().files;
@@ -243,21 +243,21 @@ describe("createMappedTable()", () => {
     maps(10, [...rest, code].join(""));
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    expect(mapped(files).read(found, changed).weights.get(10)).toMatchObject([{ path: weights }]);
+    expect((await mapped(files).read(found, changed)).weights.get(10)).toMatchObject([{ path: weights }]);
     expect(new Set(opened)).toEqual(new Set(["weights.dat"]));
   });
 
-  test("passes over the agent itself", () => {
+  test("passes over the agent itself", async () => {
     put(10);
     maps(10, MAPPED);
     const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    expect(mapped(files, 10).read(found, changed).weights.size).toBe(0);
-    expect(mapped(files, 11).read(found, changed).weights.size).toBe(1);
+    expect((await mapped(files, 10).read(found, changed)).weights.size).toBe(0);
+    expect((await mapped(files, 11).read(found, changed)).weights.size).toBe(1);
   });
 
-  test("reads eight processes in a scan even when there is no time at all, and says how many wait", () => {
+  test("reads eight processes in a scan even when there is no time at all, and says how many wait", async () => {
     for (let pid = 10; pid < 20; pid += 1) put(pid);
     const { files } = noting();
     let nowMs = 0;
@@ -270,12 +270,33 @@ describe("createMappedTable()", () => {
       isWanted: () => false,
     });
     const { processes: found, changed } = processes.read();
-    const [report] = table.read(found, changed).collectors;
+    const [report] = (await table.read(found, changed)).collectors;
     expect(report).toMatchObject({ status: "partial", detail: "2 changed processes wait for the next scan" });
-    expect(table.read(found, []).collectors[0]!.status).toBe("ok");
+    expect((await table.read(found, [])).collectors[0]!.status).toBe("ok");
   });
 
-  test("reads no file on a network mount and counts it in each process, but none that is ordinary", () => {
+  test("lets others have their turn while it reads", async () => {
+    for (let pid = 10; pid < 20; pid += 1) put(pid);
+    const { files, read } = noting();
+    let nowMs = 0;
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const table = createMappedTable({
+      files,
+      procRoot: proc,
+      selfPid: 1,
+      elapsed: () => (nowMs += 2),
+      isWanted: () => false,
+    });
+    const { processes: found, changed } = processes.read();
+    setImmediate(() => read.push("an answer"));
+    await table.read(found, changed);
+    const maps = read.filter((one) => one.startsWith("maps"));
+    expect(maps.length).toBe(10);
+    expect(read.indexOf("an answer")).toBeGreaterThan(0);
+    expect(read.indexOf("an answer")).toBeLessThan(read.indexOf(maps.at(-1)!));
+  });
+
+  test("reads no file on a network mount and counts it in each process, but none that is ordinary", async () => {
     mkdirSync(join(proc, "self"));
     writeFileSync(join(proc, "self", "mountinfo"), "30 22 254:0 / / rw,relatime - nfs4 nas:/ rw\n");
     for (const pid of [10, 11, 12]) put(pid);
@@ -286,13 +307,13 @@ describe("createMappedTable()", () => {
     const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    const { weights: known, collectors } = mapped(files).read(found, changed);
+    const { weights: known, collectors } = await mapped(files).read(found, changed);
     expect(known.size).toBe(0);
     const detail = "2 mapped files on network mounts not read";
     expect(collectors[0]).toEqual({ name: "weights", status: "partial", detail });
   });
 
-  test("tells files of one path by their identity, and files of one identity by their path", () => {
+  test("tells files of one path by their identity, and files of one identity by their path", async () => {
     for (const pid of [10, 11, 12]) put(pid);
     const other = join(directory, "other.dat");
     writeFileSync(other, "no weights, but long enough for a header");
@@ -302,10 +323,10 @@ describe("createMappedTable()", () => {
     const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    expect([...mapped(files).read(found, changed).weights.keys()].sort()).toEqual([11, 12]);
+    expect([...(await mapped(files).read(found, changed)).weights.keys()].sort()).toEqual([11, 12]);
   });
 
-  test("reads everybody in turn, however large the changes of others are", () => {
+  test("reads everybody in turn, however large the changes of others are", async () => {
     const crowd = Array.from({ length: 30 }, (_, at) => at + 100);
     for (const pid of [10, ...crowd]) put(pid);
     const { files, read } = noting();
@@ -320,7 +341,7 @@ describe("createMappedTable()", () => {
       isWanted: () => false,
     });
     const all = processes.read();
-    table.read(all.processes, all.changed);
+    await table.read(all.processes, all.changed);
     stepMs = 1000;
     read.length = 0;
     const small = all.processes.get(10)!;
@@ -328,7 +349,7 @@ describe("createMappedTable()", () => {
     small.virtualBytes += 4096;
     for (let scan = 1; scan <= 4; scan += 1) {
       for (const process of others) process.virtualBytes += 10_000_000;
-      table.read(all.processes, scan === 1 ? [small, ...others] : others);
+      await table.read(all.processes, scan === 1 ? [small, ...others] : others);
     }
     expect(read).toContain("maps 10");
   });

@@ -5,6 +5,7 @@ import { probeOf } from "../../../agent/collect/fixtures.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
 import { ASKING_MAX, createListening } from "../../../agent/collect/listening.ts";
 import { createMemo } from "../../../agent/collect/memo.ts";
+import type { SystemReaders } from "../../../agent/collect/system.ts";
 import { createScanner } from "../../../agent/scan.ts";
 
 test("createMemo() makes the answer anew as soon as any input is another one, or their number", () => {
@@ -64,7 +65,7 @@ function scanning() {
     signerOf: () => told.signer,
     executableFile: () => undefined,
   };
-  const scanner = createScanner({
+  const readers: SystemReaders = {
     host,
     files: realFiles(),
     probe: probeOf(ANSWERS),
@@ -72,8 +73,10 @@ function scanning() {
     selfPid: 1,
     homes: [],
     elapsed: () => 0,
-  });
+  };
+  const scanner = createScanner(readers);
   return {
+    readers,
     told,
     change: (next: Partial<Snapshot>) => {
       snapshot = { ...snapshot, ...next };
@@ -163,6 +166,33 @@ describe("createScanner().scan() on a host where nothing changed", () => {
     expect((await host.scan(false))[0]?.clients[0]).not.toHaveProperty("directory");
   });
 
+  test("asks who listens while the memory of processes is read, and takes what that shows into account", async () => {
+    const host = scanning();
+    let asked = false;
+    const { promise: front, resolve: answered } = Promise.withResolvers<void>();
+    const scanner = createScanner({
+      ...host.readers,
+      probe: async (...question) => {
+        answered();
+        asked = true;
+        return await host.readers.probe(...question);
+      },
+      host: {
+        ...host.readers.host,
+        observe: async (sighted) => {
+          const snapshot = await host.readers.host.observe();
+          sighted?.(snapshot);
+          expect(asked).toBe(true);
+          await front;
+          return { ...snapshot, libraries: new Map([[PID, ["/usr/lib/libllama.so"]]]) };
+        },
+      },
+    });
+    const { engines } = await scanner.scan();
+    expect(engines.map(({ id }) => id)).toEqual(["ollama"]);
+    expect(engines[0]!.evidence.map(({ signal }) => signal)).toContain("library");
+  });
+
   test("asks again behind a socket whose process became another program", async () => {
     const host = scanning();
     const [before] = await host.scan();
@@ -212,6 +242,45 @@ describe("createListening()", () => {
     const known = asked;
     expect(await names({ ...anew })).toEqual(["ollama"]);
     expect(asked).toBe(known);
+  });
+
+  test("begins to ask before all is known, asks nothing twice, and decides what fits two equally by all that is known", async () => {
+    const asked: string[] = [];
+    const twins = [OLLAMA, { ...OLLAMA, id: "a-twin" }];
+    const answer = probeOf(ANSWERS);
+    const probe: typeof answer = (target, path) => {
+      asked.push(path);
+      return answer(target, path);
+    };
+    const listening = createListening({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
+    const likely = new Set<string>();
+    const snapshot = snapshotOf(LISTENER);
+    listening.begin(snapshot, () => likely);
+    await Bun.sleep(1);
+    expect(asked).toContain("/");
+    likely.add("ollama");
+    const { heard, collector } = await listening.update(snapshot, () => likely);
+    expect(heard.map(({ fingerprint }) => fingerprint.judgement.winner?.entry.id)).toEqual(["ollama"]);
+    expect(collector.status).toBe("ok");
+    expect(new Set(asked).size).toBe(asked.length);
+    const unknown = createListening({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
+    const [alphabetical] = (await unknown.update(snapshot, () => new Set())).heard;
+    expect(alphabetical!.fingerprint.judgement.winner?.entry.id).toBe("a-twin");
+  });
+
+  test("is settled by the next scan when the one that began to ask failed", async () => {
+    const listening = createListening({
+      probe: probeOf(ANSWERS),
+      catalogue,
+      selfPid: 1,
+      elapsed: () => 0,
+    });
+    const snapshot = snapshotOf(LISTENER);
+    listening.begin(snapshot, likelyOf);
+    await Bun.sleep(1);
+    listening.begin(snapshot, likelyOf);
+    const { heard } = await listening.update(snapshot, likelyOf);
+    expect(heard.map(({ fingerprint }) => fingerprint.judgement.winner?.entry.id)).toEqual(["ollama"]);
   });
 
   test.each([
