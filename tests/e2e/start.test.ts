@@ -121,6 +121,24 @@ describe("bun run start", () => {
     }
   });
 
+  // Who listens on all addresses answers on this one too, and who listens on 127.0.0.1 does not.
+  test("listens on 127.0.0.1 alone, in all of its parts", async () => {
+    const ports = new Set(
+      [...started.output().matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => at!),
+    );
+    const answersAt = async (address: string, at: string): Promise<boolean> =>
+      fetch(`http://${address}:${at}/`, { redirect: "manual" }).then(
+        () => true,
+        () => false,
+      );
+    // The database, the queue, the edge and who signs in.
+    expect(ports.size).toBe(4);
+    for (const at of ports) {
+      expect([at, await answersAt("127.0.0.1", at)]).toEqual([at, true]);
+      expect([at, await answersAt("127.0.0.2", at)]).toEqual([at, false]);
+    }
+  });
+
   test("an Ollama-shaped server on another port and weights in an unrelated process are shown within two heartbeats", async () => {
     const startedAt = performance.now();
     const ollama = await startOllamaShaped();
