@@ -16,8 +16,10 @@ const SUITES = {
 } as const;
 type Suite = keyof typeof SUITES;
 
-/** Files of a suite that run side by side, for much of a test is waiting. What looks at the whole host is alone on it. */
+/** Files of a suite that run side by side, for much of a test is waiting. */
 const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connected: 2, e2e: 1, browser: 2 };
+/** Files whose tests scan the whole host, and so ask the servers of every other test. */
+const ALONE = /\.alone\.test\.ts$/;
 
 const USAGE = `usage: bun run test [${Object.keys(SUITES).join("|")}] …`;
 const HELP = [
@@ -29,32 +31,27 @@ const HELP = [
 ].join("\n");
 
 /** What was wrong with a run beside its tests, or nothing. */
-function faultsOf(suite: Suite, code: number, report: Report): Told[] {
-  const expected = new Bun.Glob(`tests/${suite}/**/*.test.ts`).scanSync(ROOT);
-  const untold = [...expected]
-    .map((path) => path.replaceAll("\\", "/"))
-    .filter((path) => !report.files.has(path));
+function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
+  const untold = files.filter((path) => !report.files.has(path));
   if (untold.length > 0)
-    return untold.sort().map((file) => ({
+    return untold.map((file) => ({
       file,
       name: "(the file)",
       message: "is not in the report: it ended with an error outside of its tests, or has none",
     }));
   if (code === 0 || report.failed.length > 0) return [];
   const message = `ended with code ${code} though no test failed`;
-  return [{ file: `tests/${suite}`, name: "(the suite)", message }];
+  return [{ file: files[0]!, name: "(the run)", message }];
 }
 
-async function runSuite(suite: Suite, folder: string): Promise<Report> {
-  console.log(`\n── ${suite}: ${SUITES[suite]}`);
-  const path = join(folder, `${suite}.xml`);
+async function runFiles(files: readonly string[], atOnce: number, path: string): Promise<Report> {
   const command = [
     "test",
-    `./tests/${suite}`,
+    ...files.map((file) => `./${file}`),
     "--reporter=junit",
     `--reporter-outfile=${path}`,
     "--timeout=60000",
-    ...(FILES_AT_ONCE[suite] > 1 ? [`--parallel=${FILES_AT_ONCE[suite]}`] : []),
+    ...(atOnce > 1 ? [`--parallel=${atOnce}`] : []),
   ];
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: ROOT,
@@ -63,7 +60,22 @@ async function runSuite(suite: Suite, folder: string): Promise<Report> {
   const code = await child.exited;
   // A run that was ended leaves no report: then every file of it has failed.
   const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
-  return { ...report, failed: [...report.failed, ...faultsOf(suite, code, report)] };
+  return { ...report, failed: [...report.failed, ...faultsOf(files, code, report)] };
+}
+
+async function runSuite(suite: Suite, folder: string): Promise<Report[]> {
+  console.log(`\n── ${suite}: ${SUITES[suite]}`);
+  const files = [...new Bun.Glob(`tests/${suite}/**/*.test.ts`).scanSync(ROOT)]
+    .map((path) => path.replaceAll("\\", "/"))
+    .sort();
+  const runs = [
+    { files: files.filter((file) => !ALONE.test(file)), atOnce: FILES_AT_ONCE[suite] },
+    { files: files.filter((file) => ALONE.test(file)), atOnce: 1 },
+  ];
+  const reports: Report[] = [];
+  for (const [at, { files, atOnce }] of runs.entries())
+    if (files.length > 0) reports.push(await runFiles(files, atOnce, join(folder, `${suite}-${at}.xml`)));
+  return reports;
 }
 
 const named = process.argv.slice(2);
@@ -83,10 +95,11 @@ const skipped: Told[] = [];
 let passed = 0;
 const startedAt = performance.now();
 for (const suite of suites) {
-  const report = await runSuite(suite, folder);
-  passed += report.passed;
-  failed.push(...report.failed);
-  skipped.push(...report.skipped);
+  for (const report of await runSuite(suite, folder)) {
+    passed += report.passed;
+    failed.push(...report.failed);
+    skipped.push(...report.skipped);
+  }
 }
 rmSync(folder, { recursive: true });
 const retold = retell({ failed, skipped });
