@@ -7,6 +7,7 @@
   const POLL_MS_MAX = 60_000;
   const REQUEST_MS_MAX = 10_000;
   const FILTER_PAUSE_MS = 250;
+  const PRESSED_MS_MAX = 5000;
 
   /** @typedef {{ createHTML(text: string): string }} Policy */
   /** @type {Policy | undefined} */
@@ -161,6 +162,24 @@
     tick();
   }
 
+  // --- pressing ---------------------------------------------------------------------------------------------
+
+  /** Resolved while nothing is pressed. */
+  let released = Promise.resolve();
+
+  document.addEventListener("pointerdown", () => {
+    released = new Promise((resolve) => {
+      const limit = setTimeout(up, PRESSED_MS_MAX);
+      function up() {
+        clearTimeout(limit);
+        for (const type of ["pointerup", "pointercancel"]) document.removeEventListener(type, up, true);
+        // The click comes right behind.
+        setTimeout(resolve, 0);
+      }
+      for (const type of ["pointerup", "pointercancel"]) document.addEventListener(type, up, true);
+    });
+  });
+
   let announced = document.querySelector("#verdict-title, [data-state] .badge")?.textContent?.trim() ?? "";
 
   /** The one sentence that matters is read out when it changes, and nothing else. @param {Document} next */
@@ -276,11 +295,14 @@
         if (!response.ok) throw new Error(`answered ${response.status}`);
         const markup = await response.text();
         if (asking !== own) return;
-        tag = response.headers.get("etag");
         const date = Date.parse(response.headers.get("date") ?? "");
         if (Math.abs(date - Date.now()) > 5000) aheadMs = date - Date.now();
         const next = pageOf(markup);
         if (personOf(next) !== personOf(document)) return leave();
+        // A row that comes in above would move away what is being pressed, and the click would meet nothing.
+        await released;
+        if (asking !== own) return;
+        tag = response.headers.get("etag");
         swap(next);
       }
       if (filtering) showFiltered();

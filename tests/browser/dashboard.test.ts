@@ -346,6 +346,37 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     await context.close();
   });
 
+  test("a row that comes in above what is being pressed waits until that was clicked", async () => {
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/incidents`);
+    const link = page.locator(".incidents > li a[href^='/incidents/']").last();
+    const aimed = await link.getAttribute("href");
+    await link.hover();
+    const polled = () => page.waitForResponse((answer) => answer.request().headers()["x-lz-live"] === "1");
+    await polled();
+    const host: Host = { ...hostileHost(), assetId: nextId(), hostname: "comes-in-above" };
+    await putHosts(edge.deps, [host]);
+    await page.mouse.down();
+    await polled();
+    await page.waitForTimeout(100);
+    expect(await page.getByText(host.hostname).count()).toBe(0);
+    await page.mouse.up();
+    await page.waitForURL(`${edge.origin}${aimed}`);
+    await context.close();
+  });
+
+  test("what is held down for long is no reason to show what was", async () => {
+    const { context, page } = await open();
+    await page.goto(`${edge.origin}/incidents`);
+    await page.mouse.move(5, 5);
+    await page.mouse.down();
+    const host: Host = { ...hostileHost(), assetId: nextId(), hostname: "comes-in-all-the-same" };
+    await putHosts(edge.deps, [host]);
+    await page.getByText(host.hostname).first().waitFor({ timeout: 12_000 });
+    await page.mouse.up();
+    await context.close();
+  });
+
   test("a list follows its filter while it is typed, and so does the address", async () => {
     const { context, page } = await open();
     await page.goto(`${edge.origin}/incidents`);
