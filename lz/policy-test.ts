@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { judgeStored, NOT_STORED } from "../shared/evaluate/stored.ts";
-import { type Policy, policy } from "../shared/table/items/policy.ts";
+import { newPolicy, type Policy } from "../shared/table/items/policy.ts";
 import { telemetryItem } from "../shared/table/items/telemetry.ts";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
@@ -52,7 +52,7 @@ export const run: Verb = async (args, deps) => {
 };
 
 function readPolicy(file: string): Policy {
-  const parsed = policy.safeParse(parseOrUndefined(readFile(file)));
+  const parsed = newPolicy.safeParse(parseOrUndefined(readFile(file)));
   if (parsed.success) return parsed.data;
   const where = parsed.error.issues.map((issue) => `${issue.path.join(".") || "policy"}: ${issue.message}`);
   throw new Misuse(`${file} is no policy: ${where.slice(0, 5).join("; ")}`);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Policy, policy } from "../../shared/table/items/policy.ts";
+import { newPolicy, type Policy } from "../../shared/table/items/policy.ts";
 import { type Settings, settings } from "../admin/views.ts";
 import { jsonLines } from "./json-lines.ts";
 import type { Wrong } from "./notice.tsx";
@@ -119,7 +119,7 @@ export function policyFromForm(fields: Record<string, string>, current: Policy):
     // A size in bytes that is no round number of GiB stays what it was while the field is left alone.
     modelBytesMax: fields.modelGib === gibOf(current) ? current.modelBytesMax : Math.round(gib * GIB),
   };
-  const read = policy.safeParse(wanted);
+  const read = newPolicy.safeParse(wanted);
   if (read.success) return { ok: true, value: read.data };
   return {
     ok: false,
@@ -146,7 +146,7 @@ export function policyFromJson(text: string): Read<Policy> {
   const { lineOf, fault } = jsonLines(text);
   const where = "policy";
   if (fault !== undefined) return { ok: false, wrong: [{ where, line: fault, words: "this is not JSON" }] };
-  const read = policy.safeParse(JSON.parse(text));
+  const read = newPolicy.safeParse(JSON.parse(text));
   if (read.success) return { ok: true, value: read.data };
   return {
     ok: false,

@@ -1,5 +1,5 @@
 import { refuse } from "../../../shared/refusal.ts";
-import { policy } from "../../../shared/table/items/policy.ts";
+import { newPolicy } from "../../../shared/table/items/policy.ts";
 import { changePolicy, changeSettings, readPolicy, readSettings } from "../change-tenant.ts";
 import { custodyJson } from "../export-custody.ts";
 import { employeeParams, page, pageFrom } from "../inputs.ts";
@@ -84,7 +84,7 @@ const putPolicy = operation({
   summary: "Replace the policy",
   description: "What is left out gets its default. It counts for every heartbeat from then on.",
   needs: "manage-settings",
-  body: policy,
+  body: newPolicy,
   success: 200,
   answer: policyView,
   versioned: true,

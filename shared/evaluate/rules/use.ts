@@ -1,5 +1,5 @@
 import type { Client, Engine } from "../../wire/heartbeat.ts";
-import { isWorkingTime } from "../hours.ts";
+import { clockOf, isWorkingTime } from "../hours.ts";
 import { matchesAny } from "../pattern.ts";
 import { at, type EngineRule, whenAny } from "../rule.ts";
 
@@ -115,7 +115,7 @@ export const USE: readonly EngineRule[] = [
       policy.workingHours !== undefined &&
       engine.clients.length > 0 &&
       !isWorkingTime(time, policy.workingHours)
-        ? `${engine.name} (${at(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside of ${policy.workingHours.from} to ${policy.workingHours.to}.`
+        ? `${engine.name} (${at(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside of ${policy.workingHours.from} to ${policy.workingHours.to} ${clockOf(policy.workingHours)}.`
         : undefined,
   },
   {

@@ -79,10 +79,19 @@ export const policy = z.strictObject({
       from: clockTime,
       /** Earlier than `from`: on the day after. */
       to: clockTime,
-      /** Minutes east of UTC, daylight saving not considered. */
+      /** Name in the IANA time zone database, with its daylight saving. */
+      timeZone: z
+        .string()
+        .regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/)
+        .optional(),
+      /** Minutes east of UTC, the same all year. */
       utcOffsetMinutes: z.int().min(-720).max(840).default(0),
     })
     .refine(({ from, to }) => from !== to, "from and to must differ")
+    .refine(({ timeZone, utcOffsetMinutes }) => timeZone === undefined || utcOffsetMinutes === 0, {
+      message: "a time zone has its own offset: leave out one of the two",
+      path: ["utcOffsetMinutes"],
+    })
     .optional(),
   /** Largest weights file in bytes; 0: any size. */
   modelBytesMax: count.default(32 * 2 ** 30),
@@ -105,3 +114,22 @@ export const policy = z.strictObject({
   disabledRules: slugs(100),
 });
 export type Policy = z.infer<typeof policy>;
+
+/**
+ * A policy that somebody hands in: its time zone has to be one. What is in the table already is read all the same by
+ * a runtime whose time zones are older.
+ */
+export const newPolicy = policy.superRefine(({ workingHours }, context) => {
+  if (workingHours?.timeZone === undefined || isTimeZone(workingHours.timeZone)) return;
+  const message = "no time zone of the IANA database, as Europe/Stockholm is";
+  context.addIssue({ code: "custom", message, path: ["workingHours", "timeZone"] });
+});
+
+function isTimeZone(timeZone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone });
+    return true;
+  } catch {
+    return false;
+  }
+}
