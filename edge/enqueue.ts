@@ -111,6 +111,9 @@ const TENANT_SHARE = 4;
 /** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
 const SENDS_MAX = 32;
 
+/** A pack waits for a sender so long: then its send, which may take six seconds, ends before an agent's ten are over. */
+const TURN_MS_MAX = 3000;
+
 type Open = {
   tenantId: string;
   lines: Line[];
@@ -122,8 +125,8 @@ type Open = {
 /**
  * For long-lived runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message, and
  * more do while all {@link SENDS_MAX} senders are busy. A failed send rejects exactly the heartbeats that were in
- * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX} and beyond the tenant's share of it. While senders
- * are busy tenants take turns.
+ * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX} and beyond the tenant's share of it, and when no
+ * sender was free for {@link TURN_MS_MAX}. While senders are busy tenants take turns.
  */
 export function packed(
   send: SendPack,
@@ -152,7 +155,6 @@ export function packed(
   }
 
   function settle({ tenantId, lines }: Open): void {
-    sending--;
     waiting -= lines.length;
     const left = waitingOf.get(tenantId)! - lines.length;
     if (left > 0) waitingOf.set(tenantId, left);
@@ -168,6 +170,7 @@ export function packed(
       send(pack.tenantId, pack.lines)
         .then(pack.sent.resolve, pack.sent.reject)
         .finally(() => {
+          sending--;
           settle(pack);
           sendDue();
         });
@@ -182,6 +185,20 @@ export function packed(
     if (packs) packs.push(pack);
     else due.set(pack.tenantId, [pack]);
     sendDue();
+    if (isWaiting(pack)) after(TURN_MS_MAX, () => giveUp(pack));
+  }
+
+  const isWaiting = (pack: Open): boolean => due.get(pack.tenantId)?.includes(pack) ?? false;
+
+  /** Its agents are told to come again while they still listen, and what comes then goes into a new pack. */
+  function giveUp(pack: Open): void {
+    if (!isWaiting(pack)) return;
+    const rest = due.get(pack.tenantId)!.filter((one) => one !== pack);
+    if (rest.length > 0) due.set(pack.tenantId, rest);
+    else due.delete(pack.tenantId);
+    if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
+    settle(pack);
+    pack.sent.reject(new UpstreamFault("no heartbeat of the tenant was sent to the queue in time"));
   }
 
   function openPack(tenantId: string): Open {

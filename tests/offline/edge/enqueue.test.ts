@@ -91,7 +91,7 @@ describe("packed()", () => {
         calls++;
         return new Promise(() => {});
       },
-      (_ms, then) => void timers.push(then),
+      (ms, then) => void (ms === 5 && timers.push(then)),
       5,
     );
     for (let i = 0; i < 20_000; i++) enqueue(`org_${i % 100}`, entry("1")).catch(() => {});
@@ -105,7 +105,7 @@ describe("packed()", () => {
     const timers: (() => void)[] = [];
     const enqueue = packed(
       (tenantId) => new Promise((resolve) => void sends.push({ tenantId, done: resolve })),
-      (_ms, then) => void timers.push(then),
+      (ms, then) => void (ms === 5 && timers.push(then)),
       5,
     );
     const large = entry("x".repeat(PACK_BYTES_MAX / 40));
@@ -125,6 +125,55 @@ describe("packed()", () => {
     expect(new Set(tenants).size).toBe(21);
     for (const { done } of sends.splice(0)) done();
     expect(await Promise.all(others)).toHaveLength(20);
+  });
+
+  test("who got no sender in time is told so, and only they; what comes later is sent when a sender is free", async () => {
+    const timers: { ms: number; then: () => void }[] = [];
+    const sends: PromiseWithResolvers<void>[] = [];
+    const enqueue = packed(
+      () => {
+        const send = Promise.withResolvers<void>();
+        sends.push(send);
+        return send.promise;
+      },
+      (ms, then) => void timers.push({ ms, then }),
+      5,
+    );
+    const fire = (wanted: (ms: number) => boolean) => {
+      const due = timers.filter(({ ms }) => wanted(ms));
+      for (const one of due) timers.splice(timers.indexOf(one), 1);
+      for (const { then } of due) then();
+    };
+    const pack = (tenantId: string) => {
+      const told = enqueue(tenantId, entry("1")).then(
+        () => "accepted",
+        (error: unknown) => error,
+      );
+      fire((ms) => ms === 5);
+      return told;
+    };
+    const sent = Array.from({ length: 32 }, (_, at) => pack(`org_${at}`));
+    const late = [pack("org_late"), enqueue("org_late", entry("2")).catch((error: unknown) => error)];
+    expect(sends.length).toBe(32);
+    fire((ms) => ms > 5);
+    for (const told of late) expect(await told).toBeInstanceOf(UpstreamFault);
+    const again = pack("org_late");
+    sends[0]!.resolve();
+    expect(await sent[0]!).toBe("accepted");
+    expect(sends.length).toBe(33);
+    // Its time has come and gone while it was on its way.
+    fire((ms) => ms > 5);
+    for (const send of sends) send.resolve();
+    expect(await again).toBe("accepted");
+    expect(new Set(await Promise.all(sent))).toEqual(new Set(["accepted"]));
+    // Nothing is counted as waiting any more: as many as ever are taken.
+    const all = Array.from({ length: 16_000 }, () => enqueue("org_late", entry("3")));
+    fire((ms) => ms === 5);
+    for (let at = 0; at < sends.length; at++) {
+      sends[at]!.resolve();
+      await Bun.sleep(0);
+    }
+    await Promise.all(all);
   });
 
   test("a heartbeat larger than a pack goes alone", async () => {
