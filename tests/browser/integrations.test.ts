@@ -92,7 +92,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     expect(received).toEqual([]);
 
     startWorker();
-    await page.waitForFunction(() => document.querySelector("main")!.textContent!.includes("Delivered"));
+    await page.locator("#deliveries [data-key] .badge", { hasText: "Delivered" }).waitFor();
     const [test, ...more] = received;
     expect(more).toEqual([]);
     expect(JSON.parse(test!.body)).toMatchObject({ type: "webhook.test" });
