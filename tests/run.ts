@@ -57,7 +57,9 @@ async function runFiles(files: readonly string[], atOnce: number, path: string):
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
   });
+  underway = { file: files[0]!, child };
   const code = await child.exited;
+  underway = undefined;
   // A run that was ended leaves no report: then every file of it has failed.
   const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
   return { ...report, failed: [...report.failed, ...faultsOf(files, code, report)] };
@@ -94,6 +96,14 @@ const failed: Told[] = [];
 const skipped: Told[] = [];
 let passed = 0;
 const startedAt = performance.now();
+let underway: { file: string; child: Bun.Subprocess } | undefined;
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    underway?.child.kill(signal);
+    const message = `ended by ${signal}: the rest did not run`;
+    failed.push({ file: underway?.file ?? "tests", name: "(the run)", message });
+    conclude();
+  });
 for (const suite of suites) {
   for (const report of await runSuite(suite, folder)) {
     passed += report.passed;
@@ -101,14 +111,18 @@ for (const suite of suites) {
     skipped.push(...report.skipped);
   }
 }
-rmSync(folder, { recursive: true });
-const retold = retell({ failed, skipped });
-if (retold) console.log(`\n${retold}`);
-console.log(`\n${suites.join(", ")} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
-// In CI nothing may be left out: what did not run has failed.
-const isCi = process.env.CI === "true";
-const failures = failed.length + (isCi ? skipped.length : 0);
-console.log(
-  `${passed} passed, ${failures} failed${isCi || skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`,
-);
-process.exit(failures > 0 ? 1 : 0);
+conclude();
+
+function conclude(): never {
+  rmSync(folder, { recursive: true });
+  const retold = retell({ failed, skipped });
+  if (retold) console.log(`\n${retold}`);
+  console.log(`\n${suites.join(", ")} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
+  // In CI nothing may be left out: what did not run has failed.
+  const isCi = process.env.CI === "true";
+  const failures = failed.length + (isCi ? skipped.length : 0);
+  console.log(
+    `${passed} passed, ${failures} failed${isCi || skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`,
+  );
+  process.exit(failures > 0 ? 1 : 0);
+}

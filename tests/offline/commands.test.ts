@@ -21,6 +21,23 @@ test.each(COMMANDS)("bun run %s answers --help", (name, entry) => {
   expect(out).toContain(`usage: bun run ${name}`);
 });
 
+test("bun run test says that it was ended, where, and never that all passed", async () => {
+  const child = Bun.spawn([process.execPath, "tests/run.ts", "e2e"], {
+    cwd: ROOT,
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  let out = "";
+  for await (const chunk of child.stdout) {
+    out += new TextDecoder().decode(chunk);
+    if (out.includes("── e2e")) child.kill("SIGTERM");
+  }
+  expect(await child.exited).toBe(1);
+  expect(out).toContain("(the run)");
+  expect(out).toContain("ended by SIGTERM: the rest did not run");
+  expect(out.trimEnd().split("\n").at(-1)).toBe("0 passed, 1 failed");
+});
+
 test.each(COMMANDS)(
   "bun run %s ends with 2 and one line for an argument that it does not know",
   (_name, entry) => {
