@@ -23,7 +23,7 @@ import {
 /** Policy and settings: saved by form, and a policy tried on what was recorded before it is. */
 export function configureRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
   const post = postRoute(app, deps);
-  post("/policy", mayConfigure, changePolicyByForm, POLICY_FORM);
+  post("/policy", mayConfigure, changePolicyByForm(fleets), POLICY_FORM);
   post("/policy/try", mayConfigure, tryPolicy(fleets), POLICY_FORM);
   post("/settings", mayConfigure, changeSettingsByForm);
   // Who reloads the answer to a trial by its address finds the page the form was on.
@@ -38,6 +38,9 @@ const OVERTAKEN: Notice = {
 const isOvertaken = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
 
+const numbersFor = (c: Context<Env>, fleets: Fleets) => (tenantId: string) =>
+  fleets.numbersOf(tenantId, backgroundOf(c));
+
 /** The policy that the form asks for, beside the one that is. */
 async function readWanted(c: Context<Env>, fields: Record<string, string>, deps: Deps) {
   const current = await readPolicy(deps, c.var.admin.tenantId);
@@ -46,34 +49,50 @@ async function readWanted(c: Context<Env>, fields: Record<string, string>, deps:
   return { current, read };
 }
 
-const changePolicyByForm: FormAnswer = async (c, fields, deps) => {
-  const { admin } = c.var;
-  const form = versionedForm.safeParse(fields);
-  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
-  const { current, read } = await readWanted(c, fields, deps);
-  if (!read.ok)
-    return sendPage(c, await policyPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
-  const { version, key } = form.data;
-  if (version === current.version && isSame(read.value, current.value))
-    return c.redirect("/policy?done=same", 303);
-  const changed = await changePolicy(askerOf(c, key, deps), { version, value: read.value }, deps);
-  if (changed.ok) return c.redirect("/policy?done=policy", 303);
-  if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
-  return sendPage(c, await policyPage(admin, deps, { notice: OVERTAKEN, typed: { fields, wrong: [] } }), 412);
-};
+const changePolicyByForm =
+  (fleets: Fleets): FormAnswer =>
+  async (c, fields, deps) => {
+    const { admin } = c.var;
+    const numbersOf = numbersFor(c, fleets);
+    const form = versionedForm.safeParse(fields);
+    if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
+    const { current, read } = await readWanted(c, fields, deps);
+    if (!read.ok)
+      return sendPage(
+        c,
+        await policyPage(admin, deps, numbersOf, { typed: { fields, wrong: read.wrong } }),
+        400,
+      );
+    const { version, key } = form.data;
+    if (version === current.version && isSame(read.value, current.value))
+      return c.redirect("/policy?done=same", 303);
+    const changed = await changePolicy(askerOf(c, key, deps), { version, value: read.value }, deps);
+    if (changed.ok) return c.redirect("/policy?done=policy", 303);
+    if (!isOvertaken(changed.code)) return sendFailure(c, changed, deps);
+    return sendPage(
+      c,
+      await policyPage(admin, deps, numbersOf, { notice: OVERTAKEN, typed: { fields, wrong: [] } }),
+      412,
+    );
+  };
 
 /** Writes nothing: what was typed stays in the form, and above it stands what it would have found. */
 const tryPolicy =
   (fleets: Fleets): FormAnswer =>
   async (c, fields, deps) => {
     const { admin } = c.var;
+    const numbersOf = numbersFor(c, fleets);
     const { read } = await readWanted(c, fields, deps);
     if (!read.ok)
-      return sendPage(c, await policyPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
+      return sendPage(
+        c,
+        await policyPage(admin, deps, numbersOf, { typed: { fields, wrong: read.wrong } }),
+        400,
+      );
     const days = DRY_RUN_DAYS.find((each) => String(each) === fields.days) ?? 7;
     const { rows } = await fleets.of(admin.tenantId, backgroundOf(c));
     const tried = await dryRun(deps, admin.tenantId, rows, { policy: read.value, days });
-    return sendPage(c, await policyPage(admin, deps, { tried, typed: { fields, wrong: [] } }));
+    return sendPage(c, await policyPage(admin, deps, numbersOf, { tried, typed: { fields, wrong: [] } }));
   };
 
 const changeSettingsByForm: FormAnswer = async (c, fields, deps) => {

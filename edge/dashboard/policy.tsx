@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
 import { DRY_RUN_DAYS, type DryRun } from "./dry-run.ts";
 import { DryRunResult } from "./dry-run-result.tsx";
+import type { FleetNumbers } from "./fleet.ts";
 import { Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip, type Wrong, WrongList } from "./notice.tsx";
 import { EXPOSURES, gibOf, POLICY_GROUPS } from "./tenant-forms.ts";
@@ -14,12 +15,13 @@ export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settin
 /** What was typed and could not be taken, given back as it was typed. */
 export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
-type Forms = { hidden: Hidden; typed: Typed | undefined };
+type Forms = { hidden: Hidden; typed: Typed | undefined; engines: FleetNumbers["counts"]["engines"] };
 
 /** What the company allows: read by everybody, changed by administrators, as a form or as a whole in JSON. */
 export async function policyPage(
   admin: Admin,
   deps: Deps,
+  numbersOf: (tenantId: string) => Promise<FleetNumbers>,
   answer: { notice?: Notice | undefined; typed?: Typed | undefined; tried?: DryRun | undefined } = {},
 ) {
   const { version, value } = await readPolicy(deps, admin.tenantId);
@@ -32,6 +34,7 @@ export async function policyPage(
             version: String(version),
           },
           typed: answer.typed,
+          engines: (await numbersOf(admin.tenantId)).counts.engines,
         }
       : undefined;
   return (
@@ -132,6 +135,15 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
                   <FieldFault typed={typed} name={name} />
                   <p class="muted small" id={`${name}-hint`}>
                     {hint}
+                    {isOfEngines(name) && (
+                      <FoundEngines
+                        list={name}
+                        entries={(typed?.fields[name] ?? policy[name].join("\n"))
+                          .split(/\s+/)
+                          .filter(Boolean)}
+                        engines={forms.engines}
+                      />
+                    )}
                   </p>
                 </div>
               ))}
@@ -170,6 +182,58 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
         <Buttons id="form" typed={typed} save="Save the policy" />
       </ChangeForm>
     </section>
+  );
+};
+
+const isOfEngines = (list: string): boolean => list === "approvedEngines" || list === "bannedEngines";
+
+const FOUND_MAX = 6;
+
+/** Ids that the hosts know, and those of the list that none of them does: a slip of the pen bans nothing. */
+const FoundEngines = ({
+  list,
+  entries,
+  engines: { first, total },
+}: {
+  list: string;
+  entries: readonly string[];
+  engines: Forms["engines"];
+}) => {
+  const ids = new Set(first.map(({ key }) => key));
+  const unknown = total > first.length ? [] : entries.filter((entry) => !ids.has(entry));
+  return (
+    <>
+      {list === "approvedEngines" && total > 0 && (
+        <>
+          {" Found now: "}
+          {[...ids].slice(0, FOUND_MAX).map((id, at) => (
+            <>
+              {at > 0 && ", "}
+              <code>{id}</code>
+            </>
+          ))}
+          {total > FOUND_MAX && (
+            <>
+              {" and "}
+              <a href="/inventory">{String(total - FOUND_MAX)} more</a>
+            </>
+          )}
+          .
+        </>
+      )}
+      {unknown.length > 0 && (
+        <>
+          {" On no host now: "}
+          {unknown.slice(0, FOUND_MAX).map((id, at) => (
+            <>
+              {at > 0 && ", "}
+              <code>{id}</code>
+            </>
+          ))}
+          {unknown.length > FOUND_MAX && ` and ${unknown.length - FOUND_MAX} more`}.
+        </>
+      )}
+    </>
   );
 };
 

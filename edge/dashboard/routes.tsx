@@ -70,7 +70,7 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
 
   const page = pageRoute(app, deps);
   watchPages(page, app, deps, fleets, readsOf);
-  settingPages(page, deps);
+  settingPages(page, deps, fleets);
   downloadRoutes(app, deps, readsOf);
   changeRoutes(app, deps);
   configureRoutes(app, deps, fleets);
@@ -153,8 +153,12 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
 }
 
 /** What the organisation wants: who approves, what is allowed, who is told. */
-function settingPages(page: PageRoute, deps: Deps): void {
-  page("/policy", (c, admin) => policyPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
+  page("/policy", (c, admin) =>
+    policyPage(admin, deps, (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c)), {
+      notice: noticeOf(c.req.query("done")),
+    }),
+  );
   page("/settings", (c, admin) => settingsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
 
   page("/approvals", (c, admin) => approvalsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));

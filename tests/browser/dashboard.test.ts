@@ -542,9 +542,17 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     for (const javaScriptEnabled of [true, false]) {
       const { context, page, complaints } = await open({ javaScriptEnabled, bypassCSP: javaScriptEnabled });
       await page.goto(`${edge.origin}/policy`);
-      await page.locator("#bannedEngines").fill("lm-studio");
+      expect(await page.locator("#approvedEngines-hint").textContent()).toContain(
+        "Found now: ollama, lm-studio",
+      );
+      await page.locator("#bannedEngines").fill("lm-studio\nolama");
       await page.getByRole("button", { name: "Try it on them first" }).first().click();
       await page.waitForSelector("#dry-run");
+      expect(await page.locator("#bannedEngines-hint").textContent()).toEndWith("On no host now: olama.");
+      expect(await page.locator("#approvedEngines-hint").textContent()).not.toContain("On no host");
+      await page.locator("#bannedEngines").fill("lm-studio");
+      await page.getByRole("button", { name: "Try it on them first" }).first().click();
+      await page.locator('#bannedEngines-hint:not(:has-text("On no host"))').waitFor();
       expect(await page.locator("#dry-run").textContent()).toContain("banned-engine");
       expect(await page.locator("#bannedEngines").inputValue()).toBe("lm-studio");
       if (javaScriptEnabled) expect(await axe(page)).toEqual([]);
