@@ -97,8 +97,9 @@ const skipped: Told[] = [];
 let passed = 0;
 const startedAt = performance.now();
 let underway: { file: string; child: Bun.Subprocess } | undefined;
+// Each program between a terminal and this one hands the signal on, so it comes several times.
 for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
     underway?.child.kill(signal);
     const message = `ended by ${signal}: the rest did not run`;
     failed.push({ file: underway?.file ?? "tests", name: "(the run)", message });
