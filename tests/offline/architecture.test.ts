@@ -109,6 +109,15 @@ describe("the house", () => {
   });
 });
 
+test("every setting of the edge and the worker stands in the README", () => {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const settings = ["edge/config.ts", "worker/config.ts"].flatMap((path) =>
+    [...readFileSync(join(ROOT, path), "utf8").matchAll(/^ {2}(LZ_[A-Z_]+):/gm)].map(([, name]) => name!),
+  );
+  expect(settings.length).toBeGreaterThan(20);
+  expect(settings.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
+});
+
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
   // Workers take 3 MB. The pages and the rules, which a policy is tried with, are a third of what is here; d3-scale
   // and d3-shape, by single functions, are 20 KB of it.
