@@ -198,7 +198,7 @@ export function packed(
     else due.delete(pack.tenantId);
     if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
     settle(pack);
-    pack.sent.reject(new UpstreamFault("no heartbeat of the tenant was sent to the queue in time"));
+    pack.sent.reject(new UpstreamFault("nobody was free in time to send it to the queue"));
   }
 
   function openPack(tenantId: string): Open {

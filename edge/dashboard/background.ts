@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { Env } from "../answer.ts";
+import type { FleetNumbers, Fleets } from "./fleet.ts";
 import type { Background } from "./picture.ts";
 
 /** Workers end with the answer what nobody asked them to wait for; Bun and Deno have no such context and go on. */
@@ -12,3 +13,9 @@ export const backgroundOf =
       // Hono throws where there is none.
     }
   };
+
+/** The fleet in numbers, read on for others when this answer has gone. */
+export const numbersFor =
+  (c: Context<Env>, fleets: Fleets) =>
+  (tenantId: string): Promise<FleetNumbers> =>
+    fleets.numbersOf(tenantId, backgroundOf(c));

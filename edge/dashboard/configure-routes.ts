@@ -4,7 +4,7 @@ import { refuse } from "../../shared/refusal.ts";
 import { changePolicy, changeSettings, readPolicy, readSettings } from "../admin/change-tenant.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
-import { backgroundOf } from "./background.ts";
+import { backgroundOf, numbersFor } from "./background.ts";
 import { DRY_RUN_DAYS, dryRun } from "./dry-run.ts";
 import type { Fleets } from "./fleet.ts";
 import type { Notice } from "./notice.tsx";
@@ -37,9 +37,6 @@ const OVERTAKEN: Notice = {
 };
 const isOvertaken = (code: string): boolean => code === "admin.outdated" || code === "admin.conflict";
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
-
-const numbersFor = (c: Context<Env>, fleets: Fleets) => (tenantId: string) =>
-  fleets.numbersOf(tenantId, backgroundOf(c));
 
 /** The policy that the form asks for, beside the one that is. */
 async function readWanted(c: Context<Env>, fields: Record<string, string>, deps: Deps) {

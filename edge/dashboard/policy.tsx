@@ -1,3 +1,4 @@
+import type { Ranked } from "../../shared/table/items/fleet.ts";
 import type { Policy } from "../../shared/table/items/policy.ts";
 import { type Admin, may } from "../admin/authenticate.ts";
 import { readPolicy } from "../admin/change-tenant.ts";
@@ -15,7 +16,7 @@ export const mayConfigure = (admin: Admin): boolean => may(admin, "manage-settin
 /** What was typed and could not be taken, given back as it was typed. */
 export type Typed = { fields: Readonly<Record<string, string>>; wrong: readonly Wrong[] };
 
-type Forms = { hidden: Hidden; typed: Typed | undefined; engines: FleetNumbers["counts"]["engines"] };
+type Forms = { hidden: Hidden; typed: Typed | undefined; engines: Ranked };
 
 /** What the company allows: read by everybody, changed by administrators, as a form or as a whole in JSON. */
 export async function policyPage(
@@ -135,12 +136,9 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
                   <FieldFault typed={typed} name={name} />
                   <p class="muted small" id={`${name}-hint`}>
                     {hint}
-                    {isOfEngines(name) && (
+                    {(name === "approvedEngines" || name === "bannedEngines") && (
                       <FoundEngines
-                        list={name}
-                        entries={(typed?.fields[name] ?? policy[name].join("\n"))
-                          .split(/\s+/)
-                          .filter(Boolean)}
+                        entries={typed?.fields[name] ?? policy[name].join("\n")}
                         engines={forms.engines}
                       />
                     )}
@@ -185,52 +183,38 @@ const PolicyForm = ({ policy, forms }: { policy: Policy; forms: Forms }) => {
   );
 };
 
-const isOfEngines = (list: string): boolean => list === "approvedEngines" || list === "bannedEngines";
-
 const FOUND_MAX = 6;
 
-/** Ids that the hosts know, and those of the list that none of them does: a slip of the pen bans nothing. */
-const FoundEngines = ({
-  list,
-  entries,
-  engines: { first, total },
-}: {
-  list: string;
-  entries: readonly string[];
-  engines: Forms["engines"];
-}) => {
-  const ids = new Set(first.map(({ key }) => key));
-  const unknown = total > first.length ? [] : entries.filter((entry) => !ids.has(entry));
+/** The first of them, and how many more there are. */
+const Ids = ({ ids, total }: { ids: readonly string[]; total: number }) => (
+  <>
+    {ids.slice(0, FOUND_MAX).map((id, at) => (
+      <>
+        {at > 0 && ", "}
+        <code>{id}</code>
+      </>
+    ))}
+    {total > FOUND_MAX && ` and ${total - FOUND_MAX} more`}.
+  </>
+);
+
+/** Ids that hosts have now, and those of a list that none has: a slip of the pen approves and bans nothing. */
+const FoundEngines = ({ entries, engines: { first, total } }: { entries: string; engines: Ranked }) => {
+  const ids = first.map(({ key }) => key);
+  const listed = entries.split(/\s+/).filter((entry) => entry !== "");
+  const unknown = total > first.length ? [] : listed.filter((entry) => !ids.includes(entry));
   return (
     <>
-      {list === "approvedEngines" && total > 0 && (
+      {total > 0 && (
         <>
           {" Found now: "}
-          {[...ids].slice(0, FOUND_MAX).map((id, at) => (
-            <>
-              {at > 0 && ", "}
-              <code>{id}</code>
-            </>
-          ))}
-          {total > FOUND_MAX && (
-            <>
-              {" and "}
-              <a href="/inventory">{String(total - FOUND_MAX)} more</a>
-            </>
-          )}
-          .
+          <Ids ids={ids} total={total} />
         </>
       )}
       {unknown.length > 0 && (
         <>
           {" On no host now: "}
-          {unknown.slice(0, FOUND_MAX).map((id, at) => (
-            <>
-              {at > 0 && ", "}
-              <code>{id}</code>
-            </>
-          ))}
-          {unknown.length > FOUND_MAX && ` and ${unknown.length - FOUND_MAX} more`}.
+          <Ids ids={unknown} total={unknown.length} />
         </>
       )}
     </>

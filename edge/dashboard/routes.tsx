@@ -10,7 +10,7 @@ import { approvalRoutes } from "./approval-routes.ts";
 import { approvalsPage } from "./approvals.tsx";
 import { assetPage } from "./asset.tsx";
 import { assetQuery, assetsPage } from "./assets.tsx";
-import { backgroundOf } from "./background.ts";
+import { backgroundOf, numbersFor } from "./background.ts";
 import { changeRoutes } from "./change-routes.ts";
 import { configureRoutes } from "./configure-routes.ts";
 import { isSameSite } from "./csrf.ts";
@@ -88,9 +88,7 @@ type ReadsOf = (c: Context<Env>) => FleetReads;
 
 /** What is going on: overview, incidents, assets, inventory, people, records. */
 function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
-  page("/", (c, admin) =>
-    overviewPage(admin, deps, (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c))),
-  );
+  page("/", (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
   page("/incidents", async (c, admin) => {
     const query = queryOf(c, incidentQuery);
     return query
@@ -98,7 +96,7 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
           notice: noticeOf(c.req.query("done")),
           reads: {
             fleetOf: readsOf(c).fleetOf,
-            numbersOf: (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c)),
+            numbersOf: numbersFor(c, fleets),
             resolvedOf: (tenantId) => fleets.resolvedOf(tenantId, backgroundOf(c)),
           },
         })
@@ -155,7 +153,7 @@ function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets,
 /** What the organisation wants: who approves, what is allowed, who is told. */
 function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
   page("/policy", (c, admin) =>
-    policyPage(admin, deps, (tenantId) => fleets.numbersOf(tenantId, backgroundOf(c)), {
+    policyPage(admin, deps, numbersFor(c, fleets), {
       notice: noticeOf(c.req.query("done")),
     }),
   );

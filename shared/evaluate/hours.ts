@@ -1,4 +1,5 @@
 import type { Policy } from "../table/items/policy.ts";
+import { zoneOffsetMs } from "../time-zone.ts";
 
 export type WorkingHours = NonNullable<Policy["workingHours"]>;
 
@@ -59,41 +60,5 @@ export function clockOf({ timeZone, utcOffsetMinutes }: WorkingHours): string {
 }
 
 function offsetMs(ms: number, { timeZone, utcOffsetMinutes }: WorkingHours): number {
-  return timeZone === undefined ? utcOffsetMinutes * MINUTE_MS : offsetOfZone(ms, timeZone);
-}
-
-/** No zone has changed its offset but at a quarter of an hour for fifty years. */
-const QUARTER_MS = 15 * MINUTE_MS;
-const KNOWN_OFFSETS_MAX = 4096;
-const offsets = new Map<string, number>();
-const formats = new Map<string, Intl.DateTimeFormat | undefined>();
-
-function offsetOfZone(ms: number, timeZone: string): number {
-  const quarterMs = Math.floor(ms / QUARTER_MS) * QUARTER_MS;
-  const key = `${timeZone} ${quarterMs}`;
-  let offset = offsets.get(key);
-  if (offset === undefined) {
-    if (offsets.size >= KNOWN_OFFSETS_MAX) offsets.clear();
-    offset = readOffset(quarterMs, timeZone);
-    offsets.set(key, offset);
-  }
-  return offset;
-}
-
-/** 0 for a zone that this runtime does not know, as one may be that is newer. */
-function readOffset(ms: number, timeZone: string): number {
-  if (!formats.has(timeZone)) formats.set(timeZone, formatOf(timeZone));
-  const parts = formats.get(timeZone)?.formatToParts(ms) ?? [];
-  const name = parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
-  const [, sign, hour, minute] = /^GMT([+-])(\d\d):(\d\d)/.exec(name) ?? [];
-  if (sign === undefined) return 0;
-  return (sign === "-" ? -1 : 1) * (Number(hour) * 60 + Number(minute)) * MINUTE_MS;
-}
-
-function formatOf(timeZone: string): Intl.DateTimeFormat | undefined {
-  try {
-    return new Intl.DateTimeFormat("en-US", { timeZone, timeZoneName: "longOffset" });
-  } catch {
-    return undefined;
-  }
+  return timeZone === undefined ? utcOffsetMinutes * MINUTE_MS : zoneOffsetMs(ms, timeZone);
 }

@@ -3,15 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEdge, type TestEdge, TOKEN, until } from "../offline/agent/send-edge.ts";
+import { buildAgent } from "../support/agent-binary.ts";
 import { describeUnless } from "../support/missing.ts";
-import { ROOT } from "../support/stack.ts";
 
 /*
  * The compiled daemon on disks that take nothing: a small file system in a mount namespace of its own. Where this
  * system grants none, the tests are skipped.
  */
 
-const BINARY = join(ROOT, "dist", "lz-agent");
 const NAMESPACES = [
   ["unshare", "--mount"],
   ["unshare", "--mount", "--user", "--map-root-user"],
@@ -23,15 +22,15 @@ const around =
 const lacking = around ? [] : ["Linux and the right to a mount namespace"];
 
 describeUnless(lacking, "dist/lz-agent run", () => {
+  let binary: string;
   let edge: TestEdge;
   let directory: string;
   beforeEach(async () => {
-    const built = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
-    if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+    binary = buildAgent();
     edge = await startEdge();
     directory = mkdtempSync(join(tmpdir(), "lz-disk-"));
     const enrolled = Bun.spawn(
-      [BINARY, "enroll", "--url", edge.url, "--state", join(directory, "enrolled")],
+      [binary, "enroll", "--url", edge.url, "--state", join(directory, "enrolled")],
       {
         env: { ...process.env, LZ_ENROLL_TOKEN: TOKEN },
       },
@@ -50,7 +49,7 @@ describeUnless(lacking, "dist/lz-agent run", () => {
     "reports from a host whose disk is %s, says so, and ends with 0",
     async (_, spoil, code) => {
       const mountAndRun = `mkdir $0/d && cp -r $0/enrolled $0/e && mount -t tmpfs -o size=4m,mode=700 lz $0/d &&
-        cp -r $0/e $0/d/st && set -- $0/d && (${spoil.replaceAll("$0", "$1")}); exec ${BINARY} run --state $1/st --interval 300`;
+        cp -r $0/e $0/d/st && set -- $0/d && (${spoil.replaceAll("$0", "$1")}); exec ${binary} run --state $1/st --interval 300`;
       const daemon = Bun.spawn([...around!, "sh", "-c", mountAndRun, directory], {
         stdout: "pipe",
         stderr: "pipe",

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import type { CatalogEntry } from "../../agent/catalog/entry.ts";
 import { startStage } from "../../local/stage.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
+import { buildAgent } from "../support/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
 /** A newer catalogue for an agent that stays as it was built: signed at a terminal, served by the edge, taken or refused. */
-
-const BINARY = join(ROOT, "dist", "lz-agent");
 
 const HOUSE_LLM: CatalogEntry = {
   id: "house-llm",
@@ -28,11 +27,11 @@ const HOUSE_LLM: CatalogEntry = {
 type Seen = { version: string; engines: { id: string }[]; collectors: Collector[] };
 
 describe("a newer catalogue", () => {
+  let binary: string;
   let built: { version: string; entries: CatalogEntry[] };
   let newer: string;
   beforeAll(() => {
-    const run = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
-    if (!run.success) throw new Error(`the agent does not compile:\n${run.stderr.toString()}`);
+    binary = buildAgent();
     built = JSON.parse(readFileSync(join(ROOT, "dist/catalogue.json"), "utf8"));
     newer = built.version.replace(/\d+$/, (last) => String(Number(last) + 1));
   }, 120_000);
@@ -80,7 +79,7 @@ describe("a newer catalogue", () => {
       writeFileSync(config, "{}", { mode: 0o600 });
       const agent = { PATH: process.env.PATH ?? "", HOME: folder, LZ_CONFIG: config };
       const state = join(folder, "state");
-      const enroll = [BINARY, "enroll", "--url", stack.edgeUrl, "--state", state];
+      const enroll = [binary, "enroll", "--url", stack.edgeUrl, "--state", state];
       const token = await stack.enrolmentToken();
       expect(
         Bun.spawnSync(enroll, { env: { ...agent, LZ_ENROLL_TOKEN: token, LZ_EMPLOYEE: "ada" } }).exitCode,
@@ -88,7 +87,7 @@ describe("a newer catalogue", () => {
       stack.add(
         await startStage({
           name: "agent",
-          command: [BINARY, "run", "--state", state, "--interval", "500"],
+          command: [binary, "run", "--state", state, "--interval", "500"],
           env: agent,
           cwd: folder,
           onLine: (_stage, line) => stack.lines.push(line),

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { ScanResult } from "../../agent/scan.ts";
+import { buildAgent } from "../support/agent-binary.ts";
 import { faultsOf, type Started } from "../support/dozen.ts";
 import { describeUnless, missing, testUnless } from "../support/missing.ts";
 import { ROOT } from "../support/stack.ts";
@@ -12,7 +13,6 @@ import { ROOT } from "../support/stack.ts";
  */
 
 const NAMESPACE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
-const BINARY = join(ROOT, "dist", "lz-agent");
 
 /** As root, else as the root of a user namespace, else not at all. */
 function namespace(): readonly string[] {
@@ -31,14 +31,14 @@ type Seen = {
 describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
   const around = namespace();
   const isAlone = around.length > 0;
+  let binary: string;
   let seen: Seen;
   let results: ScanResult[];
 
   beforeAll(async () => {
-    const built = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
-    if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
+    binary = buildAgent();
     const script = join(ROOT, "tests/support/dozen-host.ts");
-    const host = Bun.spawn([...around, process.execPath, script, BINARY], {
+    const host = Bun.spawn([...around, process.execPath, script, binary], {
       stdout: "pipe",
       stderr: "inherit",
     });

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { slug } from "../../ids.ts";
+import { isTimeZone } from "../../time-zone.ts";
 import { LIMITS } from "../../wire/heartbeat.ts";
 import { text } from "../../wire/text.ts";
 import { count } from "./count.ts";
@@ -124,12 +125,3 @@ export const newPolicy = policy.superRefine(({ workingHours }, context) => {
   const message = "no time zone of the IANA database, as Europe/Stockholm is";
   context.addIssue({ code: "custom", message, path: ["workingHours", "timeZone"] });
 });
-
-function isTimeZone(timeZone: string): boolean {
-  try {
-    new Intl.DateTimeFormat("en", { timeZone });
-    return true;
-  } catch {
-    return false;
-  }
-}

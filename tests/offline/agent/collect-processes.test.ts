@@ -181,12 +181,12 @@ describe("createProcessTable()", () => {
 });
 
 describe("createMappedTable()", () => {
-  const mapped = (files: Files, selfPid = 1) =>
+  const mapped = (files: Files, selfPid = 1, elapsed = () => 0) =>
     createMappedTable({
       files,
       procRoot: proc,
       selfPid,
-      elapsed: () => 0,
+      elapsed,
       isWanted: (path) => path.includes("llama"),
     });
   const maps = (pid: number, text: string): void => writeFileSync(join(proc, String(pid), "maps"), text);
@@ -262,13 +262,7 @@ describe("createMappedTable()", () => {
     const { files } = noting();
     let nowMs = 0;
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
-    const table = createMappedTable({
-      files,
-      procRoot: proc,
-      selfPid: 1,
-      elapsed: () => (nowMs += 1000),
-      isWanted: () => false,
-    });
+    const table = mapped(files, 1, () => (nowMs += 1000));
     const { processes: found, changed } = processes.read();
     const [report] = (await table.read(found, changed)).collectors;
     expect(report).toMatchObject({ status: "partial", detail: "2 changed processes wait for the next scan" });
@@ -280,13 +274,7 @@ describe("createMappedTable()", () => {
     const { files, read } = noting();
     let nowMs = 0;
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
-    const table = createMappedTable({
-      files,
-      procRoot: proc,
-      selfPid: 1,
-      elapsed: () => (nowMs += 2),
-      isWanted: () => false,
-    });
+    const table = mapped(files, 1, () => (nowMs += 2));
     const { processes: found, changed } = processes.read();
     setImmediate(() => read.push("an answer"));
     await table.read(found, changed);
@@ -333,13 +321,7 @@ describe("createMappedTable()", () => {
     let nowMs = 0;
     let stepMs = 0;
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
-    const table = createMappedTable({
-      files,
-      procRoot: proc,
-      selfPid: 1,
-      elapsed: () => (nowMs += stepMs),
-      isWanted: () => false,
-    });
+    const table = mapped(files, 1, () => (nowMs += stepMs));
     const all = processes.read();
     await table.read(all.processes, all.changed);
     stepMs = 1000;
