@@ -22,7 +22,9 @@ const LOOK_SOON_MS = 2000;
 
 export type LoopDeps = {
   scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanResult>;
-  facts: Pick<Heartbeat, "host"> & { version: string; catalogue: string };
+  /** Version of the catalogue a scan that began now would look with. */
+  catalogue: () => string;
+  facts: Pick<Heartbeat, "host"> & { version: string };
   settings: () => AgentSettings;
   sequence: Sequence;
   spool: Spool;
@@ -38,6 +40,9 @@ export type LoopDeps = {
   onBeat: (state: HostState) => void;
 };
 
+/** What was found, and with which catalogue: a newer one may come while it is being looked for. */
+type DatedScan = ScanResult & { catalogue: string };
+
 export type Loop = {
   /** Scans and reports until aborted; then everything unsent is in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
@@ -50,7 +55,7 @@ export type Loop = {
 /** The daemon: scan → heartbeat → sender, at the interval the tenant set, and at once when there is news. */
 export function createLoop(deps: LoopDeps): Loop {
   const composer = createComposer({ clock: deps.clock, nextSequence: deps.sequence.next });
-  let lastScan: ScanResult | undefined;
+  let lastScan: DatedScan | undefined;
   let lastMadeAtMs = Number.NEGATIVE_INFINITY;
   let lastReassertAtMs = deps.clock();
   let hurried = false;
@@ -64,7 +69,7 @@ export function createLoop(deps: LoopDeps): Loop {
     return keepValid({
       agent: {
         version: deps.facts.version,
-        catalogue: deps.facts.catalogue,
+        catalogue: scan.catalogue,
         intervalMs: settings.heartbeatIntervalMs,
       },
       host: deps.facts.host,
@@ -75,20 +80,22 @@ export function createLoop(deps: LoopDeps): Loop {
   }
 
   /** A scan that failed is reported as such beside what the last good one found: silence is not innocence. */
-  async function scanOrLast(signal: AbortSignal, settings: ScanSettings): Promise<ScanResult> {
+  async function scanOrLast(signal: AbortSignal, settings: ScanSettings): Promise<DatedScan> {
+    const catalogue = deps.catalogue();
     try {
-      lastScan = await withinTime(signal, (bounded) => deps.scan(bounded, settings));
+      const result = await withinTime(signal, (bounded) => deps.scan(bounded, settings));
+      lastScan = { ...result, catalogue };
       return lastScan;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : "unknown error";
       if (!signal.aborted) deps.log("error", "the scan failed", { reason });
-      const { engines, collectors } = lastScan ?? { engines: [], collectors: [] };
+      const last = lastScan ?? { engines: [], collectors: [], catalogue };
       const failed = {
         name: "scan",
         status: "failed",
         detail: "the engines are those of the last good scan",
       } as const;
-      return { engines, collectors: withCollector(collectors, failed), durationMs: 0 };
+      return { ...last, collectors: withCollector(last.collectors, failed), durationMs: 0 };
     }
   }
 

@@ -208,12 +208,8 @@ async function assemble(parts: Parts): Promise<Loop> {
       const notes = [catalogues.collector(), slowed].filter((note) => note !== undefined);
       return { ...found, collectors: [...found.collectors, ...notes] };
     },
-    facts: {
-      ...factsOf(machine),
-      get catalogue() {
-        return catalogues.current().version;
-      },
-    },
+    catalogue: () => catalogues.current().version,
+    facts: factsOf(machine),
     // An interval given on the command line was decided on this very host.
     settings: () =>
       intervalMs === undefined

@@ -166,13 +166,8 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       scans++;
       return { engines: [], collectors: [{ name: "processes", status: "ok" }], durationMs: 0 };
     },
-    facts: {
-      version: "0.1.0",
-      get catalogue() {
-        return `scan-${scans}`;
-      },
-      host: { hostname, os: "Linux", arch: "x64" },
-    },
+    catalogue: () => `scan-${scans}`,
+    facts: { version: "0.1.0", host: { hostname, os: "Linux", arch: "x64" } },
     settings: () => ({ ...self.settings, heartbeatIntervalMs: intervalMs }),
     sequence: openSequence(directory, spool.lastSequence + 1, { clock, log }),
     spool,

@@ -263,6 +263,7 @@ describe("createLoop()", () => {
   let intervalMs: number;
   let looks: number[];
   let isRespawning: boolean;
+  let catalogue: string;
 
   beforeEach(() => {
     nowMs = Date.parse("2026-11-21T10:00:00.000Z");
@@ -276,6 +277,7 @@ describe("createLoop()", () => {
     looks = [];
     intervalMs = 5000;
     isRespawning = false;
+    catalogue = "1";
     stopper = new AbortController();
     spool = openSpool(temporaryDirectory(), { log: silent });
   });
@@ -291,7 +293,8 @@ describe("createLoop()", () => {
         scans += 1;
         return { engines: await scan(), collectors: COLLECTORS, durationMs: 1 };
       },
-      facts: { version: "0.1.0", catalogue: "1", host: { hostname: "h", os: "Linux", arch: "x64" } },
+      catalogue: () => catalogue,
+      facts: { version: "0.1.0", host: { hostname: "h", os: "Linux", arch: "x64" } },
       settings: () => ({ heartbeatIntervalMs: intervalMs, clientDirectories: false }),
       sequence: { next: () => ++sequence, close: () => {} },
       spool,
@@ -370,6 +373,22 @@ describe("createLoop()", () => {
     await until("two more", () => offered.length === 4);
     // A report does not wait for another scan.
     expect(scans).toBe(2);
+  });
+
+  test("names the catalogue it looked with, though a newer one came meanwhile or the next look fails", async () => {
+    scan = async () => {
+      catalogue = "2";
+      return [];
+    };
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    loop.hurry();
+    await until("a heartbeat without a scan", () => offered.length === 2);
+    scan = async () => Promise.reject(new Error("no"));
+    await pass(5000);
+    scan = async () => [];
+    await pass(5000);
+    expect(offered.map(({ agent }) => agent.catalogue)).toEqual(["1", "1", "1", "2"]);
   });
 
   test("lookSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {
