@@ -98,13 +98,16 @@ describe("a newer catalogue", () => {
       return await eventually(async () => {
         const { items } = (await (await stack.api("/v1/assets")).json()) as { items: { assetId: string }[] };
         const path = `/v1/assets/${items[0]!.assetId}`;
-        const { presence } = (await (await stack.api(path)).json()) as { presence?: { catalogue: string } };
-        const timeline = (await (await stack.api(`${path}/timeline`)).json()) as {
-          items: Omit<Seen, "version">[];
+        const { presence } = (await (await stack.api(path)).json()) as {
+          presence?: { catalogue: string; stateAt: string };
         };
-        const [newest] = timeline.items;
-        if (!presence || !newest) return undefined;
-        const seen = { version: presence.catalogue, ...newest };
+        const timeline = (await (await stack.api(`${path}/timeline`)).json()) as {
+          items: (Omit<Seen, "version"> & { at: string })[];
+        };
+        // Two questions: what came between them is in the second answer only.
+        const of = timeline.items.find(({ at }) => at === presence?.stateAt);
+        if (!presence || !of) return undefined;
+        const seen = { version: presence.catalogue, ...of };
         return isDone(seen) ? seen : undefined;
       }, 30_000);
     } finally {
