@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
+import type { z } from "zod";
 import { type Clock, timestamp } from "../shared/clock.ts";
 import {
   type Collector,
   type ContainmentReport,
+  engine,
   type Heartbeat,
-  heartbeat,
   LIMITS,
+  store,
 } from "../shared/wire/heartbeat.ts";
 import { type HostState, stateText } from "../shared/wire/state.ts";
+import { createMemo } from "./collect/memo.ts";
 
 /** Name of a state: equal for states that say the same, see shared/wire/state.ts. */
 export const fingerprint = (state: HostState): string =>
@@ -23,7 +26,7 @@ export type Composer = {
 /** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
 export function createComposer(deps: { clock: Clock; nextSequence: () => number }): Composer {
   let last: { fingerprint: string; since: string } | undefined;
-  let printed: { engines: HostState["engines"]; rest: string; fingerprint: string } | undefined;
+  const printed = createMemo<string>();
   return {
     isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
@@ -42,13 +45,10 @@ export function createComposer(deps: { clock: Clock; nextSequence: () => number 
     },
   };
 
-  /** A scan that found nothing new hands over the very same list of engines, which is the dear part. */
+  /** A scan that found nothing new hands over the very same lists of engines and stores, which are the dear part. */
   function fingerprintOf(state: HostState): string {
-    const { engines, ...others } = state;
-    const rest = stateText({ ...others, engines: [] });
-    if (printed?.engines !== engines || printed.rest !== rest)
-      printed = { engines, rest, fingerprint: fingerprint(state) };
-    return printed.fingerprint;
+    const { engines, stores, ...others } = state;
+    return printed([engines, stores, stateText({ ...others, engines: [] })], () => fingerprint(state));
   }
 }
 
@@ -73,6 +73,9 @@ export function cutToFit(beat: Heartbeat): Heartbeat {
         evidence: engine.evidence.slice(0, limit.evidence),
         models: engine.models.slice(0, limit.models),
       })),
+      ...(beat.stores && {
+        stores: beat.stores.map((store) => ({ ...store, models: store.models.slice(0, limit.models) })),
+      }),
       collectors: withCollector(beat.collectors, {
         name: "heartbeat",
         status: "partial",
@@ -91,29 +94,45 @@ export function withCollector(collectors: readonly Collector[], added: Collector
   return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
 }
 
-/** Engines found valid once: a scan hands over the same objects, which nobody alters, while nothing changes. */
-const valid = new WeakSet<HostState["engines"][number]>();
+/** What was found valid once: a scan hands over the same objects, which nobody alters, while nothing changes. */
+const valid = new WeakSet<object>();
+
+/** The items that fit the schema, as many as a heartbeat takes; what is wrong with the others. */
+function fittingOf<T extends object>(
+  items: readonly T[],
+  { element, max }: { element: z.ZodType; max: number },
+): { fitting: T[]; faults: string[] } {
+  const faults: string[] = [];
+  const fitting = items.slice(0, max).filter((item) => {
+    if (valid.has(item)) return true;
+    const parsed = element.safeParse(item);
+    if (parsed.success) valid.add(item);
+    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "all of it");
+    return parsed.success;
+  });
+  return { fitting, faults };
+}
+
+const ENGINES = { element: engine, max: LIMITS.ENGINES_MAX };
+const STORES = { element: store, max: LIMITS.STORES_MAX };
 
 /**
- * Takes out engines the edge would refuse, so that one odd process cannot silence the whole host; the
+ * Takes out engines and stores the edge would refuse, so that one odd process cannot silence the whole host; the
  * collectors say how many and why.
  */
 export function keepValid(state: HostState): HostState {
-  const engineSchema = heartbeat.shape.engines.element;
-  const faults: string[] = [];
-  const engines = state.engines.slice(0, LIMITS.ENGINES_MAX).filter((engine) => {
-    if (valid.has(engine)) return true;
-    const parsed = engineSchema.safeParse(engine);
-    if (parsed.success) valid.add(engine);
-    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "engine");
-    return parsed.success;
-  });
-  if (faults.length === 0 && engines.length === state.engines.length) return state;
-  const beyond = state.engines.length - engines.length - faults.length;
+  const engines = fittingOf(state.engines, ENGINES);
+  const stores = fittingOf(state.stores ?? [], STORES);
+  const faults = [...engines.faults, ...stores.faults];
+  const given = state.engines.length + (state.stores?.length ?? 0);
+  const missing = given - engines.fitting.length - stores.fitting.length;
+  if (missing === 0) return state;
+  const beyond = missing - faults.length;
   const detail = `left out: ${faults.length} of wrong form (${faults.slice(0, 3).join(", ")}), ${beyond} beyond the limit`;
   return {
     ...state,
-    engines,
+    engines: engines.fitting,
+    ...(state.stores && { stores: stores.fitting }),
     collectors: withCollector(state.collectors, {
       name: "heartbeat",
       status: "partial",

@@ -74,6 +74,7 @@ export function createLoop(deps: LoopDeps): Loop {
       },
       host: deps.facts.host,
       engines: scan.engines,
+      ...(scan.stores && { stores: scan.stores }),
       collectors: scan.collectors,
       containment: await deps.report(),
     });

@@ -1,4 +1,4 @@
-import { type Collector, type Engine, LIMITS } from "../shared/wire/heartbeat.ts";
+import { type Collector, type Engine, LIMITS, type Model, type Store } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { type AtRest, createAtRest } from "./collect/at-rest.ts";
 import {
@@ -19,13 +19,24 @@ import type { Peers } from "./collect/peers.ts";
 import type { SystemReaders } from "./collect/system.ts";
 
 /** What one scan found. `engines` and `collectors` always parse with the wire schema and its limits. */
-export type ScanResult = { engines: Engine[]; collectors: Collector[]; durationMs: number };
+export type ScanResult = {
+  engines: Engine[];
+  /** Absent until there was time to look at all of them. */
+  stores?: Store[];
+  collectors: Collector[];
+  durationMs: number;
+};
 
 /** What the tenant's settings allow a scan to collect beyond the default. */
 export type ScanSettings = { clientDirectories: boolean };
 
-/** `hashMs`: milliseconds each scan may hash executables. Without it a few: the daemon's next scan goes on. */
-export type ScannerOptions = { hashMs?: number };
+/**
+ * Milliseconds that each scan may hash executables, and look for models on disk of what does not run. Without them a
+ * few, and fewer or none in the first scan: the daemon's next one goes on.
+ */
+export type ScannerOptions = { hashMs?: number; storesMs?: number };
+
+const STORES_MS = 5;
 
 export type Scanner = {
   /**
@@ -49,10 +60,13 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   const candidates = createMemo<Found>();
   const strongest = createMemo<ReturnType<typeof cutToLimits>>();
   const atRest = createAtRest(readers);
+  let scans = 0;
   const complete = createCompleter(readers, atRest, createExecutables(readers, options.hashMs));
   return {
     scan: async (signal, settings = { clientDirectories: false }) => {
       const startedAtMs = readers.elapsed();
+      const storesMs = options.storesMs ?? (scans > 0 ? STORES_MS : 0);
+      scans += 1;
       const likelyOf = (listener: Listener) => claims.likely(listener);
       const snapshot = await readers.host.observe((sighting) => {
         claims.sight(sighting.processes);
@@ -65,8 +79,14 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings });
       const { engines, limits } = strongest(completed, () => cutToLimits(completed));
-      const collectors = [...snapshot.collectors, atRest.report(idsOf(found)), http, clients, ...limits];
-      return { engines, collectors: collectors.map(tidied), durationMs: readers.elapsed() - startedAtMs };
+      const stores = atRest.stores(idsOf(found), storesMs);
+      const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
+      return {
+        engines,
+        ...(stores && { stores }),
+        collectors: collectors.map(tidied),
+        durationMs: readers.elapsed() - startedAtMs,
+      };
     },
   };
 }
@@ -152,7 +172,7 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
 
 const idsOf = (found: readonly Candidate[]): ReadonlySet<string> => new Set(found.map(({ id }) => id));
 
-const NONE_AT_REST: Engine["models"] = [];
+const NONE_AT_REST: readonly Model[] = [];
 
 /** Strongest first, as many as a heartbeat takes, and a word about the rest. */
 function cutToLimits(complete: readonly { engine: Engine; cut: number }[]): {

@@ -4,13 +4,17 @@ import {
   INVENTORY_MODELS_MAX,
   type InventoryItem,
 } from "../shared/table/items/inventory.ts";
+import type { Model } from "../shared/wire/heartbeat.ts";
 import type { Delivery } from "./read.ts";
+
+/** In an engine, or in a store and so never loaded. */
+type Held = { id: string; models: readonly (Omit<Model, "loaded"> & Partial<Model>)[] };
 
 /** What a changed state holds, for lists over the fleet. A function of the heartbeat, like the state itself. */
 export function inventoryOf(delivery: Delivery, stateAt: string): InventoryItem {
-  const { engines } = delivery.heartbeat();
-  const models = engines.flatMap(({ id, models }) =>
-    models.map(({ name, loaded, sizeBytes, parameters, quantisation, licence, publisher }) => ({
+  const { engines, stores = [] } = delivery.heartbeat();
+  const models = [...engines, ...stores].flatMap(({ id, models }: Held) =>
+    models.map(({ name, loaded = false, sizeBytes, parameters, quantisation, licence, publisher }) => ({
       engine: id,
       name,
       loaded,

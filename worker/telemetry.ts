@@ -28,6 +28,7 @@ export function changeItem(
     sequence: heartbeat.sequence,
     ...judgement,
     engines: heartbeat.engines,
+    ...(heartbeat.stores && { stores: heartbeat.stores }),
     collectors: heartbeat.collectors,
     containment: heartbeat.containment,
     agentVersion: heartbeat.agent.version,

@@ -8,7 +8,7 @@ import { catalogueOf } from "./catalogue.ts";
 import { factsOf } from "./facts.ts";
 import type { Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
-import { scanWhole, WHOLE_HASH_MS } from "./whole-scan.ts";
+import { scanWhole, WHOLE } from "./whole-scan.ts";
 
 const NOT_ENROLLED: Identity["settings"] = { heartbeatIntervalMs: 5000, clientDirectories: false };
 
@@ -19,17 +19,14 @@ export const explain: Verb = async (machine, { values, settings }) => {
   const tenant = identity?.settings ?? NOT_ENROLLED;
   const { version, host } = factsOf(machine);
   const { catalogue } = await catalogueOf(machine, directory);
-  const found = await scanWhole(
-    scannerOf(machine, catalogue.entries, { hashMs: WHOLE_HASH_MS }),
-    machine.stopping,
-    tenant,
-  );
+  const found = await scanWhole(scannerOf(machine, catalogue.entries, WHOLE), machine.stopping, tenant);
   const daemon = readStatus(directory);
   const intervalMs = settings.intervalMs ?? tenant.heartbeatIntervalMs;
   const state = keepValid({
     agent: { version, catalogue: catalogue.version, intervalMs },
     host,
     engines: found.engines,
+    ...(found.stores && { stores: found.stores }),
     collectors: found.collectors,
     containment: daemon?.containment ?? uncontained(timestamp(machine.clock())),
   });

@@ -2,14 +2,14 @@ import type { Engine } from "../../shared/wire/heartbeat.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
-import { scanWhole, WHOLE_HASH_MS } from "./whole-scan.ts";
+import { scanWhole, WHOLE } from "./whole-scan.ts";
 
 /** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { values, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
-  const scanner = scannerOf(machine, catalogue.entries, { hashMs: WHOLE_HASH_MS });
-  const { engines, collectors, durationMs } = await scanWhole(scanner, machine.stopping);
-  const found = { engines, collectors: [...collectors, collector], durationMs };
+  const scanner = scannerOf(machine, catalogue.entries, WHOLE);
+  const { engines, stores, collectors, durationMs } = await scanWhole(scanner, machine.stopping);
+  const found = { engines, ...(stores && { stores }), collectors: [...collectors, collector], durationMs };
   const end = (): ExitCode =>
     machine.stopping.aborted ? fail(machine, "interrupted: not everything was looked at") : 0;
   if (values.json === true) {
@@ -18,6 +18,8 @@ export const scan: Verb = async (machine, { values, settings }) => {
   }
   machine.print(engines.length === 0 ? "no AI engine found" : `${engines.length} AI engine(s) found`);
   for (const engine of engines) for (const line of describe(engine)) machine.print(line);
+  for (const { name, id, models } of stores ?? [])
+    machine.print(`${name} (${id}) does not run and has on disk: ${namesOf(models)}`);
   for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
   machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);
@@ -27,10 +29,12 @@ export const scan: Verb = async (machine, { values, settings }) => {
 function describe(engine: Engine): string[] {
   const { name, id, confidence, pid, ports, bind, models, evidence } = engine;
   const where = ports.length > 0 ? `, port ${ports.join(", ")} on ${bind.join(", ")}` : "";
-  const named = models.map((model) => `${model.name}${model.loaded ? " (loaded)" : ""}`);
   return [
     `${name} (${id}), confidence ${confidence}, process ${pid ?? "not readable"}${where}`,
-    ...(named.length > 0 ? [`  models: ${named.join(", ")}`] : []),
+    ...(models.length > 0 ? [`  models: ${namesOf(models)}`] : []),
     ...evidence.map(({ signal, detail, weight }) => `  ${signal} +${weight}: ${detail}`),
   ];
 }
+
+const namesOf = (models: readonly { name: string; loaded?: boolean }[]): string =>
+  models.map(({ name, loaded }) => `${name}${loaded ? " (loaded)" : ""}`).join(", ");

@@ -1,10 +1,10 @@
-import type { Scanner, ScanResult, ScanSettings } from "../scan.ts";
+import type { Scanner, ScannerOptions, ScanResult, ScanSettings } from "../scan.ts";
 import { sleep } from "../sleep.ts";
 
 const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;
 /** Of a single look: an executable of a gigabyte takes most of it. */
-export const WHOLE_HASH_MS = 3000;
+export const WHOLE: ScannerOptions = { hashMs: 3000, storesMs: 3000 };
 /** A server that did not answer in time is given this long before it is asked again. */
 const PAUSE_MS = 100;
 
@@ -32,5 +32,5 @@ export async function scanWhole(
 }
 
 /** What a collector that found everything tells of it are counts that change with every process of the host. */
-const saidBy = ({ engines, collectors }: ScanResult): string =>
-  JSON.stringify([engines, collectors.filter(({ status }) => status !== "ok")]);
+const saidBy = ({ engines, stores, collectors }: ScanResult): string =>
+  JSON.stringify([engines, stores, collectors.filter(({ status }) => status !== "ok")]);

@@ -1,251 +1,142 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Collector, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
+import { type Collector, LIMITS, type Model, type Store } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import { valuesAt } from "../catalog/match.ts";
-import { attempt, type Files, optional } from "./files.ts";
-import { weightsModel, withoutUndefined } from "./models.ts";
-import { recogniseWeights } from "./weights.ts";
+import type { Files } from "./files.ts";
+import { createMemo } from "./memo.ts";
+import { createDirectoryReader, type Gaps, type ModelDirectory } from "./model-directory.ts";
+import { mergeByName } from "./models.ts";
 
-/** Limits of a look at the disk. */
-export const AT_REST = {
-  /** Disks are looked at this often: models at rest change by downloads. */
-  REFRESH_MS: 600_000,
-  /** Of one directory that an entry names. */
-  FILES_MAX: 4000,
-  DEPTH_MAX: 6,
-  WEIGHTS_BYTES_MIN: 1024 * 1024,
-  /**
-   * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more of a
-   * product's than a heartbeat has room for have their file's name.
-   */
-  HEADERS_MAX: LIMITS.MODELS_MAX,
-} as const;
-const MANIFEST_BYTES_MAX = 64 * 1024;
-const KNOWN_FILES_MAX = 4096;
+/** Disks are looked at this often: models at rest change by downloads. */
+export const REFRESH_MS = 600_000;
 
-type Directory = NonNullable<CatalogEntry["directories"]>[number];
-/** What was not looked at: `cut` for its number or depth, `unreadable` with these rights. */
-type Gaps = { cut: number; unreadable: number };
-type Store = { models: Model[]; gaps: Gaps };
+/** Somebody's directory of models, and whose store it is while nothing runs that reads it. */
+type Place = ModelDirectory & { store: Pick<Store, "id" | "name"> };
+type Seen = { models: Model[]; gaps: Gaps; nextAtMs: number };
 
 export type AtRest = {
-  /** All of them; what is too much for a heartbeat is cut with the engine's other models. */
-  read(entry: CatalogEntry): Model[];
-  /** What was read of the products with these ids. */
-  report(ids: ReadonlySet<string>): Collector;
+  /** Of a product that runs, all of them; what is too much for a heartbeat is cut with the engine's other models. */
+  read(entry: CatalogEntry): readonly Model[];
+  /**
+   * Of what does not run, by whose store they are; no place twice. Looks at places whose turn it is for about
+   * `budgetMs`. Undefined until there was time for each of them. The same list as before while it says the same.
+   */
+  stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
+  /** What was read until now. */
+  report(): Collector;
 };
 
-/** One product's turn: files, what went wrong, and the headers that are left to read. */
-type Look = {
-  files: Files;
-  gaps: Gaps;
-  headersLeft: number;
-  /** Of files that were read before, by what they are: undefined is no weights. */
-  known: Map<string, Model | undefined>;
-};
-
-/** Models on disk of a product, from the directories its catalogue entry names. Read when the product runs. */
+/** Models on disk, in the directories that the catalogue names. */
 export function createAtRest(deps: {
   files: Files;
+  catalogue: readonly CatalogEntry[];
   homes: readonly string[];
   elapsed: () => number;
 }): AtRest {
-  const cache = new Map<string, Store & { nextAtMs: number }>();
-  const known: Look["known"] = new Map();
+  const readDirectory = createDirectoryReader(deps.files);
+  const places = placesOf(deps.catalogue, deps.homes);
+  const seen = new Map<string, Seen>();
+  const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
+  const grouped = createMemo<ReturnType<typeof storesOf>>();
+  let told: ReturnType<typeof storesOf> | undefined;
+
+  const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
+  function look(place: ModelDirectory): Seen {
+    const before = seen.get(place.path);
+    if (before && !isDue(place.path)) return before;
+    const { models, gaps } = readDirectory(place);
+    const isSame = before !== undefined && isDeepStrictEqual(before.models, models);
+    const nextAtMs = deps.elapsed() + REFRESH_MS;
+    const now = { models: isSame ? before.models : models, gaps, nextAtMs };
+    seen.set(place.path, now);
+    return now;
+  }
+
   return {
     read: (entry) => {
-      const before = cache.get(entry.id);
-      if (before && before.nextAtMs > deps.elapsed()) return before.models;
-      const store = look(entry);
-      const isSame = before && isDeepStrictEqual(before.models, store.models);
-      const models = isSame ? before.models : store.models;
-      cache.set(entry.id, { models, gaps: store.gaps, nextAtMs: deps.elapsed() + AT_REST.REFRESH_MS });
-      return models;
+      const parts = directoriesOf(entry, deps.homes).map((directory) => look(directory).models);
+      const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
+      joined.set(entry.id, join);
+      return join(parts, () => parts.flat());
     },
-    report: (ids) => reportOf([...cache].flatMap(([id, store]) => (ids.has(id) ? [store] : []))),
+    stores: (running, budgetMs) => {
+      const read = pathsOf(deps, running);
+      const idle = places.filter(({ path }) => !read.has(path));
+      const untilMs = deps.elapsed() + budgetMs;
+      for (const place of idle) {
+        if (deps.elapsed() >= untilMs) break;
+        look(place);
+      }
+      const found = idle.flatMap((place) => {
+        const models = seen.get(place.path)?.models;
+        return models ? [{ ...place, models }] : [];
+      });
+      told = undefined;
+      if (found.length < idle.length) return undefined;
+      const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
+      told = grouped(inputs, () => storesOf(found));
+      return told.stores;
+    },
+    report: () => reportOf([...seen.values()], told?.left ?? 0),
   };
-
-  function look(entry: CatalogEntry): Store {
-    if (known.size > KNOWN_FILES_MAX) known.clear();
-    const gaps = { cut: 0, unreadable: 0 };
-    const one = { files: deps.files, gaps, headersLeft: AT_REST.HEADERS_MAX, known };
-    const models: Model[] = [];
-    for (const directory of entry.directories ?? []) {
-      for (const root of rootsOf(directory, deps.homes)) models.push(...LAYOUTS[directory.layout](one, root));
-    }
-    return { models, gaps };
-  }
 }
 
-function reportOf(stores: readonly Store[]): Collector {
-  const sum = (of: (store: Store) => number): number => stores.reduce((total, one) => total + of(one), 0);
+/** Directories of one product in all homes. */
+const directoriesOf = ({ directories = [] }: CatalogEntry, homes: readonly string[]): ModelDirectory[] =>
+  directories.flatMap(({ path, layout }) =>
+    path.startsWith("~") ? homes.map((home) => ({ path: home + path.slice(1), layout })) : [{ path, layout }],
+  );
+
+const pathsOf = (
+  { catalogue, homes }: { catalogue: readonly CatalogEntry[]; homes: readonly string[] },
+  ids: ReadonlySet<string>,
+): ReadonlySet<string> =>
+  new Set(
+    catalogue.flatMap((entry) =>
+      ids.has(entry.id) ? directoriesOf(entry, homes).map(({ path }) => path) : [],
+    ),
+  );
+
+/** A cache that a dozen products fill and read is nobody's own. */
+const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
+
+/** Every place once, whoever reads it. */
+function placesOf(catalogue: readonly CatalogEntry[], homes: readonly string[]): Place[] {
+  const places = new Map<string, Place>();
+  for (const entry of catalogue) {
+    const own = { id: entry.id, name: tidy(entry.name, 80) };
+    for (const { path, layout } of directoriesOf(entry, homes)) {
+      const store = layout === "huggingface" ? HUGGING_FACE : own;
+      if (!places.has(path)) places.set(path, { path, layout, store });
+    }
+  }
+  return [...places.values()];
+}
+
+/** As many stores and models of each as a heartbeat takes, and how many models are left. */
+function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: Store[]; left: number } {
+  const all = [...Map.groupBy(found, ({ store }) => store.id).values()].flatMap((group) => {
+    const models = mergeByName(group.flatMap((place) => place.models));
+    return models.length > 0 ? [{ ...group[0]!.store, models: models.map(atRest) }] : [];
+  });
+  const stores = all
+    .slice(0, LIMITS.STORES_MAX)
+    .map(({ models, ...store }) => ({ ...store, models: models.slice(0, LIMITS.MODELS_MAX) }));
+  const count = (of: readonly Store[]): number => of.reduce((sum, { models }) => sum + models.length, 0);
+  return { stores, left: count(all) - count(stores) };
+}
+
+const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
+
+function reportOf(seen: readonly Seen[], left: number): Collector {
+  const sum = (of: (one: Seen) => number): number => seen.reduce((total, one) => total + of(one), 0);
   const cut = sum(({ gaps }) => gaps.cut);
   const unreadable = sum(({ gaps }) => gaps.unreadable);
   const problems = [
     ...(unreadable > 0 ? [`${unreadable} files or directories of models not readable`] : []),
     ...(cut > 0 ? [`${cut} directories of models too large or too deep to be read in full`] : []),
+    ...(left > 0 ? [`${left} models on disk left out`] : []),
   ];
   if (problems.length > 0) return { name: "at-rest", status: "partial", detail: problems.join("; ") };
   return { name: "at-rest", status: "ok", detail: `${sum(({ models }) => models.length)} models on disk` };
-}
-
-function rootsOf({ path }: Directory, homes: readonly string[]): string[] {
-  return path.startsWith("~") ? homes.map((home) => home + path.slice(1)) : [path];
-}
-
-const LAYOUTS: Record<Directory["layout"], (look: Look, root: string) => Model[]> = {
-  ollama: ollamaModels,
-  huggingface: huggingFaceModels,
-  files: weightFiles,
-};
-
-/** The value; undefined with a note when the rights are missing. What is gone was not there. */
-function noted<T>(look: Look, read: () => T): T | undefined {
-  const result = attempt(read);
-  if ("value" in result) return result.value;
-  if (result.miss !== "gone") look.gaps.unreadable += 1;
-  return undefined;
-}
-
-/**
- * `manifests/<registry>/<namespace>/<model>/<tag>`, an OCI-like manifest whose layer of type
- * `application/vnd.ollama.image.model` is the GGUF blob.
- */
-function ollamaModels(look: Look, root: string): Model[] {
-  const models: Model[] = [];
-  for (const path of walk(look, `${root}/manifests`)) {
-    const text = noted(look, () => look.files.text(path, MANIFEST_BYTES_MAX));
-    const manifest = text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
-    const layers = valuesAt(manifest, "layers[]");
-    const layer = layers.find(
-      (one) => valuesAt(one, "mediaType")[0] === "application/vnd.ollama.image.model",
-    );
-    const [digest] = valuesAt(layer, "digest");
-    const [sizeBytes] = valuesAt(layer, "size");
-    if (typeof digest !== "string" || typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes))
-      continue;
-    const found = readFile(look, `${root}/blobs/${digest.replace(":", "-")}`);
-    const name = tidy(ollamaName(path.slice(root.length + "/manifests/".length)), 200);
-    models.push({ format: "gguf", ...found, name, sizeBytes, digest: tidy(digest, 100), loaded: false });
-  }
-  return models;
-}
-
-/** `registry.ollama.ai/library/llama3/8b` → `llama3:8b`; other registries keep their host. */
-function ollamaName(path: string): string {
-  const [registry, namespace, model, tag] = path.split(/[/\\]/);
-  const owner = namespace === "library" ? "" : `${namespace}/`;
-  return `${registry === "registry.ollama.ai" ? "" : `${registry}/`}${owner}${model}:${tag}`;
-}
-
-/** `models--<owner>--<name>` with `snapshots/<revision>/` (huggingface_hub cache layout). */
-function huggingFaceModels(look: Look, root: string): Model[] {
-  const models: Model[] = [];
-  for (const directory of noted(look, () => look.files.list(root)) ?? []) {
-    if (!directory.startsWith("models--")) continue;
-    const revisions = noted(look, () => look.files.list(`${root}/${directory}/snapshots`)) ?? [];
-    const snapshot = revisions.map((revision) => `${root}/${directory}/snapshots/${revision}`)[0];
-    if (snapshot !== undefined) models.push(...snapshotModels(look, directory, snapshot));
-  }
-  return models;
-}
-
-/** One model; of a repository that offers quantisations, those that were downloaded. */
-function snapshotModels(look: Look, directory: string, snapshot: string): Model[] {
-  const { files } = look;
-  const config = optional(
-    () => JSON.parse(files.text(`${snapshot}/config.json`, MANIFEST_BYTES_MAX)) as unknown,
-  );
-  const [architecture] = valuesAt(config, "model_type");
-  const [owner, ...rest] = directory.slice("models--".length).split("--");
-  const names = noted(look, () => files.list(snapshot)) ?? [];
-  if (names.length > SNAPSHOT_FILES_MAX) look.gaps.cut += 1;
-  const weights = names.slice(0, SNAPSHOT_FILES_MAX).filter((name) => WEIGHTS_NAME.test(name));
-  const facts = withoutUndefined({
-    name: tidy(rest.length > 0 ? `${owner}/${rest.join("--")}` : owner!, 200),
-    loaded: false,
-    architecture: typeof architecture === "string" ? tidy(architecture, 64) : undefined,
-    publisher: rest.length > 0 ? tidy(owner!, 120) : undefined,
-  });
-  const quantised = [...Map.groupBy(weights.filter(isQuantised), withoutPart).values()];
-  if (quantised.length < 2) return [{ ...facts, ...weighed(files, snapshot, weights) }];
-  return quantised.map((parts) => {
-    const { quantisation, architecture: family } = readFile(look, `${snapshot}/${parts.toSorted()[0]}`) ?? {};
-    const own = withoutUndefined({ quantisation, architecture: family });
-    return { ...facts, ...own, ...weighed(files, snapshot, parts) };
-  });
-}
-
-const SNAPSHOT_FILES_MAX = 256;
-const WEIGHTS_NAME = /\.(safetensors|gguf|bin|pt)$/;
-/** A model by itself: the projector of pictures (`mmproj`) belongs to all of them. */
-const isQuantised = (name: string): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
-/** `model-00001-of-00003.gguf`: one model in three files. */
-const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
-
-/** Size and format of weights by their names: the files are links into a blob store. */
-function weighed(
-  files: Files,
-  snapshot: string,
-  weights: readonly string[],
-): { sizeBytes?: number; format?: "safetensors" | "gguf" } {
-  const sizes = weights.map((name) => optional(() => files.facts(`${snapshot}/${name}`))?.sizeBytes ?? 0);
-  const format = (["safetensors", "gguf"] as const).find((one) =>
-    weights.some((name) => name.endsWith(`.${one}`)),
-  );
-  const sizeBytes = sizes.reduce((sum, size) => sum + size, 0);
-  return { ...(sizeBytes > 0 && { sizeBytes }), ...(format && { format }) };
-}
-
-/** Every file that is weights by its content. */
-function weightFiles(look: Look, root: string): Model[] {
-  return walk(look, root).flatMap((path) => {
-    const found = readFile(look, path);
-    return found ? [found] : [];
-  });
-}
-
-/** The model in a file that is weights by its content. */
-function readFile(look: Look, path: string): Model | undefined {
-  const { files, known } = look;
-  const facts = noted(look, () => files.facts(path));
-  if (!facts?.isFile || facts.sizeBytes < AT_REST.WEIGHTS_BYTES_MIN) return undefined;
-  const { sizeBytes } = facts;
-  const key = `${facts.identity} ${sizeBytes} ${facts.modifiedMs} ${path}`;
-  if (known.has(key)) return known.get(key);
-  const found = noted(look, () => {
-    const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
-    const weights = recogniseWeights(readAt, sizeBytes, { header: look.headersLeft > 0 });
-    if (weights?.header) look.headersLeft -= 1;
-    return {
-      model: weights && { ...weightsModel({ path, sizeBytes, how: "open", ...weights }), loaded: false },
-    };
-  });
-  if (found) known.set(key, found.model);
-  return found?.model;
-}
-
-/** Paths of files below `root`, bounded in number and depth. Links to directories are not followed twice. */
-function walk(look: Look, root: string): string[] {
-  const { files, gaps } = look;
-  const found: string[] = [];
-  const seen = new Set<string>();
-  let isCut = false;
-  const visit = (directory: string, depth: number): void => {
-    if (depth > AT_REST.DEPTH_MAX) isCut = true;
-    if (depth > AT_REST.DEPTH_MAX) return;
-    for (const name of noted(look, () => files.list(directory)) ?? []) {
-      if (found.length > AT_REST.FILES_MAX) return;
-      const path = `${directory}/${name}`;
-      const facts = noted(look, () => files.facts(path));
-      if (facts?.isFile) found.push(path);
-      if (!facts?.isDirectory || seen.has(facts.identity)) continue;
-      seen.add(facts.identity);
-      visit(path, depth + 1);
-    }
-  };
-  visit(root, 0);
-  if (isCut || found.length > AT_REST.FILES_MAX) gaps.cut += 1;
-  return found.slice(0, AT_REST.FILES_MAX);
 }

@@ -5,7 +5,7 @@ import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
 import { isForwarder, isRenamed } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
-import { joinWeights, withoutUndefined } from "./models.ts";
+import { joinWeights, mergeByName, withoutUndefined } from "./models.ts";
 
 /** What a candidate is completed with before it leaves as an engine. */
 export type Completion = {
@@ -13,7 +13,7 @@ export type Completion = {
   peers: ReadonlyMap<string, readonly Peer[]>;
   selfPid: number;
   homes: readonly string[];
-  atRest: Engine["models"];
+  atRest: readonly Model[];
   executableSha256?: string | undefined;
   package?: string | undefined;
   signer?: string | undefined;
@@ -80,25 +80,6 @@ function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {
   if (answers.includes("open")) return "open";
   return answers.includes("required") ? "required" : "unknown";
 }
-
-/** Sources that speak of one model become one. What they quantise otherwise is another model of that name. */
-function mergeByName(models: Engine["models"]): Engine["models"] {
-  const merged = new Map<string, Engine["models"]>();
-  for (const model of models) {
-    const namesakes = merged.get(model.name) ?? [];
-    merged.set(model.name, namesakes);
-    const at = namesakes.findIndex((one) => !isOtherwiseQuantised(one, model));
-    const before = namesakes[at];
-    if (before) namesakes[at] = { ...model, ...before, loaded: before.loaded || model.loaded };
-    else namesakes.push(model);
-  }
-  return [...merged.values()].flat();
-}
-
-const isOtherwiseQuantised = (a: Model, b: Model): boolean =>
-  a.quantisation !== undefined &&
-  b.quantisation !== undefined &&
-  a.quantisation.toLowerCase() !== b.quantisation.toLowerCase();
 
 function clientsOf(candidate: Candidate, completion: Completion): Client[] {
   const own = new Set([completion.selfPid, ...candidate.members.map(({ pid }) => pid)]);

@@ -95,6 +95,25 @@ export function joinWeights(listed: readonly Model[], files: readonly WeightFile
   return models;
 }
 
+/** Sources that speak of one model become one. What they quantise otherwise is another model of that name. */
+export function mergeByName(models: readonly Model[]): Model[] {
+  const merged = new Map<string, Model[]>();
+  for (const model of models) {
+    const namesakes = merged.get(model.name) ?? [];
+    merged.set(model.name, namesakes);
+    const at = namesakes.findIndex((one) => !isOtherwiseQuantised(one, model));
+    const before = namesakes[at];
+    if (before) namesakes[at] = { ...model, ...before, loaded: before.loaded || model.loaded };
+    else namesakes.push(model);
+  }
+  return [...merged.values()].flat();
+}
+
+const isOtherwiseQuantised = (a: Model, b: Model): boolean =>
+  a.quantisation !== undefined &&
+  b.quantisation !== undefined &&
+  a.quantisation.toLowerCase() !== b.quantisation.toLowerCase();
+
 const sameDigest = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && b !== undefined && a.replace(/^sha256[:-]/, "") === b.replace(/^sha256[:-]/, "");
 

@@ -22,7 +22,7 @@ import { changesBetween } from "./changes.ts";
 import { ContainmentPanel, nextChange, type PanelForms } from "./containment-panel.tsx";
 import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
 import { DownloadLinks } from "./download-links.tsx";
-import { Engines } from "./engines.tsx";
+import { Engines, Stores } from "./engines.tsx";
 import type { Draft } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
@@ -118,6 +118,7 @@ export async function assetPage(
         <div class="asset-now">
           <OpenIncidents told={told} />
           <Now told={told} />
+          <AtRest state={told.state} />
         </div>
         <div class="asset-side">
           <ContainmentPanel
@@ -361,6 +362,22 @@ const Now = ({ told }: { told: Told }) => {
     </section>
   );
 };
+
+/** What is on disk beside the models of engines that run: those are in their cards. */
+const AtRest = ({ state }: { state: TelemetryChange | undefined }) => (
+  <div id="at-rest" data-live>
+    {state?.stores && (
+      <section class="card" aria-labelledby="at-rest-title">
+        <h2 id="at-rest-title">On disk, of what does not run</h2>
+        {state.stores.length > 0 ? (
+          <Stores stores={state.stores} />
+        ) : (
+          <p class="muted">No model lies where programs that are known and do not run keep theirs.</p>
+        )}
+      </section>
+    )}
+  </div>
+);
 
 const SOURCE: Record<
   Collector["status"],

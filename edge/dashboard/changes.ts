@@ -1,14 +1,16 @@
+import { listed } from "../../shared/evaluate/rule.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
-import type { Engine } from "../../shared/wire/heartbeat.ts";
+import type { Engine, Store } from "../../shared/wire/heartbeat.ts";
 import { isExposed } from "./engines.tsx";
 
 export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; words: string };
 
 /** What differs between two states that follow each other, in words. Without an older one: what was there first. */
 export function changesBetween(newer: TelemetryChange, older: TelemetryChange | undefined): Change[] {
-  if (!older) return [{ kind: "note", words: `Oldest state shown: ${listed(newer.engines)}` }];
+  if (!older) return [{ kind: "note", words: `Oldest state shown: ${engineNames(newer.engines)}` }];
   const changes = [
     ...engineChanges(newer.engines, older.engines),
+    ...storeChanges(newer, older),
     ...collectorChanges(newer, older),
     ...containmentChanges(newer, older),
   ];
@@ -19,7 +21,7 @@ export function changesBetween(newer: TelemetryChange, older: TelemetryChange | 
   return changes.length > 0 ? changes : [{ kind: "note", words: "Details of the state changed" }];
 }
 
-const listed = (engines: readonly Engine[]): string =>
+const engineNames = (engines: readonly Engine[]): string =>
   engines.length === 0 ? "no engine" : engines.map((engine) => engine.name).join(", ");
 
 const byKey = (engines: readonly Engine[]) =>
@@ -77,6 +79,24 @@ function sameEngine(now: Engine, before: Engine): Change[] {
   }
   return changes;
 }
+
+/** Models that came to a disk or went from it. What an engine had that stopped since was there before. */
+function storeChanges(newer: TelemetryChange, older: TelemetryChange): Change[] {
+  if (!newer.stores || !older.stores) return [];
+  const change =
+    (kind: "appeared" | "gone", verb: string, others: ReadonlySet<string>) =>
+    ({ name, models }: Store): Change[] => {
+      const names = models.map((model) => model.name).filter((one) => !others.has(one));
+      return names.length === 0 ? [] : [{ kind, words: `${listed(names)} ${verb} on disk (${name})` }];
+    };
+  return [
+    ...newer.stores.flatMap(change("appeared", "appeared", modelNames(older))),
+    ...older.stores.flatMap(change("gone", "no longer", modelNames(newer))),
+  ];
+}
+
+const modelNames = ({ engines, stores = [] }: TelemetryChange): ReadonlySet<string> =>
+  new Set([...engines, ...stores].flatMap(({ models }) => models.map(({ name }) => name)));
 
 function collectorChanges(newer: TelemetryChange, older: TelemetryChange): Change[] {
   const before = new Map(older.collectors.map((collector) => [collector.name, collector.status]));

@@ -1,4 +1,4 @@
-import type { Client, Engine, Evidence, Model } from "../../shared/wire/heartbeat.ts";
+import type { Client, Engine, Evidence, Model, Store } from "../../shared/wire/heartbeat.ts";
 import { Badge, plural } from "./badges.tsx";
 import { Meter } from "./chart.tsx";
 import { Empty } from "./layout.tsx";
@@ -149,7 +149,24 @@ const Fact = ({ name, children }: { name: string; children: unknown }) => (
 export const gigabytes = (bytes: number): string =>
   bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${Math.max(1, Math.round(bytes / 1e6))} MB`;
 
-const Models = ({ models }: { models: readonly Model[] }) => (
+/** Models on disk of products that do not run. */
+export const Stores = ({ stores }: { stores: readonly Store[] }) => (
+  <div class="engines">
+    {stores.map((store) => (
+      <article class="engine" data-key={store.id}>
+        <div class="engine-head">
+          <h3>
+            <bdi>{store.name}</bdi>
+          </h3>
+          <span class="muted">not running</span>
+        </div>
+        <Models models={store.models} />
+      </article>
+    ))}
+  </div>
+);
+
+const Models = ({ models }: { models: readonly (Omit<Model, "loaded"> & Partial<Model>)[] }) => (
   <div>
     <h4>{plural(models.length, "model")}</h4>
     <ul class="models">

@@ -1,6 +1,6 @@
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
-import type { Engine } from "../../shared/wire/heartbeat.ts";
+import type { Engine, Store } from "../../shared/wire/heartbeat.ts";
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import { readIncidentItem } from "../admin/find-incidents.ts";
 import { incidentName } from "../admin/inputs.ts";
@@ -16,7 +16,7 @@ import {
 import type { Deps } from "../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";
-import { Engines } from "./engines.tsx";
+import { Engines, Stores } from "./engines.tsx";
 import { Explanation } from "./explanation.tsx";
 import { type Draft, JUSTIFICATION_CHARACTERS_MIN, RESOLUTION_CHARACTERS_MAX } from "./forms.ts";
 import { Icon } from "./icon.tsx";
@@ -37,6 +37,7 @@ type Told = {
   asset: AssetView;
   /** The engine as the newest state has it: several processes of it, or none any more. */
   engines: Engine[];
+  stores: Store[];
   state: TelemetryChange | undefined;
   elsewhere: Elsewhere;
   past: Moment[];
@@ -64,6 +65,7 @@ async function loadIncident(deps: Deps, tenantId: string, id: string): Promise<T
     incident,
     asset,
     engines,
+    stores: state?.stores?.filter((store) => store.id === incident.engine) ?? [],
     state,
     elsewhere,
     past: pastOf(incident, states.items, custody.items),
@@ -95,7 +97,7 @@ export async function incidentPage(
   const told = await loadIncident(deps, admin.tenantId, id);
   if (!told) return undefined;
   const forms = await formsOf(admin, told.incident, deps, answer.draft);
-  const { incident, asset, engines, state, now } = told;
+  const { incident, asset, engines, stores, state, now } = told;
   const title = `${incident.engineName} on ${asset.hostname}`;
   return (
     <Layout
@@ -125,6 +127,8 @@ export async function incidentPage(
         </div>
         {engines.length > 0 ? (
           <Engines engines={engines} now={now} />
+        ) : stores.length > 0 ? (
+          <Stores stores={stores} />
         ) : (
           <Empty title="Not in the newest state of this host">
             The incident closes by itself once its condition has been gone for the quiet period.

@@ -16,9 +16,7 @@ export function evaluate(scene: Scene): Evaluation {
   const { disabledRules } = scene.policy;
   for (const rule of RULES) {
     if (disabledRules.includes(rule.id)) continue;
-    const subjects = rule.about === "engine" ? scene.heartbeat.engines : [HOST];
-    for (const subject of subjects) {
-      const said = rule.about === "engine" ? rule.applies(subject as never, scene) : rule.applies(scene);
+    for (const { subject, said } of casesOf(rule, scene)) {
       if (said === undefined) continue;
       const name = `${rule.id} ${subject.id}`;
       const points = pointsOf(rule, said);
@@ -35,6 +33,19 @@ export function evaluate(scene: Scene): Evaluation {
     }
   }
   return sum([...found.values()]);
+}
+
+/** Everything that a rule is asked about, with its answer. */
+function casesOf(
+  rule: Rule,
+  scene: Scene,
+): { subject: { id: string; name: string }; said: string | Case | undefined }[] {
+  if (rule.about === "host") return [{ subject: HOST, said: rule.applies(scene) }];
+  const { engines, stores = [] } = scene.heartbeat;
+  const running = engines.map((engine) => ({ subject: engine, said: rule.applies(engine, scene) }));
+  const { appliesAtRest } = rule;
+  if (!appliesAtRest) return running;
+  return [...running, ...stores.map((store) => ({ subject: store, said: appliesAtRest(store, scene) }))];
 }
 
 const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>

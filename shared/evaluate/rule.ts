@@ -1,9 +1,12 @@
 import type { Policy } from "../table/items/policy.ts";
-import type { Engine, Heartbeat } from "../wire/heartbeat.ts";
+import type { Engine, Heartbeat, Store } from "../wire/heartbeat.ts";
 import type { Technique } from "./atlas.ts";
 
 /** What of a heartbeat is judged. */
-export type Observed = Pick<Heartbeat, "engines" | "collectors" | "containment" | "agent" | "host" | "spool">;
+export type Observed = Pick<
+  Heartbeat,
+  "engines" | "stores" | "collectors" | "containment" | "agent" | "host" | "spool"
+>;
 
 /** Everything a rule may look at. `at`: time of the heartbeat, fixed-width UTC. */
 export type Scene = { heartbeat: Observed; policy: Policy; at: string };
@@ -24,10 +27,12 @@ type Said = {
 /** The facts of a case in one sentence, and its points where the rule has more than one number of them. */
 export type Case = { says: string; points: number };
 
-/** Both answer with the facts of this case; undefined when the rule does not apply. */
+/** All answer with the facts of this case; undefined when the rule does not apply. */
 export type EngineRule = Said & {
   about: "engine";
   applies(engine: Engine, scene: Scene): string | Case | undefined;
+  /** The same of a product that does not run, where the rule asks for what lies on its disk. */
+  appliesAtRest?(store: Store, scene: Scene): string | Case | undefined;
 };
 export type HostRule = Said & { about: "host"; applies(scene: Scene): string | Case | undefined };
 export type Rule = EngineRule | HostRule;

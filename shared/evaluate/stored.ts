@@ -12,6 +12,7 @@ export const NOT_STORED: readonly string[] = ["stale-catalogue", "lost-heartbeat
 export function judgeStored(item: TelemetryChange, policy: Policy): Finding[] {
   const heartbeat = {
     engines: item.engines,
+    ...(item.stores && { stores: item.stores }),
     collectors: item.collectors,
     containment: item.containment,
     agent: { version: item.agentVersion, catalogue: "", intervalMs: 5000 },

@@ -9,6 +9,7 @@ export const LIMITS = {
   MODELS_MAX: 64,
   EVIDENCE_MAX: 16,
   CLIENTS_MAX: 32,
+  STORES_MAX: 32,
   PORTS_MAX: 32,
   COLLECTORS_MAX: 24,
   /** Both directions: a clock ahead is as suspect as a late message. */
@@ -130,6 +131,16 @@ export const engine = z.strictObject({
   clients: z.array(client).max(LIMITS.CLIENTS_MAX),
 });
 
+const modelAtRest = model.omit({ loaded: true });
+
+/** Models on disk of a product that does not run; those of one that runs are its engine's. */
+export const store = z.strictObject({
+  /** Catalogue id of the product; `huggingface` for the cache that many products share. */
+  id: slug,
+  name: text(80),
+  models: z.array(modelAtRest).min(1).max(LIMITS.MODELS_MAX),
+});
+
 export const collector = z.strictObject({
   name: slug,
   /** `partial`: some of it could not be read. `unsupported`: this system has no such source. */
@@ -175,6 +186,8 @@ export const heartbeat = z.strictObject({
   }),
   host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20) }),
   engines: z.array(engine).max(LIMITS.ENGINES_MAX),
+  /** Absent: not looked for yet, or by an agent older than this. Empty: none were found. */
+  stores: z.array(store).max(LIMITS.STORES_MAX).optional(),
   collectors: z.array(collector).max(LIMITS.COLLECTORS_MAX),
   containment: containmentReport,
   spool: z.strictObject({
@@ -189,6 +202,7 @@ export type Evidence = z.infer<typeof evidence>;
 export type Model = z.infer<typeof model>;
 export type Client = z.infer<typeof client>;
 export type Engine = z.infer<typeof engine>;
+export type Store = z.infer<typeof store>;
 export type Collector = z.infer<typeof collector>;
 export type ContainmentReport = z.infer<typeof containmentReport>;
 export type Heartbeat = z.infer<typeof heartbeat>;

@@ -314,6 +314,28 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
       {
         atMs: nowMs - 41 * MINUTE,
         engines: [exposed, hiddenWeights],
+        stores: [
+          {
+            id: "huggingface",
+            name: "Hugging Face cache",
+            models: [
+              {
+                name: "Qwen/Qwen2.5-7B-Instruct",
+                format: "safetensors",
+                sizeBytes: 15_231_233_024,
+                architecture: "qwen2",
+                publisher: "Qwen",
+              },
+              {
+                name: "openai/whisper-large-v3",
+                format: "safetensors",
+                sizeBytes: 3_087_130_976,
+                architecture: "whisper",
+                publisher: "openai",
+              },
+            ],
+          },
+        ],
         score: 97,
         collectors: partial,
         novelty: noveltyBeside([{ ...exposed, bind: ["127.0.0.1"] }], [exposed, hiddenWeights], nowMs),

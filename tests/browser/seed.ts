@@ -33,7 +33,7 @@ import {
   telemetryKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
-import type { Collector, ContainmentReport, Engine, Evidence } from "../../shared/wire/heartbeat.ts";
+import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {
@@ -49,6 +49,7 @@ export type Host = {
   states: {
     atMs: number;
     engines: Engine[];
+    stores?: Store[];
     score?: number;
     collectors?: Collector[];
     containment?: ContainmentReport;
@@ -172,7 +173,9 @@ function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): Attribu
     tenantId,
     assetId,
     stateAt: timestamp(newest.atMs),
-    models: newest.engines.flatMap(({ id, models }) => models.map((model) => ({ ...model, engine: id }))),
+    models: [...newest.engines, ...(newest.stores ?? [])].flatMap(({ id, models }) =>
+      models.map((model) => ({ loaded: false, ...model, engine: id })),
+    ),
     clients: newest.engines.flatMap(({ id, clients }) =>
       clients.map((client) => ({ name: clientName(client), engine: id })),
     ),
@@ -217,6 +220,7 @@ function stateOf(host: Host, index: number): AttributeMap {
   const {
     atMs,
     engines,
+    stores,
     score = 0,
     collectors = sourcesOf(host.os),
     containment = NO_REPORT(atMs),
@@ -235,6 +239,7 @@ function stateOf(host: Host, index: number): AttributeMap {
     risk: riskOf(score),
     score,
     engines,
+    ...(stores && { stores }),
     collectors,
     containment,
     findings: findingsAt(host, atMs),

@@ -3,9 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CatalogEntry } from "../../agent/catalog/entry.ts";
-import { startStage } from "../../local/stage.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import { buildAgent } from "../support/agent-binary.ts";
+import { buildAgent, runAgent } from "../support/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
 /** A newer catalogue for an agent that stays as it was built: signed at a terminal, served by the edge, taken or refused. */
@@ -75,26 +74,7 @@ describe("a newer catalogue", () => {
       });
       expect(again.status).toBe(304);
 
-      const config = join(folder, "agent.json");
-      writeFileSync(config, "{}", { mode: 0o600 });
-      const agent = { PATH: process.env.PATH ?? "", HOME: folder, LZ_CONFIG: config };
-      const state = join(folder, "state");
-      const enroll = [binary, "enroll", "--url", stack.edgeUrl, "--state", state];
-      const token = await stack.enrolmentToken();
-      expect(
-        Bun.spawnSync(enroll, { env: { ...agent, LZ_ENROLL_TOKEN: token, LZ_EMPLOYEE: "ada" } }).exitCode,
-      ).toBe(0);
-      stack.add(
-        await startStage({
-          name: "agent",
-          command: [binary, "run", "--state", state, "--interval", "500"],
-          env: agent,
-          cwd: folder,
-          onLine: (_stage, line) => stack.lines.push(line),
-          isReady: (line) => line.includes("takes heartbeats"),
-          readyMs: 60_000,
-        }),
-      );
+      await runAgent(binary, stack, folder);
       return await eventually(async () => {
         const { items } = (await (await stack.api("/v1/assets")).json()) as { items: { assetId: string }[] };
         const path = `/v1/assets/${items[0]!.assetId}`;

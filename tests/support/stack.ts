@@ -24,7 +24,7 @@ export type TestStack = Stack & {
   /** Calls the admin API as the tenant's administrator, or with another token. */
   api(
     path: string,
-    init?: { method?: string; body?: unknown; token?: string; key?: string },
+    init?: { method?: string; body?: unknown; token?: string; key?: string; match?: string },
   ): Promise<Response>;
   enrolmentToken(uses?: number, token?: string): Promise<string>;
 };
@@ -46,13 +46,14 @@ export async function startTestStack(
     onStep: () => {},
     ...more,
   });
-  const api: TestStack["api"] = (path, { method = "GET", body, token = stack.adminToken, key } = {}) =>
+  const api: TestStack["api"] = (path, { method = "GET", body, token = stack.adminToken, key, match } = {}) =>
     fetch(`${stack.edgeUrl}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${token}`,
         ...(body !== undefined && { "content-type": "application/json" }),
         ...(key !== undefined && { "idempotency-key": key }),
+        ...(match !== undefined && { "if-match": match }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });

@@ -87,6 +87,11 @@ export const APPROVAL: readonly EngineRule[] = [
           .map((model) => model.name),
         (names) => `${engine.name} could load ${names} (${at(engine)}), which the policy bans.`,
       ),
+    appliesAtRest: (store, { policy }) =>
+      whenAny(
+        store.models.map(({ name }) => name).filter((name) => matchesAny(policy.bannedModels, name)),
+        (names) => `${store.name} holds ${names} on disk, which the policy bans.`,
+      ),
   },
   {
     id: "unapproved-publisher",

@@ -29,6 +29,7 @@ export const inventoryItem = z.object({
           licence: true,
           publisher: true,
         }).shape,
+        /** Or whose store it lies in, while it does not run. */
         engine: slug,
       }),
     )

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { assetId, slug, tenantId } from "../../ids.ts";
-import { collector, containmentReport, engine } from "../../wire/heartbeat.ts";
+import { collector, containmentReport, engine, store } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 import { risk } from "./risk.ts";
@@ -47,6 +47,8 @@ export const telemetryItem = z.discriminatedUnion("kind", [
     risk,
     score: z.int().min(0).max(100),
     engines: z.array(engine),
+    /** Absent: not looked for, or by an agent older than this. */
+    stores: z.array(store).optional(),
     collectors: z.array(collector),
     containment: containmentReport,
     findings: z.array(finding),

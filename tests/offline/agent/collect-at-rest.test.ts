@@ -1,11 +1,12 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { createAtRest } from "../../../agent/collect/at-rest.ts";
+import { createAtRest, REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { createExecutables } from "../../../agent/collect/executables.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
+import { LIMITS, type Store, store } from "../../../shared/wire/heartbeat.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
@@ -42,7 +43,7 @@ put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/model.safet
 put(".cache/huggingface/hub/datasets--a--b/snapshots/abc/data", "");
 
 function atRest(elapsed = () => 0, files = realFiles()) {
-  return createAtRest({ files, homes: [home], elapsed });
+  return createAtRest({ files, catalogue, homes: [home], elapsed });
 }
 
 test("atRest.read() lists Ollama's manifests by the names Ollama gives them, with the header of the blob", () => {
@@ -169,15 +170,12 @@ test("executables.sha256() goes through a large file in the first scan where no 
   expect(hashedIn(30)).toBeUndefined();
 });
 
-const ids = (...names: string[]) => new Set(names);
-
-test("atRest.report() says that all was read, and nothing of products that do not run", () => {
+test("atRest.report() counts what was read", () => {
   const source = atRest();
-  expect(source.report(ids("ollama"))).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk" });
+  expect(source.report()).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk" });
   source.read(product("ollama"));
   source.read(product("vllm"));
-  expect(source.report(ids("ollama"))).toMatchObject({ status: "ok", detail: "2 models on disk" });
-  expect(source.report(ids("ollama", "vllm"))).toMatchObject({ status: "ok", detail: "3 models on disk" });
+  expect(source.report()).toMatchObject({ status: "ok", detail: "3 models on disk" });
 });
 
 test("atRest.report() tells of directories and files that may not be read", () => {
@@ -191,13 +189,13 @@ test("atRest.report() tells of directories and files that may not be read", () =
   });
   expect(closed.read(product("ollama"))).toEqual([]);
   const detail = "1 files or directories of models not readable";
-  expect(closed.report(ids("ollama"))).toEqual({ name: "at-rest", status: "partial", detail });
+  expect(closed.report()).toEqual({ name: "at-rest", status: "partial", detail });
   const sealed = atRest(() => 0, {
     ...files,
     bytes: (path, ...rest) => (path.endsWith("photos.dat") ? deny(path) : files.bytes(path, ...rest)),
   });
   expect(sealed.read(product("lm-studio"))).toEqual([]);
-  expect(sealed.report(ids("lm-studio"))).toMatchObject({ status: "partial", detail });
+  expect(sealed.report()).toMatchObject({ status: "partial", detail });
 });
 
 test("atRest.read() names more models than it reads headers of by their files, and drops none", () => {
@@ -215,7 +213,7 @@ test("atRest.read() names more models than it reads headers of by their files, a
         return files.bytes(...given);
       },
     };
-    const source = createAtRest({ files: counting, homes: [many], elapsed: () => now });
+    const source = createAtRest({ catalogue, files: counting, homes: [many], elapsed: () => now });
     const models = source.read(product("lm-studio"));
     expect(models).toHaveLength(70);
     expect(models.filter(({ name }) => name === "TinyLlama 1.1B Chat")).toHaveLength(64);
@@ -238,9 +236,9 @@ test("atRest.report() says when a store is too deep to be read in full", () => {
     mkdirSync(join(directory, "7"), { recursive: true });
     writeFileSync(join(directory, "near.gguf"), weights);
     writeFileSync(join(directory, "7/far.gguf"), weights);
-    const source = createAtRest({ files: realFiles(), homes: [deep], elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: realFiles(), homes: [deep], elapsed: () => 0 });
     expect(source.read(product("lm-studio"))).toHaveLength(1);
-    expect(source.report(ids("lm-studio"))).toEqual({
+    expect(source.report()).toEqual({
       name: "at-rest",
       status: "partial",
       detail: "1 directories of models too large or too deep to be read in full",
@@ -257,7 +255,7 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     mkdirSync(snapshot, { recursive: true });
     const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
     for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
-    const source = createAtRest({ files: realFiles(), homes: [hub], elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: realFiles(), homes: [hub], elapsed: () => 0 });
     const models = source.read(product("vllm"));
     expect(models).toHaveLength(2);
     const sizes = models.map(({ sizeBytes }) => sizeBytes!).sort((a, b) => a - b);
@@ -283,3 +281,91 @@ optional(() => files.bytes(process.argv[1], 0, 10));`;
     expect(exitCode).toBe(0);
   },
 );
+
+describe("atRest.stores()", () => {
+  const running = (...names: string[]) => new Set(names);
+  const namesOf = (stores: Store[] | undefined) =>
+    Object.fromEntries((stores ?? []).map(({ id, models }) => [id, models.map(({ name }) => name).sort()]));
+
+  test("tells the models of products that do not run, the shared cache as its own, nobody twice", () => {
+    const stores = atRest().stores(running(), 1000)!;
+    expect(namesOf(stores)).toEqual({
+      ollama: ["hf.co/bartowski/tiny-gguf:latest", "llama3:8b"],
+      "lm-studio": ["TinyLlama 1.1B Chat"],
+      huggingface: ["Qwen/Qwen2.5-0.5B"],
+    });
+    expect(stores.map(({ name }) => name).sort()).toEqual(["Hugging Face cache", "LM Studio", "Ollama"]);
+    for (const one of stores) expect(store.safeParse(one).success).toBe(true);
+  });
+
+  test("leaves out what a running product reads, the shared cache too", () => {
+    const source = atRest();
+    expect(Object.keys(namesOf(source.stores(running("ollama"), 1000))).sort()).toEqual([
+      "huggingface",
+      "lm-studio",
+    ]);
+    expect(Object.keys(namesOf(source.stores(running("vllm"), 1000))).sort()).toEqual([
+      "lm-studio",
+      "ollama",
+    ]);
+    expect(Object.keys(namesOf(source.stores(running("jan"), 1000))).sort()).toHaveLength(3);
+  });
+
+  test("says nothing before there was time for every place, and goes on where it stopped", () => {
+    let now = 0;
+    const files = realFiles();
+    const slow = {
+      ...files,
+      list: (path: string) => {
+        now += 1;
+        return files.list(path);
+      },
+    };
+    const source = atRest(() => now, slow);
+    expect(source.stores(running(), 0)).toBeUndefined();
+    expect(now).toBe(0);
+    let looks = 0;
+    while (source.stores(running(), 5) === undefined) looks += 1;
+    expect(looks).toBeGreaterThan(2);
+    expect(Object.keys(namesOf(source.stores(running(), 0)))).toHaveLength(3);
+  });
+
+  test("gives the same list while disks say the same, and another within ten minutes of a download", () => {
+    const other = mkdtempSync(join(tmpdir(), "collect-download-"));
+    try {
+      mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
+      let now = 0;
+      const source = createAtRest({ catalogue, files: realFiles(), homes: [other], elapsed: () => now });
+      const before = source.stores(running(), 1);
+      expect(before).toEqual([]);
+      writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
+      now = REFRESH_MS - 1;
+      expect(source.stores(running(), 1)).toBe(before);
+      now = REFRESH_MS;
+      const after = source.stores(running(), 1);
+      expect(namesOf(after)).toEqual({ "lm-studio": ["TinyLlama 1.1B Chat"] });
+      expect(source.stores(running("ollama"), 1)).toBe(after);
+      now = 2 * REFRESH_MS;
+      expect(source.stores(running(), 1)).toBe(after);
+    } finally {
+      rmSync(other, { recursive: true, force: true });
+    }
+  });
+
+  test("cuts a store to what a heartbeat takes, and says how much is left", () => {
+    const many = mkdtempSync(join(tmpdir(), "collect-stored-"));
+    try {
+      for (let at = 0; at < LIMITS.MODELS_MAX + 3; at += 1)
+        mkdirSync(join(many, `.cache/huggingface/hub/models--ada--m${at}/snapshots/a`), { recursive: true });
+      const source = createAtRest({ catalogue, files: realFiles(), homes: [many], elapsed: () => 0 });
+      expect(source.stores(running(), 1)![0]!.models).toHaveLength(LIMITS.MODELS_MAX);
+      expect(source.report()).toEqual({
+        name: "at-rest",
+        status: "partial",
+        detail: "3 models on disk left out",
+      });
+    } finally {
+      rmSync(many, { recursive: true, force: true });
+    }
+  });
+});

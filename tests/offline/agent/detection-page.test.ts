@@ -2,9 +2,10 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { AT_REST } from "../../../agent/collect/at-rest.ts";
+import { REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { REPORT_THRESHOLD, WEIGHTS } from "../../../agent/collect/confidence.ts";
 import { COMPUTING_BYTES_MIN } from "../../../agent/collect/drm.ts";
+import { DIRECTORY } from "../../../agent/collect/model-directory.ts";
 import { GPU_BYTES_MIN } from "../../../agent/collect/windows.ts";
 import { ENGINE_KINDS, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { ROOT } from "../../support/stack.ts";
@@ -45,12 +46,14 @@ test("docs/detection.md counts the products of the catalogue by kind", () => {
 });
 
 test("docs/detection.md tells the limits of models on disk and of GPU memory as they are", () => {
-  const { REFRESH_MS, FILES_MAX, DEPTH_MAX, WEIGHTS_BYTES_MIN, HEADERS_MAX } = AT_REST;
+  const { FILES_MAX, DEPTH_MAX, WEIGHTS_BYTES_MIN, HEADERS_MAX } = DIRECTORY;
   expect(prose).toContain(`At most every ${REFRESH_MS / 1000} s`);
   const size = `files from ${WEIGHTS_BYTES_MIN / MIB} MiB on`;
   expect(prose).toContain(`At most ${FILES_MAX} files a directory, ${DEPTH_MAX} levels deep; ${size}`);
-  expect(prose).toContain(`Headers are read of ${HEADERS_MAX} models a product`);
-  expect(prose).toContain(`A heartbeat takes ${LIMITS.MODELS_MAX} models an engine`);
+  expect(prose).toContain(`Headers are read of ${HEADERS_MAX} models a directory`);
+  expect(prose).toContain(
+    `A heartbeat takes ${LIMITS.MODELS_MAX} models an engine or store, ${LIMITS.STORES_MAX} stores`,
+  );
   expect(prose).toContain(`from ${COMPUTING_BYTES_MIN / MIB} MiB that compute`);
   expect(prose).toContain(`from ${GPU_BYTES_MIN / MIB / 1024} GiB`);
 });

@@ -128,6 +128,8 @@ describe("fingerprint()", () => {
       { ...base, containment: { ...CONTAINMENT, generation: 1, action: "isolate", outcome: "applied" } },
     ],
     ["the host's name", { ...base, host: { ...base.host, hostname: "other" } }],
+    ["a model on disk", { ...base, stores: [{ id: "jan", name: "Jan", models: [{ name: "a" }] }] }],
+    ["a look at disks that found nothing", { ...base, stores: [] }],
     ["the interval", { ...base, agent: { ...base.agent, intervalMs: 1000 } }],
   ])("changes with %s", (_what, other) => {
     expect(fingerprint(other)).not.toBe(fingerprint(base));
@@ -181,8 +183,8 @@ describe("createComposer()", () => {
 });
 
 describe("cutToFit()", () => {
-  const wrap = (engines: Engine[]): Heartbeat =>
-    createComposer({ clock: () => 1_790_000_000_000, nextSequence: () => 1 }).compose(state(engines), {
+  const wrap = (engines: Engine[], more?: Partial<HostState>): Heartbeat =>
+    createComposer({ clock: () => 1_790_000_000_000, nextSequence: () => 1 }).compose(state(engines, more), {
       waiting: 0,
       dropped: 0,
     });
@@ -219,9 +221,15 @@ describe("cutToFit()", () => {
         connections: 1,
       })),
     });
-    const beat = wrap(Array.from({ length: LIMITS.ENGINES_MAX }, () => largest));
+    const models = largest.models.map(({ loaded: _, ...model }) => model);
+    const stores = Array.from({ length: LIMITS.STORES_MAX }, () => ({ id: "jan", name: long(80), models }));
+    const beat = wrap(
+      Array.from({ length: LIMITS.ENGINES_MAX }, () => largest),
+      { stores },
+    );
     expect(Buffer.byteLength(JSON.stringify(beat))).toBeLessThanOrEqual(LIMITS.BODY_BYTES_MAX);
     expect(beat.engines.length).toBeGreaterThan(0);
+    expect(beat.stores).toHaveLength(LIMITS.STORES_MAX);
     expect(beat.collectors.at(-1)).toMatchObject({ name: "heartbeat", status: "partial" });
     expect(heartbeat.safeParse(beat).success).toBe(true);
   });
@@ -236,6 +244,13 @@ describe("keepValid()", () => {
       status: "partial",
       detail: "left out: 1 of wrong form (name), 0 beyond the limit",
     });
+  });
+  test("leaves out a store that the edge would refuse, and says so", () => {
+    const stored = { id: "jan", name: "Jan", models: [{ name: "a" }] };
+    const empty = { ...stored, models: [] };
+    const kept = keepValid(state([engine()], { stores: [empty, stored] }));
+    expect([kept.engines, kept.stores]).toEqual([[engine()], [stored]]);
+    expect(kept.collectors.at(-1)?.detail).toBe("left out: 1 of wrong form (models), 0 beyond the limit");
   });
   test("changes nothing when all is well", () => {
     const given = state();
@@ -264,6 +279,7 @@ describe("createLoop()", () => {
   let looks: number[];
   let isRespawning: boolean;
   let catalogue: string;
+  let stores: HostState["stores"];
 
   beforeEach(() => {
     nowMs = Date.parse("2026-11-21T10:00:00.000Z");
@@ -278,6 +294,7 @@ describe("createLoop()", () => {
     intervalMs = 5000;
     isRespawning = false;
     catalogue = "1";
+    stores = undefined;
     stopper = new AbortController();
     spool = openSpool(temporaryDirectory(), { log: silent });
   });
@@ -291,7 +308,7 @@ describe("createLoop()", () => {
     loop = createLoop({
       scan: async () => {
         scans += 1;
-        return { engines: await scan(), collectors: COLLECTORS, durationMs: 1 };
+        return { engines: await scan(), ...(stores && { stores }), collectors: COLLECTORS, durationMs: 1 };
       },
       catalogue: () => catalogue,
       facts: { version: "0.1.0", host: { hostname: "h", os: "Linux", arch: "x64" } },
@@ -389,6 +406,16 @@ describe("createLoop()", () => {
     scan = async () => [];
     await pass(5000);
     expect(offered.map(({ agent }) => agent.catalogue)).toEqual(["1", "1", "1", "2"]);
+  });
+
+  test("tells the models on disk once they were looked for, and dates them like any change", async () => {
+    start();
+    await until("the first pause", () => pauses.length === 1);
+    stores = [{ id: "jan", name: "Jan", models: [{ name: "a" }] }];
+    await pass(5000);
+    await pass(5000);
+    expect(offered.map((beat) => beat.stores)).toEqual([undefined, stores, stores]);
+    expect(offered.map(({ sentAt, stateSince }) => sentAt === stateSince)).toEqual([true, true, false]);
   });
 
   test("lookSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {

@@ -176,6 +176,11 @@ describe("changesBetween() tells what happened, in words", () => {
   const words = (newer: Partial<TelemetryChange>, older: Partial<TelemetryChange> = {}) =>
     changesBetween(state(newer), state(older)).map((change) => change.words);
   const model = { name: "llama3", loaded: true };
+  const storeOf = (...names: string[]) => ({
+    id: "lm-studio",
+    name: "LM Studio",
+    models: names.map((name) => ({ name })),
+  });
 
   const cases: [string, Partial<TelemetryChange>, Partial<TelemetryChange>, string][] = [
     ["an engine appears", { engines: [engineOf()] }, {}, "Ollama appeared (process 4121, port 11434)"],
@@ -204,6 +209,30 @@ describe("changesBetween() tells what happened, in words", () => {
       {},
       { collectors: [{ name: "http", status: "failed" }] },
       "Source http can be read again",
+    ],
+    [
+      "models are downloaded",
+      { stores: [storeOf("llama3", "qwen3:8b", "phi4")] },
+      { stores: [storeOf("llama3")] },
+      "qwen3:8b, phi4 appeared on disk (LM Studio)",
+    ],
+    [
+      "models are deleted",
+      { stores: [] },
+      { stores: [storeOf("llama3")] },
+      "llama3 no longer on disk (LM Studio)",
+    ],
+    [
+      "an engine stops, whose models stay where they were",
+      { stores: [storeOf("llama3")] },
+      { engines: [engineOf({ models: [model] })], stores: [] },
+      "Ollama is gone (process 4121)",
+    ],
+    [
+      "disks are looked at for the first time",
+      { stores: [storeOf("llama3")] },
+      {},
+      "Details of the state changed",
     ],
     ["the risk rises", { risk: "CRITICAL", score: 80 }, {}, "Risk INFO 0 → CRITICAL 80"],
   ];

@@ -44,6 +44,10 @@ const agent = (more: Partial<Heartbeat["agent"]>): Case => ({
 const spool = (waiting: number, dropped: number): Case => ({ beat: { spool: { waiting, dropped } } });
 const e = (engine: Partial<Engine>, more?: Partial<Policy>): Case =>
   more ? { engine, policy: more } : { engine };
+const stored = (name: string, more?: Partial<Policy>): Case => ({
+  beat: { stores: [{ id: "lm-studio", name: "LM Studio", models: [{ name }] }] },
+  ...(more && { policy: more }),
+});
 const hours = { days: [1, 2, 3, 4, 5], from: "08:00", to: "18:00", utcOffsetMinutes: 60 };
 
 /** Every rule: what makes it speak, and the near miss that does not. */
@@ -75,8 +79,16 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     miss: [e({}, { bannedModels: ["llama3"] }), e(llama({ loaded: false }), { bannedModels: ["llama3*"] })],
   },
   "banned-model-at-rest": {
-    hit: [e(llama({ loaded: false }), { bannedModels: ["llama3*"] })],
-    miss: [e({}, { bannedModels: ["llama3*"] }), e(llama({ loaded: false }))],
+    hit: [
+      e(llama({ loaded: false }), { bannedModels: ["llama3*"] }),
+      stored("llama3.2:3b", { bannedModels: ["llama3*"] }),
+    ],
+    miss: [
+      e({}, { bannedModels: ["llama3*"] }),
+      e(llama({ loaded: false })),
+      stored("mistral:7b", { bannedModels: ["llama3*"] }),
+      stored("llama3.2:3b"),
+    ],
   },
   "unapproved-publisher": {
     hit: [e(llama({ publisher: "evil" }), { approvedPublishers: ["meta*"] })],
