@@ -241,7 +241,7 @@ describe("lz-agent", () => {
     const { code, stdout } = await call(["scan", "--json"]);
     expect(code).toBe(0);
     const printed = JSON.parse(stdout);
-    expect(Object.keys(printed).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    expect(Object.keys(printed).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
     expect(stdout.trim().split("\n")).toHaveLength(1);
   });
 
@@ -252,7 +252,7 @@ describe("lz-agent", () => {
     const stored = { v: 1, checkedBy: AGENT_VERSION, document };
     writeFileSync(join(state, "catalogue.json"), JSON.stringify(stored));
     const scanned = JSON.parse((await call(["scan", "--json", "--state", state])).stdout);
-    expect(Object.keys(scanned).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    expect(Object.keys(scanned).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
     expect(scanned.collectors).toContainEqual({
       name: "catalogue",
       status: "ok",
@@ -356,7 +356,7 @@ describe("lz-agent", () => {
     child.kill("SIGTERM");
     const { code, stdout, stderr } = await child.done;
     expect([code, stderr]).toEqual([1, "lz-agent: interrupted: not everything was looked at\n"]);
-    expect(Object.keys(JSON.parse(stdout)).sort()).toEqual(["collectors", "durationMs", "engines"]);
+    expect(Object.keys(JSON.parse(stdout)).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
   });
 
   testUnless(
