@@ -36,6 +36,7 @@ export function inventoryOf(delivery: Delivery, stateAt: string): InventoryItem 
     assetId: delivery.assetId,
     stateAt,
     models: models.sort((a, b) => Number(b.loaded) - Number(a.loaded)).slice(0, INVENTORY_MODELS_MAX),
+    ...(models.length > INVENTORY_MODELS_MAX && { modelsLeft: models.length - INVENTORY_MODELS_MAX }),
     clients: [...clients.values()].slice(0, INVENTORY_CLIENTS_MAX),
   };
 }

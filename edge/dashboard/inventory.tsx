@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Counted } from "../../shared/fleet/count.ts";
+import { INVENTORY_MODELS_MAX } from "../../shared/table/items/inventory.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import type { Deps } from "../deps.ts";
@@ -117,6 +118,7 @@ export async function inventoryPage(
           {found.models.length > 0 && <DownloadLinks list="models" filter={{ q }} />}
         </div>
         <ModelTable part={shown.models} total={found.models.length} view={view} />
+        <NotListed holdings={holdings.holdings} />
       </section>
       <section id="inventory-engines" class="card" data-live aria-labelledby="inventory-engines-title">
         <div class="card-head">
@@ -158,6 +160,19 @@ const NoneOf = ({ what, view }: { what: string; view: View }) =>
   ) : (
     <Empty title={`No ${what} found`} />
   );
+
+/** A host with more models than an inventory takes is counted for the first ones: that is not the whole truth. */
+const NotListed = ({ holdings }: { holdings: Holdings["holdings"] }) => {
+  const left = holdings.flatMap(({ modelsLeft }) => modelsLeft ?? []);
+  if (left.length === 0) return null;
+  const models = left.reduce((sum, one) => sum + one, 0);
+  return (
+    <p class="more">
+      {plural(left.length, "host")} {left.length === 1 ? "holds" : "hold"} {plural(models, "model")}
+      beyond the {String(INVENTORY_MODELS_MAX)} that are counted of each; the page of a host lists them.
+    </p>
+  );
+};
 
 export const modelQuery = z.object({ name: z.string().min(1).max(200) });
 

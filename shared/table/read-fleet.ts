@@ -25,7 +25,7 @@ const fleetPresence = presenceItem.pick({
   clients: true,
   failedCollectors: true,
 });
-const fleetHolding = inventoryItem.pick({ assetId: true, models: true, clients: true });
+const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });
 
 /** An asset as the fleet is counted and filtered. */
 export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };

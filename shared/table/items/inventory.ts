@@ -2,6 +2,7 @@ import { z } from "zod";
 import { assetId, slug, tenantId } from "../../ids.ts";
 import { model } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
+import { count } from "./count.ts";
 
 export const INVENTORY_MODELS_MAX = 64;
 export const INVENTORY_CLIENTS_MAX = 32;
@@ -34,6 +35,8 @@ export const inventoryItem = z.object({
       }),
     )
     .max(INVENTORY_MODELS_MAX),
+  /** How many more there are that are not listed. Absent: none. */
+  modelsLeft: count.optional(),
   /** Programs that feed an engine, by name; a peer on another host has none of its own. */
   clients: z.array(z.object({ name: text(120), engine: slug })).max(INVENTORY_CLIENTS_MAX),
 });

@@ -93,6 +93,16 @@ function scanning() {
   };
 }
 
+describe("createScanner().scan() of models at rest", () => {
+  test("leaves disks alone in the first scan of a daemon, and a single look does not", async () => {
+    const { readers } = scanning();
+    const scanner = createScanner(readers);
+    expect((await scanner.scan()).stores).toBeUndefined();
+    expect((await scanner.scan()).stores).toBeArray();
+    expect((await createScanner(readers, { storesMs: 1 }).scan()).stores).toBeArray();
+  });
+});
+
 describe("createScanner().scan() on a host where nothing changed", () => {
   test("hands over the very same engines, whatever other processes come and go", async () => {
     const host = scanning();

@@ -129,6 +129,30 @@ describe("record() keeps the inventory of the newest state", () => {
     });
   });
 
+  test("models on disk of what does not run too, after those of engines", async () => {
+    const [first] = states;
+    const stores = [{ id: "jan", name: "Jan", models: [{ name: "phi4", licence: "mit" }] }];
+    expect((await inventoryAfter([{ ...first!, stores }])).models).toMatchObject([
+      { name: "llama3.1:8b", loaded: true, engine: "ollama" },
+      { name: "llama3.1:8b", loaded: false, engine: "ollama" },
+      { name: "phi4", loaded: false, licence: "mit", engine: "jan" },
+    ]);
+  });
+
+  test("as many models as it takes, and how many are left", async () => {
+    const [first] = states;
+    const models = Array.from({ length: 70 }, (_, at) => ({ name: `m${at}` }));
+    const stores = [
+      { id: "jan", name: "Jan", models: models.slice(0, 40) },
+      { id: "ollama", name: "Ollama", models: models.slice(40) },
+    ];
+    const after = await inventoryAfter([{ ...first!, engines: [], stores }]);
+    expect(after).toMatchObject({ models: { length: 64 }, modelsLeft: 6 });
+    expect(await inventoryAfter([{ ...first!, engines: [], stores: [stores[0]!] }])).not.toHaveProperty(
+      "modelsLeft",
+    );
+  });
+
   test("a state that is told late does not bring back what is gone", async () => {
     const inOrder = await inventoryAfter(states);
     expect(inOrder).toMatchObject({ models: [], clients: [{ name: "another host" }] });
