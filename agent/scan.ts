@@ -75,11 +75,11 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const claimed = claims.update(snapshot);
       const { heard, collector: http } = await listening.update(snapshot, likelyOf, signal);
       const facts = { snapshot, catalogue: entries, heard, claims: claimed, selfPid: readers.selfPid };
-      const { found, listeners } = candidates(inputsOf(facts), () => withListeners(findCandidates(facts)));
+      const { found, ids, listeners } = candidates(inputsOf(facts), () => foundOf(findCandidates(facts)));
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings });
       const { engines, limits } = strongest(completed, () => cutToLimits(completed));
-      const stores = atRest.stores(idsOf(found), storesMs);
+      const stores = atRest.stores(ids, storesMs);
       const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
       return {
         engines,
@@ -91,10 +91,15 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   };
 }
 
-type Found = { found: readonly Candidate[]; listeners: readonly Listener[] };
+type Found = {
+  found: readonly Candidate[];
+  ids: ReadonlySet<string>;
+  listeners: readonly Listener[];
+};
 
-const withListeners = (found: readonly Candidate[]): Found => ({
+const foundOf = (found: readonly Candidate[]): Found => ({
   found,
+  ids: new Set(found.map(({ id }) => id)),
   listeners: found.flatMap((candidate) => candidate.heard.map(({ listener }) => listener)),
 });
 
@@ -169,8 +174,6 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
     return hash;
   }
 }
-
-const idsOf = (found: readonly Candidate[]): ReadonlySet<string> => new Set(found.map(({ id }) => id));
 
 const NONE_AT_REST: readonly Model[] = [];
 

@@ -19,7 +19,8 @@ export type AtRest = {
   read(entry: CatalogEntry): readonly Model[];
   /**
    * Of what does not run, by whose store they are; no place twice. Looks at places whose turn it is for about
-   * `budgetMs`. Undefined until there was time for each of them. The same list as before while it says the same.
+   * `budgetMs`. Undefined until there was time for each of them. The same list as before while it says the same; for
+   * the very same set at no cost, until it is some place's turn again.
    */
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
   /** What was read until now. */
@@ -38,7 +39,7 @@ export function createAtRest(deps: {
   const seen = new Map<string, Seen>();
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
   const grouped = createMemo<ReturnType<typeof storesOf>>();
-  let told: ReturnType<typeof storesOf> | undefined;
+  let told: (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; untilMs: number }) | undefined;
 
   const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
   function look(place: ModelDirectory): Seen {
@@ -60,21 +61,23 @@ export function createAtRest(deps: {
       return join(parts, () => parts.flat());
     },
     stores: (running, budgetMs) => {
+      if (told?.running === running && deps.elapsed() < told.untilMs) return told.stores;
       const read = pathsOf(deps, running);
       const idle = places.filter(({ path }) => !read.has(path));
-      const untilMs = deps.elapsed() + budgetMs;
+      const endMs = deps.elapsed() + budgetMs;
       for (const place of idle) {
-        if (deps.elapsed() >= untilMs) break;
+        if (deps.elapsed() >= endMs) break;
         look(place);
       }
       const found = idle.flatMap((place) => {
-        const models = seen.get(place.path)?.models;
-        return models ? [{ ...place, models }] : [];
+        const known = seen.get(place.path);
+        return known ? [{ ...place, ...known }] : [];
       });
       told = undefined;
       if (found.length < idle.length) return undefined;
       const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
-      told = grouped(inputs, () => storesOf(found));
+      const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
+      told = { ...grouped(inputs, () => storesOf(found)), running, untilMs };
       return told.stores;
     },
     report: () => reportOf([...seen.values()], told?.left ?? 0),

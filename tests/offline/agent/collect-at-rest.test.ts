@@ -336,13 +336,15 @@ describe("atRest.stores()", () => {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       let now = 0;
       const source = createAtRest({ catalogue, files: realFiles(), homes: [other], elapsed: () => now });
-      const before = source.stores(running(), 1);
+      const none = running();
+      const before = source.stores(none, 1);
       expect(before).toEqual([]);
       writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
       now = REFRESH_MS - 1;
+      expect(source.stores(none, 1)).toBe(before);
       expect(source.stores(running(), 1)).toBe(before);
       now = REFRESH_MS;
-      const after = source.stores(running(), 1);
+      const after = source.stores(none, 1);
       expect(namesOf(after)).toEqual({ "lm-studio": ["TinyLlama 1.1B Chat"] });
       expect(source.stores(running("ollama"), 1)).toBe(after);
       now = 2 * REFRESH_MS;
