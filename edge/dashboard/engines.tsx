@@ -154,12 +154,9 @@ export const Stores = ({ stores }: { stores: readonly Store[] }) => (
   <div class="engines">
     {stores.map((store) => (
       <article class="engine" data-key={store.id}>
-        <div class="engine-head">
-          <h3>
-            <bdi>{store.name}</bdi>
-          </h3>
-          <span class="muted">not running</span>
-        </div>
+        <h3>
+          <bdi>{store.name}</bdi>
+        </h3>
         <Models models={store.models} />
       </article>
     ))}
