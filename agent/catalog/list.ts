@@ -131,7 +131,7 @@ import xinference from "./xinference.ts";
 import xtts from "./xtts.ts";
 
 /** Version of the compiled-in catalogue, sent in every heartbeat. */
-export const catalogueVersion = "2026.11.27.1";
+export const catalogueVersion = "2026.11.28.1";
 
 /** Every product of this directory; a test compares it with the files. */
 export const catalogue: readonly CatalogEntry[] = [

@@ -55,6 +55,10 @@ const entry: CatalogEntry = {
     { path: "~/.ollama/models", layout: "ollama" },
     { path: "/usr/share/ollama/.ollama/models", layout: "ollama" },
     { path: "/var/lib/ollama/.ollama/models", layout: "ollama" },
+    // `-v ollama:/root/.ollama`, as docs/docker.md has it: a container that is stopped leaves its models there.
+    { path: "/var/lib/docker/volumes/ollama/_data/models", layout: "ollama" },
+    { path: "/var/lib/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
+    { path: "~/.local/share/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
   ],
   sources: [
     "https://github.com/ollama/ollama/blob/main/docs/api.md",

@@ -3,8 +3,9 @@ import { type Collector, LIMITS, type Model, type Store } from "../../shared/wir
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import type { Files } from "./files.ts";
+import type { Gaps } from "./look.ts";
 import { createMemo } from "./memo.ts";
-import { createDirectoryReader, type Gaps, type ModelDirectory } from "./model-directory.ts";
+import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
 import { mergeByName } from "./models.ts";
 
 /** Disks are looked at this often: models at rest change by downloads. */

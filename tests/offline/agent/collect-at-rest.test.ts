@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
@@ -25,6 +25,7 @@ const weights = new Uint8Array(1_100_000);
 weights.set(ggufFile(HOLIDAY_PHOTOS as never));
 const product = (id: string) => catalogue.find((entry) => entry.id === id)!;
 const digest = "a".repeat(64);
+const MIB = 1024 ** 2;
 const manifest = JSON.stringify({
   schemaVersion: 2,
   layers: [
@@ -266,6 +267,106 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
   }
 });
 
+describe("atRest.read() of a Hugging Face cache", () => {
+  const REVISION = "b".repeat(40);
+  const hubWith = (files: Record<string, string | Uint8Array>) => {
+    const home = mkdtempSync(join(tmpdir(), "collect-hub-"));
+    const repository = join(home, ".cache/huggingface/hub/models--ada--tiny");
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(repository, path)), { recursive: true });
+      writeFileSync(join(repository, path), content);
+    }
+    return {
+      repository,
+      read: (through = realFiles()) =>
+        createAtRest({ catalogue, files: through, homes: [home], elapsed: () => 0 }).read(product("vllm")),
+      [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
+    };
+  };
+
+  test("tells the revision that main was, not one beside it", () => {
+    using hub = hubWith({
+      "refs/main": REVISION,
+      "snapshots/aaaa/model.safetensors": "x".repeat(10),
+      [`snapshots/${REVISION}/model.safetensors`]: "x".repeat(20),
+    });
+    expect(hub.read().map(({ sizeBytes }) => sizeBytes)).toEqual([20]);
+  });
+
+  test("tells the digest of a model that is one file, and of no other", () => {
+    using hub = hubWith({ [`blobs/${"d".repeat(64)}`]: "x", "snapshots/a/config.json": "{}" });
+    symlinkSync(`../../blobs/${"d".repeat(64)}`, join(hub.repository, "snapshots/a/model.safetensors"));
+    expect(hub.read()).toMatchObject([{ digest: `sha256:${"d".repeat(64)}`, format: "safetensors" }]);
+    writeFileSync(join(hub.repository, "snapshots/a/model-2.safetensors"), "x");
+    expect(hub.read()[0]).not.toHaveProperty("digest");
+  });
+
+  test.each([
+    ["---\nlicense: apache-2.0\ntags: [a]\n---\n# Tiny", "apache-2.0"],
+    ["---\ntags:\n- license: mit\nlicense: 'cc-by-nc-4.0' # no trade\n---\n", "cc-by-nc-4.0"],
+    ["---\r\nlicense: other\r\nlicense_name: tiny-research\r\n---\r\n", "tiny-research"],
+    ["---\nlicense: other\n---\n", "other"],
+    ["# Tiny\nlicense: mit\n", undefined],
+    ["---\nlicense:\n- mit\n---\n", undefined],
+    ["---\nlicense: mit\n", undefined],
+  ])("tells the licence on the card %j: %p", (card, licence) => {
+    using hub = hubWith({ "snapshots/a/README.md": card, "snapshots/a/model.safetensors": "x" });
+    expect(hub.read()[0]?.licence).toBe(licence);
+  });
+
+  test("counts weights in directories below, as pipelines of pictures have them", () => {
+    using hub = hubWith({
+      "snapshots/a/unet/diffusion_pytorch_model.safetensors": "x".repeat(30),
+      "snapshots/a/vae/diffusion_pytorch_model.safetensors": "x".repeat(12),
+    });
+    expect(hub.read()).toMatchObject([{ name: "ada/tiny", sizeBytes: 42, format: "safetensors" }]);
+  });
+
+  test("calls a repository without weights no model, a large file of any name one", () => {
+    using hub = hubWith({ "snapshots/a/tokenizer.json": "{}", "snapshots/a/config.json": "{}" });
+    expect(hub.read()).toEqual([]);
+    const large = join(hub.repository, "snapshots/a/consolidated.00");
+    writeFileSync(large, "");
+    truncateSync(large, 64 * MIB);
+    expect(hub.read()).toMatchObject([{ name: "ada/tiny", sizeBytes: 64 * MIB }]);
+  });
+
+  testUnless(missing("Linux"), "opens nothing that is no regular file, whatever it is called", () => {
+    using hub = hubWith({ "snapshots/a/model.safetensors": "x" });
+    const opened: string[] = [];
+    for (const name of ["config.json", "README.md"])
+      symlinkSync("/dev/null", join(hub.repository, "snapshots/a", name));
+    const files = realFiles();
+    const watched = {
+      ...files,
+      text: (path: string, bytesMax: number) => {
+        opened.push(path);
+        return files.text(path, bytesMax);
+      },
+    };
+    expect(hub.read(watched)).toHaveLength(1);
+    expect(opened).toEqual([]);
+  });
+});
+
+test("atRest.read() reads no file by a digest that is none", () => {
+  const other = mkdtempSync(join(tmpdir(), "collect-digest-"));
+  try {
+    const models = join(other, ".ollama/models");
+    mkdirSync(join(models, "blobs"), { recursive: true });
+    writeFileSync(join(other, "elsewhere"), weights);
+    const manifest = (digest: string) =>
+      JSON.stringify({ layers: [{ mediaType: "application/vnd.ollama.image.model", digest, size: 1 }] });
+    const tag = join(models, "manifests/registry.ollama.ai/library/a/1b");
+    mkdirSync(dirname(tag), { recursive: true });
+    writeFileSync(tag, manifest("sha256:../../../../elsewhere"));
+    const source = createAtRest({ catalogue, files: realFiles(), homes: [other], elapsed: () => 0 });
+    expect(source.read(product("ollama"))).toEqual([]);
+  } finally {
+    rmSync(other, { recursive: true, force: true });
+  }
+});
+
 testUnless(
   missing("Linux"),
   "realFiles() never waits for a FIFO that somebody put in the place of a file",
@@ -357,8 +458,11 @@ describe("atRest.stores()", () => {
   test("cuts a store to what a heartbeat takes, and says how much is left", () => {
     const many = mkdtempSync(join(tmpdir(), "collect-stored-"));
     try {
-      for (let at = 0; at < LIMITS.MODELS_MAX + 3; at += 1)
-        mkdirSync(join(many, `.cache/huggingface/hub/models--ada--m${at}/snapshots/a`), { recursive: true });
+      for (let at = 0; at < LIMITS.MODELS_MAX + 3; at += 1) {
+        const snapshot = join(many, `.cache/huggingface/hub/models--ada--m${at}/snapshots/a`);
+        mkdirSync(snapshot, { recursive: true });
+        writeFileSync(join(snapshot, "model.safetensors"), "x");
+      }
       const source = createAtRest({ catalogue, files: realFiles(), homes: [many], elapsed: () => 0 });
       expect(source.stores(running(), 1)![0]!.models).toHaveLength(LIMITS.MODELS_MAX);
       expect(source.report()).toEqual({

@@ -5,7 +5,7 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import { REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { REPORT_THRESHOLD, WEIGHTS } from "../../../agent/collect/confidence.ts";
 import { COMPUTING_BYTES_MIN } from "../../../agent/collect/drm.ts";
-import { DIRECTORY } from "../../../agent/collect/model-directory.ts";
+import { DIRECTORY } from "../../../agent/collect/look.ts";
 import { GPU_BYTES_MIN } from "../../../agent/collect/windows.ts";
 import { ENGINE_KINDS, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { ROOT } from "../../support/stack.ts";
