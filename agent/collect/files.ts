@@ -33,8 +33,8 @@ export type Files = {
   /** The same as UTF-8, at most `bytesMax` bytes. */
   record(path: string, bytesMax: number): string;
   /**
-   * Reads up to `length` bytes at `offset`; shorter at the end of the file. Regular files only. With `into` no
-   * memory is taken and the result is a view of it.
+   * Reads up to `length` bytes at `offset`; shorter at the end of the file. Regular files only, whoever puts what in
+   * their place. With `into` no memory is taken and the result is a view of it.
    */
   bytes(path: string, offset: number, length: number, into?: Uint8Array): Uint8Array;
   facts(path: string): FileFacts;
@@ -83,10 +83,8 @@ export function realFiles(): Files {
     line: (path) => readOnce(path, LINE_BYTES_MAX, "latin1"),
     record: (path, bytesMax) => readOnce(path, bytesMax, "utf8"),
     bytes: (path, offset, length, into = new Uint8Array(length)) => {
-      const descriptor = openSync(path, READ_AT_ONCE);
+      const descriptor = openRegular(path);
       try {
-        // A FIFO or a device would block or act when read.
-        if (!fstatSync(descriptor).isFile()) throw new Error("not a regular file");
         return into.subarray(0, readSync(descriptor, into, 0, length, offset));
       } finally {
         closeSync(descriptor);
@@ -103,6 +101,22 @@ export function realFiles(): Files {
       };
     },
   };
+}
+
+/** Linux: takes hold of a file without opening it (open(2)). Node has no name for it. */
+const O_PATH = process.platform === "linux" ? 0o10000000 : undefined;
+
+/** A device may act on being opened, a watchdog for one: it is looked at first, and what was looked at is opened. */
+function openRegular(path: string): number {
+  const held = openSync(path, O_PATH ?? READ_AT_ONCE);
+  let isKept = false;
+  try {
+    if (!fstatSync(held).isFile()) throw new Error("not a regular file");
+    isKept = O_PATH === undefined;
+    return isKept ? held : openSync(`/proc/self/fd/${held}`, READ_AT_ONCE);
+  } finally {
+    if (!isKept) closeSync(held);
+  }
 }
 
 function grow(buffer: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {

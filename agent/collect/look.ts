@@ -37,13 +37,10 @@ export function noted<T>(look: Look, read: () => T): T | undefined {
   return undefined;
 }
 
-/**
- * The text of a regular file, undefined when there is none. What else may have its name is not even opened: a device
- * may act on that, and who owns a home chooses what is in it.
- */
+/** The text of a regular file, cut to `bytesMax`; undefined when there is none. */
 export const textOf = (look: Look, path: string, bytesMax: number): string | undefined =>
   noted(look, () => look.files.facts(path))?.isFile
-    ? noted(look, () => look.files.text(path, bytesMax))
+    ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
     : undefined;
 
 export function jsonIn(look: Look, path: string): unknown {

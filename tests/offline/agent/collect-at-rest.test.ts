@@ -267,6 +267,22 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
   }
 });
 
+testUnless(
+  missing("Linux"),
+  "realFiles().bytes() opens nothing but regular files: a device may act on being opened",
+  async () => {
+    const fifo = join(home, "opened");
+    expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
+    // It waits until somebody opens the other end, however shortly.
+    const writer = Bun.spawn(["sh", "-c", `exec 3> "$0"`, fifo]);
+    await Bun.sleep(50);
+    expect(() => realFiles().bytes(fifo, 0, 10)).toThrow("not a regular file");
+    expect(await Promise.race([writer.exited, Bun.sleep(300).then(() => "waits")])).toBe("waits");
+    expect(Bun.spawnSync(["cat", fifo]).exitCode).toBe(0);
+    expect(await writer.exited).toBe(0);
+  },
+);
+
 describe("atRest.read() of a Hugging Face cache", () => {
   const REVISION = "b".repeat(40);
   const hubWith = (files: Record<string, string | Uint8Array>) => {
@@ -337,11 +353,11 @@ describe("atRest.read() of a Hugging Face cache", () => {
     for (const name of ["config.json", "README.md"])
       symlinkSync("/dev/null", join(hub.repository, "snapshots/a", name));
     const files = realFiles();
-    const watched = {
+    const watched: typeof files = {
       ...files,
-      text: (path: string, bytesMax: number) => {
+      bytes: (path, ...rest) => {
         opened.push(path);
-        return files.text(path, bytesMax);
+        return files.bytes(path, ...rest);
       },
     };
     expect(hub.read(watched)).toHaveLength(1);
