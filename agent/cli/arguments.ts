@@ -55,7 +55,13 @@ export const COMMANDS = {
     options: { ...JSON_FLAG, ...PLACE },
     required: [],
     words: [],
-    help: ["usage: lz-agent status [options]", "", "  --json              one JSON object on stdout"],
+    help: [
+      "usage: lz-agent status [options]",
+      "",
+      "Ends with 0 when the daemon runs, with 3 when it does not or this host is not enrolled.",
+      "",
+      "  --json              one JSON object on stdout",
+    ],
   },
   release: {
     summary: "free this host with a one-time code of an administrator, also without a connection",

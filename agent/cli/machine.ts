@@ -31,7 +31,8 @@ export type Machine = Host & {
 export type Asked = { values: Values; word: string | undefined; settings: Settings };
 
 /** What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly. */
-export type ExitCode = 0 | 1 | 2;
+/** 3: asked for its status, the daemon does not run (as LSB has it for scripts of services). */
+export type ExitCode = 0 | 1 | 2 | 3;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;
 
 export const fail = (machine: Pick<Machine, "complain">, line: string, code: ExitCode = 1): ExitCode => {

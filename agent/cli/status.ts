@@ -5,12 +5,13 @@ import { countWaiting } from "../spool.ts";
 import { type DaemonStatus, readStatus } from "../status.ts";
 import type { Verb } from "./machine.ts";
 
-/** Says what this host is to its control plane. Reads the state directory only; asks nobody. */
+/** Says what this host is to its control plane, and by its exit code whether the daemon runs. Asks nobody. */
 export const status: Verb = async (machine, { values, settings }) => {
   const { state: directory, config } = settings;
   const identity = loadIdentity(directory);
   const holder = identity && lockHolder(directory, { birthOf: (pid) => processBirth(pid, machine.platform) });
   const daemon = identity && readStatus(directory);
+  const code = holder ? 0 : 3;
   const waiting = countWaiting(directory);
   const deviceKey = identity && readPublicKey(directory);
   if (values.json === true) {
@@ -28,7 +29,7 @@ export const status: Verb = async (machine, { values, settings }) => {
         ...(daemon ? { daemon } : {}),
       }),
     );
-    return 0;
+    return code;
   }
   if (identity) {
     machine.print(
@@ -42,7 +43,7 @@ export const status: Verb = async (machine, { values, settings }) => {
     machine.print(`state        ${directory}`);
   } else machine.print(`not enrolled (no identity in ${directory})`);
   machine.print(`config       ${configText(settings, daemon)}`);
-  return 0;
+  return code;
 };
 
 function configText({ config }: Settings, daemon: DaemonStatus | undefined): string {

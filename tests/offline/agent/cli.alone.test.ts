@@ -545,7 +545,9 @@ describe("lz-agent", () => {
     const second = await call(["run", "--state", state]);
     expect(second.code).toBe(1);
     expect(second.stderr).toBe(`lz-agent: already running on ${state} as process ${first.pid}\n`);
-    const status = JSON.parse((await call(["status", "--json", "--state", state])).stdout);
+    const told = await call(["status", "--json", "--state", state]);
+    expect(told.code).toBe(0);
+    const status = JSON.parse(told.stdout);
     expect(status).toMatchObject({
       enrolled: true,
       running: true,
@@ -561,7 +563,9 @@ describe("lz-agent", () => {
     expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
     first.kill("SIGTERM");
     expect(await first.done).toMatchObject({ code: 0 });
-    expect(JSON.parse((await call(["status", "--json", "--state", state])).stdout).running).toBe(false);
+    const after = await call(["status", "--json", "--state", state]);
+    expect([after.code, JSON.parse(after.stdout).running]).toEqual([3, false]);
+    expect((await call(["status", "--state", state])).code).toBe(3);
     const order = sequences();
     expect(order).toEqual(order.map((_, index) => order[0]! + index));
     // The real host may change meanwhile, but every state is dated by the heartbeat that first showed it.
