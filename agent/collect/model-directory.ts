@@ -5,6 +5,7 @@ import { valuesAt } from "../catalog/match.ts";
 import type { Files } from "./files.ts";
 import { huggingFaceModels } from "./hugging-face.ts";
 import { DIRECTORY, type Gaps, jsonIn, type Look, readFile, walk } from "./look.ts";
+import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
 
@@ -58,12 +59,4 @@ function ollamaName(path: string): string {
   const [registry, namespace, model, tag] = path.split(/[/\\]/);
   const owner = namespace === "library" ? "" : `${namespace}/`;
   return `${registry === "registry.ollama.ai" ? "" : `${registry}/`}${owner}${model}:${tag}`;
-}
-
-/** Every file that is weights by its content. */
-function weightFiles(look: Look, root: string): Model[] {
-  return walk(look, root).flatMap((path) => {
-    const found = readFile(look, path);
-    return found ? [found] : [];
-  });
 }

@@ -365,6 +365,62 @@ describe("atRest.read() of a Hugging Face cache", () => {
   });
 });
 
+describe("atRest.read() of files", () => {
+  /** As safetensors begin: the length of a header, and the header. */
+  const safetensors = (sizeBytes: number) => {
+    const header = JSON.stringify({ a: { dtype: "F32", shape: [1], data_offsets: [0, 4] } });
+    const bytes = new Uint8Array(sizeBytes);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
+    bytes.set(new TextEncoder().encode(header), 8);
+    return bytes;
+  };
+  const modelsOf = (files: Record<string, string | Uint8Array>) => {
+    const home = mkdtempSync(join(tmpdir(), "collect-files-"));
+    try {
+      for (const [path, content] of Object.entries(files)) {
+        const file = join(home, ".lmstudio/models", path);
+        mkdirSync(dirname(file), { recursive: true });
+        writeFileSync(file, content);
+      }
+      return createAtRest({ catalogue, files: realFiles(), homes: [home], elapsed: () => 0 }).read(
+        product("lm-studio"),
+      );
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  };
+
+  test("calls safetensors by their directory, with all parts one model, and its configuration", () => {
+    const models = modelsOf({
+      "mlx-community/Qwen3-4B-4bit/model-00001-of-00002.safetensors": safetensors(2 * MIB),
+      "mlx-community/Qwen3-4B-4bit/model-00002-of-00002.safetensors": safetensors(MIB),
+      "mlx-community/Qwen3-4B-4bit/config.json": '{"model_type":"qwen3"}',
+      "other/model.safetensors": safetensors(MIB),
+      "alone.safetensors": safetensors(MIB),
+    });
+    expect(models.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      { name: "alone.safetensors", loaded: false, format: "safetensors", sizeBytes: MIB },
+      {
+        name: "mlx-community/Qwen3-4B-4bit",
+        loaded: false,
+        format: "safetensors",
+        sizeBytes: 3 * MIB,
+        architecture: "qwen3",
+      },
+      { name: "other", loaded: false, format: "safetensors", sizeBytes: MIB },
+    ]);
+  });
+
+  test("takes the parts of a GGUF for one model, and two files beside each other for two", () => {
+    const models = modelsOf({
+      "ada/big/big-00001-of-00002.gguf": weights,
+      "ada/big/big-00002-of-00002.gguf": weights,
+      "ada/big/small.gguf": weights,
+    });
+    expect(models.map(({ sizeBytes }) => sizeBytes).sort()).toEqual([weights.length, 2 * weights.length]);
+  });
+});
+
 test("atRest.read() reads no file by a digest that is none", () => {
   const other = mkdtempSync(join(tmpdir(), "collect-digest-"));
   try {
