@@ -5,6 +5,7 @@ import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import type { GpuUse, Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
 import { baseName } from "./models.ts";
+import { repositoryOf } from "./repository.ts";
 
 /** A listener that was asked, and what it turned out to be. */
 export type Heard = { listener: Listener; fingerprint: Fingerprint };
@@ -295,7 +296,8 @@ const describeGpu = ({ bytes }: GpuUse): string =>
 function describeWeights(file: WeightFile): string {
   const { architecture, parameters, quantisation } = file.header ?? {};
   const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
-  return `${file.how === "mapped" ? "maps" : "has open"} ${baseName(file.path)} (${facts.join(", ")})`;
+  const what = repositoryOf(file.path)?.name ?? baseName(file.path);
+  return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
 }
 
 /** Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. */

@@ -4,12 +4,13 @@ import { valuesAt } from "../catalog/match.ts";
 import { optional } from "./files.ts";
 import { jsonIn, type Look, noted, readFile, textOf, walk } from "./look.ts";
 import { withoutUndefined } from "./models.ts";
+import { repositoryOf } from "./repository.ts";
 
 /** `models--<owner>--<name>` with `snapshots/<revision>/` (huggingface_hub cache layout). */
 export function huggingFaceModels(look: Look, root: string): Model[] {
   return (noted(look, () => look.files.list(root)) ?? []).flatMap((directory) => {
     const snapshot = directory.startsWith("models--") && snapshotOf(look, `${root}/${directory}`);
-    return snapshot ? snapshotModels(look, directory, snapshot) : [];
+    return snapshot ? snapshotModels(look, snapshot) : [];
   });
 }
 
@@ -24,7 +25,9 @@ function snapshotOf(look: Look, repository: string): string | undefined {
 type SnapshotFile = { name: string; path: string; sizeBytes: number };
 
 /** One model; of a repository that offers quantisations, those that were downloaded. None without any weights. */
-function snapshotModels(look: Look, directory: string, snapshot: string): Model[] {
+function snapshotModels(look: Look, snapshot: string): Model[] {
+  const repository = repositoryOf(`${snapshot}/`);
+  if (!repository) return [];
   const weights = walk(look, snapshot, SNAPSHOT_FILES_MAX).flatMap((path): SnapshotFile[] => {
     const sizeBytes = optional(() => look.files.facts(path))?.sizeBytes ?? 0;
     const name = path.slice(snapshot.length + 1);
@@ -33,13 +36,11 @@ function snapshotModels(look: Look, directory: string, snapshot: string): Model[
   if (weights.length === 0) return [];
   const [architecture] = valuesAt(jsonIn(look, `${snapshot}/config.json`), "model_type");
   const licence = licenceOnCard(textOf(look, `${snapshot}/README.md`, CARD_BYTES_MAX));
-  const [owner, ...rest] = directory.slice("models--".length).split("--");
   const facts = withoutUndefined({
-    name: tidy(rest.length > 0 ? `${owner}/${rest.join("--")}` : owner!, 200),
+    ...repository,
     loaded: false,
     architecture: typeof architecture === "string" ? tidy(architecture, 64) : undefined,
     licence: licence && tidy(licence, 120),
-    publisher: rest.length > 0 ? tidy(owner!, 120) : undefined,
   });
   const quantised = [...Map.groupBy(weights.filter(isQuantised), withoutPart).values()];
   if (quantised.length < 2) return [{ ...facts, ...weighed(look, weights) }];

@@ -4,6 +4,7 @@ import type { ModelList } from "../catalog/entry.ts";
 import { type Answers, MODELS_PATH } from "../catalog/judge.ts";
 import { regex, valuesAt } from "../catalog/match.ts";
 import type { WeightFile } from "./host.ts";
+import { repositoryOf } from "./repository.ts";
 
 /** The list every OpenAI-compatible server has. Hosted behind it or loaded in it: it does not tell. */
 export const OPENAI_MODELS: ModelList = { path: MODELS_PATH, each: "data[]", name: "id", loaded: true };
@@ -59,11 +60,12 @@ function withoutDirectory(name: string): string {
   return isPath ? (name.split(/[/\\]/).findLast((part) => part !== "") ?? name) : name;
 }
 
-/** A weight file in memory as a model: by its header where it has one, else by its file name. */
+/** A weight file in memory as a model: by the repository it is of, its header, or else its file name. */
 export function weightsModel(file: WeightFile): Model {
   const header = file.header;
+  const repository = repositoryOf(file.path);
   return withoutUndefined({
-    name: tidy(header?.name ?? baseName(file.path), 200),
+    name: repository?.name ?? tidy(header?.name ?? baseName(file.path), 200),
     loaded: true,
     format: file.format === "ggml" ? ("unknown" as const) : file.format,
     sizeBytes: file.sizeBytes,
@@ -71,7 +73,7 @@ export function weightsModel(file: WeightFile): Model {
     parameters: header?.parameters && tidy(header.parameters, 32),
     quantisation: header?.quantisation && tidy(header.quantisation, 32),
     licence: header?.licence && tidy(header.licence, 120),
-    publisher: header?.publisher && tidy(header.publisher, 120),
+    publisher: repository?.publisher ?? (header?.publisher && tidy(header.publisher, 120)),
     digest: blobDigest(file.path),
   });
 }
@@ -82,17 +84,31 @@ export function weightsModel(file: WeightFile): Model {
  */
 export function joinWeights(listed: readonly Model[], files: readonly WeightFile[]): Engine["models"] {
   const models = listed.map((model) => ({ ...model }));
-  for (const file of files) {
-    const facts = weightsModel(file);
+  const inMemory = [...Map.groupBy(files, wholeOf).values()];
+  for (const parts of inMemory) {
+    const facts = joined(parts);
     const loaded = models.filter((model) => model.loaded);
+    const file = stem(baseName(parts[0]!.path));
+    const isCalledSo = (model: Model): boolean => model.name === facts.name || stem(model.name) === file;
     const home =
       models.find((model) => sameDigest(model.digest, facts.digest)) ??
-      models.find((model) => model.name === facts.name || stem(model.name) === stem(baseName(file.path))) ??
-      (files.length === 1 && loaded.length === 1 ? loaded[0] : undefined);
+      models.find((model) => isCalledSo(model) && !isOtherwiseQuantised(model, facts)) ??
+      (inMemory.length === 1 && loaded.length === 1 ? loaded[0] : undefined);
     if (home) Object.assign(home, { ...facts, ...home, loaded: true });
     else models.push(facts);
   }
   return models;
+}
+
+/** Safetensors of one repository are one model, in as many files as it likes. */
+const wholeOf = ({ format, path }: WeightFile): string =>
+  (format === "safetensors" ? repositoryOf(path)?.name : undefined) ?? path;
+
+function joined(parts: readonly WeightFile[]): Model {
+  const first = weightsModel(parts[0]!);
+  if (parts.length === 1) return first;
+  const { digest: _, ...whole } = first;
+  return { ...whole, sizeBytes: parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) };
 }
 
 /** Sources that speak of one model become one. What they quantise otherwise is another model of that name. */
@@ -117,9 +133,11 @@ const isOtherwiseQuantised = (a: Model, b: Model): boolean =>
 const sameDigest = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && b !== undefined && a.replace(/^sha256[:-]/, "") === b.replace(/^sha256[:-]/, "");
 
-/** Ollama keeps weights in `blobs/sha256-<digest>`. */
-const blobDigest = (path: string): string | undefined =>
-  /sha256-[0-9a-f]{64}/.exec(path)?.[0].replace("-", ":");
+/** Stores that name files by their content: `blobs/sha256-<digest>` (Ollama), `blobs/sha256/` (OCI), `blobs/`. */
+function blobDigest(path: string): string | undefined {
+  const sha256 = /(?:sha256[-\\/]|[\\/]blobs[\\/])([0-9a-f]{64})(?![0-9a-f])/.exec(path)?.[1];
+  return sha256 && `sha256:${sha256}`;
+}
 
 export const baseName = (path: string): string => path.split(/[/\\]/).at(-1) || path;
 

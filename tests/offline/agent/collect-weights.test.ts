@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { GGUF_LIMITS, isGguf, readGguf, shortCount } from "../../../agent/collect/gguf.ts";
 import { joinWeights } from "../../../agent/collect/models.ts";
+import { repositoryOf } from "../../../agent/collect/repository.ts";
 import { formatOf, ONNX_BYTES_MIN, recogniseWeights } from "../../../agent/collect/weights.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
@@ -100,6 +101,20 @@ describe("formatOf()", () => {
   );
 });
 
+test.each([
+  ["/x/models--ada--tiny/blobs/abc", { name: "ada/tiny", publisher: "ada" }],
+  [
+    "C:\\Users\\a\\hub\\models--ada--tiny--v2\\snapshots\\r\\m.gguf",
+    { name: "ada/tiny--v2", publisher: "ada" },
+  ],
+  ["/x/models--gpt2/snapshots/abc/", { name: "gpt2" }],
+  ["/x/models--ada--tiny/refs/main", undefined],
+  ["/x/datasets--ada--tiny/blobs/abc", undefined],
+  ["/x/my-models--ada--tiny/blobs/abc", undefined],
+])("repositoryOf(%j) is %p", (path, repository) => {
+  expect(repositoryOf(path)).toEqual(repository);
+});
+
 describe("joinWeights()", () => {
   const file = {
     path: "/m/blobs/sha256-".concat("b".repeat(64)),
@@ -125,6 +140,48 @@ describe("joinWeights()", () => {
       { ...file, path: "/m/other.bin", header: { version: 3, name: "Other" } },
     ]);
     expect(joined.map(({ name }) => name)).toEqual(["a", "b", "Other"]);
+  });
+
+  const hub = "/home/ada/.cache/huggingface/hub/models--Qwen--Qwen2.5-7B";
+  const part = (digit: string, sizeBytes: number) => ({
+    path: `${hub}/blobs/${digit.repeat(64)}`,
+    format: "safetensors" as const,
+    sizeBytes,
+    how: "mapped" as const,
+  });
+
+  test("calls a blob of the Hugging Face cache by its repository, not by its digest", () => {
+    expect(joinWeights([], [part("c", 5)])).toEqual([
+      {
+        name: "Qwen/Qwen2.5-7B",
+        loaded: true,
+        format: "safetensors",
+        sizeBytes: 5,
+        publisher: "Qwen",
+        digest: `sha256:${"c".repeat(64)}`,
+      },
+    ]);
+  });
+
+  test("takes all parts of a repository for one model, the one that the server lists", () => {
+    const parts = [part("c", 5), part("d", 7)];
+    const whole = { name: "Qwen/Qwen2.5-7B", loaded: true, sizeBytes: 12, publisher: "Qwen" };
+    const joined = joinWeights([], parts);
+    expect(joined).toMatchObject([whole]);
+    expect(joined[0]).not.toHaveProperty("digest");
+    const listed = [{ name: "Qwen/Qwen2.5-7B", loaded: true }];
+    expect(joinWeights(listed, parts)).toMatchObject([whole]);
+    const other = { ...part("e", 3), path: `/m/models--Qwen--other/blobs/${"e".repeat(64)}` };
+    expect(joinWeights([], [...parts, other])).toHaveLength(2);
+  });
+
+  test("leaves two GGUF files of one repository two: they are quantised otherwise", () => {
+    const gguf = (digit: string, quantisation: string) => ({
+      ...part(digit, 5),
+      format: "gguf" as const,
+      header: { version: 3, quantisation },
+    });
+    expect(joinWeights([], [gguf("c", "Q4_K_M"), gguf("d", "Q8_0")])).toHaveLength(2);
   });
 });
 
