@@ -126,26 +126,27 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
 
 type Completed = ReturnType<typeof toEngine>;
 
+type Now = { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings };
+
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
 function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Executables) {
   const hashes = new WeakMap<ProcessFacts, string>();
   const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
-  return (
-    found: readonly Candidate[],
-    now: { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings },
-  ): Completed[] => {
+  return (found: readonly Candidate[], now: Now): Completed[] => {
     executables.begin();
-    return found.map((candidate) => completeOne(candidate, now));
+    const described = atRest.cached();
+    return found.map((candidate) => completeOne(candidate, { ...now, described }));
   };
 
   function completeOne(
     candidate: Candidate,
-    { snapshot, peers, settings }: { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings },
+    { snapshot, peers, settings, described }: Now & { described: readonly Model[] },
   ): Completed {
     const { host } = readers;
     const directoryOf = settings.clientDirectories ? host.workingDirectory : undefined;
     const known = {
       atRest: candidate.entry ? atRest.read(candidate.entry) : NONE_AT_REST,
+      described,
       package: host.packageOf?.(candidate.root),
       signer: host.signerOf?.(candidate.root),
       executableSha256: hashOf(candidate.root),

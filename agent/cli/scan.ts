@@ -19,7 +19,7 @@ export const scan: Verb = async (machine, { values, settings }) => {
   machine.print(engines.length === 0 ? "no AI engine found" : `${engines.length} AI engine(s) found`);
   for (const engine of engines) for (const line of describe(engine)) machine.print(line);
   for (const { name, id, models } of stores ?? [])
-    machine.print(`${name} (${id}) does not run and has on disk: ${namesOf(models)}`);
+    machine.print(`${name} (${id}), on disk: ${namesOf(models)}`);
   for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
   machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);

@@ -24,6 +24,8 @@ export type AtRest = {
    * the very same set at no cost, until it is some place's turn again.
    */
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
+  /** What the cache holds that nobody owns, as far as it was read: it describes what is loaded from there. */
+  cached(): readonly Model[];
   /** What was read until now. */
   report(): Collector;
 };
@@ -39,6 +41,8 @@ export function createAtRest(deps: {
   const places = placesOf(deps.catalogue, deps.homes);
   const seen = new Map<string, Seen>();
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
+  const shared = places.filter(({ store }) => store === HUGGING_FACE);
+  const flattened = createMemo<readonly Model[]>();
   const grouped = createMemo<ReturnType<typeof storesOf>>();
   let told: (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; untilMs: number }) | undefined;
 
@@ -80,6 +84,10 @@ export function createAtRest(deps: {
       const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
       told = { ...grouped(inputs, () => storesOf(found)), running, untilMs };
       return told.stores;
+    },
+    cached: () => {
+      const parts = shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
+      return flattened(parts, () => parts);
     },
     report: () => reportOf([...seen.values()], told?.left ?? 0),
   };

@@ -5,7 +5,7 @@ import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
 import { isForwarder, isRenamed } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
-import { joinWeights, mergeByName, withoutUndefined } from "./models.ts";
+import { isAlikeQuantised, joinWeights, mergeByName, withoutUndefined } from "./models.ts";
 
 /** What a candidate is completed with before it leaves as an engine. */
 export type Completion = {
@@ -14,6 +14,8 @@ export type Completion = {
   selfPid: number;
   homes: readonly string[];
   atRest: readonly Model[];
+  /** Facts of models by name, for those that it has loaded. */
+  described?: readonly Model[];
   executableSha256?: string | undefined;
   package?: string | undefined;
   signer?: string | undefined;
@@ -33,7 +35,9 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
   const listeners = heard.map(({ listener }) => listener);
   const known = heard.map(({ fingerprint }) => fingerprint);
   const listed = mergeByName(known.flatMap(({ models }) => models));
-  const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]);
+  const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]).map((model) =>
+    withFacts(model, completion.described ?? []),
+  );
   const renamed = renamedOf(candidate);
   const engine = withoutUndefined({
     id: candidate.id,
@@ -62,6 +66,12 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
     clients: limit(clientsOf(candidate, completion), LIMITS.CLIENTS_MAX),
   });
   return { engine, cut };
+}
+
+function withFacts(model: Model, described: readonly Model[]): Model {
+  const twin =
+    model.loaded && described.find((one) => one.name === model.name && isAlikeQuantised(one, model));
+  return twin ? { ...twin, ...model } : model;
 }
 
 /**

@@ -92,7 +92,7 @@ export function joinWeights(listed: readonly Model[], files: readonly WeightFile
     const isCalledSo = (model: Model): boolean => model.name === facts.name || stem(model.name) === file;
     const home =
       models.find((model) => sameDigest(model.digest, facts.digest)) ??
-      models.find((model) => isCalledSo(model) && !isOtherwiseQuantised(model, facts)) ??
+      models.find((model) => isCalledSo(model) && isAlikeQuantised(model, facts)) ??
       (inMemory.length === 1 && loaded.length === 1 ? loaded[0] : undefined);
     if (home) Object.assign(home, { ...facts, ...home, loaded: true });
     else models.push(facts);
@@ -117,7 +117,7 @@ export function mergeByName(models: readonly Model[]): Model[] {
   for (const model of models) {
     const namesakes = merged.get(model.name) ?? [];
     merged.set(model.name, namesakes);
-    const at = namesakes.findIndex((one) => !isOtherwiseQuantised(one, model));
+    const at = namesakes.findIndex((one) => isAlikeQuantised(one, model));
     const before = namesakes[at];
     if (before) namesakes[at] = { ...model, ...before, loaded: before.loaded || model.loaded };
     else namesakes.push(model);
@@ -125,10 +125,11 @@ export function mergeByName(models: readonly Model[]): Model[] {
   return [...merged.values()].flat();
 }
 
-const isOtherwiseQuantised = (a: Model, b: Model): boolean =>
-  a.quantisation !== undefined &&
-  b.quantisation !== undefined &&
-  a.quantisation.toLowerCase() !== b.quantisation.toLowerCase();
+/** As far as both say how they are quantised. */
+export const isAlikeQuantised = (a: Model, b: Model): boolean =>
+  a.quantisation === undefined ||
+  b.quantisation === undefined ||
+  a.quantisation.toLowerCase() === b.quantisation.toLowerCase();
 
 const sameDigest = (a: string | undefined, b: string | undefined): boolean =>
   a !== undefined && b !== undefined && a.replace(/^sha256[:-]/, "") === b.replace(/^sha256[:-]/, "");

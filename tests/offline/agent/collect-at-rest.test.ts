@@ -471,6 +471,14 @@ describe("atRest.stores()", () => {
     for (const one of stores) expect(store.safeParse(one).success).toBe(true);
   });
 
+  test("keeps what the shared cache says of its models, for those that are loaded from there", () => {
+    const source = atRest();
+    expect(source.cached()).toEqual([]);
+    source.stores(running(), 1000);
+    expect(source.cached().map(({ name }) => name)).toEqual(["Qwen/Qwen2.5-0.5B"]);
+    expect(source.cached()).toBe(source.cached());
+  });
+
   test("leaves out what a running product reads, the shared cache too", () => {
     const source = atRest();
     expect(Object.keys(namesOf(source.stores(running("ollama"), 1000))).sort()).toEqual([

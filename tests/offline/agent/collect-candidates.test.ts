@@ -261,6 +261,26 @@ describe("findCandidates()", () => {
     ]);
   });
 
+  test("describes what is loaded by what a cache tells of it, and adds nothing that is not", () => {
+    const [one] = find([{ pid: 10, ...ollama }], [{ pid: 10, port: 11_434, product: "ollama" }]);
+    one!.heard[0]!.fingerprint.models.push(
+      { name: "Qwen/Qwen3", loaded: true, sizeBytes: 7 },
+      { name: "ada/tiny", loaded: true, quantisation: "Q8_0" },
+      { name: "ada/other", loaded: false },
+    );
+    const described = [
+      { name: "Qwen/Qwen3", loaded: false, sizeBytes: 9, licence: "apache-2.0" },
+      { name: "ada/tiny", loaded: false, quantisation: "Q4_K_M", licence: "mit" },
+      { name: "ada/other", loaded: false, licence: "mit" },
+      { name: "ada/absent", loaded: false, licence: "mit" },
+    ];
+    expect(toEngine(one!, { ...NOTHING_MORE, described }).engine.models).toEqual([
+      { name: "Qwen/Qwen3", loaded: true, sizeBytes: 7, licence: "apache-2.0" },
+      { name: "ada/tiny", loaded: true, quantisation: "Q8_0" },
+      { name: "ada/other", loaded: false },
+    ]);
+  });
+
   test("keeps two engines apart whose owners may not be looked at", () => {
     const found = find(
       [],
