@@ -51,7 +51,7 @@ export type Scanner = {
  * is not probed again. Built once by the entry file:
  *
  *     createScanner(systemReaders({ platform: process.platform, procRoot: "/proc", selfPid: process.pid,
- *       homes: [homedir()], clock: Date.now, elapsed: () => performance.now() }))
+ *       homes: () => [homedir()], clock: Date.now, elapsed: () => performance.now() }))
  */
 export function createScanner(readers: SystemReaders, options: ScannerOptions = {}): Scanner {
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
@@ -126,6 +126,8 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
 
 type Completed = ReturnType<typeof toEngine>;
 
+/** The same for all candidates of a scan. */
+type Shared = { described: readonly Model[]; homes: readonly string[] };
 type Now = { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings };
 
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
@@ -134,13 +136,13 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
   const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
   return (found: readonly Candidate[], now: Now): Completed[] => {
     executables.begin();
-    const described = atRest.cached();
-    return found.map((candidate) => completeOne(candidate, { ...now, described }));
+    const shared = { described: atRest.cached(), homes: readers.homes() };
+    return found.map((candidate) => completeOne(candidate, { ...now, ...shared }));
   };
 
   function completeOne(
     candidate: Candidate,
-    { snapshot, peers, settings, described }: Now & { described: readonly Model[] },
+    { snapshot, peers, settings, described, homes }: Now & Shared,
   ): Completed {
     const { host } = readers;
     const directoryOf = settings.clientDirectories ? host.workingDirectory : undefined;
@@ -151,7 +153,7 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
       signer: host.signerOf?.(candidate.root),
       executableSha256: hashOf(candidate.root),
     };
-    const inputs: unknown[] = Object.values(known);
+    const inputs: unknown[] = [homes, ...Object.values(known)];
     for (const { listener } of candidate.heard) {
       for (const peer of peers.get(listener.key) ?? []) {
         inputs.push(peer);
@@ -160,7 +162,7 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
     }
     const memo = memos.get(candidate) ?? createMemo<Completed>();
     memos.set(candidate, memo);
-    const { selfPid, homes } = readers;
+    const { selfPid } = readers;
     return memo(inputs, () =>
       toEngine(candidate, { ...known, snapshot, peers, selfPid, homes, directoryOf }),
     );

@@ -30,8 +30,7 @@ export type Machine = Host & {
 /** What a command was asked for. */
 export type Asked = { values: Values; word: string | undefined; settings: Settings };
 
-/** What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly. */
-/** 3: asked for its status, the daemon does not run (as LSB has it for scripts of services). */
+/** What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly, 3 no daemon runs (as LSB has it). */
 export type ExitCode = 0 | 1 | 2 | 3;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;
 

@@ -17,10 +17,11 @@ export function scannerOf(
       platform: machine.platform,
       procRoot: "/proc",
       selfPid: machine.pid,
-      homes: homesOfPeople(machine, {
-        list: (path) => readdirSync(path),
-        text: (path) => readFileSync(path, "utf8"),
-      }),
+      homes: () =>
+        homesOfPeople(machine, {
+          list: (path) => readdirSync(path),
+          text: (path) => readFileSync(path, "utf8"),
+        }),
       clock: machine.clock,
       elapsed: machine.elapsed,
     }),

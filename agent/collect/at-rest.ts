@@ -34,18 +34,29 @@ export type AtRest = {
 export function createAtRest(deps: {
   files: Files;
   catalogue: readonly CatalogEntry[];
-  homes: readonly string[];
+  /** The same list while it says the same. */
+  homes: () => readonly string[];
   elapsed: () => number;
 }): AtRest {
   const readDirectory = createDirectoryReader(deps.files);
-  const places = placesOf(deps.catalogue, deps.homes);
+  const laidOut = createMemo<{ places: Place[]; shared: Place[] }>();
   const seen = new Map<string, Seen>();
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
-  const shared = places.filter(({ store }) => store === HUGGING_FACE);
   const flattened = createMemo<readonly Model[]>();
   const grouped = createMemo<ReturnType<typeof storesOf>>();
-  let told: (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; untilMs: number }) | undefined;
+  let told:
+    | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
+    | undefined;
 
+  const layout = () => {
+    const homes = deps.homes();
+    return laidOut([homes], () => {
+      const places = placesOf(deps.catalogue, homes);
+      const paths = new Set(places.map(({ path }) => path));
+      for (const path of seen.keys()) if (!paths.has(path)) seen.delete(path);
+      return { places, shared: places.filter(({ store }) => store === HUGGING_FACE) };
+    });
+  };
   const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
   function look(place: ModelDirectory): Seen {
     const before = seen.get(place.path);
@@ -60,14 +71,16 @@ export function createAtRest(deps: {
 
   return {
     read: (entry) => {
-      const parts = directoriesOf(entry, deps.homes).map((directory) => look(directory).models);
+      const parts = directoriesOf(entry, deps.homes()).map((directory) => look(directory).models);
       const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
       joined.set(entry.id, join);
       return join(parts, () => parts.flat());
     },
     stores: (running, budgetMs) => {
-      if (told?.running === running && deps.elapsed() < told.untilMs) return told.stores;
-      const read = pathsOf(deps, running);
+      const { places } = layout();
+      if (told?.running === running && told.places === places && deps.elapsed() < told.untilMs)
+        return told.stores;
+      const read = pathsOf(deps.catalogue, deps.homes(), running);
       const idle = places.filter(({ path }) => !read.has(path));
       const endMs = deps.elapsed() + budgetMs;
       for (const place of idle) {
@@ -82,11 +95,11 @@ export function createAtRest(deps: {
       if (found.length < idle.length) return undefined;
       const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
       const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
-      told = { ...grouped(inputs, () => storesOf(found)), running, untilMs };
+      told = { ...grouped(inputs, () => storesOf(found)), running, places, untilMs };
       return told.stores;
     },
     cached: () => {
-      const parts = shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
+      const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
       return flattened(parts, () => parts);
     },
     report: () => reportOf([...seen.values()], told?.left ?? 0),
@@ -100,7 +113,8 @@ const directoriesOf = ({ directories = [] }: CatalogEntry, homes: readonly strin
   );
 
 const pathsOf = (
-  { catalogue, homes }: { catalogue: readonly CatalogEntry[]; homes: readonly string[] },
+  catalogue: readonly CatalogEntry[],
+  homes: readonly string[],
   ids: ReadonlySet<string>,
 ): ReadonlySet<string> =>
   new Set(

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../shared/clock.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { catalogue as builtIn } from "../catalog/list.ts";
+import { REFRESH_MS } from "./at-rest.ts";
 import { libraryFilter } from "./claims.ts";
 import { darwinHost } from "./darwin.ts";
 import { type Files, realFiles } from "./files.ts";
@@ -23,8 +25,8 @@ export type SystemOptions = {
   procRoot: string;
   /** Never probed and never reported. */
   selfPid: number;
-  /** Home directories to look for models in and to shorten to `~`; those of all people. */
-  homes: readonly string[];
+  /** Lists the home directories to look for models in and to shorten to `~`; those of all people. */
+  homes: () => readonly string[];
   clock: Clock;
   /** Milliseconds of a clock that never goes back (`performance.now`). */
   elapsed: () => number;
@@ -37,7 +39,8 @@ export type SystemReaders = {
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
-  homes: readonly string[];
+  /** The longest first; the same list as before while nobody moved in or out. */
+  homes: () => readonly string[];
   elapsed: () => number;
 };
 
@@ -61,16 +64,28 @@ export function systemReaders(options: SystemOptions): SystemReaders {
   const namespaces = options.platform === "linux" ? createNamespaces(stranded) : noNamespaces;
   const shared = { ...options, files, run: runTool, namespaces, isLibraryWanted: libraryFilter(catalogue) };
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
-  // One may lie below another that is nobody's: /home/example.com/ada.
-  const homes = [...new Set(options.homes)].sort((a, b) => b.length - a.length);
   return {
     host,
     files,
     probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
     catalogue,
     selfPid: options.selfPid,
-    homes,
+    homes: createHomes(options),
     elapsed: options.elapsed,
+  };
+}
+
+/** People move in while a daemon runs for months. Listed as often as the disks are looked at. */
+function createHomes({ homes, elapsed }: Pick<SystemOptions, "homes" | "elapsed">): () => readonly string[] {
+  let known: readonly string[] = [];
+  let nextAtMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (elapsed() < nextAtMs) return known;
+    nextAtMs = elapsed() + REFRESH_MS;
+    // One may lie below another that is nobody's: /home/example.com/ada.
+    const now = [...new Set(homes())].sort((a, b) => b.length - a.length);
+    if (!isDeepStrictEqual(now, known)) known = now;
+    return known;
   };
 }
 

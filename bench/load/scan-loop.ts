@@ -13,7 +13,7 @@ const scanner = createScanner(
     platform: process.platform,
     procRoot: "/proc",
     selfPid: process.pid,
-    homes: [homedir()],
+    homes: () => [homedir()],
     clock: Date.now,
     elapsed: () => performance.now(),
   }),

@@ -43,8 +43,13 @@ put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/config.json
 put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/model.safetensors", "x".repeat(500));
 put(".cache/huggingface/hub/datasets--a--b/snapshots/abc/data", "");
 
+/** The same list each time, as the agent has it. */
+function only(...homes: string[]): () => readonly string[] {
+  return () => homes;
+}
+
 function atRest(elapsed = () => 0, files = realFiles()) {
-  return createAtRest({ files, catalogue, homes: [home], elapsed });
+  return createAtRest({ files, catalogue, homes: only(home), elapsed });
 }
 
 test("atRest.read() lists Ollama's manifests by the names Ollama gives them, with the header of the blob", () => {
@@ -214,7 +219,7 @@ test("atRest.read() names more models than it reads headers of by their files, a
         return files.bytes(...given);
       },
     };
-    const source = createAtRest({ catalogue, files: counting, homes: [many], elapsed: () => now });
+    const source = createAtRest({ catalogue, files: counting, homes: only(many), elapsed: () => now });
     const models = source.read(product("lm-studio"));
     expect(models).toHaveLength(70);
     expect(models.filter(({ name }) => name === "TinyLlama 1.1B Chat")).toHaveLength(64);
@@ -237,7 +242,7 @@ test("atRest.report() says when a store is too deep to be read in full", () => {
     mkdirSync(join(directory, "7"), { recursive: true });
     writeFileSync(join(directory, "near.gguf"), weights);
     writeFileSync(join(directory, "7/far.gguf"), weights);
-    const source = createAtRest({ catalogue, files: realFiles(), homes: [deep], elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: realFiles(), homes: only(deep), elapsed: () => 0 });
     expect(source.read(product("lm-studio"))).toHaveLength(1);
     expect(source.report()).toEqual({
       name: "at-rest",
@@ -256,7 +261,7 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     mkdirSync(snapshot, { recursive: true });
     const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
     for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
-    const source = createAtRest({ catalogue, files: realFiles(), homes: [hub], elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: realFiles(), homes: only(hub), elapsed: () => 0 });
     const models = source.read(product("vllm"));
     expect(models).toHaveLength(2);
     const sizes = models.map(({ sizeBytes }) => sizeBytes!).sort((a, b) => a - b);
@@ -295,7 +300,9 @@ describe("atRest.read() of a Hugging Face cache", () => {
     return {
       repository,
       read: (through = realFiles()) =>
-        createAtRest({ catalogue, files: through, homes: [home], elapsed: () => 0 }).read(product("vllm")),
+        createAtRest({ catalogue, files: through, homes: only(home), elapsed: () => 0 }).read(
+          product("vllm"),
+        ),
       [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
     };
   };
@@ -382,7 +389,7 @@ describe("atRest.read() of files", () => {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content);
       }
-      return createAtRest({ catalogue, files: realFiles(), homes: [home], elapsed: () => 0 }).read(
+      return createAtRest({ catalogue, files: realFiles(), homes: only(home), elapsed: () => 0 }).read(
         product("lm-studio"),
       );
     } finally {
@@ -432,7 +439,7 @@ test("atRest.read() reads no file by a digest that is none", () => {
     const tag = join(models, "manifests/registry.ollama.ai/library/a/1b");
     mkdirSync(dirname(tag), { recursive: true });
     writeFileSync(tag, manifest("sha256:../../../../elsewhere"));
-    const source = createAtRest({ catalogue, files: realFiles(), homes: [other], elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: realFiles(), homes: only(other), elapsed: () => 0 });
     expect(source.read(product("ollama"))).toEqual([]);
   } finally {
     rmSync(other, { recursive: true, force: true });
@@ -516,7 +523,12 @@ describe("atRest.stores()", () => {
     try {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       let now = 0;
-      const source = createAtRest({ catalogue, files: realFiles(), homes: [other], elapsed: () => now });
+      const source = createAtRest({
+        catalogue,
+        files: realFiles(),
+        homes: only(other),
+        elapsed: () => now,
+      });
       const none = running();
       const before = source.stores(none, 1);
       expect(before).toEqual([]);
@@ -535,6 +547,23 @@ describe("atRest.stores()", () => {
     }
   });
 
+  test("looks into the home of somebody who moved in, and forgets who moved out", () => {
+    const other = mkdtempSync(join(tmpdir(), "collect-moved-"));
+    try {
+      mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
+      writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
+      let homes: readonly string[] = [home];
+      const source = createAtRest({ catalogue, files: realFiles(), homes: () => homes, elapsed: () => 0 });
+      const none = running();
+      expect(Object.keys(namesOf(source.stores(none, 1)))).toHaveLength(3);
+      homes = [other];
+      expect(namesOf(source.stores(none, 1))).toEqual({ "lm-studio": ["TinyLlama 1.1B Chat"] });
+      expect(source.report().detail).toBe("1 models on disk");
+    } finally {
+      rmSync(other, { recursive: true, force: true });
+    }
+  });
+
   test("cuts a store to what a heartbeat takes, and says how much is left", () => {
     const many = mkdtempSync(join(tmpdir(), "collect-stored-"));
     try {
@@ -543,7 +572,7 @@ describe("atRest.stores()", () => {
         mkdirSync(snapshot, { recursive: true });
         writeFileSync(join(snapshot, "model.safetensors"), "x");
       }
-      const source = createAtRest({ catalogue, files: realFiles(), homes: [many], elapsed: () => 0 });
+      const source = createAtRest({ catalogue, files: realFiles(), homes: only(many), elapsed: () => 0 });
       expect(source.stores(running(), 1)![0]!.models).toHaveLength(LIMITS.MODELS_MAX);
       expect(source.report()).toEqual({
         name: "at-rest",

@@ -122,7 +122,7 @@ describeUnless(missing("Linux"), "a scan of applications that start an engine", 
       platform: process.platform,
       procRoot: "/proc",
       selfPid: process.pid,
-      homes: [directory],
+      homes: () => [directory],
       clock: Date.now,
       elapsed: () => performance.now(),
     });
@@ -167,7 +167,7 @@ describeUnless(missing("Linux"), "a scan of an application that is a client", ()
       platform: process.platform,
       procRoot: "/proc",
       selfPid: process.pid,
-      homes: [directory],
+      homes: () => [directory],
       clock: Date.now,
       elapsed: () => performance.now(),
     });

@@ -56,7 +56,7 @@ const scanner = () =>
       platform: process.platform,
       procRoot: "/proc",
       selfPid: process.pid,
-      homes: [],
+      homes: () => [],
       clock: Date.now,
       elapsed: () => performance.now(),
     }),

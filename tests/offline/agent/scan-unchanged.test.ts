@@ -34,6 +34,8 @@ const processOf = (pid: number, more: Partial<ProcessFacts> = {}): ProcessFacts 
   ...more,
 });
 
+const HOMES: readonly string[] = [];
+
 const LISTENER: Listener = {
   key: "own/1",
   address: "127.0.0.1",
@@ -71,7 +73,7 @@ function scanning() {
     probe: probeOf(ANSWERS),
     catalogue,
     selfPid: 1,
-    homes: [],
+    homes: () => HOMES,
     elapsed: () => 0,
   };
   const scanner = createScanner(readers);

@@ -28,7 +28,7 @@ const newScanner = () =>
       platform: process.platform,
       procRoot: "/proc",
       selfPid: process.pid,
-      homes: [directory],
+      homes: () => [directory],
       clock: Date.now,
       elapsed: () => performance.now(),
     }),
@@ -248,7 +248,7 @@ describeUnless(missing("Linux"), "createScanner().scan()", () => {
       platform: process.platform,
       procRoot: "/proc",
       selfPid: process.pid,
-      homes: [],
+      homes: () => [],
       clock: Date.now,
       elapsed: () => performance.now(),
     });
@@ -382,11 +382,35 @@ test("a system without collectors says unsupported instead of nothing", async ()
     platform: "plan9",
     procRoot: "/proc",
     selfPid: process.pid,
-    homes: [],
+    homes: () => [],
     clock: Date.now,
     elapsed: () => performance.now(),
   });
   const { engines, collectors } = await createScanner(readers).scan();
   expect(engines).toEqual([]);
   expect(collectors.filter(({ status }) => status === "unsupported").length).toBeGreaterThan(0);
+});
+
+test("systemReaders().homes() lists people anew after ten minutes, the longest path first", () => {
+  let now = 0;
+  let people = ["/home/example.com", "/root"];
+  const { homes } = systemReaders({
+    platform: "plan9",
+    procRoot: "/none",
+    selfPid: process.pid,
+    homes: () => people,
+    clock: Date.now,
+    elapsed: () => now,
+  });
+  const before = homes();
+  expect(before).toEqual(["/home/example.com", "/root"]);
+  people = ["/root", "/home/example.com", "/home/example.com/ada", "/root"];
+  now = 599_999;
+  expect(homes()).toBe(before);
+  now = 600_000;
+  const after = homes();
+  expect(after).toEqual(["/home/example.com/ada", "/home/example.com", "/root"]);
+  people = people.toReversed();
+  now = 1_200_000;
+  expect(homes()).toBe(after);
 });
