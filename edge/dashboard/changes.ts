@@ -1,6 +1,7 @@
 import { listed } from "../../shared/evaluate/rule.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Store } from "../../shared/wire/heartbeat.ts";
+import { plural } from "./badges.tsx";
 import { isExposed } from "./engines.tsx";
 
 export type Change = { kind: "appeared" | "gone" | "worse" | "better" | "note"; words: string };
@@ -82,6 +83,10 @@ function sameEngine(now: Engine, before: Engine): Change[] {
 
 /** Models that came to a disk or went from it. What an engine had that stopped since was there before. */
 function storeChanges(newer: TelemetryChange, older: TelemetryChange): Change[] {
+  if (newer.stores && !older.stores) {
+    const models = newer.stores.reduce((sum, store) => sum + store.models.length, 0);
+    return [{ kind: "note", words: `Disks were looked at: ${plural(models, "model")} of what does not run` }];
+  }
   if (!newer.stores || !older.stores) return [];
   const change =
     (kind: "appeared" | "gone", verb: string, others: ReadonlySet<string>) =>

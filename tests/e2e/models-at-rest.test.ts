@@ -65,10 +65,12 @@ describe("models at rest", () => {
       const one = await newest();
       return one?.stores && one;
     }, 20_000);
-    expect(state.engines).toEqual([]);
-    expect(state.stores?.filter(({ id }) => id === "ollama")).toMatchObject([
-      { name: "Ollama", models: [{ name: "secret:1b", digest: DIGEST, quantisation: "Q4_K_M" }] },
-    ]);
+    expect(state.engines.map(({ id }) => id)).not.toContain("ollama");
+    const store = state.stores?.find(({ id }) => id === "ollama");
+    expect(store?.name).toBe("Ollama");
+    expect(store?.models).toContainEqual(
+      expect.objectContaining({ name: "secret:1b", digest: DIGEST, quantisation: "Q4_K_M" }),
+    );
   }, 30_000);
 
   test("that the policy bans are one incident, before their product starts and after it", async () => {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
 import { createAtRest, REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { createExecutables } from "../../../agent/collect/executables.ts";
-import { realFiles } from "../../../agent/collect/files.ts";
+import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { LIMITS, type Store, store } from "../../../shared/wire/heartbeat.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
@@ -43,12 +43,22 @@ put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/config.json
 put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/model.safetensors", "x".repeat(500));
 put(".cache/huggingface/hub/datasets--a--b/snapshots/abc/data", "");
 
+/** The files of this machine below the directories of these tests: who runs them may have an Ollama of his own. */
+function ownFiles(): Files {
+  const files = realFiles();
+  const own = (path: string): string => {
+    if (path.startsWith(tmpdir())) return path;
+    throw Object.assign(new Error(path), { code: "ENOENT" });
+  };
+  return { ...files, list: (path) => files.list(own(path)), facts: (path) => files.facts(own(path)) };
+}
+
 /** The same list each time, as the agent has it. */
 function only(...homes: string[]): () => readonly string[] {
   return () => homes;
 }
 
-function atRest(elapsed = () => 0, files = realFiles()) {
+function atRest(elapsed = () => 0, files = ownFiles()) {
   return createAtRest({ files, catalogue, homes: only(home), elapsed });
 }
 
@@ -242,7 +252,7 @@ test("atRest.report() says when a store is too deep to be read in full", () => {
     mkdirSync(join(directory, "7"), { recursive: true });
     writeFileSync(join(directory, "near.gguf"), weights);
     writeFileSync(join(directory, "7/far.gguf"), weights);
-    const source = createAtRest({ catalogue, files: realFiles(), homes: only(deep), elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(deep), elapsed: () => 0 });
     expect(source.read(product("lm-studio"))).toHaveLength(1);
     expect(source.report()).toEqual({
       name: "at-rest",
@@ -261,7 +271,7 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     mkdirSync(snapshot, { recursive: true });
     const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
     for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
-    const source = createAtRest({ catalogue, files: realFiles(), homes: only(hub), elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(hub), elapsed: () => 0 });
     const models = source.read(product("vllm"));
     expect(models).toHaveLength(2);
     const sizes = models.map(({ sizeBytes }) => sizeBytes!).sort((a, b) => a - b);
@@ -299,7 +309,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     }
     return {
       repository,
-      read: (through = realFiles()) =>
+      read: (through = ownFiles()) =>
         createAtRest({ catalogue, files: through, homes: only(home), elapsed: () => 0 }).read(
           product("vllm"),
         ),
@@ -389,7 +399,7 @@ describe("atRest.read() of files", () => {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content);
       }
-      return createAtRest({ catalogue, files: realFiles(), homes: only(home), elapsed: () => 0 }).read(
+      return createAtRest({ catalogue, files: ownFiles(), homes: only(home), elapsed: () => 0 }).read(
         product("lm-studio"),
       );
     } finally {
@@ -439,7 +449,7 @@ test("atRest.read() reads no file by a digest that is none", () => {
     const tag = join(models, "manifests/registry.ollama.ai/library/a/1b");
     mkdirSync(dirname(tag), { recursive: true });
     writeFileSync(tag, manifest("sha256:../../../../elsewhere"));
-    const source = createAtRest({ catalogue, files: realFiles(), homes: only(other), elapsed: () => 0 });
+    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(other), elapsed: () => 0 });
     expect(source.read(product("ollama"))).toEqual([]);
   } finally {
     rmSync(other, { recursive: true, force: true });
@@ -501,7 +511,7 @@ describe("atRest.stores()", () => {
 
   test("says nothing before there was time for every place, and goes on where it stopped", () => {
     let now = 0;
-    const files = realFiles();
+    const files = ownFiles();
     const slow = {
       ...files,
       list: (path: string) => {
@@ -525,7 +535,7 @@ describe("atRest.stores()", () => {
       let now = 0;
       const source = createAtRest({
         catalogue,
-        files: realFiles(),
+        files: ownFiles(),
         homes: only(other),
         elapsed: () => now,
       });
@@ -553,7 +563,7 @@ describe("atRest.stores()", () => {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
       let homes: readonly string[] = [home];
-      const source = createAtRest({ catalogue, files: realFiles(), homes: () => homes, elapsed: () => 0 });
+      const source = createAtRest({ catalogue, files: ownFiles(), homes: () => homes, elapsed: () => 0 });
       const none = running();
       expect(Object.keys(namesOf(source.stores(none, 1)))).toHaveLength(3);
       homes = [other];
@@ -572,7 +582,7 @@ describe("atRest.stores()", () => {
         mkdirSync(snapshot, { recursive: true });
         writeFileSync(join(snapshot, "model.safetensors"), "x");
       }
-      const source = createAtRest({ catalogue, files: realFiles(), homes: only(many), elapsed: () => 0 });
+      const source = createAtRest({ catalogue, files: ownFiles(), homes: only(many), elapsed: () => 0 });
       expect(source.stores(running(), 1)![0]!.models).toHaveLength(LIMITS.MODELS_MAX);
       expect(source.report()).toEqual({
         name: "at-rest",

@@ -232,7 +232,7 @@ describe("changesBetween() tells what happened, in words", () => {
       "disks are looked at for the first time",
       { stores: [storeOf("llama3")] },
       {},
-      "Details of the state changed",
+      "Disks were looked at: 1 model of what does not run",
     ],
     ["the risk rises", { risk: "CRITICAL", score: 80 }, {}, "Risk INFO 0 → CRITICAL 80"],
   ];
