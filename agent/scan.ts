@@ -1,6 +1,6 @@
 import { type Collector, type Engine, LIMITS, type Model, type Store } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
-import { type AtRest, createAtRest } from "./collect/at-rest.ts";
+import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
 import {
   ancestorsOf,
   type Candidate,
@@ -32,7 +32,7 @@ export type ScanSettings = { clientDirectories: boolean };
 
 /**
  * Milliseconds that each scan may hash executables, and look for models on disk of what does not run. Without them a
- * few, and fewer or none in the first scan: the daemon's next one goes on.
+ * few. The first scan of a daemon names what runs, hashes hardly and leaves disks alone: the next one goes on.
  */
 export type ScannerOptions = { hashMs?: number; storesMs?: number };
 
@@ -77,7 +77,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const facts = { snapshot, catalogue: entries, heard, claims: claimed, selfPid: readers.selfPid };
       const { found, ids, listeners } = candidates(inputsOf(facts), () => foundOf(findCandidates(facts)));
       const { peers, collector: clients } = readers.host.peers(listeners);
-      const completed = complete(found, { snapshot, peers, settings });
+      const completed = complete(found, { snapshot, peers, settings, looksAtDisks: storesMs > 0 });
       const { engines, limits } = strongest(completed, () => cutToLimits(completed));
       const stores = atRest.stores(ids, storesMs);
       const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
@@ -128,7 +128,12 @@ type Completed = ReturnType<typeof toEngine>;
 
 /** The same for all candidates of a scan. */
 type Shared = { described: readonly Model[]; homes: readonly string[] };
-type Now = { snapshot: Snapshot; peers: Peers["peers"]; settings: ScanSettings };
+type Now = {
+  snapshot: Snapshot;
+  peers: Peers["peers"];
+  settings: ScanSettings;
+  looksAtDisks: boolean;
+};
 
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
 function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Executables) {
@@ -142,12 +147,12 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
 
   function completeOne(
     candidate: Candidate,
-    { snapshot, peers, settings, described, homes }: Now & Shared,
+    { snapshot, peers, settings, looksAtDisks, described, homes }: Now & Shared,
   ): Completed {
     const { host } = readers;
     const directoryOf = settings.clientDirectories ? host.workingDirectory : undefined;
     const known = {
-      atRest: candidate.entry ? atRest.read(candidate.entry) : NONE_AT_REST,
+      atRest: candidate.entry && looksAtDisks ? atRest.read(candidate.entry) : NONE_AT_REST,
       described,
       package: host.packageOf?.(candidate.root),
       signer: host.signerOf?.(candidate.root),
@@ -177,8 +182,6 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
     return hash;
   }
 }
-
-const NONE_AT_REST: readonly Model[] = [];
 
 /** Strongest first, as many as a heartbeat takes, and a word about the rest. */
 function cutToLimits(complete: readonly { engine: Engine; cut: number }[]): {

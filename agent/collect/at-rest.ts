@@ -15,6 +15,9 @@ export const REFRESH_MS = 600_000;
 type Place = ModelDirectory & { store: Pick<Store, "id" | "name"> };
 type Seen = { models: Model[]; gaps: Gaps; nextAtMs: number };
 
+/** The one list that is empty: whoever compares lists sees that nothing changed. */
+export const NONE_AT_REST: readonly Model[] = [];
+
 export type AtRest = {
   /** Of a product that runs, all of them; what is too much for a heartbeat is cut with the engine's other models. */
   read(entry: CatalogEntry): readonly Model[];
@@ -74,7 +77,7 @@ export function createAtRest(deps: {
       const parts = directoriesOf(entry, deps.homes()).map((directory) => look(directory).models);
       const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
       joined.set(entry.id, join);
-      return join(parts, () => parts.flat());
+      return join(parts, () => (parts.some(({ length }) => length > 0) ? parts.flat() : NONE_AT_REST));
     },
     stores: (running, budgetMs) => {
       const { places } = layout();
