@@ -23,6 +23,9 @@ export type StageOptions = {
 
 const READY_MS = 20_000;
 const GRACE_MS = 8_000;
+/** Of a stage that ended: the newest line may be an address of its stack, and the reason some lines above. */
+const LINES_TOLD = 8;
+const LAST_WORDS_MS = 500;
 
 /** A stage did not come up: it ended, or stayed silent. */
 export class StageFault extends Error {
@@ -43,22 +46,23 @@ export async function startStage(options: StageOptions): Promise<Stage> {
     detached: true,
   });
   const ready = Promise.withResolvers<void>();
-  let last = "";
+  let last: string[] = [];
   const read = (stream: ReadableStream<Uint8Array>) =>
     readLines(stream, (line) => {
-      last = line;
+      last = [...last.slice(1 - LINES_TOLD), line];
       options.onLine(options.name, line);
       if (options.isReady(line)) ready.resolve();
     });
-  void read(child.stdout);
-  void read(child.stderr);
+  const said = Promise.all([read(child.stdout), read(child.stderr)]);
   const silence = setTimeout(
     () => ready.reject(new StageFault(`${options.name} was not up within ${options.readyMs ?? READY_MS} ms`)),
     options.readyMs ?? READY_MS,
   );
-  void child.exited.then((code) =>
-    ready.reject(new StageFault(`${options.name} ended with code ${code}: ${last}`)),
-  );
+  void child.exited.then(async (code) => {
+    // Its last words may come behind its end, and its own children may keep its output open.
+    await Promise.race([said, Bun.sleep(LAST_WORDS_MS)]);
+    ready.reject(new StageFault(`${options.name} ended with code ${code}: ${last.join("\n  ")}`));
+  });
   const stage = stageOf(options.name, child);
   try {
     await ready.promise;
