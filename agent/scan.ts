@@ -18,7 +18,7 @@ import { createMemo } from "./collect/memo.ts";
 import type { Peers } from "./collect/peers.ts";
 import type { SystemReaders } from "./collect/system.ts";
 
-/** What one scan found. `engines` and `collectors` always parse with the wire schema and its limits. */
+/** What one scan found. `engines`, `stores` and `collectors` always parse with the wire schema and its limits. */
 export type ScanResult = {
   engines: Engine[];
   /** Absent until there was time to look at all of them. */

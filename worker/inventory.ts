@@ -4,26 +4,24 @@ import {
   INVENTORY_MODELS_MAX,
   type InventoryItem,
 } from "../shared/table/items/inventory.ts";
-import type { Model } from "../shared/wire/heartbeat.ts";
+import type { HeldModel } from "../shared/wire/heartbeat.ts";
 import type { Delivery } from "./read.ts";
-
-/** In an engine, or in a store and so never loaded. */
-type Held = { id: string; models: readonly (Omit<Model, "loaded"> & Partial<Model>)[] };
 
 /** What a changed state holds, for lists over the fleet. A function of the heartbeat, like the state itself. */
 export function inventoryOf(delivery: Delivery, stateAt: string): InventoryItem {
   const { engines, stores = [] } = delivery.heartbeat();
-  const models = [...engines, ...stores].flatMap(({ id, models }: Held) =>
-    models.map(({ name, loaded = false, sizeBytes, parameters, quantisation, licence, publisher }) => ({
-      engine: id,
-      name,
-      loaded,
-      ...(sizeBytes !== undefined && { sizeBytes }),
-      ...(parameters !== undefined && { parameters }),
-      ...(quantisation !== undefined && { quantisation }),
-      ...(licence !== undefined && { licence }),
-      ...(publisher !== undefined && { publisher }),
-    })),
+  const models = [...engines, ...stores].flatMap(
+    ({ id, models }: { id: string; models: readonly HeldModel[] }) =>
+      models.map(({ name, loaded = false, sizeBytes, parameters, quantisation, licence, publisher }) => ({
+        engine: id,
+        name,
+        loaded,
+        ...(sizeBytes !== undefined && { sizeBytes }),
+        ...(parameters !== undefined && { parameters }),
+        ...(quantisation !== undefined && { quantisation }),
+        ...(licence !== undefined && { licence }),
+        ...(publisher !== undefined && { publisher }),
+      })),
   );
   const clients = new Map(
     engines.flatMap(({ id, clients }) =>

@@ -1,4 +1,4 @@
-import type { Engine } from "../../shared/wire/heartbeat.ts";
+import type { Engine, HeldModel } from "../../shared/wire/heartbeat.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
@@ -36,5 +36,5 @@ function describe(engine: Engine): string[] {
   ];
 }
 
-const namesOf = (models: readonly { name: string; loaded?: boolean }[]): string =>
+const namesOf = (models: readonly HeldModel[]): string =>
   models.map(({ name, loaded }) => `${name}${loaded ? " (loaded)" : ""}`).join(", ");

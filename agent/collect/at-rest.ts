@@ -105,7 +105,7 @@ export function createAtRest(deps: {
       const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
       return flattened(parts, () => parts);
     },
-    report: () => reportOf([...seen.values()], told?.left ?? 0),
+    report: () => reportOf([...seen.values()], told),
   };
 }
 
@@ -157,7 +157,9 @@ function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: St
 
 const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
 
-function reportOf(seen: readonly Seen[], left: number): Collector {
+/** @param told absent before there was time for every place */
+function reportOf(seen: readonly Seen[], told: { left: number } | undefined): Collector {
+  const left = told?.left ?? 0;
   const sum = (of: (one: Seen) => number): number => seen.reduce((total, one) => total + of(one), 0);
   const cut = sum(({ gaps }) => gaps.cut);
   const unreadable = sum(({ gaps }) => gaps.unreadable);
@@ -167,5 +169,9 @@ function reportOf(seen: readonly Seen[], left: number): Collector {
     ...(left > 0 ? [`${left} models on disk left out`] : []),
   ];
   if (problems.length > 0) return { name: "at-rest", status: "partial", detail: problems.join("; ") };
-  return { name: "at-rest", status: "ok", detail: `${sum(({ models }) => models.length)} models on disk` };
+  return {
+    name: "at-rest",
+    status: "ok",
+    detail: `${sum(({ models }) => models.length)} models on disk${told ? "" : " so far"}`,
+  };
 }

@@ -1,8 +1,7 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { valuesAt } from "../catalog/match.ts";
 import { optional } from "./files.ts";
-import { jsonIn, type Look, noted, readFile, textOf, walk } from "./look.ts";
+import { architectureIn, type Look, noted, readFile, textOf, walk, withoutPart } from "./look.ts";
 import { withoutUndefined } from "./models.ts";
 import { repositoryOf } from "./repository.ts";
 
@@ -34,15 +33,14 @@ function snapshotModels(look: Look, snapshot: string): Model[] {
     return WEIGHTS_NAME.test(name) || sizeBytes >= WEIGHTS_SURELY_BYTES ? [{ name, path, sizeBytes }] : [];
   });
   if (weights.length === 0) return [];
-  const [architecture] = valuesAt(jsonIn(look, `${snapshot}/config.json`), "model_type");
   const licence = licenceOnCard(textOf(look, `${snapshot}/README.md`, CARD_BYTES_MAX));
   const facts = withoutUndefined({
     ...repository,
     loaded: false,
-    architecture: typeof architecture === "string" ? tidy(architecture, 64) : undefined,
+    architecture: architectureIn(look, snapshot),
     licence: licence && tidy(licence, 120),
   });
-  const quantised = [...Map.groupBy(weights.filter(isQuantised), withoutPart).values()];
+  const quantised = [...Map.groupBy(weights.filter(isQuantised), ({ name }) => withoutPart(name)).values()];
   if (quantised.length < 2) return [{ ...facts, ...weighed(look, weights) }];
   return quantised.map((parts) => {
     const [first] = parts.toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -59,8 +57,6 @@ const WEIGHTS_NAME = /\.(?:safetensors|gguf|onnx|bin|ckpt|h5|msgpack|npz|pth?|tf
 const WEIGHTS_SURELY_BYTES = 64 * 1024 * 1024;
 /** A model by itself: the projector of pictures (`mmproj`) belongs to all of them. */
 const isQuantised = ({ name }: SnapshotFile): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
-/** `model-00001-of-00003.gguf`: one model in three files. */
-const withoutPart = ({ name }: SnapshotFile): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
 
 /** Size, format by name, and the digest of a model that is one file: such a file is a link to `blobs/<sha256>`. */
 function weighed(

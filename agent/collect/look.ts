@@ -1,4 +1,6 @@
 import { LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { valuesAt } from "../catalog/match.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import { weightsModel } from "./models.ts";
 import { recogniseWeights } from "./weights.ts";
@@ -47,6 +49,15 @@ export function jsonIn(look: Look, path: string): unknown {
   const text = textOf(look, path, JSON_BYTES_MAX);
   return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
 }
+
+/** What `config.json` in a directory of weights calls their family (`transformers`, `mlx`). */
+export function architectureIn(look: Look, directory: string): string | undefined {
+  const [architecture] = valuesAt(jsonIn(look, `${directory}/config.json`), "model_type");
+  return typeof architecture === "string" && architecture !== "" ? tidy(architecture, 64) : undefined;
+}
+
+/** `model-00001-of-00003.gguf`: one model in three files. */
+export const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
 
 /** The model in a file that is weights by its content. */
 export function readFile(look: Look, path: string): Model | undefined {

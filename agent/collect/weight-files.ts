@@ -1,7 +1,6 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { valuesAt } from "../catalog/match.ts";
-import { jsonIn, type Look, readFile, walk } from "./look.ts";
+import { architectureIn, type Look, readFile, walk, withoutPart } from "./look.ts";
 
 type Found = { path: string; model: Model };
 
@@ -25,7 +24,7 @@ const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"
 
 /** Safetensors of one directory are one model; GGUF says in its name which part of which file it is. */
 const modelOf = ({ path, model }: Found): string =>
-  model.format === "safetensors" ? directoryOf(path) : path.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
+  model.format === "safetensors" ? directoryOf(path) : withoutPart(path);
 
 /**
  * Safetensors do not say what they are, and are called `model-00001-of-00003`: their directory has the name, as
@@ -38,10 +37,10 @@ function described(look: Look, root: string, { path, model }: Found): Model {
     .split("/")
     .slice(-2)
     .join("/");
-  const [architecture] = valuesAt(jsonIn(look, `${directory}/config.json`), "model_type");
+  const architecture = architectureIn(look, directory);
   return {
     ...model,
     ...(name && { name: tidy(name, 200) }),
-    ...(typeof architecture === "string" && architecture && { architecture: tidy(architecture, 64) }),
+    ...(architecture && { architecture }),
   };
 }

@@ -1,4 +1,4 @@
-import type { Client, Engine, Evidence, Model, Store } from "../../shared/wire/heartbeat.ts";
+import type { Client, Engine, Evidence, HeldModel, Store } from "../../shared/wire/heartbeat.ts";
 import { Badge, plural } from "./badges.tsx";
 import { Meter } from "./chart.tsx";
 import { Empty } from "./layout.tsx";
@@ -163,7 +163,7 @@ export const Stores = ({ stores }: { stores: readonly Store[] }) => (
   </div>
 );
 
-const Models = ({ models }: { models: readonly (Omit<Model, "loaded"> & Partial<Model>)[] }) => (
+const Models = ({ models }: { models: readonly HeldModel[] }) => (
   <div>
     <h4>{plural(models.length, "model")}</h4>
     <ul class="models">

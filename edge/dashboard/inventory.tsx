@@ -168,8 +168,8 @@ const NotListed = ({ holdings }: { holdings: Holdings["holdings"] }) => {
   const models = left.reduce((sum, one) => sum + one, 0);
   return (
     <p class="more">
-      {plural(left.length, "host")} {left.length === 1 ? "holds" : "hold"} {plural(models, "model")}
-      beyond the {String(INVENTORY_MODELS_MAX)} that are counted of each; the page of a host lists them.
+      {plural(left.length, "host")} {left.length === 1 ? "holds" : "hold"} {plural(models, "model")} beyond
+      the {String(INVENTORY_MODELS_MAX)} that are counted of each; the page of a host lists them.
     </p>
   );
 };

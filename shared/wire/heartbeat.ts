@@ -203,6 +203,8 @@ export type Model = z.infer<typeof model>;
 export type Client = z.infer<typeof client>;
 export type Engine = z.infer<typeof engine>;
 export type Store = z.infer<typeof store>;
+/** A model of an engine, or of a store and so not loaded. */
+export type HeldModel = Store["models"][number] & Partial<Pick<Model, "loaded">>;
 export type Collector = z.infer<typeof collector>;
 export type ContainmentReport = z.infer<typeof containmentReport>;
 export type Heartbeat = z.infer<typeof heartbeat>;

@@ -9,7 +9,7 @@ import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
 import { fleetHourItem } from "../../shared/table/items/fleet.ts";
 import { incidentItem } from "../../shared/table/items/incident.ts";
-import { inventoryItem } from "../../shared/table/items/inventory.ts";
+import { INVENTORY_MODELS_MAX, inventoryItem } from "../../shared/table/items/inventory.ts";
 import { type PresenceItem, presenceItem } from "../../shared/table/items/presence.ts";
 import {
   type Adjudication,
@@ -168,14 +168,17 @@ function presenceOf(host: Host): AttributeMap[] {
 function inventoryOf({ tenantId, assetId, lastSeenAtMs, states }: Host): AttributeMap[] {
   const newest = states.at(-1);
   if (lastSeenAtMs === undefined || !newest) return [];
+  const models = [...newest.engines, ...(newest.stores ?? [])].flatMap(({ id, models }) =>
+    models.map((model) => ({ loaded: false, ...model, engine: id })),
+  );
+  const modelsLeft = models.length - INVENTORY_MODELS_MAX;
   const inventory = inventoryItem.parse({
     type: "Inventory",
     tenantId,
     assetId,
     stateAt: timestamp(newest.atMs),
-    models: [...newest.engines, ...(newest.stores ?? [])].flatMap(({ id, models }) =>
-      models.map((model) => ({ loaded: false, ...model, engine: id })),
-    ),
+    models: models.slice(0, INVENTORY_MODELS_MAX),
+    ...(modelsLeft > 0 && { modelsLeft }),
     clients: newest.engines.flatMap(({ id, clients }) =>
       clients.map((client) => ({ name: clientName(client), engine: id })),
     ),

@@ -186,12 +186,15 @@ test("executables.sha256() goes through a large file in the first scan where no 
   expect(hashedIn(30)).toBeUndefined();
 });
 
-test("atRest.report() counts what was read", () => {
+test("atRest.report() counts what was read, and says when that is not all", () => {
   const source = atRest();
-  expect(source.report()).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk" });
+  const detail = () => source.report().detail;
+  expect(source.report()).toEqual({ name: "at-rest", status: "ok", detail: "0 models on disk so far" });
   source.read(product("ollama"));
   source.read(product("vllm"));
-  expect(source.report()).toMatchObject({ status: "ok", detail: "3 models on disk" });
+  expect(detail()).toBe("3 models on disk so far");
+  source.stores(new Set(), 1000);
+  expect(detail()).toBe("4 models on disk");
 });
 
 test("atRest.report() tells of directories and files that may not be read", () => {

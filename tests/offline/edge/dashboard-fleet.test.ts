@@ -170,6 +170,52 @@ describe("modelsOf()", () => {
   });
 });
 
+describe("models at rest of what does not run", () => {
+  const storeOf = (count: number) => ({
+    id: "lm-studio",
+    name: "LM Studio",
+    models: Array.from({ length: count }, (_, at) => ({ name: `phi4:${at}` })),
+  });
+  const wordsOf = async (host: Host, path: string) => {
+    const world = await createWorld(itemsOf(host), NOW_MS);
+    return (await (await world.get(path)).text()).replace(/<[^>]*>/g, "");
+  };
+  const hostWith = (stores?: ReturnType<typeof storeOf>[]) =>
+    hostOf(1, { states: [{ atMs: NOW_MS, engines: [], ...(stores && { stores }) }] });
+
+  test("are on the page of their host, and that none were found is not said where nobody looked", async () => {
+    const pageOf = (host: Host) => wordsOf(host, `/assets/${host.assetId}`);
+    expect(await pageOf(hostWith([storeOf(2)]))).toContain("LM Studio2 modelsphi4:0at restphi4:1at rest");
+    const none = "No model lies where programs that are known and do not run keep theirs.";
+    expect(await pageOf(hostWith([]))).toContain(none);
+    const unknown = await pageOf(hostWith());
+    expect(unknown).not.toContain(none);
+    expect(unknown).not.toContain("On disk, of what does not run");
+  });
+
+  test("are what an incident is about while its product does not run", async () => {
+    const finding = {
+      ...{ rule: "banned-model-at-rest", engine: "lm-studio", engineName: "LM Studio", points: 30 },
+      ...{ risk: "WARNING" as const, explanation: "LM Studio holds phi4:0 on disk, which the policy bans." },
+    };
+    const host = { ...hostWith([storeOf(1)]), findings: [{ finding, openedAtMs: NOW_MS }] };
+    const world = await createWorld(itemsOf(host), NOW_MS);
+    const list = await (await world.get("/incidents?risk=WARNING")).text();
+    const path = /href="(\/incidents\/[^"?]+)"/.exec(list)![1]!;
+    const words = (await (await world.get(path)).text()).replace(/<[^>]*>/g, "");
+    expect(words).toContain("LM Studio1 modelphi4:0at rest");
+    expect(words).not.toContain("Not in the newest state of this host");
+  });
+
+  test("beyond those that the inventory counts are told, and how many", async () => {
+    const told = "1 host holds 6 models beyond the 64 that are counted of each";
+    expect(await wordsOf(hostWith([storeOf(64), { ...storeOf(6), id: "jan" }]), "/inventory")).toContain(
+      told,
+    );
+    expect(await wordsOf(hostWith([storeOf(64)]), "/inventory")).not.toContain("beyond the 64");
+  });
+});
+
 describe("a policy tried on what was recorded", () => {
   const state = (assetId: string, more: Partial<TelemetryChange> = {}) =>
     ({
