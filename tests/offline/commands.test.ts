@@ -6,6 +6,7 @@ const COMMANDS: [string, string][] = [
   ["start", "local/start.ts"],
   ["test", "tests/run.ts"],
   ["ok", "tests/ok.ts"],
+  ["test:agent", "tests/agent-self-test.ts"],
   ["build:agent", "agent/build.ts"],
   ["bench", "bench/run.ts"],
   ["lz", "lz/main.ts"],
