@@ -15,6 +15,12 @@ export type Proof = {
   /** Words an admin can act on; required with `failed`. With `applied`: what was done, where that says more. */
   reason?: string;
   probes?: NonNullable<ContainmentReport["probes"]>;
+  /**
+   * Of {@link Enforcer.reassert}: something had been altered since the last look, and was put back. What it was, as
+   * `the isolation rules were altered`; absent when all of it was in force. obey.ts counts these: a proof covers the
+   * interval since the last one, so repeated repairs fail it.
+   */
+  repaired?: string;
 };
 
 /** Carries out one mode of containment on one system. An order given twice has the effect of one. */

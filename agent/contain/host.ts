@@ -94,8 +94,11 @@ export function lookingEvery(rounds: number, enforcer: Enforcer): Enforcer {
     release: anew(enforcer.release),
     reassert: async (order, signal) => {
       if (last && ++last.round < rounds) return last.proof;
-      last = { proof: await enforcer.reassert(order, signal), round: 0 };
-      return last.proof;
+      const proof = await enforcer.reassert(order, signal);
+      // A repair is counted once, not with each round that repeats its look.
+      const { repaired: _, ...repeated } = proof;
+      last = { proof: repeated, round: 0 };
+      return proof;
     },
   };
 }

@@ -18,6 +18,7 @@ import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Enforcer, Proof } from "./enforcer.ts";
 import { answerCode, takeCode } from "./release-code.ts";
+import { createRepairHistory, describeOne, describeRepeated, isRepeated } from "./repairs.ts";
 import { noticeOf } from "./tell-user.ts";
 
 const FILE = "containment.json";
@@ -34,6 +35,8 @@ const stored = z.strictObject({
     .nullable(),
   /** Ids of release codes that freed this host, newest first. */
   usedCodes: z.array(z.string()).max(64).default([]),
+  /** Repairs that still count against the isolation. Absent when there are none. */
+  repairs: z.strictObject({ count: z.int().min(1), what: z.string() }).optional(),
 });
 type Stored = z.infer<typeof stored>;
 
@@ -89,6 +92,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   let refused: string | undefined;
   let turn: Promise<void> = Promise.resolve();
   let leadMs = leadNow();
+  const repairs = createRepairHistory(state.repairs, deps.elapsed);
 
   /** One order at a time, in the order they came. */
   function inTurn(work: () => Promise<void>): Promise<void> {
@@ -140,7 +144,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
       at: nextStamp(),
     } as const;
     const undone = state.traces;
-    keep({ ...state, report: begun, underway: true });
+    repairs.clear();
+    keep({ ...state, report: begun, underway: true, repairs: undefined });
     const carried = action === "isolate" ? isolate(order, signal) : release(order, signal);
     const proof = await carried.catch((cause: unknown): Proof | undefined =>
       signal.aborted ? undefined : { outcome: "failed", reason: reasonOf(cause) },
@@ -290,7 +295,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
     const order = { generation: report.generation, action: "release", mode: report.mode } as const;
     const proof = await release(order, signal);
     if (proof.outcome === "failed") return proof.reason ?? "it could not be undone";
-    keep({ ...state, usedCodes: [jti, ...state.usedCodes].slice(0, 64) });
+    repairs.clear();
+    keep({ ...state, repairs: undefined, usedCodes: [jti, ...state.usedCodes].slice(0, 64) });
     settle(order, { ...proof, reason: `released at the host with code ${jti}` });
     deps.log("info", "released with a code", { generation: report.generation });
     return undefined;
@@ -301,20 +307,36 @@ export function createObedience(deps: ObeyDeps): Obedience {
     const { report } = state;
     const order = { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) };
     // A look that could not be made proves nothing: what was proven before may be over.
-    const proof = await deps.enforcers[report.mode]
+    const look = await deps.enforcers[report.mode]
       .reassert(order, signal)
       .catch((cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }));
     if (signal.aborted) return;
-    if (proof.outcome === "applied" && state.traces && !state.traces.wasInForce)
+    const proof = overInterval(look);
+    if (look.outcome === "applied" && state.traces && !state.traces.wasInForce)
       keep({ ...state, traces: { ...state.traces, wasInForce: true } });
-    const isTold = proof.outcome === "failed" || proof.reason === undefined || proof.reason === report.reason;
+    // The reason of a failure names processes and errors, which may differ with each look: only repairs are told anew.
+    const isTold =
+      proof.reason === undefined || proof.reason === report.reason || (look.outcome === "failed" && !isAnew);
     const same =
       isTold &&
       proof.outcome === report.outcome &&
       JSON.stringify(proof.probes) === JSON.stringify(report.probes);
-    // What was done at first is told on: a look that finds all of it in force does not say it again.
+    // Keep reporting what the first enforcement did: a look that finds all of it in force does not repeat it.
     const told = same && report.reason !== undefined ? { ...proof, reason: report.reason } : proof;
     if (!same || isAnew) settle(asWish(report), told);
+  }
+
+  /** What a look proves of the interval since the last one: repairs that follow each other fail it. */
+  function overInterval({ repaired, ...look }: Proof): Proof {
+    if (repaired !== undefined)
+      deps.log("warn", "the isolation was altered and put back", { reason: repaired });
+    const counted = repairs.note(repaired);
+    if (JSON.stringify(counted) !== JSON.stringify(state.repairs)) keep({ ...state, repairs: counted });
+    if (!counted || look.outcome === "failed") return look;
+    if (isRepeated(counted)) return { ...look, outcome: "failed", reason: describeRepeated(counted) };
+    return repaired === undefined
+      ? look
+      : { ...look, reason: describeOne(repaired, timestamp(deps.clock())) };
   }
 }
 

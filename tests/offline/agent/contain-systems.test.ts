@@ -685,6 +685,17 @@ test("lookingEvery() looks every so many rounds, and at once after a start, an o
   expect(await rounds(1)).toEqual(["reassert"]);
 });
 
+test("lookingEvery() hands a repair on once, not with each round that repeats the look", async () => {
+  const proof: Proof = { outcome: "applied", repaired: "the rules were altered" };
+  const act = async (): Promise<Proof> => proof;
+  const seldom = lookingEvery(3, { apply: act, release: act, reassert: act });
+  const order = { generation: 1, mode: "network", wasInForce: true } as const;
+  const look = () => seldom.reassert(order, new AbortController().signal);
+  expect(await look()).toEqual(proof);
+  for (let round = 0; round < 2; round++) expect(await look()).toEqual({ outcome: "applied" });
+  expect(await look()).toEqual(proof);
+});
+
 test("networkEnforcer() takes back what a firewall took before it failed", async () => {
   const done: string[] = [];
   const enforcer = networkEnforcer({

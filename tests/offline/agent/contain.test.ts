@@ -425,6 +425,118 @@ describe("createObedience()", () => {
     expect(obedience.report()).toMatchObject({ generation: 3, outcome: "applied" });
   });
 
+  describe("a proof covers the interval since the last one:", () => {
+    const ALTERED: Proof = { ...APPLIED, repaired: "the isolation rules were altered" };
+    let [nowMs, elapsedMs] = [0, 0];
+    const start = () =>
+      open(
+        recorders(),
+        () => nowMs,
+        () => elapsedMs,
+      );
+    const look = async (obedience: Obedience, what: Proof, afterMs = 4000) => {
+      nowMs += afterMs;
+      elapsedMs += afterMs;
+      proof = what;
+      await obedience.reassert(signal);
+      return obedience.report();
+    };
+    async function isolated(mode: Mode = "network"): Promise<Obedience> {
+      [nowMs, elapsedMs] = [Date.now(), 0];
+      proof = APPLIED;
+      const obedience = start();
+      const generation = obedience.report().generation + 1;
+      await obedience.consider(await sign({ generation, mode }), signal);
+      reports = 0;
+      return obedience;
+    }
+
+    test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
+      const obedience = await isolated();
+      const report = await look(obedience, ALTERED);
+      const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}, and put back`;
+      expect(report).toMatchObject({ generation: 1, outcome: "applied", reason, probes: APPLIED.probes });
+      expect(containmentReport.safeParse(report).success).toBe(true);
+      for (let round = 0; round < 3; round++) expect(await look(obedience, APPLIED)).toBe(report);
+      expect(reports).toBe(1);
+      // Long after it another one is a new repair, not a repeated one; it is reported too.
+      const later = await look(obedience, ALTERED, 120_000);
+      expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
+    });
+
+    test("a repeated repair has failed until two minutes pass without one, whatever the look itself finds", async () => {
+      const obedience = await isolated();
+      await look(obedience, ALTERED);
+      const failed = await look(obedience, ALTERED, 119_999);
+      expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
+      expect(failed.reason).toBe(
+        "the isolation rules were altered and put back at least 2 times; failed until 2 minutes pass without it",
+      );
+      expect(await look(obedience, APPLIED, 119_999)).toBe(failed);
+      const good = await look(obedience, APPLIED, 1);
+      expect(good).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
+      expect(good.reason).toBeUndefined();
+      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+    });
+
+    test("a tamper loop of 200 repairs is one failure that says how many, in as many reports as its count has doubled", async () => {
+      const obedience = await isolated();
+      const outcomes = new Set<string>();
+      for (let round = 0; round < 200; round++)
+        if ((await look(obedience, ALTERED, 1200)).outcome !== "failed") outcomes.add(`round ${round}`);
+      expect([...outcomes]).toEqual(["round 0"]);
+      expect(obedience.report().reason).toContain("at least 128 times");
+      expect(reports).toBe(8);
+    });
+
+    test("a restart in the middle of it forgets nothing, and the quiet time begins again", async () => {
+      let obedience = await isolated();
+      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      proof = APPLIED;
+      elapsedMs = 0;
+      nowMs += 3_600_000;
+      obedience = start();
+      await obedience.resume(signal);
+      expect(obedience.report()).toMatchObject({ outcome: "failed" });
+      expect((await look(obedience, APPLIED, 119_999)).outcome).toBe("failed");
+      expect((await look(obedience, APPLIED, 1)).outcome).toBe("applied");
+      expect(readFileSync(join(directory, "containment.json"), "utf8")).not.toContain("repairs");
+      const restarted = start();
+      await restarted.resume(signal);
+      expect(restarted.report().outcome).toBe("applied");
+    });
+
+    test("rules that are gone at each start of the agent are a repeated repair too", async () => {
+      await isolated();
+      for (const outcome of ["applied", "failed", "failed"] as const) {
+        const obedience = start();
+        proof = ALTERED;
+        await obedience.resume(signal);
+        expect(obedience.report().outcome).toBe(outcome);
+        elapsedMs = 0;
+      }
+    });
+
+    test("a look that failed keeps its own reason, and the repairs before it still count after it", async () => {
+      const obedience = await isolated("stop-engines");
+      await look(obedience, ALTERED);
+      const broken: Proof = { outcome: "failed", reason: "nft hangs", repaired: ALTERED.repaired! };
+      expect(await look(obedience, broken)).toMatchObject({ outcome: "failed", reason: "nft hangs" });
+      expect((await look(obedience, APPLIED)).reason).toContain("at least 2 times");
+    });
+
+    test("a new order begins with no repairs: the release and the isolation after it are proven by themselves", async () => {
+      const obedience = await isolated();
+      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      proof = APPLIED;
+      await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+      expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+      await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
+      expect(await look(obedience, APPLIED)).toMatchObject({ generation: 3, outcome: "applied" });
+      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+    });
+  });
+
   test("has nothing to put back when observing, released or never isolated", async () => {
     const obedience = open();
     await obedience.resume(signal);
