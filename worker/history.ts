@@ -2,7 +2,7 @@ import { type AttributeMap, marshalItem, unmarshalItem, values } from "../shared
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { type IncidentItem, incidentItem } from "../shared/table/items/incident.ts";
 import type { PresenceItem } from "../shared/table/items/presence.ts";
-import { finding } from "../shared/table/items/telemetry.ts";
+import { finding, type TelemetryChange, telemetryItem } from "../shared/table/items/telemetry.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { incidentKey, incidentPrefix, telemetryKey, telemetryPartition } from "../shared/table/keys.ts";
 import type { Deps } from "./deps.ts";
@@ -89,6 +89,18 @@ export async function readNamedIncidents(
   return new Map(found.flat());
 }
 
+/** The stored item of the state that presence is in; undefined when its retention is over. */
+export async function readChange(
+  { tenantId, assetId, stateAt }: PresenceItem,
+  { shards }: TenantItem,
+  { dynamo, table }: Reader,
+): Promise<TelemetryChange | undefined> {
+  const Key = marshalItem(telemetryKey(tenantId, assetId, stateAt, shards));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
+  const item = Item && decodeItem(telemetryItem, Item);
+  return item?.kind === "change" ? item : undefined;
+}
+
 /** What is going on by presence: the open runs, with their facts from the incidents. */
 export function openRuns(
   presence: PresenceItem | undefined,
@@ -123,7 +135,25 @@ export async function runsFrom(
   }
   runs ??= absentRuns("", presence, incidents); // the whole of its history
   for (const state of states) takeState(runs, state, quietMs);
+  keepUnexplained(runs, presence, incidents);
   return runs;
+}
+
+/**
+ * Adds the open incidents that no stored state shows any more: another policy assessed their state again, without
+ * them. They count as absent from the newest state on and so resolve after the quiet period; left out, they would
+ * stay open for ever.
+ */
+function keepUnexplained(
+  runs: Runs,
+  presence: PresenceItem,
+  incidents: ReadonlyMap<string, IncidentItem>,
+): void {
+  const absentSince = new Map(presence.openIncidents.map((open) => [runName(open), open.absentSince]));
+  for (const [name, item] of incidents) {
+    if (item.status === "OPEN" && !runs.has(name))
+      runs.set(name, runOf(item, absentSince.get(name) ?? presence.stateAt));
+  }
 }
 
 /**

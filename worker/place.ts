@@ -3,7 +3,7 @@ import { hoursBoundary } from "../shared/evaluate/hours.ts";
 import type { PresenceItem } from "../shared/table/items/presence.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { shardOf } from "../shared/table/keys.ts";
-import { withoutSpool } from "./state-hash.ts";
+import { isSameState, withoutSpool } from "./state-hash.ts";
 
 /** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
 export type Moment = {
@@ -75,10 +75,16 @@ export type Place =
   | { kind: "same" }
   /** The asset's newest state, not known before; `key` is the time in its item's key. */
   | { kind: "change"; key: string }
-  /** Of a state the asset has left since, told after a newer one. */
-  | { kind: "late"; key: string };
+  /**
+   * Of a state that a newer one has replaced. `resumedAt`: the heartbeat contradicts the newest state in the middle of
+   * its time, and the asset was seen in that state again at `resumedAt`, later than `key`.
+   */
+  | { kind: "late"; key: string; resumedAt?: string };
 
-/** Where a heartbeat belongs, beside what is known of its asset. */
+/**
+ * Where a heartbeat belongs in the history of its asset. A `late` key is never after the newest state: either it is
+ * before `presence.stateAt`, or `resumedAt` becomes the time of the newest state.
+ */
 export function placeOf(
   moment: Moment,
   stateHash: string,
@@ -87,13 +93,18 @@ export function placeOf(
 ): Place {
   const key = stateAt(moment, tenant);
   if (!presence || key > presence.stateAt) return { kind: "change", key };
-  if (moment.at < presence.stateAt) return { kind: "late", key };
-  if (stateHash === presence.stateHash || moment.at === presence.stateAt) return { kind: "same" };
-  // The agent says "as before" and shows something else, or the policy or the spool is another: believe what is shown.
-  if (isNewerThan(presence, moment, tenant)) return { kind: "change", key: moment.at };
-  // A spool that was beyond its bounds once and is not now needs no item for each heartbeat that comes out of it.
+  const { at } = moment;
+  if (at < presence.stateAt) return { kind: "late", key };
+  if (stateHash === presence.stateHash || at === presence.stateAt) return { kind: "same" };
+  // The agent dates its state no later than the stored one, yet the hash differs: the spool has crossed a bound, the
+  // policy was edited, or the agent shows something else than it says. Believe what it shows.
   const isSpoolOnly = withoutSpool(stateHash) === withoutSpool(presence.stateHash);
-  return isSpoolOnly ? { kind: "same" } : { kind: "late", key: moment.at };
+  // A spool that moves around its bound gets at most one item per interval, not one per heartbeat.
+  if (isSpoolOnly && !isNewerThan(presence, moment, tenant)) return { kind: "same" };
+  if (at >= presence.lastSeenAt) return { kind: "change", key: at };
+  // Another policy assesses the asset with its next heartbeat, not with one from before it was last seen.
+  if (isSameState(stateHash, presence.stateHash)) return { kind: "same" };
+  return { kind: "late", key: at, resumedAt: presence.lastSeenAt };
 }
 
 /** True for a heartbeat that proves the asset seen beyond what presence says. */

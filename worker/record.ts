@@ -13,7 +13,7 @@ import { stateText } from "../shared/wire/state.ts";
 import type { Deps } from "./deps.ts";
 import { isTimely } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
-import { openRuns, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
+import { openRuns, readChange, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";
@@ -23,6 +23,7 @@ import {
   intervalStart,
   isNewerThan,
   type Moment,
+  type Place,
   phaseOf,
   placeOf,
   repeats,
@@ -32,8 +33,8 @@ import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
-import { hasMark, spoolMark, withoutSpool } from "./state-hash.ts";
-import { changeItem, changePut, type Judgement, samplePut } from "./telemetry.ts";
+import { hasMark, spoolMark, stateHashOf, withoutSpool } from "./state-hash.ts";
+import { changeItem, changePut, expiry, type Judgement, samplePut } from "./telemetry.ts";
 import { incidentUpdate, isLostRace, plainPut, presenceCheck, presencePut, type Write } from "./write.ts";
 
 /** Decisions that may be made anew because another worker was faster. */
@@ -100,7 +101,7 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps)
       place.kind === "change"
         ? await recordChange(delivery, place.key, stateHash, { before: known?.presence, round }, tenant, deps)
         : place.kind === "late"
-          ? await recordLate(delivery, place.key, known!, tenant, deps)
+          ? await recordLate(delivery, place, stateHash, known!, tenant, deps)
           : await recordSame(delivery, stateHash, known!.presence, tenant, deps);
     if (isDone) return;
   }
@@ -112,7 +113,7 @@ function hashOf(delivery: Delivery, known: Known | undefined, tenant: TenantItem
   const isKnown = known?.raw !== undefined && known.raw === delivery.raw && known.policyKey === policyKey;
   const state = isKnown
     ? withoutSpool(known.presence.stateHash)
-    : Bun.hash.wyhash(stateText(delivery.heartbeat()) + policyKey).toString(36);
+    : stateHashOf(stateText(delivery.heartbeat()), policyKey);
   return state + spoolMark(delivery, tenant.policy);
 }
 
@@ -140,16 +141,18 @@ async function recordChange(
   takeState(runs, { at: key, hostname, findings: judgement.findings }, tenant.quietPeriodSeconds * 1000);
   const after = presenceOf(delivery, key, stateHash, judgement, [], tenant);
   const inventory = inventoryOf(delivery, key);
-  return settle({ before, after, runs, incidents, baseline, inventory, delivery }, tenant, deps);
+  const plan = { before, after, runs, incidents, baseline, inventory, delivery, stateHash };
+  return settle(plan, tenant, deps);
 }
 
 /**
- * A state the asset has left: it belongs to the timeline, and what it showed is an incident all the same. What
- * became of it since is told by the states after it, so the runs are made anew out of the table.
+ * A state that a newer one has replaced: it belongs to the timeline, and what it showed is an incident all the same.
+ * The states after it tell how those incidents went on, so all runs are computed again from the table.
  */
 async function recordLate(
   delivery: Delivery,
-  key: string,
+  { key, resumedAt }: Extract<Place, { kind: "late" }>,
+  stateHash: string,
   known: Known,
   tenant: TenantItem,
   deps: Deps,
@@ -161,15 +164,37 @@ async function recordLate(
   if (before && before.sequence <= delivery.sequence && before.isLearnt === isLearnt) return true;
   const { judgement, baseline } = await judge(delivery, key, tenant, deps);
   await putChange(delivery, key, judgement, tenant, deps);
+  const after = resumedAt === undefined ? presence : await resume(presence, resumedAt, tenant, deps);
   await recordProof(delivery, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
   const isConcerned = incidents.size > 0 || judgement.findings.length > 0;
-  const runs = isConcerned ? await runsFrom(key, presence, incidents, tenant, deps) : undefined;
-  const plan = { before: presence, after: presence, runs, incidents, baseline, delivery };
-  const isDone = await settle(plan, tenant, deps);
+  const runs = isConcerned ? await runsFrom(key, after, incidents, tenant, deps) : undefined;
+  const isDone = await settle(
+    { before: presence, after, runs, incidents, baseline, delivery, stateHash },
+    tenant,
+    deps,
+  );
   const sequence = Math.min(delivery.sequence, before?.sequence ?? delivery.sequence);
   if (isDone) done.set(key, { sequence, isLearnt });
   return isDone;
+}
+
+/**
+ * Puts the state of presence into the timeline once more, at the time the asset was last seen in it. Without that
+ * item the contradicting state before it would be the newest one in the history.
+ */
+async function resume(
+  presence: PresenceItem,
+  at: string,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<PresenceItem> {
+  const item = await readChange(presence, tenant, deps);
+  if (item) {
+    const resumed = { ...item, at, sequence: presence.sequence, expiresAt: expiry(at, tenant) };
+    await ignoreStale(deps.dynamo("PutItem", changePut(resumed, tenant, deps.table)));
+  }
+  return { ...presence, stateAt: at, stateSequence: presence.sequence };
 }
 
 async function recordSame(
@@ -202,7 +227,7 @@ async function recordSame(
     : new Map<string, IncidentItem>();
   const runs = isQuiet ? openRuns(presence, incidents) : undefined;
   const baseline = isLesson ? await learn(delivery, presence.stateAt, tenant, deps) : undefined;
-  const plan = { before: presence, after: headed, runs, incidents, baseline, delivery };
+  const plan = { before: presence, after: headed, runs, incidents, baseline, delivery, stateHash };
   return settle(plan, tenant, deps);
 }
 
@@ -224,7 +249,8 @@ async function recordFirstOfState(
   const told = presenceOf(delivery, key, stateHash, judgement, [], tenant);
   const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt };
   const inventory = inventoryOf(delivery, key);
-  return settle({ before, after, runs, incidents, baseline, inventory, delivery }, tenant, deps);
+  const plan = { before, after, runs, incidents, baseline, inventory, delivery, stateHash };
+  return settle(plan, tenant, deps);
 }
 
 type Plan = {
@@ -238,6 +264,8 @@ type Plan = {
   /** With a state that presence was not of. */
   inventory?: InventoryItem;
   delivery: Delivery;
+  /** Of the delivery, which is not always in the state of `after`. */
+  stateHash: string;
 };
 
 /** Writes presence, incidents and events at once. False when presence is no longer the one before: look again. */
@@ -278,7 +306,10 @@ async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boole
   deps.presences.keep(presence);
   const item = baseline ?? (past?.revision === before?.revision ? past?.item : undefined);
   if (item) deps.presences.peek(tenantId, assetId)!.baseline = { revision: presence.revision!, item };
-  const isPresent = after !== before && delivery.raw !== undefined;
+  const isPresent =
+    after !== before &&
+    delivery.raw !== undefined &&
+    withoutSpool(after.stateHash) === withoutSpool(plan.stateHash);
   deps.presences.keep(
     presence,
     isPresent ? delivery.raw : undefined,

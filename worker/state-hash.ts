@@ -4,6 +4,16 @@ import type { Policy } from "../shared/table/items/policy.ts";
 export type Spooled = { waiting: number; dropped: number };
 
 const MARK = "+";
+const POLICY = ".";
+
+/** Names what a host showed and the policy that assessed it. Presence items of older versions hold one hash of both. */
+export const stateHashOf = (stateText: string, policyKey: string): string =>
+  `${Bun.hash.wyhash(stateText).toString(36)}${POLICY}${Bun.hash.wyhash(policyKey).toString(36)}`;
+
+/** True when two hashes are of the same state of the host, whatever the policy and the spool. */
+export const isSameState = (a: string, b: string): boolean => hostPart(a) === hostPart(b);
+
+const hostPart = (stateHash: string): string => stateHash.split(POLICY, 1)[0]!;
 
 /**
  * Ends the hash of a state: which of the policy's bounds the spool is beyond. The counts themselves move all the

@@ -65,6 +65,7 @@ export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): 
       ExpressionAttributeValues: AttributeMap;
       KeyConditionExpression: string;
     };
+    if (condition.includes("BETWEEN") && given[":from"]!.S! > given[":to"]!.S!) fault("ValidationException");
     const index = (input as { IndexName?: string }).IndexName ?? "";
     const found = [...items.values()]
       .filter((item) => item[`${index}PK`]?.S === given[":pk"]!.S)

@@ -249,6 +249,86 @@ describe("record(): the table ends in the same state", () => {
   );
 });
 
+/** Editions of a policy that assess the states above differently; each turns off another rule. */
+const EDITIONS = ["exposed-engine", "unapproved-engine", "baseline-novelty"].map((rule, number) => {
+  const policy = { ...TENANT.policy, approvedModels: [`edition-${number}`], disabledRules: [rule] };
+  return { ...TENANT, policy };
+});
+
+describe("record() while the policy is edited between deliveries", () => {
+  test(
+    "takes every heartbeat in any order, keeps presence at the newest stored state, and settles under the last edition",
+    async () => {
+      const cases = steps.chain((made) => {
+        const beats = historyOf(made);
+        const edition = fc.nat({ max: EDITIONS.length - 1 });
+        return fc.tuple(
+          fc.constant(beats),
+          shuffled(beats.length),
+          fc.array(edition, { minLength: beats.length + 6, maxLength: beats.length + 6 }),
+          edition,
+          fc.constantFrom(0, 60, 3600),
+        );
+      });
+      await fc.assert(
+        fc.asyncProperty(cases, async ([beats, [order, again], editions, last, resolution]) => {
+          const table = createMemoryDynamo();
+          const workers = [createWorkerDeps(table, TENANT), createWorkerDeps(table, TENANT)];
+          const under = (edition: number) => ({
+            ...EDITIONS[edition]!,
+            telemetryResolutionSeconds: resolution,
+          });
+          for (const [i, index] of [...order, ...again].entries()) {
+            await record(deliver(beats[index]!), under(editions[i]!), workers[i % 2]!);
+            expectPresenceAtNewestState(table);
+          }
+          const newest = beats.at(-1)!;
+          const next = { ...newest, sequence: newest.sequence + 1 };
+          const nextBeat = { ...next, sentAt: timestamp(Date.parse(newest.sentAt) + 2 * HOUR_MS) };
+          await record(deliver(nextBeat), under(last), workers[0]!);
+          const settled = contents(table);
+          expectPresenceAtNewestState(table);
+          const fresh = createMemoryDynamo();
+          await record(deliver(nextBeat), under(last), createWorkerDeps(fresh, TENANT));
+          expect(assessmentOf(table)).toEqual(assessmentOf(fresh));
+          await record(deliver(nextBeat), under(last), workers[1]!);
+          expect(contents(table)).toEqual(settled);
+        }),
+        { numRuns: RUNS },
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+const itemsOf = (table: MemoryDynamo): Record<string, unknown>[] =>
+  Object.values(contents(table)) as Record<string, unknown>[];
+
+/** Risk, score and the conditions that presence says hold now. */
+function assessmentOf(table: MemoryDynamo) {
+  const { risk, score, openIncidents } = itemsOf(table).find(({ type }) => type === "Presence")!;
+  const open = openIncidents as { rule: string; engine: string; absentSince?: string }[];
+  const present = open.filter(({ absentSince }) => absentSince === undefined);
+  return { risk, score, present: present.map(({ rule, engine }) => `${rule} ${engine}`).sort() };
+}
+
+function expectPresenceAtNewestState(table: MemoryDynamo): void {
+  const all = itemsOf(table);
+  const presence = all.find(({ type }) => type === "Presence")!;
+  const changes = all.filter(({ kind }) => kind === "change").sort((a, b) => (a.at! < b.at! ? -1 : 1));
+  const newest = changes.at(-1)!;
+  expect(presence.stateAt).toBe(newest.at);
+  const findings = newest.findings as { rule: string; engine: string }[];
+  const { risk, score, present } = assessmentOf(table);
+  expect({ risk, score }).toEqual({ risk: newest.risk, score: newest.score });
+  expect(present).toEqual(findings.map(({ rule, engine }) => `${rule} ${engine}`).sort());
+  const open = presence.openIncidents as { rule: string; engine: string }[];
+  const stored = all.filter(({ type, status }) => type === "Incident" && status === "OPEN");
+  const names = (list: Record<string, unknown>[]) =>
+    list.map(({ rule, engine }) => `${rule} ${engine}`).sort();
+  expect(names(open)).toEqual(names(stored));
+}
+
 async function tableOf(beats: readonly Heartbeat[], tenant: TenantItem): Promise<MemoryDynamo> {
   const table = createMemoryDynamo();
   const worker = createWorkerDeps(table, tenant);
