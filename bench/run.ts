@@ -2,7 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /** `bun run bench NAME [options]`: each bench is a program of its own, so that none warms up another's code. */
-const BENCHES = ["ingest", "pipeline", "worker", "incidents", "day", "agent", "containment", "dashboard"];
+const BENCHES = [
+  "ingest",
+  "pipeline",
+  "worker",
+  "incidents",
+  "day",
+  "agent",
+  "containment",
+  "dashboard",
+  "mutation",
+];
 const HELP = `usage: bun run bench NAME [options]
 
   ingest       the edge's hot path beside a bare server
@@ -13,6 +23,7 @@ const HELP = `usage: bun run bench NAME [options]
   agent        one scan, and what the daemon costs
   containment  from an admin's request to the agent's proof
   dashboard    the overview of a large fleet, cold and warm
+  mutation     small changes to the high-risk modules, and how many of them the tests notice
 
 bun run bench NAME --help tells more. With --json the last line of stdout is one JSON object.`;
 

@@ -103,6 +103,17 @@ const BENCHES: Record<string, Bench> = {
     small: "--assets 10 --pages 10",
     figures: { assets: exactly(10), coldMs: MS, coldAloneMs: MS, warmP50Ms: MS, warmP95Ms: MS, countMs: MS },
   },
+  mutation: {
+    needs: [],
+    small: "--mutants 2 --file shared/wire/directive.ts",
+    figures: {
+      "mutation.score": [0, 1],
+      "mutation.killed": [0, 2],
+      "mutation.survived": [0, 2],
+      "mutation.sampled": exactly(2),
+      "mutation.notRun": NONE,
+    },
+  },
 };
 
 const folder = mkdtempSync(join(tmpdir(), "lz-bench-test-"));
@@ -182,13 +193,14 @@ describe("bench", () => {
 });
 
 /** What runs when a bench that starts processes is in the middle of its work, and how it is asked for that. */
-const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string]> = {
+const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, start?: RegExp]> = {
   ingest: [/bench\/load\/main\.ts/, "--servers bun"],
   pipeline: [/bench\/load\/main\.ts/, "--endpoints 20"],
   incidents: [/dynoxide.* import /, ""],
   agent: [/bench\/load\/engine\.ts/, "--processes 60"],
   containment: [/agent\/main\.ts run/, "--way poll"],
   dashboard: [/edge\/bun\.ts/, "--assets 1000 --pages 100000"],
+  mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
 };
 /** The first process of the stack: it has just begun, and is not up yet. */
 const AT_THE_START = /dynoxide.* serve /;
@@ -227,8 +239,8 @@ async function interrupt(name: string, moment: RegExp, words: string) {
 }
 
 describeUnless(missing("Linux"), "bench that is ended by SIGTERM", () => {
-  const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, [middle, words]]) => [
-    [name, "at the start", AT_THE_START, words] as const,
+  const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, [middle, words, start]]) => [
+    [name, "at the start", start ?? AT_THE_START, words] as const,
     [name, "in the middle", middle, words] as const,
   ]);
   test.each(cases)("%s leaves no process and no file behind, %s", async (name, _when, moment, words) => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
 /** What `bun run NAME` runs, without the installation that may come before it. */
@@ -9,6 +10,7 @@ const COMMANDS: [string, string][] = [
   ["test:agent", "tests/agent-self-test.ts"],
   ["build:agent", "agent/build.ts"],
   ["bench", "bench/run.ts"],
+  ["bench mutation", "bench/mutation.ts"],
   ["lz", "lz/main.ts"],
 ];
 const run = (...argv: string[]) => {
@@ -20,6 +22,13 @@ test.each(COMMANDS)("bun run %s answers --help", (name, entry) => {
   const { code, out, err } = run(entry, "--help");
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(out).toContain(`usage: bun run ${name}`);
+});
+
+test("bun run mutation is bun run bench mutation", async () => {
+  const { scripts } = (await Bun.file(join(ROOT, "package.json")).json()) as {
+    scripts: Record<string, string>;
+  };
+  expect(scripts.mutation).toBe(`${scripts.bench} mutation`);
 });
 
 test("bun run test says that it was ended, where, and never that all passed", async () => {

@@ -1,0 +1,192 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readArguments } from "./arguments.ts";
+import { type Equivalent, isOf } from "./mutation/equivalents.ts";
+import { apply } from "./mutation/mutators.ts";
+import { type Candidate, candidatesOf, sample } from "./mutation/sample.ts";
+import { TARGETS } from "./mutation/targets.ts";
+import { createTestRuns, type TestRuns } from "./mutation/test-runs.ts";
+import { copyTree, type Tree } from "./mutation/tree.ts";
+import { finish, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * Changes the high-risk modules, one mutant at a time, and asks their tests whether they notice. StrykerJS 10 does not
+ * run here: it needs the JavaScript API of TypeScript, which TypeScript 7 does not have, and Node 22.
+ */
+
+const ROOT = resolve(import.meta.dir, "..");
+/** The machine has two cores, and the tests wait more than they compute. */
+const AT_ONCE = 2;
+/** A mutant gets this many times as long as the unchanged code took, and some seconds for a busy machine. */
+const LIMIT_FACTOR = 3;
+const LIMIT_EXTRA_MS = 5_000;
+const BASELINE_MS_MAX = 120_000;
+/** For the baseline and for the mutants that are under way when the minutes are over. */
+const FINISH_SECONDS_MAX = 600;
+const DIFF_LINES_MAX = 8;
+
+const { json, wholes, texts } = readArguments(
+  "mutation",
+  "Changes the high-risk modules one mutant at a time and counts how many changes their tests notice.",
+  {
+    mutants: { min: 1, max: 100_000, default: 300, says: "mutants to sample over the files" },
+    seed: {
+      min: 0,
+      max: 999_999_999,
+      default: 20261130,
+      says: "of the sample: the same seed, the same mutants",
+    },
+    minutes: { min: 1, max: 600, default: 25, says: "no mutant starts after this long; the rest is not run" },
+  },
+  { file: { of: ["all", ...Object.keys(TARGETS)], says: "mutate this file only" } },
+);
+
+type Fate = "killed" | "timed out" | "survived" | "equivalent" | "not run";
+type Tried = Candidate & { fate: Fate; claim?: Equivalent };
+
+const files = Object.keys(TARGETS).filter((file) => texts.file === "all" || file === texts.file);
+const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), "utf8")]));
+const equivalents: Equivalent[] = JSON.parse(
+  readFileSync(join(import.meta.dir, "mutation/equivalents.json"), "utf8"),
+);
+const picked = sample(
+  files.flatMap((file) => candidatesOf(file, sources.get(file)!)),
+  wholes.mutants,
+  wholes.seed,
+);
+const endsAt = performance.now() + wholes.minutes * 60_000;
+
+report(await inScope(wholes.minutes * 60 + FINISH_SECONDS_MAX, mutationRun));
+
+async function mutationRun(scope: Scope): Promise<Tried[]> {
+  const runs = createTestRuns();
+  const trees: Tree[] = [];
+  scope.keep(() => {
+    runs.stop();
+    for (const tree of trees) tree.remove();
+  });
+  for (let at = 0; at < AT_ONCE; at++) trees.push(copyTree(ROOT));
+  const limits = await baseline(runs, trees, [...new Set(picked.map(({ file }) => file))]);
+  return tryAll(runs, trees, limits);
+}
+
+/** Time limits of the test files, from a run on unchanged code. A test that fails there could not tell anything. */
+async function baseline(
+  runs: TestRuns,
+  trees: readonly Tree[],
+  files: readonly string[],
+): Promise<Map<string, number>> {
+  const tests = [...new Set(files.flatMap((file) => TARGETS[file]!))];
+  const limits = new Map<string, number>();
+  const queue = [...tests];
+  await Promise.all(
+    trees.map(async ({ root }) => {
+      for (let test = queue.shift(); test; test = queue.shift()) {
+        const startedAt = performance.now();
+        const outcome = await runs.run(root, test, BASELINE_MS_MAX);
+        if (outcome !== "passed") throw new Error(`${test} ${outcome} on unchanged code: fix it first`);
+        limits.set(test, (performance.now() - startedAt) * LIMIT_FACTOR + LIMIT_EXTRA_MS);
+      }
+    }),
+  );
+  return limits;
+}
+
+async function tryAll(
+  runs: TestRuns,
+  trees: readonly Tree[],
+  limits: ReadonlyMap<string, number>,
+): Promise<Tried[]> {
+  const queue = [...picked];
+  const tried: Tried[] = [];
+  await Promise.all(
+    trees.map(async ({ root }) => {
+      for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
+        const claim = equivalents.find(isOf(mutant));
+        const fate = claim?.confirmed ? "equivalent" : await tryOne(runs, root, mutant, limits);
+        tried.push({ ...mutant, fate, claim });
+        if (fate === "survived")
+          console.log(`${describe(mutant)}${claim ? `\n    claimed equivalent: ${claim.reason}` : ""}`);
+      }
+    }),
+  );
+  return tried;
+}
+
+async function tryOne(
+  runs: TestRuns,
+  root: string,
+  mutant: Candidate,
+  limits: ReadonlyMap<string, number>,
+): Promise<Fate> {
+  if (performance.now() > endsAt) return "not run";
+  const source = sources.get(mutant.file)!;
+  const path = join(root, mutant.file);
+  writeFileSync(path, apply(source, mutant));
+  try {
+    for (const test of TARGETS[mutant.file]!) {
+      const outcome = await runs.run(root, test, limits.get(test)!);
+      if (outcome === "failed") return "killed";
+      if (outcome === "timed out") return "timed out";
+    }
+    return "survived";
+  } finally {
+    writeFileSync(path, source);
+  }
+}
+
+function describe({ file, line, operator, from, to }: Candidate): string {
+  const lines = (text: string, sign: string) => {
+    const all = text.split("\n");
+    const shown = all.slice(0, DIFF_LINES_MAX).map((shown) => `    ${sign} ${shown}`);
+    return all.length > DIFF_LINES_MAX
+      ? [...shown, `    ${sign} … ${all.length - DIFF_LINES_MAX} more lines`]
+      : shown;
+  };
+  return [`survived  ${file}:${line}  (${operator})`, ...lines(from, "-"), ...lines(to, "+")].join("\n");
+}
+
+type Counts = Record<"killed" | "timedOut" | "survived" | "equivalent" | "notRun", number>;
+
+function countsOf(tried: readonly Tried[]): Counts & { score: number } {
+  const count = (fate: Fate) => tried.filter((mutant) => mutant.fate === fate).length;
+  const timedOut = count("timed out");
+  // A change that makes the tests hang has been noticed.
+  const killed = count("killed") + timedOut;
+  const survived = count("survived");
+  const score = killed + survived === 0 ? 1 : round(killed / (killed + survived), 4);
+  return { score, killed, survived, timedOut, equivalent: count("equivalent"), notRun: count("not run") };
+}
+
+function report(tried: readonly Tried[]): void {
+  const perFile = Object.fromEntries(
+    files.map((file) => [file, countsOf(tried.filter((mutant) => mutant.file === file))]),
+  );
+  console.log("\n score  killed survived equivalent not run  file");
+  for (const [file, counts] of Object.entries(perFile))
+    console.log(
+      `${(counts.score * 100).toFixed(1).padStart(5)}% ${String(counts.killed).padStart(7)} ${String(counts.survived).padStart(8)} ${String(counts.equivalent).padStart(10)} ${String(counts.notRun).padStart(7)}  ${file}`,
+    );
+  const all = countsOf(tried);
+  console.log(
+    `${(all.score * 100).toFixed(1)}% of ${all.killed + all.survived} mutants killed, seed ${wholes.seed}` +
+      `${all.timedOut ? `, ${all.timedOut} of them by the time limit` : ""}` +
+      `${all.notRun ? `; ${all.notRun} not run within ${wholes.minutes} minutes` : ""}`,
+  );
+  const survivors = tried
+    .filter(({ fate }) => fate === "survived")
+    .map(({ file, line, operator, from, to, claim }) => ({
+      file,
+      line,
+      operator,
+      from,
+      to,
+      ...(claim ? { claimedEquivalent: claim.reason } : {}),
+    }));
+  finish(json, {
+    mutation: { ...all, seed: wholes.seed, sampled: picked.length },
+    files: perFile,
+    survivors,
+  });
+}
