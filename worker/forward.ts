@@ -9,25 +9,39 @@ import { eventKey, GSI2, indexSort, outbox, webhookHealthKey } from "../shared/t
 import { readTenant } from "../shared/table/read-tenant.ts";
 import { FORWARD_LEASE_MS } from "../shared/table/requeue.ts";
 import { tidy } from "../shared/wire/text.ts";
-import { mapBounded } from "./bounded.ts";
+import type { DeliverySlots } from "./delivery-slots.ts";
 import type { Deps } from "./deps.ts";
 import type { PostWebhook } from "./webhook-post.ts";
 
 /** Pauses between attempts, in seconds, as the Standard Webhooks specification recommends. Then it is given up. */
 export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const EVENTS_AT_ONCE = 25;
-/** Of them under way: a receiver that does not answer holds back few. */
-const UNDER_WAY_MAX = 8;
+/** Of one tenant. Each takes at most the wait for a slot and one attempt, about 12 s. */
+const EVENTS_UNDER_WAY_MAX = 100;
 /** Writing an outcome is begun anew this often at most: each time an admin had another delivery sent again meanwhile. */
 const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
 const UNWANTED = "the webhook asks for this kind no more";
 
-type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & { post: PostWebhook };
+type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & {
+  post: PostWebhook;
+  slots: DeliverySlots;
+};
 type Forward = EventItem["forwards"][string];
 
 /** Sends what is due for a tenant, to the webhooks it has now. Returns how many events were taken up. */
 export async function forwardDue(tenantId: string, deps: Forwarder): Promise<number> {
+  const started = await startDue(tenantId, deps);
+  for (const outcome of await Promise.allSettled(started))
+    if (outcome.status === "rejected") throw outcome.reason;
+  return started.length;
+}
+
+/**
+ * Takes up the events of a tenant that are due and starts to send them. Each promise resolves when one event is
+ * written back, and rejects when that failed: then the event comes again at the end of its lease.
+ */
+export async function startDue(tenantId: string, deps: Forwarder): Promise<Promise<void>[]> {
   const nowMs = deps.clock();
   const { Items = [] } = await deps.dynamo("Query", {
     TableName: deps.table,
@@ -39,17 +53,42 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
   const events = Items.flatMap((stored) => readable(stored, tenantId, deps));
   const behindMs = events.map(({ nextAttemptAt = timestamp(nowMs) }) => nowMs - Date.parse(nextAttemptAt));
   deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
-  if (events.length === 0) return 0;
-  // Settings some seconds old do not do: an event that a webhook of a moment ago wants would pass it by.
+  if (events.length === 0) return [];
+  // A consistent read: with cached settings an event would miss a webhook that was added a moment ago.
   const tenant = await readTenant(deps, tenantId, { isConsistent: true });
-  let taken = 0;
-  await mapBounded(events, UNDER_WAY_MAX, async (event) => {
-    const leased = await lease(event, deps);
-    if (!leased) return;
-    taken++;
-    await forwardEvent(leased, tenant, deps);
+  const leases = await Promise.allSettled(events.map((event) => lease(event, deps)));
+  return leases.flatMap((outcome) => {
+    if (outcome.status === "rejected") return [Promise.reject(outcome.reason)];
+    return outcome.value ? [forwardEvent(outcome.value, tenant, deps)] : [];
   });
-  return taken;
+}
+
+/**
+ * One look at a tenant's outbox that does not wait for receivers: deliveries go on after it. Resolves to true when
+ * there may be more. Waits only while {@link EVENTS_UNDER_WAY_MAX} events of this very tenant are under way.
+ */
+export function createForward(deps: Forwarder): (tenantId: string) => Promise<boolean> {
+  const underWay = new Map<string, Set<Promise<void>>>();
+  return async (tenantId) => {
+    const events = underWay.get(tenantId) ?? new Set();
+    underWay.set(tenantId, events);
+    while (events.size > EVENTS_UNDER_WAY_MAX - EVENTS_AT_ONCE) await Promise.race(events);
+    const started = await startDue(tenantId, deps);
+    for (const event of started) {
+      const settled = event
+        .catch((error: unknown) => {
+          deps.metrics.count("forwards_faulted_total");
+          deps.log("error", "event.not-forwarded", { tenantId, error });
+        })
+        .finally(() => {
+          events.delete(settled);
+          if (events.size === 0) underWay.delete(tenantId);
+        });
+      events.add(settled);
+    }
+    if (events.size === 0) underWay.delete(tenantId);
+    return started.length === EVENTS_AT_ONCE;
+  };
 }
 
 /** An event of a newer worker, say: it waits for one that knows it, and holds back none behind it. */
@@ -99,12 +138,26 @@ async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarde
   const wanting = tenant.webhooks.filter((one) => wants(one, event));
   const due = wanting.filter(({ id }) => isDue(event.forwards[id], now));
   const outcomes = unwanted(event, wanting, now);
-  await mapBounded(due, due.length, async (webhook) => {
-    const forward = await attempt(webhook, event, event.forwards[webhook.id]?.attempts ?? 0, deps);
-    outcomes[webhook.id] = forward;
-    await noteHealth(webhook, event, forward, deps);
-  });
+  await Promise.all(
+    due.map(async (webhook) => {
+      outcomes[webhook.id] = await attemptOrDefer(webhook, event, deps);
+    }),
+  );
   await settle(event, wanting, outcomes, deps);
+}
+
+/** One attempt when there is a slot for it. Otherwise the webhook's turn comes later and costs it no attempt. */
+async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Forward> {
+  const before = event.forwards[webhook.id] ?? { attempts: 0 };
+  const outcome = await deps.slots.send(event.tenantId, webhook.id, () =>
+    attempt(webhook, event, before.attempts, deps),
+  );
+  if ("deferMs" in outcome) {
+    deps.metrics.count("webhooks_deferred_total");
+    return { ...before, nextAttemptAt: timestamp(deps.clock() + outcome.deferMs) };
+  }
+  await noteHealth(webhook, event, outcome.sent, deps);
+  return outcome.sent;
 }
 
 /** What waited for a webhook that asks for it no more is given up: nobody will ever try it again. */

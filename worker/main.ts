@@ -7,11 +7,12 @@ import { readTenant } from "../shared/table/read-tenant.ts";
 import { type Adjudicate, adjudicateOff, createAdjudicator } from "./adjudicate.ts";
 import { answerProbe } from "./answer-probe.ts";
 import { readConfig } from "./config.ts";
+import { createDeliverySlots } from "./delivery-slots.ts";
 import type { Deps } from "./deps.ts";
 import { createDynamo } from "./dynamo.ts";
 import { createAsk } from "./endpoint.ts";
 import { recordFleet } from "./fleet.ts";
-import { forwardDue } from "./forward.ts";
+import { createForward } from "./forward.ts";
 import { createForwarding } from "./forwarding.ts";
 import { createLoad } from "./load.ts";
 import { createLocks } from "./locks.ts";
@@ -21,11 +22,13 @@ import { createPresences } from "./presences.ts";
 import { createQueue } from "./queue.ts";
 import { receiveUntilStopped } from "./receive.ts";
 import { sleep } from "./sleep.ts";
+import { createTenantLoops } from "./tenant-loops.ts";
 import { createWatchdog } from "./watchdog.ts";
 import { createPostWebhook } from "./webhook-post.ts";
 
 const TENANT_FRESH_MS = 10_000;
 const COUNT_LOOK_MS = 10_000;
+const COUNTS_AT_ONCE = 4;
 const METRICS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
@@ -59,8 +62,16 @@ const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
 const metrics = createMetrics();
 const table = config.LZ_TABLE;
-/** Tenants whose assets were heard of: their fleets are this worker's to count too. */
-const counted = new Set<string>();
+/** Counts the fleets of the tenants whose assets report here, each in a loop of its own. */
+const fleetCounts = createTenantLoops({
+  look: async (tenantId) => {
+    await recordFleet(tenantId, deps);
+    return false;
+  },
+  pauseMs: () => COUNT_LOOK_MS * (0.5 + Math.random()),
+  onFault: (tenantId, error) => log("warn", "fleet.not-counted", { tenantId, error }),
+  atOnce: COUNTS_AT_ONCE,
+});
 const deps: Deps = {
   clock,
   log,
@@ -79,7 +90,7 @@ const deps: Deps = {
 };
 const post = createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true");
 const forwarding = createForwarding({
-  forward: (tenantId) => forwardDue(tenantId, { ...deps, post }),
+  forward: createForward({ ...deps, post, slots: createDeliverySlots() }),
   random: Math.random,
   log,
   metrics,
@@ -111,7 +122,7 @@ function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();
   return (tenantId) => {
     forwarding.heardOf(tenantId);
-    counted.add(tenantId);
+    fleetCounts.add(tenantId);
     const known = kept.get(tenantId);
     if (known && clock() < known.untilMs) return known.tenant;
     const tenant = readTenant({ dynamo, table }, tenantId);
@@ -139,20 +150,6 @@ stop.signal.addEventListener("abort", () => {
   }, config.LZ_STOP_SECONDS * 1000).unref();
 });
 
-/** Beside the heartbeats and never in their way. A fault is told and tried again. */
-async function countFleetsUntilStopped(): Promise<void> {
-  while (!stop.signal.aborted) {
-    for (const tenantId of counted) {
-      try {
-        await recordFleet(tenantId, deps);
-      } catch (error) {
-        log("warn", "fleet.not-counted", { tenantId, error });
-      }
-    }
-    await sleep(COUNT_LOOK_MS * (0.5 + Math.random()), stop.signal);
-  }
-}
-
 if (config.LZ_METRICS_PORT !== undefined) {
   const { port } = Bun.serve({
     port: config.LZ_METRICS_PORT,
@@ -165,7 +162,7 @@ if (config.LZ_METRICS_PORT !== undefined) {
 const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.LZ_IN_FLIGHT_BYTES });
 const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
-void countFleetsUntilStopped();
+void fleetCounts.run(stop.signal);
 void forwarding.run(stop.signal);
 await Promise.all(
   Array.from({ length: config.LZ_RECEIVERS }, () => receiveUntilStopped(deps, stop.signal, load, waits)),

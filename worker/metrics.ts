@@ -19,6 +19,7 @@ const COUNTERS = {
   adjudications_unavailable_total: "Questions that got no answer",
   webhooks_delivered_total: "Webhook deliveries",
   webhooks_failed_total: "Webhook attempts that failed",
+  webhooks_deferred_total: "Webhook deliveries put off because their receiver or its tenant had no free slot",
   webhooks_dead_total: "Webhook deliveries given up",
   forwards_faulted_total: "Looks for due webhooks that failed on our own side",
 } as const;

@@ -6,6 +6,7 @@ import { webhookHeaders } from "../../shared/export/standard-webhooks.ts";
 import { eventPut } from "../../shared/table/event-put.ts";
 import { makeEvent } from "../../shared/table/make-event.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
+import { createDeliverySlots } from "../../worker/delivery-slots.ts";
 import { forwardDue } from "../../worker/forward.ts";
 import { createForwarding } from "../../worker/forwarding.ts";
 import { createMetrics } from "../../worker/metrics.ts";
@@ -59,7 +60,8 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   function startWorker(): void {
     const { dynamo, table, clock, log } = edge.deps;
     const metrics = createMetrics();
-    const deps = { dynamo, table, clock, log, metrics, post: createPostWebhook(true) };
+    const slots = createDeliverySlots();
+    const deps = { dynamo, table, clock, log, metrics, post: createPostWebhook(true), slots };
     const forwarding = createForwarding({
       forward: (tenantId) => forwardDue(tenantId, deps),
       random: Math.random,

@@ -11,6 +11,7 @@ import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
 import { eventKey, TABLE_NAME, tenantKey, webhookHealthKey } from "../../shared/table/keys.ts";
 import { makeEvent } from "../../shared/table/make-event.ts";
 import { requeueUpdate } from "../../shared/table/requeue.ts";
+import { createDeliverySlots } from "../../worker/delivery-slots.ts";
 import { createDynamo } from "../../worker/dynamo.ts";
 import { eventIdOf } from "../../worker/event-id.ts";
 import { forwardDue } from "../../worker/forward.ts";
@@ -63,6 +64,7 @@ test("an event in the outbox of a real table is delivered once over a real socke
     log: () => {},
     metrics: createMetrics(),
     post: createPostWebhook(true),
+    slots: createDeliverySlots(),
   };
   const put = async (name: string) => {
     const kind = "isolation.failed" as const;
@@ -122,7 +124,16 @@ test("what is sent again while a worker is at the event is not lost in a real ta
   });
   let now = Date.parse("2026-11-20T12:00:00.000Z");
   const post = createPostWebhook(true);
-  const deps = { dynamo, table: TABLE_NAME, clock: () => now, log: () => {}, metrics: createMetrics(), post };
+  const slots = createDeliverySlots();
+  const deps = {
+    dynamo,
+    table: TABLE_NAME,
+    clock: () => now,
+    log: () => {},
+    metrics: createMetrics(),
+    post,
+    slots,
+  };
   const told = { kind: "isolation.failed" as const, eventId: "evt_again", at: timestamp(now), data: {} };
   const { recordedAt, eventId } = makeEvent(told, tenant, timestamp(now));
   await dynamo("PutItem", eventPut(makeEvent(told, tenant, recordedAt), TABLE_NAME));

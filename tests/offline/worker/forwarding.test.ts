@@ -21,27 +21,59 @@ function createLoop(forward: (tenantId: string) => Promise<unknown>) {
 const turn = () => Bun.sleep(5);
 
 describe("createForwarding()", () => {
-  test("looks at once when it is told to, also while it is looking, and for a tenant it never heard of", async () => {
+  test("looks again at once when an event is reported during a look, and for a tenant it did not know", async () => {
     const looks: string[] = [];
     let release = () => {};
     const { forwarding, stop } = createLoop(async (tenantId) => {
       looks.push(tenantId);
-      if (tenantId === "org_slow" && looks.length === 1) await new Promise<void>((done) => (release = done));
+      if (looks.length === 1) await new Promise<void>((done) => (release = done));
     });
     forwarding.heardOf("org_slow");
     const running = forwarding.run(stop.signal);
     await turn();
-    forwarding.told("org_new");
+    forwarding.told("org_slow");
     await turn();
-    expect(looks).toEqual(["org_slow"]);
+    expect(looks).toEqual(["org_slow"]); // never two looks at one tenant at a time
     release();
     await turn();
-    expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
+    expect(looks).toEqual(["org_slow", "org_slow"]);
     await turn();
-    expect(looks).toHaveLength(3); // nobody told it anything: it waits
+    expect(looks).toHaveLength(2); // no new event: it pauses
     forwarding.told("org_new");
     await turn();
-    expect(looks).toHaveLength(5);
+    expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
+    stop.abort();
+    await running;
+  });
+
+  test("a look that hangs delays no other tenant, however many hang", async () => {
+    const looks: string[] = [];
+    const { forwarding, stop } = createLoop(async (tenantId) => {
+      looks.push(tenantId);
+      if (tenantId.startsWith("org_hangs")) await new Promise(() => {});
+    });
+    forwarding.heardOf("org_hangs");
+    const running = forwarding.run(stop.signal);
+    await turn();
+    forwarding.told("org_good");
+    await turn();
+    expect(looks).toEqual(["org_hangs", "org_good"]);
+    // More than are looked at at the same time: those that hang stop counting after two seconds.
+    for (let i = 0; i < 100; i++) forwarding.told(`org_hangs_${i}`);
+    forwarding.told("org_late");
+    await Bun.sleep(6500);
+    expect(looks).toContain("org_late");
+    stop.abort();
+    await running; // a look that hangs does not delay the shutdown
+  }, 15_000);
+
+  test("looks again at once when there was more than one look takes up", async () => {
+    let left = 3;
+    const { forwarding, stop } = createLoop(async () => --left > 0);
+    forwarding.heardOf("org_busy");
+    const running = forwarding.run(stop.signal);
+    await turn();
+    expect(left).toBe(0);
     stop.abort();
     await running;
   });

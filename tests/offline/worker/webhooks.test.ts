@@ -14,8 +14,9 @@ import { WEBHOOK_EVENTS, type Webhook } from "../../../shared/table/items/webhoo
 import { tenantKey } from "../../../shared/table/keys.ts";
 import { makeEvent, type Told } from "../../../shared/table/make-event.ts";
 import { requeueUpdate } from "../../../shared/table/requeue.ts";
+import { createDeliverySlots } from "../../../worker/delivery-slots.ts";
 import { eventIdOf } from "../../../worker/event-id.ts";
-import { forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
+import { createForward, forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import { createPostWebhook, type PostWebhook } from "../../../worker/webhook-post.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
@@ -73,6 +74,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     log: (_: string, event: string) => void logs.push(event),
     metrics,
     post,
+    slots: createDeliverySlots(),
   };
   const keep = (changed: TenantItem) =>
     table.dynamo("PutItem", {
@@ -89,6 +91,8 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     keep,
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
+    /** One look as the worker's loop has it: deliveries go on after it. */
+    look: createForward(deps),
     answer: (next: typeof status) => {
       status = next;
     },
@@ -99,6 +103,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
       now += seconds * 1000;
     },
     event: () => unmarshalItem(stored()),
+    events: () => [...table.items.values()].filter((item) => item.type?.S === "Event").map(unmarshalItem),
     health: () =>
       [...table.items.values()].filter((item) => item.type?.S === "WebhookHealth").map(unmarshalItem),
   };
@@ -119,6 +124,9 @@ describe("webhookHeaders()", () => {
     expect(webhookHeaders(["secret"], "id", 1, "{}")).rejects.toThrow("whsec_");
   });
 });
+
+const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
+  box.sent.map(({ url }) => new URL(url).host);
 
 describe("forwardDue()", () => {
   test("delivers once, signed over what it sends, and leaves the outbox", async () => {
@@ -267,13 +275,32 @@ describe("forwardDue()", () => {
     expect(box.sent).toHaveLength(1);
   });
 
+  test("a receiver that never answers delays no other webhook of its tenant, and costs an event no attempt it did not make", async () => {
+    const tenant = tenantWith(
+      hook({ id: "good", url: "https://good.example.com/" }),
+      hook({ id: "bad", url: "https://bad.example.com/" }),
+    );
+    const box = await createOutbox(tenant);
+    box.answer((url) => (url.includes("bad") ? new Promise(() => {}) : 204));
+    for (let i = 1; i < 60; i++)
+      await box.put(opened(tenant, { eventId: eventIdOf("incident.opened", `number ${i}`) }));
+    const startedMs = performance.now();
+    while (await box.look(TENANT));
+    while (sentTo(box).filter((host) => host === "good.example.com").length < 60) await Bun.sleep(5);
+    expect(performance.now() - startedMs).toBeLessThan(2500); // 60 s without slots: eight at a time, 10 s each
+    expect(sentTo(box).filter((host) => host === "bad.example.com")).toHaveLength(2);
+    await Bun.sleep(2200); // what waited for a slot of the bad one is written back
+    const forwards = box.events().map(({ forwards }) => forwards as EventItem["forwards"]);
+    const deferred = forwards.filter(({ bad }) => bad?.attempts === 0 && bad.nextAttemptAt !== undefined);
+    expect(deferred).toHaveLength(58);
+    expect(deferred.every(({ good }) => good?.deliveredAt !== undefined)).toBe(true);
+    expect(box.metrics.read()).toMatchObject({ webhooks_delivered_total: 60, webhooks_deferred_total: 58 });
+  }, 20_000);
+
   const TWO = tenantWith(
     hook({ id: "gone", url: "https://gone.example.com/" }),
     hook({ id: "slow", url: "https://slow.example.com/" }),
   );
-  const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
-    box.sent.map(({ url }) => new URL(url).host);
-
   test("what is sent again while the event is under way is sent, and the outcome under way is kept", async () => {
     const box = await createOutbox(TWO);
     box.answer((url) => (url.includes("gone") ? 410 : 500));
