@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fromBase64url } from "../shared/bytes.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
+import { integerText } from "../shared/wire/integer.ts";
 import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
 
 /** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
@@ -42,7 +43,7 @@ const list = z.string().transform((text) =>
     .filter((part) => part !== ""),
 );
 
-const perWindow = z.coerce.number().int().min(1).max(10_000_000);
+const perWindow = integerText(1, 10_000_000);
 
 const schema = z.object({
   LZ_EDGE_SECRETS: versionedSecrets,
@@ -102,13 +103,18 @@ const schema = z.object({
   /** Requests of one admin or API key to the admin API. */
   LZ_ADMIN_PER_MINUTE: perWindow.default(1200),
   /** How long the first heartbeat of a message waits for company: less is faster, more is cheaper. */
-  LZ_PACK_WAIT_MS: z.coerce.number().int().min(0).max(1000).default(5),
+  LZ_PACK_WAIT_MS: integerText(0, 1000).default(5),
   /** Lets webhooks name private and loopback addresses, and http: for development. The worker has its own say. */
   LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
   /** Agents that wait for a directive on this node at once, 15 KiB each; 0: none may, their heartbeats bring it. */
-  LZ_HELD_POLLS_MAX: z.coerce.number().int().min(0).max(1_000_000).default(10_000),
+  LZ_HELD_POLLS_MAX: integerText(0, 1_000_000).default(10_000),
   /** From SIGTERM on: a node says for so long that it is not ready, and answers all the same, before it stops. */
-  LZ_DRAIN_SECONDS: z.coerce.number().min(0).max(300).default(5),
+  LZ_DRAIN_SECONDS: z
+    .string()
+    .regex(/^\d{1,3}(?:\.\d{1,3})?$/, "expected seconds, 0 to 300")
+    .transform(Number)
+    .pipe(z.number().max(300))
+    .default(5),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
   SQS_QUEUE_URL: z.url(),
   DYNAMODB_ENDPOINT: z.url().optional(),

@@ -79,19 +79,33 @@ export const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
 
 /**
- * Why a URL may not be sent to, by what can be told of it without asking anybody: undefined when nothing is wrong
- * with it. What a name resolves to is checked by whoever sends, each time.
+ * What URL parsers repair silently: white space and controls inside, `\\`, one slash or three. Two parsers may repair
+ * it into two different targets.
+ */
+const REPAIRED = /[\s\u0000-\u001f\u007f\\]|^[a-z][a-z0-9+.-]*:(?!\/\/[^/])/i;
+
+/** RFC 1035 §2.3.4: labels of 1 to 63 characters, 253 in all. */
+const isHostName = (host: string): boolean =>
+  host.length <= 253 && host.split(".").every((label) => label.length >= 1 && label.length <= 63);
+
+/**
+ * Why no webhook may be sent to a URL, as far as its text alone shows; undefined when nothing is wrong with it. The
+ * sender checks what the name resolves to, each time.
  */
 export function targetFault(text: string, allowPrivate: boolean): string | undefined {
   if (!URL.canParse(text)) return "the target is no URL";
+  if (REPAIRED.test(text))
+    return "the target has white space, a control character, a backslash or a missing slash";
   const url = new URL(text);
-  if (url.username !== "" || url.password !== "") return "the target holds a user name or a password";
-  if (url.hash !== "") return "the target has a fragment, which is never sent";
+  if (url.port === "0") return "the target has port 0, which nothing can listen on: use 1 to 65535";
+  if (/^[^/]*\/\/[^/?#]*@/.test(text)) return "the target holds a user name or a password";
+  if (text.includes("#")) return "the target has a fragment, which is never sent";
+  const name = hostOf(url).replace(/\.$/, "");
+  if (!isAddress(name) && !isHostName(name)) return "the target has a host name that DNS cannot hold";
   if (allowPrivate) return /^https?:$/.test(url.protocol) ? undefined : "the target is not http or https";
   if (url.protocol !== "https:") return "the target is not https";
   // The URL parser writes 0x7f.1 and 2130706433 as 127.0.0.1, so there is one spelling to look at.
-  const host = hostOf(url).replace(/\.$/, "");
-  if (isAddress(host)) return isPublicAddress(host) ? undefined : "the target is no public address";
-  if (INSIDE.test(host) || !host.includes(".")) return "the target is no public address";
+  if (isAddress(name)) return isPublicAddress(name) ? undefined : "the target is no public address";
+  if (INSIDE.test(name) || !name.includes(".")) return "the target is no public address";
   return undefined;
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { TABLE_NAME } from "../shared/table/keys.ts";
+import { integerText } from "../shared/wire/integer.ts";
 
 const schema = z
   .object({
@@ -21,30 +22,25 @@ const schema = z
       return keys as ReadonlyMap<string, Uint8Array>;
     }),
     LZ_TABLE: z.string().min(3).default(TABLE_NAME),
-    LZ_RECEIVERS: z.coerce.number().int().min(1).max(64).default(2),
+    LZ_RECEIVERS: integerText(1, 64).default(2),
     /** Messages that may be received and not settled, over all receivers. */
-    LZ_IN_FLIGHT_MESSAGES: z.coerce.number().int().min(10).max(100_000).default(400),
-    LZ_IN_FLIGHT_BYTES: z.coerce
-      .number()
-      .int()
-      .min(2 ** 20)
-      .max(2 ** 32)
-      .default(64 * 2 ** 20),
+    LZ_IN_FLIGHT_MESSAGES: integerText(10, 100_000).default(400),
+    LZ_IN_FLIGHT_BYTES: integerText(2 ** 20, 2 ** 32).default(64 * 2 ** 20),
     /** Without any progress for this long the worker ends with code 70, so that it is started again. */
-    LZ_STALL_SECONDS: z.coerce.number().int().min(40).max(3600).default(120),
+    LZ_STALL_SECONDS: integerText(40, 3600).default(120),
     /** From SIGTERM on: receiving ends at once, what was received is finished within this time. */
-    LZ_STOP_SECONDS: z.coerce.number().int().min(1).max(600).default(25),
+    LZ_STOP_SECONDS: integerText(1, 600).default(25),
     /** Serves `/metrics` (Prometheus) and `/healthz`; off when absent. */
-    LZ_METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
+    LZ_METRICS_PORT: integerText(0, 65535).optional(),
     LZ_METRICS_HOST: z.string().min(1).default("127.0.0.1"),
     /** OpenAI-compatible endpoint (ends in `/v1`) for adjudication; off when absent. */
     LZ_AI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
     LZ_AI_MODEL: z.string().min(1).max(120).optional(),
     LZ_AI_API_KEY: z.string().min(1).optional(),
-    LZ_AI_TIMEOUT_MS: z.coerce.number().int().min(100).max(60_000).default(8000),
-    LZ_AI_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+    LZ_AI_TIMEOUT_MS: integerText(100, 60_000).default(8000),
+    LZ_AI_CONCURRENCY: integerText(1, 64).default(4),
     /** Questions a day and worker, over all tenants. */
-    LZ_AI_DAILY_QUESTIONS: z.coerce.number().int().min(0).max(1_000_000).default(500),
+    LZ_AI_DAILY_QUESTIONS: integerText(0, 1_000_000).default(500),
     /** Lets webhooks go to private and loopback addresses, and over http: for development. */
     LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
     SQS_QUEUE_URL: z.url(),

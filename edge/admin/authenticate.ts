@@ -63,9 +63,9 @@ const KEY_SERVER_FAULTS = ["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GEN
 const isKeyServerFault = (error: unknown): boolean =>
   !(error instanceof errors.JOSEError) || KEY_SERVER_FAULTS.includes(error.code);
 
-/** The bearer credential (RFC 6750 §2.1): a session token or an API key. */
+/** The bearer credential (RFC 6750 §2.1): a session token or an API key. The scheme is case-insensitive (RFC 9110 §11.1). */
 export function bearerToken(request: Request): string | undefined {
-  return /^Bearer ([A-Za-z0-9._-]{1,8192})$/.exec(request.headers.get("authorization") ?? "")?.[1];
+  return /^bearer +([A-Za-z0-9._-]{1,8192})$/i.exec(request.headers.get("authorization") ?? "")?.[1];
 }
 
 /** Name of the cookie in which Clerk keeps the session token. */

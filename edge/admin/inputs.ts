@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assetId, employeeId } from "../../shared/ids.ts";
+import { integerText } from "../../shared/wire/integer.ts";
 import { text } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
 import { CURSOR_CHARACTERS_MAX, CURSOR_FORM } from "./cursor.ts";
@@ -28,11 +29,7 @@ export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
 
 export const PAGE_ITEMS_MAX = 200;
 export const page = z.strictObject({
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(PAGE_ITEMS_MAX)
+  limit: integerText(1, PAGE_ITEMS_MAX)
     .default(50)
     .meta({ description: "Items at most. A page may be shorter and still not be the last." }),
   cursor: cursor.optional().meta({

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { assetId } from "../../shared/ids.ts";
 import { CUSTODY_ACTIONS } from "../../shared/table/items/custody.ts";
+import { integerText } from "../../shared/wire/integer.ts";
 import type { CustodyView } from "../admin/read.ts";
 import { actionWords } from "./custody.tsx";
 
@@ -11,7 +12,7 @@ export const custodyQuery = z.object({
   action: blank.or(z.enum(CUSTODY_ACTIONS)).optional(),
   asset: blank.or(assetId).optional(),
   /** Only records with a lower number of the tenant: the next page. */
-  before: z.coerce.number().int().min(1).optional(),
+  before: integerText(1).optional(),
 });
 export type CustodyQuery = z.infer<typeof custodyQuery>;
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { base64url } from "../../shared/bytes.ts";
+import { integerText } from "../../shared/wire/integer.ts";
 import { type Admin, may } from "../admin/authenticate.ts";
 import { listEnrolmentTokens, type MadeToken } from "../admin/enrolment-tokens.ts";
 import type { EnrolmentTokenView } from "../admin/views.ts";
@@ -22,8 +23,8 @@ export const enrolmentForm = z.strictObject({
   csrf: z.string(),
   /** Of this very page: the same form sent twice is shown the same token. */
   key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
-  uses: z.coerce.number().int().min(1).max(USES_MAX),
-  days: z.coerce.number().int().min(1).max(DAYS_MAX),
+  uses: integerText(1, USES_MAX),
+  days: integerText(1, DAYS_MAX),
 });
 export const mayEnrol = (admin: Admin): boolean => may(admin, "manage-tokens");
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { newPolicy, type Policy } from "../../shared/table/items/policy.ts";
+import { integerText } from "../../shared/wire/integer.ts";
 import { type Settings, settings } from "../admin/views.ts";
 import { jsonLines } from "./json-lines.ts";
 import type { Wrong } from "./notice.tsx";
@@ -11,7 +12,7 @@ const hidden = {
   csrf: z.string(),
   key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/),
   /** Of what the person saw when they began: another one by now is refused, and nobody's change is lost. */
-  version: z.coerce.number().int().min(0),
+  version: integerText(0),
 };
 export const versionedForm = z.looseObject(hidden);
 
@@ -190,6 +191,6 @@ export function settingsFromForm(fields: Record<string, string>, current: Settin
   };
 }
 
-/** An empty field is no zero. */
+/** Decimal only: `Number()` reads an empty field as 0, and "1e2" and "0x10" too. */
 const numberOf = (text: string | undefined): number =>
-  text === undefined || text.trim() === "" ? Number.NaN : Number(text);
+  /^-?\d{1,15}(?:\.\d{1,15})?$/.test(text?.trim() ?? "") ? Number(text) : Number.NaN;

@@ -366,6 +366,7 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(ids).toContain("dana");
         expect((await get("/v1/employees/dana")).status).toBe(200);
         expect((await get("/v1/employees/nobody")).status).toBe(404);
+        expect((await get("/v1/employees/nobody/assets")).status).toBe(404);
       });
     });
 

@@ -137,10 +137,13 @@ const employeeAssets = operation({
   query: page,
   success: 200,
   answer: pageOf(assetView),
-  run: async ({ admin, params, query }, deps) => ({
-    ok: true,
-    value: { body: await listEmployeeAssets(deps, admin.tenantId, params.employeeId, pageFrom(query)) },
-  }),
+  async run({ admin: { tenantId }, params: { employeeId }, query }, deps) {
+    if (!(await readEmployee(deps, tenantId, employeeId))) return refuse("admin.not-found");
+    return {
+      ok: true,
+      value: { body: await listEmployeeAssets(deps, tenantId, employeeId, pageFrom(query)) },
+    };
+  },
 });
 
 const getCustody = operation({

@@ -119,12 +119,20 @@ describe("authenticate() refuses with 401", () => {
     }
   });
 
+  test("no scheme but Bearer, whose case and number of spaces do not matter (RFC 9110 §11.1, RFC 6750 §2.1)", async () => {
+    const token = await world.session();
+    for (const scheme of ["Bearer ", "bearer ", "BEARER ", "bEaReR  "]) {
+      const headers = { authorization: `${scheme}${token}` };
+      expect((await world.app.request(`${EDGE_URL}/v1/me`, { headers })).status).toBe(200);
+    }
+  });
+
   test("what is no bearer credential at all", async () => {
     const token = await world.session();
     const headers = [
       token,
-      `bearer ${token}`,
-      `Bearer  ${token}`,
+      `Bearer${token}`,
+      `Bearer\u00a0${token}`,
       `Bearer ${token}x`,
       `Basic ${token}`,
       "Bearer ",

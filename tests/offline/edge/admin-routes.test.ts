@@ -153,6 +153,14 @@ describe("ids", () => {
   }
 });
 
+describe("resources that do not exist", () => {
+  for (const operation of OPERATIONS.filter(({ method, params }) => method === "get" && params))
+    test(`${operation.id} answers 404 when the table has nothing under its id`, async () => {
+      const answer = await world.ask(pathOf(operation, ULID), await world.session());
+      expect(answer.status).toBe(404);
+    });
+});
+
 describe("queries", () => {
   const lists = OPERATIONS.filter(({ query }) => query);
   for (const operation of lists) {
@@ -164,6 +172,15 @@ describe("queries", () => {
         "limit=0",
         "limit=201",
         "limit=1e9",
+        "limit=1e2",
+        "limit=%201",
+        "limit=1%20",
+        "limit=%2B1",
+        "limit=0x10",
+        "limit=010",
+        "limit=5.0",
+        "limit=",
+        "limit=%EF%BC%95",
         "limit=x",
         "limit=1.5",
       ];

@@ -50,3 +50,23 @@ test("readConfig() drops a private part among the public keys", () => {
   const parsed = readConfig({ ...good, LZ_CONTROL_JWKS: JSON.stringify(keys) });
   expect(JSON.stringify(parsed.LZ_CONTROL_JWKS)).not.toContain('"d"');
 });
+
+test.each(["", " ", "1e2", "0x10", " 5", "5 ", "+5", "05", "1.5", "٥", "1e999"])(
+  "readConfig() refuses %p where it expects a whole number, instead of guessing one",
+  (value) => {
+    for (const name of ["LZ_HELD_POLLS_MAX", "LZ_DEVICE_PER_MINUTE", "LZ_PACK_WAIT_MS"])
+      expect(() => readConfig({ ...good, [name]: value })).toThrow(`${name}: `);
+  },
+);
+
+test("readConfig() takes whole numbers, and seconds of a drain with a fraction", () => {
+  const read = readConfig({
+    ...good,
+    LZ_HELD_POLLS_MAX: "0",
+    LZ_DEVICE_PER_MINUTE: "7",
+    LZ_DRAIN_SECONDS: "0.5",
+  });
+  expect([read.LZ_HELD_POLLS_MAX, read.LZ_DEVICE_PER_MINUTE, read.LZ_DRAIN_SECONDS]).toEqual([0, 7, 0.5]);
+  for (const seconds of ["", "1e2", "301", "-1"])
+    expect(() => readConfig({ ...good, LZ_DRAIN_SECONDS: seconds })).toThrow("LZ_DRAIN_SECONDS");
+});

@@ -63,6 +63,39 @@ describe("csvRecord()", () => {
     expect(csvRecord([`${start}1+1`])).toBe(`${quoted ? `"${inert}"` : inert}\r\n`);
   });
 
+  const BEFORE = {
+    "no-break space": "\u00a0",
+    "ideographic space": "\u3000",
+    "thin space": "\u2009",
+    "line separator": "\u2028",
+    "zero-width space": "\u200b",
+    "word joiner": "\u2060",
+    "byte order mark": "\ufeff",
+    "soft hyphen": "\u00ad",
+    "right-to-left override": "\u202e",
+    "hangul filler": "\u3164",
+    "variation selector": "\ufe0f",
+    "blank braille pattern": "\u2800",
+    "vertical tab": "\v",
+    null: "\0",
+    spaces: "   ",
+    "tab after space": " \t",
+    "carriage return after no-break space": "\u00a0\r",
+  };
+  const STARTS = ["=", "+", "-", "@", "＝", "＋", "－", "＠", "−", "﹦", "﹢", "﹣", "﹫"];
+  for (const [name, before] of Object.entries(BEFORE))
+    test(`makes a formula inert that begins after ${name}`, () => {
+      for (const formula of STARTS.map((start) => `${before}${start}1+1`)) {
+        expect(csvRecord([formula]).replace(/^"/, "")[0]).toBe("'");
+        for (const separator of [";", "\t", "\n", "\r\n"])
+          for (const cell of csvRecord([`a${separator}${formula}`]).split(/[;\t\r\n]/))
+            expect(STARTS).not.toContain(cell.replaceAll(before, "").replace(/^"/, "")[0] ?? "");
+      }
+    });
+
+  test("leaves white space before what is no formula", () =>
+    expect(csvRecord([" a", "\u00a0b", "-", "a - b"])).toBe(" a,\u00a0b,'-,a - b\r\n"));
+
   test.each([";=1+1", "; =1+1", ';"=1+1', ";@SUM(A1)", "llama3; -2+3"])(
     "makes inert what begins like one where a semicolon separates cells: %p",
     (text) => {

@@ -484,6 +484,9 @@ describe("targetFault()", () => {
   test("takes https of a public host, and http of any only where configuration allows it", () => {
     expect(targetFault("https://hooks.example.com:8443/a?b=c", false)).toBeUndefined();
     expect(targetFault("https://1.1.1.1/", false)).toBeUndefined();
+    expect(targetFault("https://bücher.example.com/ä?q=ü", false)).toBeUndefined();
+    expect(targetFault("HTTPS://Hooks.Example.com:65535", false)).toBeUndefined();
+    expect(targetFault("https://[2606:4700:4700::1111]:1/", false)).toBeUndefined();
     expect(targetFault("http://127.0.0.1:9000/", true)).toBeUndefined();
   });
   const REFUSED = [
@@ -500,11 +503,26 @@ describe("targetFault()", () => {
     "https://100.100.100.200/",
     "https://[fd00:ec2::254]/",
     "not a url",
+    "https://hooks.example.com:0/",
+    " https://hooks.example.com/",
+    "https://hooks.example.com/\n",
+    "https://hooks.exam\tple.com/",
+    "https:\\\\hooks.example.com/",
+    "https:hooks.example.com/",
+    "https:/hooks.example.com/",
+    "https:///hooks.example.com/",
+    "https://@hooks.example.com/",
+    "https://hooks.example.com/#",
+    "https://hooks..example.com/",
+    `https://${"a".repeat(64)}.example.com/`,
+    `https://${"abc.".repeat(64)}example.com/`,
+    "https://hooks.example.com:70000/",
   ];
   for (const url of REFUSED) test(`refuses ${url}`, () => expect(targetFault(url, false)).toMatch(/target/));
   test("refuses user names and other schemes even where private targets are fine", () => {
     expect(targetFault("http://a:b@127.0.0.1/", true)).toBeDefined();
     expect(targetFault("file:///etc/passwd", true)).toBeDefined();
+    expect(targetFault("http://127.0.0.1:0/", true)).toContain("port");
   });
 });
 
