@@ -49,8 +49,8 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   const offline = isOffline(presence, nowMs);
   const { wish, proof } = asset;
   if (!wish) return { state: "active", offline };
-  const proven =
-    proof && proof.generation === wish.generation && proof.action === wish.action ? proof : undefined;
+  const ofWish = proof?.generation === wish.generation ? proof : undefined;
+  const proven = ofWish?.action === wish.action ? ofWish : undefined;
   const failure = proven?.outcome === "failed" ? { reason: proven.reason ?? "no reason given" } : undefined;
   const isExpired = nowMs > Date.parse(wish.expiresAt);
   const unproven = asset.unsignedReport?.generation === wish.generation ? { reason: UNSIGNED } : undefined;
@@ -62,13 +62,17 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
       return { state: "release-failed", offline, reason: `${back}, and the directive has expired` };
     }
     if (proven?.outcome === "applied") return { state: "active", offline };
+    if (ofWish?.action === "isolate")
+      return { state: "release-failed", offline, reason: answeredBefore(ofWish, "release it again") };
     if (isExpired)
       return { state: "release-failed", offline, reason: "its directive expired untaken", ...unproven };
     return { state: "releasing", offline, ...unproven };
   }
   if (isReleasedOffline(asset)) {
-    return { state: "released-offline", offline, reason: proof?.reason ?? "with a release code" };
+    return { state: "released-offline", offline, ...(proof?.reason && { reason: proof.reason }) };
   }
+  if (ofWish?.action === "release")
+    return { state: "failed", offline, reason: answeredBefore(ofWish, "release it and isolate it again") };
   if (failure) return { state: "failed", offline, ...failure };
   if (proven?.outcome === "applied") {
     if (proven.mode !== wish.mode)
@@ -84,18 +88,26 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   return { state: isExpired ? "expired" : "pending", offline, ...unproven };
 }
 
+/**
+ * The table counts this generation a second time, having been restored from a backup: the host obeyed another directive
+ * of the same number and takes this one for old. See {@link nextGeneration}.
+ */
+const answeredBefore = ({ generation, action, at }: ProvenReport, remedy: string): string =>
+  `the host proved another directive of generation ${generation} (${action}) at ${at}: ${remedy}`;
+
 const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>
   setBack !== undefined && setBack.since === generation;
+
+/** The agent's words for a release by a code; no other release has them. */
+const BY_CODE = /^released at the host with code /;
 
 /** An isolation whose host reports a release of that very generation: no admin wished it, a code did it. */
 export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
   wish?.action === "isolate" &&
   proof?.generation === wish.generation &&
   proof.action === "release" &&
-  proof.outcome === "applied";
-
-/** The agent's words for it: only a code leaves them. */
-const BY_CODE = /^released at the host with code /;
+  proof.outcome === "applied" &&
+  BY_CODE.test(proof.reason ?? "");
 
 /** The worker's part: a code freed the host, and the custody log does not say so yet, whatever is wished by now. */
 export const isUnrecordedRelease = (
@@ -141,6 +153,24 @@ export function refusedChange(
     ? undefined
     : `the asset is ${asset.status}, not ISOLATED`;
 }
+
+/** Generation of the next wish: newer than every directive that the host is known to have obeyed. */
+export const nextGeneration = ({
+  generation,
+  heardGeneration = 0,
+}: Pick<AssetItem, "generation" | "heardGeneration">): number => Math.max(generation, heardGeneration) + 1;
+
+/** Wishes that a restored backup may be behind by. A host that claims more could use up all the numbers there are. */
+const AHEAD_MAX = 1_000_000;
+
+/** The worker's part: whether a report answers a wish that the table does not know, so that {@link nextGeneration} goes past it. */
+export const isAhead = (
+  asset: Pick<AssetItem, "generation" | "heardGeneration" | "revokedAt">,
+  { generation }: Pick<ContainmentReport, "generation">,
+): boolean =>
+  asset.revokedAt === undefined &&
+  generation >= nextGeneration(asset) &&
+  generation <= asset.generation + AHEAD_MAX;
 
 /** What the admin wants after the transition. */
 export const statusAfter = (action: "isolate" | "release"): AssetItem["status"] =>

@@ -1,6 +1,7 @@
 import { timestamp } from "../shared/clock.ts";
 import {
   endsAction,
+  isAhead,
   isProof,
   isSetBackBy,
   isUnrecordedRelease,
@@ -35,12 +36,13 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
   if (!Item) return;
   const asset = decodeItem(assetItem, Item);
-  const [isNewest, isFreed, isBack] = [
+  const [isNewest, isFreed, isBack, isBeyond] = [
     isProof(asset, report),
     isUnrecordedRelease(asset, report),
     isSetBackBy(asset, report),
+    isAhead(asset, report),
   ];
-  if (!isNewest && !isFreed && !isBack) return;
+  if (!isNewest && !isFreed && !isBack && !isBeyond) return;
   if (!(await isSignedReport(asset.deviceKey, asset, report))) {
     await tellUnsigned(asset, report, deps);
     return;
@@ -49,6 +51,27 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   if (isNewest) await putProof(asset, proven, tenant, deps);
   if (isFreed) await markFreed(asset, proven, deps);
   if (isBack) await reopen(asset, proven, deps);
+  if (isBeyond) await noteAhead(asset, proven, deps);
+}
+
+/** The host obeyed a wish that the table does not know, for it was restored: the next wish has to be newer than that. */
+async function noteAhead(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
+  const { tenantId, assetId, generation } = asset;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression: "SET heardGeneration = :heard",
+      ConditionExpression:
+        "attribute_exists(PK) AND deviceKey = :key AND generation < :heard AND " +
+        "(attribute_not_exists(heardGeneration) OR heardGeneration < :heard)",
+      ExpressionAttributeValues: values({ heard: report.generation, key: report.signedBy }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    return;
+  }
+  deps.log("warn", "containment.ahead", { tenantId, assetId, generation, reported: report.generation });
 }
 
 /** Told in the log and counted each time, and once for each generation on the asset, where it would have been a proof. */

@@ -208,6 +208,8 @@ async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
+  // The wish may be younger than the state that answers it, in a table that was restored.
+  if (head !== undefined) await recordProof(delivery, tenant, deps);
   const isLesson = !presence.isLearnt && isTimely(delivery);
   if (head === undefined && !isFirstOfState && !isLesson) return true;
   const headed: PresenceItem = {

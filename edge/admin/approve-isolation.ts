@@ -1,5 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
-import { refusedChange } from "../../shared/containment.ts";
+import { nextGeneration, refusedChange } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
@@ -66,7 +66,7 @@ export async function approveIsolation(
       },
     };
     const writes = [...guarded.value.writes, settle];
-    return accept({ assets: [changed], writes, result: { assetId, generation: asset.generation + 1 } });
+    return accept({ assets: [changed], writes, result: { assetId, generation: nextGeneration(asset) } });
   };
   return commit(asker, ["approve", approvalId], decide, deps);
 }

@@ -1,5 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
-import { refusedChange, statusAfter } from "../../shared/containment.ts";
+import { nextGeneration, refusedChange, statusAfter } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
 import type { AssetItem } from "../../shared/table/items/asset.ts";
 import { actionRequired, assetState, indexSort } from "../../shared/table/keys.ts";
@@ -51,7 +51,7 @@ export async function changeContainment(
     if (wrong) return refuse("admin.conflict", wrong);
     if (action === "release") {
       const changed = await wishedChange(asset, change, nowMs, deps);
-      return accept({ assets: [changed], result: { generation: asset.generation + 1 } });
+      return accept({ assets: [changed], result: { generation: nextGeneration(asset) } });
     }
     const told = stopEnginesBy && { stopEnginesBy };
     const request = { admin, mode: mode ?? "observe", ...told, justification, breakGlass, isApproved: false };
@@ -64,7 +64,7 @@ export async function changeContainment(
     }
     const { target } = guarded.value;
     const changed = await wishedChange(asset, { ...change, ...(target && { target }) }, nowMs, deps);
-    return accept({ assets: [changed], writes, result: { generation: asset.generation + 1 } });
+    return accept({ assets: [changed], writes, result: { generation: nextGeneration(asset) } });
   };
   return commit({ admin, ...origin }, asked, decide, deps);
 }
@@ -82,7 +82,7 @@ export async function wishedChange(
   deps: Deps,
 ): Promise<AssetChange> {
   const { tenantId, assetId } = before;
-  const generation = before.generation + 1;
+  const generation = nextGeneration(before);
   const mode = wanted ?? before.wish?.mode ?? "observe";
   const iat = Math.floor(nowMs / 1000);
   const exp = iat + DIRECTIVE_LIFETIME_SECONDS;
@@ -116,8 +116,12 @@ export async function wishedChange(
       GSI2SK: indexSort(requestedAt, assetId),
     },
     // The table itself refuses a second isolation, whatever the code above believes.
-    equal: { status: before.status, generation: before.generation },
-    absent: ["revokedAt"],
+    equal: {
+      status: before.status,
+      generation: before.generation,
+      ...(before.heardGeneration !== undefined && { heardGeneration: before.heardGeneration }),
+    },
+    absent: before.heardGeneration === undefined ? ["revokedAt", "heardGeneration"] : ["revokedAt"],
     news: [
       {
         kind: action === "isolate" ? "isolation.requested" : "release.requested",

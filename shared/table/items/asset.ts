@@ -52,6 +52,11 @@ export const assetItem = z.object({
   freedByCode: provenReport.optional(),
   /** Newest generation whose release by a code is in the custody log. */
   offlineReleaseOf: count.optional(),
+  /**
+   * Newest generation that the device reported beyond `generation`, signed: the table was restored from a backup that is
+   * older than what the host obeyed. The next wish has to be newer than it, or the agent does not obey.
+   */
+  heardGeneration: count.optional(),
   /** When the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),
 });

@@ -243,6 +243,52 @@ describe("the cap on isolations", () => {
   });
 });
 
+describe("a host that obeyed more than its restored table knows", () => {
+  const heard = async (world: Awaited<ReturnType<typeof makeWorld>>, heardGeneration: number) => {
+    const key = assetKey(TENANT_ID, ASSETS[0]!);
+    const stored = world.table.items.get(`${key.PK} | ${key.SK}`)!;
+    const Item = { ...stored, ...marshalItem({ heardGeneration }) };
+    await world.table.dynamo("PutItem", { TableName: "t", Item });
+  };
+  const generations = async (world: Awaited<ReturnType<typeof makeWorld>>) =>
+    (await world.custody()).map(({ action, generation }) => `${action} ${generation}`);
+
+  test("gets wishes of a generation that it has not obeyed yet, and the count goes on from there", async () => {
+    const world = await makeWorld({});
+    await heard(world, 7);
+    const isolated = await world.isolate(0, world.ann, { mode: "network" });
+    expect([isolated.status, ((await isolated.json()) as { generation: number }).generation]).toEqual([
+      202, 8,
+    ]);
+    const release = await world.post(`/assets/${ASSETS[0]}/release`, world.ann, {
+      justification: "all clear",
+    });
+    expect(release.status).toBe(202);
+    expect(await generations(world)).toEqual(["isolate 8", "release 9"]);
+  });
+
+  test("gets it from a second person too", async () => {
+    const world = await makeWorld({ fourEyes: true });
+    await heard(world, 7);
+    await world.isolate(0, world.ann, { mode: "network" });
+    const [request] = await world.approvals();
+    const approved = await world.post(`/approvals/${request!.approvalId}/approve`, world.ben);
+    expect((await approved.json()) as object).toMatchObject({ generation: 8 });
+    expect((await generations(world)).at(-1)).toBe("isolate 8");
+  });
+
+  test.each([undefined, 5])(
+    "that is heard in the middle of a decision, having been heard at %p",
+    async (known) => {
+      const world = await makeWorld({});
+      if (known !== undefined) await heard(world, known);
+      world.between.act = () => heard(world, 7);
+      expect((await world.isolate(0, world.ann, { mode: "network" })).status).toBe(202);
+      expect(await generations(world)).toEqual(["isolate 8"]);
+    },
+  );
+});
+
 describe("settings tightened between the decision and its transaction", () => {
   type World = Awaited<ReturnType<typeof makeWorld>>;
   /** With its record in the chain, or by whoever writes the item itself: neither is overtaken by an isolation. */

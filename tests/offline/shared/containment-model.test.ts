@@ -291,10 +291,19 @@ describe("a known failure of containment does not happen here:", () => {
   });
 
   test("a host freed with a code is shown so, and its isolation stays open until an admin settles it", () => {
-    const freed = { ...isolating, proof: report(1, { action: "release" }) };
+    const reason = "released at the host with code 01JD8Z";
+    const freed = { ...isolating, proof: report(1, { action: "release", reason }) };
     expect(stateOf(freed)).toBe("released-offline");
     expect(endsAction(freed, freed.proof)).toBe(false);
     expect(refusedChange(freed, "release", NOW_MS)).toBeUndefined();
+  });
+
+  test("a release that a host took for obeyed, because its table was restored, can be asked for again", () => {
+    const stuck = { ...releasing, proof: report(2) };
+    expect(stateOf(stuck)).toBe("release-failed");
+    expect(refusedChange(stuck, "release", NOW_MS)).toBeUndefined();
+    const free = { ...isolating, proof: report(1, { action: "release" }) };
+    expect([stateOf(free), refusedChange(free, "release", NOW_MS)]).toEqual(["failed", undefined]);
   });
 
   test("counters that count pending as done", () => {

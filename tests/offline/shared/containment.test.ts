@@ -3,8 +3,10 @@ import { timestamp } from "../../../shared/clock.ts";
 import {
   type ContainmentState,
   containmentOf,
+  isAhead,
   isOffline,
   isUnrecordedRelease,
+  nextGeneration,
 } from "../../../shared/containment.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
@@ -71,13 +73,25 @@ describe("containmentOf() claims no more than is proven", () => {
     ["a proof of an older generation", { wish: wish(), proof: proof({ generation: 1 }) }, NOW_MS, "pending"],
     [
       "freed at the host with a code",
-      { wish: wish(), proof: proof({ action: "release" }) },
+      { wish: wish(), proof: proof({ action: "release", reason: "released at the host with code A" }) },
       NOW_MS,
       "released-offline",
     ],
     [
-      "an isolation's proof after its release was wished",
+      "another release of that generation, which the host obeyed before the table was restored",
+      { wish: wish(), proof: proof({ action: "release" }) },
+      NOW_MS,
+      "failed",
+    ],
+    [
+      "another isolation of the generation of a release, which the host obeyed before the table was restored",
       { wish: wish({ action: "release" }), proof: proof() },
+      NOW_MS,
+      "release-failed",
+    ],
+    [
+      "an isolation's proof after its release was wished",
+      { wish: wish({ action: "release" }), proof: proof({ generation: 1 }) },
       NOW_MS,
       "releasing",
     ],
@@ -122,7 +136,7 @@ describe("containmentOf() claims no more than is proven", () => {
       NOW_MS,
       "acknowledged",
     ],
-    ["a release without proof", { wish: wish({ action: "release" }), proof: proof() }, NOW_MS, "releasing"],
+    ["a release without proof", { wish: wish({ action: "release" }) }, NOW_MS, "releasing"],
     [
       "a release, proven",
       { wish: wish({ action: "release" }), proof: proof({ action: "release" }) },
@@ -153,6 +167,41 @@ test("containmentOf() says of what is unproven that a report came which this dev
   expect(of(1, { wish: wish() })).toEqual({ state: "pending", offline: false });
   expect(of(2, { wish: wish(), proof: proof() })).toEqual({ state: "enforced", offline: false });
   expect(of(2, {})).toEqual({ state: "active", offline: false });
+});
+
+test("containmentOf() says which directive of the same number a host obeyed before its table was restored", () => {
+  const at = timestamp(NOW_MS - 5000);
+  const said = (wished: "isolate" | "release", done: "isolate" | "release") =>
+    containmentOf(
+      asset({ wish: wish({ action: wished }), proof: proof({ action: done, at }) }),
+      seen,
+      NOW_MS,
+    );
+  expect(said("release", "isolate")).toEqual({
+    state: "release-failed",
+    offline: false,
+    reason: `the host proved another directive of generation 2 (isolate) at ${at}: release it again`,
+  });
+  expect(said("isolate", "release")).toEqual({
+    state: "failed",
+    offline: false,
+    reason: `the host proved another directive of generation 2 (release) at ${at}: release it and isolate it again`,
+  });
+});
+
+test("nextGeneration() goes past every directive that the host is known to have obeyed", () => {
+  expect(nextGeneration({ generation: 4 })).toBe(5);
+  expect(nextGeneration({ generation: 4, heardGeneration: 7 })).toBe(8);
+  expect(nextGeneration({ generation: 9, heardGeneration: 7 })).toBe(10);
+});
+
+test("isAhead() is an answer to a wish that the table does not know, once, and within bounds", () => {
+  const of = (generation: number, more = {}) => isAhead({ generation: 4, ...more }, { generation });
+  expect([3, 4, 5, 7].map((generation) => of(generation))).toEqual([false, false, true, true]);
+  expect([6, 7, 8].map((generation) => of(generation, { heardGeneration: 7 }))).toEqual([false, false, true]);
+  expect(of(7, { revokedAt: timestamp(NOW_MS) })).toBe(false);
+  // A host that claims the last number there is would keep its table from counting on.
+  expect([1_000_004, 1_000_005].map((generation) => of(generation))).toEqual([true, false]);
 });
 
 test("isOffline() waits for 90 s of silence, or six heartbeats where those are longer", () => {

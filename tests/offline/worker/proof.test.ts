@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { makeDevice, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
-import { containmentOf } from "../../../shared/containment.ts";
-import { marshalItem } from "../../../shared/table/dynamo.ts";
+import { containmentOf, nextGeneration } from "../../../shared/containment.ts";
+import { type AttributeMap, type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../../shared/table/items/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { actionRequired, assetKey } from "../../../shared/table/keys.ts";
@@ -37,10 +37,21 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const tenant = makeTenant();
   const device = await makeDevice();
   const logged: string[] = [];
-  const worker = createWorkerDeps(table, tenant, {
+  const Key = assetKey(TENANT, ASSET);
+  /** Done once, right after the next read of the asset. */
+  let interference: (() => Promise<void>) | undefined;
+  const dynamo = (async (operation: "GetItem", input: { TableName: string; Key: AttributeMap }) => {
+    const answer = await table.dynamo(operation, input);
+    const isOfAsset = operation === "GetItem" && input.Key?.SK?.S === Key.SK;
+    if (!isOfAsset || interference === undefined) return answer;
+    const act = interference;
+    interference = undefined;
+    await act();
+    return answer;
+  }) as Dynamo;
+  const worker = createWorkerDeps({ ...table, dynamo }, tenant, {
     log: (level, event, fields) => void logged.push(JSON.stringify({ level, event, ...fields })),
   });
-  const Key = assetKey(TENANT, ASSET);
   const asset: AssetItem = {
     type: "Asset",
     tenantId: TENANT,
@@ -69,13 +80,14 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   let sequence = 0;
   const sign = (claimed: ContainmentReport) => device.sign({ tenantId: TENANT, assetId: ASSET }, claimed);
   /** As whoever can make a heartbeat tells it. */
-  const tellAsIs = (minutes: number, containment: ContainmentReport) =>
+  const tellAsIs = (minutes: number, containment: ContainmentReport, since = minutes) =>
     record(
-      deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(minutes), containment })),
+      deliver(makeHeartbeat(++sequence, minute(minutes), "host-1", { stateSince: at(since), containment })),
       tenant,
       worker,
     );
-  const tell = async (minutes: number, claimed: ContainmentReport) => tellAsIs(minutes, await sign(claimed));
+  const tell = async (minutes: number, claimed: ContainmentReport, since = minutes) =>
+    tellAsIs(minutes, await sign(claimed), since);
   const stored = () => table.items.get(`${Key.PK} | ${Key.SK}`)!;
   return {
     device,
@@ -86,6 +98,9 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
     tellAsIs,
     /** What is kept of a report that was checked. */
     kept: async (claimed: ContainmentReport) => ({ ...(await sign(claimed)), signedBy: device.x }),
+    interfere: (act: () => Promise<void>) => {
+      interference = act;
+    },
     change: async (more: Partial<AssetItem>) => {
       const item = { ...stored(), ...marshalItem(more) };
       await table.dynamo("PutItem", { TableName: "t", Item: item });
@@ -174,6 +189,60 @@ describe("a host put back to a snapshot of its isolation after the release was p
     await world.tell(20, report(1, 0));
     expect(world.read().setBack).toBeUndefined();
     expect(world.isOpen()).toBe(false);
+  });
+});
+
+describe("a table that was restored from a backup older than what the host obeyed", () => {
+  const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
+
+  test("learns from a signed report how far the host is, and that report is no proof of anything", async () => {
+    const world = await makeWorld(2);
+    await world.tell(2, report(2, 2));
+    const before = world.read();
+    await world.tell(20, report(7, 20, { probes }));
+    expect(world.read()).toEqual({ ...before, heardGeneration: 7 });
+    expect(nextGeneration(world.read())).toBe(8);
+    expect(world.logged).toEqual([expect.stringContaining('"event":"containment.ahead"')]);
+    // An older one, heard late, takes nothing back, and a newer one counts.
+    await world.tell(21, report(5, 19, { probes }));
+    expect(world.read().heardGeneration).toBe(7);
+    await world.tell(22, report(9, 22, { probes }));
+    expect([world.read().heardGeneration, world.logged.length]).toEqual([9, 2]);
+  });
+
+  test("learns nothing from a report that the device did not sign, or that is beyond all reason", async () => {
+    const world = await makeWorld(2);
+    const here = { tenantId: TENANT, assetId: ASSET };
+    await world.tellAsIs(20, report(7, 20));
+    await world.tellAsIs(21, await other.sign(here, report(7, 21)));
+    await world.tell(22, report(2_000_001, 22));
+    expect(world.read()).not.toHaveProperty("heardGeneration");
+    expect(world.read()).not.toHaveProperty("unsignedReport");
+    expect(world.metrics.read().reports_unsigned_total).toBe(2);
+  });
+
+  test("learns nothing of a host whose key was replaced, or whose next wish was made, since the asset was read", async () => {
+    for (const changed of [{ deviceKey: other.x }, { generation: 7 }]) {
+      const world = await makeWorld(2);
+      world.interfere(async () => world.change(changed));
+      await world.tell(20, report(7, 20));
+      expect(world.read()).not.toHaveProperty("heardGeneration");
+      expect(world.logged).toEqual([]);
+    }
+  });
+
+  test("takes the report that answers a wish of the same number, although it came before the wish", async () => {
+    const world = await makeWorld(2);
+    const early = report(7, 20, { probes });
+    await world.tell(20, early);
+    const wish = { ...world.read().wish!, generation: 7, action: "isolate" as const };
+    await world.change({ status: "ISOLATED", generation: 7, wish });
+    expect(containmentOf(world.read(), undefined, minute(20)).state).toBe("pending");
+    // The state of the host does not change any more: it is isolated, and says so with every heartbeat.
+    for (const minutes of [20.1, 20.2]) await world.tell(minutes, early, 20);
+    await world.tell(22, early, 20);
+    expect(world.read().proof).toEqual(await world.kept(early));
+    expect(containmentOf(world.read(), undefined, minute(22)).state).toBe("enforced");
   });
 });
 
