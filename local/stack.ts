@@ -50,6 +50,9 @@ export type Stack = {
 
 const CREDENTIALS = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local" };
 
+/** Below STOP_GRACE_MS, so that a busy worker ends by itself. The queue keeps what it had not finished. */
+const WORKER_STOP_SECONDS = 5;
+
 /**
  * Starts DynamoDB, SQS, the identity provider, the edge and the worker on this machine. When any of them does
  * not come up, those that did are stopped again before it throws.
@@ -86,7 +89,8 @@ async function startParts(
   await prepareTable(dynamodbEndpoint);
   onStep(`table ${TABLE_NAME} with both indexes and TTL`);
   const sqs = await startEmbeddedSqs(options, keep);
-  onStep("queue with its dead-letter queue");
+  const restored = sqs.restored > 0 ? `, ${sqs.restored} messages from the last run` : "";
+  onStep(`queue with its dead-letter queue${restored}`);
   const issuer = await startIssuer(secrets.issuerKey, edgeUrl, secrets.signInCode);
   onStop(issuer.stop);
   const shared = {
@@ -100,6 +104,7 @@ async function startParts(
     LZ_QUEUE_KEYS: secrets.queueKeys,
     SQS_DLQ_URL: sqs.deadLetterUrl,
     SQS_ENDPOINT: sqs.endpoint,
+    LZ_STOP_SECONDS: String(WORKER_STOP_SECONDS),
   };
   for (let number = 1; number <= (options.workers ?? 1); number++)
     keep(await startWorker(options, workerEnv, number));
@@ -143,13 +148,19 @@ async function prepareTable(endpoint: string): Promise<void> {
   client.destroy();
 }
 
+type ListeningSqs = { endpoint: string; queueUrl: string; deadLetterUrl: string; restored: number };
+
+/** Where the embedded queue keeps acknowledged messages while the stack is stopped. */
+export const queueFileIn = (folder: string): string => join(folder, "queue.json");
+
 async function startEmbeddedSqs(options: StackOptions, keep: (stage: Stage) => Stage) {
-  let where: { endpoint: string; queueUrl: string; deadLetterUrl: string } | undefined;
+  let where: ListeningSqs | undefined;
   const stage = await startStage({
     name: "sqs",
     command: [process.execPath, join(options.root, "local/sqs.ts")],
     env: {
       PORT: String(await freePort()),
+      LZ_QUEUE_FILE: queueFileIn(options.folder),
       ...(options.visibilitySeconds && { LZ_VISIBILITY_SECONDS: String(options.visibilitySeconds) }),
     },
     cwd: options.root,

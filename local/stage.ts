@@ -22,7 +22,8 @@ export type StageOptions = {
 };
 
 const READY_MS = 20_000;
-const GRACE_MS = 8_000;
+/** How long a stage may take to stop before it is killed. */
+export const STOP_GRACE_MS = 8_000;
 /** Of a stage that ended: the newest line may be an address of its stack, and the reason some lines above. */
 const LINES_TOLD = 8;
 const LAST_WORDS_MS = 500;
@@ -84,7 +85,7 @@ function stageOf(name: string, child: Subprocess): Stage {
     pid: child.pid,
     exited: child.exited,
     kill,
-    async stop(graceMs = GRACE_MS) {
+    async stop(graceMs = STOP_GRACE_MS) {
       kill("SIGTERM");
       const late = setTimeout(() => kill("SIGKILL"), graceMs);
       await child.exited;

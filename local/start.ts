@@ -1,10 +1,14 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { uptime } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { RUNTIMES, type RuntimeName } from "./edge-command.ts";
 import { formatLine } from "./format-line.ts";
 import { isPortFree } from "./free-port.ts";
-import { type Stack, startStack } from "./stack.ts";
-import { type Stage, startStage } from "./stage.ts";
+import { removeProcessList, runningProcesses, stopCommand, writeProcessList } from "./process-list.ts";
+import { countMessages, readQueueBackup } from "./queue-backup.ts";
+import { QUEUE_NAME } from "./sqs.ts";
+import { queueFileIn, type Stack, startStack } from "./stack.ts";
+import { STOP_GRACE_MS, type Stage, startStage } from "./stage.ts";
 
 const HELP = `usage: bun run start
 
@@ -16,6 +20,8 @@ Starts LifecycleZero on this machine: DynamoDB, SQS, edge, worker, and an agent 
   DYNAMODB_ENDPOINT  an existing DynamoDB instead of the embedded one`;
 
 const PORT_DEFAULT = 8787;
+/** Signals that follow the first one so soon come from the same Ctrl-C. */
+const REPEATED_SIGNAL_MS = 500;
 const root = resolve(import.meta.dir, "..");
 
 function fail(text: string): never {
@@ -126,6 +132,10 @@ function announce(stack: Stack, runtime: string): void {
 
 async function main(): Promise<void> {
   const { port, runtime, folder } = readOptions();
+  const processList = join(folder, "pids");
+  const running = runningProcesses(processList, Date.now() - uptime() * 1000);
+  if (running.length > 0)
+    fail(`${folder} is in use by an earlier start: stop it with ${stopCommand(process.platform, running)}`);
   if (!(await isPortFree(port))) fail(`port ${port} is in use: stop what listens there, or set LZ_PORT`);
   const onLine = (stage: string, line: string) => {
     const text = formatLine(stage, line);
@@ -133,14 +143,13 @@ async function main(): Promise<void> {
   };
   console.log("Starting LifecycleZero");
   let stack: Stack | undefined;
-  const interrupted = new Promise<void>((done) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done());
-  });
+  const interrupted = firstSignal();
   try {
     const dynamodbEndpoint = process.env.DYNAMODB_ENDPOINT;
     stack = await startStack({ root, folder, port, runtime, dynamodbEndpoint, onLine, onStep: step });
     await startAgent(stack, folder, onLine);
     writeStackFile(folder, stack);
+    writeProcessList(processList, [process.pid, ...[...stack.stages.values()].map(({ pid }) => pid)]);
     announce(stack, runtime);
     const ended = await Promise.race([interrupted, firstEnd(stack.stages.values())]);
     if (ended) console.error(`${ended.name} ended by itself with code ${ended.code}: stopping the rest`);
@@ -149,12 +158,38 @@ async function main(): Promise<void> {
     console.error(`cannot start: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;
   }
-  if (stack) {
-    console.log("Stopping");
-    await stack.stop();
-    console.log("Stopped: nothing was left running");
-  }
+  if (stack) await stopStack(stack, folder);
+  removeProcessList(processList);
   process.exit();
+}
+
+/**
+ * Resolves with the first signal. One Ctrl-C can arrive several times, because npx and bun forward it; a later one does not
+ * cut the stop short, because the queue saves acknowledged heartbeats during it.
+ */
+function firstSignal(): Promise<void> {
+  let stoppingSince: number | undefined;
+  return new Promise((resolve) => {
+    const onSignal = () => {
+      const now = performance.now();
+      if (stoppingSince === undefined) resolve();
+      else if (now - stoppingSince > REPEATED_SIGNAL_MS)
+        console.log(`Already stopping: each part ends within ${STOP_GRACE_MS / 1000} s`);
+      stoppingSince ??= now;
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
+  });
+}
+
+async function stopStack(stack: Stack, folder: string): Promise<void> {
+  console.log("Stopping");
+  await stack.stop();
+  const waiting = countMessages(readQueueBackup(queueFileIn(folder)), QUEUE_NAME);
+  if (waiting > 0)
+    console.log(
+      `${waiting} queue messages with heartbeats were not recorded yet: the next start records them`,
+    );
+  console.log("Stopped: nothing was left running");
 }
 
 function firstEnd(stages: Iterable<Stage>): Promise<{ name: string; code: number }> {

@@ -12,7 +12,7 @@ import { eventually, ROOT } from "../support/stack.ts";
 type Started = {
   child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   output: () => string;
-  stack: { edgeUrl: string; tenantId: string; adminToken: string; viewerToken: string };
+  stack: { edgeUrl: string; sqsEndpoint: string; tenantId: string; adminToken: string; viewerToken: string };
 };
 
 type Host = {
@@ -48,6 +48,17 @@ async function start(folder: string, port: number, runtime: string): Promise<Sta
   }, 60_000);
   return { child, output: () => output, stack: JSON.parse(readFileSync(join(folder, "stack.json"), "utf8")) };
 }
+
+function childOf(parent: number, script: string): number {
+  const { stdout } = Bun.spawnSync(["ps", "-eo", "pid,ppid,args"]);
+  const lines = stdout.toString().split("\n");
+  const line = lines.find((one) => one.trim().split(/\s+/)[1] === String(parent) && one.includes(script));
+  if (line === undefined) throw new Error(`process ${parent} has no child that runs ${script}`);
+  return Number(line.trim().split(/\s+/)[0]);
+}
+
+const isRunning = (pid: string): boolean =>
+  Bun.spawnSync(["ps", "-o", "stat=", "-p", pid]).stdout.toString().trim() !== "";
 
 /** Processes that name the folder on their command line: everything the stack started that keeps data there. */
 function processesOf(folder: string): string[] {
@@ -195,9 +206,12 @@ describe("bun run start", () => {
     expect(existsSync(join(folder, "other"))).toBe(false);
   });
 
-  test("Ctrl-C stops every process, and a second start on another port has the same host and its history", async () => {
+  test("Ctrl-C, pressed twice, stops every process, and a second start on another port has the same host and its history", async () => {
     const before = (await host())!;
     started.child.kill("SIGINT");
+    await Bun.sleep(600);
+    // npx and bun forward a Ctrl-C too, and people press it again: neither cuts the stop short.
+    for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
     expect(started.output()).toContain("nothing was left running");
     expect(processesOf(folder)).toEqual([]);
@@ -208,6 +222,48 @@ describe("bun run start", () => {
     expect((await api<{ items: AuditItem[] }>(`/v1/assets/${after.assetId}/custody`)).items).toHaveLength(2);
     await eventually(async () => (await host())!.presence!.lastSeenAt > before.presence!.lastSeenAt, 20_000);
     expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
+  }, 120_000);
+
+  test("SIGTERM during a backlog says how many messages wait, and the next start takes them", async () => {
+    const { pid } = started.child;
+    // A worker that does nothing: the agent's heartbeats are acknowledged and stay in the queue.
+    process.kill(childOf(pid, "worker/main.ts"), "SIGSTOP");
+    const waiting = async () => {
+      const answer = await fetch(`${started.stack.sqsEndpoint}/_fauxqs/queues`);
+      const [queue] = ((await answer.json()) as { name: string; [count: string]: unknown }[]).filter(
+        ({ name }) => name === "lifecyclezero-heartbeats",
+      );
+      return Number(queue!.approximateMessageCount) + Number(queue!.approximateInflightCount);
+    };
+    await eventually(async () => (await waiting()) > 0, TWO_HEARTBEATS_MS);
+    started.child.kill("SIGTERM");
+    expect(await started.child.exited).toBe(0);
+    const [, count] = /(\d+) queue messages with heartbeats were not recorded yet/.exec(started.output())!;
+    expect(Number(count)).toBeGreaterThan(0);
+    expect(processesOf(folder)).toEqual([]);
+    started = await start(folder, port, "bun");
+    expect(started.output()).toContain(
+      `queue with its dead-letter queue, ${count} messages from the last run`,
+    );
+  }, 120_000);
+
+  test("after SIGKILL the next start names the command that stops what is left, and that command works", async () => {
+    started.child.kill("SIGKILL");
+    await started.child.exited;
+    const again = () =>
+      Bun.spawnSync([process.execPath, "local/start.ts"], {
+        cwd: ROOT,
+        env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: folder },
+      });
+    const refused = again();
+    const [, command] = /^.* is in use by an earlier start: stop it with (kill [\d ]+)\n$/.exec(
+      refused.stderr.toString(),
+    )!;
+    expect(refused.exitCode).toBe(2);
+    expect(Bun.spawnSync(command!.split(" ")).exitCode).toBe(0);
+    for (const pid of command!.split(" ").slice(1)) await eventually(async () => !isRunning(pid), 20_000);
+    expect(processesOf(folder)).toEqual([]);
+    started = await start(folder, port, "bun");
   }, 120_000);
 });
 
