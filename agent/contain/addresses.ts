@@ -15,6 +15,28 @@ export function plainPort(port: number): number {
   throw new Error("a rule was asked for what is no port");
 }
 
+const PREFIX = /^([^/%]+)\/(\d{1,3})$/;
+
+/** The first and the last address of a prefix (`192.0.2.0/24`), or of one address. Throws for what is neither. */
+export function boundsOf(text: string): { from: bigint; to: bigint } {
+  const [, address = text, length] = PREFIX.exec(text) ?? [];
+  const number = numberOf(plain(address));
+  const bits = isV6(address) ? 128 : 32;
+  const size = length === undefined ? bits : Number(length);
+  if (size > bits) throw new Error("a rule was asked for what is no prefix");
+  const hosts = 1n << BigInt(bits - size);
+  const from = number - (number % hosts);
+  return { from, to: from + hosts - 1n };
+}
+
+/** A prefix with its host bits cleared, as it may stand in a rule. Throws for what is none, and for all addresses. */
+export function plainPrefix(text: string): string {
+  const length = PREFIX.exec(text)?.[2];
+  if (length === undefined || Number(length) === 0) throw new Error("a rule was asked for what is no prefix");
+  const { from } = boundsOf(text);
+  return `${textOf(from, isV6(text))}/${Number(length)}`;
+}
+
 export const isV6 = (address: string): boolean => address.includes(":");
 export const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);
 
@@ -42,7 +64,7 @@ export function textOf(number: bigint, isSix: boolean): string {
   return parts.join(isSix ? ":" : ".");
 }
 
-/** All of `from` to `to` but the exceptions, as ranges `a-b` in ascending order. */
+/** All of `from` to `to` but the exceptions, addresses or prefixes, as ranges `a-b` in ascending order. */
 export function rangesWithout(
   from: string,
   to: string,
@@ -50,14 +72,13 @@ export function rangesWithout(
   isSix: boolean,
 ): string[] {
   const [first, last] = [numberOf(from), numberOf(to)];
-  const holes = [...new Set(exceptions.map((address) => numberOf(plain(address))))]
-    .filter((number) => number >= first && number <= last)
-    .sort((a, b) => (a < b ? -1 : 1));
+  const holes = exceptions.map(boundsOf).sort((a, b) => (a.from < b.from ? -1 : 1));
   const ranges: string[] = [];
   let next = first;
-  for (const hole of [...holes, last + 1n]) {
-    if (hole > next) ranges.push(`${textOf(next, isSix)}-${textOf(hole - 1n, isSix)}`);
-    next = hole + 1n;
+  for (const hole of [...holes, { from: last + 1n, to: last + 1n }]) {
+    const end = hole.from > last ? last + 1n : hole.from;
+    if (end > next) ranges.push(`${textOf(next, isSix)}-${textOf(end - 1n, isSix)}`);
+    if (hole.to >= next) next = hole.to + 1n;
   }
   return ranges;
 }

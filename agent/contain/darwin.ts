@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { z } from "zod";
 import { type RunCommand, runCommand } from "../command.ts";
 import { readState, writeState } from "../disk.ts";
@@ -5,6 +6,7 @@ import { isLoopback, isPlainAddress } from "./addresses.ts";
 import { connects } from "./connects.ts";
 import type { HostProcess } from "./family.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions } from "./host.ts";
+import { deviceTo } from "./links.ts";
 import { pfFirewall } from "./pf-firewall.ts";
 
 const TOKEN_FILE = "pf-token.json";
@@ -26,6 +28,11 @@ export function darwinEnforcers(options: HostOptions): Enforcers {
       saveToken: (next) => writeState(directory, TOKEN_FILE, { token: next ?? null }),
     }),
     resolvers: async () => scutilResolvers((await runCommand(["/usr/sbin/scutil", "--dns"])).stdout),
+    dhcpServers: () => ipconfigServers(runCommand, Object.keys(networkInterfaces())),
+    tunnelTo: async (endpoint) => {
+      const device = await deviceTo(endpoint);
+      return device !== undefined && /^(utun|ipsec|tun|tap)\d/.test(device) ? device : undefined;
+    },
     processes: () => psProcesses(runCommand),
     suspend: ({ pid }) => void process.kill(pid, "SIGSTOP"),
     wake: ({ pid }) => void process.kill(pid, "SIGCONT"),
@@ -42,6 +49,15 @@ export function scutilResolvers(text: string): string[] {
     (match) => match[1]!,
   );
   return [...new Set(named)].filter((address) => isPlainAddress(address) && !isLoopback(address));
+}
+
+/** Server of the lease of each interface: ipconfig(8) prints one address, or nothing. */
+export async function ipconfigServers(run: RunCommand, interfaces: readonly string[]): Promise<string[]> {
+  const asked = interfaces.map(async (name) => {
+    const { stdout } = await run(["/usr/sbin/ipconfig", "getoption", name, "server_identifier"]);
+    return stdout.trim();
+  });
+  return [...new Set(await Promise.all(asked))].filter(isPlainAddress);
 }
 
 const ROW = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S.*\S)\s*$/;

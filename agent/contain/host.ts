@@ -1,4 +1,5 @@
 import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
 import { z } from "zod";
 import type { Engine, Mode } from "../../shared/wire/heartbeat.ts";
 import { codeOf, readState, writeState } from "../disk.ts";
@@ -6,7 +7,8 @@ import type { Log } from "../log.ts";
 import { connects } from "./connects.ts";
 import type { Enforcer, Proof, ReachControlPlane } from "./enforcer.ts";
 import type { Firewall } from "./firewall.ts";
-import { networkEnforcer } from "./network.ts";
+import { linkPrefixes } from "./links.ts";
+import { type NetworkDeps, networkEnforcer } from "./network.ts";
 import { type StopDeps, type Stopped, stopEnginesEnforcer, stopped } from "./stop-engines.ts";
 
 /** The system's own resolver tries for half a minute, and longer where it knows several name servers. */
@@ -19,37 +21,59 @@ export type HostOptions = {
   edgeUrl: string;
   selfPid: number;
   engines: () => readonly Engine[];
+  /** The proxy that requests to the control plane go through, unless there is none. */
+  proxy?: { name: string; port: number } | undefined;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  elapsed: () => number;
   log: Log;
   /** The next scan should not wait for its turn. */
   hasten: () => void;
 };
 
 /** What differs from system to system. */
-export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself"> & {
-  firewall: Firewall;
-  /** Name servers that this host asks; empty when they are not known. */
-  resolvers: () => Promise<string[]>;
-  /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
-  lookEveryRounds?: number;
-};
+export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself"> &
+  Pick<NetworkDeps, "resolverUsers" | "connected" | "tunnelTo"> & {
+    firewall: Firewall;
+    /** Name servers that this host asks; empty when they are not known. */
+    resolvers: () => Promise<string[]>;
+    /** Servers of the DHCP leases that this host holds, as far as they are known. */
+    dhcpServers: () => Promise<string[]>;
+    /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
+    lookEveryRounds?: number;
+  };
 
 export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
 
 /** The blocking modes on this system. What they need to remember is in the state directory. */
 export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
-  const { directory, edgeUrl, selfPid, engines, reach, sleep, log, hasten } = options;
-  const { firewall, resolvers, lookEveryRounds = 1, ...processes } = system;
+  const { directory, edgeUrl, proxy, selfPid, engines, reach, sleep, elapsed, log, hasten } = options;
+  const {
+    firewall,
+    resolvers,
+    resolverUsers,
+    dhcpServers,
+    connected,
+    tunnelTo,
+    lookEveryRounds = 1,
+    ...processes
+  } = system;
   const enforcers: Enforcers = {
     network: networkEnforcer({
       firewall,
       edgeUrl,
+      proxy,
       resolve: async (name) => (await inTime(lookup(name, { all: true }))).map(({ address }) => address),
       resolvers,
+      resolverUsers,
+      links: async () => ({ prefixes: linkPrefixes(networkInterfaces()), dhcpServers: await dhcpServers() }),
+      connected,
+      tunnelTo,
       ...seenAddresses(directory, log),
       reach,
       sleep,
+      elapsed,
       log,
     }),
     "stop-engines": stopEnginesEnforcer({

@@ -5,6 +5,7 @@ import { connects } from "./connects.ts";
 import type { HostProcess, Named } from "./family.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions, type System } from "./host.ts";
 import { keptRules } from "./kept-rules.ts";
+import { connectedTo, leasedFrom, readLeases, resolverUsers, tunnelDeviceTo } from "./linux-network.ts";
 import { nftFirewall } from "./nft-firewall.ts";
 
 /** The blocking modes, by nftables and signals. Needs root. */
@@ -14,6 +15,10 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
   return blockingEnforcers(options, {
     firewall: nftFirewall({ run: runCommand, connects, keep: keptRules(options.directory, options.log) }),
     resolvers: async () => resolversOf(readOrEmpty),
+    resolverUsers: async () => resolverUsers(),
+    dhcpServers: async () => leasedFrom(readLeases()),
+    connected: async (port) => connectedTo(port),
+    tunnelTo: tunnelDeviceTo,
     processes: async () => hostProcesses(bootMs),
     ...signals,
     refusesItself: true,

@@ -1,14 +1,20 @@
 import type { Log } from "../log.ts";
 import { isLoopback, isPlainAddress } from "./addresses.ts";
+import { ADDRESSES_MAX, createControlAddresses } from "./control-addresses.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
-import type { Endpoint, Firewall } from "./firewall.ts";
+import { type Endpoint, type Firewall, type Links, type NetworkRules, NOTHING_SENT } from "./firewall.ts";
 
-/** `control` right after applying: a name server or a handshake may need a moment. */
+/** Right after applying: a name server or a handshake may need a moment. */
 const REACH_TRIES_MAX = 3;
+/** A try that brought a new address to light is not counted, up to this many in all. */
+const ROTATING_TRIES_MAX = 12;
 const REACH_PAUSE_MS = 500;
 const ROLL_BACK_TRIES_MAX = 3;
-/** Addresses of a control plane behind a name that keeps changing: the newest count. */
-const ADDRESSES_MAX = 32;
+/** Answers of a rotating name taken before anything is cut. It ends sooner when this many in a row say nothing new. */
+const SAMPLES_MAX = 256;
+const STALE_SAMPLES_MAX = 3;
+/** More name servers than any system asks (resolv.conf(5): three). */
+const RESOLVERS_MAX = 8;
 /** RFC 5737: an address for documentation, where nothing lives. */
 const NOWHERE: Endpoint = { address: "192.0.2.1", port: 443 };
 /** RFC 863: a port of the control plane's own host that is not the control plane's. */
@@ -17,15 +23,26 @@ const DISCARD_PORT = 9;
 export type NetworkDeps = {
   firewall: Firewall;
   edgeUrl: string;
+  /** Where the agent's requests to the control plane go instead, as its environment says it. */
+  proxy?: { name: string; port: number } | undefined;
   /** All addresses of a name. Rejects when there are none. */
   resolve: (name: string) => Promise<string[]>;
   /** Name servers that this host asks, loopback stubs replaced by those they ask. */
   resolvers: () => Promise<string[]>;
+  /** Users whose programs may ask any name server while none is known. Absent: root. */
+  resolverUsers?: (() => Promise<number[]>) | undefined;
+  links: () => Promise<Links>;
+  /** Addresses that this process has open TCP connections to on a port. Absent where they cannot be listed. */
+  connected?: ((port: number) => Promise<string[]>) | undefined;
+  /** Name of the tunnel device (VPN) that packets to this endpoint leave through; undefined when it is none. */
+  tunnelTo?: ((endpoint: Endpoint) => Promise<string | undefined>) | undefined;
   /** Addresses of the control plane seen before: at boot there are rules to be put before there are names. */
   load: () => string[];
   save: (addresses: readonly string[]) => void;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds by a clock that nobody sets. */
+  elapsed: () => number;
   log: Log;
 };
 
@@ -33,43 +50,80 @@ type Probes = NonNullable<Proof["probes"]>;
 
 /** Mode `network`: applied whole or not at all, proven by trying, undone when it cuts itself off. */
 export function networkEnforcer(deps: NetworkDeps): Enforcer {
-  let addresses = deps.load().filter(isPlainAddress);
-  /** What the firewall says of our rules while nobody has altered them. */
-  let intact: string | undefined;
-  /** Name servers that the rules let through. */
-  let resolvers: readonly string[] = [];
+  const { firewall } = deps;
+  const { name, port, what } = targetOf(deps);
+  const addresses = createControlAddresses(deps.load().filter(isPlainAddress), deps.elapsed);
+  /** Name servers named last: while none is named, those stay, for a file that is being written opens nothing. */
+  let resolvers: string[] = [];
+  /** What the firewall was asked for last. */
+  let sent: string | undefined;
   let lastProbes: Probes | undefined;
 
-  const url = new URL(deps.edgeUrl);
-  const port = Number(url.port) || (url.protocol === "https:" ? 443 : 80);
-  const name = url.hostname.replace(/^\[|\]$/g, "");
-  const { firewall } = deps;
-
-  /** Follows the name; addresses seen before stay, for connections to them may still be open. */
-  async function follow(): Promise<boolean> {
+  async function resolved(): Promise<string[]> {
     const found = isPlainAddress(name) ? [name] : await deps.resolve(name).catch(() => []);
-    const merged = [...new Set([...found.filter(isPlainAddress), ...addresses])].slice(0, ADDRESSES_MAX);
-    const isNew = merged.some((address) => !addresses.includes(address));
-    addresses = merged;
-    if (isNew) deps.save(addresses);
-    return isNew;
+    return found.filter(isPlainAddress);
+  }
+
+  /** True when an address came or went. */
+  async function follow(): Promise<boolean> {
+    const connected = ((await deps.connected?.(port)) ?? []).filter(isPlainAddress);
+    const isChanged = addresses.see({ resolved: await resolved(), connected });
+    if (isChanged) deps.save(addresses.all());
+    return isChanged;
+  }
+
+  /** Before anything is cut: a name that gives another address each time is asked until it says nothing new. */
+  async function followAll(signal: AbortSignal): Promise<void> {
+    await follow();
+    if (isPlainAddress(name)) return;
+    // It shows by an open connection which of the addresses works.
+    await deps.reach(signal);
+    let stale = 0;
+    for (let samples = 0; samples < SAMPLES_MAX && stale < STALE_SAMPLES_MAX && !signal.aborted; samples++) {
+      stale = (await follow()) ? 0 : stale + 1;
+      if (addresses.all().length >= ADDRESSES_MAX) return;
+    }
+  }
+
+  async function wanted(): Promise<NetworkRules> {
+    const named = (await deps.resolvers()).filter(isPlainAddress).slice(0, RESOLVERS_MAX);
+    if (named.length > 0) resolvers = named;
+    const users = resolvers.length > 0 ? undefined : await deps.resolverUsers?.();
+    return {
+      control: addresses
+        .all()
+        .sort()
+        .map((address) => ({ address, port })),
+      resolvers: [...resolvers].sort(),
+      ...(users && { resolverUsers: users }),
+      links: await deps.links(),
+    };
   }
 
   /** Undefined when the rules stand, else why not. */
-  async function put(): Promise<string | undefined> {
-    const control = addresses.map((address) => ({ address, port }));
-    const asked = await deps.resolvers();
-    const fault = await firewall.restrict({ control, resolvers: asked });
+  async function put(rules: NetworkRules): Promise<string | undefined> {
+    sent = undefined;
+    lastProbes = undefined;
+    const fault = await firewall.restrict(rules);
     if (fault) return fault;
-    resolvers = asked;
-    intact = await firewall.standing();
+    sent = JSON.stringify(rules);
     return undefined;
   }
 
-  async function reached(signal: AbortSignal): Promise<boolean> {
-    for (let tries = 1; tries <= REACH_TRIES_MAX && !signal.aborted; tries++) {
+  /** Puts the rules again when what this host talks to has changed: addresses that came, and those that went. */
+  async function putIfChanged(): Promise<string | undefined> {
+    const rules = await wanted();
+    return JSON.stringify(rules) === sent ? undefined : put(rules);
+  }
+
+  async function reached(signal: AbortSignal, isFollowing: boolean): Promise<boolean> {
+    let counted = 0;
+    for (let tries = 1; tries <= ROTATING_TRIES_MAX && !signal.aborted; tries++) {
       if (await deps.reach(signal)) return true;
-      if (tries < REACH_TRIES_MAX) await deps.sleep(REACH_PAUSE_MS, signal);
+      const isNew = isFollowing && (await follow());
+      if (isNew) await putIfChanged();
+      if (!isNew && ++counted >= REACH_TRIES_MAX) return false;
+      await deps.sleep(REACH_PAUSE_MS, signal);
     }
     return false;
   }
@@ -87,28 +141,41 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   /** Tries what must not work: another port of the control plane's host, and an address where nothing lives. */
   async function forbiddenBlocked(): Promise<boolean> {
     const elsewhere = addresses
+      .all()
       .filter((address) => !isLoopback(address))
       .slice(0, 1)
       .map((address) => ({ address, port: port === DISCARD_PORT ? DISCARD_PORT + 1 : DISCARD_PORT }));
     return firewall.refuses([...elsewhere, NOWHERE]);
   }
 
+  /** Why this isolation would cut off the agent, found before anything is cut; undefined when nothing is known. */
+  async function whyNot(): Promise<string | undefined> {
+    const all = addresses.all();
+    if (all.length === 0) return `${what}'s name ${name} has no address`;
+    if (deps.proxy && all.every(isLoopback))
+      return `the proxy ${name}:${port} runs on this host, and its own connections would be cut; set HTTPS_PROXY of the agent to a proxy beyond this host; nothing was changed`;
+    const tunnels = await Promise.all(all.map((address) => deps.tunnelTo?.({ address, port })));
+    if (tunnels.every((device) => device !== undefined))
+      return `${what} is reached through the VPN device ${tunnels[0]}, which mode network would cut off; give the host a way to it beside the VPN, or use stop-engines; nothing was changed`;
+    return undefined;
+  }
+
   async function apply(_order: Order, signal: AbortSignal): Promise<Proof> {
-    await follow();
-    if (addresses.length === 0)
-      return { outcome: "failed", reason: `the control plane's name ${name} has no address` };
-    const fault = await put();
+    await followAll(signal);
+    const refusal = await whyNot();
+    if (refusal) return { outcome: "failed", reason: refusal };
+    const fault = await put(await wanted());
     if (fault) {
       // Not every firewall takes all or nothing: what it took before it failed goes too.
       await firewall.remove(false);
       return { outcome: "failed", reason: fault };
     }
-    if (!(await reached(signal))) {
+    if (!(await reached(signal, true))) {
       if (signal.aborted) throw new Error("stopped before the isolation was proven");
       const stuck = await rollBack(signal);
-      intact = undefined;
+      sent = undefined;
       const end = stuck === undefined ? "rolled back" : "and the rules could not be rolled back";
-      return { outcome: "failed", reason: `the control plane was unreachable right after applying; ${end}` };
+      return { outcome: "failed", reason: `${what} was unreachable right after applying; ${end}` };
     }
     lastProbes = { controlPlaneReachable: true, forbiddenBlocked: await forbiddenBlocked() };
     return { outcome: "applied", probes: lastProbes };
@@ -117,24 +184,22 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
   /** An outage of the control plane changes nothing here: once proven, the host stays contained. */
   async function reassert(_order: Order, signal: AbortSignal): Promise<Proof> {
     let fault: string | undefined;
+    let repaired: string | undefined;
     // Before any name server is asked, which may take its time.
-    if (addresses.length > 0 && (intact === undefined || (await firewall.standing()) !== intact)) {
-      if (intact !== undefined) deps.log("warn", "the isolation rules were altered; putting them back");
-      fault = await put();
-      lastProbes = undefined;
+    if (addresses.all().length > 0) {
+      const altered = await firewall.altered();
+      if (altered !== undefined && altered !== NOTHING_SENT)
+        repaired = `the isolation rules were altered (${altered})`;
+      if (altered !== undefined) fault = await put(await wanted());
     }
-    const hasNewAddress = await follow();
-    // A laptop in another network asks other name servers, and finds the control plane by name only through them.
-    const hasNewResolver = (await deps.resolvers()).some((address) => !resolvers.includes(address));
-    if (addresses.length === 0) fault = "the control plane's name has no address";
-    else if (hasNewAddress || hasNewResolver) {
-      fault = await put();
-      lastProbes = undefined;
-    }
+    await follow();
+    if (addresses.all().length === 0) fault = `${what}'s name ${name} has no address`;
+    else fault ??= await putIfChanged();
     if (fault) {
       lastProbes = undefined;
       const probes = { controlPlaneReachable: await deps.reach(signal), forbiddenBlocked: false };
-      return { outcome: "applied", reason: `the rules could not be put back: ${fault}`, probes };
+      const reason = `the rules could not be put back: ${fault}`;
+      return { outcome: "applied", reason, probes, ...(repaired !== undefined && { repaired }) };
     }
     if (!(lastProbes?.controlPlaneReachable && lastProbes.forbiddenBlocked)) {
       lastProbes = {
@@ -142,19 +207,30 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
         forbiddenBlocked: await forbiddenBlocked(),
       };
     }
-    return { outcome: "applied", probes: lastProbes };
+    return { outcome: "applied", probes: lastProbes, ...(repaired !== undefined && { repaired }) };
   }
 
   async function release(order: Order, signal: AbortSignal): Promise<Proof> {
     const fault = await firewall.remove(order.wasInForce);
-    intact = undefined;
+    sent = undefined;
     lastProbes = undefined;
     if (fault) return { outcome: "failed", reason: `the rules could not be removed: ${fault}` };
     return {
       outcome: "applied",
-      probes: { controlPlaneReachable: await reached(signal), forbiddenBlocked: null },
+      probes: { controlPlaneReachable: await reached(signal, false), forbiddenBlocked: null },
     };
   }
 
   return { apply, release, reassert };
+}
+
+/** Whom the agent connects to: the control plane, or the proxy before it. */
+function targetOf({ edgeUrl, proxy }: Pick<NetworkDeps, "edgeUrl" | "proxy">) {
+  if (proxy) return { ...proxy, what: "the proxy" };
+  const url = new URL(edgeUrl);
+  return {
+    name: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+    what: "the control plane",
+  };
 }

@@ -1,13 +1,14 @@
 import type { RunCommand } from "../command.ts";
-import type { Endpoint, Firewall } from "./firewall.ts";
+import { type Endpoint, type Firewall, NOTHING_SENT } from "./firewall.ts";
 import { firstLine } from "./nft-firewall.ts";
 import {
   ANCHOR,
   isEnabled,
   labelledPackets,
-  MAIN_ANCHOR,
+  overruledBy,
   pfNetworkRules,
   pfPortRules,
+  rulesIn,
   tokenIn,
 } from "./pf.ts";
 
@@ -18,6 +19,9 @@ export type PfDeps = {
   loadToken: () => string | undefined;
   saveToken: (token: string | undefined) => void;
 };
+
+/** Somebody may change the rules in the moment after they were put; who does so each time makes the order fail. */
+const PUT_TRIES_MAX = 3;
 
 /** Both families, from anywhere to anywhere: pfctl(8) takes states by source, and by source and destination. */
 const CUT_STATES = [
@@ -40,34 +44,57 @@ export function pfFirewall({ run, connects, loadToken, saveToken }: PfDeps): Fir
     return undefined;
   }
 
-  async function put(rules: string, cutsStates: boolean): Promise<string | undefined> {
+  /** The rules of our anchor sent last, as pfctl itself reads them (`-n`: without loading anything). */
+  let sent: readonly string[] | undefined;
+
+  async function put(rules: string): Promise<string | undefined> {
     const { stdout: main } = await pfctl(["-s", "rules"]);
-    if (!MAIN_ANCHOR.test(main)) return 'the main ruleset of pf does not evaluate "com.apple/*" any more';
+    const overruled = overruledBy(main);
+    if (overruled) return overruled;
+    const read = await pfctl(["-a", ANCHOR, "-n", "-v", "-f", "-"], rules);
+    if (read.code !== 0) return `pf refused the rules: ${faultOf(read.stderr)}`;
     const { code, stderr } = await pfctl(["-a", ANCHOR, "-f", "-"], rules);
     if (code !== 0) return `pf refused the rules: ${faultOf(stderr)}`;
-    const off = await enable();
-    if (off) return off;
-    // A packet of a flow that has a state is not asked the rules any more.
-    if (cutsStates) for (const cut of CUT_STATES) await pfctl(cut);
-    return undefined;
+    sent = rulesIn(read.stdout);
+    return enable();
+  }
+
+  /** Puts the rules and compares what is in force with what was sent. */
+  async function putWhole(rules: string): Promise<string | undefined> {
+    let difference: string | undefined;
+    for (let tries = 1; tries <= PUT_TRIES_MAX; tries++) {
+      const fault = await put(rules);
+      if (fault) return fault;
+      difference = await altered();
+      if (difference !== undefined) continue;
+      // A packet of a flow that has a state is not asked the rules any more.
+      for (const cut of CUT_STATES) await pfctl(cut);
+      return undefined;
+    }
+    return `the rules were altered each time right after they were put: ${difference}`;
+  }
+
+  async function altered(): Promise<string | undefined> {
+    if (!sent) return NOTHING_SENT;
+    const info = await pfctl(["-s", "info"]);
+    if (!isEnabled(info.stdout)) return "pf was disabled";
+    const overruled = overruledBy((await pfctl(["-s", "rules"])).stdout);
+    if (overruled) return overruled;
+    const ours = await pfctl(["-a", ANCHOR, "-s", "rules"]);
+    const inForce = rulesIn(ours.stdout);
+    if (ours.code === 0 && inForce.join("\n") === sent.join("\n")) return undefined;
+    return `${inForce.length} rules are in force instead of the ${sent.length} that were put`;
   }
 
   return {
-    restrict: (rules) => put(pfNetworkRules(rules), true),
-    refusePorts: (ports) => put(pfPortRules(ports), true),
-    standing: async () => {
-      const [info, main, ours] = [
-        await pfctl(["-s", "info"]),
-        await pfctl(["-s", "rules"]),
-        await pfctl(["-a", ANCHOR, "-s", "rules"]),
-      ];
-      const isInForce = isEnabled(info.stdout) && MAIN_ANCHOR.test(main.stdout) && ours.code === 0;
-      return isInForce ? `${main.stdout}\n${ours.stdout}` : undefined;
-    },
+    restrict: (rules) => putWhole(pfNetworkRules(rules)),
+    refusePorts: (ports) => putWhole(pfPortRules(ports)),
+    altered,
     remove: async (wasInForce) => {
       const { code, stderr } = await pfctl(["-a", ANCHOR, "-F", "rules"]);
       // Rules that were never loaded are not there to be flushed.
       if (code !== 0 && wasInForce) return faultOf(stderr);
+      sent = undefined;
       const token = loadToken();
       // Of a token from before the last start of the host pf knows nothing: there is nothing to give back.
       if (token !== undefined) await pfctl(["-X", token]);

@@ -1,5 +1,5 @@
-import { isV6, plain, plainPort } from "./addresses.ts";
-import type { NetworkRules } from "./firewall.ts";
+import { isV6, plain, plainPort, plainPrefix } from "./addresses.ts";
+import type { Links, NetworkRules } from "./firewall.ts";
 
 /**
  * Below `anchor "com.apple/*"`, which the main ruleset of macOS evaluates as shipped (/etc/pf.conf), so that file is
@@ -8,19 +8,39 @@ import type { NetworkRules } from "./firewall.ts";
 export const ANCHOR = "com.apple/000.lifecyclezero";
 /** What the main ruleset has to hold for our anchor to be evaluated at all (`pfctl -s rules`). */
 export const MAIN_ANCHOR = /^anchor "com\.apple\/\*" all$/m;
+/** A rule of the main ruleset that lets packets through before ours are asked. */
+const PASSED_BEFORE = /^pass\b.*\bquick\b/;
+
+/** Why the main ruleset (`pfctl -s rules`) leaves our anchor without the last word; undefined when it does not. */
+export function overruledBy(main: string): string | undefined {
+  const all = main.split("\n").map((line) => line.trim());
+  const at = all.findIndex((line) => MAIN_ANCHOR.test(line));
+  if (at < 0) return 'the main ruleset of pf does not evaluate "com.apple/*" any more';
+  const before = all.slice(0, at).find((line) => PASSED_BEFORE.test(line));
+  return before && `a rule of pf's main ruleset lets packets through before ours: ${before.slice(0, 80)}`;
+}
+
+/** The filter rules among what pfctl prints, one a line. */
+export const rulesIn = (printed: string): string[] =>
+  printed
+    .split("\n")
+    .map((line) => line.trim().replace(/\s+/g, " "))
+    .filter((line) => /^(pass|block)\b/.test(line));
+
 /** On the rules that refuse, so that their packets can be counted (`pfctl -s labels`). */
 export const LABEL = "lz-forbidden";
 
 /**
  * Mode `network` by pf.conf(5): loopback, name servers, the control plane, and what keeps an interface alive (DHCP,
- * neighbour discovery). All else is refused, in and out, forwarded traffic of virtual machines too, for a rule
- * without a direction sees both. Every rule is `quick`: no rule after ours has a say.
+ * neighbour discovery), bound to addresses of this host's links. All else is refused, in and out, forwarded traffic of
+ * virtual machines too, for a rule without a direction sees both. Every rule is `quick`: no rule after ours has a say.
+ *
+ * pf matches neither the hop limit nor, without state, a rate: here the addresses are the only bound.
  *
  * Without state on loopback: states are cut when this is put in place, and local programs keep theirs. A pass with
  * state takes new connections only, so one to the control plane that was open before is reset and made anew.
  */
-export function pfNetworkRules({ control, resolvers }: NetworkRules): string {
-  const family = (address: string): string => (isV6(address) ? "inet6" : "inet");
+export function pfNetworkRules({ control, resolvers, links }: NetworkRules): string {
   const rules = [
     "pass quick on lo0 all flags any no state",
     ...control.map(
@@ -29,20 +49,46 @@ export function pfNetworkRules({ control, resolvers }: NetworkRules): string {
     ),
     ...resolvers.flatMap((address) => dnsRules(family(address), plain(address))),
     ...(resolvers.length === 0 ? ["inet", "inet6"].flatMap((each) => dnsRules(each, "any")) : []),
-    "pass out quick inet proto udp from any port = 68 to any port = 67 no state",
-    "pass in quick inet proto udp from any port = 67 to any port = 68 no state",
-    "pass out quick inet6 proto udp from any port = 546 to any port = 547 no state",
-    "pass in quick inet6 proto udp from any port = 547 to any port = 546 no state",
-    ...["routersol", "neighbrsol", "neighbradv"].map(
-      (type) => `pass out quick inet6 proto ipv6-icmp all icmp6-type ${type} no state`,
-    ),
-    ...["routeradv", "neighbrsol", "neighbradv"].map(
-      (type) => `pass in quick inet6 proto ipv6-icmp all icmp6-type ${type} no state`,
-    ),
+    ...dhcpRules(links),
+    ...neighbourRules(links),
     `block return out quick all label "${LABEL}"`,
     `block drop in quick all label "${LABEL}"`,
   ];
   return lines(rules);
+}
+
+const family = (address: string): "inet" | "inet6" => (isV6(address) ? "inet6" : "inet");
+
+/** Requests go to broadcast, the lease's server and the servers' group (RFC 8415 §7.1), answers come from the link. */
+function dhcpRules({ prefixes, dhcpServers }: Links): string[] {
+  const servers = [...new Set(dhcpServers.map(plain))].filter((address) => !isV6(address));
+  const near = [...new Set(prefixes.map(plainPrefix))].filter((prefix) => !isV6(prefix));
+  return [
+    ...["255.255.255.255", ...servers].map(
+      (to) => `pass out quick inet proto udp from any port = 68 to ${to} port = 67 no state`,
+    ),
+    "pass in quick inet proto udp from any port = 67 to 255.255.255.255 port = 68 no state",
+    ...["169.254.0.0/16", ...near, ...servers].map(
+      (from) => `pass in quick inet proto udp from ${from} port = 67 to any port = 68 no state`,
+    ),
+    "pass out quick inet6 proto udp from fe80::/10 port = 546 to ff02::1:2 port = 547 no state",
+    "pass in quick inet6 proto udp from fe80::/10 port = 547 to fe80::/10 port = 546 no state",
+  ];
+}
+
+function neighbourRules({ prefixes }: Links): string[] {
+  const near = ["fe80::/10", ...new Set(prefixes.map(plainPrefix))].filter(isV6);
+  const pass = (way: string, type: string): string =>
+    `pass ${way.slice(0, way.indexOf(" "))} quick inet6 proto ipv6-icmp ${way.slice(way.indexOf(" ") + 1)} icmp6-type ${type} no state`;
+  return [
+    pass("out from any to ff02::2", "routersol"),
+    ...["ff02::1:ff00:0/104", ...near].map((to) => pass(`out from any to ${to}`, "neighbrsol")),
+    ...["ff02::1", ...near].map((to) => pass(`out from any to ${to}`, "neighbradv")),
+    pass("in from fe80::/10 to any", "routeradv"),
+    // A host that asks whether its address is taken has none yet (RFC 4862 §5.4.2).
+    ...["::", ...near].map((from) => pass(`in from ${from} to any`, "neighbrsol")),
+    ...near.map((from) => pass(`in from ${from} to any`, "neighbradv")),
+  ];
 }
 
 const dnsRules = (family: string, to: string): string[] => [

@@ -57,9 +57,8 @@ export type StopDeps = TerminateDeps & {
 
 /** Mode `stop-engines`: the engines and their children are suspended or terminated, and their ports refuse. */
 export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
+  /** Ports that refuse; undefined when that is not known. */
   let ports: string | undefined;
-  /** What the firewall says of the rules for these ports while nobody has altered them. */
-  let intact: string | undefined;
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
   let watchfulLooks = 0;
@@ -194,12 +193,11 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   async function refusePorts(wanted: readonly number[]): Promise<string | undefined> {
     const name = [...new Set(wanted)].sort((a, b) => a - b).join(",");
-    const standing = await deps.firewall.standing();
-    if (name === ports && standing !== undefined && standing === intact) return undefined;
+    if (name === ports && (await deps.firewall.altered()) === undefined) return undefined;
+    ports = undefined;
     const fault = await deps.firewall.refusePorts(wanted);
     if (fault) return `the engines are stopped, but their ports do not refuse: ${fault}`;
     ports = name;
-    intact = await deps.firewall.standing();
     return undefined;
   }
 
@@ -214,7 +212,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   /** True when no port of theirs takes a connection. */
   async function areClosed(engines: readonly Engine[]): Promise<boolean> {
-    if (!deps.refusesItself) return intact !== undefined;
+    if (!deps.refusesItself) return ports !== undefined;
     const endpoints = engines.flatMap(({ ports, bind }) =>
       ports.flatMap((port) => bind.map((address) => ({ address: reachable(address), port }))),
     );
@@ -223,7 +221,6 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   async function release(order: Order, signal: AbortSignal): Promise<Proof> {
     ports = undefined;
-    intact = undefined;
     hasReached = false;
     watchfulLooks = 0;
     unrest = 0;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { RunCommand } from "../command.ts";
 import type { attempt } from "./connects.ts";
-import type { Firewall } from "./firewall.ts";
+import { type Firewall, NOTHING_SENT } from "./firewall.ts";
 import { firstLine } from "./nft-firewall.ts";
 import {
   GROUP,
@@ -10,7 +10,10 @@ import {
   type Profile,
   putScript,
   removeScript,
+  ruleName,
   STANDING_SCRIPT,
+  sentText,
+  standingText,
   type WindowsRule,
   windowsNetworkRules,
   windowsPortRules,
@@ -31,7 +34,30 @@ export const profiles = z
   .min(1)
   .max(3);
 
-const standing = z.object({ profiles: z.array(z.string()), rules: z.array(z.string()) });
+const texts = z.array(z.string());
+const standing = z.object({
+  profiles: texts,
+  rules: z.array(
+    z.object({
+      name: z.string(),
+      enabled: z.string(),
+      direction: z.string(),
+      action: z.string(),
+      profile: z.string(),
+      protocol: z.string(),
+      remoteAddress: texts,
+      localAddress: texts,
+      remotePort: texts,
+      localPort: texts,
+      icmpType: texts,
+      program: z.string(),
+      interface: texts,
+    }),
+  ),
+});
+
+/** What was asked for: the rules in the notation of {@link standingText}, and whether the profiles block the rest. */
+type Sent = { rules: readonly string[]; blocksRest: boolean };
 
 export type WindowsDeps = {
   run: RunCommand;
@@ -68,18 +94,33 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
     return undefined;
   }
 
+  let sent: Sent | undefined;
+
   async function put(rules: readonly WindowsRule[], blocksRest: boolean): Promise<string | undefined> {
     const unknown = await rememberProfiles();
     if (unknown) return unknown;
     const version = createHash("sha256").update(JSON.stringify(rules)).digest("hex").slice(0, 8);
     const { code, stderr } = await powershell(putScript(rules, version, blocksRest));
     if (code !== 0) return `Windows Firewall refused the rules: ${firstLine(stderr)}`;
+    const asSent = rules.map((rule, index) => sentText(rule, ruleName(version, index)));
+    sent = { rules: asSent.sort(), blocksRest };
+    return altered();
+  }
+
+  async function altered(): Promise<string | undefined> {
+    if (!sent) return NOTHING_SENT;
     const inForce = await read();
-    if (inForce === undefined) return `a policy overrules the rules of the group "${GROUP}"`;
-    const count = inForce.rules.length;
-    return count === rules.length
-      ? undefined
-      : `${count} of ${rules.length} rules are in force: a policy overrules`;
+    if (inForce === undefined)
+      return `a policy overrules the rules of the group "${GROUP}", or a profile is off`;
+    if (sent.blocksRest && !inForce.profiles.every((line) => / Block Block$/.test(line)))
+      return "a profile of Windows Firewall no longer blocks by default";
+    const rules = inForce.rules.map(standingText);
+    const count = sent.rules.length;
+    const lost = sent.rules.filter((rule) => !rules.includes(rule)).length;
+    if (lost > 0)
+      return `${count - lost} of ${count} rules are in force: a policy overrules, or somebody altered them`;
+    if (rules.length > count) return `${rules.length - count} rules were added to the group "${GROUP}"`;
+    return undefined;
   }
 
   /** Undefined when nothing of ours is in force: no rules, or a profile that is off. */
@@ -93,16 +134,14 @@ export function windowsFirewall(deps: WindowsDeps): Firewall {
   return {
     restrict: (rules) => put(windowsNetworkRules(rules), true),
     refusePorts: (ports) => put(windowsPortRules(ports), false),
-    standing: async () => {
-      const inForce = await read();
-      return inForce && JSON.stringify(inForce);
-    },
+    altered,
     remove: async (wasInForce) => {
       const before = deps.loadProfiles();
       if (before === undefined && !wasInForce) return undefined;
       const { code, stderr } = await powershell(removeScript(before ?? []));
       if (code !== 0) return firstLine(stderr);
       deps.saveProfiles(undefined);
+      sent = undefined;
       return undefined;
     },
     // No counter to ask here: a connection that this host's own firewall refuses fails with a code of its own.

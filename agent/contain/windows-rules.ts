@@ -1,4 +1,4 @@
-import { isLoopback, isV6, plain, plainPort, rangesWithout } from "./addresses.ts";
+import { boundsOf, isLoopback, isV6, plain, plainPort, plainPrefix, rangesWithout } from "./addresses.ts";
 import type { NetworkRules } from "./firewall.ts";
 
 /*
@@ -14,8 +14,9 @@ import type { NetworkRules } from "./firewall.ts";
  * - Where the default of a profile blocks outbound, the control plane needs an allow rule too, which no block of ours
  *   matches.
  *
- * Loopback is exempt from Windows Firewall. Replies to what was let out are let in, DHCP and neighbour discovery are
- * left alone by protocol, port and type.
+ * Loopback is exempt from Windows Firewall. Replies to what was let out are let in. DHCP and neighbour discovery are
+ * left alone towards addresses of this host's links; link-local addresses no rule can name, so there the port and the
+ * type are the only bound. Windows Firewall knows no hop limit and no rate.
  */
 
 export const GROUP = "LifecycleZero containment";
@@ -41,9 +42,38 @@ const V6 = [
 
 /** IGMP, IP in IP, IPv6 in IPv4, GRE, ESP, AH, L2TP, SCTP. */
 const OTHER_PROTOCOLS = ["2", "4", "41", "47", "50", "51", "115", "132"];
-/** Echo, and what no host needs: neighbour discovery (133 to 137), too big (2) and the other errors stay. */
-const ICMP4_BLOCKED = ["8", "13", "15", "17"];
-const ICMP6_BLOCKED = ["128", "138", "139", "144", "145"];
+/** An isolated host has no ICMP to send: in IPv4 none at all. Errors (3, 11, 12) may come in. */
+const ICMP4_IN_BLOCKED = [
+  "0",
+  "4",
+  "5",
+  "8",
+  "9",
+  "10",
+  "13",
+  "14",
+  "15",
+  "16",
+  "17",
+  "18",
+  "30",
+  "40",
+  "42",
+  "43",
+];
+/** All but errors (1 to 4, inbound), neighbour discovery (133 to 136) and reports of groups (130 to 132, 143). */
+const ICMP6_BLOCKED = ["128", "129", "137", "138", "139", "140", "141", "142", "144", "145", "146", "147"];
+const ICMP6_ERRORS = ["1", "2", "3", "4"];
+const NEIGHBOURS = ["133", "134", "135", "136"];
+const GROUP_REPORTS = ["130", "131", "132", "143"];
+/** All nodes, all routers, and the groups that neighbour solicitations go to (RFC 4291 §2.7.1). */
+const NEIGHBOUR_GROUPS = ["ff02::1", "ff02::2", "ff02::1:ff00:0/104"];
+/** Multicast that no router forwards (RFC 4291 §2.7). */
+const LINK_MULTICAST = "ff02::/16";
+const BROADCAST = "255.255.255.255";
+/** RFC 8415 §7.1. */
+const DHCP6_SERVERS = "ff02::1:2";
+const LINK_LOCAL4 = "169.254.0.0/16";
 const DHCP = [67, 547];
 const DHCP_CLIENT = [68, 546];
 
@@ -54,30 +84,53 @@ const blockIn = (match: Match): WindowsRule => ({ direction: "Inbound", action: 
 const allowOut = (match: Match): WindowsRule => ({ direction: "Outbound", action: "Allow", ...match });
 
 /** Mode `network`, as rules. What is allowed is what none of the block rules matches. */
-export function windowsNetworkRules({ control, resolvers }: NetworkRules): WindowsRule[] {
+export function windowsNetworkRules({ control, resolvers, links }: NetworkRules): WindowsRule[] {
   const servers = [...new Set(control.map(({ address }) => plain(address)))];
   const ports = [...new Set(control.map(({ port }) => plainPort(port)))];
   const names = [...new Set(resolvers.map(plain))].filter((address) => !isLoopback(address));
   const toNames = { remotePort: ["53"], ...(names.length > 0 && { remoteAddress: names }) };
+  const leased = [BROADCAST, DHCP6_SERVERS, ...new Set(links.dhcpServers.map(plain))];
+  const near = [...new Set(links.prefixes.map(plainPrefix))];
+  const answering = [...near.filter((prefix) => !isV6(prefix)), ...links.dhcpServers, LINK_LOCAL4];
   return [
     ...openTcp(servers, ports, names).flatMap((open) => blockAround("TCP", open)),
-    ...openUdp(names).flatMap((open) => blockAround("UDP", open)),
-    ...ICMP_AND_OTHERS.map(blockOut),
+    ...openUdp(names, leased).flatMap((open) => blockAround("UDP", open)),
+    ...icmpRules(near),
+    ...OTHER_PROTOCOLS.flatMap((protocol) => [blockOut({ protocol }), blockIn({ protocol })]),
     blockIn({ protocol: "TCP" }),
     blockIn({ protocol: "UDP", localPort: portsWithout(DHCP_CLIENT) }),
-    ...ICMP_AND_OTHERS.map(blockIn),
+    blockIn({ protocol: "UDP", localPort: DHCP_CLIENT.map(String), remoteAddress: allBut(answering) }),
     allowOut({ protocol: "TCP", remoteAddress: servers, remotePort: ports.map(String) }),
     allowOut({ protocol: "TCP", ...toNames }),
     allowOut({ protocol: "UDP", ...toNames }),
-    allowOut({ protocol: "UDP", localPort: DHCP_CLIENT.map(String), remotePort: DHCP.map(String) }),
+    allowOut({
+      protocol: "UDP",
+      localPort: DHCP_CLIENT.map(String),
+      remotePort: DHCP.map(String),
+      remoteAddress: leased,
+    }),
   ];
 }
 
-const ICMP_AND_OTHERS: readonly Match[] = [
-  { protocol: "1", icmpType: ICMP4_BLOCKED },
-  { protocol: "58", icmpType: ICMP6_BLOCKED },
-  ...OTHER_PROTOCOLS.map((protocol) => ({ protocol })),
-];
+function icmpRules(prefixes: readonly string[]): WindowsRule[] {
+  const near = prefixes.filter(isV6);
+  const farFrom = (exceptions: readonly string[]): string[] => allBut(exceptions).filter(isV6);
+  const v6 = (icmpType: readonly string[], near6?: readonly string[]): Match => ({
+    protocol: "58",
+    icmpType,
+    ...(near6 && { remoteAddress: farFrom(near6) }),
+  });
+  return [
+    blockOut({ protocol: "1" }),
+    blockIn({ protocol: "1", icmpType: ICMP4_IN_BLOCKED }),
+    blockOut(v6([...ICMP6_ERRORS, ...ICMP6_BLOCKED])),
+    blockOut(v6(NEIGHBOURS, [...NEIGHBOUR_GROUPS, ...near])),
+    blockOut(v6(GROUP_REPORTS, [LINK_MULTICAST])),
+    blockIn(v6(ICMP6_BLOCKED)),
+    blockIn(v6(NEIGHBOURS, near)),
+    blockIn(v6(GROUP_REPORTS, [])),
+  ];
+}
 
 /** Ports that stay open at some addresses; without addresses at all of them. Together they name every address. */
 type Open = { addresses?: readonly string[]; ports: readonly number[] };
@@ -98,13 +151,15 @@ function openTcp(servers: readonly string[], ports: readonly number[], names: re
   ];
 }
 
-const openUdp = (names: readonly string[]): Open[] =>
-  names.length === 0
-    ? [{ ports: [53, ...DHCP] }]
-    : [
-        { addresses: allBut(names), ports: DHCP },
-        { addresses: names, ports: [53, ...DHCP] },
-      ];
+function openUdp(names: readonly string[], leased: readonly string[]): Open[] {
+  const elsewhere = names.length === 0 ? [53] : [];
+  return [
+    { addresses: allBut([...leased, ...names]), ports: elsewhere },
+    { addresses: leased.filter((each) => !names.includes(each)), ports: [...elsewhere, ...DHCP] },
+    { addresses: leased.filter((each) => names.includes(each)), ports: [53, ...DHCP] },
+    { addresses: names.filter((each) => !leased.includes(each)), ports: [53] },
+  ];
+}
 
 function blockAround(protocol: "TCP" | "UDP", { addresses, ports }: Open): WindowsRule[] {
   if (addresses?.length === 0) return [];
@@ -117,7 +172,7 @@ function blockAround(protocol: "TCP" | "UDP", { addresses, ports }: Open): Windo
   ];
 }
 
-/** Every address but these, as ranges of both families. */
+/** Every address but these addresses and prefixes, as ranges of both families. */
 const allBut = (addresses: readonly string[]): string[] => [
   ...V4.flatMap(([from, to]) =>
     rangesWithout(
@@ -179,7 +234,7 @@ export function putScript(rules: readonly WindowsRule[], version: string, blocks
   const commands = rules.map((rule, index) => {
     const optional = (name: string, values: readonly string[] | undefined): string =>
       values === undefined ? "" : ` -${name} ${listed(values)}`;
-    const id = `${NAME}-${version}-${String(index).padStart(2, "0")}`;
+    const id = ruleName(version, index);
     return (
       `New-NetFirewallRule -PolicyStore PersistentStore -Name ${quoted(id)} -DisplayName ${quoted(id)}` +
       ` -Group ${quoted(GROUP)} -Enabled True -Profile Any -Direction ${rule.direction} -Action ${rule.action}` +
@@ -224,19 +279,100 @@ export const PROFILES_SCRIPT = script([
 
 /**
  * What is in force of ours, group policy included (ActiveStore): the rules with what they match, and whether the
- * profiles are on. Another text when anybody altered a rule or a profile, or when a policy overrules them.
+ * profiles are on. A filter that says nothing says `Any`.
  */
 export const STANDING_SCRIPT = script([
   STRICT,
+  "function texts($all) { ,@($all | ForEach-Object { [string]$_ }) }",
   "$p=@(Get-NetFirewallProfile -PolicyStore ActiveStore | Sort-Object Name | ForEach-Object { " +
     '"$($_.Name) $($_.Enabled) $($_.DefaultInboundAction) $($_.DefaultOutboundAction)" })',
   `$r=@(Get-NetFirewallRule -PolicyStore ActiveStore -Group ${quoted(GROUP)} -ErrorAction SilentlyContinue | ` +
     "Sort-Object Name | ForEach-Object { " +
     "$a=$_ | Get-NetFirewallAddressFilter; $f=$_ | Get-NetFirewallPortFilter; " +
-    '"$($_.Name) $($_.Enabled) $($_.Direction) $($_.Action) $($f.Protocol) $($a.RemoteAddress) ' +
-    '$($f.RemotePort) $($f.LocalPort) $($f.IcmpType)" })',
-  "ConvertTo-Json -Compress ([pscustomobject]@{ profiles=$p; rules=$r })",
+    "$g=$_ | Get-NetFirewallApplicationFilter; $i=$_ | Get-NetFirewallInterfaceFilter; " +
+    "[pscustomobject]@{ name=[string]$_.Name; enabled=[string]$_.Enabled; direction=[string]$_.Direction; " +
+    "action=[string]$_.Action; profile=[string]$_.Profile; protocol=[string]$f.Protocol; " +
+    "remoteAddress=(texts $a.RemoteAddress); localAddress=(texts $a.LocalAddress); " +
+    "remotePort=(texts $f.RemotePort); localPort=(texts $f.LocalPort); icmpType=(texts $f.IcmpType); " +
+    "program=[string]$g.Program; interface=(texts $i.InterfaceAlias) } })",
+  "ConvertTo-Json -Compress -Depth 4 ([pscustomobject]@{ profiles=$p; rules=$r })",
 ]);
+
+/** A rule as {@link STANDING_SCRIPT} reports it. */
+export type StandingRule = {
+  name: string;
+  enabled: string;
+  direction: string;
+  action: string;
+  profile: string;
+  protocol: string;
+  remoteAddress: readonly string[];
+  localAddress: readonly string[];
+  remotePort: readonly string[];
+  localPort: readonly string[];
+  icmpType: readonly string[];
+  program: string;
+  interface: readonly string[];
+};
+
+/** Name of the rule at this place of the list that {@link putScript} puts. */
+export const ruleName = (version: string, index: number): string =>
+  `${NAME}-${version}-${String(index).padStart(2, "0")}`;
+
+const ANY = ["Any"];
+
+/** A rule as it was sent, in the one notation that {@link standingText} also gives to a rule in force. */
+export const sentText = (rule: WindowsRule, name: string): string =>
+  standingText({
+    name,
+    enabled: "True",
+    direction: rule.direction,
+    action: rule.action,
+    profile: "Any",
+    protocol: rule.protocol,
+    remoteAddress: rule.remoteAddress ?? ANY,
+    localAddress: ANY,
+    remotePort: rule.remotePort ?? ANY,
+    localPort: rule.localPort ?? ANY,
+    icmpType: rule.icmpType ?? ANY,
+    program: "Any",
+    interface: ANY,
+  });
+
+const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
+  "1": "ICMPV4",
+  "6": "TCP",
+  "17": "UDP",
+  "58": "ICMPV6",
+};
+
+/** Windows writes addresses, protocols and lists its own way: two rules with one text match the same packets. */
+export function standingText(rule: StandingRule): string {
+  const protocol = rule.protocol.toUpperCase();
+  const words = [rule.name, rule.enabled, rule.direction, rule.action, rule.profile, rule.program];
+  const lists = [rule.localAddress, rule.remotePort, rule.localPort, rule.icmpType, rule.interface];
+  return JSON.stringify([
+    ...words.map((text) => text.toLowerCase()),
+    PROTOCOL_NAMES[protocol] ?? protocol,
+    rangesText(rule.remoteAddress),
+    // An ICMP type may be shown with its codes, `8:*`.
+    ...lists.map((all) => all.map((each) => each.replace(/:(\*|Any)$/i, "")).sort()),
+  ]);
+}
+
+function rangesText(addresses: readonly string[]): string[] {
+  return addresses
+    .map((text) => {
+      const [from, to = from] = text.split("-") as [string, string?];
+      try {
+        return `${boundsOf(from).from}-${boundsOf(to).to}`;
+      } catch {
+        // A word such as `Any` or `LocalSubnet`.
+        return text;
+      }
+    })
+    .sort();
+}
 
 function script(commands: readonly string[]): string {
   return `${commands.join("\n")}\n`;

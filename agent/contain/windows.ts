@@ -28,6 +28,7 @@ export async function windowsEnforcers(options: HostOptions): Promise<Enforcers>
         writeState(directory, PROFILES_FILE, before ?? null),
     }),
     resolvers: async () => serverAddresses((await run(POWERSHELL, RESOLVERS_SCRIPT)).stdout),
+    dhcpServers: async () => serverAddresses((await run(POWERSHELL, DHCP_SERVERS_SCRIPT)).stdout),
     processes: () => windowsProcesses(run),
     suspend,
     wake,
@@ -47,6 +48,9 @@ function cannotSuspend(): Suspension {
 
 const RESOLVERS_SCRIPT =
   "Get-DnsClientServerAddress | ForEach-Object { $_.ServerAddresses } | Sort-Object -Unique\n";
+
+const DHCP_SERVERS_SCRIPT =
+  'Get-CimInstance Win32_NetworkAdapterConfiguration -Filter "DHCPEnabled=TRUE" | ForEach-Object { $_.DHCPServer } | Sort-Object -Unique\n';
 
 /** One address a line. Site-local ones that Windows makes up (`fec0:0:0:ffff::1`) serve nobody. */
 export function serverAddresses(text: string): string[] {

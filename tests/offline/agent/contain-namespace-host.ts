@@ -38,6 +38,7 @@ const enforcers = linuxEnforcers({
     }
   },
   sleep,
+  elapsed: () => performance.now(),
   log: silent,
   hasten: () => {},
 });

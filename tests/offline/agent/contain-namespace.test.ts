@@ -56,6 +56,10 @@ class Dialogue {
     const { value } = await this.lines.next();
     return JSON.parse(value);
   }
+  async end(): Promise<void> {
+    this.child.stdin.end();
+    await this.child.exited;
+  }
   async say(line: string): Promise<unknown> {
     this.child.stdin.write(`${line}\n`);
     await this.child.stdin.flush();
@@ -98,7 +102,7 @@ function killIfThere(pid: number): void {
   }
 }
 
-const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft list ruleset`);
+const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft --stateless list ruleset`);
 
 /** The true enforcers, inside the host. With a directory, those of an agent that ran before. */
 function startAgent(edgeUrl: string, engine: string[] = [], directory = temporaryDirectory()) {
@@ -106,6 +110,7 @@ function startAgent(edgeUrl: string, engine: string[] = [], directory = temporar
   const command = [process.execPath, script, edgeUrl, directory, ...engine];
   const dialogue = new Dialogue(spawnIn(HOST, command));
   return {
+    end: () => dialogue.end(),
     say: (line: string) => dialogue.say(line),
     prove: (line: string) => dialogue.say(line) as Promise<Proof>,
   };
@@ -266,20 +271,33 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
   test("network: is put back when it was deleted, emptied or given a hole, also by a restarted agent", async () => {
     const agent = startAgent(`http://[${CONTROL6}]:8787`);
     await agent.prove("apply:network");
-    const tampers = [
-      "delete table inet lifecyclezero",
-      "flush chain inet lifecyclezero output",
-      "insert rule inet lifecyclezero output accept",
-      `add element inet lifecyclezero control4 { ${PEER} . 9000 }`,
+    const whole = await rulesOf();
+    const rules = whole.split("\n").filter((line) => /^\t\t(?!type)/.test(line));
+    const output = /chain output \{\n([^}]*)/.exec(whole)![1]!.split("\n").length - 2;
+    expect(rules.length).toBeGreaterThan(30);
+    const tampers: [string, string][] = [
+      ["delete table inet lifecyclezero", "table inet lifecyclezero was removed"],
+      ["flush chain inet lifecyclezero output", `rules removed: ${output}`],
+      ["insert rule inet lifecyclezero output accept", "rules added: 1"],
+      [`insert rule inet lifecyclezero output ip daddr ${PEER} tcp dport 9000 accept`, "rules added: 1"],
+      ["chain inet lifecyclezero output { policy accept; }", "rules removed: 1, rules added: 1"],
+      ["add chain inet lifecyclezero other", "chains or sets added or removed: 1"],
+      ["add table inet lifecyclezero { flags dormant; }", "rules added: 1"],
     ];
-    for (const [index, tamper] of tampers.entries()) {
+    for (const [tamper, said] of tampers) {
       await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
-      const guard = index % 2 === 0 ? agent : startAgent(`http://[${CONTROL6}]:8787`);
-      const proof = await guard.prove("reassert:network");
-      expect(proof).toEqual({
-        outcome: "applied",
-        probes: { controlPlaneReachable: true, forbiddenBlocked: true },
-      });
+      const repaired = `the isolation rules were altered (${said})`;
+      const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
+      expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes, repaired });
+      expect(await rulesOf()).toBe(whole);
+      expect(await agent.prove("reassert:network")).toEqual({ outcome: "applied", probes });
+
+      // An agent that started since knows nothing of what was altered before; it puts its own rules all the same.
+      await mustRun(`ip netns exec ${HOST} nft -f -`, `${tamper}\n`);
+      const restarted = startAgent(`http://[${CONTROL6}]:8787`);
+      expect(await restarted.prove("reassert:network")).toEqual({ outcome: "applied", probes });
+      expect(await rulesOf()).toBe(whole);
+      await restarted.end();
       expect({ tamper, reached: await reaches(HOST, PEER, 9000) }).toEqual({ tamper, reached: false });
       expect(await reaches(HOST, PEER6, 9000)).toBe(false);
     }

@@ -1,24 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import type { RunCommand } from "../../../agent/command.ts";
 import { familyOf, type HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, resolversOf } from "../../../agent/contain/linux.ts";
-import { networkEnforcer } from "../../../agent/contain/network.ts";
-import { nftFirewall } from "../../../agent/contain/nft-firewall.ts";
-import {
-  networkRules,
-  packetsIn,
-  portRules,
-  removeBridgeTable,
-  removeTable,
-} from "../../../agent/contain/nftables.ts";
+import { networkRules, packetsIn, portRules } from "../../../agent/contain/nftables.ts";
 import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
-import { silent } from "../../../agent/log.ts";
 import { missing, testUnless } from "../../support/missing.ts";
-import { until } from "./send-edge.ts";
 
-const signal = new AbortController().signal;
-const ORDER = { generation: 1, mode: "network", wasInForce: true } as const;
+const LINKS = { prefixes: ["192.0.2.0/24", "2001:db8:5::/64"], dhcpServers: ["192.0.2.67"] };
 
 describe("networkRules()", () => {
   const rules = networkRules({
@@ -27,7 +15,15 @@ describe("networkRules()", () => {
       { address: "2001:db8::7", port: 443 },
     ],
     resolvers: ["192.0.2.53", "2001:db8::53"],
+    links: LINKS,
   });
+  const chain = (name: string, of = rules): string[] =>
+    new RegExp(`chain ${name} \\{\\n([^}]*)\\}`)
+      .exec(of)![1]!
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => line !== "");
+
   test("replaces the whole table in one transaction", () => {
     expect(
       rules.startsWith(
@@ -35,39 +31,134 @@ describe("networkRules()", () => {
       ),
     ).toBe(true);
   });
-  test("drops by default in all three directions", () => {
-    const hooks = [...rules.matchAll(/hook (\w+) priority -10; policy (\w+)/g)].map(
-      ([, hook, policy]) => `${hook} ${policy}`,
-    );
-    expect(hooks).toEqual(["output drop", "input drop", "forward drop"]);
+
+  test("are exactly these, out", () => {
+    expect(chain("output")).toEqual([
+      "type filter hook output priority -10; policy drop;",
+      "oif lo accept",
+      "meta skuid 0 ip daddr 198.51.100.7 tcp dport 443 accept",
+      "meta skuid 0 ip6 daddr 2001:db8::7 tcp dport 443 accept",
+      "ip daddr 192.0.2.53 tcp dport 53 accept",
+      "ip daddr 192.0.2.53 udp dport 53 accept",
+      "ip6 daddr 2001:db8::53 tcp dport 53 accept",
+      "ip6 daddr 2001:db8::53 udp dport 53 accept",
+      "ip daddr 255.255.255.255 udp sport 68 udp dport 67 jump dhcp_out",
+      "ip daddr 192.0.2.67 udp sport 68 udp dport 67 jump dhcp_out",
+      "ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 udp dport 547 jump dhcp_out",
+      "icmpv6 type nd-router-solicit ip6 hoplimit 255 ip6 daddr ff02::2 jump nd_solicit_out",
+      "icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 ip6 daddr ff02::1:ff00:0/104 jump nd_solicit_out",
+      "icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 ip6 daddr fe80::/10 jump nd_solicit_out",
+      "icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 ip6 daddr 2001:db8:5:0:0:0:0:0/64 jump nd_solicit_out",
+      "icmpv6 type nd-neighbor-advert ip6 hoplimit 255 ip6 daddr ff02::1 jump nd_advert_out",
+      "icmpv6 type nd-neighbor-advert ip6 hoplimit 255 ip6 daddr fe80::/10 jump nd_advert_out",
+      "icmpv6 type nd-neighbor-advert ip6 hoplimit 255 ip6 daddr 2001:db8:5:0:0:0:0:0/64 jump nd_advert_out",
+      "icmpv6 type mld2-listener-report ip6 hoplimit 1 ip6 daddr ff02::16 meta length <= 576 limit rate 10/minute burst 20 packets accept",
+      "counter name forbidden",
+      "meta l4proto tcp reject with tcp reset",
+      "reject with icmpx type admin-prohibited",
+    ]);
   });
-  test("names the control plane with its port and the name servers, by family", () => {
-    expect(rules).toContain(
-      "set control4 { type ipv4_addr . inet_service; elements = { 198.51.100.7 . 443 } }",
-    );
-    expect(rules).toContain(
-      "set control6 { type ipv6_addr . inet_service; elements = { 2001:db8::7 . 443 } }",
-    );
-    expect(rules).toContain("set resolver4 { type ipv4_addr; elements = { 192.0.2.53 } }");
-    expect(rules).toContain("set resolver6 { type ipv6_addr; elements = { 2001:db8::53 } }");
+
+  test("are exactly these, in", () => {
+    const opened = "ct state established,untracked tcp flags & (syn | ack) != syn accept";
+    expect(chain("input")).toEqual([
+      "type filter hook input priority -10; policy drop;",
+      "iif lo accept",
+      `ip saddr 198.51.100.7 tcp sport 443 ${opened}`,
+      `ip6 saddr 2001:db8::7 tcp sport 443 ${opened}`,
+      `ip saddr 192.0.2.53 tcp sport 53 ${opened}`,
+      "ip saddr 192.0.2.53 udp sport 53 ct state established,untracked accept",
+      `ip6 saddr 2001:db8::53 tcp sport 53 ${opened}`,
+      "ip6 saddr 2001:db8::53 udp sport 53 ct state established,untracked accept",
+      "ct state related ct original ip daddr 192.0.2.53 icmp type destination-unreachable jump icmp_errors_in",
+      "ct state related ct original ip daddr 198.51.100.7 icmp type destination-unreachable jump icmp_errors_in",
+      "ct state related ct original ip6 daddr 2001:db8::53 icmpv6 type destination-unreachable jump icmp_errors_in",
+      "ct state related ct original ip6 daddr 2001:db8::53 icmpv6 type packet-too-big jump icmp_errors_in",
+      "ct state related ct original ip6 daddr 2001:db8::7 icmpv6 type destination-unreachable jump icmp_errors_in",
+      "ct state related ct original ip6 daddr 2001:db8::7 icmpv6 type packet-too-big jump icmp_errors_in",
+      "ip daddr 255.255.255.255 udp sport 67 udp dport 68 jump dhcp_in",
+      "ip saddr 169.254.0.0/16 udp sport 67 udp dport 68 jump dhcp_in",
+      "ip saddr 192.0.2.0/24 udp sport 67 udp dport 68 jump dhcp_in",
+      "ip saddr 192.0.2.67 udp sport 67 udp dport 68 jump dhcp_in",
+      "ip6 saddr fe80::/10 ip6 daddr fe80::/10 udp sport 547 udp dport 546 jump dhcp_in",
+      "icmpv6 type nd-router-advert ip6 hoplimit 255 limit rate 20/second burst 100 packets accept",
+      "icmpv6 type nd-neighbor-solicit ip6 hoplimit 255 limit rate 20/second burst 100 packets accept",
+      "icmpv6 type nd-neighbor-advert ip6 hoplimit 255 limit rate 20/second burst 100 packets accept",
+      "icmpv6 type mld-listener-query ip6 hoplimit 1 ip6 saddr fe80::/10 meta length <= 576 limit rate 10/minute burst 20 packets accept",
+      "counter name forbidden",
+    ]);
   });
-  test("accepts no established flow but those of the control plane and the name servers", () => {
-    const established = rules.split("\n").filter((line) => line.includes("ct state established"));
-    expect(established).toHaveLength(4);
-    expect(established.every((line) => /@(control|resolver)[46]/.test(line))).toBe(true);
+
+  test("forward nothing, and share one limit between all rules of an exception", () => {
+    expect(chain("forward")).toEqual([
+      "type filter hook forward priority -10; policy drop;",
+      "counter name forbidden",
+    ]);
+    expect(chain("dhcp_out")).toEqual(["meta length <= 576 limit rate 10/minute burst 10 packets accept"]);
+    expect(chain("dhcp_in")).toEqual(["limit rate 60/minute burst 30 packets accept"]);
+    for (const name of ["nd_solicit_out", "nd_advert_out"])
+      expect(chain(name)).toEqual(["meta length <= 96 limit rate 60/minute burst 60 packets accept"]);
+    expect(chain("icmp_errors_in")).toEqual(["limit rate 10/second burst 20 packets accept"]);
+    expect(chain("names_out")).toEqual(["limit rate 20/second burst 100 packets accept"]);
   });
-  test("lets any name server be asked only when none is known", () => {
-    expect(rules).not.toContain("    meta l4proto { tcp, udp } th dport 53 accept");
-    expect(networkRules({ control: [], resolvers: [] })).toContain(
-      "    meta l4proto { tcp, udp } th dport 53 accept",
+
+  test("let only root and the local name server ask any name server, at a rate, and only when none is known", () => {
+    const anyNames = /(?<!daddr \S+ )(?:tcp|udp) dport 53/;
+    expect(chain("output").filter((rule) => anyNames.test(rule))).toEqual([]);
+    const unknown = networkRules({ control: [], resolvers: [], resolverUsers: [0, 101], links: LINKS });
+    expect(chain("output", unknown).filter((rule) => rule.includes("dport 53"))).toEqual([
+      "meta skuid 0 tcp dport 53 jump names_out",
+      "meta skuid 0 udp dport 53 jump names_out",
+      "meta skuid 101 tcp dport 53 jump names_out",
+      "meta skuid 101 udp dport 53 jump names_out",
+    ]);
+    expect(chain("input", unknown).filter((rule) => rule.includes("sport 53"))).toEqual([
+      "ct state established tcp sport 53 accept",
+      "ct state established udp sport 53 accept",
+    ]);
+    expect(networkRules({ control: [], resolvers: [], links: LINKS })).toContain("meta skuid 0 udp dport 53");
+    for (const user of [-1, 1.5, Number.NaN, 2 ** 32])
+      expect(() => networkRules({ control: [], resolvers: [], resolverUsers: [user], links: LINKS })).toThrow(
+        "no user",
+      );
+  });
+
+  test("name each address once, in order, whatever order they come in", () => {
+    const make = (control: string[], resolvers: string[], prefixes: string[], dhcpServers: string[]) =>
+      networkRules({
+        control: control.map((address) => ({ address, port: 443 })),
+        resolvers,
+        links: { prefixes, dhcpServers },
+      });
+    expect(
+      make(
+        ["198.51.100.8", "198.51.100.7", "198.51.100.8"],
+        ["192.0.2.54", "192.0.2.53", "192.0.2.54"],
+        ["192.0.2.9/24", "10.0.0.0/8", "192.0.2.0/24"],
+        ["192.0.2.2", "192.0.2.1", "192.0.2.2", "2001:db8::1"],
+      ),
+    ).toBe(
+      make(
+        ["198.51.100.7", "198.51.100.8"],
+        ["192.0.2.53", "192.0.2.54"],
+        ["10.0.0.0/8", "192.0.2.0/24"],
+        ["192.0.2.1", "192.0.2.2"],
+      ),
     );
   });
 });
 
 test("portRules() refuse each port once, towards the engine only, and nothing without ports", () => {
-  expect(portRules([8080, 11434, 8080])).toContain("elements = { 8080, 11434 }");
-  expect(portRules([1])).toContain("ct direction original tcp dport @ports");
-  expect(portRules([])).not.toContain("elements");
+  const refusal = (port: number): string =>
+    `    ct direction original tcp dport ${port} counter name forbidden reject with tcp reset\n`;
+  expect(portRules([11_434, 8080, 11_434]).split(refusal(8080) + refusal(11_434))).toHaveLength(3);
+  expect(portRules([])).not.toContain("dport");
+  expect(
+    [...portRules([1]).matchAll(/hook (\w+) priority -10; policy (\w+)/g)].map(([, ...is]) => is),
+  ).toEqual([
+    ["input", "accept"],
+    ["forward", "accept"],
+  ]);
 });
 
 test("packetsIn() reads nft's answer and nothing else", () => {
@@ -140,200 +231,4 @@ describe("familyOf()", () => {
 test("STOPPED_KINDS spares what computes nothing by itself", () => {
   for (const kind of ["gateway", "ui", "notebook", "vector-db", "rag", "mcp"] as const)
     expect(STOPPED_KINDS.has(kind)).toBe(false);
-});
-
-describe("networkEnforcer()", () => {
-  const make = (
-    run: RunCommand,
-    more: {
-      reach?: boolean;
-      connects?: boolean;
-      resolve?: () => Promise<string[]>;
-      resolvers?: () => Promise<string[]>;
-      seen?: string[];
-    } = {},
-  ) =>
-    networkEnforcer({
-      firewall: nftFirewall({ run, connects: async () => more.connects ?? false, keep: () => {} }),
-      edgeUrl: "https://lz.example.com",
-      resolve: more.resolve ?? (async () => ["198.51.100.7"]),
-      resolvers: more.resolvers ?? (async () => ["192.0.2.53"]),
-      load: () => more.seen ?? [],
-      save: () => {},
-      reach: async () => more.reach ?? true,
-      sleep: async () => {},
-      log: silent,
-    });
-  const ok = { code: 0, stdout: "", stderr: "" };
-  /** Does as asked and keeps the rules it was given. */
-  const recording =
-    (rules: string[]): RunCommand =>
-    async (_command, stdin) => {
-      if (stdin) rules.push(stdin);
-      return ok;
-    };
-
-  test("fails and changes nothing when the name of the control plane has no address", async () => {
-    const ran: string[] = [];
-    const enforcer = make(recording(ran), {
-      resolve: () => Promise.reject(new Error("NXDOMAIN")),
-    });
-    expect(await enforcer.apply(ORDER, signal)).toEqual({
-      outcome: "failed",
-      reason: "the control plane's name lz.example.com has no address",
-    });
-    expect(ran).toEqual([]);
-  });
-
-  test("fails with what nft says, and when nft is missing; then a release has nothing to undo", async () => {
-    const refused = make(async () => ({
-      code: 1,
-      stdout: "",
-      stderr: "Error: Operation not permitted\nmore",
-    }));
-    expect((await refused.apply(ORDER, signal)).reason).toBe(
-      "nft refused the rules: Error: Operation not permitted",
-    );
-    const absent = make(async () => ({ code: 127, stdout: "", stderr: "not found" }));
-    expect((await absent.apply(ORDER, signal)).reason).toBe("nft is not installed on this host");
-    expect((await absent.release({ ...ORDER, wasInForce: false }, signal)).outcome).toBe("applied");
-    expect((await absent.release(ORDER, signal)).outcome).toBe("failed");
-  });
-
-  test("isolates where the kernel has no rules for bridges, and leaves nothing behind", async () => {
-    let table: string | undefined;
-    const run: RunCommand = async (command, stdin) => {
-      if ((stdin ?? command.join(" ")).includes("bridge"))
-        return { code: 1, stdout: "", stderr: "Error: Operation not supported" };
-      if (stdin !== undefined) table = stdin === removeTable ? undefined : stdin;
-      return { ...ok, stdout: table ?? "" };
-    };
-    const enforcer = make(run);
-    expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
-    expect(table).toContain("hook forward");
-    expect((await enforcer.release(ORDER, signal)).outcome).toBe("applied");
-    expect(table).toBeUndefined();
-  });
-
-  test("does not call a forbidden address blocked when its own counter did not move", async () => {
-    const counter = (packets: number) => ({
-      ...ok,
-      stdout: JSON.stringify({ nftables: [{ counter: { packets } }] }),
-    });
-    const still = make(async (command) => (command.includes("counter") ? counter(3) : ok));
-    expect((await still.apply(ORDER, signal)).probes).toEqual({
-      controlPlaneReachable: true,
-      forbiddenBlocked: false,
-    });
-    let packets = 0;
-    const moving = async (command: readonly string[]) =>
-      command.includes("counter") ? counter(packets++) : ok;
-    expect((await make(moving).apply(ORDER, signal)).probes?.forbiddenBlocked).toBe(true);
-    expect((await make(moving, { connects: true }).apply(ORDER, signal)).probes?.forbiddenBlocked).toBe(
-      false,
-    );
-  });
-
-  test("rolls back by removing the table, and says so when even that fails", async () => {
-    const inputs: string[] = [];
-    const rollback = make(recording(inputs), { reach: false });
-    expect((await rollback.apply(ORDER, signal)).reason).toEndWith("; rolled back");
-    expect(inputs.at(-1)).toBe(removeTable);
-    const stuck = make(async (_command, stdin) => (stdin === removeTable ? { ...ok, code: 1 } : ok), {
-      reach: false,
-    });
-    expect((await stuck.apply(ORDER, signal)).reason).toEndWith("the rules could not be rolled back");
-  });
-
-  test("rolls back at the second try when the first one fails: nobody else would", async () => {
-    let removals = 0;
-    const busy = make(
-      async (_command, stdin) =>
-        stdin === removeTable && removals++ === 0 ? { ...ok, code: 1, stderr: "Error: Resource busy" } : ok,
-      { reach: false },
-    );
-    expect((await busy.apply(ORDER, signal)).reason).toEndWith("; rolled back");
-    expect(removals).toBe(2);
-  });
-
-  test("a release that nft did not carry out has failed, also when it was killed without a word", async () => {
-    const mute = { code: -1, stdout: "", stderr: "" };
-    for (const unable of [removeTable, removeBridgeTable]) {
-      const enforcer = make(async (_command, stdin) => (stdin === unable ? mute : ok));
-      expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
-      const { outcome, reason } = await enforcer.release(ORDER, signal);
-      expect([outcome, reason]).toEqual(["failed", "the rules could not be removed: it gave no reason"]);
-    }
-    const failed = await make(async () => mute).apply(ORDER, signal);
-    expect(failed).toEqual({ outcome: "failed", reason: "nft refused the rules: it gave no reason" });
-  });
-
-  test("follows the control plane to a new address without giving up the old one", async () => {
-    let addresses = ["198.51.100.7"];
-    const rules: string[] = [];
-    const enforcer = make(recording(rules), {
-      resolve: async () => addresses,
-    });
-    await enforcer.apply(ORDER, signal);
-    await enforcer.reassert(ORDER, signal);
-    expect(rules).toHaveLength(1);
-    addresses = ["198.51.100.8"];
-    await enforcer.reassert(ORDER, signal);
-    expect(rules.at(-1)).toContain("{ 198.51.100.7 . 443, 198.51.100.8 . 443 }");
-  });
-
-  test("follows the host into another network: its new name servers are let through, once, and the old ones no more", async () => {
-    let resolvers = ["192.0.2.53"];
-    const rules: string[] = [];
-    const enforcer = make(recording(rules), { resolvers: async () => resolvers });
-    await enforcer.apply(ORDER, signal);
-    await enforcer.reassert(ORDER, signal);
-    expect(rules).toHaveLength(1);
-    resolvers = ["203.0.113.1"];
-    await enforcer.reassert(ORDER, signal);
-    await enforcer.reassert(ORDER, signal);
-    expect(rules).toHaveLength(2);
-    expect(rules.at(-1)).toContain("203.0.113.1");
-    expect(rules.at(-1)).not.toContain("192.0.2.53");
-  });
-
-  test("puts torn rules back before it asks a name server, which may not answer", async () => {
-    let table = "";
-    const run: RunCommand = async (_command, stdin) => {
-      if (stdin !== undefined) table = stdin;
-      return { ...ok, stdout: table };
-    };
-    let asked = 0;
-    const enforcer = make(run, {
-      resolve: () => (asked++ === 0 ? Promise.resolve(["198.51.100.7"]) : new Promise(() => {})),
-    });
-    await enforcer.apply(ORDER, signal);
-    const whole = table;
-    table = "torn";
-    // Never ends; the daemon bounds the question.
-    void enforcer.reassert(ORDER, signal);
-    await until("the rules are put back", () => table === whole);
-    expect(asked).toBe(2);
-  });
-
-  test("puts the rules after a start of the host, when no name is known yet, by the addresses seen before", async () => {
-    const rules: string[] = [];
-    const enforcer = make(recording(rules), {
-      resolve: () => Promise.reject(new Error("no network")),
-      reach: false,
-      seen: ["198.51.100.7", "evil }; accept", "fe80::1%eth0"],
-    });
-    const { outcome } = await enforcer.reassert(ORDER, signal);
-    expect(outcome).toBe("applied");
-    expect(rules).toHaveLength(1);
-    expect(rules[0]).toContain("{ 198.51.100.7 . 443 }");
-    expect(rules[0]).not.toContain("evil");
-  });
-
-  test("lets nothing into a rule that a name server of the company may have answered instead of an address", async () => {
-    const rules: string[] = [];
-    const resolve = async () => ["198.51.100.7 . 443 }\n accept", "198.51.100.8"];
-    await make(recording(rules), { resolve }).apply(ORDER, signal);
-    expect(rules[0]).toContain("elements = { 198.51.100.8 . 443 }");
-  });
 });

@@ -35,15 +35,19 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
+/** What the firewall was asked for last. */
+let sent: string | undefined = "nothing";
+
 const open = () =>
   stopEnginesEnforcer({
     firewall: {
       restrict: async () => undefined,
       refusePorts: async (ports) => {
         refused = [...new Set(ports)].sort((a, b) => a - b);
+        sent = JSON.stringify(refused);
         return undefined;
       },
-      standing: async () => refused && JSON.stringify(refused),
+      altered: async () => (JSON.stringify(refused) === sent ? undefined : "the ports were altered"),
       remove: async () => {
         refused = undefined;
         return undefined;

@@ -5,7 +5,7 @@ import type { Attempt } from "../../../agent/contain/connects.ts";
 import { psProcesses, scutilResolvers } from "../../../agent/contain/darwin.ts";
 import type { Proof } from "../../../agent/contain/enforcer.ts";
 import { enforcersFor } from "../../../agent/contain/enforcers.ts";
-import type { NetworkRules } from "../../../agent/contain/firewall.ts";
+import { type NetworkRules, NOTHING_SENT } from "../../../agent/contain/firewall.ts";
 import { lookingEvery } from "../../../agent/contain/host.ts";
 import { networkEnforcer } from "../../../agent/contain/network.ts";
 import { networkRules, portRules } from "../../../agent/contain/nftables.ts";
@@ -28,6 +28,7 @@ import {
   quoted,
   removeScript,
   STANDING_SCRIPT,
+  type StandingRule,
   type WindowsRule,
   windowsNetworkRules,
   windowsPortRules,
@@ -45,7 +46,9 @@ const RULES: NetworkRules = {
     { address: "2001:db8::7", port: 443 },
   ],
   resolvers: ["192.0.2.53", "2001:db8::53"],
+  links: { prefixes: ["203.0.113.7/24", "2001:db8:5::7/64"], dhcpServers: ["203.0.113.67"] },
 };
+const { links } = RULES;
 const HOSTILE = [
   "198.51.100.7; pass quick all",
   "any",
@@ -99,7 +102,16 @@ describe("every generator of rules", () => {
     for (const address of HOSTILE) {
       expect(() => generate({ ...RULES, control: [{ address, port: 443 }] })).toThrow("no address");
       expect(() => generate({ ...RULES, resolvers: [address] })).toThrow("no address");
+      expect(() => generate({ ...RULES, links: { ...links, dhcpServers: [address] } })).toThrow("no address");
+      expect(() => generate({ ...RULES, links: { ...links, prefixes: [address] } })).toThrow(
+        /no (address|prefix)/,
+      );
+      expect(() => generate({ ...RULES, links: { ...links, prefixes: [`${address}/24`] } })).toThrow();
     }
+    for (const prefix of ["192.0.2.0/33", "2001:db8::/129", "192.0.2.0", "192.0.2.0/", "192.0.2.0/24 accept"])
+      expect(() => generate({ ...RULES, links: { ...links, prefixes: [prefix] } })).toThrow(
+        /no (address|prefix)/,
+      );
     for (const port of [0, 65_536, 1.5, Number.NaN])
       expect(() => generate({ ...RULES, control: [{ address: "192.0.2.1", port }] })).toThrow("no port");
   });
@@ -126,16 +138,27 @@ pass out quick inet proto tcp from any to 192.0.2.53 port = 53 flags S/SA keep s
 pass out quick inet proto udp from any to 192.0.2.53 port = 53 keep state
 pass out quick inet6 proto tcp from any to 2001:db8::53 port = 53 flags S/SA keep state
 pass out quick inet6 proto udp from any to 2001:db8::53 port = 53 keep state
-pass out quick inet proto udp from any port = 68 to any port = 67 no state
-pass in quick inet proto udp from any port = 67 to any port = 68 no state
-pass out quick inet6 proto udp from any port = 546 to any port = 547 no state
-pass in quick inet6 proto udp from any port = 547 to any port = 546 no state
-pass out quick inet6 proto ipv6-icmp all icmp6-type routersol no state
-pass out quick inet6 proto ipv6-icmp all icmp6-type neighbrsol no state
-pass out quick inet6 proto ipv6-icmp all icmp6-type neighbradv no state
-pass in quick inet6 proto ipv6-icmp all icmp6-type routeradv no state
-pass in quick inet6 proto ipv6-icmp all icmp6-type neighbrsol no state
-pass in quick inet6 proto ipv6-icmp all icmp6-type neighbradv no state
+pass out quick inet proto udp from any port = 68 to 255.255.255.255 port = 67 no state
+pass out quick inet proto udp from any port = 68 to 203.0.113.67 port = 67 no state
+pass in quick inet proto udp from any port = 67 to 255.255.255.255 port = 68 no state
+pass in quick inet proto udp from 169.254.0.0/16 port = 67 to any port = 68 no state
+pass in quick inet proto udp from 203.0.113.0/24 port = 67 to any port = 68 no state
+pass in quick inet proto udp from 203.0.113.67 port = 67 to any port = 68 no state
+pass out quick inet6 proto udp from fe80::/10 port = 546 to ff02::1:2 port = 547 no state
+pass in quick inet6 proto udp from fe80::/10 port = 547 to fe80::/10 port = 546 no state
+pass out quick inet6 proto ipv6-icmp from any to ff02::2 icmp6-type routersol no state
+pass out quick inet6 proto ipv6-icmp from any to ff02::1:ff00:0/104 icmp6-type neighbrsol no state
+pass out quick inet6 proto ipv6-icmp from any to fe80::/10 icmp6-type neighbrsol no state
+pass out quick inet6 proto ipv6-icmp from any to 2001:db8:5:0:0:0:0:0/64 icmp6-type neighbrsol no state
+pass out quick inet6 proto ipv6-icmp from any to ff02::1 icmp6-type neighbradv no state
+pass out quick inet6 proto ipv6-icmp from any to fe80::/10 icmp6-type neighbradv no state
+pass out quick inet6 proto ipv6-icmp from any to 2001:db8:5:0:0:0:0:0/64 icmp6-type neighbradv no state
+pass in quick inet6 proto ipv6-icmp from fe80::/10 to any icmp6-type routeradv no state
+pass in quick inet6 proto ipv6-icmp from :: to any icmp6-type neighbrsol no state
+pass in quick inet6 proto ipv6-icmp from fe80::/10 to any icmp6-type neighbrsol no state
+pass in quick inet6 proto ipv6-icmp from 2001:db8:5:0:0:0:0:0/64 to any icmp6-type neighbrsol no state
+pass in quick inet6 proto ipv6-icmp from fe80::/10 to any icmp6-type neighbradv no state
+pass in quick inet6 proto ipv6-icmp from 2001:db8:5:0:0:0:0:0/64 to any icmp6-type neighbradv no state
 block return out quick all label "lz-forbidden"
 block drop in quick all label "lz-forbidden"
 `);
@@ -190,6 +213,8 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       asked: [] as string[],
       nextToken: 1,
       refusal: "",
+      /** Rules that somebody puts before ours in the moment ours are loaded. */
+      slippedIn: "",
     };
     const ok = (stdout = "", stderr = "No ALTQ support in kernel\nALTQ related functions disabled\n") =>
       ({ code: 0, stdout, stderr }) satisfies CommandResult;
@@ -210,9 +235,15 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
         return ok();
       }
       const ours = args.replace("-a com.apple/000.lifecyclezero ", "");
+      // pf writes addresses its own way, here and when it lists: another text than the one it was given.
+      const inOwnWords = (rules: string): string => rules.replaceAll(":0:0:0:0:0/64", "::/64");
+      if (ours === "-n -v -f -")
+        return pf.refusal
+          ? { code: 1, stdout: "", stderr: `No ALTQ support in kernel\n${pf.refusal}\n` }
+          : ok(inOwnWords(stdin!));
       if (ours === "-f -") {
         if (pf.refusal) return { code: 1, stdout: "", stderr: `No ALTQ support in kernel\n${pf.refusal}\n` };
-        pf.anchor = stdin!;
+        pf.anchor = `${pf.slippedIn}${inOwnWords(stdin!)}`;
         return ok();
       }
       if (ours === "-s rules") return ok(pf.anchor);
@@ -243,7 +274,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     const { pf, firewall, token } = fakePf();
     const ours = firewall();
     expect(await ours.restrict(RULES)).toBeUndefined();
-    expect(pf.anchor).toBe(pfNetworkRules(RULES));
+    expect(pf.anchor).toBe(pfNetworkRules(RULES).replaceAll(":0:0:0:0:0/64", "::/64"));
     expect([pf.tokens.size, pf.cuts, token()]).toEqual([1, 2, "1"]);
     expect(await ours.restrict(RULES)).toBeUndefined();
     expect(pf.tokens.size).toBe(1);
@@ -265,23 +296,51 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     const { pf, firewall } = fakePf();
     const ours = firewall();
     await ours.restrict(RULES);
-    const intact = await ours.standing();
-    expect(intact).toBeDefined();
-    pf.anchor = "";
-    expect(await ours.standing()).not.toBe(intact);
-    await ours.restrict(RULES);
-    expect(await ours.standing()).toBe(intact);
+    expect(await ours.altered()).toBeUndefined();
+    const whole = pf.anchor;
+    const count = whole.trimEnd().split("\n").length;
+    for (const anchor of ["", `pass quick all\n${whole}`, whole.replace("port = 443", "port = 444")]) {
+      pf.anchor = anchor;
+      const standing = anchor === "" ? 0 : anchor.trimEnd().split("\n").length;
+      expect(await ours.altered()).toBe(
+        `${standing} rules are in force instead of the ${count} that were put`,
+      );
+      await ours.restrict(RULES);
+      expect(await ours.altered()).toBeUndefined();
+    }
     // What a start of the host leaves: neither rules nor token are known to pf any more.
     pf.tokens.clear();
     pf.anchor = "";
-    expect(await ours.standing()).toBeUndefined();
-    expect(await firewall().restrict(RULES)).toBeUndefined();
-    expect(await ours.standing()).toBe(intact);
+    expect(await ours.altered()).toBe("pf was disabled");
+    const restarted = firewall();
+    expect(await restarted.altered()).toBe(NOTHING_SENT);
+    expect(await restarted.restrict(RULES)).toBeUndefined();
+    expect(await restarted.altered()).toBeUndefined();
     pf.main = "pass all\n";
-    expect(await ours.standing()).toBeUndefined();
-    expect(await ours.restrict(RULES)).toBe(
-      'the main ruleset of pf does not evaluate "com.apple/*" any more',
+    const unevaluated = 'the main ruleset of pf does not evaluate "com.apple/*" any more';
+    expect(await restarted.altered()).toBe(unevaluated);
+    expect(await restarted.restrict(RULES)).toBe(unevaluated);
+  });
+
+  test("pfFirewall() never takes a rule that was slipped in while it put its own for one of them", async () => {
+    const { pf, firewall } = fakePf();
+    pf.slippedIn = "pass quick all\n";
+    expect(await firewall().restrict(RULES)).toStartWith(
+      "the rules were altered each time right after they were put: ",
     );
+    pf.slippedIn = "";
+    expect(await firewall().restrict(RULES)).toBeUndefined();
+  });
+
+  test("a main ruleset that lets packets through before ours is no isolation, one that does so after them is", async () => {
+    const anchor = 'anchor "com.apple/*" all\n';
+    const { pf, firewall } = fakePf({ main: `pass out quick all\n${anchor}` });
+    expect(await firewall().restrict(RULES)).toBe(
+      "a rule of pf's main ruleset lets packets through before ours: pass out quick all",
+    );
+    expect(pf.anchor).toBe("");
+    for (const main of [`pass out all\nblock in quick all\n${anchor}`, `${anchor}pass quick all\n`])
+      expect(await fakePf({ main }).firewall().restrict(RULES)).toBeUndefined();
   });
 
   test("pfFirewall() tells what pf refused, and leaves pf as it was", async () => {
@@ -342,32 +401,46 @@ garbage
   });
 });
 
-/** Whether Windows Firewall lets a packet out: any block that matches wins, then any allow, then the default. */
-function letsOut(
-  rules: readonly WindowsRule[],
-  packet: { protocol: "TCP" | "UDP"; address: string; port: number },
-): boolean {
+type Packet = {
+  direction?: WindowsRule["direction"];
+  protocol: "TCP" | "UDP" | "1" | "58";
+  address: string;
+  /** Of the other side; and of this host. */
+  port?: number;
+  localPort?: number;
+  icmpType?: number;
+};
+
+/** What Windows Firewall does with a packet: any block that matches wins, then any allow, then the default. */
+function verdictOn(rules: readonly WindowsRule[], packet: Packet): "block" | "allow" | "default" {
   const inRange = (
     ranges: readonly string[] | undefined,
-    value: bigint,
+    value: bigint | undefined,
     read: (text: string) => bigint,
   ): boolean =>
     ranges === undefined ||
     ranges.some((range) => {
       const [from, to = from] = range.split("-") as [string, string?];
-      return value >= read(from) && value <= read(to);
+      return value !== undefined && value >= read(from) && value <= read(to);
     });
   const isSix = packet.address.includes(":");
   const ofFamily = (ranges: readonly string[] | undefined) =>
     ranges?.filter((range) => range.includes(":") === isSix);
-  const matches = ({ direction, protocol, remoteAddress, remotePort }: WindowsRule): boolean =>
-    direction === "Outbound" &&
-    protocol === packet.protocol &&
-    inRange(ofFamily(remoteAddress), numberOf(packet.address), numberOf) &&
-    inRange(remotePort, BigInt(packet.port), BigInt);
+  const number = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
+  const matches = (rule: WindowsRule): boolean =>
+    rule.direction === (packet.direction ?? "Outbound") &&
+    rule.protocol === packet.protocol &&
+    inRange(ofFamily(rule.remoteAddress), numberOf(packet.address), numberOf) &&
+    inRange(rule.remotePort, number(packet.port), BigInt) &&
+    inRange(rule.localPort, number(packet.localPort), BigInt) &&
+    inRange(rule.icmpType, number(packet.icmpType), BigInt);
   const matching = rules.filter(matches).map(({ action }) => action);
-  return !matching.includes("Block") && matching.includes("Allow");
+  if (matching.includes("Block")) return "block";
+  return matching.includes("Allow") ? "allow" : "default";
 }
+
+const letsOut = (rules: readonly WindowsRule[], packet: Packet): boolean =>
+  verdictOn(rules, packet) === "allow";
 
 describe("Windows Firewall", () => {
   /** As any program may have added, and Windows ships by the hundred. */
@@ -418,33 +491,91 @@ describe("Windows Firewall", () => {
   });
 
   test("a control plane that is a name server too keeps both ports, and no third one", () => {
-    const both = { control: [{ address: "192.0.2.53", port: 443 }], resolvers: ["192.0.2.53"] };
+    const both = { control: [{ address: "192.0.2.53", port: 443 }], resolvers: ["192.0.2.53"], links };
     expect(open(both)).toEqual(["TCP 192.0.2.53 443", "TCP 192.0.2.53 53", "UDP 192.0.2.53 53"]);
   });
 
   test("with one family only, the other is closed altogether", () => {
-    const four = { control: [{ address: "198.51.100.7", port: 443 }], resolvers: ["192.0.2.53"] };
+    const four = { control: [{ address: "198.51.100.7", port: 443 }], resolvers: ["192.0.2.53"], links };
     expect(open(four).filter((what) => what.includes(":"))).toEqual([]);
   });
 
-  test("DHCP is left alone in both directions, and nobody connects from outside", () => {
+  test("DHCP goes to broadcast, the servers' group and the lease's server, and comes from the links only", () => {
     const rules = windowsNetworkRules(RULES);
-    const blocks = rules.filter(({ action }) => action === "Block");
-    const udpOut = blocks.filter(({ direction, protocol }) => direction === "Outbound" && protocol === "UDP");
-    for (const { remotePort } of udpOut) {
-      expect(remotePort?.some((range) => range.startsWith("68-"))).toBe(true);
-      expect(remotePort).not.toContain("67");
+    const dhcp = (direction: "Inbound" | "Outbound", address: string) => {
+      const [localPort, port] = address.includes(":") ? [546, 547] : [68, 67];
+      return verdictOn(rules, { direction, protocol: "UDP", address, port, localPort });
+    };
+    const out = [
+      "255.255.255.255",
+      "203.0.113.67",
+      "ff02::1:2",
+      "203.0.113.9",
+      "192.0.2.53",
+      "2001:db8:5::1",
+    ];
+    expect(out.map((address) => dhcp("Outbound", address))).toEqual([
+      ...["allow", "allow", "allow"],
+      ...["block", "block", "block"],
+    ] as never);
+    const from = ["203.0.113.1", "203.0.113.67", "169.254.1.1", "fe80::1", "198.51.100.7", "2001:db8:5::1"];
+    expect(from.map((address) => dhcp("Inbound", address))).toEqual([
+      ...["default", "default", "default", "default"],
+      ...["block", "block"],
+    ] as never);
+    // Another port of this host, and another of theirs, are no DHCP.
+    const near = { protocol: "UDP", address: "255.255.255.255" } as const;
+    expect(verdictOn(rules, { ...near, port: 67, localPort: 69 })).toBe("default");
+    expect(verdictOn(rules, { ...near, port: 69, localPort: 68 })).toBe("block");
+    expect(verdictOn(rules, { ...near, direction: "Inbound", port: 67, localPort: 69 })).toBe("block");
+  });
+
+  test("neighbour discovery reaches addresses of the links only, and no other ICMP goes out", () => {
+    const rules = windowsNetworkRules(RULES);
+    const icmp = (direction: "Inbound" | "Outbound", address: string, icmpType: number) =>
+      verdictOn(rules, { direction, protocol: address.includes(":") ? "58" : "1", address, icmpType });
+    const near = ["ff02::1:ff00:7", "ff02::1", "ff02::2", "2001:db8:5::9", "fe80::1"];
+    for (const type of [133, 135, 136]) {
+      expect(near.map((address) => icmp("Outbound", address, type))).not.toContain("block");
+      for (const far of ["2001:db8::7", "2001:db8:6::1", "ff05::1", "ff02::1:3"])
+        expect([far, icmp("Outbound", far, type)]).toEqual([far, "block"]);
     }
-    const blockedIn = blocks.filter(({ direction }) => direction === "Inbound");
-    expect(blockedIn).toContainEqual({ direction: "Inbound", action: "Block", protocol: "TCP" });
-    expect(blockedIn.find(({ protocol }) => protocol === "UDP")?.localPort).toEqual([
-      "0-67",
-      "69-545",
-      "547-65535",
-    ]);
+    for (const type of [134, 135, 136]) {
+      for (const address of ["2001:db8:5::9", "fe80::1", "::"])
+        expect(icmp("Inbound", address, type)).toBe("default");
+      expect(icmp("Inbound", "2001:db8::7", type)).toBe("block");
+    }
+    for (const type of [130, 131, 132, 143]) {
+      expect([icmp("Outbound", "ff02::16", type), icmp("Outbound", "ff05::16", type)]).toEqual([
+        "default",
+        "block",
+      ]);
+      expect([icmp("Inbound", "fe80::1", type), icmp("Inbound", "2001:db8:5::9", type)]).toEqual([
+        "default",
+        "block",
+      ]);
+    }
+    for (const type of [1, 2, 3, 4]) {
+      expect(icmp("Outbound", "2001:db8::7", type)).toBe("block");
+      expect(icmp("Inbound", "2001:db8::7", type)).toBe("default");
+    }
+    for (const type of [128, 129, 137, 138, 139, 144, 145])
+      for (const way of ["Inbound", "Outbound"] as const) expect(icmp(way, "fe80::1", type)).toBe("block");
+    for (const type of [0, 3, 5, 8, 11, 13]) {
+      expect(icmp("Outbound", "203.0.113.1", type)).toBe("block");
+      expect(icmp("Inbound", "203.0.113.1", type)).toBe(type === 3 || type === 11 ? "default" : "block");
+    }
+  });
+
+  test("nobody connects from outside, and other protocols pass in neither direction", () => {
+    const rules = windowsNetworkRules(RULES);
+    expect(verdictOn(rules, { direction: "Inbound", protocol: "TCP", address: "198.51.100.7" })).toBe(
+      "block",
+    );
     expect(rules.some(({ action, direction }) => action === "Allow" && direction === "Inbound")).toBe(false);
-    const icmp6 = blocks.filter(({ protocol }) => protocol === "58").flatMap(({ icmpType }) => icmpType);
-    for (const kept of ["2", "133", "134", "135", "136"]) expect(icmp6).not.toContain(kept);
+    for (const protocol of ["2", "4", "41", "47", "50", "51", "115", "132"])
+      for (const direction of ["Inbound", "Outbound"] as const)
+        expect(rules).toContainEqual({ direction, action: "Block", protocol });
   });
 
   test("portsWithout() leaves out exactly these", () => {
@@ -486,6 +617,33 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     { name: "Private", enabled: "False", inbound: "Block", outbound: "Allow" },
   ];
 
+  /** A rule as Windows reports it that took this command: protocols by name, addresses short, lists in its own order. */
+  function standingRuleOf(command: string): StandingRule | undefined {
+    const option = (name: string): string | undefined =>
+      new RegExp(` -${name} (@\\([^)]*\\)|\\S+)`).exec(command)?.[1];
+    const list = (name: string): string[] =>
+      [...(option(name) ?? "'Any'").matchAll(/'([^']*)'/g)].map((match) => match[1]!);
+    if (!command.startsWith("New-NetFirewallRule")) return undefined;
+    const protocol = option("Protocol")!;
+    return {
+      name: /-Name '([^']+)'/.exec(command)![1]!,
+      enabled: option("Enabled")!,
+      direction: option("Direction")!,
+      action: option("Action")!,
+      profile: option("Profile")!,
+      protocol: { "1": "ICMPv4", "58": "ICMPv6" }[protocol] ?? protocol,
+      remoteAddress: list("RemoteAddress")
+        .map((address) => address.replace("0:0:0:0:0:0:0:2-", "::2-"))
+        .reverse(),
+      localAddress: ["Any"],
+      remotePort: list("RemotePort").reverse(),
+      localPort: list("LocalPort"),
+      icmpType: list("IcmpType").map((type) => (type === "Any" ? type : `${type}:*`)),
+      program: "Any",
+      interface: ["Any"],
+    };
+  }
+
   /** Answers as Windows does; `overrules` is a group policy that lets only so many of our rules come into force. */
   function fakeWindows({
     overrules,
@@ -495,10 +653,13 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     attempts?: Attempt;
   } = {}) {
     const windows = {
-      rules: [] as string[],
+      rules: [] as StandingRule[],
       isOn: false,
+      outbound: "Block",
       said: JSON.stringify(BEFORE),
       scripts: [] as string[],
+      /** Changes rules in the moment they are put. */
+      tamper: (_rules: StandingRule[]): void => {},
     };
     let saved: readonly Profile[] | undefined;
     const run = async (command: readonly string[], stdin?: string): Promise<CommandResult> => {
@@ -508,7 +669,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
       const answer = (stdout = ""): CommandResult => ({ code: 0, stdout, stderr: "" });
       if (script === PROFILES_SCRIPT) return answer(windows.said);
       if (script === STANDING_SCRIPT) {
-        const profile = `Public ${windows.isOn ? "True" : "False"} Block Block`;
+        const profile = `Public ${windows.isOn ? "True" : "False"} Block ${windows.outbound}`;
         return answer(JSON.stringify({ profiles: [profile], rules: windows.rules.slice(0, overrules) }));
       }
       if (script === removeScript(saved ?? [])) {
@@ -516,9 +677,8 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
         windows.isOn = false;
         return answer();
       }
-      windows.rules = [...script.matchAll(/^New-NetFirewallRule .* -Name '([^']+)'/gm)].map(
-        (match) => match[1]!,
-      );
+      windows.rules = script.split("\n").flatMap((line) => standingRuleOf(line) ?? []);
+      windows.tamper(windows.rules);
       windows.isOn = true;
       return answer();
     };
@@ -563,17 +723,56 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     }
   });
 
-  test("windowsFirewall() says when a policy overrules the rules, and notices one that is gone or a profile that is off", async () => {
-    expect(await fakeWindows({ overrules: 0 }).firewall().restrict(RULES)).toContain("a policy overrules");
+  test("windowsFirewall() says when a policy overrules the rules, and when a profile is off or no longer blocks", async () => {
+    const count = windowsNetworkRules(RULES).length;
+    expect(await fakeWindows({ overrules: 3 }).firewall().restrict(RULES)).toBe(
+      `3 of ${count} rules are in force: a policy overrules, or somebody altered them`,
+    );
     const { windows, firewall } = fakeWindows();
     const ours = firewall();
+    expect(await ours.altered()).toBe(NOTHING_SENT);
     await ours.restrict(RULES);
-    const intact = await ours.standing();
-    expect(await ours.standing()).toBe(intact!);
-    windows.rules.pop();
-    expect(await ours.standing()).not.toBe(intact);
+    expect(await ours.altered()).toBeUndefined();
+    windows.outbound = "Allow";
+    expect(await ours.altered()).toBe("a profile of Windows Firewall no longer blocks by default");
+    windows.outbound = "Block";
     windows.isOn = false;
-    expect(await ours.standing()).toBeUndefined();
+    expect(await ours.altered()).toBe(
+      'a policy overrules the rules of the group "LifecycleZero containment", or a profile is off',
+    );
+    windows.isOn = true;
+    expect(await ours.remove(true)).toBeUndefined();
+    expect(await ours.altered()).toBe(NOTHING_SENT);
+    // In the other mode nothing but the ports is ours to say.
+    windows.outbound = "Allow";
+    expect(await ours.refusePorts([11_434])).toBeUndefined();
+  });
+
+  test.each<[string, (rules: StandingRule[]) => void]>([
+    ["a rule is gone", (rules) => void rules.pop()],
+    ["a rule is off", (rules) => Object.assign(rules[0]!, { enabled: "False" })],
+    ["a rule allows", (rules) => Object.assign(rules[0]!, { action: "Allow" })],
+    ["a rule is for one profile", (rules) => Object.assign(rules[0]!, { profile: "Public" })],
+    ["a rule is for one program", (rules) => Object.assign(rules[0]!, { program: "C:\\calc.exe" })],
+    ["a rule is for one interface", (rules) => Object.assign(rules[0]!, { interface: ["Wi-Fi"] })],
+    ["a rule is for fewer addresses", (rules) => Object.assign(rules[0]!, { remoteAddress: ["192.0.2.1"] })],
+    ["a rule is for the subnet", (rules) => Object.assign(rules[0]!, { remoteAddress: ["LocalSubnet"] })],
+    ["a rule is for one local address", (rules) => Object.assign(rules[0]!, { localAddress: ["192.0.2.1"] })],
+    ["a rule is for another port", (rules) => Object.assign(rules[0]!, { remotePort: ["1-2"] })],
+    ["a rule is for another way", (rules) => Object.assign(rules[0]!, { direction: "Inbound" })],
+    ["a rule is for another protocol", (rules) => Object.assign(rules[0]!, { protocol: "UDP" })],
+    ["a rule came", (rules) => void rules.push({ ...rules[0]!, name: "other" })],
+  ])("windowsFirewall() compares what is in force with what was sent: %s", async (_name, tamper) => {
+    const { windows, firewall } = fakeWindows();
+    const ours = firewall();
+    windows.tamper = tamper;
+    // In the very moment it is put, before anything could be read back.
+    expect(await ours.restrict(RULES)).toBeString();
+    expect(await ours.altered()).toBeString();
+    windows.tamper = () => {};
+    expect(await ours.restrict(RULES)).toBeUndefined();
+    tamper(windows.rules);
+    expect(await ours.altered()).toBeString();
   });
 
   test.each([
@@ -632,6 +831,7 @@ test("enforcersFor() without the rights, or on a system nobody wrote for, says s
     engines: () => [],
     reach: async () => true,
     sleep: async () => {},
+    elapsed: () => 0,
     log: silent,
     hasten: () => {},
   };
@@ -702,13 +902,15 @@ test("networkEnforcer() takes back what a firewall took before it failed", async
     firewall: {
       restrict: async () => "the third of ten rules was refused",
       refusePorts: async () => undefined,
-      standing: async () => undefined,
+      altered: async () => undefined,
       remove: async (wasInForce) => void done.push(`remove ${wasInForce}`),
       refuses: async () => false,
     },
     edgeUrl: "https://198.51.100.7",
     resolve: async () => [],
     resolvers: async () => [],
+    links: async () => links,
+    elapsed: () => 0,
     load: () => [],
     save: () => {},
     reach: async () => true,

@@ -40,15 +40,19 @@ afterEach(() => {
   removeTemporaryDirectories();
 });
 
+/** What the firewall was asked for last. */
+let sent: string | undefined = "nothing";
+
 const open = (more: Partial<StopDeps> = {}) =>
   stopEnginesEnforcer({
     firewall: {
       restrict: async () => undefined,
       refusePorts: async (ports) => {
         refused = [...new Set(ports)].sort((a, b) => a - b);
+        sent = JSON.stringify(refused);
         return undefined;
       },
-      standing: async () => refused && JSON.stringify(refused),
+      altered: async () => (JSON.stringify(refused) === sent ? undefined : "the ports were altered"),
       remove: async () => {
         refused = undefined;
         return undefined;
