@@ -25,13 +25,27 @@ export type Judgement =
   | { is: "away"; reason: string; retryAfterMs: number };
 
 /**
- * What an answer means for the heartbeat. Only the edge's own refusals (with its code) give a heartbeat up: a
+ * The least that a control plane of any version answers to a heartbeat it took. The rest is checked by its own schema:
+ * a member this agent does not understand must not make it send the heartbeat again.
+ */
+const receipt = heartbeatAnswer.pick({ receivedAt: true });
+
+/**
+ * What an answer means for the heartbeat. A captive portal may answer 202 with its page, so the body has to be the
+ * edge's own. Only the edge's own refusals (with its code) give a heartbeat up: a
  * captive portal or a proxy answers 4xx too, and knows nothing of us.
  */
 export function judge(answer: Answer): Judgement {
   if (answer.kind === "unreachable") return { is: "away", reason: answer.reason, retryAfterMs: 0 };
   const { status, problem, retryAfterMs = 0 } = answer;
-  if (status === 202) return { is: "taken" };
+  if (status === 202) {
+    if (receipt.safeParse(parseJson(answer.body)).success) return { is: "taken" };
+    return {
+      is: "away",
+      reason: "HTTP 202 from something that is no LifecycleZero control plane",
+      retryAfterMs,
+    };
+  }
   const reason = problem
     ? `${problem.title}${problem.detail ? `: ${problem.detail}` : ""} (${problem.code})`
     : `HTTP ${status}`;

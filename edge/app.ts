@@ -123,7 +123,9 @@ export function createApp(deps: Deps): Hono<Env> {
       c.header("cache-control", "no-store");
       if (deps.leaving?.hasBegun()) return unavailable(c, { node: "leaving" });
       const reached = await deps.readiness();
-      return reached[needs] === "here" ? c.json({ status: "ready", ...reached }) : unavailable(c, reached);
+      // For `lz doctor`. Absent when nothing was refused, so that a probe's answer stays as short as it was.
+      const found = { ...reached, ...(deps.areMessageGroupsRefused() && { fairQueues: "refused" }) };
+      return reached[needs] === "here" ? c.json({ status: "ready", ...found }) : unavailable(c, found);
     });
 
   app.route("/v1", adminRoutes(deps));

@@ -3,17 +3,18 @@ import { createRemoteJWKSet, importJWK } from "jose";
 import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
-import { createAwsCall, createDynamo, dynamoUrl } from "./aws.ts";
+import { createAwsCall, createDynamo, dynamoUrl, reachTable } from "./aws.ts";
 import { createCatalogueSource } from "./catalog.ts";
 import { clientIp } from "./client-ip.ts";
 import type { EdgeConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
-import { createSendPack, packed, reachQueue, sendEach } from "./enqueue.ts";
+import { packed, sendEach } from "./enqueue.ts";
 import { type Hashing, webHashing } from "./hashing.ts";
 import { createHeldPolls } from "./held-polls.ts";
 import { createInstruments } from "./instruments.ts";
 import { createLeaving } from "./leaving.ts";
 import { createOpenActions } from "./open-actions.ts";
+import { createQueueClient } from "./queue-client.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadiness } from "./readiness.ts";
 import { createRequestIds } from "./request-ids.ts";
@@ -50,9 +51,13 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     metrics.getMeter("lifecyclezero.edge"),
     trace.getTracer("lifecyclezero.edge"),
   );
-  const send = createSendPack(sqs, config.SQS_QUEUE_URL, instruments, hashing, {
-    kid: queueKey!.version,
-    key: await importHmacKey(queueKey!.bytes, ["sign"]),
+  const queue = createQueueClient({
+    call: sqs,
+    queueUrl: config.SQS_QUEUE_URL,
+    instruments,
+    hashing,
+    signing: { kid: queueKey!.version, key: await importHmacKey(queueKey!.bytes, ["sign"]) },
+    log,
   });
   const secrets = await Promise.all(
     config.LZ_EDGE_SECRETS.map(
@@ -85,15 +90,18 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     dynamo,
     table: config.LZ_TABLE,
     readiness: createReadiness({
-      reachQueue: () => reachQueue(sqs, config.SQS_QUEUE_URL),
-      reachTable: () => dynamo("DescribeTable", { TableName: config.LZ_TABLE }),
+      reachQueue: queue.reach,
+      reachTable: () => reachTable(dynamo, config.LZ_TABLE),
       clock,
       after,
       shared: runtime.sharesIo,
     }),
     ...(runtime.sharesIo && { leaving: createLeaving(pause, config.LZ_DRAIN_SECONDS) }),
-    enqueue: runtime.sharesIo ? packed(send, after, config.LZ_PACK_WAIT_MS) : sendEach(send, clock),
-    nudge: (tenantId) => send(tenantId, []),
+    areMessageGroupsRefused: queue.areMessageGroupsRefused,
+    enqueue: runtime.sharesIo
+      ? packed(queue.send, after, config.LZ_PACK_WAIT_MS)
+      : sendEach(queue.send, clock),
+    nudge: (tenantId) => queue.send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
     ...(config.LZ_AGENT_DOWNLOAD_URL && { agentDownloadUrl: config.LZ_AGENT_DOWNLOAD_URL }),
     openActions,

@@ -1,5 +1,6 @@
 import { AwsClient } from "aws4fetch";
-import { type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
+import { parseJsonObject } from "../shared/json-object.ts";
+import { type Dynamo, DynamoFault, isDynamoContentType } from "../shared/table/dynamo.ts";
 import type { EdgeConfig } from "./config.ts";
 
 /** One try must answer within this, all of them within some three times as long: the agent waits for the 202. */
@@ -29,7 +30,19 @@ export class UpstreamFault extends Error {
   override name = "UpstreamFault";
 }
 
-export type AwsCall = (target: string, body: string) => Promise<Response>;
+/** The JSON object that the service answered with, or its refusal. */
+export type AwsAnswer =
+  | { ok: true; value: Record<string, unknown> }
+  | { ok: false; status: number; refusal: AwsRefusal };
+
+/** `code`: the exception's name; empty when the answer names none. `reasons`: of a cancelled transaction. */
+export type AwsRefusal = { code: string; message: string; reasons: string[] };
+
+/**
+ * Sends one request and returns the service's own answer. Rejects with {@link UpstreamFault} when there is none after
+ * {@link TRIES_MAX} tries: no connection, a 5xx, a redirect, or a 200 that is not JSON (a captive portal, a proxy).
+ */
+export type AwsCall = (target: string, body: string) => Promise<AwsAnswer>;
 
 /** Signed JSON-protocol calls to one AWS service: `target` is the value of `X-Amz-Target`. */
 export function createAwsCall(
@@ -55,13 +68,19 @@ export function createAwsCall(
           method: "POST",
           headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": target },
           body,
+          redirect: "manual", // the request is signed for this address; workerd knows no "error"
           signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
         });
-        if (response.status < 400) return response;
-        const text = await response.text();
-        const refusal = response.status < 500 ? refusalOf(text) : undefined;
-        if (refusal && !isPassing(refusal)) return new Response(text, response);
-        fault = new Error(`${service} answered ${response.status} ${refusal?.code ?? ""}`.trimEnd());
+        const { status } = response;
+        const value = parseJsonObject(await response.text());
+        if (status === 200) {
+          if (value && isOwnAnswer(service, response.headers)) return { ok: true, value };
+          fault = new Error(`${service} answered 200 with something that is not its own answer`);
+          continue;
+        }
+        const refusal = status >= 400 && status < 500 ? refusalOf(value) : undefined;
+        if (refusal && !isPassing(refusal)) return { ok: false, status, refusal };
+        fault = new Error(`${service} answered ${status} ${refusal?.code ?? ""}`.trimEnd());
       } catch (error) {
         fault = error;
       }
@@ -70,27 +89,24 @@ export function createAwsCall(
   };
 }
 
-type Refused = { code: string; reasons: string[] };
+/**
+ * DynamoDB answers a write with `{}`, which any JSON server could: its content type tells it from others. What SQS
+ * answers names the message or the queue, which the caller checks (ElasticMQ sends it as `application/json`).
+ */
+const isOwnAnswer = (service: "dynamodb" | "sqs", headers: Headers): boolean =>
+  service === "sqs" || isDynamoContentType(headers.get("content-type"));
 
 /** Exception and cancellation reasons of an answer that is not success. */
-function refusalOf(text: string): Refused {
-  const parsed = parse(text);
-  const reasons = (parsed.CancellationReasons ?? []) as { Code?: string }[];
+function refusalOf(value: Record<string, unknown> = {}): AwsRefusal {
+  const reasons = Array.isArray(value.CancellationReasons) ? value.CancellationReasons : [];
   return {
-    code: String(parsed.__type ?? "").replace(/^.*#/, ""),
-    reasons: reasons.map((reason) => reason.Code ?? "None"),
+    code: String(value.__type ?? "").replace(/^.*#/, ""),
+    message: String(value.message ?? value.Message ?? ""),
+    reasons: reasons.map((reason: { Code?: string } | null) => reason?.Code ?? "None"),
   };
 }
 
-function parse(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-const isPassing = ({ code, reasons }: Refused): boolean =>
+const isPassing = ({ code, reasons }: AwsRefusal): boolean =>
   PASSING.has(code) ||
   (code === "TransactionCanceledException" &&
     reasons.length > 0 &&
@@ -106,12 +122,18 @@ export function createDynamo(call: AwsCall, token: () => string): Dynamo {
   return async (operation, input) => {
     const isTransaction = operation === "TransactWriteItems";
     const body = JSON.stringify(isTransaction ? { ClientRequestToken: token(), ...input } : input);
-    const response = await call(`DynamoDB_20120810.${operation}`, body);
-    if (response.ok) return (await response.json()) as never;
-    const { code, reasons } = refusalOf(await response.text());
-    throw new DynamoFault(code === "" ? String(response.status) : code, reasons);
+    const answer = await call(`DynamoDB_20120810.${operation}`, body);
+    if (answer.ok) return answer.value as never;
+    const { code, reasons } = answer.refusal;
+    throw new DynamoFault(code === "" ? String(answer.status) : code, reasons);
   };
 }
 
 export const dynamoUrl = (config: EdgeConfig): string =>
   config.DYNAMODB_ENDPOINT ?? `https://dynamodb.${config.AWS_REGION}.amazonaws.com/`;
+
+/** Resolves when DynamoDB describes this very table. */
+export async function reachTable(dynamo: Dynamo, table: string): Promise<void> {
+  const { Table } = await dynamo("DescribeTable", { TableName: table });
+  if (Table?.TableName !== table) throw new UpstreamFault(`dynamodb did not describe the table ${table}`);
+}

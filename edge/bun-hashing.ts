@@ -11,5 +11,6 @@ export const bunHashing: Hashing = {
     },
   }),
   isEqual: (a, b) => Buffer.compare(a, b) === 0,
+  md5: (bytes) => Bun.MD5.hash(bytes, "hex"),
   deflate: (bytes) => Bun.deflateSync(bytes, { level: 1 }),
 };

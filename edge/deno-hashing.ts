@@ -13,5 +13,6 @@ export const denoHashing: Hashing = {
     },
   }),
   isEqual: (a, b) => Buffer.compare(a, b) === 0,
+  md5: (bytes) => createHash("md5").update(bytes).digest("hex"),
   deflate: (bytes) => deflateRawSync(bytes, { level: 1 }),
 };

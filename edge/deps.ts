@@ -32,6 +32,8 @@ export type Deps = {
   readiness: () => Promise<Readiness>;
   /** Absent where the runtime moves requests to the next isolate by itself. */
   leaving?: Leaving;
+  /** Whether the queue refused a message for its group, so that this node sends without groups (no fair queues). */
+  areMessageGroupsRefused: () => boolean;
   enqueue: Enqueue;
   /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
   nudge: (tenantId: string) => Promise<void>;

@@ -1,66 +1,10 @@
-import { base64, base64url, utf8 } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
-import {
-  COMPRESSED,
-  type Entry,
-  encodeEntry,
-  encodePack,
-  KID_ATTRIBUTE,
-  type Line,
-  lineBytes,
-  PACK_BYTES_MAX,
-  SIGNATURE_ATTRIBUTE,
-} from "../shared/queue/message.ts";
-import { type AwsCall, UpstreamFault } from "./aws.ts";
-import type { Hashing } from "./hashing.ts";
-import type { Instruments } from "./instruments.ts";
+import { type Entry, encodeEntry, type Line, lineBytes, PACK_BYTES_MAX } from "../shared/queue/message.ts";
+import { UpstreamFault } from "./aws.ts";
+import type { SendPack } from "./queue-client.ts";
 
 /** Resolves once the queue has accepted the message that carries the heartbeat; rejects if it did not. */
 export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) => Promise<void>;
-
-export type SendPack = (tenantId: string, lines: readonly Line[]) => Promise<void>;
-
-/** Signs a pack and sends it. The tenant is the message group: fair queues keep one tenant from starving others. */
-export function createSendPack(
-  call: AwsCall,
-  queueUrl: string,
-  instruments: Pick<Instruments, "sent">,
-  hashing: Pick<Hashing, "deflate">,
-  signing: { kid: string; key: CryptoKey },
-): SendPack {
-  return async (tenantId, lines) => {
-    const body = `${COMPRESSED}${base64(await hashing.deflate(encodePack(tenantId, lines)))}`;
-    const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", signing.key, utf8(body))));
-    let isAccepted = false;
-    try {
-      const response = await call(
-        "AmazonSQS.SendMessage",
-        JSON.stringify({
-          QueueUrl: queueUrl,
-          MessageBody: body,
-          MessageGroupId: tenantId,
-          MessageAttributes: {
-            [KID_ATTRIBUTE]: { DataType: "String", StringValue: signing.kid },
-            [SIGNATURE_ATTRIBUTE]: { DataType: "String", StringValue: signature },
-          },
-        }),
-      );
-      await response.body?.cancel();
-      if (!response.ok) throw new UpstreamFault(`sqs refused the message with ${response.status}`);
-      isAccepted = true;
-    } finally {
-      instruments.sent(lines.length, isAccepted);
-    }
-  };
-}
-
-/** Asks the queue for its name, for a probe of readiness. Rejects when it does not answer. */
-export async function reachQueue(call: AwsCall, queueUrl: string): Promise<void> {
-  const body = JSON.stringify({ QueueUrl: queueUrl, AttributeNames: ["QueueArn"] });
-  const response = await call("AmazonSQS.GetQueueAttributes", body);
-  await response.body?.cancel();
-  if (!response.ok) throw new UpstreamFault(`sqs answered ${response.status}`);
-}
 
 /**
  * Sends under way at once from an isolate of workerd. Each holds its request's memory until the queue has answered

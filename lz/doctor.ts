@@ -2,9 +2,10 @@ import { existsSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { parseJsonObject } from "../shared/json-object.ts";
 import type { Arguments } from "./arguments.ts";
 import { bad, type Check, good, note } from "./check.ts";
-import { connectionOf, openStack, type StackFile, stackPath } from "./connect.ts";
+import { type Connection, connectionOf, openStack, type StackFile, stackPath } from "./connect.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
 
@@ -141,7 +142,11 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
     : good("port", `something listens on ${port}`);
 }
 
-async function checkEdge({ url, token }: { url: string; token: string }, deps: Deps): Promise<Check[]> {
+/** What the edge says of itself. A status alone is no answer: each has to be the edge's own JSON. */
+export async function checkEdge(
+  { url, token }: Connection,
+  deps: Pick<Deps, "fetch" | "clock">,
+): Promise<Check[]> {
   const ask = (path: string, headers: Record<string, string> = {}) =>
     deps
       .fetch(
@@ -152,16 +157,27 @@ async function checkEdge({ url, token }: { url: string; token: string }, deps: D
   if (health?.status !== 200) {
     return [bad("edge", `${url} does not answer`, "start it with bun run start and read what its edge says")];
   }
+  if ((await objectOf(health)).status !== "ok") {
+    const advice = "check the address: a proxy or a captive portal may answer in its place";
+    return [bad("edge", `${url} answers, but not as LifecycleZero does`, advice)];
+  }
   const checks = [good("edge", `${url} is alive`), checkClock(health, deps)];
   const ready = await ask("/readyz/admin");
+  const readiness = await objectOf(ready);
   checks.push(
-    ready?.status === 200
+    ready?.status === 200 && readiness.status === "ready"
       ? good("edge ready", "it reaches the table")
       : bad("edge ready", `it says ${ready?.status ?? "nothing"}`, "see below whether the table is there"),
   );
+  if (readiness.fairQueues === "refused") {
+    const found = "the queue refuses message groups: one busy tenant can delay the others";
+    checks.push(
+      note("fair queues", found, "use Amazon SQS, or ElasticMQ 1.6.14 or newer, and restart the edge"),
+    );
+  }
   const me = await ask("/v1/me", { authorization: `Bearer ${token}` });
   checks.push(
-    me?.status === 200
+    me?.status === 200 && typeof (await objectOf(me)).tenantId === "string"
       ? good("session", "the token is accepted")
       : bad(
           "session",
@@ -172,7 +188,11 @@ async function checkEdge({ url, token }: { url: string; token: string }, deps: D
   return checks;
 }
 
-function checkClock(answer: Response, deps: Deps): Check {
+/** The JSON object of an answer; an empty one for a page, a text or no answer. */
+const objectOf = async (answer: Response | undefined): Promise<Record<string, unknown>> =>
+  parseJsonObject((await answer?.text().catch(() => "")) ?? "") ?? {};
+
+function checkClock(answer: Response, deps: Pick<Deps, "clock">): Check {
   const theirs = Date.parse(answer.headers.get("date") ?? "");
   if (!Number.isFinite(theirs)) return note("clock", "the edge does not tell its time");
   const skewSeconds = Math.round(Math.abs(deps.clock() - theirs) / 1000);

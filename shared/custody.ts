@@ -1,4 +1,4 @@
-import { utf8 } from "./bytes.ts";
+import { hex, utf8 } from "./bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { AuditItem } from "./table/items/custody.ts";
 
@@ -7,7 +7,7 @@ export type CustodyRecord = Omit<AuditItem, "hash">;
 /** SHA-256 in hex over the canonical JSON of everything in the record but the hash itself. */
 export async function custodyHash(record: CustodyRecord): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", utf8(canonicalJson(record)));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(new Uint8Array(digest));
 }
 
 /** `index`: which record it is, in the order of the tenant; as many as there are: the head. */

@@ -1,6 +1,7 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Clock } from "../shared/clock.ts";
-import { type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
+import { isJsonObject } from "../shared/json-object.ts";
+import { type Dynamo, DynamoFault, isDynamoContentType } from "../shared/table/dynamo.ts";
 import { type Credentials, createSigner, type Signer } from "./sigv4.ts";
 
 /** One try must answer within this. */
@@ -62,8 +63,10 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
         signal: AbortSignal.timeout(timeoutMs),
         redirect: "error",
       });
-      const answer = (await response.json()) as Record<string, unknown>;
-      if (response.ok) return { answer };
+      const answer: unknown = await response.json();
+      if (!isJsonObject(answer)) throw new Error("the answer is not a JSON object");
+      if (response.ok && isDynamoContentType(response.headers.get("content-type"))) return { answer };
+      if (response.ok) throw new Error(`answered ${response.status} with something that is not DynamoDB's`);
       const fault = faultOf(response.status, answer);
       const isSkewed = fault.code.startsWith("InvalidSignature") && learnSkew(response.headers.get("date"));
       return { fault, isPassing: response.status >= 500 || PASSING.has(fault.code) || isSkewed };

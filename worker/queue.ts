@@ -49,18 +49,24 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
       });
       const bound = boundedBy(signal);
       const answer = await client.send(command, { abortSignal: bound.signal }).finally(bound.done);
-      return (answer.Messages ?? []).map((message): Message => {
+      return (answer.Messages ?? []).flatMap((message): Message[] => {
+        const { MessageId: id, ReceiptHandle: receipt } = message;
+        if (!id || !receipt) {
+          log("warn", "message.incomplete", { messageId: id, reason: "it has no id or no receipt handle" });
+          return [];
+        }
         const kid = message.MessageAttributes?.[KID_ATTRIBUTE]?.StringValue;
         const signature = message.MessageAttributes?.[SIGNATURE_ATTRIBUTE]?.StringValue;
-        return {
-          id: message.MessageId!,
-          receipt: message.ReceiptHandle!,
+        const one: Message = {
+          id,
+          receipt,
           body: message.Body ?? "",
           receives: Number(message.Attributes?.ApproximateReceiveCount ?? 1),
           sentAtMs: Number(message.Attributes?.SentTimestamp ?? 0) || 0,
           ...(kid !== undefined && { kid }),
           ...(signature !== undefined && { signature }),
         };
+        return [one];
       });
     },
 
@@ -68,12 +74,7 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
       if (messages.length === 0) return;
       const Entries = messages.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
       const answer = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
-      for (const failure of answer.Failed ?? []) {
-        log("warn", "message.not-removed", {
-          messageId: messages[Number(failure.Id)]?.id,
-          code: failure.Code,
-        });
-      }
+      logUnsettled("message.not-removed", messages, answer, log);
     },
 
     async extend(messages, seconds) {
@@ -83,18 +84,12 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
         VisibilityTimeout: seconds,
       }));
       const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: queueUrl, Entries });
-      const answer = await client.send(command);
-      for (const failure of answer.Failed ?? []) {
-        log("warn", "message.not-extended", {
-          messageId: messages[Number(failure.Id)]?.id,
-          code: failure.Code,
-        });
-      }
+      logUnsettled("message.not-extended", messages, await client.send(command), log);
     },
 
     async bury({ body, reason, origin, kid, signature }) {
       const attribute = (value: string) => ({ DataType: "String", StringValue: value });
-      await client.send(
+      const answer = await client.send(
         new SendMessageCommand({
           QueueUrl: deadLetterUrl,
           MessageBody: body,
@@ -106,6 +101,29 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
           },
         }),
       );
+      // The message is removed from its own queue next, so a 200 alone is not enough: the SDK's check is off here.
+      if (!answer.MessageId || answer.MD5OfMessageBody !== Bun.MD5.hash(body, "hex"))
+        throw new Error("the dead-letter queue answered 200 without proof that it holds the message");
     },
   };
+}
+
+type BatchAnswer = {
+  Successful?: { Id: string | undefined }[] | undefined;
+  Failed?: { Id: string | undefined; Code: string | undefined }[] | undefined;
+};
+
+/** Logs each message that a batch answer does not name as successful: refused, or not accounted for at all. */
+function logUnsettled(
+  event: string,
+  messages: readonly Message[],
+  { Successful = [], Failed = [] }: BatchAnswer,
+  log: Log,
+): void {
+  const settled = new Set(Successful.map(({ Id }) => Id));
+  const codes = new Map(Failed.map(({ Id, Code }) => [Id, Code ?? "Failed"]));
+  for (const [index, { id }] of messages.entries()) {
+    const code = codes.get(String(index)) ?? (settled.has(String(index)) ? undefined : "NotInTheAnswer");
+    if (code !== undefined) log("warn", event, { messageId: id, code });
+  }
 }

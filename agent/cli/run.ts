@@ -9,6 +9,7 @@ import { enforcersFor } from "../contain/enforcers.ts";
 import { createObedience } from "../contain/obey.ts";
 import { createSignedReport } from "../contain/signed-report.ts";
 import { tellUsersOf } from "../contain/tell-user.ts";
+import { isControlPlaneHealthy } from "../control-plane-health.ts";
 import { createDirectivePoll } from "../directive-poll.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
 import {
@@ -42,7 +43,6 @@ import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 
 const STATUS_EVERY_MS = 30_000;
-const HEALTH_TIMEOUT_MS = 3000;
 
 export const run: Verb = async (machine, { values, settings }) => {
   const isService = values.service === true;
@@ -141,7 +141,8 @@ async function assemble(parts: Parts): Promise<Loop> {
   let engines: HostState["engines"] = [];
   /** With its signature, as `explain` shows it. */
   let sent: HostState["containment"] | undefined;
-  const reach = (signal: AbortSignal): Promise<boolean> => reachControlPlane(machine, edgeUrl, signal);
+  const reach = (signal: AbortSignal): Promise<boolean> =>
+    isControlPlaneHealthy(machine.fetch, edgeUrl, signal);
   const obedience = createObedience({
     directory,
     self: self.now,
@@ -286,27 +287,6 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
       save("control keys");
     },
   };
-}
-
-/** Over a connection of its own: one that was open before says nothing about what is reachable now. */
-async function reachControlPlane(machine: Machine, edgeUrl: string, signal: AbortSignal): Promise<boolean> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort();
-  const timer = setTimeout(stop, HEALTH_TIMEOUT_MS);
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    const response = await machine.fetch(`${edgeUrl}/healthz`, {
-      keepalive: false,
-      redirect: "manual",
-      signal: controller.signal,
-    });
-    return response.ok;
-  } catch {
-    return false;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 /** Writes status.json when the connection changes, and twice a minute otherwise: no write per heartbeat. */

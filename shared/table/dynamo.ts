@@ -39,6 +39,13 @@ export type Dynamo = <Name extends keyof Operations>(
   input: Operations[Name][0],
 ) => Promise<Operations[Name][1]>;
 
+/**
+ * Whether an answer with this `Content-Type` is DynamoDB's. A successful write is answered with `{}`, which a captive
+ * portal or a proxy may answer too: the protocol's media type (smithy.io, "AWS JSON 1.0") is what tells them apart.
+ */
+export const isDynamoContentType = (contentType: string | null): boolean =>
+  contentType !== null && /^application\/x-amz-json-1\.0\s*(?:;|$)/i.test(contentType);
+
 /** `code` is DynamoDB's exception name; `reasons` one per item of a cancelled transaction, in order. */
 export class DynamoFault extends Error {
   override name = "DynamoFault";

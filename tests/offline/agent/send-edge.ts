@@ -167,7 +167,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     "/v1/session": session,
     "/v1/heartbeats": take,
     [DIRECTIVE_PATH]: answerPoll,
-    "/healthz": async () => Response.json({ ok: true }),
+    "/healthz": async () => Response.json({ status: "ok" }),
     "/v1/catalog": async () => new Response(edge.catalogue, { status: edge.catalogue ? 200 : 404 }),
   };
   const counts = new Map<string, number>();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { backoffMs } from "../../../agent/backoff.ts";
+import { isControlPlaneHealthy } from "../../../agent/control-plane-health.ts";
 import { enrol } from "../../../agent/enrol.ts";
 import { deviceSigner, openDeviceKey } from "../../../agent/identity.ts";
 import { silent } from "../../../agent/log.ts";
@@ -9,6 +10,7 @@ import { createSession } from "../../../agent/session.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { openSpool, type Spool } from "../../../agent/spool.ts";
 import type { HeartbeatAnswer } from "../../../shared/wire/heartbeat.ts";
+import { HTML, portalPage } from "../../support/dynamo-answers.ts";
 import {
   ASSET,
   problem,
@@ -321,15 +323,95 @@ describe("createSender()", () => {
   });
 });
 
+describe("a captive portal that answers in the edge's place", () => {
+  test.each([200, 201, 202])(
+    "with status %d and its page takes no heartbeat: all are sent when it is gone",
+    async (status) => {
+      await start();
+      let hasPortal = true;
+      edge.fault = (path) => (hasPortal && path === "/v1/heartbeats" ? portalPage(status) : undefined);
+      for (const sequence of [1, 2, 3]) sender.offer(beat(sequence));
+      await until("it was turned away twice", () => pauses.length >= 2);
+      expect([sequences(), spool.waiting(), answers.length]).toEqual([[], 3, 0]);
+      hasPortal = false;
+      await until("all are taken", () => sequences().length === 3);
+      expect(sequences()).toEqual([1, 2, 3]);
+      expect(connections.map(({ state }) => state)).toEqual(["away", "online"]);
+    },
+  );
+
+  test.each([200, 201])(
+    "with status %d and its page opens no session and loses no heartbeat",
+    async (status) => {
+      await start();
+      let hasPortal = true;
+      edge.fault = (path) => (hasPortal && path === "/v1/session" ? portalPage(status) : undefined);
+      sender.offer(beat(1));
+      await until("it was turned away twice", () => pauses.length >= 2);
+      expect([edge.asked.includes("/v1/heartbeats"), spool.waiting()]).toEqual([false, 1]);
+      hasPortal = false;
+      await until("it is taken", () => sequences().length === 1);
+    },
+  );
+
+  test.each([200, 201])("with status %d and its page enrols nobody", async (status) => {
+    edge.fault = () => portalPage(status);
+    await expect(start()).rejects.toThrow("not that of a LifecycleZero control plane");
+    edge.fault = undefined;
+    await start();
+  });
+});
+
+describe("isControlPlaneHealthy()", () => {
+  const ask = () => isControlPlaneHealthy(fetch, edge.url, never);
+
+  test("is true for the control plane's own answer, over a connection of its own", async () => {
+    expect(await ask()).toBe(true);
+    const inits: RequestInit[] = [];
+    const recording = (url: string, init: RequestInit) => {
+      inits.push(init);
+      return fetch(url, init);
+    };
+    await isControlPlaneHealthy(recording, edge.url, never);
+    expect(inits).toMatchObject([{ keepalive: false, redirect: "manual" }]);
+  });
+
+  test.each([
+    ["the page of a captive portal", () => portalPage()],
+    ["another program's JSON", () => Response.json({ ok: true })],
+    ["an empty answer", () => new Response("")],
+    ["null", () => new Response("null")],
+    ["a redirect", () => new Response(null, { status: 302, headers: { location: "/healthz" } })],
+    ["its own words under another status", () => Response.json({ status: "ok" }, { status: 503 })],
+    ["an endless answer", () => Response.json({ status: "ok", more: "x".repeat(2000) })],
+  ])("is false for %s", async (_what, answer) => {
+    edge.fault = (path) => (path === "/healthz" ? answer() : undefined);
+    expect(await ask()).toBe(false);
+  });
+
+  test("is false when nothing answers", async () => {
+    await edge.stop();
+    expect(await ask()).toBe(false);
+  });
+});
+
 describe("judge()", () => {
-  const answered = (status: number, code?: string): Answer => ({
+  const answered = (status: number, code?: string, body = ""): Answer => ({
     kind: "answered",
     status,
-    body: "",
+    body,
     ...(code ? { problem: { code, title: "t" } } : {}),
   });
+  const receivedAt = "2026-11-21T00:00:00.000Z";
   test.each([
-    [answered(202), "taken"],
+    [answered(202, undefined, JSON.stringify({ receivedAt })), "taken"],
+    // A later version's answer, in a member this one does not understand.
+    [answered(202, undefined, JSON.stringify({ receivedAt, directive: 7 })), "taken"],
+    [answered(202), "away"],
+    [answered(202, undefined, HTML), "away"],
+    [answered(202, undefined, "{}"), "away"],
+    [answered(202, undefined, '{"receivedAt":"yesterday"}'), "away"],
+    [answered(200, undefined, JSON.stringify({ receivedAt })), "away"],
     [answered(200), "away"],
     [answered(204), "away"],
     [answered(302), "away"],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { errors, exportSPKI, generateKeyPair, importJWK } from "jose";
+import { createRemoteJWKSet, errors, exportSPKI, generateKeyPair, importJWK } from "jose";
 import { decodePermissions, readClaims } from "../../../edge/admin/clerk-claims.ts";
 import {
   keyPermissions,
@@ -13,6 +13,7 @@ import { readConfig } from "../../../edge/config.ts";
 import { publicJwk } from "../../../local/secrets.ts";
 import { base64url, utf8 } from "../../../shared/bytes.ts";
 import { type Claims, makeAdminApp } from "../../support/admin-app.ts";
+import { portalPage } from "../../support/dynamo-answers.ts";
 import { EDGE_URL, TENANT_ID } from "../../support/edge-app.ts";
 
 const world = await makeAdminApp();
@@ -312,4 +313,15 @@ describe("roles", () => {
     expect(complain('{"owner":"root"}')).toContain("LZ_ADMIN_ROLES");
     expect(complain("owner=admin")).toContain("LZ_ADMIN_ROLES");
   });
+});
+
+test("a key server whose place a captive portal took is away: 503, and no session is believed", async () => {
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => portalPage() });
+  try {
+    const world = await makeAdminApp();
+    world.deps.admin.keys = createRemoteJWKSet(new URL(server.url));
+    expect((await world.ask("/v1/me", await world.session())).status).toBe(503);
+  } finally {
+    await server.stop(true);
+  }
 });

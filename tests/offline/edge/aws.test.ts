@@ -1,7 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { createAwsCall, createDynamo, UpstreamFault } from "../../../edge/aws.ts";
+import { createAwsCall, createDynamo, reachTable, UpstreamFault } from "../../../edge/aws.ts";
 import type { EdgeConfig } from "../../../edge/config.ts";
 import { DynamoFault } from "../../../shared/table/dynamo.ts";
+import { dynamoJson, IMPOSTORS } from "../../support/dynamo-answers.ts";
 
 /** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
 const asked: Record<string, unknown>[] = [];
@@ -16,11 +17,11 @@ const server = Bun.serve({
 });
 afterAll(() => server.stop(true));
 
-const fine = () => Response.json({ Item: {} });
+const fine = () => dynamoJson({ Item: {} });
 const refused =
   (code: string, status = 400, reasons?: string[]) =>
   () =>
-    Response.json(
+    dynamoJson(
       {
         __type: `com.amazonaws.dynamodb.v20120810#${code}`,
         ...(reasons && { CancellationReasons: reasons.map((Code) => ({ Code })) }),
@@ -100,4 +101,48 @@ describe("createDynamo()", () => {
     expect((fault as DynamoFault).reasons).toEqual(reasons);
     expect(asked).toHaveLength(1);
   });
+
+  test.each(IMPOSTORS)(
+    "$is is not an answer of DynamoDB: it is asked again and never counts as written",
+    async ({ answer }) => {
+      answers = [answer, fine];
+      expect(await dynamo("GetItem", { TableName: "t", Key: {} })).toEqual({ Item: {} } as never);
+      asked.length = 0;
+      answers = [answer];
+      expect(await faultOf(transact())).toBeInstanceOf(UpstreamFault);
+      expect(asked).toHaveLength(3);
+    },
+  );
+
+  test("the media type may have parameters and any case, and must not merely begin like DynamoDB's", async () => {
+    const typed = (type: string) => () => new Response("{}", { headers: { "content-type": type } });
+    for (const good of ["application/x-amz-json-1.0; charset=utf-8", "Application/X-Amz-JSON-1.0"]) {
+      answers = [typed(good)];
+      expect(await transact()).toEqual({} as never);
+    }
+    answers = [typed("application/x-amz-json-1.0x")];
+    expect(await faultOf(transact())).toBeInstanceOf(UpstreamFault);
+  });
+
+  test("a redirect is not followed: the request was signed for this address", async () => {
+    answers = [
+      () => new Response(null, { status: 307, headers: { location: `http://127.0.0.1:${server.port}/` } }),
+    ];
+    expect(await faultOf(transact())).toBeInstanceOf(UpstreamFault);
+    expect(asked).toHaveLength(3);
+  });
+
+  test("a refusal that is HTML has its status for a code", async () => {
+    answers = [() => new Response("<html>blocked</html>", { status: 403 })];
+    const fault = await faultOf(transact());
+    expect([fault instanceof DynamoFault, (fault as DynamoFault).code]).toEqual([true, "403"]);
+  });
+});
+
+test("reachTable() takes the description of the configured table, and of no other", async () => {
+  answers = [() => dynamoJson({ Table: { TableName: "mine" } })];
+  await reachTable(dynamo, "mine");
+  expect(await faultOf(reachTable(dynamo, "other"))).toBeInstanceOf(UpstreamFault);
+  answers = [() => dynamoJson({})];
+  expect(await faultOf(reachTable(dynamo, "mine"))).toBeInstanceOf(UpstreamFault);
 });

@@ -3,6 +3,7 @@ import { importJWK } from "jose";
 import { createCatalogueSource, matchesTag } from "../../../edge/catalog.ts";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
 import { compareVersions, signCatalogue, verifyCatalogue } from "../../../shared/wire/catalog.ts";
+import { portalPage } from "../../support/dynamo-answers.ts";
 import { makeEdgeApp } from "../../support/edge-app.ts";
 
 const NOW_MS = 1_790_000_000_000;
@@ -87,6 +88,7 @@ describe("GET /v1/catalog", () => {
     const broken = [
       async () => new Response("gone", { status: 500 }),
       async () => new Response(document.replace("2026", "2027")),
+      async () => portalPage(),
       () => Promise.reject(new Error("no route")),
     ];
     for (const place of broken) {
@@ -94,7 +96,7 @@ describe("GET /v1/catalog", () => {
       state.place = place;
       expect(await (await get()).text()).toBe(document);
     }
-    expect(state.fetched).toBe(4);
+    expect(state.fetched).toBe(5);
     const newer = await signCatalogue(control, JSON_TEXT.replace("12.01", "12.02"), NOW_MS / 1000);
     state.nowMs += 300_000;
     state.place = async () => new Response(newer);

@@ -9,6 +9,7 @@ import { ANSWER_BYTES_MAX, createAsk } from "../../../worker/endpoint.ts";
 import { BAND, evidenceOf, type Opinion, withOpinion } from "../../../worker/evaluate/opinion.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import type { Judgement } from "../../../worker/telemetry.ts";
+import { portalPage } from "../../support/dynamo-answers.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { completion, startOpenAiServer } from "../../support/openai-server.ts";
 import { makeTenant } from "../../support/worker-table.ts";
@@ -106,6 +107,7 @@ describe("createAdjudicator()", () => {
     ["a refusal", () => completion(null, { refusal: "I cannot help with that." })],
     ["an empty answer", () => completion("")],
     ["a body that is no completion", () => Response.json({ hello: 1 })],
+    ["the page of a captive portal", () => portalPage()],
   ];
   for (const [name, respond] of FAULTS) {
     test(`${name} leaves rules and baseline alone, and the item says so`, async () => {

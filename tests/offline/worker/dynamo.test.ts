@@ -4,6 +4,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { DynamoFault } from "../../../shared/table/dynamo.ts";
 import { CALL_TIMEOUT_MS, createDynamo } from "../../../worker/dynamo.ts";
 import { createSigner } from "../../../worker/sigv4.ts";
+import { dynamoJson, IMPOSTORS } from "../../support/dynamo-answers.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00.000Z");
 const CREDENTIALS = {
@@ -38,11 +39,11 @@ afterAll(() => server.stop(true));
 const fine =
   (answer: object = {}) =>
   () =>
-    Response.json(answer);
+    dynamoJson(answer);
 const refused =
   (code: string, status = 400, more: object = {}, headers = {}) =>
   () =>
-    Response.json({ __type: `com.amazonaws.dynamodb.v20120810#${code}`, ...more }, { status, headers });
+    dynamoJson({ __type: `com.amazonaws.dynamodb.v20120810#${code}`, ...more }, { status, headers });
 const get = { TableName: "t", Key: { PK: { S: "a" }, SK: { S: "b" } } };
 
 let pauses: number[] = [];
@@ -185,6 +186,21 @@ describe("createDynamo()", () => {
     answers = [() => new Response("{", { headers: { "content-length": "1" } }), fine({ Count: 2 })];
     expect(await createAll().dynamo("Query", { TableName: "t" })).toEqual({ Count: 2 } as never);
   });
+
+  test.each(IMPOSTORS)(
+    "$is is not an answer of DynamoDB: it is tried again and never counts as written",
+    async ({ answer }) => {
+      answers = [answer, fine({ Count: 2 })];
+      expect(await createAll().dynamo("Query", { TableName: "t" })).toEqual({ Count: 2 } as never);
+      asked.length = 0;
+      answers = [answer];
+      await expect(createAll().dynamo("PutItem", { TableName: "t", Item: {} })).rejects.toMatchObject({
+        name: "DynamoFault",
+        code: "Unreachable",
+      });
+      expect(asked).toHaveLength(4);
+    },
+  );
 
   test("fetches new credentials once when they ran out early, and gives up when those are refused too", async () => {
     answers = [refused("ExpiredTokenException"), fine()];

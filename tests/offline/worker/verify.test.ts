@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { deflateRawSync } from "node:zlib";
 import { bunHashing } from "../../../edge/bun-hashing.ts";
-import { createSendPack } from "../../../edge/enqueue.ts";
 import { type Hashing, webHashing } from "../../../edge/hashing.ts";
+import { createQueueClient } from "../../../edge/queue-client.ts";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { encodeEntry, OPENED_BYTES_MAX } from "../../../shared/queue/message.ts";
 import { importHmacKey } from "../../../shared/wire/signature.ts";
@@ -22,12 +22,19 @@ async function sent(hashing: Pick<Hashing, "deflate">, sequences: number[]): Pro
   let request:
     | { MessageBody: string; MessageAttributes: Record<string, { StringValue: string }> }
     | undefined;
-  const call = async (_target: string, body: string) => {
-    request = JSON.parse(body);
-    return new Response("{}");
-  };
-  const key = await importHmacKey(KEY, ["sign"]);
-  const send = createSendPack(call, "http://q", { sent: () => {} }, hashing, { kid: "q1", key });
+  const { md5 } = bunHashing;
+  const { send } = createQueueClient({
+    call: async (_target, body) => {
+      request = JSON.parse(body);
+      const MD5OfMessageBody = Bun.MD5.hash(request!.MessageBody, "hex");
+      return { ok: true, value: { MessageId: "m", MD5OfMessageBody } };
+    },
+    queueUrl: "http://q/0/queue",
+    instruments: { sent: () => {} },
+    hashing: { ...hashing, md5 },
+    signing: { kid: "q1", key: await importHmacKey(KEY, ["sign"]) },
+    log: () => {},
+  });
   await send(
     "org_a",
     sequences.map((sequence) => encodeEntry(entry(sequence))),

@@ -1,0 +1,22 @@
+/** An answer as DynamoDB sends it: JSON under the media type of the protocol. */
+export const dynamoJson = (value: object, init: { status?: number; headers?: object } = {}): Response =>
+  new Response(JSON.stringify(value), {
+    ...init,
+    headers: { "content-type": "application/x-amz-json-1.0", ...init.headers },
+  });
+
+export const HTML = "<!doctype html><title>Sign in to the network</title>";
+
+/** The page of a captive portal: success by its status alone. */
+export const portalPage = (status = 200): Response =>
+  new Response(HTML, { status, headers: { "content-type": "text/html; charset=utf-8" } });
+
+/** What something else than DynamoDB may answer with status 2xx. */
+export const IMPOSTORS: { is: string; answer: () => Response }[] = [
+  { is: "a page with status 200", answer: () => portalPage() },
+  { is: "an empty 200", answer: () => new Response("") },
+  { is: "JSON of another media type", answer: () => Response.json({}) },
+  { is: "JSON without a media type", answer: () => new Response(Buffer.from("{}")) },
+  { is: "a list", answer: () => dynamoJson([]) },
+  { is: "null", answer: () => dynamoJson(null as never) },
+];
