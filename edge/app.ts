@@ -123,8 +123,12 @@ export function createApp(deps: Deps): Hono<Env> {
       c.header("cache-control", "no-store");
       if (deps.leaving?.hasBegun()) return unavailable(c, { node: "leaving" });
       const reached = await deps.readiness();
-      // For `lz doctor`. Absent when nothing was refused, so that a probe's answer stays as short as it was.
-      const found = { ...reached, ...(deps.areMessageGroupsRefused() && { fairQueues: "refused" }) };
+      const found = {
+        ...reached,
+        ...(needs === "table" && { signInKeys: deps.admin.keysState() }),
+        // For `lz doctor`. Absent when nothing was refused, so that a probe's answer stays as short as it was.
+        ...(deps.areMessageGroupsRefused() && { fairQueues: "refused" }),
+      };
       return reached[needs] === "here" ? c.json({ status: "ready", ...found }) : unavailable(c, found);
     });
 

@@ -1,8 +1,9 @@
 import { metrics, trace } from "@opentelemetry/api";
-import { createRemoteJWKSet, importJWK } from "jose";
+import { importJWK } from "jose";
 import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
+import { createIssuerKeys } from "./admin/issuer-keys.ts";
 import { createAwsCall, createDynamo, dynamoUrl, reachTable } from "./aws.ts";
 import { createCatalogueSource } from "./catalog.ts";
 import { clientIp } from "./client-ip.ts";
@@ -81,6 +82,14 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     shared: runtime.sharesIo,
     after,
   });
+  const issuerKeys = createIssuerKeys({
+    url: config.LZ_ADMIN_JWKS_URL,
+    fetch: (url, init) => fetch(url, init),
+    clock,
+    log,
+    instruments,
+    shared: runtime.sharesIo,
+  });
   return {
     clock,
     random,
@@ -132,7 +141,8 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     admin: {
       issuer: config.LZ_ADMIN_ISSUER,
       parties: config.LZ_ADMIN_PARTIES,
-      keys: createRemoteJWKSet(new URL(config.LZ_ADMIN_JWKS_URL), { timeoutDuration: 3000 }),
+      keys: issuerKeys.get,
+      keysState: issuerKeys.state,
       signInUrl: config.LZ_SIGN_IN_URL,
       ...(config.LZ_HANDSHAKE_URL && { handshakeUrl: config.LZ_HANDSHAKE_URL }),
       csrfKeys: (await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz csrf")))) as [

@@ -3,6 +3,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import type { ControlKey } from "../shared/wire/control-claims.ts";
+import type { KeysState } from "./admin/issuer-keys.ts";
 import type { RoleMap } from "./admin/permissions.ts";
 import type { CatalogueSource } from "./catalog.ts";
 import type { Enqueue } from "./enqueue.ts";
@@ -65,6 +66,7 @@ export type Deps = {
     issuer: string;
     parties: readonly string[];
     keys: JWTVerifyGetKey;
+    keysState: () => KeysState;
     signInUrl: string;
     /** Where a session of a minute is renewed; absent: where one signs in. */
     handshakeUrl?: string;

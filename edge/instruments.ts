@@ -19,6 +19,8 @@ export type Instruments = {
   refused(code: string): void;
   /** One pack sent, or not. */
   sent(heartbeats: number, ok: boolean): void;
+  /** The issuer was asked for its keys. `ageMs`: of the keys that are held afterwards. */
+  issuerKeysAsked(ok: boolean, ageMs: number | undefined): void;
   /** How old a set of open actions was when a try to refresh it ended, well or not. */
   actionSetAge(ageMs: number): void;
   /** Span of one heartbeat's way into the queue, a child of the agent's where an authentic one sent its own. */
@@ -45,6 +47,13 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
     unit: "ms",
     description: "age of a set of open actions when a try to refresh it ended",
   });
+  const issuerKeys = meter.createCounter("lz.edge.issuer_keys.fetches", {
+    description: "times the identity provider was asked for its keys, by outcome",
+  });
+  const issuerKeysAge = meter.createHistogram("lz.edge.issuer_keys.age", {
+    unit: "ms",
+    description: "age of the identity provider's keys after it was asked for them",
+  });
   // Without an SDK a tracer makes spans that have no name. Then only those of an agent have to be carried on.
   const isTracing = isSpanContextValid(tracer.startSpan("edge.start").spanContext());
   return {
@@ -56,6 +65,10 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
     sent(heartbeats, ok) {
       packs.add(1, { outcome: ok ? "accepted" : "failed" });
       if (ok) packSize.record(heartbeats);
+    },
+    issuerKeysAsked(ok, ageMs) {
+      issuerKeys.add(1, { outcome: ok ? "fetched" : "failed" });
+      if (ageMs !== undefined) issuerKeysAge.record(ageMs);
     },
     actionSetAge: (ageMs) => actionSetAge.record(ageMs),
     startIngest(traceparent, startTime) {

@@ -8,6 +8,7 @@ import { bad, type Check, good, note } from "./check.ts";
 import { type Connection, connectionOf, openStack, type StackFile, stackPath } from "./connect.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
+import { checkSignInKeys } from "./doctor-sign-in.ts";
 
 const PORT_DEFAULT = 8787;
 const TIMEOUT_MS = 5000;
@@ -168,6 +169,7 @@ export async function checkEdge(
     ready?.status === 200 && readiness.status === "ready"
       ? good("edge ready", "it reaches the table")
       : bad("edge ready", `it says ${ready?.status ?? "nothing"}`, "see below whether the table is there"),
+    checkSignInKeys(readiness),
   );
   if (readiness.fairQueues === "refused") {
     const found = "the queue refuses message groups: one busy tenant can delay the others";

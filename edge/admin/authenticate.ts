@@ -54,14 +54,11 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
 
-const KEY_SERVER_FAULTS = ["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERIC"];
-
 /**
- * The keys could not be fetched: not the caller's fault, so it must not look like a bad token. What is wrong with a
- * token jose says in errors of its own; how a fetch fails each runtime says in another way.
+ * There are no keys to verify with: not the caller's fault, so it must not look like a bad token. What is wrong with a
+ * token is always a JOSEError.
  */
-const isKeyServerFault = (error: unknown): boolean =>
-  !(error instanceof errors.JOSEError) || KEY_SERVER_FAULTS.includes(error.code);
+const isKeyServerFault = (error: unknown): boolean => !(error instanceof errors.JOSEError);
 
 /** The bearer credential (RFC 6750 §2.1): a session token or an API key. The scheme is case-insensitive (RFC 9110 §11.1). */
 export function bearerToken(request: Request): string | undefined {

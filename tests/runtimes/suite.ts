@@ -462,6 +462,9 @@ export function edgeSuite(runtime: RuntimeName): void {
       expect((await fetch(`${stack.edgeUrl}/healthz`)).status).toBe(200);
       for (const path of ["/readyz", "/readyz/admin"])
         expect((await fetch(`${stack.edgeUrl}${path}`)).status).toBe(200);
+      await stack.api("/v1/me"); // on workerd only a request with a session asks for the keys
+      const ready = await (await fetch(`${stack.edgeUrl}/readyz/admin`)).json();
+      expect(ready).toMatchObject({ signInKeys: "fresh" } as never);
       const missing = await fetch(`${stack.edgeUrl}/v2/nothing`, { headers: { accept: "application/json" } });
       expect(missing.status).toBe(404);
       expect(

@@ -59,6 +59,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
       issuer: ISSUER,
       parties: [EDGE_URL],
       keys: createLocalJWKSet({ keys: [publicJwk(secrets.issuerKey) as never] }),
+      keysState: () => "fresh",
       signInUrl: "http://issuer.test/sign-in",
       cursorKeys: [await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"])],
       roles: ROLE_MAP_DEFAULT,

@@ -12,7 +12,11 @@ test("findProgram() finds the very programs the local stack starts", () => {
 });
 
 const ME = { tenantId: "org_a" };
-const EDGE = { "/healthz": { status: "ok" }, "/readyz/admin": { status: "ready" }, "/v1/me": ME };
+const EDGE = {
+  "/healthz": { status: "ok" },
+  "/readyz/admin": { status: "ready", signInKeys: "fresh" },
+  "/v1/me": ME,
+};
 
 /** What `lz doctor` says of an edge that answers these paths with these bodies and status 200. */
 async function checksOf(answers: Record<string, object | string>) {
@@ -27,7 +31,13 @@ async function checksOf(answers: Record<string, object | string>) {
 
 describe("checkEdge()", () => {
   test("finds nothing wrong with an edge, and says nothing of fair queues that work", async () => {
-    expect(await checksOf(EDGE)).toEqual({ edge: "ok", clock: "note", "edge ready": "ok", session: "ok" });
+    expect(await checksOf(EDGE)).toEqual({
+      edge: "ok",
+      clock: "note",
+      "edge ready": "ok",
+      "sign-in keys": "ok",
+      session: "ok",
+    });
   });
 
   test("says that the queue refuses message groups, for a table that is here or away", async () => {
