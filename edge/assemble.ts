@@ -113,6 +113,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     nudge: (tenantId) => queue.send(tenantId, []),
     allowPrivateWebhooks: config.LZ_WEBHOOK_PRIVATE === "true",
     ...(config.LZ_AGENT_DOWNLOAD_URL && { agentDownloadUrl: config.LZ_AGENT_DOWNLOAD_URL }),
+    ...(config.LZ_PUBLIC_ORIGIN && { publicOrigin: config.LZ_PUBLIC_ORIGIN }),
     openActions,
     // A held request is answered by what another one did: not where each must do its own I/O.
     ...(runtime.sharesIo &&

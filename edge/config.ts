@@ -3,6 +3,7 @@ import { fromBase64url } from "../shared/bytes.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
+import { publicOrigin } from "./public-origin.ts";
 
 /** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
 const versionedSecrets = z.string().transform((text, context) => {
@@ -69,6 +70,11 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9:/._~%@+[\]-]+$/, "has characters that a shell would not take as they are")
     .transform((url) => url.replace(/\/+$/, ""))
     .optional(),
+  /**
+   * Origin at which people and agents reach this site, `https://lz.example.com`. Cookies, the origin check of forms,
+   * redirects, enrolment commands and the API's server URL follow it. No header of a request changes it.
+   */
+  LZ_PUBLIC_ORIGIN: publicOrigin.optional(),
   LZ_ADMIN_ISSUER: z.url(),
   LZ_ADMIN_JWKS_URL: z.url(),
   /** Origins the identity provider may have issued a session for (`azp`). */

@@ -42,6 +42,8 @@ export type Deps = {
   allowPrivateWebhooks: boolean;
   /** Where agents can be taken from, without a slash at its end; absent: the enrolment page says to bring them. */
   agentDownloadUrl?: string;
+  /** Origin at which browsers and agents reach this site; absent: see `siteOrigin`. */
+  publicOrigin?: string;
   openActions: OpenActions;
   /** Absent where the runtime cannot hold a request for another one to answer. */
   heldPolls?: HeldPolls;

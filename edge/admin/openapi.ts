@@ -23,7 +23,7 @@ const idempotencyKey = IDEMPOTENCY_KEY.meta({
 const ifMatch = IF_MATCH.meta({ description: "ETag of the version that was read." });
 
 /** The specification (OpenAPI 3.1) of the admin API, made of the very schemas the requests are checked with. */
-export function createOpenApi(version: string): OpenApi {
+export function createOpenApi(version: string, serverUrl?: string): OpenApi {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const operation of OPERATIONS) {
     const path = `/v1${operation.path}`;
@@ -39,6 +39,7 @@ export function createOpenApi(version: string): OpenApi {
         "Every answer is of the tenant that the credential belongs to. Refusals are problem documents (RFC 9457) with a `code`; a fault of ours is 503 with Retry-After.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
+    ...(serverUrl !== undefined && { servers: [{ url: serverUrl }] }),
     security: [{ session: [] }, { apiKey: [] }],
     components: {
       securitySchemes: {

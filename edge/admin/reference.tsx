@@ -8,11 +8,11 @@ import { OPERATIONS } from "./operations/all.ts";
 const API_VERSION = "1.0.0";
 
 /** The specification and a page to read it. Both say what can be asked, and nothing about anybody. */
-export function referenceRoutes(deps: Pick<Deps, "random">): Hono<Env> {
+export function referenceRoutes(deps: Pick<Deps, "random" | "publicOrigin">): Hono<Env> {
   const app = new Hono<Env>();
   let kept: OpenApi | undefined;
   const specification = () => {
-    kept ??= createOpenApi(API_VERSION);
+    kept ??= createOpenApi(API_VERSION, deps.publicOrigin);
     return kept;
   };
   app.get("/openapi.json", (c) => c.json(specification(), 200, { "cache-control": "public, max-age=300" }));

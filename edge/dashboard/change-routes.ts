@@ -9,6 +9,7 @@ import { createEnrolmentToken, revokeEnrolmentToken } from "../admin/enrolment-t
 import { incidentName, tokenParams } from "../admin/inputs.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import { siteOrigin } from "../public-origin.ts";
 import { assetPage } from "./asset.tsx";
 import { changeKey } from "./csrf.ts";
 import { enrolmentForm, enrolmentPage, mayEnrol } from "./enrolment.tsx";
@@ -17,7 +18,7 @@ import { incidentPage } from "./incident.tsx";
 import { incidentsPage } from "./incidents.tsx";
 import { askerOf, type Fields, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
-import { homeOrigin, returnPath } from "./return-path.ts";
+import { returnPath } from "./return-path.ts";
 
 /** What responders change: containment, incidents, enrolment. */
 export function changeRoutes(app: Hono<Env>, deps: Deps): void {
@@ -98,7 +99,7 @@ function answerIncident(action: "acknowledge" | "resolve"): FormAnswer {
 
 /** Shown at once and not after a redirect: the token must stand in no address and in no store. */
 async function enrol(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
-  const origin = homeOrigin(c.req.raw, deps.admin.parties);
+  const origin = siteOrigin(c.req.raw, deps);
   const form = enrolmentForm.safeParse(fields);
   if (!form.success) return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, wrong: true }), 400);
   const { uses, days, key } = form.data;
@@ -110,7 +111,7 @@ async function enrol(c: Context<Env>, fields: Fields, deps: Deps): Promise<Respo
 async function revokeToken(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
   const params = tokenParams.safeParse({ tokenId: c.req.param("id") });
   if (!params.success) return sendFailure(c, refuse("admin.not-found"), deps);
-  const origin = homeOrigin(c.req.raw, deps.admin.parties);
+  const origin = siteOrigin(c.req.raw, deps);
   const form = resolveForm.safeParse(fields);
   if (!form.success) {
     const notice = unchanged("give a reason of 3 to 200 characters");

@@ -55,11 +55,18 @@ export async function changeKey(
  * every POST (Fetch, "append a request Origin header") and `Sec-Fetch-Site` on secure origins; one that sends
  * neither is no browser we know, and refused.
  */
-export function isSameSite(request: Request, parties: readonly string[]): boolean {
+export function isSameSite(
+  request: Request,
+  {
+    publicOrigin,
+    admin: { parties },
+  }: Pick<Deps, "publicOrigin"> & { admin: Pick<Deps["admin"], "parties"> },
+): boolean {
   const site = request.headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin") return false;
   const origin = request.headers.get("origin");
   if (origin === null) return site === "same-origin";
-  // Behind a proxy that ends TLS our own URL says http: the configured origins are known too.
+  if (publicOrigin !== undefined) return origin === publicOrigin;
+  // Behind a proxy that ends TLS the request's URL says http, so the authorised parties count too.
   return origin === new URL(request.url).origin || parties.includes(origin);
 }

@@ -5,7 +5,8 @@ import { base64url } from "../../shared/bytes.ts";
 import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
-import { homeOrigin, returnPath } from "./return-path.ts";
+import { isSecure, siteOrigin } from "../public-origin.ts";
+import { returnPath } from "./return-path.ts";
 import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
 
 /**
@@ -42,8 +43,9 @@ function isWayBack(request: Request): boolean {
 const isKnownToClerk = (request: Request): boolean =>
   !["", "0"].includes(cookieOf(request, "__client_uat") ?? "");
 
-const attributes = (c: Context<Env>): string =>
-  `Path=/; SameSite=Lax${new URL(c.req.url).protocol === "https:" ? "; Secure" : ""}`;
+/** Of every cookie this site sets. */
+export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
+  `Path=/; SameSite=Lax${isSecure(c.req.raw, deps) ? "; Secure" : ""}`;
 
 /** Whether a request without a session may get one by a handshake; once, for one that fails must not go round. */
 export const mayShake = (request: Request, deps: Deps): boolean =>
@@ -55,14 +57,14 @@ export const mayShake = (request: Request, deps: Deps): boolean =>
 /** Sends the browser to the Frontend API, to come back to `path`. */
 export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
   const address = new URL(deps.admin.handshakeUrl!);
-  const home = homeOrigin(c.req.raw, deps.admin.parties);
+  const home = siteOrigin(c.req.raw, deps);
   const state = base64url(deps.random(STATE_BYTES));
   const back = new URL(returnPath(path), home);
   back.searchParams.set(STATE, state);
   address.searchParams.set("redirect_url", back.href);
   address.searchParams.set("suffixed_cookies", "false");
   address.searchParams.set("__clerk_hs_reason", "session-token-expired");
-  c.header("set-cookie", `${REFRESH_COOKIE}=${state}; Max-Age=20; HttpOnly; ${attributes(c)}`, {
+  c.header("set-cookie", `${REFRESH_COOKIE}=${state}; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,
   });
   c.header("cache-control", "no-store");
@@ -101,7 +103,7 @@ export async function takeHandshake(
   const session = await sessionOf(c.req.raw, deps);
   if (session === undefined) return undefined;
   const untilSeconds = decodeJwt(session).exp!;
-  const own = attributes(c);
+  const own = cookieAttributes(c, deps);
   // A session cookie of the browser's: it outlives the token, for the token says when it ends.
   for (const cookie of [
     `${SESSION_COOKIE}=${session}; HttpOnly; ${own}`,
@@ -124,13 +126,17 @@ export function withoutHandshake(c: Context<Env>): string {
 /** Signing out ends what the script would renew. */
 export const forgetSession = (c: Context<Env>, deps: Deps): void => {
   if (deps.admin.handshakeUrl !== undefined)
-    c.header("set-cookie", `${SIGNED_OUT_COOKIE}=1; HttpOnly; ${attributes(c)}`, { append: true });
+    c.header("set-cookie", `${SIGNED_OUT_COOKIE}=1; HttpOnly; ${cookieAttributes(c, deps)}`, {
+      append: true,
+    });
   for (const name of [SESSION_COOKIE, UNTIL_COOKIE])
-    c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${attributes(c)}`, { append: true });
+    c.header("set-cookie", `${name}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, { append: true });
 };
 
 /** Back from the provider's own sign-in: they have changed their mind. */
 export function startAnew(c: Context<Env>, path: string, deps: Deps): Response {
-  c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${attributes(c)}`, { append: true });
+  c.header("set-cookie", `${SIGNED_OUT_COOKIE}=; Max-Age=0; HttpOnly; ${cookieAttributes(c, deps)}`, {
+    append: true,
+  });
   return startHandshake(c, path, deps);
 }

@@ -34,7 +34,7 @@ async function readOwnForm(
   deps: Deps,
   limits: FormLimits | undefined,
 ): Promise<Verdict<Fields>> {
-  if (!isSameSite(c.req.raw, deps.admin.parties)) return refuse("admin.cross-site");
+  if (!isSameSite(c.req.raw, deps)) return refuse("admin.cross-site");
   if (!right(c.var.admin)) return refuse("admin.forbidden");
   const fields = await readForm(c.req.raw, limits);
   if (!fields.ok) return fields;

@@ -5,7 +5,7 @@ import type { Refusal } from "../../shared/refusal.ts";
 import { type Env, noteRefusal } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { failurePage } from "./failure.tsx";
-import { mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
+import { cookieAttributes, mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
 import { formPlace, returnPath, signInAddress } from "./return-path.ts";
 import { PAGE_HEADERS } from "./security-headers.ts";
 import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
@@ -63,11 +63,9 @@ const canRefresh = (c: Context<Env>, deps: Deps): boolean =>
 
 /** Straight to the provider, which knows the person and sends them back with a fresh token: nobody has to click. */
 function refreshSession(c: Context<Env>, path: string, deps: Deps) {
-  const { signInUrl, parties } = deps.admin;
-  const secure = new URL(c.req.url).protocol === "https:" ? "; Secure" : "";
-  c.header("set-cookie", `${REFRESH_COOKIE}=1; Path=/; Max-Age=20; HttpOnly; SameSite=Lax${secure}`);
+  c.header("set-cookie", `${REFRESH_COOKIE}=1; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`);
   c.header("cache-control", "no-store");
-  return c.redirect(signInAddress(signInUrl, c.req.raw, parties, returnPath(path)), 302);
+  return c.redirect(signInAddress(c.req.raw, returnPath(path), deps), 302);
 }
 
 /** Somebody without a session: to sign-in and back. The script of an open page gets 401, it follows no redirect. */

@@ -1,3 +1,6 @@
+import type { Deps } from "../deps.ts";
+import { siteOrigin } from "../public-origin.ts";
+
 const PATH_CHARACTERS_MAX = 512;
 const NOWHERE = "https://return.invalid";
 
@@ -21,20 +24,13 @@ export function formPlace(path: string): string {
   return `/${(parts[0] === "approvals" ? parts.slice(0, 1) : parts.slice(0, -1)).join("/")}`;
 }
 
-/** Origin of this site as configured. A forged Host header must not become a place people or agents are sent to. */
-export function homeOrigin(request: Request, parties: readonly string[]): string {
-  const { origin } = new URL(request.url);
-  return parties.includes(origin) ? origin : (parties[0] ?? origin);
-}
-
-/** The identity provider's page, told to come back to `path` on this site. */
+/** The identity provider's page, with `path` on this site to come back to. */
 export function signInAddress(
-  signInUrl: string,
   request: Request,
-  parties: readonly string[],
   path: string,
+  deps: Pick<Deps, "admin" | "publicOrigin">,
 ): string {
-  const address = new URL(signInUrl);
-  address.searchParams.set("redirect_url", new URL(path, homeOrigin(request, parties)).href);
+  const address = new URL(deps.admin.signInUrl);
+  address.searchParams.set("redirect_url", new URL(path, siteOrigin(request, deps)).href);
   return address.href;
 }

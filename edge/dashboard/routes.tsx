@@ -6,6 +6,7 @@ import { type Admin, authenticate, SESSION_COOKIE } from "../admin/authenticate.
 import { CursorFault } from "../admin/cursor.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import { siteOrigin } from "../public-origin.ts";
 import { approvalRoutes } from "./approval-routes.ts";
 import { approvalsPage } from "./approvals.tsx";
 import { assetPage } from "./asset.tsx";
@@ -39,7 +40,7 @@ import { overviewPage } from "./overview.tsx";
 import { policyPage } from "./policy.tsx";
 import { periodOf, reportPage, reportQuery } from "./report.tsx";
 import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
-import { homeOrigin, returnPath, signInAddress } from "./return-path.ts";
+import { returnPath, signInAddress } from "./return-path.ts";
 import { REFRESH_COOKIE } from "./session-refresh.ts";
 import { settingsPage } from "./settings.tsx";
 import { signInPage } from "./sign-in.tsx";
@@ -161,7 +162,7 @@ function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
 
   page("/approvals", (c, admin) => approvalsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
   page("/integrations", (c, admin) => {
-    const origin = homeOrigin(c.req.raw, deps.admin.parties);
+    const origin = siteOrigin(c.req.raw, deps);
     return integrationsPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
   });
   page("/integrations/:id", async (c, admin) => {
@@ -174,7 +175,7 @@ function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
     return told ?? refuse("admin.not-found");
   });
   page("/enrol", (c, admin) => {
-    const origin = homeOrigin(c.req.raw, deps.admin.parties);
+    const origin = siteOrigin(c.req.raw, deps);
     return enrolmentPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
   });
 }
@@ -230,19 +231,19 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const back = returnPath(c.req.query("return"));
     const admin = await authenticate(c.req.raw, deps);
     const switching = c.req.query("switch") !== undefined;
-    const { signInUrl, parties, handshakeUrl } = deps.admin;
+    const { handshakeUrl } = deps.admin;
     // Back from the provider's pages: known there, and not yet here, or here as a member of another organisation.
     if (handshakeUrl !== undefined && c.req.query("back") !== undefined) return startAnew(c, back, deps);
     if (!admin.ok && mayShake(c.req.raw, deps)) return startHandshake(c, back, deps);
     if (admin.ok && !switching) return c.redirect(back, 302);
     const landing = `/sign-in?${new URLSearchParams({ back: "", return: back })}`;
-    const address = signInAddress(signInUrl, c.req.raw, parties, handshakeUrl === undefined ? back : landing);
+    const address = signInAddress(c.req.raw, handshakeUrl === undefined ? back : landing, deps);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
     const sent = c.req.query("sent") !== undefined;
     return sendPage(c, signInPage({ address, ended, sent, switching: admin.ok, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
-    if (!isSameSite(c.req.raw, deps.admin.parties)) return sendFailure(c, refuse("admin.cross-site"), deps);
+    if (!isSameSite(c.req.raw, deps)) return sendFailure(c, refuse("admin.cross-site"), deps);
     forgetSession(c, deps);
     c.header("cache-control", "no-store");
     return c.redirect("/sign-in", 303);

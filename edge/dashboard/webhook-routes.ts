@@ -11,11 +11,11 @@ import { testWebhook } from "../admin/webhook-deliveries.ts";
 import { changeWebhook, createWebhook, deleteWebhook, rotateWebhookSecret } from "../admin/webhooks.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import { siteOrigin } from "../public-origin.ts";
 import { acknowledgeForm, resolveForm } from "./forms.ts";
 import { integrationsPage, mayIntegrate, type WebhookAnswer } from "./integrations.tsx";
 import { askerOf, type Fields, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
-import { homeOrigin } from "./return-path.ts";
 import { DELIVERY_STATES, type WebhookPageAnswer, type WebhookQuery, webhookPage } from "./webhook.tsx";
 
 /** A URL of 2000 characters, percent-encoded, with a box for each event. */
@@ -53,7 +53,7 @@ const sendIntegrations = async (
   answer: WebhookAnswer,
   status: 200 | 201 | 400 | 409,
 ) => {
-  const origin = homeOrigin(c.req.raw, deps.admin.parties);
+  const origin = siteOrigin(c.req.raw, deps);
   return sendPage(c, await integrationsPage(c.var.admin, deps, { origin, ...answer }), status);
 };
 

@@ -549,13 +549,16 @@ describe("the forms", () => {
   });
 
   test("isSameSite() takes what a browser sends from this very site, and nothing less", () => {
+    const siteOf = (...parties: string[]) => ({ admin: { parties } });
     const request = (headers: Record<string, string>) =>
       new Request(`${ORIGIN}/x`, { method: "POST", headers });
-    expect(isSameSite(request({ origin: ORIGIN, "sec-fetch-site": "same-origin" }), [])).toBe(true);
-    expect(isSameSite(request({ origin: ORIGIN }), [])).toBe(true);
-    expect(isSameSite(request({ origin: "https://console.test" }), ["https://console.test"])).toBe(true);
-    expect(isSameSite(request({}), [])).toBe(false);
-    expect(isSameSite(request({ origin: ORIGIN, "sec-fetch-site": "cross-site" }), [])).toBe(false);
+    expect(isSameSite(request({ origin: ORIGIN, "sec-fetch-site": "same-origin" }), siteOf())).toBe(true);
+    expect(isSameSite(request({ origin: ORIGIN }), siteOf())).toBe(true);
+    expect(isSameSite(request({ origin: "https://console.test" }), siteOf("https://console.test"))).toBe(
+      true,
+    );
+    expect(isSameSite(request({}), siteOf())).toBe(false);
+    expect(isSameSite(request({ origin: ORIGIN, "sec-fetch-site": "cross-site" }), siteOf())).toBe(false);
   });
 
   test("without a session it leads to sign-in, changes nothing, and comes back to the page it was on", async () => {
