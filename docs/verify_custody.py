@@ -4,7 +4,8 @@ With a key (its base64url `x`) and the package `cryptography` the checkpoint and
 it says that they were not. Exit code 0: good. 1: bad, the first bad record is named. 2: this is no export."""
 import base64, hashlib, json, sys
 def no_number(name): raise ValueError(f"{name} is no JSON")
-def load(text): return json.loads(text, parse_constant=no_number)
+def number(text): return int(float(text)) if float(text).is_integer() else float(text)
+def load(text): return json.loads(text, parse_constant=no_number, parse_float=number)
 def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -14,7 +15,8 @@ def first_fault(lines, manifest, head, x):
         name = f"#{number}"
         try:
             record = load(line)
-            chain, name = record.get("assetId"), f"{record.get('assetId') or 'tenant'} {record['at']}"
+            chain, at = record.get("assetId"), record["at"]
+            if is_text(at): name = f"{is_text(chain) and chain or 'tenant'} {at}"
             unhashed = canonical({member: record[member] for member in record if member != "hash"}).encode()
             link = chains.get(chain, ("", 0))
             if {type(record["number"]), type(record["tenantNumber"])} != {int}: raise ValueError("its number is none")
@@ -32,12 +34,19 @@ def first_fault(lines, manifest, head, x):
             return name, f"is no custody record: {error}"
     end = (head["hash"], head["count"]) if head else ("", 0)
     if end != (previous, len(lines)): return "head", f"names {end[1]} records, the log holds {len(lines)}"
+    own = chains.get(None, ("", 0))
+    proven = {"at": load(lines[-1])["at"] if lines else None, "ownHash": own[0], "ownCount": own[1]}
+    for member in proven:
+        if head and head.get(member, proven[member]) != proven[member]: return "head", f"names {head[member]} as its {member}, the log {proven[member]}"
     if manifest["records"] != len(lines): return "manifest", f"names another number of records than {len(lines)}"
 
-def bytes_of(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+def bytes_of(text):
+    value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if base64.urlsafe_b64encode(value).decode().rstrip("=") != text: raise ValueError("it is not canonical base64url")
+    return value
 
 def speaks_of(head):
-    try: claims = json.loads(bytes_of(head["checkpoint"].split(".")[1]))
+    try: claims = json.loads([bytes_of(part) for part in head["checkpoint"].split(".")][1])
     except (ValueError, IndexError): return False
     return isinstance(claims, dict) and all(claims.get(each) == head[name] for each, name in (("tenant", "tenantId"), ("hash", "hash"), ("count", "count")))
 
@@ -58,17 +67,26 @@ def lines_of(text):
     try: log = load(text)
     except ValueError: return text.removesuffix("\n").split("\n")
     if "records" not in log or "type" in log: return [text.removesuffix("\n")]
-    if not isinstance(log["records"], list): raise ValueError
-    records = sorted(log["records"], key=lambda record: record["tenantNumber"])
+    if not isinstance(log["records"], list) or set(log) - {"records", "head"}: raise ValueError
+    place = lambda record: record.get("tenantNumber") if isinstance(record, dict) else 0
+    records = sorted(log["records"], key=lambda record: place(record) if is_int(place(record)) else 0)
     manifest = {"type": "CustodyManifest", "v": 1, "records": len(records), **({"head": log["head"]} if "head" in log else {})}
     return [canonical(each) for each in (manifest, *records)]
+
+def is_int(value): return type(value) is int and abs(value) < 2**53
+def is_text(value): return type(value) is str
+HEAD = {"type": "CustodyHead".__eq__, "tenantId": is_text, "hash": is_text, "count": is_int, "checkpoint": is_text}
+OF_NEWER_VERSIONS = {"at": is_text, "ownHash": is_text, "ownCount": is_int}
+def is_head(head):
+    known = {**HEAD, **OF_NEWER_VERSIONS}
+    return isinstance(head, dict) and HEAD.keys() <= head.keys() <= known.keys() and all(known[name](head[name]) is True for name in head)
 
 try:
     first, *lines = lines_of(open(sys.argv[1], encoding="utf-8", newline="\n").read())
     manifest, x = load(first), [*sys.argv, None][2]
     head = manifest.get("head")
     if canonical([manifest["type"], manifest["v"]]) != '["CustodyManifest",1]' or set(manifest) - {"type", "v", "records", "head"}: raise ValueError
-    if "head" in manifest: [head["tenantId"], head["hash"], head["count"], head["checkpoint"].split]
+    if not is_int(manifest["records"]) or manifest["records"] < 0 or "head" in manifest and not is_head(head): raise ValueError
 except (OSError, IndexError, ValueError, KeyError, TypeError, AttributeError, RecursionError): sys.exit(print("this is no custody export") or 2)
 fault = first_fault(lines, manifest, head, x)
 if not fault and head and not speaks_of(head): fault = "head", "its checkpoint is of another log"

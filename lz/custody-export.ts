@@ -1,5 +1,6 @@
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
 import { z } from "zod";
+import { fromBase64url } from "../shared/bytes.ts";
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { type CustodyFault, verifyCustody } from "../shared/custody.ts";
 import {
@@ -15,15 +16,35 @@ import { parseOrUndefined } from "./connect.ts";
 export const custodyExport = z.object({ records: z.array(z.unknown()), head: custodyHeadItem.optional() });
 export type CustodyExport = z.infer<typeof custodyExport>;
 
+/**
+ * The form of a head in a file. Strict, for a member that no check covers would look proven. The values are compared
+ * with the records, so a text that cannot be right is a fault of the log and not another form.
+ */
+const exportedHead = z.strictObject({
+  type: z.literal("CustodyHead"),
+  tenantId: z.string(),
+  hash: z.string(),
+  count: z.int(),
+  at: z.string().optional(),
+  ownHash: z.string().optional(),
+  ownCount: z.int().optional(),
+  checkpoint: z.string(),
+});
+
+const exportedJson = z.strictObject({ records: z.array(z.unknown()), head: exportedHead.optional() });
+
 /** First line of the JSON lines form; each line after it is a record, in the order of the tenant. */
 const manifest = z.strictObject({
   type: z.literal("CustodyManifest"),
   v: z.literal(1),
   records: z.int().min(0),
-  head: custodyHeadItem.optional(),
+  head: exportedHead.optional(),
 });
 
-const numberOf = (each: unknown): number => (each as Partial<AuditItem> | null)?.tenantNumber ?? 0;
+function numberOf(each: unknown): number {
+  const number = (each as Partial<AuditItem> | null)?.tenantNumber;
+  return Number.isSafeInteger(number) ? number! : 0;
+}
 
 /** As {@link verifyExport} takes it: the JSON form may have its records in any order. */
 export const inOrder = ({ records, ...more }: CustodyExport): CustodyExport => ({
@@ -52,7 +73,7 @@ export type ReadExport = { exported: CustodyExport; fault?: CustodyFault };
 
 /** Reads either form. In JSON lines the order counts: a line that moved is a fault, told with the record. */
 export function readExport(text: string): ReadExport | undefined {
-  const whole = custodyExport.safeParse(parseOrUndefined(text));
+  const whole = exportedJson.safeParse(parseOrUndefined(text));
   if (whole.success) return { exported: inOrder(whole.data) };
   const [first = "", ...lines] = text.replace(/\n$/, "").split("\n");
   const told = manifest.safeParse(parseOrUndefined(first));
@@ -75,8 +96,9 @@ export function readExport(text: string): ReadExport | undefined {
 
 /** A record by asset and time as everywhere, and by its place when it has no time. */
 function nameOf(record: unknown, index: number): string {
-  const { assetId, at } = (record ?? {}) as Partial<AuditItem>;
-  return typeof at !== "string" ? `#${index + 1}` : `${assetId ?? "tenant"} ${at}`;
+  const { assetId, at } = (record ?? {}) as Partial<Record<string, unknown>>;
+  const of = typeof assetId === "string" && assetId !== "" ? assetId : "tenant";
+  return typeof at !== "string" ? `#${index + 1}` : `${of} ${at}`;
 }
 
 /** Strict: a member that no hash covers is not part of a record. */
@@ -114,7 +136,8 @@ export async function verifyExport(
     checkpoint: "unchecked",
   });
   const { records, faults } = await faultsOf(exported);
-  const all = trust.fault ? [...faults, trust.fault] : faults;
+  // Of two at one place the line out of place comes first: the records behind it only follow from it.
+  const all = trust.fault ? [trust.fault, ...faults] : faults;
   const fault = all.toSorted((a, b) => a.index - b.index)[0] ?? missingSince(records, trust.anchor?.head);
   if (fault) return bad(fault.record, fault.fault);
   const told = records.filter(({ report }) => report !== undefined);
@@ -187,10 +210,14 @@ function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | 
 const names = (claims: JWTPayload, head: CustodyHeadItem): boolean =>
   claims.tenant === head.tenantId && claims.hash === head.hash && claims.count === head.count;
 
-/** Needs no key: a head that was made to match a cut log no longer says what its own checkpoint says. */
+/**
+ * Needs no key: a head that was made to match a cut log no longer says what its own checkpoint says. Each part of the
+ * checkpoint has to be canonical base64url, or its last characters could be edited without another meaning.
+ */
 function speaksOf(head: CustodyHeadItem): boolean {
   try {
-    return names(decodeJwt(head.checkpoint), head);
+    const isCanonical = head.checkpoint.split(".").every((part) => fromBase64url(part) !== undefined);
+    return isCanonical && names(decodeJwt(head.checkpoint), head);
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 import { hex, utf8 } from "./bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
-import type { AuditItem } from "./table/items/custody.ts";
+import type { AuditItem, CustodyHeadItem } from "./table/items/custody.ts";
 
 export type CustodyRecord = Omit<AuditItem, "hash">;
 
@@ -13,13 +13,17 @@ export async function custodyHash(record: CustodyRecord): Promise<string> {
 /** `index`: which record it is, in the order of the tenant; as many as there are: the head. */
 export type CustodyFault = { record: string; fault: string; index: number };
 
+/** What a head says of its log. Heads of older versions lack the last three. */
+export type CustodyEnd = Pick<CustodyHeadItem, "hash" | "count" | "at" | "ownHash" | "ownCount">;
+
 /**
- * Checks a tenant's whole log against its head: every hash, every asset's chain and the tenant's chain. Finds
- * an edit, a deletion, a reorder, a truncation and a fork, and names the first bad record; undefined when all is well.
+ * Checks a tenant's whole log against its head: every hash, every asset's chain, the tenant's chain, and each member of
+ * the head that the records prove. Finds an edit, a deletion, a reorder, a truncation and a fork, and names the first
+ * bad record; undefined when all is well.
  */
 export async function verifyCustody(
   records: readonly AuditItem[],
-  head: { hash: string; count: number } | undefined,
+  head: CustodyEnd | undefined,
 ): Promise<CustodyFault | undefined> {
   const ordered = [...records].sort((a, b) => a.tenantNumber - b.tenantNumber);
   const perAsset = new Map<string, { hash: string; number: number }>();
@@ -52,12 +56,26 @@ export async function verifyCustody(
     perAsset.set(chain, { hash, number: record.number });
     previous = hash;
   }
-  if ((head?.hash ?? "") !== previous || (head?.count ?? 0) !== ordered.length) {
-    return {
-      record: "head",
-      fault: `the head names ${head?.count ?? 0} records, the log holds ${ordered.length}`,
-      index: ordered.length,
-    };
-  }
+  const fault = headFault(head, ordered, perAsset.get("") ?? { hash: "", number: 0 });
+  return fault === undefined ? undefined : { record: "head", fault, index: ordered.length };
+}
+
+/** `own`: the newest record on the tenant as a whole. */
+function headFault(
+  head: CustodyEnd | undefined,
+  records: readonly AuditItem[],
+  own: { hash: string; number: number },
+): string | undefined {
+  const newest = records.at(-1);
+  if ((head?.count ?? 0) !== records.length)
+    return `the head names ${head?.count ?? 0} records, the log holds ${records.length}`;
+  if ((head?.hash ?? "") !== (newest?.hash ?? ""))
+    return "the head names another newest record than the log's";
+  if (head?.at !== undefined && head.at !== newest?.at)
+    return `the head dates the newest record ${head.at}, the log ${newest?.at ?? "has none"}`;
+  if (head?.ownCount !== undefined && head.ownCount !== own.number)
+    return `the head names ${head.ownCount} records on the tenant as a whole, the log holds ${own.number}`;
+  if (head?.ownHash !== undefined && head.ownHash !== own.hash)
+    return "the head names another newest record on the tenant as a whole than the log's";
   return undefined;
 }
