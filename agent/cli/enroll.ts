@@ -1,7 +1,7 @@
 import { employeeId } from "../../shared/ids.ts";
 import { parseEdgeUrl } from "../config.ts";
 import { containedIn, whyContained } from "../contain/contained.ts";
-import { forgetContainment } from "../contain/obey.ts";
+import { forgetContainment } from "../contain/containment-file.ts";
 import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { StateFault } from "../disk.ts";
+import { type Contained, readContained } from "./containment-file.ts";
 import { KEPT_RULES_FILE } from "./kept-rules.ts";
-import { type Contained, readContained } from "./obey.ts";
 
 export const whyContained = (contained: Contained | "unknown"): string =>
   contained === "unknown"
@@ -11,7 +11,7 @@ export const whyContained = (contained: Contained | "unknown"): string =>
 
 /**
  * What this state directory says of a host: the blocking mode that may have changed something on it and is not proven
- * to be undone; undefined where there is none. `unknown`: the file that says so cannot be read.
+ * to be undone; undefined where there is none. `unknown`: no file that says so can be read.
  */
 export function containedIn(directory: string): Contained | "unknown" | undefined {
   try {

@@ -2,18 +2,20 @@ import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { z } from "zod";
 import type { Engine, Mode } from "../../shared/wire/heartbeat.ts";
-import { codeOf, readState, writeState } from "../disk.ts";
+import { codeOf, readState, StateFault, writeState } from "../disk.ts";
 import type { Log } from "../log.ts";
 import { connects } from "./connects.ts";
 import type { Enforcer, Proof, ReachControlPlane } from "./enforcer.ts";
 import type { Firewall } from "./firewall.ts";
 import { linkPrefixes } from "./links.ts";
 import { type NetworkDeps, networkEnforcer } from "./network.ts";
-import { type StopDeps, type Stopped, stopEnginesEnforcer, stopped } from "./stop-engines.ts";
+import { controlAddressesIn } from "./remains.ts";
+import { type StopDeps, stopEnginesEnforcer } from "./stop-engines.ts";
+import { type Stopped, stoppedFile } from "./stopped-file.ts";
+import { savedIn } from "./twin-file.ts";
 
 /** The system's own resolver tries for half a minute, and longer where it knows several name servers. */
 const RESOLVE_MS_MAX = 5000;
-const STOPPED_FILE = "stopped.json";
 const ADDRESSES_FILE = "control-addresses.json";
 
 export type HostOptions = {
@@ -40,6 +42,8 @@ export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "ask" | "
     resolvers: () => Promise<string[]>;
     /** Servers of the DHCP leases that this host holds, as far as they are known. */
     dhcpServers: () => Promise<string[]>;
+    /** Writes files of this system's own again that were removed or altered while a mode is in force. */
+    restoreFiles?: () => void;
     /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
     lookEveryRounds?: number;
   };
@@ -56,9 +60,12 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     dhcpServers,
     connected,
     tunnelTo,
+    restoreFiles,
     lookEveryRounds = 1,
     ...processes
   } = system;
+  const addresses = seenAddresses(directory, log);
+  const stopped = stoppedProcesses(directory, log);
   const enforcers: Enforcers = {
     network: networkEnforcer({
       firewall,
@@ -70,7 +77,8 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
       links: async () => ({ prefixes: linkPrefixes(networkInterfaces()), dhcpServers: await dhcpServers() }),
       connected,
       tunnelTo,
-      ...seenAddresses(directory, log),
+      load: addresses.load,
+      save: addresses.save,
       reach,
       sleep,
       elapsed,
@@ -85,15 +93,30 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
       reach,
       sleep,
       hasten,
-      load: () => readState(directory, STOPPED_FILE, z.array(stopped)) ?? [],
-      save: (all: readonly Stopped[]) => writeState(directory, STOPPED_FILE, all),
+      load: stopped.load,
+      save: stopped.save,
+      isLost: stopped.isLost,
     }),
   };
+  const ofRules = (): void => restoreFiles?.();
   return {
-    network: lookingEvery(lookEveryRounds, enforcers.network),
-    "stop-engines": lookingEvery(lookEveryRounds, enforcers["stop-engines"]),
+    network: restoring([ofRules, addresses.restore], lookingEvery(lookEveryRounds, enforcers.network)),
+    "stop-engines": restoring(
+      [ofRules, stopped.restore],
+      lookingEvery(lookEveryRounds, enforcers["stop-engines"]),
+    ),
   };
 }
+
+/** After each look the files that the next start needs are as they should be. */
+const restoring = (files: readonly (() => void)[], enforcer: Enforcer): Enforcer => ({
+  ...enforcer,
+  reassert: async (order, signal) => {
+    const proof = await enforcer.reassert(order, signal);
+    for (const restore of files) restore();
+    return proof;
+  },
+});
 
 /** Orders wait for each other: none waits for a name server that does not answer. */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
@@ -127,25 +150,68 @@ export function lookingEvery(rounds: number, enforcer: Enforcer): Enforcer {
   };
 }
 
-/** A file that cannot be read or written is no reason not to isolate: names are asked all the same. */
+/** The list of stopped processes, in memory and in its files: what becomes of these does not keep one from being woken. */
+function stoppedProcesses(directory: string, log: Log) {
+  const file = stoppedFile(directory);
+  const saved = savedIn(file, "the list of stopped processes", log);
+  let all: readonly Stopped[] | undefined;
+  let isLost = false;
+  function load(): Stopped[] {
+    try {
+      all ??= file.read() ?? [];
+    } catch (cause) {
+      if (!(cause instanceof StateFault)) throw cause;
+      log("error", "the list of stopped processes is lost", { reason: cause.message });
+      all = [];
+      isLost = true;
+    }
+    return [...all];
+  }
+  return {
+    load,
+    save: (next: readonly Stopped[]): void => {
+      all = [...next];
+      saved.save([...next]);
+    },
+    isLost: () => isLost,
+    restore: (): void => {
+      if (load().length > 0) saved.restore(load());
+    },
+  };
+}
+
+const addressList = z.array(z.string());
+
+/**
+ * Addresses of the control plane seen before, in memory and in their file. Where the file is gone, those in the rules
+ * that are kept for the next start count. None of it is a reason not to isolate: names are resolved all the same.
+ */
 function seenAddresses(directory: string, log: Log) {
-  const told = (cause: unknown): void =>
-    log("warn", "addresses of the control plane are not remembered", { reason: codeOf(cause) });
+  const read = (): string[] | undefined => {
+    try {
+      return readState(directory, ADDRESSES_FILE, addressList);
+    } catch (cause) {
+      log("warn", "addresses of the control plane are not remembered", { reason: codeOf(cause) });
+      return undefined;
+    }
+  };
+  const file = {
+    write: (addresses: readonly string[]) => writeState(directory, ADDRESSES_FILE, addresses),
+    holds: (addresses: readonly string[]) => JSON.stringify(read()) === JSON.stringify(addresses),
+  };
+  const saved = savedIn(file, "the list of addresses of the control plane", log);
+  let last: readonly string[] | undefined;
   return {
     load: (): string[] => {
-      try {
-        return readState(directory, ADDRESSES_FILE, z.array(z.string())) ?? [];
-      } catch (cause) {
-        told(cause);
-        return [];
-      }
+      last = read() ?? controlAddressesIn(directory);
+      return [...last];
     },
     save: (addresses: readonly string[]): void => {
-      try {
-        writeState(directory, ADDRESSES_FILE, addresses);
-      } catch (cause) {
-        told(cause);
-      }
+      last = addresses;
+      saved.save(addresses);
+    },
+    restore: (): void => {
+      if (last !== undefined && last.length > 0) saved.restore(last);
     },
   };
 }

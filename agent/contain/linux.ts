@@ -12,8 +12,10 @@ import { nftFirewall } from "./nft-firewall.ts";
 export function linuxEnforcers(options: HostOptions): Enforcers {
   // Read once, as the scan does: a clock that is set moves the one as little as the other.
   const bootMs = bootTimeMs();
+  const { keep, restore } = keptRules(options.directory, options.log);
   return blockingEnforcers(options, {
-    firewall: nftFirewall({ run: runCommand, connects, keep: keptRules(options.directory, options.log) }),
+    firewall: nftFirewall({ run: runCommand, connects, keep }),
+    restoreFiles: restore,
     resolvers: async () => resolversOf(readOrEmpty),
     resolverUsers: async () => resolverUsers(),
     dhcpServers: async () => leasedFrom(readLeases()),

@@ -1,61 +1,23 @@
-import { join } from "node:path";
-import { z } from "zod";
 import { type Clock, timestamp } from "../../shared/clock.ts";
 import { isNewDirective } from "../../shared/containment.ts";
 import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
-import {
-  type ContainmentReport,
-  containmentReport,
-  type Mode,
-  mode,
-  stopEnginesBy,
-} from "../../shared/wire/heartbeat.ts";
+import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { readState, removeIfThere, StateFault, writeState } from "../disk.ts";
+import { StateFault } from "../disk.ts";
 import { uncontained } from "../heartbeat.ts";
 import type { Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
+import { containmentFile, type Stored } from "./containment-file.ts";
 import type { Enforcer, Proof } from "./enforcer.ts";
 import { answerCode, takeCode } from "./release-code.ts";
+import { modeOfRemains } from "./remains.ts";
 import { createRepairHistory, describeOne, describeRepeated, isRepeated } from "./repairs.ts";
 import { noticeOf } from "./tell-user.ts";
+import { savedIn } from "./twin-file.ts";
 
-const FILE = "containment.json";
 /** By more than this no clock is corrected that keeps time. */
 const AWAY_MS_MIN = 2000;
-
-const stored = z.strictObject({
-  report: containmentReport,
-  /** An order was begun and its end not yet seen; a restart carries it out again. */
-  underway: z.boolean(),
-  /** The mode that may have changed something on this host, until its release succeeded. */
-  traces: z
-    .strictObject({ mode, wasInForce: z.boolean(), stopEnginesBy: stopEnginesBy.optional() })
-    .nullable(),
-  /** Ids of release codes that freed this host, newest first. */
-  usedCodes: z.array(z.string()).max(64).default([]),
-  /** Repairs that still count against the isolation. Absent when there are none. */
-  repairs: z.strictObject({ count: z.int().min(1), what: z.string() }).optional(),
-});
-type Stored = z.infer<typeof stored>;
-
-export type Contained = { mode: Exclude<Mode, "observe">; generation: number };
-
-/** The blocking mode that is not proven to be undone. Throws {@link StateFault} for a damaged file. */
-export function readContained(directory: string): Contained | undefined {
-  const { traces, report } = readState(directory, FILE, stored) ?? {};
-  if (!traces || traces.mode === "observe") return undefined;
-  return { mode: traces.mode, generation: report?.generation ?? 0 };
-}
-
-/**
- * Generations count for one asset: under a new one they begin anew. Only of a host that is free ({@link readContained}),
- * for the file also says what there is to undo.
- */
-export function forgetContainment(directory: string): void {
-  removeIfThere(join(directory, FILE));
-}
 
 type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopEnginesBy">;
 
@@ -85,6 +47,8 @@ export type Obedience = {
 
 /** The only way anything on this host gets contained or freed. */
 export function createObedience(deps: ObeyDeps): Obedience {
+  const file = containmentFile(deps.directory);
+  const saved = savedIn(file, "the containment state", deps.log);
   let state = load(deps);
   /** Every answer repeats the directive until it is proven: look at each genuine one once. */
   let considered: string | undefined;
@@ -104,11 +68,12 @@ export function createObedience(deps: ObeyDeps): Obedience {
 
   function keep(next: Stored): void {
     state = next;
-    try {
-      writeState(deps.directory, FILE, next);
-    } catch (cause) {
-      deps.log("error", "the containment state could not be saved", { reason: reasonOf(cause) });
-    }
+    saved.save(next);
+  }
+
+  /** Before the first order there is nothing to keep. */
+  function restoreFiles(): void {
+    if (state.report.generation > 0 || state.traces) saved.restore(state);
   }
 
   /** Reports are told apart by their time, so it grows, also when the clock is set back. */
@@ -230,12 +195,19 @@ export function createObedience(deps: ObeyDeps): Obedience {
   }
 
   /**
+   * Whether the state was lost and other files show an isolation. It is guarded like any other, but there is no directive
+   * to report on: the control plane sends its newest one to a host that reports generation 0.
+   */
+  const isRecovered = (): boolean => state.report.generation === 0 && state.traces !== null;
+
+  /**
    * Whether the isolation is to be looked after. One that failed once its rules stood goes on: the next look may find
    * what it needs. So does stopping engines, of which a part may have succeeded; a network that was rolled back does
    * not, for nothing would roll it back again.
    */
   function isLasting(): boolean {
     const { report, traces, underway } = state;
+    if (isRecovered()) return true;
     if (report.action !== "isolate" || report.mode === "observe" || underway) return false;
     if (report.outcome === "applied") return true;
     return traces?.mode === report.mode && (traces.wasInForce || traces.mode === "stop-engines");
@@ -260,12 +232,14 @@ export function createObedience(deps: ObeyDeps): Obedience {
     resume: (signal) =>
       inTurn(async () => {
         await takeReleaseCode(signal);
+        restoreFiles();
         if (state.underway) return carryOut(asWish(state.report), signal);
         // Since the last start this directory may have been restored: whatever it says is proven anew.
         if (isLasting()) await reassertNow(signal, { isAnew: true });
       }),
     reassert: (signal) =>
       inTurn(async () => {
+        restoreFiles();
         await takeReleaseCode(signal);
         const isAnew = wasAway();
         if (isLasting()) await reassertNow(signal, { isAnew });
@@ -290,28 +264,37 @@ export function createObedience(deps: ObeyDeps): Obedience {
     const { jti, generation } = await verifyReleaseCode(code, self.jwks, self, deps.clock());
     if (state.usedCodes.includes(jti)) return "the code was used before";
     if (generation < state.report.generation) return "the code is older than the isolation";
-    if (state.report.action !== "isolate") return "this host is not isolated";
-    const { report } = state;
-    const order = { generation: report.generation, action: "release", mode: report.mode } as const;
+    if (state.report.action !== "isolate" && !isRecovered()) return "this host is not isolated";
+    const { report, traces } = state;
+    // A state that was lost does not say which isolation it is: the newest one when the code was made.
+    const order = {
+      generation: Math.max(report.generation, isRecovered() ? generation : 0),
+      action: "release",
+      mode: traces?.mode ?? report.mode,
+    } as const;
     const proof = await release(order, signal);
     if (proof.outcome === "failed") return proof.reason ?? "it could not be undone";
     repairs.clear();
     keep({ ...state, repairs: undefined, usedCodes: [jti, ...state.usedCodes].slice(0, 64) });
     settle(order, { ...proof, reason: `released at the host with code ${jti}` });
-    deps.log("info", "released with a code", { generation: report.generation });
+    deps.log("info", "released with a code", { generation: order.generation });
     return undefined;
   }
 
   /** A new report only when the proof differs or is to be made anew: an isolation that holds is not news. */
   async function reassertNow(signal: AbortSignal, { isAnew }: { isAnew: boolean }): Promise<void> {
     const { report } = state;
-    const order = { generation: report.generation, mode: report.mode, wasInForce: true, ...howOf(report) };
+    const { mode, ...how } = isRecovered()
+      ? { mode: state.traces!.mode }
+      : { mode: report.mode, ...howOf(report) };
+    const order = { generation: report.generation, mode, wasInForce: true, ...how };
     // A look that could not be made proves nothing: what was proven before may be over.
-    const look = await deps.enforcers[report.mode]
+    const look = await deps.enforcers[mode]
       .reassert(order, signal)
       .catch((cause: unknown): Proof => ({ outcome: "failed", reason: reasonOf(cause) }));
     if (signal.aborted) return;
     const proof = overInterval(look);
+    if (isRecovered()) return;
     if (look.outcome === "applied" && state.traces && !state.traces.wasInForce)
       keep({ ...state, traces: { ...state.traces, wasInForce: true } });
     // The reason of a failure names processes and errors, which may differ with each look: only repairs are told anew.
@@ -351,19 +334,33 @@ const howOf = (order: Pick<ContainmentReport, "stopEnginesBy"> | null) =>
   order?.stopEnginesBy === undefined ? {} : { stopEnginesBy: order.stopEnginesBy };
 
 /**
- * A damaged file is left behind and said aloud: a daemon that does not start would be worse, and the control
- * plane repeats its directive as long as the heartbeats show an older generation.
+ * The state as it was saved. When it is lost the daemon starts all the same: what other files show of an isolation stays
+ * in force, and the control plane repeats its directive as long as the heartbeats show an older generation.
  */
 function load(deps: ObeyDeps): Stored {
+  let fault: string | undefined;
   try {
-    const found = readState(deps.directory, FILE, stored);
+    const found = containmentFile(deps.directory).read();
     if (found) return found;
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    deps.log("error", `${cause.message}; containment starts again from the control plane's directive`);
+    fault = cause.message;
   }
+  const mode = modeOfRemains(deps.directory);
+  if (mode !== undefined) {
+    const reason = fault ?? "its file is missing";
+    deps.log(
+      "error",
+      `the containment state is lost; mode ${mode} stays in force until a signed directive ends it`,
+      {
+        reason,
+      },
+    );
+  } else if (fault !== undefined)
+    deps.log("error", `${fault}; containment starts again from the control plane's directive`);
   const report = uncontained(timestamp(deps.clock()));
-  return { report, underway: false, traces: null, usedCodes: [] };
+  const traces = mode === undefined ? null : { mode, wasInForce: true };
+  return { report, underway: false, traces, usedCodes: [] };
 }
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown error");

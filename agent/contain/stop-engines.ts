@@ -1,8 +1,8 @@
-import { z } from "zod";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
 import { familyOf, type HostProcess, isSame, isScanned, type Named, sparedOf } from "./family.ts";
 import type { Endpoint, Firewall } from "./firewall.ts";
+import type { Stopped } from "./stopped-file.ts";
 import { type TerminateDeps, terminate } from "./terminate.ts";
 
 /** Engines that compute on this host. Gateways, notebooks and databases are left running. */
@@ -16,15 +16,6 @@ export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
   "generic",
 ]);
 
-/** A process that we stopped, with its ports: one that is suspended, or ended, is not recognised as an engine any more. */
-export const stopped = z.strictObject({
-  pid: z.int().min(2),
-  /** Tells it from a later process with the same pid. */
-  birth: z.string(),
-  ports: z.array(z.int().min(1).max(65_535)).default([]),
-});
-export type Stopped = z.infer<typeof stopped>;
-
 /** What is asked to end has this long the first time, and this long when it was started again. */
 const GRACE_MS = { first: 5000, again: 1000 } as const;
 /** A signal is obeyed when its process gets its next turn: on a busy host that takes a moment. */
@@ -36,6 +27,8 @@ const WATCHFUL_LOOKS = 15;
 const NAMED_MAX = 5;
 /** Looks after which one that was woken is forgotten. Twice within them, and somebody keeps waking it: it computes. */
 const UNREST_LOOKS = 4;
+const LOST =
+  "the list of stopped processes was lost: look for suspended ones (state T) and wake them by hand";
 const CAME_BACK = "engines that were started again were terminated again; it goes on with each scan";
 
 export type StopDeps = TerminateDeps & {
@@ -53,6 +46,8 @@ export type StopDeps = TerminateDeps & {
   /** Survives a restart, so that a release finds what an earlier daemon stopped. */
   load: () => Stopped[];
   save: (all: readonly Stopped[]) => void;
+  /** Whether that list could not be read: then a release may leave processes suspended that it does not know. */
+  isLost?: () => boolean;
 };
 
 /** Mode `stop-engines`: the engines and their children are suspended or terminated, and their ports refuse. */
@@ -243,6 +238,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     deps.save([]);
     return {
       outcome: "applied",
+      ...(deps.isLost?.() && { reason: LOST }),
       probes: { controlPlaneReachable: await deps.reach(signal), forbiddenBlocked: null },
     };
   }

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { HostProcess } from "../../../agent/contain/family.ts";
-import { type Stopped, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
+import { stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
+import type { Stopped } from "../../../agent/contain/stopped-file.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 /** A host whose processes a test starts, ends and wakes, with a firewall that counts suspensions as Windows does. */
