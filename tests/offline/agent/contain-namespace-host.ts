@@ -2,6 +2,7 @@ import { createConnection, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { hostProcesses, linuxEnforcers } from "../../../agent/contain/linux.ts";
 import { silent } from "../../../agent/log.ts";
+import { proxyFor } from "../../../agent/proxy.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
@@ -28,6 +29,7 @@ if (born !== undefined) engine.processStartedAt = timestamp(born);
 const enforcers = linuxEnforcers({
   directory,
   edgeUrl,
+  proxy: proxyFor(process.env, edgeUrl),
   selfPid: process.pid,
   engines: () => (enginePid ? [engine as Engine] : []),
   reach: async () => {

@@ -1,7 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { containedUnit } from "../../../agent/autostart/systemd.ts";
 import { runCommand } from "../../../agent/command.ts";
 import type { Proof } from "../../../agent/contain/enforcer.ts";
@@ -9,6 +7,7 @@ import { KEPT_RULES_FILE } from "../../../agent/contain/kept-rules.ts";
 import { hostProcesses } from "../../../agent/contain/linux.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
+import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
 
 /*
@@ -32,67 +31,15 @@ const BRIDGED_GUEST = "10.79.0.50";
 
 const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "setpriv", "bash");
 
-type Peer = ReturnType<typeof spawnIn>;
-const spawned: Peer[] = [];
+const spawned: NamespaceProcess[] = [];
 
-function spawnIn(namespace: string, command: readonly string[]) {
-  const child = Bun.spawn(["ip", "netns", "exec", namespace, ...command], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "ignore",
-  });
+function started(namespace: string, command: readonly string[]): NamespaceProcess {
+  const child = spawnIn(namespace, command);
+  spawned.push(child);
   return child;
 }
 
-/** Talks to a child in lines: one out, one JSON answer back. */
-class Dialogue {
-  private readonly lines: AsyncIterator<string>;
-  constructor(private readonly child: Peer) {
-    spawned.push(child);
-    const reader = createInterface({ input: Readable.fromWeb(child.stdout as never) });
-    this.lines = reader[Symbol.asyncIterator]();
-  }
-  async hear(): Promise<unknown> {
-    const { value } = await this.lines.next();
-    return JSON.parse(value);
-  }
-  async end(): Promise<void> {
-    this.child.stdin.end();
-    await this.child.exited;
-  }
-  async say(line: string): Promise<unknown> {
-    this.child.stdin.write(`${line}\n`);
-    await this.child.stdin.flush();
-    return this.hear();
-  }
-}
-
-const CONNECTION_FAILED = 1;
-const TIMED_OUT = 124;
-
-/** Makes a TCP connection inside a namespace, and nothing more. Throws when it could not even try. */
-async function reaches(
-  namespace: string,
-  address: string,
-  port: number,
-  as: readonly string[] = [],
-): Promise<boolean> {
-  const script = `exec 3<>/dev/tcp/${address}/${port}`;
-  const command = ["nsenter", `--net=/run/netns/${namespace}`, ...as, "timeout", "5", "bash", "-c", script];
-  const { code, stderr } = await runCommand(command);
-  const isTried =
-    code === 0 || code === TIMED_OUT || (code === CONNECTION_FAILED && stderr.includes("connect:"));
-  if (!isTried) throw new Error(`${address}:${port} could not be tried: code ${code}, ${stderr}`);
-  return code === 0;
-}
-
 const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-
-async function mustRun(line: string, stdin?: string): Promise<string> {
-  const { code, stdout, stderr } = await runCommand(line.split(" "), stdin);
-  if (code !== 0) throw new Error(`${line}: ${stderr}`);
-  return stdout;
-}
 
 function killIfThere(pid: number): void {
   try {
@@ -108,7 +55,7 @@ const rulesOf = async (): Promise<string> => mustRun(`ip netns exec ${HOST} nft 
 function startAgent(edgeUrl: string, engine: string[] = [], directory = temporaryDirectory()) {
   const script = new URL("./contain-namespace-host.ts", import.meta.url).pathname;
   const command = [process.execPath, script, edgeUrl, directory, ...engine];
-  const dialogue = new Dialogue(spawnIn(HOST, command));
+  const dialogue = new Dialogue(started(HOST, command));
   return {
     end: () => dialogue.end(),
     say: (line: string) => dialogue.say(line),
@@ -452,7 +399,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
 
   test("the daemon: isolates by directive, proves it over its own rules, survives a kill, and is released", async () => {
     const edge = new Dialogue(
-      spawnIn(NET, [
+      started(NET, [
         process.execPath,
         new URL("./contain-namespace-edge.ts", import.meta.url).pathname,
         CONTROL,
