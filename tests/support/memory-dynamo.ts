@@ -1,8 +1,16 @@
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../shared/table/dynamo.ts";
+import { copyOfItem, itemSize } from "./dynamo/attribute-value.ts";
+import { type Condition, holds, parseCondition } from "./dynamo/condition.ts";
+import { type Placeholders, parseProjection, project, Scope } from "./dynamo/expression.ts";
+import { checkedItem, checkedKey, Items, idOf, isValidation } from "./dynamo/item.ts";
+import { type QueryInput, query } from "./dynamo/query.ts";
+import { applyUpdate, parseUpdate, type Update } from "./dynamo/update.ts";
+import { refuse } from "./dynamo/validation-fault.ts";
 
 /**
- * DynamoDB's semantics in memory, for as many expressions as the stages use; one it does not know throws. Every
- * operation is atomic and answers in a later turn, so that callers interleave as they would over a network.
+ * The product's table with DynamoDB's semantics and limits, in memory. It refuses what DynamoDB documents that it
+ * refuses: tests/support/dynamo-conformance.ts holds it and the embedded DynamoDB to the same cases. Every operation
+ * is atomic and answers in a later turn, so that callers interleave as they would over a network.
  */
 export type MemoryDynamo = {
   dynamo: Dynamo;
@@ -12,224 +20,217 @@ export type MemoryDynamo = {
   calls: Map<string, number>;
 };
 
-type Input = {
+type WriteInput = Placeholders & {
   TableName: string;
   Key?: AttributeMap;
   Item?: AttributeMap;
   ConditionExpression?: string;
   UpdateExpression?: string;
-  ExpressionAttributeNames?: Record<string, string>;
-  ExpressionAttributeValues?: AttributeMap;
 };
-type Attribute = AttributeMap[string];
+type WriteKind = "Put" | "Update" | "Delete" | "ConditionCheck";
+
+/** A write whose request is valid; what the item is decides the rest. */
+type Write = { id: string; key: AttributeMap; condition?: Condition } & (
+  | { kind: "Put"; item: AttributeMap }
+  | { kind: "Update"; update: Update }
+  | { kind: "Delete" | "ConditionCheck" }
+);
+
+/** Limits of the API Reference of each operation. */
+const TRANSACTION_WRITES_MAX = 100;
+const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024;
+const BATCH_GET_MAX = 100;
+const BATCH_WRITE_MAX = 25;
+const TOKEN_LENGTH_MAX = 36;
+
+/** Parameters this table knows. Any other one throws, so that none is silently ignored. */
+const PLACEHOLDERS = ["ExpressionAttributeNames", "ExpressionAttributeValues"];
+const PARAMETERS: Record<string, readonly string[]> = {
+  GetItem: ["TableName", "Key", "ConsistentRead", "ProjectionExpression", ...PLACEHOLDERS],
+  BatchGetItem: ["RequestItems"],
+  BatchWriteItem: ["RequestItems"],
+  PutItem: ["TableName", "Item", "ConditionExpression", ...PLACEHOLDERS],
+  UpdateItem: ["TableName", "Key", "UpdateExpression", "ConditionExpression", ...PLACEHOLDERS],
+  TransactWriteItems: ["TransactItems", "ClientRequestToken"],
+  Query: [
+    "TableName",
+    "IndexName",
+    "KeyConditionExpression",
+    "FilterExpression",
+    "ProjectionExpression",
+    "ExclusiveStartKey",
+    "Limit",
+    "ScanIndexForward",
+    "Select",
+    "ConsistentRead",
+    ...PLACEHOLDERS,
+  ],
+};
 
 /** `turn` resolves when the next operation may go on: a test decides who goes first. */
 export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): MemoryDynamo {
-  const items = new Map<string, AttributeMap>();
+  const items = new Items();
   const calls = new Map<string, number>();
-  const idOf = (key: AttributeMap) => `${key.PK!.S} | ${key.SK!.S}`;
-  const fault = (code: string, reasons: string[] = []) => {
-    throw new DynamoFault(code, reasons);
-  };
+  const tokens = new Map<string, string>();
 
-  function check(input: Input, item: AttributeMap | undefined): boolean {
-    return input.ConditionExpression === undefined || new Condition(input, item ?? {}).holds();
+  const isMet = ({ condition, id }: Write): boolean => !condition || holds(condition, items.get(id) ?? {});
+
+  /** The item as the write leaves it; undefined when it is gone. */
+  function outcome(write: Write): AttributeMap | undefined {
+    if (write.kind === "Put") return write.item;
+    if (write.kind === "Delete") return undefined;
+    const before = items.get(write.id);
+    return write.kind === "Update" ? checkedItem(applyUpdate(write.update, before ?? write.key)) : before;
   }
 
-  /** The item as the write leaves it. */
-  function apply(input: Input): [string, AttributeMap] {
-    const key = input.Key ?? input.Item!;
-    if (input.Item) return [idOf(key), structuredClone(input.Item)];
-    return [idOf(key), updated({ ...items.get(idOf(key)), ...key }, input)];
+  function store(id: string, item: AttributeMap | undefined): void {
+    if (item) items.set(id, item);
+    else items.delete(id);
   }
 
-  function write(input: Input): void {
-    const before = items.get(idOf(input.Key ?? input.Item!));
-    if (!check(input, before)) fault("ConditionalCheckFailedException");
-    items.set(...apply(input));
+  function write(kind: WriteKind, input: WriteInput): void {
+    const parsed = parseWrite(kind, input);
+    if (!isMet(parsed)) throw new DynamoFault("ConditionalCheckFailedException");
+    store(parsed.id, outcome(parsed));
   }
 
-  function transact(writes: Record<string, Input>[]): void {
-    const parts = writes.map((write) => Object.entries(write)[0]!);
-    const ids = parts.map(([, input]) => idOf(input.Key ?? input.Item!));
-    if (parts.length > 100 || new Set(ids).size !== ids.length) fault("ValidationException");
-    const reasons = parts.map(([, input], index) =>
-      check(input, items.get(ids[index]!)) ? "None" : "ConditionalCheckFailed",
+  function transact(input: {
+    TransactItems?: Record<string, WriteInput>[];
+    ClientRequestToken?: string;
+  }): void {
+    const { TransactItems: parts = [], ClientRequestToken: token } = input;
+    if (parts.length < 1 || parts.length > TRANSACTION_WRITES_MAX)
+      refuse("a transaction takes 1 to 100 writes");
+    const writes = parts.map(parsePart);
+    if (new Set(writes.map(({ id }) => id)).size !== writes.length)
+      refuse("a transaction has two writes to an item");
+    if (token !== undefined && (token.length < 1 || token.length > TOKEN_LENGTH_MAX))
+      refuse("a token has 1 to 36 characters");
+    const text = JSON.stringify(parts);
+    const before = token === undefined ? undefined : tokens.get(token);
+    if (before === text) return;
+    if (before !== undefined) throw new DynamoFault("IdempotentParameterMismatchException");
+    const results = writes.map(attempt);
+    if (results.some(({ reason }) => reason !== "None"))
+      throw new DynamoFault(
+        "TransactionCanceledException",
+        results.map(({ reason }) => reason),
+      );
+    const bytes = results.reduce((sum, { item }) => sum + (item ? itemSize(item) : 0), 0);
+    if (bytes > TRANSACTION_BYTES_MAX) refuse("the items of a transaction are over 4 MB");
+    for (const [index, { id }] of writes.entries()) store(id, results[index]!.item);
+    if (token !== undefined) tokens.set(token, text);
+  }
+
+  function attempt(one: Write): { reason: string; item?: AttributeMap | undefined } {
+    if (!isMet(one)) return { reason: "ConditionalCheckFailed" };
+    try {
+      return { reason: "None", item: outcome(one) };
+    } catch (error) {
+      if (isValidation(error)) return { reason: "ValidationError" };
+      throw error;
+    }
+  }
+
+  function get(input: WriteInput & { ProjectionExpression?: string }) {
+    const found = items.get(idOf(checkedKey(input.Key)));
+    const scope = new Scope(input);
+    const paths =
+      input.ProjectionExpression === undefined
+        ? undefined
+        : parseProjection(input.ProjectionExpression, scope);
+    scope.expectAllUsed();
+    return found ? { Item: copyOfItem(paths ? project(found, paths) : found) } : {};
+  }
+
+  function batchGet(requests: Record<string, { Keys: AttributeMap[] }>) {
+    const [table, { Keys }] = onlyEntry(requests);
+    const ids = Keys.map((key) => idOf(checkedKey(key)));
+    checkBatch(ids, BATCH_GET_MAX);
+    const found = ids.map((id) => items.get(id)).filter((item) => item !== undefined);
+    return { Responses: { [table]: found.map(copyOfItem) }, UnprocessedKeys: {} };
+  }
+
+  function batchWrite(requests: Record<string, Record<string, WriteInput>[]>) {
+    const [TableName, parts] = onlyEntry(requests);
+    const writes = parts.map((part) => {
+      const [kind, input] = onlyEntry(part);
+      return parseWrite(kind === "PutRequest" ? "Put" : "Delete", { ...input, TableName });
+    });
+    checkBatch(
+      writes.map(({ id }) => id),
+      BATCH_WRITE_MAX,
     );
-    if (reasons.some((reason) => reason !== "None")) fault("TransactionCanceledException", reasons);
-    for (const [kind, input] of parts) if (kind !== "ConditionCheck") items.set(...apply(input));
-  }
-
-  function query(input: Record<string, never>) {
-    const { ExpressionAttributeValues: given, KeyConditionExpression: condition } = input as unknown as {
-      ExpressionAttributeValues: AttributeMap;
-      KeyConditionExpression: string;
-    };
-    if (condition.includes("BETWEEN") && given[":from"]!.S! > given[":to"]!.S!) fault("ValidationException");
-    const index = (input as { IndexName?: string }).IndexName ?? "";
-    const found = [...items.values()]
-      .filter((item) => item[`${index}PK`]?.S === given[":pk"]!.S)
-      .filter((item) => {
-        const sort = item[`${index}SK`]!.S!;
-        if (condition.includes("BETWEEN")) return sort >= given[":from"]!.S! && sort <= given[":to"]!.S!;
-        if (condition.includes("begins_with")) return sort.startsWith(given[":prefix"]!.S!);
-        if (condition.includes("<=")) return sort <= given[":to"]!.S!;
-        return true;
-      })
-      .sort((a, b) => (a[`${index}SK`]!.S! < b[`${index}SK`]!.S! ? -1 : 1));
-    if ((input as { Select?: string }).Select === "COUNT") return { Count: found.length };
-    return page(found, input, index);
-  }
-
-  /** In order, from a key on, as many as the limit lets it look at; the filter comes after, as DynamoDB has it. */
-  function page(found: AttributeMap[], input: object, index: string) {
-    const { Limit, ScanIndexForward, ExclusiveStartKey, FilterExpression } = input as {
-      Limit?: number;
-      ScanIndexForward?: boolean;
-      ExclusiveStartKey?: AttributeMap;
-      FilterExpression?: string;
-    };
-    const ordered = ScanIndexForward === false ? found.reverse() : found;
-    const start = ExclusiveStartKey
-      ? ordered.findIndex((item) => idOf(item) === idOf(ExclusiveStartKey)) + 1
-      : 0;
-    const seen = ordered.slice(start, Limit === undefined ? undefined : start + Limit);
-    const kept = FilterExpression
-      ? seen.filter((item) => check({ ...(input as Input), ConditionExpression: FilterExpression }, item))
-      : seen;
-    const last = start + seen.length < ordered.length ? seen.at(-1) : undefined;
-    const names = ["PK", "SK", ...(index === "" ? [] : [`${index}PK`, `${index}SK`])];
-    return {
-      Items: structuredClone(kept),
-      Count: kept.length,
-      ...(last && { LastEvaluatedKey: Object.fromEntries(names.map((name) => [name, last[name]!])) }),
-    };
+    for (const one of writes) store(one.id, outcome(one));
+    return { UnprocessedItems: {} };
   }
 
   const dynamo = async (operation: string, input: never): Promise<unknown> => {
     await turn();
     calls.set(operation, (calls.get(operation) ?? 0) + 1);
-    const plain = input as Input & {
-      RequestItems: Record<string, { Keys: AttributeMap[] }>;
-      TransactItems: never;
-    };
+    const known = PARAMETERS[operation];
+    if (!known) throw new Error(`the table in memory cannot ${operation}`);
+    for (const name of Object.keys(input))
+      if (!known.includes(name)) throw new Error(`the table in memory knows no ${name} of ${operation}`);
+    checkTable(operation, input);
+    const plain = input as WriteInput & { RequestItems: never };
     switch (operation) {
-      case "GetItem": {
-        const found = items.get(idOf(plain.Key!));
-        return found ? { Item: structuredClone(found) } : {};
-      }
-      case "BatchGetItem": {
-        const [table, { Keys }] = Object.entries(plain.RequestItems)[0]!;
-        const found = Keys.map((key) => items.get(idOf(key))).filter((item) => item !== undefined);
-        return { Responses: { [table]: structuredClone(found) } };
-      }
+      case "GetItem":
+        return get(plain);
+      case "BatchGetItem":
+        return batchGet(plain.RequestItems);
+      case "BatchWriteItem":
+        return batchWrite(plain.RequestItems);
       case "PutItem":
+        return write("Put", plain) ?? {};
       case "UpdateItem":
-        return write(plain) ?? {};
+        return write("Update", plain) ?? {};
       case "TransactWriteItems":
-        return transact(plain.TransactItems) ?? {};
-      case "Query":
-        return query(input);
+        return transact(input) ?? {};
       default:
-        throw new Error(`the table in memory cannot ${operation}`);
+        return query(items, input as QueryInput);
     }
   };
   return { dynamo: dynamo as unknown as Dynamo, items, calls };
 }
 
-function updated(item: AttributeMap, input: Input): AttributeMap {
-  const next: AttributeMap = structuredClone(item);
-  const name = (text: string) => input.ExpressionAttributeNames?.[text] ?? text;
-  const [, set, remove] = /^(?:SET (.*?))?(?:\s*REMOVE (.*))?$/.exec(input.UpdateExpression!)!;
-  for (const part of set?.split(/,(?![^(]*\))/) ?? []) {
-    const [path, value] = part.split("=").map((side) => side.trim());
-    const counted = /^if_not_exists\((\w+), (:\w+)\) \+ (:\w+)$/.exec(value!);
-    if (counted) {
-      const [, from, start, by] = counted;
-      const of = input.ExpressionAttributeValues!;
-      next[name(path!)] = { N: String(Number((item[name(from!)] ?? of[start!]!).N) + Number(of[by!]!.N)) };
-      continue;
-    }
-    const [, kept, instead] = /^if_not_exists\(([\w#]+), (:\w+)\)$/.exec(value!) ?? [];
-    const given = (kept && item[name(kept)]) || input.ExpressionAttributeValues?.[instead ?? value!];
-    if (!given) throw new Error(`the table in memory cannot SET ${part}`);
-    const [of, member] = path!.split(".").map(name);
-    if (member === undefined) next[of!] = given;
-    else if (next[of!]?.M) next[of!]!.M![member] = given;
-    else throw new DynamoFault("ValidationException");
-  }
-  for (const path of remove?.split(",") ?? []) delete next[name(path.trim())];
-  return next;
+function parsePart(part: Record<string, WriteInput>): Write {
+  const [kind, input] = onlyEntry(part);
+  if (!["Put", "Update", "Delete", "ConditionCheck"].includes(kind)) refuse(`unknown write ${kind}`);
+  checkTable(kind, input);
+  return parseWrite(kind as WriteKind, input);
 }
 
-/** A recursive descent over `AND`, `OR`, parentheses, comparisons and the two functions of existence. */
-class Condition {
-  private readonly tokens: string[];
-  private at = 0;
-  constructor(
-    private readonly input: Input,
-    private readonly item: AttributeMap,
-  ) {
-    this.tokens = input.ConditionExpression!.match(/\(|\)|<=|>=|<>|=|<|>|[\w:#.]+/g)!;
-  }
-  holds(): boolean {
-    const held = this.or();
-    if (this.at !== this.tokens.length) throw new Error(`not understood: ${this.input.ConditionExpression}`);
-    return held;
-  }
-  private or(): boolean {
-    let held = this.and();
-    while (this.tokens[this.at] === "OR") {
-      this.at++;
-      held = this.and() || held;
-    }
-    return held;
-  }
-  private and(): boolean {
-    let held = this.term();
-    while (this.tokens[this.at] === "AND") {
-      this.at++;
-      held = this.term() && held;
-    }
-    return held;
-  }
-  private term(): boolean {
-    const token = this.tokens[this.at++]!;
-    if (token === "(") {
-      const held = this.or();
-      this.at++;
-      return held;
-    }
-    if (token === "attribute_not_exists" || token === "attribute_exists") {
-      const value = this.value(this.tokens[this.at + 1]!);
-      this.at += 3;
-      return (value === undefined) === (token === "attribute_not_exists");
-    }
-    const operator = this.tokens[this.at++]!;
-    return compare(this.value(token), operator, this.value(this.tokens[this.at++]!));
-  }
-  private value(path: string): Attribute | undefined {
-    if (path.startsWith(":")) return this.input.ExpressionAttributeValues![path]!;
-    return path
-      .split(".")
-      .map((part) => this.input.ExpressionAttributeNames?.[part] ?? part)
-      .reduce<Attribute | undefined>(
-        (found, part, depth) => (depth === 0 ? this.item[part] : found?.M?.[part]),
-        undefined,
-      );
-  }
+function parseWrite(kind: WriteKind, input: WriteInput): Write {
+  const item = kind === "Put" ? checkedItem(input.Item) : undefined;
+  const key = item ?? checkedKey(input.Key);
+  const scope = new Scope(input);
+  const update =
+    kind === "Update"
+      ? parseUpdate(input.UpdateExpression ?? refuse("UpdateExpression is missing"), ["PK", "SK"], scope)
+      : undefined;
+  const condition =
+    input.ConditionExpression === undefined ? undefined : parseCondition(input.ConditionExpression, scope);
+  if (kind === "ConditionCheck" && !condition) refuse("ConditionExpression is missing");
+  scope.expectAllUsed();
+  const base = { id: idOf(key), key, ...(condition && { condition }) };
+  if (item) return { ...base, kind: "Put", item };
+  if (update) return { ...base, kind: "Update", update };
+  return { ...base, kind: kind as "Delete" | "ConditionCheck" };
 }
 
-function compare(a: Attribute | undefined, operator: string, b: Attribute | undefined): boolean {
-  if (a === undefined || b === undefined) return false;
-  const [left, right] =
-    a.N !== undefined && b.N !== undefined
-      ? [Number(a.N), Number(b.N)]
-      : [a.S ?? JSON.stringify(a), b.S ?? JSON.stringify(b)];
-  if (operator === "=") return left === right;
-  if (operator === "<") return left < right;
-  if (operator === ">") return left > right;
-  if (operator === "<=") return left <= right;
-  if (operator === ">=") return left >= right;
-  throw new Error(`the table in memory cannot compare by ${operator}`);
+function checkTable(operation: string, { TableName }: { TableName?: string }): void {
+  if (PARAMETERS[operation]?.includes("TableName") === false) return;
+  if (!TableName || TableName.length > 1024) refuse("TableName has 1 to 1024 characters");
+}
+
+function onlyEntry<T>(record: Record<string, T> | undefined): [string, T] {
+  const entries = Object.entries(record ?? {});
+  if (entries.length !== 1) refuse("this table takes one entry here");
+  return entries[0]!;
+}
+
+function checkBatch(ids: readonly string[], most: number): void {
+  if (ids.length < 1 || ids.length > most) refuse(`a batch takes 1 to ${most} keys`);
+  if (new Set(ids).size !== ids.length) refuse("a batch names an item twice");
 }

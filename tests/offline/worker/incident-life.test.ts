@@ -69,8 +69,7 @@ function createLife() {
           at: at(minute),
           who: "dana",
           open: "OPEN",
-          resolved: "RESOLVED",
-          why: "a demo",
+          ...(action === "resolve" && { resolved: "RESOLVED", why: "a demo" }),
         }),
       });
     },
