@@ -142,6 +142,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     admin: {
       issuer: config.LZ_ADMIN_ISSUER,
       parties: config.LZ_ADMIN_PARTIES,
+      allowsMissingParty: config.LZ_ADMIN_AZP === "optional",
       keys: issuerKeys.get,
       keysState: issuerKeys.state,
       signInUrl: config.LZ_SIGN_IN_URL,

@@ -79,6 +79,8 @@ const schema = z.object({
   LZ_ADMIN_JWKS_URL: z.url(),
   /** Origins the identity provider may have issued a session for (`azp`). */
   LZ_ADMIN_PARTIES: list,
+  /** `optional` accepts sessions without `azp`; one that is there must be among the parties either way. */
+  LZ_ADMIN_AZP: z.enum(["required", "optional"]).default("required"),
   /** Role by the provider's role (`admin`) or permission (`org:hosts:isolate`), as JSON. The highest one counts. */
   LZ_ADMIN_ROLES: json
     .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))

@@ -67,6 +67,8 @@ export type Deps = {
   admin: {
     issuer: string;
     parties: readonly string[];
+    /** Sessions without `azp` are accepted. */
+    allowsMissingParty?: boolean;
     keys: JWTVerifyGetKey;
     keysState: () => KeysState;
     signInUrl: string;

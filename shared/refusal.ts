@@ -14,6 +14,7 @@ export const REFUSALS = {
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
   "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
   "admin.unauthenticated": { status: 401, log: "debug", title: "Sign in to continue" },
+  "admin.no-organisation": { status: 403, log: "info", title: "Choose an organisation to continue" },
   "admin.forbidden": { status: 403, log: "warn", title: "Your role does not allow this" },
   "admin.cross-site": { status: 403, log: "warn", title: "The request did not come from this site" },
   "admin.not-found": { status: 404, log: "info", title: "There is no such resource" },

@@ -1,7 +1,8 @@
-import { errors, jwtVerify } from "jose";
+import { decodeJwt, errors, jwtVerify } from "jose";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import type { Deps } from "../deps.ts";
 import { readClaims } from "./clerk-claims.ts";
+import { clerkCookies } from "./clerk-cookies.ts";
 import { type Permission, permissionsOf, type Role, roleOf } from "./permissions.ts";
 
 /** Who calls: a person in a session that the identity provider vouches for, or a machine with an API key. */
@@ -32,27 +33,31 @@ export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
  * The tenant is the organisation of the token and comes from nowhere else.
  */
 export async function authenticate(request: Request, deps: Deps): Promise<Verdict<Admin>> {
-  const token = bearerToken(request) ?? sessionCookie(request);
+  const token = bearerToken(request) ?? sessionCookie(request, deps);
   if (!token) return refuse("admin.unauthenticated");
   const verified = await jwtVerify(token, deps.admin.keys, {
     algorithms: ["RS256"],
     issuer: deps.admin.issuer,
     currentDate: new Date(deps.clock()),
     clockTolerance: 5,
-    requiredClaims: ["exp", "iat", "sub", "sid", "azp"],
+    requiredClaims: ["exp", "iat", "sub", "sid"],
   }).catch((error: unknown) => {
     if (isKeyServerFault(error)) throw error;
     return undefined;
   });
   if (!verified) return refuse("admin.unauthenticated");
+  if (!isAuthorizedParty(verified.payload.azp, deps)) return refuse("admin.unauthenticated");
   const session = readClaims(verified.payload);
   if (!session.ok) return session;
-  const { authorizedParty, names, ...who } = session.value;
-  if (!deps.admin.parties.includes(authorizedParty)) return refuse("admin.unauthenticated");
+  const { names, ...who } = session.value;
   const role = roleOf(names, deps.admin.roles);
   if (!role) return refuse("admin.forbidden", "this organisation role has no access");
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
+
+/** Whether the session was made for this site. A missing claim counts as foreign unless configured otherwise. */
+const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
+  azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
 
 /**
  * There are no keys to verify with: not the caller's fault, so it must not look like a bad token. What is wrong with a
@@ -68,7 +73,19 @@ export function bearerToken(request: Request): string | undefined {
 /** Name of the cookie in which Clerk keeps the session token. */
 export const SESSION_COOKIE = "__session";
 
-function sessionCookie(request: Request): string | undefined {
-  const cookies = request.headers.get("cookie") ?? "";
-  return /(?:^|; )__session=([A-Za-z0-9._-]{1,8192})(?:;|$)/.exec(cookies)?.[1];
+/** The value of `__session`, else of the first `__session_<suffix>` whose token names our issuer. */
+function sessionCookie(request: Request, { admin }: Deps): string | undefined {
+  const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
+    /^[A-Za-z0-9._-]{1,8192}$/.test(value),
+  );
+  return found.find((token) => issuerOf(token) === admin.issuer) ?? found[0];
+}
+
+/** Not verified: it only chooses among cookies. */
+function issuerOf(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,6 +2,9 @@ import { z } from "zod";
 import { tenantId } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 
+/** JWT templates write an empty text or null where a person has no active organisation. */
+const none = z.literal(["", null]).transform(() => undefined);
+
 /**
  * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims, version
  * 2 one `o`: organisation, role, names of permissions, and per feature a bitmask over those names.
@@ -9,11 +12,12 @@ import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 const claims = z.object({
   sub: z.string().min(1).max(200),
   sid: z.string().min(1).max(200),
-  azp: z.string(),
+  /** Origin that asked for the session. Clerk leaves it out when that request had no `Origin` header. */
+  azp: z.string().optional(),
   sts: z.string().optional(),
   act: z.unknown().optional(),
-  org_id: tenantId.optional(),
-  org_role: z.string().max(200).optional(),
+  org_id: none.or(tenantId).optional(),
+  org_role: none.or(z.string().max(200)).optional(),
   org_permissions: z.array(z.string().max(200)).max(200).optional(),
   o: z
     .object({
@@ -22,14 +26,15 @@ const claims = z.object({
       per: z.string().max(4000).optional(),
       fpm: z.string().max(4000).optional(),
     })
-    .optional(),
+    .nullish()
+    .transform((o) => o ?? undefined),
   fea: z.string().max(4000).optional(),
 });
 
 export type Session = {
   userId: string;
   sessionId: string;
-  authorizedParty: string;
+  authorizedParty: string | undefined;
   tenantId: string;
   /** Role without `org:`, then permissions as `org:feature:permission`. */
   names: string[];
@@ -37,8 +42,8 @@ export type Session = {
 };
 
 /**
- * What a verified token says. Refuses one that is pending (the person has still something to do), that
- * contradicts itself, or that names no organisation.
+ * What a verified token says. Refuses one that is pending (the person still has a task at Clerk) or contradicts itself,
+ * and with `admin.no-organisation` one without an active organisation.
  */
 export function readClaims(payload: unknown): Verdict<Session> {
   const parsed = claims.safeParse(payload);
@@ -49,7 +54,7 @@ export function readClaims(payload: unknown): Verdict<Session> {
   if (o && org_id !== undefined && org_id !== o.id) return refuse("admin.unauthenticated");
   if (o && org_role !== undefined && bare(org_role) !== bare(o.rol)) return refuse("admin.unauthenticated");
   const organisation = o?.id ?? org_id;
-  if (organisation === undefined) return refuse("admin.forbidden", "choose an organisation first");
+  if (organisation === undefined) return refuse("admin.no-organisation");
   const permissions = o ? decodePermissions(fea, o.per, o.fpm) : (org_permissions ?? []);
   return accept({
     userId: sub,

@@ -33,6 +33,12 @@ const FORBIDDEN: Told = {
 /** What a person can do about each refusal a page can give. */
 const TOLD: Partial<Record<Refusal["code"], Told>> = {
   "admin.forbidden": FORBIDDEN,
+  "admin.no-organisation": {
+    title: "Choose an organisation",
+    what: "You are signed in, and no organisation is active in your session.",
+    advice:
+      "Choose one where you signed in, then come back. If you belong to none, ask an administrator to invite you.",
+  },
   "admin.cross-site": {
     title: "The form was not taken",
     what: "It lay open for too long, or it was not sent from a page of this site in your own session.",

@@ -3,6 +3,7 @@ import { decodeJwt, jwtVerify } from "jose";
 import { z } from "zod";
 import { base64url } from "../../shared/bytes.ts";
 import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
+import { clerkCookies, directiveValue } from "../admin/clerk-cookies.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { isSecure, siteOrigin } from "../public-origin.ts";
@@ -41,7 +42,24 @@ function isWayBack(request: Request): boolean {
 
 /** Clerk says by this cookie of the whole site that somebody has signed in, and with 0 that nobody has. */
 const isKnownToClerk = (request: Request): boolean =>
-  !["", "0"].includes(cookieOf(request, "__client_uat") ?? "");
+  clerkCookies(request, "__client_uat").some((value) => !["", "0"].includes(value));
+
+/**
+ * Development instances know a browser by this token, because their Frontend API is on another site and gets no
+ * cookies. It travels in addresses, so a link can carry somebody else's: production instances never use it.
+ */
+const DEV_BROWSER = "__clerk_db_jwt";
+const DEV_BROWSER_TOKEN = /^[A-Za-z0-9._-]{1,2048}$/;
+const DEV_BROWSER_SECONDS = 365 * 24 * 3600;
+const isDevelopment = ({ admin }: Deps): boolean =>
+  /\.(?:accounts\.dev|lclclerk\.com)$/.test(new URL(admin.handshakeUrl!).hostname);
+
+const newDevBrowser = (request: Request): string | null => new URL(request.url).searchParams.get(DEV_BROWSER);
+
+function devBrowserOf(request: Request): string | undefined {
+  const token = newDevBrowser(request) ?? clerkCookies(request, DEV_BROWSER)[0];
+  return token !== undefined && DEV_BROWSER_TOKEN.test(token) ? token : undefined;
+}
 
 /** Of every cookie this site sets. */
 export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
@@ -52,7 +70,9 @@ export const mayShake = (request: Request, deps: Deps): boolean =>
   deps.admin.handshakeUrl !== undefined &&
   !isUnderWay(request) &&
   cookieOf(request, SIGNED_OUT_COOKIE) === undefined &&
-  (sessionExpired(request, deps.clock()) || isKnownToClerk(request));
+  (sessionExpired(request, deps.clock()) ||
+    isKnownToClerk(request) ||
+    (isDevelopment(deps) && newDevBrowser(request) !== null));
 
 /** Sends the browser to the Frontend API, to come back to `path`. */
 export function startHandshake(c: Context<Env>, path: string, deps: Deps): Response {
@@ -63,6 +83,8 @@ export function startHandshake(c: Context<Env>, path: string, deps: Deps): Respo
   back.searchParams.set(STATE, state);
   address.searchParams.set("redirect_url", back.href);
   address.searchParams.set("suffixed_cookies", "false");
+  const devBrowser = isDevelopment(deps) ? devBrowserOf(c.req.raw) : undefined;
+  if (devBrowser !== undefined) address.searchParams.set(DEV_BROWSER, devBrowser);
   address.searchParams.set("__clerk_hs_reason", "session-token-expired");
   c.header("set-cookie", `${REFRESH_COOKIE}=${state}; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`, {
     append: true,
@@ -72,13 +94,14 @@ export function startHandshake(c: Context<Env>, path: string, deps: Deps): Respo
 }
 
 const directives = z.object({ handshake: z.array(z.string().max(20_000)).max(40) });
-const SESSION_DIRECTIVE = /^__session(?:_[A-Za-z0-9]+)?=([A-Za-z0-9._-]{1,8192})(?:;|$)/;
+
+type Taken = { session: string; devBrowser: string | undefined };
 
 /**
  * The session out of a handshake this browser was sent for by us: signed by the provider's key, and itself a session
  * that lets in. A handshake that comes unasked is left alone: else a link could sign people in as somebody else.
  */
-async function sessionOf(request: Request, deps: Deps): Promise<string | undefined> {
+async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
   if (deps.admin.handshakeUrl === undefined || !isWayBack(request)) return undefined;
   const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
   if (!token || token.length > 60_000) return undefined;
@@ -87,12 +110,16 @@ async function sessionOf(request: Request, deps: Deps): Promise<string | undefin
     currentDate: new Date(deps.clock()),
   }).catch(() => undefined);
   const read = directives.safeParse(verified?.payload);
-  const session = read.success
-    ? read.data.handshake.flatMap((each) => SESSION_DIRECTIVE.exec(each)?.[1] ?? [])[0]
-    : undefined;
+  if (!read.success) return undefined;
+  const find = (name: string) =>
+    read.data.handshake.map((each) => directiveValue(each, name)).find((value) => value !== undefined);
+  const session = find(SESSION_COOKIE);
   if (session === undefined) return undefined;
   const asked = new Request(request.url, { headers: { cookie: `${SESSION_COOKIE}=${session}` } });
-  return (await authenticate(asked, deps)).ok ? session : undefined;
+  const admin = await authenticate(asked, deps);
+  // Without an organisation the session is good all the same: the page then says to choose one.
+  if (!admin.ok && admin.code !== "admin.no-organisation") return undefined;
+  return { session, devBrowser: isDevelopment(deps) ? find(DEV_BROWSER) : undefined };
 }
 
 /** Takes the session out of a handshake into this site's own cookies; when there is one. */
@@ -100,14 +127,16 @@ export async function takeHandshake(
   c: Context<Env>,
   deps: Deps,
 ): Promise<{ untilSeconds: number } | undefined> {
-  const session = await sessionOf(c.req.raw, deps);
-  if (session === undefined) return undefined;
+  const taken = await sessionOf(c.req.raw, deps);
+  if (taken === undefined) return undefined;
+  const { session, devBrowser } = taken;
   const untilSeconds = decodeJwt(session).exp!;
   const own = cookieAttributes(c, deps);
   // A session cookie of the browser's: it outlives the token, for the token says when it ends.
   for (const cookie of [
     `${SESSION_COOKIE}=${session}; HttpOnly; ${own}`,
     `${UNTIL_COOKIE}=${untilSeconds}; Max-Age=${UNTIL_SECONDS}; ${own}`,
+    ...(devBrowser ? [`${DEV_BROWSER}=${devBrowser}; Max-Age=${DEV_BROWSER_SECONDS}; HttpOnly; ${own}`] : []),
     `${HANDSHAKE}=; Max-Age=0; ${own}`,
     `${REFRESH_COOKIE}=; Max-Age=0; ${own}`,
   ])
@@ -119,7 +148,8 @@ export async function takeHandshake(
 /** The address asked for, without anything of the handshake in it: it must stand in no history. */
 export function withoutHandshake(c: Context<Env>): string {
   const url = new URL(c.req.url);
-  for (const name of [HANDSHAKE, STATE]) if (url.searchParams.has(name)) url.searchParams.delete(name);
+  for (const name of [HANDSHAKE, STATE, DEV_BROWSER])
+    if (url.searchParams.has(name)) url.searchParams.delete(name);
   return returnPath(url.pathname + url.search);
 }
 

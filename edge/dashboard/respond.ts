@@ -72,7 +72,9 @@ function refreshSession(c: Context<Env>, path: string, deps: Deps) {
 export async function sendStranger(c: Context<Env>, refused: Refusal, deps: Deps) {
   if (c.req.method === "GET" && !isLive(c)) {
     if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
-    if (mayShake(c.req.raw, deps)) return startHandshake(c, withoutHandshake(c), deps);
+    // A session that is good but refused would come back the same, without end.
+    if (refused.code === "admin.unauthenticated" && mayShake(c.req.raw, deps))
+      return startHandshake(c, withoutHandshake(c), deps);
   }
   if (isLive(c) && sessionExpired(c.req.raw, deps.clock())) c.header(EXPIRED_HEADER, "1");
   if (refused.code !== "admin.unauthenticated" || isLive(c)) return sendFailure(c, refused, deps);

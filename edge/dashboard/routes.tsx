@@ -234,13 +234,16 @@ function signInRoutes(app: Hono<Env>, deps: Deps): void {
     const { handshakeUrl } = deps.admin;
     // Back from the provider's pages: known there, and not yet here, or here as a member of another organisation.
     if (handshakeUrl !== undefined && c.req.query("back") !== undefined) return startAnew(c, back, deps);
-    if (!admin.ok && mayShake(c.req.raw, deps)) return startHandshake(c, back, deps);
+    const isStranger = !admin.ok && admin.code === "admin.unauthenticated";
+    if (isStranger && mayShake(c.req.raw, deps)) return startHandshake(c, back, deps);
     if (admin.ok && !switching) return c.redirect(back, 302);
     const landing = `/sign-in?${new URLSearchParams({ back: "", return: back })}`;
     const address = signInAddress(c.req.raw, handshakeUrl === undefined ? back : landing, deps);
     const ended = (c.req.header("cookie") ?? "").includes(`${SESSION_COOKIE}=`);
     const sent = c.req.query("sent") !== undefined;
-    return sendPage(c, signInPage({ address, ended, sent, switching: admin.ok, nowMs: deps.clock() }));
+    const hasNone = !admin.ok && admin.code === "admin.no-organisation";
+    const who = hasNone ? "no-organisation" : admin.ok ? "switching" : "stranger";
+    return sendPage(c, signInPage({ address, ended, sent, who, nowMs: deps.clock() }));
   });
   app.post("/sign-out", async (c) => {
     if (!isSameSite(c.req.raw, deps)) return sendFailure(c, refuse("admin.cross-site"), deps);

@@ -6,8 +6,8 @@ type SignIn = {
   address: string;
   /** They had a session. */
   ended: boolean;
-  /** They have one and want another organisation. */
-  switching: boolean;
+  /** `switching`: signed in, and wants another organisation. `no-organisation`: signed in without an active one. */
+  who: "stranger" | "switching" | "no-organisation";
   /** They sent a form without one. */
   sent: boolean;
   nowMs: number;
@@ -26,15 +26,17 @@ export const signInPage = (page: SignIn) => (
         </p>
       )}
       <p>
-        {page.switching
+        {page.who === "switching"
           ? "Choose another organisation where you sign in. Until you have, you stay in this one."
-          : page.ended
-            ? "Your session has ended. Sign in again and you come back to where you were."
-            : "Sign in with your organisation's account to continue."}
+          : page.who === "no-organisation"
+            ? "You are signed in, and no organisation is active in your session. Choose one where you sign in."
+            : page.ended
+              ? "Your session has ended. Sign in again and you come back to where you were."
+              : "Sign in with your organisation's account to continue."}
       </p>
       <p>
         <a class="button primary" href={page.address}>
-          {page.switching ? "Choose an organisation" : "Sign in"}
+          {page.who === "stranger" ? "Sign in" : "Choose an organisation"}
         </a>
       </p>
     </div>
