@@ -105,6 +105,7 @@ async function startParts(
     SQS_DLQ_URL: sqs.deadLetterUrl,
     SQS_ENDPOINT: sqs.endpoint,
     LZ_STOP_SECONDS: String(WORKER_STOP_SECONDS),
+    ...(options.visibilitySeconds && { LZ_VISIBILITY_SECONDS: String(options.visibilitySeconds) }),
   };
   for (let number = 1; number <= (options.workers ?? 1); number++)
     keep(await startWorker(options, workerEnv, number));

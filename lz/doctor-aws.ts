@@ -85,8 +85,8 @@ export async function checkQueues(
         ? good("dead-letter queue", "empty")
         : note(
             "dead-letter queue",
-            `${waiting} messages`,
-            "each names its reason in the attribute lz-reason",
+            `${waiting} ${waiting === 1 ? "message" : "messages"}`,
+            "see why: lz dlq list; after an outage put them back: lz dlq replay",
           ),
     );
   } catch (error) {

@@ -26,6 +26,8 @@ const schema = z
     /** Messages that may be received and not settled, over all receivers. */
     LZ_IN_FLIGHT_MESSAGES: integerText(10, 100_000).default(400),
     LZ_IN_FLIGHT_BYTES: integerText(2 ** 20, 2 ** 32).default(64 * 2 ** 20),
+    /** For how long a message in work is hidden at a time, extended while the work lasts; as the queue has it. */
+    LZ_VISIBILITY_SECONDS: integerText(1, 3600).default(60),
     /** Without any progress for this long the worker ends with code 70, so that it is started again. */
     LZ_STALL_SECONDS: integerText(40, 3600).default(120),
     /** From SIGTERM on: receiving ends at once, what was received is finished within this time. */

@@ -7,6 +7,7 @@ import type { Adjudicate } from "./adjudicate.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Pasts } from "./pasts.ts";
 import type { Presences } from "./presences.ts";
+import type { TableBreaker } from "./table-breaker.ts";
 
 /** A message as it came from the queue: nothing of it is trusted yet. */
 export type Message = {
@@ -56,6 +57,13 @@ export type Deps = {
   adjudicate: Adjudicate;
   /** Waits before round `round` of something that lost a race or was throttled: longer each time, with jitter. */
   pause: (round: number) => Promise<void>;
+  /** Says when the table is away. Absent: it never is. */
+  breaker?: Pick<TableBreaker, "whenAvailable">;
+  /** For how long a message in work is hidden from other receivers; extended while the work lasts. */
+  visibilitySeconds?: number;
+  /** For the pauses of held messages; ends early when the signal aborts. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  random?: () => number;
   tenant: (tenantId: string) => Promise<TenantItem>;
   /** Something of this tenant's waits in the outbox, says the edge: the next look there is at once. */
   told: (tenantId: string) => void;

@@ -22,6 +22,7 @@ import { createPresences } from "./presences.ts";
 import { createQueue } from "./queue.ts";
 import { receiveUntilStopped } from "./receive.ts";
 import { sleep } from "./sleep.ts";
+import { createTableBreaker } from "./table-breaker.ts";
 import { createTenantLoops } from "./tenant-loops.ts";
 import { createWatchdog } from "./watchdog.ts";
 import { createPostWebhook } from "./webhook-post.ts";
@@ -30,6 +31,7 @@ const TENANT_FRESH_MS = 10_000;
 const COUNT_LOOK_MS = 10_000;
 const COUNTS_AT_ONCE = 4;
 const METRICS_EVERY_MS = 60_000;
+const DEAD_LETTERS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
 const PAUSE_MS_MAX = 2000;
@@ -40,7 +42,14 @@ const flushTelemetry = registerOtlp("lifecyclezero-worker", process.env);
 const config = readConfig(process.env);
 const clock = () => Date.now();
 const log = createLog("worker", clock, (line) => console.log(line));
-const dynamo = createDynamo(
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
+
+// A monotonic clock: a clock that is set is no silence, and hides none.
+const watchdog = createWatchdog(() => performance.now(), config.LZ_STALL_SECONDS);
+const metrics = createMetrics();
+const table = config.LZ_TABLE;
+const direct = createDynamo(
   new DynamoDBClient({
     region: config.AWS_REGION,
     ...(config.DYNAMODB_ENDPOINT && { endpoint: config.DYNAMODB_ENDPOINT }),
@@ -48,6 +57,16 @@ const dynamo = createDynamo(
   }),
   { clock, pause: (round) => pause(round), token: () => crypto.randomUUID() },
 );
+const breaker = createTableBreaker(direct, {
+  table,
+  random: Math.random,
+  sleep,
+  stop: stop.signal,
+  log,
+  metrics,
+  onProbe: watchdog.onProgress,
+});
+const { dynamo } = breaker;
 const sqs = new SQSClient({
   region: config.AWS_REGION,
   ...(config.SQS_ENDPOINT && { endpoint: config.SQS_ENDPOINT }),
@@ -57,11 +76,10 @@ const sqs = new SQSClient({
   requestHandler: { connectionTimeout: 2000, requestTimeout: 30_000, throwOnRequestTimeout: true },
   maxAttempts: 3,
 });
+const queue = createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log);
 /** Full jitter: of many that lost the same race, few meet again. */
 const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
-const metrics = createMetrics();
-const table = config.LZ_TABLE;
 /** Counts the fleets of the tenants whose assets report here, each in a loop of its own. */
 const fleetCounts = createTenantLoops({
   look: async (tenantId) => {
@@ -77,7 +95,7 @@ const deps: Deps = {
   log,
   dynamo,
   table,
-  queue: createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log),
+  queue,
   queueKeys: config.LZ_QUEUE_KEYS,
   presences: createPresences(dynamo, table, pause),
   pasts: createPasts({ dynamo, table }),
@@ -85,6 +103,9 @@ const deps: Deps = {
   locked: createLocks(),
   adjudicate: adjudicator(),
   pause,
+  breaker,
+  visibilitySeconds: config.LZ_VISIBILITY_SECONDS,
+  random: Math.random,
   tenant: freshTenants(),
   told: (tenantId) => forwarding.told(tenantId),
 };
@@ -132,11 +153,6 @@ function freshTenants(): Deps["tenant"] {
   };
 }
 
-const stop = new AbortController();
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-
-// Not the time of day: a clock that is set is no silence, and hides none.
-const watchdog = createWatchdog(() => performance.now(), config.LZ_STALL_SECONDS);
 setInterval(() => {
   if (stop.signal.aborted || !watchdog.isStalled()) return;
   log("error", "worker.stalled", { seconds: Math.round(watchdog.silentSeconds()) });
@@ -149,6 +165,22 @@ stop.signal.addEventListener("abort", () => {
     process.exit(1);
   }, config.LZ_STOP_SECONDS * 1000).unref();
 });
+
+/** Beside the heartbeats, so that a queue that is slow to say it delays none. */
+async function countDeadLettersUntilStopped(): Promise<void> {
+  let before = 0;
+  while (!stop.signal.aborted) {
+    try {
+      const count = await queue.deadLetters();
+      metrics.gauge("dead_letters", count);
+      if (count > before) log("warn", "dead-letters.found", { count, command: "lz dlq list" });
+      before = count;
+    } catch (error) {
+      log("warn", "dead-letters.not-counted", { error });
+    }
+    await sleep(DEAD_LETTERS_EVERY_MS, stop.signal);
+  }
+}
 
 if (config.LZ_METRICS_PORT !== undefined) {
   const { port } = Bun.serve({
@@ -163,6 +195,7 @@ const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.
 const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
 void fleetCounts.run(stop.signal);
+void countDeadLettersUntilStopped();
 void forwarding.run(stop.signal);
 await Promise.all(
   Array.from({ length: config.LZ_RECEIVERS }, () => receiveUntilStopped(deps, stop.signal, load, waits)),

@@ -13,6 +13,9 @@ const COUNTERS = {
   messages_received_total: "Messages received",
   messages_buried_total: "Messages and heartbeats set aside for good",
   messages_extended_total: "Messages kept invisible for longer",
+  messages_held_total:
+    "Messages kept in hand for another try because the table or the queue refused the work",
+  table_outages_total: "Outages of the table, each from the first failed call to an answered probe",
   receives_failed_total: "Receives that failed or hung",
   adjudications_total: "Questions put to the language model",
   adjudications_cached_total: "Answers that were known",
@@ -28,6 +31,8 @@ const GAUGES = {
   lag_seconds: "Longest from sentAt to settled in the last batch",
   in_flight_messages: "Messages received and not settled",
   in_flight_bytes: "Bytes of them, as they open",
+  table_away: "1 while the table does not answer and nothing is received, else 0",
+  dead_letters: "Messages in the dead-letter queue",
   webhooks_behind_seconds: "Longest an event had been due when it was last looked for",
   last_poll_seconds: "Unix time of the last receive that succeeded",
 } as const;

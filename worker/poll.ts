@@ -1,39 +1,33 @@
-import { type Entry, REASONS } from "../shared/queue/message.ts";
-import type { TenantItem } from "../shared/table/items/tenant.ts";
-import { mapBounded } from "./bounded.ts";
-import type { DeadLetter, Deps, Message } from "./deps.ts";
-import { type Glance, glanceAt } from "./glance.ts";
+import type { Deps, Message } from "./deps.ts";
 import type { Load } from "./load.ts";
-import { type Delivery, knownDelivery, parseDelivery } from "./read.ts";
-import { addsNothing, policyKeyOf, record } from "./record.ts";
-import { traced } from "./traced.ts";
-import { entryLetterOf, letterOf, openedBytes, openMessage } from "./verify.ts";
+import { settleBatch } from "./settle-batch.ts";
+import { sleep } from "./sleep.ts";
+import { openedBytes } from "./verify.ts";
 
-/** Assets written at the same time, per receiver. */
-const ASSETS_AT_ONCE = 48;
-/** While a batch is in work its messages are kept invisible, this long from each time on. */
+/** Default of {@link Deps.visibilitySeconds}, as the queue of the template has it. */
 export const VISIBILITY_SECONDS = 60;
-const EXTEND_EVERY_MS = 20_000;
-/** A batch that takes longer is let go: its messages come again. */
-const EXTENSIONS_MAX = 15;
-/** So often a message of an unknown key is left for a worker that knows it; fewer than the queue's own five. */
-const UNKNOWN_KEY_RECEIVES = 3;
+/** The first extension comes early: the queue may hide messages for less time than the worker asks for. */
+const FIRST_EXTENSION_MS = 5000;
+/** SQS hides a message for at most twelve hours in all. After this one that could not be recorded is let go. */
+const HOLD_MS_MAX = 11 * 3600 * 1000;
+/** Pauses before work that a dependency refused is tried again. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
 
-type Task = { delivery: Delivery; tenant: TenantItem };
-
-/**
- * Told on the way: a receive came to an end, the heartbeats of one more asset are settled or failed, so many messages
- * have to come again.
- */
+/** Called on the way. */
 export type Steps = {
+  /** A receive came to an end. */
   onReceived?: (messages: number) => void;
+  /** The heartbeats of one more asset are settled or failed, or held messages are tried again. */
   onAsset?: () => void;
+  /** So many messages have to be delivered again. */
   onFailed?: (messages: number) => void;
 };
 
 /**
- * One round: receive, record, remove what was recorded. A message of which any heartbeat could not be written
- * stays in the queue and comes again. Returns how many heartbeats were settled.
+ * One round: receive, record, remove what was recorded. Nothing is received while the table is away. Messages that a
+ * dependency refuses are held and tried again here, for each receive counts towards the dead-letter queue. Others that
+ * failed stay in the queue and come again. Returns how many heartbeats were settled.
  */
 export async function pollOnce(
   deps: Deps,
@@ -41,24 +35,68 @@ export async function pollOnce(
   load?: Load,
   steps: Steps = {},
 ): Promise<number> {
+  return (await receiveOnce(deps, stop, load, steps)).settled;
+}
+
+/** As {@link pollOnce}, but resolves when messages were received; `settled` resolves when they are settled. */
+export async function receiveOnce(
+  deps: Deps,
+  stop: AbortSignal,
+  load?: Load,
+  steps: Steps = {},
+): Promise<{ settled: Promise<number> }> {
+  const nothing = { settled: Promise.resolve(0) };
   await load?.room(stop);
-  if (stop.aborted) return 0;
+  await deps.breaker?.whenAvailable(stop);
+  if (stop.aborted) return nothing;
   const messages = await deps.queue.receive(stop);
   steps.onReceived?.(messages.length);
   deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
   noteAge(messages, deps);
-  if (messages.length === 0) return 0;
+  if (messages.length === 0) return nothing;
   const bytes = messages.reduce((sum, { body }) => sum + openedBytes(body), 0);
   load?.take(messages.length, bytes);
   noteLoad(load, deps);
-  // From here on nothing stops it: what was received is finished and acknowledged.
-  const extending = extendWhileBusy(messages, deps);
-  try {
-    return await settleAll(messages, deps, steps);
-  } finally {
-    extending.stop();
+  const settled = settleHeld(messages, deps, stop, steps).finally(() => {
     load?.release(messages.length, bytes);
     noteLoad(load, deps);
+  });
+  return { settled };
+}
+
+/** Settles messages, those that a dependency refuses again and again until it takes them. */
+async function settleHeld(
+  messages: readonly Message[],
+  deps: Deps,
+  stop: AbortSignal,
+  { onAsset = () => {}, onFailed }: Steps,
+): Promise<number> {
+  const visible = extendWhileOpen(messages, deps);
+  const untilMs = deps.clock() + HOLD_MS_MAX;
+  let settled = 0;
+  let failed = 0;
+  let open: readonly Message[] = messages;
+  try {
+    for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      const outcome = await settleBatch(open, deps, onAsset);
+      settled += outcome.heartbeats;
+      failed += outcome.failed.length;
+      open = outcome.held;
+      visible.keep(open);
+      if (open.length === 0) return settled;
+      deps.log("warn", "messages.held", { messages: open.length });
+      deps.metrics.count("messages_held_total", open.length);
+      await deps.breaker?.whenAvailable(stop);
+      await (deps.sleep ?? sleep)(waitMs * (0.5 + (deps.random?.() ?? 0.5)), stop);
+      onAsset();
+      if (stop.aborted || deps.clock() >= untilMs) {
+        failed += open.length;
+        return settled;
+      }
+    }
+  } finally {
+    visible.stop();
+    if (failed > 0) onFailed?.(failed);
   }
 }
 
@@ -79,145 +117,23 @@ function noteAge(messages: readonly Message[], deps: Deps): void {
   deps.metrics.gauge("queue_age_seconds", ageMs / 1000);
 }
 
-/** Slow work is not work for two: its messages stay invisible until it is done, within a limit. */
-function extendWhileBusy(messages: readonly Message[], deps: Deps): { stop(): void } {
-  let left = EXTENSIONS_MAX;
-  const timer = setInterval(() => {
-    if (left-- <= 0) return clearInterval(timer);
-    deps.metrics.count("messages_extended_total", messages.length);
-    deps.queue.extend(messages, VISIBILITY_SECONDS).catch((error: unknown) => {
-      deps.log("warn", "message.not-extended", { messages: messages.length, error });
+/** Keeps messages invisible until they are settled: slow work is not received a second time. */
+function extendWhileOpen(messages: readonly Message[], deps: Deps) {
+  const seconds = deps.visibilitySeconds ?? VISIBILITY_SECONDS;
+  const everyMs = (seconds * 1000) / 3;
+  let open = messages;
+  let timer = setTimeout(extend, Math.min(everyMs, FIRST_EXTENSION_MS));
+  function extend(): void {
+    timer = setTimeout(extend, everyMs);
+    deps.metrics.count("messages_extended_total", open.length);
+    deps.queue.extend(open, seconds).catch((error: unknown) => {
+      deps.log("warn", "message.not-extended", { messages: open.length, error });
     });
-  }, EXTEND_EVERY_MS);
-  return { stop: () => clearInterval(timer) };
-}
-
-async function settleAll(messages: readonly Message[], deps: Deps, steps: Steps): Promise<number> {
-  const failed = new Set<Message>();
-  const tasks: Task[] = [];
-  const letters: { message: Message; letter: DeadLetter }[] = [];
-  let settled = 0;
-  let oldest = "";
-  for (const message of messages) {
-    try {
-      const read = await readMessage(message, deps);
-      tasks.push(...read.tasks);
-      letters.push(...read.letters.map((letter) => ({ message, letter })));
-      settled += read.unchanged;
-      if (read.oldest !== "" && (oldest === "" || read.oldest < oldest)) oldest = read.oldest;
-      deps.metrics.count("heartbeats_unchanged_total", read.unchanged);
-    } catch (error) {
-      failed.add(message);
-      deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });
-    }
   }
-  await recordAll(tasks, failed, deps, steps);
-  await buryAll(letters, failed, deps);
-  await deps.queue.remove(messages.filter((message) => !failed.has(message)));
-  const lost = tasks.filter(({ delivery }) => failed.has(delivery.message)).length;
-  settled += tasks.length - lost;
-  deps.metrics.count("heartbeats_total", settled);
-  deps.metrics.count("heartbeats_failed_total", lost);
-  if (failed.size > 0) steps.onFailed?.(failed.size);
-  if (oldest !== "") deps.metrics.gauge("lag_seconds", Math.max(0, deps.clock() - Date.parse(oldest)) / 1000);
-  return settled;
-}
-
-/**
- * Sets aside what cannot succeed here, with its reason. After everything else: a dead-letter queue that is away holds
- * no heartbeat back, and a message that has to come again because of another one leaves no letter each time.
- */
-async function buryAll(
-  letters: readonly { message: Message; letter: DeadLetter }[],
-  failed: Set<Message>,
-  deps: Deps,
-): Promise<void> {
-  for (const { message, letter } of letters) {
-    if (failed.has(message)) continue;
-    const { reason } = letter;
-    try {
-      await deps.queue.bury(letter);
-      deps.log("warn", "message.buried", { messageId: message.id, reason });
-      deps.metrics.count("messages_buried_total");
-    } catch (error) {
-      failed.add(message);
-      deps.log("error", "message.not-buried", { messageId: message.id, reason, error });
-    }
-  }
-}
-
-/**
- * Opens a message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
- * when another worker may know the key: then the message has to come again.
- */
-async function readMessage(message: Message, deps: Deps) {
-  const letters: DeadLetter[] = [];
-  const opened = openMessage(message, deps.queueKeys);
-  if (!opened.ok) {
-    if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
-      throw new Error(`${REASONS.unknownKey}: ${message.kid}`);
-    letters.push(letterOf(message, opened.reason));
-    return { tasks: [], letters, unchanged: 0, oldest: "" };
-  }
-  const { tenantId, entries } = opened.pack;
-  const tenant = await deps.tenant(tenantId);
-  if (entries.length === 0) deps.told(tenantId);
-  const tasks: Task[] = [];
-  let unchanged = 0;
-  let oldest = "";
-  for (const entry of entries) {
-    const glance = glanceAt(entry);
-    const at = glance?.at ?? entry.receivedAt;
-    if (oldest === "" || at < oldest) oldest = at;
-    if (glance && addsNothing(glance, deps.presences.peek(tenantId, entry.assetId), tenant)) {
-      unchanged++;
-      continue;
-    }
-    const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);
-    if (delivery) tasks.push({ delivery, tenant });
-    else letters.push(entryLetterOf(message, tenantId, entry, deps.queueKeys));
-  }
-  return { tasks, letters, unchanged, oldest };
-}
-
-function readEntry(
-  entry: Entry,
-  glance: Glance | undefined,
-  origin: { message: Message; tenantId: string },
-  tenant: TenantItem,
-  deps: Deps,
-): Delivery | undefined {
-  const known = deps.presences.peek(origin.tenantId, entry.assetId);
-  const isKnown = glance && known?.raw === glance.raw && known.policyKey === policyKeyOf(tenant);
-  return isKnown ? knownDelivery(entry, origin, glance) : parseDelivery(entry, origin, glance?.raw);
-}
-
-/** Records deliveries, those of one asset in order, and adds the messages that have to come again to `failed`. */
-async function recordAll(
-  tasks: readonly Task[],
-  failed: Set<Message>,
-  deps: Deps,
-  steps: Steps,
-): Promise<void> {
-  const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
-  await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
-    await deps.locked(name, () => recordAsset(ofAsset, failed, deps));
-    steps.onAsset?.();
-  });
-}
-
-async function recordAsset(ofAsset: Task[], failed: Set<Message>, deps: Deps): Promise<void> {
-  ofAsset.sort(({ delivery: a }, { delivery: b }) =>
-    a.at < b.at ? -1 : a.at > b.at ? 1 : a.sequence - b.sequence,
-  );
-  for (const { delivery, tenant } of ofAsset) {
-    try {
-      await traced(delivery, () => record(delivery, tenant, deps));
-    } catch (error) {
-      const { tenantId, assetId, message } = delivery;
-      deps.presences.forget(tenantId, assetId);
-      failed.add(message);
-      deps.log("error", "heartbeat.not-recorded", { tenantId, assetId, receives: message.receives, error });
-    }
-  }
+  return {
+    keep(messages: readonly Message[]) {
+      open = messages;
+    },
+    stop: () => clearTimeout(timer),
+  };
 }

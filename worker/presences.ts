@@ -4,6 +4,7 @@ import { decodeItem } from "../shared/table/items/decode.ts";
 import { type PresenceItem, presenceItem } from "../shared/table/items/presence.ts";
 import { presenceKey } from "../shared/table/keys.ts";
 import { createBatch } from "./batch.ts";
+import { BusyFault } from "./passing-fault.ts";
 
 /** What this worker last knew of an asset, and of what it did there. */
 export type Known = {
@@ -59,7 +60,7 @@ export function createPresences(
     let keys: AttributeMap[] = [...wanted.values()].map(marshalItem);
     for (let round = 0; keys.length > 0; round++) {
       if (round === ROUNDS_MAX)
-        throw new Error(`${keys.length} presences were not read: DynamoDB is too busy`);
+        throw new BusyFault(`${keys.length} presences were not read: DynamoDB is too busy`);
       if (round > 0) await pause(round);
       const RequestItems = { [table]: { Keys: keys, ConsistentRead: true } };
       const answer = await dynamo("BatchGetItem", { RequestItems });

@@ -1,6 +1,7 @@
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
   ReceiveMessageCommand,
   SendMessageCommand,
   type SQSClient,
@@ -37,8 +38,24 @@ function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void
 }
 
 /** SQS behind the three verbs the worker needs. */
-export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: string, log: Log): Queue {
+export function createQueue(
+  client: SQSClient,
+  queueUrl: string,
+  deadLetterUrl: string,
+  log: Log,
+): Queue & { deadLetters(): Promise<number> } {
   return {
+    /** How many messages the dead-letter queue holds, as far as SQS knows. */
+    async deadLetters() {
+      const name = "ApproximateNumberOfMessages";
+      const { Attributes } = await client.send(
+        new GetQueueAttributesCommand({ QueueUrl: deadLetterUrl, AttributeNames: [name] }),
+      );
+      const count = Number(Attributes?.[name]);
+      if (!Number.isInteger(count)) throw new Error("SQS did not say how many dead letters there are");
+      return count;
+    },
+
     async receive(signal) {
       const command = new ReceiveMessageCommand({
         QueueUrl: queueUrl,
@@ -75,6 +92,9 @@ export function createQueue(client: SQSClient, queueUrl: string, deadLetterUrl: 
       const Entries = messages.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
       const answer = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
       logUnsettled("message.not-removed", messages, answer, log);
+      // The service's own fault: try again. A receipt that is no longer valid stays so.
+      if (answer.Failed?.some(({ SenderFault }) => SenderFault === false))
+        throw new Error("SQS did not remove every message");
     },
 
     async extend(messages, seconds) {

@@ -1,6 +1,6 @@
 import type { Deps } from "./deps.ts";
 import type { Load } from "./load.ts";
-import { pollOnce } from "./poll.ts";
+import { receiveOnce } from "./poll.ts";
 
 const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 20_000;
@@ -18,9 +18,12 @@ type Waits = {
   onProgress: () => void;
 };
 
+/** A batch that takes longer is settled beside the next receives: a slow asset does not hold the receiver. */
+const SLOW_BATCH_MS = 1000;
+
 /**
- * Receives until told to stop. A fault pauses this receiver, longer each time and never twice the same, and never
- * ends it: whatever is away may come back.
+ * Receives until the signal aborts, then finishes what was received. A fault pauses this receiver, longer each time
+ * and with jitter, and never ends it.
  */
 export async function receiveUntilStopped(
   deps: Deps,
@@ -28,10 +31,17 @@ export async function receiveUntilStopped(
   load: Load,
   { random, sleep, onProgress }: Waits,
 ): Promise<void> {
+  const underWay = new Set<Promise<unknown>>();
   let pauseMs = PAUSE_MS_MIN;
   const pause = () => {
     const waitMs = pauseMs * (0.5 + random());
     pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    return waitMs;
+  };
+  const noteFault = (error: unknown): number => {
+    deps.metrics.count("receives_failed_total");
+    const waitMs = pause();
+    deps.log("error", "poll.failed", { waitMs: Math.round(waitMs), error });
     return waitMs;
   };
   while (!stop.aborted) {
@@ -45,21 +55,29 @@ export async function receiveUntilStopped(
       const onFailed = (messages: number) => {
         failed = messages;
       };
-      await pollOnce(deps, stop, load, { onReceived, onAsset: onProgress, onFailed });
-      onProgress();
+      const { settled } = await receiveOnce(deps, stop, load, { onReceived, onAsset: onProgress, onFailed });
+      const done = settled
+        .then(onProgress, (error) => void noteFault(error))
+        .finally(() => underWay.delete(done));
+      underWay.add(done);
+      await within(SLOW_BATCH_MS, done);
       if (failed * 2 > received) {
-        // The table is away, it seems. What waits in the queue is safe there, and each receive counts against it.
-        await sleep(pause(), stop);
+        await sleep(pause(), stop); // each receive counts against a message: leave them in the queue for longer
         continue;
       }
       pauseMs = PAUSE_MS_MIN;
       if (received > 0 && received < FULL_RECEIVE) await sleep(GATHER_MS, stop);
     } catch (error) {
       if (stop.aborted) break;
-      deps.metrics.count("receives_failed_total");
-      const waitMs = pause();
-      deps.log("error", "poll.failed", { waitMs: Math.round(waitMs), error });
-      await sleep(waitMs, stop);
+      await sleep(noteFault(error), stop);
     }
   }
+  await Promise.all(underWay);
+}
+
+/** Resolves with the work, or after that time at the latest. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
 }

@@ -18,6 +18,7 @@ import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";
 import { judge, learn } from "./judge.ts";
+import { BusyFault } from "./passing-fault.ts";
 import {
   additions,
   intervalStart,
@@ -105,7 +106,7 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps)
           : await recordSame(delivery, stateHash, known!.presence, tenant, deps);
     if (isDone) return;
   }
-  throw new Error(`the presence of ${assetId} was another in each of ${ROUNDS_MAX} rounds`);
+  throw new BusyFault(`Could not save the presence of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
 }
 
 function hashOf(delivery: Delivery, known: Known | undefined, tenant: TenantItem): string {

@@ -32,7 +32,9 @@ export type TestStack = Stack & {
 /** The real stack on free ports in a folder of its own. `stop()` removes that too. */
 export async function startTestStack(
   runtime: RuntimeName,
-  more: Partial<Pick<StackOptions, "workers" | "visibilitySeconds" | "environment">> = {},
+  more: Partial<
+    Pick<StackOptions, "workers" | "visibilitySeconds" | "environment" | "dynamodbEndpoint">
+  > = {},
 ): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
   const lines: string[] = [];

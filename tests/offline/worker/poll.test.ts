@@ -10,6 +10,7 @@ import { glanceAt } from "../../../worker/glance.ts";
 import { createLoad } from "../../../worker/load.ts";
 import { createLocks } from "../../../worker/locks.ts";
 import { createMetrics, exposition } from "../../../worker/metrics.ts";
+import { pollOnce } from "../../../worker/poll.ts";
 import { createPresences } from "../../../worker/presences.ts";
 import { receiveUntilStopped } from "../../../worker/receive.ts";
 import { record } from "../../../worker/record.ts";
@@ -55,38 +56,118 @@ describe("receiveUntilStopped()", () => {
     expect(worker.metrics.read().receives_failed_total).toBe(10);
   });
 
-  test("pauses longer each time while a table that is away takes nothing, so that the queue keeps its messages", async () => {
+  for (const part of ["the table", "the settings of the tenant", "the removal of a message"] as const)
+    test(`a message is received once and tried again in hand while ${part} fails, with growing pauses`, async () => {
+      const stop = new AbortController();
+      const table = createMemoryDynamo();
+      const pauses: number[] = [];
+      const isAway = (what: typeof part) => what === part && pauses.length < 5;
+      const dynamo = (async (...call: Parameters<Deps["dynamo"]>) => {
+        if (isAway("the table")) throw new DynamoFault("Unreachable");
+        return table.dynamo(...call);
+      }) as Deps["dynamo"];
+      let receives = 0;
+      const removed: string[] = [];
+      const worker = createWorkerDeps({ ...table, dynamo }, tenant, {
+        queueKeys: new Map([["k", KEY]]),
+        tenant: async () => {
+          if (isAway("the settings of the tenant")) throw new DynamoFault("ThrottlingException");
+          return tenant;
+        },
+        random: () => 0.5,
+        sleep: async (ms) => void pauses.push(ms),
+      });
+      const queue = {
+        ...worker.queue,
+        receive: async () => {
+          receives++;
+          return [messageOf(["1", "2"])];
+        },
+        remove: async (messages: readonly { id: string }[]) => {
+          if (isAway("the removal of a message")) throw new Error("away");
+          removed.push(...messages.map(({ id }) => id));
+          stop.abort();
+        },
+      };
+      await receiveUntilStopped(
+        { ...worker, queue },
+        stop.signal,
+        createLoad({ messages: 1, bytes: 2 ** 20 }),
+        { random: () => 0.5, sleep: async () => {}, onProgress: () => {} },
+      );
+      expect(receives).toBe(1);
+      expect(pauses).toEqual([500, 1000, 2000, 4000, 8000]);
+      expect(removed).toEqual(["m"]);
+      expect([...table.items.values()].filter(({ type }) => type?.S === "Presence")).toHaveLength(2);
+    });
+
+  test("one slow asset delays neither the removal of the other messages of its batch nor the next receives", async () => {
     const stop = new AbortController();
     const table = createMemoryDynamo();
-    let isAway = true;
-    const dynamo = (async (...call: Parameters<Deps["dynamo"]>) => {
-      if (isAway) throw new DynamoFault("Unreachable");
-      return table.dynamo(...call);
-    }) as Deps["dynamo"];
-    const worker = createWorkerDeps({ ...table, dynamo }, tenant, { queueKeys: new Map([["k", KEY]]) });
-    const pauses: number[] = [];
-    const queue = { ...worker.queue, receive: async () => [messageOf([String(pauses.length)])] };
-    // The settings of a tenant are in the table too.
-    const readTenant = async () => {
-      if (isAway && pauses.length % 2 === 1) throw new DynamoFault("Unreachable");
-      return tenant;
+    let release = () => {};
+    const slow = new Promise<void>((done) => (release = done));
+    const dynamo = (async (operation: "BatchGetItem", input: never) => {
+      if (JSON.stringify(input).includes(`01K${"0".repeat(22)}1`)) await slow;
+      return table.dynamo(operation, input);
+    }) as unknown as Deps["dynamo"];
+    const worker = createWorkerDeps({ ...table, dynamo }, tenant, {
+      queueKeys: new Map([["k", KEY]]),
+      // One read per asset: a batch of reads would wait for its slowest.
+      presences: createPresences(dynamo, "memory", async () => {}),
+    });
+    const receives = [[{ ...messageOf(["1"]), id: "slow" }], [{ ...messageOf(["2"]), id: "other" }]];
+    const removed: string[] = [];
+    const queue = {
+      ...worker.queue,
+      receive: async () => {
+        const given = receives.shift();
+        if (!given) await Bun.sleep(20);
+        return given ?? [];
+      },
+      remove: async (messages: readonly { id: string }[]) =>
+        void removed.push(...messages.map(({ id }) => id)),
     };
-    await receiveUntilStopped(
-      { ...worker, queue, tenant: readTenant },
+    const running = receiveUntilStopped(
+      { ...worker, queue },
       stop.signal,
       createLoad({ messages: 10, bytes: 2 ** 20 }),
-      {
-        random: () => 0.5,
-        sleep: async (ms) => {
-          pauses.push(ms);
-          isAway = pauses.length !== 4;
-          if (pauses.length === 6) stop.abort();
-        },
-        onProgress: () => {},
-      },
+      { random: () => 0.5, sleep: () => Bun.sleep(5), onProgress: () => {} },
     );
-    expect(pauses).toEqual([200, 400, 800, 1600, 250, 200]);
-    expect(worker.metrics.read()).toMatchObject({ heartbeats_total: 1, receives_failed_total: 0 });
+    await Bun.sleep(1500);
+    expect(removed).toEqual(["other"]);
+    stop.abort();
+    release();
+    await running; // what was received is finished
+    expect(removed).toEqual(["other", "slow"]);
+  });
+
+  test("within a batch, the message of a slow asset is the only one that is not removed", async () => {
+    const table = createMemoryDynamo();
+    let release = () => {};
+    const slow = new Promise<void>((done) => (release = done));
+    const removed: string[] = [];
+    const worker = createWorkerDeps(table, tenant, {
+      queueKeys: new Map([["k", KEY]]),
+      locked: async (name, work) => {
+        if (name.endsWith("1")) await slow;
+        await work();
+      },
+    });
+    const queue = {
+      ...worker.queue,
+      receive: async () => [
+        { ...messageOf(["1"]), id: "slow" },
+        { ...messageOf(["2"]), id: "other" },
+      ],
+      remove: async (messages: readonly { id: string }[]) =>
+        void removed.push(...messages.map(({ id }) => id)),
+    };
+    const polling = pollOnce({ ...worker, queue }, new AbortController().signal);
+    await Bun.sleep(700);
+    expect(removed).toEqual(["other"]);
+    release();
+    await polling;
+    expect(removed).toEqual(["other", "slow"]);
   });
 
   test("does not pause for one message in two that has to come again", async () => {

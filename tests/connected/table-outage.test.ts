@@ -1,0 +1,170 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { dynoxidePath } from "../../local/binaries.ts";
+import { freePort } from "../../local/free-port.ts";
+import { startWorker } from "../../local/stack.ts";
+import { type Stage, startStage } from "../../local/stage.ts";
+import { embeddedClient } from "../../local/table.ts";
+import { makeHeartbeat } from "../../lz/fleet.ts";
+import { timestamp } from "../../shared/clock.ts";
+import { values } from "../../shared/table/dynamo.ts";
+import { TABLE_NAME } from "../../shared/table/keys.ts";
+import { createDynamo } from "../../worker/dynamo.ts";
+import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../support/queue.ts";
+import { enrolAsset, eventually, startTestStack, type TestStack } from "../support/stack.ts";
+
+/** The queue moves a message to the dead letters at its sixth receive (maxReceiveCount 5), 2 s after each. */
+const VISIBILITY_SECONDS = 2;
+const OUTAGE_MS = 25_000;
+const HOSTS_PER_MESSAGE = 10;
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** A DynamoDB of its own, that can be away and come back at the same address with the same data. */
+async function startDatabase() {
+  const folder = mkdtempSync(join(tmpdir(), "lz-outage-"));
+  const port = await freePort();
+  const start = (): Promise<Stage> =>
+    startStage({
+      name: "dynamodb",
+      command: [dynoxidePath(), "serve", "--port", String(port), "--db-path", join(folder, "db.sqlite")],
+      env: {},
+      cwd: process.cwd(),
+      onLine: () => {},
+      isReady: (line) => line.includes("listening"),
+    });
+  let stage = await start();
+  closers.push(async () => {
+    stage.kill("SIGKILL");
+    await stage.exited;
+    rmSync(folder, { recursive: true });
+  });
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    kill: () => stage.kill("SIGKILL"),
+    async restart() {
+      await stage.exited;
+      stage = await start();
+    },
+    hang: () => stage.kill("SIGSTOP"),
+    goOn: () => stage.kill("SIGCONT"),
+  };
+}
+
+async function startWorld() {
+  const database = await startDatabase();
+  const stack = await startTestStack("bun", {
+    workers: 2,
+    visibilitySeconds: VISIBILITY_SECONDS,
+    dynamodbEndpoint: database.endpoint,
+    environment: { LZ_RECEIVERS: "2" },
+  });
+  closers.push(() => stack.stop());
+  const dynamo = createDynamo(embeddedClient(database.endpoint), {
+    clock: Date.now,
+    pause: (round) => Bun.sleep(20 * round),
+    token: () => crypto.randomUUID(),
+  });
+  const recorded = async (tenantId: string): Promise<number> => {
+    const { Count } = await dynamo("Query", {
+      TableName: TABLE_NAME,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: `TENANT#${tenantId}`, prefix: "PRESENCE#" }),
+      Select: "COUNT",
+    });
+    return Count ?? 0;
+  };
+  return { stack, database, recorded };
+}
+
+const said = (stack: TestStack, event: string) =>
+  stack.lines.filter((line) => line.startsWith("worker") && line.includes(`"${event}"`)).length;
+
+/** Signed heartbeats of this many hosts, as an edge that answered 202 leaves them in the queue. */
+async function sendFleet(stack: TestStack, tenantId: string, hosts: number): Promise<void> {
+  for (let first = 0; first < hosts; first += HOSTS_PER_MESSAGE) {
+    const entries = Array.from({ length: HOSTS_PER_MESSAGE }, (_, i) => ({
+      assetId: `01K${String(first + i).padStart(23, "0")}`,
+      receivedAt: timestamp(Date.now()),
+      body: JSON.stringify(makeHeartbeat(1, Date.now(), `host-${first + i}`)),
+    }));
+    await sendRaw(stack, await signedPack(stack, tenantId, entries));
+  }
+}
+
+describe("an outage of the table that lasts longer than maxReceiveCount times the visibility", () => {
+  test("dead-letters no acknowledged heartbeat of a fleet of two, when the table is gone", async () => {
+    const { stack, database } = await startWorld();
+    const assets = [await enrolAsset(stack, "one"), await enrolAsset(stack, "two")];
+    for (const asset of assets) expect((await asset.beat()).status).toBe(202);
+    const sequenceOf = async (assetId: string) => {
+      const answer = await stack.api(`/v1/assets/${assetId}`);
+      return ((await answer.json()) as { presence?: { sequence: number } }).presence?.sequence;
+    };
+    const recordedAt = (sequence: number) => async () =>
+      (await Promise.all(assets.map(({ assetId }) => sequenceOf(assetId)))).every((one) => one === sequence);
+    await eventually(recordedAt(1));
+
+    database.kill();
+    const endMs = Date.now() + OUTAGE_MS;
+    let sequence = 1;
+    while (Date.now() < endMs) {
+      for (const asset of assets) expect((await asset.beat()).status).toBe(202);
+      sequence++;
+      await Bun.sleep(1000);
+    }
+    await database.restart();
+    await eventually(recordedAt(sequence), 30_000);
+    await eventually(async () => {
+      const { waiting, inFlight } = await queueDepth(stack);
+      return waiting + inFlight === 0;
+    }, 20_000);
+    expect(await takeDeadLetters(stack)).toEqual([]);
+    expect(said(stack, "table.back")).toBe(2); // each worker saw it
+  }, 120_000);
+
+  test("dead-letters no heartbeat of a fleet of 2,000, when the table hangs", async () => {
+    const { stack, database, recorded } = await startWorld();
+    database.hang();
+    await sendFleet(stack, "org_fleet", 2000);
+    await Bun.sleep(OUTAGE_MS);
+    const { waiting, inFlight } = await queueDepth(stack);
+    expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // waiting or in hand, none set aside
+    expect(said(stack, "table.away")).toBeGreaterThan(0);
+    database.goOn();
+    await eventually(async () => (await recorded("org_fleet")) === 2000, 60_000);
+    await eventually(async () => {
+      const { waiting, inFlight } = await queueDepth(stack);
+      return waiting + inFlight === 0;
+    }, 20_000);
+    expect(await takeDeadLetters(stack)).toEqual([]);
+  }, 150_000);
+
+  test("a worker that starts during the outage receives nothing until the table answers", async () => {
+    const { stack, database, recorded } = await startWorld();
+    for (const name of ["worker", "worker-2"]) await stack.stages.get(name)!.stop();
+    database.kill();
+    await sendFleet(stack, "org_start", 20);
+    const lines: string[] = [];
+    const onLine = (_stage: string, line: string) => void lines.push(line);
+    // Five starts would use up the receive count, were each of them to receive.
+    for (let start = 0; start < 7; start++) {
+      const worker = await startWorker({ root: process.cwd(), onLine }, stack.workerEnv, 3);
+      await Bun.sleep(1000);
+      worker.kill("SIGKILL");
+      await worker.exited;
+      await Bun.sleep(VISIBILITY_SECONDS * 500);
+    }
+    expect(lines.filter((line) => line.includes("table.away"))).toHaveLength(7);
+    expect(lines.filter((line) => /messages\.held|not-recorded|not-read/.test(line))).toEqual([]);
+    await database.restart();
+    stack.add(await startWorker({ root: process.cwd(), onLine }, stack.workerEnv, 3));
+    await eventually(async () => (await recorded("org_start")) === 20, 20_000);
+    expect(await takeDeadLetters(stack)).toEqual([]);
+  }, 120_000);
+});
