@@ -53,8 +53,10 @@ export type Deps = {
   metrics: Metrics;
   /** One at a time for each name: two receivers of a worker do not race for one asset. */
   locked: (name: string, work: () => Promise<void>) => Promise<void>;
-  /** The third opinion; gives back what it was given when there is none to ask, or nothing to ask. */
+  /** Adds the language model's verdict where it is known, else a mark that it is to be asked. */
   adjudicate: Adjudicate;
+  /** A state of this tenant was stored that the language model is to be asked about. */
+  reviewDue?: (tenantId: string) => void;
   /** Waits before round `round` of something that lost a race or was throttled: longer each time, with jitter. */
   pause: (round: number) => Promise<void>;
   /** Says when the table is away. Absent: it never is. */

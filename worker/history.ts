@@ -89,9 +89,9 @@ export async function readNamedIncidents(
   return new Map(found.flat());
 }
 
-/** The stored item of the state that presence is in; undefined when its retention is over. */
+/** The stored item of a state, by default the one that presence is in; undefined when its retention is over. */
 export async function readChange(
-  { tenantId, assetId, stateAt }: PresenceItem,
+  { tenantId, assetId, stateAt }: Pick<PresenceItem, "tenantId" | "assetId" | "stateAt">,
   { shards }: TenantItem,
   { dynamo, table }: Reader,
 ): Promise<TelemetryChange | undefined> {

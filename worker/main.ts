@@ -4,7 +4,7 @@ import { createLog } from "../shared/log.ts";
 import { registerOtlp } from "../shared/otlp.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
-import { type Adjudicate, adjudicateOff, createAdjudicator } from "./adjudicate.ts";
+import { type Adjudicate, adjudicateOff, createAdjudicator, createVerdictLookup } from "./adjudicate.ts";
 import { answerProbe } from "./answer-probe.ts";
 import { readConfig } from "./config.ts";
 import { createDeliverySlots } from "./delivery-slots.ts";
@@ -21,9 +21,10 @@ import { createPasts } from "./pasts.ts";
 import { createPresences } from "./presences.ts";
 import { createQueue } from "./queue.ts";
 import { receiveUntilStopped } from "./receive.ts";
+import { createReviews } from "./reviews.ts";
 import { sleep } from "./sleep.ts";
 import { createTableBreaker } from "./table-breaker.ts";
-import { createTenantLoops } from "./tenant-loops.ts";
+import { createTenantLoops, type TenantLoops } from "./tenant-loops.ts";
 import { createWatchdog } from "./watchdog.ts";
 import { createPostWebhook } from "./webhook-post.ts";
 
@@ -101,7 +102,8 @@ const deps: Deps = {
   pasts: createPasts({ dynamo, table }),
   metrics,
   locked: createLocks(),
-  adjudicate: adjudicator(),
+  adjudicate: (...of) => adjudicate(...of),
+  reviewDue: (tenantId) => reviews?.wake(tenantId),
   pause,
   breaker,
   visibilitySeconds: config.LZ_VISIBILITY_SECONDS,
@@ -109,6 +111,7 @@ const deps: Deps = {
   tenant: freshTenants(),
   told: (tenantId) => forwarding.told(tenantId),
 };
+const { adjudicate, reviews } = reviewing();
 const post = createPostWebhook(config.LZ_WEBHOOK_PRIVATE === "true");
 const forwarding = createForwarding({
   forward: createForward({ ...deps, post, slots: createDeliverySlots() }),
@@ -117,11 +120,14 @@ const forwarding = createForwarding({
   metrics,
 });
 
-function adjudicator(): Adjudicate {
+type Reviewing = { adjudicate: Adjudicate; reviews?: TenantLoops };
+
+/** The language model reviews recorded states beside the heartbeats, where an endpoint is configured. */
+function reviewing(): Reviewing {
   const { LZ_AI_BASE_URL: baseUrl, LZ_AI_MODEL: model, LZ_AI_API_KEY: apiKey } = config;
   if (baseUrl === undefined || model === undefined) {
     log("info", "adjudication.off", { reason: "LZ_AI_BASE_URL is not set: rules and baseline alone" });
-    return adjudicateOff;
+    return { adjudicate: adjudicateOff };
   }
   log("info", "adjudication.on", { endpoint: new URL(baseUrl).origin, model });
   const limits = {
@@ -129,13 +135,16 @@ function adjudicator(): Adjudicate {
     concurrency: config.LZ_AI_CONCURRENCY,
     dailyQuestions: config.LZ_AI_DAILY_QUESTIONS,
   };
-  return createAdjudicator(createAsk({ baseUrl, model, apiKey }), model, limits, {
-    dynamo,
-    table,
-    clock,
-    log,
-    metrics,
-  });
+  const reader = { dynamo, table, clock, log, metrics };
+  return {
+    adjudicate: createVerdictLookup(model, reader),
+    reviews: createReviews({
+      deps,
+      adjudicator: createAdjudicator(createAsk({ baseUrl, model, apiKey }), model, limits, reader),
+      concurrency: limits.concurrency,
+      random: Math.random,
+    }),
+  };
 }
 
 /** Settings may be some seconds old: an admin's change reaches every worker soon, at no read per heartbeat. */
@@ -144,6 +153,7 @@ function freshTenants(): Deps["tenant"] {
   return (tenantId) => {
     forwarding.heardOf(tenantId);
     fleetCounts.add(tenantId);
+    reviews?.add(tenantId);
     const known = kept.get(tenantId);
     if (known && clock() < known.untilMs) return known.tenant;
     const tenant = readTenant({ dynamo, table }, tenantId);
@@ -195,6 +205,7 @@ const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.
 const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
 void fleetCounts.run(stop.signal);
+void reviews?.run(stop.signal);
 void countDeadLettersUntilStopped();
 void forwarding.run(stop.signal);
 await Promise.all(

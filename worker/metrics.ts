@@ -20,6 +20,9 @@ const COUNTERS = {
   adjudications_total: "Questions put to the language model",
   adjudications_cached_total: "Answers that were known",
   adjudications_unavailable_total: "Questions that got no answer",
+  reviews_applied_total: "Verdicts of the language model that were added to a recorded state",
+  reviews_dropped_total:
+    "Recorded states that stay without a verdict: no answer in all tries, too old, or no budget",
   webhooks_delivered_total: "Webhook deliveries",
   webhooks_failed_total: "Webhook attempts that failed",
   webhooks_deferred_total: "Webhook deliveries put off because their receiver or its tenant had no free slot",

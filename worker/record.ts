@@ -266,20 +266,22 @@ type Plan = {
   baseline: BaselineItem | undefined;
   /** With a state that presence was not of. */
   inventory?: InventoryItem;
-  delivery: Delivery;
+  delivery: Pick<Delivery, "tenantId" | "assetId" | "raw">;
+  /** In the same transaction. */
+  more?: Write[];
   /** Of the delivery, which is not always in the state of `after`. */
   stateHash: string;
 };
 
 /** Writes presence, incidents and events at once. False when presence is no longer the one before: look again. */
-async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boolean> {
+export async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boolean> {
   const { before, after, runs, baseline, delivery } = plan;
   const { tenantId, assetId } = delivery;
   const { changes, open } = runs
     ? outcomeOf(runs, plan, tenant)
     : { changes: [], open: before?.openIncidents ?? [] };
   const isUntouched = after === before && changes.length === 0 && sameOpen(open, before.openIncidents);
-  if (isUntouched && !baseline) return true;
+  if (isUntouched && !baseline && !plan.more) return true;
   const presence: PresenceItem = { ...after, openIncidents: open, revision: (before?.revision ?? 0) + 1 };
   let rest = changes;
   try {
@@ -290,7 +292,7 @@ async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boole
       rest = rest.slice(CHANGES_PER_TRANSACTION_MAX);
     }
     const put = presencePut(presence, before, deps.table);
-    const others = writesOf(rest, delivery, tenant, deps);
+    const others = [...writesOf(rest, delivery, tenant, deps), ...(plan.more ?? [])];
     if (baseline) {
       const key = baselineKey(tenantId, assetId, tenant.shards);
       others.push({ Put: plainPut(key, baseline, deps.table) });
@@ -356,7 +358,7 @@ const sameOpen = (a: readonly OpenIncident[], b: readonly OpenIncident[]): boole
 
 function writesOf(
   changes: readonly Change[],
-  { assetId }: Delivery,
+  { assetId }: Pick<Delivery, "assetId">,
   tenant: TenantItem,
   deps: Deps,
 ): Write[] {
@@ -395,7 +397,9 @@ async function putChange(
   deps: Deps,
 ): Promise<void> {
   const item = changeItem(delivery, at, judgement, tenant);
-  if (item.kind === "change") await ignoreStale(deps.dynamo("PutItem", changePut(item, tenant, deps.table)));
+  if (item.kind !== "change") return;
+  await ignoreStale(deps.dynamo("PutItem", changePut(item, tenant, deps.table)));
+  if (item.reviewDueAt !== undefined) deps.reviewDue?.(item.tenantId);
 }
 
 async function putSample(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {

@@ -2,11 +2,16 @@ import type { Evaluation } from "../shared/evaluate/evaluate.ts";
 import { marshalItem, values } from "../shared/table/dynamo.ts";
 import type { Adjudication, TelemetryItem } from "../shared/table/items/telemetry.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import { assetTimeline, telemetryKey, timelineDate } from "../shared/table/keys.ts";
+import { assetTimeline, indexSort, reviewQueue, telemetryKey, timelineDate } from "../shared/table/keys.ts";
 import type { Delivery } from "./read.ts";
 
 /** All that was made out of one heartbeat. */
-export type Judgement = Evaluation & { novelty?: string[]; adjudication?: Adjudication };
+export type Judgement = Evaluation & {
+  novelty?: string[];
+  adjudication?: Adjudication;
+  /** The language model is still to be asked. */
+  isReviewDue?: boolean;
+};
 
 export const expiry = (at: string, { retentionDays }: Pick<TenantItem, "retentionDays">): number =>
   Math.floor(Date.parse(at) / 1000) + retentionDays * 24 * 3600;
@@ -14,7 +19,7 @@ export const expiry = (at: string, { retentionDays }: Pick<TenantItem, "retentio
 export function changeItem(
   delivery: Delivery,
   at: string,
-  judgement: Judgement,
+  { isReviewDue, ...judgement }: Judgement,
   tenant: TenantItem,
 ): TelemetryItem {
   const heartbeat = delivery.heartbeat();
@@ -33,6 +38,7 @@ export function changeItem(
     containment: heartbeat.containment,
     agentVersion: heartbeat.agent.version,
     hostname: heartbeat.host.hostname,
+    ...(isReviewDue && { reviewDueAt: delivery.receivedAt }),
     expiresAt: expiry(at, tenant),
   };
 }
@@ -43,8 +49,15 @@ export function changeItem(
  * that happens to have its key. In GSI1, which the timeline of an asset is read from.
  */
 export function changePut(item: TelemetryItem & { kind: "change" }, tenant: TenantItem, table: string) {
-  const { tenantId, assetId, at, sequence, receivedAt } = item;
-  const index = { GSI1PK: assetTimeline(tenantId, assetId), GSI1SK: timelineDate(at) };
+  const { tenantId, assetId, at, sequence, receivedAt, reviewDueAt } = item;
+  const index = {
+    GSI1PK: assetTimeline(tenantId, assetId),
+    GSI1SK: timelineDate(at),
+    ...(reviewDueAt !== undefined && {
+      GSI2PK: reviewQueue(tenantId),
+      GSI2SK: indexSort(reviewDueAt, assetId),
+    }),
+  };
   return {
     TableName: table,
     Item: marshalItem({ ...telemetryKey(tenantId, assetId, at, tenant.shards), ...index, ...item }),

@@ -3,11 +3,12 @@ import type { eventPut } from "../shared/table/event-put.ts";
 import type { PresenceItem } from "../shared/table/items/presence.ts";
 import { alerts, incidentKey, indexSort, presenceKey } from "../shared/table/keys.ts";
 import type { Change } from "./incidents.ts";
+import type { reviewedUpdate } from "./review-writes.ts";
 
 /** Of the requests a transaction is made of. */
 export type Write =
   | { Put: ReturnType<typeof presencePut> | ReturnType<typeof eventPut> | ReturnType<typeof plainPut> }
-  | { Update: ReturnType<typeof incidentUpdate> }
+  | { Update: ReturnType<typeof incidentUpdate> | ReturnType<typeof reviewedUpdate> }
   | { ConditionCheck: ReturnType<typeof presenceCheck> };
 
 /** Somebody else wrote first, or at the same time: what was decided has to be decided again. */

@@ -183,6 +183,9 @@ export const EVENT_PREFIX = "EVENT#";
 /** Sparse, in GSI2: events some webhook is still to be told of, sorted by the time of the next attempt. */
 export const outbox = (tenantId: string) => `${tenantPartition(tenantId)}#OUTBOX`;
 
+/** Sparse, in GSI2: states the language model is still to be asked about, sorted by the time of the next try. */
+export const reviewQueue = (tenantId: string) => `${tenantPartition(tenantId)}#REVIEW`;
+
 export const webhookHealthKey = (tenantId: string, webhookId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `WEBHOOK#${webhookId}`,

@@ -57,7 +57,8 @@ testUnless(
       const worker = createWorkerDeps(table, tenant, { metrics });
       const limits = { timeoutMs: 60_000, concurrency: 1, dailyQuestions: 10 };
       const ask = createAsk({ baseUrl: llama.baseUrl, model: "llama" });
-      worker.adjudicate = createAdjudicator(ask, "llama.cpp", limits, worker);
+      const { review } = createAdjudicator(ask, "llama.cpp", limits, worker);
+      worker.adjudicate = async (...of) => (await review(...of)).judgement;
       const beat = makeHeartbeat(1, worker.clock(), "host-1", { engines: [makeEngine({ models: [] })] });
       await record(deliver(beat), tenant, worker);
       const change = [...table.items.values()].find(({ kind }) => kind?.S === "change")!;

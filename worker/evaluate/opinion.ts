@@ -97,7 +97,11 @@ function shownEngine(engine: Engine) {
  * anything is cut, first what is exposed, then what nobody approved. It is what a verdict is cached by, and all that
  * the model sees of the host.
  */
-export function evidenceOf(judgement: Judgement, heartbeat: Heartbeat, policy: Policy): string {
+export function evidenceOf(
+  judgement: Judgement,
+  heartbeat: Pick<Heartbeat, "engines">,
+  policy: Policy,
+): string {
   const rank = (engine: Engine): number =>
     (isExposed(engine) ? 0 : 2) + (policy.approvedEngines.includes(engine.id) ? 1 : 0);
   const sorted = heartbeat.engines

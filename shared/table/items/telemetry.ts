@@ -56,6 +56,10 @@ export const telemetryItem = z.discriminatedUnion("kind", [
     novelty: z.array(text(300)).optional(),
     /** Absent: it was not asked, because rules and baseline leave no doubt. */
     adjudication: adjudication.optional(),
+    /** The language model is still to be asked: not before this time. */
+    reviewDueAt: isoTimestamp.optional(),
+    /** Tries so far that gave no answer. */
+    reviewAttempts: count.optional(),
     agentVersion: text(40),
     hostname: text(253),
     expiresAt: z.int(),

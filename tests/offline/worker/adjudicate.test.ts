@@ -4,7 +4,7 @@ import { evaluate } from "../../../shared/evaluate/evaluate.ts";
 import { looksLikeOrders } from "../../../shared/evaluate/orders.ts";
 import { isPlainName } from "../../../shared/evaluate/plain-name.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
-import { adjudicateOff, createAdjudicator } from "../../../worker/adjudicate.ts";
+import { type Adjudicate, adjudicateOff, createAdjudicator } from "../../../worker/adjudicate.ts";
 import { ANSWER_BYTES_MAX, createAsk } from "../../../worker/endpoint.ts";
 import { BAND, evidenceOf, type Opinion, withOpinion } from "../../../worker/evaluate/opinion.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
@@ -42,7 +42,8 @@ function createAll(limits = {}, apiKey?: string) {
     metrics,
   };
   const ask = createAsk({ baseUrl: server.baseUrl, model: "test-model", apiKey });
-  const adjudicate = createAdjudicator(ask, "test-model", { ...LIMITS, ...limits }, deps);
+  const { review } = createAdjudicator(ask, "test-model", { ...LIMITS, ...limits }, deps);
+  const adjudicate: Adjudicate = async (...of) => (await review(...of)).judgement;
   const wait = (ms: number) => {
     now += ms;
   };

@@ -1,0 +1,242 @@
+import { timestamp } from "../shared/clock.ts";
+import { isConditionFailed, values } from "../shared/table/dynamo.ts";
+import { decodeItem } from "../shared/table/items/decode.ts";
+import type { PresenceItem } from "../shared/table/items/presence.ts";
+import { type TelemetryChange, telemetryItem } from "../shared/table/items/telemetry.ts";
+import type { TenantItem } from "../shared/table/items/tenant.ts";
+import { GSI2, reviewQueue } from "../shared/table/keys.ts";
+import type { Adjudicator } from "./adjudicate.ts";
+import type { Deps } from "./deps.ts";
+import { readChange, readIncidents, runsFrom } from "./history.ts";
+import { BusyFault } from "./passing-fault.ts";
+import { settle } from "./record.ts";
+import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "./review-writes.ts";
+import type { Judgement } from "./telemetry.ts";
+import { createTenantLoops, type TenantLoops } from "./tenant-loops.ts";
+
+const LOOK_EVERY_MS = 5000;
+const LOOKS_AT_ONCE = 16;
+const STATES_AT_ONCE = 10;
+/** While one worker reviews a state the others leave it alone: longer than the longest time a question may take. */
+const LEASE_MS = 90_000;
+/** Tries that gave no answer. Their pauses grow fivefold. */
+const ATTEMPTS_MAX = 4;
+/** A state that waits for longer stays without a verdict. */
+const AGE_MS_MAX = 6 * 3600 * 1000;
+/** The state is stored, and its presence is not: the heartbeat is under way, or a crash cut it off and it comes again. */
+const UNSETTLED_MS = 5000;
+const ROUNDS_MAX = 16;
+
+type Needs = {
+  deps: Deps;
+  adjudicator: Adjudicator;
+  /** Reviews under way at once over all tenants; a tenant has half of them at most. */
+  concurrency: number;
+  random: () => number;
+};
+
+/**
+ * Asks the language model about recorded states, beside the heartbeats. What waits is a mark on the state in the
+ * table (docs/decisions): a crash loses no review, and the queue takes no memory. Each tenant has a loop of its own.
+ */
+export function createReviews({ deps, adjudicator, concurrency, random }: Needs): TenantLoops {
+  const perTenant = Math.ceil(concurrency / 2);
+  const underWay = new Map<string, number>();
+  let total = 0;
+  /** Tenants that found no slot, in the order in which they get one. */
+  const waiting = new Set<string>();
+
+  const hasSlot = (tenantId: string) => total < concurrency && (underWay.get(tenantId) ?? 0) < perTenant;
+
+  function release(tenantId: string): void {
+    total--;
+    const left = underWay.get(tenantId)! - 1;
+    if (left === 0) underWay.delete(tenantId);
+    else underWay.set(tenantId, left);
+    const next = [...waiting].find(hasSlot);
+    if (next === undefined) return;
+    waiting.delete(next);
+    loops.wake(next);
+  }
+
+  async function look(tenantId: string): Promise<boolean> {
+    if (adjudicator.pausedMs() > 0) return false;
+    if (!hasSlot(tenantId)) {
+      waiting.add(tenantId);
+      return false;
+    }
+    const due = await readDue(tenantId, deps);
+    const tenant = due.length > 0 ? await deps.tenant(tenantId) : undefined;
+    for (const item of due) {
+      if (!hasSlot(tenantId)) {
+        waiting.delete(tenantId);
+        waiting.add(tenantId);
+        return false;
+      }
+      total++;
+      underWay.set(tenantId, (underWay.get(tenantId) ?? 0) + 1);
+      void reviewOne(item, tenant!, adjudicator, deps)
+        .catch((error: unknown) => {
+          const { assetId } = item;
+          deps.log("error", "review.failed", { tenantId, assetId, error });
+        })
+        .finally(() => release(tenantId));
+    }
+    return due.length === STATES_AT_ONCE;
+  }
+
+  const loops = createTenantLoops({
+    look,
+    pauseMs: () => LOOK_EVERY_MS * (0.5 + random()),
+    onFault: (tenantId, error) => deps.log("error", "reviews.not-read", { tenantId, error }),
+    atOnce: LOOKS_AT_ONCE,
+  });
+  return loops;
+}
+
+async function readDue(tenantId: string, deps: Deps): Promise<TelemetryChange[]> {
+  const { Items = [] } = await deps.dynamo("Query", {
+    TableName: deps.table,
+    IndexName: GSI2,
+    KeyConditionExpression: "GSI2PK = :pk AND GSI2SK <= :to",
+    ExpressionAttributeValues: values({ pk: reviewQueue(tenantId), to: `${timestamp(deps.clock())}~` }),
+    Limit: STATES_AT_ONCE,
+  });
+  return Items.flatMap((stored) => {
+    const item = decodeItem(telemetryItem, stored);
+    return item.kind === "change" && item.reviewDueAt !== undefined ? [item] : [];
+  });
+}
+
+/** Reviews one stored state: leases it, asks, and writes what comes of it. */
+export async function reviewOne(
+  item: TelemetryChange,
+  tenant: TenantItem,
+  adjudicator: Pick<Adjudicator, "review">,
+  deps: Deps,
+): Promise<void> {
+  const leased = await lease(item, tenant, deps);
+  if (!leased) return;
+  const judgement = await judgementOf(leased, tenant, adjudicator);
+  const { retryMs } = judgement;
+  const attempts = (leased.reviewAttempts ?? 0) + 1;
+  const ageMs = deps.clock() - Date.parse(leased.receivedAt);
+  if (retryMs !== undefined && attempts < ATTEMPTS_MAX && ageMs < AGE_MS_MAX)
+    return postpone(leased, retryMs * 5 ** (attempts - 1), attempts, tenant, deps);
+  if (judgement.adjudication?.outcome !== "judged") return drop(leased, judgement.adjudication, tenant, deps);
+  const name = `${leased.tenantId} ${leased.assetId}`;
+  await deps.locked(name, () => applyVerdict(leased, judgement, tenant, deps));
+}
+
+/** A state with a verdict was reviewed by a worker that ended before presence and incidents followed. */
+async function judgementOf(
+  item: TelemetryChange,
+  tenant: TenantItem,
+  { review }: Pick<Adjudicator, "review">,
+): Promise<Judgement & { retryMs?: number }> {
+  const { risk, score, findings, novelty, adjudication } = item;
+  const judgement = { risk, score, findings, ...(novelty && { novelty }) };
+  if (adjudication?.outcome === "judged") return { ...judgement, adjudication };
+  const { judgement: reviewed, retryMs } = await review(judgement, item, tenant);
+  return { ...reviewed, ...(retryMs !== undefined && { retryMs }) };
+}
+
+async function lease(
+  item: TelemetryChange,
+  { shards }: TenantItem,
+  deps: Deps,
+): Promise<TelemetryChange | undefined> {
+  const due = timestamp(deps.clock() + LEASE_MS);
+  const lease = { seen: item.reviewDueAt!, due, attempts: item.reviewAttempts ?? 0 };
+  const update = reviewDueUpdate(item, lease, shards, deps.table);
+  const isLeased = await holds(deps.dynamo("UpdateItem", update));
+  return isLeased ? { ...item, reviewDueAt: due } : undefined;
+}
+
+async function postpone(
+  item: TelemetryChange,
+  ms: number,
+  attempts: number,
+  { shards }: TenantItem,
+  deps: Deps,
+): Promise<void> {
+  const due = timestamp(deps.clock() + ms);
+  const update = reviewDueUpdate(item, { seen: item.reviewDueAt!, due, attempts }, shards, deps.table);
+  await holds(deps.dynamo("UpdateItem", update));
+}
+
+async function drop(
+  item: TelemetryChange,
+  adjudication: Judgement["adjudication"],
+  { shards }: TenantItem,
+  deps: Deps,
+): Promise<void> {
+  deps.metrics.count("reviews_dropped_total");
+  await holds(deps.dynamo("UpdateItem", reviewedUpdate(item, adjudication, shards, deps.table)));
+}
+
+/**
+ * Writes the verdict on the state, then presence, incidents and events as they follow from the history with it, and
+ * takes the mark away in the same transaction. The revision of presence guards it, so a verdict on a state that the
+ * asset has left changes that state and its incidents, and never the risk the asset has now.
+ */
+async function applyVerdict(
+  item: TelemetryChange,
+  judgement: Judgement,
+  tenant: TenantItem,
+  deps: Deps,
+): Promise<void> {
+  const { tenantId, assetId, at } = item;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(round);
+    const presence = (await deps.presences.load(tenantId, assetId))?.presence;
+    const stored = await readChange({ tenantId, assetId, stateAt: at }, tenant, deps);
+    const isReviewed =
+      stored?.reviewDueAt !== undefined &&
+      stored.sequence === item.sequence &&
+      stored.receivedAt === item.receivedAt;
+    if (!isReviewed) return; // done by another worker, or replaced by an earlier heartbeat, which waits for its own
+    if (!presence || !isSettled(item, presence)) return waitForPresence(item, tenant, deps);
+    const update = verdictUpdate(item, judgement, tenant.shards, deps.table);
+    if (!(await holds(deps.dynamo("UpdateItem", update)))) continue;
+    const incidents = await readIncidents(item, tenant, deps);
+    const runs = await runsFrom(at, presence, incidents, tenant, deps);
+    const { risk, score } = judgement;
+    const isPresent = presence.stateAt === at;
+    const plan = {
+      before: presence,
+      after: isPresent ? { ...presence, risk, score } : presence,
+      runs,
+      incidents,
+      baseline: undefined,
+      delivery: { tenantId, assetId, raw: undefined },
+      stateHash: presence.stateHash,
+      more: [{ Update: reviewedUpdate(item, undefined, tenant.shards, deps.table) }],
+    };
+    if (!(await settle(plan, tenant, deps))) continue;
+    deps.metrics.count("reviews_applied_total");
+    return;
+  }
+  throw new BusyFault(`Could not save the review of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
+}
+
+/** The heartbeat of the state is recorded to its end: presence is of this state or of a later one. */
+const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): boolean =>
+  presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
+
+async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: Deps): Promise<void> {
+  if (deps.clock() - Date.parse(item.receivedAt) >= AGE_MS_MAX)
+    return drop(item, item.adjudication, tenant, deps);
+  return postpone(item, UNSETTLED_MS, item.reviewAttempts ?? 0, tenant, deps);
+}
+
+/** False when the condition of a write did not hold. */
+async function holds(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (isConditionFailed(error)) return false;
+    throw error;
+  }
+}
