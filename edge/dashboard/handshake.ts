@@ -8,7 +8,7 @@ import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { isSecure, siteOrigin } from "../public-origin.ts";
 import { returnPath } from "./return-path.ts";
-import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
+import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 
 /**
  * Clerk's tokens live for a minute, and without Clerk's own script nothing renews them on this site. Its server-side
@@ -32,12 +32,10 @@ const cookieOf = (request: Request, name: string): string | undefined =>
 /** Somebody signed out here: Clerk still knows them, and only they may change their mind. */
 const SIGNED_OUT_COOKIE = "lz_signed_out";
 
-const isUnderWay = (request: Request): boolean => cookieOf(request, REFRESH_COOKIE) !== undefined;
-
 /** Whether this is the way back of the very handshake this browser was sent on. */
-function isWayBack(request: Request): boolean {
+function isWayBack(request: Request, deps: Deps): boolean {
   const state = new URL(request.url).searchParams.get(STATE);
-  return state !== null && state !== "" && state === cookieOf(request, REFRESH_COOKIE);
+  return state !== null && state !== "" && state === refreshState(request, deps);
 }
 
 /** Clerk says by this cookie of the whole site that somebody has signed in, and with 0 that nobody has. */
@@ -68,7 +66,7 @@ export const cookieAttributes = (c: Context<Env>, deps: Deps): string =>
 /** Whether a request without a session may get one by a handshake; once, for one that fails must not go round. */
 export const mayShake = (request: Request, deps: Deps): boolean =>
   deps.admin.handshakeUrl !== undefined &&
-  !isUnderWay(request) &&
+  refreshState(request, deps) === undefined &&
   cookieOf(request, SIGNED_OUT_COOKIE) === undefined &&
   (sessionExpired(request, deps.clock()) ||
     isKnownToClerk(request) ||
@@ -86,9 +84,13 @@ export function startHandshake(c: Context<Env>, path: string, deps: Deps): Respo
   const devBrowser = isDevelopment(deps) ? devBrowserOf(c.req.raw) : undefined;
   if (devBrowser !== undefined) address.searchParams.set(DEV_BROWSER, devBrowser);
   address.searchParams.set("__clerk_hs_reason", "session-token-expired");
-  c.header("set-cookie", `${REFRESH_COOKIE}=${state}; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`, {
-    append: true,
-  });
+  c.header(
+    "set-cookie",
+    `${refreshCookie(c.req.raw, deps)}=${state}; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`,
+    {
+      append: true,
+    },
+  );
   c.header("cache-control", "no-store");
   return c.redirect(address.href, 307);
 }
@@ -102,7 +104,7 @@ type Taken = { session: string; devBrowser: string | undefined };
  * that lets in. A handshake that comes unasked is left alone: else a link could sign people in as somebody else.
  */
 async function sessionOf(request: Request, deps: Deps): Promise<Taken | undefined> {
-  if (deps.admin.handshakeUrl === undefined || !isWayBack(request)) return undefined;
+  if (deps.admin.handshakeUrl === undefined || !isWayBack(request, deps)) return undefined;
   const token = new URL(request.url).searchParams.get(HANDSHAKE) ?? cookieOf(request, HANDSHAKE);
   if (!token || token.length > 60_000) return undefined;
   const verified = await jwtVerify(token, deps.admin.keys, {
@@ -138,7 +140,7 @@ export async function takeHandshake(
     `${UNTIL_COOKIE}=${untilSeconds}; Max-Age=${UNTIL_SECONDS}; ${own}`,
     ...(devBrowser ? [`${DEV_BROWSER}=${devBrowser}; Max-Age=${DEV_BROWSER_SECONDS}; HttpOnly; ${own}`] : []),
     `${HANDSHAKE}=; Max-Age=0; ${own}`,
-    `${REFRESH_COOKIE}=; Max-Age=0; ${own}`,
+    `${refreshCookie(c.req.raw, deps)}=; Max-Age=0; ${own}`,
   ])
     c.header("set-cookie", cookie, { append: true });
   c.header("cache-control", "no-store");

@@ -8,7 +8,7 @@ import { failurePage } from "./failure.tsx";
 import { cookieAttributes, mayShake, startHandshake, takeHandshake, withoutHandshake } from "./handshake.ts";
 import { formPlace, returnPath, signInAddress } from "./return-path.ts";
 import { PAGE_HEADERS } from "./security-headers.ts";
-import { REFRESH_COOKIE, sessionExpired } from "./session-refresh.ts";
+import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 
 /** The script of an open page asks with this header: it wants a 304 or a status, never a redirect. */
 export const LIVE_HEADER = "x-lz-live";
@@ -59,11 +59,14 @@ export function failureOf(c: Context<Env>, deps: Deps) {
 const canRefresh = (c: Context<Env>, deps: Deps): boolean =>
   deps.admin.handshakeUrl === undefined &&
   sessionExpired(c.req.raw, deps.clock()) &&
-  !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`);
+  refreshState(c.req.raw, deps) === undefined;
 
 /** Straight to the provider, which knows the person and sends them back with a fresh token: nobody has to click. */
 function refreshSession(c: Context<Env>, path: string, deps: Deps) {
-  c.header("set-cookie", `${REFRESH_COOKIE}=1; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`);
+  c.header(
+    "set-cookie",
+    `${refreshCookie(c.req.raw, deps)}=1; Max-Age=20; HttpOnly; ${cookieAttributes(c, deps)}`,
+  );
   c.header("cache-control", "no-store");
   return c.redirect(signInAddress(c.req.raw, returnPath(path), deps), 302);
 }

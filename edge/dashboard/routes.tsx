@@ -41,7 +41,7 @@ import { policyPage } from "./policy.tsx";
 import { periodOf, reportPage, reportQuery } from "./report.tsx";
 import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
 import { returnPath, signInAddress } from "./return-path.ts";
-import { REFRESH_COOKIE } from "./session-refresh.ts";
+import { refreshState } from "./session-refresh.ts";
 import { settingsPage } from "./settings.tsx";
 import { signInPage } from "./sign-in.tsx";
 import { staticRoutes } from "./static-files.ts";
@@ -216,8 +216,7 @@ function sessionRoute(app: Hono<Env>, deps: Deps): void {
   });
   app.get("/session", async (c) => {
     const taken = await takeHandshake(c, deps);
-    if (!taken && !(c.req.header("cookie") ?? "").includes(`${REFRESH_COOKIE}=`))
-      return startHandshake(c, "/session", deps);
+    if (!taken && refreshState(c.req.raw, deps) === undefined) return startHandshake(c, "/session", deps);
     return c.body(null, taken ? 200 : 401, {
       "cache-control": "no-store",
       "content-security-policy": "default-src 'none'; frame-ancestors 'self'",

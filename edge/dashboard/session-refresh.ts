@@ -1,8 +1,20 @@
 import { fromBase64url, fromUtf8 } from "../../shared/bytes.ts";
 import { SESSION_COOKIE } from "../admin/authenticate.ts";
+import type { Deps } from "../deps.ts";
+import { isSecure } from "../public-origin.ts";
 
-/** Set for the time of one round trip to the provider. */
-export const REFRESH_COOKIE = "lz_refreshing";
+/**
+ * Name of the cookie set for the time of one round trip to the provider. Over https it has the prefix that only this very
+ * host can set (RFC 6265bis §4.1.3.2): a sibling domain could otherwise plant a state and sign people in as somebody else.
+ */
+export const refreshCookie = (request: Request, deps: Pick<Deps, "publicOrigin">): string =>
+  isSecure(request, deps) ? "__Host-lz_refreshing" : "lz_refreshing";
+
+/** State of the round trip under way. */
+export const refreshState = (request: Request, deps: Pick<Deps, "publicOrigin">): string | undefined =>
+  new RegExp(`(?:^|; )${refreshCookie(request, deps)}=([^;]*)`).exec(
+    request.headers.get("cookie") ?? "",
+  )?.[1];
 
 /**
  * Whether the request carries a session token that is merely old. Clerk's live for a minute, and a new one is had

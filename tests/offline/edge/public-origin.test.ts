@@ -49,7 +49,7 @@ describe("behind a proxy that ends TLS", () => {
       const state = /lz_refreshing=([^;]*)/.exec(away.headers.getSetCookie().join())![1];
       const handshake = await world.sign({ handshake: [`__session=${session}; Path=/`] });
       const back = await ask(`/assets?lz_state=${state}&__clerk_handshake=${handshake}`, {
-        headers: { cookie: `lz_refreshing=${state}` },
+        headers: { cookie: `__Host-lz_refreshing=${state}` },
       });
       const out = await asMara("/sign-out", { method: "POST", headers: { origin: PUBLIC } });
       const again = await ask("/sign-in?back=&return=%2F", { headers: { cookie: "lz_signed_out=1" } });
@@ -59,13 +59,26 @@ describe("behind a proxy that ends TLS", () => {
       for (const cookie of cookies) expect(cookie).toEndWith("; Path=/; SameSite=Lax; Secure");
     }));
 
+  test("a state that a sibling domain has planted signs nobody in", () =>
+    withHandshake(async () => {
+      const attackers = await world.session({ tenantId: "org_evil" });
+      const handshake = await world.sign({ handshake: [`__session=${attackers}; Path=/`] });
+      const path = `/?lz_state=planted&__clerk_handshake=${handshake}`;
+      for (const name of ["lz_refreshing", "x__Host-lz_refreshing", "__host-lz_refreshing"]) {
+        const answer = await ask(path, { headers: { cookie: `${name}=planted` } });
+        expect(answer.headers.getSetCookie().join()).not.toContain("__session=");
+      }
+      const own = await ask(path, { headers: { cookie: "__Host-lz_refreshing=planted" } });
+      expect(own.headers.getSetCookie().join()).toContain("__session=");
+    }));
+
   test("the cookie of a renewal at the sign-in page is Secure", async () => {
     const cookie = `__session=${await world.session()}`;
     world.clock.nowMs += 2 * 3600_000;
     const answer = await ask("/", { headers: { cookie } });
     world.clock.nowMs = NOW_MS;
     expect(answer.headers.getSetCookie().join()).toContain(
-      "lz_refreshing=1; Max-Age=20; HttpOnly; Path=/; SameSite=Lax; Secure",
+      "__Host-lz_refreshing=1; Max-Age=20; HttpOnly; Path=/; SameSite=Lax; Secure",
     );
   });
 
