@@ -1,7 +1,8 @@
+import { canonicalJson } from "../shared/canonical-json.ts";
 import { type Clock, isRecent } from "../shared/clock.ts";
 import { unrecordedRelease } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
-import { type Dynamo, values } from "../shared/table/dynamo.ts";
+import { type AttributeMap, type Dynamo, values } from "../shared/table/dynamo.ts";
 import { assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { actionRequired, GSI2 } from "../shared/table/keys.ts";
@@ -210,9 +211,11 @@ function withLearnt(
   return read;
 }
 
+/** Reads the tenant's whole index, a page of at most 1 MB at a time. */
 async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string) {
   const set = new Map<string, OpenAction>();
-  let from: Record<string, never> | undefined;
+  const starts = new Set<string>();
+  let from: AttributeMap | undefined;
   do {
     const page = await dynamo("Query", {
       TableName: table,
@@ -231,7 +234,11 @@ async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string)
         ...(unrecordedRelease(asset) && { isFreedUnrecorded: true as const }),
       });
     }
-    from = page.LastEvaluatedKey as typeof from;
+    from = page.LastEvaluatedKey;
+    // A table that ignores the start key would be read for ever, and no heartbeat would see an isolation.
+    const start = from && canonicalJson(from);
+    if (start !== undefined && starts.has(start)) throw new Error("the index gave the same start key twice");
+    if (start !== undefined) starts.add(start);
   } while (from);
   return set;
 }

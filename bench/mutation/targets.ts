@@ -4,6 +4,7 @@
  */
 export const TARGETS: Record<string, readonly string[]> = {
   "edge/admin/commit.ts": [
+    "tests/offline/edge/commit-transaction.test.ts",
     "tests/offline/edge/commit.test.ts",
     "tests/offline/edge/custody-record.test.ts",
     "tests/offline/edge/containment-faults.test.ts",
@@ -11,6 +12,7 @@ export const TARGETS: Record<string, readonly string[]> = {
   ],
   "edge/open-actions.ts": [
     "tests/offline/edge/open-actions.test.ts",
+    "tests/offline/edge/open-actions-paging.test.ts",
     "tests/offline/edge/directive-poll.test.ts",
   ],
   "edge/ingest.ts": [
@@ -19,7 +21,8 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/edge/limits.test.ts",
     "tests/offline/edge/attacks.test.ts",
   ],
-  "edge/enqueue.ts": ["tests/offline/edge/enqueue.test.ts", "tests/offline/worker/verify.test.ts"],
+  "edge/enqueue.ts": ["tests/offline/edge/enqueue.test.ts"],
+  "edge/queue-client.ts": ["tests/offline/edge/queue-client.test.ts", "tests/offline/worker/verify.test.ts"],
   "edge/admin/guard-isolation.ts": [
     "tests/offline/edge/containment-guard.test.ts",
     "tests/offline/edge/containment-faults.test.ts",
@@ -40,6 +43,7 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/agent/catalog.test.ts",
   ],
   "shared/custody.ts": [
+    "tests/offline/shared/custody.test.ts",
     "tests/offline/lz/custody-export.test.ts",
     "tests/offline/lz/containment-custody.test.ts",
     "tests/offline/edge/custody-record.test.ts",
