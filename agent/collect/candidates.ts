@@ -156,7 +156,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
     ];
     return [candidate(claimed, process, heard, weights, evidence)];
   }
-  return nameless(process, shaped, weights, facts);
+  return nameless(process, { heard, shaped }, weights, facts);
 }
 
 /**
@@ -178,7 +178,7 @@ const hasModel = (pid: number, snapshot: Snapshot): boolean =>
 
 function nameless(
   process: ProcessFacts,
-  shaped: Heard[],
+  { heard, shaped }: { heard: readonly Heard[]; shaped: readonly Heard[] },
   weights: readonly WeightFile[],
   facts: Facts,
 ): Candidate[] {
@@ -192,8 +192,9 @@ function nameless(
       name: "Unknown process with model weights",
       kind: "weights",
     } as const;
+    // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
     return [
-      { ...product, root: process, members: [process], heard: shaped, weights: [...weights], evidence },
+      { ...product, root: process, members: [process], heard: [...heard], weights: [...weights], evidence },
     ];
   }
   if (shaped.length === 0) return [];
@@ -202,7 +203,7 @@ function nameless(
     name: "Unknown OpenAI-compatible server",
     kind: "generic",
   } as const;
-  return [{ ...product, root: process, members: [process], heard: shaped, weights: [], evidence }];
+  return [{ ...product, root: process, members: [process], heard: [...shaped], weights: [], evidence }];
 }
 
 function candidate(

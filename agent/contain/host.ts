@@ -10,6 +10,7 @@ import type { Firewall } from "./firewall.ts";
 import { linkPrefixes } from "./links.ts";
 import { type NetworkDeps, networkEnforcer } from "./network.ts";
 import { controlAddressesIn } from "./remains.ts";
+import { comparingMarks, type RuleMarks } from "./rule-marks.ts";
 import { type StopDeps, stopEnginesEnforcer } from "./stop-engines.ts";
 import { type Stopped, stoppedFile } from "./stopped-file.ts";
 import { savedIn } from "./twin-file.ts";
@@ -35,13 +36,18 @@ export type HostOptions = {
 };
 
 /** What differs from system to system. */
-export type System = Pick<StopDeps, "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself"> &
+export type System = Pick<
+  StopDeps,
+  "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself" | "listening"
+> &
   Pick<NetworkDeps, "resolverUsers" | "connected" | "tunnelTo"> & {
     firewall: Firewall;
     /** Name servers that this host asks; empty when they are not known. */
     resolvers: () => Promise<string[]>;
     /** Servers of the DHCP leases that this host holds, as far as they are known. */
     dhcpServers: () => Promise<string[]>;
+    /** Absent where the system does not mark rules. */
+    marks?: RuleMarks;
     /** Writes files of this system's own again that were removed or altered while a mode is in force. */
     restoreFiles?: () => void;
     /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
@@ -61,6 +67,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     connected,
     tunnelTo,
     restoreFiles,
+    marks,
     lookEveryRounds = 1,
     ...processes
   } = system;
@@ -98,13 +105,14 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
       isLost: stopped.isLost,
     }),
   };
-  const ofRules = (): void => restoreFiles?.();
+  const kept = (enforcer: Enforcer, restore: () => void): Enforcer =>
+    restoring(
+      [() => restoreFiles?.(), restore],
+      lookingEvery(lookEveryRounds, marks ? comparingMarks(marks, enforcer) : enforcer),
+    );
   return {
-    network: restoring([ofRules, addresses.restore], lookingEvery(lookEveryRounds, enforcers.network)),
-    "stop-engines": restoring(
-      [ofRules, stopped.restore],
-      lookingEvery(lookEveryRounds, enforcers["stop-engines"]),
-    ),
+    network: kept(enforcers.network, addresses.restore),
+    "stop-engines": kept(enforcers["stop-engines"], stopped.restore),
   };
 }
 

@@ -6,7 +6,9 @@ import type { HostProcess, Named } from "./family.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions, type System } from "./host.ts";
 import { keptRules } from "./kept-rules.ts";
 import { connectedTo, leasedFrom, readLeases, resolverUsers, tunnelDeviceTo } from "./linux-network.ts";
+import { listeningOf } from "./linux-ports.ts";
 import { nftFirewall } from "./nft-firewall.ts";
+import { nftMarks } from "./rule-marks.ts";
 
 /** The blocking modes, by nftables and signals. Needs root. */
 export function linuxEnforcers(options: HostOptions): Enforcers {
@@ -16,6 +18,7 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
   return blockingEnforcers(options, {
     firewall: nftFirewall({ run: runCommand, connects, keep }),
     restoreFiles: restore,
+    marks: nftMarks(runCommand),
     resolvers: async () => resolversOf(readOrEmpty),
     resolverUsers: async () => resolverUsers(),
     dhcpServers: async () => leasedFrom(readLeases()),
@@ -23,6 +26,7 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
     tunnelTo: tunnelDeviceTo,
     processes: async () => hostProcesses(bootMs),
     ...signals,
+    listening: listeningOf,
     refusesItself: true,
   });
 }

@@ -42,7 +42,7 @@ export function createRepairHistory(saved: Repairs | undefined, elapsed: () => n
 export const isRepeated = ({ count }: Repairs): boolean => count > REPAIRS_MAX;
 
 /** What a report says of the only repair. Its time makes the next one another reason, so that it is reported too. */
-export const describeOne = (what: string, at: string): string => `${what} at ${at}, and put back`;
+export const describeOne = (what: string, at: string): string => `${what} at ${at}, and that was undone`;
 
 /**
  * What a report says of several. The count is rounded down to a power of two: a report that changed with every repair
@@ -50,5 +50,5 @@ export const describeOne = (what: string, at: string): string => `${what} at ${a
  */
 export function describeRepeated({ count, what }: Repairs): string {
   const atLeast = 2 ** Math.floor(Math.log2(count));
-  return `${what} and put back at least ${atLeast} times; failed until ${QUIET_MS / 60_000} minutes pass without it`;
+  return `${what}, and that was undone at least ${atLeast} times; failed until ${QUIET_MS / 60_000} minutes pass without it`;
 }

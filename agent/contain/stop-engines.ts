@@ -3,7 +3,7 @@ import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
 import { familyOf, type HostProcess, isSame, isScanned, type Named, sparedOf } from "./family.ts";
 import type { Endpoint, Firewall } from "./firewall.ts";
 import type { Stopped } from "./stopped-file.ts";
-import { type TerminateDeps, terminate } from "./terminate.ts";
+import { leftBehind, type TerminateDeps, terminate } from "./terminate.ts";
 
 /** Engines that compute on this host. Gateways, notebooks and databases are left running. */
 export const STOPPED_KINDS: ReadonlySet<Engine["kind"]> = new Set([
@@ -25,11 +25,9 @@ const ENDED_KEPT_MAX = 64;
 /** Whatever starts engines again does so within this many hastened looks, or is seen by an ordinary one. */
 const WATCHFUL_LOOKS = 15;
 const NAMED_MAX = 5;
-/** Looks after which one that was woken is forgotten. Twice within them, and somebody keeps waking it: it computes. */
-const UNREST_LOOKS = 4;
 const LOST =
   "the list of stopped processes was lost: look for suspended ones (state T) and wake them by hand";
-const CAME_BACK = "engines that were started again were terminated again; it goes on with each scan";
+const STARTED = "engines were started while the isolation stood";
 
 export type StopDeps = TerminateDeps & {
   firewall: Firewall;
@@ -42,6 +40,8 @@ export type StopDeps = TerminateDeps & {
   /** The next scan should not wait for its turn: what was terminated may be started again. */
   hasten: () => void;
   connect: (endpoint: Endpoint) => Promise<boolean>;
+  /** Where these processes listen, whatever a scan knows of it. Absent where a system does not tell. */
+  listening?: ((pids: readonly number[]) => readonly Endpoint[]) | undefined;
   reach: ReachControlPlane;
   /** Survives a restart, so that a release finds what an earlier daemon stopped. */
   load: () => Stopped[];
@@ -57,9 +57,6 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
   let watchfulLooks = 0;
-  /** Grows with each look that finds one awake that we had suspended, and fades with each that does not. */
-  let unrest = 0;
-  let wokenLast: readonly Named[] = [];
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
@@ -72,59 +69,102 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     return loud.length > 0 ? `processes ${loud.slice(0, 5).join(", ")} could not be stopped` : undefined;
   }
 
+  function portsOf(pid: number, engines: readonly Engine[]): number[] {
+    const scanned = engines.filter((engine) => engine.pid === pid).flatMap(({ ports }) => ports);
+    return [...new Set([...scanned, ...(deps.listening?.([pid]) ?? []).map(({ port }) => port)])];
+  }
+
   /** What is ours to wake: stopped by us before, or about to be. What somebody else suspended is theirs. */
   function recordOf(family: readonly HostProcess[], known: readonly Stopped[], engines: readonly Engine[]) {
     return family.flatMap((process): Stopped[] => {
       const before = known.find(isSame(process));
       if (process.isStopped && !before) return [];
-      const own = engines.filter(({ pid }) => pid === process.pid).flatMap(({ ports }) => ports);
       const { pid, birth } = process;
-      return [{ pid, birth, ports: [...new Set([...(before?.ports ?? []), ...own])] }];
+      return [{ pid, birth, ports: [...new Set([...(before?.ports ?? []), ...portsOf(pid, engines)])] }];
     });
   }
 
-  async function suspendAll(signal: AbortSignal): Promise<Proof> {
+  /** What listens of these processes, and what the scan says of its engines. */
+  function endpointsOf(family: readonly Named[], engines: readonly Engine[]): Endpoint[] {
+    const scanned = engines.flatMap(({ ports, bind }) =>
+      ports.flatMap((port) => bind.map((address) => ({ address, port }))),
+    );
+    return [...scanned, ...(deps.listening?.(pidsOf(family)) ?? [])];
+  }
+
+  /** The processes, all below them, and what they left behind in a process group that one of them leads. */
+  function familyWithOrphans(roots: readonly number[], processes: readonly HostProcess[]): HostProcess[] {
+    const family = familyOf(roots, processes, deps.selfPid);
+    const orphans = leftBehind(family, processes);
+    return familyOf([...roots, ...pidsOf(orphans)], processes, deps.selfPid);
+  }
+
+  async function suspendAll(isFirst: boolean, signal: AbortSignal): Promise<Proof> {
     const processes = await deps.processes();
     const engines = targets();
     const known = deps.load().filter((each) => processes.some(isSame(each)));
     const named = engines.flatMap((engine) => processes.filter((process) => isScanned(engine, process)));
-    const roots = [...named, ...known].map(({ pid }) => pid);
-    const family = familyOf(roots, processes, deps.selfPid);
+    const family = familyWithOrphans(pidsOf([...named, ...known]), processes);
     const record = recordOf(family, known, engines);
     const spared = sparedOf(processes, deps.selfPid);
     const untouched = named.filter(({ pid }) => spared.has(pid));
-    const woken = family.filter((process) => !process.isStopped && known.some(isSame(process)));
-    if (woken.length > 0) wokenLast = woken;
-    unrest = woken.length > 0 ? Math.min(unrest, UNREST_LOOKS) + UNREST_LOOKS : Math.max(unrest - 1, 0);
+    const awake = family.filter(({ isStopped }) => !isStopped);
+    const woken = awake.filter((process) => known.some(isSame(process)));
+    const isStarted = named.some((one) => !known.some(isSame(one)) && awake.some(isSame(one)));
     // Written before it is done: a crash in between is released too, and waking hurts no running process.
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
-    const wanted = [...engines, ...record].flatMap(({ ports }) => ports);
+    const endpoints = endpointsOf(family, engines);
+    const wanted = [...endpoints, ...record.flatMap(({ ports }) => ports.map((port) => ({ port })))];
+    const unsuspended = await suspend(awake);
+    const rules = await refusePorts(wanted.map(({ port }) => port));
     const fault =
-      (await suspend(family.filter(({ isStopped }) => !isStopped))) ??
-      (await refusePorts(wanted)) ??
-      faultOf("run this agent, or are init, and were left alone", untouched) ??
-      (unrest > UNREST_LOOKS ? faultOf("are woken again and again", wokenLast) : undefined);
+      unsuspended ?? rules.fault ?? faultOf("run this agent, or are init, and were left alone", untouched);
     hasReached ||= await deps.reach(signal);
     /** Suspends what was born since the family was counted, too: until its parent stood still. */
     const isStillNow = async (): Promise<boolean> => {
       const now = await deps.processes();
       const alive = now.filter((each) => family.some(isSame(each)));
-      const awake = familyOf(pidsOf(alive), now, deps.selfPid).filter(({ isStopped }) => !isStopped);
-      const fresh = awake.filter((each) => !family.some(isSame(each)));
+      const stirring = familyWithOrphans(pidsOf(alive), now).filter(({ isStopped }) => !isStopped);
+      const fresh = stirring.filter((each) => !family.some(isSame(each)));
       if (fresh.length > 0) {
         family.push(...fresh);
         record.push(...recordOf(fresh, known, engines));
         deps.save(record);
         await suspend(fresh);
       }
-      return awake.length === 0;
+      return stirring.length === 0;
     };
     const isStill = fault === undefined ? await settles(isStillNow) : await isStillNow();
-    const probes = {
-      controlPlaneReachable: hasReached,
-      forbiddenBlocked: isStill && (await areClosed(engines)),
+    const open = await openPorts(endpoints);
+    const repaired = [
+      faultOf("were woken", woken),
+      isStarted && !isFirst ? STARTED : undefined,
+      rules.repaired,
+    ].find((what) => what !== undefined);
+    return conclude({ fault, open, isOver: isStill, repaired });
+  }
+
+  /** An engine whose port takes connections is not stopped, whatever else succeeded. */
+  function conclude(found: {
+    fault: string | undefined;
+    open: readonly number[];
+    isOver: boolean;
+    repaired: string | undefined;
+    reason?: string;
+  }): Proof {
+    const { open, isOver, repaired, reason } = found;
+    const fault =
+      found.fault ??
+      (open.length > 0 ? `ports ${open.slice(0, NAMED_MAX).join(", ")} still take connections` : undefined);
+    return {
+      outcome: fault === undefined ? "applied" : "failed",
+      ...((fault ?? reason) !== undefined && { reason: (fault ?? reason)! }),
+      probes: {
+        controlPlaneReachable: hasReached,
+        forbiddenBlocked: isOver && open.length === 0 && ports !== undefined,
+      },
+      ...(repaired !== undefined && { repaired }),
     };
-    return fault ? { outcome: "failed", reason: fault, probes } : { outcome: "applied", probes };
   }
 
   /**
@@ -134,8 +174,6 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   async function terminateAll(graceMs: number, signal: AbortSignal): Promise<Proof> {
     const engines = targets();
     const known = deps.load();
-    const wanted = [...engines, ...known].flatMap(({ ports }) => ports);
-    const portsFault = await refusePorts(wanted);
     const processes = await deps.processes();
     const named = processes.filter((process) =>
       engines.some((engine) => isScanned(engine, process) === true),
@@ -148,26 +186,32 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
         (spared.has(process.pid) && named.some(isSame(process))),
     );
     const roots = [...named, ...stopped].filter(({ pid }) => !spared.has(pid));
+    const family = familyWithOrphans(pidsOf(roots), processes);
+    const endpoints = endpointsOf(family, engines);
+    const rules = await refusePorts([
+      ...endpoints.map(({ port }) => port),
+      ...known.flatMap(({ ports }) => ports),
+    ]);
     // Written before it is done: a crash in between finds what may be half ended.
-    const record = recordOfEnded(familyOf(pidsOf(roots), processes, deps.selfPid), known, engines);
+    const record = recordOfEnded(family, known, engines);
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
     const { all, left } =
       roots.length > 0 ? await terminate(roots, graceMs, deps, signal) : { all: [], left: [] };
     if (all.length > 0) watchfulLooks = WATCHFUL_LOOKS;
     if (watchfulLooks-- > 0) deps.hasten();
     hasReached ||= await deps.reach(signal);
-    const isOver = left.length + untouched.length === 0 && (await areClosed(engines));
-    const probes = { controlPlaneReachable: hasReached, forbiddenBlocked: isOver };
     const fault =
       faultOf("could not be terminated", left) ??
       faultOf("could not be told for sure, or run this agent, and were left alone", untouched) ??
-      portsFault;
-    if (fault) return { outcome: "failed", reason: fault, probes };
-    if (graceMs === GRACE_MS.first)
-      return { outcome: "applied", reason: `${all.length} processes were terminated`, probes };
-    return all.length > 0
-      ? { outcome: "applied", reason: CAME_BACK, probes }
-      : { outcome: "applied", probes };
+      rules.fault;
+    const isFirst = graceMs === GRACE_MS.first;
+    return conclude({
+      fault,
+      open: await openPorts(endpoints),
+      isOver: left.length + untouched.length === 0,
+      repaired: !isFirst && all.length > 0 ? STARTED : rules.repaired,
+      ...(isFirst && { reason: `${all.length} processes were terminated` }),
+    });
   }
 
   /** Ended processes stay in the record for their ports. */
@@ -179,21 +223,25 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const fresh = family
       .filter((process) => !known.some(isSame(process)))
       .map(({ pid, birth }): Stopped => {
-        const own = engines.filter((engine) => engine.pid === pid).flatMap(({ ports }) => ports);
-        return { pid, birth, ports: [...new Set(own)] };
+        return { pid, birth, ports: portsOf(pid, engines) };
       });
     const old = known.filter((one) => one.ports.length > 0 || family.some(isSame(one)));
     return [...old.slice(-ENDED_KEPT_MAX), ...fresh];
   }
 
-  async function refusePorts(wanted: readonly number[]): Promise<string | undefined> {
+  /** Compares what is in force with what was sent, and puts it again where that differs. */
+  async function refusePorts(wanted: readonly number[]): Promise<{ fault?: string; repaired?: string }> {
     const name = [...new Set(wanted)].sort((a, b) => a - b).join(",");
-    if (name === ports && (await deps.firewall.altered()) === undefined) return undefined;
+    const altered = await deps.firewall.altered();
+    if (name === ports && altered === undefined) return {};
+    const isTampered = ports !== undefined && altered !== undefined;
+    const repaired = isTampered && { repaired: `the rules for their ports were altered (${altered})` };
     ports = undefined;
     const fault = await deps.firewall.refusePorts(wanted);
-    if (fault) return `the engines are stopped, but their ports do not refuse: ${fault}`;
+    if (fault)
+      return { fault: `the engines are stopped, but their ports do not refuse: ${fault}`, ...repaired };
     ports = name;
-    return undefined;
+    return { ...repaired };
   }
 
   /** Looks until it is so, or until no process can still be on its way there. Not cut short: it is a second and a half. */
@@ -205,20 +253,20 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     return false;
   }
 
-  /** True when no port of theirs takes a connection. */
-  async function areClosed(engines: readonly Engine[]): Promise<boolean> {
-    if (!deps.refusesItself) return ports !== undefined;
-    const endpoints = engines.flatMap(({ ports, bind }) =>
-      ports.flatMap((port) => bind.map((address) => ({ address: reachable(address), port }))),
-    );
-    return (await Promise.all(endpoints.map(deps.connect))).every((connected) => !connected);
+  /** Ports of theirs that take a connection. Where this host is not refused by its own rules, the rules are the proof. */
+  async function openPorts(endpoints: readonly Endpoint[]): Promise<number[]> {
+    if (!deps.refusesItself) return ports === undefined ? endpoints.map(({ port }) => port) : [];
+    const tries = endpoints.map(async ({ address, port }) => {
+      const isOpen = await deps.connect({ address: reachable(address), port });
+      return isOpen ? [port] : [];
+    });
+    return [...new Set((await Promise.all(tries)).flat())];
   }
 
   async function release(order: Order, signal: AbortSignal): Promise<Proof> {
     ports = undefined;
     hasReached = false;
     watchfulLooks = 0;
-    unrest = 0;
     const stuck = await deps.firewall.remove(order.wasInForce);
     const stopped = deps.load();
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>
@@ -245,9 +293,9 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   return {
     apply: ({ stopEnginesBy }, signal) =>
-      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.first, signal) : suspendAll(signal),
+      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.first, signal) : suspendAll(true, signal),
     reassert: ({ stopEnginesBy }, signal) =>
-      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.again, signal) : suspendAll(signal),
+      stopEnginesBy === "terminate" ? terminateAll(GRACE_MS.again, signal) : suspendAll(false, signal),
     release,
   };
 }
@@ -273,6 +321,9 @@ function tried(act: () => void): boolean {
   }
 }
 
+/** The wildcard address of IPv6, as {@link StopDeps.listening} spells it on Linux. */
+const ANY6 = "0000:0000:0000:0000:0000:0000:0000:0000";
+
 /** Where to knock for a listener on a wildcard address. */
 const reachable = (address: string): string =>
-  ({ "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1" })[address] ?? address;
+  ({ "0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1", [ANY6]: "::1" })[address] ?? address;

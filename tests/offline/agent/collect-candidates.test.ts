@@ -319,6 +319,27 @@ describe("findCandidates()", () => {
     expect(one!.heard).toHaveLength(1);
   });
 
+  test("counts every port of a process that holds a model, whatever it answers: containment refuses them", () => {
+    const [one, ...others] = find(
+      [{ pid: 40, name: "python3", weights: [GGUF] }],
+      [
+        { pid: 40, port: 5301 },
+        { pid: 40, port: 5302, shape: "lists models" },
+      ],
+    );
+    expect(others).toEqual([]);
+    expect(toEngine(one!, NOTHING_MORE).engine).toMatchObject({ id: "unknown-weights", ports: [5301, 5302] });
+    // One that only speaks like a server of models is reported with the ports on which it does.
+    const [server] = find(
+      [{ pid: 41 }],
+      [
+        { pid: 41, port: 5301 },
+        { pid: 41, port: 5302, shape: "lists models" },
+      ],
+    );
+    expect(toEngine(server!, NOTHING_MORE).engine).toMatchObject({ id: "openai-compatible", ports: [5302] });
+  });
+
   test("gives the OpenAI shape to the product whose name the process has, not to the one whose port it is", () => {
     const named = { pid: 50, name: "gpt4all", executable: "/opt/gpt4all" };
     expect(summary(find([named], [{ pid: 50, port: 4891, shape: "lists models" }]))).toEqual(["gpt4all@50"]);

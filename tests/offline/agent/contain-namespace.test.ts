@@ -250,6 +250,23 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     }
   }, 60_000);
 
+  test("network: rules that were deleted and restored between two looks are told of, although nothing is missing", async () => {
+    const agent = startAgent(`http://${CONTROL}:8787`);
+    const proof = await agent.prove("apply:network");
+    expect(await agent.prove("reassert:network")).toEqual(proof);
+    const rules = await mustRun(`ip netns exec ${HOST} nft --stateless list ruleset`);
+    for (const again of [
+      rules,
+      await mustRun(`ip netns exec ${HOST} nft -s list table inet lifecyclezero`),
+    ]) {
+      const table = again === rules ? "flush ruleset\n" : "delete table inet lifecyclezero\n";
+      await mustRun(`ip netns exec ${HOST} nft -f -`, table + again);
+      const repaired = "the isolation rules were taken away and restored between two looks";
+      expect(await agent.prove("reassert:network")).toEqual({ ...proof, repaired });
+      expect(await agent.prove("reassert:network")).toEqual(proof);
+    }
+  }, 60_000);
+
   test("network: a guest on a bridge of the host's own is cut off too, until the release, and leaves no trace", async () => {
     // As on a host without br_netfilter, which hands what a bridge forwards to the rules for IP.
     for (const rules of ["iptables", "ip6tables", "arptables"])
@@ -353,6 +370,8 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     // Somebody wakes it and opens the port again: the next look undoes both.
     process.kill(engine.pid, "SIGCONT");
     await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
+    const repaired = `processes ${engine.pid} were woken`;
+    expect(await agent.prove("reassert:stop-engines")).toEqual({ ...proof, repaired });
     expect(await agent.prove("reassert:stop-engines")).toEqual(proof);
     expect(family().map(({ isStopped }) => isStopped)).toEqual([true, true]);
 

@@ -39,11 +39,12 @@ const engine = (pid: number, ...ports: number[]): Engine =>
 /** What the firewall was asked for last. */
 let sent: string | undefined = "nothing";
 
-const open = () =>
+const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?: string } = {}) =>
   stopEnginesEnforcer({
     firewall: {
       restrict: async () => undefined,
       refusePorts: async (ports) => {
+        if (fault !== undefined) return fault;
         refused = [...new Set(ports)].sort((a, b) => a - b);
         sent = JSON.stringify(refused);
         return undefined;
@@ -70,9 +71,9 @@ const open = () =>
     hasten: () => {
       hastened += 1;
     },
-    refusesItself: true,
+    refusesItself,
     selfPid: 99,
-    connect: async ({ port }) => leaks || !refused?.includes(port),
+    connect: async ({ port }) => leaks || (fault === undefined && !refused?.includes(port)),
     reach: async () => true,
     load: () => stored,
     save: (all) => {
@@ -128,7 +129,18 @@ describe("stopEnginesEnforcer()", () => {
     spawn(202, 201);
     spawn(400);
     engines.push(engine(400, 8080));
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({
+      ...PROVEN,
+      repaired: "processes 200 were woken",
+    });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    spawn(500);
+    engines.push(engine(500, 8081));
+    const repaired = "engines were started while the isolation stood";
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
+    processes.delete(500);
+    engines.pop();
+    await enforcer.reassert(ORDER, signal);
     expect([stoppedPids(), refused]).toEqual([
       [200, 201, 202, 400],
       [8080, 11_434],
@@ -198,22 +210,43 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
-  test("one that is woken again and again is not called suspended; woken once, it is", async () => {
+  test("one that was woken is suspended again with the next look, which says so each time", async () => {
     const enforcer = open();
     await enforcer.apply(ORDER, signal);
-    const wokenLook = async () => {
+    for (let round = 0; round < 3; round++) {
       count(200, -1);
-      const { outcome, reason } = await enforcer.reassert(ORDER, signal);
+      const look = await enforcer.reassert(ORDER, signal);
+      expect(look).toEqual({ ...PROVEN, repaired: "processes 200 were woken" });
       expect(stoppedPids()).toEqual([200, 201]);
-      return [outcome, reason];
-    };
-    expect(await wokenLook()).toEqual(["applied", undefined]);
-    for (let round = 0; round < 3; round++)
-      expect(await wokenLook()).toEqual(["failed", "processes 200 are woken again and again"]);
-    expect((await enforcer.reassert(ORDER, signal)).outcome).toBe("failed");
-    for (let look = 0; look < 10; look++) await enforcer.reassert(ORDER, signal);
-    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
-    expect(await wokenLook()).toEqual(["applied", undefined]);
+      expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    }
+  });
+
+  test("what runs when the agent starts again is a repair as well: somebody woke it while nobody looked", async () => {
+    await open().apply(ORDER, signal);
+    count(201, -1);
+    const look = await open().reassert(ORDER, signal);
+    expect(look).toEqual({ ...PROVEN, repaired: "processes 201 were woken" });
+  });
+
+  test("a port that still takes connections is no success, and is named", async () => {
+    leaks = true;
+    expect(await open().apply(ORDER, signal)).toEqual({
+      outcome: "failed",
+      reason: "ports 11434 still take connections",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: false },
+    });
+  });
+
+  test("rules that could not be put prove nothing blocked, also where this host is not refused by its own rules", async () => {
+    for (const refusesItself of [true, false]) {
+      const enforcer = open({ refusesItself, fault: "nft refused the rules" });
+      expect(await enforcer.apply(ORDER, signal)).toEqual({
+        outcome: "failed",
+        reason: "the engines are stopped, but their ports do not refuse: nft refused the rules",
+        probes: { controlPlaneReachable: true, forbiddenBlocked: false },
+      });
+    }
   });
 
   test("what is born while its parent is being suspended is suspended too before anything is proven, and woken", async () => {
@@ -236,6 +269,8 @@ describe("stopEnginesEnforcer()", () => {
     engines.push({ ...engine(300, 9999), kind: "gateway" });
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     refused = [];
+    const repaired = "the rules for their ports were altered (the ports were altered)";
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect([stoppedPids(), refused as readonly number[]]).toEqual([[200, 201], [11_434]]);
     leaks = true;

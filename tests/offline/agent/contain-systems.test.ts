@@ -17,6 +17,7 @@ import {
   tokenIn,
 } from "../../../agent/contain/pf.ts";
 import { pfFirewall } from "../../../agent/contain/pf-firewall.ts";
+import { comparingMarks, nftMarks } from "../../../agent/contain/rule-marks.ts";
 import { serverAddresses } from "../../../agent/contain/windows.ts";
 import { windowsFirewall } from "../../../agent/contain/windows-firewall.ts";
 import { isBornAt, PROCESSES_SCRIPT, parseProcesses } from "../../../agent/contain/windows-processes.ts";
@@ -894,6 +895,59 @@ test("lookingEvery() hands a repair on once, not with each round that repeats th
   expect(await look()).toEqual(proof);
   for (let round = 0; round < 2; round++) expect(await look()).toEqual({ outcome: "applied" });
   expect(await look()).toEqual(proof);
+});
+
+test("comparingMarks() calls rules altered that were restored between two looks, and those not that it put itself", async () => {
+  let now: string | undefined = "1 2";
+  let found: Proof = { outcome: "applied" };
+  let put = (): void => {};
+  const act = async (): Promise<Proof> => {
+    put();
+    return found;
+  };
+  const enforcer = comparingMarks(async () => now, { apply: act, release: act, reassert: act });
+  const signal = new AbortController().signal;
+  const order = { generation: 1, mode: "network", wasInForce: true } as const;
+  const repaired = "the isolation rules were taken away and restored between two looks";
+  const look = async () => (await enforcer.reassert(order, signal)).repaired;
+  expect(await look()).toBeUndefined();
+  put = () => {
+    now = "3 4";
+  };
+  expect(await look()).toBeUndefined();
+  await enforcer.apply(order, signal);
+  expect(await look()).toBeUndefined();
+  put = () => {};
+  now = "5 6";
+  expect([await look(), await look()]).toEqual([repaired, undefined]);
+  now = undefined;
+  expect(await look()).toBe(repaired);
+  now = "7 8";
+  found = { outcome: "applied", repaired: "what the enforcer says" };
+  expect(await look()).toBe("what the enforcer says");
+  found = { outcome: "applied" };
+  await enforcer.release(order, signal);
+  now = "9 10";
+  expect(await look()).toBeUndefined();
+});
+
+test("nftMarks() are the handles of both tables; without the first there are none", async () => {
+  const tables: Record<string, string> = {
+    inet: "table inet lifecyclezero { # handle 7\n\tchain output { # handle 1\n\t\taccept # handle 12\n\t}\n}\n",
+    bridge: "table bridge lifecyclezero { # handle 9\n}\n",
+  };
+  const asked: string[] = [];
+  const marks = nftMarks(async ([program, ...words]) => {
+    asked.push([program, ...words].join(" "));
+    const stdout = tables[words.at(-2)!];
+    return { code: stdout === undefined ? 1 : 0, stdout: stdout ?? "", stderr: "" };
+  });
+  expect(await marks()).toBe("7 1 12 / 9");
+  expect(asked[0]).toBe("nft --handle --stateless list table inet lifecyclezero");
+  delete tables.bridge;
+  expect(await marks()).toBe("7 1 12 / ");
+  delete tables.inet;
+  expect(await marks()).toBeUndefined();
 });
 
 test("networkEnforcer() takes back what a firewall took before it failed", async () => {

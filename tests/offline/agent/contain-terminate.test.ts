@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, signals } from "../../../agent/contain/linux.ts";
+import { listeningOf, parseListening } from "../../../agent/contain/linux-ports.ts";
 import { type StopDeps, stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
 import type { Stopped } from "../../../agent/contain/stopped-file.ts";
 import { leftBehind } from "../../../agent/contain/terminate.ts";
@@ -157,7 +158,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([engine, orphan, sibling, shell].map(isAlive)).toEqual([false, false, true, true]);
   });
 
-  test("a supervisor's every new engine ends with the scan that names it; the supervisor lives; it is told once", async () => {
+  test("a supervisor's every new engine ends with the scan that names it; the supervisor lives; each is a repair", async () => {
     const supervisor = bash(`while :; do (echo $BASHPID > engine.pid; exec sleep 600); done`);
     let engine = await pidIn("engine.pid");
     engines = [scanned(engine, 9000)];
@@ -179,7 +180,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
       engines = [scanned(engine, 9000)];
       const proof = await enforcer.reassert(ORDER, signal);
       expect(proof).toMatchObject({ outcome: "applied", probes: PROBES });
-      expect(proof.reason).toContain("started again");
+      expect(proof.repaired).toBe("engines were started while the isolation stood");
       expect([isAlive(before), isAlive(engine), isAlive(supervisor)]).toEqual([false, false, true]);
     }
     expect(hastened).toBe(7);
@@ -223,6 +224,44 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     expect([proof.outcome, proof.probes?.forbiddenBlocked]).toEqual(["failed", false]);
     expect(proof.reason).toContain(`processes ${pid} could not be told for sure`);
     expect(isAlive(pid)).toBe(true);
+  });
+
+  test("a port that no scan named is refused too, for good: what listens is asked of the kernel", async () => {
+    const pid = bash(
+      `exec '${process.execPath}' -e 'Bun.listen({hostname:"127.0.0.1",port:0,socket:{data(){}}})'`,
+    );
+    await until("it listens", () => listeningOf([pid]).length > 0, 20_000);
+    const { port } = listeningOf([pid])[0]!;
+    engines = [scanned(pid)];
+    const enforcer = open({ listening: listeningOf, refusesItself: true, connect: async () => true });
+    const suspended = await enforcer.apply({ ...ORDER, stopEnginesBy: "suspend" }, signal);
+    expect(suspended).toMatchObject({ outcome: "failed", probes: { forbiddenBlocked: false } });
+    expect([suspended.reason, refused]).toEqual([`ports ${port} still take connections`, [port]]);
+    const ended = open({ listening: listeningOf });
+    expect((await ended.apply(ORDER, signal)).outcome).toBe("applied");
+    engines = [];
+    await ended.reassert(ORDER, signal);
+    expect([isAlive(pid), refused]).toEqual([false, [port]]);
+  });
+
+  test("suspends a child that was orphaned before the isolation, and wakes it with the rest", async () => {
+    const script = `set -m; (echo $BASHPID > engine.pid; (bash -c 'sleep 600 & echo $! > orphan.pid'); exec sleep 600) & sleep 600`;
+    bash(script);
+    const engine = await pidIn("engine.pid");
+    const orphan = await pidIn("orphan.pid");
+    await until(
+      "it is nobody's",
+      () => found(orphan)?.isAdopted === true || found(orphan)?.parent === 1,
+      10_000,
+    );
+    expect([groupOf(orphan), found(orphan)!.parent === engine]).toEqual([engine, false]);
+    engines = [scanned(engine)];
+    const order = { ...ORDER, stopEnginesBy: "suspend" } as const;
+    const enforcer = open();
+    expect(await enforcer.apply(order, signal)).toMatchObject({ outcome: "applied", probes: PROBES });
+    expect([engine, orphan].map((pid) => found(pid)?.isStopped)).toEqual([true, true]);
+    expect((await enforcer.release(order, signal)).outcome).toBe("applied");
+    expect([engine, orphan].map((pid) => found(pid)?.isStopped)).toEqual([false, false]);
   });
 
   test("never ends the agent, what it was started by, or init, though a scan takes them for engines", async () => {
@@ -292,6 +331,19 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
       probes: PROBES,
     });
   });
+});
+
+test("parseListening() reads addresses of both families, and rows that listen only", () => {
+  const head =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+  const rest = "00000000:00000000 00:00000000 00000000     0        0";
+  const four = `${head}   0: 0100007F:2CAA 00000000:0000 0A ${rest} 4711 1\n   1: 0100007F:2CAB 0100007F:9C40 01 ${rest} 4712 1\n`;
+  expect(parseListening(four, false)).toEqual([{ address: "127.0.0.1", port: 11_434, inode: "4711" }]);
+  const six = `${head}   0: B80D0120000000000000000001000000:0050 ${"0".repeat(32)}:0000 0A ${rest} 8 1\n`;
+  expect(parseListening(six, true)).toEqual([
+    { address: "2001:0db8:0000:0000:0000:0000:0000:0001", port: 80, inode: "8" },
+  ]);
+  expect(parseListening("", false)).toEqual([]);
 });
 
 describe("leftBehind()", () => {

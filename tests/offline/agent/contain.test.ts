@@ -454,7 +454,7 @@ describe("createObedience()", () => {
     test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
       const obedience = await isolated();
       const report = await look(obedience, ALTERED);
-      const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}, and put back`;
+      const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}, and that was undone`;
       expect(report).toMatchObject({ generation: 1, outcome: "applied", reason, probes: APPLIED.probes });
       expect(containmentReport.safeParse(report).success).toBe(true);
       for (let round = 0; round < 3; round++) expect(await look(obedience, APPLIED)).toBe(report);
@@ -470,7 +470,7 @@ describe("createObedience()", () => {
       const failed = await look(obedience, ALTERED, 119_999);
       expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
       expect(failed.reason).toBe(
-        "the isolation rules were altered and put back at least 2 times; failed until 2 minutes pass without it",
+        "the isolation rules were altered, and that was undone at least 2 times; failed until 2 minutes pass without it",
       );
       expect(await look(obedience, APPLIED, 119_999)).toBe(failed);
       const good = await look(obedience, APPLIED, 1);
