@@ -37,6 +37,12 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/agent/contain.test.ts",
     "tests/offline/agent/directive-poll.test.ts",
     "tests/offline/agent/contain-release-code.test.ts",
+    "tests/offline/agent/contain-state-files.test.ts",
+  ],
+  "agent/contain/stop-engines.ts": [
+    "tests/offline/agent/contain-stop-engines.test.ts",
+    "tests/offline/agent/contain-state-files.test.ts",
+    "tests/offline/agent/contain-terminate.test.ts",
   ],
   "agent/collect/candidates.ts": [
     "tests/offline/agent/collect-candidates.test.ts",

@@ -1,3 +1,4 @@
+import { isRepeated } from "../../agent/contain/repairs.ts";
 import { timestamp } from "../../shared/clock.ts";
 import {
   containmentOf,
@@ -27,6 +28,7 @@ export const RULES = {
   isNewDirective,
   isProof,
   isSetBackBy,
+  isRepeated,
   refusedChange,
   statusAfter,
 };
@@ -48,6 +50,8 @@ type Report = {
   wasShut: boolean;
   /** Of a host that was put back: when it proved its isolation anew, which is then `at`. */
   again?: number;
+  /** Repairs of the interval that this report is of, where there were any. */
+  repairs?: number;
   /** Made by an edge node that holds every session key, but no device key. */
   isForged?: true;
 };
@@ -85,10 +89,20 @@ export type World = {
   /** Faults left to happen. */
   faults: number;
   isPutBack: boolean;
+  isTampered: boolean;
 };
 
-/** `isPutBack`: among the faults is that the host goes back to a snapshot of its isolation. */
-export type Bounds = { isolations: number; faults: number; ticks: number; isPutBack?: boolean };
+/**
+ * `isPutBack`: among the faults is that the host goes back to a snapshot of its isolation. `isTampered`: the faults are that
+ * somebody alters the rules and the agent puts them back with its next look, and nothing else.
+ */
+export type Bounds = {
+  isolations: number;
+  faults: number;
+  ticks: number;
+  isPutBack?: boolean;
+  isTampered?: boolean;
+};
 
 /** Ticks are even and expiries odd, so that nothing depends on the very millisecond. */
 const TICK = 2;
@@ -114,6 +128,7 @@ export const initial = (bounds: Bounds): World => ({
   agent: { report: null, underway: false, shut: false, skew: 0, saved: null },
   faults: bounds.faults,
   isPutBack: bounds.isPutBack ?? false,
+  isTampered: bounds.isTampered ?? false,
 });
 
 function wire(report: Report): ContainmentReport {
@@ -209,6 +224,7 @@ function* allSteps(world: World, bounds: Bounds): Generator<Step> {
   yield* edgeSteps(world);
   yield* workerSteps(world);
   yield* agentSteps(world);
+  if (world.isTampered) yield* tamperSteps(world);
   if (world.now < bounds.ticks * TICK)
     yield { name: "time passes", world: { ...world, now: world.now + TICK } };
 }
@@ -245,7 +261,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
     if (request.version !== world.records) continue;
     const committed = commit(world, request.action);
     yield { name: `admin ${who} commits ${request.action}`, world: put(null, committed) };
-    if (world.faults > 0) {
+    if (world.faults > 0 && !world.isTampered) {
       const faults = world.faults - 1;
       const lost = put({ ...request, done: true }, { ...committed, faults });
       yield { name: `admin ${who} commits ${request.action}, answer lost`, world: lost };
@@ -337,7 +353,7 @@ function* agentSteps(world: World): Generator<Step> {
     agent: { ...agent, ...next },
   });
   if (agent.skew !== 0) yield { name: "agent's clock is set right", world: become({ skew: 0 }) };
-  else if (world.faults > 0)
+  else if (world.faults > 0 && !world.isTampered)
     for (const skew of [-TICK, TICK])
       yield { name: `agent's clock goes ${skew}`, world: become({ skew }, world.faults - 1) };
   if (agent.underway) return yield* carryOut(world, clock, become);
@@ -362,7 +378,7 @@ function* agentSteps(world: World): Generator<Step> {
   }
   if (report?.action !== "isolate") return;
   const at = Math.max(clock, report.at + 1);
-  if (report.outcome === "applied" && world.faults > 0) {
+  if (report.outcome === "applied" && world.faults > 0 && !world.isTampered) {
     const holes: Report = { ...report, outcome: "holes", at, wasShut: false };
     yield { name: "rules are torn", world: become({ shut: false, report: holes }, world.faults - 1) };
   }
@@ -370,6 +386,28 @@ function* agentSteps(world: World): Generator<Step> {
     const mended: Report = { ...report, outcome: "applied", at, wasShut: true };
     yield { name: "agent puts the rules back", world: become({ shut: true, report: mended }) };
   }
+}
+
+/** Between two looks somebody alters the rules, or nobody does for long enough. The look says so for the whole interval. */
+function* tamperSteps(world: World): Generator<Step> {
+  const { report, underway } = world.agent;
+  if (underway || report?.action !== "isolate") return;
+  const at = Math.max(world.now + world.agent.skew, report.at + 1);
+  const of = (repairs: number): Report => {
+    const outcome = rules.isRepeated({ count: repairs, what: "" }) ? "failed" : "applied";
+    const { repairs: _, ...rest } = report;
+    return { ...rest, outcome, at, wasShut: true, ...(repairs > 0 && { repairs }) };
+  };
+  const become = (next: Report, faults: number): World => ({
+    ...world,
+    faults,
+    agent: { ...world.agent, shut: true, report: next },
+  });
+  const { repairs = 0 } = report;
+  if (report.outcome !== "applied" && repairs === 0) return;
+  if (world.faults > 0)
+    yield { name: "rules are altered and put back", world: become(of(repairs + 1), world.faults - 1) };
+  if (repairs > 0) yield { name: "the rules stay quiet", world: become(of(0), world.faults) };
 }
 
 function* carryOut(
@@ -386,7 +424,7 @@ function* carryOut(
     name: `agent ${report.action} applied`,
     world: become({ shut, underway: false, report: settled, saved }),
   };
-  if (world.faults === 0) return;
+  if (world.faults === 0 || world.isTampered) return;
   // An isolation that failed was rolled back; a release that failed left the host as it was.
   const left = report.action === "isolate" ? false : world.agent.shut;
   const failed: Report = { ...report, outcome: "failed", at, wasShut: left };
@@ -424,6 +462,8 @@ export function violation(world: World, before?: World): string | undefined {
   const proof = world.proof?.generation === world.generation ? world.proof : undefined;
   if (state === "enforced" && !(proof?.action === "isolate" && proof.outcome === "applied" && proof.wasShut))
     return "enforced is shown without proof of that generation";
+  if (state === "enforced" && (proof?.repairs ?? 0) > 1)
+    return "enforced is shown of an interval in which the rules were altered repeatedly";
   if (isFreed && !(proof?.action === "release" && !proof.wasShut))
     return "active is shown, the host was not freed";
   if (
