@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { z } from "zod";
-import { type Clock, timestamp } from "../shared/clock.ts";
+import { timestamp } from "../shared/clock.ts";
 import {
   type Collector,
   type ContainmentReport,
@@ -11,6 +11,7 @@ import {
 } from "../shared/wire/heartbeat.ts";
 import { type HostState, stateText } from "../shared/wire/state.ts";
 import { createMemo } from "./collect/memo.ts";
+import type { ControlClock, Moment } from "./control-clock.ts";
 
 /** Name of a state: equal for states that say the same, see shared/wire/state.ts. */
 export const fingerprint = (state: HostState): string =>
@@ -24,21 +25,25 @@ export type Composer = {
 };
 
 /** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
-export function createComposer(deps: { clock: Clock; nextSequence: () => number }): Composer {
-  let last: { fingerprint: string; since: string } | undefined;
+export function createComposer(deps: {
+  clock: Pick<ControlClock, "now" | "mark">;
+  nextSequence: () => number;
+}): Composer {
+  let last: { fingerprint: string; since: Moment } | undefined;
   const printed = createMemo<string>();
   return {
     isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
-      const sentAt = timestamp(deps.clock());
+      const sentAtMs = deps.clock.now();
       const print = fingerprintOf(state);
-      // A clock that was ahead and is set right leaves a beginning in the future, and each heartbeat a change of its own.
-      if (last?.fingerprint !== print || last.since > sentAt) last = { fingerprint: print, since: sentAt };
+      if (last?.fingerprint !== print) last = { fingerprint: print, since: deps.clock.mark() };
+      // Even with a clock that was set: no state begins after the heartbeat that reports it.
+      const sinceMs = Math.min(last.since(), sentAtMs);
       return cutToFit({
         v: 1,
         sequence: deps.nextSequence(),
-        sentAt,
-        stateSince: last.since,
+        sentAt: timestamp(sentAtMs),
+        stateSince: timestamp(sinceMs),
         ...state,
         spool,
       });

@@ -1,8 +1,8 @@
-import type { Clock } from "../shared/clock.ts";
 import type { AgentSettings } from "../shared/wire/enrolment.ts";
 import type { ContainmentReport, Heartbeat } from "../shared/wire/heartbeat.ts";
 import type { HostState } from "../shared/wire/state.ts";
 import type { Obedience } from "./contain/obey.ts";
+import type { ControlClock } from "./control-clock.ts";
 import { createComposer, keepValid, withCollector } from "./heartbeat.ts";
 import type { Sequence } from "./identity.ts";
 import type { Log } from "./log.ts";
@@ -32,7 +32,9 @@ export type LoopDeps = {
   obedience: Pick<Obedience, "resume" | "reassert">;
   /** The newest report, signed with the device key. */
   report: () => Promise<ContainmentReport>;
-  clock: Clock;
+  clock: Pick<ControlClock, "now" | "mark">;
+  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  elapsed: () => number;
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   log: Log;
@@ -57,7 +59,7 @@ export function createLoop(deps: LoopDeps): Loop {
   const composer = createComposer({ clock: deps.clock, nextSequence: deps.sequence.next });
   let lastScan: DatedScan | undefined;
   let lastMadeAtMs = Number.NEGATIVE_INFINITY;
-  let lastReassertAtMs = deps.clock();
+  let lastReassertAtMs = deps.elapsed();
   let hurried = false;
   let isSoon = false;
   let interrupt: (() => void) | undefined;
@@ -104,24 +106,24 @@ export function createLoop(deps: LoopDeps): Loop {
     const state = await stateNow(signal, isNews);
     if (signal.aborted) return;
     deps.onBeat(state);
-    const sinceLastMs = Math.abs(deps.clock() - lastMadeAtMs);
+    const sinceLastMs = deps.elapsed() - lastMadeAtMs;
     const isThin =
       !deps.sender.isKeepingUp() && composer.isUnchanged(state) && sinceLastMs < UNCHANGED_KEPT_EVERY_MS;
     if (isThin || (deps.sender.isRevoked() && sinceLastMs < REVOKED_RETRY_MS)) return;
-    lastMadeAtMs = deps.clock();
+    lastMadeAtMs = deps.elapsed();
     const made = composer.compose(state, { waiting: deps.spool.waiting(), dropped: deps.spool.dropped() });
     deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
   }
 
   async function guard(signal: AbortSignal, isNews: boolean): Promise<void> {
     const isHastened = isSoon && !isNews;
-    if (!isHastened && Math.abs(deps.clock() - lastReassertAtMs) < REASSERT_EVERY_MS) return;
+    if (!isHastened && deps.elapsed() - lastReassertAtMs < REASSERT_EVERY_MS) return;
     if (isHastened) isSoon = false;
     await reassert(signal);
   }
 
   function reassert(signal: AbortSignal): Promise<void> {
-    lastReassertAtMs = deps.clock();
+    lastReassertAtMs = deps.elapsed();
     return deps.obedience.reassert(signal);
   }
 
@@ -143,23 +145,22 @@ export function createLoop(deps: LoopDeps): Loop {
   async function pauseGuarded(ms: number, signal: AbortSignal): Promise<boolean> {
     for (let leftMs = ms; ; ) {
       const isLast = isSoon || leftMs <= 1.5 * REASSERT_EVERY_MS;
-      const startedAtMs = deps.clock();
+      const startedAtMs = deps.elapsed();
       const isNews = await pause(isLast ? Math.max(leftMs, 0) : REASSERT_EVERY_MS, signal);
       if (isLast || isNews || signal.aborted) return isNews;
       await reassert(signal);
-      leftMs -= Math.min(Math.max(deps.clock() - startedAtMs, REASSERT_EVERY_MS), 2 * REASSERT_EVERY_MS);
+      leftMs -= Math.min(Math.max(deps.elapsed() - startedAtMs, REASSERT_EVERY_MS), 2 * REASSERT_EVERY_MS);
     }
   }
 
   async function beatUntil(signal: AbortSignal): Promise<void> {
     let isNews = false;
     while (!signal.aborted) {
-      const startedAtMs = deps.clock();
+      const startedAtMs = deps.elapsed();
       await beat(signal, isNews);
       await guard(signal, isNews);
       const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
-      // A clock set back or forward must not stretch the pause or skip it.
-      const spentMs = Math.min(Math.max(deps.clock() - startedAtMs, 0), intervalMs / 2);
+      const spentMs = Math.min(deps.elapsed() - startedAtMs, intervalMs / 2);
       if (!signal.aborted) isNews = await pauseGuarded(intervalMs - spentMs, signal);
     }
   }

@@ -2,10 +2,10 @@ import { utf8 } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { type Signer, signRequest } from "../shared/wire/signature.ts";
-import { tidy } from "../shared/wire/text.ts";
+import { isoTimestamp, tidy } from "../shared/wire/text.ts";
 import { AGENT_VERSION } from "./config.ts";
+import type { ControlClock } from "./control-clock.ts";
 import type { MESSAGES } from "./explain.ts";
-import type { Log } from "./log.ts";
 
 /** Where each message goes. One that `lz-agent explain` and docs/privacy.md do not know has no path to be sent to. */
 export const PATHS = {
@@ -18,8 +18,6 @@ export const PATHS = {
 export const SEND_TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1024;
 const RETRY_AFTER_MS_MAX = 600_000;
-/** A clock this far off is corrected from the answer; less is the edge's to tolerate. */
-const SKEW_NOTICE_MS = 1000;
 
 export type Answer =
   | {
@@ -27,18 +25,22 @@ export type Answer =
       status: number;
       body: string;
       /** Of `application/problem+json` (RFC 9457); undefined when something else answered for the edge. */
-      problem?: { code: string; title: string; detail?: string };
+      problem?: Problem;
       retryAfterMs?: number;
     }
   | Unreachable;
+
+/** `timeMs`: the time of the edge, when it refuses a signature for its time. */
+export type Problem = { code: string; title: string; detail?: string; timeMs?: number };
 
 export type Unreachable = { kind: "unreachable"; reason: string };
 
 export type PostDeps = {
   edgeUrl: string;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  clock: Clock;
-  log: Log;
+  clock: ControlClock;
+  /** The wall clock of this host. */
+  wallClock: Clock;
 };
 
 export type Post = {
@@ -53,16 +55,14 @@ export type Post = {
     signal: AbortSignal,
     timeoutMs?: number,
   ) => Promise<Answer>;
-  /** Sets the clock right by the `Date` of the last answer. False when that had none to offer. */
+  /** Sets the clock right by the last answer. False when that told no time, or the one we have. */
   correctClock: () => boolean;
-  /** Time of the control plane as far as known: the host's clock and the correction. */
+  /** Time of the control plane as far as it is known. */
   clock: Clock;
 };
 
 export function createPost(deps: PostDeps): Post {
-  let offsetMs = 0;
-  let lastDateMs: { server: number; local: number } | undefined;
-  const clock: Clock = () => deps.clock() + offsetMs;
+  let told: { controlMs: number; wallMs: number } | undefined;
 
   async function send(
     message: keyof typeof PATHS,
@@ -76,7 +76,7 @@ export function createPost(deps: PostDeps): Post {
     const signed = await signRequest(
       signer,
       { method: "POST", path, body: bytes },
-      Math.floor(clock() / 1000),
+      Math.floor(deps.clock.now() / 1000),
     );
     return withTimeout(signal, timeoutMs, async (bounded) => {
       const response = await deps.fetch(deps.edgeUrl + path, {
@@ -87,28 +87,19 @@ export function createPost(deps: PostDeps): Post {
         redirect: "manual",
         signal: bounded,
       });
+      const wallMs = deps.wallClock();
       const date = Date.parse(response.headers.get("date") ?? "");
-      lastDateMs = Number.isFinite(date) ? { server: date, local: deps.clock() } : undefined;
-      return await readAnswer(response, deps.clock());
+      const answer = await readAnswer(response, Number.isFinite(date) ? date : deps.clock.now());
+      // The edge's own time goes before a header that a proxy may have written and workerd leaves out.
+      const controlMs = answer.problem?.timeMs ?? date;
+      told = Number.isFinite(controlMs) ? { controlMs, wallMs } : undefined;
+      return answer;
     });
   }
 
-  function correctClock(): boolean {
-    if (!lastDateMs) return false;
-    const corrected = lastDateMs.server - lastDateMs.local;
-    if (Math.abs(corrected - offsetMs) < SKEW_NOTICE_MS) return false;
-    offsetMs = corrected;
-    deps.log(
-      "warn",
-      "this host's clock differs from the control plane's; signatures use the corrected time",
-      {
-        skewSeconds: Math.round(corrected / 1000),
-      },
-    );
-    return true;
-  }
+  const correctClock = (): boolean => told !== undefined && deps.clock.learn(told.controlMs, told.wallMs);
 
-  return { send, correctClock, clock };
+  return { send, correctClock, clock: deps.clock.now };
 }
 
 /** Runs `work` under one signal that aborts with the caller's or after `timeoutMs`; a failure is an answer. */
@@ -139,7 +130,7 @@ export async function withTimeout<T>(
   }
 }
 
-async function readAnswer(response: Response, nowMs: number): Promise<Answer> {
+async function readAnswer(response: Response, nowMs: number): Promise<Answer & { kind: "answered" }> {
   const body = await readBounded(response, ANSWER_BYTES_MAX);
   const retryAfterMs = parseRetryAfter(response.headers.get("retry-after"), nowMs);
   return {
@@ -170,7 +161,9 @@ function problemOf(contentType: string, body: string): Pick<Answer & { kind: "an
   const title = "title" in value && typeof value.title === "string" ? value.title : "refused";
   const detail =
     "detail" in value && typeof value.detail === "string" ? { detail: tidy(value.detail, 300) } : {};
-  return { problem: { code: tidy(value.code, 60), title: tidy(title, 200), ...detail } };
+  const time = "time" in value ? isoTimestamp.safeParse(value.time) : undefined;
+  const timeMs = time?.success ? { timeMs: Date.parse(time.data) } : {};
+  return { problem: { code: tidy(value.code, 60), title: tidy(title, 200), ...detail, ...timeMs } };
 }
 
 /** The value, or undefined: an answer is hostile input until a schema has read it. */

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { timestamp } from "../shared/clock.ts";
 import { REFUSALS, type Refusal, refuse } from "../shared/refusal.ts";
 import type { Admin } from "./admin/authenticate.ts";
 import type { Deps } from "./deps.ts";
@@ -44,12 +45,18 @@ export function problemOf(
   });
 }
 
-/** Counts a refusal and logs it as loudly as its code deserves. Returns what is said of it to the client. */
+/**
+ * Counts a refusal and logs it as loudly as its code deserves. Returns what the client is told. A signature refused for its
+ * time comes with the edge's own time: on workerd no answer has a `Date`, and a host that is minutes off needs one.
+ */
 export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: Deps) {
   const { status, log, title } = REFUSALS[refused.code];
-  const detail = refused.detail === undefined ? {} : { detail: refused.detail };
+  const detail = {
+    ...(refused.detail !== undefined && { detail: refused.detail }),
+    ...(refused.code === "wire.stale" && { time: timestamp(deps.clock()) }),
+  };
   deps.instruments.refused(refused.code);
-  deps.log(log, "request.refused", { ...asked, code: refused.code, ...detail });
+  deps.log(log, "request.refused", { ...asked, code: refused.code, detail: refused.detail });
   return { status, title, detail };
 }
 

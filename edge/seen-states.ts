@@ -17,7 +17,8 @@ export type SeenStates = {
 };
 
 /** The whole of what varies in an unchanged heartbeat, as strict as its schema is. */
-const HEAD = /^\{"v":1,"sequence":(?:0|[1-9]\d{0,14}),"sentAt":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
+const HEAD =
+  /^\{"v":1,"sequence":(?:0|[1-9]\d{0,14}),"sentAt":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
 const TAIL = /,"spool":\{"waiting":(?:0|[1-9]\d{0,14}),"dropped":(?:0|[1-9]\d{0,14})\}\}$/;
 /** No head is longer, and no tail: only there is looked for them. */
 const HEAD_BYTES_MAX = 80;

@@ -1,5 +1,5 @@
 import type { Entry } from "../shared/queue/message.ts";
-import { LIMITS } from "../shared/wire/heartbeat.ts";
+import { datesOf } from "./dates.ts";
 import type { Moment } from "./place.ts";
 import type { Spooled } from "./state-hash.ts";
 
@@ -11,7 +11,7 @@ export type Glance = Moment &
   };
 
 const HEAD =
-  /^\{"v":1,"sequence":(0|[1-9]\d{0,14}),"sentAt":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","stateSince":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
+  /^\{"v":1,"sequence":(0|[1-9]\d{0,14}),"sentAt":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)","stateSince":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
 const TAIL = ',"spool":{"waiting":';
 const TAIL_FORM = /^(0|[1-9]\d{0,14}),"dropped":(0|[1-9]\d{0,14})\}\}$/;
 const TAIL_CHARACTERS_MAX = 80;
@@ -33,13 +33,10 @@ export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefin
   const spool = TAIL_FORM.exec(tail);
   if (!spool) return undefined;
   const [, sequence, sentAt, stateSince] = head;
-  const sentMs = Date.parse(sentAt!);
-  if (!(Number.isFinite(sentMs) && Number.isFinite(Date.parse(stateSince!)))) return undefined;
-  const aheadMs = sentMs - Date.parse(receivedAt);
+  if (!(Number.isFinite(Date.parse(sentAt!)) && Number.isFinite(Date.parse(stateSince!)))) return undefined;
   return {
-    at: aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? receivedAt : sentAt!,
+    ...datesOf({ sentAt: sentAt!, stateSince: stateSince! }, receivedAt),
     receivedAt,
-    stateSince: stateSince!,
     sequence: Number(sequence),
     waiting: Number(spool[1]),
     dropped: Number(spool[2]),

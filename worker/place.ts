@@ -7,9 +7,10 @@ import { isSameState, withoutSpool } from "./state-hash.ts";
 
 /** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
 export type Moment = {
-  /** `sentAt`, or `receivedAt` when the agent's clock is ahead beyond the allowed skew. */
+  /** `sentAt`, or `receivedAt` when the agent's clock cannot be right: see dates.ts. */
   at: string;
   receivedAt: string;
+  /** As the agent says it, or the start of the day when its clock cannot be right. */
   stateSince: string;
   sequence: number;
   assetId: string;

@@ -41,7 +41,7 @@ export function presenceOf(
     lastSeenAt: later(seen, key),
     sequence: heartbeat.sequence,
     stateAt: key,
-    stateSince: heartbeat.stateSince,
+    stateSince: delivery.stateSince,
     stateHash,
     stateSequence: heartbeat.sequence,
     isLearnt: isTimely(delivery),

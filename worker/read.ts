@@ -1,5 +1,6 @@
 import type { Entry } from "../shared/queue/message.ts";
-import { type Heartbeat, heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";
+import { type Heartbeat, heartbeat } from "../shared/wire/heartbeat.ts";
+import { datesOf } from "./dates.ts";
 import type { Message } from "./deps.ts";
 import type { Glance } from "./glance.ts";
 import type { Moment } from "./place.ts";
@@ -25,18 +26,15 @@ type Origin = { message: Message; tenantId: string };
 export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Delivery | undefined {
   try {
     const parsed = heartbeat.parse(JSON.parse(entry.body));
-    const aheadMs = Date.parse(parsed.sentAt) - Date.parse(entry.receivedAt);
-    const at = aheadMs > LIMITS.CLOCK_SKEW_SECONDS_MAX * 1000 ? entry.receivedAt : parsed.sentAt;
     const { assetId, receivedAt, trace } = entry;
-    const { sequence, stateSince, spool } = parsed;
+    const { sequence, spool } = parsed;
     return {
       ...origin,
       assetId,
       receivedAt,
       ...(trace !== undefined && { trace }),
-      at,
+      ...datesOf(parsed, receivedAt),
       sequence,
-      stateSince,
       waiting: spool.waiting,
       dropped: spool.dropped,
       raw,

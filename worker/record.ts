@@ -192,7 +192,7 @@ async function resume(
 ): Promise<PresenceItem> {
   const item = await readChange(presence, tenant, deps);
   if (item) {
-    const resumed = { ...item, at, sequence: presence.sequence, expiresAt: expiry(at, tenant) };
+    const resumed = { ...item, at, sequence: presence.sequence, expiresAt: expiry({ ...item, at }, tenant) };
     await ignoreStale(deps.dynamo("PutItem", changePut(resumed, tenant, deps.table)));
   }
   return { ...presence, stateAt: at, stateSequence: presence.sequence };

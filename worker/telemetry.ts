@@ -3,6 +3,7 @@ import { marshalItem, values } from "../shared/table/dynamo.ts";
 import type { Adjudication, TelemetryItem } from "../shared/table/items/telemetry.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { assetTimeline, indexSort, reviewQueue, telemetryKey, timelineDate } from "../shared/table/keys.ts";
+import { later } from "./place.ts";
 import type { Delivery } from "./read.ts";
 
 /** All that was made out of one heartbeat. */
@@ -13,8 +14,14 @@ export type Judgement = Evaluation & {
   isReviewDue?: boolean;
 };
 
-export const expiry = (at: string, { retentionDays }: Pick<TenantItem, "retentionDays">): number =>
-  Math.floor(Date.parse(at) / 1000) + retentionDays * 24 * 3600;
+/**
+ * Epoch second from which DynamoDB may delete an item: the tenant's retention after the later of event and receipt. A
+ * heartbeat that waited in a spool for long would otherwise expire as it is written.
+ */
+export const expiry = (
+  { at, receivedAt }: { at: string; receivedAt: string },
+  { retentionDays }: Pick<TenantItem, "retentionDays">,
+): number => Math.floor(Date.parse(later(at, receivedAt)) / 1000) + retentionDays * 24 * 3600;
 
 export function changeItem(
   delivery: Delivery,
@@ -39,7 +46,7 @@ export function changeItem(
     agentVersion: heartbeat.agent.version,
     hostname: heartbeat.host.hostname,
     ...(isReviewDue && { reviewDueAt: delivery.receivedAt }),
-    expiresAt: expiry(at, tenant),
+    expiresAt: expiry({ at, receivedAt: delivery.receivedAt }, tenant),
   };
 }
 
@@ -69,9 +76,18 @@ export function changePut(item: TelemetryItem & { kind: "change" }, tenant: Tena
   };
 }
 
+const DAY_MS = 24 * 3600 * 1000;
+
+/**
+ * Several heartbeats make the same sample, each with its own time of receipt, and the first one written stays. So that it
+ * does not matter which, only a receipt more than a day late counts.
+ */
+const sampleExpiry = (at: string, receivedAt: string, tenant: TenantItem): number =>
+  expiry({ at, receivedAt: Date.parse(receivedAt) - Date.parse(at) > DAY_MS ? receivedAt : at }, tenant);
+
 /** Put of a sample: not in GSI1, so it costs one write, and never over a change. */
 export function samplePut(
-  { tenantId, assetId }: Pick<Delivery, "tenantId" | "assetId">,
+  { tenantId, assetId, receivedAt }: Pick<Delivery, "tenantId" | "assetId" | "receivedAt">,
   at: string,
   tenant: TenantItem,
   table: string,
@@ -82,7 +98,7 @@ export function samplePut(
     tenantId,
     assetId,
     at,
-    expiresAt: expiry(at, tenant),
+    expiresAt: sampleExpiry(at, receivedAt, tenant),
   };
   return {
     TableName: table,

@@ -2,6 +2,7 @@ import { employeeId } from "../../shared/ids.ts";
 import { parseEdgeUrl } from "../config.ts";
 import { containedIn, whyContained } from "../contain/contained.ts";
 import { forgetContainment } from "../contain/containment-file.ts";
+import { createControlClock } from "../control-clock.ts";
 import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
@@ -45,7 +46,9 @@ export const enroll: Verb = async (machine, asked) => {
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
   const log = logOf(machine, settings);
-  const post = createPost({ edgeUrl: url.origin, fetch: machine.fetch, clock: machine.clock, log });
+  const { clock, elapsed, fetch } = machine;
+  const control = createControlClock({ clock, elapsed, log });
+  const post = createPost({ edgeUrl: url.origin, fetch, clock: control, wallClock: clock });
   const { host, version } = factsOf(machine);
   const request = { token, employeeId: employee.data, host: { ...host, agentVersion: version } };
   const enrolled = await enrol(

@@ -30,7 +30,11 @@ export const explain: Verb = async (machine, { values, settings }) => {
     collectors: found.collectors,
     containment: daemon?.containment ?? uncontained(timestamp(machine.clock())),
   });
-  const composer = createComposer({ clock: machine.clock, nextSequence: () => 0 });
+  const nowMs = machine.clock();
+  const composer = createComposer({
+    clock: { now: () => nowMs, mark: () => () => nowMs },
+    nextSequence: () => 0,
+  });
   const poll: DirectivePoll = { v: 1, generation: state.containment.generation };
   const fields = explainFields({
     heartbeat: composer.compose(state, { waiting: 0, dropped: daemon?.dropped ?? 0 }),

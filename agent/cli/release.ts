@@ -14,8 +14,8 @@ export const release: Verb = async (machine, { values, settings }) => {
     return fail(machine, `this host is not enrolled (no identity in ${directory})`);
   const code = (option(values, "code") ?? "").trim();
   leaveCode(directory, code);
-  const until = machine.clock() + WAIT_MS;
-  while (machine.clock() < until && !machine.stopping.aborted) {
+  const until = machine.elapsed() + WAIT_MS;
+  while (machine.elapsed() < until && !machine.stopping.aborted) {
     const said = readAnswer(directory, code);
     if (said?.freed) {
       machine.print("released: this host is free, and the control plane is told as soon as it is reachable");

@@ -9,6 +9,7 @@ import { enforcersFor } from "../contain/enforcers.ts";
 import { createObedience } from "../contain/obey.ts";
 import { createSignedReport } from "../contain/signed-report.ts";
 import { tellUsersOf } from "../contain/tell-user.ts";
+import { createControlClock } from "../control-clock.ts";
 import { isControlPlaneHealthy } from "../control-plane-health.ts";
 import { createDirectivePoll } from "../directive-poll.ts";
 import { codeOf, prepareDirectory } from "../disk.ts";
@@ -118,7 +119,8 @@ async function assemble(parts: Parts): Promise<Loop> {
   const self = createSelf(parts);
   const spool = openSpool(directory, { log });
   const sequence = openSequence(directory, spool.lastSequence + 1, { clock, log });
-  const post = createPost({ edgeUrl, fetch: machine.fetch, clock, log });
+  const control = createControlClock({ clock, elapsed: machine.elapsed, log });
+  const post = createPost({ edgeUrl, fetch: machine.fetch, clock: control, wallClock: clock });
   const catalogues = await openCatalogue({
     edgeUrl,
     directory,
@@ -158,7 +160,8 @@ async function assemble(parts: Parts): Promise<Loop> {
       log,
       hasten: () => loop.lookSoon(),
     }),
-    clock,
+    clock: control.now,
+    since: control.mark(),
     elapsed: machine.elapsed,
     log,
     onReport: () => loop.hurry(),
@@ -224,7 +227,8 @@ async function assemble(parts: Parts): Promise<Loop> {
     sender,
     obedience,
     report: createSignedReport(obedience.report, device, identity, log),
-    clock: post.clock,
+    clock: control,
+    elapsed: machine.elapsed,
     random,
     sleep,
     log,
@@ -300,11 +304,11 @@ function statusWriter(
   let engines = 0;
   let writtenAtMs = Number.NEGATIVE_INFINITY;
   const write = (): void => {
-    writtenAtMs = machine.clock();
+    writtenAtMs = machine.elapsed();
     const { state, reason } = connection;
     const { version } = factsOf(machine);
     writeStatus(directory, {
-      writtenAt: timestamp(writtenAtMs),
+      writtenAt: timestamp(machine.clock()),
       pid: machine.pid,
       version,
       connection: state,
@@ -325,7 +329,7 @@ function statusWriter(
     beat: (state: HostState): void => {
       const isNews = engines !== state.engines.length;
       engines = state.engines.length;
-      if (isNews || Math.abs(machine.clock() - writtenAtMs) >= STATUS_EVERY_MS) write();
+      if (isNews || machine.elapsed() - writtenAtMs >= STATUS_EVERY_MS) write();
     },
   };
 }

@@ -91,6 +91,11 @@ const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 /** Between fork and exec a process still looks like its parent: young ones are read once more. */
 const YOUNG_MS = 3000;
+/** Two scans are never this far apart unless the clock was set or the machine slept. */
+const CLOCK_STEP_MS_MIN = 60_000;
+/** The kernel's second of the boot wavers by one. */
+const BOOT_MS_MIN = 2000;
+const STAT_BYTES_MAX = 256 * 1024;
 /** A pid that was a kernel thread's is looked at again after this many scans. */
 const KERNEL_SCANS = 64;
 
@@ -124,7 +129,11 @@ export function createProcessTable(deps: {
   users: ReadonlyMap<number, { name: string }>;
 }): ProcessTable {
   const { files, procRoot } = deps;
-  const bootMs = bootTime(optional(() => files.text(`${procRoot}/stat`, 256 * 1024, "latin1")) ?? "");
+  const readBootMs = () =>
+    bootTime(optional(() => files.text(`${procRoot}/stat`, STAT_BYTES_MAX, "latin1")) ?? "");
+  /** Linux counts a process's start from the boot and dates the boot by the wall clock, so it moves with that clock. */
+  const boot = { ms: readBootMs() };
+  let lastReadMs = deps.clock();
   let known: ReadonlyMap<number, LinuxProcess> = new Map();
   /** Kernel threads: hundreds on a large host, none of them an engine. */
   let kernel = new Set<number>();
@@ -158,6 +167,7 @@ export function createProcessTable(deps: {
 
   function readAll(names: readonly string[]): LinuxProcess[] {
     const nowMs = deps.clock();
+    noteClock(nowMs);
     const processes: LinuxProcess[] = [];
     for (const name of names) {
       const pid = +name;
@@ -168,6 +178,19 @@ export function createProcessTable(deps: {
       if (process !== before) moved = true;
     }
     return processes;
+  }
+
+  /** After a step of the wall clock, or a long pause, every process has another start time. */
+  function noteClock(nowMs: number): void {
+    const isSteady = nowMs >= lastReadMs && nowMs - lastReadMs < CLOCK_STEP_MS_MIN;
+    lastReadMs = nowMs;
+    if (isSteady) return;
+    const before = boot.ms;
+    boot.ms = readBootMs();
+    if (Math.abs((boot.ms ?? 0) - (before ?? 0)) < BOOT_MS_MIN) return;
+    moved = true;
+    // Their end was told by the old clock.
+    for (const pid of young.keys()) young.set(pid, nowMs + YOUNG_MS);
   }
 
   /** The same map as before while it says the same: whoever derives something from it need not do so again. */
@@ -222,7 +245,7 @@ export function createProcessTable(deps: {
       return before;
     }
     young.delete(stat.pid);
-    const facts = readIdentity(deps, stat, key, bootMs);
+    const facts = readIdentity(deps, stat, key, boot);
     const isYoung = before?.key !== key && nowMs - (facts.startedAtMs ?? 0) < YOUNG_MS;
     if (isYoung) young.set(stat.pid, nowMs + YOUNG_MS);
     changed.push(facts);
@@ -235,7 +258,7 @@ function readIdentity(
   deps: { files: Files; procRoot: string; users: ReadonlyMap<number, { name: string }> },
   stat: Stat,
   key: string,
-  bootMs: number | undefined,
+  boot: { ms: number | undefined },
 ): LinuxProcess {
   const { files } = deps;
   const root = `${deps.procRoot}/${stat.pid}`;
@@ -257,7 +280,9 @@ function readIdentity(
     virtualBytes: stat.virtualBytes,
     residentBytes: stat.residentPages * PAGE_BYTES,
     hidden: "miss" in link && link.miss === "denied",
-    ...(bootMs !== undefined && { startedAtMs: bootMs + (stat.startTicks * 1000) / TICKS_PER_SECOND }),
+    get startedAtMs() {
+      return boot.ms === undefined ? undefined : boot.ms + (stat.startTicks * 1000) / TICKS_PER_SECOND;
+    },
     ...(executable !== undefined && { executable }),
     ...(network !== undefined && { network }),
     get uid() {

@@ -4,6 +4,7 @@ import { type Directive, verifyDirective } from "../../shared/wire/directive.ts"
 import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import type { Moment } from "../control-clock.ts";
 import { StateFault } from "../disk.ts";
 import { uncontained } from "../heartbeat.ts";
 import type { Identity } from "../identity.ts";
@@ -25,7 +26,10 @@ export type ObeyDeps = {
   directory: string;
   self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
   enforcers: Readonly<Record<Mode, Enforcer>>;
+  /** Time of the control plane as far as it is known. */
   clock: Clock;
+  /** When this agent began to be able to obey. */
+  since: Moment;
   /** Milliseconds that this process ran, by a clock that nobody sets. */
   elapsed: () => number;
   log: Log;
@@ -214,7 +218,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
   }
 
   return {
-    report: () => state.report,
+    // Before the first directive nothing is kept: its time follows the clock, which may be found wrong meanwhile.
+    report: () => (state.report.generation === 0 ? uncontained(timestamp(deps.since())) : state.report),
     consider: (jws, signal) =>
       inTurn(async () => {
         if (jws === considered) return;
@@ -358,7 +363,7 @@ function load(deps: ObeyDeps): Stored {
     );
   } else if (fault !== undefined)
     deps.log("error", `${fault}; containment starts again from the control plane's directive`);
-  const report = uncontained(timestamp(deps.clock()));
+  const report = uncontained(timestamp(deps.since()));
   const traces = mode === undefined ? null : { mode, wasInForce: true };
   return { report, underway: false, traces, usedCodes: [] };
 }

@@ -23,8 +23,11 @@ export function tidy(value: string, max: number): string {
   return (safe === "" ? "(empty)" : safe).slice(0, max).toWellFormed();
 }
 
-/** Fixed-width UTC with milliseconds, and a date that exists. */
+/**
+ * Fixed-width UTC with milliseconds, and a date that exists. From 1000 on: hosts boot with a clock of 1970, and what they
+ * report is dated by the worker (`worker/dates.ts`).
+ */
 export const isoTimestamp = z
   .string()
-  .regex(/^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  .regex(/^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   .refine((value) => Number.isFinite(Date.parse(value)), "not a date");

@@ -14,6 +14,7 @@ import { createSender } from "../../agent/send.ts";
 import { createSession } from "../../agent/session.ts";
 import { sleep } from "../../agent/sleep.ts";
 import { openSpool } from "../../agent/spool.ts";
+import { controlClock } from "./control-clock.ts";
 import { eventually } from "./stack.ts";
 
 /**
@@ -97,7 +98,8 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     }
   }
 
-  const post = createPost({ edgeUrl, fetch: observed, clock, log });
+  const control = controlClock(clock, () => performance.now());
+  const post = createPost({ edgeUrl, fetch: observed, clock: control, wallClock: clock });
   const device = await openDeviceKey(directory, process.platform);
   const hostname = `steady-${number}`;
   const employeeId = "dana";
@@ -130,7 +132,8 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     directory,
     self: () => self,
     enforcers: { observe, "stop-engines": observe, network: observe },
-    clock,
+    clock: control.now,
+    since: control.mark(),
     elapsed: () => performance.now(),
     log,
     onReport: () => loop.hurry(),
@@ -180,7 +183,8 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     },
     obedience,
     report: createSignedReport(obedience.report, device, self, log),
-    clock,
+    clock: control,
+    elapsed: () => performance.now(),
     random,
     sleep,
     log,

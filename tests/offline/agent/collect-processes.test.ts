@@ -247,6 +247,29 @@ describe("createMappedTable()", () => {
     expect(new Set(opened)).toEqual(new Set(["weights.dat"]));
   });
 
+  test("starts follow the clock when it is set: Linux dates the boot by it", () => {
+    put(10);
+    const boot = (seconds: number) => writeFileSync(join(proc, "stat"), `cpu 1 2 3\nbtime ${seconds}\n`);
+    boot(5);
+    let nowMs = 60_000;
+    const processes = createProcessTable({
+      files: noting().files,
+      procRoot: proc,
+      clock: () => nowMs,
+      users: new Map(),
+    });
+    const first = processes.read().processes;
+    const fromBootMs = first.get(10)!.startedAtMs! - 5000;
+    expect(processes.read().processes).toBe(first);
+    nowMs = NOW_MS; // NTP
+    boot(NOW_MS / 1000 - 60);
+    const second = processes.read().processes;
+    expect(second).not.toBe(first);
+    expect(second.get(10)!.startedAtMs).toBe(NOW_MS - 60_000 + fromBootMs);
+    nowMs += 3600_000; // it slept: the boot is where it was
+    expect(processes.read().processes).toBe(second);
+  });
+
   test("passes over the agent itself", async () => {
     put(10);
     maps(10, MAPPED);

@@ -44,6 +44,7 @@ function open(): Obedience {
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers: Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>,
     clock: () => clockMs,
+    since: () => clockMs,
     elapsed: () => 0,
     log: () => {},
     onReport: () => {},

@@ -5,8 +5,10 @@ import type { Enforcer, Order, Proof } from "../../../agent/contain/enforcer.ts"
 import { createObedience, type Obedience } from "../../../agent/contain/obey.ts";
 import { observeEnforcer } from "../../../agent/contain/observe.ts";
 import { unsupportedEnforcer } from "../../../agent/contain/unsupported.ts";
+import { uncontained } from "../../../agent/heartbeat.ts";
 import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
 import { containmentReport, MODES, type Mode } from "../../../shared/wire/heartbeat.ts";
+import { controlClock } from "../../support/control-clock.ts";
 import {
   ASSET,
   controlKeys,
@@ -45,12 +47,14 @@ const open = (
   enforcers = recorders(),
   clock: () => number = Date.now,
   elapsed: () => number = () => performance.now(),
+  since: () => number = clock,
 ): Obedience =>
   createObedience({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers,
     clock,
+    since,
     elapsed,
     log: (level, message, fields) => said.push(`${level} ${message} ${fields?.reason ?? ""}`),
     onReport: () => {
@@ -107,6 +111,7 @@ describe("createObedience()", () => {
         self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
         enforcers,
         clock: Date.now,
+        since: Date.now,
         elapsed: () => performance.now(),
         log: () => {},
         onReport: () => {
@@ -330,6 +335,20 @@ describe("createObedience()", () => {
     await obedience.reassert(signal);
     expect(reports).toBe(1);
     expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
+  });
+
+  test("before the first directive its report is dated by what is known of the time by now", async () => {
+    let nowMs = Date.parse("1970-01-01T00:00:05.000Z");
+    let elapsedMs = 5000;
+    const clock = controlClock(
+      () => nowMs,
+      () => elapsedMs,
+    );
+    const obedience = open(recorders(), clock.now, () => elapsedMs, clock.mark());
+    expect(obedience.report().at).toBe("1970-01-01T00:00:05.000Z");
+    elapsedMs += 60_000;
+    nowMs = Date.parse("2026-11-21T10:01:00.000Z"); // NTP
+    expect(obedience.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
   });
 
   test("proves a lasting isolation anew when the machine was away: it slept, or was put back to a snapshot", async () => {

@@ -10,6 +10,7 @@ import { createPost } from "../../../agent/post.ts";
 import { createSession } from "../../../agent/session.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { signDirective } from "../../../shared/wire/directive.ts";
+import { controlClock } from "../../support/control-clock.ts";
 import {
   ASSET,
   controlKeys,
@@ -36,7 +37,7 @@ let running: Promise<void>;
 async function start({ pollMs = 25_000 } = {}): Promise<void> {
   const directory = temporaryDirectory();
   const device = await openDeviceKey(directory, process.platform);
-  const post = createPost({ edgeUrl: edge.url, fetch, clock: Date.now, log: silent });
+  const post = createPost({ edgeUrl: edge.url, fetch, clock: controlClock(Date.now), wallClock: Date.now });
   const host = { hostname: "h", os: "Linux", arch: "x64", agentVersion: "0.1.0" };
   const request = { token: TOKEN, employeeId: "ada", host };
   await enrol({ post, random: () => 0, sleep: () => sleep(5), log: silent }, device, request, stopper.signal);
@@ -50,6 +51,7 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
       "stop-engines": unsupported,
     },
     clock: Date.now,
+    since: Date.now,
     elapsed: () => performance.now(),
     log: silent,
     onReport: () => {},

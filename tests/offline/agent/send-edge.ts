@@ -27,9 +27,9 @@ export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 /** What the next request gets instead of the ordinary answer; `undefined` leaves it alone. */
 export type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
 
-export const problem = (code: RefusalCode, headers: Record<string, string> = {}): Response =>
+export const problem = (code: RefusalCode, headers: Record<string, string> = {}, more = {}): Response =>
   Response.json(
-    { type: "about:blank", title: REFUSALS[code].title, status: REFUSALS[code].status, code },
+    { type: "about:blank", title: REFUSALS[code].title, status: REFUSALS[code].status, code, ...more },
     { status: REFUSALS[code].status, headers: { "content-type": "application/problem+json", ...headers } },
   );
 
@@ -55,6 +55,8 @@ export type TestEdge = {
   /** Served as the signed catalogue. */
   catalogue: string | undefined;
   sessionSeconds: number;
+  /** How it tells the time when it refuses a signature for it: in the answer, or as a header only. */
+  tellsTime: "time" | "date";
   /** Milliseconds the edge's clock is ahead of this host's. */
   aheadMs: number;
   direct: (claims: Partial<Directive>) => Promise<string>;
@@ -84,6 +86,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     keySet: undefined,
     catalogue: undefined,
     sessionSeconds: 3600,
+    tellsTime: "time",
     aheadMs: 0,
     assetId: ASSET,
     direct: (claims) => signDirective(control, { ...directiveClaims(), ...claims }),
@@ -92,7 +95,12 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     },
   };
   const now = (): number => Date.now() + edge.aheadMs;
-  const date = (): Record<string, string> => ({ date: new Date(now()).toUTCString() });
+  // Bun writes a right Date where there is none: it has to be wrong for a test to see that it was not used.
+  const stale = (): Response => {
+    const date = new Date(edge.tellsTime === "date" ? now() : 0).toUTCString();
+    const time = edge.tellsTime === "time" ? { time: new Date(now()).toISOString() } : {};
+    return problem("wire.stale", { date }, time);
+  };
 
   async function check(request: Request, body: string, key: (keyid: string) => Promise<CryptoKey>) {
     const path = new URL(request.url).pathname;
@@ -101,7 +109,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     if (!parsed.ok) return problem(parsed.code);
     const digest = request.headers.get("content-digest") ?? "";
     if (digest !== (await contentDigest(utf8(body)))) return problem("wire.bad-signature");
-    if (!isFresh(parsed.value.createdSeconds, now(), 300)) return problem("wire.stale", date());
+    if (!isFresh(parsed.value.createdSeconds, now(), 300)) return stale();
     const genuine = await verifySignature(await key(parsed.value.keyid), parsed.value, {
       method: "POST",
       path,

@@ -10,6 +10,7 @@ import { createSession } from "../../../agent/session.ts";
 import { sleep } from "../../../agent/sleep.ts";
 import { openSpool, type Spool } from "../../../agent/spool.ts";
 import type { HeartbeatAnswer } from "../../../shared/wire/heartbeat.ts";
+import { controlClock } from "../../support/control-clock.ts";
 import { HTML, portalPage } from "../../support/dynamo-answers.ts";
 import {
   ASSET,
@@ -64,7 +65,12 @@ async function start(
   const directory = options.directory ?? temporaryDirectory();
   const clock = options.clock ?? Date.now;
   const device = await openDeviceKey(directory, process.platform);
-  const post = createPost({ edgeUrl: options.url ?? edge.url, fetch, clock, log: silent });
+  const post = createPost({
+    edgeUrl: options.url ?? edge.url,
+    fetch,
+    clock: controlClock(clock),
+    wallClock: clock,
+  });
   const enrolled = await enrol(
     { post, random: () => 0, sleep: () => sleep(5), log: silent },
     device,
@@ -217,10 +223,16 @@ describe("createSender()", () => {
     expect(spool.waiting()).toBe(1);
   });
 
-  test.each([600_000, -600_000])(
-    "corrects a clock that is %d ms off by the edge's Date, and is taken",
-    async (offMs) => {
-      edge.aheadMs = 0;
+  test.each([
+    [600_000, "time"],
+    [-600_000, "time"],
+    [600_000, "date"],
+    [-600_000, "date"],
+    [-Date.UTC(2026, 0), "time"],
+  ] as const)(
+    "corrects a clock that is %d ms off by the %s of the edge's answer, and is taken",
+    async (offMs, tells) => {
+      edge.tellsTime = tells;
       await start({ clock: () => Date.now() + offMs });
       sender.offer(beat(1));
       await until("it is taken", () => sequences().length === 1);
@@ -443,7 +455,8 @@ describe("enrol()", () => {
       { ...REQUEST, token },
       never,
     );
-  const postTo = (url: string): Post => createPost({ edgeUrl: url, fetch, clock: Date.now, log: silent });
+  const postTo = (url: string): Post =>
+    createPost({ edgeUrl: url, fetch, clock: controlClock(Date.now), wallClock: Date.now });
 
   test("asks again with the same key and token after lost answers", async () => {
     const directory = temporaryDirectory();
