@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import type { Clock } from "../shared/clock.ts";
+import { messageOf } from "../shared/error-message.ts";
 import {
   CATALOGUE_BYTES_MAX,
   CATALOGUE_PATH,
@@ -75,7 +76,7 @@ export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "direc
     kept = readState(deps.directory, STATE_FILE, stateFile);
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    return { is: "refused", reason: "it is damaged" };
+    return { is: "refused", reason: "it is damaged; the next update replaces it" };
   }
   if (!kept) return { is: "none" };
   const isChecked = kept.checkedBy === AGENT_VERSION;
@@ -185,7 +186,7 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
       looking = ask(signal)
         .catch((cause) =>
           deps.log("error", "looking for a catalogue failed", {
-            reason: cause instanceof Error ? tidy(cause.message, 200) : "unknown error",
+            reason: tidy(messageOf(cause), 200),
           }),
         )
         .finally(() => {

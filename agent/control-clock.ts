@@ -2,7 +2,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { Log } from "./log.ts";
 
 /** A clock that is right never reads earlier: before the first version of this program. */
-const EARLIEST_MS = Date.UTC(2025, 0, 1);
+export const EARLIEST_MS = Date.UTC(2025, 0, 1);
 /** The wall clock moved against the monotonic one by more than this: it was set, or the machine slept. */
 const JUMP_MS_MIN = 2000;
 /** A step that comes this close to the known difference is the wall clock being set right. */

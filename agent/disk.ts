@@ -90,24 +90,48 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
+/** For a file that hurts nobody where it is, on a disk that may have become read-only. */
+export function removeIfPossible(path: string): void {
+  try {
+    removeIfThere(path);
+  } catch {
+    // It is tried again at the next start.
+  }
+}
+
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
     if (isCode(cause, "ENOENT")) return undefined;
-    throw new StateFault(`cannot read ${path} (${codeOf(cause)})`, { cause });
+    throw new StateFault(`cannot read ${path} (${codeOf(cause)}): ${remedyOf(codeOf(cause))}`, { cause });
   }
 }
 
-/** Content of a state file, undefined when there is none. Throws {@link StateFault} when it is damaged. */
-export function readState<T>(directory: string, name: string, schema: z.ZodType<T>): T | undefined {
+/** What helps when a file of the agent cannot be read or written. */
+export const remedyOf = (code: string): string =>
+  code === "EACCES" || code === "EPERM"
+    ? "run lz-agent as the user who owns it, or as root"
+    : code === "EISDIR" || code === "ENOTDIR"
+      ? "remove what is there in its place"
+      : "check the disk and the path";
+
+/**
+ * Content of a state file, undefined when there is none. Throws {@link StateFault} with the remedy when it is damaged.
+ */
+export function readState<T>(
+  directory: string,
+  name: string,
+  schema: z.ZodType<T>,
+  remedy = "remove it, and the agent makes a new one",
+): T | undefined {
   const path = join(directory, name);
   const content = readIfThere(path);
   if (content === undefined) return undefined;
   try {
     return schema.parse(JSON.parse(content));
   } catch (cause) {
-    throw new StateFault(`${path} is damaged`, { cause });
+    throw new StateFault(`${path} is damaged: ${remedy}`, { cause });
   }
 }
 

@@ -6,12 +6,17 @@ import { employeeId } from "../shared/ids.ts";
 import { deviceKey, enrolmentAnswer } from "../shared/wire/enrolment.ts";
 import { deviceKeyid } from "../shared/wire/keyid.ts";
 import type { Signer } from "../shared/wire/signature.ts";
+import { EARLIEST_MS } from "./control-clock.ts";
 import { codeOf, readState, requireOwnerOnly, StateFault, writeState } from "./disk.ts";
 import type { Log } from "./log.ts";
 
 const DEVICE_KEY_FILE = "device-key.json";
 const IDENTITY_FILE = "identity.json";
 const SEQUENCE_FILE = "sequence.json";
+/** Enrolling again makes a new asset, so restoring the file is better where there is a backup. */
+const IDENTITY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll with a new token";
+/** The control plane knows the old key only. */
+const KEY_REMEDY = "restore it from a backup, or remove it and run lz-agent enroll --force with a new token";
 
 /** Ed25519 private key (RFC 8037 §2). It is made on this host and never leaves it. */
 const deviceKeyFile = z.strictObject({
@@ -38,20 +43,20 @@ export type DeviceKey = { x: string; privateKey: CryptoKey };
  * with the same key. Throws {@link StateFault} when others can read it or it is damaged.
  */
 export async function openDeviceKey(directory: string, platform: NodeJS.Platform): Promise<DeviceKey> {
-  const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile);
+  const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY);
   const path = join(directory, DEVICE_KEY_FILE);
   if (!stored) return makeDeviceKey(directory);
   requireOwnerOnly(path, platform);
   try {
     return { x: stored.x, privateKey: await importPrivate(stored) };
   } catch (cause) {
-    throw new StateFault(`${path} holds no usable key`, { cause });
+    throw new StateFault(`${path} holds no usable key: ${KEY_REMEDY}`, { cause });
   }
 }
 
 /** The public half of the key that is there, to compare with what this host signed; makes none. */
 export const readPublicKey = (directory: string): string | undefined =>
-  readState(directory, DEVICE_KEY_FILE, deviceKeyFile)?.x;
+  readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY)?.x;
 
 async function makeDeviceKey(directory: string): Promise<DeviceKey> {
   const pair = (await crypto.subtle.generateKey({ name: "Ed25519" }, true, [
@@ -82,7 +87,7 @@ export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" 
 });
 
 export const loadIdentity = (directory: string): Identity | undefined =>
-  readState(directory, IDENTITY_FILE, identity);
+  readState(directory, IDENTITY_FILE, identity, IDENTITY_REMEDY);
 
 export const saveIdentity = (directory: string, value: Identity): void =>
   writeState(directory, IDENTITY_FILE, value);
@@ -101,7 +106,7 @@ export type Sequence = {
 
 /**
  * `atLeast` is above every number known to be used (the spool's). With the file lost, numbers continue from the
- * epoch second: an agent that sends at most one heartbeat a second never got that far by counting from 0.
+ * epoch second, and from 2025 with a clock of before: an agent that sends at most one heartbeat a second never got that far by counting from 0.
  */
 export function openSequence(directory: string, atLeast: number, deps: { clock: Clock; log: Log }): Sequence {
   let next = Math.max(atLeast, readNext(directory, deps));
@@ -128,7 +133,7 @@ export function openSequence(directory: string, atLeast: number, deps: { clock: 
 }
 
 function readNext(directory: string, deps: { clock: Clock; log: Log }): number {
-  const resumed = Math.floor(deps.clock() / 1000);
+  const resumed = Math.floor(Math.max(deps.clock(), EARLIEST_MS) / 1000);
   try {
     const stored = readState(directory, SEQUENCE_FILE, sequenceFile);
     return stored?.next ?? resumed;

@@ -3,7 +3,15 @@ import { spawnSync } from "node:child_process";
 import { linkSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { codeOf, isCode, readIfThere, removeIfThere, StateFault } from "./disk.ts";
+import {
+  codeOf,
+  isCode,
+  readIfThere,
+  remedyOf,
+  removeIfPossible,
+  removeIfThere,
+  StateFault,
+} from "./disk.ts";
 
 const FILE = "lock";
 const SETTLE_MS = 50;
@@ -28,7 +36,8 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   const path = join(directory, FILE);
   const self: Holder = { pid: deps.pid, birth: deps.birthOf(deps.pid) ?? "" };
   const release = (): void => {
-    if (lockHolder(directory, deps)?.pid === self.pid) removeIfThere(path);
+    // One that cannot be removed, on a disk that became read-only, names a dead process: the next start takes it over.
+    if (lockHolder(directory, deps)?.pid === self.pid) removeIfPossible(path);
   };
   const claim = `${path}.${self.pid}`;
   try {
@@ -41,7 +50,9 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
       removeIfPossible(claim);
       return { ok: true, release: () => {} };
     }
-    throw new StateFault(`cannot write to ${directory} (${codeOf(cause)})`, { cause });
+    throw new StateFault(`cannot write to ${directory} (${codeOf(cause)}): ${remedyOf(codeOf(cause))}`, {
+      cause,
+    });
   }
   if (link(claim, path)) return { ok: true, release };
   const current = lockHolder(directory, deps);
@@ -64,14 +75,6 @@ export function lockHolder(directory: string, deps: Pick<LockDeps, "birthOf">): 
   const parsed = holder.safeParse(parseOrUndefined(content));
   if (!parsed.success) return undefined;
   return deps.birthOf(parsed.data.pid) === parsed.data.birth ? parsed.data : undefined;
-}
-
-function removeIfPossible(path: string): void {
-  try {
-    removeIfThere(path);
-  } catch {
-    // It is of no use to anyone and in nobody's way.
-  }
 }
 
 /** Gives the claim its public name, content and all, unless that name is taken (link(2)). */

@@ -1,3 +1,4 @@
+import { messageOf } from "../shared/error-message.ts";
 import type { AgentSettings } from "../shared/wire/enrolment.ts";
 import type { ContainmentReport, Heartbeat } from "../shared/wire/heartbeat.ts";
 import type { HostState } from "../shared/wire/state.ts";
@@ -90,7 +91,7 @@ export function createLoop(deps: LoopDeps): Loop {
       lastScan = { ...result, catalogue };
       return lastScan;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : "unknown error";
+      const reason = messageOf(cause);
       if (!signal.aborted) deps.log("error", "the scan failed", { reason });
       const last = lastScan ?? { engines: [], collectors: [], catalogue };
       const failed = {

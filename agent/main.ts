@@ -1,4 +1,5 @@
 import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
+import { messageOf } from "../shared/error-message.ts";
 import { loginOf } from "./cli/accounts.ts";
 import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
@@ -75,7 +76,7 @@ async function main(): Promise<number> {
     return await verb(machine, { values, word, settings: resolved.settings });
   } catch (cause) {
     if (cause instanceof StateFault) return fail(machine, cause.message);
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : codeOf(cause);
+    const reason = messageOf(cause, codeOf(cause)).split("\n")[0];
     return fail(machine, `${name} failed: ${reason}`);
   }
 }

@@ -1,5 +1,6 @@
 import { utf8 } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
+import { messageOf } from "../shared/error-message.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { type Signer, signRequest } from "../shared/wire/signature.ts";
 import { isoTimestamp, tidy } from "../shared/wire/text.ts";
@@ -123,7 +124,7 @@ export async function withTimeout<T>(
     return await work(controller.signal);
   } catch (cause) {
     if (controller.signal.aborted) return { kind: "unreachable", reason };
-    return { kind: "unreachable", reason: cause instanceof Error ? tidy(cause.message, 200) : reason };
+    return { kind: "unreachable", reason: tidy(messageOf(cause, reason), 200) };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);

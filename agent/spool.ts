@@ -1,7 +1,16 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { codeOf, isCode, readState, removeIfThere, StateFault, writeAtomically, writeState } from "./disk.ts";
+import {
+  codeOf,
+  isCode,
+  readState,
+  removeIfPossible,
+  removeIfThere,
+  StateFault,
+  writeAtomically,
+  writeState,
+} from "./disk.ts";
 import type { Log } from "./log.ts";
 
 export const SPOOL_BYTES_MAX = 32 * 1024 * 1024;
@@ -195,7 +204,7 @@ function listEntries(directory: string): Entry[] {
   for (const name of namesIn(directory)) {
     const match = NAME.exec(name);
     // A crash left a half-written temporary file: it never was a heartbeat.
-    if (!match && name.endsWith(".tmp")) removeIfThere(join(directory, name));
+    if (!match && name.endsWith(".tmp")) removeIfPossible(join(directory, name));
     if (match) entries.push({ sequence: Number(match[1]), bytes: statSync(join(directory, name)).size });
   }
   return entries.sort((a, b) => a.sequence - b.sequence);

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { uptime } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { messageOf } from "../shared/error-message.ts";
 import { RUNTIMES, type RuntimeName } from "./edge-command.ts";
 import { formatLine } from "./format-line.ts";
 import { isPortFree } from "./free-port.ts";
@@ -155,7 +156,7 @@ async function main(): Promise<void> {
     if (ended) console.error(`${ended.name} ended by itself with code ${ended.code}: stopping the rest`);
     process.exitCode = ended ? 1 : 0;
   } catch (error) {
-    console.error(`cannot start: ${error instanceof Error ? error.message : error}`);
+    console.error(`cannot start: ${messageOf(error, String(error))}`);
     process.exitCode = 1;
   }
   if (stack) await stopStack(stack, folder);

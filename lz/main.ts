@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { messageOf } from "../shared/error-message.ts";
 import { type CommandName, parseArguments } from "./arguments.ts";
 import { Failure, Misuse, type Verb } from "./deps.ts";
 
@@ -51,6 +52,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   if (!(error instanceof Misuse || error instanceof Failure)) throw error;
-  console.error(error.message);
+  console.error(messageOf(error));
   process.exitCode = error instanceof Misuse ? 2 : 1;
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { timestamp } from "../shared/clock.ts";
+import { messageOf } from "../shared/error-message.ts";
 import { verifyDirective } from "../shared/wire/directive.ts";
 import type { EnrolmentAnswer } from "../shared/wire/enrolment.ts";
 import { type ContainmentReport, type Engine, heartbeatAnswer } from "../shared/wire/heartbeat.ts";
@@ -158,7 +159,7 @@ async function enrolFleet(
   try {
     await Promise.all(Array.from({ length: ENROLLING_AT_ONCE }, lane));
   } catch (cause) {
-    throw new Failure(`the fleet could not enrol: ${cause instanceof Error ? cause.message : "no answer"}`, {
+    throw new Failure(`the fleet could not enrol: ${messageOf(cause, "no answer")}`, {
       cause,
     });
   }

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { messageOf } from "./error-message.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
@@ -16,6 +17,6 @@ export function createLog(stage: string, clock: Clock, write: (line: string) => 
 }
 
 function causes(error: Error): string {
-  const own = `${error.name}: ${error.message}`;
+  const own = `${error.name}: ${messageOf(error, "no message")}`;
   return error.cause instanceof Error ? `${own}; caused by ${causes(error.cause)}` : own;
 }

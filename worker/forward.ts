@@ -1,4 +1,5 @@
 import { timestamp } from "../shared/clock.ts";
+import { messageOf } from "../shared/error-message.ts";
 import { webhookBody, webhookHeaders } from "../shared/export/standard-webhooks.ts";
 import { type AttributeMap, isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
@@ -251,8 +252,7 @@ async function send(webhook: Webhook, event: EventItem, deps: Forwarder): Promis
     const isFine = status >= 200 && status < 300;
     return { status, latencyMs: deps.clock() - startMs, ...(!isFine && { error: `answered ${status}` }) };
   } catch (error) {
-    const words = tidy(error instanceof Error ? error.message : "", 200);
-    return { latencyMs: deps.clock() - startMs, error: words === "" ? "did not answer" : words };
+    return { latencyMs: deps.clock() - startMs, error: tidy(messageOf(error, "did not answer"), 200) };
   }
 }
 

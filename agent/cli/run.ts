@@ -1,4 +1,5 @@
 import { timestamp } from "../../shared/clock.ts";
+import { messageOf } from "../../shared/error-message.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
 import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
@@ -61,7 +62,7 @@ export const run: Verb = async (machine, { values, settings }) => {
       return 1;
     });
   } catch (cause) {
-    if (isService) log("error", "the agent failed", { reason: cause instanceof Error ? cause.message : "" });
+    if (isService) log("error", "the agent failed", { reason: messageOf(cause) });
     throw cause;
   } finally {
     manager?.stopped(code);

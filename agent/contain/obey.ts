@@ -1,5 +1,6 @@
 import { type Clock, timestamp } from "../../shared/clock.ts";
 import { isNewDirective } from "../../shared/containment.ts";
+import { messageOf } from "../../shared/error-message.ts";
 import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
 import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
@@ -368,4 +369,4 @@ function load(deps: ObeyDeps): Stored {
   return { report, underway: false, traces, usedCodes: [] };
 }
 
-const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown error");
+const reasonOf = (cause: unknown): string => messageOf(cause);

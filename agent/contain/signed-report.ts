@@ -1,3 +1,4 @@
+import { messageOf } from "../../shared/error-message.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { signReport } from "../../shared/wire/report-signature.ts";
 import type { DeviceKey, Identity } from "../identity.ts";
@@ -24,7 +25,7 @@ export function createSignedReport(
       return signed;
     } catch (cause) {
       log("error", "the containment report could not be signed", {
-        reason: cause instanceof Error ? cause.message : "unknown error",
+        reason: messageOf(cause),
       });
       return now;
     }

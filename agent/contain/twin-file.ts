@@ -34,7 +34,7 @@ export function twinFile<T>({ directory, name, schema, isNewer }: TwinOptions<T>
       const faults: StateFault[] = [];
       const found = names.flatMap((file): T[] => {
         try {
-          const value = readState(directory, file, schema);
+          const value = readState(directory, file, schema, "the agent replaces it");
           return value === undefined ? [] : [value];
         } catch (cause) {
           if (!(cause instanceof StateFault)) throw cause;

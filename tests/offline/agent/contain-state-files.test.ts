@@ -52,6 +52,7 @@ const start = (): Obedience =>
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers: Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>,
     clock: Date.now,
+    since: Date.now,
     elapsed: () => performance.now(),
     log,
     onReport: () => {},

@@ -14,6 +14,7 @@ import {
 } from "../../../agent/identity.ts";
 import { acquireLock, lockHolder, processBirth } from "../../../agent/lock.ts";
 import { createLog, silent } from "../../../agent/log.ts";
+import { openSpool } from "../../../agent/spool.ts";
 import manifest from "../../../package.json";
 import { utf8 } from "../../../shared/bytes.ts";
 import { parseDeviceKeyid } from "../../../shared/wire/keyid.ts";
@@ -124,12 +125,14 @@ describe("loadIdentity()", () => {
   test("says which file is damaged", async () => {
     const directory = temporaryDirectory();
     writeFileSync(join(directory, "identity.json"), JSON.stringify({ ...(await saved()), assetId: "x" }));
-    expect(() => loadIdentity(directory)).toThrow(/identity\.json is damaged/);
+    expect(() => loadIdentity(directory)).toThrow(
+      /identity\.json is damaged: restore it from a backup, or remove it and run lz-agent enroll with a new token$/,
+    );
   });
 });
 
 describe("openSequence()", () => {
-  const deps = { clock: () => 1_700_000_000_000, log: silent };
+  const deps = { clock: () => 1_780_000_000_000, log: silent };
   test("grows over restarts, whether closed or killed, and never repeats", () => {
     const directory = temporaryDirectory();
     const seen: number[] = [];
@@ -152,19 +155,26 @@ describe("openSequence()", () => {
   test("goes on when the disk takes nothing, says so once, and reserves again when it does", () => {
     const directory = temporaryDirectory();
     const said: string[] = [];
-    const sequence = openSequence(directory, 7, { clock: () => 0, log: (_level, event) => said.push(event) });
+    const sequence = openSequence(directory, 1_800_000_007, {
+      ...deps,
+      log: (_level, event) => said.push(event),
+    });
     mkdirSync(join(directory, "sequence.json.tmp"));
-    expect([sequence.next(), sequence.next()]).toEqual([7, 8]);
+    expect([sequence.next(), sequence.next()]).toEqual([1_800_000_007, 1_800_000_008]);
     expect(said).toEqual(["the sequence could not be saved"]);
     rmSync(join(directory, "sequence.json.tmp"), { recursive: true });
-    expect(sequence.next()).toBe(9);
-    expect(openSequence(directory, 0, deps).next()).toBe(9 + SEQUENCE_BLOCK);
+    expect(sequence.next()).toBe(1_800_000_009);
+    expect(openSequence(directory, 0, deps).next()).toBe(1_800_000_009 + SEQUENCE_BLOCK);
   });
   test("starts above what the spool holds, and above the epoch second when the file is lost or damaged", () => {
     const directory = temporaryDirectory();
-    expect(openSequence(directory, 0, deps).next()).toBe(1_700_000_000);
+    expect(openSequence(directory, 0, deps).next()).toBe(1_780_000_000);
     writeFileSync(join(directory, "sequence.json"), "{}");
     expect(openSequence(directory, 1_900_000_000, deps).next()).toBe(1_900_000_000);
+  });
+  test("starts in 2025 at the earliest when the file is lost and the clock is of 1970", () => {
+    const lost = { ...deps, clock: () => 20_000 };
+    expect(openSequence(temporaryDirectory(), 0, lost).next()).toBe(Date.UTC(2025, 0) / 1000);
   });
 });
 
@@ -197,10 +207,35 @@ describe("acquireLock()", () => {
     expect((await acquireLock(directory, deps(10))).ok).toBe(true);
     expect(lockHolder(directory, deps(10))?.pid).toBe(10);
   });
+  testUnless(
+    missing("Linux", "root", "mount"),
+    "is given back without a fault on a disk that became read-only; the next start takes it over",
+    async () => {
+      const directory = temporaryDirectory();
+      const mount = (...words: string[]) => Bun.spawnSync(["mount", ...words, directory]);
+      expect(mount("-t", "tmpfs", "-o", "size=1m", "tmpfs").success).toBe(true);
+      try {
+        const lock = await acquireLock(directory, deps(10));
+        const spool = openSpool(directory, { log: silent });
+        spool.append(1, '{"sequence":1}');
+        writeFileSync(join(directory, "spool", "0000000000000002.json.tmp"), "{");
+        const sequence = openSequence(directory, 2, { clock: Date.now, log: silent });
+        expect(mount("-o", "remount,ro").success).toBe(true);
+        sequence.close();
+        expect(() => lock.ok && lock.release()).not.toThrow();
+        expect(openSpool(directory, { log: silent }).oldest()?.sequence).toBe(1);
+        births.delete(10);
+        expect((await acquireLock(directory, deps(11))).ok).toBe(true);
+      } finally {
+        births.set(10, "a");
+        Bun.spawnSync(["umount", directory]);
+      }
+    },
+  );
   test("says in one line that the directory takes no file", async () => {
     const nowhere = join(temporaryDirectory(), "nowhere");
     await expect(acquireLock(nowhere, deps(10))).rejects.toThrow(
-      new StateFault(`cannot write to ${nowhere} (ENOENT)`),
+      new StateFault(`cannot write to ${nowhere} (ENOENT): check the disk and the path`),
     );
   });
   testUnless(missing("ps"), "a birth by ps(1) is the same twice and ends with its process", async () => {
