@@ -23,7 +23,9 @@ test("a fetch that failed is told without Bun's hint for programmers, in message
   )("error", "x", {
     error: new Error("outer", { cause: fault }),
   });
-  expect(lines[0]).toContain("caused by TypeError: ECONNRESET: The socket connection was closed unexpectedly");
+  expect(lines[0]).toContain(
+    "caused by TypeError: ECONNRESET: The socket connection was closed unexpectedly",
+  );
   expect(lines[0]).not.toContain("verbose");
 });
 
