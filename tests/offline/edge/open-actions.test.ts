@@ -36,18 +36,22 @@ function harness(shared: boolean) {
     return { Items: state.items.map(marshalItem) };
   }) as unknown as Dynamo;
   const logged: string[] = [];
+  const lines: unknown[] = [];
   const ages: number[] = [];
   const timers: (() => void)[] = [];
   const actions = createOpenActions({
     dynamo,
     table: "t",
     clock: () => state.now,
-    log: (_level, event) => void logged.push(event),
+    log: (level, event, fields) => {
+      logged.push(event);
+      lines.push([level, event, fields]);
+    },
     instruments: { actionSetAge: (ageMs) => void ages.push(ageMs) },
     shared,
     after: (_ms, then) => void timers.push(then),
   });
-  return { state, actions, logged, ages, timers };
+  return { state, actions, logged, lines, ages, timers };
 }
 
 describe("createOpenActions()", () => {
@@ -248,5 +252,114 @@ describe("createOpenActions()", () => {
     stop();
     await tick();
     expect([told, state.queries, timers.length]).toEqual([[1], 3, 0]);
+  });
+
+  const learnt = { generation: 2, directive: "new", expiresAtMs: 9e12, revoked: false };
+
+  test("however many watch a tenant, one timer reads for all, and each hears of a change made here at once", async () => {
+    const { state, actions, timers } = harness(true);
+    state.items = [];
+    await actions.of("org_a");
+    const told: string[] = [];
+    for (const who of ["one", "two"]) actions.watch("org_a", ASSET, () => void told.push(who));
+    actions.watch("org_a", "another", () => void told.push("of another asset"));
+    expect(timers).toHaveLength(1);
+    actions.learn("org_a", ASSET, learnt);
+    expect(told).toEqual(["one", "two"]);
+  });
+
+  test.each([true, false])(
+    "forget() makes the very next question read again, shared I/O %p",
+    async (shared) => {
+      const { state, actions } = harness(shared);
+      await actions.of("org_a");
+      expect(state.queries).toBe(1);
+      actions.forget("org_a");
+      state.items = [];
+      expect((await actions.of("org_a")).size).toBe(0);
+      expect(state.queries).toBe(2);
+    },
+  );
+
+  test("what was learnt here stands in for the index for less than ten seconds", async () => {
+    const { state, actions } = harness(true);
+    state.items = [];
+    actions.learn("org_a", ASSET, learnt);
+    for (const [atMs, size] of [
+      [9999, 1],
+      [10_000, 0],
+    ] as const) {
+      state.now = 1_000_000 + atMs;
+      actions.forget("org_a");
+      expect([atMs, (await actions.of("org_a")).size]).toEqual([atMs, size]);
+    }
+  });
+
+  test("of 10,000 tenants the one asked for longest ago gives way, unless somebody watches it", async () => {
+    const { state, actions } = harness(true);
+    state.items = [];
+    const stop = actions.watch("org_0", ASSET, () => {});
+    for (let at = 0; at < 10_000; at++) await actions.of(`org_${at}`);
+    expect(state.queries).toBe(10_000);
+    await actions.of("org_1");
+    expect(state.queries).toBe(10_000);
+    await actions.of("org_new");
+    await actions.of("org_0");
+    await actions.of("org_2");
+    expect(state.queries).toBe(10_001);
+    await actions.of("org_1");
+    expect(state.queries).toBe(10_002);
+    stop();
+    await actions.of("org_newer");
+    await actions.of("org_0");
+    expect(state.queries).toBe(10_004);
+  });
+
+  test("a tick reads nothing that was read within the second before it", async () => {
+    const { state, actions, timers } = harness(true);
+    await actions.of("org_a");
+    actions.watch("org_a", ASSET, () => {});
+    for (const [sinceMs, queries] of [
+      [999, 1],
+      [1000, 2],
+      [1999, 3],
+    ] as const) {
+      state.now += sinceMs;
+      for (const then of timers.splice(0)) then();
+      await Bun.sleep(0);
+      expect([sinceMs, state.queries]).toEqual([sinceMs, queries]);
+    }
+  });
+
+  test("forget() reads at once when somebody watches, and else waits for the next question", async () => {
+    const { state, actions } = harness(true);
+    await actions.of("org_a");
+    actions.forget("org_a");
+    await Bun.sleep(0);
+    expect(state.queries).toBe(1);
+    const told: number[] = [];
+    actions.watch("org_a", ASSET, ({ generation }) => void told.push(generation));
+    actions.forget("org_a");
+    await Bun.sleep(0);
+    expect([state.queries, told]).toEqual([2, [1]]);
+  });
+
+  test("the log says how old the set is that goes on serving, and of none that was never read", async () => {
+    const { state, actions, lines } = harness(true);
+    state.fails = true;
+    await actions.of("org_a");
+    state.fails = false;
+    state.now += 2000;
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    state.fails = true;
+    state.now += 2500;
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    const error = new Error("away");
+    expect(lines).toEqual([
+      ["warn", "open-actions.stale", { tenantId: "org_a", error }],
+      ["warn", "open-actions.stale", { tenantId: "org_a", ageMs: 2500, error }],
+    ]);
   });
 });
