@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -136,7 +136,11 @@ describe("darwinHost()", () => {
   const weights = join(directory, "holiday photos.dat");
   writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
   const files = `p777\nfcwd\ntDIR\nn/Users/ada/work\nftxt\ntREG\nn${weights}\nf4\ntREG\nn/opt/homebrew/lib/libmlx.dylib\n`;
-  const asked: string[][] = [];
+  afterAll(() => rmSync(directory, { recursive: true }));
+  let asked: string[][];
+  beforeEach(() => {
+    asked = [];
+  });
   const run: Run = async (command) => {
     asked.push([...command]);
     if (command.includes("pid=,args=")) return "777 python3 app.py\n";
@@ -188,7 +192,6 @@ describe("darwinHost()", () => {
     await mac.observe();
     expect(asked.map((command) => command.at(-1))).toEqual(["pid=,ppid=,uid=,user=,rss=,lstart=,comm="]);
     expect(asked[0]!.slice(0, 4)).toEqual(["/usr/bin/env", "LC_ALL=", "LC_TIME=C", "LC_CTYPE=UTF-8"]);
-    rmSync(directory, { recursive: true, force: true });
   });
 
   test("says what other users hide without root, and which tool failed", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -238,7 +238,21 @@ describe("linuxHost() on a captured tree", () => {
     { pid: 600, name: "worker", parent: 500, sockets: ["26517"] },
     { pid: 700, name: "code", parent: 1, sockets: ["41353"] },
   ];
-  for (const { pid, name, parent, sockets = [] } of processes) {
+  // Each test gets the tree as it was captured: some change it.
+  beforeEach(() => {
+    for (const process of processes) putProcess(process);
+    put(weights, ggufFile(HOLIDAY_PHOTOS as never));
+    put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`);
+    put(join(proc, "stat"), "cpu 1\nbtime 1763762400\n");
+    put(join(proc, "net", "tcp"), TCP);
+    put(join(proc, "net", "tcp6"), "");
+    put(join(proc, "net", "route"), "");
+    host = newHost(() => performance.now());
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+  let host: ReturnType<typeof linuxHost>;
+  const weights = join(root, "holiday-photos.dat");
+  function putProcess({ pid, name, parent, sockets = [] }: (typeof processes)[number]): void {
     const directory = join(proc, String(pid));
     const stat = STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`);
     // The client is the oldest of them: owners are looked for among the young first.
@@ -256,13 +270,6 @@ describe("linuxHost() on a captured tree", () => {
       symlinkSync(`socket:[${inode}]`, join(directory, "fd", String(at + 3)));
     put(join(directory, "maps"), "");
   }
-  const weights = join(root, "holiday-photos.dat");
-  put(weights, ggufFile(HOLIDAY_PHOTOS as never));
-  put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`);
-  put(join(proc, "stat"), "cpu 1\nbtime 1763762400\n");
-  put(join(proc, "net", "tcp"), TCP);
-  put(join(proc, "net", "tcp6"), "");
-  put(join(proc, "net", "route"), "");
   const newHost = (elapsed: () => number) =>
     linuxHost({
       files: realFiles(),
@@ -275,7 +282,6 @@ describe("linuxHost() on a captured tree", () => {
       namespaces: noNamespaces,
       isLibraryWanted: () => false,
     });
-  const host = newHost(() => performance.now());
 
   test("joins listeners to the topmost process that holds the socket, and clients to theirs", async () => {
     const snapshot = await host.observe();
@@ -366,10 +372,10 @@ describe("linuxHost() on a captured tree", () => {
     const known = await listenerOf();
     expect(known.listener).toMatchObject({ reachableAt: `${address}%eth0`, port: 11_434 });
     expect(known.detail).not.toContain("link-local");
-    rmSync(root, { recursive: true, force: true });
   });
 
   test("says failed when there is no procfs at all", async () => {
+    rmSync(root, { recursive: true });
     // IPv4 and IPv6 tables take turns.
     await host.observe();
     const snapshot = await host.observe();
