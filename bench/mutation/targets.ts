@@ -67,6 +67,7 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/edge/authenticate.test.ts",
   ],
   "shared/queue/message.ts": [
+    "tests/offline/shared/queue-message.test.ts",
     "tests/offline/shared/contracts.test.ts",
     "tests/offline/worker/verify.test.ts",
     "tests/offline/edge/enqueue.test.ts",

@@ -3,7 +3,12 @@ import { SignJWT } from "jose";
 import { z } from "zod";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
 import type { ControlKey } from "../../../shared/wire/control-claims.ts";
-import { type Directive, signDirective, verifyDirective } from "../../../shared/wire/directive.ts";
+import {
+  DIRECTIVE_LIFETIME_SECONDS,
+  type Directive,
+  signDirective,
+  verifyDirective,
+} from "../../../shared/wire/directive.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
 const NOW_MS = 1_790_000_000_000;
@@ -89,4 +94,15 @@ test("verifyDirective() refuses claims that are no directive", async () => {
     const jws = await signDirective(key, { ...CLAIMS, ...wrong } as Directive);
     await expect(verifyDirective(jws, jwks, SELF, NOW_MS)).rejects.toThrow();
   }
+});
+
+test("a directive lives for 30 days, begins with generation 1, and takes a notice of 300 characters", async () => {
+  expect(DIRECTIVE_LIFETIME_SECONDS).toBe(2_592_000);
+  const { key, jwks } = await control();
+  const verify = async (more: Partial<Directive>) =>
+    verifyDirective(await signDirective(key, { ...CLAIMS, ...more }), jwks, SELF, NOW_MS);
+  for (const more of [{ generation: 1 }, { notice: "n".repeat(300) }, { action: "release" }] as const)
+    expect(await verify(more)).toEqual({ ...CLAIMS, ...more });
+  for (const wrong of [{ generation: 1.5 }, { notice: "n".repeat(301) }, { notice: "" }, { iat: 1.5 }])
+    await expect(verify(wrong)).rejects.toThrow();
 });

@@ -4,10 +4,10 @@ import { bunHashing } from "../../../edge/bun-hashing.ts";
 import { type Hashing, webHashing } from "../../../edge/hashing.ts";
 import { createQueueClient } from "../../../edge/queue-client.ts";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
-import { encodeEntry, OPENED_BYTES_MAX } from "../../../shared/queue/message.ts";
+import { encodeEntry, OPENED_BYTES_MAX, REASONS } from "../../../shared/queue/message.ts";
 import { importHmacKey } from "../../../shared/wire/signature.ts";
 import type { Message } from "../../../worker/deps.ts";
-import { openMessage } from "../../../worker/verify.ts";
+import { entryLetterOf, inflate, letterOf, openedBytes, openMessage } from "../../../worker/verify.ts";
 
 const KEY = crypto.getRandomValues(new Uint8Array(32));
 const KEYS = new Map<string, Uint8Array>([["q1", KEY]]);
@@ -89,5 +89,58 @@ describe("openMessage()", () => {
     for (const body of ["z1:", "z1:####", "z1:AAAA", `z1:${bomb}`, "z2:AAAA", "{}"]) {
       expect(openMessage(signed(body), KEYS)).toMatchObject({ ok: false });
     }
+  });
+});
+
+describe("openMessage() says why it opens nothing", () => {
+  const body = '{"v":1,"tenant":"org_a","count":0}';
+  test.each([
+    ["without a key id", { kid: undefined }, REASONS.unsigned],
+    ["without a signature", { signature: undefined }, REASONS.unsigned],
+    ["with a key that is not known", { kid: "q2" }, REASONS.unknownKey],
+    ["with a signature that is too short", { signature: "AAAA" }, REASONS.forged],
+    ["with another signature", { signature: "A".repeat(43) }, REASONS.forged],
+    ["with a signature of another body", { body: `${body} ` }, REASONS.forged],
+  ])("%s", (_what, more, reason) => {
+    expect(openMessage(signed(body), KEYS)).toEqual({ ok: true, pack: { tenantId: "org_a", entries: [] } });
+    expect(openMessage({ ...signed(body), ...more } as Message, KEYS)).toEqual({ ok: false, reason });
+  });
+  test("signed, but no pack", () => {
+    expect(openMessage(signed("{}"), KEYS)).toEqual({ ok: false, reason: REASONS.noPack });
+  });
+});
+
+test("inflate() takes what grows to the limit, and openedBytes() says how much that may be", () => {
+  const text = " ".repeat(OPENED_BYTES_MAX);
+  const body = `z1:${deflateRawSync(text).toString("base64")}`;
+  expect(inflate(body)).toBe(text);
+  expect(inflate("{ä}")).toBe("{ä}");
+  expect([openedBytes("{}"), openedBytes("z1:AAAA"), openedBytes(`z1:${"A".repeat(500_000)}`)]).toEqual([
+    2,
+    70,
+    OPENED_BYTES_MAX,
+  ]);
+});
+
+test("letterOf() keeps the signature of what may yet be found good, and of nothing else", () => {
+  const message = signed("{}");
+  const plain = { body: "{}", origin: "m" };
+  for (const reason of [REASONS.unknownKey, REASONS.noPack])
+    expect(letterOf(message, reason)).toEqual({ ...plain, reason, kid: "q1", signature: message.signature! });
+  for (const reason of [REASONS.forged, REASONS.unsigned])
+    expect(letterOf(message, reason)).toEqual({ ...plain, reason });
+  for (const missing of [{ kid: undefined }, { signature: undefined }])
+    expect(letterOf({ ...message, ...missing } as Message, REASONS.noPack)).toEqual({
+      ...plain,
+      reason: REASONS.noPack,
+    });
+});
+
+test("entryLetterOf() makes a signed pack of the one heartbeat, which a worker can open", () => {
+  const letter = entryLetterOf(signed("{}"), "org_a", entry(7), KEYS);
+  expect(letter).toMatchObject({ reason: REASONS.noHeartbeat, origin: "m", kid: "q1" });
+  expect(openMessage({ ...signed(""), ...letter } as Message, KEYS)).toEqual({
+    ok: true,
+    pack: { tenantId: "org_a", entries: [entry(7)] },
   });
 });
