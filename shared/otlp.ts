@@ -14,11 +14,13 @@ import {
 const SAMPLED_SHARE_DEFAULT = 0.01;
 
 const METRIC_INTERVAL_MS_DEFAULT = 60_000;
+/** Of the last export: a collector that does not answer must not delay the end of a process. */
+const FLUSH_MS_MAX = 3000;
 
 /**
  * Registers OpenTelemetry for a Bun process when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, and does nothing otherwise.
  * `OTEL_TRACES_SAMPLER_ARG` is the share of traces kept, 0 to 1. The exporters read their own variables
- * (opentelemetry.io/docs/specs/otel/protocol/exporter). Resolves to what flushes at the end.
+ * (opentelemetry.io/docs/specs/otel/protocol/exporter). Returns what flushes at the end, within three seconds.
  */
 export function registerOtlp(
   serviceName: string,
@@ -49,6 +51,12 @@ export function registerOtlp(
   trace.setGlobalTracerProvider(tracerProvider);
   metrics.setGlobalMeterProvider(meterProvider);
   return async () => {
-    await Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]);
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, FLUSH_MS_MAX);
+    await Promise.race([
+      Promise.allSettled([tracerProvider.shutdown(), meterProvider.shutdown()]),
+      late.promise,
+    ]);
+    clearTimeout(timer);
   };
 }

@@ -34,6 +34,8 @@ const BATCH_GET_MAX = 100;
 const ROUNDS_MAX = 6;
 const DONE_MAX = 64;
 
+const UNPROCESSED = Symbol("unprocessed");
+
 function presenceOrFault(stored: AttributeMap): PresenceItem | Error {
   try {
     return decodeItem(presenceItem, stored);
@@ -50,36 +52,33 @@ export function createPresences(
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  /** UnprocessedKeys are asked for again, within a budget. An item that is none is a fault of its asset alone. */
-  async function readAll(ids: readonly { tenantId: string; assetId: string }[]) {
-    const found = new Map<string, PresenceItem | Error>();
-    const wanted = new Map(
-      ids.map((id) => [name(id.tenantId, id.assetId), presenceKey(id.tenantId, id.assetId)]),
-    );
-    const names = new Map([...wanted].map(([id, { PK, SK }]) => [`${PK} ${SK}`, id]));
-    let keys: AttributeMap[] = [...wanted.values()].map(marshalItem);
-    for (let round = 0; keys.length > 0; round++) {
-      if (round === ROUNDS_MAX)
-        throw new BusyFault(`${keys.length} presences were not read: DynamoDB is too busy`);
-      if (round > 0) await pause(round);
-      const RequestItems = { [table]: { Keys: keys, ConsistentRead: true } };
-      const answer = await dynamo("BatchGetItem", { RequestItems });
-      for (const stored of answer.Responses?.[table] ?? []) {
-        const id = names.get(`${stored.PK?.S} ${stored.SK?.S}`);
-        if (id !== undefined) found.set(id, presenceOrFault(stored));
-      }
-      keys = (answer.UnprocessedKeys?.[table]?.Keys ?? []) as AttributeMap[];
-    }
-    return ids.map(({ tenantId, assetId }) => found.get(name(tenantId, assetId)));
+  /** One request. An item that does not parse is a fault of its asset alone. */
+  async function readOnce(ids: readonly { tenantId: string; assetId: string }[]) {
+    const found = new Map<string, PresenceItem | Error | typeof UNPROCESSED>();
+    const keyed = ids.map(({ tenantId, assetId }) => presenceKey(tenantId, assetId));
+    const wanted = new Map(keyed.map((key) => [`${key.PK} ${key.SK}`, marshalItem(key)]));
+    const RequestItems = { [table]: { Keys: [...wanted.values()], ConsistentRead: true } };
+    const answer = await dynamo("BatchGetItem", { RequestItems });
+    for (const stored of answer.Responses?.[table] ?? [])
+      found.set(`${stored.PK?.S} ${stored.SK?.S}`, presenceOrFault(stored));
+    for (const { PK, SK } of (answer.UnprocessedKeys?.[table]?.Keys ?? []) as AttributeMap[])
+      found.set(`${PK?.S} ${SK?.S}`, UNPROCESSED);
+    return keyed.map(({ PK, SK }) => found.get(`${PK} ${SK}`));
   }
-  const read = createBatch(BATCH_GET_MAX, readAll);
+  const read = createBatch(BATCH_GET_MAX, readOnce);
 
+  /** A key that DynamoDB had no capacity for is asked for again, within a budget; the others of its request go on. */
   async function load(tenantId: string, assetId: string): Promise<Known | undefined> {
-    const presence = await read({ tenantId, assetId });
-    if (presence instanceof Error) throw presence;
-    if (!presence) return undefined;
-    keep(presence);
-    return kept.get(name(tenantId, assetId));
+    for (let round = 0; round < ROUNDS_MAX; round++) {
+      if (round > 0) await pause(round);
+      const presence = await read({ tenantId, assetId });
+      if (presence === UNPROCESSED) continue;
+      if (presence instanceof Error) throw presence;
+      if (!presence) return undefined;
+      keep(presence);
+      return kept.get(name(tenantId, assetId));
+    }
+    throw new BusyFault(`Could not read the presence of ${assetId}: DynamoDB is too busy`);
   }
 
   function keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void {

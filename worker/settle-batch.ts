@@ -7,15 +7,16 @@ import { isPassingFault } from "./passing-fault.ts";
 import { type Delivery, knownDelivery, parseDelivery } from "./read.ts";
 import { addsNothing, policyKeyOf, record } from "./record.ts";
 import { traced } from "./traced.ts";
-import { entryLetterOf, letterOf, openMessage } from "./verify.ts";
+import { entryLetterOf, letterOf, type Opened, openMessage } from "./verify.ts";
 
-/** Assets written at the same time, per batch. */
+/** Assets of a tenant written at the same time, per batch. */
 const ASSETS_AT_ONCE = 48;
 /** So often a message of an unknown key is left for a worker that knows it; fewer than the queue's own five. */
 const UNKNOWN_KEY_RECEIVES = 3;
 /** Messages that are done are removed together, and while others of their batch are slow at least this often. */
 const REMOVE_EVERY_MS = 500;
 
+type OpenedMessage = { message: Message; opened: Opened };
 type Task = { delivery: Delivery; tenant: TenantItem };
 
 export type Settled = {
@@ -39,11 +40,32 @@ type Batch = {
 };
 
 /**
- * Records what the messages hold and removes each message as soon as its own heartbeats are settled: a slow asset
- * holds back its own message and no other. `onAsset` is called for each asset that is settled or failed.
+ * Settles the messages of each tenant beside those of the others, so that settings that are slow to read hold back
+ * their own tenant only. `onAsset` is called for each asset that is settled or failed.
  */
 export async function settleBatch(
   messages: readonly Message[],
+  deps: Deps,
+  onAsset: () => void,
+): Promise<Settled> {
+  const opened = messages.map((message) => ({ message, opened: openMessage(message, deps.queueKeys) }));
+  const byTenant = Map.groupBy(opened, ({ opened }) => (opened.ok ? opened.pack.tenantId : ""));
+  const outcomes = await Promise.all(
+    [...byTenant.values()].map((ofTenant) => settleTenant(ofTenant, deps, onAsset)),
+  );
+  return {
+    heartbeats: outcomes.reduce((sum, { heartbeats }) => sum + heartbeats, 0),
+    failed: outcomes.flatMap(({ failed }) => failed),
+    held: outcomes.flatMap(({ held }) => held),
+  };
+}
+
+/**
+ * Records what the messages hold and removes each message as soon as its own heartbeats are settled: a slow asset
+ * holds back its own message and no other.
+ */
+async function settleTenant(
+  messages: readonly OpenedMessage[],
   deps: Deps,
   onAsset: () => void,
 ): Promise<Settled> {
@@ -58,7 +80,7 @@ export async function settleBatch(
   const { tasks, unchanged, oldest } = await readAll(messages, batch);
   const removing = setInterval(() => void removeDone(batch), REMOVE_EVERY_MS);
   try {
-    for (const message of messages) if (!batch.open.has(message)) await finish(message, batch);
+    for (const { message } of messages) if (!batch.open.has(message)) await finish(message, batch);
     await recordAll(tasks, batch, onAsset);
   } finally {
     clearInterval(removing);
@@ -74,14 +96,14 @@ export async function settleBatch(
   return { heartbeats, failed: [...batch.failed], held: [...batch.held] };
 }
 
-async function readAll(messages: readonly Message[], batch: Batch) {
+async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
   const { deps, failed, held, open, letters } = batch;
   const tasks: Task[] = [];
   let unchanged = 0;
   let oldest = "";
-  for (const message of messages) {
+  for (const { message, opened } of messages) {
     try {
-      const read = await readMessage(message, deps);
+      const read = await readMessage(message, opened, deps);
       tasks.push(...read.tasks);
       letters.push(...read.letters.map((letter) => ({ message, letter })));
       if (read.tasks.length > 0) open.set(message, read.tasks.length);
@@ -141,12 +163,11 @@ async function buryAll(
 }
 
 /**
- * Opens a message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
+ * Reads an opened message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
  * when another worker may know the key: then the message has to come again.
  */
-async function readMessage(message: Message, deps: Deps) {
+async function readMessage(message: Message, opened: Opened, deps: Deps) {
   const letters: DeadLetter[] = [];
-  const opened = openMessage(message, deps.queueKeys);
   if (!opened.ok) {
     if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
       throw new Error(`${REASONS.unknownKey}: ${message.kid}`);

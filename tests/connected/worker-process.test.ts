@@ -151,6 +151,30 @@ describe("the worker's process", () => {
     expect(await said()).toContain('"worker.stopped"');
   }, 60_000);
 
+  test("told to stop while the collector of its telemetry hangs, it ends well within seconds", async () => {
+    let exports = 0;
+    const collector = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      idleTimeout: 0,
+      fetch() {
+        exports++;
+        return never();
+      },
+    });
+    stops.push(() => collector.stop(true));
+    const { worker, said } = await startWorker(quietQueue, emptyTable, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}`,
+      OTEL_METRIC_EXPORT_INTERVAL: "500",
+    });
+    while (exports === 0) await Bun.sleep(20);
+    const startMs = performance.now();
+    worker.kill("SIGTERM");
+    expect(await worker.exited).toBe(0);
+    expect(performance.now() - startMs).toBeLessThan(8000);
+    expect(await said()).toContain('"worker.stopped"');
+  }, 60_000);
+
   test("told to stop with a message in hand, it settles and removes it first", async () => {
     const removed: unknown[] = [];
     let given = 0;

@@ -4,7 +4,7 @@ import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { fromUtf8 } from "../../../shared/bytes.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { encodeEntry, encodePack } from "../../../shared/queue/message.ts";
-import { DynamoFault } from "../../../shared/table/dynamo.ts";
+import { type AttributeMap, DynamoFault } from "../../../shared/table/dynamo.ts";
 import type { Deps } from "../../../worker/deps.ts";
 import { glanceAt } from "../../../worker/glance.ts";
 import { createLoad } from "../../../worker/load.ts";
@@ -22,12 +22,12 @@ const KEY = Buffer.alloc(32, 1);
 const tenant = makeTenant();
 
 /** A signed message with a heartbeat of each of these assets. */
-function messageOf(assets: readonly string[]) {
+function messageOf(assets: readonly string[], tenantId = TENANT) {
   const lines = assets.map((last) => {
     const body = JSON.stringify(makeHeartbeat(1, AT, "h"));
     return encodeEntry({ assetId: `01K${"0".repeat(22)}${last}`, receivedAt: timestamp(AT), body });
   });
-  const body = fromUtf8(encodePack(TENANT, lines));
+  const body = fromUtf8(encodePack(tenantId, lines));
   const signature = createHmac("sha256", KEY).update(body).digest("base64url");
   return { id: "m", receipt: "r", body, kid: "k", signature, receives: 1, sentAtMs: 0 };
 }
@@ -138,6 +138,35 @@ describe("receiveUntilStopped()", () => {
     stop.abort();
     release();
     await running; // what was received is finished
+    expect(removed).toEqual(["other", "slow"]);
+  });
+
+  test("within a batch, settings of a tenant that are slow to read hold back no message of another tenant", async () => {
+    const table = createMemoryDynamo();
+    let release = () => {};
+    const slow = new Promise<void>((done) => (release = done));
+    const removed: string[] = [];
+    const worker = createWorkerDeps(table, tenant, {
+      queueKeys: new Map([["k", KEY]]),
+      tenant: async (tenantId) => {
+        if (tenantId === "org_slow") await slow;
+        return { ...tenant, tenantId };
+      },
+    });
+    const queue = {
+      ...worker.queue,
+      receive: async () => [
+        { ...messageOf(["1"], "org_slow"), id: "slow" },
+        { ...messageOf(["2"]), id: "other" },
+      ],
+      remove: async (messages: readonly { id: string }[]) =>
+        void removed.push(...messages.map(({ id }) => id)),
+    };
+    const polling = pollOnce({ ...worker, queue }, new AbortController().signal);
+    await Bun.sleep(50);
+    expect(removed).toEqual(["other"]);
+    release();
+    expect(await polling).toBe(2);
     expect(removed).toEqual(["other", "slow"]);
   });
 
@@ -261,6 +290,30 @@ describe("a busy DynamoDB", () => {
     expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     refusals = 1000;
     expect(presences.load(TENANT, ASSET)).rejects.toThrow("too busy");
+  });
+
+  test("a key that DynamoDB had no capacity for holds back none that was read with it", async () => {
+    const table = createMemoryDynamo();
+    const busy = `01K${"0".repeat(22)}1`;
+    for (const assetId of [ASSET, busy])
+      await record(deliver(makeHeartbeat(1, AT, "h"), assetId), tenant, createWorkerDeps(table, tenant));
+    const dynamo = (async (
+      operation: "BatchGetItem",
+      input: { RequestItems: { memory: { Keys: AttributeMap[] } } },
+    ) => {
+      const isBusy = ({ SK }: AttributeMap) => SK?.S?.includes(busy) ?? false;
+      const { Keys } = input.RequestItems.memory;
+      const rest = Keys.filter((key) => !isBusy(key));
+      const RequestItems = { memory: { Keys: rest } };
+      const answer = rest.length > 0 ? await table.dynamo(operation, { RequestItems }) : { Responses: {} };
+      return { ...answer, UnprocessedKeys: { memory: { Keys: Keys.filter(isBusy) } } };
+    }) as unknown as Deps["dynamo"];
+    const pausing = Promise.withResolvers<void>();
+    const presences = createPresences(dynamo, "memory", () => pausing.promise);
+    const waiting = presences.load(TENANT, busy);
+    expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
+    pausing.resolve();
+    expect(waiting).rejects.toThrow("too busy");
   });
 
   test("a presence that does not parse is a fault of its own asset, and holds back none that was read with it", async () => {
