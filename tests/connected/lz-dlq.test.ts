@@ -58,6 +58,9 @@ describe("lz against a running stack", () => {
       [REASONS.unknownKey, true],
       ["the signature does not verify", false],
     ]);
+    const doctor = await lz<{ checks: { name: string; found: string; advice?: string }[] }>("doctor");
+    const check = doctor.json.checks.find(({ name }) => name === "dead-letter queue");
+    expect(check).toMatchObject({ found: "3 messages", advice: expect.stringContaining("lz dlq replay") });
     let replayed = 0;
     await eventually(async () => {
       replayed += (await lz<{ replayed: number }>("dlq", "replay")).json.replayed;

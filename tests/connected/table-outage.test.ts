@@ -56,12 +56,38 @@ async function startDatabase() {
   };
 }
 
-async function startWorld() {
+type Refuse = (target: string, body: string) => boolean;
+
+/** DynamoDB that throttles what `refuse` names. */
+function startThrottle(endpoint: string) {
+  let refuse: Refuse = () => false;
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    async fetch(request) {
+      const body = await request.text();
+      const target = request.headers.get("x-amz-target") ?? "";
+      const __type = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
+      if (refuse(target, body)) return Response.json({ __type }, { status: 400 });
+      const { method, headers } = request;
+      return fetch(endpoint, { method, headers, body, decompress: false });
+    },
+  });
+  closers.push(() => server.stop(true));
+  return {
+    endpoint: `http://127.0.0.1:${server.port}`,
+    refuse: (next: Refuse) => {
+      refuse = next;
+    },
+  };
+}
+
+async function startWorld(before: (endpoint: string) => string = (endpoint) => endpoint) {
   const database = await startDatabase();
   const stack = await startTestStack("bun", {
     workers: 2,
     visibilitySeconds: VISIBILITY_SECONDS,
-    dynamodbEndpoint: database.endpoint,
+    dynamodbEndpoint: before(database.endpoint),
     environment: { LZ_RECEIVERS: "2" },
   });
   closers.push(() => stack.stop());
@@ -142,6 +168,44 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
       const { waiting, inFlight } = await queueDepth(stack);
       return waiting + inFlight === 0;
     }, 20_000);
+    expect(await takeDeadLetters(stack)).toEqual([]);
+  }, 150_000);
+
+  const THROTTLED: [string, Refuse][] = [
+    ["throttled writes", (target) => /PutItem|UpdateItem|TransactWriteItems/.test(target)],
+    [
+      "failing reads of the tenant's settings",
+      (target, body) =>
+        target.endsWith("GetItem") && body.includes('"METADATA"') && body.includes("org_throttled"),
+    ],
+  ];
+  for (const [name, refuse] of THROTTLED)
+    test(`${name} dead-letter no heartbeat either, and are no outage`, async () => {
+      let throttle: ReturnType<typeof startThrottle> | undefined;
+      const { stack, recorded } = await startWorld((endpoint) => {
+        throttle = startThrottle(endpoint);
+        return throttle.endpoint;
+      });
+      throttle!.refuse(refuse);
+      await sendFleet(stack, "org_throttled", 100);
+      await Bun.sleep(OUTAGE_MS);
+      expect(await recorded("org_throttled")).toBe(0);
+      throttle!.refuse(() => false);
+      await eventually(async () => (await recorded("org_throttled")) === 100, 60_000);
+      expect(await takeDeadLetters(stack)).toEqual([]);
+      expect(said(stack, "table.away")).toBe(0);
+    }, 150_000);
+
+  test("a queue that hangs while messages are in hand loses none and dead-letters none", async () => {
+    const { stack, recorded } = await startWorld();
+    await sendFleet(stack, "org_queue", 200);
+    await eventually(async () => (await recorded("org_queue")) > 0, 20_000);
+    stack.stages.get("sqs")!.kill("SIGSTOP");
+    await Bun.sleep(15_000);
+    stack.stages.get("sqs")!.kill("SIGCONT");
+    await sendFleet(stack, "org_queue_after", 20);
+    await eventually(async () => (await recorded("org_queue_after")) === 20, 60_000);
+    await eventually(async () => (await recorded("org_queue")) === 200, 30_000);
     expect(await takeDeadLetters(stack)).toEqual([]);
   }, 150_000);
 

@@ -22,7 +22,7 @@ function makeMessage(): Message {
 }
 
 /** A queue of one message that hides what it gave away, by the fake clock, and a worker whose table is slow. */
-function createSlowWorker(extend: (hide: () => void) => void) {
+function createSlowWorker(extend: (hide: () => void) => void, queueHidesSeconds = VISIBILITY_SECONDS) {
   const message = makeMessage();
   let hiddenUntilMs = 0;
   let isRemoved = false;
@@ -36,7 +36,7 @@ function createSlowWorker(extend: (hide: () => void) => void) {
   const queue: Queue = {
     receive: async () => {
       if (isRemoved || Date.now() < hiddenUntilMs) return [];
-      hide(VISIBILITY_SECONDS);
+      hide(queueHidesSeconds);
       return [message];
     },
     remove: async () => {
@@ -57,14 +57,14 @@ function createSlowWorker(extend: (hide: () => void) => void) {
   return { worker, queue, finish, isRemoved: () => isRemoved };
 }
 
-/** How often somebody else gets the message while the worker takes four minutes over it. */
-async function receivedTwice(world: ReturnType<typeof createSlowWorker>): Promise<number> {
+/** How often somebody else gets the message while the worker takes so long over it. */
+async function receivedTwice(world: ReturnType<typeof createSlowWorker>, seconds = 240): Promise<number> {
   const stop = new AbortController().signal;
   const polling = pollOnce(world.worker, stop);
   await Promise.resolve();
   await Promise.resolve();
   let again = 0;
-  for (let second = 0; second < 240; second += 5) {
+  for (let second = 0; second < seconds; second += 5) {
     jest.advanceTimersByTime(5000);
     again += (await world.queue.receive(stop)).length;
   }
@@ -86,6 +86,21 @@ describe("slow work", () => {
     // And when it is done, nothing is extended any more.
     jest.advanceTimersByTime(120_000);
     expect(world.worker.metrics.read().messages_extended_total).toBe(12);
+  });
+
+  test("of hours keeps them too: a heartbeat of 169 KB before a table that is slow is no dead letter", async () => {
+    jest.useFakeTimers();
+    expect(
+      await receivedTwice(
+        createSlowWorker((hide) => hide()),
+        3 * 3600,
+      ),
+    ).toBe(0);
+  });
+
+  test("keeps them also where the queue hides a message for ten seconds only", async () => {
+    jest.useFakeTimers();
+    expect(await receivedTwice(createSlowWorker((hide) => hide(), 10))).toBe(0);
   });
 
   test("whose messages cannot be kept invisible comes again, which this test would see", async () => {
