@@ -86,12 +86,20 @@ async function settleTenant(
     clearInterval(removing);
   }
   await removeDone(batch);
-  const isLost = ({ delivery }: Task) =>
-    batch.failed.has(delivery.message) || batch.held.has(delivery.message);
-  const lost = tasks.filter(isLost).length;
-  const heartbeats = unchanged + tasks.length - lost;
+  // Those of a message that is held are counted when it is settled.
+  const isSettled = (message: Message) => !batch.failed.has(message) && !batch.held.has(message);
+  const recorded = tasks.filter(({ delivery }) => isSettled(delivery.message)).length;
+  const repeated = messages.reduce(
+    (sum, { message }) => sum + (isSettled(message) ? (unchanged.get(message) ?? 0) : 0),
+    0,
+  );
+  const heartbeats = recorded + repeated;
   deps.metrics.count("heartbeats_total", heartbeats);
-  deps.metrics.count("heartbeats_failed_total", lost);
+  deps.metrics.count("heartbeats_unchanged_total", repeated);
+  deps.metrics.count(
+    "heartbeats_failed_total",
+    tasks.filter(({ delivery }) => batch.failed.has(delivery.message)).length,
+  );
   if (oldest !== "") deps.metrics.gauge("lag_seconds", Math.max(0, deps.clock() - Date.parse(oldest)) / 1000);
   return { heartbeats, failed: [...batch.failed], held: [...batch.held] };
 }
@@ -99,7 +107,7 @@ async function settleTenant(
 async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
   const { deps, failed, held, open, letters } = batch;
   const tasks: Task[] = [];
-  let unchanged = 0;
+  const unchanged = new Map<Message, number>();
   let oldest = "";
   for (const { message, opened } of messages) {
     try {
@@ -107,9 +115,8 @@ async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
       tasks.push(...read.tasks);
       letters.push(...read.letters.map((letter) => ({ message, letter })));
       if (read.tasks.length > 0) open.set(message, read.tasks.length);
-      unchanged += read.unchanged;
+      unchanged.set(message, read.unchanged);
       if (read.oldest !== "" && (oldest === "" || read.oldest < oldest)) oldest = read.oldest;
-      deps.metrics.count("heartbeats_unchanged_total", read.unchanged);
     } catch (error) {
       (isPassingFault(error) ? held : failed).add(message);
       deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });

@@ -106,8 +106,7 @@ const Opinion = ({ adjudication }: { adjudication: Adjudication }) => (
       </>
     ) : (
       <p class="muted">
-        It was to be asked and gave no answer: <bdi>{adjudication.reason}</bdi>. Rules and baseline alone
-        decided.
+        No verdict: <bdi>{adjudication.reason}</bdi>. Until there is one, rules and baseline alone decide.
       </p>
     )}
   </div>
