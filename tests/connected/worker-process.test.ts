@@ -17,10 +17,15 @@ const never = () => new Promise<Response>(() => {});
 const string = (StringValue: string) => ({ DataType: "String", StringValue });
 
 /** A signed message with one heartbeat that was sent this long ago and has waited as long. */
-function message(agoMs: number) {
+function message(agoMs: number, trace?: string) {
   const sentMs = Date.now() - agoMs;
   const beat = JSON.stringify(makeHeartbeat(1, sentMs, "host-1"));
-  const line = encodeEntry({ assetId: `01K${"0".repeat(23)}`, receivedAt: timestamp(sentMs), body: beat });
+  const line = encodeEntry({
+    assetId: `01K${"0".repeat(23)}`,
+    receivedAt: timestamp(sentMs),
+    body: beat,
+    ...(trace && { trace }),
+  });
   const body = fromUtf8(encodePack("org_process", [line]));
   return {
     MessageId: "m-1",
@@ -33,6 +38,9 @@ function message(agoMs: number) {
     },
   };
 }
+
+/** A sampled W3C traceparent: the worker exports a span. */
+const TRACE = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
 
 type Answer = (target: string, body: unknown) => Response | Promise<Response>;
 const stops: (() => unknown)[] = [];
@@ -163,16 +171,25 @@ describe("the worker's process", () => {
       },
     });
     stops.push(() => collector.stop(true));
-    const { worker, said } = await startWorker(quietQueue, emptyTable, {
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}`,
-      OTEL_METRIC_EXPORT_INTERVAL: "500",
-    });
-    while (exports === 0) await Bun.sleep(20);
+    let given = 0;
+    let removed = 0;
+    const { worker, said } = await startWorker(
+      async (target) => {
+        if (target === "AmazonSQS.ReceiveMessage")
+          return given++ === 0 ? json({ Messages: [message(1000, TRACE)] }) : quietQueue();
+        if (target === "AmazonSQS.DeleteMessageBatch") removed++;
+        return json({ Successful: [], Failed: [] });
+      },
+      emptyTable,
+      { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.port}` },
+    );
+    while (removed === 0) await Bun.sleep(20);
     const startMs = performance.now();
     worker.kill("SIGTERM");
     expect(await worker.exited).toBe(0);
     expect(performance.now() - startMs).toBeLessThan(8000);
     expect(await said()).toContain('"worker.stopped"');
+    expect(exports).toBeGreaterThan(0);
   }, 60_000);
 
   test("told to stop with a message in hand, it settles and removes it first", async () => {

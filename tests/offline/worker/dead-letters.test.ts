@@ -149,8 +149,11 @@ describe("a heartbeat that is none, in a pack with others,", () => {
 
 test("bury() sends kid and signature where a letter has them", async () => {
   const sent: { MessageAttributes: Record<string, { StringValue: string }> }[] = [];
-  const client = { send: async ({ input }: { input: never }) => void sent.push(input) };
-  const queue = createQueue(client as never, "q", "d", () => {});
+  const send = async ({ input }: { input: never }) => {
+    sent.push(input);
+    return { MessageId: "1", MD5OfMessageBody: Bun.MD5.hash("b", "hex") };
+  };
+  const queue = createQueue({ send } as never, "q", "d", () => {});
   const letter = { body: "b", reason: REASONS.unknownKey, origin: "m1" };
   await queue.bury({ ...letter, kid: "k1", signature: "s" });
   await queue.bury({ ...letter, reason: REASONS.forged });

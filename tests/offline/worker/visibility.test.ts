@@ -112,13 +112,32 @@ describe("slow work", () => {
 test("extend() logs each message that SQS did not keep invisible, and only those", async () => {
   const lines: unknown[][] = [];
   const client = {
-    send: async () => ({ Failed: [{ Id: "1", Code: "ReceiptHandleIsInvalid", SenderFault: true }] }),
+    send: async () => ({
+      Successful: [{ Id: "0" }],
+      Failed: [{ Id: "1", Code: "ReceiptHandleIsInvalid", SenderFault: true }],
+    }),
   };
   const queue = createQueue(client as never, "q", "d", (...line) => void lines.push(line));
   await queue.extend([makeMessage(), { ...makeMessage(), id: "m2" }], 60);
   expect(lines).toEqual([
     ["warn", "message.not-extended", { messageId: "m2", code: "ReceiptHandleIsInvalid" }],
   ]);
+});
+
+test("remove() rejects when SQS itself failed to remove a message, and not for a receipt that is no longer valid", async () => {
+  const removing = (SenderFault: boolean) => {
+    const client = { send: async () => ({ Failed: [{ Id: "0", Code: "InternalError", SenderFault }] }) };
+    return createQueue(client as never, "q", "d", () => {}).remove([makeMessage()]);
+  };
+  await expect(removing(false)).rejects.toThrow("did not remove");
+  await removing(true);
+});
+
+test("deadLetters() takes only a count for an answer", async () => {
+  const asking = (Attributes?: object) =>
+    createQueue({ send: async () => ({ Attributes }) } as never, "q", "d", () => {}).deadLetters();
+  expect(await asking({ ApproximateNumberOfMessages: "7" })).toBe(7);
+  await expect(asking()).rejects.toThrow("how many dead letters");
 });
 
 test("bytes in flight are what messages open to: a compressed one counts tenfold, up to what is opened at all", async () => {
