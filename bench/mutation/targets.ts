@@ -27,7 +27,10 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/edge/containment-guard.test.ts",
     "tests/offline/edge/containment-faults.test.ts",
   ],
-  "edge/admin/clerk-claims.ts": ["tests/offline/edge/admin-authenticate.test.ts"],
+  "edge/admin/clerk-claims.ts": [
+    "tests/offline/edge/clerk-claims.test.ts",
+    "tests/offline/edge/admin-authenticate.test.ts",
+  ],
   "agent/spool.ts": ["tests/offline/agent/spool.test.ts", "tests/offline/agent/send.test.ts"],
   "agent/contain/nftables.ts": [
     "tests/offline/agent/contain-rules.test.ts",
