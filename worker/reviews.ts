@@ -37,7 +37,7 @@ type Needs = {
 
 /**
  * Asks the language model about recorded states, beside the heartbeats. What waits is a mark on the state in the
- * table (docs/decisions): a crash loses no review, and the queue takes no memory. Each tenant has a loop of its own.
+ * table (docs/decisions/0023): a crash loses no review, and the queue takes no memory. Each tenant has a loop of its own.
  */
 export function createReviews({ deps, adjudicator, concurrency, random }: Needs): TenantLoops {
   const perTenant = Math.ceil(concurrency / 2);
