@@ -30,6 +30,7 @@ test("plainPrefix() clears the bits of the host, and refuses what is no prefix o
     "0.0.0.0/0",
     "::/0",
     "::/129",
+    "192.0.2.0/0024",
     "fe80::1%eth0/64",
     "x/8",
     "1.2.3.4/-1",
@@ -128,12 +129,14 @@ test("isTunnel() knows virtual devices without a link layer, and takes no modem 
   };
   device("wg0", "65534", "virtual");
   device("tap0", "1", "virtual", true);
-  device("gre1", "778", "virtual");
+  const types = ["768", "769", "776", "778", "823"];
+  for (const type of types) device(`tunnel${type}`, type, "virtual");
   device("wwan0", "65534", "pci");
   device("br0", "1", "virtual");
   device("eth0", "1", "pci");
-  const names = ["wg0", "tap0", "gre1", "wwan0", "br0", "eth0", "none"];
-  expect(names.filter((name) => isTunnel(name, root))).toEqual(["wg0", "tap0", "gre1"]);
+  const tunnels = ["wg0", "tap0", ...types.map((type) => `tunnel${type}`)];
+  const names = [...tunnels, "wwan0", "br0", "eth0", "none"];
+  expect(names.filter((name) => isTunnel(name, root))).toEqual(tunnels);
 });
 
 testUnless(
@@ -144,6 +147,9 @@ testUnless(
     expect(lo).toBeDefined();
     expect(await deviceTo({ address: "127.0.0.1", port: 9 })).toBe("lo");
     expect(await deviceTo({ address: "::1", port: 9 })).toBe("lo");
+    for (const [name, addresses = []] of Object.entries(networkInterfaces()))
+      for (const { address, family } of addresses)
+        if (family === "IPv4") expect(await deviceTo({ address, port: 9 })).toBe(name);
   },
 );
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { RunCommand } from "../../../agent/command.ts";
 import { ADDRESSES_MAX, createControlAddresses, KEPT_MS } from "../../../agent/contain/control-addresses.ts";
-import type { Endpoint, Links } from "../../../agent/contain/firewall.ts";
+import { type Endpoint, type Links, NOTHING_SENT } from "../../../agent/contain/firewall.ts";
 import { type NetworkDeps, networkEnforcer } from "../../../agent/contain/network.ts";
 import { nftFirewall } from "../../../agent/contain/nft-firewall.ts";
 import { removeBridgeTable, removeTable } from "../../../agent/contain/nftables.ts";
@@ -274,6 +274,117 @@ describe("networkEnforcer()", () => {
   });
 });
 
+describe("networkEnforcer(), at its edges", () => {
+  test("a stop in the middle of proving is no failure: it ends at once, and the next start carries the order out", async () => {
+    const stopping = new AbortController();
+    let tries = 0;
+    const enforcer = make(fakeNft().run, {
+      edgeUrl: "https://198.51.100.7",
+      reach: async () => {
+        tries++;
+        stopping.abort();
+        return false;
+      },
+    });
+    await expect(enforcer.apply(ORDER, stopping.signal)).rejects.toThrow(
+      "stopped before the isolation was proven",
+    );
+    expect(tries).toBe(1);
+  });
+
+  test("tries another port of the control plane's host, and an address where nothing lives", async () => {
+    const tried: Endpoint[] = [];
+    const nft = fakeNft();
+    const firewall = nftFirewall({ run: nft.run, connects: async () => false, keep: () => {} });
+    const watching = {
+      ...firewall,
+      refuses: async (endpoints: readonly Endpoint[]) => {
+        tried.push(...endpoints);
+        return true;
+      },
+    };
+    await make(nft.run, { firewall: watching }).apply(ORDER, signal);
+    await make(nft.run, { firewall: watching, edgeUrl: "https://198.51.100.7:9" }).apply(ORDER, signal);
+    const nowhere = { address: "192.0.2.1", port: 443 };
+    expect(tried).toEqual([
+      ...[{ address: "198.51.100.7", port: 9 }, nowhere],
+      ...[{ address: "198.51.100.7", port: 10 }, nowhere],
+    ]);
+  });
+
+  test("puts no rules while no address of the control plane is known, and says why", async () => {
+    const nft = fakeNft();
+    const enforcer = make(nft.run, { resolve: () => Promise.reject(new Error("no network")) });
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({
+      outcome: "applied",
+      reason: "the rules could not be put back: the control plane's name lz.example.com has no address",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: false },
+    });
+    expect(nft.asked).toEqual([]);
+  });
+
+  test("says what was altered also when it cannot be put back", async () => {
+    const nft = fakeNft();
+    let isBroken = false;
+    const enforcer = make(async (command, stdin) =>
+      isBroken && stdin !== undefined
+        ? { code: 1, stdout: "", stderr: "Error: busy" }
+        : nft.run(command, stdin),
+    );
+    await enforcer.apply(ORDER, signal);
+    nft.tables.delete(OURS);
+    isBroken = true;
+    expect(await enforcer.reassert(ORDER, signal)).toMatchObject({
+      reason: "the rules could not be put back: nft refused the rules: Error: busy",
+      repaired: "the isolation rules were altered (table inet lifecyclezero was removed)",
+      probes: { forbiddenBlocked: false },
+    });
+  });
+
+  test("proves anew after it put rules again, and not with every look", async () => {
+    let reaches = 0;
+    const nft = fakeNft();
+    const counting: RunCommand = (command, stdin) => {
+      if (command.includes("counter")) nft.count();
+      return nft.run(command, stdin);
+    };
+    const enforcer = make(counting, {
+      edgeUrl: "https://198.51.100.7",
+      reach: async () => {
+        reaches++;
+        return true;
+      },
+    });
+    await enforcer.apply(ORDER, signal);
+    await enforcer.reassert(ORDER, signal);
+    expect(reaches).toBe(1);
+    nft.tables.delete(OURS);
+    await enforcer.reassert(ORDER, signal);
+    await enforcer.reassert(ORDER, signal);
+    expect(reaches).toBe(2);
+  });
+
+  test("keeps no rules for the next start once released, and knows of none that it put", async () => {
+    const nft = fakeNft();
+    const kept: (string | undefined)[] = [];
+    const firewall = nftFirewall({
+      run: nft.run,
+      connects: async () => false,
+      keep: (rules) => void kept.push(rules),
+    });
+    expect(await firewall.altered()).toBe(NOTHING_SENT);
+    const rules = { control: [], resolvers: ["192.0.2.53"], links: LINKS };
+    expect(await firewall.restrict(rules)).toBeUndefined();
+    expect(kept).toEqual(nft.inputs);
+    expect(await firewall.altered()).toBeUndefined();
+    expect(await firewall.remove(true)).toBeUndefined();
+    expect(kept.at(-1)).toBeUndefined();
+    expect(await firewall.altered()).toBe(NOTHING_SENT);
+    expect(await firewall.refusePorts([11_434])).toBeUndefined();
+    expect([...nft.tables.keys()]).toEqual([OURS]);
+  });
+});
+
 /** Addresses whose port is open, in the order of the rules. */
 const opened = (nft: ReturnType<typeof fakeNft>, port: string): string[] =>
   nft
@@ -370,6 +481,7 @@ describe("rules that somebody alters", () => {
       "the rules were altered each time right after they were put: rules added: 1",
     ]);
     expect(nft.tables.size).toBe(0);
+    expect(nft.inputs.filter(isRules)).toHaveLength(3);
 
     const once: RunCommand = (command, stdin) => {
       const result = racing(command, stdin);

@@ -117,6 +117,10 @@ describe("networkRules()", () => {
       "ct state established udp sport 53 accept",
     ]);
     expect(networkRules({ control: [], resolvers: [], links: LINKS })).toContain("meta skuid 0 udp dport 53");
+    const last = 2 ** 32 - 1;
+    expect(networkRules({ control: [], resolvers: [], resolverUsers: [last], links: LINKS })).toContain(
+      `meta skuid ${last} udp dport 53`,
+    );
     for (const user of [-1, 1.5, Number.NaN, 2 ** 32])
       expect(() => networkRules({ control: [], resolvers: [], resolverUsers: [user], links: LINKS })).toThrow(
         "no user",
