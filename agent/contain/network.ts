@@ -10,8 +10,8 @@ const REACH_TRIES_MAX = 3;
 const ROTATING_TRIES_MAX = 12;
 const REACH_PAUSE_MS = 500;
 const ROLL_BACK_TRIES_MAX = 3;
-/** Answers of a rotating name taken before anything is cut. It ends sooner when this many in a row say nothing new. */
-const SAMPLES_MAX = 256;
+/** For so long a rotating name is asked before anything is cut. It ends sooner when this many answers in a row are old. */
+const SAMPLING_MS_MAX = 5000;
 const STALE_SAMPLES_MAX = 3;
 /** More name servers than any system asks (resolv.conf(5): three). */
 const RESOLVERS_MAX = 8;
@@ -79,7 +79,9 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     // It shows by an open connection which of the addresses works.
     await deps.reach(signal);
     let stale = 0;
-    for (let samples = 0; samples < SAMPLES_MAX && stale < STALE_SAMPLES_MAX && !signal.aborted; samples++) {
+    const startedAtMs = deps.elapsed();
+    const isInTime = (): boolean => deps.elapsed() - startedAtMs < SAMPLING_MS_MAX;
+    while (stale < STALE_SAMPLES_MAX && isInTime() && !signal.aborted) {
       stale = (await follow()) ? 0 : stale + 1;
       if (addresses.all().length >= ADDRESSES_MAX) return;
     }

@@ -555,6 +555,41 @@ describe("a control plane with many addresses", () => {
     expect(opened(nft, "443").length).toBeLessThanOrEqual(ADDRESSES_MAX);
   });
 
+  test("is asked for five seconds at most before it is cut, however slowly its name server answers", async () => {
+    const nft = fakeNft();
+    let elapsedMs = 0;
+    let turn = 0;
+    const enforcer = make(nft.run, {
+      elapsed: () => elapsedMs,
+      resolve: async () => {
+        elapsedMs += 1000;
+        return [POOL[turn++ % POOL.length]!];
+      },
+    });
+    expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
+    expect(turn).toBe(6);
+  });
+
+  test("puts nothing again while its addresses only come in another order", async () => {
+    const nft = fakeNft();
+    let addresses = POOL;
+    const enforcer = make(nft.run, { resolve: async () => addresses });
+    await enforcer.apply(ORDER, signal);
+    addresses = POOL.toReversed();
+    await enforcer.reassert(ORDER, signal);
+    expect(nft.inputs).toHaveLength(1);
+  });
+
+  test.each([
+    ["http://lz.example.com", "80"],
+    ["https://lz.example.com", "443"],
+    ["https://lz.example.com:8443", "8443"],
+  ])("at %s is allowed on port %s", async (edgeUrl, port) => {
+    const nft = fakeNft();
+    await make(nft.run, { edgeUrl }).apply(ORDER, signal);
+    expect(opened(nft, port)).toEqual(["198.51.100.7"]);
+  });
+
   test("a try that brings a new address to light does not use up the tries; a dead control plane is rolled back after three", async () => {
     let tries = 0;
     const nft = fakeNft();
