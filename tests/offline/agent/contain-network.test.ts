@@ -573,9 +573,12 @@ describe("a control plane with many addresses", () => {
   test("puts nothing again while its addresses only come in another order", async () => {
     const nft = fakeNft();
     let addresses = POOL;
-    const enforcer = make(nft.run, { resolve: async () => addresses });
+    let elapsedMs = 0;
+    const enforcer = make(nft.run, { resolve: async () => addresses, elapsed: () => elapsedMs });
     await enforcer.apply(ORDER, signal);
-    addresses = POOL.toReversed();
+    // Seen last, it ranks first.
+    addresses = POOL.slice(-1);
+    elapsedMs = 1;
     await enforcer.reassert(ORDER, signal);
     expect(nft.inputs).toHaveLength(1);
   });
