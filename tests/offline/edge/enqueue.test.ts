@@ -176,6 +176,46 @@ describe("packed()", () => {
     await Promise.all(all);
   });
 
+  test("several packs of one tenant wait in order, one that is given up leaves the others, and each is sent once", async () => {
+    const timers: { ms: number; then: () => void }[] = [];
+    const sends: { lines: readonly Line[]; done: () => void }[] = [];
+    const enqueue = packed(
+      (_tenant, lines) => new Promise((resolve) => void sends.push({ lines, done: resolve })),
+      (ms, then) => void timers.push({ ms, then }),
+      5,
+    );
+    const fire = (wanted: (ms: number) => boolean, count = Number.POSITIVE_INFINITY) => {
+      const due = timers.filter(({ ms }) => wanted(ms)).slice(0, count);
+      for (const one of due) timers.splice(timers.indexOf(one), 1);
+      for (const { then } of due) then();
+    };
+    for (let at = 0; at < 32; at++) void enqueue(`org_${at}`, entry("busy"));
+    fire((ms) => ms === 5);
+    expect(sends).toHaveLength(32);
+    const tell = async (work: Promise<void>) => work.then(() => "sent").catch(() => "given up");
+    // Each fills a pack, so that the one before it is due while no sender is free.
+    const full = (name: string) => entry(name.padEnd(PACK_BYTES_MAX - 200, "x"));
+    const told = ["a", "b", "c", "d"].map((name) => tell(enqueue("org_mine", full(name))));
+    fire((ms) => ms === 5);
+    fire((ms) => ms > 5, 1);
+    expect(await told[0]).toBe("given up");
+    for (const { done } of sends.slice(0, 3)) done();
+    await Bun.sleep(0);
+    const names = sends.slice(32).map(({ lines }) => fromUtf8(lines[0]!.body)[0]);
+    expect(names).toEqual(["b", "c", "d"]);
+    for (const { done } of sends) done();
+    expect(await Promise.all(told.slice(1))).toEqual(["sent", "sent", "sent"]);
+    // All that waited is settled: a tenant may have its whole share again.
+    const share = Array.from({ length: 16_000 }, () => tell(enqueue("org_mine", entry("1"))));
+    expect(await tell(enqueue("org_mine", entry("1")))).toBe("given up");
+    fire((ms) => ms === 5);
+    for (let at = 0; at < sends.length; at++) {
+      sends[at]!.done();
+      await Bun.sleep(0);
+    }
+    expect(new Set(await Promise.all(share))).toEqual(new Set(["sent"]));
+  });
+
   test("a heartbeat larger than a pack goes alone", async () => {
     const { enqueue, sent, tick } = harness();
     const large = enqueue("org_a", entry("x".repeat(PACK_BYTES_MAX)));
@@ -205,7 +245,9 @@ describe("sendEach()", () => {
     };
     const enqueue = sendEach(send, () => 0, 2);
     const [first, second] = [enqueue("org_a", entry("1")), enqueue("org_b", entry("2"))];
-    await expect(enqueue("org_c", entry("3"))).rejects.toBeInstanceOf(UpstreamFault);
+    const refused = enqueue("org_c", entry("3"));
+    await expect(refused).rejects.toBeInstanceOf(UpstreamFault);
+    await expect(refused).rejects.toThrow("too many heartbeats are on their way to the queue");
     expect(sends).toHaveLength(2);
     sends[0]!.resolve();
     await first;
