@@ -42,18 +42,28 @@ function find(
     shape?: string;
     uid?: number;
     network?: string;
+    tls?: boolean;
+    /** Products that the answer hints at, and ones that it fits less well. */
+    hints?: string[];
+    runnersUp?: string[];
   }[],
 ) {
   const processes = new Map<number, ProcessFacts>();
   for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
     processes.set(pid, { pid, parentPid: 1, key: `${pid}`, name: "app", argv: [], ...rest });
   }
-  const heard: Heard[] = answering.map(({ pid, port, product, shape, uid, network }) => {
-    const entry = product === undefined ? undefined : byId.get(product)!;
+  const heard: Heard[] = answering.map((one) => {
+    const { pid, port, product, shape, uid, network, tls = false, hints = [], runnersUp = [] } = one;
     const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
+    const fits = (ids: string[]) => ids.map((id) => ({ entry: byId.get(id)!, traits: [trait] }));
+    const entry = product === undefined ? undefined : byId.get(product)!;
     const fingerprint: Fingerprint = {
-      target: { address: "127.0.0.1", port, tls: false },
-      judgement: { ...(entry && { winner: { entry, traits: [trait] } }), runnersUp: [], hints: [] },
+      target: { address: "127.0.0.1", port, tls },
+      judgement: {
+        ...(entry && { winner: { entry, traits: [trait] } }),
+        runnersUp: fits(runnersUp),
+        hints: fits(hints),
+      },
       auth: "open",
       models: [],
       settled: true,
@@ -426,6 +436,196 @@ describe("findCandidates()", () => {
     const other = [{ pid: 91, name: "other", uid: 997 }];
     const unowned = find(other, [{ port: 11_434, product: "ollama", uid: 997 }]);
     expect(summary(unowned)).toEqual([`ollama@${UNREADABLE_PID}`]);
+  });
+
+  test.each([
+    ["another port", ["-container-ip", "127.0.0.1", "-container-port", "5001"]],
+    ["another address", ["-container-ip", "127.0.0.2", "-container-port", "5000"]],
+    ["no port", ["-container-ip", "127.0.0.1", "-container-port", "http"]],
+    ["no address", ["-container-port", "5000"]],
+  ])("a port forwarder to %s than the container's stands for itself", (_what, words) => {
+    const argv = ["/usr/bin/docker-proxy", ...words];
+    const found = find(
+      [{ pid: 80, name: "docker-proxy", argv }, { pid: 81 }],
+      [
+        { pid: 80, port: 11_434, product: "ollama" },
+        { pid: 81, port: 5000, product: "vllm" },
+      ],
+    );
+    expect(summary(found).sort()).toEqual(["ollama@80", "vllm@81"]);
+  });
+
+  test("a hidden process owns a socket only with the socket's user and the product's name", () => {
+    const socket = { port: 11_434, product: "ollama" };
+    const owner = (process: Given, more: object = {}) => summary(find([process], [{ ...socket, ...more }]));
+    expect(owner({ pid: 90, name: "ollama", uid: 997 }, { uid: 997 })).toEqual(["ollama@90"]);
+    for (const [process, uid] of [
+      [{ pid: 90, name: "ollama", uid: 998 }, 997],
+      [{ pid: 90, name: "vllm", uid: 997 }, 997],
+      [{ pid: 90, name: "ollama" }, undefined],
+    ] as const)
+      expect(owner(process, uid === undefined ? {} : { uid })).toEqual([`ollama@${UNREADABLE_PID}`]);
+  });
+
+  test("the owner of a socket that may not be looked at is called by its number where no process has that user", () => {
+    const socket = { port: 11_434, product: "ollama", uid: 998 };
+    const userOf = (given: Given[]) => find(given, [socket])[0]!.root.user;
+    expect(userOf([])).toBe("998");
+    expect(userOf([{ pid: 25, uid: 999, user: "ada" }])).toBe("998");
+    expect(userOf([{ pid: 25, uid: 998, user: "ollama" }])).toBe("ollama");
+    const { uid: _, ...unknown } = socket;
+    expect(find([{ pid: 25, user: "ada" }], [unknown])[0]!.root.user).toBeUndefined();
+  });
+
+  describe("joins a child", () => {
+    const chain = (length: number): Given[] =>
+      Array.from({ length }, (_, i) => ({ pid: 101 + i, parentPid: 100 + i, name: "sh" }));
+
+    test("to its topmost ancestor of the same product, and to none beyond eight generations", () => {
+      for (const [between, ids] of [
+        [7, ["ollama@100"]],
+        [8, ["ollama@100", "ollama@200"]],
+      ] as const) {
+        const given = [
+          { pid: 100, ...ollama },
+          ...chain(between),
+          { pid: 200, parentPid: 100 + between, ...ollama },
+        ];
+        const found = find(given, [
+          { pid: 100, port: 1, product: "ollama" },
+          { pid: 200, port: 2, product: "ollama" },
+        ]);
+        expect(summary(found).sort()).toEqual([...ids]);
+      }
+      const three = [100, 101, 102].map((pid, i) => ({ pid, parentPid: i === 0 ? 1 : pid - 1, ...ollama }));
+      const [top, ...others] = find(
+        three,
+        three.map(({ pid }) => ({ pid, port: pid, product: "ollama" })),
+      );
+      expect([top!.root.pid, others]).toEqual([100, []]);
+      expect(top!.members.map(({ pid }) => pid).sort()).toEqual([100, 101, 102]);
+      expect(top!.heard.map(({ listener }) => listener.port).sort()).toEqual([100, 101, 102]);
+    });
+
+    test("not to init, whatever init is called, nor in a circle of parents", () => {
+      const init = { pid: 1, parentPid: 0, ...ollama };
+      const child = { pid: 100, parentPid: 1, ...ollama };
+      const answering = [
+        { pid: 1, port: 1, product: "ollama" },
+        { pid: 100, port: 2, product: "ollama" },
+      ];
+      expect(summary(find([init, child], answering)).sort()).toEqual(["ollama@1", "ollama@100"]);
+      const circle = [
+        { pid: 100, parentPid: 101, name: "sh" },
+        { pid: 101, parentPid: 100, name: "sh" },
+        { pid: 102, parentPid: 101, ...ollama },
+      ];
+      expect(summary(find(circle, [{ pid: 102, port: 2, product: "ollama" }]))).toEqual(["ollama@102"]);
+    });
+
+    test("of another product only to one that starts such children, and that is itself proven", () => {
+      const child = { pid: 101, parentPid: 100, name: "llama-server", weights: [GGUF] };
+      const answers = [{ pid: 101, port: 2, product: "llama-cpp" }];
+      const under = (parent: Given, port?: string) =>
+        summary(
+          find([parent, child], port ? [...answers, { pid: 100, port: 1, product: port }] : answers),
+        ).sort();
+      expect(under({ pid: 100, ...ollama }, "ollama")).toEqual(["ollama@100"]);
+      // Its name alone does not prove the parent, and a proxy does not hold models.
+      expect(under({ pid: 100, name: "ollama" })).toEqual(["llama-cpp@101"]);
+      expect(under({ pid: 100, name: "litellm" }, "litellm")).toEqual(["litellm@100", "llama-cpp@101"]);
+      const other = { pid: 101, parentPid: 100, name: "vllm", weights: [GGUF] };
+      const two = [
+        { pid: 100, port: 1, product: "ollama" },
+        { pid: 101, port: 2, product: "vllm" },
+      ];
+      expect(summary(find([{ pid: 100, ...ollama }, other], two)).sort()).toEqual(["ollama@100", "vllm@101"]);
+    });
+
+    test("with what it holds, and notes the rest of it with its number and no weight", () => {
+      const given = [
+        { pid: 100, ...ollama },
+        { pid: 101, parentPid: 100, name: "llama-server", weights: [GGUF], gpu: true },
+      ];
+      const [one] = find(given, [
+        { pid: 100, port: 1, product: "ollama" },
+        { pid: 101, port: 2, product: "llama-cpp" },
+      ]);
+      const ofChild = one!.evidence.filter(({ detail }) => detail.startsWith("child 101: "));
+      const weights = Object.fromEntries(ofChild.map(({ signal, weight }) => [signal, weight]));
+      expect(weights).toMatchObject({
+        http: 0,
+        weights: WEIGHTS.weightsMapped.weight,
+        gpu: WEIGHTS.gpu.weight,
+      });
+      expect([one!.weights, one!.members.map(({ pid }) => pid)]).toEqual([[GGUF], [100, 101]]);
+      // A child of the same product proves as much as its parent.
+      const [same] = find(
+        [given[0]!, { pid: 101, parentPid: 100, ...ollama }],
+        [
+          { pid: 101, port: 2, product: "ollama" },
+          { pid: 100, port: 1, product: "ollama" },
+        ],
+      );
+      const http = same!.evidence.filter(({ detail }) => detail.startsWith("child 101: GET"));
+      expect(http.map(({ weight }) => weight)).toEqual([WEIGHTS.httpIdentity.weight]);
+    });
+  });
+
+  describe("evidence", () => {
+    const details = (one: Candidate | undefined) => one?.evidence.map(({ detail }) => detail) ?? [];
+
+    test("tells where a product answered, by which scheme, and what else it looks like", () => {
+      const [one] = find(
+        [{ pid: 10, ...ollama }],
+        [
+          { pid: 10, port: 11_434, product: "ollama", runnersUp: ["vllm"] },
+          { pid: 10, port: 443, product: "ollama", tls: true },
+        ],
+      );
+      expect(details(one)).toEqual(
+        expect.arrayContaining([
+          "GET / on http port 11434: it names itself",
+          "GET / on https port 443: it names itself",
+          "http port 11434 also answers as vLLM",
+          "listens on 11434, a default port of Ollama",
+        ]),
+      );
+      expect(details(one).filter((detail) => detail.startsWith("listens on"))).toHaveLength(1);
+      expect(one!.evidence.find(({ detail }) => detail.includes("also answers"))?.weight).toBe(0);
+    });
+
+    test("counts a hint at the product that a process claims to be, and at no other", () => {
+      const hinting = (hints: string[]) =>
+        find([{ pid: 10, ...ollama, weights: [GGUF] }], [{ pid: 10, port: 9, hints }])[0];
+      expect(hinting(["ollama"])!.id).toBe("ollama");
+      expect(details(hinting(["ollama"]))).toContain("GET / on port 9: it names itself");
+      expect(details(hinting(["vllm"])).filter((detail) => detail.startsWith("GET"))).toEqual([]);
+    });
+
+    test("tells mapped weights from open ones, by repository or name, with what their header says", () => {
+      const header = { architecture: "llama", parameters: "8B", quantisation: "Q4_K_M" };
+      const told = (file: Partial<WeightFile>) =>
+        details(find([{ pid: 10, name: "x", weights: [{ ...GGUF, ...file } as WeightFile] }], [])[0])[0];
+      expect(told({})).toBe("maps a.dat (gguf)");
+      expect(told({ how: "open" })).toBe("has open a.dat (gguf)");
+      expect(told({ header } as Partial<WeightFile>)).toBe("maps a.dat (gguf, llama, 8B, Q4_K_M)");
+      const cached =
+        "/home/ada/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/0123456789abcdef0123456789abcdef01234567/m.gguf";
+      expect(told({ path: cached })).toBe("maps Qwen/Qwen3-8B (gguf)");
+    });
+
+    test("a nameless server consists of its process", () => {
+      const [one] = find([{ pid: 51 }], [{ pid: 51, port: 1234, shape: "lists models" }]);
+      expect(one).toMatchObject({ kind: "generic", name: "Unknown OpenAI-compatible server" });
+      expect([one!.members.map(({ pid }) => pid), one!.weights]).toEqual([[51], []]);
+      const [held] = find([{ pid: 52, weights: [GGUF] }], []);
+      expect([held!.name, held!.members.map(({ pid }) => pid), held!.weights]).toEqual([
+        "Unknown process with model weights",
+        [52],
+        [GGUF],
+      ]);
+    });
   });
 
   test("never reports the agent itself", () => {
