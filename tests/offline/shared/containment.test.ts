@@ -3,10 +3,18 @@ import { timestamp } from "../../../shared/clock.ts";
 import {
   type ContainmentState,
   containmentOf,
+  endsAction,
   isAhead,
+  isDirectiveDue,
+  isNewDirective,
   isOffline,
+  isProof,
+  isSetBackBy,
   isUnrecordedRelease,
   nextGeneration,
+  refusedChange,
+  statusAfter,
+  unrecordedRelease,
 } from "../../../shared/containment.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
@@ -202,6 +210,102 @@ test("isAhead() is an answer to a wish that the table does not know, once, and w
   expect(of(7, { revokedAt: timestamp(NOW_MS) })).toBe(false);
   // A host that claims the last number there is would keep its table from counting on.
   expect([1_000_004, 1_000_005].map((generation) => of(generation))).toEqual([true, false]);
+});
+
+test("containmentOf() says why nothing is in force", () => {
+  const reasonOf = (parts: Partial<AssetItem>, nowMs = NOW_MS) =>
+    containmentOf(asset(parts), seen, nowMs).reason;
+  const failed = { outcome: "failed", reason: "no nft" } as const;
+  expect(reasonOf({ wish: wish(), proof: proof(failed) })).toBe("no nft");
+  expect(reasonOf({ wish: wish(), proof: proof({ outcome: "failed" }) })).toBe("no reason given");
+  expect(reasonOf({ wish: wish(), proof: proof({ mode: "stop-engines" }) })).toBe(
+    "the host is in mode stop-engines, not network",
+  );
+  const release = { wish: wish({ action: "release" }), proof: proof({ ...failed, action: "release" }) };
+  expect(reasonOf(release)).toBe("no nft");
+  const setBack = { generation: 1, since: 2, at: timestamp(NOW_MS) };
+  const back = { wish: wish({ action: "release" }), proof: proof({ action: "release" }), setBack };
+  const why = "the host went back to the isolation of generation 1 after its release";
+  expect([reasonOf(back), reasonOf(back, NOW_MS + 1001)]).toEqual([
+    why,
+    `${why}, and the directive has expired`,
+  ]);
+  expect(containmentOf(asset(back), seen, NOW_MS + 1001).state).toBe("release-failed");
+});
+
+test("refusedChange() refuses what changes nothing or reaches nobody, with the reason", () => {
+  const refused = (action: "isolate" | "release", parts: Partial<AssetItem>, nowMs = NOW_MS) =>
+    refusedChange(asset(parts), action, nowMs);
+  expect(refused("isolate", { status: "ACTIVE" })).toBeUndefined();
+  expect(refused("isolate", {})).toBe("the asset is already ISOLATED");
+  expect(refused("release", {})).toBeUndefined();
+  expect(refused("release", { status: "ACTIVE" })).toBe("the asset is ACTIVE, not ISOLATED");
+  const revokedAt = timestamp(NOW_MS);
+  expect(refused("isolate", { revokedAt, status: "ACTIVE" })).toBe("the asset was revoked");
+  expect(refused("release", { revokedAt })).toBe(
+    "the asset was revoked, and no directive reaches it: a release code frees the host",
+  );
+  const released = { status: "ACTIVE" as const, wish: wish({ action: "release" }) };
+  expect(refused("release", released, NOW_MS + 1000)).toBe("the asset is ACTIVE, not ISOLATED");
+  expect(refused("release", released, NOW_MS + 1001)).toBeUndefined();
+});
+
+test("isDirectiveDue() hands a directive out until its generation is reported or it expires", () => {
+  const due = (reported: number, nowMs = NOW_MS) =>
+    isDirectiveDue({ generation: 2, expiresAtMs: NOW_MS + 1 }, reported, nowMs);
+  expect([due(0), due(1), due(2), due(3), due(1, NOW_MS + 1)]).toEqual([true, true, false, false, false]);
+});
+
+test("isProof() takes a newer report of the wished generation, and no other", () => {
+  const takes = (report: Partial<ContainmentReport>, parts: Partial<AssetItem> = {}) =>
+    isProof(asset(parts), proof(report));
+  const later = timestamp(NOW_MS + 1);
+  expect([takes({}), takes({ generation: 1 }), takes({ generation: 3 })]).toEqual([true, false, false]);
+  expect(takes({ generation: 0 }, { generation: 0 })).toBe(false);
+  expect(takes({}, { revokedAt: later })).toBe(false);
+  expect([takes({}, { proof: proof() }), takes({ at: later }, { proof: proof() })]).toEqual([false, true]);
+  expect(takes({}, { proof: proof({ generation: 1, at: later }) })).toBe(true);
+});
+
+test("isSetBackBy() is an isolation proven after the release was, and once", () => {
+  const at = (ms: number) => timestamp(NOW_MS + ms);
+  const freed = { wish: wish({ action: "release" }), proof: proof({ action: "release", at: at(5) }) };
+  const back = (report: Partial<ContainmentReport>, parts: Partial<AssetItem> = {}) =>
+    isSetBackBy(asset({ ...freed, ...parts }), proof({ generation: 1, ...report }));
+  expect([back({ at: at(6) }), back({ at: at(5) }), back({ at: at(4) })]).toEqual([true, false, false]);
+  expect(back({ at: at(6), generation: 2 })).toBe(false);
+  const before = { generation: 1, since: 0, at: at(6) };
+  expect([back({ at: at(6) }, { setBack: before }), back({ at: at(7) }, { setBack: before })]).toEqual([
+    false,
+    true,
+  ]);
+});
+
+test("unrecordedRelease() is the oldest use of a code that the custody log does not hold", () => {
+  const byCode = (generation: number) =>
+    proof({ generation, action: "release", reason: "released at the host with code A" });
+  const both = { wish: wish(), proof: byCode(2), freedByCode: byCode(1) };
+  const oldest = (parts: Partial<AssetItem>) => unrecordedRelease(asset(parts))?.generation;
+  expect([oldest(both), oldest({ ...both, offlineReleaseOf: 1 })]).toEqual([1, 2]);
+  expect([oldest({ ...both, freedByCode: byCode(3) }), oldest({ ...both, offlineReleaseOf: 2 })]).toEqual([
+    2,
+    undefined,
+  ]);
+  expect([oldest({ wish: wish(), proof: proof({ action: "release" }) }), oldest({})]).toEqual([
+    undefined,
+    undefined,
+  ]);
+});
+
+test("endsAction() is a release that was wished and applied, and nothing else", () => {
+  const ends = (wished: "isolate" | "release", report: Partial<ContainmentReport>) =>
+    endsAction({ wish: wish({ action: wished }) }, proof(report));
+  expect(ends("release", { action: "release" })).toBe(true);
+  expect(ends("release", { action: "release", outcome: "failed" })).toBe(false);
+  expect([ends("release", {}), ends("isolate", { action: "release" })]).toEqual([false, false]);
+  expect([statusAfter("isolate"), statusAfter("release")]).toEqual(["ISOLATED", "ACTIVE"]);
+  expect(isNewDirective({ generation: 2 }, { generation: 1 })).toBe(true);
+  expect(isNewDirective({ generation: 2 }, { generation: 2 })).toBe(false);
 });
 
 test("isOffline() waits for 90 s of silence, or six heartbeats where those are longer", () => {
