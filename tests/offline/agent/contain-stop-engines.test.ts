@@ -118,7 +118,10 @@ describe("stopEnginesEnforcer()", () => {
     for (let round = 0; round < 3; round++) expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
     expect([processes.get(200)!.suspensions, hastened]).toEqual([1, 0]);
-    expect((await open().release(ORDER, signal)).outcome).toBe("applied");
+    expect(await open().release(ORDER, signal)).toEqual({
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+    });
     expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
   });
 

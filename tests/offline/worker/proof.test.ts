@@ -40,7 +40,18 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
   const Key = assetKey(TENANT, ASSET);
   /** Done once, right after the next read of the asset. */
   let interference: (() => Promise<void>) | undefined;
+  /** Thrown once, by the next write to the asset. */
+  let failure: Error | undefined;
+  const asked: string[] = [];
   const dynamo = (async (operation: "GetItem", input: { TableName: string; Key: AttributeMap }) => {
+    asked.push(JSON.stringify({ operation, input }));
+    const isWrite = ["UpdateItem", "TransactWriteItems"].includes(operation);
+    const isHere = JSON.stringify(input).includes("deviceKey");
+    if (failure && isWrite && isHere) {
+      const fault = failure;
+      failure = undefined;
+      throw fault;
+    }
     const answer = await table.dynamo(operation, input);
     const isOfAsset = operation === "GetItem" && input.Key?.SK?.S === Key.SK;
     if (!isOfAsset || interference === undefined) return answer;
@@ -105,6 +116,14 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
       const item = { ...stored(), ...marshalItem(more) };
       await table.dynamo("PutItem", { TableName: "t", Item: item });
     },
+    failNext: (fault: Error) => {
+      failure = fault;
+    },
+    asked,
+    events: () =>
+      [...table.items.values()]
+        .filter((item) => item.type?.S === "Event" && item.kind?.S?.startsWith("isolation."))
+        .map((item) => ({ kind: item.kind?.S, reason: item.data?.M?.reason?.S })),
     read: () => decodeItem(assetItem, stored()),
     isOpen: () => stored().GSI2PK !== undefined,
   };
@@ -189,6 +208,68 @@ describe("a host put back to a snapshot of its isolation after the release was p
     await world.tell(20, report(1, 0));
     expect(world.read().setBack).toBeUndefined();
     expect(world.isOpen()).toBe(false);
+  });
+});
+
+describe("what a proof tells of itself", () => {
+  const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
+
+  test("is one event for each thing it says that is new", async () => {
+    const world = await makeWorld(1);
+    const open = { ...probes, forbiddenBlocked: false };
+    await world.tell(1, report(1, 1, { outcome: "none" }));
+    expect(world.events()).toEqual([]);
+    await world.tell(2, report(1, 2, { probes }));
+    await world.tell(3, report(1, 3, { probes }));
+    expect(world.events()).toEqual([{ kind: "isolation.proven", reason: undefined }]);
+    await world.tell(4, report(1, 4, { probes: open }));
+    await world.tell(5, report(1, 5, { probes: open, reason: "altered" }));
+    await world.tell(6, report(1, 6, { probes: open, reason: "altered", outcome: "failed" }));
+    const kinds = world.events().map(({ kind, reason }) => `${kind} ${reason ?? ""}`.trim());
+    expect(kinds.sort()).toEqual(
+      ["isolation.failed altered", "isolation.proven", "isolation.proven", "isolation.proven altered"].sort(),
+    );
+    const free = await makeWorld(2);
+    await free.tell(1, report(2, 1));
+    expect(free.events().map(({ kind }) => kind)).toEqual(["isolation.released"]);
+  });
+
+  test("a write that fails is no proof that was taken: the message comes again", async () => {
+    for (const [generation, told] of [
+      [1, report(1, 5, { probes })],
+      [2, byCode(1, 5)],
+      [2, report(7, 5)],
+    ] as const) {
+      const world = await makeWorld(generation);
+      world.failNext(new TypeError("connection reset"));
+      await expect(world.tell(5, told)).rejects.toThrow("connection reset");
+    }
+    const back = await makeWorld(2);
+    await back.tell(2, report(2, 2));
+    back.failNext(new TypeError("connection reset"));
+    await expect(back.tell(20, report(1, 20))).rejects.toThrow("connection reset");
+    const unsigned = await makeWorld(1);
+    unsigned.failNext(new TypeError("connection reset"));
+    await expect(unsigned.tellAsIs(5, report(1, 5))).rejects.toThrow("connection reset");
+  });
+
+  test("reads the asset as it is now, and says in the log whose report was not taken and why", async () => {
+    const world = await makeWorld(1);
+    await world.tellAsIs(5, report(1, 5));
+    const reads = world.asked.filter((one) => one.includes('"GetItem"') && one.includes(`ASSET#${ASSET}`));
+    expect(reads.every((one) => one.includes('"ConsistentRead":true'))).toBe(true);
+    expect(JSON.parse(world.logged[0]!)).toEqual({
+      ...{ level: "warn", event: "containment.unsigned", tenantId: TENANT, assetId: ASSET, reported: 1 },
+      reason: "it has no signature",
+    });
+    const back = await makeWorld(2);
+    await back.tell(2, report(2, 2));
+    await back.tell(20, report(1, 20));
+    expect(JSON.parse(back.logged[0]!)).toMatchObject({
+      level: "warn",
+      event: "containment.set-back",
+      reported: 1,
+    });
   });
 });
 
