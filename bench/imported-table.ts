@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
-import { dynoxidePath } from "../local/binaries.ts";
+import { embeddedDynamodbPath } from "../local/dynamodb.ts";
 import { embeddedClient } from "../local/table.ts";
 import { marshalItem } from "../shared/table/dynamo.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
@@ -45,6 +45,6 @@ export async function importTable(
   await writer.end();
   const file = join(folder, `${name}.sqlite`);
   const from = ["--source", join(folder, name), "--schema", schema];
-  await runProgram(scope, "the import", [dynoxidePath(), "import", ...from, "--output", file]);
+  await runProgram(scope, "the import", [embeddedDynamodbPath(), "import", ...from, "--output", file]);
   return file;
 }

@@ -21,15 +21,6 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
 const { platform, arch } = process;
 const suffix = platform === "win32" ? ".exe" : "";
 
-/** DynamoDB wire protocol on SQLite: the npm package has it for Linux x64, elsewhere it must be on the PATH. */
-export function dynoxidePath(): string {
-  const found = fromPackage([`@dynoxide/${platform}-${arch}/dynoxide${suffix}`]) ?? Bun.which("dynoxide");
-  if (found) return found;
-  throw new MissingBinary(
-    `no embedded DynamoDB for ${platform}-${arch}: put "dynoxide" on the PATH, or set DYNAMODB_ENDPOINT to a DynamoDB`,
-  );
-}
-
 export function denoPath(): string {
   const base = `@deno/${platform}-${arch}`;
   const found = fromPackage([`${base}-glibc/deno`, `${base}/deno${suffix}`]) ?? Bun.which("deno");

@@ -1,8 +1,51 @@
 import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname } from "node:path";
-import { dynoxidePath } from "./binaries.ts";
+import { MissingBinary } from "./binaries.ts";
 import { freePort } from "./free-port.ts";
 import { type Stage, startStage } from "./stage.ts";
+
+/** The same program as in the npm package, from source: its crate builds on every platform Rust has. */
+const INSTALL_COMMAND = "cargo install dynoxide-rs --version 3.2.0 --locked";
+
+/** Where a program may be: `findPackage` resolves a file of an npm package, `findOnPath` a name on the PATH. */
+export type ProgramSearch = {
+  platform: string;
+  arch: string;
+  findPackage: (specifier: string) => string | undefined;
+  findOnPath: (name: string) => string | undefined;
+};
+
+const thisMachine: ProgramSearch = {
+  platform: process.platform,
+  arch: process.arch,
+  findPackage: (specifier) => {
+    try {
+      return createRequire(import.meta.url).resolve(specifier);
+    } catch {
+      return undefined;
+    }
+  },
+  findOnPath: (name) => Bun.which(name) ?? undefined,
+};
+
+/**
+ * Path of the embedded DynamoDB: the npm package of the platform, else the PATH. Throws {@link MissingBinary} with the
+ * command that installs it. Why no other package is tried: docs/decisions, "No second embedded DynamoDB".
+ */
+export function embeddedDynamodbPath(search: ProgramSearch = thisMachine): string {
+  const { platform, arch, findPackage, findOnPath } = search;
+  const suffix = platform === "win32" ? ".exe" : "";
+  const found = findPackage(`@dynoxide/${platform}-${arch}/dynoxide${suffix}`) ?? findOnPath("dynoxide");
+  if (found) return found;
+  throw new MissingBinary(
+    `There is no embedded DynamoDB for ${platform}-${arch} in this installation. Install it:
+
+    ${INSTALL_COMMAND}
+
+Or set DYNAMODB_ENDPOINT to the URL of a DynamoDB you run.`,
+  );
+}
 
 export type EmbeddedDynamodb = { endpoint: string; stage: Stage };
 
@@ -15,7 +58,7 @@ export async function startDynamodb(
   if (file) mkdirSync(dirname(file), { recursive: true });
   const stage = await startStage({
     name: "dynamodb",
-    command: [dynoxidePath(), "serve", "--port", String(port), ...(file ? ["--db-path", file] : [])],
+    command: [embeddedDynamodbPath(), "serve", "--port", String(port), ...(file ? ["--db-path", file] : [])],
     env: {},
     cwd: process.cwd(),
     onLine,

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dynoxidePath } from "../../local/binaries.ts";
+import { embeddedDynamodbPath } from "../../local/dynamodb.ts";
 import { freePort } from "../../local/free-port.ts";
 import { startWorker } from "../../local/stack.ts";
 import { type Stage, startStage } from "../../local/stage.ts";
@@ -32,7 +32,14 @@ async function startDatabase() {
   const start = (): Promise<Stage> =>
     startStage({
       name: "dynamodb",
-      command: [dynoxidePath(), "serve", "--port", String(port), "--db-path", join(folder, "db.sqlite")],
+      command: [
+        embeddedDynamodbPath(),
+        "serve",
+        "--port",
+        String(port),
+        "--db-path",
+        join(folder, "db.sqlite"),
+      ],
       env: {},
       cwd: process.cwd(),
       onLine: () => {},

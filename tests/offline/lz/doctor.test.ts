@@ -1,13 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { z } from "zod";
-import { denoPath, dynoxidePath } from "../../../local/binaries.ts";
+import { denoPath } from "../../../local/binaries.ts";
+import { embeddedDynamodbPath } from "../../../local/dynamodb.ts";
 import { createApi } from "../../../lz/api.ts";
 import type { Deps } from "../../../lz/deps.ts";
 import { checkEdge, findProgram } from "../../../lz/doctor.ts";
 import { HTML } from "../../support/dynamo-answers.ts";
 
 test("findProgram() finds the very programs the local stack starts", () => {
-  expect(findProgram("dynoxide")).toBe(dynoxidePath());
+  expect(findProgram("dynoxide")).toBe(embeddedDynamodbPath());
   expect(findProgram("deno")).toBe(denoPath());
 });
 

@@ -133,6 +133,13 @@ describe("intervalStart()", () => {
     ["to its last", "2026-11-20T09:00:59.999Z", 0, 60, NINE],
     ["and the next one after it", clock("09:01:00"), 0, 60, clock("09:01:00")],
     ["shifted by the phase", clock("09:00:29"), 0.5, 60, clock("08:59:30")],
+    [
+      "later than whole multiples by a quarter, for a phase of a quarter",
+      clock("09:00:20"),
+      0.25,
+      60,
+      clock("09:00:15"),
+    ],
     ["from the phase on", clock("09:00:30"), 0.5, 60, clock("09:00:30")],
     ["of whole milliseconds of phase", clock("09:00:10"), 0.00001, 60, NINE],
     ["the time itself with resolution 0", "2026-11-20T09:00:59.999Z", 0.5, 0, "2026-11-20T09:00:59.999Z"],
@@ -373,6 +380,13 @@ describe("additions() and repeats()", () => {
       unknownFirst,
       NONE,
       true,
+    ],
+    [
+      "one whose state begins at another time repeats nothing, though its numbers are no lower",
+      momentAt(after(5), { stateSince: clock("08:00:00") }),
+      known,
+      NONE,
+      false,
     ],
     [
       "one whose state begins at another time repeats nothing, and is not its first",

@@ -56,7 +56,7 @@ describe("record() when one call to the table fails", () => {
       expect([failing, refused]).toEqual([failing, 1]);
       expect(contents(table)).toEqual(contents(whole));
     }
-  });
+  }, 60_000);
 
   test("does not take a write that DynamoDB refuses as malformed for one that was made before", async () => {
     const table = createMemoryDynamo();
@@ -88,6 +88,52 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     table.calls.clear();
     await record(equal(1), tenant, worker);
     expect(Object.fromEntries(table.calls)).toEqual({});
+  });
+
+  test("reads a heartbeat whose state is another one", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(0), tenant, worker);
+    await record({ ...equal(1), raw: RAW + 1n, stateSince: at(1) }, tenant, worker);
+    await record({ ...equal(2), raw: RAW + 2n }, tenant, worker);
+    const other = makeHeartbeat(4, START_MS + 3000, "host-1", { engines: [], stateSince: at(0) });
+    await record({ ...deliver(other), raw: RAW + 3n }, tenant, worker);
+    const presence = [...table.items.values()].find(({ type }) => type?.S === "Presence")!;
+    expect(presence).toMatchObject({ stateAt: { S: at(3) }, engines: { L: [] } });
+  });
+
+  test("sees the spool cross its bound", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(0), tenant, worker);
+    const spool = { waiting: 0, dropped: 1 };
+    const lossy = makeHeartbeat(11, START_MS + 10_000, "host-1", {
+      engines: EXPOSED,
+      stateSince: at(0),
+      spool,
+    });
+    await record(
+      { ...deliver(lossy), raw: RAW },
+      makeTenant({ ...tenant, telemetryResolutionSeconds: 1 }),
+      worker,
+    );
+    const rules = [...table.items.values()]
+      .filter(({ type }) => type?.S === "Incident")
+      .map(({ rule }) => rule?.S);
+    expect(rules).toContain("lost-heartbeats");
+  });
+
+  test("teaches the baseline when the one before came too late for that", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record({ ...equal(0), receivedAt: at(13 * 3600) }, tenant, worker);
+    const baselines = () => [...table.items.values()].filter(({ type }) => type?.S === "Baseline");
+    expect(baselines()).toHaveLength(0);
+    await record(equal(1), tenant, worker);
+    expect(baselines()).toHaveLength(1);
   });
 
   test("assesses the host again under an edited policy", async () => {
