@@ -21,6 +21,7 @@ import {
   signedRequest,
 } from "./fleet.ts";
 import { percentile } from "./percentile.ts";
+import { withRetries } from "./retry.ts";
 import { count } from "./table.ts";
 
 /** One process signs and sends this much without falling behind its own schedule. */
@@ -30,8 +31,6 @@ const ENROLLING_AT_ONCE = 16;
 /** A session is opened anew this long before it ends. */
 const SESSION_SPARE_SECONDS = 60;
 const TIMEOUT_MS = 10_000;
-const TRIES_MAX = 200;
-const RETRY_SECONDS_MAX = 60;
 
 type Member = {
   device: Device;
@@ -112,19 +111,13 @@ export const run: Verb = async (args, deps) => {
   };
 };
 
-/** Enrolments and sessions from one address have a quota: waits as long as it is told to, within reason. */
-function patient(send: Send, deps: Deps): Send {
-  return async (request) => {
-    for (let tried = 0; ; tried++) {
-      const answer = await send(request.clone());
-      const seconds = Number(answer.headers.get("retry-after") ?? 1);
-      if (answer.status !== 429 || tried >= TRIES_MAX || !(seconds <= RETRY_SECONDS_MAX) || deps.stop.aborted)
-        return answer;
-      await answer.body?.cancel();
-      await Promise.race([Bun.sleep(seconds * 1000), aborted(deps.stop)]);
-    }
-  };
-}
+/** Enrolments and sessions have quotas, and the edge may be away for a moment. */
+const patient = (send: Send, { clock, stop }: Deps): Send =>
+  withRetries(send, {
+    clock,
+    stop,
+    pause: (ms) => Promise.race([Bun.sleep(ms), aborted(stop)]),
+  });
 
 async function enrolFleet(
   connection: Connection,
@@ -132,7 +125,8 @@ async function enrolFleet(
   send: Send,
   deps: Deps,
 ): Promise<Member[]> {
-  const api = createApi(connection, deps);
+  // The idempotency key makes the token request one that may be repeated.
+  const api = createApi(connection, { fetch: send });
   const made = await api.post("/v1/enrolment-tokens", { uses: endpoints, hours: 1 }, token, {
     "idempotency-key": crypto.randomUUID(),
   });

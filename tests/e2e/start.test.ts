@@ -214,6 +214,8 @@ describe("bun run start", () => {
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
     expect(started.output()).toContain("nothing was left running");
+    // Lines of a runtime itself, warnings for one, have no level.
+    expect(started.output().match(/^(?:edge|worker) +(?! |info |warn |error ).*$/gm)).toBeNull();
     expect(processesOf(folder)).toEqual([]);
     port = await freePort();
     started = await start(folder, port, "bun");
