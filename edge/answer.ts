@@ -6,8 +6,19 @@ import type { Admin } from "./admin/authenticate.ts";
 import type { Deps } from "./deps.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
-/** `admin` is set behind the admin routes and the pages, `requestId` everywhere. */
-export type Env = { Variables: { requestId: string; admin: Admin } };
+/**
+ * `requestId` is set everywhere, `admin` behind the admin routes and the pages, `idempotencyKey` and `version` behind the
+ * changing operations of the API, `fields` behind the forms of the pages.
+ */
+export type Env = {
+  Variables: {
+    requestId: string;
+    admin: Admin;
+    idempotencyKey?: string;
+    version?: number;
+    fields?: Readonly<Record<string, string>>;
+  };
+};
 
 /** RFC 9457. The request id is the only thing that ties an answer to a log line. */
 export function problem(

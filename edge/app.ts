@@ -1,9 +1,11 @@
 import { type Context, type ExecutionContext, Hono } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
+import type { z } from "zod";
 import { type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
+import { enrolmentRequest, sessionRequest } from "../shared/wire/enrolment.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
 import { adminRoutes } from "./admin/routes.ts";
 import { type Env, noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./answer.ts";
@@ -12,11 +14,21 @@ import { networkOf } from "./client-ip.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
 import { answerPoll } from "./directive-poll.ts";
-import { enrol, type Limited, openSession } from "./enrol.ts";
+import {
+  enrol,
+  type Limited,
+  openSession,
+  readSignedBody,
+  type Signed,
+  verifyEnrolment,
+  verifySession,
+} from "./enrol.ts";
 import { areHeadersLong, isSignatureLong } from "./header-limits.ts";
 import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
 import { pathOf } from "./ingest.ts";
+import { placeOf } from "./json.ts";
 import { closing } from "./leaving.ts";
+import { jsonBody, valid, validate } from "./validate.ts";
 
 /**
  * The edge as a runtime serves it: {@link createApp}, with heartbeats handed on before a router sees them. The
@@ -87,9 +99,20 @@ export function createApp(deps: Deps): Hono<Env> {
     deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
-  for (const path of ["/v1/session", "/v1/enroll"]) app.use(path, limitRefused(deps));
-  app.post("/v1/session", async (c) => answerDevice(c, await openSession(c.req.raw, deps), 200, deps));
-  app.post("/v1/enroll", async (c) => answerDevice(c, await enrol(c.req.raw, deps), 201, deps));
+  postSigned(app, deps, {
+    path: "/v1/session",
+    verify: verifySession,
+    body: sessionRequest,
+    answer: openSession,
+    success: 200,
+  });
+  postSigned(app, deps, {
+    path: "/v1/enroll",
+    verify: verifyEnrolment,
+    body: enrolmentRequest,
+    answer: (signed, deps, body) => enrol(signed, body, deps),
+    success: 201,
+  });
 
   const polls = deps.heldPolls;
   app.post(DIRECTIVE_PATH, async (c) => {
@@ -162,7 +185,41 @@ function limitRefused(deps: Deps) {
   });
 }
 
-/** Answers that carry keys are nobody's to store. */
+type SignedRoute<Known extends Signed, Body extends z.ZodType> = {
+  path: string;
+  /** Who signed the request. Nothing of its body is read before. */
+  verify: (request: Request, deps: Deps) => Promise<Verdict<Known>>;
+  body: Body;
+  answer: (known: Known, deps: Deps, body: z.infer<Body>) => Promise<Verdict<object> | Limited>;
+  success: 200 | 201;
+};
+
+/** Adds a route for what a device key signs: limit, signature, digest, schema, answer, in this order. */
+function postSigned<Known extends Signed, Body extends z.ZodType>(
+  app: Hono<Env>,
+  deps: Deps,
+  { path, verify, body, answer, success }: SignedRoute<Known, Body>,
+): void {
+  const signers = new WeakMap<Request, Known>();
+  const read = async ({ req }: Context<Env>): Promise<Verdict<Uint8Array<ArrayBuffer>>> => {
+    const known = await verify(req.raw, deps);
+    if (!known.ok) return known;
+    signers.set(req.raw, known.value);
+    return readSignedBody(req.raw, known.value);
+  };
+  app.use(path, limitRefused(deps));
+  app.post(
+    path,
+    jsonBody(read, deps),
+    validate("json", body, (c, error) => refusal(c, refuse("wire.malformed", placeOf(error)), deps)),
+    async (c) => {
+      const answered = await answer(signers.get(c.req.raw)!, deps, valid(c, "json", body));
+      return answerDevice(c, answered, success, deps);
+    },
+  );
+}
+
+/** Responses that contain keys must not be cached. */
 function answerDevice<T extends object>(
   c: Context<Env>,
   verdict: Verdict<T> | Limited,

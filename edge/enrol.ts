@@ -1,5 +1,4 @@
 import { ulid } from "ulid";
-import type { z } from "zod";
 import { base64url } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
@@ -18,14 +17,12 @@ import {
   enrolmentKey,
 } from "../shared/table/keys.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
-import {
-  type AgentSettings,
-  type EnrolmentAnswer,
-  type EnrolmentClaims,
-  type EnrolmentRequest,
-  enrolmentRequest,
-  type SessionAnswer,
-  sessionRequest,
+import type {
+  AgentSettings,
+  EnrolmentAnswer,
+  EnrolmentClaims,
+  EnrolmentRequest,
+  SessionAnswer,
 } from "../shared/wire/enrolment.ts";
 import { verifyEnrolmentToken } from "../shared/wire/enrolment-token.ts";
 import { LIMITS } from "../shared/wire/heartbeat.ts";
@@ -40,7 +37,6 @@ import {
 } from "../shared/wire/signature.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
-import { parseJson, placeOf } from "./json.ts";
 import type { RateLimit, Taken } from "./rate-limit.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
@@ -49,7 +45,7 @@ const SESSION_SECONDS = 3600;
 /** An authentic request beyond a quota: what the client needs to know to come back in time. */
 export type Limited = Refusal & { limit: RateLimit; taken: Taken };
 
-type Signed = { input: SignatureInput; digest: string; path: string };
+export type Signed = { input: SignatureInput; digest: string; path: string };
 
 /** Signature headers of a request that a device key should have signed; not verified yet. */
 function readSigned(request: Request, deps: Deps): Verdict<Signed> {
@@ -66,32 +62,30 @@ async function isSignedBy(deviceKey: string, { input, digest, path }: Signed): P
   return key !== undefined && (await verifySignature(key, input, { method: "POST", path, digest }));
 }
 
-/** The body of a request whose signature was verified: the one its digest names, and of the schema. */
-async function readSignedBody<Schema extends z.ZodType>(
+/** The bytes of a request whose signature was verified, if they are the ones that its digest names. */
+export async function readSignedBody(
   request: Request,
   { digest }: Signed,
-  schema: Schema,
-): Promise<Verdict<z.infer<Schema>>> {
+): Promise<Verdict<Uint8Array<ArrayBuffer>>> {
   const bytes = await readBody(request, BODY_BYTES_MAX);
   if (!bytes.ok) return bytes;
-  if (digest !== (await contentDigest(bytes.value))) return refuse("wire.bad-signature");
-  const json = parseJson(bytes.value);
-  if (!json.ok) return json;
-  const parsed = schema.safeParse(json.value);
-  if (!parsed.success) return refuse("wire.malformed", placeOf(parsed.error));
-  return accept(parsed.data);
+  return digest === (await contentDigest(bytes.value)) ? bytes : refuse("wire.bad-signature");
+}
+
+/** Who signed an enrolment: the key that the keyid is. Its body is not read yet. */
+export async function verifyEnrolment(request: Request, deps: Deps): Promise<Verdict<Signed>> {
+  const signed = readSigned(request, deps);
+  if (!signed.ok) return signed;
+  return (await isSignedBy(signed.value.input.keyid, signed.value)) ? signed : refuse("wire.bad-signature");
 }
 
 /** `POST /v1/enroll`: a device that holds a token and its own key becomes an asset of the token's tenant. */
-export async function enrol(request: Request, deps: Deps): Promise<Verdict<EnrolmentAnswer> | Limited> {
-  const signed = readSigned(request, deps);
-  if (!signed.ok) return signed;
-  const { keyid } = signed.value.input;
-  if (!(await isSignedBy(keyid, signed.value))) return refuse("wire.bad-signature");
-  const read = await readSignedBody(request, signed.value, enrolmentRequest);
-  if (!read.ok) return read;
-  const body = read.value;
-  if (keyid !== body.deviceKey) return refuse("wire.bad-signature");
+export async function enrol(
+  { input }: Signed,
+  body: EnrolmentRequest,
+  deps: Deps,
+): Promise<Verdict<EnrolmentAnswer> | Limited> {
+  if (input.keyid !== body.deviceKey) return refuse("wire.bad-signature");
   const claims = await verifyEnrolmentToken(body.token, deps.controlJwks, deps.clock()).catch(
     () => undefined,
   );
@@ -270,8 +264,10 @@ async function replaceDeviceKey(
   return true;
 }
 
-/** `POST /v1/session`: the device key earns a session key for an hour. The one read of it is the asset. */
-export async function openSession(request: Request, deps: Deps): Promise<Verdict<SessionAnswer> | Limited> {
+export type SignedSession = Signed & { claimed: { tenantId: string; assetId: string }; asset: AssetItem };
+
+/** Who asks for a session: the asset that the keyid names, by the device key it enrolled with. */
+export async function verifySession(request: Request, deps: Deps): Promise<Verdict<SignedSession>> {
   const signed = readSigned(request, deps);
   if (!signed.ok) return signed;
   const claimed = parseDeviceKeyid(signed.value.input.keyid);
@@ -280,11 +276,17 @@ export async function openSession(request: Request, deps: Deps): Promise<Verdict
     TableName: deps.table,
     Key: marshalItem(assetKey(claimed.tenantId, claimed.assetId)),
   });
-  // An asset that does not exist and a wrong key get the same answer: nobody can ask which assets there are.
+  // The same answer for an unknown asset and a wrong key, so that nobody can ask which assets exist.
   const asset = stored.Item && decodeItem(assetItem, stored.Item);
   if (!asset || !(await isSignedBy(asset.deviceKey, signed.value))) return refuse("wire.bad-signature");
-  const read = await readSignedBody(request, signed.value, sessionRequest);
-  if (!read.ok) return read;
+  return accept({ ...signed.value, claimed, asset });
+}
+
+/** `POST /v1/session`: the device key earns a session key for an hour. */
+export async function openSession(
+  { claimed, asset }: SignedSession,
+  deps: Deps,
+): Promise<Verdict<SessionAnswer> | Limited> {
   if (asset.revokedAt) return refuse("asset.revoked");
   const taken = deps.limits.session.take(claimed.assetId);
   if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };

@@ -1,4 +1,4 @@
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
@@ -6,8 +6,8 @@ import { type Env, refusal, tooMany } from "../answer.ts";
 import { readBody } from "../body.ts";
 import { networkOf } from "../client-ip.ts";
 import type { Deps } from "../deps.ts";
-import { parseJson } from "../json.ts";
 import { streamText } from "../stream.ts";
+import { jsonBody, valid, validate } from "../validate.ts";
 import { API_KEY_PREFIX, authenticateKey } from "./api-key.ts";
 import { authenticate, bearerToken, may } from "./authenticate.ts";
 import type { Asker } from "./commit.ts";
@@ -41,7 +41,9 @@ export function adminRoutes(deps: Deps): Hono<Env> {
   for (const path of paths.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")))) {
     const operations = OPERATIONS.filter((each) => routeOf(each) === path);
     for (const operation of operations) {
-      app.on(operation.method.toUpperCase(), path, (c) => carryOut(c, operation, deps));
+      app.on([operation.method.toUpperCase()], [path], ...validators(operation, deps), (c) =>
+        carryOut(c, operation, deps),
+      );
     }
     const methods = operations.map(({ method }) => method.toUpperCase()).join(", ");
     app.all(path, (c) => {
@@ -52,13 +54,45 @@ export function adminRoutes(deps: Deps): Hono<Env> {
   return app;
 }
 
-/** May they, is it well-formed, and only then what it does. */
+/** May they, and is it well-formed: in this order, each with the refusal that the specification lists. */
+function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] {
+  const { needs, params = NOTHING, query = NOTHING, body } = operation;
+  const invalid = (c: Context<Env>, detail: string) => refusal(c, refuse("admin.invalid", detail), deps);
+  const mayCall = createMiddleware<Env>(async function mayCall(c, next) {
+    return may(c.var.admin, needs) ? await next() : refusal(c, refuse("admin.forbidden"), deps);
+  });
+  return [
+    mayCall,
+    // An id that cannot be, one that does not exist and another tenant's: all the same 404.
+    validate("param", params, (c) => refusal(c, refuse("admin.not-found"), deps)),
+    onceEach(deps),
+    // Unknown parameters are refused: a misspelt filter would filter nothing.
+    validate("query", query, (c, error) =>
+      invalid(c, `query: ${places(error, "a parameter that is unknown")}`),
+    ),
+    ...(operation.method === "get" ? [] : [conditions(operation, deps)]),
+    ...(body
+      ? [
+          jsonBody((c) => readBody(c.req.raw, BODY_BYTES_MAX), deps),
+          validate("json", body, (c, error) => invalid(c, places(error))),
+        ]
+      : []),
+  ];
+}
+
 async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Promise<Response> {
-  if (!may(c.var.admin, operation.needs)) return refusal(c, refuse("admin.forbidden"), deps);
-  const input = await readInput(c, operation, deps);
-  if (!input.ok) return refusal(c, input, deps);
-  await recordOfflineReleases(c.var.admin.tenantId, undefined, deps);
-  const done = await operation.run(input.value as Input<never, never, never>, deps);
+  const { admin, requestId, idempotencyKey = "", version = 0 } = c.var;
+  const asker: Asker = { admin, requestId, idempotencyKey, sourceIp: deps.sourceIp(c.req.raw) };
+  const input: Input<z.ZodObject, z.ZodObject, z.ZodType> = {
+    admin,
+    params: valid(c, "param", operation.params ?? NOTHING),
+    query: valid(c, "query", operation.query ?? NOTHING),
+    body: operation.body && valid(c, "json", operation.body),
+    asker,
+    version,
+  };
+  await recordOfflineReleases(admin.tenantId, undefined, deps);
+  const done = await operation.run(input as Input<never, never, never>, deps);
   if (!done.ok) return refusal(c, done, deps, done.more);
   // What an admin sees is of this moment and of this person.
   if ("parts" in done.value) return sendParts(c, done.value.parts, operation, deps);
@@ -75,39 +109,24 @@ async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operati
   return c.body(body, operation.success, headers);
 }
 
-async function readInput(
-  c: Context<Env>,
-  operation: Operation,
-  deps: Deps,
-): Promise<Verdict<Input<z.ZodObject, z.ZodObject, z.ZodType>>> {
-  // An id that cannot be, one that does not exist and another tenant's: all the same 404.
-  const params = (operation.params ?? NOTHING).safeParse(c.req.param());
-  if (!params.success) return refuse("admin.not-found");
-  const query = readQuery(c, operation.query ?? NOTHING);
-  if (!query.ok) return query;
-  const conditions = operation.method === "get" ? accept(UNASKED) : readConditions(c, operation);
-  if (!conditions.ok) return conditions;
-  const body = operation.body ? await readJson(c.req.raw, operation.body) : accept(undefined);
-  if (!body.ok) return body;
-  const { admin, requestId } = c.var;
-  const { idempotencyKey, version } = conditions.value;
-  const asker: Asker = { admin, requestId, idempotencyKey, sourceIp: deps.sourceIp(c.req.raw) };
-  return accept({ admin, params: params.data, query: query.value, body: body.value, asker, version });
-}
-
 const NOTHING = z.strictObject({});
-const UNASKED = { idempotencyKey: "", version: 0 };
 
-/** Every parameter once, and none that the operation does not know: a misspelt filter would filter nothing. */
-function readQuery(c: Context<Env>, schema: z.ZodObject): Verdict<Record<string, unknown>> {
-  const all = Object.entries(c.req.queries());
-  if (all.some(([, values]) => values.length > 1))
-    return refuse("admin.invalid", "query: a parameter came twice");
-  const parsed = schema.safeParse(Object.fromEntries(all.map(([name, [value]]) => [name, value])));
-  return parsed.success
-    ? accept(parsed.data)
-    : refuse("admin.invalid", `query: ${places(parsed.error, "a parameter that is unknown")}`);
-}
+/** Refuses a query parameter that came twice: which of them counts would be a guess. */
+const onceEach = (deps: Deps): MiddlewareHandler<Env> =>
+  createMiddleware<Env>(async function onceEach(c, next) {
+    const isRepeated = Object.values(c.req.queries()).some((values) => values.length > 1);
+    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: a parameter came twice"), deps);
+    await next();
+  });
+
+const conditions = (operation: Operation, deps: Deps): MiddlewareHandler<Env> =>
+  createMiddleware<Env>(async function conditions(c, next) {
+    const read = readConditions(c, operation);
+    if (!read.ok) return refusal(c, read, deps);
+    c.set("idempotencyKey", read.value.idempotencyKey);
+    c.set("version", read.value.version);
+    await next();
+  });
 
 /** What every change must carry, and what a change of something versioned must carry besides. */
 function readConditions(
@@ -149,18 +168,6 @@ function requireAdmin(deps: Deps) {
     c.set("admin", admin.value);
     await next();
   });
-}
-
-async function readJson<Schema extends z.ZodType>(
-  request: Request,
-  schema: Schema,
-): Promise<Verdict<z.infer<Schema>>> {
-  const bytes = await readBody(request, BODY_BYTES_MAX);
-  if (!bytes.ok) return bytes;
-  const json = parseJson(bytes.value);
-  if (!json.ok) return json;
-  const parsed = schema.safeParse(json.value);
-  return parsed.success ? accept(parsed.data) : refuse("admin.invalid", places(parsed.error));
 }
 
 /** Where it was wrong, each place once. Names the schema does not know are the caller's text, and stay unsaid. */

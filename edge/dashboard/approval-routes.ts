@@ -1,4 +1,4 @@
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { refuse } from "../../shared/refusal.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
@@ -15,7 +15,7 @@ import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { approvalsPage } from "./approvals.tsx";
 import { acknowledgeForm, resolveForm } from "./forms.ts";
-import { askerOf, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
+import { askerOf, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 
 const mayApprove = (admin: Admin): boolean => may(admin, "approve");
@@ -24,9 +24,28 @@ const approveForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 /** What the second person answers, and asking anew for what nobody answered. */
 export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
-  post("/approvals/:id/approve", mayApprove, answered("approve", approveForm, approveIt));
-  post("/approvals/:id/deny", mayApprove, answered("deny", resolveForm, denyIt));
-  post("/approvals/:id/again", mayRespond, answered("again", acknowledgeForm, askAgain));
+  const params = idParams(keyId);
+  post("/approvals/:id/approve", {
+    right: mayApprove,
+    params,
+    form: approveForm,
+    wrong: showWrong("confirm that you mean it"),
+    answer: answered("approve", approveIt),
+  });
+  post("/approvals/:id/deny", {
+    right: mayApprove,
+    params,
+    form: resolveForm,
+    wrong: showWrong("give a reason of 3 to 200 characters"),
+    answer: answered("deny", denyIt),
+  });
+  post("/approvals/:id/again", {
+    right: mayRespond,
+    params,
+    form: acknowledgeForm,
+    wrong: showWrong("confirm that you mean it"),
+    answer: answered("again", askAgain),
+  });
   for (const action of ["approve", "deny", "again"])
     app.get(`/approvals/:id/${action}`, (c) => c.redirect("/approvals", 302));
 }
@@ -49,19 +68,20 @@ async function askAgain(asker: Asker, approvalId: string, _form: Fields, deps: D
   return changeContainment(admin, { assetId, action: "isolate", mode, justification, ...origin }, deps);
 }
 
-function answered(action: string, schema: z.ZodType<Fields>, verb: Verb): FormAnswer {
-  return async (c, fields, deps) => {
-    const { admin } = c.var;
-    const id = keyId.safeParse(c.req.param("id"));
-    if (!id.success) return sendFailure(c, refuse("admin.not-found"), deps);
-    const form = schema.safeParse(fields);
-    if (!form.success) {
-      const words = `Nothing was changed: ${action === "deny" ? "give a reason of 3 to 200 characters" : "confirm that you mean it"}.`;
-      return sendPage(c, await approvalsPage(admin, deps, { notice: { tone: "warning", words } }), 400);
-    }
-    const done = await verb(askerOf(c, form.data.key, deps), id.data, form.data, deps);
+const showWrong =
+  (fix: string) =>
+  async (c: Context<Env>, _input: unknown, deps: Deps): Promise<Response> => {
+    const words = `Nothing was changed: ${fix}.`;
+    return sendPage(c, await approvalsPage(c.var.admin, deps, { notice: { tone: "warning", words } }), 400);
+  };
+
+type Approval = { params: { id: string }; form: Fields };
+
+const answered =
+  (action: string, verb: Verb) =>
+  async (c: Context<Env>, { params, form }: Approval, deps: Deps): Promise<Response> => {
+    const done = await verb(askerOf(c, form.key, deps), params.id, form, deps);
     if (done.ok) return c.redirect(`/approvals?done=${action}`, 303);
     if (done.code === "admin.forbidden" || done.code === "admin.not-found") return sendFailure(c, done, deps);
-    return sendPage(c, await approvalsPage(admin, deps, { notice: unchanged(done.detail) }), 409);
+    return sendPage(c, await approvalsPage(c.var.admin, deps, { notice: unchanged(done.detail) }), 409);
   };
-}

@@ -1,5 +1,5 @@
 import type { Context, Hono } from "hono";
-import type { z } from "zod";
+import { z } from "zod";
 import { assetId } from "../../shared/ids.ts";
 import { refuse } from "../../shared/refusal.ts";
 import { acknowledgeIncidents, BULK_INCIDENTS_MAX, resolveIncident } from "../admin/answer-incidents.ts";
@@ -16,20 +16,50 @@ import { enrolmentForm, enrolmentPage, mayEnrol } from "./enrolment.tsx";
 import { acknowledgeForm, draftOf, isolateForm, releaseForm, resolveForm } from "./forms.ts";
 import { incidentPage } from "./incident.tsx";
 import { incidentsPage } from "./incidents.tsx";
-import { askerOf, type Fields, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
+import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 import { returnPath } from "./return-path.ts";
 
 /** What responders change: containment, incidents, enrolment. */
 export function changeRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
-  post("/assets/:id/isolate", mayRespond, changeAsset("isolate"));
-  post("/assets/:id/release", mayRespond, changeAsset("release"));
-  post("/incidents/:id/acknowledge", mayHandle, answerIncident("acknowledge"));
-  post("/incidents/:id/resolve", mayHandle, answerIncident("resolve"));
-  post("/incidents/acknowledge", mayHandle, acknowledgeMany, BULK_FORM);
-  post("/enrol", mayEnrol, enrol);
-  post("/enrol/:id/revoke", mayEnrol, revokeToken);
+  const ofAsset = { right: mayRespond, params: idParams(assetId), wrong: showAssetDraft };
+  post("/assets/:id/isolate", { ...ofAsset, form: isolateForm, answer: changeAsset("isolate") });
+  post("/assets/:id/release", { ...ofAsset, form: releaseForm, answer: changeAsset("release") });
+  const ofIncident = { right: mayHandle, params: idParams(incidentName), wrong: showIncidentDraft };
+  // To acknowledge needs no reason, and the strict form refuses one.
+  post("/incidents/:id/acknowledge", {
+    ...ofIncident,
+    form: acknowledgeForm,
+    answer: answerIncident("acknowledge"),
+  });
+  post("/incidents/:id/resolve", { ...ofIncident, form: resolveForm, answer: answerIncident("resolve") });
+  post("/incidents/acknowledge", {
+    right: mayHandle,
+    form: z.looseObject({}),
+    answer: acknowledgeMany,
+    limits: BULK_FORM,
+  });
+  post("/enrol", {
+    right: mayEnrol,
+    form: enrolmentForm,
+    answer: enrol,
+    async wrong(c, _input, deps) {
+      const origin = siteOrigin(c.req.raw, deps);
+      return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, wrong: true }), 400);
+    },
+  });
+  post("/enrol/:id/revoke", {
+    right: mayEnrol,
+    params: z.object({ id: tokenParams.shape.tokenId }),
+    form: resolveForm,
+    answer: revokeToken,
+    async wrong(c, _input, deps) {
+      const origin = siteOrigin(c.req.raw, deps);
+      const notice = unchanged("give a reason of 3 to 200 characters");
+      return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, notice }), 400);
+    },
+  });
   app.get("/enrol/:id/revoke", (c) => c.redirect("/enrol", 302));
   // Who reloads the answer to a form by its address finds the page the form was on.
   for (const [place, action] of [
@@ -44,82 +74,76 @@ export function changeRoutes(app: Hono<Env>, deps: Deps): void {
 
 export const mayHandle = (admin: Admin): boolean => may(admin, "handle-incidents");
 
-function changeAsset(action: "isolate" | "release"): FormAnswer {
-  return async (c, fields, deps) => {
+type OfOne = { params: { id: string } };
+type Wrong = OfOne & { fields: Fields; error: z.ZodError };
+
+async function showAssetDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: Deps) {
+  const shown = await assetPage(c.var.admin, params.id, deps, { draft: draftOf(fields, error) });
+  return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
+}
+
+async function showIncidentDraft(c: Context<Env>, { params, fields, error }: Wrong, deps: Deps) {
+  const shown = await incidentPage(c.var.admin, params.id, deps, { draft: draftOf(fields, error) });
+  return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
+}
+
+type Containment = z.infer<typeof releaseForm> & Partial<z.infer<typeof isolateForm>>;
+
+function changeAsset(action: "isolate" | "release") {
+  return async (c: Context<Env>, { params, form }: OfOne & { form: Containment }, deps: Deps) => {
     const { admin } = c.var;
-    const id = assetId.safeParse(c.req.param("id"));
-    if (!id.success) return sendFailure(c, refuse("admin.not-found"), deps);
-    const form = (action === "isolate" ? isolateForm : releaseForm).safeParse(fields);
-    if (!form.success) {
-      const told = await assetPage(admin, id.data, deps, { draft: draftOf(fields, form.error) });
-      return told ? sendPage(c, told, 400) : sendFailure(c, refuse("admin.not-found"), deps);
-    }
-    const { key, justification, ...more } = form.data;
-    const { mode, breakGlass, stopEnginesBy } = more as Partial<z.infer<typeof isolateForm>>;
+    const { key, justification, mode, breakGlass, stopEnginesBy } = form;
     const { admin: _admin, ...origin } = askerOf(c, key, deps);
     const how = { ...(mode && { mode }), ...(stopEnginesBy && { stopEnginesBy }) };
     const asked = { justification, ...how, breakGlass: breakGlass === "yes" };
-    const changed = await changeContainment(admin, { assetId: id.data, action, ...asked, ...origin }, deps);
+    const changed = await changeContainment(admin, { assetId: params.id, action, ...asked, ...origin }, deps);
     if (changed.ok) {
       const isWaiting = changed.value.result.approvalId !== undefined;
-      return c.redirect(`/assets/${id.data}?done=${isWaiting ? "waiting" : action}`, 303);
+      return c.redirect(`/assets/${params.id}?done=${isWaiting ? "waiting" : action}`, 303);
     }
     if (changed.code !== "admin.conflict" && changed.code !== "admin.capped")
       return sendFailure(c, changed, deps);
-    const told = await assetPage(admin, id.data, deps, { notice: unchanged(changed.detail) });
-    return told
-      ? sendPage(c, told, changed.code === "admin.capped" ? 429 : 409)
+    const shown = await assetPage(admin, params.id, deps, { notice: unchanged(changed.detail) });
+    return shown
+      ? sendPage(c, shown, changed.code === "admin.capped" ? 429 : 409)
       : sendFailure(c, refuse("admin.not-found"), deps);
   };
 }
 
-function answerIncident(action: "acknowledge" | "resolve"): FormAnswer {
-  return async (c, fields, deps) => {
-    const { admin } = c.var;
-    const id = incidentName.safeParse(c.req.param("id"));
-    if (!id.success) return sendFailure(c, refuse("admin.not-found"), deps);
-    // To acknowledge needs no reason; whatever is given for one is refused by the strict form before.
-    const form = action === "acknowledge" ? acknowledgeForm.safeParse(fields) : resolveForm.safeParse(fields);
-    if (!form.success) {
-      const told = await incidentPage(admin, id.data, deps, { draft: draftOf(fields, form.error) });
-      return told ? sendPage(c, told, 400) : sendFailure(c, refuse("admin.not-found"), deps);
-    }
-    const asker = askerOf(c, form.data.key, deps);
-    const { justification: reason } = form.data as { justification?: string };
+type Answered = z.infer<typeof acknowledgeForm> & Partial<z.infer<typeof resolveForm>>;
+
+function answerIncident(action: "acknowledge" | "resolve") {
+  return async (c: Context<Env>, { params, form }: OfOne & { form: Answered }, deps: Deps) => {
+    const asker = askerOf(c, form.key, deps);
+    const { justification: reason } = form;
     const answered =
       reason === undefined
-        ? await acknowledgeIncidents(asker, { ids: [id.data] }, deps)
-        : await resolveIncident(asker, { id: id.data, reason }, deps);
-    if (answered.ok) return c.redirect(`/incidents/${id.data}?done=${action}`, 303);
+        ? await acknowledgeIncidents(asker, { ids: [params.id] }, deps)
+        : await resolveIncident(asker, { id: params.id, reason }, deps);
+    if (answered.ok) return c.redirect(`/incidents/${params.id}?done=${action}`, 303);
     if (answered.code !== "admin.conflict") return sendFailure(c, answered, deps);
-    const told = await incidentPage(admin, id.data, deps, { notice: unchanged(answered.detail) });
-    return told ? sendPage(c, told, 409) : sendFailure(c, refuse("admin.not-found"), deps);
+    const shown = await incidentPage(c.var.admin, params.id, deps, { notice: unchanged(answered.detail) });
+    return shown ? sendPage(c, shown, 409) : sendFailure(c, refuse("admin.not-found"), deps);
   };
 }
 
 /** Shown at once and not after a redirect: the token must stand in no address and in no store. */
-async function enrol(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
+async function enrol(c: Context<Env>, { form }: { form: z.infer<typeof enrolmentForm> }, deps: Deps) {
   const origin = siteOrigin(c.req.raw, deps);
-  const form = enrolmentForm.safeParse(fields);
-  if (!form.success) return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, wrong: true }), 400);
-  const { uses, days, key } = form.data;
+  const { uses, days, key } = form;
   const made = await createEnrolmentToken(askerOf(c, key, deps), { uses, hours: days * 24 }, deps);
   if (!made.ok) return sendFailure(c, made, deps);
   return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, issued: made.value }), 201);
 }
 
-async function revokeToken(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
-  const params = tokenParams.safeParse({ tokenId: c.req.param("id") });
-  if (!params.success) return sendFailure(c, refuse("admin.not-found"), deps);
+async function revokeToken(
+  c: Context<Env>,
+  { params, form }: OfOne & { form: z.infer<typeof resolveForm> },
+  deps: Deps,
+) {
   const origin = siteOrigin(c.req.raw, deps);
-  const form = resolveForm.safeParse(fields);
-  if (!form.success) {
-    const notice = unchanged("give a reason of 3 to 200 characters");
-    return sendPage(c, await enrolmentPage(c.var.admin, deps, { origin, notice }), 400);
-  }
-  const { key, justification } = form.data;
-  const asked = { tokenId: params.data.tokenId, justification };
-  const done = await revokeEnrolmentToken(askerOf(c, key, deps), asked, deps);
+  const { key, justification } = form;
+  const done = await revokeEnrolmentToken(askerOf(c, key, deps), { tokenId: params.id, justification }, deps);
   if (done.ok) return c.redirect("/enrol?done=token-revoked", 303);
   if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
   const notice = unchanged(done.detail);
@@ -129,7 +153,11 @@ async function revokeToken(c: Context<Env>, fields: Fields, deps: Deps): Promise
 const BULK_FORM = { bytesMax: 12 * 1024, fieldsMax: BULK_INCIDENTS_MAX + 2 };
 
 /** Every box that was ticked names its incident and when that was opened: another opening has another key. */
-async function acknowledgeMany(c: Context<Env>, fields: Fields, deps: Deps): Promise<Response> {
+async function acknowledgeMany(
+  c: Context<Env>,
+  { fields }: { fields: Fields },
+  deps: Deps,
+): Promise<Response> {
   const { admin } = c.var;
   const { csrf: _csrf, ...ticked } = fields;
   const ids = Object.keys(ticked).sort();

@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
+import { z } from "zod";
 import { canonicalJson } from "../../shared/canonical-json.ts";
-import { refuse } from "../../shared/refusal.ts";
 import { changePolicy, changeSettings, readPolicy, readSettings } from "../admin/change-tenant.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
@@ -9,7 +9,7 @@ import { DRY_RUN_DAYS, dryRun } from "./dry-run.ts";
 import type { Fleets } from "./fleet.ts";
 import type { Notice } from "./notice.tsx";
 import { mayConfigure, policyPage } from "./policy.tsx";
-import { askerOf, type FormAnswer, postRoute } from "./post-route.ts";
+import { askerOf, type Fields, postRoute } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 import { settingsPage } from "./settings.tsx";
 import {
@@ -23,9 +23,12 @@ import {
 /** Policy and settings: saved by form, and a policy tried on what was recorded before it is. */
 export function configureRoutes(app: Hono<Env>, deps: Deps, fleets: Fleets): void {
   const post = postRoute(app, deps);
-  post("/policy", mayConfigure, changePolicyByForm(fleets), POLICY_FORM);
-  post("/policy/try", mayConfigure, tryPolicy(fleets), POLICY_FORM);
-  post("/settings", mayConfigure, changeSettingsByForm);
+  const right = mayConfigure;
+  const limits = POLICY_FORM;
+  post("/policy", { right, limits, form: versionedForm, answer: changePolicyByForm(fleets) });
+  // Nothing is written, so a form without a version can be tried too.
+  post("/policy/try", { right, limits, form: z.looseObject({}), answer: tryPolicy(fleets) });
+  post("/settings", { right, form: versionedForm, answer: changeSettingsByForm });
   // Who reloads the answer to a trial by its address finds the page the form was on.
   app.get("/policy/try", (c) => c.redirect("/policy", 302));
 }
@@ -39,20 +42,20 @@ const isOvertaken = (code: string): boolean => code === "admin.outdated" || code
 const isSame = (a: object, b: object): boolean => canonicalJson(a) === canonicalJson(b);
 
 /** The policy that the form asks for, beside the one that is. */
-async function readWanted(c: Context<Env>, fields: Record<string, string>, deps: Deps) {
+async function readWanted(c: Context<Env>, fields: Fields, deps: Deps) {
   const current = await readPolicy(deps, c.var.admin.tenantId);
   const read =
     fields.how === "json" ? policyFromJson(fields.policy ?? "") : policyFromForm(fields, current.value);
   return { current, read };
 }
 
+type Versioned = { fields: Fields; form: z.infer<typeof versionedForm> };
+
 const changePolicyByForm =
-  (fleets: Fleets): FormAnswer =>
-  async (c, fields, deps) => {
+  (fleets: Fleets) =>
+  async (c: Context<Env>, { fields, form }: Versioned, deps: Deps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
-    const form = versionedForm.safeParse(fields);
-    if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
     const { current, read } = await readWanted(c, fields, deps);
     if (!read.ok)
       return sendPage(
@@ -60,7 +63,7 @@ const changePolicyByForm =
         await policyPage(admin, deps, numbersOf, { typed: { fields, wrong: read.wrong } }),
         400,
       );
-    const { version, key } = form.data;
+    const { version, key } = form;
     if (version === current.version && isSame(read.value, current.value))
       return c.redirect("/policy?done=same", 303);
     const changed = await changePolicy(askerOf(c, key, deps), { version, value: read.value }, deps);
@@ -75,8 +78,8 @@ const changePolicyByForm =
 
 /** Writes nothing: what was typed stays in the form, and above it stands what it would have found. */
 const tryPolicy =
-  (fleets: Fleets): FormAnswer =>
-  async (c, fields, deps) => {
+  (fleets: Fleets) =>
+  async (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps): Promise<Response> => {
     const { admin } = c.var;
     const numbersOf = numbersFor(c, fleets);
     const { read } = await readWanted(c, fields, deps);
@@ -92,15 +95,17 @@ const tryPolicy =
     return sendPage(c, await policyPage(admin, deps, numbersOf, { tried, typed: { fields, wrong: [] } }));
   };
 
-const changeSettingsByForm: FormAnswer = async (c, fields, deps) => {
+const changeSettingsByForm = async (
+  c: Context<Env>,
+  { fields, form }: Versioned,
+  deps: Deps,
+): Promise<Response> => {
   const { admin } = c.var;
-  const form = versionedForm.safeParse(fields);
-  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
   const current = await readSettings(deps, admin.tenantId);
   const read = settingsFromForm(fields, current.value);
   if (!read.ok)
     return sendPage(c, await settingsPage(admin, deps, { typed: { fields, wrong: read.wrong } }), 400);
-  const { version, key } = form.data;
+  const { version, key } = form;
   if (version === current.version && isSame(read.value, current.value))
     return c.redirect("/settings?done=same", 303);
   const changed = await changeSettings(askerOf(c, key, deps), { version, value: read.value }, deps);

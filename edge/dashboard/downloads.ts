@@ -1,10 +1,14 @@
 import type { Context, Hono } from "hono";
+import { createMiddleware } from "hono/factory";
+import { z } from "zod";
 import { timestamp } from "../../shared/clock.ts";
 import { refuse } from "../../shared/refusal.ts";
 import { authenticate, may } from "../admin/authenticate.ts";
+import type { Permission } from "../admin/permissions.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { streamText } from "../stream.ts";
+import { valid, validate } from "../validate.ts";
 import { csvRecord } from "./csv.ts";
 import { type Asked, DOWNLOAD_LISTS, type List } from "./download-lists.ts";
 import { gatherEvidence } from "./evidence.ts";
@@ -53,17 +57,12 @@ export function downloadHeaders(name: string, format: "csv" | "json", nowMs: num
 /** `/assets.csv`, `/assets.json` and so on: what the list of that name shows, with its filters, all of it. */
 export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<Env>) => FleetReads): void {
   const serve = <Query, Row>(list: List<Query, Row>, format: "csv" | "json") =>
-    app.get(`/${list.name}.${format}`, async (c: Context<Env>) => {
-      const admin = await authenticate(c.req.raw, deps);
-      if (!admin.ok) return sendStranger(c, admin, deps);
-      c.set("admin", admin.value);
-      if (list.needs && !may(admin.value, list.needs)) return sendFailure(c, refuse("admin.forbidden"), deps);
-      const query = list.query ? list.query.safeParse(c.req.query()) : undefined;
-      if (query && !query.success) return sendFailure(c, refuse("admin.invalid", "query"), deps);
-      const asked = { admin: admin.value, deps, ...readsOf(c) };
+    app.get(`/${list.name}.${format}`, signedIn(deps, list.needs), queryOf(list.query, deps), async (c) => {
+      const query = (list.query ? valid(c, "query", list.query) : {}) as Query;
+      const asked = { admin: c.var.admin, deps, ...readsOf(c) };
       const tooLong = format === "csv" ? await list.tooLong?.(asked) : undefined;
       if (tooLong !== undefined) return sendFailure(c, refuse("admin.too-long", tooLong), deps);
-      const parts = written(list, format, (query?.data ?? {}) as Query, asked);
+      const parts = written(list, format, query, asked);
       const { requestId } = c.var;
       const body = await streamText(parts, (error) =>
         deps.log("error", "export.failed", { requestId, list: list.name, error }),
@@ -75,28 +74,40 @@ export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<
   reportDownloads(app, deps);
 }
 
+/** Behind a session, and a right if the list takes one. */
+const signedIn = (deps: Deps, needs?: Permission) =>
+  createMiddleware<Env>(async function signedIn(c, next) {
+    const admin = await authenticate(c.req.raw, deps);
+    if (!admin.ok) return sendStranger(c, admin, deps);
+    c.set("admin", admin.value);
+    if (needs && !may(admin.value, needs)) return sendFailure(c, refuse("admin.forbidden"), deps);
+    await next();
+  });
+
+const queryOf = (schema: z.ZodType | undefined, deps: Deps) =>
+  validate("query", schema ?? z.object({}), (c) => sendFailure(c, refuse("admin.invalid", "query"), deps));
+
+/** An unknown list is ignored, because the JSON file holds them all. */
+const reportFileQuery = reportQuery.extend({ list: reportListName.optional().catch(undefined) });
+
 /** `/report.json` is all of the report, `/report.csv?list=engines` one list of it with every row. */
 function reportDownloads(app: Hono<Env>, deps: Deps): void {
   const serve = (format: "csv" | "json") =>
-    app.get(`/report.${format}`, async (c) => {
-      const admin = await authenticate(c.req.raw, deps);
-      if (!admin.ok) return sendStranger(c, admin, deps);
-      c.set("admin", admin.value);
-      const query = reportQuery.safeParse(c.req.query());
-      const period = query.success ? periodOf(query.data, deps.clock()) : undefined;
-      const list = reportListName.safeParse(c.req.query("list"));
-      if (!period || (format === "csv" && !list.success))
+    app.get(`/report.${format}`, signedIn(deps), queryOf(reportFileQuery, deps), async (c) => {
+      const { list, ...query } = valid(c, "query", reportFileQuery);
+      const period = periodOf(query, deps.clock());
+      if (!period || (format === "csv" && list === undefined))
         return sendFailure(c, refuse("admin.invalid", "query"), deps);
-      const evidence = await gatherEvidence(deps, admin.value.tenantId, period);
-      if (!list.success || format === "json")
+      const evidence = await gatherEvidence(deps, c.var.admin.tenantId, period);
+      if (list === undefined || format === "json")
         return c.body(
           `${JSON.stringify(evidence)}\n`,
           200,
           downloadHeaders("evidence", "json", deps.clock()),
         );
-      const csv = reportCsv(list.data, evidence);
+      const csv = reportCsv(list, evidence);
       if (csv === undefined) return sendFailure(c, refuse("admin.too-long", TOO_MANY_DECISIONS), deps);
-      const name = `evidence-${list.data}${isPartly(list.data, evidence) ? "-part" : ""}`;
+      const name = `evidence-${list}${isPartly(list, evidence) ? "-part" : ""}`;
       return c.body(csv, 200, downloadHeaders(name, "csv", deps.clock()));
     });
   serve("json");

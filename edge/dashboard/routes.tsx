@@ -1,12 +1,15 @@
 import { type Context, Hono } from "hono";
-import type { z } from "zod";
+import { createMiddleware } from "hono/factory";
+import { z } from "zod";
 import { assetId, employeeId, slug } from "../../shared/ids.ts";
 import { type Refusal, refuse } from "../../shared/refusal.ts";
 import { type Admin, authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
 import { CursorFault } from "../admin/cursor.ts";
+import { incidentName } from "../admin/inputs.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { siteOrigin } from "../public-origin.ts";
+import { valid, validate } from "../validate.ts";
 import { approvalRoutes } from "./approval-routes.ts";
 import { approvalsPage } from "./approvals.tsx";
 import { assetPage } from "./asset.tsx";
@@ -89,118 +92,140 @@ type ReadsOf = (c: Context<Env>) => FleetReads;
 
 /** What is going on: overview, incidents, assets, inventory, people, records. */
 function watchPages(page: PageRoute, app: Hono<Env>, deps: Deps, fleets: Fleets, readsOf: ReadsOf): void {
-  page("/", (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
-  page("/incidents", async (c, admin) => {
-    const query = queryOf(c, incidentQuery);
-    return query
-      ? incidentsPage(admin, query, deps, {
-          notice: noticeOf(c.req.query("done")),
-          reads: {
-            fleetOf: readsOf(c).fleetOf,
-            numbersOf: numbersFor(c, fleets),
-            resolvedOf: (tenantId) => fleets.resolvedOf(tenantId, backgroundOf(c)),
-          },
-        })
-      : refuse("admin.invalid", "query");
-  });
+  page("/", {}, (c, admin) => overviewPage(admin, deps, numbersFor(c, fleets)));
+  page("/incidents", { query: incidentQuery }, (c, admin, { query }) =>
+    incidentsPage(admin, query, deps, {
+      notice: noticeOf(c.req.query("done")),
+      reads: {
+        fleetOf: readsOf(c).fleetOf,
+        numbersOf: numbersFor(c, fleets),
+        resolvedOf: (tenantId) => fleets.resolvedOf(tenantId, backgroundOf(c)),
+      },
+    }),
+  );
   // Who reloads the answer to the form by its address finds the list.
   app.get("/incidents/acknowledge", (c) => c.redirect("/incidents", 302));
-  page("/incidents/:id", async (c, admin) => {
+  page("/incidents/:id", { params: z.object({ id: incidentName }) }, async (c, admin, { params }) => {
     const notice = noticeOf(c.req.query("done"));
-    return (
-      (await incidentPage(admin, c.req.param("id") ?? "", deps, { notice })) ?? refuse("admin.not-found")
-    );
+    return (await incidentPage(admin, params.id, deps, { notice })) ?? refuse("admin.not-found");
   });
-  page("/assets", async (c, admin) => {
-    const query = queryOf(c, assetQuery);
-    return query ? assetsPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
-  });
-  page("/assets/:id", async (c, admin) => {
-    const id = assetId.safeParse(c.req.param("id"));
-    const notice = noticeOf(c.req.query("done"));
-    const older = c.req.query("older");
-    const told = id.success ? await assetPage(admin, id.data, deps, { notice, older }) : undefined;
-    return told ?? refuse("admin.not-found");
-  });
-  page("/inventory", async (c, admin) => {
-    const query = queryOf(c, inventoryQuery);
-    return query ? inventoryPage(admin, query, deps, readsOf(c)) : refuse("admin.invalid", "query");
-  });
-  page("/inventory/model", (c, admin) => {
-    const query = queryOf(c, modelQuery);
-    return query ? modelPage(admin, query, deps, readsOf(c)) : Promise.resolve(refuse("admin.not-found"));
-  });
-  page("/employees", async (c, admin) => {
-    const query = queryOf(c, employeesQuery);
-    return query ? employeesPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
-  });
-  page("/employees/:id", async (c, admin) => {
-    const id = employeeId.safeParse(c.req.param("id"));
-    const cursor = c.req.query("cursor");
-    return id.success ? employeePage(admin, id.data, cursor, deps) : refuse("admin.not-found");
-  });
-  page("/custody", async (c, admin) => {
-    const query = queryOf(c, custodyQuery);
-    return query ? custodyPage(admin, query, deps, readsOf(c).fleetOf) : refuse("admin.invalid", "query");
-  });
-
-  page("/report", async (c, admin) => {
-    const query = queryOf(c, reportQuery);
-    const period = query && periodOf(query, deps.clock());
-    return period ? reportPage(admin, period, deps) : refuse("admin.invalid", query ? "period" : "query");
+  page("/assets", { query: assetQuery }, (c, admin, { query }) =>
+    assetsPage(admin, query, deps, readsOf(c).fleetOf),
+  );
+  page(
+    "/assets/:id",
+    { params: z.object({ id: assetId }), query: z.object({ older: z.string().optional() }) },
+    async (c, admin, { params, query }) => {
+      const notice = noticeOf(c.req.query("done"));
+      const shown = await assetPage(admin, params.id, deps, { notice, older: query.older });
+      return shown ?? refuse("admin.not-found");
+    },
+  );
+  page("/inventory", { query: inventoryQuery }, (c, admin, { query }) =>
+    inventoryPage(admin, query, deps, readsOf(c)),
+  );
+  page("/inventory/model", { query: modelQuery, wrongQuery: "admin.not-found" }, (c, admin, { query }) =>
+    modelPage(admin, query, deps, readsOf(c)),
+  );
+  page("/employees", { query: employeesQuery }, (c, admin, { query }) =>
+    employeesPage(admin, query, deps, readsOf(c).fleetOf),
+  );
+  page(
+    "/employees/:id",
+    { params: z.object({ id: employeeId }), query: z.object({ cursor: z.string().optional() }) },
+    (_c, admin, { params, query }) => employeePage(admin, params.id, query.cursor, deps),
+  );
+  page("/custody", { query: custodyQuery }, (c, admin, { query }) =>
+    custodyPage(admin, query, deps, readsOf(c).fleetOf),
+  );
+  page("/report", { query: reportQuery }, async (_c, admin, { query }) => {
+    const period = periodOf(query, deps.clock());
+    return period ? reportPage(admin, period, deps) : refuse("admin.invalid", "period");
   });
 }
 
 /** What the organisation wants: who approves, what is allowed, who is told. */
 function settingPages(page: PageRoute, deps: Deps, fleets: Fleets): void {
-  page("/policy", (c, admin) =>
-    policyPage(admin, deps, numbersFor(c, fleets), {
-      notice: noticeOf(c.req.query("done")),
-    }),
+  page("/policy", {}, (c, admin) =>
+    policyPage(admin, deps, numbersFor(c, fleets), { notice: noticeOf(c.req.query("done")) }),
   );
-  page("/settings", (c, admin) => settingsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
-
-  page("/approvals", (c, admin) => approvalsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
-  page("/integrations", (c, admin) => {
+  page("/settings", {}, (c, admin) => settingsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+  page("/approvals", {}, (c, admin) => approvalsPage(admin, deps, { notice: noticeOf(c.req.query("done")) }));
+  page("/integrations", {}, (c, admin) => {
     const origin = siteOrigin(c.req.raw, deps);
     return integrationsPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
   });
-  page("/integrations/:id", async (c, admin) => {
-    if (!mayIntegrate(admin)) return refuse("admin.forbidden");
-    const id = slug.safeParse(c.req.param("id"));
-    const state = DELIVERY_STATES.find((each) => each === c.req.query("state"));
-    const query = { state, cursor: c.req.query("cursor") };
-    const notice = noticeOf(c.req.query("done"));
-    const told = id.success ? await webhookPage(admin, id.data, query, deps, { notice }) : undefined;
-    return told ?? refuse("admin.not-found");
-  });
-  page("/enrol", (c, admin) => {
+  page(
+    "/integrations/:id",
+    { right: mayIntegrate, params: z.object({ id: slug }), query: webhookQuery },
+    async (c, admin, { params, query }) => {
+      const notice = noticeOf(c.req.query("done"));
+      return (await webhookPage(admin, params.id, query, deps, { notice })) ?? refuse("admin.not-found");
+    },
+  );
+  page("/enrol", {}, (c, admin) => {
     const origin = siteOrigin(c.req.raw, deps);
     return enrolmentPage(admin, deps, { origin, notice: noticeOf(c.req.query("done")) });
   });
 }
 
+/** An unknown state shows all deliveries. */
+const webhookQuery = z.object({
+  state: z.enum(DELIVERY_STATES).optional().catch(undefined),
+  cursor: z.string().optional(),
+});
+
 type Answer = Markup | Refusal;
 const isRefusal = (answer: Answer): answer is Refusal => (answer as { ok?: unknown }).ok === false;
 
+type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;
+
+/** What a page takes. An invalid parameter of the path is always "not found". */
+type PageInput<Params, Query> = {
+  right?: (admin: Admin) => boolean;
+  params?: Params;
+  /** Unknown parameters are ignored, one that came twice is invalid. */
+  query?: Query;
+  wrongQuery?: "admin.not-found";
+};
+
+const NOTHING = z.object({});
+
 /** A page behind a session: 302 to sign-in without one, 401 for the script of a page whose session has ended. */
 function pageRoute(app: Hono<Env>, deps: Deps) {
-  return (path: string, show: (c: Context<Env>, admin: Admin) => Promise<Answer>) =>
-    app.get(path, async (c) => {
-      // Before the session that is there: who comes from switching has one, of the organisation they left.
-      if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
-      const admin = await authenticate(c.req.raw, deps);
-      if (!admin.ok) return sendStranger(c, admin, deps);
-      c.set("admin", admin.value);
-      const answer = await show(c, admin.value);
-      return isRefusal(answer) ? sendFailure(c, answer, deps) : sendPage(c, answer);
+  const signedIn = createMiddleware<Env>(async function signedIn(c, next) {
+    // Before the session is read: who comes from switching still has one of the organisation they left.
+    if (await takeHandshake(c, deps)) return c.redirect(withoutHandshake(c), 302);
+    const admin = await authenticate(c.req.raw, deps);
+    if (!admin.ok) return sendStranger(c, admin, deps);
+    c.set("admin", admin.value);
+    await next();
+  });
+  return <Params extends z.ZodType | undefined, Query extends z.ZodType | undefined>(
+    path: string,
+    { right = () => true, params, query, wrongQuery }: PageInput<Params, Query>,
+    show: (c: Context<Env>, admin: Admin, input: { params: Of<Params>; query: Of<Query> }) => Promise<Answer>,
+  ) => {
+    const mayLook = createMiddleware<Env>(async function mayLook(c, next) {
+      return right(c.var.admin) ? await next() : sendFailure(c, refuse("admin.forbidden"), deps);
     });
-}
-
-/** The query as its schema has it; undefined when a parameter is malformed. Unknown ones are left alone. */
-function queryOf<Schema extends z.ZodType>(c: Context<Env>, schema: Schema): z.infer<Schema> | undefined {
-  const parsed = schema.safeParse(c.req.query());
-  return parsed.success ? parsed.data : undefined;
+    const wrong = wrongQuery ? refuse(wrongQuery) : refuse("admin.invalid", "query");
+    app.get(
+      path,
+      signedIn,
+      mayLook,
+      validate("param", params ?? NOTHING, (c) => sendFailure(c, refuse("admin.not-found"), deps)),
+      validate("query", query ?? NOTHING, (c) => sendFailure(c, wrong, deps)),
+      async (c) => {
+        const input = {
+          params: valid(c, "param", params ?? NOTHING) as Of<Params>,
+          query: valid(c, "query", query ?? NOTHING) as Of<Query>,
+        };
+        const answer = await show(c, c.var.admin, input);
+        return isRefusal(answer) ? sendFailure(c, answer, deps) : sendPage(c, answer);
+      },
+    );
+  };
 }
 
 /** In the frame that the script opens: renews the session and tells the script by a cookie when it ends. */

@@ -14,7 +14,7 @@ import type { Deps } from "../deps.ts";
 import { siteOrigin } from "../public-origin.ts";
 import { acknowledgeForm, resolveForm } from "./forms.ts";
 import { integrationsPage, mayIntegrate, type WebhookAnswer } from "./integrations.tsx";
-import { askerOf, type Fields, type FormAnswer, postRoute, unchanged } from "./post-route.ts";
+import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 import { DELIVERY_STATES, type WebhookPageAnswer, type WebhookQuery, webhookPage } from "./webhook.tsx";
 
@@ -33,13 +33,18 @@ const removeForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
 /** Webhooks by form. A secret is in the answer to the form itself: in no address and in no store. */
 export function webhookRoutes(app: Hono<Env>, deps: Deps): void {
   const post = postRoute(app, deps);
-  post("/integrations/webhooks", mayIntegrate, create, TERMS_FORM);
-  post("/integrations/:id", mayIntegrate, ofOne(change), TERMS_FORM);
-  post("/integrations/:id/test", mayIntegrate, ofOne(test));
-  post("/integrations/:id/resend", mayIntegrate, ofOne(resend));
-  post("/integrations/:id/resend-dead", mayIntegrate, ofOne(resendDead));
-  post("/integrations/:id/rotate", mayIntegrate, ofOne(rotate));
-  post("/integrations/:id/delete", mayIntegrate, ofOne(remove));
+  const right = mayIntegrate;
+  const ofOne = { right, params: idParams(slug) };
+  const terms = { form: termsForm, limits: TERMS_FORM };
+  post("/integrations/webhooks", { right, ...terms, answer: create, wrong: showCreateDraft });
+  post("/integrations/:id", { ...ofOne, ...terms, answer: change, wrong: showChangeDraft });
+  post("/integrations/:id/test", { ...ofOne, form: acknowledgeForm, answer: test });
+  post("/integrations/:id/resend", { ...ofOne, form: resendForm, answer: resend });
+  post("/integrations/:id/resend-dead", { ...ofOne, form: resendDeadForm, answer: resendDead });
+  const reason = showUnchanged("give a reason of 3 to 200 characters");
+  post("/integrations/:id/rotate", { ...ofOne, form: resolveForm, answer: rotate, wrong: reason });
+  const confirmation = showUnchanged("confirm that you mean it");
+  post("/integrations/:id/delete", { ...ofOne, form: removeForm, answer: remove, wrong: confirmation });
   app.get("/integrations/webhooks", (c) => c.redirect("/integrations", 302));
   for (const action of ["test", "resend", "resend-dead", "rotate", "delete"])
     app.get(`/integrations/:id/${action}`, (c) => c.redirect("/integrations", 302));
@@ -60,27 +65,24 @@ const sendIntegrations = async (
 const wordsOf = ({ detail }: Refused): string => detail ?? "the current state does not allow it";
 const NO_URL = "the address is no http or https address of at most 2000 characters";
 
-const create: FormAnswer = async (c, fields, deps) => {
-  const form = termsForm.safeParse(fields);
-  const draft = (wrong: string) => ({ url: (fields.url ?? "").slice(0, 2000), wrong });
-  if (!form.success) return sendIntegrations(c, deps, { draft: draft(NO_URL) }, 400);
-  const { key, url } = form.data;
+type Terms = { fields: Fields; form: z.infer<typeof termsForm> };
+type OfOne<Form extends z.ZodType> = { params: { id: string }; form: z.infer<Form> };
+type Wrong = { params: { id: string }; fields: Fields };
+
+const draftOf = (fields: Fields, wrong: string) => ({ url: (fields.url ?? "").slice(0, 2000), wrong });
+
+const showCreateDraft = (c: Context<Env>, { fields }: { fields: Fields }, deps: Deps) =>
+  sendIntegrations(c, deps, { draft: draftOf(fields, NO_URL) }, 400);
+
+async function create(c: Context<Env>, { fields, form }: Terms, deps: Deps): Promise<Response> {
+  const { key, url } = form;
   const made = await createWebhook(askerOf(c, key, deps), { url, events: eventsOf(fields) }, deps);
   if (made.ok)
     return sendIntegrations(c, deps, { secret: { ...made.value, secret: made.value.secret } }, 201);
   if (made.code === "admin.invalid" || made.code === "admin.conflict")
-    return sendIntegrations(c, deps, { draft: draft(wordsOf(made)) }, 400);
+    return sendIntegrations(c, deps, { draft: draftOf(fields, wordsOf(made)) }, 400);
   return sendFailure(c, made, deps);
-};
-
-type OfOne = (c: Context<Env>, webhookId: string, fields: Fields, deps: Deps) => Promise<Response>;
-
-const ofOne =
-  (verb: OfOne): FormAnswer =>
-  async (c, fields, deps) => {
-    const id = slug.safeParse(c.req.param("id"));
-    return id.success ? verb(c, id.data, fields, deps) : sendFailure(c, refuse("admin.not-found"), deps);
-  };
+}
 
 /** The webhook's own page, with what the form came to. */
 async function sendWebhook(
@@ -95,69 +97,62 @@ async function sendWebhook(
   return told ? sendPage(c, told, status) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
-const change: OfOne = async (c, webhookId, fields, deps) => {
-  const form = termsForm.safeParse(fields);
-  const draft = (wrong: string) => ({ url: (fields.url ?? "").slice(0, 2000), wrong });
-  if (!form.success) return sendWebhook(c, webhookId, deps, { draft: draft(NO_URL) }, 400);
-  const { key, url } = form.data;
-  const terms = { webhookId, url, events: eventsOf(fields) };
+const showChangeDraft = (c: Context<Env>, { params, fields }: Wrong, deps: Deps) =>
+  sendWebhook(c, params.id, deps, { draft: draftOf(fields, NO_URL) }, 400);
+
+const showUnchanged =
+  (fix: string) =>
+  (c: Context<Env>, { params }: Wrong, deps: Deps) =>
+    sendWebhook(c, params.id, deps, { notice: unchanged(fix) }, 400);
+
+async function change(
+  c: Context<Env>,
+  { params, fields, form }: Terms & Wrong,
+  deps: Deps,
+): Promise<Response> {
+  const { key, url } = form;
+  const terms = { webhookId: params.id, url, events: eventsOf(fields) };
   const done = await changeWebhook(askerOf(c, key, deps), terms, deps);
-  if (done.ok) return c.redirect(`/integrations/${webhookId}?done=webhook`, 303);
+  if (done.ok) return c.redirect(`/integrations/${params.id}?done=webhook`, 303);
   if (done.code !== "admin.invalid") return sendFailure(c, done, deps);
-  return sendWebhook(c, webhookId, deps, { draft: draft(wordsOf(done)) }, 400);
-};
+  return sendWebhook(c, params.id, deps, { draft: draftOf(fields, wordsOf(done)) }, 400);
+}
 
-const test: OfOne = async (c, webhookId, fields, deps) => {
-  const form = acknowledgeForm.safeParse(fields);
-  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
-  const tested = await testWebhook(askerOf(c, form.data.key, deps), webhookId, deps);
+async function test(c: Context<Env>, { params, form }: OfOne<typeof acknowledgeForm>, deps: Deps) {
+  const tested = await testWebhook(askerOf(c, form.key, deps), params.id, deps);
   if (!tested.ok) return sendFailure(c, tested, deps);
-  return sendWebhook(c, webhookId, deps, { tested: tested.value }, 200);
-};
+  return sendWebhook(c, params.id, deps, { tested: tested.value }, 200);
+}
 
-const resend: OfOne = async (c, webhookId, fields, deps) => {
-  const form = resendForm.safeParse(fields);
-  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
-  const { key, event: eventId, recordedAt, state } = form.data;
-  const done = await resendDelivery(askerOf(c, key, deps), { webhookId, eventId, recordedAt }, deps);
+async function resend(c: Context<Env>, { params, form }: OfOne<typeof resendForm>, deps: Deps) {
+  const { key, event: eventId, recordedAt, state } = form;
+  const asked = { webhookId: params.id, eventId, recordedAt };
+  const done = await resendDelivery(askerOf(c, key, deps), asked, deps);
   if (done.ok) {
     const query = new URLSearchParams({ ...(state && { state }), done: "resent" });
-    return c.redirect(`/integrations/${webhookId}?${query}`, 303);
+    return c.redirect(`/integrations/${params.id}?${query}`, 303);
   }
   if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
-  return sendWebhook(c, webhookId, deps, { notice: unchanged(done.detail) }, 409, { state });
-};
+  return sendWebhook(c, params.id, deps, { notice: unchanged(done.detail) }, 409, { state });
+}
 
-const resendDead: OfOne = async (c, webhookId, fields, deps) => {
-  const form = resendDeadForm.safeParse(fields);
-  if (!form.success) return sendFailure(c, refuse("admin.invalid"), deps);
-  const { key, cursor } = form.data;
-  const done = await resendDeadDeliveries(askerOf(c, key, deps), { webhookId, cursor }, deps);
+async function resendDead(c: Context<Env>, { params, form }: OfOne<typeof resendDeadForm>, deps: Deps) {
+  const { key, cursor } = form;
+  const done = await resendDeadDeliveries(askerOf(c, key, deps), { webhookId: params.id, cursor }, deps);
   if (!done.ok) return sendFailure(c, done, deps);
-  return sendWebhook(c, webhookId, deps, { resent: done.value }, 200, { state: "dead" });
-};
+  return sendWebhook(c, params.id, deps, { resent: done.value }, 200, { state: "dead" });
+}
 
-const rotate: OfOne = async (c, webhookId, fields, deps) => {
-  const form = resolveForm.safeParse(fields);
-  if (!form.success)
-    return sendWebhook(
-      c,
-      webhookId,
-      deps,
-      { notice: unchanged("give a reason of 3 to 200 characters") },
-      400,
-    );
-  const { key, justification } = form.data;
-  const done = await rotateWebhookSecret(askerOf(c, key, deps), { webhookId, justification }, deps);
+async function rotate(c: Context<Env>, { params, form }: OfOne<typeof resolveForm>, deps: Deps) {
+  const { key, justification } = form;
+  const asked = { webhookId: params.id, justification };
+  const done = await rotateWebhookSecret(askerOf(c, key, deps), asked, deps);
   if (!done.ok) return sendFailure(c, done, deps);
-  return sendIntegrations(c, deps, { secret: { webhookId, secret: done.value.secret } }, 200);
-};
+  return sendIntegrations(c, deps, { secret: { webhookId: params.id, secret: done.value.secret } }, 200);
+}
 
-const remove: OfOne = async (c, webhookId, fields, deps) => {
-  const form = removeForm.safeParse(fields);
-  if (!form.success)
-    return sendWebhook(c, webhookId, deps, { notice: unchanged("confirm that you mean it") }, 400);
-  const done = await deleteWebhook(askerOf(c, form.data.key, deps), { webhookId }, deps);
+async function remove(c: Context<Env>, { params, form }: OfOne<typeof removeForm>, deps: Deps) {
+  const done = await deleteWebhook(askerOf(c, form.key, deps), { webhookId: params.id }, deps);
   if (!done.ok) return sendFailure(c, done, deps);
   return c.redirect("/integrations?done=webhook-deleted", 303);
-};
+}

@@ -19,7 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const PACKAGES: Record<string, RegExp> = {
   shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
-  edge: /^(@opentelemetry\/api|d3-(scale|shape)|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
+  edge: /^(@hono\/zod-validator|@opentelemetry\/api|d3-(scale|shape)|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
   worker:
     /^(ai|@ai-sdk\/openai-compatible|@opentelemetry\/api|node:.+|zod|ai|@ai-sdk\/openai-compatible|@aws-sdk\/client-(dynamodb|sqs))$/,
 };
