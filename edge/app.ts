@@ -1,6 +1,7 @@
-import { type Context, type ExecutionContext, Hono } from "hono";
+import type { Context, ExecutionContext } from "hono";
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
+import { Hono } from "hono/tiny";
 import type { z } from "zod";
 import { type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";

@@ -1,5 +1,6 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
+import { Hono } from "hono/tiny";
 import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import { type Env, refusal, tooMany } from "../answer.ts";

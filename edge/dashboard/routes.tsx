@@ -1,5 +1,6 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
+import { Hono } from "hono/tiny";
 import { z } from "zod";
 import { assetId, employeeId, slug } from "../../shared/ids.ts";
 import { type Refusal, refuse } from "../../shared/refusal.ts";

@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono } from "hono/tiny";
 import type { Env } from "../answer.ts";
 import liveScript from "./live.client.js" with { type: "text" };
 import styleSheet from "./style.css" with { type: "text" };
