@@ -19,21 +19,39 @@ function fromPackage(specifiers: readonly string[]): string | undefined {
 }
 
 const { platform, arch } = process;
-const suffix = platform === "win32" ? ".exe" : "";
 
-export function denoPath(): string {
+/** What finding a program depends on; tests pass other machines. */
+export type Machine = {
+  platform: NodeJS.Platform;
+  arch: string;
+  /** The file that npm installed, or undefined when the package is not one of this platform. */
+  resolve: (specifiers: readonly string[]) => string | undefined;
+  which: (program: string) => string | null;
+};
+
+const HERE: Machine = { platform, arch, resolve: fromPackage, which: Bun.which };
+
+/** npm has Deno for Linux with glibc, macOS and Windows, each on x64 and arm64. */
+export function denoPath({ platform, arch, resolve, which } = HERE): string {
   const base = `@deno/${platform}-${arch}`;
-  const found = fromPackage([`${base}-glibc/deno`, `${base}/deno${suffix}`]) ?? Bun.which("deno");
-  if (found) return found;
-  throw new MissingBinary(
-    `no Deno for ${platform}-${arch}: put "deno" on the PATH, or set LZ_EDGE_RUNTIME=bun`,
-  );
+  const found = resolve([`${base}-glibc/deno`, `${base}/deno${suffixOf(platform)}`]) ?? which("deno");
+  return found ?? missingRuntime("Deno", platform, arch);
 }
 
-export function workerdPath(): string {
+/** npm has workerd for Linux and macOS on x64 and arm64, and for Windows on x64. */
+export function workerdPath({ platform, arch, resolve }: Omit<Machine, "which"> = HERE): string {
   const cpu = arch === "x64" ? "64" : arch;
   const system = platform === "win32" ? "windows" : platform;
-  const found = fromPackage([`@cloudflare/workerd-${system}-${cpu}/bin/workerd${suffix}`]);
-  if (found) return found;
-  throw new MissingBinary(`no workerd for ${platform}-${arch}: set LZ_EDGE_RUNTIME=deno or bun`);
+  const found = resolve([`@cloudflare/workerd-${system}-${cpu}/bin/workerd${suffixOf(platform)}`]);
+  return found ?? missingRuntime("workerd", platform, arch);
+}
+
+const suffixOf = (platform: NodeJS.Platform): string => (platform === "win32" ? ".exe" : "");
+
+/** Bun runs the start itself, so it is on every machine that comes this far. */
+function missingRuntime(name: string, platform: NodeJS.Platform, arch: string): never {
+  const start = "npx -y bun@1.4.5 start";
+  const command =
+    platform === "win32" ? `cmd /c "set LZ_EDGE_RUNTIME=bun&& ${start}"` : `LZ_EDGE_RUNTIME=bun ${start}`;
+  throw new MissingBinary(`npm has no ${name} for ${platform}-${arch}. Run the edge on Bun: ${command}`);
 }

@@ -11,6 +11,12 @@ export type EdgeCommand = {
   isReady: (line: string) => boolean;
 };
 
+/** The program of a runtime. Throws MissingBinary, with the command that helps, when this machine has none. */
+export function runtimePath(runtime: RuntimeName): string {
+  if (runtime === "bun") return process.execPath;
+  return runtime === "deno" ? denoPath() : workerdPath();
+}
+
 /**
  * How to run the edge under a runtime. `env` is the edge's configuration, `port` must be free.
  *
@@ -27,12 +33,12 @@ export async function edgeCommand(
   // No balancer to tell: a developer's edge stops at once.
   const listening = { LZ_DRAIN_SECONDS: "0", ...env, PORT: String(port) };
   if (runtime === "bun") {
-    return { command: [process.execPath, join(root, "edge/bun.ts")], env: listening, isReady };
+    return { command: [runtimePath(runtime), join(root, "edge/bun.ts")], env: listening, isReady };
   }
   if (runtime === "deno") {
     const allowed = ["--no-prompt", "--allow-net", "--allow-env", "--quiet"];
     const command = [
-      denoPath(),
+      runtimePath(runtime),
       "run",
       ...allowed,
       "--config",
@@ -44,7 +50,7 @@ export async function edgeCommand(
   }
   const config = await writeWorkerdConfig(root, env, port, scratch);
   return {
-    command: [workerdPath(), "serve", "--control-fd=1", config],
+    command: [runtimePath(runtime), "serve", "--control-fd=1", config],
     env: {},
     isReady: (line) => line.includes('"listen"'),
   };

@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { uptime } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { messageOf } from "../shared/error-message.ts";
-import { RUNTIMES, type RuntimeName } from "./edge-command.ts";
+import { MissingBinary } from "./binaries.ts";
+import { RUNTIMES, type RuntimeName, runtimePath } from "./edge-command.ts";
 import { formatLine } from "./format-line.ts";
 import { isPortFree } from "./free-port.ts";
 import { removeProcessList, runningProcesses, stopCommand, writeProcessList } from "./process-list.ts";
@@ -133,6 +134,7 @@ function announce(stack: Stack, runtime: string): void {
 
 async function main(): Promise<void> {
   const { port, runtime, folder } = readOptions();
+  checkRuntime(runtime);
   const processList = join(folder, "pids");
   const running = runningProcesses(processList, Date.now() - uptime() * 1000);
   if (running.length > 0)
@@ -162,6 +164,16 @@ async function main(): Promise<void> {
   if (stack) await stopStack(stack, folder);
   removeProcessList(processList);
   process.exit();
+}
+
+/** Before anything is started, so that nothing has to be stopped when the runtime is missing. */
+function checkRuntime(runtime: RuntimeName): void {
+  try {
+    runtimePath(runtime);
+  } catch (error) {
+    if (!(error instanceof MissingBinary)) throw error;
+    fail(`cannot start: ${error.message}`);
+  }
 }
 
 /**
