@@ -49,7 +49,7 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
   if (!isAuthorizedParty(verified.payload.azp, deps)) return refuse("admin.unauthenticated");
   const session = readClaims(verified.payload);
   if (!session.ok) return session;
-  const { names, ...who } = session.value;
+  const { names, authorizedParty: _checkedAbove, ...who } = session.value;
   const role = roleOf(names, deps.admin.roles);
   if (!role) return refuse("admin.forbidden", "this organisation role has no access");
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
