@@ -212,7 +212,7 @@ describe("message groups", () => {
       const { app } = await makeEdgeApp({ areMessageGroupsRefused: () => refused });
       for (const path of ["/readyz", "/readyz/admin"]) {
         const answer = (await (await app.request(path)).json()) as object;
-        const found = { status: "ready", queue: "here", table: "here" };
+        const found = { status: "ready", queue: "here", table: "here", signInKeys: "fresh" };
         expect(answer).toEqual(refused ? { ...found, fairQueues: "refused" } : found);
       }
     }
