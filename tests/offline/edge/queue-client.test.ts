@@ -20,6 +20,8 @@ const server = Bun.serve({
   hostname: "127.0.0.1",
   port: 0,
   async fetch(request) {
+    // An agent on this host that scans asks every server who it is.
+    if (request.method !== "POST") return new Response(null, { status: 404 });
     const message = (await request.json()) as Sent;
     sent.push(message);
     return answerTo(message);
