@@ -5,6 +5,7 @@ import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { codeOf, StateFault } from "./disk.ts";
+import { takeProxyVariables } from "./proxy.ts";
 import { resolveSettings } from "./settings.ts";
 
 /** A daemon that runs for months loads none of the others. */
@@ -47,6 +48,7 @@ const machine: Machine = {
   loadPerCore: () => loadavg()[0]! / availableParallelism(),
   random: Math.random,
   fetch: (url, init) => fetch(url, init),
+  proxyVariables: takeProxyVariables(process.env),
   input: async (charactersMax) => {
     let text = "";
     for await (const chunk of process.stdin) {

@@ -1,28 +1,113 @@
-export type Proxy = { name: string; port: number };
+/** A proxy as it may be shown and logged: without its credentials. */
+export type Proxy = { scheme: "http" | "https"; name: string; port: number };
 
-const DEFAULT_PORTS: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
+/** The credentials are behind a function, so that nothing that prints the object prints them. */
+export type ProxyAccess = Proxy & {
+  /** Value of the Proxy-Authorization header (RFC 7617); undefined without credentials. */
+  authorization: () => string | undefined;
+};
 
-/**
- * The proxy that `fetch` sends requests to this URL through, by the variables that Bun reads: `https_proxy` or
- * `http_proxy` by the scheme of the URL, then `all_proxy`, lower case before upper case, empty ones passed over;
- * `no_proxy` exempts. Undefined: requests go straight to the host.
- */
-export function proxyFor(env: Readonly<Record<string, string | undefined>>, url: string): Proxy | undefined {
-  const { protocol, hostname, host } = new URL(url);
-  const scheme = protocol === "https:" ? "https_proxy" : "http_proxy";
-  const named = variable(env, scheme) ?? variable(env, "all_proxy");
-  if (named === undefined || isExempt(variable(env, "no_proxy") ?? "", hostname, host)) return undefined;
-  const text = named.includes("://") ? named : `http://${named}`;
-  if (!URL.canParse(text)) return undefined;
-  const proxy = new URL(text);
-  const port = Number(proxy.port) || DEFAULT_PORTS[proxy.protocol];
-  return port === undefined ? undefined : { name: proxy.hostname.replace(/^\[|\]$/g, ""), port };
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The value of the setting `proxy` that goes straight to the control plane, whatever the environment says. */
+export const NO_PROXY = "none";
+
+const DEFAULT_PORTS = { "http:": 80, "https:": 443 } as const;
+const EXAMPLE = "http://proxy.example.com:3128";
+
+export type ReadProxy = { ok: true; proxy: ProxyAccess } | { ok: false; reason: string };
+
+/** Reads a proxy's address. A reason never quotes it: it may hold a password. */
+export function readProxy(text: string): ReadProxy {
+  if (isPac(text)) {
+    const reason = `is a PAC file, which the agent does not evaluate: set proxy to the proxy itself, such as ${EXAMPLE}, and no-proxy to the hosts that are reached without it`;
+    return { ok: false, reason };
+  }
+  const refuse = {
+    ok: false,
+    reason: `must be the address of an http or https proxy, such as ${EXAMPLE}`,
+  } as const;
+  const full = text.includes("://") ? text : `http://${text}`;
+  if (!URL.canParse(full)) return refuse;
+  const { protocol, hostname, port, pathname, search, hash, username, password } = new URL(full);
+  if ((protocol !== "http:" && protocol !== "https:") || hostname === "") return refuse;
+  if (pathname !== "/" || search || hash) return refuse;
+  const credentials = username || password ? `${decoded(username)}:${decoded(password)}` : undefined;
+  return {
+    ok: true,
+    proxy: {
+      scheme: protocol === "https:" ? "https" : "http",
+      name: hostname.replace(/^\[|\]$/g, ""),
+      port: Number(port) || DEFAULT_PORTS[protocol],
+      authorization: () =>
+        credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
+    },
+  };
 }
 
-const variable = (env: Readonly<Record<string, string | undefined>>, name: string): string | undefined =>
-  env[name] || env[name.toUpperCase()] || undefined;
+/** `pac+…`, WPAD's file name, or a file that browsers take for proxy auto-configuration. */
+const isPac = (text: string): boolean =>
+  /^pac\+|^(?:auto|wpad)$/i.test(text) || /\/(?:[^/?#]*\.pac|wpad\.dat)(?:[?#].*)?$/i.test(text);
 
-/** Names exempt themselves and all below them; with a port, only that port; `*` exempts everything. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export const hasCredentials = (text: string): boolean => {
+  const read = readProxy(text);
+  return read.ok && read.proxy.authorization() !== undefined;
+};
+
+/** `host:port` for people, IPv6 addresses in brackets. */
+export const proxyText = ({ name, port }: Pick<Proxy, "name" | "port">): string =>
+  `${name.includes(":") ? `[${name}]` : name}:${port}`;
+
+export type ProxySettings = { proxy?: string | undefined; noProxy?: string | undefined };
+export type Chosen = { ok: true; proxy: ProxyAccess | undefined } | { ok: false; reason: string };
+
+/**
+ * The proxy of requests to this URL. The settings come first. Without `proxy`, the environment counts as it does for
+ * curl: `https_proxy` or `http_proxy` by the scheme of the URL, then `all_proxy`, lower case before upper case, empty
+ * ones passed over. Without `noProxy`, `no_proxy` exempts. Undefined: requests go straight to the host.
+ */
+export function proxyFor(settings: ProxySettings, env: Environment, url: string): Chosen {
+  const { protocol, hostname, host } = new URL(url);
+  const scheme = protocol === "https:" ? "https_proxy" : "http_proxy";
+  const found =
+    settings.proxy === undefined
+      ? (variable(env, scheme) ?? variable(env, "all_proxy"))
+      : { name: "proxy", value: settings.proxy };
+  if (found === undefined || found.value === NO_PROXY) return { ok: true, proxy: undefined };
+  if (isExempt(settings.noProxy ?? variable(env, "no_proxy")?.value ?? "", hostname, host))
+    return { ok: true, proxy: undefined };
+  const read = readProxy(found.value);
+  return read.ok ? read : { ok: false, reason: `${found.name} ${read.reason}` };
+}
+
+const NAMES = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+
+/**
+ * Takes the proxy variables out of the environment and returns them. Bun's `fetch` reads them by itself on every
+ * request; without them it goes only where the agent's own choice ({@link proxyFor}) says.
+ */
+export function takeProxyVariables(env: Record<string, string | undefined>): Environment {
+  const taken: Record<string, string | undefined> = {};
+  const names = NAMES.flatMap((name) => [name, name.toUpperCase()]);
+  for (const name of names) taken[name] = env[name];
+  for (const name of names) delete env[name];
+  return taken;
+}
+
+function variable(env: Environment, lower: string): { name: string; value: string } | undefined {
+  const name = [lower, lower.toUpperCase()].find((one) => env[one]);
+  return name === undefined ? undefined : { name, value: env[name]! };
+}
+
+/** A name exempts itself and all names below it; with a port, only that port; `*` exempts everything. */
 function isExempt(list: string, hostname: string, host: string): boolean {
   return list
     .split(",")

@@ -5,17 +5,25 @@ import { employeeId } from "../shared/ids.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { configFile, type Host, parseEdgeUrl, stateDirectory } from "./config.ts";
 import { codeOf, isCode } from "./disk.ts";
+import type { NetworkSettings } from "./network.ts";
+import { hasCredentials, NO_PROXY, readProxy } from "./proxy.ts";
 
 const INTERVAL_MS_MIN = 100;
 const INTERVAL_MS_MAX = 3_600_000;
 const FILE_BYTES_MAX = 64 * 1024;
 const PATH_CHARACTERS_MAX = 1024;
+const PROXY_CHARACTERS_MAX = 2048;
+const NO_PROXY_CHARACTERS_MAX = 8192;
 const OTHERS_WRITE = 0o022;
+const OTHERS_READ = 0o044;
 
 const path = z.string().min(1).max(PATH_CHARACTERS_MAX);
 const isOrigin = (text: string): boolean => parseEdgeUrl(text, true).ok;
 
-/** What may be set, under the name it has as a flag. No secret among them: an enrolment token is no setting. */
+/**
+ * What may be set, under the name it has as a flag. The only secret is a proxy's password, in a file that only its
+ * owner can read. An enrolment token is no setting.
+ */
 const schema = z.strictObject({
   state: path.optional(),
   log: z.enum(["text", "json"]).optional(),
@@ -25,11 +33,21 @@ const schema = z.strictObject({
   url: z.string().refine(isOrigin).optional(),
   employee: employeeId.optional(),
   "allow-http": z.boolean().optional(),
+  proxy: z
+    .string()
+    .max(PROXY_CHARACTERS_MAX)
+    .refine((text) => text === NO_PROXY || readProxy(text).ok)
+    .optional(),
+  "no-proxy": z.string().max(NO_PROXY_CHARACTERS_MAX).optional(),
+  "ca-file": path.optional(),
 });
 type Given = z.infer<typeof schema>;
 export type SettingName = keyof Given;
 
 const NAMES = Object.keys(schema.shape) as SettingName[];
+
+/** Other spellings that the configuration file may use. */
+const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
 
 /** What a value must be, in the words of the one line that refuses it. */
 const MUST_BE: Readonly<Record<SettingName, string>> = {
@@ -41,7 +59,18 @@ const MUST_BE: Readonly<Record<SettingName, string>> = {
   url: "must be an origin: http or https, host and port only",
   employee: "must be letters, digits and . _ @ + - (128 at most)",
   "allow-http": "must be true or false",
+  proxy: `must be ${NO_PROXY} or the address of a proxy (${PROXY_CHARACTERS_MAX} characters at most)`,
+  "no-proxy": "must be a list of hosts with commas between them",
+  "ca-file": "must be the path of a PEM file",
 };
+
+/** The value is never part of it: it may hold a password. */
+function mustBe(name: SettingName, value: unknown): string {
+  if (name !== "proxy" || typeof value !== "string" || value.length > PROXY_CHARACTERS_MAX)
+    return MUST_BE[name];
+  const read = readProxy(value);
+  return read.ok ? MUST_BE[name] : read.reason;
+}
 
 /** The environment's names for them. */
 export const VARIABLES: Readonly<Record<SettingName, string>> = {
@@ -53,6 +82,9 @@ export const VARIABLES: Readonly<Record<SettingName, string>> = {
   url: "LZ_URL",
   employee: "LZ_EMPLOYEE",
   "allow-http": "LZ_ALLOW_HTTP",
+  proxy: "LZ_PROXY",
+  "no-proxy": "LZ_NO_PROXY",
+  "ca-file": "LZ_CA_FILE",
 };
 
 export type Settings = {
@@ -66,6 +98,10 @@ export type Settings = {
   url: string | undefined;
   employee: string | undefined;
   allowHttp: boolean;
+  /** Holds the proxy's credentials: for {@link openNetwork} only, never for a line. */
+  network: NetworkSettings;
+  /** Settings of a flag or a variable, which another process does not have. */
+  ofThisCall: readonly SettingName[];
   /** The configuration file, and whether there was one to read. */
   config: { path: string; isUsed: boolean };
 };
@@ -103,6 +139,12 @@ export function resolveSettings(
     url: given.url,
     employee: given.employee,
     allowHttp: given["allow-http"] ?? false,
+    network: {
+      proxy: given.proxy,
+      noProxy: given["no-proxy"],
+      caFile: given["ca-file"] === undefined ? undefined : absolute(given["ca-file"]),
+    },
+    ofThisCall: Object.keys({ ...fromEnvironment, ...fromFlags }) as SettingName[],
     config: { path: absolute(file.path), isUsed: file.isUsed },
   };
   return { ok: true, settings };
@@ -115,8 +157,11 @@ function readConfig(host: Host, flag: unknown): FromFile {
   const path = named ?? configFile(host);
   const wrong = (problem: string): FromFile => ({ path, isUsed: true, given: {}, problems: [problem] });
   let text: string;
+  let mode: number;
   try {
-    const { mode, size } = statSync(path);
+    const found = statSync(path);
+    const { size } = found;
+    mode = found.mode;
     // Whoever may write it chooses where keys are kept and whom the next enrolment trusts.
     if (host.platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return wrong(`${path} is writable by others: run chmod go-w on it`);
@@ -127,20 +172,36 @@ function readConfig(host: Host, flag: unknown): FromFile {
     if (isMissing && named === undefined) return { path, isUsed: false, given: {}, problems: [] };
     return wrong(`cannot read ${path} (${codeOf(cause)})`);
   }
-  const parsed = parseObject(text);
+  const object = parseObject(text);
   // What the parser says may quote the file, and someone may have put there what does not belong there.
-  if (!parsed) return wrong(`${path} must hold one JSON object`);
+  if (!object) return wrong(`${path} must hold one JSON object`);
+  const parsed = withoutAliases(object);
   const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
-  const relative = (["state", "log-file"] as const).filter((name) => {
+  const relative = (["state", "log-file", "ca-file"] as const).filter((name) => {
     const value = parsed[name];
     return typeof value === "string" && value !== "" && !isAbsolute(value);
   });
   const problems = [
     ...problemsOf(parsed, (name) => `${name} in ${path}`),
     ...relative.map((name) => `${name} in ${path} must be an absolute path`),
+    ...(host.platform !== "win32" && (mode & OTHERS_READ) !== 0 && holdsPassword(parsed)
+      ? [`${path} holds the credentials of a proxy and can be read by others: run chmod 600 on it`]
+      : []),
   ];
   return { path, isUsed: true, given: parsed, problems };
 }
+
+const holdsPassword = ({ proxy }: Record<string, unknown>): boolean =>
+  typeof proxy === "string" && hasCredentials(proxy);
+
+const withoutAliases = (given: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      const known = Object.hasOwn(FILE_ALIASES, name) ? FILE_ALIASES[name]! : name;
+      // Given twice, the unknown name stays and is refused.
+      return [Object.hasOwn(given, known) ? name : known, value];
+    }),
+  );
 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
@@ -165,7 +226,9 @@ function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) 
     result.error.issues.map(({ path: [name] }) => name).filter((name) => name !== undefined),
   );
   return [
-    ...[...wrong].map((name) => `${nameOf(name as SettingName)} ${MUST_BE[name as SettingName]}`),
+    ...[...wrong].map(
+      (name) => `${nameOf(name as SettingName)} ${mustBe(name as SettingName, given[name as string])}`,
+    ),
     ...unknown.slice(0, UNKNOWN_SHOWN_MAX).map((name) => {
       const said = nameOf(tidy(name, 40) as SettingName);
       return SECRET.test(name) ? `${said} is refused: no secret belongs in this file` : `${said} is unknown`;

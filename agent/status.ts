@@ -13,6 +13,8 @@ export const daemonStatus = z.object({
   version: z.string(),
   /** The configuration file it was started with. */
   config: z.string().optional(),
+  /** The proxy it goes through, `host:port` or `none`. */
+  proxy: z.string().optional(),
   connection: z.enum(["starting", "online", "away", "revoked"]),
   reason: z.string().optional(),
   lastTakenAt: isoTimestamp.optional(),

@@ -18,6 +18,8 @@ export type ServiceOptions = {
   stateDirectory: string;
   /** The configuration file, when one was named. */
   config?: string;
+  /** Settings of the installing call that the daemon would not find by itself. Without credentials: units are public. */
+  network?: { proxy?: string | undefined; noProxy?: string | undefined; caFile?: string | undefined };
 };
 
 export type ServiceKind = {
@@ -36,12 +38,19 @@ export const insist = (tries: number, ...command: string[]): Step => ({ command,
 
 /**
  * How the daemon is started. The state directory is part of it because what the system allows the daemon depends
- * on it; everything else comes from the configuration file, so that a change there needs no second install.
+ * on it. Everything else comes from the configuration file, so that a change there needs no second install, unless
+ * the installing call named a proxy or a CA file: without them the daemon could not report.
  */
-export const daemonWords = ({ stateDirectory, config }: ServiceOptions): string[] => [
+export const daemonWords = ({ stateDirectory, config, network = {} }: ServiceOptions): string[] => [
   "run",
   "--service",
   "--state",
   stateDirectory,
-  ...(config === undefined ? [] : ["--config", config]),
+  ...flag("--config", config),
+  ...flag("--proxy", network.proxy),
+  ...flag("--no-proxy", network.noProxy),
+  ...flag("--ca-file", network.caFile),
 ];
+
+const flag = (name: string, value: string | undefined): string[] =>
+  value === undefined ? [] : [name, value];

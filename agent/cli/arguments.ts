@@ -4,6 +4,11 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 
 const PLACE = { state: { type: "string" }, config: { type: "string" } } as const satisfies Options;
 const JSON_FLAG = { json: { type: "boolean" } } as const satisfies Options;
+const NETWORK = {
+  proxy: { type: "string" },
+  "no-proxy": { type: "string" },
+  "ca-file": { type: "string" },
+} as const satisfies Options;
 const LOG = {
   log: { type: "string" },
   "log-file": { type: "string" },
@@ -21,6 +26,7 @@ export const COMMANDS = {
       employee: { type: "string" },
       "allow-http": { type: "boolean" },
       force: { type: "boolean" },
+      ...NETWORK,
       ...PLACE,
       ...LOG,
     },
@@ -40,7 +46,7 @@ export const COMMANDS = {
   },
   run: {
     summary: "report this host until stopped: the daemon",
-    options: { interval: { type: "string" }, service: { type: "boolean" }, ...PLACE, ...LOG },
+    options: { interval: { type: "string" }, service: { type: "boolean" }, ...NETWORK, ...PLACE, ...LOG },
     required: [],
     words: [],
     help: [
@@ -90,7 +96,7 @@ export const COMMANDS = {
   },
   service: {
     summary: "start the daemon with the system, or stop doing so",
-    options: { print: { type: "boolean" }, force: { type: "boolean" }, ...PLACE },
+    options: { print: { type: "boolean" }, force: { type: "boolean" }, ...NETWORK, ...PLACE },
     required: [],
     words: ["install", "uninstall"],
     help: [
@@ -122,6 +128,10 @@ export type Parsed =
 const COMMON_HELP = {
   config: "  --config FILE       configuration (default: the platform's place, see lz-agent --help)",
   state: "  --state DIR         where keys and spool are (default: the platform's directory)",
+  proxy: "  --proxy URL         http://proxy.example.com:3128, or none (default: HTTPS_PROXY and its like)",
+  "no-proxy":
+    "  --no-proxy HOSTS    hosts reached without the proxy, with commas between (default: NO_PROXY)",
+  "ca-file": "  --ca-file FILE      PEM certificates of your own CA, trusted beside those of the system",
   log: "  --log FORMAT        text or json lines (default: text)",
   "log-file": "  --log-file FILE     log there instead of to stderr; a full file becomes FILE.1",
   verbose: "  --verbose           log what is of interest to developers too",
@@ -129,8 +139,8 @@ const COMMON_HELP = {
 
 const SETTINGS_HELP = [
   "Settings may also be variables or stand in a JSON file under the names of their flags. Flags go before variables",
-  "(LZ_STATE_DIR, LZ_LOG, LZ_LOG_FILE, LZ_VERBOSE, LZ_INTERVAL, LZ_URL, LZ_EMPLOYEE, LZ_ALLOW_HTTP), those before",
-  "the file (--config, LZ_CONFIG, else /etc/lifecyclezero/agent.json, /Library/Application Support/LifecycleZero/",
+  "(LZ_STATE_DIR, LZ_LOG, LZ_LOG_FILE, LZ_VERBOSE, LZ_INTERVAL, LZ_URL, LZ_EMPLOYEE, LZ_ALLOW_HTTP, LZ_PROXY,",
+  "LZ_NO_PROXY, LZ_CA_FILE), those before the file (--config, LZ_CONFIG, else /etc/lifecyclezero/agent.json, /Library/Application Support/LifecycleZero/",
   "agent.json or %ProgramData%\\LifecycleZero\\agent.json; without root ~/.config/lifecyclezero/agent.json).",
 ] as const;
 

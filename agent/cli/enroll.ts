@@ -6,6 +6,7 @@ import { createControlClock } from "../control-clock.ts";
 import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
+import { openNetwork } from "../network.ts";
 import { createPost } from "../post.ts";
 import { sleep } from "../sleep.ts";
 import { factsOf } from "./facts.ts";
@@ -21,6 +22,8 @@ export const enroll: Verb = async (machine, asked) => {
   if (settings.url === undefined) return fail(machine, "enroll: --url is needed", 2);
   const url = parseEdgeUrl(settings.url, settings.allowHttp);
   if (!url.ok) return fail(machine, url.reason, 2);
+  const opened = openNetwork(machine, settings.network, url.origin);
+  if (!opened.ok) return fail(machine, `enroll: ${opened.reason}`, opened.isSetting ? 2 : 1);
   const token = await tokenOf(machine, asked);
   if (!token) return fail(machine, "enroll: --token is needed", 2);
   const employee = employeeId.safeParse(settings.employee ?? asEmployee(machine.user));
@@ -46,9 +49,14 @@ export const enroll: Verb = async (machine, asked) => {
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
   const log = logOf(machine, settings);
-  const { clock, elapsed, fetch } = machine;
+  const { clock, elapsed } = machine;
   const control = createControlClock({ clock, elapsed, log });
-  const post = createPost({ edgeUrl: url.origin, fetch, clock: control, wallClock: clock });
+  const post = createPost({
+    edgeUrl: url.origin,
+    fetch: opened.network.fetch,
+    clock: control,
+    wallClock: clock,
+  });
   const { host, version } = factsOf(machine);
   const request = { token, employeeId: employee.data, host: { ...host, agentVersion: version } };
   const enrolled = await enrol(

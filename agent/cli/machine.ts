@@ -1,5 +1,6 @@
 import type { Clock } from "../../shared/clock.ts";
 import type { Host } from "../config.ts";
+import type { Environment } from "../proxy.ts";
 import type { Settings } from "../settings.ts";
 import type { Values } from "./arguments.ts";
 
@@ -17,6 +18,8 @@ export type Machine = Host & {
   loadPerCore: () => number;
   random: () => number;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Proxy variables of the environment, taken out of it: `fetch` itself must not read them. */
+  proxyVariables: Environment;
   /** Standard input to its end, at most so many characters. */
   input: (charactersMax: number) => Promise<string>;
   print: (line: string) => void;

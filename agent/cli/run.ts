@@ -27,9 +27,10 @@ import { acquireLock, processBirth } from "../lock.ts";
 import type { Log } from "../log.ts";
 import { createLoop, type Loop } from "../loop.ts";
 import { createMemory } from "../memory.ts";
+import { type Network, openNetwork } from "../network.ts";
 import { takeKeySet } from "../pins.ts";
 import { createPost } from "../post.ts";
-import { proxyFor } from "../proxy.ts";
+import { NO_PROXY, proxyText } from "../proxy.ts";
 import type { Scanner } from "../scan.ts";
 import { type Connection, createSender } from "../send.ts";
 import { createSession } from "../session.ts";
@@ -55,11 +56,11 @@ export const run: Verb = async (machine, { values, settings }) => {
       : undefined;
   let code: ExitCode = 1;
   try {
-    code = await runDaemon(machine, settings, log, (reason) => {
-      // A service has no terminal: whoever looks for the reason looks into its log.
-      if (!isService) return fail(machine, reason);
+    code = await runDaemon(machine, settings, log, (reason, refused = 1) => {
+      // A service has no terminal: its log is where the reason is looked for.
+      if (!isService) return fail(machine, reason, refused);
       log("error", "the agent does not run", { reason });
-      return 1;
+      return refused;
     });
   } catch (cause) {
     if (isService) log("error", "the agent failed", { reason: messageOf(cause) });
@@ -74,12 +75,15 @@ async function runDaemon(
   machine: Machine,
   settings: Settings,
   log: Log,
-  refuse: (reason: string) => ExitCode,
+  refuse: (reason: string, code?: ExitCode) => ExitCode,
 ): Promise<ExitCode> {
   const { state: directory } = settings;
   const identity = loadIdentity(directory);
   if (!identity)
     return refuse(`this host is not enrolled (no identity in ${directory}): run lz-agent enroll first`);
+  const opened = openNetwork(machine, settings.network, identity.edgeUrl);
+  if (!opened.ok) return refuse(opened.reason, opened.isSetting ? 2 : 1);
+  const { network } = opened;
   prepareDirectory(directory, machine.platform);
   const device = await openDeviceKey(directory, machine.platform);
   const birthOf = (pid: number): string | undefined => processBirth(pid, machine.platform);
@@ -91,9 +95,11 @@ async function runDaemon(
       asset: identity.assetId,
       tenant: identity.tenantId,
       edge: identity.edgeUrl,
+      proxy: network.proxy && proxyText(network.proxy),
+      caFile: settings.network.caFile,
       config: settings.config.isUsed ? settings.config.path : undefined,
     });
-    const loop = await assemble({ machine, log, directory, device, identity, settings });
+    const loop = await assemble({ machine, log, directory, device, identity, settings, network });
     await loop.run(machine.stopping);
     log("info", "the agent stopped");
     return 0;
@@ -109,11 +115,12 @@ type Parts = {
   device: DeviceKey;
   identity: Identity;
   settings: Settings;
+  network: Network;
 };
 
 /** Builds the daemon out of its parts: the only place that knows all of them. */
 async function assemble(parts: Parts): Promise<Loop> {
-  const { machine, log, directory, device, identity } = parts;
+  const { machine, log, directory, device, identity, network } = parts;
   const { intervalMs, config } = parts.settings;
   const { clock, random } = machine;
   const { edgeUrl } = identity;
@@ -121,11 +128,11 @@ async function assemble(parts: Parts): Promise<Loop> {
   const spool = openSpool(directory, { log });
   const sequence = openSequence(directory, spool.lastSequence + 1, { clock, log });
   const control = createControlClock({ clock, elapsed: machine.elapsed, log });
-  const post = createPost({ edgeUrl, fetch: machine.fetch, clock: control, wallClock: clock });
+  const post = createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock });
   const catalogues = await openCatalogue({
     edgeUrl,
     directory,
-    fetch: machine.fetch,
+    fetch: network.fetch,
     pins: () => self.now().jwks,
     builtIn: BUILT_IN,
     clock: post.clock,
@@ -145,14 +152,14 @@ async function assemble(parts: Parts): Promise<Loop> {
   /** With its signature, as `explain` shows it. */
   let sent: HostState["containment"] | undefined;
   const reach = (signal: AbortSignal): Promise<boolean> =>
-    isControlPlaneHealthy(machine.fetch, edgeUrl, signal);
+    isControlPlaneHealthy(network.fetch, edgeUrl, signal);
   const obedience = createObedience({
     directory,
     self: self.now,
     enforcers: await enforcersFor(machine, {
       directory,
       edgeUrl,
-      proxy: proxyFor(machine.env, edgeUrl),
+      proxy: network.proxy,
       selfPid: machine.pid,
       engines: () => engines,
       reach,
@@ -170,6 +177,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   });
   const status = statusWriter(machine, directory, () => ({
     config: config.isUsed ? config.path : undefined,
+    proxy: network.proxy ? proxyText(network.proxy) : NO_PROXY,
     dropped: spool.dropped(),
     containment: sent?.at === obedience.report().at ? sent : obedience.report(),
   }));
@@ -298,7 +306,7 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
 function statusWriter(
   machine: Machine,
   directory: string,
-  read: () => Pick<DaemonStatus, "config" | "dropped" | "containment">,
+  read: () => Pick<DaemonStatus, "config" | "proxy" | "dropped" | "containment">,
 ) {
   let connection: Connection = { state: "starting" };
   let lastTakenAt: string | undefined;

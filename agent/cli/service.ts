@@ -10,6 +10,8 @@ import { configFile } from "../config.ts";
 import { containedIn, whyContained } from "../contain/contained.ts";
 import { loadIdentity } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
+import { openNetwork } from "../network.ts";
+import { hasCredentials, proxyText } from "../proxy.ts";
 import type { Settings } from "../settings.ts";
 import { sleep } from "../sleep.ts";
 import { readStatus } from "../status.ts";
@@ -32,9 +34,12 @@ export const service: Verb = async (machine, { values, word, settings }) => {
   const isInstall = word === "install";
   // The daemon finds the file in its usual place by itself, also one that is put there later.
   const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
+  const network: ServiceNetwork = isInstall ? networkOf(machine, settings) : { ok: true };
+  if (!network.ok) return fail(machine, `service: ${network.reason}`);
   const options: Omit<ServiceOptions, "executable"> = {
     stateDirectory: settings.state,
     ...(isElsewhere && { config: settings.config.path }),
+    ...network.options,
   };
   if (values.print === true) {
     const [kind] = kinds;
@@ -55,6 +60,37 @@ export const service: Verb = async (machine, { values, word, settings }) => {
     machine.complain(`lz-agent: service: ${whatStays(contained, machine.platform)}`);
   return code;
 };
+
+type ServiceNetwork = { ok: true; options?: Pick<ServiceOptions, "network"> } | { ok: false; reason: string };
+
+/**
+ * Proxy and CA file of flags and variables, which the daemon would not have: it starts without them. Those of the
+ * configuration file it reads itself. Everything is tried first, for a daemon that cannot connect only shows by its
+ * missing heartbeat.
+ */
+function networkOf(machine: Machine, settings: Settings): ServiceNetwork {
+  const { network, ofThisCall } = settings;
+  const identity = loadIdentity(settings.state);
+  let proxy = ofThisCall.includes("proxy") ? network.proxy : undefined;
+  if (identity) {
+    const opened = openNetwork(machine, network, identity.edgeUrl);
+    if (!opened.ok) return opened;
+    const { proxy: chosen } = opened.network;
+    if (network.proxy === undefined && chosen) {
+      if (chosen.authorization() !== undefined) return { ok: false, reason: NO_CREDENTIALS_IN_UNITS };
+      proxy = `${chosen.scheme}://${proxyText(chosen)}`;
+    }
+  }
+  if (proxy !== undefined && hasCredentials(proxy)) return { ok: false, reason: NO_CREDENTIALS_IN_UNITS };
+  const noProxy = ofThisCall.includes("no-proxy") ? network.noProxy : undefined;
+  const caFile = ofThisCall.includes("ca-file") ? network.caFile : undefined;
+  const isEmpty = [proxy, noProxy, caFile].every((value) => value === undefined);
+  return { ok: true, ...(!isEmpty && { options: { network: { proxy, noProxy, caFile } } }) };
+}
+
+const NO_CREDENTIALS_IN_UNITS =
+  "the credentials of the proxy would be in a service definition that others can read: set proxy in the " +
+  "configuration file instead, with mode 600";
 
 type Contained = NonNullable<ReturnType<typeof containedIn>>;
 

@@ -23,7 +23,7 @@ const DISCARD_PORT = 9;
 export type NetworkDeps = {
   firewall: Firewall;
   edgeUrl: string;
-  /** Where the agent's requests to the control plane go instead, as its environment says it. */
+  /** The proxy that the agent's requests to the control plane go through. */
   proxy?: { name: string; port: number } | undefined;
   /** All addresses of a name. Rejects when there are none. */
   resolve: (name: string) => Promise<string[]>;
@@ -155,7 +155,7 @@ export function networkEnforcer(deps: NetworkDeps): Enforcer {
     const all = addresses.all();
     if (all.length === 0) return `${what}'s name ${name} has no address`;
     if (deps.proxy && all.every(isLoopback))
-      return `the proxy ${name}:${port} runs on this host, and its own connections would be cut; set HTTPS_PROXY of the agent to a proxy beyond this host; nothing was changed`;
+      return `the proxy ${name}:${port} runs on this host, and its own connections would be cut; set proxy of the agent to one beyond this host; nothing was changed`;
     const tunnels = await Promise.all(all.map((address) => deps.tunnelTo?.({ address, port })));
     if (tunnels.every((device) => device !== undefined))
       return `${what} is reached through the VPN device ${tunnels[0]}, which mode network would cut off; give the host a way to it beside the VPN, or use stop-engines; nothing was changed`;

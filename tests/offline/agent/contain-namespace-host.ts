@@ -26,10 +26,12 @@ const engine: Partial<Engine> = {
 };
 const born = hostProcesses().find(({ pid }) => pid === engine.pid)?.startedAtMs;
 if (born !== undefined) engine.processStartedAt = timestamp(born);
+const chosen = proxyFor({}, process.env, edgeUrl);
+if (!chosen.ok) throw new Error(chosen.reason);
 const enforcers = linuxEnforcers({
   directory,
   edgeUrl,
-  proxy: proxyFor(process.env, edgeUrl),
+  proxy: chosen.proxy,
   selfPid: process.pid,
   engines: () => (enginePid ? [engine as Engine] : []),
   reach: async () => {

@@ -49,6 +49,24 @@ describe("systemdUnit()", () => {
   );
 });
 
+test.each([
+  ["systemd", systemdUnit],
+  ["launchd", launchdPlist],
+  ["the Windows task", windowsTask],
+  ["the Windows service", (options: typeof OPTIONS) => JSON.stringify(windowsService.install(options))],
+])("%s starts the daemon with proxy, exemptions and CA file of the installing call", (_, unit) => {
+  const network = {
+    proxy: "http://proxy.example.com:3128",
+    noProxy: "a.example,*.b.example",
+    caFile: "/etc/ssl/corp.pem",
+  };
+  const words = unit({ ...OPTIONS, network } as typeof OPTIONS);
+  for (const word of ["--proxy", network.proxy, "--no-proxy", network.noProxy, "--ca-file", network.caFile])
+    expect(words).toContain(word);
+  expect(unit(OPTIONS)).not.toContain("proxy");
+  expect(unit(OPTIONS)).not.toContain("--ca-file");
+});
+
 describe("containedUnit()", () => {
   test("puts the kept rules before the network comes up, after whatever may flush them, and only where there are any", () => {
     const lines = containedUnit(OPTIONS).split("\n");

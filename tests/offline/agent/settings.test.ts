@@ -65,6 +65,8 @@ describe("resolveSettings()", () => {
       url: undefined,
       employee: undefined,
       allowHttp: false,
+      network: { proxy: undefined, noProxy: undefined, caFile: undefined },
+      ofThisCall: [],
       config: { path: file, isUsed: false },
     });
   });
@@ -78,6 +80,9 @@ describe("resolveSettings()", () => {
     url: "https://file.example",
     employee: "file",
     "allow-http": true,
+    proxy: "http://file.example:3128",
+    "no-proxy": "file.example",
+    "ca-file": "/srv/file.pem",
   };
   test("takes every setting from the file", () => {
     write(FULL);
@@ -90,6 +95,8 @@ describe("resolveSettings()", () => {
       url: "https://file.example",
       employee: "file",
       allowHttp: true,
+      network: { proxy: "http://file.example:3128", noProxy: "file.example", caFile: "/srv/file.pem" },
+      ofThisCall: [],
       config: { path: file, isUsed: true },
     });
   });
@@ -105,6 +112,9 @@ describe("resolveSettings()", () => {
       LZ_URL: "https://env.example",
       LZ_EMPLOYEE: "env",
       LZ_ALLOW_HTTP: "0",
+      LZ_PROXY: "env.example:3128",
+      LZ_NO_PROXY: "env.example",
+      LZ_CA_FILE: "/srv/env.pem",
     };
     const ofEnvironment = {
       state: "/srv/env",
@@ -115,6 +125,7 @@ describe("resolveSettings()", () => {
       url: "https://env.example",
       employee: "env",
       allowHttp: false,
+      network: { proxy: "env.example:3128", noProxy: "env.example", caFile: "/srv/env.pem" },
     } as const;
     expect(settingsOf({}, env)).toMatchObject(ofEnvironment);
     const flags = {
@@ -126,6 +137,9 @@ describe("resolveSettings()", () => {
       url: "https://flag.example",
       employee: "flag",
       "allow-http": true,
+      proxy: "none",
+      "no-proxy": "flag.example",
+      "ca-file": "/srv/flag.pem",
     };
     expect(settingsOf(flags, env)).toMatchObject({
       state: "/srv/flag",
@@ -136,6 +150,7 @@ describe("resolveSettings()", () => {
       url: "https://flag.example",
       employee: "flag",
       allowHttp: true,
+      network: { proxy: "none", noProxy: "flag.example", caFile: "/srv/flag.pem" },
     });
     // One set does not hide the others.
     expect(settingsOf({ log: "json" }, { LZ_LOG: "text", LZ_EMPLOYEE: "env" })).toMatchObject({
@@ -180,6 +195,37 @@ describe("resolveSettings()", () => {
     write(content as object | string);
     expect(reasonOf()).toMatch(reason);
     expect(reasonOf()).not.toContain("s3cr3t-value");
+  });
+
+  test("takes noProxy and caFile as other spellings in the file, and not both of one", () => {
+    write({ noProxy: "a.example", caFile: "/srv/ca.pem" });
+    expect(settingsOf().network).toMatchObject({ noProxy: "a.example", caFile: "/srv/ca.pem" });
+    write({ noProxy: "a.example", "no-proxy": "b.example" });
+    expect(reasonOf()).toMatch(/noProxy in .* is unknown/);
+    write({ caFile: "ca.pem" });
+    expect(reasonOf()).toMatch(/ca-file in .* must be an absolute path/);
+  });
+
+  test("names the sources of a wrong proxy, what to set instead of a PAC file, and no password", () => {
+    write({ proxy: "http://ada:s3cr3t@wpad.example/proxy.pac" });
+    const reason = reasonOf({ proxy: "socks5://ada:s3cr3t@h:1" }, { LZ_PROXY: "pac+http://ada:s3cr3t@h/x" });
+    expect(reason).toContain(`proxy in ${file} is a PAC file`);
+    expect(reason).toContain("LZ_PROXY is a PAC file");
+    expect(reason).toContain("set proxy to the proxy itself, such as http://proxy.example.com:3128");
+    expect(reason).toContain("--proxy must be the address of an http or https proxy");
+    expect(reason).not.toContain("s3cr3t");
+    expect(reason).not.toContain("ada");
+  });
+
+  test("a file with the credentials of a proxy is for its owner only", () => {
+    write({ proxy: "http://ada:s3cr3t@proxy.example:3128" });
+    expect(settingsOf().network.proxy).toBe("http://ada:s3cr3t@proxy.example:3128");
+    chmodSync(file, 0o644);
+    expect(reasonOf()).toBe(
+      `${file} holds the credentials of a proxy and can be read by others: run chmod 600 on it`,
+    );
+    write({ proxy: "http://proxy.example:3128" });
+    expect(settingsOf().network.proxy).toBe("http://proxy.example:3128");
   });
 
   test("takes an interval at its limits", () => {
