@@ -34,9 +34,11 @@ export function createComposer(deps: {
   return {
     isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
     compose: (state, spool) => {
-      const sentAtMs = deps.clock.now();
+      // One reading for both: a state begins with the very heartbeat that first reports it, in each later one too.
+      const sent = deps.clock.mark();
+      const sentAtMs = sent();
       const print = fingerprintOf(state);
-      if (last?.fingerprint !== print) last = { fingerprint: print, since: deps.clock.mark() };
+      if (last?.fingerprint !== print) last = { fingerprint: print, since: sent };
       // Even with a clock that was set: no state begins after the heartbeat that reports it.
       const sinceMs = Math.min(last.since(), sentAtMs);
       return cutToFit({

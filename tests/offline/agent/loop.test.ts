@@ -138,6 +138,15 @@ describe("fingerprint()", () => {
 });
 
 describe("createComposer()", () => {
+  test("dates a state by its first heartbeat in each later one too, however long that took to make", () => {
+    let nowMs = 1_800_000_000_000;
+    // Time passes with every reading of the clock, as it does on a busy host.
+    const composer = createComposer({ clock: controlClock(() => (nowMs += 70)), nextSequence: () => 1 });
+    const compose = () => composer.compose(state(), { waiting: 0, dropped: 0 });
+    const first = compose();
+    expect(first.stateSince).toBe(first.sentAt);
+    expect([compose().stateSince, compose().stateSince]).toEqual([first.sentAt, first.sentAt]);
+  });
   test("dates a state from its first heartbeat, and anew when it comes back", () => {
     let nowMs = Date.parse("2026-11-21T10:00:00.000Z");
     let sequence = 41;
