@@ -4,7 +4,10 @@ export type HostProcess = {
   /** Tells it from a later process with the same pid. */
   birth: string;
   parent: number;
+  /** None of its threads runs. */
   isStopped: boolean;
+  /** CPU time that it has used, in milliseconds. It cannot grow while the process is stopped. */
+  cpuMs?: number;
   /** Epoch milliseconds, to about a second: what the scan knows it by. */
   startedAtMs?: number;
   /** Leader of the process group it belongs to, unless it leads one itself. */

@@ -70,7 +70,13 @@ function bootTimeMs(): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-type Stat = Omit<HostProcess, "isAdopted"> & { group: number; session: number };
+type Stat = Omit<HostProcess, "isAdopted" | "isStopped"> & {
+  group: number;
+  session: number;
+  /** State of the first thread. */
+  leader: string;
+  threads: number;
+};
 
 /** All that run, without those that have ended. */
 export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
@@ -79,7 +85,8 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => parseStat(readOrEmpty(`/proc/${name}/stat`), boot, bootMs) ?? []);
   const sessions = new Map(stats.map(({ pid, session }) => [pid, session]));
-  return stats.map(({ group, session, ...process }) => {
+  return stats.map(({ group, session, leader, threads, ...stat }) => {
+    const process = { ...stat, isStopped: isStopped(stat.pid, leader, threads) };
     // Whoever starts a process is in its session, unless it left that one, and then it leads a group of its own.
     if (group === process.pid) return process;
     return { ...process, group, isAdopted: sessions.get(process.parent) !== session };
@@ -87,21 +94,49 @@ export function hostProcesses(bootMs = bootTimeMs()): HostProcess[] {
 }
 
 /**
- * proc_pid_stat(5): the state is field 3, then parent, group and session, the threads are field 20 and the start is
- * 22; the name before them may hold anything. A zombie has ended, unless it is only the first of several threads.
+ * The state of a process in /proc is that of its first thread only. A tracer can hold that one while the others run
+ * (ptrace(2)), and it can have ended while the others are stopped.
+ */
+function isStopped(pid: number, leader: string, threads: number): boolean {
+  if (!/^[TtZXx]$/.test(leader)) return false;
+  if (threads <= 1) return /^[Tt]$/.test(leader);
+  const states = namesIn(`/proc/${pid}/task`).map((thread) =>
+    stateIn(readOrEmpty(`/proc/${pid}/task/${thread}/stat`)),
+  );
+  // A thread that ended in between has no state.
+  return states.some((state) => /^[Tt]$/.test(state)) && states.every((state) => /^[TtZXx]?$/.test(state));
+}
+
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+const stateIn = (stat: string): string => (stat === "" ? "" : fieldsOf(stat)[0]!);
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * proc_pid_stat(5): the state is field 3, then parent, group and session, CPU time is fields 14 and 15, the threads are
+ * field 20 and the start is 22; the name before them may hold anything. A zombie has ended, unless it is only the first of several threads.
  */
 function parseStat(stat: string, boot: string, bootMs: number | undefined): Stat | undefined {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = fieldsOf(stat);
   const [state, parent, group, session] = fields;
   if (state === undefined || session === undefined) return undefined;
-  if (/^[ZXx]$/.test(state) && Number(fields[17]) <= 1) return undefined;
+  const threads = Number(fields[17]);
+  if (/^[ZXx]$/.test(state) && threads <= 1) return undefined;
   return {
     pid: Number.parseInt(stat, 10),
     parent: Number(parent),
     group: Number(group),
     session: Number(session),
     birth: `${boot}.${fields[19]}`,
-    isStopped: state === "T" || state === "t",
+    leader: state,
+    threads,
+    cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND,
     ...(bootMs !== undefined && { startedAtMs: bootMs + (Number(fields[19]) * 1000) / TICKS_PER_SECOND }),
   };
 }

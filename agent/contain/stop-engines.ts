@@ -27,6 +27,8 @@ const WATCHFUL_LOOKS = 15;
 const NAMED_MAX = 5;
 const LOST =
   "the list of stopped processes was lost: look for suspended ones (state T) and wake them by hand";
+/** Kernels count CPU time in ticks of 10 ms; a process that stops uses one more at most. */
+const CPU_MS_MAX = 20;
 const STARTED = "engines were started while the isolation stood";
 
 export type StopDeps = TerminateDeps & {
@@ -57,6 +59,8 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   /** Once proven it stays so: a later outage of the control plane says nothing of this host. */
   let hasReached = false;
   let watchfulLooks = 0;
+  /** The processes that the last look left suspended, with the CPU time they had used by then. */
+  let suspended: readonly HostProcess[] = [];
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
@@ -109,7 +113,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const spared = sparedOf(processes, deps.selfPid);
     const untouched = named.filter(({ pid }) => spared.has(pid));
     const awake = family.filter(({ isStopped }) => !isStopped);
-    const woken = awake.filter((process) => known.some(isSame(process)));
+    const woken = family.filter((each) => (!each.isStopped && known.some(isSame(each))) || hasRun(each));
     const isStarted = named.some((one) => !known.some(isSame(one)) && awake.some(isSame(one)));
     // Written before it is done: a crash in between is released too, and waking hurts no running process.
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
@@ -132,6 +136,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
         deps.save(record);
         await suspend(fresh);
       }
+      suspended = alive.filter(({ isStopped }) => isStopped);
       return stirring.length === 0;
     };
     const isStill = fault === undefined ? await settles(isStillNow) : await isStillNow();
@@ -142,6 +147,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       rules.repaired,
     ].find((what) => what !== undefined);
     return conclude({ fault, open, isOver: isStill, repaired });
+  }
+
+  /** One that was woken and suspended again between two looks is stopped in both, but it has used CPU time. */
+  function hasRun(process: HostProcess): boolean {
+    const before = suspended.find(isSame(process))?.cpuMs;
+    return before !== undefined && (process.cpuMs ?? 0) - before > CPU_MS_MAX;
   }
 
   /** An engine whose port takes connections is not stopped, whatever else succeeded. */
@@ -267,6 +278,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     ports = undefined;
     hasReached = false;
     watchfulLooks = 0;
+    suspended = [];
     const stuck = await deps.firewall.remove(order.wasInForce);
     const stopped = deps.load();
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>

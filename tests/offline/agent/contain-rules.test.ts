@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { familyOf, type HostProcess } from "../../../agent/contain/family.ts";
 import { hostProcesses, resolversOf } from "../../../agent/contain/linux.ts";
 import { networkRules, packetsIn, portRules } from "../../../agent/contain/nftables.ts";
 import { STOPPED_KINDS } from "../../../agent/contain/stop-engines.ts";
 import { processBirth } from "../../../agent/lock.ts";
 import { missing, testUnless } from "../../support/missing.ts";
+import { eventually } from "../../support/stack.ts";
 
 const LINKS = { prefixes: ["192.0.2.0/24", "2001:db8:5::/64"], dhcpServers: ["192.0.2.67"] };
 
@@ -229,7 +231,33 @@ describe("familyOf()", () => {
     expect(self).toMatchObject({ pid, parent: ppid, birth: processBirth(pid, "linux")!, isStopped: false });
     const ageMs = globalThis.process.uptime() * 1000;
     expect(Math.abs(Date.now() - ageMs - self!.startedAtMs!)).toBeLessThan(3000);
+    const { user, system } = globalThis.process.cpuUsage();
+    expect(Math.abs((user + system) / 1000 - self!.cpuMs!)).toBeLessThan(500);
   });
+  testUnless(
+    missing("Linux", "python3"),
+    "a process is stopped when all its threads are, whatever became of the first",
+    async () => {
+      const found = (pid: number): boolean | undefined =>
+        hostProcesses().find((each) => each.pid === pid)?.isStopped;
+      const python = Bun.spawn(["python3", join(import.meta.dir, "contain-threads.py")], {
+        stdout: "pipe",
+      });
+      const reader = python.stdout.getReader();
+      const said = new TextDecoder().decode((await reader.read()).value);
+      const { traced, zombie } = JSON.parse(said) as { traced: number; zombie: number };
+      try {
+        // Its first thread is held by a tracer; the other one runs.
+        expect(found(traced)).toBe(false);
+        expect(found(zombie)).toBe(false);
+        globalThis.process.kill(zombie, "SIGSTOP");
+        await eventually(async () => found(zombie) === true);
+      } finally {
+        for (const pid of [traced, zombie, python.pid]) globalThis.process.kill(pid, "SIGKILL");
+        await python.exited;
+      }
+    },
+  );
 });
 
 test("STOPPED_KINDS spares what computes nothing by itself", () => {

@@ -225,6 +225,32 @@ describe("stopEnginesEnforcer()", () => {
     }
   });
 
+  test("one that was woken and suspended again between two looks is found by its CPU time", async () => {
+    const cpu = (pid: number, cpuMs: number) => {
+      processes.get(pid)!.cpuMs = cpuMs;
+    };
+    cpu(200, 5000);
+    cpu(201, 10);
+    const enforcer = open();
+    expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
+    cpu(200, 5020);
+    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+    cpu(201, 31);
+    const repaired = "processes 201 were woken";
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
+    expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
+  });
+
+  test("one that somebody else suspended is found too when it ran between two looks", async () => {
+    count(200, 1);
+    processes.get(200)!.cpuMs = 100;
+    const enforcer = open();
+    expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
+    processes.get(200)!.cpuMs = 4000;
+    const repaired = "processes 200 were woken";
+    expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
+  });
+
   test("what runs when the agent starts again is a repair as well: somebody woke it while nobody looked", async () => {
     await open().apply(ORDER, signal);
     count(201, -1);
