@@ -110,11 +110,10 @@ export function openSpool(
   }
 
   /** Moves one heartbeat from memory to disk. False when the disk does not take it. */
-  function settle(entry: Entry): boolean {
-    if (entry.body === undefined) return true;
+  function settle(entry: Entry, body: string): boolean {
     try {
       prepare();
-      write(pathOf(entry.sequence), entry.body);
+      write(pathOf(entry.sequence), body);
     } catch (cause) {
       const reason = codeOf(cause);
       if (reason !== diskFault) {
@@ -140,8 +139,8 @@ export function openSpool(
     while (entries.length > 1 && (entries.length > limits.countMax || bytesWaiting > limits.bytesMax)) {
       dropEntry(0, "the spool is full");
     }
-    for (const waiting of entries.filter((other) => other.body !== undefined)) {
-      if (!settle(waiting)) break;
+    for (const waiting of entries) {
+      if (waiting.body !== undefined && !settle(waiting, waiting.body)) break;
     }
     while (bytesInMemory > limits.memoryBytesMax && entries.length > 1) {
       dropEntry(

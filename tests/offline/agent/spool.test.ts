@@ -88,6 +88,47 @@ describe("openSpool()", () => {
     expect(again.dropped()).toBe(3);
   });
 
+  test("hands out the next whole heartbeat behind a damaged one", () => {
+    const directory = temporaryDirectory();
+    const spool = openSpool(directory, { log: silent }, LIMITS);
+    for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
+    writeFileSync(join(directory, "spool", "0000000000000001.json"), "{");
+    expect(drain(spool)).toEqual([2, 3]);
+    expect(spool.dropped()).toBe(1);
+  });
+
+  test("tries the disk once per heartbeat while it takes nothing, and takes up all that wait when it does", () => {
+    let isFull = true;
+    const tried: string[] = [];
+    const write = (path: string, content: string): void => {
+      tried.push(path.slice(-7, -5));
+      if (isFull) full();
+      writeFileSync(path, content);
+    };
+    const spool = openSpool(temporaryDirectory(), { log: silent, write }, LIMITS);
+    for (const sequence of [1, 2, 3]) spool.append(sequence, body(sequence));
+    expect(tried.splice(0)).toEqual(["01", "01", "01"]);
+    isFull = false;
+    for (const sequence of [4, 5]) spool.append(sequence, body(sequence));
+    expect(tried).toEqual(["01", "02", "03", "04", "05"]);
+  });
+
+  test("reads the count that was saved, none of them included, without a word", () => {
+    for (const [saved, read, said] of [
+      ['{"dropped":0}', 0, 0],
+      ['{"dropped":7}', 7, 0],
+      [`{"dropped":${Number.MAX_SAFE_INTEGER}}`, Number.MAX_SAFE_INTEGER, 0],
+      ['{"dropped":1.5}', 0, 1],
+      ['{"dropped":7,"more":1}', 0, 1],
+    ] as const) {
+      const directory = temporaryDirectory();
+      writeFileSync(join(directory, "spool-counters.json"), saved);
+      const lines: string[] = [];
+      const spool = openSpool(directory, { log: (_level, line) => lines.push(line) }, LIMITS);
+      expect([saved, spool.dropped(), lines.length]).toEqual([saved, read, said]);
+    }
+  });
+
   test("removes what a crash left of a write, without counting it", () => {
     const directory = temporaryDirectory();
     openSpool(directory, { log: silent }, LIMITS);
