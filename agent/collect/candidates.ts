@@ -243,12 +243,13 @@ function bestClaim(
   return best && catalogue.get(best[0]);
 }
 
+/** Of listeners whose answers name a product. */
 function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
     const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
     return [
-      ...(winner?.traits ?? []).map((trait) =>
+      ...winner!.traits.map((trait) =>
         evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
       ),
       ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),

@@ -243,6 +243,8 @@ describe("findCandidates()", () => {
       { port: 9000, uid: 998 },
     ]);
     expect(others).toEqual([]);
+    // The kernel's own number: 1 is init, which may be an ancestor, and -1 stands for every process in kill(2).
+    expect(UNREADABLE_PID).toBe(0);
     expect(one).toMatchObject({ id: "ollama", root: { pid: UNREADABLE_PID, user: "ollama" } });
     expect(one!.heard).toHaveLength(2);
     const { engine: made } = toEngine(one!, NOTHING_MORE);
