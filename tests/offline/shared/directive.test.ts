@@ -69,15 +69,16 @@ test("verifyDirective() takes how engines are stopped, or nothing of it, and onl
     const jws = await signDirective(key, claims as Directive);
     expect(await verifyDirective(jws, jwks, SELF, NOW_MS)).toEqual(claims as Directive);
   }
-  for (const wrong of [
-    { ...stop, stopEnginesBy: "kill" },
-    { ...stop, stopEnginesBy: null },
-    { ...stop, stopEnginesBy: "terminate", action: "release" },
-    { ...stop, stopEnginesBy: "terminate", mode: "network" },
-    { ...stop, stopEnginesBy: "suspend", mode: "observe" },
-  ]) {
+  const misplaced = "only an isolation in mode stop-engines says how engines are stopped";
+  for (const [wrong, message] of [
+    [{ ...stop, stopEnginesBy: "kill" }, "stopEnginesBy"],
+    [{ ...stop, stopEnginesBy: null }, "stopEnginesBy"],
+    [{ ...stop, stopEnginesBy: "terminate", action: "release" }, misplaced],
+    [{ ...stop, stopEnginesBy: "terminate", mode: "network" }, misplaced],
+    [{ ...stop, stopEnginesBy: "suspend", mode: "observe" }, misplaced],
+  ] as const) {
     const jws = await signDirective(key, wrong as Directive);
-    await expect(verifyDirective(jws, jwks, SELF, NOW_MS)).rejects.toThrow();
+    await expect(verifyDirective(jws, jwks, SELF, NOW_MS)).rejects.toThrow(message);
   }
 });
 

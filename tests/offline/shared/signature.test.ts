@@ -4,6 +4,7 @@ import { createSignature, verifySignature as verifyByLibrary } from "http-messag
 import { base64, fromBase64, utf8 } from "../../../shared/bytes.ts";
 import {
   contentDigest,
+  importDeviceKey,
   importHmacKey,
   isFresh,
   parseSignature,
@@ -165,6 +166,69 @@ describe("parseSignature()", () => {
     test(`refuses ${what}`, () => expect(parse(input)).toMatchObject({ ok: false, code: "wire.unsigned" }));
   }
 
+  const usual = `${good.input};alg="hmac-sha256"`;
+  test.each([
+    ["before", usual.replace(";created", ';nonce="x";created')],
+    ["before, of a known name", usual.replace(";created", ';keyid="other";created')],
+    ["behind", `${usual};nonce="x"`],
+    ["behind, of a known name", `${usual};alg="hmac-sha256"`],
+    ["behind, cut off", `${usual};`],
+    ["in place of created", usual.replace(";created=1790000000", ";created=")],
+    ["with 13 digits", usual.replace("1790000000", "1790000000000")],
+    ["with a character that keyids do not have", usual.replace("lz1.k", "lz1 k")],
+    ["with a backslash", usual.replace("lz1.k", "lz1\\k")],
+  ])("refuses a parameter %s of what our own agents write", (_where, input) => {
+    expect(parse(usual).ok).toBe(true);
+    expect(parse(input)).toEqual({
+      ok: false,
+      code: "wire.unsigned",
+      detail: "signature-input is not of the accepted profile",
+    });
+  });
+
+  test("takes the parameters in any order, the algorithm with the rest or not at all", () => {
+    const [components, created, keyid, alg] = usual.split(";");
+    for (const order of [
+      [created, keyid, alg],
+      [alg, keyid, created],
+      [keyid, created],
+    ]) {
+      const parameters = [components, ...order].join(";");
+      expect(parse(parameters)).toEqual({
+        ok: true,
+        value: {
+          keyid: "lz1.k",
+          createdSeconds: 1_790_000_000,
+          algorithm: "hmac-sha256",
+          parameters: parameters.slice("lz=".length),
+          signature: new Uint8Array(32),
+        },
+      });
+    }
+  });
+
+  test("says which header is missing or wrong", () => {
+    const detail = (
+      headers: Record<string, string>,
+      algorithm: "ed25519" | "hmac-sha256" = "hmac-sha256",
+    ) => {
+      const parsed = parseSignature(new Headers(headers), algorithm);
+      return parsed.ok ? undefined : `${parsed.code}: ${parsed.detail}`;
+    };
+    const { signature } = good;
+    const both = "wire.unsigned: signature-input and signature are required";
+    const wrong = (header: string) => `wire.unsigned: ${header} is not of the accepted profile`;
+    expect(detail({ signature })).toBe(both);
+    expect(detail({ "signature-input": usual })).toBe(both);
+    expect(detail({ "signature-input": "x", signature })).toBe(wrong("signature-input"));
+    expect(detail({ "signature-input": usual, signature: "lz=:AAAA:" })).toBe(wrong("signature"));
+    expect(detail({ "signature-input": usual, signature: signature.slice(0, -1) })).toBe(wrong("signature"));
+    expect(detail({ "signature-input": usual, signature: signature.slice(1) })).toBe(wrong("signature"));
+    expect(detail({ "signature-input": usual, signature }, "ed25519")).toBe(
+      "wire.unsigned: alg must be ed25519",
+    );
+  });
+
   test("takes a keyid of the limit", () => {
     expect(parse(good.input.replace("lz1.k", "k".repeat(256))).ok).toBe(true);
   });
@@ -211,6 +275,16 @@ describe("verifySignature()", () => {
     const later = parsed.value.parameters.replace("1790000000", "1790000001");
     expect(await verifySignature(key, { ...parsed.value, parameters: later }, signable)).toBe(false);
   });
+});
+
+test("imported keys serve their purpose and cannot be exported", async () => {
+  const hmac = await importHmacKey(KEY, ["verify"]);
+  expect([hmac.extractable, hmac.usages, hmac.algorithm.name]).toEqual([false, ["verify"], "HMAC"]);
+  const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
+  const { x } = await crypto.subtle.exportKey("jwk", pair.publicKey);
+  const device = await importDeviceKey(x!);
+  expect([device.extractable, device.usages, device.algorithm.name]).toEqual([false, ["verify"], "Ed25519"]);
+  await expect(importDeviceKey("AAAA")).rejects.toThrow();
 });
 
 test("isFresh() draws the line at the skew, both ways", () => {
