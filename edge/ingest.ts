@@ -6,7 +6,7 @@ import { type HeartbeatAnswer, heartbeat, LIMITS } from "../shared/wire/heartbea
 import { isFresh, parseSignature, signatureBase } from "../shared/wire/signature.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
-import { parseJson, placeOf, readText } from "./json.ts";
+import { parseJsonText, placeOf } from "./json.ts";
 import type { OpenAction } from "./open-actions.ts";
 import type { SessionKey } from "./session-keys.ts";
 
@@ -72,17 +72,16 @@ export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps
   const entry = { assetId, receivedAt: timestamp(receivedAtMs), body };
   const seen = deps.seenStates.recognise(keyid, body);
   if (seen !== undefined) return accept({ tenantId, entry, provenGeneration: seen });
-  const text = readText(body);
-  if (text === undefined) return refuse("wire.malformed", "not JSON in UTF-8");
-  const json = parseJson(body, text);
-  if (!json.ok) return json;
+  const read = parseJsonText(body);
+  if (!read.ok) return read;
+  const { text, json } = read.value;
   if (UNQUEUEABLE.test(text)) return refuse("wire.malformed", "the body must be one line of JSON");
-  const parsed = heartbeat.safeParse(json.value);
+  const parsed = heartbeat.safeParse(json);
   if (!parsed.success) {
     return refuse("wire.malformed", placeOf(parsed.error));
   }
   const provenGeneration = parsed.data.containment.generation;
-  deps.seenStates.remember(keyid, body, { text, json: json.value, provenGeneration });
+  deps.seenStates.remember(keyid, body, { text, json, provenGeneration });
   return accept({ tenantId, entry, provenGeneration });
 }
 

@@ -5,21 +5,18 @@ import { accept, refuse, type Verdict } from "../shared/refusal.ts";
 /** Deeper than any contract of ours; keeps a hostile text from costing a deep recursion. */
 const DEPTH_MAX = 16;
 
-/** Text of a body; undefined for malformed UTF-8, which is never repaired. */
-export function readText(body: Uint8Array<ArrayBuffer>): string | undefined {
-  try {
-    return fromUtf8(body);
-  } catch {
-    return undefined;
-  }
+/** Value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
+export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<unknown> {
+  const parsed = parseJsonText(body);
+  return parsed.ok ? accept(parsed.value.json) : parsed;
 }
 
-/** Value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
-export function parseJson(body: Uint8Array<ArrayBuffer>, text = readText(body)): Verdict<unknown> {
-  if (text === undefined) return refuse("wire.malformed", "not JSON in UTF-8");
-  if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
+/** The same with the text of the body. Malformed UTF-8 is never repaired. */
+export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; json: unknown }> {
   try {
-    return accept(JSON.parse(text) as unknown);
+    const text = fromUtf8(body);
+    if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
+    return accept({ text, json: JSON.parse(text) });
   } catch {
     return refuse("wire.malformed", "not JSON in UTF-8");
   }
