@@ -5,7 +5,9 @@ import { type Report, readReport, retell, type Told } from "./report.ts";
 
 /** Runs the suites one after the other, adds up what they say, and says again at the end what did not pass. */
 
-const ROOT = resolve(import.meta.dir, "..");
+/** Another root is for the tests of this program itself. */
+const ROOT = resolve(process.env.LZ_TEST_ROOT ?? join(import.meta.dir, ".."));
+const SUPERVISOR = join(import.meta.dir, "supervise.ts");
 
 const SUITES = {
   offline: "pure parts and contracts, no network",
@@ -53,12 +55,16 @@ async function runFiles(files: readonly string[], atOnce: number, path: string):
     "--timeout=60000",
     ...(atOnce > 1 ? [`--parallel=${atOnce}`] : []),
   ];
-  const child = Bun.spawn([process.execPath, ...command], {
+  const child = Bun.spawn([process.execPath, SUPERVISOR, ...command], {
     cwd: ROOT,
-    stdio: ["ignore", "inherit", "inherit"],
+    // The pipe closes when this process ends, in whatever way: the supervisor then ends all that the tests started.
+    stdio: ["pipe", "inherit", "inherit"],
+    // A signal to this process group must not end the supervisor before it has ended the others.
+    detached: true,
   });
   underway = { file: files[0]!, child };
   const code = await child.exited;
+  if (isInterrupted) await new Promise(() => {}); // the signal's handler ends the run
   underway = undefined;
   // A run that was ended leaves no report: then every file of it has failed.
   const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
@@ -97,10 +103,14 @@ const skipped: Told[] = [];
 let passed = 0;
 const startedAt = performance.now();
 let underway: { file: string; child: Bun.Subprocess } | undefined;
-// Each program between a terminal and this one hands the signal on, so it comes several times.
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.on(signal, () => {
-    underway?.child.kill(signal);
+let isInterrupted = false;
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
+  process.on(signal, async () => {
+    // Each program between a terminal and this one hands the signal on, so it comes several times.
+    if (isInterrupted) return;
+    isInterrupted = true;
+    underway?.child.kill("SIGTERM");
+    await underway?.child.exited;
     const message = `ended by ${signal}: the rest did not run`;
     failed.push({ file: underway?.file ?? "tests", name: "(the run)", message });
     conclude();

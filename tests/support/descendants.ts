@@ -1,43 +1,59 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** A process of Linux, by what no other one shares. */
+/** A process, by what no other one shares. */
 export type Process = { pid: number; startedAt: string; command: string };
 
-type Stat = { parent: number; startedAt: string; isZombie: boolean };
+type Stat = Process & { parent: number; isZombie: boolean };
+/** Lists the processes of this machine. */
+export type Lister = () => Stat[];
 
 function statOf(pid: number): Stat | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The name may hold spaces and parentheses; behind the last one the fields are plain (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return { isZombie: fields[0] === "Z", parent: Number(fields[1]), startedAt: fields[19]! };
+    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+    return { pid, isZombie: fields[0] === "Z", parent: Number(fields[1]), startedAt: fields[19]!, command };
   } catch {
     return undefined; // it has ended
   }
 }
 
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-  } catch {
-    return "";
-  }
-}
-
-/** All that run below a process, without itself. */
-export function descendantsOf(root: number): Process[] {
-  const stats = readdirSync("/proc")
+const listProc: Lister = () =>
+  readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      const stat = statOf(Number(name));
-      return stat ? [{ pid: Number(name), ...stat }] : [];
-    });
-  const children = Map.groupBy(stats, ({ parent }) => parent);
-  const below = (pid: number): typeof stats =>
+    .flatMap((name) => statOf(Number(name)) ?? []);
+
+/** Process id, parent, state, start time in five words, command. */
+const PS_LINE = /^ *(\d+) +(\d+) +(\S+) +((?:\S+ +){4}\S+) (.*)$/gm;
+
+/** For systems without /proc. */
+export const listPs: Lister = () => {
+  const columns = "pid=,ppid=,stat=,lstart=,command=";
+  const { stdout } = Bun.spawnSync(["ps", "-ax", "-o", columns], { env: { ...process.env, LC_ALL: "C" } });
+  return [...stdout.toString().matchAll(PS_LINE)].map(([, pid, parent, state, startedAt, command]) => ({
+    pid: Number(pid),
+    parent: Number(parent),
+    isZombie: state!.startsWith("Z"),
+    startedAt: startedAt!,
+    command: command!,
+  }));
+};
+
+const listOf: Record<string, Lister> = { linux: listProc, win32: () => [] };
+const listProcesses: Lister = listOf[process.platform] ?? listPs;
+
+/** All that run below a process, without itself and without zombies. */
+export function descendantsOf(root: number, list: Lister = listProcesses): Process[] {
+  const children = Map.groupBy(list(), ({ parent }) => parent);
+  const below = (pid: number): Stat[] =>
     (children.get(pid) ?? []).flatMap((child) => [child, ...below(child.pid)]);
-  return below(root).map(({ pid, startedAt }) => ({ pid, startedAt, command: commandOf(pid) }));
+  return below(root)
+    .filter(({ isZombie }) => !isZombie)
+    .map(({ pid, startedAt, command }) => ({ pid, startedAt, command }));
 }
 
+/** On Linux. */
 export function isRunning({ pid, startedAt }: Process): boolean {
   const stat = statOf(pid);
   return stat !== undefined && stat.startedAt === startedAt && !stat.isZombie;

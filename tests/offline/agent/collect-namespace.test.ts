@@ -6,6 +6,7 @@ import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
+import { namespaceId } from "../../support/namespace-id.ts";
 
 /*
  * A network namespace without any interface but loopback, as rootless containers and sandboxes have it: what
@@ -150,7 +151,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
 
 describeUnless(lacking, "a scan of a host of its own", () => {
   /* Processes of other hosts are invisible: the agent and the engine have a process table and a network to themselves. */
-  const id = `lzr${crypto.randomUUID().slice(0, 6)}`;
+  const id = namespaceId();
   const [host, elsewhere] = [`${id}h`, `${id}e`];
   const must = (line: string): void => {
     const { exitCode, stderr } = Bun.spawnSync(line.split(" "));

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { runCommand } from "../../../agent/command.ts";
 import type { Proof } from "../../../agent/contain/enforcer.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
+import { namespaceId } from "../../support/namespace-id.ts";
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
 
@@ -10,7 +11,7 @@ import { removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
  * What mode `network` leaves open, tried as a channel: with the true nft, between a contained host and a network, each in
  * a namespace of its own. Nothing outside them is touched.
  */
-const ID = `lzx${crypto.randomUUID().slice(0, 6)}`;
+const ID = namespaceId();
 const HOST = `${ID}h`;
 const NET = `${ID}n`;
 const CONTROL = "10.87.0.1";

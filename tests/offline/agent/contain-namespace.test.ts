@@ -7,6 +7,7 @@ import { KEPT_RULES_FILE } from "../../../agent/contain/kept-rules.ts";
 import { hostProcesses } from "../../../agent/contain/linux.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
+import { namespaceId } from "../../support/namespace-id.ts";
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./send-edge.ts";
 
@@ -14,7 +15,7 @@ import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "./
  * Four network namespaces of our own: a container and a bridged guest behind the host, the host with the agent, and a
  * network with a control plane and a peer. Nothing outside them is touched.
  */
-const ID = `lzt${crypto.randomUUID().slice(0, 6)}`;
+const ID = namespaceId();
 const CONTAINER = `${ID}c`;
 const HOST = `${ID}h`;
 const GUEST = `${ID}g`;

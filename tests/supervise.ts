@@ -1,0 +1,110 @@
+import { dlopen } from "bun:ffi";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { descendantsOf } from "./support/descendants.ts";
+import { NAMESPACE_PREFIX_VARIABLE } from "./support/namespace-id.ts";
+
+/**
+ * Runs `bun` with the given words and ends every process that is left of it: when it has ended, when a signal asks for
+ * it, and when standard input closes. tests/run.ts holds the other end of that pipe, so its SIGKILL is noticed too.
+ *
+ * Processes are found as descendants of this one. On Linux it adopts those whose parent has ended (a child subreaper), so
+ * that stages in process groups of their own, browsers and daemons are found as well. Elsewhere an orphan is missed.
+ */
+
+/** prctl(2): orphaned descendants become children of this process, not of init. */
+const PR_SET_CHILD_SUBREAPER = 36;
+/** waitpid(2): returns at once. */
+const WNOHANG = 1;
+const SWEEP_MS_MAX = 5000;
+const LOOK_EVERY_MS = 20;
+const NAMED_NAMESPACES = "/run/netns";
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+
+const namespacePrefix = `lzt${crypto.randomUUID().slice(0, 4)}`;
+
+const C_LIBRARIES = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
+
+function openLibc() {
+  for (const name of C_LIBRARIES) {
+    try {
+      return dlopen(name, {
+        prctl: { args: ["i32", "u64"], returns: "i32" },
+        waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
+      }).symbols;
+    } catch {} // the other C library
+  }
+  return undefined;
+}
+
+/** @param own the child whose exit code Bun waits for */
+function adoptOrphans(own: () => number | undefined): void {
+  if (process.platform !== "linux") return;
+  const libc = openLibc();
+  if (libc?.prctl(PR_SET_CHILD_SUBREAPER, 1n) !== 0) {
+    console.error("cannot adopt orphaned processes: an interrupted run may leave some behind");
+    return;
+  }
+  // init collects the exit codes of its children, which tests wait for: a zombie still has its process id.
+  const children = `/proc/self/task/${process.pid}/children`;
+  if (!existsSync(children)) return; // a kernel without CONFIG_PROC_CHILDREN
+  setInterval(() => {
+    for (const pid of readFileSync(children, "latin1").split(" ").filter(Boolean).map(Number))
+      if (pid !== own()) libc.waitpid(pid, null, WNOHANG);
+  }, LOOK_EVERY_MS);
+}
+
+/** Kills until there is nothing left, because a process may start another while it is being killed. */
+async function killDescendants(): Promise<string[]> {
+  const ended = new Map<number, string>();
+  const deadline = performance.now() + SWEEP_MS_MAX;
+  for (;;) {
+    const left = descendantsOf(process.pid);
+    if (left.length === 0) return [...ended.values()];
+    if (performance.now() > deadline) {
+      console.error(`still running: ${left.map(({ pid, command }) => `${pid} ${command}`).join("; ")}`);
+      return [...ended.values()];
+    }
+    for (const { pid, command } of left) {
+      ended.set(pid, command);
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {} // it has ended
+    }
+    await Bun.sleep(LOOK_EVERY_MS); // poll interval
+  }
+}
+
+/** Named network namespaces outlive their processes. */
+function removeNamespaces(): void {
+  if (process.platform !== "linux") return;
+  let names: string[] = [];
+  try {
+    names = readdirSync(NAMED_NAMESPACES).filter((name) => name.startsWith(namespacePrefix));
+  } catch {} // there has never been one
+  for (const name of names) {
+    Bun.spawnSync(["ip", "netns", "del", name]);
+    rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
+  }
+}
+
+let isEnding = false;
+async function end(code: number, isInterrupted: boolean): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
+  const ended = await killDescendants();
+  removeNamespaces();
+  if (!isInterrupted && ended.length > 0)
+    console.error(`ended what the tests left running:\n  ${ended.join("\n  ")}`);
+  process.exit(code);
+}
+
+let child: Bun.Subprocess | undefined;
+adoptOrphans(() => child?.pid);
+for (const [signal, number] of Object.entries(SIGNALS))
+  process.on(signal, () => void end(128 + number, true));
+process.stdin.on("end", () => void end(1, true)).resume();
+child = Bun.spawn([process.execPath, ...process.argv.slice(2)], {
+  stdio: ["ignore", "inherit", "inherit"],
+  env: { ...process.env, [NAMESPACE_PREFIX_VARIABLE]: namespacePrefix },
+});
+await end(await child.exited, false);
