@@ -214,7 +214,8 @@ describe("message groups", () => {
       const { app } = await makeEdgeApp({ areMessageGroupsRefused: () => refused });
       for (const path of ["/readyz", "/readyz/admin"]) {
         const answer = (await (await app.request(path)).json()) as object;
-        const found = { status: "ready", queue: "here", table: "here", signInKeys: "fresh" };
+        const keys = path === "/readyz/admin" ? { signInKeys: "fresh" } : {};
+        const found = { status: "ready", queue: "here", table: "here", ...keys };
         expect(answer).toEqual(refused ? { ...found, fairQueues: "refused" } : found);
       }
     }
