@@ -21,7 +21,7 @@ const server = Bun.serve({
   port: 0,
   async fetch(request) {
     // An agent on this host that scans asks every server who it is.
-    if (request.method !== "POST") return new Response(null, { status: 404 });
+    if (!request.headers.has("x-amz-target")) return new Response(null, { status: 404 });
     const message = (await request.json()) as Sent;
     sent.push(message);
     return answerTo(message);
