@@ -10,7 +10,7 @@ import type { Firewall } from "./firewall.ts";
 import { linkPrefixes } from "./links.ts";
 import { type NetworkDeps, networkEnforcer } from "./network.ts";
 import { controlAddressesIn } from "./remains.ts";
-import { comparingMarks, type RuleMarks } from "./rule-marks.ts";
+import { comparingMarks, type KeptMarks, type RuleMarks } from "./rule-marks.ts";
 import { type StopDeps, stopEnginesEnforcer } from "./stop-engines.ts";
 import { type Stopped, stoppedFile } from "./stopped-file.ts";
 import { savedIn } from "./twin-file.ts";
@@ -48,6 +48,8 @@ export type System = Pick<
     dhcpServers: () => Promise<string[]>;
     /** Absent where the system does not mark rules. */
     marks?: RuleMarks;
+    /** Keeps these marks for the next start of the agent. */
+    keptMarks?: KeptMarks;
     /** Writes files of this system's own again that were removed or altered while a mode is in force. */
     restoreFiles?: () => void;
     /** Where a look at what stands is dear: only every so many rounds of the daemon. Default: each. */
@@ -68,6 +70,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     tunnelTo,
     restoreFiles,
     marks,
+    keptMarks,
     lookEveryRounds = 1,
     ...processes
   } = system;
@@ -108,7 +111,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
   const kept = (enforcer: Enforcer, restore: () => void): Enforcer =>
     restoring(
       [() => restoreFiles?.(), restore],
-      lookingEvery(lookEveryRounds, marks ? comparingMarks(marks, enforcer) : enforcer),
+      lookingEvery(lookEveryRounds, marks ? comparingMarks(marks, enforcer, keptMarks) : enforcer),
     );
   return {
     network: kept(enforcers.network, addresses.restore),

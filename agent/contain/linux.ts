@@ -8,7 +8,7 @@ import { keptRules } from "./kept-rules.ts";
 import { connectedTo, leasedFrom, readLeases, resolverUsers, tunnelDeviceTo } from "./linux-network.ts";
 import { listeningOf } from "./linux-ports.ts";
 import { nftFirewall } from "./nft-firewall.ts";
-import { nftMarks } from "./rule-marks.ts";
+import { keptMarks, nftMarks } from "./rule-marks.ts";
 
 /** The blocking modes, by nftables and signals. Needs root. */
 export function linuxEnforcers(options: HostOptions): Enforcers {
@@ -19,6 +19,7 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
     firewall: nftFirewall({ run: runCommand, connects, keep }),
     restoreFiles: restore,
     marks: nftMarks(runCommand),
+    keptMarks: keptMarks(options.directory, bootId(), options.log),
     resolvers: async () => resolversOf(readOrEmpty),
     resolverUsers: async () => resolverUsers(),
     dhcpServers: async () => leasedFrom(readLeases()),

@@ -1,6 +1,11 @@
+import { join } from "node:path";
+import { z } from "zod";
 import type { RunCommand } from "../command.ts";
+import { readState, removeIfPossible, writeState } from "../disk.ts";
+import type { Log } from "../log.ts";
 import type { Enforcer, Proof } from "./enforcer.ts";
 import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
+import { savedIn } from "./twin-file.ts";
 
 /** Marks that the system gives to rules as they are put. Undefined when there are none. */
 export type RuleMarks = () => Promise<string | undefined>;
@@ -23,29 +28,80 @@ export const nftMarks =
     return handles[0] === "" ? undefined : handles.join(" / ");
   };
 
+/** The marks of the last look, kept for the agent that starts next. */
+export type KeptMarks = {
+  load: () => string | undefined;
+  /** Undefined: there are no rules any more. */
+  save: (marks: string | undefined) => void;
+};
+
+const MARKS_FILE = "rule-marks.json";
+const markFile = z.strictObject({ boot: z.string(), marks: z.string() });
+
+/**
+ * Marks in the state directory. They count until the host starts anew, for then the rules are put again.
+ *
+ * @param boot names this run of the kernel
+ */
+export function keptMarks(directory: string, boot: string, log: Log): KeptMarks {
+  const file = {
+    write: (marks: string) => writeState(directory, MARKS_FILE, { boot, marks }),
+    holds: (marks: string) => read() === marks,
+  };
+  const saved = savedIn(file, "the marks of the isolation rules", log);
+  function read(): string | undefined {
+    try {
+      const found = readState(directory, MARKS_FILE, markFile);
+      return found?.boot === boot ? found.marks : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return {
+    load: read,
+    save: (marks) => {
+      if (marks === undefined) removeIfPossible(join(directory, MARKS_FILE));
+      else if (read() !== marks) saved.save(marks);
+    },
+  };
+}
+
 const RESTORED = "the isolation rules were taken away and restored between two looks";
 
-/** Finds out what was altered and restored between two looks, which a comparison of the rules cannot see. */
-export function comparingMarks(marks: RuleMarks, enforcer: Enforcer): Enforcer {
+const CHANGED_UNWATCHED = "the isolation rules were taken away or replaced while the agent did not run";
+
+/**
+ * Finds out what was altered and restored between two looks, which a comparison of the rules cannot see, and what was
+ * altered while no agent ran: it knows no rules that it sent.
+ */
+export function comparingMarks(marks: RuleMarks, enforcer: Enforcer, kept?: KeptMarks): Enforcer {
   let last: string | undefined;
+  let isFirst = true;
   const act =
     (carryOut: Enforcer["apply"]): Enforcer["apply"] =>
     async (order, signal) => {
       last = undefined;
       const proof = await carryOut(order, signal);
+      isFirst = false;
       last = await marks();
+      kept?.save(last);
       return proof;
     };
   return {
     apply: act(enforcer.apply),
     reassert: async (order, signal) => {
-      const isOther = last !== undefined && (await marks()) !== last;
+      const before = isFirst ? kept?.load() : last;
+      const change = isFirst ? CHANGED_UNWATCHED : RESTORED;
+      const isOther = before !== undefined && (await marks()) !== before;
       const proof: Proof = await act(enforcer.reassert)(order, signal);
-      return isOther ? { ...proof, repaired: proof.repaired ?? RESTORED } : proof;
+      return isOther ? { ...proof, repaired: proof.repaired ?? change } : proof;
     },
     release: async (order, signal) => {
       last = undefined;
-      return enforcer.release(order, signal);
+      const proof = await enforcer.release(order, signal);
+      isFirst = false;
+      kept?.save(undefined);
+      return proof;
     },
   };
 }

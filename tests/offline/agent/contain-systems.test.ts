@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { CommandResult } from "../../../agent/command.ts";
 import { isPlainAddress, numberOf, rangesWithout, textOf } from "../../../agent/contain/addresses.ts";
 import type { Attempt } from "../../../agent/contain/connects.ts";
 import { psProcesses, scutilResolvers } from "../../../agent/contain/darwin.ts";
-import type { Proof } from "../../../agent/contain/enforcer.ts";
+import type { Enforcer, Proof } from "../../../agent/contain/enforcer.ts";
 import { enforcersFor } from "../../../agent/contain/enforcers.ts";
 import { type NetworkRules, NOTHING_SENT } from "../../../agent/contain/firewall.ts";
 import { lookingEvery } from "../../../agent/contain/host.ts";
@@ -17,7 +19,7 @@ import {
   tokenIn,
 } from "../../../agent/contain/pf.ts";
 import { pfFirewall } from "../../../agent/contain/pf-firewall.ts";
-import { comparingMarks, nftMarks } from "../../../agent/contain/rule-marks.ts";
+import { comparingMarks, keptMarks, nftMarks } from "../../../agent/contain/rule-marks.ts";
 import { serverAddresses } from "../../../agent/contain/windows.ts";
 import { windowsFirewall } from "../../../agent/contain/windows-firewall.ts";
 import { isBornAt, PROCESSES_SCRIPT, parseProcesses } from "../../../agent/contain/windows-processes.ts";
@@ -35,6 +37,7 @@ import {
   windowsPortRules,
 } from "../../../agent/contain/windows-rules.ts";
 import { silent } from "../../../agent/log.ts";
+import { removeTemporaryDirectories, temporaryDirectory } from "./send-edge.ts";
 
 /*
  * macOS and Windows, as far as they can be tested on another system: what is generated, by golden texts; what is
@@ -929,6 +932,57 @@ test("comparingMarks() calls rules altered that were restored between two looks,
   await enforcer.release(order, signal);
   now = "9 10";
   expect(await look()).toBeUndefined();
+});
+
+describe("keptMarks()", () => {
+  const signal = new AbortController().signal;
+  const order = { generation: 1, mode: "network", wasInForce: true } as const;
+  const changed = "the isolation rules were taken away or replaced while the agent did not run";
+  let directory: string;
+  let now: string | undefined;
+  /** An agent that has just started: like the firewall it knows nothing it sent, and puts the rules anew. */
+  const start = (boot = "boot 1") => {
+    const put = async (): Promise<Proof> => {
+      now = `${now ?? ""}+`;
+      return { outcome: "applied" };
+    };
+    const release = async (): Promise<Proof> => {
+      now = undefined;
+      return { outcome: "applied" };
+    };
+    const kept = keptMarks(directory, boot, () => {});
+    return comparingMarks(async () => now, { apply: put, release, reassert: put }, kept);
+  };
+  const look = async (enforcer: Enforcer) => (await enforcer.reassert(order, signal)).repaired;
+
+  beforeEach(() => {
+    directory = temporaryDirectory();
+    now = undefined;
+  });
+  afterAll(removeTemporaryDirectories);
+
+  test("rules that were deleted while no agent ran are a repair, and rules that stood are none", async () => {
+    await start().apply(order, signal);
+    expect(await look(start())).toBeUndefined();
+    now = undefined;
+    const restarted = start();
+    expect(await look(restarted)).toBe(changed);
+    expect(await look(restarted)).toBeUndefined();
+    now = "others";
+    expect(await look(start())).toBe(changed);
+  });
+
+  test("another start of the host, a release and a damaged file say nothing", async () => {
+    await start().apply(order, signal);
+    now = undefined;
+    expect(await look(start("boot 2"))).toBeUndefined();
+    await start("boot 2").release(order, signal);
+    now = "others";
+    expect(await look(start("boot 2"))).toBeUndefined();
+    writeFileSync(join(directory, "rule-marks.json"), "{");
+    now = "yet others";
+    expect(await look(start("boot 2"))).toBeUndefined();
+  });
 });
 
 test("nftMarks() are the handles of both tables; without the first there are none", async () => {
