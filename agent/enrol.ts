@@ -20,7 +20,10 @@ export type EnrolDeps = {
   log: Log;
 };
 
-export type Enrolled = { ok: true; answer: EnrolmentAnswer } | { ok: false; reason: string };
+/** `isAway`: there was no answer of a control plane, which may be the network's fault. */
+export type Enrolled =
+  | { ok: true; answer: EnrolmentAnswer }
+  | { ok: false; reason: string; isAway?: boolean };
 
 /**
  * Makes this host an asset of the tenant that issued the token. Repeats itself while the edge is away; safe to
@@ -54,7 +57,7 @@ export async function enrol(
     });
     await deps.sleep(pauseMs, signal);
   }
-  return { ok: false, reason: `the control plane is away: ${reason}` };
+  return { ok: false, reason: `the control plane is away: ${reason}`, isAway: true };
 }
 
 type Outcome =

@@ -16,6 +16,7 @@ const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
   release: async () => (await import("./cli/release.ts")).release,
   scan: async () => (await import("./cli/scan.ts")).scan,
   explain: async () => (await import("./cli/explain.ts")).explain,
+  doctor: async () => (await import("./cli/doctor.ts")).doctor,
   service: async () => (await import("./cli/service.ts")).service,
 };
 
@@ -72,6 +73,8 @@ async function main(): Promise<number> {
   }
   const { name, values, word } = parsed;
   const resolved = resolveSettings(machine, values, Object.keys(COMMANDS[name].options));
+  if (!resolved.ok && name === "doctor")
+    return (await import("./cli/doctor.ts")).reportBadSettings(machine, values, resolved.reason);
   if (!resolved.ok) return fail(machine, resolved.reason, 2);
   try {
     const verb = await VERBS[name]();

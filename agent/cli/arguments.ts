@@ -94,6 +94,28 @@ export const COMMANDS = {
     words: [],
     help: ["usage: lz-agent explain [options]", "", "  --json              one JSON array on stdout"],
   },
+  doctor: {
+    summary: "check what the agent needs to report, and name the cure of each failure",
+    options: {
+      url: { type: "string" },
+      "allow-http": { type: "boolean" },
+      ...JSON_FLAG,
+      ...NETWORK,
+      ...PLACE,
+    },
+    required: [],
+    words: [],
+    help: [
+      "usage: lz-agent doctor [options]",
+      "",
+      "Checks settings, state directory, enrolment, name resolution, proxy, TLS, control plane, clock and daemon.",
+      "Ends with 0 when nothing failed, else with 1. Needs no enrolment.",
+      "",
+      "  --url URL           check this control plane: whether this host could enrol there",
+      "  --allow-http        accept a control plane without TLS beyond this host",
+      "  --json              one JSON object on stdout",
+    ],
+  },
   service: {
     summary: "start the daemon with the system, or stop doing so",
     options: { print: { type: "boolean" }, force: { type: "boolean" }, ...NETWORK, ...PLACE },

@@ -6,8 +6,9 @@ import { createControlClock } from "../control-clock.ts";
 import { prepareDirectory, readIfThere } from "../disk.ts";
 import { enrol } from "../enrol.ts";
 import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
-import { openNetwork } from "../network.ts";
+import { type Network, openNetwork } from "../network.ts";
 import { createPost } from "../post.ts";
+import type { Settings } from "../settings.ts";
 import { sleep } from "../sleep.ts";
 import { factsOf } from "./facts.ts";
 import { logOf } from "./logging.ts";
@@ -65,7 +66,10 @@ export const enroll: Verb = async (machine, asked) => {
     request,
     machine.stopping,
   );
-  if (!enrolled.ok) return fail(machine, `not enrolled: ${enrolled.reason}`);
+  if (!enrolled.ok) {
+    const advice = enrolled.isAway ? ` (lz-agent doctor --url ${url.origin} names the cause)` : "";
+    return fail(machine, `not enrolled: ${enrolled.reason}${advice}`);
+  }
   if (before && before.assetId !== enrolled.answer.assetId) forgetContainment(directory);
   saveIdentity(directory, { v: 1, edgeUrl: url.origin, employeeId: employee.data, ...enrolled.answer });
   const { assetId, tenantId, jwks } = enrolled.answer;
@@ -73,8 +77,18 @@ export const enroll: Verb = async (machine, asked) => {
   machine.print(
     `device key ${await fingerprintOf(device.x)}, directives trusted from ${jwks.keys.length} key(s)`,
   );
+  if (isOfThisCall(settings, opened.network))
+    machine.print(
+      `the daemon needs the proxy and the CA file of this call too: put them into ${settings.config.path}, or give them to lz-agent service install`,
+    );
   return 0;
 };
+
+/** Whether a proxy or a CA file was found where a daemon that the system starts does not look. */
+const isOfThisCall = ({ network, ofThisCall }: Settings, { proxy }: Network): boolean =>
+  ofThisCall.includes("proxy") ||
+  ofThisCall.includes("ca-file") ||
+  (proxy !== undefined && network.proxy === undefined);
 
 /** From where it is given; a file or standard input, unlike a flag, is seen by no list of processes. */
 async function tokenOf(machine: Machine, { values }: Asked): Promise<string | undefined> {

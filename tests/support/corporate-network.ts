@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { connect as connectSocket, createServer } from "node:net";
+import { type AddressInfo, connect as connectSocket, createServer } from "node:net";
 import { join } from "node:path";
+import { createServer as createTlsServer } from "node:tls";
 import { Glob } from "bun";
 
 /** A company's network: a real forward proxy (tinyproxy) and TLS servers with certificates of a private CA. */
@@ -94,20 +95,40 @@ subjectAltName = ${names}
 const asn1Time = (days: number): string =>
   `${new Date(Date.now() + days * 86_400_000).toISOString().replace(/[-:T]/g, "").slice(0, 14)}Z`;
 
-/** A TLS server that hands each request on to `origin`. Its certificate may be replaced. */
-export function startTlsFront(certificate: Certificate, origin: string, port = 0) {
+/** A TLS server that hands each request on to `origin`, with a clock that is so many milliseconds ahead. */
+export function startTlsFront(certificate: Certificate, origin: string, aheadMs = 0) {
   const server = Bun.serve({
-    port,
+    port: 0,
     hostname: "127.0.0.1",
     tls: certificate,
     idleTimeout: 120,
     fetch: async (request) => {
       const { pathname } = new URL(request.url);
       const body = request.method === "GET" ? {} : { body: await request.arrayBuffer() };
-      return fetch(origin + pathname, { method: request.method, headers: request.headers, ...body });
+      const answer = await fetch(origin + pathname, {
+        method: request.method,
+        headers: request.headers,
+        ...body,
+      });
+      if (aheadMs === 0) return answer;
+      const date = new Date(Date.now() + aheadMs).toUTCString();
+      return new Response(answer.body, { status: answer.status, headers: { date } });
     },
   });
   return { port: server.port!, stop: () => server.stop(true) };
+}
+
+/** TLS in front of a port of this host, byte for byte. */
+export function startTlsRelay(certificate: Certificate, to: number) {
+  const server = createTlsServer(certificate, (outer) => {
+    const inner = connectSocket(to, "127.0.0.1");
+    outer.pipe(inner).pipe(outer);
+    for (const socket of [outer, inner]) socket.on("error", () => inner.destroy());
+  });
+  const port = new Promise<number>((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  });
+  return { port, stop: () => void server.close() };
 }
 
 export type ForwardProxy = {

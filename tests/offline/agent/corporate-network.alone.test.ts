@@ -80,6 +80,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const state = join(directory, "state");
     const enrolled = await call(["enroll", "--config", config, "--state", state, "--token", TOKEN]);
     expect([enrolled.code, enrolled.stderr]).toEqual([0, ""]);
+    expect(enrolled.stdout).not.toContain("service install");
     expect(proxy.tunnels()).toEqual([`localhost:${front.port}`]);
     edge.onPoll = async () => {
       await Bun.sleep(50);
@@ -90,6 +91,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     const said = new Response(daemon.stderr).text();
     await until("heartbeats and polls arrive", () => edge.taken.length >= 3 && edge.polls.length >= 2);
     const status = await call(["status", "--json", ...words]);
+    const examined = await call(["doctor", "--json", ...words]);
     const explained = await call(["explain", "--json", ...words]);
     daemon.kill("SIGTERM");
     const log = await said;
@@ -104,7 +106,19 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
       proxy: `127.0.0.1:${proxy.port}`,
       caFile: ca.path,
     });
-    const written = [enrolled.stdout, log, status.stdout, explained.stdout, filesBelow(state)].join("\n");
+    expect([examined.code, JSON.parse(examined.stdout).ok]).toEqual([0, true]);
+    for (const name of ["enrolment", "proxy", "tls", "session", "service"])
+      expect(JSON.parse(examined.stdout).checks).toContainEqual(
+        expect.objectContaining({ name, status: "ok" }),
+      );
+    const written = [
+      enrolled.stdout,
+      log,
+      status.stdout,
+      explained.stdout,
+      examined.stdout,
+      filesBelow(state),
+    ].join("\n");
     for (const secret of [PASSWORD, btoa(`ada:${PASSWORD}`)]) expect(written).not.toContain(secret);
   });
 
@@ -127,8 +141,12 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
       );
     const before = proxy.tunnels().length;
     expect(await enroll(["--proxy", proxyUrl(), "--ca-file", ca.path])).toMatchObject({ code: 0 });
+    const variables = await enroll([], { HTTPS_PROXY: proxyUrl(), LZ_CA_FILE: ca.path });
+    expect([variables.code, variables.stdout]).toEqual([
+      0,
+      expect.stringContaining("give them to lz-agent service install"),
+    ]);
     expect(await enroll([], { LZ_PROXY: proxyUrl(), LZ_CA_FILE: ca.path })).toMatchObject({ code: 0 });
-    expect(await enroll([], { HTTPS_PROXY: proxyUrl(), LZ_CA_FILE: ca.path })).toMatchObject({ code: 0 });
     expect(proxy.tunnels().length).toBe(before + 3);
     const exempt = await enroll(["--no-proxy", "localhost", "--ca-file", ca.path], {
       HTTPS_PROXY: proxyUrl(),

@@ -1,0 +1,137 @@
+import { parseEdgeUrl } from "../config.ts";
+import { type Check, failed, passed, skipped } from "../doctor/check.ts";
+import { checkConnection, checkName, checkTunnel, type Target } from "../doctor/connection.ts";
+import { checkClock, checkControlPlane, checkSession } from "../doctor/control-plane.ts";
+import { checkEnrolment, checkService, checkStateDirectory } from "../doctor/host.ts";
+import { checkTls } from "../doctor/tls.ts";
+import { type Network, openNetwork } from "../network.ts";
+import { NO_PROXY, proxyText } from "../proxy.ts";
+import type { Settings } from "../settings.ts";
+import type { Values } from "./arguments.ts";
+import { type ExitCode, type Machine, option, type Verb } from "./machine.ts";
+
+/** Checks what the agent needs, from its settings to its daemon, and names the cure of each failure. */
+export const doctor: Verb = async (machine, { values, settings }) => {
+  const { state } = settings;
+  const checks: Check[] = [];
+  const isPreflight = option(values, "url") !== undefined;
+  checks.push(checkStateDirectory(state, machine.platform, machine.pid));
+  const { check, identity } = checkEnrolment(state, machine.isRoot, isPreflight);
+  checks.push(check);
+  const url = option(values, "url") ?? identity?.edgeUrl ?? settings.url;
+  const configured = configuration(machine, settings, url);
+  checks.unshift(configured.check);
+  const { network, edgeUrl } = configured;
+  if (network && edgeUrl) {
+    const reached = await checkNetwork(machine, settings, network, edgeUrl);
+    checks.push(...reached);
+    const isReached = reached.every(({ status, name }) => status !== "failed" || name === "clock");
+    if (identity && identity.edgeUrl === edgeUrl)
+      checks.push(
+        isReached
+          ? await checkSession(
+              { ...machine, identity, directory: state, fetch: network.fetch },
+              machine.stopping,
+            )
+          : skipped("session", "the control plane is not reached"),
+      );
+  }
+  const proxy = network && (network.proxy ? proxyText(network.proxy) : NO_PROXY);
+  checks.push(checkService(state, machine.platform, identity !== undefined, proxy));
+  return report(machine, values, checks);
+};
+
+/** Settings that cannot be read stop every other command; here they are the first thing to cure. */
+export function reportBadSettings(machine: Machine, values: Values, reason: string): ExitCode {
+  return report(machine, values, [failedSetting(reason)]);
+}
+
+/** Reasons of settings name their remedy behind a colon. */
+function failedSetting(reason: string): Check {
+  const at = reason.indexOf(": ");
+  const [detail, cure] =
+    at < 0 || reason.includes("; ")
+      ? [reason, "correct each setting that is named here"]
+      : [reason.slice(0, at), reason.slice(at + 2)];
+  return failed("configuration", detail, cure);
+}
+
+type Configured = { check: Check; network?: Network; edgeUrl?: string };
+
+function configuration(machine: Machine, settings: Settings, url: string | undefined): Configured {
+  const { config, network: wanted, allowHttp } = settings;
+  const file = config.isUsed ? config.path : `no file (${config.path} is not there)`;
+  if (url === undefined)
+    return {
+      check: failed(
+        "configuration",
+        `${file}; the control plane's address is not known, so nothing of the network was checked`,
+        "give --url URL, or set url in the configuration file",
+      ),
+    };
+  const parsed = parseEdgeUrl(url, allowHttp);
+  if (!parsed.ok)
+    return { check: failed("configuration", parsed.reason, "correct url: https://lz.example.com") };
+  const opened = openNetwork(machine, wanted, parsed.origin);
+  if (!opened.ok) return { check: failedSetting(opened.reason) };
+  const { network } = opened;
+  const parts = [
+    file,
+    `proxy ${network.proxy ? proxyText(network.proxy) : NO_PROXY}`,
+    ...(wanted.caFile === undefined ? [] : [`ca-file ${wanted.caFile}`]),
+  ];
+  return { check: passed("configuration", parts.join(", ")), network, edgeUrl: parsed.origin };
+}
+
+/** From the name to the answer, in the order in which a request meets them. */
+async function checkNetwork(
+  machine: Machine,
+  { network: { caFile } }: Settings,
+  network: Network,
+  edgeUrl: string,
+): Promise<Check[]> {
+  const { proxy, ca } = network;
+  const url = new URL(edgeUrl);
+  const isTls = url.protocol === "https:";
+  const target: Target = {
+    name: url.hostname.replace(/^\[|\]$/g, ""),
+    port: Number(url.port) || (isTls ? 443 : 80),
+  };
+  const checks: Check[] = [];
+  let dateMs: number | undefined;
+  checks.push(await checkName(target, proxy));
+  const { check, socket } = await checkConnection(target, proxy);
+  let last = check;
+  // A request without TLS needs no tunnel. Behind a proxy over TLS only the proxy's own certificate is looked at.
+  const isTunnelled = proxy?.scheme === "http" && isTls;
+  if (socket && isTunnelled) last = await checkTunnel(socket, proxy, target);
+  checks.push(last);
+  const secured = proxy?.scheme === "https" ? proxy : isTls ? target : undefined;
+  if (secured === undefined) checks.push(skipped("tls", "the control plane is reached without TLS"));
+  else if (!socket || last.status !== "ok") checks.push(skipped("tls", "no connection to look at"));
+  else {
+    const seen = await checkTls(socket, { target: secured, ca, caFile, nowMs: machine.clock() });
+    checks.push(seen.check);
+    if (secured === target) dateMs = seen.dateMs;
+  }
+  socket?.destroy();
+  const answered = await checkControlPlane(network.fetch, edgeUrl, machine.stopping);
+  checks.push(answered.check);
+  checks.push(checkClock(answered.dateMs ?? dateMs, machine.clock(), machine.platform));
+  return checks;
+}
+
+const MARKS = { ok: "ok     ", failed: "FAILED ", skipped: "-      " } as const;
+
+function report(machine: Machine, values: Values, checks: readonly Check[]): ExitCode {
+  const failures = checks.filter(({ status }) => status === "failed").length;
+  if (values.json === true) machine.print(JSON.stringify({ ok: failures === 0, checks }));
+  else {
+    for (const check of checks) {
+      machine.print(`${MARKS[check.status]} ${check.name.padEnd(16)} ${check.detail}`);
+      if (check.status === "failed") machine.print(`${" ".repeat(8)}${"cure:".padStart(16)} ${check.cure}`);
+    }
+    machine.print(failures === 0 ? "no failures" : `${failures} of ${checks.length} checks failed`);
+  }
+  return failures === 0 ? 0 : 1;
+}

@@ -1,0 +1,116 @@
+import { isJsonObject } from "../../shared/json-object.ts";
+import { createControlClock } from "../control-clock.ts";
+import { StateFault } from "../disk.ts";
+import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity.ts";
+import { silent } from "../log.ts";
+import type { Fetch } from "../network.ts";
+import { type Answer, createPost, parseJson, readBounded, withTimeout } from "../post.ts";
+import { createSession } from "../session.ts";
+import { type Check, failed, passed, skipped } from "./check.ts";
+
+const TIMEOUT_MS = 10_000;
+const BODY_BYTES_MAX = 4096;
+/** The edge takes signatures of this age; the agent corrects its own, other programs do not. */
+const SKEW_MS_MAX = 300_000;
+
+/** Asks `GET /healthz` in the very way the agent sends its requests. */
+export async function checkControlPlane(
+  fetch: Fetch,
+  edgeUrl: string,
+  signal: AbortSignal,
+): Promise<{ check: Check; dateMs: number | undefined }> {
+  const name = "control plane";
+  const seen = await withTimeout(signal, TIMEOUT_MS, async (bounded) => {
+    const init = { keepalive: false, redirect: "manual", signal: bounded } as const;
+    const response = await fetch(`${edgeUrl}/healthz`, init);
+    const body = parseJson(await readBounded(response, BODY_BYTES_MAX));
+    const isOk = response.status === 200 && isJsonObject(body) && body.status === "ok";
+    const date = Date.parse(response.headers.get("date") ?? "");
+    return { kind: "answered", isOk, status: response.status, date } as const;
+  });
+  if (seen.kind === "unreachable") {
+    const cure =
+      "cure the failures above first; if there are none, look at the logs of the proxy and of the control plane";
+    return { check: failed(name, `${edgeUrl} does not answer: ${seen.reason}`, cure), dateMs: undefined };
+  }
+  const dateMs = Number.isFinite(seen.date) ? seen.date : undefined;
+  if (seen.isOk) return { check: passed(name, `${edgeUrl} answers`), dateMs };
+  const detail = `HTTP ${seen.status} from something that is no LifecycleZero control plane`;
+  const cure =
+    seen.status === 407
+      ? "set proxy with a user and a password"
+      : "correct the control plane's address; sign in to the network if it has a captive portal; let the proxy pass /healthz and /v1/ unchanged";
+  return { check: failed(name, detail, cure), dateMs };
+}
+
+const CLOCK_CURES: Partial<Record<NodeJS.Platform, string>> = {
+  linux: "turn on time synchronisation: timedatectl set-ntp true",
+  darwin: "turn on time synchronisation: sudo systemsetup -setusingnetworktime on",
+  win32: "synchronise the clock: w32tm /resync",
+};
+
+export function checkClock(dateMs: number | undefined, nowMs: number, platform: NodeJS.Platform): Check {
+  const name = "clock";
+  if (dateMs === undefined) return skipped(name, "the control plane's time is not known");
+  const skewMs = nowMs - dateMs;
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  const side = skewMs < 0 ? "behind" : "ahead of";
+  const detail = `${seconds} s ${side} the control plane`;
+  if (Math.abs(skewMs) <= SKEW_MS_MAX) return passed(name, detail);
+  return failed(
+    name,
+    `this host's clock is ${detail}`,
+    CLOCK_CURES[platform] ?? "synchronise this host's clock",
+  );
+}
+
+export type SessionAsked = {
+  identity: Identity;
+  directory: string;
+  platform: NodeJS.Platform;
+  fetch: Fetch;
+  clock: () => number;
+  elapsed: () => number;
+};
+
+/** Opens a session with this host's key, as the daemon does about once an hour. */
+export async function checkSession(asked: SessionAsked, signal: AbortSignal): Promise<Check> {
+  const { identity, directory, platform, clock, elapsed } = asked;
+  const name = "session";
+  const again = "run lz-agent enroll --force with a new enrolment token";
+  try {
+    if (readPublicKey(directory) === undefined)
+      return failed(name, `there is no device key in ${directory}`, `restore it from a backup, or ${again}`);
+    const device = await openDeviceKey(directory, platform);
+    const control = createControlClock({ clock, elapsed, log: silent });
+    const { edgeUrl } = identity;
+    const post = createPost({ edgeUrl, fetch: asked.fetch, clock: control, wallClock: clock });
+    const session = createSession({ post, device: deviceSigner(device, identity), onSettings: () => {} });
+    const opened = await session.signer(signal);
+    if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}`);
+    return refusedSession(opened.answer, again);
+  } catch (cause) {
+    if (cause instanceof StateFault) return failed(name, cause.message, again);
+    throw cause;
+  }
+}
+
+function refusedSession(answer: Answer, again: string): Check {
+  const name = "session";
+  if (answer.kind === "unreachable")
+    return failed(name, answer.reason, "cure the failures above first; if there are none, try again");
+  const { status, problem } = answer;
+  if (problem?.code === "asset.revoked")
+    return failed(name, `${problem.title} (${problem.code})`, `if this host is to report, ${again}`);
+  if (problem && status >= 400 && status < 500 && status !== 429)
+    return failed(
+      name,
+      `the control plane does not take this host: ${problem.title} (${problem.code})`,
+      again,
+    );
+  return failed(
+    name,
+    `HTTP ${status}`,
+    "try again in some minutes; then look at the control plane's own log",
+  );
+}

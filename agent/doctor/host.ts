@@ -1,0 +1,98 @@
+import { accessSync, constants, existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { codeOf, remedyOf, StateFault } from "../disk.ts";
+import { type Identity, loadIdentity } from "../identity.ts";
+import { lockHolder, processBirth } from "../lock.ts";
+import { readStatus } from "../status.ts";
+import { type Check, failed, passed, skipped } from "./check.ts";
+
+const OTHERS_WRITE = 0o022;
+
+/** Whether the agent can keep its keys, spool and proof there. Writes one small file and removes it. */
+export function checkStateDirectory(directory: string, platform: NodeJS.Platform, pid: number): Check {
+  const name = "state directory";
+  try {
+    if (!existsSync(directory)) {
+      let parent = dirname(directory);
+      while (!existsSync(parent) && dirname(parent) !== parent) parent = dirname(parent);
+      accessSync(parent, constants.W_OK);
+      return passed(name, `${directory} will be made by lz-agent enroll`);
+    }
+    const { mode } = statSync(directory);
+    if (platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
+      return failed(name, `${directory} is writable by others`, `run chmod 700 ${directory}`);
+    const probe = join(directory, `doctor-${pid}.tmp`);
+    writeFileSync(probe, "lz-agent doctor\n", { mode: 0o600, flag: "wx" });
+    unlinkSync(probe);
+    return passed(name, `${directory} can be written`);
+  } catch (cause) {
+    const code = codeOf(cause);
+    return failed(name, `${directory} cannot be written (${code})`, cureOf(code));
+  }
+}
+
+const cureOf = (code: string): string =>
+  code === "ENOSPC" || code === "EDQUOT"
+    ? "free some space on this disk"
+    : code === "EROFS"
+      ? "mount this file system writable, or set state to another directory"
+      : remedyOf(code);
+
+export type Enrolment = { check: Check; identity: Identity | undefined };
+
+/** `isPreflight`: the host is only asked whether it could enrol. */
+export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: boolean): Enrolment {
+  const name = "enrolment";
+  try {
+    const identity = loadIdentity(directory);
+    if (identity) {
+      const { assetId, tenantId, edgeUrl } = identity;
+      return { check: passed(name, `${assetId} of ${tenantId} at ${edgeUrl}`), identity };
+    }
+    const detail = `this host is not enrolled (no identity in ${directory})`;
+    if (isPreflight) return { check: skipped(name, detail), identity };
+    const cure = `run lz-agent enroll --url URL --token-file FILE${isRoot ? "" : "; where the agent runs as a service, run doctor as root"}`;
+    return { check: failed(name, detail, cure), identity };
+  } catch (cause) {
+    if (!(cause instanceof StateFault)) throw cause;
+    const [detail = "", ...cure] = cause.message.split(": ");
+    return { check: failed(name, detail, cure.join(": ") || "check the disk"), identity: undefined };
+  }
+}
+
+const START: Partial<Record<NodeJS.Platform, string>> = {
+  linux: "run systemctl start lz-agent; journalctl -u lz-agent -n 50 says why it ended",
+  darwin:
+    "run sudo launchctl kickstart system/com.lifecyclezero.agent; the log is in /Library/Logs/LifecycleZero",
+  win32: "run sc start LifecycleZeroAgent; the log is agent.log in the state directory",
+};
+
+/** `proxy`: the one of this call, `host:port` or `none`, to compare with the daemon's. */
+export function checkService(
+  directory: string,
+  platform: NodeJS.Platform,
+  isEnrolled: boolean,
+  proxy: string | undefined,
+): Check {
+  const name = "service";
+  if (!isEnrolled) return skipped(name, "the daemon needs an enrolled host");
+  const holder = lockHolder(directory, { birthOf: (pid) => processBirth(pid, platform) });
+  if (!holder) {
+    const start = START[platform];
+    const cure = `run lz-agent service install${start ? `; if it is installed, ${start}` : ""}`;
+    return failed(name, "the daemon does not run", cure);
+  }
+  const daemon = readStatus(directory);
+  const { connection = "starting", reason } = daemon ?? {};
+  const detail = `the daemon runs as process ${holder.pid} and is ${connection}${reason ? `: ${reason}` : ""}`;
+  if (connection === "online" || connection === "starting") return passed(name, detail);
+  if (daemon?.proxy !== undefined && proxy !== undefined && daemon.proxy !== proxy)
+    return failed(
+      name,
+      `${detail}; its proxy is ${daemon.proxy}, the proxy of this call is ${proxy}`,
+      "set proxy in the configuration file, or give it to lz-agent service install; then restart the service",
+    );
+  if (connection === "revoked")
+    return failed(name, detail, "run lz-agent enroll --force with a new enrolment token");
+  return failed(name, detail, "cure the failures above; if there are none, restart the service");
+}

@@ -1,0 +1,120 @@
+import { isIP, type Socket } from "node:net";
+import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { messageOf } from "../../shared/error-message.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import { codeOf } from "../disk.ts";
+import { type Check, failed, passed } from "./check.ts";
+import { readHead, type Target, targetText } from "./connection.ts";
+
+const HANDSHAKE_TIMEOUT_MS = 8000;
+
+export type TlsAsked = {
+  target: Target;
+  ca: string | undefined;
+  caFile: string | undefined;
+  nowMs: number;
+};
+
+/** `dateMs`: time of the server, also of one that is not trusted, for a wrong clock is a cause of that. */
+export type TlsSeen = { check: Check; dateMs: number | undefined };
+
+/** Makes the handshake without refusing any certificate, and says what a request would refuse. */
+export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen> {
+  const { target, ca } = asked;
+  let secured: TLSSocket;
+  try {
+    secured = await handshake(socket, target, ca);
+  } catch (cause) {
+    const reason = tidy(messageOf(cause, codeOf(cause)), 160);
+    const cure =
+      "correct the address: is it https, on this port? A proxy or a firewall on the way may also cut TLS";
+    return {
+      check: failed("tls", `${targetText(target)} makes no TLS connection (${reason})`, cure),
+      dateMs: undefined,
+    };
+  }
+  const certificate = secured.getPeerCertificate();
+  const error: unknown = secured.authorizationError;
+  const code = typeof error === "string" ? error : codeOf(error);
+  const check = secured.authorized
+    ? passed("tls", `certificate of ${issuerOf(certificate)}, valid until ${certificate.valid_to}`)
+    : refused(code, certificate, asked);
+  const dateMs = await readDate(secured, target).catch(() => undefined);
+  secured.destroy();
+  return { check, dateMs };
+}
+
+function handshake(socket: Socket, { name }: Target, ca: string | undefined): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error("no answer to the handshake"));
+    }, HANDSHAKE_TIMEOUT_MS);
+    const secured = connect({
+      socket,
+      host: name,
+      ...(isIP(name) ? {} : { servername: name }),
+      ...(ca !== undefined && { ca }),
+      rejectUnauthorized: false,
+    });
+    secured.once("secureConnect", () => {
+      clearTimeout(timer);
+      resolve(secured);
+    });
+    secured.on("error", (cause) => {
+      clearTimeout(timer);
+      reject(cause);
+    });
+    secured.once("close", () => {
+      clearTimeout(timer);
+      reject(new Error("closed during the handshake"));
+    });
+  });
+}
+
+async function readDate(secured: TLSSocket, target: Target): Promise<number | undefined> {
+  const head = readHead(secured);
+  secured.write(`GET /healthz HTTP/1.1\r\nHost: ${targetText(target)}\r\nConnection: close\r\n\r\n`);
+  const date = Date.parse(/^date: (.+)$/im.exec(await head)?.[1] ?? "");
+  return Number.isFinite(date) ? date : undefined;
+}
+
+const nameOf = (entity: PeerCertificate["issuer"] | undefined): string => {
+  const name = entity?.CN ?? entity?.O;
+  return name === undefined ? "an unnamed CA" : `"${tidy(String(name), 80)}"`;
+};
+const issuerOf = ({ issuer }: PeerCertificate): string => nameOf(issuer);
+
+function refused(code: string, certificate: PeerCertificate, { target, caFile, nowMs }: TlsAsked): Check {
+  const fail = (detail: string, cure: string): Check => failed("tls", `${detail} (${code})`, cure);
+  switch (code) {
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+    case "HOSTNAME_MISMATCH":
+      return fail(
+        `the certificate is not for ${target.name}, but for ${tidy(certificate.subjectaltname ?? "no name", 160)}`,
+        "use a name of the certificate as the control plane's address, or issue one for this name",
+      );
+    case "CERT_HAS_EXPIRED":
+      return fail(
+        `the certificate expired on ${certificate.valid_to}; this host's clock reads ${new Date(nowMs).toUTCString()}`,
+        "renew the certificate of the control plane, or of the proxy that inspects TLS; if this host's clock is wrong, set it",
+      );
+    case "CERT_NOT_YET_VALID":
+      return fail(
+        `the certificate is valid from ${certificate.valid_from} only; this host's clock reads ${new Date(nowMs).toUTCString()}`,
+        "set this host's clock",
+      );
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+      return fail(
+        "the certificate signs itself: no CA vouches for it",
+        "give the control plane a certificate of a CA; or, if this one is meant, copy it to this host as PEM and set ca-file to it",
+      );
+    default:
+      return fail(
+        `the certificate comes from ${issuerOf(certificate)}, a CA that this host does not trust`,
+        caFile === undefined
+          ? "get the certificate of this CA as PEM from those who run your network, and set ca-file to it"
+          : `add the certificate of this CA, as PEM, to ${caFile}`,
+      );
+  }
+}
