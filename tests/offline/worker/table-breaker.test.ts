@@ -13,15 +13,21 @@ async function createWorld({ isAwayAtStart = false } = {}) {
   const world = {
     fault: undefined as string | undefined,
     slow: undefined as Promise<void> | undefined,
+    writeFault: undefined as string | undefined,
+    slowWrite: undefined as Promise<void> | undefined,
     calls: 0,
     probes: 0,
   };
   if (isAwayAtStart) world.fault = "Unreachable";
-  const dynamo = (async (_operation: string, input: { Key?: unknown }) => {
+  const dynamo = (async (operation: string, input: { Key?: unknown }) => {
     world.calls++;
     const { fault, slow } = world;
     if (input.Key) await slow;
     if (fault !== undefined) throw new DynamoFault(fault);
+    const { writeFault, slowWrite } = world;
+    if (operation === "GetItem") return {};
+    await slowWrite;
+    if (writeFault !== undefined) throw new DynamoFault(writeFault);
     return {};
   }) as unknown as Dynamo;
   let goOn = Promise.withResolvers<void>();
@@ -102,6 +108,25 @@ describe("createTableBreaker()", () => {
       expect(await call()).toBe(code);
       expect(breaker.isAvailable()).toBe(true);
     }
+  });
+
+  test("a table that answers reads and refuses writes is away until a write is answered", async () => {
+    const { world, breaker, call, probeAgain, waits } = await createWorld();
+    const read = () => breaker.dynamo("GetItem", { TableName: "t", Key: {} }).catch(({ code }) => code);
+    world.writeFault = "InternalServerError";
+    const failing = Promise.withResolvers<void>();
+    world.slowWrite = failing.promise;
+    const write = call();
+    expect(await read()).toEqual({});
+    failing.resolve();
+    expect(await write).toBe("InternalServerError");
+    expect(breaker.isAvailable()).toBe(false);
+    for (let i = 0; i < 5; i++) await probeAgain();
+    expect([breaker.isAvailable(), await read()]).toEqual([false, "CircuitOpen"]);
+    expect(waits.slice(0, 4)).toEqual([250, 500, 1000, 2000]);
+    world.writeFault = "ConditionalCheckFailedException";
+    await probeAgain();
+    expect(breaker.isAvailable()).toBe(true);
   });
 
   test("a stop ends the waiting", async () => {
