@@ -165,7 +165,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     const { stack, database, recorded } = await startWorld();
     database.hang();
     await sendFleet(stack, "org_fleet", 2000);
-    await Bun.sleep(OUTAGE_MS);
+    await Bun.sleep(OUTAGE_MS); // the outage
     const { waiting, inFlight } = await queueDepth(stack);
     expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // waiting or in hand, none set aside
     expect(said(stack, "table.away")).toBeGreaterThan(0);
@@ -195,7 +195,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
       });
       throttle!.refuse(refuse);
       await sendFleet(stack, "org_throttled", 100);
-      await Bun.sleep(OUTAGE_MS);
+      await Bun.sleep(OUTAGE_MS); // the time in which messages would be dead-lettered
       expect(await recorded("org_throttled")).toBe(0);
       throttle!.refuse(() => false);
       await eventually(async () => (await recorded("org_throttled")) === 100, 60_000);
@@ -208,7 +208,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     await sendFleet(stack, "org_queue", 200);
     await eventually(async () => (await recorded("org_queue")) > 0, 20_000);
     stack.stages.get("sqs")!.kill("SIGSTOP");
-    await Bun.sleep(15_000);
+    await Bun.sleep(15_000); // the outage
     stack.stages.get("sqs")!.kill("SIGCONT");
     await sendFleet(stack, "org_queue_after", 20);
     await eventually(async () => (await recorded("org_queue_after")) === 20, 60_000);
@@ -226,10 +226,11 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     // Five starts would use up the receive count, were each of them to receive.
     for (let start = 0; start < 7; start++) {
       const worker = await startWorker({ root: process.cwd(), onLine }, stack.workerEnv, 3);
-      await Bun.sleep(1000);
+      await eventually(async () => lines.filter((line) => line.includes("table.away")).length > start);
+      await Bun.sleep(1000); // that it receives nothing is what is observed
       worker.kill("SIGKILL");
       await worker.exited;
-      await Bun.sleep(VISIBILITY_SECONDS * 500);
+      await Bun.sleep(VISIBILITY_SECONDS * 500); // what it had received would come again
     }
     expect(lines.filter((line) => line.includes("table.away"))).toHaveLength(7);
     expect(lines.filter((line) => /messages\.held|not-recorded|not-read/.test(line))).toEqual([]);

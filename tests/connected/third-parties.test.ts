@@ -30,7 +30,7 @@ const arrived = new Map<string, number>();
 beforeAll(async () => {
   llm = startOpenAiServer();
   llm.answer(async () => {
-    await Bun.sleep(llmMs);
+    await Bun.sleep(llmMs); // the model's latency
     return completion(JSON.stringify({ risk: "WARNING", score: 50, explanation: "In doubt." }));
   });
   receiver = Bun.serve({

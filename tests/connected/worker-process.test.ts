@@ -8,7 +8,7 @@ import { makeHeartbeat } from "../../lz/fleet.ts";
 import { fromUtf8 } from "../../shared/bytes.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { encodeEntry, encodePack, KID_ATTRIBUTE, SIGNATURE_ATTRIBUTE } from "../../shared/queue/message.ts";
-import { ROOT } from "../support/stack.ts";
+import { eventually, ROOT } from "../support/stack.ts";
 
 /** The worker as a process, before an SQS and a DynamoDB that misbehave in ways no real one does on demand. */
 
@@ -76,7 +76,7 @@ const afterProbe =
     JSON.stringify(body).includes("TENANT#probe") ? json({}) : answer(target, body);
 /** Long polls that bring nothing, one after the other. */
 const quietQueue = async () => {
-  await Bun.sleep(200);
+  await Bun.sleep(200); // the long poll
   return json({});
 };
 
@@ -140,9 +140,11 @@ describe("the worker's process", () => {
     expect(gauge(exposed, "lag_seconds")).toBeWithin(90, 120);
     expect(highest).toBeWithin(90, 120);
     expect(exposed).toContain("# TYPE lz_worker_queue_age_seconds gauge");
-    await Bun.sleep(500); // an empty receive later the queue has no age any more; the lag is of the last that came
-    exposed = await (await ask("/metrics")).text();
-    expect(gauge(exposed, "queue_age_seconds")).toBe(0);
+    // An empty receive later the queue has no age any more; the lag is of the last that came.
+    await eventually(async () => {
+      exposed = await (await ask("/metrics")).text();
+      return gauge(exposed, "queue_age_seconds") === 0;
+    });
     expect(gauge(exposed, "in_flight_messages")).toBe(0);
     expect((await ask("/healthz")).status).toBe(200);
     expect((await ask("/other")).status).toBe(404);
@@ -195,6 +197,7 @@ describe("the worker's process", () => {
   test("told to stop with a message in hand, it settles and removes it first", async () => {
     const removed: unknown[] = [];
     let given = 0;
+    let isAsked = false;
     const release = Promise.withResolvers<void>();
     const { worker } = await startWorker(
       async (target, body) => {
@@ -204,14 +207,14 @@ describe("the worker's process", () => {
         return json({ Successful: [], Failed: [] });
       },
       afterProbe(async (target, body) => {
+        isAsked ||= given > 0;
         await release.promise;
         return emptyTable(target, body);
       }),
     );
-    while (given === 0) await Bun.sleep(10);
-    await Bun.sleep(200);
+    while (!isAsked) await Bun.sleep(10);
     worker.kill("SIGTERM");
-    await Bun.sleep(300);
+    await Bun.sleep(300); // that it removes nothing is what is observed
     expect(removed).toEqual([]);
     release.resolve();
     expect(await worker.exited).toBe(0);
@@ -221,6 +224,7 @@ describe("the worker's process", () => {
   test("told to stop while the table hangs, it is gone by its deadline, says so, and removed nothing", async () => {
     const removed: unknown[] = [];
     let given = 0;
+    let isAsked = false;
     const { worker, said } = await startWorker(
       async (target, body) => {
         if (target === "AmazonSQS.ReceiveMessage")
@@ -228,11 +232,13 @@ describe("the worker's process", () => {
         if (target === "AmazonSQS.DeleteMessageBatch") removed.push(body);
         return json({});
       },
-      afterProbe(never),
+      afterProbe(() => {
+        isAsked ||= given > 0;
+        return never();
+      }),
       { LZ_STOP_SECONDS: "2" },
     );
-    while (given === 0) await Bun.sleep(10);
-    await Bun.sleep(200);
+    while (!isAsked) await Bun.sleep(10);
     const startMs = performance.now();
     worker.kill("SIGTERM");
     expect(await worker.exited).toBe(1);
@@ -244,8 +250,7 @@ describe("the worker's process", () => {
   test("a queue that takes the question and stays silent is a stall: unwell, then ended with code 70", async () => {
     const { worker, ask, said } = await startWorker(never, emptyTable, { LZ_STALL_SECONDS: "40" });
     expect((await ask("/healthz")).status).toBe(200);
-    await Bun.sleep(22_000);
-    expect((await ask("/healthz")).status).toBe(503);
+    await eventually(async () => (await ask("/healthz")).status === 503, 22_000);
     expect(await worker.exited).toBe(70);
     expect(await said()).toContain('"worker.stalled"');
   }, 120_000);
@@ -271,7 +276,7 @@ describe("the worker's process", () => {
 
   test("a queue that is merely empty is no stall", async () => {
     const { worker, ask } = await startWorker(quietQueue, emptyTable, { LZ_STALL_SECONDS: "40" });
-    await Bun.sleep(3000);
+    await Bun.sleep(3000); // some long polls
     const { silentSeconds } = (await (await ask("/healthz")).json()) as { silentSeconds: number };
     expect(silentSeconds).toBeLessThan(3);
     expect(worker.exitCode).toBeNull();

@@ -215,7 +215,8 @@ describe("worker", () => {
       }
     };
     const run = Promise.all(assets.map(send));
-    await Bun.sleep(250);
+    // In the middle: the worker has recorded some, and not all have been sent.
+    await eventually(async () => ((await presence(assets[0]!))?.sequence ?? 0) > 1);
     const killed = stack.stages.get("worker")!;
     killed.kill("SIGKILL");
     await killed.exited;

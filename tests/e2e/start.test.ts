@@ -209,7 +209,7 @@ describe("bun run start", () => {
   test("Ctrl-C, pressed twice, stops every process, and a second start on another port has the same host and its history", async () => {
     const before = (await host())!;
     started.child.kill("SIGINT");
-    await Bun.sleep(600);
+    await Bun.sleep(600); // between two presses
     // npx and bun forward a Ctrl-C too, and people press it again: neither cuts the stop short.
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);

@@ -370,7 +370,7 @@ export function edgeSuite(runtime: RuntimeName): void {
           const [answer] = [host, other].map((each) =>
             waitFor(each, 0).finally(() => void answered.push(each.assetId)),
           );
-          await Bun.sleep(12_000);
+          await Bun.sleep(12_000); // longer than an idle connection may be silent
           expect(answered).toEqual([]);
           await isolate(host.assetId, "key-waiting-1");
           const told = await answer!;

@@ -18,7 +18,7 @@ testUnless(
     expect(Bun.spawnSync(["mkfifo", fifo]).exitCode).toBe(0);
     // It waits until somebody opens the other end, however shortly.
     const writer = Bun.spawn(["sh", "-c", `exec 3> "$0"`, fifo]);
-    await Bun.sleep(50);
+    await Bun.sleep(50); // nothing tells that the writer waits; when it does not yet, the next check is the weaker
     expect(() => realFiles().bytes(fifo, 0, 10)).toThrow("not a regular file");
     expect(await Promise.race([writer.exited, Bun.sleep(300).then(() => "waits")])).toBe("waits");
     expect(Bun.spawnSync(["cat", fifo]).exitCode).toBe(0);

@@ -20,7 +20,7 @@ function manager(answers: Record<string, string>) {
   /** Asks as one scan after another does, until the search is over. */
   const settled = async (path: string) => {
     packages.of(path);
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     return packages.of(path);
   };
   return { packages, settled, asked, state };
@@ -33,7 +33,7 @@ describe("createPackages()", () => {
       "dpkg-query --show": "3.13.5-2\n",
     });
     expect(packages.of("/usr/bin/python3.13")).toBeUndefined();
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     expect(await settled("/usr/bin/python3.13")).toBe("python3.13-minimal 3.13.5-2");
     expect(asked[0]).toBe("dpkg-query --search /usr/bin/python3.13 /bin/python3.13");
     expect(asked).toHaveLength(2);

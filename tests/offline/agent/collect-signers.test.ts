@@ -175,7 +175,7 @@ describe("createSigners()", () => {
     const path = program("a");
     const { signers, asked, state } = table(async () => "Maker");
     expect(signers.of(path)).toBeUndefined();
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     expect(signers.of(path)).toBe("Maker");
     state.nowMs = 3_600_000;
     expect(signers.of(path)).toBe("Maker");
@@ -189,7 +189,7 @@ describe("createSigners()", () => {
     const paths = ["b", "c", "d"].map(program);
     const { signers, asked, state } = table(async () => "Maker");
     for (const path of paths) signers.of(path);
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     for (const path of paths) signers.of(path);
     expect(asked).toHaveLength(1);
     state.nowMs = 5000;
@@ -201,7 +201,7 @@ describe("createSigners()", () => {
     const path = program("e");
     const { signers, asked, state } = table(() => Promise.reject(new Error("late")));
     signers.of(path);
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     state.nowMs = 3_600_000;
     expect(signers.of(path)).toBeUndefined();
     signers.of(join(directory, "absent"));
@@ -229,7 +229,7 @@ describe("signerOf()", () => {
   }
   const later = async (host: Host): Promise<string | undefined> => {
     expect(host.signerOf!(root)).toBeUndefined();
-    await Bun.sleep(5);
+    await Bun.sleep(0);
     return host.signerOf!(root);
   };
 

@@ -24,7 +24,7 @@ async function sendUdp({ bind, from, to, port, count, bytes }: Udp): Promise<num
     new Promise((resolve) => socket.send(Buffer.alloc(bytes), port, to, (fault) => resolve(!fault)));
   // A packet of before that nobody took makes the next one fail, which then is not sent.
   for (let sent = 0; sent < count; sent++) if (!(await sendOnce())) await sendOnce();
-  await Bun.sleep(ANSWER_MS);
+  await Bun.sleep(ANSWER_MS); // what is counted is what comes within this time
   socket.close();
   return back;
 }

@@ -83,7 +83,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(enrolled.stdout).not.toContain("service install");
     expect(proxy.tunnels()).toEqual([`localhost:${front.port}`]);
     edge.onPoll = async () => {
-      await Bun.sleep(50);
+      await Bun.sleep(50); // the hold of a poll
       return new Response(null, { status: 204 });
     };
     const words = ["--config", config, "--state", state];

@@ -111,16 +111,22 @@ describe("createDirectivePoll()", () => {
   });
 
   test("asks nothing while heartbeats are not taken, and again once they are", async () => {
-    edge.onPoll = script([nothing]);
+    let open = 0;
+    edge.onPoll = async () => {
+      open++;
+      await Bun.sleep(50); // the hold of a poll
+      open--;
+      return nothing();
+    };
     await start();
-    await Bun.sleep(50);
+    await Bun.sleep(50); // the absence of polls is what is observed
     expect(edge.asked).not.toContain("/v1/directive");
     polling.connection({ state: "online" });
     await polled(2);
     polling.connection({ state: "away", reason: "gone" });
-    await Bun.sleep(250);
+    await until("the poll under way is answered", () => open === 0);
     const { length } = edge.polls;
-    await Bun.sleep(100);
+    await Bun.sleep(100); // the absence of polls is what is observed
     expect(edge.polls).toHaveLength(length);
     polling.connection({ state: "online" });
     await polled(length + 1);

@@ -268,7 +268,7 @@ describe("createListening()", () => {
     const likely = new Set<string>();
     const snapshot = snapshotOf(LISTENER);
     listening.begin(snapshot, () => likely);
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     expect(asked).toContain("/");
     likely.add("ollama");
     const { heard, collector } = await listening.update(snapshot, () => likely);
@@ -289,7 +289,7 @@ describe("createListening()", () => {
     });
     const snapshot = snapshotOf(LISTENER);
     listening.begin(snapshot, likelyOf);
-    await Bun.sleep(1);
+    await Bun.sleep(0);
     listening.begin(snapshot, likelyOf);
     const { heard } = await listening.update(snapshot, likelyOf);
     expect(heard.map(({ fingerprint }) => fingerprint.judgement.winner?.entry.id)).toEqual(["ollama"]);

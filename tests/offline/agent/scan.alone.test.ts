@@ -371,7 +371,6 @@ sys.stdin.read()
       children.push(child);
       pids.push(child.pid);
     }
-    await Bun.sleep(50);
     const result = await newScanner().scan();
     expect(result.engines.filter(({ pid }) => pid !== undefined && pids.includes(pid))).toEqual([]);
   });

@@ -306,7 +306,7 @@ describe("createSender()", () => {
     await start();
     edge.fault = async (path) => {
       if (path !== "/v1/heartbeats") return undefined;
-      await Bun.sleep(30_000);
+      await Bun.sleep(30_000); // the edge hangs
       return undefined;
     };
     sender.offer(beat(1));
@@ -323,7 +323,7 @@ describe("createSender()", () => {
   test("run() lets a send under way finish when it was told to stop", async () => {
     await start();
     edge.fault = async (path) => {
-      if (path === "/v1/heartbeats") await Bun.sleep(15);
+      if (path === "/v1/heartbeats") await Bun.sleep(15); // the edge's latency
       return undefined;
     };
     sender.offer(beat(1));

@@ -9,7 +9,7 @@ test("createTurns() lets one work at a time under a name, in order, past failure
     (name: string, ms: number, fails = false) =>
     async () => {
       expect(++inside).toBe(1);
-      await Bun.sleep(ms);
+      await Bun.sleep(ms); // the work
       inside--;
       done.push(name);
       if (fails) throw new Error(`${name} failed`);

@@ -15,6 +15,7 @@ import { createPresences } from "../../../worker/presences.ts";
 import { receiveUntilStopped } from "../../../worker/receive.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
+import { eventually } from "../../support/stack.ts";
 import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
@@ -121,7 +122,7 @@ describe("receiveUntilStopped()", () => {
       ...worker.queue,
       receive: async () => {
         const given = receives.shift();
-        if (!given) await Bun.sleep(20);
+        if (!given) await Bun.sleep(20); // a long poll that brings nothing
         return given ?? [];
       },
       remove: async (messages: readonly { id: string }[]) =>
@@ -133,7 +134,7 @@ describe("receiveUntilStopped()", () => {
       createLoad({ messages: 10, bytes: 2 ** 20 }),
       { random: () => 0.5, sleep: () => Bun.sleep(5), onProgress: () => {} },
     );
-    await Bun.sleep(1500);
+    await eventually(async () => removed.length > 0);
     expect(removed).toEqual(["other"]);
     stop.abort();
     release();
@@ -163,7 +164,7 @@ describe("receiveUntilStopped()", () => {
         void removed.push(...messages.map(({ id }) => id)),
     };
     const polling = pollOnce({ ...worker, queue }, new AbortController().signal);
-    await Bun.sleep(50);
+    await eventually(async () => removed.length > 0);
     expect(removed).toEqual(["other"]);
     release();
     expect(await polling).toBe(2);
@@ -192,7 +193,7 @@ describe("receiveUntilStopped()", () => {
         void removed.push(...messages.map(({ id }) => id)),
     };
     const polling = pollOnce({ ...worker, queue }, new AbortController().signal);
-    await Bun.sleep(700);
+    await eventually(async () => removed.length > 0);
     expect(removed).toEqual(["other"]);
     release();
     await polling;

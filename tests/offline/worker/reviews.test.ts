@@ -290,7 +290,7 @@ describe("createReviews()", () => {
     let highest = 0;
     world.answer(async () => {
       highest = Math.max(highest, ++underWay);
-      await Bun.sleep(2);
+      await Bun.sleep(2); // the model's latency
       underWay--;
       return { risk: "WARNING", score: 50, explanation: "So it is." };
     });
@@ -335,7 +335,7 @@ describe("createReviews()", () => {
     const queries = world.table.calls.get("Query") ?? 0;
     const { reviews, stop } = start(world, 2, { ...world.adjudicator, pausedMs: () => 1000 });
     reviews.wake(TENANT);
-    await Bun.sleep(20);
+    await Bun.sleep(20); // the absence of queries is what is observed
     expect(world.table.calls.get("Query") ?? 0).toBe(queries);
     expect(world.due()).toHaveLength(1);
     expect(world.due()[0]!.assetId).toBe(ASSET);

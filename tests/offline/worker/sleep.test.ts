@@ -22,12 +22,12 @@ function createSignal() {
 test("sleep() ends with its time, with the signal, and at once when that was given before", async () => {
   const { stop, signal } = createSignal();
   const startMs = performance.now();
-  await sleep(30, signal);
+  await sleep(30, signal); // what is tested
   expect(performance.now() - startMs).toBeGreaterThan(25);
   const long = sleep(60_000, signal);
   stop.abort();
   await long;
-  await sleep(60_000, signal);
+  await sleep(60_000, signal); // ends at once
   expect(performance.now() - startMs).toBeLessThan(30_000);
 });
 
