@@ -19,8 +19,12 @@ const LOOKS_AT_ONCE = 16;
 const STATES_AT_ONCE = 10;
 /** While one worker reviews a state the others leave it alone: longer than the longest time a question may take. */
 const LEASE_MS = 90_000;
-/** Tries that gave no answer. Their pauses grow fivefold. */
+/** Tries of a review, whether they gave no answer, threw or were cut off by a crash. */
 const ATTEMPTS_MAX = 4;
+/** Pauses between tries grow by this factor. */
+const PAUSE_GROWTH = 5;
+/** Pause after the first try that threw. */
+const FAULT_PAUSE_MS = 60_000;
 /** A state that waits for longer stays without a verdict. */
 const AGE_MS_MAX = 6 * 3600 * 1000;
 /** The state is stored, and its presence is not: the heartbeat is under way, or a crash cut it off and it comes again. */
@@ -108,24 +112,50 @@ async function readDue(tenantId: string, deps: Deps): Promise<TelemetryChange[]>
   });
 }
 
-/** Reviews one stored state: leases it, asks, and writes what comes of it. */
+/**
+ * Reviews one stored state: leases it, asks, and writes what comes of it. The lease counts the attempt, so that a review
+ * that throws, or whose worker crashes, comes to an end too.
+ */
 export async function reviewOne(
   item: TelemetryChange,
   tenant: TenantItem,
   adjudicator: Pick<Adjudicator, "review">,
   deps: Deps,
 ): Promise<void> {
+  if (isExhausted(item, deps)) return giveUp(item, tenant, deps);
   const leased = await lease(item, tenant, deps);
   if (!leased) return;
   const judgement = await judgementOf(leased, tenant, adjudicator);
-  const { retryMs } = judgement;
-  const attempts = (leased.reviewAttempts ?? 0) + 1;
-  const ageMs = deps.clock() - Date.parse(leased.receivedAt);
-  if (retryMs !== undefined && attempts < ATTEMPTS_MAX && ageMs < AGE_MS_MAX)
-    return postpone(leased, retryMs * 5 ** (attempts - 1), attempts, tenant, deps);
+  const attempts = attemptsOf(leased);
+  if (judgement.retryMs !== undefined && !isExhausted(leased, deps))
+    return postpone(leased, judgement.retryMs * PAUSE_GROWTH ** (attempts - 1), attempts, tenant, deps);
   if (judgement.adjudication?.outcome !== "judged") return drop(leased, judgement.adjudication, tenant, deps);
   const name = `${leased.tenantId} ${leased.assetId}`;
   await deps.locked(name, () => applyVerdict(leased, judgement, tenant, deps));
+}
+
+const attemptsOf = ({ reviewAttempts = 0 }: TelemetryChange): number => reviewAttempts;
+
+const isTooOld = ({ receivedAt }: TelemetryChange, deps: Deps): boolean =>
+  deps.clock() - Date.parse(receivedAt) >= AGE_MS_MAX;
+
+/** The first attempt is always made, however late a worker comes to it. */
+const isExhausted = (item: TelemetryChange, deps: Deps): boolean =>
+  attemptsOf(item) >= ATTEMPTS_MAX || (attemptsOf(item) > 0 && isTooOld(item, deps));
+
+/** Ends a review whose attempts threw. A verdict that is on the state stays there. */
+async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: Deps): Promise<void> {
+  const { tenantId, assetId, adjudication } = item;
+  const attempts = attemptsOf(item);
+  deps.log("error", "review.given-up", { tenantId, assetId, attempts });
+  const why = attempts >= ATTEMPTS_MAX ? `failed ${attempts} times` : "was not finished within 6 hours";
+  const reason = `its review ${why}: rules and baseline alone`;
+  await drop(
+    item,
+    adjudication?.outcome === "judged" ? adjudication : { outcome: "unavailable", reason },
+    tenant,
+    deps,
+  );
 }
 
 /** A state with a verdict was reviewed by a worker that ended before presence and incidents followed. */
@@ -146,12 +176,17 @@ async function lease(
   { shards }: TenantItem,
   deps: Deps,
 ): Promise<TelemetryChange | undefined> {
-  const due = timestamp(deps.clock() + LEASE_MS);
-  const lease = { seen: item.reviewDueAt!, due, attempts: item.reviewAttempts ?? 0 };
+  const attempts = attemptsOf(item) + 1;
+  const due = timestamp(deps.clock() + leaseMs(attempts));
+  const lease = { seen: item.reviewDueAt!, due, attempts };
   const update = reviewDueUpdate(item, lease, shards, deps.table);
   const isLeased = await holds(deps.dynamo("UpdateItem", update));
-  return isLeased ? { ...item, reviewDueAt: due } : undefined;
+  return isLeased ? { ...item, reviewDueAt: due, reviewAttempts: attempts } : undefined;
 }
+
+/** When the next try is due if this one throws or its worker crashes. After the last try it is given up then. */
+const leaseMs = (attempts: number): number =>
+  attempts >= ATTEMPTS_MAX ? LEASE_MS : Math.max(LEASE_MS, FAULT_PAUSE_MS * PAUSE_GROWTH ** (attempts - 1));
 
 async function postpone(
   item: TelemetryChange,
@@ -225,9 +260,9 @@ const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): b
   presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
 
 async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: Deps): Promise<void> {
-  if (deps.clock() - Date.parse(item.receivedAt) >= AGE_MS_MAX)
-    return drop(item, item.adjudication, tenant, deps);
-  return postpone(item, UNSETTLED_MS, item.reviewAttempts ?? 0, tenant, deps);
+  if (isTooOld(item, deps)) return drop(item, item.adjudication, tenant, deps);
+  // Its attempt succeeded and does not count: the age bounds this wait.
+  return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);
 }
 
 /** False when the condition of a write did not hold. */

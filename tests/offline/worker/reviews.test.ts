@@ -271,6 +271,77 @@ describe("a review", () => {
     expect(world.presence()).toMatchObject({ risk: "WARNING", score: 40 });
     expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);
   });
+
+  /** Lets each review of the only state throw until none is due. Returns the pauses between the tries. */
+  async function reviewUntilGivenUp(
+    world: ReturnType<typeof createWorld>,
+    worker: Parameters<ReturnType<typeof createWorld>["reviewAll"]>[0],
+  ): Promise<number[]> {
+    const pauses: number[] = [];
+    while (world.due().length > 0 && pauses.length < 10) {
+      await world.reviewAll(worker).catch(() => {});
+      const [waiting] = world.due();
+      if (!waiting) break;
+      pauses.push(Date.parse(waiting.reviewDueAt!) - world.deps.clock());
+      world.wait(pauses.at(-1)!);
+    }
+    return pauses;
+  }
+
+  test("that throws each time is tried four times, then its state says so", async () => {
+    const world = createWorld();
+    await record(doubtful(1, 0), tenant, world.deps);
+    let tries = 0;
+    const adjudicator: Adjudicator = {
+      pausedMs: () => 0,
+      review: async () => {
+        tries++;
+        throw new Error("a fault of the program");
+      },
+    };
+    expect(await reviewUntilGivenUp(world, { deps: world.deps, adjudicator })).toEqual([
+      90_000, 300_000, 1_500_000, 90_000,
+    ]);
+    expect(tries).toBe(4);
+    expect(world.stored()).toMatchObject([{ risk: "WARNING", adjudication: unavailable("failed 4 times") }]);
+    expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);
+  });
+
+  test("whose verdict cannot be applied is tried four times and keeps the verdict on its state", async () => {
+    const world = createWorld();
+    await record(doubtful(1, 0), tenant, world.deps);
+    let tries = 0;
+    const failing = world.makeWorker({
+      dynamo: (async (operation: "PutItem", input: never) => {
+        if ((operation as string) === "TransactWriteItems") {
+          tries++;
+          throw new Error("the transaction is refused");
+        }
+        return world.table.dynamo(operation, input);
+      }) as Deps["dynamo"],
+    });
+    expect(await reviewUntilGivenUp(world, failing)).toHaveLength(4);
+    expect(tries).toBe(4);
+    expect(world.asked()).toBe(1);
+    expect(world.stored()).toMatchObject([{ risk: "CRITICAL", adjudication: { outcome: "judged" } }]);
+  });
+
+  test("that threw is given up after six hours, and the first try is made however late it comes", async () => {
+    const world = createWorld();
+    await record(doubtful(1, 0), tenant, world.deps);
+    world.wait(7 * 3600 * 1000);
+    let tries = 0;
+    const adjudicator: Adjudicator = {
+      pausedMs: () => 0,
+      review: async () => {
+        tries++;
+        throw new Error("a fault of the program");
+      },
+    };
+    expect(await reviewUntilGivenUp(world, { deps: world.deps, adjudicator })).toEqual([90_000]);
+    expect(tries).toBe(1);
+    expect(world.stored()).toMatchObject([{ adjudication: unavailable("6 hours") }]);
+  });
 });
 
 describe("createReviews()", () => {
