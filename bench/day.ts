@@ -1,4 +1,6 @@
 import { makeEngine, makeHeartbeat } from "../lz/fleet.ts";
+import { createAuthority } from "../shared/authority/read-authority.ts";
+import { createVerifier } from "../shared/authority/verify-authority.ts";
 import { fromUtf8 } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
@@ -113,6 +115,14 @@ const deps: Deps = {
   log: () => {},
   dynamo: table.dynamo,
   table: "bench",
+  authority: createAuthority({
+    dynamo: table.dynamo,
+    table: "bench",
+    verifier: createVerifier({ keys: [] }),
+    mode: "observe",
+    pause,
+    log: () => {},
+  }),
   queue: {
     receive: async () => waiting.splice(0),
     remove: async () => {},

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { RUNTIMES, type RuntimeName } from "../local/edge-command.ts";
+import { publicJwk, type Secrets } from "../local/secrets.ts";
+import { signLocalTable } from "../local/sign-local-table.ts";
 import { startWorker } from "../local/stack.ts";
 import type { Stage } from "../local/stage.ts";
 import { embeddedClient } from "../local/table.ts";
@@ -117,7 +119,7 @@ async function countsOf(proxy: Proxy): Promise<Counts> {
   return (await (await fetch(`${proxy.control}/counts`)).json()) as Counts;
 }
 
-async function writeTenants(endpoint: string): Promise<void> {
+async function writeTenants(endpoint: string, secrets: Secrets): Promise<void> {
   const client = embeddedClient(endpoint);
   for (const tenantId of [TENANT, WITNESS]) {
     const defaults = tenantDefaults(tenantId);
@@ -127,6 +129,7 @@ async function writeTenants(endpoint: string): Promise<void> {
     await client.send(
       new PutItemCommand({ TableName: TABLE_NAME, Item: marshalItem({ ...tenantKey(tenantId), ...tenant }) }),
     );
+    await signLocalTable(client, secrets, tenantId);
   }
   client.destroy();
 }
@@ -229,7 +232,7 @@ async function bench(scope: Scope) {
   const table = await startTable(scope); // in memory: DynamoDB does not wait for this machine's disk
   const queue = await startQueue(scope);
   const proxy = await startProxy(scope, queue, table.endpoint);
-  await writeTenants(table.endpoint);
+  await writeTenants(table.endpoint, secrets);
   const queueUrl = through(queue.queueUrl, proxy.sqs);
   const worker = await scope.start(
     () =>
@@ -242,6 +245,7 @@ async function bench(scope: Scope) {
           SQS_DLQ_URL: through(queue.deadLetterUrl, proxy.sqs),
           SQS_ENDPOINT: proxy.sqs,
           LZ_QUEUE_KEYS: secrets.queueKeys,
+          LZ_CONTROL_JWKS: JSON.stringify({ keys: [publicJwk(secrets.controlKey)] }),
           ...(process.env.LZ_RECEIVERS && { LZ_RECEIVERS: process.env.LZ_RECEIVERS }),
         },
       ),

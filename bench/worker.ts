@@ -1,5 +1,7 @@
 import { heapStats } from "bun:jsc";
 import { percentile } from "../lz/percentile.ts";
+import { createAuthority } from "../shared/authority/read-authority.ts";
+import { createVerifier } from "../shared/authority/verify-authority.ts";
 import { fromUtf8 } from "../shared/bytes.ts";
 import { evaluate } from "../shared/evaluate/evaluate.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
@@ -130,6 +132,14 @@ function createDeps(tenant: TenantItem) {
     log: () => {},
     dynamo: table.dynamo,
     table: "bench",
+    authority: createAuthority({
+      dynamo: table.dynamo,
+      table: "bench",
+      verifier: createVerifier({ keys: [] }),
+      mode: "observe",
+      pause,
+      log: () => {},
+    }),
     queue: {
       receive: async () => waiting.shift() ?? [],
       remove: async (messages) => {

@@ -1,5 +1,7 @@
 import { metrics, trace } from "@opentelemetry/api";
 import { importJWK } from "jose";
+import { createAuthority } from "../shared/authority/read-authority.ts";
+import { createVerifier } from "../shared/authority/verify-authority.ts";
 import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
@@ -73,9 +75,19 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     const timer = setTimeout(then, ms);
     return () => clearTimeout(timer);
   };
+  const { LZ_ENROL_KEY: enrol } = config;
+  const authority = createAuthority({
+    dynamo,
+    table: config.LZ_TABLE,
+    verifier: createVerifier(config.LZ_CONTROL_JWKS, config.LZ_ENROL_JWKS),
+    mode: config.LZ_AUTHORITY,
+    pause,
+    log,
+  });
   const openActions = createOpenActions({
     dynamo,
     table: config.LZ_TABLE,
+    authority,
     clock,
     log,
     instruments,
@@ -93,6 +105,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   return {
     clock,
     random,
+    authority,
     requestId: createRequestIds(random),
     log,
     instruments,
@@ -139,6 +152,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     ...(control && {
       controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },
     }),
+    ...(enrol && { enrolKey: { kid: enrol.kid, key: (await importJWK(enrol, "EdDSA")) as CryptoKey } }),
     admin: {
       issuer: config.LZ_ADMIN_ISSUER,
       parties: config.LZ_ADMIN_PARTIES,

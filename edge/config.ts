@@ -59,6 +59,18 @@ const schema = z.object({
     .optional(),
   /** Private control key. Without it this node ingests and reads; it cannot isolate, release or enrol others. */
   LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
+  /**
+   * Private enrol key: signs the records of new devices and nothing else, so an enrol node needs no control key.
+   * Without it, a node that holds the control key signs them with that.
+   */
+  LZ_ENROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
+  /** Public enrol keys: every node that reads devices verifies with them. */
+  LZ_ENROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).max(8) })).default({ keys: [] }),
+  /**
+   * `enforce`: items without a valid signature do not count. `observe`: they count and are logged as security events;
+   * for the upgrade of a table until `lz table sign` has run.
+   */
+  LZ_AUTHORITY: z.enum(["enforce", "observe"]).default("enforce"),
   /** Where the signed catalogue lies (`lz catalog sign` makes it); without it agents keep the one they came with. */
   LZ_CATALOGUE_URL: z.url().optional(),
   /**

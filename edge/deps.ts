@@ -1,4 +1,5 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
+import type { Authority } from "../shared/authority/read-authority.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
@@ -29,6 +30,8 @@ export type Deps = {
   instruments: Instruments;
   dynamo: Dynamo;
   table: string;
+  /** Reads items that grant or decide, and checks who signed them. */
+  authority: Authority;
   /** Whether queue and table answer. */
   readiness: () => Promise<Readiness>;
   /** Absent where the runtime moves requests to the next isolate by itself. */
@@ -64,6 +67,8 @@ export type Deps = {
   catalogue: CatalogueSource;
   /** Absent on a node that only ingests and reads. */
   controlKey?: ControlKey;
+  /** Signs the records of devices that enrol. Absent: the control key does. */
+  enrolKey?: ControlKey;
   admin: {
     issuer: string;
     parties: readonly string[];

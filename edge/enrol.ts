@@ -1,9 +1,11 @@
 import { ulid } from "ulid";
+import { signNewDevice } from "../shared/authority/sign-authority.ts";
 import { base64url } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
-import { DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
+import { type AttributeMap, DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
+import { custodyHeadItem } from "../shared/table/items/custody.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import type { EmployeeItem } from "../shared/table/items/employee.ts";
 import { type EnrolmentItem, enrolledItem, enrolmentItem } from "../shared/table/items/enrolment.ts";
@@ -11,6 +13,7 @@ import type { TenantItem } from "../shared/table/items/tenant.ts";
 import {
   assetKey,
   assetState,
+  custodyHeadKey,
   employeeAssets,
   employeeKey,
   enrolledKey,
@@ -35,6 +38,7 @@ import {
   type SignatureInput,
   verifySignature,
 } from "../shared/wire/signature.ts";
+import { signGrants } from "./admin/sign-grants.ts";
 import { readBody } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import type { RateLimit, Taken } from "./rate-limit.ts";
@@ -115,19 +119,22 @@ async function claimUse(
 ): Promise<Verdict<string>> {
   for (let round = 0; round < CLAIM_ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(10 * 2 ** round);
-    const [stored, enrolled] = await Promise.all(
-      [enrolmentKey(claims.tenant, claims.jti), enrolledKey(claims.tenant, claims.jti, body.deviceKey)].map(
-        (key) =>
-          deps.dynamo("GetItem", { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true }),
-      ),
-    );
-    const token = stored?.Item ? decodeItem(enrolmentItem, stored.Item) : undefined;
+    const [stored, enrolled] = await Promise.all([
+      deps.authority.read(enrolmentKey(claims.tenant, claims.jti)),
+      deps.dynamo("GetItem", {
+        TableName: deps.table,
+        Key: marshalItem(enrolledKey(claims.tenant, claims.jti, body.deviceKey)),
+        ConsistentRead: true,
+      }),
+    ]);
+    const token = stored && decodeItem(enrolmentItem, stored);
     if (token?.revokedAt !== undefined) return refuse("enrolment.invalid-token");
-    const known = enrolled?.Item && decodeItem(enrolledItem, enrolled.Item).assetId;
+    const known = enrolled.Item && decodeItem(enrolledItem, enrolled.Item).assetId;
     if (known) return accept(known);
     if ((token?.uses ?? 0) >= claims.uses) return refuse("enrolment.used-up");
     try {
       if (claims.asset === undefined) return accept(await writeAsset(claims, body, token, deps));
+      if (!deps.controlKey) return refuse("enrolment.needs-control-key");
       if (await replaceDeviceKey(claims.asset, claims, body, token, deps)) return accept(claims.asset);
       return refuse("enrolment.invalid-token");
     } catch (error) {
@@ -167,16 +174,21 @@ async function writeAsset(
     since: timestamp(now),
   };
   const index = { GSI1PK: employeeAssets(tenantId, body.employeeId), GSI1SK: assetState("ACTIVE") };
+  const Item = marshalItem({ ...assetKey(tenantId, assetId), ...index, ...asset });
+  const signer = deps.enrolKey ?? deps.controlKey;
+  if (!signer) throw new Error("this node holds neither an enrol key nor a control key");
+  const record = await signNewDevice(signer, tenantId, Item);
   await deps.dynamo("TransactWriteItems", {
     TransactItems: [
       ...tokenUse(claims, body, assetId, token, deps.table),
       {
         Put: {
           TableName: deps.table,
-          Item: marshalItem({ ...assetKey(tenantId, assetId), ...index, ...asset }),
+          Item,
           ConditionExpression: "attribute_not_exists(PK)",
         },
       },
+      { Put: { TableName: deps.table, Item: marshalItem(record) } },
       {
         Update: {
           TableName: deps.table,
@@ -233,8 +245,10 @@ function tokenUse(
 }
 
 /**
- * A token that names an asset gives that asset a new device key: the old one opens no session from here on.
- * False for an asset that is not there or was revoked.
+ * A token that names an asset gives that asset a new device key: the old one opens no session from here on. Only a node
+ * with the control key can do that, because the enrol key vouches for new devices alone.
+ *
+ * @returns false for an asset that does not exist or was revoked
  */
 async function replaceDeviceKey(
   assetId: string,
@@ -243,24 +257,40 @@ async function replaceDeviceKey(
   token: EnrolmentItem | undefined,
   deps: Deps,
 ): Promise<boolean> {
-  const Key = marshalItem(assetKey(claims.tenant, assetId));
-  const stored = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
-  if (!stored.Item || decodeItem(assetItem, stored.Item).revokedAt !== undefined) return false;
+  const { tenant: tenantId, jti } = claims;
+  const key = assetKey(tenantId, assetId);
+  const stored = await deps.authority.read(key);
+  if (!stored || decodeItem(assetItem, stored).revokedAt !== undefined) return false;
+  const set = { deviceKey: body.deviceKey, keyRotatedAt: timestamp(deps.clock()) };
+  const grant = { key, after: (before: AttributeMap = {}) => ({ ...before, ...marshalItem(set) }) };
+  const custody = await deps.dynamo("GetItem", {
+    TableName: deps.table,
+    Key: marshalItem(custodyHeadKey(tenantId)),
+    ConsistentRead: true,
+  });
+  const version = custody.Item ? decodeItem(custodyHeadItem, custody.Item).count : 0;
   await deps.dynamo("TransactWriteItems", {
     TransactItems: [
       ...tokenUse(claims, body, assetId, token, deps.table),
+      ...(await signGrants([grant], { tenantId, version, control: deps.controlKey! }, deps)),
       {
         Update: {
           TableName: deps.table,
-          Key,
+          Key: marshalItem(key),
           UpdateExpression: "SET deviceKey = :deviceKey, keyRotatedAt = :now",
-          ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
-          ExpressionAttributeValues: values({ deviceKey: body.deviceKey, now: timestamp(deps.clock()) }),
+          ConditionExpression:
+            "deviceKey = :before AND generation = :generation AND attribute_not_exists(revokedAt)",
+          ExpressionAttributeValues: values({
+            deviceKey: set.deviceKey,
+            now: set.keyRotatedAt,
+            before: stored.deviceKey!.S!,
+            generation: Number(stored.generation!.N),
+          }),
         },
       },
     ],
   });
-  deps.log("info", "asset.key-rotated", { tenantId: claims.tenant, assetId, jti: claims.jti });
+  deps.log("info", "asset.key-rotated", { tenantId, assetId, jti });
   return true;
 }
 
@@ -272,12 +302,9 @@ export async function verifySession(request: Request, deps: Deps): Promise<Verdi
   if (!signed.ok) return signed;
   const claimed = parseDeviceKeyid(signed.value.input.keyid);
   if (!claimed) return refuse("wire.bad-signature");
-  const stored = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(assetKey(claimed.tenantId, claimed.assetId)),
-  });
-  // The same answer for an unknown asset and a wrong key, so that nobody can ask which assets exist.
-  const asset = stored.Item && decodeItem(assetItem, stored.Item);
+  const stored = await deps.authority.read(assetKey(claimed.tenantId, claimed.assetId));
+  // An asset that does not exist and a wrong key get the same answer, so that a stranger cannot list assets.
+  const asset = stored && decodeItem(assetItem, stored);
   if (!asset || !(await isSignedBy(asset.deviceKey, signed.value))) return refuse("wire.bad-signature");
   return accept({ ...signed.value, claimed, asset });
 }

@@ -1,11 +1,12 @@
 import { canonicalJson } from "../shared/canonical-json.ts";
+import type { Authority } from "../shared/authority/read-authority.ts";
 import { type Clock, isRecent } from "../shared/clock.ts";
 import { unrecordedRelease } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";
 import { type AttributeMap, type Dynamo, values } from "../shared/table/dynamo.ts";
 import { assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
-import { actionRequired, GSI2 } from "../shared/table/keys.ts";
+import { actionRequired, assetKey, GSI2 } from "../shared/table/keys.ts";
 import type { Instruments } from "./instruments.ts";
 
 /** What stands against an asset: a directive it may not have obeyed yet, or its revocation. */
@@ -54,12 +55,15 @@ type Kept = {
   learnt: Map<string, { action: OpenAction; atMs: number }>;
   watchers: Map<string, Set<Told>>;
   isTicking: boolean;
+  /** Actions whose asset was checked against its signature, by {@link actionName}. */
+  checked: Map<string, Checked>;
   refreshing?: Promise<ReadonlyMap<string, OpenAction>> | undefined;
 };
 
 export type OpenActionsDeps = {
   dynamo: Dynamo;
   table: string;
+  authority: Pick<Authority, "readMany">;
   clock: Clock;
   log: Log;
   instruments: Pick<Instruments, "actionSetAge">;
@@ -89,6 +93,7 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
       learnt: new Map(),
       watchers: new Map(),
       isTicking: false,
+      checked: new Map(),
     };
     kept.set(tenantId, entry);
     return entry;
@@ -99,10 +104,10 @@ export function createOpenActions(deps: OpenActionsDeps): OpenActions {
     let changes = entry.changes;
     entry.triedAtMs = deps.clock(); // before the read: those who come while it lasts begin none of their own
     try {
-      let read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
+      let read = await signedOpenActions(deps, tenantId, entry);
       if (changes !== entry.changes) {
         changes = entry.changes;
-        read = await queryOpenActions(deps.dynamo, deps.table, tenantId);
+        read = await signedOpenActions(deps, tenantId, entry);
       }
       entry.set = withLearnt(read, entry.learnt, deps.clock());
       entry.readAtMs = deps.clock();
@@ -208,6 +213,38 @@ function withLearnt(
     if (isOver) learnt.delete(assetId);
     else if (known?.generation !== action.generation) read.set(assetId, action);
   }
+  return read;
+}
+
+/** A refused action is checked again after this time, so that a repaired item counts soon. */
+const REFUSED_MS = 60_000;
+
+/** Whether the asset is what was signed; `atMs`: when that was checked. */
+type Checked = { isSigned: boolean; atMs: number };
+
+/** An action that was checked once is not checked again until something of it changes. */
+const actionName = (assetId: string, { generation, revoked, expiresAtMs, directive }: OpenAction): string =>
+  `${assetId} ${generation} ${revoked} ${expiresAtMs} ${directive}`;
+
+/** Open actions of assets whose signature holds: write access to the table alone revokes and isolates no host. */
+async function signedOpenActions(
+  { dynamo, table, authority, clock }: OpenActionsDeps,
+  tenantId: string,
+  { checked }: Kept,
+): Promise<Map<string, OpenAction>> {
+  const read = await queryOpenActions(dynamo, table, tenantId);
+  const nowMs = clock();
+  const names = new Map([...read].map(([assetId, action]) => [assetId, actionName(assetId, action)]));
+  const isCurrent = ({ isSigned, atMs }: Checked) => isSigned || isRecent(atMs, nowMs, REFUSED_MS);
+  const unknown = [...names].filter(([, name]) => !(checked.has(name) && isCurrent(checked.get(name)!)));
+  const stored = await authority.readMany(unknown.map(([assetId]) => assetKey(tenantId, assetId)));
+  for (const [index, [, name]] of unknown.entries()) {
+    const item = stored[index];
+    checked.set(name, { isSigned: item !== undefined && !(item instanceof Error), atMs: nowMs });
+  }
+  const current = new Set(names.values());
+  for (const name of checked.keys()) if (!current.has(name)) checked.delete(name);
+  for (const [assetId, name] of names) if (!checked.get(name)?.isSigned) read.delete(assetId);
   return read;
 }
 

@@ -8,6 +8,7 @@ import { edgeCommand, type RuntimeName } from "./edge-command.ts";
 import { freePort } from "./free-port.ts";
 import { ISSUER, type Issuer, startIssuer, TENANT_ID } from "./issuer.ts";
 import { openSecrets, publicJwk, type Secrets } from "./secrets.ts";
+import { signLocalTable } from "./sign-local-table.ts";
 import { type Stage, startStage } from "./stage.ts";
 import { createTable, embeddedClient } from "./table.ts";
 
@@ -86,7 +87,7 @@ async function startParts(
   const edgeUrl = `http://127.0.0.1:${port}`;
   const secrets = await openSecrets(join(folder, "secrets.json"));
   const dynamodbEndpoint = options.dynamodbEndpoint ?? (await embeddedDynamodb(options, keep));
-  await prepareTable(dynamodbEndpoint);
+  await prepareTable(dynamodbEndpoint, secrets);
   onStep(`table ${TABLE_NAME} with both indexes and TTL`);
   const sqs = await startEmbeddedSqs(options, keep);
   const restored = sqs.restored > 0 ? `, ${sqs.restored} messages from the last run` : "";
@@ -102,6 +103,7 @@ async function startParts(
   const workerEnv = {
     ...shared,
     LZ_QUEUE_KEYS: secrets.queueKeys,
+    LZ_CONTROL_JWKS: JSON.stringify({ keys: [publicJwk(secrets.controlKey)] }),
     SQS_DLQ_URL: sqs.deadLetterUrl,
     SQS_ENDPOINT: sqs.endpoint,
     LZ_STOP_SECONDS: String(WORKER_STOP_SECONDS),
@@ -134,7 +136,8 @@ async function embeddedDynamodb({ folder, onLine, onStep }: StackOptions, keep: 
   return endpoint;
 }
 
-async function prepareTable(endpoint: string): Promise<void> {
+/** The table with its development tenant. Whatever an earlier release left unsigned is signed: it is this machine's. */
+async function prepareTable(endpoint: string, secrets: Secrets): Promise<void> {
   const client = embeddedClient(endpoint);
   await createTable(client);
   const tenant = { ...tenantDefaults(TENANT_ID), name: "Local development" };
@@ -146,6 +149,7 @@ async function prepareTable(endpoint: string): Promise<void> {
   await client.send(put).catch((error: unknown) => {
     if (!(error instanceof ConditionalCheckFailedException)) throw error;
   });
+  await signLocalTable(client, secrets, TENANT_ID);
   client.destroy();
 }
 

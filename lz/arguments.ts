@@ -201,6 +201,21 @@ export const COMMANDS = {
     ],
     connects: false,
   },
+  "table sign": {
+    summary: "sign the items of a tenant that grant or decide and have no valid signature",
+    operands: ["TENANT"],
+    flags: ["write"],
+    texts: { env: "FILE" },
+    required: ["env"],
+    help: [
+      "  TENANT          id of the tenant",
+      "  --env FILE      keys as lz keys prints them: LZ_CONTROL_KEY signs, LZ_CONTROL_JWKS verifies",
+      "  --write         sign; without it the command only lists what it would sign",
+      "  It vouches for what is stored now: read the list first. See docs/rotation.md.",
+      "  The table is LZ_TABLE in AWS_REGION, or that of the local stack.",
+    ],
+    connects: false,
+  },
   "policy test": {
     summary: "try a policy against recorded telemetry: what would have fired",
     operands: ["FILE"],

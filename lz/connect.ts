@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { tenantId } from "../shared/ids.ts";
 import type { Arguments } from "./arguments.ts";
@@ -30,6 +30,20 @@ export function openStack(deps: Pick<Deps, "root" | "env">): StackFile {
   if (!parsed.success) throw new Failure("stack.json is damaged: start the stack again with bun run start");
   return parsed.data;
 }
+
+/** Public control keys of the local stack as JSON; undefined when its secrets cannot be read. */
+export function localControlJwks(deps: Pick<Deps, "root" | "env">): string | undefined {
+  try {
+    const secrets: unknown = JSON.parse(readFileSync(join(dirname(stackPath(deps)), "secrets.json"), "utf8"));
+    const { controlKey } = z.object({ controlKey: z.object(PUBLIC_KEY) }).parse(secrets);
+    return JSON.stringify({ keys: [controlKey] });
+  } catch {
+    return undefined;
+  }
+}
+
+/** zod strips the private half. */
+const PUBLIC_KEY = { kty: z.literal("OKP"), crv: z.literal("Ed25519"), kid: z.string(), x: z.string() };
 
 export function parseOrUndefined(text: string): unknown {
   try {

@@ -5,10 +5,19 @@ import { join } from "node:path";
 import { parseJsonObject } from "../shared/json-object.ts";
 import type { Arguments } from "./arguments.ts";
 import { bad, type Check, good, note } from "./check.ts";
-import { type Connection, connectionOf, openStack, type StackFile, stackPath } from "./connect.ts";
+import {
+  type Connection,
+  connectionOf,
+  localControlJwks,
+  openStack,
+  type StackFile,
+  stackPath,
+} from "./connect.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
 import { checkSignInKeys } from "./doctor-sign-in.ts";
+import { checkSignatures } from "./doctor-signatures.ts";
+import { openTable } from "./open-table.ts";
 
 const PORT_DEFAULT = 8787;
 const TIMEOUT_MS = 5000;
@@ -25,6 +34,7 @@ export const run: Verb = async (args, deps) => {
   if (endpoints) {
     checks.push(...(await checkTable(endpoints.dynamodbEndpoint, deps.env)));
     checks.push(...(await checkQueues(endpoints.sqsEndpoint, endpoints.queueUrl, deps.env)));
+    checks.push(await signaturesOf(stack, deps));
   } else {
     checks.push(
       note("table and queue", "not looked at", "start the stack, or set SQS_QUEUE_URL and AWS_REGION"),
@@ -39,6 +49,16 @@ export const run: Verb = async (args, deps) => {
     wrong === 0 ? "nothing is wrong" : `${wrong} of ${checks.length} checks found something wrong`;
   return { json: { ok: wrong === 0, checks }, lines: [...lines, "", summary], code: wrong === 0 ? 0 : 1 };
 };
+
+/** The tenant is that of the local stack, or LZ_TENANT. */
+async function signaturesOf(stack: StackFile | undefined, deps: Deps): Promise<Check> {
+  const tenantId = stack?.tenantId ?? deps.env.LZ_TENANT;
+  if (tenantId === undefined) return note("signatures", "not checked", "set LZ_TENANT to the tenant's id");
+  const table = openTable(deps);
+  const controlJwks = deps.env.LZ_CONTROL_JWKS ?? (stack && localControlJwks(deps));
+  const env = { ...deps.env, ...(controlJwks !== undefined && { LZ_CONTROL_JWKS: controlJwks }) };
+  return checkSignatures(table, tenantId, { clock: deps.clock, env }).finally(table.close);
+}
 
 /** AWS itself, when there is no local stack: by the names the stages use. */
 function endpointsOf(env: Deps["env"]) {

@@ -19,6 +19,7 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   capacity: () => import("./capacity.ts"),
   "dlq list": () => import("./dlq-list.ts"),
   "dlq replay": () => import("./dlq-replay.ts"),
+  "table sign": () => import("./table-sign.ts"),
   "policy test": () => import("./policy-test.ts"),
   keys: () => import("./keys.ts"),
   rotate: () => import("./rotate.ts"),

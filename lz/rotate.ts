@@ -1,9 +1,8 @@
 import { importJWK } from "jose";
-import { z } from "zod";
 import { type ControlJwk, newControlKey, newSecret, publicHalf } from "../shared/key-material.ts";
 import { signKeySet } from "../shared/wire/key-set.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
-import { readFile } from "./read-file.ts";
+import { type KeyLines, needLine, privateKey, readJsonLine, readKeyFile } from "./key-file.ts";
 
 /*
  * A key is rotated in three steps, each rolled out everywhere before the next: `add` makes the new one known,
@@ -11,7 +10,6 @@ import { readFile } from "./read-file.ts";
  * cannot verify: see docs/rotation.md.
  */
 type Step = "add" | "promote" | "drop";
-type Lines = Record<string, string>;
 
 const VARIABLES = { edge: "LZ_EDGE_SECRETS", queue: "LZ_QUEUE_KEYS" } as const;
 
@@ -21,30 +19,13 @@ export const run: Verb = async (args, deps) => {
   if (!["edge", "queue", "control"].includes(what))
     throw new Misuse("rotate: edge, queue or control is needed");
   if (!["add", "promote", "drop"].includes(step)) throw new Misuse("rotate: add, promote or drop is needed");
-  const environment = readEnvironment(args.texts.env!);
+  const environment = readKeyFile(args.texts.env!);
   const changed =
     what === "control"
       ? await rotateControl(environment, step, deps)
       : rotateSecret(environment, VARIABLES[what], step, deps);
   return { json: changed, lines: Object.entries(changed).map(([name, value]) => `${name}=${value}`) };
 };
-
-/** `NAME=value` lines, as `lz keys` prints them. */
-function readEnvironment(file: string): Lines {
-  const pairs = readFile(file)
-    .split("\n")
-    .flatMap((line) => {
-      const found = /^(LZ_[A-Z_]+)=(.+)$/.exec(line.trim());
-      return found ? [[found[1]!, found[2]!] as const] : [];
-    });
-  return Object.fromEntries(pairs);
-}
-
-function need(environment: Lines, name: string): string {
-  const value = environment[name];
-  if (value === undefined) throw new Failure(`the file has no ${name}`);
-  return value;
-}
 
 /** The version after the highest one: `v2` after `v1`. */
 function nextVersion(secrets: readonly string[]): string {
@@ -53,8 +34,8 @@ function nextVersion(secrets: readonly string[]): string {
   return `${letter}${Math.max(...numbers) + 1}`;
 }
 
-function rotateSecret(environment: Lines, name: string, step: Step, deps: Deps): Lines {
-  const secrets = need(environment, name)
+function rotateSecret(environment: KeyLines, name: string, step: Step, deps: Deps): KeyLines {
+  const secrets = needLine(environment, name)
     .split(",")
     .map((secret) => secret.trim());
   if (step === "add") {
@@ -65,24 +46,11 @@ function rotateSecret(environment: Lines, name: string, step: Step, deps: Deps):
   return { [name]: step === "promote" ? secrets.toReversed().join(",") : secrets[0]! };
 }
 
-const controlKey = z.object({
-  kty: z.literal("OKP"),
-  crv: z.literal("Ed25519"),
-  kid: z.string().min(1),
-  x: z.string(),
-  d: z.string(),
-});
-
-function readKey(environment: Lines, name: string): ControlJwk {
-  try {
-    return controlKey.parse(JSON.parse(need(environment, name)));
-  } catch (error) {
-    throw error instanceof Failure ? error : new Failure(`${name} is no private control key`);
-  }
-}
+const readKey = (lines: KeyLines, name: string): ControlJwk =>
+  readJsonLine(lines, name, privateKey, "a private control key");
 
 /** Agents learn of the new key through a set signed by one they have pinned, with their next session. */
-async function rotateControl(environment: Lines, step: Step, deps: Deps): Promise<Lines> {
+async function rotateControl(environment: KeyLines, step: Step, deps: Deps): Promise<KeyLines> {
   const current = readKey(environment, "LZ_CONTROL_KEY");
   const nowSeconds = Math.floor(deps.clock() / 1000);
   const signedBy = async (key: ControlJwk, keys: ControlJwk[]) => {

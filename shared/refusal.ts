@@ -13,6 +13,11 @@ export const REFUSALS = {
   "asset.revoked": { status: 403, log: "warn", title: "This asset was revoked" },
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
   "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
+  "enrolment.needs-control-key": {
+    status: 403,
+    log: "warn",
+    title: "This node enrols new devices only. Send a token that replaces a device key to an admin node",
+  },
   "admin.unauthenticated": { status: 401, log: "debug", title: "Sign in to continue" },
   "admin.no-organisation": { status: 403, log: "info", title: "Choose an organisation to continue" },
   "admin.forbidden": { status: 403, log: "warn", title: "Your role does not allow this" },

@@ -2,6 +2,22 @@ import { z } from "zod";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 
+/** A JWKS of Ed25519 keys (RFC 8037) as JSON. */
+const publicKeys = z.string().transform((text, context) => {
+  const key = z.object({
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    kid: z.string().min(1),
+    x: z.string(),
+  });
+  try {
+    return z.object({ keys: z.array(key).max(8) }).parse(JSON.parse(text));
+  } catch {
+    context.addIssue({ code: "custom", message: "expected a JWKS of Ed25519 keys, as `lz keys` prints it" });
+    return z.NEVER;
+  }
+});
+
 const schema = z
   .object({
     /** `kid:<base64url>,…` as the edge has them; every one verifies. */
@@ -21,6 +37,12 @@ const schema = z
       }
       return keys as ReadonlyMap<string, Uint8Array>;
     }),
+    /** Public control keys: the worker verifies settings, policy and assets with them. */
+    LZ_CONTROL_JWKS: publicKeys,
+    /** Public enrol keys, which vouch for new devices. */
+    LZ_ENROL_JWKS: publicKeys.default({ keys: [] }),
+    /** `observe`: items without a valid signature count and are logged; for the upgrade of a table. */
+    LZ_AUTHORITY: z.enum(["enforce", "observe"]).default("enforce"),
     LZ_TABLE: z.string().min(3).default(TABLE_NAME),
     LZ_RECEIVERS: integerText(1, 64).default(2),
     /** Messages that may be received and not settled, over all receivers. */

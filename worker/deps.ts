@@ -1,3 +1,4 @@
+import type { Authority } from "../shared/authority/read-authority.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Reason } from "../shared/queue/message.ts";
@@ -45,6 +46,8 @@ export type Deps = {
   log: Log;
   dynamo: Dynamo;
   table: string;
+  /** Reads items that grant or decide, and checks who signed them. */
+  authority: Authority;
   queue: Queue;
   /** Keys the edge signs with, by kid. */
   queueKeys: ReadonlyMap<string, Uint8Array>;

@@ -24,7 +24,7 @@ const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
 const UNWANTED = "the webhook asks for this kind no more";
 
-type Forwarder = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics"> & {
+type Forwarder = Pick<Deps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
   post: PostWebhook;
   slots: DeliverySlots;
 };
@@ -56,7 +56,7 @@ export async function startDue(tenantId: string, deps: Forwarder): Promise<Promi
   deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
   if (events.length === 0) return [];
   // A consistent read: with cached settings an event would miss a webhook that was added a moment ago.
-  const tenant = await readTenant(deps, tenantId, { isConsistent: true });
+  const tenant = await readTenant(deps, tenantId);
   const leases = await Promise.allSettled(events.map((event) => lease(event, deps)));
   return leases.flatMap((outcome) => {
     if (outcome.status === "rejected") return [Promise.reject(outcome.reason)];

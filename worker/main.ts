@@ -1,11 +1,14 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import { createAuthority } from "../shared/authority/read-authority.ts";
+import { createVerifier } from "../shared/authority/verify-authority.ts";
 import { createLog } from "../shared/log.ts";
 import { registerOtlp } from "../shared/otlp.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
 import { type Adjudicate, adjudicateOff, createAdjudicator, createVerdictLookup } from "./adjudicate.ts";
 import { answerProbe } from "./answer-probe.ts";
+import { auditSignatures } from "./audit-signatures.ts";
 import { readConfig } from "./config.ts";
 import { createDeliverySlots } from "./delivery-slots.ts";
 import type { Deps } from "./deps.ts";
@@ -81,6 +84,15 @@ const queue = createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log);
 /** Full jitter: of many that lost the same race, few meet again. */
 const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
+const authority = createAuthority({
+  dynamo,
+  table,
+  verifier: createVerifier(config.LZ_CONTROL_JWKS, config.LZ_ENROL_JWKS),
+  mode: config.LZ_AUTHORITY,
+  pause: (ms) => Bun.sleep(ms),
+  log,
+  onRefused: () => metrics.count("authority_refused_total"),
+});
 /** Counts the fleets of the tenants whose assets report here, each in a loop of its own. */
 const fleetCounts = createTenantLoops({
   look: async (tenantId) => {
@@ -91,11 +103,23 @@ const fleetCounts = createTenantLoops({
   onFault: (tenantId, error) => log("warn", "fleet.not-counted", { tenantId, error }),
   atOnce: COUNTS_AT_ONCE,
 });
+/** Checks the signatures of the same tenants, each in a loop of its own. */
+const seenVersions = new Map<string, number>();
+const signatureAudits = createTenantLoops({
+  look: async (tenantId) => {
+    await auditSignatures(tenantId, seenVersions, deps);
+    return false;
+  },
+  pauseMs: () => COUNT_LOOK_MS * (0.5 + Math.random()),
+  onFault: (tenantId, error) => log("warn", "signatures.not-audited", { tenantId, error }),
+  atOnce: COUNTS_AT_ONCE,
+});
 const deps: Deps = {
   clock,
   log,
   dynamo,
   table,
+  authority,
   queue,
   queueKeys: config.LZ_QUEUE_KEYS,
   presences: createPresences(dynamo, table, pause),
@@ -153,10 +177,11 @@ function freshTenants(): Deps["tenant"] {
   return (tenantId) => {
     forwarding.heardOf(tenantId);
     fleetCounts.add(tenantId);
+    signatureAudits.add(tenantId);
     reviews?.add(tenantId);
     const known = kept.get(tenantId);
     if (known && clock() < known.untilMs) return known.tenant;
-    const tenant = readTenant({ dynamo, table }, tenantId);
+    const tenant = readTenant({ authority }, tenantId);
     kept.set(tenantId, { tenant, untilMs: clock() + TENANT_FRESH_MS });
     tenant.catch(() => kept.delete(tenantId));
     return tenant;
@@ -205,6 +230,7 @@ const load = createLoad({ messages: config.LZ_IN_FLIGHT_MESSAGES, bytes: config.
 const waits = { random: Math.random, sleep, onProgress: watchdog.onProgress };
 log("info", "worker.receiving", { receivers: config.LZ_RECEIVERS });
 void fleetCounts.run(stop.signal);
+void signatureAudits.run(stop.signal);
 void reviews?.run(stop.signal);
 void countDeadLettersUntilStopped();
 void forwarding.run(stop.signal);

@@ -10,6 +10,8 @@ const COUNTERS = {
   heartbeats_unchanged_total: "Heartbeats that added nothing to the table",
   heartbeats_failed_total: "Heartbeats whose message has to come again",
   reports_unsigned_total: "Containment reports that the device key did not sign: nothing was taken from them",
+  authority_refused_total: "Reads of an item whose signature is missing or wrong: a security event",
+  signature_faults_total: "Faults that checks of all signatures of a tenant found: a security event",
   messages_received_total: "Messages received",
   messages_buried_total: "Messages and heartbeats set aside for good",
   messages_extended_total: "Messages kept invisible for longer",

@@ -32,10 +32,9 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const report = delivery.heartbeat().containment;
   if (report.generation === 0) return;
   const { tenantId, assetId } = delivery;
-  const Key = marshalItem(assetKey(tenantId, assetId));
-  const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
-  if (!Item) return;
-  const asset = decodeItem(assetItem, Item);
+  const stored = await deps.authority.read(assetKey(tenantId, assetId));
+  if (!stored) return;
+  const asset = decodeItem(assetItem, stored);
   const [isNewest, isFreed, isBack, isBeyond] = [
     isProof(asset, report),
     isUnrecordedRelease(asset, report),

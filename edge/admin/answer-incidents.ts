@@ -4,11 +4,12 @@ import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import type { Deps } from "../deps.ts";
 import type { Committed, Decision, Plan } from "./commit.ts";
-import { type Asker, type AssetChange, commit, type Draft, type Write } from "./commit.ts";
+import { type Asker, type AssetChange, commit, type Draft } from "./commit.ts";
 import { readIncidentItem } from "./find-incidents.ts";
 import { incidentParts } from "./inputs.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import type { News } from "./tell.ts";
+import type { Write } from "./write.ts";
 
 /** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset. */
 export const BULK_INCIDENTS_MAX = 30;

@@ -1,3 +1,4 @@
+import { AuthorityFault } from "../../shared/authority/types.ts";
 import { equalBytes, utf8 } from "../../shared/bytes.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { assetId as ulidPattern } from "../../shared/ids.ts";
@@ -43,13 +44,13 @@ export async function secretHash(secret: string): Promise<string> {
 export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
   const [, tenant, id, secret] = FORM.exec(key) ?? [];
   if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
-  const { Item } = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(apiKeyKey(tenant, id)),
-    ConsistentRead: true, // revoked means revoked with the next request
+  // Read consistently: a revoked key is refused from the next request on.
+  const stored = await deps.authority.read(apiKeyKey(tenant, id)).catch((error: unknown) => {
+    if (error instanceof AuthorityFault) return undefined;
+    throw error;
   });
   const given = utf8(await secretHash(secret));
-  const record = Item && decodeItem(apiKeyItem, Item);
+  const record = stored && decodeItem(apiKeyItem, stored);
   if (!record || !equalBytes(given, utf8(record.secretHash))) return refuse("admin.unauthenticated");
   if (record.revokedAt !== undefined) return refuse("admin.unauthenticated");
   if (!(deps.clock() < Date.parse(record.validUntil))) return refuse("admin.unauthenticated");

@@ -7,11 +7,12 @@ import { type ApiKeyItem, apiKeyItem } from "../../shared/table/items/api-key.ts
 import { apiKeyKey, API_KEY_PREFIX as ITEM_PREFIX } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import { formatApiKey, SECRET_BYTES, secretHash } from "./api-key.ts";
-import { type Asker, commit, type Decision, type Draft, type Plan, type Write } from "./commit.ts";
+import { type Asker, commit, type Decision, type Draft, type Plan } from "./commit.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import { PERMISSIONS, type Permission, type Role } from "./permissions.ts";
 import type { Reader } from "./read.ts";
 import type { ApiKeyView } from "./views.ts";
+import type { Write } from "./write.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };
 

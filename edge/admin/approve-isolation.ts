@@ -8,9 +8,10 @@ import { approvalKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import { KEY_USER_PREFIX } from "./api-key.ts";
 import { wishedChange } from "./change-containment.ts";
-import { type Asker, type Committed, commit, type Decision, type Write } from "./commit.ts";
+import { type Asker, type Committed, commit, type Decision } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import type { Write } from "./write.ts";
 
 export type Approved = { assetId: string; generation: number };
 
@@ -26,11 +27,11 @@ export async function approveIsolation(
 ): Promise<Decision<Committed<Approved>>> {
   const { admin } = asker;
   const { tenantId } = admin;
-  const Key = marshalItem(approvalKey(tenantId, approvalId));
+  const key = approvalKey(tenantId, approvalId);
   const decide = async (nowMs: number) => {
-    const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
-    if (!Item) return refuse("admin.not-found");
-    const request = decodeItem(approvalItem, Item);
+    const stored = await deps.authority.read(key);
+    if (!stored) return refuse("admin.not-found");
+    const request = decodeItem(approvalItem, stored);
     if (admin.via !== "session") return refuse("admin.forbidden", "no machine approves");
     const { requestedBy, keyMadeBy } = request;
     if (requestedBy === admin.userId) return refuse("admin.forbidden", "nobody approves their own request");
@@ -55,18 +56,15 @@ export async function approveIsolation(
     if (!guarded.ok) return guarded;
     const wanted = { action: "isolate" as const, mode, justification, target: approvalId };
     const changed = await wishedChange(asset, wanted, nowMs, deps);
-    const settle: Write = {
-      Update: {
-        TableName: deps.table,
-        Key,
-        UpdateExpression: "SET approvedAt = :at, approvedBy = :by",
-        ConditionExpression:
-          "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
-        ExpressionAttributeValues: values({ at: timestamp(nowMs), by: admin.userId }),
-      },
+    const settle = {
+      key,
+      set: { approvedAt: timestamp(nowMs), approvedBy: admin.userId },
+      condition:
+        "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
     };
-    const writes = [...guarded.value.writes, settle];
-    return accept({ assets: [changed], writes, result: { assetId, generation: nextGeneration(asset) } });
+    const { writes } = guarded.value;
+    const result = { assetId, generation: nextGeneration(asset) };
+    return accept({ assets: [changed], writes, changes: [settle], result });
   };
   return commit(asker, ["approve", approvalId], decide, deps);
 }

@@ -13,10 +13,11 @@ import {
   commit,
   type Decision,
   type Draft,
+  type ItemChange,
   type Plan,
-  type Write,
 } from "./commit.ts";
 import { type Settings, settings } from "./views.ts";
+import type { Write } from "./write.ts";
 
 /** A part of the tenant's item that is read and replaced as a whole, with a version of its own. */
 type Part = "settings" | "policy";
@@ -25,24 +26,20 @@ const ACTION = { settings: "change-settings", policy: "change-policy" } as const
 
 export type Versioned<T> = { version: number; value: T };
 
-export async function readSettings(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
+export async function readSettings(deps: Pick<Deps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.settingsVersion, value: settingsOf(item) };
 }
 
-export async function readPolicy(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
+export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string) {
   const { item } = await readTenantItem(deps, tenantId);
   return { version: item.policyVersion, value: item.policy };
 }
 
-async function readTenantItem(deps: Pick<Deps, "dynamo" | "table">, tenantId: string) {
-  const { Item } = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(tenantKey(tenantId)),
-    ConsistentRead: true,
-  });
-  const item = Item ? decodeItem(tenantItem, Item) : tenantDefaults(tenantId);
-  return { item, stored: Item };
+/** `stored`: as it is in the table; undefined when no admin has ever written any settings. */
+async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
+  const stored = await authority.read(tenantKey(tenantId));
+  return { item: stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId), stored };
 }
 
 const settingsOf = (tenant: TenantItem): Settings =>
@@ -85,37 +82,33 @@ async function changePart(
     const set = part === "policy" ? { policy: value } : value;
     const [was, is] = await differences(before as Members, value as Members);
     const records: Draft[] = [{ action: ACTION[part], before: was, after: is }];
-    const write = tenantUpdate(item, stored, part, { ...set, [VERSION[part]]: version + 1 }, deps.table);
-    return accept({ records, writes: [write], result: { version: version + 1 } });
+    const changes = [tenantChange(item, stored, part, { ...set, [VERSION[part]]: version + 1 })];
+    return accept({ records, changes, result: { version: version + 1 } });
   };
   return commit(asker, [ACTION[part], version, value], decide, deps);
 }
 
-/** Sets these members and no other: whatever else is on the item is somebody else's. */
-function tenantUpdate(
+/** Sets the members of one part and leaves those of the others. */
+function tenantChange(
   item: TenantItem,
   stored: AttributeMap | undefined,
   part: Part,
-  set: object,
-  table: string,
-): Write {
-  const whole = { type: "Tenant", tenantId: item.tenantId, name: item.name, ...set };
-  const members = Object.entries(whole).filter(([, value]) => value !== undefined);
-  const names = Object.fromEntries(members.map(([name]) => [`#${name}`, name]));
-  const seen = stored?.[VERSION[part]] !== undefined;
-  const unseen = stored ? "attribute_not_exists(#version)" : "attribute_not_exists(PK)";
+  set: Readonly<Record<string, unknown>>,
+): ItemChange {
+  const isVersioned = stored?.[VERSION[part]] !== undefined;
+  const isUnversioned = stored ? "attribute_not_exists(#version)" : "attribute_not_exists(PK)";
+  const members = Object.entries(set).filter(([, value]) => value !== undefined);
   return {
-    Update: {
-      TableName: table,
-      Key: marshalItem(tenantKey(item.tenantId)),
-      UpdateExpression: `SET ${members.map(([name]) => `#${name} = :${name}`).join(", ")}`,
-      ConditionExpression: seen ? "#version = :seen" : unseen,
-      ExpressionAttributeNames: { ...names, ...((seen || stored) && { "#version": VERSION[part] }) },
-      ExpressionAttributeValues: values({
-        ...Object.fromEntries(members),
-        ...(seen && { seen: item[VERSION[part]] }),
-      }),
+    key: tenantKey(item.tenantId),
+    set: {
+      type: "Tenant",
+      tenantId: item.tenantId,
+      name: item.name,
+      ...(Object.fromEntries(members) as ItemChange["set"]),
     },
+    condition: isVersioned ? "#version = :seen" : isUnversioned,
+    ...(stored && { names: { "#version": VERSION[part] } }),
+    ...(isVersioned && { values: { seen: item[VERSION[part]] } }),
   };
 }
 

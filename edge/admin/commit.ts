@@ -1,10 +1,12 @@
 import { SignJWT } from "jose";
+import { needsAuthority } from "../../shared/authority/covered-members.ts";
+import { AuthorityFault } from "../../shared/authority/types.ts";
 import { base64url, utf8 } from "../../shared/bytes.ts";
 import { canonicalJson } from "../../shared/canonical-json.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { custodyHash } from "../../shared/custody.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../../shared/refusal.ts";
-import { DynamoFault, marshalItem, type Operations, values } from "../../shared/table/dynamo.ts";
+import { type AttributeMap, DynamoFault, marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../shared/table/items/asset.ts";
 import {
   type AuditItem,
@@ -19,20 +21,32 @@ import {
   auditKey,
   custodyHeadKey,
   idempotencyKey,
+  type Key,
   tenantAuditKey,
 } from "../../shared/table/keys.ts";
 import type { ControlKey } from "../../shared/wire/control-claims.ts";
 import type { Deps } from "../deps.ts";
 import type { OpenAction } from "../open-actions.ts";
 import type { Admin } from "./authenticate.ts";
+import { type Grant, signGrants } from "./sign-grants.ts";
 import { type News, nudge, tell } from "./tell.ts";
+import type { Write } from "./write.ts";
 
 /** Who asks for a change, from where, and under which name: the same name asked twice is one change. */
 export type Asker = { admin: Admin; sourceIp: string; requestId: string; idempotencyKey: string };
 
-export type Write = NonNullable<Operations["TransactWriteItems"][0]["TransactItems"]>[number];
-
 type Attributes = Parameters<typeof values>[0];
+
+/** A change of members of an item that grants or decides. Every member that is not named stays as it is. */
+export type ItemChange = {
+  key: Key;
+  set: Attributes;
+  /** Set only where the item has none of that name. */
+  initial?: Attributes;
+  condition: string;
+  names?: Record<string, string>;
+  values?: Attributes;
+};
 
 /** What a custody record says, without what the chain adds. */
 export type Draft = Pick<AuditItem, "action"> &
@@ -66,6 +80,8 @@ export type Plan<Result> = {
   records?: readonly Draft[];
   news?: readonly News[];
   writes?: readonly Write[];
+  /** Changes of items that grant or decide, other than assets. */
+  changes?: readonly ItemChange[];
   /** `writes` put something into the outbox that was told before: a worker is to look. */
   isWaited?: boolean;
   result: Result;
@@ -82,6 +98,8 @@ export type Decision<T> = { ok: true; value: T } | Refused;
 
 /** With pauses of up to a third of a second: whoever loses as often as this has lost against other nodes. */
 const ROUNDS_MAX = 24;
+/** An item that is still not what was signed after so many reads has been edited. */
+const AUTHORITY_ROUNDS = 3;
 const IDEMPOTENCY_SECONDS = 24 * 3600;
 /** DynamoDB takes up to 36 characters. */
 const TOKEN_BYTES = 18;
@@ -139,7 +157,12 @@ async function commitNow<Result>(
     const told = await tell(allNews, asker.admin, () => Math.max(deps.clock(), nowMs), deps);
     const token = base64url(deps.random(TOKEN_BYTES));
     const before = { nowMs, head, requestHash, token, control };
-    const items = await transaction(asker, plan.value, before, told.writes, deps.table);
+    const items = await transaction(asker, plan.value, before, told.writes, deps).catch((error: unknown) => {
+      // Another node may have changed an item between its read and this one.
+      if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) return undefined;
+      throw error;
+    });
+    if (!items) continue;
     const mine = { plan: plan.value, isWaited: told.isWaited || plan.value.isWaited === true };
     rounds.set(token, mine);
     try {
@@ -246,9 +269,10 @@ async function transaction<Result>(
   plan: Plan<Result>,
   { nowMs, head, requestHash, token, control }: Before,
   events: readonly Write[],
-  table: string,
+  deps: Deps,
 ): Promise<Write[]> {
   const { tenantId } = asker.admin;
+  const { table } = deps;
   const chain = new Chain(asker, head, nowMs);
   const assets: Write[] = [];
   for (const change of plan.assets ?? []) {
@@ -270,9 +294,12 @@ async function transaction<Result>(
   const put = (item: object): Write => ({
     Put: { TableName: table, ConditionExpression: "attribute_not_exists(PK)", Item: marshalItem(item) },
   });
+  const grants = grantsOf(plan);
   const items = [
     ...assets,
     ...(plan.writes ?? []),
+    ...(plan.changes ?? []).map((change) => ({ Update: itemUpdate(change, table) })),
+    ...(await signGrants(grants, { tenantId, version: newHead.count, control }, deps)),
     ...events,
     ...chain.records.map((record) => put({ ...recordKey(record), ...record })),
     { Put: headPut(tenantId, newHead, head, table) },
@@ -280,6 +307,49 @@ async function transaction<Result>(
   ];
   if (items.length > TRANSACTION_ITEMS_MAX) throw new Error(`a change of ${items.length} items is too large`);
   return items;
+}
+
+/** Every item of the plan that grants or decides, as the transaction leaves it. */
+function grantsOf<Result>({ assets = [], writes = [], changes = [] }: Plan<Result>): Grant[] {
+  const put = writes.flatMap(({ Put }) => {
+    const item = Put?.Item;
+    if (!item || !needsAuthority(item)) return [];
+    return [{ key: { PK: item.PK!.S!, SK: item.SK!.S! }, after: () => item }];
+  });
+  const changed = changes.map(({ key, set, initial = {} }) => ({
+    key,
+    after: (before: AttributeMap = {}) => ({ ...marshalItem(initial), ...before, ...marshalItem(set) }),
+  }));
+  const ofAssets = assets.flatMap(({ before, set }) => {
+    if (!set) return [];
+    const key = assetKey(before.tenantId, before.assetId);
+    return [{ key, after: (stored: AttributeMap = {}) => ({ ...stored, ...marshalItem(set) }) }];
+  });
+  return [...put, ...changed, ...ofAssets];
+}
+
+/** The whole item is covered by the signature, so `set` and `initial` name members that the record describes. */
+function itemUpdate(
+  { key, set, initial = {}, condition, names = {}, values: asked = {} }: ItemChange,
+  table: string,
+) {
+  const members = [...Object.keys(set), ...Object.keys(initial)];
+  const sets = [
+    ...Object.keys(set).map((name) => `#set${name} = :set${name}`),
+    ...Object.keys(initial).map((name) => `#set${name} = if_not_exists(#set${name}, :set${name})`),
+  ];
+  const given = Object.entries({ ...initial, ...set }).map(([name, value]) => [`set${name}`, value]);
+  return {
+    TableName: table,
+    Key: marshalItem(key),
+    UpdateExpression: `SET ${sets.join(", ")}`,
+    ConditionExpression: condition,
+    ExpressionAttributeNames: {
+      ...Object.fromEntries(members.map((name) => [`#set${name}`, name])),
+      ...names,
+    },
+    ExpressionAttributeValues: values({ ...Object.fromEntries(given), ...asked }),
+  };
 }
 
 const recordKey = ({ tenantId, assetId, at }: AuditItem) =>

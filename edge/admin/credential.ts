@@ -26,13 +26,12 @@ type Revocable = { revokedAt?: string | undefined };
 
 async function readItem<Item>(
   { schema, keyOf }: CredentialKind<Item, unknown>,
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { authority }: Pick<Deps, "authority">,
   tenantId: string,
   id: string,
 ): Promise<Item | undefined> {
-  const Key = marshalItem(keyOf(tenantId, id));
-  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
-  return Item && decodeItem(schema, Item);
+  const stored = await authority.read(keyOf(tenantId, id));
+  return stored && decodeItem(schema, stored);
 }
 
 /** Takes it back: nobody gets in with it any more. 404 for an unknown one, 409 for one that was revoked before. */
@@ -47,14 +46,12 @@ export async function revokeCredential<Item extends Revocable>(
     const item = await readItem(kind, deps, tenantId, id);
     if (!item) return refuse("admin.not-found");
     if (item.revokedAt !== undefined) return refuse("admin.conflict", `the ${kind.noun} was revoked already`);
-    const Update = {
-      TableName: deps.table,
-      Key: marshalItem(kind.keyOf(tenantId, id)),
-      UpdateExpression: "SET revokedAt = :now",
-      ConditionExpression: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
-      ExpressionAttributeValues: values({ now: timestamp(nowMs) }),
+    const change = {
+      key: kind.keyOf(tenantId, id),
+      set: { revokedAt: timestamp(nowMs) },
+      condition: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
     };
-    return accept({ records: [{ action, target: id, justification }], writes: [{ Update }], result: { id } });
+    return accept({ records: [{ action, target: id, justification }], changes: [change], result: { id } });
   };
   return commit(asker, [action, id, justification], decide, deps);
 }

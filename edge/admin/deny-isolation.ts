@@ -5,8 +5,9 @@ import { approvalItem } from "../../shared/table/items/approval.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
-import { type Asker, type Committed, commit, type Decision, type Write } from "./commit.ts";
+import { type Asker, type Committed, commit, type Decision } from "./commit.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import type { Write } from "./write.ts";
 
 export type Denied = { assetId: string; approvalId: string };
 
@@ -21,11 +22,11 @@ export async function denyIsolation(
 ): Promise<Decision<Committed<Denied>>> {
   const { admin } = asker;
   const { tenantId } = admin;
-  const Key = marshalItem(approvalKey(tenantId, approvalId));
+  const key = approvalKey(tenantId, approvalId);
   const decide = async (nowMs: number) => {
-    const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
-    if (!Item) return refuse("admin.not-found");
-    const request = decodeItem(approvalItem, Item);
+    const stored = await deps.authority.read(key);
+    if (!stored) return refuse("admin.not-found");
+    const request = decodeItem(approvalItem, stored);
     if (admin.via !== "session") return refuse("admin.forbidden", "no machine answers a request");
     if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
     if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied already");
@@ -33,18 +34,14 @@ export async function denyIsolation(
     const { assetId, mode } = request;
     const before = await readAssetItem(deps, tenantId, assetId);
     if (!before) return refuse("admin.not-found");
-    const settle: Write = {
-      Update: {
-        TableName: deps.table,
-        Key,
-        UpdateExpression: "SET deniedAt = :at, deniedBy = :by",
-        ConditionExpression:
-          "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
-        ExpressionAttributeValues: values({ at: timestamp(nowMs), by: admin.userId }),
-      },
+    const settle = {
+      key,
+      set: { deniedAt: timestamp(nowMs), deniedBy: admin.userId },
+      condition:
+        "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
     };
     const records = [{ action: "deny-isolation" as const, mode, target: approvalId, justification }];
-    return accept({ assets: [{ before, records }], writes: [settle], result: { assetId, approvalId } });
+    return accept({ assets: [{ before, records }], changes: [settle], result: { assetId, approvalId } });
   };
   return commit(asker, ["deny", approvalId, justification], decide, deps);
 }

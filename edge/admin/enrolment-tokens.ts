@@ -7,19 +7,12 @@ import { type EnrolmentItem, enrolmentItem } from "../../shared/table/items/enro
 import { ENROLMENT_PREFIX, enrolmentKey } from "../../shared/table/keys.ts";
 import { signEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
 import type { Deps } from "../deps.ts";
-import {
-  type Asker,
-  type Committed,
-  commit,
-  type Decision,
-  type Draft,
-  type Plan,
-  type Write,
-} from "./commit.ts";
+import { type Asker, type Committed, commit, type Decision, type Draft, type Plan } from "./commit.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { Reader } from "./read.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import type { EnrolmentTokenView } from "./views.ts";
+import type { Write } from "./write.ts";
 
 type Terms = { uses: number; hours: number };
 /** What is kept of a new token. The token itself is signed again from it when the request is repeated. */

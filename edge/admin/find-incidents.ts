@@ -71,7 +71,7 @@ export async function listIncidentsOf(
 
 /** An incident as it is now; undefined when the tenant has none of that id. `id` is well-formed. */
 export async function readIncidentItem(
-  deps: Pick<Deps, "dynamo" | "table">,
+  deps: Pick<Deps, "dynamo" | "table" | "authority">,
   tenantId: string,
   id: string,
 ): Promise<{ key: { PK: string; SK: string }; item: IncidentItem } | undefined> {

@@ -11,7 +11,8 @@ import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, may } from "./authenticate.ts";
 import { readSettings, settingsStill } from "./change-tenant.ts";
-import type { AssetChange, Decision, Write } from "./commit.ts";
+import type { AssetChange, Decision } from "./commit.ts";
+import type { Write } from "./write.ts";
 
 /** How long a second person has to approve. */
 export const APPROVAL_MS = 3600_000;
@@ -77,8 +78,7 @@ async function countOne(
   deps: Deps,
 ): Promise<Decision<Guarded>> {
   const key = isolationCountKey(tenantId, timestamp(nowMs).slice(0, 13));
-  const read = { TableName: deps.table, Key: marshalItem(key), ConsistentRead: true };
-  const { Item } = await deps.dynamo("GetItem", read);
+  const Item = await deps.authority.read(key);
   const used = Item ? decodeItem(isolationCountItem, Item).count : 0;
   if (used >= max) return refuse("admin.capped", `${max} isolations an hour is this tenant's limit`);
   const item = {

@@ -37,7 +37,9 @@ import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 
 export { CursorFault };
 
-export type Reader = Pick<Deps, "dynamo" | "table" | "clock"> & { admin: Pick<Deps["admin"], "cursorKeys"> };
+export type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "authority"> & {
+  admin: Pick<Deps["admin"], "cursorKeys">;
+};
 
 export type Page<T> = { items: T[]; cursor?: string };
 

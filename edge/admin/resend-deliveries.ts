@@ -7,10 +7,11 @@ import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../..
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import { requeueUpdate } from "../../shared/table/requeue.ts";
 import type { Deps } from "../deps.ts";
-import { type Asker, commit, type Decision, type Plan, type Refused, type Write } from "./commit.ts";
+import { type Asker, commit, type Decision, type Plan, type Refused } from "./commit.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
 import type { DeliveryView, ResentView } from "./views.ts";
 import { deliveryOf, readHealth } from "./webhook-deliveries.ts";
+import type { Write } from "./write.ts";
 
 /** Of one request: each is an item of its transaction, and their ids stand in its custody record. */
 export const RESENT_MAX = 50;
@@ -76,7 +77,7 @@ export async function resendDeadDeliveries(
 }
 
 async function findWebhook(tenantId: string, webhookId: string, deps: Deps): Promise<Webhook | undefined> {
-  const { webhooks } = await readTenant(deps, tenantId, { isConsistent: true });
+  const { webhooks } = await readTenant(deps, tenantId);
   return webhooks.find(({ id }) => id === webhookId);
 }
 

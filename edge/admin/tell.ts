@@ -4,7 +4,7 @@ import { eventPut } from "../../shared/table/event-put.ts";
 import { makeEvent, type Told } from "../../shared/table/make-event.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";
-import type { Write } from "./commit.ts";
+import type { Write } from "./write.ts";
 
 /** What a change tells webhooks and the SIEM export, without when: that is when it is carried out. */
 export type News = Pick<Told, "kind" | "data" | "assetId" | "hostname"> & {
@@ -25,10 +25,10 @@ export async function tell(
   news: readonly News[],
   { tenantId, userId }: { tenantId: string; userId: string },
   clock: () => number,
-  deps: Pick<Deps, "dynamo" | "table" | "random">,
+  deps: Pick<Deps, "authority" | "table" | "random">,
 ): Promise<{ writes: Write[]; isWaited: boolean }> {
   if (news.length === 0) return { writes: [], isWaited: false };
-  const tenant = await readTenant(deps, tenantId, { isConsistent: true });
+  const tenant = await readTenant(deps, tenantId);
   const nowMs = clock();
   const at = timestamp(nowMs);
   const events = news.map(({ eventId = newEventId(nowMs, deps), recordedAt = at, data, ...told }) =>

@@ -19,7 +19,7 @@ const READS_MAX = 8;
 
 /** The webhooks of a tenant, each with how it is doing, and nothing of their secrets. */
 export async function listWebhooks(reader: Reader, tenantId: string): Promise<WebhookView[]> {
-  const { webhooks } = await readTenant(reader, tenantId, { isConsistent: true });
+  const { webhooks } = await readTenant(reader, tenantId);
   return Promise.all(
     webhooks.map(async (webhook) => viewOf(webhook, await readHealth(reader, tenantId, webhook.id))),
   );
@@ -31,7 +31,7 @@ export async function readWebhook(
   tenantId: string,
   webhookId: string,
 ): Promise<WebhookView | undefined> {
-  const { webhooks } = await readTenant(reader, tenantId, { isConsistent: true });
+  const { webhooks } = await readTenant(reader, tenantId);
   const webhook = webhooks.find(({ id }) => id === webhookId);
   return webhook && viewOf(webhook, await readHealth(reader, tenantId, webhookId));
 }

@@ -16,10 +16,11 @@ import {
   commit,
   type Decision,
   type Draft,
+  type ItemChange,
   type Plan,
-  type Write,
 } from "./commit.ts";
 import { newEventId } from "./tell.ts";
+import type { Write } from "./write.ts";
 
 /** 192 bits: the specification asks for 24 to 64 bytes. */
 const SECRET_BYTES = 24;
@@ -45,7 +46,7 @@ export async function createWebhook(
   const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
   if (fault) return refuse("admin.invalid", `url: ${fault}`);
   const decide = async (nowMs: number) => {
-    const tenant = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    const tenant = await readTenant(deps, asker.admin.tenantId);
     if (tenant.webhooks.length >= WEBHOOKS_MAX)
       return refuse("admin.conflict", `there are ${WEBHOOKS_MAX} webhooks, which is the most`);
     const webhookId = ulid(nowMs, () => deps.random(1)[0]! / 256).toLowerCase();
@@ -57,7 +58,7 @@ export async function createWebhook(
       createdBy: asker.admin.userId,
     };
     const record: Draft = { action: "create-webhook", target: webhookId, after: told(made) };
-    return accept(planOf(tenant, [...tenant.webhooks, made], record, deps));
+    return accept(planOf(tenant, [...tenant.webhooks, made], record));
   };
   return withSecret(await commit(asker, ["create-webhook", terms], decide, deps), secret);
 }
@@ -117,7 +118,7 @@ export async function orderTest(
   deps: Deps,
 ): Promise<Decision<{ eventId: string; recordedAt: string }>> {
   const decide = async (nowMs: number) => {
-    const { webhooks } = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    const { webhooks } = await readTenant(deps, asker.admin.tenantId);
     if (!webhooks.some(({ id }) => id === webhookId)) return refuse("admin.not-found");
     const ordered = { eventId: newEventId(nowMs, deps), recordedAt: timestamp(nowMs) };
     const data = { webhook: webhookId, text: "A test of this webhook, asked for by an administrator." };
@@ -146,45 +147,28 @@ function changeOne(
   change: (webhook: Webhook, nowMs: number) => { after: Webhook | undefined; record: Draft },
 ): Promise<Decision<Committed<Named>>> {
   const decide = async (nowMs: number): Promise<Decision<Plan<Named>>> => {
-    const tenant = await readTenant(deps, asker.admin.tenantId, { isConsistent: true });
+    const tenant = await readTenant(deps, asker.admin.tenantId);
     const webhook = tenant.webhooks.find(({ id }) => id === webhookId);
     if (!webhook) return refuse("admin.not-found");
     const { after, record } = change(webhook, nowMs);
     const webhooks = tenant.webhooks.flatMap((each) => (each === webhook ? (after ?? []) : each));
-    return accept(planOf(tenant, webhooks, { ...record, target: webhookId }, deps));
+    return accept(planOf(tenant, webhooks, { ...record, target: webhookId }));
   };
   return commit(asker, asked, decide, deps);
 }
 
-/** The whole list under its own version: of two admins at once the second decides anew on what the first left. */
-function planOf(
-  tenant: TenantItem,
-  webhooks: readonly Webhook[],
-  record: Draft,
-  deps: Pick<Deps, "table">,
-): Plan<Named> {
+/** Replaces the whole list under its own version: of two admins at once, the second decides on what the first left. */
+function planOf(tenant: TenantItem, webhooks: readonly Webhook[], record: Draft): Plan<Named> {
   const { tenantId, name, webhooksVersion: seen } = tenant;
-  const write: Write = {
-    Update: {
-      TableName: deps.table,
-      Key: marshalItem(tenantKey(tenantId)),
-      UpdateExpression:
-        "SET #type = :type, tenantId = :tenantId, #name = if_not_exists(#name, :name), webhooks = :webhooks, " +
-        "webhooksVersion = :next",
-      ConditionExpression:
-        seen === 0
-          ? "attribute_not_exists(webhooksVersion) OR webhooksVersion = :seen"
-          : "webhooksVersion = :seen",
-      ExpressionAttributeNames: { "#type": "type", "#name": "name" },
-      ExpressionAttributeValues: values({
-        type: "Tenant",
-        tenantId,
-        name,
-        webhooks: webhooks as never,
-        next: seen + 1,
-        seen,
-      }),
-    },
+  const change: ItemChange = {
+    key: tenantKey(tenantId),
+    set: { type: "Tenant", tenantId, webhooks: webhooks as never, webhooksVersion: seen + 1 },
+    initial: { name },
+    condition:
+      seen === 0
+        ? "attribute_not_exists(webhooksVersion) OR webhooksVersion = :seen"
+        : "webhooksVersion = :seen",
+    values: { seen },
   };
-  return { records: [record], writes: [write], result: { webhookId: record.target! } };
+  return { records: [record], changes: [change], result: { webhookId: record.target! } };
 }

@@ -60,10 +60,9 @@ const denyIt: Verb = (asker, approvalId, { justification = "" }, deps) =>
 /** The request as it was made, made again by whoever asks now: it waits for another person like the first one did. */
 async function askAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
   const { tenantId } = asker.admin;
-  const Key = marshalItem(approvalKey(tenantId, approvalId));
-  const { Item } = await deps.dynamo("GetItem", { TableName: deps.table, Key });
-  if (!Item) return refuse("admin.not-found");
-  const { assetId, mode, justification } = decodeItem(approvalItem, Item);
+  const stored = await deps.authority.read(approvalKey(tenantId, approvalId));
+  if (!stored) return refuse("admin.not-found");
+  const { assetId, mode, justification } = decodeItem(approvalItem, stored);
   const { admin, ...origin } = asker;
   return changeContainment(admin, { assetId, action: "isolate", mode, justification, ...origin }, deps);
 }

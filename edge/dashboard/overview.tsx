@@ -1,5 +1,6 @@
 import { timestamp } from "../../shared/clock.ts";
 import type { Ranked } from "../../shared/table/items/fleet.ts";
+import type { SecurityItem } from "../../shared/table/items/security.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import {
   type AssetView,
@@ -18,6 +19,7 @@ import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { AGES, isOfAge } from "./incident-search.ts";
 import { Empty, Layout } from "./layout.tsx";
+import { readSecurity, SignatureFaults } from "./signature-faults.tsx";
 import { AGE_TOLD_MS, Age, Ago } from "./time.tsx";
 import { listWaiting, REQUESTS_MAX, type Waiting } from "./waiting.ts";
 
@@ -34,6 +36,7 @@ type Overview = {
   /** Isolations that wait for a second person. */
   approvals: Waiting;
   fleet: FleetNumbers;
+  security: SecurityItem | undefined;
   now: number;
 };
 
@@ -43,17 +46,18 @@ type Contained = { assets: AssetView[]; complete: boolean };
 type NumbersOf = (tenantId: string) => Promise<FleetNumbers>;
 
 async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf): Promise<Overview> {
-  const [critical, warning, actions, approvals, fleet] = await Promise.all([
+  const [critical, warning, actions, approvals, fleet, security] = await Promise.all([
     listIncidents(deps, tenantId, { risk: "CRITICAL", limit: COUNTED_MAX }),
     listIncidents(deps, tenantId, { risk: "WARNING", limit: COUNTED_MAX }),
     listActionRequired(deps, tenantId, { limit: CONTAINED_MAX }),
     listWaiting(deps, tenantId),
     numbersOf(tenantId),
+    readSecurity(deps, tenantId),
   ]);
   const now = deps.clock();
   const assets = actions.items.filter((asset) => asset.containment.state !== "active");
   const contained = { assets, complete: actions.cursor === undefined };
-  return { critical, warning, contained, approvals, fleet, now };
+  return { critical, warning, contained, approvals, fleet, security, now };
 }
 
 /** Is anything on fire, where is AI running, do we see every host, what is being contained: in this order. */
@@ -69,6 +73,7 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
   };
   return (
     <Layout frame={frame}>
+      <SignatureFaults security={overview.security} />
       <Verdict overview={overview} />
       <WaitingStrip approvals={overview.approvals} />
       {overview.fleet.counts.hosts === 0 ? (

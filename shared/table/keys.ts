@@ -69,10 +69,11 @@ export const approvalKey = (tenantId: string, approvalId: string): Key => ({
 });
 export const APPROVAL_PREFIX = "APPROVAL#";
 
+export const ISOLATION_COUNT_PREFIX = "ISOLATIONS#";
 /** Isolations of one hour: `2026-11-21T23`. */
 export const isolationCountKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
-  SK: `ISOLATIONS#${hour}`,
+  SK: `${ISOLATION_COUNT_PREFIX}${hour}`,
 });
 
 /** The running head of the tenant's custody chain. */
@@ -103,6 +104,26 @@ export const API_KEY_PREFIX = "APIKEY#";
 export const idempotencyKey = (tenantId: string, key: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `IDEMPOTENCY#${key}`,
+});
+
+/** The newest check of a tenant's signatures. */
+export const securityKey = (tenantId: string): Key => ({ PK: tenantPartition(tenantId), SK: "SECURITY" });
+
+/**
+ * Authority records of a tenant. They have a partition of their own, so that an IAM policy on `dynamodb:LeadingKeys`
+ * can let admin nodes alone write it. `itemSortKey`: SK of the item that the record is about.
+ */
+export const authorityKey = (tenantId: string, itemSortKey: string): Key => ({
+  PK: `${tenantPartition(tenantId)}#AUTHORITY`,
+  SK: itemSortKey,
+});
+/** No item of a tenant has this sort key. */
+export const authorityHeadKey = (tenantId: string): Key => authorityKey(tenantId, "HEAD");
+
+/** Authority records of devices as they enrolled: the partition that enrol nodes write. */
+export const deviceRecordKey = (tenantId: string, assetId: string): Key => ({
+  PK: `${tenantPartition(tenantId)}#DEVICES`,
+  SK: `ASSET#${assetId}`,
 });
 
 /**

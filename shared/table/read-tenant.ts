@@ -1,18 +1,17 @@
-import { type Dynamo, marshalItem } from "./dynamo.ts";
+import type { Authority } from "../authority/read-authority.ts";
 import { decodeItem } from "./items/decode.ts";
 import { type TenantItem, tenantDefaults, tenantItem } from "./items/tenant.ts";
 import { tenantKey } from "./keys.ts";
 
-/** Settings of a tenant, or the defaults when no admin has written any. */
+/**
+ * Settings of a tenant, read consistently, or the defaults when no admin has ever written any.
+ *
+ * @throws AuthorityFault when they are not what the control key signed
+ */
 export async function readTenant(
-  deps: { dynamo: Dynamo; table: string },
+  { authority }: { authority: Pick<Authority, "read"> },
   tenantId: string,
-  { isConsistent = false }: { isConsistent?: boolean } = {},
 ): Promise<TenantItem> {
-  const { Item } = await deps.dynamo("GetItem", {
-    TableName: deps.table,
-    Key: marshalItem(tenantKey(tenantId)),
-    ...(isConsistent && { ConsistentRead: true }),
-  });
-  return Item ? decodeItem(tenantItem, Item) : tenantDefaults(tenantId);
+  const stored = await authority.read(tenantKey(tenantId));
+  return stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId);
 }

@@ -3,6 +3,7 @@ import { listCustody } from "../../edge/admin/read.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
+import { signStored } from "../support/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 
@@ -105,11 +106,11 @@ describe("isolate and release by form", () => {
   test("where a second person has to approve, nothing is called requested before one has", async () => {
     const assetId = await enrolled("four-eyes");
     const tenant = { ...tenantKey(TENANT), ...tenantDefaults(TENANT) };
-    const put = (settings: object) =>
-      edge.deps.dynamo("PutItem", {
-        TableName: edge.deps.table,
-        Item: marshalItem({ ...tenant, ...settings }),
-      });
+    const put = async (settings: object) => {
+      const Item = marshalItem({ ...tenant, ...settings });
+      await edge.deps.dynamo("PutItem", { TableName: edge.deps.table, Item });
+      await signStored(edge.deps, TENANT);
+    };
     await put({ fourEyes: true });
     try {
       const answer = await post(`/assets/${assetId}/isolate`, await formOf(assetId, { mode: "network" }));

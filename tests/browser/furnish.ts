@@ -14,6 +14,7 @@ import {
   containmentReport,
   type StopEnginesBy,
 } from "../../shared/wire/heartbeat.ts";
+import { signStored } from "../support/authority.ts";
 import { TENANT } from "./edge.ts";
 import { putItems } from "./seed.ts";
 
@@ -128,6 +129,7 @@ export async function containTo(
       UpdateExpression: "SET wish.expiresAt = :past",
       ExpressionAttributeValues: values({ past: timestamp(Date.now() - 60_000) }),
     });
+    await signStored(deps, TENANT);
     return;
   }
   await reportOn(deps, assetId, isolated);

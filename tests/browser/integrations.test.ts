@@ -58,10 +58,10 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
   });
 
   function startWorker(): void {
-    const { dynamo, table, clock, log } = edge.deps;
+    const { dynamo, table, authority, clock, log } = edge.deps;
     const metrics = createMetrics();
     const slots = createDeliverySlots();
-    const deps = { dynamo, table, clock, log, metrics, post: createPostWebhook(true), slots };
+    const deps = { dynamo, table, authority, clock, log, metrics, post: createPostWebhook(true), slots };
     const forwarding = createForwarding({
       forward: (tenantId) => forwardDue(tenantId, deps),
       random: Math.random,
@@ -124,7 +124,7 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     const hook = page.url();
     const webhookId = hook.split("/").at(-1)!;
     const { dynamo, table, clock } = edge.deps;
-    const tenant = await readTenant(edge.deps, TENANT, { isConsistent: true });
+    const tenant = await readTenant(edge.deps, TENANT);
     const sentAs = (id: string) => received.filter(({ headers }) => headers.get("webhook-id") === id);
     const tell = async (eventId: string) => {
       const at = timestamp(clock());

@@ -2,6 +2,7 @@ import { ulid } from "ulid";
 import { catalogue } from "../../agent/catalog/list.ts";
 import { confidenceOf, evidenceOf, weighed } from "../../agent/collect/confidence.ts";
 import type { Deps } from "../../edge/deps.ts";
+import { needsAuthority } from "../../shared/authority/covered-members.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
 import { clientName } from "../../shared/fleet/client-name.ts";
@@ -34,6 +35,7 @@ import {
   timelineDate,
 } from "../../shared/table/keys.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
+import { signStored } from "../support/authority.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {
@@ -289,8 +291,14 @@ function incidentsOf(host: Host): AttributeMap[] {
   });
 }
 
-/** BatchWriteItem takes 25 items a call. */
+/** Puts items and signs those that grant or decide, as admin and enrol nodes do. BatchWriteItem takes 25 items a call. */
 export async function putItems(deps: Deps, items: AttributeMap[]): Promise<void> {
+  await writeAll(deps, items);
+  const tenants = items.filter(needsAuthority).map(({ tenantId }) => tenantId!.S!);
+  for (const tenantId of new Set(tenants)) await signStored(deps, tenantId);
+}
+
+async function writeAll(deps: Deps, items: AttributeMap[]): Promise<void> {
   for (let i = 0; i < items.length; i += 25) {
     let requests = items.slice(i, i + 25).map((Item) => ({ PutRequest: { Item } }));
     while (requests.length > 0) {

@@ -16,6 +16,7 @@ import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { assetKey, TABLE_NAME, tenantKey } from "../../shared/table/keys.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { makeAdminApp } from "../support/admin-app.ts";
+import { believing } from "../support/authority.ts";
 import { ASSET_ID } from "../support/edge-app.ts";
 
 /*
@@ -42,9 +43,11 @@ describe("a change of containment in which the table fails", () => {
       crypto.randomUUID(),
     );
     app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME, openActions: undefined as never });
+    app.deps.authority = believing(faulty, app.deps.authority.verifier, TABLE_NAME);
     app.deps.openActions = createOpenActions({
       dynamo: table,
       table: TABLE_NAME,
+      authority: believing(table, undefined, TABLE_NAME),
       clock: () => app.state.nowMs,
       log: () => {},
       instruments: { actionSetAge: () => {} },

@@ -90,6 +90,7 @@ async function startWorker(sqs: Answer, dynamodb: Answer, more: Record<string, s
       AWS_ACCESS_KEY_ID: "local",
       AWS_SECRET_ACCESS_KEY: "local",
       LZ_QUEUE_KEYS: `q1:${KEY.toString("base64url")}`,
+      LZ_CONTROL_JWKS: '{"keys":[]}',
       SQS_ENDPOINT: endpoint,
       SQS_QUEUE_URL: `${endpoint}/000000000000/heartbeats`,
       SQS_DLQ_URL: `${endpoint}/000000000000/dead`,

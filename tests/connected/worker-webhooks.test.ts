@@ -17,6 +17,7 @@ import { eventIdOf } from "../../worker/event-id.ts";
 import { forwardDue } from "../../worker/forward.ts";
 import { createMetrics } from "../../worker/metrics.ts";
 import { createPostWebhook } from "../../worker/webhook-post.ts";
+import { believing } from "../support/authority.ts";
 import { makeTenant, TENANT } from "../support/worker-table.ts";
 
 let stage: Stage;
@@ -60,6 +61,7 @@ test("an event in the outbox of a real table is delivered once over a real socke
   const deps = {
     dynamo,
     table: TABLE_NAME,
+    authority: believing(dynamo, undefined, TABLE_NAME),
     clock: () => now,
     log: () => {},
     metrics: createMetrics(),
@@ -128,6 +130,7 @@ test("what is sent again while a worker is at the event is not lost in a real ta
   const deps = {
     dynamo,
     table: TABLE_NAME,
+    authority: believing(dynamo, undefined, TABLE_NAME),
     clock: () => now,
     log: () => {},
     metrics: createMetrics(),

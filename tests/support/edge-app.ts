@@ -12,10 +12,12 @@ import { createSessionKeys } from "../../edge/session-keys.ts";
 import { ISSUER } from "../../local/issuer.ts";
 import { makeSecrets, publicJwk } from "../../local/secrets.ts";
 import { sessionSigner } from "../../lz/fleet.ts";
+import { createVerifier } from "../../shared/authority/verify-authority.ts";
 import { base64url, fromUtf8 } from "../../shared/bytes.ts";
 import type { Entry } from "../../shared/queue/message.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
+import { believing } from "./authority.ts";
 
 export const EDGE_URL = "http://edge.test";
 export const TENANT_ID = "org_a";
@@ -34,12 +36,18 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const issuer = await generateKeyPair("RS256");
   const edgeSecret = await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign"]);
   const sessionKeys = createSessionKeys([{ version: "v1", key: edgeSecret }]);
+  const controlJwks = { keys: [publicJwk(secrets.controlKey) as never] };
+  const log: Deps["log"] = (level, event, fields) =>
+    void state.logged.push(JSON.stringify({ level, event, ...fields }));
+  const dynamo = more.dynamo ?? ((async () => ({})) as unknown as Dynamo);
+  const verifier = createVerifier(controlJwks);
   const deps: Deps = {
+    authority: believing(dynamo, verifier),
     clock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     requestId: createRequestIds((length) => crypto.getRandomValues(new Uint8Array(length))),
-    log: (level, event, fields) => void state.logged.push(JSON.stringify({ level, event, ...fields })),
-    dynamo: (async () => ({})) as unknown as Dynamo,
+    log,
+    dynamo,
     table: "t",
     instruments: createInstruments(metrics.getMeter("test"), trace.getTracer("test")),
     readiness: async () => ({ queue: "here", table: "here" }),
@@ -52,7 +60,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     hashing: webHashing,
     seenStates: createSeenStates(webHashing),
     timesOutSlowBodies: false,
-    controlJwks: { keys: [publicJwk(secrets.controlKey) as never] },
+    controlJwks,
     catalogue: { isLoaded: () => false, newest: undefined },
     controlKey: { kid: "control-1", key: (await importJWK(secrets.controlKey, "EdDSA")) as CryptoKey },
     admin: {

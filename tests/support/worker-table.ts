@@ -8,6 +8,7 @@ import { createMetrics } from "../../worker/metrics.ts";
 import { createPasts } from "../../worker/pasts.ts";
 import { createPresences } from "../../worker/presences.ts";
 import { type Delivery, parseDelivery } from "../../worker/read.ts";
+import { believing } from "./authority.ts";
 import type { MemoryDynamo } from "./memory-dynamo.ts";
 
 export const TENANT = "org_memory";
@@ -20,6 +21,7 @@ export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: 
     clock: () => Date.parse("2026-11-22T12:00:00.000Z"),
     log: () => {},
     dynamo: table.dynamo,
+    authority: believing(table.dynamo),
     table: "memory",
     queue: { receive: async () => [], remove: async () => {}, extend: async () => {}, bury: async () => {} },
     queueKeys: new Map(),

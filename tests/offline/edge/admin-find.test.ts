@@ -10,6 +10,7 @@ import {
   indexSort,
 } from "../../../shared/table/keys.ts";
 import { importHmacKey } from "../../../shared/wire/signature.ts";
+import { believing } from "../../support/authority.ts";
 
 const TENANT = "org_a";
 const FLEET = 100_000;
@@ -62,7 +63,10 @@ async function makeReader() {
     return { Responses: { t: wanted.map((key) => assetOf(Number(key.SK!.S!.slice(-16)))) } };
   }) as unknown as Dynamo;
   const cursorKeys = [await importHmacKey(new Uint8Array(32).fill(7), ["sign", "verify"])];
-  return { reads, reader: { dynamo, table: "t", clock: () => 0, admin: { cursorKeys } } };
+  return {
+    reads,
+    reader: { dynamo, table: "t", authority: believing(dynamo), clock: () => 0, admin: { cursorKeys } },
+  };
 }
 
 const searches: [string, AssetFilter][] = [

@@ -4,6 +4,7 @@ import { findAssets } from "../../../edge/admin/find-assets.ts";
 import { listAssets } from "../../../edge/admin/read.ts";
 import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../shared/table/keys.ts";
+import { believing } from "../../support/authority.ts";
 
 const TENANT = "org_a";
 const idOf = (i: number) => `01M807NRG7${String(i).padStart(16, "0")}`;
@@ -26,7 +27,7 @@ function busyTable(readable: number) {
     return { Responses: { t: read }, UnprocessedKeys: left.length > 0 ? { t: { Keys: left } } : {} };
   }) as unknown as Dynamo;
   return {
-    reader: { dynamo, table: "t", clock: () => 0, admin: { cursorKeys: [] } },
+    reader: { dynamo, table: "t", authority: believing(dynamo), clock: () => 0, admin: { cursorKeys: [] } },
     batches: () => batches,
   };
 }

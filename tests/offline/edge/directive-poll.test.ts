@@ -35,6 +35,7 @@ async function makeWorld({ heldMax = 10 } = {}) {
   const openActions = createOpenActions({
     dynamo,
     table: "t",
+    authority: { readMany: async (keys) => keys.map(() => ({})) },
     clock: () => world.state.nowMs,
     log: () => {},
     instruments: { actionSetAge: () => {} },

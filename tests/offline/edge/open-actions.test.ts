@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createOpenActions } from "../../../edge/open-actions.ts";
+import { AuthorityFault } from "../../../shared/authority/types.ts";
 import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 
@@ -28,7 +29,15 @@ const isolated: AssetItem = {
 };
 
 function harness(shared: boolean) {
-  const state = { now: 1_000_000, queries: 0, fails: false, hangs: false, items: [isolated] };
+  const state = {
+    now: 1_000_000,
+    queries: 0,
+    fails: false,
+    hangs: false,
+    items: [isolated],
+    refused: false,
+    checked: 0,
+  };
   const dynamo = (async () => {
     state.queries++;
     if (state.hangs) await new Promise(() => {});
@@ -42,6 +51,12 @@ function harness(shared: boolean) {
   const actions = createOpenActions({
     dynamo,
     table: "t",
+    authority: {
+      readMany: async (keys) => {
+        state.checked += keys.length;
+        return keys.map(({ SK }) => (state.refused ? new AuthorityFault("org_a", SK, "mismatch") : {}));
+      },
+    },
     clock: () => state.now,
     log: (level, event, fields) => {
       logged.push(event);
@@ -55,6 +70,35 @@ function harness(shared: boolean) {
 }
 
 describe("createOpenActions()", () => {
+  /** The set as it is once the refresh that this request starts has ended. */
+  const settled = async ({ actions }: ReturnType<typeof harness>) => {
+    await actions.of("org_a");
+    await Bun.sleep(0);
+    return actions.of("org_a");
+  };
+  test("leaves out an action whose asset is not what was signed, and takes it again once it is", async () => {
+    const world = harness(true);
+    const { state } = world;
+    state.refused = true;
+    expect((await settled(world)).has(ASSET)).toBe(false);
+    state.refused = false;
+    state.now += 59_000;
+    expect((await settled(world)).has(ASSET)).toBe(false);
+    state.now += 2001;
+    expect((await settled(world)).has(ASSET)).toBe(true);
+  });
+  test("checks an asset once, and again when its revocation is new", async () => {
+    const world = harness(true);
+    const { state } = world;
+    for (let i = 0; i < 5; i++) {
+      await settled(world);
+      state.now += 2001;
+    }
+    expect(state.checked).toBe(1);
+    state.items = [{ ...isolated, revokedAt: "2026-11-23T00:00:00.000Z" }];
+    expect((await settled(world)).get(ASSET)?.revoked).toBe(true);
+    expect(state.checked).toBe(2);
+  });
   test("asks the table once in two seconds, however many heartbeats come", async () => {
     const { state, actions } = harness(true);
     const sets = await Promise.all(Array.from({ length: 100 }, () => actions.of("org_a")));

@@ -19,6 +19,7 @@ import { eventIdOf } from "../../../worker/event-id.ts";
 import { createForward, forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import { createPostWebhook, type PostWebhook } from "../../../worker/webhook-post.ts";
+import { believing } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { eventually } from "../../support/stack.ts";
 import { ASSET, makeTenant, TENANT } from "../../support/worker-table.ts";
@@ -71,6 +72,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
   const deps = {
     dynamo: table.dynamo,
     table: "t",
+    authority: believing(table.dynamo),
     clock: () => now,
     log: (_: string, event: string) => void logs.push(event),
     metrics,

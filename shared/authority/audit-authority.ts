@@ -1,0 +1,165 @@
+import type { AttributeMap, Dynamo } from "../table/dynamo.ts";
+import type { AuthorityClaims, AuthorityHeadClaims } from "../table/items/authority.ts";
+import { authorityHeadKey, deviceRecordKey, type Key, tenantKey } from "../table/keys.ts";
+import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
+import { checkAuthority, keysOf, readConsistently, recordsOf } from "./read-authority.ts";
+import { grantingItems, kidOf, queryAll } from "./sign-table.ts";
+import { AuthorityFault, type AuthorityFaultCode } from "./types.ts";
+import { checkCovered, type Verifier } from "./verify-authority.ts";
+
+type Table = { dynamo: Dynamo; table: string };
+type Audited = {
+  tenantId: string;
+  verifier: Verifier;
+  /** The highest version seen before: a lower one means that the table was put back. */
+  versionMin?: number;
+  /** TTL may have removed an item from its `expiresAt` on. Its record stays. */
+  nowSeconds: number;
+};
+
+export type AuthorityAudit = {
+  /** Version of the signed head; 0 while no admin has changed anything. */
+  version: number;
+  /** Items that were checked. */
+  items: number;
+  /** How many records in force each key signed: a key with none may be dropped. */
+  byKid: Record<string, number>;
+  faults: { item: string; code: AuthorityFaultCode }[];
+};
+
+/** An admin's change during the audit looks like a fault: what looks like one is read again. */
+const READS_MAX = 3;
+
+/**
+ * Checks all that grants or decides in a tenant: every item against its record, every record against its item, and all
+ * records against the signed head. It finds an edited, added, removed or restored item or record, and a table that was
+ * put back as a whole when `versionMin` is known.
+ *
+ * Cost: one consistent read of the tenant's granting items, of its authority records and of its device records.
+ */
+export async function auditAuthority(where: Table, audited: Audited): Promise<AuthorityAudit> {
+  const { tenantId, verifier, nowSeconds } = audited;
+  const partition = tenantKey(tenantId).PK;
+  const { claims, head, byKid, faults } = await readRecords(where, audited);
+  const suspects = new Set<string>();
+  const present = new Set<string>();
+  const devices = await readDevices(where, tenantId);
+  for (const [name, device] of devices) if (!claims.has(name)) countKid(byKid, device);
+  for await (const item of grantingItems(where, tenantId)) {
+    const name = item.SK!.S!;
+    present.add(name);
+    const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
+    if (!isGood) suspects.add(name);
+  }
+  for (const [name, { until }] of claims)
+    if (!present.has(name) && !(until !== undefined && until <= nowSeconds)) suspects.add(name);
+  for (const name of devices.keys()) if (!present.has(name)) suspects.add(name);
+  for (const name of suspects) {
+    const key: Key = { PK: partition, SK: name };
+    const code = await faultOf(where, key, audited);
+    if (code !== undefined && !faults.some((fault) => fault.item === name)) faults.push({ item: name, code });
+  }
+  return { version: head?.version ?? 0, items: present.size, byKid, faults };
+}
+
+type Records = {
+  claims: Map<string, AuthorityClaims>;
+  head: AuthorityHeadClaims | undefined;
+  byKid: Record<string, number>;
+  faults: AuthorityAudit["faults"];
+};
+
+/** All authority records of the tenant, checked against their signed head. */
+async function readRecords(where: Table, { tenantId, verifier, versionMin = 0 }: Audited): Promise<Records> {
+  for (let reads = 1; ; reads++) {
+    const records = await readOnce(where, tenantId, verifier);
+    const code = await headFault(records, versionMin);
+    if (code === undefined) return records;
+    if (reads < READS_MAX && code === "count") continue;
+    return { ...records, faults: [...records.faults, { item: "HEAD", code }] };
+  }
+}
+
+async function readOnce(where: Table, tenantId: string, verifier: Verifier): Promise<Records> {
+  const { PK, SK: headSort } = authorityHeadKey(tenantId);
+  const records: Records = { claims: new Map(), head: undefined, byKid: {}, faults: [] };
+  for await (const stored of queryAll(where, PK, undefined)) {
+    const item = stored.SK!.S!;
+    try {
+      if (item === headSort) {
+        records.head = await verifier.head(stored, tenantId);
+        continue;
+      }
+      countKid(records.byKid, stored);
+      records.claims.set(item, await verifier.record(stored, tenantId, item));
+    } catch (error) {
+      if (!(error instanceof AuthorityFault)) throw error;
+      records.faults.push({ item, code: error.code });
+    }
+  }
+  return records;
+}
+
+async function headFault(
+  { claims, head, faults }: Records,
+  versionMin: number,
+): Promise<AuthorityFaultCode | undefined> {
+  if (faults.some(({ item }) => item === "HEAD")) return undefined; // said already
+  if (!head) return claims.size > 0 || versionMin > 0 ? "head" : undefined;
+  if (head.version < versionMin) return "rolledBack";
+  const digest = await addToDigest(EMPTY_DIGEST, [...claims.values()]);
+  return head.count === claims.size && head.digest === digest ? undefined : "count";
+}
+
+function countKid(byKid: Record<string, number>, record: AttributeMap): void {
+  const kid = kidOf(record) ?? "unreadable";
+  byKid[kid] = (byKid[kid] ?? 0) + 1;
+}
+
+/** Device records by the sort key of their asset. */
+async function readDevices(where: Table, tenantId: string): Promise<Map<string, AttributeMap>> {
+  const devices = new Map<string, AttributeMap>();
+  const { PK } = deviceRecordKey(tenantId, "");
+  for await (const record of queryAll(where, PK, undefined)) devices.set(record.SK!.S!, record);
+  return devices;
+}
+
+async function holds(
+  verifier: Verifier,
+  tenantId: string,
+  item: AttributeMap,
+  device: AttributeMap | undefined,
+  claims: AuthorityClaims | undefined,
+): Promise<boolean> {
+  const name = item.SK!.S!;
+  try {
+    if (claims) await checkCovered(item, claims);
+    else await checkAuthority(verifier, tenantId, name, { item, record: undefined, device });
+    return true;
+  } catch (error) {
+    if (!(error instanceof AuthorityFault)) throw error;
+    return false;
+  }
+}
+
+/** The fault of an item, read again with its records; undefined when it was a change under way. */
+async function faultOf(
+  where: Table,
+  key: Key,
+  { tenantId, verifier, nowSeconds }: Audited,
+): Promise<AuthorityFaultCode | undefined> {
+  const found = await readConsistently(where, keysOf(key));
+  const records = recordsOf(key, found);
+  try {
+    await checkAuthority(verifier, tenantId, key.SK, { item: found(key), ...records });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof AuthorityFault)) throw error;
+    const isExpired =
+      error.code === "removed" && (await untilOf(records.record, tenantId, key, verifier)) <= nowSeconds;
+    return isExpired ? undefined : error.code;
+  }
+}
+
+const untilOf = async (record: AttributeMap | undefined, tenantId: string, { SK }: Key, verifier: Verifier) =>
+  (record && (await verifier.record(record, tenantId, SK)).until) ?? Number.POSITIVE_INFINITY;

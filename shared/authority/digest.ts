@@ -1,0 +1,29 @@
+import { utf8 } from "../bytes.ts";
+import type { AuthorityClaims } from "../table/items/authority.ts";
+
+const MODULUS = 2n ** 256n;
+export const EMPTY_DIGEST = "0".repeat(64);
+
+/** SHA-256 of one record's claims as a number. */
+async function digestOf({ item, version, hash }: AuthorityClaims): Promise<bigint> {
+  const text = utf8(`${item}\n${version}\n${hash}`);
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
+  return bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+}
+
+/**
+ * The digest with these records added and those taken out. A sum modulo 2^256 does not depend on the order, so a
+ * change needs its own records only. Records are signed, so an attacker cannot choose ones that cancel out.
+ */
+export async function addToDigest(
+  digest: string,
+  added: readonly AuthorityClaims[],
+  removed: readonly AuthorityClaims[] = [],
+): Promise<string> {
+  const [plus, minus] = await Promise.all([
+    Promise.all(added.map(digestOf)),
+    Promise.all(removed.map(digestOf)),
+  ]);
+  const sum = plus.reduce((a, b) => a + b, BigInt(`0x${digest}`)) - minus.reduce((a, b) => a + b, 0n);
+  return (((sum % MODULUS) + MODULUS) % MODULUS).toString(16).padStart(64, "0");
+}

@@ -1,0 +1,167 @@
+import { type AttributeMap, type Dynamo, marshalItem, values } from "../table/dynamo.ts";
+import type { AuthorityClaims } from "../table/items/authority.ts";
+import {
+  API_KEY_PREFIX,
+  APPROVAL_PREFIX,
+  ASSET_PREFIX,
+  authorityHeadKey,
+  ENROLMENT_PREFIX,
+  ISOLATION_COUNT_PREFIX,
+  type Key,
+  tenantKey,
+} from "../table/keys.ts";
+import type { ControlKey } from "../wire/control-claims.ts";
+import { needsAuthority } from "./covered-members.ts";
+import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
+import { checkAuthority, keysOf, readConsistently, recordsOf, type StoredRecords } from "./read-authority.ts";
+import { claimsOf, signAuthority, signAuthorityHead } from "./sign-authority.ts";
+import { AuthorityFault } from "./types.ts";
+import type { Verifier } from "./verify-authority.ts";
+
+type Table = { dynamo: Dynamo; table: string };
+
+const WRITES_AT_ONCE = 16;
+/** Items whose records are read in one call: up to three keys each, of the hundred that BatchGetItem takes. */
+const BATCH = 33;
+
+const PREFIXES = [API_KEY_PREFIX, ENROLMENT_PREFIX, APPROVAL_PREFIX, ISOLATION_COUNT_PREFIX, ASSET_PREFIX];
+
+/** Every item of a tenant that counts only with a signature. */
+export async function* grantingItems(
+  { dynamo, table }: Table,
+  tenantId: string,
+): AsyncGenerator<AttributeMap> {
+  const { PK, SK } = tenantKey(tenantId);
+  for (const prefix of [SK, ...PREFIXES]) {
+    for await (const item of queryAll({ dynamo, table }, PK, prefix)) if (needsAuthority(item)) yield item;
+  }
+}
+
+/** Items of a partition whose sort key begins with `prefix`, read consistently. */
+export async function* queryAll(
+  { dynamo, table }: Table,
+  partition: string,
+  prefix: string | undefined,
+): AsyncGenerator<AttributeMap> {
+  let from: Record<string, never> | undefined;
+  do {
+    const page = await dynamo("Query", {
+      TableName: table,
+      KeyConditionExpression: prefix === undefined ? "PK = :pk" : "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: partition, ...(prefix !== undefined && { prefix }) }),
+      ConsistentRead: true,
+      ...(from && { ExclusiveStartKey: from }),
+    });
+    yield* page.Items ?? [];
+    from = page.LastEvaluatedKey as typeof from;
+  } while (from);
+}
+
+export type Signed = { item: string; reason: AuthorityFault["code"] | "old-key" };
+
+export type Signing = {
+  tenantId: string;
+  /** Number of the tenant's newest custody record. */
+  version: number;
+  control: ControlKey;
+  /** Enrol keys that stay: the devices they vouch for are not signed again. */
+  enrolKids?: readonly string[];
+  verifier: Verifier;
+};
+
+/**
+ * Signs those items of a tenant that have no valid record of `control` yet: for the upgrade of a table, and after a
+ * rotation of the control key. It vouches for what is stored now, so look at what {@link unsignedItems} lists first.
+ *
+ * @returns what was signed
+ */
+export async function signTable({ dynamo, table }: Table, signing: Signing): Promise<Signed[]> {
+  const { tenantId, version, control, enrolKids = [], verifier } = signing;
+  const signed: Signed[] = [];
+  let writes: Promise<unknown>[] = [];
+  for await (const { item, reason } of unsignedItems({ dynamo, table }, tenantId, verifier, {
+    control: control.kid,
+    enrol: enrolKids,
+  })) {
+    const claims = await claimsOf(tenantId, item, version);
+    const record = await signAuthority(control, claims);
+    writes.push(dynamo("PutItem", { TableName: table, Item: marshalItem(record) }));
+    signed.push({ item: claims.item, reason });
+    if (writes.length < WRITES_AT_ONCE) continue;
+    await Promise.all(writes);
+    writes = [];
+  }
+  await Promise.all(writes);
+  await rebuildHead({ dynamo, table }, signing);
+  return signed;
+}
+
+/** Keys whose records are not signed again. */
+type Kids = { control: string; enrol: readonly string[] };
+
+/** Items of a tenant that have no valid record, or one by a key that is not among `kids`. */
+export async function* unsignedItems(
+  where: Table,
+  tenantId: string,
+  verifier: Verifier,
+  kids?: Kids,
+): AsyncGenerator<{ item: AttributeMap; reason: Signed["reason"] }> {
+  let batch: AttributeMap[] = [];
+  for await (const item of grantingItems(where, tenantId)) {
+    batch.push(item);
+    if (batch.length < BATCH) continue;
+    yield* unsignedOf(where, tenantId, verifier, kids, batch);
+    batch = [];
+  }
+  yield* unsignedOf(where, tenantId, verifier, kids, batch);
+}
+
+async function* unsignedOf(
+  where: Table,
+  tenantId: string,
+  verifier: Verifier,
+  kids: Kids | undefined,
+  items: readonly AttributeMap[],
+): AsyncGenerator<{ item: AttributeMap; reason: Signed["reason"] }> {
+  const keys = items.map((item): Key => ({ PK: item.PK!.S!, SK: item.SK!.S! }));
+  const found = await readConsistently(where, keys.flatMap(keysOf));
+  for (const [index, key] of keys.entries()) {
+    const item = found(key) ?? items[index]!;
+    const records = recordsOf(key, found);
+    try {
+      await checkAuthority(verifier, tenantId, key.SK, { item, ...records });
+      if (kids && isByOldKey(records, kids)) yield { item, reason: "old-key" };
+    } catch (error) {
+      if (!(error instanceof AuthorityFault)) throw error;
+      yield { item, reason: error.code };
+    }
+  }
+}
+
+function isByOldKey({ record, device }: StoredRecords, { control, enrol }: Kids): boolean {
+  if (record) return kidOf(record) !== control;
+  return device !== undefined && ![control, ...enrol].includes(kidOf(device) ?? "");
+}
+
+/** Key id in the protected header of a record's signature; undefined when it cannot be read. */
+export function kidOf(record: AttributeMap): string | undefined {
+  try {
+    const header = record.signature?.S?.split(".")[0] ?? "";
+    return JSON.parse(atob(header.replaceAll("-", "+").replaceAll("_", "/"))).kid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sums up every valid record of the tenant and signs the sum. */
+async function rebuildHead(where: Table, { tenantId, version, control, verifier }: Signing): Promise<void> {
+  const { PK, SK: headSort } = authorityHeadKey(tenantId);
+  const claims: AuthorityClaims[] = [];
+  for await (const record of queryAll(where, PK, undefined)) {
+    if (record.SK!.S === headSort) continue;
+    claims.push(await verifier.record(record, tenantId, record.SK!.S!));
+  }
+  const digest = await addToDigest(EMPTY_DIGEST, claims);
+  const head = await signAuthorityHead(control, { tenant: tenantId, version, count: claims.length, digest });
+  await where.dynamo("PutItem", { TableName: where.table, Item: marshalItem(head) });
+}

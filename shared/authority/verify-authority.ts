@@ -1,0 +1,96 @@
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
+import type { z } from "zod";
+import type { AttributeMap } from "../table/dynamo.ts";
+import {
+  type AuthorityClaims,
+  type AuthorityHeadClaims,
+  authorityClaims,
+  authorityHeadClaims,
+  authorityHeadItem,
+  authorityItem,
+} from "../table/items/authority.ts";
+import { decodeItem } from "../table/items/decode.ts";
+import { hashOfCovered } from "./covered-members.ts";
+import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE, ISSUER } from "./types.ts";
+
+/** Verified signatures that are remembered; the oldest leaves first. */
+const REMEMBERED_MAX = 20_000;
+
+export type Verifier = {
+  /** Claims of a record under `AUTHORITY`. Throws {@link AuthorityFault}. */
+  record(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
+  /** Claims of a record under `DEVICES`. Throws {@link AuthorityFault}. */
+  device(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
+  head(record: AttributeMap, tenantId: string): Promise<AuthorityHeadClaims>;
+};
+
+/**
+ * @param control public control keys
+ * @param enrol public enrol keys; a control key may sign new devices too
+ */
+export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { keys: [] }): Verifier {
+  const controlKeys = createLocalJWKSet(control);
+  const deviceKeys = createLocalJWKSet({ keys: [...enrol.keys, ...control.keys] });
+  const remembered = new Map<string, unknown>();
+
+  async function verified<Schema extends z.ZodType>(
+    signature: string,
+    { typ, schema, keys }: { typ: string; schema: Schema; keys: typeof controlKeys },
+  ): Promise<z.infer<Schema>> {
+    const name = `${typ} ${signature}`;
+    const known = remembered.get(name);
+    if (known !== undefined) return known as z.infer<Schema>;
+    const { payload } = await jwtVerify(signature, keys, { algorithms: ["EdDSA"], typ, issuer: ISSUER });
+    const claims = schema.parse(payload);
+    if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value!);
+    remembered.set(name, claims);
+    return claims;
+  }
+
+  async function recordOf(record: AttributeMap, tenantId: string, item: string, isDevice: boolean) {
+    const fault = (code: "signature" | "misplaced", cause?: unknown) =>
+      new AuthorityFault(tenantId, item, code, { cause });
+    const how = isDevice
+      ? { typ: DEVICE_TYPE, schema: authorityClaims, keys: deviceKeys }
+      : { typ: AUTHORITY_TYPE, schema: authorityClaims, keys: controlKeys };
+    const claims = await Promise.resolve()
+      .then(() => verified(decodeItem(authorityItem, record).signature, how))
+      .catch((error: unknown) => {
+        throw fault("signature", error);
+      });
+    if (claims.tenant !== tenantId || claims.item !== item) throw fault("misplaced");
+    return claims;
+  }
+
+  return {
+    record: (record, tenantId, item) => recordOf(record, tenantId, item, false),
+    device: (record, tenantId, item) => recordOf(record, tenantId, item, true),
+    async head(record, tenantId) {
+      const how = { typ: HEAD_TYPE, schema: authorityHeadClaims, keys: controlKeys };
+      const claims = await Promise.resolve()
+        .then(() => verified(decodeItem(authorityHeadItem, record).signature, how))
+        .catch((error: unknown) => {
+          throw new AuthorityFault(tenantId, "HEAD", "head", { cause: error });
+        });
+      if (claims.tenant !== tenantId) throw new AuthorityFault(tenantId, "HEAD", "head");
+      return claims;
+    },
+  };
+}
+
+/** Throws {@link AuthorityFault} unless the item is the one that was signed. */
+export async function checkCovered(item: AttributeMap, claims: AuthorityClaims): Promise<void> {
+  if ((await hashOfCovered(item)) !== claims.hash)
+    throw new AuthorityFault(claims.tenant, claims.item, "mismatch");
+}
+
+/** What an enrol key may vouch for: a device that has just enrolled, and nothing that an admin decided since. */
+export function checkNewDevice(asset: AttributeMap, { tenant, item, version }: AuthorityClaims): void {
+  const isNew =
+    version === 0 &&
+    asset.type?.S === "Asset" &&
+    asset.status?.S === "ACTIVE" &&
+    asset.generation?.N === "0" &&
+    ["wish", "revokedAt", "keyRotatedAt", "offlineReleaseOf"].every((name) => asset[name] === undefined);
+  if (!isNew) throw new AuthorityFault(tenant, item, "notNew");
+}

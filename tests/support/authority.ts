@@ -1,0 +1,41 @@
+import { importJWK } from "jose";
+import type { Deps } from "../../edge/deps.ts";
+import type { Authority } from "../../shared/authority/read-authority.ts";
+import { signTable } from "../../shared/authority/sign-table.ts";
+import { createVerifier, type Verifier } from "../../shared/authority/verify-authority.ts";
+import { newControlKey, publicHalf } from "../../shared/key-material.ts";
+import { type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
+import type { Key } from "../../shared/table/keys.ts";
+import type { ControlKey } from "../../shared/wire/control-claims.ts";
+
+/** A key pair as the control plane and enrol nodes hold one. */
+export async function makeSigningKey(kid: string) {
+  const jwk = await newControlKey(kid);
+  const key: ControlKey = { kid, key: (await importJWK(jwk, "EdDSA")) as CryptoKey };
+  return { key, jwks: { keys: [publicHalf(jwk)] } };
+}
+
+/**
+ * An authority that takes the table's word, for tests whose subject is something else. What admins change is signed all
+ * the same.
+ */
+export const believing = (
+  dynamo: Dynamo,
+  verifier: Verifier = createVerifier({ keys: [] }),
+  table = "t",
+): Authority => {
+  const read = async (key: Key) =>
+    (await dynamo("GetItem", { TableName: table, Key: marshalItem(key), ConsistentRead: true })).Item;
+  return { read, readMany: (keys) => Promise.all(keys.map(read)), verifier, mode: "observe" };
+};
+
+/** Signs whatever of a tenant stands in a real table without a valid signature, as `lz table sign` does. */
+export async function signStored(
+  { dynamo, table, authority, controlKey }: Pick<Deps, "dynamo" | "table" | "authority" | "controlKey">,
+  tenantId: string,
+): Promise<void> {
+  await signTable(
+    { dynamo, table },
+    { tenantId, version: 0, control: controlKey!, verifier: authority.verifier },
+  );
+}
