@@ -1,5 +1,5 @@
-import { canonicalJson } from "../shared/canonical-json.ts";
 import type { Authority } from "../shared/authority/read-authority.ts";
+import { canonicalJson } from "../shared/canonical-json.ts";
 import { type Clock, isRecent } from "../shared/clock.ts";
 import { unrecordedRelease } from "../shared/containment.ts";
 import type { Log } from "../shared/log.ts";

@@ -43,7 +43,6 @@ describe("a change of containment in which the table fails", () => {
       crypto.randomUUID(),
     );
     app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME, openActions: undefined as never });
-    app.deps.authority = believing(faulty, app.deps.authority.verifier, TABLE_NAME);
     app.deps.openActions = createOpenActions({
       dynamo: table,
       table: TABLE_NAME,

@@ -134,6 +134,7 @@ test("an action set of more than 1 MB, which the table gives in pages, is read w
   const set = await createOpenActions({
     ...{ dynamo: counting, table: TABLE_NAME, clock: Date.now, log: () => {}, shared: true, after: () => {} },
     instruments: { actionSetAge: () => {} },
+    authority: { readMany: async (keys) => keys.map(() => ({})) },
   }).of(tenantId);
   expect([set.size, pages]).toEqual([actions, 2]);
   expect([...set.values()].every((action) => action.directive === directive)).toBe(true);

@@ -42,7 +42,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const dynamo = more.dynamo ?? ((async () => ({})) as unknown as Dynamo);
   const verifier = createVerifier(controlJwks);
   const deps: Deps = {
-    authority: believing(dynamo, verifier),
+    authority: believing(dynamo, verifier, more.table),
     clock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     requestId: createRequestIds((length) => crypto.getRandomValues(new Uint8Array(length))),

@@ -47,6 +47,7 @@ function pagedIndex(
     ...{ dynamo, table: "t", clock: () => 1_000_000, shared: true, after: () => {} },
     log: (_level, event, fields) => void logged.push([event, String(fields?.error)]),
     instruments: { actionSetAge: () => {} },
+    authority: { readMany: async (keys) => keys.map(() => ({})) },
   });
   return { actions, queries, logged };
 }

@@ -78,6 +78,8 @@ describe("lz rotate", () => {
     );
     await expect(step(before, "nothing", "add")).rejects.toThrow("edge, queue or control");
     await expect(step({}, "edge", "add")).rejects.toThrow("has no LZ_EDGE_SECRETS");
-    await expect(step({ LZ_CONTROL_KEY: "{}" }, "control", "add")).rejects.toThrow("not a private control key");
+    await expect(step({ LZ_CONTROL_KEY: "{}" }, "control", "add")).rejects.toThrow(
+      "not a private control key",
+    );
   });
 });
