@@ -43,7 +43,7 @@ type Node = {
 /** Who has which of the lines in `secrets.env`: the table at the head of docs/rotation.md. */
 const OF_EDGES = ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS", "LZ_CONTROL_JWKS", "LZ_CONTROL_KEY_SET"];
 const OF_ADMINS = [...OF_EDGES, "LZ_CONTROL_KEY"];
-const OF_WORKERS = ["LZ_QUEUE_KEYS"];
+const OF_WORKERS = ["LZ_QUEUE_KEYS", "LZ_CONTROL_JWKS"];
 
 const parseLines = (text: string): Lines =>
   Object.fromEntries(text.split("\n").flatMap((line) => (line.includes("=") ? [split(line)] : [])));
@@ -75,16 +75,22 @@ describe("keys rotated under load", () => {
       { mode: 0o600 },
     );
 
-  /** The command as the page gives it; the lines it prints replace those of the file. */
-  async function rotate(key: Key, step: Step): Promise<Lines> {
-    const command = ["run", "lz", "rotate", key, step, "--env", secretsFile];
-    const child = Bun.spawn([process.execPath, ...command], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  /** A command as the page gives it; what it prints. */
+  async function lz(...words: string[]): Promise<string> {
+    const env = { ...process.env, AWS_REGION: "us-east-1", DYNAMODB_ENDPOINT: stack.dynamodbEndpoint };
+    const command = [process.execPath, "run", "lz", ...words, "--env", secretsFile];
+    const child = Bun.spawn(command, { cwd: ROOT, env, stdout: "pipe", stderr: "pipe" });
     const [said, complained] = await Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),
     ]);
-    if ((await child.exited) !== 0) throw new Error(`lz rotate ${key} ${step}: ${complained}`);
-    const changed = parseLines(said);
+    if ((await child.exited) !== 0) throw new Error(`lz ${words.join(" ")}: ${complained}`);
+    return said;
+  }
+
+  /** The lines that the command prints replace those of the file. */
+  async function rotate(key: Key, step: Step): Promise<Lines> {
+    const changed = parseLines(await lz("rotate", key, step));
     writeSecrets({ ...readSecrets(), ...changed });
     return changed;
   }
@@ -267,6 +273,7 @@ describe("keys rotated under load", () => {
     await isObeyed(first, 1);
     const unused = await stack.enrolmentToken();
     await rotate("control", "add");
+    await rollOutToWorkers();
     await rollOutToEdges();
     await fleet.renewAll(); // every agent had a session since
     for (const agent of fleet.agents) await eventually(async () => agent.pinned().length === 2);
@@ -274,7 +281,11 @@ describe("keys rotated under load", () => {
     await rollOutToEdges();
     await isolate(second);
     await isObeyed(second, 1);
+    // Everything that the old key signed counts only until it is dropped.
+    expect(await lz("table", "sign", first.tenantId, "--write")).toMatch(/[1-9]\d* items? signed/);
+    expect(await lz("table", "sign", first.tenantId)).toContain("0 items to sign");
     await rotate("control", "drop");
+    await rollOutToWorkers();
     await rollOutToEdges();
     await fleet.renewAll();
     for (const agent of fleet.agents) await eventually(async () => agent.pinned().length === 1);

@@ -6,6 +6,9 @@ import { createTurns } from "../../edge/turns.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
 import type { Stage } from "../../local/stage.ts";
 import { createTable, embeddedClient } from "../../local/table.ts";
+import { createAuthority } from "../../shared/authority/read-authority.ts";
+import { signTable } from "../../shared/authority/sign-table.ts";
+import { createVerifier } from "../../shared/authority/verify-authority.ts";
 import { verifyCustody } from "../../shared/custody.ts";
 import { type Dynamo, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { auditItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
@@ -20,6 +23,7 @@ import {
   tenantKey,
 } from "../../shared/table/keys.ts";
 import { makeAdminApp } from "../support/admin-app.ts";
+import { makeSigningKey } from "../support/authority.ts";
 import { TENANT_ID } from "../support/edge-app.ts";
 
 const HOSTS = 8;
@@ -64,10 +68,21 @@ test("changes that race on two edge nodes, which share the table alone, are one 
   await put(seeding, tenantKey(TENANT_ID), tenantDefaults(TENANT_ID));
   for (let at = 0; at < HOSTS; at++)
     await put(seeding, assetKey(TENANT_ID, assetIdOf(at)), asset(TENANT_ID, at));
+  const control = await makeSigningKey("control-1");
+  const verifier = createVerifier(control.jwks);
+  const pause = (ms: number) => Bun.sleep(ms);
+  const signing = { tenantId: TENANT_ID, version: 0, control: control.key, verifier };
+  await signTable({ dynamo: seeding, table: TABLE_NAME }, signing);
   const nodes = await Promise.all(
     [0, 1].map(async () => {
+      const dynamo = connect();
       const node = await makeAdminApp({
-        dynamo: connect(),
+        dynamo,
+        controlKey: control.key,
+        controlJwks: control.jwks as never,
+        authority: createAuthority({
+          ...{ dynamo, table: TABLE_NAME, verifier, mode: "enforce" as const, pause, log: () => {} },
+        }),
         table: TABLE_NAME,
         turns: createTurns(),
         pause: (ms) => Bun.sleep(ms),
