@@ -107,13 +107,18 @@ export function createApp(deps: Deps): Hono<Env> {
     answer: openSession,
     success: 200,
   });
-  postSigned(app, deps, {
-    path: "/v1/enroll",
-    verify: verifyEnrolment,
-    body: enrolmentRequest,
-    answer: (signed, deps, body) => enrol(signed, body, deps),
-    success: 201,
-  });
+  if (deps.enrolKey ?? deps.controlKey)
+    postSigned(app, deps, {
+      path: "/v1/enroll",
+      verify: verifyEnrolment,
+      body: enrolmentRequest,
+      answer: (signed, deps, body) => enrol(signed, body, deps),
+      success: 201,
+    });
+  else
+    app.post("/v1/enroll", (c) =>
+      problem(c, 404, "edge.no-enrolment", "This node holds no enrol key: send enrolments to one that does"),
+    );
 
   const polls = deps.heldPolls;
   app.post(DIRECTIVE_PATH, async (c) => {

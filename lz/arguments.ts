@@ -166,7 +166,10 @@ export const COMMANDS = {
   keys: {
     summary: "make the keys of a new installation, as environment lines",
     operands: [],
-    help: ["  Keep what it prints in a secret store. LZ_CONTROL_KEY is for the admins' node only."],
+    help: [
+      "  Keep what it prints in a secret store. LZ_CONTROL_KEY is for admin nodes only, LZ_ENROL_KEY for nodes",
+      "  that enrol; the sets of public keys go to every edge and worker.",
+    ],
     connects: false,
   },
   rotate: {

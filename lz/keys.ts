@@ -4,11 +4,14 @@ import type { Verb } from "./deps.ts";
 /** A complete set of keys for a new installation, as environment lines for a secret store. */
 export const run: Verb = async (_args, deps) => {
   const control = await newControlKey("control-1");
+  const enrol = await newControlKey("enrol-1");
   const values = {
     LZ_EDGE_SECRETS: newSecret("v1", deps.random),
     LZ_QUEUE_KEYS: newSecret("q1", deps.random),
     LZ_CONTROL_JWKS: JSON.stringify({ keys: [publicHalf(control)] }),
     LZ_CONTROL_KEY: JSON.stringify(control),
+    LZ_ENROL_JWKS: JSON.stringify({ keys: [publicHalf(enrol)] }),
+    LZ_ENROL_KEY: JSON.stringify(enrol),
   };
   return { json: values, lines: Object.entries(values).map(([name, value]) => `${name}=${value}`) };
 };

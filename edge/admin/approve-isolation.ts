@@ -1,7 +1,6 @@
 import { timestamp } from "../../shared/clock.ts";
 import { nextGeneration, refusedChange } from "../../shared/containment.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
@@ -11,7 +10,6 @@ import { wishedChange } from "./change-containment.ts";
 import { type Asker, type Committed, commit, type Decision } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
-import type { Write } from "./write.ts";
 
 export type Approved = { assetId: string; generation: number };
 

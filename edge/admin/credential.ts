@@ -1,7 +1,6 @@
 import type { z } from "zod";
 import { timestamp } from "../../shared/clock.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";

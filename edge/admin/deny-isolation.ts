@@ -1,13 +1,11 @@
 import { timestamp } from "../../shared/clock.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 import { type Asker, type Committed, commit, type Decision } from "./commit.ts";
 import { readAssetItem } from "./read-asset-item.ts";
-import type { Write } from "./write.ts";
 
 export type Denied = { assetId: string; approvalId: string };
 

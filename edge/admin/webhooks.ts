@@ -4,7 +4,6 @@ import { timestamp } from "../../shared/clock.ts";
 import { SECRET_PREFIX } from "../../shared/export/standard-webhooks.ts";
 import { targetFault } from "../../shared/public-address.ts";
 import { accept, refuse } from "../../shared/refusal.ts";
-import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { WEBHOOKS_MAX, type Webhook } from "../../shared/table/items/webhook.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
@@ -20,7 +19,6 @@ import {
   type Plan,
 } from "./commit.ts";
 import { newEventId } from "./tell.ts";
-import type { Write } from "./write.ts";
 
 /** 192 bits: the specification asks for 24 to 64 bytes. */
 const SECRET_BYTES = 24;

@@ -1,7 +1,6 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { refuse } from "../../shared/refusal.ts";
-import { marshalItem } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { approvalKey } from "../../shared/table/keys.ts";

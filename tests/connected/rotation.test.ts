@@ -9,6 +9,7 @@ import { edgeEnvironment, startWorker } from "../../local/stack.ts";
 import { type Stage, startStage } from "../../local/stage.ts";
 import { enrolDevice, makeDevice, makeHeartbeat, openSession, sessionSigner } from "../../lz/fleet.ts";
 import { timestamp } from "../../shared/clock.ts";
+import { newControlKey, publicHalf } from "../../shared/key-material.ts";
 import { REASONS } from "../../shared/queue/message.ts";
 import { signDirective } from "../../shared/wire/directive.ts";
 import { type Signer, signRequest } from "../../shared/wire/signature.ts";
@@ -41,9 +42,17 @@ type Node = {
 };
 
 /** Who has which of the lines in `secrets.env`: the table at the head of docs/rotation.md. */
-const OF_EDGES = ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS", "LZ_CONTROL_JWKS", "LZ_CONTROL_KEY_SET"];
+const OF_EDGES = [
+  "LZ_EDGE_SECRETS",
+  "LZ_QUEUE_KEYS",
+  "LZ_CONTROL_JWKS",
+  "LZ_CONTROL_KEY_SET",
+  // Both nodes enrol: one with the control key at hand, one without.
+  "LZ_ENROL_KEY",
+  "LZ_ENROL_JWKS",
+];
 const OF_ADMINS = [...OF_EDGES, "LZ_CONTROL_KEY"];
-const OF_WORKERS = ["LZ_QUEUE_KEYS", "LZ_CONTROL_JWKS"];
+const OF_WORKERS = ["LZ_QUEUE_KEYS", "LZ_CONTROL_JWKS", "LZ_ENROL_JWKS"];
 
 const parseLines = (text: string): Lines =>
   Object.fromEntries(text.split("\n").flatMap((line) => (line.includes("=") ? [split(line)] : [])));
@@ -138,7 +147,12 @@ describe("keys rotated under load", () => {
       environment: { LZ_DRAIN_SECONDS: String(DRAIN_SECONDS) },
     });
     const { LZ_QUEUE_KEYS: _queue, SQS_DLQ_URL: _dead, SQS_ENDPOINT: _sqs, ...shared } = stack.workerEnv;
-    const whole = edgeEnvironment(stack.secrets, stack.issuer, stack.edgeUrl, shared);
+    const enrol = await newControlKey("enrol-1");
+    const whole: Lines = {
+      ...edgeEnvironment(stack.secrets, stack.issuer, stack.edgeUrl, shared),
+      LZ_ENROL_KEY: JSON.stringify(enrol),
+      LZ_ENROL_JWKS: JSON.stringify({ keys: [publicHalf(enrol)] }),
+    };
     writeSecrets(Object.fromEntries(OF_ADMINS.flatMap((name) => (whole[name] ? [[name, whole[name]]] : []))));
     plainEnv = Object.fromEntries(Object.entries(whole).filter(([name]) => !OF_ADMINS.includes(name)));
     workerEnv = stack.workerEnv;
@@ -157,7 +171,7 @@ describe("keys rotated under load", () => {
     [worker] = await Promise.all([
       startWorker(
         { root: ROOT, onLine: (name, line) => void stack.lines.push(`${name} ${line}`) },
-        workerEnv,
+        { ...workerEnv, ...keysOf(OF_WORKERS) },
       ),
       startNode(nodes[1]),
     ]);
