@@ -166,7 +166,9 @@ export const COMMANDS = {
   keys: {
     summary: "make the keys of a new installation, as environment lines",
     operands: [],
+    texts: { out: "FILE" },
     help: [
+      "  --out FILE      write a new file that only its owner may read (mode 0600) instead of printing",
       "  Keep what it prints in a secret store. LZ_CONTROL_KEY is for admin nodes only, LZ_ENROL_KEY for nodes",
       "  that enrol; the sets of public keys go to every edge and worker.",
     ],
@@ -176,11 +178,13 @@ export const COMMANDS = {
     summary: "replace a key without refusing a heartbeat: add, promote, drop",
     operands: ["KEY", "STEP"],
     texts: { env: "FILE" },
+    flags: ["write"],
     required: ["env"],
     help: [
       "  KEY             edge, queue or control",
       "  STEP            add, promote or drop; roll each out everywhere before the next",
       "  --env FILE      the present values, as lz keys prints them; what changes is printed",
+      "  --write         change the file instead of printing: it is then readable by its owner only",
     ],
     connects: false,
   },

@@ -1,8 +1,9 @@
 import { newControlKey, newSecret, publicHalf } from "../shared/key-material.ts";
 import type { Verb } from "./deps.ts";
+import { writePrivate } from "./key-file.ts";
 
 /** A complete set of keys for a new installation, as environment lines for a secret store. */
-export const run: Verb = async (_args, deps) => {
+export const run: Verb = async (args, deps) => {
   const control = await newControlKey("control-1");
   const enrol = await newControlKey("enrol-1");
   const values = {
@@ -13,5 +14,9 @@ export const run: Verb = async (_args, deps) => {
     LZ_ENROL_JWKS: JSON.stringify({ keys: [publicHalf(enrol)] }),
     LZ_ENROL_KEY: JSON.stringify(enrol),
   };
-  return { json: values, lines: Object.entries(values).map(([name, value]) => `${name}=${value}`) };
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  const file = args.texts.out;
+  if (file === undefined) return { json: values, lines };
+  writePrivate(file, `${lines.join("\n")}\n`);
+  return { json: { written: file }, lines: [`${file} holds the keys, readable by its owner only`] };
 };

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArguments } from "../../../lz/arguments.ts";
@@ -82,4 +82,102 @@ describe("lz rotate", () => {
       "not a private control key",
     );
   });
+});
+
+/** The file as it is, and what the command makes of it. */
+async function rotateFile(text: string, words: string[]): Promise<string> {
+  const file = join(folder, "by-hand.env");
+  writeFileSync(file, text);
+  await rotate(parse(["rotate", ...words, "--env", file]), deps);
+  return readFileSync(file, "utf8");
+}
+const linesOf = (environment: Lines) =>
+  Object.entries(environment)
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join("");
+
+describe("lz rotate refuses an order that would lock agents or nodes out", () => {
+  test.each(["edge", "queue"])("%s: drop before what promote printed was saved", async (what) => {
+    const added = await step(await fresh(), what, "add");
+    await expect(step(added, what, "drop")).rejects.toThrow("Promote first, and save what promote prints");
+    const promoted = await step(added, what, "promote");
+    await expect(step(promoted, what, "promote")).rejects.toThrow("promoted already");
+  });
+  test("control: drop before what promote printed was saved, and each step a second time", async () => {
+    const before = await fresh();
+    const added = await step(before, "control", "add");
+    await expect(step(added, "control", "add")).rejects.toThrow("two keys already");
+    await expect(step(added, "control", "drop")).rejects.toThrow("would remove the new control-2");
+    await expect(step(before, "control", "drop")).rejects.toThrow("add first");
+    const promoted = await step(added, "control", "promote");
+    await expect(step(promoted, "control", "promote")).rejects.toThrow("promoted already");
+    const dropped = await step(promoted, "control", "drop");
+    await expect(step(dropped, "control", "drop")).rejects.toThrow("add first");
+  });
+  test("a version or a kid that stands twice", async () => {
+    const before = await fresh();
+    const secret = before.LZ_EDGE_SECRETS!;
+    const twice = { ...before, LZ_EDGE_SECRETS: `${secret},${secret}` };
+    await expect(step(twice, "edge", "promote")).rejects.toThrow("names the version v1 twice");
+    const { keys } = JSON.parse(before.LZ_CONTROL_JWKS!);
+    const doubled = { ...before, LZ_CONTROL_JWKS: JSON.stringify({ keys: [...keys, ...keys] }) };
+    await expect(step(doubled, "control", "promote")).rejects.toThrow("names control-1 twice");
+  });
+  test("a control key that the public set does not hold", async () => {
+    const [before, other] = [await fresh(), await fresh()];
+    const { keys } = JSON.parse(other.LZ_CONTROL_JWKS!);
+    const foreign = {
+      ...before,
+      LZ_CONTROL_JWKS: JSON.stringify({ keys: [{ ...keys[0], kid: "control-9" }] }),
+    };
+    await expect(step(foreign, "control", "add")).rejects.toThrow("agents would refuse it");
+  });
+  test.each([
+    ["a secret that is too short", "LZ_EDGE_SECRETS=v1:abc", "is damaged"],
+    ["an empty list", "LZ_EDGE_SECRETS=,", "is damaged"],
+    ["no value", "LZ_EDGE_SECRETS=", "line 1: LZ_EDGE_SECRETS has no value"],
+    ["double quotes", `LZ_EDGE_SECRETS="v1:${"a".repeat(43)}"`, "quoted"],
+    ["single quotes", `LZ_EDGE_SECRETS='v1:${"a".repeat(43)}'`, "quoted"],
+    ["export", `export LZ_EDGE_SECRETS=v1:${"a".repeat(43)}`, "without export"],
+    ["spaces around =", `LZ_EDGE_SECRETS = v1:${"a".repeat(43)}`, "expected NAME=value"],
+    ["a name twice", `LZ_EDGE_SECRETS=v1:${"a".repeat(43)}\nLZ_EDGE_SECRETS=v2:${"b".repeat(43)}`, "line 2"],
+    ["UTF-16", "L\0Z\0_\0E\0", "not a text file"],
+  ])("a file with %s", async (_what, text, complaint) => {
+    await expect(rotateFile(text, ["edge", "add"])).rejects.toThrow(complaint);
+  });
+  test("and no complaint holds a secret", async () => {
+    const secret = "s3cr3t".repeat(8);
+    for (const text of [
+      `LZ_EDGE_SECRETS="v1:${secret}"`,
+      `LZ_EDGE_SECRETS=v1:${secret}!`,
+      `x LZ_EDGE_SECRETS=${secret}`,
+    ])
+      expect(String(await rotateFile(text, ["edge", "add"]).catch((error: unknown) => error))).not.toContain(
+        "s3cr3t",
+      );
+  });
+});
+
+test("lz rotate --write changes its own lines, keeps the others, and the file is its owner's only", async () => {
+  const before = await fresh();
+  const file = join(folder, "by-hand.env");
+  const text = `# of the platform team\nAWS_REGION=eu-west-1\n${linesOf(before)}`;
+  const after = await rotateFile(text, ["control", "add", "--write"]);
+  expect(after).toStartWith("# of the platform team\nAWS_REGION=eu-west-1\n");
+  expect(after).toContain(`\nLZ_EDGE_SECRETS=${before.LZ_EDGE_SECRETS}\n`);
+  expect(after.match(/^LZ_CONTROL_JWKS=/gm)).toHaveLength(1);
+  expect(after.match(/^LZ_CONTROL_KEY_NEXT=/gm)).toHaveLength(1);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(
+    (await rotateFile(after, ["control", "promote", "--write"])).match(/^LZ_CONTROL_KEY=.*control-2/gm),
+  ).toHaveLength(1);
+});
+
+test("lz keys --out makes a file for its owner only, and overwrites none", async () => {
+  const file = join(folder, "new.env");
+  const outcome = await keys(parse(["keys", "--out", file]), deps);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readFileSync(file, "utf8")).toMatch(/^LZ_EDGE_SECRETS=v1:.+\nLZ_QUEUE_KEYS=q1:/);
+  expect(JSON.stringify(outcome)).not.toContain("v1:");
+  await expect(keys(parse(["keys", "--out", file]), deps)).rejects.toThrow("exists");
 });
