@@ -1,4 +1,10 @@
-import { DescribeTableCommand, DescribeTimeToLiveCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  DescribeContinuousBackupsCommand,
+  DescribeTableCommand,
+  DescribeTimeToLiveCommand,
+  DynamoDBClient,
+  type TableDescription,
+} from "@aws-sdk/client-dynamodb";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { GSI1, GSI2, TABLE_NAME, TTL_ATTRIBUTE } from "../shared/table/keys.ts";
 import { bad, type Check, good, note } from "./check.ts";
@@ -43,12 +49,48 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
     checks.push(
       isOn ? good("TTL", `on ${TTL_ATTRIBUTE}`) : bad("TTL", "not enabled: nothing expires", advice),
     );
+    if (endpoint === undefined) checks.push(...(await checkProtection(client, TableName, Table)));
     return checks;
   } catch (error) {
     return [bad("table", `${TableName} cannot be described (${nameOf(error)})`, advice)];
   } finally {
     client.destroy();
   }
+}
+
+/** Deletion protection, point-in-time recovery and encryption: an emulator has none of them, so AWS alone is asked. */
+export async function checkProtection(
+  client: Pick<DynamoDBClient, "send">,
+  TableName: string,
+  table: TableDescription | undefined,
+): Promise<Check[]> {
+  const advice = "deploy the template again, or set it in the console";
+  const recovery = await client
+    .send(new DescribeContinuousBackupsCommand({ TableName }))
+    .then(
+      ({ ContinuousBackupsDescription: found }) =>
+        found?.PointInTimeRecoveryDescription?.PointInTimeRecoveryStatus,
+    )
+    .catch((error: unknown) => `cannot be asked for (${nameOf(error)})`);
+  return [
+    table?.DeletionProtectionEnabled === true
+      ? good("deletion protection", "on")
+      : bad("deletion protection", "off: one call deletes the custody log", advice),
+    recovery === "ENABLED"
+      ? good("point-in-time recovery", "on")
+      : bad(
+          "point-in-time recovery",
+          recovery === "DISABLED" ? "off: there is no way back" : `${recovery}`,
+          advice,
+        ),
+    table?.SSEDescription?.Status === "ENABLED"
+      ? good("encryption", `with a ${table.SSEDescription.SSEType} key`)
+      : note(
+          "encryption",
+          "with a key that AWS owns",
+          "use a customer-managed key if your auditor asks for one",
+        ),
+  ];
 }
 
 export async function checkQueues(

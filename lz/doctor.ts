@@ -17,6 +17,7 @@ import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
 import { checkSignInKeys } from "./doctor-sign-in.ts";
 import { checkSignatures } from "./doctor-signatures.ts";
+import { checkWorker } from "./doctor-worker.ts";
 import { openTable } from "./open-table.ts";
 
 const PORT_DEFAULT = 8787;
@@ -25,19 +26,20 @@ const TIMEOUT_MS = 5000;
 const SKEW_SECONDS_MAX = 30;
 
 export const run: Verb = async (args, deps) => {
-  const checks = [...checkPrograms(), checkAgent(deps)];
-  const stack = readStack(deps, checks);
-  checks.push(await checkPort(deps, stack));
+  const isRemote = asksElsewhere(args, deps);
+  const checks = isRemote ? [checkBun()] : [...checkPrograms(), checkAgent(deps)];
+  const stack = isRemote ? undefined : readStack(deps, checks);
+  if (!isRemote) checks.push(await checkPort(deps, stack));
   const connection = whereTo(args, deps);
   if (connection) checks.push(...(await checkEdge(connection, deps)));
   const endpoints = stack ?? endpointsOf(deps.env);
   if (endpoints) {
     checks.push(...(await checkTable(endpoints.dynamodbEndpoint, deps.env)));
     checks.push(...(await checkQueues(endpoints.sqsEndpoint, endpoints.queueUrl, deps.env)));
-    checks.push(await signaturesOf(stack, deps));
+    checks.push(...(await tenantChecks(stack, deps)));
   } else {
     checks.push(
-      note("table and queue", "not looked at", "start the stack, or set SQS_QUEUE_URL and AWS_REGION"),
+      note("table and queue", "not looked at", "set SQS_QUEUE_URL and AWS_REGION, or start a local stack"),
     );
   }
   const wrong = checks.filter(({ state }) => state === "not ok").length;
@@ -50,14 +52,29 @@ export const run: Verb = async (args, deps) => {
   return { json: { ok: wrong === 0, checks }, lines: [...lines, "", summary], code: wrong === 0 ? 0 : 1 };
 };
 
-/** The tenant is that of the local stack, or LZ_TENANT. */
-async function signaturesOf(stack: StackFile | undefined, deps: Deps): Promise<Check> {
+/**
+ * An installation somewhere else was named, by its address or by its queue. Then nothing of this machine is checked: it
+ * needs no local stack, no agent and no free port.
+ */
+const asksElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
+  [args.texts.url, env.LZ_URL, env.SQS_QUEUE_URL].some((named) => named !== undefined && named !== "");
+
+/** What only a tenant's items tell. The tenant is that of the local stack, or LZ_TENANT. */
+async function tenantChecks(stack: StackFile | undefined, deps: Deps): Promise<Check[]> {
   const tenantId = stack?.tenantId ?? deps.env.LZ_TENANT;
-  if (tenantId === undefined) return note("signatures", "not checked", "set LZ_TENANT to the tenant's id");
+  if (tenantId === undefined)
+    return [note("worker and signatures", "not checked", "set LZ_TENANT to the id of a tenant")];
   const table = openTable(deps);
   const controlJwks = deps.env.LZ_CONTROL_JWKS ?? (stack && localControlJwks(deps));
   const env = { ...deps.env, ...(controlJwks !== undefined && { LZ_CONTROL_JWKS: controlJwks }) };
-  return checkSignatures(table, tenantId, { clock: deps.clock, env }).finally(table.close);
+  try {
+    return [
+      await checkWorker(table, tenantId, deps),
+      await checkSignatures(table, tenantId, { clock: deps.clock, env }),
+    ];
+  } finally {
+    table.close();
+  }
 }
 
 /** AWS itself, when there is no local stack: by the names the stages use. */
@@ -102,18 +119,20 @@ export function findProgram(name: keyof typeof PROGRAMS): string | undefined {
 
 const BUN_WANTED = "1.4.5";
 
+const checkBun = (): Check =>
+  Bun.semver.satisfies(Bun.version, `>=${BUN_WANTED}`)
+    ? good("bun", Bun.version)
+    : bad("bun", Bun.version, `use ${BUN_WANTED} or newer: npx -y bun@${BUN_WANTED}`);
+
 function checkPrograms(): Check[] {
   const advice = {
     dynoxide: "run bun install, put dynoxide on the PATH, or set DYNAMODB_ENDPOINT to a DynamoDB",
     deno: "run bun install, put deno on the PATH, or set LZ_EDGE_RUNTIME=bun",
   };
-  const bun = Bun.semver.satisfies(Bun.version, `>=${BUN_WANTED}`)
-    ? good("bun", Bun.version)
-    : bad("bun", Bun.version, `use ${BUN_WANTED} or newer: npx -y bun@${BUN_WANTED}`);
   const programs = (Object.keys(PROGRAMS) as (keyof typeof PROGRAMS)[]).map((name) =>
     findProgram(name) === undefined ? bad(name, "not found", advice[name]) : good(name, "found"),
   );
-  return [bun, ...programs];
+  return [checkBun(), ...programs];
 }
 
 function checkAgent({ root }: Deps): Check {
