@@ -108,17 +108,33 @@ export async function enrol(
   });
 }
 
-/** Uses of one token race for its item: a loser reads again, and this many rounds settle any real race. */
-const CLAIM_ROUNDS_MAX = 8;
+/** Optimistic-lock conflicts with other nodes over one token: with these pauses a herd on several nodes gets through. */
+const CLAIM_ROUNDS_MAX = 24;
+const CLAIM_PAUSE_MS_MAX = 640;
 
-/** Takes one use of the token and writes the asset, in one transaction. The same device gets the same asset. */
-async function claimUse(
+/**
+ * Takes one use of the token and writes the asset, in one transaction. The same device gets the same asset. On one node
+ * the uses of a token go one after the other: a thousand hosts that a software distribution starts at once would
+ * otherwise lose against each other in the table again and again.
+ */
+function claimUse(
+  claims: EnrolmentClaims & { exp: number },
+  body: EnrolmentRequest,
+  deps: Deps,
+): Promise<Verdict<string>> {
+  const claim = () => claimNow(claims, body, deps);
+  return deps.turns ? deps.turns(`enrol ${claims.tenant} ${claims.jti}`, claim) : claim();
+}
+
+async function claimNow(
   claims: EnrolmentClaims & { exp: number },
   body: EnrolmentRequest,
   deps: Deps,
 ): Promise<Verdict<string>> {
   for (let round = 0; round < CLAIM_ROUNDS_MAX; round++) {
-    if (round > 0) await deps.pause(10 * 2 ** round);
+    // Full jitter: of many that lost the same race, few meet again.
+    if (round > 0)
+      await deps.pause((Math.min(10 * 2 ** round, CLAIM_PAUSE_MS_MAX) * deps.random(1)[0]!) / 255);
     const [stored, enrolled] = await Promise.all([
       deps.authority.read(enrolmentKey(claims.tenant, claims.jti)),
       deps.dynamo("GetItem", {

@@ -18,7 +18,15 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
   IsolationCount: [],
   // The device key signs reports, so readers can check them without the control key. The chain of custody records
   // proves itself, and an acknowledgement of an incident adds to it without deciding anything about the asset.
-  Asset: ["proof", "unsignedReport", "setBack", "freedByCode", "custodyHash", "custodyCount"],
+  Asset: [
+    "proof",
+    "unsignedReport",
+    "setBack",
+    "freedByCode",
+    "heardGeneration",
+    "custodyHash",
+    "custodyCount",
+  ],
 };
 
 /**

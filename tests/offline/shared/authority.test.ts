@@ -219,7 +219,10 @@ describe("a device that enrolled", () => {
   });
   test("may carry what the worker writes", async () => {
     const { read, put } = makeTable();
-    const reported = asset({ proof: { generation: 0 }, GSI2PK: "x", GSI2SK: "y" });
+    const reported = asset({
+      ...{ proof: { generation: 0 }, GSI2PK: "x", GSI2SK: "y", unsignedReport: { generation: 0 } },
+      ...{ setBack: { generation: 1 }, freedByCode: { generation: 1 }, heardGeneration: 7 },
+    });
     await put(reported, await signNewDevice(enrol.key, TENANT, asset()));
     expect(await read(assetKey(TENANT, ID))).toEqual(reported);
   });
