@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { listApprovals, listCustody } from "../../edge/admin/read.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
+import { signStored } from "../support/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
@@ -180,6 +181,7 @@ describe("approvals", () => {
       UpdateExpression: "SET validUntil = :past",
       ExpressionAttributeValues: values({ past: "2026-01-01T00:00:00.000Z" }),
     });
+    await signStored(edge.deps, TENANT);
     const path = `/approvals/${request.approvalId}`;
     expect(await read("/approvals")).toContain("Expired without an answer");
     const form = await formOf("/approvals", `${path}/again`, {}, cookies.jo);

@@ -13,6 +13,7 @@ import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import { type TenantItem, tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { isolationCountKey, tenantKey } from "../../../shared/table/keys.ts";
+import { believing } from "../../support/authority.ts";
 import { ASSET_ID, TENANT_ID } from "../../support/edge-app.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
@@ -75,7 +76,12 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
   // The lowest and the highest byte that stand for the last of the 32 characters of a ULID.
   let calls = 0;
   const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
-  const deps = { dynamo: counting, table: "t", random } as Partial<Deps> as Deps;
+  const deps = {
+    dynamo: counting,
+    table: "t",
+    authority: believing(counting),
+    random,
+  } as Partial<Deps> as Deps;
   const decision = await guardIsolation(ASSET, { ...ASKED, ...asked }, NOW_MS, deps);
   // A limit that was read from another copy of the table might be an older one.
   for (const read of reads) expect(read).toMatchObject({ TableName: "t", ConsistentRead: true });
