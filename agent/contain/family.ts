@@ -59,7 +59,7 @@ export function familyOf<Process extends Pick<HostProcess, "pid" | "parent">>(
 type Scanned = { pid?: number | undefined; processStartedAt?: string | undefined };
 
 /** Both clocks count whole seconds on some systems. */
-const START_SLACK_MS = 1500;
+export const START_SLACK_MS = 1500;
 
 /**
  * Whether this is the process that the scan saw under its pid, by its start. `unknown`: one of the two does not say

@@ -38,7 +38,7 @@ export type HostOptions = {
 /** What differs from system to system. */
 export type System = Pick<
   StopDeps,
-  "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself" | "listening"
+  "processes" | "suspend" | "wake" | "ask" | "end" | "refusesItself" | "listening" | "listeners"
 > &
   Pick<NetworkDeps, "resolverUsers" | "connected" | "tunnelTo"> & {
     firewall: Firewall;

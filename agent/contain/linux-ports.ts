@@ -1,5 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { parsePasswd, parseUid } from "../collect/processes.ts";
+import { parseTcpTable } from "../collect/sockets.ts";
 import type { Endpoint } from "./firewall.ts";
+import type { Listener } from "./replaced-engines.ts";
 
 /** proc(5), `/proc/net/tcp`: state of a socket that listens. */
 const LISTEN = "0A";
@@ -22,6 +25,30 @@ export function listeningOf(pids: readonly number[]): Endpoint[] {
   return [...found.values()];
 }
 
+/**
+ * Who listens on these ports (TCP) in the agent's own network namespace, by the kernel's word. Addresses are spelled as a
+ * scan spells them. Reads the descriptors of every process.
+ */
+export function listenersOn(ports: readonly number[]): Listener[] {
+  const rows = ["tcp", "tcp6"].flatMap((table) =>
+    parseTcpTable(readOrEmpty(`/proc/self/net/${table}`)).filter(
+      ({ state, localPort }) => state === "listen" && ports.includes(localPort),
+    ),
+  );
+  if (rows.length === 0) return [];
+  const names = parsePasswd(readOrEmpty("/etc/passwd"));
+  const holdersOf = new Map(rows.map(({ inode }): [string, Listener["holders"][number][]] => [inode, []]));
+  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    const pid = Number(name);
+    for (const inode of socketsOf(pid)) holdersOf.get(inode)?.push({ pid, users: usersOf(pid, names) });
+  }
+  return rows.map(({ localAddress, localPort, inode }) => ({
+    address: localAddress,
+    port: localPort,
+    holders: holdersOf.get(inode)!,
+  }));
+}
+
 /** Rows in state LISTEN. An address is groups of 32 bits in the byte order of this host, in hex. */
 export function parseListening(table: string, isSix: boolean): (Endpoint & { inode: string })[] {
   return table.split("\n").flatMap((row) => {
@@ -34,6 +61,12 @@ export function parseListening(table: string, isSix: boolean): (Endpoint & { ino
       : bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
     return [{ address, port: Number.parseInt(port, 16), inode }];
   });
+}
+
+/** Name and number of the real user, as a scan names it. */
+function usersOf(pid: number, names: ReadonlyMap<number, { name: string }>): string[] {
+  const uid = parseUid(readOrEmpty(`/proc/${pid}/status`));
+  return uid === undefined ? [] : [names.get(uid)?.name, String(uid)].filter((user) => user !== undefined);
 }
 
 function socketsOf(pid: number): Set<string> {

@@ -6,7 +6,7 @@ import type { HostProcess, Named } from "./family.ts";
 import { blockingEnforcers, type Enforcers, type HostOptions, type System } from "./host.ts";
 import { keptRules } from "./kept-rules.ts";
 import { connectedTo, leasedFrom, readLeases, resolverUsers, tunnelDeviceTo } from "./linux-network.ts";
-import { listeningOf } from "./linux-ports.ts";
+import { listenersOn, listeningOf } from "./linux-ports.ts";
 import { nftFirewall } from "./nft-firewall.ts";
 import { keptMarks, nftMarks } from "./rule-marks.ts";
 
@@ -28,6 +28,7 @@ export function linuxEnforcers(options: HostOptions): Enforcers {
     processes: async () => hostProcesses(bootMs),
     ...signals,
     listening: listeningOf,
+    listeners: listenersOn,
     refusesItself: true,
   });
 }

@@ -2,6 +2,7 @@ import type { Engine } from "../../shared/wire/heartbeat.ts";
 import type { Enforcer, Order, Proof, ReachControlPlane } from "./enforcer.ts";
 import { familyOf, type HostProcess, isSame, isScanned, type Named, sparedOf } from "./family.ts";
 import type { Endpoint, Firewall } from "./firewall.ts";
+import { createReplacementWatch, type Listener, type Located, locate } from "./replaced-engines.ts";
 import type { Stopped } from "./stopped-file.ts";
 import { leftBehind, type TerminateDeps, terminate } from "./terminate.ts";
 
@@ -29,6 +30,8 @@ const LOST =
   "the list of stopped processes was lost: look for suspended ones (state T) and wake them by hand";
 /** Kernels count CPU time in ticks of 10 ms; a process that stops uses one more at most. */
 const CPU_MS_MAX = 20;
+const REPLACED = "changes its process before that can be stopped";
+const UNCLEAR = "engines ended, and processes that no scan has named listen on their ports";
 const STARTED = "engines were started while the isolation stood";
 
 export type StopDeps = TerminateDeps & {
@@ -44,6 +47,8 @@ export type StopDeps = TerminateDeps & {
   connect: (endpoint: Endpoint) => Promise<boolean>;
   /** Where these processes listen, whatever a scan knows of it. Absent where a system does not tell. */
   listening?: ((pids: readonly number[]) => readonly Endpoint[]) | undefined;
+  /** Who listens on these ports, by the kernel's word. Absent where a system does not report it. */
+  listeners?: ((ports: readonly number[]) => readonly Listener[]) | undefined;
   reach: ReachControlPlane;
   /** Survives a restart, so that a release finds what an earlier daemon stopped. */
   load: () => Stopped[];
@@ -61,6 +66,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   let watchfulLooks = 0;
   /** The processes that the last look left suspended, with the CPU time they had used by then. */
   let suspended: readonly HostProcess[] = [];
+  const replacements = createReplacementWatch();
+  /** Pids that the last termination ended: that they are gone is this agent's doing. */
+  let terminated: ReadonlySet<number> = new Set();
+
+  const locateAll = (engines: readonly Engine[], processes: readonly HostProcess[]) =>
+    locate(engines, processes, deps.listeners ?? (() => []));
 
   const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
 
@@ -107,7 +118,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const processes = await deps.processes();
     const engines = targets();
     const known = deps.load().filter((each) => processes.some(isSame(each)));
-    const named = engines.flatMap((engine) => processes.filter((process) => isScanned(engine, process)));
+    const named = locateAll(engines, processes).roots;
     const family = familyWithOrphans(pidsOf([...named, ...known]), processes);
     const record = recordOf(family, known, engines);
     const spared = sparedOf(processes, deps.selfPid);
@@ -125,10 +136,14 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       unsuspended ?? rules.fault ?? faultOf("run this agent, or are init, and were left alone", untouched);
     hasReached ||= await deps.reach(signal);
     /** Suspends what was born since the family was counted, too: until its parent stood still. */
+    let located = locateAll([], []);
     const isStillNow = async (): Promise<boolean> => {
       const now = await deps.processes();
+      located = locateAll(engines, now);
       const alive = now.filter((each) => family.some(isSame(each)));
-      const stirring = familyWithOrphans(pidsOf(alive), now).filter(({ isStopped }) => !isStopped);
+      const stirring = familyWithOrphans(pidsOf([...alive, ...located.roots]), now).filter(
+        ({ isStopped }) => !isStopped,
+      );
       const fresh = stirring.filter((each) => !family.some(isSame(each)));
       if (fresh.length > 0) {
         family.push(...fresh);
@@ -137,16 +152,28 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
         await suspend(fresh);
       }
       suspended = alive.filter(({ isStopped }) => isStopped);
-      return stirring.length === 0;
+      return stirring.length === 0 && located.unclearPorts.length === 0;
     };
     const isStill = fault === undefined ? await settles(isStillNow) : await isStillNow();
     const open = await openPorts(endpoints);
+    const gone = judgeGone(located);
     const repaired = [
       faultOf("were woken", woken),
       isStarted && !isFirst ? STARTED : undefined,
       rules.repaired,
+      gone.repaired,
     ].find((what) => what !== undefined);
-    return conclude({ fault, open, isOver: isStill, repaired });
+    return conclude({ fault: fault ?? gone.fault, open, isOver: isStill, repaired });
+  }
+
+  /** What it means that processes the scan saw are gone, without this agent's doing. The next scan tells more. */
+  function judgeGone({ ended, unclearPorts }: Pick<Located, "ended" | "unclearPorts">) {
+    if (ended.length > 0 || unclearPorts.length > 0) deps.hasten();
+    const replaced = replacements.note(ended);
+    const repaired = replaced.length > 0 ? `${replaced[0]} ${REPLACED}` : undefined;
+    const ports = unclearPorts.slice(0, NAMED_MAX).join(", ");
+    const unclear = ports === "" ? undefined : `${UNCLEAR} ${ports}; they are left alone until the next scan`;
+    return { fault: unclear ?? repaired, repaired };
   }
 
   /** One that was woken and suspended again between two looks is stopped in both, but it has used CPU time. */
@@ -208,19 +235,32 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
     const { all, left } =
       roots.length > 0 ? await terminate(roots, graceMs, deps, signal) : { all: [], left: [] };
-    if (all.length > 0) watchfulLooks = WATCHFUL_LOOKS;
+    if (all.length > 0) {
+      watchfulLooks = WATCHFUL_LOOKS;
+      terminated = new Set(pidsOf(all));
+    }
+    // Ending is final, so only what a scan named is ended: who took over a socket is left to the next scan.
+    const now = locateAll(
+      engines.filter(({ pid }) => !terminated.has(pid!) && !known.some((one) => one.pid === pid)),
+      await deps.processes(),
+    );
+    const gone = judgeGone({
+      ended: now.ended,
+      unclearPorts: [...now.unclearPorts, ...now.inheritedPorts],
+    });
     if (watchfulLooks-- > 0) deps.hasten();
     hasReached ||= await deps.reach(signal);
     const fault =
       faultOf("could not be terminated", left) ??
       faultOf("could not be told for sure, or run this agent, and were left alone", untouched) ??
-      rules.fault;
+      rules.fault ??
+      gone.fault;
     const isFirst = graceMs === GRACE_MS.first;
     return conclude({
       fault,
       open: await openPorts(endpoints),
       isOver: left.length + untouched.length === 0,
-      repaired: !isFirst && all.length > 0 ? STARTED : rules.repaired,
+      repaired: !isFirst && all.length > 0 ? STARTED : (rules.repaired ?? gone.repaired),
       ...(isFirst && { reason: `${all.length} processes were terminated` }),
     });
   }
@@ -279,6 +319,8 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     hasReached = false;
     watchfulLooks = 0;
     suspended = [];
+    replacements.clear();
+    terminated = new Set();
     const stuck = await deps.firewall.remove(order.wasInForce);
     const stopped = deps.load();
     const asleepOf = (processes: readonly HostProcess[]): HostProcess[] =>

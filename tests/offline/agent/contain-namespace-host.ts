@@ -11,9 +11,10 @@ import type { Engine } from "../../../shared/wire/heartbeat.ts";
  * The part of the namespace test that runs inside the contained host: the true enforcers, driven by one word a
  * line on stdin, one JSON line each on stdout.
  */
-const [edgeUrl, directory, enginePid, enginePort] = process.argv.slice(2) as [
+const [edgeUrl, directory, enginePid, enginePort, engineStartedAt] = process.argv.slice(2) as [
   string,
   string,
+  string?,
   string?,
   string?,
 ];
@@ -23,9 +24,11 @@ const engine: Partial<Engine> = {
   pid: Number(enginePid),
   ports: [Number(enginePort)],
   bind: ["0.0.0.0"],
+  user: "root",
 };
 const born = hostProcesses().find(({ pid }) => pid === engine.pid)?.startedAtMs;
-if (born !== undefined) engine.processStartedAt = timestamp(born);
+const startedAt = engineStartedAt ?? (born === undefined ? undefined : timestamp(born));
+if (startedAt !== undefined) engine.processStartedAt = startedAt;
 const chosen = proxyFor({}, process.env, edgeUrl);
 if (!chosen.ok) throw new Error(chosen.reason);
 const enforcers = linuxEnforcers({

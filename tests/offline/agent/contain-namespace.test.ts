@@ -1,10 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { containedUnit } from "../../../agent/autostart/systemd.ts";
 import { runCommand } from "../../../agent/command.ts";
 import type { Proof } from "../../../agent/contain/enforcer.ts";
 import { KEPT_RULES_FILE } from "../../../agent/contain/kept-rules.ts";
 import { hostProcesses } from "../../../agent/contain/linux.ts";
+import { timestamp } from "../../../shared/clock.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../support/missing.ts";
 import { namespaceId } from "../../support/namespace-id.ts";
@@ -30,7 +31,7 @@ const HOST_ADDRESS6 = "fd77::100";
 const BRIDGED = "10.79.0.2";
 const BRIDGED_GUEST = "10.79.0.50";
 
-const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "setpriv", "bash");
+const lacking = missing("Linux", "root", "ip", "nft", "nsenter", "setpriv", "bash", "python3");
 
 const spawned: NamespaceProcess[] = [];
 
@@ -41,6 +42,14 @@ function started(namespace: string, command: readonly string[]): NamespaceProces
 }
 
 const NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return ""; // It ended before.
+  }
+}
 
 function killIfThere(pid: number): void {
   try {
@@ -382,6 +391,34 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     expect(await rulesOf()).toBe("");
     for (const { pid } of hostProcesses().filter(({ parent }) => parent === engine.pid))
       process.kill(pid, "SIGKILL");
+  }, 60_000);
+
+  test("stop-engines: an engine that hops from process to process is found by its listening socket", async () => {
+    const script = new URL("./contain-hopping-engine.py", import.meta.url).pathname;
+    const hopper = spawnIn(HOST, ["python3", script, "11436"]);
+    spawned.push(hopper);
+    const said = new TextDecoder().decode((await hopper.stdout.getReader().read()).value);
+    const first = hostProcesses().find(({ pid }) => pid === Number(said))!;
+    const startedAt = timestamp(first.startedAtMs!);
+    await hopper.exited;
+    const running = () => hostProcesses().filter(({ pid }) => commandOf(pid).includes(script));
+    const agent = startAgent(`http://${CONTROL}:8787`, [String(first.pid), "11436", startedAt]);
+    try {
+      expect(await agent.prove("apply:stop-engines")).toEqual({
+        outcome: "applied",
+        probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+      });
+      const stopped = running();
+      expect(stopped.length).toBeGreaterThan(0);
+      expect(stopped.every(({ isStopped }) => isStopped)).toBe(true);
+      await Bun.sleep(1000); // three hops, if it ran
+      expect(running().map(({ pid }) => pid)).toEqual(stopped.map(({ pid }) => pid));
+      expect((await agent.prove("reassert:stop-engines")).outcome).toBe("applied");
+      expect((await agent.prove("release:stop-engines")).outcome).toBe("applied");
+      await until("it hops again", () => !running().some(({ pid }) => pid === stopped[0]!.pid));
+    } finally {
+      for (const { pid } of running()) killIfThere(pid);
+    }
   }, 60_000);
 
   test("stop-engines, by terminating: ends the engine and its children, and its port refuses until the release", async () => {
