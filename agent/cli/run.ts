@@ -6,6 +6,7 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { openCatalogue } from "../catalog-update.ts";
 import { runCommand } from "../command.ts";
 import { AGENT_VERSION } from "../config.ts";
+import { createCloseWatch } from "../contain/close-watch.ts";
 import { enforcersFor } from "../contain/enforcers.ts";
 import { createObedience } from "../contain/obey.ts";
 import { createSignedReport } from "../contain/signed-report.ts";
@@ -173,7 +174,14 @@ async function assemble(parts: Parts): Promise<Loop> {
     elapsed: machine.elapsed,
     log,
     onReport: () => loop.hurry(),
+    onRepair: () => closeWatch.begin(),
     tell: tellUsersOf(machine.platform, runCommand),
+  });
+  const closeWatch = createCloseWatch({
+    look: (signal) => obedience.reassert(signal, { isQuick: true }),
+    elapsed: machine.elapsed,
+    sleep,
+    signal: machine.stopping,
   });
   const status = statusWriter(machine, directory, () => ({
     config: config.isUsed ? config.path : undefined,

@@ -7,6 +7,8 @@ export type Order = {
   wasInForce: boolean;
   /** Of mode `stop-engines`. Absent: they are suspended. */
   stopEnginesBy?: StopEnginesBy | undefined;
+  /** Of a look: the last complete one was seconds ago. Names need not be resolved again. */
+  isQuick?: boolean;
 };
 
 /** What was proven by trying, after an order was carried out. */

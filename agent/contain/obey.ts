@@ -36,6 +36,8 @@ export type ObeyDeps = {
   log: Log;
   /** There is something new to report: the next heartbeat should not wait for its turn. */
   onReport: () => void;
+  /** The isolation had been altered and was put back. */
+  onRepair?: (() => void) | undefined;
   /** Tells whoever sits at this host; what becomes of it changes nothing. */
   tell?: ((words: string) => Promise<void>) | undefined;
 };
@@ -46,8 +48,8 @@ export type Obedience = {
   consider: (jws: string, signal: AbortSignal) => Promise<void>;
   /** After a start: finishes what a crash cut short, puts a lasting isolation back in force. */
   resume: (signal: AbortSignal) => Promise<void>;
-  /** While isolated: puts back what somebody altered. */
-  reassert: (signal: AbortSignal) => Promise<void>;
+  /** While isolated: puts back what somebody altered. `isQuick`: one of several looks a second. */
+  reassert: (signal: AbortSignal, options?: { isQuick: boolean }) => Promise<void>;
 };
 
 /** The only way anything on this host gets contained or freed. */
@@ -243,12 +245,12 @@ export function createObedience(deps: ObeyDeps): Obedience {
         // Since the last start this directory may have been restored: whatever it says is proven anew.
         if (isLasting()) await reassertNow(signal, { isAnew: true });
       }),
-    reassert: (signal) =>
+    reassert: (signal, { isQuick } = { isQuick: false }) =>
       inTurn(async () => {
         restoreFiles();
         await takeReleaseCode(signal);
         const isAnew = wasAway();
-        if (isLasting()) await reassertNow(signal, { isAnew });
+        if (isLasting()) await reassertNow(signal, { isAnew, isQuick });
       }),
   };
 
@@ -288,12 +290,21 @@ export function createObedience(deps: ObeyDeps): Obedience {
   }
 
   /** A new report only when the proof differs or is to be made anew: an isolation that holds is not news. */
-  async function reassertNow(signal: AbortSignal, { isAnew }: { isAnew: boolean }): Promise<void> {
+  async function reassertNow(
+    signal: AbortSignal,
+    { isAnew, isQuick = false }: { isAnew: boolean; isQuick?: boolean },
+  ): Promise<void> {
     const { report } = state;
     const { mode, ...how } = isRecovered()
       ? { mode: state.traces!.mode }
       : { mode: report.mode, ...howOf(report) };
-    const order = { generation: report.generation, mode, wasInForce: true, ...how };
+    const order = {
+      generation: report.generation,
+      mode,
+      wasInForce: true,
+      ...how,
+      ...(isQuick && { isQuick }),
+    };
     // A look that could not be made proves nothing: what was proven before may be over.
     const look = await deps.enforcers[mode]
       .reassert(order, signal)
@@ -317,8 +328,10 @@ export function createObedience(deps: ObeyDeps): Obedience {
 
   /** What a look proves of the interval since the last one: repairs that follow each other fail it. */
   function overInterval({ repaired, ...look }: Proof): Proof {
-    if (repaired !== undefined)
+    if (repaired !== undefined) {
       deps.log("warn", "the isolation was altered and put back", { reason: repaired });
+      deps.onRepair?.();
+    }
     const counted = repairs.note(repaired);
     if (JSON.stringify(counted) !== JSON.stringify(state.repairs)) keep({ ...state, repairs: counted });
     if (!counted || look.outcome === "failed") return look;

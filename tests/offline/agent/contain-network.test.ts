@@ -162,6 +162,25 @@ describe("networkEnforcer()", () => {
     expect(saved.at(-1)?.toSorted()).toEqual(["198.51.100.7", "198.51.100.8"]);
   });
 
+  test("a quick look restores the rules and resolves no name", async () => {
+    let resolved = 0;
+    const nft = fakeNft();
+    const enforcer = make(nft.run, {
+      resolve: async () => {
+        resolved++;
+        return ["198.51.100.7"];
+      },
+    });
+    await enforcer.apply(ORDER, signal);
+    const before = resolved;
+    await nft.run(["nft", "-f", "-"], "delete table inet lifecyclezero\n");
+    const proof = await enforcer.reassert({ ...ORDER, isQuick: true }, signal);
+    expect(proof).toMatchObject({ outcome: "applied", repaired: expect.stringContaining("altered") });
+    expect(resolved).toBe(before);
+    await enforcer.reassert(ORDER, signal);
+    expect(resolved).toBe(before + 1);
+  });
+
   test("closes an address that the name has not given, and no connection used, for an hour", async () => {
     let addresses = ["198.51.100.7", "198.51.100.9"];
     let elapsedMs = 0;

@@ -24,6 +24,8 @@ let keys: Awaited<ReturnType<typeof controlKeys>>;
 let directory: string;
 let done: string[];
 let reports: number;
+/** Times that a repair was reported to whoever looks more often then. */
+let alarms: number;
 let said: string[];
 let proof: Proof;
 
@@ -34,7 +36,7 @@ const APPLIED: Proof = {
 
 function recorder(mode: Mode): Enforcer {
   const record = (verb: string) => async (order: Order) => {
-    done.push(`${verb} ${mode} ${order.generation}`);
+    done.push(`${verb} ${mode} ${order.generation}${order.isQuick ? " quick" : ""}`);
     return proof;
   };
   return { apply: record("apply"), release: record("release"), reassert: record("reassert") };
@@ -60,6 +62,9 @@ const open = (
     onReport: () => {
       reports += 1;
     },
+    onRepair: () => {
+      alarms += 1;
+    },
   });
 
 const sign = (claims: Partial<Directive>, control = keys.control): Promise<string> =>
@@ -71,6 +76,7 @@ beforeEach(async () => {
   done = [];
   said = [];
   reports = 0;
+  alarms = 0;
   proof = APPLIED;
 });
 afterEach(removeTemporaryDirectories);
@@ -469,6 +475,20 @@ describe("createObedience()", () => {
       reports = 0;
       return obedience;
     }
+
+    test("each repair asks for closer looks, which are quick and count repairs as any other", async () => {
+      const obedience = await isolated();
+      await look(obedience, APPLIED);
+      expect(alarms).toBe(0);
+      await look(obedience, ALTERED);
+      expect(alarms).toBe(1);
+      done = [];
+      nowMs += 250;
+      elapsedMs += 250;
+      await obedience.reassert(signal, { isQuick: true });
+      expect([done, alarms]).toEqual([["reassert network 1 quick"], 2]);
+      expect(obedience.report().outcome).toBe("failed");
+    });
 
     test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
       const obedience = await isolated();
