@@ -100,6 +100,36 @@ describe("createObedience()", () => {
     expect(open().report()).toEqual(obedience.report());
   });
 
+  test("logs a directive that was carried out as information, and one that failed as an error with its reason", async () => {
+    await open().consider(await sign({ generation: 3, mode: "network" }), signal);
+    expect(said).toContain("info directive isolate applied ");
+    said = [];
+    proof = { outcome: "failed", reason: "nft is not installed" };
+    await open().consider(await sign({ generation: 4, mode: "network" }), signal);
+    expect(said).toContain("error directive isolate failed nft is not installed");
+  });
+
+  test("undoes a failed stop of engines the way it was begun, also after a restart", async () => {
+    const seen: (string | undefined)[] = [];
+    const note = (verb: string) => async (order: Order) => {
+      seen.push(`${verb} ${order.stopEnginesBy}`);
+      return proof;
+    };
+    const enforcers = {
+      ...recorders(),
+      "stop-engines": { apply: note("apply"), release: note("release"), reassert: note("reassert") },
+    };
+    proof = { outcome: "failed", reason: "a process did not stop" };
+    const how = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
+    await open(enforcers).consider(await sign({ generation: 3, ...how }), signal);
+    proof = APPLIED;
+    await open(enforcers).consider(
+      await sign({ generation: 4, action: "release", mode: "stop-engines" }),
+      signal,
+    );
+    expect(seen).toEqual(["apply terminate", "release terminate"]);
+  });
+
   test("hands on how engines are stopped, reports it, and keeps to it over a restart and a release", async () => {
     const seen: (string | undefined)[] = [];
     const told: string[] = [];

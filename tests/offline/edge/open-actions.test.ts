@@ -87,6 +87,18 @@ describe("createOpenActions()", () => {
     state.now += 2001;
     expect((await settled(world)).has(ASSET)).toBe(true);
   });
+  test("checks an asset again that was out of the set meanwhile", async () => {
+    const world = harness(true);
+    const { state } = world;
+    await settled(world);
+    state.items = [];
+    state.now += 2001;
+    expect((await settled(world)).size).toBe(0);
+    state.items = [isolated];
+    state.now += 2001;
+    expect((await settled(world)).has(ASSET)).toBe(true);
+    expect(state.checked).toBe(2);
+  });
   test("checks an asset once, and again when its revocation is new", async () => {
     const world = harness(true);
     const { state } = world;
