@@ -30,7 +30,7 @@ type Fence = {
 
 /** The role's statement for this tenant, as CloudFormation fills it in. */
 function fenceOf(tenantId: string): Fence {
-  const filled = text.replaceAll("${TenantId}", tenantId).replaceAll(/!(Sub|Ref|GetAtt) /g, "");
+  const filled = text.replaceAll(/\$\{TenantId\}/g, tenantId).replaceAll(/!(Sub|Ref|GetAtt) /g, "");
   const { Resources } = Bun.YAML.parse(filled) as {
     Resources: { TenantRole: { Properties: { Policies: { PolicyDocument: { Statement: [Fence] } }[] } } };
   };
@@ -83,7 +83,7 @@ describe("the role of one tenant", () => {
   });
   test("takes no name of a tenant that IAM would expand", () => {
     const pattern = /AllowedPattern: "(.+)"/.exec(text)![1]!;
-    for (const name of ["*", "a*", "a?", "${aws:username}", "", "a#b"])
+    for (const name of ["*", "a*", "a?", `\${aws:username}`, "", "a#b"])
       expect([name, new RegExp(`^(?:${pattern})$`).test(name)]).toEqual([name, false]);
     expect(new RegExp(`^(?:${pattern})$`).test("org_2mW8vFqkT4northwind")).toBe(true);
   });
