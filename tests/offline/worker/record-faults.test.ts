@@ -5,7 +5,7 @@ import { DynamoFault, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { policy } from "../../../shared/table/items/policy.ts";
 import { heartbeat, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../worker/deps.ts";
-import { record } from "../../../worker/record.ts";
+import { addsNothing, record } from "../../../worker/record.ts";
 import { createMemoryDynamo, type MemoryDynamo } from "../../support/memory-dynamo.ts";
 import { contents, createWorkerDeps, deliver, makeTenant } from "../../support/worker-table.ts";
 
@@ -88,6 +88,42 @@ describe("record() of a heartbeat whose state is byte-equal to the one before", 
     table.calls.clear();
     await record(equal(1), tenant, worker);
     expect(Object.fromEntries(table.calls)).toEqual({});
+  });
+
+  test("knows that a heartbeat of an interval without a sample adds one, and one of a state that was left adds itself", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(60), tenant, worker);
+    await record(equal(660), tenant, worker);
+    const known = () => worker.presences.peek(TENANT.tenantId, equal(0).assetId);
+    expect(addsNothing(equal(661), known(), tenant)).toBe(true);
+    expect(addsNothing(equal(360), known(), tenant)).toBe(false);
+    const left = { ...equal(30), stateSince: at(30) };
+    await record({ ...equal(700), stateSince: at(700) }, tenant, worker);
+    expect(addsNothing(left, known(), tenant)).toBe(false);
+  });
+
+  test("does not take a state that came late for the newest one", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    const idle = (second: number) => ({
+      ...deliver(
+        makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", {
+          engines: [],
+          stateSince: at(second),
+        }),
+      ),
+      raw: RAW + 1n,
+    });
+    const hash = () => [...table.items.values()].find(({ type }) => type?.S === "Presence")!.stateHash!.S;
+    await record({ ...equal(100), stateSince: at(100) }, tenant, worker);
+    const newest = hash();
+    await record(idle(50), tenant, worker);
+    expect(hash()).toBe(newest!);
+    await record(idle(160), tenant, worker);
+    expect(hash()).not.toBe(newest!);
   });
 
   test("reads a heartbeat whose state is another one", async () => {
