@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { signLocalTable } from "../../local/sign-local-table.ts";
 import { embeddedClient } from "../../local/table.ts";
 import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
 import { percentile } from "../../lz/percentile.ts";
@@ -67,11 +68,13 @@ beforeAll(async () => {
   for (const [tenantId, webhooks] of [
     [ASKED, [hook("bad"), hook("good")]],
     [OTHER, [hook("other")]],
-  ] as const)
+  ] as const) {
     await dynamo("PutItem", {
       TableName: TABLE_NAME,
       Item: marshalItem({ ...tenantKey(tenantId), ...tenantDefaults(tenantId), webhooks }),
     });
+    await signLocalTable(embeddedClient(stack.dynamodbEndpoint), stack.secrets, tenantId);
+  }
 }, 60_000);
 afterAll(async () => {
   await stack?.stop();
