@@ -23,7 +23,8 @@ export async function checkSignatures(
       { dynamo, table },
       { tenantId, verifier, nowSeconds },
     );
-    if (faults.length > 0) return bad("signatures", describe(faults), "see the runbook in docs/rotation.md");
+    if (faults.length > 0)
+      return bad("signatures", describe(faults), 'see "When an item is refused" in docs/rotation.md');
     const kids = Object.entries(byKid).map(([kid, count]) => `${count} by ${kid}`);
     return good(
       "signatures",

@@ -31,8 +31,9 @@ export const SignatureFaults = ({ security }: { security: SecurityItem | undefin
         </p>
         <p>
           {named.join(", ")}
-          {more > 0 && ` and ${more} more`}. They do not count until they are restored. Run{" "}
-          <code>lz doctor</code> to see why.
+          {more > 0 && ` and ${more} more`}. Until restored,{" "}
+          {security.faultCount === 1 ? "it does" : "they do"} not count. Run <code>lz doctor</code> to see
+          why.
         </p>
       </div>
     </div>
