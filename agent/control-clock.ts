@@ -27,7 +27,7 @@ export type ControlClock = {
  * shows against a monotonic clock. A step forward may also be a machine that slept, so it corrects marked moments only
  * if the clock was impossibly early before; steps backward and the control plane's answers always do.
  *
- * @param elapsed milliseconds by a clock that nobody sets
+ * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlClock(deps: { clock: Clock; elapsed: () => number; log: Log }): ControlClock {
   let offsetMs = 0;

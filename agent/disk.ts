@@ -90,7 +90,7 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
-/** For a file that hurts nobody where it is, on a disk that may have become read-only. */
+/** For a file that does no harm where it is, on a disk that may have become read-only. */
 export function removeIfPossible(path: string): void {
   try {
     removeIfThere(path);

@@ -34,7 +34,7 @@ export type LoopDeps = {
   /** The newest report, signed with the device key. */
   report: () => Promise<ContainmentReport>;
   clock: Pick<ControlClock, "now" | "mark">;
-  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  /** Milliseconds that this process ran, by a monotonic clock. */
   elapsed: () => number;
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;

@@ -56,7 +56,7 @@ function requestOptions(
   proxy: ProxyAccess | undefined,
   ca: string | undefined,
 ): Pick<BunFetchRequestInit, "tls" | "proxy"> {
-  // NODE_TLS_REJECT_UNAUTHORIZED=0 of somebody's environment must not switch the check off.
+  // NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment must not switch the check off.
   const tls = { rejectUnauthorized: true, ...(ca !== undefined && { ca }) };
   if (!proxy) return { tls };
   const authorization = proxy.authorization();
@@ -75,7 +75,7 @@ const UNREACHABLE = new Set([
   "EAI_AGAIN",
 ]);
 
-/** Names the proxy, so that nobody looks for the fault at the control plane. */
+/** Names the proxy, so that the fault is not looked for at the control plane. */
 function asProxyFault(cause: unknown, proxy: ProxyAccess): unknown {
   const code = codeOf(cause);
   const name = `the proxy ${proxyText(proxy)}`;

@@ -189,7 +189,7 @@ export function createProcessTable(deps: {
     boot.ms = readBootMs();
     if (Math.abs((boot.ms ?? 0) - (before ?? 0)) < BOOT_MS_MIN) return;
     moved = true;
-    // Their end was told by the old clock.
+    // The old clock set when they end.
     for (const pid of young.keys()) young.set(pid, nowMs + YOUNG_MS);
   }
 

@@ -8,7 +8,7 @@ export const PAUSE_PER_LOOK = 4;
 export type CloseWatchDeps = {
   /** Looks at the isolation and puts back what was altered. */
   look: (signal: AbortSignal) => Promise<void>;
-  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  /** Milliseconds that this process ran, by a monotonic clock. */
   elapsed: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   signal: AbortSignal;
@@ -19,7 +19,7 @@ export type CloseWatch = {
   begin: () => void;
 };
 
-/** Shortens the time for which an isolation stays altered when somebody alters it again and again. */
+/** Shortens the time that rules stay altered under repeated tampering. */
 export function createCloseWatch({ look, elapsed, sleep, signal }: CloseWatchDeps): CloseWatch {
   let untilMs = Number.NEGATIVE_INFINITY;
   let isRunning = false;

@@ -12,7 +12,7 @@ export const stored = z.strictObject({
     .nullable(),
   /** Ids of release codes that freed this host, newest first. */
   usedCodes: z.array(z.string()).max(64).default([]),
-  /** Repairs that still count against the isolation. Absent when there are none. */
+  /** Repairs that still count against the isolation; absent without any. */
   repairs: z.strictObject({ count: z.int().min(1), what: z.string() }).optional(),
 });
 export type Stored = z.infer<typeof stored>;

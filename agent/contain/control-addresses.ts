@@ -24,7 +24,7 @@ type Entry = { isProven: boolean; seenAtMs: number };
  * there are more than {@link ADDRESSES_MAX}: then those the agent never had a connection to leave first.
  *
  * @param saved addresses of an earlier run; their time begins again
- * @param elapsed milliseconds by a clock that nobody sets
+ * @param elapsed milliseconds by a monotonic clock
  */
 export function createControlAddresses(saved: readonly string[], elapsed: () => number): ControlAddresses {
   const entries = new Map<string, Entry>();

@@ -28,7 +28,7 @@ export type HostOptions = {
   proxy?: { name: string; port: number } | undefined;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  /** Milliseconds that this process ran, by a monotonic clock. */
   elapsed: () => number;
   log: Log;
   /** The next scan should not wait for its turn. */

@@ -41,7 +41,7 @@ export type NetworkDeps = {
   save: (addresses: readonly string[]) => void;
   reach: ReachControlPlane;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Milliseconds by a clock that nobody sets. */
+  /** Milliseconds by a monotonic clock. */
   elapsed: () => number;
   log: Log;
 };

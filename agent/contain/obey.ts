@@ -31,7 +31,7 @@ export type ObeyDeps = {
   clock: Clock;
   /** When this agent began to be able to obey. */
   since: Moment;
-  /** Milliseconds that this process ran, by a clock that nobody sets. */
+  /** Milliseconds that this process ran, by a monotonic clock. */
   elapsed: () => number;
   log: Log;
   /** There is something new to report: the next heartbeat should not wait for its turn. */

@@ -21,7 +21,7 @@ export type RepairHistory = {
  * Counts repairs, so that a proof covers the whole interval since the last one and not only the moment of the look.
  *
  * @param saved repairs known before the agent started; their quiet time begins again, for nobody watched in between
- * @param elapsed milliseconds by a clock that nobody sets
+ * @param elapsed milliseconds by a monotonic clock
  */
 export function createRepairHistory(saved: Repairs | undefined, elapsed: () => number): RepairHistory {
   let last = saved && { repairs: saved, atMs: elapsed() };

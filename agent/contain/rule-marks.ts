@@ -7,7 +7,7 @@ import type { Enforcer, Proof } from "./enforcer.ts";
 import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
 import { savedIn } from "./twin-file.ts";
 
-/** Marks that the system gives to rules as they are put. Undefined when there are none. */
+/** Marks that the system gives to rules when they are installed; undefined without any. */
 export type RuleMarks = () => Promise<string | undefined>;
 
 /**
