@@ -7,7 +7,7 @@ import type { ControlClock } from "./control-clock.ts";
 import { createComposer, keepValid, withCollector } from "./heartbeat.ts";
 import type { Sequence } from "./identity.ts";
 import type { Log } from "./log.ts";
-import type { ScanResult, ScanSettings } from "./scan.ts";
+import type { ScanReport, ScanSettings } from "./scan.ts";
 import { REVOKED_RETRY_MS, type Sender } from "./send.ts";
 import type { Spool } from "./spool.ts";
 
@@ -22,7 +22,7 @@ const REASSERT_EVERY_MS = 4000;
 const LOOK_SOON_MS = 2000;
 
 export type LoopDeps = {
-  scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanResult>;
+  scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanReport>;
   /** Version of the catalogue a scan that began now would look with. */
   catalogue: () => string;
   facts: Pick<Heartbeat, "host"> & { version: string };
@@ -44,7 +44,7 @@ export type LoopDeps = {
 };
 
 /** What was found, and with which catalogue: a newer one may come while it is being looked for. */
-type DatedScan = ScanResult & { catalogue: string };
+type DatedScan = ScanReport & { catalogue: string };
 
 export type Loop = {
   /** Scans and reports until aborted; then everything unsent is in the spool. */

@@ -7,6 +7,7 @@ import {
   computing,
   type Facts,
   findCandidates,
+  isCertain,
   UNREADABLE_PID,
 } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
@@ -19,13 +20,22 @@ import type { Peers } from "./collect/peers.ts";
 import type { SystemReaders } from "./collect/system.ts";
 
 /** What one scan found. `engines`, `stores` and `collectors` always parse with the wire schema and its limits. */
-export type ScanResult = {
+export type ScanReport = {
   engines: Engine[];
   /** Absent until there was time to look at all of them. */
   stores?: Store[];
   collectors: Collector[];
   durationMs: number;
 };
+
+/**
+ * `certain`: engines that no other local user can have attributed to their process. `unsure`: those known by answers at
+ * an address of a container alone.
+ */
+export type Targets = { certain: readonly Engine[]; unsure: readonly Engine[] };
+
+/** A scan of this process. `targets` are for containment, which the limits of the wire do not concern. */
+export type ScanResult = ScanReport & { targets: Targets };
 
 /** What the tenant's settings allow a scan to collect beyond the default. */
 export type ScanSettings = { clientDirectories: boolean };
@@ -86,6 +96,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         ...(stores && { stores }),
         collectors: collectors.map(tidied),
         durationMs: readers.elapsed() - startedAtMs,
+        targets: targetsOf(found, completed),
       };
     },
   };
@@ -112,6 +123,7 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
     snapshot.weights,
     snapshot.libraries,
     snapshot.gpu,
+    snapshot.forwards,
   ];
   // The owner of a socket that nobody may look at is searched for among all processes.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
@@ -125,6 +137,16 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
 }
 
 type Completed = ReturnType<typeof toEngine>;
+
+function targetsOf(found: readonly Candidate[], completed: readonly Completed[]): Targets {
+  const certain: Engine[] = [];
+  const unsure: Engine[] = [];
+  for (const [at, candidate] of found.entries()) {
+    const isSure = candidate.root.pid === UNREADABLE_PID || isCertain(candidate);
+    (isSure ? certain : unsure).push(completed[at]!.engine);
+  }
+  return { certain, unsure };
+}
 
 /** The same for all candidates of a scan. */
 type Shared = { described: readonly Model[]; homes: readonly string[] };

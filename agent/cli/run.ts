@@ -32,7 +32,7 @@ import { type Network, openNetwork } from "../network.ts";
 import { takeKeySet } from "../pins.ts";
 import { createPost } from "../post.ts";
 import { NO_PROXY, proxyText } from "../proxy.ts";
-import type { Scanner } from "../scan.ts";
+import type { Scanner, Targets } from "../scan.ts";
 import { type Connection, createSender } from "../send.ts";
 import { createSession } from "../session.ts";
 import type { Settings } from "../settings.ts";
@@ -149,7 +149,7 @@ async function assemble(parts: Parts): Promise<Loop> {
       void catalogues.look(machine.stopping);
     },
   });
-  let engines: HostState["engines"] = [];
+  let targets: Targets = { certain: [], unsure: [] };
   /** With its signature, as `explain` shows it. */
   let sent: HostState["containment"] | undefined;
   const reach = (signal: AbortSignal): Promise<boolean> =>
@@ -162,7 +162,8 @@ async function assemble(parts: Parts): Promise<Loop> {
       edgeUrl,
       proxy: network.proxy,
       selfPid: machine.pid,
-      engines: () => engines,
+      engines: () => targets.certain,
+      unsure: () => targets.unsure,
       reach,
       sleep,
       elapsed: machine.elapsed,
@@ -226,6 +227,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   const loop = createLoop({
     scan: async (signal, wanted) => {
       const found = await scannerNow().scan(signal, wanted);
+      targets = found.targets;
       watchdog.note(found);
       memory.settle();
       const slowed = intervalMs === undefined ? watchdog.collector() : undefined;
@@ -250,7 +252,6 @@ async function assemble(parts: Parts): Promise<Loop> {
     sleep,
     log,
     onBeat: (state) => {
-      engines = state.engines;
       sent = state.containment;
       status.beat(state);
     },

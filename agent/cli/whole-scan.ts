@@ -1,4 +1,4 @@
-import type { Scanner, ScannerOptions, ScanResult, ScanSettings } from "../scan.ts";
+import type { ScannerOptions, ScanReport, ScanSettings } from "../scan.ts";
 import { sleep } from "../sleep.ts";
 
 const SCANS_MAX = 8;
@@ -14,10 +14,10 @@ const PAUSE_MS = 100;
  * {@link WHOLE_MS_MAX}; `durationMs` is that of all.
  */
 export async function scanWhole(
-  scanner: Scanner,
+  scanner: { scan: (signal: AbortSignal, settings?: ScanSettings) => Promise<ScanReport> },
   stopping: AbortSignal,
   settings?: ScanSettings,
-): Promise<ScanResult> {
+): Promise<ScanReport> {
   let result = await scanner.scan(stopping, settings);
   let { durationMs } = result;
   for (let scans = 1; scans < SCANS_MAX && durationMs < WHOLE_MS_MAX && !stopping.aborted; scans += 1) {
@@ -32,5 +32,5 @@ export async function scanWhole(
 }
 
 /** What a collector that found everything tells of it are counts that change with every process of the host. */
-const saidBy = ({ engines, stores, collectors }: ScanResult): string =>
+const saidBy = ({ engines, stores, collectors }: ScanReport): string =>
   JSON.stringify([engines, stores, collectors.filter(({ status }) => status !== "ok")]);

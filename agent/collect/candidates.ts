@@ -10,6 +10,12 @@ import { repositoryOf } from "./repository.ts";
 /** A listener that was asked, and what it turned out to be. */
 export type Heard = { listener: Listener; fingerprint: Fingerprint };
 
+/**
+ * `routed`: an answer that came by an address of another network namespace or through a port forwarder. That it is the
+ * process's own is concluded from addresses, not from its socket, so containment does not count it.
+ */
+export type Found = Evidence & { routed?: true };
+
 /** An engine in the making: one product, the process it is reported as, and everything that belongs to it. */
 export type Candidate = {
   id: string;
@@ -20,7 +26,7 @@ export type Candidate = {
   members: ProcessFacts[];
   heard: Heard[];
   weights: WeightFile[];
-  evidence: Evidence[];
+  evidence: Found[];
 };
 
 export type Facts = {
@@ -74,8 +80,13 @@ export function findCandidates(facts: Facts): Candidate[] {
   for (const heard of ownerless.values()) {
     candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
   }
-  return join(candidates, facts).filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
+  const joined = foldHidden(join(candidates, facts));
+  return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
+
+/** Whether the process itself shows what it is: containment acts on no conclusion that another user can bring about. */
+export const isCertain = ({ root, evidence }: Pick<Candidate, "root" | "evidence">): boolean =>
+  root.pid !== UNREADABLE_PID && confidenceOf(evidence.filter(({ routed }) => !routed)) >= REPORT_THRESHOLD;
 
 /** No process has this number: it stands for the owner of a socket that the agent may not look at. */
 export const UNREADABLE_PID = 0;
@@ -90,37 +101,34 @@ function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFac
     key,
     name: "",
     argv: [],
+    ...(uid !== undefined && { uid }),
     ...(user !== undefined && { user }),
   };
 }
 
-/** The process behind a listener: a port forwarder stands for the container it forwards to. */
-function ownerOf({ listener, fingerprint }: Heard, { snapshot, claims }: Facts): number | undefined {
-  if (listener.pid !== undefined) {
-    const target = forwardTarget(snapshot.processes.get(listener.pid)?.argv ?? []);
-    const behind =
-      target && snapshot.listeners.find((l) => l.reachableAt === target.address && l.port === target.port);
-    return behind?.pid ?? listener.pid;
-  }
-  // Without rights to see the owner: the process of the same user that has the product's name.
-  const product = fingerprint.judgement.winner?.entry.id;
-  for (const [pid, made] of claims) {
-    const process = snapshot.processes.get(pid);
-    const sameUser = listener.uid !== undefined && process?.uid === listener.uid;
-    // What may be looked into and was not found to hold the socket does not hold it.
-    const isHidden = process?.executable === undefined;
-    if (sameUser && isHidden && made.some((claim) => claim.product === product)) return pid;
-  }
-  return undefined;
+/** The process that holds the socket of a listener; behind a port forwarder of Docker, the one in the container. */
+function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
+  if (listener.pid === undefined) return undefined;
+  return behindForwarder(listener.pid, snapshot) ?? listener.pid;
 }
 
-/** `docker-proxy … -container-ip A -container-port P`. */
-export function forwardTarget(argv: readonly string[]): { address: string; port: number } | undefined {
-  if (!argv[0]?.endsWith("docker-proxy")) return undefined;
-  const address = argv[argv.indexOf("-container-ip") + 1];
-  const port = Number(argv[argv.indexOf("-container-port") + 1]);
-  return address && Number.isInteger(port) ? { address, port } : undefined;
+/** The process at the forwarder's target. None where two containers show that address: then it cannot be told. */
+function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): number | undefined {
+  const target = forwards?.get(forwarder);
+  if (!target) return undefined;
+  const there = listeners.filter(
+    ({ network, reachableAt, port }) =>
+      network !== undefined && reachableAt === target.address && port === target.port,
+  );
+  const owners = new Set(there.map(({ pid }) => pid));
+  return owners.size === 1 ? there[0]!.pid : undefined;
 }
+
+const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
+  process.pid !== UNREADABLE_PID &&
+  (listener.pid !== process.pid || (listener.network !== undefined && listener.inside === undefined));
+
+const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
 
 function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Facts): Candidate[] {
   const weights = facts.snapshot.weights.get(process.pid) ?? [];
@@ -135,12 +143,15 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
     return [...byProduct].map(([entry, answered]) => {
       // What the process has in memory belongs to all it serves.
       const evidence = [
-        ...httpEvidence(answered),
+        ...fromAnswers(answered, process, httpEvidence),
         ...claimEvidence(claims, entry.id),
         ...held(process, weights, facts),
       ];
       const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
-      return candidate(entry, process, all, weights, [...evidence, ...portEvidence(entry, all)]);
+      return candidate(entry, process, all, weights, [
+        ...evidence,
+        ...fromAnswers(all, process, (own) => portEvidence(entry, own)),
+      ]);
     });
   }
   const claimed = bestClaim(claims, hasModel(process.pid, facts.snapshot), facts.catalogue);
@@ -150,9 +161,8 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
     const evidence = [
       ...claimEvidence(claims, claimed.id),
       ...held(process, weights, facts),
-      ...speaks.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!)),
-      ...hintEvidence(claimed, heard),
-      ...portEvidence(claimed, heard),
+      ...fromAnswers(speaks, process, shapeEvidence),
+      ...fromAnswers(heard, process, (own) => [...hintEvidence(claimed, own), ...portEvidence(claimed, own)]),
     ];
     return [candidate(claimed, process, heard, weights, evidence)];
   }
@@ -182,10 +192,7 @@ function nameless(
   weights: readonly WeightFile[],
   facts: Facts,
 ): Candidate[] {
-  const evidence = [
-    ...held(process, weights, facts),
-    ...shaped.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!)),
-  ];
+  const evidence = [...held(process, weights, facts), ...fromAnswers(shaped, process, shapeEvidence)];
   if (hasModel(process.pid, facts.snapshot)) {
     const product = {
       id: "unknown-weights",
@@ -242,6 +249,19 @@ function bestClaim(
   const [best] = [...scores].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   return best && catalogue.get(best[0]);
 }
+
+/** What answers show, with a mark on that of answers that did not come from the process's own socket. */
+const fromAnswers = (
+  heard: readonly Heard[],
+  process: ProcessFacts,
+  evidenceIn: (heard: readonly Heard[]) => Evidence[],
+): Found[] => [
+  ...evidenceIn(heard.filter((one) => !isRouted(one, process))),
+  ...asRouted(evidenceIn(heard.filter((one) => isRouted(one, process)))),
+];
+
+const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
+  heard.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!));
 
 /** Of listeners whose answers name a product. */
 function httpEvidence(heard: readonly Heard[]): Evidence[] {
@@ -302,7 +322,10 @@ function describeWeights(file: WeightFile): string {
   return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
 }
 
-/** Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. */
+/**
+ * Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. Only within
+ * one user: what a user's process is or holds says nothing about the process of another that started it.
+ */
 function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
   const byPid = new Map<number, Candidate[]>();
   for (const one of candidates) byPid.set(one.root.pid, [...(byPid.get(one.root.pid) ?? []), one]);
@@ -311,7 +334,11 @@ function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Ca
     for (const ancestor of ancestorsOf(child.root, snapshot)) {
       const found = byPid
         .get(ancestor.pid)
-        ?.find((one) => one.id === child.id || absorbs(one, child, vouched(one, child)));
+        ?.find(
+          (one) =>
+            isSameUser(one.root, child.root) &&
+            (one.id === child.id || absorbs(one, child, vouched(one, child))),
+        );
       if (found) above = found;
     }
     return above;
@@ -328,6 +355,26 @@ function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Ca
     absorb(top, child, top.id === child.id ? [] : vouched(top, child));
   }
   return joined;
+}
+
+const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
+  one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
+
+/**
+ * A process that may not be looked into and a socket without a readable owner, of one user and one product: two signs
+ * of one engine, as far as can be seen. It is reported once and without a pid, for nothing ties the two together.
+ */
+function foldHidden(candidates: readonly Candidate[]): Candidate[] {
+  const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
+  return candidates.filter((hidden) => {
+    const { id, root, heard, weights } = hidden;
+    if (root.executable !== undefined || root.uid === undefined) return true;
+    if (root.pid === UNREADABLE_PID || heard.length + weights.length > 0) return true;
+    const served = ownerless.find((one) => one.id === id && one.root.uid === root.uid);
+    for (const one of hidden.evidence)
+      served?.evidence.push({ ...one, detail: `process ${root.pid} of that user: ${one.detail}` });
+    return served === undefined;
+  });
 }
 
 function topOf(candidate: Candidate, parents: ReadonlyMap<Candidate, Candidate | undefined>): Candidate {

@@ -59,9 +59,10 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
     bind: limit([...new Set(listeners.map(({ address }) => tidy(address, 64)))], LIMITS.PORTS_MAX),
     auth: authOf(known.map(({ auth }) => auth)),
     models: limit(models, LIMITS.MODELS_MAX),
-    evidence: limit(weighed(candidate.evidence), LIMITS.EVIDENCE_MAX).map((one) => ({
-      ...one,
-      detail: tidy(one.detail, 240),
+    evidence: limit(weighed(candidate.evidence), LIMITS.EVIDENCE_MAX).map(({ signal, detail, weight }) => ({
+      signal,
+      detail: tidy(detail, 240),
+      weight,
     })),
     clients: limit(clientsOf(candidate, completion), LIMITS.CLIENTS_MAX),
   });

@@ -17,6 +17,9 @@ export type FileFacts = {
   modifiedMs: number;
   /** `device:inode`, the file's identity whatever its name. */
   identity: string;
+  /** Numeric owner, and the permission bits of stat(2). Windows has neither: 0 and what Node makes up. */
+  ownerUid: number;
+  mode: number;
 };
 
 /**
@@ -98,6 +101,8 @@ export function realFiles(): Files {
         sizeBytes: stat.size,
         modifiedMs: stat.mtimeMs,
         identity: `${stat.dev}:${stat.ino}`,
+        ownerUid: stat.uid,
+        mode: stat.mode & 0o7777,
       };
     },
   };

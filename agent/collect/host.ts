@@ -1,6 +1,7 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { GgufHeader } from "./gguf.ts";
 import type { NetworkSpace } from "./namespaces.ts";
+import type { Forward } from "./port-forwarders.ts";
 
 /** A process as this host shows it. `argv` is read to identify an engine and never leaves the host. */
 export type ProcessFacts = {
@@ -63,6 +64,8 @@ export type Snapshot = {
   /** Paths of loaded libraries that matter to the catalogue. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
+  /** Targets of port forwarders that no local user can have made up, by pid. */
+  forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];
 };
 

@@ -7,6 +7,7 @@ import { createMappedTable } from "./mapped.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { createPackages } from "./packages.ts";
 import { placedPackage } from "./placed-packages.ts";
+import { createPortForwarders } from "./port-forwarders.ts";
 import { createProcessTable, parsePasswd } from "./processes.ts";
 import type { Run } from "./run.ts";
 import type { SocketDiag } from "./sock-diag.ts";
@@ -33,6 +34,7 @@ export function linuxHost(deps: {
   const sockets = createSocketTable({ ...deps, diag: deps.diag });
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted });
+  const forwarders = createPortForwarders(deps);
   const gpuTable = createLinuxGpu(deps);
   /** Not another file under its path: in another root or mount, or replaced since the program began. */
   const isOwnFile = (pid: number, executable: string): boolean => {
@@ -55,6 +57,7 @@ export function linuxHost(deps: {
         weights,
         libraries,
         gpu,
+        forwards: forwarders.read(listeners, processes),
         collectors: [collector, sources, ...collectors, gpuCollector],
       };
     },

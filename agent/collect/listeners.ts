@@ -17,6 +17,9 @@ const PEERS_MS_MAX = 5;
 const FOREIGN_TABLES_PER_SCAN = 4;
 const RETRY_SCANS_MAX = 64;
 
+/** Processes below a server that are looked at for a socket of it. */
+const DESCENDANTS_MAX = 64;
+
 type Owner = { pid: number; key: string };
 /** `bornMs`: all processes up to this birth were searched, so that only younger ones need be. */
 type Miss = { next: number; step: number; bornMs: number };
@@ -55,6 +58,7 @@ export function createSocketTable(deps: {
   const foreign = new Map<string, TcpRow[]>();
   /** Sockets of the processes looked into in one search: the parent of twenty servers is asked once. */
   const held = new Map<number, readonly string[]>();
+  let children: ReadonlyMap<number, LinuxProcess[]> | undefined;
   let spaces: ReadonlyMap<string, number> = new Map();
   let turn: string[] = [];
   let processes: ReadonlyMap<number, LinuxProcess> = new Map();
@@ -169,19 +173,45 @@ export function createSocketTable(deps: {
       misses.set(inode, { next: scans + step, step, bornMs: step < RETRY_SCANS_MAX ? bornMs : 0 });
     }
     held.clear();
+    children = undefined;
     return holders;
   }
 
-  /** Workers inherit the socket of the server that forked them: the topmost holder is the server. */
+  /**
+   * Workers inherit the socket of the server that forked them: the topmost holder is the server. Another program of
+   * another user that was left the socket answers in its own name: what it says must not be the server's.
+   */
   function firstHolder(inode: string, process: LinuxProcess): Owner {
     let holder = process;
     for (let hops = 0; hops < 8; hops += 1) {
       const parent = processes.get(holder.parentPid);
       // Socket activation leaves the socket open in init as well.
       if (!parent || parent.pid === 1 || !socketsOf(parent.pid).includes(inode)) break;
+      if (isStranger(parent, holder)) break;
       holder = parent;
     }
-    return { pid: holder.pid, key: holder.key };
+    const { pid, key } = strangerBelow(inode, holder) ?? holder;
+    return { pid, key };
+  }
+
+  function strangerBelow(inode: string, server: LinuxProcess): LinuxProcess | undefined {
+    if (server.pid === 1) return undefined;
+    children ??= Map.groupBy(processes.values(), ({ parentPid }) => parentPid);
+    const queue = [...(children.get(server.pid) ?? [])];
+    for (let at = 0; at < queue.length && at < DESCENDANTS_MAX; at += 1) {
+      const one = queue[at]!;
+      if (isStranger(server, one) && socketsOf(one.pid).includes(inode)) return one;
+      queue.push(...(children.get(one.pid) ?? []));
+    }
+    return undefined;
+  }
+
+  /** Of another user and with another executable, by the file that each runs and not by its path. */
+  function isStranger(one: LinuxProcess, other: LinuxProcess): boolean {
+    if (one.uid === other.uid) return false;
+    const runs = optional(() => files.facts(`${procRoot}/${one.pid}/exe`))?.identity;
+    const same = optional(() => files.facts(`${procRoot}/${other.pid}/exe`))?.identity;
+    return runs === undefined || runs !== same;
   }
 
   function socketsOf(pid: number): readonly string[] {

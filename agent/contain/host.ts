@@ -24,6 +24,8 @@ export type HostOptions = {
   edgeUrl: string;
   selfPid: number;
   engines: () => readonly Engine[];
+  /** Known by an address alone, see {@link StopDeps.unsure}. */
+  unsure?: () => readonly Engine[];
   /** The proxy that requests to the control plane go through, unless there is none. */
   proxy?: { name: string; port: number } | undefined;
   reach: ReachControlPlane;
@@ -60,7 +62,7 @@ export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
 
 /** The blocking modes on this system. What they need to remember is in the state directory. */
 export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
-  const { directory, edgeUrl, proxy, selfPid, engines, reach, sleep, elapsed, log, hasten } = options;
+  const { directory, edgeUrl, proxy, selfPid, engines, unsure, reach, sleep, elapsed, log, hasten } = options;
   const {
     firewall,
     resolvers,
@@ -97,6 +99,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
     "stop-engines": stopEnginesEnforcer({
       firewall,
       engines,
+      ...(unsure && { unsure }),
       ...processes,
       selfPid,
       connect: connects,

@@ -32,12 +32,15 @@ const LOST =
 const CPU_MS_MAX = 20;
 const REPLACED = "changes its process before that can be stopped";
 const UNCLEAR = "engines ended, and processes that no scan has named listen on their ports";
+const UNSURE = "are known by the address of a container alone and were left running";
 const STARTED = "engines were started while the isolation stood";
 
 export type StopDeps = TerminateDeps & {
   firewall: Firewall;
   /** Of the last scan. */
   engines: () => readonly Engine[];
+  /** Engines whose process is concluded from an address: another user may have made it look so, so they run on. */
+  unsure?: () => readonly Engine[];
   /** Throws as `suspend`; neither is asked of a process that is so already. */
   wake: (process: Named) => void;
   /** Whether the firewall refuses connections of this host to itself too: only then can they be tried. */
@@ -73,7 +76,14 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   const locateAll = (engines: readonly Engine[], processes: readonly HostProcess[]) =>
     locate(engines, processes, deps.listeners ?? (() => []));
 
-  const targets = (): readonly Engine[] => deps.engines().filter(({ kind }) => STOPPED_KINDS.has(kind));
+  /** What runs on although it may be an engine: an isolation that leaves one running is not in force. */
+  function unsureFault(): string | undefined {
+    const ports = (deps.unsure?.() ?? []).filter(isStoppable).flatMap((engine) => engine.ports);
+    if (ports.length === 0) return undefined;
+    return `engines at ports ${ports.slice(0, NAMED_MAX).join(", ")} ${UNSURE}`;
+  }
+
+  const targets = (): readonly Engine[] => deps.engines().filter(isStoppable);
 
   /** Suspends what runs; says what could not be. */
   async function suspend(fresh: readonly HostProcess[]): Promise<string | undefined> {
@@ -163,7 +173,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       rules.repaired,
       gone.repaired,
     ].find((what) => what !== undefined);
-    return conclude({ fault: fault ?? gone.fault, open, isOver: isStill, repaired });
+    return conclude({ fault: fault ?? gone.fault ?? unsureFault(), open, isOver: isStill, repaired });
   }
 
   /** What it means that processes the scan saw are gone, without this agent's doing. The next scan tells more. */
@@ -254,7 +264,8 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       faultOf("could not be terminated", left) ??
       faultOf("could not be told for sure, or run this agent, and were left alone", untouched) ??
       rules.fault ??
-      gone.fault;
+      gone.fault ??
+      unsureFault();
     const isFirst = graceMs === GRACE_MS.first;
     return conclude({
       fault,
@@ -353,6 +364,8 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     release,
   };
 }
+
+const isStoppable = ({ kind }: Engine): boolean => STOPPED_KINDS.has(kind);
 
 const pidsOf = (all: readonly Named[]): number[] => all.map(({ pid }) => pid);
 

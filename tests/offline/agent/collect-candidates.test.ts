@@ -4,7 +4,6 @@ import {
   type Candidate,
   type Facts,
   findCandidates,
-  forwardTarget,
   type Heard,
   UNREADABLE_PID,
 } from "../../../agent/collect/candidates.ts";
@@ -19,6 +18,7 @@ import {
 import { shortened, toEngine } from "../../../agent/collect/engines.ts";
 import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
 import type { ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
+import { dockerTarget, type Forward } from "../../../agent/collect/port-forwarders.ts";
 import { engine, SIGNALS } from "../../../shared/wire/heartbeat.ts";
 
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
@@ -42,18 +42,31 @@ function find(
     shape?: string;
     uid?: number;
     network?: string;
+    reachableAt?: string;
     tls?: boolean;
     /** Products that the answer hints at, and ones that it fits less well. */
     hints?: string[];
     runnersUp?: string[];
   }[],
+  forwards: Record<number, Forward> = {},
 ) {
   const processes = new Map<number, ProcessFacts>();
   for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
     processes.set(pid, { pid, parentPid: 1, key: `${pid}`, name: "app", argv: [], ...rest });
   }
   const heard: Heard[] = answering.map((one) => {
-    const { pid, port, product, shape, uid, network, tls = false, hints = [], runnersUp = [] } = one;
+    const {
+      pid,
+      port,
+      product,
+      shape,
+      uid,
+      network,
+      reachableAt = "127.0.0.1",
+      tls = false,
+      hints = [],
+      runnersUp = [],
+    } = one;
     const trait = { path: "/", weight: "identity", says: "it names itself" } as const;
     const fits = (ids: string[]) => ids.map((id) => ({ entry: byId.get(id)!, traits: [trait] }));
     const entry = product === undefined ? undefined : byId.get(product)!;
@@ -69,7 +82,7 @@ function find(
       settled: true,
       ...(shape !== undefined && { shape }),
     };
-    const listener = { key: `${pid}:${port}`, address: "127.0.0.1", port, reachableAt: "127.0.0.1" };
+    const listener = { key: `${pid}:${port}`, address: "127.0.0.1", port, reachableAt };
     return {
       listener: {
         ...listener,
@@ -94,6 +107,7 @@ function find(
           gpu ? [[pid, { bytes: 1e9, ...(gpu === "computes" && { computes: true }) }] as const] : [],
         ),
       ),
+      forwards: new Map(Object.entries(forwards).map(([pid, forward]) => [Number(pid), forward])),
       collectors: [],
     },
     catalogue: byId,
@@ -408,65 +422,66 @@ describe("findCandidates()", () => {
     });
   });
 
-  test("looks through a port forwarder at the container behind it", () => {
-    const argv = ["/usr/bin/docker-proxy", "-container-ip", "127.0.0.1", "-container-port", "5000"];
-    expect(forwardTarget(argv)).toEqual({ address: "127.0.0.1", port: 5000 });
-    expect(forwardTarget(["/usr/bin/app", "-container-ip", "a"])).toBeUndefined();
-    const found = find(
-      [{ pid: 80, name: "docker-proxy", argv }, { pid: 81 }],
-      [
-        { pid: 80, port: 11_434, product: "ollama" },
-        { pid: 81, port: 5000, product: "ollama" },
-      ],
+  describe("a port forwarder", () => {
+    const container = { network: "net:[2]", reachableAt: "172.17.0.2" };
+    const target = { address: "172.17.0.2", port: 5000 };
+    const behind = (forwards: Record<number, Forward>, there: object[]) =>
+      find(
+        [{ pid: 80, name: "docker-proxy" }, { pid: 81 }, { pid: 82 }],
+        [
+          { pid: 80, port: 11_434, product: "ollama" },
+          ...there.map((one) => ({ pid: 81, port: 5000, product: "ollama", ...container, ...one })),
+        ],
+        forwards,
+      );
+
+    test("of Docker stands for the container behind it, by what its command line says", () => {
+      const argv = ["/usr/bin/docker-proxy", "-container-ip", "172.17.0.2", "-container-port", "5000"];
+      expect(dockerTarget(argv)).toEqual(target);
+      const found = behind({ 80: target }, [{}]);
+      expect(summary(found)).toEqual(["ollama@81"]);
+      expect(found[0]!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 5000]);
+    });
+
+    test("that is not one of root's stands for itself", () => {
+      expect(summary(behind({}, [{}])).sort()).toEqual(["ollama@80", "ollama@81"]);
+    });
+
+    test.each([
+      ["another port", { 80: { ...target, port: 5001 } }, {}],
+      ["another address", { 80: { ...target, address: "172.17.0.3" } }, {}],
+      ["an address of this host, where a user may listen,", { 80: target }, { network: undefined }],
+    ])("to %s than the container's stands for itself", (_what, forwards, there) => {
+      expect(summary(behind(forwards, [there])).sort()).toEqual(["ollama@80", "ollama@81"]);
+    });
+
+    test("stands for itself where a second network shows the same address and port", () => {
+      const found = behind({ 80: target }, [{}, { pid: 82, network: "net:[3]" }]);
+      expect(summary(found).sort()).toEqual(["ollama@80", "ollama@81", "ollama@82"]);
+    });
+
+    test.each([
+      [["-container-ip", "172.17.0.2", "-container-port", "http"]],
+      [["-container-port", "5000"]],
+      [["-container-ip"]],
+    ])("without an address or port has no target: %p", (words) => {
+      expect(dockerTarget(["docker-proxy", ...words])).toBeUndefined();
+    });
+  });
+
+  test("never gives a socket to a process by user and name, and reports a hidden namesake once", () => {
+    const socket = { port: 11_434, product: "ollama", uid: 997 };
+    const owner = (...given: Given[]) => summary(find(given, [socket]));
+    expect(owner({ pid: 90, name: "ollama", uid: 997 })).toEqual([`ollama@${UNREADABLE_PID}`]);
+    const argv = ["/usr/local/bin/ollama", "serve"];
+    const [one, ...others] = find([{ pid: 90, name: "ollama", uid: 997, argv }], [socket]);
+    expect([summary([one!]), others]).toEqual([[`ollama@${UNREADABLE_PID}`], []]);
+    expect(one!.evidence.map(({ detail }) => detail)).toContain(
+      "process 90 of that user: process is called ollama",
     );
-    expect(summary(found)).toEqual(["ollama@81"]);
-    expect(found[0]!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 5000]);
-  });
-
-  test("finds the process of a listener whose owner cannot be read, by user and name", () => {
-    const given = [
-      { pid: 90, name: "ollama", uid: 997 },
-      { pid: 91, name: "ollama", uid: 1000 },
-    ];
-    const found = find(given, [{ port: 11_434, product: "ollama", uid: 997 }]);
-    expect(summary(found)).toEqual(["ollama@90"]);
-    // Its open files were read, and the socket was not among them.
-    const seen = [{ pid: 92, name: "ollama", uid: 997, executable: "/usr/bin/ollama" }];
-    expect(summary(find(seen, [{ port: 11_434, product: "ollama", uid: 997 }]))).toEqual([
-      `ollama@${UNREADABLE_PID}`,
-    ]);
-    const other = [{ pid: 91, name: "other", uid: 997 }];
-    const unowned = find(other, [{ port: 11_434, product: "ollama", uid: 997 }]);
-    expect(summary(unowned)).toEqual([`ollama@${UNREADABLE_PID}`]);
-  });
-
-  test.each([
-    ["another port", ["-container-ip", "127.0.0.1", "-container-port", "5001"]],
-    ["another address", ["-container-ip", "127.0.0.2", "-container-port", "5000"]],
-    ["no port", ["-container-ip", "127.0.0.1", "-container-port", "http"]],
-    ["no address", ["-container-port", "5000"]],
-  ])("a port forwarder to %s than the container's stands for itself", (_what, words) => {
-    const argv = ["/usr/bin/docker-proxy", ...words];
-    const found = find(
-      [{ pid: 80, name: "docker-proxy", argv }, { pid: 81 }],
-      [
-        { pid: 80, port: 11_434, product: "ollama" },
-        { pid: 81, port: 5000, product: "vllm" },
-      ],
-    );
-    expect(summary(found).sort()).toEqual(["ollama@80", "vllm@81"]);
-  });
-
-  test("a hidden process owns a socket only with the socket's user and the product's name", () => {
-    const socket = { port: 11_434, product: "ollama" };
-    const owner = (process: Given, more: object = {}) => summary(find([process], [{ ...socket, ...more }]));
-    expect(owner({ pid: 90, name: "ollama", uid: 997 }, { uid: 997 })).toEqual(["ollama@90"]);
-    for (const [process, uid] of [
-      [{ pid: 90, name: "ollama", uid: 998 }, 997],
-      [{ pid: 90, name: "vllm", uid: 997 }, 997],
-      [{ pid: 90, name: "ollama" }, undefined],
-    ] as const)
-      expect(owner(process, uid === undefined ? {} : { uid })).toEqual([`ollama@${UNREADABLE_PID}`]);
+    // One of another user is no sign of this socket.
+    const strong = { name: "ollama", argv, libraries: ["/usr/lib/ollama/libggml.so"], weights: [GGUF] };
+    expect(owner({ pid: 90, uid: 998, ...strong }).sort()).toEqual([`ollama@${UNREADABLE_PID}`, "ollama@90"]);
   });
 
   test("the owner of a socket that may not be looked at is called by its number where no process has that user", () => {

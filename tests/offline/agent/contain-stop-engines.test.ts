@@ -36,6 +36,8 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
+/** Engines that are known by the address of a container alone. */
+let unsure: Engine[];
 /** What the firewall was asked for last. */
 let sent: string | undefined = "nothing";
 
@@ -57,6 +59,7 @@ const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?
       refuses: async () => true,
     },
     engines: () => engines,
+    unsure: () => unsure,
     processes: async () => {
       if (lag > 0 && --lag === 0) for (const act of onTheirWay.splice(0)) act();
       return [...processes.values()].map((process) => ({ ...process }));
@@ -109,6 +112,7 @@ beforeEach(() => {
   ] as const)
     spawn(pid, parent);
   engines = [engine(200, 11_434)];
+  unsure = [];
 });
 
 describe("stopEnginesEnforcer()", () => {
@@ -123,6 +127,24 @@ describe("stopEnginesEnforcer()", () => {
       probes: { controlPlaneReachable: true, forbiddenBlocked: null },
     });
     expect([stoppedPids(), stored, refused]).toEqual([[], [], undefined]);
+  });
+
+  test("leaves an engine alone that is known by an address alone, and is then not in force", async () => {
+    unsure = [engine(300, 8000), { ...engine(300, 9000), kind: "gateway" }];
+    const enforcer = open();
+    const fault = {
+      outcome: "failed",
+      reason: "engines at ports 8000 are known by the address of a container alone and were left running",
+    };
+    expect(await enforcer.apply(ORDER, signal)).toMatchObject(fault);
+    expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
+    const ending = { ...ORDER, stopEnginesBy: "terminate" } as const;
+    engines = [];
+    stored = [];
+    expect(await enforcer.reassert(ending, signal)).toMatchObject(fault);
+    expect(processes.has(300)).toBe(true);
+    unsure = [];
+    expect((await enforcer.reassert(ending, signal)).outcome).toBe("applied");
   });
 
   test("keeps them from coming back: one that was woken, a new child, a new engine", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { scanWhole } from "../../../agent/cli/whole-scan.ts";
-import type { ScanResult } from "../../../agent/scan.ts";
+import type { ScanReport } from "../../../agent/scan.ts";
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 
 const NEVER = new AbortController().signal;
@@ -9,7 +9,7 @@ const engine = (id: string) => ({ id }) as never;
 /** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
 function scripted(results: { engines?: string[]; collectors?: Collector[]; durationMs?: number }[]) {
   let scans = 0;
-  const scan = async (): Promise<ScanResult> => {
+  const scan = async (): Promise<ScanReport> => {
     const {
       engines = [],
       collectors = [],
@@ -21,7 +21,7 @@ function scripted(results: { engines?: string[]; collectors?: Collector[]; durat
 }
 
 const partial = (detail: string): Collector => ({ name: "weights", status: "partial", detail });
-const idsOf = ({ engines }: ScanResult) => engines.map(({ id }) => id);
+const idsOf = ({ engines }: ScanReport) => engines.map(({ id }) => id);
 
 describe("scanWhole()", () => {
   test("looks again until two scans say the same, and tells how long all of them took", async () => {
