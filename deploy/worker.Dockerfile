@@ -1,4 +1,5 @@
 # docker build -f deploy/worker.Dockerfile -t lifecyclezero-worker .
+# Of the secrets give it LZ_QUEUE_KEYS, and LZ_AI_API_KEY where a model is asked: it does not start with those of the edge.
 FROM oven/bun:1.4.5-slim
 WORKDIR /app
 COPY package.json bun.lock bunfig.toml ./

@@ -29,6 +29,7 @@ import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
 import { pathOf } from "./ingest.ts";
 import { placeOf } from "./json.ts";
 import { closing } from "./leaving.ts";
+import { type Part, serves } from "./node-role.ts";
 import { jsonBody, valid, validate } from "./validate.ts";
 
 /**
@@ -39,11 +40,12 @@ export function createFetch(
   deps: Deps,
 ): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
   const heartbeats = createHeartbeats(deps);
+  const takesHeartbeats = serves(deps.role, "ingest");
   const app = createApp(deps);
   const answer = (request: Request, context?: ExecutionContext): Response | Promise<Response> => {
     if (isSignatureLong(request.headers)) return headersTooLarge(request, deps);
     // Of a heartbeat no other header is looked at: adding their lengths up would cost more than they do.
-    if (isHeartbeat(request)) return heartbeats(request, context);
+    if (takesHeartbeats && isHeartbeat(request)) return heartbeats(request, context);
     if (areHeadersLong(request.headers)) return headersTooLarge(request, deps);
     const addressed = withAddress(request);
     if (!addressed) return refused(request, refuse("wire.malformed", "host"), deps);
@@ -79,11 +81,13 @@ function refused(request: Request, refusal: Refusal, deps: Deps): Response {
   return problemOf(requestId, status, refusal.code, title, { more: detail });
 }
 
-/** The whole edge: what agents call, what admins call, what people see. */
+/** What agents call, what admins call, what people see: the parts of it that this node's role serves. */
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
-  const heartbeats = createHeartbeats(deps);
-  app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before what observes: it observes itself
+  if (serves(deps.role, "ingest")) {
+    const heartbeats = createHeartbeats(deps);
+    app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before what observes: it observes itself
+  }
 
   app.use(async function observe(c, next) {
     const startedAt = deps.clock();
@@ -100,25 +104,68 @@ export function createApp(deps: Deps): Hono<Env> {
     deps.instruments.answered(routePath(c, -1), c.res.status, deps.clock() - startedAt);
   });
 
-  postSigned(app, deps, {
-    path: "/v1/session",
-    verify: verifySession,
-    body: sessionRequest,
-    answer: openSession,
-    success: 200,
+  probeRoutes(app, deps);
+  // Before the admin API, which asks whoever calls any other path to sign in.
+  for (const [path, part] of AGENT_PATHS)
+    if (!serves(deps.role, part)) app.all(path, (c) => notServed(c, part, deps));
+  if (serves(deps.role, "ingest")) ingestRoutes(app, deps);
+  if (serves(deps.role, "enrol")) enrolRoutes(app, deps);
+  if (serves(deps.role, "admin")) {
+    app.route("/v1", adminRoutes(deps));
+    app.route("/", referenceRoutes(deps));
+    app.route("/", dashboardRoutes(deps));
+    app.notFound((c) => problem(c, 404, "edge.no-route", "There is nothing at this address"));
+  } else app.notFound((c) => notServed(c, "admin", deps));
+  app.onError((error, c) => {
+    deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
+    return unavailable(c);
   });
+  return app;
+}
+
+const SESSION_PATH = "/v1/session";
+const ENROL_PATH = "/v1/enroll";
+
+/** Every path that agents use, and which part serves it. All other paths belong to admins. */
+const AGENT_PATHS: readonly (readonly [path: string, part: Part])[] = [
+  [HEARTBEATS_PATH, "ingest"],
+  [SESSION_PATH, "ingest"],
+  [DIRECTIVE_PATH, "ingest"],
+  [CATALOGUE_PATH, "ingest"],
+  [ENROL_PATH, "enrol"],
+];
+
+const notServed = (c: Context<Env>, part: Part, { role }: Deps): Response =>
+  problem(
+    c,
+    404,
+    "edge.not-served",
+    `This node has LZ_ROLE=${role}. Send this request to a node with LZ_ROLE=${part}`,
+  );
+
+function enrolRoutes(app: Hono<Env>, deps: Deps): void {
   if (deps.enrolKey ?? deps.controlKey)
     postSigned(app, deps, {
-      path: "/v1/enroll",
+      path: ENROL_PATH,
       verify: verifyEnrolment,
       body: enrolmentRequest,
       answer: (signed, deps, body) => enrol(signed, body, deps),
       success: 201,
     });
   else
-    app.post("/v1/enroll", (c) =>
+    app.post(ENROL_PATH, (c) =>
       problem(c, 404, "edge.no-enrolment", "This node holds no enrol key: send enrolments to one that does"),
     );
+}
+
+function ingestRoutes(app: Hono<Env>, deps: Deps): void {
+  postSigned(app, deps, {
+    path: SESSION_PATH,
+    verify: verifySession,
+    body: sessionRequest,
+    answer: openSession,
+    success: 200,
+  });
 
   const polls = deps.heldPolls;
   app.post(DIRECTIVE_PATH, async (c) => {
@@ -141,36 +188,28 @@ export function createApp(deps: Deps): Hono<Env> {
     if (!taken.allowed) return tooMany(c, deps.limits.catalogue, taken, deps);
     return c.text(catalogue.document, 200, headers);
   });
+}
 
+/**
+ * Heartbeats need the queue, and the table only now and then. People, the API and enrolments need the table. A node is
+ * asked only for what its role needs.
+ */
+function probeRoutes(app: Hono<Env>, deps: Deps): void {
   app.get("/healthz", (c) => c.json({ status: "ok" }));
-  // Heartbeats need the queue, and the table only now and then. People, and the API, need the table.
-  for (const [path, needs] of [
-    ["/readyz", "queue"],
-    ["/readyz/admin", "table"],
-  ] as const)
+  const takesHeartbeats = serves(deps.role, "ingest");
+  const probe = (path: string, needs: "queue" | "table", more: () => object = () => ({})) =>
     app.get(path, async (c) => {
       c.header("cache-control", "no-store");
       if (deps.leaving?.hasBegun()) return unavailable(c, { node: "leaving" });
       const reached = await deps.readiness();
-      const found = {
-        ...reached,
-        ...(needs === "table" && { signInKeys: deps.admin.keysState() }),
-        // For `lz doctor`. Absent when nothing was refused, so that a probe's answer stays as short as it was.
-        ...(deps.areMessageGroupsRefused() && { fairQueues: "refused" }),
-      };
+      // `fairQueues` is for `lz doctor`. Absent when nothing was refused, so that the answer stays short.
+      const areGroupsRefused = takesHeartbeats && deps.areMessageGroupsRefused();
+      const found = { ...reached, ...more(), ...(areGroupsRefused && { fairQueues: "refused" }) };
       return reached[needs] === "here" ? c.json({ status: "ready", ...found }) : unavailable(c, found);
     });
-
-  app.route("/v1", adminRoutes(deps));
-  app.route("/", referenceRoutes(deps));
-  app.route("/", dashboardRoutes(deps));
-
-  app.notFound((c) => problem(c, 404, "edge.no-route", "There is nothing at this address"));
-  app.onError((error, c) => {
-    deps.log("error", "request.failed", { requestId: c.var.requestId, path: c.req.path, error });
-    return unavailable(c);
-  });
-  return app;
+  probe("/readyz", takesHeartbeats ? "queue" : "table");
+  if (serves(deps.role, "admin"))
+    probe("/readyz/admin", "table", () => ({ signInKeys: deps.admin.keysState() }));
 }
 
 /** Revoked, used up, too many: said only to those who have proven who they are. */

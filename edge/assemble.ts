@@ -16,8 +16,9 @@ import { type Hashing, webHashing } from "./hashing.ts";
 import { createHeldPolls } from "./held-polls.ts";
 import { createInstruments } from "./instruments.ts";
 import { createLeaving } from "./leaving.ts";
+import { serves } from "./node-role.ts";
 import { createOpenActions } from "./open-actions.ts";
-import { createQueueClient } from "./queue-client.ts";
+import { createQueueClient, type QueueClient } from "./queue-client.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createReadiness } from "./readiness.ts";
 import { createRequestIds } from "./request-ids.ts";
@@ -48,22 +49,13 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause), () =>
     crypto.randomUUID(),
   );
-  const sqs = createAwsCall(config, "sqs", new URL(config.SQS_QUEUE_URL).origin, pause);
-  const [queueKey] = config.LZ_QUEUE_KEYS;
   const instruments = createInstruments(
     metrics.getMeter("lifecyclezero.edge"),
     trace.getTracer("lifecyclezero.edge"),
   );
-  const queue = createQueueClient({
-    call: sqs,
-    queueUrl: config.SQS_QUEUE_URL,
-    instruments,
-    hashing,
-    signing: { kid: queueKey!.version, key: await importHmacKey(queueKey!.bytes, ["sign"]) },
-    log,
-  });
+  const queue = await connectQueue(config, { instruments, hashing, log, pause });
   const secrets = await Promise.all(
-    config.LZ_EDGE_SECRETS.map(
+    (config.LZ_EDGE_SECRETS ?? []).map(
       async ({ version, bytes }): Promise<EdgeSecret> => ({
         version,
         key: await importHmacKey(bytes, ["sign"]),
@@ -94,15 +86,8 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     shared: runtime.sharesIo,
     after,
   });
-  const issuerKeys = createIssuerKeys({
-    url: config.LZ_ADMIN_JWKS_URL,
-    fetch: (url, init) => fetch(url, init),
-    clock,
-    log,
-    instruments,
-    shared: runtime.sharesIo,
-  });
   return {
+    role: config.LZ_ROLE,
     clock,
     random,
     authority,
@@ -112,7 +97,8 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     dynamo,
     table: config.LZ_TABLE,
     readiness: createReadiness({
-      reachQueue: queue.reach,
+      // An admin node only wakes workers through the queue, and does without.
+      ...(serves(config.LZ_ROLE, "ingest") && { reachQueue: queue.reach }),
       reachTable: () => reachTable(dynamo, config.LZ_TABLE),
       clock,
       after,
@@ -135,7 +121,9 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       }),
     ...(runtime.sharesIo && { turns: createTurns() }),
     ...(runtime.keepOpen && { keepOpen: runtime.keepOpen }),
-    sessionKeys: createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]], hashing),
+    sessionKeys: serves(config.LZ_ROLE, "ingest")
+      ? createSessionKeys(secrets as [EdgeSecret, ...EdgeSecret[]], hashing)
+      : absentPart("sessionKeys"),
     hashing,
     seenStates: createSeenStates(hashing),
     timesOutSlowBodies: runtime.timesOutSlowBodies ?? false,
@@ -153,21 +141,9 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
       controlKey: { kid: control.kid, key: (await importJWK(control, "EdDSA")) as CryptoKey },
     }),
     ...(enrol && { enrolKey: { kid: enrol.kid, key: (await importJWK(enrol, "EdDSA")) as CryptoKey } }),
-    admin: {
-      issuer: config.LZ_ADMIN_ISSUER,
-      parties: config.LZ_ADMIN_PARTIES,
-      allowsMissingParty: config.LZ_ADMIN_AZP === "optional",
-      keys: issuerKeys.get,
-      keysState: issuerKeys.state,
-      signInUrl: config.LZ_SIGN_IN_URL,
-      ...(config.LZ_HANDSHAKE_URL && { handshakeUrl: config.LZ_HANDSHAKE_URL }),
-      csrfKeys: (await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz csrf")))) as [
-        CryptoKey,
-        ...CryptoKey[],
-      ],
-      cursorKeys: await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz cursor"))),
-      roles: config.LZ_ADMIN_ROLES,
-    },
+    admin: serves(config.LZ_ROLE, "admin")
+      ? await signIn(config, secrets, { clock, log, instruments, shared: runtime.sharesIo })
+      : absentPart("admin"),
     limits: {
       device: createRateLimit(
         { name: "device", quota: config.LZ_DEVICE_PER_MINUTE, windowSeconds: 60 },
@@ -198,6 +174,67 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     sourceIp: clientIp(runtime.sourceIp, config.LZ_CLIENT_IP_HEADER),
     pause,
   };
+}
+
+/** SQS with the newest queue key, or {@link absentPart} on a node whose role has no queue key. */
+async function connectQueue(
+  config: EdgeConfig,
+  how: Pick<Deps, "instruments" | "log" | "pause"> & { hashing: Hashing },
+): Promise<QueueClient> {
+  const { SQS_QUEUE_URL: queueUrl, LZ_QUEUE_KEYS: keys } = config;
+  if (queueUrl === undefined || keys === undefined) return absentPart("queue");
+  const { instruments, log, hashing, pause } = how;
+  const [{ version, bytes }] = keys as [EdgeKey, ...EdgeKey[]];
+  return createQueueClient({
+    call: createAwsCall(config, "sqs", new URL(queueUrl).origin, pause),
+    queueUrl,
+    instruments,
+    hashing,
+    signing: { kid: version, key: await importHmacKey(bytes, ["sign"]) },
+    log,
+  });
+}
+
+type EdgeKey = NonNullable<EdgeConfig["LZ_QUEUE_KEYS"]>[number];
+
+/** How people sign in: `readConfig` has made sure that a node that serves them has these settings. */
+async function signIn(
+  config: EdgeConfig,
+  secrets: readonly EdgeSecret[],
+  how: Pick<Deps, "clock" | "log" | "instruments"> & { shared: boolean },
+): Promise<Deps["admin"]> {
+  const issuerKeys = createIssuerKeys({
+    url: config.LZ_ADMIN_JWKS_URL!,
+    fetch: (url, init) => fetch(url, init),
+    ...how,
+  });
+  return {
+    issuer: config.LZ_ADMIN_ISSUER!,
+    parties: config.LZ_ADMIN_PARTIES!,
+    allowsMissingParty: config.LZ_ADMIN_AZP === "optional",
+    keys: issuerKeys.get,
+    keysState: issuerKeys.state,
+    signInUrl: config.LZ_SIGN_IN_URL!,
+    ...(config.LZ_HANDSHAKE_URL && { handshakeUrl: config.LZ_HANDSHAKE_URL }),
+    csrfKeys: (await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz csrf")))) as [
+      CryptoKey,
+      ...CryptoKey[],
+    ],
+    cursorKeys: await Promise.all(secrets.map(({ key }) => derivedKey(key, "lz cursor"))),
+    roles: config.LZ_ADMIN_ROLES,
+  };
+}
+
+/**
+ * Stands for what the node's role has no secret for. No route of the role reaches it, so any use is a defect and throws.
+ * Its functions may be handed around before anyone calls them.
+ */
+function absentPart<T extends object>(name: string): T {
+  const fail = (member: PropertyKey) => () => {
+    throw new Error(`this node's role has no ${name}.${String(member)}`);
+  };
+  // A promise that resolves with the stand-in asks for `then`.
+  return new Proxy({} as T, { get: (_, member) => (member === "then" ? undefined : fail(member)) });
 }
 
 /** A key of its own for each purpose: a leaked CSRF token says nothing about session keys. */

@@ -32,4 +32,12 @@ const server = Bun.serve({
   idleTimeout: 10,
   fetch: (request) => answer(request),
 });
-console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "bun", port: server.port }));
+console.log(
+  JSON.stringify({
+    stage: "edge",
+    event: "edge.listening",
+    runtime: "bun",
+    role: config.LZ_ROLE,
+    port: server.port,
+  }),
+);

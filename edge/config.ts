@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { fromBase64url } from "../shared/bytes.ts";
+import { separateSecrets } from "../shared/node-secrets.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
+import { NEEDED_SETTINGS, NODE_ROLES } from "./node-role.ts";
 import { publicOrigin } from "./public-origin.ts";
 
 /** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
@@ -47,8 +49,16 @@ const list = z.string().transform((text) =>
 const perWindow = integerText(1, 10_000_000);
 
 const schema = z.object({
-  LZ_EDGE_SECRETS: versionedSecrets,
-  LZ_QUEUE_KEYS: versionedSecrets,
+  /**
+   * What this node serves: `ingest` (heartbeats, sessions, polls, catalogue), `enrol` (new devices), `admin` (API and
+   * dashboard; enrolments too), or `all`. Settings that are optional here may be needed by a role: `NEEDED_SETTINGS`.
+   */
+  LZ_ROLE: z.enum(NODE_ROLES).default("all"),
+  /** `allow`: a node with a role starts although its environment holds secrets of other roles. It loads none of them. */
+  LZ_EXTRA_SECRETS: z.enum(["refuse", "allow"]).default("refuse"),
+  /** On an admin node the key of form tokens and cursors only: give it a value that no ingest node has. */
+  LZ_EDGE_SECRETS: versionedSecrets.optional(),
+  LZ_QUEUE_KEYS: versionedSecrets.optional(),
   /** Public control keys, as the agents pin them. */
   LZ_CONTROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) })),
   /** Signed key set while a control key is being rotated: handed to every agent with its next session. */
@@ -87,10 +97,10 @@ const schema = z.object({
    * redirects, enrolment commands and the API's server URL follow it. No header of a request changes it.
    */
   LZ_PUBLIC_ORIGIN: publicOrigin.optional(),
-  LZ_ADMIN_ISSUER: z.url(),
-  LZ_ADMIN_JWKS_URL: z.url(),
+  LZ_ADMIN_ISSUER: z.url().optional(),
+  LZ_ADMIN_JWKS_URL: z.url().optional(),
   /** Origins the identity provider may have issued a session for (`azp`). */
-  LZ_ADMIN_PARTIES: list,
+  LZ_ADMIN_PARTIES: list.optional(),
   /** `optional` accepts sessions without `azp`; one that is there must be among the parties either way. */
   LZ_ADMIN_AZP: z.enum(["required", "optional"]).default("required"),
   /** Role by the provider's role (`admin`) or permission (`org:hosts:isolate`), as JSON. The highest one counts. */
@@ -98,7 +108,7 @@ const schema = z.object({
     .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))
     .default({ ...ROLE_MAP_DEFAULT }),
   /** Where a person signs in; `redirect_url` is appended. */
-  LZ_SIGN_IN_URL: z.url(),
+  LZ_SIGN_IN_URL: z.url().optional(),
   /** Of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`: where a session is renewed. */
   LZ_HANDSHAKE_URL: z.url().optional(),
   /**
@@ -136,7 +146,7 @@ const schema = z.object({
     .pipe(z.number().max(300))
     .default(5),
   LZ_TABLE: z.string().min(3).default(TABLE_NAME),
-  SQS_QUEUE_URL: z.url(),
+  SQS_QUEUE_URL: z.url().optional(),
   DYNAMODB_ENDPOINT: z.url().optional(),
   AWS_REGION: z.string().min(1),
   AWS_ACCESS_KEY_ID: z.string().min(1),
@@ -148,8 +158,24 @@ export type EdgeConfig = z.infer<typeof schema>;
 
 /** Reads the environment once per process. Throws one Error that names every problem, and no value. */
 export function readConfig(environment: Record<string, string | undefined>): EdgeConfig {
-  const parsed = schema.safeParse(environment);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-  throw new Error(`the edge cannot start, its environment is not complete:\n  ${problems.join("\n  ")}`);
+  const role = schema.shape.LZ_ROLE.safeParse(environment.LZ_ROLE).data ?? "all";
+  const secrets = role === "all" ? undefined : separateSecrets(role, environment);
+  const own = secrets?.own ?? environment;
+  const parsed = schema.safeParse(own);
+  const problems = [
+    ...(parsed.error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`),
+    ...NEEDED_SETTINGS[role]
+      .filter((name) => own[name] === undefined)
+      .map((name) => `${name}: missing, a node with LZ_ROLE=${role} needs it`),
+    ...(secrets?.problems ?? []),
+    ...(parsed.success ? enrolKeyProblems(parsed.data) : []),
+  ];
+  if (parsed.success && problems.length === 0) return parsed.data;
+  throw new Error(`the edge cannot start with this environment:\n  ${problems.join("\n  ")}`);
+}
+
+/** Every node refuses a device whose record was signed with a key that is not among the public ones. */
+function enrolKeyProblems({ LZ_ENROL_KEY: key, LZ_ENROL_JWKS: { keys } }: EdgeConfig): string[] {
+  if (!key || keys.some(({ kid, x }) => kid === key.kid && x === key.x)) return [];
+  return ["LZ_ENROL_JWKS: it does not hold the public half of LZ_ENROL_KEY"];
 }

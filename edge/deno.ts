@@ -24,7 +24,15 @@ const server = Deno.serve(
     hostname: Deno.env.get("HOST") ?? "127.0.0.1",
     port: Number(Deno.env.get("PORT") ?? 8787),
     onListen: ({ port }) =>
-      console.log(JSON.stringify({ stage: "edge", event: "edge.listening", runtime: "deno", port })),
+      console.log(
+        JSON.stringify({
+          stage: "edge",
+          event: "edge.listening",
+          runtime: "deno",
+          role: config.LZ_ROLE,
+          port,
+        }),
+      ),
   },
   (request, { remoteAddr }) => {
     addresses.set(request, remoteAddr.hostname);

@@ -12,6 +12,7 @@ import type { Hashing } from "./hashing.ts";
 import type { HeldPolls } from "./held-polls.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Leaving } from "./leaving.ts";
+import type { NodeRole } from "./node-role.ts";
 import type { OpenActions } from "./open-actions.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { Readiness } from "./readiness.ts";
@@ -21,6 +22,8 @@ import type { Turns } from "./turns.ts";
 
 /** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
 export type Deps = {
+  /** Which routes this node serves. Parts of the dependencies that other roles use throw when they are used. */
+  role: NodeRole;
   clock: Clock;
   /** Cryptographically random bytes. */
   random: (length: number) => Uint8Array<ArrayBuffer>;

@@ -1,7 +1,7 @@
 import { type Clock, isRecent } from "../shared/clock.ts";
 
 /** Whether what the edge depends on answers, as it was at most {@link KEPT_MS} ago. */
-export type Readiness = { queue: Reached; table: Reached };
+export type Readiness = { queue?: Reached; table: Reached };
 export type Reached = "here" | "away";
 
 /** Anybody may ask: however often they do, queue and table are asked once in this time. */
@@ -10,7 +10,8 @@ const KEPT_MS = 2000;
 const PROBE_MS_MAX = 1500;
 
 export type ReadinessDeps = {
-  reachQueue: () => Promise<unknown>;
+  /** Absent on a node that can do without the queue: it is not asked, and not part of the verdict. */
+  reachQueue?: () => Promise<unknown>;
   reachTable: () => Promise<unknown>;
   clock: Clock;
   after: (ms: number, then: () => void) => () => void;
@@ -19,13 +20,17 @@ export type ReadinessDeps = {
 };
 
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
-  let verdict: Readiness = { queue: "away", table: "away" };
+  const { reachQueue } = deps;
+  let verdict: Readiness = { ...(reachQueue && { queue: "away" }), table: "away" };
   let triedAtMs = Number.NEGATIVE_INFINITY;
   let probing: Promise<Readiness> | undefined;
 
   async function probe(): Promise<Readiness> {
-    const [queue, table] = await Promise.all([deps.reachQueue, deps.reachTable].map(isReached));
-    verdict = { queue: queue!, table: table! };
+    const [table, queue] = await Promise.all([
+      isReached(deps.reachTable),
+      reachQueue ? isReached(reachQueue) : undefined,
+    ]);
+    verdict = { ...(queue && { queue }), table };
     probing = undefined;
     return verdict;
   }

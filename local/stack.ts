@@ -209,6 +209,7 @@ export function edgeEnvironment(
 ): Record<string, string> {
   return {
     ...shared,
+    LZ_ROLE: "all",
     // A simulated fleet enrols with one token.
     LZ_ENROLMENTS_PER_MINUTE: "100000",
     LZ_SESSIONS_PER_MINUTE: "1000",

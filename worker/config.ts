@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { separateSecrets } from "../shared/node-secrets.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 
@@ -43,6 +44,8 @@ const schema = z
     LZ_ENROL_JWKS: publicKeys.default({ keys: [] }),
     /** `observe`: items without a valid signature count and are logged; for the upgrade of a table. */
     LZ_AUTHORITY: z.enum(["enforce", "observe"]).default("enforce"),
+    /** `allow`: the worker starts although its environment holds secrets of the edge. It loads none of them. */
+    LZ_EXTRA_SECRETS: z.enum(["refuse", "allow"]).default("refuse"),
     LZ_TABLE: z.string().min(3).default(TABLE_NAME),
     LZ_RECEIVERS: integerText(1, 64).default(2),
     /** Messages that may be received and not settled, over all receivers. */
@@ -82,8 +85,10 @@ export type WorkerConfig = z.infer<typeof schema>;
 
 /** Reads the environment once. Throws one Error that names every problem, and no value. */
 export function readConfig(environment: Record<string, string | undefined>): WorkerConfig {
-  const parsed = schema.safeParse(environment);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`);
-  throw new Error(`the worker cannot start, its environment is not complete:\n  ${problems.join("\n  ")}`);
+  const { own, problems: surplus } = separateSecrets("worker", environment);
+  const parsed = schema.safeParse(own);
+  if (parsed.success && surplus.length === 0) return parsed.data;
+  const found = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`);
+  const problems = [...found, ...surplus];
+  throw new Error(`the worker cannot start with this environment:\n  ${problems.join("\n  ")}`);
 }

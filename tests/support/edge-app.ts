@@ -42,6 +42,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const dynamo = more.dynamo ?? ((async () => ({})) as unknown as Dynamo);
   const verifier = createVerifier(controlJwks);
   const deps: Deps = {
+    role: "all",
     authority: believing(dynamo, verifier, more.table),
     clock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
