@@ -24,6 +24,8 @@ export type StackOptions = {
   workers?: number;
   /** More environment for edge and worker: where OpenTelemetry goes, say. */
   environment?: Record<string, string>;
+  /** More environment for the edge alone: secrets that a worker must not hold. */
+  edgeEnvironment?: Record<string, string>;
   /** After how long a message that was not removed comes again (default 60 s). */
   visibilitySeconds?: number;
   onLine: (stage: string, line: string) => void;
@@ -112,7 +114,8 @@ async function startParts(
   for (let number = 1; number <= (options.workers ?? 1); number++)
     keep(await startWorker(options, workerEnv, number));
   onStep("worker under Bun");
-  keep(await startEdge(options, edgeEnvironment(secrets, issuer, edgeUrl, shared)));
+  const forEdge = { ...shared, ...options.edgeEnvironment };
+  keep(await startEdge(options, edgeEnvironment(secrets, issuer, edgeUrl, forEdge)));
   onStep(`edge under ${options.runtime}`);
   return {
     edgeUrl,

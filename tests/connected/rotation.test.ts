@@ -142,19 +142,18 @@ describe("keys rotated under load", () => {
 
   beforeAll(async () => {
     const enrol = await newControlKey("enrol-1");
-    const enrolKeys = {
-      LZ_ENROL_KEY: JSON.stringify(enrol),
-      LZ_ENROL_JWKS: JSON.stringify({ keys: [publicHalf(enrol)] }),
-    };
+    const publicKeys = { LZ_ENROL_JWKS: JSON.stringify({ keys: [publicHalf(enrol)] }) };
+    const edgeKeys = { LZ_ENROL_KEY: JSON.stringify(enrol) };
     stack = await startTestStack("bun", {
       workers: 0,
       visibilitySeconds: VISIBILITY_SECONDS,
-      environment: { LZ_DRAIN_SECONDS: String(DRAIN_SECONDS), ...enrolKeys },
+      environment: { LZ_DRAIN_SECONDS: String(DRAIN_SECONDS), ...publicKeys },
+      edgeEnvironment: edgeKeys,
     });
     const { LZ_QUEUE_KEYS: _queue, SQS_DLQ_URL: _dead, SQS_ENDPOINT: _sqs, ...shared } = stack.workerEnv;
     const whole: Lines = {
       ...edgeEnvironment(stack.secrets, stack.issuer, stack.edgeUrl, shared),
-      ...enrolKeys,
+      ...edgeKeys,
     };
     writeSecrets(Object.fromEntries(OF_ADMINS.flatMap((name) => (whole[name] ? [[name, whole[name]]] : []))));
     plainEnv = Object.fromEntries(Object.entries(whole).filter(([name]) => !OF_ADMINS.includes(name)));

@@ -33,7 +33,10 @@ export type TestStack = Stack & {
 export async function startTestStack(
   runtime: RuntimeName,
   more: Partial<
-    Pick<StackOptions, "workers" | "visibilitySeconds" | "environment" | "dynamodbEndpoint">
+    Pick<
+      StackOptions,
+      "workers" | "visibilitySeconds" | "environment" | "edgeEnvironment" | "dynamodbEndpoint"
+    >
   > = {},
 ): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
