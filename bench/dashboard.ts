@@ -7,6 +7,7 @@ import { timestamp } from "../shared/clock.ts";
 import { assetItem } from "../shared/table/items/asset.ts";
 import { presenceItem } from "../shared/table/items/presence.ts";
 import { assetKey, assetState, employeeAssets, presenceKey } from "../shared/table/keys.ts";
+import { readTenant } from "../shared/table/read-tenant.ts";
 import { recordFleet } from "../worker/fleet.ts";
 import { readArguments } from "./arguments.ts";
 import { offlineEnvironment, scratchFolder, startEdge, startTable } from "./backends.ts";
@@ -107,7 +108,8 @@ async function bench(scope: Scope) {
   const config = readConfig(offlineEnvironment(secrets, { dynamodbEndpoint: endpoint }));
   const deps = await assemble(config, { sharesIo: true, sourceIp: () => "127.0.0.1" });
   const countedMs = performance.now();
-  if (!(await recordFleet(TENANT, deps))) throw new Error("the fleet was not counted");
+  if (!(await recordFleet(TENANT, { ...deps, tenant: (id) => readTenant(deps, id) })))
+    throw new Error("the fleet was not counted");
   const countMs = performance.now() - countedMs;
   const { ask } = await freshEdge();
   const coldMs = await ask();

@@ -47,7 +47,7 @@ const SEARCHED_MAX = 25_000;
 export async function findAsset(api: Api, named: string): Promise<string> {
   const id = assetId.safeParse(named.toUpperCase());
   if (id.success) return id.data;
-  const found = (await api.list("/v1/assets", assetView, SEARCHED_MAX)).filter(
+  const found = (await api.list("/v1/assets?lifecycle=all", assetView, SEARCHED_MAX)).filter(
     ({ hostname }) => hostname === named,
   );
   const [only, ...others] = found;

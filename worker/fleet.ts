@@ -16,7 +16,7 @@ const CLAIM_MS = 300_000;
 /** Hours are kept for as long as a year is compared with the one before. */
 const KEPT_DAYS = 400;
 
-type Counter = Pick<Deps, "dynamo" | "table" | "clock">;
+type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant">;
 
 /**
  * Counts a tenant's fleet when that is due: the newest numbers, for pages of nodes that have read nothing yet, and
@@ -29,14 +29,16 @@ export async function recordFleet(tenantId: string, deps: Counter): Promise<bool
   if (last?.at !== undefined && deps.clock() - Date.parse(last.at) < pauseMs(last.counts?.hosts ?? 0))
     return false;
   if (!(await claim(Key, deps))) return false;
-  const [{ rows }, critical, warning] = await Promise.all([
-    readFleet(deps, tenantId),
-    countOpen(tenantId, "CRITICAL", deps),
-    countOpen(tenantId, "WARNING", deps),
+  const expiryDays = deps.tenant(tenantId).then(({ assetExpiryDays }) => assetExpiryDays);
+  const { rows, expired } = await readFleet(deps, tenantId, expiryDays);
+  const left = new Set(expired.map(({ assetId }) => assetId));
+  const [critical, warning] = await Promise.all([
+    countOpen(tenantId, "CRITICAL", left, deps),
+    countOpen(tenantId, "WARNING", left, deps),
   ]);
   const nowMs = deps.clock();
   const at = timestamp(nowMs);
-  const counts = countFleet(rows, nowMs);
+  const counts = countFleet(rows, nowMs, expired.length);
   const { hosts, reporting, withAi } = counts;
   const expiresAt = Math.floor(nowMs / 1000) + KEPT_DAYS * 24 * 3600;
   const hour: FleetHourItem = {
@@ -79,7 +81,13 @@ async function claim(Key: AttributeMap, deps: Counter): Promise<boolean> {
   }
 }
 
-async function countOpen(tenantId: string, risk: "CRITICAL" | "WARNING", deps: Counter): Promise<number> {
+/** Open incidents of hosts on the active list. */
+async function countOpen(
+  tenantId: string,
+  risk: "CRITICAL" | "WARNING",
+  expired: ReadonlySet<string>,
+  deps: Counter,
+): Promise<number> {
   let count = 0;
   let from: AttributeMap | undefined;
   do {
@@ -88,10 +96,10 @@ async function countOpen(tenantId: string, risk: "CRITICAL" | "WARNING", deps: C
       IndexName: GSI2,
       KeyConditionExpression: "GSI2PK = :pk",
       ExpressionAttributeValues: values({ pk: alerts(tenantId, risk) }),
-      Select: "COUNT",
+      ProjectionExpression: "assetId",
       ...(from && { ExclusiveStartKey: from }),
     });
-    count += page.Count ?? 0;
+    for (const { assetId } of page.Items ?? []) if (!expired.has(assetId?.S ?? "")) count++;
     from = page.LastEvaluatedKey;
   } while (from);
   return count;

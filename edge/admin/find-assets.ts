@@ -1,19 +1,28 @@
+import { matchesPattern } from "../../shared/evaluate/pattern.ts";
 import { type AttributeMap, values } from "../../shared/table/dynamo.ts";
-import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
-import { decodeItem } from "../../shared/table/items/decode.ts";
+import type { AssetItem } from "../../shared/table/items/asset.ts";
 import {
   ASSET_PREFIX,
   actionRequired,
-  assetKey,
   employeeAssets,
   GSI1,
   GSI2,
   PRESENCE_PREFIX,
   tenantKey,
 } from "../../shared/table/keys.ts";
-import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
+import { readExpiryDays } from "../../shared/table/read-expiry-days.ts";
+import { BATCH_GET_MAX } from "./batch-get.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
-import { type AssetView, listAssets, type Page, type Reader, readPresences, viewOf } from "./read.ts";
+import {
+  type AssetPage,
+  type AssetView,
+  type Lifecycle,
+  listAssets,
+  type Reader,
+  readAssetItems,
+  readPresences,
+  viewOf,
+} from "./read.ts";
 
 export type AssetFilter = {
   status?: AssetItem["status"] | undefined;
@@ -22,8 +31,16 @@ export type AssetFilter = {
   /** Catalogue id of an engine that was found on it last. */
   engine?: string | undefined;
   employee?: string | undefined;
-  /** Part of the host name, in any case. */
+  /** Part of the host name, in any case. With a `*`, which stands for anything, the whole name. */
   hostname?: string | undefined;
+  /** Part of the operating system, in any case. */
+  os?: string | undefined;
+  /** No heartbeat for at least this many hours; what never reported counts from its enrolment. */
+  silentHours?: number | undefined;
+  /** Enrolled and never reported. */
+  neverReported?: boolean | undefined;
+  /** Absent: all. */
+  lifecycle?: Lifecycle | undefined;
 };
 
 /** A page asks the table this often at most, however little it finds: it is then short, and has a cursor. */
@@ -52,7 +69,7 @@ function driverOf(tenantId: string, filter: AssetFilter): Driver {
   if (filter.engine !== undefined) {
     return { partition: PK, prefix: PRESENCE_PREFIX, fields: ["assetId", "hostname", "engines"] };
   }
-  return { partition: PK, prefix: ASSET_PREFIX, fields: ["assetId", "hostname"] };
+  return { partition: PK, prefix: ASSET_PREFIX, fields: ["assetId", "hostname", "os"] };
 }
 
 /**
@@ -64,31 +81,45 @@ export async function findAssets(
   tenantId: string,
   filter: AssetFilter,
   page: { limit: number; from?: string },
-): Promise<Page<AssetView>> {
-  if (Object.values(filter).every((value) => value === undefined)) return listAssets(reader, tenantId, page);
+): Promise<AssetPage> {
+  const { lifecycle, ...wanted } = filter;
+  if (Object.values(wanted).every((value) => value === undefined))
+    return listAssets(reader, tenantId, { ...page, lifecycle });
   const driver = driverOf(tenantId, filter);
   const { cursorKeys } = reader.admin;
-  const { status, state, engine, employee, hostname } = filter;
-  const scope: Scope = ["assets", tenantId, status, state, engine, employee, hostname];
+  const { status, state, engine, employee, hostname, os, silentHours, neverReported } = filter;
+  const more = [os, silentHours, neverReported, lifecycle];
+  const scope: Scope = ["assets", tenantId, status, state, engine, employee, hostname, ...more];
+  const expiryDays = await readExpiryDays(reader, tenantId);
   let from = page.from === undefined ? undefined : await openCursor(cursorKeys, scope, page.from);
   const items: AssetView[] = [];
   let joined = 0;
+  let expiredLeftOut = 0;
+  const pageWith = (cursor?: string): AssetPage => ({
+    items,
+    ...(expiredLeftOut > 0 && { expiredLeftOut }),
+    ...(cursor !== undefined && { cursor }),
+  });
   for (let reads = 0; reads < READS_MAX; reads++) {
     const answer = await queryCandidates(reader, driver, from);
     const candidates = answer.items.filter((stored) => mayFit(stored, filter));
     for (let i = 0; i < candidates.length; i += BATCH_GET_MAX) {
       const batch = candidates.slice(i, i + BATCH_GET_MAX);
-      for (const { view, position } of await readViews(reader, tenantId, batch)) {
+      for (const { view, position } of await readViews(reader, tenantId, batch, expiryDays)) {
         joined += 1;
-        if (fits(view, filter)) items.push(view);
+        if (fits(view, filter, reader.clock())) {
+          const isListed = (lifecycle ?? "all") === "all" || view.lifecycle.state === lifecycle;
+          if (isListed) items.push(view);
+          else if (lifecycle === "active") expiredLeftOut++;
+        }
         if (items.length < page.limit && joined < JOINED_MAX) continue;
-        return { items, cursor: await sealCursor(cursorKeys, scope, positionOf(driver, position)) };
+        return pageWith(await sealCursor(cursorKeys, scope, positionOf(driver, position)));
       }
     }
     from = answer.next;
-    if (!from) return { items };
+    if (!from) return pageWith();
   }
-  return { items, cursor: await sealCursor(cursorKeys, scope, from!) };
+  return pageWith(await sealCursor(cursorKeys, scope, from!));
 }
 
 async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMap | undefined) {
@@ -109,46 +140,60 @@ async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMa
 }
 
 /** What the few projected fields already rule out. */
-function mayFit(stored: AttributeMap, { hostname, engine }: AssetFilter): boolean {
+function mayFit(stored: AttributeMap, { hostname, engine, os }: AssetFilter): boolean {
   // A presence carries the name its host gave itself last, which need not be the asset's.
-  if (hostname !== undefined && !stored.engines && !holds(stored.hostname?.S ?? "", hostname)) return false;
+  if (hostname !== undefined && !stored.engines && !isNamed(stored.hostname?.S ?? "", hostname)) return false;
+  if (os !== undefined && stored.os && !holds(stored.os.S ?? "", os)) return false;
   if (engine === undefined || !stored.engines) return true;
   return stored.engines.L?.some((each) => each.M?.id?.S === engine) ?? false;
 }
 
-function fits(view: AssetView, { status, state, engine, employee, hostname }: AssetFilter): boolean {
+function fits(view: AssetView, filter: AssetFilter, nowMs: number): boolean {
+  const { status, state, engine, employee, hostname, os, silentHours, neverReported } = filter;
   if (status !== undefined && view.status !== status) return false;
   if (state !== undefined && view.containment.state !== state) return false;
   if (employee !== undefined && view.employeeId !== employee) return false;
-  if (hostname !== undefined && !holds(view.hostname, hostname)) return false;
+  if (hostname !== undefined && !isNamed(view.hostname, hostname)) return false;
+  if (os !== undefined && !holds(view.os, os)) return false;
+  if (neverReported !== undefined && neverReported !== (view.presence === undefined)) return false;
+  if (silentHours !== undefined && silenceMs(view, nowMs) < silentHours * HOUR_MS) return false;
   return engine === undefined || (view.presence?.engines.some(({ id }) => id === engine) ?? false);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** How long a host has been silent: since its last heartbeat, or since its enrolment where there was none. */
+export const silenceMs = (
+  { presence, enrolledAt }: { presence?: { lastSeenAt: string } | undefined; enrolledAt: string },
+  nowMs: number,
+): number => nowMs - Date.parse(presence?.lastSeenAt ?? enrolledAt);
+
+/** A pattern with `*` names the whole host, any other text a part of its name. */
+function isNamed(name: string, wanted: string): boolean {
+  return wanted.includes("*") ? matchesPattern(wanted, name) : holds(name, wanted);
 }
 
 const holds = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase());
 
 /** The assets of these candidates with their presences, in their order. */
-async function readViews(reader: Reader, tenantId: string, candidates: readonly AttributeMap[]) {
-  const ids = candidates.map((stored) => stored.assetId!.S!);
+async function readViews(
+  reader: Reader,
+  tenantId: string,
+  candidates: readonly AttributeMap[],
+  expiryDays: number,
+) {
+  const ids = [...new Set(candidates.map((stored) => stored.assetId!.S!))];
   if (ids.length === 0) return [];
   const [assets, presences] = await Promise.all([
     readAssetItems(reader, tenantId, ids),
     readPresences(reader, tenantId, ids),
   ]);
   const nowMs = reader.clock();
-  return candidates.flatMap((position, i) => {
-    const asset = assets.get(ids[i]!);
-    return asset ? [{ position, view: viewOf(asset, presences.get(ids[i]!), nowMs) }] : [];
+  return candidates.flatMap((position) => {
+    const id = position.assetId!.S!;
+    const asset = assets.get(id);
+    return asset ? [{ position, view: viewOf(asset, presences.get(id), nowMs, expiryDays) }] : [];
   });
-}
-
-async function readAssetItems(reader: Reader, tenantId: string, ids: readonly string[]) {
-  const found = new Map<string, AssetItem>();
-  const keys = [...new Set(ids)].map((id) => assetKey(tenantId, id));
-  for (const stored of await batchGet(reader, keys)) {
-    const asset = decodeItem(assetItem, stored);
-    found.set(asset.assetId, asset);
-  }
-  return found;
 }
 
 /** Key of a candidate, from which the next page goes on. */

@@ -1,49 +1,45 @@
 import { marshalItem } from "../../shared/table/dynamo.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { type IncidentItem, incidentItem } from "../../shared/table/items/incident.ts";
-import { alerts, GSI2, incidentKey, incidentPrefix, telemetryPartition } from "../../shared/table/keys.ts";
+import { incidentKey, incidentPrefix, telemetryPartition } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";
 import { incidentParts } from "./inputs.ts";
-import { type IncidentView, incidentView, type Page, type Query, queryPage, type Reader } from "./read.ts";
+import {
+  type IncidentPage,
+  type IncidentView,
+  incidentView,
+  type Lifecycle,
+  listIncidents,
+  type Page,
+  type Query,
+  queryPage,
+  type Reader,
+} from "./read.ts";
 
 export type IncidentFilter = {
   risk: "WARNING" | "CRITICAL";
   rule?: string | undefined;
   engine?: string | undefined;
   assetId?: string | undefined;
+  /** Of which hosts. Absent: all. */
+  lifecycle?: Lifecycle | undefined;
 };
 
-/** A page asks the table this often at most, however little it finds. */
-const READS_MAX = 8;
-
 /** Open incidents of a risk from GSI2, newest first. A page may be short and still have a cursor. */
-export async function findIncidents(
+export const findIncidents = (
   reader: Reader,
   tenantId: string,
-  filter: IncidentFilter,
+  { risk, lifecycle, ...fields }: IncidentFilter,
   page: { limit: number; from?: string },
-): Promise<Page<IncidentView>> {
-  const query: Query = {
-    index: GSI2,
-    partition: alerts(tenantId, filter.risk),
-    newestFirst: true,
-    ...expressionOf(filter),
-  };
-  const items: IncidentView[] = [];
-  let { from } = page;
-  for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
-    // What is left to fill is also what may be looked at: nothing found is ever passed over.
-    const limit = page.limit - items.length;
-    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
-    items.push(...found.items.map((stored) => incidentView(decodeItem(incidentItem, stored))));
-    from = found.cursor;
-    if (from === undefined) return { items };
-  }
-  return from === undefined ? { items } : { items, cursor: from };
-}
+): Promise<IncidentPage> =>
+  listIncidents(reader, tenantId, { risk, lifecycle, ...expressionOf(fields), ...page });
 
-function expressionOf({ rule, engine, assetId }: IncidentFilter): Pick<Query, "filter"> {
+function expressionOf({
+  rule,
+  engine,
+  assetId,
+}: Omit<IncidentFilter, "risk" | "lifecycle">): Pick<Query, "filter"> {
   const asked = Object.entries({ rule, engine, assetId }).filter(([, value]) => value !== undefined);
   if (asked.length === 0) return {};
   return {

@@ -1,4 +1,5 @@
 import { type Containment, containmentOf } from "../../shared/containment.ts";
+import { type Expiry, expiryOf } from "../../shared/fleet/expiry.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
@@ -29,6 +30,7 @@ import {
   tenantKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
+import { readExpiryDays } from "../../shared/table/read-expiry-days.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
@@ -56,7 +58,11 @@ export type AssetView = Pick<
   | "enrolledAt"
   | "revokedAt"
   | "keyRotatedAt"
+  | "supersededBy"
+  | "supersedes"
 > & {
+  /** Whether it is on the active list, and if not, why and since when. */
+  lifecycle: { state: "active" | "expired" } & Partial<Expiry>;
   containment: Containment & {
     mode?: string;
     stopEnginesBy?: StopEnginesBy;
@@ -70,7 +76,13 @@ export type AssetView = Pick<
 export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
 export type CustodyView = Omit<AuditItem, "type">;
 
-export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, nowMs: number): AssetView {
+export function viewOf(
+  asset: AssetItem,
+  presence: PresenceItem | undefined,
+  nowMs: number,
+  /** Setting `assetExpiryDays` of the tenant. */
+  expiryDays = 0,
+): AssetView {
   const { assetId, hostname, employeeId, os, arch, status, generation, enrolledAt, wish, proof } = asset;
   const containment = {
     ...containmentOf(asset, presence, nowMs),
@@ -78,7 +90,8 @@ export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, now
     ...(wish?.stopEnginesBy && { stopEnginesBy: wish.stopEnginesBy }),
     ...(proof && { proof }),
   };
-  const { revokedAt, keyRotatedAt } = asset;
+  const { revokedAt, keyRotatedAt, supersededBy, supersedes } = asset;
+  const expiry = expiryOf(asset, presence, expiryDays, nowMs);
   const view = {
     assetId,
     hostname,
@@ -90,6 +103,9 @@ export function viewOf(asset: AssetItem, presence: PresenceItem | undefined, now
     enrolledAt,
     ...(revokedAt !== undefined && { revokedAt }),
     ...(keyRotatedAt !== undefined && { keyRotatedAt }),
+    ...(supersededBy !== undefined && { supersededBy }),
+    ...(supersedes && { supersedes }),
+    lifecycle: expiry ? { state: "expired" as const, ...expiry } : { state: "active" as const },
     containment,
   };
   if (!presence) return view;
@@ -112,15 +128,17 @@ export type Query = {
   isConsistent?: boolean;
   /** Only these, of what the limit lets it look at: a page may be short and still have a cursor. */
   filter?: { expression: string; names?: Record<string, string>; values?: Parameters<typeof values>[0] };
+  /** What the caller filters by itself: a cursor is good for the same only. */
+  scope?: string;
 };
 
 /** A cursor is good for the query it came from and no other. The partition names the tenant. */
-const scopeOf = ({ index, partition, prefix, between, newestFirst, filter }: Query): Scope => [
+const scopeOf = ({ index, partition, prefix, between, newestFirst, filter, scope }: Query): Scope => [
   index,
   partition,
   between ? JSON.stringify(between) : prefix,
   newestFirst,
-  filter && JSON.stringify(filter),
+  filter ? JSON.stringify(filter) : scope,
 ];
 
 /** Key names of the table and its indexes. */
@@ -189,33 +207,74 @@ export async function readPresences(reader: Reader, tenantId: string, assetIds: 
   return found;
 }
 
+export async function readAssetItems(reader: Reader, tenantId: string, assetIds: readonly string[]) {
+  const found = new Map<string, AssetItem>();
+  for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
+    const keys = assetIds.slice(i, i + BATCH_GET_MAX).map((id) => assetKey(tenantId, id));
+    for (const stored of await batchGet(reader, keys)) {
+      const asset = decodeItem(assetItem, stored);
+      found.set(asset.assetId, asset);
+    }
+  }
+  return found;
+}
+
 async function withPresence(
   reader: Reader,
   tenantId: string,
   page: Page<AttributeMap>,
 ): Promise<Page<AssetView>> {
   const assets = page.items.map((stored) => decodeItem(assetItem, stored));
-  const presences = await readPresences(
-    reader,
-    tenantId,
-    assets.map((asset) => asset.assetId),
-  );
+  const ids = assets.map((asset) => asset.assetId);
+  const [presences, expiryDays] = await Promise.all([
+    readPresences(reader, tenantId, ids),
+    readExpiryDays(reader, tenantId),
+  ]);
   const now = reader.clock();
-  const items = assets.map((asset) => viewOf(asset, presences.get(asset.assetId), now));
+  const items = assets.map((asset) => viewOf(asset, presences.get(asset.assetId), now, expiryDays));
   return page.cursor === undefined ? { items } : { items, cursor: page.cursor };
 }
 
+/** Which assets a list holds: those on the active list, those that left it, or both. */
+export const LIFECYCLES = ["active", "expired", "all"] as const;
+export type Lifecycle = (typeof LIFECYCLES)[number];
+
+/** `expiredLeftOut`: assets that fit, and are not in `items` because they are not on the active list; absent for none. */
+export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
+
+/** A page asks the table this often at most, however many of the assets it looks at are of the other lifecycle. */
+const LIST_READS_MAX = 8;
+
+/** Assets by id (enrolment order). A page of one lifecycle may be short, or empty, and still have a cursor. */
 export async function listAssets(
   reader: Reader,
   tenantId: string,
-  page: { limit: number; from?: string },
-): Promise<Page<AssetView>> {
+  { lifecycle = "all", ...page }: { limit: number; from?: string; lifecycle?: Lifecycle | undefined },
+): Promise<AssetPage> {
   const { PK } = tenantKey(tenantId);
-  return withPresence(
-    reader,
-    tenantId,
-    await queryPage(reader, { partition: PK, prefix: ASSET_PREFIX, ...page }),
-  );
+  const scope = lifecycle === "all" ? {} : { scope: lifecycle };
+  const query: Query = { partition: PK, prefix: ASSET_PREFIX, ...scope, limit: page.limit };
+  if (lifecycle === "all")
+    return withPresence(reader, tenantId, await queryPage(reader, { ...query, ...page }));
+  const items: AssetView[] = [];
+  let expiredLeftOut = 0;
+  let { from } = page;
+  for (let reads = 0; reads < LIST_READS_MAX && items.length < page.limit; reads++) {
+    // What is left to fill is also what may be looked at, so the cursor never passes over an asset.
+    const limit = page.limit - items.length;
+    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
+    const views = (await withPresence(reader, tenantId, found)).items;
+    items.push(...views.filter((view) => view.lifecycle.state === lifecycle));
+    if (lifecycle === "active")
+      expiredLeftOut += views.filter((view) => view.lifecycle.state === "expired").length;
+    from = found.cursor;
+    if (from === undefined) break;
+  }
+  return {
+    items,
+    ...(lifecycle === "active" && expiredLeftOut > 0 && { expiredLeftOut }),
+    ...(from !== undefined && { cursor: from }),
+  };
 }
 
 export async function listEmployeeAssets(
@@ -232,13 +291,17 @@ export async function readAsset(
   reader: Reader,
   tenantId: string,
   assetId: string,
+  /** Setting of the tenant, where the caller has read it. */
+  knownExpiryDays?: number,
 ): Promise<AssetView | undefined> {
-  const [asset, presence] = await Promise.all([
+  const [asset, presence, expiryDays] = await Promise.all([
     get(reader, assetKey(tenantId, assetId)),
     get(reader, presenceKey(tenantId, assetId)),
+    knownExpiryDays ?? readExpiryDays(reader, tenantId),
   ]);
   if (!asset) return undefined;
-  return viewOf(decodeItem(assetItem, asset), presence && decodeItem(presenceItem, presence), reader.clock());
+  const decoded = presence && decodeItem(presenceItem, presence);
+  return viewOf(decodeItem(assetItem, asset), decoded, reader.clock(), expiryDays);
 }
 
 /** The whole state an asset is in now, from the telemetry item its presence points at. */
@@ -277,17 +340,77 @@ export async function listTimeline(
   return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
 }
 
-/** Open incidents from GSI2, the worst and then the newest first. */
+/** `expiredLeftOut`: incidents that fit, and are not in `items` because their host is not on the active list; absent for none. */
+export type IncidentPage = Page<IncidentView> & { expiredLeftOut?: number };
+
+/**
+ * Open incidents from GSI2, newest first, or those of hosts of one lifecycle. A page may be short and still have a
+ * cursor.
+ */
 export async function listIncidents(
   reader: Reader,
   tenantId: string,
-  page: { risk: "WARNING" | "CRITICAL"; limit: number; from?: string; until?: string },
-): Promise<Page<IncidentView>> {
-  const { risk, ...rest } = page;
-  const partition = alerts(tenantId, risk);
-  const found = await queryPage(reader, { index: GSI2, partition, newestFirst: true, ...rest });
-  const items = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
-  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+  {
+    risk,
+    until,
+    filter,
+    lifecycle = "all",
+    ...page
+  }: {
+    risk: "WARNING" | "CRITICAL";
+    limit: number;
+    from?: string;
+    until?: string;
+    lifecycle?: Lifecycle | undefined;
+  } & Pick<Query, "filter">,
+): Promise<IncidentPage> {
+  const query: Query = {
+    ...{ index: GSI2, partition: alerts(tenantId, risk), newestFirst: true },
+    ...(until !== undefined && { until }),
+    ...(filter && { filter }),
+  };
+  const items: IncidentView[] = [];
+  let expiredLeftOut = 0;
+  let { from } = page;
+  for (let reads = 0; reads < LIST_READS_MAX && items.length < page.limit; reads++) {
+    // What is left to fill is also what may be looked at, so the cursor never passes over an incident.
+    const limit = page.limit - items.length;
+    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
+    const incidents = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+    const kept = await ofLifecycle(reader, tenantId, incidents, lifecycle);
+    items.push(...kept);
+    expiredLeftOut += incidents.length - kept.length;
+    from = found.cursor;
+    if (from === undefined) break;
+  }
+  return {
+    items,
+    ...(lifecycle === "active" && expiredLeftOut > 0 && { expiredLeftOut }),
+    ...(from !== undefined && { cursor: from }),
+  };
+}
+
+/** Those incidents whose host is on the active list, or is not. An incident of a host without an item counts as active. */
+async function ofLifecycle(
+  reader: Reader,
+  tenantId: string,
+  incidents: readonly IncidentView[],
+  lifecycle: Lifecycle,
+): Promise<IncidentView[]> {
+  if (lifecycle === "all" || incidents.length === 0) return [...incidents];
+  const ids = [...new Set(incidents.map(({ assetId }) => assetId))];
+  const [assets, presences, expiryDays] = await Promise.all([
+    readAssetItems(reader, tenantId, ids),
+    readPresences(reader, tenantId, ids),
+    readExpiryDays(reader, tenantId),
+  ]);
+  const nowMs = reader.clock();
+  const expired = new Set(
+    [...assets.values()]
+      .filter((asset) => expiryOf(asset, presences.get(asset.assetId), expiryDays, nowMs))
+      .map(({ assetId }) => assetId),
+  );
+  return incidents.filter(({ assetId }) => expired.has(assetId) === (lifecycle === "expired"));
 }
 
 export function incidentView({ type: _type, tenantId: _tenant, ...incident }: IncidentItem): IncidentView {
@@ -383,7 +506,9 @@ export async function readAssets(
   tenantId: string,
   assetIds: readonly string[],
 ): Promise<AssetView[]> {
-  const views = await Promise.all(assetIds.map((id) => readAsset(reader, tenantId, id)));
+  if (assetIds.length === 0) return [];
+  const expiryDays = await readExpiryDays(reader, tenantId);
+  const views = await Promise.all(assetIds.map((id) => readAsset(reader, tenantId, id, expiryDays)));
   return views.filter((view) => view !== undefined);
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OCSF_VERSION } from "../../shared/export/ocsf.ts";
+import { EXPIRY_REASONS } from "../../shared/fleet/expiry.ts";
 import { assetId } from "../../shared/ids.ts";
 import { apiKeyItem } from "../../shared/table/items/api-key.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
@@ -62,8 +63,20 @@ export const assetView = named(
       enrolledAt: true,
       revokedAt: true,
       keyRotatedAt: true,
+      supersededBy: true,
+      supersedes: true,
     })
     .extend({
+      lifecycle: z
+        .object({
+          state: z.enum(["active", "expired"]),
+          reason: z.enum(EXPIRY_REASONS).optional().meta({ description: "Why it left the active list." }),
+          since: isoTimestamp.optional().meta({ description: "When it left the active list." }),
+        })
+        .meta({
+          description:
+            "Whether it is on the active list. An expired asset is kept, and returns with its next heartbeat unless it was superseded.",
+        }),
       containment: z.object({
         state: z
           .enum(CONTAINMENT_STATES)
@@ -108,6 +121,7 @@ export const settings = tenantItem
     stopEnginesBy: true,
     fourEyes: true,
     isolationsPerHourMax: true,
+    assetExpiryDays: true,
   })
   .strict();
 export type Settings = z.infer<typeof settings>;

@@ -23,6 +23,7 @@ import { ContainmentPanel, nextChange, type PanelForms } from "./containment-pan
 import { type ChainCheck, CustodyLog, checkChain } from "./custody.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { Engines, Stores } from "./engines.tsx";
+import { ExpiredBadge, LifecycleStrip } from "./expired.tsx";
 import type { Draft } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
@@ -112,6 +113,7 @@ export async function assetPage(
     >
       <AssetHead asset={asset} now={now} />
       <NoticeStrip notice={answer.notice} />
+      <LifecycleStrip asset={asset} now={now} />
       <SilentSources told={told} />
       <Waiting told={told} />
       <div class="asset-grid">
@@ -191,6 +193,7 @@ const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {
       </h1>
       <p class="badges">
         <ReportingBadge reporting={reportingOf(presence, now)} />
+        <ExpiredBadge lifecycle={asset.lifecycle} />
         {presence && <RiskBadge risk={presence.risk} />}
         {asset.containment.state !== "active" && <ContainmentBadge state={asset.containment.state} />}
       </p>

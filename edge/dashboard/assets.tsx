@@ -1,14 +1,24 @@
 import { z } from "zod";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import { assetId, slug } from "../../shared/ids.ts";
+import type { FleetRow } from "../../shared/table/read-fleet.ts";
 import type { Admin } from "../admin/authenticate.ts";
-import { type AssetView, listAssets, type Page, readAssets } from "../admin/read.ts";
+import { type AssetView, listAssets, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { Counted } from "./counted.tsx";
 import { DownloadLinks } from "./download-links.tsx";
 import { mayEnrol } from "./enrolment.tsx";
-import { type Fleet, type FleetFilter, inventoryOf, isFiltered, matching } from "./fleet.ts";
+import { ExpiredBadge, ExpiredLeftOut } from "./expired.tsx";
+import {
+  allRows,
+  type Fleet,
+  type FleetFilter,
+  inventoryOf,
+  isFiltered,
+  lifecycleOf,
+  matching,
+} from "./fleet.ts";
 import { Keys } from "./keys.tsx";
 import { Empty, Layout } from "./layout.tsx";
 import { Ago } from "./time.tsx";
@@ -20,7 +30,7 @@ const blank = z.literal("").transform(() => undefined);
 export const assetQuery = z.object({
   q: blank.or(z.string().max(200)).optional(),
   state: blank
-    .or(z.enum(["reporting", "silent", "never", "unseen", "isolated", "collectors", "ai"]))
+    .or(z.enum(["reporting", "silent", "never", "unseen", "isolated", "collectors", "ai", "expired", "all"]))
     .optional(),
   engine: blank.or(slug).optional(),
   model: blank.or(z.string().max(200)).optional(),
@@ -42,6 +52,8 @@ const STATES: Record<NonNullable<FleetFilter["state"]>, string> = {
   isolated: "Isolation wanted",
   collectors: "Sources failing",
   ai: "AI found",
+  expired: "Expired",
+  all: "Any, expired too",
 };
 
 type Shown = { assets: AssetView[]; next?: URLSearchParams; total?: number };
@@ -51,19 +63,25 @@ async function findAssets(deps: Deps, tenantId: string, query: AssetQuery, fleet
   const { cursor, after, ...filter } = query;
   if (!isFiltered(filter)) {
     const from = cursor === undefined ? {} : { from: cursor };
-    const page: Page<AssetView> = await listAssets(deps, tenantId, { limit: PAGE_SIZE, ...from });
+    const page = await listAssets(deps, tenantId, { limit: PAGE_SIZE, lifecycle: "active", ...from });
     const shown = { assets: page.items, total: fleet.rows.length };
     return page.cursor === undefined
       ? shown
       : { ...shown, next: new URLSearchParams({ cursor: page.cursor }) };
   }
-  const found = matching(fleet.rows, filter, deps.clock());
+  const found = matching(rowsOf(fleet, filter), filter, deps.clock());
   const rest = after === undefined ? found : found.filter((row) => row.assetId > after);
   const ids = rest.slice(0, PAGE_SIZE).map((row) => row.assetId);
   const shown = { assets: await readAssets(deps, tenantId, ids), total: found.length };
   if (rest.length <= PAGE_SIZE) return shown;
   const set = Object.entries(filter).filter(([, value]) => value !== undefined) as [string, string][];
   return { ...shown, next: new URLSearchParams([...set, ["after", ids.at(-1)!]]) };
+}
+
+function rowsOf(fleet: Fleet, filter: FleetFilter): readonly FleetRow[] {
+  const lifecycle = lifecycleOf(filter);
+  if (lifecycle === "active") return fleet.rows;
+  return lifecycle === "all" ? allRows(fleet) : fleet.expired;
 }
 
 export async function assetsPage(
@@ -88,6 +106,9 @@ export async function assetsPage(
           )}
         </div>
         <p class="muted">Every host with an enrolled agent, in the order of enrolment.</p>
+        {lifecycleOf(filter) === "active" && (
+          <ExpiredLeftOut count={matching(fleet.expired, filter, now).length} filter={filter} />
+        )}
       </div>
       <Counted of={[fleet]} now={now} />
       <AssetFilter query={query} fleet={fleet} />
@@ -110,6 +131,10 @@ export async function assetsPage(
         ) : isFiltered(filter) ? (
           <Empty title="No asset matches">
             <a href="/assets">Show all assets</a>
+          </Empty>
+        ) : fleet.expired.length > 0 ? (
+          <Empty title="No host is on the active list">
+            <a href="/assets?state=expired">Show the expired hosts</a>
           </Empty>
         ) : (
           <Empty title="No agent has enrolled">Hosts appear here as soon as their agent enrols.</Empty>
@@ -165,6 +190,7 @@ const AssetRow = ({ asset, now }: { asset: AssetView; now: number }) => {
       <td data-label="State">
         <span class="badges">
           <ReportingBadge reporting={reportingOf(presence, now)} />
+          <ExpiredBadge lifecycle={asset.lifecycle} />
           {presence && presence.risk !== "INFO" && <RiskBadge risk={presence.risk} />}
           {containment.state !== "active" && <ContainmentBadge state={containment.state} />}
           {presence && presence.failedCollectors.length > 0 && (

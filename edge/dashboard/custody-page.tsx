@@ -9,7 +9,7 @@ import { actionWords, type ChainCheck, CustodyLog } from "./custody.tsx";
 import { isSigned } from "./custody-head.ts";
 import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { DownloadLinks } from "./download-links.tsx";
-import type { Fleet } from "./fleet.ts";
+import { allRows, type Fleet } from "./fleet.ts";
 import { Empty, Layout } from "./layout.tsx";
 
 const SHOWN_MAX = 100;
@@ -47,7 +47,7 @@ export async function custodyPage(
   fleetOf: (id: string) => Promise<Fleet>,
 ) {
   const fleet = await fleetOf(admin.tenantId);
-  const hosts = new Map(fleet.rows.map((row) => [row.assetId, row.hostname]));
+  const hosts = new Map(allRows(fleet).map((row) => [row.assetId, row.hostname]));
   const matches = custodyMatcher(query, hosts);
   // Of a log that is too long to be held the newest are picked by number, unless it is searched.
   const isPicked = (record: AuditItem, head: CustodyHeadItem | undefined): boolean =>

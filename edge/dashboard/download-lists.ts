@@ -26,7 +26,7 @@ import { plural } from "./badges.tsx";
 import type { Cell } from "./csv.ts";
 import { type CustodyQuery, custodyMatcher, custodyQuery } from "./custody-search.ts";
 import { type EmployeesQuery, employeesNamed, employeesOf, employeesQuery } from "./employees.tsx";
-import { inventoryOf, matching } from "./fleet.ts";
+import { allRows, inventoryOf, lifecycleOf, matching } from "./fleet.ts";
 import {
   employeesBy,
   everyResolved,
@@ -58,6 +58,8 @@ export type List<Query, Row> = {
   pages(query: Query, asked: Asked): AsyncIterable<readonly Row[]>;
   /** As JSON, where a program wants more than the rows: the text as it comes. */
   document?(asked: Asked): AsyncGenerator<string>;
+  /** The list holds hosts of the active list only: its file is named after how many are left out. */
+  leavesOutExpired?(query: Query): boolean;
   /** Why there is no CSV of it: said instead of a file that holds a part. */
   tooLong?(asked: Asked): Promise<string | undefined>;
 };
@@ -93,19 +95,24 @@ const ASSET_COLUMNS: List<AssetQuery, AssetView>["columns"] = [
   ["clients", (row) => row.presence && joined(row.presence.clients)],
   ["failed_sources", (row) => row.presence && joined(row.presence.failedCollectors)],
   ["agent_version", (row) => row.presence?.agentVersion],
+  ["lifecycle", (row) => row.lifecycle.reason ?? row.lifecycle.state],
+  ["superseded_by", (row) => row.supersededBy],
 ];
 
 const assets: List<AssetQuery, AssetView> = {
   name: "assets",
   query: assetQuery as z.ZodType<AssetQuery>,
   columns: ASSET_COLUMNS,
+  leavesOutExpired: (filter) => lifecycleOf(filter) === "active",
   async *pages({ cursor: _cursor, after: _after, ...filter }, { admin, deps }) {
+    const lifecycle = lifecycleOf(filter);
+    const isListed = ({ lifecycle: { state } }: AssetView) => lifecycle === "all" || state === lifecycle;
     const read =
       filter.employee === undefined
-        ? (page: { limit: number; from?: string }) => listAssets(deps, admin.tenantId, page)
+        ? (page: { limit: number; from?: string }) => listAssets(deps, admin.tenantId, { ...page, lifecycle })
         : (page: { limit: number; from?: string }) =>
             listEmployeeAssets(deps, admin.tenantId, filter.employee!, page);
-    for await (const page of everyPage(read)) yield matching(page, filter, deps.clock());
+    for await (const page of everyPage(read)) yield matching(page.filter(isListed), filter, deps.clock());
   },
 };
 
@@ -134,9 +141,10 @@ const incidents: List<IncidentQuery, IncidentView> = {
     ["resolved_by", (row) => row.resolvedBy],
     ["resolution", (row) => row.resolution],
   ],
+  leavesOutExpired: ({ status, hosts }) => status !== "resolved" && (hosts ?? "active") === "active",
   async *pages(query, { admin, deps, fleetOf }) {
     const { tenantId } = admin;
-    const employeeOf = query.q === undefined ? nobody : employeesBy((await fleetOf(tenantId)).rows);
+    const employeeOf = query.q === undefined ? nobody : employeesBy(allRows(await fleetOf(tenantId)));
     const matches = incidentMatcher(query, employeeOf, deps.clock());
     if (query.status === "resolved") {
       for await (const page of everyResolved(deps, tenantId)) yield page.filter(matches);
@@ -144,7 +152,7 @@ const incidents: List<IncidentQuery, IncidentView> = {
     }
     for (const risk of query.risk ? [query.risk] : RISKS_SHOWN) {
       const read = (page: { limit: number; from?: string }) =>
-        listIncidents(deps, tenantId, { risk, ...page });
+        listIncidents(deps, tenantId, { risk, lifecycle: query.hosts ?? "active", ...page });
       for await (const page of everyPage(read)) yield page.filter(matches);
     }
   },
@@ -172,6 +180,7 @@ const inventory: List<InventoryQuery, Found> = {
     ["employee_id", ({ row }) => row.employeeId],
     ["last_seen_at", ({ row }) => row.presence?.lastSeenAt],
   ],
+  leavesOutExpired: () => true,
   async *pages({ q }, { admin, deps, fleetOf }) {
     const { rows, complete } = await fleetOf(admin.tenantId);
     if (!complete) deps.log("warn", "export.partial", { tenantId: admin.tenantId, rows: rows.length });
@@ -201,6 +210,7 @@ const employees: List<EmployeesQuery, ReturnType<typeof employeesOf>[number]> = 
     ["engines", (row) => joined(row.engines)],
     ["models", (row) => joined(row.models)],
   ],
+  leavesOutExpired: () => true,
   async *pages({ q }, { admin, fleetOf }) {
     yield employeesNamed(employeesOf((await fleetOf(admin.tenantId)).rows), q);
   },
@@ -229,8 +239,8 @@ const custody: List<CustodyQuery, CustodyView> = {
     ["tenant_previous_hash", (row) => row.tenantPreviousHash],
   ],
   async *pages(query, { admin, deps, fleetOf }) {
-    const { rows } = await fleetOf(admin.tenantId);
-    const wanted = custodyMatcher(query, new Map(rows.map((row) => [row.assetId, row.hostname])));
+    const fleet = await fleetOf(admin.tenantId);
+    const wanted = custodyMatcher(query, new Map(allRows(fleet).map((row) => [row.assetId, row.hostname])));
     const { picked } = await holdCustody(deps, admin.tenantId, wanted);
     if (!picked) throw new Error("the custody log became too long for a CSV");
     yield picked;
@@ -267,6 +277,7 @@ const models: List<z.infer<typeof modelsQuery>, Held> = {
     ["employee_id", (row) => row.row.employeeId],
     ["last_seen_at", (row) => row.row.presence?.lastSeenAt],
   ],
+  leavesOutExpired: () => true,
   async *pages({ name, q }, { admin, fleetOf, holdingsOf }) {
     const { tenantId } = admin;
     const [{ rows }, { holdings }] = await Promise.all([fleetOf(tenantId), holdingsOf(tenantId)]);

@@ -62,12 +62,15 @@ export function downloadRoutes(app: Hono<Env>, deps: Deps, readsOf: (c: Context<
       const asked = { admin: c.var.admin, deps, ...readsOf(c) };
       const tooLong = format === "csv" ? await list.tooLong?.(asked) : undefined;
       if (tooLong !== undefined) return sendFailure(c, refuse("admin.too-long", tooLong), deps);
+      const isOfActive = list.leavesOutExpired?.(query) ?? false;
+      const expired = isOfActive ? (await asked.fleetOf(asked.admin.tenantId)).expired.length : 0;
+      const left = expired === 0 ? "" : `-without-${expired}-expired-${expired === 1 ? "host" : "hosts"}`;
       const parts = written(list, format, query, asked);
       const { requestId } = c.var;
       const body = await streamText(parts, (error) =>
         deps.log("error", "export.failed", { requestId, list: list.name, error }),
       );
-      return c.body(body, 200, downloadHeaders(list.name, format, deps.clock()));
+      return c.body(body, 200, downloadHeaders(`${list.name}${left}`, format, deps.clock()));
     });
   for (const list of DOWNLOAD_LISTS)
     for (const format of ["csv", "json"] as const) serve(list as List<unknown, unknown>, format);

@@ -1,5 +1,6 @@
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
+import type { ExpiryReason } from "../../shared/fleet/expiry.ts";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import type { AuditItem } from "../../shared/table/items/custody.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
@@ -63,6 +64,8 @@ export type Evidence = {
     neverSeen: { assetId: string; hostname: string; enrolledAt: string }[];
     sourcesFailing: { assetId: string; hostname: string; sources: string[] }[];
     heartbeatsLost: number;
+    /** Enrolled hosts that left the active list: in none of the counts above, and in what was found in the period. */
+    expired: { assetId: string; hostname: string; reason: ExpiryReason; since: string }[];
     complete: boolean;
   };
   kept: { retentionDays: number; policyVersion: number };
@@ -189,8 +192,14 @@ function coverageIn(assets: readonly AssetView[], complete: boolean, nowMs: numb
   const silent: Evidence["coverage"]["silent"] = [];
   const neverSeen: Evidence["coverage"]["neverSeen"] = [];
   const sourcesFailing: Evidence["coverage"]["sourcesFailing"] = [];
+  const expired: Evidence["coverage"]["expired"] = [];
   let heartbeatsLost = 0;
-  for (const { assetId, hostname, presence, enrolledAt } of assets) {
+  for (const { assetId, hostname, presence, enrolledAt, lifecycle } of assets) {
+    const { reason, since } = lifecycle;
+    if (reason && since) {
+      expired.push({ assetId, hostname, reason, since });
+      continue;
+    }
     heartbeatsLost += presence?.spoolDropped ?? 0;
     if (!presence) neverSeen.push({ assetId, hostname, enrolledAt });
     else if (reportingOf(presence, nowMs) === "silent")
@@ -198,6 +207,7 @@ function coverageIn(assets: readonly AssetView[], complete: boolean, nowMs: numb
     if (presence && presence.failedCollectors.length > 0)
       sourcesFailing.push({ assetId, hostname, sources: presence.failedCollectors });
   }
-  const reporting = assets.length - silent.length - neverSeen.length;
-  return { hosts: assets.length, reporting, silent, neverSeen, sourcesFailing, heartbeatsLost, complete };
+  const hosts = assets.length - expired.length;
+  const reporting = hosts - silent.length - neverSeen.length;
+  return { hosts, reporting, silent, neverSeen, sourcesFailing, heartbeatsLost, expired, complete };
 }

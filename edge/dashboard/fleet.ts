@@ -11,13 +11,31 @@ import {
 } from "../../shared/fleet/count.ts";
 import { type Reporting, reportingOf } from "../../shared/fleet/reporting.ts";
 import type { FleetCounts, FleetHourItem } from "../../shared/table/items/fleet.ts";
-import { type FleetHolding, type FleetRow, readFleet, readHoldings } from "../../shared/table/read-fleet.ts";
+import { readExpiryDays } from "../../shared/table/read-expiry-days.ts";
+import {
+  type ExpiredRow,
+  type FleetHolding,
+  type FleetRow,
+  readFleet,
+  readHoldings,
+} from "../../shared/table/read-fleet.ts";
+import type { Lifecycle } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";
 import { type Resolved, readResolved } from "./incident-search.ts";
 import { type Background, createPictures, keepNewest } from "./picture.ts";
 
-export type Fleet = { rows: readonly FleetRow[]; complete: boolean; readAtMs: number };
+/** `rows`: the active list. `expired`: hosts that left it, which no count and no inventory holds. */
+export type Fleet = {
+  rows: readonly FleetRow[];
+  expired: readonly ExpiredRow[];
+  complete: boolean;
+  readAtMs: number;
+};
+
+/** Every enrolled host by id: names in the record are of hosts that left the active list too. */
+export const allRows = ({ rows, expired }: Pick<Fleet, "rows" | "expired">): readonly FleetRow[] =>
+  expired.length === 0 ? rows : [...rows, ...expired].sort((a, b) => (a.assetId < b.assetId ? -1 : 1));
 
 /** What every asset holds, read at that time. */
 export type Holdings = { holdings: readonly FleetHolding[]; complete: boolean; readAtMs: number };
@@ -51,7 +69,7 @@ const HISTORY_FRESH_MS = 30_000;
 export function createFleets(deps: Deps): Fleets {
   const fleets = createPictures(deps, async (tenantId): Promise<Fleet> => {
     const readAtMs = deps.clock();
-    return { ...(await readFleet(deps, tenantId)), readAtMs };
+    return { ...(await readFleet(deps, tenantId, readExpiryDays(deps, tenantId))), readAtMs };
   });
   const holdings = createPictures(deps, async (tenantId): Promise<Holdings> => {
     const readAtMs = deps.clock();
@@ -73,7 +91,7 @@ export function createFleets(deps: Deps): Fleets {
     const known = counted.get(fleet);
     // Who is silent changes without a heartbeat: the picture of a small fleet is counted each time.
     if (known && fleet.rows.length > SMALL_HOSTS_MAX) return known;
-    const counts = countFleet(fleet.rows, deps.clock());
+    const counts = countFleet(fleet.rows, deps.clock(), fleet.expired.length);
     counted.set(fleet, counts);
     return counts;
   }
@@ -96,13 +114,17 @@ export function createFleets(deps: Deps): Fleets {
 }
 
 export type FleetFilter = {
-  state?: Reporting | "unseen" | "isolated" | "collectors" | "ai" | undefined;
+  state?: Reporting | "unseen" | "isolated" | "collectors" | "ai" | "expired" | "all" | undefined;
   engine?: string | undefined;
   model?: string | undefined;
   client?: string | undefined;
   employee?: string | undefined;
   q?: string | undefined;
 };
+
+/** Every other state is of the active list alone. */
+export const lifecycleOf = ({ state }: FleetFilter): Lifecycle =>
+  state === "expired" || state === "all" ? state : "active";
 
 export const isFiltered = (filter: FleetFilter): boolean =>
   Object.values(filter).some((value) => value !== undefined);
@@ -136,6 +158,8 @@ export function matching<Row extends Filtered>(
 }
 
 function isIn(row: Filtered, state: NonNullable<FleetFilter["state"]>, now: number): boolean {
+  // Whoever calls has chosen the rows by lifecycleOf().
+  if (state === "expired" || state === "all") return true;
   if (state === "isolated") return row.status === "ISOLATED";
   if (state === "collectors") return hasFailedSources(row as FleetRow);
   if (state === "ai") return hasAi(row as FleetRow);

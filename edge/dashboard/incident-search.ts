@@ -46,6 +46,8 @@ export const incidentQuery = z.object({
   /** Whatever is typed: what no rule is called is of none, and no fault. */
   rule: blank.or(z.string().max(200)).optional(),
   age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
+  /** Of open ones: of which hosts. Absent: of those on the active list. */
+  hosts: blank.or(z.enum(["expired", "all"])).optional(),
   q: blank.or(z.string().max(200)).optional(),
   /** Of open ones of one risk: where the table goes on. */
   cursor: z.string().max(2000).optional(),
@@ -94,7 +96,14 @@ export function incidentMatcher(
 }
 
 /** `cursor`: there are more, or some that were not looked at. */
-export type Found = { risk: OpenRisk; incidents: IncidentView[]; searched: number; cursor?: string };
+export type Found = {
+  risk: OpenRisk;
+  incidents: IncidentView[];
+  searched: number;
+  /** Incidents that were passed over because their host is not on the active list. */
+  expiredLeftOut: number;
+  cursor?: string;
+};
 
 /**
  * Open incidents of a risk that the filter takes, newest first, from GSI2. Without a filter a page of them; with one,
@@ -111,12 +120,14 @@ export async function findOpen(
   const { status: _status, risk: _risk, cursor, ...filter } = query;
   const matches = incidentMatcher(filter, employeeOf, now);
   const { fromMs, untilMs } = AGES.find(({ age }) => age === query.age) ?? AGES_ALL;
-  const found: Found = { risk, incidents: [], searched: 0 };
+  const found: Found = { risk, incidents: [], searched: 0, expiredLeftOut: 0 };
+  const { hosts: lifecycle = "active" } = query;
   let from = query.risk === undefined ? undefined : cursor;
   do {
     const start = from !== undefined ? { from } : fromMs > 0 ? { until: `${timestamp(now - fromMs)}~` } : {};
-    const page = await listIncidents(reader, tenantId, { risk, limit: SHOWN_MAX, ...start });
+    const page = await listIncidents(reader, tenantId, { risk, limit: SHOWN_MAX, lifecycle, ...start });
     found.searched += page.items.length;
+    found.expiredLeftOut += page.expiredLeftOut ?? 0;
     found.incidents.push(...page.items.filter(matches));
     const last = page.items.at(-1);
     if (last && now - Date.parse(last.openedAt) >= untilMs) return found;

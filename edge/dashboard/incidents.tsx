@@ -8,7 +8,7 @@ import { plural } from "./badges.tsx";
 import { ChangeForm } from "./change-form.tsx";
 import { csrfToken } from "./csrf.ts";
 import { DownloadLinks } from "./download-links.tsx";
-import type { Fleet, FleetNumbers } from "./fleet.ts";
+import { allRows, type Fleet, type FleetNumbers } from "./fleet.ts";
 import { IncidentList, isAcknowledged } from "./incident-list.tsx";
 import {
   AGES,
@@ -52,7 +52,7 @@ async function findShown(
 ): Promise<Shown> {
   // The picture of the fleet is asked for only where its people are.
   const isSearched = query.q !== undefined && reads !== undefined;
-  const employeeOf = isSearched ? employeesBy((await reads.fleetOf(tenantId)).rows) : nobody;
+  const employeeOf = isSearched ? employeesBy(allRows(await reads.fleetOf(tenantId))) : nobody;
   if (query.status === "resolved" && reads)
     return findResolved(await reads.resolvedOf(tenantId), query, employeeOf, deps.clock());
   const risks = query.risk ? [query.risk] : RISKS_SHOWN;
@@ -128,6 +128,7 @@ export async function incidentsPage(
         data-live
         aria-label={isOpen ? "Open incidents" : "Resolved incidents"}
       >
+        <ExpiredIncidents open={shown.open} filter={filter} />
         {shown.resolved && <ResolvedRead of={shown.resolved.of} now={now} />}
         {incidents.length > 0 ? (
           <>
@@ -218,6 +219,20 @@ const Nothing = ({ shown, query }: { shown: Shown; query: IncidentQuery }) => {
       Every rule is evaluated on every state that agents report. Hosts without an agent, hosts that are silent
       and sources that failed are not looked at: the <a href="/">overview</a> counts those it knows of.
     </Empty>
+  );
+};
+
+/** Open incidents of hosts that left the active list stay open, and come back with the host. */
+const ExpiredIncidents = ({ open, filter }: { open: readonly Found[]; filter: [string, string][] }) => {
+  const count = open.reduce((sum, { expiredLeftOut }) => sum + expiredLeftOut, 0);
+  if (count === 0) return null;
+  return (
+    <p class="muted small">
+      <a href={`/incidents?${new URLSearchParams([...filter, ["hosts", "expired"]])}`}>
+        {plural(count, "open incident")} of expired hosts
+      </a>{" "}
+      {count === 1 ? "is" : "are"} left out. {count === 1 ? "It comes" : "They come"} back with the host.
+    </p>
   );
 };
 
@@ -341,6 +356,17 @@ const IncidentFilter = ({ query, engines }: { query: IncidentQuery; engines: rea
         value={query.age}
         options={AGES.map(({ age, name }) => [age, name] as const)}
       />
+      {query.hosts !== undefined && (
+        <Select
+          name="hosts"
+          label="Hosts"
+          value={query.hosts}
+          options={[
+            ["expired", "Expired"],
+            ["all", "All, expired too"],
+          ]}
+        />
+      )}
       {query.rule !== undefined && (
         <div class="field">
           <label for="rule">Rule</label>

@@ -13,6 +13,7 @@ import type { Deps } from "../deps.ts";
 import { ContainmentBadge, plural } from "./badges.tsx";
 import { type AgeBucket, AgeTable, BarTable, PartsBar } from "./chart.tsx";
 import { Incomplete } from "./counted.tsx";
+import { ExpiredLeftOut } from "./expired.tsx";
 import type { FleetNumbers } from "./fleet.ts";
 import { FleetTrend } from "./fleet-trend.tsx";
 import { Icon, type IconName } from "./icon.tsx";
@@ -47,8 +48,8 @@ type NumbersOf = (tenantId: string) => Promise<FleetNumbers>;
 
 async function loadOverview(deps: Deps, tenantId: string, numbersOf: NumbersOf): Promise<Overview> {
   const [critical, warning, actions, approvals, fleet, security] = await Promise.all([
-    listIncidents(deps, tenantId, { risk: "CRITICAL", limit: COUNTED_MAX }),
-    listIncidents(deps, tenantId, { risk: "WARNING", limit: COUNTED_MAX }),
+    listIncidents(deps, tenantId, { risk: "CRITICAL", limit: COUNTED_MAX, lifecycle: "active" }),
+    listIncidents(deps, tenantId, { risk: "WARNING", limit: COUNTED_MAX, lifecycle: "active" }),
     listActionRequired(deps, tenantId, { limit: CONTAINED_MAX }),
     listWaiting(deps, tenantId),
     numbersOf(tenantId),
@@ -76,7 +77,7 @@ export async function overviewPage(admin: Admin, deps: Deps, numbersOf: NumbersO
       <SignatureFaults security={overview.security} />
       <Verdict overview={overview} />
       <WaitingStrip approvals={overview.approvals} />
-      {overview.fleet.counts.hosts === 0 ? (
+      {overview.fleet.counts.hosts + overview.fleet.counts.expired === 0 ? (
         <NothingEnrolled />
       ) : (
         <>
@@ -197,6 +198,12 @@ function verdictOf({ critical, warning, fleet: { counts } }: Overview): {
   if (lesser > 0) {
     const sentence = `Nothing critical. ${more(warning)}${plural(lesser, "warning")} ${lesser === 1 ? "is" : "are"} open`;
     return { tone: "warning", icon: "warning", sentence };
+  }
+  if ((critical.cursor ?? warning.cursor) !== undefined) {
+    return { tone: "warning", icon: "warning", sentence: "Unknown: not every open incident was read" };
+  }
+  if (counts.hosts === 0 && counts.expired > 0) {
+    return { tone: "warning", icon: "silent", sentence: "Unknown: every enrolled host has expired" };
   }
   if (counts.hosts === 0) return { tone: "quiet", icon: "info", sentence: "No host is enrolled yet" };
   if (counts.reporting === 0) {
@@ -379,6 +386,7 @@ const FleetCoverage = ({ fleet, now }: { fleet: FleetNumbers; now: number }) => 
         </p>
       )}
       {!complete && <Incomplete />}
+      <ExpiredLeftOut count={counts.expired} />
       {counts.withFailedSources > 0 ? (
         <div class="strip warning">
           <p>

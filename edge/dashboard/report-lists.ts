@@ -65,10 +65,11 @@ const gaps: ReportList<Gap> = {
     ["since", (row) => row.since],
     ["sources", (row) => row.sources?.join("; ")],
   ],
-  rows: ({ coverage: { silent, neverSeen, sourcesFailing } }) => [
+  rows: ({ coverage: { silent, neverSeen, sourcesFailing, expired } }) => [
     ...silent.map(({ lastSeenAt, ...host }) => ({ gap: "silent", since: lastSeenAt, ...host })),
     ...neverSeen.map(({ enrolledAt, ...host }) => ({ gap: "never seen", since: enrolledAt, ...host })),
     ...sourcesFailing.map((host) => ({ gap: "sources failing", ...host })),
+    ...expired.map(({ reason, ...host }) => ({ gap: `expired (${reason})`, ...host })),
   ],
 };
 

@@ -402,15 +402,16 @@ const Custody = ({ custody }: { custody: Evidence["custody"] }) => (
 );
 
 const Gaps = ({ coverage, period }: { coverage: Evidence["coverage"]; period: Period }) => {
-  const { silent, neverSeen, sourcesFailing } = coverage;
+  const { silent, neverSeen, sourcesFailing, expired } = coverage;
   return (
     <Section id="gaps" title="What was not seen">
       <dl class="facts">
-        <Fact name="Enrolled hosts">{number(coverage.hosts)}</Fact>
+        <Fact name="Hosts on the active list">{number(coverage.hosts)}</Fact>
         <Fact name="Reporting when this was made">{number(coverage.reporting)}</Fact>
         <Fact name="Silent">{number(silent.length)}</Fact>
         <Fact name="Never heard of">{number(neverSeen.length)}</Fact>
         <Fact name="With a source that failed">{number(sourcesFailing.length)}</Fact>
+        <Fact name="Expired, in none of these counts">{number(expired.length)}</Fact>
         <Fact name="Heartbeats agents had to drop">{number(coverage.heartbeatsLost)}</Fact>
       </dl>
       {!coverage.complete && (
@@ -435,7 +436,14 @@ const Gaps = ({ coverage, period }: { coverage: Evidence["coverage"]; period: Pe
         title="Sources failing"
         hosts={sourcesFailing.map((host) => ({ ...host, words: host.sources.join(", ") }))}
       />
-      {silent.length + neverSeen.length + sourcesFailing.length > 0 && (
+      <GapList
+        title="Expired"
+        hosts={expired.map((host) => ({
+          ...host,
+          words: `${host.reason}, since ${host.since.slice(0, 10)}`,
+        }))}
+      />
+      {silent.length + neverSeen.length + sourcesFailing.length + expired.length > 0 && (
         <Csv list="gaps" of="these hosts" period={period} />
       )}
     </Section>

@@ -52,6 +52,14 @@ const REPORTING: readonly Field[] = [
     max: 3650,
     of: ({ retentionDays }) => retentionDays,
   },
+  {
+    name: "assetExpiryDays",
+    label: "Days without a heartbeat until a host leaves the active list",
+    hint: "0: it never does. Nothing is deleted: it returns with its next heartbeat. A contained host always stays.",
+    min: 0,
+    max: 3650,
+    of: ({ assetExpiryDays }) => assetExpiryDays,
+  },
 ];
 
 const CAP: Field = {

@@ -175,6 +175,9 @@ export function settingsFromForm(fields: Record<string, string>, current: Settin
     telemetryResolutionSeconds: numberOf(fields.telemetryResolutionSeconds),
     quietPeriodSeconds: Math.round(numberOf(fields.quietMinutes) * 60),
     retentionDays: numberOf(fields.retentionDays),
+    // A form from before there was this setting does not change it.
+    assetExpiryDays:
+      fields.assetExpiryDays === undefined ? current.assetExpiryDays : numberOf(fields.assetExpiryDays),
     clientDirectories: fields.clientDirectories === "yes",
     stopEnginesBy: fields.terminateEngines === "yes" ? "terminate" : "suspend",
     fourEyes: fields.fourEyes === "yes",

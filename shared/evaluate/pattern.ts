@@ -17,6 +17,10 @@ function matchesParts(parts: Parts, text: string): boolean {
   return text.length - from >= last.length && text.endsWith(last);
 }
 
+/** True when the pattern matches the whole name: `*` stands for any run of characters, case does not matter. */
+export const matchesPattern = (pattern: string, name: string): boolean =>
+  matchesParts(partsOf(pattern), name.toLowerCase());
+
 /**
  * Lists of a policy, made ready once: a host may tell thousands of names and a policy hold hundreds of patterns, and
  * one such heartbeat must not hold up everybody else's.

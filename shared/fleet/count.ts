@@ -36,13 +36,14 @@ export const hasAi = ({ presence }: Pick<FleetRow, "presence">): boolean =>
 
 const ranked = (all: readonly Counted[]): Ranked => ({ total: all.length, first: all.slice(0, RANKED_MAX) });
 
-/** A fleet in numbers, the same at the edge and in the worker. */
-export function countFleet(rows: readonly FleetRow[], nowMs: number): FleetCounts {
+/** The active list in numbers, the same at the edge and in the worker. `expired`: how many hosts left it. */
+export function countFleet(rows: readonly FleetRow[], nowMs: number, expired = 0): FleetCounts {
   const by = { reporting: 0, silent: 0, never: 0 };
   for (const { presence } of rows) by[reportingOf(presence, nowMs)]++;
   return {
     hosts: rows.length,
     ...by,
+    expired,
     withAi: rows.filter(hasAi).length,
     withFailedSources: rows.filter(hasFailedSources).length,
     kinds: countHosts(rows, kindsOf).length,

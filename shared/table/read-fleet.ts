@@ -1,4 +1,6 @@
 import type { z } from "zod";
+import type { Clock } from "../clock.ts";
+import { type Expiry, expiryOf } from "../fleet/expiry.ts";
 import { type AttributeMap, type Dynamo, values } from "./dynamo.ts";
 import { assetItem } from "./items/asset.ts";
 import { decodeItem } from "./items/decode.ts";
@@ -8,12 +10,13 @@ import { ASSET_PREFIX, INVENTORY_PREFIX, PRESENCE_PREFIX, tenantKey } from "./ke
 
 type Reader = { dynamo: Dynamo; table: string };
 
-const fleetAsset = assetItem.pick({
-  assetId: true,
-  hostname: true,
-  employeeId: true,
-  os: true,
-  status: true,
+const SHOWN = { assetId: true, hostname: true, employeeId: true, os: true, status: true } as const;
+const fleetAsset = assetItem.pick(SHOWN);
+/** With what decides whether it is on the active list. */
+const storedAsset = assetItem.pick({
+  ...SHOWN,
+  ...{ enrolledAt: true, revokedAt: true, expiredAt: true, supersededBy: true },
+  ...{ generation: true, wish: true, proof: true, setBack: true, unsignedReport: true },
 });
 const fleetPresence = presenceItem.pick({
   assetId: true,
@@ -29,27 +32,43 @@ const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLef
 
 /** An asset as the fleet is counted and filtered. */
 export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
+/** An asset that is not on the active list. */
+export type ExpiredRow = FleetRow & { expiry: Expiry };
 /** What one asset holds: its models with their facts, and who uses which engine. */
 export type FleetHolding = z.infer<typeof fleetHolding>;
 
 /** A fleet larger than this is counted in part, and said so. */
 export const FLEET_ASSETS_MAX = 100_000;
 
-/** Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order). */
+/**
+ * Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order): those on
+ * the active list, and apart from them those that left it.
+ *
+ * @param expiryDays setting `assetExpiryDays` of the tenant, read at the same time
+ */
 export async function readFleet(
-  reader: Reader,
+  reader: Reader & { clock: Clock },
   tenantId: string,
-): Promise<{ rows: FleetRow[]; complete: boolean }> {
-  const [assets, presences] = await Promise.all([
-    readFields(reader, tenantId, ASSET_PREFIX, fleetAsset),
+  expiryDays: Promise<number>,
+): Promise<{ rows: FleetRow[]; expired: ExpiredRow[]; complete: boolean }> {
+  const [assets, presences, days] = await Promise.all([
+    readFields(reader, tenantId, ASSET_PREFIX, storedAsset),
     readFields(reader, tenantId, PRESENCE_PREFIX, fleetPresence),
+    expiryDays,
   ]);
+  const nowMs = reader.clock();
   const byId = new Map(presences.found.map((presence) => [presence.assetId, presence]));
-  const rows = assets.found.map((asset): FleetRow => {
-    const presence = byId.get(asset.assetId);
-    return presence ? { ...asset, presence } : asset;
-  });
-  return { rows, complete: assets.complete && presences.complete };
+  const rows: FleetRow[] = [];
+  const expired: ExpiredRow[] = [];
+  for (const asset of assets.found) {
+    const { assetId, hostname, employeeId, os, status } = asset;
+    const presence = byId.get(assetId);
+    const row = { assetId, hostname, employeeId, os, status, ...(presence && { presence }) };
+    const expiry = expiryOf(asset, presence, days, nowMs);
+    if (expiry) expired.push({ ...row, expiry });
+    else rows.push(row);
+  }
+  return { rows, expired, complete: assets.complete && presences.complete };
 }
 
 /** What every asset holds, on the same terms. */

@@ -3,6 +3,7 @@ import { employeeId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/refusal.ts";
 import { ASSET_STATUSES } from "../../../shared/table/items/asset.ts";
 import { mode } from "../../../shared/wire/heartbeat.ts";
+import { integerText } from "../../../shared/wire/integer.ts";
 import { RELEASE_CODE_HOURS_MAX } from "../../../shared/wire/release-code.ts";
 import { text } from "../../../shared/wire/text.ts";
 import type { Deps } from "../../deps.ts";
@@ -13,7 +14,7 @@ import { findAssets } from "../find-assets.ts";
 import { listIncidentsOf } from "../find-incidents.ts";
 import { assetParams, justification, justified, page, pageFrom } from "../inputs.ts";
 import { type Outcome, operation } from "../operation.ts";
-import { listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
+import { LIFECYCLES, listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
 import { makeReleaseCode } from "../release-code.ts";
 import { revokeAsset } from "../revoke-asset.ts";
 import {
@@ -29,6 +30,9 @@ import {
 
 const tag = "Assets";
 
+/** Ten years, as long as a tenant may set. */
+const SILENT_HOURS_MAX = 3650 * 24;
+
 const listAssets = operation({
   id: "listAssets",
   method: "get",
@@ -43,12 +47,29 @@ const listAssets = operation({
     state: z.enum(CONTAINMENT_STATES).optional().meta({ description: "Wish and proof taken together." }),
     engine: slug.optional().meta({ description: "Catalogue id of an engine found on it last." }),
     employee: employeeId.optional(),
-    hostname: text(253).optional().meta({ description: "Part of the host name, in any case." }),
+    hostname: text(253).optional().meta({
+      description: "Part of the host name, in any case. With a *, which stands for anything, the whole name.",
+    }),
+    os: text(120).optional().meta({ description: "Part of the operating system, in any case." }),
+    silentHours: integerText(1, SILENT_HOURS_MAX).optional().meta({
+      description:
+        "No heartbeat for at least this many hours. A host that never reported counts from enrolment.",
+    }),
+    neverReported: z.enum(["true", "false"]).optional(),
+    lifecycle: z.enum(LIFECYCLES).default("active").meta({
+      description: "`active`: the active list. `expired`: assets that left it. `all`: both.",
+    }),
   }),
   success: 200,
-  answer: pageOf(assetView),
+  answer: pageOf(assetView).extend({
+    expiredLeftOut: z
+      .int()
+      .optional()
+      .meta({ description: "With `lifecycle` active: expired assets that fit and are not in this page." }),
+  }),
   async run({ admin, query }, deps) {
-    const { limit, cursor, ...filter } = query;
+    const { limit, cursor, neverReported, ...rest } = query;
+    const filter = { ...rest, ...(neverReported && { neverReported: neverReported === "true" }) };
     return {
       ok: true,
       value: { body: await findAssets(deps, admin.tenantId, filter, pageFrom({ limit, cursor })) },

@@ -7,7 +7,7 @@ import type { Decision } from "../commit.ts";
 import { findIncidents, readIncidentItem } from "../find-incidents.ts";
 import { incidentName, incidentParams, justification, page, pageFrom, words } from "../inputs.ts";
 import { type Outcome, operation } from "../operation.ts";
-import { incidentView as viewOf } from "../read.ts";
+import { LIFECYCLES, incidentView as viewOf } from "../read.ts";
 import { acknowledgedView, incidentView, pageOf } from "../views.ts";
 
 const tag = "Incidents";
@@ -24,12 +24,20 @@ const listIncidents = operation({
     rule: slug.optional(),
     engine: slug.optional(),
     asset: assetId.optional(),
+    lifecycle: z.enum(LIFECYCLES).optional().meta({
+      description:
+        "Of which hosts: `active` (default), `expired` or `all` (default with `asset`). Open incidents of an expired host stay open, and return to the list with it.",
+    }),
   }),
   success: 200,
-  answer: pageOf(incidentView),
+  answer: pageOf(incidentView).extend({
+    expiredLeftOut: z.int().optional().meta({
+      description: "With `lifecycle` active: incidents of expired hosts that are not in this page.",
+    }),
+  }),
   async run({ admin, query }, deps) {
-    const { risk, rule, engine, asset } = query;
-    const filter = { risk, rule, engine, assetId: asset };
+    const { risk, rule, engine, asset, lifecycle = asset === undefined ? "active" : "all" } = query;
+    const filter = { risk, rule, engine, assetId: asset, lifecycle };
     return { ok: true, value: { body: await findIncidents(deps, admin.tenantId, filter, pageFrom(query)) } };
   },
 });

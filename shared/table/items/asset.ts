@@ -7,6 +7,9 @@ import { count } from "./count.ts";
 
 export const ASSET_STATUSES = ["ACTIVE", "ISOLATED"] as const;
 
+/** Assets that one asset may take the place of: a laptop is re-imaged this often at most. */
+export const SUPERSEDED_MAX = 50;
+
 /** The newest change an admin made to an asset's containment, and the directive that carries it out. */
 export const wish = z.object({
   generation: z.int().min(1),
@@ -59,5 +62,11 @@ export const assetItem = z.object({
   heardGeneration: count.optional(),
   /** When the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),
+  /** When an administrator took it off the active list. It returns with the next heartbeat after that. */
+  expiredAt: isoTimestamp.optional(),
+  /** The asset that took its place. It is revoked then, and never returns. */
+  supersededBy: assetId.optional(),
+  /** Assets that this one took the place of, oldest merge first. */
+  supersedes: z.array(assetId).max(SUPERSEDED_MAX).optional(),
 });
 export type AssetItem = z.infer<typeof assetItem>;

@@ -19,6 +19,8 @@ export const fleetCounts = z.object({
   reporting: count,
   silent: count,
   never: count,
+  /** Hosts that left the active list. They are in none of the other counts. */
+  expired: count.default(0),
   withAi: count,
   /** Hosts with a source that could not be read. */
   withFailedSources: count,

@@ -30,6 +30,11 @@ export const tenantItem = z.object({
   fourEyes: z.boolean().default(false),
   /** Isolations an hour (UTC) at most; 0: no limit. */
   isolationsPerHourMax: z.int().min(0).max(100_000).default(0),
+  /**
+   * Days without a heartbeat after which a host leaves the active list; 0: it never does. The default outlasts a long
+   * holiday, and a laptop that was returned or re-imaged does not count as a silent host for ever.
+   */
+  assetExpiryDays: z.int().min(0).max(3650).default(30),
   /** Grow by one with each change, so that nobody overwrites what they have not seen. */
   settingsVersion: count.default(0),
   policyVersion: count.default(0),

@@ -56,6 +56,7 @@ async function makeReader() {
         ? { Items, LastEvaluatedKey: { PK, SK, GSI1PK, GSI1SK, GSI2PK, GSI2SK } }
         : { Items };
     }
+    if (operation === "GetItem") return {}; // no settings
     const [keys] = Object.values(
       (input as { RequestItems: Record<string, { Keys: AttributeMap[] }> }).RequestItems,
     );

@@ -20,6 +20,7 @@ const SETTINGS_FORM = {
   telemetryResolutionSeconds: "60",
   quietMinutes: "15",
   retentionDays: "180",
+  assetExpiryDays: "30",
   isolationsPerHourMax: "0",
   isolationNotice: "",
 };
@@ -222,6 +223,9 @@ describe("settingsFromForm()", () => {
     { retentionDays: "0" },
     { retentionDays: "3651" },
     { retentionDays: "" },
+    { assetExpiryDays: "-1" },
+    { assetExpiryDays: "3651" },
+    { assetExpiryDays: "" },
     { quietMinutes: "-1" },
     { telemetryResolutionSeconds: "1.5" },
     { isolationsPerHourMax: "-1" },

@@ -199,11 +199,11 @@ describe("a download", () => {
     const dynamo = other.deps.dynamo;
     let queries = 0;
     other.deps.dynamo = (async (operation: string, input: Record<string, unknown>) => {
-      if (operation === "Query" && ++queries === 2) throw new Error("away");
+      // The count of the fleet is read without a limit.
+      const isPage = operation === "Query" && input.Limit !== undefined;
+      if (isPage && ++queries === 2) throw new Error("away");
       const answer = (await dynamo(operation as "Query", input as never)) as { Items?: object[] };
-      return operation === "Query"
-        ? { ...answer, LastEvaluatedKey: { PK: { S: "x" }, SK: { S: "y" } } }
-        : answer;
+      return isPage ? { ...answer, LastEvaluatedKey: { PK: { S: "x" }, SK: { S: "y" } } } : answer;
     }) as typeof dynamo;
     const answer = await other.get("/assets.csv");
     expect(answer.status).toBe(200);

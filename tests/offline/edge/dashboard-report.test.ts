@@ -3,6 +3,7 @@ import { listAssets } from "../../../edge/admin/read.ts";
 import { type Evidence, gatherEvidence } from "../../../edge/dashboard/evidence.ts";
 import { findInPeriod, type Limits } from "../../../edge/dashboard/found-in-period.ts";
 import { dutiesOf, periodOf } from "../../../edge/dashboard/report.tsx";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
 import { createWorld, ORIGIN, type World } from "./dashboard-world.ts";
 
@@ -144,10 +145,30 @@ describe("gatherEvidence()", () => {
   });
 
   test("names every gap: silent hosts, hosts never heard of, and none of another organisation", async () => {
-    const { coverage } = await gather("2026-10-23", "2026-11-21");
-    expect(coverage).toMatchObject({ hosts: 5, reporting: 3, complete: true });
+    const settings = { PK: "TENANT#org_a", SK: "METADATA", type: "Tenant", tenantId: "org_a", name: "A" };
+    const kept = await createWorld(
+      [...HOSTS.flatMap(itemsOf), marshalItem({ ...settings, assetExpiryDays: 0 })],
+      NOW_MS,
+    );
+    const days = { from: "2026-10-23", to: "2026-11-21" };
+    const { coverage } = await gatherEvidence(kept.deps, "org_a", days);
+    expect(coverage).toMatchObject({ hosts: 5, reporting: 3, expired: [], complete: true });
     expect(coverage.silent.map(({ hostname }) => hostname)).toEqual(["gone"]);
     expect(coverage.neverSeen.map(({ hostname }) => hostname)).toEqual(["never"]);
+  });
+
+  test("counts expired hosts apart from the active list, and keeps what was found on them in the period", async () => {
+    const { coverage, found } = await gather("2026-10-23", "2026-11-21");
+    expect(coverage).toMatchObject({ hosts: 3, reporting: 3, silent: [], neverSeen: [] });
+    expect(coverage.expired.map(({ hostname, reason, since }) => [hostname, reason, since])).toEqual([
+      ["gone", "silent", "2026-10-22T23:04:05.678Z"],
+      ["never", "never-reported", "2026-09-22T23:04:05.678Z"],
+    ]);
+    expect(found.hostsSeen).toBe(3);
+    // "gone" reported until the 22nd of September.
+    expect((await gather("2026-09-10", "2026-09-20")).found.hostsSeen).toBe(1);
+    const text = await (await world.get("/report.csv?from=2026-10-23&to=2026-11-21&list=gaps")).text();
+    expect(text).toContain("expired (silent)");
   });
 
   test("says that a log whose head names more records than there are does not verify", async () => {

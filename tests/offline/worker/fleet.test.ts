@@ -18,7 +18,8 @@ async function fleetOf(hosts: number) {
   const table = createMemoryDynamo();
   const nextId = createIds(NOW_MS - 1e9);
   const clock = { nowMs: NOW_MS };
-  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs };
+  const tenant = async () => makeTenant();
+  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs, tenant };
   for (let i = 0; i < hosts; i++) {
     const host: Host = {
       ...{ tenantId: TENANT, assetId: nextId(), hostname: `host-${i}`, employeeId: "mara", os: "Debian" },
@@ -62,6 +63,27 @@ describe("recordFleet()", () => {
         models: { total: 1 },
       },
     });
+  });
+
+  test("counts expired hosts apart, and none of their incidents, until they report again", async () => {
+    const { deps, clock, item, table } = await fleetOf(4);
+    clock.nowMs += 31 * 24 * 60 * MINUTE_MS;
+    const [presence] = [...table.items.values()].filter(({ type, hostname }) => {
+      return type?.S === "Presence" && hostname?.S === "host-3";
+    });
+    presence!.lastSeenAt = { S: timestamp(clock.nowMs) };
+    await recordFleet(TENANT, deps);
+    expect(item("~")).toMatchObject({
+      counts: { hosts: 1, reporting: 1, silent: 0, never: 0, expired: 3, withAi: 0, models: { total: 0 } },
+    });
+    const hour = timestamp(clock.nowMs).slice(0, 13);
+    expect(item(hour)).toMatchObject({ hosts: 1, reporting: 1, critical: 0 });
+    for (const stored of table.items.values())
+      if (stored.type?.S === "Presence") stored.lastSeenAt = { S: timestamp(clock.nowMs) };
+    clock.nowMs += 60 * MINUTE_MS;
+    await recordFleet(TENANT, deps);
+    expect(item("~")).toMatchObject({ counts: { hosts: 3, silent: 3, expired: 1 } });
+    expect(item(timestamp(clock.nowMs).slice(0, 13))).toMatchObject({ critical: 1 });
   });
 
   test("leaves alone what was counted just now, and counts again once it is due", async () => {

@@ -1,0 +1,58 @@
+import { timestamp } from "../clock.ts";
+import { containmentOf } from "../containment.ts";
+import type { AssetItem } from "../table/items/asset.ts";
+
+/**
+ * Why a host is not on the active list.
+ *
+ * - `silent`: its last heartbeat is longer ago than the tenant's `assetExpiryDays`.
+ * - `never-reported`: it enrolled that long ago and has never sent a heartbeat.
+ * - `removed`: an administrator took it off the list, and it has not reported since.
+ * - `superseded`: an administrator merged it into another asset.
+ */
+export const EXPIRY_REASONS = ["silent", "never-reported", "removed", "superseded"] as const;
+export type ExpiryReason = (typeof EXPIRY_REASONS)[number];
+
+/** `since`: when it left the active list. */
+export type Expiry = { reason: ExpiryReason; since: string };
+
+export type ExpiringAsset = Pick<
+  AssetItem,
+  "status" | "generation" | "enrolledAt" | "wish" | "proof" | "setBack" | "unsignedReport"
+> &
+  Pick<AssetItem, "revokedAt" | "expiredAt" | "supersededBy">;
+
+const DAY_MS = 86_400_000;
+
+/**
+ * Why this host has left the active list; undefined while it is on it. Computed from what is stored, so that a host
+ * returns with its next heartbeat and nothing has to be written or deleted.
+ *
+ * A host that is contained, or whose release is not proven, never expires: someone has to see it.
+ *
+ * @param expiryDays setting `assetExpiryDays` of the tenant; 0 turns expiry by silence off
+ */
+export function expiryOf(
+  asset: ExpiringAsset,
+  presence: { lastSeenAt: string } | undefined,
+  expiryDays: number,
+  nowMs: number,
+): Expiry | undefined {
+  if (isContained(asset, nowMs)) return undefined;
+  const { enrolledAt, expiredAt, supersededBy, revokedAt } = asset;
+  if (supersededBy !== undefined) return { reason: "superseded", since: revokedAt ?? enrolledAt };
+  const lastSeenAt = presence?.lastSeenAt;
+  if (expiredAt !== undefined && (lastSeenAt === undefined || lastSeenAt <= expiredAt))
+    return { reason: "removed", since: expiredAt };
+  if (expiryDays === 0) return undefined;
+  const sinceMs = Date.parse(lastSeenAt ?? enrolledAt) + expiryDays * DAY_MS;
+  if (nowMs < sinceMs) return undefined;
+  return {
+    reason: lastSeenAt === undefined ? "never-reported" : "silent",
+    since: timestamp(sinceMs),
+  };
+}
+
+/** Isolated, or with a release that the host has not proven. */
+export const isContained = (asset: Omit<ExpiringAsset, "enrolledAt">, nowMs: number): boolean =>
+  asset.status === "ISOLATED" || containmentOf(asset, undefined, nowMs).state !== "active";

@@ -1,0 +1,19 @@
+import type { Authority } from "../authority/read-authority.ts";
+import { AuthorityFault } from "../authority/types.ts";
+import { readTenant } from "./read-tenant.ts";
+
+/**
+ * Setting `assetExpiryDays` of a tenant, for lists. Settings that are not what the control key signed hide no host: this
+ * is 0 for them, and the reader of the settings has logged the fault.
+ */
+export async function readExpiryDays(
+  reader: { authority: Pick<Authority, "read"> },
+  tenantId: string,
+): Promise<number> {
+  try {
+    return (await readTenant(reader, tenantId)).assetExpiryDays;
+  } catch (error) {
+    if (error instanceof AuthorityFault) return 0;
+    throw error;
+  }
+}
