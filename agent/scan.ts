@@ -1,4 +1,4 @@
-import { type Collector, type Engine, LIMITS, type Model, type Store } from "../shared/wire/heartbeat.ts";
+import type { Collector, Engine, Model, Store } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
 import {
@@ -11,6 +11,7 @@ import {
   UNREADABLE_PID,
 } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
+import { selectEngines } from "./collect/engine-selection.ts";
 import { toEngine } from "./collect/engines.ts";
 import { createExecutables, type Executables } from "./collect/executables.ts";
 import type { Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
@@ -68,7 +69,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   const listening = createListening(readers);
   const claims = createClaims(readers);
   const candidates = createMemo<Found>();
-  const strongest = createMemo<ReturnType<typeof cutToLimits>>();
+  const selection = createMemo<ReturnType<typeof selectEngines>>();
   const atRest = createAtRest(readers);
   let scans = 0;
   const complete = createCompleter(readers, atRest, createExecutables(readers, options.hashMs));
@@ -88,7 +89,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const { found, ids, listeners } = candidates(inputsOf(facts), () => foundOf(findCandidates(facts)));
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings, looksAtDisks: storesMs > 0 });
-      const { engines, limits } = strongest(completed, () => cutToLimits(completed));
+      const { engines, limits } = selection(completed, () => selectEngines(completed));
       const stores = atRest.stores(ids, storesMs);
       const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
       return {
@@ -203,24 +204,6 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
     if (hash !== undefined) hashes.set(root, hash);
     return hash;
   }
-}
-
-/** Strongest first, as many as a heartbeat takes, and a word about the rest. */
-function cutToLimits(complete: readonly { engine: Engine; cut: number }[]): {
-  engines: Engine[];
-  limits: Collector[];
-} {
-  const sorted = complete
-    .map(({ engine }) => engine)
-    .sort((a, b) => b.confidence - a.confidence || (a.pid ?? 0) - (b.pid ?? 0));
-  const engines = sorted.slice(0, LIMITS.ENGINES_MAX);
-  const items = complete.reduce((sum, { cut }) => sum + cut, 0);
-  const problems = [
-    ...(sorted.length > engines.length ? [`${sorted.length - engines.length} engines left out`] : []),
-    ...(items > 0 ? [`${items} items of engines left out`] : []),
-  ];
-  if (problems.length === 0) return { engines, limits: [] };
-  return { engines, limits: [{ name: "limits", status: "partial", detail: problems.join("; ") }] };
 }
 
 const tidied = (collector: Collector): Collector =>
