@@ -27,9 +27,15 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "host.os": "tells which agent and which containment fit",
     "host.arch": "tells which agent fits",
     "host.agentVersion": "shows hosts that need a newer agent",
+    "hardware.id":
+      "hash of the mainboard's identifiers for your organisation only: shows that this machine was enrolled before",
+    "hardware.strength": "what the hash was made from: the mainboard or the operating system",
   },
   session: {
     agentVersion: "shows hosts that need a newer agent",
+    "hardware.id": "the same hash as at enrolment: another one means that this disk was copied",
+    "hardware.strength": "what the hash was made from: the mainboard or the operating system",
+    copiedTo: "host name, only of a machine that found the identity of another one on its disk",
   },
   heartbeat: {
     v: "form of this message, so that older and newer agents live side by side",
@@ -39,6 +45,7 @@ export const REASONS: Readonly<Record<keyof typeof MESSAGES, Readonly<Record<str
     "agent.version": "shows hosts that need a newer agent",
     "agent.catalogue": "which list of engines was looked for",
     "agent.intervalMs": "how long a silence is normal",
+    "agent.run": "random, made when the daemon starts: two machines that use one identity are noticed",
     "host.hostname": "the name under which your administrators know this host",
     "host.os": "tells which agent and which containment fit",
     "host.arch": "tells which agent fits",

@@ -4,10 +4,11 @@ import { base64url } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
 import { employeeId } from "../shared/ids.ts";
 import { deviceKey, enrolmentAnswer } from "../shared/wire/enrolment.ts";
+import { type Hardware, hardware } from "../shared/wire/hardware.ts";
 import { deviceKeyid } from "../shared/wire/keyid.ts";
 import type { Signer } from "../shared/wire/signature.ts";
 import { EARLIEST_MS } from "./control-clock.ts";
-import { codeOf, readState, requireOwnerOnly, StateFault, writeState } from "./disk.ts";
+import { codeOf, readState, removeIfPossible, requireOwnerOnly, StateFault, writeState } from "./disk.ts";
 import type { Log } from "./log.ts";
 
 const DEVICE_KEY_FILE = "device-key.json";
@@ -33,6 +34,8 @@ export const identity = enrolmentAnswer.extend({
   employeeId,
   /** The set that `jwks` came from when a control key was rotated after enrolment. */
   keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
+  /** Fingerprint of the machine that enrolled, or that ran the first agent that knows fingerprints. */
+  hardware: hardware.optional(),
 });
 export type Identity = z.infer<typeof identity>;
 
@@ -53,6 +56,25 @@ export async function openDeviceKey(directory: string, platform: NodeJS.Platform
     throw new StateFault(`${path} holds no usable key: ${KEY_REMEDY}`, { cause });
   }
 }
+
+const NEW_KEY_FILE = "new-key.json";
+const newKeyFile = z.strictObject({ hardware: z.string(), x: deviceKey });
+
+/**
+ * A device key that was made on this machine, in place of one that was copied here. The same one until
+ * {@link forgetNewKey}: a lost answer of the enrolment is asked for again with it.
+ */
+export async function newKeyFor(directory: string, { id }: Hardware): Promise<DeviceKey> {
+  const made = readState(directory, NEW_KEY_FILE, newKeyFile);
+  const stored = readState(directory, DEVICE_KEY_FILE, deviceKeyFile, KEY_REMEDY);
+  if (stored && made?.hardware === id && made.x === stored.x)
+    return { x: stored.x, privateKey: await importPrivate(stored) };
+  const device = await makeDeviceKey(directory);
+  writeState(directory, NEW_KEY_FILE, { hardware: id, x: device.x });
+  return device;
+}
+
+export const forgetNewKey = (directory: string): void => removeIfPossible(join(directory, NEW_KEY_FILE));
 
 /** The public half of the key that is there, to compare with what this host signed; makes none. */
 export const readPublicKey = (directory: string): string | undefined =>

@@ -25,7 +25,7 @@ export type LoopDeps = {
   scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanReport>;
   /** Version of the catalogue a scan that began now would look with. */
   catalogue: () => string;
-  facts: Pick<Heartbeat, "host"> & { version: string };
+  facts: Pick<Heartbeat, "host"> & { version: string; run?: string };
   settings: () => AgentSettings;
   sequence: Sequence;
   spool: Spool;
@@ -74,6 +74,7 @@ export function createLoop(deps: LoopDeps): Loop {
         version: deps.facts.version,
         catalogue: scan.catalogue,
         intervalMs: settings.heartbeatIntervalMs,
+        ...(deps.facts.run !== undefined && { run: deps.facts.run }),
       },
       host: deps.facts.host,
       engines: scan.engines,

@@ -1,10 +1,12 @@
 import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
+import { base64url } from "../shared/bytes.ts";
 import { messageOf } from "../shared/error-message.ts";
 import { loginOf } from "./cli/accounts.ts";
 import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { codeOf, StateFault } from "./disk.ts";
+import { hardwareOf } from "./hardware/fingerprint.ts";
 import { takeProxyVariables } from "./proxy.ts";
 import { resolveSettings } from "./settings.ts";
 
@@ -48,6 +50,8 @@ const machine: Machine = {
   },
   loadPerCore: () => loadavg()[0]! / availableParallelism(),
   random: Math.random,
+  runId: base64url(crypto.getRandomValues(new Uint8Array(16))),
+  hardware: (tenantId) => hardwareOf(process.platform, tenantId),
   fetch: (url, init) => fetch(url, init),
   proxyVariables: takeProxyVariables(process.env),
   input: async (charactersMax) => {

@@ -21,6 +21,8 @@ export type Judgement =
   /** Can never be taken, however often it is sent. */
   | { is: "hopeless"; reason: string }
   | { is: "revoked"; reason: string }
+  /** The identity belongs to another machine. */
+  | { is: "copied"; reason: string }
   /** The edge is not there, or not able now. */
   | { is: "away"; reason: string; retryAfterMs: number };
 
@@ -50,13 +52,14 @@ export function judge(answer: Answer): Judgement {
     ? `${problem.title}${problem.detail ? `: ${problem.detail}` : ""} (${problem.code})`
     : `HTTP ${status}`;
   if (problem?.code === "asset.revoked") return { is: "revoked", reason };
+  if (problem?.code === "asset.copied") return { is: "copied", reason };
   if (status === 401 && problem && problem.code !== "wire.stale") return { is: "renew" };
   if (problem?.code.startsWith("wire.") && (status === 400 || status === 413))
     return { is: "hopeless", reason };
   return { is: "away", reason, retryAfterMs };
 }
 
-export type Connection = { state: "starting" | "online" | "away" | "revoked"; reason?: string };
+export type Connection = { state: "starting" | "online" | "away" | "revoked" | "copied"; reason?: string };
 
 export type SendDeps = {
   post: Post;
@@ -74,6 +77,7 @@ export type Sender = {
   offer: (heartbeat: Waiting) => void;
   /** True while nothing waits: every heartbeat is worth making. */
   isKeepingUp: () => boolean;
+  /** The asset was revoked, or belongs to another machine. */
   isRevoked: () => boolean;
   /** Sends until aborted. Then what is still in hand is in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
@@ -101,8 +105,16 @@ export function createSender(deps: SendDeps): Sender {
         retrySeconds: REVOKED_RETRY_MS / 1000,
       });
     }
+    if (next.state === "copied") {
+      deps.log("error", "this disk was copied from another machine; nothing is sent", {
+        reason: next.reason,
+        retrySeconds: REVOKED_RETRY_MS / 1000,
+      });
+    }
     deps.onConnection(next);
   }
+
+  const isRefused = () => connection.state === "revoked" || connection.state === "copied";
 
   async function deliver(body: string, signal: AbortSignal): Promise<Judgement> {
     let judgement: Judgement = { is: "away", reason: "not sent", retryAfterMs: 0 };
@@ -149,8 +161,8 @@ export function createSender(deps: SendDeps): Sender {
       deps.spool.drop(beat.sequence);
       return SPOOL_PAUSE_MS;
     }
-    if (judgement.is === "revoked") {
-      become({ state: "revoked", reason: judgement.reason });
+    if (judgement.is === "revoked" || judgement.is === "copied") {
+      become({ state: judgement.is, reason: judgement.reason });
       return REVOKED_RETRY_MS;
     }
     failures += 1;
@@ -188,25 +200,20 @@ export function createSender(deps: SendDeps): Sender {
 
   return {
     offer: (beat) => {
-      if (
-        !direct &&
-        deps.spool.waiting() === 0 &&
-        connection.state !== "away" &&
-        connection.state !== "revoked"
-      ) {
+      if (!direct && deps.spool.waiting() === 0 && connection.state !== "away" && !isRefused()) {
         direct = beat;
       } else deps.spool.append(beat.sequence, beat.body);
       wake();
     },
     isKeepingUp: () => deps.spool.waiting() === 0 && connection.state !== "away",
-    isRevoked: () => connection.state === "revoked",
+    isRevoked: isRefused,
     run,
   };
 }
 
-/** A refused session leaves the heartbeat waiting, unless the asset itself was revoked. */
+/** A refused session leaves the heartbeat waiting, unless the asset was revoked or belongs to another machine. */
 function asAway(judgement: Judgement, answer: Answer): Judgement {
-  if (judgement.is === "revoked" || judgement.is === "away") return judgement;
+  if (["revoked", "copied", "away"].includes(judgement.is)) return judgement;
   const reason =
     answer.kind === "answered" ? (answer.problem?.title ?? `HTTP ${answer.status}`) : answer.reason;
   return { is: "away", reason: `no session: ${reason}`, retryAfterMs: 0 };

@@ -1,5 +1,6 @@
 import { fromBase64url } from "../shared/bytes.ts";
-import { type AgentSettings, sessionAnswer } from "../shared/wire/enrolment.ts";
+import { type AgentSettings, type SessionRequest, sessionAnswer } from "../shared/wire/enrolment.ts";
+import type { Hardware } from "../shared/wire/hardware.ts";
 import { importHmacKey, type Signer } from "../shared/wire/signature.ts";
 import { AGENT_VERSION } from "./config.ts";
 import { type Answer, type Post, parseJson } from "./post.ts";
@@ -10,6 +11,8 @@ const RENEW_AT = 0.8;
 export type SessionDeps = {
   post: Post;
   device: Signer;
+  /** Fingerprint of this machine. */
+  hardware?: Hardware | undefined;
   onSettings: (settings: AgentSettings) => void;
   /** Handed new control keys, signed, while one is being rotated. */
   onKeySet?: (jws: string) => Promise<void>;
@@ -27,7 +30,7 @@ export function createSession(deps: SessionDeps): Session {
   let current: { signer: Signer; renewAtMs: number; expiresAtMs: number } | undefined;
 
   async function open(signal: AbortSignal): Promise<Answer | undefined> {
-    const body = JSON.stringify({ agentVersion: AGENT_VERSION });
+    const body = JSON.stringify(sessionBody(deps.hardware));
     let answer = await deps.post.send("session", body, deps.device, signal);
     if (isStale(answer) && deps.post.correctClock()) {
       answer = await deps.post.send("session", body, deps.device, signal);
@@ -71,8 +74,14 @@ export function createSession(deps: SessionDeps): Session {
   };
 }
 
+/** Body of a session request. */
+export const sessionBody = (hardware: Hardware | undefined): SessionRequest => ({
+  agentVersion: AGENT_VERSION,
+  ...(hardware && { hardware }),
+});
+
 const isRefused = (answer: Answer): boolean =>
-  answer.kind === "answered" && answer.problem?.code === "asset.revoked";
+  answer.kind === "answered" && ["asset.revoked", "asset.copied"].includes(answer.problem?.code ?? "");
 
 export const isStale = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.problem?.code === "wire.stale";

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import {
@@ -47,6 +47,12 @@ export type Spool = {
 };
 
 export type SpoolLimits = { bytesMax: number; countMax: number; memoryBytesMax: number };
+
+/** Removes heartbeats that another machine left in a copied directory. */
+export function forgetSpool(stateDirectory: string): void {
+  rmSync(join(stateDirectory, DIRECTORY), { recursive: true, force: true });
+  removeIfThere(join(stateDirectory, COUNTERS_FILE));
+}
 
 /**
  * Heartbeats that the edge has not taken, oldest first: one file each, named by its sequence number, so that a

@@ -15,7 +15,7 @@ export const daemonStatus = z.object({
   config: z.string().optional(),
   /** The proxy it goes through, `host:port` or `none`. */
   proxy: z.string().optional(),
-  connection: z.enum(["starting", "online", "away", "revoked"]),
+  connection: z.enum(["starting", "online", "away", "revoked", "copied"]),
   reason: z.string().optional(),
   lastTakenAt: isoTimestamp.optional(),
   engines: z.int().min(0),

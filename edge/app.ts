@@ -163,7 +163,7 @@ function ingestRoutes(app: Hono<Env>, deps: Deps): void {
     path: SESSION_PATH,
     verify: verifySession,
     body: sessionRequest,
-    answer: openSession,
+    answer: (signed, deps, body) => openSession(signed, body, deps),
     success: 200,
   });
 

@@ -1,7 +1,8 @@
 import { ulid } from "ulid";
 import { signNewDevice } from "../shared/authority/sign-authority.ts";
-import { base64url } from "../shared/bytes.ts";
+import { base64url, utf8 } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
+import type { CopySighting } from "../shared/queue/copy-sighting.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
 import { type AttributeMap, DynamoFault, marshalItem, values } from "../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
@@ -9,6 +10,7 @@ import { custodyHeadItem } from "../shared/table/items/custody.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import type { EmployeeItem } from "../shared/table/items/employee.ts";
 import { type EnrolmentItem, enrolledItem, enrolmentItem } from "../shared/table/items/enrolment.ts";
+import { ASSETS_PER_HARDWARE_MAX, type HardwareItem, hardwareItem } from "../shared/table/items/hardware.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import {
   assetKey,
@@ -18,6 +20,7 @@ import {
   employeeKey,
   enrolledKey,
   enrolmentKey,
+  hardwareKey,
 } from "../shared/table/keys.ts";
 import { readTenant } from "../shared/table/read-tenant.ts";
 import type {
@@ -26,8 +29,10 @@ import type {
   EnrolmentClaims,
   EnrolmentRequest,
   SessionAnswer,
+  SessionRequest,
 } from "../shared/wire/enrolment.ts";
 import { verifyEnrolmentToken } from "../shared/wire/enrolment-token.ts";
+import { isOtherMachine } from "../shared/wire/hardware.ts";
 import { LIMITS } from "../shared/wire/heartbeat.ts";
 import { parseDeviceKeyid } from "../shared/wire/keyid.ts";
 import {
@@ -169,6 +174,7 @@ async function writeAsset(
   const now = deps.clock();
   const assetId = ulid(now, () => deps.random(1)[0]! / 256);
   const { tenant: tenantId } = claims;
+  const known = await readHardwareItem(body, tenantId, deps);
   const asset: AssetItem = {
     type: "Asset",
     tenantId,
@@ -182,6 +188,8 @@ async function writeAsset(
     status: "ACTIVE",
     generation: 0,
     custodyCount: 0,
+    ...(body.hardware && { hardware: body.hardware }),
+    ...(known && { enrolledBefore: known.assets }),
   };
   const employee: EmployeeItem = {
     type: "Employee",
@@ -205,6 +213,7 @@ async function writeAsset(
         },
       },
       { Put: { TableName: deps.table, Item: marshalItem(record) } },
+      ...hardwareWrites(body, asset, known, deps.table),
       {
         Update: {
           TableName: deps.table,
@@ -218,6 +227,41 @@ async function writeAsset(
     ],
   });
   return assetId;
+}
+
+/** Assets that enrolled from the same mainboard. A fingerprint of the operating system says nothing about that. */
+async function readHardwareItem(
+  { hardware }: EnrolmentRequest,
+  tenantId: string,
+  { dynamo, table }: Deps,
+): Promise<HardwareItem | undefined> {
+  if (hardware?.strength !== "board") return undefined;
+  const Key = marshalItem(hardwareKey(tenantId, hardware.id));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
+  return Item && decodeItem(hardwareItem, Item);
+}
+
+/** Adds the asset to those of its mainboard, unless another enrolment did so since they were read. */
+function hardwareWrites(
+  { hardware }: EnrolmentRequest,
+  { tenantId, assetId }: AssetItem,
+  known: HardwareItem | undefined,
+  table: string,
+) {
+  if (hardware?.strength !== "board") return [];
+  const item: HardwareItem = {
+    type: "Hardware",
+    tenantId,
+    assets: [assetId, ...(known?.assets ?? [])].slice(0, ASSETS_PER_HARDWARE_MAX),
+    enrolments: (known?.enrolments ?? 0) + 1,
+  };
+  const Put = {
+    TableName: table,
+    Item: marshalItem({ ...hardwareKey(tenantId, hardware.id), ...item }),
+    ConditionExpression: known ? "enrolments = :before" : "attribute_not_exists(PK)",
+    ...(known && { ExpressionAttributeValues: values({ before: known.enrolments }) }),
+  };
+  return [{ Put }];
 }
 
 /** The token with one use more, if nobody used or revoked it since it was read, and the device that took it. */
@@ -328,9 +372,12 @@ export async function verifySession(request: Request, deps: Deps): Promise<Verdi
 /** `POST /v1/session`: the device key earns a session key for an hour. */
 export async function openSession(
   { claimed, asset }: SignedSession,
+  body: SessionRequest,
   deps: Deps,
 ): Promise<Verdict<SessionAnswer> | Limited> {
   if (asset.revokedAt) return refuse("asset.revoked");
+  if (body.copiedTo !== undefined || isOtherMachine(asset.hardware, body.hardware))
+    return refuseCopy(claimed, body, deps);
   const taken = deps.limits.session.take(claimed.assetId);
   if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };
   const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
@@ -338,6 +385,24 @@ export async function openSession(
   const settings = settingsOf(await readTenant(deps, claimed.tenantId));
   const keySet = deps.controlKeySet === undefined ? {} : { keySet: deps.controlKeySet };
   return accept({ keyid, key: base64url(bytes), expiresAtSeconds, settings, ...keySet });
+}
+
+/**
+ * The identity is used on another machine than the one that enrolled: it opens no session, and the workers are told. A
+ * limit of its own, because copies must not use up the sessions of the machine that enrolled.
+ */
+async function refuseCopy(
+  { tenantId, assetId }: SignedSession["claimed"],
+  { copiedTo }: SessionRequest,
+  deps: Deps,
+): Promise<Refusal | Limited> {
+  const taken = deps.limits.session.take(`${assetId} copied`);
+  if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };
+  const sighting: CopySighting = { v: 1, copied: copiedTo === undefined ? {} : { hostname: copiedTo } };
+  const receivedAt = timestamp(deps.clock());
+  await deps.enqueue(tenantId, { assetId, receivedAt, body: utf8(JSON.stringify(sighting)) });
+  deps.log("warn", "asset.copied", { tenantId, assetId, hostname: copiedTo });
+  return refuse("asset.copied");
 }
 
 const settingsOf = (tenant: TenantItem): AgentSettings => ({

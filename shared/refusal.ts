@@ -11,6 +11,11 @@ export const REFUSALS = {
   "wire.too-many": { status: 429, log: "info", title: "Too many requests" },
   "wire.session-expired": { status: 401, log: "info", title: "The session has expired" },
   "asset.revoked": { status: 403, log: "warn", title: "This asset was revoked" },
+  "asset.copied": {
+    status: 409,
+    log: "warn",
+    title: "This identity belongs to another machine. Enrol this one with a new token",
+  },
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
   "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
   "enrolment.needs-control-key": {

@@ -46,13 +46,22 @@ export const COMMANDS = {
   },
   run: {
     summary: "report this host until stopped: the daemon",
-    options: { interval: { type: "string" }, service: { type: "boolean" }, ...NETWORK, ...PLACE, ...LOG },
+    options: {
+      interval: { type: "string" },
+      service: { type: "boolean" },
+      "token-file": { type: "string" },
+      ...NETWORK,
+      ...PLACE,
+      ...LOG,
+    },
     required: [],
     words: [],
     help: [
       "usage: lz-agent run [options]",
       "",
       "  --interval MS       time between heartbeats, 100 to 3600000 (default: what the tenant set)",
+      "  --token-file FILE   enrolment token with which a copied disk enrols its new machine",
+      "                      (or the variable LZ_ENROLL_TOKEN)",
       "  --service           started by the system: answer its service manager, log JSON lines where it looks for them",
     ],
   },

@@ -30,7 +30,13 @@ export const doctor: Verb = async (machine, { values, settings }) => {
       checks.push(
         isReached
           ? await checkSession(
-              { ...machine, identity, directory: state, fetch: network.fetch },
+              {
+                ...machine,
+                identity,
+                directory: state,
+                fetch: network.fetch,
+                hardware: await machine.hardware(identity.tenantId),
+              },
               machine.stopping,
             )
           : skipped("session", "the control plane is not reached"),

@@ -1,21 +1,16 @@
 import { employeeId } from "../../shared/ids.ts";
+import { isOtherMachine } from "../../shared/wire/hardware.ts";
 import { parseEdgeUrl } from "../config.ts";
 import { containedIn, whyContained } from "../contain/contained.ts";
 import { forgetContainment } from "../contain/containment-file.ts";
-import { createControlClock } from "../control-clock.ts";
-import { prepareDirectory, readIfThere } from "../disk.ts";
-import { enrol } from "../enrol.ts";
-import { fingerprintOf, loadIdentity, openDeviceKey, saveIdentity } from "../identity.ts";
+import { prepareDirectory } from "../disk.ts";
+import { fingerprintOf, loadIdentity, openDeviceKey, readPublicKey, saveIdentity } from "../identity.ts";
 import { type Network, openNetwork } from "../network.ts";
-import { createPost } from "../post.ts";
 import type { Settings } from "../settings.ts";
-import { sleep } from "../sleep.ts";
-import { factsOf } from "./facts.ts";
+import { enrolCopy, whyCopied } from "./copied-identity.ts";
+import { enrolHost, type HostEnrolled, tokenOf } from "./enrol-host.ts";
 import { logOf } from "./logging.ts";
-import { type Asked, fail, type Machine, option, type Verb } from "./machine.ts";
-
-/** A JWT with room to spare. */
-const TOKEN_CHARACTERS_MAX = 16_384;
+import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
 /** Enrols this host. Asked twice for the same control plane, it says so and changes nothing. */
 export const enroll: Verb = async (machine, asked) => {
@@ -25,7 +20,7 @@ export const enroll: Verb = async (machine, asked) => {
   if (!url.ok) return fail(machine, url.reason, 2);
   const opened = openNetwork(machine, settings.network, url.origin);
   if (!opened.ok) return fail(machine, `enroll: ${opened.reason}`, opened.isSetting ? 2 : 1);
-  const token = await tokenOf(machine, asked);
+  const token = await tokenOf(machine, values);
   if (!token) return fail(machine, "enroll: --token is needed", 2);
   const employee = employeeId.safeParse(settings.employee ?? asEmployee(machine.user));
   if (!employee.success)
@@ -35,6 +30,14 @@ export const enroll: Verb = async (machine, asked) => {
   prepareDirectory(directory, machine.platform);
   const device = await openDeviceKey(directory, machine.platform);
   const before = loadIdentity(directory);
+  const log = logOf(machine, settings);
+  const as = { edgeUrl: url.origin, token, employeeId: employee.data };
+  const hardware = before?.hardware && (await machine.hardware(before.tenantId));
+  if (before && hardware && isOtherMachine(before.hardware, hardware)) {
+    const copied = { machine, network: opened.network, log, directory, identity: before, hardware };
+    machine.complain(`lz-agent: ${whyCopied(before, directory)}: enrolling this machine`);
+    return finish(machine, settings, opened.network, await enrolCopy(copied, as));
+  }
   if (before && before.edgeUrl === url.origin && values.force !== true) {
     machine.print(`already enrolled as ${before.assetId} of ${before.tenantId} at ${before.edgeUrl}`);
     return 0;
@@ -49,54 +52,43 @@ export const enroll: Verb = async (machine, asked) => {
   const contained = before && containedIn(directory);
   if (contained) return fail(machine, `enroll: ${whyContained(contained)}: release it first`);
 
-  const log = logOf(machine, settings);
-  const { clock, elapsed } = machine;
-  const control = createControlClock({ clock, elapsed, log });
-  const post = createPost({
-    edgeUrl: url.origin,
-    fetch: opened.network.fetch,
-    clock: control,
-    wallClock: clock,
-  });
-  const { host, version } = factsOf(machine);
-  const request = { token, employeeId: employee.data, host: { ...host, agentVersion: version } };
-  const enrolled = await enrol(
-    { post, random: machine.random, sleep, log },
-    device,
-    request,
-    machine.stopping,
-  );
+  const enrolled = await enrolHost({ machine, network: opened.network, log, device, ...as });
+  if (enrolled.ok) {
+    if (before && before.assetId !== enrolled.identity.assetId) forgetContainment(directory);
+    saveIdentity(directory, enrolled.identity);
+  }
+  return finish(machine, settings, opened.network, enrolled);
+};
+
+/** Says what became of the enrolment. */
+async function finish(
+  machine: Machine,
+  settings: Settings,
+  network: Network,
+  enrolled: HostEnrolled,
+): Promise<ExitCode> {
   if (!enrolled.ok) {
-    const advice = enrolled.isAway ? ` (lz-agent doctor --url ${url.origin} names the cause)` : "";
+    const advice = enrolled.isAway ? ` (lz-agent doctor --url ${settings.url} names the cause)` : "";
     return fail(machine, `not enrolled: ${enrolled.reason}${advice}`);
   }
-  if (before && before.assetId !== enrolled.answer.assetId) forgetContainment(directory);
-  saveIdentity(directory, { v: 1, edgeUrl: url.origin, employeeId: employee.data, ...enrolled.answer });
-  const { assetId, tenantId, jwks } = enrolled.answer;
-  machine.print(`enrolled as ${assetId} of ${tenantId} at ${url.origin}`);
+  const { assetId, tenantId, edgeUrl, jwks } = enrolled.identity;
+  const deviceKey = readPublicKey(settings.state)!;
+  machine.print(`enrolled as ${assetId} of ${tenantId} at ${edgeUrl}`);
   machine.print(
-    `device key ${await fingerprintOf(device.x)}, directives trusted from ${jwks.keys.length} key(s)`,
+    `device key ${await fingerprintOf(deviceKey)}, directives trusted from ${jwks.keys.length} key(s)`,
   );
-  if (isOfThisCall(settings, opened.network))
+  if (isOfThisCall(settings, network))
     machine.print(
       `the daemon needs the proxy and the CA file of this call too: put them into ${settings.config.path}, or give them to lz-agent service install`,
     );
   return 0;
-};
+}
 
 /** Whether a proxy or a CA file was found where a daemon that the system starts does not look. */
 const isOfThisCall = ({ network, ofThisCall }: Settings, { proxy }: Network): boolean =>
   ofThisCall.includes("proxy") ||
   ofThisCall.includes("ca-file") ||
   (proxy !== undefined && network.proxy === undefined);
-
-/** From where it is given; a file or standard input, unlike a flag, is seen by no list of processes. */
-async function tokenOf(machine: Machine, { values }: Asked): Promise<string | undefined> {
-  const file = option(values, "token-file");
-  if (file === undefined) return option(values, "token") ?? machine.env.LZ_ENROLL_TOKEN;
-  const text = file === "-" ? await machine.input(TOKEN_CHARACTERS_MAX) : readIfThere(file);
-  return text?.trim();
-}
 
 /** A login may hold what an employee id may not (`DOMAIN\user` on Windows). */
 const asEmployee = (user: string): string =>

@@ -3,6 +3,7 @@ import type { DirectivePoll } from "../../shared/wire/directive-poll.ts";
 import { explain as explainFields, explanationText } from "../explain.ts";
 import { createComposer, keepValid, uncontained } from "../heartbeat.ts";
 import { type Identity, loadIdentity } from "../identity.ts";
+import { sessionBody } from "../session.ts";
 import { readStatus } from "../status.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { factsOf } from "./facts.ts";
@@ -22,8 +23,9 @@ export const explain: Verb = async (machine, { values, settings }) => {
   const found = await scanWhole(scannerOf(machine, catalogue.entries, WHOLE), machine.stopping, tenant);
   const daemon = readStatus(directory);
   const intervalMs = settings.intervalMs ?? tenant.heartbeatIntervalMs;
+  const hardware = identity && (await machine.hardware(identity.tenantId));
   const state = keepValid({
-    agent: { version, catalogue: catalogue.version, intervalMs },
+    agent: { version, catalogue: catalogue.version, intervalMs, run: machine.runId },
     host,
     engines: found.engines,
     ...(found.stores && { stores: found.stores }),
@@ -41,8 +43,9 @@ export const explain: Verb = async (machine, { values, settings }) => {
     enrolment: {
       ...(identity ? { employeeId: identity.employeeId } : {}),
       host: { ...host, agentVersion: version },
+      ...(hardware && { hardware }),
     },
-    session: { agentVersion: version },
+    session: sessionBody(hardware),
     directive: poll,
   });
   machine.print(values.json === true ? JSON.stringify(fields) : explanationText(fields));

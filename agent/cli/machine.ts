@@ -1,4 +1,5 @@
 import type { Clock } from "../../shared/clock.ts";
+import type { Hardware } from "../../shared/wire/hardware.ts";
 import type { Host } from "../config.ts";
 import type { Environment } from "../proxy.ts";
 import type { Settings } from "../settings.ts";
@@ -17,6 +18,10 @@ export type Machine = Host & {
   /** Load average of the last minute per core; 0 where the system has none. */
   loadPerCore: () => number;
   random: () => number;
+  /** Random id of this process. */
+  runId: string;
+  /** Fingerprint of this machine for a tenant; undefined when nothing identifies it. */
+  hardware: (tenantId: string) => Promise<Hardware | undefined>;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Proxy variables of the environment, taken out of it: `fetch` itself must not read them. */
   proxyVariables: Environment;

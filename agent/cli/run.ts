@@ -1,6 +1,7 @@
 import { timestamp } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/error-message.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
+import { type Hardware, isOtherMachine } from "../../shared/wire/hardware.ts";
 import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { openCatalogue } from "../catalog-update.ts";
@@ -40,10 +41,13 @@ import { sleep } from "../sleep.ts";
 import { openSpool } from "../spool.ts";
 import { type DaemonStatus, writeStatus } from "../status.ts";
 import { createWatchdog } from "../watchdog.ts";
+import type { Values } from "./arguments.ts";
 import { BUILT_IN } from "./catalogue.ts";
+import { COPIED_REMEDY, type Copied, enrolCopy, reportCopy, whyCopied } from "./copied-identity.ts";
+import { tokenOf } from "./enrol-host.ts";
 import { factsOf } from "./facts.ts";
 import { logOf } from "./logging.ts";
-import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
+import { type Asked, type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 
 const STATUS_EVERY_MS = 30_000;
@@ -57,7 +61,7 @@ export const run: Verb = async (machine, { values, settings }) => {
       : undefined;
   let code: ExitCode = 1;
   try {
-    code = await runDaemon(machine, settings, log, (reason, refused = 1) => {
+    code = await runDaemon(machine, { values, settings }, log, (reason, refused = 1) => {
       // A service has no terminal: its log is where the reason is looked for.
       if (!isService) return fail(machine, reason, refused);
       log("error", "the agent does not run", { reason });
@@ -74,23 +78,25 @@ export const run: Verb = async (machine, { values, settings }) => {
 
 async function runDaemon(
   machine: Machine,
-  settings: Settings,
+  { values, settings }: Pick<Asked, "values" | "settings">,
   log: Log,
   refuse: (reason: string, code?: ExitCode) => ExitCode,
 ): Promise<ExitCode> {
   const { state: directory } = settings;
-  const identity = loadIdentity(directory);
-  if (!identity)
+  const stored = loadIdentity(directory);
+  if (!stored)
     return refuse(`this host is not enrolled (no identity in ${directory}): run lz-agent enroll first`);
-  const opened = openNetwork(machine, settings.network, identity.edgeUrl);
+  const opened = openNetwork(machine, settings.network, stored.edgeUrl);
   if (!opened.ok) return refuse(opened.reason, opened.isSetting ? 2 : 1);
   const { network } = opened;
   prepareDirectory(directory, machine.platform);
-  const device = await openDeviceKey(directory, machine.platform);
   const birthOf = (pid: number): string | undefined => processBirth(pid, machine.platform);
   const lock = await acquireLock(directory, { pid: machine.pid, birthOf, sleep });
   if (!lock.ok) return refuse(`already running on ${directory} as process ${lock.holder.pid}`);
   try {
+    const own = await ownIdentity({ machine, network, log, directory, identity: stored }, values);
+    if (!own.ok) return refuse(own.reason);
+    const { identity, device, hardware } = own;
     log("info", "the agent runs", {
       version: AGENT_VERSION,
       asset: identity.assetId,
@@ -100,7 +106,7 @@ async function runDaemon(
       caFile: settings.network.caFile,
       config: settings.config.isUsed ? settings.config.path : undefined,
     });
-    const loop = await assemble({ machine, log, directory, device, identity, settings, network });
+    const loop = await assemble({ machine, log, directory, device, identity, hardware, settings, network });
     await loop.run(machine.stopping);
     log("info", "the agent stopped");
     return 0;
@@ -109,12 +115,50 @@ async function runDaemon(
   }
 }
 
+type Own =
+  | { ok: true; identity: Identity; device: DeviceKey; hardware: Hardware | undefined }
+  | { ok: false; reason: string };
+
+/**
+ * Identity and key of this very machine. Those of another one, which a copied disk brings along, are used for nothing
+ * but to report the copy; with a token this machine enrols itself.
+ */
+async function ownIdentity(start: Omit<Copied, "hardware">, values: Values): Promise<Own> {
+  const { machine, log, directory, identity } = start;
+  const device = await openDeviceKey(directory, machine.platform);
+  const hardware = await machine.hardware(identity.tenantId);
+  if (!hardware || !isOtherMachine(identity.hardware, hardware)) {
+    const isUnknown = identity.hardware === undefined || identity.hardware.strength === "machine";
+    if (!hardware || !isUnknown || identity.hardware?.id === hardware.id)
+      return { ok: true, identity, device, hardware };
+    const known = { ...identity, hardware };
+    saveIdentity(directory, known);
+    return { ok: true, identity: known, device, hardware };
+  }
+  const copied = { ...start, hardware };
+  const reason = whyCopied(identity, directory);
+  log("error", "this disk was copied from another machine; its identity is not used", {
+    asset: identity.assetId,
+    state: directory,
+  });
+  const token = await tokenOf(machine, values);
+  await reportCopy(copied, device);
+  if (!token) return { ok: false, reason: `${reason}. ${COPIED_REMEDY}` };
+  const { edgeUrl, employeeId } = identity;
+  const enrolled = await enrolCopy(copied, { edgeUrl, token, employeeId });
+  if (!enrolled.ok) return { ok: false, reason: `${reason}, and it was not enrolled: ${enrolled.reason}` };
+  const own = await openDeviceKey(directory, machine.platform);
+  return { ok: true, identity: enrolled.identity, device: own, hardware };
+}
+
 type Parts = {
   machine: Machine;
   log: Log;
   directory: string;
   device: DeviceKey;
   identity: Identity;
+  /** Of this machine, for the tenant of the identity. */
+  hardware: Hardware | undefined;
   settings: Settings;
   network: Network;
 };
@@ -143,6 +187,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   const session = createSession({
     post,
     device: deviceSigner(device, identity),
+    hardware: parts.hardware,
     onKeySet: (jws) => self.takeKeys(jws, post.clock()),
     onSettings: (next) => {
       self.adopt(next);
@@ -235,7 +280,7 @@ async function assemble(parts: Parts): Promise<Loop> {
       return { ...found, collectors: [...found.collectors, ...notes] };
     },
     catalogue: () => catalogues.current().version,
-    facts: factsOf(machine),
+    facts: { ...factsOf(machine), run: machine.runId },
     // An interval given on the command line was decided on this very host.
     settings: () =>
       intervalMs === undefined

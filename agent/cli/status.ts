@@ -1,8 +1,10 @@
+import { isOtherMachine } from "../../shared/wire/hardware.ts";
 import { loadIdentity, readPublicKey } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
 import type { Settings } from "../settings.ts";
 import { countWaiting } from "../spool.ts";
 import { type DaemonStatus, readStatus } from "../status.ts";
+import { COPIED_REMEDY, whyCopied } from "./copied-identity.ts";
 import type { Verb } from "./machine.ts";
 
 /** Says what this host is to its control plane, and by its exit code whether the daemon runs. Asks nobody. */
@@ -14,6 +16,8 @@ export const status: Verb = async (machine, { values, settings }) => {
   const code = holder ? 0 : 3;
   const waiting = countWaiting(directory);
   const deviceKey = identity && readPublicKey(directory);
+  const hardware = identity?.hardware && (await machine.hardware(identity.tenantId));
+  const isCopied = isOtherMachine(identity?.hardware, hardware);
   if (values.json === true) {
     const { assetId, tenantId, edgeUrl, employeeId, settings: tenant } = identity ?? {};
     machine.print(
@@ -23,6 +27,7 @@ export const status: Verb = async (machine, { values, settings }) => {
         enrolled: identity !== undefined,
         ...(identity ? { assetId, tenantId, edgeUrl, employeeId, settings: tenant } : {}),
         ...(deviceKey === undefined ? {} : { deviceKey }),
+        ...(isCopied ? { copied: true } : {}),
         running: holder !== undefined,
         ...(holder ? { pid: holder.pid } : {}),
         waiting,
@@ -35,6 +40,7 @@ export const status: Verb = async (machine, { values, settings }) => {
     machine.print(
       `asset        ${identity.assetId} of ${identity.tenantId}, employee ${identity.employeeId}`,
     );
+    if (isCopied) machine.print(`copied       ${whyCopied(identity, directory)}. ${COPIED_REMEDY}`);
     machine.print(`control      ${identity.edgeUrl}`);
     if (deviceKey !== undefined) machine.print(`device key   ${deviceKey}`);
     machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);

@@ -1,4 +1,5 @@
 import { isJsonObject } from "../../shared/json-object.ts";
+import type { Hardware } from "../../shared/wire/hardware.ts";
 import { createControlClock } from "../control-clock.ts";
 import { StateFault } from "../disk.ts";
 import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity.ts";
@@ -69,6 +70,8 @@ export type SessionAsked = {
   directory: string;
   platform: NodeJS.Platform;
   fetch: Fetch;
+  /** Fingerprint of this machine. */
+  hardware: Hardware | undefined;
   clock: () => number;
   elapsed: () => number;
 };
@@ -85,7 +88,8 @@ export async function checkSession(asked: SessionAsked, signal: AbortSignal): Pr
     const control = createControlClock({ clock, elapsed, log: silent });
     const { edgeUrl } = identity;
     const post = createPost({ edgeUrl, fetch: asked.fetch, clock: control, wallClock: clock });
-    const session = createSession({ post, device: deviceSigner(device, identity), onSettings: () => {} });
+    const signer = deviceSigner(device, identity);
+    const session = createSession({ post, device: signer, hardware: asked.hardware, onSettings: () => {} });
     const opened = await session.signer(signal);
     if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}`);
     return refusedSession(opened.answer, again);
@@ -102,6 +106,8 @@ function refusedSession(answer: Answer, again: string): Check {
   const { status, problem } = answer;
   if (problem?.code === "asset.revoked")
     return failed(name, `${problem.title} (${problem.code})`, `if this host is to report, ${again}`);
+  if (problem?.code === "asset.copied")
+    return failed(name, `${problem.title} (${problem.code})`, "run lz-agent enroll with an enrolment token");
   if (problem && status >= 400 && status < 500 && status !== 429)
     return failed(
       name,

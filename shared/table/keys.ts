@@ -93,6 +93,12 @@ export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): K
   SK: `ENROLLED#${jti}#${deviceKey}`,
 });
 
+/** Assets of one mainboard. `hardwareId`: its fingerprint. */
+export const hardwareKey = (tenantId: string, hardwareId: string): Key => ({
+  PK: tenantPartition(tenantId),
+  SK: `HARDWARE#${hardwareId}`,
+});
+
 export const ENROLMENT_PREFIX = "ENROL#";
 
 export const apiKeyKey = (tenantId: string, keyId: string): Key => ({

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assetId, employeeId, tenantId } from "../ids.ts";
+import { hardware } from "./hardware.ts";
 import { text } from "./text.ts";
 
 /** x coordinate of an Ed25519 public key, base64url (RFC 8037 §2): 32 bytes. */
@@ -11,6 +12,8 @@ export const enrolmentRequest = z.strictObject({
   deviceKey,
   employeeId,
   host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20), agentVersion: text(40) }),
+  /** Absent: nothing identifies the machine, or the agent is older than this member. */
+  hardware: hardware.optional(),
 });
 export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
 
@@ -38,7 +41,13 @@ export const enrolmentAnswer = z.object({
 export type EnrolmentAnswer = z.infer<typeof enrolmentAnswer>;
 
 /** Body of `POST /v1/session`, signed with the device key; `keyid` names tenant and asset. */
-export const sessionRequest = z.strictObject({ agentVersion: text(40) });
+export const sessionRequest = z.strictObject({
+  agentVersion: text(40),
+  hardware: hardware.optional(),
+  /** Of a machine that found the identity of another one on its disk, and reports that. */
+  copiedTo: text(253).optional(),
+});
+export type SessionRequest = z.infer<typeof sessionRequest>;
 
 export const sessionAnswer = z.object({
   keyid: z.string().min(1).max(256),

@@ -65,6 +65,8 @@ const pid = z
 const port = z.int().min(1).max(65535);
 /** 64 bytes in base64url, spelt in the one canonical way. */
 const ed25519 = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/);
+/** 16 bytes, base64url. */
+export const runId = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const evidence = z.strictObject({
@@ -183,6 +185,8 @@ export const heartbeat = z.strictObject({
     version: text(40),
     catalogue: text(40),
     intervalMs: z.int().min(100).max(3_600_000),
+    /** 16 random bytes, base64url, made when the daemon started. Two daemons never have the same. */
+    run: runId.optional(),
   }),
   host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20) }),
   engines: z.array(engine).max(LIMITS.ENGINES_MAX),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { assetId, employeeId, tenantId } from "../../ids.ts";
 import { deviceKey } from "../../wire/enrolment.ts";
+import { hardware } from "../../wire/hardware.ts";
 import { containmentReport, mode, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
@@ -68,5 +69,9 @@ export const assetItem = z.object({
   supersededBy: assetId.optional(),
   /** Assets that this one took the place of, oldest merge first. */
   supersedes: z.array(assetId).max(SUPERSEDED_MAX).optional(),
+  /** Fingerprint of the machine that enrolled, as it claimed it. */
+  hardware: hardware.optional(),
+  /** Assets that claimed the same mainboard when they enrolled, newest first. A proposal: it takes nothing from them. */
+  enrolledBefore: z.array(assetId).max(8).optional(),
 });
 export type AssetItem = z.infer<typeof assetItem>;

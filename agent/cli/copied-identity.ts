@@ -1,0 +1,79 @@
+import type { Hardware } from "../../shared/wire/hardware.ts";
+import { containedIn, whyContained } from "../contain/contained.ts";
+import { forgetContainment } from "../contain/containment-file.ts";
+import { createControlClock } from "../control-clock.ts";
+import {
+  type DeviceKey,
+  deviceSigner,
+  forgetNewKey,
+  type Identity,
+  newKeyFor,
+  saveIdentity,
+} from "../identity.ts";
+import type { Log } from "../log.ts";
+import type { Network } from "../network.ts";
+import { createPost } from "../post.ts";
+import { sessionBody } from "../session.ts";
+import { forgetSpool } from "../spool.ts";
+import { enrolHost, type HostEnrolled } from "./enrol-host.ts";
+import { factsOf } from "./facts.ts";
+import type { Machine } from "./machine.ts";
+
+/** A state directory whose identity was made on another machine: the disk, or the directory, was copied. */
+export type Copied = {
+  machine: Machine;
+  network: Network;
+  log: Log;
+  directory: string;
+  /** Of the other machine. */
+  identity: Identity;
+  /** Of this one. */
+  hardware: Hardware;
+};
+
+export const whyCopied = (identity: Pick<Identity, "assetId">, directory: string): string =>
+  `the identity in ${directory} belongs to another machine (asset ${identity.assetId}): this disk was copied`;
+
+export const COPIED_REMEDY =
+  "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file and it enrols itself. " +
+  "In an image for other machines, remove the state directory";
+
+/**
+ * Tells the control plane that a copy of this identity exists, by a request for a session that it refuses. What becomes
+ * of it changes nothing here.
+ */
+export async function reportCopy(copied: Copied, device: DeviceKey): Promise<void> {
+  const { machine, network, log, identity, hardware } = copied;
+  const { clock, elapsed, platform, stopping } = machine;
+  const control = createControlClock({ clock, elapsed, log });
+  const { edgeUrl } = identity;
+  const post = createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock });
+  const { hostname } = factsOf({ platform }).host;
+  const body = JSON.stringify({ ...sessionBody(hardware), copiedTo: hostname });
+  const send = () => post.send("session", body, deviceSigner(device, identity), stopping);
+  const answer = await send();
+  const isLate = answer.kind === "answered" && answer.problem?.code === "wire.stale";
+  if (isLate && post.correctClock()) await send();
+}
+
+/** Makes an asset of its own of this machine, with a new key, and forgets what the other one left in the directory. */
+export async function enrolCopy(
+  { machine, network, log, directory, identity, hardware }: Copied,
+  as: { edgeUrl: string; token: string; employeeId: string },
+): Promise<HostEnrolled> {
+  // Rules of the isolation may be in force here too, and only the old asset's directive or code releases them.
+  const contained = containedIn(directory);
+  if (contained) return { ok: false, reason: `${whyContained(contained)}: release it first` };
+  const device = await newKeyFor(directory, hardware);
+  const enrolled = await enrolHost({ machine, network, log, device, ...as });
+  if (!enrolled.ok) return enrolled;
+  forgetSpool(directory);
+  forgetContainment(directory);
+  saveIdentity(directory, enrolled.identity);
+  forgetNewKey(directory);
+  log("info", "this machine has an asset of its own now", {
+    asset: enrolled.identity.assetId,
+    copyOf: identity.assetId,
+  });
+  return enrolled;
+}

@@ -1,0 +1,61 @@
+import { createControlClock } from "../control-clock.ts";
+import { readIfThere } from "../disk.ts";
+import { type Enrolled, enrol } from "../enrol.ts";
+import { tenantOfToken } from "../hardware/token-tenant.ts";
+import type { DeviceKey, Identity } from "../identity.ts";
+import type { Log } from "../log.ts";
+import type { Network } from "../network.ts";
+import { createPost } from "../post.ts";
+import { sleep } from "../sleep.ts";
+import type { Values } from "./arguments.ts";
+import { factsOf } from "./facts.ts";
+import { type Machine, option } from "./machine.ts";
+
+/** A JWT with room to spare. */
+const TOKEN_CHARACTERS_MAX = 16_384;
+
+/**
+ * The enrolment token, from where it is given. Unlike a flag, a file or standard input is not in the list of processes.
+ */
+export async function tokenOf(
+  machine: Pick<Machine, "env" | "input">,
+  values: Values,
+): Promise<string | undefined> {
+  const file = option(values, "token-file");
+  if (file === undefined) return option(values, "token") ?? machine.env.LZ_ENROLL_TOKEN;
+  const text = file === "-" ? await machine.input(TOKEN_CHARACTERS_MAX) : readIfThere(file);
+  return text?.trim();
+}
+
+export type EnrolHost = {
+  machine: Machine;
+  network: Network;
+  log: Log;
+  edgeUrl: string;
+  token: string;
+  employeeId: string;
+  device: DeviceKey;
+};
+
+export type HostEnrolled = { ok: true; identity: Identity } | Extract<Enrolled, { ok: false }>;
+
+/** Enrols this host, with the fingerprint of its hardware. The caller saves the identity. */
+export async function enrolHost(wanted: EnrolHost): Promise<HostEnrolled> {
+  const { machine, network, log, edgeUrl, token, employeeId, device } = wanted;
+  const { clock, elapsed, random } = machine;
+  const control = createControlClock({ clock, elapsed, log });
+  const post = createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock });
+  const { host, version } = factsOf(machine);
+  const tenant = tenantOfToken(token);
+  const hardware = tenant === undefined ? undefined : await machine.hardware(tenant);
+  const request = {
+    token,
+    employeeId,
+    host: { ...host, agentVersion: version },
+    ...(hardware && { hardware }),
+  };
+  const enrolled = await enrol({ post, random, sleep, log }, device, request, machine.stopping);
+  if (!enrolled.ok) return enrolled;
+  const { answer } = enrolled;
+  return { ok: true, identity: { v: 1, edgeUrl, employeeId, ...answer, ...(hardware && { hardware }) } };
+}
