@@ -9,9 +9,15 @@ const INTERIM_MAX = 4;
 /** RFC 9112 §2.2: a line feed alone may be taken for the end of a line. */
 const BLANK_LINE = /\r?\n\r?\n/;
 
-/** The request of a probe: read-only, port-qualified Host (RFC 9112 §3.2), nothing kept open, nothing compressed. */
+/** Of Ubuntu 24.04 LTS. */
+const CURL = "curl/8.5.0";
+
+/**
+ * The request of a probe: byte for byte that of curl, so that a server cannot tell the agent by its headers and hide from
+ * it. Not that of a browser: a browser asks for HTML and compression, and servers of APIs answer it with a page.
+ */
 export function requestText(host: string, path: string): string {
-  const headers = [`Host: ${host}`, "User-Agent: lz-agent", "Accept: */*", "Connection: close"];
+  const headers = [`Host: ${host}`, `User-Agent: ${CURL}`, "Accept: */*"];
   return `GET ${path} HTTP/1.1\r\n${headers.join("\r\n")}\r\n\r\n`;
 }
 

@@ -4,17 +4,43 @@ import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { CHUNKS_MAX, parseAnswer, requestText } from "../../../agent/collect/http.ts";
 import { createProbe, hostOf, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
+import { missing, testUnless } from "../../support/missing.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 const parse = (text: string, ended = false, bodyBytesMax = 1024) =>
   parseAnswer(bytes(text), ended, bodyBytesMax);
 
-test("requestText() names the port in Host and asks for nothing to be kept or compressed", () => {
+test("requestText() names the port in Host, and neither this agent nor a coding", () => {
   const text = requestText("[::1]:11434", "/api/tags");
   expect(text).toStartWith("GET /api/tags HTTP/1.1\r\nHost: [::1]:11434\r\n");
-  expect(text).toContain("\r\nConnection: close\r\n");
-  expect(text.toLowerCase()).not.toContain("accept-encoding");
+  expect(text).not.toMatch(/lz|lifecycle|agent\/|accept-encoding/i);
 });
+
+testUnless(
+  missing("curl"),
+  "what arrives at a server from a probe is what curl sends, its version aside",
+  async () => {
+    const heard: string[] = [];
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", (data) => {
+        heard.push(data.toString("latin1"));
+        socket.end("HTTP/1.1 204 No Content\r\n\r\n");
+      });
+    });
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
+    });
+    const probed = await createProbe()({ address: "127.0.0.1", port, tls: false }, "/v1/models");
+    expect(probed).toMatchObject({ status: 204 });
+    await Bun.spawn(["curl", "--disable", "--silent", "--noproxy", "*", `http://127.0.0.1:${port}/v1/models`])
+      .exited;
+    server.close();
+    const [own, curls] = heard.map((text) => text.replace(/curl\/[0-9.]+/, "curl/VERSION"));
+    expect(own).toBe(curls!);
+    expect(own).toContain("User-Agent: curl/VERSION\r\n");
+  },
+);
 
 describe("parseAnswer()", () => {
   const head = "HTTP/1.1 200 OK\r\nServer: llama.cpp\r\nX-A: 1\r\nx-a: 2\r\n";
