@@ -112,7 +112,7 @@ type Found = {
 const foundOf = (found: readonly Candidate[]): Found => ({
   found,
   ids: new Set(found.map(({ id }) => id)),
-  listeners: found.flatMap((candidate) => candidate.heard.map(({ listener }) => listener)),
+  listeners: found.flatMap((candidate) => candidate.listeners),
 });
 
 /** All that the candidates are made of: other processes may come and go without a thought to these. */
@@ -182,7 +182,7 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
       executableSha256: hashOf(candidate.root),
     };
     const inputs: unknown[] = [homes, ...Object.values(known)];
-    for (const { listener } of candidate.heard) {
+    for (const listener of candidate.listeners) {
       for (const peer of peers.get(listener.key) ?? []) {
         inputs.push(peer);
         if ("pid" in peer) inputs.push(snapshot.processes.get(peer.pid), directoryOf?.(peer.pid));

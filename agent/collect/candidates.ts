@@ -25,6 +25,8 @@ export type Candidate = {
   root: ProcessFacts;
   members: ProcessFacts[];
   heard: Heard[];
+  /** Where it listens: those of `heard`, and all sockets of a process that is itself the product or holds a model. */
+  listeners: Listener[];
   weights: WeightFile[];
   evidence: Found[];
 };
@@ -36,6 +38,9 @@ export type Facts = {
   claims: ReadonlyMap<number, readonly Claim[]>;
   selfPid: number;
 };
+
+/** With the listening sockets of each process, whether or not they were asked. */
+type Known = Facts & { sockets: ReadonlyMap<number | undefined, readonly Listener[]> };
 
 const ANCESTORS_MAX = 8;
 
@@ -52,7 +57,8 @@ const RUNS_MODELS = new Set<Engine["kind"]>([
 const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
 
 /** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
-export function findCandidates(facts: Facts): Candidate[] {
+export function findCandidates(given: Facts): Candidate[] {
+  const facts = { ...given, sockets: Map.groupBy(given.snapshot.listeners, ({ pid }) => pid) };
   const byPid = new Map<number, Heard[]>();
   const ownerless = new Map<string, Heard[]>();
   for (const heard of facts.heard) {
@@ -130,7 +136,7 @@ const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
 
 const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
 
-function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Facts): Candidate[] {
+function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Known): Candidate[] {
   const weights = facts.snapshot.weights.get(process.pid) ?? [];
   const claims = facts.claims.get(process.pid) ?? [];
   const byProduct = new Map<CatalogEntry, Heard[]>();
@@ -148,7 +154,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
         ...held(process, weights, facts),
       ];
       const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
-      return candidate(entry, process, all, weights, [
+      return candidate(entry, process, listeningOf(process, all, isOwn(claims, entry), facts), weights, [
         ...evidence,
         ...fromAnswers(all, process, (own) => portEvidence(entry, own)),
       ]);
@@ -164,7 +170,8 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Fac
       ...fromAnswers(speaks, process, shapeEvidence),
       ...fromAnswers(heard, process, (own) => [...hintEvidence(claimed, own), ...portEvidence(claimed, own)]),
     ];
-    return [candidate(claimed, process, heard, weights, evidence)];
+    const sockets = listeningOf(process, heard, isOwn(claims, claimed), facts);
+    return [candidate(claimed, process, sockets, weights, evidence)];
   }
   return nameless(process, { heard, shaped }, weights, facts);
 }
@@ -190,7 +197,7 @@ function nameless(
   process: ProcessFacts,
   { heard, shaped }: { heard: readonly Heard[]; shaped: readonly Heard[] },
   weights: readonly WeightFile[],
-  facts: Facts,
+  facts: Known,
 ): Candidate[] {
   const evidence = [...held(process, weights, facts), ...fromAnswers(shaped, process, shapeEvidence)];
   if (hasModel(process.pid, facts.snapshot)) {
@@ -200,9 +207,8 @@ function nameless(
       kind: "weights",
     } as const;
     // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
-    return [
-      { ...product, root: process, members: [process], heard: [...heard], weights: [...weights], evidence },
-    ];
+    const sockets = listeningOf(process, heard, true, facts);
+    return [{ ...product, root: process, members: [process], ...sockets, weights: [...weights], evidence }];
   }
   if (shaped.length === 0) return [];
   const product = {
@@ -210,15 +216,32 @@ function nameless(
     name: "Unknown OpenAI-compatible server",
     kind: "generic",
   } as const;
-  return [{ ...product, root: process, members: [process], heard: [...shaped], weights: [], evidence }];
+  const sockets = listeningOf(process, shaped, false, facts);
+  return [{ ...product, root: process, members: [process], ...sockets, weights: [], evidence }];
+}
+
+/**
+ * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one
+ * that does not answer HTTP, or could not be asked, may serve the model as well.
+ */
+function listeningOf(
+  process: ProcessFacts,
+  heard: readonly Heard[],
+  isProduct: boolean,
+  { sockets, snapshot }: Known,
+): Pick<Candidate, "heard" | "listeners"> {
+  const answered = heard.map(({ listener }) => listener);
+  const takesAll = isProduct || hasModel(process.pid, snapshot);
+  const own = takesAll && process.pid !== UNREADABLE_PID ? (sockets.get(process.pid) ?? []) : [];
+  return { heard: [...heard], listeners: [...new Set([...answered, ...own])] };
 }
 
 function candidate(
   entry: CatalogEntry,
   process: ProcessFacts,
-  heard: readonly Heard[],
+  sockets: Pick<Candidate, "heard" | "listeners">,
   weights: readonly WeightFile[],
-  evidence: Evidence[],
+  evidence: Found[],
 ): Candidate {
   const { id, name, kind } = entry;
   return {
@@ -228,7 +251,7 @@ function candidate(
     entry,
     root: process,
     members: [process],
-    heard: [...heard],
+    ...sockets,
     weights: [...weights],
     evidence,
   };
@@ -394,6 +417,7 @@ function absorb(parent: Candidate, child: Candidate, vouched: readonly Evidence[
   const same = parent.id === child.id;
   parent.members.push(...child.members);
   parent.heard.push(...child.heard);
+  parent.listeners.push(...child.listeners);
   parent.weights.push(...child.weights);
   for (const one of vouched)
     parent.evidence.push({ ...one, detail: `child ${child.root.pid}: ${one.detail}` });

@@ -25,14 +25,13 @@ export type Completion = {
 
 /** The engine as the wire has it, and how many items did not fit. */
 export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
-  const { root, heard } = candidate;
+  const { root, heard, listeners } = candidate;
   let cut = 0;
   const limit = <T>(items: readonly T[], max: number): T[] => {
     cut += Math.max(0, items.length - max);
     return items.slice(0, max);
   };
   const { homes, snapshot } = completion;
-  const listeners = heard.map(({ listener }) => listener);
   const known = heard.map(({ fingerprint }) => fingerprint);
   const listed = mergeByName(known.flatMap(({ models }) => models));
   const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]).map((model) =>
@@ -95,7 +94,7 @@ function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {
 function clientsOf(candidate: Candidate, completion: Completion): Client[] {
   const own = new Set([completion.selfPid, ...candidate.members.map(({ pid }) => pid)]);
   const clients = new Map<number | string, Client>();
-  for (const { listener } of candidate.heard) {
+  for (const listener of candidate.listeners) {
     for (const peer of completion.peers.get(listener.key) ?? []) {
       if ("remote" in peer) {
         const before = clients.get(peer.remote)?.connections ?? 0;

@@ -17,7 +17,7 @@ import {
 } from "../../../agent/collect/confidence.ts";
 import { shortened, toEngine } from "../../../agent/collect/engines.ts";
 import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
-import type { ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
+import type { Listener, ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
 import { dockerTarget, type Forward } from "../../../agent/collect/port-forwarders.ts";
 import { engine, SIGNALS } from "../../../shared/wire/heartbeat.ts";
 
@@ -49,6 +49,8 @@ function find(
     runnersUp?: string[];
   }[],
   forwards: Record<number, Forward> = {},
+  /** Sockets that were not asked, or gave no answer. */
+  quiet: Listener[] = [],
 ) {
   const processes = new Map<number, ProcessFacts>();
   for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
@@ -99,7 +101,7 @@ function find(
   const facts: Facts = {
     snapshot: {
       processes,
-      listeners: heard.map(({ listener }) => listener),
+      listeners: [...heard.map(({ listener }) => listener), ...quiet],
       weights: new Map(given.flatMap(({ pid, weights }) => (weights ? [[pid, weights] as const] : []))),
       libraries,
       gpu: new Map(
@@ -343,6 +345,27 @@ describe("findCandidates()", () => {
     expect(one).toMatchObject({ id: "unknown-weights", kind: "weights" });
     expect(one!.evidence.map(({ signal }) => signal)).toEqual(["weights", "openai-shape"]);
     expect(one!.heard).toHaveLength(1);
+  });
+
+  test.each([
+    ["unknown-weights", { name: "node" }],
+    ["ollama", ollama],
+  ])("tells where %s listens that was not asked or gave no answer, with its address", (id, process) => {
+    const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 40 };
+    const listens = (given: Given) =>
+      find([given], [], {}, [quiet, { ...quiet, key: "r", pid: 41, port: 1 }]).map(
+        (one) => toEngine(one, NOTHING_MORE).engine,
+      );
+    expect(listens({ pid: 40, ...process, weights: [GGUF] })).toMatchObject([
+      { id, ports: [48_123], bind: ["0.0.0.0"], auth: "unknown" },
+    ]);
+  });
+
+  test("leaves a proxy the ports that were not asked: they need not be the product's", () => {
+    const quiet = { key: "q", address: "0.0.0.0", port: 48_123, pid: 10 };
+    const nginx = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
+    const [one] = find([nginx], [{ pid: 10, port: 80, product: "ollama" }], {}, [quiet]);
+    expect(toEngine(one!, NOTHING_MORE).engine.ports).toEqual([80]);
   });
 
   test("counts every port of a process that holds a model, whatever it answers: containment refuses them", () => {

@@ -276,7 +276,7 @@ describe("signerOf()", () => {
         collectors: [],
       };
       return toEngine(
-        { ...candidate, members: [root], heard: [], weights: [], evidence: [...evidence] },
+        { ...candidate, members: [root], heard: [], listeners: [], weights: [], evidence: [...evidence] },
         { snapshot, peers: new Map(), selfPid: 1, homes: [], atRest: [], signer },
       ).engine;
     };
