@@ -63,7 +63,7 @@ type Kept = {
 export type OpenActionsDeps = {
   dynamo: Dynamo;
   table: string;
-  authority: Pick<Authority, "readMany">;
+  authority: Pick<Authority, "readMany" | "checkReports">;
   clock: Clock;
   log: Log;
   instruments: Pick<Instruments, "actionSetAge">;
@@ -232,7 +232,7 @@ async function signedOpenActions(
   tenantId: string,
   { checked }: Kept,
 ): Promise<Map<string, OpenAction>> {
-  const read = await queryOpenActions(dynamo, table, tenantId);
+  const read = await queryOpenActions({ dynamo, table, authority }, tenantId);
   const nowMs = clock();
   const names = new Map([...read].map(([assetId, action]) => [assetId, actionName(assetId, action)]));
   const isCurrent = ({ isSigned, atMs }: Checked) => isSigned || isRecent(atMs, nowMs, REFUSED_MS);
@@ -249,7 +249,10 @@ async function signedOpenActions(
 }
 
 /** Reads the tenant's whole index, a page of at most 1 MB at a time. */
-async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string) {
+async function queryOpenActions(
+  { dynamo, table, authority }: Pick<OpenActionsDeps, "dynamo" | "table" | "authority">,
+  tenantId: string,
+) {
   const set = new Map<string, OpenAction>();
   const starts = new Set<string>();
   let from: AttributeMap | undefined;
@@ -263,12 +266,14 @@ async function queryOpenActions(dynamo: Dynamo, table: string, tenantId: string)
     });
     for (const stored of page.Items ?? []) {
       const asset = decodeItem(assetItem, stored);
+      // Only a report that the device signed makes a node look whether the custody log lacks its release.
+      const isFreed = unrecordedRelease(asset) && unrecordedRelease(await authority.checkReports(asset));
       set.set(asset.assetId, {
         generation: asset.wish?.generation ?? 0,
         ...(asset.wish && { directive: asset.wish.directive }),
         expiresAtMs: asset.wish ? Date.parse(asset.wish.expiresAt) : 0,
         revoked: asset.revokedAt !== undefined,
-        ...(unrecordedRelease(asset) && { isFreedUnrecorded: true as const }),
+        ...(isFreed && { isFreedUnrecorded: true as const }),
       });
     }
     from = page.LastEvaluatedKey;

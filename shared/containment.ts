@@ -25,7 +25,10 @@ export type ContainmentState =
 
 export type Containment = { state: ContainmentState; offline: boolean; reason?: string };
 
-type Contained = Pick<AssetItem, "status" | "generation" | "wish" | "proof" | "setBack" | "unsignedReport">;
+type Contained = Pick<
+  AssetItem,
+  "status" | "generation" | "wish" | "proof" | "setBack" | "unsignedReport"
+> & { refused?: { reason: ReportRefusal; proof?: ProvenReport } };
 type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
 /** An asset that missed this many heartbeats in a row, or a minute and a half, is called offline. */
@@ -44,16 +47,30 @@ const MILDER = "the engines are suspended, not terminated: update the agent";
 /** Why nothing is proven although somebody said so in the host's name. */
 export const UNSIGNED = "its report is not signed by this device";
 
-/** The containment as it may be told: the admin's wish and the agent's proof, joined in this one place. */
+/** Why a stored report proves nothing: see `checkReports`. */
+export const REPORT_REFUSED = {
+  unsigned: "proof has no valid signature",
+  keyReplaced: "the device key was replaced after its proof",
+  asset: "the stored record of this host is not what was signed",
+} as const;
+export type ReportRefusal = (typeof REPORT_REFUSED)[keyof typeof REPORT_REFUSED];
+
+/**
+ * The containment to show: the admin's wish and the agent's proof, joined in this one place.
+ *
+ * @param asset its reports have to be verified before: see `checkReports`
+ */
 export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
-  const { wish, proof } = asset;
-  if (!wish) return { state: "active", offline };
+  const { wish, proof, refused } = asset;
+  const because = refused?.proof && { reason: refused.reason };
+  if (!wish) return { state: "active", offline, ...because };
   const ofWish = proof?.generation === wish.generation ? proof : undefined;
   const proven = ofWish?.action === wish.action ? ofWish : undefined;
   const failure = proven?.outcome === "failed" ? { reason: proven.reason ?? "no reason given" } : undefined;
   const isExpired = nowMs > Date.parse(wish.expiresAt);
-  const unproven = asset.unsignedReport?.generation === wish.generation ? { reason: UNSIGNED } : undefined;
+  const isUnsigned = asset.unsignedReport?.generation === wish.generation;
+  const unproven = because ?? (isUnsigned ? { reason: UNSIGNED } : undefined);
   if (wish.action === "release") {
     if (failure) return { state: "release-failed", offline, ...failure };
     if (isSetBack(asset)) {

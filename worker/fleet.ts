@@ -16,7 +16,7 @@ const CLAIM_MS = 300_000;
 /** Hours are kept for as long as a year is compared with the one before. */
 const KEPT_DAYS = 400;
 
-type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant">;
+type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant" | "authority">;
 
 /**
  * Counts a tenant's fleet when that is due: the newest numbers, for pages of nodes that have read nothing yet, and

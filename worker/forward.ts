@@ -1,3 +1,4 @@
+import { checkEvents } from "../shared/authority/check-events.ts";
 import { timestamp } from "../shared/clock.ts";
 import { messageOf } from "../shared/error-message.ts";
 import { webhookBody, webhookHeaders } from "../shared/export/standard-webhooks.ts";
@@ -134,18 +135,29 @@ const isOver = (forward: Forward | undefined) =>
 const isDue = (forward: Forward | undefined, now: string) =>
   !isOver(forward) && (forward?.nextAttemptAt ?? now) <= now;
 
-async function forwardEvent(event: EventItem, tenant: TenantItem, deps: Forwarder): Promise<void> {
+async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Forwarder): Promise<void> {
   const now = timestamp(deps.clock());
+  const event = (await checkEvents(deps, tenant.tenantId, [leased]))[0]!;
   const wanting = tenant.webhooks.filter((one) => wants(one, event));
   const due = wanting.filter(({ id }) => isDue(event.forwards[id], now));
   const outcomes = unwanted(event, wanting, now);
   await Promise.all(
     due.map(async (webhook) => {
-      outcomes[webhook.id] = await attemptOrDefer(webhook, event, deps);
+      outcomes[webhook.id] =
+        event.refused === undefined
+          ? await attemptOrDefer(webhook, event, deps)
+          : withheld(event, event.refused, webhook.id, now);
     }),
   );
   await settle(event, wanting, outcomes, deps);
 }
+
+/** A receiver acts on the type of an event, so one that proves nothing is not sent. The delivery says why. */
+const withheld = (event: EventItem, reason: string, webhookId: string, now: string): Forward => ({
+  ...(event.forwards[webhookId] ?? { attempts: 0 }),
+  deadAt: now,
+  lastError: reason,
+});
 
 /** One attempt when there is a slot for it. Otherwise the webhook's turn comes later and costs it no attempt. */
 async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Forward> {

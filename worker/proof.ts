@@ -1,3 +1,5 @@
+import { eventKindOf } from "../shared/authority/check-events.ts";
+import type { CheckedAsset } from "../shared/authority/check-reports.ts";
 import { timestamp } from "../shared/clock.ts";
 import {
   endsAction,
@@ -34,7 +36,8 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { tenantId, assetId } = delivery;
   const stored = await deps.authority.read(assetKey(tenantId, assetId));
   if (!stored) return;
-  const asset = decodeItem(assetItem, stored);
+  // A stored report that the device did not sign counts as absent: it neither hides nor delays the true one.
+  const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
   const [isNewest, isFreed, isBack, isBeyond] = [
     isProof(asset, report),
     isUnrecordedRelease(asset, report),
@@ -104,10 +107,10 @@ async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: D
 
 type Proven = ContainmentReport & { signedBy: string };
 
-async function putProof(asset: AssetItem, report: Proven, tenant: TenantItem, deps: Deps): Promise<void> {
+async function putProof(asset: CheckedAsset, report: Proven, tenant: TenantItem, deps: Deps): Promise<void> {
   const { tenantId, assetId, proof } = asset;
   const Key = marshalItem(assetKey(tenantId, assetId));
-  const kind = proof && saysTheSame(proof, report) ? undefined : kindOf(report);
+  const kind = proof && saysTheSame(proof, report) ? undefined : eventKindOf(report);
   const event =
     kind &&
     makeEvent(
@@ -123,6 +126,7 @@ async function putProof(asset: AssetItem, report: Proven, tenant: TenantItem, de
           mode: report.mode,
           ...(report.reason !== undefined && { reason: report.reason }),
         },
+        report,
       },
       tenant,
       timestamp(deps.clock()),
@@ -138,7 +142,7 @@ async function putProof(asset: AssetItem, report: Proven, tenant: TenantItem, de
     if (!isLostRace(error)) throw error;
     // Whoever was faster wrote this report or a newer one, or an admin made a newer wish: then it proves nothing.
     const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
-    const now = again.Item && decodeItem(assetItem, again.Item);
+    const now = again.Item && (await deps.authority.checkReports(decodeItem(assetItem, again.Item)));
     const isSettled =
       !now ||
       now.generation !== report.generation ||
@@ -151,8 +155,9 @@ async function putProof(asset: AssetItem, report: Proven, tenant: TenantItem, de
  * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
  * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
  */
-async function markFreed(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
+async function markFreed(asset: CheckedAsset, report: Proven, deps: Deps): Promise<void> {
   const { tenantId, assetId } = asset;
+  const refused = asset.refused?.freedByCode;
   try {
     await deps.dynamo("UpdateItem", {
       TableName: deps.table,
@@ -162,9 +167,11 @@ async function markFreed(asset: AssetItem, report: Proven, deps: Deps): Promise<
       ConditionExpression:
         "attribute_exists(PK) AND deviceKey = :key AND (attribute_not_exists(offlineReleaseOf) OR offlineReleaseOf < :generation) AND " +
         "(attribute_not_exists(freedByCode) OR " +
+        `${refused ? "freedByCode = :refused OR " : ""}` +
         "(freedByCode.generation < :generation AND freedByCode.generation <= offlineReleaseOf))",
       ExpressionAttributeValues: values({
         report,
+        ...(refused && { refused }),
         key: report.signedBy,
         generation: report.generation,
         open: actionRequired(tenantId),
@@ -209,10 +216,11 @@ async function reopen(asset: AssetItem, report: Proven, deps: Deps): Promise<voi
 
 function proofUpdate(
   Key: ReturnType<typeof marshalItem>,
-  { asset, report }: { asset: AssetItem; report: Proven },
+  { asset, report }: { asset: CheckedAsset; report: Proven },
   table: string,
 ) {
-  const { freedByCode: freed } = asset;
+  const { refused } = asset;
+  const freed = asset.freedByCode ?? refused?.freedByCode;
   // Until the use of a code is in the custody log the nodes that write it have to find the asset.
   const isOver = endsAction(asset, report) && !unrecordedRelease(asset);
   const { setBack } = asset;
@@ -229,7 +237,7 @@ function proofUpdate(
     // A report on an older wish proves nothing about the present one, nor one by a key that was replaced meanwhile.
     ConditionExpression:
       "attribute_exists(PK) AND generation = :generation AND deviceKey = :key AND attribute_not_exists(revokedAt) AND " +
-      "(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at)" +
+      `(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at${refused?.proof ? " OR proof = :refused" : ""})` +
       (isOver
         ? ` AND ${freed ? "freedByCode.generation = :freed" : "attribute_not_exists(freedByCode)"}`
         : ""),
@@ -240,6 +248,7 @@ function proofUpdate(
       generation: report.generation,
       at: report.at,
       ...(setBack && { over: { ...setBack, since: 0 } }),
+      ...(refused?.proof && { refused: refused.proof }),
       ...(isOver && freed && { freed: freed.generation }),
       ...(!isOver && {
         open: actionRequired(asset.tenantId),
@@ -248,12 +257,6 @@ function proofUpdate(
     }),
   };
 }
-
-const kindOf = ({ action, outcome }: ContainmentReport) => {
-  if (outcome === "failed") return "isolation.failed" as const;
-  if (outcome !== "applied") return undefined;
-  return action === "release" ? ("isolation.released" as const) : ("isolation.proven" as const);
-};
 
 const saysTheSame = (a: ContainmentReport, b: ContainmentReport): boolean =>
   a.generation === b.generation &&

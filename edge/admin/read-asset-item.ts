@@ -1,10 +1,12 @@
-import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
+import type { CheckedAsset } from "../../shared/authority/check-reports.ts";
+import { assetItem } from "../../shared/table/items/asset.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { assetKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
 
 /**
- * The asset as it is now, for a change that depends on it; undefined when the tenant has none of that id.
+ * The asset as it is now, for a change that depends on it, with only such reports as its device signed; undefined when
+ * the tenant has none of that id.
  *
  * @throws AuthorityFault when it is not what was signed
  */
@@ -12,7 +14,7 @@ export async function readAssetItem(
   { authority }: Pick<Deps, "authority">,
   tenantId: string,
   assetId: string,
-): Promise<AssetItem | undefined> {
+): Promise<CheckedAsset | undefined> {
   const stored = await authority.read(assetKey(tenantId, assetId));
-  return stored && decodeItem(assetItem, stored);
+  return stored && authority.checkReports(decodeItem(assetItem, stored));
 }

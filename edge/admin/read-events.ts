@@ -1,9 +1,11 @@
+import { checkEvents } from "../../shared/authority/check-events.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { type OcsfEvent, ocsfOf } from "../../shared/export/ocsf.ts";
 import { type AttributeMap, marshalItem, unmarshalItem, values } from "../../shared/table/dynamo.ts";
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { eventItem } from "../../shared/table/items/event.ts";
 import { EVENT_PREFIX, eventsPartition } from "../../shared/table/keys.ts";
+import type { Deps } from "../deps.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 import type { Reader } from "./read.ts";
 
@@ -24,7 +26,7 @@ const scopeOf = (tenantId: string): Scope => ["ocsf", tenantId];
  * @throws CursorFault when the cursor is of another tenant or list, or altered
  */
 export async function readOcsf(
-  reader: Reader,
+  reader: Reader & Pick<Deps, "log">,
   tenantId: string,
   { limit, cursor, since }: { limit: number; cursor?: string | undefined; since?: string | undefined },
 ): Promise<OcsfPage> {
@@ -34,7 +36,8 @@ export async function readOcsf(
     cursor === undefined ? `${EVENT_PREFIX}${since ?? ""}` : await positionOf(reader, scope, cursor);
   const until = `${EVENT_PREFIX}${timestamp(reader.clock() - BEHIND_MS)}`;
   const found = start < until ? await query(reader, tenantId, { start, until, limit }) : NOTHING;
-  const items = found.stored.flatMap((item) => ocsfOf(decodeItem(eventItem, item)) ?? []);
+  const events = found.stored.map((item) => decodeItem(eventItem, item));
+  const items = (await checkEvents(reader, tenantId, events)).flatMap((event) => ocsfOf(event) ?? []);
   const last = found.stored.at(-1)?.SK?.S;
   const position = last === undefined ? start : after(last);
   return {

@@ -1,3 +1,4 @@
+import type { CheckedAsset } from "../../shared/authority/check-reports.ts";
 import { type Containment, containmentOf } from "../../shared/containment.ts";
 import { type Expiry, expiryOf } from "../../shared/fleet/expiry.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
@@ -35,6 +36,7 @@ import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
 import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
+import { checkAssets } from "./check-assets.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 
 export { CursorFault };
@@ -76,8 +78,9 @@ export type AssetView = Pick<
 export type IncidentView = Omit<IncidentItem, "type" | "tenantId"> & { id: string };
 export type CustodyView = Omit<AuditItem, "type">;
 
+/** @param asset as `checkAssets` answers it: a stored report is shown only when the device signed it */
 export function viewOf(
-  asset: AssetItem,
+  asset: CheckedAsset,
   presence: PresenceItem | undefined,
   nowMs: number,
   /** Setting `assetExpiryDays` of the tenant. */
@@ -208,13 +211,11 @@ export async function readPresences(reader: Reader, tenantId: string, assetIds: 
 }
 
 export async function readAssetItems(reader: Reader, tenantId: string, assetIds: readonly string[]) {
-  const found = new Map<string, AssetItem>();
+  const found = new Map<string, CheckedAsset>();
   for (let i = 0; i < assetIds.length; i += BATCH_GET_MAX) {
     const keys = assetIds.slice(i, i + BATCH_GET_MAX).map((id) => assetKey(tenantId, id));
-    for (const stored of await batchGet(reader, keys)) {
-      const asset = decodeItem(assetItem, stored);
-      found.set(asset.assetId, asset);
-    }
+    const assets = (await batchGet(reader, keys)).map((stored) => decodeItem(assetItem, stored));
+    for (const asset of await checkAssets(reader, tenantId, assets)) found.set(asset.assetId, asset);
   }
   return found;
 }
@@ -224,9 +225,10 @@ async function withPresence(
   tenantId: string,
   page: Page<AttributeMap>,
 ): Promise<Page<AssetView>> {
-  const assets = page.items.map((stored) => decodeItem(assetItem, stored));
-  const ids = assets.map((asset) => asset.assetId);
-  const [presences, expiryDays] = await Promise.all([
+  const listed = page.items.map((stored) => decodeItem(assetItem, stored));
+  const ids = listed.map(({ assetId }) => assetId);
+  const [assets, presences, expiryDays] = await Promise.all([
+    checkAssets(reader, tenantId, listed),
     readPresences(reader, tenantId, ids),
     readExpiryDays(reader, tenantId),
   ]);
@@ -300,8 +302,9 @@ export async function readAsset(
     knownExpiryDays ?? readExpiryDays(reader, tenantId),
   ]);
   if (!asset) return undefined;
+  const [checked] = await checkAssets(reader, tenantId, [decodeItem(assetItem, asset)]);
   const decoded = presence && decodeItem(presenceItem, presence);
-  return viewOf(decodeItem(assetItem, asset), decoded, reader.clock(), expiryDays);
+  return viewOf(checked!, decoded, reader.clock(), expiryDays);
 }
 
 /** The whole state an asset is in now, from the telemetry item its presence points at. */

@@ -1,4 +1,4 @@
-import { UNSIGNED } from "../../shared/containment.ts";
+import { REPORT_REFUSED, UNSIGNED } from "../../shared/containment.ts";
 import type { AssetView, CustodyView } from "../admin/read.ts";
 
 export type StepStatus = "done" | "waiting" | "failed" | "not-reached" | "does-not-apply";
@@ -75,11 +75,13 @@ function proven(
 ): Step {
   const name = "Proven";
   if (!answered) {
-    const isUnsigned = containment.reason === UNSIGNED;
+    const { reason } = containment;
+    const isUnsigned =
+      reason === UNSIGNED || Object.values<string | undefined>(REPORT_REFUSED).includes(reason);
     return {
       name,
       status: containment.state === "expired" ? "not-reached" : "waiting",
-      facts: [isUnsigned ? `Nothing is proven: ${UNSIGNED}` : "Nothing is proven yet"],
+      facts: [isUnsigned ? `Nothing is proven: ${reason}` : "Nothing is proven yet"],
     };
   }
   const probes = probeFacts(answered);

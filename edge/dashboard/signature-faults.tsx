@@ -27,7 +27,7 @@ export const SignatureFaults = ({ security }: { security: SecurityItem | undefin
       <div>
         <p>
           {security.faultCount === 1 ? "A stored item is" : `${security.faultCount} stored items are`} not
-          what an administrator signed. Someone may have written to the table directly.
+          what an administrator, or the host itself, signed. Someone may have written to the table directly.
         </p>
         <p>
           {named.join(", ")}

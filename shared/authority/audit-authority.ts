@@ -1,6 +1,9 @@
-import type { AttributeMap, Dynamo } from "../table/dynamo.ts";
+import { REPORT_REFUSED } from "../containment.ts";
+import { type AttributeMap, type Dynamo, unmarshalItem } from "../table/dynamo.ts";
+import { assetItem } from "../table/items/asset.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../table/items/authority.ts";
 import { authorityHeadKey, deviceRecordKey, type Key, tenantKey } from "../table/keys.ts";
+import { checkReports, createReportVerifier, type ReportVerifier } from "./check-reports.ts";
 import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
 import { checkAuthority, keysOf, readConsistently, recordsOf } from "./read-authority.ts";
 import { grantingItems, kidOf, queryAll } from "./sign-table.ts";
@@ -33,7 +36,7 @@ const READS_MAX = 3;
 /**
  * Checks all that grants or decides in a tenant: every item against its record, every record against its item, and all
  * records against the signed head. It finds an edited, added, removed or restored item or record, and a table that was
- * put back as a whole when `versionMin` is known.
+ * put back as a whole when `versionMin` is known. It verifies the stored report of each host too.
  *
  * Cost: one consistent read of the tenant's granting items, of its authority records and of its device records.
  */
@@ -44,12 +47,13 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
   const suspects = new Set<string>();
   const present = new Set<string>();
   const devices = await readDevices(where, tenantId);
+  const verifyReport = createReportVerifier();
   for (const [name, device] of devices) if (!claims.has(name)) countKid(byKid, device);
   for await (const item of grantingItems(where, tenantId)) {
     const name = item.SK!.S!;
     present.add(name);
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
-    if (!isGood) suspects.add(name);
+    if (!isGood || (await hasForgedReport(item, verifyReport))) suspects.add(name);
   }
   for (const [name, { until }] of claims)
     if (!present.has(name) && !(until !== undefined && until <= nowSeconds)) suspects.add(name);
@@ -142,6 +146,15 @@ async function holds(
   }
 }
 
+/** True for an asset with a proof, or a release by a code, that its device did not sign. */
+async function hasForgedReport(item: AttributeMap, verify: ReportVerifier): Promise<boolean> {
+  if (item.type?.S !== "Asset" || !(item.proof ?? item.freedByCode)) return false;
+  const parsed = assetItem.safeParse(unmarshalItem(item));
+  if (!parsed.success) return true;
+  const { refused } = await checkReports(parsed.data, verify);
+  return refused?.reason === REPORT_REFUSED.unsigned;
+}
+
 /** The fault of an item, read again with its records; undefined when it was a change under way. */
 async function faultOf(
   where: Table,
@@ -151,8 +164,9 @@ async function faultOf(
   const found = await readConsistently(where, keysOf(key));
   const records = recordsOf(key, found);
   try {
-    await checkAuthority(verifier, tenantId, key.SK, { item: found(key), ...records });
-    return undefined;
+    const item = found(key);
+    await checkAuthority(verifier, tenantId, key.SK, { item, ...records });
+    return item && (await hasForgedReport(item, createReportVerifier())) ? "proof" : undefined;
   } catch (error) {
     if (!(error instanceof AuthorityFault)) throw error;
     const isExpired =

@@ -1,7 +1,10 @@
+import { REPORT_REFUSED } from "../containment.ts";
 import type { Log } from "../log.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../table/dynamo.ts";
+import type { AssetItem } from "../table/items/asset.ts";
 import type { AuthorityClaims } from "../table/items/authority.ts";
 import { ASSET_PREFIX, authorityKey, deviceRecordKey, type Key } from "../table/keys.ts";
+import { type CheckedAsset, checkReports, createReportVerifier } from "./check-reports.ts";
 import { needsAuthority } from "./covered-members.ts";
 import { AuthorityFault } from "./types.ts";
 import { checkCovered, checkNewDevice, type Verifier } from "./verify-authority.ts";
@@ -25,6 +28,8 @@ export type Authority = {
   read: (key: Key) => Promise<AttributeMap | undefined>;
   /** Reads several of one tenant, in the order of the keys. A refused one is its fault. */
   readMany: (keys: readonly Key[]) => Promise<(AttributeMap | undefined | AuthorityFault)[]>;
+  /** The asset with only such reports as its device signed. Its device key must be checked before, as `read` does. */
+  checkReports: (asset: AssetItem) => Promise<CheckedAsset>;
   verifier: Verifier;
   mode: AuthorityMode;
 };
@@ -83,7 +88,19 @@ export function createAuthority(needs: Needs): Authority {
     return item;
   }
 
-  return { read, readMany, verifier, mode };
+  const verify = createReportVerifier();
+  async function checkedReports(asset: AssetItem): Promise<CheckedAsset> {
+    const checked = await checkReports(asset, verify);
+    const { refused } = checked;
+    if (refused?.reason !== REPORT_REFUSED.unsigned) return checked;
+    onRefused?.();
+    const { tenantId, assetId } = asset;
+    const generation = (refused.proof ?? refused.freedByCode)?.generation;
+    log("error", "security.proof-refused", { tenantId, assetId, generation, reason: refused.reason });
+    return checked;
+  }
+
+  return { read, readMany, checkReports: checkedReports, verifier, mode };
 }
 
 type Outcome = { item: AttributeMap | undefined; fault?: AuthorityFault };

@@ -15,6 +15,7 @@ export const AUTHORITY_FAULTS = {
   head: "the head of the tenant's authority records is missing or not signed",
   count:
     "the tenant's authority records are not those of the signed head: one was removed, added or put back",
+  proof: "its proof has no valid signature of the host's device key",
   rolledBack: "the tenant's authority records are older than before",
 } as const;
 export type AuthorityFaultCode = keyof typeof AUTHORITY_FAULTS;

@@ -1,3 +1,4 @@
+import type { CheckedEvent } from "../authority/check-events.ts";
 import type { EventItem } from "../table/items/event.ts";
 
 /**
@@ -35,9 +36,13 @@ const REMEDIATION: Record<string, Activity> = {
   "isolation.released": { activity_id: 3, activity_name: "Restore", status_id: 1, status: "Success" },
 };
 
+/** status_id 99 is Other. */
+const NOT_PROVEN = { status_id: 99, status: "Not proven" };
+
 /** A release that failed is a restoring that failed, whatever the event is called. */
-function activityOf({ kind, data }: EventItem): Activity | undefined {
+function activityOf({ kind, data, refused }: CheckedEvent): Activity | undefined {
   const activity = FINDING[kind] ?? REMEDIATION[kind];
+  if (refused !== undefined) return { ...activity!, ...NOT_PROVEN };
   if (kind !== "isolation.failed" || data.action !== "release") return activity;
   const { activity_id, activity_name } = REMEDIATION["isolation.released"]!;
   return { ...activity!, activity_id, activity_name };
@@ -47,8 +52,12 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 
 export type OcsfEvent = { class_uid: number; type_uid: number; [attribute: string]: unknown };
 
-/** One event for a SIEM; undefined for those that are none of its business (a test of a webhook). */
-export function ocsfOf(event: EventItem): OcsfEvent | undefined {
+/**
+ * One event for a SIEM; undefined for a kind that does not concern it (a test of a webhook).
+ *
+ * @param event as `checkEvents` answers it
+ */
+export function ocsfOf(event: CheckedEvent): OcsfEvent | undefined {
   const { kind, at, tenantId, assetId, hostname, eventId, recordedAt, data } = event;
   const isFinding = FINDING[kind] !== undefined;
   const activity = activityOf(event);
@@ -100,7 +109,7 @@ function findingOf({ kind, at, assetId, data }: EventItem) {
   };
 }
 
-function remediationOf({ assetId, data }: EventItem) {
+function remediationOf({ assetId, data, refused }: CheckedEvent) {
   const unmapped = Object.fromEntries(
     ["mode", "justification", "approval", "operator"].flatMap((name) =>
       data[name] === undefined ? [] : [[name, data[name]]],
@@ -108,8 +117,8 @@ function remediationOf({ assetId, data }: EventItem) {
   );
   return {
     command_uid: `${assetId}.${data.generation}`,
-    message: text(data.reason) ?? text(data.mode),
-    ...(text(data.reason) && { status_detail: data.reason }),
+    message: refused ?? text(data.reason) ?? text(data.mode),
+    ...((refused ?? text(data.reason)) && { status_detail: refused ?? data.reason }),
     unmapped,
   };
 }

@@ -3,7 +3,7 @@ import type { EventItem } from "./items/event.ts";
 import type { TenantItem } from "./items/tenant.ts";
 
 /** What is told: the event without what recording adds to it. */
-export type Told = Pick<EventItem, "kind" | "at" | "data" | "eventId"> & {
+export type Told = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
   assetId?: string | undefined;
   hostname?: string | undefined;
 };

@@ -1,6 +1,8 @@
 import type { z } from "zod";
+import type { Authority } from "../authority/read-authority.ts";
+import { readCheckedAssets } from "../authority/read-checked-assets.ts";
 import type { Clock } from "../clock.ts";
-import { type Expiry, expiryOf } from "../fleet/expiry.ts";
+import { type ExpiringAsset, type Expiry, expiryOf } from "../fleet/expiry.ts";
 import { type AttributeMap, type Dynamo, values } from "./dynamo.ts";
 import { assetItem } from "./items/asset.ts";
 import { decodeItem } from "./items/decode.ts";
@@ -47,7 +49,7 @@ export const FLEET_ASSETS_MAX = 100_000;
  * @param expiryDays setting `assetExpiryDays` of the tenant, read at the same time
  */
 export async function readFleet(
-  reader: Reader & { clock: Clock },
+  reader: Reader & { clock: Clock; authority: Pick<Authority, "readMany" | "checkReports"> },
   tenantId: string,
   expiryDays: Promise<number>,
 ): Promise<{ rows: FleetRow[]; expired: ExpiredRow[]; complete: boolean }> {
@@ -60,11 +62,18 @@ export async function readFleet(
   const byId = new Map(presences.found.map((presence) => [presence.assetId, presence]));
   const rows: FleetRow[] = [];
   const expired: ExpiredRow[] = [];
+  const isOut = (asset: ExpiringAsset & { assetId: string }) =>
+    expiryOf(asset, byId.get(asset.assetId), days, nowMs) !== undefined;
+  // Only a release that the host proved lets it leave the list, so these proofs are verified; there are few of them.
+  const released = assets.found.filter((asset) => asset.wish && asset.proof && isOut(asset));
+  const ids = released.map(({ assetId }) => assetId);
+  const checked = await readCheckedAssets(reader.authority, tenantId, ids);
+  const isForged = new Set(ids.filter((id) => !checked.has(id) || !isOut(checked.get(id)!)));
   for (const asset of assets.found) {
     const { assetId, hostname, employeeId, os, status } = asset;
     const presence = byId.get(assetId);
     const row = { assetId, hostname, employeeId, os, status, ...(presence && { presence }) };
-    const expiry = expiryOf(asset, presence, days, nowMs);
+    const expiry = isForged.has(assetId) ? undefined : expiryOf(asset, presence, days, nowMs);
     if (expiry) expired.push({ ...row, expiry });
     else rows.push(row);
   }

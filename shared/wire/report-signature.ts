@@ -13,7 +13,11 @@ type Host = { tenantId: string; assetId: string };
  * The bytes that a device signs of its containment report: the label, a line feed, and as canonical JSON the report
  * without its signature, the tenant and the asset. Where a report is kept, sent or checked, it is by these bytes.
  */
-export function reportBytes({ tenantId, assetId }: Host, report: ContainmentReport): Uint8Array<ArrayBuffer> {
+export const reportBytes = (host: Host, report: ContainmentReport): Uint8Array<ArrayBuffer> =>
+  utf8(reportText(host, report));
+
+/** The same as text. */
+export function reportText({ tenantId, assetId }: Host, report: ContainmentReport): string {
   const { generation, action, mode, stopEnginesBy, outcome, at, reason, probes } = report;
   // All of it: a field that is added and not signed does not compile.
   const signed: Record<keyof Omit<ContainmentReport, "signature">, unknown> = {
@@ -26,7 +30,7 @@ export function reportBytes({ tenantId, assetId }: Host, report: ContainmentRepo
     reason,
     probes,
   };
-  return utf8(`${LABEL}\n${canonicalJson({ asset: assetId, report: signed, tenant: tenantId })}`);
+  return `${LABEL}\n${canonicalJson({ asset: assetId, report: signed, tenant: tenantId })}`;
 }
 
 /** The report with the signature (Ed25519, RFC 8032) of the host's device key over {@link reportBytes}. */

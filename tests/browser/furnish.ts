@@ -16,7 +16,7 @@ import {
 } from "../../shared/wire/heartbeat.ts";
 import { signStored } from "../support/authority.ts";
 import { TENANT } from "./edge.ts";
-import { putItems } from "./seed.ts";
+import { deviceOf, putItems } from "./seed.ts";
 
 /** Whoever this session is, as the one who asks for changes. */
 export async function askerOf(deps: Deps, session: string): Promise<Asker> {
@@ -74,7 +74,12 @@ export async function reportOn(
 ): Promise<void> {
   const probes = { controlPlaneReachable: true, forbiddenBlocked: told.mode === "observe" ? null : true };
   const applied = { outcome: "applied" as const, at: timestamp(Date.now()), probes };
-  const proof = containmentReport.parse({ ...applied, ...told });
+  const device = deviceOf(assetId);
+  const report = containmentReport.parse({ ...applied, ...told });
+  const proof = {
+    ...(await device.sign({ tenantId: TENANT, assetId }, report)),
+    signedBy: device.x,
+  };
   await deps.dynamo("UpdateItem", {
     TableName: deps.table,
     Key: marshalItem(assetKey(TENANT, assetId)),

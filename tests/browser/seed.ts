@@ -2,6 +2,7 @@ import { ulid } from "ulid";
 import { catalogue } from "../../agent/catalog/list.ts";
 import { confidenceOf, evidenceOf, weighed } from "../../agent/collect/confidence.ts";
 import type { Deps } from "../../edge/deps.ts";
+import { type Device, makeDevice } from "../../lz/fleet.ts";
 import { needsAuthority } from "../../shared/authority/covered-members.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
@@ -103,6 +104,13 @@ export function itemsOf(host: Host): AttributeMap[] {
   ];
 }
 
+/** Device keys that the seeded hosts share: a signature names its host, so none is valid for another. */
+const DEVICES: Device[] = await Promise.all(Array.from({ length: 16 }, makeDevice));
+
+/** The device of a seeded host, whose key signs what the host proves. */
+export const deviceOf = (assetId: string): Device =>
+  DEVICES[[...assetId].reduce((sum, character) => sum + character.charCodeAt(0), 0) % DEVICES.length]!;
+
 function assetOf(host: Host): AttributeMap {
   const { tenantId, assetId, hostname, employeeId, os } = host;
   const contained = host.containment ?? { status: "ACTIVE" as const, generation: 0 };
@@ -114,7 +122,7 @@ function assetOf(host: Host): AttributeMap {
     hostname,
     os,
     arch: "x64",
-    deviceKey: "A".repeat(43),
+    deviceKey: deviceOf(assetId).x,
     enrolledAt: timestamp(host.enrolledAtMs),
     custodyCount: 0,
     ...contained,

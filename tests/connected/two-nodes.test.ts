@@ -6,6 +6,7 @@ import { createTurns } from "../../edge/turns.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
 import type { Stage } from "../../local/stage.ts";
 import { createTable, embeddedClient } from "../../local/table.ts";
+import type { CheckedAsset } from "../../shared/authority/check-reports.ts";
 import { createAuthority } from "../../shared/authority/read-authority.ts";
 import { signTable } from "../../shared/authority/sign-table.ts";
 import { createVerifier } from "../../shared/authority/verify-authority.ts";
@@ -149,7 +150,10 @@ test("an action set of more than 1 MB, which the table gives in pages, is read w
   const set = await createOpenActions({
     ...{ dynamo: counting, table: TABLE_NAME, clock: Date.now, log: () => {}, shared: true, after: () => {} },
     instruments: { actionSetAge: () => {} },
-    authority: { readMany: async (keys) => keys.map(() => ({})) },
+    authority: {
+      readMany: async (keys) => keys.map(() => ({})),
+      checkReports: async (asset) => asset as CheckedAsset,
+    },
   }).of(tenantId);
   expect([set.size, pages]).toEqual([actions, 2]);
   expect([...set.values()].every((action) => action.directive === directive)).toBe(true);

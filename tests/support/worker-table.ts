@@ -1,3 +1,4 @@
+import { checkReports, createReportVerifier } from "../../shared/authority/check-reports.ts";
 import { type AttributeMap, unmarshalItem } from "../../shared/table/dynamo.ts";
 import { type TenantItem, tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { type Heartbeat, heartbeat as heartbeatSchema } from "../../shared/wire/heartbeat.ts";
@@ -17,11 +18,12 @@ export const ASSET = "01K00000000000000000000000";
 /** A worker's dependencies on a table in memory, each worker with its own memory of presences. */
 export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: Partial<Deps> = {}): Deps {
   const pause = async () => {};
+  const verify = createReportVerifier();
   return {
     clock: () => Date.parse("2026-11-22T12:00:00.000Z"),
     log: () => {},
     dynamo: table.dynamo,
-    authority: believing(table.dynamo),
+    authority: { ...believing(table.dynamo), checkReports: (asset) => checkReports(asset, verify) },
     table: "memory",
     queue: { receive: async () => [], remove: async () => {}, extend: async () => {}, bury: async () => {} },
     queueKeys: new Map(),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { assetId, slug, tenantId } from "../../ids.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
+import { provenReport } from "./asset.ts";
 import { count } from "./count.ts";
 import { WEBHOOK_EVENTS } from "./webhook.ts";
 
@@ -33,6 +34,8 @@ export const eventItem = z.object({
   hostname: text(253).optional(),
   /** Facts of the event; strings, numbers and booleans only. */
   data: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  /** The device's signed report, of an event that says what a host proved: see `checkEvents`. */
+  report: provenReport.optional(),
   /** By webhook id. */
   forwards: z.record(slug, forward).default({}),
   /** The earliest of its webhooks', or the end of a worker's lease. */

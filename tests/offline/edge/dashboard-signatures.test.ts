@@ -23,14 +23,14 @@ async function overviewWith(faults: { item: string; code: string }[] | undefined
 
 test("the overview says when a stored item is not what an administrator signed, and names it", async () => {
   const page = await overviewWith([{ item: "APIKEY#01M807NRG7BVMVH9SM4YAEXFPG", code: "unsigned" }]);
-  expect(page).toContain("A stored item is not what an administrator signed.");
+  expect(page).toContain("A stored item is not what an administrator, or the host itself, signed.");
   expect(page).toContain("APIKEY#01M807NRG7BVMVH9SM4YAEXFPG");
 });
 
 test("of many it names three and counts the rest; a hostile name is text", async () => {
   const faults = Array.from({ length: 9 }, (_, index) => ({ item: `<b>${index}</b>`, code: "mismatch" }));
   const page = await overviewWith(faults);
-  expect(page).toContain("9 stored items are not what an administrator signed.");
+  expect(page).toContain("9 stored items are not what an administrator, or the host itself, signed.");
   expect(page).toContain("&lt;b&gt;0&lt;/b&gt;, &lt;b&gt;1&lt;/b&gt;, &lt;b&gt;2&lt;/b&gt; and 6 more");
 });
 

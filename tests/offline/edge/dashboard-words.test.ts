@@ -6,6 +6,7 @@ import { containmentSteps } from "../../../edge/dashboard/containment-steps.ts";
 import { isExposed } from "../../../edge/dashboard/engines.tsx";
 import { matching } from "../../../edge/dashboard/fleet.ts";
 import { Age, Ago, duration, relative, Until } from "../../../edge/dashboard/time.tsx";
+import type { CheckedAsset } from "../../../shared/authority/check-reports.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { countFleet, countHosts, enginesOf } from "../../../shared/fleet/count.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
@@ -51,7 +52,7 @@ describe("containmentSteps() claims no more than is proven", () => {
       custodyCount: 1,
       ...more,
     };
-    return containmentSteps(viewOf(asset, undefined, NOW_MS), undefined);
+    return containmentSteps(viewOf(asset as AssetItem as CheckedAsset, undefined, NOW_MS), undefined);
   };
 
   test("until when the directive is good is a moment, not a piece of a text", () => {

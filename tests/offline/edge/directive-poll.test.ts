@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createHeldPolls, type HeldPolls } from "../../../edge/held-polls.ts";
 import { createOpenActions, type OpenAction } from "../../../edge/open-actions.ts";
 import { signedRequest } from "../../../lz/fleet.ts";
+import type { CheckedAsset } from "../../../shared/authority/check-reports.ts";
 import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import { DIRECTIVE_HOLD_MS, DIRECTIVE_PATH } from "../../../shared/wire/directive-poll.ts";
@@ -35,7 +36,10 @@ async function makeWorld({ heldMax = 10 } = {}) {
   const openActions = createOpenActions({
     dynamo,
     table: "t",
-    authority: { readMany: async (keys) => keys.map(() => ({})) },
+    authority: {
+      readMany: async (keys) => keys.map(() => ({})),
+      checkReports: async (asset) => asset as CheckedAsset,
+    },
     clock: () => world.state.nowMs,
     log: () => {},
     instruments: { actionSetAge: () => {} },

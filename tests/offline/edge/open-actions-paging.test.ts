@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createOpenActions } from "../../../edge/open-actions.ts";
+import type { CheckedAsset } from "../../../shared/authority/check-reports.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 
@@ -47,7 +48,10 @@ function pagedIndex(
     ...{ dynamo, table: "t", clock: () => 1_000_000, shared: true, after: () => {} },
     log: (_level, event, fields) => void logged.push([event, String(fields?.error)]),
     instruments: { actionSetAge: () => {} },
-    authority: { readMany: async (keys) => keys.map(() => ({})) },
+    authority: {
+      readMany: async (keys) => keys.map(() => ({})),
+      checkReports: async (asset) => asset as CheckedAsset,
+    },
   });
   return { actions, queries, logged };
 }

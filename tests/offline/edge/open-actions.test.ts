@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createOpenActions } from "../../../edge/open-actions.ts";
+import type { CheckedAsset } from "../../../shared/authority/check-reports.ts";
 import { AuthorityFault } from "../../../shared/authority/types.ts";
 import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
@@ -52,6 +53,7 @@ function harness(shared: boolean) {
     dynamo,
     table: "t",
     authority: {
+      checkReports: async (asset) => asset as CheckedAsset,
       readMany: async (keys) => {
         state.checked += keys.length;
         return keys.map(({ SK }) => (state.refused ? new AuthorityFault("org_a", SK, "mismatch") : {}));

@@ -5,6 +5,7 @@ import { unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { pauseMs, recordFleet } from "../../../worker/fleet.ts";
 import { record } from "../../../worker/record.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../browser/seed.ts";
+import { believing } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";
 
@@ -19,7 +20,8 @@ async function fleetOf(hosts: number) {
   const nextId = createIds(NOW_MS - 1e9);
   const clock = { nowMs: NOW_MS };
   const tenant = async () => makeTenant();
-  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs, tenant };
+  const authority = believing(table.dynamo, undefined, "memory");
+  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs, tenant, authority };
   for (let i = 0; i < hosts; i++) {
     const host: Host = {
       ...{ tenantId: TENANT, assetId: nextId(), hostname: `host-${i}`, employeeId: "mara", os: "Debian" },

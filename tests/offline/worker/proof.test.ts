@@ -5,6 +5,7 @@ import { containmentOf, nextGeneration } from "../../../shared/containment.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../../shared/table/items/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { eventItem } from "../../../shared/table/items/event.ts";
 import { actionRequired, assetKey } from "../../../shared/table/keys.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 import { isSignedReport } from "../../../shared/wire/report-signature.ts";
@@ -124,6 +125,10 @@ async function makeWorld(generation: number, more: Partial<AssetItem> = {}) {
       [...table.items.values()]
         .filter((item) => item.type?.S === "Event" && item.kind?.S?.startsWith("isolation."))
         .map((item) => ({ kind: item.kind?.S, reason: item.data?.M?.reason?.S })),
+    reported: () =>
+      [...table.items.values()]
+        .filter((item) => item.type?.S === "Event" && item.report)
+        .map((item) => decodeItem(eventItem, item).report),
     read: () => decodeItem(assetItem, stored()),
     isOpen: () => stored().GSI2PK !== undefined,
   };
@@ -211,7 +216,48 @@ describe("a host put back to a snapshot of its isolation after the release was p
   });
 });
 
+describe("a stored report that the device did not sign", () => {
+  const forged = (more: Partial<ContainmentReport> = {}) => ({
+    ...report(1, 500, more),
+    ...{ signature: "A".repeat(86), signedBy: other.x },
+  });
+
+  test("gives way to the true proof, however new it says it is", async () => {
+    const world = await makeWorld(1);
+    await world.change({ proof: forged() });
+    await world.tell(5, report(1, 5));
+    expect(world.read().proof).toEqual(await world.kept(report(1, 5)));
+    expect(world.events()).toEqual([{ kind: "isolation.proven", reason: undefined }]);
+  });
+
+  test("of the release does not make a host look set back, nor close its action", async () => {
+    const world = await makeWorld(2);
+    await world.change({ proof: { ...forged(), generation: 2, action: "release", at: at(1) } });
+    await world.tell(20, report(1, 20));
+    expect(world.read().setBack).toBeUndefined();
+    expect(world.isOpen()).toBe(true);
+  });
+
+  test("of a release by a code gives way to a true one, and does not keep a release open", async () => {
+    const world = await makeWorld(2);
+    const reason = `released at the host with code ${CODE}`;
+    await world.change({ freedByCode: { ...forged({ action: "release", reason }), generation: 2 } });
+    await world.tell(5, byCode(1, 5));
+    expect(world.read().freedByCode).toEqual(await world.kept(byCode(1, 5)));
+    const other = await makeWorld(2);
+    await other.change({ freedByCode: { ...forged({ action: "release", reason }), generation: 1 } });
+    await other.tell(5, report(2, 5));
+    expect(other.isOpen()).toBe(false);
+  });
+});
+
 describe("what a proof tells of itself", () => {
+  test("is an event with the report that the device signed", async () => {
+    const world = await makeWorld(1);
+    await world.tell(5, report(1, 5));
+    expect(world.reported()).toEqual([await world.kept(report(1, 5))]);
+  });
+
   const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
   test("is one event for each thing it says that is new", async () => {

@@ -1,17 +1,20 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { makeDevice } from "../../../lz/fleet.ts";
+import { createAuthority } from "../../../shared/authority/read-authority.ts";
+import { createVerifier } from "../../../shared/authority/verify-authority.ts";
 import { timestamp } from "../../../shared/clock.ts";
 import { OCSF_VERSION, ocsfOf } from "../../../shared/export/ocsf.ts";
 import { webhookHeaders } from "../../../shared/export/standard-webhooks.ts";
 import { isPublicAddress, targetFault } from "../../../shared/public-address.ts";
-import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
+import { type AttributeMap, marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { eventPut } from "../../../shared/table/event-put.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { type EventItem, eventItem } from "../../../shared/table/items/event.ts";
 import type { TenantItem } from "../../../shared/table/items/tenant.ts";
 import { WEBHOOK_EVENTS, type Webhook } from "../../../shared/table/items/webhook.ts";
-import { tenantKey } from "../../../shared/table/keys.ts";
+import { assetKey, tenantKey } from "../../../shared/table/keys.ts";
 import { makeEvent, type Told } from "../../../shared/table/make-event.ts";
 import { requeueUpdate } from "../../../shared/table/requeue.ts";
 import { createDeliverySlots } from "../../../worker/delivery-slots.ts";
@@ -19,7 +22,6 @@ import { eventIdOf } from "../../../worker/event-id.ts";
 import { createForward, forwardDue, RETRY_SECONDS } from "../../../worker/forward.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
 import { createPostWebhook, type PostWebhook } from "../../../worker/webhook-post.ts";
-import { believing } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { eventually } from "../../support/stack.ts";
 import { ASSET, makeTenant, TENANT } from "../../support/worker-table.ts";
@@ -72,7 +74,11 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
   const deps = {
     dynamo: table.dynamo,
     table: "t",
-    authority: believing(table.dynamo),
+    authority: createAuthority({
+      ...{ dynamo: table.dynamo, table: "t", verifier: createVerifier({ keys: [] }), mode: "observe" },
+      pause: async () => {},
+      log: (_, event) => void (event.startsWith("security.proof") && logs.push(event)),
+    }),
     clock: () => now,
     log: (_: string, event: string) => void logs.push(event),
     metrics,
@@ -84,6 +90,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
       TableName: "t",
       Item: marshalItem({ ...tenantKey(TENANT), ...changed }),
     });
+  const keepItem = (Item: AttributeMap) => table.dynamo("PutItem", { TableName: "t", Item });
   await keep(tenant);
   await table.dynamo("PutItem", eventPut(opened(tenant, more), "t"));
   const stored = () => [...table.items.values()].find((item) => item.type?.S === "Event")!;
@@ -92,6 +99,7 @@ async function createOutbox(tenant = tenantWith(hook()), more: Partial<Told> = {
     logs,
     metrics,
     keep,
+    keepItem,
     put: (event: EventItem) => table.dynamo("PutItem", eventPut(event, "t")),
     forward: () => forwardDue(TENANT, deps),
     /** One look as the worker's loop has it: deliveries go on after it. */
@@ -130,6 +138,43 @@ describe("webhookHeaders()", () => {
 
 const sentTo = (box: Awaited<ReturnType<typeof createOutbox>>) =>
   box.sent.map(({ url }) => new URL(url).host);
+
+describe("an event that says what a host proved", () => {
+  const device = makeDevice();
+  const proven = async (sign: boolean): Promise<Partial<Told>> => {
+    const { x, sign: signed } = await device;
+    const said = { generation: 1, action: "isolate", mode: "network" } as const;
+    const plain = { ...said, outcome: "applied", at: timestamp(START_MS) } as const;
+    const report = sign ? await signed({ tenantId: TENANT, assetId: ASSET }, plain) : plain;
+    return { kind: "isolation.proven", data: said, report: { ...report, signedBy: x } };
+  };
+  const enrolled = async () =>
+    marshalItem({
+      ...assetKey(TENANT, ASSET),
+      ...{ type: "Asset", tenantId: TENANT, assetId: ASSET, employeeId: "dana", hostname: "host-1" },
+      ...{ os: "linux", arch: "x64", deviceKey: (await device).x, enrolledAt: timestamp(START_MS) },
+      ...{ status: "ISOLATED", generation: 1, custodyCount: 1 },
+    });
+
+  test("is sent with the report that the device signed", async () => {
+    const box = await createOutbox(tenantWith(hook()), await proven(true));
+    await box.keepItem(await enrolled());
+    await box.forward();
+    expect(box.sent.map(({ body }) => JSON.parse(body).type)).toEqual(["isolation.proven"]);
+  });
+
+  test("is not sent without it: the delivery says why, and the log names the host", async () => {
+    const box = await createOutbox(tenantWith(hook()), await proven(false));
+    await box.keepItem(await enrolled());
+    await box.forward();
+    expect(box.sent).toEqual([]);
+    expect(box.event().forwards).toMatchObject({
+      siem: { deadAt: expect.any(String), lastError: "proof has no valid signature" },
+    });
+    expect(await box.forward()).toBe(0);
+    expect(box.logs).toContain("security.proof-refused");
+  });
+});
 
 describe("forwardDue()", () => {
   test("delivers once, signed over what it sends, and leaves the outbox", async () => {

@@ -1,0 +1,86 @@
+import { REPORT_REFUSED, type ReportRefusal } from "../containment.ts";
+import type { AssetItem, ProvenReport } from "../table/items/asset.ts";
+import { isSignedReport, reportText } from "../wire/report-signature.ts";
+
+/** Valid signatures that are remembered, about 500 bytes each; the oldest leaves first. */
+const REMEMBERED_MAX = 20_000;
+
+type Host = Pick<AssetItem, "tenantId" | "assetId">;
+
+/** True when the device key signed this report of this host. */
+export type ReportVerifier = (deviceKey: string, host: Host, report: ProvenReport) => Promise<boolean>;
+
+/** Verifies a report's signature once: the answer is remembered with all that the signature covers. */
+export function createReportVerifier(): ReportVerifier {
+  const remembered = new Map<string, string>();
+  return async (deviceKey, host, report) => {
+    const { signature } = report;
+    if (signature === undefined) return false;
+    const signed = `${deviceKey} ${reportText(host, report)}`;
+    if (remembered.get(signature) === signed) return true;
+    if (!(await isSignedReport(deviceKey, host, report))) return false;
+    if (remembered.size >= REMEMBERED_MAX) remembered.delete(remembered.keys().next().value!);
+    remembered.set(signature, signed);
+    return true;
+  };
+}
+
+/** Members of an asset that hold a device's report. Workers write them, so the authority signature leaves them out. */
+const REPORTS = ["proof", "freedByCode"] as const;
+type ReportMember = (typeof REPORTS)[number];
+
+declare const isChecked: unique symbol;
+
+/** An asset without the reports that its device did not sign; those are in `refused`, for conditions of writes. */
+export type CheckedAsset = AssetItem & {
+  /** Exists in types only: a view takes no asset whose reports were not verified. */
+  readonly [isChecked]: true;
+  refused?: { reason: ReportRefusal } & Partial<Record<ReportMember, ProvenReport>>;
+};
+
+/** Whether an asset has a report; one without is checked as it is. */
+export const isWithoutReports = (asset: AssetItem): asset is CheckedAsset =>
+  REPORTS.every((name) => asset[name] === undefined);
+
+/**
+ * The asset with only such reports as its device signed. Its `deviceKey` must be checked before, see `Authority.read`.
+ */
+export async function checkReports(asset: AssetItem, verify: ReportVerifier): Promise<CheckedAsset> {
+  const refusals = await Promise.all(REPORTS.map((name) => refusalOf(asset, asset[name], verify)));
+  const refused = REPORTS.filter((_, index) => refusals[index] !== undefined);
+  if (refused.length === 0) return asset as CheckedAsset;
+  const reason = refusals.includes("unsigned") ? "unsigned" : "keyReplaced";
+  return withoutReports(asset, refused, REPORT_REFUSED[reason]);
+}
+
+/** The asset without any report, because its own record cannot be believed. */
+export const refuseReports = (asset: AssetItem): CheckedAsset =>
+  withoutReports(asset, REPORTS, REPORT_REFUSED.asset);
+
+function withoutReports(
+  asset: AssetItem,
+  names: readonly ReportMember[],
+  reason: ReportRefusal,
+): CheckedAsset {
+  const checked = { ...asset, refused: { reason } } as CheckedAsset;
+  for (const name of names) {
+    const report = asset[name];
+    delete checked[name];
+    if (report) checked.refused![name] = report;
+  }
+  return checked;
+}
+
+async function refusalOf(
+  asset: AssetItem,
+  report: ProvenReport | undefined,
+  verify: ReportVerifier,
+): Promise<"unsigned" | "keyReplaced" | undefined> {
+  if (!report) return undefined;
+  const { deviceKey, keyRotatedAt } = asset;
+  const { signedBy } = report;
+  if (signedBy === deviceKey && (await verify(deviceKey, asset, report))) return undefined;
+  // A host that enrolled again with a new key left a report by its old one: nothing is proven, and nothing is forged.
+  const isOld = keyRotatedAt !== undefined && signedBy !== undefined && signedBy !== deviceKey;
+  return isOld && (await verify(signedBy, asset, report)) ? "keyReplaced" : "unsigned";
+}

@@ -1,0 +1,24 @@
+import { assetItem } from "../table/items/asset.ts";
+import { decodeItem } from "../table/items/decode.ts";
+import { assetKey } from "../table/keys.ts";
+import type { CheckedAsset } from "./check-reports.ts";
+import type { Authority } from "./read-authority.ts";
+
+/**
+ * These assets as the control plane signed them, with only such reports as their devices signed. One that is gone, or is
+ * not what was signed, is left out. Costs three read units each; see `Authority.read`.
+ */
+export async function readCheckedAssets(
+  authority: Pick<Authority, "readMany" | "checkReports">,
+  tenantId: string,
+  assetIds: readonly string[],
+): Promise<Map<string, CheckedAsset>> {
+  const found = new Map<string, CheckedAsset>();
+  if (assetIds.length === 0) return found;
+  for (const stored of await authority.readMany(assetIds.map((id) => assetKey(tenantId, id)))) {
+    if (stored === undefined || stored instanceof Error) continue;
+    const asset = await authority.checkReports(decodeItem(assetItem, stored));
+    found.set(asset.assetId, asset);
+  }
+  return found;
+}
