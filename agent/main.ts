@@ -69,6 +69,11 @@ const machine: Machine = {
 };
 
 async function main(): Promise<number> {
+  // The child of a daemon or a scan that reads files for it: no command for people.
+  if (process.argv[2] === "reader") {
+    await (await import("./collect/reader-process.ts")).serveReads(machine.elapsed);
+    return 0;
+  }
   const parsed = parseArguments(process.argv.slice(2), AGENT_VERSION);
   if (parsed.is === "wrong") return fail(machine, parsed.reason, 2);
   if (parsed.is === "text") {

@@ -200,7 +200,9 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
   function hashOf(root: ProcessFacts): string | undefined {
     const file = root.pid === UNREADABLE_PID ? undefined : readers.host.executableFile(root);
     if (file === undefined) return undefined;
-    const hash = hashes.get(root) ?? executables.sha256(file);
+    const isLocal = readers.host.isExecutableLocal?.(root) ?? true;
+    const hash =
+      hashes.get(root) ?? (isLocal ? executables.sha256(file) : executables.sha256Remote(file, root.key));
     if (hash !== undefined) hashes.set(root, hash);
     return hash;
   }

@@ -7,9 +7,11 @@ const CONTAINED_UNIT = "lz-agent-contained.service";
 const CONTAINED_PATH = `/etc/systemd/system/${CONTAINED_UNIT}`;
 
 /**
- * The unit: root, but with six capabilities and a read-only system (systemd.exec(5)).
+ * The unit: root, but with seven capabilities and a read-only system (systemd.exec(5)).
  *
  * - CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH: maps and executables of other users' processes, models in their homes.
+ * - CAP_CHECKPOINT_RESTORE: files that they map, read through the mapping itself (proc_pid_map_files(5)). A path could
+ *   lead elsewhere by now.
  * - CAP_KILL, CAP_NET_ADMIN: containment, and for nothing else.
  * - CAP_SETUID, CAP_SETGID and the group tty: the person at the host is told on their own desktop bus, which answers
  *   nobody else, and in their terminals, which take words from their group only.
@@ -37,7 +39,7 @@ IOSchedulingClass=idle
 MemoryMax=256M
 CPUQuota=25%
 TasksMax=64
-CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_KILL CAP_NET_ADMIN CAP_SETGID CAP_SETUID CAP_SYS_PTRACE
+CapabilityBoundingSet=CAP_CHECKPOINT_RESTORE CAP_DAC_READ_SEARCH CAP_KILL CAP_NET_ADMIN CAP_SETGID CAP_SETUID CAP_SYS_PTRACE
 SupplementaryGroups=tty
 NoNewPrivileges=yes
 ProtectSystem=strict

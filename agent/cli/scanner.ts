@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { systemReaders } from "../collect/system.ts";
 import { createScanner, type Scanner, type ScannerOptions } from "../scan.ts";
@@ -17,13 +17,14 @@ export function scannerOf(
       platform: machine.platform,
       procRoot: "/proc",
       selfPid: machine.pid,
-      homes: () =>
+      homes: (list) =>
         homesOfPeople(machine, {
-          list: (path) => readdirSync(path),
+          list,
           text: (path) => readFileSync(path, "utf8"),
         }),
       clock: machine.clock,
       elapsed: machine.elapsed,
+      cpuMs: machine.cpuMs,
     }),
     options,
   );

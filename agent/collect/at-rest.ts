@@ -2,18 +2,44 @@ import { isDeepStrictEqual } from "node:util";
 import { type Collector, LIMITS, type Model, type Store } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import type { Files } from "./files.ts";
+import { attempt, type Files } from "./files.ts";
 import type { Gaps } from "./look.ts";
 import { createMemo } from "./memo.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
 import { mergeByName } from "./models.ts";
+import type { ReadAnswers, ReadOutcome } from "./read-request.ts";
+import type { Reader } from "./reader.ts";
 
 /** Disks are looked at this often: models at rest change by downloads. */
 export const REFRESH_MS = 600_000;
+/** A directory that did not answer is tried again after this long. */
+const UNANSWERED_MS = 30_000;
 
 /** Somebody's directory of models, and whose store it is while nothing runs that reads it. */
-type Place = ModelDirectory & { store: Pick<Store, "id" | "name"> };
-type Seen = { models: Model[]; gaps: Gaps; nextAtMs: number };
+type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
+/** `home`: what stops answering together, the home directory it lies in or else the directory itself. */
+type HomeDirectory = ModelDirectory & { home: string };
+type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
+
+/** Reads a directory of models and calls `done`, at once or later. */
+export type Directories = (
+  place: HomeDirectory,
+  done: (outcome: ReadOutcome<ReadAnswers["directory"]>) => void,
+) => void;
+
+/** Directories that are read here and now: for files that are known to answer. */
+export function directoriesIn(files: Files): Directories {
+  const readDirectory = createDirectoryReader(files);
+  return (place, done) => done(attempt(() => readDirectory(place)));
+}
+
+/**
+ * Directories in homes, read by the reader process: people decide what lies there, and a home may be on a server.
+ */
+export const directoriesBy =
+  (reader: Reader): Directories =>
+  ({ path, layout, home }, done) =>
+    void reader.ask({ op: "directory", path, layout }, home).then(done);
 
 /** The one list that is empty: whoever compares lists sees that nothing changed. */
 export const NONE_AT_REST: readonly Model[] = [];
@@ -31,17 +57,19 @@ export type AtRest = {
   cached(): readonly Model[];
   /** What was read until now. */
   report(): Collector;
+  /** True while a directory is being read, or was not read for lack of time. */
+  isWaiting(): boolean;
 };
 
 /** Models on disk, in the directories that the catalogue names. */
 export function createAtRest(deps: {
-  files: Files;
+  directories: Directories;
   catalogue: readonly CatalogEntry[];
   /** The same list while it says the same. */
   homes: () => readonly string[];
   elapsed: () => number;
 }): AtRest {
-  const readDirectory = createDirectoryReader(deps.files);
+  const reading = new Set<string>();
   const laidOut = createMemo<{ places: Place[]; shared: Place[] }>();
   const seen = new Map<string, Seen>();
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
@@ -61,20 +89,33 @@ export function createAtRest(deps: {
     });
   };
   const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
-  function look(place: ModelDirectory): Seen {
-    const before = seen.get(place.path);
-    if (before && !isDue(place.path)) return before;
-    const { models, gaps } = readDirectory(place);
+  /** What is known of a place, undefined before it was read for the first time. */
+  function look(place: HomeDirectory): Seen | undefined {
+    if (isDue(place.path) && !reading.has(place.path)) {
+      reading.add(place.path);
+      deps.directories(place, (outcome) => {
+        reading.delete(place.path);
+        keep(place.path, outcome);
+      });
+    }
+    return seen.get(place.path);
+  }
+  function keep(path: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
+    const before = seen.get(path);
+    const isUnanswered = "miss" in outcome;
+    const { models, gaps } = isUnanswered
+      ? { models: before?.models ?? [], gaps: before?.gaps ?? { cut: 0, unreadable: 0 } }
+      : outcome.value;
     const isSame = before !== undefined && isDeepStrictEqual(before.models, models);
-    const nextAtMs = deps.elapsed() + REFRESH_MS;
-    const now = { models: isSame ? before.models : models, gaps, nextAtMs };
-    seen.set(place.path, now);
-    return now;
+    const nextAtMs = deps.elapsed() + (isUnanswered ? UNANSWERED_MS : REFRESH_MS);
+    seen.set(path, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
   }
 
   return {
     read: (entry) => {
-      const parts = directoriesOf(entry, deps.homes()).map((directory) => look(directory).models);
+      const parts = directoriesOf(entry, deps.homes()).map(
+        (directory) => look(directory)?.models ?? NONE_AT_REST,
+      );
       const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
       joined.set(entry.id, join);
       return join(parts, () => (parts.some(({ length }) => length > 0) ? parts.flat() : NONE_AT_REST));
@@ -106,13 +147,16 @@ export function createAtRest(deps: {
       return flattened(parts, () => parts);
     },
     report: () => reportOf([...seen.values()], told),
+    isWaiting: () => told === undefined || reading.size > 0,
   };
 }
 
 /** Directories of one product in all homes. */
-const directoriesOf = ({ directories = [] }: CatalogEntry, homes: readonly string[]): ModelDirectory[] =>
+const directoriesOf = ({ directories = [] }: CatalogEntry, homes: readonly string[]): HomeDirectory[] =>
   directories.flatMap(({ path, layout }) =>
-    path.startsWith("~") ? homes.map((home) => ({ path: home + path.slice(1), layout })) : [{ path, layout }],
+    path.startsWith("~")
+      ? homes.map((home) => ({ path: home + path.slice(1), layout, home }))
+      : [{ path, layout, home: path }],
   );
 
 const pathsOf = (
@@ -134,9 +178,9 @@ function placesOf(catalogue: readonly CatalogEntry[], homes: readonly string[]):
   const places = new Map<string, Place>();
   for (const entry of catalogue) {
     const own = { id: entry.id, name: tidy(entry.name, 80) };
-    for (const { path, layout } of directoriesOf(entry, homes)) {
-      const store = layout === "huggingface" ? HUGGING_FACE : own;
-      if (!places.has(path)) places.set(path, { path, layout, store });
+    for (const directory of directoriesOf(entry, homes)) {
+      const store = directory.layout === "huggingface" ? HUGGING_FACE : own;
+      if (!places.has(directory.path)) places.set(directory.path, { ...directory, store });
     }
   }
   return [...places.values()];
@@ -163,7 +207,11 @@ function reportOf(seen: readonly Seen[], told: { left: number } | undefined): Co
   const sum = (of: (one: Seen) => number): number => seen.reduce((total, one) => total + of(one), 0);
   const cut = sum(({ gaps }) => gaps.cut);
   const unreadable = sum(({ gaps }) => gaps.unreadable);
+  const unanswered = seen.filter(({ isUnanswered }) => isUnanswered).length;
   const problems = [
+    ...(unanswered > 0
+      ? [`${unanswered} directories of models not read: their file system does not answer`]
+      : []),
     ...(unreadable > 0 ? [`${unreadable} files or directories of models not readable`] : []),
     ...(cut > 0 ? [`${cut} directories of models too large or too deep to be read in full`] : []),
     ...(left > 0 ? [`${left} models on disk left out`] : []),

@@ -61,7 +61,7 @@ export function parseComputeApps(csv: string): Map<number, GpuUse> {
   return gpu;
 }
 
-/** Time for the open files of candidates, once a minute; those left over come first the next time. */
+/** Processor time for the open files of candidates, once a minute; those left over come first the next time. */
 const LOOK_MS_MAX = 20;
 
 /**
@@ -72,6 +72,7 @@ export function createLinuxGpu(deps: {
   files: Files;
   run: Run;
   elapsed: () => number;
+  cpuMs: () => number;
   procRoot: string;
   sysRoot: string;
 }): GpuTable {
@@ -99,13 +100,13 @@ export function createLinuxGpu(deps: {
   }
 
   function look(candidates: ReadonlySet<number>): GpuMemory {
-    const startedAtMs = deps.elapsed();
+    const startedAtMs = deps.cpuMs();
     const before = drm;
     drm = new Map();
     let left = 0;
     const order = [...candidates].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
     for (const pid of order) {
-      if (deps.elapsed() - startedAtMs <= LOOK_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
+      if (deps.cpuMs() - startedAtMs <= LOOK_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
       else left += 1;
     }
     const gpu = new Map<number, GpuUse>();

@@ -91,4 +91,6 @@ export type Host = {
   signerOf?(process: ProcessFacts): string | undefined;
   /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
   executableFile(process: ProcessFacts): string | undefined;
+  /** Whether that path leads to a local file system. Where this is absent it does. */
+  isExecutableLocal?(process: ProcessFacts): boolean;
 };

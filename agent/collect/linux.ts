@@ -1,14 +1,17 @@
 import type { Files } from "./files.ts";
 import { optional } from "./files.ts";
 import { createLinuxGpu } from "./gpu.ts";
+import { hidesProcesses } from "./hidepid.ts";
 import type { Host } from "./host.ts";
 import { createSocketTable } from "./listeners.ts";
 import { createMappedTable } from "./mapped.ts";
+import type { Mounts } from "./mounts.ts";
 import type { Namespaces } from "./namespaces.ts";
-import { createPackages } from "./packages.ts";
+import { createPackages, isPackagePath } from "./packages.ts";
 import { placedPackage } from "./placed-packages.ts";
 import { createPortForwarders } from "./port-forwarders.ts";
 import { createProcessTable, parsePasswd } from "./processes.ts";
+import type { Reader } from "./reader.ts";
 import type { Run } from "./run.ts";
 import type { SocketDiag } from "./sock-diag.ts";
 
@@ -23,6 +26,9 @@ export function linuxHost(deps: {
   selfPid: number;
   clock: () => number;
   elapsed: () => number;
+  cpuMs: () => number;
+  mounts: Mounts;
+  reader: Reader;
   namespaces: Namespaces;
   /** Sockets without the tables of procfs, where the kernel gives them. */
   diag?: SocketDiag | undefined;
@@ -30,19 +36,26 @@ export function linuxHost(deps: {
 }): Host {
   const { files, procRoot } = deps;
   const users = parsePasswd(optional(() => files.text("/etc/passwd", PASSWD_BYTES_MAX)) ?? "");
-  const processTable = createProcessTable({ ...deps, users });
+  const isHiding = (): boolean => hidesProcesses(deps);
+  const processTable = createProcessTable({ ...deps, users, isHiding });
   const sockets = createSocketTable({ ...deps, diag: deps.diag });
   const packages = createPackages(deps);
-  const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted });
+  const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding });
   const forwarders = createPortForwarders(deps);
   const gpuTable = createLinuxGpu(deps);
+  const isExecutableLocal = (pid: number): boolean => {
+    const device = mapped.executableDevice(pid);
+    return device !== undefined && deps.mounts.ofDevice(pid, device).class === "local";
+  };
   /** Not another file under its path: in another root or mount, or replaced since the program began. */
   const isOwnFile = (pid: number, executable: string): boolean => {
+    if (!isExecutableLocal(pid) || deps.mounts.ofPath(executable).class !== "local") return false;
     const runs = optional(() => files.facts(`${procRoot}/${pid}/exe`));
     return runs !== undefined && runs.identity === optional(() => files.facts(executable))?.identity;
   };
   return {
     observe: async (sighted) => {
+      deps.mounts.begin();
       const { processes, changed, collector } = processTable.read();
       const { listeners, owners, collector: sources } = sockets.read(processes);
       // What begins to listen may have become another program, or loaded a model, since its last turn.
@@ -64,10 +77,13 @@ export function linuxHost(deps: {
     peers: (listeners) => sockets.peers(listeners),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
     // The path of a process in a container is none of this host's.
-    packageOf: ({ pid, executable, container }) =>
-      executable === undefined || container !== undefined || !isOwnFile(pid, executable)
-        ? undefined
-        : (placedPackage(executable) ?? packages.of(executable)),
+    packageOf: ({ pid, executable, container }) => {
+      if (executable === undefined || container !== undefined) return undefined;
+      const placed = placedPackage(executable);
+      if (placed === undefined && !isPackagePath(executable)) return undefined;
+      return isOwnFile(pid, executable) ? (placed ?? packages.of(executable)) : undefined;
+    },
     executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
+    isExecutableLocal: ({ pid }) => isExecutableLocal(pid),
   };
 }

@@ -46,7 +46,8 @@ export function createSocketTable(deps: {
   procRoot: string;
   sysRoot: string;
   selfPid: number;
-  elapsed: () => number;
+  /** Processor time of this process, milliseconds: on a busy host a clock would run out before anything was done. */
+  cpuMs: () => number;
   namespaces: Pick<Namespaces, "isAllowed">;
   diag: SocketDiag | undefined;
 }): SocketTable {
@@ -146,7 +147,7 @@ export function createSocketTable(deps: {
   function findOwners(wanted: Set<string>, budgetMs: number, by = byBirth): ReadonlySet<number> {
     const holders = new Set<number>();
     if (wanted.size === 0) return holders;
-    const startedAt = deps.elapsed();
+    const startedAt = deps.cpuMs();
     const order = [...processes.values()].sort(by);
     const searchedMs = Math.min(...[...wanted].map((inode) => misses.get(inode)?.bornMs ?? 0));
     let bornMs = Math.max(0, ...order.map((process) => process.startedAtMs ?? 0));
@@ -154,7 +155,7 @@ export function createSocketTable(deps: {
     for (const process of order) {
       if (wanted.size === 0) break;
       if ((process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) continue;
-      if (deps.elapsed() - startedAt > budgetMs) {
+      if (deps.cpuMs() - startedAt > budgetMs) {
         bornMs = 0;
         isCut = true;
         break;
@@ -219,8 +220,9 @@ export function createSocketTable(deps: {
     if (before) return before;
     const inodes: string[] = [];
     held.set(pid, inodes);
-    for (const descriptor of optional(() => files.list(`${procRoot}/${pid}/fd`)) ?? []) {
-      const link = optional(() => files.link(`${procRoot}/${pid}/fd/${descriptor}`));
+    const directory = processes.get(pid)?.directory ?? `${procRoot}/${pid}`;
+    for (const descriptor of optional(() => files.list(`${directory}/fd`)) ?? []) {
+      const link = optional(() => files.link(`${directory}/fd/${descriptor}`));
       if (link?.startsWith("socket:[")) inodes.push(link.slice(8, -1));
     }
     return inodes;

@@ -1,8 +1,12 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
+import { type Budget, createBudget } from "./cpu-budget.ts";
 import { attempt, type Files, optional } from "./files.ts";
+import { HIDING_DETAIL } from "./hidepid.ts";
 import type { WeightFile } from "./host.ts";
+import type { Mounts } from "./mounts.ts";
 import type { LinuxProcess } from "./processes.ts";
-import { recogniseWeights } from "./weights.ts";
+import type { Reader } from "./reader.ts";
+import { createWeightFinder, descriptorsOf, type Shown, type Verdict } from "./weight-finder.ts";
 
 /** A file in a process's memory, from proc_pid_maps(5). */
 export type Mapping = {
@@ -59,50 +63,41 @@ function readMapping(
   return file;
 }
 
-/** `major:minor` in the hexadecimal of maps, for mounts whose server may never answer. */
-export function parseRemoteMounts(mountinfo: string): Set<string> {
-  const remote = new Set<string>();
-  for (const line of mountinfo.split("\n")) {
-    const [before, after] = line.split(" - ");
-    const type = after?.split(" ")[0] ?? "";
-    if (!/^(nfs|nfs4|cifs|smb3|ceph|afs|9p|fuse\.(?!fuse-overlayfs).*)$/.test(type)) continue;
-    const [major, minor] = (before!.split(" ")[2] ?? "").split(":").map(Number);
-    if (major === undefined || minor === undefined) continue;
-    remote.add(`${major.toString(16).padStart(2, "0")}:${minor.toString(16).padStart(2, "0")}`);
-  }
-  return remote;
-}
-
 const MAPS_BYTES_MAX = 8 * 1024 * 1024;
-const KNOWN_FILES_MAX = 8192;
-/** Time for re-reading the maps of processes that grew or shrank, after the first scan. */
+const KNOWN_PATHS_MAX = 8192;
+/** Processor time for the maps of new and changed processes in a scan, and of the first one. */
 const REREAD_MS_MAX = 4;
 const FIRST_MS_MAX = 400;
-/** On a host where everything waits, time runs out before anything was done: so many are read in any case. */
+/** So many are read in any case. */
 const REREAD_MIN = 8;
-/** Reading in one go before others have their turn: servers are asked meanwhile, and their answers taken in. */
-const TURN_MS_MAX = 1;
+/** What waits for longer gets more time, so that nothing waits for ever: so much a scan, and at most. */
+const OVERDUE_MS = 4;
+const OVERDUE_MS_MAX = 40;
+/** Who waits for so many scans comes before all others, whatever their size. */
+const OVERDUE_SCANS = 2;
+/** So many files of a process are looked up before the budget is asked. */
+const FILES_PER_CHECK = 16;
 /** An engine that reads its weights instead of mapping them has at least this much in memory. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
-const OPEN_WEIGHTS_BYTES_MIN = 64 * 1024 * 1024;
-const DESCRIPTORS_MAX = 1024;
-/** Mapped by nearly everything, and never weights. */
-const ORDINARY =
-  /^\/(?:dev\/(?!shm\/)|usr\/(?:lib|share)\/(?:locale|fonts|mime|icons|zoneinfo)|SYSV|proc\/|sys\/)/;
+const DESCRIPTORS_MAX = 4096;
 
-const LIBRARY = /\.so(?:\.[\d.]+)?(?: \(deleted\))?$/;
+/** A file that a process maps or has open and that is not known yet; `verdict` is that of the last look. */
+type Unresolved = ({ mapping: Mapping } | { descriptor: string }) & { verdict?: Verdict };
 
 type Known = {
   key: string;
+  shown: Shown;
   virtualBytes: number;
   weights: WeightFile[];
   libraries: string[];
+  /** Its maps may not be read. */
   denied: boolean;
-  remote: number;
+  /** Not looked at for their number, or for lack of rights. */
+  unread: number;
+  unresolved: Unresolved[];
+  /** Device of its executable, as its maps tell it. */
+  executableDevice: string | undefined;
 };
-
-/** `null`: no weights. `remote`: on a mount whose server may never answer, so it is not read. */
-type Recognised = WeightFile | null | "remote";
 
 export type Mapped = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
@@ -113,11 +108,14 @@ export type Mapped = {
 export type MappedTable = {
   /** `changed`: those that are new or of another size. The maps are the same ones as before while they say the same. */
   read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Promise<Mapped>;
+  /** Device of a process's executable; undefined where it is not known. */
+  executableDevice(pid: number): string | undefined;
 };
 
 /**
- * Weights and libraries in the memory of each process. A process is read when it is new and when the size of
- * its address space changed, within a time budget: nobody can map a model without that.
+ * Weights and libraries in the memory of each process. A process is read when it is new and when the size of its
+ * address space changed: nobody can map a model without that. Within a budget of processor time, so that a host where
+ * everything waits blinds nobody; overdue processes first, then new ones, the largest first.
  */
 export function createMappedTable(deps: {
   files: Files;
@@ -125,16 +123,20 @@ export function createMappedTable(deps: {
   /** Never reported, and busy whenever somebody looks. */
   selfPid: number;
   elapsed: () => number;
+  /** Processor time of this process, milliseconds. */
+  cpuMs: () => number;
+  mounts: Mounts;
+  reader: Reader;
   /** True for the path of a library that some catalogue entry asks about. */
   isWanted: (path: string) => boolean;
+  /** True while procfs leaves out processes of others. */
+  isHiding?: () => boolean;
 }): MappedTable {
-  const { files, procRoot } = deps;
+  const { files } = deps;
+  const finder = createWeightFinder(deps);
   const known = new Map<number, Known>();
   const waiting = new Map<number, { process: LinuxProcess; since: number }>();
-  /** By path and then identity: what nearly every process maps is looked up without a key of its own. */
-  const recognised = new Map<string, Map<string, Recognised>>();
   const wantedPaths = new Map<string, boolean>();
-  let remoteMounts: Set<string> | undefined;
   let found: Pick<Mapped, "weights" | "libraries"> | undefined;
   let seen: ReadonlyMap<number, LinuxProcess> | undefined;
   let scans = 0;
@@ -148,27 +150,24 @@ export function createMappedTable(deps: {
       }
       if (processes !== seen) forgetGone(processes);
       seen = processes;
-      remoteMounts ??= parseRemoteMounts(
-        optional(() => files.text(`${procRoot}/self/mountinfo`, MAPS_BYTES_MAX)) ?? "",
-      );
-      const budgetMs = known.size === 0 ? FIRST_MS_MAX : REREAD_MS_MAX;
-      let workedMs = 0;
-      let turnAtMs = deps.elapsed();
+      const budget = createBudget(deps, budgetMs());
+      for (const entry of known.values()) if (entry.unresolved.length > 0) await resolve(entry, budget);
       for (const [at, process] of inOrder().entries()) {
-        const turnMs = deps.elapsed() - turnAtMs;
-        if (at >= REREAD_MIN && workedMs + turnMs > budgetMs) break;
-        if (turnMs > TURN_MS_MAX) {
-          workedMs += turnMs;
-          await pause();
-          turnAtMs = deps.elapsed();
-        }
-        if (changeOf(process) > 0) readOne(process);
+        if ((await budget.isUsedUp()) && at >= REREAD_MIN) break;
+        if (changeOf(process) > 0) await resolve(readOne(process), budget);
         waiting.delete(process.pid);
       }
       found ??= collect();
-      return { ...found, collectors: report(waiting.size, processes.size) };
+      return { ...found, collectors: report(processes.size) };
     },
+    executableDevice: (pid) => known.get(pid)?.executableDevice,
   };
+
+  function budgetMs(): number {
+    if (known.size === 0) return FIRST_MS_MAX;
+    const oldest = Math.min(scans, ...[...waiting.values()].map(({ since }) => since));
+    return REREAD_MS_MAX + Math.min(OVERDUE_MS * (scans - oldest), OVERDUE_MS_MAX);
+  }
 
   function forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
     for (const [pid, before] of known) if (processes.get(pid)?.key !== before.key) forget(pid);
@@ -180,11 +179,20 @@ export function createMappedTable(deps: {
     known.delete(pid);
   }
 
-  /** Who waits longest comes first, then the largest change: a small file may be all that matters. */
+  /** The overdue by age, then new processes by size, then the largest change: a small file may be all that matters. */
   function inOrder(): LinuxProcess[] {
+    const rank = ({ process, since }: { process: LinuxProcess; since: number }): number[] => {
+      const isOverdue = since <= scans - OVERDUE_SCANS;
+      return [isOverdue ? since - scans : 0, known.has(process.pid) ? 1 : 0, -sizeOf(process)];
+    };
     return [...waiting.values()]
-      .sort((a, b) => a.since - b.since || changeOf(b.process) - changeOf(a.process))
+      .map((one) => ({ process: one.process, rank: rank(one) }))
+      .sort((a, b) => compare(a.rank, b.rank))
       .map(({ process }) => process);
+  }
+
+  function sizeOf(process: LinuxProcess): number {
+    return known.has(process.pid) ? changeOf(process) : process.virtualBytes;
   }
 
   /** Bytes that its address space grew or shrank by since its maps were read. */
@@ -194,128 +202,131 @@ export function createMappedTable(deps: {
     return before.denied ? 0 : Math.abs(process.virtualBytes - before.virtualBytes);
   }
 
-  function readOne(process: LinuxProcess): void {
+  /** Reads its maps; what is in the files it maps is found out afterwards. */
+  function readOne(process: LinuxProcess): Known {
+    const { pid, key, virtualBytes, directory } = process;
     const entry: Known = {
-      key: process.key,
-      virtualBytes: process.virtualBytes,
+      key,
+      shown: { pid, directory },
+      virtualBytes,
       weights: [],
       libraries: [],
       denied: false,
-      remote: 0,
+      unread: 0,
+      unresolved: [],
+      executableDevice: undefined,
     };
-    const text = attempt(() => files.text(`${procRoot}/${process.pid}/maps`, MAPS_BYTES_MAX));
+    const text = attempt(() => files.text(`${directory}/maps`, MAPS_BYTES_MAX));
     if ("value" in text) {
       for (const mapping of parseMaps(text.value)) {
-        if (!mapping.executable) addWeights(process.pid, mapping, entry);
-        else if (isWanted(mapping.path)) entry.libraries.push(mapping.path);
-        // A program with an executable stack maps as code whatever it reads (READ_IMPLIES_EXEC of personality(2)).
-        else if (mapping.path !== process.executable && !LIBRARY.test(mapping.path))
-          addWeights(process.pid, mapping, entry);
+        if (mapping.executable && isWanted(mapping.path)) entry.libraries.push(mapping.path);
+        if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)
+          entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
+        // Whatever its name, and also as code: personality(2) has READ_IMPLIES_EXEC, and a name proves nothing.
+        entry.unresolved.push({ mapping });
       }
-      if (process.residentBytes >= READER_BYTES_MIN) addOpenWeights(process, entry);
-    } else entry.denied = text.miss === "denied";
-    forget(process.pid);
+      if (process.residentBytes >= READER_BYTES_MIN) addDescriptors(entry);
+    } else entry.denied = text.miss !== "gone";
+    forget(pid);
     if (hasNews(entry)) found = undefined;
-    known.set(process.pid, entry);
+    known.set(pid, entry);
+    return entry;
   }
 
   function isWanted(path: string): boolean {
     let wanted = wantedPaths.get(path);
     if (wanted === undefined) {
-      if (wantedPaths.size > KNOWN_FILES_MAX) wantedPaths.clear();
+      if (wantedPaths.size > KNOWN_PATHS_MAX) wantedPaths.clear();
       wanted = deps.isWanted(path);
       wantedPaths.set(path, wanted);
     }
     return wanted;
   }
 
-  function addWeights(pid: number, mapping: Mapping, entry: Known): void {
-    let namesakes = recognised.get(mapping.path);
-    if (!namesakes) {
-      if (recognised.size > KNOWN_FILES_MAX) recognised.clear();
-      namesakes = new Map();
-      recognised.set(mapping.path, namesakes);
-    }
-    let weights = namesakes.get(mapping.identity);
-    if (weights === undefined) {
-      if (namesakes.size > KNOWN_FILES_MAX) namesakes.clear();
-      weights = ORDINARY.test(mapping.path) ? null : isRemote(mapping) ? "remote" : recognise(pid, mapping);
-      namesakes.set(mapping.identity, weights);
-    }
-    if (weights === "remote") entry.remote += 1;
-    else if (weights) entry.weights.push(weights);
+  function addDescriptors(entry: Known): void {
+    const descriptors = descriptorsOf(files, entry.shown.directory);
+    if (!descriptors) entry.unread += 1;
+    entry.unread += Math.max(0, (descriptors?.length ?? 0) - DESCRIPTORS_MAX);
+    for (const descriptor of descriptors?.slice(0, DESCRIPTORS_MAX) ?? [])
+      entry.unresolved.push({ descriptor });
   }
 
-  function isRemote({ identity }: Mapping): boolean {
-    return remoteMounts?.has(identity.slice(0, identity.indexOf(" "))) ?? false;
-  }
-
-  /** By its path inside the process's own root, or, when it was deleted or replaced, by its mapping. */
-  function recognise(pid: number, mapping: Mapping): WeightFile | null {
-    const gone = mapping.path.endsWith(" (deleted)") || mapping.path.startsWith("/memfd:");
-    const byMapping = `${procRoot}/${pid}/map_files/${mapping.range}`;
-    const candidates = gone ? [byMapping] : [`${procRoot}/${pid}/root${mapping.path}`, byMapping];
-    for (const candidate of candidates) {
-      const found = optional(() => readWeights(candidate));
-      if (found !== undefined) return found && { ...found, path: mapping.path.replace(/ \(deleted\)$/, "") };
+  /** Looks into its files as long as there is time. What stays unresolved is looked at again in the next scan. */
+  async function resolve(entry: Known, budget: Budget): Promise<void> {
+    const left: Unresolved[] = [];
+    for (const [at, one] of entry.unresolved.entries()) {
+      if (at % FILES_PER_CHECK === FILES_PER_CHECK - 1 && (await budget.isUsedUp())) {
+        left.push(...entry.unresolved.slice(at));
+        break;
+      }
+      const verdict =
+        "mapping" in one ? finder.mapped(entry.shown, one.mapping) : lookOpen(entry, one.descriptor);
+      if (verdict.is === "weights") {
+        entry.weights.push(verdict.file);
+        found = undefined;
+      } else if (verdict.is !== "nothing") left.push({ ...one, verdict });
     }
-    return null;
+    entry.unresolved = left;
   }
 
-  function readWeights(candidate: string, how: WeightFile["how"] = "mapped"): WeightFile | null {
-    const { sizeBytes, isFile } = files.facts(candidate);
-    if (!isFile || sizeBytes < 24) return null;
-    const found = recogniseWeights((offset, length) => files.bytes(candidate, offset, length), sizeBytes);
-    return found ? { path: candidate, sizeBytes, how, ...found } : null;
-  }
-
-  function addOpenWeights(process: LinuxProcess, entry: Known): void {
-    const directory = `${procRoot}/${process.pid}/fd`;
-    const descriptors = (optional(() => files.list(directory)) ?? []).slice(0, DESCRIPTORS_MAX);
-    for (const descriptor of descriptors) {
-      const path = optional(() => files.link(`${directory}/${descriptor}`));
-      if (!path?.startsWith("/") || ORDINARY.test(path)) continue;
-      if (entry.weights.some((weights) => weights.path === path)) continue;
-      const facts = optional(() => files.facts(`${directory}/${descriptor}`));
-      if (!facts?.isFile || facts.sizeBytes < OPEN_WEIGHTS_BYTES_MIN) continue;
-      const found = optional(() => readWeights(`${directory}/${descriptor}`, "open"));
-      if (found) entry.weights.push({ ...found, path });
-    }
+  function lookOpen({ shown, weights }: Known, descriptor: string): Verdict {
+    const path = optional(() => files.link(`${shown.directory}/fd/${descriptor}`));
+    if (!path?.startsWith("/") || weights.some((one) => one.path === path)) return { is: "nothing" };
+    return finder.open(shown, descriptor, path);
   }
 
   function collect(): Pick<Mapped, "weights" | "libraries"> {
     const weights = new Map<number, WeightFile[]>();
     const libraries = new Map<number, string[]>();
     for (const [pid, entry] of known) {
-      if (entry.weights.length > 0) weights.set(pid, entry.weights);
+      // Copies: a list that grows later is another list.
+      if (entry.weights.length > 0) weights.set(pid, [...entry.weights]);
       if (entry.libraries.length > 0) libraries.set(pid, entry.libraries);
     }
     return { weights, libraries };
   }
 
-  function report(left: number, total: number): Collector[] {
-    let denied = 0;
-    let remote = 0;
-    for (const entry of known.values()) {
-      if (entry.denied) denied += 1;
-      remote += entry.remote;
-    }
+  function report(total: number): Collector[] {
+    const denied = [...known.values()].filter((entry) => entry.denied).length;
+    const unseen = [...waiting.keys()].filter((pid) => !known.has(pid)).length;
     const problems = [
+      ...(deps.isHiding?.() ? [HIDING_DETAIL] : []),
       ...(denied > 0
         ? [`memory maps of ${denied} of ${total} processes not readable with these rights`]
         : []),
-      ...(left > 0 ? [`${left} changed processes wait for the next scan`] : []),
+      ...(waiting.size > 0
+        ? [`${waiting.size} changed processes wait for the next scan, ${unseen} of them not seen yet`]
+        : []),
     ];
-    const unread = remote > 0 ? [`${remote} mapped files on network mounts not read`] : [];
-    return [summary("weights", [...problems, ...unread]), summary("libraries", problems)];
+    return [summary("weights", [...problems, ...unresolvedFiles()]), summary("libraries", problems)];
+  }
+
+  function unresolvedFiles(): string[] {
+    let [unreadable, waitingFiles] = [0, 0];
+    const silent = new Map<string, number>();
+    for (const { unresolved, unread } of known.values()) {
+      unreadable += unread;
+      for (const { verdict } of unresolved) {
+        if (verdict?.is === "unanswered") silent.set(verdict.type, (silent.get(verdict.type) ?? 0) + 1);
+        else if (verdict?.is === "unreadable") unreadable += 1;
+        else waitingFiles += 1;
+      }
+    }
+    return [
+      ...(unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : []),
+      ...[...silent].map(([type, count]) => `${count} mapped files not read: ${type} does not answer`),
+      ...(waitingFiles > 0 ? [`${waitingFiles} files wait for the next scan`] : []),
+    ];
   }
 }
 
-/** Until all that waits for this thread had its turn. */
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 const hasNews = (entry: Known | undefined): boolean =>
   entry !== undefined && entry.weights.length + entry.libraries.length > 0;
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return 0;
+}
 
 function summary(name: string, problems: readonly string[]): Collector {
   return problems.length === 0

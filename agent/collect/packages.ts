@@ -8,6 +8,9 @@ const KNOWN_MAX = 256;
 /** Where packages put programs: what lies in a home directory belongs to none. */
 const PACKAGED = /^\/(?:usr(?!\/local\/)|opt|bin|sbin|lib|lib64)\//;
 
+/** Only root writes there: looking at such a path is safe. */
+export const isPackagePath = (path: string): boolean => PACKAGED.test(path);
+
 export type Packages = {
   /** `ollama 0.12.6-1`, or undefined: no package, or the answer is still to come. */
   of(path: string): string | undefined;

@@ -1,5 +1,6 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { attempt, type Files, optional } from "./files.ts";
+import { HIDING_DETAIL } from "./hidepid.ts";
 import type { ProcessFacts } from "./host.ts";
 
 /** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
@@ -11,6 +12,7 @@ export type Stat = {
   kernelThread: boolean;
   /** Clock ticks after boot. */
   startTicks: number;
+  threads: number;
   virtualBytes: number;
   residentPages: number;
 };
@@ -34,6 +36,7 @@ export function parseStat(text: string): Stat | undefined {
     parentPid: Number(fields[1]),
     kernelThread: (Number(fields[6]) & PF_KTHREAD) !== 0,
     startTicks,
+    threads: Number(fields[17]),
     virtualBytes: Number(fields[20]),
     residentPages: Number(fields[21]),
   };
@@ -76,6 +79,8 @@ export function parseUid(status: string): number | undefined {
 
 /** What the Linux collectors know of a process beyond the shared facts. */
 export type LinuxProcess = ProcessFacts & {
+  /** Where procfs shows its memory and files: `/proc/PID`, or a thread's where the first thread has ended. */
+  directory: string;
   /** Inode of its network namespace; absent when it cannot be read. */
   network?: string;
   virtualBytes: number;
@@ -127,6 +132,8 @@ export function createProcessTable(deps: {
   procRoot: string;
   clock: () => number;
   users: ReadonlyMap<number, { name: string }>;
+  /** True while procfs leaves out processes of others. */
+  isHiding?: () => boolean;
 }): ProcessTable {
   const { files, procRoot } = deps;
   const readBootMs = () =>
@@ -143,6 +150,8 @@ export function createProcessTable(deps: {
   let changed: LinuxProcess[] = [];
   let moved = false;
   let scans = 0;
+  /** Listed, but not to be looked at: `hidepid=1`. */
+  let denied = 0;
 
   return {
     hasten: (pids) => {
@@ -151,6 +160,7 @@ export function createProcessTable(deps: {
     read: () => {
       changed = [];
       moved = false;
+      denied = 0;
       const listing = attempt(() => files.list(procRoot));
       if (!("value" in listing)) {
         known = new Map();
@@ -161,7 +171,7 @@ export function createProcessTable(deps: {
       if (scans % KERNEL_SCANS === 0) kernel = new Set();
       known = keepOrReplace(readAll(listing.value));
       hastened = new Set();
-      return { processes: known, changed, collector: report(known) };
+      return { processes: known, changed, collector: report(known, denied, deps.isHiding?.() ?? false) };
     },
   };
 
@@ -221,11 +231,13 @@ export function createProcessTable(deps: {
       }
       watched.set(pid, { line, quiet: 0 });
       stat = parseStat(line);
-    } catch {
-      // It ended between the listing and now.
+    } catch (cause) {
+      // It ended between the listing and now, or `hidepid` forbids to look at it.
+      if (isDenied(cause)) denied += 1;
       return undefined;
     }
-    if (!stat || stat.state === "Z") return undefined;
+    if (stat?.state === "Z") return readZombie(stat, nowMs);
+    if (!stat) return undefined;
     if (stat.kernelThread) {
       kernel.add(pid);
       return undefined;
@@ -233,10 +245,31 @@ export function createProcessTable(deps: {
     return readOne(stat, nowMs);
   }
 
-  function readOne(stat: Stat, nowMs: number): LinuxProcess {
+  /**
+   * A first thread that has ended (pthread_exit(3)) leaves a process that looks like a zombie while others go on: what
+   * it has in memory is shown by a thread that lives.
+   */
+  function readZombie(leader: Stat, nowMs: number): LinuxProcess | undefined {
+    watched.delete(leader.pid);
+    if (leader.threads < 2) return undefined;
+    const tasks = `${procRoot}/${leader.pid}/task`;
+    for (const name of optional(() => files.list(tasks)) ?? []) {
+      const thread = optional(() => parseStat(files.line(`${tasks}/${name}/stat`)));
+      if (!thread || thread.state === "Z" || thread.state === "X") continue;
+      const { virtualBytes, residentPages } = thread;
+      return readOne({ ...leader, virtualBytes, residentPages }, nowMs, `${tasks}/${name}`);
+    }
+    return undefined;
+  }
+
+  function readOne(stat: Stat, nowMs: number, directory = `${procRoot}/${stat.pid}`): LinuxProcess {
     const before = known.get(stat.pid);
     const key = `${stat.pid}:${stat.startTicks}:${stat.name}`;
-    if (before?.key === key && (young.get(stat.pid) ?? Number.POSITIVE_INFINITY) > nowMs) {
+    if (
+      before?.key === key &&
+      before.directory === directory &&
+      (young.get(stat.pid) ?? Number.POSITIVE_INFINITY) > nowMs
+    ) {
       if (before.parentPid !== stat.parentPid) moved = true;
       if (before.virtualBytes !== stat.virtualBytes) changed.push(before);
       before.parentPid = stat.parentPid;
@@ -245,7 +278,7 @@ export function createProcessTable(deps: {
       return before;
     }
     young.delete(stat.pid);
-    const facts = readIdentity(deps, stat, key, boot);
+    const facts = readIdentity({ ...deps, directory }, stat, key, boot);
     const isYoung = before?.key !== key && nowMs - (facts.startedAtMs ?? 0) < YOUNG_MS;
     if (isYoung) young.set(stat.pid, nowMs + YOUNG_MS);
     changed.push(facts);
@@ -255,13 +288,12 @@ export function createProcessTable(deps: {
 
 /** Reads what every process is judged by; the user and the container only of those that somebody asks about. */
 function readIdentity(
-  deps: { files: Files; procRoot: string; users: ReadonlyMap<number, { name: string }> },
+  deps: { files: Files; directory: string; users: ReadonlyMap<number, { name: string }> },
   stat: Stat,
   key: string,
   boot: { ms: number | undefined },
 ): LinuxProcess {
-  const { files } = deps;
-  const root = `${deps.procRoot}/${stat.pid}`;
+  const { files, directory: root } = deps;
   const link = attempt(() => files.link(`${root}/exe`));
   const argv = optional(() => files.record(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
   const executable = "value" in link ? link.value.replace(/ \(deleted\)$/, "") : undefined;
@@ -275,6 +307,7 @@ function readIdentity(
     pid: stat.pid,
     parentPid: stat.parentPid,
     key,
+    directory: root,
     name: stat.name,
     argv: argv.split("\0").filter((word) => word !== ""),
     virtualBytes: stat.virtualBytes,
@@ -316,10 +349,17 @@ function bootTime(text: string): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-function report(processes: ReadonlyMap<number, LinuxProcess>): Collector {
-  let hidden = 0;
+function report(processes: ReadonlyMap<number, LinuxProcess>, denied: number, isHiding: boolean): Collector {
+  let hidden = denied;
   for (const process of processes.values()) if (process.hidden) hidden += 1;
-  if (hidden === 0) return { name: "processes", status: "ok", detail: `${processes.size} processes` };
-  const detail = `${hidden} of ${processes.size} processes not readable with these rights`;
-  return { name: "processes", status: "partial", detail };
+  const total = processes.size + denied;
+  const problems = [
+    ...(hidden > 0 ? [`${hidden} of ${total} processes not readable with these rights`] : []),
+    ...(isHiding ? [HIDING_DETAIL] : []),
+  ];
+  if (problems.length > 0) return { name: "processes", status: "partial", detail: problems.join("; ") };
+  return { name: "processes", status: "ok", detail: `${total} processes` };
 }
+
+const isDenied = (cause: unknown): boolean =>
+  ["EACCES", "EPERM"].includes((cause as { code?: string }).code ?? "");

@@ -2,14 +2,17 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../shared/clock.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { catalogue as builtIn } from "../catalog/list.ts";
-import { REFRESH_MS } from "./at-rest.ts";
+import { type Directories, directoriesBy, REFRESH_MS } from "./at-rest.ts";
 import { libraryFilter } from "./claims.ts";
 import { darwinHost } from "./darwin.ts";
 import { type Files, realFiles } from "./files.ts";
 import type { Host } from "./host.ts";
 import { linuxHost } from "./linux.ts";
+import { memoryDevice } from "./memory-device.ts";
+import { createMounts, type Mounts } from "./mounts.ts";
 import { createNamespaces, type Namespaces, noNamespaces } from "./namespaces.ts";
 import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
+import { createReader, type Reader, readerCommand } from "./reader.ts";
 import { type Run, runTool } from "./run.ts";
 import { openSocketDiag } from "./sock-diag.ts";
 import { unsupportedHost } from "./unsupported.ts";
@@ -26,26 +29,34 @@ export type SystemOptions = {
   /** Never probed and never reported. */
   selfPid: number;
   /** Lists the home directories to look for models in and to shorten to `~`; those of all people. */
-  homes: () => readonly string[];
+  homes: (list: (path: string) => string[]) => readonly string[];
   clock: Clock;
   /** Milliseconds of a clock that never goes back (`performance.now`). */
   elapsed: () => number;
+  /** Processor time of this process, milliseconds; by default that of the process that runs this. */
+  cpuMs?: () => number;
 };
 
 /** Everything a scanner asks of the world. */
 export type SystemReaders = {
   host: Host;
   files: Files;
+  reader: Reader;
+  directories: Directories;
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
   /** The longest first; the same list as before while nobody moved in or out. */
   homes: () => readonly string[];
   elapsed: () => number;
+  cpuMs: () => number;
 };
 
 type Shared = SystemOptions & {
   files: Files;
+  cpuMs: () => number;
+  mounts: Mounts;
+  reader: Reader;
   run: Run;
   namespaces: Namespaces;
   isLibraryWanted: (path: string) => boolean;
@@ -62,28 +73,60 @@ export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
   const { catalogue = builtIn } = options;
   const namespaces = options.platform === "linux" ? createNamespaces(stranded) : noNamespaces;
-  const shared = { ...options, files, run: runTool, namespaces, isLibraryWanted: libraryFilter(catalogue) };
+  const cpuMs = options.cpuMs ?? processorMs;
+  const mounts = createMounts({ ...options, files, memoryDevice: memoryDevice(options.platform) });
+  const reader = createReader({ ...options, files, command: readerCommand() });
+  const isLibraryWanted = libraryFilter(catalogue);
+  const shared = { ...options, files, cpuMs, mounts, reader, run: runTool, namespaces, isLibraryWanted };
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
   return {
     host,
     files,
+    reader,
+    directories: directoriesBy(reader),
     probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
     catalogue,
     selfPid: options.selfPid,
-    homes: createHomes(options),
+    homes: createHomes({ ...options, files, mounts, reader }),
     elapsed: options.elapsed,
+    cpuMs,
   };
 }
 
+const processorMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 /** People move in while a daemon runs for months. Listed as often as the disks are looked at. */
-function createHomes({ homes, elapsed }: Pick<SystemOptions, "homes" | "elapsed">): () => readonly string[] {
+function createHomes(
+  deps: Pick<SystemOptions, "homes" | "elapsed" | "platform"> & {
+    files: Files;
+    mounts: Mounts;
+    reader: Reader;
+  },
+): () => readonly string[] {
+  const { elapsed, files, mounts, reader } = deps;
   let known: readonly string[] = [];
   let nextAtMs = Number.NEGATIVE_INFINITY;
+  /** Directories on a file system that may not answer, by the last answer. */
+  const remote = new Map<string, readonly string[]>();
+  const list = (path: string): string[] => {
+    if (deps.platform !== "linux" || mounts.ofPath(path).class === "local") return files.list(path);
+    const before = remote.get(path);
+    void reader.ask({ op: "list", path }, path).then((outcome) => {
+      const names = "value" in outcome ? outcome.value : (before ?? []);
+      // Those who were not known are looked at soon.
+      if (!isDeepStrictEqual(names, before)) nextAtMs = elapsed();
+      remote.set(path, names);
+    });
+    return [...(before ?? [])];
+  };
   return () => {
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
     // One may lie below another that is nobody's: /home/example.com/ada.
-    const now = [...new Set(homes())].sort((a, b) => b.length - a.length);
+    const now = [...new Set(deps.homes(list))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
   };

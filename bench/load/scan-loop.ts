@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { serveReads } from "../../agent/collect/reader-process.ts";
 import { systemReaders } from "../../agent/collect/system.ts";
 import { createMemory } from "../../agent/memory.ts";
 import { createScanner } from "../../agent/scan.ts";
@@ -7,6 +8,10 @@ import { createScanner } from "../../agent/scan.ts";
  * The scanner as the daemon runs it, and nothing else: one scan, then one per interval. Every scan is a JSON line
  * on stdout. Ends when its standard input does.
  */
+if (process.argv[2] === "reader") {
+  await serveReads(() => performance.now());
+  process.exit(0);
+}
 const intervalMs = Number(process.argv[2]);
 const scanner = createScanner(
   systemReaders({

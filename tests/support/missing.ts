@@ -1,16 +1,17 @@
 import { describe, test } from "bun:test";
+import { existsSync } from "node:fs";
 
 /*
  * Tests of what not every machine has. Where something is missing they are skipped under a name that says what they
  * need; tests/run.ts names them at the end, and in CI counts them as failed.
  */
 
-/** Those of the tools that are not on the PATH; "Linux" and "root" are what the words say. */
+/** Those of the tools that are not on the PATH, and of the absolute paths that do not exist; "Linux" and "root" are what the words say. */
 export const missing = (...needed: ("Linux" | "root" | (string & {}))[]): string[] =>
   needed.filter((one) => {
     if (one === "Linux") return process.platform !== "linux";
     if (one === "root") return process.getuid?.() !== 0;
-    return Bun.which(one) === null;
+    return one.startsWith("/") ? !existsSync(one) : Bun.which(one) === null;
   });
 
 const named = (name: string, lacking: readonly string[]): string =>

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { createAtRest, REFRESH_MS } from "../../../agent/collect/at-rest.ts";
+import { createAtRest, directoriesIn, REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { LIMITS, type Store, store } from "../../../shared/wire/heartbeat.ts";
 import { only, ownFiles, product, weights } from "./model-homes.ts";
@@ -35,7 +35,7 @@ put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/model.safet
 put(".cache/huggingface/hub/datasets--a--b/snapshots/abc/data", "");
 
 function atRest(elapsed = () => 0, files = ownFiles()) {
-  return createAtRest({ files, catalogue, homes: only(home), elapsed });
+  return createAtRest({ directories: directoriesIn(files), catalogue, homes: only(home), elapsed });
 }
 
 test("atRest.read() lists Ollama's manifests by the names Ollama gives them, with the header of the blob", () => {
@@ -129,7 +129,12 @@ test("atRest.report() says when a store is too deep to be read in full", () => {
     mkdirSync(join(directory, "7"), { recursive: true });
     writeFileSync(join(directory, "near.gguf"), weights);
     writeFileSync(join(directory, "7/far.gguf"), weights);
-    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(deep), elapsed: () => 0 });
+    const source = createAtRest({
+      catalogue,
+      directories: directoriesIn(ownFiles()),
+      homes: only(deep),
+      elapsed: () => 0,
+    });
     expect(source.read(product("lm-studio"))).toHaveLength(1);
     expect(source.report()).toEqual({
       name: "at-rest",
@@ -204,7 +209,7 @@ describe("atRest.stores()", () => {
       let now = 0;
       const source = createAtRest({
         catalogue,
-        files: ownFiles(),
+        directories: directoriesIn(ownFiles()),
         homes: only(other),
         elapsed: () => now,
       });
@@ -232,7 +237,12 @@ describe("atRest.stores()", () => {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
       let homes: readonly string[] = [home];
-      const source = createAtRest({ catalogue, files: ownFiles(), homes: () => homes, elapsed: () => 0 });
+      const source = createAtRest({
+        catalogue,
+        directories: directoriesIn(ownFiles()),
+        homes: () => homes,
+        elapsed: () => 0,
+      });
       const none = running();
       expect(Object.keys(namesOf(source.stores(none, 1)))).toHaveLength(3);
       homes = [other];
@@ -251,7 +261,12 @@ describe("atRest.stores()", () => {
         mkdirSync(snapshot, { recursive: true });
         writeFileSync(join(snapshot, "model.safetensors"), "x");
       }
-      const source = createAtRest({ catalogue, files: ownFiles(), homes: only(many), elapsed: () => 0 });
+      const source = createAtRest({
+        catalogue,
+        directories: directoriesIn(ownFiles()),
+        homes: only(many),
+        elapsed: () => 0,
+      });
       expect(source.stores(running(), 1)![0]!.models).toHaveLength(LIMITS.MODELS_MAX);
       expect(source.report()).toEqual({
         name: "at-rest",

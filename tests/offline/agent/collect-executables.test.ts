@@ -3,10 +3,33 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createExecutables } from "../../../agent/collect/executables.ts";
-import { realFiles } from "../../../agent/collect/files.ts";
+import { type Files, realFiles } from "../../../agent/collect/files.ts";
+import { createReads } from "../../../agent/collect/read-request.ts";
+import { inProcessReader } from "../../../agent/collect/reader.ts";
 
 const home = mkdtempSync(join(tmpdir(), "collect-executables-"));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const inPlace = (files: Files) => ({ files, reader: inProcessReader(createReads(files)) });
+
+test("executables.sha256Remote() leaves a file that may not be read here to the reader", async () => {
+  const path = join(home, "remote");
+  writeFileSync(path, "a program");
+  const here: string[] = [];
+  const files = realFiles();
+  const facts = (file: string) => {
+    here.push(file);
+    return files.facts(file);
+  };
+  const watched = { ...files, facts };
+  const reader = inProcessReader(createReads(files));
+  const executables = createExecutables({ files: watched, reader, elapsed: () => 0, cpuMs: () => 0 });
+  expect(executables.sha256Remote(path, "7:1:x")).toBeUndefined();
+  await Bun.sleep(0);
+  const expected = new Bun.CryptoHasher("sha256").update("a program").digest("hex");
+  expect(executables.sha256Remote(path, "7:1:x")).toBe(expected);
+  expect(here).toEqual([]);
+});
 
 test("executables.sha256() spreads a large file over scans and hashes an unchanged one once", () => {
   const path = join(home, "large");
@@ -22,7 +45,7 @@ test("executables.sha256() spreads a large file over scans and hashes an unchang
       return files.bytes(file, offset, length, into);
     },
   };
-  const executables = createExecutables({ files: slow, elapsed: () => now });
+  const executables = createExecutables({ ...inPlace(slow), elapsed: () => now, cpuMs: () => now });
   const digests: (string | undefined)[] = [];
   for (let scan = 0; scan < 6; scan += 1) {
     executables.begin();
@@ -48,7 +71,7 @@ test("executables.sha256() leaves the first scan nearly alone, and gives the sec
       return files.bytes(...args);
     },
   };
-  const executables = createExecutables({ files: slow, elapsed: () => now });
+  const executables = createExecutables({ ...inPlace(slow), elapsed: () => now, cpuMs: () => now });
   for (let scan = 0; scan < 3; scan += 1) {
     reads.push(0);
     executables.begin();
@@ -71,7 +94,7 @@ test("executables.sha256() goes through a large file in the first scan where no 
     },
   };
   const hashedIn = (hashMs: number) => {
-    const executables = createExecutables({ files: slow, elapsed: () => now }, hashMs);
+    const executables = createExecutables({ ...inPlace(slow), elapsed: () => now, cpuMs: () => now }, hashMs);
     executables.begin();
     return executables.sha256(path);
   };

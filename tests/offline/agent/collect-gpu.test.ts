@@ -144,6 +144,7 @@ describe("createLinuxGpu()", () => {
       files,
       run: () => Promise.reject(new Error("no tools here")),
       elapsed: () => state.nowMs,
+      cpuMs: () => state.nowMs,
       procRoot: join(directory, "proc"),
       sysRoot: join(directory, "sys"),
     });

@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { linuxHost } from "../../../agent/collect/linux.ts";
-import { parseMaps, parseRemoteMounts } from "../../../agent/collect/mapped.ts";
+import { parseMaps } from "../../../agent/collect/mapped.ts";
+import { createMounts, parseMounts } from "../../../agent/collect/mounts.ts";
 import { noNamespaces } from "../../../agent/collect/namespaces.ts";
 import { parseContainer, parsePasswd, parseStat, parseUid } from "../../../agent/collect/processes.ts";
 import { createReach } from "../../../agent/collect/reach.ts";
+import { createReads } from "../../../agent/collect/read-request.ts";
+import { inProcessReader } from "../../../agent/collect/reader.ts";
 import {
   formatIpv6,
   parseAddress,
@@ -45,6 +48,7 @@ describe("parseStat()", () => {
       parentPid: 13789,
       kernelThread: false,
       startTicks: 285_937,
+      threads: 1,
       virtualBytes: 17_006_592,
       residentPages: 3384,
     });
@@ -173,14 +177,73 @@ describe("parseMaps()", () => {
   });
 });
 
-test("parseRemoteMounts() finds network file systems and leaves overlays alone", () => {
-  const mountinfo = `22 1 254:0 / / rw - ext4 /dev/root rw
-30 22 0:45 / /mnt/nas rw,relatime - nfs4 nas:/models rw
+describe("createMounts()", () => {
+  const OWN = `22 1 254:0 / / rw - ext4 /dev/root rw
+23 22 0:21 / /proc rw - proc proc rw,hidepid=invisible
+30 22 0:45 / /mnt/nas rw,relatime shared:3 - nfs4 nas:/models rw
 31 22 0:46 / /mnt/s3 rw - fuse.rclone remote: rw
-32 22 0:47 / /var/lib/x rw - fuse.fuse-overlayfs fuse-overlayfs rw
 33 22 0:48 / /merged rw - overlay overlay rw
+34 22 0:49 / /mnt/a\\040b rw - autofs systemd-1 rw
 `;
-  expect([...parseRemoteMounts(mountinfo)]).toEqual(["00:2d", "00:2e"]);
+  const OTHER = `90 80 0:60 / / rw - overlay overlay rw,lowerdir=/tmp/fuse
+91 90 0:61 / /home/ada rw - fuse.sshfs x rw
+92 90 254:0 /x /data rw - ext4 /dev/root rw
+93 90 0:62 / /scratch rw - tmpfs tmpfs rw
+`;
+  const text = (path: string): string => {
+    if (path === "/proc/self/mountinfo") return OWN;
+    if (path === "/proc/7/mountinfo") return OTHER;
+    throw new Error(path);
+  };
+  const mounts = createMounts({ files: { ...realFiles(), text }, procRoot: "/proc", memoryDevice: "00:01" });
+
+  test("reads the device, the place and the options of a mount", () => {
+    expect(parseMounts(OWN).at(-1)).toEqual({
+      id: 34,
+      device: "00:31",
+      mountPoint: "/mnt/a b",
+      type: "autofs",
+      options: "rw",
+    });
+    expect(mounts.at("/proc")?.options).toBe("rw,hidepid=invisible");
+  });
+
+  test("takes for local only what the kernel reads by itself, and what it does not know for remote", () => {
+    const ofOwn = ["fe:00", "00:15", "00:2d", "00:2e", "00:30", "00:31", "00:01", "00:99"];
+    expect(ofOwn.map((device) => mounts.ofDevice(7, device).class)).toEqual([
+      "local",
+      "kernel",
+      "remote",
+      "remote",
+      "local",
+      "remote",
+      "local",
+      "remote",
+    ]);
+  });
+
+  test("looks into the table of the process, whose overlay may have a FUSE below it", () => {
+    const ofOther = ["00:3c", "00:3d", "00:3e"].map((device) => mounts.ofDevice(7, device));
+    expect(ofOther).toEqual([
+      { class: "remote", type: "overlay" },
+      { class: "remote", type: "fuse.sshfs" },
+      { class: "local", type: "tmpfs" },
+    ]);
+    expect([91, 92, 93, 94].map((id) => mounts.ofMount(7, id).class)).toEqual([
+      "remote",
+      "local",
+      "local",
+      "remote",
+    ]);
+  });
+
+  test("follows a path through the mounts that this process sees", () => {
+    expect(mounts.ofPath("/home/ada/model.gguf", 7).type).toBe("fuse.sshfs");
+    expect(mounts.ofPath("/home/adam/model.gguf", 7).type).toBe("overlay");
+    expect(mounts.ofPath("/data/model.gguf", 7).class).toBe("local");
+    expect(mounts.ofPath("/home/ada/model.gguf").class).toBe("local");
+    expect(mounts.ofPath("/mnt/nas").class).toBe("remote");
+  });
 });
 
 test("a container is only reached through a bridge of this host", () => {
@@ -242,7 +305,9 @@ describe("linuxHost() on a captured tree", () => {
   beforeEach(() => {
     for (const process of processes) putProcess(process);
     put(weights, ggufFile(HOLIDAY_PHOTOS as never));
-    put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`);
+    put(join(proc, "self", "mountinfo"), "22 1 254:0 / / rw - ext4 /dev/root rw\n");
+    const { ino } = statSync(weights);
+    put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${ino} ${weights}\n`);
     put(join(proc, "stat"), "cpu 1\nbtime 1763762400\n");
     put(join(proc, "net", "tcp"), TCP);
     put(join(proc, "net", "tcp6"), "");
@@ -279,6 +344,9 @@ describe("linuxHost() on a captured tree", () => {
       selfPid: 700,
       clock: () => 1_763_800_000_000,
       elapsed,
+      cpuMs: elapsed,
+      mounts: createMounts({ files: realFiles(), procRoot: proc }),
+      reader: inProcessReader(createReads(realFiles())),
       namespaces: noNamespaces,
       isLibraryWanted: () => false,
     });
@@ -312,16 +380,21 @@ describe("linuxHost() on a captured tree", () => {
       selfPid: 1,
       clock: () => 0,
       elapsed: () => 0,
+      cpuMs: () => 0,
+      mounts: createMounts({ files: real, procRoot: proc }),
+      reader: inProcessReader(createReads(real)),
       namespaces: noNamespaces,
       isLibraryWanted: () => false,
     });
-    const facts = { parentPid: 1, key: "k", name: "env", argv: [], executable: "/usr/bin/env" };
     for (const pid of [800, 801]) {
-      mkdirSync(join(proc, String(pid)));
+      putProcess({ pid, name: "env", parent: 1 });
+      rmSync(join(proc, String(pid), "exe"));
       symlinkSync("/usr/bin/env", join(proc, String(pid), "exe"));
+      put(join(proc, String(pid), "maps"), "55d5e0a01000-55d5e0a02000 r-xp 00001000 fe:00 5 /usr/bin/env\n");
     }
+    const { processes } = await host.observe();
     for (const ask of [1, 2]) {
-      const named = [800, 801].map((pid) => host.packageOf!({ ...facts, pid }));
+      const named = [800, 801].map((pid) => host.packageOf!(processes.get(pid)!));
       if (ask === 2) expect(named).toEqual([undefined, "coreutils 9.1-1"]);
       await Bun.sleep(0);
     }

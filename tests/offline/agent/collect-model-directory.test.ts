@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { createAtRest } from "../../../agent/collect/at-rest.ts";
+import { createAtRest, directoriesIn } from "../../../agent/collect/at-rest.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 import { MIB, only, ownFiles, product, weights } from "./model-homes.ts";
@@ -23,7 +23,12 @@ test("atRest.read() names more models than it reads headers of by their files, a
         return files.bytes(...given);
       },
     };
-    const source = createAtRest({ catalogue, files: counting, homes: only(many), elapsed: () => now });
+    const source = createAtRest({
+      catalogue,
+      directories: directoriesIn(counting),
+      homes: only(many),
+      elapsed: () => now,
+    });
     const models = source.read(product("lm-studio"));
     expect(models).toHaveLength(70);
     expect(models.filter(({ name }) => name === "TinyLlama 1.1B Chat")).toHaveLength(64);
@@ -46,7 +51,12 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     mkdirSync(snapshot, { recursive: true });
     const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
     for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
-    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(hub), elapsed: () => 0 });
+    const source = createAtRest({
+      catalogue,
+      directories: directoriesIn(ownFiles()),
+      homes: only(hub),
+      elapsed: () => 0,
+    });
     const models = source.read(product("vllm"));
     expect(models).toHaveLength(2);
     const sizes = models.map(({ sizeBytes }) => sizeBytes!).sort((a, b) => a - b);
@@ -69,9 +79,12 @@ describe("atRest.read() of a Hugging Face cache", () => {
     return {
       repository,
       read: (through = ownFiles()) =>
-        createAtRest({ catalogue, files: through, homes: only(home), elapsed: () => 0 }).read(
-          product("vllm"),
-        ),
+        createAtRest({
+          catalogue,
+          directories: directoriesIn(through),
+          homes: only(home),
+          elapsed: () => 0,
+        }).read(product("vllm")),
       [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
     };
   };
@@ -158,9 +171,12 @@ describe("atRest.read() of files", () => {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content);
       }
-      return createAtRest({ catalogue, files: ownFiles(), homes: only(home), elapsed: () => 0 }).read(
-        product("lm-studio"),
-      );
+      return createAtRest({
+        catalogue,
+        directories: directoriesIn(ownFiles()),
+        homes: only(home),
+        elapsed: () => 0,
+      }).read(product("lm-studio"));
     } finally {
       rmSync(home, { recursive: true, force: true });
     }
@@ -208,7 +224,12 @@ test("atRest.read() reads no file by a digest that is none", () => {
     const tag = join(models, "manifests/registry.ollama.ai/library/a/1b");
     mkdirSync(dirname(tag), { recursive: true });
     writeFileSync(tag, manifest("sha256:../../../../elsewhere"));
-    const source = createAtRest({ catalogue, files: ownFiles(), homes: only(other), elapsed: () => 0 });
+    const source = createAtRest({
+      catalogue,
+      directories: directoriesIn(ownFiles()),
+      homes: only(other),
+      elapsed: () => 0,
+    });
     expect(source.read(product("ollama"))).toEqual([]);
   } finally {
     rmSync(other, { recursive: true, force: true });

@@ -1,10 +1,14 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
+import { hidesProcesses } from "../../../agent/collect/hidepid.ts";
 import { createMappedTable } from "../../../agent/collect/mapped.ts";
+import { createMounts } from "../../../agent/collect/mounts.ts";
 import { createProcessTable } from "../../../agent/collect/processes.ts";
+import { createReads } from "../../../agent/collect/read-request.ts";
+import { inProcessReader } from "../../../agent/collect/reader.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 /* A procfs of files, so that what is read in which scan can be counted. */
@@ -77,6 +81,8 @@ beforeEach(() => {
   proc = join(directory, String(trees));
   mkdirSync(proc);
   writeFileSync(join(proc, "stat"), `btime ${BOOT_SECONDS}\n`);
+  mkdirSync(join(proc, "self"));
+  writeFileSync(join(proc, "self", "mountinfo"), "22 1 254:0 / / rw - ext4 /dev/root rw\n");
 });
 
 describe("createProcessTable()", () => {
@@ -180,6 +186,66 @@ describe("createProcessTable()", () => {
   });
 });
 
+describe("createProcessTable() of what looks as if it were not there", () => {
+  const now = () => NOW_MS;
+
+  test("a process whose first thread has ended goes on in another one, and a zombie does not", () => {
+    put(10);
+    put(11);
+    const stat = (pid: number, threads: number) =>
+      `${pid} (sleep) Z 1 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 ${threads} 0 100 0 0 0\n`;
+    writeFileSync(join(proc, "10", "stat"), stat(10, 1));
+    writeFileSync(join(proc, "11", "stat"), stat(11, 3));
+    const threads = join(proc, "11", "task");
+    for (const tid of [11, 12, 13]) mkdirSync(join(threads, String(tid)), { recursive: true });
+    const living = stat(13, 3).replace(" Z ", " S ").replace(" 100 0 0 ", " 100 70000 5 ");
+    writeFileSync(join(threads, "11", "stat"), stat(11, 3));
+    writeFileSync(join(threads, "12", "stat"), stat(12, 3).replace(" Z ", " X "));
+    writeFileSync(join(threads, "13", "stat"), living);
+    symlinkSync("/usr/bin/sleep", join(threads, "13", "exe"));
+    const { processes } = table().table.read();
+    expect([...processes.keys()]).toEqual([11]);
+    expect(processes.get(11)).toMatchObject({
+      executable: "/usr/bin/sleep",
+      virtualBytes: 70_000,
+      directory: join(threads, "13"),
+    });
+  });
+
+  test("a process that may not be looked at is not one that ended (hidepid=1)", () => {
+    for (const pid of [10, 11]) put(pid);
+    const { files } = noting();
+    const line = (path: string) => {
+      if (path.includes("/11/")) throw Object.assign(new Error(path), { code: "EPERM" });
+      return files.line(path);
+    };
+    const options = { files: { ...files, line }, procRoot: proc, clock: now, users: new Map() };
+    expect(createProcessTable(options).read().collector).toEqual({
+      name: "processes",
+      status: "partial",
+      detail: "1 of 2 processes not readable with these rights",
+    });
+  });
+
+  const NOBODY = "CapEff:\t0000000000000000\nGid:\t9\t9\nGroups:\t9 10";
+  test.each([
+    ["rw,hidepid=invisible", NOBODY, true],
+    ["rw,gid=10,hidepid=2", NOBODY, false],
+    ["rw,gid=10,hidepid=ptraceable", NOBODY, true],
+    ["rw,hidepid=invisible", NOBODY.replace("0000000000000000", "0000000000080000"), false],
+    ["rw", NOBODY, false],
+  ])("procfs mounted %s leaves processes of others out for %j: %p", (options, status, isHidden) => {
+    writeFileSync(join(proc, "self", "mountinfo"), `23 22 0:21 / ${proc} rw - proc proc ${options}\n`);
+    writeFileSync(join(proc, "self", "status"), `${status}\n`);
+    const { files } = noting();
+    const mounts = createMounts({ files, procRoot: proc });
+    const isHiding = () => hidesProcesses({ files, procRoot: proc, mounts });
+    expect(isHiding()).toBe(isHidden);
+    const table = createProcessTable({ files, procRoot: proc, clock: now, users: new Map(), isHiding });
+    expect(table.read().collector.status).toBe(isHidden ? "partial" : "ok");
+  });
+});
+
 describe("createMappedTable()", () => {
   const mapped = (files: Files, selfPid = 1, elapsed = () => 0) =>
     createMappedTable({
@@ -187,12 +253,16 @@ describe("createMappedTable()", () => {
       procRoot: proc,
       selfPid,
       elapsed,
+      cpuMs: elapsed,
+      mounts: createMounts({ files, procRoot: proc }),
+      reader: inProcessReader(createReads(files)),
       isWanted: (path) => path.includes("llama"),
     });
   const maps = (pid: number, text: string): void => writeFileSync(join(proc, String(pid), "maps"), text);
   const weights = join(directory, "weights.dat");
   writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
-  const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 99 ${weights}\n`;
+  const INODE = statSync(weights).ino;
+  const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${INODE} ${weights}\n`;
   const LIBRARY = "7f9b21906000-7f9b21908000 r-xp 00000000 fe:00 98 /usr/lib/libllama.so\n";
 
   test("reads the maps of a process whose size changed, and gives the same maps while nothing that counts did", async () => {
@@ -224,27 +294,22 @@ describe("createMappedTable()", () => {
     expect([...(await scan()).weights.keys()]).toEqual([]);
   });
 
-  test("knows weights that are mapped as code, and opens no program or library for them", async () => {
-    put(10);
-    const opened: string[] = [];
-    const real = noting().files;
-    const files: Files = {
-      ...real,
-      bytes: (path, ...rest) => {
-        opened.push(path.split("/").at(-1)!);
-        return real.bytes(path, ...rest);
-      },
-    };
-    // READ_IMPLIES_EXEC of personality(2): a program with an executable stack maps all it reads as code.
-    const code = MAPPED.replace("r--s", "r-xs");
-    const rest = ["lib/libllama.so", "lib/libz.so.1", "bin/sleep"].map((path, at) =>
-      LIBRARY.replace("lib/libllama.so", path).replace(" 98 ", ` ${at + 1} `),
-    );
-    maps(10, [...rest, code].join(""));
+  test("knows weights by their content: mapped as code, called like a library or in a directory of fonts", async () => {
+    const names = ["libz.so.1", "usr/share/fonts/a.ttf", "plain.dat"];
+    for (const [at, name] of names.entries()) {
+      const path = join(directory, "content", name);
+      mkdirSync(join(path, ".."), { recursive: true });
+      writeFileSync(path, ggufFile(HOLIDAY_PHOTOS as never));
+      put(10 + at);
+      // READ_IMPLIES_EXEC of personality(2): a program with an executable stack maps all it reads as code.
+      maps(10 + at, `7f9b21906000-7f9b21908000 r-xs 00000000 fe:00 ${statSync(path).ino} ${path}\n`);
+    }
+    put(20);
+    maps(20, `7f9b21906000-7f9b21908000 r-xs 00000000 fe:00 ${statSync("/bin/sh").ino} /bin/sh\n`);
+    const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    expect((await mapped(files).read(found, changed)).weights.get(10)).toMatchObject([{ path: weights }]);
-    expect(new Set(opened)).toEqual(new Set(["weights.dat"]));
+    expect([...(await mapped(files).read(found, changed)).weights.keys()].sort()).toEqual([10, 11, 12]);
   });
 
   test("starts follow the clock when it is set: Linux dates the boot by it", () => {
@@ -280,16 +345,46 @@ describe("createMappedTable()", () => {
     expect((await mapped(files, 11).read(found, changed)).weights.size).toBe(1);
   });
 
-  test("reads eight processes in a scan even when there is no time at all, and says how many wait", async () => {
-    for (let pid = 10; pid < 20; pid += 1) put(pid);
+  test("has a budget of processor time: a clock that runs on while others run takes none of it", async () => {
+    for (let pid = 10; pid < 60; pid += 1) put(pid);
     const { files } = noting();
     let nowMs = 0;
+    let cpuMs = 0;
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
-    const table = mapped(files, 1, () => (nowMs += 1000));
+    const table = createMappedTable({
+      files,
+      procRoot: proc,
+      selfPid: 1,
+      elapsed: () => (nowMs += 1000),
+      cpuMs: () => (cpuMs += 0.01),
+      mounts: createMounts({ files, procRoot: proc }),
+      reader: inProcessReader(createReads(files)),
+      isWanted: () => false,
+    });
     const { processes: found, changed } = processes.read();
+    expect((await table.read(found, changed)).collectors[0]).toEqual({ name: "weights", status: "ok" });
+  });
+
+  test("looks at new and large processes first, and says who waits", async () => {
+    put(9);
+    const { files, read } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    let cpuMs = 0;
+    const table = mapped(files, 1, () => (cpuMs += 3));
+    const first = processes.read();
+    await table.read(first.processes, first.changed);
+    for (let pid = 10; pid < 40; pid += 1) put(pid, { bytes: pid * 1_000_000 });
+    const { processes: found, changed } = processes.read();
+    read.length = 0;
     const [report] = (await table.read(found, changed)).collectors;
-    expect(report).toMatchObject({ status: "partial", detail: "2 changed processes wait for the next scan" });
-    expect((await table.read(found, [])).collectors[0]!.status).toBe("ok");
+    const looked = read.filter((one) => one.startsWith("maps"));
+    expect(looked[0]).toBe("maps 39");
+    const left = 30 - looked.length;
+    expect(left).toBeGreaterThan(0);
+    const detail = `${left} changed processes wait for the next scan, ${left} of them not seen yet`;
+    expect(report).toEqual({ name: "weights", status: "partial", detail });
+    for (let scan = 0; scan < 3; scan += 1) await table.read(found, []);
+    expect(read.filter((one) => one.startsWith("maps"))).toHaveLength(30);
   });
 
   test("lets others have their turn while it reads", async () => {
@@ -307,30 +402,104 @@ describe("createMappedTable()", () => {
     expect(read.indexOf("an answer")).toBeLessThan(read.indexOf(maps.at(-1)!));
   });
 
-  test("reads no file on a network mount and counts it in each process, but none that is ordinary", async () => {
-    mkdirSync(join(proc, "self"));
+  test("leaves a file on a network mount to the reader, and says so while it does not answer", async () => {
     writeFileSync(join(proc, "self", "mountinfo"), "30 22 254:0 / / rw,relatime - nfs4 nas:/ rw\n");
-    for (const pid of [10, 11, 12]) put(pid);
-    const ordinary = MAPPED.replace(weights, "/usr/lib/locale/locale-archive");
+    for (const pid of [10, 11]) {
+      put(pid);
+      maps(pid, MAPPED);
+    }
+    const { files } = noting();
+    const here: string[] = [];
+    const asked: ((outcome: never) => void)[] = [];
+    let isAnswering = true;
+    const table = createMappedTable({
+      files: {
+        ...files,
+        facts: (path) => {
+          here.push(path);
+          return files.facts(path);
+        },
+      },
+      procRoot: proc,
+      selfPid: 1,
+      elapsed: () => 0,
+      cpuMs: () => 0,
+      mounts: createMounts({ files, procRoot: proc }),
+      reader: {
+        ask: () => new Promise<never>((resolve) => asked.push(resolve)),
+        isAnswering: () => isAnswering,
+      },
+      isWanted: () => false,
+    });
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    const look = async () => (await table.read(found, changed)).collectors[0]!.detail;
+    const answer = async (outcome: object) => {
+      asked.shift()!(outcome as never);
+      await Bun.sleep(0);
+    };
+    expect(await look()).toBe("2 files wait for the next scan");
+    expect([here, asked.length]).toEqual([[], 1]);
+    isAnswering = false;
+    await answer({ miss: "unanswered" });
+    expect(await look()).toBe("2 mapped files not read: nfs4 does not answer");
+    isAnswering = true;
+    await look();
+    await answer({ value: { format: "gguf", sizeBytes: 1 } });
+    expect([...(await table.read(found, [])).weights.keys()].sort()).toEqual([10, 11]);
+    expect(await look()).toBeUndefined();
+  });
+
+  test("takes a file that it cannot read for unread, not for harmless, and tries again", async () => {
+    put(10);
     maps(10, MAPPED);
-    maps(11, MAPPED);
-    maps(12, ordinary);
+    const { files } = noting();
+    let nowMs = 0;
+    let isClosed = true;
+    const facts = (path: string) => {
+      if (isClosed) throw Object.assign(new Error(path), { code: "EACCES" });
+      return files.facts(path);
+    };
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const table = mapped({ ...files, facts }, 1, () => nowMs);
+    const { processes: found, changed } = processes.read();
+    expect((await table.read(found, changed)).collectors[0]).toEqual({
+      name: "weights",
+      status: "partial",
+      detail: "1 mapped or open files not readable",
+    });
+    isClosed = false;
+    nowMs += 60_000;
+    const later = await table.read(found, []);
+    expect(later.collectors[0]).toEqual({ name: "weights", status: "ok" });
+    expect([...later.weights.keys()]).toEqual([10]);
+  });
+
+  test("does not take another file under the same path for the one that is mapped", async () => {
+    put(10);
+    const shadow = join(directory, "shadow.dat");
+    writeFileSync(shadow, "mounted over the weights, and long enough for a header");
+    maps(10, `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${INODE} ${shadow}\n`);
     const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();
-    const { weights: known, collectors } = await mapped(files).read(found, changed);
-    expect(known.size).toBe(0);
-    const detail = "2 mapped files on network mounts not read";
-    expect(collectors[0]).toEqual({ name: "weights", status: "partial", detail });
+    expect((await mapped(files).read(found, changed)).collectors[0]!.status).toBe("partial");
+    mkdirSync(join(proc, "10", "map_files"));
+    symlinkSync(weights, join(proc, "10", "map_files", "7f9b21906000-7f9b21908000"));
+    expect([...(await mapped(files).read(found, changed)).weights.keys()]).toEqual([10]);
   });
 
   test("tells files of one path by their identity, and files of one identity by their path", async () => {
     for (const pid of [10, 11, 12]) put(pid);
     const other = join(directory, "other.dat");
     writeFileSync(other, "no weights, but long enough for a header");
-    maps(10, MAPPED.replace(weights, other));
+    writeFileSync(
+      join(proc, "self", "mountinfo"),
+      "22 1 254:0 / / rw - ext4 /dev/root rw\n23 22 254:1 / /x rw - ext4 /dev/x rw\n",
+    );
+    maps(10, MAPPED.replace(weights, other).replace(` ${INODE} `, ` ${statSync(other).ino} `));
     maps(11, MAPPED);
-    maps(12, MAPPED.replace("fe:00 99", "fe:00 97"));
+    maps(12, MAPPED.replace("fe:00", "fe:01"));
     const { files } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
     const { processes: found, changed } = processes.read();

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../agent/catalog/list.ts";
+import { directoriesIn } from "../../../agent/collect/at-rest.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import { probeOf } from "../../../agent/collect/fixtures.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
 import { ASKING_MAX, createListening } from "../../../agent/collect/listening.ts";
 import { createMemo } from "../../../agent/collect/memo.ts";
+import { createReads } from "../../../agent/collect/read-request.ts";
+import { inProcessReader } from "../../../agent/collect/reader.ts";
 import type { SystemReaders } from "../../../agent/collect/system.ts";
 import { createScanner } from "../../../agent/scan.ts";
 
@@ -70,6 +73,9 @@ function scanning() {
   const readers: SystemReaders = {
     host,
     files: realFiles(),
+    reader: inProcessReader(createReads(realFiles())),
+    directories: directoriesIn(realFiles()),
+    cpuMs: () => 0,
     probe: probeOf(ANSWERS),
     catalogue,
     selfPid: 1,

@@ -1,0 +1,92 @@
+import type { Model } from "../../shared/wire/heartbeat.ts";
+import { attempt, type FileFacts, type Files, type Miss } from "./files.ts";
+import type { WeightFile } from "./host.ts";
+import type { Gaps } from "./look.ts";
+import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { recogniseWeights } from "./weights.ts";
+
+/** What the reader process is asked. Paths are absolute. */
+export type ReadRequest =
+  /** The weights in a file of at least `sizeBytesMin`; `paths` are names of the same file, tried in order. */
+  | { op: "weights"; paths: readonly string[]; inode?: string | undefined; sizeBytesMin: number }
+  | ({ op: "directory" } & ModelDirectory)
+  | { op: "sha256"; path: string; sizeBytesMax: number }
+  | { op: "facts"; path: string }
+  | { op: "list"; path: string };
+
+export type Weights = Omit<WeightFile, "path" | "how">;
+
+/** The answer to each kind of request. */
+export type ReadAnswers = {
+  /** `null`: no weights. */
+  weights: Weights | null;
+  directory: { models: Model[]; gaps: Gaps };
+  sha256: string;
+  facts: FileFacts;
+  list: string[];
+};
+
+/** `unanswered`: the file system did not answer in time, or has not done so lately and is left alone for a while. */
+export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** Performs requests on these files, synchronously. Never throws. */
+export function createReads(
+  files: Files,
+): (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]> {
+  const readDirectory = createDirectoryReader(files);
+  return (request) => {
+    switch (request.op) {
+      case "weights":
+        return weightsIn(files, request.paths, request);
+      case "directory":
+        return attempt(() => readDirectory(request));
+      case "sha256":
+        return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
+      case "facts":
+        return attempt(() => files.facts(request.path));
+      case "list":
+        return attempt(() => files.list(request.path));
+    }
+  };
+}
+
+/**
+ * The weights in the first of these paths that leads to the file. A path that leads to another inode is another file:
+ * something was mounted over it, or it was replaced.
+ */
+export function weightsIn(
+  files: Files,
+  paths: readonly string[],
+  { inode, sizeBytesMin }: { inode?: string | undefined; sizeBytesMin: number },
+): ReadOutcome<Weights | null> {
+  let miss: Miss = "gone";
+  for (const path of paths) {
+    const found = attempt(() => {
+      const { sizeBytes, isFile, identity } = files.facts(path);
+      if (inode !== undefined && identity.slice(identity.indexOf(":") + 1) !== inode) return "another";
+      if (!isFile || sizeBytes < sizeBytesMin) return null;
+      const weights = recogniseWeights((offset, length) => files.bytes(path, offset, length), sizeBytes);
+      return weights ? { sizeBytes, ...weights } : null;
+    });
+    if ("miss" in found) miss = found.miss === "gone" ? miss : found.miss;
+    else if (found.value === "another") miss = "failed";
+    else return { value: found.value };
+  }
+  return { miss };
+}
+
+function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
+  const { isFile, sizeBytes } = files.facts(path);
+  if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a file of this size");
+  const hasher = new Bun.CryptoHasher("sha256");
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (let offset = 0; offset < sizeBytes; ) {
+    const bytes = files.bytes(path, offset, CHUNK_BYTES, chunk);
+    if (bytes.length === 0) throw new Error("the file became shorter");
+    hasher.update(bytes);
+    offset += bytes.length;
+  }
+  return hasher.digest("hex");
+}
