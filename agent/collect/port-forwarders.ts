@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { type Files, optional } from "./files.ts";
 import type { Listener, ProcessFacts } from "./host.ts";
 import { baseName } from "./models.ts";
+import type { Mounts } from "./mounts.ts";
 
 /** Where a port forwarder sends what it accepts. */
 export type Forward = { address: string; port: number };
@@ -26,8 +27,12 @@ const ALL_ROOT = /^Uid:\t0\t0\t0\t0$/m;
  * local user could have written it: the executable is a file of root in directories of root, that no one else may
  * write, and it runs as root in the namespaces of the agent.
  */
-export function createPortForwarders(deps: { files: Files; procRoot: string }): PortForwarders {
-  const { files, procRoot } = deps;
+export function createPortForwarders(deps: {
+  files: Files;
+  procRoot: string;
+  mounts: Mounts;
+}): PortForwarders {
+  const { files, procRoot, mounts } = deps;
   const judged = new WeakMap<ProcessFacts, Forward | "none">();
   let last: ReadonlyMap<number, Forward> = new Map();
   return {
@@ -55,6 +60,10 @@ export function createPortForwarders(deps: { files: Files; procRoot: string }): 
 
   function isTrusted({ pid, executable }: ProcessFacts): boolean {
     const root = `${procRoot}/${pid}`;
+    // First what the kernel says by itself: a user's file system may never answer.
+    const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1")) ?? "";
+    if (!ALL_ROOT.test(status) || !NAMESPACES.every((name) => isOwnNamespace(root, name))) return false;
+    if (mounts.ofPath(executable!).class !== "local") return false;
     const runs = optional(() => files.facts(`${root}/exe`));
     const named = optional(() => files.facts(executable!));
     // In another mount namespace the same path can be another file.
@@ -64,8 +73,7 @@ export function createPortForwarders(deps: { files: Files; procRoot: string }): 
       if (!directory || !isOfRoot(directory)) return false;
       if (at === "/" || at === ".") break;
     }
-    const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1")) ?? "";
-    return ALL_ROOT.test(status) && NAMESPACES.every((name) => isOwnNamespace(root, name));
+    return true;
   }
 
   function isOwnNamespace(root: string, name: string): boolean {

@@ -6,6 +6,7 @@ import { findCandidates, type Heard, isCertain } from "../../../agent/collect/ca
 import { createClaimsOf } from "../../../agent/collect/claims.ts";
 import type { FileFacts, Files } from "../../../agent/collect/files.ts";
 import type { Listener, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
+import { createMounts } from "../../../agent/collect/mounts.ts";
 import { createPortForwarders, type Forward } from "../../../agent/collect/port-forwarders.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
@@ -103,7 +104,12 @@ const told = (candidates: ReturnType<typeof find>): string[] =>
   candidates.map((one) => `${one.id}@${one.root.pid}${isCertain(one) ? "" : " unsure"}`).sort();
 
 /** `/proc/80` and the file of a docker-proxy, with these differences from one that dockerd started. */
-function forwarderOf(other: { files?: Record<string, Partial<FileFacts>>; uids?: string; user?: string }) {
+function forwarderOf(other: {
+  files?: Record<string, Partial<FileFacts>>;
+  uids?: string;
+  user?: string;
+  mounted?: string;
+}) {
   const root = { isFile: false, isDirectory: true, sizeBytes: 1, modifiedMs: 0, ownerUid: 0, mode: 0o755 };
   const file = { ...root, isFile: true, isDirectory: false, identity: "8:7" };
   const facts: Record<string, FileFacts> = {
@@ -115,13 +121,20 @@ function forwarderOf(other: { files?: Record<string, Partial<FileFacts>>; uids?:
   };
   const files = {
     facts: (path: string) => ({ ...facts[path]!, ...other.files?.[path] }),
-    text: () => `Name:\tdocker-proxy\nUid:\t${other.uids ?? "0\t0\t0\t0"}\n`,
+    text: (path: string) =>
+      path.endsWith("/mountinfo")
+        ? `22 1 8:1 / / rw - ${other.mounted ?? "ext4"} x rw\n`
+        : `Name:\tdocker-proxy\nUid:\t${other.uids ?? "0\t0\t0\t0"}\n`,
     link: (path: string) => (path.startsWith("/proc/80/ns/user") ? (other.user ?? "own") : "own"),
   } as unknown as Files;
   const argv = ["docker-proxy", "-container-ip", "172.17.0.2", "-container-port", "80"];
   const proxy = program(80, { executable: "/usr/bin/docker-proxy", argv, uid: 0 });
   const processes = new Map([[80, proxy]]);
-  return createPortForwarders({ files, procRoot: "/proc" })
+  return createPortForwarders({
+    files,
+    procRoot: "/proc",
+    mounts: createMounts({ files, procRoot: "/proc" }),
+  })
     .read([socket(80)], processes)
     .get(80);
 }
@@ -167,6 +180,7 @@ const ROWS: Record<string, () => void | Promise<void>> = {
       { uids: "1000\t0\t0\t0" },
       { uids: "1000\t1000\t1000\t1000" },
       { user: "user:[2]" },
+      { mounted: "fuse.sshfs" },
     ];
     expect(forged.map(forwarderOf)).toEqual(forged.map(() => undefined));
     const proxy = program(80, { uid: 0 });
