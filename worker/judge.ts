@@ -1,4 +1,5 @@
 import { evaluate, sum } from "../shared/evaluate/evaluate.ts";
+import type { IdentityScene } from "../shared/evaluate/rule.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Deps } from "./deps.ts";
@@ -21,10 +22,10 @@ export async function judge(
   at: string,
   tenant: TenantItem,
   deps: Deps,
-  { isFirst = false }: { isFirst?: boolean } = {},
+  { isFirst = false, identity }: { isFirst?: boolean; identity?: IdentityScene | undefined } = {},
 ): Promise<Judged> {
   const heartbeat = delivery.heartbeat();
-  const ruled = evaluate({ heartbeat, policy: tenant.policy, at });
+  const ruled = evaluate({ heartbeat, policy: tenant.policy, at, identity });
   const today = dayOf(at);
   const features = featuresOf(heartbeat, tenant.policy);
   const names = features.map(({ name }) => name);

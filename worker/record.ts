@@ -1,11 +1,12 @@
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { timestamp } from "../shared/clock.ts";
+import type { IdentityScene } from "../shared/evaluate/rule.ts";
 import { isConditionFailed } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
 import type { IncidentItem } from "../shared/table/items/incident.ts";
 import type { InventoryItem } from "../shared/table/items/inventory.ts";
-import type { OpenIncident, PresenceItem } from "../shared/table/items/presence.ts";
+import type { IdentityUse, OpenIncident, PresenceItem } from "../shared/table/items/presence.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { baselineKey, inventoryKey } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
@@ -14,9 +15,11 @@ import type { Deps } from "./deps.ts";
 import { isTimely } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
 import { openRuns, readChange, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
+import { noteRun, sceneOf, touchRun } from "./identity-use.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";
+import { readIsolatedBefore } from "./isolated-before.ts";
 import { judge, learn } from "./judge.ts";
 import { BusyFault } from "./passing-fault.ts";
 import {
@@ -34,7 +37,7 @@ import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
-import { hasMark, spoolMark, stateHashOf, withoutSpool } from "./state-hash.ts";
+import { hasMark, SHARED_MARK, spoolMark, stateHashOf, withoutSpool } from "./state-hash.ts";
 import { changeItem, changePut, expiry, type Judgement, samplePut } from "./telemetry.ts";
 import { incidentUpdate, isLostRace, plainPut, presenceCheck, presencePut, type Write } from "./write.ts";
 
@@ -67,7 +70,9 @@ export function addsNothing(
   if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
     return false;
   const { presence } = known;
-  const mark = spoolMark(moment, tenant.policy);
+  // Another machine reported under this identity since: that this one does again has to be noted.
+  if (presence.run !== undefined && presence.run !== presence.identity?.latest) return false;
+  const mark = marksOf(moment, presence.identity, presence.intervalMs, tenant);
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
   if (!presence.isLearnt && isTimely(moment)) return false;
   if (repeats(moment, presence, tenant)) return true;
@@ -91,37 +96,87 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps)
   const { tenantId, assetId } = delivery;
   const remembered = deps.presences.peek(tenantId, assetId);
   if (addsNothing(delivery, remembered, tenant)) return;
-  const stateHash = hashOf(delivery, remembered, tenant);
+  const hash = hashOf(delivery, remembered, tenant);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(round);
     // Of several workers each sees a part of an asset's heartbeats: what one remembers can tell that nothing is to be
     // done, never what is.
     const known = await deps.presences.load(tenantId, assetId);
+    const use = useOf(delivery, known);
+    const stateHash = hash + marksOf(delivery, use.identity, use.intervalMs, tenant);
     const place = placeOf(delivery, stateHash, known?.presence, tenant);
     const isDone =
       place.kind === "change"
-        ? await recordChange(delivery, place.key, stateHash, { before: known?.presence, round }, tenant, deps)
+        ? await recordChange(
+            delivery,
+            place.key,
+            { stateHash, ...use },
+            { before: known?.presence, round },
+            tenant,
+            deps,
+          )
         : place.kind === "late"
-          ? await recordLate(delivery, place, stateHash, known!, tenant, deps)
-          : await recordSame(delivery, stateHash, known!.presence, tenant, deps);
+          ? await recordLate(delivery, place, { stateHash, ...use }, known!, tenant, deps)
+          : await recordSame(delivery, { stateHash, ...use }, known!.presence, tenant, deps);
     if (isDone) return;
   }
   throw new BusyFault(`Could not save the presence of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
 }
 
+/** Who uses the identity as of a delivery, and what the host's state is called. */
+type Use = { identity: IdentityUse | undefined; run: string | undefined; intervalMs: number };
+type Seen = Use & { stateHash: string };
+
+/** Notes the run that a heartbeat is of. Agents from before it name none, and nothing is known of them. */
+function useOf(delivery: Delivery, known: Known | undefined): Use {
+  const { presence } = known ?? {};
+  // A state that is known word for word need not be parsed.
+  const isKnown = presence !== undefined && delivery.raw !== undefined && known?.raw === delivery.raw;
+  const { run, intervalMs, hostname } = isKnown ? presence : saidBy(delivery);
+  if (run === undefined) return { identity: presence?.identity, run, intervalMs };
+  const used = { run, hostname, at: delivery.at, intervalMs };
+  return { identity: noteRun(presence?.identity, used), run, intervalMs };
+}
+
+function saidBy(delivery: Delivery): { run?: string | undefined; intervalMs: number; hostname: string } {
+  const { agent, host } = delivery.heartbeat();
+  return { run: agent.run, intervalMs: agent.intervalMs, hostname: host.hostname };
+}
+
+/** What the spool, and others who use the identity, add to the hash of a state. */
+function marksOf(
+  moment: Moment & Pick<Delivery, "waiting" | "dropped">,
+  identity: IdentityUse | undefined,
+  intervalMs: number,
+  { policy }: TenantItem,
+): string {
+  const isShared = sceneOf(identity, { at: moment.at, intervalMs }) !== undefined;
+  return spoolMark(moment, policy) + (isShared ? SHARED_MARK : "");
+}
+
+function sceneFor(
+  { identity, intervalMs }: Use,
+  at: string,
+  isolatedBefore: PresenceItem["isolatedBefore"],
+): IdentityScene | undefined {
+  const scene = sceneOf(identity, { at, intervalMs });
+  return scene || isolatedBefore
+    ? { ...(scene ?? { machines: [] }), ...(isolatedBefore && { isolatedBefore }) }
+    : undefined;
+}
+
 function hashOf(delivery: Delivery, known: Known | undefined, tenant: TenantItem): string {
   const policyKey = policyKeyOf(tenant);
   const isKnown = known?.raw !== undefined && known.raw === delivery.raw && known.policyKey === policyKey;
-  const state = isKnown
+  return isKnown
     ? withoutSpool(known.presence.stateHash)
     : stateHashOf(stateText(delivery.heartbeat()), policyKey);
-  return state + spoolMark(delivery, tenant.policy);
 }
 
 async function recordChange(
   delivery: Delivery,
   key: string,
-  stateHash: string,
+  seen: Seen,
   { before, round }: { before: PresenceItem | undefined; round: number },
   tenant: TenantItem,
   deps: Deps,
@@ -129,7 +184,9 @@ async function recordChange(
   // Baseline and incidents are only ever written with or after a presence: an asset without one has none of them.
   // Where that is not so (a crash between two transactions), the write is refused and the next round looks.
   const isFirst = before === undefined && round === 0;
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps, { isFirst });
+  const isolatedBefore = before ? before.isolatedBefore : await readIsolatedBefore(delivery, seen, deps);
+  const identity = sceneFor(seen, delivery.at, isolatedBefore);
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps, { isFirst, identity });
   await putChange(delivery, key, judgement, tenant, deps);
   await putSample(delivery, tenant, deps);
   await recordProof(delivery, tenant, deps);
@@ -140,11 +197,22 @@ async function recordChange(
   const runs = openRuns(before, incidents);
   const { hostname } = delivery.heartbeat().host;
   takeState(runs, { at: key, hostname, findings: judgement.findings }, tenant.quietPeriodSeconds * 1000);
-  const after = presenceOf(delivery, key, stateHash, judgement, [], tenant);
+  const { stateHash } = seen;
+  const after = {
+    ...presenceOf(delivery, key, stateHash, judgement, [], tenant),
+    ...usedBy(seen),
+    ...(isolatedBefore && { isolatedBefore }),
+  };
   const inventory = inventoryOf(delivery, key);
   const plan = { before, after, runs, incidents, baseline, inventory, delivery, stateHash };
   return settle(plan, tenant, deps);
 }
+
+/** What presence keeps of who uses the identity. */
+const usedBy = ({ identity, run }: Use): Pick<PresenceItem, "identity" | "run"> => ({
+  ...(identity && { identity }),
+  ...(run !== undefined && { run }),
+});
 
 /**
  * A state that a newer one has replaced: it belongs to the timeline, and what it showed is an incident all the same.
@@ -153,7 +221,7 @@ async function recordChange(
 async function recordLate(
   delivery: Delivery,
   { key, resumedAt }: Extract<Place, { kind: "late" }>,
-  stateHash: string,
+  seen: Seen,
   known: Known,
   tenant: TenantItem,
   deps: Deps,
@@ -163,9 +231,12 @@ async function recordLate(
   const before = done.get(key);
   const isLearnt = isTimely(delivery) || before?.isLearnt === true;
   if (before && before.sequence <= delivery.sequence && before.isLearnt === isLearnt) return true;
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  const { stateHash } = seen;
+  const identity = sceneFor(seen, delivery.at, presence.isolatedBefore);
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps, { identity });
   await putChange(delivery, key, judgement, tenant, deps);
-  const after = resumedAt === undefined ? presence : await resume(presence, resumedAt, tenant, deps);
+  const resumed = resumedAt === undefined ? presence : await resume(presence, resumedAt, tenant, deps);
+  const after = withUse(resumed, seen);
   await recordProof(delivery, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
   const isConcerned = incidents.size > 0 || judgement.findings.length > 0;
@@ -179,6 +250,10 @@ async function recordLate(
   if (isDone) done.set(key, { sequence, isLearnt });
   return isDone;
 }
+
+/** Presence with what a delivery of another state tells about the use of the identity. */
+const withUse = (presence: PresenceItem, { identity }: Use): PresenceItem =>
+  identity === undefined || identity === presence.identity ? presence : { ...presence, identity };
 
 /**
  * Puts the state of presence into the timeline once more, at the time the asset was last seen in it. Without that
@@ -200,11 +275,12 @@ async function resume(
 
 async function recordSame(
   delivery: Delivery,
-  stateHash: string,
+  seen: Seen,
   presence: PresenceItem,
   tenant: TenantItem,
   deps: Deps,
 ): Promise<boolean> {
+  const { stateHash } = seen;
   const policyKey = policyKeyOf(tenant);
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
@@ -212,9 +288,16 @@ async function recordSame(
   // The wish may be younger than the state that answers it, in a table that was restored.
   if (head !== undefined) await recordProof(delivery, tenant, deps);
   const isLesson = !presence.isLearnt && isTimely(delivery);
-  if (head === undefined && !isFirstOfState && !isLesson) return true;
+  const isNoted = seen.identity !== presence.identity;
+  if (head === undefined && !isFirstOfState && !isLesson && !isNoted) return true;
+  const isOfState = seen.run !== undefined && seen.run === presence.run;
+  const identity =
+    seen.identity && isOfState && head !== undefined
+      ? touchRun(seen.identity, seen.run!, delivery.at)
+      : seen.identity;
   const headed: PresenceItem = {
     ...presence,
+    ...(identity && { identity }),
     ...(isLesson && { isLearnt: true }),
     ...(head !== undefined && {
       lastSeenAt: head,
@@ -223,7 +306,7 @@ async function recordSame(
       spoolDropped: delivery.heartbeat().spool.dropped,
     }),
   };
-  if (isFirstOfState) return recordFirstOfState(delivery, stateHash, presence, headed, tenant, deps);
+  if (isFirstOfState) return recordFirstOfState(delivery, seen, presence, headed, tenant, deps);
   const isQuiet = presence.openIncidents.some(({ absentSince }) => absentSince !== undefined);
   const incidents = isQuiet
     ? await readNamedIncidents(delivery, presence.openIncidents, tenant, deps)
@@ -237,20 +320,33 @@ async function recordSame(
 /** An earlier heartbeat of the present state arrives after a later one: from now on the state is told from it. */
 async function recordFirstOfState(
   delivery: Delivery,
-  stateHash: string,
+  seen: Seen,
   before: PresenceItem,
   headed: PresenceItem,
   tenant: TenantItem,
   deps: Deps,
 ): Promise<boolean> {
+  const { stateHash } = seen;
   const key = before.stateAt;
-  const { judgement, baseline } = await judge(delivery, key, tenant, deps);
+  const { isolatedBefore } = before;
+  const { judgement, baseline } = await judge(delivery, key, tenant, deps, {
+    identity: sceneFor(seen, delivery.at, isolatedBefore),
+  });
   await putChange(delivery, key, judgement, tenant, deps);
   const incidents = await readIncidents(delivery, tenant, deps);
   const runs = await runsFrom(key, before, incidents, tenant, deps);
   const { lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt } = headed;
   const told = presenceOf(delivery, key, stateHash, judgement, [], tenant);
-  const after = { ...told, lastSeenAt, sampledAt, sequence, spoolDropped, isLearnt };
+  const after = {
+    ...told,
+    ...usedBy(seen),
+    ...(isolatedBefore && { isolatedBefore }),
+    lastSeenAt,
+    sampledAt,
+    sequence,
+    spoolDropped,
+    isLearnt,
+  };
   const inventory = inventoryOf(delivery, key);
   const plan = { before, after, runs, incidents, baseline, inventory, delivery, stateHash };
   return settle(plan, tenant, deps);

@@ -1,3 +1,4 @@
+import { parseCopySighting } from "../shared/queue/copy-sighting.ts";
 import { type Entry, REASONS } from "../shared/queue/message.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { mapBounded } from "./bounded.ts";
@@ -6,6 +7,7 @@ import { type Glance, glanceAt } from "./glance.ts";
 import { isPassingFault } from "./passing-fault.ts";
 import { type Delivery, knownDelivery, parseDelivery } from "./read.ts";
 import { addsNothing, policyKeyOf, record } from "./record.ts";
+import { recordSighting } from "./record-sighting.ts";
 import { traced } from "./traced.ts";
 import { entryLetterOf, letterOf, type Opened, openMessage } from "./verify.ts";
 
@@ -193,6 +195,14 @@ async function readMessage(message: Message, opened: Opened, deps: Deps) {
     if (oldest === "" || at < oldest) oldest = at;
     if (glance && addsNothing(glance, deps.presences.peek(tenantId, entry.assetId), tenant)) {
       unchanged++;
+      continue;
+    }
+    const sighting = glance ? undefined : parseCopySighting(entry.body);
+    if (sighting) {
+      const { assetId, receivedAt } = entry;
+      await deps.locked(`${tenantId} ${assetId}`, () =>
+        recordSighting({ tenantId, assetId, receivedAt }, sighting, tenant, deps),
+      );
       continue;
     }
     const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);

@@ -26,7 +26,10 @@ export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string
   return isLate ? `${MARK}late` : "";
 }
 
-/** A hash without what the spool adds to it. */
+/** Ends the hash of a state in which more than one machine used the identity. */
+export const SHARED_MARK = `${MARK}shared`;
+
+/** A hash without what the spool and the use of the identity add to it. */
 export function withoutSpool(stateHash: string): string {
   const end = stateHash.indexOf(MARK);
   return end < 0 ? stateHash : stateHash.slice(0, end);

@@ -8,8 +8,18 @@ export type Observed = Pick<
   "engines" | "stores" | "collectors" | "containment" | "agent" | "host" | "spool"
 >;
 
+/** What is known about the use of an identity beyond one heartbeat, when something is wrong with it. */
+export type IdentityScene = {
+  /** Machines that report under this identity in turns, the one that was seen first in front. */
+  machines: readonly { hostname: string; since: string }[];
+  /** Another machine that the edge refused a session, because its mainboard is another one. */
+  refused?: { hostname: string | undefined; since: string };
+  /** A host that was isolated had enrolled from this machine's mainboard before. */
+  isolatedBefore?: { assetId: string; hostname: string };
+};
+
 /** Everything a rule may look at. `at`: time of the heartbeat, fixed-width UTC. */
-export type Scene = { heartbeat: Observed; policy: Policy; at: string };
+export type Scene = { heartbeat: Observed; policy: Policy; at: string; identity?: IdentityScene | undefined };
 
 type Said = {
   id: string;

@@ -3,7 +3,13 @@ import type { Finding, TelemetryChange } from "../table/items/telemetry.ts";
 import { evaluate } from "./evaluate.ts";
 
 /** Rules that ask for what a stored change does not hold: they cannot be tried on it. */
-export const NOT_STORED: readonly string[] = ["stale-catalogue", "lost-heartbeats", "late-heartbeats"];
+export const NOT_STORED: readonly string[] = [
+  "stale-catalogue",
+  "lost-heartbeats",
+  "late-heartbeats",
+  "identity-cloned",
+  "isolated-host-reenrolled",
+];
 
 /**
  * What the rules would have found in a recorded state under another policy: the worker's own rules, without baseline

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { assetId, slug, tenantId } from "../../ids.ts";
-import { ENGINE_KINDS, LIMITS } from "../../wire/heartbeat.ts";
+import { ENGINE_KINDS, LIMITS, runId } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 import { risk } from "./risk.ts";
@@ -14,6 +14,29 @@ export const openIncident = z.object({
   absentSince: isoTimestamp.optional(),
 });
 export type OpenIncident = z.infer<typeof openIncident>;
+
+/** One start of a daemon under this identity, as `agent.run` names it. */
+const runSeen = z.object({
+  run: runId,
+  hostname: text(253),
+  firstSeenAt: isoTimestamp,
+  lastSeenAt: isoTimestamp,
+});
+export type RunSeen = z.infer<typeof runSeen>;
+
+/** Who uses the identity: written when another run than the latest reports. */
+export const identityUse = z.object({
+  runs: z.array(runSeen).max(8),
+  /** The run that reported last. */
+  latest: runId.optional(),
+  /** When a run reported although another had followed it: the newest two. */
+  returns: z.array(isoTimestamp).max(2),
+  /** Sessions that were refused to another machine. */
+  refused: z
+    .object({ hostname: text(253).optional(), firstAt: isoTimestamp, lastAt: isoTimestamp })
+    .optional(),
+});
+export type IdentityUse = z.infer<typeof identityUse>;
 
 /** Newest word of an asset. Kept under 1 KiB where it can be, for it is written often. */
 export const presenceItem = z.object({
@@ -50,5 +73,10 @@ export const presenceItem = z.object({
   failedCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX),
   spoolDropped: count,
   openIncidents: z.array(openIncident),
+  /** The daemon's run in the state that this is of. */
+  run: runId.optional(),
+  identity: identityUse.optional(),
+  /** An isolated host that had enrolled from the same mainboard, as of this asset's first heartbeat. */
+  isolatedBefore: z.object({ assetId, hostname: text(253) }).optional(),
 });
 export type PresenceItem = z.infer<typeof presenceItem>;

@@ -4,6 +4,7 @@ import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { ATLAS_VERSION, TECHNIQUES } from "../../../shared/evaluate/atlas.ts";
 import { evaluate, FINDINGS_MAX } from "../../../shared/evaluate/evaluate.ts";
 import { matchesAny } from "../../../shared/evaluate/pattern.ts";
+import type { IdentityScene } from "../../../shared/evaluate/rule.ts";
 import { RULES } from "../../../shared/evaluate/rules.ts";
 import { type Policy, policy } from "../../../shared/table/items/policy.ts";
 import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
@@ -12,9 +13,15 @@ const AT = "2026-11-20T12:00:00.000Z"; // a Friday
 const BASE = policy.parse({ approvedEngines: ["ollama"], approvedModels: ["llama3*"] });
 const SHA = "a".repeat(64);
 
-type Case = { engine?: Partial<Engine>; policy?: Partial<Policy>; beat?: Partial<Heartbeat>; at?: string };
+type Case = {
+  engine?: Partial<Engine>;
+  policy?: Partial<Policy>;
+  beat?: Partial<Heartbeat>;
+  at?: string;
+  identity?: IdentityScene;
+};
 
-const judged = ({ engine, policy: more, beat, at = AT }: Case) =>
+const judged = ({ engine, policy: more, beat, at = AT, identity }: Case) =>
   evaluate({
     heartbeat: makeHeartbeat(1, Date.parse(at), "host-1", {
       engines: engine ? [makeEngine(engine)] : [],
@@ -22,6 +29,7 @@ const judged = ({ engine, policy: more, beat, at = AT }: Case) =>
     }),
     policy: { ...BASE, ...more },
     at,
+    identity,
   });
 const rulesOf = (one: Case) => judged(one).findings.map((finding) => finding.rule);
 
@@ -368,6 +376,32 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   "lost-heartbeats": {
     hit: [spool(0, 1)],
     miss: [spool(0, 0), { ...spool(0, 5), policy: { spoolDroppedMax: 5 } }],
+  },
+  "identity-cloned": {
+    hit: [
+      { identity: { machines: ["a", "b"].map((hostname) => ({ hostname, since: AT })) } },
+      { identity: { machines: [], refused: { hostname: undefined, since: AT } } },
+    ],
+    miss: [
+      { identity: { machines: [] } },
+      {
+        identity: {
+          machines: [],
+          isolatedBefore: { assetId: "01K00000000000000000000000", hostname: "old" },
+        },
+      },
+    ],
+  },
+  "isolated-host-reenrolled": {
+    hit: [
+      {
+        identity: {
+          machines: [],
+          isolatedBefore: { assetId: "01K00000000000000000000000", hostname: "old" },
+        },
+      },
+    ],
+    miss: [{ identity: { machines: ["a", "b"].map((hostname) => ({ hostname, since: AT })) } }],
   },
   "late-heartbeats": { hit: [spool(721, 0)], miss: [spool(720, 0)] },
   "containment-failed": {
