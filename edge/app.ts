@@ -204,7 +204,13 @@ function probeRoutes(app: Hono<Env>, deps: Deps): void {
       const reached = await deps.readiness();
       // `fairQueues` is for `lz doctor`. Absent when nothing was refused, so that the answer stays short.
       const areGroupsRefused = takesHeartbeats && deps.areMessageGroupsRefused();
-      const found = { ...reached, ...more(), ...(areGroupsRefused && { fairQueues: "refused" }) };
+      const credentials = deps.credentialProblem();
+      const found = {
+        ...reached,
+        ...more(),
+        ...(credentials && { credentials }),
+        ...(areGroupsRefused && { fairQueues: "refused" }),
+      };
       return reached[needs] === "here" ? c.json({ status: "ready", ...found }) : unavailable(c, found);
     });
   probe("/readyz", takesHeartbeats ? "queue" : "table");

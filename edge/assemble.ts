@@ -6,10 +6,12 @@ import { utf8 } from "../shared/bytes.ts";
 import { createLog } from "../shared/log.ts";
 import { importHmacKey } from "../shared/wire/signature.ts";
 import { createIssuerKeys } from "./admin/issuer-keys.ts";
-import { createAwsCall, createDynamo, dynamoUrl, reachTable } from "./aws.ts";
+import { type AwsAccess, createAwsCall, createDynamo, dynamoUrl, reachTable } from "./aws.ts";
 import { createCatalogueSource } from "./catalog.ts";
 import { clientIp } from "./client-ip.ts";
 import type { EdgeConfig } from "./config.ts";
+import type { ChooseCredentials } from "./credentials/settings.ts";
+import { staticCredentials } from "./credentials/static-keys.ts";
 import type { Deps } from "./deps.ts";
 import { packed, sendEach } from "./enqueue.ts";
 import { type Hashing, webHashing } from "./hashing.ts";
@@ -31,6 +33,8 @@ export type Runtime = {
   sourceIp: Deps["sourceIp"];
   /** The runtime ends idle connections by itself. */
   timesOutSlowBodies?: boolean;
+  /** Where AWS credentials come from. Default: static keys alone. */
+  chooseCredentials?: ChooseCredentials;
   /** Default: WebCrypto. */
   hashing?: Hashing;
   /** Lets a connection be silent for longer than the runtime would. */
@@ -46,14 +50,19 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
   const hashing = runtime.hashing ?? webHashing;
   const log = createLog("edge", clock, (line) => console.log(line));
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-  const dynamo = createDynamo(createAwsCall(config, "dynamodb", dynamoUrl(config), pause), () =>
+  const chooseCredentials = runtime.chooseCredentials ?? staticCredentials;
+  const credentials = chooseCredentials(config, { clock, random: Math.random, log });
+  // The source and its faults are logged when the node starts, not only with the first request.
+  void credentials.get().catch(() => {});
+  const access = { credentials, region: config.AWS_REGION, pause };
+  const dynamo = createDynamo(createAwsCall(access, "dynamodb", dynamoUrl(config)), () =>
     crypto.randomUUID(),
   );
   const instruments = createInstruments(
     metrics.getMeter("lifecyclezero.edge"),
     trace.getTracer("lifecyclezero.edge"),
   );
-  const queue = await connectQueue(config, { instruments, hashing, log, pause });
+  const queue = await connectQueue(config, { instruments, hashing, log, access });
   const secrets = await Promise.all(
     (config.LZ_EDGE_SECRETS ?? []).map(
       async ({ version, bytes }): Promise<EdgeSecret> => ({
@@ -106,6 +115,7 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
     }),
     ...(runtime.sharesIo && { leaving: createLeaving(pause, config.LZ_DRAIN_SECONDS) }),
     areMessageGroupsRefused: queue.areMessageGroupsRefused,
+    credentialProblem: credentials.problem,
     enqueue: runtime.sharesIo
       ? packed(queue.send, after, config.LZ_PACK_WAIT_MS)
       : sendEach(queue.send, clock),
@@ -179,14 +189,14 @@ export async function assemble(config: EdgeConfig, runtime: Runtime): Promise<De
 /** SQS with the newest queue key, or {@link absentPart} on a node whose role has no queue key. */
 async function connectQueue(
   config: EdgeConfig,
-  how: Pick<Deps, "instruments" | "log" | "pause"> & { hashing: Hashing },
+  how: Pick<Deps, "instruments" | "log"> & { hashing: Hashing; access: AwsAccess },
 ): Promise<QueueClient> {
   const { SQS_QUEUE_URL: queueUrl, LZ_QUEUE_KEYS: keys } = config;
   if (queueUrl === undefined || keys === undefined) return absentPart("queue");
-  const { instruments, log, hashing, pause } = how;
+  const { instruments, log, hashing, access } = how;
   const [{ version, bytes }] = keys as [EdgeKey, ...EdgeKey[]];
   return createQueueClient({
-    call: createAwsCall(config, "sqs", new URL(queueUrl).origin, pause),
+    call: createAwsCall(access, "sqs", new URL(queueUrl).origin),
     queueUrl,
     instruments,
     hashing,

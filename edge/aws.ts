@@ -2,6 +2,7 @@ import { AwsClient } from "aws4fetch";
 import { parseJsonObject } from "../shared/json-object.ts";
 import { type Dynamo, DynamoFault, isDynamoContentType } from "../shared/table/dynamo.ts";
 import type { EdgeConfig } from "./config.ts";
+import { CredentialFault, type CredentialProvider, type Credentials } from "./credentials/types.ts";
 
 /** One try must answer within this, all of them within some three times as long: the agent waits for the 202. */
 const TRY_TIMEOUT_MS = 2000;
@@ -24,6 +25,13 @@ const PASSING_REASONS = new Set([
   "ThrottlingError",
   "ThrottlingException",
 ]);
+/** Credentials that are refused: they have expired, or were replaced (DynamoDB and SQS, "Common errors"). */
+const REFUSED_CREDENTIALS = new Set([
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "InvalidClientTokenId",
+  "UnrecognizedClientException",
+]);
 
 /** A dependency did not do its part. The caller gets a 503 and may come again. */
 export class UpstreamFault extends Error {
@@ -44,48 +52,90 @@ export type AwsRefusal = { code: string; message: string; reasons: string[] };
  */
 export type AwsCall = (target: string, body: string) => Promise<AwsAnswer>;
 
-/** Signed JSON-protocol calls to one AWS service: `target` is the value of `X-Amz-Target`. */
+export type AwsAccess = {
+  credentials: CredentialProvider;
+  region: string;
+  pause: (ms: number) => Promise<void>;
+};
+
+/**
+ * Signed JSON-protocol calls to one AWS service: `target` is the value of `X-Amz-Target`. When the service refuses the
+ * credentials, the call is repeated once with newer ones.
+ */
 export function createAwsCall(
-  config: EdgeConfig,
+  { credentials, region, pause }: AwsAccess,
   service: "dynamodb" | "sqs",
   url: string,
-  pause: (ms: number) => Promise<void>,
 ): AwsCall {
-  const aws = new AwsClient({
-    accessKeyId: config.AWS_ACCESS_KEY_ID,
-    secretAccessKey: config.AWS_SECRET_ACCESS_KEY,
-    ...(config.AWS_SESSION_TOKEN && { sessionToken: config.AWS_SESSION_TOKEN }),
-    region: config.AWS_REGION,
-    service,
-    retries: 0, // its own default is ten tries without a timeout; the loop below has a bound on both
-  });
-  return async (target, body) => {
+  const clientOf = createClients(service, region);
+
+  async function attempt(signedBy: Credentials, target: string, body: string): Promise<Attempt> {
+    try {
+      const response = await clientOf(signedBy).fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": target },
+        body,
+        redirect: "manual", // the request is signed for this address; workerd knows no "error"
+        signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
+      });
+      const { status } = response;
+      const value = parseJsonObject(await response.text());
+      if (status === 200) {
+        if (value && isOwnAnswer(service, response.headers)) return { ok: true, value };
+        return { fault: new Error(`${service} answered 200 with something that is not its own answer`) };
+      }
+      const refusal = status >= 400 && status < 500 ? refusalOf(value) : undefined;
+      if (refusal && !isPassing(refusal)) return { ok: false, status, refusal };
+      return { fault: new Error(`${service} answered ${status} ${refusal?.code ?? ""}`.trimEnd()) };
+    } catch (error) {
+      return { fault: error };
+    }
+  }
+
+  async function send(signedBy: Credentials, target: string, body: string): Promise<AwsAnswer> {
     let fault: unknown;
     for (let tried = 0; tried < TRIES_MAX; tried++) {
       if (tried > 0) await pause(RETRY_PAUSE_MS * 2 ** tried);
-      try {
-        const response = await aws.fetch(url, {
-          method: "POST",
-          headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": target },
-          body,
-          redirect: "manual", // the request is signed for this address; workerd knows no "error"
-          signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
-        });
-        const { status } = response;
-        const value = parseJsonObject(await response.text());
-        if (status === 200) {
-          if (value && isOwnAnswer(service, response.headers)) return { ok: true, value };
-          fault = new Error(`${service} answered 200 with something that is not its own answer`);
-          continue;
-        }
-        const refusal = status >= 400 && status < 500 ? refusalOf(value) : undefined;
-        if (refusal && !isPassing(refusal)) return { ok: false, status, refusal };
-        fault = new Error(`${service} answered ${status} ${refusal?.code ?? ""}`.trimEnd());
-      } catch (error) {
-        fault = error;
-      }
+      const made = await attempt(signedBy, target, body);
+      if ("ok" in made) return made;
+      ({ fault } = made);
     }
     throw new UpstreamFault(`${service} could not be reached`, { cause: fault });
+  }
+
+  return async (target, body) => {
+    try {
+      const first = await credentials.get();
+      const answer = await send(first, target, body);
+      if (answer.ok || !REFUSED_CREDENTIALS.has(answer.refusal.code)) return answer;
+      const newer = await credentials.replace(first, answer.refusal.code);
+      return newer ? await send(newer, target, body) : answer;
+    } catch (error) {
+      if (!(error instanceof CredentialFault)) throw error;
+      throw new UpstreamFault(`${service} cannot be called without AWS credentials`, { cause: error });
+    }
+  };
+}
+
+type Attempt = AwsAnswer | { fault: unknown };
+
+/** The client of the present credentials is kept: it caches the signing key of the day. */
+function createClients(service: string, region: string): (credentials: Credentials) => AwsClient {
+  let kept: { credentials: Credentials; client: AwsClient } | undefined;
+  return (credentials) => {
+    if (kept?.credentials !== credentials) {
+      const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+      const client = new AwsClient({
+        accessKeyId,
+        secretAccessKey,
+        ...(sessionToken !== undefined && { sessionToken }),
+        region,
+        service,
+        retries: 0, // its own default is ten tries without a timeout; the loop in send() has a bound on both
+      });
+      kept = { credentials, client };
+    }
+    return kept.client;
   };
 }
 

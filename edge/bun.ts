@@ -3,6 +3,7 @@ import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { bunHashing } from "./bun-hashing.ts";
 import { readConfig } from "./config.ts";
+import { chooseCredentials } from "./credentials/choose-source.ts";
 import { leave } from "./leaving.ts";
 
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
@@ -10,6 +11,7 @@ const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
 const deps = await assemble(config, {
   sharesIo: true,
+  chooseCredentials: chooseCredentials({ fetch, readFile: (path) => Bun.file(path).text() }),
   hashing: bunHashing,
   timesOutSlowBodies: true,
   sourceIp: (request) => server.requestIP(request)?.address ?? "unknown",

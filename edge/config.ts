@@ -4,6 +4,7 @@ import { separateSecrets } from "../shared/node-secrets.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
 import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
+import { credentialSettings } from "./credentials/settings.ts";
 import { NEEDED_SETTINGS, NODE_ROLES } from "./node-role.ts";
 import { publicOrigin } from "./public-origin.ts";
 
@@ -149,9 +150,7 @@ const schema = z.object({
   SQS_QUEUE_URL: z.url().optional(),
   DYNAMODB_ENDPOINT: z.url().optional(),
   AWS_REGION: z.string().min(1),
-  AWS_ACCESS_KEY_ID: z.string().min(1),
-  AWS_SECRET_ACCESS_KEY: z.string().min(1),
-  AWS_SESSION_TOKEN: z.string().min(1).optional(),
+  ...credentialSettings,
 });
 
 export type EdgeConfig = z.infer<typeof schema>;

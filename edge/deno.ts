@@ -1,6 +1,7 @@
 import { createFetch } from "./app.ts";
 import { assemble } from "./assemble.ts";
 import { readConfig } from "./config.ts";
+import { chooseCredentials } from "./credentials/choose-source.ts";
 import { denoHashing } from "./deno-hashing.ts";
 import { leave } from "./leaving.ts";
 
@@ -9,6 +10,7 @@ const config = readConfig(Deno.env.toObject());
 const addresses = new WeakMap<Request, string>();
 const deps = await assemble(config, {
   sharesIo: true,
+  chooseCredentials: chooseCredentials({ fetch, readFile: (path) => Deno.readTextFile(path) }),
   hashing: denoHashing,
   sourceIp: (request) => addresses.get(request) ?? "unknown",
 });

@@ -7,6 +7,7 @@ import type { ControlKey } from "../shared/wire/control-claims.ts";
 import type { KeysState } from "./admin/issuer-keys.ts";
 import type { RoleMap } from "./admin/permissions.ts";
 import type { CatalogueSource } from "./catalog.ts";
+import type { CredentialProblem } from "./credentials/types.ts";
 import type { Enqueue } from "./enqueue.ts";
 import type { Hashing } from "./hashing.ts";
 import type { HeldPolls } from "./held-polls.ts";
@@ -41,6 +42,8 @@ export type Deps = {
   leaving?: Leaving;
   /** Whether the queue refused a message for its group, so that this node sends without groups (no fair queues). */
   areMessageGroupsRefused: () => boolean;
+  /** What is wrong with this node's AWS credentials. */
+  credentialProblem: () => CredentialProblem | undefined;
   enqueue: Enqueue;
   /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
   nudge: (tenantId: string) => Promise<void>;

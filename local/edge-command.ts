@@ -11,6 +11,9 @@ export type EdgeCommand = {
   isReady: (line: string) => boolean;
 };
 
+/** Settings that name a file of the AWS credentials: the edge reads no other file. */
+const TOKEN_FILES = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+
 /** The program of a runtime. Throws MissingBinary, with the command that helps, when this machine has none. */
 export function runtimePath(runtime: RuntimeName): string {
   if (runtime === "bun") return process.execPath;
@@ -36,7 +39,9 @@ export async function edgeCommand(
     return { command: [runtimePath(runtime), join(root, "edge/bun.ts")], env: listening, isReady };
   }
   if (runtime === "deno") {
-    const allowed = ["--no-prompt", "--allow-net", "--allow-env", "--quiet"];
+    const files = TOKEN_FILES.map((name) => env[name]).filter(Boolean);
+    const readable = files.length > 0 ? [`--allow-read=${files.join(",")}`] : [];
+    const allowed = ["--no-prompt", "--allow-net", "--allow-env", ...readable, "--quiet"];
     const command = [
       runtimePath(runtime),
       "run",

@@ -7,21 +7,18 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { GSI1, GSI2, TABLE_NAME, TTL_ATTRIBUTE } from "../shared/table/keys.ts";
+import { clientCredentials } from "./aws-credentials.ts";
 import { bad, type Check, good, note } from "./check.ts";
 import type { Deps } from "./deps.ts";
+import { checkOwnCredentials } from "./doctor-credentials.ts";
 
 const LIMITS = { requestHandler: { connectionTimeout: 2000, requestTimeout: 4000 }, maxAttempts: 1 };
 
-/** An endpoint of our own takes any credentials; AWS gets those of the environment. */
 const clientOptions = (endpoint: string | undefined, env: Deps["env"]) => ({
   ...LIMITS,
   region: env.AWS_REGION ?? "us-east-1",
-  ...(endpoint !== undefined && {
-    endpoint,
-    ...(env.AWS_ACCESS_KEY_ID === undefined && {
-      credentials: { accessKeyId: "local", secretAccessKey: "local" },
-    }),
-  }),
+  ...(endpoint !== undefined && { endpoint }),
+  ...clientCredentials(endpoint, env),
 });
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "unknown");
@@ -30,9 +27,15 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
   const client = new DynamoDBClient(clientOptions(endpoint, env));
   const TableName = env.LZ_TABLE ?? TABLE_NAME;
   const advice = "bun run start makes it here; in AWS deploy the template again";
+  const own = endpoint === undefined ? [await checkOwnCredentials(client)] : [];
+  if (own.some(({ state }) => state === "not ok")) {
+    client.destroy();
+    return own;
+  }
   try {
     const { Table } = await client.send(new DescribeTableCommand({ TableName }));
     const checks = [
+      ...own,
       Table?.TableStatus === "ACTIVE"
         ? good("table", `${TableName} is active`)
         : bad("table", `${TableName} is ${Table?.TableStatus}`, "wait until it is active"),
@@ -52,7 +55,7 @@ export async function checkTable(endpoint: string | undefined, env: Deps["env"])
     if (endpoint === undefined) checks.push(...(await checkProtection(client, TableName, Table)));
     return checks;
   } catch (error) {
-    return [bad("table", `${TableName} cannot be described (${nameOf(error)})`, advice)];
+    return [...own, bad("table", `${TableName} cannot be described (${nameOf(error)})`, advice)];
   } finally {
     client.destroy();
   }

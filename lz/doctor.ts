@@ -15,6 +15,7 @@ import {
 } from "./connect.ts";
 import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
+import { checkEdgeCredentials } from "./doctor-credentials.ts";
 import { checkSignInKeys } from "./doctor-sign-in.ts";
 import { checkSignatures } from "./doctor-signatures.ts";
 import { checkWorker } from "./doctor-worker.ts";
@@ -209,6 +210,7 @@ export async function checkEdge(
       ? good("edge ready", "it reaches the table")
       : bad("edge ready", `it says ${ready?.status ?? "nothing"}`, "see below whether the table is there"),
     checkSignInKeys(readiness),
+    ...checkEdgeCredentials(readiness),
   );
   if (readiness.fairQueues === "refused") {
     const found = "the queue refuses message groups: one busy tenant can delay the others";

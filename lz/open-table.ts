@@ -2,6 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Dynamo } from "../shared/table/dynamo.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { sdkDynamo } from "../shared/table/sdk-dynamo.ts";
+import { clientCredentials } from "./aws-credentials.ts";
 import { openStack } from "./connect.ts";
 import type { Deps } from "./deps.ts";
 
@@ -13,12 +14,8 @@ export function openTable(deps: Pick<Deps, "env" | "root">): OpenTable {
   const endpoint = env.DYNAMODB_ENDPOINT ?? (env.AWS_REGION ? undefined : openStack(deps).dynamodbEndpoint);
   const client = new DynamoDBClient({
     region: env.AWS_REGION ?? "us-east-1",
-    ...(endpoint !== undefined && {
-      endpoint,
-      ...(env.AWS_ACCESS_KEY_ID === undefined && {
-        credentials: { accessKeyId: "local", secretAccessKey: "local" },
-      }),
-    }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...clientCredentials(endpoint, env),
   });
   return { dynamo: sdkDynamo(client), table: env.LZ_TABLE ?? TABLE_NAME, close: () => client.destroy() };
 }

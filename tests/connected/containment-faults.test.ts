@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createAwsCall, createDynamo } from "../../edge/aws.ts";
-import type { EdgeConfig } from "../../edge/config.ts";
 import { createOpenActions } from "../../edge/open-actions.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
 import type { Stage } from "../../local/stage.ts";
@@ -17,6 +16,7 @@ import { assetKey, TABLE_NAME, tenantKey } from "../../shared/table/keys.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { makeAdminApp } from "../support/admin-app.ts";
 import { believing } from "../support/authority.ts";
+import { localAccess } from "../support/aws-access.ts";
 import { ASSET_ID } from "../support/edge-app.ts";
 
 /*
@@ -37,9 +37,8 @@ describe("a change of containment in which the table fails", () => {
     const client = embeddedClient(embedded.endpoint);
     await createTable(client);
     client.destroy();
-    const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
     const pause = (ms: number) => Bun.sleep(ms);
-    table = createDynamo(createAwsCall(config as EdgeConfig, "dynamodb", embedded.endpoint, pause), () =>
+    table = createDynamo(createAwsCall(localAccess(pause), "dynamodb", embedded.endpoint), () =>
       crypto.randomUUID(),
     );
     app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME, openActions: undefined as never });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createAwsCall, createDynamo } from "../../edge/aws.ts";
-import type { EdgeConfig } from "../../edge/config.ts";
 import { createOpenActions } from "../../edge/open-actions.ts";
 import { createTurns } from "../../edge/turns.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
@@ -25,6 +24,7 @@ import {
 } from "../../shared/table/keys.ts";
 import { makeAdminApp } from "../support/admin-app.ts";
 import { makeSigningKey } from "../support/authority.ts";
+import { localAccess } from "../support/aws-access.ts";
 import { TENANT_ID } from "../support/edge-app.ts";
 
 const HOSTS = 8;
@@ -34,13 +34,9 @@ const AT = "2026-11-21T00:00:00.000Z";
 
 let stage: Stage;
 let endpoint: string;
-const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
 /** Each node has a client of its own. */
 const connect = (): Dynamo =>
-  createDynamo(
-    createAwsCall(config as EdgeConfig, "dynamodb", endpoint, (ms) => Bun.sleep(ms)),
-    () => crypto.randomUUID(),
-  );
+  createDynamo(createAwsCall(localAccess(), "dynamodb", endpoint), () => crypto.randomUUID());
 
 const put = (dynamo: Dynamo, key: object, item: object) =>
   dynamo("PutItem", { TableName: TABLE_NAME, Item: marshalItem({ ...key, ...item }) });

@@ -55,6 +55,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     enqueue: async (_tenant, entry) => void state.queued.push({ ...entry, body: fromUtf8(entry.body) }),
     nudge: async (tenantId) => void state.nudged.push(tenantId),
     areMessageGroupsRefused: () => false,
+    credentialProblem: () => undefined,
     allowPrivateWebhooks: false,
     openActions: { of: async () => new Map(), forget: () => {}, learn: () => {}, watch: () => () => {} },
     sessionKeys,

@@ -1,7 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { createAwsCall, createDynamo, reachTable, UpstreamFault } from "../../../edge/aws.ts";
-import type { EdgeConfig } from "../../../edge/config.ts";
+import { CredentialFault, type CredentialProvider } from "../../../edge/credentials/types.ts";
 import { DynamoFault } from "../../../shared/table/dynamo.ts";
+import { localAccess } from "../../support/aws-access.ts";
 import { dynamoJson, IMPOSTORS } from "../../support/dynamo-answers.ts";
 
 /** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
@@ -30,12 +31,10 @@ const refused =
     );
 
 let tokens = 0;
-const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
 const call = createAwsCall(
-  config as EdgeConfig,
+  localAccess(async () => {}),
   "dynamodb",
   `http://127.0.0.1:${server.port}/`,
-  async () => {},
 );
 const dynamo = createDynamo(call, () => `token-${++tokens}`);
 const transact = (more: object = {}) => dynamo("TransactWriteItems", { TransactItems: [], ...more });
@@ -145,4 +144,63 @@ test("reachTable() takes the description of the configured table, and of no othe
   expect(await faultOf(reachTable(dynamo, "other"))).toBeInstanceOf(UpstreamFault);
   answers = [() => dynamoJson({})];
   expect(await faultOf(reachTable(dynamo, "mine"))).toBeInstanceOf(UpstreamFault);
+});
+
+describe("createAwsCall() and credentials", () => {
+  const old = { accessKeyId: "AKIAOLD", secretAccessKey: "old" };
+  const newer = { accessKeyId: "AKIANEW", secretAccessKey: "new", sessionToken: "new-token" };
+  const url = `http://127.0.0.1:${server.port}/`;
+  const callWith = (credentials: CredentialProvider) =>
+    createAwsCall({ credentials, region: "us-east-1", pause: async () => {} }, "dynamodb", url);
+
+  test.each(["ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId"])(
+    "%s is answered by one repeat with newer credentials",
+    async (code) => {
+      answers = [refused(code), fine];
+      const replaced: unknown[] = [];
+      const replace = async (...refusal: unknown[]) => {
+        replaced.push(refusal);
+        return newer;
+      };
+      const call = callWith({ get: async () => old, replace, problem: () => undefined });
+      expect(await call("DynamoDB_20120810.GetItem", "{}")).toMatchObject({ ok: true });
+      expect(replaced).toEqual([[old, code]]);
+      expect(asked).toHaveLength(2);
+    },
+  );
+
+  test("newer credentials that are refused too are not replaced again, and no others are the answer", async () => {
+    for (const given of [newer, undefined]) {
+      asked.length = 0;
+      answers = [refused("ExpiredTokenException")];
+      let replaced = 0;
+      const replace = async () => {
+        replaced++;
+        return given;
+      };
+      const call = callWith({ get: async () => old, replace, problem: () => undefined });
+      const answer = await call("DynamoDB_20120810.GetItem", "{}");
+      expect(answer).toMatchObject({ ok: false, refusal: { code: "ExpiredTokenException" } });
+      expect([replaced, asked.length]).toEqual([1, given ? 2 : 1]);
+    }
+  });
+
+  test("another refusal replaces no credentials", async () => {
+    answers = [refused("AccessDeniedException")];
+    const replace = async () => {
+      throw new Error("must not be asked");
+    };
+    const call = callWith({ get: async () => old, replace, problem: () => undefined });
+    expect(await call("DynamoDB_20120810.GetItem", "{}")).toMatchObject({ ok: false });
+  });
+
+  test("without credentials nothing is sent: the fault is an outage that names the source", async () => {
+    const fault = new CredentialFault("ec2-instance-metadata: the instance has no role");
+    const none = () => Promise.reject(fault);
+    const call = callWith({ get: none, replace: none, problem: () => "away" });
+    const error = await faultOf(call("DynamoDB_20120810.GetItem", "{}"));
+    expect(error).toBeInstanceOf(UpstreamFault);
+    expect((error as Error).cause).toBe(fault);
+    expect(asked).toEqual([]);
+  });
 });

@@ -1,13 +1,13 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { createAwsCall, UpstreamFault } from "../../../edge/aws.ts";
 import { bunHashing } from "../../../edge/bun-hashing.ts";
-import type { EdgeConfig } from "../../../edge/config.ts";
 import { packed } from "../../../edge/enqueue.ts";
 import { createQueueClient } from "../../../edge/queue-client.ts";
 import { makeHeartbeat, signedRequest } from "../../../lz/fleet.ts";
 import { utf8 } from "../../../shared/bytes.ts";
 import { encodeEntry } from "../../../shared/queue/message.ts";
 import { importHmacKey } from "../../../shared/wire/signature.ts";
+import { localAccess } from "../../support/aws-access.ts";
 import { portalPage } from "../../support/dynamo-answers.ts";
 import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../support/edge-app.ts";
 
@@ -50,13 +50,16 @@ const refusingGroups =
     message.MessageGroupId === undefined ? accept(message) : Response.json(refusal, { status: 400 });
 
 const QUEUE_URL = `http://127.0.0.1:${server.port}/000000000000/heartbeats`;
-const config = { AWS_ACCESS_KEY_ID: "local", AWS_SECRET_ACCESS_KEY: "local", AWS_REGION: "us-east-1" };
 
 async function makeClient() {
   const outcomes: boolean[] = [];
   const logged: string[] = [];
   const client = createQueueClient({
-    call: createAwsCall(config as EdgeConfig, "sqs", QUEUE_URL, async () => {}),
+    call: createAwsCall(
+      localAccess(async () => {}),
+      "sqs",
+      QUEUE_URL,
+    ),
     queueUrl: QUEUE_URL,
     instruments: { sent: (_heartbeats, ok) => void outcomes.push(ok) },
     hashing: bunHashing,

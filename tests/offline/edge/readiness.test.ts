@@ -86,3 +86,13 @@ test("ingest is ready while the queue answers, admins' routes while the table do
     }
   }
 });
+
+test("what is wrong with the AWS credentials stands in the answer, and nothing does while all is well", async () => {
+  for (const problem of ["not-renewed", "away", "refused", undefined] as const) {
+    const { app } = await makeEdgeApp({ credentialProblem: () => problem });
+    for (const path of ["/readyz", "/readyz/admin"]) {
+      const body = (await (await app.request(path)).json()) as { credentials?: string };
+      expect(body.credentials).toBe(problem);
+    }
+  }
+});

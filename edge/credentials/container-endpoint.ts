@@ -1,0 +1,57 @@
+import { ask, type Host, isTrusted, parseCredentials, readToken } from "./ask.ts";
+import type { CredentialSettings } from "./settings.ts";
+import { CredentialFault, type CredentialSource } from "./types.ts";
+
+const SOURCE = "container-endpoint";
+const TIMEOUT_MS = 2000;
+const ECS_ORIGIN = "http://169.254.170.2";
+/** ECS, and EKS Pod Identity by IPv4 and IPv6: the hosts that the AWS SDKs reach without TLS. */
+const LINK_LOCAL = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"];
+
+/**
+ * Credentials of an ECS task or an EKS pod (AWS SDKs and Tools Reference Guide, "Container credential provider").
+ * Throws when the settings name a host that may not have the token.
+ */
+export function containerEndpoint(settings: CredentialSettings, host: Host): CredentialSource {
+  const url = endpointOf(settings);
+  return {
+    name: SOURCE,
+    async fetch() {
+      const token = await authorizationOf(settings, host);
+      const { status, text } = await ask(host, SOURCE, url.href, {
+        headers: { accept: "application/json", ...(token && { authorization: token }) },
+        timeoutMs: TIMEOUT_MS,
+      });
+      if (status !== 200) {
+        const fix = status === 401 || status === 403 ? ": check the authorization token" : "";
+        throw new CredentialFault(`${SOURCE}: ${url.host} answered ${status}${fix}`);
+      }
+      return parseCredentials(SOURCE, text);
+    },
+  };
+}
+
+function endpointOf(settings: CredentialSettings): URL {
+  const { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: path, AWS_CONTAINER_CREDENTIALS_FULL_URI: full } = settings;
+  if (path) {
+    const url = URL.parse(path, ECS_ORIGIN);
+    if (path.startsWith("/") && url?.origin === ECS_ORIGIN) return url;
+    throw new Error("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must be a path: it starts with one /");
+  }
+  const url = URL.parse(full ?? "");
+  if (url && isTrusted(url, LINK_LOCAL)) return url;
+  throw new Error(
+    `AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to this machine or ${LINK_LOCAL.join(", ")}`,
+  );
+}
+
+/** A file goes before a value, because the platform renews it. */
+async function authorizationOf(settings: CredentialSettings, host: Host): Promise<string | undefined> {
+  const name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+  const path = settings[name];
+  if (path) return readToken(host, SOURCE, name, path);
+  const token = settings.AWS_CONTAINER_AUTHORIZATION_TOKEN;
+  if (token && /[\r\n]/.test(token))
+    throw new CredentialFault(`${SOURCE}: AWS_CONTAINER_AUTHORIZATION_TOKEN has a line break`);
+  return token;
+}

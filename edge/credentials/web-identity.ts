@@ -1,0 +1,81 @@
+import { isJsonObject, parseJsonObject } from "../../shared/json-object.ts";
+import { ask, checkedCredentials, type Host, isTrusted, readToken } from "./ask.ts";
+import type { CredentialSettings } from "./settings.ts";
+import { CredentialFault, type CredentialSource, type Credentials } from "./types.ts";
+
+const SOURCE = "web-identity";
+const TIMEOUT_MS = 5000;
+const SESSION_NAME = "lifecyclezero-edge";
+
+/**
+ * Credentials of a role for an OpenID Connect token that the platform issues (STS API Reference,
+ * "AssumeRoleWithWebIdentity"). The call is not signed: the token in it is the proof.
+ */
+export function webIdentity(
+  settings: CredentialSettings & { AWS_REGION: string },
+  host: Host,
+): CredentialSource {
+  const { AWS_ROLE_ARN: roleArn, AWS_WEB_IDENTITY_TOKEN_FILE: path, AWS_ROLE_SESSION_NAME: name } = settings;
+  if (!roleArn || !path) throw new Error("set AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN together");
+  const url = endpointOf(settings);
+  return {
+    name: SOURCE,
+    async fetch() {
+      const WebIdentityToken = await readToken(host, SOURCE, "AWS_WEB_IDENTITY_TOKEN_FILE", path);
+      const asked = {
+        Action: "AssumeRoleWithWebIdentity",
+        Version: "2011-06-15",
+        RoleArn: roleArn,
+        RoleSessionName: name || SESSION_NAME,
+        WebIdentityToken,
+      };
+      const { status, text } = await ask(host, SOURCE, url.href, {
+        method: "POST",
+        headers: { accept: "application/json", "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams(asked).toString(),
+        timeoutMs: TIMEOUT_MS,
+      });
+      if (status === 200) return parseAnswer(text);
+      throw new CredentialFault(`${SOURCE}: STS answered ${status} ${errorCode(text)}`.trimEnd());
+    },
+  };
+}
+
+function endpointOf({ AWS_ENDPOINT_URL_STS, AWS_REGION }: CredentialSettings & { AWS_REGION: string }): URL {
+  const url = URL.parse(AWS_ENDPOINT_URL_STS || `https://sts.${AWS_REGION}.amazonaws.com/`);
+  if (url && isTrusted(url)) return url;
+  throw new Error("AWS_ENDPOINT_URL_STS must be https, or http to this machine");
+}
+
+/** STS writes JSON when it is asked for it, and XML otherwise: an endpoint of another make may know XML alone. */
+function parseAnswer(text: string): Credentials {
+  const json = parseJsonObject(text);
+  const read = json ? memberOf(json, "Credentials") : xmlMembers(text);
+  const { Expiration } = read;
+  return checkedCredentials(SOURCE, {
+    accessKeyId: read.AccessKeyId,
+    secretAccessKey: read.SecretAccessKey,
+    sessionToken: read.SessionToken,
+    // Seconds in JSON, a date in XML.
+    expiresAtMs: typeof Expiration === "number" ? Expiration * 1000 : Date.parse(String(Expiration)),
+  });
+}
+
+function memberOf(answer: Record<string, unknown>, name: string): Record<string, unknown> {
+  const response = answer.AssumeRoleWithWebIdentityResponse;
+  const result = isJsonObject(response) ? response.AssumeRoleWithWebIdentityResult : undefined;
+  const member = isJsonObject(result) ? result[name] : undefined;
+  return isJsonObject(member) ? member : {};
+}
+
+const xmlMembers = (text: string): Record<string, unknown> =>
+  Object.fromEntries(
+    ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"].map((name) => [
+      name,
+      new RegExp(`<${name}>\\s*([^<\\s]+)\\s*</${name}>`).exec(text)?.[1],
+    ]),
+  );
+
+/** The code alone: a message may quote what was sent. */
+const errorCode = (text: string): string =>
+  /(?:"Code"\s*:\s*"|<Code>)([A-Za-z.]{1,64})/.exec(text)?.[1] ?? "";

@@ -1,0 +1,20 @@
+import type { Deps } from "./deps.ts";
+
+/** Settings by which an AWS SDK finds credentials. */
+const SOURCES = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_PROFILE",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+  "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+  "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
+/**
+ * Options of an SDK client for `endpoint`. AWS, by a private endpoint too, gets the credentials that the SDK finds:
+ * environment, profile, web identity, container or EC2 metadata. An embedded service takes any.
+ */
+export function clientCredentials(endpoint: string | undefined, env: Deps["env"]) {
+  const isAws = endpoint === undefined || /\.amazonaws\.com(?:\.cn)?$/.test(new URL(endpoint).hostname);
+  if (isAws || SOURCES.some((name) => env[name])) return {};
+  return { credentials: { accessKeyId: "local", secretAccessKey: "local" } };
+}
