@@ -21,7 +21,13 @@ export type Api = {
     headers?: Record<string, string>,
   ): Promise<z.infer<Schema>>;
   /** All pages of a list, up to `limit` items. `path` already holds a query or not. */
-  list<Schema extends z.ZodType>(path: string, schema: Schema, limit: number): Promise<z.infer<Schema>[]>;
+  list<Schema extends z.ZodType>(
+    path: string,
+    schema: Schema,
+    limit: number,
+    /** Called with what each page says beside its items. */
+    onPage?: (page: { expiredLeftOut?: number | undefined }) => void,
+  ): Promise<z.infer<Schema>[]>;
 };
 
 /** The admin API. Whatever is not success is a {@link Failure} of one line that holds no token. */
@@ -65,8 +71,12 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
         },
         schema,
       ),
-    async list(path, schema, limit) {
-      const page = z.object({ items: z.array(schema), cursor: z.string().optional() });
+    async list(path, schema, limit, onPage) {
+      const page = z.object({
+        items: z.array(schema),
+        cursor: z.string().optional(),
+        expiredLeftOut: z.int().optional(),
+      });
       const items: z.infer<typeof schema>[] = [];
       let cursor: string | undefined;
       do {
@@ -74,6 +84,7 @@ export function createApi({ url, token }: Connection, deps: Pick<Deps, "fetch">)
         if (cursor !== undefined) query.set("cursor", cursor);
         const answer = await ask(`${path}${path.includes("?") ? "&" : "?"}${query}`, { method: "GET" }, page);
         items.push(...answer.items);
+        onPage?.(answer);
         cursor = answer.cursor;
       } while (cursor !== undefined && items.length < limit);
       return items;

@@ -7,6 +7,8 @@ export type Command = {
   summary: string;
   /** Operands by name, all of them required. */
   operands: readonly string[];
+  /** Any number of further operands of this name, or none. */
+  variadic?: string;
   flags?: readonly string[];
   /** Option to the word that stands for its value in the help. */
   texts?: Readonly<Record<string, string>>;
@@ -17,6 +19,41 @@ export type Command = {
   /** False for a command that needs no control plane. */
   connects?: false;
 };
+
+/** Options that choose assets, the same as the filters of `GET /v1/assets`. */
+const ASSET_FILTER = {
+  texts: { hostname: "NAME", os: "TEXT", employee: "ID", "silent-for": "TIME" },
+  flags: ["never-reported"],
+  choices: { lifecycle: ["active", "expired", "all"], status: ["active", "isolated"] },
+  help: [
+    "  --hostname NAME part of the host name, in any case; a pattern for the whole of it with *: 'vdi-*'",
+    "  --os TEXT       part of the operating system, in any case",
+    "  --employee ID   assets of this employee",
+    "  --silent-for TIME  no heartbeat for at least so long: 30d or 12h; never reported counts from enrolment",
+    "  --never-reported   enrolled, and no heartbeat has ever come",
+    "  --status STATUS active or isolated",
+    "  --lifecycle WHICH  active (on the active list), expired (left it) or all",
+  ],
+} as const;
+
+const retiring = (verb: string, more: readonly string[], moreFlags: readonly string[]) =>
+  ({
+    operands: [],
+    variadic: "ASSET",
+    flags: ["dry-run", "yes", ...ASSET_FILTER.flags, ...moreFlags],
+    texts: { ...ASSET_FILTER.texts, reason: "TEXT" },
+    choices: ASSET_FILTER.choices,
+    required: ["reason"],
+    help: [
+      "  ASSET           its id, or its host name when only one asset has that; or choose by filters instead:",
+      ...ASSET_FILTER.help,
+      "  --reason TEXT   justification, kept in the custody record of each asset",
+      `  --dry-run       only list what would be ${verb}`,
+      "  --yes           do not ask; without a terminal it is required",
+      ...more,
+      "  It goes on where it was interrupted when you run it again. Exit code 1 if any asset failed.",
+    ],
+  }) as const;
 
 /** Every command with its options, limits and help. One table, no switch. */
 export const COMMANDS = {
@@ -37,10 +74,40 @@ export const COMMANDS = {
     ],
   },
   assets: {
-    summary: "list the assets of the organisation",
+    summary: "list the assets of the organisation that are on the active list, or others",
     operands: [],
+    flags: ASSET_FILTER.flags,
+    texts: ASSET_FILTER.texts,
+    choices: ASSET_FILTER.choices,
     wholes: { limit: { min: 1, max: 100_000, default: 1000 } },
-    help: ["  --limit N       at most this many (default 1000)"],
+    help: [...ASSET_FILTER.help, "  --limit N       at most this many (default 1000)"],
+  },
+  "assets revoke": {
+    summary: "revoke assets for good: their device keys never report again",
+    ...retiring(
+      "revoked",
+      ["  --even-if-contained  isolated assets too: from then on only a release code frees them"],
+      ["even-if-contained"],
+    ),
+  },
+  "assets expire": {
+    summary: "take assets off the active list until their next heartbeat",
+    ...retiring("taken off the list", [], []),
+  },
+  "assets merge": {
+    summary: "merge an asset into the one that took its place",
+    operands: ["OLD", "NEW"],
+    flags: ["dry-run", "yes", "even-if-active"],
+    texts: { reason: "TEXT" },
+    required: ["reason"],
+    help: [
+      "  OLD             the asset that is revoked and superseded: its id, or its host name",
+      "  NEW             the asset that takes its place",
+      "  --reason TEXT   justification, kept in the custody records of both",
+      "  --dry-run       only show the two",
+      "  --yes           do not ask; without a terminal it is required",
+      "  --even-if-active  although OLD reported within the last 10 minutes",
+    ],
   },
   incidents: {
     summary: "list open incidents, the worst and then the newest first",
@@ -296,7 +363,7 @@ function parseCommand(name: CommandName, words: readonly string[]): Arguments {
   const { values, positionals: operands } = parsed;
   const missing = command.operands[operands.length];
   if (missing !== undefined) throw wrong(`${missing} is needed`);
-  const surplus = operands[command.operands.length];
+  const surplus = command.variadic ? undefined : operands[command.operands.length];
   if (surplus !== undefined) throw wrong(`unexpected ${quote(surplus)}`);
   const texts: Record<string, string> = {};
   for (const option of textNames(command)) {
@@ -350,7 +417,8 @@ function overview(): string {
 
 function helpOf(name: CommandName): string {
   const command: Command = COMMANDS[name];
-  const operands = command.operands.map((operand) => ` ${operand}`).join("");
+  const more = command.variadic ? ` [${command.variadic}...]` : "";
+  const operands = `${command.operands.map((operand) => ` ${operand}`).join("")}${more}`;
   return [
     `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`,
     "",

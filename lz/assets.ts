@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { assetId } from "../shared/ids.ts";
 import { type Api, createApi } from "./api.ts";
+import { filterQuery } from "./asset-filter.ts";
 import { connectionOf } from "./connect.ts";
 import { Failure, type Verb } from "./deps.ts";
 import { count, table } from "./table.ts";
@@ -11,6 +12,11 @@ export const assetView = z.looseObject({
   hostname: z.string(),
   employeeId: z.string(),
   status: z.string(),
+  os: z.string().optional(),
+  enrolledAt: z.string().optional(),
+  revokedAt: z.string().optional(),
+  /** Absent: an edge from before there was an active list. */
+  lifecycle: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
   containment: z.looseObject({ state: z.string(), offline: z.boolean(), mode: z.string().optional() }),
   presence: z
     .looseObject({
@@ -25,31 +31,55 @@ export type AssetView = z.infer<typeof assetView>;
 export const containmentText = ({ containment }: AssetView): string =>
   [containment.state, ...(containment.offline ? ["offline"] : [])].join(", ");
 
+const HEAD = ["ASSET", "HOST", "EMPLOYEE", "CONTAINMENT", "RISK", "ENGINES", "LAST SEEN", "LIST"];
+
+const isExpired = ({ lifecycle }: AssetView): boolean => lifecycle?.state === "expired";
+
+/** Assets as a table, the head first. */
+export const assetTable = (assets: readonly AssetView[]): string[] =>
+  table(
+    HEAD,
+    assets.map((asset) => [
+      asset.assetId,
+      asset.hostname,
+      asset.employeeId,
+      containmentText(asset),
+      asset.presence?.risk ?? "",
+      [...new Set(asset.presence?.engines.map(({ name }) => name))].join(", "),
+      asset.presence?.lastSeenAt ?? "never",
+      isExpired(asset) ? (asset.lifecycle?.reason ?? "expired") : "active",
+    ]),
+  );
+
 export const run: Verb = async (args, deps) => {
   const api = createApi(connectionOf(args, deps), deps);
-  const assets = await api.list("/v1/assets", assetView, args.wholes.limit!);
-  const rows = assets.map((asset) => [
-    asset.assetId,
-    asset.hostname,
-    asset.employeeId,
-    containmentText(asset),
-    asset.presence?.risk ?? "",
-    [...new Set(asset.presence?.engines.map(({ name }) => name))].join(", "),
-    asset.presence?.lastSeenAt ?? "never",
-  ]);
-  const head = ["ASSET", "HOST", "EMPLOYEE", "CONTAINMENT", "RISK", "ENGINES", "LAST SEEN"];
-  return { json: assets, lines: [...table(head, rows), "", count(assets.length, "asset")] };
+  const query = filterQuery(args);
+  let leftOut = 0;
+  const assets = await api.list(`/v1/assets${query}`, assetView, args.wholes.limit!, (page) => {
+    leftOut += page.expiredLeftOut ?? 0;
+  });
+  const said = leftOut === 0 ? "" : `; ${leftOut} expired left out (--lifecycle all lists them)`;
+  return { json: assets, lines: [...assetTable(assets), "", `${count(assets.length, "asset")}${said}`] };
 };
 
-const SEARCHED_MAX = 25_000;
+export const SEARCHED_MAX = 100_000;
 
-/** Id of the asset that is meant: an id as it stands, or a host name that only one asset has. */
+/**
+ * Id of the asset that is meant: an id as it stands, or a host name that only one asset has. A host that was enrolled again
+ * has several assets of one name, so one on the active list goes before those that left it.
+ */
 export async function findAsset(api: Api, named: string): Promise<string> {
   const id = assetId.safeParse(named.toUpperCase());
   if (id.success) return id.data;
-  const found = (await api.list("/v1/assets?lifecycle=all", assetView, SEARCHED_MAX)).filter(
-    ({ hostname }) => hostname === named,
-  );
+  const all = await api.list("/v1/assets?lifecycle=all", assetView, SEARCHED_MAX);
+  return idOf(named, all);
+}
+
+/** The same, among these assets. */
+export function idOf(named: string, all: readonly AssetView[]): string {
+  const everywhere = all.filter(({ hostname }) => hostname === named);
+  const active = everywhere.filter((asset) => !isExpired(asset));
+  const found = active.length > 0 ? active : everywhere;
   const [only, ...others] = found;
   if (!only) throw new Failure(`there is no asset with the id or host name ${JSON.stringify(named)}`);
   if (others.length === 0) return only.assetId;

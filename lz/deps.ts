@@ -14,6 +14,8 @@ export type Deps = {
   note: (line: string) => void;
   /** Ctrl-C. A verb that runs for a while ends its work in order. */
   stop: AbortSignal;
+  /** Asks the person at the terminal. Absent: there is none. */
+  confirm?: (question: string) => Promise<boolean>;
 };
 
 /** What a verb found: `json` for `--json`, `lines` for a person. `code` 1 says that something is wrong. */

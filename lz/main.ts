@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { messageOf } from "../shared/error-message.ts";
 import { type CommandName, parseArguments } from "./arguments.ts";
 import { Failure, Misuse, type Verb } from "./deps.ts";
@@ -8,6 +9,9 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   token: () => import("./token.ts"),
   "enroll-token": () => import("./enroll-token.ts"),
   assets: () => import("./assets.ts"),
+  "assets revoke": () => import("./assets-revoke.ts"),
+  "assets expire": () => import("./assets-expire.ts"),
+  "assets merge": () => import("./assets-merge.ts"),
   incidents: () => import("./incidents.ts"),
   isolate: () => import("./isolate.ts"),
   release: () => import("./release.ts"),
@@ -26,6 +30,15 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   doctor: () => import("./doctor.ts"),
 };
 
+async function askOnTerminal(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await terminal.question(`${question} Type yes to go on: `)).trim() === "yes";
+  } finally {
+    terminal.close();
+  }
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseArguments(argv);
   if (parsed.is === "help") {
@@ -43,6 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
     fetch: (request) => fetch(request),
     note: (line) => console.error(line),
     stop: stop.signal,
+    ...(process.stdin.isTTY && { confirm: askOnTerminal }),
   });
   if (parsed.args.json) console.log(JSON.stringify(outcome.json));
   else for (const line of outcome.lines) console.log(line);

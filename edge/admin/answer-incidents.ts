@@ -11,7 +11,7 @@ import { readAssetItem } from "./read-asset-item.ts";
 import type { News } from "./tell.ts";
 import type { Write } from "./write.ts";
 
-/** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset. */
+/** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset or its event. */
 export const BULK_INCIDENTS_MAX = 30;
 
 type Found = { id: string; key: { PK: string; SK: string }; item: IncidentItem };
@@ -86,6 +86,36 @@ export async function resolveIncident(
     return accept({ assets, writes, news: [resolvedNews(found, reason)], result: { id } });
   };
   return commit(asker, ["resolve", id, reason], decide, deps);
+}
+
+/**
+ * Closes those of these incidents of one asset that are open, in one transaction with a custody record for each, and says
+ * how many. At most {@link BULK_INCIDENTS_MAX}.
+ */
+export async function closeIncidents(
+  asker: Asker,
+  { ids, reason }: { ids: readonly string[]; reason: string },
+  deps: Deps,
+): Promise<number> {
+  const { tenantId, userId } = asker.admin;
+  const decide = async (nowMs: number): Promise<Decision<Plan<number>>> => {
+    const stored = await Promise.all(
+      ids.map(async (id) => ({ id, found: await readIncidentItem(deps, tenantId, id) })),
+    );
+    const open = stored.flatMap(({ id, found }) => (found?.item.status === "OPEN" ? [{ id, ...found }] : []));
+    if (open.length === 0) return refuse("admin.conflict", "none of the incidents is open");
+    const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
+    return accept({
+      assets: await assetChanges(tenantId, open, draftsOf(open, "resolve", reason), deps),
+      writes: open.map((found) => updateOpen(found, set, ["GSI2PK", "GSI2SK"], deps)),
+      news: open.map((found) => resolvedNews(found, reason)),
+      result: open.length,
+    });
+  };
+  const done = await commit(asker, ["close", ids, reason], decide, deps);
+  if (done.ok) return done.value.result;
+  if (done.code === "admin.conflict") return 0;
+  throw new Error(`incidents were not closed: ${done.code}`);
 }
 
 /** As the worker tells of one that the quiet period resolved, and with the person's reason. */

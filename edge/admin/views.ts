@@ -17,6 +17,7 @@ import { MODES, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { isoTimestamp } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
+import { SKIP_REASONS } from "./skip-reasons.ts";
 
 /** Answers of the admin API, as its specification tells them and its tests hold them to. */
 
@@ -268,6 +269,14 @@ export const acknowledgedView = named(
   z.object({
     acknowledged: z.array(z.string()),
     skipped: z.array(z.object({ id: z.string(), reason: z.enum(["not-found", "resolved", "acknowledged"]) })),
+  }),
+);
+
+export const retiredView = named(
+  "ChangedAssets",
+  z.object({
+    changed: z.array(z.string()),
+    skipped: z.array(z.object({ assetId: z.string(), reason: z.enum(SKIP_REASONS) })),
   }),
 );
 

@@ -83,6 +83,8 @@ export const CustodyLog = ({
 
 const ACTIONS: Readonly<Record<string, string>> = {
   acknowledge: "Acknowledged",
+  expire: "Taken off the active list",
+  merge: "Merged",
   isolate: "Isolate requested",
   release: "Release requested",
   resolve: "Resolved",
@@ -97,6 +99,7 @@ export const actionWords = (action: string): string => {
 /** What the id that a record names is of. An incident's says it by itself, and so does what is in plain words. */
 const targetWords = ({ action, target }: CustodyView): string | undefined => {
   if (target === undefined || target === "break-glass") return target && "past the guards: break-glass";
+  if (action === "merge") return `asset ${target}`;
   if (/isolat/.test(action)) return `request ${target}`;
   if (/webhook|deliver/.test(action)) return `webhook ${target}`;
   if (/token|rotate-key/.test(action)) return `token ${target}`;

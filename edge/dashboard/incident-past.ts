@@ -12,6 +12,8 @@ const OF_THE_HOST: ReadonlySet<CustodyView["action"]> = new Set([
   "deny-isolation",
   "release-offline",
   "revoke",
+  "expire",
+  "merge",
 ]);
 
 /**

@@ -397,6 +397,7 @@ export function adminSuite(runtime: RuntimeName): void {
         resolveIncident: { reason: "none of my business" },
         acknowledgeIncident: {},
         rotateAssetKey: because,
+        mergeAsset: { into: "01K00000000000000000000000", ...because },
         changeWebhook: { url: "https://hooks.example.com/stolen" },
         resendDelivery: { recordedAt: new Date().toISOString() },
         resendDeadDeliveries: {},
@@ -406,6 +407,15 @@ export function adminSuite(runtime: RuntimeName): void {
         const body = operation.method === "get" ? {} : { body: bodies[operation.id] ?? because };
         return ask(operation.method.toUpperCase(), path, { token, ...body });
       };
+
+      test.each(["revoke", "expire"])("%s in bulk knows nothing of this one's", async (verb) => {
+        const body = { assetIds: [asset.assetId], ...because };
+        const answer = await ask("POST", `/v1/assets/${verb}`, { token: eve, body });
+        const skipped = [{ assetId: asset.assetId, reason: "not-found" }];
+        expect([answer.status, answer.body as unknown]).toEqual([200, { changed: [], skipped }]);
+        const own = (await get(`/v1/assets/${asset.assetId}`)).body as never as { revokedAt?: string };
+        expect(own.revokedAt).toBeUndefined();
+      });
 
       for (const operation of OPERATIONS.filter(({ params }) => params)) {
         test(`${operation.id} knows nothing of this one's`, async () => {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { employeeId, slug } from "../../../shared/ids.ts";
+import { assetId, employeeId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/refusal.ts";
 import { ASSET_STATUSES } from "../../../shared/table/items/asset.ts";
 import { mode } from "../../../shared/wire/heartbeat.ts";
@@ -10,12 +10,15 @@ import type { Deps } from "../../deps.ts";
 import { changeContainment } from "../change-containment.ts";
 import type { Asker, Decision } from "../commit.ts";
 import { rotateDeviceKey } from "../enrolment-tokens.ts";
+import { expireAsset } from "../expire-asset.ts";
 import { findAssets } from "../find-assets.ts";
 import { listIncidentsOf } from "../find-incidents.ts";
 import { assetParams, justification, justified, page, pageFrom } from "../inputs.ts";
+import { mergeAssets } from "../merge-assets.ts";
 import { type Outcome, operation } from "../operation.ts";
 import { LIFECYCLES, listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
 import { makeReleaseCode } from "../release-code.ts";
+import { BULK_ASSETS_MAX, retireAssets } from "../retire-assets.ts";
 import { revokeAsset } from "../revoke-asset.ts";
 import {
   assetView,
@@ -25,6 +28,7 @@ import {
   madeTokenView,
   pageOf,
   releaseCodeView,
+  retiredView,
   telemetryView,
 } from "../views.ts";
 
@@ -226,6 +230,91 @@ const revoke = operation({
   },
 });
 
+const expire = operation({
+  ...changing,
+  id: "expireAsset",
+  method: "post",
+  path: "/assets/{assetId}/expire",
+  summary: "Take an asset off the active list until its next heartbeat",
+  description: "Nothing is deleted, and its open incidents stay open. Refused for a contained asset.",
+  needs: "manage-assets",
+  body: justified,
+  success: 200,
+  async run({ params: { assetId }, body, asker }, deps) {
+    return answerChange(asker, assetId, await expireAsset(asker, { assetId, ...body }, deps), deps);
+  },
+});
+
+const merge = operation({
+  ...changing,
+  id: "mergeAsset",
+  method: "post",
+  path: "/assets/{assetId}/merge",
+  summary: "Merge an asset into the one that took its place",
+  description:
+    "For a host that was re-imaged or replaced and enrolled again. This asset is revoked for good and names the other in `supersededBy`, the other names it in `supersedes`, and its open incidents are closed. Refused for a contained asset, for one that reported within 10 minutes unless `evenIfActive`, and into an asset that is revoked or was merged itself.",
+  needs: "manage-assets",
+  body: z.strictObject({
+    into: assetId.meta({ description: "The asset that takes its place." }),
+    justification,
+    evenIfActive: z.boolean().default(false).meta({
+      description: "Although it reported within the last 10 minutes.",
+    }),
+  }),
+  success: 200,
+  async run({ params, body, asker }, deps) {
+    const done = await mergeAssets(asker, { assetId: params.assetId, ...body }, deps);
+    return answerChange(asker, params.assetId, done, deps);
+  },
+});
+
+const many = {
+  method: "post",
+  tag,
+  needs: "manage-assets",
+  success: 200,
+  answer: retiredView,
+} as const;
+const manyBody = z.strictObject({
+  assetIds: z.array(assetId).min(1).max(BULK_ASSETS_MAX),
+  justification,
+  silentHours: z.int().min(1).max(SILENT_HOURS_MAX).optional().meta({
+    description: "Leaves alone what reported within so many hours: it may have come back since you looked.",
+  }),
+});
+const MANY_DESCRIPTION =
+  "All in one transaction, with a custody record for each. Those that cannot be are named in `skipped`; a repeat finds what is done already there and changes nothing.";
+
+const expireMany = operation({
+  ...many,
+  id: "expireAssets",
+  path: "/assets/expire",
+  summary: "Take several assets off the active list until their next heartbeat",
+  description: MANY_DESCRIPTION,
+  body: manyBody,
+  async run({ body, asker }, deps) {
+    const done = await retireAssets(asker, { action: "expire", ...body }, deps);
+    return done.ok ? { ok: true, value: { body: done.value } } : done;
+  },
+});
+
+const revokeMany = operation({
+  ...many,
+  id: "revokeAssets",
+  path: "/assets/revoke",
+  summary: "Revoke several devices for good",
+  description: MANY_DESCRIPTION,
+  body: manyBody.extend({
+    evenIfContained: z.boolean().default(false).meta({
+      description: "Contained assets too: from then on only a release code frees them.",
+    }),
+  }),
+  async run({ body, asker }, deps) {
+    const done = await retireAssets(asker, { action: "revoke", ...body }, deps);
+    return done.ok ? { ok: true, value: { body: done.value } } : done;
+  },
+});
+
 const rotateKey = operation({
   id: "rotateAssetKey",
   method: "post",
@@ -295,6 +384,10 @@ export const assetOperations = [
   isolateAsset,
   releaseAsset,
   revoke,
+  expire,
+  merge,
+  revokeMany,
+  expireMany,
   rotateKey,
   listIsolations,
 ];

@@ -13,6 +13,8 @@ export const CUSTODY_ACTIONS = [
   "create-release-code",
   "release-offline",
   "revoke",
+  "expire",
+  "merge",
   "rotate-key",
   "acknowledge",
   "resolve",
@@ -44,7 +46,7 @@ export const auditItem = z.object({
   /** Of an isolation in mode `stop-engines`, and of the request for one. */
   stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
-  /** Id of the incident, token or key that was changed. */
+  /** Id of the incident, token or key that was changed, or of the other asset of a merge. */
   target: text(200).optional(),
   before: text(4000).optional(),
   after: text(4000).optional(),
