@@ -14,7 +14,8 @@ import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { selectEngines } from "./collect/engine-selection.ts";
 import { toEngine } from "./collect/engines.ts";
 import { createExecutables, type Executables } from "./collect/executables.ts";
-import type { Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
+import type { Host, Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
+import type { Language } from "./collect/interpreters.ts";
 import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
 import type { Peers } from "./collect/peers.ts";
@@ -161,6 +162,7 @@ type Now = {
 /** Adds to candidates what else is known of them. Whose facts are those of the scan before is not described anew. */
 function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Executables) {
   const hashes = new WeakMap<ProcessFacts, string>();
+  const languages = new WeakMap<ProcessFacts, Language | "none">();
   const memos = new WeakMap<Candidate, ReturnType<typeof createMemo<Completed>>>();
   return (found: readonly Candidate[], now: Now): Completed[] => {
     executables.begin();
@@ -179,6 +181,7 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
       described,
       package: host.packageOf?.(candidate.root),
       signer: host.signerOf?.(candidate.root),
+      language: languageOf(candidate.root),
       executableSha256: hashOf(candidate.root),
     };
     const inputs: unknown[] = [homes, ...Object.values(known)];
@@ -194,6 +197,13 @@ function createCompleter(readers: SystemReaders, atRest: AtRest, executables: Ex
     return memo(inputs, () =>
       toEngine(candidate, { ...known, snapshot, peers, selfPid, homes, directoryOf }),
     );
+  }
+
+  function languageOf(root: ProcessFacts): ReturnType<NonNullable<Host["languageOf"]>> {
+    if (root.pid === UNREADABLE_PID) return undefined;
+    const language = languages.get(root) ?? readers.host.languageOf?.(root);
+    if (language !== undefined) languages.set(root, language);
+    return language;
   }
 
   /** A process has one executable for life; facts of a process are new ones when it becomes another program. */

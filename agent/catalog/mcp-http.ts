@@ -6,7 +6,7 @@ const entry: CatalogEntry = {
   kind: "mcp",
   ports: [],
   names: ["mcpo"],
-  runsOn: ["python"],
+  runsOn: ["python", "node"],
   // It serves what an MCP server can do as an ordinary HTTP API.
   commands: ["(?:^|/)bin/mcpo(?: -|$)", "^mcpo -", "-m mcpo(?: |$)"],
   absorbs: ["mcp-stdio"],

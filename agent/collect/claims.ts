@@ -2,17 +2,19 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { regex } from "../catalog/match.ts";
 import { programPart } from "./command-line.ts";
 import type { ProcessFacts } from "./host.ts";
+import type { Language } from "./interpreters.ts";
 import { baseName } from "./models.ts";
 
 /** What a process says about itself without being asked. */
 export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };
 
-const INTERPRETERS: [family: NonNullable<CatalogEntry["runsOn"]>[number], names: RegExp][] = [
-  ["python", /^(?:python|pypy|uv|uvicorn|gunicorn)w?[\d.]*$/],
+const INTERPRETERS: [language: Language, names: RegExp][] = [
+  ["python", /^(?:python|pypy|uv|uvicorn|gunicorn|uwsgi)w?[\d.]*$/],
   ["node", /^(?:node|nodejs|bun|deno|electron)$/],
   ["java", /^javaw?$/],
   ["dotnet", /^dotnet$/],
   ["ruby", /^ruby[\d.]*$/],
+  ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
 
 /** Base name in lower case, without `.exe`. */
@@ -21,7 +23,7 @@ export const programName = (path: string): string =>
     .toLowerCase()
     .replace(/\.exe$/, "");
 
-export function interpreterOf(program: string): string | undefined {
+export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
 }
 
@@ -129,8 +131,6 @@ const union = (patterns: readonly string[]): RegExp =>
 export function isRenamed(entry: CatalogEntry, executable: string): boolean {
   if (entry.names.length === 0) return false;
   const program = programName(executable);
-  const interpreter = interpreterOf(program);
-  if (interpreter && entry.runsOn?.some((family) => family === interpreter)) return false;
   return !entry.names.some((known) => sameName(known, program));
 }
 

@@ -2,9 +2,10 @@ import { timestamp } from "../../shared/clock.ts";
 import { type Client, type Engine, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
-import { isForwarder, isRenamed } from "./claims.ts";
+import { interpreterOf, isForwarder, isRenamed, programName } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
+import type { Language } from "./interpreters.ts";
 import { isAlikeQuantised, joinWeights, mergeByName, withoutUndefined } from "./models.ts";
 
 /** What a candidate is completed with before it leaves as an engine. */
@@ -19,6 +20,8 @@ export type Completion = {
   executableSha256?: string | undefined;
   package?: string | undefined;
   signer?: string | undefined;
+  /** What the executable interprets, by its content; undefined where that cannot be read. */
+  language?: Language | "none" | undefined;
   /** Working directory of a client; absent when the settings do not ask for it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
@@ -37,7 +40,7 @@ export function toEngine(candidate: Candidate, completion: Completion): { engine
   const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]).map((model) =>
     withFacts(model, completion.described ?? []),
   );
-  const renamed = renamedOf(candidate);
+  const renamed = renamedOf(candidate, completion.language);
   const engine = withoutUndefined({
     id: candidate.id,
     name: tidy(candidate.name, 80),
@@ -76,14 +79,22 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 
 /**
  * Only of products that were identified by what they do, and only where the executable's name is known. A proxy or a
- * tunnel passes on what another process answers: it is the product itself only with a model in its own memory.
+ * tunnel passes on what another process answers: it is the product itself only with a model in its own memory. An
+ * interpreter is no disguise under any name: what it runs is its script, which is the product's, or says nothing.
  */
-function renamedOf({ entry, root, evidence }: Candidate): boolean | undefined {
+function renamedOf(
+  { entry, root, evidence }: Candidate,
+  content: Completion["language"],
+): boolean | undefined {
   if (!entry || !root.executable) return undefined;
   const holds = evidence.some((one) => one.weight > 0 && ["weights", "library", "gpu"].includes(one.signal));
   const answers = evidence.some((one) => one.weight > 0 && one.signal === "http");
   const proven = holds || (answers && !isForwarder(root.executable));
-  return proven ? isRenamed(entry, root.executable) : undefined;
+  if (!proven) return undefined;
+  const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
+  if (language === "none") return isRenamed(entry, root.executable);
+  const isNamed = evidence.some((one) => one.weight > 0 && ["binary", "name"].includes(one.signal));
+  return isNamed || entry.runsOn?.some((one) => one === language) ? false : undefined;
 }
 
 function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {

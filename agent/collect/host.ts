@@ -1,5 +1,6 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { GgufHeader } from "./gguf.ts";
+import type { Language } from "./interpreters.ts";
 import type { NetworkSpace } from "./namespaces.ts";
 import type { Forward } from "./port-forwarders.ts";
 
@@ -89,6 +90,8 @@ export type Host = {
   packageOf?(process: ProcessFacts): string | undefined;
   /** Who signed a process's executable, where the system tells. */
   signerOf?(process: ProcessFacts): string | undefined;
+  /** What a process's executable interprets, by its content, where the system shows it. */
+  languageOf?(process: ProcessFacts): Language | "none" | undefined;
   /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
   executableFile(process: ProcessFacts): string | undefined;
   /** Whether that path leads to a local file system. Where this is absent it does. */

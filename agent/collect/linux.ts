@@ -3,6 +3,7 @@ import { optional } from "./files.ts";
 import { createLinuxGpu } from "./gpu.ts";
 import { hidesProcesses } from "./hidepid.ts";
 import type { Host } from "./host.ts";
+import { createInterpreters } from "./interpreters.ts";
 import { createSocketTable } from "./listeners.ts";
 import { createMappedTable } from "./mapped.ts";
 import type { Mounts } from "./mounts.ts";
@@ -41,6 +42,7 @@ export function linuxHost(deps: {
   const sockets = createSocketTable({ ...deps, diag: deps.diag });
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding });
+  const interpreters = createInterpreters(deps);
   const forwarders = createPortForwarders(deps);
   const gpuTable = createLinuxGpu(deps);
   const isExecutableLocal = (pid: number): boolean => {
@@ -83,6 +85,8 @@ export function linuxHost(deps: {
       if (placed === undefined && !isPackagePath(executable)) return undefined;
       return isOwnFile(pid, executable) ? (placed ?? packages.of(executable)) : undefined;
     },
+    languageOf: ({ pid }) =>
+      isExecutableLocal(pid) ? interpreters.languageOf(`${procRoot}/${pid}/exe`) : undefined,
     executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
     isExecutableLocal: ({ pid }) => isExecutableLocal(pid),
   };

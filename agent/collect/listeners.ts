@@ -207,12 +207,18 @@ export function createSocketTable(deps: {
     return undefined;
   }
 
-  /** Of another user and with another executable, by the file that each runs and not by its path. */
+  /**
+   * Of another user and with another executable. Two are the same at one path of one mount namespace: links, which the
+   * kernel answers by itself, so that no file system has to.
+   */
   function isStranger(one: LinuxProcess, other: LinuxProcess): boolean {
     if (one.uid === other.uid) return false;
-    const runs = optional(() => files.facts(`${procRoot}/${one.pid}/exe`))?.identity;
-    const same = optional(() => files.facts(`${procRoot}/${other.pid}/exe`))?.identity;
-    return runs === undefined || runs !== same;
+    const isSamePath = one.executable !== undefined && one.executable === other.executable;
+    return !isSamePath || mountsOf(one.pid) !== mountsOf(other.pid);
+  }
+
+  function mountsOf(pid: number): string | undefined {
+    return optional(() => files.link(`${procRoot}/${pid}/ns/mnt`));
   }
 
   function socketsOf(pid: number): readonly string[] {

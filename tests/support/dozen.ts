@@ -1,4 +1,4 @@
-import { copyFileSync, linkSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { copyFileSync, linkSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Fixture } from "../../agent/catalog/entry.ts";
@@ -17,7 +17,7 @@ export type Case = {
   token?: boolean;
   tls?: boolean;
   address?: string;
-  /** Name of the executable; without one the server runs as bun does. */
+  /** Name of the executable; without one the server is a script that Bun runs. */
   as?: string;
 };
 
@@ -54,6 +54,8 @@ export const ORDINARY: readonly { as?: string; spec: object }[] = [
   { spec: { kind: "mute" } },
 ];
 
+const TLS_DIRECTORY = join(import.meta.dir, "../fixtures/tls");
+
 export type Started = { wanted: Case; pid: number; port: number };
 export type Dozen = { engines: Started[]; ordinary: number[]; stop: () => void };
 
@@ -62,22 +64,32 @@ export async function startDozen(): Promise<Dozen> {
   const directory = mkdtempSync(join(tmpdir(), "lz-dozen-"));
   const children: Bun.Subprocess[] = [];
 
-  /** Bun under another name, in a directory of its own: a hard link where the file system allows it. */
-  function executable(name: string | undefined): string {
-    if (name === undefined) return process.execPath;
+  const script = join(import.meta.dir, "../offline/agent/scan-server.ts");
+  /** A program of its own, as an engine is: Bun under another name would still be an interpreter. */
+  const compiled = join(directory, "server");
+  const built = Bun.spawnSync([process.execPath, "build", "--compile", script, "--outfile", compiled]);
+  if (!built.success) throw new Error(`the server was not built: ${built.stderr}`);
+
+  /** The server under this name, in a directory of its own: a hard link where the file system allows it. */
+  function renamed(name: string): string {
     const path = join(mkdtempSync(join(directory, "bin-")), name);
     try {
-      linkSync(realpathSync(process.execPath), path);
+      linkSync(compiled, path);
     } catch {
-      copyFileSync(realpathSync(process.execPath), path);
+      copyFileSync(compiled, path);
     }
     return path;
   }
 
   async function serve(as: string | undefined, spec: object): Promise<{ pid: number; port: number }> {
-    const script = join(import.meta.dir, "../offline/agent/scan-server.ts");
-    const command = [executable(as), script, JSON.stringify([spec])];
-    const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit", cwd: directory });
+    const program = as === undefined ? [process.execPath, script] : [renamed(as)];
+    const child = Bun.spawn([...program, JSON.stringify([spec])], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+      cwd: directory,
+      env: { ...process.env, TLS_DIRECTORY },
+    });
     children.push(child);
     const { value, done } = await child.stdout.getReader().read();
     if (done) throw new Error(`${as ?? "the server"} ended before it was ready`);

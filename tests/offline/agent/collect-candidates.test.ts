@@ -213,6 +213,44 @@ describe("findCandidates()", () => {
     expect(toEngine(one!, NOTHING_MORE).engine.renamed).toBe(renamed);
   });
 
+  describe("an interpreter is no disguise", () => {
+    type Content = NonNullable<Parameters<typeof toEngine>[1]["language"]>;
+    const renamedOf = (process: Partial<ProcessFacts>, product: string, language?: Content) => {
+      const [one] = find([{ pid: 10, ...process }], [{ pid: 10, port: 8080, product }]);
+      return toEngine(one!, { ...NOTHING_MORE, language }).engine.renamed;
+    };
+
+    test.each([
+      ["/usr/bin/node", "ollama"],
+      ["/opt/venv/bin/python3.12", "mcp-http"],
+      ["/usr/bin/node", "mcp-http"],
+      ["/home/a/.bun/bin/bun", "lm-studio"],
+      ["/usr/bin/deno", "ollama"],
+      ["/usr/bin/perl", "ollama"],
+      ["/usr/bin/ruby3.1", "chroma"],
+      ["/usr/bin/php8.2", "ollama"],
+    ])("%s that answers as %s, by its name where its content cannot be read", (executable, product) => {
+      expect(renamedOf({ executable, argv: [executable, "/srv/app/server"] }, product)).not.toBe(true);
+    });
+
+    test("whatever it is called, by its content", () => {
+      const process = { name: "sysupdated", executable: "/opt/sysupdated" };
+      expect(renamedOf(process, "ollama", "node")).toBeUndefined();
+      expect(renamedOf(process, "vllm", "python")).toBe(false);
+      expect(renamedOf(process, "ollama", "none")).toBe(true);
+    });
+
+    test("a program of its own that is called like one is the engine under another name", () => {
+      const process = { name: "python3", executable: "/usr/bin/python3" };
+      expect(renamedOf(process, "ollama", "none")).toBe(true);
+    });
+
+    test("its script is judged: one of the product has its name", () => {
+      const argv = ["node", "/usr/lib/node_modules/.bin/litellm"];
+      expect(renamedOf({ executable: "/usr/bin/node", argv }, "litellm", "node")).toBe(false);
+    });
+  });
+
   test("a web server that has the model in its own memory is the engine under another name", () => {
     const given = { pid: 10, name: "nginx", executable: "/usr/sbin/nginx" };
     for (const held of [{ weights: [GGUF] }, { libraries: ["/x/libggml.so"] }]) {
@@ -691,11 +729,9 @@ describe("names", () => {
     expect(namesOf(process("C:\\x\\Ollama.EXE"))).toContain("ollama");
   });
 
-  test("isRenamed() forgives an interpreter the product runs on, and only that", () => {
+  test("isRenamed() goes by the names of the product", () => {
     expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
-    expect(isRenamed(byId.get("ollama")!, "/usr/bin/python3")).toBe(true);
-    expect(isRenamed(byId.get("vllm")!, "/usr/bin/python3.12")).toBe(false);
     expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);
   });
 

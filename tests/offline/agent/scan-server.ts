@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 
 type Served = { status?: number; headers?: Record<string, string>; body?: unknown };
 type Spec = {
@@ -15,7 +16,9 @@ type Spec = {
   answers?: Record<string, Served>;
 };
 
-const tls = (name: string) => readFileSync(new URL(`../../fixtures/tls/${name}`, import.meta.url), "utf8");
+/** Compiled, this file knows no path of the repository. */
+const TLS_DIRECTORY = process.env["TLS_DIRECTORY"] ?? join(import.meta.dir, "../../fixtures/tls");
+const tls = (name: string) => readFileSync(join(TLS_DIRECTORY, name), "utf8");
 
 function serveHttp(spec: Spec): number {
   const server = Bun.serve({
