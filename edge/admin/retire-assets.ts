@@ -75,7 +75,7 @@ async function sorted(
       skipped.push({ assetId, reason: item ? "not-signed" : "not-found" });
       continue;
     }
-    const asset = decodeItem(assetItem, item);
+    const asset = await deps.authority.checkReports(decodeItem(assetItem, item));
     const presence = presences.get(assetId);
     const reason = isDone(action, asset, presence)
       ? "already"

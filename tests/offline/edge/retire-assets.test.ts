@@ -156,6 +156,28 @@ describe("expire", () => {
   });
 });
 
+describe("a release that no device signed", () => {
+  test("lets a host neither expire nor be merged, although the table says that it is proven", async () => {
+    const forged = (nowMs: number): Host["containment"] => {
+      const { wish } = isolated(nowMs)!;
+      const at = new Date(nowMs - 3000).toISOString();
+      return {
+        ...{ status: "ACTIVE", generation: 2, wish: { ...wish!, generation: 2, action: "release" } },
+        proof: { generation: 2, action: "release", mode: "network", outcome: "applied", at },
+      };
+    };
+    const world = await makeWorld((nowMs) => [{ containment: forged(nowMs) }, {}]);
+    const [id, other] = world.ids;
+    expect((await world.ask("POST", `/assets/${id}/expire`, because)).status).toBe(409);
+    expect((await world.ask("POST", `/assets/${id}/merge`, { into: other, ...because })).status).toBe(409);
+    for (const path of ["/assets/expire", "/assets/revoke"]) {
+      const { body } = await world.ask("POST", path, { assetIds: [id], ...because });
+      expect(body as unknown).toEqual({ changed: [], skipped: [{ assetId: id, reason: "contained" }] });
+    }
+    expect(await world.listed()).toEqual(["host-0"]);
+  });
+});
+
 describe("revoke and expire in bulk", () => {
   test("change what can be changed in one transaction, and name the others with the reason", async () => {
     const world = await makeWorld((nowMs) => [
