@@ -16,7 +16,8 @@ import { inScope, type Scope } from "./scope.ts";
  * What the agent costs a host with this many processes and engines, in binaries compiled as it is. First the scanner
  * alone: the time of the first and of a repeated scan. Then the whole daemon, which scans, signs, sends a heartbeat and
  * holds a question for directives, against a real edge: CPU share and resident memory. Every engine is a process of
- * its own that answers as a product of the catalogue does; how many of them were found is told.
+ * its own that answers as a product of the catalogue does; how many of them were found is told. At the end one scan
+ * among servers that answer dense JSON on every path: its peak memory.
  */
 
 const { json, wholes } = readArguments(
@@ -79,7 +80,7 @@ function fillUp(scope: Scope): number {
 }
 
 /** `RssAnon` is the process's own, `RssFile` unchanged pages of files (proc_pid_status(5)); `VmRSS` is all. */
-const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile"): number => {
+const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile" | "VmHWM"): number => {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   return round(Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN) / 1024, 1);
 };
@@ -144,6 +145,30 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   return { cpuPercent, ...memoryOf(stage.pid), reported: presence.engines.length };
 }
 
+/** The most memory that one scan ever had, with servers around that answer what takes most of it. */
+async function measureHostile(scope: Scope, binary: string): Promise<number> {
+  const servers = start(scope, [process.execPath, join(here, "load/hostile.ts")]);
+  await servers.lines.next();
+  const scan = Bun.spawn([binary, "scan", "--json"], { stdout: "ignore", stderr: "inherit" });
+  scope.keep(() => scan.kill());
+  let peakMb = 0;
+  while (scan.exitCode === null) {
+    // It may end at any moment; `VmHWM` is the peak so far (proc_pid_status(5)).
+    peakMb = Math.max(peakMb, readableMb(scan.pid, "VmHWM"));
+    await Bun.sleep(50);
+  }
+  servers.stop();
+  return peakMb;
+}
+
+const readableMb = (pid: number, field: "VmHWM"): number => {
+  try {
+    return residentMb(pid, field) || 0;
+  } catch {
+    return 0;
+  }
+};
+
 async function bench(scope: Scope) {
   if (process.platform !== "linux") throw new Error("this bench reads /proc and runs on Linux only");
   const folder = scratchFolder(scope);
@@ -159,7 +184,8 @@ async function bench(scope: Scope) {
   const processes = fillUp(scope);
   const scanned = await measureScanner(scope, scanLoop, expected);
   const daemon = await measureDaemon(scope, agent, stack);
-  return { processes, engines: expected.size, ...scanned, ...daemon };
+  const peakHostileMb = await measureHostile(scope, agent);
+  return { processes, engines: expected.size, ...scanned, ...daemon, peakHostileMb };
 }
 
 const result = await inScope(120 + (2 * (wholes.scans + 2) * wholes.interval) / 1000, bench);
@@ -175,5 +201,6 @@ for (const [name, one] of Object.entries({ scanner, daemon: result })) {
       `${one.rssMb} MB resident: ${one.rssOwnMb} its own, ${one.rssFileMb} of files`,
   );
 }
+console.log(`${result.peakHostileMb} MB at most in a scan among hostile servers`);
 finish(json, result);
 process.exit(0);

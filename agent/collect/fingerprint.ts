@@ -2,8 +2,9 @@ import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Answers, type Judgement, judge, MODELS_PATH, openaiShape, rivals } from "../catalog/judge.ts";
-import { type Examined, examine, regex, valuesAt } from "../catalog/match.ts";
+import { type Examined, regex, valuesAt } from "../catalog/match.ts";
 import type { Answer } from "./http.ts";
+import { type ByteBudget, createByteBudget, createKeeper } from "./kept-answer.ts";
 import { listedModels, OPENAI_MODELS } from "./models.ts";
 import { PROBE_LIMITS, type Probe, type Target } from "./probe.ts";
 
@@ -37,7 +38,13 @@ export const FINGERPRINT_LIMITS = {
 /** Asked last: `/health` of LiteLLM calls every model behind it, `/metrics` is long everywhere. */
 const LAST = new Set(["/health", "/metrics"]);
 
-export type FingerprintDeps = { probe: Probe; catalogue: readonly CatalogEntry[]; elapsed: () => number };
+export type FingerprintDeps = {
+  probe: Probe;
+  catalogue: readonly CatalogEntry[];
+  elapsed: () => number;
+  /** What may be kept of the answers of all listeners that are being asked; by default this one has all of it. */
+  kept?: ByteBudget;
+};
 
 /**
  * Asks a listener until it is identified: its front page, the paths of `likely` products, the OpenAI list, and
@@ -51,6 +58,19 @@ export async function fingerprint(
   options: { signal?: AbortSignal | undefined; likelyInTheEnd?: () => Promise<ReadonlySet<string>> } = {},
 ): Promise<Fingerprint> {
   const inquiry = createInquiry(deps, where, options.signal);
+  try {
+    return await inquire(deps, inquiry, likely, options);
+  } finally {
+    inquiry.close();
+  }
+}
+
+async function inquire(
+  deps: FingerprintDeps,
+  inquiry: Inquiry,
+  likely: ReadonlySet<string>,
+  options: { likelyInTheEnd?: () => Promise<ReadonlySet<string>> },
+): Promise<Fingerprint> {
   if (!(await inquiry.open())) return conclude(deps.catalogue, inquiry, likely);
   let batches = 0;
   for (const paths of planOf(deps.catalogue)(likely)) {
@@ -79,16 +99,21 @@ export async function refreshModels(
   const lists = modelLists(before);
   if (lists.length === 0) return before;
   const answers = new Map<string, Examined>();
-  for (const { path } of lists) {
-    const options = { signal, bodyBytesMax: PROBE_LIMITS.MODELS_BYTES_MAX };
-    const result = await deps.probe(before.target, path, options);
-    if ("failed" in result) return result.failed === "silent" ? before : undefined;
-    answers.set(path, examine(result));
+  const keeper = createKeeper(deps.catalogue, deps.kept ?? createByteBudget());
+  try {
+    for (const { path } of lists) {
+      const options = { signal, bodyBytesMax: PROBE_LIMITS.MODELS_BYTES_MAX };
+      const result = await deps.probe(before.target, path, options);
+      if ("failed" in result) return result.failed === "silent" ? before : undefined;
+      answers.set(path, keeper.keep(path, result));
+    }
+    const isOther = before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
+    if (isOther) return undefined;
+    const models = listedModels(lists, answers);
+    return JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
+  } finally {
+    keeper.close();
   }
-  const isOther = before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
-  if (isOther) return undefined;
-  const models = listedModels(lists, answers);
-  return JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
 }
 
 const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
@@ -102,7 +127,9 @@ type Inquiry = ReturnType<typeof createInquiry>;
 function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal: AbortSignal | undefined) {
   const startedAt = deps.elapsed();
   const answers = new Map<string, Examined>();
+  const keeper = createKeeper(deps.catalogue, deps.kept ?? createByteBudget());
   const asked = new Set<string>();
+  let front: Front | undefined;
   let target: Target = { ...where, tls: false };
   let silences = 0;
   let settled = true;
@@ -117,7 +144,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
   const askOne = async (path: string, bodyBytesMax: number) => {
     const result = await deps.probe(target, path, { signal, bodyBytesMax });
     if (!("failed" in result)) {
-      if (!isStub(answers.get("/"), result)) answers.set(path, examine(result));
+      if (!isStub(front, result)) answers.set(path, keeper.keep(path, result));
       if (result.status >= 500) settledLater = true;
     } else if (result.failed === "silent") silences += 1;
     else if (result.failed === "refused") settledLater = true;
@@ -128,6 +155,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
   return {
     answers,
     isOver,
+    close: keeper.close,
     target: () => target,
     settled: () => settled && !settledLater,
     /** True when it speaks HTTP or HTTPS. */
@@ -139,7 +167,8 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
       }
       asked.add("/");
       if (!("failed" in first)) {
-        answers.set("/", examine(first));
+        front = frontOf(first);
+        answers.set("/", keeper.keep("/", first));
         return true;
       }
       settled = first.failed === "not-http" || first.failed === "tls";
@@ -160,8 +189,17 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
 }
 
 /** A server that says the same JSON as on its front page has not understood the question: nothing is known by it. */
-const isStub = (front: Examined | undefined, answer: Answer): boolean =>
-  front?.status === 200 && front.json !== undefined && answer.status === 200 && answer.body === front.body;
+const isStub = (front: Front | undefined, answer: Answer): boolean =>
+  front !== undefined &&
+  answer.status === 200 &&
+  answer.body.length === front.length &&
+  Bun.hash(answer.body) === front.hash;
+
+/** JSON on the front page. Its body is not kept. */
+type Front = { length: number; hash: number | bigint };
+
+const frontOf = ({ status, body }: Answer): Front | undefined =>
+  status === 200 && /^\s*[[{]/.test(body) ? { length: body.length, hash: Bun.hash(body) } : undefined;
 
 /** nginx and Go answer plain HTTP on a TLS port with a 400 that says so. */
 function wantsTls(result: Awaited<ReturnType<Probe>>): boolean {

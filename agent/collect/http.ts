@@ -94,7 +94,7 @@ function readBody(
 }
 
 /** A body that is larger than this once decompressed says nothing that the catalogue asks for. */
-const DECODED_BYTES_MAX = 4 * 1024 * 1024;
+const DECODED_BYTES_MAX = 1024 * 1024;
 const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   gzip: (body) => gunzipSync(body, ZLIB),
   "x-gzip": (body) => gunzipSync(body, ZLIB),

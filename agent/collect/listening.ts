@@ -2,6 +2,7 @@ import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { Heard } from "./candidates.ts";
 import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
 import type { Listener, Sighting } from "./host.ts";
+import { createByteBudget } from "./kept-answer.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
@@ -33,6 +34,7 @@ export type Listening = {
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
 export function createListening(deps: FingerprintDeps & { selfPid: number }, waits = WAITS): Listening {
   const known = new Map<string, Known>();
+  const inquiry = { ...deps, kept: createByteBudget() };
   const asking = new Map<string, Promise<void>>();
   /** Due and not asked yet, in the order of this scan. */
   let queue: { key: string; begin: () => Promise<Known> }[] = [];
@@ -125,9 +127,9 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     };
     const engine = before?.fingerprint && isNoted(before.fingerprint) && before.fingerprint;
     const isSame = before && !isAnew(before, listeners);
-    const refreshed = engine && isSame ? await refreshModels(deps, engine, signal) : undefined;
+    const refreshed = engine && isSame ? await refreshModels(inquiry, engine, signal) : undefined;
     const found =
-      refreshed ?? (await fingerprint(deps, whereOf(first), likelyOf(first), { signal, likelyInTheEnd }));
+      refreshed ?? (await fingerprint(inquiry, whereOf(first), likelyOf(first), { signal, likelyInTheEnd }));
     const nowMs = deps.elapsed();
     const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
     if (isNoted(found)) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };

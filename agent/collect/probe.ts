@@ -68,7 +68,8 @@ function exchange(
   namespaces: Pick<Namespaces, "within">,
 ): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    let received: Uint8Array = new Uint8Array(0);
+    const buffer = createBuffer();
+    let received: Uint8Array = buffer.bytes();
     let socket: { end(): unknown; terminate(): unknown } | undefined;
     let settled = false;
     const settle = (result: ProbeResult) => {
@@ -109,7 +110,7 @@ function exchange(
           if (target.tls) greet(opened);
         },
         data: (_, chunk) => {
-          received = received.length === 0 ? chunk : append(received, chunk);
+          received = buffer.append(chunk);
           look(false);
         },
         end: () => look(true),
@@ -136,9 +137,22 @@ async function begin(
   return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
-function append(before: Uint8Array, chunk: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(before.length + chunk.length);
-  whole.set(before);
-  whole.set(chunk, before.length);
-  return whole;
+/** Bytes in the order of their arrival, in one piece. Doubling its size copies each byte about once. */
+function createBuffer(): { bytes(): Uint8Array; append(chunk: Uint8Array): Uint8Array } {
+  let whole = new Uint8Array(0);
+  let length = 0;
+  const bytes = (): Uint8Array => whole.subarray(0, length);
+  return {
+    bytes,
+    append: (chunk) => {
+      if (length + chunk.length > whole.length) {
+        const larger = new Uint8Array(Math.max(length + chunk.length, 2 * whole.length));
+        larger.set(bytes());
+        whole = larger;
+      }
+      whole.set(chunk, length);
+      length += chunk.length;
+      return bytes();
+    },
+  };
 }
