@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startWorker } from "../../local/stack.ts";
 import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
 import { timestamp } from "../../shared/clock.ts";
-import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
+import { FINDINGS_MAX } from "../../shared/evaluate/evaluate.ts";
+import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../support/queue.ts";
 import {
   enrolAsset,
@@ -144,6 +145,29 @@ describe("worker", () => {
     expect((await incidents(asset)).map((incident) => incident.openedAt)).toContain(
       timestamp(start + 20 * MINUTE_MS),
     );
+  });
+
+  test("more changes of incidents than a transaction holds are all recorded", async () => {
+    const asset = await enrolAsset(stack, "crowded");
+    const start = Date.now() - 60 * MINUTE_MS;
+    const engines = (prefix: string): Engine[] =>
+      Array.from({ length: FINDINGS_MAX }, (_, index) =>
+        makeEngine({
+          id: `${prefix}-${index}`,
+          pid: 100 + index,
+          ports: [20_000 + index],
+          bind: ["0.0.0.0"],
+        }),
+      );
+    const at = (minute: number, found: Engine[]) =>
+      makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "crowded", { engines: found });
+    // By the last heartbeat the first incidents are over: it ends all of them and opens as many.
+    const beats = [at(0, engines("first")), at(1, []), at(20, engines("second"))];
+    await sendRaw(stack, await pack(asset, beats));
+    await settled();
+    const open = (await incidents(asset)) as { engine?: string }[];
+    expect(open).toHaveLength(FINDINGS_MAX);
+    expect(open.every(({ engine }) => engine?.startsWith("second-"))).toBe(true);
   });
 
   test("a report on an older generation proves nothing about the present wish", async () => {

@@ -1,78 +1,94 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { ROOT } from "../support/stack.ts";
+import { DEAD_LETTER_NAME, QUEUE_NAME } from "../../local/sqs.ts";
+import {
+  authorityHeadKey,
+  authorityKey,
+  deviceRecordKey,
+  eventsPartition,
+  TABLE_NAME,
+  telemetryShard,
+  tenantFeatureKey,
+  tenantKey,
+  verdictKey,
+} from "../../shared/table/keys.ts";
+import { queueArn, tableArn } from "../support/iam/aws-calls.ts";
+import { deployedPolicies, NODE_KINDS, type NodeKind } from "../support/iam/deployed-policies.ts";
+import { decide } from "../support/iam/policy.ts";
 
-type Statement = {
-  Effect: "Allow" | "Deny";
-  Action: string | string[];
-  Resource: string | string[];
-  Condition?: { "ForAnyValue:StringLike": { "dynamodb:LeadingKeys": string[] } };
-};
-type Template = { Resources: Record<string, { Properties: { PolicyDocument: { Statement: Statement[] } } }> };
+const policies = deployedPolicies();
+const TABLE = tableArn(TABLE_NAME);
+const QUEUE = queueArn(QUEUE_NAME);
 
-/** The template without CloudFormation's tags: a resource is named as the template names it. */
-const template = Bun.YAML.parse(
-  readFileSync(join(ROOT, "deploy/aws.yaml"), "utf8")
-    .replaceAll(/!(GetAtt|Sub|Ref) /g, "")
-    .replaceAll(/\$\{(Table\.Arn)\}/g, "$1"),
-) as Template;
+const isAllowed = (node: NodeKind, action: string, resource: string, ...leadingKeys: string[]): boolean =>
+  decide(policies[node], { action, resource, leadingKeys }).isAllowed;
 
-const list = (value: string | string[]): string[] => (typeof value === "string" ? [value] : value);
-const isLike = (pattern: string, text: string): boolean =>
-  new RegExp(`^${pattern.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*")}$`).test(text);
-
-/** IAM's own rule: a denial wins, and what nothing allows is denied. Items of a transaction are judged one by one. */
-function isAllowed(role: string, action: string, resource: string, leadingKey?: string): boolean {
-  const { Statement } = template.Resources[`${role}Policy`]!.Properties.PolicyDocument;
-  const applies = ({ Action, Resource, Condition }: Statement) =>
-    list(Action).some((pattern) => isLike(pattern, action)) &&
-    list(Resource).some((pattern) => isLike(pattern, resource)) &&
-    (Condition === undefined ||
-      (leadingKey !== undefined &&
-        Condition["ForAnyValue:StringLike"]["dynamodb:LeadingKeys"].some((pattern) =>
-          isLike(pattern, leadingKey),
-        )));
-  const found = Statement.filter(applies);
-  return found.some(({ Effect }) => Effect === "Allow") && !found.some(({ Effect }) => Effect === "Deny");
-}
-
-const TABLE = "Table.Arn";
 const WRITES = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
+const TENANT = "org_a";
+/** Every partition that holds items of a tenant. */
+const PARTITIONS = {
+  tenant: tenantKey(TENANT).PK,
+  authority: authorityKey(TENANT, "METADATA").PK,
+  devices: deviceRecordKey(TENANT, "a").PK,
+  telemetry: telemetryShard(TENANT, 3),
+  events: eventsPartition(TENANT),
+  features: tenantFeatureKey(TENANT, "f").PK,
+  verdicts: verdictKey(TENANT, "f").PK,
+};
+/** Partitions that each kind of node writes. */
+const WRITTEN: Record<NodeKind, (keyof typeof PARTITIONS)[]> = {
+  ingest: [],
+  enrol: ["tenant", "devices"],
+  admin: Object.keys(PARTITIONS) as (keyof typeof PARTITIONS)[],
+  worker: ["tenant", "telemetry", "events", "features", "verdicts"],
+};
 
-describe("the policies of deploy/aws.yaml", () => {
-  test.each(["Ingest", "Enrol", "Worker"])("no %s node writes a signature of an administrator", (role) => {
-    for (const write of WRITES) expect(isAllowed(role, write, TABLE, "TENANT#org_a#AUTHORITY")).toBe(false);
+describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
+  test.each(Object.entries(PARTITIONS))("lets it write the partition %s, or not", (name, key) => {
+    const isWritten = WRITTEN[node].includes(name as keyof typeof PARTITIONS);
+    for (const write of WRITES) expect(isAllowed(node, write, TABLE, key)).toBe(isWritten);
+    // One item of a transaction that is denied denies all of it.
+    if (WRITTEN[node].length > 0)
+      expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });
-  test("an admin node does", () => {
-    for (const write of WRITES) expect(isAllowed("Admin", write, TABLE, "TENANT#org_a#AUTHORITY")).toBe(true);
+
+  test("lets it delete no item, write in no batch and scan nothing", () => {
+    for (const action of ["DeleteItem", "BatchWriteItem", "Scan", "DeleteTable", "UpdateTable"])
+      expect(isAllowed(node, `dynamodb:${action}`, TABLE, PARTITIONS.tenant)).toBe(false);
   });
-  test("a node that ingests writes nothing to the table and reads no queue", () => {
-    for (const key of ["TENANT#org_a", "TENANT#org_a#TELEMETRY#SHARD#3", "TENANT#org_a#DEVICES"])
-      for (const write of WRITES) expect(isAllowed("Ingest", write, TABLE, key)).toBe(false);
-    expect(isAllowed("Ingest", "sqs:ReceiveMessage", "Heartbeats.Arn")).toBe(false);
-    expect(isAllowed("Ingest", "sqs:SendMessage", "Heartbeats.Arn")).toBe(true);
-    expect(isAllowed("Ingest", "dynamodb:Query", "Table.Arn/index/GSI2")).toBe(true);
+
+  test("lets only workers receive, and never those send who receive", () => {
+    for (const action of ["sqs:ReceiveMessage", "sqs:DeleteMessage"])
+      expect(isAllowed(node, action, QUEUE)).toBe(node === "worker");
+    expect(isAllowed(node, "sqs:SendMessage", QUEUE)).toBe(node === "ingest" || node === "admin");
+    expect(isAllowed(node, "sqs:SendMessage", queueArn(DEAD_LETTER_NAME))).toBe(node === "worker");
+    expect(isAllowed(node, "sqs:PurgeQueue", QUEUE)).toBe(false);
   });
-  test("a node that enrols vouches for devices, and writes no history", () => {
-    for (const key of ["TENANT#org_a", "TENANT#org_a#DEVICES"])
-      for (const write of WRITES) expect(isAllowed("Enrol", write, TABLE, key)).toBe(true);
-    for (const key of ["TENANT#org_a#TELEMETRY#SHARD#3", "TENANT#org_a#EVENTS"])
-      expect(isAllowed("Enrol", "dynamodb:PutItem", TABLE, key)).toBe(false);
+
+  test("lets only admin nodes write a signed head, under whichever name the tenant has", () => {
+    for (const tenant of ["a", "ab", "AUTHORITY", "a#AUTHORITY", "*"])
+      for (const write of WRITES)
+        expect(isAllowed(node, write, TABLE, authorityHeadKey(tenant).PK)).toBe(node === "admin");
   });
-  test("a worker writes what heartbeats say, and vouches for no device", () => {
-    for (const key of ["TENANT#org_a", "TENANT#org_a#TELEMETRY#SHARD#3", "TENANT#org_a#EVENTS"])
-      expect(isAllowed("Worker", "dynamodb:PutItem", TABLE, key)).toBe(true);
-    expect(isAllowed("Worker", "dynamodb:PutItem", TABLE, "TENANT#org_a#DEVICES")).toBe(false);
-    expect(isAllowed("Worker", "sqs:SendMessage", "Heartbeats.Arn")).toBe(false);
-  });
-  test.each(["Ingest", "Enrol", "Admin", "Worker"])("no %s node deletes an item or the table", (role) => {
-    for (const action of [
-      "dynamodb:DeleteItem",
-      "dynamodb:DeleteTable",
-      "dynamodb:UpdateTable",
-      "dynamodb:BatchWriteItem",
-    ])
-      expect(isAllowed(role, action, TABLE, "TENANT#org_a")).toBe(false);
-  });
+});
+
+test("every denied partition is one that the same policy would otherwise let write", () => {
+  let patterns = 0;
+  for (const node of NODE_KINDS) {
+    const { Statement: statements } = policies[node];
+    const allowing = {
+      ...policies[node],
+      Statement: statements.filter(({ Effect }) => Effect === "Allow"),
+    };
+    for (const { Condition } of statements.filter(({ Effect }) => Effect === "Deny")) {
+      for (const pattern of Condition!["ForAnyValue:StringLike"]!["dynamodb:LeadingKeys"]!) {
+        patterns++;
+        const key = pattern.replace("TENANT#*", `TENANT#${TENANT}`).replace("*", "SHARD#3");
+        expect(Object.values(PARTITIONS)).toContain(key);
+        const asked = { action: "dynamodb:PutItem", resource: TABLE, leadingKeys: [key] };
+        expect([pattern, decide(allowing, asked).isAllowed]).toEqual([pattern, true]);
+        expect(decide(policies[node], asked).isAllowed).toBe(false);
+      }
+    }
+  }
+  expect(patterns).toBe(7);
 });

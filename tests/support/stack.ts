@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { RuntimeName } from "../../local/edge-command.ts";
@@ -15,6 +15,7 @@ import {
 } from "../../lz/fleet.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import type { Signer } from "../../shared/wire/signature.ts";
+import { type Split, splitRoles } from "./role-stack.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 
@@ -29,16 +30,12 @@ export type TestStack = Stack & {
   enrolmentToken(uses?: number, token?: string): Promise<string>;
 };
 
+type More = Partial<
+  Pick<StackOptions, "workers" | "visibilitySeconds" | "environment" | "edgeEnvironment" | "dynamodbEndpoint">
+>;
+
 /** The real stack on free ports in a folder of its own. `stop()` removes that too. */
-export async function startTestStack(
-  runtime: RuntimeName,
-  more: Partial<
-    Pick<
-      StackOptions,
-      "workers" | "visibilitySeconds" | "environment" | "edgeEnvironment" | "dynamodbEndpoint"
-    >
-  > = {},
-): Promise<TestStack> {
+export async function startTestStack(runtime: RuntimeName, more: More = {}): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
   const lines: string[] = [];
   const port = await freePort();
@@ -50,7 +47,9 @@ export async function startTestStack(
     onLine: (stage, line) => lines.push(`${stage} ${line}`),
     onStep: () => {},
     ...more,
+    ...(SPLIT_FOLDER !== undefined && { workers: 0 }),
   });
+  const split = SPLIT_FOLDER === undefined ? undefined : await splitInto(stack, folder, runtime, lines, more);
   const api: TestStack["api"] = (path, { method = "GET", body, token = stack.adminToken, key, match } = {}) =>
     fetch(`${stack.edgeUrl}${path}`, {
       method,
@@ -64,6 +63,7 @@ export async function startTestStack(
     });
   return {
     ...stack,
+    ...(split && { workerEnv: split.environments.worker }),
     lines,
     api,
     async enrolmentToken(uses = 1, token = stack.adminToken) {
@@ -72,10 +72,34 @@ export async function startTestStack(
       return ((await answer.json()) as { token: string }).token;
     },
     async stop() {
-      await stack.stop();
+      await (split ?? stack).stop();
+      if (split) writeCalls(split);
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * Set by tests/connected/iam-replay.test.ts: every stack then runs one node of each kind with its policy, and leaves the
+ * calls that they made in this folder.
+ */
+export const SPLIT_FOLDER_VARIABLE = "LZ_TEST_SPLIT_ROLES";
+const SPLIT_FOLDER = process.env[SPLIT_FOLDER_VARIABLE];
+
+const splitInto = (
+  stack: Stack,
+  folder: string,
+  runtime: RuntimeName,
+  lines: string[],
+  { workers = 1, environment = {}, edgeEnvironment = {} }: More,
+): Promise<Split> =>
+  splitRoles(stack, {
+    ...{ root: ROOT, folder, runtime, workers, environment, edgeEnvironment },
+    onLine: (stage, line) => lines.push(`${stage} ${line}`),
+  });
+
+function writeCalls({ guard }: Split): void {
+  writeFileSync(join(SPLIT_FOLDER!, `${crypto.randomUUID()}.json`), JSON.stringify(guard.recorded()));
 }
 
 export type SimulatedAsset = {

@@ -1,0 +1,88 @@
+/*
+ * IAM's evaluation of identity-based policies, as far as the policies of this project go: an explicit Deny wins, what no
+ * statement allows is denied. Sources: "Policy evaluation logic" and "Multivalued context keys" in the IAM User Guide.
+ * Whatever is not understood throws, so that no statement is ignored.
+ */
+
+type Values = string | readonly string[];
+export type Statement = {
+  Effect: "Allow" | "Deny";
+  Action: Values;
+  Resource: Values;
+  Condition?: Readonly<Record<string, Readonly<Record<string, Values>>>>;
+};
+export type PolicyDocument = { Version: "2012-10-17"; Statement: readonly Statement[] };
+
+/** One permission that a call needs. `leadingKeys`: partition keys that it names, of the table or the index. */
+export type Asked = { action: string; resource: string; leadingKeys: readonly string[] };
+
+export type Decision = {
+  isAllowed: boolean;
+  /** The statement that decided; absent when none applies, which denies. */
+  by?: Statement;
+};
+
+const listOf = (values: Values): readonly string[] => (typeof values === "string" ? [values] : values);
+
+/** `*` is any text, `?` one character. Actions are compared without case, everything else with it. */
+export function isLike(pattern: string, text: string, flags = ""): boolean {
+  const source = pattern
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${source}$`, `s${flags}`).test(text);
+}
+
+export function decide({ Statement: statements }: PolicyDocument, asked: Asked): Decision {
+  const applying = statements.filter((statement) => applies(statement, asked));
+  const by =
+    applying.find(({ Effect }) => Effect === "Deny") ?? applying.find(({ Effect }) => Effect === "Allow");
+  return { isAllowed: by?.Effect === "Allow", ...(by && { by }) };
+}
+
+const MEMBERS = new Set(["Sid", "Effect", "Action", "Resource", "Condition"]);
+
+function applies(statement: Statement, asked: Asked): boolean {
+  const unknown = Object.keys(statement).find((member) => !MEMBERS.has(member));
+  if (unknown !== undefined) throw new Error(`a statement has ${unknown}, which is not understood`);
+  const { Action, Resource, Condition = {} } = statement;
+  const conditions = Object.entries(Condition).flatMap(([operator, keys]) =>
+    Object.entries(keys).map(([key, wanted]) => holds(operator, key, listOf(wanted), asked)),
+  );
+  return (
+    listOf(Action).some((pattern) => isLike(pattern, asked.action, "i")) &&
+    listOf(Resource).some((pattern) => isLike(pattern, asked.resource)) &&
+    conditions.every(Boolean)
+  );
+}
+
+const COMPARISONS: Readonly<Record<string, (pattern: string, value: string) => boolean>> = {
+  StringEquals: (pattern, value) => pattern === value,
+  StringLike: isLike,
+};
+
+function holds(operator: string, key: string, wanted: readonly string[], { leadingKeys }: Asked): boolean {
+  if (key !== "dynamodb:LeadingKeys") throw new Error(`${key} is a condition key that is not understood`);
+  if (operator === "Null") return wanted.every((each) => (each === "true") === (leadingKeys.length === 0));
+  const [set, name] = operator.split(":") as [string, string | undefined];
+  const compare = COMPARISONS[name ?? ""];
+  if (!compare) throw new Error(`${operator} is a condition operator that is not understood`);
+  const fits = (value: string) => wanted.some((pattern) => compare(pattern, value));
+  // Without any value ForAllValues is true and ForAnyValue false: a Scan passes a fence that only has the former.
+  if (set === "ForAllValues") return leadingKeys.every(fits);
+  if (set === "ForAnyValue") return leadingKeys.some(fits);
+  throw new Error(`${operator} is a condition operator that is not understood`);
+}
+
+/** An action of an Allow statement on one of its resources: what a policy grants, in its smallest parts. */
+export type Grant = { action: string; resource: string };
+
+export const grantsOf = ({ Statement: statements }: PolicyDocument): Grant[] =>
+  statements
+    .filter(({ Effect }) => Effect === "Allow")
+    .flatMap(({ Action, Resource }) =>
+      listOf(Action).flatMap((action) => listOf(Resource).map((resource) => ({ action, resource }))),
+    );
+
+export const covers = (grant: Grant, asked: Asked): boolean =>
+  isLike(grant.action, asked.action, "i") && isLike(grant.resource, asked.resource);
