@@ -11,6 +11,7 @@ const BENCHES = [
   "agent",
   "containment",
   "dashboard",
+  "herd",
   "mutation",
 ];
 const HELP = `usage: bun run bench NAME [options]
@@ -23,6 +24,7 @@ const HELP = `usage: bun run bench NAME [options]
   agent        one scan, and what the daemon costs
   containment  from an admin's request to the agent's proof
   dashboard    the overview of a large fleet, cold and warm
+  herd         enrolments and admin changes of one tenant at once, on one node and on two
   mutation     small changes to the high-risk modules, and how many of them the tests notice
 
 bun run bench NAME --help tells more. With --json the last line of stdout is one JSON object.`;

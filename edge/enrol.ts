@@ -1,5 +1,6 @@
 import { ulid } from "ulid";
 import { signNewDevice } from "../shared/authority/sign-authority.ts";
+import { AuthorityFault } from "../shared/authority/types.ts";
 import { base64url, utf8 } from "../shared/bytes.ts";
 import { timestamp } from "../shared/clock.ts";
 import type { CopySighting } from "../shared/queue/copy-sighting.ts";
@@ -45,6 +46,7 @@ import {
 } from "../shared/wire/signature.ts";
 import { signGrants } from "./admin/sign-grants.ts";
 import { readBody } from "./body.ts";
+import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "./conflict-retry.ts";
 import type { Deps } from "./deps.ts";
 import type { RateLimit, Taken } from "./rate-limit.ts";
 
@@ -113,9 +115,8 @@ export async function enrol(
   });
 }
 
-/** Optimistic-lock conflicts with other nodes over one token: with these pauses a herd on several nodes gets through. */
-const CLAIM_ROUNDS_MAX = 24;
-const CLAIM_PAUSE_MS_MAX = 640;
+/** An asset that is still not what was signed after so many reads has been edited. */
+const AUTHORITY_ROUNDS = 3;
 
 /**
  * Takes one use of the token and writes the asset, in one transaction. The same device gets the same asset. On one node
@@ -136,11 +137,14 @@ async function claimNow(
   body: EnrolmentRequest,
   deps: Deps,
 ): Promise<Verdict<string>> {
-  for (let round = 0; round < CLAIM_ROUNDS_MAX; round++) {
-    // Full jitter: of many that lost the same race, few meet again.
-    if (round > 0)
-      await deps.pause((Math.min(10 * 2 ** round, CLAIM_PAUSE_MS_MAX) * deps.random(1)[0]!) / 255);
-    const [stored, enrolled] = await Promise.all([
+  const enrolled = (assetId: string, conflicts: number) => {
+    const { tenant: tenantId, jti } = claims;
+    if (conflicts > 0) deps.log("info", "enrolment.conflicts", { tenantId, assetId, jti, conflicts });
+    return accept(assetId);
+  };
+  for (let round = 0; round < CONFLICT_ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(conflictPauseMs(round, deps.random(1)[0]! / 255));
+    const [stored, used] = await Promise.all([
       deps.authority.read(enrolmentKey(claims.tenant, claims.jti)),
       deps.dynamo("GetItem", {
         TableName: deps.table,
@@ -150,19 +154,22 @@ async function claimNow(
     ]);
     const token = stored && decodeItem(enrolmentItem, stored);
     if (token?.revokedAt !== undefined) return refuse("enrolment.invalid-token");
-    const known = enrolled.Item && decodeItem(enrolledItem, enrolled.Item).assetId;
+    const known = used.Item && decodeItem(enrolledItem, used.Item).assetId;
     if (known) return accept(known);
     if ((token?.uses ?? 0) >= claims.uses) return refuse("enrolment.used-up");
     try {
-      if (claims.asset === undefined) return accept(await writeAsset(claims, body, token, deps));
+      if (claims.asset === undefined) return enrolled(await writeAsset(claims, body, token, deps), round);
       if (!deps.controlKey) return refuse("enrolment.needs-control-key");
-      if (await replaceDeviceKey(claims.asset, claims, body, token, deps)) return accept(claims.asset);
+      if (await replaceDeviceKey(claims.asset, claims, body, token, deps))
+        return enrolled(claims.asset, round);
       return refuse("enrolment.invalid-token");
     } catch (error) {
+      // Another node may have changed the asset between its read and this one.
+      if (error instanceof AuthorityFault && round < AUTHORITY_ROUNDS) continue;
       if (!(error instanceof DynamoFault) || error.code !== "TransactionCanceledException") throw error;
     }
   }
-  throw new Error("enrolment lost every round against others with the same token");
+  throw new Error(`an enrolment had ${CONFLICT_ROUNDS_MAX} optimistic-lock conflicts in a row`);
 }
 
 async function writeAsset(

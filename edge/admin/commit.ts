@@ -25,6 +25,7 @@ import {
   tenantAuditKey,
 } from "../../shared/table/keys.ts";
 import type { ControlKey } from "../../shared/wire/control-claims.ts";
+import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "../conflict-retry.ts";
 import type { Deps } from "../deps.ts";
 import type { OpenAction } from "../open-actions.ts";
 import type { Admin } from "./authenticate.ts";
@@ -96,8 +97,6 @@ export type Committed<Result> = { result: Result; replayed: boolean; secret?: st
 export type Refused = Refusal & { more?: Record<string, unknown> };
 export type Decision<T> = { ok: true; value: T } | Refused;
 
-/** With pauses of up to a third of a second: whoever loses as often as this has lost against other nodes. */
-const ROUNDS_MAX = 24;
 /** An item that is still not what was signed after so many reads has been edited. */
 const AUTHORITY_ROUNDS = 3;
 const IDEMPOTENCY_SECONDS = 24 * 3600;
@@ -140,8 +139,8 @@ async function commitNow<Result>(
     const mine = earlier.token === undefined ? undefined : rounds.get(earlier.token);
     return mine ? carriedOut(asker, mine, deps) : replay<Result>(earlier, requestHash);
   };
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    if (round > 0) await deps.pause((5 + deps.random(1)[0]! / 16) * Math.min(2 ** round, 16));
+  for (let round = 0; round < CONFLICT_ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(conflictPauseMs(round, deps.random(1)[0]! / 255));
     const { earlier, head } = await readBefore(tenantId, asker.idempotencyKey, deps);
     if (earlier) return answerOf(earlier);
     const nowMs = Math.max(deps.clock(), head?.at === undefined ? 0 : Date.parse(head.at) + 1);
@@ -163,7 +162,8 @@ async function commitNow<Result>(
       throw error;
     });
     if (!items) continue;
-    const mine = { plan: plan.value, isWaited: told.isWaited || plan.value.isWaited === true };
+    const isWaited = told.isWaited || plan.value.isWaited === true;
+    const mine = { plan: plan.value, isWaited, conflicts: round };
     rounds.set(token, mine);
     try {
       await deps.dynamo("TransactWriteItems", { TransactItems: items, ClientRequestToken: token });
@@ -176,16 +176,16 @@ async function commitNow<Result>(
     }
     return carriedOut(asker, mine, deps);
   }
-  throw new Error("a change lost every round against others");
+  throw new Error(`a change had ${CONFLICT_ROUNDS_MAX} optimistic-lock conflicts in a row`);
 }
 
-/** What one round would write. */
-type Round<Result> = { plan: Plan<Result>; isWaited: boolean };
+/** What one round would write, and how many conflicts came before it. */
+type Round<Result> = { plan: Plan<Result>; isWaited: boolean; conflicts: number };
 
 /** Tells everybody of the round that is in the table, and whoever asked of what it came to. */
 async function carriedOut<Result>(
   asker: Asker,
-  { plan, isWaited }: Round<Result>,
+  { plan, isWaited, conflicts }: Round<Result>,
   deps: Deps,
 ): Promise<Verdict<Committed<Result>>> {
   const { tenantId } = asker.admin;
@@ -193,7 +193,7 @@ async function carriedOut<Result>(
   for (const { before, opens } of plan.assets ?? [])
     if (opens) deps.openActions.learn(tenantId, before.assetId, opens);
   if (isWaited) await nudge(tenantId, deps);
-  logChange(asker, plan, deps);
+  logChange(asker, plan, conflicts, deps);
   const { result, secret } = plan;
   return accept({ result, replayed: false, ...(secret !== undefined && { secret }) });
 }
@@ -239,7 +239,7 @@ async function readBefore(tenantId: string, key: string, deps: Deps) {
   };
 }
 
-function logChange<Result>(asker: Asker, plan: Plan<Result>, deps: Deps): void {
+function logChange<Result>(asker: Asker, plan: Plan<Result>, conflicts: number, deps: Deps): void {
   const { admin, requestId } = asker;
   const told = (draft: Draft, assetId?: string) => {
     const { action, target, generation } = draft;
@@ -248,6 +248,7 @@ function logChange<Result>(asker: Asker, plan: Plan<Result>, deps: Deps): void {
       ...(assetId !== undefined && { assetId }),
       ...(target !== undefined && { target }),
       ...(generation !== undefined && { generation }),
+      ...(conflicts > 0 && { conflicts }),
       requestId,
     });
   };

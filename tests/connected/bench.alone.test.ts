@@ -103,6 +103,26 @@ const BENCHES: Record<string, Bench> = {
     small: "--assets 10 --pages 10",
     figures: { assets: exactly(10), coldMs: MS, coldAloneMs: MS, warmP50Ms: MS, warmP95Ms: MS, countMs: MS },
   },
+  herd: {
+    needs: [],
+    small: "--hosts 20 --changes 20",
+    figures: {
+      "oneNode.enrolled": exactly(20),
+      "oneNode.enrolRefused": exactly(10),
+      "oneNode.changed": exactly(20),
+      "oneNode.unavailable": NONE,
+      "twoNodes.enrolled": exactly(20),
+      "twoNodes.changed": exactly(20),
+      "twoNodes.policyChanged": exactly(1),
+      "twoNodes.custodyRecords": exactly(21),
+      "twoNodes.custodyFaults": NONE,
+      "twoNodes.unavailable": NONE,
+      "twoNodes.errors": NONE,
+      "twoNodes.retries": [0, 100_000],
+      "twoNodes.enrolSeconds": [0, 120],
+      "twoNodes.changeSeconds": [0, 120],
+    },
+  },
   mutation: {
     needs: [],
     small: "--mutants 2 --file shared/wire/directive.ts",
@@ -200,6 +220,7 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
   agent: [/bench\/load\/engine\.ts/, "--processes 60"],
   containment: [/agent\/main\.ts run/, "--way poll"],
   dashboard: [/edge\/bun\.ts/, "--assets 1000 --pages 100000"],
+  herd: [/edge\/bun\.ts/, "--hosts 5000"],
   mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
 };
 /** The first process of the stack: it has just begun, and is not up yet. */

@@ -1,0 +1,137 @@
+import { startDynamodb } from "../local/dynamodb.ts";
+import { edgeCommand } from "../local/edge-command.ts";
+import { freePort } from "../local/free-port.ts";
+import { edgeEnvironment, type Stack, startStack } from "../local/stack.ts";
+import { readArguments } from "./arguments.ts";
+import { CREDENTIALS, root, scratchFolder, startPart } from "./backends.ts";
+import { callAdmin } from "./enrolled-agent.ts";
+import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "./load/herd.ts";
+import { finish, round } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * A herd of one tenant at once, on one node and spread over two: enrolments with one token, then changes by admins,
+ * each of which moves the head of the custody log. The embedded DynamoDB writes one transaction after the other, so
+ * seconds say more about this machine than about AWS; what counts is that none fails and every count is exact.
+ */
+
+const { json, wholes } = readArguments(
+  "herd",
+  "Enrolments with one token, and changes by admins, all at once, on one node and on two.",
+  {
+    hosts: { min: 10, max: 5000, default: 1000, says: "hosts that enrol at once with one token" },
+    changes: { min: 10, max: 5000, default: 1000, says: "changes by admins at once" },
+  },
+);
+
+/** More hosts than the token lets in: the use limit has to be exact. */
+const BEYOND = 10;
+const ISOLATIONS_MAX = 100;
+const POLICY_CHANGES = 20;
+const QUOTA = "10000000";
+
+type Nodes = { stack: Stack; urls: string[]; errors: () => number; conflicts: () => number };
+
+async function start(scope: Scope): Promise<Nodes> {
+  let errors = 0;
+  let conflicts = 0;
+  const onLine = (stage: string, line: string) => {
+    conflicts += Number(/"conflicts":(\d+)/.exec(line)?.[1] ?? 0);
+    if (!/"level":"error"/.test(line)) return;
+    errors++;
+    if (errors <= 5) console.error(`${stage}: ${line.slice(0, 400)}`);
+  };
+  const folder = scratchFolder(scope);
+  const environment = {
+    LZ_ADMIN_PER_MINUTE: QUOTA,
+    LZ_ENROLMENTS_PER_MINUTE: QUOTA,
+    LZ_REFUSED_PER_MINUTE: QUOTA,
+  };
+  const port = await freePort();
+  const database = await scope.start(
+    () => startDynamodb(onLine),
+    ({ stage }) => stage.stop(),
+  );
+  const stack = await scope.start(
+    () =>
+      startStack({
+        ...{ root, folder, port, environment, workers: 0, onLine, onStep: () => {} },
+        runtime: "bun",
+        dynamodbEndpoint: database.endpoint,
+      }),
+    ({ stop }) => stop(),
+  );
+  const second = await secondNode(scope, stack, { folder: `${folder}/second`, environment, onLine });
+  return { stack, urls: [stack.edgeUrl, second], errors: () => errors, conflicts: () => conflicts };
+}
+
+async function secondNode(
+  scope: Scope,
+  { secrets, issuer, edgeUrl, dynamodbEndpoint, queueUrl }: Stack,
+  {
+    folder,
+    environment,
+    onLine,
+  }: { folder: string; environment: object; onLine: (stage: string, line: string) => void },
+): Promise<string> {
+  const port = await freePort();
+  const shared = { ...CREDENTIALS, DYNAMODB_ENDPOINT: dynamodbEndpoint, SQS_QUEUE_URL: queueUrl };
+  // The tokens of the stack are for its own address.
+  const env = { ...edgeEnvironment(secrets, issuer, edgeUrl, shared), ...environment };
+  const { isReady, ...how } = await edgeCommand("bun", root, env, port, folder);
+  await startPart(scope, { name: "second edge", ...how, cwd: root, onLine, isReady });
+  return `http://127.0.0.1:${port}`;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ value: T; seconds: number }> {
+  const startMs = performance.now();
+  const value = await work();
+  return { value, seconds: round((performance.now() - startMs) / 1000, 1) };
+}
+
+const successes = (answers: Answers): number => sum(answers, (name) => /^2\d\d$/.test(name));
+const unavailable = (answers: Answers): number => sum(answers, (name) => name.startsWith("5"));
+const sum = (answers: Answers, isMeant: (name: string) => boolean): number =>
+  Object.entries(answers).reduce((total, [name, number]) => total + (isMeant(name) ? number : 0), 0);
+
+/** Both herds on these nodes, and what the custody log says afterwards. */
+async function measure({ stack, errors, conflicts }: Nodes, nodes: readonly string[], name: string) {
+  const errorsBefore = errors();
+  const conflictsBefore = conflicts();
+  const newToken = async (uses: number) =>
+    ((await callAdmin(stack, "/v1/enrolment-tokens", { uses })) as { token: string }).token;
+  const token = await newToken(wholes.hosts);
+  const enrolled = await timed(() => enrolHerd(nodes, token, wholes.hosts + BEYOND));
+  const isolated = Math.min(ISOLATIONS_MAX, Math.floor(wholes.changes / 4));
+  const assetIds = await enrolAssets(nodes[0]!, await newToken(isolated), isolated);
+  const herd = { nodes, adminToken: stack.adminToken, assetIds };
+  const before = await verifyLog(nodes[0]!, stack.adminToken);
+  const changed = await timed(() => changeHerd(herd, wholes.changes));
+  const policy = await policyHerd(herd, POLICY_CHANGES);
+  const after = await verifyLog(nodes[0]!, stack.adminToken);
+  console.log(`${name}: enrolments ${JSON.stringify(enrolled.value)} in ${enrolled.seconds} s`);
+  console.log(`${name}: changes ${JSON.stringify(changed.value)} in ${changed.seconds} s`);
+  console.log(`${name}: policy ${JSON.stringify(policy)}; custody log ${after.fault ? "broken" : "whole"}`);
+  return {
+    enrolled: enrolled.value["201"] ?? 0,
+    enrolRefused: enrolled.value["409 enrolment.used-up"] ?? 0,
+    enrolSeconds: enrolled.seconds,
+    changed: successes(changed.value),
+    changeSeconds: changed.seconds,
+    policyChanged: successes(policy),
+    unavailable: unavailable(enrolled.value) + unavailable(changed.value) + unavailable(policy),
+    errors: errors() - errorsBefore,
+    retries: conflicts() - conflictsBefore,
+    custodyRecords: after.records - before.records,
+    custodyFaults: after.fault ? 1 : 0,
+  };
+}
+
+const result = await inScope(900, async (scope) => {
+  const nodes = await start(scope);
+  const oneNode = await measure(nodes, nodes.urls.slice(0, 1), "one node");
+  const twoNodes = await measure(nodes, nodes.urls, "two nodes");
+  return { hosts: wholes.hosts, changes: wholes.changes, oneNode, twoNodes };
+});
+finish(json, result);
+process.exit(0);
