@@ -8,6 +8,7 @@ import {
   type Facts,
   findCandidates,
   isCertain,
+  isReader,
   UNREADABLE_PID,
 } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
@@ -16,6 +17,7 @@ import { toEngine } from "./collect/engines.ts";
 import { createExecutables, type Executables } from "./collect/executables.ts";
 import type { Host, Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
 import type { Language } from "./collect/interpreters.ts";
+import { createLastingWeights } from "./collect/lasting-weights.ts";
 import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
 import type { Peers } from "./collect/peers.ts";
@@ -69,6 +71,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
   const listening = createListening(readers);
   const claims = createClaims(readers);
+  const weights = createLastingWeights(readers);
   const candidates = createMemo<Found>();
   const selection = createMemo<ReturnType<typeof selectEngines>>();
   const atRest = createAtRest(readers);
@@ -86,7 +89,15 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       });
       const claimed = claims.update(snapshot);
       const { heard, collector: http } = await listening.update(snapshot, likelyOf, signal);
-      const facts = { snapshot, catalogue: entries, heard, claims: claimed, selfPid: readers.selfPid };
+      const lasting = weights.update(snapshot);
+      const facts = {
+        snapshot,
+        catalogue: entries,
+        heard,
+        claims: claimed,
+        selfPid: readers.selfPid,
+        lasting,
+      };
       const { found, ids, listeners } = candidates(inputsOf(facts), () => foundOf(findCandidates(facts)));
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings, looksAtDisks: storesMs > 0 });
@@ -117,7 +128,7 @@ const foundOf = (found: readonly Candidate[]): Found => ({
 });
 
 /** All that the candidates are made of: other processes may come and go without a thought to these. */
-function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
+function inputsOf({ snapshot, heard, claims, lasting }: Facts): unknown[] {
   const inputs: unknown[] = [
     snapshot.listeners,
     heard,
@@ -126,6 +137,7 @@ function inputsOf({ snapshot, heard, claims }: Facts): unknown[] {
     snapshot.libraries,
     snapshot.gpu,
     snapshot.forwards,
+    lasting,
   ];
   // The owner of a socket that nobody may look at is searched for among all processes.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
@@ -144,6 +156,7 @@ function targetsOf(found: readonly Candidate[], completed: readonly Completed[])
   const certain: Engine[] = [];
   const unsure: Engine[] = [];
   for (const [at, candidate] of found.entries()) {
+    if (isReader(candidate)) continue;
     const isSure = candidate.root.pid === UNREADABLE_PID || isCertain(candidate);
     (isSure ? certain : unsure).push(completed[at]!.engine);
   }

@@ -1,9 +1,10 @@
 import type { Engine, Evidence } from "../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Claim, sharedLibrary } from "./claims.ts";
-import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
+import { confidenceOf, evidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import type { GpuUse, Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import { lastingKey } from "./lasting-weights.ts";
 import { baseName } from "./models.ts";
 import { repositoryOf } from "./repository.ts";
 
@@ -37,6 +38,8 @@ export type Facts = {
   heard: readonly Heard[];
   claims: ReadonlyMap<number, readonly Claim[]>;
   selfPid: number;
+  /** Weights that stay mapped, see lasting-weights.ts. */
+  lasting?: ReadonlySet<string>;
 };
 
 /** With the listening sockets of each process, whether or not they were asked. */
@@ -90,9 +93,18 @@ export function findCandidates(given: Facts): Candidate[] {
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
 
-/** Whether the process itself shows what it is: containment acts on no conclusion that another user can bring about. */
-export const isCertain = ({ root, evidence }: Pick<Candidate, "root" | "evidence">): boolean =>
-  root.pid !== UNREADABLE_PID && confidenceOf(evidence.filter(({ routed }) => !routed)) >= REPORT_THRESHOLD;
+/**
+ * Whether the process itself shows what it is: containment acts on no conclusion that another user can bring about. One
+ * who leaves a model where a service reads files makes that service read it.
+ */
+export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
+  one.root.pid !== UNREADABLE_PID &&
+  !isReader(one) &&
+  confidenceOf(one.evidence.filter(({ routed }) => !routed)) >= REPORT_THRESHOLD;
+
+/** Known by files that it reads alone: as far as can be seen no engine that an isolation would have to stop. */
+export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>
+  evidence.every(({ signal, weight }) => signal === "weights" && weight <= WEIGHTS.weightsRead.weight);
 
 /** No process has this number: it stands for the owner of a socket that the agent may not look at. */
 export const UNREADABLE_PID = 0;
@@ -199,11 +211,15 @@ function nameless(
   weights: readonly WeightFile[],
   facts: Known,
 ): Candidate[] {
-  const evidence = [...held(process, weights, facts), ...fromAnswers(shaped, process, shapeEvidence)];
+  const isReading = readsOnly(process, weights, shaped, facts);
+  const evidence = [
+    ...(isReading ? readEvidence(weights) : held(process, weights, facts)),
+    ...fromAnswers(shaped, process, shapeEvidence),
+  ];
   if (hasModel(process.pid, facts.snapshot)) {
     const product = {
       id: "unknown-weights",
-      name: "Unknown process with model weights",
+      name: isReading ? "Program that reads model files" : "Unknown process with model weights",
       kind: "weights",
     } as const;
     // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
@@ -219,6 +235,24 @@ function nameless(
   const sockets = listeningOf(process, shaped, false, facts);
   return [{ ...product, root: process, members: [process], ...sockets, weights: [], evidence }];
 }
+
+/**
+ * Whether weights are all there is, and those only for now or merely open. A search, a checksum, a backup or a torrent
+ * reads model files as well: an engine keeps them mapped, or shows a library, GPU memory or an answer beside them.
+ */
+function readsOnly(
+  { pid }: ProcessFacts,
+  weights: readonly WeightFile[],
+  shaped: readonly Heard[],
+  { snapshot, lasting }: Known,
+): boolean {
+  if (weights.length === 0 || shaped.length > 0 || snapshot.gpu.has(pid)) return false;
+  if (sharedLibrary(snapshot.libraries.get(pid) ?? []) !== undefined) return false;
+  return !weights.some(({ path }) => lasting?.has(lastingKey(pid, path)));
+}
+
+const readEvidence = (weights: readonly WeightFile[]): Found[] =>
+  weights.map((file) => evidenceOf("weightsRead", `reads model files: ${describeWeights(file)}`));
 
 /**
  * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one

@@ -13,6 +13,8 @@ export const WEIGHTS = {
   httpHint: { signal: "http", weight: 10 },
   weightsMapped: { signal: "weights", weight: 80 },
   weightsOpen: { signal: "weights", weight: 75 },
+  /** Weights alone, for a moment or merely open: any program that reads files has them. */
+  weightsRead: { signal: "weights", weight: 55 },
   libraryOwn: { signal: "library", weight: 70 },
   /** torch, ONNX Runtime: loaded by much that runs no model. */
   libraryShared: { signal: "library", weight: 10 },

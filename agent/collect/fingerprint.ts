@@ -301,6 +301,9 @@ function authOf(judgement: Judgement, answers: Answers, lists: readonly string[]
   return [...lists, MODELS_PATH].some((path) => answers.get(path)?.status === 200) ? "open" : "unknown";
 }
 
+/** What a program says that was built without its version, `0.0.0` or `0.0.0-dev`: no version, and no known hole. */
+const PLACEHOLDER = /^v?0(?:\.0)*(?:[-+.][^.]*)?$/;
+
 /** A header is asked for as `header:name`, anything else is a path into the JSON. */
 function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
   for (const { path, at, matches } of entry.version ?? []) {
@@ -314,7 +317,7 @@ function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
           : valuesAt(answer.json, at)[0];
     if (typeof raw !== "string" && typeof raw !== "number") continue;
     const found = matches === undefined ? String(raw) : regex(matches).exec(String(raw))?.[1];
-    if (found) return tidy(found, 40);
+    if (found && !PLACEHOLDER.test(found)) return tidy(found, 40);
   }
   return undefined;
 }

@@ -50,6 +50,13 @@ export type Rule = EngineRule | HostRule;
 /** Stands for the engine in a finding about the whole host. */
 export const HOST = { id: "host", name: "This host" } as const;
 
+/** Weights that stay in memory, or have another sign of an engine beside them, give more by themselves. */
+const HELD_CONFIDENCE_MIN = 70;
+
+/** True for a program that reads model files (a backup, a search) and shows no other sign of an engine. */
+export const readsOnly = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
+  id === "unknown-weights" && confidence < HELD_CONFIDENCE_MIN;
+
 export const at = (engine: Engine): string =>
   `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 

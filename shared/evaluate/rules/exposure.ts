@@ -1,11 +1,14 @@
 import type { Engine } from "../../wire/heartbeat.ts";
-import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
+import { at, type EngineRule, grown, listed, readsOnly, whenAny } from "../rule.ts";
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+/** Of an engine: the port of a backup or a torrent that reads model files is its own matter. */
 const exposedAddresses = (engine: Engine): string[] =>
-  engine.bind.filter((address) => !LOOPBACK.test(address));
+  readsOnly(engine) ? [] : engine.bind.filter((address) => !LOOPBACK.test(address));
 const remotes = (engine: Engine): string[] =>
-  engine.clients.flatMap(({ remote }) => (remote !== undefined && !LOOPBACK.test(remote) ? [remote] : []));
+  (readsOnly(engine) ? [] : engine.clients).flatMap(({ remote }) =>
+    remote !== undefined && !LOOPBACK.test(remote) ? [remote] : [],
+  );
 
 /** From this many other hosts on an engine is a service, whoever meant it to be one. */
 const SERVED_HOSTS_MIN = 3;

@@ -1,6 +1,6 @@
 import { looksLikeOrders } from "../orders.ts";
 import { matchesAny } from "../pattern.ts";
-import { at, type EngineRule, whenAny } from "../rule.ts";
+import { at, type EngineRule, readsOnly, whenAny } from "../rule.ts";
 import { compareVersions } from "../version.ts";
 import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
@@ -36,8 +36,21 @@ export const ORIGIN: readonly EngineRule[] = [
     points: 70,
     remediation: "Find out what the process is; end it or have its product added to the catalogue.",
     applies: (engine) =>
-      engine.id === "unknown-weights"
+      engine.id === "unknown-weights" && !readsOnly(engine)
         ? `${engine.executable ?? "A process"} (pid ${engine.pid}) holds model weights in memory and is no known engine.`
+        : undefined,
+  },
+  {
+    id: "reads-model-files",
+    about: "engine",
+    title: "Program that reads model files",
+    atlas: "AML.T0035",
+    points: 35,
+    remediation:
+      "Find out what it reads them for. If it keeps one in memory, it is reported as model weights in an unknown process.",
+    applies: (engine) =>
+      readsOnly(engine)
+        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) reads model files and shows no other sign of an engine.`
         : undefined,
   },
   {

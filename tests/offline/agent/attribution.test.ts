@@ -233,6 +233,14 @@ const ROWS: Record<string, () => void | Promise<void>> = {
       ),
     ).toEqual([]);
   },
+  "weights, libraries and GPU memory": () => {
+    const path = "/home/eve/notes.txt";
+    const weights = new Map([[70, [{ path, format: "gguf", sizeBytes: 9, how: "mapped" } as const]]]);
+    const indexer = program(70, { uid: 0, executable: "/usr/bin/updatedb" });
+    expect(told(find([indexer], [], { weights }))).toEqual(["unknown-weights@70 unsure"]);
+    const gpu = new Map([[70, { bytes: 1e9 }]]);
+    expect(told(find([indexer], [], { weights, gpu }))).toEqual(["unknown-weights@70"]);
+  },
   clients: async () => {
     const engine = await start([PYTHON, "-c", SERVER, OLLAMA]);
     const connecting = `import socket,sys,json,os

@@ -216,6 +216,18 @@ describe("fingerprint() of what was recorded", () => {
     expect(found).toMatchObject({ judgement: { winner: { entry: { id } } }, version });
   });
 
+  test.each(["0.0.0", "0.0.0-dev", "v0.0.0", "0.0.0+unknown"])("takes %s for no version", async (version) => {
+    const answers = { "/": { body: "Ollama is running" }, "/api/version": { body: { version } } };
+    const probe = probeOf({ source: "made up", answers });
+    const found = await fingerprint(
+      { probe, catalogue, elapsed: () => 0 },
+      { address: "127.0.0.1", port: 1 },
+      new Set(),
+    );
+    expect(found.judgement.winner?.entry.id).toBe("ollama");
+    expect(found).not.toHaveProperty("version");
+  });
+
   test("tells LM Studio's models in memory from those at rest", async () => {
     const fixture = byId.get("lm-studio")!.fixtures.positive[0]!;
     const deps = { probe: probeOf(fixture), catalogue, elapsed: () => 0 };

@@ -5,6 +5,7 @@ import {
   type Facts,
   findCandidates,
   type Heard,
+  isCertain,
   UNREADABLE_PID,
 } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf, isRenamed, namesOf } from "../../../agent/collect/claims.ts";
@@ -51,6 +52,7 @@ function find(
   forwards: Record<number, Forward> = {},
   /** Sockets that were not asked, or gave no answer. */
   quiet: Listener[] = [],
+  lasting: ReadonlySet<string> = new Set(),
 ) {
   const processes = new Map<number, ProcessFacts>();
   for (const { pid, weights: _, gpu: __, libraries: ___, ...rest } of given) {
@@ -118,6 +120,7 @@ function find(
       [...processes.values()].map((one) => [one.pid, claimsOf(one, libraries.get(one.pid) ?? [])]),
     ),
     selfPid: 99,
+    lasting,
   };
   return findCandidates(facts);
 }
@@ -406,6 +409,41 @@ describe("findCandidates()", () => {
     expect(toEngine(one!, NOTHING_MORE).engine.ports).toEqual([80]);
   });
 
+  describe("a program that reads model files", () => {
+    const OPEN: WeightFile = { ...GGUF, how: "open" };
+    const told = (given: Partial<Given>, lasting: string[] = [], shape?: string) => {
+      const [one] = find(
+        [{ pid: 10, name: "rg", executable: "/usr/bin/rg", weights: [GGUF], ...given }],
+        shape === undefined ? [] : [{ pid: 10, port: 9, shape }],
+        {},
+        [],
+        new Set(lasting),
+      );
+      return [one!.name, confidenceOf(one!.evidence), isCertain(one!)];
+    };
+    const READS = ["Program that reads model files", 55, false];
+    const HOLDS = "Unknown process with model weights";
+
+    test("is one that shows nothing but a file, mapped for now or open, and no target of containment", () => {
+      expect(told({})).toEqual(READS);
+      expect(told({ weights: [OPEN] })).toEqual(READS);
+      expect(told({ weights: [GGUF, { ...GGUF, path: "/m/b.dat" }, OPEN] })).toEqual(READS);
+      // Another file of it, or the same of another process, says nothing.
+      expect(told({}, ["10 /m/b.dat", "11 /m/a.dat"])).toEqual(READS);
+    });
+
+    test("is an engine once the same file stays mapped", () => {
+      expect(told({}, ["10 /m/a.dat"])).toEqual([HOLDS, 80, true]);
+    });
+
+    test("is an engine at once with a second sign of one", () => {
+      expect(told({ gpu: true })).toEqual([HOLDS, 100, true]);
+      expect(told({ libraries: ["/x/libggml-base.so.0"] })).toEqual([HOLDS, 90, true]);
+      expect(told({}, [], "lists models")).toEqual([HOLDS, 100, true]);
+      expect(told({ weights: [OPEN], libraries: ["/x/libtorch.so"] })).toEqual([HOLDS, 85, true]);
+    });
+  });
+
   test("counts every port of a process that holds a model, whatever it answers: containment refuses them", () => {
     const [one, ...others] = find(
       [{ pid: 40, name: "python3", weights: [GGUF] }],
@@ -684,7 +722,9 @@ describe("findCandidates()", () => {
     test("tells mapped weights from open ones, by repository or name, with what their header says", () => {
       const header = { architecture: "llama", parameters: "8B", quantisation: "Q4_K_M" };
       const told = (file: Partial<WeightFile>) =>
-        details(find([{ pid: 10, name: "x", weights: [{ ...GGUF, ...file } as WeightFile] }], [])[0])[0];
+        details(
+          find([{ pid: 10, name: "x", gpu: true, weights: [{ ...GGUF, ...file } as WeightFile] }], [])[0],
+        )[0];
       expect(told({})).toBe("maps a.dat (gguf)");
       expect(told({ how: "open" })).toBe("has open a.dat (gguf)");
       expect(told({ header } as Partial<WeightFile>)).toBe("maps a.dat (gguf, llama, 8B, Q4_K_M)");
@@ -697,7 +737,7 @@ describe("findCandidates()", () => {
       const [one] = find([{ pid: 51 }], [{ pid: 51, port: 1234, shape: "lists models" }]);
       expect(one).toMatchObject({ kind: "generic", name: "Unknown OpenAI-compatible server" });
       expect([one!.members.map(({ pid }) => pid), one!.weights]).toEqual([[51], []]);
-      const [held] = find([{ pid: 52, weights: [GGUF] }], []);
+      const [held] = find([{ pid: 52, weights: [GGUF] }], [], {}, [], new Set(["52 /m/a.dat"]));
       expect([held!.name, held!.members.map(({ pid }) => pid), held!.weights]).toEqual([
         "Unknown process with model weights",
         [52],

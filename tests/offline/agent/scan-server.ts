@@ -17,7 +17,7 @@ type Spec = {
 };
 
 /** Compiled, this file knows no path of the repository. */
-const TLS_DIRECTORY = process.env["TLS_DIRECTORY"] ?? join(import.meta.dir, "../../fixtures/tls");
+const TLS_DIRECTORY = process.env.TLS_DIRECTORY ?? join(import.meta.dir, "../../fixtures/tls");
 const tls = (name: string) => readFileSync(join(TLS_DIRECTORY, name), "utf8");
 
 function serveHttp(spec: Spec): number {

@@ -303,7 +303,8 @@ sys.stdin.read()
     expect(one).toMatchObject({
       id: "unknown-weights",
       kind: "weights",
-      name: "Unknown process with model weights",
+      name: "Program that reads model files",
+      confidence: 55,
       ports: [],
       models: [
         {

@@ -178,7 +178,14 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e({ clients: ["10.0.0.1", "10.0.0.2", "10.0.0.2"].map((remote) => ({ remote, connections: 1 })) }),
     ],
   },
-  "unknown-weights": { hit: [e({ id: "unknown-weights" })], miss: [e({ id: "llama-cpp" })] },
+  "unknown-weights": {
+    hit: [e({ id: "unknown-weights" }), e({ id: "unknown-weights", confidence: 75 })],
+    miss: [e({ id: "llama-cpp" }), e({ id: "unknown-weights", confidence: 55 })],
+  },
+  "reads-model-files": {
+    hit: [e({ id: "unknown-weights", confidence: 55, bind: ["0.0.0.0"] })],
+    miss: [e({ id: "unknown-weights", confidence: 75 }), e({ id: "llama-cpp", confidence: 55 })],
+  },
   "unidentified-server": { hit: [e({ id: "openai-compatible" })], miss: [e({ id: "vllm" })] },
   "renamed-binary": { hit: [e({ renamed: true })], miss: [e({ renamed: false })] },
   "banned-executable": {
@@ -262,6 +269,8 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
       e({ id: "vllm", version: "0.11.1" }),
       e({ version: "0.17.0" }, { acceptedCves: ["CVE-2026-7482"] }),
       e({ version: "unknown" }),
+      e({ version: "0.0.0" }),
+      e({ version: "0.0.0-dev" }),
       e({ id: "llama-cpp", version: "b3561" }),
       e({ id: "llama-cpp", version: "b1-9f2a1b3" }),
     ],
@@ -282,6 +291,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     hit: [e({ version: "0.30.6" }, { engineVersionsMin: { ollama: "0.30.7" } })],
     miss: [
       e({ version: "0.30.7" }, { engineVersionsMin: { ollama: "0.30.7" } }),
+      e({ version: "0.0.0" }, { engineVersionsMin: { ollama: "0.30.7" } }),
       e({ version: "0.30.6" }, { engineVersionsMin: { vllm: "1.0" } }),
     ],
   },
@@ -417,6 +427,24 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     ],
   },
 };
+
+test("a program that reads model files is no exposed engine, whoever connects to its port", () => {
+  const reader: Partial<Engine> = {
+    id: "unknown-weights",
+    confidence: 55,
+    kind: "weights",
+    bind: ["0.0.0.0"],
+    auth: "unknown",
+  };
+  const remotes = ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map((remote) => ({ remote, connections: 1 }));
+  const { risk, findings } = judged(
+    e({ ...reader, clients: remotes, models: [] }, { requireAuthentication: true }),
+  );
+  expect([risk, findings.map(({ rule }) => rule)]).toEqual(["WARNING", ["reads-model-files"]]);
+  const engine = rulesOf(e({ ...reader, confidence: 80, clients: remotes }));
+  for (const rule of ["exposed-engine", "serves-many-hosts", "unknown-weights"])
+    expect(engine).toContain(rule);
+});
 
 test("every rule has its cases, and there are at least 25", () => {
   expect(Object.keys(CASES).sort()).toEqual(RULES.map((rule) => rule.id).sort());
