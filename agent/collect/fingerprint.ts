@@ -19,11 +19,18 @@ export type Fingerprint = {
   models: Model[];
   /** False when it did not answer in full: worth another try later. */
   settled: boolean;
+  /** Where the next attempt goes on, when some questions were not answered: pass it to {@link fingerprint}. */
+  rest?: Inquiry;
 };
 
 export const FINGERPRINT_LIMITS = {
-  /** For all questions to one listener. */
+  /** For all questions to one listener in its first attempt, and in each later one: nobody waits for those. */
   MS_MAX: 4000,
+  MS_MAX_LATER: 20_000,
+  /** Each attempt waits twice as long for an answer as the one before, up to this. */
+  ANSWER_MS_MAX: 6400,
+  /** A question that stays unanswered in so many attempts is given up: some paths never answer. */
+  ATTEMPTS_MAX: 4,
   PATHS_MAX: 160,
   AT_ONCE: 4,
   /**
@@ -44,6 +51,8 @@ export type FingerprintDeps = {
   elapsed: () => number;
   /** What may be kept of the answers of all listeners that are being asked; by default this one has all of it. */
   kept?: ByteBudget;
+  /** The same for those that wait for their next attempt. */
+  waiting?: ByteBudget;
 };
 
 /**
@@ -55,13 +64,23 @@ export async function fingerprint(
   deps: FingerprintDeps,
   where: Omit<Target, "tls">,
   likely: ReadonlySet<string>,
-  options: { signal?: AbortSignal | undefined; likelyInTheEnd?: () => Promise<ReadonlySet<string>> } = {},
+  options: {
+    signal?: AbortSignal | undefined;
+    likelyInTheEnd?: () => Promise<ReadonlySet<string>>;
+    /** Goes on where an earlier attempt stopped, with its answers, and waits longer for each. */
+    rest?: Inquiry | undefined;
+  } = {},
 ): Promise<Fingerprint> {
-  const inquiry = createInquiry(deps, where, options.signal);
+  const inquiry = options.rest ?? createInquiry(deps, where);
+  inquiry.begin(options.signal);
   try {
-    return await inquire(deps, inquiry, likely, options);
-  } finally {
+    const found = await inquire(deps, inquiry, likely, options);
+    if (found.rest) inquiry.park();
+    else inquiry.close();
+    return found;
+  } catch (cause) {
     inquiry.close();
+    throw cause;
   }
 }
 
@@ -122,32 +141,59 @@ const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
   return known.shape === undefined ? [] : [OPENAI_MODELS];
 };
 
-type Inquiry = ReturnType<typeof createInquiry>;
+export type Inquiry = ReturnType<typeof createInquiry>;
 
-function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal: AbortSignal | undefined) {
-  const startedAt = deps.elapsed();
+/** The questions to one listener and its answers, over several attempts. */
+function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
+  let signal: AbortSignal | undefined;
+  let startedAt = 0;
+  let attempts = 0;
+  let answersBefore = 0;
   const answers = new Map<string, Examined>();
   const keeper = createKeeper(deps.catalogue, deps.kept ?? createByteBudget());
   const asked = new Set<string>();
+  /** Questions that were not answered, and in how many attempts. */
+  const unanswered = new Map<string, number>();
   let front: Front | undefined;
   let target: Target = { ...where, tls: false };
   let silences = 0;
+  let isSilent = false;
   let settled = true;
   let atOnce: number = FINGERPRINT_LIMITS.AT_ONCE;
 
   const isOver = () => {
-    const late = deps.elapsed() - startedAt > FINGERPRINT_LIMITS.MS_MAX;
+    const { MS_MAX, MS_MAX_LATER } = FINGERPRINT_LIMITS;
+    const late = deps.elapsed() - startedAt > (attempts > 1 ? MS_MAX_LATER : MS_MAX);
     if (late || signal?.aborted || silences >= FINGERPRINT_LIMITS.SILENCES_MAX) settled = false;
     return !settled || asked.size >= FINGERPRINT_LIMITS.PATHS_MAX;
   };
 
+  const ask = (path: string, bodyBytesMax?: number) => {
+    const timeoutMs = Math.min(
+      PROBE_LIMITS.TIMEOUT_MS * 2 ** (attempts - 1),
+      FINGERPRINT_LIMITS.ANSWER_MS_MAX,
+    );
+    return deps.probe(target, path, {
+      signal,
+      ...(bodyBytesMax !== undefined && { bodyBytesMax }),
+      ...(attempts > 1 && { timeoutMs }),
+    });
+  };
+
+  const isWorthAsking = (path: string): boolean =>
+    (unanswered.get(path) ?? 0) < FINGERPRINT_LIMITS.ATTEMPTS_MAX &&
+    (unanswered.has(path) || !asked.has(path));
+
   const askOne = async (path: string, bodyBytesMax: number) => {
-    const result = await deps.probe(target, path, { signal, bodyBytesMax });
+    const result = await ask(path, bodyBytesMax);
     if (!("failed" in result)) {
+      unanswered.delete(path);
       if (!isStub(front, result)) answers.set(path, keeper.keep(path, result));
       if (result.status >= 500) settledLater = true;
-    } else if (result.failed === "silent") silences += 1;
-    else if (result.failed === "refused") settledLater = true;
+    } else if (result.failed === "silent") {
+      silences += 1;
+      unanswered.set(path, (unanswered.get(path) ?? 0) + 1);
+    } else if (result.failed === "refused") settledLater = true;
   };
   /** A server that is starting refuses or answers 5xx: it is asked in full, and again later. */
   let settledLater = false;
@@ -157,13 +203,39 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
     isOver,
     close: keeper.close,
     target: () => target,
-    settled: () => settled && !settledLater,
+    settled: () => settled && !settledLater && ![...unanswered.keys()].some(isWorthAsking),
+    /** Some of these were not asked or not answered, and the server is not one that is only starting. */
+    lacks: (paths: readonly string[]): boolean => !settledLater && paths.some(isWorthAsking),
+    /** It stopped before all was asked. */
+    isCutShort: (): boolean =>
+      !settledLater && answers.size > 0 && (!settled || [...unanswered.keys()].some(isWorthAsking)),
+    /** It accepted the connection and has said nothing so far: the next attempt waits longer. */
+    isSilent: (): boolean => answers.size === 0 && isSilent,
+    /** Starts an attempt. */
+    begin: (stop: AbortSignal | undefined): void => {
+      signal = stop;
+      startedAt = deps.elapsed();
+      attempts += 1;
+      answersBefore = answers.size;
+      silences = 0;
+      settled = true;
+      settledLater = false;
+      for (const path of unanswered.keys()) if (isWorthAsking(path)) asked.delete(path);
+    },
+    /** The last attempt brought answers that the ones before did not. */
+    hasProgressed: (): boolean => answers.size > answersBefore,
+    park: (): void =>
+      keeper.park(deps.waiting ?? NO_LIMIT, (path) => {
+        answers.delete(path);
+        asked.delete(path);
+      }),
     /** True when it speaks HTTP or HTTPS. */
     open: async (): Promise<boolean> => {
-      let first = await deps.probe(target, "/", { signal });
+      if (answers.has("/")) return true;
+      let first = await ask("/");
       if (wantsTls(first)) {
         target = { ...where, tls: true };
-        first = await deps.probe(target, "/", { signal });
+        first = await ask("/");
       }
       asked.add("/");
       if (!("failed" in first)) {
@@ -172,6 +244,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
         return true;
       }
       settled = first.failed === "not-http" || first.failed === "tls";
+      isSilent = first.failed === "silent";
       return false;
     },
     ask: async (paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
@@ -187,6 +260,8 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">, signal
     },
   };
 }
+
+const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };
 
 /** A server that says the same JSON as on its front page has not understood the question: nothing is known by it. */
 const isStub = (front: Front | undefined, answer: Answer): boolean =>
@@ -272,6 +347,10 @@ function conclude(
   const shape = openaiShape(answers);
   const lists = modelLists({ judgement, ...(shape !== undefined && { shape }) });
   const version = judgement.winner && versionOf(judgement.winner.entry, answers);
+  const own = judgement.winner?.entry;
+  const hasRest = own
+    ? inquiry.lacks([...detailPaths(own), ...rivals(catalogue, own).flatMap(decisivePaths)])
+    : inquiry.isCutShort() || inquiry.isSilent();
   return {
     target: inquiry.target(),
     judgement,
@@ -284,6 +363,7 @@ function conclude(
     settled: inquiry.settled() || judgement.winner !== undefined,
     ...(shape !== undefined && { shape }),
     ...(version !== undefined && { version }),
+    ...(hasRest && { rest: inquiry }),
   };
 }
 

@@ -54,7 +54,12 @@ export function createByteBudget(
 /** Keeps what is needed of the answers of one listener. */
 export type Keeper = {
   keep(path: string, answer: Answer): Examined;
-  /** Gives back its share of the common budget. Its answers must not be read any more. */
+  /**
+   * Moves what it holds to the budget of inquiries that wait for their next attempt. Where that is full the JSON is
+   * dropped, and `lost` is told the paths.
+   */
+  park(waiting: ByteBudget, lost: (path: string) => void): void;
+  /** Gives back its share of the budgets. Its answers must not be read any more. */
   close(): void;
 };
 
@@ -66,6 +71,8 @@ export type Keeper = {
 export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBudget): Keeper {
   const { json: jsonPaths, headers: headerNames, bodies } = neededIn(catalogue);
   let heldBytes = 0;
+  let parked: { in: ByteBudget; bytes: number } | undefined;
+  const held = new Map<string, Examined>();
   return {
     keep: (path, answer) => {
       const { body, tokens } = withoutDensity(answer.body);
@@ -73,18 +80,35 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
       const examined: Examined = { ...answer, json };
       // This notes the traits that it has: whoever judges later does not look at the body again.
       judge(catalogue, new Map([[path, examined]]));
-      const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes;
+      const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes - (parked?.bytes ?? 0);
       const { value, bytes } = pruned(jsonPaths.has(path) ? json : undefined, leftBytes);
       const isKept = shared.take(bytes);
       if (isKept) heldBytes += bytes;
+      if (isKept && bytes > 0) held.set(path, examined);
       examined.json = isKept ? value : undefined;
       examined.body = bodies.has(path) ? copyOf(examined.body) : "";
       examined.headers = neededHeaders(examined.headers, headerNames);
       shared.dropped(2 * answer.body.length + 2 * VALUE_BYTES * tokens);
       return examined;
     },
+    park: (waiting, lost) => {
+      const bytes = heldBytes + (parked?.bytes ?? 0);
+      parked?.in.release(parked.bytes);
+      shared.release(heldBytes);
+      heldBytes = 0;
+      const isTaken = waiting.take(bytes);
+      parked = isTaken ? { in: waiting, bytes } : undefined;
+      if (isTaken) return;
+      for (const [path, examined] of held) {
+        examined.json = undefined;
+        lost(path);
+      }
+      held.clear();
+    },
     close: () => {
       shared.release(heldBytes);
+      parked?.in.release(parked.bytes);
+      parked = undefined;
       heldBytes = 0;
     },
   };

@@ -6,6 +6,8 @@ import { createByteBudget } from "./kept-answer.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
+/** A slow server is asked on after this long, as long as it answers something. */
+const PROGRESS_MS = 1000;
 /** An answer that was not settled is asked again after this long, then twice as long, and so on. */
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
@@ -34,7 +36,7 @@ export type Listening = {
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
 export function createListening(deps: FingerprintDeps & { selfPid: number }, waits = WAITS): Listening {
   const known = new Map<string, Known>();
-  const inquiry = { ...deps, kept: createByteBudget() };
+  const inquiry = { ...deps, kept: createByteBudget(), waiting: createByteBudget() };
   const asking = new Map<string, Promise<void>>();
   /** Due and not asked yet, in the order of this scan. */
   let queue: { key: string; begin: () => Promise<Known> }[] = [];
@@ -102,10 +104,15 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
   function groupsOf(sighting: Sighting): ReadonlyMap<string, readonly Listener[]> {
     if (last?.of === sighting.listeners) return last.groups;
     const groups = groupListeners(sighting, deps.selfPid);
-    for (const key of known.keys()) if (!groups.has(key)) known.delete(key);
+    for (const key of known.keys()) if (!groups.has(key)) forget(key);
     last = { groups, of: sighting.listeners };
     concluded = undefined;
     return groups;
+  }
+
+  function forget(key: string): void {
+    known.get(key)?.fingerprint?.rest?.close();
+    known.delete(key);
   }
 
   function settle(key: string, found: Known): void {
@@ -127,14 +134,17 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     };
     const engine = before?.fingerprint && isNoted(before.fingerprint) && before.fingerprint;
     const isSame = before && !isAnew(before, listeners);
-    const refreshed = engine && isSame ? await refreshModels(inquiry, engine, signal) : undefined;
-    const found =
-      refreshed ?? (await fingerprint(inquiry, whereOf(first), likelyOf(first), { signal, likelyInTheEnd }));
+    if (!isSame) before?.fingerprint?.rest?.close();
+    const rest = isSame ? before.fingerprint?.rest : undefined;
+    const refreshed = engine && isSame && !rest ? await refreshModels(inquiry, engine, signal) : undefined;
+    const options = { signal, likelyInTheEnd, rest };
+    const found = refreshed ?? (await fingerprint(inquiry, whereOf(first), likelyOf(first), options));
     const nowMs = deps.elapsed();
     const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
-    if (isNoted(found)) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
+    if (found.rest?.hasProgressed()) return { ...asked, nextAtMs: nowMs + PROGRESS_MS, retryMs: RETRY_MS };
+    if (isNoted(found) && !found.rest) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
     if (found.settled) return { ...asked, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
-    const retryMs = before?.retryMs ?? RETRY_MS;
+    const retryMs = before?.retryMs ?? (found.rest?.isSilent() ? PROGRESS_MS : RETRY_MS);
     return { ...asked, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
   }
 

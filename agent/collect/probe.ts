@@ -21,7 +21,7 @@ export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" |
 export type Probe = (
   target: Target,
   path: string,
-  options?: { signal?: AbortSignal | undefined; bodyBytesMax?: number },
+  options?: { signal?: AbortSignal | undefined; bodyBytesMax?: number; timeoutMs?: number },
 ) => Promise<ProbeResult>;
 
 /**
@@ -48,7 +48,7 @@ export function createProbe(
         target,
         path,
         options.bodyBytesMax ?? PROBE_LIMITS.BODY_BYTES_MAX,
-        timeoutMs,
+        options.timeoutMs ?? timeoutMs,
         options.signal,
         namespaces,
       );
