@@ -124,23 +124,27 @@ export const COMMANDS = {
     operands: ["ASSET"],
     choices: { mode: ["observe", "stop-engines", "network"] },
     texts: { reason: "TEXT", key: "KEY" },
+    flags: ["every-copy"],
     required: ["reason"],
     help: [
       "  ASSET           its id, or its host name when only one asset has that",
       "  --mode MODE     observe (default), stop-engines or network",
       "  --reason TEXT   justification, kept in the custody record",
       "  --key KEY       idempotency key: the same key never isolates twice (default: a new one)",
+      "  --every-copy    although several machines use its identity: each of them is isolated",
     ],
   },
   release: {
     summary: "release an isolated asset",
     operands: ["ASSET"],
     texts: { reason: "TEXT", key: "KEY" },
+    flags: ["every-copy"],
     required: ["reason"],
     help: [
       "  ASSET           its id, or its host name when only one asset has that",
       "  --reason TEXT   justification, kept in the custody record",
       "  --key KEY       idempotency key: the same key never releases twice (default: a new one)",
+      "  --every-copy    although several machines use its identity: each of them is released",
     ],
   },
   "release-code": {

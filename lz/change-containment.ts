@@ -16,7 +16,11 @@ export async function changeContainment(
   if (!KEY.test(key)) throw new Misuse(`${action}: --key must be 8 to 100 letters, digits, "-" or "_"`);
   const api = createApi(connectionOf(args, deps), deps);
   const id = await findAsset(api, args.operands[0]!);
-  const body = { justification: reason, ...(action === "isolate" && { mode }) };
+  const body = {
+    justification: reason,
+    ...(action === "isolate" && { mode }),
+    ...(args.flags.has("every-copy") && { everyCopy: true }),
+  };
   const asset = await api.post(`/v1/assets/${id}/${action}`, body, assetView, { "idempotency-key": key });
   const said = `${asset.hostname} (${asset.assetId}): ${containmentText(asset)}`;
   return { json: asset, lines: [said] };

@@ -34,6 +34,7 @@ export const REFUSALS = {
   "admin.unconditional": { status: 428, log: "info", title: "Say which version you read, with If-Match" },
   "admin.conflict": { status: 409, log: "info", title: "The current state does not allow this" },
   "admin.too-long": { status: 413, log: "info", title: "It is too long for one file of this kind" },
+  "admin.copies": { status: 409, log: "info", title: "Two machines use the identity of this asset" },
   "admin.capped": { status: 429, log: "warn", title: "Too many isolations within the hour" },
   "admin.read-only": {
     status: 403,

@@ -1,7 +1,7 @@
+import { noteRefused } from "../shared/identity-use.ts";
 import type { CopySighting } from "../shared/queue/copy-sighting.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import type { Deps } from "./deps.ts";
-import { noteRefused } from "./identity-use.ts";
 import { BusyFault } from "./passing-fault.ts";
 import { settle } from "./record.ts";
 

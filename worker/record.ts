@@ -1,6 +1,7 @@
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { timestamp } from "../shared/clock.ts";
 import type { IdentityScene } from "../shared/evaluate/rule.ts";
+import { noteRun, sceneOf, touchRun } from "../shared/identity-use.ts";
 import { isConditionFailed } from "../shared/table/dynamo.ts";
 import { eventPut } from "../shared/table/event-put.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
@@ -15,7 +16,6 @@ import type { Deps } from "./deps.ts";
 import { isTimely } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
 import { openRuns, readChange, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
-import { noteRun, sceneOf, touchRun } from "./identity-use.ts";
 import { endOf, type Runs, runName, takeState } from "./incident-runs.ts";
 import { type Change, changeOf } from "./incidents.ts";
 import { inventoryOf } from "./inventory.ts";

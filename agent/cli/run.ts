@@ -2,6 +2,7 @@ import { timestamp } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/error-message.ts";
 import type { AgentSettings } from "../../shared/wire/enrolment.ts";
 import { type Hardware, isOtherMachine } from "../../shared/wire/hardware.ts";
+import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { openCatalogue } from "../catalog-update.ts";
@@ -51,6 +52,12 @@ import { type Asked, type ExitCode, fail, type Machine, type Verb } from "./mach
 import { scannerOf } from "./scanner.ts";
 
 const STATUS_EVERY_MS = 30_000;
+/** How a heartbeat says that a directive was not obeyed; until the agent starts again. */
+const FOREIGN_DIRECTIVE: Collector = {
+  name: "directives",
+  status: "failed",
+  detail: "a directive for another machine was refused: two machines use this identity",
+};
 
 export const run: Verb = async (machine, { values, settings }) => {
   const isService = values.service === true;
@@ -199,9 +206,14 @@ async function assemble(parts: Parts): Promise<Loop> {
   let sent: HostState["containment"] | undefined;
   const reach = (signal: AbortSignal): Promise<boolean> =>
     isControlPlaneHealthy(network.fetch, edgeUrl, signal);
+  let wasForeign = false;
   const obedience = createObedience({
     directory,
     self: self.now,
+    hardware: parts.hardware,
+    onForeign: () => {
+      wasForeign = true;
+    },
     enforcers: await enforcersFor(machine, {
       directory,
       edgeUrl,
@@ -276,7 +288,8 @@ async function assemble(parts: Parts): Promise<Loop> {
       watchdog.note(found);
       memory.settle();
       const slowed = intervalMs === undefined ? watchdog.collector() : undefined;
-      const notes = [catalogues.collector(), slowed].filter((note) => note !== undefined);
+      const foreign = wasForeign ? FOREIGN_DIRECTIVE : undefined;
+      const notes = [catalogues.collector(), slowed, foreign].filter((note) => note !== undefined);
       return { ...found, collectors: [...found.collectors, ...notes] };
     },
     catalogue: () => catalogues.current().version,

@@ -2,6 +2,7 @@ import { type Clock, timestamp } from "../../shared/clock.ts";
 import { isNewDirective } from "../../shared/containment.ts";
 import { messageOf } from "../../shared/error-message.ts";
 import { type Directive, verifyDirective } from "../../shared/wire/directive.ts";
+import type { Hardware } from "../../shared/wire/hardware.ts";
 import type { ContainmentReport, Mode } from "../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../shared/wire/release-code.ts";
 import { tidy } from "../../shared/wire/text.ts";
@@ -26,6 +27,10 @@ type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopE
 export type ObeyDeps = {
   directory: string;
   self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
+  /** Fingerprint of this machine. */
+  hardware?: Hardware | undefined;
+  /** A directive for another machine came: somebody else uses this identity too. */
+  onForeign?: (() => void) | undefined;
   enforcers: Readonly<Record<Mode, Enforcer>>;
   /** Time of the control plane as far as it is known. */
   clock: Clock;
@@ -201,6 +206,10 @@ export function createObedience(deps: ObeyDeps): Obedience {
     }
   }
 
+  /** The mainboards are known and differ. An unknown one is no reason to leave a host uncontained. */
+  const isForAnotherMachine = ({ hardware }: Directive): boolean =>
+    hardware !== undefined && deps.hardware?.strength === "board" && deps.hardware.id !== hardware;
+
   /**
    * Whether the state was lost and other files show an isolation. It is guarded like any other, but there is no directive
    * to report on: the control plane sends its newest one to a host that reports generation 0.
@@ -229,6 +238,14 @@ export function createObedience(deps: ObeyDeps): Obedience {
         const directive = await verify(jws);
         if (!directive) return;
         considered = jws;
+        if (isForAnotherMachine(directive)) {
+          deps.log("error", "a directive for another machine was refused", {
+            generation: directive.generation,
+            action: directive.action,
+          });
+          deps.onForeign?.();
+          return;
+        }
         if (!isNewDirective(directive, state.report)) {
           deps.log("debug", "a directive is not newer than the one obeyed", {
             generation: directive.generation,

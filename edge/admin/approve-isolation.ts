@@ -10,6 +10,7 @@ import { wishedChange } from "./change-containment.ts";
 import { type Asker, type Committed, commit, type Decision } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import { refuseCopies } from "./refuse-copies.ts";
 
 export type Approved = { assetId: string; generation: number };
 
@@ -47,6 +48,8 @@ export async function approveIsolation(
     if (wrong) return refuse("admin.conflict", wrong);
     if (request.generation !== undefined && request.generation !== asset.generation)
       return refuse("admin.conflict", "the asset was isolated or released since it was asked: ask anew");
+    const shared = request.everyCopy ? undefined : await refuseCopies(asset, nowMs, deps);
+    if (shared) return shared;
     const { mode, stopEnginesBy, justification, assetId } = request;
     const told = stopEnginesBy && { stopEnginesBy };
     const asked = { admin, mode, ...told, justification, breakGlass: false, isApproved: true };

@@ -11,6 +11,7 @@ import { readSettings } from "./change-tenant.ts";
 import { type AssetChange, type Committed, commit, type Decision, type Plan } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import { refuseCopies } from "./refuse-copies.ts";
 
 export type ContainmentChange = {
   assetId: string;
@@ -22,6 +23,8 @@ export type ContainmentChange = {
   justification: string;
   /** Of an isolation: past the tenant's cap and second person, told in the record. */
   breakGlass?: boolean;
+  /** Although several machines use the identity, and all of them will obey. */
+  everyCopy?: boolean;
   idempotencyKey: string;
   sourceIp: string;
   requestId: string;
@@ -42,19 +45,45 @@ export async function changeContainment(
   deps: Deps,
 ): Promise<Decision<Committed<Changed>>> {
   if (!mayRespond(admin)) return refuse("admin.forbidden");
-  const { assetId, action, mode, stopEnginesBy, justification, breakGlass = false, ...origin } = change;
-  const asked = [action, assetId, mode, justification, ...(breakGlass ? ["break-glass"] : [])];
+  const {
+    assetId,
+    action,
+    mode,
+    stopEnginesBy,
+    justification,
+    breakGlass = false,
+    everyCopy = false,
+    ...origin
+  } = change;
+  const asked = [
+    action,
+    assetId,
+    mode,
+    justification,
+    ...(breakGlass ? ["break-glass"] : []),
+    ...(everyCopy ? ["every-copy"] : []),
+  ];
   const decide = async (nowMs: number): Promise<Decision<Plan<Changed>>> => {
     const asset = await readAssetItem(deps, admin.tenantId, assetId);
     if (!asset) return refuse("admin.not-found");
     const wrong = refusedChange(asset, action, nowMs);
     if (wrong) return refuse("admin.conflict", wrong);
+    const shared = everyCopy ? undefined : await refuseCopies(asset, nowMs, deps);
+    if (shared) return shared;
     if (action === "release") {
       const changed = await wishedChange(asset, change, nowMs, deps);
       return accept({ assets: [changed], result: { generation: nextGeneration(asset) } });
     }
     const told = stopEnginesBy && { stopEnginesBy };
-    const request = { admin, mode: mode ?? "observe", ...told, justification, breakGlass, isApproved: false };
+    const request = {
+      admin,
+      mode: mode ?? "observe",
+      ...told,
+      justification,
+      breakGlass,
+      everyCopy,
+      isApproved: false,
+    };
     const guarded = await guardIsolation(asset, request, nowMs, deps);
     if (!guarded.ok) return guarded;
     const { writes } = guarded.value;
@@ -98,6 +127,8 @@ export async function wishedChange(
     // Only where it differs: what an agent that knows nothing of it does is to suspend.
     ...(by === "terminate" && how),
     ...(settings && settings.isolationNotice !== "" && { notice: settings.isolationNotice }),
+    // A machine that is known to be another one must not obey.
+    ...(before.hardware?.strength === "board" && { hardware: before.hardware.id }),
     iat,
     exp,
   };

@@ -26,6 +26,8 @@ export type Asked = {
   justification: string;
   /** Past cap and second person, by an administrator in person; the record says so. */
   breakGlass: boolean;
+  /** Every machine that uses the identity is meant. */
+  everyCopy?: boolean;
   /** A second person has approved it. */
   isApproved: boolean;
 };
@@ -104,7 +106,7 @@ async function countOne(
 
 function requestOf(
   before: AssetItem,
-  { admin, mode, stopEnginesBy, justification }: Asked,
+  { admin, mode, stopEnginesBy, justification, everyCopy }: Asked,
   still: Write,
   nowMs: number,
   deps: Deps,
@@ -119,6 +121,7 @@ function requestOf(
     generation,
     mode,
     ...(stopEnginesBy && { stopEnginesBy }),
+    ...(everyCopy && { everyCopy }),
     justification,
     requestedBy: admin.userId,
     ...(admin.keyMadeBy !== undefined && { keyMadeBy: admin.keyMadeBy }),

@@ -38,6 +38,7 @@ import type { Deps } from "../deps.ts";
 import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
 import { checkAssets } from "./check-assets.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
+import { enrolledAgainAs } from "./enrolled-again.ts";
 
 export { CursorFault };
 
@@ -62,7 +63,10 @@ export type AssetView = Pick<
   | "keyRotatedAt"
   | "supersededBy"
   | "supersedes"
+  | "enrolledBefore"
 > & {
+  /** The asset that the same machine reports as since; of one asset that is read by itself. */
+  enrolledAgainAs?: string;
   /** Whether it is on the active list, and if not, why and since when. */
   lifecycle: { state: "active" | "expired" } & Partial<Expiry>;
   containment: Containment & {
@@ -93,7 +97,7 @@ export function viewOf(
     ...(wish?.stopEnginesBy && { stopEnginesBy: wish.stopEnginesBy }),
     ...(proof && { proof }),
   };
-  const { revokedAt, keyRotatedAt, supersededBy, supersedes } = asset;
+  const { revokedAt, keyRotatedAt, supersededBy, supersedes, enrolledBefore } = asset;
   const expiry = expiryOf(asset, presence, expiryDays, nowMs);
   const view = {
     assetId,
@@ -108,6 +112,7 @@ export function viewOf(
     ...(keyRotatedAt !== undefined && { keyRotatedAt }),
     ...(supersededBy !== undefined && { supersededBy }),
     ...(supersedes && { supersedes }),
+    ...(enrolledBefore && { enrolledBefore }),
     lifecycle: expiry ? { state: "expired" as const, ...expiry } : { state: "active" as const },
     containment,
   };
@@ -304,7 +309,9 @@ export async function readAsset(
   if (!asset) return undefined;
   const [checked] = await checkAssets(reader, tenantId, [decodeItem(assetItem, asset)]);
   const decoded = presence && decodeItem(presenceItem, presence);
-  return viewOf(checked!, decoded, reader.clock(), expiryDays);
+  const again = await enrolledAgainAs(checked!, decoded?.lastSeenAt, (key) => get(reader, key));
+  const view = viewOf(checked!, decoded, reader.clock(), expiryDays);
+  return again === undefined ? view : { ...view, enrolledAgainAs: again };
 }
 
 /** The whole state an asset is in now, from the telemetry item its presence points at. */

@@ -66,8 +66,13 @@ export const assetView = named(
       keyRotatedAt: true,
       supersededBy: true,
       supersedes: true,
+      enrolledBefore: true,
     })
     .extend({
+      enrolledAgainAs: assetId.optional().meta({
+        description:
+          "Of one asset: the asset that the same machine reports as since it enrolled again, by its own claim. Absent once this one reports again, and while it is isolated.",
+      }),
       lifecycle: z
         .object({
           state: z.enum(["active", "expired"]),

@@ -14,6 +14,7 @@ import {
   readAsset,
   readState,
 } from "../admin/read.ts";
+import { sharingHosts } from "../admin/refuse-copies.ts";
 import type { Deps } from "../deps.ts";
 import type { ApprovalView } from "./approvals.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
@@ -175,10 +176,11 @@ async function formsOf(
   if (!mayRespond(admin) || !deps.controlKey) return undefined;
   const action = nextChange(asset);
   const hidden = await hiddenFor(admin, [action, asset.assetId, asset.generation], deps);
-  if (action === "release") return { hidden, draft };
+  const sharing = sharingHosts(asset.presence, deps.clock());
+  if (action === "release") return { hidden, draft, sharing };
   const { value: settings } = await readSettings(deps, admin.tenantId);
   const isGuarded = settings.fourEyes || settings.isolationsPerHourMax > 0;
-  return { hidden, draft, settings, mayBreakGlass: isGuarded && may(admin, "manage-settings") };
+  return { hidden, draft, settings, sharing, mayBreakGlass: isGuarded && may(admin, "manage-settings") };
 }
 
 const AssetHead = ({ asset, now }: { asset: AssetView; now: number }) => {

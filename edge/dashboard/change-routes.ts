@@ -92,16 +92,16 @@ type Containment = z.infer<typeof releaseForm> & Partial<z.infer<typeof isolateF
 function changeAsset(action: "isolate" | "release") {
   return async (c: Context<Env>, { params, form }: OfOne & { form: Containment }, deps: Deps) => {
     const { admin } = c.var;
-    const { key, justification, mode, breakGlass, stopEnginesBy } = form;
+    const { key, justification, mode, breakGlass, everyCopy, stopEnginesBy } = form;
     const { admin: _admin, ...origin } = askerOf(c, key, deps);
     const how = { ...(mode && { mode }), ...(stopEnginesBy && { stopEnginesBy }) };
-    const asked = { justification, ...how, breakGlass: breakGlass === "yes" };
+    const asked = { justification, ...how, breakGlass: breakGlass === "yes", everyCopy: everyCopy === "yes" };
     const changed = await changeContainment(admin, { assetId: params.id, action, ...asked, ...origin }, deps);
     if (changed.ok) {
       const isWaiting = changed.value.result.approvalId !== undefined;
       return c.redirect(`/assets/${params.id}?done=${isWaiting ? "waiting" : action}`, 303);
     }
-    if (changed.code !== "admin.conflict" && changed.code !== "admin.capped")
+    if (!["admin.conflict", "admin.capped", "admin.copies"].includes(changed.code))
       return sendFailure(c, changed, deps);
     const shown = await assetPage(admin, params.id, deps, { notice: unchanged(changed.detail) });
     return shown

@@ -30,6 +30,8 @@ export type PanelForms = {
   draft?: Draft | undefined;
   /** An administrator may go past what the settings lay in the way of an isolation. */
   mayBreakGlass?: boolean;
+  /** Host names of the machines that use the identity in turns. */
+  sharing?: readonly string[];
   /** What the settings say now. The form says it back: under other settings nothing is changed. */
   settings?: IsolationSettings;
 };
@@ -168,6 +170,7 @@ const IsolateForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
       <Confirm draft={draft}>
         Isolate <bdi>{asset.hostname}</bdi>, which <bdi>{asset.employeeId}</bdi> works on
       </Confirm>
+      <EveryCopy forms={forms} />
       {forms.mayBreakGlass && (
         <label class="confirm">
           <input type="checkbox" name="breakGlass" value="yes" />
@@ -206,6 +209,7 @@ const ReleaseForm = ({ asset, forms }: { asset: AssetView; forms: PanelForms }) 
     <Confirm draft={forms.draft}>
       Release <bdi>{asset.hostname}</bdi>
     </Confirm>
+    <EveryCopy forms={forms} />
     <button class="primary" type="submit">
       Release
     </button>
@@ -259,6 +263,26 @@ const Justification = ({ draft }: { draft: Draft | undefined }) => (
     </p>
   </div>
 );
+
+/** Asked when several machines would obey, because nothing tells them apart. */
+const EveryCopy = ({ forms: { sharing: hosts = [] } }: { forms: PanelForms }) => {
+  if (hosts.length === 0) return null;
+  return (
+    <div class="strip critical">
+      <Icon name="failed" />
+      <div>
+        <p>
+          {String(hosts.length)} machines use this identity (<bdi>{hosts.slice(0, 3).join(", ")}</bdi>), and
+          each of them obeys. To change one of them, revoke this asset and enrol each machine again.
+        </p>
+        <label class="confirm">
+          <input type="checkbox" name="everyCopy" value="yes" required />
+          <span>Change every machine that uses this identity.</span>
+        </label>
+      </div>
+    </div>
+  );
+};
 
 const Confirm = ({ draft, children }: { draft: Draft | undefined; children: unknown }) => (
   <label class="confirm">

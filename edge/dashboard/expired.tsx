@@ -41,9 +41,21 @@ const REASONS: Readonly<Record<ExpiryReason, string>> = {
   superseded: "was merged into another asset and is revoked",
 };
 
+const AssetLinks = ({ ids }: { ids: readonly string[] }) => (
+  <>
+    {ids.map((id, index) => (
+      <>
+        {index > 0 && ", "}
+        <a href={`/assets/${id}`}>{id}</a>
+      </>
+    ))}
+  </>
+);
+
 /** On the page of one host: why it is not on the active list, what took its place, what it took the place of. */
 export const LifecycleStrip = ({ asset, now }: { asset: AssetView; now: number }) => {
-  const { lifecycle, supersededBy, supersedes = [] } = asset;
+  const { lifecycle, supersededBy, supersedes = [], enrolledAgainAs } = asset;
+  const earlier = (asset.enrolledBefore ?? []).filter((id) => !supersedes.includes(id));
   const { reason, since } = lifecycle;
   return (
     <div id="lifecycle" data-live class="stack">
@@ -62,18 +74,29 @@ export const LifecycleStrip = ({ asset, now }: { asset: AssetView; now: number }
           </span>
         </p>
       )}
+      {enrolledAgainAs !== undefined && supersededBy === undefined && (
+        <p class="strip">
+          <Icon name="info" />
+          <span>
+            This machine seems to report as <a href={`/assets/${enrolledAgainAs}`}>{enrolledAgainAs}</a> since
+            it enrolled again. Check that it is the same machine, then merge this asset into that one.
+          </span>
+        </p>
+      )}
+      {earlier.length > 0 && (
+        <p class="strip">
+          <Icon name="info" />
+          <span>
+            The machine says that it was enrolled before, as <AssetLinks ids={earlier} />. Check that it is
+            the same one, then merge.
+          </span>
+        </p>
+      )}
       {supersedes.length > 0 && (
         <p class="strip">
           <Icon name="info" />
           <span>
-            This host took the place of{" "}
-            {supersedes.map((id, index) => (
-              <>
-                {index > 0 && ", "}
-                <a href={`/assets/${id}`}>{id}</a>
-              </>
-            ))}
-            . Their history stays with them.
+            This host took the place of <AssetLinks ids={supersedes} />. Their history stays with them.
           </span>
         </p>
       )}

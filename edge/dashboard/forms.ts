@@ -31,10 +31,16 @@ export const isolateForm = z.strictObject({
   justification,
   confirm: z.literal("yes"),
   breakGlass: z.literal("yes").optional(),
+  everyCopy: z.literal("yes").optional(),
   /** How the page said that engines would be stopped. */
   stopEnginesBy: stopEnginesBy.optional(),
 });
-export const releaseForm = z.strictObject({ ...hidden, justification, confirm: z.literal("yes") });
+export const releaseForm = z.strictObject({
+  ...hidden,
+  justification,
+  confirm: z.literal("yes"),
+  everyCopy: z.literal("yes").optional(),
+});
 
 export const acknowledgeForm = z.strictObject(hidden);
 /** Of an incident: shorter, for it is shown with the incident ever after. */

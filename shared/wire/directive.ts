@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { addressee, type ControlKey, signClaims, verifyClaims } from "./control-claims.ts";
+import { hardware } from "./hardware.ts";
 import { mode, stopEnginesBy } from "./heartbeat.ts";
 import { text } from "./text.ts";
 
@@ -14,6 +15,8 @@ export const directive = z
     mode,
     /** Absent: suspend. */
     stopEnginesBy: stopEnginesBy.optional(),
+    /** Fingerprint of the mainboard that the asset enrolled from: an agent on another one does not obey. */
+    hardware: hardware.shape.id.optional(),
     /** What the person at the host is told. */
     notice: text(300).optional(),
     iat: z.int(),

@@ -37,7 +37,7 @@ const approve = operation({
   params: z.strictObject({ approvalId: keyId }),
   success: 202,
   answer: assetView,
-  refusals: ["admin.conflict", "admin.capped"],
+  refusals: ["admin.conflict", "admin.capped", "admin.copies"],
   async run({ params: { approvalId }, asker }, deps) {
     const done = await approveIsolation(asker, approvalId, deps);
     if (!done.ok) return done;

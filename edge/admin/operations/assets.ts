@@ -162,7 +162,7 @@ async function answerChange(
   done: Decision<unknown>,
   deps: Deps,
 ): Promise<Outcome> {
-  if (!done.ok && done.code !== "admin.conflict") return done;
+  if (!done.ok && done.code !== "admin.conflict" && done.code !== "admin.copies") return done;
   const current = await readAsset(deps, asker.admin.tenantId, assetId);
   return done.ok ? { ok: true, value: { body: current } } : { ...done, more: { current } };
 }
@@ -174,6 +174,11 @@ const changing = {
   answer: assetView,
   refusals: ["admin.conflict"],
 } as const;
+
+const everyCopy = z.boolean().default(false).meta({
+  description:
+    "Several machines use the identity of this asset and each would obey: true changes all of them. Without it the answer is 409 `admin.copies`.",
+});
 
 const isolateAsset = operation({
   ...changing,
@@ -190,8 +195,9 @@ const isolateAsset = operation({
     breakGlass: z.boolean().default(false).meta({
       description: "An administrator in person goes past second person and cap. The record says so.",
     }),
+    everyCopy,
   }),
-  refusals: ["admin.conflict", "admin.capped"],
+  refusals: ["admin.conflict", "admin.capped", "admin.copies"],
   async run({ params: { assetId }, body, asker }, deps) {
     const { admin, ...origin } = asker;
     const done = await changeContainment(admin, { assetId, action: "isolate", ...body, ...origin }, deps);
@@ -206,7 +212,8 @@ const releaseAsset = operation({
   path: "/assets/{assetId}/release",
   summary: "Wish an isolated asset released",
   needs: "contain",
-  body: justified,
+  body: justified.extend({ everyCopy }),
+  refusals: ["admin.conflict", "admin.copies"],
   async run({ params: { assetId }, body, asker }, deps) {
     const { admin, ...origin } = asker;
     const done = await changeContainment(admin, { assetId, action: "release", ...body, ...origin }, deps);

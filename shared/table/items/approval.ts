@@ -13,6 +13,8 @@ export const approvalItem = z.object({
   mode,
   /** Of mode `stop-engines`: how, by the settings when it was asked. Nothing else is approved. */
   stopEnginesBy: stopEnginesBy.optional(),
+  /** Every machine that uses the identity is meant. */
+  everyCopy: z.boolean().optional(),
   justification: text(1000),
   requestedBy: text(200),
   /** Of a request by an API key: who made the key, and therefore does not approve it. */

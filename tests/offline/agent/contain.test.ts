@@ -7,6 +7,7 @@ import { observeEnforcer } from "../../../agent/contain/observe.ts";
 import { unsupportedEnforcer } from "../../../agent/contain/unsupported.ts";
 import { uncontained } from "../../../agent/heartbeat.ts";
 import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
+import type { Hardware } from "../../../shared/wire/hardware.ts";
 import { containmentReport, MODES, type Mode } from "../../../shared/wire/heartbeat.ts";
 import { controlClock } from "../../support/control-clock.ts";
 import {
@@ -656,5 +657,45 @@ describe("unsupportedEnforcer()", () => {
         signal,
       ),
     ).toEqual(failed as Proof);
+  });
+});
+
+describe("a directive for a mainboard", () => {
+  const [mine, other] = ["a".repeat(43), "b".repeat(43)];
+  const board = { id: mine, strength: "board" as const };
+
+  async function considered(named: string | undefined, hardware: Hardware | undefined) {
+    let foreign = 0;
+    const obedience = createObedience({
+      directory,
+      self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+      hardware,
+      onForeign: () => void foreign++,
+      enforcers: recorders(),
+      clock: Date.now,
+      since: Date.now,
+      elapsed: () => performance.now(),
+      log: () => {},
+      onReport: () => {},
+    });
+    const claims = { ...directiveClaims(), ...(named !== undefined && { hardware: named }) };
+    const jws = await signDirective(keys.control, claims);
+    await obedience.consider(jws, signal);
+    await obedience.consider(jws, signal);
+    return { generation: obedience.report().generation, foreign, done: done.length };
+  }
+
+  test("is refused on another one, and reported once", async () => {
+    expect(await considered(other, board)).toEqual({ generation: 0, foreign: 1, done: 0 });
+  });
+
+  test.each([
+    ["the same mainboard", mine, board],
+    ["no mainboard named, as of an older control plane", undefined, board],
+    ["a machine whose mainboard is unknown", other, undefined],
+    ["a machine known by its operating system only", other, { id: mine, strength: "machine" as const }],
+  ])("is obeyed with %s", async (_, named, hardware) => {
+    const { generation, foreign } = await considered(named, hardware);
+    expect([generation > 0, foreign]).toEqual([true, 0]);
   });
 });

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { decodeJwt } from "jose";
 import { formatApiKey, secretHash } from "../../../edge/admin/api-key.ts";
 import { verifyCustody } from "../../../shared/custody.ts";
-import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
+import { type Dynamo, marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { auditItem, custodyHeadItem } from "../../../shared/table/items/custody.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { tenantDefaults } from "../../../shared/table/items/tenant.ts";
-import { apiKeyKey, assetKey, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
+import { apiKeyKey, assetKey, custodyHeadKey, presenceKey, tenantKey } from "../../../shared/table/keys.ts";
 import { makeAdminApp } from "../../support/admin-app.ts";
 import { TENANT_ID } from "../../support/edge-app.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
@@ -384,4 +385,100 @@ describe("settings tightened between the decision and its transaction", () => {
     });
     expect((await world.custody()).filter(({ action }) => action === "isolate")).toHaveLength(1);
   });
+});
+
+describe("an asset whose identity several machines use", () => {
+  const ago = (world: { state: { nowMs: number } }, seconds: number) =>
+    new Date(world.state.nowMs - seconds * 1000).toISOString();
+  const run = (name: string) => name.padEnd(22, "_");
+
+  async function shared(settings: Parameters<typeof makeWorld>[0], isShared = true) {
+    const world = await makeWorld(settings);
+    const runs = ["vdi-1", "vdi-2"].map((hostname, index) => ({
+      run: run(hostname),
+      hostname,
+      firstSeenAt: ago(world, 100 - index),
+      lastSeenAt: ago(world, 5),
+    }));
+    const identity = {
+      runs,
+      latest: run("vdi-1"),
+      returns: isShared ? [ago(world, 90), ago(world, 5)] : [ago(world, 90)],
+    };
+    const at = ago(world, 5);
+    const presence = {
+      ...{
+        type: "Presence",
+        tenantId: TENANT_ID,
+        assetId: ASSETS[0],
+        lastSeenAt: at,
+        sequence: 1,
+        stateAt: at,
+      },
+      ...{ stateSince: at, stateHash: "h", sampledAt: at, intervalMs: 5000, agentVersion: "0.1.0" },
+      ...{ catalogue: "x", hostname: "vdi-1", risk: "INFO", score: 0, engines: [], models: [] },
+      ...{ failedCollectors: [], spoolDropped: 0, openIncidents: [], identity },
+    };
+    await world.put(presenceKey(TENANT_ID, ASSETS[0]!), presence);
+    const codeOf = async (answer: Response) =>
+      [answer.status, ((await answer.json()) as { code?: string }).code] as const;
+    return { ...world, codeOf };
+  }
+
+  test("is isolated and released only when every machine is meant", async () => {
+    const { isolate, post, ann, codeOf, statusOf, custody } = await shared({});
+    const refused = await isolate(0, ann);
+    expect(await codeOf(refused.clone())).toEqual([409, "admin.copies"]);
+    expect(await refused.text()).toContain("2 machines use it (vdi-1, vdi-2), and each would obey");
+    expect(await statusOf(0)).toBe("ACTIVE");
+    expect((await isolate(0, ann, { everyCopy: true })).status).toBe(202);
+    const release = (more: object) =>
+      post(`/assets/${ASSETS[0]}/release`, ann, { justification: "it is clean again", ...more });
+    expect(await codeOf(await release({}))).toEqual([409, "admin.copies"]);
+    expect((await release({ everyCopy: true })).status).toBe(202);
+    expect((await custody()).map(({ action }) => action)).toEqual(["isolate", "release"]);
+  });
+
+  test("one return is no second machine: nothing stands in the way", async () => {
+    const { isolate, ann } = await shared({}, false);
+    expect((await isolate(0, ann)).status).toBe(202);
+  });
+
+  test("a second person approves what was asked for, and nothing more", async () => {
+    const { isolate, post, approvals, ann, ben, codeOf, statusOf } = await shared({ fourEyes: true });
+    expect(await codeOf(await isolate(0, ann))).toEqual([409, "admin.copies"]);
+    expect((await isolate(0, ann, { everyCopy: true })).status).toBe(202);
+    const [request] = await approvals();
+    expect((await post(`/approvals/${request!.approvalId}/approve`, ben)).status).toBe(202);
+    expect(await statusOf(0)).toBe("ISOLATED");
+  });
+
+  test("which was noticed only after the request: the second person is refused", async () => {
+    const world = await shared({ fourEyes: true }, false);
+    const { isolate, post, approvals, ann, ben, codeOf } = world;
+    expect((await isolate(0, ann)).status).toBe(202);
+    const [request] = await approvals();
+    const key = presenceKey(TENANT_ID, ASSETS[0]!);
+    const stored = world.table.items.get(`${key.PK} | ${key.SK}`)!;
+    const { identity, ...others } = unmarshalItem(stored) as { identity: object };
+    const returns = [ago(world, 90), ago(world, 5)];
+    await world.put(key, { ...others, identity: { ...identity, returns } });
+    expect(await codeOf(await post(`/approvals/${request!.approvalId}/approve`, ben))).toEqual([
+      409,
+      "admin.copies",
+    ]);
+  });
+});
+
+test.each([
+  ["the board that enrolled", { id: "b".repeat(43), strength: "board" }, "b".repeat(43)],
+  ["no operating system, which copies share", { id: "m".repeat(43), strength: "machine" }, undefined],
+])("a directive names %s", async (_, hardware, named) => {
+  const { isolate, put, table, ann } = await makeWorld({});
+  const key = assetKey(TENANT_ID, ASSETS[0]!);
+  const nameOf = `${key.PK} | ${key.SK}`;
+  await put(key, { ...unmarshalItem(table.items.get(nameOf)!), hardware });
+  expect((await isolate(0, ann)).status).toBe(202);
+  const { wish } = unmarshalItem(table.items.get(nameOf)!) as { wish: { directive: string } };
+  expect(decodeJwt(wish.directive).hardware).toBe(named as never);
 });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { enrolledAgainAs } from "../../../edge/admin/enrolled-again.ts";
 import { type Device, makeDevice, signedRequest } from "../../../lz/fleet.ts";
 import { checkAuthority } from "../../../shared/authority/read-authority.ts";
 import { createVerifier } from "../../../shared/authority/verify-authority.ts";
-import type { AttributeMap } from "../../../shared/table/dynamo.ts";
-import { assetItem } from "../../../shared/table/items/asset.ts";
+import { type AttributeMap, marshalItem } from "../../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem } from "../../../shared/table/items/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { hardwareItem } from "../../../shared/table/items/hardware.ts";
 import { assetKey, deviceRecordKey, hardwareKey } from "../../../shared/table/keys.ts";
@@ -168,5 +169,56 @@ describe("a session", () => {
     await session(host, { hardware: board("b") });
     await session(host, { hardware: board("a") });
     expect(taken).toEqual([`${host.assetId} copied`, host.assetId]);
+  });
+});
+
+describe("enrolledAgainAs()", () => {
+  const [old, newer] = ["01M807NRG7BVMVH9SM4YAEXFP0", "01M807NRG7BVMVH9SM4YAEXFP1"];
+  const asset = (assetId: string, more: Partial<AssetItem> = {}): AssetItem => ({
+    type: "Asset",
+    tenantId: TENANT_ID,
+    assetId,
+    employeeId: "dana",
+    hostname: "desk-1",
+    os: "Linux",
+    arch: "x64",
+    deviceKey: "A".repeat(43),
+    enrolledAt: "2026-11-21T00:00:00.000Z",
+    status: "ACTIVE",
+    generation: 0,
+    custodyCount: 0,
+    hardware: board("a"),
+    ...more,
+  });
+  const index = { type: "Hardware", tenantId: TENANT_ID, assets: [newer, old], enrolments: 2 };
+  const again = asset(newer, { enrolledAt: "2026-11-25T00:00:00.000Z" });
+  const proposed = (
+    one: AssetItem,
+    {
+      lastSeenAt = "2026-11-24T00:00:00.000Z",
+      stored = again,
+    }: { lastSeenAt?: string; stored?: AssetItem } = {},
+  ) =>
+    enrolledAgainAs(one, lastSeenAt, async ({ SK }) =>
+      marshalItem(SK.startsWith("HARDWARE#") ? index : { ...stored }),
+    );
+
+  test("proposes the newer asset of the same board for one that is silent since", async () => {
+    expect(await proposed(asset(old))).toBe(newer);
+  });
+
+  const wish = { generation: 1, action: "release", mode: "observe", directive: "x" } as const;
+  const times = { requestedAt: again.enrolledAt, expiresAt: again.enrolledAt };
+  test.each([
+    ["one that reported since", asset(old), { lastSeenAt: "2026-11-25T00:00:01.000Z" }],
+    ["an isolated one", asset(old, { status: "ISOLATED" }), {}],
+    ["one whose release is not proven", asset(old, { wish: { ...wish, ...times } }), {}],
+    ["a revoked one", asset(old, { revokedAt: again.enrolledAt }), {}],
+    ["one known by its operating system only", asset(old, { hardware: machine("a") }), {}],
+    ["one that an index links to another board", asset(old), { stored: { ...again, hardware: board("b") } }],
+    ["one whose newer asset was revoked", asset(old), { stored: { ...again, revokedAt: again.enrolledAt } }],
+    ["the newest itself", again, {}],
+  ])("proposes nothing for %s", async (_, one, more) => {
+    expect(await proposed(one, more)).toBeUndefined();
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import { noteRefused, noteRun, RUNS_MAX, sceneOf } from "../../../shared/identity-use.ts";
 import { marshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
@@ -8,7 +9,6 @@ import { type IncidentItem, incidentItem } from "../../../shared/table/items/inc
 import { policy } from "../../../shared/table/items/policy.ts";
 import { type IdentityUse, presenceItem } from "../../../shared/table/items/presence.ts";
 import { assetKey, incidentKey, presenceKey } from "../../../shared/table/keys.ts";
-import { noteRefused, noteRun, RUNS_MAX, sceneOf } from "../../../worker/identity-use.ts";
 import { record } from "../../../worker/record.ts";
 import { recordSighting } from "../../../worker/record-sighting.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";

@@ -1,5 +1,5 @@
-import type { IdentityScene } from "../shared/evaluate/rule.ts";
-import type { IdentityUse, RunSeen } from "../shared/table/items/presence.ts";
+import type { IdentityScene } from "./evaluate/rule.ts";
+import type { IdentityUse, RunSeen } from "./table/items/presence.ts";
 
 /**
  * Notices two machines that use one identity. Each daemon names its run, and the runs of one machine follow each other:
