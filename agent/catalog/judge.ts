@@ -77,25 +77,41 @@ export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry)
 export const MODELS_PATH = "/v1/models";
 
 /**
- * What `/v1/models` has of the OpenAI API (https://platform.openai.com/docs/api-reference/models/list): the
- * list, or the refusal in OpenAI's words. A bare 401 is anybody's.
+ * What `/v1/models` has of the OpenAI API (https://platform.openai.com/docs/api-reference/models/object): the list of
+ * models, or the refusal in OpenAI's words. A shop lists models of trousers, and other APIs list and refuse alike.
  */
 export function openaiShape(answers: Answers): string | undefined {
   const answer = answers.get(MODELS_PATH);
   if (!answer) return undefined;
-  const [object] = valuesAt(answer.json, "object");
-  const [data] = valuesAt(answer.json, "data");
-  if (answer.status === 200 && object === "list" && Array.isArray(data)) {
-    const ids = valuesAt(answer.json, "data[].id");
-    const kinds = valuesAt(answer.json, "data[].object");
-    if (data.length === 0 || (ids.length > 0 && kinds.includes("model"))) {
-      return `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does`;
-    }
-  }
-  if (answer.status !== 401 && answer.status !== 403) return undefined;
-  const [type] = valuesAt(answer.json, "error.type");
-  const [code] = valuesAt(answer.json, "error.code");
-  const worded = ["invalid_request_error", "authentication_error", "invalid_api_key"];
-  if (!worded.includes(String(type)) && !worded.includes(String(code))) return undefined;
+  if (answer.status === 200) return listShape(answer);
+  if (!isWordedRefusal(answer)) return undefined;
+  // An API that refuses every path in these words, as Stripe's does, says nothing about models.
+  const elsewhere = [...answers].filter(([path]) => !path.startsWith("/v1/"));
+  if (elsewhere.some(([, other]) => isWordedRefusal(other))) return undefined;
   return `GET ${MODELS_PATH} refuses (${answer.status}) as OpenAI does`;
+}
+
+function listShape({ json }: Examined): string | undefined {
+  const [object] = valuesAt(json, "object");
+  const [data] = valuesAt(json, "data");
+  if (object !== "list" || !Array.isArray(data)) return undefined;
+  // Lists of other APIs tell where to go on: `has_more`, `url`, `total`.
+  const isBare = Object.keys(json as object).every((key) => key === "object" || key === "data");
+  const isOpenai = data.length === 0 ? isBare : data.some(isModel);
+  return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does` : undefined;
+}
+
+/** OpenAI's model object has both; servers that leave one out are known, those that leave both are not. */
+function isModel(item: unknown): boolean {
+  const has = (key: string, type: "string" | "number"): boolean =>
+    valuesAt(item, key).some((value) => typeof value === type);
+  const isNamed = has("id", "string") && valuesAt(item, "object")[0] === "model";
+  return isNamed && (has("owned_by", "string") || has("created", "number"));
+}
+
+const REFUSAL_WORDS = new Set(["invalid_request_error", "authentication_error", "invalid_api_key"]);
+
+function isWordedRefusal({ status, json }: Examined): boolean {
+  if (status !== 401 && status !== 403) return false;
+  return ["error.type", "error.code"].some((path) => REFUSAL_WORDS.has(String(valuesAt(json, path)[0])));
 }

@@ -43,6 +43,44 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
     answers: everywhere({ body: { object: "list", data: [{ id: "roadster", object: "model" }] } }),
   },
   {
+    name: "fashion shop",
+    source: "made up: its models are clothes",
+    answers: {
+      "/": { headers: { "x-powered-by": "Express" }, body: html("Fashion shop") },
+      "/health": { body: { status: "ok" } },
+      "/api/version": { body: { version: "1.4.2" } },
+      "/v1/models": {
+        body: {
+          object: "list",
+          data: [
+            { id: "t-shirt-slim", object: "model", name: "Slim T-Shirt", price: 1999 },
+            { id: "jeans-501", object: "model", name: "Jeans", price: 8999 },
+          ],
+        },
+      },
+    },
+  },
+  {
+    name: "API with an empty list of its own",
+    source: "documented: docs.stripe.com/api/pagination, the list object",
+    answers: { "/v1/models": { body: { object: "list", data: [], has_more: false, url: "/v1/models" } } },
+  },
+  {
+    name: "API that refuses every path",
+    source: "documented: docs.stripe.com/api/errors, without a key",
+    answers: everywhere({
+      status: 401,
+      headers: { "request-id": "req_1" },
+      body: {
+        error: {
+          message:
+            "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.",
+          type: "invalid_request_error",
+        },
+      },
+    }),
+  },
+  {
     name: "Vite development server",
     source: "recorded from vite (npm): every path is the page",
     answers: everywhere({ body: `<script type="module" src="/@vite/client"></script>${html("Vite App")}` }),

@@ -200,6 +200,32 @@ describe("parseCutJson()", () => {
   );
 });
 
+describe("an OpenAI-compatible server that nobody knows", () => {
+  const listing = (...data: object[]) => ({ "/v1/models": { body: { object: "list", data } } });
+  const refusal = {
+    status: 401,
+    body: { error: { message: "Invalid API key", type: "invalid_request_error" } },
+  };
+
+  test.each([
+    ["whose models have an owner", listing({ id: "m", object: "model", owned_by: "me" })],
+    ["whose models have a time", listing({ id: "m", object: "model", created: 1 })],
+    ["without a model", listing()],
+    ["that refuses its API alone", { "/v1/models": refusal, "/": { body: "hello" } }],
+  ])("%s is one", async (_what, answers) => {
+    expect(await identify({ source: "made up", answers })).toEqual(["openai-compatible"]);
+  });
+
+  test.each([
+    ["whose models have neither", listing({ id: "m", object: "model", price: 3 })],
+    ["whose list is of something else", listing({ id: "m", object: "car", created: 1 })],
+    ["that refuses its front page in these words", { "/v1/models": refusal, "/": refusal }],
+    ["that refuses in other words", { "/v1/models": { status: 401, body: { error: { type: "nope" } } } }],
+  ])("%s is none", async (_what, answers) => {
+    expect(await identify({ source: "made up", answers })).toEqual([]);
+  });
+});
+
 describe("fingerprint() of what was recorded", () => {
   test.each([
     ["bentoml", "1.4.39"],
