@@ -38,8 +38,11 @@ export type ScanReport = {
  */
 export type Targets = { certain: readonly Engine[]; unsure: readonly Engine[] };
 
-/** A scan of this process. `targets` are for containment, which the limits of the wire do not concern. */
-export type ScanResult = ScanReport & { targets: Targets };
+/**
+ * A scan of this process. `targets` are for containment, which the limits of the wire do not concern. `waiting` says
+ * what there was no time for: a later scan goes on with it.
+ */
+export type ScanResult = ScanReport & { targets: Targets; waiting: readonly string[] };
 
 /** What the tenant's settings allow a scan to collect beyond the default. */
 export type ScanSettings = { clientDirectories: boolean };
@@ -88,7 +91,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         listening.begin(sighting, likelyOf, signal);
       });
       const claimed = claims.update(snapshot);
-      const { heard, collector: http } = await listening.update(snapshot, likelyOf, signal);
+      const { heard, collector: http, waiting } = await listening.update(snapshot, likelyOf, signal);
       const lasting = weights.update(snapshot);
       const facts = {
         snapshot,
@@ -110,6 +113,11 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         collectors: collectors.map(tidied),
         durationMs: readers.elapsed() - startedAtMs,
         targets: targetsOf(found, completed),
+        waiting: [
+          ...(snapshot.waiting ?? []),
+          ...waiting,
+          ...(storesMs > 0 && atRest.isWaiting() ? ["models on disk are still being read"] : []),
+        ],
       };
     },
   };

@@ -91,10 +91,17 @@ export const COMMANDS = {
   },
   scan: {
     summary: "find the AI engines of this host once; no server needed",
-    options: { ...JSON_FLAG, ...PLACE },
+    options: { complete: { type: "boolean" }, ...JSON_FLAG, ...PLACE },
     required: [],
     words: [],
-    help: ["usage: lz-agent scan [options]", "", "  --json              one JSON object on stdout"],
+    help: [
+      "usage: lz-agent scan [options]",
+      "",
+      "Takes up to 10 s. Ends with 4 when that was not enough to look at everything; says what is missing.",
+      "",
+      "  --complete          take up to 120 s, and end with 4 when anything could not be read, for lack of rights too",
+      "  --json              one JSON object on stdout; its status is complete or partial, missing says what is",
+    ],
   },
   explain: {
     summary: "print every field that leaves this host, its value now and why it is sent",

@@ -38,8 +38,11 @@ export type Machine = Host & {
 /** What a command was asked for. */
 export type Asked = { values: Values; word: string | undefined; settings: Settings };
 
-/** What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly, 3 no daemon runs (as LSB has it). */
-export type ExitCode = 0 | 1 | 2 | 3;
+/**
+ * What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly, 3 no daemon runs (as LSB has it), 4 a scan
+ * is incomplete.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;
 
 export const fail = (machine: Pick<Machine, "complain">, line: string, code: ExitCode = 1): ExitCode => {

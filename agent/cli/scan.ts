@@ -2,16 +2,37 @@ import type { Engine, HeldModel } from "../../shared/wire/heartbeat.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
-import { scanWhole, WHOLE } from "./whole-scan.ts";
+import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.ts";
+
+/** Exit code of a scan that had no time for everything. */
+const INCOMPLETE = 4;
 
 /** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { values, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
-  const { engines, stores, collectors, durationMs } = await scanWhole(scanner, machine.stopping);
-  const found = { engines, ...(stores && { stores }), collectors: [...collectors, collector], durationMs };
-  const end = (): ExitCode =>
-    machine.stopping.aborted ? fail(machine, "interrupted: not everything was looked at") : 0;
+  const isStrict = values.complete === true;
+  const limitMs = isStrict ? COMPLETE_MS_MAX : undefined;
+  const { engines, stores, collectors, durationMs, waiting } = await scanWhole(
+    scanner,
+    machine.stopping,
+    undefined,
+    limitMs,
+  );
+  const { status, missing, lacking } = completenessOf({ collectors, waiting }, isStrict);
+  const found = {
+    status,
+    ...(missing.length > 0 && { missing }),
+    engines,
+    ...(stores && { stores }),
+    collectors: [...collectors, collector],
+    durationMs,
+  };
+  const end = (): ExitCode => {
+    if (machine.stopping.aborted) return fail(machine, "interrupted: not everything was looked at");
+    if (lacking.length === 0) return 0;
+    return fail(machine, `partial: ${lacking.join("; ")}`, INCOMPLETE);
+  };
   if (values.json === true) {
     machine.print(JSON.stringify(found));
     return end();
@@ -22,9 +43,29 @@ export const scan: Verb = async (machine, { values, settings }) => {
     machine.print(`${name} (${id}), on disk: ${namesOf(models)}`);
   for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
+  if (waiting.length > 0) machine.print(`partial: ${waiting.join("; ")}`);
   machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);
   return end();
 };
+
+/**
+ * What a scan did not see. `missing` is all of it; `lacking` is what makes it end with another code than 0: what there
+ * was no time for, and with `--complete` also what could not be read.
+ */
+export function completenessOf(
+  { collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">,
+  isStrict: boolean,
+) {
+  const unread = collectors
+    .filter(({ status }) => status === "partial" || status === "failed")
+    .map(({ name, status, detail }) => `${name}: ${detail ?? status}`);
+  const missing = [...waiting, ...unread];
+  return {
+    status: missing.length > 0 ? ("partial" as const) : ("complete" as const),
+    missing,
+    lacking: isStrict ? missing : waiting,
+  };
+}
 
 function describe(engine: Engine): string[] {
   const { name, id, confidence, pid, ports, bind, models, evidence } = engine;

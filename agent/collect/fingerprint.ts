@@ -222,6 +222,8 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
       settledLater = false;
       for (const path of unanswered.keys()) if (isWorthAsking(path)) asked.delete(path);
     },
+    /** Another attempt is likely to learn more: it answers, or was asked once only. */
+    isHopeful: (): boolean => answers.size > answersBefore || attempts < HOPEFUL_ATTEMPTS,
     /** The last attempt brought answers that the ones before did not. */
     hasProgressed: (): boolean => answers.size > answersBefore,
     park: (): void =>
@@ -260,6 +262,9 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
     },
   };
 }
+
+/** A listener that said nothing so far is mostly no HTTP server. */
+const HOPEFUL_ATTEMPTS = 2;
 
 const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };
 

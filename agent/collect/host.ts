@@ -65,6 +65,8 @@ export type Snapshot = {
   /** Paths of loaded libraries that matter to the catalogue. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
+  /** What there was no time for: the next observation goes on with it. */
+  waiting?: readonly string[];
   /** Targets of port forwarders that no local user can have made up, by pid. */
   forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];

@@ -59,11 +59,11 @@ export function linuxHost(deps: {
     observe: async (sighted) => {
       deps.mounts.begin();
       const { processes, changed, collector } = processTable.read();
-      const { listeners, owners, collector: sources } = sockets.read(processes);
+      const { listeners, owners, collector: sources, waiting: late } = sockets.read(processes);
       // What begins to listen may have become another program, or loaded a model, since its last turn.
       processTable.hasten(owners);
       sighted?.({ processes, listeners });
-      const { weights, libraries, collectors } = await mapped.read(processes, changed);
+      const { weights, libraries, collectors, waiting } = await mapped.read(processes, changed);
       const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
       const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
       return {
@@ -74,6 +74,7 @@ export function linuxHost(deps: {
         gpu,
         forwards: forwarders.read(listeners, processes),
         collectors: [collector, sources, ...collectors, gpuCollector],
+        waiting: [...late, ...waiting],
       };
     },
     peers: (listeners) => sockets.peers(listeners),

@@ -33,6 +33,8 @@ export type SocketTable = {
     listeners: readonly Listener[];
     owners: ReadonlySet<number>;
     collector: Collector;
+    /** What there was no time for. */
+    waiting: readonly string[];
   };
   peers(listeners: readonly Listener[]): Peers;
 };
@@ -67,6 +69,8 @@ export function createSocketTable(deps: {
   let listeners: readonly Listener[] = [];
   let asked: { listeners: readonly Listener[]; rows: readonly TcpRow[]; answer: Peers } | undefined;
   let scans = 0;
+  /** The last search for owners ran out of time. */
+  let isCut = false;
 
   return { read, peers };
 
@@ -91,7 +95,8 @@ export function createSocketTable(deps: {
     );
     // A new owner may be a new program behind a socket that stayed.
     listeners = fresh.size > 0 ? found : sameOr(listeners, found);
-    return { listeners, owners: fresh, collector: report(own !== undefined, found) };
+    const waiting = isCut ? ["the owners of some listeners were not looked for in time"] : [];
+    return { listeners, owners: fresh, collector: report(own !== undefined, found), waiting };
   }
 
   /** Network namespaces other than the agent's own, each with one process that lives in it. */
@@ -146,12 +151,12 @@ export function createSocketTable(deps: {
   /** The processes that were found to hold one of them. */
   function findOwners(wanted: Set<string>, budgetMs: number, by = byBirth): ReadonlySet<number> {
     const holders = new Set<number>();
+    isCut = false;
     if (wanted.size === 0) return holders;
     const startedAt = deps.cpuMs();
     const order = [...processes.values()].sort(by);
     const searchedMs = Math.min(...[...wanted].map((inode) => misses.get(inode)?.bornMs ?? 0));
     let bornMs = Math.max(0, ...order.map((process) => process.startedAtMs ?? 0));
-    let isCut = false;
     for (const process of order) {
       if (wanted.size === 0) break;
       if ((process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) continue;

@@ -30,7 +30,12 @@ export type Listening = {
     sighting: Sighting,
     likelyOf: LikelyOf,
     signal?: AbortSignal,
-  ): Promise<{ heard: Heard[]; collector: Collector }>;
+  ): Promise<{
+    heard: Heard[];
+    collector: Collector;
+    /** What there was no time for: questions that are still open, and those that the next attempt asks. */
+    waiting: readonly string[];
+  }>;
 };
 
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
@@ -59,9 +64,16 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
       concluded ??= conclude(groups);
       const { heard, unsettled } = concluded;
       const unasked = queue.filter(({ key }) => !known.has(key)).length;
-      return { heard, collector: report(groups.size, unsettled, unasked) };
+      return { heard, collector: report(groups.size, unsettled, unasked), waiting: waitingOf(unasked) };
     },
   };
+
+  function waitingOf(unasked: number): string[] {
+    const open = new Set(asking.keys());
+    for (const [key, { fingerprint }] of known) if (fingerprint?.rest?.isHopeful()) open.add(key);
+    const count = open.size + unasked;
+    return count > 0 ? [`${count} listeners have not answered everything yet`] : [];
+  }
 
   function askDue(sighting: Sighting, likelyOf: LikelyOf, signal: AbortSignal | undefined) {
     const groups = groupsOf(sighting);

@@ -67,6 +67,8 @@ const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;
 /** Processor time for the maps of new and changed processes in a scan, and of the first one. */
 const REREAD_MS_MAX = 4;
+/** While some were never looked at: they may be engines that nobody knows of. */
+const NEW_MS_MAX = 20;
 const FIRST_MS_MAX = 400;
 /** So many are read in any case. */
 const REREAD_MIN = 8;
@@ -103,6 +105,8 @@ export type Mapped = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
   collectors: readonly Collector[];
+  /** What there was no time for. */
+  waiting: readonly string[];
 };
 
 export type MappedTable = {
@@ -158,7 +162,7 @@ export function createMappedTable(deps: {
         waiting.delete(process.pid);
       }
       found ??= collect();
-      return { ...found, collectors: report(processes.size) };
+      return { ...found, ...report(processes.size) };
     },
     executableDevice: (pid) => known.get(pid)?.executableDevice,
   };
@@ -166,7 +170,8 @@ export function createMappedTable(deps: {
   function budgetMs(): number {
     if (known.size === 0) return FIRST_MS_MAX;
     const oldest = Math.min(scans, ...[...waiting.values()].map(({ since }) => since));
-    return REREAD_MS_MAX + Math.min(OVERDUE_MS * (scans - oldest), OVERDUE_MS_MAX);
+    const hasNew = [...waiting.keys()].some((pid) => !known.has(pid));
+    return (hasNew ? NEW_MS_MAX : REREAD_MS_MAX) + Math.min(OVERDUE_MS * (scans - oldest), OVERDUE_MS_MAX);
   }
 
   function forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
@@ -286,22 +291,31 @@ export function createMappedTable(deps: {
     return { weights, libraries };
   }
 
-  function report(total: number): Collector[] {
+  function report(total: number): Pick<Mapped, "collectors" | "waiting"> {
     const denied = [...known.values()].filter((entry) => entry.denied).length;
     const unseen = [...waiting.keys()].filter((pid) => !known.has(pid)).length;
+    const { problems: unread, waiting: unreadYet } = unresolvedFiles();
+    const late =
+      waiting.size > 0
+        ? [`${waiting.size} changed processes wait for the next scan, ${unseen} of them not seen yet`]
+        : [];
     const problems = [
       ...(deps.isHiding?.() ? [HIDING_DETAIL] : []),
       ...(denied > 0
         ? [`memory maps of ${denied} of ${total} processes not readable with these rights`]
         : []),
-      ...(waiting.size > 0
-        ? [`${waiting.size} changed processes wait for the next scan, ${unseen} of them not seen yet`]
-        : []),
+      ...late,
     ];
-    return [summary("weights", [...problems, ...unresolvedFiles()]), summary("libraries", problems)];
+    return {
+      collectors: [
+        summary("weights", [...problems, ...unread, ...unreadYet]),
+        summary("libraries", problems),
+      ],
+      waiting: [...late, ...unreadYet],
+    };
   }
 
-  function unresolvedFiles(): string[] {
+  function unresolvedFiles(): { problems: string[]; waiting: string[] } {
     let [unreadable, waitingFiles] = [0, 0];
     const silent = new Map<string, number>();
     for (const { unresolved, unread } of known.values()) {
@@ -312,11 +326,13 @@ export function createMappedTable(deps: {
         else waitingFiles += 1;
       }
     }
-    return [
-      ...(unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : []),
-      ...[...silent].map(([type, count]) => `${count} mapped files not read: ${type} does not answer`),
-      ...(waitingFiles > 0 ? [`${waitingFiles} files wait for the next scan`] : []),
-    ];
+    return {
+      problems: [
+        ...(unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : []),
+        ...[...silent].map(([type, count]) => `${count} mapped files not read: ${type} does not answer`),
+      ],
+      waiting: waitingFiles > 0 ? [`${waitingFiles} files wait for the next scan`] : [],
+    };
   }
 }
 

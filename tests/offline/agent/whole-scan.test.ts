@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { scanWhole } from "../../../agent/cli/whole-scan.ts";
+import { completenessOf } from "../../../agent/cli/scan.ts";
+import { scanWhole, type WholeScan } from "../../../agent/cli/whole-scan.ts";
 import type { ScanReport } from "../../../agent/scan.ts";
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 
@@ -7,15 +8,18 @@ const NEVER = new AbortController().signal;
 const engine = (id: string) => ({ id }) as never;
 
 /** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
-function scripted(results: { engines?: string[]; collectors?: Collector[]; durationMs?: number }[]) {
+function scripted(
+  results: { engines?: string[]; collectors?: Collector[]; durationMs?: number; waiting?: string[] }[],
+) {
   let scans = 0;
-  const scan = async (): Promise<ScanReport> => {
+  const scan = async (): Promise<WholeScan> => {
     const {
       engines = [],
       collectors = [],
       durationMs = 10,
+      waiting = [],
     } = results[Math.min(scans++, results.length - 1)]!;
-    return { engines: engines.map(engine), collectors, durationMs };
+    return { engines: engines.map(engine), collectors, durationMs, waiting };
   };
   return { scan, scans: () => scans };
 }
@@ -52,10 +56,53 @@ describe("scanWhole()", () => {
     expect(slow.scans()).toBe(2);
   });
 
+  test("goes on while something waits for a later scan, although two scans say the same", async () => {
+    const waiting = Array.from({ length: 12 }, () => ({ waiting: ["3 listeners"] }));
+    const scanner = scripted([...waiting, { engines: ["slow"] }]);
+    const result = await scanWhole(scanner, NEVER, undefined, 60_000);
+    expect([idsOf(result), result.waiting]).toEqual([["slow"], []]);
+  });
+
+  test("stops when there is no more time, and says what still waits", async () => {
+    const scanner = scripted([{ engines: ["a"], waiting: ["12 processes"], durationMs: 200 }]);
+    const result = await scanWhole(scanner, NEVER, undefined, 1000);
+    expect([result.waiting, scanner.scans()]).toEqual([["12 processes"], 4]);
+  });
+
   test("an interruption ends it with what was found", async () => {
     const stop = new AbortController();
     stop.abort();
     const scanner = scripted([{ engines: ["a"] }, { engines: ["b"] }]);
     expect([idsOf(await scanWhole(scanner, stop.signal)), scanner.scans()]).toEqual([["a"], 1]);
+  });
+});
+
+describe("completenessOf()", () => {
+  const denied: Collector = {
+    name: "processes",
+    status: "partial",
+    detail: "9 not readable with these rights",
+  };
+  const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
+
+  test("a scan that saw everything lacks nothing", () => {
+    const whole = { collectors: [{ name: "http", status: "ok" } as const, unsupported], waiting: [] };
+    expect(completenessOf(whole, true)).toEqual({ status: "complete", missing: [], lacking: [] });
+  });
+
+  test("one that had no time for everything is partial, and lacks that", () => {
+    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"] };
+    expect(completenessOf(late, false)).toEqual({
+      status: "partial",
+      missing: late.waiting,
+      lacking: late.waiting,
+    });
+  });
+
+  test("one without the rights for everything is partial, and lacks it only when all was asked for", () => {
+    const blind = { collectors: [denied], waiting: [] };
+    const missing = ["processes: 9 not readable with these rights"];
+    expect(completenessOf(blind, false)).toEqual({ status: "partial", missing, lacking: [] });
+    expect(completenessOf(blind, true)).toEqual({ status: "partial", missing, lacking: missing });
   });
 });
