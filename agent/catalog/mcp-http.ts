@@ -29,6 +29,14 @@ const entry: CatalogEntry = {
       says: "a refusal that names the protected MCP resource",
     },
     {
+      path: "/mcp",
+      // Stateless servers open the stream for any client, and send nothing but comments until there is news.
+      headers: { "content-type": "^text/event-stream" },
+      body: "^(?::[^\\n]*|\\s)*$",
+      weight: "strong",
+      says: "an event stream of the Model Context Protocol that waits for news",
+    },
+    {
       path: "/sse",
       headers: { "content-type": "^text/event-stream" },
       body: "event: endpoint\\r?\\ndata: \\S*(?:session_?id)=",
@@ -118,6 +126,23 @@ const entry: CatalogEntry = {
                 'Bearer resource_metadata="https://example.com/.well-known/oauth-protected-resource"',
             },
             body: { error: "invalid_token" },
+          },
+        },
+      },
+      {
+        source:
+          "recorded from a run of the MCP SDK 2 for Python (streamable HTTP, stateless); the stream does not end",
+        answers: {
+          "/": {
+            status: 404,
+            headers: { server: "uvicorn", "content-type": "text/plain; charset=utf-8" },
+            body: "Not Found",
+          },
+          "/mcp": { headers: { server: "uvicorn", "content-type": "text/event-stream" } },
+          "/sse": {
+            status: 404,
+            headers: { server: "uvicorn", "content-type": "text/plain; charset=utf-8" },
+            body: "Not Found",
           },
         },
       },
@@ -257,6 +282,16 @@ const entry: CatalogEntry = {
       {
         source: "made up: an editor with the folder of mcpo",
         process: { executable: "/usr/share/code/code", argv: ["/usr/share/code/code", "/home/ann/src/mcpo"] },
+      },
+      {
+        source: "made up: a stream of prices that is called mcp",
+        answers: {
+          "/mcp": { headers: { "content-type": "text/event-stream" }, body: 'data: {"price":17}\n\n' },
+        },
+      },
+      {
+        source: "made up: an empty page that is called mcp",
+        answers: { "/mcp": { headers: { "content-type": "text/html" } } },
       },
       {
         source: "made up: another event stream",
