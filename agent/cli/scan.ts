@@ -22,7 +22,7 @@ export const scan: Verb = async (machine, { values, settings }) => {
   const { status, missing, lacking } = completenessOf({ collectors, waiting }, isStrict);
   const found = {
     status,
-    ...(missing.length > 0 && { missing }),
+    missing,
     engines,
     ...(stores && { stores }),
     collectors: [...collectors, collector],

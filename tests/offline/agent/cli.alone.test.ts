@@ -211,6 +211,8 @@ test("homesInPasswd() finds root and people, not services", () => {
   expect(loginInPasswd(passwd.join("\n"), 100)).toBeUndefined();
 });
 
+const SCAN_KEYS = ["collectors", "durationMs", "engines", "missing", "status", "stores"];
+
 describe("lz-agent", () => {
   test("wrong arguments: exit code 2, one line on stderr, nothing on stdout", async () => {
     for (const args of [
@@ -241,7 +243,7 @@ describe("lz-agent", () => {
     const { code, stdout } = await call(["scan", "--json"]);
     expect(code).toBe(0);
     const printed = JSON.parse(stdout);
-    expect(Object.keys(printed).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
+    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS);
     expect(stdout.trim().split("\n")).toHaveLength(1);
   });
 
@@ -252,7 +254,7 @@ describe("lz-agent", () => {
     const stored = { v: 1, checkedBy: AGENT_VERSION, document };
     writeFileSync(join(state, "catalogue.json"), JSON.stringify(stored));
     const scanned = JSON.parse((await call(["scan", "--json", "--state", state])).stdout);
-    expect(Object.keys(scanned).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
+    expect(Object.keys(scanned).sort()).toEqual(SCAN_KEYS);
     expect(scanned.collectors).toContainEqual({
       name: "catalogue",
       status: "ok",
@@ -356,7 +358,9 @@ describe("lz-agent", () => {
     child.kill("SIGTERM");
     const { code, stdout, stderr } = await child.done;
     expect([code, stderr]).toEqual([1, "lz-agent: interrupted: not everything was looked at\n"]);
-    expect(Object.keys(JSON.parse(stdout)).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
+    // Models on disk may not have been read yet.
+    const { stores: _, ...printed } = JSON.parse(stdout);
+    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
   });
 
   testUnless(
