@@ -11,7 +11,15 @@ import { ROOT, SPLIT_FOLDER_VARIABLE } from "../support/stack.ts";
  * Runs connected suites again with one node of each kind. Each node calls DynamoDB and SQS with an access key of its own
  * and through its policy of deploy/aws.yaml. Together these suites use every part of the product that calls AWS.
  */
-const SUITES = ["webhooks-api", "forged-proof", "worker", "lz-dlq", "third-parties", "admin-fuzz"];
+const SUITES = [
+  "webhooks-api",
+  "forged-proof",
+  "worker",
+  "lz-dlq",
+  "third-parties",
+  "admin-fuzz",
+  "one-identity",
+];
 const SUITE_MS_MAX = 180_000;
 
 const policies = deployedPolicies();
