@@ -1,3 +1,4 @@
+import { openedBy } from "./auth.ts";
 import type { CatalogEntry, Trait } from "./entry.ts";
 import { type Examined, matchesTrait, valuesAt } from "./match.ts";
 
@@ -46,7 +47,10 @@ type Placed = { entry: CatalogEntry; trait: Trait };
 const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
 const examined = new WeakMap<Examined, Placed[]>();
 
-/** Traits an answer has. Worked out once per answer: a listener is judged after each batch of questions. */
+/**
+ * Traits an answer has. Worked out once per answer, with what else is read of its JSON: a listener is judged after each
+ * batch of questions, and the JSON is not kept.
+ */
 function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
   let index = byPath.get(catalogue);
   if (!index) {
@@ -58,6 +62,8 @@ function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Exam
   }
   let placed = examined.get(answer);
   if (!placed) {
+    openedBy(path, answer);
+    isWordedRefusal(answer);
     placed = (index.get(path) ?? []).filter(({ trait }) => matchesTrait(trait, answer));
     examined.set(answer, placed);
   }
@@ -111,7 +117,15 @@ function isModel(item: unknown): boolean {
 
 const REFUSAL_WORDS = new Set(["invalid_request_error", "authentication_error", "invalid_api_key"]);
 
-function isWordedRefusal({ status, json }: Examined): boolean {
-  if (status !== 401 && status !== 403) return false;
-  return ["error.type", "error.code"].some((path) => REFUSAL_WORDS.has(String(valuesAt(json, path)[0])));
+const refusals = new WeakMap<Examined, boolean>();
+
+function isWordedRefusal(answer: Examined): boolean {
+  let isWorded = refusals.get(answer);
+  if (isWorded === undefined) {
+    const { status, json } = answer;
+    const says = (path: string): boolean => REFUSAL_WORDS.has(String(valuesAt(json, path)[0]));
+    isWorded = (status === 401 || status === 403) && (says("error.type") || says("error.code"));
+    refusals.set(answer, isWorded);
+  }
+  return isWorded;
 }

@@ -32,7 +32,7 @@ function parseJson(body: string): unknown {
 }
 
 /** True when the answer is what the trait describes. */
-export function matchesTrait(trait: Trait, answer: Examined): boolean {
+export function matchesTrait(trait: Omit<Trait, "weight" | "says">, answer: Examined): boolean {
   if (!(trait.statuses ?? [200]).includes(answer.status)) return false;
   if (!fits(trait, answer, "every")) return false;
   return trait.unless === undefined || !fits(trait.unless, answer, "some");

@@ -1,5 +1,6 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import { OPEN_ANSWERS, openedBy } from "../catalog/auth.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Answers, type Judgement, judge, MODELS_PATH, openaiShape, rivals } from "../catalog/judge.ts";
 import { type Examined, regex, valuesAt } from "../catalog/match.ts";
@@ -322,6 +323,7 @@ const detailPaths = (entry: CatalogEntry): string[] => [
   ...(entry.version ?? []).map((source) => source.path),
   ...(entry.models ?? []).map((list) => list.path),
   ...(entry.openai ? [MODELS_PATH] : []),
+  ...(OPEN_ANSWERS[entry.id] ?? []).map(({ path }) => path),
 ];
 
 /**
@@ -372,7 +374,10 @@ function conclude(
   };
 }
 
-/** A refusal anywhere in the product's own API counts: llama.cpp lists its models to everybody, key or not. */
+/**
+ * A refusal anywhere in the product's own API counts: llama.cpp lists its models to everybody, key or not. `open` takes an
+ * answer that a credential would have kept: the list of models, or what {@link OPEN_ANSWERS} names for the product.
+ */
 function authOf(judgement: Judgement, answers: Answers, lists: readonly string[]): Fingerprint["auth"] {
   const own = judgement.winner?.entry;
   const paths = [
@@ -383,8 +388,15 @@ function authOf(judgement: Judgement, answers: Answers, lists: readonly string[]
   ];
   const statuses = paths.map((path) => answers.get(path)?.status);
   if (statuses.some((status) => status === 401 || status === 403)) return "required";
-  return [...lists, MODELS_PATH].some((path) => answers.get(path)?.status === 200) ? "open" : "unknown";
+  const isOpen =
+    own && OPEN_ANSWERS[own.id]
+      ? [...answers].some(([path, answer]) => openedBy(path, answer).has(own.id))
+      : [...lists, MODELS_PATH].some((path) => isJson(answers.get(path)));
+  return isOpen ? "open" : "unknown";
 }
+
+/** A page that a server gives for every path is no list of models. */
+const isJson = (answer: Examined | undefined): boolean => answer?.status === 200 && answer.json !== undefined;
 
 /** What a program says that was built without its version, `0.0.0` or `0.0.0-dev`: no version, and no known hole. */
 const PLACEHOLDER = /^v?0(?:\.0)*(?:[-+.][^.]*)?$/;

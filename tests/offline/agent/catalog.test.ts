@@ -13,7 +13,15 @@ import type { Probe } from "../../../agent/collect/probe.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
-const MACHINERY = new Set(["cut-json.ts", "document.ts", "entry.ts", "judge.ts", "list.ts", "match.ts"]);
+const MACHINERY = new Set([
+  "auth.ts",
+  "cut-json.ts",
+  "document.ts",
+  "entry.ts",
+  "judge.ts",
+  "list.ts",
+  "match.ts",
+]);
 const identify = createIdentify(catalogue);
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 
@@ -223,6 +231,86 @@ describe("an OpenAI-compatible server that nobody knows", () => {
     ["that refuses in other words", { "/v1/models": { status: 401, body: { error: { type: "nope" } } } }],
   ])("%s is none", async (_what, answers) => {
     expect(await identify({ source: "made up", answers })).toEqual([]);
+  });
+});
+
+describe("whether a server asks for a credential", () => {
+  type Answers = NonNullable<Parameters<typeof probeOf>[0]["answers"]>;
+  const authOf = async (answers: Answers) => {
+    const probe = probeOf({ source: "made up", answers });
+    const where = { address: "127.0.0.1", port: 1 };
+    const { judgement, auth } = await fingerprint({ probe, catalogue, elapsed: () => 0 }, where, new Set());
+    return [judgement.winner?.entry.id, auth];
+  };
+  const refused = { status: 401, body: "" };
+  const jsonRpc = (status: number) => {
+    const error = { code: -32600, message: "Bad Request: Missing session ID" };
+    return { status, body: { jsonrpc: "2.0", id: null, error } };
+  };
+  const manifest = { body: { name: "OpenCode", short_name: "OpenCode" } };
+  const ccr = { "/": { body: { message: "LLMs API", version: "1.0.51" } } };
+  const beat = {
+    "/api/v2/heartbeat": { body: { "nanosecond heartbeat": 1 } },
+    "/api/v2/version": { body: '"1.0.0"' },
+  };
+  const ray = { "/api/version": { body: { version: "4", ray_version: "2.60.0", ray_commit: "b7f4" } } };
+  const page = { body: "<!doctype html><title>App</title>" };
+
+  test.each<[string, string, Answers]>([
+    ["opencode", "open", { "/site.webmanifest": manifest, "/global/health": { body: { healthy: true } } }],
+    ["opencode", "required", { "/site.webmanifest": manifest, "/": refused, "/doc": refused }],
+    ["opencode", "unknown", { "/site.webmanifest": manifest, "/global/health": page, "/v1/models": page }],
+    [
+      "claude-code-router",
+      "open",
+      {
+        ...ccr,
+        "/v1/models": {
+          status: 404,
+          headers: { "access-control-allow-origin": "http://localhost:3456" },
+          body: {},
+        },
+      },
+    ],
+    [
+      "claude-code-router",
+      "unknown",
+      { ...ccr, "/v1/models": { status: 404, headers: { "access-control-allow-origin": "*" }, body: {} } },
+    ],
+    ["claude-code-router", "required", { ...ccr, "/v1/models": { status: 401, body: "APIKEY is missing" } }],
+    [
+      "chroma",
+      "open",
+      {
+        ...beat,
+        "/api/v2/auth/identity": {
+          body: { user_id: "", tenant: "default_tenant", databases: ["default_database"] },
+        },
+      },
+    ],
+    [
+      "chroma",
+      "required",
+      { ...beat, "/api/v2/auth/identity": { status: 403, body: { error: "AuthError" } } },
+    ],
+    ["chroma", "unknown", beat],
+    ["mcp-http", "open", { "/mcp": jsonRpc(400) }],
+    ["mcp-http", "open", { "/mcp": { headers: { "content-type": "text/event-stream" } } }],
+    [
+      "mcp-http",
+      "required",
+      { "/mcp": { status: 401, headers: { "www-authenticate": 'Bearer resource_metadata="https://a/b"' } } },
+    ],
+    [
+      "ray-serve",
+      "open",
+      { ...ray, "/api/serve/applications/": { body: { controller_info: {}, applications: {} } } },
+    ],
+    ["ray-serve", "required", { ...ray, "/api/serve/applications/": refused }],
+    // A page for every path is no list of models.
+    ["ray-serve", "unknown", { ...ray, "/v1/models": page }],
+  ])("%s: %s", async (id, auth, answers) => {
+    expect(await authOf(answers)).toEqual([id, auth]);
   });
 });
 

@@ -1,0 +1,49 @@
+import type { Trait } from "./entry.ts";
+import { type Examined, matchesTrait } from "./match.ts";
+
+/** An answer that a product gives only where it asks for no credential. */
+export type OpenAnswer = Omit<Trait, "weight" | "says" | "unless">;
+
+/**
+ * By product, for those whose list of models does not tell. Each is behind the product's own check of credentials, so that
+ * a product with a credential refuses it. Not part of the entries: agents from before refuse a catalogue with more fields.
+ */
+export const OPEN_ANSWERS: Readonly<Record<string, readonly OpenAnswer[]>> = {
+  // Recorded from OpenCode 1.18.33: with OPENCODE_SERVER_PASSWORD both are 401, and the web manifest is not.
+  opencode: [
+    { path: "/global/health", json: { healthy: { is: "boolean" } } },
+    { path: "/doc", json: { "info.title": { matches: "^opencode" } } },
+  ],
+  // Recorded from 2.0.0: without APIKEY a path that does not exist is 404 with this header, with it every path is 401.
+  "claude-code-router": [
+    {
+      path: "/v1/models",
+      statuses: [404],
+      headers: { "access-control-allow-origin": "^http://(?:localhost|127\\.0\\.0\\.1):\\d+$" },
+    },
+  ],
+  // Recorded from chromadb 1.5.9. Its heartbeat and version are open with authentication too.
+  chroma: [{ path: "/api/v2/auth/identity", json: { tenant: { is: "string" }, databases: { is: "array" } } }],
+  // The check of a token comes before that of the session (MCP specification 2025-06-18, authorization).
+  "mcp-http": [
+    { path: "/mcp", statuses: [400, 405, 406], json: { jsonrpc: { matches: "^2\\.0$" } } },
+    { path: "/mcp", headers: { "content-type": "^text/event-stream" } },
+    { path: "/sse", headers: { "content-type": "^text/event-stream" } },
+  ],
+  // Its version is open with RAY_AUTH_MODE=token too.
+  "ray-serve": [{ path: "/api/serve/applications/", json: { applications: { is: "object" } } }],
+};
+
+const noted = new WeakMap<Examined, ReadonlySet<string>>();
+
+/** Products that this answer shows to ask for no credential. Worked out once: the JSON of an answer is not kept. */
+export function openedBy(path: string, answer: Examined): ReadonlySet<string> {
+  let products = noted.get(answer);
+  if (!products) {
+    const isFound = (one: OpenAnswer): boolean => one.path === path && matchesTrait(one, answer);
+    const found = Object.entries(OPEN_ANSWERS).filter(([, answers]) => answers.some(isFound));
+    products = new Set(found.map(([id]) => id));
+    noted.set(answer, products);
+  }
+  return products;
+}
