@@ -29,6 +29,7 @@ import type { Draft } from "./forms.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { IncidentList } from "./incident-list.tsx";
 import { Empty, Layout } from "./layout.tsx";
+import { type LeaveDraft, LeavePanel, leaveHidden } from "./leave-panel.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago, Until } from "./time.tsx";
 import { Timeline } from "./timeline.tsx";
@@ -92,7 +93,12 @@ export async function assetPage(
   admin: Admin,
   assetId: string,
   deps: Deps,
-  answer: { notice?: Notice | undefined; draft?: Draft | undefined; older?: string | undefined } = {},
+  answer: {
+    notice?: Notice | undefined;
+    draft?: Draft | undefined;
+    leaving?: LeaveDraft | undefined;
+    older?: string | undefined;
+  } = {},
 ) {
   const { older } = answer;
   const told = await loadAsset(deps, admin.tenantId, assetId, older);
@@ -100,7 +106,8 @@ export async function assetPage(
   const { asset, now } = told;
   const forms = await formsOf(admin, asset, deps, answer.draft);
   // While somebody mends a refused form nothing moves under their hands.
-  const live = answer.draft === undefined;
+  const live = answer.draft === undefined && answer.leaving === undefined;
+  const leave = await leaveHidden(admin, asset, told.custody.items[0]?.number ?? 0, deps);
   return (
     <Layout
       frame={{
@@ -137,6 +144,7 @@ export async function assetPage(
             now={now}
           />
           <Sources state={told.state} />
+          {leave && <LeavePanel asset={asset} hidden={leave} draft={answer.leaving} />}
         </div>
         <div class="asset-past">
           <Past told={told} />

@@ -6,7 +6,10 @@ import { acknowledgeIncidents, BULK_INCIDENTS_MAX, resolveIncident } from "../ad
 import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
 import { changeContainment } from "../admin/change-containment.ts";
 import { createEnrolmentToken, revokeEnrolmentToken } from "../admin/enrolment-tokens.ts";
+import { expireAsset } from "../admin/expire-asset.ts";
 import { incidentName, tokenParams } from "../admin/inputs.ts";
+import { mergeAssets } from "../admin/merge-assets.ts";
+import { revokeAsset } from "../admin/revoke-asset.ts";
 import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { siteOrigin } from "../public-origin.ts";
@@ -16,6 +19,7 @@ import { enrolmentForm, enrolmentPage, mayEnrol } from "./enrolment.tsx";
 import { acknowledgeForm, draftOf, isolateForm, releaseForm, resolveForm } from "./forms.ts";
 import { incidentPage } from "./incident.tsx";
 import { incidentsPage } from "./incidents.tsx";
+import { leaveForm, mayManageAssets } from "./leave-panel.tsx";
 import { askerOf, type Fields, idParams, postRoute, unchanged } from "./post-route.ts";
 import { sendFailure, sendPage } from "./respond.ts";
 import { returnPath } from "./return-path.ts";
@@ -26,6 +30,17 @@ export function changeRoutes(app: Hono<Env>, deps: Deps): void {
   const ofAsset = { right: mayRespond, params: idParams(assetId), wrong: showAssetDraft };
   post("/assets/:id/isolate", { ...ofAsset, form: isolateForm, answer: changeAsset("isolate") });
   post("/assets/:id/release", { ...ofAsset, form: releaseForm, answer: changeAsset("release") });
+  post("/assets/:id/leave", {
+    right: mayManageAssets,
+    params: idParams(assetId),
+    form: leaveForm,
+    answer: leave,
+    async wrong(c, { params, fields, error }, deps) {
+      const wrong = draftOf(fields, error).wrong;
+      const shown = await assetPage(c.var.admin, params.id, deps, { leaving: { fields, wrong } });
+      return shown ? sendPage(c, shown, 400) : sendFailure(c, refuse("admin.not-found"), deps);
+    },
+  });
   const ofIncident = { right: mayHandle, params: idParams(incidentName), wrong: showIncidentDraft };
   // To acknowledge needs no reason, and the strict form refuses one.
   post("/incidents/:id/acknowledge", {
@@ -65,6 +80,7 @@ export function changeRoutes(app: Hono<Env>, deps: Deps): void {
   for (const [place, action] of [
     ["assets", "isolate"],
     ["assets", "release"],
+    ["assets", "leave"],
     ["incidents", "acknowledge"],
     ["incidents", "resolve"],
   ]) {
@@ -108,6 +124,31 @@ function changeAsset(action: "isolate" | "release") {
       ? sendPage(c, shown, changed.code === "admin.capped" ? 429 : 409)
       : sendFailure(c, refuse("admin.not-found"), deps);
   };
+}
+
+async function leave(
+  c: Context<Env>,
+  { params, fields, form }: OfOne & { fields: Fields; form: z.infer<typeof leaveForm> },
+  deps: Deps,
+) {
+  const asker = askerOf(c, form.key, deps);
+  const { how, justification } = form;
+  const asked = { assetId: params.id, justification };
+  const done =
+    how === "merge"
+      ? await mergeAssets(
+          asker,
+          { ...asked, into: form.into!, evenIfActive: form.evenIfActive === "yes" },
+          deps,
+        )
+      : how === "revoke"
+        ? await revokeAsset(asker, asked, deps)
+        : await expireAsset(asker, asked, deps);
+  if (done.ok) return c.redirect(`/assets/${params.id}?done=${how}`, 303);
+  if (done.code !== "admin.conflict") return sendFailure(c, done, deps);
+  const answer = { notice: unchanged(done.detail), leaving: { fields, wrong: [] } };
+  const shown = await assetPage(c.var.admin, params.id, deps, answer);
+  return shown ? sendPage(c, shown, 409) : sendFailure(c, refuse("admin.not-found"), deps);
 }
 
 type Answered = z.infer<typeof acknowledgeForm> & Partial<z.infer<typeof resolveForm>>;

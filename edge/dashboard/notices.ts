@@ -14,6 +14,12 @@ const NOTICES: Readonly<Record<string, Notice>> = {
     tone: "ok",
     words: "Release requested and recorded. Whether it is done is what the steps below prove.",
   },
+  expire: {
+    tone: "ok",
+    words: "Taken off the active list and recorded. It returns by itself with its next heartbeat.",
+  },
+  revoke: { tone: "ok", words: "Revoked and recorded: this device never reports again." },
+  merge: { tone: "ok", words: "Merged and recorded. Its open incidents are closed; its history stays here." },
   acknowledge: { tone: "ok", words: "Acknowledged and recorded. The incident stays open." },
   "acknowledge-many": {
     tone: "ok",

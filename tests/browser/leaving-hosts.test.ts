@@ -1,0 +1,164 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { listCustody, readAsset } from "../../edge/admin/read.ts";
+import { describeUnless } from "../support/missing.ts";
+import { lacking } from "./chromium.ts";
+import { type Edge, startEdge, TENANT } from "./edge.ts";
+import { axe } from "./look.ts";
+import { hostileHost, type Northwind, nextId, startNorthwind } from "./northwind.ts";
+import { createIds, engineOf, type Host, itemsOf, putHosts } from "./seed.ts";
+
+// The database of a test that times out would be ended under those that follow.
+setDefaultTimeout(60_000);
+
+const DAY_MS = 86_400_000;
+
+describe("the form of a host that leaves", () => {
+  let edge: Edge;
+  let cookie: string;
+  const nextHost = createIds(Date.now());
+  beforeAll(async () => {
+    edge = await startEdge();
+    cookie = `__session=${await edge.session()}`;
+  });
+  afterAll(() => edge?.stop());
+
+  async function enrolled(hostname: string, more: Partial<Host> = {}): Promise<string> {
+    const assetId = nextHost();
+    const now = Date.now();
+    const states = [{ atMs: now - 40 * DAY_MS, engines: [engineOf()] }];
+    await putHosts(edge.deps, [
+      {
+        ...{ tenantId: TENANT, assetId, hostname, employeeId: "mara", os: "Debian 13" },
+        ...{ enrolledAtMs: now - 50 * DAY_MS, lastSeenAtMs: now - DAY_MS, states, ...more },
+      },
+    ]);
+    return assetId;
+  }
+  const pageOf = async (assetId: string, as = cookie) =>
+    (await fetch(`${edge.origin}/assets/${assetId}`, { headers: { cookie: as } })).text();
+
+  /** The form of the page as it stands, filled in. */
+  async function formOf(assetId: string, more: Record<string, string>): Promise<URLSearchParams> {
+    const [, form] = (await pageOf(assetId)).split(`action="/assets/${assetId}/leave"`);
+    const hidden = (name: string) => new RegExp(`name="${name}" value="([^"]+)"`).exec(form!)![1]!;
+    const filled = { justification: "returned to the lender", confirm: "yes", ...more };
+    return new URLSearchParams({ csrf: hidden("csrf"), key: hidden("key"), ...filled });
+  }
+  const post = (assetId: string, body: URLSearchParams, as = cookie) =>
+    fetch(`${edge.origin}/assets/${assetId}/leave`, {
+      method: "POST",
+      headers: { cookie: as, origin: edge.origin, "content-type": "application/x-www-form-urlencoded" },
+      body: body.toString(),
+      redirect: "manual",
+    });
+  const records = async (assetId: string) =>
+    (await listCustody(edge.deps, TENANT, assetId, { limit: 50 })).items;
+
+  test.each(["expire", "revoke"])("%s, sent twice at once, is one custody record", async (how) => {
+    const assetId = await enrolled(`to-${how}`);
+    const form = await formOf(assetId, { how });
+    const answers = await Promise.all([1, 2].map(() => post(assetId, form)));
+    for (const answer of answers) {
+      expect(answer.status).toBe(303);
+      expect(answer.headers.get("location")).toBe(`/assets/${assetId}?done=${how}`);
+    }
+    const all = await records(assetId);
+    expect(all.map(({ action }) => action)).toEqual([how as "expire"]);
+    expect(all[0]).toMatchObject({ operatorId: "mara.lindqvist", justification: "returned to the lender" });
+    const view = await readAsset(edge.deps, TENANT, assetId);
+    if (how === "expire") expect(view?.lifecycle.reason).toBe("removed");
+    else expect(view?.revokedAt).toBeString();
+  });
+
+  test("the same decision is carried out again after the host came back", async () => {
+    const assetId = await enrolled("back-and-gone");
+    for (const expected of [1, 2]) {
+      expect((await post(assetId, await formOf(assetId, { how: "expire" }))).status).toBe(303);
+      expect(await records(assetId)).toHaveLength(expected);
+      await putPresence(assetId);
+    }
+  });
+  /** Moves the presence as a heartbeat does. */
+  async function putPresence(assetId: string) {
+    const states = [{ atMs: Date.now() - DAY_MS, engines: [] }];
+    const now = Date.now() + 1000;
+    const host = { tenantId: TENANT, assetId, hostname: "back", employeeId: "mara", os: "Debian 13" };
+    const items = itemsOf({ ...host, enrolledAtMs: now - DAY_MS, lastSeenAtMs: now, states });
+    const Item = items.find(({ type }) => type?.S === "Presence")!;
+    await edge.deps.dynamo("PutItem", { TableName: edge.deps.table, Item });
+  }
+
+  test("merge links both pages to each other", async () => {
+    const [old, next] = [await enrolled("laptop"), await enrolled("laptop")];
+    const form = await formOf(old, { how: "merge", into: next });
+    expect((await post(old, form)).headers.get("location")).toBe(`/assets/${old}?done=merge`);
+    const before = await pageOf(old);
+    expect(before).toContain(`<a href="/assets/${next}">`);
+    expect(before).toContain("was merged into another asset and is revoked");
+    expect(before).not.toContain(`/assets/${old}/leave`);
+    expect(await pageOf(next)).toContain(`<a href="/assets/${old}">`);
+    expect((await records(next)).map(({ action, target }) => [action, target])).toEqual([["merge", old]]);
+  });
+
+  test("a merge without the other asset is 400, one that is refused 409; both keep what was typed", async () => {
+    const assetId = await enrolled("wrong");
+    const without = await post(assetId, await formOf(assetId, { how: "merge", into: "" }));
+    expect(without.status).toBe(400);
+    const markup = await without.text();
+    expect(markup).toContain("Give the id of the asset that takes its place");
+    expect(markup).toContain("returned to the lender");
+    const refused = await post(assetId, await formOf(assetId, { how: "merge", into: assetId }));
+    expect(refused.status).toBe(409);
+    const said = await refused.text();
+    expect(said).toContain("an asset cannot be merged into itself");
+    expect(said).toContain("returned to the lender");
+    expect(await records(assetId)).toEqual([]);
+  });
+
+  test("only administrators see it and may send it", async () => {
+    const assetId = await enrolled("guarded");
+    const form = await formOf(assetId, { how: "revoke" });
+    const responder = `__session=${await edge.session({ role: "responder" })}`;
+    expect(await pageOf(assetId, responder)).not.toContain(`/assets/${assetId}/leave`);
+    expect((await post(assetId, form, responder)).status).toBe(403);
+    expect(await records(assetId)).toEqual([]);
+  });
+});
+
+describeUnless(lacking, "hosts that leave, in Chromium", () => {
+  let northwind: Northwind | undefined;
+  beforeAll(async () => {
+    northwind = await startNorthwind();
+  }, 120_000);
+  afterAll(() => northwind?.stop());
+
+  test("an administrator takes a host off the list, finds it among the expired ones, and its page says why", async () => {
+    const { edge, open } = northwind!;
+    const now = Date.now();
+    const leaving: Host = {
+      ...hostileHost(),
+      ...{ assetId: nextId(), hostname: "leaving-laptop", findings: [] },
+      states: [{ atMs: now - DAY_MS, engines: [engineOf()] }],
+      lastSeenAtMs: now - DAY_MS,
+    };
+    await putHosts(edge.deps, [leaving]);
+    const { context, page, complaints } = await open();
+    await page.goto(`${edge.origin}/assets/${leaving.assetId}`);
+    await page.getByText("This host leaves").click();
+    await page.getByRole("radio", { name: /Take it off the active list/ }).check();
+    await page.getByLabel("Reason", { exact: true }).fill("returned to the lender");
+    await page.getByLabel("I mean leaving-laptop").check();
+    expect(await axe(page)).toEqual([]);
+    await page.getByRole("button", { name: "Carry it out" }).click();
+    await page.waitForSelector("#lifecycle >> text=taken off the active list by an administrator");
+    expect(await page.locator("#asset-head .badges").textContent()).toContain("Taken off the list");
+
+    await page.goto(`${edge.origin}/assets?q=leaving-laptop`);
+    expect(await page.locator("#asset-list").textContent()).toContain("No asset matches");
+    await page.getByRole("link", { name: "1 expired host" }).click();
+    await page.waitForSelector("#asset-list >> text=leaving-laptop");
+    expect(await axe(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
