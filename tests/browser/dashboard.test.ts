@@ -187,7 +187,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
     const { context, page } = await open({ javaScriptEnabled: false });
     await page.goto(`${edge.origin}/assets/${assetId}`);
     await page.locator("#justification").fill("INC-8");
-    await page.locator("input[name=confirm]").check();
+    await page.locator("#isolate input[name=confirm]").check();
     await page.locator("#isolate button").click();
     expect(await page.locator("#containment").getAttribute("data-state")).toBe("pending");
     expect(await page.locator("main [role=status]").first().textContent()).toContain("Isolation requested");
@@ -475,7 +475,7 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       page.waitForEvent("download"),
       page.getByRole("link", { name: "CSV" }).click(),
     ]);
-    expect(file.suggestedFilename()).toMatch(/^lifecyclezero-incidents-\d{8}T\d{6}Z\.csv$/);
+    expect(file.suggestedFilename()).toMatch(/^lifecyclezero-incidents-without-2-expired-hosts-\d{8}T\d{6}Z\.csv$/);
     const text = await Bun.file(await file.path()).text();
     expect(text.trim().split("\r\n")).toHaveLength(2);
     expect(text).toContain("renamed-binary");
