@@ -28,7 +28,9 @@ export function noteRun(
 ): IdentityUse {
   const { runs = [], latest, returns = [], refused } = before ?? {};
   const known = runs.find((one) => one.run === run);
-  if (before && known && latest === run) return before;
+  const others = runs.filter((other) => other.run !== run && isWithin(other.lastSeenAt, at, intervalMs));
+  const hasRoom = others.length < RUNS_MAX;
+  if (before && latest === run && (known || !hasRoom)) return before;
   // Undefined: an untracked run, because so many use the identity that not all are remembered.
   const between = runs.find((other) => other.run === latest);
   const isReturn =
@@ -38,9 +40,8 @@ export function noteRun(
   const seen: RunSeen = known
     ? { ...known, hostname, lastSeenAt: at > known.lastSeenAt ? at : known.lastSeenAt }
     : { run, hostname, firstSeenAt: at, lastSeenAt: at };
-  const others = runs.filter((other) => other.run !== run && isWithin(other.lastSeenAt, at, intervalMs));
   return {
-    runs: !known && others.length >= RUNS_MAX ? others : [...others, seen],
+    runs: known || hasRoom ? [...others, seen] : others,
     latest: run,
     returns: isReturn ? [...returns, at].sort().slice(-RETURNS_MIN) : returns,
     ...(refused && { refused }),

@@ -89,8 +89,9 @@ export function addsNothing(
  * - nothing new: once per resolution interval a sample and presence, else no write at all.
  *
  * Every key and every content is a function of the heartbeats, and presence is written only over the very one it
- * was decided from. So a heartbeat that comes twice, late, or at two workers leaves the same table. Presence and
- * incidents are one transaction, after everything else: whatever a crash cut off before it is done again.
+ * was decided from. So a heartbeat that comes twice, late, or at two workers leaves the same table; only which runs use
+ * the identity (`identity` of presence) is noted in the order in which heartbeats come. Presence and incidents are one
+ * transaction, after everything else: whatever a crash cut off before it is done again.
  */
 export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
   const { tenantId, assetId } = delivery;

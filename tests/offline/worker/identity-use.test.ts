@@ -151,6 +151,11 @@ describe("noteRun() and sceneOf()", () => {
   test("one run is noted once and then costs no write", () => {
     const use = noted([["a", 0]]);
     expect(noteRun(use, { run: runNamed("a"), hostname: "a", at: at(5), intervalMs: INTERVAL_MS })).toBe(use);
+    // A daemon that was started again and again: the newest run finds no room, until the first of them are over.
+    const restarted = noted(Array.from({ length: RUNS_MAX + 1 }, (_, i) => [`r${i}`, i]));
+    const newest = { run: runNamed(`r${RUNS_MAX}`), hostname: "desk", intervalMs: INTERVAL_MS };
+    expect(noteRun(restarted, { ...newest, at: at(100) })).toBe(restarted);
+    expect(noteRun(restarted, { ...newest, at: at(605) }).runs.map(({ run }) => run)).toContain(newest.run);
   });
 
   test("a refused machine is noted at most once a minute, with its name", () => {
