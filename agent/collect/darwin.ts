@@ -34,6 +34,7 @@ type Held = {
   key: string;
   residentBytes: number;
   weights: WeightFile[];
+  unreadable: number;
   libraries: string[];
   /** Where it worked when its files were listed. */
   directory?: string;
@@ -164,9 +165,11 @@ export function darwinHost(deps: {
       ({ type, name }) => type === "REG" && name.startsWith("/") && !SYSTEM.test(name),
     );
     const libraries = paths.map(({ name }) => name).filter(deps.isLibraryWanted);
+    let unreadable = 0;
     const weights = paths.flatMap(({ name, descriptor }) => {
       const found = readWeights(name);
-      return found
+      if (found === "unreadable") unreadable += 1;
+      return found && found !== "unreadable"
         ? [{ ...found, path: name, how: /^\d/.test(descriptor) ? ("open" as const) : ("mapped" as const) }]
         : [];
     });
@@ -175,13 +178,16 @@ export function darwinHost(deps: {
       key: processes.get(pid)?.key ?? "",
       residentBytes: sizes.get(pid) ?? 0,
       weights,
+      unreadable,
       libraries,
       ...(directory?.startsWith("/") && { directory }),
     };
   }
 
   function filesReport(left: number): Collector[] {
+    const unreadable = [...held.values()].reduce((sum, one) => sum + one.unreadable, 0);
     const problems = [
+      ...(unreadable > 0 ? [`${unreadable} open or mapped files not readable`] : []),
       ...(isRoot() ? [] : ["files of other users are hidden without root"]),
       ...(left > 0 ? [`${left} processes wait for the next scan`] : []),
     ];

@@ -7,7 +7,7 @@ import { joinPeers, type Peers } from "./peers.ts";
 import type { LinuxProcess } from "./processes.ts";
 import { createReach, linkLocalDetail, linkLocalUnasked } from "./reach.ts";
 import type { SocketDiag } from "./sock-diag.ts";
-import type { TcpRow } from "./sockets.ts";
+import { TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
 /** Time to look for the owners of new sockets in one scan: all of them in the first, or the clients of engines. */
 const OWNERS_FIRST_MS_MAX = 1000;
@@ -59,6 +59,8 @@ export function createSocketTable(deps: {
   const owners = new Map<string, Owner>();
   const misses = new Map<string, Miss>();
   const foreign = new Map<string, TcpRow[]>();
+  /** Other network namespaces whose tables could not be read. */
+  const closed = new Set<string>();
   /** Sockets of the processes looked into in one search: the parent of twenty servers is asked once. */
   const held = new Map<number, readonly string[]>();
   let children: ReadonlyMap<number, LinuxProcess[]> | undefined;
@@ -95,8 +97,13 @@ export function createSocketTable(deps: {
     );
     // A new owner may be a new program behind a socket that stayed.
     listeners = fresh.size > 0 ? found : sameOr(listeners, found);
-    const waiting = isCut ? ["the owners of some listeners were not looked for in time"] : [];
-    return { listeners, owners: fresh, collector: report(own !== undefined, found), waiting };
+    const unread = [...spaces.keys()].filter((space) => !foreign.has(space)).length - closed.size;
+    const waiting = [
+      ...(isCut ? ["the owners of some listeners were not looked for in time"] : []),
+      ...(unread > 0 ? [`${unread} network namespaces wait for the next scan`] : []),
+    ];
+    const collector = report(own, found, waiting);
+    return { listeners, owners: fresh, collector, waiting };
   }
 
   /** Network namespaces other than the agent's own, each with one process that lives in it. */
@@ -114,17 +121,26 @@ export function createSocketTable(deps: {
 
   function readForeign(): void {
     for (const space of foreign.keys()) if (!spaces.has(space)) foreign.delete(space);
+    for (const space of closed) if (!spaces.has(space)) closed.delete(space);
     turn = [
       ...[...spaces.keys()].filter((space) => !turn.includes(space)),
       ...turn.filter((s) => spaces.has(s)),
     ];
     const limit = foreign.size === 0 ? turn.length : FOREIGN_TABLES_PER_SCAN;
     for (const space of turn.splice(0, limit)) {
-      const directory = `${procRoot}/${spaces.get(space)}/net`;
-      const table = TABLES.flatMap((name) => readTable(files, `${directory}/${name}`) ?? []);
+      const witness = spaces.get(space)!;
+      const directory = `${processes.get(witness)?.directory ?? `${procRoot}/${witness}`}/net`;
+      const tables = TABLES.map((name) => readTable(files, `${directory}/${name}`));
+      const table = tables.flatMap((rows) => rows ?? []);
       for (const row of table) row.network = space;
-      foreign.set(space, table);
       turn.push(space);
+      if (tables.every((rows) => rows === undefined)) {
+        foreign.delete(space);
+        closed.add(space);
+      } else {
+        foreign.set(space, table);
+        closed.delete(space);
+      }
     }
   }
 
@@ -259,14 +275,21 @@ export function createSocketTable(deps: {
     };
   }
 
-  function report(readable: boolean, found: readonly Listener[]): Collector {
-    if (!readable) return { name: "listeners", status: "failed", detail: "/proc/net/tcp not readable" };
+  function report(
+    own: readonly TcpRow[] | undefined,
+    found: readonly Listener[],
+    waiting: readonly string[],
+  ): Collector {
+    if (!own) return { name: "listeners", status: "failed", detail: "/proc/net/tcp not readable" };
     const ownerless = found.filter((listener) => listener.pid === undefined).length;
     const unreachable = found.filter(
       ({ network, reachableAt }) => network !== undefined && reachableAt === undefined,
     ).length;
     const linkLocal = linkLocalUnasked(found);
     const problems = [
+      ...waiting,
+      ...(own.length >= TCP_ROWS_MAX ? [`more than ${TCP_ROWS_MAX} listeners: the rest was not read`] : []),
+      ...(closed.size > 0 ? [`${closed.size} other network namespaces not readable`] : []),
       ...(ownerless > 0 ? [`${ownerless} of ${found.length} listeners have no readable owner`] : []),
       ...(unreachable > 0
         ? [`${unreachable} in other network namespaces not asked: entering those needs CAP_SYS_ADMIN`]

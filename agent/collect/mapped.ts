@@ -223,6 +223,8 @@ export function createMappedTable(deps: {
     };
     const text = attempt(() => files.text(`${directory}/maps`, MAPS_BYTES_MAX));
     if ("value" in text) {
+      // Every line ends: a table that is too long was cut in one, and the rest of it is not seen.
+      if (text.value !== "" && !text.value.endsWith("\n")) entry.unread += 1;
       for (const mapping of parseMaps(text.value)) {
         if (mapping.executable && isWanted(mapping.path)) entry.libraries.push(mapping.path);
         if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)

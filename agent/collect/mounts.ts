@@ -81,20 +81,25 @@ export function createMounts(deps: {
   memoryDevice?: string | undefined;
 }): Mounts {
   let own: readonly Mount[] | undefined;
+  /** It rarely changes, and a host with many containers has hundreds of mounts. */
+  let last: { text: string; table: readonly Mount[] } | undefined;
   const others = new Map<number, readonly Mount[]>();
 
-  function tableOf(name: string): readonly Mount[] {
+  function textOf(name: string): string {
     const path = `${deps.procRoot}/${name}/mountinfo`;
-    return parseMounts(optional(() => deps.files.text(path, MOUNTINFO_BYTES_MAX)) ?? "");
+    return optional(() => deps.files.text(path, MOUNTINFO_BYTES_MAX)) ?? "";
   }
   function ownTable(): readonly Mount[] {
-    own ??= tableOf("self");
+    if (own) return own;
+    const text = textOf("self");
+    if (last?.text !== text) last = { text, table: parseMounts(text) };
+    own = last.table;
     return own;
   }
   function tableOfProcess(pid: number): readonly Mount[] {
     const known = others.get(pid);
     if (known) return known;
-    const read = tableOf(String(pid));
+    const read = parseMounts(textOf(String(pid)));
     const table = read.length > 0 ? read : ownTable();
     others.set(pid, table);
     return table;

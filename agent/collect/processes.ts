@@ -102,7 +102,7 @@ const CLOCK_STEP_MS_MIN = 60_000;
 const BOOT_MS_MIN = 2000;
 const STAT_BYTES_MAX = 256 * 1024;
 /** A pid that was a kernel thread's is looked at again after this many scans. */
-const KERNEL_SCANS = 64;
+const KERNEL_SCANS = 6;
 
 /** A process is looked at in every second scan, and after this many looks without a change in every fourth. */
 const QUIET_LOOKS = 2;

@@ -1,4 +1,4 @@
-import { type Files, optional } from "./files.ts";
+import { attempt, type Files } from "./files.ts";
 import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
 import type { WeightFile, WeightFormat } from "./host.ts";
 
@@ -57,20 +57,26 @@ function isOnnx(head: Uint8Array): boolean {
 const KNOWN_FILES_MAX = 8192;
 const WEIGHTS_BYTES_MIN = 64;
 
-/** Recognises files by path, each once: the same device, inode, size and time are the same file. */
+/**
+ * Recognises files by path, each once: the same device, inode, size and time are the same file. `unreadable` is not
+ * `undefined`: a file that may not be read can hold weights.
+ */
 export function createWeightReader(
   files: Files,
-): (path: string) => Omit<WeightFile, "path" | "how"> | undefined {
+): (path: string) => Omit<WeightFile, "path" | "how"> | "unreadable" | undefined {
   const known = new Map<string, Omit<WeightFile, "path" | "how"> | undefined>();
   return (path) => {
-    const facts = optional(() => files.facts(path));
-    if (!facts?.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
+    const looked = attempt(() => files.facts(path));
+    if ("miss" in looked) return looked.miss === "gone" ? undefined : "unreadable";
+    const facts = looked.value;
+    if (!facts.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
     const key = `${facts.identity} ${facts.sizeBytes} ${facts.modifiedMs}`;
     if (!known.has(key)) {
       if (known.size >= KNOWN_FILES_MAX) known.clear();
       const read = (offset: number, length: number) => files.bytes(path, offset, length);
-      const found = optional(() => recogniseWeights(read, facts.sizeBytes));
-      known.set(key, found && { sizeBytes: facts.sizeBytes, ...found });
+      const found = attempt(() => recogniseWeights(read, facts.sizeBytes));
+      if ("miss" in found) return found.miss === "gone" ? undefined : "unreadable";
+      known.set(key, found.value && { sizeBytes: facts.sizeBytes, ...found.value });
     }
     return known.get(key);
   };

@@ -428,6 +428,21 @@ describe("linuxHost() on a captured tree", () => {
     });
   });
 
+  test("counts the network namespaces that it cannot read, and the listeners behind the last that it reads", async () => {
+    rmSync(join(proc, "600", "ns", "net"));
+    symlinkSync("net:[7]", join(proc, "600", "ns", "net"));
+    const detailOf = async () => {
+      const { collectors } = await newHost(() => performance.now()).observe();
+      return collectors.find(({ name }) => name === "listeners")!.detail;
+    };
+    expect(await detailOf()).toStartWith("1 other network namespaces not readable");
+    put(join(proc, "600", "net", "tcp"), "  sl\n");
+    expect(await detailOf()).not.toContain("namespaces");
+    const one = TCP.split("\n")[1]!;
+    put(join(proc, "net", "tcp"), `  sl\n${`${one}\n`.repeat(20_000)}`);
+    expect(await detailOf()).toStartWith("more than 20000 listeners: the rest was not read");
+  });
+
   test("asks a link-local listener through its interface, and counts one whose interface is not known", async () => {
     const of = (port: string) =>
       `   1: 000080FE00000000FF00FC00010000FE:${port} 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 26517 1 0 100 0 0 10 0\n`;

@@ -475,6 +475,15 @@ describe("createMappedTable()", () => {
     expect([...later.weights.keys()]).toEqual([10]);
   });
 
+  test("says so when the table of a process is too long to be read to its end", async () => {
+    put(10);
+    maps(10, MAPPED.repeat(2).trimEnd());
+    const { files } = noting();
+    const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
+    const { processes: found, changed } = processes.read();
+    expect((await mapped(files).read(found, changed)).collectors[0]).toMatchObject({ status: "partial" });
+  });
+
   test("does not take another file under the same path for the one that is mapped", async () => {
     put(10);
     const shadow = join(directory, "shadow.dat");
