@@ -475,7 +475,9 @@ describeUnless(lacking, "the dashboard in Chromium", () => {
       page.waitForEvent("download"),
       page.getByRole("link", { name: "CSV" }).click(),
     ]);
-    expect(file.suggestedFilename()).toMatch(/^lifecyclezero-incidents-without-2-expired-hosts-\d{8}T\d{6}Z\.csv$/);
+    expect(file.suggestedFilename()).toMatch(
+      /^lifecyclezero-incidents-without-2-expired-hosts-\d{8}T\d{6}Z\.csv$/,
+    );
     const text = await Bun.file(await file.path()).text();
     expect(text.trim().split("\r\n")).toHaveLength(2);
     expect(text).toContain("renamed-binary");
