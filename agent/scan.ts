@@ -1,3 +1,4 @@
+import { timestamp } from "../shared/clock.ts";
 import type { Collector, Engine, Model, Store } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
@@ -160,13 +161,27 @@ function inputsOf({ snapshot, heard, claims, lasting }: Facts): unknown[] {
 
 type Completed = ReturnType<typeof toEngine>;
 
+/** One target for each process that started on its own: what runs below it is found from there. */
+const targetsIn = ({ siblings = [] }: Candidate, engine: Engine): Engine[] => [
+  engine,
+  ...siblings.map(({ pid, startedAtMs, executable }): Engine => {
+    const { processStartedAt: _, executable: __, ...same } = engine;
+    return {
+      ...same,
+      pid,
+      ...(startedAtMs !== undefined && { processStartedAt: timestamp(startedAtMs) }),
+      ...(executable !== undefined && { executable }),
+    };
+  }),
+];
+
 function targetsOf(found: readonly Candidate[], completed: readonly Completed[]): Targets {
   const certain: Engine[] = [];
   const unsure: Engine[] = [];
   for (const [at, candidate] of found.entries()) {
     if (isReader(candidate)) continue;
     const isSure = candidate.root.pid === UNREADABLE_PID || isCertain(candidate);
-    (isSure ? certain : unsure).push(completed[at]!.engine);
+    (isSure ? certain : unsure).push(...targetsIn(candidate, completed[at]!.engine));
   }
   return { certain, unsure };
 }

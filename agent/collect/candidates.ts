@@ -24,6 +24,8 @@ export type Candidate = {
   kind: Engine["kind"];
   entry?: CatalogEntry;
   root: ProcessFacts;
+  /** Further processes that started on their own: of a cluster, none of which is the parent of the others. */
+  siblings?: ProcessFacts[];
   members: ProcessFacts[];
   heard: Heard[];
   /** Where it listens: those of `heard`, and all sockets of a process that is itself the product or holds a model. */
@@ -89,7 +91,7 @@ export function findCandidates(given: Facts): Candidate[] {
   for (const heard of ownerless.values()) {
     candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
   }
-  const joined = foldHidden(join(candidates, facts));
+  const joined = foldHidden(mergeClusters(join(candidates, facts)));
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
 
@@ -417,6 +419,35 @@ function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Ca
 const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
   one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
 
+/** By product, the name of a cluster in the command line of each of its processes. */
+const CLUSTERS: Readonly<Record<string, RegExp>> = {
+  // python/ray/_private/node.py of Ray: raylet, gcs_server and the dashboard get it, and the command that started them ends.
+  "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
+};
+
+/** Joins the processes of one cluster, of one user, to the one that started first. */
+function mergeClusters(candidates: readonly Candidate[]): Candidate[] {
+  const clusters = new Map<string, Candidate>();
+  const merged: Candidate[] = [];
+  for (const one of [...candidates].sort(byStart)) {
+    const { id, root } = one;
+    const cluster = CLUSTERS[id]?.exec(root.argv.join(" "))?.[0];
+    const key = `${id} ${root.uid ?? root.user} ${root.container ?? ""} ${cluster}`;
+    const first = cluster === undefined ? undefined : clusters.get(key);
+    if (!first) {
+      if (cluster !== undefined) clusters.set(key, one);
+      merged.push(one);
+      continue;
+    }
+    absorb(first, one, [], "process");
+    first.siblings = [...(first.siblings ?? []), root];
+  }
+  return merged;
+}
+
+const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
+  (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
+
 /**
  * A process that may not be looked into and a socket without a readable owner, of one user and one product: two signs
  * of one engine, as far as can be seen. It is reported once and without a pid, for nothing ties the two together.
@@ -447,21 +478,26 @@ function absorbs(parent: Candidate, child: Candidate, vouched: readonly Evidence
   return Boolean(takes) && confidenceOf([...parent.evidence, ...vouched]) >= REPORT_THRESHOLD;
 }
 
-function absorb(parent: Candidate, child: Candidate, vouched: readonly Evidence[]): void {
+function absorb(
+  parent: Candidate,
+  child: Candidate,
+  vouched: readonly Evidence[],
+  what: "child" | "process" = "child",
+): void {
   const same = parent.id === child.id;
   parent.members.push(...child.members);
   parent.heard.push(...child.heard);
   parent.listeners.push(...child.listeners);
   parent.weights.push(...child.weights);
   for (const one of vouched)
-    parent.evidence.push({ ...one, detail: `child ${child.root.pid}: ${one.detail}` });
+    parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
   for (const one of child.evidence) {
     // Another product's name for the child is no proof of the parent; what the child holds is.
     const counts = same || one.signal === "weights" || one.signal === "gpu";
     parent.evidence.push({
       ...one,
       weight: counts ? one.weight : 0,
-      detail: `child ${child.root.pid}: ${one.detail}`,
+      detail: `${what} ${child.root.pid}: ${one.detail}`,
     });
   }
 }

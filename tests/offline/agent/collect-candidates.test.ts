@@ -593,6 +593,57 @@ describe("findCandidates()", () => {
     expect(find([{ pid: 25, user: "ada" }], [unknown])[0]!.root.user).toBeUndefined();
   });
 
+  describe("a Ray cluster", () => {
+    const SESSION = "session_2026-11-22_02-30-43_591509_16514";
+    const core = "/venv/lib/python3.12/site-packages/ray/core/src/ray";
+    const process = (pid: number, executable: string, session: string, more: object = {}): Given => ({
+      pid,
+      executable,
+      argv: [executable, "--node-ip-address=10.0.0.2", `--session-dir=/tmp/ray/${session}`],
+      uid: 1000,
+      startedAtMs: pid,
+      ...more,
+    });
+    const clusterOf = (session: string, from: number, more: object = {}): Given[] => [
+      process(from + 1, `${core}/raylet/raylet`, session, more),
+      process(from, `${core}/gcs/gcs_server`, session, more),
+      process(from + 2, "/usr/bin/python3.12", session, more),
+      {
+        pid: from + 3,
+        parentPid: from + 1,
+        name: "ray::ProxyActor",
+        executable: "/usr/bin/python3.12",
+        uid: 1000,
+      },
+    ];
+    const dashboard = (from: number) => ({ pid: from + 2, port: 8265, product: "ray-serve" });
+
+    test("is one engine, with all that listens and runs in it", () => {
+      const app = { pid: 303, port: 8000, product: "vllm" };
+      const found = find(clusterOf(SESSION, 300), [dashboard(300), app]);
+      expect(summary(found)).toEqual(["ray-serve@300"]);
+      expect(found[0]!.siblings!.map(({ pid }) => pid)).toEqual([301, 302]);
+      expect(found[0]!.members.map(({ pid }) => pid).sort()).toEqual([300, 301, 302, 303]);
+      expect(toEngine(found[0]!, NOTHING_MORE).engine.ports.toSorted()).toEqual([8000, 8265]);
+      const details = found[0]!.evidence.map(({ detail }) => detail);
+      expect(details).toContain("process 302: GET / on http port 8265: it names itself");
+    });
+
+    test("is apart from another session and from that of another user", () => {
+      const other = SESSION.replace("16514", "16515");
+      const two = [...clusterOf(SESSION, 300), ...clusterOf(other, 400)];
+      expect(summary(find(two, [dashboard(300), dashboard(400)]))).toEqual([
+        "ray-serve@300",
+        "ray-serve@400",
+      ]);
+      const users = [...clusterOf(SESSION, 300), ...clusterOf(SESSION, 400, { uid: 1001 })];
+      expect(summary(find(users, [dashboard(300), dashboard(400)]))).toEqual([
+        "ray-serve@300",
+        "ray-serve@400",
+      ]);
+    });
+  });
+
   describe("joins a child", () => {
     const chain = (length: number): Given[] =>
       Array.from({ length }, (_, i) => ({ pid: 101 + i, parentPid: 100 + i, name: "sh" }));
