@@ -93,8 +93,15 @@ function readBody(
   return undefined;
 }
 
-/** A body that is larger than this once decompressed says nothing that the catalogue asks for. */
-const DECODED_BYTES_MAX = 1024 * 1024;
+/**
+ * A body is decompressed up to this: as much as is ever read of one. Sixty kilobytes can stand for sixty megabytes, and
+ * many listeners are asked at a time.
+ */
+const DECODED_BYTES_MAX = 256 * 1024;
+/** A few bytes of Brotli that stand for a megabyte cannot be cut into less. */
+const BROTLI_BYTES_MAX = 1024 * 1024;
+/** What is larger is read to a half, a quarter and so on: a stream can be cut anywhere. */
+const HALVINGS_MAX = 10;
 const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   gzip: (body) => gunzipSync(body, ZLIB),
   "x-gzip": (body) => gunzipSync(body, ZLIB),
@@ -102,7 +109,7 @@ const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   br: (body) =>
     brotliDecompressSync(body, {
       finishFlush: constants.BROTLI_OPERATION_FLUSH,
-      maxOutputLength: DECODED_BYTES_MAX,
+      maxOutputLength: BROTLI_BYTES_MAX,
     }),
 };
 /** With this flush the end of a body may be missing. */
@@ -110,11 +117,18 @@ const ZLIB = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: DECODED_BYT
 
 /** Without Accept-Encoding a server may still choose a coding (RFC 9110 §12.5.3): some keep their files compressed. */
 function decoded(body: Uint8Array, coding = ""): Uint8Array {
-  try {
-    return DECODERS[coding.trim().toLowerCase()]?.(body) ?? body;
-  } catch {
-    return body;
+  const decode = DECODERS[coding.trim().toLowerCase()];
+  if (!decode) return body;
+  let part = body;
+  for (let halvings = 0; halvings <= HALVINGS_MAX; halvings += 1) {
+    try {
+      return decode(part);
+    } catch (cause) {
+      if ((cause as { code?: unknown }).code !== "ERR_BUFFER_TOO_LARGE") return body;
+      part = part.subarray(0, part.length / 2);
+    }
   }
+  return new Uint8Array(0);
 }
 
 /** What has more chunks is a stream; a body is read anew with every part that arrives. */

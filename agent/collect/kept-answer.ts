@@ -19,6 +19,9 @@ export const KEPT_LIMITS = {
 /** What a value takes in memory besides its text. */
 const VALUE_BYTES = 48;
 
+/** What decompressing a body leaves behind at most. */
+const CODED_BYTES = 2 * 1024 * 1024;
+
 /** A budget of bytes that several holders share. */
 export type ByteBudget = {
   take(bytes: number): boolean;
@@ -88,7 +91,8 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
       examined.json = isKept ? value : undefined;
       examined.body = bodies.has(path) ? copyOf(examined.body) : "";
       examined.headers = neededHeaders(examined.headers, headerNames);
-      shared.dropped(2 * answer.body.length + 2 * VALUE_BYTES * tokens);
+      const coded = answer.headers["content-encoding"] === undefined ? 0 : CODED_BYTES;
+      shared.dropped(2 * answer.body.length + 2 * VALUE_BYTES * tokens + coded);
       return examined;
     },
     park: (waiting, lost) => {

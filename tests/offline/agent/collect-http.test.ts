@@ -131,6 +131,15 @@ describe("parseAnswer()", () => {
     },
   );
 
+  test("reads the beginning of a body that would be larger than memory once decompressed", () => {
+    const beginning = "a title ".repeat(200);
+    const bomb = gzipSync(`${beginning}${"x".repeat(20_000_000)}`).toString("latin1");
+    const parsed = parse(`${head}Content-Encoding: gzip\r\n\r\n${bomb}`, true, 65_536);
+    const { body } = (parsed as { answer: { body: string } }).answer;
+    expect(body).toStartWith(beginning);
+    expect(body.length).toBeLessThanOrEqual(65_536);
+  });
+
   test("leaves a body as it came that is not in the coding it names, or in one that is not known", () => {
     for (const coding of ["gzip", "zstd", "identity", "gzip, br"]) {
       const text = `${head}Content-Encoding: ${coding}\r\n\r\nplain`;
