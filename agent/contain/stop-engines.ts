@@ -33,6 +33,7 @@ const CPU_MS_MAX = 20;
 const REPLACED = "changes its process before that can be stopped";
 const UNCLEAR = "engines ended, and processes that no scan has named listen on their ports";
 const UNSURE = "are known by the address of a container alone and were left running";
+const SHARED = "are also listened on by programs of other users, and are not refused";
 const STARTED = "engines were started while the isolation stood";
 
 export type StopDeps = TerminateDeps & {
@@ -84,6 +85,42 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
   }
 
   const targets = (): readonly Engine[] => deps.engines().filter(isStoppable);
+
+  /**
+   * Ports of engines on which a program of another user listens at an address of its own. A rule names a port and no
+   * address: refusing it would let any user shut the service of another by an engine on the same number.
+   */
+  function sharedPorts(
+    wanted: readonly number[],
+    engines: readonly Engine[],
+    family: readonly Named[],
+  ): Set<number> {
+    const ports = [...new Set(wanted)];
+    const found = ports.length > 0 ? (deps.listeners?.(ports) ?? []) : [];
+    const pids = new Set(pidsOf(family));
+    const isOurs = ({ holders }: Listener): boolean => holders.some(({ pid }) => pids.has(pid));
+    const usersOf = (all: readonly Engine[]) => all.flatMap(({ user }) => (user === undefined ? [] : [user]));
+    const isOther = (one: Listener): boolean => {
+      if (one.holders.length === 0 || isOurs(one)) return false;
+      const served = engines.filter((engine) => engine.ports.includes(one.port));
+      // What Docker publishes is held by its forwarder, and is the engine's.
+      if (served.some(({ container, bind }) => container !== undefined && bind.includes(one.address)))
+        return false;
+      const own = found.filter((other) => other.port === one.port && isOurs(other));
+      const known = [
+        ...usersOf(served),
+        ...own.flatMap(({ holders }) => holders.flatMap(({ users }) => users)),
+      ];
+      const owners = known.length > 0 ? known : usersOf(engines);
+      return (
+        owners.length > 0 && one.holders.every(({ users }) => !users.some((user) => owners.includes(user)))
+      );
+    };
+    return new Set(found.filter(isOther).map(({ port }) => port));
+  }
+
+  const sharedFault = (shared: ReadonlySet<number>): string | undefined =>
+    shared.size === 0 ? undefined : `ports ${[...shared].slice(0, NAMED_MAX).join(", ")} ${SHARED}`;
 
   /** Suspends what runs; says what could not be. */
   async function suspend(fresh: readonly HostProcess[]): Promise<string | undefined> {
@@ -141,7 +178,9 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const endpoints = endpointsOf(family, engines);
     const wanted = [...endpoints, ...record.flatMap(({ ports }) => ports.map((port) => ({ port })))];
     const unsuspended = await suspend(awake);
-    const rules = await refusePorts(wanted.map(({ port }) => port));
+    const numbers = wanted.map(({ port }) => port);
+    const shared = sharedPorts(numbers, engines, family);
+    const rules = await refusePorts(numbers.filter((port) => !shared.has(port)));
     const fault =
       unsuspended ?? rules.fault ?? faultOf("run this agent, or are init, and were left alone", untouched);
     hasReached ||= await deps.reach(signal);
@@ -173,7 +212,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       rules.repaired,
       gone.repaired,
     ].find((what) => what !== undefined);
-    return conclude({ fault: fault ?? gone.fault ?? unsureFault(), open, isOver: isStill, repaired });
+    return conclude({
+      fault: fault ?? gone.fault ?? sharedFault(shared) ?? unsureFault(),
+      open,
+      isOver: isStill,
+      repaired,
+    });
   }
 
   /** What it means that processes the scan saw are gone, without this agent's doing. The next scan tells more. */
@@ -236,12 +280,11 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     const roots = [...named, ...stopped].filter(({ pid }) => !spared.has(pid));
     const family = familyWithOrphans(pidsOf(roots), processes);
     const endpoints = endpointsOf(family, engines);
-    const rules = await refusePorts([
-      ...endpoints.map(({ port }) => port),
-      ...known.flatMap(({ ports }) => ports),
-    ]);
+    const wanted = [...endpoints.map(({ port }) => port), ...known.flatMap(({ ports }) => ports)];
+    const shared = sharedPorts(wanted, engines, family);
+    const rules = await refusePorts(wanted.filter((port) => !shared.has(port)));
     // Written before it is done: a crash in between finds what may be half ended.
-    const record = recordOfEnded(family, known, engines);
+    const record = recordOfEnded(family, known, engines, shared);
     if (JSON.stringify(record) !== JSON.stringify(known)) deps.save(record);
     const { all, left } =
       roots.length > 0 ? await terminate(roots, graceMs, deps, signal) : { all: [], left: [] };
@@ -265,6 +308,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       faultOf("could not be told for sure, or run this agent, and were left alone", untouched) ??
       rules.fault ??
       gone.fault ??
+      sharedFault(shared) ??
       unsureFault();
     const isFirst = graceMs === GRACE_MS.first;
     return conclude({
@@ -281,11 +325,12 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
     family: readonly HostProcess[],
     known: readonly Stopped[],
     engines: readonly Engine[],
+    shared: ReadonlySet<number>,
   ): Stopped[] {
     const fresh = family
       .filter((process) => !known.some(isSame(process)))
       .map(({ pid, birth }): Stopped => {
-        return { pid, birth, ports: portsOf(pid, engines) };
+        return { pid, birth, ports: portsOf(pid, engines).filter((port) => !shared.has(port)) };
       });
     const old = known.filter((one) => one.ports.length > 0 || family.some(isSame(one)));
     return [...old.slice(-ENDED_KEPT_MAX), ...fresh];

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { HostProcess } from "../../../agent/contain/family.ts";
+import type { Listener } from "../../../agent/contain/replaced-engines.ts";
 import { stopEnginesEnforcer } from "../../../agent/contain/stop-engines.ts";
 import type { Stopped } from "../../../agent/contain/stopped-file.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
@@ -38,6 +39,7 @@ const engine = (pid: number, ...ports: number[]): Engine =>
 
 /** Engines that are known by the address of a container alone. */
 let unsure: Engine[];
+let listeners: Listener[];
 /** What the firewall was asked for last. */
 let sent: string | undefined = "nothing";
 
@@ -60,6 +62,7 @@ const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?
     },
     engines: () => engines,
     unsure: () => unsure,
+    listeners: (ports) => listeners.filter(({ port }) => ports.includes(port)),
     processes: async () => {
       if (lag > 0 && --lag === 0) for (const act of onTheirWay.splice(0)) act();
       return [...processes.values()].map((process) => ({ ...process }));
@@ -113,6 +116,7 @@ beforeEach(() => {
     spawn(pid, parent);
   engines = [engine(200, 11_434)];
   unsure = [];
+  listeners = [];
 });
 
 describe("stopEnginesEnforcer()", () => {
@@ -145,6 +149,50 @@ describe("stopEnginesEnforcer()", () => {
     expect(processes.has(300)).toBe(true);
     unsure = [];
     expect((await enforcer.reassert(ending, signal)).outcome).toBe("applied");
+  });
+
+  describe("a port number that another user's program listens on too", () => {
+    const eve = (more: Partial<Engine> = {}): Engine => ({
+      ...engine(200, 5432, 11_434),
+      user: "eve",
+      ...more,
+    });
+    const held = (pid: number, user: string, address = "10.0.0.5"): Listener => {
+      return { address, port: 5432, holders: [{ pid, users: [user] }] };
+    };
+
+    test.each(["suspend", "terminate"] as const)("is not refused: %s", async (stopEnginesBy) => {
+      engines = [eve()];
+      listeners = [held(300, "postgres"), held(200, "eve", "127.0.0.1")];
+      const proof = await open({ refusesItself: false }).apply({ ...ORDER, stopEnginesBy }, signal);
+      expect(refused).toEqual([11_434]);
+      expect(stored.flatMap(({ ports }) => ports)).not.toContain(stopEnginesBy === "terminate" ? 5432 : 0);
+      if (stopEnginesBy === "suspend") {
+        const reason = "ports 5432 are also listened on by programs of other users, and are not refused";
+        expect(proof).toMatchObject({ outcome: "failed", reason });
+        expect(stoppedPids()).toEqual([200, 201]);
+      }
+    });
+
+    test("is not refused when a child of the engine listens on it, whatever the scan knows of that", async () => {
+      engines = [{ ...engine(200, 11_434), user: "eve" }];
+      stored = [{ pid: 200, birth: "born 200", ports: [5432] }];
+      listeners = [held(300, "postgres"), held(201, "eve", "127.0.0.1")];
+      await open({ refusesItself: false }).apply(ORDER, signal);
+      expect(refused).toEqual([11_434]);
+    });
+
+    test.each<[string, Listener, Partial<Engine>]>([
+      ["one of the engine's own user", held(300, "eve"), {}],
+      ["one of the engine's family", held(201, "root"), {}],
+      ["one that nobody is known to hold", { ...held(300, "x"), holders: [] }, {}],
+      ["the forwarder of its container", held(300, "root", "127.0.0.1"), { container: "docker:1" }],
+    ])("is refused when that is %s", async (_what, listener, more) => {
+      engines = [eve(more)];
+      listeners = [listener];
+      expect((await open().apply(ORDER, signal)).outcome).toBe("applied");
+      expect(refused).toEqual([5432, 11_434]);
+    });
   });
 
   test("keeps them from coming back: one that was woken, a new child, a new engine", async () => {
