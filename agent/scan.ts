@@ -41,9 +41,13 @@ export type Targets = { certain: readonly Engine[]; unsure: readonly Engine[] };
 
 /**
  * A scan of this process. `targets` are for containment, which the limits of the wire do not concern. `waiting` says
- * what there was no time for: a later scan goes on with it.
+ * what there was no time for: a later scan goes on with it. `unanswered` says what was asked for in vain.
  */
-export type ScanResult = ScanReport & { targets: Targets; waiting: readonly string[] };
+export type ScanResult = ScanReport & {
+  targets: Targets;
+  waiting: readonly string[];
+  unanswered: readonly string[];
+};
 
 /** What the tenant's settings allow a scan to collect beyond the default. */
 export type ScanSettings = { clientDirectories: boolean };
@@ -114,6 +118,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         collectors: collectors.map(tidied),
         durationMs: readers.elapsed() - startedAtMs,
         targets: targetsOf(found, completed),
+        unanswered: snapshot.unanswered ?? [],
         waiting: [
           ...(snapshot.waiting ?? []),
           ...waiting,

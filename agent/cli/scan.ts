@@ -13,13 +13,13 @@ export const scan: Verb = async (machine, { values, settings }) => {
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
   const isStrict = values.complete === true;
   const limitMs = isStrict ? COMPLETE_MS_MAX : undefined;
-  const { engines, stores, collectors, durationMs, waiting } = await scanWhole(
+  const { engines, stores, collectors, durationMs, waiting, unanswered } = await scanWhole(
     scanner,
     machine.stopping,
     undefined,
     limitMs,
   );
-  const { status, missing, lacking } = completenessOf({ collectors, waiting }, isStrict);
+  const { status, missing, lacking } = completenessOf({ collectors, waiting, unanswered }, isStrict);
   const found = {
     status,
     missing,
@@ -43,27 +43,28 @@ export const scan: Verb = async (machine, { values, settings }) => {
     machine.print(`${name} (${id}), on disk: ${namesOf(models)}`);
   for (const { name, status, detail } of found.collectors.filter(({ status }) => status !== "ok"))
     machine.print(`note: ${name} is ${status}${detail ? `: ${detail}` : ""}`);
-  if (waiting.length > 0) machine.print(`partial: ${waiting.join("; ")}`);
+  if (status === "partial") machine.print(["partial, see the notes", ...waiting].join("; "));
   machine.print(`took ${Math.round(durationMs)} ms, catalogue ${collector.detail}`);
   return end();
 };
 
 /**
  * What a scan did not see. `missing` is all of it; `lacking` is what makes it end with another code than 0: what there
- * was no time for, and with `--complete` also what could not be read.
+ * was no time for or did not answer, and with `--complete` also what could not be read.
  */
 export function completenessOf(
-  { collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">,
+  { collectors, waiting, unanswered }: Pick<WholeScan, "collectors" | "waiting" | "unanswered">,
   isStrict: boolean,
 ) {
   const unread = collectors
     .filter(({ status }) => status === "partial" || status === "failed")
     .map(({ name, status, detail }) => `${name}: ${detail ?? status}`);
+  // Those of `unanswered` are among the details of the collectors.
   const missing = [...waiting, ...unread];
   return {
     status: missing.length > 0 ? ("partial" as const) : ("complete" as const),
     missing,
-    lacking: isStrict ? missing : waiting,
+    lacking: isStrict ? missing : [...waiting, ...unanswered],
   };
 }
 

@@ -1,7 +1,7 @@
 import type { ScannerOptions, ScanReport, ScanResult, ScanSettings } from "../scan.ts";
 import { sleep } from "../sleep.ts";
 
-export type WholeScan = ScanReport & Pick<ScanResult, "waiting">;
+export type WholeScan = ScanReport & Pick<ScanResult, "waiting" | "unanswered">;
 
 const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;

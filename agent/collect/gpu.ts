@@ -28,10 +28,12 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   let gpu: ReadonlyMap<number, GpuUse> = new Map();
   let collector: Collector = { name: "gpu", status: "partial", detail: "the driver has not been asked yet" };
   let nextAtMs = 0;
+  let isAsking = false;
   return {
     read: () => {
       if (!deps.isPresent()) return undefined;
-      if (deps.elapsed() >= nextAtMs) {
+      // A driver that hangs keeps its tool in the kernel, where it cannot be killed: no second one is started.
+      if (deps.elapsed() >= nextAtMs && !isAsking) {
         nextAtMs = deps.elapsed() + REFRESH_MS;
         void refresh();
       }
@@ -40,11 +42,14 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   };
 
   async function refresh(): Promise<void> {
+    isAsking = true;
     try {
       gpu = parseComputeApps(await deps.run(QUERY, { timeoutMs: 5000, bytesMax: 256 * 1024 }));
       collector = { name: "gpu", status: "ok" };
     } catch {
       collector = { name: "gpu", status: "failed", detail: "nvidia-smi failed" };
+    } finally {
+      isAsking = false;
     }
   }
 }

@@ -67,6 +67,8 @@ export type Snapshot = {
   gpu: ReadonlyMap<number, GpuUse>;
   /** What there was no time for: the next observation goes on with it. */
   waiting?: readonly string[];
+  /** What was asked for in vain: a file system that does not answer. */
+  unanswered?: readonly string[];
   /** Targets of port forwarders that no local user can have made up, by pid. */
   forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];

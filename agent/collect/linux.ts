@@ -63,7 +63,7 @@ export function linuxHost(deps: {
       // What begins to listen may have become another program, or loaded a model, since its last turn.
       processTable.hasten(owners);
       sighted?.({ processes, listeners });
-      const { weights, libraries, collectors, waiting } = await mapped.read(processes, changed);
+      const { weights, libraries, collectors, waiting, unanswered } = await mapped.read(processes, changed);
       const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
       const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
       return {
@@ -75,6 +75,7 @@ export function linuxHost(deps: {
         forwards: forwarders.read(listeners, processes),
         collectors: [collector, sources, ...collectors, gpuCollector],
         waiting: [...late, ...waiting],
+        unanswered,
       };
     },
     peers: (listeners) => sockets.peers(listeners),

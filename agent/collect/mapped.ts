@@ -107,6 +107,8 @@ export type Mapped = {
   collectors: readonly Collector[];
   /** What there was no time for. */
   waiting: readonly string[];
+  /** What was asked for in vain. */
+  unanswered: readonly string[];
 };
 
 export type MappedTable = {
@@ -293,10 +295,10 @@ export function createMappedTable(deps: {
     return { weights, libraries };
   }
 
-  function report(total: number): Pick<Mapped, "collectors" | "waiting"> {
+  function report(total: number): Pick<Mapped, "collectors" | "waiting" | "unanswered"> {
     const denied = [...known.values()].filter((entry) => entry.denied).length;
     const unseen = [...waiting.keys()].filter((pid) => !known.has(pid)).length;
-    const { problems: unread, waiting: unreadYet } = unresolvedFiles();
+    const { unreadable, unanswered, waiting: unreadYet } = unresolvedFiles();
     const late =
       waiting.size > 0
         ? [`${waiting.size} changed processes wait for the next scan, ${unseen} of them not seen yet`]
@@ -310,14 +312,15 @@ export function createMappedTable(deps: {
     ];
     return {
       collectors: [
-        summary("weights", [...problems, ...unread, ...unreadYet]),
+        summary("weights", [...problems, ...unreadable, ...unanswered, ...unreadYet]),
         summary("libraries", problems),
       ],
       waiting: [...late, ...unreadYet],
+      unanswered,
     };
   }
 
-  function unresolvedFiles(): { problems: string[]; waiting: string[] } {
+  function unresolvedFiles(): Record<"unreadable" | "unanswered" | "waiting", string[]> {
     let [unreadable, waitingFiles] = [0, 0];
     const silent = new Map<string, number>();
     for (const { unresolved, unread } of known.values()) {
@@ -329,10 +332,10 @@ export function createMappedTable(deps: {
       }
     }
     return {
-      problems: [
-        ...(unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : []),
-        ...[...silent].map(([type, count]) => `${count} mapped files not read: ${type} does not answer`),
-      ],
+      unreadable: unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : [],
+      unanswered: [...silent].map(
+        ([type, count]) => `${count} mapped files not read: ${type} does not answer`,
+      ),
       waiting: waitingFiles > 0 ? [`${waitingFiles} files wait for the next scan`] : [],
     };
   }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDrmClient } from "../../../agent/collect/drm.ts";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
-import { createLinuxGpu } from "../../../agent/collect/gpu.ts";
+import { createLinuxGpu, createNvidia } from "../../../agent/collect/gpu.ts";
 
 const KIB = 1024;
 const MIB = 1024 ** 2;
@@ -109,6 +109,23 @@ describe("parseDrmClient()", () => {
   test.each([EVENTFD, "", "drm-driver: xe\n", "drm-client-id: 3\n"])("gives nothing for %p", (text) => {
     expect(parseDrmClient(text)).toBeUndefined();
   });
+});
+
+test("createNvidia() starts no second tool while the first one hangs in the driver", async () => {
+  let started = 0;
+  let nowMs = 0;
+  const answers: ((csv: string) => void)[] = [];
+  const run = () => {
+    started += 1;
+    return new Promise<string>((resolve) => answers.push(resolve));
+  };
+  const nvidia = createNvidia({ run, elapsed: () => nowMs, isPresent: () => true });
+  for (; nowMs < 600_000; nowMs += 30_000) nvidia.read();
+  expect(started).toBe(1);
+  answers[0]!("7, 100\n");
+  await Bun.sleep(0);
+  expect([...nvidia.read()!.gpu.keys()]).toEqual([7]);
+  expect(started).toBe(2);
 });
 
 describe("createLinuxGpu()", () => {

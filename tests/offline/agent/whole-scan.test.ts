@@ -19,7 +19,7 @@ function scripted(
       durationMs = 10,
       waiting = [],
     } = results[Math.min(scans++, results.length - 1)]!;
-    return { engines: engines.map(engine), collectors, durationMs, waiting };
+    return { engines: engines.map(engine), collectors, durationMs, waiting, unanswered: [] };
   };
   return { scan, scans: () => scans };
 }
@@ -86,12 +86,16 @@ describe("completenessOf()", () => {
   const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
 
   test("a scan that saw everything lacks nothing", () => {
-    const whole = { collectors: [{ name: "http", status: "ok" } as const, unsupported], waiting: [] };
+    const whole = {
+      collectors: [{ name: "http", status: "ok" } as const, unsupported],
+      waiting: [],
+      unanswered: [],
+    };
     expect(completenessOf(whole, true)).toEqual({ status: "complete", missing: [], lacking: [] });
   });
 
   test("one that had no time for everything is partial, and lacks that", () => {
-    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"] };
+    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"], unanswered: [] };
     expect(completenessOf(late, false)).toEqual({
       status: "partial",
       missing: late.waiting,
@@ -99,8 +103,15 @@ describe("completenessOf()", () => {
     });
   });
 
+  test("one that asked a file system in vain is partial, and lacks that", () => {
+    const detail = "1 mapped files not read: nfs4 does not answer";
+    const collectors = [{ name: "weights", status: "partial", detail } as const];
+    const { status, lacking } = completenessOf({ collectors, waiting: [], unanswered: [detail] }, false);
+    expect([status, lacking]).toEqual(["partial", [detail]]);
+  });
+
   test("one without the rights for everything is partial, and lacks it only when all was asked for", () => {
-    const blind = { collectors: [denied], waiting: [] };
+    const blind = { collectors: [denied], waiting: [], unanswered: [] };
     const missing = ["processes: 9 not readable with these rights"];
     expect(completenessOf(blind, false)).toEqual({ status: "partial", missing, lacking: [] });
     expect(completenessOf(blind, true)).toEqual({ status: "partial", missing, lacking: missing });
