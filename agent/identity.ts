@@ -3,6 +3,7 @@ import { z } from "zod";
 import { base64url } from "../shared/bytes.ts";
 import type { Clock } from "../shared/clock.ts";
 import { employeeId } from "../shared/ids.ts";
+import { AGENT_SETTINGS_DEFAULT } from "../shared/wire/agent-settings.ts";
 import { deviceKey, enrolmentAnswer } from "../shared/wire/enrolment.ts";
 import { type Hardware, hardware } from "../shared/wire/hardware.ts";
 import { deviceKeyid } from "../shared/wire/keyid.ts";
@@ -28,10 +29,12 @@ const deviceKeyFile = z.strictObject({
 });
 
 /** Who this host is to the control plane, and which keys may give it orders. */
-export const identity = enrolmentAnswer.extend({
+export const identity = enrolmentAnswer.omit({ signedSettings: true }).extend({
   v: z.literal(1),
   edgeUrl: z.url(),
   employeeId,
+  /** Version of `settings`, which the control key signed. Absent: none were verified, and the defaults are in use. */
+  settingsVersion: z.int().positive().optional(),
   /** The set that `jwks` came from when a control key was rotated after enrolment. */
   keySet: z.object({ issuedAtSeconds: z.int(), sha256: z.string() }).optional(),
   /** Fingerprint of the machine that enrolled, or that ran the first agent that knows fingerprints. */
@@ -108,8 +111,12 @@ export const deviceSigner = (device: DeviceKey, self: Pick<Identity, "tenantId" 
   key: device.privateKey,
 });
 
-export const loadIdentity = (directory: string): Identity | undefined =>
-  readState(directory, IDENTITY_FILE, identity, IDENTITY_REMEDY);
+export function loadIdentity(directory: string): Identity | undefined {
+  const stored = readState(directory, IDENTITY_FILE, identity, IDENTITY_REMEDY);
+  // An agent from before settings were signed kept whatever its control plane said.
+  const isVerified = stored?.settingsVersion !== undefined;
+  return stored && !isVerified ? { ...stored, settings: AGENT_SETTINGS_DEFAULT } : stored;
+}
 
 export const saveIdentity = (directory: string, value: Identity): void =>
   writeState(directory, IDENTITY_FILE, value);

@@ -1,5 +1,5 @@
 import { messageOf } from "../shared/error-message.ts";
-import type { AgentSettings } from "../shared/wire/enrolment.ts";
+import type { AgentSettings } from "../shared/wire/agent-settings.ts";
 import type { ContainmentReport, Heartbeat } from "../shared/wire/heartbeat.ts";
 import type { HostState } from "../shared/wire/state.ts";
 import type { Obedience } from "./contain/obey.ts";

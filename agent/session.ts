@@ -1,5 +1,5 @@
 import { fromBase64url } from "../shared/bytes.ts";
-import { type AgentSettings, type SessionRequest, sessionAnswer } from "../shared/wire/enrolment.ts";
+import { type SessionRequest, sessionAnswer } from "../shared/wire/enrolment.ts";
 import type { Hardware } from "../shared/wire/hardware.ts";
 import { importHmacKey, type Signer } from "../shared/wire/signature.ts";
 import { AGENT_VERSION } from "./config.ts";
@@ -13,7 +13,8 @@ export type SessionDeps = {
   device: Signer;
   /** Fingerprint of this machine. */
   hardware?: Hardware | undefined;
-  onSettings: (settings: AgentSettings) => void;
+  /** Given the tenant's settings as the control key signed them; absent where the control plane has none. */
+  onSettings: (signed: string | undefined) => void | Promise<void>;
   /** Handed new control keys, signed, while one is being rotated. */
   onKeySet?: (jws: string) => Promise<void>;
 };
@@ -53,7 +54,7 @@ export function createSession(deps: SessionDeps): Session {
     };
     // Pins first: what the settings set in motion may already be signed with a new key.
     if (parsed.data.keySet !== undefined) await deps.onKeySet?.(parsed.data.keySet);
-    deps.onSettings(parsed.data.settings);
+    await deps.onSettings(parsed.data.signedSettings);
     return undefined;
   }
 

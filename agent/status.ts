@@ -20,6 +20,8 @@ export const daemonStatus = z.object({
   lastTakenAt: isoTimestamp.optional(),
   engines: z.int().min(0),
   dropped: z.int().min(0),
+  /** Why the newest settings of the tenant are not in use. */
+  settingsRefused: z.string().optional(),
   containment: containmentReport,
 });
 export type DaemonStatus = z.infer<typeof daemonStatus>;

@@ -12,7 +12,6 @@ import { decodeItem } from "../shared/table/items/decode.ts";
 import type { EmployeeItem } from "../shared/table/items/employee.ts";
 import { type EnrolmentItem, enrolledItem, enrolmentItem } from "../shared/table/items/enrolment.ts";
 import { ASSETS_PER_HARDWARE_MAX, type HardwareItem, hardwareItem } from "../shared/table/items/hardware.ts";
-import type { TenantItem } from "../shared/table/items/tenant.ts";
 import {
   assetKey,
   assetState,
@@ -23,9 +22,7 @@ import {
   enrolmentKey,
   hardwareKey,
 } from "../shared/table/keys.ts";
-import { readTenant } from "../shared/table/read-tenant.ts";
 import type {
-  AgentSettings,
   EnrolmentAnswer,
   EnrolmentClaims,
   EnrolmentRequest,
@@ -45,6 +42,7 @@ import {
   verifySignature,
 } from "../shared/wire/signature.ts";
 import { signGrants } from "./admin/sign-grants.ts";
+import { readAgentSettings } from "./agent-settings.ts";
 import { readBody } from "./body.ts";
 import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "./conflict-retry.ts";
 import type { Deps } from "./deps.ts";
@@ -105,13 +103,13 @@ export async function enrol(
   if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.enrolment, taken };
   const assetId = await claimUse(claims, body, deps);
   if (!assetId.ok) return assetId;
-  const tenant = await readTenant(deps, claims.tenant);
+  const settings = await readAgentSettings(deps, claims.tenant);
   deps.log("info", "asset.enrolled", { tenantId: claims.tenant, assetId: assetId.value });
   return accept({
     tenantId: claims.tenant,
     assetId: assetId.value,
     jwks: deps.controlJwks as EnrolmentAnswer["jwks"],
-    settings: settingsOf(tenant),
+    ...settings,
   });
 }
 
@@ -339,7 +337,11 @@ async function replaceDeviceKey(
   await deps.dynamo("TransactWriteItems", {
     TransactItems: [
       ...tokenUse(claims, body, assetId, token, deps.table),
-      ...(await signGrants([grant], { tenantId, version, control: deps.controlKey! }, deps)),
+      ...(await signGrants(
+        [grant],
+        { tenantId, version, control: deps.controlKey!, nowMs: deps.clock() },
+        deps,
+      )),
       {
         Update: {
           TableName: deps.table,
@@ -389,9 +391,9 @@ export async function openSession(
   if (!taken.allowed) return { ...refuse("wire.too-many"), limit: deps.limits.session, taken };
   const expiresAtSeconds = Math.floor(deps.clock() / 1000) + SESSION_SECONDS;
   const { keyid, bytes } = await deps.sessionKeys.issue({ ...claimed, expiresAtSeconds });
-  const settings = settingsOf(await readTenant(deps, claimed.tenantId));
+  const settings = await readAgentSettings(deps, claimed.tenantId);
   const keySet = deps.controlKeySet === undefined ? {} : { keySet: deps.controlKeySet };
-  return accept({ keyid, key: base64url(bytes), expiresAtSeconds, settings, ...keySet });
+  return accept({ keyid, key: base64url(bytes), expiresAtSeconds, ...settings, ...keySet });
 }
 
 /**
@@ -411,8 +413,3 @@ async function refuseCopy(
   deps.log("warn", "asset.copied", { tenantId, assetId, hostname: copiedTo });
   return refuse("asset.copied");
 }
-
-const settingsOf = (tenant: TenantItem): AgentSettings => ({
-  heartbeatIntervalMs: tenant.heartbeatIntervalMs,
-  clientDirectories: tenant.clientDirectories,
-});

@@ -22,5 +22,5 @@ export async function signLocalTable(
   const version = Item ? decodeItem(custodyHeadItem, Item).count : 0;
   const control = { kid: String(controlKey.kid), key: (await importJWK(controlKey, "EdDSA")) as CryptoKey };
   const verifier = createVerifier({ keys: [publicJwk(controlKey) as never] });
-  await signTable({ dynamo, table }, { tenantId, version, control, verifier });
+  await signTable({ dynamo, table }, { tenantId, version, nowMs: Date.now(), control, verifier });
 }

@@ -25,7 +25,12 @@ export const run: Verb = async (args, deps) => {
   const { dynamo, table, close } = openTable(deps);
   try {
     const where = { dynamo, table };
-    const signing = { tenantId: tenant.data, version: await versionOf(where, tenant.data), ...keys };
+    const signing = {
+      tenantId: tenant.data,
+      version: await versionOf(where, tenant.data),
+      nowMs: deps.clock(),
+      ...keys,
+    };
     const isWriting = args.flags.has("write");
     const items = isWriting ? await signTable(where, signing) : await listUnsigned(where, signing);
     const rows = items.map(({ item, reason }) => [item, WHY[reason]]);

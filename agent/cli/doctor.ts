@@ -28,7 +28,7 @@ export const doctor: Verb = async (machine, { values, settings }) => {
     const isReached = reached.every(({ status, name }) => status !== "failed" || name === "clock");
     if (identity && identity.edgeUrl === edgeUrl)
       checks.push(
-        isReached
+        ...(isReached
           ? await checkSession(
               {
                 ...machine,
@@ -39,7 +39,7 @@ export const doctor: Verb = async (machine, { values, settings }) => {
               },
               machine.stopping,
             )
-          : skipped("session", "the control plane is not reached"),
+          : [skipped("session", "the control plane is not reached")]),
       );
   }
   const proxy = network && (network.proxy ? proxyText(network.proxy) : NO_PROXY);

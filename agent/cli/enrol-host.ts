@@ -7,6 +7,7 @@ import type { Log } from "../log.ts";
 import type { Network } from "../network.ts";
 import { createPost } from "../post.ts";
 import { sleep } from "../sleep.ts";
+import { withFirstSettings } from "../tenant-settings.ts";
 import type { Values } from "./arguments.ts";
 import { factsOf } from "./facts.ts";
 import { type Machine, option } from "./machine.ts";
@@ -56,6 +57,7 @@ export async function enrolHost(wanted: EnrolHost): Promise<HostEnrolled> {
   };
   const enrolled = await enrol({ post, random, sleep, log }, device, request, machine.stopping);
   if (!enrolled.ok) return enrolled;
-  const { answer } = enrolled;
-  return { ok: true, identity: { v: 1, edgeUrl, employeeId, ...answer, ...(hardware && { hardware }) } };
+  const { signedSettings, ...answer } = enrolled.answer;
+  const fresh: Identity = { v: 1, edgeUrl, employeeId, ...answer, ...(hardware && { hardware }) };
+  return { ok: true, identity: await withFirstSettings(fresh, signedSettings) };
 }

@@ -1,8 +1,9 @@
 import { timestamp } from "../../shared/clock.ts";
+import { AGENT_SETTINGS_DEFAULT } from "../../shared/wire/agent-settings.ts";
 import type { DirectivePoll } from "../../shared/wire/directive-poll.ts";
 import { explain as explainFields, explanationText } from "../explain.ts";
 import { createComposer, keepValid, uncontained } from "../heartbeat.ts";
-import { type Identity, loadIdentity } from "../identity.ts";
+import { loadIdentity } from "../identity.ts";
 import { sessionBody } from "../session.ts";
 import { readStatus } from "../status.ts";
 import { catalogueOf } from "./catalogue.ts";
@@ -11,13 +12,11 @@ import type { Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 import { scanWhole, WHOLE } from "./whole-scan.ts";
 
-const NOT_ENROLLED: Identity["settings"] = { heartbeatIntervalMs: 5000, clientDirectories: false };
-
 /** Makes the heartbeat that would go out now and prints it field by field. Sends nothing. */
 export const explain: Verb = async (machine, { values, settings }) => {
   const directory = settings.state;
   const identity = loadIdentity(directory);
-  const tenant = identity?.settings ?? NOT_ENROLLED;
+  const tenant = identity?.settings ?? AGENT_SETTINGS_DEFAULT;
   const { version, host } = factsOf(machine);
   const { catalogue } = await catalogueOf(machine, directory);
   const found = await scanWhole(scannerOf(machine, catalogue.entries, WHOLE), machine.stopping, tenant);

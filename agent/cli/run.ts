@@ -1,6 +1,6 @@
 import { timestamp } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/error-message.ts";
-import type { AgentSettings } from "../../shared/wire/enrolment.ts";
+import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import { type Hardware, isOtherMachine } from "../../shared/wire/hardware.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
@@ -41,6 +41,7 @@ import type { Settings } from "../settings.ts";
 import { sleep } from "../sleep.ts";
 import { openSpool } from "../spool.ts";
 import { type DaemonStatus, writeStatus } from "../status.ts";
+import { takeSettings } from "../tenant-settings.ts";
 import { createWatchdog } from "../watchdog.ts";
 import type { Values } from "./arguments.ts";
 import { BUILT_IN } from "./catalogue.ts";
@@ -196,8 +197,8 @@ async function assemble(parts: Parts): Promise<Loop> {
     device: deviceSigner(device, identity),
     hardware: parts.hardware,
     onKeySet: (jws) => self.takeKeys(jws, post.clock()),
-    onSettings: (next) => {
-      self.adopt(next);
+    onSettings: async (signed) => {
+      await self.takeSettings(signed);
       void catalogues.look(machine.stopping);
     },
   });
@@ -245,6 +246,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     config: config.isUsed ? config.path : undefined,
     proxy: network.proxy ? proxyText(network.proxy) : NO_PROXY,
     dropped: spool.dropped(),
+    settingsRefused: self.settingsRefused(),
     containment: sent?.at === obedience.report().at ? sent : obedience.report(),
   }));
   const sender = createSender({
@@ -338,6 +340,7 @@ function createScannerNow(machine: Machine, entries: () => readonly CatalogEntry
  */
 function createSelf({ identity, directory, log, settings: { intervalMs } }: Parts) {
   let current = identity;
+  let refusedSettings: string | undefined;
   const save = (what: string): void => {
     try {
       saveIdentity(directory, current);
@@ -351,10 +354,23 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
     now: (): Identity => current,
     settings: (): AgentSettings =>
       intervalMs === undefined ? current.settings : { ...current.settings, heartbeatIntervalMs: intervalMs },
-    adopt: (next: AgentSettings): void => {
-      if (JSON.stringify(next) === JSON.stringify(current.settings)) return;
-      current = { ...current, settings: next };
-      log("info", "the tenant changed the settings", { intervalMs: next.heartbeatIntervalMs });
+    /** Why the newest signed settings were not taken; undefined when they were, or there were none. */
+    settingsRefused: (): string | undefined => refusedSettings,
+    takeSettings: async (signed: string | undefined): Promise<void> => {
+      const verdict = await takeSettings(current, signed);
+      refusedSettings = verdict.is === "refused" ? verdict.reason : undefined;
+      if (verdict.is === "refused")
+        log("warn", "the tenant's settings were refused; those in use stay", { reason: verdict.reason });
+      if (verdict.is !== "taken") return;
+      const { settings, settingsVersion } = verdict.identity;
+      const isChange = JSON.stringify(settings) !== JSON.stringify(current.settings);
+      // Only the settings: the pinned keys may have changed while the signature was checked.
+      current = { ...current, settings, settingsVersion };
+      if (isChange)
+        log("info", "the tenant changed the settings", {
+          intervalMs: settings.heartbeatIntervalMs,
+          clientDirectories: settings.clientDirectories,
+        });
       save("settings");
     },
     takeKeys: async (jws: string, nowMs: number): Promise<void> => {
@@ -373,7 +389,7 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
 function statusWriter(
   machine: Machine,
   directory: string,
-  read: () => Pick<DaemonStatus, "config" | "proxy" | "dropped" | "containment">,
+  read: () => Pick<DaemonStatus, "config" | "proxy" | "dropped" | "settingsRefused" | "containment">,
 ) {
   let connection: Connection = { state: "starting" };
   let lastTakenAt: string | undefined;

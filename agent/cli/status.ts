@@ -1,5 +1,6 @@
+import { timestamp } from "../../shared/clock.ts";
 import { isOtherMachine } from "../../shared/wire/hardware.ts";
-import { loadIdentity, readPublicKey } from "../identity.ts";
+import { type Identity, loadIdentity, readPublicKey } from "../identity.ts";
 import { lockHolder, processBirth } from "../lock.ts";
 import type { Settings } from "../settings.ts";
 import { countWaiting } from "../spool.ts";
@@ -43,6 +44,7 @@ export const status: Verb = async (machine, { values, settings }) => {
     if (isCopied) machine.print(`copied       ${whyCopied(identity, directory)}. ${COPIED_REMEDY}`);
     machine.print(`control      ${identity.edgeUrl}`);
     if (deviceKey !== undefined) machine.print(`device key   ${deviceKey}`);
+    machine.print(`settings     ${settingsText(identity, daemon)}`);
     machine.print(`daemon       ${holder ? `runs as process ${holder.pid}` : "does not run"}`);
     if (daemon) for (const line of describe(daemon)) machine.print(line);
     machine.print(`waiting      ${waiting} heartbeat(s) in the spool`);
@@ -51,6 +53,19 @@ export const status: Verb = async (machine, { values, settings }) => {
   machine.print(`config       ${configText(settings, daemon)}`);
   return code;
 };
+
+function settingsText(
+  { settings, settingsVersion }: Identity,
+  daemon: Pick<DaemonStatus, "settingsRefused"> | undefined,
+): string {
+  const { heartbeatIntervalMs, clientDirectories } = settings;
+  const refused = daemon?.settingsRefused;
+  return [
+    `heartbeat every ${heartbeatIntervalMs / 1000} s, working directories ${clientDirectories ? "reported" : "not reported"}`,
+    settingsVersion === undefined ? "defaults" : `signed ${timestamp(settingsVersion)}`,
+    ...(refused === undefined ? [] : [`newer ones were refused: ${refused}`]),
+  ].join("; ");
+}
 
 function configText({ config }: Settings, daemon: DaemonStatus | undefined): string {
   const here = config.isUsed ? config.path : `none (${config.path} is not there)`;

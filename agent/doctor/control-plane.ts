@@ -1,12 +1,14 @@
 import { isJsonObject } from "../../shared/json-object.ts";
 import type { Hardware } from "../../shared/wire/hardware.ts";
-import { createControlClock } from "../control-clock.ts";
+import { type ControlClock, createControlClock } from "../control-clock.ts";
 import { StateFault } from "../disk.ts";
 import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity.ts";
 import { silent } from "../log.ts";
 import type { Fetch } from "../network.ts";
+import { takeKeySet } from "../pins.ts";
 import { type Answer, createPost, parseJson, readBounded, withTimeout } from "../post.ts";
-import { createSession } from "../session.ts";
+import { createSession, type SessionDeps } from "../session.ts";
+import { type SettingsVerdict, takeSettings } from "../tenant-settings.ts";
 import { type Check, failed, passed, skipped } from "./check.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -76,20 +78,59 @@ export type SessionAsked = {
   elapsed: () => number;
 };
 
+type Taking = Required<Pick<SessionDeps, "onKeySet" | "onSettings">>;
+
 /** Opens a session with this host's key, as the daemon does about once an hour. */
-export async function checkSession(asked: SessionAsked, signal: AbortSignal): Promise<Check> {
-  const { identity, directory, platform, clock, elapsed } = asked;
+export async function checkSession(asked: SessionAsked, signal: AbortSignal): Promise<Check[]> {
+  const { clock, elapsed } = asked;
+  let { identity } = asked;
+  let settings: Check[] = [];
+  const control = createControlClock({ clock, elapsed, log: silent });
+  const taking: Taking = {
+    // Nothing is stored: the daemon pins new keys with its own next session.
+    onKeySet: async (jws) => {
+      const verdict = await takeKeySet(identity, jws, control.now());
+      if (verdict.is === "taken") identity = verdict.identity;
+    },
+    onSettings: async (signed) => {
+      settings = [checkSettings(await takeSettings(identity, signed))];
+    },
+  };
+  return [await openSession({ ...asked, control }, taking, signal), ...settings];
+}
+
+/** Whether the settings that the control plane gives are the ones its control key signed. */
+function checkSettings(verdict: SettingsVerdict): Check {
+  const name = "settings";
+  if (verdict.is === "absent")
+    return skipped(
+      name,
+      "the control plane has no signed settings: those of before, or the defaults, are in use",
+    );
+  if (verdict.is !== "refused") return passed(name, "signed by the control plane");
+  return failed(
+    name,
+    `the tenant's settings are refused: ${verdict.reason}`,
+    "tell your administrator: lz doctor checks the signatures, and lz table sign signs again after a rotation",
+  );
+}
+
+async function openSession(
+  asked: SessionAsked & { control: ControlClock },
+  taking: Taking,
+  signal: AbortSignal,
+): Promise<Check> {
+  const { identity, directory, platform, clock, control } = asked;
   const name = "session";
   const again = "run lz-agent enroll --force with a new enrolment token";
   try {
     if (readPublicKey(directory) === undefined)
       return failed(name, `there is no device key in ${directory}`, `restore it from a backup, or ${again}`);
     const device = await openDeviceKey(directory, platform);
-    const control = createControlClock({ clock, elapsed, log: silent });
     const { edgeUrl } = identity;
     const post = createPost({ edgeUrl, fetch: asked.fetch, clock: control, wallClock: clock });
     const signer = deviceSigner(device, identity);
-    const session = createSession({ post, device: signer, hardware: asked.hardware, onSettings: () => {} });
+    const session = createSession({ post, device: signer, hardware: asked.hardware, ...taking });
     const opened = await session.signer(signal);
     if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}`);
     return refusedSession(opened.answer, again);

@@ -300,7 +300,7 @@ async function transaction<Result>(
     ...assets,
     ...(plan.writes ?? []),
     ...(plan.changes ?? []).map((change) => ({ Update: itemUpdate(change, table) })),
-    ...(await signGrants(grants, { tenantId, version: newHead.count, control }, deps)),
+    ...(await signGrants(grants, { tenantId, version: newHead.count, control, nowMs }, deps)),
     ...events,
     ...chain.records.map((record) => put({ ...recordKey(record), ...record })),
     { Put: headPut(tenantId, newHead, head, table) },

@@ -7,7 +7,12 @@ import {
   readConsistently,
   recordsOf,
 } from "../../shared/authority/read-authority.ts";
-import { claimsOf, signAuthority, signAuthorityHead } from "../../shared/authority/sign-authority.ts";
+import {
+  claimsOf,
+  signAuthority,
+  signAuthorityHead,
+  signSettingsOf,
+} from "../../shared/authority/sign-authority.ts";
 import { AuthorityFault } from "../../shared/authority/types.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../../shared/table/items/authority.ts";
@@ -28,6 +33,7 @@ type Signing = {
   /** Number of the custody record that this change ends with: grows with every change of the tenant. */
   version: number;
   control: ControlKey;
+  nowMs: number;
 };
 
 /**
@@ -38,21 +44,27 @@ type Signing = {
  */
 export async function signGrants(
   grants: readonly Grant[],
-  { tenantId, version, control }: Signing,
+  { tenantId, version, control, nowMs }: Signing,
   deps: Pick<Deps, "dynamo" | "table" | "authority" | "log">,
 ): Promise<Write[]> {
   if (grants.length === 0) return [];
   const headKey = authorityHeadKey(tenantId);
   const found = await readConsistently(deps, [headKey, ...grants.flatMap(({ key }) => keysOf(key))]);
   const before = await Promise.all(grants.map(({ key }) => claimsBefore(key, tenantId, found, deps)));
-  const after: AuthorityClaims[] = await Promise.all(
-    grants.map(({ key, after }) => {
-      const item = after(found(key));
-      if (!needsAuthority(item)) throw new Error(`no kind of authority is known for the item ${key.SK}`);
-      return claimsOf(tenantId, { ...item, ...marshalItem(key) }, version);
+  const items = grants.map(({ key, after }) => {
+    const item = after(found(key));
+    if (!needsAuthority(item)) throw new Error(`no kind of authority is known for the item ${key.SK}`);
+    return { ...item, ...marshalItem(key) };
+  });
+  const after: AuthorityClaims[] = await Promise.all(items.map((item) => claimsOf(tenantId, item, version)));
+  const records = await Promise.all(
+    items.map(async (item, index) => {
+      const { record } = recordsOf(grants[index]!.key, found);
+      const changed = { tenantId, item, before: record, nowMs };
+      const settings = await signSettingsOf(control, changed, deps.authority.verifier);
+      return signAuthority(control, after[index]!, settings);
     }),
   );
-  const records = await Promise.all(after.map((claims) => signAuthority(control, claims)));
   const stored = found(headKey);
   const hasRecords = before.some((claims) => claims !== undefined);
   if (!stored && hasRecords) throw new AuthorityFault(tenantId, headKey.SK, "head");

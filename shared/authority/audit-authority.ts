@@ -8,7 +8,7 @@ import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
 import { checkAuthority, keysOf, readConsistently, recordsOf } from "./read-authority.ts";
 import { grantingItems, kidOf, queryAll } from "./sign-table.ts";
 import { AuthorityFault, type AuthorityFaultCode } from "./types.ts";
-import { checkCovered, type Verifier } from "./verify-authority.ts";
+import { checkAgentSettings, checkCovered, type Verifier } from "./verify-authority.ts";
 
 type Table = { dynamo: Dynamo; table: string };
 type Audited = {
@@ -53,7 +53,9 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
     const name = item.SK!.S!;
     present.add(name);
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
-    if (!isGood || (await hasForgedReport(item, verifyReport))) suspects.add(name);
+    // The settings are read again with their record, which holds what agents are given of them.
+    if (!isGood || item.type?.S === "Tenant" || (await hasForgedReport(item, verifyReport)))
+      suspects.add(name);
   }
   for (const [name, { until }] of claims)
     if (!present.has(name) && !(until !== undefined && until <= nowSeconds)) suspects.add(name);
@@ -166,6 +168,7 @@ async function faultOf(
   try {
     const item = found(key);
     await checkAuthority(verifier, tenantId, key.SK, { item, ...records });
+    await checkAgentSettings(verifier, tenantId, { item, record: records.record });
     return item && (await hasForgedReport(item, createReportVerifier())) ? "proof" : undefined;
   } catch (error) {
     if (!(error instanceof AuthorityFault)) throw error;

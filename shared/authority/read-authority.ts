@@ -26,6 +26,8 @@ export type Authority = {
    *   signed
    */
   read: (key: Key) => Promise<AttributeMap | undefined>;
+  /** As `read`, with the item's record by the control key. */
+  readSigned: (key: Key) => Promise<{ item: AttributeMap | undefined; record: AttributeMap | undefined }>;
   /** Reads several of one tenant, in the order of the keys. A refused one is its fault. */
   readMany: (keys: readonly Key[]) => Promise<(AttributeMap | undefined | AuthorityFault)[]>;
   /** The asset with only such reports as its device signed. Its device key must be checked before, as `read` does. */
@@ -53,18 +55,19 @@ export function createAuthority(needs: Needs): Authority {
     return Promise.all(
       keys.map(async (key) => {
         const item = found(key);
+        const records = recordsOf(key, found);
         try {
-          await checkAuthority(verifier, tenantOf(key), key.SK, { item, ...recordsOf(key, found) });
-          return { item };
+          await checkAuthority(verifier, tenantOf(key), key.SK, { item, ...records });
+          return { item, record: records.record };
         } catch (error) {
           if (!(error instanceof AuthorityFault)) throw error;
-          return { item, fault: error };
+          return { item, record: records.record, fault: error };
         }
       }),
     );
   }
 
-  async function readMany(keys: readonly Key[]) {
+  async function outcomesOf(keys: readonly Key[]): Promise<Outcome[]> {
     const outcomes = await once(keys);
     for (let reads = 1; reads < READS_MAX; reads++) {
       const again = keys.flatMap((key, index) => (outcomes[index]!.fault ? [{ key, index }] : []));
@@ -73,20 +76,25 @@ export function createAuthority(needs: Needs): Authority {
       const anew = await once(again.map(({ key }) => key));
       for (const [i, { index }] of again.entries()) outcomes[index] = anew[i]!;
     }
-    return outcomes.map(({ item, fault }) => {
-      if (!fault) return item;
+    for (const { fault } of outcomes) {
+      if (!fault) continue;
       onRefused?.();
       const { tenantId, item: name, code } = fault;
       log("error", "security.authority-refused", { tenantId, item: name, reason: code, mode });
-      return mode === "enforce" ? fault : item;
-    });
+    }
+    return outcomes;
   }
 
-  async function read(key: Key): Promise<AttributeMap | undefined> {
-    const [item] = await readMany([key]);
-    if (item instanceof AuthorityFault) throw item;
-    return item;
+  const readMany = async (keys: readonly Key[]) =>
+    (await outcomesOf(keys)).map(({ item, fault }) => (fault && mode === "enforce" ? fault : item));
+
+  async function readSigned(key: Key) {
+    const { item, record, fault } = (await outcomesOf([key]))[0]!;
+    if (fault && mode === "enforce") throw fault;
+    return { item, record };
   }
+
+  const read = async (key: Key): Promise<AttributeMap | undefined> => (await readSigned(key)).item;
 
   const verify = createReportVerifier();
   async function checkedReports(asset: AssetItem): Promise<CheckedAsset> {
@@ -100,10 +108,14 @@ export function createAuthority(needs: Needs): Authority {
     return checked;
   }
 
-  return { read, readMany, checkReports: checkedReports, verifier, mode };
+  return { read, readSigned, readMany, checkReports: checkedReports, verifier, mode };
 }
 
-type Outcome = { item: AttributeMap | undefined; fault?: AuthorityFault };
+type Outcome = {
+  item: AttributeMap | undefined;
+  record: AttributeMap | undefined;
+  fault?: AuthorityFault;
+};
 
 /** An item's records as they are stored. `device`: of an asset, what the enrol key signed. */
 export type StoredRecords = { record: AttributeMap | undefined; device: AttributeMap | undefined };

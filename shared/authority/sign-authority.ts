@@ -1,4 +1,3 @@
-import { SignJWT } from "jose";
 import type { AttributeMap } from "../table/dynamo.ts";
 import type {
   AuthorityClaims,
@@ -6,15 +5,15 @@ import type {
   AuthorityHeadItem,
   AuthorityItem,
 } from "../table/items/authority.ts";
+import { decodeItem } from "../table/items/decode.ts";
+import { tenantItem } from "../table/items/tenant.ts";
 import { authorityHeadKey, authorityKey, deviceRecordKey, type Key } from "../table/keys.ts";
+import { signAgentSettings } from "../wire/agent-settings.ts";
 import type { ControlKey } from "../wire/control-claims.ts";
+import { signStatement } from "../wire/sign-statement.ts";
 import { hashOfCovered } from "./covered-members.ts";
-import { AUTHORITY_TYPE, DEVICE_TYPE, HEAD_TYPE, ISSUER } from "./types.ts";
-
-const sign = (key: ControlKey, typ: string, claims: object): Promise<string> =>
-  new SignJWT({ ...claims, iss: ISSUER })
-    .setProtectedHeader({ alg: "EdDSA", typ, kid: key.kid })
-    .sign(key.key);
+import { AUTHORITY_TYPE, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
+import type { Verifier } from "./verify-authority.ts";
 
 /** What a record of this item, as it is stored from now on, says. */
 export async function claimsOf(
@@ -32,15 +31,44 @@ export async function claimsOf(
   };
 }
 
-/** The record of an item that an admin node writes. */
+/** The record of an item that an admin node writes. `agentSettings`: of the tenant's settings, see below. */
 export async function signAuthority(
   control: ControlKey,
   claims: AuthorityClaims,
+  agentSettings?: string,
 ): Promise<Key & AuthorityItem> {
   const { tenant: tenantId, item } = claims;
-  const signature = await sign(control, AUTHORITY_TYPE, claims);
-  return { ...authorityKey(tenantId, item), type: "Authority", tenantId, item, signature };
+  const signature = await signStatement(control, AUTHORITY_TYPE, claims);
+  return {
+    ...authorityKey(tenantId, item),
+    ...{ type: "Authority", tenantId, item, signature },
+    ...(agentSettings !== undefined && { agentSettings }),
+  };
 }
+
+/**
+ * What agents are given of this item, signed; undefined unless it is the tenant's settings. Agents take no lower
+ * version: this one is higher than that of the record before, also when a clock was set back.
+ */
+export async function signSettingsOf(
+  control: ControlKey,
+  { tenantId, item, before, nowMs }: SettingsToSign,
+  verifier: Pick<Verifier, "agentSettings">,
+): Promise<string | undefined> {
+  if (item.type?.S !== "Tenant") return undefined;
+  const { heartbeatIntervalMs, clientDirectories } = decodeItem(tenantItem, item);
+  const given = before && (await verifier.agentSettings(before, tenantId).catch(() => undefined));
+  const version = Math.max(nowMs, (given?.version ?? 0) + 1);
+  return signAgentSettings(control, { tenant: tenantId, version, heartbeatIntervalMs, clientDirectories });
+}
+
+type SettingsToSign = {
+  tenantId: string;
+  item: AttributeMap;
+  /** The item's authority record before this change. */
+  before: AttributeMap | undefined;
+  nowMs: number;
+};
 
 /** The record of a device that has just enrolled, by an enrol key (or a control key, on a node that has no other). */
 export async function signNewDevice(
@@ -49,7 +77,7 @@ export async function signNewDevice(
   asset: AttributeMap,
 ): Promise<Key & AuthorityItem> {
   const claims = await claimsOf(tenantId, asset, 0);
-  const signature = await sign(enrol, DEVICE_TYPE, claims);
+  const signature = await signStatement(enrol, DEVICE_TYPE, claims);
   const key = deviceRecordKey(tenantId, asset.assetId!.S!);
   return { ...key, type: "Authority", tenantId, item: claims.item, signature };
 }
@@ -59,6 +87,6 @@ export async function signAuthorityHead(
   claims: AuthorityHeadClaims,
 ): Promise<Key & AuthorityHeadItem> {
   const { tenant: tenantId } = claims;
-  const signature = await sign(control, HEAD_TYPE, claims);
+  const signature = await signStatement(control, HEAD_TYPE, claims);
   return { ...authorityHeadKey(tenantId), type: "AuthorityHead", tenantId, signature };
 }

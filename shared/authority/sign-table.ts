@@ -14,9 +14,9 @@ import type { ControlKey } from "../wire/control-claims.ts";
 import { needsAuthority } from "./covered-members.ts";
 import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
 import { checkAuthority, keysOf, readConsistently, recordsOf, type StoredRecords } from "./read-authority.ts";
-import { claimsOf, signAuthority, signAuthorityHead } from "./sign-authority.ts";
+import { claimsOf, signAuthority, signAuthorityHead, signSettingsOf } from "./sign-authority.ts";
 import { AuthorityFault } from "./types.ts";
-import type { Verifier } from "./verify-authority.ts";
+import { checkAgentSettings, type Verifier } from "./verify-authority.ts";
 
 type Table = { dynamo: Dynamo; table: string };
 
@@ -63,6 +63,8 @@ export type Signing = {
   tenantId: string;
   /** Number of the tenant's newest custody record. */
   version: number;
+  /** Milliseconds since the epoch: least version of the settings that agents are given. */
+  nowMs: number;
   control: ControlKey;
   /** Enrol keys that stay: the devices they vouch for are not signed again. */
   enrolKids?: readonly string[];
@@ -76,15 +78,16 @@ export type Signing = {
  * @returns what was signed
  */
 export async function signTable({ dynamo, table }: Table, signing: Signing): Promise<Signed[]> {
-  const { tenantId, version, control, enrolKids = [], verifier } = signing;
+  const { tenantId, version, nowMs, control, enrolKids = [], verifier } = signing;
   const signed: Signed[] = [];
   let writes: Promise<unknown>[] = [];
-  for await (const { item, reason } of unsignedItems({ dynamo, table }, tenantId, verifier, {
+  for await (const { item, reason, record: before } of unsignedItems({ dynamo, table }, tenantId, verifier, {
     control: control.kid,
     enrol: enrolKids,
   })) {
     const claims = await claimsOf(tenantId, item, version);
-    const record = await signAuthority(control, claims);
+    const settings = await signSettingsOf(control, { tenantId, item, before, nowMs }, verifier);
+    const record = await signAuthority(control, claims, settings);
     writes.push(dynamo("PutItem", { TableName: table, Item: marshalItem(record) }));
     signed.push({ item: claims.item, reason });
     if (writes.length < WRITES_AT_ONCE) continue;
@@ -99,13 +102,20 @@ export async function signTable({ dynamo, table }: Table, signing: Signing): Pro
 /** Keys whose records are not signed again. */
 type Kids = { control: string; enrol: readonly string[] };
 
+type UnsignedItem = {
+  item: AttributeMap;
+  reason: Signed["reason"];
+  /** The item's record by a control key, valid or not. */
+  record: AttributeMap | undefined;
+};
+
 /** Items of a tenant that have no valid record, or one by a key that is not among `kids`. */
 export async function* unsignedItems(
   where: Table,
   tenantId: string,
   verifier: Verifier,
   kids?: Kids,
-): AsyncGenerator<{ item: AttributeMap; reason: Signed["reason"] }> {
+): AsyncGenerator<UnsignedItem> {
   let batch: AttributeMap[] = [];
   for await (const item of grantingItems(where, tenantId)) {
     batch.push(item);
@@ -122,7 +132,7 @@ async function* unsignedOf(
   verifier: Verifier,
   kids: Kids | undefined,
   items: readonly AttributeMap[],
-): AsyncGenerator<{ item: AttributeMap; reason: Signed["reason"] }> {
+): AsyncGenerator<UnsignedItem> {
   const keys = items.map((item): Key => ({ PK: item.PK!.S!, SK: item.SK!.S! }));
   const found = await readConsistently(where, keys.flatMap(keysOf));
   for (const [index, key] of keys.entries()) {
@@ -130,10 +140,11 @@ async function* unsignedOf(
     const records = recordsOf(key, found);
     try {
       await checkAuthority(verifier, tenantId, key.SK, { item, ...records });
-      if (kids && isByOldKey(records, kids)) yield { item, reason: "old-key" };
+      await checkAgentSettings(verifier, tenantId, { item, record: records.record });
+      if (kids && isByOldKey(records, kids)) yield { item, reason: "old-key", record: records.record };
     } catch (error) {
       if (!(error instanceof AuthorityFault)) throw error;
-      yield { item, reason: error.code };
+      yield { item, reason: error.code, record: records.record };
     }
   }
 }

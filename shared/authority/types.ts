@@ -2,7 +2,6 @@
 export const AUTHORITY_TYPE = "lz-authority+jwt";
 export const DEVICE_TYPE = "lz-device+jwt";
 export const HEAD_TYPE = "lz-authority-head+jwt";
-export const ISSUER = "lifecyclezero";
 
 /** Why an item does not count. `missing` and `mismatch` may be a read between two writes: read again first. */
 export const AUTHORITY_FAULTS = {
@@ -15,6 +14,7 @@ export const AUTHORITY_FAULTS = {
   head: "the head of the tenant's authority records is missing or not signed",
   count:
     "the tenant's authority records are not those of the signed head: one was removed, added or put back",
+  agentSettings: "the settings that its authority record gives to agents are not signed, or differ",
   proof: "its proof has no valid signature of the host's device key",
   rolledBack: "the tenant's authority records are older than before",
 } as const;

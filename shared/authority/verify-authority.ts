@@ -10,8 +10,11 @@ import {
   authorityItem,
 } from "../table/items/authority.ts";
 import { decodeItem } from "../table/items/decode.ts";
+import { tenantItem } from "../table/items/tenant.ts";
+import { SETTINGS_TYPE, type SettingsClaims, settingsClaims } from "../wire/agent-settings.ts";
+import { ISSUER } from "../wire/sign-statement.ts";
 import { hashOfCovered } from "./covered-members.ts";
-import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE, ISSUER } from "./types.ts";
+import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 
 /** Verified signatures that are remembered; the oldest leaves first. */
 const REMEMBERED_MAX = 20_000;
@@ -22,6 +25,8 @@ export type Verifier = {
   /** Claims of a record under `DEVICES`. Throws {@link AuthorityFault}. */
   device(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
   head(record: AttributeMap, tenantId: string): Promise<AuthorityHeadClaims>;
+  /** What the record of a tenant's settings gives to agents. Throws when no control key signed that. */
+  agentSettings(record: AttributeMap, tenantId: string): Promise<SettingsClaims>;
 };
 
 /**
@@ -63,6 +68,12 @@ export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { 
   }
 
   return {
+    async agentSettings(record, tenantId) {
+      const how = { typ: SETTINGS_TYPE, schema: settingsClaims, keys: controlKeys };
+      const claims = await verified(record.agentSettings?.S ?? "", how);
+      if (claims.tenant !== tenantId) throw new AuthorityFault(tenantId, "METADATA", "misplaced");
+      return claims;
+    },
     record: (record, tenantId, item) => recordOf(record, tenantId, item, false),
     device: (record, tenantId, item) => recordOf(record, tenantId, item, true),
     async head(record, tenantId) {
@@ -93,4 +104,21 @@ export function checkNewDevice(asset: AttributeMap, { tenant, item, version }: A
     asset.generation?.N === "0" &&
     ["wish", "revokedAt", "keyRotatedAt", "offlineReleaseOf"].every((name) => asset[name] === undefined);
   if (!isNew) throw new AuthorityFault(tenant, item, "notNew");
+}
+
+/**
+ * Throws {@link AuthorityFault} unless the record of a tenant's settings gives agents those very settings. Accepts any
+ * other item.
+ */
+export async function checkAgentSettings(
+  verifier: Verifier,
+  tenantId: string,
+  { item, record }: { item: AttributeMap | undefined; record: AttributeMap | undefined },
+): Promise<void> {
+  if (item?.type?.S !== "Tenant" || !record) return;
+  const { heartbeatIntervalMs, clientDirectories } = decodeItem(tenantItem, item);
+  const given = await verifier.agentSettings(record, tenantId).catch(() => undefined);
+  const isSame =
+    given?.heartbeatIntervalMs === heartbeatIntervalMs && given.clientDirectories === clientDirectories;
+  if (!isSame) throw new AuthorityFault(tenantId, item.SK!.S!, "agentSettings");
 }

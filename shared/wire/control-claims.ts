@@ -1,10 +1,9 @@
-import { createLocalJWKSet, type CryptoKey as JoseKey, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
+import { createLocalJWKSet, type CryptoKey as JoseKey, type JSONWebKeySet, jwtVerify } from "jose";
 import type { z } from "zod";
 import { assetId, tenantId } from "../ids.ts";
+import { ISSUER, signStatement } from "./sign-statement.ts";
 
 export type ControlKey = { kid: string; key: JoseKey };
-
-const ISSUER = "lifecyclezero";
 
 /** Whom every order of the control plane names: nothing made for one host is worth anything on another. */
 export const addressee = { tenant: tenantId, asset: assetId };
@@ -12,9 +11,7 @@ type Addressed = { tenant: string; asset: string };
 
 /** Compact JWS (RFC 7515, EdDSA) of these claims. `typ` keeps one kind of order from passing for another. */
 export const signClaims = (control: ControlKey, typ: string, claims: Addressed): Promise<string> =>
-  new SignJWT({ ...claims, iss: ISSUER })
-    .setProtectedHeader({ alg: "EdDSA", typ, kid: control.kid })
-    .sign(control.key);
+  signStatement(control, typ, claims);
 
 /**
  * Claims that one of the pinned keys signed as this `typ`, for this very asset, and that have not expired.

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { assetId, employeeId, tenantId } from "../ids.ts";
+import { agentSettings } from "./agent-settings.ts";
 import { hardware } from "./hardware.ts";
 import { text } from "./text.ts";
 
@@ -17,12 +18,10 @@ export const enrolmentRequest = z.strictObject({
 });
 export type EnrolmentRequest = z.infer<typeof enrolmentRequest>;
 
-/** Settings the agent takes over. Unknown ones are ignored, so that an older agent keeps working. */
-export const agentSettings = z.object({
-  heartbeatIntervalMs: z.int().min(1000).max(600_000),
-  clientDirectories: z.boolean(),
-});
-export type AgentSettings = z.infer<typeof agentSettings>;
+/** Settings in plain, for agents from before {@link signedSettings}; those that know it ignore them. */
+const plainSettings = { settings: agentSettings };
+/** Settings as the control key signed them: see agent-settings.ts. Absent while no admin has configured the tenant. */
+const signedSettings = { signedSettings: z.string().max(4096).optional() };
 
 export const enrolmentAnswer = z.object({
   tenantId,
@@ -36,7 +35,8 @@ export const enrolmentAnswer = z.object({
       .min(1)
       .max(8),
   }),
-  settings: agentSettings,
+  ...plainSettings,
+  ...signedSettings,
 });
 export type EnrolmentAnswer = z.infer<typeof enrolmentAnswer>;
 
@@ -54,7 +54,8 @@ export const sessionAnswer = z.object({
   /** 256 bits, base64url. */
   key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
   expiresAtSeconds: z.int().positive(),
-  settings: agentSettings,
+  ...plainSettings,
+  ...signedSettings,
   /** New control keys, signed by one the agent has pinned: see key-set.ts. */
   keySet: z.string().max(8192).optional(),
 });

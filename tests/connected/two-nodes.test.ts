@@ -68,7 +68,7 @@ test("changes that race on two edge nodes, which share the table alone, are one 
   const control = await makeSigningKey("control-1");
   const verifier = createVerifier(control.jwks);
   const pause = (ms: number) => Bun.sleep(ms);
-  const signing = { tenantId: TENANT_ID, version: 0, control: control.key, verifier };
+  const signing = { tenantId: TENANT_ID, version: 0, nowMs: Date.now(), control: control.key, verifier };
   await signTable({ dynamo: seeding, table: TABLE_NAME }, signing);
   const nodes = await Promise.all(
     [0, 1].map(async () => {

@@ -5,7 +5,7 @@ import { observeEnforcer } from "../../agent/contain/observe.ts";
 import { createSignedReport } from "../../agent/contain/signed-report.ts";
 import { createDirectivePoll } from "../../agent/directive-poll.ts";
 import { enrol } from "../../agent/enrol.ts";
-import { deviceSigner, type Identity, openDeviceKey, openSequence } from "../../agent/identity.ts";
+import { deviceSigner, openDeviceKey, openSequence } from "../../agent/identity.ts";
 import type { Log } from "../../agent/log.ts";
 import { createLoop } from "../../agent/loop.ts";
 import { takeKeySet } from "../../agent/pins.ts";
@@ -14,6 +14,8 @@ import { createSender } from "../../agent/send.ts";
 import { createSession } from "../../agent/session.ts";
 import { sleep } from "../../agent/sleep.ts";
 import { openSpool } from "../../agent/spool.ts";
+import { takeSettings, withFirstSettings } from "../../agent/tenant-settings.ts";
+import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import { controlClock } from "./control-clock.ts";
 import { eventually } from "./stack.ts";
 
@@ -26,6 +28,8 @@ export type SteadyAgent = {
   assetId: string;
   /** Sequence numbers of the heartbeats that were answered 202. */
   taken: Set<number>;
+  /** Settings of the tenant that it goes by. */
+  settings: () => AgentSettings;
   /** Key ids of the control keys it has pinned. */
   pinned: () => string[];
   obedience: Obedience;
@@ -114,12 +118,17 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     stopping.signal,
   );
   if (!enrolled.ok) throw new Error(enrolled.reason);
-  let self: Identity = { v: 1, edgeUrl, employeeId, ...enrolled.answer };
+  const { signedSettings, ...answer } = enrolled.answer;
+  let self = await withFirstSettings({ v: 1, edgeUrl, employeeId, ...answer }, signedSettings);
 
   const session = createSession({
     post,
     device: deviceSigner(device, self),
-    onSettings: () => {},
+    onSettings: async (signed) => {
+      const verdict = await takeSettings(self, signed);
+      if (verdict.is === "taken") self = verdict.identity;
+      if (verdict.is === "refused") log("warn", `new settings: ${verdict.reason}`);
+    },
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(self, jws, post.clock());
       if (verdict.is === "taken") self = verdict.identity;
@@ -196,6 +205,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     tenantId: self.tenantId,
     assetId: self.assetId,
     taken,
+    settings: () => self.settings,
     pinned: () => self.jwks.keys.map(({ kid }) => kid),
     obedience,
     log: told,

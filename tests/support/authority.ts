@@ -6,7 +6,7 @@ import { signTable } from "../../shared/authority/sign-table.ts";
 import { createVerifier, type Verifier } from "../../shared/authority/verify-authority.ts";
 import { newControlKey, publicHalf } from "../../shared/key-material.ts";
 import { type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
-import type { Key } from "../../shared/table/keys.ts";
+import { authorityKey, type Key } from "../../shared/table/keys.ts";
 import type { ControlKey } from "../../shared/wire/control-claims.ts";
 
 /** A key pair as the control plane and enrol nodes hold one. */
@@ -28,7 +28,19 @@ export const believing = (
   const read = async (key: Key) =>
     (await dynamo("GetItem", { TableName: table, Key: marshalItem(key), ConsistentRead: true })).Item;
   const checkReports: Authority["checkReports"] = async (asset) => asset as CheckedAsset;
-  return { read, readMany: (keys) => Promise.all(keys.map(read)), checkReports, verifier, mode: "observe" };
+  const readSigned = async (key: Key) => {
+    const tenantId = key.PK.slice("TENANT#".length);
+    const [item, record] = await Promise.all([read(key), read(authorityKey(tenantId, key.SK))]);
+    return { item, record };
+  };
+  return {
+    read,
+    readSigned,
+    readMany: (keys) => Promise.all(keys.map(read)),
+    checkReports,
+    verifier,
+    mode: "observe",
+  };
 };
 
 /** Signs whatever of a tenant stands in a real table without a valid signature, as `lz table sign` does. */
@@ -38,6 +50,6 @@ export async function signStored(
 ): Promise<void> {
   await signTable(
     { dynamo, table },
-    { tenantId, version: 0, control: controlKey!, verifier: authority.verifier },
+    { tenantId, version: 0, nowMs: Date.now(), control: controlKey!, verifier: authority.verifier },
   );
 }

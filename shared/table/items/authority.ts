@@ -12,6 +12,8 @@ export const authorityItem = z.object({
   /** Sort key of the item. */
   item: z.string().min(1).max(1024),
   signature: jws,
+  /** Of the tenant's settings: what agents are given of them, signed. See shared/wire/agent-settings.ts. */
+  agentSettings: jws.optional(),
 });
 export type AuthorityItem = z.infer<typeof authorityItem>;
 

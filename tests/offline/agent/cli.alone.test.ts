@@ -14,9 +14,13 @@ import { homesInPasswd, homesOfPeople, loginInPasswd } from "../../../agent/cli/
 import { COMMANDS, parseArguments } from "../../../agent/cli/arguments.ts";
 import { AGENT_VERSION } from "../../../agent/config.ts";
 import type { Explained } from "../../../agent/explain.ts";
+import { loadIdentity } from "../../../agent/identity.ts";
 import { silent } from "../../../agent/log.ts";
 import { countWaiting, openSpool } from "../../../agent/spool.ts";
+import { readStatus } from "../../../agent/status.ts";
+import { type AgentSettings, signAgentSettings } from "../../../shared/wire/agent-settings.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
+import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { signDirective } from "../../../shared/wire/directive.ts";
 import { signKeySet } from "../../../shared/wire/key-set.ts";
 import { describeUnless, missing, testUnless } from "../../support/missing.ts";
@@ -25,6 +29,7 @@ import {
   controlKeys,
   directiveClaims,
   removeTemporaryDirectories,
+  SETTINGS,
   startEdge,
   TENANT,
   type TestEdge,
@@ -673,6 +678,7 @@ describe("lz-agent", () => {
     const control = { kid: "control-2", key: fresh.control.key };
     const keys = [{ ...fresh.jwks.keys[0]!, kid: "control-2" }];
     edge.keySet = await signKeySet(edge.control, { keys }, Math.floor(Date.now() / 1000));
+    edge.signedSettings = await signSettings(control, { clientDirectories: true });
     const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
     edge.catalogue = await signCatalogue(control, json, Math.floor(Date.now() / 1000));
     edge.directive = await signDirective(control, { ...directiveClaims(), generation: 1 });
@@ -694,6 +700,32 @@ describe("lz-agent", () => {
     await next.done;
     for (const { agent, containment } of edge.taken)
       expect([agent.catalogue, containment.generation]).toEqual(["2099.01.01", 1]);
+    expect(loadIdentity(state)?.settings.clientDirectories).toBe(true);
+  });
+
+  test("run: keeps newer signed settings over a restart, and refuses older ones in the log and in status", async () => {
+    await call(enrollment());
+    const older = edge.signedSettings;
+    edge.signedSettings = await signSettings(edge.control, { heartbeatIntervalMs: 2000 });
+    const first = daemon();
+    await until(
+      "the newer settings are kept",
+      () => loadIdentity(state)?.settings.heartbeatIntervalMs === 2000,
+    );
+    first.kill("SIGTERM");
+    expect((await first.done).stderr).not.toContain("refused");
+    const kept = loadIdentity(state);
+    edge.signedSettings = older;
+    edge.taken.length = 0;
+    const next = daemon();
+    const reason = "they are older than those in use";
+    await until("status names the refusal", () => readStatus(state)?.settingsRefused === reason);
+    const { stdout } = await call(["status", "--state", state]);
+    expect(stdout).toContain("settings     heartbeat every 2 s, working directories not reported; signed 20");
+    expect(stdout).toContain(`; newer ones were refused: ${reason}`);
+    next.kill("SIGTERM");
+    expect((await next.done).stderr).toContain("the tenant's settings were refused; those in use stay");
+    expect(loadIdentity(state)).toEqual(kept!);
   });
 
   test("run writes no key, token, signature or body into its log", async () => {
@@ -709,6 +741,10 @@ describe("lz-agent", () => {
       expect(stderr).not.toContain(secret);
     for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
   });
+
+  /** Newer than those that the edge gives at first. */
+  const signSettings = (control: ControlKey, more: Partial<AgentSettings>): Promise<string> =>
+    signAgentSettings(control, { tenant: TENANT, version: Date.now(), ...SETTINGS, ...more });
 
   async function anyHeartbeat(): Promise<object> {
     const child = daemon();

@@ -8,6 +8,9 @@ import { uncontained } from "../../../agent/heartbeat.ts";
 import { acquireLock, processBirth } from "../../../agent/lock.ts";
 import { type DaemonStatus, writeStatus } from "../../../agent/status.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import { signAgentSettings } from "../../../shared/wire/agent-settings.ts";
+import { type PinnedKeys, signKeySet } from "../../../shared/wire/key-set.ts";
+import { makeSigningKey } from "../../support/authority.ts";
 import {
   type Certificate,
   createPrivateCa,
@@ -24,6 +27,7 @@ import {
   ASSET,
   problem,
   removeTemporaryDirectories,
+  SETTINGS,
   startEdge,
   TENANT,
   type TestEdge,
@@ -154,7 +158,31 @@ describe("doctor on the host", () => {
     const checks = await examine(["--state", state]);
     expect(checks.enrolment).toMatchObject({ status: "ok", detail: `${ASSET} of ${TENANT} at ${edge.url}` });
     expect(checks.session).toMatchObject({ status: "ok" });
+    expect(checks.settings).toMatchObject({ status: "ok" });
     expect(failedOnes(checks)).toEqual(["service"]);
+    const { signedSettings } = edge;
+    edge.signedSettings = `${signedSettings!.slice(0, -4)}AAAA`;
+    expect((await examine(["--state", state])).settings).toMatchObject(
+      failure("no pinned control key signed them for this tenant", "lz table sign"),
+    );
+    edge.signedSettings = undefined;
+    expect((await examine(["--state", state])).settings).toMatchObject({ status: "skipped" });
+    const next = await makeSigningKey("control-2");
+    const newer = { tenant: TENANT, version: Date.now(), ...SETTINGS };
+    edge.signedSettings = await signAgentSettings(next.key, newer);
+    edge.keySet = await signKeySet(edge.control, next.jwks as PinnedKeys, Math.floor(Date.now() / 1000));
+    expect((await examine(["--state", state])).settings).toMatchObject({ status: "ok" });
+    edge.keySet = undefined;
+    edge.signedSettings = signedSettings;
+    const said = (await call(["status", "--state", state])).stdout;
+    expect(said).toContain("settings     heartbeat every 1 s, working directories not reported; signed 20");
+    writeStatus(state, {
+      ...{ writtenAt: "2026-11-22T00:00:00.000Z", version: "0.1.0", connection: "online" },
+      ...{ engines: 0, dropped: 0, settingsRefused: "they are older than those in use" },
+      containment: uncontained("2026-11-22T00:00:00.000Z"),
+    });
+    const refused = (await call(["status", "--state", state])).stdout;
+    expect(refused).toContain("; newer ones were refused: they are older than those in use");
     expect(checks.service).toMatchObject(failure("the daemon does not run", "run lz-agent service install"));
     edge.fault = (path) => (path === "/v1/session" ? problem("asset.revoked") : undefined);
     expect((await examine(["--state", state])).session).toMatchObject(

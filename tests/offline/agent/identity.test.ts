@@ -113,6 +113,19 @@ describe("loadIdentity()", () => {
     assetId: ASSET,
     jwks: (await controlKeys()).jwks,
     settings: SETTINGS,
+    settingsVersion: 7,
+  });
+  test("does not go by settings that an agent from before signatures took from its control plane", async () => {
+    const directory = temporaryDirectory();
+    const { settingsVersion: _, ...before } = await saved();
+    saveIdentity(directory, {
+      ...before,
+      settings: { heartbeatIntervalMs: 600_000, clientDirectories: true },
+    });
+    expect(loadIdentity(directory)?.settings).toEqual({
+      heartbeatIntervalMs: 5000,
+      clientDirectories: false,
+    });
   });
   test("gives back what saveIdentity() wrote, undefined before", async () => {
     const directory = temporaryDirectory();

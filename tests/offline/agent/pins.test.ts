@@ -31,6 +31,7 @@ const identityWith = (keys: Identity["jwks"]["keys"]): Identity => ({
   assetId: ASSET,
   jwks: { keys },
   settings: SETTINGS,
+  settingsVersion: 1,
 });
 
 describe("takeKeySet()", () => {

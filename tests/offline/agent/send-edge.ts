@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair } from "jose";
 import { base64url, utf8 } from "../../../shared/bytes.ts";
 import { REFUSALS, type RefusalCode } from "../../../shared/refusal.ts";
+import { signAgentSettings } from "../../../shared/wire/agent-settings.ts";
 import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
 import { DIRECTIVE_PATH, directivePoll } from "../../../shared/wire/directive-poll.ts";
@@ -22,6 +23,7 @@ import {
 export const TENANT = "org_test";
 export const ASSET = "01JD8Z0000000000000000TEST";
 export const TOKEN = "a.b.c";
+const SETTINGS_VERSION = Date.parse("2026-11-22T00:00:00.000Z");
 export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 
 /** What the next request gets instead of the ordinary answer; `undefined` leaves it alone. */
@@ -52,6 +54,8 @@ export type TestEdge = {
   onPoll: ((count: number) => Response | Promise<Response>) | undefined;
   /** Handed out with every session, as during a rotation of the control key. */
   keySet: string | undefined;
+  /** The tenant's settings, signed; handed out with enrolment and session. */
+  signedSettings: string | undefined;
   /** Served as the signed catalogue. */
   catalogue: string | undefined;
   sessionSeconds: number;
@@ -85,6 +89,10 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     onPoll: undefined,
     keySet: undefined,
     catalogue: undefined,
+    signedSettings: await signAgentSettings(control, {
+      ...{ tenant: TENANT, version: SETTINGS_VERSION },
+      ...SETTINGS,
+    }),
     sessionSeconds: 3600,
     tellsTime: "time",
     aheadMs: 0,
@@ -95,6 +103,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     },
   };
   const now = (): number => Date.now() + edge.aheadMs;
+  const signed = () => (edge.signedSettings === undefined ? {} : { signedSettings: edge.signedSettings });
   // Bun writes a right Date where there is none: it has to be wrong for a test to see that it was not used.
   const stale = (): Response => {
     const date = new Date(edge.tellsTime === "date" ? now() : 0).toUTCString();
@@ -131,7 +140,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     });
     const key = base64url(await deriveSessionKey(secret, keyid));
     const keySet = edge.keySet === undefined ? {} : { keySet: edge.keySet };
-    return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS, ...keySet });
+    return Response.json({ keyid, key, expiresAtSeconds, settings: SETTINGS, ...keySet, ...signed() });
   }
 
   const sessionKey = async (keyid: string): Promise<CryptoKey> =>
@@ -167,7 +176,10 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     edge.deviceX = parsed.data.deviceKey;
     edge.enrolments.push({ deviceKey: edge.deviceX, employeeId: parsed.data.employeeId });
     const { assetId } = edge;
-    return Response.json({ tenantId: TENANT, assetId, jwks, settings: SETTINGS }, { status: 201 });
+    return Response.json(
+      { tenantId: TENANT, assetId, jwks, settings: SETTINGS, ...signed() },
+      { status: 201 },
+    );
   }
 
   const routes: Record<string, (request: Request, body: string) => Promise<Response>> = {

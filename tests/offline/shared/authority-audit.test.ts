@@ -71,7 +71,13 @@ async function makeTable() {
   await put(marshalItem(await signNewDevice(control.key, TENANT, newDevice)));
   await put(asset(IDS[1], { status: "ISOLATED", generation: 1 }));
   const verifier = createVerifier(control.jwks);
-  const signed = await signTable(where, { tenantId: TENANT, version: 7, control: control.key, verifier });
+  const signed = await signTable(where, {
+    tenantId: TENANT,
+    version: 7,
+    nowMs: NOW_SECONDS * 1000,
+    control: control.key,
+    verifier,
+  });
   const audit = (more: object = {}) =>
     auditAuthority(where, { tenantId: TENANT, verifier, nowSeconds: NOW_SECONDS, ...more });
   const items = table.items as Map<string, AttributeMap>;
@@ -87,6 +93,7 @@ test("signing a table signs what has no signature, and nothing twice", async () 
   const again = await signTable(where, {
     tenantId: TENANT,
     version: 8,
+    nowMs: NOW_SECONDS * 1000,
     control: control.key,
     verifier: createVerifier(control.jwks),
   });
@@ -110,10 +117,16 @@ test("a tenant that nothing was ever signed for has no fault", async () => {
 test("after a rotation the table is signed by the new key, and the old one may go", async () => {
   const { where } = await makeTable();
   const both = createVerifier({ keys: [...control.jwks.keys, ...next.jwks.keys] });
-  const signed = await signTable(where, { tenantId: TENANT, version: 9, control: next.key, verifier: both });
+  const signed = await signTable(where, {
+    tenantId: TENANT,
+    version: 9,
+    nowMs: NOW_SECONDS * 1000,
+    control: next.key,
+    verifier: both,
+  });
   expect(signed.map(({ reason }) => reason)).toEqual(["old-key", "old-key", "old-key", "old-key"]);
   const kept = await signTable(where, {
-    ...{ tenantId: TENANT, version: 9, control: next.key, verifier: both },
+    ...{ tenantId: TENANT, version: 9, nowMs: NOW_SECONDS * 1000, control: next.key, verifier: both },
   });
   expect(kept).toEqual([]);
   const onlyNew = createVerifier(next.jwks);
@@ -200,7 +213,13 @@ describe("an audit finds", () => {
     const [item, record] = [world.get(apiKeyKey(TENANT, IDS[0])), world.get(authorityKey(TENANT, KEY))];
     await world.put(apiKey({ revokedAt: "2026-11-23T00:00:00.000Z" }));
     const verifier = createVerifier(control.jwks);
-    await signTable(world.where, { tenantId: TENANT, version: 8, control: control.key, verifier });
+    await signTable(world.where, {
+      tenantId: TENANT,
+      version: 8,
+      nowMs: NOW_SECONDS * 1000,
+      control: control.key,
+      verifier,
+    });
     expect((await world.audit()).faults).toEqual([]);
     await world.put(item);
     await world.put(record);

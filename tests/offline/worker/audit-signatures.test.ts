@@ -27,7 +27,7 @@ async function makeWorld() {
   const sign = (version: number) =>
     signTable(
       { dynamo: table.dynamo, table: "t" },
-      { tenantId: TENANT, version, control: control.key, verifier },
+      { tenantId: TENANT, version, nowMs: state.nowMs, control: control.key, verifier },
     );
   const metrics = createMetrics();
   const deps = {
