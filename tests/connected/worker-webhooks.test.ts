@@ -69,7 +69,7 @@ test("an event in the outbox of a real table is delivered once over a real socke
     slots: createDeliverySlots(),
   };
   const put = async (name: string) => {
-    const kind = "isolation.failed" as const;
+    const kind = "isolation.requested" as const;
     const told = { kind, eventId: eventIdOf(kind, name), at: timestamp(now), data: { generation: 1 } };
     const event = makeEvent(told, tenant, timestamp(now));
     await dynamo("PutItem", eventPut(event, TABLE_NAME));
@@ -137,7 +137,7 @@ test("what is sent again while a worker is at the event is not lost in a real ta
     post,
     slots,
   };
-  const told = { kind: "isolation.failed" as const, eventId: "evt_again", at: timestamp(now), data: {} };
+  const told = { kind: "isolation.requested" as const, eventId: "evt_again", at: timestamp(now), data: {} };
   const { recordedAt, eventId } = makeEvent(told, tenant, timestamp(now));
   await dynamo("PutItem", eventPut(makeEvent(told, tenant, recordedAt), TABLE_NAME));
   const stored = async () => {
