@@ -2,10 +2,11 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { loadIdentity } from "../../agent/identity.ts";
 import type { PostDeps } from "../../agent/post.ts";
 import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import { type Fleet, startFleet } from "../support/agents.ts";
-import { startTestStack, type TestStack } from "../support/stack.ts";
+import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
  * Real edge, table and queue, and the agent's own parts. Between them an edge node that lies: it hands on what it likes
@@ -94,4 +95,41 @@ test("an admin's change reaches the agent, and an older one that is played again
   node.lie = ({ signedSettings: _, ...answer }) => ({ ...answer, settings: GREEDY });
   await agent.renew();
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
+}, 60_000);
+
+const MAIN = new URL("../../agent/main.ts", import.meta.url).pathname;
+
+function runAgent(args: readonly string[]) {
+  const environment = { PATH: process.env.PATH ?? "", HOME: folder };
+  return Bun.spawn([process.execPath, MAIN, ...args], { env: environment, stdout: "pipe", stderr: "pipe" });
+}
+
+test("the daemon goes by an admin's new heartbeat interval from its next session on, and status says so", async () => {
+  const state = join(folder, "daemon");
+  const where = ["--state", state];
+  const token = await stack.enrolmentToken();
+  const enrolled = runAgent([
+    "enroll",
+    "--url",
+    stack.edgeUrl,
+    "--token",
+    token,
+    "--employee",
+    "ada",
+    ...where,
+  ]);
+  expect([await enrolled.exited, await new Response(enrolled.stderr).text()]).toEqual([0, ""]);
+  await change({ heartbeatIntervalMs: 2000, clientDirectories: true });
+  const daemon = runAgent(["run", ...where]);
+  try {
+    const isInUse = async () => loadIdentity(state)?.settings.heartbeatIntervalMs === 2000;
+    await eventually(isInUse, 30_000);
+  } finally {
+    daemon.kill("SIGTERM");
+    await daemon.exited;
+  }
+  const status = runAgent(["status", ...where]);
+  expect(await new Response(status.stdout).text()).toMatch(
+    /^settings {5}heartbeat every 2 s, working directories reported; signed 20\S+Z$/m,
+  );
 }, 60_000);
