@@ -140,7 +140,13 @@ async function ownIdentity(start: Omit<Copied, "hardware">, values: Values): Pro
     if (!hardware || !isUnknown || identity.hardware?.id === hardware.id)
       return { ok: true, identity, device, hardware };
     const known = { ...identity, hardware };
-    saveIdentity(directory, known);
+    try {
+      saveIdentity(directory, known);
+    } catch (cause) {
+      log("warn", "the machine's fingerprint could not be saved; the next start tries again", {
+        reason: codeOf(cause),
+      });
+    }
     return { ok: true, identity: known, device, hardware };
   }
   const copied = { ...start, hardware };

@@ -128,18 +128,18 @@ describeUnless(lacking, "the buttons of an integration, in Chromium", () => {
     const sentAs = (id: string) => received.filter(({ headers }) => headers.get("webhook-id") === id);
     const tell = async (eventId: string) => {
       const at = timestamp(clock());
-      const told = { kind: "isolation.failed" as const, eventId, at, data: { generation: 1 } };
+      const told = { kind: "isolation.requested" as const, eventId, at, data: { generation: 1 } };
       await dynamo("PutItem", eventPut(makeEvent(told, tenant, at), table));
     };
     status = 410;
     for (const id of ["evt_one", "evt_two", "evt_three"]) await tell(id);
     await page.goto(`${hook}?state=dead`);
     for (const id of ["evt_one", "evt_two", "evt_three"])
-      await page.getByRole("button", { name: `Send again: isolation.failed ${id}` }).waitFor();
+      await page.getByRole("button", { name: `Send again: isolation.requested ${id}` }).waitFor();
     expect(await page.locator("#webhook-head").textContent()).toContain("3 events given up");
 
     status = 204;
-    await page.getByRole("button", { name: "Send again: isolation.failed evt_two" }).click();
+    await page.getByRole("button", { name: "Send again: isolation.requested evt_two" }).click();
     await page.locator("main [role=status]", { hasText: "Queued and recorded" }).waitFor();
     await page.waitForFunction(() => !document.querySelector("main")!.textContent!.includes("evt_two"));
     await page.goto(`${hook}?state=delivered`);

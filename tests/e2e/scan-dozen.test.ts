@@ -50,7 +50,14 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     for (const [at, { code, stdout, stderr }] of seen.scans.entries()) {
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout.trimEnd().split("\n")).toHaveLength(1);
-      expect(Object.keys(results[at]!).sort()).toEqual(["collectors", "durationMs", "engines", "stores"]);
+      expect(Object.keys(results[at]!).sort()).toEqual([
+        "collectors",
+        "durationMs",
+        "engines",
+        "missing",
+        "status",
+        "stores",
+      ]);
     }
   });
 
