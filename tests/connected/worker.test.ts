@@ -204,6 +204,22 @@ describe("worker", () => {
     await eventually(async () => (await state()) === "acknowledged");
   });
 
+  test("a message whose work takes as long as it is hidden stays hidden, and is recorded once", async () => {
+    const asset = await enrolAsset(stack, "slow-table");
+    const dynamodb = stack.stages.get("dynamodb")!;
+    dynamodb.kill("SIGSTOP");
+    try {
+      await sendRaw(stack, await pack(asset, [makeHeartbeat(1, Date.now(), "slow-table")]));
+      // Past the 4 s for which a message is hidden: without an extension the queue would hand it out again.
+      await Bun.sleep(5000);
+      expect(await queueDepth(stack)).toEqual({ waiting: 0, inFlight: 1 });
+    } finally {
+      dynamodb.kill("SIGCONT");
+    }
+    await settled();
+    expect(await timeline(asset)).toHaveLength(1);
+  });
+
   test("SIGTERM in the middle of a batch finishes and acknowledges what was received", async () => {
     const asset = await enrolAsset(stack, "stopped");
     const start = Date.now() - 5 * MINUTE_MS;
