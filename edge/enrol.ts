@@ -1,4 +1,4 @@
-import { ulid } from "ulid";
+import { assetIdOf } from "../shared/authority/asset-id.ts";
 import { signNewDevice } from "../shared/authority/sign-authority.ts";
 import { AuthorityFault } from "../shared/authority/types.ts";
 import { base64url, utf8 } from "../shared/bytes.ts";
@@ -177,8 +177,8 @@ async function writeAsset(
   deps: Deps,
 ): Promise<string> {
   const now = deps.clock();
-  const assetId = ulid(now, () => deps.random(1)[0]! / 256);
   const { tenant: tenantId } = claims;
+  const assetId = await assetIdOf(tenantId, body.deviceKey, now);
   const known = await readHardwareItem(body, tenantId, deps);
   const asset: AssetItem = {
     type: "Asset",

@@ -148,7 +148,7 @@ export async function checkAuthority(
     return undefined;
   }
   const claims = await verifier.device(device, tenantId, name);
-  checkNewDevice(item, claims);
+  await checkNewDevice(item, claims);
   await checkCovered(item, claims);
   return undefined;
 }

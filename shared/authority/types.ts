@@ -11,6 +11,7 @@ export const AUTHORITY_FAULTS = {
   mismatch: "it is not what was signed",
   misplaced: "its authority record is about another item",
   notNew: "an enrol key signed more than a new device",
+  deviceKey: "an enrol key gave the asset to another device key",
   head: "the head of the tenant's authority records is missing or not signed",
   count:
     "the tenant's authority records are not those of the signed head: one was removed, added or put back",

@@ -11,8 +11,10 @@ import {
 } from "../table/items/authority.ts";
 import { decodeItem } from "../table/items/decode.ts";
 import { tenantItem } from "../table/items/tenant.ts";
+import { ASSET_PREFIX } from "../table/keys.ts";
 import { SETTINGS_TYPE, type SettingsClaims, settingsClaims } from "../wire/agent-settings.ts";
 import { ISSUER } from "../wire/sign-statement.ts";
+import { isIdOfKey } from "./asset-id.ts";
 import { hashOfCovered } from "./covered-members.ts";
 import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 
@@ -95,8 +97,14 @@ export async function checkCovered(item: AttributeMap, claims: AuthorityClaims):
     throw new AuthorityFault(claims.tenant, claims.item, "mismatch");
 }
 
-/** What an enrol key may vouch for: a device that has just enrolled, and nothing that an admin decided since. */
-export function checkNewDevice(asset: AttributeMap, { tenant, item, version }: AuthorityClaims): void {
+/**
+ * What an enrol key may vouch for: a device that has just enrolled with the key that its id was made of, and nothing that
+ * an admin decided since.
+ */
+export async function checkNewDevice(
+  asset: AttributeMap,
+  { tenant, item, version }: AuthorityClaims,
+): Promise<void> {
   const isNew =
     version === 0 &&
     asset.type?.S === "Asset" &&
@@ -104,6 +112,8 @@ export function checkNewDevice(asset: AttributeMap, { tenant, item, version }: A
     asset.generation?.N === "0" &&
     ["wish", "revokedAt", "keyRotatedAt", "offlineReleaseOf"].every((name) => asset[name] === undefined);
   if (!isNew) throw new AuthorityFault(tenant, item, "notNew");
+  if (!(await isIdOfKey(item.slice(ASSET_PREFIX.length), tenant, asset.deviceKey?.S ?? "")))
+    throw new AuthorityFault(tenant, item, "deviceKey");
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, normalize } from "node:path";
 import { bundleForWorkerd } from "../../local/edge-command.ts";
@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 
 /** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
 const PACKAGES: Record<string, RegExp> = {
-  shared: /^(@opentelemetry\/.+|zod|jose|@aws-sdk\/client-dynamodb)$/,
+  shared: /^(@opentelemetry\/.+|zod|jose|ulid|@aws-sdk\/client-dynamodb)$/,
   agent: /^(node:.+|bun|bun:ffi|zod|jose)$/,
   edge: /^(@hono\/zod-validator|@opentelemetry\/api|d3-(scale|shape)|hono(\/.+)?|zod|zod-openapi|jose|aws4fetch|ulid)$/,
   worker:
@@ -109,6 +109,14 @@ describe("the house", () => {
   });
 });
 
+test("each decision record has a number of its own", () => {
+  const numbers = readdirSync(join(ROOT, "docs/decisions")).flatMap(
+    (name) => name.match(/^\d{4}/)?.[0] ?? [],
+  );
+  expect(numbers.length).toBeGreaterThan(20);
+  expect(numbers.filter((number, at) => numbers.indexOf(number) !== at)).toEqual([]);
+});
+
 test("every setting of the edge and the worker stands in the README", () => {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
   const settings = ["edge/config.ts", "worker/config.ts"].flatMap((path) =>
@@ -121,7 +129,8 @@ test("every setting of the edge and the worker stands in the README", () => {
 test("the bundle for workerd holds no node: import and stays under its size", async () => {
   // Workers take 3 MB. The pages and the rules, which a policy is tried with, are a third of what is here; d3-scale
   // and d3-shape, by single functions, are 20 KB of it; checking signatures of items is 4 KB.
-  const COMPRESSED_BYTES_MAX = 240 * 1024;
+  // Roles, credentials that expire, fingerprints, proofs and hosts that leave took 13 KB: hence not 240 any more.
+  const COMPRESSED_BYTES_MAX = 248 * 1024;
   const folder = mkdtempSync(join(tmpdir(), "lz-bundle-"));
   try {
     const text = readFileSync(await bundleForWorkerd(ROOT, folder), "utf8");

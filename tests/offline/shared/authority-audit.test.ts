@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { assetIdOf } from "../../../shared/authority/asset-id.ts";
 import { auditAuthority } from "../../../shared/authority/audit-authority.ts";
 import { signNewDevice } from "../../../shared/authority/sign-authority.ts";
 import { signTable, unsignedItems } from "../../../shared/authority/sign-table.ts";
@@ -18,7 +19,12 @@ import { makeSigningKey } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const TENANT = "org_a";
-const IDS = ["01M807NRG7BVMVH9SM4YAEXFPG", "01M807NRG7BVMVH9SM4YAEXFPH"] as const;
+const DEVICE_KEY = "A".repeat(43);
+const ENROLLED_MS = Date.parse("2026-11-21T00:00:00.000Z");
+const IDS = [
+  await assetIdOf(TENANT, DEVICE_KEY, ENROLLED_MS),
+  await assetIdOf(TENANT, DEVICE_KEY, ENROLLED_MS + 1),
+] as const;
 const NOW_SECONDS = 1_790_000_000;
 
 type Keys = Awaited<ReturnType<typeof makeSigningKey>>;
@@ -41,7 +47,7 @@ const asset = (id: string, more: object = {}) =>
     hostname: "desk",
     os: "linux",
     arch: "x64",
-    deviceKey: "A".repeat(43),
+    deviceKey: DEVICE_KEY,
     enrolledAt: "2026-11-21T00:00:00.000Z",
     status: "ACTIVE",
     generation: 0,

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { assetIdOf } from "../../../shared/authority/asset-id.ts";
 import { hashOfCovered } from "../../../shared/authority/covered-members.ts";
 import { addToDigest, EMPTY_DIGEST } from "../../../shared/authority/digest.ts";
 import { createAuthority } from "../../../shared/authority/read-authority.ts";
@@ -18,7 +19,8 @@ import { makeSigningKey } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const TENANT = "org_a";
-const ID = "01M807NRG7BVMVH9SM4YAEXFPG";
+const DEVICE_KEY = "A".repeat(43);
+const ID = await assetIdOf(TENANT, DEVICE_KEY, Date.parse("2026-11-21T00:00:00.000Z"));
 
 type Keys = Awaited<ReturnType<typeof makeSigningKey>>;
 let control: Keys;
@@ -50,7 +52,7 @@ const ASSET = {
   hostname: "desk-1",
   os: "linux",
   arch: "x64",
-  deviceKey: "A".repeat(43),
+  deviceKey: DEVICE_KEY,
   enrolledAt: "2026-11-21T00:00:00.000Z",
   status: "ACTIVE",
   generation: 0,
@@ -244,6 +246,20 @@ describe("a device that enrolled", () => {
     const stolen = asset({ deviceKey: "B".repeat(43) });
     await put(stolen, await signed(revoked), await signNewDevice(enrol.key, TENANT, stolen));
     expect(await refusal(read(assetKey(TENANT, ID)))).toBe("mismatch");
+  });
+  test.each([
+    ["the key of whoever holds the enrol key", { deviceKey: "B".repeat(43) }],
+    ["no key", { deviceKey: undefined }],
+  ])("cannot get %s in place of its own, though no admin has touched it", async (_name, more) => {
+    const { read, put } = makeTable();
+    await put(asset(more), await signNewDevice(enrol.key, TENANT, asset(more)));
+    expect(await refusal(read(assetKey(TENANT, ID)))).toBe("deviceKey");
+  });
+  test("of another tenant with the same key has another id", async () => {
+    const atMs = Date.parse("2026-11-21T00:00:00.000Z");
+    expect(await assetIdOf("org_b", DEVICE_KEY, atMs)).not.toBe(ID);
+    expect(await assetIdOf(TENANT, DEVICE_KEY, atMs + 1)).not.toBe(ID);
+    expect(ID).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
   });
   test("that was removed is refused", async () => {
     const { read, put } = makeTable();

@@ -1,0 +1,32 @@
+import { decodeTime, ulid } from "ulid";
+import { utf8 } from "../bytes.ts";
+
+const BITS_PER_CHARACTER = 5;
+
+/**
+ * Id of an asset: a ULID whose 80 bits after the time are the first of a SHA-256 over tenant, device key and time. So
+ * whoever holds the enrol key can enrol devices of its own, and cannot give the id of another one to its own key.
+ *
+ * @param atMs time of the enrolment, in ms since 1970
+ */
+export async function assetIdOf(tenantId: string, deviceKey: string, atMs: number): Promise<string> {
+  const named = utf8(`lifecyclezero asset id 1\n${tenantId}\n${deviceKey}\n${atMs}`);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", named));
+  let taken = 0;
+  const nextFraction = () => {
+    const [byte, shift] = [taken >> 3, taken & 7];
+    taken += BITS_PER_CHARACTER;
+    const twoBytes = (digest[byte]! << 8) | digest[byte + 1]!;
+    return ((twoBytes >> (16 - BITS_PER_CHARACTER - shift)) & 31) / 32;
+  };
+  return ulid(atMs, nextFraction);
+}
+
+/** Whether an asset's id was made for this device key. */
+export async function isIdOfKey(assetId: string, tenantId: string, deviceKey: string): Promise<boolean> {
+  try {
+    return assetId === (await assetIdOf(tenantId, deviceKey, decodeTime(assetId)));
+  } catch {
+    return false; // no ULID
+  }
+}
