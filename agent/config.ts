@@ -1,7 +1,7 @@
 import { posix, win32 } from "node:path";
+import { PRODUCT_VERSION } from "../shared/product-version.ts";
 
-/** Held equal to package.json by a test: the agent bundles nothing outside agent/ and shared/. */
-export const AGENT_VERSION = "0.1.0";
+export const AGENT_VERSION = PRODUCT_VERSION;
 
 /** What an entry file knows about the machine; everything below is a function of it. */
 export type Host = {

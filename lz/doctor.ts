@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { parseJsonObject } from "../shared/json-object.ts";
+import { tidy } from "../shared/wire/text.ts";
 import type { Arguments } from "./arguments.ts";
 import { bad, type Check, good, note } from "./check.ts";
 import {
@@ -18,6 +19,7 @@ import { checkQueues, checkTable } from "./doctor-aws.ts";
 import { checkEdgeCredentials } from "./doctor-credentials.ts";
 import { checkSignInKeys } from "./doctor-sign-in.ts";
 import { checkSignatures } from "./doctor-signatures.ts";
+import { checkVersions, readWorkerVersions } from "./doctor-versions.ts";
 import { checkWorker } from "./doctor-worker.ts";
 import { openTable } from "./open-table.ts";
 
@@ -25,6 +27,8 @@ const PORT_DEFAULT = 8787;
 const TIMEOUT_MS = 5000;
 /** The edge refuses beyond 300 s; a clock that far gone has been wrong for long. */
 const SKEW_SECONDS_MAX = 30;
+/** Characters shown of a version that the edge tells. */
+const VERSION_MAX = 40;
 
 export const run: Verb = async (args, deps) => {
   const isRemote = asksElsewhere(args, deps);
@@ -32,12 +36,18 @@ export const run: Verb = async (args, deps) => {
   const stack = isRemote ? undefined : readStack(deps, checks);
   if (!isRemote) checks.push(await checkPort(deps, stack));
   const connection = whereTo(args, deps);
-  if (connection) checks.push(...(await checkEdge(connection, deps)));
+  let edgeVersion: string | undefined;
+  if (connection)
+    checks.push(
+      ...(await checkEdge(connection, deps, (version) => {
+        edgeVersion = version;
+      })),
+    );
   const endpoints = stack ?? endpointsOf(deps.env);
   if (endpoints) {
     checks.push(...(await checkTable(endpoints.dynamodbEndpoint, deps.env)));
     checks.push(...(await checkQueues(endpoints.sqsEndpoint, endpoints.queueUrl, deps.env)));
-    checks.push(...(await tenantChecks(stack, deps)));
+    checks.push(...(await tenantChecks(stack, edgeVersion, deps)));
   } else {
     checks.push(
       note("table and queue", "not looked at", "set SQS_QUEUE_URL and AWS_REGION, or start a local stack"),
@@ -61,7 +71,11 @@ const asksElsewhere = (args: Arguments, { env }: Pick<Deps, "env">): boolean =>
   [args.texts.url, env.LZ_URL, env.SQS_QUEUE_URL].some((named) => named !== undefined && named !== "");
 
 /** What only a tenant's items tell. The tenant is that of the local stack, or LZ_TENANT. */
-async function tenantChecks(stack: StackFile | undefined, deps: Deps): Promise<Check[]> {
+async function tenantChecks(
+  stack: StackFile | undefined,
+  edgeVersion: string | undefined,
+  deps: Deps,
+): Promise<Check[]> {
   const tenantId = stack?.tenantId ?? deps.env.LZ_TENANT;
   if (tenantId === undefined)
     return [note("worker and signatures", "not checked", "set LZ_TENANT to the id of a tenant")];
@@ -72,6 +86,7 @@ async function tenantChecks(stack: StackFile | undefined, deps: Deps): Promise<C
     return [
       await checkWorker(table, tenantId, deps),
       await checkSignatures(table, tenantId, { clock: deps.clock, env }),
+      checkVersions(edgeVersion, await readWorkerVersions(table, tenantId)),
     ];
   } finally {
     table.close();
@@ -187,6 +202,8 @@ async function checkPort({ env }: Deps, stack: StackFile | undefined): Promise<C
 export async function checkEdge(
   { url, token }: Connection,
   deps: Pick<Deps, "fetch" | "clock">,
+  /** Called with the version that the edge tells those it knows. */
+  onVersion: (version: string) => void = () => {},
 ): Promise<Check[]> {
   const ask = (path: string, headers: Record<string, string> = {}) =>
     deps
@@ -219,8 +236,10 @@ export async function checkEdge(
     );
   }
   const me = await ask("/v1/me", { authorization: `Bearer ${token}` });
+  const caller = await objectOf(me);
+  if (typeof caller.version === "string") onVersion(tidy(caller.version, VERSION_MAX));
   checks.push(
-    me?.status === 200 && typeof (await objectOf(me)).tenantId === "string"
+    me?.status === 200 && typeof caller.tenantId === "string"
       ? good("session", "the token is accepted")
       : bad(
           "session",

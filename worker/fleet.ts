@@ -1,5 +1,6 @@
 import { timestamp } from "../shared/clock.ts";
 import { countFleet } from "../shared/fleet/count.ts";
+import { PRODUCT_VERSION } from "../shared/product-version.ts";
 import { type AttributeMap, isConditionFailed, marshalItem, values } from "../shared/table/dynamo.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { type FleetHourItem, fleetSummaryItem } from "../shared/table/items/fleet.ts";
@@ -45,7 +46,7 @@ export async function recordFleet(tenantId: string, deps: Counter): Promise<bool
     ...{ type: "FleetHour", tenantId, at },
     ...{ hosts, reporting, withAi, critical, warning, expiresAt },
   };
-  const summary = { type: "FleetSummary", tenantId, at, counts };
+  const summary = { type: "FleetSummary", tenantId, at, counts, workerVersion: PRODUCT_VERSION };
   for (const item of [
     { ...fleetHourKey(tenantId, at.slice(0, 13)), ...hour },
     { ...fleetSummaryKey(tenantId), ...summary },

@@ -24,7 +24,7 @@ import { SKIP_REASONS } from "./skip-reasons.ts";
 /** Called after its name in the specification; a name is registered once. */
 const named = <Schema extends z.ZodType>(id: string, schema: Schema): Schema => schema.meta({ id });
 
-export const adminView = named(
+export const callerView = named(
   "Caller",
   z.object({
     tenantId: z.string(),
@@ -35,6 +35,7 @@ export const adminView = named(
     via: z.enum(["session", "api-key"]),
     keyMadeBy: z.string().optional().meta({ description: "Who made the API key." }),
     permissions: z.array(z.enum(PERMISSIONS)),
+    version: z.string().meta({ description: "Release of the node that answers." }),
   }),
 );
 

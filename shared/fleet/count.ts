@@ -27,6 +27,7 @@ export const enginesOf = (row: FleetRow) =>
   (row.presence?.engines ?? []).map(({ id, name }) => ({ key: id, name }));
 export const modelsOf = (row: FleetRow) => named(row.presence?.models);
 export const clientsOf = (row: FleetRow) => named(row.presence?.clients);
+const agentVersionsOf = ({ presence }: FleetRow) => named(presence && [presence.agentVersion]);
 export const kindsOf = (row: FleetRow) => named(row.presence?.engines.map(({ kind }) => kind));
 
 export const hasFailedSources = ({ presence }: Pick<FleetRow, "presence">): boolean =>
@@ -50,5 +51,6 @@ export function countFleet(rows: readonly FleetRow[], nowMs: number, expired = 0
     engines: ranked(countHosts(rows, enginesOf)),
     models: ranked(countHosts(rows, modelsOf)),
     clients: ranked(countHosts(rows, clientsOf)),
+    agentVersions: ranked(countHosts(rows, agentVersionsOf)),
   };
 }

@@ -28,6 +28,7 @@ const fleetPresence = presenceItem.pick({
   engines: true,
   models: true,
   clients: true,
+  agentVersion: true,
   failedCollectors: true,
 });
 const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });

@@ -1,3 +1,4 @@
+import { PRODUCT_VERSION } from "../../../shared/product-version.ts";
 import { refuse } from "../../../shared/refusal.ts";
 import { newPolicy } from "../../../shared/table/items/policy.ts";
 import { changePolicy, changeSettings, readPolicy, readSettings } from "../change-tenant.ts";
@@ -6,8 +7,8 @@ import { employeeParams, page, pageFrom } from "../inputs.ts";
 import { operation } from "../operation.ts";
 import { listEmployeeAssets, listEmployees, readEmployee } from "../read.ts";
 import {
-  adminView,
   assetView,
+  callerView,
   custodyExport,
   employeeView,
   pageOf,
@@ -28,8 +29,8 @@ const whoAmI = operation({
   summary: "Say who calls, and what they may do",
   needs: "read",
   success: 200,
-  answer: adminView,
-  run: async ({ admin }) => ({ ok: true, value: { body: admin } }),
+  answer: callerView,
+  run: async ({ admin }) => ({ ok: true, value: { body: { ...admin, version: PRODUCT_VERSION } } }),
 });
 
 const getSettings = operation({

@@ -28,6 +28,8 @@ export const fleetCounts = z.object({
   engines: ranked,
   models: ranked,
   clients: ranked,
+  /** Versions of the agents; the key and the name are the version. */
+  agentVersions: ranked.default({ total: 0, first: [] }),
 });
 export type FleetCounts = z.infer<typeof fleetCounts>;
 
@@ -38,6 +40,8 @@ export const fleetSummaryItem = z.object({
   /** When it was counted; absent while the first one is being counted. */
   at: isoTimestamp.optional(),
   counts: fleetCounts.optional(),
+  /** Version of the worker that counted. */
+  workerVersion: text(40).optional(),
   /** One worker counts: until then the others leave it alone. */
   claimedUntil: isoTimestamp.optional(),
 });

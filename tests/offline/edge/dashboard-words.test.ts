@@ -273,6 +273,7 @@ describe("the fleet", () => {
         models: [],
         clients: engines.length > 1 ? ["code"] : [],
         failedCollectors,
+        agentVersion: engines.length > 0 ? "0.2.0" : "0.1.0",
       },
     }),
   });
@@ -284,7 +285,7 @@ describe("the fleet", () => {
   ];
 
   test("countFleet() counts every host once, by what is known of it", () => {
-    const { engines, clients, ...counts } = countFleet(rows, NOW_MS);
+    const { engines, clients, agentVersions, ...counts } = countFleet(rows, NOW_MS);
     expect(counts).toMatchObject({ reporting: 2, silent: 1, never: 1, hosts: 4, withAi: 2 });
     expect(counts.withFailedSources).toBe(1);
     expect(engines).toEqual({
@@ -295,6 +296,10 @@ describe("the fleet", () => {
       ],
     });
     expect(clients.first).toEqual([{ key: "code", name: "code", hosts: 1 }]);
+    expect(agentVersions.first.map(({ key, hosts }) => [key, hosts])).toEqual([
+      ["0.2.0", 2],
+      ["0.1.0", 1],
+    ]);
   });
 
   test("countHosts() counts a host once, however often it runs an engine", () => {
