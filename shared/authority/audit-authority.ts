@@ -2,7 +2,14 @@ import { REPORT_REFUSED } from "../containment.ts";
 import { type AttributeMap, type Dynamo, unmarshalItem } from "../table/dynamo.ts";
 import { assetItem } from "../table/items/asset.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../table/items/authority.ts";
-import { authorityHeadKey, deviceRecordKey, type Key, tenantKey } from "../table/keys.ts";
+import {
+  authorityHeadKey,
+  deviceRecordKey,
+  ENROLLED_PREFIX,
+  ENROLMENT_PREFIX,
+  type Key,
+  tenantKey,
+} from "../table/keys.ts";
 import { checkReports, createReportVerifier, type ReportVerifier } from "./check-reports.ts";
 import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
 import { checkAuthority, keysOf, readConsistently, recordsOf } from "./read-authority.ts";
@@ -36,9 +43,11 @@ const READS_MAX = 3;
 /**
  * Checks all that grants or decides in a tenant: every item against its record, every record against its item, and all
  * records against the signed head. It finds an edited, added, removed or restored item or record, and a table that was
- * put back as a whole when `versionMin` is known. It verifies the stored report of each host too.
+ * put back as a whole when `versionMin` is known. It verifies the stored report of each host too, and that an enrolment
+ * token counts all the devices that enrolled with it.
  *
- * Cost: one consistent read of the tenant's granting items, of its authority records and of its device records.
+ * Cost: one consistent read of the tenant's granting items, of its authority records, of its device records and of its
+ * enrolled devices.
  */
 export async function auditAuthority(where: Table, audited: Audited): Promise<AuthorityAudit> {
   const { tenantId, verifier, nowSeconds } = audited;
@@ -47,11 +56,15 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
   const suspects = new Set<string>();
   const present = new Set<string>();
   const devices = await readDevices(where, tenantId);
+  const enrolled = await countEnrolled(where, tenantId);
   const verifyReport = createReportVerifier();
   for (const [name, device] of devices) if (!claims.has(name)) countKid(byKid, device);
   for await (const item of grantingItems(where, tenantId)) {
     const name = item.SK!.S!;
     present.add(name);
+    const devicesOfToken = enrolled.get(name.slice(ENROLMENT_PREFIX.length)) ?? 0;
+    if (item.type?.S === "Enrolment" && Number(item.uses?.N ?? 0) < devicesOfToken)
+      faults.push({ item: name, code: "uses" });
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
     // The settings are read again with their record, which holds what agents are given of them.
     if (!isGood || item.type?.S === "Tenant" || (await hasForgedReport(item, verifyReport)))
@@ -128,6 +141,19 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
   const { PK } = deviceRecordKey(tenantId, "");
   for await (const record of queryAll(where, PK, undefined)) devices.set(record.SK!.S!, record);
   return devices;
+}
+
+/**
+ * Devices that enrolled, by the id of their token. An enrol node writes one such item with each use and may remove none,
+ * and they are counted before the uses are read: fewer uses than devices means that the uses were put back.
+ */
+async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX)) {
+    const [jti = ""] = SK!.S!.slice(ENROLLED_PREFIX.length).split("#");
+    counts.set(jti, (counts.get(jti) ?? 0) + 1);
+  }
+  return counts;
 }
 
 async function holds(

@@ -53,6 +53,13 @@ export function expiryOf(
   };
 }
 
+/** Taken off the active list by somebody's decision, which only counts when the control key signed it. */
+export const isTakenOff = ({
+  expiredAt,
+  supersededBy,
+}: Pick<AssetItem, "expiredAt" | "supersededBy">): boolean =>
+  expiredAt !== undefined || supersededBy !== undefined;
+
 /** Isolated, or with a release that the host has not proven. */
 export const isContained = (asset: Omit<ExpiringAsset, "enrolledAt">, nowMs: number): boolean =>
   asset.status === "ISOLATED" || containmentOf(asset, undefined, nowMs).state !== "active";

@@ -87,10 +87,12 @@ export const enrolmentKey = (tenantId: string, jti: string): Key => ({
   SK: `ENROL#${jti}`,
 });
 
+export const ENROLLED_PREFIX = "ENROLLED#";
+
 /** One item a device, so that a token for a fleet does not grow beyond what an item may hold. */
 export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): Key => ({
   PK: tenantPartition(tenantId),
-  SK: `ENROLLED#${jti}#${deviceKey}`,
+  SK: `${ENROLLED_PREFIX}${jti}#${deviceKey}`,
 });
 
 /** Assets of one mainboard. `hardwareId`: its fingerprint. */

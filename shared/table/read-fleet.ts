@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { Authority } from "../authority/read-authority.ts";
 import { readCheckedAssets } from "../authority/read-checked-assets.ts";
 import type { Clock } from "../clock.ts";
-import { type ExpiringAsset, type Expiry, expiryOf } from "../fleet/expiry.ts";
+import { type ExpiringAsset, type Expiry, expiryOf, isTakenOff } from "../fleet/expiry.ts";
 import { type AttributeMap, type Dynamo, values } from "./dynamo.ts";
 import { assetItem } from "./items/asset.ts";
 import { decodeItem } from "./items/decode.ts";
@@ -65,9 +65,11 @@ export async function readFleet(
   const expired: ExpiredRow[] = [];
   const isOut = (asset: ExpiringAsset & { assetId: string }) =>
     expiryOf(asset, byId.get(asset.assetId), days, nowMs) !== undefined;
-  // Only a release that the host proved lets it leave the list, so these proofs are verified; there are few of them.
-  const released = assets.found.filter((asset) => asset.wish && asset.proof && isOut(asset));
-  const ids = released.map(({ assetId }) => assetId);
+  // A proof or a decision that takes a host off the list has to be signed; hosts that are merely silent need neither.
+  const claiming = assets.found.filter(
+    (asset) => isOut(asset) && ((asset.wish && asset.proof) || isTakenOff(asset)),
+  );
+  const ids = claiming.map(({ assetId }) => assetId);
   const checked = await readCheckedAssets(reader.authority, tenantId, ids);
   const isForged = new Set(ids.filter((id) => !checked.has(id) || !isOut(checked.get(id)!)));
   for (const asset of assets.found) {
