@@ -144,8 +144,9 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
 }
 
 /**
- * Devices that enrolled, by the id of their token. An enrol node writes one such item with each use and may remove none,
- * and they are counted before the uses are read: fewer uses than devices means that the uses were put back.
+ * Devices that enrolled, by the id of their token. An enrol node writes one such item with each use, and they are counted
+ * before the uses are read: fewer uses than devices means that the uses were put back. These items are not signed, so
+ * whoever has the table remove them by their `expiresAt` is not noticed.
  */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
