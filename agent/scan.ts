@@ -40,8 +40,9 @@ export type ScanReport = {
 export type Targets = { certain: readonly Engine[]; unsure: readonly Engine[] };
 
 /**
- * A scan of this process. `targets` are for containment, which the limits of the wire do not concern. `waiting` says
- * what there was no time for: a later scan goes on with it. `unanswered` says what was asked for in vain.
+ * A scan, with what stays in this process. `targets` are for containment and are not cut to what a heartbeat holds.
+ * `waiting`: what the time budget left out; a later scan continues with it. `unanswered`: what could not be read because
+ * its file system does not answer.
  */
 export type ScanResult = ScanReport & {
   targets: Targets;

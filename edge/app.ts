@@ -105,7 +105,7 @@ export function createApp(deps: Deps): Hono<Env> {
   });
 
   probeRoutes(app, deps);
-  // Before the admin API, which asks whoever calls any other path to sign in.
+  // Before the admin API, which answers every other path with a request to sign in.
   for (const [path, part] of AGENT_PATHS)
     if (!serves(deps.role, part)) app.all(path, (c) => notServed(c, part, deps));
   if (serves(deps.role, "ingest")) ingestRoutes(app, deps);

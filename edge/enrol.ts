@@ -397,8 +397,8 @@ export async function openSession(
 }
 
 /**
- * The identity is used on another machine than the one that enrolled: it opens no session, and the workers are told. A
- * limit of its own, because copies must not use up the sessions of the machine that enrolled.
+ * Refuses a session to an identity that is used on another machine than the one that enrolled, and reports the copy to the
+ * workers. Has its own rate limit, because copies must not use up the sessions of the machine that enrolled.
  */
 async function refuseCopy(
   { tenantId, assetId }: SignedSession["claimed"],

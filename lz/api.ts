@@ -25,7 +25,7 @@ export type Api = {
     path: string,
     schema: Schema,
     limit: number,
-    /** Called with what each page says beside its items. */
+    /** Called for each page, with its members other than the items. */
     onPage?: (page: { expiredLeftOut?: number | undefined }) => void,
   ): Promise<z.infer<Schema>[]>;
 };

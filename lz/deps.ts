@@ -14,7 +14,7 @@ export type Deps = {
   note: (line: string) => void;
   /** Ctrl-C. A verb that runs for a while ends its work in order. */
   stop: AbortSignal;
-  /** Asks the person at the terminal. Absent: there is none. */
+  /** Asks the person at the terminal. Absent when there is no terminal. */
   confirm?: (question: string) => Promise<boolean>;
 };
 

@@ -14,7 +14,7 @@ import { count } from "./table.ts";
 const BATCH_ASSETS = 25;
 /** After so many requests in a row that failed, the rest is not tried: the control plane is away. */
 const FAILURES_MAX = 3;
-/** A person is told how far it is every so many assets. */
+/** Progress is printed each time this many assets are done. */
 const PROGRESS_ASSETS = 500;
 
 const retired = z.object({

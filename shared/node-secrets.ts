@@ -11,7 +11,7 @@ const SECRETS = [
   "LZ_AI_API_KEY",
 ] as const;
 
-/** The secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` waits beside the key that it will replace. */
+/** The secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` is held together with the key that it will replace. */
 const USED: Readonly<Record<NodeKind, readonly string[]>> = {
   ingest: ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"],
   enrol: ["LZ_ENROL_KEY"],

@@ -75,7 +75,7 @@ export function createAtRest(deps: {
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
   const flattened = createMemo<readonly Model[]>();
   const grouped = createMemo<ReturnType<typeof storesOf>>();
-  let told:
+  let reported:
     | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
     | undefined;
 
@@ -122,8 +122,8 @@ export function createAtRest(deps: {
     },
     stores: (running, budgetMs) => {
       const { places } = layout();
-      if (told?.running === running && told.places === places && deps.elapsed() < told.untilMs)
-        return told.stores;
+      if (reported?.running === running && reported.places === places && deps.elapsed() < reported.untilMs)
+        return reported.stores;
       const read = pathsOf(deps.catalogue, deps.homes(), running);
       const idle = places.filter(({ path }) => !read.has(path));
       const endMs = deps.elapsed() + budgetMs;
@@ -135,19 +135,19 @@ export function createAtRest(deps: {
         const known = seen.get(place.path);
         return known ? [{ ...place, ...known }] : [];
       });
-      told = undefined;
+      reported = undefined;
       if (found.length < idle.length) return undefined;
       const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
       const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
-      told = { ...grouped(inputs, () => storesOf(found)), running, places, untilMs };
-      return told.stores;
+      reported = { ...grouped(inputs, () => storesOf(found)), running, places, untilMs };
+      return reported.stores;
     },
     cached: () => {
       const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
       return flattened(parts, () => parts);
     },
-    report: () => reportOf([...seen.values()], told),
-    isWaiting: () => told === undefined || reading.size > 0,
+    report: () => reportOf([...seen.values()], reported),
+    isWaiting: () => reported === undefined || reading.size > 0,
   };
 }
 
@@ -201,9 +201,9 @@ function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: St
 
 const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
 
-/** @param told absent before there was time for every place */
-function reportOf(seen: readonly Seen[], told: { left: number } | undefined): Collector {
-  const left = told?.left ?? 0;
+/** @param reported absent before there was time for every place */
+function reportOf(seen: readonly Seen[], reported: { left: number } | undefined): Collector {
+  const left = reported?.left ?? 0;
   const sum = (of: (one: Seen) => number): number => seen.reduce((total, one) => total + of(one), 0);
   const cut = sum(({ gaps }) => gaps.cut);
   const unreadable = sum(({ gaps }) => gaps.unreadable);
@@ -220,6 +220,6 @@ function reportOf(seen: readonly Seen[], told: { left: number } | undefined): Co
   return {
     name: "at-rest",
     status: "ok",
-    detail: `${sum(({ models }) => models.length)} models on disk${told ? "" : " so far"}`,
+    detail: `${sum(({ models }) => models.length)} models on disk${reported ? "" : " so far"}`,
   };
 }

@@ -132,7 +132,7 @@ function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
   return behindForwarder(listener.pid, snapshot) ?? listener.pid;
 }
 
-/** The process at the forwarder's target. None where two containers show that address: then it cannot be told. */
+/** The process at the forwarder's target. Undefined when two containers have that address: either could be the target. */
 function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): number | undefined {
   const target = forwards?.get(forwarder);
   if (!target) return undefined;
@@ -240,7 +240,7 @@ function nameless(
 
 /**
  * Whether weights are all there is, and those only for now or merely open. A search, a checksum, a backup or a torrent
- * reads model files as well: an engine keeps them mapped, or shows a library, GPU memory or an answer beside them.
+ * reads model files too. An engine keeps them mapped, or also has an inference library, GPU memory or an HTTP answer.
  */
 function readsOnly(
   { pid }: ProcessFacts,

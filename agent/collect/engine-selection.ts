@@ -8,7 +8,7 @@ const GROUPS_NAMED_MAX = 4;
 /**
  * As many engines as a heartbeat takes, and a collector that counts the rest. Engines with evidence in memory come
  * first, so no number of imitated servers displaces one. Within both halves the users take turns, and within a user
- * the products: nobody can fill the list for the others.
+ * the products, so one user cannot fill the list and push out the engines of others.
  */
 export function selectEngines(
   complete: readonly { engine: Engine; cut: number }[],
@@ -45,7 +45,7 @@ function interleaved<T>(lists: readonly (readonly T[])[]): T[] {
   return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat();
 }
 
-/** `40 ollama of nobody, 3 vllm of ada`, the largest first. */
+/** Counts by product and user, largest first: `40 ollama of ada, 3 vllm of grace`. */
 function countsOf(engines: readonly Engine[]): string {
   const groups = Map.groupBy(engines, ({ id, user }) => `${id} of ${user ?? "an unknown user"}`);
   const counts = [...groups].sort((a, b) => b[1].length - a[1].length);

@@ -25,7 +25,7 @@ export type Fingerprint = {
 };
 
 export const FINGERPRINT_LIMITS = {
-  /** For all questions to one listener in its first attempt, and in each later one: nobody waits for those. */
+  /** Time limit in ms for all probes of one listener: first attempt, and each retry. A scan does not wait for retries. */
   MS_MAX: 4000,
   MS_MAX_LATER: 20_000,
   /** Each attempt waits twice as long for an answer as the one before, up to this. */

@@ -8,8 +8,8 @@ const CAP_SYS_PTRACE = 19n;
 export const HIDING_DETAIL = "processes of other users are hidden from the agent (hidepid): run it as root";
 
 /**
- * Whether procfs leaves processes of others out of its list: the mount option `hidepid=invisible` or `ptraceable`
- * (proc(5)), for everybody but the group it names and those who may trace processes.
+ * Whether procfs hides other users' processes: mount option `hidepid=invisible` or `ptraceable` (proc(5)). It does not
+ * apply to members of the group that the option `gid` names, nor to processes that may trace others.
  */
 export function hidesProcesses({
   files,

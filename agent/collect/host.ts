@@ -65,9 +65,9 @@ export type Snapshot = {
   /** Paths of loaded libraries that matter to the catalogue. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
-  /** What there was no time for: the next observation goes on with it. */
+  /** What the time budget left out. The next observation continues with it. */
   waiting?: readonly string[];
-  /** What was asked for in vain: a file system that does not answer. */
+  /** What could not be read because its file system does not answer. */
   unanswered?: readonly string[];
   /** Targets of port forwarders that no local user can have made up, by pid. */
   forwards?: ReadonlyMap<number, Forward>;

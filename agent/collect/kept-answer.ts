@@ -16,7 +16,7 @@ export const KEPT_LIMITS = {
   HEADER_LENGTH_MAX: 256,
 } as const;
 
-/** What a value takes in memory besides its text. */
+/** Memory overhead of one JSON value besides its text, in bytes. */
 const VALUE_BYTES = 48;
 
 /** What decompressing a body leaves behind at most. */
@@ -26,7 +26,7 @@ const CODED_BYTES = 2 * 1024 * 1024;
 export type ByteBudget = {
   take(bytes: number): boolean;
   release(bytes: number): void;
-  /** To be told of bytes that were read and dropped. */
+  /** Counts bytes that were read and dropped. */
   dropped(bytes: number): void;
 };
 
@@ -58,8 +58,8 @@ export function createByteBudget(
 export type Keeper = {
   keep(path: string, answer: Answer): Examined;
   /**
-   * Moves what it holds to the budget of inquiries that wait for their next attempt. Where that is full the JSON is
-   * dropped, and `lost` is told the paths.
+   * Moves what it holds to the budget of inquiries that wait for their next attempt. When that is full the JSON is
+   * dropped, and `lost` is called with each of its paths.
    */
   park(waiting: ByteBudget, lost: (path: string) => void): void;
   /** Gives back its share of the budgets. Its answers must not be read any more. */
@@ -81,7 +81,7 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
       const { body, tokens } = withoutDensity(answer.body);
       const { json } = examine({ ...answer, body });
       const examined: Examined = { ...answer, json };
-      // This notes the traits that it has: whoever judges later does not look at the body again.
+      // Matches the traits now, while the body is here: later judgements use the matches and never the body.
       judge(catalogue, new Map([[path, examined]]));
       const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes - (parked?.bytes ?? 0);
       const { value, bytes } = pruned(jsonPaths.has(path) ? json : undefined, leftBytes);

@@ -23,7 +23,7 @@ export function createLastingWeights({ elapsed }: { elapsed: () => number }): La
       const seen = new Map<string, number>();
       const found = new Set<string>();
       for (const [pid, files] of weights) {
-        // Start time and name: a later process with this pid, or another program in it, begins anew.
+        // The key holds start time and name, so a reused pid or another program in the same process starts its own period.
         const key = processes.get(pid)?.key;
         for (const { path, how } of files) {
           if (how !== "mapped") continue;

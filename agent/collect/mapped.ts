@@ -67,7 +67,7 @@ const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;
 /** Processor time for the maps of new and changed processes in a scan, and of the first one. */
 const REREAD_MS_MAX = 4;
-/** While some were never looked at: they may be engines that nobody knows of. */
+/** While some processes have never been read: they may be undetected engines. */
 const NEW_MS_MAX = 20;
 const FIRST_MS_MAX = 400;
 /** So many are read in any case. */
@@ -105,9 +105,9 @@ export type Mapped = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
   collectors: readonly Collector[];
-  /** What there was no time for. */
+  /** What the time budget left out. */
   waiting: readonly string[];
-  /** What was asked for in vain. */
+  /** What could not be read because its file system does not answer. */
   unanswered: readonly string[];
 };
 
@@ -120,8 +120,8 @@ export type MappedTable = {
 
 /**
  * Weights and libraries in the memory of each process. A process is read when it is new and when the size of its
- * address space changed: nobody can map a model without that. Within a budget of processor time, so that a host where
- * everything waits blinds nobody; overdue processes first, then new ones, the largest first.
+ * address space changed, because mapping a model changes that. The budget is processor time, not wall-clock time, so a busy
+ * host slows the reads down and does not skip them. Overdue processes come first, then new ones, largest first.
  */
 export function createMappedTable(deps: {
   files: Files;

@@ -9,8 +9,8 @@ const SIGN_EVERY_MS = 200;
 export const SIGN = ".";
 
 /**
- * The reader: a child process that reads files for the agent, because a file system that does not answer stops whoever
- * reads it. Requests are JSON lines on standard input, answered in order by JSON lines on standard output. Ends with
+ * The reader: a child process that reads files for the agent, because a file system that does not answer blocks the
+ * process that reads it. Requests are JSON lines on standard input, answered in order by JSON lines on standard output. Ends with
  * its input.
  */
 export async function serveReads(elapsed: () => number): Promise<void> {

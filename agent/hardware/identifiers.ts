@@ -14,7 +14,7 @@ export type RawIdentifiers = {
   machineId?: string | undefined;
 };
 
-/** Texts that firmware has where nobody entered a serial number. Compared after {@link normalise}. */
+/** Placeholders that firmware reports when no serial number was set. Compared after {@link normalise}. */
 const PLACEHOLDERS: ReadonlySet<string> = new Set([
   "0123456789",
   "1234567890",

@@ -7,7 +7,7 @@ import { assetKey, hardwareKey, type Key } from "../../shared/table/keys.ts";
 /**
  * The asset that this machine reports as since it enrolled again: a proposal for an administrator, who merges the two.
  * Undefined for an asset that reported since, or that is isolated or revoked: the fingerprint of an enrolment is a claim,
- * and whoever holds a token could hide a host with it.
+ * and anyone with a token could otherwise hide a host.
  */
 export async function enrolledAgainAs(
   asset: AssetItem,

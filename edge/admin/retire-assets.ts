@@ -29,8 +29,8 @@ export type Retirement = {
 
 /**
  * Revokes assets, or takes them off the active list, all in one transaction with a custody record for each. Those that
- * cannot be are named with the reason. With none left nothing is written, and the answer says so: whoever repeats an
- * interrupted run gets to the same end.
+ * cannot be changed are named with the reason. If that is all of them, nothing is written and the answer says so, so an
+ * interrupted run can be repeated.
  */
 export async function retireAssets(
   asker: Asker,
@@ -47,7 +47,7 @@ export async function retireAssets(
       const change = action === "revoke" ? revocation : removal;
       return accept({ assets: found.map((asset) => change(asset, nowMs, justification)), result });
     }
-    none = { refused: refuse("admin.conflict", "there is none to change"), result };
+    none = { refused: refuse("admin.conflict", "none of these assets can be changed"), result };
     return none.refused;
   };
   const asked = [`${action}-assets`, assetIds, justification, silentHours, evenIfContained];

@@ -11,7 +11,7 @@ type Settings = Parameters<ChooseCredentials>[0];
 
 /**
  * The first source that the environment names, in the order of the AWS SDKs: static keys, web identity, container
- * endpoint, EC2 metadata. Throws when the settings of that source are wrong, or when there is none.
+ * endpoint, EC2 metadata. Throws when the settings of that source are wrong, or when no source is configured.
  */
 export const chooseCredentials =
   (host: Host): ChooseCredentials =>

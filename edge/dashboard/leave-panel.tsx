@@ -37,7 +37,7 @@ export const mayManageAssets = (admin: Admin): boolean => may(admin, "manage-ass
 /** What was typed into a form that was refused, and why. */
 export type LeaveDraft = { fields: Readonly<Record<string, string>>; wrong: readonly string[] };
 
-/** Hidden fields of the form; undefined for whom there is none. `version`: number of the asset's newest custody record. */
+/** Hidden fields of the form; undefined for people who may not use it. `version`: number of the asset's newest custody record. */
 export async function leaveHidden(
   admin: Admin,
   { assetId, supersededBy }: AssetView,

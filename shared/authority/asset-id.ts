@@ -5,7 +5,7 @@ const BITS_PER_CHARACTER = 5;
 
 /**
  * Id of an asset: a ULID whose 80 bits after the time are the first of a SHA-256 over tenant, device key and time. So
- * whoever holds the enrol key can enrol devices of its own, and cannot give the id of another one to its own key.
+ * a holder of the enrol key can enrol new devices, but cannot register its own device key under an existing asset's id.
  *
  * @param atMs time of the enrolment, in ms since 1970
  */

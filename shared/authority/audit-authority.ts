@@ -146,7 +146,7 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
 /**
  * Devices that enrolled, by the id of their token. An enrol node writes one such item with each use, and they are counted
  * before the uses are read: fewer uses than devices means that the uses were put back. These items are not signed, so
- * whoever has the table remove them by their `expiresAt` is not noticed.
+ * removing them through their `expiresAt` goes unnoticed.
  */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();

@@ -50,7 +50,7 @@ export type Rule = EngineRule | HostRule;
 /** Stands for the engine in a finding about the whole host. */
 export const HOST = { id: "host", name: "This host" } as const;
 
-/** Weights that stay in memory, or have another sign of an engine beside them, give more by themselves. */
+/** Lasting weights, or weights with a second sign of an engine, reach at least this. */
 const HELD_CONFIDENCE_MIN = 70;
 
 /** True for a program that reads model files (a backup, a search) and shows no other sign of an engine. */
