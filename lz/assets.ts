@@ -35,7 +35,7 @@ const HEAD = ["ASSET", "HOST", "EMPLOYEE", "CONTAINMENT", "RISK", "ENGINES", "LA
 
 const isExpired = ({ lifecycle }: AssetView): boolean => lifecycle?.state === "expired";
 
-/** Assets as a table, the head first. */
+/** Lines of a table of assets, header first. */
 export const assetTable = (assets: readonly AssetView[]): string[] =>
   table(
     HEAD,

@@ -1,7 +1,7 @@
 import type { Trait } from "./entry.ts";
 import { type Examined, matchesTrait } from "./match.ts";
 
-/** An answer that a product gives only where it asks for no credential. */
+/** An answer that a product gives only when it requires no credential. */
 export type OpenAnswer = Omit<Trait, "weight" | "says" | "unless">;
 
 /**
@@ -36,7 +36,7 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly OpenAnswer[]>> = {
 
 const noted = new WeakMap<Examined, ReadonlySet<string>>();
 
-/** Products that this answer shows to ask for no credential. Worked out once: the JSON of an answer is not kept. */
+/** Products for which this answer proves open access (no credential). Computed on arrival: the JSON is not kept. */
 export function openedBy(path: string, answer: Examined): ReadonlySet<string> {
   let products = noted.get(answer);
   if (!products) {

@@ -48,8 +48,8 @@ const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
 const examined = new WeakMap<Examined, Placed[]>();
 
 /**
- * Traits an answer has. Worked out once per answer, with what else is read of its JSON: a listener is judged after each
- * batch of questions, and the JSON is not kept.
+ * Traits that an answer has. Computed once for each answer, because a listener is judged after each batch of probes and
+ * the JSON is not kept.
  */
 function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
   let index = byPath.get(catalogue);
@@ -84,7 +84,7 @@ export const MODELS_PATH = "/v1/models";
 
 /**
  * What `/v1/models` has of the OpenAI API (https://platform.openai.com/docs/api-reference/models/object): the list of
- * models, or the refusal in OpenAI's words. A shop lists models of trousers, and other APIs list and refuse alike.
+ * models, or an error in OpenAI's form. A web shop may also list "models", and other APIs use similar lists and errors.
  */
 export function openaiShape(answers: Answers): string | undefined {
   const answer = answers.get(MODELS_PATH);
@@ -107,7 +107,7 @@ function listShape({ json }: Examined): string | undefined {
   return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does` : undefined;
 }
 
-/** OpenAI's model object has both; servers that leave one out are known, those that leave both are not. */
+/** OpenAI's model object has both members. Some servers leave one out; no known server leaves out both. */
 function isModel(item: unknown): boolean {
   const has = (key: string, type: "string" | "number"): boolean =>
     valuesAt(item, key).some((value) => typeof value === type);

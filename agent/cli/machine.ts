@@ -39,8 +39,7 @@ export type Machine = Host & {
 export type Asked = { values: Values; word: string | undefined; settings: Settings };
 
 /**
- * What a command ends with: 0 done, 1 could not be done, 2 was asked wrongly, 3 no daemon runs (as LSB has it), 4 a scan
- * is incomplete.
+ * Exit code: 0 success, 1 failure, 2 wrong arguments, 3 no daemon runs (Linux Standard Base), 4 incomplete scan.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4;
 export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;

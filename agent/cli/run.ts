@@ -53,7 +53,7 @@ import { type Asked, type ExitCode, fail, type Machine, type Verb } from "./mach
 import { scannerOf } from "./scanner.ts";
 
 const STATUS_EVERY_MS = 30_000;
-/** How a heartbeat says that a directive was not obeyed; until the agent starts again. */
+/** Reports that a directive was refused. Sent with each heartbeat until the agent restarts. */
 const FOREIGN_DIRECTIVE: Collector = {
   name: "directives",
   status: "failed",

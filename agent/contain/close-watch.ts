@@ -19,7 +19,7 @@ export type CloseWatch = {
   begin: () => void;
 };
 
-/** Shortens the time that rules stay altered under repeated tampering. */
+/** Checks rules more often while they are being tampered with, so that an altered rule is restored sooner. */
 export function createCloseWatch({ look, elapsed, sleep, signal }: CloseWatchDeps): CloseWatch {
   let untilMs = Number.NEGATIVE_INFINITY;
   let isRunning = false;

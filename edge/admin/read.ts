@@ -249,7 +249,7 @@ export type Lifecycle = (typeof LIFECYCLES)[number];
 /** `expiredLeftOut`: assets that fit, and are not in `items` because they are not on the active list; absent for none. */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 
-/** A page asks the table this often at most, however many of the assets it looks at are of the other lifecycle. */
+/** Queries for one page at most, even when most assets read belong to the other lifecycle. */
 const LIST_READS_MAX = 8;
 
 /** Assets by id (enrolment order). A page of one lifecycle may be short, or empty, and still have a cursor. */

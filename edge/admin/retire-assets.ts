@@ -21,7 +21,7 @@ export type Retirement = {
   action: "revoke" | "expire";
   assetIds: readonly string[];
   justification: string;
-  /** Leaves alone what reported within so many hours: it may have come back since the caller looked. */
+  /** Skips assets that reported within this many hours: they may have returned since the caller listed them. */
   silentHours?: number | undefined;
   /** Revokes contained hosts too: no directive reaches them any more, only a release code frees them. */
   evenIfContained?: boolean | undefined;

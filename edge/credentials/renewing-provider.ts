@@ -8,7 +8,7 @@ import {
 } from "./types.ts";
 
 /**
- * Renewal starts this long before the end. EC2 offers the next credentials at least five minutes before
+ * Renewal starts this long before expiry. EC2 offers the next credentials at least five minutes before
  * (EC2 User Guide, "Retrieve security credentials from instance metadata").
  */
 const RENEW_BEFORE_MS = 5 * 60_000;

@@ -55,7 +55,7 @@ const REPORTING: readonly Field[] = [
   {
     name: "assetExpiryDays",
     label: "Days without a heartbeat until a host leaves the active list",
-    hint: "0: it never does. Nothing is deleted: it returns with its next heartbeat. A contained host always stays.",
+    hint: "0 turns this off. Nothing is deleted, and a host returns with its next heartbeat. Contained hosts always stay.",
     min: 0,
     max: 3650,
     of: ({ assetExpiryDays }) => assetExpiryDays,

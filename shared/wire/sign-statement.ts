@@ -3,7 +3,7 @@ import type { ControlKey } from "./control-claims.ts";
 
 export const ISSUER = "lifecyclezero";
 
-/** A statement without an end, as compact JWS (RFC 7515, EdDSA). */
+/** Signs claims that do not expire, as compact JWS (RFC 7515, EdDSA). */
 export const signStatement = (key: ControlKey, typ: string, claims: object): Promise<string> =>
   new SignJWT({ ...claims, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ, kid: key.kid })

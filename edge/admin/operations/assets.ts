@@ -265,7 +265,7 @@ const merge = operation({
     into: assetId.meta({ description: "The asset that takes its place." }),
     justification,
     evenIfActive: z.boolean().default(false).meta({
-      description: "Although it reported within the last 10 minutes.",
+      description: "Merge even if it reported within the last 10 minutes.",
     }),
   }),
   success: 200,
@@ -286,11 +286,12 @@ const manyBody = z.strictObject({
   assetIds: z.array(assetId).min(1).max(BULK_ASSETS_MAX),
   justification,
   silentHours: z.int().min(1).max(SILENT_HOURS_MAX).optional().meta({
-    description: "Leaves alone what reported within so many hours: it may have come back since you looked.",
+    description:
+      "Skip assets that reported within this many hours: they may have returned since you listed them.",
   }),
 });
 const MANY_DESCRIPTION =
-  "All in one transaction, with a custody record for each. Those that cannot be are named in `skipped`; a repeat finds what is done already there and changes nothing.";
+  "All in one transaction, with a custody record for each. Assets that cannot be changed are listed in `skipped` with the reason. A repeated request lists what was done before there and changes nothing.";
 
 const expireMany = operation({
   ...many,

@@ -99,7 +99,7 @@ const acknowledgeMany = operation({
   refusals: ["admin.conflict", "admin.not-found"],
   summary: "Acknowledge several incidents at once",
   description:
-    "All in one transaction, with a custody record for each. Those that cannot be are named in `skipped`.",
+    "All in one transaction, with a custody record for each. Incidents that cannot be acknowledged are listed in `skipped` with the reason.",
   body: z.strictObject({
     incidentIds: z.array(incidentName).min(1).max(BULK_INCIDENTS_MAX),
     justification: justification.optional(),
