@@ -85,11 +85,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
 
   async function observed(url: string, init: RequestInit): Promise<Response> {
     const path = new URL(url).pathname;
-    if (path !== "/v1/heartbeats") {
-      const answer = await wanted.fetch(url, init);
-      if (path === "/v1/session" && answer.ok) sessions++;
-      return answer;
-    }
+    if (path !== "/v1/heartbeats") return wanted.fetch(url, init);
     try {
       const answer = await wanted.fetch(url, init);
       if (answer.status === 202) taken.add(sequenceOf(init.body));
@@ -128,6 +124,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
       const verdict = await takeSettings(self, signed);
       if (verdict.is === "taken") self = verdict.identity;
       if (verdict.is === "refused") log("warn", `new settings: ${verdict.reason}`);
+      sessions++; // the last step of opening a session
     },
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(self, jws, post.clock());
