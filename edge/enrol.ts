@@ -193,6 +193,7 @@ async function writeAsset(
     status: "ACTIVE",
     generation: 0,
     custodyCount: 0,
+    enrolledWith: claims.jti,
     ...(body.hardware && { hardware: body.hardware }),
     ...(known && { enrolledBefore: known.assets }),
   };

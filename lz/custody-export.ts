@@ -1,8 +1,9 @@
-import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import { decodeJwt, type JSONWebKeySet } from "jose";
 import { z } from "zod";
 import { fromBase64url } from "../shared/bytes.ts";
 import { canonicalJson } from "../shared/canonical-json.ts";
 import { type CustodyFault, verifyCustody } from "../shared/custody.ts";
+import { isCheckpointSigned, namesHead } from "../shared/custody-checkpoint.ts";
 import {
   type AuditItem,
   auditItem,
@@ -145,7 +146,7 @@ export async function verifyExport(
   if (!head) return { ...good, checkpoint: "absent" };
   if (!speaksOf(head)) return bad("head", "its checkpoint is of another log");
   if (!trust.keys) return { ...good, checkpoint: "unchecked" };
-  if (!(await isSigned(head, trust.keys))) {
+  if (!(await isCheckpointSigned(head, trust.keys))) {
     return bad("head", "its checkpoint is not signed by these keys for this very log");
   }
   return { ...good, checkpoint: "good" };
@@ -207,9 +208,6 @@ function missingSince(records: readonly AuditItem[], earlier: CustodyHeadItem | 
   };
 }
 
-const names = (claims: JWTPayload, head: CustodyHeadItem): boolean =>
-  claims.tenant === head.tenantId && claims.hash === head.hash && claims.count === head.count;
-
 /**
  * Needs no key: a head that was made to match a cut log no longer says what its own checkpoint says. Each part of the
  * checkpoint has to be canonical base64url, or its last characters could be edited without another meaning.
@@ -217,19 +215,7 @@ const names = (claims: JWTPayload, head: CustodyHeadItem): boolean =>
 function speaksOf(head: CustodyHeadItem): boolean {
   try {
     const isCanonical = head.checkpoint.split(".").every((part) => fromBase64url(part) !== undefined);
-    return isCanonical && names(decodeJwt(head.checkpoint), head);
-  } catch {
-    return false;
-  }
-}
-
-async function isSigned(head: CustodyHeadItem, keys: JSONWebKeySet): Promise<boolean> {
-  try {
-    const { payload } = await jwtVerify(head.checkpoint, createLocalJWKSet(keys), {
-      algorithms: ["EdDSA"],
-      typ: "lz-checkpoint+jwt",
-    });
-    return names(payload, head);
+    return isCanonical && namesHead(decodeJwt(head.checkpoint), head);
   } catch {
     return false;
   }

@@ -1,10 +1,10 @@
-import { SignJWT } from "jose";
 import { needsAuthority } from "../../shared/authority/covered-members.ts";
 import { AuthorityFault } from "../../shared/authority/types.ts";
 import { base64url, utf8 } from "../../shared/bytes.ts";
 import { canonicalJson } from "../../shared/canonical-json.ts";
 import { timestamp } from "../../shared/clock.ts";
 import { custodyHash } from "../../shared/custody.ts";
+import { signCheckpoint } from "../../shared/custody-checkpoint.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../../shared/refusal.ts";
 import { type AttributeMap, DynamoFault, marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../shared/table/items/asset.ts";
@@ -409,10 +409,7 @@ async function custodyHead(
   control: ControlKey,
 ): Promise<CustodyHeadItem> {
   const { hash, tenantNumber: count, at } = newest;
-  const checkpoint = await new SignJWT({ tenant: tenantId, hash, count })
-    .setProtectedHeader({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: control.kid })
-    .setIssuedAt(Math.floor(Date.parse(at) / 1000))
-    .sign(control.key);
+  const checkpoint = await signCheckpoint({ tenantId, hash, count }, Date.parse(at), control);
   return {
     type: "CustodyHead",
     tenantId,

@@ -37,8 +37,9 @@ type Signing = {
 };
 
 /**
- * Writes that make a change of granting items count: a record for each of them, and the tenant's new head. Nothing is
- * signed over an item whose present content is not signed, so an edit of the table never gains a signature.
+ * Writes that make a change of granting items count: a record for each of them, and the tenant's new head. A change
+ * without such items signs the head too, because its version says how long the custody log is. Nothing is signed over
+ * an item whose present content is not signed, so an edit of the table never gains a signature.
  *
  * @throws AuthorityFault when an item or the head is not what was signed (mode `observe` logs it and signs)
  */
@@ -47,7 +48,6 @@ export async function signGrants(
   { tenantId, version, control, nowMs }: Signing,
   deps: Pick<Deps, "dynamo" | "table" | "authority" | "log">,
 ): Promise<Write[]> {
-  if (grants.length === 0) return [];
   const headKey = authorityHeadKey(tenantId);
   const found = await readConsistently(deps, [headKey, ...grants.flatMap(({ key }) => keysOf(key))]);
   const before = await Promise.all(grants.map(({ key }) => claimsBefore(key, tenantId, found, deps)));

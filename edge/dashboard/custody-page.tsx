@@ -1,12 +1,12 @@
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
+import { isCheckpointSigned } from "../../shared/custody-checkpoint.ts";
 import { type AuditItem, CUSTODY_ACTIONS, type CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import type { Admin } from "../admin/authenticate.ts";
 import { CUSTODY_HELD_MAX, type HeldCustody, holdCustody } from "../admin/export-custody.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
 import { actionWords, type ChainCheck, CustodyLog } from "./custody.tsx";
-import { isSigned } from "./custody-head.ts";
 import { type CustodyQuery, custodyMatcher, isNarrowed } from "./custody-search.ts";
 import { DownloadLinks } from "./download-links.tsx";
 import { allRows, type Fleet } from "./fleet.ts";
@@ -25,7 +25,7 @@ async function checkAll(
   const fault = await verifyCustody(records, head);
   if (fault) return { ok: false, at, words: `The log does not verify: ${fault.record} ${fault.fault}` };
   const all = `All ${plural(records.length, "record")} computed again: every hash, every asset's chain and the organisation's chain match its head`;
-  if (head && !(await isSigned(head, tenantId, deps)))
+  if (head && !(await isCheckpointSigned({ ...head, tenantId }, deps.controlJwks)))
     return {
       ok: false,
       at,

@@ -1,5 +1,6 @@
 import { timestamp } from "../../shared/clock.ts";
 import { verifyCustody } from "../../shared/custody.ts";
+import { isCheckpointSigned } from "../../shared/custody-checkpoint.ts";
 import type { ExpiryReason } from "../../shared/fleet/expiry.ts";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import type { AuditItem } from "../../shared/table/items/custody.ts";
@@ -19,7 +20,6 @@ import {
 } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";
-import { isSigned } from "./custody-head.ts";
 import { type Found, findInPeriod, type Period } from "./found-in-period.ts";
 
 /** A larger fleet, or a longer list of incidents, is told in part, and the report says so. */
@@ -112,7 +112,7 @@ async function checkCustody(
     checked: all !== undefined,
     verified: all !== undefined && fault === undefined,
     words,
-    headSigned: head !== undefined && (await isSigned(head, tenantId, deps)),
+    headSigned: head !== undefined && (await isCheckpointSigned({ ...head, tenantId }, deps.controlJwks)),
     head: head?.hash ?? "",
   };
 }

@@ -2,11 +2,14 @@ import { REPORT_REFUSED } from "../containment.ts";
 import { type AttributeMap, type Dynamo, unmarshalItem } from "../table/dynamo.ts";
 import { assetItem } from "../table/items/asset.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../table/items/authority.ts";
+import { custodyHeadItem } from "../table/items/custody.ts";
 import {
   authorityHeadKey,
+  custodyHeadKey,
   deviceRecordKey,
   ENROLLED_PREFIX,
   ENROLMENT_PREFIX,
+  enrolmentKey,
   type Key,
   tenantKey,
 } from "../table/keys.ts";
@@ -44,7 +47,7 @@ const READS_MAX = 3;
  * Checks all that grants or decides in a tenant: every item against its record, every record against its item, and all
  * records against the signed head. It finds an edited, added, removed or restored item or record, and a table that was
  * put back as a whole when `versionMin` is known. It verifies the stored report of each host too, and that an enrolment
- * token counts all the devices that enrolled with it.
+ * token counts all the devices that enrolled with it and the end of the custody log is signed.
  *
  * Cost: one consistent read of the tenant's granting items, of its authority records, of its device records and of its
  * enrolled devices.
@@ -56,15 +59,17 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
   const suspects = new Set<string>();
   const present = new Set<string>();
   const devices = await readDevices(where, tenantId);
-  const enrolled = await countEnrolled(where, tenantId);
+  const uses: TokenUses = {
+    counted: new Map(),
+    devices: await countEnrolled(where, tenantId),
+    assets: new Map(),
+  };
   const verifyReport = createReportVerifier();
   for (const [name, device] of devices) if (!claims.has(name)) countKid(byKid, device);
   for await (const item of grantingItems(where, tenantId)) {
     const name = item.SK!.S!;
     present.add(name);
-    const devicesOfToken = enrolled.get(name.slice(ENROLMENT_PREFIX.length)) ?? 0;
-    if (item.type?.S === "Enrolment" && Number(item.uses?.N ?? 0) < devicesOfToken)
-      faults.push({ item: name, code: "uses" });
+    countUse(uses, item);
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
     // The settings are read again with their record, which holds what agents are given of them.
     if (!isGood || item.type?.S === "Tenant" || (await hasForgedReport(item, verifyReport)))
@@ -78,6 +83,10 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
     const code = await faultOf(where, key, audited);
     if (code !== undefined && !faults.some((fault) => fault.item === name)) faults.push({ item: name, code });
   }
+  if (await isCustodyAltered(where, audited, head?.version ?? 0, byKid))
+    faults.push({ item: custodyHeadKey(tenantId).SK, code: "custody" });
+  for (const jti of await overusedTokens(where, tenantId, uses))
+    faults.push({ item: `${ENROLMENT_PREFIX}${jti}`, code: "uses" });
   return { version: head?.version ?? 0, items: present.size, byKid, faults };
 }
 
@@ -144,17 +153,64 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
 }
 
 /**
- * Devices that enrolled, by the id of their token. An enrol node writes one such item with each use, and they are counted
- * before the uses are read: fewer uses than devices means that the uses were put back. These items are not signed, so
- * removing them through their `expiresAt` goes unnoticed.
+ * Every change of an administrator signs both the head of the authority records, with the number of its newest custody
+ * record, and the end of the custody log. So an end that the control key did not sign was written by somebody else, and
+ * one with a lower number was put back. It is read after the head, so a change in between only makes it newer.
+ *
+ * @param version of the signed head
  */
+async function isCustodyAltered(
+  where: Table,
+  { tenantId, verifier }: Audited,
+  version: number,
+  byKid: Record<string, number>,
+): Promise<boolean> {
+  const key = custodyHeadKey(tenantId);
+  const stored = (await readConsistently(where, [key]))(key);
+  if (!stored) return version > 0;
+  const head = custodyHeadItem.safeParse(unmarshalItem(stored));
+  if (!head.success) return true;
+  countKid(byKid, { signature: { S: head.data.checkpoint } });
+  return head.data.count < version || !(await verifier.custody(head.data, tenantId));
+}
+
+/**
+ * By the id of an enrolment token: the uses that its item counts, and the devices and assets that enrolled with it.
+ * The item of a token from before tokens were recorded is not signed, so it is read only when it is needed.
+ */
+type TokenUses = Record<"counted" | "devices" | "assets", Map<string, number>>;
+
+const addOne = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
+
+/** Devices that enrolled. An enrol node writes one such item with each use of a token. */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX)) {
-    const [jti = ""] = SK!.S!.slice(ENROLLED_PREFIX.length).split("#");
-    counts.set(jti, (counts.get(jti) ?? 0) + 1);
-  }
+  for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX))
+    addOne(counts, SK!.S!.slice(ENROLLED_PREFIX.length).split("#")[0]!);
   return counts;
+}
+
+function countUse({ counted, assets }: TokenUses, item: AttributeMap): void {
+  if (item.type?.S === "Enrolment")
+    counted.set(item.SK!.S!.slice(ENROLMENT_PREFIX.length), Number(item.uses?.N ?? 0));
+  if (item.type?.S === "Asset" && item.enrolledWith?.S) addOne(assets, item.enrolledWith.S);
+}
+
+/**
+ * Tokens that more devices enrolled with than they count. `uses` is not signed, so this finds a count that was put back.
+ * Assets are signed and name their token, so removing the devices' own items hides nothing. A token is read again before
+ * it is named, because devices may have enrolled since its uses were read.
+ */
+async function overusedTokens(where: Table, tenantId: string, uses: TokenUses): Promise<string[]> {
+  const overused: string[] = [];
+  for (const jti of new Set([...uses.devices.keys(), ...uses.assets.keys()])) {
+    const devices = Math.max(uses.devices.get(jti) ?? 0, uses.assets.get(jti) ?? 0);
+    if ((uses.counted.get(jti) ?? 0) >= devices) continue;
+    const key = enrolmentKey(tenantId, jti);
+    const item = (await readConsistently(where, [key]))(key);
+    if (item && Number(item.uses?.N ?? 0) < devices) overused.push(jti);
+  }
+  return overused;
 }
 
 async function holds(

@@ -1,10 +1,14 @@
-import { type AttributeMap, type Dynamo, marshalItem, values } from "../table/dynamo.ts";
+import { signCheckpoint } from "../custody-checkpoint.ts";
+import { type AttributeMap, type Dynamo, isConditionFailed, marshalItem, values } from "../table/dynamo.ts";
 import type { AuthorityClaims } from "../table/items/authority.ts";
+import { custodyHeadItem } from "../table/items/custody.ts";
+import { decodeItem } from "../table/items/decode.ts";
 import {
   API_KEY_PREFIX,
   APPROVAL_PREFIX,
   ASSET_PREFIX,
   authorityHeadKey,
+  custodyHeadKey,
   ENROLMENT_PREFIX,
   ISOLATION_COUNT_PREFIX,
   type Key,
@@ -96,6 +100,7 @@ export async function signTable({ dynamo, table }: Table, signing: Signing): Pro
   }
   await Promise.all(writes);
   await rebuildHead({ dynamo, table }, signing);
+  await signCustodyAgain({ dynamo, table }, signing);
   return signed;
 }
 
@@ -155,13 +160,37 @@ function isByOldKey({ record, device }: StoredRecords, { control, enrol }: Kids)
 }
 
 /** Key id in the protected header of a record's signature; undefined when it cannot be read. */
-export function kidOf(record: AttributeMap): string | undefined {
+export const kidOf = (record: AttributeMap): string | undefined => kidOfJws(record.signature?.S ?? "");
+
+function kidOfJws(jws: string): string | undefined {
   try {
-    const header = record.signature?.S?.split(".")[0] ?? "";
+    const header = jws.split(".")[0]!;
     return JSON.parse(atob(header.replaceAll("-", "+").replaceAll("_", "/"))).kid;
   } catch {
     return undefined;
   }
+}
+
+/** Signs the end of the custody log with the new key, if a key that is being replaced signed it. */
+async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Promise<void> {
+  const { tenantId, control, verifier, nowMs } = signing;
+  const Key = marshalItem(custodyHeadKey(tenantId));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
+  const head = Item && decodeItem(custodyHeadItem, Item);
+  if (!head || kidOfJws(head.checkpoint) === control.kid || !(await verifier.custody(head, tenantId))) return;
+  const atMs = head.at === undefined ? nowMs : Date.parse(head.at);
+  await dynamo("UpdateItem", {
+    TableName: table,
+    Key,
+    UpdateExpression: "SET checkpoint = :next",
+    ConditionExpression: "checkpoint = :seen", // a change that came between has signed it with the new key
+    ExpressionAttributeValues: values({
+      next: await signCheckpoint(head, atMs, control),
+      seen: head.checkpoint,
+    }),
+  }).catch((error: unknown) => {
+    if (!isConditionFailed(error)) throw error;
+  });
 }
 
 /** Sums up every valid record of the tenant and signs the sum. */

@@ -17,6 +17,7 @@ export const AUTHORITY_FAULTS = {
     "the tenant's authority records are not those of the signed head: one was removed, added or put back",
   agentSettings: "the settings that its authority record gives to agents are not signed, or differ",
   proof: "its proof has no valid signature of the host's device key",
+  custody: "the custody log was cut, added to or rewritten: its end is not what the control key signed",
   uses: "more devices enrolled with it than it counts",
   rolledBack: "the tenant's authority records are older than before",
 } as const;

@@ -1,5 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { z } from "zod";
+import { isCheckpointSigned } from "../custody-checkpoint.ts";
 import type { AttributeMap } from "../table/dynamo.ts";
 import {
   type AuthorityClaims,
@@ -9,6 +10,7 @@ import {
   authorityHeadItem,
   authorityItem,
 } from "../table/items/authority.ts";
+import type { CustodyHeadItem } from "../table/items/custody.ts";
 import { decodeItem } from "../table/items/decode.ts";
 import { tenantItem } from "../table/items/tenant.ts";
 import { ASSET_PREFIX } from "../table/keys.ts";
@@ -27,6 +29,8 @@ export type Verifier = {
   /** Claims of a record under `DEVICES`. Throws {@link AuthorityFault}. */
   device(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
   head(record: AttributeMap, tenantId: string): Promise<AuthorityHeadClaims>;
+  /** Whether a control key signed the end of a tenant's custody log. */
+  custody(head: CustodyHeadItem, tenantId: string): Promise<boolean>;
   /** What the record of a tenant's settings gives to agents. Throws when no control key signed that. */
   agentSettings(record: AttributeMap, tenantId: string): Promise<SettingsClaims>;
 };
@@ -70,6 +74,7 @@ export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { 
   }
 
   return {
+    custody: (head, tenantId) => isCheckpointSigned({ ...head, tenantId }, control),
     async agentSettings(record, tenantId) {
       const how = { typ: SETTINGS_TYPE, schema: settingsClaims, keys: controlKeys };
       const claims = await verified(record.agentSettings?.S ?? "", how);

@@ -4,9 +4,10 @@ import type { CheckedAsset } from "../../shared/authority/check-reports.ts";
 import type { Authority } from "../../shared/authority/read-authority.ts";
 import { signTable } from "../../shared/authority/sign-table.ts";
 import { createVerifier, type Verifier } from "../../shared/authority/verify-authority.ts";
+import { signCheckpoint } from "../../shared/custody-checkpoint.ts";
 import { newControlKey, publicHalf } from "../../shared/key-material.ts";
 import { type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
-import { authorityKey, type Key } from "../../shared/table/keys.ts";
+import { authorityKey, custodyHeadKey, type Key } from "../../shared/table/keys.ts";
 import type { ControlKey } from "../../shared/wire/control-claims.ts";
 
 /** A key pair as the control plane and enrol nodes hold one. */
@@ -14,6 +15,13 @@ export async function makeSigningKey(kid: string) {
   const jwk = await newControlKey(kid);
   const key: ControlKey = { kid, key: (await importJWK(jwk, "EdDSA")) as CryptoKey };
   return { key, jwks: { keys: [publicHalf(jwk)] } };
+}
+
+/** The end of a custody log of `count` records, signed. `more`: what somebody wrote into it afterwards. */
+export async function custodyEnd(tenantId: string, count: number, control: ControlKey, more: object = {}) {
+  const head = { tenantId, hash: "a".repeat(64), count };
+  const checkpoint = await signCheckpoint(head, Date.parse("2026-11-22T12:00:00.000Z"), control);
+  return marshalItem({ ...custodyHeadKey(tenantId), type: "CustodyHead", ...head, checkpoint, ...more });
 }
 
 /**

@@ -69,6 +69,8 @@ export const assetItem = z.object({
   supersededBy: assetId.optional(),
   /** Assets that this one took the place of, oldest merge first. */
   supersedes: z.array(assetId).max(SUPERSEDED_MAX).optional(),
+  /** Id of the enrolment token that it enrolled with. Absent for assets of before 2026-12. */
+  enrolledWith: text(64).optional(),
   /** Fingerprint of the machine that enrolled, as it claimed it. */
   hardware: hardware.optional(),
   /** Assets that claimed the same mainboard when they enrolled, newest first. A proposal: it takes nothing from them. */

@@ -11,11 +11,14 @@ import {
   assetKey,
   authorityHeadKey,
   authorityKey,
+  custodyHeadKey,
   deviceRecordKey,
+  enrolledKey,
+  enrolmentKey,
   type Key,
   tenantKey,
 } from "../../../shared/table/keys.ts";
-import { makeSigningKey } from "../../support/authority.ts";
+import { custodyEnd, makeSigningKey } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const TENANT = "org_a";
@@ -76,6 +79,7 @@ async function makeTable() {
   await put(newDevice);
   await put(marshalItem(await signNewDevice(control.key, TENANT, newDevice)));
   await put(asset(IDS[1], { status: "ISOLATED", generation: 1 }));
+  await put(await custodyEnd(TENANT, 9, control.key));
   const verifier = createVerifier(control.jwks);
   const signed = await signTable(where, {
     tenantId: TENANT,
@@ -104,7 +108,7 @@ test("signing a table signs what has no signature, and nothing twice", async () 
     verifier: createVerifier(control.jwks),
   });
   expect(again).toEqual([]);
-  expect(await audit()).toEqual({ version: 8, items: 4, byKid: { "control-1": 4 }, faults: [] });
+  expect(await audit()).toEqual({ version: 8, items: 4, byKid: { "control-1": 5 }, faults: [] });
 });
 
 test("a tenant that nothing was ever signed for has no fault", async () => {
@@ -137,8 +141,43 @@ test("after a rotation the table is signed by the new key, and the old one may g
   expect(kept).toEqual([]);
   const onlyNew = createVerifier(next.jwks);
   const audit = await auditAuthority(where, { tenantId: TENANT, verifier: onlyNew, nowSeconds: NOW_SECONDS });
-  expect(audit).toEqual({ version: 9, items: 4, byKid: { "control-2": 4 }, faults: [] });
+  expect(audit).toEqual({ version: 9, items: 4, byKid: { "control-2": 5 }, faults: [] });
 });
+
+const ISSUED = { usesMax: 10, at: "2026-11-01T00:00:00.000Z", by: "ada", until: "2026-12-01T00:00:00.000Z" };
+
+test.each([
+  ["a recorded token", { issued: ISSUED }],
+  ["a token from before tokens were recorded", {}],
+])(
+  "%s that counts fewer uses than devices enrolled is named, also without the devices' items",
+  async (_, more) => {
+    const { where, put, remove, audit } = await makeTable();
+    const item = { ...enrolmentKey(TENANT, "t1"), type: "Enrolment", tenantId: TENANT, jti: "t1", ...more };
+    const token = (uses: number) => put(marshalItem({ ...item, uses }));
+    const enrolled = ["a", "b"].map((device) => enrolledKey(TENANT, "t1", device));
+    for (const key of enrolled) await put(marshalItem({ ...key, type: "Enrolled" }));
+    for (const ms of [2, 3])
+      await put(asset(await assetIdOf(TENANT, DEVICE_KEY, ENROLLED_MS + ms), { enrolledWith: "t1" }));
+    await token(2);
+    const verifier = createVerifier(control.jwks);
+    const signing = {
+      tenantId: TENANT,
+      version: 8,
+      nowMs: NOW_SECONDS * 1000,
+      control: control.key,
+      verifier,
+    };
+    await signTable(where, signing);
+    expect((await audit()).faults).toEqual([]);
+    await token(1);
+    expect((await audit()).faults).toEqual([{ item: "ENROL#t1", code: "uses" }]);
+    for (const key of enrolled) remove(key);
+    expect((await audit()).faults).toEqual([{ item: "ENROL#t1", code: "uses" }]);
+    await token(2);
+    expect((await audit()).faults).toEqual([]);
+  },
+);
 
 type World = Awaited<ReturnType<typeof makeTable>>;
 type Attack = [
@@ -171,6 +210,29 @@ const ATTACKS: Attack[] = [
       { item: "HEAD", code: "count" },
       { item: KEY, code: "unsigned" },
     ],
+  ],
+  ...(
+    [
+      ["a custody log that was cut", () => custodyEnd(TENANT, 6, control.key)],
+      ["a custody log that was added to", () => custodyEnd(TENANT, 9, control.key, { count: 10 })],
+      [
+        "a custody log with another newest record",
+        () => custodyEnd(TENANT, 9, control.key, { hash: "b".repeat(64) }),
+      ],
+      ["an end of the custody log by a strange key", () => custodyEnd(TENANT, 9, next.key)],
+      ["an end of the custody log that is none", async () => marshalItem(custodyHeadKey(TENANT))],
+    ] as const
+  ).map(
+    ([name, end]): Attack => [
+      name,
+      async ({ put }) => put(await end()),
+      [{ item: "CUSTODY#HEAD", code: "custody" }],
+    ],
+  ),
+  [
+    "a removed end of the custody log",
+    async ({ remove }) => remove(custodyHeadKey(TENANT)),
+    [{ item: "CUSTODY#HEAD", code: "custody" }],
   ],
   [
     "a removed head",

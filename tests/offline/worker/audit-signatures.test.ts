@@ -6,7 +6,7 @@ import { tenantDefaults } from "../../../shared/table/items/tenant.ts";
 import { securityKey, tenantKey } from "../../../shared/table/keys.ts";
 import { auditSignatures } from "../../../worker/audit-signatures.ts";
 import { createMetrics } from "../../../worker/metrics.ts";
-import { believing, makeSigningKey } from "../../support/authority.ts";
+import { believing, custodyEnd, makeSigningKey } from "../../support/authority.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 
 const TENANT = "org_memory";
@@ -43,6 +43,7 @@ async function makeWorld() {
     return unmarshalItem(table.items.get(`${PK} | ${SK}`)!);
   };
   await put();
+  await table.dynamo("PutItem", { TableName: "t", Item: await custodyEnd(TENANT, 7, control.key) });
   await sign(7);
   return { state, put, sign, deps, found, metrics };
 }
@@ -52,7 +53,7 @@ test("a tenant whose items are all signed has no fault, and is checked once a mi
   expect(await auditSignatures(TENANT, new Map(), deps)).toBe(true);
   expect(found()).toMatchObject({
     ...{ checkedAt: "2026-11-22T12:00:00.000Z", version: 7, items: 1 },
-    ...{ byKid: { "control-1": 1 }, faultCount: 0 },
+    ...{ byKid: { "control-1": 2 }, faultCount: 0 },
   });
   state.nowMs += 59_999;
   expect(await auditSignatures(TENANT, new Map(), deps)).toBe(false);
