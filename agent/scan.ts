@@ -1,17 +1,10 @@
 import { timestamp } from "../shared/clock.ts";
 import type { Collector, Engine, Model, Store } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
+import { ancestorsOf } from "./collect/ancestors.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
-import {
-  ancestorsOf,
-  type Candidate,
-  computing,
-  type Facts,
-  findCandidates,
-  isCertain,
-  isReader,
-  UNREADABLE_PID,
-} from "./collect/candidates.ts";
+import { type Candidate, type Facts, isCertain, isReader, UNREADABLE_PID } from "./collect/candidate.ts";
+import { computing, findCandidates } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { selectEngines } from "./collect/engine-selection.ts";
 import { toEngine } from "./collect/engines.ts";

@@ -1,65 +1,30 @@
-import type { Engine, Evidence } from "../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
+import {
+  type Candidate,
+  type Facts,
+  type Found,
+  type Heard,
+  RUNS_MODELS,
+  UNREADABLE_PID,
+} from "./candidate.ts";
+import {
+  claimEvidence,
+  fromAnswers,
+  held,
+  hintEvidence,
+  httpEvidence,
+  portEvidence,
+  readEvidence,
+  shapeEvidence,
+} from "./candidate-evidence.ts";
 import { type Claim, sharedLibrary } from "./claims.ts";
-import { confidenceOf, evidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
-import type { Fingerprint } from "./fingerprint.ts";
-import type { GpuUse, Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
+import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import { joinCandidates } from "./join-candidates.ts";
 import { lastingKey } from "./lasting-weights.ts";
-import { baseName } from "./models.ts";
-import { repositoryOf } from "./repository.ts";
-
-/** A listener that was asked, and what it turned out to be. */
-export type Heard = { listener: Listener; fingerprint: Fingerprint };
-
-/**
- * `routed`: an answer that came by an address of another network namespace or through a port forwarder. That it is the
- * process's own is concluded from addresses, not from its socket, so containment does not count it.
- */
-export type Found = Evidence & { routed?: true };
-
-/** An engine in the making: one product, the process it is reported as, and everything that belongs to it. */
-export type Candidate = {
-  id: string;
-  name: string;
-  kind: Engine["kind"];
-  entry?: CatalogEntry;
-  root: ProcessFacts;
-  /** Further processes that started on their own: of a cluster, none of which is the parent of the others. */
-  siblings?: ProcessFacts[];
-  members: ProcessFacts[];
-  heard: Heard[];
-  /** Where it listens: those of `heard`, and all sockets of a process that is itself the product or holds a model. */
-  listeners: Listener[];
-  weights: WeightFile[];
-  evidence: Found[];
-};
-
-export type Facts = {
-  snapshot: Snapshot;
-  catalogue: ReadonlyMap<string, CatalogEntry>;
-  heard: readonly Heard[];
-  claims: ReadonlyMap<number, readonly Claim[]>;
-  selfPid: number;
-  /** Weights that stay mapped, see lasting-weights.ts. */
-  lasting?: ReadonlySet<string>;
-};
 
 /** With the listening sockets of each process, whether or not they were asked. */
 type Known = Facts & { sockets: ReadonlyMap<number | undefined, readonly Listener[]> };
-
-const ANCESTORS_MAX = 8;
-
-/** Kinds that hold weights themselves: for these, weights in a process of that name speak for the product. */
-const RUNS_MODELS = new Set<Engine["kind"]>([
-  "inference-engine",
-  "inference-app",
-  "embedding-server",
-  "image",
-  "speech",
-  "rag",
-]);
-/** What such a product starts as child processes of its own. */
-const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
 
 /** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
 export function findCandidates(given: Facts): Candidate[] {
@@ -91,25 +56,9 @@ export function findCandidates(given: Facts): Candidate[] {
   for (const heard of ownerless.values()) {
     candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
   }
-  const joined = foldHidden(mergeClusters(join(candidates, facts)));
+  const joined = joinCandidates(candidates, facts);
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
-
-/**
- * Whether the process itself shows what it is: containment acts on no conclusion that another user can bring about. One
- * who leaves a model where a service reads files makes that service read it.
- */
-export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
-  one.root.pid !== UNREADABLE_PID &&
-  !isReader(one) &&
-  confidenceOf(one.evidence.filter(({ routed }) => !routed)) >= REPORT_THRESHOLD;
-
-/** Known by files that it reads alone: as far as can be seen no engine that an isolation would have to stop. */
-export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>
-  evidence.every(({ signal, weight }) => signal === "weights" && weight <= WEIGHTS.weightsRead.weight);
-
-/** No process has this number: it stands for the owner of a socket that the agent may not look at. */
-export const UNREADABLE_PID = 0;
 
 /** What the socket alone tells of its owner: the account, by name where another process of it has one. */
 function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFacts {
@@ -143,12 +92,6 @@ function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): 
   const owners = new Set(there.map(({ pid }) => pid));
   return owners.size === 1 ? there[0]!.pid : undefined;
 }
-
-const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
-  process.pid !== UNREADABLE_PID &&
-  (listener.pid !== process.pid || (listener.network !== undefined && listener.inside === undefined));
-
-const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
 
 function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Known): Candidate[] {
   const weights = facts.snapshot.weights.get(process.pid) ?? [];
@@ -253,9 +196,6 @@ function readsOnly(
   return !weights.some(({ path }) => lasting?.has(lastingKey(pid, path)));
 }
 
-const readEvidence = (weights: readonly WeightFile[]): Found[] =>
-  weights.map((file) => evidenceOf("weightsRead", `reads model files: ${describeWeights(file)}`));
-
 /**
  * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one
  * that does not answer HTTP, or could not be asked, may serve the model as well.
@@ -307,208 +247,4 @@ function bestClaim(
   }
   const [best] = [...scores].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   return best && catalogue.get(best[0]);
-}
-
-/** What answers show, with a mark on that of answers that did not come from the process's own socket. */
-const fromAnswers = (
-  heard: readonly Heard[],
-  process: ProcessFacts,
-  evidenceIn: (heard: readonly Heard[]) => Evidence[],
-): Found[] => [
-  ...evidenceIn(heard.filter((one) => !isRouted(one, process))),
-  ...asRouted(evidenceIn(heard.filter((one) => isRouted(one, process)))),
-];
-
-const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
-  heard.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!));
-
-/** Of listeners whose answers name a product. */
-function httpEvidence(heard: readonly Heard[]): Evidence[] {
-  return heard.flatMap(({ listener, fingerprint }) => {
-    const { winner, runnersUp } = fingerprint.judgement;
-    const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
-    return [
-      ...winner!.traits.map((trait) =>
-        evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
-      ),
-      ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
-    ];
-  });
-}
-
-const HTTP_WEIGHTS = { identity: "httpIdentity", strong: "httpStrong", hint: "httpHint" } as const;
-
-function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
-  return heard.flatMap(({ listener, fingerprint }) =>
-    fingerprint.judgement.hints
-      .filter((fit) => fit.entry.id === entry.id)
-      .flatMap((fit) => fit.traits)
-      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on port ${listener.port}: ${trait.says}`)),
-  );
-}
-
-const claimEvidence = (claims: readonly Claim[], product: string): Evidence[] =>
-  claims.filter((claim) => claim.product === product).map((claim) => evidenceOf(claim.signal, claim.detail));
-
-function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
-  return heard
-    .filter(({ listener }) => entry.ports.includes(listener.port))
-    .map(({ listener }) =>
-      evidenceOf("port", `listens on ${listener.port}, a default port of ${entry.name}`),
-    );
-}
-
-/** What a process has in memory: weights, libraries that run models, GPU memory. */
-function held(process: ProcessFacts, weights: readonly WeightFile[], { snapshot }: Facts): Evidence[] {
-  const evidence = weights.map((file) =>
-    evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
-  );
-  const library = sharedLibrary(snapshot.libraries.get(process.pid) ?? []);
-  if (library) evidence.push(evidenceOf("libraryShared", `loaded ${baseName(library)}`));
-  const gpu = snapshot.gpu.get(process.pid);
-  if (gpu) evidence.push(evidenceOf("gpu", describeGpu(gpu)));
-  return evidence;
-}
-
-/** The driver does not tell how much where a card is shared out (MIG). */
-const describeGpu = ({ bytes }: GpuUse): string =>
-  bytes === 0 ? "computes on the GPU" : `uses ${Math.round(bytes / 1024 / 1024)} MiB of GPU memory`;
-
-function describeWeights(file: WeightFile): string {
-  const { architecture, parameters, quantisation } = file.header ?? {};
-  const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
-  const what = repositoryOf(file.path)?.name ?? baseName(file.path);
-  return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
-}
-
-/**
- * Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. Only within
- * one user: what a user's process is or holds says nothing about the process of another that started it.
- */
-function join(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
-  const byPid = new Map<number, Candidate[]>();
-  for (const one of candidates) byPid.set(one.root.pid, [...(byPid.get(one.root.pid) ?? []), one]);
-  const parentOf = (child: Candidate): Candidate | undefined => {
-    let above: Candidate | undefined;
-    for (const ancestor of ancestorsOf(child.root, snapshot)) {
-      const found = byPid
-        .get(ancestor.pid)
-        ?.find(
-          (one) =>
-            isSameUser(one.root, child.root) &&
-            (one.id === child.id || absorbs(one, child, vouched(one, child))),
-        );
-      if (found) above = found;
-    }
-    return above;
-  };
-  /** An application's engine runs from the application's own directory, whatever it answers as. */
-  const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
-    claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
-  const joined: Candidate[] = [];
-  const parents = new Map(candidates.map((one) => [one, parentOf(one)]));
-  for (const one of candidates) if (!parents.get(one)) joined.push(one);
-  for (const [child, parent] of parents) {
-    if (!parent) continue;
-    const top = topOf(parent, parents);
-    absorb(top, child, top.id === child.id ? [] : vouched(top, child));
-  }
-  return joined;
-}
-
-const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
-  one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
-
-/** By product, the name of a cluster in the command line of each of its processes. */
-const CLUSTERS: Readonly<Record<string, RegExp>> = {
-  // python/ray/_private/node.py of Ray: raylet, gcs_server and the dashboard get it, and the command that started them ends.
-  "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
-};
-
-/** Joins the processes of one cluster, of one user, to the one that started first. */
-function mergeClusters(candidates: readonly Candidate[]): Candidate[] {
-  const clusters = new Map<string, Candidate>();
-  const merged: Candidate[] = [];
-  for (const one of [...candidates].sort(byStart)) {
-    const { id, root } = one;
-    const cluster = CLUSTERS[id]?.exec(root.argv.join(" "))?.[0];
-    const key = `${id} ${root.uid ?? root.user} ${root.container ?? ""} ${cluster}`;
-    const first = cluster === undefined ? undefined : clusters.get(key);
-    if (!first) {
-      if (cluster !== undefined) clusters.set(key, one);
-      merged.push(one);
-      continue;
-    }
-    absorb(first, one, [], "process");
-    first.siblings = [...(first.siblings ?? []), root];
-  }
-  return merged;
-}
-
-const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
-  (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
-
-/**
- * A process that may not be looked into and a socket without a readable owner, of one user and one product: two signs
- * of one engine, as far as can be seen. It is reported once and without a pid, for nothing ties the two together.
- */
-function foldHidden(candidates: readonly Candidate[]): Candidate[] {
-  const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
-  return candidates.filter((hidden) => {
-    const { id, root, heard, weights } = hidden;
-    if (root.executable !== undefined || root.uid === undefined) return true;
-    if (root.pid === UNREADABLE_PID || heard.length + weights.length > 0) return true;
-    const served = ownerless.find((one) => one.id === id && one.root.uid === root.uid);
-    for (const one of hidden.evidence)
-      served?.evidence.push({ ...one, detail: `process ${root.pid} of that user: ${one.detail}` });
-    return served === undefined;
-  });
-}
-
-function topOf(candidate: Candidate, parents: ReadonlyMap<Candidate, Candidate | undefined>): Candidate {
-  let top = candidate;
-  for (let above = parents.get(top); above; above = parents.get(top)) top = above;
-  return top;
-}
-
-function absorbs(parent: Candidate, child: Candidate, vouched: readonly Evidence[]): boolean {
-  const takes =
-    parent.entry?.absorbs?.includes(child.id) ||
-    (RUNS_MODELS.has(parent.kind) && USUAL_CHILDREN.has(child.id));
-  return Boolean(takes) && confidenceOf([...parent.evidence, ...vouched]) >= REPORT_THRESHOLD;
-}
-
-function absorb(
-  parent: Candidate,
-  child: Candidate,
-  vouched: readonly Evidence[],
-  what: "child" | "process" = "child",
-): void {
-  const same = parent.id === child.id;
-  parent.members.push(...child.members);
-  parent.heard.push(...child.heard);
-  parent.listeners.push(...child.listeners);
-  parent.weights.push(...child.weights);
-  for (const one of vouched)
-    parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
-  for (const one of child.evidence) {
-    // Another product's name for the child is no proof of the parent; what the child holds is.
-    const counts = same || one.signal === "weights" || one.signal === "gpu";
-    parent.evidence.push({
-      ...one,
-      weight: counts ? one.weight : 0,
-      detail: `${what} ${child.root.pid}: ${one.detail}`,
-    });
-  }
-}
-
-/** Parent, grandparent and so on, init left out. */
-export function ancestorsOf(process: ProcessFacts, snapshot: Snapshot): ProcessFacts[] {
-  const ancestors: ProcessFacts[] = [];
-  let parent = snapshot.processes.get(process.parentPid);
-  while (parent && parent.pid !== 1 && ancestors.length < ANCESTORS_MAX && !ancestors.includes(parent)) {
-    ancestors.push(parent);
-    parent = snapshot.processes.get(parent.parentPid);
-  }
-  return ancestors;
 }

@@ -1,7 +1,8 @@
 import { timestamp } from "../../shared/clock.ts";
 import { type Client, type Engine, LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { ancestorsOf, type Candidate, UNREADABLE_PID } from "./candidates.ts";
+import { ancestorsOf } from "./ancestors.ts";
+import { type Candidate, UNREADABLE_PID } from "./candidate.ts";
 import { interpreterOf, isForwarder, isRenamed, programName } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import type { Peer, ProcessFacts, Snapshot } from "./host.ts";

@@ -1,5 +1,5 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import type { Heard } from "./candidates.ts";
+import type { Heard } from "./candidate.ts";
 import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
 import type { Listener, Sighting } from "./host.ts";
 import { createByteBudget } from "./kept-answer.ts";

@@ -45,7 +45,19 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/agent/contain-rules.test.ts",
     "tests/offline/agent/contain-state-files.test.ts",
   ],
+  "agent/collect/candidate.ts": [
+    "tests/offline/agent/collect-candidates.test.ts",
+    "tests/offline/agent/catalog.test.ts",
+  ],
+  "agent/collect/candidate-evidence.ts": [
+    "tests/offline/agent/collect-candidates.test.ts",
+    "tests/offline/agent/catalog.test.ts",
+  ],
   "agent/collect/candidates.ts": [
+    "tests/offline/agent/collect-candidates.test.ts",
+    "tests/offline/agent/catalog.test.ts",
+  ],
+  "agent/collect/join-candidates.ts": [
     "tests/offline/agent/collect-candidates.test.ts",
     "tests/offline/agent/catalog.test.ts",
   ],

@@ -3,11 +3,11 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import {
   type Candidate,
   type Facts,
-  findCandidates,
   type Heard,
   isCertain,
   UNREADABLE_PID,
-} from "../../../agent/collect/candidates.ts";
+} from "../../../agent/collect/candidate.ts";
+import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf, isRenamed, namesOf } from "../../../agent/collect/claims.ts";
 import {
   confidenceOf,

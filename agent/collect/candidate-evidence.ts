@@ -1,0 +1,89 @@
+import type { Evidence } from "../../shared/wire/heartbeat.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import { type Facts, type Found, type Heard, UNREADABLE_PID } from "./candidate.ts";
+import { type Claim, sharedLibrary } from "./claims.ts";
+import { evidenceOf } from "./confidence.ts";
+import type { GpuUse, ProcessFacts, WeightFile } from "./host.ts";
+import { baseName } from "./models.ts";
+import { repositoryOf } from "./repository.ts";
+
+const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
+  process.pid !== UNREADABLE_PID &&
+  (listener.pid !== process.pid || (listener.network !== undefined && listener.inside === undefined));
+
+const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
+
+/** What answers show, with a mark on that of answers that did not come from the process's own socket. */
+export const fromAnswers = (
+  heard: readonly Heard[],
+  process: ProcessFacts,
+  evidenceIn: (heard: readonly Heard[]) => Evidence[],
+): Found[] => [
+  ...evidenceIn(heard.filter((one) => !isRouted(one, process))),
+  ...asRouted(evidenceIn(heard.filter((one) => isRouted(one, process)))),
+];
+
+export const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
+  heard.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!));
+
+/** Of listeners whose answers name a product. */
+export function httpEvidence(heard: readonly Heard[]): Evidence[] {
+  return heard.flatMap(({ listener, fingerprint }) => {
+    const { winner, runnersUp } = fingerprint.judgement;
+    const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
+    return [
+      ...winner!.traits.map((trait) =>
+        evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
+      ),
+      ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
+    ];
+  });
+}
+
+const HTTP_WEIGHTS = { identity: "httpIdentity", strong: "httpStrong", hint: "httpHint" } as const;
+
+export function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
+  return heard.flatMap(({ listener, fingerprint }) =>
+    fingerprint.judgement.hints
+      .filter((fit) => fit.entry.id === entry.id)
+      .flatMap((fit) => fit.traits)
+      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on port ${listener.port}: ${trait.says}`)),
+  );
+}
+
+export const claimEvidence = (claims: readonly Claim[], product: string): Evidence[] =>
+  claims.filter((claim) => claim.product === product).map((claim) => evidenceOf(claim.signal, claim.detail));
+
+export function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
+  return heard
+    .filter(({ listener }) => entry.ports.includes(listener.port))
+    .map(({ listener }) =>
+      evidenceOf("port", `listens on ${listener.port}, a default port of ${entry.name}`),
+    );
+}
+
+/** What a process has in memory: weights, libraries that run models, GPU memory. */
+export function held(process: ProcessFacts, weights: readonly WeightFile[], { snapshot }: Facts): Evidence[] {
+  const evidence = weights.map((file) =>
+    evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
+  );
+  const library = sharedLibrary(snapshot.libraries.get(process.pid) ?? []);
+  if (library) evidence.push(evidenceOf("libraryShared", `loaded ${baseName(library)}`));
+  const gpu = snapshot.gpu.get(process.pid);
+  if (gpu) evidence.push(evidenceOf("gpu", describeGpu(gpu)));
+  return evidence;
+}
+
+/** The driver does not tell how much where a card is shared out (MIG). */
+const describeGpu = ({ bytes }: GpuUse): string =>
+  bytes === 0 ? "computes on the GPU" : `uses ${Math.round(bytes / 1024 / 1024)} MiB of GPU memory`;
+
+function describeWeights(file: WeightFile): string {
+  const { architecture, parameters, quantisation } = file.header ?? {};
+  const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
+  const what = repositoryOf(file.path)?.name ?? baseName(file.path);
+  return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
+}
+
+export const readEvidence = (weights: readonly WeightFile[]): Found[] =>
+  weights.map((file) => evidenceOf("weightsRead", `reads model files: ${describeWeights(file)}`));
