@@ -14,13 +14,17 @@ export const machine = () => ({ cores: cpus().length, cpu: cpus()[0]?.model ?? "
 
 const CLOCK_TICKS_PER_SECOND = 100;
 
-/** CPU seconds a process has used so far; undefined where there is no /proc. */
-export function cpuSeconds(pid: number): number | undefined {
+/**
+ * CPU seconds a process has used so far; undefined where there is no /proc. `withEnded` adds those of its children that
+ * have ended.
+ */
+export function cpuSeconds(pid: number, which: "own" | "withEnded" = "own"): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
     // The name may hold spaces and parentheses; behind the last one the fields are plain (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    const ticks = fields.slice(11, which === "own" ? 13 : 15); // utime, stime, cutime, cstime
+    return ticks.reduce((sum, field) => sum + Number(field), 0) / CLOCK_TICKS_PER_SECOND;
   } catch {
     return undefined;
   }

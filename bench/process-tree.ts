@@ -1,0 +1,36 @@
+import { readFileSync } from "node:fs";
+import { cpuSeconds } from "./report.ts";
+
+/** A process and its living children; the agent's reader is one. proc_pid_task_children(5). */
+function treeOf(pid: number): number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim();
+  return [pid, ...(children === "" ? [] : children.split(" ").map(Number))];
+}
+
+/**
+ * Proportional set size of a process with its children, in MB: a page that several processes share counts in part for
+ * each of them, so a child that is the same binary is not counted twice. proc_pid_smaps(5).
+ */
+export function treePssMb(pid: number): number {
+  let kilobytes = 0;
+  for (const one of treeOf(pid)) {
+    const rollup = readOrGone(`/proc/${one}/smaps_rollup`);
+    kilobytes += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
+  }
+  return kilobytes / 1024;
+}
+
+/** CPU seconds of a process with its children, those that have ended too (`cutime`, `cstime`; proc_pid_stat(5)). */
+export function treeCpuSeconds(pid: number): number {
+  const [, ...children] = treeOf(pid);
+  const living = children.map((child) => cpuSeconds(child) ?? 0);
+  return (cpuSeconds(pid, "withEnded") ?? Number.NaN) + living.reduce((sum, one) => sum + one, 0);
+}
+
+function readOrGone(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return "";
+  }
+}
