@@ -4,7 +4,7 @@ import { tidy } from "../shared/wire/text.ts";
 import { ancestorsOf } from "./collect/ancestors.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
 import { type Candidate, type Facts, isCertain, isReader, UNREADABLE_PID } from "./collect/candidate.ts";
-import { computing, findCandidates } from "./collect/candidates.ts";
+import { findCandidates } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { selectEngines } from "./collect/engine-selection.ts";
 import { toEngine } from "./collect/engines.ts";
@@ -14,6 +14,7 @@ import type { Language } from "./collect/interpreters.ts";
 import { createLastingWeights } from "./collect/lasting-weights.ts";
 import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
+import { computing } from "./collect/model-holders.ts";
 import type { Peers } from "./collect/peers.ts";
 import type { SystemReaders } from "./collect/system.ts";
 
@@ -99,6 +100,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         claims: claimed,
         selfPid: readers.selfPid,
         lasting,
+        modelsOnDisk: atRest.onDisk(),
       };
       const { found, ids, listeners } = candidates(inputsOf(facts), () => foundOf(findCandidates(facts)));
       const { peers, collector: clients } = readers.host.peers(listeners);
@@ -136,7 +138,7 @@ const foundOf = (found: readonly Candidate[]): Found => ({
 });
 
 /** All that the candidates are made of: other processes may come and go without a thought to these. */
-function inputsOf({ snapshot, heard, claims, lasting }: Facts): unknown[] {
+function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): unknown[] {
   const inputs: unknown[] = [
     snapshot.listeners,
     heard,
@@ -144,12 +146,19 @@ function inputsOf({ snapshot, heard, claims, lasting }: Facts): unknown[] {
     snapshot.weights,
     snapshot.libraries,
     snapshot.gpu,
+    snapshot.anonymous,
     snapshot.forwards,
     lasting,
+    modelsOnDisk,
   ];
   // The owner of a socket that nobody may look at is searched for among all processes.
   if (heard.some(({ listener }) => listener.pid === undefined)) inputs.push(snapshot.processes);
-  const pids = new Set([...claims.keys(), ...snapshot.weights.keys(), ...computing(snapshot)]);
+  const pids = new Set([
+    ...claims.keys(),
+    ...snapshot.weights.keys(),
+    ...computing(snapshot),
+    ...(snapshot.anonymous?.keys() ?? []),
+  ]);
   for (const { pid } of snapshot.listeners) if (pid !== undefined) pids.add(pid);
   for (const pid of pids) {
     const process = snapshot.processes.get(pid);

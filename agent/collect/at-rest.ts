@@ -3,6 +3,7 @@ import { type Collector, LIMITS, type Model, type Store } from "../../shared/wir
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { attempt, type Files } from "./files.ts";
+import type { ModelOnDisk } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createMemo } from "./memo.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
@@ -55,6 +56,8 @@ export type AtRest = {
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
   /** What the cache holds that nobody owns, as far as it was read: it describes what is loaded from there. */
   cached(): readonly Model[];
+  /** Models of all places that were read until now, with a size. */
+  onDisk(): readonly ModelOnDisk[];
   /** What was read until now. */
   report(): Collector;
   /** True while a directory is being read, or was not read for lack of time. */
@@ -74,6 +77,7 @@ export function createAtRest(deps: {
   const seen = new Map<string, Seen>();
   const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
   const flattened = createMemo<readonly Model[]>();
+  const sized = createMemo<readonly ModelOnDisk[]>();
   const grouped = createMemo<ReturnType<typeof storesOf>>();
   let reported:
     | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
@@ -145,6 +149,12 @@ export function createAtRest(deps: {
     cached: () => {
       const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
       return flattened(parts, () => parts);
+    },
+    onDisk: () => {
+      const parts = [...seen.values()].map(({ models }) => models).filter(({ length }) => length > 0);
+      return sized(parts, () =>
+        parts.flat().flatMap(({ name, sizeBytes }) => (sizeBytes ? [{ name, sizeBytes }] : [])),
+      );
     },
     report: () => reportOf([...seen.values()], reported),
     isWaiting: () => reported === undefined || reading.size > 0,

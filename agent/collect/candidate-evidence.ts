@@ -62,14 +62,19 @@ export function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evid
     );
 }
 
+/** The library that runs models which a process has loaded. */
+export function libraryEvidence({ pid }: ProcessFacts, { snapshot }: Facts): Evidence[] {
+  const library = sharedLibrary(snapshot.libraries.get(pid) ?? []);
+  return library === undefined ? [] : [evidenceOf("libraryShared", `loaded ${baseName(library)}`)];
+}
+
 /** What a process has in memory: weights, libraries that run models, GPU memory. */
-export function held(process: ProcessFacts, weights: readonly WeightFile[], { snapshot }: Facts): Evidence[] {
+export function held(process: ProcessFacts, weights: readonly WeightFile[], facts: Facts): Evidence[] {
   const evidence = weights.map((file) =>
     evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
   );
-  const library = sharedLibrary(snapshot.libraries.get(process.pid) ?? []);
-  if (library) evidence.push(evidenceOf("libraryShared", `loaded ${baseName(library)}`));
-  const gpu = snapshot.gpu.get(process.pid);
+  evidence.push(...libraryEvidence(process, facts));
+  const gpu = facts.snapshot.gpu.get(process.pid);
   if (gpu) evidence.push(evidenceOf("gpu", describeGpu(gpu)));
   return evidence;
 }

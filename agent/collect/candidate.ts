@@ -3,7 +3,7 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import type { Claim } from "./claims.ts";
 import { confidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
 import type { Fingerprint } from "./fingerprint.ts";
-import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import type { Listener, ModelOnDisk, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
 
 /** A listener that was asked, and what it turned out to be. */
 export type Heard = { listener: Listener; fingerprint: Fingerprint };
@@ -11,8 +11,10 @@ export type Heard = { listener: Listener; fingerprint: Fingerprint };
 /**
  * `routed`: an answer that came by an address of another network namespace or through a port forwarder. That it is the
  * process's own is concluded from addresses, not from its socket, so containment does not count it.
+ * `inferred`: concluded from amounts of memory and of reads. A large request of another user can cause the same amounts,
+ * so containment does not count it either.
  */
-export type Found = Evidence & { routed?: true };
+export type Found = Evidence & { routed?: true; inferred?: true };
 
 /** An engine in the making: one product, the process it is reported as, and everything that belongs to it. */
 export type Candidate = {
@@ -39,6 +41,8 @@ export type Facts = {
   selfPid: number;
   /** Weights that stay mapped, see lasting-weights.ts. */
   lasting?: ReadonlySet<string>;
+  /** Models in the directories of the catalogue, as far as they were read. */
+  modelsOnDisk?: readonly ModelOnDisk[];
 };
 
 /** Kinds that hold weights themselves: for these, weights in a process of that name speak for the product. */
@@ -57,7 +61,7 @@ export const RUNS_MODELS = new Set<Engine["kind"]>([
 export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
   one.root.pid !== UNREADABLE_PID &&
   !isReader(one) &&
-  confidenceOf(one.evidence.filter(({ routed }) => !routed)) >= REPORT_THRESHOLD;
+  confidenceOf(one.evidence.filter(({ routed, inferred }) => !routed && !inferred)) >= REPORT_THRESHOLD;
 
 /** Known by files that it reads alone: as far as can be seen no engine that an isolation would have to stop. */
 export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>

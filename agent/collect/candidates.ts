@@ -13,22 +13,28 @@ import {
   held,
   hintEvidence,
   httpEvidence,
+  libraryEvidence,
   portEvidence,
   readEvidence,
   shapeEvidence,
 } from "./candidate-evidence.ts";
-import { type Claim, sharedLibrary } from "./claims.ts";
+import type { Claim } from "./claims.ts";
 import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
 import { joinCandidates } from "./join-candidates.ts";
-import { lastingKey } from "./lasting-weights.ts";
+import { computing, holdsModel, readsOnly } from "./model-holders.ts";
+import { unmappedWeightsByPid } from "./unmapped-weights.ts";
 
-/** With the listening sockets of each process, whether or not they were asked. */
-type Known = Facts & { sockets: ReadonlyMap<number | undefined, readonly Listener[]> };
+/** With the listening sockets of each process, whether or not they were asked, and what was concluded from its memory. */
+type Known = Facts & {
+  sockets: ReadonlyMap<number | undefined, readonly Listener[]>;
+  unmapped: ReadonlyMap<number, Found[]>;
+};
 
 /** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
 export function findCandidates(given: Facts): Candidate[] {
-  const facts = { ...given, sockets: Map.groupBy(given.snapshot.listeners, ({ pid }) => pid) };
+  const sockets = Map.groupBy(given.snapshot.listeners, ({ pid }) => pid);
+  const facts = { ...given, sockets, unmapped: unmappedWeightsByPid(given) };
   const byPid = new Map<number, Heard[]>();
   const ownerless = new Map<string, Heard[]>();
   for (const heard of facts.heard) {
@@ -45,6 +51,7 @@ export function findCandidates(given: Facts): Candidate[] {
     ...byPid.keys(),
     ...facts.claims.keys(),
     ...weights.keys(),
+    ...facts.unmapped.keys(),
     ...computing(facts.snapshot),
   ]);
   pids.delete(facts.selfPid);
@@ -109,6 +116,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
         ...fromAnswers(answered, process, httpEvidence),
         ...claimEvidence(claims, entry.id),
         ...held(process, weights, facts),
+        ...(facts.unmapped.get(process.pid) ?? []),
       ];
       const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
       return candidate(entry, process, listeningOf(process, all, isOwn(claims, entry), facts), weights, [
@@ -117,13 +125,14 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
       ]);
     });
   }
-  const claimed = bestClaim(claims, hasModel(process.pid, facts.snapshot), facts.catalogue);
+  const claimed = bestClaim(claims, hasModel(process.pid, facts), facts.catalogue);
   const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
   if (claimed) {
     const speaks = claimed.openai ? shaped : [];
     const evidence = [
       ...claimEvidence(claims, claimed.id),
       ...held(process, weights, facts),
+      ...(facts.unmapped.get(process.pid) ?? []),
       ...fromAnswers(speaks, process, shapeEvidence),
       ...fromAnswers(heard, process, (own) => [...hintEvidence(claimed, own), ...portEvidence(claimed, own)]),
     ];
@@ -140,15 +149,13 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
 const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
   claims.some(({ product, signal }) => product === id && signal !== "name");
 
-/** Processes that compute on the GPU with a library that runs models: their weights need no file any more. */
-export const computing = (snapshot: Snapshot): number[] =>
-  [...snapshot.gpu.keys()].filter((pid) => isComputing(pid, snapshot));
+const READS = "Program that reads model files";
+const LIKELY = "Process that likely holds model weights";
+const HOLDS = "Unknown process with model weights";
 
-const isComputing = (pid: number, { gpu, libraries }: Snapshot): boolean =>
-  gpu.get(pid)?.computes === true && sharedLibrary(libraries.get(pid) ?? []) !== undefined;
-
-const hasModel = (pid: number, snapshot: Snapshot): boolean =>
-  (snapshot.weights.get(pid)?.length ?? 0) > 0 || isComputing(pid, snapshot);
+/** Weights or a computing GPU that were seen, or signs of weights that were not. */
+const hasModel = (pid: number, { snapshot, unmapped }: Known): boolean =>
+  holdsModel(pid, snapshot) || unmapped.has(pid);
 
 function nameless(
   process: ProcessFacts,
@@ -156,17 +163,19 @@ function nameless(
   weights: readonly WeightFile[],
   facts: Known,
 ): Candidate[] {
-  const isReading = readsOnly(process, weights, shaped, facts);
+  const isReading = readsOnly(process, { weights, shaped }, facts);
+  // The GPU counts among these signs as one of them, not by itself.
+  const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
+  const inMemory = unmapped
+    ? [...unmapped, ...libraryEvidence(process, facts)]
+    : held(process, weights, facts);
   const evidence = [
-    ...(isReading ? readEvidence(weights) : held(process, weights, facts)),
+    ...(isReading ? readEvidence(weights) : inMemory),
     ...fromAnswers(shaped, process, shapeEvidence),
   ];
-  if (hasModel(process.pid, facts.snapshot)) {
-    const product = {
-      id: "unknown-weights",
-      name: isReading ? "Program that reads model files" : "Unknown process with model weights",
-      kind: "weights",
-    } as const;
+  if (hasModel(process.pid, facts)) {
+    const name = isReading ? READS : unmapped && shaped.length === 0 ? LIKELY : HOLDS;
+    const product = { id: "unknown-weights", name, kind: "weights" } as const;
     // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
     const sockets = listeningOf(process, heard, true, facts);
     return [{ ...product, root: process, members: [process], ...sockets, weights: [...weights], evidence }];
@@ -182,21 +191,6 @@ function nameless(
 }
 
 /**
- * Whether weights are all there is, and those only for now or merely open. A search, a checksum, a backup or a torrent
- * reads model files too. An engine keeps them mapped, or also has an inference library, GPU memory or an HTTP answer.
- */
-function readsOnly(
-  { pid }: ProcessFacts,
-  weights: readonly WeightFile[],
-  shaped: readonly Heard[],
-  { snapshot, lasting }: Known,
-): boolean {
-  if (weights.length === 0 || shaped.length > 0 || snapshot.gpu.has(pid)) return false;
-  if (sharedLibrary(snapshot.libraries.get(pid) ?? []) !== undefined) return false;
-  return !weights.some(({ path }) => lasting?.has(lastingKey(pid, path)));
-}
-
-/**
  * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one
  * that does not answer HTTP, or could not be asked, may serve the model as well.
  */
@@ -204,11 +198,11 @@ function listeningOf(
   process: ProcessFacts,
   heard: readonly Heard[],
   isProduct: boolean,
-  { sockets, snapshot }: Known,
+  facts: Known,
 ): Pick<Candidate, "heard" | "listeners"> {
   const answered = heard.map(({ listener }) => listener);
-  const takesAll = isProduct || hasModel(process.pid, snapshot);
-  const own = takesAll && process.pid !== UNREADABLE_PID ? (sockets.get(process.pid) ?? []) : [];
+  const takesAll = isProduct || hasModel(process.pid, facts);
+  const own = takesAll && process.pid !== UNREADABLE_PID ? (facts.sockets.get(process.pid) ?? []) : [];
   return { heard: [...heard], listeners: [...new Set([...answered, ...own])] };
 }
 

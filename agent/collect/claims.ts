@@ -2,6 +2,7 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { regex } from "../catalog/match.ts";
 import { programPart } from "./command-line.ts";
 import type { ProcessFacts } from "./host.ts";
+import { kindOfLibrary } from "./inference-libraries.ts";
 import type { Language } from "./interpreters.ts";
 import { baseName } from "./models.ts";
 
@@ -163,12 +164,9 @@ const beginsWithin = (patterns: readonly string[] | undefined, { command, end }:
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
-/** Loaded by much that runs no model; with a product's own sign they add to it. */
-const SHARED_LIBRARIES =
-  /\/(?:lib(?:torch|torch_cpu|torch_cuda|onnxruntime|ggml|llama|ctranslate2|mlx)\b|(?:onnxruntime|ggml|llama)\.dll)/i;
-
+/** A library that runs models: many products share it, and much that runs no model loads it. */
 export function sharedLibrary(libraries: readonly string[]): string | undefined {
-  return libraries.map(slashed).find((path) => SHARED_LIBRARIES.test(path));
+  return libraries.map(slashed).find((path) => ["runtime", "framework"].includes(kindOfLibrary(path) ?? ""));
 }
 
 /** True for the path of a library that the catalogue or this file asks about. */
@@ -176,6 +174,6 @@ export function libraryFilter(catalogue: readonly CatalogEntry[]): (path: string
   const own = union(catalogue.flatMap((entry) => entry.libraries ?? []));
   return (path) => {
     const normal = slashed(path);
-    return SHARED_LIBRARIES.test(normal) || own.test(normal);
+    return kindOfLibrary(normal) !== undefined || own.test(normal);
   };
 }

@@ -15,10 +15,18 @@ export const WEIGHTS = {
   weightsOpen: { signal: "weights", weight: 75 },
   /** Weights alone, for a moment or merely open: any program that reads files has them. */
   weightsRead: { signal: "weights", weight: 55 },
+  /** Memory without a file, in a process that had weights mapped or open before. With a shared library 60. */
+  weightsCopied: { signal: "weights", weight: 50 },
+  /** Memory without a file and as many bytes read, and a model on disk that fits. With a shared library 55. */
+  weightsLikely: { signal: "weights", weight: 45 },
+  /** The same without a model on disk. With a shared library 50. */
+  weightsPossible: { signal: "weights", weight: 40 },
   libraryOwn: { signal: "library", weight: 70 },
   /** torch, ONNX Runtime: loaded by much that runs no model. */
   libraryShared: { signal: "library", weight: 10 },
   gpu: { signal: "gpu", weight: 65 },
+  /** A GPU's device is mapped or in use, whatever for. */
+  gpuDevice: { signal: "gpu", weight: 5 },
   /** The executable's path or the command line belongs to the product's package. */
   binary: { signal: "binary", weight: 60 },
   openaiShape: { signal: "openai-shape", weight: 50 },

@@ -40,7 +40,7 @@ export type Listener = {
   inside?: NetworkSpace;
 };
 
-export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml";
+export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml" | "torch";
 
 /** A file with model weights that a process has in memory or open. Recognised by content, not by name. */
 export type WeightFile = {
@@ -49,6 +49,23 @@ export type WeightFile = {
   sizeBytes: number;
   how: "mapped" | "open";
   header?: GgufHeader;
+};
+
+/** A model in a file or directory, whether or not anything has it in memory. */
+export type ModelOnDisk = { name: string; sizeBytes: number };
+
+/** Memory of a process that has an inference library loaded, and what speaks for model weights in it. */
+export type AnonymousMemory = {
+  /** Memory that no file backs, swapped out or not. */
+  heldBytes: number;
+  /** What it has read from files, pipes and some sockets since it started. 0 where the kernel does not count it. */
+  readBytes: number;
+  /** It maps a GPU's device. */
+  mapsGpu: boolean;
+  /** Weights that it had mapped or open in an earlier scan, and has no longer. */
+  earlier: readonly WeightFile[];
+  /** Weights in its working directory and in directories that its command line names. */
+  nearby: readonly ModelOnDisk[];
 };
 
 export type GpuUse = {
@@ -65,6 +82,8 @@ export type Snapshot = {
   /** Paths of loaded libraries that matter to the catalogue. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
+  /** Of processes with an inference library. Absent where the system does not report it. */
+  anonymous?: ReadonlyMap<number, AnonymousMemory>;
   /** What the time budget left out. The next observation continues with it. */
   waiting?: readonly string[];
   /** What could not be read because its file system does not answer. */

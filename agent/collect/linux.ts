@@ -1,3 +1,4 @@
+import { createAnonymousMemoryTable } from "./anonymous-memory.ts";
 import type { Files } from "./files.ts";
 import { optional } from "./files.ts";
 import { createLinuxGpu } from "./gpu.ts";
@@ -42,6 +43,7 @@ export function linuxHost(deps: {
   const sockets = createSocketTable({ ...deps, diag: deps.diag });
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding });
+  const anonymousMemory = createAnonymousMemoryTable(deps);
   const interpreters = createInterpreters(deps);
   const forwarders = createPortForwarders(deps);
   const gpuTable = createLinuxGpu(deps);
@@ -63,7 +65,11 @@ export function linuxHost(deps: {
       // What begins to listen may have become another program, or loaded a model, since its last turn.
       processTable.hasten(owners);
       sighted?.({ processes, listeners });
-      const { weights, libraries, collectors, waiting, unanswered } = await mapped.read(processes, changed);
+      const { weights, libraries, traces, collectors, waiting, unanswered } = await mapped.read(
+        processes,
+        changed,
+      );
+      const memory = anonymousMemory.read(processes, libraries, traces);
       const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
       const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
       return {
@@ -72,9 +78,10 @@ export function linuxHost(deps: {
         weights,
         libraries,
         gpu,
+        anonymous: memory.anonymous,
         forwards: forwarders.read(listeners, processes),
-        collectors: [collector, sources, ...collectors, gpuCollector],
-        waiting: [...late, ...waiting],
+        collectors: [collector, sources, ...collectors, ...memory.collectors, gpuCollector],
+        waiting: [...late, ...waiting, ...memory.waiting],
         unanswered,
       };
     },

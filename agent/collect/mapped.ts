@@ -1,4 +1,5 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
+import type { MapTraces } from "./anonymous-memory.ts";
 import { type Budget, createBudget } from "./cpu-budget.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import { HIDING_DETAIL } from "./hidepid.ts";
@@ -6,7 +7,13 @@ import type { WeightFile } from "./host.ts";
 import type { Mounts } from "./mounts.ts";
 import type { LinuxProcess } from "./processes.ts";
 import type { Reader } from "./reader.ts";
-import { createWeightFinder, descriptorsOf, type Shown, type Verdict } from "./weight-finder.ts";
+import {
+  createWeightFinder,
+  descriptorsOf,
+  OPEN_BYTES_MIN,
+  type Shown,
+  type Verdict,
+} from "./weight-finder.ts";
 
 /** A file in a process's memory, from proc_pid_maps(5). */
 export type Mapping = {
@@ -82,6 +89,10 @@ const FILES_PER_CHECK = 16;
 /** An engine that reads its weights instead of mapping them has at least this much in memory. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
+/** Weights of earlier looks are remembered for so many files of a process. */
+const EARLIER_MAX = 8;
+/** What CUDA and ROCm map: NVIDIA's devices, AMD's for computing, and render nodes. */
+const GPU_DEVICE = /^\/dev\/(?:nvidia(?:\d|ctl|-uvm)|kfd|dri\/renderD\d)/;
 
 /** A file that a process maps or has open and that is not known yet; `verdict` is that of the last look. */
 type Unresolved = ({ mapping: Mapping } | { descriptor: string }) & { verdict?: Verdict };
@@ -99,17 +110,24 @@ type Known = {
   unresolved: Unresolved[];
   /** Device of its executable, as its maps tell it. */
   executableDevice: string | undefined;
+  mapsGpu: boolean;
+  /** Weights that an earlier look at its maps found. */
+  earlier: readonly WeightFile[];
 };
 
 export type Mapped = {
   weights: ReadonlyMap<number, readonly WeightFile[]>;
   libraries: ReadonlyMap<number, readonly string[]>;
+  /** Of processes with such libraries, where there is something to tell. */
+  traces: ReadonlyMap<number, MapTraces>;
   collectors: readonly Collector[];
   /** What the time budget left out. */
   waiting: readonly string[];
   /** What could not be read because its file system does not answer. */
   unanswered: readonly string[];
 };
+
+type Found = Pick<Mapped, "weights" | "libraries" | "traces">;
 
 export type MappedTable = {
   /** `changed`: those that are new or of another size. The maps are the same ones as before while they say the same. */
@@ -143,7 +161,7 @@ export function createMappedTable(deps: {
   const known = new Map<number, Known>();
   const waiting = new Map<number, { process: LinuxProcess; since: number }>();
   const wantedPaths = new Map<string, boolean>();
-  let found: Pick<Mapped, "weights" | "libraries"> | undefined;
+  let found: Found | undefined;
   let seen: ReadonlyMap<number, LinuxProcess> | undefined;
   let scans = 0;
 
@@ -212,6 +230,7 @@ export function createMappedTable(deps: {
   /** Reads its maps; what is in the files it maps is found out afterwards. */
   function readOne(process: LinuxProcess): Known {
     const { pid, key, virtualBytes, directory } = process;
+    const before = known.get(pid);
     const entry: Known = {
       key,
       shown: { pid, directory },
@@ -222,6 +241,8 @@ export function createMappedTable(deps: {
       unread: 0,
       unresolved: [],
       executableDevice: undefined,
+      mapsGpu: false,
+      earlier: before?.key === key ? [...before.weights, ...before.earlier].slice(0, EARLIER_MAX) : [],
     };
     const text = attempt(() => files.text(`${directory}/maps`, MAPS_BYTES_MAX));
     if ("value" in text) {
@@ -231,10 +252,12 @@ export function createMappedTable(deps: {
         if (mapping.executable && isWanted(mapping.path)) entry.libraries.push(mapping.path);
         if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)
           entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
+        if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
         // Whatever its name, and also as code: personality(2) has READ_IMPLIES_EXEC, and a name proves nothing.
         entry.unresolved.push({ mapping });
       }
-      if (process.residentBytes >= READER_BYTES_MIN) addDescriptors(entry);
+      const bytesMin = entry.libraries.length > 0 ? OPEN_BYTES_MIN : READER_BYTES_MIN;
+      if (process.residentBytes >= bytesMin) addDescriptors(entry);
     } else entry.denied = text.miss !== "gone";
     forget(pid);
     if (hasNews(entry)) found = undefined;
@@ -284,15 +307,20 @@ export function createMappedTable(deps: {
     return finder.open(shown, descriptor, path);
   }
 
-  function collect(): Pick<Mapped, "weights" | "libraries"> {
+  function collect(): Found {
     const weights = new Map<number, WeightFile[]>();
     const libraries = new Map<number, string[]>();
+    const traces = new Map<number, MapTraces>();
     for (const [pid, entry] of known) {
       // Copies: a list that grows later is another list.
       if (entry.weights.length > 0) weights.set(pid, [...entry.weights]);
       if (entry.libraries.length > 0) libraries.set(pid, entry.libraries);
+      const { mapsGpu } = entry;
+      const earlier = entry.earlier.filter(({ path }) => !entry.weights.some((one) => one.path === path));
+      if (entry.libraries.length > 0 && (mapsGpu || earlier.length > 0))
+        traces.set(pid, { mapsGpu, earlier });
     }
-    return { weights, libraries };
+    return { weights, libraries, traces };
   }
 
   function report(total: number): Pick<Mapped, "collectors" | "waiting" | "unanswered"> {

@@ -67,7 +67,7 @@ export function weightsModel(file: WeightFile): Model {
   return withoutUndefined({
     name: repository?.name ?? tidy(header?.name ?? baseName(file.path), 200),
     loaded: true,
-    format: file.format === "ggml" ? ("unknown" as const) : file.format,
+    format: file.format === "ggml" || file.format === "torch" ? ("unknown" as const) : file.format,
     sizeBytes: file.sizeBytes,
     architecture: header?.architecture && tidy(header.architecture, 64),
     parameters: header?.parameters && tidy(header.parameters, 32),

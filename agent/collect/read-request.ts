@@ -1,6 +1,6 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
 import { attempt, type FileFacts, type Files, type Miss } from "./files.ts";
-import type { WeightFile } from "./host.ts";
+import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
 import { recogniseWeights } from "./weights.ts";
@@ -12,6 +12,8 @@ export type ReadRequest =
   | ({ op: "directory" } & ModelDirectory)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
+  /** The files of weights directly in a directory, of at least `sizeBytesMin`. */
+  | { op: "weight-files"; path: string; sizeBytesMin: number }
   | { op: "list"; path: string };
 
 export type Weights = Omit<WeightFile, "path" | "how">;
@@ -23,6 +25,7 @@ export type ReadAnswers = {
   directory: { models: Model[]; gaps: Gaps };
   sha256: string;
   facts: FileFacts;
+  "weight-files": ModelOnDisk[];
   list: string[];
 };
 
@@ -30,6 +33,9 @@ export type ReadAnswers = {
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
 const CHUNK_BYTES = 256 * 1024;
+/** Of a directory so many names are looked at, and so many files of weights are returned. */
+const NAMES_MAX = 512;
+const WEIGHT_FILES_MAX = 16;
 
 /** Performs requests on these files, synchronously. Never throws. */
 export function createReads(
@@ -46,6 +52,8 @@ export function createReads(
         return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
       case "facts":
         return attempt(() => files.facts(request.path));
+      case "weight-files":
+        return attempt(() => weightFilesIn(files, request));
       case "list":
         return attempt(() => files.list(request.path));
     }
@@ -75,6 +83,19 @@ export function weightsIn(
     else return { value: found.value };
   }
   return { miss };
+}
+
+function weightFilesIn(
+  files: Files,
+  { path, sizeBytesMin }: { path: string; sizeBytesMin: number },
+): ModelOnDisk[] {
+  const found: ModelOnDisk[] = [];
+  for (const name of files.list(path).slice(0, NAMES_MAX)) {
+    if (found.length >= WEIGHT_FILES_MAX) break;
+    const outcome = weightsIn(files, [`${path}/${name}`], { sizeBytesMin });
+    if ("value" in outcome && outcome.value) found.push({ name, sizeBytes: outcome.value.sizeBytes });
+  }
+  return found;
 }
 
 function sha256Of(files: Files, path: string, sizeBytesMax: number): string {

@@ -5,6 +5,9 @@ import type { WeightFile, WeightFormat } from "./host.ts";
 /** Small ONNX files are spell checkers and background blur; a language model is larger. */
 export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
 
+/** `torch.save` also writes small files of settings and metrics. */
+export const TORCH_BYTES_MIN = 16 * 1024 * 1024;
+
 const HEAD_BYTES = 512;
 
 /** The model file behind these bytes, by content. Undefined for anything that holds no weights. */
@@ -26,6 +29,7 @@ export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | un
   if (isSafetensors(head, sizeBytes)) return "safetensors";
   if (isLegacyGgml(head)) return "ggml";
   if (sizeBytes >= ONNX_BYTES_MIN && isOnnx(head)) return "onnx";
+  if (sizeBytes >= TORCH_BYTES_MIN && isTorch(head)) return "torch";
   return undefined;
 }
 
@@ -52,6 +56,16 @@ function isLegacyGgml(head: Uint8Array): boolean {
 function isOnnx(head: Uint8Array): boolean {
   if (head[0] !== 0x08 || head[1]! < 3 || head[1]! > 20) return false;
   return head[2] === 0x12 || head[2] === 0x3a || head[2] === 0x42;
+}
+
+/**
+ * A zip archive whose first entry is `NAME/data.pkl` (`_save` of torch/serialization.py, PyTorch 1.6 and later). The entry's
+ * name begins at byte 30, and its length stands at byte 26 (APPNOTE.TXT of PKWARE, section 4.3.7).
+ */
+function isTorch(head: Uint8Array): boolean {
+  if (head.length < 64 || latin1(head.subarray(0, 4)) !== "PK\x03\x04") return false;
+  const length = head[26]! + head[27]! * 256;
+  return latin1(head.subarray(30, 30 + length)).endsWith("/data.pkl");
 }
 
 const KNOWN_FILES_MAX = 8192;
