@@ -39,6 +39,7 @@ export type MapTraces = { mapsGpu: boolean; earlier: readonly WeightFile[] };
 
 type Watched = {
   key: string;
+  traces: MapTraces | undefined;
   readAtMs: number;
   listedAtMs?: number;
   isListing: boolean;
@@ -87,7 +88,7 @@ export function createAnonymousMemoryTable(deps: {
         watched.delete(pid);
         isChanged = true;
       }
-      const due = dueOf(processes, libraries);
+      const due = dueOf(processes, libraries, traces);
       for (const process of due.slice(0, READS_PER_SCAN_MAX)) readOne(process, traces.get(process.pid));
       if (isChanged) anonymous = new Map([...watched].map(([pid, { memory }]) => [pid, memory]));
       isChanged = false;
@@ -104,41 +105,40 @@ export function createAnonymousMemoryTable(deps: {
     },
   };
 
-  /** Who is large enough for a model, the one that was read longest ago first. */
+  /** Who is large enough for a model and was not read lately, or not since its maps changed; the oldest first. */
   function dueOf(
     processes: ReadonlyMap<number, LinuxProcess>,
     libraries: ReadonlyMap<number, readonly string[]>,
+    traces: ReadonlyMap<number, MapTraces>,
   ): LinuxProcess[] {
     const nowMs = deps.elapsed();
     const readAt = (pid: number): number => watched.get(pid)?.readAtMs ?? Number.NEGATIVE_INFINITY;
     return [...libraries.keys()]
       .flatMap((pid) => processes.get(pid) ?? [])
       .filter(({ pid, residentBytes }) => watched.has(pid) || residentBytes >= RUNTIME_BYTES_MIN)
-      .filter(({ pid }) => nowMs - readAt(pid) >= REFRESH_MS)
+      .filter(({ pid }) => nowMs - readAt(pid) >= REFRESH_MS || watched.get(pid)?.traces !== traces.get(pid))
       .sort((a, b) => readAt(a.pid) - readAt(b.pid) || b.residentBytes - a.residentBytes);
   }
 
   function readOne(process: LinuxProcess, traces: MapTraces | undefined): void {
     const { pid, key, directory } = process;
-    const held = optional(() =>
-      parseHeldBytes(files.text(`${directory}/status`, STATUS_BYTES_MAX, "latin1")),
-    );
-    if (held === undefined) return;
+    const status = attempt(() => files.text(`${directory}/status`, STATUS_BYTES_MAX, "latin1"));
     const io = attempt(() => files.line(`${directory}/io`));
-    // A process that ended has none either, but then its status was gone before.
-    if ("miss" in io && io.miss === "gone") isCounted = false;
-    const readBytes = ("value" in io && parseReadBytes(io.value)) || 0;
+    const held = "value" in status ? parseHeldBytes(status.value) : undefined;
+    const read = "value" in io ? parseReadBytes(io.value) : undefined;
+    // A process that has ended has neither file.
+    if ("value" in status && (held === undefined || ("miss" in io && io.miss === "gone"))) isCounted = false;
     const before = watched.get(pid);
     const now = { mapsGpu: false, earlier: [], ...traces, nearby: before?.memory.nearby ?? [] };
-    const amounts = { heldBytes: held, readBytes };
+    const amounts = { heldBytes: held ?? 0, readBytes: read ?? 0 };
     const reported = reportedOf(before, amounts);
     const memory = unlessSame(before?.memory, { ...reported.amounts, ...now });
     if (memory !== before?.memory) isChanged = true;
     const { isSteady } = reported;
     const readAtMs = deps.elapsed();
-    const one: Watched = { isListing: false, ...before, key, readAtMs, amounts, memory, isSteady };
+    const one: Watched = { isListing: false, ...before, key, traces, readAtMs, amounts, memory, isSteady };
     watched.set(pid, one);
-    const isLarge = held >= RUNTIME_BYTES_MIN && readBytes >= RUNTIME_BYTES_MIN;
+    const isLarge = Math.min(amounts.heldBytes, amounts.readBytes) >= RUNTIME_BYTES_MIN;
     const listedAtMs = one.listedAtMs ?? Number.NEGATIVE_INFINITY;
     if (isLarge && !one.isListing && deps.elapsed() - listedAtMs >= NEARBY_MS) void lookAround(process, one);
   }
@@ -182,7 +182,7 @@ export function createAnonymousMemoryTable(deps: {
 const UNCOUNTED: Collector = {
   name: "anonymous-memory",
   status: "partial",
-  detail: "this kernel does not count what processes read (CONFIG_TASK_IO_ACCOUNTING)",
+  detail: "this kernel does not count anonymous memory or what processes read (CONFIG_TASK_IO_ACCOUNTING)",
 };
 
 const isClose = (a: Amounts, b: Amounts, share: number): boolean =>

@@ -32,7 +32,7 @@ const LOST =
 const CPU_MS_MAX = 20;
 const REPLACED = "changes its process before that can be stopped";
 const UNCLEAR = "engines ended, and processes that no scan has named listen on their ports";
-const UNSURE = "are known by the address of a container alone and were left running";
+const UNSURE = "are known by the address of a container or by amounts of memory alone, and were left running";
 const SHARED = "are also listened on by programs of other users, and are not refused";
 const STARTED = "engines were started while the isolation stood";
 
@@ -40,7 +40,7 @@ export type StopDeps = TerminateDeps & {
   firewall: Firewall;
   /** Of the last scan. */
   engines: () => readonly Engine[];
-  /** Engines whose process is concluded from an address: another user may have made it look so, so they run on. */
+  /** Engines concluded from an address or from amounts of memory: another user can cause both, so they run on. */
   unsure?: () => readonly Engine[];
   /** Throws as `suspend`; neither is asked of a process that is so already. */
   wake: (process: Named) => void;

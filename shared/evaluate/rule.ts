@@ -53,9 +53,13 @@ export const HOST = { id: "host", name: "This host" } as const;
 /** Lasting weights, or weights with a second sign of an engine, reach at least this. */
 const HELD_CONFIDENCE_MIN = 70;
 
-/** True for a program that reads model files (a backup, a search) and shows no other sign of an engine. */
-export const readsOnly = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
+/** True for a process with signs of model weights that are too few to call it an engine. */
+export const isInDoubt = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
   id === "unknown-weights" && confidence < HELD_CONFIDENCE_MIN;
+
+/** True where these signs begin with an inference library. A backup or a search that reads model files loads none. */
+export const likelyHolds = (engine: Pick<Engine, "id" | "confidence" | "evidence">): boolean =>
+  isInDoubt(engine) && engine.evidence.some(({ signal, weight }) => signal === "library" && weight > 0);
 
 export const at = (engine: Engine): string =>
   `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;

@@ -11,6 +11,7 @@ parser.add_argument("--host", required=True)
 parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--ctx-size", type=int, required=True)
 parser.add_argument("--threads", type=int, required=True)
+parser.add_argument("--no-mmap", action="store_true")
 options = parser.parse_args()
 
 params = xllamacpp.CommonParams()
@@ -20,6 +21,8 @@ params.port = options.port
 params.n_ctx = options.ctx_size
 params.cpuparams.n_threads = options.threads
 params.cpuparams_batch.n_threads = options.threads
+if options.no_mmap:
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
 params.verbosity = 1
 params.ui = False
 signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -38,8 +38,10 @@ function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffe
 /**
  * A model for llama.cpp: the Llama architecture with some hundred thousand random weights and a vocabulary of bytes.
  * It knows nothing. It leans to what ends, so that an answer held to a grammar is whole within its limit.
+ *
+ * @param feedForward width of the feed-forward layers: 1.5 KiB of file each
  */
-export function randomLlama(seed = 1): Uint8Array<ArrayBuffer> {
+export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<ArrayBuffer> {
   const random = createWeights(seed);
   const matrix = (columns: number, rows: number) => ({
     shape: [columns, rows],
@@ -58,9 +60,9 @@ export function randomLlama(seed = 1): Uint8Array<ArrayBuffer> {
     [`blk.${at}.attn_v.weight`]: matrix(WIDTH, WIDTH),
     [`blk.${at}.attn_output.weight`]: matrix(WIDTH, WIDTH),
     [`blk.${at}.ffn_norm.weight`]: norm(),
-    [`blk.${at}.ffn_gate.weight`]: matrix(WIDTH, FEED_FORWARD),
-    [`blk.${at}.ffn_up.weight`]: matrix(WIDTH, FEED_FORWARD),
-    [`blk.${at}.ffn_down.weight`]: matrix(FEED_FORWARD, WIDTH),
+    [`blk.${at}.ffn_gate.weight`]: matrix(WIDTH, feedForward),
+    [`blk.${at}.ffn_up.weight`]: matrix(WIDTH, feedForward),
+    [`blk.${at}.ffn_down.weight`]: matrix(feedForward, WIDTH),
   });
   return ggufFile(
     {
@@ -69,7 +71,7 @@ export function randomLlama(seed = 1): Uint8Array<ArrayBuffer> {
       "llama.context_length": CONTEXT,
       "llama.embedding_length": WIDTH,
       "llama.block_count": BLOCKS,
-      "llama.feed_forward_length": FEED_FORWARD,
+      "llama.feed_forward_length": feedForward,
       "llama.attention.head_count": 2,
       "llama.attention.layer_norm_rms_epsilon": 0.000_01,
       "tokenizer.ggml.model": "llama",

@@ -1,12 +1,12 @@
 import type { Engine } from "../../wire/heartbeat.ts";
-import { at, type EngineRule, grown, listed, readsOnly, whenAny } from "../rule.ts";
+import { at, type EngineRule, grown, isInDoubt, listed, whenAny } from "../rule.ts";
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
-/** Of an engine: the port of a backup or a torrent that reads model files is its own matter. */
+/** Of an engine: a backup or a notebook listens for other reasons. */
 const exposedAddresses = (engine: Engine): string[] =>
-  readsOnly(engine) ? [] : engine.bind.filter((address) => !LOOPBACK.test(address));
+  isInDoubt(engine) ? [] : engine.bind.filter((address) => !LOOPBACK.test(address));
 const remotes = (engine: Engine): string[] =>
-  (readsOnly(engine) ? [] : engine.clients).flatMap(({ remote }) =>
+  (isInDoubt(engine) ? [] : engine.clients).flatMap(({ remote }) =>
     remote !== undefined && !LOOPBACK.test(remote) ? [remote] : [],
   );
 

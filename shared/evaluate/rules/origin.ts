@@ -1,6 +1,6 @@
 import { looksLikeOrders } from "../orders.ts";
 import { matchesAny } from "../pattern.ts";
-import { at, type EngineRule, readsOnly, whenAny } from "../rule.ts";
+import { at, type EngineRule, isInDoubt, likelyHolds, whenAny } from "../rule.ts";
 import { compareVersions } from "../version.ts";
 import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
@@ -36,8 +36,21 @@ export const ORIGIN: readonly EngineRule[] = [
     points: 70,
     remediation: "Find out what the process is; end it or have its product added to the catalogue.",
     applies: (engine) =>
-      engine.id === "unknown-weights" && !readsOnly(engine)
+      engine.id === "unknown-weights" && !isInDoubt(engine)
         ? `${engine.executable ?? "A process"} (pid ${engine.pid}) holds model weights in memory and is no known engine.`
+        : undefined,
+  },
+  {
+    id: "likely-weights",
+    about: "engine",
+    title: "Model weights likely in an unknown process",
+    atlas: "AML.T0016.002",
+    points: 45,
+    remediation:
+      "Find out what the process is. A notebook or a training job that read much data can look the same.",
+    applies: (engine) =>
+      likelyHolds(engine)
+        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has an inference library loaded and holds as much memory as a model takes.`
         : undefined,
   },
   {
@@ -49,7 +62,7 @@ export const ORIGIN: readonly EngineRule[] = [
     remediation:
       "Find out what it reads them for. If it keeps one in memory, it is reported as model weights in an unknown process.",
     applies: (engine) =>
-      readsOnly(engine)
+      isInDoubt(engine) && !likelyHolds(engine)
         ? `${engine.executable ?? "A process"} (pid ${engine.pid}) reads model files and shows no other sign of an engine.`
         : undefined,
   },

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
@@ -364,6 +364,48 @@ describe("linuxHost() on a captured tree", () => {
     const { peers } = host.peers([listener]);
     expect(peers.get(listener.key)).toEqual([{ pid: 700, connections: 1 }]);
     expect(host.workingDirectory(700)).toBe("/srv");
+  });
+
+  test("remembers weights that a process with an inference library had mapped, and a GPU's device", async () => {
+    const real = realFiles();
+    const libraryHost = linuxHost({
+      files: real,
+      run: () => Promise.reject(new Error("no tools here")),
+      procRoot: proc,
+      sysRoot: join(root, "sys"),
+      selfPid: 700,
+      clock: () => 1_763_800_000_000,
+      elapsed: () => 0,
+      cpuMs: () => 0,
+      mounts: createMounts({ files: real, procRoot: proc }),
+      reader: inProcessReader(createReads(real)),
+      namespaces: noNamespaces,
+      isLibraryWanted: (path) => path.endsWith("/libggml.so"),
+    });
+    const maps = join(proc, "600", "maps");
+    const mapping = readFileSync(maps, "utf8");
+    const library = "7f9b21a00000-7f9b21a01000 r-xp 00000000 fe:00 7 /x/libggml.so\n";
+    // A line of a CUDA process, as github.com/simoncblyth/opticks shows one in its notes.
+    const device = "200000000-200200000 rw-s 00000000 00:05 34651 /dev/nvidiactl\n";
+    const grow = (pages: number) =>
+      put(
+        join(proc, "600", "stat"),
+        `600 (worker) S 500 1 1 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 285937 ${pages * 4096} 65536 0\n`,
+      );
+    put(join(proc, "600", "status"), "Uid:\t0\t0\t0\t0\nRssAnon:\t262144 kB\n");
+    grow(70_000);
+    put(maps, mapping + library);
+    const first = await libraryHost.observe();
+    expect(first.weights.get(600)).toMatchObject([{ path: weights, how: "mapped" }]);
+    expect(first.anonymous?.get(600)).toMatchObject({ heldBytes: 2 ** 28, mapsGpu: false, earlier: [] });
+    grow(80_000);
+    put(maps, library + device);
+    // Each process has its turn within four scans, and its memory within the next ones.
+    for (let scan = 0; scan < 4; scan += 1) await libraryHost.observe();
+    const last = await libraryHost.observe();
+    expect(last.weights.get(600)).toBeUndefined();
+    const traces = { mapsGpu: true, earlier: [{ path: weights }] };
+    expect(last.anonymous?.get(600)).toMatchObject(traces);
   });
 
   test("names the package of a program that is this host's own file, and of none that only has its path", async () => {

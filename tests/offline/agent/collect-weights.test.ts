@@ -3,7 +3,12 @@ import fc from "fast-check";
 import { GGUF_LIMITS, isGguf, readGguf, shortCount } from "../../../agent/collect/gguf.ts";
 import { joinWeights } from "../../../agent/collect/models.ts";
 import { repositoryOf } from "../../../agent/collect/repository.ts";
-import { formatOf, ONNX_BYTES_MIN, recogniseWeights } from "../../../agent/collect/weights.ts";
+import {
+  formatOf,
+  ONNX_BYTES_MIN,
+  recogniseWeights,
+  TORCH_BYTES_MIN,
+} from "../../../agent/collect/weights.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 
 const reader = (file: Uint8Array) => (offset: number, length: number) =>
@@ -83,6 +88,23 @@ describe("formatOf()", () => {
     expect(
       formatOf(bytes([64, 0, 0, 0, 0, 0, 0, 0], '{"name":"just some JSON document"}'), 4096),
     ).toBeUndefined();
+  });
+
+  test("knows what torch.save wrote by the first entry of its archive, above its size", () => {
+    // The first 64 bytes of a file of PyTorch 1.13.1, with another name of the entry.
+    const head = (entry: string): Uint8Array =>
+      bytes(
+        [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        [entry.length, 0, 0x14, 0],
+        entry,
+        "FB",
+        [0x10, 0],
+        "Z".repeat(32),
+      );
+    expect(formatOf(head("model/data.pkl"), TORCH_BYTES_MIN)).toBe("torch");
+    expect(formatOf(head("model/data.pkl"), TORCH_BYTES_MIN - 1)).toBeUndefined();
+    expect(formatOf(head("model/data.pkl.bak"), TORCH_BYTES_MIN)).toBeUndefined();
+    expect(formatOf(head("word/document.xml"), TORCH_BYTES_MIN)).toBeUndefined();
   });
 
   test("knows ONNX only above its size, and whisper.cpp's own format", () => {
