@@ -43,6 +43,8 @@ type Watched = {
   readAtMs: number;
   listedAtMs?: number;
   isListing: boolean;
+  /** Directories beside it that are remote or could not be read. */
+  unread: number;
   /** As they were read last, and as they are reported. */
   amounts: Amounts;
   memory: AnonymousMemory;
@@ -93,10 +95,11 @@ export function createAnonymousMemoryTable(deps: {
       if (isChanged) anonymous = new Map([...watched].map(([pid, { memory }]) => [pid, memory]));
       isChanged = false;
       const unread = due.slice(READS_PER_SCAN_MAX).filter(({ pid }) => !watched.has(pid)).length;
+      const notRead = [...watched.values()].reduce((sum, one) => sum + one.unread, 0);
       const listing = [...watched.values()].filter((one) => one.isListing).length;
       return {
         anonymous,
-        collectors: isCounted ? [] : [UNCOUNTED],
+        collectors: reportOf(isCounted, notRead),
         waiting: [
           ...(unread > 0 ? [`the memory of ${unread} processes is read in the next scan`] : []),
           ...(listing > 0 ? [`${listing} directories of processes are still being read`] : []),
@@ -136,7 +139,17 @@ export function createAnonymousMemoryTable(deps: {
     if (memory !== before?.memory) isChanged = true;
     const { isSteady } = reported;
     const readAtMs = deps.elapsed();
-    const one: Watched = { isListing: false, ...before, key, traces, readAtMs, amounts, memory, isSteady };
+    const one: Watched = {
+      isListing: false,
+      unread: 0,
+      ...before,
+      key,
+      traces,
+      readAtMs,
+      amounts,
+      memory,
+      isSteady,
+    };
     watched.set(pid, one);
     const isLarge = Math.min(amounts.heldBytes, amounts.readBytes) >= RUNTIME_BYTES_MIN;
     const listedAtMs = one.listedAtMs ?? Number.NEGATIVE_INFINITY;
@@ -148,42 +161,55 @@ export function createAnonymousMemoryTable(deps: {
     one.isListing = true;
     one.listedAtMs = deps.elapsed();
     const found: ModelOnDisk[] = [];
-    for (const path of directoriesOf(process)) {
+    const { paths, remote } = directoriesOf(process);
+    let unread = remote;
+    for (const path of paths) {
       const request = { op: "weight-files", path, sizeBytesMin: RUNTIME_BYTES_MIN } as const;
       const outcome = await reader.ask(request, path);
       if ("value" in outcome) found.push(...outcome.value);
+      else if (outcome.miss !== "gone") unread += 1;
     }
     const now = watched.get(process.pid);
     if (now?.key !== one.key) return;
     now.isListing = false;
+    now.unread = unread;
     now.listedAtMs = one.listedAtMs;
     if (found.length === 0 && now.memory.nearby.length === 0) return;
     now.memory = { ...now.memory, nearby: found };
     isChanged = true;
   }
 
-  /** Paths of the working directory and of directories in the command line, those on local file systems only. */
-  function directoriesOf({ pid, directory, argv }: LinuxProcess): string[] {
+  /** Paths of the working directory and of directories in the command line; `remote` ones are only counted. */
+  function directoriesOf({ pid, directory, argv }: LinuxProcess): { paths: string[]; remote: number } {
     const working = optional(() => files.link(`${directory}/cwd`));
-    const isLocal = (path: string): boolean => mounts.ofPath(path, pid).class === "local";
     const named = argv.slice(1, WORDS_MAX).flatMap((word) => {
       const path = word.slice(word.startsWith("-") ? word.indexOf("=") + 1 : 0);
       if (!path.includes("/") || path.includes("://") || path.startsWith("-")) return [];
       const absolute = isAbsolute(path) ? path : `${working ?? ""}/${path}`;
       return dirname(absolute) === "/" ? [] : [dirname(absolute)];
     });
-    return [
-      ...(working !== undefined && isLocal(working) ? [`${directory}/cwd`] : []),
-      ...[...new Set(named)].filter(isLocal).map((path) => `${directory}/root${path}`),
+    const directories = [
+      ...(working === undefined ? [] : [{ seen: working, path: `${directory}/cwd` }]),
+      ...[...new Set(named)].map((seen) => ({ seen, path: `${directory}/root${seen}` })),
     ].slice(0, DIRECTORIES_MAX);
+    const paths = directories
+      .filter(({ seen }) => mounts.ofPath(seen, pid).class === "local")
+      .map(({ path }) => path);
+    return { paths, remote: directories.length - paths.length };
   }
 }
 
-const UNCOUNTED: Collector = {
-  name: "anonymous-memory",
-  status: "partial",
-  detail: "this kernel does not count anonymous memory or what processes read (CONFIG_TASK_IO_ACCOUNTING)",
-};
+/** Nothing while all could be read. */
+function reportOf(isCounted: boolean, unread: number): Collector[] {
+  const problems = [
+    ...(isCounted
+      ? []
+      : ["this kernel does not count anonymous memory or what processes read (CONFIG_TASK_IO_ACCOUNTING)"]),
+    ...(unread > 0 ? [`${unread} directories beside processes with an inference library not read`] : []),
+  ];
+  if (problems.length === 0) return [];
+  return [{ name: "anonymous-memory", status: "partial", detail: problems.join("; ") }];
+}
 
 const isClose = (a: Amounts, b: Amounts, share: number): boolean =>
   Math.abs(a.heldBytes - b.heldBytes) <= share * a.heldBytes &&

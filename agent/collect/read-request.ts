@@ -1,5 +1,5 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
-import { attempt, type FileFacts, type Files, type Miss } from "./files.ts";
+import { attempt, type FileFacts, type Files, type Miss, optional } from "./files.ts";
 import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
@@ -12,7 +12,7 @@ export type ReadRequest =
   | ({ op: "directory" } & ModelDirectory)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
-  /** The files of weights directly in a directory, of at least `sizeBytesMin`. */
+  /** The files of weights of at least `sizeBytesMin` in a directory and in those directly below it. */
   | { op: "weight-files"; path: string; sizeBytesMin: number }
   | { op: "list"; path: string };
 
@@ -33,7 +33,7 @@ export type ReadAnswers = {
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
 const CHUNK_BYTES = 256 * 1024;
-/** Of a directory so many names are looked at, and so many files of weights are returned. */
+/** So many names are looked at in a directory and those below it, and so many files of weights are returned. */
 const NAMES_MAX = 512;
 const WEIGHT_FILES_MAX = 16;
 
@@ -90,11 +90,20 @@ function weightFilesIn(
   { path, sizeBytesMin }: { path: string; sizeBytesMin: number },
 ): ModelOnDisk[] {
   const found: ModelOnDisk[] = [];
-  for (const name of files.list(path).slice(0, NAMES_MAX)) {
-    if (found.length >= WEIGHT_FILES_MAX) break;
-    const outcome = weightsIn(files, [`${path}/${name}`], { sizeBytesMin });
-    if ("value" in outcome && outcome.value) found.push({ name, sizeBytes: outcome.value.sizeBytes });
-  }
+  const below: string[] = [];
+  let namesLeft = NAMES_MAX;
+  const look = (directory: string, names: readonly string[]): void => {
+    for (const name of names) {
+      if (namesLeft <= 0 || found.length >= WEIGHT_FILES_MAX) return;
+      namesLeft -= 1;
+      const place = `${directory}/${name}`;
+      if (directory === path && optional(() => files.facts(place))?.isDirectory) below.push(place);
+      const outcome = weightsIn(files, [place], { sizeBytesMin });
+      if ("value" in outcome && outcome.value) found.push({ name, sizeBytes: outcome.value.sizeBytes });
+    }
+  };
+  look(path, files.list(path));
+  for (const directory of below) look(directory, optional(() => files.list(directory)) ?? []);
   return found;
 }
 

@@ -242,6 +242,14 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const gpu = new Map([[70, { bytes: 1e9 }]]);
     expect(told(find([indexer], [], { weights, gpu }))).toEqual(["unknown-weights@70"]);
   },
+  "weights concluded from amounts of memory": () => {
+    // A service with ONNX Runtime that was sent a large file by somebody.
+    const service = program(71, { uid: 0, executable: "/srv/app/server" });
+    const libraries = new Map([[71, ["/srv/app/libonnxruntime.so.1"]]]);
+    const amounts = { heldBytes: 2 ** 29, readBytes: 2 ** 29, mapsGpu: true, earlier: [], nearby: [] };
+    const anonymous = new Map([[71, amounts]]);
+    expect(told(find([service], [], { libraries, anonymous }))).toEqual(["unknown-weights@71 unsure"]);
+  },
   clients: async () => {
     const engine = await start([PYTHON, "-c", SERVER, OLLAMA]);
     const connecting = `import socket,sys,json,os

@@ -190,6 +190,9 @@ describe("createAnonymousMemoryTable()", () => {
     large(join(work!, "weights.dat"), gguf);
     large(join(work!, "not-weights.gguf"), new Uint8Array(64));
     writeFileSync(join(work!, "small.gguf"), gguf);
+    mkdirSync(join(work!, "weights/too/deep"), { recursive: true });
+    large(join(work!, "weights/below.dat"), gguf);
+    large(join(work!, "weights/too/deep.dat"), gguf);
     large(join(models!, "b.bin"), gguf);
     large(join(remote!, "c.bin"), gguf);
     const argv = ["python3", "run.py", `--model=${models}/b.bin`, `${remote}/c.bin`, "https://x/y", "/b.bin"];
@@ -201,12 +204,16 @@ describe("createAnonymousMemoryTable()", () => {
     while (one.read().waiting.length > 0) await Bun.sleep(1);
     expect(one.read().anonymous.get(10)?.nearby).toEqual([
       { name: "weights.dat", sizeBytes: 80 * MIB },
+      { name: "below.dat", sizeBytes: 80 * MIB },
       { name: "b.bin", sizeBytes: 80 * MIB },
     ]);
     // Nothing is asked of a remote file system, and nothing again for ten minutes.
     expect(asked.map((request) => "path" in request && request.path)).toEqual([
       join(proc, "10/cwd"),
       `${join(proc, "10/root")}${models}`,
+    ]);
+    expect(one.read().collectors).toMatchObject([
+      { status: "partial", detail: "1 directories beside processes with an inference library not read" },
     ]);
     one.after(60_000);
     expect(asked.length).toBe(2);

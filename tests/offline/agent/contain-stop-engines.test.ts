@@ -37,7 +37,7 @@ const send = (act: () => void): void => {
 const engine = (pid: number, ...ports: number[]): Engine =>
   ({ kind: "inference-engine", pid, ports, bind: ["127.0.0.1"] }) as unknown as Engine;
 
-/** Engines that are known by the address of a container alone. */
+/** Engines that are known by the address of a container or by amounts of memory alone. */
 let unsure: Engine[];
 let listeners: Listener[];
 /** What the firewall was asked for last. */
@@ -138,7 +138,8 @@ describe("stopEnginesEnforcer()", () => {
     const enforcer = open();
     const fault = {
       outcome: "failed",
-      reason: "engines at ports 8000 are known by the address of a container alone and were left running",
+      reason:
+        "engines at ports 8000 are known by the address of a container or by amounts of memory alone, and were left running",
     };
     expect(await enforcer.apply(ORDER, signal)).toMatchObject(fault);
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);

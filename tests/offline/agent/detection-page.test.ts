@@ -6,6 +6,7 @@ import { REFRESH_MS } from "../../../agent/collect/at-rest.ts";
 import { REPORT_THRESHOLD, WEIGHTS } from "../../../agent/collect/confidence.ts";
 import { COMPUTING_BYTES_MIN } from "../../../agent/collect/drm.ts";
 import { DIRECTORY } from "../../../agent/collect/look.ts";
+import { FRAMEWORK_BYTES_MIN, RUNTIME_BYTES_MIN } from "../../../agent/collect/unmapped-weights.ts";
 import { GPU_BYTES_MIN } from "../../../agent/collect/windows.ts";
 import { ENGINE_KINDS, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { ROOT } from "../../support/stack.ts";
@@ -33,6 +34,20 @@ test("docs/detection.md has every kind of evidence with its signal and weight, a
     ]),
   );
   expect(prose).toContain(`**From ${REPORT_THRESHOLD} on it is reported**`);
+});
+
+test("docs/detection.md tells from which amounts on weights are concluded", () => {
+  expect(prose).toContain(
+    `A runtime is reported from ${RUNTIME_BYTES_MIN / MIB} MiB held and ${RUNTIME_BYTES_MIN / MIB} MiB read on.`,
+  );
+  expect(prose).toContain(`so it needs ${FRAMEWORK_BYTES_MIN / MIB} MiB of both`);
+  const { weightsPossible, weightsLikely, weightsCopied, libraryShared, gpuDevice } = WEIGHTS;
+  const sums = [weightsPossible, weightsLikely, weightsCopied].map(
+    ({ weight }) => weight + libraryShared.weight,
+  );
+  expect(prose).toContain(`with the library make ${sums.slice(0, 2).join(", ")} or ${sums[2]}`);
+  expect(prose).toContain(`GPU's device adds ${gpuDevice.weight}`);
+  expect(prose).toContain(`The confidence is at most ${sums[2]! + gpuDevice.weight}`);
 });
 
 test("docs/detection.md counts the products of the catalogue by kind", () => {

@@ -50,6 +50,7 @@ const agent = (more: Partial<Heartbeat["agent"]>): Case => ({
   beat: { agent: { version: "0.1.0", catalogue: "2026.11.01", intervalMs: 5000, ...more } },
 });
 const spool = (waiting: number, dropped: number): Case => ({ beat: { spool: { waiting, dropped } } });
+const LIBRARY: Engine["evidence"][number] = { signal: "library", detail: "loaded libggml.so", weight: 10 };
 const e = (engine: Partial<Engine>, more?: Partial<Policy>): Case =>
   more ? { engine, policy: more } : { engine };
 const stored = (name: string, more?: Partial<Policy>): Case => ({
@@ -182,9 +183,22 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
     hit: [e({ id: "unknown-weights" }), e({ id: "unknown-weights", confidence: 75 })],
     miss: [e({ id: "llama-cpp" }), e({ id: "unknown-weights", confidence: 55 })],
   },
+  "likely-weights": {
+    hit: [50, 65].map((confidence) => e({ id: "unknown-weights", confidence, evidence: [LIBRARY] })),
+    miss: [
+      e({ id: "unknown-weights", confidence: 70, evidence: [LIBRARY] }),
+      e({ id: "unknown-weights", confidence: 55 }),
+      e({ id: "unknown-weights", confidence: 55, evidence: [{ ...LIBRARY, weight: 0 }] }),
+      e({ id: "llama-cpp", confidence: 55, evidence: [LIBRARY] }),
+    ],
+  },
   "reads-model-files": {
     hit: [e({ id: "unknown-weights", confidence: 55, bind: ["0.0.0.0"] })],
-    miss: [e({ id: "unknown-weights", confidence: 75 }), e({ id: "llama-cpp", confidence: 55 })],
+    miss: [
+      e({ id: "unknown-weights", confidence: 75 }),
+      e({ id: "llama-cpp", confidence: 55 }),
+      e({ id: "unknown-weights", confidence: 55, evidence: [LIBRARY] }),
+    ],
   },
   "unidentified-server": { hit: [e({ id: "openai-compatible" })], miss: [e({ id: "vllm" })] },
   "renamed-binary": { hit: [e({ renamed: true })], miss: [e({ renamed: false })] },
@@ -428,7 +442,7 @@ const CASES: Record<string, { hit: Case[]; miss: Case[] }> = {
   },
 };
 
-test("a program that reads model files is no exposed engine, whoever connects to its port", () => {
+test("a process in doubt is no exposed engine, whoever connects to its port", () => {
   const reader: Partial<Engine> = {
     id: "unknown-weights",
     confidence: 55,
@@ -441,6 +455,8 @@ test("a program that reads model files is no exposed engine, whoever connects to
     e({ ...reader, clients: remotes, models: [] }, { requireAuthentication: true }),
   );
   expect([risk, findings.map(({ rule }) => rule)]).toEqual(["WARNING", ["reads-model-files"]]);
+  const likely = judged(e({ ...reader, clients: remotes, models: [], evidence: [LIBRARY] }));
+  expect(likely.findings.map(({ rule }) => rule)).toEqual(["likely-weights"]);
   const engine = rulesOf(e({ ...reader, confidence: 80, clients: remotes }));
   for (const rule of ["exposed-engine", "serves-many-hosts", "unknown-weights"])
     expect(engine).toContain(rule);
