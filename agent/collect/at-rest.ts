@@ -153,7 +153,11 @@ export function createAtRest(deps: {
     onDisk: () => {
       const parts = [...seen.values()].map(({ models }) => models).filter(({ length }) => length > 0);
       return sized(parts, () =>
-        parts.flat().flatMap(({ name, sizeBytes }) => (sizeBytes ? [{ name, sizeBytes }] : [])),
+        parts
+          .flat()
+          .flatMap(({ name, sizeBytes, format = "unknown" }) =>
+            sizeBytes ? [{ name, sizeBytes, format }] : [],
+          ),
       );
     },
     report: () => reportOf([...seen.values()], reported),

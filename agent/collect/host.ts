@@ -52,7 +52,9 @@ export type WeightFile = {
 };
 
 /** A model in a file or directory, whether or not anything has it in memory. */
-export type ModelOnDisk = { name: string; sizeBytes: number };
+export type ModelOnDisk = { name: string; sizeBytes: number; format?: ModelFormat };
+/** `unknown`: of a format that the wire has no name for. */
+export type ModelFormat = WeightFormat | "mlx" | "unknown";
 
 /** Memory of a process that has an inference library loaded, and what speaks for model weights in it. */
 export type AnonymousMemory = {

@@ -99,7 +99,10 @@ function weightFilesIn(
       const place = `${directory}/${name}`;
       if (directory === path && optional(() => files.facts(place))?.isDirectory) below.push(place);
       const outcome = weightsIn(files, [place], { sizeBytesMin });
-      if ("value" in outcome && outcome.value) found.push({ name, sizeBytes: outcome.value.sizeBytes });
+      if ("value" in outcome && outcome.value) {
+        const { sizeBytes, format } = outcome.value;
+        found.push({ name, sizeBytes, format });
+      }
     }
   };
   look(path, files.list(path));

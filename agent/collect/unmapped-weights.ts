@@ -1,7 +1,7 @@
 import type { Facts, Found } from "./candidate.ts";
 import { evidenceOf, type WeightName } from "./confidence.ts";
-import type { AnonymousMemory, ModelOnDisk, Snapshot } from "./host.ts";
-import { kindOfLibrary, type LibraryKind } from "./inference-libraries.ts";
+import type { AnonymousMemory, ModelFormat, ModelOnDisk, Snapshot } from "./host.ts";
+import { formatsOfLibrary, kindOfLibrary, type LibraryKind } from "./inference-libraries.ts";
 import { baseName } from "./models.ts";
 
 /*
@@ -32,11 +32,13 @@ export function unmappedWeights(
   { snapshot, modelsOnDisk = [] }: Pick<Facts, "snapshot" | "modelsOnDisk">,
 ): Found[] {
   const memory = snapshot.anonymous?.get(pid);
-  const kinds = new Set((snapshot.libraries.get(pid) ?? []).map((path) => kindOfLibrary(slashed(path))));
+  const libraries = (snapshot.libraries.get(pid) ?? []).map(slashed);
+  const kinds = new Set(libraries.map(kindOfLibrary));
   if (!memory || !(kinds.has("runtime") || kinds.has("framework"))) return [];
   const bytesMin = kinds.has("runtime") ? RUNTIME_BYTES_MIN : FRAMEWORK_BYTES_MIN;
   const usesGpu = memory.mapsGpu || snapshot.gpu.has(pid);
-  const found = conclude(memory, { kinds, bytesMin, usesGpu, modelsOnDisk });
+  const formats = new Set(libraries.flatMap(formatsOfLibrary));
+  const found = conclude(memory, { kinds, formats, bytesMin, usesGpu, modelsOnDisk });
   if (!found) return [];
   const gpu = usesGpu ? [evidenceOf("gpuDevice", "has a GPU device in use")] : [];
   return [evidenceOf(found.name, found.detail), ...gpu].map((one) => ({ ...one, inferred: true }));
@@ -44,6 +46,8 @@ export function unmappedWeights(
 
 type Signs = {
   kinds: ReadonlySet<LibraryKind | undefined>;
+  /** What its libraries read. */
+  formats: ReadonlySet<ModelFormat>;
   bytesMin: number;
   usesGpu: boolean;
   modelsOnDisk: readonly ModelOnDisk[];
@@ -51,7 +55,7 @@ type Signs = {
 
 function conclude(
   memory: AnonymousMemory,
-  { kinds, bytesMin, usesGpu, modelsOnDisk }: Signs,
+  { kinds, formats, bytesMin, usesGpu, modelsOnDisk }: Signs,
 ): { name: WeightName; detail: string } | undefined {
   const { heldBytes, readBytes, earlier, nearby } = memory;
   if (heldBytes < bytesMin) return undefined;
@@ -61,22 +65,25 @@ function conclude(
     return { name: "weightsCopied", detail: `${held}, and had ${nameOf(before)} mapped or open before` };
   if (readBytes < bytesMin) return undefined;
   const amounts = `${held} and has read ${inMebibytes(readBytes)}`;
-  const near = largestFitting(nearby, memory, bytesMin);
+  const near = largestFitting(nearby, memory, { formats, bytesMin });
   if (near) return { name: "weightsLikely", detail: `${amounts}; ${nameOf(near)} beside what it runs fits` };
-  const stored = largestFitting(modelsOnDisk, memory, bytesMin);
+  const stored = largestFitting(modelsOnDisk, memory, { formats, bytesMin });
   if (stored) return { name: "weightsLikely", detail: `${amounts}; ${nameOf(stored)} on this disk fits` };
   const speaksForItself = kinds.has("runtime") || kinds.has("loader") || usesGpu;
   return speaksForItself ? { name: "weightsPossible", detail: amounts } : undefined;
 }
 
-/** The largest of these models that the process can have read in full and can hold in full. */
+/** The largest of these models that its libraries read, and that it can have read and can hold in full. */
 function largestFitting(
   models: readonly ModelOnDisk[],
   { heldBytes, readBytes }: AnonymousMemory,
-  bytesMin: number,
+  { formats, bytesMin }: Pick<Signs, "formats" | "bytesMin">,
 ): ModelOnDisk | undefined {
+  // A model at rest of a format without a name in the wire may be of any of them.
+  const isRead = (format: ModelFormat): boolean => format === "unknown" || formats.has(format);
   const fitting = models.filter(
-    ({ sizeBytes }) =>
+    ({ sizeBytes, format = "unknown" }) =>
+      isRead(format) &&
       sizeBytes >= Math.max(bytesMin, heldBytes / HELD_PER_MODEL_MAX) &&
       sizeBytes <= readBytes &&
       sizeBytes * HELD_SHARE_MIN <= heldBytes,

@@ -203,9 +203,9 @@ describe("createAnonymousMemoryTable()", () => {
     expect(one.read().waiting).toEqual(["1 directories of processes are still being read"]);
     while (one.read().waiting.length > 0) await Bun.sleep(1);
     expect(one.read().anonymous.get(10)?.nearby).toEqual([
-      { name: "weights.dat", sizeBytes: 80 * MIB },
-      { name: "below.dat", sizeBytes: 80 * MIB },
-      { name: "b.bin", sizeBytes: 80 * MIB },
+      { name: "weights.dat", sizeBytes: 80 * MIB, format: "gguf" },
+      { name: "below.dat", sizeBytes: 80 * MIB, format: "gguf" },
+      { name: "b.bin", sizeBytes: 80 * MIB, format: "gguf" },
     ]);
     // Nothing is asked of a remote file system, and nothing again for ten minutes.
     expect(asked.map((request) => "path" in request && request.path)).toEqual([

@@ -4,7 +4,13 @@ import { isCertain, isReader } from "../../../agent/collect/candidate.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf, libraryFilter, sharedLibrary } from "../../../agent/collect/claims.ts";
 import { confidenceOf } from "../../../agent/collect/confidence.ts";
-import type { AnonymousMemory, GpuUse, ModelOnDisk, ProcessFacts } from "../../../agent/collect/host.ts";
+import type {
+  AnonymousMemory,
+  GpuUse,
+  ModelFormat,
+  ModelOnDisk,
+  ProcessFacts,
+} from "../../../agent/collect/host.ts";
 import { kindOfLibrary, type LibraryKind } from "../../../agent/collect/inference-libraries.ts";
 
 const MIB = 1024 ** 2;
@@ -138,6 +144,18 @@ describe("a framework, which also trains and computes", () => {
     ["too small for what it holds", model(99)],
   ])("a model on disk is no sign when it is %s", (_, one) => {
     expect(confidence({ libraries: [TORCH], modelsOnDisk: [one], nearby: [one] })).toBe(0);
+  });
+
+  test.each([
+    [TORCH, ["torch", "safetensors", "unknown", undefined], ["gguf", "onnx", "ggml", "mlx"]],
+    [GGML, ["gguf", "ggml", "unknown"], ["torch", "safetensors", "onnx"]],
+    [ORT, ["onnx"], ["torch", "safetensors", "gguf"]],
+  ] as const)("%s: a model on disk is a sign when the library reads its format", (library, read, others) => {
+    const withModel = (format: ModelFormat | undefined) =>
+      confidence({ libraries: [library], nearby: [{ ...model(256), ...(format && { format }) }] });
+    for (const format of read) expect([format, withModel(format)]).toEqual([format, 55]);
+    const without = library === TORCH ? 0 : 50;
+    for (const format of others) expect([format, withModel(format)]).toEqual([format, without]);
   });
 
   test("the evidence names the largest model that fits", () => {
