@@ -12,8 +12,9 @@ import {
 } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Network } from "../network.ts";
+import { isMalformed } from "../older-edge.ts";
 import { createPost } from "../post.ts";
-import { sessionBody } from "../session.ts";
+import { isStale, sessionBody } from "../session.ts";
 import { forgetSpool } from "../spool.ts";
 import { enrolHost, type HostEnrolled } from "./enrol-host.ts";
 import { factsOf } from "./facts.ts";
@@ -51,9 +52,11 @@ export async function reportCopy(copied: Copied, device: DeviceKey): Promise<voi
   const { hostname } = factsOf({ platform }).host;
   const body = JSON.stringify({ ...sessionBody(hardware), copiedTo: hostname });
   const send = () => post.send("session", body, deviceSigner(device, identity), stopping);
-  const answer = await send();
-  const isLate = answer.kind === "answered" && answer.problem?.code === "wire.stale";
-  if (isLate && post.correctClock()) await send();
+  let answer = await send();
+  if (isStale(answer) && post.correctClock()) answer = await send();
+  // Sent without its newer members it would open a session as the other machine.
+  if (isMalformed(answer))
+    log("warn", "the edge is older than this agent and takes no reports of copied disks: update the edge");
 }
 
 /** Makes an asset of its own of this machine, with a new key, and forgets what the other one left in the directory. */

@@ -5,6 +5,7 @@ import { tenantOfToken } from "../hardware/token-tenant.ts";
 import type { DeviceKey, Identity } from "../identity.ts";
 import type { Log } from "../log.ts";
 import type { Network } from "../network.ts";
+import { createCompatiblePost, olderEdgeLog } from "../older-edge.ts";
 import { createPost } from "../post.ts";
 import { sleep } from "../sleep.ts";
 import { withFirstSettings } from "../tenant-settings.ts";
@@ -45,7 +46,10 @@ export async function enrolHost(wanted: EnrolHost): Promise<HostEnrolled> {
   const { machine, network, log, edgeUrl, token, employeeId, device } = wanted;
   const { clock, elapsed, random } = machine;
   const control = createControlClock({ clock, elapsed, log });
-  const post = createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock });
+  const post = createCompatiblePost(
+    createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock }),
+    olderEdgeLog(log),
+  );
   const { host, version } = factsOf(machine);
   const tenant = tenantOfToken(token);
   const hardware = tenant === undefined ? undefined : await machine.hardware(tenant);

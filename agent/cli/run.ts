@@ -31,6 +31,7 @@ import type { Log } from "../log.ts";
 import { createLoop, type Loop } from "../loop.ts";
 import { createMemory } from "../memory.ts";
 import { type Network, openNetwork } from "../network.ts";
+import { createCompatiblePost, olderEdgeLog } from "../older-edge.ts";
 import { takeKeySet } from "../pins.ts";
 import { createPost } from "../post.ts";
 import { NO_PROXY, proxyText } from "../proxy.ts";
@@ -187,7 +188,10 @@ async function assemble(parts: Parts): Promise<Loop> {
   const spool = openSpool(directory, { log });
   const sequence = openSequence(directory, spool.lastSequence + 1, { clock, log });
   const control = createControlClock({ clock, elapsed: machine.elapsed, log });
-  const post = createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock });
+  const post = createCompatiblePost(
+    createPost({ edgeUrl, fetch: network.fetch, clock: control, wallClock: clock }),
+    olderEdgeLog(log),
+  );
   const catalogues = await openCatalogue({
     edgeUrl,
     directory,

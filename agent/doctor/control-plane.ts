@@ -5,6 +5,7 @@ import { StateFault } from "../disk.ts";
 import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity.ts";
 import { silent } from "../log.ts";
 import type { Fetch } from "../network.ts";
+import { createCompatiblePost } from "../older-edge.ts";
 import { takeKeySet } from "../pins.ts";
 import { type Answer, createPost, parseJson, readBounded, withTimeout } from "../post.ts";
 import { createSession, type SessionDeps } from "../session.ts";
@@ -128,11 +129,18 @@ async function openSession(
       return failed(name, `there is no device key in ${directory}`, `restore it from a backup, or ${again}`);
     const device = await openDeviceKey(directory, platform);
     const { edgeUrl } = identity;
-    const post = createPost({ edgeUrl, fetch: asked.fetch, clock: control, wallClock: clock });
+    let isOlder = false;
+    const post = createCompatiblePost(
+      createPost({ edgeUrl, fetch: asked.fetch, clock: control, wallClock: clock }),
+      () => {
+        isOlder = true;
+      },
+    );
     const signer = deviceSigner(device, identity);
     const session = createSession({ post, device: signer, hardware: asked.hardware, ...taking });
     const opened = await session.signer(signal);
-    if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}`);
+    const older = isOlder ? "; its edge is older than this agent: update the edge" : "";
+    if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}${older}`);
     return refusedSession(opened.answer, again);
   } catch (cause) {
     if (cause instanceof StateFault) return failed(name, cause.message, again);

@@ -126,6 +126,24 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     expect(edge.enrolments).toHaveLength(2);
   });
 
+  test("against an edge that knows no fingerprint: reports nothing, says so, and enrols all the same", async () => {
+    edge.isOlder = true;
+    const args = ["run", "--state", copy, "--interval", "100"];
+    const refused = await call(COPY, args);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("takes no reports of copied disks: update the edge");
+    // Without the newer members it would have been a session of the other machine.
+    expect(edge.asked).toEqual(["/v1/session"]);
+    const run = start(COPY, args, { LZ_ENROLL_TOKEN: TOKEN });
+    await until("it reports", () => edge.taken.length > 0);
+    run.kill("SIGTERM");
+    const { code, stderr } = await run.done;
+    expect(code).toBe(0);
+    expect(stderr).toContain("leftOut=agent.run");
+    expect(loadIdentity(copy)!.assetId).toBe(NEW_ASSET);
+    expect(edge.taken.every(({ agent }) => agent.run === undefined)).toBe(true);
+  });
+
   test("a lost answer to its enrolment is asked for again with the same key", async () => {
     let lost = 0;
     edge.fault = (path) => (path === "/v1/enroll" && lost++ === 0 ? problem("enrolment.used-up") : undefined);

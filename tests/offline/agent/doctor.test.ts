@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Check } from "../../../agent/doctor/check.ts";
-import { checkClock } from "../../../agent/doctor/control-plane.ts";
+import { checkClock, checkSession } from "../../../agent/doctor/control-plane.ts";
 import { checkService } from "../../../agent/doctor/host.ts";
 import { uncontained } from "../../../agent/heartbeat.ts";
+import { loadIdentity } from "../../../agent/identity.ts";
 import { acquireLock, processBirth } from "../../../agent/lock.ts";
 import { type DaemonStatus, writeStatus } from "../../../agent/status.ts";
 import { timestamp } from "../../../shared/clock.ts";
@@ -39,6 +40,7 @@ import {
 setDefaultTimeout(60_000);
 
 const MAIN = new URL("../../../agent/main.ts", import.meta.url).pathname;
+const BOARD = { id: "A".repeat(43), strength: "board" } as const;
 const PASSWORD = "s3cret-of-the-proxy";
 
 async function call(args: readonly string[], env: Record<string, string> = {}) {
@@ -160,6 +162,17 @@ describe("doctor on the host", () => {
     expect(checks.session).toMatchObject({ status: "ok" });
     expect(checks.settings).toMatchObject({ status: "ok" });
     expect(failedOnes(checks)).toEqual(["service"]);
+    expect(checks.session!.detail).toBe(`the control plane knows ${ASSET}`);
+    edge.isOlder = true;
+    const identity = loadIdentity(state)!;
+    const asked = { identity, directory: state, platform: process.platform, fetch, hardware: BOARD };
+    const clocks = { clock: Date.now, elapsed: () => performance.now() };
+    const [session] = await checkSession({ ...asked, ...clocks }, new AbortController().signal);
+    expect(session).toMatchObject({
+      status: "ok",
+      detail: `the control plane knows ${ASSET}; its edge is older than this agent: update the edge`,
+    });
+    edge.isOlder = false;
     const { signedSettings } = edge;
     edge.signedSettings = `${signedSettings!.slice(0, -4)}AAAA`;
     expect((await examine(["--state", state])).settings).toMatchObject(

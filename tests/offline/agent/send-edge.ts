@@ -8,7 +8,7 @@ import { signAgentSettings } from "../../../shared/wire/agent-settings.ts";
 import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
 import { DIRECTIVE_PATH, directivePoll } from "../../../shared/wire/directive-poll.ts";
-import { enrolmentRequest } from "../../../shared/wire/enrolment.ts";
+import { enrolmentRequest, sessionRequest } from "../../../shared/wire/enrolment.ts";
 import { type Heartbeat, heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, parseDeviceKeyid, sessionKeyid } from "../../../shared/wire/keyid.ts";
 import {
@@ -26,6 +26,16 @@ export const TOKEN = "a.b.c";
 const SETTINGS_VERSION = Date.parse("2026-11-22T00:00:00.000Z");
 export const SETTINGS = { heartbeatIntervalMs: 1000, clientDirectories: false };
 
+/** Request schemas of now, and those of edges before the hardware fingerprint and the run id. All are strict. */
+const SCHEMAS = {
+  now: { enrolment: enrolmentRequest, session: sessionRequest, heartbeat },
+  older: {
+    enrolment: enrolmentRequest.omit({ hardware: true }),
+    session: sessionRequest.omit({ hardware: true, copiedTo: true }),
+    heartbeat: heartbeat.extend({ agent: heartbeat.shape.agent.omit({ run: true }) }),
+  },
+};
+
 /** What the next request gets instead of the ordinary answer; `undefined` leaves it alone. */
 export type Fault = (path: string, count: number) => Response | undefined | Promise<Response | undefined>;
 
@@ -36,6 +46,8 @@ export const problem = (code: RefusalCode, headers: Record<string, string> = {},
   );
 
 export type TestEdge = {
+  /** Takes requests by the schemas of an edge older than the agent. */
+  isOlder: boolean;
   /** What the next enrolment is given. */
   assetId: string;
   url: string;
@@ -83,6 +95,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     deviceX: before?.deviceX ?? "",
     control,
     jwks,
+    isOlder: before?.isOlder ?? false,
     fault: undefined,
     directive: undefined,
     polls: [],
@@ -102,6 +115,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
       await server.stop(true);
     },
   };
+  const schemas = () => (edge.isOlder ? SCHEMAS.older : SCHEMAS.now);
   const now = (): number => Date.now() + edge.aheadMs;
   const signed = () => (edge.signedSettings === undefined ? {} : { signedSettings: edge.signedSettings });
   // Bun writes a right Date where there is none: it has to be wrong for a test to see that it was not used.
@@ -130,6 +144,8 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   async function session(request: Request, body: string): Promise<Response> {
     const refused = await check(request, body, () => importDeviceKey(edge.deviceX));
     if (refused) return refused;
+    const asked = schemas().session.safeParse(JSON.parse(body));
+    if (!asked.success) return problem("wire.malformed");
     const claimed = parseDeviceKeyid(parseSignatureKeyid(request));
     const expiresAtSeconds = Math.floor(now() / 1000) + edge.sessionSeconds;
     const keyid = sessionKeyid({
@@ -149,7 +165,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   async function take(request: Request, body: string): Promise<Response> {
     const refused = await check(request, body, sessionKey);
     if (refused) return refused;
-    const parsed = heartbeat.safeParse(JSON.parse(body));
+    const parsed = schemas().heartbeat.safeParse(JSON.parse(body));
     if (!parsed.success) return problem("wire.malformed");
     edge.taken.push(parsed.data);
     const answer = {
@@ -168,7 +184,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
   }
 
   async function enrolHere(request: Request, body: string): Promise<Response> {
-    const parsed = enrolmentRequest.safeParse(JSON.parse(body));
+    const parsed = schemas().enrolment.safeParse(JSON.parse(body));
     if (!parsed.success) return problem("wire.malformed");
     const refused = await check(request, body, (keyid) => importDeviceKey(keyid));
     if (refused) return refused;
