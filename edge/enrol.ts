@@ -22,12 +22,13 @@ import {
   enrolmentKey,
   hardwareKey,
 } from "../shared/table/keys.ts";
-import type {
-  EnrolmentAnswer,
-  EnrolmentClaims,
-  EnrolmentRequest,
-  SessionAnswer,
-  SessionRequest,
+import {
+  type EnrolmentAnswer,
+  type EnrolmentClaims,
+  type EnrolmentRequest,
+  SESSION_SECONDS,
+  type SessionAnswer,
+  type SessionRequest,
 } from "../shared/wire/enrolment.ts";
 import { verifyEnrolmentToken } from "../shared/wire/enrolment-token.ts";
 import { isOtherMachine } from "../shared/wire/hardware.ts";
@@ -49,7 +50,6 @@ import type { Deps } from "./deps.ts";
 import type { RateLimit, Taken } from "./rate-limit.ts";
 
 const BODY_BYTES_MAX = 8 * 1024;
-const SESSION_SECONDS = 3600;
 
 /** An authentic request beyond a quota: what the client needs to know to come back in time. */
 export type Limited = Refusal & { limit: RateLimit; taken: Taken };

@@ -6,6 +6,7 @@ import { decodeItem } from "../shared/table/items/decode.ts";
 import { type FleetHourItem, fleetSummaryItem } from "../shared/table/items/fleet.ts";
 import { alerts, fleetHourKey, fleetSummaryKey, GSI2 } from "../shared/table/keys.ts";
 import { readFleet } from "../shared/table/read-fleet.ts";
+import { closeRevoked } from "./close-revoked.ts";
 import type { Deps } from "./deps.ts";
 
 /** A fleet is counted at most this often, a large one less: what is read for it stays about two units a second. */
@@ -17,11 +18,12 @@ const CLAIM_MS = 300_000;
 /** Hours are kept for as long as a year is compared with the one before. */
 const KEPT_DAYS = 400;
 
-type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant" | "authority">;
+type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;
 
 /**
  * Counts a tenant's fleet when that is due: the newest numbers, for pages of nodes that have read nothing yet, and
- * the last ones of the hour, for the trend. Of several workers one counts. True when this one did.
+ * the last ones of the hour, for the trend. Before that it takes assets that were revoked long ago out of the index of
+ * open actions. Of several workers one counts. True when this one did.
  */
 export async function recordFleet(tenantId: string, deps: Counter): Promise<boolean> {
   const Key = marshalItem(fleetSummaryKey(tenantId));
@@ -30,6 +32,10 @@ export async function recordFleet(tenantId: string, deps: Counter): Promise<bool
   if (last?.at !== undefined && deps.clock() - Date.parse(last.at) < pauseMs(last.counts?.hosts ?? 0))
     return false;
   if (!(await claim(Key, deps))) return false;
+  // Of several workers one does this too, as often. Without it the fleet is counted all the same.
+  await closeRevoked(tenantId, deps).catch((error) =>
+    deps.log("warn", "revoked.not-closed", { tenantId, error }),
+  );
   const expiryDays = deps.tenant(tenantId).then(({ assetExpiryDays }) => assetExpiryDays);
   const { rows, expired } = await readFleet(deps, tenantId, expiryDays);
   const left = new Set(expired.map(({ assetId }) => assetId));

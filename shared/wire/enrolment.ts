@@ -49,6 +49,9 @@ export const sessionRequest = z.strictObject({
 });
 export type SessionRequest = z.infer<typeof sessionRequest>;
 
+/** How long a session lives. */
+export const SESSION_SECONDS = 3600;
+
 export const sessionAnswer = z.object({
   keyid: z.string().min(1).max(256),
   /** 256 bits, base64url. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { makeEngine, makeHeartbeat } from "../../../lz/fleet.ts";
 import { timestamp } from "../../../shared/clock.ts";
+import type { Log } from "../../../shared/log.ts";
 import { unmarshalItem } from "../../../shared/table/dynamo.ts";
 import { pauseMs, recordFleet } from "../../../worker/fleet.ts";
 import { record } from "../../../worker/record.ts";
@@ -21,7 +22,9 @@ async function fleetOf(hosts: number) {
   const clock = { nowMs: NOW_MS };
   const tenant = async () => makeTenant();
   const authority = believing(table.dynamo, undefined, "memory");
-  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs, tenant, authority };
+  const logged: string[] = [];
+  const log: Log = (_level, event) => void logged.push(event);
+  const deps = { dynamo: table.dynamo, table: "memory", clock: () => clock.nowMs, tenant, authority, log };
   for (let i = 0; i < hosts; i++) {
     const host: Host = {
       ...{ tenantId: TENANT, assetId: nextId(), hostname: `host-${i}`, employeeId: "mara", os: "Debian" },
@@ -46,7 +49,7 @@ async function fleetOf(hosts: number) {
     const stored = table.items.get(`TENANT#${TENANT} | FLEET#${sort}`);
     return stored && unmarshalItem(stored);
   };
-  return { table, deps, clock, item };
+  return { table, deps, clock, item, logged };
 }
 
 describe("recordFleet()", () => {
