@@ -1,6 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { makeEngine } from "../../lz/fleet.ts";
+import type { JSONWebKeySet } from "jose";
+import { embeddedClient } from "../../local/table.ts";
+import { makeEngine, openSession } from "../../lz/fleet.ts";
+import { createAuthority } from "../../shared/authority/read-authority.ts";
+import { createVerifier } from "../../shared/authority/verify-authority.ts";
+import { values } from "../../shared/table/dynamo.ts";
+import { actionRequired, GSI2, TABLE_NAME } from "../../shared/table/keys.ts";
+import { closeRevoked, REVOKED_OPEN_MS } from "../../worker/close-revoked.ts";
+import { createDynamo } from "../../worker/dynamo.ts";
 import { openIncident } from "../support/incident.ts";
 import {
   enrolAsset,
@@ -134,4 +142,57 @@ describe("lz assets on the real stack", () => {
     expect((JSON.parse(named.out) as Asset[]).map(({ assetId }) => assetId)).toEqual([next.assetId]);
     await isVerified();
   });
+
+  test("revoked hosts leave the index of open actions when no session of theirs is left, and stay revoked", async () => {
+    const [stolen, contained] = [
+      await enrolAsset(stack, "stolen"),
+      await enrolAsset(stack, "stolen-contained"),
+    ];
+    const session = await openSession(fetch, stack.edgeUrl, stolen.device, stolen);
+    expect(session.expiresAtSeconds * 1000 - Date.now()).toBeLessThanOrEqual(REVOKED_OPEN_MS / 2);
+    const isolated = await stack.api(`/v1/assets/${contained.assetId}/isolate`, {
+      ...{ method: "POST", key: crypto.randomUUID() },
+      body: { justification: "stolen", mode: "network" },
+    });
+    expect(isolated.status).toBe(202);
+    const names = ["stolen", "stolen-contained"];
+    const revoked = await lz("assets", "revoke", ...names, ...because, "--even-if-contained", "--yes");
+    expect([revoked.out, revoked.code]).toEqual(["2 assets revoked", 0]);
+    await eventually(async () => (await stolen.beat()).status === 403);
+
+    expect(await closeAfter(REVOKED_OPEN_MS - 60_000)).toEqual({ closed: 0, left: expect.any(Array) });
+    const { closed, left } = await closeAfter(REVOKED_OPEN_MS + 60_000);
+    expect(closed).toBeGreaterThanOrEqual(1);
+    expect(left).not.toContain(stolen.assetId);
+    expect(left).toContain(contained.assetId);
+    expect(await closeAfter(REVOKED_OPEN_MS + 60_000)).toEqual({ closed: 0, left });
+
+    expect((await get(stolen.assetId)).revokedAt).toBeString();
+    for (const { device, ...who } of [stolen, contained])
+      await expect(openSession(fetch, stack.edgeUrl, device, who)).rejects.toThrow("asset.revoked");
+    const { items } = (await (await stack.api("/v1/isolations")).json()) as { items: Asset[] };
+    expect(items.map(({ hostname }) => hostname)).toEqual(["stolen-contained"]);
+    await isVerified();
+  });
 });
+
+/** What a worker does to the index of open actions so long from now, and the assets that it leaves there. */
+async function closeAfter(ms: number): Promise<{ closed: number; left: string[] }> {
+  const client = embeddedClient(stack.dynamodbEndpoint);
+  try {
+    const clock = () => Date.now() + ms;
+    const pause = async () => {};
+    const dynamo = createDynamo(client, { clock, pause, token: () => crypto.randomUUID() });
+    const verifier = createVerifier(JSON.parse(stack.workerEnv.LZ_CONTROL_JWKS!) as JSONWebKeySet);
+    const needs = { dynamo, table: TABLE_NAME, log: () => {} };
+    const authority = createAuthority({ ...needs, verifier, mode: "enforce", pause });
+    const closed = await closeRevoked(stack.tenantId, { ...needs, clock, authority });
+    const { Items } = await dynamo("Query", {
+      ...{ TableName: TABLE_NAME, IndexName: GSI2, KeyConditionExpression: "GSI2PK = :open" },
+      ExpressionAttributeValues: values({ open: actionRequired(stack.tenantId) }),
+    });
+    return { closed, left: Items!.map(({ assetId }) => assetId!.S!) };
+  } finally {
+    client.destroy();
+  }
+}
