@@ -39,6 +39,7 @@ import { BATCH_GET_MAX, batchGet } from "./batch-get.ts";
 import { checkAssets } from "./check-assets.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "./cursor.ts";
 import { enrolledAgainAs } from "./enrolled-again.ts";
+import { fillPage } from "./fill-page.ts";
 
 export { CursorFault };
 
@@ -249,9 +250,6 @@ export type Lifecycle = (typeof LIFECYCLES)[number];
 /** `expiredLeftOut`: assets that fit, and are not in `items` because they are not on the active list; absent for none. */
 export type AssetPage = Page<AssetView> & { expiredLeftOut?: number };
 
-/** Queries for one page at most, even when most assets read belong to the other lifecycle. */
-const LIST_READS_MAX = 8;
-
 /** Assets by id (enrolment order). A page of one lifecycle may be short, or empty, and still have a cursor. */
 export async function listAssets(
   reader: Reader,
@@ -260,28 +258,23 @@ export async function listAssets(
 ): Promise<AssetPage> {
   const { PK } = tenantKey(tenantId);
   const scope = lifecycle === "all" ? {} : { scope: lifecycle };
-  const query: Query = { partition: PK, prefix: ASSET_PREFIX, ...scope, limit: page.limit };
+  const query: Query = { partition: PK, prefix: ASSET_PREFIX, ...scope };
   if (lifecycle === "all")
     return withPresence(reader, tenantId, await queryPage(reader, { ...query, ...page }));
-  const items: AssetView[] = [];
-  let expiredLeftOut = 0;
-  let { from } = page;
-  for (let reads = 0; reads < LIST_READS_MAX && items.length < page.limit; reads++) {
-    // What is left to fill is also what may be looked at, so the cursor never passes over an asset.
-    const limit = page.limit - items.length;
-    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
-    const views = (await withPresence(reader, tenantId, found)).items;
-    items.push(...views.filter((view) => view.lifecycle.state === lifecycle));
-    if (lifecycle === "active")
-      expiredLeftOut += views.filter((view) => view.lifecycle.state === "expired").length;
-    from = found.cursor;
-    if (from === undefined) break;
-  }
-  return {
-    items,
-    ...(lifecycle === "active" && expiredLeftOut > 0 && { expiredLeftOut }),
-    ...(from !== undefined && { cursor: from }),
-  };
+  const filled = await fillPage(
+    page,
+    async (part) => withPresence(reader, tenantId, await queryPage(reader, { ...query, ...part })),
+    (views) => views.filter((view) => view.lifecycle.state === lifecycle),
+  );
+  return withLeftOut(filled, lifecycle);
+}
+
+/** With the number of those left out because they are not on the active list. */
+function withLeftOut<T>(
+  { leftOut, ...page }: Page<T> & { leftOut: number },
+  lifecycle: Lifecycle,
+): Page<T> & { expiredLeftOut?: number } {
+  return lifecycle === "active" && leftOut > 0 ? { ...page, expiredLeftOut: leftOut } : page;
 }
 
 export async function listEmployeeAssets(
@@ -379,25 +372,18 @@ export async function listIncidents(
     ...(until !== undefined && { until }),
     ...(filter && { filter }),
   };
-  const items: IncidentView[] = [];
-  let expiredLeftOut = 0;
-  let { from } = page;
-  for (let reads = 0; reads < LIST_READS_MAX && items.length < page.limit; reads++) {
-    // What is left to fill is also what may be looked at, so the cursor never passes over an incident.
-    const limit = page.limit - items.length;
-    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
-    const incidents = found.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
-    const kept = await ofLifecycle(reader, tenantId, incidents, lifecycle);
-    items.push(...kept);
-    expiredLeftOut += incidents.length - kept.length;
-    from = found.cursor;
-    if (from === undefined) break;
-  }
-  return {
-    items,
-    ...(lifecycle === "active" && expiredLeftOut > 0 && { expiredLeftOut }),
-    ...(from !== undefined && { cursor: from }),
-  };
+  const filled = await fillPage(
+    page,
+    (part) => queryPage(reader, { ...query, ...part }),
+    (found) =>
+      ofLifecycle(
+        reader,
+        tenantId,
+        found.map((stored) => incidentView(decodeItem(incidentItem, stored))),
+        lifecycle,
+      ),
+  );
+  return withLeftOut(filled, lifecycle);
 }
 
 /** Those incidents whose host is on the active list, or is not. An incident of a host without an item counts as active. */

@@ -7,6 +7,7 @@ import { EVENT_PREFIX, eventKey, eventsPartition, webhookHealthKey } from "../..
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";
 import type { Asker, Decision } from "./commit.ts";
+import { fillPage } from "./fill-page.ts";
 import { type Page, type Query, queryPage, type Reader } from "./read.ts";
 import type { DeliveryView, WebhookView } from "./views.ts";
 import { orderTest } from "./webhooks.ts";
@@ -14,8 +15,6 @@ import { orderTest } from "./webhooks.ts";
 /** A worker looks into the outbox at once when it is told to; what takes longer than this is found in the list. */
 const TEST_POLL_MS = 200;
 const TEST_POLLS_MAX = 40;
-/** A page asks the table this often at most, however little it finds. */
-const READS_MAX = 8;
 
 /** The webhooks of a tenant, each with how it is doing, and nothing of their secrets. */
 export async function listWebhooks(reader: Reader, tenantId: string): Promise<WebhookView[]> {
@@ -89,17 +88,12 @@ export async function listDeliveries(
     newestFirst: true,
     filter: { expression: expressionOf(state), names: { "#id": webhookId } },
   };
-  const items: DeliveryView[] = [];
-  let { from } = page;
-  for (let reads = 0; reads < READS_MAX && items.length < page.limit; reads++) {
-    // What is left to fill is also what may be looked at: nothing found is ever passed over.
-    const limit = page.limit - items.length;
-    const found = await queryPage(reader, { ...query, limit, ...(from !== undefined && { from }) });
-    items.push(...found.items.map((stored) => deliveryOf(decodeItem(eventItem, stored), webhookId)));
-    from = found.cursor;
-    if (from === undefined) return { items };
-  }
-  return from === undefined ? { items } : { items, cursor: from };
+  const { items, cursor } = await fillPage(
+    page,
+    (part) => queryPage(reader, { ...query, ...part }),
+    (found) => found.map((stored) => deliveryOf(decodeItem(eventItem, stored), webhookId)),
+  );
+  return { items, ...(cursor !== undefined && { cursor }) };
 }
 
 function expressionOf(state: DeliveryState | undefined): string {
