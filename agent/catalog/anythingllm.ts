@@ -7,12 +7,22 @@ const entry: CatalogEntry = {
   ports: [3001],
   names: ["anythingllm", "anythingllmdesktop", "anythingllm-desktop"],
   runsOn: ["node"],
-  binaries: ["/AnythingLLM[^/]*/", "/AnythingLLM\\.app/Contents/"],
+  binaries: ["/anythingllm-?desktop[^/]*$", "/AnythingLLM\\.app/Contents/"],
   traits: [
-    { path: "/", body: "<title>AnythingLLM", weight: "identity", says: "the page is titled AnythingLLM" },
+    {
+      path: "/",
+      body: "<title>AnythingLLM \\| Your personal LLM",
+      weight: "identity",
+      says: "the page has AnythingLLM's title",
+    },
     {
       path: "/api/setup-complete",
-      json: { "results.VectorDB": { is: "present" }, "results.LLMProvider": { is: "present" } },
+      json: {
+        "results.VectorDB": { is: "string" },
+        "results.LLMProvider": { is: "present" },
+        "results.EmbeddingEngine": { is: "present" },
+        "results.MultiUserMode": { is: "boolean" },
+      },
       weight: "strong",
       says: "AnythingLLM's settings",
     },
@@ -28,7 +38,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: Mintplex-Labs/anything-llm frontend/index.html; documented: server/models/systemSettings.js",
+          "code: Mintplex-Labs/anything-llm v1.16.0 server/utils/boot/MetaGenerator.js (title), server/models/systemSettings.js (currentSettings)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>AnythingLLM | Your personal LLM trained on anything</title></head><body></body></html>",
@@ -39,6 +49,8 @@ const entry: CatalogEntry = {
               results: {
                 RequiresAuth: false,
                 AuthToken: false,
+                MultiUserMode: false,
+                EmbeddingEngine: "native",
                 VectorDB: "lancedb",
                 LLMProvider: "ollama",
                 LLMModel: "llama3",
@@ -53,6 +65,34 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: the settings of another assistant over documents",
+        answers: {
+          "/api/setup-complete": {
+            body: { results: { VectorDB: "chroma", LLMProvider: "openai", MultiUserMode: false } },
+          },
+        },
+      },
+      {
+        source: "made up: a page about it",
+        answers: {
+          "/": { body: "<!doctype html><html><head><title>AnythingLLM notes</title></head></html>" },
+        },
+      },
+      {
+        source: "made up: a build tool of somebody who works on it",
+        process: {
+          executable: "/home/ada/src/AnythingLLM/node_modules/@esbuild/linux-x64/bin/esbuild",
+          argv: ["esbuild", "--service"],
+        },
+      },
+      {
+        source: "made up: any Python program in a folder of that name",
+        process: {
+          executable: "/home/ada/AnythingLLM-scripts/venv/bin/python3.12",
+          argv: ["python3", "a.py"],
+        },
+      },
       {
         source: "made up: an application that answers ping",
         answers: { "/api/ping": { body: { online: true } } },

@@ -21,6 +21,12 @@ const entry: CatalogEntry = {
       weight: "identity",
       says: "metrics named aphrodite",
     },
+    {
+      path: "/.well-known/serviceinfo",
+      json: { "software.name": { matches: "^Aphrodite Engine$" } },
+      weight: "identity",
+      says: "its service information names Aphrodite Engine",
+    },
   ],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
@@ -43,6 +49,15 @@ const entry: CatalogEntry = {
                 },
               ],
             },
+          },
+        },
+      },
+      {
+        source:
+          "code: aphrodite-engine/aphrodite-engine v0.10.0 endpoints/openai/api_server.py (serviceinfo)",
+        answers: {
+          "/.well-known/serviceinfo": {
+            body: { version: 0.2, software: { name: "Aphrodite Engine", version: "0.10.0" }, api: {} },
           },
         },
       },

@@ -26,7 +26,7 @@ const entry: CatalogEntry = {
     },
     {
       path: "/",
-      body: '<title>Stable Diffusion(?: UX)?</title>|"title":\\s*"Stable Diffusion"',
+      body: '<title>Stable Diffusion(?: UX)?</title>|(?:"title":\\s*|property="og:title" content=)"Stable Diffusion"',
       weight: "strong",
       says: "the page is titled Stable Diffusion",
     },
@@ -35,14 +35,17 @@ const entry: CatalogEntry = {
     { path: "/sdapi/v1/sd-models", each: "[]", name: "model_name", digest: "sha256", loaded: false },
     { path: "/sdapi/v1/options", each: "", name: "sd_model_checkpoint", loaded: true },
   ],
+  impersonates: ["gradio"],
   sources: ["https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/API"],
   fixtures: {
     positive: [
       {
         source:
-          "code: AUTOMATIC1111/stable-diffusion-webui modules/ui.py (title); documented: modules/api/models.py",
+          "code: AUTOMATIC1111/stable-diffusion-webui 7c8a4cc modules/ui.py (title), f4f5bca modules/api/models.py; gradio 3.41.2 (PyPI) templates/frontend/index.html",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>Stable Diffusion</title>" },
+          "/": {
+            body: '<meta property="og:title" content="Stable Diffusion" /><script>window.gradio_config = {"version": "3.41.2"',
+          },
           "/sdapi/v1/options": {
             body: { samples_save: true, sd_model_checkpoint: "v1-5.safetensors [6ce0161689]" },
           },

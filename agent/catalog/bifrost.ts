@@ -15,21 +15,33 @@ const entry: CatalogEntry = {
       weight: "strong",
       says: "Bifrost's configuration",
     },
-    { path: "/", body: "<title>Bifrost - ", weight: "identity", says: "the page is titled Bifrost" },
+    {
+      path: "/api/config",
+      json: { is_db_connected: { is: "boolean" }, "client_config.drop_excess_requests": { is: "boolean" } },
+      weight: "strong",
+      says: "Bifrost's client configuration",
+    },
+    {
+      path: "/",
+      body: "<title>Bifrost(?: - |</title>[^]*//getbifrost\\.ai)",
+      weight: "identity",
+      says: "the page is titled Bifrost",
+    },
   ],
   openai: true,
   sources: ["https://docs.getbifrost.ai/"],
   fixtures: {
     positive: [
       {
-        source: "code: maximhq/bifrost transports/bifrost-http/handlers/config.go (getConfig)",
+        source:
+          "code: maximhq/bifrost 01acba3 transports/bifrost-http/handlers/config.go (getConfig), 0b626d3 ui/app/layout.tsx (title)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Bifrost - The fastest LLM gateway</title></head><body></body></html>",
           },
           "/api/config": {
             body: {
-              client_config: { log_level: "info" },
+              client_config: { drop_excess_requests: false, initial_pool_size: 300 },
               framework_config: {},
               is_db_connected: true,
               is_cache_connected: false,
@@ -38,8 +50,21 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: maximhq/bifrost 5fdee38 ui/index.html, with a sign-in",
+        answers: {
+          "/": {
+            body: '<!doctype html>\n<html lang="en" suppressHydrationWarning>\n\t<head>\n\t\t<title>Bifrost</title>\n\t\t<link rel="dns-prefetch" href="https://getbifrost.ai" />',
+          },
+          "/api/config": { status: 401, body: { error: { message: "Unauthorized" } } },
+        },
+      },
     ],
     negative: [
+      {
+        source: "made up: another program of that name",
+        answers: { "/": { body: "<!doctype html><html><head><title>Bifrost</title></head></html>" } },
+      },
       {
         source: "documented: LibreChat api/server/routes/config.js",
         answers: { "/api/config": { body: { appTitle: "LibreChat" } } },

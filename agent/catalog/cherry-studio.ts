@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: CherryHQ/cherry-studio src/main/apiServer/app.ts",
+        source: "code: CherryHQ/cherry-studio 168f9bd src/main/apiServer/app.ts (GET /)",
         answers: {
           "/": {
             body: {

@@ -39,7 +39,8 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: docs.trychroma.com reference (GET /api/v2/heartbeat)",
+        source:
+          "code: chromadb 0.5.23 (PyPI) server/fastapi/__init__.py (GET /api/v1/heartbeat, /api/v2/heartbeat)",
         answers: {
           "/api/v2/heartbeat": { body: { "nanosecond heartbeat": 1763762400000000000 } },
           "/api/v1/heartbeat": { body: { "nanosecond heartbeat": 1763762400000000000 } },

@@ -9,7 +9,7 @@ const entry: CatalogEntry = {
   runsOn: ["python", "node"],
   traits: [
     {
-      path: "/",
+      path: "/apps",
       body: "<title>[^<]*\\bDify\\b|data-public-edition=",
       weight: "identity",
       says: "the page is that of Dify",
@@ -25,14 +25,20 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: langgenius/dify web/app/layout.tsx and api/controllers/console/setup.py",
+        source:
+          "code: langgenius/dify 0055b98 web/next.config.ts (/ leads to /apps), 692eacf web/types/feature.ts (DatasetAttr), 02abf95 api/controllers/console/setup.py",
         answers: {
-          "/": { body: '<html data-public-edition="SELF_HOSTED"><head><title>Dify</title>' },
+          "/": { status: 307, headers: { location: "/apps" } },
+          "/apps": { body: '<html lang="en-US"><body data-public-edition="SELF_HOSTED" class="h-full">' },
           "/console/api/setup": { body: { step: "finished", setup_at: "2025-05-01T10:00:00" } },
         },
       },
     ],
     negative: [
+      {
+        source: "made up: a page of other apps",
+        answers: { "/apps": { body: "<!doctype html><html><head><title>Apps</title></head></html>" } },
+      },
       { source: "made up: a setup state", answers: { "/console/api/setup": { body: { done: true } } } },
     ],
   },

@@ -18,7 +18,12 @@ const entry: CatalogEntry = {
     },
     {
       path: "/state",
-      json: { topology: { is: "object" }, instances: { is: "object" }, runners: { is: "object" } },
+      json: {
+        topology: { is: "object" },
+        instances: { is: "object" },
+        runners: { is: "object" },
+        lastEventAppliedIdx: { is: "number" },
+      },
       weight: "strong",
       says: "exo's cluster state",
     },
@@ -31,7 +36,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: exo-explore/exo src/exo/shared/types/api.py (ModelListModel) and src/exo/master/api.py",
+          "code: exo-explore/exo v1.0.71 src/exo/api/types/api.py (ModelListModel), shared/types/state.py (GET /state)",
         answers: {
           "/node_id": { body: '"12D3KooW"' },
           "/state": {
@@ -41,6 +46,7 @@ const entry: CatalogEntry = {
               downloads: {},
               tasks: {},
               topology: { nodes: [], connections: [] },
+              lastEventAppliedIdx: 12,
             },
           },
           "/v1/models": {
@@ -59,7 +65,13 @@ const entry: CatalogEntry = {
         },
       },
     ],
-    negative: [{ source: "made up: a state document", answers: { "/state": { body: { topology: {} } } } }],
+    negative: [
+      { source: "made up: a state document", answers: { "/state": { body: { topology: {} } } } },
+      {
+        source: "made up: the state of a build service",
+        answers: { "/state": { body: { topology: {}, instances: {}, runners: {} } } },
+      },
+    ],
   },
 };
 

@@ -15,6 +15,12 @@ const entry: CatalogEntry = {
       weight: "identity",
       says: "its models are owned by fastchat",
     },
+    {
+      path: "/openapi.json",
+      body: '"/refresh_all_workers"[^]*"/list_multimodal_models"[^]*"/receive_heart_beat"',
+      weight: "strong",
+      says: "the API description is that of FastChat's controller",
+    },
   ],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
@@ -36,6 +42,17 @@ const entry: CatalogEntry = {
       {
         source: "documented: FastChat docs/openai_api.md",
         process: { executable: "/usr/bin/python3.11", argv: ["python3", "-m", "fastchat.serve.controller"] },
+      },
+      {
+        source: "recorded from fschat 0.2.36 (PyPI), its controller (python -m fastchat.serve.controller)",
+        answers: {
+          "/": { status: 404, headers: { server: "uvicorn" }, body: { detail: "Not Found" } },
+          "/openapi.json": {
+            headers: { server: "uvicorn" },
+            body: '{"openapi":"3.1.0","info":{"title":"FastAPI","version":"0.1.0"},"paths":{"/register_worker":{"post":{}},"/refresh_all_workers":{"post":{}},"/list_models":{"post":{}},"/list_multimodal_models":{"post":{}},"/list_language_models":{"post":{}},"/get_worker_address":{"post":{}},"/receive_heart_beat":{"post":{}},"/worker_generate_stream":{"post":{}},"/worker_get_status":{"post":{}},"/test_connection":{"get":{}}}}',
+          },
+          "/get_worker_address": { status: 405, body: { detail: "Method Not Allowed" } },
+        },
       },
       {
         source:
@@ -65,6 +82,14 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: another controller of workers",
+        answers: {
+          "/openapi.json": {
+            body: { openapi: "3.1.0", info: { title: "FastAPI" }, paths: { "/refresh_all_workers": {} } },
+          },
+        },
+      },
       {
         source: "documented: vLLM lists models owned by vllm",
         answers: {

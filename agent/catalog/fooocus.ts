@@ -11,18 +11,22 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: '<title>Fooocus|"title":\\s*"Fooocus',
+      body: '(?:<title>|"title":\\s*"|property="og:title" content=")Fooocus',
       weight: "identity",
       says: "the page is titled Fooocus",
     },
   ],
+  impersonates: ["gradio"],
   sources: ["https://github.com/lllyasviel/Fooocus"],
   fixtures: {
     positive: [
       {
-        source: "documented: lllyasviel/Fooocus webui.py (gradio title)",
+        source:
+          "code: lllyasviel/Fooocus v2.5.5 webui.py (title); gradio 3.41.2 (PyPI) templates/frontend/index.html",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>Fooocus 2.5.5</title></head><body></body></html>" },
+          "/": {
+            body: '<meta property="og:title" content="Fooocus 2.5.5" /><script>window.gradio_config = {"version": "3.41.2"',
+          },
         },
       },
     ],

@@ -29,7 +29,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: microsoft/Foundry-Local C# SDK, which reads modelDirPath of GET /openai/status; learn.microsoft.com REST API reference",
+          "code: microsoft/Foundry-Local v0.5.117 docs/reference/reference-rest.md (GET /openai/status), sdk/cs/src/FoundryLocalManager.cs",
         answers: {
           "/openai/status": {
             body: {

@@ -11,19 +11,21 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: '<title>GPT-SoVITS|"title":\\s*"GPT-SoVITS',
+      body: '(?:<title>|"title":\\s*"|property="og:title" content=")GPT-SoVITS',
       weight: "identity",
       says: "the page is titled GPT-SoVITS",
     },
   ],
+  impersonates: ["gradio"],
   sources: ["https://github.com/RVC-Boss/GPT-SoVITS"],
   fixtures: {
     positive: [
       {
-        source: "code: RVC-Boss/GPT-SoVITS webui.py (gr.Blocks title)",
+        source:
+          "code: RVC-Boss/GPT-SoVITS 48b1a01 webui.py (gr.Blocks title); gradio 4.44.1 (PyPI) templates/frontend/index.html",
         answers: {
           "/": {
-            body: "<!doctype html><html><head><title>GPT-SoVITS WebUI</title></head><body></body></html>",
+            body: '<meta property="og:title" content="GPT-SoVITS WebUI" /><script>window.gradio_config = {"version":"4.44.1"',
           },
         },
       },

@@ -35,7 +35,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: nomic-ai/gpt4all gpt4all-chat/src/server.cpp (modelToJson)",
+        source: "code: nomic-ai/gpt4all v3.10.0 gpt4all-chat/src/server.cpp (modelToJson)",
         answers: {
           "/v1/models": {
             body: {

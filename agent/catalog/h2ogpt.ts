@@ -11,19 +11,23 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: '<title>h2oGPT|"title":\\s*"h2oGPT',
+      body: '(?:<title>|"title":\\s*"|property="og:title" content=")h2oGPT',
       weight: "identity",
       says: "the page is titled h2oGPT",
     },
   ],
   openai: true,
+  impersonates: ["gradio"],
   sources: ["https://github.com/h2oai/h2ogpt"],
   fixtures: {
     positive: [
       {
-        source: "code: h2oai/h2ogpt src/gradio_runner.py (gr.Blocks title)",
+        source:
+          "code: h2oai/h2ogpt a0ad192 src/gradio_runner.py (gr.Blocks title); gradio 4.44.1 (PyPI) templates/frontend/index.html",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>h2oGPT</title></head><body></body></html>" },
+          "/": {
+            body: '<meta property="og:title" content="h2oGPT" /><script>window.gradio_config = {"version":"4.44.0"',
+          },
         },
       },
     ],

@@ -20,7 +20,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: Helicone/helicone valhalla/jawn/src/index.ts (GET /healthcheck, Express)",
+        source: "code: Helicone/helicone 02d763c valhalla/jawn/src/index.ts (GET /healthcheck, Express)",
         answers: {
           "/healthcheck": { headers: { "x-powered-by": "Express" }, body: { status: "healthy :)" } },
         },

@@ -48,9 +48,9 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "lead: Tencent/AI-Infra-Guard fingerprint for Hermes",
+        source: "code: nesquena/hermes-webui df65251 server.py (server_version)",
         answers: {
-          "/": { headers: { server: "HermesWebUI/0.1" }, body: "<!doctype html><title>Hermes</title>" },
+          "/": { headers: { server: "HermesWebUI/0.52.262" }, body: "<!doctype html><title>Hermes</title>" },
         },
       },
       {

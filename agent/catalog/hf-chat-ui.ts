@@ -10,7 +10,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/api/v2/public-config",
-      json: { "json.PUBLIC_APP_NAME": { is: "string" } },
+      json: { "json.PUBLIC_APP_NAME": { is: "string" }, "json.PUBLIC_APP_ASSETS": { is: "string" } },
       weight: "strong",
       says: "its public configuration",
     },
@@ -25,7 +25,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: huggingface/chat-ui src/lib/server/api/routes/groups (public-config, superjson)",
+        source:
+          "code: huggingface/chat-ui c100c16 src/routes/api/v2/public-config/+server.ts (superjson), .env",
         answers: {
           "/api/v2/public-config": {
             body: {
@@ -35,7 +36,8 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: the same without superjson",
+        source:
+          "code: huggingface/chat-ui e91cac7 src/lib/server/api/routes/groups/misc.ts (GET /public-config), .env",
         answers: {
           "/api/v2/public-config": { body: { PUBLIC_APP_NAME: "ChatUI", PUBLIC_APP_ASSETS: "chatui" } },
         },

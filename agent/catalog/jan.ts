@@ -32,12 +32,12 @@ const entry: CatalogEntry = {
   sources: [
     "https://jan.ai/docs/api-server",
     "https://docs.rs/crate/modelshelf/latest/source/src/scan/jan.rs",
-    "https://github.com/praetorian-inc/julius",
   ],
   fixtures: {
     positive: [
       {
-        source: "documented: praetorian-inc/julius probe for Jan (/openapi.json title)",
+        source:
+          "code: janhq/jan 2a0abe7 src-tauri/static/openapi.json, which its server gives at /openapi.json",
         answers: {
           "/openapi.json": {
             body: {

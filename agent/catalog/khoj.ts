@@ -15,7 +15,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: khoj-ai/khoj src/interface/web/app/page.tsx (title)",
+        source: "code: khoj-ai/khoj ae229ca src/interface/web/app/page.tsx, layout.tsx (titles)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Khoj AI - Ask Anything</title></head><body></body></html>",

@@ -33,11 +33,12 @@ const entry: CatalogEntry = {
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
   impersonates: ["ollama", "llama-cpp", "automatic1111", "comfyui"],
-  sources: ["https://lite.koboldai.net/koboldcpp_api", "https://github.com/praetorian-inc/julius"],
+  sources: ["https://lite.koboldai.net/koboldcpp_api", "https://github.com/LostRuins/koboldcpp"],
   fixtures: {
     positive: [
       {
-        source: "code: LostRuins/koboldcpp koboldcpp.py, which also answers as Ollama, OpenAI and llama.cpp",
+        source:
+          "code: LostRuins/koboldcpp v1.76 koboldcpp.py, which also answers as Ollama, OpenAI and llama.cpp",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>KoboldAI Lite</title>" },
           "/api/extra/version": {

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: remsky/Kokoro-FastAPI api/src/core/config.py (api_title)",
+        source: "code: remsky/Kokoro-FastAPI 26eec06 api/src/core/config.py (api_title), main.py",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "Kokoro TTS API", version: "1.0.0" }, paths: {} },

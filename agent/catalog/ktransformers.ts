@@ -29,7 +29,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: kvcache-ai/ktransformers server/main.py (FastAPI title)",
+        source:
+          "code: kvcache-ai/ktransformers 95009ea archive/ktransformers/server/main.py (custom_openapi)",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "ktransformers server", version: "1.0.0" }, paths: {} },

@@ -45,7 +45,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: lemonade-sdk/lemonade, its page; documented: lemonade-server.ai/docs/server/server_spec (GET /api/v1/health)",
+          "code: lemonade-sdk/lemonade v9.1.0 and v11.7.0 src/cpp/resources/static/index.html, src/cpp/server/server.cpp (GET /api/v1/health)",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Lemonade Server</title></head><body></body></html>",

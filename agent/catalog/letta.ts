@@ -27,7 +27,6 @@ const entry: CatalogEntry = {
       weight: "strong",
       says: "it misses its LETTA_API_KEY",
     },
-    { path: "/", body: "<title>Letta\\b", weight: "identity", says: "the page is titled Letta" },
   ],
   version: [{ path: "/v1/health/", at: "version" }],
   sources: ["https://docs.letta.com/"],
@@ -41,11 +40,12 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: letta-ai/letta server/rest_api/app.py (FastAPI title) and health.py",
+        source:
+          "code: letta-ai/letta 0.16.8 letta/server/rest_api/app.py (FastAPI title), static_files.py (GET /)",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>Letta</title></head><body></body></html>" },
+          "/": { status: 307, headers: { location: "/docs" } },
           "/openapi.json": {
-            body: { openapi: "3.1.0", info: { title: "Letta", version: "0.11.0" }, paths: {} },
+            body: { openapi: "3.1.0", info: { title: "Letta", version: "0.16.8" }, paths: {} },
           },
           "/v1/health/": { body: { version: "0.11.7", status: "ok" } },
         },

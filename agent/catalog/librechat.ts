@@ -25,7 +25,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: danny-avila/LibreChat api/server/routes/config.js",
+        source:
+          "code: danny-avila/LibreChat 00450b5 api/server/routes/config.js (buildPreLoginPayload), client/index.html",
         answers: {
           "/": { body: "<!doctype html><html><head><title>LibreChat</title></head><body></body></html>" },
           "/api/config": {

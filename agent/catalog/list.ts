@@ -9,6 +9,7 @@ import backyardAi from "./backyard-ai.ts";
 import basetenTruss from "./baseten-truss.ts";
 import bentoml from "./bentoml.ts";
 import bifrost from "./bifrost.ts";
+import chainlit from "./chainlit.ts";
 import chatgptDesktop from "./chatgpt-desktop.ts";
 import chatrtx from "./chatrtx.ts";
 import cherryStudio from "./cherry-studio.ts";
@@ -27,6 +28,7 @@ import dify from "./dify.ts";
 import distributedLlama from "./distributed-llama.ts";
 import dockerModelRunner from "./docker-model-runner.ts";
 import type { CatalogEntry } from "./entry.ts";
+import envoyAiGateway from "./envoy-ai-gateway.ts";
 import exo from "./exo.ts";
 import fastchat from "./fastchat.ts";
 import fastflowlm from "./fastflowlm.ts";
@@ -38,6 +40,7 @@ import githubCopilot from "./github-copilot.ts";
 import goose from "./goose.ts";
 import gptSovits from "./gpt-sovits.ts";
 import gpt4all from "./gpt4all.ts";
+import gradio from "./gradio.ts";
 import h2ogpt from "./h2ogpt.ts";
 import hayhooks from "./hayhooks.ts";
 import helicone from "./helicone.ts";
@@ -46,6 +49,7 @@ import hfChatUi from "./hf-chat-ui.ts";
 import infinity from "./infinity.ts";
 import invokeai from "./invokeai.ts";
 import jan from "./jan.ts";
+import jupyterAi from "./jupyter-ai.ts";
 import khoj from "./khoj.ts";
 import kimiCode from "./kimi-code.ts";
 import koboldcpp from "./koboldcpp.ts";
@@ -70,8 +74,10 @@ import lollms from "./lollms.ts";
 import mcpHttp from "./mcp-http.ts";
 import mcpStdio from "./mcp-stdio.ts";
 import milvus from "./milvus.ts";
+import milvusLite from "./milvus-lite.ts";
 import mistralRs from "./mistral-rs.ts";
 import mlcLlm from "./mlc-llm.ts";
+import mlflow from "./mlflow.ts";
 import mlserver from "./mlserver.ts";
 import mlxLm from "./mlx-lm.ts";
 import mlxVlm from "./mlx-vlm.ts";
@@ -131,7 +137,7 @@ import xinference from "./xinference.ts";
 import xtts from "./xtts.ts";
 
 /** Version of the compiled-in catalogue, sent in every heartbeat. */
-export const catalogueVersion = "2026.11.28.1";
+export const catalogueVersion = "2026.12.01.1";
 
 /** Every product of this directory; a test compares it with the files. */
 export const catalogue: readonly CatalogEntry[] = [
@@ -146,6 +152,7 @@ export const catalogue: readonly CatalogEntry[] = [
   basetenTruss,
   bentoml,
   bifrost,
+  chainlit,
   chatgptDesktop,
   chatrtx,
   cherryStudio,
@@ -163,6 +170,7 @@ export const catalogue: readonly CatalogEntry[] = [
   dify,
   distributedLlama,
   dockerModelRunner,
+  envoyAiGateway,
   exo,
   fastchat,
   fastflowlm,
@@ -174,6 +182,7 @@ export const catalogue: readonly CatalogEntry[] = [
   goose,
   gptSovits,
   gpt4all,
+  gradio,
   h2ogpt,
   hayhooks,
   helicone,
@@ -182,6 +191,7 @@ export const catalogue: readonly CatalogEntry[] = [
   infinity,
   invokeai,
   jan,
+  jupyterAi,
   khoj,
   kimiCode,
   koboldcpp,
@@ -206,8 +216,10 @@ export const catalogue: readonly CatalogEntry[] = [
   mcpHttp,
   mcpStdio,
   milvus,
+  milvusLite,
   mistralRs,
   mlcLlm,
+  mlflow,
   mlserver,
   mlxLm,
   mlxVlm,

@@ -34,12 +34,12 @@ const entry: CatalogEntry = {
   version: [{ path: "/health/readiness", at: "litellm_version" }],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
   openai: true,
-  sources: ["https://docs.litellm.ai/docs/proxy/health", "https://github.com/praetorian-inc/julius"],
+  sources: ["https://docs.litellm.ai/docs/proxy/health"],
   fixtures: {
     positive: [
       {
         source:
-          "documented: docs.litellm.ai/docs/proxy/health (GET /health/readiness), proxy_server.py (title)",
+          "code: litellm 1.110.2 (PyPI) proxy/proxy_server.py (title), health_endpoints/_health_endpoints.py",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>LiteLLM API - Swagger UI</title>" },
           "/openapi.json": { body: { openapi: "3.1.0", info: { title: "LiteLLM API", version: "1.40.21" } } },
@@ -58,7 +58,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: litellm/proxy/auth/user_api_key_auth.py",
+        source: "code: litellm 1.110.2 (PyPI) proxy/auth/user_api_key_auth.py",
         answers: {
           "/": { status: 404, body: "" },
           "/v1/models": {

@@ -52,14 +52,12 @@ const entry: CatalogEntry = {
     { path: "~/.cache/llama.cpp", layout: "files" },
     { path: "~/Library/Caches/llama.cpp", layout: "files" },
   ],
-  sources: [
-    "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-    "https://github.com/praetorian-inc/julius",
-  ],
+  sources: ["https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md"],
   fixtures: {
     positive: [
       {
-        source: "documented: llama.cpp tools/server/README.md (GET /v1/models, GET /props)",
+        source:
+          "code: llama.cpp as vendored in llama-cpp-python 0.3.16 (PyPI) tools/server/server.cpp (handle_props)",
         answers: {
           "/": { headers: { server: "llama.cpp" }, body: "<!doctype html><title>llama.cpp - chat</title>" },
           "/v1/models": {

@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: mostlygeek/llama-swap proxy/proxymanager.go (listModelsHandler)",
+        source: "code: mostlygeek/llama-swap v250 internal/server/api.go (GET /v1/models)",
         answers: {
           "/v1/models": {
             body: {

@@ -28,7 +28,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "documented: mozilla-ai/llamafile llamafile/server (Server header) and llama.cpp public UI title",
+          "code: mozilla-ai/llamafile 0.9.3 llamafile/server/client.cpp (Server header), server/www/index.html",
         answers: {
           "/": { headers: { server: "llamafiler/0.9.3" }, body: "<!doctype html><title>llamafile</title>" },
           "/v1/models": {

@@ -74,11 +74,7 @@ const entry: CatalogEntry = {
     { path: "~/.lmstudio/models", layout: "files" },
     { path: "~/.cache/lm-studio/models", layout: "files" },
   ],
-  sources: [
-    "https://lmstudio.ai/docs/app/api/endpoints/rest",
-    "https://github.com/projectdiscovery/nuclei-templates/pull/16438",
-    "https://github.com/praetorian-inc/julius",
-  ],
+  sources: ["https://lmstudio.ai/docs/app/api/endpoints/rest", "https://github.com/lmstudio-ai/lms"],
   fixtures: {
     positive: [
       {
@@ -109,7 +105,8 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: lmstudio.ai/docs/app/api/endpoints/rest (GET /api/v0/models)",
+        source:
+          "documented: lmstudio.ai/docs/app/api/endpoints/rest (GET /api/v0/models); code: lmstudio-ai/lms 07b7252 src/createClient.ts (GET /lmstudio-greeting)",
         answers: {
           "/": {
             headers: { "x-powered-by": "Express" },

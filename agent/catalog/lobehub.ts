@@ -32,7 +32,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: lobehub/lobe-chat src/app/manifest.ts (id from the branding name)",
+        source:
+          "code: lobehub/lobe-chat 0b3dec6 src/app/manifest.ts (id and name from the branding), 159f255 src/app/[variants]/metadata.ts (title, /manifest.json)",
         answers: {
           "/manifest.webmanifest": { body: { id: "lobe-hub", name: "LobeHub", short_name: "LobeHub" } },
           "/manifest.json": { body: { name: "LobeChat" } },

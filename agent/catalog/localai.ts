@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
     { path: "/", body: "<title>[^<]*LocalAI", weight: "identity", says: "the page is titled LocalAI" },
     {
       path: "/metrics",
-      body: "(?:^|\\n)(?:# HELP )?(?:localai_|api_call_bucket)",
+      body: '(?:^|\\n)(?:# HELP )?localai_|otel_scope_name="github\\.com/[\\w-]+/LocalAI"|# HELP api_call api calls\\n',
       weight: "strong",
       says: "LocalAI's metrics",
     },
@@ -30,16 +30,12 @@ const entry: CatalogEntry = {
   ],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
   openai: true,
-  sources: [
-    "https://localai.io/basics/",
-    "https://github.com/mudler/LocalAI",
-    "https://github.com/praetorian-inc/julius",
-  ],
+  sources: ["https://localai.io/basics/", "https://github.com/mudler/LocalAI"],
   fixtures: {
     positive: [
       {
         source:
-          "code: mudler/LocalAI core/schema/localai.go (SystemInformationResponse); documented: core/http/views/index.html",
+          "code: mudler/LocalAI v4.9.0 core/schema/localai.go (SystemInformationResponse), core/http/endpoints/localai/welcome.go (title)",
         answers: {
           "/": { body: "<!DOCTYPE html><html><head><title>LocalAI API - v3.7.0</title></head></html>" },
           "/system": { body: { backends: ["llama-cpp"], loaded_models: [] } },
@@ -47,16 +43,18 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: LocalAI core/services/metrics.go (histogram api_call)",
+        source:
+          "code: mudler/LocalAI v4.9.0 core/services/monitoring/metrics.go (histogram api_call of a named meter)",
         answers: {
           "/": { status: 401, body: { error: { code: 401, message: "An authentication key is required" } } },
           "/metrics": {
-            body: '# TYPE api_call histogram\napi_call_bucket{method="GET",path="/",le="0"} 0\n',
+            body: '# HELP api_call api calls\n# TYPE api_call histogram\napi_call_bucket{method="GET",otel_scope_name="github.com/mudler/LocalAI",path="/",le="0"} 0\n',
           },
         },
       },
       {
-        source: "documented: localai.io/models (GET /models/available)",
+        source:
+          "code: mudler/LocalAI v4.9.0 core/http/routes/localai.go (GET /models/available), core/gallery/metadata_type.go",
         answers: {
           "/models/available": {
             body: [
@@ -71,6 +69,10 @@ const entry: CatalogEntry = {
     ],
     negative: [
       { source: "made up: a blog", answers: { "/": { body: "<title>My blog</title> about LocalAI" } } },
+      {
+        source: "made up: another program that counts its calls",
+        answers: { "/metrics": { body: '# TYPE api_call histogram\napi_call_bucket{path="/",le="0"} 0\n' } },
+      },
       {
         source: "documented: Prometheus client for Go, default metrics",
         answers: { "/metrics": { body: "# HELP go_goroutines Number\ngo_goroutines 8\n" } },

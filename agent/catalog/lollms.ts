@@ -15,7 +15,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: ParisNeo/lollms-webui web/index.html",
+        source: "code: ParisNeo/lollms-webui e6afb66 web/dist/index.html, which app.py mounts at /",
         answers: {
           "/": { body: "<!doctype html><html><head><title>LoLLMS WebUI</title></head><body></body></html>" },
         },

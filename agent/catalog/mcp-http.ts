@@ -117,7 +117,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: modelcontextprotocol.io authorization (RFC 9728 challenge)",
+        source: "code: mcp 2.3.0 (PyPI) server/auth/middleware/bearer_auth.py (RFC 9728 challenge)",
         answers: {
           "/mcp": {
             status: 401,
@@ -130,8 +130,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source:
-          "recorded from a run of the MCP SDK 2 for Python (streamable HTTP, stateless); the stream does not end",
+        source: "recorded from mcp 2.3.0 for Python (streamable HTTP, stateless); the stream does not end",
         answers: {
           "/": {
             status: 404,

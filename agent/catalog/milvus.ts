@@ -14,10 +14,10 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: milvus.io/docs/milvus-webui.md",
+        source: "code: milvus-io/milvus 0483315 internal/http/webui/index.html",
         answers: {
           "/webui/": {
-            body: "<!doctype html><html><head><title>Milvus WebUI</title></head><body></body></html>",
+            body: "<!doctype html><html><head><title>Milvus Management</title></head><body></body></html>",
           },
         },
       },

@@ -23,7 +23,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: EricLBuehler/mistral.rs mistralrs-server-core/src/openapi_doc.rs",
+        source:
+          "code: EricLBuehler/mistral.rs v0.9.2 mistralrs-server-core/src/openapi_doc.rs, mistralrs_server_router_builder.rs",
         answers: {
           "/api-doc/openapi.json": {
             body: {

@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: mlc-ai/mlc-llm python/mlc_llm/protocol/openai_api_protocol.py (ModelResponse)",
+        source: "code: mlc-ai/mlc-llm 79d603f python/mlc_llm/protocol/openai_api_protocol.py (ModelResponse)",
         answers: {
           "/v1/models": {
             body: {

@@ -31,7 +31,7 @@ const entry: CatalogEntry = {
     positive: [
       {
         source:
-          "code: ChatGPTNextWeb/NextChat app/api/config/route.ts (DANGER_CONFIG); documented: public/site.webmanifest",
+          "code: ChatGPTNextWeb/NextChat v2.16.1 app/api/config/route.ts (DANGER_CONFIG), public/site.webmanifest",
         answers: {
           "/api/config": {
             body: {

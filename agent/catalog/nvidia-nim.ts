@@ -11,7 +11,11 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/v1/metadata",
-      json: { modelInfo: { is: "array" }, assetInfo: { is: "array" } },
+      json: {
+        "modelInfo[].shortName": { is: "string" },
+        assetInfo: { is: "array" },
+        version: { is: "string" },
+      },
       weight: "strong",
       says: "its metadata lists NIM models and assets",
     },
@@ -24,7 +28,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: docs.nvidia.com/nim/large-language-models API reference (GET /v1/metadata)",
+        source:
+          "documented: docs.nvidia.com/nim/large-language-models 2.1.6 API reference (GET /v1/metadata)",
         answers: {
           "/v1/metadata": {
             body: {
@@ -49,6 +54,12 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: the metadata of a photo library",
+        answers: {
+          "/v1/metadata": { body: { version: "2", modelInfo: [{ camera: "X100" }], assetInfo: ["a.jpg"] } },
+        },
+      },
       { source: "made up: a metadata document", answers: { "/v1/metadata": { body: { version: "1" } } } },
     ],
   },

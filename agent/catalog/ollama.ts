@@ -60,10 +60,7 @@ const entry: CatalogEntry = {
     { path: "/var/lib/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
     { path: "~/.local/share/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
   ],
-  sources: [
-    "https://github.com/ollama/ollama/blob/main/docs/api.md",
-    "https://github.com/praetorian-inc/julius",
-  ],
+  sources: ["https://github.com/ollama/ollama/blob/main/docs/api.md"],
   fixtures: {
     positive: [
       {

@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: songquanpeng/one-api controller/misc.go (GetStatus)",
+        source: "code: songquanpeng/one-api 8df4a26 controller/misc.go (GetStatus)",
         answers: {
           "/api/status": {
             body: {

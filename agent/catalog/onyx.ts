@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/openapi.json",
-      json: { "info.title": { matches: "^Onyx Backend$" }, "info.description": { matches: "^Onyx API" } },
+      json: { "info.title": { matches: "^Onyx Backend$" } },
       weight: "identity",
       says: "the API description is titled Onyx Backend",
     },
@@ -20,7 +20,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: onyx-dot-app/onyx backend/onyx/main.py (get_application)",
+        source:
+          "code: onyx-dot-app/onyx a7d66a8 backend/onyx/main.py (get_application; with ENABLE_PUBLIC_DOCS)",
         answers: {
           "/openapi.json": {
             body: {

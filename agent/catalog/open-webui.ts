@@ -34,7 +34,7 @@ const entry: CatalogEntry = {
     { path: "/", body: "<title>Open WebUI", weight: "identity", says: "the page is titled Open WebUI" },
   ],
   version: [{ path: "/api/config", at: "version" }],
-  sources: ["https://docs.openwebui.com/", "https://github.com/praetorian-inc/julius"],
+  sources: ["https://docs.openwebui.com/"],
   fixtures: {
     positive: [
       {
@@ -62,7 +62,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: open-webui backend/open_webui/main.py (get_app_config)",
+        source: "code: open-webui 0.12.4 (PyPI) open_webui/main.py (get_app_config)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>Open WebUI</title></head>" },
           "/api/config": {
@@ -78,7 +78,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: the same with WEBUI_NAME set",
+        source: "code: open-webui 0.12.4 (PyPI) open_webui/env.py (WEBUI_NAME), main.py (GET /manifest.json)",
         answers: {
           "/": { body: "<title>Acme Assistant</title>" },
           "/manifest.json": {

@@ -13,7 +13,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: All-Hands-AI/OpenHands frontend",
+        source: "code: All-Hands-AI/OpenHands 156d068 frontend/src/root.tsx (title of every page)",
         answers: {
           "/": { body: "<!doctype html><html><head><title>OpenHands</title></head><body></body></html>" },
         },

@@ -21,7 +21,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: openvinotoolkit/model_server docs/model_server_rest_api_kfs.md",
+        source:
+          "code: openvinotoolkit/model_server 7e4df0c src/version.hpp, src/http_rest_api_handler.cpp (GET /v2)",
         answers: { "/v2": { body: { name: "OpenVINO Model Server", version: "2025.2", extensions: [] } } },
       },
     ],

@@ -8,7 +8,12 @@ const entry: CatalogEntry = {
   names: ["osaurus"],
   binaries: ["/Osaurus\\.app/Contents/"],
   traits: [
-    { path: "/", body: "^Osaurus is running", weight: "identity", says: "it says that Osaurus is running" },
+    {
+      path: "/",
+      body: "^Osaurus (?:Server )?is running",
+      weight: "identity",
+      says: "it says that Osaurus is running",
+    },
     {
       path: "/v1/models",
       json: { "data[].owned_by": { matches: "^osaurus$" } },
@@ -24,9 +29,10 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: docs.osaurus.ai/api",
+        source:
+          "code: osaurus-ai/osaurus 0.14.28 OsaurusCore/Networking/HTTPHandler.swift, Models/API/OpenAIAPI.swift",
         answers: {
-          "/": { body: "Osaurus is running! 🦕" },
+          "/": { body: "Osaurus Server is running! 🦕" },
           "/v1/models": {
             body: { object: "list", data: [{ id: "m", object: "model", owned_by: "osaurus" }] },
           },
@@ -35,7 +41,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "documented: praetorian-inc/julius probe for Jan, another product on the same port",
+        source: "code: janhq/jan 2a0abe7 src-tauri/static/openapi.json, another product on the same port",
         answers: { "/openapi.json": { body: { info: { title: "Jan API Server Endpoints" } } } },
       },
       { source: "documented: ollama docs/api.md", answers: { "/": { body: "Ollama is running" } } },

@@ -21,7 +21,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: zylon-ai/private-gpt server/ingest/ingest_router.py (IngestResponse)",
+        source: "code: zylon-ai/private-gpt v0.6.2 server/ingest/ingest_router.py (IngestResponse)",
         answers: {
           "/v1/ingest/list": { body: { object: "list", model: "private-gpt", data: [] } },
           "/health": { body: { status: "ok" } },

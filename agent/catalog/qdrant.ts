@@ -19,7 +19,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: qdrant.tech/documentation (GET /)",
+        source: "code: qdrant/qdrant v1.19.0 lib/api/src/rest/models.rs (VersionInfo, GET /)",
         answers: {
           "/": { body: { title: "qdrant - vector search engine", version: "1.15.5", commit: "x" } },
         },

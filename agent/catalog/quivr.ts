@@ -20,7 +20,8 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: QuivrHQ/quivr backend/api (routes)",
+        source:
+          "code: QuivrHQ/quivr 0911453 backend/api/quivr_api/main.py, 11a7762 modules/brain/controller/brain_routes.py",
         answers: {
           "/openapi.json": {
             body: {

@@ -13,7 +13,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: infiniflow/ragflow web/src/conf.json (appName)",
+        source: "code: infiniflow/ragflow b1b8cd6 web/index.html",
         answers: {
           "/": { body: "<!doctype html><html><head><title>RAGFlow</title></head><body></body></html>" },
         },

@@ -8,19 +8,26 @@ const entry: CatalogEntry = {
   names: ["raylet", "gcs_server", "ray::*"],
   runsOn: ["python"],
   binaries: ["/ray/core/src/ray/(?:raylet/raylet|gcs/gcs_server)$"],
-  commands: ["(?:^|[/ ])ray start\\b"],
+  commands: ["(?:^|/)ray start (?=.*--(?:head|address|block|port)\\b)"],
   traits: [
     {
       path: "/api/version",
-      json: { ray_version: { is: "string" }, ray_commit: { is: "string" } },
+      json: {
+        ray_version: { is: "string" },
+        ray_commit: { is: "string" },
+      },
       weight: "strong",
       says: "Ray's version document",
     },
     {
       path: "/api/serve/applications/",
-      json: { controller_info: { is: "object" }, applications: { is: "object" } },
+      json: {
+        controller_info: { is: "object" },
+        "controller_info.actor_name": { matches: "^SERVE_CONTROLLER_ACTOR" },
+        applications: { is: "object" },
+      },
       weight: "strong",
-      says: "Ray Serve's applications",
+      says: "Ray Serve's controller and its applications",
     },
   ],
   version: [{ path: "/api/version", at: "ray_version" }],
@@ -46,7 +53,8 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: docs.ray.io dashboard and Serve REST API",
+        source:
+          "code: ray 2.60.0 (PyPI) dashboard/modules/version.py (VersionResponse), serve/schema.py (ServeInstanceDetails)",
         answers: {
           "/api/version": {
             body: {
@@ -67,6 +75,27 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: another service with applications and a controller",
+        answers: {
+          "/api/serve/applications/": {
+            body: {
+              controller_info: { node_id: "a1", actor_name: "my_controller" },
+              proxy_location: "EveryNode",
+              deploy_mode: "MULTI_APP",
+              applications: {},
+            },
+          },
+        },
+      },
+      {
+        source: "made up: a renderer whose version document has a commit",
+        answers: { "/api/version": { body: { version: "4", renderer: "ray", commit: "b1e4b2c" } } },
+      },
+      {
+        source: "made up: another program called ray",
+        process: { executable: "/usr/local/bin/ray", argv: ["ray", "start", "scene.pov"] },
+      },
       {
         source: "documented: ollama docs/api.md",
         answers: { "/api/version": { body: { version: "0.5.1" } } },

@@ -15,7 +15,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: smallcloudai/refact refact-server webgui",
+        source: "code: smallcloudai/refact server/v1.11.2 refact_webgui/webgui/static/admin.html, index.html",
         answers: {
           "/": {
             body: "<!doctype html><html><head><title>Refact Server Login</title></head><body></body></html>",

@@ -11,11 +11,12 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: '<title>(?:RVC WebUI|Applio|Retrieval-based-Voice-Conversion)|"title":\\s*"(?:RVC WebUI|Applio)"',
+      body: '(?:"title":\\s*|property="og:title" content=)"(?:RVC WebUI|Applio)"|<title>(?:RVC WebUI|Applio)</title>',
       weight: "identity",
       says: "the page is titled RVC WebUI or Applio",
     },
   ],
+  impersonates: ["gradio"],
   sources: [
     "https://github.com/IAHispano/Applio",
     "https://github.com/RVC-Project/Retrieval-based-Voice-Conversion-WebUI",
@@ -23,15 +24,20 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: IAHispano/Applio app.py (gradio title)",
+        source:
+          "code: IAHispano/Applio b9c0ccb app.py (gr.Blocks title); gradio 6.31.0 (PyPI) templates/frontend/index.html",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>Applio</title></head><body></body></html>" },
+          "/": {
+            body: '<meta property="og:title" content="Applio" /><script>window.gradio_config = {"version":"6.20.0"',
+          },
         },
       },
       {
-        source: "code: RVC-Project/Retrieval-based-Voice-Conversion-WebUI infer-web.py (gr.Blocks title)",
+        source: "code: RVC-Project/Retrieval-based-Voice-Conversion-WebUI 4338f12 webui.py (gr.Blocks title)",
         answers: {
-          "/": { body: "<!doctype html><html><head><title>RVC WebUI</title></head><body></body></html>" },
+          "/": {
+            body: '<meta property="og:title" content="RVC WebUI" /><script>window.gradio_config = {"version":"4.44.1"',
+          },
         },
       },
     ],

@@ -110,10 +110,10 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: docs.sglang.ai production metrics, --api-key set",
+        source: "code: sglang 0.5.23 (PyPI) srt/observability/metrics_collector.py, with --api-key",
         answers: {
           "/v1/models": { status: 401, body: { error: "Unauthorized" } },
-          "/metrics": { body: "# HELP sglang:prompt_tokens_total Number of prefill tokens processed.\n" },
+          "/metrics": { body: "# HELP sglang:num_running_reqs The number of running requests.\n" },
         },
       },
     ],

@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: speaches-ai/speaches src/speaches/main.py (FastAPI title)",
+        source: "code: speaches-ai/speaches 870e1e1 src/speaches/main.py (FastAPI title)",
         answers: {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "Speaches", version: "0.8.3" }, paths: {} },

@@ -9,17 +9,24 @@ const entry: CatalogEntry = {
   runsOn: ["dotnet"],
   commands: ["SwarmUI\\.dll"],
   traits: [
-    { path: "/", body: "<title>[^<]*SwarmUI", weight: "identity", says: "the page is titled SwarmUI" },
+    {
+      path: "/Text2Image",
+      body: "<title[^>]*>[^<]* - SwarmUI - ",
+      weight: "identity",
+      says: "the page is titled SwarmUI",
+    },
   ],
   absorbs: ["comfyui"],
   sources: ["https://github.com/mcmonkeyprojects/SwarmUI"],
   fixtures: {
     positive: [
       {
-        source: "documented: mcmonkeyprojects/SwarmUI src/Pages/Text2Image.cshtml",
+        source:
+          "code: mcmonkeyprojects/SwarmUI 062407c src/Core/WebServer.cs, src/Pages/Shared/_Layout.cshtml",
         answers: {
-          "/": {
-            body: "<!doctype html><html><head><title>Generate - SwarmUI</title></head><body></body></html>",
+          "/": { status: 302, headers: { location: "Text2Image" } },
+          "/Text2Image": {
+            body: '<!DOCTYPE html>\n<html lang="en">\n<head>\n    <title id="page_title">Page is loading... - SwarmUI - Local</title>',
           },
         },
       },

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: TabbyML/tabby crates/tabby/src/services/health.rs",
+        source: "code: TabbyML/tabby 21b2904 crates/tabby/src/services/health.rs",
         answers: {
           "/v1/health": {
             body: {

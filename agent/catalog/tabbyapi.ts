@@ -30,7 +30,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: theroyallab/tabbyAPI endpoints/core and clients of it (GET /.well-known/serviceinfo)",
+        source: "code: theroyallab/tabbyAPI e632af4 endpoints/core/router.py (GET /.well-known/serviceinfo)",
         answers: {
           "/.well-known/serviceinfo": {
             body: {
@@ -43,7 +43,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "code: theroyallab/tabbyAPI endpoints/core/types/model.py (ModelCard)",
+        source: "code: theroyallab/tabbyAPI e632af4 endpoints/core/types/model.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {

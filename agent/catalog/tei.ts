@@ -20,6 +20,12 @@ const entry: CatalogEntry = {
       says: "TEI's information document of a reranker",
     },
     {
+      path: "/info",
+      json: { "model_type.classifier": { is: "present" }, max_batch_tokens: { is: "number" } },
+      weight: "strong",
+      says: "TEI's information document of a classifier",
+    },
+    {
       path: "/metrics",
       body: "(?:^|\\n)(?:# TYPE )?te_(?:request|embed|queue)_",
       weight: "strong",
@@ -34,7 +40,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: huggingface/text-embeddings-inference router/src/lib.rs (Info)",
+        source: "code: huggingface/text-embeddings-inference v1.9.3 router/src/lib.rs (Info, ModelType)",
         answers: {
           "/info": {
             body: {
@@ -51,7 +57,21 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: text-embeddings-inference README, a re-ranker",
+        source:
+          "code: huggingface/text-embeddings-inference v1.9.3 router/src/lib.rs (ModelType), a classifier",
+        answers: {
+          "/info": {
+            body: {
+              model_id: "SamLowe/roberta-base-go_emotions",
+              model_type: { classifier: { id2label: { "0": "admiration" }, label2id: { admiration: 0 } } },
+              max_batch_tokens: 16384,
+            },
+          },
+        },
+      },
+      {
+        source:
+          "code: huggingface/text-embeddings-inference v1.9.3 router/src/lib.rs (ModelType), core/src/infer.rs, a re-ranker",
         answers: {
           "/info": {
             body: {
@@ -65,6 +85,10 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source: "made up: the limits of a job queue",
+        answers: { "/info": { body: { model_type: "batch", max_batch_tokens: 4096 } } },
+      },
       {
         source: "documented: text-generation-inference (GET /info)",
         answers: {

@@ -9,25 +9,33 @@ const entry: CatalogEntry = {
   commands: ["(?:^|/)tensorflow_model_server .*--(?:model_base_path|model_config_file)"],
   traits: [
     {
-      path: "/",
-      statuses: [404],
-      body: '"error":\\s*"Malformed request: GET /"',
+      path: "/v1/models",
+      statuses: [400],
+      json: { error: { matches: "^Missing model name in request\\.$" } },
       weight: "strong",
-      says: "TensorFlow Serving's words for a malformed request",
+      says: "TensorFlow Serving's words for a request without a model",
     },
   ],
   sources: ["https://www.tensorflow.org/tfx/serving/api_rest"],
   fixtures: {
     positive: [
       {
-        source: "documented: tensorflow/serving http_rest_api_handler.cc",
-        answers: { "/": { status: 404, body: { error: "Malformed request: GET /" } } },
+        source:
+          "code: tensorflow/serving 9d981c5 model_servers/http_rest_api_handler.cc (ProcessModelStatusRequest), http_server.cc",
+        answers: {
+          "/": { status: 404, body: "" },
+          "/v1/models": {
+            status: 400,
+            headers: { "content-type": "application/json" },
+            body: '{\n    "error": "Missing model name in request."\n}',
+          },
+        },
       },
     ],
     negative: [
       {
         source: "made up: an error document",
-        answers: { "/": { status: 404, body: { error: "Not Found" } } },
+        answers: { "/v1/models": { status: 400, body: { error: "Missing parameter" } } },
       },
     ],
   },

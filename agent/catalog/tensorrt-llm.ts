@@ -25,7 +25,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: NVIDIA/TensorRT-LLM tensorrt_llm/serve/openai_protocol.py (ModelCard)",
+        source: "code: NVIDIA/TensorRT-LLM 54cf7be tensorrt_llm/serve/openai_protocol.py (ModelCard)",
         answers: {
           "/v1/models": {
             body: {

@@ -15,6 +15,12 @@ const entry: CatalogEntry = {
       weight: "strong",
       says: "TensorZero's health document",
     },
+    {
+      path: "/metrics",
+      body: "(?:^|\\n)(?:# HELP )?tensorzero_",
+      weight: "identity",
+      says: "metrics named tensorzero",
+    },
   ],
   version: [{ path: "/status", at: "version" }],
   openai: true,
@@ -22,9 +28,13 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "documented: tensorzero.com/docs gateway API reference (GET /health)",
+        source:
+          "code: tensorzero/tensorzero 2026.4.1 tensorzero-core/src/endpoints/status.rs, observability/mod.rs",
         answers: {
-          "/health": { body: { gateway: "ok", clickhouse: "ok" } },
+          "/health": {
+            body: { gateway: "ok", clickhouse: "ok", postgres: "ok", valkey: "ok", valkey_cache: "ok" },
+          },
+          "/metrics": { body: "# HELP tensorzero_requests_total Requests handled by TensorZero.\n" },
           "/status": { body: { status: "ok", version: "2025.9.2" } },
         },
       },

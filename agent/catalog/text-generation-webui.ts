@@ -14,9 +14,15 @@ const entry: CatalogEntry = {
   traits: [
     {
       path: "/",
-      body: '<title>Text [Gg]eneration [Ww]eb ?UI|"title":\\s*"Text [Gg]eneration [Ww]eb UI"',
+      body: '<title>Text generation web ?UI|(?:"title":\\s*|property="og:title" content=)"(?:Text generation web UI|TextGen)"',
       weight: "identity",
       says: "the page is titled Text generation web UI",
+    },
+    {
+      path: "/openapi.json",
+      body: '"/v1/internal/chat-prompt"[^]*"/v1/internal/lora/load"',
+      weight: "strong",
+      says: "the API description has its own paths",
     },
     {
       path: "/v1/internal/model/info",
@@ -27,19 +33,33 @@ const entry: CatalogEntry = {
   ],
   models: [{ path: "/v1/internal/model/info", each: "", name: "model_name", loaded: true }],
   openai: true,
+  impersonates: ["gradio"],
   sources: ["https://github.com/oobabooga/text-generation-webui/wiki/12-%E2%80%90-OpenAI-API"],
   fixtures: {
     positive: [
       {
-        source: "documented: text-generation-webui wiki 12 OpenAI API, extensions/openai/script.py",
+        source:
+          "code: oobabooga/text-generation-webui v4.7.3 modules/api/script.py (routes), modules/api/models.py",
         answers: {
           "/": { headers: { server: "uvicorn" }, body: { message: "OK" } },
+          "/openapi.json": {
+            body: {
+              openapi: "3.1.0",
+              info: { title: "FastAPI", version: "0.1.0" },
+              paths: { "/v1/internal/chat-prompt": {}, "/v1/internal/lora/load": {} },
+            },
+          },
           "/v1/internal/model/info": { body: { model_name: "Llama-3-8B-Q4_K_M.gguf", lora_names: [] } },
         },
       },
       {
-        source: "documented: text-generation-webui server.py (gradio title)",
-        answers: { "/": { body: "<!doctype html><html><head><title>Text Generation Web UI</title></head>" } },
+        source:
+          "code: oobabooga/text-generation-webui v4.7.3 server.py (title), run by a gradio 4.37.2 of its own",
+        answers: {
+          "/": {
+            body: '<meta property="og:title" content="TextGen" /><script>window.gradio_config = {"version":"4.37.2"',
+          },
+        },
       },
       {
         source: "lead: its installer's own environment",
@@ -52,8 +72,12 @@ const entry: CatalogEntry = {
         process: { executable: "/home/ada/textgen-frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
       },
       {
-        source: "documented: gradio default page",
-        answers: { "/": { body: "<!doctype html><title>Gradio</title>" } },
+        source: "code: gradio 4.44.1 (PyPI) templates/frontend/index.html, its default title",
+        answers: {
+          "/": {
+            body: '<meta property="og:title" content="Gradio" /><script>window.gradio_config = {"version":"4.44.1"',
+          },
+        },
       },
     ],
   },

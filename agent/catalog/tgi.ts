@@ -31,7 +31,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: huggingface/text-generation-inference router/src/lib.rs (Info)",
+        source: "code: huggingface/text-generation-inference v3.3.7 router/src/lib.rs (Info)",
         answers: {
           "/info": {
             body: {
@@ -53,7 +53,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "documented: huggingface.github.io/text-generation-inference metrics reference",
+        source: "code: huggingface/text-generation-inference v3.3.7 router/src/server.rs (metrics)",
         answers: { "/metrics": { body: "# TYPE tgi_batch_current_size gauge\ntgi_batch_current_size 0\n" } },
       },
     ],

@@ -22,10 +22,7 @@ const entry: CatalogEntry = {
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: true }],
   openai: true,
   directories: [{ path: "~/.cache/huggingface/hub", layout: "huggingface" }],
-  sources: [
-    "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-    "https://github.com/projectdiscovery/nuclei-templates/pull/16082",
-  ],
+  sources: ["https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"],
   fixtures: {
     positive: [
       {

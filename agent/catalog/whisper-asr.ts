@@ -22,7 +22,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: ahmetoner/whisper-asr-webservice app/webservice.py (title of the package name)",
+        source: "code: ahmetoner/whisper-asr-webservice v1.9.1 app/webservice.py (title of the package name)",
         answers: {
           "/": { status: 307, headers: { location: "/docs" }, body: "" },
           "/openapi.json": {

@@ -25,7 +25,7 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: ggml-org/whisper.cpp examples/server/server.cpp",
+        source: "code: ggml-org/whisper.cpp v1.9.3 examples/server/server.cpp",
         answers: {
           "/": {
             headers: { server: "whisper.cpp", "access-control-allow-origin": "*" },

@@ -1,4 +1,5 @@
 import type { CatalogEntry } from "../catalog/entry.ts";
+import { FRAMEWORKS } from "../catalog/frameworks.ts";
 import {
   type Candidate,
   type Facts,
@@ -103,13 +104,18 @@ function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): 
 function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Known): Candidate[] {
   const weights = facts.snapshot.weights.get(process.pid) ?? [];
   const claims = facts.claims.get(process.pid) ?? [];
+  const claimed = bestClaim(claims, hasModel(process.pid, facts), facts.catalogue);
   const byProduct = new Map<CatalogEntry, Heard[]>();
   for (const one of heard) {
     const entry = one.fingerprint.judgement.winner?.entry;
-    if (entry) byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
+    // A page of Gradio from a process that is a product: the product, with this port.
+    const isBuiltOn = entry && FRAMEWORKS.has(entry.id) && claimed !== undefined && isOwn(claims, claimed);
+    if (entry && !(isBuiltOn && claimed.id !== entry.id))
+      byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
   }
   if (byProduct.size > 0) {
-    const unnamed = heard.filter(({ fingerprint }) => fingerprint.judgement.winner === undefined);
+    const answering = new Set([...byProduct.values()].flat());
+    const unnamed = heard.filter((one) => !answering.has(one));
     return [...byProduct].map(([entry, answered]) => {
       // What the process has in memory belongs to all it serves.
       const evidence = [
@@ -125,7 +131,6 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
       ]);
     });
   }
-  const claimed = bestClaim(claims, hasModel(process.pid, facts), facts.catalogue);
   const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
   if (claimed) {
     const speaks = claimed.openai ? shaped : [];

@@ -1,10 +1,11 @@
 import type { Fixture } from "../../../agent/catalog/entry.ts";
+import { everywhere, html } from "./catalog-ordinary-answers.ts";
+import { SERVICES } from "./catalog-ordinary-services.ts";
 
 /*
  * Servers that run no AI and answer on paths that AI products use. None of them may be taken for anything.
  */
 
-const html = (title: string) => `<!doctype html><html><head><title>${title}</title></head></html>`;
 const notFound = { status: 404, body: { detail: "Not Found" } };
 
 export const ORDINARY: readonly (Fixture & { name: string })[] = [
@@ -91,20 +92,6 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
     answers: everywhere({ headers: { server: "uvicorn" }, body: html("Streamlit") }),
   },
   {
-    name: "Gradio app",
-    source: "recorded from gradio (PyPI), an interface that turns text round",
-    answers: {
-      "/": {
-        headers: { server: "uvicorn" },
-        body: `${html("Reverse")}<script>window.gradio_config = {"version":"5.49.1","title":"Reverse"}</script>`,
-      },
-      "/openapi.json": {
-        body: { openapi: "3.1.0", info: { title: "FastAPI", version: "0.1.0" }, paths: {} },
-      },
-      "/manifest.json": { body: { name: "Reverse", start_url: "./", display: "standalone" } },
-    },
-  },
-  {
     name: "marimo notebook",
     source: "recorded from marimo 0.25.2",
     answers: {
@@ -127,15 +114,6 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
       "/api": { body: { version: "2.17.0" } },
       "/api/status": { status: 403, body: { message: "Forbidden", reason: null } },
       "/metrics": { status: 403, body: html("Jupyter Server") },
-    },
-  },
-  {
-    name: "MLflow",
-    source: "recorded from MLflow 3.17.2",
-    answers: {
-      "/": { headers: { server: "uvicorn" }, body: html("MLflow") },
-      "/version": { body: "3.17.2" },
-      "/health": { body: "OK" },
     },
   },
   {
@@ -221,14 +199,6 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
     answers: { "/": { headers: { server: "Werkzeug/3.1.9 Python/3.12.1" }, body: html("TensorBoard") } },
   },
   {
-    name: "Chainlit app",
-    source: "recorded from chainlit 2.12.0",
-    answers: {
-      "/": { headers: { server: "uvicorn" }, body: html("Assistant") },
-      "/health": { body: { status: "ok" } },
-    },
-  },
-  {
     name: "Kubernetes API server",
     source: "documented: kubernetes.io/docs/reference/using-api/health-checks, GET /version",
     answers: {
@@ -283,27 +253,5 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
       "/metrics": { body: "# HELP grafana_info x\ngrafana_info 1\n" },
     },
   },
+  ...SERVICES,
 ];
-
-/** The same answer on the paths that most products of the catalogue are asked on. */
-function everywhere(answer: NonNullable<Fixture["answers"]>[string]): Fixture["answers"] {
-  const paths = [
-    "/",
-    "/v1/models",
-    "/openapi.json",
-    "/manifest.json",
-    "/api/version",
-    "/api/config",
-    "/api/tags",
-    "/version",
-    "/info",
-    "/metrics",
-    "/health",
-    "/healthcheck",
-    "/sse",
-    "/mcp",
-    "/v2",
-    "/voices",
-  ];
-  return Object.fromEntries(paths.map((path) => [path, answer]));
-}

@@ -18,6 +18,7 @@ const MACHINERY = new Set([
   "cut-json.ts",
   "document.ts",
   "entry.ts",
+  "frameworks.ts",
   "judge.ts",
   "list.ts",
   "match.ts",

@@ -593,6 +593,29 @@ describe("findCandidates()", () => {
     expect(find([{ pid: 25, user: "ada" }], [unknown])[0]!.root.user).toBeUndefined();
   });
 
+  describe("a product that is built on Gradio", () => {
+    const python = (argv: string[]): Given => ({ pid: 40, executable: "/usr/bin/python3.12", argv });
+    const page = { pid: 40, port: 7860, product: "gradio" };
+
+    test("is named by its process where its page names only the framework", () => {
+      const found = find([python(["python3", "/opt/Applio/app.py"])], [page]);
+      expect(summary(found)).toEqual(["rvc@40"]);
+      expect(toEngine(found[0]!, NOTHING_MORE).engine.ports).toEqual([7860]);
+    });
+
+    test("is Gradio where the process names nothing, or something by its name alone", () => {
+      expect(summary(find([python(["python3", "/srv/app.py"])], [page]))).toEqual(["gradio@40"]);
+      expect(summary(find([python(["python3", "/srv/bin/aphrodite"])], [page]))).toEqual(["gradio@40"]);
+    });
+
+    test("keeps what its other ports name", () => {
+      const api = { pid: 40, port: 5000, product: "text-generation-webui" };
+      const found = find([python(["python3", "/opt/text-generation-webui/server.py"])], [page, api]);
+      expect(summary(found)).toEqual(["text-generation-webui@40"]);
+      expect(toEngine(found[0]!, NOTHING_MORE).engine.ports.toSorted()).toEqual([5000, 7860]);
+    });
+  });
+
   describe("a Ray cluster", () => {
     const SESSION = "session_2026-11-22_02-30-43_591509_16514";
     const core = "/venv/lib/python3.12/site-packages/ray/core/src/ray";
