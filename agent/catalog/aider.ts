@@ -47,6 +47,13 @@ const entry: CatalogEntry = {
           ],
         },
       },
+      {
+        source: "code: aider-chat 0.86.2 (PyPI) aider/__main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "aider", "--model", "x"],
+        },
+      },
     ],
     negative: [
       { source: "made up: any program called aider", process: { executable: "/usr/bin/aider" } },

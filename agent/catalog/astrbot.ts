@@ -43,6 +43,13 @@ const entry: CatalogEntry = {
           argv: ["/venv/bin/python", "/venv/bin/astrbot", "run"],
         },
       },
+      {
+        source: "code: AstrBotDevs/AstrBot v4.27.4 main.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/opt/AstrBot/main.py"],
+        },
+      },
     ],
     negative: [
       {

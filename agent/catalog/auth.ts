@@ -30,6 +30,17 @@ export const OPEN_ANSWERS: Readonly<Record<string, readonly OpenAnswer[]>> = {
     { path: "/mcp", headers: { "content-type": "^text/event-stream" } },
     { path: "/sse", headers: { "content-type": "^text/event-stream" } },
   ],
+  // Recorded from gradio 6.31.0. With a sign-in it is 401 (routes.py, login_check).
+  gradio: [{ path: "/config", json: { "components[].type": { is: "string" } } }],
+  // Recorded from chainlit 2.12.0. With a sign-in it is 401 (server.py, UserParam).
+  chainlit: [{ path: "/project/settings", json: { features: { is: "object" }, userEnv: { is: "array" } } }],
+  // Recorded from MLflow 3.17.2. With basic-auth the page is 401; the gateway has no access control.
+  mlflow: [
+    { path: "/", body: 'class="mlflow-ui-container"' },
+    { path: "/openapi.json", json: { "info.title": { matches: "^MLflow AI Gateway$" } } },
+  ],
+  // Recorded from jupyter-ai 2.31.7. With a token it is 403.
+  "jupyter-ai": [{ path: "/api/ai/providers", json: { "providers[].id": { is: "string" } } }],
   // Its version is open with RAY_AUTH_MODE=token too.
   "ray-serve": [{ path: "/api/serve/applications/", json: { applications: { is: "object" } } }],
 };

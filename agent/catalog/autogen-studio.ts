@@ -39,6 +39,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: autogenstudio 0.4.2.2 (PyPI) entry_points.txt, cli.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/autogenstudio", "ui", "--port", "8081"],
+        },
+      },
     ],
     negative: [
       {

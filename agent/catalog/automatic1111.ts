@@ -67,6 +67,13 @@ const entry: CatalogEntry = {
         source: "lead: its virtual environment on Windows",
         process: { executable: "C:\\stable-diffusion-webui\\venv\\Scripts\\python.exe" },
       },
+      {
+        source: "code: AUTOMATIC1111/stable-diffusion-webui ade40aa launch.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/stable-diffusion-webui/launch.py", "--listen"],
+        },
+      },
     ],
     negative: [
       {

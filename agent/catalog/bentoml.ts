@@ -72,6 +72,13 @@ const entry: CatalogEntry = {
           "/metrics": { body: "# HELP bentoml_service_request_in_progress n\n" },
         },
       },
+      {
+        source: "code: bentoml 1.4.40 (PyPI) entry_points.txt, bentoml_cli/cli.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/bentoml", "serve", "service:svc"],
+        },
+      },
     ],
     negative: [
       {

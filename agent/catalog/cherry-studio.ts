@@ -6,7 +6,11 @@ const entry: CatalogEntry = {
   kind: "ui",
   ports: [23333],
   names: ["cherry-studio", "cherry studio", "cherrystudio", "cherry-studio*"],
-  binaries: ["/Cherry ?Studio(?:\\.app)?/", "/mount_[Cc]herry[^/]*/"],
+  binaries: [
+    "/Cherry ?Studio\\.app/Contents/",
+    "/Cherry ?Studio/Cherry ?Studio(?:\\.exe)?$",
+    "/mount_[Cc]herry[^/]*/",
+  ],
   traits: [
     {
       path: "/",

@@ -47,6 +47,13 @@ const entry: CatalogEntry = {
           "/api/v2/version": { body: '"1.3.0"' },
         },
       },
+      {
+        source: "recorded from chromadb 1.5.9 (chroma run), its command line",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/chroma", "run", "--host", "::1", "--path", "/srv/chromadb"],
+        },
+      },
     ],
     negative: [{ source: "made up: a heartbeat", answers: { "/api/v2/heartbeat": { body: { ok: true } } } }],
   },

@@ -57,6 +57,13 @@ const entry: CatalogEntry = {
         source: "lead: the portable build for Windows",
         process: { executable: "C:\\ComfyUI_windows_portable\\python_embeded\\python.exe" },
       },
+      {
+        source: "code: comfyanonymous/ComfyUI 5fe9d9c main.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/ComfyUI/main.py", "--port", "8188"],
+        },
+      },
     ],
     negative: [
       {

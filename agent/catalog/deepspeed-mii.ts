@@ -40,6 +40,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: deepspeed-mii 0.3.3 (PyPI) mii/entrypoints/api_server.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "mii.entrypoints.api_server"],
+        },
+      },
     ],
     negative: [
       {

@@ -64,6 +64,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: exo-explore/exo v1.0.71 src/exo/main.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "exo.main"],
+        },
+      },
     ],
     negative: [
       { source: "made up: a state document", answers: { "/state": { body: { topology: {} } } } },

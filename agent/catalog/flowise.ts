@@ -23,6 +23,13 @@ const entry: CatalogEntry = {
           "/api/v1/chatflows": { status: 401, body: { error: "Unauthorized Access" } },
         },
       },
+      {
+        source: "code: FlowiseAI/Flowise ababf4c packages/server/bin/run",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/usr/lib/node_modules/flowise/bin/run", "start"],
+        },
+      },
     ],
     negative: [
       {

@@ -29,6 +29,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: lllyasviel/Fooocus v2.5.5 entry_with_update.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/Fooocus/entry_with_update.py"],
+        },
+      },
     ],
     negative: [
       {

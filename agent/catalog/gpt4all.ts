@@ -59,6 +59,14 @@ const entry: CatalogEntry = {
         source: "documented: GPT4All Linux installer layout",
         process: { executable: "/home/ada/gpt4all/bin/chat", argv: ["/home/ada/gpt4all/bin/chat"] },
       },
+      {
+        source: "code: nomic-ai/gpt4all v3.10.0 gpt4all-bindings/python/gpt4all/_pyllmodel.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "app.py"],
+          libraries: ["/venv/lib/python3.11/site-packages/gpt4all/llmodel_DO_NOT_MODIFY/build/libllmodel.so"],
+        },
+      },
     ],
     negative: [
       {

@@ -30,6 +30,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: h2oai/h2ogpt a0ad192 generate.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/h2ogpt/generate.py", "--base_model=x"],
+        },
+      },
     ],
     negative: [
       {

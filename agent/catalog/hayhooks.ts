@@ -48,6 +48,13 @@ const entry: CatalogEntry = {
           "/status": { body: { status: "Up!", pipelines: [], durable_mode: false, deployments: [] } },
         },
       },
+      {
+        source: "code: hayhooks 2.1.0 (PyPI) entry_points.txt, cli/base.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/hayhooks", "run"],
+        },
+      },
     ],
     negative: [
       {

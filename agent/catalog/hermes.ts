@@ -8,7 +8,10 @@ const entry: CatalogEntry = {
   names: ["hermes", "hermes-agent"],
   runsOn: ["python"],
   binaries: ["/\\.hermes/hermes-agent/"],
-  commands: ["/hermes-agent/", "python[\\d.]* \\S*/bin/hermes (?:serve|dashboard|gateway|chat|acp)\\b"],
+  commands: [
+    "/hermes-agent/(?:\\.?venv/bin/)?hermes(?: |$)",
+    "python[\\d.]* \\S*/bin/hermes (?:serve|dashboard|gateway|chat|acp)\\b",
+  ],
   traits: [
     {
       path: "/openapi.json",

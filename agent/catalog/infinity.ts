@@ -97,6 +97,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from infinity-emb 0.0.78 (infinity_emb v2), its command line",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/infinity_emb", "v2", "--model-id", "x"],
+        },
+      },
     ],
     negative: [
       {

@@ -39,6 +39,13 @@ const entry: CatalogEntry = {
           "/api/v1/app/version": { body: { version: "6.9.0", highlights: null } },
         },
       },
+      {
+        source: "code: InvokeAI 6.14.2 (PyPI) entry_points.txt, frontend/cli/arg_parser.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/invokeai-web", "--root", "/srv/invoke"],
+        },
+      },
     ],
     negative: [
       {

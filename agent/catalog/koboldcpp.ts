@@ -83,6 +83,14 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: LostRuins/koboldcpp v1.76 koboldcpp.py and the libraries that it loads",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/koboldcpp/koboldcpp.py", "--model", "m.gguf"],
+          libraries: ["/home/ada/koboldcpp/koboldcpp_cublas.so"],
+        },
+      },
     ],
     negative: [
       { source: "documented: ollama docs/api.md", answers: { "/": { body: "Ollama is running" } } },

@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [8880],
   names: [],
   runsOn: ["python"],
-  commands: ["Kokoro-FastAPI"],
+  commands: ["/Kokoro-FastAPI[^/]*/[^ ]+ (?:.* )?api\\.src\\.main:app(?: |$)"],
   traits: [
     {
       path: "/openapi.json",
@@ -28,6 +28,21 @@ const entry: CatalogEntry = {
           "/openapi.json": {
             body: { openapi: "3.1.0", info: { title: "Kokoro TTS API", version: "1.0.0" }, paths: {} },
           },
+        },
+      },
+      {
+        source: "code: remsky/Kokoro-FastAPI 26eec06 start-cpu.sh, in the environment that uv makes for it",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: [
+            "/home/ada/Kokoro-FastAPI/.venv/bin/python3",
+            "/home/ada/Kokoro-FastAPI/.venv/bin/uvicorn",
+            "api.src.main:app",
+            "--host",
+            "0.0.0.0",
+            "--port",
+            "8880",
+          ],
         },
       },
     ],

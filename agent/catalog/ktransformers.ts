@@ -37,6 +37,20 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: kvcache-ai/ktransformers 95009ea archive/ktransformers/server/main.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/srv/ktransformers/server/main.py", "--port", "10002"],
+        },
+      },
+      {
+        source: "code: kvcache-ai/ktransformers 95009ea archive/ktransformers, run as a module",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "ktransformers.server.main"],
+        },
+      },
     ],
     negative: [
       {

@@ -41,6 +41,13 @@ const entry: CatalogEntry = {
           "/api/v1/version": { body: { version: "1.1.1", main_version: "1.1.1", package: "Langflow" } },
         },
       },
+      {
+        source: "code: langflow-base 1.13.0 (PyPI) entry_points.txt, __main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/langflow", "run", "--port", "7860"],
+        },
+      },
     ],
     negative: [
       {

@@ -99,6 +99,20 @@ const entry: CatalogEntry = {
         source: "recorded from @letta-ai/letta-code 0.25.9 (npm): run through the link that npm makes",
         process: { executable: "/usr/bin/node", argv: ["node", "/srv/app/node_modules/.bin/letta"] },
       },
+      {
+        source: "code: letta-ai/letta 0.16.8 pyproject.toml (letta)",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/letta", "server"],
+        },
+      },
+      {
+        source: "recorded from @letta-ai/letta-code 0.25.9 (npm), by its place",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/usr/lib/node_modules/@letta-ai/letta-code/letta.js"],
+        },
+      },
     ],
     negative: [
       {

@@ -41,6 +41,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: danny-avila/LibreChat 58d63f6 api/server/index.js",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/opt/LibreChat/api/server/index.js"],
+        },
+      },
     ],
     negative: [
       {

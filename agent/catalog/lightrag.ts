@@ -126,6 +126,13 @@ const entry: CatalogEntry = {
           ],
         },
       },
+      {
+        source: "code: lightrag-hku 1.5.7 (PyPI) lightrag/api/lightrag_server.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "lightrag.api.lightrag_server"],
+        },
+      },
     ],
     negative: [
       {

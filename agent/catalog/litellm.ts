@@ -89,6 +89,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: litellm 1.110.2 (PyPI) proxy/proxy_cli.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "litellm.proxy.proxy_cli", "--port", "4000"],
+        },
+      },
     ],
     negative: [
       {

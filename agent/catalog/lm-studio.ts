@@ -6,7 +6,12 @@ const entry: CatalogEntry = {
   kind: "inference-app",
   ports: [1234],
   names: ["lm-studio", "lm studio", "lmstudio", "lms", "lm-studio*.appimage"],
-  binaries: ["/LM Studio\\.app/Contents/", "/LM[- ]Studio/", "/\\.lmstudio/(?:bin|extensions)/"],
+  binaries: [
+    "/LM Studio\\.app/Contents/",
+    "/LM[- ]Studio/lm[- ]studio(?:\\.exe)?$",
+    "/\\.mount_LM[- ]?Stu[^/]*/",
+    "/\\.lmstudio/(?:bin|extensions)/",
+  ],
   libraries: ["/\\.lmstudio/extensions/"],
   traits: [
     {
@@ -138,6 +143,17 @@ const entry: CatalogEntry = {
             },
           },
         },
+      },
+      {
+        source: "documented: lmstudio.ai/docs/app, the AppImage for Linux mounts itself below /tmp",
+        process: {
+          executable: "/tmp/.mount_LM-StuXXvWVi/lm-studio",
+          argv: ["/tmp/.mount_LM-StuXXvWVi/lm-studio"],
+        },
+      },
+      {
+        source: "documented: lmstudio.ai/docs/app, Windows",
+        process: { executable: "C:\\Users\\ada\\AppData\\Local\\Programs\\LM Studio\\LM Studio.exe" },
       },
     ],
     negative: [

@@ -40,6 +40,16 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: lmdeploy 0.18.0 (PyPI) entry_points.txt, cli/serve.py, turbomind",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/lmdeploy", "serve", "api_server", "m"],
+          libraries: [
+            "/venv/lib/python3.11/site-packages/lmdeploy/turbomind/_turbomind.cpython-311-x86_64-linux-gnu.so",
+          ],
+        },
+      },
     ],
     negative: [
       {

@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [3210],
   names: ["lobehub", "lobe chat", "lobehub-desktop*"],
   runsOn: ["node"],
-  binaries: ["/LobeHub[^/]*\\.app/Contents/", "/LobeHub/"],
+  binaries: ["/LobeHub[^/]*\\.app/Contents/", "/LobeHub[^/]*/lobehub[\\w-]*(?:\\.exe)?$"],
   traits: [
     {
       path: "/manifest.webmanifest",

@@ -6,7 +6,7 @@ const entry: CatalogEntry = {
   kind: "inference-engine",
   ports: [8080],
   names: ["local-ai", "localai", "local-ai-*"],
-  binaries: ["/LocalAI/", "/local-ai$"],
+  binaries: ["/local-ai(?:-v\\d[\\w.-]*)?(?:\\.exe)?$"],
   traits: [
     { path: "/", body: "<title>[^<]*LocalAI", weight: "identity", says: "the page is titled LocalAI" },
     {
@@ -64,6 +64,13 @@ const entry: CatalogEntry = {
               },
             ],
           },
+        },
+      },
+      {
+        source: "code: mudler/LocalAI v4.9.0 Makefile (BINARY_NAME)",
+        process: {
+          executable: "/usr/local/bin/local-ai",
+          argv: ["local-ai", "run"],
         },
       },
     ],

@@ -20,6 +20,13 @@ const entry: CatalogEntry = {
           "/": { body: "<!doctype html><html><head><title>LoLLMS WebUI</title></head><body></body></html>" },
         },
       },
+      {
+        source: "code: ParisNeo/lollms-webui e6afb66 app.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/lollms-webui/app.py"],
+        },
+      },
     ],
     negative: [
       {

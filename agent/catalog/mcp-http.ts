@@ -268,6 +268,13 @@ const entry: CatalogEntry = {
           ],
         },
       },
+      {
+        source: "code: mcpo 0.0.20 (PyPI) mcpo/__main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "mcpo", "--port", "8000"],
+        },
+      },
     ],
     negative: [
       {

@@ -41,6 +41,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: EricLBuehler/mistral.rs v0.9.2 mistralrs-cli/Cargo.toml (mistralrs)",
+        process: {
+          executable: "/home/ada/.cargo/bin/mistralrs",
+          argv: ["mistralrs", "serve", "-m", "m"],
+        },
+      },
     ],
     negative: [
       {

@@ -41,6 +41,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: mlc-ai/mlc-llm 79d603f python/mlc_llm/__main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "mlc_llm", "serve", "m"],
+        },
+      },
     ],
     negative: [
       {

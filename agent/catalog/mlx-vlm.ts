@@ -41,6 +41,13 @@ const entry: CatalogEntry = {
           argv: ["python3", "-m", "mlx_vlm.server", "--port", "8080"],
         },
       },
+      {
+        source: "code: mlx-vlm 0.7.10 (PyPI) entry_points.txt",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/mlx_vlm.server", "--port", "8080"],
+        },
+      },
     ],
     negative: [
       {

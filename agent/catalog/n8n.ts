@@ -21,6 +21,20 @@ const entry: CatalogEntry = {
           "/healthz": { body: { status: "ok" } },
         },
       },
+      {
+        source: "code: n8n-io/n8n 65fd4e4 packages/cli/bin/n8n",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/usr/local/lib/node_modules/n8n/bin/n8n", "start"],
+        },
+      },
+      {
+        source: "code: n8n-io/n8n 65fd4e4 packages/cli/bin/n8n, through the link that npm makes",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/usr/local/bin/n8n"],
+        },
+      },
     ],
     negative: [
       {

@@ -141,6 +141,15 @@ const entry: CatalogEntry = {
         },
         process: { executable: "/usr/local/bin/ollama", argv: ["ollama", "serve"] },
       },
+      {
+        source:
+          "code: ollama/ollama v0.33.0-rc2 app/updater/updater_darwin.go (SystemWidePath), CMakeLists.txt (OLLAMA_LIB_DIR)",
+        process: {
+          executable: "/Applications/Ollama.app/Contents/Resources/ollama",
+          argv: ["ollama", "serve"],
+          libraries: ["/usr/local/lib/ollama/libggml-base.so"],
+        },
+      },
     ],
     negative: [
       {

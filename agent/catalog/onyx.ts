@@ -36,6 +36,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: onyx-dot-app/onyx a7d66a8 backend/onyx/main.py, run by uvicorn",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/uvicorn", "onyx.main:app", "--port", "8080"],
+        },
+      },
     ],
     negative: [
       {

@@ -95,6 +95,20 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from Open WebUI 0.12.4 (open-webui serve), its command line",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/open-webui", "serve", "--host", "127.0.0.1"],
+        },
+      },
+      {
+        source: "code: open-webui 0.12.4 (PyPI) __init__.py, run by uvicorn",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/uvicorn", "open_webui.main:app"],
+        },
+      },
     ],
     negative: [
       {

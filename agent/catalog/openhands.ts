@@ -22,6 +22,13 @@ const entry: CatalogEntry = {
         source: "documented: All-Hands-AI/OpenHands containers/app",
         process: { executable: "/app/.venv/bin/python3.12", argv: ["python", "-m", "openhands.server"] },
       },
+      {
+        source: "code: All-Hands-AI/OpenHands 156d068 Makefile (start-backend)",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/uvicorn", "openhands.server.listen:app"],
+        },
+      },
     ],
     negative: [
       {

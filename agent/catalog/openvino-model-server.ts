@@ -25,6 +25,13 @@ const entry: CatalogEntry = {
           "code: openvinotoolkit/model_server 7e4df0c src/version.hpp, src/http_rest_api_handler.cpp (GET /v2)",
         answers: { "/v2": { body: { name: "OpenVINO Model Server", version: "2025.2", extensions: [] } } },
       },
+      {
+        source: "code: openvinotoolkit/model_server 7e4df0c src/cli_parser.cpp",
+        process: {
+          executable: "/ovms/bin/ovms",
+          argv: ["/ovms/bin/ovms", "--model_path", "/m", "--rest_port", "8000"],
+        },
+      },
     ],
     negative: [
       {

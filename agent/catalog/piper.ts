@@ -8,7 +8,7 @@ const entry: CatalogEntry = {
   names: ["piper", "piper-tts"],
   runsOn: ["python"],
   commands: ["-m (?:wyoming_)?piper(?:\\.http_server)?\\b", "(?:^|/)piper .*--model \\S+\\.onnx"],
-  libraries: ["/libpiper_phonemize"],
+  libraries: ["/libpiper_phonemize", "/piper/espeakbridge[^/]*\\.(?:so|pyd)$"],
   traits: [
     {
       path: "/",
@@ -92,6 +92,14 @@ const entry: CatalogEntry = {
             "--port",
             "21134",
           ],
+        },
+      },
+      {
+        source: "code: piper-tts 1.8.0 (PyPI) piper/__main__.py, espeakbridge",
+        process: {
+          executable: "/venv/bin/piper",
+          argv: ["/venv/bin/piper", "--model", "/m/en_US-lessac-medium.onnx"],
+          libraries: ["/venv/lib/python3.11/site-packages/piper/espeakbridge.so"],
         },
       },
     ],

@@ -34,6 +34,18 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "recorded from @portkey-ai/gateway 1.15.2 (node build/start-server.js), its command line",
+        process: {
+          executable: "/usr/bin/node",
+          argv: [
+            "node",
+            "/srv/node_modules/@portkey-ai/gateway/build/start-server.js",
+            "--port=8787",
+            "--headless",
+          ],
+        },
+      },
     ],
     negative: [
       { source: "made up: another greeting", answers: { "/": { body: "Hey from the gateway" } } },

@@ -27,6 +27,13 @@ const entry: CatalogEntry = {
           "/health": { body: { status: "ok" } },
         },
       },
+      {
+        source: "code: zylon-ai/private-gpt v1.0.1 private_gpt/__main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "private_gpt"],
+        },
+      },
     ],
     negative: [
       { source: "made up: a list", answers: { "/v1/ingest/list": { body: { object: "list", data: [] } } } },

@@ -32,6 +32,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: QuivrHQ/quivr 0911453 backend/api/quivr_api/main.py, run by uvicorn",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/uvicorn", "quivr_api.main:app"],
+        },
+      },
     ],
     negative: [
       {

@@ -22,6 +22,13 @@ const entry: CatalogEntry = {
         source: "documented: infiniflow/ragflow docker/launch_backend_service.sh",
         process: { executable: "/usr/bin/python3.10", argv: ["python3", "api/ragflow_server.py"] },
       },
+      {
+        source: "code: infiniflow/ragflow b1b8cd6 rag/svr/task_executor.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "rag/svr/task_executor.py", "0"],
+        },
+      },
     ],
     negative: [
       {

@@ -73,6 +73,20 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: ray 2.60.0 (PyPI) ray/core/src/ray/raylet/raylet",
+        process: {
+          executable: "/venv/lib/python3.11/site-packages/ray/core/src/ray/raylet/raylet",
+          argv: ["raylet", "--node-ip-address=127.0.0.1"],
+        },
+      },
+      {
+        source: "recorded from Ray 2.60.0 (ray start --head), its command line",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/ray", "start", "--head"],
+        },
+      },
     ],
     negative: [
       {

@@ -22,6 +22,20 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: smallcloudai/refact server/v1.11.2 self_hosting_machinery/watchdog",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "self_hosting_machinery.watchdog.docker_watchdog"],
+        },
+      },
+      {
+        source: "code: smallcloudai/refact server/v1.11.2 refact_webgui/webgui",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "refact_webgui.webgui.webgui"],
+        },
+      },
     ],
     negative: [
       {

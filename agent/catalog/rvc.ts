@@ -40,6 +40,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: IAHispano/Applio b9c0ccb app.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/Applio/app.py"],
+        },
+      },
     ],
     negative: [
       {

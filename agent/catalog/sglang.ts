@@ -116,6 +116,20 @@ const entry: CatalogEntry = {
           "/metrics": { body: "# HELP sglang:num_running_reqs The number of running requests.\n" },
         },
       },
+      {
+        source: "code: sglang 0.5.23 (PyPI) launch_server.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "sglang.launch_server", "--model-path", "m"],
+        },
+      },
+      {
+        source: "code: sglang 0.5.23 (PyPI) entry_points.txt, cli/main.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/sglang", "serve", "m"],
+        },
+      },
     ],
     negative: [
       {

@@ -56,6 +56,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: SillyTavern/SillyTavern 1.12.6 server.js",
+        process: {
+          executable: "/usr/bin/node",
+          argv: ["node", "/home/ada/SillyTavern/server.js"],
+        },
+      },
     ],
     negative: [
       { source: "made up: a version document", answers: { "/version": { body: { version: "1.13.5" } } } },

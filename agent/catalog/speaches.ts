@@ -39,6 +39,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: speaches-ai/speaches 870e1e1 Dockerfile",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/venv/bin/uvicorn", "--factory", "speaches.main:create_app"],
+        },
+      },
     ],
     negative: [
       {

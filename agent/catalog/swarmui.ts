@@ -30,6 +30,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: mcmonkeyprojects/SwarmUI 062407c launchtools/linux-build-logic.sh",
+        process: {
+          executable: "/usr/bin/dotnet",
+          argv: ["dotnet", "src/bin/live_release/SwarmUI.dll"],
+        },
+      },
     ],
     negative: [
       {

@@ -8,7 +8,7 @@ const entry: CatalogEntry = {
   names: ["tabbyapi"],
   runsOn: ["python"],
   commands: ["/tabbyAPI[^/ ]*/(?:main|start)\\.py"],
-  libraries: ["/exllamav[23]_ext"],
+  libraries: ["/tabbyAPI[^/]*/.*/exllamav[23]_ext"],
   traits: [
     {
       path: "/.well-known/serviceinfo",
@@ -53,8 +53,23 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: theroyallab/tabbyAPI e632af4 start.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/tabbyAPI/start.py"],
+        },
+      },
     ],
     negative: [
+      {
+        source: "made up: another program that loads the library of ExLlamaV2",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["python3", "chat.py"],
+          libraries: ["/venv/lib/python3.11/site-packages/exllamav2_ext.cpython-311-x86_64-linux-gnu.so"],
+        },
+      },
       {
         source: "documented: a fediverse server has service information as well",
         answers: { "/.well-known/serviceinfo": { body: { software: { name: "mastodon" } } } },

@@ -31,6 +31,13 @@ const entry: CatalogEntry = {
           },
         },
       },
+      {
+        source: "code: tensorflow/serving 9d981c5 model_servers/main.cc",
+        process: {
+          executable: "/usr/bin/tensorflow_model_server",
+          argv: ["tensorflow_model_server", "--rest_api_port=8501", "--model_base_path=/m"],
+        },
+      },
     ],
     negative: [
       {

@@ -43,6 +43,13 @@ const entry: CatalogEntry = {
           "/version": { body: { version: "1.0.0" } },
         },
       },
+      {
+        source: "code: NVIDIA/TensorRT-LLM 4c05a74 tensorrt_llm/commands/serve.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/usr/bin/python3.12", "/usr/local/bin/trtllm-serve", "m"],
+        },
+      },
     ],
     negative: [
       {

@@ -38,6 +38,13 @@ const entry: CatalogEntry = {
           "/status": { body: { status: "ok", version: "2025.9.2" } },
         },
       },
+      {
+        source: "code: tensorzero/tensorzero 2026.4.1 crates/gateway/src/cli.rs",
+        process: {
+          executable: "/usr/local/bin/gateway",
+          argv: ["gateway", "--config-file", "/app/config/tensorzero.toml"],
+        },
+      },
     ],
     negative: [{ source: "made up: a health document", answers: { "/health": { body: { status: "ok" } } } }],
   },

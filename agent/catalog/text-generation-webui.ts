@@ -65,6 +65,13 @@ const entry: CatalogEntry = {
         source: "lead: its installer's own environment",
         process: { executable: "/home/ada/text-generation-webui/installer_files/env/bin/python3.11" },
       },
+      {
+        source: "code: oobabooga/text-generation-webui v4.7.3 server.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "/home/ada/text-generation-webui/server.py", "--api"],
+        },
+      },
     ],
     negative: [
       {

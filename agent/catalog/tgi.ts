@@ -56,6 +56,13 @@ const entry: CatalogEntry = {
         source: "code: huggingface/text-generation-inference v3.3.7 router/src/server.rs (metrics)",
         answers: { "/metrics": { body: "# TYPE tgi_batch_current_size gauge\ntgi_batch_current_size 0\n" } },
       },
+      {
+        source: "code: huggingface/text-generation-inference v3.3.7 launcher/Cargo.toml",
+        process: {
+          executable: "/usr/local/bin/text-generation-launcher",
+          argv: ["text-generation-launcher", "--model-id", "m"],
+        },
+      },
     ],
     negative: [
       {

@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [8000],
   names: ["transformers", "transformers-cli"],
   runsOn: ["python"],
-  commands: ["(?:^|[/ ])transformers(?:-cli)? (?:serve|chat)\\b"],
+  commands: ["(?:^|[/ ])transformers(?:-cli)? (?:serve|chat)(?: |$)"],
   traits: [],
   models: [{ path: "/v1/models", each: "data[]", name: "id", loaded: false }],
   openai: true,

@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [9000],
   names: ["whisper-asr-webservice"],
   runsOn: ["python"],
-  commands: ["(?:^|/)whisper-asr-webservice\\b"],
+  commands: ["(?:^|/)whisper-asr-webservice(?: |$)"],
   traits: [
     {
       path: "/openapi.json",
@@ -32,6 +32,13 @@ const entry: CatalogEntry = {
               paths: {},
             },
           },
+        },
+      },
+      {
+        source: "code: ahmetoner/whisper-asr-webservice v1.9.1 pyproject.toml",
+        process: {
+          executable: "/app/.venv/bin/python3.10",
+          argv: ["/app/.venv/bin/python", "/app/.venv/bin/whisper-asr-webservice", "--host", "0.0.0.0"],
         },
       },
     ],

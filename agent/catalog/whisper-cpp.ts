@@ -6,7 +6,7 @@ const entry: CatalogEntry = {
   kind: "speech",
   ports: [8080],
   names: ["whisper-server", "whisper-cli", "whisper-stream", "whisper-command"],
-  libraries: ["/libwhisper\\.(?:so|dylib)|/whisper\\.dll"],
+  libraries: ["/whisper\\.cpp[^/]*/(?:.*/)?(?:libwhisper\\.(?:so|dylib)|whisper\\.dll)"],
   traits: [
     {
       path: "/",
@@ -35,6 +35,15 @@ const entry: CatalogEntry = {
       },
     ],
     negative: [
+      {
+        source:
+          "documented: ffmpeg.org/ffmpeg-filters.html#whisper-1, which loads the library for every conversion",
+        process: {
+          executable: "/usr/bin/ffmpeg",
+          argv: ["ffmpeg", "-i", "a.mp4", "b.webm"],
+          libraries: ["/usr/lib/x86_64-linux-gnu/libwhisper.so.1.8"],
+        },
+      },
       {
         source: "documented: whisper-asr-webservice",
         answers: { "/openapi.json": { body: { info: { title: "Whisper ASR Webservice" } } } },

@@ -53,6 +53,13 @@ const entry: CatalogEntry = {
           argv: ["python3", "/usr/local/bin/tts-server", "--model_name", "tts_models/en/vctk/vits"],
         },
       },
+      {
+        source: "code: xtts-api-server 0.9.0 (PyPI) __main__.py",
+        process: {
+          executable: "/usr/bin/python3.12",
+          argv: ["/venv/bin/python", "-m", "xtts_api_server"],
+        },
+      },
     ],
     negative: [
       {

@@ -4,6 +4,15 @@ import { everywhere, html } from "./catalog-ordinary-answers.ts";
 /** Frameworks, databases and services of an ordinary company that run no AI. */
 export const SERVICES: readonly (Fixture & { name: string })[] = [
   {
+    name: "Grafana",
+    source: "documented: grafana.com/docs, GET /api/health",
+    answers: {
+      "/": { status: 302, headers: { location: "/login" }, body: '<a href="/login">Found</a>.' },
+      "/api/health": { body: { commit: "abc", database: "ok", version: "12.0.0" } },
+      "/metrics": { body: "# HELP grafana_info x\ngrafana_info 1\n" },
+    },
+  },
+  {
     name: "Django, as it is created",
     source: "recorded from Django 5.2.19 (runserver)",
     answers: {

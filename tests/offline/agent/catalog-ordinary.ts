@@ -244,14 +244,5 @@ export const ORDINARY: readonly (Fixture & { name: string })[] = [
       "/api/status": { body: { Version: "2.33.0", InstanceID: "299ab403" } },
     },
   },
-  {
-    name: "Grafana",
-    source: "documented: grafana.com/docs, GET /api/health",
-    answers: {
-      "/": { status: 302, headers: { location: "/login" }, body: '<a href="/login">Found</a>.' },
-      "/api/health": { body: { commit: "abc", database: "ok", version: "12.0.0" } },
-      "/metrics": { body: "# HELP grafana_info x\ngrafana_info 1\n" },
-    },
-  },
   ...SERVICES,
 ];

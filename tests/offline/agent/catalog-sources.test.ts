@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import type { CatalogEntry, Fixture } from "../../../agent/catalog/entry.ts";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { type Examined, examine, matchesTrait } from "../../../agent/catalog/match.ts";
+import { type Examined, examine, matchesTrait, regex } from "../../../agent/catalog/match.ts";
 import { probeOf } from "../../../agent/collect/fixtures.ts";
+import { UNSHOWN } from "./catalog-unshown.ts";
 
 /** Products whose code is not public: what their makers write about their API has to do. */
 const CLOSED = new Set(["lm-studio", "nvidia-nim"]);
@@ -59,3 +60,22 @@ test.each([
 ])("%s verifies one", (source) => {
   expect(isVerified("acme", { source })).toBe(true);
 });
+
+test("patterns over processes are shown by a fixture of their product, but for a list of old ones", () => {
+  const found = catalogue.flatMap((entry) => {
+    const shown = entry.fixtures.positive.flatMap(({ process }) => (process ? [process] : []));
+    const paths = shown.map(({ executable }) => slashed(executable));
+    const commands = shown.map(({ argv = [] }) => argv.map(slashed).join(" "));
+    const libraries = shown.flatMap((process) => (process.libraries ?? []).map(slashed));
+    const unshown = (patterns: readonly string[] = [], texts: readonly string[]) =>
+      patterns.filter((pattern) => !texts.some((text) => regex(pattern).test(text)));
+    return [
+      ...unshown(entry.binaries, paths),
+      ...unshown(entry.commands, commands),
+      ...unshown(entry.libraries, libraries),
+    ].map((pattern) => `${entry.id} ${pattern}`);
+  });
+  expect(found).toEqual([...UNSHOWN]);
+});
+
+const slashed = (path: string): string => path.replaceAll("\\", "/");

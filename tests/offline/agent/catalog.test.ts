@@ -256,6 +256,11 @@ describe("whether a server asks for a credential", () => {
   };
   const ray = { "/api/version": { body: { version: "4", ray_version: "2.60.0", ray_commit: "b7f4" } } };
   const page = { body: "<!doctype html><title>App</title>" };
+  const gradio = { "/": { body: "<script>window.gradio_config = {" } };
+  const chainlit = {
+    "/": { body: '<meta property="og:url" content="https://github.com/Chainlit/chainlit">' },
+  };
+  const tornado = { headers: { server: "TornadoServer/6.6.1" } };
 
   test.each<[string, string, Answers]>([
     ["opencode", "open", { "/site.webmanifest": manifest, "/global/health": { body: { healthy: true } } }],
@@ -308,6 +313,36 @@ describe("whether a server asks for a credential", () => {
       { ...ray, "/api/serve/applications/": { body: { controller_info: {}, applications: {} } } },
     ],
     ["ray-serve", "required", { ...ray, "/api/serve/applications/": refused }],
+    [
+      "gradio",
+      "open",
+      { ...gradio, "/config": { body: { version: "6.31.0", components: [{ id: 1, type: "state" }] } } },
+    ],
+    ["gradio", "required", { ...gradio, "/config": refused }],
+    ["gradio", "unknown", gradio],
+    ["chainlit", "open", { ...chainlit, "/project/settings": { body: { features: {}, userEnv: [] } } }],
+    ["chainlit", "required", { ...chainlit, "/project/settings": refused }],
+    ["mlflow", "open", { "/": { body: '<title>MLflow</title><div class="mlflow-ui-container">' } }],
+    [
+      "mlflow",
+      "required",
+      { "/": { status: 401, body: "See https://mlflow.org/docs/#authenticating-to-mlflow" } },
+    ],
+    [
+      "jupyter-ai",
+      "open",
+      { "/api/ai/providers": { ...tornado, body: { providers: [{ id: "a", models: [] }] } } },
+    ],
+    [
+      "jupyter-ai",
+      "required",
+      { "/api/ai/providers": { ...tornado, status: 403, body: { message: "Forbidden" } } },
+    ],
+    [
+      "jupyter-ai",
+      "unknown",
+      { "/api/ai/personas/cancel": { ...tornado, status: 405, body: "<title>Jupyter Server</title>" } },
+    ],
     // A page for every path is no list of models.
     ["ray-serve", "unknown", { ...ray, "/v1/models": page }],
   ])("%s: %s", async (id, auth, answers) => {
