@@ -12,7 +12,7 @@ const entry: CatalogEntry = {
   names: ["milvus", "milvus-lite"],
   runsOn: ["python"],
   binaries: ["/milvus_lite/lib/milvus$"],
-  libraries: ["/milvus_lite/lib/lib"],
+  libraries: ["/milvus_lite/lib/libknowhere"],
   commands: ["(?:^|/)milvus-lite server\\b", "-m milvus_lite server\\b"],
   traits: [],
   sources: ["https://milvus.io/docs/milvus_lite.md"],
