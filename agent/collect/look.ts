@@ -19,8 +19,11 @@ export const DIRECTORY = {
 /** Manifests and configurations: larger ones are none. */
 const JSON_BYTES_MAX = 64 * 1024;
 
-/** What was not looked at: `cut` for its number or depth, `unreadable` with these rights. */
-export type Gaps = { cut: number; unreadable: number };
+/**
+ * What was not looked at: `cut` for its number or depth, `unreadable` with these rights, `foreign` because a user's
+ * setting names the directory of somebody else.
+ */
+export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /** One look: files, what went wrong, and the headers that are left to read. */
 export type Look = {

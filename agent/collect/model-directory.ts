@@ -4,26 +4,34 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { valuesAt } from "../catalog/match.ts";
 import type { Files } from "./files.ts";
 import { huggingFaceModels } from "./hugging-face.ts";
-import { DIRECTORY, type Gaps, jsonIn, type Look, readFile, walk } from "./look.ts";
+import { DIRECTORY, type Gaps, jsonIn, type Look, noted, readFile, walk } from "./look.ts";
 import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
 
-/** A directory of models as an entry of the catalogue names it, `~` being somebody's home by now. */
-export type ModelDirectory = NonNullable<CatalogEntry["directories"]>[number];
+type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"];
+
+/**
+ * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
+ * `ownerUids`: only a directory of these users is read, because settings of theirs name it.
+ */
+export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
 /** Reads directories of models, none of them loaded. Files that were read once and did not change are not read again. */
 export function createDirectoryReader(files: Files) {
   const known: Look["known"] = new Map();
-  return ({ path, layout }: ModelDirectory): { models: Model[]; gaps: Gaps } => {
+  return ({ path, layout, ownerUids }: ModelDirectory): { models: Model[]; gaps: Gaps } => {
     if (known.size > KNOWN_FILES_MAX) known.clear();
-    const gaps = { cut: 0, unreadable: 0 };
+    const gaps: Gaps = { cut: 0, unreadable: 0 };
     const look = { files, gaps, headersLeft: DIRECTORY.HEADERS_MAX, known };
+    const owner = ownerUids && noted(look, () => files.facts(path))?.ownerUid;
+    if (owner !== undefined && !ownerUids!.includes(owner))
+      return { models: [], gaps: { ...gaps, foreign: 1 } };
     return { models: LAYOUTS[layout](look, path), gaps };
   };
 }
 
-const LAYOUTS: Record<ModelDirectory["layout"], (look: Look, root: string) => Model[]> = {
+const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
   ollama: ollamaModels,
   huggingface: huggingFaceModels,
   files: weightFiles,

@@ -3,6 +3,7 @@ import { attempt, type FileFacts, type Files, type Miss } from "./files.ts";
 import type { WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { readSettings, type Settings, type SettingsSource } from "./store-settings.ts";
 import { recogniseWeights } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
@@ -10,6 +11,7 @@ export type ReadRequest =
   /** The weights in a file of at least `sizeBytesMin`; `paths` are names of the same file, tried in order. */
   | { op: "weights"; paths: readonly string[]; inode?: string | undefined; sizeBytesMin: number }
   | ({ op: "directory" } & ModelDirectory)
+  | ({ op: "settings" } & SettingsSource)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
   | { op: "list"; path: string };
@@ -21,6 +23,7 @@ export type ReadAnswers = {
   /** `null`: no weights. */
   weights: Weights | null;
   directory: { models: Model[]; gaps: Gaps };
+  settings: Settings;
   sha256: string;
   facts: FileFacts;
   list: string[];
@@ -42,6 +45,8 @@ export function createReads(
         return weightsIn(files, request.paths, request);
       case "directory":
         return attempt(() => readDirectory(request));
+      case "settings":
+        return attempt(() => readSettings(files, request));
       case "sha256":
         return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
       case "facts":

@@ -7,7 +7,14 @@ import { SIGN } from "./reader-process.ts";
 /** One file operation may take this long. A disk that has to spin up takes longer and is asked again later. */
 export const ANSWER_MS_MAX = 2000;
 /** All of a request: a file system that is slow each time must not keep the others waiting. */
-const REQUEST_MS_MAX = { directory: 60_000, sha256: 60_000, weights: 10_000, facts: 10_000, list: 10_000 };
+const REQUEST_MS_MAX = {
+  directory: 60_000,
+  settings: 30_000,
+  sha256: 60_000,
+  weights: 10_000,
+  facts: 10_000,
+  list: 10_000,
+};
 /** Of a host where everything waits for a processor: the reader is given more time while it is runnable. */
 const STARVED_MS_MAX = 30_000;
 /** From the start of the process to its first sign of life. */

@@ -10,6 +10,7 @@ import type { Host } from "./host.ts";
 import { linuxHost } from "./linux.ts";
 import { memoryDevice } from "./memory-device.ts";
 import { createMounts, type Mounts } from "./mounts.ts";
+import { createMovedStores, type MovedStores } from "./moved-stores.ts";
 import { createNamespaces, type Namespaces, noNamespaces } from "./namespaces.ts";
 import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
 import { createReader, type Reader, readerCommand } from "./reader.ts";
@@ -43,6 +44,7 @@ export type SystemReaders = {
   files: Files;
   reader: Reader;
   directories: Directories;
+  moved?: MovedStores;
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
@@ -78,6 +80,7 @@ export function systemReaders(options: SystemOptions): SystemReaders {
   const reader = createReader({ ...options, files, command: readerCommand() });
   const isLibraryWanted = libraryFilter(catalogue);
   const shared = { ...options, files, cpuMs, mounts, reader, run: runTool, namespaces, isLibraryWanted };
+  const homes = createHomes({ ...options, files, mounts, reader });
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
   return {
     host,
@@ -87,7 +90,8 @@ export function systemReaders(options: SystemOptions): SystemReaders {
     probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
     catalogue,
     selfPid: options.selfPid,
-    homes: createHomes({ ...options, files, mounts, reader }),
+    homes,
+    moved: createMovedStores({ ...options, reader, homes }),
     elapsed: options.elapsed,
     cpuMs,
   };
