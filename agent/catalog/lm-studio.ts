@@ -5,8 +5,15 @@ const entry: CatalogEntry = {
   name: "LM Studio",
   kind: "inference-app",
   ports: [1234],
-  names: ["lm-studio", "lm studio", "lmstudio", "lms", "lm-studio*.appimage"],
-  binaries: ["/LM Studio\\.app/Contents/", "/LM[- ]Studio/", "/\\.lmstudio/(?:bin|extensions)/"],
+  // `llmster` is the daemon without a window: src/subcommands/daemon of lmstudio-ai/lms.
+  names: ["lm-studio", "lm studio", "lmstudio", "lms", "llmster", "lm-studio*.appimage"],
+  binaries: [
+    "/LM Studio\\.app/Contents/",
+    "/LM[- ]Studio/",
+    "/\\.lmstudio/(?:bin|extensions|llmster)/",
+    // Wherever LMSTUDIO_HOME puts it: `llmster/<version>/`.
+    "/llmster/\\d[^/]*/(?:bin/)?llmster(?:\\.exe)?$",
+  ],
   libraries: ["/\\.lmstudio/extensions/"],
   traits: [
     {
@@ -141,6 +148,15 @@ const entry: CatalogEntry = {
             },
           },
         },
+      },
+      {
+        source:
+          "documented: lmstudio-ai/lms src/subcommands/daemon (the llmster daemon, below LM Studio's home)",
+        process: { executable: "/home/ada/.lmstudio/llmster/0.0.3/bin/llmster" },
+      },
+      {
+        source: "code: lmstudio-ai/lmstudio-js findLMStudioHome.ts (LMSTUDIO_HOME)",
+        process: { executable: "/data/lm/llmster/0.0.12-1/llmster" },
       },
     ],
     negative: [

@@ -17,11 +17,19 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
   ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
 
-/** Base name in lower case, without `.exe`. */
+/**
+ * Base name in lower case, without `.exe`. Nix calls a program behind a wrapper `.NAME-wrapped`
+ * (pkgs/build-support/setup-hooks/make-wrapper.sh of nixpkgs).
+ */
 export const programName = (path: string): string =>
   baseName(path)
     .toLowerCase()
-    .replace(/\.exe$/, "");
+    .replace(/\.exe$/, "")
+    .replace(/^\.(.+)-wrapped_*$/, "$1");
+
+/** The Finder calls the second copy of an application `Name 2.app` or `Name copy.app`. */
+const asInstalled = (path: string): string =>
+  slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
 
 export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
@@ -64,8 +72,8 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
   };
 
   function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
-    const path = slashed(process.executable ?? "");
-    const argv = process.argv.map(slashed);
+    const path = asInstalled(process.executable ?? "");
+    const argv = process.argv.map(asInstalled);
     const command = argv.join(" ");
     const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
     const claims: Claim[] = [];

@@ -16,7 +16,7 @@ export const DIRECTORY = {
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
-/** Manifests and configurations: larger ones are none. */
+/** Configurations: larger ones are none. */
 const JSON_BYTES_MAX = 64 * 1024;
 
 /**
@@ -48,8 +48,10 @@ export const textOf = (look: Look, path: string, bytesMax: number): string | und
     ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
     : undefined;
 
-export function jsonIn(look: Look, path: string): unknown {
-  const text = textOf(look, path, JSON_BYTES_MAX);
+/** The JSON in a file. One that is larger than `bytesMax` counts as unreadable. */
+export function jsonIn(look: Look, path: string, bytesMax: number = JSON_BYTES_MAX): unknown {
+  const text = textOf(look, path, bytesMax + 1);
+  if (text !== undefined && text.length > bytesMax) look.gaps.unreadable += 1;
   return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
 }
 

@@ -14,7 +14,7 @@ export type ReadRequest =
   | ({ op: "settings" } & SettingsSource)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
-  | { op: "list"; path: string };
+  | { op: "list"; path: string; namesMax?: number };
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
@@ -52,7 +52,7 @@ export function createReads(
       case "facts":
         return attempt(() => files.facts(request.path));
       case "list":
-        return attempt(() => files.list(request.path));
+        return attempt(() => files.list(request.path).slice(0, request.namesMax));
     }
   };
 }

@@ -29,8 +29,11 @@ export type SystemOptions = {
   procRoot: string;
   /** Never probed and never reported. */
   selfPid: number;
-  /** Lists the home directories to look for models in and to shorten to `~`; those of all people. */
-  homes: (list: (path: string) => string[]) => readonly string[];
+  /**
+   * Lists the home directories to look for models in and to shorten to `~`; those of all people. `listHome` lists what
+   * may belong to a user: nothing at first, and then what the reader process answered.
+   */
+  homes: (list: (path: string) => string[], listHome: (path: string) => string[]) => readonly string[];
   clock: Clock;
   /** Milliseconds of a clock that never goes back (`performance.now`). */
   elapsed: () => number;
@@ -102,6 +105,9 @@ const processorMs = (): number => {
   return (user + system) / 1000;
 };
 
+/** Names of a directory with homes, or of a home: what a pipe takes without effort. */
+const NAMES_MAX = 10_000;
+
 /** People move in while a daemon runs for months. Listed as often as the disks are looked at. */
 function createHomes(
   deps: Pick<SystemOptions, "homes" | "elapsed" | "platform"> & {
@@ -117,8 +123,11 @@ function createHomes(
   const remote = new Map<string, readonly string[]>();
   const list = (path: string): string[] => {
     if (deps.platform !== "linux" || mounts.ofPath(path).class === "local") return files.list(path);
+    return listLater(path);
+  };
+  const listLater = (path: string): string[] => {
     const before = remote.get(path);
-    void reader.ask({ op: "list", path }, path).then((outcome) => {
+    void reader.ask({ op: "list", path, namesMax: NAMES_MAX }, path).then((outcome) => {
       const names = "value" in outcome ? outcome.value : (before ?? []);
       // Those who were not known are looked at soon.
       if (!isDeepStrictEqual(names, before)) nextAtMs = elapsed();
@@ -130,7 +139,7 @@ function createHomes(
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
     // One may lie below another that is nobody's: /home/example.com/ada.
-    const now = [...new Set(deps.homes(list))].sort((a, b) => b.length - a.length);
+    const now = [...new Set(deps.homes(list, listLater))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
   };
