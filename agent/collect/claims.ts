@@ -14,6 +14,9 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
   ["java", /^javaw?$/],
   ["dotnet", /^dotnet$/],
   ["ruby", /^ruby[\d.]*$/],
+  // The loader of Actually Portable Executables, llamafiles among them: `ape`, or `.ape-1.10` in a home or TMPDIR
+  // (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first argument.
+  ["other", /^(?:ape|\.ape(?:-[\d.]+)?)$/],
   ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
 
