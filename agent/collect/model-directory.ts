@@ -2,6 +2,7 @@ import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { valuesAt } from "../catalog/match.ts";
+import { browserModels } from "./browser-storage.ts";
 import type { Files } from "./files.ts";
 import { huggingFaceModels } from "./hugging-face.ts";
 import { DIRECTORY, type Gaps, jsonIn, type Look, noted, readFile, walk } from "./look.ts";
@@ -9,7 +10,8 @@ import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
 
-type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"];
+/** `browsers`: the storage of all browsers of a home. */
+type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";
 
 /**
  * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
@@ -35,6 +37,7 @@ const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
   ollama: ollamaModels,
   huggingface: huggingFaceModels,
   files: weightFiles,
+  browsers: browserModels,
 };
 
 /** A model whose tensors are a layer each has thousands of layers, at 200 bytes or more. */

@@ -16,6 +16,9 @@ export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 /** The cache that a dozen products fill and read belongs to none of them. */
 export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
 
+/** What pages keep in the storage of browsers, and models that browsers bring. No product of the catalogue is meant. */
+export const BROWSERS = { id: "browser", name: "Web browsers" } as const;
+
 /** Directories of one product in all homes, and those that settings name. */
 export function directoriesOf(
   { id, directories = [] }: CatalogEntry,
@@ -60,6 +63,9 @@ export function placesOf(
       const store = directory.layout === "huggingface" ? HUGGING_FACE : own;
       if (!places.has(directory.path)) places.set(directory.path, { ...directory, store });
     }
+  }
+  for (const home of homes) {
+    if (!places.has(home)) places.set(home, { path: home, layout: "browsers", home, store: BROWSERS });
   }
   return [...places.values()];
 }
