@@ -13,9 +13,10 @@ import {
   directoriesOf,
   type HomeDirectory,
   HUGGING_FACE,
+  keyOf,
+  keysOf,
   type MovedDirectory,
   type Place,
-  pathsOf,
   placesOf,
 } from "./store-places.ts";
 
@@ -55,7 +56,7 @@ export type AtRest = {
   read(entry: CatalogEntry): readonly Model[];
   /**
    * Of what does not run, by whose store they are; no place twice. Looks at places whose turn it is for about
-   * `budgetMs`. Undefined until there was time for each of them. The same list as before while it says the same; for
+   * `budgetMs`. Undefined until there was time for each of them once. The same list as before while it says the same; for
    * the very same set at no cost, until it is some place's turn again.
    */
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
@@ -87,6 +88,8 @@ export function createAtRest(deps: {
     | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
     | undefined;
 
+  /** From then on what is new is added when it was read, and the rest stays reported. */
+  let wasComplete = false;
   /** Settings are read when disks are looked at for the first time, not before. */
   let isLooking = false;
   const movedNow = () => (isLooking ? deps.moved?.directories() : undefined) ?? NONE_MOVED;
@@ -95,32 +98,33 @@ export function createAtRest(deps: {
     const moved = movedNow();
     return laidOut([homes, moved], () => {
       const places = placesOf(deps.catalogue, homes, moved);
-      const paths = new Set(places.map(({ path }) => path));
-      for (const path of seen.keys()) if (!paths.has(path)) seen.delete(path);
+      const keys = new Set(places.map(keyOf));
+      for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
       return { places, shared: places.filter(({ store }) => store === HUGGING_FACE) };
     });
   };
-  const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
+  const isDue = (key: string): boolean => (seen.get(key)?.nextAtMs ?? 0) <= deps.elapsed();
   /** What is known of a place, undefined before it was read for the first time. */
   function look(place: HomeDirectory): Seen | undefined {
-    if (isDue(place.path) && !reading.has(place.path)) {
-      reading.add(place.path);
+    const key = keyOf(place);
+    if (isDue(key) && !reading.has(key)) {
+      reading.add(key);
       deps.directories(place, (outcome) => {
-        reading.delete(place.path);
-        keep(place.path, outcome);
+        reading.delete(key);
+        keep(key, outcome);
       });
     }
-    return seen.get(place.path);
+    return seen.get(key);
   }
-  function keep(path: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
-    const before = seen.get(path);
+  function keep(key: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
+    const before = seen.get(key);
     const isUnanswered = "miss" in outcome;
     const { models, gaps } = isUnanswered
       ? { models: before?.models ?? [], gaps: before?.gaps ?? { cut: 0, unreadable: 0 } }
       : outcome.value;
     const isSame = before !== undefined && isDeepStrictEqual(before.models, models);
     const nextAtMs = deps.elapsed() + (isUnanswered ? UNANSWERED_MS : REFRESH_MS);
-    seen.set(path, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
+    seen.set(key, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
   }
 
   return {
@@ -138,26 +142,29 @@ export function createAtRest(deps: {
       const { places } = layout();
       if (reported?.running === running && reported.places === places && deps.elapsed() < reported.untilMs)
         return reported.stores;
-      const read = pathsOf(deps.catalogue, deps.homes(), movedNow(), running);
-      const idle = places.filter(({ path }) => !read.has(path));
+      const read = keysOf(deps.catalogue, deps.homes(), movedNow(), running);
+      const idle = places.filter((place) => !read.has(keyOf(place)));
       const endMs = deps.elapsed() + budgetMs;
       for (const place of idle) {
         if (deps.elapsed() >= endMs) break;
         look(place);
       }
       const found = idle.flatMap((place) => {
-        const known = seen.get(place.path);
+        const known = seen.get(keyOf(place));
         return known ? [{ ...place, ...known }] : [];
       });
       reported = undefined;
-      if (found.length < idle.length || deps.moved?.isWaiting()) return undefined;
-      const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
+      const isComplete = found.length === idle.length && deps.moved?.isWaiting() !== true;
+      wasComplete ||= isComplete;
+      if (!wasComplete) return undefined;
+      const inputs = found.flatMap((one) => (one.models.length > 0 ? [keyOf(one), one.models] : []));
       const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
-      reported = { ...grouped(inputs, () => storesOf(found)), running, places, untilMs };
-      return reported.stores;
+      const now = grouped(inputs, () => storesOf(found));
+      if (isComplete) reported = { ...now, running, places, untilMs };
+      return now.stores;
     },
     cached: () => {
-      const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
+      const parts = layout().shared.flatMap((place) => seen.get(keyOf(place))?.models ?? []);
       return flattened(parts, () => parts);
     },
     report: () => reportOf([...seen.values()], reported, deps.moved?.gaps()),

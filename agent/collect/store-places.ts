@@ -10,6 +10,10 @@ export type HomeDirectory = ModelDirectory & { home: string };
 /** A directory of models, and the store it belongs to while nothing runs that reads it. */
 export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
 
+/** Whose setting names a directory and what it says is there are part of it: nobody's setting hides a store of others. */
+export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string =>
+  `${layout} ${ownerUids.join()} ${path}`;
+
 /** A directory of models that a setting names. */
 export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 
@@ -31,23 +35,24 @@ export function directoriesOf(
       ? homes.map((home) => ({ path: home + path.slice(1), layout, home }))
       : [{ path, layout, home: path }],
   );
-  return [
-    ...own,
-    ...moved.filter(({ movedStore }) => movedStore === id || (isShared && movedStore === HUGGING_FACE.id)),
-  ];
+  const known = new Set(own.map(keyOf));
+  const named = moved.filter(
+    (one) =>
+      (one.movedStore === id || (isShared && one.movedStore === HUGGING_FACE.id)) &&
+      !known.has(keyOf({ path: one.path, layout: one.layout })),
+  );
+  return [...own, ...named];
 }
 
-/** Paths of all directories that these products read. */
-export const pathsOf = (
+/** Keys of all directories that these products read. */
+export const keysOf = (
   catalogue: readonly CatalogEntry[],
   homes: readonly string[],
   moved: readonly MovedDirectory[],
   ids: ReadonlySet<string>,
 ): ReadonlySet<string> =>
   new Set(
-    catalogue.flatMap((entry) =>
-      ids.has(entry.id) ? directoriesOf(entry, homes, moved).map(({ path }) => path) : [],
-    ),
+    catalogue.flatMap((entry) => (ids.has(entry.id) ? directoriesOf(entry, homes, moved).map(keyOf) : [])),
   );
 
 /** Every place once, whichever products read it. */
@@ -61,11 +66,13 @@ export function placesOf(
     const own = { id: entry.id, name: tidy(entry.name, 80) };
     for (const directory of directoriesOf(entry, homes, moved)) {
       const store = directory.layout === "huggingface" ? HUGGING_FACE : own;
-      if (!places.has(directory.path)) places.set(directory.path, { ...directory, store });
+      const key = keyOf(directory);
+      if (!places.has(key)) places.set(key, { ...directory, store });
     }
   }
   for (const home of homes) {
-    if (!places.has(home)) places.set(home, { path: home, layout: "browsers", home, store: BROWSERS });
+    const place = { path: home, layout: "browsers", home, store: BROWSERS } as const;
+    places.set(keyOf(place), place);
   }
   return [...places.values()];
 }

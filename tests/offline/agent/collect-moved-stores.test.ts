@@ -153,4 +153,44 @@ describe("stores that settings move", () => {
     expect(await namesOf()).toEqual({ huggingface: ["ada/tiny"] });
     expect(await namesOf(new Set(["vllm"]))).toEqual({});
   });
+
+  test("a user's setting does not hide the store of another user, whatever it says is there", async () => {
+    put("home/bob/.xinference/cache/tiny.gguf", weights);
+    put("home/bob/models/tiny.gguf", weights);
+    lmStudio("bob", `${root}/home/bob/models`);
+    const unit = (name: string, value: string) =>
+      put(
+        `home/ada/.config/systemd/user/${name}.service`,
+        `[Service]\nExecStart=${put("bin/x", "")}\nEnvironment=${value}\n`,
+      );
+    unit("a", `OLLAMA_MODELS=${root}/home/bob/.xinference/cache`);
+    unit("b", `LLAMA_CACHE=${root}/home/bob/models`);
+    unit("c", `LLAMA_CACHE=${root}/home/bob/.xinference/cache`);
+    expect(await (await scanner()).namesOf()).toEqual({
+      xinference: ["TinyLlama 1.1B Chat"],
+      "lm-studio": ["TinyLlama 1.1B Chat"],
+    });
+  });
+
+  test("a setting that names a home does not hide the browsers in it", async () => {
+    put("home/ada/.config/chromium/Default/File System/000/t/00/1", weights);
+    lmStudio("ada", `${root}/home/ada`);
+    const { namesOf } = await scanner();
+    expect((await namesOf()).browser).toEqual(["GGUF model in OPFS of Chromium"]);
+  });
+
+  test("stores that are known stay reported while a new engine's settings are read", async () => {
+    put("home/bob/.lmstudio/models/tiny.gguf", weights);
+    put("data/manifests/registry.ollama.ai/library/moved/1b", manifest);
+    put("proc/7/environ", `OLLAMA_MODELS=${root}/data\0`);
+    const { atRest, moved, namesOf } = await scanner({ [`${root}/data`]: { uid: ADA } });
+    const known = await namesOf();
+    moved.sight([process(7)]);
+    const none = new Set<string>();
+    for (let turn = 0; turn < 10; turn += 1) {
+      expect(atRest.stores(none, 1000)?.map(({ id }) => id)).toContain("lm-studio");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await namesOf()).toEqual({ ...known, ollama: ["moved:1b"] });
+  });
 });
