@@ -45,24 +45,34 @@ export function homesOfPeople(
   const names = orNone(() => list(root)).filter((name) => !NOBODYS.test(name));
   const found = names.map((name) => path.join(root, name));
   const unknown = platform === "linux" ? found.filter((one) => !homes.includes(one)) : [];
-  const inDomains = unknown.flatMap((one) =>
-    homesInDomain(
-      one,
-      orNone(() => listHome(one)),
-    ),
-  );
+  const inDomains = unknown.flatMap((one) => homesInDomain(one, (path) => orNone(() => listHome(path))));
   return [...new Set([...homes, ...found, ...inDomains])];
 }
 
+/** What every home has after its first session, from /etc/skel or from programs. */
+const HOME_FILES = new Set([
+  ".profile",
+  ".bashrc",
+  ".bash_logout",
+  ".zshrc",
+  ".ssh",
+  ".cache",
+  ".config",
+  ".local",
+]);
+/** So many directories are looked into before a directory is no domain's. */
+const DOMAIN_LOOKS_MAX = 16;
+
 /**
  * `/home/DOMAIN/USER`, as winbind (`template homedir` in smb.conf(5)) and SSSD (`fallback_homedir` in sssd.conf(5))
- * place homes. A home has files that begin with a dot (`.profile` from /etc/skel, `.cache`); the directory of a domain
- * holds homes alone.
+ * place homes. The directory of a domain has no files of a home, but directories that have some.
  */
-function homesInDomain(directory: string, names: readonly string[]): string[] {
+function homesInDomain(directory: string, list: (path: string) => readonly string[]): string[] {
+  const isHome = (path: string): boolean => list(path).some((name) => HOME_FILES.has(name));
+  const names = list(directory);
   if (names.some((name) => name.startsWith("."))) return [];
-  const homes = names.filter((name) => !NOBODYS.test(name));
-  return homes.slice(0, DOMAIN_HOMES_MAX).map((name) => posix.join(directory, name));
+  const homes = names.filter((name) => !NOBODYS.test(name)).map((name) => posix.join(directory, name));
+  return homes.slice(0, DOMAIN_LOOKS_MAX).some(isHome) ? homes.slice(0, DOMAIN_HOMES_MAX) : [];
 }
 
 /** Profiles can be on another drive than the system; `PUBLIC` is one of them. */

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { homesOfPeople } from "../../../agent/cli/accounts.ts";
@@ -12,7 +12,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 test("homes of a domain are known once the reader process has listed it, and used from then on", async () => {
   putIn(root)("eve/.profile", "");
-  mkdirSync(join(root, "EXAMPLE.COM/bob"), { recursive: true });
+  putIn(root)("EXAMPLE.COM/bob/.profile", "");
   const machine = { platform: "linux", env: {}, home: "/root" } as const;
   const readers = systemReaders({
     platform: "linux",
