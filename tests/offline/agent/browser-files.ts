@@ -49,7 +49,9 @@ function varint(value: number): number[] {
 }
 
 const joined = (...parts: (readonly number[] | Uint8Array)[]): Uint8Array<ArrayBuffer> =>
-  new Uint8Array(Buffer.concat(parts.map((part) => Uint8Array.from(part))));
+  new Uint8Array(
+    Buffer.concat(parts.map((part) => (part instanceof Uint8Array ? part : Uint8Array.from(part)))),
+  );
 
 /** A value of IndexedDB: an object with the array in `file`, as Blink writes it. */
 export const serialised = (array: Uint8Array): Uint8Array<ArrayBuffer> =>

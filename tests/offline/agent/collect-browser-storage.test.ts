@@ -120,11 +120,11 @@ describe("models in the storage of browsers", () => {
 
 describe("an ordinary profile", () => {
   test("with large caches and files but no model is not reported", () => {
-    const mp4 = onlyStart(new TextEncoder().encode("\0\0\0\x20ftypisom"), 20 * MIB);
-    const wasm = onlyStart(new TextEncoder().encode("\0asm\x01\0\0\0"), 30 * MIB);
+    const mp4 = onlyStart(new TextEncoder().encode("\0\0\0\x20ftypisom"), 17 * MIB);
+    const wasm = onlyStart(new TextEncoder().encode("\0asm\x01\0\0\0"), 3 * MIB);
     const json = new TextEncoder().encode(`{"__metadata__":${" ".repeat(2 * MIB)}{}}`);
     // As ONNX begins, and much else: version 8 of something, then a field 2.
-    const protobuf = onlyStart(Uint8Array.of(8, 8, 0x12, 200, 1, 0, 0), 20 * MIB);
+    const protobuf = onlyStart(Uint8Array.of(8, 8, 0x12, 200, 1, 0, 0), 17 * MIB);
     for (const [at, content] of [LARGE, mp4, wasm, json, protobuf].entries()) {
       put(`${CACHE}/${at}_0`, cacheEntry(`https://video.example/${at}`, content));
       put(`${PROFILE}/File System/000/t/00/0000000${at}`, content);
