@@ -106,6 +106,7 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const { peers, collector: clients } = readers.host.peers(listeners);
       const completed = complete(found, { snapshot, peers, settings, looksAtDisks: storesMs > 0 });
       const { engines, limits } = selection(completed, () => selectEngines(completed));
+      readers.moved?.sight(found.filter(({ entry }) => entry?.directories).map(({ root }) => root));
       const stores = atRest.stores(ids, storesMs);
       const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
       return {

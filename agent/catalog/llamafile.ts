@@ -43,8 +43,31 @@ const entry: CatalogEntry = {
           argv: ["./llava-v1.5-7b-q4.llamafile"],
         },
       },
+      {
+        source:
+          "code: jart/cosmopolitan ape/loader.c (the loader in TMPDIR or the home, its first argument the program)",
+        process: {
+          executable: "/home/ada/.ape-1.10",
+          argv: ["/home/ada/.ape-1.10", "/home/ada/llava-v1.5-7b-q4.llamafile", "--server"],
+        },
+      },
+      {
+        source: "code: jart/cosmopolitan ape/apeinstall.sh (binfmt_misc with flag P)",
+        process: {
+          executable: "/usr/bin/ape",
+          argv: ["/usr/bin/ape", "/home/ada/llava-v1.5-7b-q4.llamafile", "./llava-v1.5-7b-q4.llamafile"],
+        },
+      },
     ],
     negative: [
+      {
+        source:
+          "code: jart/cosmopolitan ape/loader.c (another program of this kind, which edits a llamafile)",
+        process: {
+          executable: "/usr/bin/ape",
+          argv: ["/usr/bin/ape", "/home/ada/bin/vim.com", "/home/ada/llava-v1.5-7b-q4.llamafile"],
+        },
+      },
       {
         source: "documented: llama.cpp tools/server/README.md",
         answers: { "/": { headers: { server: "llama.cpp" }, body: "<title>llama.cpp - chat</title>" } },

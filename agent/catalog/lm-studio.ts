@@ -5,12 +5,15 @@ const entry: CatalogEntry = {
   name: "LM Studio",
   kind: "inference-app",
   ports: [1234],
-  names: ["lm-studio", "lm studio", "lmstudio", "lms", "lm-studio*.appimage"],
+  // `llmster` is the daemon without a window: src/subcommands/daemon of lmstudio-ai/lms.
+  names: ["lm-studio", "lm studio", "lmstudio", "lms", "llmster", "lm-studio*.appimage"],
   binaries: [
     "/LM Studio\\.app/Contents/",
     "/LM[- ]Studio/lm[- ]studio(?:\\.exe)?$",
     "/\\.mount_LM[- ]?Stu[^/]*/",
-    "/\\.lmstudio/(?:bin|extensions)/",
+    "/\\.lmstudio/(?:bin|extensions|llmster)/",
+    // Wherever LMSTUDIO_HOME puts it: `llmster/<version>/`.
+    "/llmster/\\d[^/]*/(?:bin/)?llmster(?:\\.exe)?$",
   ],
   libraries: ["/\\.lmstudio/extensions/"],
   traits: [
@@ -154,6 +157,15 @@ const entry: CatalogEntry = {
       {
         source: "documented: lmstudio.ai/docs/app, Windows",
         process: { executable: "C:\\Users\\ada\\AppData\\Local\\Programs\\LM Studio\\LM Studio.exe" },
+      },
+      {
+        source:
+          "documented: lmstudio-ai/lms src/subcommands/daemon (the llmster daemon, below LM Studio's home)",
+        process: { executable: "/home/ada/.lmstudio/llmster/0.0.3/bin/llmster" },
+      },
+      {
+        source: "code: lmstudio-ai/lmstudio-js findLMStudioHome.ts (LMSTUDIO_HOME)",
+        process: { executable: "/data/lm/llmster/0.0.12-1/llmster" },
       },
     ],
     negative: [

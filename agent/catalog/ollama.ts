@@ -55,6 +55,14 @@ const entry: CatalogEntry = {
     { path: "~/.ollama/models", layout: "ollama" },
     { path: "/usr/share/ollama/.ollama/models", layout: "ollama" },
     { path: "/var/lib/ollama/.ollama/models", layout: "ollama" },
+    // NixOS: nixos/modules/services/misc/ollama.nix of nixpkgs, `home` and `models`. With DynamicUser a link leads there.
+    { path: "/var/lib/ollama/models", layout: "ollama" },
+    // Snap: snap/hooks/configure of mz2/ollama, `$SNAP_COMMON/models`.
+    { path: "/var/snap/ollama/common/models", layout: "ollama" },
+    // Flatpak: Alpaca starts its own Ollama, src/widgets/instances/ollama_instances.py of Jeffser/Alpaca.
+    { path: "~/.var/app/com.jeffser.Alpaca/data/.ollama/models", layout: "ollama" },
+    // The same without a sandbox: src/constants.py, get_xdg_home.
+    { path: "~/.local/share/com.jeffser.Alpaca/.ollama/models", layout: "ollama" },
     // `-v ollama:/root/.ollama`, as docs/docker.md has it: a container that is stopped leaves its models there.
     { path: "/var/lib/docker/volumes/ollama/_data/models", layout: "ollama" },
     { path: "/var/lib/containers/storage/volumes/ollama/_data/models", layout: "ollama" },
@@ -148,6 +156,17 @@ const entry: CatalogEntry = {
           executable: "/Applications/Ollama.app/Contents/Resources/ollama",
           argv: ["ollama", "serve"],
           libraries: ["/usr/local/lib/ollama/libggml-base.so"],
+        },
+      },
+      {
+        source: "documented: github.com/ollama/ollama docs/macos.mdx; the Finder's name for a second copy",
+        process: { executable: "/Applications/Ollama 2.app/Contents/MacOS/Ollama" },
+      },
+      {
+        source: "code: nixpkgs pkgs/by-name/ol/ollama/package.nix (wrapProgram)",
+        process: {
+          executable: "/nix/store/0a1b2c-ollama-0.12.6/bin/.ollama-wrapped",
+          argv: ["/nix/store/0a1b2c-ollama-0.12.6/bin/ollama", "serve"],
         },
       },
     ],

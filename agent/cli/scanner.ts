@@ -17,9 +17,10 @@ export function scannerOf(
       platform: machine.platform,
       procRoot: "/proc",
       selfPid: machine.pid,
-      homes: (list) =>
+      homes: (list, listHome) =>
         homesOfPeople(machine, {
           list,
+          listHome,
           text: (path) => readFileSync(path, "utf8"),
         }),
       clock: machine.clock,

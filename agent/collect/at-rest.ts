@@ -1,25 +1,31 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Collector, LIMITS, type Model, type Store } from "../../shared/wire/heartbeat.ts";
-import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { attempt, type Files } from "./files.ts";
 import type { ModelOnDisk } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createMemo } from "./memo.ts";
-import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { createDirectoryReader } from "./model-directory.ts";
 import { mergeByName } from "./models.ts";
+import type { MovedStores } from "./moved-stores.ts";
 import type { ReadAnswers, ReadOutcome } from "./read-request.ts";
 import type { Reader } from "./reader.ts";
+import {
+  directoriesOf,
+  type HomeDirectory,
+  HUGGING_FACE,
+  keyOf,
+  keysOf,
+  type MovedDirectory,
+  type Place,
+  placesOf,
+} from "./store-places.ts";
 
 /** Disks are looked at this often: models at rest change by downloads. */
 export const REFRESH_MS = 600_000;
 /** A directory that did not answer is tried again after this long. */
 const UNANSWERED_MS = 30_000;
 
-/** Somebody's directory of models, and whose store it is while nothing runs that reads it. */
-type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
-/** `home`: what stops answering together, the home directory it lies in or else the directory itself. */
-type HomeDirectory = ModelDirectory & { home: string };
 type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
 
 /** Reads a directory of models and calls `done`, at once or later. */
@@ -39,18 +45,19 @@ export function directoriesIn(files: Files): Directories {
  */
 export const directoriesBy =
   (reader: Reader): Directories =>
-  ({ path, layout, home }, done) =>
-    void reader.ask({ op: "directory", path, layout }, home).then(done);
+  ({ path, layout, home, ownerUids }, done) =>
+    void reader.ask({ op: "directory", path, layout, ...(ownerUids && { ownerUids }) }, home).then(done);
 
 /** The one list that is empty: whoever compares lists sees that nothing changed. */
 export const NONE_AT_REST: readonly Model[] = [];
+const NONE_MOVED: readonly MovedDirectory[] = [];
 
 export type AtRest = {
   /** Of a product that runs, all of them; what is too much for a heartbeat is cut with the engine's other models. */
   read(entry: CatalogEntry): readonly Model[];
   /**
    * Of what does not run, by whose store they are; no place twice. Looks at places whose turn it is for about
-   * `budgetMs`. Undefined until there was time for each of them. The same list as before while it says the same; for
+   * `budgetMs`. Undefined until there was time for each of them once. The same list as before while it says the same; for
    * the very same set at no cost, until it is some place's turn again.
    */
   stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
@@ -71,6 +78,8 @@ export function createAtRest(deps: {
   /** The same list while it says the same. */
   homes: () => readonly string[];
   elapsed: () => number;
+  /** Absent: only default directories are read. */
+  moved?: MovedStores;
 }): AtRest {
   const reading = new Set<string>();
   const laidOut = createMemo<{ places: Place[]; shared: Place[] }>();
@@ -83,41 +92,49 @@ export function createAtRest(deps: {
     | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
     | undefined;
 
+  /** From then on what is new is added when it was read, and the rest stays reported. */
+  let wasComplete = false;
+  /** Settings are read when disks are looked at for the first time, not before. */
+  let isLooking = false;
+  const movedNow = () => (isLooking ? deps.moved?.directories() : undefined) ?? NONE_MOVED;
   const layout = () => {
     const homes = deps.homes();
-    return laidOut([homes], () => {
-      const places = placesOf(deps.catalogue, homes);
-      const paths = new Set(places.map(({ path }) => path));
-      for (const path of seen.keys()) if (!paths.has(path)) seen.delete(path);
+    const moved = movedNow();
+    return laidOut([homes, moved], () => {
+      const places = placesOf(deps.catalogue, homes, moved);
+      const keys = new Set(places.map(keyOf));
+      for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
       return { places, shared: places.filter(({ store }) => store === HUGGING_FACE) };
     });
   };
-  const isDue = (path: string): boolean => (seen.get(path)?.nextAtMs ?? 0) <= deps.elapsed();
+  const isDue = (key: string): boolean => (seen.get(key)?.nextAtMs ?? 0) <= deps.elapsed();
   /** What is known of a place, undefined before it was read for the first time. */
   function look(place: HomeDirectory): Seen | undefined {
-    if (isDue(place.path) && !reading.has(place.path)) {
-      reading.add(place.path);
+    const key = keyOf(place);
+    if (isDue(key) && !reading.has(key)) {
+      reading.add(key);
       deps.directories(place, (outcome) => {
-        reading.delete(place.path);
-        keep(place.path, outcome);
+        reading.delete(key);
+        keep(key, outcome);
       });
     }
-    return seen.get(place.path);
+    return seen.get(key);
   }
-  function keep(path: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
-    const before = seen.get(path);
+  function keep(key: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
+    const before = seen.get(key);
     const isUnanswered = "miss" in outcome;
     const { models, gaps } = isUnanswered
       ? { models: before?.models ?? [], gaps: before?.gaps ?? { cut: 0, unreadable: 0 } }
       : outcome.value;
     const isSame = before !== undefined && isDeepStrictEqual(before.models, models);
     const nextAtMs = deps.elapsed() + (isUnanswered ? UNANSWERED_MS : REFRESH_MS);
-    seen.set(path, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
+    seen.set(key, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
   }
 
   return {
     read: (entry) => {
-      const parts = directoriesOf(entry, deps.homes()).map(
+      isLooking = true;
+      const parts = directoriesOf(entry, deps.homes(), movedNow()).map(
         (directory) => look(directory)?.models ?? NONE_AT_REST,
       );
       const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
@@ -125,29 +142,33 @@ export function createAtRest(deps: {
       return join(parts, () => (parts.some(({ length }) => length > 0) ? parts.flat() : NONE_AT_REST));
     },
     stores: (running, budgetMs) => {
+      isLooking ||= budgetMs > 0;
       const { places } = layout();
       if (reported?.running === running && reported.places === places && deps.elapsed() < reported.untilMs)
         return reported.stores;
-      const read = pathsOf(deps.catalogue, deps.homes(), running);
-      const idle = places.filter(({ path }) => !read.has(path));
+      const read = keysOf(deps.catalogue, deps.homes(), movedNow(), running);
+      const idle = places.filter((place) => !read.has(keyOf(place)));
       const endMs = deps.elapsed() + budgetMs;
       for (const place of idle) {
         if (deps.elapsed() >= endMs) break;
         look(place);
       }
       const found = idle.flatMap((place) => {
-        const known = seen.get(place.path);
+        const known = seen.get(keyOf(place));
         return known ? [{ ...place, ...known }] : [];
       });
       reported = undefined;
-      if (found.length < idle.length) return undefined;
-      const inputs = found.flatMap(({ path, models }) => (models.length > 0 ? [path, models] : []));
+      const isComplete = found.length === idle.length && deps.moved?.isWaiting() !== true;
+      wasComplete ||= isComplete;
+      if (!wasComplete) return undefined;
+      const inputs = found.flatMap((one) => (one.models.length > 0 ? [keyOf(one), one.models] : []));
       const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
-      reported = { ...grouped(inputs, () => storesOf(found)), running, places, untilMs };
-      return reported.stores;
+      const now = grouped(inputs, () => storesOf(found));
+      if (isComplete) reported = { ...now, running, places, untilMs };
+      return now.stores;
     },
     cached: () => {
-      const parts = layout().shared.flatMap(({ path }) => seen.get(path)?.models ?? []);
+      const parts = layout().shared.flatMap((place) => seen.get(keyOf(place))?.models ?? []);
       return flattened(parts, () => parts);
     },
     onDisk: () => {
@@ -160,44 +181,9 @@ export function createAtRest(deps: {
           ),
       );
     },
-    report: () => reportOf([...seen.values()], reported),
-    isWaiting: () => reported === undefined || reading.size > 0,
+    report: () => reportOf([...seen.values()], reported, deps.moved?.gaps()),
+    isWaiting: () => reported === undefined || reading.size > 0 || deps.moved?.isWaiting() === true,
   };
-}
-
-/** Directories of one product in all homes. */
-const directoriesOf = ({ directories = [] }: CatalogEntry, homes: readonly string[]): HomeDirectory[] =>
-  directories.flatMap(({ path, layout }) =>
-    path.startsWith("~")
-      ? homes.map((home) => ({ path: home + path.slice(1), layout, home }))
-      : [{ path, layout, home: path }],
-  );
-
-const pathsOf = (
-  catalogue: readonly CatalogEntry[],
-  homes: readonly string[],
-  ids: ReadonlySet<string>,
-): ReadonlySet<string> =>
-  new Set(
-    catalogue.flatMap((entry) =>
-      ids.has(entry.id) ? directoriesOf(entry, homes).map(({ path }) => path) : [],
-    ),
-  );
-
-/** A cache that a dozen products fill and read is nobody's own. */
-const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
-
-/** Every place once, whoever reads it. */
-function placesOf(catalogue: readonly CatalogEntry[], homes: readonly string[]): Place[] {
-  const places = new Map<string, Place>();
-  for (const entry of catalogue) {
-    const own = { id: entry.id, name: tidy(entry.name, 80) };
-    for (const directory of directoriesOf(entry, homes)) {
-      const store = directory.layout === "huggingface" ? HUGGING_FACE : own;
-      if (!places.has(directory.path)) places.set(directory.path, { ...directory, store });
-    }
-  }
-  return [...places.values()];
 }
 
 /** As many stores and models of each as a heartbeat takes, and how many models are left. */
@@ -216,11 +202,17 @@ function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: St
 const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
 
 /** @param reported absent before there was time for every place */
-function reportOf(seen: readonly Seen[], reported: { left: number } | undefined): Collector {
+function reportOf(
+  seen: readonly Seen[],
+  reported: { left: number } | undefined,
+  settings = { unreadable: 0, cut: 0, unanswered: 0 },
+): Collector {
   const left = reported?.left ?? 0;
   const sum = (of: (one: Seen) => number): number => seen.reduce((total, one) => total + of(one), 0);
   const cut = sum(({ gaps }) => gaps.cut);
   const unreadable = sum(({ gaps }) => gaps.unreadable);
+  const foreign = sum(({ gaps }) => gaps.foreign ?? 0);
+  const unreadSettings = settings.unreadable + settings.cut + settings.unanswered;
   const unanswered = seen.filter(({ isUnanswered }) => isUnanswered).length;
   const problems = [
     ...(unanswered > 0
@@ -228,6 +220,10 @@ function reportOf(seen: readonly Seen[], reported: { left: number } | undefined)
       : []),
     ...(unreadable > 0 ? [`${unreadable} files or directories of models not readable`] : []),
     ...(cut > 0 ? [`${cut} directories of models too large or too deep to be read in full`] : []),
+    ...(foreign > 0
+      ? [`${foreign} directories of models not read: a setting names what belongs to another user`]
+      : []),
+    ...(unreadSettings > 0 ? [`${unreadSettings} settings of model stores not readable`] : []),
     ...(left > 0 ? [`${left} models on disk left out`] : []),
   ];
   if (problems.length > 0) return { name: "at-rest", status: "partial", detail: problems.join("; ") };

@@ -15,14 +15,25 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
   ["java", /^javaw?$/],
   ["dotnet", /^dotnet$/],
   ["ruby", /^ruby[\d.]*$/],
+  // The loader of Actually Portable Executables, llamafiles among them: `ape`, or `.ape-1.10` in a home or TMPDIR
+  // (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first argument.
+  ["other", /^(?:ape|\.ape(?:-[\d.]+)?)$/],
   ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
 ];
 
-/** Base name in lower case, without `.exe`. */
+/**
+ * Base name in lower case, without `.exe`. Nix calls a program behind a wrapper `.NAME-wrapped`
+ * (pkgs/build-support/setup-hooks/make-wrapper.sh of nixpkgs).
+ */
 export const programName = (path: string): string =>
   baseName(path)
     .toLowerCase()
-    .replace(/\.exe$/, "");
+    .replace(/\.exe$/, "")
+    .replace(/^\.(.+)-wrapped_*$/, "$1");
+
+/** The Finder calls the second copy of an application `Name 2.app` or `Name copy.app`. */
+const asInstalled = (path: string): string =>
+  slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
 
 export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
@@ -65,8 +76,8 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
   };
 
   function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
-    const path = slashed(process.executable ?? "");
-    const argv = process.argv.map(slashed);
+    const path = asInstalled(process.executable ?? "");
+    const argv = process.argv.map(asInstalled);
     const command = argv.join(" ");
     const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
     const claims: Claim[] = [];

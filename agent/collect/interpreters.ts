@@ -35,6 +35,9 @@ const BUN_SECTION = ".bun";
 const BUN_EMPTY_BYTES = 8;
 /** Bun before that appended the program, and this line. */
 const BUN_TRAILER = "---- Bun! ----";
+/** ShowUsage of ape/loader.c in jart/cosmopolitan: the loader of llamafiles, a program of a few kilobytes. */
+const LOADER_TEXT = "actually portable executable loader";
+const LOADER_BYTES_MAX = 128 * 1024;
 
 /** Recognises interpreters on Linux by the symbols of their executable. Each file is read once. */
 export function createInterpreters({ files }: { files: Files }): Interpreters {
@@ -57,6 +60,7 @@ export function createInterpreters({ files }: { files: Files }): Interpreters {
   };
 
   function readLanguage(path: string, sizeBytes: number): Language | "none" | undefined {
+    if (isPortableLoader(path, sizeBytes)) return "other";
     const sections = readSections(path);
     if (!sections) return undefined;
     const dynamic = sections.find(({ type }) => type === SHT_DYNAMIC);
@@ -78,6 +82,11 @@ export function createInterpreters({ files }: { files: Files }): Interpreters {
       isElectron ||= has(ELECTRON);
     }
     return { language, isElectron };
+  }
+
+  function isPortableLoader(path: string, sizeBytes: number): boolean {
+    if (sizeBytes > LOADER_BYTES_MAX) return false;
+    return latin1(files.bytes(path, 0, LOADER_BYTES_MAX, buffer)).includes(LOADER_TEXT);
   }
 
   function isCompiledByBun(path: string, sections: readonly Section[], sizeBytes: number): boolean {

@@ -16,11 +16,14 @@ export const DIRECTORY = {
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
-/** Manifests and configurations: larger ones are none. */
+/** Configurations: larger ones are none. */
 const JSON_BYTES_MAX = 64 * 1024;
 
-/** What was not looked at: `cut` for its number or depth, `unreadable` with these rights. */
-export type Gaps = { cut: number; unreadable: number };
+/**
+ * What was not looked at: `cut` for its number or depth, `unreadable` with these rights, `foreign` because a user's
+ * setting names the directory of somebody else.
+ */
+export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /** One look: files, what went wrong, and the headers that are left to read. */
 export type Look = {
@@ -45,8 +48,10 @@ export const textOf = (look: Look, path: string, bytesMax: number): string | und
     ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
     : undefined;
 
-export function jsonIn(look: Look, path: string): unknown {
-  const text = textOf(look, path, JSON_BYTES_MAX);
+/** The JSON in a file. One that is larger than `bytesMax` counts as unreadable. */
+export function jsonIn(look: Look, path: string, bytesMax: number = JSON_BYTES_MAX): unknown {
+  const text = textOf(look, path, bytesMax + 1);
+  if (text !== undefined && text.length > bytesMax) look.gaps.unreadable += 1;
   return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
 }
 

@@ -2,53 +2,84 @@ import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { valuesAt } from "../catalog/match.ts";
+import { browserModels } from "./browser-storage.ts";
 import type { Files } from "./files.ts";
 import { huggingFaceModels } from "./hugging-face.ts";
-import { DIRECTORY, type Gaps, jsonIn, type Look, readFile, walk } from "./look.ts";
+import { DIRECTORY, type Gaps, jsonIn, type Look, noted, readFile, walk } from "./look.ts";
 import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
 
-/** A directory of models as an entry of the catalogue names it, `~` being somebody's home by now. */
-export type ModelDirectory = NonNullable<CatalogEntry["directories"]>[number];
+/** `browsers`: the storage of all browsers of a home. */
+type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";
+
+/**
+ * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
+ * `ownerUids`: only a directory of these users is read, because settings of theirs name it.
+ */
+export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
 /** Reads directories of models, none of them loaded. Files that were read once and did not change are not read again. */
 export function createDirectoryReader(files: Files) {
   const known: Look["known"] = new Map();
-  return ({ path, layout }: ModelDirectory): { models: Model[]; gaps: Gaps } => {
+  return ({ path, layout, ownerUids }: ModelDirectory): { models: Model[]; gaps: Gaps } => {
     if (known.size > KNOWN_FILES_MAX) known.clear();
-    const gaps = { cut: 0, unreadable: 0 };
+    const gaps: Gaps = { cut: 0, unreadable: 0 };
     const look = { files, gaps, headersLeft: DIRECTORY.HEADERS_MAX, known };
+    const owner = ownerUids && noted(look, () => files.facts(path))?.ownerUid;
+    if (owner !== undefined && !ownerUids!.includes(owner))
+      return { models: [], gaps: { ...gaps, foreign: 1 } };
     return { models: LAYOUTS[layout](look, path), gaps };
   };
 }
 
-const LAYOUTS: Record<ModelDirectory["layout"], (look: Look, root: string) => Model[]> = {
+const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
   ollama: ollamaModels,
   huggingface: huggingFaceModels,
   files: weightFiles,
+  browsers: browserModels,
 };
 
+/** A model whose tensors are a layer each has thousands of layers, at 200 bytes or more. */
+export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
+const MODEL_LAYER = "application/vnd.ollama.image.model";
+/** MediaTypeImageTensor in manifest/layer.go of ollama/ollama: safetensors, without a layer of the whole model. */
+const TENSOR_LAYER = "application/vnd.ollama.image.tensor";
+
+type Layer = { mediaType: string; digest: string; size: number };
+
 /**
- * `manifests/<registry>/<namespace>/<model>/<tag>`, an OCI-like manifest whose layer of type
- * `application/vnd.ollama.image.model` is the GGUF blob.
+ * `manifests/<registry>/<namespace>/<model>/<tag>`, an OCI-like manifest. The weights are one layer, a GGUF blob, or a
+ * layer for each tensor.
  */
 function ollamaModels(look: Look, root: string): Model[] {
-  const models: Model[] = [];
-  for (const path of walk(look, `${root}/manifests`)) {
-    const layers = valuesAt(jsonIn(look, path), "layers[]");
-    const layer = layers.find(
-      (one) => valuesAt(one, "mediaType")[0] === "application/vnd.ollama.image.model",
-    );
-    const [digest] = valuesAt(layer, "digest");
-    const [sizeBytes] = valuesAt(layer, "size");
-    if (typeof digest !== "string" || !DIGEST.test(digest)) continue;
-    if (typeof sizeBytes !== "number" || !Number.isSafeInteger(sizeBytes)) continue;
-    const found = readFile(look, `${root}/blobs/${digest.replace(":", "-")}`);
+  return walk(look, `${root}/manifests`).flatMap((path): Model[] => {
+    const [given] = valuesAt(jsonIn(look, path, MANIFEST_BYTES_MAX), "layers");
+    const layers = Array.isArray(given) ? given.filter(isLayer) : [];
     const name = tidy(ollamaName(path.slice(root.length + "/manifests/".length)), 200);
-    models.push({ format: "gguf", ...found, name, sizeBytes, digest, loaded: false });
-  }
-  return models;
+    const whole = layers.find(({ mediaType }) => mediaType === MODEL_LAYER);
+    if (whole) {
+      const { digest, size: sizeBytes } = whole;
+      const found = readFile(look, `${root}/blobs/${digest.replace(":", "-")}`);
+      return [{ format: "gguf", ...found, name, sizeBytes, digest, loaded: false }];
+    }
+    const tensors = layers.filter(({ mediaType }) => mediaType === TENSOR_LAYER);
+    const sizeBytes = tensors.reduce((sum, { size }) => sum + size, 0);
+    if (tensors.length === 0 || !Number.isSafeInteger(sizeBytes)) return [];
+    return [{ name, format: "safetensors", sizeBytes, loaded: false }];
+  });
+}
+
+function isLayer(value: unknown): value is Layer {
+  const { mediaType, digest, size } = Object(value) as Partial<Record<keyof Layer, unknown>>;
+  return (
+    typeof mediaType === "string" &&
+    typeof digest === "string" &&
+    DIGEST.test(digest) &&
+    typeof size === "number" &&
+    Number.isSafeInteger(size) &&
+    size >= 0
+  );
 }
 
 /** It names a file: of any other form it could name one elsewhere. */

@@ -3,6 +3,7 @@ import { attempt, type FileFacts, type Files, type Miss, optional } from "./file
 import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { readSettings, type Settings, type SettingsSource } from "./store-settings.ts";
 import { recogniseWeights } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
@@ -10,11 +11,12 @@ export type ReadRequest =
   /** The weights in a file of at least `sizeBytesMin`; `paths` are names of the same file, tried in order. */
   | { op: "weights"; paths: readonly string[]; inode?: string | undefined; sizeBytesMin: number }
   | ({ op: "directory" } & ModelDirectory)
+  | ({ op: "settings" } & SettingsSource)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
   /** The files of weights of at least `sizeBytesMin` in a directory and in those directly below it. */
   | { op: "weight-files"; path: string; sizeBytesMin: number }
-  | { op: "list"; path: string };
+  | { op: "list"; path: string; namesMax?: number };
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
@@ -23,6 +25,7 @@ export type ReadAnswers = {
   /** `null`: no weights. */
   weights: Weights | null;
   directory: { models: Model[]; gaps: Gaps };
+  settings: Settings;
   sha256: string;
   facts: FileFacts;
   "weight-files": ModelOnDisk[];
@@ -48,6 +51,8 @@ export function createReads(
         return weightsIn(files, request.paths, request);
       case "directory":
         return attempt(() => readDirectory(request));
+      case "settings":
+        return attempt(() => readSettings(files, request));
       case "sha256":
         return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
       case "facts":
@@ -55,7 +60,7 @@ export function createReads(
       case "weight-files":
         return attempt(() => weightFilesIn(files, request));
       case "list":
-        return attempt(() => files.list(request.path));
+        return attempt(() => files.list(request.path).slice(0, request.namesMax));
     }
   };
 }

@@ -9,6 +9,7 @@ export const ANSWER_MS_MAX = 2000;
 /** All of a request: a file system that is slow each time must not keep the others waiting. */
 const REQUEST_MS_MAX = {
   directory: 60_000,
+  settings: 30_000,
   sha256: 60_000,
   weights: 10_000,
   "weight-files": 10_000,

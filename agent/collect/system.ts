@@ -10,6 +10,7 @@ import type { Host } from "./host.ts";
 import { linuxHost } from "./linux.ts";
 import { memoryDevice } from "./memory-device.ts";
 import { createMounts, type Mounts } from "./mounts.ts";
+import { createMovedStores, type MovedStores } from "./moved-stores.ts";
 import { createNamespaces, type Namespaces, noNamespaces } from "./namespaces.ts";
 import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
 import { createReader, type Reader, readerCommand } from "./reader.ts";
@@ -28,8 +29,11 @@ export type SystemOptions = {
   procRoot: string;
   /** Never probed and never reported. */
   selfPid: number;
-  /** Lists the home directories to look for models in and to shorten to `~`; those of all people. */
-  homes: (list: (path: string) => string[]) => readonly string[];
+  /**
+   * Lists the home directories to look for models in and to shorten to `~`; those of all people. `listHome` lists what
+   * may belong to a user: nothing at first, and then what the reader process answered.
+   */
+  homes: (list: (path: string) => string[], listHome: (path: string) => string[]) => readonly string[];
   clock: Clock;
   /** Milliseconds of a clock that never goes back (`performance.now`). */
   elapsed: () => number;
@@ -43,6 +47,7 @@ export type SystemReaders = {
   files: Files;
   reader: Reader;
   directories: Directories;
+  moved?: MovedStores;
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
@@ -78,6 +83,7 @@ export function systemReaders(options: SystemOptions): SystemReaders {
   const reader = createReader({ ...options, files, command: readerCommand() });
   const isLibraryWanted = libraryFilter(catalogue);
   const shared = { ...options, files, cpuMs, mounts, reader, run: runTool, namespaces, isLibraryWanted };
+  const homes = createHomes({ ...options, files, mounts, reader });
   const host = (HOSTS[options.platform] ?? unsupportedHost)(shared);
   return {
     host,
@@ -87,7 +93,8 @@ export function systemReaders(options: SystemOptions): SystemReaders {
     probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
     catalogue,
     selfPid: options.selfPid,
-    homes: createHomes({ ...options, files, mounts, reader }),
+    homes,
+    moved: createMovedStores({ ...options, reader, homes }),
     elapsed: options.elapsed,
     cpuMs,
   };
@@ -97,6 +104,9 @@ const processorMs = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 };
+
+/** Names of a directory with homes, or of a home: what a pipe takes without effort. */
+const NAMES_MAX = 10_000;
 
 /** People move in while a daemon runs for months. Listed as often as the disks are looked at. */
 function createHomes(
@@ -113,8 +123,11 @@ function createHomes(
   const remote = new Map<string, readonly string[]>();
   const list = (path: string): string[] => {
     if (deps.platform !== "linux" || mounts.ofPath(path).class === "local") return files.list(path);
+    return listLater(path);
+  };
+  const listLater = (path: string): string[] => {
     const before = remote.get(path);
-    void reader.ask({ op: "list", path }, path).then((outcome) => {
+    void reader.ask({ op: "list", path, namesMax: NAMES_MAX }, path).then((outcome) => {
       const names = "value" in outcome ? outcome.value : (before ?? []);
       // Those who were not known are looked at soon.
       if (!isDeepStrictEqual(names, before)) nextAtMs = elapsed();
@@ -126,7 +139,7 @@ function createHomes(
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
     // One may lie below another that is nobody's: /home/example.com/ada.
-    const now = [...new Set(deps.homes(list))].sort((a, b) => b.length - a.length);
+    const now = [...new Set(deps.homes(list, listLater))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
   };

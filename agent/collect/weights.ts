@@ -1,6 +1,7 @@
 import { attempt, type Files } from "./files.ts";
 import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
 import type { WeightFile, WeightFormat } from "./host.ts";
+import { isPortableExecutable, weightsOffset } from "./llamafile.ts";
 
 /** Small ONNX files are spell checkers and background blur; a language model is larger. */
 export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
@@ -17,10 +18,25 @@ export function recogniseWeights(
   wants = { header: true },
 ): Pick<WeightFile, "format" | "header"> | undefined {
   const head = readAt(0, HEAD_BYTES);
+  if (isPortableExecutable(head)) return weightsInside(readAt, sizeBytes, wants);
   const format = formatOf(head, sizeBytes);
   if (format !== "gguf" || !wants.header) return format && { format };
   const header = readGguf(readAt);
   return header ? { format, header } : { format };
+}
+
+/** Weights in the archive of a llamafile. */
+function weightsInside(
+  readAt: ReadAt,
+  sizeBytes: number,
+  wants: { header: boolean },
+): Pick<WeightFile, "format" | "header"> | undefined {
+  const start = weightsOffset(readAt, sizeBytes);
+  if (start === undefined || start >= sizeBytes) return undefined;
+  const inside: ReadAt = (offset, length) => readAt(start + offset, length);
+  if (!isGguf(inside(0, HEAD_BYTES))) return undefined;
+  const header = wants.header ? readGguf(inside) : undefined;
+  return header ? { format: "gguf", header } : { format: "gguf" };
 }
 
 /** Format by magic bytes. `sizeBytes` is the size of the whole file. */

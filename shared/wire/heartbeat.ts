@@ -137,7 +137,7 @@ const modelAtRest = model.omit({ loaded: true });
 
 /** Models on disk of a product that does not run; those of one that runs are its engine's. */
 export const store = z.strictObject({
-  /** Catalogue id of the product; `huggingface` for the cache that many products share. */
+  /** Catalogue id of the product; `huggingface` for the cache that many products share, `browser` for web browsers. */
   id: slug,
   name: text(80),
   models: z.array(modelAtRest).min(1).max(LIMITS.MODELS_MAX),

@@ -40,6 +40,11 @@ describe("models at rest", () => {
     weights.set(ggufFile(HOLIDAY_PHOTOS as never));
     put(`blobs/${DIGEST.replace(":", "-")}`, weights);
     put("manifests/registry.ollama.ai/library/secret/1b", JSON.stringify(MANIFEST));
+    const moved = join(home, "elsewhere/models");
+    mkdirSync(moved, { recursive: true });
+    writeFileSync(join(moved, "tiny.gguf"), weights);
+    mkdirSync(join(home, ".lmstudio"));
+    writeFileSync(join(home, ".lmstudio/settings.json"), JSON.stringify({ downloadsFolder: moved }));
     const binary = buildAgent();
     stack = await startTestStack("deno");
     const { headers } = await stack.api("/v1/policy");
@@ -71,6 +76,14 @@ describe("models at rest", () => {
     expect(store?.models).toContainEqual(
       expect.objectContaining({ name: "secret:1b", digest: DIGEST, quantisation: "Q4_K_M" }),
     );
+  }, 30_000);
+
+  test("are found where a setting of LM Studio put them", async () => {
+    const moved = await eventually(
+      async () => (await newest())?.stores?.find(({ id }) => id === "lm-studio"),
+      20_000,
+    );
+    expect(moved.models).toMatchObject([{ name: "TinyLlama 1.1B Chat", quantisation: "Q4_K_M" }]);
   }, 30_000);
 
   test("that the policy bans are one incident, before their product starts and after it", async () => {

@@ -199,6 +199,33 @@ describe("homesOfPeople()", () => {
     ]);
     expect(homesOfPeople(machine, { list: nobody, text: nobody })).toEqual(["/var/root"]);
   });
+
+  test("on Linux are also those of a domain, /home/DOMAIN/user", () => {
+    const machine = { platform: "linux", env: {}, home: "/root" } as const;
+    const passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/bash\n";
+    const all = lists({
+      "/home": ["ada", "EXAMPLE.COM", "eve", "empty", "data"],
+      "/home/EXAMPLE.COM": ["bob", "carol", "lost+found"],
+      "/home/EXAMPLE.COM/bob": [".profile", "models"],
+      // Shared directories are no homes, and neither are those in them.
+      "/home/data": ["llama.cpp"],
+      "/home/data/llama.cpp": [".git", "build"],
+      "/home/eve": [".profile", "models"],
+      "/home/empty": [],
+      "/home/ada": ["models"],
+    });
+    const homes = homesOfPeople(machine, { list: all, listHome: all, text: () => passwd });
+    expect(homes.sort()).toEqual([
+      "/home/EXAMPLE.COM",
+      "/home/EXAMPLE.COM/bob",
+      "/home/EXAMPLE.COM/carol",
+      "/home/ada",
+      "/home/data",
+      "/home/empty",
+      "/home/eve",
+      "/root",
+    ]);
+  });
 });
 
 test("homesInPasswd() finds root and people, not services", () => {

@@ -846,6 +846,9 @@ describe("names", () => {
   test("isRenamed() goes by the names of the product", () => {
     expect(isRenamed(byId.get("ollama")!, "/usr/local/bin/ollama")).toBe(false);
     expect(isRenamed(byId.get("ollama")!, "/opt/helper")).toBe(true);
+    // The wrapper that Nix puts before a program.
+    expect(isRenamed(byId.get("ollama")!, "/nix/store/x-ollama-0.12.6/bin/.ollama-wrapped")).toBe(false);
+    expect(isRenamed(byId.get("ollama")!, "/nix/store/x-helper-1/bin/.helper-wrapped")).toBe(true);
     expect(isRenamed(byId.get("llamafile")!, "/home/a/llava.llamafile")).toBe(false);
   });
 

@@ -235,3 +235,59 @@ test("atRest.read() reads no file by a digest that is none", () => {
     rmSync(other, { recursive: true, force: true });
   }
 });
+
+describe("atRest.read() of Ollama's manifests", () => {
+  const storeWith = (manifests: Record<string, unknown>) => {
+    const home = mkdtempSync(join(tmpdir(), "collect-manifest-"));
+    const models = join(home, ".ollama/models");
+    for (const [path, content] of Object.entries(manifests)) {
+      mkdirSync(dirname(join(models, "manifests", path)), { recursive: true });
+      writeFileSync(join(models, "manifests", path), JSON.stringify(content));
+    }
+    const source = createAtRest({
+      catalogue,
+      directories: directoriesIn(ownFiles()),
+      homes: only(home),
+      elapsed: () => 0,
+    });
+    const read = source.read(product("ollama"));
+    rmSync(home, { recursive: true, force: true });
+    return { models: read, report: source.report() };
+  };
+  const layer = (mediaType: string, size: number, at = 0) => ({
+    mediaType: `application/vnd.ollama.image.${mediaType}`,
+    digest: `sha256:${String(at).padStart(64, "0")}`,
+    size,
+    name: `model.layers.${at}.mlp.down_proj.weight`,
+  });
+  const large = Array.from({ length: 1000 }, (_, at) => layer("license", 1, at));
+
+  test("takes a manifest of more than 64 KiB", () => {
+    const layers = [...large, layer("model", 1_100_000)];
+    expect(JSON.stringify({ layers }).length).toBeGreaterThan(128 * 1024);
+    const { models, report } = storeWith({ "registry.ollama.ai/library/large/1b": { layers } });
+    expect(models).toMatchObject([{ name: "large:1b", sizeBytes: 1_100_000 }]);
+    expect(report.status).toBe("ok");
+  });
+
+  test("takes a model whose tensors are a layer each", () => {
+    const layers = Array.from({ length: 1000 }, (_, at) => layer("tensor", 1000, at));
+    const { models } = storeWith({ "registry.ollama.ai/x/picture/latest": { layers } });
+    expect(models).toEqual([
+      { name: "x/picture:latest", format: "safetensors", sizeBytes: 1_000_000, loaded: false },
+    ]);
+  });
+
+  test("counts a manifest that is too large as unreadable", () => {
+    const layers = Array.from({ length: 26_000 }, (_, at) => layer("license", 1, at));
+    const { models, report } = storeWith({ "registry.ollama.ai/library/huge/1b": { layers } });
+    expect(models).toEqual([]);
+    expect(report).toMatchObject({ detail: "1 files or directories of models not readable" });
+  });
+
+  test("passes over layers of any other form", () => {
+    for (const layers of [null, {}, [null, 7, "x"], [{ ...layer("model", 1), digest: "sha256:../x" }]])
+      expect(storeWith({ "r/l/odd/1b": { layers } }).models).toEqual([]);
+    expect(storeWith({ "r/l/odd/1b": { layers: [{ ...layer("tensor", -1) }] } }).models).toEqual([]);
+  });
+});

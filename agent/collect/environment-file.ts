@@ -1,0 +1,80 @@
+/*
+ * Assignments of environment variables as systemd and PAM read them: the words of `Environment=` (systemd.exec(5)), the
+ * lines of an `EnvironmentFile=` (same page), `environment.d` (environment.d(5)) and `/etc/environment` (pam_env(8)).
+ */
+
+/** Longer values are no path: PATH_MAX of linux/limits.h. */
+export const VALUE_CHARS_MAX = 4096;
+const ASSIGNMENTS_MAX = 1024;
+const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", s: " " };
+
+/** Lines with a backslash at their end go on in the next one; comment lines in between are skipped (systemd.syntax(7)). */
+export function logicalLines(text: string): string[] {
+  const lines: string[] = [];
+  let open: string | undefined;
+  for (const line of text.split("\n")) {
+    const isComment = /^\s*[#;]/.test(line);
+    if (isComment) continue;
+    const whole = open === undefined ? line : `${open} ${line.trimStart()}`;
+    open = whole.endsWith("\\") ? whole.slice(0, -1) : undefined;
+    if (open === undefined) lines.push(whole.trim());
+  }
+  if (open !== undefined) lines.push(open.trim());
+  return lines;
+}
+
+/** Words of a setting, quotes and escapes removed. A quote that is not closed ends with the line. */
+export function wordsOf(value: string): string[] {
+  const words: string[] = [];
+  let word: string | undefined;
+  let quote = "";
+  for (let at = 0; at < value.length; at += 1) {
+    const char = value[at]!;
+    if (char === "\\" && quote !== "'" && at + 1 < value.length) {
+      at += 1;
+      word = (word ?? "") + (ESCAPES[value[at]!] ?? value[at]!);
+    } else if (quote !== "") {
+      if (char === quote) quote = "";
+      else word += char;
+    } else if (char === '"' || char === "'") {
+      quote = char;
+      word ??= "";
+    } else if (/\s/.test(char)) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    } else word = (word ?? "") + char;
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
+
+/** `NAME=value`, or undefined for anything else. */
+export function assignmentOf(word: string): [name: string, value: string] | undefined {
+  const at = word.indexOf("=");
+  const name = word.slice(0, Math.max(at, 0));
+  const value = word.slice(at + 1);
+  return NAME.test(name) && value.length <= VALUE_CHARS_MAX ? [name, value] : undefined;
+}
+
+/** One assignment a line, the value with or without quotes. `export` is what some write before it. */
+export function assignmentsInFile(text: string): [name: string, value: string][] {
+  return logicalLines(text)
+    .slice(0, ASSIGNMENTS_MAX)
+    .flatMap((line) => {
+      const [, name, raw] = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(line) ?? [];
+      if (name === undefined || raw === undefined) return [];
+      // Without quotes the value goes to the end of the line, spaces included.
+      const value = /^["']/.test(raw) ? (wordsOf(raw)[0] ?? "") : raw;
+      const found = assignmentOf(`${name}=${value}`);
+      return found ? [found] : [];
+    });
+}
+
+/** `/proc/PID/environ`: assignments that end with a null byte (proc_pid_environ(5)). */
+export const assignmentsInProcess = (text: string): [name: string, value: string][] =>
+  text.split("\0").flatMap((word) => {
+    const found = assignmentOf(word);
+    return found ? [found] : [];
+  });

@@ -1,0 +1,55 @@
+/** The stores that settings can move: a product of the catalogue, or the cache of Hugging Face that many share. */
+export type MovableStore = "ollama" | "huggingface" | "lm-studio" | "llama-cpp";
+
+/** A directory of models that a setting names. */
+export type MovedStore = { store: MovableStore; path: string };
+
+export type Environment = ReadonlyMap<string, string>;
+
+/** The first variable that is set wins. `below`: where under its value the models are. */
+type Variable = { name: string; below?: string };
+
+const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] = [
+  // envconfig/config.go of ollama/ollama: func Models.
+  { store: "ollama", names: [{ name: "OLLAMA_MODELS" }] },
+  // huggingface_hub/constants.py 2.4.0: HF_HUB_CACHE, then its older name, then HF_HOME, then the cache of XDG.
+  {
+    store: "huggingface",
+    names: [
+      { name: "HF_HUB_CACHE" },
+      { name: "HUGGINGFACE_HUB_CACHE" },
+      { name: "HF_HOME", below: "hub" },
+      { name: "XDG_CACHE_HOME", below: "huggingface/hub" },
+    ],
+  },
+  // lms-common-server/src/findLMStudioHome.ts of lmstudio-ai/lmstudio-js, src/lmstudioPaths.ts of lmstudio-ai/lms.
+  { store: "lm-studio", names: [{ name: "LMSTUDIO_HOME", below: "models" }] },
+  // common/common.cpp of ggml-org/llama.cpp: fs_get_cache_directory.
+  { store: "llama-cpp", names: [{ name: "LLAMA_CACHE" }, { name: "XDG_CACHE_HOME", below: "llama.cpp" }] },
+];
+
+/** Directories of models that an environment names. `home` stands for a leading `~`, which huggingface_hub expands. */
+export function storesIn(environment: Environment, home?: string): MovedStore[] {
+  return VARIABLES.flatMap(({ store, names }) => {
+    const variable = names.find(({ name }) => environment.get(name));
+    if (!variable) return [];
+    const path = absolute(environment.get(variable.name)!, home);
+    if (path === undefined) return [];
+    return [{ store, path: variable.below === undefined ? path : `${path}/${variable.below}` }];
+  });
+}
+
+/** A path without `.`, `..` and doubled slashes. Undefined for a relative one, and for the root directory. */
+export function absolute(value: string, home?: string): string | undefined {
+  const given = home !== undefined && /^~(?=\/|$)/.test(value) ? home + value.slice(1) : value;
+  const isClean = [...given].every((char) => char >= " ");
+  if (!/^(?:\/|[A-Za-z]:[\\/])/.test(given) || !isClean) return undefined;
+  const isDrive = !given.startsWith("/");
+  const parts: string[] = [];
+  for (const part of given.split(isDrive ? /[\\/]/ : "/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  if (parts.length < (isDrive ? 2 : 1)) return undefined;
+  return isDrive ? parts.join("/") : `/${parts.join("/")}`;
+}
