@@ -30,10 +30,11 @@ export const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
 export function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
+    const asked = fingerprint.grpc ? "gRPC" : "GET";
     const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
     return [
       ...winner!.traits.map((trait) =>
-        evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
+        evidenceOf(HTTP_WEIGHTS[trait.weight], `${asked} ${trait.path} on ${where}: ${trait.says}`),
       ),
       ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
     ];

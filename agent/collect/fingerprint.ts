@@ -4,10 +4,22 @@ import { OPEN_ANSWERS, openedBy } from "../catalog/auth.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Answers, type Judgement, judge, MODELS_PATH, openaiShape, rivals } from "../catalog/judge.ts";
 import { type Examined, regex, valuesAt } from "../catalog/match.ts";
+import type { Target } from "./connection.ts";
+import {
+  type GrpcAnswer,
+  type GrpcAnswers,
+  grpcAuth,
+  grpcMethods,
+  grpcModelList,
+  grpcModels,
+  grpcVersion,
+  judgeGrpc,
+  readGrpc,
+} from "./grpc.ts";
 import type { Answer } from "./http.ts";
 import { type ByteBudget, createByteBudget, createKeeper } from "./kept-answer.ts";
 import { listedModels, OPENAI_MODELS } from "./models.ts";
-import { PROBE_LIMITS, type Probe, type Target } from "./probe.ts";
+import { PROBE_LIMITS, type Probe } from "./probe.ts";
 
 /** What a listener turned out to be. Without `judgement.winner` and `shape` it is no engine anybody knows. */
 export type Fingerprint = {
@@ -16,6 +28,8 @@ export type Fingerprint = {
   /** It speaks the OpenAI API, in words. */
   shape?: string;
   auth: "open" | "required" | "unknown";
+  /** It was asked by methods of gRPC: the paths of its traits are those. */
+  grpc?: true;
   version?: string;
   models: Model[];
   /** False when it did not answer in full: worth another try later. */
@@ -91,7 +105,14 @@ async function inquire(
   likely: ReadonlySet<string>,
   options: { likelyInTheEnd?: () => Promise<ReadonlySet<string>> },
 ): Promise<Fingerprint> {
-  if (!(await inquiry.open())) return conclude(deps.catalogue, inquiry, likely);
+  const opened = await inquiry.open();
+  if (opened === "http2") {
+    const methods = grpcMethods(deps.catalogue, likely);
+    await inquiry.call(methods);
+    if (inquiry.grpc.size > 0) return finishGrpc(deps.catalogue, inquiry, methods);
+  }
+  if (opened === "none" || (opened === "http2" && !(await inquiry.openFront())))
+    return conclude(deps.catalogue, inquiry, likely);
   let batches = 0;
   for (const paths of planOf(deps.catalogue)(likely)) {
     const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
@@ -107,6 +128,28 @@ async function inquire(
   return conclude(deps.catalogue, inquiry, known);
 }
 
+async function finishGrpc(
+  catalogue: readonly CatalogEntry[],
+  inquiry: Inquiry,
+  methods: string[],
+): Promise<Fingerprint> {
+  const models = grpcModels(judgeGrpc(catalogue, inquiry.grpc));
+  if (models) methods.push(models.method);
+  await inquiry.call(methods);
+  const judgement = judgeGrpc(catalogue, inquiry.grpc);
+  const version = grpcVersion(judgement, inquiry.grpc);
+  return {
+    target: inquiry.target(),
+    judgement,
+    auth: grpcAuth(judgement, inquiry.grpc),
+    grpc: true,
+    models: grpcModelList(judgement, inquiry.grpc),
+    settled: inquiry.settled() || judgement.winner !== undefined,
+    ...(version !== undefined && { version }),
+    ...(inquiry.lacks(methods) && { rest: inquiry }),
+  };
+}
+
 /**
  * Asks an identified listener again for what changes: its models. The same fingerprint while they are the same,
  * undefined when it no longer answers, or knows nothing any more of the lists that it had.
@@ -116,6 +159,7 @@ export async function refreshModels(
   before: Fingerprint,
   signal?: AbortSignal,
 ): Promise<Fingerprint | undefined> {
+  if (before.grpc) return refreshGrpc(deps, before, signal);
   const lists = modelLists(before);
   if (lists.length === 0) return before;
   const answers = new Map<string, Examined>();
@@ -129,12 +173,29 @@ export async function refreshModels(
     }
     const isOther = before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
     if (isOther) return undefined;
-    const models = listedModels(lists, answers);
-    return JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
+    return withModels(before, listedModels(lists, answers));
   } finally {
     keeper.close();
   }
 }
+
+async function refreshGrpc(
+  deps: FingerprintDeps,
+  before: Fingerprint,
+  signal: AbortSignal | undefined,
+): Promise<Fingerprint | undefined> {
+  const list = grpcModels(before.judgement);
+  if (!list) return before;
+  const bodyBytesMax = PROBE_LIMITS.MODELS_BYTES_MAX;
+  const result = await deps.probe(before.target, list.method, { signal, bodyBytesMax, grpc: true });
+  if ("failed" in result) return result.failed === "silent" ? before : undefined;
+  const answer = readGrpc(result);
+  if (!answer) return undefined;
+  return withModels(before, grpcModelList(before.judgement, new Map([[list.method, answer]])));
+}
+
+const withModels = (before: Fingerprint, models: Model[]): Fingerprint =>
+  JSON.stringify(models) === JSON.stringify(before.models) ? before : { ...before, models };
 
 const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
   const own = known.judgement.winner?.entry;
@@ -151,6 +212,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
   let attempts = 0;
   let answersBefore = 0;
   const answers = new Map<string, Examined>();
+  const grpc = new Map<string, GrpcAnswer>();
   const keeper = createKeeper(deps.catalogue, deps.kept ?? createByteBudget());
   const asked = new Set<string>();
   /** Questions that were not answered, and in how many attempts. */
@@ -169,7 +231,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
     return !settled || asked.size >= FINGERPRINT_LIMITS.PATHS_MAX;
   };
 
-  const ask = (path: string, bodyBytesMax?: number) => {
+  const ask = (path: string, bodyBytesMax?: number, isCall = false) => {
     const timeoutMs = Math.min(
       PROBE_LIMITS.TIMEOUT_MS * 2 ** (attempts - 1),
       FINGERPRINT_LIMITS.ANSWER_MS_MAX,
@@ -178,6 +240,7 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
       signal,
       ...(bodyBytesMax !== undefined && { bodyBytesMax }),
       ...(attempts > 1 && { timeoutMs }),
+      ...(isCall && { grpc: true }),
     });
   };
 
@@ -185,22 +248,49 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
     (unanswered.get(path) ?? 0) < FINGERPRINT_LIMITS.ATTEMPTS_MAX &&
     (unanswered.has(path) || !asked.has(path));
 
+  const callOne = async (method: string) => {
+    const result = await ask(method, PROBE_LIMITS.MODELS_BYTES_MAX, true);
+    if (!("failed" in result)) {
+      unanswered.delete(method);
+      const answer = readGrpc(result);
+      if (answer) grpc.set(method, answer);
+    } else noteFailure(method, result.failed);
+  };
+
   const askOne = async (path: string, bodyBytesMax: number) => {
     const result = await ask(path, bodyBytesMax);
     if (!("failed" in result)) {
       unanswered.delete(path);
       if (!isStub(front, result)) answers.set(path, keeper.keep(path, result));
       if (result.status >= 500) settledLater = true;
-    } else if (result.failed === "silent") {
+    } else noteFailure(path, result.failed);
+  };
+
+  const noteFailure = (path: string, failed: Failure) => {
+    if (failed === "silent") {
       silences += 1;
       unanswered.set(path, (unanswered.get(path) ?? 0) + 1);
-    } else if (result.failed === "refused") settledLater = true;
+    } else if (failed === "refused") settledLater = true;
   };
   /** A server that is starting refuses or answers 5xx: it is asked in full, and again later. */
   let settledLater = false;
 
+  const keepFront = (first: Awaited<ReturnType<Probe>>): boolean => {
+    asked.add("/");
+    if (!("failed" in first)) {
+      front = frontOf(first);
+      answers.set("/", keeper.keep("/", first));
+      return true;
+    }
+    settled = first.failed === "not-http" || first.failed === "tls";
+    isSilent = first.failed === "silent";
+    return false;
+  };
+
   return {
     answers,
+    /** What the methods of {@link call} answered, where it is a server of gRPC. */
+    grpc: grpc as GrpcAnswers,
     isOver,
     close: keeper.close,
     target: () => target,
@@ -217,38 +307,47 @@ function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">) {
       signal = stop;
       startedAt = deps.elapsed();
       attempts += 1;
-      answersBefore = answers.size;
+      answersBefore = answers.size + grpc.size;
       silences = 0;
       settled = true;
       settledLater = false;
       for (const path of unanswered.keys()) if (isWorthAsking(path)) asked.delete(path);
     },
     /** Another attempt is likely to learn more: it answers, or was asked once only. */
-    isHopeful: (): boolean => answers.size > answersBefore || attempts < HOPEFUL_ATTEMPTS,
+    isHopeful: (): boolean => answers.size + grpc.size > answersBefore || attempts < HOPEFUL_ATTEMPTS,
     /** The last attempt brought answers that the ones before did not. */
-    hasProgressed: (): boolean => answers.size > answersBefore,
+    hasProgressed: (): boolean => answers.size + grpc.size > answersBefore,
     park: (): void =>
       keeper.park(deps.waiting ?? NO_LIMIT, (path) => {
         answers.delete(path);
         asked.delete(path);
       }),
-    /** True when it speaks HTTP or HTTPS. */
-    open: async (): Promise<boolean> => {
-      if (answers.has("/")) return true;
+    /** Which protocol it speaks. The front page is asked for, but of HTTP/2. */
+    open: async (): Promise<"http" | "http2" | "none"> => {
+      if (target.http2) return "http2";
+      if (answers.has("/")) return "http";
       let first = await ask("/");
       if (wantsTls(first)) {
         target = { ...where, tls: true };
         first = await ask("/");
       }
-      asked.add("/");
-      if (!("failed" in first)) {
-        front = frontOf(first);
-        answers.set("/", keeper.keep("/", first));
-        return true;
+      if (wantsHttp2(first, target)) {
+        target = { ...target, http2: true };
+        return "http2";
       }
-      settled = first.failed === "not-http" || first.failed === "tls";
-      isSilent = first.failed === "silent";
-      return false;
+      return keepFront(first) ? "http" : "none";
+    },
+    /** Asks a server of HTTP/2 for its front page. */
+    openFront: async (): Promise<boolean> => answers.has("/") || keepFront(await ask("/")),
+    /** Calls methods of gRPC as long as the server speaks it. */
+    call: async (methods: readonly string[]) => {
+      const fresh = methods.filter((method) => !asked.has(method));
+      while (fresh.length > 0 && !isOver()) {
+        const batch = fresh.splice(0, atOnce);
+        for (const method of batch) asked.add(method);
+        await Promise.all(batch.map(callOne));
+        if (grpc.size === 0) return;
+      }
     },
     ask: async (paths: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
       const fresh = [...new Set(paths)].filter((path) => !asked.has(path));
@@ -281,6 +380,12 @@ type Front = { length: number; hash: number | bigint };
 
 const frontOf = ({ status, body }: Answer): Front | undefined =>
   status === 200 && /^\s*[[{]/.test(body) ? { length: body.length, hash: Bun.hash(body) } : undefined;
+
+type Failure = Extract<Awaited<ReturnType<Probe>>, { failed: unknown }>["failed"];
+
+/** Servers that speak only HTTP/2 hang up on a client of TLS that does not ask for it. */
+const wantsHttp2 = (result: Awaited<ReturnType<Probe>>, { tls }: Target): boolean =>
+  "failed" in result && (result.failed === "http2" || (tls && result.failed === "not-http"));
 
 /** nginx and Go answer plain HTTP on a TLS port with a 400 that says so. */
 function wantsTls(result: Awaited<ReturnType<Probe>>): boolean {

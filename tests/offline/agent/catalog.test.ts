@@ -14,6 +14,7 @@ import { ORDINARY } from "./catalog-ordinary.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
 const MACHINERY = new Set([
+  "grpc.ts",
   "auth.ts",
   "cut-json.ts",
   "document.ts",
