@@ -8,7 +8,8 @@
 export type GrpcTrait = {
   /** Catalogue id. */
   product: string;
-  method: string;
+  /** `/package.Service/Method`. */
+  call: string;
   /** Text fields of the answer by their number, and what each has to match. */
   text?: Readonly<Record<number, string>>;
   /** An error that only this product words so, instead of an answer. */
@@ -22,7 +23,8 @@ export type GrpcTrait = {
 
 /** Where a product lists its models. */
 export type GrpcModels = {
-  method: string;
+  /** `/package.Service/Method`. */
+  call: string;
   /** Repeated field with one message a model; absent when the answer itself is about the one model. */
   each?: number;
   /** Fields with its name; the first that is not empty counts. */
@@ -35,7 +37,7 @@ export type GrpcModels = {
 const KSERVE = "/inference.GRPCInferenceService/ServerMetadata";
 const kserve = (product: string, name: string): GrpcTrait => ({
   product,
-  method: KSERVE,
+  call: KSERVE,
   text: { 1: name },
   weight: "identity",
   says: `its server metadata names ${product}`,
@@ -53,7 +55,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   kserve("kserve", "^kserve$"),
   {
     product: "kserve",
-    method: KSERVE,
+    call: KSERVE,
     text: { 1: "." },
     weight: "strong",
     says: "it answers the KServe v2 inference protocol",
@@ -62,7 +64,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // lightseekorg/smg-grpc-proto 0.4.28 (PyPI), vllm_engine.proto; vllm-project/vllm, vllm/entrypoints/grpc_server.py.
   {
     product: "vllm",
-    method: "/vllm.grpc.engine.VllmEngine/GetServerInfo",
+    call: "/vllm.grpc.engine.VllmEngine/GetServerInfo",
     text: { 5: "^vllm" },
     weight: "identity",
     says: "its server information names vLLM",
@@ -70,7 +72,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // smg-grpc-proto 0.4.28 (PyPI), sglang_scheduler.proto.
   {
     product: "sglang",
-    method: "/sglang.grpc.scheduler.SglangScheduler/GetServerInfo",
+    call: "/sglang.grpc.scheduler.SglangScheduler/GetServerInfo",
     text: { 7: "\\d" },
     weight: "identity",
     says: "its server information has a version of SGLang",
@@ -79,7 +81,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // huggingface/text-embeddings-inference, proto/tei.proto.
   {
     product: "tei",
-    method: "/tei.v1.Info/Info",
+    call: "/tei.v1.Info/Info",
     text: { 1: "^\\d+\\.", 4: "." },
     weight: "strong",
     says: "TEI's information message",
@@ -88,7 +90,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // pytorch/serve, frontend/server/src/main/resources/proto/inference.proto.
   {
     product: "torchserve",
-    method: "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Ping",
+    call: "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Ping",
     text: { 1: '"status"' },
     weight: "strong",
     says: "TorchServe's health message",
@@ -96,7 +98,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // tensorflow/serving, tensorflow_serving/servables/tensorflow/get_model_status_impl.cc.
   {
     product: "tensorflow-serving",
-    method: "/tensorflow.serving.ModelService/GetModelStatus",
+    call: "/tensorflow.serving.ModelService/GetModelStatus",
     error: { status: 3, message: "^Missing ModelSpec$" },
     weight: "strong",
     says: "TensorFlow Serving's words for a request without a model",
@@ -104,7 +106,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // ray-project/ray, src/ray/protobuf/serve.proto and python/ray/serve/_private/proxy.py.
   {
     product: "ray-serve",
-    method: "/ray.serve.RayServeAPIService/Healthz",
+    call: "/ray.serve.RayServeAPIService/Healthz",
     text: { 1: "." },
     weight: "strong",
     says: "Ray Serve's health message",
@@ -112,7 +114,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // qdrant/qdrant, lib/api/src/grpc/proto/qdrant.proto.
   {
     product: "qdrant",
-    method: "/qdrant.Qdrant/HealthCheck",
+    call: "/qdrant.Qdrant/HealthCheck",
     text: { 1: "^qdrant - vector search engine" },
     weight: "identity",
     says: "it titles itself qdrant",
@@ -121,7 +123,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
   // Recorded from milvus-lite 3.2.2 (PyPI), `milvus_lite-3.2.2`; milvus-io/milvus-proto, proto/milvus.proto.
   {
     product: "milvus",
-    method: "/milvus.proto.milvus.MilvusService/GetVersion",
+    call: "/milvus.proto.milvus.MilvusService/GetVersion",
     text: { 2: "\\d" },
     weight: "strong",
     says: "its version by Milvus's API",
@@ -131,7 +133,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
 
 /** triton-inference-server/common, protobuf/grpc_service.proto (RepositoryIndex). MLServer and KServe copy it. */
 const REPOSITORY: GrpcModels = {
-  method: "/inference.GRPCInferenceService/RepositoryIndex",
+  call: "/inference.GRPCInferenceService/RepositoryIndex",
   each: 1,
   names: [1],
   loaded: { field: 3, matches: "^READY$" },
@@ -140,13 +142,13 @@ const REPOSITORY: GrpcModels = {
 /** MLServer has it in a service of its own: mlserver 1.7.1 (PyPI), mlserver/grpc/model_repository_pb2.py. */
 const MLSERVER_REPOSITORY: GrpcModels = {
   ...REPOSITORY,
-  method: "/inference.model_repository.ModelRepositoryService/RepositoryIndex",
+  call: "/inference.model_repository.ModelRepositoryService/RepositoryIndex",
 };
 
 export const GRPC_MODELS: Readonly<Record<string, GrpcModels>> = {
   triton: REPOSITORY,
   mlserver: MLSERVER_REPOSITORY,
-  vllm: { method: "/vllm.grpc.engine.VllmEngine/GetModelInfo", names: [6, 1] },
-  sglang: { method: "/sglang.grpc.scheduler.SglangScheduler/GetModelInfo", names: [6, 1] },
-  tei: { method: "/tei.v1.Info/Info", names: [4] },
+  vllm: { call: "/vllm.grpc.engine.VllmEngine/GetModelInfo", names: [6, 1] },
+  sglang: { call: "/sglang.grpc.scheduler.SglangScheduler/GetModelInfo", names: [6, 1] },
+  tei: { call: "/tei.v1.Info/Info", names: [4] },
 };

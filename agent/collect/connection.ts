@@ -1,10 +1,22 @@
+import type { UnixAddress } from "./host.ts";
 import type { Namespaces, NetworkSpace } from "./namespaces.ts";
 
-/** `inside`: the connection has to start in this network namespace. `http2`: it speaks that from the first byte. */
-export type Target = { address: string; port: number; tls: boolean; http2?: true; inside?: NetworkSpace };
+/**
+ * `inside`: the connection has to start in this network namespace. `http2`: it speaks that from the first byte. `unix`: the
+ * socket that is asked instead of an address and a port.
+ */
+export type Target = {
+  address: string;
+  port: number;
+  tls: boolean;
+  http2?: true;
+  inside?: NetworkSpace;
+  unix?: UnixAddress;
+};
 
 /** Host of the request (RFC 9110 §7.2), which has no zone: that is this host's own name for an interface. */
-export function hostOf({ address, port }: Pick<Target, "address" | "port">): string {
+export function hostOf({ address, port, unix }: Pick<Target, "address" | "port" | "unix">): string {
+  if (unix) return "localhost";
   const plain = address.replace(/%.*$/, "");
   return `${plain.includes(":") ? `[${plain}]` : plain}:${port}`;
 }

@@ -134,7 +134,7 @@ async function finishGrpc(
   methods: string[],
 ): Promise<Fingerprint> {
   const models = grpcModels(judgeGrpc(catalogue, inquiry.grpc));
-  if (models) methods.push(models.method);
+  if (models) methods.push(models.call);
   await inquiry.call(methods);
   const judgement = judgeGrpc(catalogue, inquiry.grpc);
   const version = grpcVersion(judgement, inquiry.grpc);
@@ -187,11 +187,11 @@ async function refreshGrpc(
   const list = grpcModels(before.judgement);
   if (!list) return before;
   const bodyBytesMax = PROBE_LIMITS.MODELS_BYTES_MAX;
-  const result = await deps.probe(before.target, list.method, { signal, bodyBytesMax, grpc: true });
+  const result = await deps.probe(before.target, list.call, { signal, bodyBytesMax, grpc: true });
   if ("failed" in result) return result.failed === "silent" ? before : undefined;
   const answer = readGrpc(result);
   if (!answer) return undefined;
-  return withModels(before, grpcModelList(before.judgement, new Map([[list.method, answer]])));
+  return withModels(before, grpcModelList(before.judgement, new Map([[list.call, answer]])));
 }
 
 const withModels = (before: Fingerprint, models: Model[]): Fingerprint =>

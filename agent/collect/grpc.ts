@@ -45,7 +45,7 @@ export function grpcMethods(catalogue: readonly CatalogEntry[], likely: Readonly
   const known = new Set(catalogue.map(({ id }) => id));
   const traits = GRPC_TRAITS.filter(({ product }) => known.has(product));
   const first = traits.filter(({ product }) => likely.has(product));
-  return [...new Set([...first, ...traits].map(({ method }) => method))];
+  return [...new Set([...first, ...traits].map(({ call }) => call))];
 }
 
 export const grpcModels = (judgement: Judgement): GrpcModels | undefined =>
@@ -57,10 +57,10 @@ export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswe
   const fits = new Map<CatalogEntry, Trait[]>();
   for (const found of GRPC_TRAITS) {
     const entry = entries.get(found.product);
-    const answer = answers.get(found.method);
+    const answer = answers.get(found.call);
     if (!entry || !answer || !matches(found, answer)) continue;
-    const { method, weight, says } = found;
-    fits.set(entry, [...(fits.get(entry) ?? []), { path: method, weight, says }]);
+    const { call, weight, says } = found;
+    fits.set(entry, [...(fits.get(entry) ?? []), { path: call, weight, says }]);
   }
   const rank = ({ traits }: Fit): number => (traits.some(({ weight }) => weight === "identity") ? 1 : 0);
   const [winner, ...runnersUp] = [...fits]
@@ -82,8 +82,8 @@ function matches({ text, error }: GrpcTrait, { status, message, fields }: GrpcAn
 
 export function grpcVersion({ winner }: Judgement, answers: GrpcAnswers): string | undefined {
   const own = GRPC_TRAITS.filter(({ product }) => product === winner?.entry.id);
-  for (const { method, version } of own) {
-    const fields = answers.get(method)?.fields;
+  for (const { call, version } of own) {
+    const fields = answers.get(call)?.fields;
     const text = version && fields && textOf(fields, version.field);
     const found = version?.matches === undefined ? text : text && regex(version.matches).exec(text)?.[1];
     if (found) return tidy(found, 40);
@@ -93,7 +93,7 @@ export function grpcVersion({ winner }: Judgement, answers: GrpcAnswers): string
 
 export function grpcModelList(judgement: Judgement, answers: GrpcAnswers): Model[] {
   const list = grpcModels(judgement);
-  const answer = list && answers.get(list.method);
+  const answer = list && answers.get(list.call);
   if (!list || answer?.status !== OK) return [];
   const items =
     list.each === undefined ? [answer.fields] : (answer.fields.get(list.each) ?? []).map(readFields);
@@ -115,5 +115,5 @@ export function grpcAuth(judgement: Judgement, answers: GrpcAnswers): "open" | "
   if (statuses.some((status) => status === UNAUTHENTICATED || status === PERMISSION_DENIED))
     return "required";
   const list = grpcModels(judgement);
-  return list && answers.get(list.method)?.status === OK ? "open" : "unknown";
+  return list && answers.get(list.call)?.status === OK ? "open" : "unknown";
 }

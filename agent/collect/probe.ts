@@ -1,4 +1,5 @@
 import { createBuffer, hostOf, open, type Target } from "./connection.ts";
+import type { UnixAddress } from "./host.ts";
 import { type Answer, parseAnswer, requestText } from "./http.ts";
 import {
   createHttp2Reader,
@@ -23,6 +24,8 @@ export const PROBE_LIMITS = {
  */
 export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" | "tls" | "http2" };
 
+export type UnixProbe = (unix: UnixAddress, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
+
 export type ProbeOptions = {
   signal?: AbortSignal | undefined;
   bodyBytesMax?: number;
@@ -41,11 +44,13 @@ export type Probe = (target: Target, path: string, options?: ProbeOptions) => Pr
 export function createProbe(
   timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
   namespaces: Pick<Namespaces, "within"> = noNamespaces,
+  unixProbe: UnixProbe = async () => ({ failed: "refused" }),
 ): Probe {
   let inFlight = 0;
   const waiting: (() => void)[] = [];
 
   return async (target, path, options = {}) => {
+    if (target.unix) return unixProbe(target.unix, path, options);
     if (inFlight >= PROBE_LIMITS.IN_FLIGHT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
     if (options.signal?.aborted) {
       waiting.shift()?.();

@@ -3,6 +3,7 @@ import { attempt, type FileFacts, type Files, type Miss, optional } from "./file
 import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { askSocket, type SocketAnswer, type SocketRequest } from "./read-socket.ts";
 import { recogniseWeights } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
@@ -14,7 +15,8 @@ export type ReadRequest =
   | { op: "facts"; path: string }
   /** The files of weights of at least `sizeBytesMin` in a directory and in those directly below it. */
   | { op: "weight-files"; path: string; sizeBytesMin: number }
-  | { op: "list"; path: string };
+  | { op: "list"; path: string }
+  | ({ op: "socket" } & SocketRequest);
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
@@ -27,6 +29,7 @@ export type ReadAnswers = {
   facts: FileFacts;
   "weight-files": ModelOnDisk[];
   list: string[];
+  socket: SocketAnswer;
 };
 
 /** `unanswered`: the file system did not answer in time, or has not done so lately and is left alone for a while. */
@@ -37,9 +40,11 @@ const CHUNK_BYTES = 256 * 1024;
 const NAMES_MAX = 512;
 const WEIGHT_FILES_MAX = 16;
 
-/** Performs requests on these files, synchronously. Never throws. */
+/** Performs requests on these files, synchronously. Never throws. `sign` and `elapsed` are for what takes its time. */
 export function createReads(
   files: Files,
+  sign: () => void = () => undefined,
+  elapsed: () => number = () => Bun.nanoseconds() / 1e6,
 ): (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]> {
   const readDirectory = createDirectoryReader(files);
   return (request) => {
@@ -56,6 +61,8 @@ export function createReads(
         return attempt(() => weightFilesIn(files, request));
       case "list":
         return attempt(() => files.list(request.path));
+      case "socket":
+        return attempt(() => askSocket(request, sign, elapsed));
     }
   };
 }
