@@ -94,7 +94,8 @@ function describeWeights(file: WeightFile): string {
   const { architecture, parameters, quantisation } = file.header ?? {};
   const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   const what = repositoryOf(file.path)?.name ?? baseName(file.path);
-  return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
+  const where = file.inside ? `a model inside ${what}` : what;
+  return `${file.how === "mapped" ? "maps" : "has open"} ${where} (${facts.join(", ")})`;
 }
 
 export const readEvidence = (weights: readonly WeightFile[]): Found[] =>

@@ -74,6 +74,8 @@ export type WeightFile = {
   format: WeightFormat;
   sizeBytes: number;
   how: "mapped" | "open";
+  /** It is a part of the file, which is an archive or a program. */
+  inside?: true;
   header?: GgufHeader;
 };
 

@@ -4,12 +4,21 @@ import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
 import { askSocket, type SocketAnswer, type SocketRequest } from "./read-socket.ts";
-import { recogniseWeights } from "./weights.ts";
+import { type Part, recogniseEmbedded, recogniseWeights } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
 export type ReadRequest =
-  /** The weights in a file of at least `sizeBytesMin`; `paths` are names of the same file, tried in order. */
-  | { op: "weights"; paths: readonly string[]; inode?: string | undefined; sizeBytesMin: number }
+  /**
+   * The weights in a file of at least `sizeBytesMin`, or else in one of its `parts`; `paths` are names of the same file,
+   * tried in order.
+   */
+  | {
+      op: "weights";
+      paths: readonly string[];
+      inode?: string | undefined;
+      sizeBytesMin: number;
+      parts?: readonly Part[] | undefined;
+    }
   | ({ op: "directory" } & ModelDirectory)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
@@ -74,7 +83,11 @@ export function createReads(
 export function weightsIn(
   files: Files,
   paths: readonly string[],
-  { inode, sizeBytesMin }: { inode?: string | undefined; sizeBytesMin: number },
+  {
+    inode,
+    sizeBytesMin,
+    parts = [],
+  }: { inode?: string | undefined; sizeBytesMin: number; parts?: readonly Part[] | undefined },
 ): ReadOutcome<Weights | null> {
   let miss: Miss = "gone";
   for (const path of paths) {
@@ -82,8 +95,11 @@ export function weightsIn(
       const { sizeBytes, isFile, identity } = files.facts(path);
       if (inode !== undefined && identity.slice(identity.indexOf(":") + 1) !== inode) return "another";
       if (!isFile || sizeBytes < sizeBytesMin) return null;
-      const weights = recogniseWeights((offset, length) => files.bytes(path, offset, length), sizeBytes);
-      return weights ? { sizeBytes, ...weights } : null;
+      const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
+      const weights = recogniseWeights(readAt, sizeBytes);
+      if (weights) return { sizeBytes, ...weights };
+      const inside = recogniseEmbedded(readAt, parts);
+      return inside ? { ...inside, inside: true as const } : null;
     });
     if ("miss" in found) miss = found.miss === "gone" ? miss : found.miss;
     else if (found.value === "another") miss = "failed";

@@ -164,8 +164,9 @@ describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
       uid,
       virtualBytes: 0,
       residentBytes: 0,
+      hidden: false,
       directory: `/proc/${pid}`,
-    }) as LinuxProcess;
+    }) satisfies LinuxProcess;
   const newSockets = () => createUnixSockets({ files: realFiles(), procRoot: "/proc", selfPid: process.pid });
   const named = async (name: string, argv: string[] = []) => {
     const path = join(mkdtempSync(join(directory, "d-")), name);
