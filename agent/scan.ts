@@ -31,6 +31,7 @@ import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
 import { computing } from "./collect/model-holders.ts";
 import type { Peers } from "./collect/peers.ts";
+import { createSuspectsOf } from "./collect/suspects.ts";
 import type { SystemReaders } from "./collect/system.ts";
 import { createUnixListening } from "./collect/unix-listening.ts";
 
@@ -89,8 +90,11 @@ export type Scanner = {
 export function createScanner(readers: SystemReaders, options: ScannerOptions = {}): Scanner {
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
   const budgets = { kept: createByteBudget(), waiting: createByteBudget() };
-  const listening = createListening({ ...readers, ...budgets });
-  const unixListening = createUnixListening({ ...readers, ...budgets });
+  const suspectsOf = createSuspectsOf(readers.catalogue);
+  let suspects: ReadonlySet<number> = new Set();
+  const asking = { ...readers, ...budgets, isSuspect: (pid: number) => suspects.has(pid) };
+  const listening = createListening(asking);
+  const unixListening = createUnixListening(asking);
   const claims = createClaims(readers);
   const weights = createLastingWeights(readers);
   const candidates = createMemo<Found>();
@@ -110,9 +114,10 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         listening.begin(sighting, likelyOf, signal);
       });
       const claimed = claims.update(snapshot);
+      suspects = suspectsOf(snapshot, claimed);
       const [tcp, unix] = await Promise.all([
         listening.update(snapshot, likelyOf, signal),
-        unixListening.update(snapshot, claimed, likelyOf, signal),
+        unixListening.update(snapshot, suspects, likelyOf, signal),
       ]);
       const heard = answers([tcp.heard, unix.heard], () => [...tcp.heard, ...unix.heard]);
       const lasting = weights.update(snapshot);

@@ -32,9 +32,10 @@ export function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
     const asked = fingerprint.grpc ? "gRPC" : "GET";
-    const where = isTcp(listener)
-      ? `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`
-      : placeOf(listener);
+    const { tls, prefix } = fingerprint.target;
+    const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : placeOf(listener);
+    // The prefix is a word of the command line, which does not leave the host.
+    const where = prefix === undefined ? place : `${place} behind its path prefix`;
     return [
       ...winner!.traits.map((trait) =>
         evidenceOf(HTTP_WEIGHTS[trait.weight], `${asked} ${trait.path} on ${where}: ${trait.says}`),

@@ -12,6 +12,8 @@ export type Target = {
   http2?: true;
   inside?: NetworkSpace;
   unix?: UnixAddress;
+  /** Before every path, as `/api`. */
+  prefix?: string;
 };
 
 /** Host of the request (RFC 9110 §7.2), which has no zone: that is this host's own name for an interface. */

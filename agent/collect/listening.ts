@@ -4,6 +4,7 @@ import type { Target } from "./connection.ts";
 import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
 import { type AnyListener, isTcp, type Sighting } from "./host.ts";
 import { createByteBudget } from "./kept-answer.ts";
+import { pathPrefix } from "./path-prefix.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
@@ -41,7 +42,7 @@ export type Listening = {
 
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
 export function createListening(
-  deps: FingerprintDeps & { selfPid: number },
+  deps: FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean },
   waits: { firstMs: number; laterMs: number } = WAITS,
 ): Listening {
   const known = new Map<string, Known>();
@@ -93,7 +94,7 @@ export function createListening(
     const turns = inTurn(due);
     queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
       key,
-      begin: () => ask(known.get(key), listeners, likelyOf, signal),
+      begin: () => ask(known.get(key), listeners, { likelyOf, signal, processes: sighting.processes }),
     }));
     proceed();
     return groups;
@@ -143,8 +144,7 @@ export function createListening(
   async function ask(
     before: Known | undefined,
     listeners: readonly AnyListener[],
-    likelyOf: LikelyOf,
-    signal: AbortSignal | undefined,
+    { likelyOf, signal, processes }: Asking,
   ): Promise<Known> {
     const first = listeners[0]!;
     const all = whole?.promise;
@@ -158,7 +158,14 @@ export function createListening(
     const rest = isSame ? before.fingerprint?.rest : undefined;
     const refreshed = engine && isSame && !rest ? await refreshModels(inquiry, engine, signal) : undefined;
     const options = { signal, likelyInTheEnd, rest };
-    const found = refreshed ?? (await fingerprint(inquiry, whereOf(first), likelyOf(first), options));
+    const prefix = rest || refreshed ? undefined : pathPrefix(processes.get(first.pid ?? -1)?.argv ?? []);
+    // Whether it is a suspect is known with its memory.
+    if (prefix !== undefined) await all;
+    const askAt = (where: Omit<Target, "tls">) => fingerprint(inquiry, where, likelyOf(first), options);
+    const isPrefixed = prefix !== undefined && first.pid !== undefined && deps.isSuspect?.(first.pid);
+    const found =
+      refreshed ??
+      (isPrefixed ? await askBehind(whereOf(first), prefix, askAt) : await askAt(whereOf(first)));
     const nowMs = deps.elapsed();
     const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
     if (found.rest?.hasProgressed()) return { ...asked, nextAtMs: nowMs + PROGRESS_MS, retryMs: RETRY_MS };
@@ -183,6 +190,33 @@ export function createListening(
     return { heard, unsettled };
   }
 }
+
+/** What a question needs besides the listener. */
+type Asking = {
+  likelyOf: LikelyOf;
+  signal: AbortSignal | undefined;
+  processes: Sighting["processes"];
+};
+
+/**
+ * Asks behind a path prefix, and without it where that says little: a program may be told a prefix that a proxy before it
+ * removes.
+ */
+async function askBehind(
+  where: Omit<Target, "tls">,
+  prefix: string,
+  askAt: (where: Omit<Target, "tls">) => Promise<Fingerprint>,
+): Promise<Fingerprint> {
+  const behind = await askAt({ ...where, prefix });
+  if (isNoted(behind) && tells(behind) > 0) return behind;
+  const plain = await askAt(where);
+  const isBetter = isNoted(behind) && (!isNoted(plain) || tells(behind) > tells(plain));
+  (isBetter ? plain : behind).rest?.close();
+  return isBetter ? behind : plain;
+}
+
+const tells = ({ models, auth, version }: Fingerprint): number =>
+  Number(models.length > 0) + Number(auth !== "unknown") + Number(version !== undefined);
 
 /** The first listener of each process, then the second of each, and so on. */
 function inTurn(groups: [key: string, listeners: readonly AnyListener[]][]) {

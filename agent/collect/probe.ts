@@ -49,7 +49,9 @@ export function createProbe(
   let inFlight = 0;
   const waiting: (() => void)[] = [];
 
-  return async (target, path, options = {}) => {
+  return async (target, name, options = {}) => {
+    // The name of a method of gRPC is no path.
+    const path = options.grpc ? name : `${target.prefix ?? ""}${name}`;
     if (target.unix) return unixProbe(target.unix, path, options);
     if (inFlight >= PROBE_LIMITS.IN_FLIGHT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
     if (options.signal?.aborted) {

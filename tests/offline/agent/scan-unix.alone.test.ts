@@ -19,8 +19,14 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function start(command: string[]) {
-  const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "ignore", cwd: directory });
+async function start(command: string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn(command, {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "ignore",
+    cwd: directory,
+    env: { ...process.env, ...env },
+  });
   children.push(child);
   const lines = createInterface({ input: Readable.fromWeb(child.stdout as never) });
   const rest: string[] = [];
@@ -140,5 +146,41 @@ describeUnless(llama, "a scan of llama.cpp's own server", () => {
     expect(found!.evidence.map(({ detail }) => detail)).toContain(
       "GET /props on unix socket llama.sock: llama.cpp's server properties",
     );
+  }, 60_000);
+
+  test("learns its models and that it is open behind the prefix of its command line", async () => {
+    const { pid } = await start([...command(), ...common, "--host", "127.0.0.1", "--api-prefix", "/of/ada"]);
+    const [found] = of(await scanned(), pid);
+    expect(found).toMatchObject({ id: "llama-cpp", auth: "open", bind: ["127.0.0.1"] });
+    expect(found!.evidence.map(({ detail }) => detail)).toContain(
+      `GET /props on http port ${found!.ports[0]} behind its path prefix: llama.cpp's server properties`,
+    );
+    // A word of the command line, which stays on the host.
+    expect(JSON.stringify(found)).not.toContain("/of/ada");
+  }, 60_000);
+});
+
+const python = process.env.LZ_PYTHON ?? "python3";
+const hasUvicorn = Bun.spawnSync([python, "-c", "import uvicorn"], { stderr: "ignore" }).exitCode === 0;
+const uvicorn = [...missing("Linux"), ...(hasUvicorn ? [] : ["uvicorn of PyPI, in the Python of LZ_PYTHON"])];
+
+describeUnless(uvicorn, "a scan of uvicorn", () => {
+  test("names what it serves with --uds and --root-path", async () => {
+    const app = [
+      "asgi_model:app",
+      "--app-dir",
+      join(ROOT, "tests/support"),
+      "--uds",
+      join(directory, "served"),
+    ];
+    // Its log has "startup complete" as its first line on standard error, and nothing before on standard output.
+    const script = "import sys, uvicorn; print('ready', flush=True); sys.exit(uvicorn.main())";
+    const command = [python, "-c", script, ...app, "--root-path", "/v", "--log-level", "critical"];
+    const { pid } = await start(command, { MODEL: weights });
+    let found = of(await scanned(), pid)[0];
+    // It prints before it listens.
+    for (let scans = 0; scans < 10 && found?.id !== "vllm"; scans += 1) found = of(await scanned(), pid)[0];
+    expect(found).toMatchObject({ id: "vllm", ports: [], bind: [], auth: "open", models: [{ name: "m" }] });
+    expect(found!.evidence[0]!.detail).toContain("on unix socket served");
   }, 60_000);
 });
