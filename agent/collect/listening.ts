@@ -1,8 +1,9 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { Heard } from "./candidate.ts";
 import type { Target } from "./connection.ts";
-import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
+import { type Fingerprint, fingerprint, refreshModels } from "./fingerprint.ts";
 import { type AnyListener, isTcp, type Sighting } from "./host.ts";
+import type { FingerprintDeps } from "./inquiry.ts";
 import { createByteBudget } from "./kept-answer.ts";
 import { pathPrefix } from "./path-prefix.ts";
 

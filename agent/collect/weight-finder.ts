@@ -1,7 +1,7 @@
 import { attempt, type Files, optional } from "./files.ts";
 import type { WeightFile } from "./host.ts";
-import type { Mapping } from "./mapped.ts";
 import type { FileSystem, Mounts } from "./mounts.ts";
+import type { Mapping } from "./process-maps.ts";
 import { type ReadOutcome, type Weights, weightsIn } from "./read-request.ts";
 import type { Reader } from "./reader.ts";
 

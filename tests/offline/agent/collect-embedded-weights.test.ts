@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PARTS_MAX, parseMaps } from "../../../agent/collect/mapped.ts";
+import { PARTS_MAX, parseMaps } from "../../../agent/collect/process-maps.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { recogniseEmbedded } from "../../../agent/collect/weights.ts";
 import { createScanner } from "../../../agent/scan.ts";
