@@ -100,7 +100,7 @@ async function finishGrpc(
 ): Promise<Fingerprint> {
   const models = grpcModels(judgeGrpc(catalogue, inquiry.grpc));
   if (models) methods.push(models.call);
-  await inquiry.call(methods);
+  await inquiry.call(methods, PROBE_LIMITS.MODELS_BYTES_MAX);
   const judgement = judgeGrpc(catalogue, inquiry.grpc);
   const version = grpcVersion(judgement, inquiry.grpc);
   return {
@@ -154,7 +154,7 @@ async function refreshGrpc(
   const bodyBytesMax = PROBE_LIMITS.MODELS_BYTES_MAX;
   const result = await deps.probe(before.target, list.call, { signal, bodyBytesMax, grpc: true });
   if ("failed" in result) return result.failed === "silent" ? before : undefined;
-  const answer = readGrpc(result);
+  const answer = readGrpc(list.call, result);
   if (!answer) return undefined;
   return withModels(before, grpcModelList(before.judgement, new Map([[list.call, answer]])));
 }

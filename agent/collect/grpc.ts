@@ -7,7 +7,7 @@ import { regex } from "../catalog/match.ts";
 import type { Answer } from "./http.ts";
 import { type Fields, readFields, textOf } from "./protobuf.ts";
 
-/** What a method answered: an error, or the fields of its message. Texts of a field are kept, not the body. */
+/** What a method answered: an error, or those fields of its message that something is read from. */
 export type GrpcAnswer = { status: number; message: string; fields: Fields };
 
 export type GrpcAnswers = ReadonlyMap<string, GrpcAnswer>;
@@ -22,15 +22,42 @@ const MESSAGE_LENGTH_MAX = 256;
 /** Of each message: flag of compression, length. */
 const PREFIX_BYTES = 5;
 
-/** The answer of a server of gRPC; undefined for any other answer. `body` is bytes as latin1. */
-export function readGrpc({ headers, body }: Answer): GrpcAnswer | undefined {
+/** What is kept of an answer: values of a field, and bytes of a value. A model in a list is a message of its own. */
+const VALUES_MAX = LIMITS.MODELS_MAX;
+const VALUE_BYTES_MAX = 1024;
+
+/**
+ * What a server of gRPC answered to this call; undefined for any other answer. `body` is bytes as latin1, and nothing of it
+ * is kept but short values.
+ */
+export function readGrpc(call: string, { headers, body }: Answer): GrpcAnswer | undefined {
   if (!/^application\/grpc\b/.test(headers["content-type"] ?? "")) return undefined;
   const status = headers["grpc-status"];
   return {
     status: status !== undefined && /^\d{1,2}$/.test(status) ? Number(status) : UNKNOWN,
     message: (headers["grpc-message"] ?? "").slice(0, MESSAGE_LENGTH_MAX),
-    fields: fieldsIn(Buffer.from(body, "latin1")),
+    fields: neededOf(call, fieldsIn(Buffer.from(body, "latin1"))),
   };
+}
+
+function neededOf(call: string, fields: Fields): Fields {
+  const traits = GRPC_TRAITS.filter((one) => one.call === call);
+  const lists = Object.values(GRPC_MODELS).filter((one) => one.call === call);
+  const wanted = [
+    ...traits.flatMap(({ text = {}, version }) => [...Object.keys(text).map(Number), version?.field]),
+    ...lists.flatMap(({ each, names, loaded }) => (each === undefined ? [...names, loaded?.field] : [each])),
+  ];
+  const kept = new Map<number, Uint8Array[]>();
+  for (const field of wanted) {
+    const values = field === undefined ? undefined : fields.get(field);
+    if (field === undefined || !values) continue;
+    const short = values.filter(({ length }) => length <= VALUE_BYTES_MAX).slice(0, VALUES_MAX);
+    kept.set(
+      field,
+      short.map((value) => value.slice()),
+    );
+  }
+  return kept;
 }
 
 function fieldsIn(body: Buffer): Fields {

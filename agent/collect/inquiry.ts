@@ -78,11 +78,11 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
     (unanswered.get(path) ?? 0) < FINGERPRINT_LIMITS.ATTEMPTS_MAX &&
     (unanswered.has(path) || !asked.has(path));
 
-  const callOne = async (method: string) => {
-    const result = await ask(method, PROBE_LIMITS.MODELS_BYTES_MAX, true);
+  const callOne = async (method: string, bodyBytesMax: number) => {
+    const result = await ask(method, bodyBytesMax, true);
     if (!("failed" in result)) {
       unanswered.delete(method);
-      const answer = readGrpc(result);
+      const answer = readGrpc(method, result);
       if (answer) grpc.set(method, answer);
     } else noteFailure(method, result.failed);
   };
@@ -170,12 +170,12 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
     /** Asks a server of HTTP/2 for its front page. */
     openFront: async (): Promise<boolean> => answers.has("/") || keepFront(await ask("/")),
     /** Calls methods of gRPC as long as the server speaks it. */
-    call: async (methods: readonly string[]) => {
+    call: async (methods: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
       const fresh = methods.filter((method) => !asked.has(method));
       while (fresh.length > 0 && !isOver()) {
         const batch = fresh.splice(0, atOnce);
         for (const method of batch) asked.add(method);
-        await Promise.all(batch.map(callOne));
+        await Promise.all(batch.map((method) => callOne(method, bodyBytesMax)));
         if (grpc.size === 0) return;
       }
     },

@@ -146,8 +146,11 @@ function exchange(
     const giveUp = () => settle(talk.cut(received));
     const timer = setTimeout(giveUp, timeoutMs);
     signal?.addEventListener("abort", giveUp, { once: true });
+    let isReady = !target.tls;
     const look = (ended: boolean) => {
       if (settled) return;
+      // Whoever hangs up during the handshake speaks no TLS, or none with us.
+      if (!isReady && ended) return settle({ failed: "tls" });
       const result = talk.read(received, ended);
       if (result) settle(result);
       else for (const reply of talk.replies()) socket?.write(reply);
@@ -165,6 +168,7 @@ function exchange(
           if (!target.tls) greet(opened);
         },
         handshake: (opened) => {
+          isReady = true;
           if (target.tls) greet(opened);
         },
         data: (_, chunk) => {
@@ -173,7 +177,7 @@ function exchange(
         },
         end: () => look(true),
         close: () => look(true),
-        error: () => settle({ failed: "not-http" }),
+        error: () => settle({ failed: isReady ? "not-http" : "tls" }),
         connectError: () => settle({ failed: "refused" }),
       },
     }).catch(() => settle({ failed: "refused" }));

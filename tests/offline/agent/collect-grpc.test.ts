@@ -142,6 +142,23 @@ describeUnless(lacking, "fingerprint() of a gRPC server", () => {
     expect(found.version).toBe(version!);
   });
 
+  test("keeps a bounded part of a list without end", async () => {
+    const items = Array.from({ length: 4000 }, (_, at): [number, Buffer] => [
+      1,
+      encode([
+        [1, `m${at}`],
+        [3, "READY"],
+      ]),
+    ]);
+    const port = await serve({
+      [METADATA]: metadata("triton", "2.51.0"),
+      [INDEX]: { hex: messageOf(...items) },
+    });
+    const found = await ask(port);
+    expect(found.models).toHaveLength(64);
+    expect(found.models[63]).toEqual({ name: "m63", loaded: true });
+  });
+
   test("names the models of vLLM, by their served name", async () => {
     const service = "/vllm.grpc.engine.VllmEngine";
     const found = await ask(
