@@ -61,7 +61,7 @@ export function askSocket(request: SocketRequest, sign: () => void, elapsed: () 
     descriptor = address ? openIn(libc, request) : -1;
     if (descriptor < 0 || !address) return { failed: "refused" };
     setTimeouts(libc, descriptor);
-    if (libc.connect(descriptor, address, address.length) < 0) return { failed: "refused" };
+    if (!connectAs(libc, request.uid, descriptor, address)) return { failed: "refused" };
     if (!isExpected(libc, descriptor, request)) return { failed: "stranger" };
     return converse(libc, descriptor, request, sign, elapsed);
   } finally {
@@ -108,6 +108,25 @@ function openIn({ socket }: Libc, { inside }: SocketRequest): number {
     return namespaces.within(inside, make);
   } catch {
     return -1;
+  }
+}
+
+/**
+ * Connects with the rights of the socket's user: the service may read what others own (CAP_DAC_READ_SEARCH) and not write,
+ * which connect(2) takes, and nothing is asked that this user could not ask.
+ */
+function connectAs(
+  { connect, setfsuid }: Libc,
+  uid: number,
+  descriptor: number,
+  address: Uint8Array,
+): boolean {
+  const own = process.geteuid?.() ?? 0;
+  setfsuid(uid);
+  try {
+    return connect(descriptor, address, address.length) === 0;
+  } finally {
+    setfsuid(own);
   }
 }
 
@@ -168,6 +187,7 @@ function loadLibc() {
     send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
     recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
     close: { args: ["i32"], returns: "i32" },
+    setfsuid: { args: ["u32"], returns: "i32" },
   });
   return symbols;
 }

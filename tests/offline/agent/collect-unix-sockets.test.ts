@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -22,12 +22,12 @@ afterAll(() => {
 const script = join(import.meta.dir, "unix-server.py");
 let servers = 0;
 
-async function serve(spec: Record<string, unknown>) {
-  const child = Bun.spawn(["python3", script, JSON.stringify(spec)], {
+async function serve(spec: Record<string, unknown>, python: string[] = ["python3", script]) {
+  const child = Bun.spawn([...python, JSON.stringify(spec)], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",
-    cwd: directory,
+    cwd: "/",
   });
   children.push(child);
   const lines = createInterface({ input: Readable.fromWeb(child.stdout as never) });
@@ -98,13 +98,15 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
     const abstract = `lz-test-${process.pid}`;
     const { pid } = await serve({ abstract, answers });
     expect(ask({ abstract }, [pid])).toMatchObject({ answer: { status: 200 } });
+    expect(ask({ abstract }, [pid], { uid: uid + 1 })).toEqual({ failed: "stranger" });
   });
 
   test("sends nothing where another process or user listens than the one expected", async () => {
     const path = newPath();
     const { pid, heard } = await serve({ path, answers });
     expect(ask({ path }, [pid + 1])).toEqual({ failed: "stranger" });
-    expect(ask({ path }, [pid], { uid: uid + 1 })).toEqual({ failed: "stranger" });
+    // Asked with the rights of that user, who may not connect.
+    expect(ask({ path }, [pid], { uid: uid + 1 })).toEqual({ failed: "refused" });
     expect(ask({ path }, [pid])).toMatchObject({ answer: { status: 200 } });
     expect(await heard()).toHaveLength(1);
   });
@@ -152,6 +154,34 @@ describeUnless(missing("Linux", "python3"), "askSocket()", () => {
     expect(ask({ path: make() }, [1])).toEqual({ failed: "refused" });
   });
 });
+
+describeUnless(
+  missing("Linux", "/usr/bin/python3", "root", "setpriv"),
+  "askSocket() with the rights of the service",
+  () => {
+    test("reaches a socket that only its user may write to, with that user's rights", async () => {
+      const NOBODY = 65_534;
+      const open = mkdtempSync(join(tmpdir(), "unix-nobody-"));
+      try {
+        chownSync(open, NOBODY, NOBODY);
+        const path = join(open, "a.sock");
+        // Nobody may read what lies in the home of whoever runs the test.
+        copyFileSync(script, join(open, "server.py"));
+        const asNobody = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+        const python = [...asNobody, "/usr/bin/python3", join(open, "server.py")];
+        const { pid } = await serve({ path, answers: { "/v1/models": [200, "yes"] } }, python);
+        expect(statSync(path).mode & 0o022).toBe(0);
+        // The unit has no CAP_DAC_OVERRIDE.
+        const asService = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override", "--"];
+        const ask = [process.execPath, join(import.meta.dir, "unix-ask.ts"), path, `${pid}`, `${NOBODY}`];
+        const { stdout } = Bun.spawnSync([...asService, ...ask]);
+        expect(JSON.parse(stdout.toString())).toMatchObject({ answer: { status: 200, body: "yes" } });
+      } finally {
+        rmSync(open, { recursive: true });
+      }
+    });
+  },
+);
 
 describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
   const processOf = (pid: number, argv: string[] = []): LinuxProcess =>
