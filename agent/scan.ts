@@ -3,20 +3,37 @@ import type { Collector, Engine, Model, Store } from "../shared/wire/heartbeat.t
 import { tidy } from "../shared/wire/text.ts";
 import { ancestorsOf } from "./collect/ancestors.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
-import { type Candidate, type Facts, isCertain, isReader, UNREADABLE_PID } from "./collect/candidate.ts";
+import {
+  type Candidate,
+  type Facts,
+  type Heard,
+  isCertain,
+  isReader,
+  UNREADABLE_PID,
+} from "./collect/candidate.ts";
 import { findCandidates } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { selectEngines } from "./collect/engine-selection.ts";
 import { toEngine } from "./collect/engines.ts";
 import { createExecutables, type Executables } from "./collect/executables.ts";
-import type { Host, Listener, ProcessFacts, Snapshot } from "./collect/host.ts";
+import {
+  type AnyListener,
+  type Host,
+  isTcp,
+  type Listener,
+  type ProcessFacts,
+  type Snapshot,
+} from "./collect/host.ts";
 import type { Language } from "./collect/interpreters.ts";
+import { createByteBudget } from "./collect/kept-answer.ts";
 import { createLastingWeights } from "./collect/lasting-weights.ts";
 import { createListening } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
 import { computing } from "./collect/model-holders.ts";
 import type { Peers } from "./collect/peers.ts";
+import { createSuspectsOf } from "./collect/suspects.ts";
 import type { SystemReaders } from "./collect/system.ts";
+import { createUnixListening } from "./collect/unix-listening.ts";
 
 /** What one scan found. `engines`, `stores` and `collectors` always parse with the wire schema and its limits. */
 export type ScanReport = {
@@ -72,10 +89,16 @@ export type Scanner = {
  */
 export function createScanner(readers: SystemReaders, options: ScannerOptions = {}): Scanner {
   const entries = new Map(readers.catalogue.map((entry) => [entry.id, entry]));
-  const listening = createListening(readers);
+  const budgets = { kept: createByteBudget(), waiting: createByteBudget() };
+  const suspectsOf = createSuspectsOf(readers.catalogue);
+  let suspects: ReadonlySet<number> = new Set();
+  const asking = { ...readers, ...budgets, isSuspect: (pid: number) => suspects.has(pid) };
+  const listening = createListening(asking);
+  const unixListening = createUnixListening(asking);
   const claims = createClaims(readers);
   const weights = createLastingWeights(readers);
   const candidates = createMemo<Found>();
+  const answers = createMemo<readonly Heard[]>();
   const selection = createMemo<ReturnType<typeof selectEngines>>();
   const atRest = createAtRest(readers);
   let scans = 0;
@@ -85,13 +108,18 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const startedAtMs = readers.elapsed();
       const storesMs = options.storesMs ?? (scans > 0 ? STORES_MS : 0);
       scans += 1;
-      const likelyOf = (listener: Listener) => claims.likely(listener);
+      const likelyOf = (listener: AnyListener) => claims.likely(listener);
       const snapshot = await readers.host.observe((sighting) => {
         claims.sight(sighting.processes);
         listening.begin(sighting, likelyOf, signal);
       });
       const claimed = claims.update(snapshot);
-      const { heard, collector: http, waiting } = await listening.update(snapshot, likelyOf, signal);
+      suspects = suspectsOf(snapshot, claimed);
+      const [tcp, unix] = await Promise.all([
+        listening.update(snapshot, likelyOf, signal),
+        unixListening.update(snapshot, suspects, likelyOf, signal),
+      ]);
+      const heard = answers([tcp.heard, unix.heard], () => [...tcp.heard, ...unix.heard]);
       const lasting = weights.update(snapshot);
       const facts = {
         snapshot,
@@ -108,7 +136,14 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
       const { engines, limits } = selection(completed, () => selectEngines(completed));
       readers.moved?.sight(found.filter(({ entry }) => entry?.directories).map(({ root }) => root));
       const stores = atRest.stores(ids, storesMs);
-      const collectors = [...snapshot.collectors, atRest.report(), http, clients, ...limits];
+      const collectors = [
+        ...snapshot.collectors,
+        atRest.report(),
+        tcp.collector,
+        ...(unix.collector ? [unix.collector] : []),
+        clients,
+        ...limits,
+      ];
       return {
         engines,
         ...(stores && { stores }),
@@ -118,7 +153,8 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
         unanswered: snapshot.unanswered ?? [],
         waiting: [
           ...(snapshot.waiting ?? []),
-          ...waiting,
+          ...tcp.waiting,
+          ...unix.waiting,
           ...(storesMs > 0 && atRest.isWaiting() ? ["models on disk are still being read"] : []),
         ],
       };
@@ -161,6 +197,7 @@ function inputsOf({ snapshot, heard, claims, lasting, modelsOnDisk }: Facts): un
     ...(snapshot.anonymous?.keys() ?? []),
   ]);
   for (const { pid } of snapshot.listeners) if (pid !== undefined) pids.add(pid);
+  for (const { listener } of heard) if (listener.pid !== undefined) pids.add(listener.pid);
   for (const pid of pids) {
     const process = snapshot.processes.get(pid);
     inputs.push(process, ...(process ? ancestorsOf(process, snapshot) : []));
@@ -306,9 +343,11 @@ function createClaims(readers: SystemReaders) {
       return made;
     },
     /** Products worth asking a listener about first: what its process claims, then what its port suggests. */
-    likely: ({ pid, port }: Listener): ReadonlySet<string> => {
+    likely: (listener: AnyListener): ReadonlySet<string> => {
+      const { pid } = listener;
       const claims = (pid === undefined ? undefined : known.get(pid)?.claims) ?? [];
-      return new Set([...claims.map((claim) => claim.product), ...(byPort.get(port) ?? [])]);
+      const byDefault = isTcp(listener) ? byPort.get(listener.port) : undefined;
+      return new Set([...claims.map((claim) => claim.product), ...(byDefault ?? [])]);
     },
   };
 }

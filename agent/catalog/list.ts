@@ -54,6 +54,7 @@ import khoj from "./khoj.ts";
 import kimiCode from "./kimi-code.ts";
 import koboldcpp from "./koboldcpp.ts";
 import kokoroFastapi from "./kokoro-fastapi.ts";
+import kserve from "./kserve.ts";
 import ktransformers from "./ktransformers.ts";
 import langflow from "./langflow.ts";
 import lemonade from "./lemonade.ts";
@@ -196,6 +197,7 @@ export const catalogue: readonly CatalogEntry[] = [
   kimiCode,
   koboldcpp,
   kokoroFastapi,
+  kserve,
   ktransformers,
   langflow,
   lemonade,

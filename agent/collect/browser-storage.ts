@@ -18,6 +18,7 @@ const LABELS: Readonly<Record<BrowserFormat, string>> = {
   ggml: "GGML",
   safetensors: "safetensors",
   onnx: "ONNX",
+  torch: "PyTorch",
   mlc: "WebLLM",
 };
 
@@ -42,7 +43,7 @@ const asModels = ({ name }: Browser, found: readonly Found[]): Model[] =>
   );
 
 const wireFormat = (format: BrowserFormat): NonNullable<Model["format"]> =>
-  format === "mlc" || format === "ggml" ? "unknown" : format;
+  format === "mlc" || format === "ggml" || format === "torch" ? "unknown" : format;
 
 /**
  * Below a profile: `File System` holds OPFS, `Service Worker/CacheStorage` and `IndexedDB` what their names say,

@@ -3,12 +3,13 @@ import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Facts, type Found, type Heard, UNREADABLE_PID } from "./candidate.ts";
 import { type Claim, sharedLibrary } from "./claims.ts";
 import { evidenceOf } from "./confidence.ts";
-import type { GpuUse, ProcessFacts, WeightFile } from "./host.ts";
+import { type AnyListener, type GpuUse, isTcp, type ProcessFacts, type WeightFile } from "./host.ts";
 import { baseName } from "./models.ts";
 import { repositoryOf } from "./repository.ts";
 
 const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
   process.pid !== UNREADABLE_PID &&
+  isTcp(listener) &&
   (listener.pid !== process.pid || (listener.network !== undefined && listener.inside === undefined));
 
 const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
@@ -30,15 +31,22 @@ export const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
 export function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
-    const where = `${fingerprint.target.tls ? "https" : "http"} port ${listener.port}`;
+    const asked = fingerprint.grpc ? "gRPC" : "GET";
+    const { tls, prefix } = fingerprint.target;
+    const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : placeOf(listener);
+    // The prefix is a word of the command line, which does not leave the host.
+    const where = prefix === undefined ? place : `${place} behind its path prefix`;
     return [
       ...winner!.traits.map((trait) =>
-        evidenceOf(HTTP_WEIGHTS[trait.weight], `GET ${trait.path} on ${where}: ${trait.says}`),
+        evidenceOf(HTTP_WEIGHTS[trait.weight], `${asked} ${trait.path} on ${where}: ${trait.says}`),
       ),
       ...runnersUp.map(({ entry }) => evidenceOf("runnerUp", `${where} also answers as ${entry.name}`)),
     ];
   });
 }
+
+const placeOf = (listener: AnyListener): string =>
+  isTcp(listener) ? `port ${listener.port}` : `unix socket ${listener.unix.name}`;
 
 const HTTP_WEIGHTS = { identity: "httpIdentity", strong: "httpStrong", hint: "httpHint" } as const;
 
@@ -47,7 +55,7 @@ export function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evid
     fingerprint.judgement.hints
       .filter((fit) => fit.entry.id === entry.id)
       .flatMap((fit) => fit.traits)
-      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on port ${listener.port}: ${trait.says}`)),
+      .map((trait) => evidenceOf("httpHint", `GET ${trait.path} on ${placeOf(listener)}: ${trait.says}`)),
   );
 }
 
@@ -56,10 +64,10 @@ export const claimEvidence = (claims: readonly Claim[], product: string): Eviden
 
 export function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evidence[] {
   return heard
-    .filter(({ listener }) => entry.ports.includes(listener.port))
-    .map(({ listener }) =>
-      evidenceOf("port", `listens on ${listener.port}, a default port of ${entry.name}`),
-    );
+    .map(({ listener }) => listener)
+    .filter(isTcp)
+    .filter(({ port }) => entry.ports.includes(port))
+    .map(({ port }) => evidenceOf("port", `listens on ${port}, a default port of ${entry.name}`));
 }
 
 /** The library that runs models which a process has loaded. */
@@ -87,7 +95,8 @@ function describeWeights(file: WeightFile): string {
   const { architecture, parameters, quantisation } = file.header ?? {};
   const facts = [file.format, architecture, parameters, quantisation].filter((fact) => fact !== undefined);
   const what = repositoryOf(file.path)?.name ?? baseName(file.path);
-  return `${file.how === "mapped" ? "maps" : "has open"} ${what} (${facts.join(", ")})`;
+  const where = file.inside ? `a model inside ${what}` : what;
+  return `${file.how === "mapped" ? "maps" : "has open"} ${where} (${facts.join(", ")})`;
 }
 
 export const readEvidence = (weights: readonly WeightFile[]): Found[] =>

@@ -21,7 +21,7 @@ import {
 } from "./candidate-evidence.ts";
 import type { Claim } from "./claims.ts";
 import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
-import type { Listener, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import { isTcp, type Listener, type ProcessFacts, type Snapshot, type WeightFile } from "./host.ts";
 import { joinCandidates } from "./join-candidates.ts";
 import { computing, holdsModel, readsOnly } from "./model-holders.ts";
 import { unmappedWeightsByPid } from "./unmapped-weights.ts";
@@ -37,15 +37,19 @@ export function findCandidates(given: Facts): Candidate[] {
   const sockets = Map.groupBy(given.snapshot.listeners, ({ pid }) => pid);
   const facts = { ...given, sockets, unmapped: unmappedWeightsByPid(given) };
   const byPid = new Map<number, Heard[]>();
-  const ownerless = new Map<string, Heard[]>();
+  const ownerless = new Map<string, { listener: Listener; heard: Heard[] }>();
   for (const heard of facts.heard) {
+    const { listener } = heard;
     const pid = ownerOf(heard, facts);
-    if (pid === undefined) {
+    if (pid === undefined && isTcp(listener)) {
       // Sockets of one user on one port of one network are one server, whatever the number of addresses.
-      const { uid, port, network = "" } = heard.listener;
+      const { uid, port, network = "" } = listener;
       const key = `${uid} ${port} ${network}`;
-      ownerless.set(key, [...(ownerless.get(key) ?? []), heard]);
-    } else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
+      const before = ownerless.get(key) ?? { listener, heard: [] };
+      before.heard.push(heard);
+      ownerless.set(key, before);
+    } else if (pid === undefined) continue;
+    else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
   }
   const { weights } = facts.snapshot;
   const pids = new Set([
@@ -61,8 +65,8 @@ export function findCandidates(given: Facts): Candidate[] {
     const process = facts.snapshot.processes.get(pid);
     if (process) candidates.push(...candidatesOf(process, byPid.get(pid) ?? [], facts));
   }
-  for (const heard of ownerless.values()) {
-    candidates.push(...candidatesOf(unreadable(heard[0]!.listener, facts.snapshot), heard, facts));
+  for (const { listener, heard } of ownerless.values()) {
+    candidates.push(...candidatesOf(unreadable(listener, facts.snapshot), heard, facts));
   }
   const joined = joinCandidates(candidates, facts);
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
@@ -205,7 +209,8 @@ function listeningOf(
   isProduct: boolean,
   facts: Known,
 ): Pick<Candidate, "heard" | "listeners"> {
-  const answered = heard.map(({ listener }) => listener);
+  // A unix socket has neither port nor address.
+  const answered = heard.map(({ listener }) => listener).filter(isTcp);
   const takesAll = isProduct || hasModel(process.pid, facts);
   const own = takesAll && process.pid !== UNREADABLE_PID ? (facts.sockets.get(process.pid) ?? []) : [];
   return { heard: [...heard], listeners: [...new Set([...answered, ...own])] };

@@ -40,6 +40,32 @@ export type Listener = {
   inside?: NetworkSpace;
 };
 
+/** A listening unix socket, and how the reader process gets to it. */
+export type UnixListener = {
+  key: string;
+  inode: string;
+  pid: number;
+  uid?: number;
+  unix: UnixAddress;
+};
+
+/** `name`: for people, without the directory. Either `path` or `abstract` leads to it. */
+export type UnixAddress = {
+  name: string;
+  path?: string;
+  abstract?: string;
+  /** Network namespace that an abstract socket is in, when that is not the agent's own. */
+  inside?: NetworkSpace;
+  /** Who may have made it listen: its process and the processes of the same user above it. */
+  pids: readonly number[];
+  uid: number;
+};
+
+/** What listens and can be asked. */
+export type AnyListener = Listener | UnixListener;
+
+export const isTcp = (listener: AnyListener): listener is Listener => "port" in listener;
+
 export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml" | "torch";
 
 /** A file with model weights that a process has in memory or open. Recognised by content, not by name. */
@@ -48,6 +74,8 @@ export type WeightFile = {
   format: WeightFormat;
   sizeBytes: number;
   how: "mapped" | "open";
+  /** It is a part of the file, which is an archive or a program. */
+  inside?: true;
   header?: GgufHeader;
 };
 
@@ -96,7 +124,7 @@ export type Snapshot = {
 };
 
 /** Who runs and who listens. It is known first, and enough to begin asking. */
-export type Sighting = Pick<Snapshot, "processes" | "listeners">;
+export type Sighting = Pick<Snapshot, "processes"> & { listeners: readonly AnyListener[] };
 
 /** A peer connected to a listener: a local process, or an address of another host. */
 export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
@@ -110,6 +138,8 @@ export type Host = {
     peers: ReadonlyMap<string, readonly Peer[]>;
     collector: Collector;
   };
+  /** Listening unix sockets of these processes, the strongest first, where the system shows them. */
+  unixListeners?(pids: Iterable<number>): { listeners: readonly UnixListener[]; collector: Collector };
   workingDirectory(pid: number): string | undefined;
   /** Name and version of the package a process's executable came with, where the system tells. */
   packageOf?(process: ProcessFacts): string | undefined;

@@ -10,7 +10,7 @@ const INTERIM_MAX = 4;
 const BLANK_LINE = /\r?\n\r?\n/;
 
 /** Of Ubuntu 24.04 LTS. */
-const CURL = "curl/8.5.0";
+export const CURL = "curl/8.5.0";
 
 /**
  * The request of a probe: byte for byte that of curl, so that a server cannot tell the agent by its headers and hide from
@@ -116,7 +116,7 @@ const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
 const ZLIB = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: DECODED_BYTES_MAX };
 
 /** Without Accept-Encoding a server may still choose a coding (RFC 9110 §12.5.3): some keep their files compressed. */
-function decoded(body: Uint8Array, coding = ""): Uint8Array {
+export function decoded(body: Uint8Array, coding = ""): Uint8Array {
   const decode = DECODERS[coding.trim().toLowerCase()];
   if (!decode) return body;
   let part = body;

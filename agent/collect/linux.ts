@@ -12,10 +12,11 @@ import type { Namespaces } from "./namespaces.ts";
 import { createPackages, isPackagePath } from "./packages.ts";
 import { placedPackage } from "./placed-packages.ts";
 import { createPortForwarders } from "./port-forwarders.ts";
-import { createProcessTable, parsePasswd } from "./processes.ts";
+import { createProcessTable, type LinuxProcess, parsePasswd } from "./processes.ts";
 import type { Reader } from "./reader.ts";
 import type { Run } from "./run.ts";
 import type { SocketDiag } from "./sock-diag.ts";
+import { createUnixSockets } from "./unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
 
@@ -41,6 +42,8 @@ export function linuxHost(deps: {
   const isHiding = (): boolean => hidesProcesses(deps);
   const processTable = createProcessTable({ ...deps, users, isHiding });
   const sockets = createSocketTable({ ...deps, diag: deps.diag });
+  const unixSockets = createUnixSockets(deps);
+  let seen: ReadonlyMap<number, LinuxProcess> = new Map();
   const packages = createPackages(deps);
   const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding });
   const anonymousMemory = createAnonymousMemoryTable(deps);
@@ -61,6 +64,7 @@ export function linuxHost(deps: {
     observe: async (sighted) => {
       deps.mounts.begin();
       const { processes, changed, collector } = processTable.read();
+      seen = processes;
       const { listeners, owners, collector: sources, waiting: late } = sockets.read(processes);
       // What begins to listen may have become another program, or loaded a model, since its last turn.
       processTable.hasten(owners);
@@ -86,6 +90,11 @@ export function linuxHost(deps: {
       };
     },
     peers: (listeners) => sockets.peers(listeners),
+    unixListeners: (pids) =>
+      unixSockets.read(
+        [...pids].flatMap((pid) => seen.get(pid) ?? []),
+        seen,
+      ),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
     // The path of a process in a container is none of this host's.
     packageOf: ({ pid, executable, container }) => {

@@ -1,8 +1,11 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { Heard } from "./candidate.ts";
-import { type Fingerprint, type FingerprintDeps, fingerprint, refreshModels } from "./fingerprint.ts";
-import type { Listener, Sighting } from "./host.ts";
+import type { Target } from "./connection.ts";
+import { type Fingerprint, fingerprint, refreshModels } from "./fingerprint.ts";
+import { type AnyListener, isTcp, type Sighting } from "./host.ts";
+import type { FingerprintDeps } from "./inquiry.ts";
 import { createByteBudget } from "./kept-answer.ts";
+import { pathPrefix } from "./path-prefix.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
@@ -20,7 +23,7 @@ export const ASKING_MAX = 32;
 type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
 
 /** Products worth asking a listener about first, by what is known so far. They also decide what fits two equally. */
-export type LikelyOf = (listener: Listener) => ReadonlySet<string>;
+export type LikelyOf = (listener: AnyListener) => ReadonlySet<string>;
 
 export type Listening = {
   /** Begins to ask what is new or due. What fits two equally is decided in {@link Listening.update}: all is known then. */
@@ -39,14 +42,21 @@ export type Listening = {
 };
 
 /** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
-export function createListening(deps: FingerprintDeps & { selfPid: number }, waits = WAITS): Listening {
+export function createListening(
+  deps: FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean },
+  waits: { firstMs: number; laterMs: number } = WAITS,
+): Listening {
   const known = new Map<string, Known>();
-  const inquiry = { ...deps, kept: createByteBudget(), waiting: createByteBudget() };
+  const inquiry = {
+    ...deps,
+    kept: deps.kept ?? createByteBudget(),
+    waiting: deps.waiting ?? createByteBudget(),
+  };
   const asking = new Map<string, Promise<void>>();
   /** Due and not asked yet, in the order of this scan. */
   let queue: { key: string; begin: () => Promise<Known> }[] = [];
   let waitMs = waits.firstMs;
-  let last: { groups: ReadonlyMap<string, readonly Listener[]>; of: readonly Listener[] } | undefined;
+  let last: { groups: ReadonlyMap<string, readonly AnyListener[]>; of: readonly AnyListener[] } | undefined;
   let concluded: ReturnType<typeof conclude> | undefined;
   /** Whoever began to ask before all was known waits for it before they decide. */
   let whole: PromiseWithResolvers<void> | undefined;
@@ -85,7 +95,7 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     const turns = inTurn(due);
     queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
       key,
-      begin: () => ask(known.get(key), listeners, likelyOf, signal),
+      begin: () => ask(known.get(key), listeners, { likelyOf, signal, processes: sighting.processes }),
     }));
     proceed();
     return groups;
@@ -113,7 +123,7 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     while (asking.size > 0) await Promise.all(asking.values());
   }
 
-  function groupsOf(sighting: Sighting): ReadonlyMap<string, readonly Listener[]> {
+  function groupsOf(sighting: Sighting): ReadonlyMap<string, readonly AnyListener[]> {
     if (last?.of === sighting.listeners) return last.groups;
     const groups = groupListeners(sighting, deps.selfPid);
     for (const key of known.keys()) if (!groups.has(key)) forget(key);
@@ -134,9 +144,8 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
 
   async function ask(
     before: Known | undefined,
-    listeners: readonly Listener[],
-    likelyOf: LikelyOf,
-    signal: AbortSignal | undefined,
+    listeners: readonly AnyListener[],
+    { likelyOf, signal, processes }: Asking,
   ): Promise<Known> {
     const first = listeners[0]!;
     const all = whole?.promise;
@@ -150,7 +159,14 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     const rest = isSame ? before.fingerprint?.rest : undefined;
     const refreshed = engine && isSame && !rest ? await refreshModels(inquiry, engine, signal) : undefined;
     const options = { signal, likelyInTheEnd, rest };
-    const found = refreshed ?? (await fingerprint(inquiry, whereOf(first), likelyOf(first), options));
+    const prefix = rest || refreshed ? undefined : pathPrefix(processes.get(first.pid ?? -1)?.argv ?? []);
+    // Whether it is a suspect is known with its memory.
+    if (prefix !== undefined) await all;
+    const askAt = (where: Omit<Target, "tls">) => fingerprint(inquiry, where, likelyOf(first), options);
+    const isPrefixed = prefix !== undefined && first.pid !== undefined && deps.isSuspect?.(first.pid);
+    const found =
+      refreshed ??
+      (isPrefixed ? await askBehind(whereOf(first), prefix, askAt) : await askAt(whereOf(first)));
     const nowMs = deps.elapsed();
     const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
     if (found.rest?.hasProgressed()) return { ...asked, nextAtMs: nowMs + PROGRESS_MS, retryMs: RETRY_MS };
@@ -160,7 +176,7 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
     return { ...asked, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
   }
 
-  function conclude(groups: ReadonlyMap<string, readonly Listener[]>): {
+  function conclude(groups: ReadonlyMap<string, readonly AnyListener[]>): {
     heard: Heard[];
     unsettled: number;
   } {
@@ -176,8 +192,35 @@ export function createListening(deps: FingerprintDeps & { selfPid: number }, wai
   }
 }
 
+/** What a question needs besides the listener. */
+type Asking = {
+  likelyOf: LikelyOf;
+  signal: AbortSignal | undefined;
+  processes: Sighting["processes"];
+};
+
+/**
+ * Asks behind a path prefix, and without it where that says little: a program may be told a prefix that a proxy before it
+ * removes.
+ */
+async function askBehind(
+  where: Omit<Target, "tls">,
+  prefix: string,
+  askAt: (where: Omit<Target, "tls">) => Promise<Fingerprint>,
+): Promise<Fingerprint> {
+  const behind = await askAt({ ...where, prefix });
+  if (isNoted(behind) && tells(behind) > 0) return behind;
+  const plain = await askAt(where);
+  const isBetter = isNoted(behind) && (!isNoted(plain) || tells(behind) > tells(plain));
+  (isBetter ? plain : behind).rest?.close();
+  return isBetter ? behind : plain;
+}
+
+const tells = ({ models, auth, version }: Fingerprint): number =>
+  Number(models.length > 0) + Number(auth !== "unknown") + Number(version !== undefined);
+
 /** The first listener of each process, then the second of each, and so on. */
-function inTurn(groups: [key: string, listeners: readonly Listener[]][]) {
+function inTurn(groups: [key: string, listeners: readonly AnyListener[]][]) {
   const before = new Map<number | undefined, number>();
   const turns = groups.map((group) => {
     const { pid } = group[1][0]!;
@@ -196,10 +239,10 @@ function report(total: number, unsettled: number, unasked: number): Collector {
 }
 
 /** A process can close its socket and listen anew on the same port, as something else. */
-const isAnew = ({ sockets }: Known, listeners: readonly Listener[]): boolean =>
+const isAnew = ({ sockets }: Known, listeners: readonly AnyListener[]): boolean =>
   listeners.some(({ key }) => !sockets.has(key));
 
-const isDue = (known: Known | undefined, listeners: readonly Listener[], nowMs: number): boolean =>
+const isDue = (known: Known | undefined, listeners: readonly AnyListener[], nowMs: number): boolean =>
   known === undefined || known.nextAtMs <= nowMs || isAnew(known, listeners);
 
 /** Waits for the answers, but no longer than `waitMs`. */
@@ -212,22 +255,22 @@ async function soon(answers: () => Promise<unknown>, waitMs: number): Promise<vo
   clearTimeout(timer);
 }
 
-const whereOf = ({ reachableAt, port, inside }: Listener) => ({
-  address: reachableAt!,
-  port,
-  ...(inside && { inside }),
-});
+const whereOf = (listener: AnyListener): Omit<Target, "tls"> => {
+  if (!isTcp(listener)) return { address: "", port: 0, unix: listener.unix };
+  const { reachableAt, port, inside } = listener;
+  return { address: reachableAt!, port, ...(inside && { inside }) };
+};
 
 const isNoted = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;
 
 /** Listeners of one process on one port are one server, whatever the number of addresses. */
-function groupListeners({ listeners, processes }: Sighting, selfPid: number): Map<string, Listener[]> {
-  const groups = new Map<string, Listener[]>();
+function groupListeners({ listeners, processes }: Sighting, selfPid: number): Map<string, AnyListener[]> {
+  const groups = new Map<string, AnyListener[]>();
   for (const listener of listeners) {
-    if (listener.pid === selfPid || listener.reachableAt === undefined) continue;
+    if (listener.pid === selfPid || (isTcp(listener) && listener.reachableAt === undefined)) continue;
     const owner = listener.pid === undefined ? listener.key : processes.get(listener.pid)?.key;
-    const key = `${owner} ${listener.port}`;
+    const key = `${owner} ${isTcp(listener) ? listener.port : listener.key}`;
     groups.set(key, [...(groups.get(key) ?? []), listener]);
   }
   // IPv4 first: the one address every server of a dual-stack pair really answers on.
@@ -235,5 +278,7 @@ function groupListeners({ listeners, processes }: Sighting, selfPid: number): Ma
   return groups;
 }
 
-const rankOf = ({ reachableAt }: Listener): number =>
-  reachableAt?.startsWith("127.") ? 0 : reachableAt === "::1" ? 1 : 2;
+function rankOf(listener: AnyListener): number {
+  const address = isTcp(listener) ? listener.reachableAt : undefined;
+  return address?.startsWith("127.") ? 0 : address === "::1" ? 1 : 2;
+}

@@ -5,6 +5,7 @@ import { attempt, type Files, optional } from "./files.ts";
 import { HIDING_DETAIL } from "./hidepid.ts";
 import type { WeightFile } from "./host.ts";
 import type { Mounts } from "./mounts.ts";
+import { type Mapping, parseMaps } from "./process-maps.ts";
 import type { LinuxProcess } from "./processes.ts";
 import type { Reader } from "./reader.ts";
 import {
@@ -14,61 +15,6 @@ import {
   type Shown,
   type Verdict,
 } from "./weight-finder.ts";
-
-/** A file in a process's memory, from proc_pid_maps(5). */
-export type Mapping = {
-  /** Device and inode as the kernel prints them: the file, whatever its name. */
-  identity: string;
-  path: string;
-  /** Address range of the first mapping: its name in `/proc/PID/map_files`. */
-  range: string;
-  executable: boolean;
-};
-
-/**
- * Every mapped file once; `executable` when any of its mappings is. The segments of a file follow each other, so
- * most lines repeat the path before them and cost no string of their own.
- */
-export function parseMaps(text: string): Mapping[] {
-  const files = new Map<string, Mapping>();
-  let last: Mapping | undefined;
-  let start = 0;
-  for (;;) {
-    const slash = text.indexOf("/", start);
-    if (slash < 0) break;
-    const line = text.lastIndexOf("\n", slash) + 1;
-    const newline = text.indexOf("\n", slash);
-    const end = newline < 0 ? text.length : newline;
-    if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
-      // `start-end rwxp`: the third letter behind the first space.
-      last.executable ||= text[text.indexOf(" ", line) + 3] === "x";
-    } else last = readMapping(text, line, slash, end, files) ?? last;
-    start = end + 1;
-  }
-  return [...files.values()];
-}
-
-const MAPPING = /([0-9a-f]+-[0-9a-f]+) ..(.). [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+ \d+) +(?=\/)/y;
-
-function readMapping(
-  text: string,
-  line: number,
-  slash: number,
-  end: number,
-  files: Map<string, Mapping>,
-): Mapping | undefined {
-  MAPPING.lastIndex = line;
-  const match = MAPPING.exec(text);
-  if (!match) return undefined;
-  const [, range, permission, identity] = match;
-  let file = files.get(identity!);
-  if (!file) {
-    file = { identity: identity!, path: text.slice(slash, end), range: range!, executable: false };
-    files.set(identity!, file);
-  }
-  file.executable ||= permission === "x";
-  return file;
-}
 
 const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;

@@ -3,20 +3,31 @@ import { attempt, type FileFacts, type Files, type Miss, optional } from "./file
 import type { ModelOnDisk, WeightFile } from "./host.ts";
 import type { Gaps } from "./look.ts";
 import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
+import { askSocket, type SocketAnswer, type SocketRequest } from "./read-socket.ts";
 import { readSettings, type Settings, type SettingsSource } from "./store-settings.ts";
-import { recogniseWeights } from "./weights.ts";
+import { type Part, recogniseEmbedded, recogniseWeights } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
 export type ReadRequest =
-  /** The weights in a file of at least `sizeBytesMin`; `paths` are names of the same file, tried in order. */
-  | { op: "weights"; paths: readonly string[]; inode?: string | undefined; sizeBytesMin: number }
+  /**
+   * The weights in a file of at least `sizeBytesMin`, or else in one of its `parts`; `paths` are names of the same file,
+   * tried in order.
+   */
+  | {
+      op: "weights";
+      paths: readonly string[];
+      inode?: string | undefined;
+      sizeBytesMin: number;
+      parts?: readonly Part[] | undefined;
+    }
   | ({ op: "directory" } & ModelDirectory)
   | ({ op: "settings" } & SettingsSource)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
   /** The files of weights of at least `sizeBytesMin` in a directory and in those directly below it. */
   | { op: "weight-files"; path: string; sizeBytesMin: number }
-  | { op: "list"; path: string; namesMax?: number };
+  | { op: "list"; path: string; namesMax?: number }
+  | ({ op: "socket" } & SocketRequest);
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
@@ -30,6 +41,7 @@ export type ReadAnswers = {
   facts: FileFacts;
   "weight-files": ModelOnDisk[];
   list: string[];
+  socket: SocketAnswer;
 };
 
 /** `unanswered`: the file system did not answer in time, or has not done so lately and is left alone for a while. */
@@ -40,9 +52,11 @@ const CHUNK_BYTES = 256 * 1024;
 const NAMES_MAX = 512;
 const WEIGHT_FILES_MAX = 16;
 
-/** Performs requests on these files, synchronously. Never throws. */
+/** Performs requests on these files, synchronously. Never throws. `sign` and `elapsed` are for what takes its time. */
 export function createReads(
   files: Files,
+  sign: () => void = () => undefined,
+  elapsed: () => number = () => Bun.nanoseconds() / 1e6,
 ): (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]> {
   const readDirectory = createDirectoryReader(files);
   return (request) => {
@@ -61,6 +75,8 @@ export function createReads(
         return attempt(() => weightFilesIn(files, request));
       case "list":
         return attempt(() => files.list(request.path).slice(0, request.namesMax));
+      case "socket":
+        return attempt(() => askSocket(request, sign, elapsed));
     }
   };
 }
@@ -72,7 +88,11 @@ export function createReads(
 export function weightsIn(
   files: Files,
   paths: readonly string[],
-  { inode, sizeBytesMin }: { inode?: string | undefined; sizeBytesMin: number },
+  {
+    inode,
+    sizeBytesMin,
+    parts = [],
+  }: { inode?: string | undefined; sizeBytesMin: number; parts?: readonly Part[] | undefined },
 ): ReadOutcome<Weights | null> {
   let miss: Miss = "gone";
   for (const path of paths) {
@@ -80,8 +100,11 @@ export function weightsIn(
       const { sizeBytes, isFile, identity } = files.facts(path);
       if (inode !== undefined && identity.slice(identity.indexOf(":") + 1) !== inode) return "another";
       if (!isFile || sizeBytes < sizeBytesMin) return null;
-      const weights = recogniseWeights((offset, length) => files.bytes(path, offset, length), sizeBytes);
-      return weights ? { sizeBytes, ...weights } : null;
+      const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
+      const weights = recogniseWeights(readAt, sizeBytes);
+      if (weights) return { sizeBytes, ...weights };
+      const inside = recogniseEmbedded(readAt, parts);
+      return inside ? { ...inside, inside: true as const } : null;
     });
     if ("miss" in found) miss = found.miss === "gone" ? miss : found.miss;
     else if (found.value === "another") miss = "failed";

@@ -22,7 +22,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
   const sign = (): void => {
     if (elapsed() - signedAtMs >= SIGN_EVERY_MS) write(SIGN);
   };
-  const perform = createReads(signing(realFiles(), sign));
+  const perform = createReads(signing(realFiles(), sign), sign, elapsed);
   /** The code of its start is most of its memory, and is not needed again. */
   const memory = createMemory({ platform: process.platform, elapsed });
   write(SIGN);

@@ -15,6 +15,7 @@ const REQUEST_MS_MAX = {
   "weight-files": 10_000,
   facts: 10_000,
   list: 10_000,
+  socket: 10_000,
 };
 /** Of a host where everything waits for a processor: the reader is given more time while it is runnable. */
 const STARVED_MS_MAX = 30_000;

@@ -16,6 +16,7 @@ import { createProbe, PROBE_LIMITS, type Probe } from "./probe.ts";
 import { createReader, type Reader, readerCommand } from "./reader.ts";
 import { type Run, runTool } from "./run.ts";
 import { openSocketDiag } from "./sock-diag.ts";
+import { createUnixProbe } from "./unix-probe.ts";
 import { unsupportedHost } from "./unsupported.ts";
 import { windowsHost } from "./windows.ts";
 
@@ -90,7 +91,7 @@ export function systemReaders(options: SystemOptions): SystemReaders {
     files,
     reader,
     directories: directoriesBy(reader),
-    probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces),
+    probe: createProbe(PROBE_LIMITS.TIMEOUT_MS, namespaces, createUnixProbe(reader)),
     catalogue,
     selfPid: options.selfPid,
     homes,

@@ -1,7 +1,7 @@
 import { attempt, type Files, optional } from "./files.ts";
 import type { WeightFile } from "./host.ts";
-import type { Mapping } from "./mapped.ts";
 import type { FileSystem, Mounts } from "./mounts.ts";
+import type { Mapping } from "./process-maps.ts";
 import { type ReadOutcome, type Weights, weightsIn } from "./read-request.ts";
 import type { Reader } from "./reader.ts";
 
@@ -55,7 +55,7 @@ export function createWeightFinder(deps: {
 
   return {
     mapped: (process, mapping) =>
-      look(mapping.path, mapping.identity, (keep) => {
+      look(mapping.path, keyOf(mapping), (keep) => {
         const device = mapping.identity.slice(0, mapping.identity.indexOf(" "));
         const inode = mapping.identity.slice(device.length + 1);
         const system = mounts.ofDevice(process.pid, device);
@@ -68,6 +68,7 @@ export function createWeightFinder(deps: {
           // An overlay and btrfs number their files otherwise in stat(2).
           ...(system.type !== "overlay" && system.type !== "btrfs" && { inode }),
           sizeBytesMin: MAPPED_BYTES_MIN,
+          parts: mapping.parts,
         } as const;
         if (system.class === "local") return keep(finish(weightsIn(files, request.paths, request)));
         if (!reader.isAnswering(device)) return keep({ is: "unanswered", type: system.type });
@@ -133,6 +134,10 @@ export function createWeightFinder(deps: {
     return [byMapping, `${directory}/root${mapping.path}`];
   }
 }
+
+/** What is in a file is known once; a part of it that was not mapped before is looked at too. */
+const keyOf = ({ identity, parts }: Mapping): string =>
+  parts ? `${identity} ${parts.map(({ offset, length }) => `${offset}+${length}`).join()}` : identity;
 
 function verdictOf(
   outcome: ReadOutcome<Weights | null>,

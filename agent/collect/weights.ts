@@ -39,6 +39,41 @@ function weightsInside(
   return header ? { format: "gguf", header } : { format: "gguf" };
 }
 
+/** A part of a file that is mapped, in bytes. */
+export type Part = { offset: number; length: number };
+
+/** llamafile maps at multiples of 64 KiB, other programs at those of a page: a model begins that much later at most. */
+const WINDOW_BYTES = 64 * 1024;
+/** Headers that are read of one file: a hostile one has the magic bytes everywhere. */
+const HEADERS_MAX = 4;
+/** What a tar archive contains begins at such a multiple. */
+const TAR_BLOCK_BYTES = 512;
+
+/**
+ * The model in a mapped part of a file: a member of a tar or zip archive, or of a program as in a llamafile. Programs have
+ * the magic bytes of GGUF as a constant, so a header that names its architecture has to follow.
+ */
+export function recogniseEmbedded(
+  readAt: ReadAt,
+  parts: readonly Part[],
+): Pick<WeightFile, "format" | "header" | "sizeBytes"> | undefined {
+  let headers = 0;
+  for (const { offset, length } of parts) {
+    const window = Buffer.from(readAt(offset, Math.min(WINDOW_BYTES, length)));
+    for (let at = window.indexOf("GGUF"); at >= 0; at = window.indexOf("GGUF", at + 4)) {
+      if (!isGguf(window.subarray(at)) || headers >= HEADERS_MAX) continue;
+      headers += 1;
+      const header = readGguf((start, bytes) => readAt(offset + at + start, bytes));
+      if (header?.architecture) return { format: "gguf", header, sizeBytes: length - at };
+    }
+    for (let at = 0; at + HEAD_BYTES <= window.length; at += TAR_BLOCK_BYTES) {
+      if (isSafetensors(window.subarray(at, at + HEAD_BYTES), length - at))
+        return { format: "safetensors", sizeBytes: length - at };
+    }
+  }
+  return undefined;
+}
+
 /** Format by magic bytes. `sizeBytes` is the size of the whole file. */
 export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   if (isGguf(head)) return "gguf";

@@ -8,7 +8,8 @@ import xllamacpp
 parser = argparse.ArgumentParser()
 parser.add_argument("--model", required=True)
 parser.add_argument("--host", required=True)
-parser.add_argument("--port", type=int, required=True)
+parser.add_argument("--port", type=int, default=0)
+parser.add_argument("--api-prefix", default="")
 parser.add_argument("--ctx-size", type=int, required=True)
 parser.add_argument("--threads", type=int, required=True)
 parser.add_argument("--no-mmap", action="store_true")
@@ -17,6 +18,7 @@ options = parser.parse_args()
 params = xllamacpp.CommonParams()
 params.model.path = options.model
 params.hostnames = [options.host]
+params.api_prefix = options.api_prefix
 params.port = options.port
 params.n_ctx = options.ctx_size
 params.cpuparams.n_threads = options.threads

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
 import { type Heard, isCertain } from "../../../agent/collect/candidate.ts";
@@ -13,6 +14,7 @@ import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import { missing } from "../../support/missing.ts";
 import { ROOT } from "../../support/stack.ts";
+import { ggufFile } from "./scan-gguf.ts";
 
 /*
  * What another local user can do to an attribution. docs/detection.md has a table of them; each of its rows has its test
@@ -22,6 +24,7 @@ import { ROOT } from "../../support/stack.ts";
 const NOBODY = 65_534;
 const PYTHON = "/usr/bin/python3";
 const SERVER = readFileSync(join(import.meta.dir, "attribution-server.py"), "utf8");
+const UNIX_SERVER = readFileSync(join(import.meta.dir, "unix-server.py"), "utf8");
 const OLLAMA = JSON.stringify({
   "/": ["text/plain", "Ollama is running"],
   "/api/version": ["application/json", '{"version":"0.12.6"}'],
@@ -144,6 +147,17 @@ const BRIDGED = { network: "net:[2]", reachableAt: "172.17.0.2", port: 80 };
 const DOCKER: Forward = { address: "172.17.0.2", port: 80 };
 
 /** By the first column of the table. */
+/** Serves on a unix socket, as `as` if given. */
+async function startUnix(spec: object, as?: number): Promise<number> {
+  const user = as === undefined ? [] : ["setpriv", `--reuid=${as}`, `--regid=${as}`, "--clear-groups"];
+  const command = [...user, PYTHON, "-c", UNIX_SERVER, JSON.stringify(spec)];
+  const spawned = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", cwd: "/" });
+  children.push(spawned);
+  const { done } = await spawned.stdout.getReader().read();
+  if (done) throw new Error("the server ended before it was ready");
+  return spawned.pid;
+}
+
 const ROWS: Record<string, () => void | Promise<void>> = {
   "answers at a socket": async () => {
     const victim = await start([PYTHON, "-c", SERVER, "{}"]);
@@ -169,6 +183,26 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     const stranger = await start([PYTHON, "-c", SERVER, "--as", String(NOBODY), ...other]);
     const { listeners } = await readers().observe();
     expect(listeners.find(({ port }) => port === stranger.port)?.pid).toBe(stranger.child);
+  },
+  "answers at a unix socket": async () => {
+    const open = mkdtempSync(join(tmpdir(), "attribution-"));
+    try {
+      chmodSync(open, 0o777);
+      const maps = join(open, "model.bin");
+      writeFileSync(maps, ggufFile({ "general.architecture": "llama" }));
+      const answers = { "/": [200, "Ollama is running"], "/api/version": [200, { version: "0.12.6" }] };
+      const honest = await startUnix({ path: join(open, "a.sock"), answers, maps });
+      const path = join(open, "b.sock");
+      const victim = await startUnix({ path, maps });
+      rmSync(path);
+      await startUnix({ path, answers, maps }, NOBODY);
+      const result = await scan();
+      expect([idsOf(result, honest), idsOf(result, victim)]).toEqual([["ollama"], ["unknown-weights"]]);
+      const certain = result.targets.certain.map(({ pid }) => pid);
+      expect([certain.includes(honest), certain.includes(victim)]).toEqual([true, false]);
+    } finally {
+      rmSync(open, { recursive: true });
+    }
   },
   "a port forwarder of Docker": () => {
     expect(forwarderOf({})).toEqual(DOCKER);

@@ -6,14 +6,16 @@ import { MODELS_PATH } from "../../../agent/catalog/judge.ts";
 import { catalogue, catalogueVersion } from "../../../agent/catalog/list.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf } from "../../../agent/collect/claims.ts";
-import { FINGERPRINT_LIMITS, fingerprint } from "../../../agent/collect/fingerprint.ts";
+import { fingerprint } from "../../../agent/collect/fingerprint.ts";
 import { createIdentify, probeOf } from "../../../agent/collect/fixtures.ts";
 import type { ProcessFacts } from "../../../agent/collect/host.ts";
+import { FINGERPRINT_LIMITS } from "../../../agent/collect/inquiry.ts";
 import type { Probe } from "../../../agent/collect/probe.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
 
 const directory = new URL("../../../agent/catalog/", import.meta.url).pathname;
 const MACHINERY = new Set([
+  "grpc.ts",
   "auth.ts",
   "cut-json.ts",
   "document.ts",

@@ -18,12 +18,13 @@ import {
 } from "../../../agent/collect/confidence.ts";
 import { shortened, toEngine } from "../../../agent/collect/engines.ts";
 import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
-import type { Listener, ProcessFacts, WeightFile } from "../../../agent/collect/host.ts";
+import { isTcp, type Listener, type ProcessFacts, type WeightFile } from "../../../agent/collect/host.ts";
 import { dockerTarget, type Forward } from "../../../agent/collect/port-forwarders.ts";
 import { engine, SIGNALS } from "../../../shared/wire/heartbeat.ts";
 
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
 const claimsOf = createClaimsOf(catalogue);
+const portOf = ({ listener }: Heard): number | undefined => (isTcp(listener) ? listener.port : undefined);
 const GGUF: WeightFile = { path: "/m/a.dat", format: "gguf", sizeBytes: 1, how: "mapped" };
 
 type Given = Partial<ProcessFacts> & {
@@ -103,7 +104,7 @@ function find(
   const facts: Facts = {
     snapshot: {
       processes,
-      listeners: [...heard.map(({ listener }) => listener), ...quiet],
+      listeners: [...heard.map(({ listener }) => listener).filter(isTcp), ...quiet],
       weights: new Map(given.flatMap(({ pid, weights }) => (weights ? [[pid, weights] as const] : []))),
       libraries,
       gpu: new Map(
@@ -188,7 +189,7 @@ describe("findCandidates()", () => {
         { pid: 10, port: 8080 },
       ],
     );
-    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([8081, 8080]);
+    expect(one!.heard.map(portOf)).toEqual([8081, 8080]);
     expect(others).toEqual([]);
   });
 
@@ -200,7 +201,7 @@ describe("findCandidates()", () => {
         { pid: 10, port: 8080 },
       ],
     );
-    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([8081]);
+    expect(one!.heard.map(portOf)).toEqual([8081]);
     expect(others).toEqual([]);
   });
 
@@ -275,7 +276,7 @@ describe("findCandidates()", () => {
     );
     expect(others).toEqual([]);
     expect(one).toMatchObject({ id: "ollama", root: { pid: 10 }, weights: [GGUF] });
-    expect(one!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 33_045]);
+    expect(one!.heard.map(portOf)).toEqual([11_434, 33_045]);
     const noted = one!.evidence.filter(({ detail }) => detail.startsWith("child 11: GET"));
     expect(noted).toMatchObject([{ weight: 0 }]);
   });
@@ -539,7 +540,7 @@ describe("findCandidates()", () => {
       expect(dockerTarget(argv)).toEqual(target);
       const found = behind({ 80: target }, [{}]);
       expect(summary(found)).toEqual(["ollama@81"]);
-      expect(found[0]!.heard.map(({ listener }) => listener.port)).toEqual([11_434, 5000]);
+      expect(found[0]!.heard.map(portOf)).toEqual([11_434, 5000]);
     });
 
     test("that is not one of root's stands for itself", () => {
@@ -694,7 +695,7 @@ describe("findCandidates()", () => {
       );
       expect([top!.root.pid, others]).toEqual([100, []]);
       expect(top!.members.map(({ pid }) => pid).sort()).toEqual([100, 101, 102]);
-      expect(top!.heard.map(({ listener }) => listener.port).sort()).toEqual([100, 101, 102]);
+      expect(top!.heard.map(portOf).sort()).toEqual([100, 101, 102]);
     });
 
     test("not to init, whatever init is called, nor in a circle of parents", () => {

@@ -2,8 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
+import { hostOf } from "../../../agent/collect/connection.ts";
 import { CHUNKS_MAX, parseAnswer, requestText } from "../../../agent/collect/http.ts";
-import { createProbe, hostOf, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
+import { createProbe, PROBE_LIMITS } from "../../../agent/collect/probe.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { FINGERPRINT_LIMITS, fingerprint } from "../../../agent/collect/fingerprint.ts";
+import { fingerprint } from "../../../agent/collect/fingerprint.ts";
 import type { Listener, ProcessFacts } from "../../../agent/collect/host.ts";
+import { FINGERPRINT_LIMITS } from "../../../agent/collect/inquiry.ts";
 import { createByteBudget, createKeeper } from "../../../agent/collect/kept-answer.ts";
 import { createListening } from "../../../agent/collect/listening.ts";
 import { PROBE_LIMITS, type Probe, type ProbeResult } from "../../../agent/collect/probe.ts";

@@ -1,0 +1,154 @@
+/*
+ * Methods of gRPC that tell which product answers. All are unary, change nothing, and take an empty message. The table is not
+ * part of the entries: agents from before refuse a catalogue with more fields.
+ *
+ * Field numbers are those of the published .proto files. Every message of protobuf is read without its schema.
+ */
+
+export type GrpcTrait = {
+  /** Catalogue id. */
+  product: string;
+  /** `/package.Service/Method`. */
+  call: string;
+  /** Text fields of the answer by their number, and what each has to match. */
+  text?: Readonly<Record<number, string>>;
+  /** An error that only this product words so, instead of an answer. */
+  error?: { status: number; message: string };
+  /** `identity`: it names itself. `strong`: a method that only this product has. */
+  weight: "identity" | "strong";
+  says: string;
+  /** Field with its version, and the part of it that counts. */
+  version?: { field: number; matches?: string };
+};
+
+/** Where a product lists its models. */
+export type GrpcModels = {
+  /** `/package.Service/Method`. */
+  call: string;
+  /** Repeated field with one message a model; absent when the answer itself is about the one model. */
+  each?: number;
+  /** Fields with its name; the first that is not empty counts. */
+  names: readonly number[];
+  /** A field whose text says that it is loaded; absent when all that is listed is. */
+  loaded?: { field: number; matches: string };
+};
+
+/** kserve/open-inference-protocol, specification/protocol/open_inference_grpc.proto. */
+const KSERVE = "/inference.GRPCInferenceService/ServerMetadata";
+const kserve = (product: string, name: string): GrpcTrait => ({
+  product,
+  call: KSERVE,
+  text: { 1: name },
+  weight: "identity",
+  says: `its server metadata names ${product}`,
+  version: { field: 2 },
+});
+
+export const GRPC_TRAITS: readonly GrpcTrait[] = [
+  // triton-inference-server/server, src/grpc/grpc_server.cc; recorded from tritonserver 2.51.0 over HTTP, see triton.ts.
+  kserve("triton", "^triton$"),
+  // Recorded from MLServer 1.7.1.
+  kserve("mlserver", "^mlserver$"),
+  // openvinotoolkit/model_server, src/kfs_frontend/kfs_grpc_inference_service.cpp and src/version.hpp (PROJECT_NAME).
+  kserve("openvino-model-server", "^OpenVINO Model Server"),
+  // kserve/kserve, python/kserve/kserve/constants/constants.py (KSERVE_MODEL_SERVER_NAME).
+  kserve("kserve", "^kserve$"),
+  {
+    product: "kserve",
+    call: KSERVE,
+    text: { 1: "." },
+    weight: "strong",
+    says: "it answers the KServe v2 inference protocol",
+    version: { field: 2 },
+  },
+  // lightseekorg/smg-grpc-proto 0.4.28 (PyPI), vllm_engine.proto; vllm-project/vllm, vllm/entrypoints/grpc_server.py.
+  {
+    product: "vllm",
+    call: "/vllm.grpc.engine.VllmEngine/GetServerInfo",
+    text: { 5: "^vllm" },
+    weight: "identity",
+    says: "its server information names vLLM",
+  },
+  // smg-grpc-proto 0.4.28 (PyPI), sglang_scheduler.proto.
+  {
+    product: "sglang",
+    call: "/sglang.grpc.scheduler.SglangScheduler/GetServerInfo",
+    text: { 7: "\\d" },
+    weight: "identity",
+    says: "its server information has a version of SGLang",
+    version: { field: 7 },
+  },
+  // huggingface/text-embeddings-inference, proto/tei.proto.
+  {
+    product: "tei",
+    call: "/tei.v1.Info/Info",
+    text: { 1: "^\\d+\\.", 4: "." },
+    weight: "strong",
+    says: "TEI's information message",
+    version: { field: 1 },
+  },
+  // pytorch/serve, frontend/server/src/main/resources/proto/inference.proto.
+  {
+    product: "torchserve",
+    call: "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Ping",
+    text: { 1: '"status"' },
+    weight: "strong",
+    says: "TorchServe's health message",
+  },
+  // tensorflow/serving, tensorflow_serving/servables/tensorflow/get_model_status_impl.cc.
+  {
+    product: "tensorflow-serving",
+    call: "/tensorflow.serving.ModelService/GetModelStatus",
+    error: { status: 3, message: "^Missing ModelSpec$" },
+    weight: "strong",
+    says: "TensorFlow Serving's words for a request without a model",
+  },
+  // ray-project/ray, src/ray/protobuf/serve.proto and python/ray/serve/_private/proxy.py.
+  {
+    product: "ray-serve",
+    call: "/ray.serve.RayServeAPIService/Healthz",
+    text: { 1: "." },
+    weight: "strong",
+    says: "Ray Serve's health message",
+  },
+  // qdrant/qdrant, lib/api/src/grpc/proto/qdrant.proto.
+  {
+    product: "qdrant",
+    call: "/qdrant.Qdrant/HealthCheck",
+    text: { 1: "^qdrant - vector search engine" },
+    weight: "identity",
+    says: "it titles itself qdrant",
+    version: { field: 2 },
+  },
+  // Recorded from milvus-lite 3.2.2 (PyPI), `milvus_lite-3.2.2`; milvus-io/milvus-proto, proto/milvus.proto.
+  {
+    product: "milvus",
+    call: "/milvus.proto.milvus.MilvusService/GetVersion",
+    text: { 2: "\\d" },
+    weight: "strong",
+    says: "its version by Milvus's API",
+    version: { field: 2, matches: "(\\d+(?:\\.\\d+)+)" },
+  },
+];
+
+/** triton-inference-server/common, protobuf/grpc_service.proto (RepositoryIndex). MLServer and KServe copy it. */
+const REPOSITORY: GrpcModels = {
+  call: "/inference.GRPCInferenceService/RepositoryIndex",
+  each: 1,
+  names: [1],
+  loaded: { field: 3, matches: "^READY$" },
+};
+
+/** MLServer has it in a service of its own: mlserver 1.7.1 (PyPI), mlserver/grpc/model_repository_pb2.py. */
+const MLSERVER_REPOSITORY: GrpcModels = {
+  ...REPOSITORY,
+  call: "/inference.model_repository.ModelRepositoryService/RepositoryIndex",
+};
+
+export const GRPC_MODELS: Readonly<Record<string, GrpcModels>> = {
+  triton: REPOSITORY,
+  mlserver: MLSERVER_REPOSITORY,
+  vllm: { call: "/vllm.grpc.engine.VllmEngine/GetModelInfo", names: [6, 1] },
+  sglang: { call: "/sglang.grpc.scheduler.SglangScheduler/GetModelInfo", names: [6, 1] },
+  tei: { call: "/tei.v1.Info/Info", names: [4] },
+};

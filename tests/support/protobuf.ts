@@ -1,0 +1,20 @@
+/** A message of text fields by number (https://protobuf.dev/programming-guides/encoding/), in hexadecimal. */
+export function messageOf(...fields: [field: number, value: string | Buffer][]): string {
+  return encode(fields).toString("hex");
+}
+
+export function encode(fields: [field: number, value: string | Buffer][]): Buffer {
+  return Buffer.concat(
+    fields.map(([field, value]) => {
+      const bytes = Buffer.from(value as string);
+      return Buffer.concat([varint(field * 8 + 2), varint(bytes.length), bytes]);
+    }),
+  );
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) + 128);
+  return Buffer.from([...bytes, rest]);
+}
