@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { endWithParent, WITH_PARENT } from "./parent.ts";
 
 /** Set in the process that has namespaces of its own. */
 const INSIDE = "LZ_BENCH_ALONE";
@@ -22,13 +23,16 @@ function tell(unshare: number, signal: NodeJS.Signals): void {
   setInterval(send, AGAIN_MS);
 }
 
+export const isAlone = (): boolean => process.env[INSIDE] !== undefined;
+
 /**
  * Runs this very program again in process and network namespaces of its own, where a host has as many processes as
  * the bench starts and not one more, and ends with its exit code. Returns when it is there already, or when this
  * system grants none; then the figures are of the host as it is.
  */
 export async function beAlone(): Promise<boolean> {
-  if (process.env[INSIDE] !== undefined) {
+  if (isAlone()) {
+    endWithParent();
     Bun.spawnSync(["ip", "link", "set", "lo", "up"], { stderr: "ignore" });
     return true;
   }
@@ -37,9 +41,10 @@ export async function beAlone(): Promise<boolean> {
   );
   if (!around) return false;
   const child = Bun.spawn([...around, process.execPath, ...process.argv.slice(1)], {
-    env: { ...process.env, [INSIDE]: "1" },
-    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, [INSIDE]: "1", [WITH_PARENT]: "1" },
+    stdio: ["pipe", "inherit", "inherit"],
   });
+  endWithParent();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => tell(child.pid, signal));
   process.exit(await child.exited);

@@ -3,6 +3,8 @@ import { parseArgs } from "node:util";
 export type Whole = { min: number; max: number; default: number; says: string };
 
 type Choices = Record<string, { of: readonly string[]; says: string }>;
+/** Options of free text, empty by default. */
+type Texts = Record<string, { value: string; says: string }>;
 
 export type BenchOptions<Name extends string> = {
   json: boolean;
@@ -16,6 +18,7 @@ export function helpText(
   summary: string,
   wholes: Record<string, Whole>,
   choices: Choices,
+  free: Texts = {},
 ): string {
   const rows = [
     ...Object.entries(wholes).map(([name, { says, default: unset }]) => [
@@ -26,6 +29,7 @@ export function helpText(
       `--${name}`,
       `${says}: ${of.join(", ")} (default ${of[0]})`,
     ]),
+    ...Object.entries(free).map(([name, { value, says }]) => [`--${name} ${value}`, says]),
     ["--json", "the result as one JSON object on the last line"],
   ] as [string, string][];
   const width = Math.max(...rows.map(([option]) => option.length));
@@ -39,7 +43,7 @@ export function helpText(
 }
 
 /**
- * Options of a bench: whole numbers with limits, texts out of choices. `--help` prints and ends the process;
+ * Options of a bench: whole numbers with limits, texts out of choices, free texts. `--help` prints and ends the process;
  * what cannot be meant is one line and exit code 2.
  */
 export function readArguments<Name extends string>(
@@ -47,13 +51,14 @@ export function readArguments<Name extends string>(
   summary: string,
   wholes: Record<Name, Whole>,
   choices: Choices = {},
+  free: Texts = {},
 ): BenchOptions<Name> {
   const wrong = (reason: string): never => {
     console.error(`${bench}: ${reason}`);
     process.exit(2);
   };
   const entries = Object.entries(wholes) as [Name, Whole][];
-  const names = [...entries.map(([name]) => name as string), ...Object.keys(choices)];
+  const names = [...entries.map(([name]) => name as string), ...Object.keys(choices), ...Object.keys(free)];
   const options: Record<string, { type: "boolean" | "string" }> = {
     json: { type: "boolean" },
     help: { type: "boolean" },
@@ -66,7 +71,7 @@ export function readArguments<Name extends string>(
     wrong(error instanceof Error ? error.message.split(/\. |\n/)[0]! : "bad arguments");
   }
   if (values.help) {
-    console.log(helpText(bench, summary, wholes, choices));
+    console.log(helpText(bench, summary, wholes, choices, free));
     process.exit(0);
   }
   const numbers = {} as Record<Name, number>;
@@ -82,5 +87,6 @@ export function readArguments<Name extends string>(
     if (!of.includes(value)) wrong(`--${name} must be one of ${of.join(", ")}`);
     texts[name] = value;
   }
+  for (const name of Object.keys(free)) texts[name] = String(values[name] ?? "");
   return { json: values.json === true, wholes: numbers, texts };
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { WITH_PARENT } from "./parent.ts";
 
 /** `bun run bench NAME [options]`: each bench is a program of its own, so that none warms up another's code. */
 const BENCHES = [
@@ -13,6 +14,7 @@ const BENCHES = [
   "dashboard",
   "herd",
   "mutation",
+  "detection",
 ];
 const HELP = `usage: bun run bench NAME [options]
 
@@ -26,6 +28,7 @@ const HELP = `usage: bun run bench NAME [options]
   dashboard    the overview of a large fleet, cold and warm
   herd         enrolments and admin changes of one tenant at once, on one node and on two
   mutation     small changes to the high-risk modules, and how many of them the tests notice
+  detection    real programs from the registries: how many the agent names, and what it names wrongly
 
 bun run bench NAME --help tells more. With --json the last line of stdout is one JSON object.`;
 
@@ -39,7 +42,10 @@ if (name === undefined || !BENCHES.includes(name) || !existsSync(file)) {
   console.error(`bench: one of ${BENCHES.join(", ")} is needed, see bun run bench --help`);
   process.exit(2);
 }
-const child = Bun.spawn([process.execPath, file, ...rest], { stdio: ["ignore", "inherit", "inherit"] });
+const child = Bun.spawn([process.execPath, file, ...rest], {
+  stdio: ["pipe", "inherit", "inherit"],
+  env: { ...process.env, [WITH_PARENT]: "1" },
+});
 // Ctrl-C reaches both: the bench stops what it started, and this waits for it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
 process.exit(await child.exited);

@@ -21,10 +21,10 @@ const entry: CatalogEntry = {
   fixtures: {
     positive: [
       {
-        source: "code: kserve/kserve python/kserve/kserve/protocol/dataplane.py (metadata)",
+        source: "code: kserve 0.21.0 of PyPI, kserve/protocol/dataplane.py (metadata)",
         answers: {
           "/v2": {
-            body: { name: "kserve", version: "0.10.1", extensions: ["model_repository_extension"] },
+            body: { name: "kserve", version: "0.21.0", extensions: ["model_repository_extension"] },
           },
         },
       },

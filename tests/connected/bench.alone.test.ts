@@ -134,6 +134,16 @@ const BENCHES: Record<string, Bench> = {
       "mutation.notRun": NONE,
     },
   },
+  detection: {
+    needs: missing("Linux"),
+    small: "--set ordinary --only python-http --appear 1",
+    figures: {
+      started: NONE,
+      ordinary: exactly(1),
+      ordinaryReported: NONE,
+      precisionPercent: exactly(100),
+    },
+  },
 };
 
 const folder = mkdtempSync(join(tmpdir(), "lz-bench-test-"));
@@ -221,6 +231,11 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
   containment: [/agent\/main\.ts run/, "--way poll"],
   dashboard: [/edge\/bun\.ts/, "--assets 1000 --pages 100000"],
   herd: [/edge\/bun\.ts/, "--hosts 5000"],
+  detection: [
+    /http\.server/,
+    "--set ordinary --only python-http --interval 60000",
+    /agent\/main\.ts --outfile/,
+  ],
   mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
 };
 /** The first process of the stack: it has just begun, and is not up yet. */

@@ -39,7 +39,6 @@ export const UNSHOWN: readonly string[] = [
   "litert-lm /liblitert_lm|/libLiteRtLm",
   "llama-cpp /llama\\.cpp/.*libllama",
   "lm-studio /LM Studio\\.app/Contents/",
-  "lm-studio /\\.lmstudio/(?:bin|extensions)/",
   "lm-studio /\\.lmstudio/extensions/",
   "lobehub /LobeHub[^/]*\\.app/Contents/",
   "lobehub /LobeHub[^/]*/lobehub[\\w-]*(?:\\.exe)?$",

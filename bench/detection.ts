@@ -1,0 +1,129 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { COMPILE_FLAGS } from "../agent/build.ts";
+import { beAlone, isAlone } from "./alone.ts";
+import { readArguments } from "./arguments.ts";
+import { root, runProgram, scratchFolder } from "./backends.ts";
+import { install, isInstalled } from "./detection/install.ts";
+import { type LabResult, runLab, tryAll } from "./detection/lab.ts";
+import { MODEL } from "./detection/model.ts";
+import { ORDINARY } from "./detection/ordinary.ts";
+import type { Source } from "./detection/program.ts";
+import { mixed, programsOf, SETS, type SetName } from "./detection/sets.ts";
+import { tableOf } from "./detection/table.ts";
+import { figuresOf } from "./detection/verdict.ts";
+import { finish } from "./report.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+/*
+ * The recall lab: real programs, as their registries have them, beside ordinary servers. What is not installed yet is
+ * installed first; then everything runs in process and network namespaces of its own, so that nothing reaches another host
+ * and nothing is left when the lab ends.
+ */
+
+const SECONDS_MAX = 3600;
+
+const { json, wholes, texts } = readArguments(
+  "detection",
+  "Starts real AI programs and ordinary servers and says what the agent takes them for.",
+  {
+    "at-once": { min: 1, max: 64, default: 8, says: "programs that run side by side" },
+    interval: { min: 100, max: 60_000, default: 2000, says: "milliseconds between scans of the daemon" },
+    appear: { min: 1, max: 600, default: 30, says: "seconds that the daemon has to name a program" },
+  },
+  {
+    set: { of: SETS, says: "AI programs, each set beside the ordinary servers" },
+    install: { of: ["missing", "nothing"], says: "what to install first" },
+    until: {
+      of: ["scan", "start", "install"],
+      says: "how far to go: held-out programs are tried without a scan",
+    },
+  },
+  {
+    only: { value: "A,B", says: "these programs alone" },
+    record: { value: "DIR", says: "write what the programs answer as one JSON file each" },
+    report: { value: "FILE", says: "write the result as JSON to a file" },
+  },
+);
+
+const only = texts.only ? texts.only.split(",") : undefined;
+const { ai, ordinary } = programsOf(texts.set as SetName, only);
+const unknown = only?.filter((name) => ![...ai, ...ordinary].some((one) => one.name === name)) ?? [];
+if (unknown.length > 0) {
+  console.error(`detection: set ${texts.set} has no ${unknown.join(", ")}`);
+  process.exit(2);
+}
+
+/** With network, so before the lab is alone. A program that cannot be had is reported and left out. */
+async function installAll(): Promise<number> {
+  const programs = [...ai, ...ordinary];
+  const needed: { name: string; source: Source }[] = programs.some(({ model }) => model)
+    ? [{ name: "model", source: MODEL }, ...programs]
+    : programs;
+  let failed = 0;
+  for (const { name, source } of needed.filter(({ source }) => !isInstalled(source))) {
+    console.log(`installing ${name}`);
+    try {
+      await install(source);
+    } catch (error) {
+      failed += 1;
+      console.error(`${name} cannot be installed: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return failed;
+}
+
+async function bench(scope: Scope): Promise<LabResult> {
+  const agent = join(scratchFolder(scope), "lz-agent");
+  await runProgram(scope, "compiling the agent", [
+    process.execPath,
+    "build",
+    ...COMPILE_FLAGS,
+    join(root, "agent/main.ts"),
+    "--outfile",
+    agent,
+  ]);
+  return runLab(scope, mixed(ai, ordinary), {
+    agent,
+    atOnce: wholes["at-once"],
+    intervalMs: wholes.interval,
+    appearMsMax: wholes.appear * 1000,
+    recordTo: texts.record!,
+  });
+}
+
+if (!isAlone()) {
+  const failed = texts.install === "nothing" ? 0 : await installAll();
+  if (texts.until === "install") process.exit(failed === 0 ? 0 : 1);
+}
+if (!(await beAlone())) console.log("no namespace to be had: the programs run on this host as it is");
+if (texts.until === "start") {
+  const { up, failed } = await inScope(SECONDS_MAX, (scope) =>
+    tryAll(scope, mixed(ai, ordinary), wholes["at-once"]),
+  );
+  for (const { program, reason } of failed) console.log(`not started: ${program.name}: ${reason}`);
+  console.log(`started: ${up.join(", ")}`);
+  finish(json, { started: up.length, notStarted: failed.length });
+  process.exit(failed.length === 0 ? 0 : 1);
+}
+const { verdicts, failed, strays, scansMs } = await inScope(SECONDS_MAX, bench);
+const isOrdinary = new Set(ORDINARY.map(({ name }) => name));
+const ofAi = verdicts.filter(({ name }) => !isOrdinary.has(name));
+const ofOrdinary = verdicts.filter(({ name }) => isOrdinary.has(name));
+const reportedOrdinary = ofOrdinary.filter(({ named }) => named.length > 0);
+const elsewhere = reportedOrdinary.flatMap(({ named }) => named).length + strays.length;
+const figures = figuresOf(ai.length, ofAi, elsewhere);
+const result = {
+  set: texts.set!,
+  ...figures,
+  ordinary: ofOrdinary.length,
+  ordinaryReported: reportedOrdinary.length,
+  verdicts,
+  notStarted: failed.map(({ program, reason }) => ({ name: program.name, reason })),
+  strays,
+  scansMs,
+};
+for (const line of tableOf(result)) console.log(line);
+if (texts.report) writeFileSync(texts.report, `${JSON.stringify(result, null, 1)}\n`);
+finish(json, result);
+process.exit(0);

@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** In the environment of a program, and so of all that it starts. */
+const MARK = "LZ_LAB_PROGRAM";
+/** Two labs on one host do not take each other's programs for theirs. */
+const LAB = crypto.randomUUID();
+
+const END_MS_MAX = 10_000;
+const LOOK_EVERY_MS = 50;
+
+export const markOf = (name: string): Record<string, string> => ({ [MARK]: `${LAB}/${name}` });
+
+const ANCESTORS_MAX = 32;
+
+/**
+ * The program of the lab that a process belongs to: by the mark in its environment, which everything inherits that a
+ * program starts, else by that of its ancestors. Undefined for the lab's own processes.
+ */
+export function programOf(pid: number): string | undefined {
+  let at = pid;
+  for (let count = 0; count < ANCESTORS_MAX && at > 1; count += 1) {
+    const name = markIn(at);
+    if (name !== undefined) return name;
+    at = parentOf(at);
+  }
+  return undefined;
+}
+
+function markIn(pid: number): string | undefined {
+  const start = `${MARK}=${LAB}/`;
+  const words = read(`/proc/${pid}/environ`).split("\0");
+  return words.find((word) => word.startsWith(start))?.slice(start.length);
+}
+
+const processesOf = (name: string): number[] =>
+  readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 1 && programOf(pid) === name);
+
+/** Ends all processes of a program, those included that left their parent. Says which ones do not end. */
+export async function endProgram(name: string): Promise<number[]> {
+  const deadline = performance.now() + END_MS_MAX;
+  for (;;) {
+    const left = processesOf(name);
+    if (left.length === 0 || performance.now() > deadline) return left;
+    for (const pid of left) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {} // it has ended
+    }
+    await Bun.sleep(LOOK_EVERY_MS);
+  }
+}
+
+function parentOf(pid: number): number {
+  const stat = read(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) || 0;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return ""; // it has ended
+  }
+}

