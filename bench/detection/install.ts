@@ -97,7 +97,12 @@ async function installPypi(
   folder: string,
 ): Promise<void> {
   const client = await uv();
-  const env = { UV_CACHE_DIR: join(cacheFolder(), "uv"), UV_PYTHON_DOWNLOADS: "never" };
+  // A company's proxy has a certificate that only the system's own list knows.
+  const env = {
+    UV_CACHE_DIR: join(cacheFolder(), "uv"),
+    UV_PYTHON_DOWNLOADS: "never",
+    UV_SYSTEM_CERTS: "true",
+  };
   await run({ command: [client, "venv", "--quiet", "--clear", "--python", python(version), folder], env });
   await run({
     command: [
