@@ -1,18 +1,9 @@
 import type { z } from "zod";
-import { directivePoll } from "../shared/wire/directive-poll.ts";
-import { enrolmentRequest, sessionRequest } from "../shared/wire/enrolment.ts";
-import { type Heartbeat, heartbeat } from "../shared/wire/heartbeat.ts";
+import type { Heartbeat } from "../shared/wire/heartbeat.ts";
+import { MESSAGES } from "./messages.ts";
 
 /** One field that leaves the host. `[]` in a path stands for every element of a list. */
 export type Explained = { message: string; path: string; type: string; values: unknown[]; why: string };
-
-/** The messages of the agent, each with its schema: nothing else is ever sent, for post.ts has paths for these alone. */
-export const MESSAGES = {
-  enrolment: enrolmentRequest,
-  session: sessionRequest,
-  heartbeat,
-  directive: directivePoll,
-} as const satisfies Record<string, z.ZodType>;
 
 /**
  * Why each field is sent. A test holds these tables to the schemas, field by field: a new field without a reason

@@ -6,7 +6,7 @@ import { type Signer, signRequest } from "../shared/wire/signature.ts";
 import { isoTimestamp, tidy } from "../shared/wire/text.ts";
 import { AGENT_VERSION } from "./config.ts";
 import type { ControlClock } from "./control-clock.ts";
-import type { MESSAGES } from "./explain.ts";
+import type { MESSAGES } from "./messages.ts";
 
 /** Where each message goes. One that `lz-agent explain` and docs/privacy.md do not know has no path to be sent to. */
 export const PATHS = {

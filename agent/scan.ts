@@ -3,14 +3,7 @@ import type { Collector, Engine, Model, Store } from "../shared/wire/heartbeat.t
 import { tidy } from "../shared/wire/text.ts";
 import { ancestorsOf } from "./collect/ancestors.ts";
 import { type AtRest, createAtRest, NONE_AT_REST } from "./collect/at-rest.ts";
-import {
-  type Candidate,
-  type Facts,
-  type Heard,
-  isCertain,
-  isReader,
-  UNREADABLE_PID,
-} from "./collect/candidate.ts";
+import { type Candidate, type Facts, isCertain, isReader, UNREADABLE_PID } from "./collect/candidate.ts";
 import { findCandidates } from "./collect/candidates.ts";
 import { type Claim, createClaimsOf } from "./collect/claims.ts";
 import { selectEngines } from "./collect/engine-selection.ts";
@@ -20,14 +13,14 @@ import {
   type AnyListener,
   type Host,
   isTcp,
+  type Language,
   type Listener,
   type ProcessFacts,
   type Snapshot,
 } from "./collect/host.ts";
-import type { Language } from "./collect/interpreters.ts";
 import { createByteBudget } from "./collect/kept-answer.ts";
 import { createLastingWeights } from "./collect/lasting-weights.ts";
-import { createListening } from "./collect/listening.ts";
+import { createListening, type Heard } from "./collect/listening.ts";
 import { createMemo } from "./collect/memo.ts";
 import { computing } from "./collect/model-holders.ts";
 import type { Peers } from "./collect/peers.ts";

@@ -8,12 +8,13 @@ import { type AttributeMap, type Dynamo, DynamoFault } from "../shared/table/dyn
 import { tenantDefaults } from "../shared/table/items/tenant.ts";
 import { createMemoryDynamo } from "../tests/support/memory-dynamo.ts";
 import { adjudicateOff } from "../worker/adjudicate.ts";
-import type { Deps, Message } from "../worker/deps.ts";
+import type { Deps } from "../worker/deps.ts";
 import { createLocks } from "../worker/locks.ts";
 import { createMetrics } from "../worker/metrics.ts";
 import { createPasts } from "../worker/pasts.ts";
 import { pollOnce } from "../worker/poll.ts";
 import { createPresences } from "../worker/presences.ts";
+import type { Message } from "../worker/queue-message.ts";
 import { readArguments } from "./arguments.ts";
 import { hmac } from "./load/asset.ts";
 import { finish, round } from "./report.ts";

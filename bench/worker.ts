@@ -11,12 +11,13 @@ import { type TenantItem, tenantDefaults } from "../shared/table/items/tenant.ts
 import { heartbeat } from "../shared/wire/heartbeat.ts";
 import { stateText } from "../shared/wire/state.ts";
 import { adjudicateOff } from "../worker/adjudicate.ts";
-import type { Deps, Message } from "../worker/deps.ts";
+import type { Deps } from "../worker/deps.ts";
 import { createLocks } from "../worker/locks.ts";
 import { createMetrics } from "../worker/metrics.ts";
 import { createPasts } from "../worker/pasts.ts";
 import { pollOnce } from "../worker/poll.ts";
 import { createPresences } from "../worker/presences.ts";
+import type { Message } from "../worker/queue-message.ts";
 import { type Delivery, parseDelivery } from "../worker/read.ts";
 import { changeItem, changePut } from "../worker/telemetry.ts";
 import { openMessage } from "../worker/verify.ts";

@@ -2,23 +2,9 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { timestamp } from "../shared/clock.ts";
 import { REFUSALS, type Refusal, refuse } from "../shared/refusal.ts";
-import type { Admin } from "./admin/authenticate.ts";
-import type { Deps } from "./deps.ts";
+import type { HttpDeps } from "./http-deps.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
-
-/**
- * `requestId` is set everywhere, `admin` behind the admin routes and the pages, `idempotencyKey` and `version` behind the
- * changing operations of the API, `fields` behind the forms of the pages.
- */
-export type Env = {
-  Variables: {
-    requestId: string;
-    admin: Admin;
-    idempotencyKey?: string;
-    version?: number;
-    fields?: Readonly<Record<string, string>>;
-  };
-};
+import type { Env } from "./request-env.ts";
 
 /** RFC 9457. The request id is the only thing that ties an answer to a log line. */
 export function problem(
@@ -60,7 +46,7 @@ export function problemOf(
  * Counts a refusal and logs it as loudly as its code deserves. Returns what the client is told. A signature refused for its
  * time comes with the edge's own time: on workerd no answer has a `Date`, and a host that is minutes off needs one.
  */
-export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: Deps) {
+export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: HttpDeps) {
   const { status, log, title } = REFUSALS[refused.code];
   const detail = {
     ...(refused.detail !== undefined && { detail: refused.detail }),
@@ -71,14 +57,19 @@ export function noteRefusal(asked: { requestId: string; path: string }, refused:
   return { status, title, detail };
 }
 
-export function refusal(c: Context<Env>, refused: Refusal, deps: Deps, more: Record<string, unknown> = {}) {
+export function refusal(
+  c: Context<Env>,
+  refused: Refusal,
+  deps: HttpDeps,
+  more: Record<string, unknown> = {},
+) {
   const asked = { requestId: c.var.requestId, path: c.req.path };
   const { status, title, detail } = noteRefusal(asked, refused, deps);
   return problem(c, status, refused.code, title, { ...detail, ...more });
 }
 
 /** 429 with what the client needs to know to come back in time. */
-export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: Deps) {
+export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: HttpDeps) {
   for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
   return refusal(c, refuse("wire.too-many", limit.name), deps);
 }

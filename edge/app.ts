@@ -8,8 +8,9 @@ import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../shared/wire/enrolment.ts";
 import { referenceRoutes } from "./admin/reference.tsx";
+import { recordOfflineReleases } from "./admin/release-code.ts";
 import { adminRoutes } from "./admin/routes.ts";
-import { type Env, noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./answer.ts";
+import { noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./answer.ts";
 import { matchesTag } from "./catalog.ts";
 import { networkOf } from "./client-ip.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
@@ -25,11 +26,12 @@ import {
   verifySession,
 } from "./enrol.ts";
 import { areHeadersLong, isSignatureLong } from "./header-limits.ts";
-import { createHeartbeats, HEARTBEATS_PATH } from "./heartbeats.ts";
+import { createHeartbeats, HEARTBEATS_PATH, type RecordRelease } from "./heartbeats.ts";
 import { pathOf } from "./ingest.ts";
 import { placeOf } from "./json.ts";
 import { closing } from "./leaving.ts";
 import { type Part, serves } from "./node-role.ts";
+import type { Env } from "./request-env.ts";
 import { jsonBody, valid, validate } from "./validate.ts";
 
 /**
@@ -39,7 +41,7 @@ import { jsonBody, valid, validate } from "./validate.ts";
 export function createFetch(
   deps: Deps,
 ): (request: Request, context?: ExecutionContext) => Response | Promise<Response> {
-  const heartbeats = createHeartbeats(deps);
+  const heartbeats = createHeartbeats(deps, releasesOf(deps));
   const takesHeartbeats = serves(deps.role, "ingest");
   const app = createApp(deps);
   const answer = (request: Request, context?: ExecutionContext): Response | Promise<Response> => {
@@ -54,6 +56,12 @@ export function createFetch(
   return (request, context) =>
     deps.leaving?.hasBegun() ? closing(answer(request, context)) : answer(request, context);
 }
+
+/** The hot path knows nothing of the custody log. */
+const releasesOf =
+  (deps: Deps): RecordRelease =>
+  (tenantId, assetId) =>
+    recordOfflineReleases(tenantId, assetId, deps);
 
 const isHeartbeat = ({ method, url }: Request) => method === "POST" && pathOf(url) === HEARTBEATS_PATH;
 
@@ -85,7 +93,7 @@ function refused(request: Request, refusal: Refusal, deps: Deps): Response {
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
   if (serves(deps.role, "ingest")) {
-    const heartbeats = createHeartbeats(deps);
+    const heartbeats = createHeartbeats(deps, releasesOf(deps));
     app.post(HEARTBEATS_PATH, (c) => heartbeats(c.req.raw)); // before what observes: it observes itself
   }
 

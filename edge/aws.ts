@@ -1,7 +1,6 @@
 import { AwsClient } from "aws4fetch";
 import { parseJsonObject } from "../shared/json-object.ts";
 import { type Dynamo, DynamoFault, isDynamoContentType } from "../shared/table/dynamo.ts";
-import type { EdgeConfig } from "./config.ts";
 import { CredentialFault, type CredentialProvider, type Credentials } from "./credentials/types.ts";
 
 /** One try must answer within this, all of them within some three times as long: the agent waits for the 202. */
@@ -179,7 +178,7 @@ export function createDynamo(call: AwsCall, token: () => string): Dynamo {
   };
 }
 
-export const dynamoUrl = (config: EdgeConfig): string =>
+export const dynamoUrl = (config: { DYNAMODB_ENDPOINT?: string | undefined; AWS_REGION: string }): string =>
   config.DYNAMODB_ENDPOINT ?? `https://dynamodb.${config.AWS_REGION}.amazonaws.com/`;
 
 /** Resolves when DynamoDB describes this very table. */

@@ -3,7 +3,7 @@ import type { Authority } from "../shared/authority/read-authority.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Log } from "../shared/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
-import type { ControlKey } from "../shared/wire/control-claims.ts";
+import type { ControlKey } from "../shared/wire/sign-statement.ts";
 import type { KeysState } from "./admin/issuer-keys.ts";
 import type { RoleMap } from "./admin/permissions.ts";
 import type { CatalogueSource } from "./catalog.ts";

@@ -2,12 +2,13 @@ import type { Context } from "hono";
 import { isDirectiveDue } from "../shared/containment.ts";
 import { refuse, type Verdict } from "../shared/refusal.ts";
 import { DIRECTIVE_HOLD_MS, directivePoll } from "../shared/wire/directive-poll.ts";
-import { type Env, refusal, tooMany } from "./answer.ts";
+import { refusal, tooMany } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import type { HeldPolls } from "./held-polls.ts";
 import { authenticate } from "./ingest.ts";
 import { parseJson, placeOf } from "./json.ts";
 import type { OpenAction } from "./open-actions.ts";
+import type { Env } from "./request-env.ts";
 
 const BODY_BYTES_MAX = 1024;
 /** When this node holds as many polls as it may: heartbeats bring directives all the same. */

@@ -2,13 +2,15 @@ import type { ExecutionContext } from "hono";
 import { type Refusal, refuse } from "../shared/refusal.ts";
 import { LIMITS } from "../shared/wire/heartbeat.ts";
 import type { SessionKeyId } from "../shared/wire/keyid.ts";
-import { recordOfflineReleases } from "./admin/release-code.ts";
 import { limitHeaders, noteRefusal, problemOf, unavailableOf } from "./answer.ts";
 import type { Deps } from "./deps.ts";
 import { type Admitted, authenticate, checkIsolation, validate } from "./ingest.ts";
 import type { IngestSpan } from "./instruments.ts";
 import type { WaitUntil } from "./open-actions.ts";
 import { type RateLimit, rateLimitHeader, type Taken } from "./rate-limit.ts";
+
+/** Writes into the custody log that this host was freed with a code. Never throws. */
+export type RecordRelease = (tenantId: string, assetId: string) => Promise<void>;
 
 export const HEARTBEATS_PATH = "/v1/heartbeats";
 
@@ -18,23 +20,22 @@ export const HEARTBEATS_PATH = "/v1/heartbeats";
  */
 export function createHeartbeats(
   deps: Deps,
+  recordRelease: RecordRelease,
 ): (request: Request, context?: ExecutionContext) => Promise<Response> {
   return async function takeHeartbeat(request, context) {
     const startedAtMs = deps.clock();
     const requestId = deps.requestId();
     const waitUntil = context && ((work: Promise<unknown>) => context.waitUntil(work));
-    const response = await answer(request, requestId, waitUntil, deps);
+    const response = await answer(request, { requestId, waitUntil, recordRelease }, deps);
     deps.instruments.answered(HEARTBEATS_PATH, response.status, deps.clock() - startedAtMs);
     return response;
   };
 }
 
-async function answer(
-  request: Request,
-  requestId: string,
-  waitUntil: WaitUntil | undefined,
-  deps: Deps,
-): Promise<Response> {
+type Asked = { requestId: string; waitUntil: WaitUntil | undefined; recordRelease: RecordRelease };
+
+async function answer(request: Request, asked: Asked, deps: Deps): Promise<Response> {
+  const { requestId } = asked;
   const startedAtMs = deps.clock();
   let span: IngestSpan | undefined;
   try {
@@ -59,8 +60,8 @@ async function answer(
       span.end({ refused: admitted.code });
       return refused(requestId, admitted, deps);
     }
-    const asked = { requestId, device: counted.device, trace: span.traceparent, waitUntil };
-    const response = await takeIn(admitted.value, asked, deps);
+    const within = { ...asked, device: counted.device, trace: span.traceparent };
+    const response = await takeIn(admitted.value, within, deps);
     span.end({ tenantId: admitted.value.tenantId });
     return response;
   } catch (fault) {
@@ -80,21 +81,17 @@ function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device:
   return tenant.allowed ? { device } : { limit: limits.tenant, taken: tenant };
 }
 
-type Asked = {
-  requestId: string;
-  device: Taken;
-  trace: string | undefined;
-  waitUntil: WaitUntil | undefined;
-};
+type Within = Asked & { device: Taken; trace: string | undefined };
 
 /** A heartbeat within its quotas: not of a revoked asset, on the queue, answered. */
-async function takeIn(admitted: Admitted, { requestId, device, trace, waitUntil }: Asked, deps: Deps) {
+async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
+  const { requestId, device, trace, waitUntil, recordRelease } = within;
   const { tenantId, entry } = admitted;
   const action = (await deps.openActions.of(tenantId, waitUntil)).get(entry.assetId);
   const told = checkIsolation(admitted, action, deps.clock());
   if (!told.ok) return refused(requestId, told, deps);
   await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it
-  if (action?.isFreedUnrecorded) await recordOfflineReleases(tenantId, entry.assetId, deps);
+  if (action?.isFreedUnrecorded) await recordRelease(tenantId, entry.assetId);
   const headers = {
     "content-type": "application/json",
     ratelimit: rateLimitHeader(deps.limits.device, device),

@@ -1,4 +1,4 @@
-import type { Deps } from "./deps.ts";
+import type { Log } from "../shared/log.ts";
 
 /** Beyond what any answer takes: three tries at a queue that hangs, a slow body. */
 const STOP_MS_MAX = 20_000;
@@ -22,16 +22,20 @@ export function createLeaving(pause: (ms: number) => Promise<void>, drainSeconds
   };
 }
 
+type Departing = {
+  leaving?: Leaving;
+  heldPolls?: { end: () => void };
+  pause: (ms: number) => Promise<void>;
+  log: Log;
+};
+
 /**
  * Ends a node in the order that loses no request: it is not ready and closes each connection with its answer, so that
  * those that come go elsewhere; then what it holds is answered, and `stop` waits for what is under way. A socket closed
  * sooner would reset a request on its way to it, and nobody could tell whether that was taken. Returns the exit code:
  * told twice, at once.
  */
-export async function leave(
-  deps: Pick<Deps, "leaving" | "heldPolls" | "pause" | "log">,
-  stop: () => Promise<unknown>,
-): Promise<0 | 1> {
+export async function leave(deps: Departing, stop: () => Promise<unknown>): Promise<0 | 1> {
   if (deps.leaving?.hasBegun()) return 1;
   await deps.leaving?.begin();
   deps.heldPolls?.end();

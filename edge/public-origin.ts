@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { Deps } from "./deps.ts";
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
@@ -30,7 +29,8 @@ export const publicOrigin = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-type Site = Pick<Deps, "publicOrigin"> & { admin: Pick<Deps["admin"], "parties"> };
+/** What `LZ_PUBLIC_ORIGIN` says, and the origins that may sign people in. */
+type Site = { publicOrigin?: string; admin: { parties: readonly string[] } };
 
 /**
  * Origin at which people and agents reach this site: redirects, commands and links use it. Without
@@ -44,5 +44,5 @@ export function siteOrigin(request: Request, { publicOrigin, admin: { parties } 
 }
 
 /** Whether the browser's side of the connection is https. Behind a proxy that ends TLS, the request's URL says http. */
-export const isSecure = (request: Request, { publicOrigin }: Pick<Deps, "publicOrigin">): boolean =>
+export const isSecure = (request: Request, { publicOrigin }: Pick<Site, "publicOrigin">): boolean =>
   (publicOrigin ?? request.url).startsWith("https:");

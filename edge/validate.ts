@@ -4,9 +4,10 @@ import { createMiddleware } from "hono/factory";
 import type { z } from "zod";
 import { fromUtf8 } from "../shared/bytes.ts";
 import type { Verdict } from "../shared/refusal.ts";
-import { type Env, refusal } from "./answer.ts";
-import type { Deps } from "./deps.ts";
+import { refusal } from "./answer.ts";
+import type { HttpDeps } from "./http-deps.ts";
 import { parseJson } from "./json.ts";
+import type { Env } from "./request-env.ts";
 
 type Target = keyof ValidationTargets;
 type Refused = (c: Context<Env>, error: z.ZodError) => Response | Promise<Response>;
@@ -34,7 +35,7 @@ export const valid = <Schema extends z.ZodType>(
  */
 export const jsonBody = (
   read: (c: Context<Env>) => Promise<Verdict<Uint8Array<ArrayBuffer>>>,
-  deps: Deps,
+  deps: HttpDeps,
 ): MiddlewareHandler<Env> =>
   createMiddleware<Env>(async function jsonBody(c, next) {
     const bytes = await read(c);

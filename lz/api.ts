@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { tidy } from "../shared/wire/text.ts";
 import { type Connection, parseOrUndefined } from "./connect.ts";
-import { type Deps, Failure } from "./deps.ts";
+import type { Deps } from "./deps.ts";
+import { Failure } from "./faults.ts";
 
 const TIMEOUT_MS = 15_000;
 /** For a whole log, which takes as long as it is. */

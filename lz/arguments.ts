@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Misuse } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 
 type Whole = { min: number; max: number; default?: number };
 

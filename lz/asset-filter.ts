@@ -1,5 +1,5 @@
 import type { Arguments } from "./arguments.ts";
-import { Misuse } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 
 const SILENT = /^(\d{1,5})([dh])$/;
 /** Ten years, as the API takes. */

@@ -3,7 +3,8 @@ import { assetId } from "../shared/ids.ts";
 import { type Api, createApi } from "./api.ts";
 import { filterQuery } from "./asset-filter.ts";
 import { connectionOf } from "./connect.ts";
-import { Failure, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Failure } from "./faults.ts";
 import { count, table } from "./table.ts";
 
 /** What is shown of an asset; the rest of the API's answer passes through to `--json`. */

@@ -2,7 +2,8 @@ import { writeFileSync } from "node:fs";
 import { createApi } from "./api.ts";
 import { connectionOf } from "./connect.ts";
 import { custodyExport, toJsonLines } from "./custody-export.ts";
-import { Failure, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Failure } from "./faults.ts";
 import { count } from "./table.ts";
 
 export const run: Verb = async (args, deps) => {

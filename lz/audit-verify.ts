@@ -3,7 +3,8 @@ import { z } from "zod";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
 import { custodyExport, inOrder, type ReadExport, readExport, verifyExport } from "./custody-export.ts";
-import { Misuse, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 import { readFile } from "./read-file.ts";
 import { count } from "./table.ts";
 

@@ -3,7 +3,8 @@ import { importJWK } from "jose";
 import { z } from "zod";
 import { signCatalogue, verifyCatalogue } from "../shared/wire/catalog.ts";
 import { parseOrUndefined } from "./connect.ts";
-import { Failure, Misuse, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 import { readFile } from "./read-file.ts";
 
 /** As the edge has it in `LZ_CONTROL_KEY`. */

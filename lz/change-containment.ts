@@ -2,7 +2,8 @@ import { createApi } from "./api.ts";
 import type { Arguments } from "./arguments.ts";
 import { assetView, containmentText, findAsset } from "./assets.ts";
 import { connectionOf } from "./connect.ts";
-import { type Deps, Misuse, type Outcome } from "./deps.ts";
+import type { Deps, Outcome } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 
 const KEY = /^[A-Za-z0-9_-]{8,100}$/;
 

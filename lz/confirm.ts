@@ -1,5 +1,6 @@
 import type { Arguments } from "./arguments.ts";
-import { type Deps, Failure, Misuse } from "./deps.ts";
+import type { Deps } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 
 /**
  * Lets a person say yes to a change that is shown above, unless `--yes` said it. Throws {@link Misuse} where there is no

@@ -3,7 +3,8 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { tenantId } from "../shared/ids.ts";
 import type { Arguments } from "./arguments.ts";
-import { type Deps, Failure, Misuse } from "./deps.ts";
+import type { Deps } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 
 /** What `bun run start` leaves for scripts, in `.local/stack.json`. */
 export const stackFile = z.object({

@@ -14,7 +14,8 @@ import {
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
 import { openStack } from "./connect.ts";
-import { type Deps, Failure } from "./deps.ts";
+import type { Deps } from "./deps.ts";
+import { Failure } from "./faults.ts";
 
 export type DeadLetter = {
   id: string;

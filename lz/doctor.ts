@@ -14,13 +14,14 @@ import {
   type StackFile,
   stackPath,
 } from "./connect.ts";
-import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
+import type { Deps, Verb } from "./deps.ts";
 import { checkQueues, checkTable } from "./doctor-aws.ts";
 import { checkEdgeCredentials } from "./doctor-credentials.ts";
 import { checkSignInKeys } from "./doctor-sign-in.ts";
 import { checkSignatures } from "./doctor-signatures.ts";
 import { checkVersions, readWorkerVersions } from "./doctor-versions.ts";
 import { checkWorker } from "./doctor-worker.ts";
+import { Failure, Misuse } from "./faults.ts";
 import { openTable } from "./open-table.ts";
 
 const PORT_DEFAULT = 8787;

@@ -1,6 +1,6 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { z } from "zod";
-import { Failure } from "./deps.ts";
+import { Failure } from "./faults.ts";
 import { readFile } from "./read-file.ts";
 
 export type KeyLines = Record<string, string>;

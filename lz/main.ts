@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { messageOf } from "../shared/error-message.ts";
 import { type CommandName, parseArguments } from "./arguments.ts";
-import { Failure, Misuse, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 
 /** Loaded when asked for: `lz token` should not wait for an AWS client. */
 const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {

@@ -4,7 +4,8 @@ import { newPolicy, type Policy } from "../shared/table/items/policy.ts";
 import { telemetryItem } from "../shared/table/items/telemetry.ts";
 import { createApi } from "./api.ts";
 import { connectionOf, parseOrUndefined } from "./connect.ts";
-import { Misuse, type Verb } from "./deps.ts";
+import type { Verb } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 import { readFile } from "./read-file.ts";
 import { count, table } from "./table.ts";
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Misuse } from "./deps.ts";
+import { Misuse } from "./faults.ts";
 
 /** The text of a file the command line names. Throws {@link Misuse} when it cannot be read. */
 export function readFile(path: string): string {

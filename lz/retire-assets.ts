@@ -6,7 +6,8 @@ import { filterQuery, hasFilter, silentHours } from "./asset-filter.ts";
 import { type AssetView, assetTable, assetView, idOf, SEARCHED_MAX } from "./assets.ts";
 import { confirmed } from "./confirm.ts";
 import { connectionOf } from "./connect.ts";
-import { type Deps, Failure, Misuse, type Outcome } from "./deps.ts";
+import type { Deps, Outcome } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 import { withRetries } from "./retry.ts";
 import { count } from "./table.ts";
 

@@ -1,7 +1,8 @@
 import { importJWK } from "jose";
 import { type ControlJwk, newControlKey, newSecret, publicHalf } from "../shared/key-material.ts";
 import { signKeySet } from "../shared/wire/key-set.ts";
-import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
+import type { Deps, Verb } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 import {
   type KeyLines,
   needLine,

@@ -7,7 +7,8 @@ import { type ContainmentReport, type Engine, heartbeatAnswer } from "../shared/
 import type { Signer } from "../shared/wire/signature.ts";
 import { createApi } from "./api.ts";
 import { type Connection, connectionOf } from "./connect.ts";
-import { type Deps, Failure, Misuse, type Verb } from "./deps.ts";
+import type { Deps, Verb } from "./deps.ts";
+import { Failure, Misuse } from "./faults.ts";
 import {
   type Device,
   enrolDevice,

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import type { CustodyHeadItem } from "./table/items/custody.ts";
-import type { ControlKey } from "./wire/control-claims.ts";
+import type { ControlKey } from "./wire/sign-statement.ts";
 
 const TYPE = "lz-checkpoint+jwt";
 

@@ -5,8 +5,8 @@ import { type VerdictItem, verdictItem } from "../shared/table/items/verdict.ts"
 import { verdictKey } from "../shared/table/keys.ts";
 import type { Heartbeat } from "../shared/wire/heartbeat.ts";
 import { tidy } from "../shared/wire/text.ts";
-import type { Deps } from "./deps.ts";
 import { evidenceOf, isAmbiguous, type Opinion, withOpinion } from "./evaluate/opinion.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 import type { Judgement } from "./telemetry.ts";
 
 /** What the language model is known to say of an assessment, or that it is still to be asked. Never asks, never throws. */
@@ -80,7 +80,7 @@ const BUSY_MS = 1000;
 const VERDICT_DAYS = 30;
 const DAY_MS = 24 * 3600 * 1000;
 
-type Reader = Pick<Deps, "dynamo" | "table" | "clock" | "log" | "metrics">;
+type Reader = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "log" | "metrics">;
 
 /**
  * Asks `ask` about assessments in the ambiguous band: once for each state of facts, for a verdict is kept in the

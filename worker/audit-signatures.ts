@@ -4,13 +4,13 @@ import { isConditionFailed, marshalItem, values } from "../shared/table/dynamo.t
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { FAULTS_NAMED_MAX, type SecurityItem, securityItem } from "../shared/table/items/security.ts";
 import { securityKey } from "../shared/table/keys.ts";
-import type { Deps } from "./deps.ts";
 import { pauseMs } from "./fleet.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
 /** As long as one worker may take for a check. */
 const CLAIM_MS = 300_000;
 
-type Auditor = Pick<Deps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics">;
+type Auditor = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics">;
 
 /**
  * Checks all signatures of a tenant when that is due: once a minute for up to 660 hosts, half-hourly for 20,000. Of

@@ -7,7 +7,7 @@ import { type AssetItem, assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import { actionRequired, assetKey, GSI2, indexSort } from "../shared/table/keys.ts";
 import { SESSION_SECONDS } from "../shared/wire/enrolment.ts";
-import type { Deps } from "./deps.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
 /**
  * How long a revoked asset stays in the index of open actions, which is how edges know that its sessions are refused.
@@ -21,7 +21,7 @@ const RUN_MS_MAX = 60_000;
 /** Read and written together. With its two records each, they are 75 of the 100 items that one BatchGetItem takes. */
 const AT_ONCE = 25;
 
-type Closer = Pick<Deps, "dynamo" | "table" | "clock" | "authority" | "log">;
+type Closer = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "authority" | "log">;
 
 /**
  * Takes assets out of a tenant's index of open actions whose revocation is {@link REVOKED_OPEN_MS} ago. Every edge reads

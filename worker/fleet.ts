@@ -7,7 +7,7 @@ import { type FleetHourItem, fleetSummaryItem } from "../shared/table/items/flee
 import { alerts, fleetHourKey, fleetSummaryKey, GSI2 } from "../shared/table/keys.ts";
 import { readFleet } from "../shared/table/read-fleet.ts";
 import { closeRevoked } from "./close-revoked.ts";
-import type { Deps } from "./deps.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
 /** A fleet is counted at most this often, a large one less: what is read for it stays about two units a second. */
 const EVERY_MS_MIN = 60_000;
@@ -18,7 +18,7 @@ const CLAIM_MS = 300_000;
 /** Hours are kept for as long as a year is compared with the one before. */
 const KEPT_DAYS = 400;
 
-type Counter = Pick<Deps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;
+type Counter = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;
 
 /**
  * Counts a tenant's fleet when that is due: the newest numbers, for pages of nodes that have read nothing yet, and

@@ -12,7 +12,7 @@ import { readTenant } from "../shared/table/read-tenant.ts";
 import { FORWARD_LEASE_MS } from "../shared/table/requeue.ts";
 import { tidy } from "../shared/wire/text.ts";
 import type { DeliverySlots } from "./delivery-slots.ts";
-import type { Deps } from "./deps.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 import type { PostWebhook } from "./webhook-post.ts";
 
 /** Pauses between attempts, in seconds, as the Standard Webhooks specification recommends. Then it is given up. */
@@ -25,7 +25,7 @@ const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
 const UNWANTED = "the webhook asks for this kind no more";
 
-type Forwarder = Pick<Deps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
+type Forwarder = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
   post: PostWebhook;
   slots: DeliverySlots;
 };

@@ -5,10 +5,10 @@ import type { PresenceItem } from "../shared/table/items/presence.ts";
 import { finding, type TelemetryChange, telemetryItem } from "../shared/table/items/telemetry.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { incidentKey, incidentPrefix, telemetryKey, telemetryPartition } from "../shared/table/keys.ts";
-import type { Deps } from "./deps.ts";
 import { type JudgedState, type Runs, runName, runOf, takeState } from "./incident-runs.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
-type Reader = Pick<Deps, "dynamo" | "table">;
+type Reader = Pick<PlatformDeps, "dynamo" | "table">;
 type Owner = { tenantId: string; assetId: string };
 
 const PAGES_MAX = 50;

@@ -2,7 +2,7 @@ import { assetItem } from "../shared/table/items/asset.ts";
 import { decodeItem } from "../shared/table/items/decode.ts";
 import type { PresenceItem } from "../shared/table/items/presence.ts";
 import { assetKey } from "../shared/table/keys.ts";
-import type { Deps } from "./deps.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
 /**
  * The isolated host that had enrolled from this asset's mainboard before, as of its first heartbeat. Only agents that
@@ -11,7 +11,7 @@ import type { Deps } from "./deps.ts";
 export async function readIsolatedBefore(
   { tenantId, assetId }: { tenantId: string; assetId: string },
   { run }: { run: string | undefined },
-  { authority }: Pick<Deps, "authority">,
+  { authority }: Pick<PlatformDeps, "authority">,
 ): Promise<PresenceItem["isolatedBefore"]> {
   if (run === undefined) return undefined;
   const stored = await authority.read(assetKey(tenantId, assetId));

@@ -2,7 +2,7 @@ import { evaluate, sum } from "../shared/evaluate/evaluate.ts";
 import type { IdentityScene } from "../shared/evaluate/rule.ts";
 import type { BaselineItem } from "../shared/table/items/baseline.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import type { Deps } from "./deps.ts";
+import type { AssessDeps } from "./assess-deps.ts";
 import { dayOf, type Feature, featuresOf, isTimely, noveltyOf, remember } from "./evaluate/baseline.ts";
 import type { Delivery } from "./read.ts";
 import type { Judgement } from "./telemetry.ts";
@@ -21,7 +21,7 @@ export async function judge(
   delivery: Delivery,
   at: string,
   tenant: TenantItem,
-  deps: Deps,
+  deps: AssessDeps,
   { isFirst = false, identity }: { isFirst?: boolean; identity?: IdentityScene | undefined } = {},
 ): Promise<Judged> {
   const heartbeat = delivery.heartbeat();
@@ -47,7 +47,7 @@ export async function learn(
   delivery: Delivery,
   at: string,
   tenant: TenantItem,
-  deps: Deps,
+  deps: AssessDeps,
 ): Promise<BaselineItem | undefined> {
   const features = featuresOf(delivery.heartbeat(), tenant.policy);
   return teach(delivery, dayOf(at), features, await pastOf(delivery, tenant, deps), deps);
@@ -59,7 +59,7 @@ async function teach(
   today: number,
   features: readonly Feature[],
   past: BaselineItem | undefined,
-  deps: Deps,
+  deps: AssessDeps,
 ): Promise<BaselineItem | undefined> {
   if (!isTimely(delivery)) return undefined;
   const { tenantId, assetId } = delivery;
@@ -73,7 +73,11 @@ async function teach(
 }
 
 /** The asset's past, as this worker knows it while it knows the newest presence, or as the table has it. */
-async function pastOf(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<BaselineItem | undefined> {
+async function pastOf(
+  delivery: Delivery,
+  tenant: TenantItem,
+  deps: AssessDeps,
+): Promise<BaselineItem | undefined> {
   const known = deps.presences.peek(delivery.tenantId, delivery.assetId);
   const { revision } = known?.presence ?? {};
   if (known?.baseline && known.baseline.revision === revision) return known.baseline.item;

@@ -3,8 +3,8 @@ import { type BaselineItem, baselineItem, tenantFeatureItem } from "../shared/ta
 import { decodeItem } from "../shared/table/items/decode.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { baselineKey, tenantFeatureKey } from "../shared/table/keys.ts";
-import type { Deps } from "./deps.ts";
 import { MEMORY_DAYS, TENANT_FEATURE, type TenantPast, withDay } from "./evaluate/baseline.ts";
+import type { PlatformDeps } from "./platform-deps.ts";
 
 /** Reads and adds to what the baseline knows. Only changes of state come here. */
 export type Pasts = {
@@ -18,7 +18,7 @@ export type Pasts = {
 const KEPT_MAX = 20_000;
 const DAY_SECONDS = 24 * 3600;
 
-export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
+export function createPasts(deps: Pick<PlatformDeps, "dynamo" | "table">): Pasts {
   const { dynamo, table } = deps;
   // What other workers add today is not seen, and need not be: only days before today count, and tomorrow it is
   // read again.
@@ -89,7 +89,7 @@ export function createPasts(deps: Pick<Deps, "dynamo" | "table">): Pasts {
 
 /** The day is the attribute: adding it twice is adding it once. The one that fell out of memory goes. */
 async function addDay(
-  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+  { dynamo, table }: Pick<PlatformDeps, "dynamo" | "table">,
   tenantId: string,
   feature: string,
   day: number,

@@ -1,5 +1,6 @@
-import type { Deps, Message } from "./deps.ts";
+import type { Deps } from "./deps.ts";
 import type { Load } from "./load.ts";
+import type { Message } from "./queue-message.ts";
 import { settleBatch } from "./settle-batch.ts";
 import { sleep } from "./sleep.ts";
 import { openedBytes } from "./verify.ts";

@@ -18,9 +18,9 @@ import { actionRequired, assetKey, indexSort } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import type { ContainmentReport } from "../shared/wire/heartbeat.ts";
 import { isSignedReport } from "../shared/wire/report-signature.ts";
-import type { Deps } from "./deps.ts";
 import { eventIdOf } from "./event-id.ts";
 import type { Delivery } from "./read.ts";
+import type { RecordDeps } from "./record-deps.ts";
 import { isLostRace } from "./write.ts";
 
 /**
@@ -30,7 +30,7 @@ import { isLostRace } from "./write.ts";
  * It is the agent's word only with a signature of the device key that the asset has now. The edge can make every
  * session key, so that of a heartbeat says no more than that an edge node took it.
  */
-export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
+export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const report = delivery.heartbeat().containment;
   if (report.generation === 0) return;
   const { tenantId, assetId } = delivery;
@@ -57,7 +57,7 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
 }
 
 /** The host obeyed a wish that the table does not know, for it was restored: the next wish has to be newer than that. */
-async function noteAhead(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
+async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation } = asset;
   try {
     await deps.dynamo("UpdateItem", {
@@ -77,7 +77,7 @@ async function noteAhead(asset: AssetItem, report: Proven, deps: Deps): Promise<
 }
 
 /** Told in the log and counted each time, and once for each generation on the asset, where it would have been a proof. */
-async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: Deps): Promise<void> {
+async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, unsignedReport } = asset;
   const { generation: reported, signature } = report;
   deps.metrics.count("reports_unsigned_total");
@@ -107,7 +107,12 @@ async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: D
 
 type Proven = ContainmentReport & { signedBy: string };
 
-async function putProof(asset: CheckedAsset, report: Proven, tenant: TenantItem, deps: Deps): Promise<void> {
+async function putProof(
+  asset: CheckedAsset,
+  report: Proven,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
   const { tenantId, assetId, proof } = asset;
   const Key = marshalItem(assetKey(tenantId, assetId));
   const kind = proof && saysTheSame(proof, report) ? undefined : eventKindOf(report);
@@ -155,7 +160,7 @@ async function putProof(asset: CheckedAsset, report: Proven, tenant: TenantItem,
  * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
  * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
  */
-async function markFreed(asset: CheckedAsset, report: Proven, deps: Deps): Promise<void> {
+async function markFreed(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = asset;
   const refused = asset.refused?.freedByCode;
   try {
@@ -184,7 +189,7 @@ async function markFreed(asset: CheckedAsset, report: Proven, deps: Deps): Promi
 }
 
 /** The release is proven, and the host is isolated again: the directive goes out as it did before. */
-async function reopen(asset: AssetItem, report: Proven, deps: Deps): Promise<void> {
+async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, proof } = asset;
   const { generation: reported, at } = report;
   try {

@@ -13,7 +13,7 @@ import {
   REASON_ATTRIBUTE,
   SIGNATURE_ATTRIBUTE,
 } from "../shared/queue/message.ts";
-import type { Message, Queue } from "./deps.ts";
+import type { Message, Queue } from "./queue-message.ts";
 
 const WAIT_SECONDS = 20;
 /** Longer than the long poll: a receive that is still silent then hangs, and is given up with all its retries. */

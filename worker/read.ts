@@ -1,9 +1,9 @@
 import type { Entry } from "../shared/queue/message.ts";
 import { type Heartbeat, heartbeat } from "../shared/wire/heartbeat.ts";
 import { datesOf } from "./dates.ts";
-import type { Message } from "./deps.ts";
 import type { Glance } from "./glance.ts";
 import type { Moment } from "./place.ts";
+import type { Message } from "./queue-message.ts";
 import type { Spooled } from "./state-hash.ts";
 
 /** One heartbeat out of a verified message. */

@@ -1,9 +1,9 @@
 import { noteRefused } from "../shared/identity-use.ts";
 import type { CopySighting } from "../shared/queue/copy-sighting.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import type { Deps } from "./deps.ts";
 import { BusyFault } from "./passing-fault.ts";
 import { settle } from "./record.ts";
+import type { RecordDeps } from "./record-deps.ts";
 
 /** Decisions that may be made again because another worker was faster. */
 const ROUNDS_MAX = 16;
@@ -16,7 +16,7 @@ export async function recordSighting(
   { tenantId, assetId, receivedAt }: { tenantId: string; assetId: string; receivedAt: string },
   { copied }: CopySighting,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(round);

@@ -12,7 +12,6 @@ import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { baselineKey, inventoryKey } from "../shared/table/keys.ts";
 import { makeEvent } from "../shared/table/make-event.ts";
 import { stateText } from "../shared/wire/state.ts";
-import type { Deps } from "./deps.ts";
 import { isTimely } from "./evaluate/baseline.ts";
 import { eventIdOf } from "./event-id.ts";
 import { openRuns, readChange, readIncidents, readNamedIncidents, runsFrom } from "./history.ts";
@@ -37,6 +36,7 @@ import { presenceOf } from "./presence.ts";
 import type { Known } from "./presences.ts";
 import { recordProof } from "./proof.ts";
 import type { Delivery } from "./read.ts";
+import type { RecordDeps } from "./record-deps.ts";
 import { hasMark, SHARED_MARK, spoolMark, stateHashOf, withoutSpool } from "./state-hash.ts";
 import { changeItem, changePut, expiry, type Judgement, samplePut } from "./telemetry.ts";
 import { incidentUpdate, isLostRace, plainPut, presenceCheck, presencePut, type Write } from "./write.ts";
@@ -93,7 +93,7 @@ export function addsNothing(
  * the identity (`identity` of presence) is noted in the order in which heartbeats come. Presence and incidents are one
  * transaction, after everything else: whatever a crash cut off before it is done again.
  */
-export async function record(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
+export async function record(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = delivery;
   const remembered = deps.presences.peek(tenantId, assetId);
   if (addsNothing(delivery, remembered, tenant)) return;
@@ -180,7 +180,7 @@ async function recordChange(
   seen: Seen,
   { before, round }: { before: PresenceItem | undefined; round: number },
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<boolean> {
   // Baseline and incidents are only ever written with or after a presence: an asset without one has none of them.
   // Where that is not so (a crash between two transactions), the write is refused and the next round looks.
@@ -225,7 +225,7 @@ async function recordLate(
   seen: Seen,
   known: Known,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<boolean> {
   const { presence, done } = known;
   await putSample(delivery, tenant, deps);
@@ -264,7 +264,7 @@ async function resume(
   presence: PresenceItem,
   at: string,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<PresenceItem> {
   const item = await readChange(presence, tenant, deps);
   if (item) {
@@ -279,7 +279,7 @@ async function recordSame(
   seen: Seen,
   presence: PresenceItem,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<boolean> {
   const { stateHash } = seen;
   const policyKey = policyKeyOf(tenant);
@@ -325,7 +325,7 @@ async function recordFirstOfState(
   before: PresenceItem,
   headed: PresenceItem,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<boolean> {
   const { stateHash } = seen;
   const key = before.stateAt;
@@ -371,7 +371,7 @@ type Plan = {
 };
 
 /** Writes presence, incidents and events at once. False when presence is no longer the one before: look again. */
-export async function settle(plan: Plan, tenant: TenantItem, deps: Deps): Promise<boolean> {
+export async function settle(plan: Plan, tenant: TenantItem, deps: RecordDeps): Promise<boolean> {
   const { before, after, runs, baseline, delivery } = plan;
   const { tenantId, assetId } = delivery;
   const { changes, open } = runs
@@ -428,7 +428,7 @@ const nameOf = ({ tenantId, assetId, rule, engine, risk }: IncidentItem) => ({
   risk,
 });
 
-const transact = (writes: Write[], deps: Deps) =>
+const transact = (writes: Write[], deps: RecordDeps) =>
   deps.dynamo("TransactWriteItems", { TransactItems: writes });
 
 function outcomeOf(runs: Runs, plan: Plan, tenant: TenantItem): { changes: Change[]; open: OpenIncident[] } {
@@ -457,7 +457,7 @@ function writesOf(
   changes: readonly Change[],
   { assetId }: Pick<Delivery, "assetId">,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Write[] {
   const recordedAt = timestamp(deps.clock()); // of this very transaction, see CALL_TIMEOUT_MS
   return changes.flatMap((change): Write[] => {
@@ -491,7 +491,7 @@ async function putChange(
   at: string,
   judgement: Judgement,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   const item = changeItem(delivery, at, judgement, tenant);
   if (item.kind !== "change") return;
@@ -499,7 +499,7 @@ async function putChange(
   if (item.reviewDueAt !== undefined) deps.reviewDue?.(item.tenantId);
 }
 
-async function putSample(delivery: Delivery, tenant: TenantItem, deps: Deps): Promise<void> {
+async function putSample(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const at = sampleAt(delivery, tenant);
   if (at === undefined) return;
   await ignoreStale(deps.dynamo("PutItem", samplePut(delivery, at, tenant, deps.table)));

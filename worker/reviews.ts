@@ -6,10 +6,10 @@ import { type TelemetryChange, telemetryItem } from "../shared/table/items/telem
 import type { TenantItem } from "../shared/table/items/tenant.ts";
 import { GSI2, reviewQueue } from "../shared/table/keys.ts";
 import type { Adjudicator } from "./adjudicate.ts";
-import type { Deps } from "./deps.ts";
 import { readChange, readIncidents, runsFrom } from "./history.ts";
 import { BusyFault } from "./passing-fault.ts";
 import { settle } from "./record.ts";
+import type { RecordDeps } from "./record-deps.ts";
 import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "./review-writes.ts";
 import type { Judgement } from "./telemetry.ts";
 import { createTenantLoops, type TenantLoops } from "./tenant-loops.ts";
@@ -32,7 +32,7 @@ const UNSETTLED_MS = 5000;
 const ROUNDS_MAX = 16;
 
 type Needs = {
-  deps: Deps;
+  deps: RecordDeps;
   adjudicator: Adjudicator;
   /** Reviews under way at once over all tenants; a tenant has half of them at most. */
   concurrency: number;
@@ -98,7 +98,7 @@ export function createReviews({ deps, adjudicator, concurrency, random }: Needs)
   return loops;
 }
 
-async function readDue(tenantId: string, deps: Deps): Promise<TelemetryChange[]> {
+async function readDue(tenantId: string, deps: RecordDeps): Promise<TelemetryChange[]> {
   const { Items = [] } = await deps.dynamo("Query", {
     TableName: deps.table,
     IndexName: GSI2,
@@ -120,7 +120,7 @@ export async function reviewOne(
   item: TelemetryChange,
   tenant: TenantItem,
   adjudicator: Pick<Adjudicator, "review">,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   if (isExhausted(item, deps)) return giveUp(item, tenant, deps);
   const leased = await lease(item, tenant, deps);
@@ -136,15 +136,15 @@ export async function reviewOne(
 
 const attemptsOf = ({ reviewAttempts = 0 }: TelemetryChange): number => reviewAttempts;
 
-const isTooOld = ({ receivedAt }: TelemetryChange, deps: Deps): boolean =>
+const isTooOld = ({ receivedAt }: TelemetryChange, deps: RecordDeps): boolean =>
   deps.clock() - Date.parse(receivedAt) >= AGE_MS_MAX;
 
 /** The first attempt is always made, however late a worker comes to it. */
-const isExhausted = (item: TelemetryChange, deps: Deps): boolean =>
+const isExhausted = (item: TelemetryChange, deps: RecordDeps): boolean =>
   attemptsOf(item) >= ATTEMPTS_MAX || (attemptsOf(item) > 0 && isTooOld(item, deps));
 
 /** Ends a review whose attempts threw. A verdict that is on the state stays there. */
-async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: Deps): Promise<void> {
+async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, adjudication } = item;
   const attempts = attemptsOf(item);
   deps.log("error", "review.given-up", { tenantId, assetId, attempts });
@@ -174,7 +174,7 @@ async function judgementOf(
 async function lease(
   item: TelemetryChange,
   { shards }: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<TelemetryChange | undefined> {
   const attempts = attemptsOf(item) + 1;
   const due = timestamp(deps.clock() + leaseMs(attempts));
@@ -193,7 +193,7 @@ async function postpone(
   ms: number,
   attempts: number,
   { shards }: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   const due = timestamp(deps.clock() + ms);
   const update = reviewDueUpdate(item, { seen: item.reviewDueAt!, due, attempts }, shards, deps.table);
@@ -204,7 +204,7 @@ async function drop(
   item: TelemetryChange,
   adjudication: Judgement["adjudication"],
   { shards }: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   deps.metrics.count("reviews_dropped_total");
   await holds(deps.dynamo("UpdateItem", reviewedUpdate(item, adjudication, shards, deps.table)));
@@ -219,7 +219,7 @@ async function applyVerdict(
   item: TelemetryChange,
   judgement: Judgement,
   tenant: TenantItem,
-  deps: Deps,
+  deps: RecordDeps,
 ): Promise<void> {
   const { tenantId, assetId, at } = item;
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -259,7 +259,7 @@ async function applyVerdict(
 const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): boolean =>
   presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
 
-async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: Deps): Promise<void> {
+async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   if (isTooOld(item, deps)) return drop(item, item.adjudication, tenant, deps);
   // Its attempt succeeded and does not count: the age bounds this wait.
   return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);

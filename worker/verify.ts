@@ -11,7 +11,7 @@ import {
   REASONS,
   type Reason,
 } from "../shared/queue/message.ts";
-import type { DeadLetter, Message } from "./deps.ts";
+import type { DeadLetter, Message } from "./queue-message.ts";
 
 /** Text of a pack, compressed or not. Throws for what is neither, and for what grows beyond the limit. */
 export function inflate(body: string): string {

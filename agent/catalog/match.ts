@@ -1,4 +1,4 @@
-import type { Answer } from "../collect/http.ts";
+import type { Answer } from "./answer.ts";
 import { parseCutJson } from "./cut-json.ts";
 import type { Condition, Trait } from "./entry.ts";
 

@@ -2,8 +2,8 @@ import { dirname, isAbsolute } from "node:path/posix";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import type { AnonymousMemory, ModelOnDisk, WeightFile } from "./host.ts";
+import type { LinuxProcess } from "./linux-process.ts";
 import type { Mounts } from "./mounts.ts";
-import type { LinuxProcess } from "./processes.ts";
 import type { Reader } from "./reader.ts";
 import { RUNTIME_BYTES_MIN } from "./unmapped-weights.ts";
 

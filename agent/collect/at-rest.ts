@@ -3,12 +3,11 @@ import { type Collector, LIMITS, type Model, type Store } from "../../shared/wir
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { attempt, type Files } from "./files.ts";
 import type { ModelOnDisk } from "./host.ts";
-import type { Gaps } from "./look.ts";
 import { createMemo } from "./memo.ts";
 import { createDirectoryReader } from "./model-directory.ts";
 import { mergeByName } from "./models.ts";
 import type { MovedStores } from "./moved-stores.ts";
-import type { ReadAnswers, ReadOutcome } from "./read-request.ts";
+import type { Gaps, ReadAnswers, ReadOutcome } from "./read-request.ts";
 import type { Reader } from "./reader.ts";
 import {
   directoriesOf,

@@ -1,10 +1,11 @@
 import type { Evidence } from "../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import { type Facts, type Found, type Heard, UNREADABLE_PID } from "./candidate.ts";
+import { baseName } from "./base-name.ts";
+import { type Facts, type Found, UNREADABLE_PID } from "./candidate.ts";
 import { type Claim, sharedLibrary } from "./claims.ts";
 import { evidenceOf } from "./confidence.ts";
 import { type AnyListener, type GpuUse, isTcp, type ProcessFacts, type WeightFile } from "./host.ts";
-import { baseName } from "./models.ts";
+import type { Heard } from "./listening.ts";
 import { repositoryOf } from "./repository.ts";
 
 const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>

@@ -2,11 +2,8 @@ import type { Engine, Evidence } from "../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import type { Claim } from "./claims.ts";
 import { confidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
-import type { Fingerprint } from "./fingerprint.ts";
-import type { AnyListener, Listener, ModelOnDisk, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
-
-/** A listener that was asked, and what it turned out to be. */
-export type Heard = { listener: AnyListener; fingerprint: Fingerprint };
+import type { Listener, ModelOnDisk, ProcessFacts, Snapshot, WeightFile } from "./host.ts";
+import type { Heard } from "./listening.ts";
 
 /**
  * `routed`: an answer that came by an address of another network namespace or through a port forwarder. That it is the

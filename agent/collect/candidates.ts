@@ -1,13 +1,6 @@
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { FRAMEWORKS } from "../catalog/frameworks.ts";
-import {
-  type Candidate,
-  type Facts,
-  type Found,
-  type Heard,
-  RUNS_MODELS,
-  UNREADABLE_PID,
-} from "./candidate.ts";
+import { type Candidate, type Facts, type Found, RUNS_MODELS, UNREADABLE_PID } from "./candidate.ts";
 import {
   claimEvidence,
   fromAnswers,
@@ -23,6 +16,7 @@ import type { Claim } from "./claims.ts";
 import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 import { isTcp, type Listener, type ProcessFacts, type Snapshot, type WeightFile } from "./host.ts";
 import { joinCandidates } from "./join-candidates.ts";
+import type { Heard } from "./listening.ts";
 import { computing, holdsModel, readsOnly } from "./model-holders.ts";
 import { unmappedWeightsByPid } from "./unmapped-weights.ts";
 

@@ -1,10 +1,9 @@
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { regex } from "../catalog/match.ts";
+import { baseName } from "./base-name.ts";
 import { programPart } from "./command-line.ts";
-import type { ProcessFacts } from "./host.ts";
+import type { Language, ProcessFacts } from "./host.ts";
 import { kindOfLibrary } from "./inference-libraries.ts";
-import type { Language } from "./interpreters.ts";
-import { baseName } from "./models.ts";
 
 /** What a process says about itself without being asked. */
 export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };

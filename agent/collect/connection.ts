@@ -1,5 +1,5 @@
-import type { UnixAddress } from "./host.ts";
-import type { Namespaces, NetworkSpace } from "./namespaces.ts";
+import type { NetworkSpace, UnixAddress } from "./host.ts";
+import type { Namespaces } from "./namespaces.ts";
 
 /**
  * `inside`: the connection has to start in this network namespace. `http2`: it speaks that from the first byte. `unix`: the

@@ -5,8 +5,7 @@ import { ancestorsOf } from "./ancestors.ts";
 import { type Candidate, UNREADABLE_PID } from "./candidate.ts";
 import { interpreterOf, isForwarder, isRenamed, programName } from "./claims.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
-import type { Peer, ProcessFacts, Snapshot } from "./host.ts";
-import type { Language } from "./interpreters.ts";
+import type { Language, Peer, ProcessFacts, Snapshot } from "./host.ts";
 import { isAlikeQuantised, joinWeights, mergeByName, withoutUndefined } from "./models.ts";
 
 /** What a candidate is completed with before it leaves as an engine. */

@@ -1,18 +1,9 @@
+import type { GgufHeader } from "./host.ts";
+
 /*
  * Header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic, version, counts,
  * metadata pairs, tensor infos. Only names and sizes are read, never a tensor.
  */
-
-/** What a GGUF file says about itself. `parameters` is counted from the tensor shapes when they can be read. */
-export type GgufHeader = {
-  version: number;
-  architecture?: string;
-  name?: string;
-  parameters?: string;
-  quantisation?: string;
-  licence?: string;
-  publisher?: string;
-};
 
 /** Reads up to `length` bytes at `offset` of the file. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;

@@ -1,10 +1,10 @@
 import { LIMITS, type Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import type { Answer } from "../catalog/answer.ts";
 import type { CatalogEntry, Trait } from "../catalog/entry.ts";
 import { GRPC_MODELS, GRPC_TRAITS, type GrpcModels, type GrpcTrait } from "../catalog/grpc.ts";
 import type { Fit, Judgement } from "../catalog/judge.ts";
 import { regex } from "../catalog/match.ts";
-import type { Answer } from "./http.ts";
 import { type Fields, readFields, textOf } from "./protobuf.ts";
 
 /** What a method answered: an error, or those fields of its message that something is read from. */

@@ -1,8 +1,5 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import type { GgufHeader } from "./gguf.ts";
-import type { Language } from "./interpreters.ts";
-import type { NetworkSpace } from "./namespaces.ts";
-import type { Forward } from "./port-forwarders.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
 
 /** A process as this host shows it. `argv` is read to identify an engine and never leaves the host. */
 export type ProcessFacts = {
@@ -152,3 +149,23 @@ export type Host = {
   /** Whether that path leads to a local file system. Where this is absent it does. */
   isExecutableLocal?(process: ProcessFacts): boolean;
 };
+
+/** What a GGUF file says about itself. `parameters` is counted from the tensor shapes when they can be read. */
+export type GgufHeader = {
+  version: number;
+  architecture?: string;
+  name?: string;
+  parameters?: string;
+  quantisation?: string;
+  licence?: string;
+  publisher?: string;
+};
+
+/** A network namespace: one process that lives in it, and what `/proc/PID/ns/net` says, `net:[4026532177]`. */
+export type NetworkSpace = { pid: number; name: string };
+
+/** Where a port forwarder sends what it accepts. */
+export type Forward = { address: string; port: number };
+
+/** What an executable interprets; `other` is a language that no product of the catalogue is written in. */
+export type Language = NonNullable<CatalogEntry["runsOn"]>[number] | "other";

@@ -1,7 +1,5 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:zlib";
-
-/** An HTTP answer as the catalogue sees it. Header names in lower case; `body` possibly cut. */
-export type Answer = { status: number; headers: Readonly<Record<string, string>>; body: string };
+import type { Answer } from "../catalog/answer.ts";
 
 const HEADER_BYTES_MAX = 16 * 1024;
 /** Answers before the answer (RFC 9110 §15.2): a stream of them is none. */

@@ -1,5 +1,6 @@
+import type { Answer } from "../catalog/answer.ts";
 import { createHeaderDecoder, encodeHeaders, type Field, MalformedHeaders } from "./hpack.ts";
-import { type Answer, CURL, decoded } from "./http.ts";
+import { CURL, decoded } from "./http.ts";
 
 /*
  * One request on one connection of HTTP/2 (RFC 9113), which starts with HTTP/2 at once: no upgrade from HTTP/1.1. The

@@ -1,8 +1,8 @@
+import type { Answer } from "../catalog/answer.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import type { Examined } from "../catalog/match.ts";
 import type { Target } from "./connection.ts";
 import { type GrpcAnswer, type GrpcAnswers, readGrpc } from "./grpc.ts";
-import type { Answer } from "./http.ts";
 import { type ByteBudget, createByteBudget, createKeeper } from "./kept-answer.ts";
 import { PROBE_LIMITS, type Probe } from "./probe.ts";
 

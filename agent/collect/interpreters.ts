@@ -1,8 +1,5 @@
-import type { CatalogEntry } from "../catalog/entry.ts";
 import { type Files, optional } from "./files.ts";
-
-/** What an executable interprets; `other` is a language that no product of the catalogue is written in. */
-export type Language = NonNullable<CatalogEntry["runsOn"]>[number] | "other";
+import type { Language } from "./host.ts";
 
 export type Interpreters = {
   /** By the content of an executable, whatever it is called: `none` for a program of its own, undefined if unreadable. */

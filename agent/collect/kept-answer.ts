@@ -1,7 +1,7 @@
+import type { Answer } from "../catalog/answer.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
 import { judge, MODELS_PATH } from "../catalog/judge.ts";
 import { type Examined, examine } from "../catalog/match.ts";
-import type { Answer } from "./http.ts";
 
 export const KEPT_LIMITS = {
   /** JSON kept of the answers of one listener, and of all listeners that are being asked. Estimated, in bytes. */

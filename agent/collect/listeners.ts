@@ -1,10 +1,10 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { type Files, optional } from "./files.ts";
 import type { Listener } from "./host.ts";
+import type { LinuxProcess } from "./linux-process.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { createOwnSockets, readTable, TABLES } from "./own-sockets.ts";
 import { joinPeers, type Peers } from "./peers.ts";
-import type { LinuxProcess } from "./processes.ts";
 import { createReach, linkLocalDetail, linkLocalUnasked } from "./reach.ts";
 import type { SocketDiag } from "./sock-diag.ts";
 import { TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";

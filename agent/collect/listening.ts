@@ -1,5 +1,4 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import type { Heard } from "./candidate.ts";
 import type { Target } from "./connection.ts";
 import { type Fingerprint, fingerprint, refreshModels } from "./fingerprint.ts";
 import { type AnyListener, isTcp, type Sighting } from "./host.ts";
@@ -282,3 +281,6 @@ function rankOf(listener: AnyListener): number {
   const address = isTcp(listener) ? listener.reachableAt : undefined;
   return address?.startsWith("127.") ? 0 : address === "::1" ? 1 : 2;
 }
+
+/** A listener that was asked, and what it turned out to be. */
+export type Heard = { listener: AnyListener; fingerprint: Fingerprint };

@@ -3,6 +3,7 @@ import { tidy } from "../../shared/wire/text.ts";
 import { valuesAt } from "../catalog/match.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import { weightsModel } from "./models.ts";
+import type { Gaps } from "./read-request.ts";
 import { recogniseWeights } from "./weights.ts";
 
 /** Limits of one look at a directory of models. */
@@ -18,12 +19,6 @@ export const DIRECTORY = {
 } as const;
 /** Configurations: larger ones are none. */
 const JSON_BYTES_MAX = 64 * 1024;
-
-/**
- * What was not looked at: `cut` for its number or depth, `unreadable` with these rights, `foreign` because a user's
- * setting names the directory of somebody else.
- */
-export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /** One look: files, what went wrong, and the headers that are left to read. */
 export type Look = {

@@ -4,9 +4,9 @@ import { type Budget, createBudget } from "./cpu-budget.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import { HIDING_DETAIL } from "./hidepid.ts";
 import type { WeightFile } from "./host.ts";
+import type { LinuxProcess } from "./linux-process.ts";
 import type { Mounts } from "./mounts.ts";
 import { type Mapping, parseMaps } from "./process-maps.ts";
-import type { LinuxProcess } from "./processes.ts";
 import type { Reader } from "./reader.ts";
 import {
   createWeightFinder,

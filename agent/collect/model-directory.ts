@@ -1,23 +1,14 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import type { CatalogEntry } from "../catalog/entry.ts";
 import { valuesAt } from "../catalog/match.ts";
 import { browserModels } from "./browser-storage.ts";
 import type { Files } from "./files.ts";
 import { huggingFaceModels } from "./hugging-face.ts";
-import { DIRECTORY, type Gaps, jsonIn, type Look, noted, readFile, walk } from "./look.ts";
+import { DIRECTORY, jsonIn, type Look, noted, readFile, walk } from "./look.ts";
+import type { Gaps, Layout, ModelDirectory } from "./read-request.ts";
 import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
-
-/** `browsers`: the storage of all browsers of a home. */
-type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";
-
-/**
- * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
- * `ownerUids`: only a directory of these users is read, because settings of theirs name it.
- */
-export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
 /** Reads directories of models, none of them loaded. Files that were read once and did not change are not read again. */
 export function createDirectoryReader(files: Files) {

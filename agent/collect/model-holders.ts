@@ -1,7 +1,8 @@
-import type { Facts, Heard } from "./candidate.ts";
+import type { Facts } from "./candidate.ts";
 import { sharedLibrary } from "./claims.ts";
 import type { ProcessFacts, Snapshot, WeightFile } from "./host.ts";
 import { lastingKey } from "./lasting-weights.ts";
+import type { Heard } from "./listening.ts";
 
 /** Processes that compute on the GPU with a library that runs models: their weights need no file any more. */
 export const computing = (snapshot: Snapshot): number[] =>

@@ -3,6 +3,7 @@ import { tidy } from "../../shared/wire/text.ts";
 import type { ModelList } from "../catalog/entry.ts";
 import { type Answers, MODELS_PATH } from "../catalog/judge.ts";
 import { regex, valuesAt } from "../catalog/match.ts";
+import { baseName } from "./base-name.ts";
 import type { WeightFile } from "./host.ts";
 import { repositoryOf } from "./repository.ts";
 
@@ -139,8 +140,6 @@ function blobDigest(path: string): string | undefined {
   const sha256 = /(?:sha256[-\\/]|[\\/]blobs[\\/])([0-9a-f]{64})(?![0-9a-f])/.exec(path)?.[1];
   return sha256 && `sha256:${sha256}`;
 }
-
-export const baseName = (path: string): string => path.split(/[/\\]/).at(-1) || path;
 
 const stem = (name: string): string => name.toLowerCase().replace(/\.(?:gguf|safetensors|onnx|bin)$/, "");
 

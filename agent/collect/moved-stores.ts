@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ProcessFacts } from "./host.ts";
-import type { ModelDirectory } from "./model-directory.ts";
+import type { ModelDirectory } from "./read-request.ts";
 import type { Reader } from "./reader.ts";
 import { HUGGING_FACE, type MovedDirectory } from "./store-places.ts";
 import type { Settings, SettingsSource } from "./store-settings.ts";

@@ -1,8 +1,6 @@
 import { dlopen } from "bun:ffi";
 import { closeSync, fstatSync, openSync } from "node:fs";
-
-/** A network namespace: one process that lives in it, and what `/proc/PID/ns/net` says, `net:[4026532177]`. */
-export type NetworkSpace = { pid: number; name: string };
+import type { NetworkSpace } from "./host.ts";
 
 /** Connections that start in another network namespace of this host. Linux only. */
 export type Namespaces = {

@@ -1,11 +1,8 @@
 import { posix } from "node:path";
+import { baseName } from "./base-name.ts";
 import { type Files, optional } from "./files.ts";
-import type { Listener, ProcessFacts } from "./host.ts";
-import { baseName } from "./models.ts";
+import type { Forward, Listener, ProcessFacts } from "./host.ts";
 import type { Mounts } from "./mounts.ts";
-
-/** Where a port forwarder sends what it accepts. */
-export type Forward = { address: string; port: number };
 
 export type PortForwarders = {
   /** Targets by the pid of the forwarder. The same map as before while it says the same. */

@@ -1,6 +1,7 @@
+import type { Answer } from "../catalog/answer.ts";
 import { createBuffer, hostOf, open, type Target } from "./connection.ts";
 import type { UnixAddress } from "./host.ts";
-import { type Answer, parseAnswer, requestText } from "./http.ts";
+import { parseAnswer, requestText } from "./http.ts";
 import {
   createHttp2Reader,
   type Http2Request,

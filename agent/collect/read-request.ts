@@ -1,11 +1,10 @@
 import type { Model } from "../../shared/wire/heartbeat.ts";
-import { attempt, type FileFacts, type Files, type Miss, optional } from "./files.ts";
+import type { CatalogEntry } from "../catalog/entry.ts";
+import type { FileFacts, Miss } from "./files.ts";
 import type { ModelOnDisk, WeightFile } from "./host.ts";
-import type { Gaps } from "./look.ts";
-import { createDirectoryReader, type ModelDirectory } from "./model-directory.ts";
-import { askSocket, type SocketAnswer, type SocketRequest } from "./read-socket.ts";
-import { readSettings, type Settings, type SettingsSource } from "./store-settings.ts";
-import { type Part, recogniseEmbedded, recogniseWeights } from "./weights.ts";
+import type { SocketAnswer, SocketRequest } from "./read-socket.ts";
+import type { Settings, SettingsSource } from "./store-settings.ts";
+import type { Part } from "./weights.ts";
 
 /** What the reader process is asked. Paths are absolute. */
 export type ReadRequest =
@@ -47,107 +46,20 @@ export type ReadAnswers = {
 /** `unanswered`: the file system did not answer in time, or has not done so lately and is left alone for a while. */
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
-const CHUNK_BYTES = 256 * 1024;
-/** So many names are looked at in a directory and those below it, and so many files of weights are returned. */
-const NAMES_MAX = 512;
-const WEIGHT_FILES_MAX = 16;
-
-/** Performs requests on these files, synchronously. Never throws. `sign` and `elapsed` are for what takes its time. */
-export function createReads(
-  files: Files,
-  sign: () => void = () => undefined,
-  elapsed: () => number = () => Bun.nanoseconds() / 1e6,
-): (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]> {
-  const readDirectory = createDirectoryReader(files);
-  return (request) => {
-    switch (request.op) {
-      case "weights":
-        return weightsIn(files, request.paths, request);
-      case "directory":
-        return attempt(() => readDirectory(request));
-      case "settings":
-        return attempt(() => readSettings(files, request));
-      case "sha256":
-        return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
-      case "facts":
-        return attempt(() => files.facts(request.path));
-      case "weight-files":
-        return attempt(() => weightFilesIn(files, request));
-      case "list":
-        return attempt(() => files.list(request.path).slice(0, request.namesMax));
-      case "socket":
-        return attempt(() => askSocket(request, sign, elapsed));
-    }
-  };
-}
+/**
+ * What was not looked at: `cut` for its number or depth, `unreadable` with these rights, `foreign` because a user's
+ * setting names the directory of somebody else.
+ */
+export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /**
- * The weights in the first of these paths that leads to the file. A path that leads to another inode is another file:
- * something was mounted over it, or it was replaced.
+ * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
+ * `ownerUids`: only a directory of these users is read, because settings of theirs name it.
  */
-export function weightsIn(
-  files: Files,
-  paths: readonly string[],
-  {
-    inode,
-    sizeBytesMin,
-    parts = [],
-  }: { inode?: string | undefined; sizeBytesMin: number; parts?: readonly Part[] | undefined },
-): ReadOutcome<Weights | null> {
-  let miss: Miss = "gone";
-  for (const path of paths) {
-    const found = attempt(() => {
-      const { sizeBytes, isFile, identity } = files.facts(path);
-      if (inode !== undefined && identity.slice(identity.indexOf(":") + 1) !== inode) return "another";
-      if (!isFile || sizeBytes < sizeBytesMin) return null;
-      const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
-      const weights = recogniseWeights(readAt, sizeBytes);
-      if (weights) return { sizeBytes, ...weights };
-      const inside = recogniseEmbedded(readAt, parts);
-      return inside ? { ...inside, inside: true as const } : null;
-    });
-    if ("miss" in found) miss = found.miss === "gone" ? miss : found.miss;
-    else if (found.value === "another") miss = "failed";
-    else return { value: found.value };
-  }
-  return { miss };
-}
+export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
-function weightFilesIn(
-  files: Files,
-  { path, sizeBytesMin }: { path: string; sizeBytesMin: number },
-): ModelOnDisk[] {
-  const found: ModelOnDisk[] = [];
-  const below: string[] = [];
-  let namesLeft = NAMES_MAX;
-  const look = (directory: string, names: readonly string[]): void => {
-    for (const name of names) {
-      if (namesLeft <= 0 || found.length >= WEIGHT_FILES_MAX) return;
-      namesLeft -= 1;
-      const place = `${directory}/${name}`;
-      if (directory === path && optional(() => files.facts(place))?.isDirectory) below.push(place);
-      const outcome = weightsIn(files, [place], { sizeBytesMin });
-      if ("value" in outcome && outcome.value) {
-        const { sizeBytes, format } = outcome.value;
-        found.push({ name, sizeBytes, format });
-      }
-    }
-  };
-  look(path, files.list(path));
-  for (const directory of below) look(directory, optional(() => files.list(directory)) ?? []);
-  return found;
-}
+/** A line that says only: the last file operation came back. */
+export const SIGN = ".";
 
-function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
-  const { isFile, sizeBytes } = files.facts(path);
-  if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a file of this size");
-  const hasher = new Bun.CryptoHasher("sha256");
-  const chunk = new Uint8Array(CHUNK_BYTES);
-  for (let offset = 0; offset < sizeBytes; ) {
-    const bytes = files.bytes(path, offset, CHUNK_BYTES, chunk);
-    if (bytes.length === 0) throw new Error("the file became shorter");
-    hasher.update(bytes);
-    offset += bytes.length;
-  }
-  return hasher.digest("hex");
-}
+/** `browsers`: the storage of all browsers of a home. */
+export type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";

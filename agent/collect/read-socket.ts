@@ -1,6 +1,7 @@
 import { dlopen } from "bun:ffi";
 import { closeSync, fstatSync, openSync } from "node:fs";
-import { type Answer, parseAnswer } from "./http.ts";
+import type { Answer } from "../catalog/answer.ts";
+import { parseAnswer } from "./http.ts";
 import { createNamespaces, type Namespaces } from "./namespaces.ts";
 
 /*

@@ -1,13 +1,11 @@
 import { writeSync } from "node:fs";
 import { createMemory } from "../memory.ts";
 import { type Files, realFiles } from "./files.ts";
-import { createReads, type ReadRequest } from "./read-request.ts";
+import { createReads } from "./perform-reads.ts";
+import { type ReadRequest, SIGN } from "./read-request.ts";
 
 /** A sign of life is written before a file operation when the last one is this long ago. */
 const SIGN_EVERY_MS = 200;
-/** A line that says only: the last file operation came back. */
-export const SIGN = ".";
-
 /**
  * The reader: a child process that reads files for the agent, because a file system that does not answer blocks the
  * process that reads it. Requests are JSON lines on standard input, answered in order by JSON lines on standard output. Ends with

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { type Files, optional } from "./files.ts";
-import { parseStat } from "./processes.ts";
-import type { ReadAnswers, ReadOutcome, ReadRequest } from "./read-request.ts";
-import { SIGN } from "./reader-process.ts";
+import { parseStat } from "./linux-process.ts";
+import { type ReadAnswers, type ReadOutcome, type ReadRequest, SIGN } from "./read-request.ts";
 
 /** One file operation may take this long. A disk that has to spin up takes longer and is asked again later. */
 export const ANSWER_MS_MAX = 2000;

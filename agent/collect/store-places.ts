@@ -1,7 +1,7 @@
 import type { Store } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 import type { CatalogEntry } from "../catalog/entry.ts";
-import type { ModelDirectory } from "./model-directory.ts";
+import type { ModelDirectory } from "./read-request.ts";
 import type { MovableStore } from "./store-variables.ts";
 
 /** `home`: what stops answering together, the home directory it lies in or else the directory itself. */

@@ -3,7 +3,7 @@ import { tidy } from "../../shared/wire/text.ts";
 import { ancestorsOf } from "./ancestors.ts";
 import { attempt, type Files, optional } from "./files.ts";
 import type { UnixListener } from "./host.ts";
-import type { LinuxProcess } from "./processes.ts";
+import type { LinuxProcess } from "./linux-process.ts";
 import { parseUnixTable, type UnixRow } from "./unix-table.ts";
 
 const TABLE_BYTES_MAX = 4 * 1024 * 1024;

@@ -1,8 +1,7 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import type { Heard } from "./candidate.ts";
 import type { AnyListener, Host, Snapshot } from "./host.ts";
 import type { FingerprintDeps } from "./inquiry.ts";
-import { createListening, type LikelyOf } from "./listening.ts";
+import { createListening, type Heard, type LikelyOf } from "./listening.ts";
 
 export type UnixListening = {
   update(

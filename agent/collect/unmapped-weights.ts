@@ -1,8 +1,8 @@
+import { baseName } from "./base-name.ts";
 import type { Facts, Found } from "./candidate.ts";
 import { evidenceOf, type WeightName } from "./confidence.ts";
 import type { AnonymousMemory, ModelFormat, ModelOnDisk, Snapshot } from "./host.ts";
 import { formatsOfLibrary, kindOfLibrary, type LibraryKind } from "./inference-libraries.ts";
-import { baseName } from "./models.ts";
 
 /*
  * Weights that were read into anonymous memory leave neither a mapping nor an open file: llama.cpp with `--no-mmap`,

@@ -2,7 +2,8 @@ import { attempt, type Files, optional } from "./files.ts";
 import type { WeightFile } from "./host.ts";
 import type { FileSystem, Mounts } from "./mounts.ts";
 import type { Mapping } from "./process-maps.ts";
-import { type ReadOutcome, type Weights, weightsIn } from "./read-request.ts";
+import type { ReadOutcome, Weights } from "./read-request.ts";
+import { weightsIn } from "./read-weights.ts";
 import type { Reader } from "./reader.ts";
 
 /**

@@ -6,7 +6,7 @@ import type { Deps } from "../deps.ts";
 import type { Committed, Decision, Plan } from "./commit.ts";
 import { type Asker, type AssetChange, commit, type Draft } from "./commit.ts";
 import { readIncidentItem } from "./find-incidents.ts";
-import { incidentParts } from "./inputs.ts";
+import { incidentParts } from "./incident-name.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import type { News } from "./tell.ts";
 import type { Write } from "./write.ts";

@@ -8,8 +8,7 @@ import { type ApiKeyItem, apiKeyItem } from "../../shared/table/items/api-key.ts
 import { decodeItem } from "../../shared/table/items/decode.ts";
 import { apiKeyKey } from "../../shared/table/keys.ts";
 import type { Deps } from "../deps.ts";
-import type { Admin } from "./authenticate.ts";
-import { keyPermissions } from "./permissions.ts";
+import { type Admin, keyPermissions } from "./permissions.ts";
 
 /** Every key begins with it, so that secret scanners and people know one when they see it. */
 export const API_KEY_PREFIX = "lzk_";

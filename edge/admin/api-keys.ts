@@ -9,9 +9,9 @@ import type { Deps } from "../deps.ts";
 import { formatApiKey, SECRET_BYTES, secretHash } from "./api-key.ts";
 import { type Asker, commit, type Decision, type Draft, type Plan } from "./commit.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
+import type { ApiKeyView } from "./credential-views.ts";
 import { PERMISSIONS, type Permission, type Role } from "./permissions.ts";
 import type { Reader } from "./read.ts";
-import type { ApiKeyView } from "./views.ts";
 import type { Write } from "./write.ts";
 
 export type KeyTerms = { name: string; role: Role; scopes?: Permission[] | undefined; days: number };

@@ -3,22 +3,7 @@ import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
 import type { Deps } from "../deps.ts";
 import { readClaims } from "./clerk-claims.ts";
 import { clerkCookies } from "./clerk-cookies.ts";
-import { type Permission, permissionsOf, type Role, roleOf } from "./permissions.ts";
-
-/** Who calls: a person in a session that the identity provider vouches for, or a machine with an API key. */
-export type Admin = {
-  tenantId: string;
-  /** For an API key `key_` and its id. */
-  userId: string;
-  sessionId: string;
-  role: Role;
-  /** Somebody else acts in this person's name: may look, may not change anything. */
-  impersonated: boolean;
-  via: "session" | "api-key";
-  /** The person who made the API key. */
-  keyMadeBy?: string;
-  permissions: readonly Permission[];
-};
+import { type Admin, type Permission, permissionsOf, roleOf } from "./permissions.ts";
 
 const LOOKING: ReadonlySet<Permission> = new Set(["read", "read-events"]);
 

@@ -6,10 +6,11 @@ import { actionRequired, assetState, indexSort } from "../../shared/table/keys.t
 import { DIRECTIVE_LIFETIME_SECONDS, signDirective } from "../../shared/wire/directive.ts";
 import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
-import { type Admin, mayRespond } from "./authenticate.ts";
+import { mayRespond } from "./authenticate.ts";
 import { readSettings } from "./change-tenant.ts";
 import { type AssetChange, type Committed, commit, type Decision, type Plan } from "./commit.ts";
 import { guardIsolation } from "./guard-isolation.ts";
+import type { Admin } from "./permissions.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 import { refuseCopies } from "./refuse-copies.ts";
 

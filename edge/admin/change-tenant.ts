@@ -16,7 +16,7 @@ import {
   type ItemChange,
   type Plan,
 } from "./commit.ts";
-import { type Settings, settings } from "./views.ts";
+import { type Settings, settings } from "./settings-schema.ts";
 import type { Write } from "./write.ts";
 
 /** A part of the tenant's item that is read and replaced as a whole, with a version of its own. */

@@ -24,11 +24,11 @@ import {
   type Key,
   tenantAuditKey,
 } from "../../shared/table/keys.ts";
-import type { ControlKey } from "../../shared/wire/control-claims.ts";
+import type { ControlKey } from "../../shared/wire/sign-statement.ts";
 import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "../conflict-retry.ts";
 import type { Deps } from "../deps.ts";
 import type { OpenAction } from "../open-actions.ts";
-import type { Admin } from "./authenticate.ts";
+import type { Admin } from "./permissions.ts";
 import { type Grant, signGrants } from "./sign-grants.ts";
 import { type News, nudge, tell } from "./tell.ts";
 import type { Write } from "./write.ts";

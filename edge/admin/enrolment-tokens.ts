@@ -9,9 +9,9 @@ import { signEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
 import type { Deps } from "../deps.ts";
 import { type Asker, type Committed, commit, type Decision, type Draft, type Plan } from "./commit.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
+import type { EnrolmentTokenView } from "./credential-views.ts";
 import type { Reader } from "./read.ts";
 import { readAssetItem } from "./read-asset-item.ts";
-import type { EnrolmentTokenView } from "./views.ts";
 import type { Write } from "./write.ts";
 
 type Terms = { uses: number; hours: number };

@@ -4,7 +4,7 @@ import { type IncidentItem, incidentItem } from "../../shared/table/items/incide
 import { incidentKey, incidentPrefix, telemetryPartition } from "../../shared/table/keys.ts";
 import { readTenant } from "../../shared/table/read-tenant.ts";
 import type { Deps } from "../deps.ts";
-import { incidentParts } from "./inputs.ts";
+import { incidentParts } from "./incident-name.ts";
 import {
   type IncidentPage,
   type IncidentView,

@@ -9,9 +9,10 @@ import { isolationCountItem } from "../../shared/table/items/isolation-count.ts"
 import { approvalKey, isolationCountKey } from "../../shared/table/keys.ts";
 import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import type { Deps } from "../deps.ts";
-import { type Admin, may } from "./authenticate.ts";
+import { may } from "./authenticate.ts";
 import { readSettings, settingsStill } from "./change-tenant.ts";
 import type { AssetChange, Decision } from "./commit.ts";
+import type { Admin } from "./permissions.ts";
 import type { Write } from "./write.ts";
 
 /** How long a second person has to approve. */

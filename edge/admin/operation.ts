@@ -1,9 +1,8 @@
 import type { z } from "zod";
 import type { RefusalCode } from "../../shared/refusal.ts";
 import type { Deps } from "../deps.ts";
-import type { Admin } from "./authenticate.ts";
 import type { Asker, Refused } from "./commit.ts";
-import type { Permission } from "./permissions.ts";
+import type { Admin, Permission } from "./permissions.ts";
 
 export type Shape = z.ZodObject | undefined;
 type Of<Schema> = Schema extends z.ZodType ? z.infer<Schema> : undefined;

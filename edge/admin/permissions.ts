@@ -58,3 +58,18 @@ export function roleOf(names: readonly string[], map: RoleMap): Role | undefined
   const found = names.filter((name) => Object.hasOwn(map, name)).map((name) => ROLES.indexOf(map[name]!));
   return ROLES[Math.max(...found, -1)];
 }
+
+/** Who calls: a person in a session that the identity provider vouches for, or a machine with an API key. */
+export type Admin = {
+  tenantId: string;
+  /** For an API key `key_` and its id. */
+  userId: string;
+  sessionId: string;
+  role: Role;
+  /** Somebody else acts in this person's name: may look, may not change anything. */
+  impersonated: boolean;
+  via: "session" | "api-key";
+  /** The person who made the API key. */
+  keyMadeBy?: string;
+  permissions: readonly Permission[];
+};

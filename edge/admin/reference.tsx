@@ -1,6 +1,6 @@
 import { Hono } from "hono/tiny";
-import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
+import type { Env } from "../request-env.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";
 import { OPERATIONS } from "./operations/all.ts";
 

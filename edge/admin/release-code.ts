@@ -6,8 +6,8 @@ import type { AssetItem } from "../../shared/table/items/asset.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { signReleaseCode } from "../../shared/wire/release-code.ts";
 import type { Deps } from "../deps.ts";
-import type { Admin } from "./authenticate.ts";
 import { type Asker, commit, type Decision } from "./commit.ts";
+import type { Admin } from "./permissions.ts";
 import { readAssetItem } from "./read-asset-item.ts";
 
 type Wanted = { assetId: string; hours: number; justification: string };

@@ -9,8 +9,8 @@ import { requeueUpdate } from "../../shared/table/requeue.ts";
 import type { Deps } from "../deps.ts";
 import { type Asker, commit, type Decision, type Plan, type Refused } from "./commit.ts";
 import { openCursor, type Scope, sealCursor } from "./cursor.ts";
-import type { DeliveryView, ResentView } from "./views.ts";
 import { deliveryOf, readHealth } from "./webhook-deliveries.ts";
+import type { DeliveryView, ResentView } from "./webhook-views.ts";
 import type { Write } from "./write.ts";
 
 /** Of one request: each is an item of its transaction, and their ids stand in its custody record. */

@@ -3,10 +3,11 @@ import { createMiddleware } from "hono/factory";
 import { Hono } from "hono/tiny";
 import { z } from "zod";
 import { accept, refuse, type Verdict } from "../../shared/refusal.ts";
-import { type Env, refusal, tooMany } from "../answer.ts";
+import { refusal, tooMany } from "../answer.ts";
 import { readBody } from "../body.ts";
 import { networkOf } from "../client-ip.ts";
 import type { Deps } from "../deps.ts";
+import type { Env } from "../request-env.ts";
 import { streamText } from "../stream.ts";
 import { jsonBody, valid, validate } from "../validate.ts";
 import { API_KEY_PREFIX, authenticateKey } from "./api-key.ts";
@@ -18,7 +19,6 @@ import { OPERATIONS } from "./operations/all.ts";
 import { recordOfflineReleases } from "./release-code.ts";
 
 /** The dashboard's forms hold themselves to the same words. */
-export { JUSTIFICATION_CHARACTERS_MAX, justification } from "./inputs.ts";
 
 /** A policy at all of its limits is larger than anything else that is asked. */
 export const BODY_BYTES_MAX = 256 * 1024;

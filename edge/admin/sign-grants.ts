@@ -17,7 +17,7 @@ import { AuthorityFault } from "../../shared/authority/types.ts";
 import { type AttributeMap, marshalItem, values } from "../../shared/table/dynamo.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../../shared/table/items/authority.ts";
 import { authorityHeadKey, type Key } from "../../shared/table/keys.ts";
-import type { ControlKey } from "../../shared/wire/control-claims.ts";
+import type { ControlKey } from "../../shared/wire/sign-statement.ts";
 import type { Deps } from "../deps.ts";
 import type { Write } from "./write.ts";
 

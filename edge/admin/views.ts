@@ -2,7 +2,6 @@ import { z } from "zod";
 import { OCSF_VERSION } from "../../shared/export/ocsf.ts";
 import { EXPIRY_REASONS } from "../../shared/fleet/expiry.ts";
 import { assetId } from "../../shared/ids.ts";
-import { apiKeyItem } from "../../shared/table/items/api-key.ts";
 import { approvalItem } from "../../shared/table/items/approval.ts";
 import { assetItem, provenReport } from "../../shared/table/items/asset.ts";
 import { auditItem, custodyHeadItem } from "../../shared/table/items/custody.ts";
@@ -11,18 +10,15 @@ import { incidentItem } from "../../shared/table/items/incident.ts";
 import { policy } from "../../shared/table/items/policy.ts";
 import { presenceItem } from "../../shared/table/items/presence.ts";
 import { telemetryItem } from "../../shared/table/items/telemetry.ts";
-import { tenantItem } from "../../shared/table/items/tenant.ts";
-import { WEBHOOK_EVENTS } from "../../shared/table/items/webhook.ts";
 import { MODES, stopEnginesBy } from "../../shared/wire/heartbeat.ts";
 import { isoTimestamp } from "../../shared/wire/text.ts";
 import { keyId } from "./api-key.ts";
+import { named } from "./named-schema.ts";
 import { PERMISSIONS, ROLES } from "./permissions.ts";
+import { settings } from "./settings-schema.ts";
 import { SKIP_REASONS } from "./skip-reasons.ts";
 
 /** Answers of the admin API, as its specification tells them and its tests hold them to. */
-
-/** Called after its name in the specification; a name is registered once. */
-const named = <Schema extends z.ZodType>(id: string, schema: Schema): Schema => schema.meta({ id });
 
 export const callerView = named(
   "Caller",
@@ -116,45 +112,8 @@ export const telemetryView = named("TelemetryChange", telemetryItem.options[0]);
 
 export const employeeView = named("Employee", employeeItem.omit({ type: true, tenantId: true }));
 
-export const settings = tenantItem
-  .pick({
-    name: true,
-    telemetryResolutionSeconds: true,
-    retentionDays: true,
-    quietPeriodSeconds: true,
-    heartbeatIntervalMs: true,
-    clientDirectories: true,
-    isolationNotice: true,
-    stopEnginesBy: true,
-    fourEyes: true,
-    isolationsPerHourMax: true,
-    assetExpiryDays: true,
-  })
-  .strict();
-export type Settings = z.infer<typeof settings>;
 export const settingsView = named("Settings", settings);
 export const policyView = named("Policy", policy);
-
-const recorded = { createdAt: isoTimestamp, createdBy: z.string(), validUntil: isoTimestamp };
-
-export const enrolmentTokenView = named(
-  "EnrolmentToken",
-  z.object({
-    tokenId: keyId,
-    uses: z.int(),
-    used: z.int(),
-    ...recorded,
-    assetId: assetId.optional().meta({ description: "It replaces the device key of this asset." }),
-    status: z.enum(["valid", "used-up", "expired", "revoked"]),
-    revokedAt: isoTimestamp.optional(),
-  }),
-);
-export type EnrolmentTokenView = z.infer<typeof enrolmentTokenView>;
-
-export const madeTokenView = named(
-  "NewEnrolmentToken",
-  z.object({ token: z.string(), tokenId: keyId, expiresAt: isoTimestamp, uses: z.int() }),
-);
 
 export const approvalView = named(
   "Approval",
@@ -170,98 +129,6 @@ export const releaseCodeView = named(
     expiresAt: isoTimestamp,
   }),
 );
-
-export const apiKeyView = named(
-  "ApiKey",
-  apiKeyItem.omit({ type: true, tenantId: true, secretHash: true, expiresAt: true }).extend({
-    scopes: z.array(z.enum(PERMISSIONS)).optional(),
-    status: z.enum(["valid", "expired", "revoked"]),
-  }),
-);
-export type ApiKeyView = z.infer<typeof apiKeyView>;
-
-export const madeKeyView = named(
-  "NewApiKey",
-  z.object({
-    key: z.string().optional().meta({
-      description: "The key itself, in the first answer only: a repeat of the request cannot tell it again.",
-    }),
-    apiKey: apiKeyView,
-  }),
-);
-
-const isWhen = { lastDeliveredAt: isoTimestamp.optional(), lastFailedAt: isoTimestamp.optional() };
-
-export const webhookView = named(
-  "Webhook",
-  z.object({
-    webhookId: z.string(),
-    url: z.string(),
-    events: z.array(z.enum(WEBHOOK_EVENTS)).meta({ description: "None: it is told of every event." }),
-    createdAt: isoTimestamp.optional(),
-    createdBy: z.string().optional(),
-    previousSecretUntil: isoTimestamp
-      .optional()
-      .meta({ description: "The secret was rotated; the one before signs as well until then." }),
-    health: z.object({
-      state: z
-        .enum(["untried", "fine", "failing"])
-        .meta({ description: "`failing`: the newest attempt did not get through." }),
-      failures: z.int().meta({ description: "Attempts that failed since the last that got through." }),
-      dead: z.int().meta({
-        description: "Events given up since the last that got through, without those sent again.",
-      }),
-      ...isWhen,
-      lastError: z.string().optional(),
-    }),
-  }),
-);
-export type WebhookView = z.infer<typeof webhookView>;
-
-export const madeWebhookView = named(
-  "NewWebhook",
-  z.object({
-    secret: z.string().optional().meta({
-      description: "`whsec_…`, in the first answer only: a repeat of the request cannot tell it again.",
-    }),
-    webhook: webhookView,
-  }),
-);
-
-export const deliveryView = named(
-  "Delivery",
-  z.object({
-    eventId: z.string(),
-    kind: z.enum(WEBHOOK_EVENTS),
-    at: isoTimestamp,
-    recordedAt: isoTimestamp,
-    assetId: z.string().optional(),
-    hostname: z.string().optional(),
-    state: z.enum(["waiting", "delivered", "dead"]).meta({
-      description: "`waiting`: not tried yet, or tried again at `nextAttemptAt`. `dead`: given up.",
-    }),
-    attempts: z.int(),
-    status: z.int().optional().meta({ description: "What the receiver answered, if it did." }),
-    latencyMs: z.int().optional().meta({ description: "How long the newest attempt took." }),
-    error: z.string().optional(),
-    deliveredAt: isoTimestamp.optional(),
-    deadAt: isoTimestamp.optional().meta({ description: "When it was given up." }),
-    nextAttemptAt: isoTimestamp.optional(),
-  }),
-);
-export type DeliveryView = z.infer<typeof deliveryView>;
-
-export const resentView = named(
-  "Resent",
-  z.object({
-    queued: z.int().meta({ description: "Deliveries that are sent again by this request." }),
-    cursor: z
-      .string()
-      .optional()
-      .meta({ description: "There may be more that were given up: ask again with it." }),
-  }),
-);
-export type ResentView = z.infer<typeof resentView>;
 
 export const ocsfView = named(
   "OcsfEvent",

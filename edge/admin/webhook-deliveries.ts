@@ -9,7 +9,7 @@ import type { Deps } from "../deps.ts";
 import type { Asker, Decision } from "./commit.ts";
 import { fillPage } from "./fill-page.ts";
 import { type Page, type Query, queryPage, type Reader } from "./read.ts";
-import type { DeliveryView, WebhookView } from "./views.ts";
+import type { DeliveryView, WebhookView } from "./webhook-views.ts";
 import { orderTest } from "./webhooks.ts";
 
 /** A worker looks into the outbox at once when it is told to; what takes longer than this is found in the list. */

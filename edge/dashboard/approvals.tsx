@@ -1,10 +1,9 @@
-import type { z } from "zod";
 import type { StopEnginesBy } from "../../shared/wire/heartbeat.ts";
-import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { may, mayRespond } from "../admin/authenticate.ts";
 import { readSettings } from "../admin/change-tenant.ts";
 import { saysOtherwise } from "../admin/guard-isolation.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { listApprovals, readAssets } from "../admin/read.ts";
-import type { approvalView } from "../admin/views.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
@@ -14,17 +13,9 @@ import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "./is
 import { Empty, Layout } from "./layout.tsx";
 import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago, Until } from "./time.tsx";
-import { listWaiting } from "./waiting.ts";
+import { type ApprovalView, isUnanswered, isWaiting, listWaiting } from "./waiting.ts";
 
 const SHOWN_MAX = 50;
-
-export type ApprovalView = z.infer<typeof approvalView>;
-
-/** Nobody has answered it, and there still is time to. */
-export const isWaiting = (request: ApprovalView, now: number): boolean =>
-  isUnanswered(request) && now < Date.parse(request.validUntil);
-const isUnanswered = ({ approvedAt, deniedAt }: ApprovalView): boolean =>
-  approvedAt === undefined && deniedAt === undefined;
 
 /** By what it was asked under; a request from before that was kept goes by the settings. */
 const stoppingOf = (request: ApprovalView, { stopEnginesBy }: IsolationSettings): StopEnginesBy =>

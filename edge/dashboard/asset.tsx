@@ -1,8 +1,9 @@
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { may, mayRespond } from "../admin/authenticate.ts";
 import { readSettings } from "../admin/change-tenant.ts";
+import type { Admin } from "../admin/permissions.ts";
 import {
   type AssetView,
   type CustodyView,
@@ -16,7 +17,6 @@ import {
 } from "../admin/read.ts";
 import { sharingHosts } from "../admin/refuse-copies.ts";
 import type { Deps } from "../deps.ts";
-import type { ApprovalView } from "./approvals.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";
 import { hiddenFor, whyNoForm } from "./change-form.tsx";
 import { changesBetween } from "./changes.ts";
@@ -34,7 +34,7 @@ import { type Notice, NoticeStrip } from "./notice.tsx";
 import { Ago, Until } from "./time.tsx";
 import { Timeline } from "./timeline.tsx";
 import { TrendChart } from "./trend.tsx";
-import { listWaiting } from "./waiting.ts";
+import { type ApprovalView, listWaiting } from "./waiting.ts";
 
 const TIMELINE_MAX = 30;
 const CUSTODY_MAX = 50;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import { assetId, slug } from "../../shared/ids.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { type AssetView, listAssets, readAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "./badges.tsx";

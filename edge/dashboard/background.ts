@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Env } from "../answer.ts";
+import type { Env } from "../request-env.ts";
 import type { FleetNumbers, Fleets } from "./fleet.ts";
 import type { Background } from "./picture.ts";
 

@@ -1,5 +1,5 @@
 import type { Child } from "hono/jsx";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 import { changeKey, csrfToken } from "./csrf.ts";
 

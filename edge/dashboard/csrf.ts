@@ -1,5 +1,5 @@
 import { base64url, fromBase64url, utf8 } from "../../shared/bytes.ts";
-import type { Admin as Caller } from "../admin/authenticate.ts";
+import type { Admin as Caller } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 
 /** A form may lie open this long before it must be loaded again; it lives between this and an hour more. */

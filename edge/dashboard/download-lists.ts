@@ -2,10 +2,10 @@ import { z } from "zod";
 import { assetId, slug } from "../../shared/ids.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { EnrolmentTokenView } from "../admin/credential-views.ts";
 import { listEnrolmentTokens } from "../admin/enrolment-tokens.ts";
 import { CUSTODY_HELD_MAX, custodyJson, holdCustody, readCustody } from "../admin/export-custody.ts";
-import type { Permission } from "../admin/permissions.ts";
+import type { Admin, Permission } from "../admin/permissions.ts";
 import {
   type AssetView,
   type CustodyView,
@@ -17,10 +17,9 @@ import {
   listTimeline,
   type Page,
 } from "../admin/read.ts";
-import type { DeliveryView, EnrolmentTokenView } from "../admin/views.ts";
 import { listDeliveries } from "../admin/webhook-deliveries.ts";
+import type { DeliveryView } from "../admin/webhook-views.ts";
 import type { Deps } from "../deps.ts";
-import type { ApprovalView } from "./approvals.tsx";
 import { type AssetQuery, assetQuery } from "./assets.tsx";
 import { plural } from "./badges.tsx";
 import type { Cell } from "./csv.ts";
@@ -44,6 +43,7 @@ import {
   thingsNamed,
 } from "./inventory.tsx";
 import { type Held, modelsOf } from "./models.ts";
+import type { ApprovalView } from "./waiting.ts";
 import { DELIVERY_STATES } from "./webhook.tsx";
 
 export type Asked = { admin: Admin; deps: Deps } & FleetReads;

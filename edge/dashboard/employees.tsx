@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { listEmployeeAssets } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { AssetTable } from "./assets.tsx";

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { base64url } from "../../shared/bytes.ts";
 import { integerText } from "../../shared/wire/integer.ts";
-import { type Admin, may } from "../admin/authenticate.ts";
+import { may } from "../admin/authenticate.ts";
+import type { EnrolmentTokenView } from "../admin/credential-views.ts";
 import { listEnrolmentTokens, type MadeToken } from "../admin/enrolment-tokens.ts";
-import type { EnrolmentTokenView } from "../admin/views.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, type Tone } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";

@@ -1,6 +1,6 @@
 import type { Child } from "hono/jsx";
 import { REFUSALS, type Refusal } from "../../shared/refusal.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Layout } from "./layout.tsx";
 import { formPlace } from "./return-path.ts";

@@ -4,9 +4,9 @@ import { z } from "zod";
 import { base64url } from "../../shared/bytes.ts";
 import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
 import { clerkCookies, directiveValue } from "../admin/clerk-cookies.ts";
-import type { Env } from "../answer.ts";
 import type { Deps } from "../deps.ts";
 import { isSecure, siteOrigin } from "../public-origin.ts";
+import type { Env } from "../request-env.ts";
 import { returnPath } from "./return-path.ts";
 import { refreshCookie, refreshState, sessionExpired } from "./session-refresh.ts";
 

@@ -1,9 +1,10 @@
 import { reportingOf } from "../../shared/fleet/reporting.ts";
 import type { TelemetryChange } from "../../shared/table/items/telemetry.ts";
 import type { Engine, Store } from "../../shared/wire/heartbeat.ts";
-import { type Admin, may, mayRespond } from "../admin/authenticate.ts";
+import { may, mayRespond } from "../admin/authenticate.ts";
 import { readIncidentItem } from "../admin/find-incidents.ts";
-import { incidentName } from "../admin/inputs.ts";
+import { incidentName } from "../admin/incident-name.ts";
+import type { Admin } from "../admin/permissions.ts";
 import {
   type AssetView,
   type IncidentView,

@@ -1,7 +1,8 @@
 import { timestamp } from "../../shared/clock.ts";
 import type { FleetCounts } from "../../shared/table/items/fleet.ts";
 import { BULK_INCIDENTS_MAX } from "../admin/answer-incidents.ts";
-import { type Admin, may } from "../admin/authenticate.ts";
+import { may } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { IncidentView } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { plural } from "./badges.tsx";

@@ -1,7 +1,8 @@
 import { WEBHOOK_EVENTS, WEBHOOKS_MAX } from "../../shared/table/items/webhook.ts";
-import { type Admin, may } from "../admin/authenticate.ts";
-import type { WebhookView } from "../admin/views.ts";
+import { may } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { listWebhooks } from "../admin/webhook-deliveries.ts";
+import type { WebhookView } from "../admin/webhook-views.ts";
 import { ROTATION_HOURS } from "../admin/webhooks.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, type Tone } from "./badges.tsx";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Counted } from "../../shared/fleet/count.ts";
 import { INVENTORY_MODELS_MAX } from "../../shared/table/items/inventory.ts";
 import type { FleetRow } from "../../shared/table/read-fleet.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural } from "./badges.tsx";
 import { Counted as CountedLine } from "./counted.tsx";

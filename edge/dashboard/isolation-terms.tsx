@@ -1,6 +1,6 @@
 import { DIRECTIVE_LIFETIME_SECONDS } from "../../shared/wire/directive.ts";
 import type { Mode, StopEnginesBy } from "../../shared/wire/heartbeat.ts";
-import type { Settings } from "../admin/views.ts";
+import type { Settings } from "../admin/settings-schema.ts";
 
 /** What the settings say of every isolation. */
 export type IsolationSettings = Pick<Settings, "stopEnginesBy" | "isolationNotice">;

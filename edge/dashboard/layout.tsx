@@ -1,5 +1,6 @@
 import type { Child } from "hono/jsx";
-import { type Admin, mayRespond } from "../admin/authenticate.ts";
+import { mayRespond } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { MARK, SCRIPT, STYLE } from "./static-files.ts";
 import { exact } from "./time.tsx";

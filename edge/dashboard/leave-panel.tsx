@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { assetId } from "../../shared/ids.ts";
-import { type Admin, may } from "../admin/authenticate.ts";
+import { may } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { AssetView } from "../admin/read.ts";
 import type { Deps } from "../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";

@@ -1,7 +1,7 @@
 import { timestamp } from "../../shared/clock.ts";
 import type { Ranked } from "../../shared/table/items/fleet.ts";
 import type { SecurityItem } from "../../shared/table/items/security.ts";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import {
   type AssetView,
   type IncidentView,

@@ -1,7 +1,8 @@
 import type { Ranked } from "../../shared/table/items/fleet.ts";
 import type { Policy } from "../../shared/table/items/policy.ts";
-import { type Admin, may } from "../admin/authenticate.ts";
+import { may } from "../admin/authenticate.ts";
 import { readPolicy } from "../admin/change-tenant.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
 import { DRY_RUN_DAYS, type DryRun } from "./dry-run.ts";

@@ -1,6 +1,6 @@
 import type { Child } from "hono/jsx";
 import { z } from "zod";
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, RiskBadge } from "./badges.tsx";
 import { actionWords } from "./custody.tsx";

@@ -1,6 +1,6 @@
-import type { Admin } from "../admin/authenticate.ts";
 import { readSettings } from "../admin/change-tenant.ts";
-import type { Settings } from "../admin/views.ts";
+import type { Admin } from "../admin/permissions.ts";
+import type { Settings } from "../admin/settings-schema.ts";
 import type { Deps } from "../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor, whyNoForm } from "./change-form.tsx";
 import { Layout } from "./layout.tsx";

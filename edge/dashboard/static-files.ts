@@ -1,5 +1,5 @@
 import { Hono } from "hono/tiny";
-import type { Env } from "../answer.ts";
+import type { Env } from "../request-env.ts";
 import liveScript from "./live.client.js" with { type: "text" };
 import styleSheet from "./style.css" with { type: "text" };
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { newPolicy, type Policy } from "../../shared/table/items/policy.ts";
 import { integerText } from "../../shared/wire/integer.ts";
-import { type Settings, settings } from "../admin/views.ts";
+import { type Settings, settings } from "../admin/settings-schema.ts";
 import { jsonLines } from "./json-lines.ts";
 import type { Wrong } from "./notice.tsx";
 

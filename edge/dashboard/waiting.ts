@@ -1,5 +1,6 @@
+import type { z } from "zod";
 import { listApprovals, type Reader } from "../admin/read.ts";
-import { type ApprovalView, isWaiting } from "./approvals.tsx";
+import type { approvalView } from "../admin/views.ts";
 
 /** Of the requests of the last hour this many are read. */
 export const REQUESTS_MAX = 1000;
@@ -28,3 +29,12 @@ export async function listWaiting(reader: Reader, tenantId: string): Promise<Wai
   }
   return { waiting, complete: false };
 }
+
+export type ApprovalView = z.infer<typeof approvalView>;
+
+/** Nobody has answered it, and there still is time to. */
+export const isWaiting = (request: ApprovalView, now: number): boolean =>
+  isUnanswered(request) && now < Date.parse(request.validUntil);
+
+export const isUnanswered = ({ approvedAt, deniedAt }: ApprovalView): boolean =>
+  approvedAt === undefined && deniedAt === undefined;

@@ -1,8 +1,8 @@
-import type { Admin } from "../admin/authenticate.ts";
+import type { Admin } from "../admin/permissions.ts";
 import type { Page } from "../admin/read.ts";
 import { RESENT_MAX, whyNotResend } from "../admin/resend-deliveries.ts";
-import type { DeliveryView, ResentView, WebhookView } from "../admin/views.ts";
 import { type DeliveryState, listDeliveries, readWebhook } from "../admin/webhook-deliveries.ts";
+import type { DeliveryView, ResentView, WebhookView } from "../admin/webhook-views.ts";
 import type { Deps } from "../deps.ts";
 import { Badge, plural, type Tone } from "./badges.tsx";
 import { ChangeForm, type Hidden, hiddenFor } from "./change-form.tsx";

@@ -14,7 +14,7 @@ import {
   type Key,
   tenantKey,
 } from "../table/keys.ts";
-import type { ControlKey } from "../wire/control-claims.ts";
+import type { ControlKey } from "../wire/sign-statement.ts";
 import { needsAuthority } from "./covered-members.ts";
 import { addToDigest, EMPTY_DIGEST } from "./digest.ts";
 import { checkAuthority, keysOf, readConsistently, recordsOf, type StoredRecords } from "./read-authority.ts";

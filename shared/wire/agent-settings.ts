@@ -1,8 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { z } from "zod";
 import { tenantId } from "../ids.ts";
-import type { ControlKey } from "./control-claims.ts";
-import { ISSUER, signStatement } from "./sign-statement.ts";
+import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 
 /** Settings that an agent takes from its tenant. Unknown ones are ignored, so that an older agent keeps working. */
 export const agentSettings = z.object({

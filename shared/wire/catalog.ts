@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import { base64url, utf8 } from "../bytes.ts";
-import type { ControlKey } from "./control-claims.ts";
+import type { ControlKey } from "./sign-statement.ts";
 
 /*
  * The signed catalogue is one text file: in its first line a compact JWS over version and digest, from the second

@@ -1,9 +1,7 @@
-import { createLocalJWKSet, type CryptoKey as JoseKey, type JSONWebKeySet, jwtVerify } from "jose";
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { z } from "zod";
 import { assetId, tenantId } from "../ids.ts";
-import { ISSUER, signStatement } from "./sign-statement.ts";
-
-export type ControlKey = { kid: string; key: JoseKey };
+import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 
 /** Whom every order of the control plane names: nothing made for one host is worth anything on another. */
 export const addressee = { tenant: tenantId, asset: assetId };

@@ -1,8 +1,9 @@
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
-import { addressee, type ControlKey, signClaims, verifyClaims } from "./control-claims.ts";
+import { addressee, signClaims, verifyClaims } from "./control-claims.ts";
 import { hardware } from "./hardware.ts";
 import { mode, stopEnginesBy } from "./heartbeat.ts";
+import type { ControlKey } from "./sign-statement.ts";
 import { text } from "./text.ts";
 
 /** Wish of an admin that the agent obeys: signed once by the control key, handed on by the edge untouched. */

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
-import type { ControlKey } from "./control-claims.ts";
 import { type EnrolmentClaims, enrolmentClaims } from "./enrolment.ts";
+import type { ControlKey } from "./sign-statement.ts";
 
 const TYPE = "lz-enrolment+jwt";
 const ISSUER = "lifecyclezero";

@@ -1,7 +1,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import type { ControlKey } from "./control-claims.ts";
 import { enrolmentAnswer } from "./enrolment.ts";
+import type { ControlKey } from "./sign-statement.ts";
 
 /** Public control keys an agent pins. */
 export const pinnedKeys = enrolmentAnswer.shape.jwks;

@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from "jose";
 import { z } from "zod";
-import { addressee, type ControlKey, signClaims, verifyClaims } from "./control-claims.ts";
+import { addressee, signClaims, verifyClaims } from "./control-claims.ts";
+import type { ControlKey } from "./sign-statement.ts";
 
 /**
  * Frees one stranded host once, without a connection: whoever is at the host types it in. Signed by the control

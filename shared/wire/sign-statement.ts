@@ -1,5 +1,4 @@
-import { SignJWT } from "jose";
-import type { ControlKey } from "./control-claims.ts";
+import { type CryptoKey as JoseKey, SignJWT } from "jose";
 
 export const ISSUER = "lifecyclezero";
 
@@ -8,3 +7,5 @@ export const signStatement = (key: ControlKey, typ: string, claims: object): Pro
   new SignJWT({ ...claims, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ, kid: key.kid })
     .sign(key.key);
+
+export type ControlKey = { kid: string; key: JoseKey };

@@ -42,7 +42,7 @@ import {
   tenantKey,
 } from "../../shared/table/keys.ts";
 import { sdkDynamo } from "../../shared/table/sdk-dynamo.ts";
-import type { ControlKey } from "../../shared/wire/control-claims.ts";
+import type { ControlKey } from "../../shared/wire/sign-statement.ts";
 import type { NodeKind } from "../support/iam/deployed-policies.ts";
 import { accessKeyOf, type Guard, startGuard } from "../support/iam/guard.ts";
 import { makeRoleKeys } from "../support/role-environment.ts";

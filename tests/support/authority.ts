@@ -8,7 +8,7 @@ import { signCheckpoint } from "../../shared/custody-checkpoint.ts";
 import { newControlKey, publicHalf } from "../../shared/key-material.ts";
 import { type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
 import { authorityKey, custodyHeadKey, type Key } from "../../shared/table/keys.ts";
-import type { ControlKey } from "../../shared/wire/control-claims.ts";
+import type { ControlKey } from "../../shared/wire/sign-statement.ts";
 
 /** A key pair as the control plane and enrol nodes hold one. */
 export async function makeSigningKey(kid: string) {

@@ -9,11 +9,13 @@ import { text } from "../../../shared/wire/text.ts";
 import type { Deps } from "../../deps.ts";
 import { changeContainment } from "../change-containment.ts";
 import type { Asker, Decision } from "../commit.ts";
+import { madeTokenView } from "../credential-views.ts";
 import { rotateDeviceKey } from "../enrolment-tokens.ts";
 import { expireAsset } from "../expire-asset.ts";
 import { findAssets } from "../find-assets.ts";
 import { listIncidentsOf } from "../find-incidents.ts";
-import { assetParams, justification, justified, page, pageFrom } from "../inputs.ts";
+import { assetParams, page, pageFrom } from "../inputs.ts";
+import { justification, justified } from "../justification.ts";
 import { mergeAssets } from "../merge-assets.ts";
 import { type Outcome, operation } from "../operation.ts";
 import { LIFECYCLES, listActionRequired, listCustody, listTimeline, readAsset } from "../read.ts";
@@ -25,7 +27,6 @@ import {
   CONTAINMENT_STATES,
   custodyView,
   incidentView,
-  madeTokenView,
   pageOf,
   releaseCodeView,
   retiredView,

@@ -1,15 +1,17 @@
 import { z } from "zod";
 import { createApiKey, listApiKeys, readApiKey, revokeApiKey } from "../api-keys.ts";
+import { apiKeyView, enrolmentTokenView, madeKeyView, madeTokenView } from "../credential-views.ts";
 import {
   createEnrolmentToken,
   listEnrolmentTokens,
   readEnrolmentToken,
   revokeEnrolmentToken,
 } from "../enrolment-tokens.ts";
-import { justified, keyParams, page, pageFrom, tokenParams, words } from "../inputs.ts";
+import { keyParams, page, pageFrom, tokenParams } from "../inputs.ts";
+import { justified, words } from "../justification.ts";
 import { operation } from "../operation.ts";
 import { NEVER_FOR_KEYS, PERMISSIONS, ROLES } from "../permissions.ts";
-import { apiKeyView, enrolmentTokenView, madeKeyView, madeTokenView, pageOf } from "../views.ts";
+import { pageOf } from "../views.ts";
 
 const tokens = { tag: "Enrolment tokens", needs: "manage-tokens" } as const;
 const keys = { tag: "API keys", needs: "manage-keys" } as const;

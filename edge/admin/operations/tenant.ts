@@ -6,6 +6,7 @@ import { custodyJson } from "../export-custody.ts";
 import { employeeParams, page, pageFrom } from "../inputs.ts";
 import { operation } from "../operation.ts";
 import { listEmployeeAssets, listEmployees, readEmployee } from "../read.ts";
+import { settings } from "../settings-schema.ts";
 import {
   assetView,
   callerView,
@@ -13,7 +14,6 @@ import {
   employeeView,
   pageOf,
   policyView,
-  settings,
   settingsView,
 } from "../views.ts";
 

@@ -4,11 +4,13 @@ import { webhook } from "../../../shared/table/items/webhook.ts";
 import { isoTimestamp } from "../../../shared/wire/text.ts";
 import type { Deps } from "../../deps.ts";
 import type { Decision } from "../commit.ts";
-import { cursor, deliveryParams, justified, page, pageFrom, webhookParams } from "../inputs.ts";
+import { cursor, deliveryParams, page, pageFrom, webhookParams } from "../inputs.ts";
+import { justified } from "../justification.ts";
 import { type Outcome, operation } from "../operation.ts";
 import { RESENT_MAX, resendDeadDeliveries, resendDelivery } from "../resend-deliveries.ts";
-import { deliveryView, madeWebhookView, pageOf, resentView, webhookView } from "../views.ts";
+import { pageOf } from "../views.ts";
 import { listDeliveries, listWebhooks, readWebhook, testWebhook } from "../webhook-deliveries.ts";
+import { deliveryView, madeWebhookView, resentView, webhookView } from "../webhook-views.ts";
 import {
   changeWebhook,
   createWebhook,

@@ -3,13 +3,14 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import { type Heard, isCertain } from "../../../agent/collect/candidate.ts";
+import { isCertain } from "../../../agent/collect/candidate.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf } from "../../../agent/collect/claims.ts";
 import type { FileFacts, Files } from "../../../agent/collect/files.ts";
-import type { Listener, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
+import type { Forward, Listener, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
+import type { Heard } from "../../../agent/collect/listening.ts";
 import { createMounts } from "../../../agent/collect/mounts.ts";
-import { createPortForwarders, type Forward } from "../../../agent/collect/port-forwarders.ts";
+import { createPortForwarders } from "../../../agent/collect/port-forwarders.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import { missing } from "../../support/missing.ts";

@@ -20,9 +20,9 @@ import { countWaiting, openSpool } from "../../../agent/spool.ts";
 import { readStatus } from "../../../agent/status.ts";
 import { type AgentSettings, signAgentSettings } from "../../../shared/wire/agent-settings.ts";
 import { signCatalogue } from "../../../shared/wire/catalog.ts";
-import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { signDirective } from "../../../shared/wire/directive.ts";
 import { signKeySet } from "../../../shared/wire/key-set.ts";
+import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import { describeUnless, missing, testUnless } from "../../support/missing.ts";
 import {
   ASSET,

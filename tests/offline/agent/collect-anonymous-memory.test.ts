@@ -10,9 +10,10 @@ import {
   READS_PER_SCAN_MAX,
 } from "../../../agent/collect/anonymous-memory.ts";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
+import type { LinuxProcess } from "../../../agent/collect/linux-process.ts";
 import { createMounts } from "../../../agent/collect/mounts.ts";
-import type { LinuxProcess } from "../../../agent/collect/processes.ts";
-import { createReads, type ReadRequest } from "../../../agent/collect/read-request.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
+import type { ReadRequest } from "../../../agent/collect/read-request.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import { ggufFile } from "./scan-gguf.ts";
 

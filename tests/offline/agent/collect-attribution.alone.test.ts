@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { parseStat } from "../../../agent/collect/processes.ts";
+import { parseStat } from "../../../agent/collect/linux-process.ts";
 import { systemReaders } from "../../../agent/collect/system.ts";
 import { createScanner, type ScanResult } from "../../../agent/scan.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";

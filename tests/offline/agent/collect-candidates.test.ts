@@ -1,12 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../agent/catalog/list.ts";
-import {
-  type Candidate,
-  type Facts,
-  type Heard,
-  isCertain,
-  UNREADABLE_PID,
-} from "../../../agent/collect/candidate.ts";
+import { type Candidate, type Facts, isCertain, UNREADABLE_PID } from "../../../agent/collect/candidate.ts";
 import { findCandidates } from "../../../agent/collect/candidates.ts";
 import { createClaimsOf, isRenamed, namesOf } from "../../../agent/collect/claims.ts";
 import {
@@ -18,8 +12,15 @@ import {
 } from "../../../agent/collect/confidence.ts";
 import { shortened, toEngine } from "../../../agent/collect/engines.ts";
 import type { Fingerprint } from "../../../agent/collect/fingerprint.ts";
-import { isTcp, type Listener, type ProcessFacts, type WeightFile } from "../../../agent/collect/host.ts";
-import { dockerTarget, type Forward } from "../../../agent/collect/port-forwarders.ts";
+import {
+  type Forward,
+  isTcp,
+  type Listener,
+  type ProcessFacts,
+  type WeightFile,
+} from "../../../agent/collect/host.ts";
+import type { Heard } from "../../../agent/collect/listening.ts";
+import { dockerTarget } from "../../../agent/collect/port-forwarders.ts";
 import { engine, SIGNALS } from "../../../shared/wire/heartbeat.ts";
 
 const byId = new Map(catalogue.map((entry) => [entry.id, entry]));

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createExecutables } from "../../../agent/collect/executables.ts";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 
 const home = mkdtempSync(join(tmpdir(), "collect-executables-"));

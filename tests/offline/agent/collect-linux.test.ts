@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { linuxHost } from "../../../agent/collect/linux.ts";
+import { parseStat } from "../../../agent/collect/linux-process.ts";
 import { createMounts, parseMounts } from "../../../agent/collect/mounts.ts";
 import { noNamespaces } from "../../../agent/collect/namespaces.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { parseMaps } from "../../../agent/collect/process-maps.ts";
-import { parseContainer, parsePasswd, parseStat, parseUid } from "../../../agent/collect/processes.ts";
+import { parseContainer, parsePasswd, parseUid } from "../../../agent/collect/processes.ts";
 import { createReach } from "../../../agent/collect/reach.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import {
   formatIpv6,

@@ -7,7 +7,7 @@ import { createAtRest, directoriesBy } from "../../../agent/collect/at-rest.ts";
 import type { Files } from "../../../agent/collect/files.ts";
 import type { ProcessFacts } from "../../../agent/collect/host.ts";
 import { createMovedStores } from "../../../agent/collect/moved-stores.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import { product, weights } from "./model-homes.ts";
 import { ownedFiles, putIn } from "./store-files.ts";

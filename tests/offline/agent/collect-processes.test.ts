@@ -6,8 +6,8 @@ import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { hidesProcesses } from "../../../agent/collect/hidepid.ts";
 import { createMappedTable } from "../../../agent/collect/mapped.ts";
 import { createMounts } from "../../../agent/collect/mounts.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { createProcessTable } from "../../../agent/collect/processes.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
 

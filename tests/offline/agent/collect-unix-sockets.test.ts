@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { type Files, realFiles } from "../../../agent/collect/files.ts";
 import { requestText } from "../../../agent/collect/http.ts";
-import type { LinuxProcess } from "../../../agent/collect/processes.ts";
+import type { LinuxProcess } from "../../../agent/collect/linux-process.ts";
 import { askSocket } from "../../../agent/collect/read-socket.ts";
 import { createUnixSockets, UNIX_LISTENERS_MAX } from "../../../agent/collect/unix-listeners.ts";
 import { parseUnixTable } from "../../../agent/collect/unix-table.ts";

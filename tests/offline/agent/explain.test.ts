@@ -6,10 +6,10 @@ import {
   explanationText,
   fieldsOf,
   HEADERS_SENT,
-  MESSAGES,
   REASONS,
   valuesAt,
 } from "../../../agent/explain.ts";
+import { MESSAGES } from "../../../agent/messages.ts";
 import { PATHS } from "../../../agent/post.ts";
 import type { Heartbeat } from "../../../shared/wire/heartbeat.ts";
 

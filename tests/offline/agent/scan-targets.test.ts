@@ -3,7 +3,7 @@ import { catalogue } from "../../../agent/catalog/list.ts";
 import { directoriesIn } from "../../../agent/collect/at-rest.ts";
 import { realFiles } from "../../../agent/collect/files.ts";
 import type { Host, ProcessFacts } from "../../../agent/collect/host.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import type { SystemReaders } from "../../../agent/collect/system.ts";
 import { createScanner } from "../../../agent/scan.ts";

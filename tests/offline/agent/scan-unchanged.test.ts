@@ -6,7 +6,7 @@ import { probeOf } from "../../../agent/collect/fixtures.ts";
 import type { Host, Listener, Peer, ProcessFacts, Snapshot } from "../../../agent/collect/host.ts";
 import { ASKING_MAX, createListening } from "../../../agent/collect/listening.ts";
 import { createMemo } from "../../../agent/collect/memo.ts";
-import { createReads } from "../../../agent/collect/read-request.ts";
+import { createReads } from "../../../agent/collect/perform-reads.ts";
 import { inProcessReader } from "../../../agent/collect/reader.ts";
 import type { SystemReaders } from "../../../agent/collect/system.ts";
 import { createScanner } from "../../../agent/scan.ts";

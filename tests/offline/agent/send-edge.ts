@@ -5,12 +5,12 @@ import { exportJWK, generateKeyPair } from "jose";
 import { base64url, utf8 } from "../../../shared/bytes.ts";
 import { REFUSALS, type RefusalCode } from "../../../shared/refusal.ts";
 import { signAgentSettings } from "../../../shared/wire/agent-settings.ts";
-import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import { type Directive, signDirective } from "../../../shared/wire/directive.ts";
 import { DIRECTIVE_PATH, directivePoll } from "../../../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../../../shared/wire/enrolment.ts";
 import { type Heartbeat, heartbeat } from "../../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, parseDeviceKeyid, sessionKeyid } from "../../../shared/wire/keyid.ts";
+import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import {
   contentDigest,
   importDeviceKey,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { createLocalJWKSet, jwtVerify } from "jose";
-import type { Admin } from "../../../edge/admin/authenticate.ts";
 import { type Asker, commit, type Decision, type Plan } from "../../../edge/admin/commit.ts";
+import type { Admin } from "../../../edge/admin/permissions.ts";
 import type { Deps } from "../../../edge/deps.ts";
 import type { OpenAction } from "../../../edge/open-actions.ts";
 import { createTurns } from "../../../edge/turns.ts";

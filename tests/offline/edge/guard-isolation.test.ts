@@ -1,13 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { decodeTime } from "ulid";
-import type { Admin } from "../../../edge/admin/authenticate.ts";
 import {
   APPROVAL_MS,
   type Asked,
   guardIsolation,
   saysOtherwise,
 } from "../../../edge/admin/guard-isolation.ts";
-import { permissionsOf } from "../../../edge/admin/permissions.ts";
+import { type Admin, permissionsOf } from "../../../edge/admin/permissions.ts";
 import type { Deps } from "../../../edge/deps.ts";
 import { marshalItem, unmarshalItem } from "../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../shared/table/items/asset.ts";

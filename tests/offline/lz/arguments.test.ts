@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { COMMANDS, type CommandName, parseArguments } from "../../../lz/arguments.ts";
-import { Misuse } from "../../../lz/deps.ts";
+import { Misuse } from "../../../lz/faults.ts";
 
 const argsOf = (...argv: string[]) => {
   const parsed = parseArguments(argv);

@@ -7,7 +7,8 @@ import { createApi } from "../../../lz/api.ts";
 import { parseArguments } from "../../../lz/arguments.ts";
 import { findAsset } from "../../../lz/assets.ts";
 import { connectionOf, openStack } from "../../../lz/connect.ts";
-import { type Deps, Failure, Misuse } from "../../../lz/deps.ts";
+import type { Deps } from "../../../lz/deps.ts";
+import { Failure, Misuse } from "../../../lz/faults.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lz-connect-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { parseArguments } from "../../../lz/arguments.ts";
 import { run as list } from "../../../lz/assets.ts";
 import { run as merge } from "../../../lz/assets-merge.ts";
-import { type Deps, Failure, Misuse, type Outcome } from "../../../lz/deps.ts";
+import type { Deps, Outcome } from "../../../lz/deps.ts";
+import { Failure, Misuse } from "../../../lz/faults.ts";
 import { retireAssets } from "../../../lz/retire-assets.ts";
 
 const idOf = (i: number) => `01JD${String(i).padStart(22, "0")}`;

@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { SignJWT } from "jose";
 import { z } from "zod";
 import { makeSecrets, publicJwk } from "../../../local/secrets.ts";
-import type { ControlKey } from "../../../shared/wire/control-claims.ts";
 import {
   DIRECTIVE_LIFETIME_SECONDS,
   type Directive,
   signDirective,
   verifyDirective,
 } from "../../../shared/wire/directive.ts";
+import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 
 const ASSET = "01M807NRG7BVMVH9SM4YAEXFPG";
 const NOW_MS = 1_790_000_000_000;

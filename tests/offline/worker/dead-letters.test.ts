@@ -4,9 +4,10 @@ import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { fromUtf8 } from "../../../shared/bytes.ts";
 import { encodeEntry, encodePack, PASSING_REASONS, REASONS } from "../../../shared/queue/message.ts";
 import type { Heartbeat } from "../../../shared/wire/heartbeat.ts";
-import type { DeadLetter, Deps, Message } from "../../../worker/deps.ts";
+import type { Deps } from "../../../worker/deps.ts";
 import { pollOnce } from "../../../worker/poll.ts";
 import { createQueue } from "../../../worker/queue.ts";
+import type { DeadLetter, Message } from "../../../worker/queue-message.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, contents, createWorkerDeps, makeTenant, TENANT } from "../../support/worker-table.ts";
 

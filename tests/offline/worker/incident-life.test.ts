@@ -9,10 +9,10 @@ import { type IncidentItem, incidentItem } from "../../../shared/table/items/inc
 import { policy } from "../../../shared/table/items/policy.ts";
 import { incidentKey } from "../../../shared/table/keys.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
-import type { Message } from "../../../worker/deps.ts";
 import { isAmbiguous, withOpinion } from "../../../worker/evaluate/opinion.ts";
 import { RUNS_MAX } from "../../../worker/incident-runs.ts";
 import { pollOnce } from "../../../worker/poll.ts";
+import type { Message } from "../../../worker/queue-message.ts";
 import { record } from "../../../worker/record.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../support/worker-table.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { REASONS } from "../../../shared/queue/message.ts";
-import type { Message } from "../../../worker/deps.ts";
 import { createQueue } from "../../../worker/queue.ts";
+import type { Message } from "../../../worker/queue-message.ts";
 import { portalPage } from "../../support/dynamo-answers.ts";
 
 let answer: (input: { Entries?: { Id: string }[] }) => Response;

@@ -6,7 +6,7 @@ import { createQueueClient } from "../../../edge/queue-client.ts";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { encodeEntry, OPENED_BYTES_MAX, REASONS } from "../../../shared/queue/message.ts";
 import { importHmacKey } from "../../../shared/wire/signature.ts";
-import type { Message } from "../../../worker/deps.ts";
+import type { Message } from "../../../worker/queue-message.ts";
 import { entryLetterOf, inflate, letterOf, openedBytes, openMessage } from "../../../worker/verify.ts";
 
 const KEY = crypto.getRandomValues(new Uint8Array(32));

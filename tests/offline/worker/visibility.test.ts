@@ -3,10 +3,11 @@ import { createHmac } from "node:crypto";
 import { makeHeartbeat } from "../../../lz/fleet.ts";
 import { fromUtf8 } from "../../../shared/bytes.ts";
 import { COMPRESSED, encodeEntry, encodePack, OPENED_BYTES_MAX } from "../../../shared/queue/message.ts";
-import type { Deps, Message, Queue } from "../../../worker/deps.ts";
+import type { Deps } from "../../../worker/deps.ts";
 import { createLoad } from "../../../worker/load.ts";
 import { pollOnce, VISIBILITY_SECONDS } from "../../../worker/poll.ts";
 import { createQueue } from "../../../worker/queue.ts";
+import type { Message, Queue } from "../../../worker/queue-message.ts";
 import { createMemoryDynamo } from "../../support/memory-dynamo.ts";
 import { ASSET, createWorkerDeps, makeTenant, TENANT } from "../../support/worker-table.ts";
 

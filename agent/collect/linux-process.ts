@@ -1,0 +1,53 @@
+import type { ProcessFacts } from "./host.ts";
+
+const PF_KTHREAD = 0x00200000;
+
+/** Behind the name, up to the resident pages. */
+const STAT_FIELDS = 22;
+
+/** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
+export type Stat = {
+  pid: number;
+  name: string;
+  state: string;
+  parentPid: number;
+  kernelThread: boolean;
+  /** Clock ticks after boot. */
+  startTicks: number;
+  threads: number;
+  virtualBytes: number;
+  residentPages: number;
+};
+
+/** The name stands in parentheses and may itself contain spaces and parentheses. */
+export function parseStat(text: string): Stat | undefined {
+  const open = text.indexOf("(");
+  const close = text.lastIndexOf(")");
+  if (open < 0 || close < open) return undefined;
+  const fields = text.slice(close + 2).split(" ", STAT_FIELDS);
+  const startTicks = Number(fields[19]);
+  if (!Number.isFinite(startTicks)) return undefined;
+  return {
+    pid: Number(text.slice(0, open - 1)),
+    name: text.slice(open + 1, close),
+    state: fields[0]!,
+    parentPid: Number(fields[1]),
+    kernelThread: (Number(fields[6]) & PF_KTHREAD) !== 0,
+    startTicks,
+    threads: Number(fields[17]),
+    virtualBytes: Number(fields[20]),
+    residentPages: Number(fields[21]),
+  };
+}
+
+/** What the Linux collectors know of a process beyond the shared facts. */
+export type LinuxProcess = ProcessFacts & {
+  /** Where procfs shows its memory and files: `/proc/PID`, or a thread's where the first thread has ended. */
+  directory: string;
+  /** Inode of its network namespace; absent when it cannot be read. */
+  network?: string;
+  virtualBytes: number;
+  residentBytes: number;
+  /** The executable link could not be read for lack of rights. */
+  hidden: boolean;
+};
