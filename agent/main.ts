@@ -1,14 +1,14 @@
 import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
-import { base64url } from "../shared/bytes.ts";
-import { messageOf } from "../shared/error-message.ts";
+import { base64url } from "../shared/encoding/bytes.ts";
+import { messageOf } from "../shared/observability/error-message.ts";
 import { loginOf } from "./cli/accounts.ts";
 import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
-import { AGENT_VERSION } from "./config.ts";
-import { codeOf, StateFault } from "./disk.ts";
-import { hardwareOf } from "./hardware/fingerprint.ts";
-import { takeProxyVariables } from "./proxy.ts";
-import { resolveSettings } from "./settings.ts";
+import { resolveSettings } from "./daemon/settings.ts";
+import { hardwareOf } from "./identity/hardware/fingerprint.ts";
+import { takeProxyVariables } from "./network/proxy.ts";
+import { AGENT_VERSION } from "./platform/agent-version.ts";
+import { codeOf, StateFault } from "./platform/state-files.ts";
 
 /** A daemon that runs for months loads none of the others. */
 const VERBS: Readonly<Record<CommandName, () => Promise<Verb>>> = {
@@ -71,7 +71,7 @@ const machine: Machine = {
 async function main(): Promise<number> {
   // The child of a daemon or a scan that reads files for it: no command for people.
   if (process.argv[2] === "reader") {
-    await (await import("./collect/reader-process.ts")).serveReads(machine.elapsed);
+    await (await import("./scan/reader-process/reader-process.ts")).serveReads(machine.elapsed);
     return 0;
   }
   const parsed = parseArguments(process.argv.slice(2), AGENT_VERSION);

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMPILE_FLAGS } from "../agent/build.ts";
-import { catalogue } from "../agent/catalog/list.ts";
+import { catalogue } from "../agent/catalogue/engines/list.ts";
 import { freePort } from "../local/free-port.ts";
 import { type Stack, startStack } from "../local/stack.ts";
+import { COMPILE_FLAGS } from "../tools/build-agent.ts";
 import { beAlone } from "./alone.ts";
 import { readArguments } from "./arguments.ts";
 import { root, runProgram, scratchFolder, showFaults } from "./backends.ts";

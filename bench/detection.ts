@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMPILE_FLAGS } from "../agent/build.ts";
+import { COMPILE_FLAGS } from "../tools/build-agent.ts";
 import { beAlone, isAlone } from "./alone.ts";
 import { readArguments } from "./arguments.ts";
 import { root, runProgram, scratchFolder } from "./backends.ts";

@@ -1,13 +1,13 @@
-import { listIncidents } from "../edge/admin/read.ts";
-import { assemble } from "../edge/assemble.ts";
+import { assemble } from "../edge/composition-root.ts";
 import { readConfig } from "../edge/config.ts";
+import { listIncidents } from "../edge/control/queries.ts";
 import type { Deps } from "../edge/deps.ts";
 import { makeSecrets } from "../local/secrets.ts";
-import { percentile } from "../lz/percentile.ts";
-import { timestamp } from "../shared/clock.ts";
+import { percentile } from "../lz/platform/percentile.ts";
+import type { TelemetryItem } from "../shared/table/items/asset/telemetry.ts";
 import type { IncidentItem } from "../shared/table/items/incident.ts";
-import type { TelemetryItem } from "../shared/table/items/telemetry.ts";
 import { alerts, incidentKey, indexSort, SHARDS_DEFAULT, telemetryKey } from "../shared/table/keys.ts";
+import { timestamp } from "../shared/time/clock.ts";
 import { readArguments } from "./arguments.ts";
 import { offlineEnvironment, scratchFolder, startTable } from "./backends.ts";
 import { importTable, writeSchema } from "./imported-table.ts";

@@ -1,13 +1,13 @@
 import { zValidator } from "@hono/zod-validator";
 import { Hono, type MiddlewareHandler } from "hono";
 import { createFetch } from "../edge/app.ts";
-import { assemble } from "../edge/assemble.ts";
-import { bunHashing } from "../edge/bun-hashing.ts";
+import { assemble } from "../edge/composition-root.ts";
 import { readConfig } from "../edge/config.ts";
 import type { Deps } from "../edge/deps.ts";
-import { authenticate, checkIsolation, validate } from "../edge/ingest.ts";
-import { parseJson } from "../edge/json.ts";
-import type { OpenAction } from "../edge/open-actions.ts";
+import { authenticate, checkIsolation, validate } from "../edge/heartbeat/admit-heartbeat.ts";
+import type { OpenAction } from "../edge/heartbeat/pending-actions.ts";
+import { parseJson } from "../edge/http/parse-json.ts";
+import { bunHashing } from "../edge/runtime/bun-hashing.ts";
 import { makeSecrets, type Secrets } from "../local/secrets.ts";
 import { encodeEntry, encodePack } from "../shared/queue/message.ts";
 import { heartbeat, LIMITS } from "../shared/wire/heartbeat.ts";

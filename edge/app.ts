@@ -3,19 +3,17 @@ import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
 import { Hono } from "hono/tiny";
 import type { z } from "zod";
-import { type Refusal, refuse, type Verdict } from "../shared/refusal.ts";
+import { type Refusal, refuse, type Verdict } from "../shared/verdict.ts";
 import { CATALOGUE_PATH } from "../shared/wire/catalog.ts";
 import { DIRECTIVE_PATH } from "../shared/wire/directive-poll.ts";
 import { enrolmentRequest, sessionRequest } from "../shared/wire/enrolment.ts";
-import { referenceRoutes } from "./admin/reference.tsx";
-import { recordOfflineReleases } from "./admin/release-code.ts";
-import { adminRoutes } from "./admin/routes.ts";
-import { noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./answer.ts";
-import { matchesTag } from "./catalog.ts";
-import { networkOf } from "./client-ip.ts";
+import { adminRoutes } from "./api/api-routes.ts";
+import { referenceRoutes } from "./api/reference-page.tsx";
+import { matchesTag } from "./catalogue/catalogue-source.ts";
+import { recordOfflineReleases } from "./control/containment/release-code.ts";
 import { dashboardRoutes } from "./dashboard/routes.tsx";
 import type { Deps } from "./deps.ts";
-import { answerPoll } from "./directive-poll.ts";
+import { answerPoll } from "./directive/long-poll-route.ts";
 import {
   enrol,
   type Limited,
@@ -24,15 +22,17 @@ import {
   type Signed,
   verifyEnrolment,
   verifySession,
-} from "./enrol.ts";
-import { areHeadersLong, isSignatureLong } from "./header-limits.ts";
-import { createHeartbeats, HEARTBEATS_PATH, type RecordRelease } from "./heartbeats.ts";
-import { pathOf } from "./ingest.ts";
-import { placeOf } from "./json.ts";
-import { closing } from "./leaving.ts";
-import { type Part, serves } from "./node-role.ts";
+} from "./enrolment/enrol.ts";
+import { pathOf } from "./heartbeat/admit-heartbeat.ts";
+import { createHeartbeats, HEARTBEATS_PATH, type RecordRelease } from "./heartbeat/heartbeat-route.ts";
+import { networkOf } from "./http/client-ip.ts";
+import { closing } from "./http/graceful-shutdown.ts";
+import { areHeadersLong, isSignatureLong } from "./http/header-limits.ts";
+import { placeOf } from "./http/parse-json.ts";
+import { noteRefusal, problem, problemOf, refusal, tooMany, unavailable } from "./http/problem-response.ts";
+import { jsonBody, valid, validate } from "./http/validate.ts";
+import { type Part, serves } from "./platform/node-role.ts";
 import type { Env } from "./request-env.ts";
-import { jsonBody, valid, validate } from "./validate.ts";
 
 /**
  * The edge as a runtime serves it: {@link createApp}, with heartbeats handed on before a router sees them. The

@@ -1,10 +1,10 @@
-import { registerOtlp } from "../shared/otlp.ts";
+import { registerOtlp } from "../shared/observability/otlp.ts";
 import { createFetch } from "./app.ts";
-import { assemble } from "./assemble.ts";
-import { bunHashing } from "./bun-hashing.ts";
+import { assemble } from "./composition-root.ts";
 import { readConfig } from "./config.ts";
 import { chooseCredentials } from "./credentials/choose-source.ts";
-import { leave } from "./leaving.ts";
+import { leave } from "./http/graceful-shutdown.ts";
+import { bunHashing } from "./runtime/bun-hashing.ts";
 
 /** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);

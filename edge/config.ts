@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { fromBase64url } from "../shared/bytes.ts";
+import { fromBase64url } from "../shared/encoding/bytes.ts";
 import { separateSecrets } from "../shared/node-secrets.ts";
 import { TABLE_NAME } from "../shared/table/keys.ts";
 import { integerText } from "../shared/wire/integer.ts";
-import { ROLE_MAP_DEFAULT, ROLES } from "./admin/permissions.ts";
+import { ROLE_MAP_DEFAULT, ROLES } from "./auth/permissions.ts";
 import { credentialSettings } from "./credentials/settings.ts";
-import { NEEDED_SETTINGS, NODE_ROLES } from "./node-role.ts";
-import { publicOrigin } from "./public-origin.ts";
+import { publicOrigin } from "./http/public-origin.ts";
+import { NEEDED_SETTINGS, NODE_ROLES } from "./platform/node-role.ts";
 
 /** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
 const versionedSecrets = z.string().transform((text, context) => {

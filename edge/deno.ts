@@ -1,9 +1,9 @@
 import { createFetch } from "./app.ts";
-import { assemble } from "./assemble.ts";
+import { assemble } from "./composition-root.ts";
 import { readConfig } from "./config.ts";
 import { chooseCredentials } from "./credentials/choose-source.ts";
-import { denoHashing } from "./deno-hashing.ts";
-import { leave } from "./leaving.ts";
+import { leave } from "./http/graceful-shutdown.ts";
+import { denoHashing } from "./runtime/deno-hashing.ts";
 
 /** Runs the edge under Deno. `PORT` 0 picks a free one; the line it prints says which. */
 const config = readConfig(Deno.env.toObject());

@@ -1,25 +1,25 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from "jose";
 import type { Authority } from "../shared/authority/read-authority.ts";
-import type { Clock } from "../shared/clock.ts";
-import type { Log } from "../shared/log.ts";
+import type { Log } from "../shared/observability/log.ts";
 import type { Dynamo } from "../shared/table/dynamo.ts";
+import type { Clock } from "../shared/time/clock.ts";
 import type { ControlKey } from "../shared/wire/sign-statement.ts";
-import type { KeysState } from "./admin/issuer-keys.ts";
-import type { RoleMap } from "./admin/permissions.ts";
-import type { CatalogueSource } from "./catalog.ts";
+import type { KeysState } from "./auth/issuer-keys.ts";
+import type { RoleMap } from "./auth/permissions.ts";
+import type { CatalogueSource } from "./catalogue/catalogue-source.ts";
 import type { CredentialProblem } from "./credentials/types.ts";
-import type { Enqueue } from "./enqueue.ts";
-import type { Hashing } from "./hashing.ts";
-import type { HeldPolls } from "./held-polls.ts";
-import type { Instruments } from "./instruments.ts";
-import type { Leaving } from "./leaving.ts";
-import type { NodeRole } from "./node-role.ts";
-import type { OpenActions } from "./open-actions.ts";
-import type { RateLimit } from "./rate-limit.ts";
-import type { Readiness } from "./readiness.ts";
-import type { SeenStates } from "./seen-states.ts";
-import type { SessionKeys } from "./session-keys.ts";
-import type { Turns } from "./turns.ts";
+import type { HeldPolls } from "./directive/long-polls.ts";
+import type { OpenActions } from "./heartbeat/pending-actions.ts";
+import type { Enqueue } from "./heartbeat/queue-batcher.ts";
+import type { SessionKeys } from "./heartbeat/session-key-cache.ts";
+import type { SeenStates } from "./heartbeat/validated-state-cache.ts";
+import type { Leaving } from "./http/graceful-shutdown.ts";
+import type { RateLimit } from "./http/rate-limit.ts";
+import type { Readiness } from "./http/readiness.ts";
+import type { Turns } from "./platform/keyed-mutex.ts";
+import type { NodeRole } from "./platform/node-role.ts";
+import type { Instruments } from "./platform/telemetry.ts";
+import type { Hashing } from "./runtime/hashing.ts";
 
 /** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
 export type Deps = {

@@ -1,4 +1,4 @@
-import type { Admin } from "./admin/permissions.ts";
+import type { Admin } from "./auth/permissions.ts";
 
 /**
  * `requestId` is set everywhere, `admin` behind the admin routes and the pages, `idempotencyKey` and `version` behind the

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from "hono";
 import { createFetch } from "./app.ts";
-import { assemble } from "./assemble.ts";
+import { assemble } from "./composition-root.ts";
 import { readConfig } from "./config.ts";
 
 type Fetch = ReturnType<typeof createFetch>;

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
-import { base64url } from "../shared/bytes.ts";
-import { newControlKey, newSecret } from "../shared/key-material.ts";
+import { base64url } from "../shared/encoding/bytes.ts";
+import { newControlKey, newSecret } from "../shared/key-generation.ts";
 
 const jwk = z.record(z.string(), z.unknown());
 const schema = z.object({

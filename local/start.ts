@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { uptime } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { messageOf } from "../shared/error-message.ts";
+import { messageOf } from "../shared/observability/error-message.ts";
 import { MissingBinary } from "./binaries.ts";
 import { RUNTIMES, type RuntimeName, runtimePath } from "./edge-command.ts";
 import { formatLine } from "./format-line.ts";
@@ -51,7 +51,7 @@ const step = (text: string) =>
 
 /** Compiles the agent when its sources changed, lets it enrol, and runs it: all by the commands a user has. */
 async function startAgent(stack: Stack, folder: string, onLine: (stage: string, line: string) => void) {
-  const built = Bun.spawnSync([process.execPath, join(root, "agent/build.ts")], {
+  const built = Bun.spawnSync([process.execPath, join(root, "tools/build-agent.ts")], {
     cwd: root,
     stderr: "pipe",
   });

@@ -1,34 +1,34 @@
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
-import { messageOf } from "../shared/error-message.ts";
-import { type CommandName, parseArguments } from "./arguments.ts";
-import type { Verb } from "./deps.ts";
-import { Failure, Misuse } from "./faults.ts";
+import { messageOf } from "../shared/observability/error-message.ts";
+import { type CommandName, parseArguments } from "./platform/arguments.ts";
+import type { Verb } from "./platform/deps.ts";
+import { Failure, Misuse } from "./platform/faults.ts";
 
 /** Loaded when asked for: `lz token` should not wait for an AWS client. */
 const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
-  token: () => import("./token.ts"),
-  "enroll-token": () => import("./enroll-token.ts"),
-  assets: () => import("./assets.ts"),
-  "assets revoke": () => import("./assets-revoke.ts"),
-  "assets expire": () => import("./assets-expire.ts"),
-  "assets merge": () => import("./assets-merge.ts"),
-  incidents: () => import("./incidents.ts"),
-  isolate: () => import("./isolate.ts"),
-  release: () => import("./release.ts"),
-  "release-code": () => import("./release-code.ts"),
-  "audit verify": () => import("./audit-verify.ts"),
-  "audit export": () => import("./audit-export.ts"),
-  "catalog sign": () => import("./catalog-sign.ts"),
-  simulate: () => import("./simulate.ts"),
-  capacity: () => import("./capacity.ts"),
-  "dlq list": () => import("./dlq-list.ts"),
-  "dlq replay": () => import("./dlq-replay.ts"),
-  "table sign": () => import("./table-sign.ts"),
-  "policy test": () => import("./policy-test.ts"),
-  keys: () => import("./keys.ts"),
-  rotate: () => import("./rotate.ts"),
-  doctor: () => import("./doctor.ts"),
+  token: () => import("./keys/token.ts"),
+  "enroll-token": () => import("./keys/enroll-token.ts"),
+  assets: () => import("./assets/assets.ts"),
+  "assets revoke": () => import("./assets/revoke.ts"),
+  "assets expire": () => import("./assets/expire.ts"),
+  "assets merge": () => import("./assets/merge.ts"),
+  incidents: () => import("./policy/incidents.ts"),
+  isolate: () => import("./containment/isolate.ts"),
+  release: () => import("./containment/release.ts"),
+  "release-code": () => import("./containment/release-code.ts"),
+  "audit verify": () => import("./custody/audit-verify.ts"),
+  "audit export": () => import("./custody/audit-export.ts"),
+  "catalog sign": () => import("./keys/catalog-sign.ts"),
+  simulate: () => import("./capacity/simulate.ts"),
+  capacity: () => import("./capacity/capacity.ts"),
+  "dlq list": () => import("./queue/dlq-list.ts"),
+  "dlq replay": () => import("./queue/dlq-replay.ts"),
+  "table sign": () => import("./keys/table-sign.ts"),
+  "policy test": () => import("./policy/policy-test.ts"),
+  keys: () => import("./keys/keys.ts"),
+  rotate: () => import("./keys/rotate.ts"),
+  doctor: () => import("./doctor/doctor.ts"),
 };
 
 async function askOnTerminal(question: string): Promise<boolean> {

@@ -70,7 +70,7 @@ async function checkScan(binary: string): Promise<void> {
 }
 
 try {
-  console.log(await run([process.execPath, "agent/build.ts"]));
+  console.log(await run([process.execPath, "tools/build-agent.ts"]));
   const binary = join(ROOT, "dist", process.platform === "win32" ? "lz-agent.exe" : "lz-agent");
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
   const printed = await run([binary, "--version"]);

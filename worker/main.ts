@@ -2,34 +2,39 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { createAuthority } from "../shared/authority/read-authority.ts";
 import { createVerifier } from "../shared/authority/verify-authority.ts";
-import { createLog } from "../shared/log.ts";
-import { registerOtlp } from "../shared/otlp.ts";
+import { createLog } from "../shared/observability/log.ts";
+import { registerOtlp } from "../shared/observability/otlp.ts";
 import type { TenantItem } from "../shared/table/items/tenant.ts";
-import { readTenant } from "../shared/table/read-tenant.ts";
-import { type Adjudicate, adjudicateOff, createAdjudicator, createVerdictLookup } from "./adjudicate.ts";
-import { answerProbe } from "./answer-probe.ts";
-import { auditSignatures } from "./audit-signatures.ts";
+import { readTenant } from "../shared/tenant/read-tenant.ts";
+import { createPasts } from "./assess/baseline-store.ts";
+import { createAsk } from "./assess/llm-client.ts";
+import {
+  type Adjudicate,
+  adjudicateOff,
+  createAdjudicator,
+  createVerdictLookup,
+} from "./assess/llm-review.ts";
+import { createPresences } from "./assess/presence-cache.ts";
 import { readConfig } from "./config.ts";
-import { createDeliverySlots } from "./delivery-slots.ts";
-import type { Deps } from "./deps.ts";
-import { createDynamo } from "./dynamo.ts";
-import { createAsk } from "./endpoint.ts";
-import { recordFleet } from "./fleet.ts";
-import { createForward } from "./forward.ts";
-import { createForwarding } from "./forwarding.ts";
-import { createLoad } from "./load.ts";
-import { createLocks } from "./locks.ts";
-import { createMetrics } from "./metrics.ts";
-import { createPasts } from "./pasts.ts";
-import { createPresences } from "./presences.ts";
-import { createQueue } from "./queue.ts";
-import { receiveUntilStopped } from "./receive.ts";
-import { createReviews } from "./reviews.ts";
-import { sleep } from "./sleep.ts";
-import { createTableBreaker } from "./table-breaker.ts";
-import { createTenantLoops, type TenantLoops } from "./tenant-loops.ts";
-import { createWatchdog } from "./watchdog.ts";
-import { createPostWebhook } from "./webhook-post.ts";
+import { createForward } from "./deliver/deliver-webhooks.ts";
+import { createDeliverySlots } from "./deliver/delivery-slots.ts";
+import { createPostWebhook } from "./deliver/post-webhook.ts";
+import { createForwarding } from "./deliver/webhook-loop.ts";
+import { auditSignatures } from "./fleet/audit-signatures.ts";
+import { recordFleet } from "./fleet/count-fleet.ts";
+import { createDynamo } from "./platform/dynamodb-client.ts";
+import { answerProbe } from "./platform/health-endpoint.ts";
+import { createLocks } from "./platform/keyed-mutex.ts";
+import { createMetrics } from "./platform/metrics.ts";
+import { sleep } from "./platform/sleep.ts";
+import { createTableBreaker } from "./platform/table-breaker.ts";
+import { createTenantLoops, type TenantLoops } from "./platform/tenant-loops.ts";
+import { createWatchdog } from "./platform/watchdog.ts";
+import type { Deps } from "./receive/deps.ts";
+import { createLoad } from "./receive/in-flight-limit.ts";
+import { receiveUntilStopped } from "./receive/receive-loop.ts";
+import { createQueue } from "./receive/sqs-queue.ts";
+import { createReviews } from "./review/review-loop.ts";
 
 const TENANT_FRESH_MS = 10_000;
 const COUNT_LOOK_MS = 10_000;

@@ -1,9 +1,9 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { catalogue as entries, catalogueVersion as version } from "../catalog/list.ts";
-import { type Catalogue, readCatalogue } from "../catalog-update.ts";
-import { StateFault } from "../disk.ts";
-import { loadIdentity } from "../identity.ts";
+import { catalogue as entries, catalogueVersion as version } from "../catalogue/engines/list.ts";
+import { type Catalogue, readCatalogue } from "../daemon/catalogue-update.ts";
+import { loadIdentity } from "../identity/device-identity.ts";
+import { StateFault } from "../platform/state-files.ts";
 import type { Machine } from "./machine.ts";
 
 export const BUILT_IN: Catalogue = { version, entries };

@@ -1,7 +1,6 @@
 import type { Hardware } from "../../shared/wire/hardware.ts";
-import { containedIn, whyContained } from "../contain/contained.ts";
-import { forgetContainment } from "../contain/containment-file.ts";
-import { createControlClock } from "../control-clock.ts";
+import { forgetContainment } from "../contain/state/containment-file.ts";
+import { containedIn, whyContained } from "../contain/state/containment-state.ts";
 import {
   type DeviceKey,
   deviceSigner,
@@ -9,13 +8,14 @@ import {
   type Identity,
   newKeyFor,
   saveIdentity,
-} from "../identity.ts";
-import type { Log } from "../log.ts";
-import type { Network } from "../network.ts";
-import { isMalformed } from "../older-edge.ts";
-import { createPost } from "../post.ts";
-import { isStale, sessionBody } from "../session.ts";
-import { forgetSpool } from "../spool.ts";
+} from "../identity/device-identity.ts";
+import { isStale, sessionBody } from "../identity/session.ts";
+import { createControlClock } from "../network/control-clock.ts";
+import { createPost } from "../network/control-plane-client.ts";
+import { isMalformed } from "../network/older-edge.ts";
+import type { Network } from "../network/outbound-network.ts";
+import type { Log } from "../platform/log.ts";
+import { forgetSpool } from "../report/spool.ts";
 import { enrolHost, type HostEnrolled } from "./enrol-host.ts";
 import { factsOf } from "./facts.ts";
 import type { Machine } from "./machine.ts";

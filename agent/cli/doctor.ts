@@ -1,12 +1,12 @@
-import { parseEdgeUrl } from "../config.ts";
+import type { Settings } from "../daemon/settings.ts";
 import { type Check, failed, passed, skipped } from "../doctor/check.ts";
 import { checkConnection, checkName, checkTunnel, type Target } from "../doctor/connection.ts";
 import { checkClock, checkControlPlane, checkSession } from "../doctor/control-plane.ts";
 import { checkEnrolment, checkService, checkStateDirectory } from "../doctor/host.ts";
 import { checkTls } from "../doctor/tls.ts";
-import { type Network, openNetwork } from "../network.ts";
-import { NO_PROXY, proxyText } from "../proxy.ts";
-import type { Settings } from "../settings.ts";
+import { type Network, openNetwork } from "../network/outbound-network.ts";
+import { NO_PROXY, proxyText } from "../network/proxy.ts";
+import { parseEdgeUrl } from "../platform/agent-version.ts";
 import type { Values } from "./arguments.ts";
 import { type ExitCode, type Machine, option, type Verb } from "./machine.ts";
 

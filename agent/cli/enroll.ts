@@ -1,12 +1,18 @@
 import { employeeId } from "../../shared/ids.ts";
 import { isOtherMachine } from "../../shared/wire/hardware.ts";
-import { parseEdgeUrl } from "../config.ts";
-import { containedIn, whyContained } from "../contain/contained.ts";
-import { forgetContainment } from "../contain/containment-file.ts";
-import { prepareDirectory } from "../disk.ts";
-import { fingerprintOf, loadIdentity, openDeviceKey, readPublicKey, saveIdentity } from "../identity.ts";
-import { type Network, openNetwork } from "../network.ts";
-import type { Settings } from "../settings.ts";
+import { forgetContainment } from "../contain/state/containment-file.ts";
+import { containedIn, whyContained } from "../contain/state/containment-state.ts";
+import type { Settings } from "../daemon/settings.ts";
+import {
+  fingerprintOf,
+  loadIdentity,
+  openDeviceKey,
+  readPublicKey,
+  saveIdentity,
+} from "../identity/device-identity.ts";
+import { type Network, openNetwork } from "../network/outbound-network.ts";
+import { parseEdgeUrl } from "../platform/agent-version.ts";
+import { prepareDirectory } from "../platform/state-files.ts";
 import { enrolCopy, whyCopied } from "./copied-identity.ts";
 import { enrolHost, type HostEnrolled, tokenOf } from "./enrol-host.ts";
 import { logOf } from "./logging.ts";

@@ -1,11 +1,11 @@
-import { timestamp } from "../../shared/clock.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { AGENT_SETTINGS_DEFAULT } from "../../shared/wire/agent-settings.ts";
 import type { DirectivePoll } from "../../shared/wire/directive-poll.ts";
-import { explain as explainFields, explanationText } from "../explain.ts";
-import { createComposer, keepValid, uncontained } from "../heartbeat.ts";
-import { loadIdentity } from "../identity.ts";
-import { sessionBody } from "../session.ts";
-import { readStatus } from "../status.ts";
+import { readStatus } from "../daemon/status-file.ts";
+import { loadIdentity } from "../identity/device-identity.ts";
+import { sessionBody } from "../identity/session.ts";
+import { createComposer, keepValid, uncontained } from "../report/compose-heartbeat.ts";
+import { explain as explainFields, explanationText } from "../report/explain.ts";
 import { catalogueOf } from "./catalogue.ts";
 import { factsOf } from "./facts.ts";
 import type { Verb } from "./machine.ts";

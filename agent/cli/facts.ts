@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { arch, hostname, release, type } from "node:os";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { AGENT_VERSION } from "../config.ts";
+import { AGENT_VERSION } from "../platform/agent-version.ts";
 import type { Machine } from "./machine.ts";
 
 export type Facts = Pick<Heartbeat, "host"> & { version: string };

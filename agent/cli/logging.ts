@@ -1,7 +1,7 @@
 import { posix, win32 } from "node:path";
-import { createLog, type Log } from "../log.ts";
-import { openLogFile } from "../log-file.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../daemon/settings.ts";
+import { createLog, type Log } from "../platform/log.ts";
+import { openLogFile } from "../platform/log-file.ts";
 import type { Machine } from "./machine.ts";
 
 /** Where macOS looks for the logs of its daemons (Console.app shows them). */

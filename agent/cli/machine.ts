@@ -1,8 +1,8 @@
-import type { Clock } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/time/clock.ts";
 import type { Hardware } from "../../shared/wire/hardware.ts";
-import type { Host } from "../config.ts";
-import type { Environment } from "../proxy.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../daemon/settings.ts";
+import type { Environment } from "../network/proxy.ts";
+import type { Host } from "../platform/agent-version.ts";
 import type { Values } from "./arguments.ts";
 
 /** All that the commands take from the process they run in. The entry file makes it; tests make another. */

@@ -1,6 +1,6 @@
 import { leaveCode, readAnswer } from "../contain/release-code.ts";
-import { loadIdentity } from "../identity.ts";
-import { sleep } from "../sleep.ts";
+import { loadIdentity } from "../identity/device-identity.ts";
+import { sleep } from "../platform/sleep.ts";
 import { fail, option, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;

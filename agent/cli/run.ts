@@ -1,22 +1,21 @@
-import { timestamp } from "../../shared/clock.ts";
-import { messageOf } from "../../shared/error-message.ts";
+import { messageOf } from "../../shared/observability/error-message.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import { type Hardware, isOtherMachine } from "../../shared/wire/hardware.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
-import type { CatalogEntry } from "../catalog/entry.ts";
-import { openCatalogue } from "../catalog-update.ts";
-import { runCommand } from "../command.ts";
-import { AGENT_VERSION } from "../config.ts";
-import { createCloseWatch } from "../contain/close-watch.ts";
-import { enforcersFor } from "../contain/enforcers.ts";
-import { createObedience } from "../contain/obey.ts";
+import type { CatalogEntry } from "../catalogue/entry.ts";
+import { createObedience } from "../contain/apply-directive.ts";
+import { tellUsersOf } from "../contain/notify-user.ts";
+import { enforcersFor } from "../contain/platform/enforcers.ts";
 import { createSignedReport } from "../contain/signed-report.ts";
-import { tellUsersOf } from "../contain/tell-user.ts";
-import { createControlClock } from "../control-clock.ts";
-import { isControlPlaneHealthy } from "../control-plane-health.ts";
-import { createDirectivePoll } from "../directive-poll.ts";
-import { codeOf, prepareDirectory } from "../disk.ts";
+import { createCloseWatch } from "../contain/state/close-watch.ts";
+import { openCatalogue } from "../daemon/catalogue-update.ts";
+import { createWatchdog } from "../daemon/load-governor.ts";
+import { createLoop, type Loop } from "../daemon/loop.ts";
+import type { Settings } from "../daemon/settings.ts";
+import { acquireLock, processBirth } from "../daemon/single-instance-lock.ts";
+import { type DaemonStatus, writeStatus } from "../daemon/status-file.ts";
 import {
   type DeviceKey,
   deviceSigner,
@@ -25,25 +24,26 @@ import {
   openDeviceKey,
   openSequence,
   saveIdentity,
-} from "../identity.ts";
-import { acquireLock, processBirth } from "../lock.ts";
-import type { Log } from "../log.ts";
-import { createLoop, type Loop } from "../loop.ts";
-import { createMemory } from "../memory.ts";
-import { type Network, openNetwork } from "../network.ts";
-import { createCompatiblePost, olderEdgeLog } from "../older-edge.ts";
-import { takeKeySet } from "../pins.ts";
-import { createPost } from "../post.ts";
-import { NO_PROXY, proxyText } from "../proxy.ts";
-import type { Scanner, Targets } from "../scan.ts";
-import { type Connection, createSender } from "../send.ts";
-import { createSession } from "../session.ts";
-import type { Settings } from "../settings.ts";
-import { sleep } from "../sleep.ts";
-import { openSpool } from "../spool.ts";
-import { type DaemonStatus, writeStatus } from "../status.ts";
-import { takeSettings } from "../tenant-settings.ts";
-import { createWatchdog } from "../watchdog.ts";
+} from "../identity/device-identity.ts";
+import { takeKeySet } from "../identity/pinned-keys.ts";
+import { createSession } from "../identity/session.ts";
+import { takeSettings } from "../identity/tenant-settings.ts";
+import { createControlClock } from "../network/control-clock.ts";
+import { createPost } from "../network/control-plane-client.ts";
+import { isControlPlaneHealthy } from "../network/control-plane-health.ts";
+import { createCompatiblePost, olderEdgeLog } from "../network/older-edge.ts";
+import { type Network, openNetwork } from "../network/outbound-network.ts";
+import { NO_PROXY, proxyText } from "../network/proxy.ts";
+import { AGENT_VERSION } from "../platform/agent-version.ts";
+import type { Log } from "../platform/log.ts";
+import { runCommand } from "../platform/run-command.ts";
+import { sleep } from "../platform/sleep.ts";
+import { codeOf, prepareDirectory } from "../platform/state-files.ts";
+import { createMemory } from "../platform/trim-memory.ts";
+import { createDirectivePoll } from "../report/directive-poll.ts";
+import { type Connection, createSender } from "../report/heartbeat-sender.ts";
+import { openSpool } from "../report/spool.ts";
+import type { Scanner, Targets } from "../scan/scan.ts";
 import type { Values } from "./arguments.ts";
 import { BUILT_IN } from "./catalogue.ts";
 import { COPIED_REMEDY, type Copied, enrolCopy, reportCopy, whyCopied } from "./copied-identity.ts";
@@ -66,7 +66,7 @@ export const run: Verb = async (machine, { values, settings }) => {
   const log = logOf(machine, settings, isService);
   const manager =
     isService && machine.platform === "win32"
-      ? await (await import("../autostart/windows-manager.ts")).connectManager({ stop: machine.stop, log })
+      ? await (await import("../install/windows-manager.ts")).connectManager({ stop: machine.stop, log })
       : undefined;
   let code: ExitCode = 1;
   try {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import type { CatalogEntry } from "../catalog/entry.ts";
-import { systemReaders } from "../collect/system.ts";
-import { createScanner, type Scanner, type ScannerOptions } from "../scan.ts";
+import type { CatalogEntry } from "../catalogue/entry.ts";
+import { systemReaders } from "../scan/platform/system-readers.ts";
+import { createScanner, type Scanner, type ScannerOptions } from "../scan/scan.ts";
 import { homesOfPeople } from "./accounts.ts";
 import type { Machine } from "./machine.ts";
 

@@ -1,20 +1,20 @@
 import { basename, win32 } from "node:path";
-import { carryOut, type InstallDeps, installService } from "../autostart/install.ts";
-import { launchd } from "../autostart/launchd.ts";
-import type { Plan, ServiceKind, ServiceOptions } from "../autostart/plan.ts";
-import { systemd } from "../autostart/systemd.ts";
-import { windowsService } from "../autostart/windows-service.ts";
-import { windowsTaskKind } from "../autostart/windows-task.ts";
-import { type RunCommand, runCommand } from "../command.ts";
-import { configFile } from "../config.ts";
-import { containedIn, whyContained } from "../contain/contained.ts";
-import { loadIdentity } from "../identity.ts";
-import { lockHolder, processBirth } from "../lock.ts";
-import { openNetwork } from "../network.ts";
-import { hasCredentials, proxyText } from "../proxy.ts";
-import type { Settings } from "../settings.ts";
-import { sleep } from "../sleep.ts";
-import { readStatus } from "../status.ts";
+import { containedIn, whyContained } from "../contain/state/containment-state.ts";
+import type { Settings } from "../daemon/settings.ts";
+import { lockHolder, processBirth } from "../daemon/single-instance-lock.ts";
+import { readStatus } from "../daemon/status-file.ts";
+import { loadIdentity } from "../identity/device-identity.ts";
+import { carryOut, type InstallDeps, installService } from "../install/install.ts";
+import { launchd } from "../install/launchd.ts";
+import type { Plan, ServiceKind, ServiceOptions } from "../install/plan.ts";
+import { systemd } from "../install/systemd.ts";
+import { windowsService } from "../install/windows-service.ts";
+import { windowsTaskKind } from "../install/windows-task.ts";
+import { openNetwork } from "../network/outbound-network.ts";
+import { hasCredentials, proxyText } from "../network/proxy.ts";
+import { configFile } from "../platform/agent-version.ts";
+import { type RunCommand, runCommand } from "../platform/run-command.ts";
+import { sleep } from "../platform/sleep.ts";
 import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
 /** In the order in which they are tried. */

@@ -1,10 +1,10 @@
-import { timestamp } from "../../shared/clock.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { isOtherMachine } from "../../shared/wire/hardware.ts";
-import { type Identity, loadIdentity, readPublicKey } from "../identity.ts";
-import { lockHolder, processBirth } from "../lock.ts";
-import type { Settings } from "../settings.ts";
-import { countWaiting } from "../spool.ts";
-import { type DaemonStatus, readStatus } from "../status.ts";
+import type { Settings } from "../daemon/settings.ts";
+import { lockHolder, processBirth } from "../daemon/single-instance-lock.ts";
+import { type DaemonStatus, readStatus } from "../daemon/status-file.ts";
+import { type Identity, loadIdentity, readPublicKey } from "../identity/device-identity.ts";
+import { countWaiting } from "../report/spool.ts";
 import { COPIED_REMEDY, whyCopied } from "./copied-identity.ts";
 import type { Verb } from "./machine.ts";
 

@@ -1,5 +1,5 @@
-import type { ScannerOptions, ScanReport, ScanResult, ScanSettings } from "../scan.ts";
-import { sleep } from "../sleep.ts";
+import { sleep } from "../platform/sleep.ts";
+import type { ScannerOptions, ScanReport, ScanResult, ScanSettings } from "../scan/scan.ts";
 
 export type WholeScan = ScanReport & Pick<ScanResult, "waiting" | "unanswered">;
 

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { readState, writeAtomically, writeState } from "../disk.ts";
+import { readState, writeAtomically, writeState } from "../platform/state-files.ts";
 
 /** Where `lz-agent release` leaves a code for the daemon, and the daemon its answer: only root writes there. */
 const CODE_FILE = "release-code";

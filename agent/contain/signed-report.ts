@@ -1,8 +1,8 @@
-import { messageOf } from "../../shared/error-message.ts";
+import { messageOf } from "../../shared/observability/error-message.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 import { signReport } from "../../shared/wire/report-signature.ts";
-import type { DeviceKey, Identity } from "../identity.ts";
-import type { Log } from "../log.ts";
+import type { DeviceKey, Identity } from "../identity/device-identity.ts";
+import type { Log } from "../platform/log.ts";
 
 /**
  * Gives the report signed with the device key: once for each report, however often it is sent. Before the first directive

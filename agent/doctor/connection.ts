@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { connect, isIP, type Socket } from "node:net";
-import { codeOf } from "../disk.ts";
-import { type ProxyAccess, proxyText } from "../proxy.ts";
+import { type ProxyAccess, proxyText } from "../network/proxy.ts";
+import { codeOf } from "../platform/state-files.ts";
 import { type Check, failed, passed } from "./check.ts";
 
 export type Target = { name: string; port: number };

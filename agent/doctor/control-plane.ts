@@ -1,15 +1,21 @@
-import { isJsonObject } from "../../shared/json-object.ts";
+import { isJsonObject } from "../../shared/encoding/json-object.ts";
 import type { Hardware } from "../../shared/wire/hardware.ts";
-import { type ControlClock, createControlClock } from "../control-clock.ts";
-import { StateFault } from "../disk.ts";
-import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity.ts";
-import { silent } from "../log.ts";
-import type { Fetch } from "../network.ts";
-import { createCompatiblePost } from "../older-edge.ts";
-import { takeKeySet } from "../pins.ts";
-import { type Answer, createPost, parseJson, readBounded, withTimeout } from "../post.ts";
-import { createSession, type SessionDeps } from "../session.ts";
-import { type SettingsVerdict, takeSettings } from "../tenant-settings.ts";
+import { deviceSigner, type Identity, openDeviceKey, readPublicKey } from "../identity/device-identity.ts";
+import { takeKeySet } from "../identity/pinned-keys.ts";
+import { createSession, type SessionDeps } from "../identity/session.ts";
+import { type SettingsVerdict, takeSettings } from "../identity/tenant-settings.ts";
+import { type ControlClock, createControlClock } from "../network/control-clock.ts";
+import {
+  type Answer,
+  createPost,
+  parseJson,
+  readBounded,
+  withTimeout,
+} from "../network/control-plane-client.ts";
+import { createCompatiblePost } from "../network/older-edge.ts";
+import type { Fetch } from "../network/outbound-network.ts";
+import { silent } from "../platform/log.ts";
+import { StateFault } from "../platform/state-files.ts";
 import { type Check, failed, passed, skipped } from "./check.ts";
 
 const TIMEOUT_MS = 10_000;

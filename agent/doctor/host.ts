@@ -1,9 +1,9 @@
 import { accessSync, constants, existsSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { codeOf, remedyOf, StateFault } from "../disk.ts";
-import { type Identity, loadIdentity } from "../identity.ts";
-import { lockHolder, processBirth } from "../lock.ts";
-import { readStatus } from "../status.ts";
+import { lockHolder, processBirth } from "../daemon/single-instance-lock.ts";
+import { readStatus } from "../daemon/status-file.ts";
+import { type Identity, loadIdentity } from "../identity/device-identity.ts";
+import { codeOf, remedyOf, StateFault } from "../platform/state-files.ts";
 import { type Check, failed, passed, skipped } from "./check.ts";
 
 const OTHERS_WRITE = 0o022;

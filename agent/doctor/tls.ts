@@ -1,8 +1,8 @@
 import { isIP, type Socket } from "node:net";
 import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
-import { messageOf } from "../../shared/error-message.ts";
+import { messageOf } from "../../shared/observability/error-message.ts";
 import { tidy } from "../../shared/wire/text.ts";
-import { codeOf } from "../disk.ts";
+import { codeOf } from "../platform/state-files.ts";
 import { type Check, failed, passed } from "./check.ts";
 import { readHead, type Target, targetText } from "./connection.ts";
 

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { catalogue } from "../../agent/catalog/list.ts";
+import { catalogue } from "../../agent/catalogue/engines/list.ts";
 import { cacheFolder } from "./cache.ts";
 import type { Running } from "./start.ts";
 

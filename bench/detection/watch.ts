@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
-import { serveReads } from "../../agent/collect/reader-process.ts";
-import { systemReaders } from "../../agent/collect/system.ts";
-import { createScanner } from "../../agent/scan.ts";
+import { systemReaders } from "../../agent/scan/platform/system-readers.ts";
+import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
+import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
  * The scanner as the daemon runs it: one scan, then one per interval (argument, milliseconds). Each scan that names

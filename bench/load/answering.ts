@@ -1,4 +1,4 @@
-import type { CatalogEntry } from "../../agent/catalog/entry.ts";
+import type { CatalogEntry } from "../../agent/catalogue/entry.ts";
 
 type Answers = NonNullable<CatalogEntry["fixtures"]["positive"][number]["answers"]>;
 

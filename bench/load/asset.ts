@@ -1,5 +1,5 @@
-import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { sessionKeyid } from "../../shared/wire/keyid.ts";
 import { signatureBase } from "../../shared/wire/signature.ts";

@@ -1,4 +1,4 @@
-import { catalogue } from "../../agent/catalog/list.ts";
+import { catalogue } from "../../agent/catalogue/engines/list.ts";
 import { answersOf } from "./answering.ts";
 
 /** Answers as a product of the catalogue does, from its first HTTP fixture, on a port of the system's choice. */

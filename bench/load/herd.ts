@@ -1,6 +1,6 @@
-import { createApi } from "../../lz/api.ts";
-import { custodyExport, inOrder, verifyExport } from "../../lz/custody-export.ts";
-import { enrolDevice, makeDevice, signedRequest } from "../../lz/fleet.ts";
+import { custodyExport, inOrder, verifyExport } from "../../lz/custody/custody-export.ts";
+import { createApi } from "../../lz/platform/api.ts";
+import { enrolDevice, makeDevice, signedRequest } from "../../lz/platform/simulated-agents.ts";
 
 /*
  * Many requests of one tenant at once, spread over nodes: each is one transaction that moves an item which all of them

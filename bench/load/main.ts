@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { percentile } from "../../lz/percentile.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { percentile } from "../../lz/platform/percentile.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { type BenchAsset, makeAsset, nextHeartbeat, parseEdgeSecret, requestBytes } from "./asset.ts";
 import type { Command, Fleet, FleetMeasured, Latency, Measured, Ramp, Steady } from "./commands.ts";
 import { openPool, type Pool } from "./pool.ts";

@@ -1,8 +1,8 @@
 import { homedir } from "node:os";
-import { serveReads } from "../../agent/collect/reader-process.ts";
-import { systemReaders } from "../../agent/collect/system.ts";
-import { createMemory } from "../../agent/memory.ts";
-import { createScanner } from "../../agent/scan.ts";
+import { createMemory } from "../../agent/platform/trim-memory.ts";
+import { systemReaders } from "../../agent/scan/platform/system-readers.ts";
+import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
+import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
  * The scanner as the daemon runs it, and nothing else: one scan, then one per interval. Every scan is a JSON line

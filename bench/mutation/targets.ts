@@ -3,112 +3,124 @@
  * its own, until one fails: put the fastest and the most specific first.
  */
 export const TARGETS: Record<string, readonly string[]> = {
-  "edge/admin/commit.ts": [
-    "tests/offline/edge/commit-transaction.test.ts",
-    "tests/offline/edge/commit.test.ts",
-    "tests/offline/edge/custody-record.test.ts",
-    "tests/offline/edge/containment-faults.test.ts",
-    "tests/offline/edge/admin-routes.test.ts",
+  "edge/control/custody/custody-transaction.ts": [
+    "tests/offline/edge/control/custody/commit-transaction.test.ts",
+    "tests/offline/edge/control/custody/commit.test.ts",
+    "tests/offline/edge/control/custody/custody-record.test.ts",
+    "tests/offline/edge/control/containment/containment-faults.test.ts",
+    "tests/offline/edge/api/admin-routes.test.ts",
   ],
-  "edge/open-actions.ts": [
-    "tests/offline/edge/open-actions.test.ts",
-    "tests/offline/edge/open-actions-paging.test.ts",
-    "tests/offline/edge/directive-poll.test.ts",
+  "edge/heartbeat/pending-actions.ts": [
+    "tests/offline/edge/heartbeat/open-actions.test.ts",
+    "tests/offline/edge/heartbeat/open-actions-paging.test.ts",
+    "tests/offline/edge/directive/directive-poll.test.ts",
   ],
-  "edge/ingest.ts": ["tests/offline/edge/ingest.test.ts", "tests/offline/edge/authenticate.test.ts"],
-  "edge/enqueue.ts": ["tests/offline/edge/enqueue.test.ts"],
-  "edge/queue-client.ts": ["tests/offline/edge/queue-client.test.ts", "tests/offline/worker/verify.test.ts"],
-  "edge/admin/guard-isolation.ts": [
-    "tests/offline/edge/guard-isolation.test.ts",
-    "tests/offline/edge/containment-guard.test.ts",
+  "edge/heartbeat/admit-heartbeat.ts": [
+    "tests/offline/edge/heartbeat/ingest.test.ts",
+    "tests/offline/edge/heartbeat/authenticate.test.ts",
   ],
-  "edge/admin/clerk-claims.ts": [
-    "tests/offline/edge/clerk-claims.test.ts",
-    "tests/offline/edge/admin-authenticate.test.ts",
+  "edge/heartbeat/queue-batcher.ts": ["tests/offline/edge/heartbeat/enqueue.test.ts"],
+  "edge/platform/queue-client.ts": [
+    "tests/offline/edge/platform/queue-client.test.ts",
+    "tests/offline/worker/heartbeat/verify.test.ts",
   ],
-  "agent/spool.ts": ["tests/offline/agent/spool.test.ts", "tests/offline/agent/send.test.ts"],
-  "agent/contain/nftables.ts": [
-    "tests/offline/agent/contain-rules.test.ts",
-    "tests/offline/agent/contain-systems.test.ts",
-    "tests/offline/agent/contain-network.test.ts",
-    "tests/offline/agent/contain-state-files.test.ts",
+  "edge/control/containment/isolation-limits.ts": [
+    "tests/offline/edge/control/containment/guard-isolation.test.ts",
+    "tests/offline/edge/control/containment/containment-guard.test.ts",
   ],
-  "agent/contain/obey.ts": [
-    "tests/offline/agent/contain.test.ts",
-    "tests/offline/agent/directive-poll.test.ts",
-    "tests/offline/agent/contain-release-code.test.ts",
-    "tests/offline/agent/contain-state-files.test.ts",
+  "edge/auth/clerk-claims.ts": [
+    "tests/offline/edge/auth/clerk-claims.test.ts",
+    "tests/offline/edge/auth/admin-authenticate.test.ts",
   ],
-  "agent/contain/stop-engines.ts": [
-    "tests/offline/agent/contain-stop-engines.test.ts",
-    "tests/offline/agent/contain-terminate.test.ts",
-    "tests/offline/agent/contain-rules.test.ts",
-    "tests/offline/agent/contain-state-files.test.ts",
+  "agent/report/spool.ts": [
+    "tests/offline/agent/report/spool.test.ts",
+    "tests/offline/agent/report/send.test.ts",
   ],
-  "agent/collect/candidate.ts": [
-    "tests/offline/agent/collect-candidates.test.ts",
-    "tests/offline/agent/catalog.test.ts",
+  "agent/contain/platform/nftables.ts": [
+    "tests/offline/agent/contain/rules.test.ts",
+    "tests/offline/agent/contain/systems.test.ts",
+    "tests/offline/agent/contain/network/network.test.ts",
+    "tests/offline/agent/contain/state-files.test.ts",
   ],
-  "agent/collect/candidate-evidence.ts": [
-    "tests/offline/agent/collect-candidates.test.ts",
-    "tests/offline/agent/catalog.test.ts",
+  "agent/contain/apply-directive.ts": [
+    "tests/offline/agent/contain/contain.test.ts",
+    "tests/offline/agent/report/directive-poll.test.ts",
+    "tests/offline/agent/contain/release-code.test.ts",
+    "tests/offline/agent/contain/state-files.test.ts",
   ],
-  "agent/collect/candidates.ts": [
-    "tests/offline/agent/collect-candidates.test.ts",
-    "tests/offline/agent/catalog.test.ts",
+  "agent/contain/engines/stop-engines.ts": [
+    "tests/offline/agent/contain/engines/stop-engines.test.ts",
+    "tests/offline/agent/contain/engines/terminate.test.ts",
+    "tests/offline/agent/contain/rules.test.ts",
+    "tests/offline/agent/contain/state-files.test.ts",
   ],
-  "agent/collect/join-candidates.ts": [
-    "tests/offline/agent/collect-candidates.test.ts",
-    "tests/offline/agent/catalog.test.ts",
+  "agent/scan/identify/candidate.ts": [
+    "tests/offline/agent/scan/identify/candidates.test.ts",
+    "tests/offline/agent/catalogue/catalog.test.ts",
   ],
-  "shared/custody.ts": [
-    "tests/offline/shared/custody.test.ts",
-    "tests/offline/lz/custody-export.test.ts",
-    "tests/offline/edge/custody-record.test.ts",
-    "tests/offline/edge/commit-transaction.test.ts",
-    "tests/offline/lz/containment-custody.test.ts",
+  "agent/scan/identify/candidate-evidence.ts": [
+    "tests/offline/agent/scan/identify/candidates.test.ts",
+    "tests/offline/agent/catalogue/catalog.test.ts",
   ],
-  "shared/containment.ts": [
-    "tests/offline/shared/containment.test.ts",
-    "tests/offline/worker/proof.test.ts",
-    "tests/offline/agent/contain-release-code.test.ts",
-    "tests/offline/shared/containment-model.test.ts",
+  "agent/scan/identify/find-candidates.ts": [
+    "tests/offline/agent/scan/identify/candidates.test.ts",
+    "tests/offline/agent/catalogue/catalog.test.ts",
+  ],
+  "agent/scan/identify/join-candidates.ts": [
+    "tests/offline/agent/scan/identify/candidates.test.ts",
+    "tests/offline/agent/catalogue/catalog.test.ts",
+  ],
+  "shared/containment/custody-chain.ts": [
+    "tests/offline/shared/table/items/custody.test.ts",
+    "tests/offline/lz/custody/custody-export.test.ts",
+    "tests/offline/edge/control/custody/custody-record.test.ts",
+    "tests/offline/edge/control/custody/commit-transaction.test.ts",
+    "tests/offline/lz/containment/containment-custody.test.ts",
+  ],
+  "shared/containment/containment-state.ts": [
+    "tests/offline/shared/containment/containment.test.ts",
+    "tests/offline/worker/record/proof.test.ts",
+    "tests/offline/agent/contain/release-code.test.ts",
+    "tests/offline/shared/containment/containment-model.test.ts",
   ],
   "shared/wire/signature.ts": [
-    "tests/offline/shared/signature.test.ts",
-    "tests/offline/shared/report-signature.test.ts",
-    "tests/offline/shared/keyid.test.ts",
-    "tests/offline/edge/authenticate.test.ts",
+    "tests/offline/shared/wire/signature.test.ts",
+    "tests/offline/shared/wire/report-signature.test.ts",
+    "tests/offline/shared/wire/keyid.test.ts",
+    "tests/offline/edge/heartbeat/authenticate.test.ts",
   ],
   "shared/queue/message.ts": [
-    "tests/offline/shared/queue-message.test.ts",
-    "tests/offline/shared/contracts.test.ts",
-    "tests/offline/worker/verify.test.ts",
-    "tests/offline/edge/enqueue.test.ts",
-    "tests/offline/worker/dead-letters.test.ts",
+    "tests/offline/shared/queue/queue-message.test.ts",
+    "tests/offline/shared/wire/contracts.test.ts",
+    "tests/offline/worker/heartbeat/verify.test.ts",
+    "tests/offline/edge/heartbeat/enqueue.test.ts",
+    "tests/offline/worker/receive/dead-letters.test.ts",
   ],
   "shared/wire/directive.ts": [
-    "tests/offline/shared/directive.test.ts",
-    "tests/offline/agent/pins.test.ts",
-    "tests/offline/agent/contain.test.ts",
+    "tests/offline/shared/wire/directive.test.ts",
+    "tests/offline/agent/identity/pins.test.ts",
+    "tests/offline/agent/contain/contain.test.ts",
   ],
-  "worker/place.ts": [
-    "tests/offline/worker/place-table.test.ts",
-    "tests/offline/worker/place.test.ts",
-    "tests/offline/worker/dates.test.ts",
+  "worker/heartbeat/timeline-position.ts": [
+    "tests/offline/worker/heartbeat/place-table.test.ts",
+    "tests/offline/worker/heartbeat/place.test.ts",
+    "tests/offline/worker/heartbeat/dates.test.ts",
   ],
-  "worker/record.ts": [
-    "tests/offline/worker/record-faults.test.ts",
-    "tests/offline/worker/policy-edits.test.ts",
-    "tests/offline/worker/dates.test.ts",
-    "tests/offline/worker/place.test.ts",
-    "tests/offline/worker/fleet.test.ts",
-    "tests/offline/worker/proof.test.ts",
-    "tests/offline/worker/reviews.test.ts",
-    "tests/offline/worker/poll.test.ts",
-    "tests/offline/worker/incident-life.test.ts",
-    "tests/offline/worker/exactly-once.test.ts",
+  "worker/record/record-heartbeat.ts": [
+    "tests/offline/worker/receive/record-faults.test.ts",
+    "tests/offline/worker/record/policy-edits.test.ts",
+    "tests/offline/worker/heartbeat/dates.test.ts",
+    "tests/offline/worker/heartbeat/place.test.ts",
+    "tests/offline/worker/fleet/fleet.test.ts",
+    "tests/offline/worker/record/proof.test.ts",
+    "tests/offline/worker/review/reviews.test.ts",
+    "tests/offline/worker/receive/poll.test.ts",
+    "tests/offline/worker/record/incident-life.test.ts",
+    "tests/offline/worker/receive/exactly-once.test.ts",
   ],
-  "worker/proof.ts": ["tests/offline/worker/proof.test.ts"],
-  "worker/verify.ts": ["tests/offline/worker/verify.test.ts", "tests/offline/worker/poll.test.ts"],
+  "worker/record/containment-proof.ts": ["tests/offline/worker/record/proof.test.ts"],
+  "worker/heartbeat/verify-message.ts": [
+    "tests/offline/worker/heartbeat/verify.test.ts",
+    "tests/offline/worker/receive/poll.test.ts",
+  ],
 };

@@ -1,4 +1,4 @@
-import { parseJsonObject } from "../../shared/json-object.ts";
+import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { CredentialFault, type Credentials } from "./types.ts";
 
 /** Credentials are a few kilobytes; a longer answer is not one of these services. */

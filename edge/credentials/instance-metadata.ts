@@ -1,4 +1,4 @@
-import { parseJsonObject } from "../../shared/json-object.ts";
+import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { ask, type Host, parseCredentials } from "./ask.ts";
 import type { CredentialSettings } from "./settings.ts";
 import { CredentialFault, type CredentialSource } from "./types.ts";

@@ -1,4 +1,4 @@
-import { isRecent, timestamp } from "../../shared/clock.ts";
+import { isRecent, timestamp } from "../../shared/time/clock.ts";
 import type { ProviderNeeds } from "./settings.ts";
 import {
   CredentialFault,

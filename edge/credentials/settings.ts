@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { Clock } from "../../shared/clock.ts";
-import type { Log } from "../../shared/log.ts";
+import type { Log } from "../../shared/observability/log.ts";
+import type { Clock } from "../../shared/time/clock.ts";
 import type { CredentialProvider } from "./types.ts";
 
 const text = z.string().optional();

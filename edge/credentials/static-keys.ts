@@ -1,4 +1,4 @@
-import { isRecent } from "../../shared/clock.ts";
+import { isRecent } from "../../shared/time/clock.ts";
 import type { ChooseCredentials, CredentialSettings, ProviderNeeds } from "./settings.ts";
 import type { CredentialProvider, Credentials } from "./types.ts";
 

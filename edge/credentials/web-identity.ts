@@ -1,4 +1,4 @@
-import { isJsonObject, parseJsonObject } from "../../shared/json-object.ts";
+import { isJsonObject, parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { ask, checkedCredentials, type Host, isTrusted, readToken } from "./ask.ts";
 import type { CredentialSettings } from "./settings.ts";
 import { CredentialFault, type CredentialSource, type Credentials } from "./types.ts";

@@ -3,30 +3,47 @@ import { createMiddleware } from "hono/factory";
 import { Hono } from "hono/tiny";
 import { z } from "zod";
 import { assetId, employeeId, slug } from "../../shared/ids.ts";
-import { type Refusal, refuse } from "../../shared/refusal.ts";
-import { authenticate, SESSION_COOKIE } from "../admin/authenticate.ts";
-import { CursorFault } from "../admin/cursor.ts";
-import { incidentName } from "../admin/incident-name.ts";
-import type { Admin } from "../admin/permissions.ts";
+import { type Refusal, refuse } from "../../shared/verdict.ts";
+import { authenticate, SESSION_COOKIE } from "../auth/authenticate.ts";
+import type { Admin } from "../auth/permissions.ts";
+import { CursorFault } from "../control/cursor.ts";
+import { incidentName } from "../control/incidents/incident-name.ts";
 import type { Deps } from "../deps.ts";
-import { siteOrigin } from "../public-origin.ts";
+import { siteOrigin } from "../http/public-origin.ts";
+import { valid, validate } from "../http/validate.ts";
 import type { Env } from "../request-env.ts";
-import { valid, validate } from "../validate.ts";
-import { approvalRoutes } from "./approval-routes.ts";
-import { approvalsPage } from "./approvals.tsx";
-import { assetPage } from "./asset.tsx";
-import { assetQuery, assetsPage } from "./assets.tsx";
-import { backgroundOf, numbersFor } from "./background.ts";
-import { changeRoutes } from "./change-routes.ts";
-import { configureRoutes } from "./configure-routes.ts";
-import { isSameSite } from "./csrf.ts";
-import { custodyPage } from "./custody-page.tsx";
-import { custodyQuery } from "./custody-search.ts";
-import { downloadRoutes } from "./downloads.ts";
-import { employeePage, employeesPage, employeesQuery } from "./employees.tsx";
-import { enrolmentPage } from "./enrolment.tsx";
-import { unavailablePage } from "./failure.tsx";
-import { createFleets, type Fleets } from "./fleet.ts";
+import { approvalsPage } from "./approvals/approvals-page.tsx";
+import { assetQuery, assetsPage } from "./assets/asset-list-page.tsx";
+import { assetPage } from "./assets/asset-page.tsx";
+import { unavailablePage } from "./components/error-page.tsx";
+import { noticeOf } from "./components/notice-texts.ts";
+import { custodyPage } from "./custody/custody-page.tsx";
+import { custodyQuery } from "./custody/custody-search.ts";
+import { employeePage, employeesPage, employeesQuery } from "./employees/employees-page.tsx";
+import { enrolmentPage } from "./enrolment/enrolment-page.tsx";
+import { downloadRoutes } from "./exports/export-routes.ts";
+import { incidentsPage } from "./incidents/incident-list-page.tsx";
+import { incidentPage } from "./incidents/incident-page.tsx";
+import { incidentQuery } from "./incidents/incident-search.ts";
+import { integrationsPage, mayIntegrate } from "./integrations/integrations-page.tsx";
+import { DELIVERY_STATES, webhookPage } from "./integrations/webhook-page.tsx";
+import {
+  type FleetReads,
+  inventoryPage,
+  inventoryQuery,
+  modelPage,
+  modelQuery,
+} from "./inventory/inventory-page.tsx";
+import { createFleets, type Fleets } from "./overview/fleet-cache.ts";
+import { overviewPage } from "./overview/overview-page.tsx";
+import { policyPage } from "./policy/policy-page.tsx";
+import { periodOf, reportPage, reportQuery } from "./report/report-page.tsx";
+import { changeRoutes } from "./routing/action-routes.ts";
+import { approvalRoutes } from "./routing/approval-routes.ts";
+import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./routing/render-response.ts";
+import { configureRoutes } from "./routing/settings-routes.ts";
+import { backgroundOf, numbersFor } from "./routing/wait-until.ts";
+import { webhookRoutes } from "./routing/webhook-routes.ts";
 import {
   forgetSession,
   mayShake,
@@ -34,24 +51,13 @@ import {
   startHandshake,
   takeHandshake,
   withoutHandshake,
-} from "./handshake.ts";
-import { incidentPage } from "./incident.tsx";
-import { incidentQuery } from "./incident-search.ts";
-import { incidentsPage } from "./incidents.tsx";
-import { integrationsPage, mayIntegrate } from "./integrations.tsx";
-import { type FleetReads, inventoryPage, inventoryQuery, modelPage, modelQuery } from "./inventory.tsx";
-import { noticeOf } from "./notices.ts";
-import { overviewPage } from "./overview.tsx";
-import { policyPage } from "./policy.tsx";
-import { periodOf, reportPage, reportQuery } from "./report.tsx";
-import { failureOf, type Markup, sendFailure, sendPage, sendStranger } from "./respond.ts";
-import { returnPath, signInAddress } from "./return-path.ts";
-import { refreshState } from "./session-refresh.ts";
-import { settingsPage } from "./settings.tsx";
-import { signInPage } from "./sign-in.tsx";
-import { staticRoutes } from "./static-files.ts";
-import { DELIVERY_STATES, webhookPage } from "./webhook.tsx";
-import { webhookRoutes } from "./webhook-routes.ts";
+} from "./session/clerk-handshake.ts";
+import { isSameSite } from "./session/csrf.ts";
+import { returnPath, signInAddress } from "./session/return-path.ts";
+import { refreshState } from "./session/session-refresh.ts";
+import { signInPage } from "./session/sign-in-page.tsx";
+import { settingsPage } from "./settings/settings-page.tsx";
+import { staticRoutes } from "./static/static-files.ts";
 
 /**
  * The pages people see: server-rendered, readable without script, of the signed-in organisation only. Reading

@@ -1,5 +1,5 @@
 import { decodeTime, ulid } from "ulid";
-import { utf8 } from "../bytes.ts";
+import { utf8 } from "../encoding/bytes.ts";
 
 const BITS_PER_CHARACTER = 5;
 

@@ -1,6 +1,6 @@
-import { REPORT_REFUSED } from "../containment.ts";
+import { REPORT_REFUSED } from "../containment/containment-state.ts";
 import { type AttributeMap, type Dynamo, unmarshalItem } from "../table/dynamo.ts";
-import { assetItem } from "../table/items/asset.ts";
+import { assetItem } from "../table/items/asset/asset.ts";
 import type { AuthorityClaims, AuthorityHeadClaims } from "../table/items/authority.ts";
 import { custodyHeadItem } from "../table/items/custody.ts";
 import {

@@ -1,6 +1,6 @@
-import { REPORT_REFUSED, type ReportRefusal } from "../containment.ts";
-import type { Log } from "../log.ts";
-import { assetItem, type ProvenReport } from "../table/items/asset.ts";
+import { REPORT_REFUSED, type ReportRefusal } from "../containment/containment-state.ts";
+import type { Log } from "../observability/log.ts";
+import { assetItem, type ProvenReport } from "../table/items/asset/asset.ts";
 import { decodeItem } from "../table/items/decode.ts";
 import type { EventItem } from "../table/items/event.ts";
 import { assetKey } from "../table/keys.ts";

@@ -1,5 +1,5 @@
-import { REPORT_REFUSED, type ReportRefusal } from "../containment.ts";
-import type { AssetItem, ProvenReport } from "../table/items/asset.ts";
+import { REPORT_REFUSED, type ReportRefusal } from "../containment/containment-state.ts";
+import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import { isSignedReport, reportText } from "../wire/report-signature.ts";
 
 /** Valid signatures that are remembered, about 500 bytes each; the oldest leaves first. */

@@ -1,5 +1,5 @@
-import { base64url, utf8 } from "../bytes.ts";
-import { canonicalJson } from "../canonical-json.ts";
+import { base64url, utf8 } from "../encoding/bytes.ts";
+import { canonicalJson } from "../encoding/canonical-json.ts";
 import { type AttributeMap, unmarshalItem } from "../table/dynamo.ts";
 
 /** Keys and index keys say where an item is found, and the worker changes those of an open action. */

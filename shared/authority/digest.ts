@@ -1,4 +1,4 @@
-import { utf8 } from "../bytes.ts";
+import { utf8 } from "../encoding/bytes.ts";
 import type { AuthorityClaims } from "../table/items/authority.ts";
 
 const MODULUS = 2n ** 256n;

@@ -1,7 +1,7 @@
-import { REPORT_REFUSED } from "../containment.ts";
-import type { Log } from "../log.ts";
+import { REPORT_REFUSED } from "../containment/containment-state.ts";
+import type { Log } from "../observability/log.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../table/dynamo.ts";
-import type { AssetItem } from "../table/items/asset.ts";
+import type { AssetItem } from "../table/items/asset/asset.ts";
 import type { AuthorityClaims } from "../table/items/authority.ts";
 import { ASSET_PREFIX, authorityKey, deviceRecordKey, type Key } from "../table/keys.ts";
 import { type CheckedAsset, checkReports, createReportVerifier } from "./check-reports.ts";

@@ -1,4 +1,4 @@
-import { assetItem } from "../table/items/asset.ts";
+import { assetItem } from "../table/items/asset/asset.ts";
 import { decodeItem } from "../table/items/decode.ts";
 import { assetKey } from "../table/keys.ts";
 import type { CheckedAsset } from "./check-reports.ts";

@@ -1,4 +1,4 @@
-import { signCheckpoint } from "../custody-checkpoint.ts";
+import { signCheckpoint } from "../containment/custody-checkpoint.ts";
 import { type AttributeMap, type Dynamo, isConditionFailed, marshalItem, values } from "../table/dynamo.ts";
 import type { AuthorityClaims } from "../table/items/authority.ts";
 import { custodyHeadItem } from "../table/items/custody.ts";

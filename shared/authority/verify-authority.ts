@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import type { z } from "zod";
-import { isCheckpointSigned } from "../custody-checkpoint.ts";
+import { isCheckpointSigned } from "../containment/custody-checkpoint.ts";
 import type { AttributeMap } from "../table/dynamo.ts";
 import {
   type AuthorityClaims,

@@ -1,4 +1,4 @@
-import { base64, fromBase64, utf8 } from "../bytes.ts";
+import { base64, fromBase64, utf8 } from "../encoding/bytes.ts";
 import type { EventItem } from "../table/items/event.ts";
 
 /** Body of a webhook: one event, in the form standardwebhooks.com recommends. */

@@ -1,5 +1,5 @@
 import { type FleetCounts, RANKED_MAX, type Ranked } from "../table/items/fleet.ts";
-import type { FleetRow } from "../table/read-fleet.ts";
+import type { FleetRow } from "./read-fleet.ts";
 import { reportingOf } from "./reporting.ts";
 
 export type Counted = { key: string; name: string; hosts: number };

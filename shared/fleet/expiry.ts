@@ -1,6 +1,6 @@
-import { timestamp } from "../clock.ts";
-import { containmentOf } from "../containment.ts";
-import type { AssetItem } from "../table/items/asset.ts";
+import { containmentOf } from "../containment/containment-state.ts";
+import type { AssetItem } from "../table/items/asset/asset.ts";
+import { timestamp } from "../time/clock.ts";
 
 /**
  * Why a host is not on the active list.

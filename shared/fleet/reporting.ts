@@ -1,4 +1,4 @@
-import { isOffline } from "../containment.ts";
+import { isOffline } from "../containment/containment-state.ts";
 
 export type Reporting = "reporting" | "silent" | "never";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { utf8 } from "../bytes.ts";
+import { utf8 } from "../encoding/bytes.ts";
 import { tenantId } from "../ids.ts";
-import { TRACEPARENT } from "../traceparent.ts";
+import { TRACEPARENT } from "../observability/traceparent.ts";
 
 /*
  * A queue message packs heartbeats of one tenant, as text:

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
-import { base64url, utf8 } from "../bytes.ts";
+import { base64url, utf8 } from "../encoding/bytes.ts";
 import type { ControlKey } from "./sign-statement.ts";
 
 /*

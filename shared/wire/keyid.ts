@@ -1,4 +1,4 @@
-import { utf8 } from "../bytes.ts";
+import { utf8 } from "../encoding/bytes.ts";
 import { assetId, tenantId } from "../ids.ts";
 
 /** Names the asset a session key belongs to, until when, and under which version of the edge secret. */

@@ -1,5 +1,5 @@
-import { base64url, fromBase64url, utf8 } from "../bytes.ts";
-import { canonicalJson } from "../canonical-json.ts";
+import { base64url, fromBase64url, utf8 } from "../encoding/bytes.ts";
+import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { ContainmentReport } from "./heartbeat.ts";
 import { importDeviceKey } from "./signature.ts";
 

@@ -1,5 +1,5 @@
-import { base64, fromBase64, utf8 } from "../bytes.ts";
-import { accept, type Refusal, refuse, type Verdict } from "../refusal.ts";
+import { base64, fromBase64, utf8 } from "../encoding/bytes.ts";
+import { accept, type Refusal, refuse, type Verdict } from "../verdict.ts";
 
 /*
  * One profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). Components, their order and

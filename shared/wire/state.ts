@@ -1,4 +1,4 @@
-import { canonicalJson } from "../canonical-json.ts";
+import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { Client, Engine, Heartbeat, Store } from "./heartbeat.ts";
 
 /** What a heartbeat says of the host: everything in it but its own number, times and the spool. */

@@ -25,7 +25,7 @@ export function tidy(value: string, max: number): string {
 
 /**
  * Fixed-width UTC with milliseconds, and a date that exists. From 1000 on: hosts boot with a clock of 1970, and what they
- * report is dated by the worker (`worker/dates.ts`).
+ * report is dated by the worker (`worker/heartbeat/plausible-dates.ts`).
  */
 export const isoTimestamp = z
   .string()

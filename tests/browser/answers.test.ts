@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { listApprovals, listCustody } from "../../edge/admin/read.ts";
+import { listApprovals, listCustody } from "../../edge/control/queries.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import { signStored } from "../support/authority.ts";

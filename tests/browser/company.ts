@@ -1,10 +1,10 @@
-import { evidenceOf } from "../../agent/collect/confidence.ts";
-import { timestamp } from "../../shared/clock.ts";
-import type { BaselineItem } from "../../shared/table/items/baseline.ts";
+import { evidenceOf } from "../../agent/scan/identify/confidence.ts";
+import type { BaselineItem } from "../../shared/table/items/asset/baseline.ts";
+import type { Finding } from "../../shared/table/items/asset/telemetry.ts";
 import { policy } from "../../shared/table/items/policy.ts";
-import type { Finding } from "../../shared/table/items/telemetry.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { Engine, Model } from "../../shared/wire/heartbeat.ts";
-import { dayOf, featuresOf, noveltyOf, remember, TENANT_FEATURE } from "../../worker/evaluate/baseline.ts";
+import { dayOf, featuresOf, noveltyOf, remember, TENANT_FEATURE } from "../../worker/assess/baseline.ts";
 import { answersAs, createIds, engineOf, type Host, sourcesOf } from "./seed.ts";
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];

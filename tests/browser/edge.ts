@@ -1,11 +1,11 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { createApp } from "../../edge/app.ts";
-import { assemble } from "../../edge/assemble.ts";
+import { assemble } from "../../edge/composition-root.ts";
 import { readConfig } from "../../edge/config.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { startDynamodb } from "../../local/dynamodb.ts";
 import { createTable, embeddedClient } from "../../local/table.ts";
-import { base64url } from "../../shared/bytes.ts";
+import { base64url } from "../../shared/encoding/bytes.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 
 /** What the pages need of the world, all of it real: DynamoDB embedded, a key server, the edge on a socket. */

@@ -1,14 +1,14 @@
-import { authenticate } from "../../edge/admin/authenticate.ts";
-import { changeContainment } from "../../edge/admin/change-containment.ts";
-import { changeSettings, readSettings } from "../../edge/admin/change-tenant.ts";
-import type { Asker } from "../../edge/admin/commit.ts";
-import { createWebhook } from "../../edge/admin/webhooks.ts";
+import { authenticate } from "../../edge/auth/authenticate.ts";
+import { changeContainment } from "../../edge/control/containment/isolate-or-release.ts";
+import type { Asker } from "../../edge/control/custody/custody-transaction.ts";
+import { changeSettings, readSettings } from "../../edge/control/tenant/update-tenant.ts";
+import { createWebhook } from "../../edge/control/webhooks/manage-webhooks.ts";
 import type { Deps } from "../../edge/deps.ts";
-import { timestamp } from "../../shared/clock.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { type EventItem, eventItem } from "../../shared/table/items/event.ts";
 import { webhookHealthItem } from "../../shared/table/items/webhook.ts";
 import { assetKey, eventKey, webhookHealthKey } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import {
   type ContainmentReport,
   containmentReport,

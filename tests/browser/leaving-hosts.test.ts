@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { listCustody, readAsset } from "../../edge/admin/read.ts";
+import { listCustody, readAsset } from "../../edge/control/queries.ts";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";

@@ -1,5 +1,5 @@
 import type { BrowserContext, BrowserContextOptions, Page } from "playwright-core";
-import { evidenceOf } from "../../agent/collect/confidence.ts";
+import { evidenceOf } from "../../agent/scan/identify/confidence.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
 import { chromiumPath, launch } from "./chromium.ts";
 import { company } from "./company.ts";

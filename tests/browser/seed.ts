@@ -1,24 +1,23 @@
 import { ulid } from "ulid";
-import { catalogue } from "../../agent/catalog/list.ts";
-import { confidenceOf, evidenceOf, weighed } from "../../agent/collect/confidence.ts";
+import { catalogue } from "../../agent/catalogue/engines/list.ts";
+import { confidenceOf, evidenceOf, weighed } from "../../agent/scan/identify/confidence.ts";
 import type { Deps } from "../../edge/deps.ts";
-import { type Device, makeDevice } from "../../lz/fleet.ts";
+import { type Device, makeDevice } from "../../lz/platform/simulated-agents.ts";
 import { needsAuthority } from "../../shared/authority/covered-members.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { RULES_BY_ID } from "../../shared/evaluate/rules.ts";
 import { clientName } from "../../shared/fleet/client-name.ts";
+import { RULES_BY_ID } from "../../shared/policy/rules/rules.ts";
 import { type AttributeMap, marshalItem } from "../../shared/table/dynamo.ts";
-import { type AssetItem, assetItem } from "../../shared/table/items/asset.ts";
-import { fleetHourItem } from "../../shared/table/items/fleet.ts";
-import { incidentItem } from "../../shared/table/items/incident.ts";
-import { INVENTORY_MODELS_MAX, inventoryItem } from "../../shared/table/items/inventory.ts";
-import { type PresenceItem, presenceItem } from "../../shared/table/items/presence.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset/asset.ts";
+import { INVENTORY_MODELS_MAX, inventoryItem } from "../../shared/table/items/asset/inventory.ts";
+import { type PresenceItem, presenceItem } from "../../shared/table/items/asset/presence.ts";
 import {
   type Adjudication,
   type Finding,
   type TelemetryChange,
   telemetryItem,
-} from "../../shared/table/items/telemetry.ts";
+} from "../../shared/table/items/asset/telemetry.ts";
+import { fleetHourItem } from "../../shared/table/items/fleet.ts";
+import { incidentItem } from "../../shared/table/items/incident.ts";
 import {
   actionRequired,
   alerts,
@@ -35,6 +34,7 @@ import {
   telemetryKey,
   timelineDate,
 } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
 import { signStored } from "../support/authority.ts";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { verifyCustody } from "../../shared/custody.ts";
+import { verifyCustody } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { openIncident } from "../support/incident.ts";
 import { faultOf, type JsonSchema, SPECIFICATION, type SpecOperation } from "../support/spec.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { verifyCustody } from "../../shared/custody.ts";
+import { verifyCustody } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { enrolAsset, startTestStack, type TestStack } from "../support/stack.ts";
 

@@ -6,7 +6,7 @@ import { edgeCommand, type RuntimeName } from "../../local/edge-command.ts";
 import { freePort } from "../../local/free-port.ts";
 import { edgeEnvironment, startWorker } from "../../local/stack.ts";
 import { startStage } from "../../local/stage.ts";
-import { makeEngine } from "../../lz/fleet.ts";
+import { makeEngine } from "../../lz/platform/simulated-agents.ts";
 import {
   type CredentialIssuer,
   createCredentialIssuer,

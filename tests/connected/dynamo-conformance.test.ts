@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type EmbeddedDynamodb, startDynamodb } from "../../local/dynamodb.ts";
 import { createTable, embeddedClient } from "../../local/table.ts";
 import type { Dynamo } from "../../shared/table/dynamo.ts";
-import { createDynamo } from "../../worker/dynamo.ts";
+import { createDynamo } from "../../worker/platform/dynamodb-client.ts";
 import { answerTo, CONFORMANCE } from "../support/dynamo-conformance.ts";
 
 const TABLE = "conformance";

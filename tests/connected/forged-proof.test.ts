@@ -6,9 +6,9 @@ import {
   makeHeartbeat,
   sessionSigner,
   signedRequest,
-} from "../../lz/fleet.ts";
-import { base64url, fromBase64url } from "../../shared/bytes.ts";
-import { timestamp } from "../../shared/clock.ts";
+} from "../../lz/platform/simulated-agents.ts";
+import { base64url, fromBase64url } from "../../shared/encoding/bytes.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { ContainmentReport, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, sessionKeyid } from "../../shared/wire/keyid.ts";
 import { isSignedReport } from "../../shared/wire/report-signature.ts";

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { JSONWebKeySet } from "jose";
 import { embeddedClient } from "../../local/table.ts";
-import { makeEngine, openSession } from "../../lz/fleet.ts";
+import { makeEngine, openSession } from "../../lz/platform/simulated-agents.ts";
 import { createAuthority } from "../../shared/authority/read-authority.ts";
 import { createVerifier } from "../../shared/authority/verify-authority.ts";
 import { values } from "../../shared/table/dynamo.ts";
 import { actionRequired, GSI2, TABLE_NAME } from "../../shared/table/keys.ts";
-import { closeRevoked, REVOKED_OPEN_MS } from "../../worker/close-revoked.ts";
-import { createDynamo } from "../../worker/dynamo.ts";
+import { closeRevoked, REVOKED_OPEN_MS } from "../../worker/fleet/close-revoked.ts";
+import { createDynamo } from "../../worker/platform/dynamodb-client.ts";
 import { openIncident } from "../support/incident.ts";
 import {
   enrolAsset,

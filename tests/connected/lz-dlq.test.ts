@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
 import { REASON_ATTRIBUTE, REASONS } from "../../shared/queue/message.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { sendRaw, signedPack } from "../support/queue.ts";
 import { enrolAsset, eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
 

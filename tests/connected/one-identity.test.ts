@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type Device, makeDevice, makeHeartbeat, sessionSigner, signedRequest } from "../../lz/fleet.ts";
+import {
+  type Device,
+  makeDevice,
+  makeHeartbeat,
+  sessionSigner,
+  signedRequest,
+} from "../../lz/platform/simulated-agents.ts";
 import { enrolmentAnswer, type SessionRequest, sessionAnswer } from "../../shared/wire/enrolment.ts";
 import { deviceKeyid } from "../../shared/wire/keyid.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { timestamp } from "../../shared/clock.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { ContainmentReport, HeartbeatAnswer } from "../../shared/wire/heartbeat.ts";
 import {
   enrolAsset,

@@ -9,8 +9,8 @@ import {
   ScanCommand,
 } from "@aws-sdk/client-dynamodb";
 import { decodeJwt, importJWK, type JWK } from "jose";
-import { formatApiKey, secretHash } from "../../edge/admin/api-key.ts";
-import { checkSignatures } from "../../lz/doctor-signatures.ts";
+import { formatApiKey, secretHash } from "../../edge/auth/authenticate-api-key.ts";
+import { checkSignatures } from "../../lz/doctor/signatures.ts";
 import {
   type Device,
   enrolDevice,
@@ -19,11 +19,10 @@ import {
   openSession,
   sessionSigner,
   signedRequest,
-} from "../../lz/fleet.ts";
+} from "../../lz/platform/simulated-agents.ts";
 import { claimsOf, signAuthority, signNewDevice } from "../../shared/authority/sign-authority.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { custodyHash } from "../../shared/custody.ts";
-import { signCheckpoint } from "../../shared/custody-checkpoint.ts";
+import { custodyHash } from "../../shared/containment/custody-chain.ts";
+import { signCheckpoint } from "../../shared/containment/custody-checkpoint.ts";
 import { marshalItem, unmarshalItem } from "../../shared/table/dynamo.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import {
@@ -42,6 +41,7 @@ import {
   tenantKey,
 } from "../../shared/table/keys.ts";
 import { sdkDynamo } from "../../shared/table/sdk-dynamo.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { ControlKey } from "../../shared/wire/sign-statement.ts";
 import type { NodeKind } from "../support/iam/deployed-policies.ts";
 import { accessKeyOf, type Guard, startGuard } from "../support/iam/guard.ts";

@@ -7,10 +7,16 @@ import { edgeCommand, type RuntimeName } from "../../local/edge-command.ts";
 import { freePort } from "../../local/free-port.ts";
 import { edgeEnvironment, startWorker } from "../../local/stack.ts";
 import { type Stage, startStage } from "../../local/stage.ts";
-import { enrolDevice, makeDevice, makeHeartbeat, openSession, sessionSigner } from "../../lz/fleet.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { newControlKey, publicHalf } from "../../shared/key-material.ts";
+import {
+  enrolDevice,
+  makeDevice,
+  makeHeartbeat,
+  openSession,
+  sessionSigner,
+} from "../../lz/platform/simulated-agents.ts";
+import { newControlKey, publicHalf } from "../../shared/key-generation.ts";
 import { REASONS } from "../../shared/queue/message.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { signDirective } from "../../shared/wire/directive.ts";
 import { type Signer, signRequest } from "../../shared/wire/signature.ts";
 import { type Fleet, type SteadyAgent, startFleet } from "../support/agents.ts";

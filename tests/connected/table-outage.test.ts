@@ -7,11 +7,11 @@ import { freePort } from "../../local/free-port.ts";
 import { startWorker } from "../../local/stack.ts";
 import { type Stage, startStage } from "../../local/stage.ts";
 import { embeddedClient } from "../../local/table.ts";
-import { makeHeartbeat } from "../../lz/fleet.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
 import { values } from "../../shared/table/dynamo.ts";
 import { TABLE_NAME } from "../../shared/table/keys.ts";
-import { createDynamo } from "../../worker/dynamo.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { createDynamo } from "../../worker/platform/dynamodb-client.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../support/queue.ts";
 import { enrolAsset, eventually, startTestStack, type TestStack } from "../support/stack.ts";
 

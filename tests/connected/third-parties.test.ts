@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { signLocalTable } from "../../local/sign-local-table.ts";
 import { embeddedClient } from "../../local/table.ts";
-import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
-import { percentile } from "../../lz/percentile.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { percentile } from "../../lz/platform/percentile.ts";
+import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
 import { type Dynamo, marshalItem, unmarshalItem } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { incidentKey, TABLE_NAME, telemetryKey, tenantKey } from "../../shared/table/keys.ts";
-import { createDynamo } from "../../worker/dynamo.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { createDynamo } from "../../worker/platform/dynamodb-client.ts";
 import { completion, type OpenAiServer, startOpenAiServer } from "../support/openai-server.ts";
 import { sendRaw, signedPack } from "../support/queue.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
-import { makeHeartbeat } from "../../lz/fleet.ts";
-import { fromUtf8 } from "../../shared/bytes.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
+import { fromUtf8 } from "../../shared/encoding/bytes.ts";
 import { encodeEntry, encodePack, KID_ATTRIBUTE, SIGNATURE_ATTRIBUTE } from "../../shared/queue/message.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
 /** The worker as a process, before an SQS and a DynamoDB that misbehave in ways no real one does on demand. */

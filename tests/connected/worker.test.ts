@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startWorker } from "../../local/stack.ts";
-import { makeEngine, makeHeartbeat } from "../../lz/fleet.ts";
-import { timestamp } from "../../shared/clock.ts";
-import { FINDINGS_MAX } from "../../shared/evaluate/evaluate.ts";
+import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
+import { FINDINGS_MAX } from "../../shared/policy/evaluate/evaluate.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../support/queue.ts";
 import {

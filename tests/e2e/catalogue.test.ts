@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { CatalogEntry } from "../../agent/catalog/entry.ts";
+import type { CatalogEntry } from "../../agent/catalogue/entry.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { buildAgent, runAgent } from "../support/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";

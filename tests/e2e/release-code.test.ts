@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importJWK } from "jose";
-import { COMPILE_FLAGS } from "../../agent/build.ts";
 import { startStage } from "../../local/stage.ts";
-import { verifyExport } from "../../lz/custody-export.ts";
-import { verifyCustody } from "../../shared/custody.ts";
+import { verifyExport } from "../../lz/custody/custody-export.ts";
+import { verifyCustody } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { signReleaseCode } from "../../shared/wire/release-code.ts";
+import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*

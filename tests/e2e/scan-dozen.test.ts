@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { ScanResult } from "../../agent/scan.ts";
+import type { ScanResult } from "../../agent/scan/scan.ts";
 import { buildAgent } from "../support/agent-binary.ts";
 import { faultsOf, type Started } from "../support/dozen.ts";
 import { describeUnless, missing, testUnless } from "../support/missing.ts";

@@ -8,7 +8,7 @@ const COMMANDS: [string, string][] = [
   ["test", "tests/run.ts"],
   ["ok", "tests/ok.ts"],
   ["test:agent", "tests/agent-self-test.ts"],
-  ["build:agent", "agent/build.ts"],
+  ["build:agent", "tools/build-agent.ts"],
   ["bench", "bench/run.ts"],
   ["bench mutation", "bench/mutation.ts"],
   ["lz", "lz/main.ts"],

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import type { Operation } from "../../edge/admin/operation.ts";
-import { OPERATIONS } from "../../edge/admin/operations/all.ts";
+import type { Operation } from "../../edge/api/define-operation.ts";
+import { OPERATIONS } from "../../edge/api/operations/registry.ts";
 import type { RuntimeName } from "../../local/edge-command.ts";
-import { enrolDevice, makeDevice, makeEngine, openSession } from "../../lz/fleet.ts";
-import { verifyCustody } from "../../shared/custody.ts";
+import { enrolDevice, makeDevice, makeEngine, openSession } from "../../lz/platform/simulated-agents.ts";
+import { verifyCustody } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
 import { openIncident } from "../support/incident.ts";
 import { faultOf } from "../support/spec.ts";

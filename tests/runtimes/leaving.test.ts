@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { signedRequest } from "../../lz/fleet.ts";
+import { signedRequest } from "../../lz/platform/simulated-agents.ts";
 import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { enrolAsset, eventually, startTestStack } from "../support/stack.ts";
 

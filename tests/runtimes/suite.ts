@@ -9,8 +9,8 @@ import {
   openSession,
   sessionSigner,
   signedRequest,
-} from "../../lz/fleet.ts";
-import { base64url, fromBase64url } from "../../shared/bytes.ts";
+} from "../../lz/platform/simulated-agents.ts";
+import { base64url, fromBase64url } from "../../shared/encoding/bytes.ts";
 import { verifyDirective } from "../../shared/wire/directive.ts";
 import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";

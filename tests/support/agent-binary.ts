@@ -5,7 +5,7 @@ import { ROOT, type TestStack } from "./stack.ts";
 
 /** Path of `dist/lz-agent` as these sources make it: compiled, unless they have not changed since. */
 export function buildAgent(): string {
-  const built = Bun.spawnSync([process.execPath, "agent/build.ts"], { cwd: ROOT });
+  const built = Bun.spawnSync([process.execPath, "tools/build-agent.ts"], { cwd: ROOT });
   if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
   return join(ROOT, "dist", "lz-agent");
 }

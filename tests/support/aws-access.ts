@@ -1,5 +1,5 @@
-import type { AwsAccess } from "../../edge/aws.ts";
 import type { CredentialProvider } from "../../edge/credentials/types.ts";
+import type { AwsAccess } from "../../edge/platform/aws-client.ts";
 
 export const LOCAL_KEYS = { accessKeyId: "local", secretAccessKey: "local" };
 

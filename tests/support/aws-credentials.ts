@@ -1,4 +1,4 @@
-import { timestamp } from "../../shared/clock.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 
 /**
  * Stand-ins for the three services that hand out AWS credentials, and a gate before DynamoDB and SQS that refuses

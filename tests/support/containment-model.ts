@@ -1,5 +1,4 @@
-import { isRepeated } from "../../agent/contain/repairs.ts";
-import { timestamp } from "../../shared/clock.ts";
+import { isRepeated } from "../../agent/contain/state/repairs.ts";
 import {
   containmentOf,
   endsAction,
@@ -9,13 +8,14 @@ import {
   isSetBackBy,
   refusedChange,
   statusAfter,
-} from "../../shared/containment.ts";
-import type { AssetItem } from "../../shared/table/items/asset.ts";
+} from "../../shared/containment/containment-state.ts";
+import type { AssetItem } from "../../shared/table/items/asset/asset.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
 
 /**
  * A small world around one asset: two admins, a table, an edge node with a cache, an agent with a clock of its own,
- * a queue, workers. Every decision is made by the functions of shared/containment.ts that the stages call. The
+ * a queue, workers. Every decision is made by the functions of shared/containment/containment-state.ts that the stages call. The
  * network is the worst there is: what was once sent may arrive at any time, any number of times, or never.
  */
 

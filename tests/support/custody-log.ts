@@ -1,4 +1,4 @@
-import { custodyHash } from "../../shared/custody.ts";
+import { custodyHash } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem } from "../../shared/table/items/custody.ts";
 
 /** A record without what its place in the log gives it. */

@@ -2,7 +2,7 @@
  * Starts the dozen and lets the binary of its first argument scan this host; prints one JSON object. Run in
  * namespaces of its own, it and the agent see no process and no listener but these.
  */
-import type { ScanResult } from "../../agent/scan.ts";
+import type { ScanResult } from "../../agent/scan/scan.ts";
 import { faultsOf, startDozen } from "./dozen.ts";
 
 /** On a machine with more work than processors a server may not answer in time; the agent says so, and looks again. */

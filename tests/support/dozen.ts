@@ -1,8 +1,8 @@
 import { copyFileSync, linkSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Fixture } from "../../agent/catalog/entry.ts";
-import { catalogue } from "../../agent/catalog/list.ts";
+import { catalogue } from "../../agent/catalogue/engines/list.ts";
+import type { Fixture } from "../../agent/catalogue/entry.ts";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
 
 /*
@@ -64,7 +64,7 @@ export async function startDozen(): Promise<Dozen> {
   const directory = mkdtempSync(join(tmpdir(), "lz-dozen-"));
   const children: Bun.Subprocess[] = [];
 
-  const script = join(import.meta.dir, "../offline/agent/scan-server.ts");
+  const script = join(import.meta.dir, "../offline/agent/scan/scan-server.ts");
   /** A program of its own, as an engine is: Bun under another name would still be an interpreter. */
   const compiled = join(directory, "server");
   const built = Bun.spawnSync([process.execPath, "build", "--compile", script, "--outfile", compiled]);

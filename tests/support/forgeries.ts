@@ -1,6 +1,6 @@
 import { createFetch } from "../../edge/app.ts";
-import { makeDevice, makeHeartbeat, signedRequest } from "../../lz/fleet.ts";
-import { base64, base64url, utf8 } from "../../shared/bytes.ts";
+import { makeDevice, makeHeartbeat, signedRequest } from "../../lz/platform/simulated-agents.ts";
+import { base64, base64url, utf8 } from "../../shared/encoding/bytes.ts";
 import { type Dynamo, marshalItem } from "../../shared/table/dynamo.ts";
 import { signEnrolmentToken } from "../../shared/wire/enrolment-token.ts";
 import { deviceKeyid } from "../../shared/wire/keyid.ts";

@@ -1,6 +1,5 @@
 import { PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { embeddedClient } from "../../local/table.ts";
-import { timestamp } from "../../shared/clock.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 import {
@@ -11,6 +10,7 @@ import {
   SHARDS_DEFAULT,
   TABLE_NAME,
 } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
 import type { TestStack } from "./stack.ts";
 
 /** Puts an open incident where the worker would, for tests of what an admin does with it. Gives its id. */

@@ -1,4 +1,4 @@
-import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/bytes.ts";
+import { base64url, fromBase64url, fromUtf8, utf8 } from "../../shared/encoding/bytes.ts";
 import {
   type Entry,
   encodeEntry,

@@ -1,4 +1,4 @@
-import { ggufFile } from "../offline/agent/scan-gguf.ts";
+import { ggufFile } from "../offline/agent/scan/scan-gguf.ts";
 
 const CONTEXT = 16_384;
 const WIDTH = 64;

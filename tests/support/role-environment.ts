@@ -1,6 +1,6 @@
 import { publicJwk, type Secrets } from "../../local/secrets.ts";
 import { edgeEnvironment } from "../../local/stack.ts";
-import { newControlKey, publicHalf } from "../../shared/key-material.ts";
+import { newControlKey, publicHalf } from "../../shared/key-generation.ts";
 
 type Environment = Record<string, string>;
 

@@ -1,6 +1,6 @@
 import Ajv2020 from "ajv/dist/2020";
-import { createOpenApi } from "../../edge/admin/openapi.ts";
-import { OPERATIONS } from "../../edge/admin/operations/all.ts";
+import { createOpenApi } from "../../edge/api/openapi.ts";
+import { OPERATIONS } from "../../edge/api/operations/registry.ts";
 
 export const SPECIFICATION = createOpenApi("test") as unknown as {
   paths: Record<string, Record<string, SpecOperation>>;

@@ -12,7 +12,7 @@ import {
   openSession,
   sessionSigner,
   signedRequest,
-} from "../../lz/fleet.ts";
+} from "../../lz/platform/simulated-agents.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import type { Signer } from "../../shared/wire/signature.ts";
 import { type Split, splitRoles } from "./role-stack.ts";

@@ -2,13 +2,13 @@ import { checkReports, createReportVerifier } from "../../shared/authority/check
 import { type AttributeMap, unmarshalItem } from "../../shared/table/dynamo.ts";
 import { type TenantItem, tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { type Heartbeat, heartbeat as heartbeatSchema } from "../../shared/wire/heartbeat.ts";
-import { adjudicateOff } from "../../worker/adjudicate.ts";
-import type { Deps } from "../../worker/deps.ts";
-import { createLocks } from "../../worker/locks.ts";
-import { createMetrics } from "../../worker/metrics.ts";
-import { createPasts } from "../../worker/pasts.ts";
-import { createPresences } from "../../worker/presences.ts";
-import { type Delivery, parseDelivery } from "../../worker/read.ts";
+import { createPasts } from "../../worker/assess/baseline-store.ts";
+import { adjudicateOff } from "../../worker/assess/llm-review.ts";
+import { createPresences } from "../../worker/assess/presence-cache.ts";
+import { type Delivery, parseDelivery } from "../../worker/heartbeat/parse-heartbeat.ts";
+import { createLocks } from "../../worker/platform/keyed-mutex.ts";
+import { createMetrics } from "../../worker/platform/metrics.ts";
+import type { Deps } from "../../worker/receive/deps.ts";
 import { believing } from "./authority.ts";
 import type { MemoryDynamo } from "./memory-dynamo.ts";
 

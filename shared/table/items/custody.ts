@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assetId, tenantId } from "../../ids.ts";
 import { MODES, stopEnginesBy } from "../../wire/heartbeat.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
-import { provenReport } from "./asset.ts";
+import { provenReport } from "./asset/asset.ts";
 import { count } from "./count.ts";
 
 export const CUSTODY_ACTIONS = [

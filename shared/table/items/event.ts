@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { assetId, slug, tenantId } from "../../ids.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
-import { provenReport } from "./asset.ts";
+import { provenReport } from "./asset/asset.ts";
 import { count } from "./count.ts";
 import { WEBHOOK_EVENTS } from "./webhook.ts";
 

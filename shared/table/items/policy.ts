@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { slug } from "../../ids.ts";
-import { isTimeZone } from "../../time-zone.ts";
+import { isTimeZone } from "../../time/time-zone.ts";
 import { LIMITS } from "../../wire/heartbeat.ts";
 import { text } from "../../wire/text.ts";
 import { count } from "./count.ts";

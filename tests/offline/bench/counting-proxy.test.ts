@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type Stage, startStage } from "../../../local/stage.ts";
-import { fromUtf8 } from "../../../shared/bytes.ts";
+import { fromUtf8 } from "../../../shared/encoding/bytes.ts";
 import { encodeEntry, encodePack } from "../../../shared/queue/message.ts";
 import { ROOT } from "../../support/stack.ts";
 

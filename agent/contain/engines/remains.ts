@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Mode } from "../../../shared/wire/heartbeat.ts";
+import { StateFault } from "../../platform/state-files.ts";
+import { KEPT_RULES_FILE } from "../state/persisted-rules.ts";
+import { stoppedFile } from "./stopped-file.ts";
+
+/** DNS: a name server, not the control plane. */
+const NAMES_PORT = "53";
+
+/**
+ * The blocking mode that other files of the state directory show, for an agent that lost containment.json: the rules
+ * kept for the next start of the host, or the list of stopped processes. Undefined when they show none.
+ */
+export function modeOfRemains(directory: string): Exclude<Mode, "observe"> | undefined {
+  const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
+  // The rules of mode network drop what they do not name; those of the other refuse ports, and accept the rest.
+  if (/\bhook output\b.*\bpolicy drop;/.test(rules)) return "network";
+  if (/\bhook input\b.*\bpolicy accept;/.test(rules)) return "stop-engines";
+  return hasStopped(directory) ? "stop-engines" : undefined;
+}
+
+/** Addresses of the control plane in the kept rules, for an agent that lost the list of them. */
+export function controlAddressesIn(directory: string): string[] {
+  const rules = readOrEmpty(join(directory, KEPT_RULES_FILE));
+  const accepted = rules.matchAll(/^\s*meta skuid 0 ip6? daddr ([\da-f.:]+) tcp dport (\d+) accept$/gm);
+  return [...accepted].filter(([, , port]) => port !== NAMES_PORT).map(([, address = ""]) => address);
+}
+
+function hasStopped(directory: string): boolean {
+  try {
+    return (stoppedFile(directory).read() ?? []).length > 0;
+  } catch (cause) {
+    if (!(cause instanceof StateFault)) throw cause;
+    return true; // Nothing is written there before something is stopped.
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,101 @@
+import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import type { Endpoint } from "../network/firewall.ts";
+import { type HostProcess, isScanned, START_SLACK_MS } from "./process-tree.ts";
+
+/** A socket that listens, as the kernel reports it, and the processes that hold it. */
+export type Listener = Endpoint & { holders: readonly Holder[] };
+/** `users`: name and number of the user that the process runs as. */
+export type Holder = { pid: number; users: readonly string[] };
+
+/** Engines that replaced their process, newest kept. */
+const REMEMBERED_MAX = 256;
+
+export type Located = {
+  /** Processes of the engines: those the scan saw, and those that took over their sockets. */
+  roots: HostProcess[];
+  /** Ports on which a process listens that took over the socket of an engine. */
+  inheritedPorts: number[];
+  /** Engines whose process is gone and whose port is not listened on: they ended, or they run without a port. */
+  ended: Engine[];
+  /** Ports of engines whose process is gone, with a listener that cannot be told to be theirs. */
+  unclearPorts: number[];
+};
+
+/**
+ * Finds the processes of scanned engines. An engine can hand its listening socket to a new process and end before
+ * anyone looks at it, so the holders of its sockets count where its own process is gone.
+ *
+ * A port alone proves nothing: any user may listen on one, end, and leave it to somebody else's program. A holder
+ * counts only at the very address and port of the engine, as the engine's own user, and started no earlier than the
+ * engine. A user can thus make this agent stop only what that user may stop anyway. Addresses in containers repeat
+ * from one to the next, so there no holder counts.
+ */
+export function locate(
+  engines: readonly Engine[],
+  processes: readonly HostProcess[],
+  listeners: (ports: readonly number[]) => readonly Listener[],
+): Located {
+  const roots: HostProcess[] = [];
+  const missing: Engine[] = [];
+  for (const engine of engines) {
+    const own = processes.filter((process) => isScanned(engine, process));
+    if (own.length > 0) roots.push(...own);
+    else missing.push(engine);
+  }
+  const beyondContainers = missing.filter(({ container }) => container === undefined);
+  const ports = [...new Set(beyondContainers.flatMap((engine) => engine.ports))];
+  const found = ports.length > 0 ? listeners(ports) : [];
+  const unclear = new Set<number>();
+  const inherited = new Set<number>();
+  const ended: Engine[] = [];
+  for (const engine of missing) {
+    const theirs =
+      engine.container === undefined
+        ? found.filter(({ address, port }) => engine.ports.includes(port) && engine.bind.includes(address))
+        : [];
+    if (theirs.length === 0) ended.push(engine);
+    for (const { port, holders } of theirs) {
+      const heirs = holders.map((holder) => processes.find((process) => isHeir(engine, holder, process)));
+      roots.push(...heirs.filter((heir) => heir !== undefined));
+      if (heirs.some((heir) => heir !== undefined)) inherited.add(port);
+      if (heirs.length === 0 || heirs.includes(undefined)) unclear.add(port);
+    }
+  }
+  return { roots, inheritedPorts: [...inherited], ended, unclearPorts: [...unclear] };
+}
+
+function isHeir(engine: Engine, { pid, users }: Holder, process: HostProcess): boolean {
+  if (process.pid !== pid || engine.user === undefined || !users.includes(engine.user)) return false;
+  if (engine.processStartedAt === undefined || process.startedAtMs === undefined) return false;
+  return process.startedAtMs >= Date.parse(engine.processStartedAt) - START_SLACK_MS;
+}
+
+/** Notices engines that replaced their process again although no look ever found one of these processes. */
+export function createReplacementWatch() {
+  const lastSeen = new Map<string, string>();
+  let replaced = new Set<string>();
+  return {
+    /** Names of the engines that ended as one process, were scanned as another, and ended again. */
+    note: (ended: readonly Engine[]): string[] => {
+      const now = new Set<string>();
+      for (const { id, executable = "", user = "", name, pid, processStartedAt } of ended) {
+        if (pid === undefined) continue;
+        const key = `${id} ${executable} ${user}`;
+        const process = `${pid} ${processStartedAt}`;
+        const before = lastSeen.get(key);
+        const isOther = before !== undefined && before !== process;
+        // The same scan is seen by several looks: what it showed stays true until the next one.
+        if (isOther || replaced.has(name)) now.add(name);
+        lastSeen.delete(key);
+        lastSeen.set(key, process);
+      }
+      for (const key of [...lastSeen.keys()].slice(0, -REMEMBERED_MAX)) lastSeen.delete(key);
+      replaced = now;
+      return [...now];
+    },
+    clear: (): void => {
+      lastSeen.clear();
+      replaced.clear();
+    },
+  };
+}

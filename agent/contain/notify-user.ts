@@ -1,0 +1,114 @@
+import { existsSync, readdirSync } from "node:fs";
+import type { Directive } from "../../shared/wire/directive.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import type { RunCommand } from "../platform/run-command.ts";
+
+const WORDS_MAX = 300;
+const USERS_MAX = 16;
+const TITLE = "LifecycleZero";
+/** How long a message box of Windows stays, in seconds. */
+const MESSAGE_SECONDS = 3600;
+
+/**
+ * What is told of an order that was carried out; nothing where nothing changes for the person at the host. Of a
+ * release `stopEnginesBy` is that of the isolation it ends.
+ */
+export function noticeOf({
+  action,
+  mode,
+  notice,
+  stopEnginesBy,
+}: Pick<Directive, "action" | "mode" | "notice" | "stopEnginesBy">): string | undefined {
+  const isTerminated = stopEnginesBy === "terminate";
+  if (action === "release") {
+    const left = isTerminated ? " Programs that it terminated have to be started again." : "";
+    return `${TITLE}: the isolation of this computer has ended.${left}`;
+  }
+  if (mode === "observe") return undefined;
+  const stopped = isTerminated
+    ? "Its AI engines were terminated, and do not come back by themselves."
+    : "Its AI engines were stopped.";
+  const what = mode === "network" ? "Its network is restricted." : stopped;
+  const words = notice ?? "Your security team has isolated this computer. Please contact them.";
+  return tidy(`${TITLE}: ${words} ${what}`, WORDS_MAX + 90);
+}
+
+/** The words are an argument or the input of a program: never a shell's, and of no script a part. */
+export type Telling = { command: readonly string[]; stdin?: string };
+
+/**
+ * Linux: every terminal by wall(1), every desktop session by notify-send(1) on its own bus, as its own user: a bus
+ * answers nobody else, not even root. Its body is markup (Desktop Notifications Specification 1.2).
+ */
+export function tellLinux(words: string, uids: readonly number[]): Telling[] {
+  const body = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const desktops = uids.slice(0, USERS_MAX).map((uid) => ({
+    command: [
+      "setpriv",
+      `--reuid=${uid}`,
+      "--clear-groups",
+      "env",
+      `DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/${uid}/bus`,
+      "notify-send",
+      "--urgency=critical",
+      `--app-name=${TITLE}`,
+      "--",
+      TITLE,
+      body,
+    ],
+  }));
+  return [{ command: ["wall", "--", words] }, ...desktops];
+}
+
+/** macOS: every terminal by wall(1), and a notification in the session of whoever is at the screen. */
+export function tellDarwin(words: string, uids: readonly number[]): Telling[] {
+  const script = ["on run argv", `display notification (item 1 of argv) with title "${TITLE}"`, "end run"];
+  const lines = script.flatMap((line) => ["-e", line]);
+  const desktops = uids.slice(0, USERS_MAX).map((uid) => ({
+    command: [
+      ...["/bin/launchctl", "asuser", String(uid), "/usr/bin/sudo", "-u", `#${uid}`],
+      ...["/usr/bin/osascript", ...lines, "--", words],
+    ],
+  }));
+  return [{ command: ["/usr/bin/wall"], stdin: `${words}\n` }, ...desktops];
+}
+
+/** Windows: a message box in every session by msg.exe, which the Home edition does not have. */
+export const tellWindows = (words: string): Telling[] => [
+  { command: ["msg.exe", "*", `/TIME:${MESSAGE_SECONDS}`], stdin: words },
+];
+
+/** As root, or as the service. Where there are no terminals, desktops or such programs nobody is told this way. */
+export function tellUsersOf(
+  platform: NodeJS.Platform,
+  run: RunCommand,
+): ((words: string) => Promise<void>) | undefined {
+  const tellings: Partial<Record<NodeJS.Platform, (words: string) => Promise<Telling[]>>> = {
+    linux: async (words) => tellLinux(words, busUids()),
+    darwin: async (words) => tellDarwin(words, await consoleUids(run)),
+    win32: async (words) => tellWindows(words),
+  };
+  const tellingsOf = tellings[platform];
+  if (!tellingsOf) return undefined;
+  return async (words) => {
+    await Promise.all((await tellingsOf(words)).map(({ command, stdin }) => run(command, stdin)));
+  };
+}
+
+/** Users with a session bus. */
+function busUids(): number[] {
+  try {
+    return readdirSync("/run/user")
+      .filter((name) => /^[1-9]\d{0,9}$/.test(name) && existsSync(`/run/user/${name}/bus`))
+      .map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Whoever is at the screen owns the console; nobody there, and root does. */
+async function consoleUids(run: RunCommand): Promise<number[]> {
+  const { stdout } = await run(["/usr/bin/stat", "-f", "%u", "/dev/console"]);
+  const uid = /^[1-9]\d{0,9}$/.exec(stdout.trim())?.[0];
+  return uid === undefined ? [] : [Number(uid)];
+}

@@ -1,0 +1,27 @@
+import type { Mode } from "../../../shared/wire/heartbeat.ts";
+import type { Enforcer } from "../modes/enforcer.ts";
+import { observeEnforcer } from "../modes/observe.ts";
+import type { HostOptions } from "./host-enforcers.ts";
+import { unsupportedEnforcer } from "./unsupported.ts";
+
+/** Blocking modes where this system and these rights allow them; elsewhere they say that they cannot. */
+export async function enforcersFor(
+  { platform, isRoot }: { platform: NodeJS.Platform; isRoot: boolean },
+  options: HostOptions,
+): Promise<Record<Mode, Enforcer>> {
+  const observe = observeEnforcer(options.reach);
+  const unsupported = (why?: string) => ({
+    observe,
+    network: unsupportedEnforcer("network", why),
+    "stop-engines": unsupportedEnforcer("stop-engines", why),
+  });
+  // Each system's part is loaded on that system only: the others' libraries are not there.
+  if (platform === "win32") {
+    const { windowsEnforcers } = await import("./windows.ts");
+    return { observe, ...(await windowsEnforcers(options)) };
+  }
+  if (platform !== "linux" && platform !== "darwin") return unsupported();
+  if (!isRoot) return unsupported("needs the agent to run as root");
+  if (platform === "darwin") return { observe, ...(await import("./darwin.ts")).darwinEnforcers(options) };
+  return { observe, ...(await import("./linux.ts")).linuxEnforcers(options) };
+}

@@ -1,0 +1,99 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { parseTcpTable } from "../../scan/network/sockets.ts";
+import { parsePasswd, parseUid } from "../../scan/processes/process-table.ts";
+import type { Listener } from "../engines/replaced-engines.ts";
+import type { Endpoint } from "../network/firewall.ts";
+
+/** proc(5), `/proc/net/tcp`: state of a socket that listens. */
+const LISTEN = "0A";
+const DESCRIPTORS_MAX = 65_536;
+
+/** Where these processes listen (TCP), as the kernel says it: not what a scan found out about them. */
+export function listeningOf(pids: readonly number[]): Endpoint[] {
+  const found = new Map<string, Endpoint>();
+  for (const pid of pids) {
+    const inodes = socketsOf(pid);
+    if (inodes.size === 0) continue;
+    // The tables of its own network namespace.
+    for (const [table, isSix] of [
+      ["tcp", false],
+      ["tcp6", true],
+    ] as const)
+      for (const { inode, ...endpoint } of parseListening(readOrEmpty(`/proc/${pid}/net/${table}`), isSix))
+        if (inodes.has(inode)) found.set(`${endpoint.address} ${endpoint.port}`, endpoint);
+  }
+  return [...found.values()];
+}
+
+/**
+ * Who listens on these ports (TCP) in the agent's own network namespace, by the kernel's word. Addresses are spelled as a
+ * scan spells them. Reads the descriptors of every process.
+ */
+export function listenersOn(ports: readonly number[]): Listener[] {
+  const rows = ["tcp", "tcp6"].flatMap((table) =>
+    parseTcpTable(readOrEmpty(`/proc/self/net/${table}`)).filter(
+      ({ state, localPort }) => state === "listen" && ports.includes(localPort),
+    ),
+  );
+  if (rows.length === 0) return [];
+  const names = parsePasswd(readOrEmpty("/etc/passwd"));
+  const holdersOf = new Map(rows.map(({ inode }): [string, Listener["holders"][number][]] => [inode, []]));
+  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    const pid = Number(name);
+    for (const inode of socketsOf(pid)) holdersOf.get(inode)?.push({ pid, users: usersOf(pid, names) });
+  }
+  return rows.map(({ localAddress, localPort, inode }) => ({
+    address: localAddress,
+    port: localPort,
+    holders: holdersOf.get(inode)!,
+  }));
+}
+
+/** Rows in state LISTEN. An address is groups of 32 bits in the byte order of this host, in hex. */
+export function parseListening(table: string, isSix: boolean): (Endpoint & { inode: string })[] {
+  return table.split("\n").flatMap((row) => {
+    const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
+    if (state !== LISTEN) return [];
+    const [hex = "", port = ""] = local.split(":");
+    const bytes = hex.match(/.{8}/g)?.flatMap((group) => group.match(/../g)!.toReversed()) ?? [];
+    const address = isSix
+      ? bytes.join("").toLowerCase().match(/.{4}/g)!.join(":")
+      : bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
+    return [{ address, port: Number.parseInt(port, 16), inode }];
+  });
+}
+
+/** Name and number of the real user, as a scan names it. */
+function usersOf(pid: number, names: ReadonlyMap<number, { name: string }>): string[] {
+  const uid = parseUid(readOrEmpty(`/proc/${pid}/status`));
+  return uid === undefined ? [] : [names.get(uid)?.name, String(uid)].filter((user) => user !== undefined);
+}
+
+function socketsOf(pid: number): Set<string> {
+  const inodes = new Set<string>();
+  try {
+    for (const name of readdirSync(`/proc/${pid}/fd`).slice(0, DESCRIPTORS_MAX)) {
+      const [, inode] = /^socket:\[(\d+)\]$/.exec(linkOrEmpty(`/proc/${pid}/fd/${name}`)) ?? [];
+      if (inode !== undefined) inodes.add(inode);
+    }
+  } catch {
+    // It ended in between.
+  }
+  return inodes;
+}
+
+function linkOrEmpty(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

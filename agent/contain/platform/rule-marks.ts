@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import { z } from "zod";
+import type { Log } from "../../platform/log.ts";
+import type { RunCommand } from "../../platform/run-command.ts";
+import { readState, removeIfPossible, writeState } from "../../platform/state-files.ts";
+import type { Enforcer, Proof } from "../modes/enforcer.ts";
+import { savedIn } from "../state/twin-file.ts";
+import { BRIDGE_TABLE, TABLE } from "./nftables.ts";
+
+/** Marks that the system gives to rules when they are installed; undefined without any. */
+export type RuleMarks = () => Promise<string | undefined>;
+
+/**
+ * The handles of our tables, chains and rules. The kernel gives each a new one when it is made, so that rules which were
+ * deleted and restored between two looks differ from the rules that were put, although they read the same (nft(8)).
+ */
+export const nftMarks =
+  (run: RunCommand): RuleMarks =>
+  async () => {
+    const listings = await Promise.all(
+      [TABLE, BRIDGE_TABLE].map((table) =>
+        run(["nft", "--handle", "--stateless", "list", "table", ...table.split(" ")]),
+      ),
+    );
+    const handles = listings.map(({ code, stdout }) =>
+      code === 0 ? [...stdout.matchAll(/# handle (\d+)$/gm)].map(([, handle]) => handle).join(" ") : "",
+    );
+    return handles[0] === "" ? undefined : handles.join(" / ");
+  };
+
+/** The marks of the last look, kept for the agent that starts next. */
+export type KeptMarks = {
+  load: () => string | undefined;
+  /** Undefined: there are no rules any more. */
+  save: (marks: string | undefined) => void;
+};
+
+const MARKS_FILE = "rule-marks.json";
+const markFile = z.strictObject({ boot: z.string(), marks: z.string() });
+
+/**
+ * Marks in the state directory. They count until the host starts anew, for then the rules are put again.
+ *
+ * @param boot names this run of the kernel
+ */
+export function keptMarks(directory: string, boot: string, log: Log): KeptMarks {
+  const file = {
+    write: (marks: string) => writeState(directory, MARKS_FILE, { boot, marks }),
+    holds: (marks: string) => read() === marks,
+  };
+  const saved = savedIn(file, "the marks of the isolation rules", log);
+  function read(): string | undefined {
+    try {
+      const found = readState(directory, MARKS_FILE, markFile);
+      return found?.boot === boot ? found.marks : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+  return {
+    load: read,
+    save: (marks) => {
+      if (marks === undefined) removeIfPossible(join(directory, MARKS_FILE));
+      else if (read() !== marks) saved.save(marks);
+    },
+  };
+}
+
+const RESTORED = "the isolation rules were taken away and restored between two looks";
+
+const CHANGED_UNWATCHED = "the isolation rules were taken away or replaced while the agent did not run";
+
+/**
+ * Finds out what was altered and restored between two looks, which a comparison of the rules cannot see, and what was
+ * altered while no agent ran: it knows no rules that it sent.
+ */
+export function comparingMarks(marks: RuleMarks, enforcer: Enforcer, kept?: KeptMarks): Enforcer {
+  let last: string | undefined;
+  let isFirst = true;
+  const act =
+    (carryOut: Enforcer["apply"]): Enforcer["apply"] =>
+    async (order, signal) => {
+      last = undefined;
+      const proof = await carryOut(order, signal);
+      isFirst = false;
+      last = await marks();
+      kept?.save(last);
+      return proof;
+    };
+  return {
+    apply: act(enforcer.apply),
+    reassert: async (order, signal) => {
+      const before = isFirst ? kept?.load() : last;
+      const change = isFirst ? CHANGED_UNWATCHED : RESTORED;
+      const isOther = before !== undefined && (await marks()) !== before;
+      const proof: Proof = await act(enforcer.reassert)(order, signal);
+      return isOther ? { ...proof, repaired: proof.repaired ?? change } : proof;
+    },
+    release: async (order, signal) => {
+      last = undefined;
+      const proof = await enforcer.release(order, signal);
+      isFirst = false;
+      kept?.save(undefined);
+      return proof;
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { runWithin } from "../../platform/run-command.ts";
+import { readState, writeState } from "../../platform/state-files.ts";
+import { isLoopback, isPlainAddress } from "../network/addresses.ts";
+import { attempt } from "../network/tcp-connect.ts";
+import { blockingEnforcers, type Enforcers, type HostOptions } from "./host-enforcers.ts";
+import { POWERSHELL, profiles, windowsFirewall } from "./windows-firewall.ts";
+import { openSuspension, type Suspension, windowsProcesses } from "./windows-processes.ts";
+import type { Profile } from "./windows-rules.ts";
+
+/** Two dozen rules take PowerShell a few seconds, and on a busy host many. */
+const POWERSHELL_TIMEOUT_MS = 60_000;
+/** Each look starts PowerShell, twice or more: this many rounds of the daemon (4 s) apart they cost little. */
+const LOOK_EVERY_ROUNDS = 8;
+const PROFILES_FILE = "firewall-before.json";
+const BEFORE = profiles.nullable();
+
+/** The blocking modes, by Windows Firewall and suspension. Needs an elevated account, as the service has. */
+export async function windowsEnforcers(options: HostOptions): Promise<Enforcers> {
+  const { directory } = options;
+  const run = runWithin(POWERSHELL_TIMEOUT_MS);
+  const { suspend, wake, end } = await openSuspension().catch(cannotSuspend);
+  return blockingEnforcers(options, {
+    firewall: windowsFirewall({
+      run,
+      attempt,
+      loadProfiles: () => readState(directory, PROFILES_FILE, BEFORE) ?? undefined,
+      saveProfiles: (before: readonly Profile[] | undefined) =>
+        writeState(directory, PROFILES_FILE, before ?? null),
+    }),
+    resolvers: async () => serverAddresses((await run(POWERSHELL, RESOLVERS_SCRIPT)).stdout),
+    dhcpServers: async () => serverAddresses((await run(POWERSHELL, DHCP_SERVERS_SCRIPT)).stdout),
+    processes: () => windowsProcesses(run),
+    suspend,
+    wake,
+    end,
+    refusesItself: false,
+    lookEveryRounds: LOOK_EVERY_ROUNDS,
+  });
+}
+
+/** Without the functions nothing is stopped, and every process that should be is named in the report. */
+function cannotSuspend(): Suspension {
+  const fail = (): never => {
+    throw new Error("processes cannot be stopped on this system");
+  };
+  return { suspend: fail, wake: fail, end: fail };
+}
+
+const RESOLVERS_SCRIPT =
+  "Get-DnsClientServerAddress | ForEach-Object { $_.ServerAddresses } | Sort-Object -Unique\n";
+
+const DHCP_SERVERS_SCRIPT =
+  'Get-CimInstance Win32_NetworkAdapterConfiguration -Filter "DHCPEnabled=TRUE" | ForEach-Object { $_.DHCPServer } | Sort-Object -Unique\n';
+
+/** One address a line. Site-local ones that Windows makes up (`fec0:0:0:ffff::1`) serve nobody. */
+export function serverAddresses(text: string): string[] {
+  const named = text.split("\n").map((line) => line.trim().replace(/%\w+$/, ""));
+  return [...new Set(named)].filter(
+    (address) => isPlainAddress(address) && !isLoopback(address) && !/^fec0:/i.test(address),
+  );
+}

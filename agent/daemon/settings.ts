@@ -1,0 +1,264 @@
+import { readFileSync, statSync } from "node:fs";
+import { posix, win32 } from "node:path";
+import { z } from "zod";
+import { employeeId } from "../../shared/ids.ts";
+import { tidy } from "../../shared/wire/text.ts";
+import type { NetworkSettings } from "../network/outbound-network.ts";
+import { hasCredentials, NO_PROXY, readProxy } from "../network/proxy.ts";
+import { configFile, type Host, parseEdgeUrl, stateDirectory } from "../platform/agent-version.ts";
+import { codeOf, isCode } from "../platform/state-files.ts";
+
+const INTERVAL_MS_MIN = 100;
+const INTERVAL_MS_MAX = 3_600_000;
+const FILE_BYTES_MAX = 64 * 1024;
+const PATH_CHARACTERS_MAX = 1024;
+const PROXY_CHARACTERS_MAX = 2048;
+const NO_PROXY_CHARACTERS_MAX = 8192;
+const OTHERS_WRITE = 0o022;
+const OTHERS_READ = 0o044;
+
+const path = z.string().min(1).max(PATH_CHARACTERS_MAX);
+const isOrigin = (text: string): boolean => parseEdgeUrl(text, true).ok;
+
+/**
+ * What may be set, under the name it has as a flag. The only secret is a proxy's password, in a file that only its
+ * owner can read. An enrolment token is no setting.
+ */
+const schema = z.strictObject({
+  state: path.optional(),
+  log: z.enum(["text", "json"]).optional(),
+  "log-file": path.optional(),
+  verbose: z.boolean().optional(),
+  interval: z.int().min(INTERVAL_MS_MIN).max(INTERVAL_MS_MAX).optional(),
+  url: z.string().refine(isOrigin).optional(),
+  employee: employeeId.optional(),
+  "allow-http": z.boolean().optional(),
+  proxy: z
+    .string()
+    .max(PROXY_CHARACTERS_MAX)
+    .refine((text) => text === NO_PROXY || readProxy(text).ok)
+    .optional(),
+  "no-proxy": z.string().max(NO_PROXY_CHARACTERS_MAX).optional(),
+  "ca-file": path.optional(),
+});
+type Given = z.infer<typeof schema>;
+export type SettingName = keyof Given;
+
+const NAMES = Object.keys(schema.shape) as SettingName[];
+
+/** Other spellings that the configuration file may use. */
+const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
+
+/** What a value must be, in the words of the one line that refuses it. */
+const MUST_BE: Readonly<Record<SettingName, string>> = {
+  state: "must be the path of a directory",
+  log: "must be text or json",
+  "log-file": "must be the path of a file",
+  verbose: "must be true or false",
+  interval: `must be a whole number of milliseconds, ${INTERVAL_MS_MIN} to ${INTERVAL_MS_MAX}`,
+  url: "must be an origin: http or https, host and port only",
+  employee: "must be letters, digits and . _ @ + - (128 at most)",
+  "allow-http": "must be true or false",
+  proxy: `must be ${NO_PROXY} or the address of a proxy (${PROXY_CHARACTERS_MAX} characters at most)`,
+  "no-proxy": "must be a list of hosts with commas between them",
+  "ca-file": "must be the path of a PEM file",
+};
+
+/** The value is never part of it: it may hold a password. */
+function mustBe(name: SettingName, value: unknown): string {
+  if (name !== "proxy" || typeof value !== "string" || value.length > PROXY_CHARACTERS_MAX)
+    return MUST_BE[name];
+  const read = readProxy(value);
+  return read.ok ? MUST_BE[name] : read.reason;
+}
+
+/** The environment's names for them. */
+export const VARIABLES: Readonly<Record<SettingName, string>> = {
+  state: "LZ_STATE_DIR",
+  log: "LZ_LOG",
+  "log-file": "LZ_LOG_FILE",
+  verbose: "LZ_VERBOSE",
+  interval: "LZ_INTERVAL",
+  url: "LZ_URL",
+  employee: "LZ_EMPLOYEE",
+  "allow-http": "LZ_ALLOW_HTTP",
+  proxy: "LZ_PROXY",
+  "no-proxy": "LZ_NO_PROXY",
+  "ca-file": "LZ_CA_FILE",
+};
+
+export type Settings = {
+  /** State directory, absolute. */
+  state: string;
+  log: "text" | "json" | undefined;
+  logFile: string | undefined;
+  verbose: boolean;
+  /** Instead of the tenant's; milliseconds. */
+  intervalMs: number | undefined;
+  url: string | undefined;
+  employee: string | undefined;
+  allowHttp: boolean;
+  /** Holds the proxy's credentials: for {@link openNetwork} only, never for a line. */
+  network: NetworkSettings;
+  /** Settings of a flag or a variable, which another process does not have. */
+  ofThisCall: readonly SettingName[];
+  /** The configuration file, and whether there was one to read. */
+  config: { path: string; isUsed: boolean };
+};
+
+export type Resolved = { ok: true; settings: Settings } | { ok: false; reason: string };
+
+/**
+ * Settings of one call: flags go before the environment, the environment before the file, the file before the
+ * defaults. Everything that is wrong is told by name in one line. `wanted` are the settings the command knows:
+ * a variable it does not use cannot stop it, while a file is always checked as a whole.
+ */
+export function resolveSettings(
+  host: Host,
+  flags: Readonly<Record<string, unknown>>,
+  wanted: readonly string[],
+): Resolved {
+  const file = readConfig(host, flags.config);
+  const known = NAMES.filter((name) => wanted.includes(name));
+  const fromFlags = pick(known, (name) => flags[name]);
+  const fromEnvironment = pick(known, (name) => host.env[VARIABLES[name]] || undefined);
+  const problems = [
+    ...file.problems,
+    ...problemsOf(fromEnvironment, (name) => VARIABLES[name]),
+    ...problemsOf(fromFlags, (name) => `--${name}`),
+  ];
+  if (problems.length > 0) return { ok: false, reason: problems.join("; ") };
+  const given = schema.parse({ ...file.given, ...fromEnvironment, ...fromFlags });
+  const absolute = host.platform === "win32" ? win32.resolve : posix.resolve;
+  const settings: Settings = {
+    state: absolute(given.state ?? stateDirectory(host)),
+    log: given.log,
+    logFile: given["log-file"] === undefined ? undefined : absolute(given["log-file"]),
+    verbose: given.verbose ?? false,
+    intervalMs: given.interval,
+    url: given.url,
+    employee: given.employee,
+    allowHttp: given["allow-http"] ?? false,
+    network: {
+      proxy: given.proxy,
+      noProxy: given["no-proxy"],
+      caFile: given["ca-file"] === undefined ? undefined : absolute(given["ca-file"]),
+    },
+    ofThisCall: Object.keys({ ...fromEnvironment, ...fromFlags }) as SettingName[],
+    config: { path: absolute(file.path), isUsed: file.isUsed },
+  };
+  return { ok: true, settings };
+}
+
+type FromFile = { path: string; isUsed: boolean; given: Record<string, unknown>; problems: string[] };
+
+function readConfig(host: Host, flag: unknown): FromFile {
+  const named = typeof flag === "string" ? flag : host.env.LZ_CONFIG || undefined;
+  const path = named ?? configFile(host);
+  const wrong = (problem: string): FromFile => ({ path, isUsed: true, given: {}, problems: [problem] });
+  let text: string;
+  let mode: number;
+  try {
+    const found = statSync(path);
+    const { size } = found;
+    mode = found.mode;
+    // Whoever may write it chooses where keys are kept and whom the next enrolment trusts.
+    if (host.platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
+      return wrong(`${path} is writable by others: run chmod go-w on it`);
+    if (size > FILE_BYTES_MAX) return wrong(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const isMissing = isCode(cause, "ENOENT") || isCode(cause, "ENOTDIR");
+    if (isMissing && named === undefined) return { path, isUsed: false, given: {}, problems: [] };
+    return wrong(`cannot read ${path} (${codeOf(cause)})`);
+  }
+  const object = parseObject(text);
+  // What the parser says may quote the file, and someone may have put there what does not belong there.
+  if (!object) return wrong(`${path} must hold one JSON object`);
+  const parsed = withoutAliases(object);
+  const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
+  const relative = (["state", "log-file", "ca-file"] as const).filter((name) => {
+    const value = parsed[name];
+    return typeof value === "string" && value !== "" && !isAbsolute(value);
+  });
+  const problems = [
+    ...problemsOf(parsed, (name) => `${name} in ${path}`),
+    ...relative.map((name) => `${name} in ${path} must be an absolute path`),
+    ...(host.platform !== "win32" && (mode & OTHERS_READ) !== 0 && holdsPassword(parsed)
+      ? [`${path} holds the credentials of a proxy and can be read by others: run chmod 600 on it`]
+      : []),
+  ];
+  return { path, isUsed: true, given: parsed, problems };
+}
+
+const holdsPassword = ({ proxy }: Record<string, unknown>): boolean =>
+  typeof proxy === "string" && hasCredentials(proxy);
+
+const withoutAliases = (given: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      const known = Object.hasOwn(FILE_ALIASES, name) ? FILE_ALIASES[name]! : name;
+      // Given twice, the unknown name stays and is refused.
+      return [Object.hasOwn(given, known) ? name : known, value];
+    }),
+  );
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    // An editor of Windows may begin a file with a byte order mark.
+    const parsed: unknown = JSON.parse(text.replace(/^\ufeff/, ""));
+    const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
+    return isObject ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const SECRET = /token|secret|password|key/i;
+const UNKNOWN_SHOWN_MAX = 5;
+
+function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) => string): string[] {
+  const result = schema.safeParse(given);
+  if (result.success) return [];
+  const isKnown = (name: string): name is SettingName => Object.hasOwn(schema.shape, name);
+  const unknown = Object.keys(given).filter((name) => !isKnown(name));
+  const wrong = new Set(
+    result.error.issues.map(({ path: [name] }) => name).filter((name) => name !== undefined),
+  );
+  return [
+    ...[...wrong].map(
+      (name) => `${nameOf(name as SettingName)} ${mustBe(name as SettingName, given[name as string])}`,
+    ),
+    ...unknown.slice(0, UNKNOWN_SHOWN_MAX).map((name) => {
+      const said = nameOf(tidy(name, 40) as SettingName);
+      return SECRET.test(name) ? `${said} is refused: no secret belongs in this file` : `${said} is unknown`;
+    }),
+    ...(unknown.length > UNKNOWN_SHOWN_MAX ? [`and ${unknown.length - UNKNOWN_SHOWN_MAX} more unknown`] : []),
+  ];
+}
+
+/** The values that were given, text made what the schema expects where it can be. */
+function pick(
+  names: readonly SettingName[],
+  valueAt: (name: SettingName) => unknown,
+): Record<string, unknown> {
+  const given: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = valueAt(name);
+    if (value !== undefined) given[name] = typeof value === "string" ? read(name, value) : value;
+  }
+  return given;
+}
+
+const BOOLEANS = new Map([
+  ["true", true],
+  ["1", true],
+  ["false", false],
+  ["0", false],
+]);
+
+function read(name: SettingName, value: string): unknown {
+  if (name === "interval") return /^\d{1,9}$/.test(value) ? Number(value) : value;
+  if (name === "verbose" || name === "allow-http") return BOOLEANS.get(value) ?? value;
+  return value;
+}

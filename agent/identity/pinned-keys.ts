@@ -1,0 +1,25 @@
+import { sha256Of } from "../../shared/wire/catalog.ts";
+import { verifyKeySet } from "../../shared/wire/key-set.ts";
+import type { Identity } from "./device-identity.ts";
+
+export type KeySetVerdict =
+  | { is: "taken"; identity: Identity }
+  /** The set in force: a session brings it for as long as the rotation lasts. */
+  | { is: "known" }
+  | { is: "refused"; reason: string };
+
+/**
+ * The identity with new pinned control keys, when one of the pinned ones signed them and they are newer than those
+ * taken last: a set that was replaced cannot bring a withdrawn key back.
+ */
+export async function takeKeySet(identity: Identity, jws: string, nowMs: number): Promise<KeySetVerdict> {
+  const sha256 = await sha256Of(jws);
+  const { keySet } = identity;
+  if (keySet?.sha256 === sha256) return { is: "known" };
+  const verified = await verifyKeySet(jws, identity.jwks, nowMs).catch(() => undefined);
+  if (!verified) return { is: "refused", reason: "no pinned control key signed it" };
+  const { keys, issuedAtSeconds } = verified;
+  if (keySet && issuedAtSeconds <= keySet.issuedAtSeconds)
+    return { is: "refused", reason: "it is not newer than the one taken last" };
+  return { is: "taken", identity: { ...identity, jwks: { keys }, keySet: { issuedAtSeconds, sha256 } } };
+}

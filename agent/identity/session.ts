@@ -1,0 +1,88 @@
+import { fromBase64url } from "../../shared/encoding/bytes.ts";
+import { type SessionRequest, sessionAnswer } from "../../shared/wire/enrolment.ts";
+import type { Hardware } from "../../shared/wire/hardware.ts";
+import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
+import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
+import { AGENT_VERSION } from "../platform/agent-version.ts";
+
+/** Share of its life after which a session is renewed, while the old one still works. */
+const RENEW_AT = 0.8;
+
+export type SessionDeps = {
+  post: Post;
+  device: Signer;
+  /** Fingerprint of this machine. */
+  hardware?: Hardware | undefined;
+  /** Given the tenant's settings as the control key signed them; absent where the control plane has none. */
+  onSettings: (signed: string | undefined) => void | Promise<void>;
+  /** Handed new control keys, signed, while one is being rotated. */
+  onKeySet?: (jws: string) => Promise<void>;
+};
+
+export type Session = {
+  /** Signer of the current session, asked for when there is none or it is old. */
+  signer: (signal: AbortSignal) => Promise<{ ok: true; signer: Signer } | { ok: false; answer: Answer }>;
+  /** Forgets the session: the edge no longer takes it. */
+  forget: () => void;
+};
+
+/** Holds the session key in memory only; a restart asks for a new one. */
+export function createSession(deps: SessionDeps): Session {
+  let current: { signer: Signer; renewAtMs: number; expiresAtMs: number } | undefined;
+
+  async function open(signal: AbortSignal): Promise<Answer | undefined> {
+    const body = JSON.stringify(sessionBody(deps.hardware));
+    let answer = await deps.post.send("session", body, deps.device, signal);
+    if (isStale(answer) && deps.post.correctClock()) {
+      answer = await deps.post.send("session", body, deps.device, signal);
+    }
+    if (answer.kind !== "answered" || answer.status < 200 || answer.status > 299) return answer;
+    const parsed = sessionAnswer.safeParse(parseJson(answer.body));
+    const key = parsed.success ? fromBase64url(parsed.data.key) : undefined;
+    if (!parsed.success || !key)
+      return { kind: "unreachable", reason: "the session answer is not of the expected form" };
+    const nowMs = deps.post.clock();
+    const expiresAtMs = parsed.data.expiresAtSeconds * 1000;
+    current = {
+      signer: {
+        keyid: parsed.data.keyid,
+        algorithm: "hmac-sha256",
+        key: await importHmacKey(key, ["sign"]),
+      },
+      renewAtMs: nowMs + RENEW_AT * (expiresAtMs - nowMs),
+      expiresAtMs,
+    };
+    // Pins first: what the settings set in motion may already be signed with a new key.
+    if (parsed.data.keySet !== undefined) await deps.onKeySet?.(parsed.data.keySet);
+    await deps.onSettings(parsed.data.signedSettings);
+    return undefined;
+  }
+
+  return {
+    forget: () => {
+      current = undefined;
+    },
+    signer: async (signal) => {
+      const nowMs = deps.post.clock();
+      if (current && nowMs < current.renewAtMs) return { ok: true, signer: current.signer };
+      const failure = await open(signal);
+      if (failure === undefined) return { ok: true, signer: current!.signer };
+      // The renewal failed early enough: the session in hand still counts.
+      if (current && nowMs < current.expiresAtMs && !isRefused(failure))
+        return { ok: true, signer: current.signer };
+      return { ok: false, answer: failure };
+    },
+  };
+}
+
+/** Body of a session request. */
+export const sessionBody = (hardware: Hardware | undefined): SessionRequest => ({
+  agentVersion: AGENT_VERSION,
+  ...(hardware && { hardware }),
+});
+
+const isRefused = (answer: Answer): boolean =>
+  answer.kind === "answered" && ["asset.revoked", "asset.copied"].includes(answer.problem?.code ?? "");
+
+export const isStale = (answer: Answer): boolean =>
+  answer.kind === "answered" && answer.problem?.code === "wire.stale";

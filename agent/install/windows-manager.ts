@@ -1,0 +1,103 @@
+import type { Pointer } from "bun:ffi";
+import type { Log } from "../platform/log.ts";
+import { SERVICE_NAME } from "./windows-directory.ts";
+import {
+  afterControl,
+  type ServiceState,
+  STATE,
+  serviceStatus,
+  serviceTable,
+  wideString,
+} from "./windows-status.ts";
+
+/** What bun:ffi gives for an address: a number, or a bigint where a number would not be exact. */
+type Address = Pointer | bigint;
+
+export type ServiceManager = {
+  /** The last word: the manager may end the process right after it. */
+  stopped: (exitCode: number) => void;
+};
+
+export type ManagerDeps = {
+  /** Called when the system asks the service to stop, or shuts down. */
+  stop: () => void;
+  log: Log;
+};
+
+/**
+ * Answers the service control manager that started this process. Where nobody did, nothing comes of it and the
+ * daemon runs as any other program. Windows only, by learn.microsoft.com, "Service Programs":
+ *
+ * - The dispatcher blocks the thread it is called on until the service stopped, so it gets one of its own. It has
+ *   the form of a thread's function (one pointer in, a number out) and can be started as one.
+ * - ServiceMain and Handler are called on threads that JavaScript does not know. Their callbacks are handed over to
+ *   the thread of the event loop and return at once, which is why both must be of type void: ServiceMain may
+ *   return while its service runs on, and RegisterServiceCtrlHandlerW takes a Handler without a result.
+ */
+export async function connectManager(deps: ManagerDeps): Promise<ServiceManager> {
+  const windows = await openWindows();
+  const name = wideString(SERVICE_NAME);
+  let state: ServiceState = STATE.startPending;
+  let handle: Address | undefined;
+
+  const report = (next: ServiceState, exitCode = 0): void => {
+    state = next;
+    if (handle !== undefined && !windows.setServiceStatus(handle, serviceStatus(next, exitCode)))
+      deps.log("error", "the service control manager took no status", { state: next });
+  };
+  const handler = windows.callback(["u32"], (control) => {
+    const { report: next, ends } = afterControl(state, control);
+    if (next !== state) report(next);
+    if (!ends) return;
+    deps.log("info", "the system asks the service to stop", { control });
+    deps.stop();
+  });
+  const main = windows.callback(["u32", "ptr"], () => {
+    handle = windows.registerHandler(name, handler);
+    report(STATE.running);
+    deps.log("info", "the service control manager has its service");
+  });
+  windows.startDispatcher(serviceTable(windows.addressOf(name), main));
+  return { stopped: (exitCode) => report(STATE.stopped, exitCode) };
+}
+
+/** What Windows was given the address of must live as long as the process, and nothing may be collected. */
+const held: unknown[] = [];
+
+function hold<T>(value: T): T {
+  held.push(value);
+  return value;
+}
+
+/** The few functions of Windows that a service needs, typed. Throws when Windows has one of them not. */
+async function openWindows() {
+  const { dlopen, JSCallback, ptr } = await import("bun:ffi");
+  const { symbols: services } = dlopen("advapi32.dll", {
+    RegisterServiceCtrlHandlerW: { args: ["ptr", "ptr"], returns: "ptr" },
+    SetServiceStatus: { args: ["ptr", "ptr"], returns: "i32" },
+  });
+  const { symbols: kernel } = dlopen("kernel32.dll", {
+    CreateThread: { args: ["ptr", "usize", "ptr", "ptr", "u32", "ptr"], returns: "ptr" },
+    GetModuleHandleW: { args: ["ptr"], returns: "ptr" },
+    GetProcAddress: { args: ["ptr", "ptr"], returns: "ptr" },
+  });
+  const given = (what: string, value: Address | null): Address => {
+    if (value === null) throw new Error(`Windows gives no ${what}`);
+    return value;
+  };
+  return {
+    addressOf: (bytes: Uint8Array) => ptr(hold(bytes)),
+    callback: (args: ("u32" | "ptr")[], act: (first: number) => void): Address =>
+      given("callback", hold(new JSCallback(act, { args, returns: "void", threadsafe: true })).ptr),
+    registerHandler: (name: Uint8Array, handler: Address): Address =>
+      given("service handle", services.RegisterServiceCtrlHandlerW(ptr(name), handler)),
+    setServiceStatus: (handle: Address, status: Uint8Array): boolean =>
+      services.SetServiceStatus(handle, ptr(status)) !== 0,
+    startDispatcher: (table: Uint8Array): void => {
+      const library = given("library", kernel.GetModuleHandleW(ptr(wideString("advapi32.dll"))));
+      const symbol = new TextEncoder().encode("StartServiceCtrlDispatcherW\0");
+      const entry = given("dispatcher", kernel.GetProcAddress(library, ptr(symbol)));
+      given("thread", kernel.CreateThread(null, 0, entry, ptr(hold(table)), 0, null));
+    },
+  };
+}

@@ -1,0 +1,66 @@
+import { posix, win32 } from "node:path";
+import { PRODUCT_VERSION } from "../../shared/product-version.ts";
+
+export const AGENT_VERSION = PRODUCT_VERSION;
+
+/** What an entry file knows about the machine; everything below is a function of it. */
+export type Host = {
+  platform: NodeJS.Platform;
+  env: Readonly<Record<string, string | undefined>>;
+  isRoot: boolean;
+  home: string;
+};
+
+/** Where the agent keeps its keys, spool and proof: `--state`, else `LZ_STATE_DIR`, else the platform's place. */
+export function stateDirectory(host: Host, flag?: string): string {
+  const wanted = flag ?? host.env.LZ_STATE_DIR;
+  if (wanted) return wanted;
+  if (host.platform === "win32" || host.platform === "darwin") return applicationDirectory(host);
+  if (host.isRoot) return "/var/lib/lifecyclezero";
+  return posix.join(xdgDirectory(host, "XDG_STATE_HOME", ".local/state"), "lifecyclezero");
+}
+
+/** Where the configuration file is looked for when nobody names one. It need not be there. */
+export function configFile(host: Host): string {
+  if (host.platform === "win32") return win32.join(applicationDirectory(host), "agent.json");
+  if (host.platform === "darwin") return posix.join(applicationDirectory(host), "agent.json");
+  if (host.isRoot) return "/etc/lifecyclezero/agent.json";
+  return posix.join(xdgDirectory(host, "XDG_CONFIG_HOME", ".config"), "lifecyclezero", "agent.json");
+}
+
+/** The one directory that Windows and macOS give a program for all that it keeps. */
+function applicationDirectory(host: Host): string {
+  if (host.platform === "win32")
+    return win32.join(host.env.ProgramData || "C:\\ProgramData", "LifecycleZero");
+  const library = host.isRoot ? "/Library" : posix.join(host.home, "Library");
+  return posix.join(library, "Application Support", "LifecycleZero");
+}
+
+/** XDG Base Directory 0.8: a relative path in the variable is to be ignored. */
+function xdgDirectory(host: Host, variable: string, below: string): string {
+  const named = host.env[variable];
+  return named?.startsWith("/") ? named : posix.join(host.home, below);
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/**
+ * Origin of the control plane, without a trailing slash. Plain http is refused beyond loopback unless allowed:
+ * whoever sits on the path of the enrolment could hand the agent keys of their own to trust.
+ */
+export function parseEdgeUrl(
+  text: string,
+  allowHttp: boolean,
+): { ok: true; origin: string } | { ok: false; reason: string } {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
+    return { ok: false, reason: "--url must be an http or https address" };
+  }
+  if (url.username || url.password || url.search || url.hash || url.pathname !== "/") {
+    return { ok: false, reason: "--url must be an origin: scheme, host and port only" };
+  }
+  if (url.protocol === "http:" && !allowHttp && !LOOPBACK.test(url.hostname)) {
+    return { ok: false, reason: "--url must be https beyond this host (--allow-http to accept the risk)" };
+  }
+  return { ok: true, origin: url.origin };
+}

@@ -1,0 +1,42 @@
+import { type Clock, timestamp } from "../../shared/time/clock.ts";
+import { tidy } from "../../shared/wire/text.ts";
+
+export const LEVELS = ["debug", "info", "warn", "error"] as const;
+export type Level = (typeof LEVELS)[number];
+export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+export type Log = (level: Level, event: string, fields?: Fields) => void;
+
+const FIELD_CHARACTERS_MAX = 400;
+
+/**
+ * One line per event. Field values may come from the network, so control characters are replaced: an answer
+ * cannot forge a second line or move a terminal's cursor. Callers pass no key, token, signature or body.
+ */
+export function createLog(options: {
+  write: (line: string) => void;
+  clock: Clock;
+  format: "text" | "json";
+  level: Level;
+}): Log {
+  const threshold = LEVELS.indexOf(options.level);
+  return (level, event, fields = {}) => {
+    if (LEVELS.indexOf(level) < threshold) return;
+    const at = timestamp(options.clock());
+    const clean = Object.entries(fields)
+      .filter(([, value]) => value !== undefined)
+      .map(
+        ([name, value]) =>
+          [name, typeof value === "string" ? tidy(value, FIELD_CHARACTERS_MAX) : value] as const,
+      );
+    if (options.format === "json") {
+      options.write(JSON.stringify({ at, level, stage: "agent", event, ...Object.fromEntries(clean) }));
+      return;
+    }
+    const tail = clean.map(
+      ([name, value]) => ` ${name}=${/^[\w.:/@-]+$/.test(`${value}`) ? value : JSON.stringify(value)}`,
+    );
+    options.write(`${at} ${level.padEnd(5)} ${event}${tail.join("")}`);
+  };
+}
+
+export const silent: Log = () => {};

@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import type { z } from "zod";
+import { timestamp } from "../../shared/time/clock.ts";
+import {
+  type Collector,
+  type ContainmentReport,
+  engine,
+  type Heartbeat,
+  LIMITS,
+  store,
+} from "../../shared/wire/heartbeat.ts";
+import { type HostState, stateText } from "../../shared/wire/state.ts";
+import type { ControlClock, Moment } from "../network/control-clock.ts";
+import { createMemo } from "../scan/system/memo.ts";
+
+/** Name of a state: equal for states that say the same, see shared/wire/state.ts. */
+export const fingerprint = (state: HostState): string =>
+  createHash("sha256").update(stateText(state)).digest("base64url");
+
+export type Composer = {
+  /** True when the state is the one of the last heartbeat made. */
+  isUnchanged: (state: HostState) => boolean;
+  /** The next heartbeat: numbered, dated, and within the limits of the wire. */
+  compose: (state: HostState, spool: Heartbeat["spool"]) => Heartbeat;
+};
+
+/** Remembers since when the state is what it is. A restart begins anew: it cannot know what it missed. */
+export function createComposer(deps: {
+  clock: Pick<ControlClock, "now" | "mark">;
+  nextSequence: () => number;
+}): Composer {
+  let last: { fingerprint: string; since: Moment } | undefined;
+  const printed = createMemo<string>();
+  return {
+    isUnchanged: (state) => last?.fingerprint === fingerprintOf(state),
+    compose: (state, spool) => {
+      // One reading for both: a state begins with the very heartbeat that first reports it, in each later one too.
+      const sent = deps.clock.mark();
+      const sentAtMs = sent();
+      const print = fingerprintOf(state);
+      if (last?.fingerprint !== print) last = { fingerprint: print, since: sent };
+      // Even with a clock that was set: no state begins after the heartbeat that reports it.
+      const sinceMs = Math.min(last.since(), sentAtMs);
+      return cutToFit({
+        v: 1,
+        sequence: deps.nextSequence(),
+        sentAt: timestamp(sentAtMs),
+        stateSince: timestamp(sinceMs),
+        ...state,
+        spool,
+      });
+    },
+  };
+
+  /** A scan that found nothing new hands over the very same lists of engines and stores, which are the dear part. */
+  function fingerprintOf(state: HostState): string {
+    const { engines, stores, ...others } = state;
+    return printed([engines, stores, stateText({ ...others, engines: [] })], () => fingerprint(state));
+  }
+}
+
+/** Tried in turn until the body fits: least telling things first, whole engines last. */
+const CUTS: readonly { clients: number; evidence: number; models: number; engines: number }[] = [
+  { clients: 8, evidence: 8, models: 16, engines: LIMITS.ENGINES_MAX },
+  { clients: 2, evidence: 4, models: 4, engines: LIMITS.ENGINES_MAX },
+  { clients: 0, evidence: 2, models: 1, engines: LIMITS.ENGINES_MAX },
+  { clients: 0, evidence: 2, models: 1, engines: 16 },
+];
+
+/** Keeps a heartbeat below the body limit of the edge and says in its collectors that something is missing. */
+export function cutToFit(beat: Heartbeat): Heartbeat {
+  if (bytesOf(beat) <= LIMITS.BODY_BYTES_MAX) return beat;
+  let cut = beat;
+  for (const limit of CUTS) {
+    cut = {
+      ...beat,
+      engines: beat.engines.slice(0, limit.engines).map((engine) => ({
+        ...engine,
+        clients: engine.clients.slice(0, limit.clients),
+        evidence: engine.evidence.slice(0, limit.evidence),
+        models: engine.models.slice(0, limit.models),
+      })),
+      ...(beat.stores && {
+        stores: beat.stores.map((store) => ({ ...store, models: store.models.slice(0, limit.models) })),
+      }),
+      collectors: withCollector(beat.collectors, {
+        name: "heartbeat",
+        status: "partial",
+        detail: `cut to fit: ${Math.min(limit.engines, beat.engines.length)} of ${beat.engines.length} engines, up to ${limit.models} models and ${limit.clients} clients each`,
+      }),
+    };
+    if (bytesOf(cut) <= LIMITS.BODY_BYTES_MAX) break;
+  }
+  return cut;
+}
+
+const bytesOf = (beat: Heartbeat): number => Buffer.byteLength(JSON.stringify(beat));
+
+/** Adds a collector, in place of the last one when the list is full. */
+export function withCollector(collectors: readonly Collector[], added: Collector): Collector[] {
+  return [...collectors.slice(0, LIMITS.COLLECTORS_MAX - 1), added];
+}
+
+/** What was found valid once: a scan hands over the same objects, which nobody alters, while nothing changes. */
+const valid = new WeakSet<object>();
+
+/** The items that fit the schema, as many as a heartbeat takes; what is wrong with the others. */
+function fittingOf<T extends object>(
+  items: readonly T[],
+  { element, max }: { element: z.ZodType; max: number },
+): { fitting: T[]; faults: string[] } {
+  const faults: string[] = [];
+  const fitting = items.slice(0, max).filter((item) => {
+    if (valid.has(item)) return true;
+    const parsed = element.safeParse(item);
+    if (parsed.success) valid.add(item);
+    else faults.push(parsed.error.issues[0]?.path.join(".") ?? "all of it");
+    return parsed.success;
+  });
+  return { fitting, faults };
+}
+
+const ENGINES = { element: engine, max: LIMITS.ENGINES_MAX };
+const STORES = { element: store, max: LIMITS.STORES_MAX };
+
+/**
+ * Takes out engines and stores the edge would refuse, so that one odd process cannot silence the whole host; the
+ * collectors say how many and why.
+ */
+export function keepValid(state: HostState): HostState {
+  const engines = fittingOf(state.engines, ENGINES);
+  const stores = fittingOf(state.stores ?? [], STORES);
+  const faults = [...engines.faults, ...stores.faults];
+  const given = state.engines.length + (state.stores?.length ?? 0);
+  const missing = given - engines.fitting.length - stores.fitting.length;
+  if (missing === 0) return state;
+  const beyond = missing - faults.length;
+  const detail = `left out: ${faults.length} of wrong form (${faults.slice(0, 3).join(", ")}), ${beyond} beyond the limit`;
+  return {
+    ...state,
+    engines: engines.fitting,
+    ...(state.stores && { stores: stores.fitting }),
+    collectors: withCollector(state.collectors, {
+      name: "heartbeat",
+      status: "partial",
+      detail: detail.slice(0, 240),
+    }),
+  };
+}
+
+/** Before the first directive. `at` is when the agent was first able to obey one. */
+export const uncontained = (at: string): ContainmentReport => ({
+  generation: 0,
+  action: "none",
+  mode: "observe",
+  outcome: "none",
+  at,
+});

@@ -1,0 +1,145 @@
+import type { Collector } from "../../../shared/wire/heartbeat.ts";
+import { type Files, optional } from "../system/files.ts";
+import type { GpuUse } from "../system/host.ts";
+import type { Run } from "../system/run-tool.ts";
+import { readDrmUse } from "./drm.ts";
+import { readKfdUse } from "./kfd.ts";
+
+/** The driver is asked rarely: one run of nvidia-smi costs more than a whole scan. */
+const REFRESH_MS = 60_000;
+const QUERY = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
+
+export type GpuMemory = { gpu: ReadonlyMap<number, GpuUse>; collector: Collector };
+/** `candidates`: processes worth a look where every process has to be looked at by itself. */
+export type GpuTable = { read(candidates: () => ReadonlySet<number>): GpuMemory };
+
+const NO_GPU: GpuMemory = {
+  gpu: new Map(),
+  collector: { name: "gpu", status: "unsupported", detail: "no GPU whose driver tells memory by process" },
+};
+
+/**
+ * GPU memory by process that NVIDIA's driver tells. Never waited for: a scan gets what the last finished run of the
+ * tool said. Undefined without the driver.
+ */
+export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent: () => boolean }): {
+  read(): GpuMemory | undefined;
+} {
+  let gpu: ReadonlyMap<number, GpuUse> = new Map();
+  let collector: Collector = { name: "gpu", status: "partial", detail: "the driver has not been asked yet" };
+  let nextAtMs = 0;
+  let isAsking = false;
+  return {
+    read: () => {
+      if (!deps.isPresent()) return undefined;
+      // A driver that hangs keeps its tool in the kernel, where it cannot be killed: no second one is started.
+      if (deps.elapsed() >= nextAtMs && !isAsking) {
+        nextAtMs = deps.elapsed() + REFRESH_MS;
+        void refresh();
+      }
+      return { gpu, collector };
+    },
+  };
+
+  async function refresh(): Promise<void> {
+    isAsking = true;
+    try {
+      gpu = parseComputeApps(await deps.run(QUERY, { timeoutMs: 5000, bytesMax: 256 * 1024 }));
+      collector = { name: "gpu", status: "ok" };
+    } catch {
+      collector = { name: "gpu", status: "failed", detail: "nvidia-smi failed" };
+    } finally {
+      isAsking = false;
+    }
+  }
+}
+
+/** Lines `pid, MiB`; memory is `[N/A]` where the driver hides it (Windows WDDM, MIG). */
+export function parseComputeApps(csv: string): Map<number, GpuUse> {
+  const gpu = new Map<number, GpuUse>();
+  for (const line of csv.split("\n")) {
+    const [pid, mebibytes] = line.split(",").map((field) => field.trim());
+    if (!pid || !/^\d+$/.test(pid)) continue;
+    const bytes = /^\d+$/.test(mebibytes ?? "") ? Number(mebibytes) * 1024 * 1024 : 0;
+    gpu.set(Number(pid), { bytes: (gpu.get(Number(pid))?.bytes ?? 0) + bytes, computes: true });
+  }
+  return gpu;
+}
+
+/** Processor time for the open files of candidates, once a minute; those left over come first the next time. */
+const LOOK_MS_MAX = 20;
+
+/**
+ * GPU memory by process on Linux: NVIDIA's driver, AMD's for computing (KFD), and every driver that tells it in
+ * fdinfo. Without a card that is one failing look into a directory a minute.
+ */
+export function createLinuxGpu(deps: {
+  files: Files;
+  run: Run;
+  elapsed: () => number;
+  cpuMs: () => number;
+  procRoot: string;
+  sysRoot: string;
+}): GpuTable {
+  const { files, procRoot, sysRoot } = deps;
+  const nvidia = createNvidia({
+    ...deps,
+    isPresent: () => optional(() => files.facts(`${procRoot}/driver/nvidia/version`)) !== undefined,
+  });
+  let drm = new Map<number, GpuUse | undefined>();
+  let kernel: GpuMemory | undefined;
+  let nextAtMs = 0;
+  return {
+    read: (candidates) => {
+      if (deps.elapsed() >= nextAtMs) {
+        nextAtMs = deps.elapsed() + REFRESH_MS;
+        kernel = hasRenderNode() ? look(candidates()) : undefined;
+      }
+      const known = [nvidia.read(), kernel].filter((one) => one !== undefined);
+      return known.length > 1 ? merge(known) : (known[0] ?? NO_GPU);
+    },
+  };
+
+  function hasRenderNode(): boolean {
+    return (optional(() => files.list(`${sysRoot}/class/drm`)) ?? []).some((name) => /^renderD\d/.test(name));
+  }
+
+  function look(candidates: ReadonlySet<number>): GpuMemory {
+    const startedAtMs = deps.cpuMs();
+    const before = drm;
+    drm = new Map();
+    let left = 0;
+    const order = [...candidates].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
+    for (const pid of order) {
+      if (deps.cpuMs() - startedAtMs <= LOOK_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
+      else left += 1;
+    }
+    const gpu = new Map<number, GpuUse>();
+    for (const [pid, use] of drm) if (use && use.bytes > 0) gpu.set(pid, use);
+    // Newer kernels count the same memory in both places.
+    for (const [pid, bytes] of readKfdUse(deps))
+      gpu.set(pid, { bytes: Math.max(bytes, gpu.get(pid)?.bytes ?? 0), computes: true });
+    return { gpu, collector: report([...drm.values()].filter((use) => use === undefined).length, left) };
+  }
+}
+
+function report(denied: number, left: number): Collector {
+  const problems = [
+    ...(denied > 0 ? [`open files of ${denied} processes not readable with these rights`] : []),
+    ...(left > 0 ? [`${left} processes wait for a later scan`] : []),
+  ];
+  if (problems.length === 0) return { name: "gpu", status: "ok" };
+  return { name: "gpu", status: "partial", detail: problems.join("; ") };
+}
+
+const RANK = { ok: 0, unsupported: 1, partial: 2, failed: 3 } as const;
+
+/** Cards of several makers in one host: memory adds up, and the worst report counts. */
+function merge(known: readonly GpuMemory[]): GpuMemory {
+  const gpu = new Map<number, GpuUse>();
+  for (const one of known)
+    for (const [pid, use] of one.gpu)
+      gpu.set(pid, { ...gpu.get(pid), ...use, bytes: use.bytes + (gpu.get(pid)?.bytes ?? 0) });
+  const [worst] = known.map(({ collector }) => collector).sort((a, b) => RANK[b.status] - RANK[a.status]);
+  return { gpu, collector: worst! };
+}

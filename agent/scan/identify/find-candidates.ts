@@ -1,0 +1,248 @@
+import type { CatalogEntry } from "../../catalogue/entry.ts";
+import { FRAMEWORKS } from "../../catalogue/frameworks.ts";
+import { unmappedWeightsByPid } from "../models/unmapped-weights.ts";
+import type { Heard } from "../probe/probe-listeners.ts";
+import { isTcp, type Listener, type ProcessFacts, type Snapshot, type WeightFile } from "../system/host.ts";
+import { type Candidate, type Facts, type Found, RUNS_MODELS, UNREADABLE_PID } from "./candidate.ts";
+import {
+  claimEvidence,
+  fromAnswers,
+  held,
+  hintEvidence,
+  httpEvidence,
+  libraryEvidence,
+  portEvidence,
+  readEvidence,
+  shapeEvidence,
+} from "./candidate-evidence.ts";
+import { confidenceOf, evidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
+import { joinCandidates } from "./join-candidates.ts";
+import { computing, holdsModel, readsOnly } from "./model-holders.ts";
+import type { Claim } from "./process-claims.ts";
+
+/** With the listening sockets of each process, whether or not they were asked, and what was concluded from its memory. */
+type Known = Facts & {
+  sockets: ReadonlyMap<number | undefined, readonly Listener[]>;
+  unmapped: ReadonlyMap<number, Found[]>;
+};
+
+/** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
+export function findCandidates(given: Facts): Candidate[] {
+  const sockets = Map.groupBy(given.snapshot.listeners, ({ pid }) => pid);
+  const facts = { ...given, sockets, unmapped: unmappedWeightsByPid(given) };
+  const byPid = new Map<number, Heard[]>();
+  const ownerless = new Map<string, { listener: Listener; heard: Heard[] }>();
+  for (const heard of facts.heard) {
+    const { listener } = heard;
+    const pid = ownerOf(heard, facts);
+    if (pid === undefined && isTcp(listener)) {
+      // Sockets of one user on one port of one network are one server, whatever the number of addresses.
+      const { uid, port, network = "" } = listener;
+      const key = `${uid} ${port} ${network}`;
+      const before = ownerless.get(key) ?? { listener, heard: [] };
+      before.heard.push(heard);
+      ownerless.set(key, before);
+    } else if (pid === undefined) continue;
+    else if (pid !== facts.selfPid) byPid.set(pid, [...(byPid.get(pid) ?? []), heard]);
+  }
+  const { weights } = facts.snapshot;
+  const pids = new Set([
+    ...byPid.keys(),
+    ...facts.claims.keys(),
+    ...weights.keys(),
+    ...facts.unmapped.keys(),
+    ...computing(facts.snapshot),
+  ]);
+  pids.delete(facts.selfPid);
+  const candidates: Candidate[] = [];
+  for (const pid of pids) {
+    const process = facts.snapshot.processes.get(pid);
+    if (process) candidates.push(...candidatesOf(process, byPid.get(pid) ?? [], facts));
+  }
+  for (const { listener, heard } of ownerless.values()) {
+    candidates.push(...candidatesOf(unreadable(listener, facts.snapshot), heard, facts));
+  }
+  const joined = joinCandidates(candidates, facts);
+  return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
+}
+
+/** What the socket alone tells of its owner: the account, by name where another process of it has one. */
+function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFacts {
+  const kin = uid === undefined ? undefined : [...processes.values()].find((one) => one.uid === uid);
+  const user = kin?.user ?? (uid === undefined ? undefined : String(uid));
+  return {
+    pid: UNREADABLE_PID,
+    parentPid: UNREADABLE_PID,
+    key,
+    name: "",
+    argv: [],
+    ...(uid !== undefined && { uid }),
+    ...(user !== undefined && { user }),
+  };
+}
+
+/** The process that holds the socket of a listener; behind a port forwarder of Docker, the one in the container. */
+function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
+  if (listener.pid === undefined) return undefined;
+  return behindForwarder(listener.pid, snapshot) ?? listener.pid;
+}
+
+/** The process at the forwarder's target. Undefined when two containers have that address: either could be the target. */
+function behindForwarder(forwarder: number, { forwards, listeners }: Snapshot): number | undefined {
+  const target = forwards?.get(forwarder);
+  if (!target) return undefined;
+  const there = listeners.filter(
+    ({ network, reachableAt, port }) =>
+      network !== undefined && reachableAt === target.address && port === target.port,
+  );
+  const owners = new Set(there.map(({ pid }) => pid));
+  return owners.size === 1 ? there[0]!.pid : undefined;
+}
+
+function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Known): Candidate[] {
+  const weights = facts.snapshot.weights.get(process.pid) ?? [];
+  const claims = facts.claims.get(process.pid) ?? [];
+  const claimed = bestClaim(claims, hasModel(process.pid, facts), facts.catalogue);
+  const byProduct = new Map<CatalogEntry, Heard[]>();
+  for (const one of heard) {
+    const entry = one.fingerprint.judgement.winner?.entry;
+    // A page of Gradio from a process that is a product: the product, with this port.
+    const isBuiltOn = entry && FRAMEWORKS.has(entry.id) && claimed !== undefined && isOwn(claims, claimed);
+    if (entry && !(isBuiltOn && claimed.id !== entry.id))
+      byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
+  }
+  if (byProduct.size > 0) {
+    const answering = new Set([...byProduct.values()].flat());
+    const unnamed = heard.filter((one) => !answering.has(one));
+    return [...byProduct].map(([entry, answered]) => {
+      // What the process has in memory belongs to all it serves.
+      const evidence = [
+        ...fromAnswers(answered, process, httpEvidence),
+        ...claimEvidence(claims, entry.id),
+        ...held(process, weights, facts),
+        ...(facts.unmapped.get(process.pid) ?? []),
+      ];
+      const all = isOwn(claims, entry) ? [...answered, ...unnamed] : answered;
+      return candidate(entry, process, listeningOf(process, all, isOwn(claims, entry), facts), weights, [
+        ...evidence,
+        ...fromAnswers(all, process, (own) => portEvidence(entry, own)),
+      ]);
+    });
+  }
+  const shaped = heard.filter(({ fingerprint }) => fingerprint.shape !== undefined);
+  if (claimed) {
+    const speaks = claimed.openai ? shaped : [];
+    const evidence = [
+      ...claimEvidence(claims, claimed.id),
+      ...held(process, weights, facts),
+      ...(facts.unmapped.get(process.pid) ?? []),
+      ...fromAnswers(speaks, process, shapeEvidence),
+      ...fromAnswers(heard, process, (own) => [...hintEvidence(claimed, own), ...portEvidence(claimed, own)]),
+    ];
+    const sockets = listeningOf(process, heard, isOwn(claims, claimed), facts);
+    return [candidate(claimed, process, sockets, weights, evidence)];
+  }
+  return nameless(process, { heard, shaped }, weights, facts);
+}
+
+/**
+ * Whether the process itself is the product, not a proxy before it. Then what it serves beside what names it is the
+ * product's too: a gRPC port, an inference API that only answers POST.
+ */
+const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
+  claims.some(({ product, signal }) => product === id && signal !== "name");
+
+const READS = "Program that reads model files";
+const LIKELY = "Process that likely holds model weights";
+const HOLDS = "Unknown process with model weights";
+
+/** Weights or a computing GPU that were seen, or signs of weights that were not. */
+const hasModel = (pid: number, { snapshot, unmapped }: Known): boolean =>
+  holdsModel(pid, snapshot) || unmapped.has(pid);
+
+function nameless(
+  process: ProcessFacts,
+  { heard, shaped }: { heard: readonly Heard[]; shaped: readonly Heard[] },
+  weights: readonly WeightFile[],
+  facts: Known,
+): Candidate[] {
+  const isReading = readsOnly(process, { weights, shaped }, facts);
+  // The GPU counts among these signs as one of them, not by itself.
+  const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
+  const inMemory = unmapped
+    ? [...unmapped, ...libraryEvidence(process, facts)]
+    : held(process, weights, facts);
+  const evidence = [
+    ...(isReading ? readEvidence(weights) : inMemory),
+    ...fromAnswers(shaped, process, shapeEvidence),
+  ];
+  if (hasModel(process.pid, facts)) {
+    const name = isReading ? READS : unmapped && shaped.length === 0 ? LIKELY : HOLDS;
+    const product = { id: "unknown-weights", name, kind: "weights" } as const;
+    // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
+    const sockets = listeningOf(process, heard, true, facts);
+    return [{ ...product, root: process, members: [process], ...sockets, weights: [...weights], evidence }];
+  }
+  if (shaped.length === 0) return [];
+  const product = {
+    id: "openai-compatible",
+    name: "Unknown OpenAI-compatible server",
+    kind: "generic",
+  } as const;
+  const sockets = listeningOf(process, shaped, false, facts);
+  return [{ ...product, root: process, members: [process], ...sockets, weights: [], evidence }];
+}
+
+/**
+ * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one
+ * that does not answer HTTP, or could not be asked, may serve the model as well.
+ */
+function listeningOf(
+  process: ProcessFacts,
+  heard: readonly Heard[],
+  isProduct: boolean,
+  facts: Known,
+): Pick<Candidate, "heard" | "listeners"> {
+  // A unix socket has neither port nor address.
+  const answered = heard.map(({ listener }) => listener).filter(isTcp);
+  const takesAll = isProduct || hasModel(process.pid, facts);
+  const own = takesAll && process.pid !== UNREADABLE_PID ? (facts.sockets.get(process.pid) ?? []) : [];
+  return { heard: [...heard], listeners: [...new Set([...answered, ...own])] };
+}
+
+function candidate(
+  entry: CatalogEntry,
+  process: ProcessFacts,
+  sockets: Pick<Candidate, "heard" | "listeners">,
+  weights: readonly WeightFile[],
+  evidence: Found[],
+): Candidate {
+  const { id, name, kind } = entry;
+  return {
+    id,
+    name,
+    kind,
+    entry,
+    root: process,
+    members: [process],
+    ...sockets,
+    weights: [...weights],
+    evidence,
+  };
+}
+
+/** The product a process claims most strongly. A mere name of something that runs no models owns no weights. */
+function bestClaim(
+  claims: readonly Claim[],
+  hasModel: boolean,
+  catalogue: ReadonlyMap<string, CatalogEntry>,
+): CatalogEntry | undefined {
+  const scores = new Map<string, number>();
+  for (const claim of claims) {
+    const entry = catalogue.get(claim.product);
+    if (!entry || (hasModel && claim.signal === "name" && !RUNS_MODELS.has(entry.kind))) continue;
+    scores.set(claim.product, (scores.get(claim.product) ?? 0) + evidenceOf(claim.signal, "").weight);
+  }
+  const [best] = [...scores].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+  return best && catalogue.get(best[0]);
+}

@@ -1,0 +1,134 @@
+import type { Evidence } from "../../../shared/wire/heartbeat.ts";
+import { ancestorsOf } from "../processes/ancestors.ts";
+import type { ProcessFacts } from "../system/host.ts";
+import { type Candidate, type Facts, RUNS_MODELS, UNREADABLE_PID } from "./candidate.ts";
+import { claimEvidence } from "./candidate-evidence.ts";
+import { confidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
+
+/** What such a product starts as child processes of its own. */
+const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
+
+/** Joins what belongs to one engine: children to parents, the processes of a cluster, what may not be looked into. */
+export const joinCandidates = (candidates: readonly Candidate[], facts: Facts): Candidate[] =>
+  foldHidden(mergeClusters(joinChildren(candidates, facts)));
+
+/**
+ * Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. Only within
+ * one user: what a user's process is or holds says nothing about the process of another that started it.
+ */
+function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
+  const byPid = new Map<number, Candidate[]>();
+  for (const one of candidates) byPid.set(one.root.pid, [...(byPid.get(one.root.pid) ?? []), one]);
+  const parentOf = (child: Candidate): Candidate | undefined => {
+    let above: Candidate | undefined;
+    for (const ancestor of ancestorsOf(child.root, snapshot)) {
+      const found = byPid
+        .get(ancestor.pid)
+        ?.find(
+          (one) =>
+            isSameUser(one.root, child.root) &&
+            (one.id === child.id || absorbs(one, child, vouched(one, child))),
+        );
+      if (found) above = found;
+    }
+    return above;
+  };
+  /** An application's engine runs from the application's own directory, whatever it answers as. */
+  const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
+    claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
+  const joined: Candidate[] = [];
+  const parents = new Map(candidates.map((one) => [one, parentOf(one)]));
+  for (const one of candidates) if (!parents.get(one)) joined.push(one);
+  for (const [child, parent] of parents) {
+    if (!parent) continue;
+    const top = topOf(parent, parents);
+    absorb(top, child, top.id === child.id ? [] : vouched(top, child));
+  }
+  return joined;
+}
+
+const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
+  one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
+
+/** By product, the name of a cluster in the command line of each of its processes. */
+const CLUSTERS: Readonly<Record<string, RegExp>> = {
+  // python/ray/_private/node.py of Ray: raylet, gcs_server and the dashboard get it, and the command that started them ends.
+  "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
+};
+
+/** Joins the processes of one cluster, of one user, to the one that started first. */
+function mergeClusters(candidates: readonly Candidate[]): Candidate[] {
+  const clusters = new Map<string, Candidate>();
+  const merged: Candidate[] = [];
+  for (const one of [...candidates].sort(byStart)) {
+    const { id, root } = one;
+    const cluster = CLUSTERS[id]?.exec(root.argv.join(" "))?.[0];
+    const key = `${id} ${root.uid ?? root.user} ${root.container ?? ""} ${cluster}`;
+    const first = cluster === undefined ? undefined : clusters.get(key);
+    if (!first) {
+      if (cluster !== undefined) clusters.set(key, one);
+      merged.push(one);
+      continue;
+    }
+    absorb(first, one, [], "process");
+    first.siblings = [...(first.siblings ?? []), root];
+  }
+  return merged;
+}
+
+const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
+  (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
+
+/**
+ * A process that may not be looked into and a socket without a readable owner, of one user and one product: two signs
+ * of one engine, as far as can be seen. It is reported once and without a pid, for nothing ties the two together.
+ */
+function foldHidden(candidates: readonly Candidate[]): Candidate[] {
+  const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
+  return candidates.filter((hidden) => {
+    const { id, root, heard, weights } = hidden;
+    if (root.executable !== undefined || root.uid === undefined) return true;
+    if (root.pid === UNREADABLE_PID || heard.length + weights.length > 0) return true;
+    const served = ownerless.find((one) => one.id === id && one.root.uid === root.uid);
+    for (const one of hidden.evidence)
+      served?.evidence.push({ ...one, detail: `process ${root.pid} of that user: ${one.detail}` });
+    return served === undefined;
+  });
+}
+
+function topOf(candidate: Candidate, parents: ReadonlyMap<Candidate, Candidate | undefined>): Candidate {
+  let top = candidate;
+  for (let above = parents.get(top); above; above = parents.get(top)) top = above;
+  return top;
+}
+
+function absorbs(parent: Candidate, child: Candidate, vouched: readonly Evidence[]): boolean {
+  const takes =
+    parent.entry?.absorbs?.includes(child.id) ||
+    (RUNS_MODELS.has(parent.kind) && USUAL_CHILDREN.has(child.id));
+  return Boolean(takes) && confidenceOf([...parent.evidence, ...vouched]) >= REPORT_THRESHOLD;
+}
+
+function absorb(
+  parent: Candidate,
+  child: Candidate,
+  vouched: readonly Evidence[],
+  what: "child" | "process" = "child",
+): void {
+  const same = parent.id === child.id;
+  parent.members.push(...child.members);
+  parent.heard.push(...child.heard);
+  parent.listeners.push(...child.listeners);
+  parent.weights.push(...child.weights);
+  for (const one of vouched)
+    parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
+  for (const one of child.evidence) {
+    // Another product's name for the child is no proof of the parent; what the child holds is.
+    const counts = same || one.signal === "weights" || one.signal === "gpu";
+    parent.evidence.push({
+      ...one,
+      weight: counts ? one.weight : 0,
+      detail: `${what} ${child.root.pid}: ${one.detail}`,
+    });
+  }
+}

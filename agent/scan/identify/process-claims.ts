@@ -1,0 +1,189 @@
+import type { CatalogEntry } from "../../catalogue/entry.ts";
+import { regex } from "../../catalogue/match.ts";
+import { kindOfLibrary } from "../models/inference-libraries.ts";
+import { programPart } from "../processes/command-line.ts";
+import { baseName } from "../system/base-name.ts";
+import type { Language, ProcessFacts } from "../system/host.ts";
+
+/** What a process says about itself without being asked. */
+export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };
+
+const INTERPRETERS: [language: Language, names: RegExp][] = [
+  ["python", /^(?:python|pypy|uv|uvicorn|gunicorn|uwsgi)w?[\d.]*$/],
+  ["node", /^(?:node|nodejs|bun|deno|electron)$/],
+  ["java", /^javaw?$/],
+  ["dotnet", /^dotnet$/],
+  ["ruby", /^ruby[\d.]*$/],
+  // The loader of Actually Portable Executables, llamafiles among them: `ape`, or `.ape-1.10` in a home or TMPDIR
+  // (ape/loader.c and ape/ape.S of jart/cosmopolitan). The program is its first argument.
+  ["other", /^(?:ape|\.ape(?:-[\d.]+)?)$/],
+  ["other", /^(?:perl|php|php-fpm|luajit|lua|rscript|julia|beam\.smp)[\d.]*$/],
+];
+
+/**
+ * Base name in lower case, without `.exe`. Nix calls a program behind a wrapper `.NAME-wrapped`
+ * (pkgs/build-support/setup-hooks/make-wrapper.sh of nixpkgs).
+ */
+export const programName = (path: string): string =>
+  baseName(path)
+    .toLowerCase()
+    .replace(/\.exe$/, "")
+    .replace(/^\.(.+)-wrapped_*$/, "$1");
+
+/** The Finder calls the second copy of an application `Name 2.app` or `Name copy.app`. */
+const asInstalled = (path: string): string =>
+  slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
+
+export function interpreterOf(program: string): Language | undefined {
+  return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
+}
+
+/** The names a process goes by: its executable, its kernel name, and the script its interpreter runs. */
+export function namesOf(process: ProcessFacts): string[] {
+  const names = new Set<string>([programName(process.name)]);
+  if (process.executable) names.add(programName(process.executable));
+  const runs = process.executable ? programName(process.executable) : programName(process.argv[0] ?? "");
+  const script = process.argv.slice(1, 4).find((word) => !word.startsWith("-"));
+  if (interpreterOf(runs) && script) names.add(programName(script));
+  return [...names];
+}
+
+/** Products a process looks like, by library, path, command line and name. */
+export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => Claim[];
+
+/**
+ * Prepares the catalogue for thousands of processes: names are looked up, and one expression over all patterns
+ * sorts out the many processes that none of them concerns.
+ */
+export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
+  const named = nameIndex(catalogue);
+  const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
+  const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
+  const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
+  /** Of programs that run more than once: the same words are judged alike. */
+  const known = new Map<string, readonly Claim[]>();
+  return (process, libraries) => {
+    if (libraries.length > 0) return claim(process, libraries);
+    const words = [process.name, process.executable ?? "", ...process.argv].join("\0");
+    let claims = known.get(words);
+    if (claims === undefined) {
+      if (known.size >= KNOWN_PROGRAMS_MAX) known.clear();
+      claims = claim(process, libraries);
+      known.set(words, claims);
+    }
+    return [...claims];
+  };
+
+  function claim(process: ProcessFacts, libraries: readonly string[]): Claim[] {
+    const path = asInstalled(process.executable ?? "");
+    const argv = process.argv.map(asInstalled);
+    const command = argv.join(" ");
+    const loaded = libraries.map(slashed).filter((file) => anyLibrary.test(file));
+    const claims: Claim[] = [];
+    const isPath = anyBinary.test(path);
+    const isCommand = anyCommand.test(command);
+    if (isPath || isCommand || loaded.length > 0) {
+      const runs = [path, argv[0] ?? ""].some((program) => interpreterOf(programName(program)) !== undefined);
+      const starts = { command, end: programPart(argv, path, runs) };
+      for (const entry of catalogue) claims.push(...placeClaims(entry, path, starts, loaded));
+    }
+    for (const name of namesOf(process)) {
+      for (const product of named(name)) {
+        if (claims.some((claim) => claim.product === product && claim.signal === "name")) continue;
+        claims.push({ product, signal: "name", detail: `process is called ${name}` });
+      }
+    }
+    return claims;
+  }
+}
+
+const KNOWN_PROGRAMS_MAX = 256;
+
+/** A command line, and where in it a pattern has to begin: what the process itself runs ends there. */
+type Starts = { command: string; end: number };
+
+function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: readonly string[]): Claim[] {
+  const { id: product, name } = entry;
+  const claims: Claim[] = [];
+  const library = loaded.find((file) => anyMatches(entry.libraries, file));
+  if (library) claims.push({ product, signal: "libraryOwn", detail: `loaded ${baseName(library)}` });
+  if (anyMatches(entry.binaries, path)) {
+    claims.push({ product, signal: "binary", detail: `runs from the directory of ${name}` });
+  } else if (beginsWithin(entry.commands, starts)) {
+    claims.push({ product, signal: "binary", detail: `command line starts ${name}` });
+  }
+  return claims;
+}
+
+/** Products by the name of a process; names with `*` are few, and most processes have none of them. */
+function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
+  const exact = new Map<string, string[]>();
+  const open: { product: string; known: string }[] = [];
+  for (const { id, names } of catalogue) {
+    for (const known of names) {
+      if (known.includes("*")) open.push({ product: id, known });
+      else exact.set(known, [...(exact.get(known) ?? []), id]);
+    }
+  }
+  const anyOpen = union(open.map(({ known }) => namePattern(known)));
+  return (name) => [
+    ...(exact.get(name) ?? []),
+    ...(anyOpen.test(name) ? open : [])
+      .filter(({ known }) => sameName(known, name))
+      .map(({ product }) => product),
+  ];
+}
+
+/** One expression for all of them; it matches nothing when there are none. */
+const union = (patterns: readonly string[]): RegExp =>
+  patterns.length === 0 ? /(?!)/ : regex(patterns.map((pattern) => `(?:${pattern})`).join("|"));
+
+/** True when the executable has none of the names the catalogue knows for the product. */
+export function isRenamed(entry: CatalogEntry, executable: string): boolean {
+  if (entry.names.length === 0) return false;
+  const program = programName(executable);
+  return !entry.names.some((known) => sameName(known, program));
+}
+
+/** Web servers, proxies, tunnels and port forwarders. */
+const FORWARDERS =
+  /^(?:nginx|angie|openresty|apache2|httpd|haproxy|envoy|caddy|traefik|squid|varnishd|stunnel4?|socat|ncat|sshd?|sshd-session|autossh|kubectl|docker-proxy|com\.docker\.backend|rootlessport|slirp4netns|passt|pasta|gvproxy|wslrelay|systemd-socket-proxyd|tailscaled|cloudflared|ngrok|frp[cs]|mitmdump|mitmproxy)$/;
+
+/** Where only an administrator puts programs: elsewhere a name like that may be a disguise. */
+const INSTALLED =
+  /^(?:\/(?:usr|bin|sbin|opt|snap|nix|Applications)\/|[a-z]:\/(?:Windows|Program Files[^/]*)\/)/i;
+
+/** True for an installed program whose trade is to pass on what others answer. */
+export const isForwarder = (executable: string): boolean =>
+  INSTALLED.test(slashed(executable)) && FORWARDERS.test(programName(executable));
+
+function sameName(known: string, name: string): boolean {
+  return known.includes("*") ? regex(namePattern(known)).test(name) : known === name;
+}
+
+function namePattern(known: string): string {
+  const parts = known.split("*").map((part) => part.replace(/[.+]/g, "\\$&"));
+  return `^${parts.join(".*")}$`;
+}
+
+const anyMatches = (patterns: readonly string[] | undefined, text: string): boolean =>
+  patterns?.some((pattern) => regex(pattern).test(text)) ?? false;
+
+const beginsWithin = (patterns: readonly string[] | undefined, { command, end }: Starts): boolean =>
+  patterns?.some((pattern) => (regex(pattern).exec(command)?.index ?? end) < end) ?? false;
+
+const slashed = (path: string): string => path.replaceAll("\\", "/");
+
+/** A library that runs models: many products share it, and much that runs no model loads it. */
+export function sharedLibrary(libraries: readonly string[]): string | undefined {
+  return libraries.map(slashed).find((path) => ["runtime", "framework"].includes(kindOfLibrary(path) ?? ""));
+}
+
+/** True for the path of a library that the catalogue or this file asks about. */
+export function libraryFilter(catalogue: readonly CatalogEntry[]): (path: string) => boolean {
+  const own = union(catalogue.flatMap((entry) => entry.libraries ?? []));
+  return (path) => {
+    const normal = slashed(path);
+    return kindOfLibrary(normal) !== undefined || own.test(normal);
+  };
+}

@@ -1,0 +1,54 @@
+import { type Collector, type Engine, type Evidence, LIMITS } from "../../../shared/wire/heartbeat.ts";
+import { WEIGHTS } from "./confidence.ts";
+
+/** What a process has in memory. An answer or a command line costs nothing to imitate, a loaded model does. */
+const IN_MEMORY: ReadonlySet<Evidence["signal"]> = new Set(["weights", "library", "gpu"]);
+const GROUPS_NAMED_MAX = 4;
+
+/**
+ * As many engines as a heartbeat takes, and a collector that counts the rest. Engines with evidence in memory come
+ * first, so no number of imitated servers displaces one. Within both halves the users take turns, and within a user
+ * the products, so one user cannot fill the list and push out the engines of others.
+ */
+export function selectEngines(
+  complete: readonly { engine: Engine; cut: number }[],
+  max: number = LIMITS.ENGINES_MAX,
+): { engines: Engine[]; limits: Collector[] } {
+  const all = complete.map(({ engine }) => engine).sort(byConfidence);
+  const ordered = [...inTurns(all.filter(isInMemory)), ...inTurns(all.filter((one) => !isInMemory(one)))];
+  const left = ordered.slice(max);
+  const items = complete.reduce((sum, { cut }) => sum + cut, 0);
+  const problems = [
+    ...(left.length > 0 ? [`${left.length} of ${ordered.length} engines left out: ${countsOf(left)}`] : []),
+    ...(items > 0 ? [`${items} items of engines left out`] : []),
+  ];
+  const limits: Collector[] =
+    problems.length === 0 ? [] : [{ name: "limits", status: "partial", detail: problems.join("; ") }];
+  return { engines: ordered.slice(0, max), limits };
+}
+
+const byConfidence = (a: Engine, b: Engine): number =>
+  b.confidence - a.confidence || (a.pid ?? 0) - (b.pid ?? 0);
+
+const isInMemory = ({ evidence }: Engine): boolean =>
+  evidence.some(({ signal, weight }) => IN_MEMORY.has(signal) && weight > WEIGHTS.libraryShared.weight);
+
+/** The first product of each user, then the second of each; of a product one engine in each round. */
+function inTurns(engines: readonly Engine[]): Engine[] {
+  const users = Map.groupBy(engines, ({ user = "" }) => user);
+  const lists = [...users.values()].map((own) => interleaved([...Map.groupBy(own, ({ id }) => id).values()]));
+  return interleaved(lists);
+}
+
+function interleaved<T>(lists: readonly (readonly T[])[]): T[] {
+  const longest = Math.max(0, ...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat();
+}
+
+/** Counts by product and user, largest first: `40 ollama of ada, 3 vllm of grace`. */
+function countsOf(engines: readonly Engine[]): string {
+  const groups = Map.groupBy(engines, ({ id, user }) => `${id} of ${user ?? "an unknown user"}`);
+  const counts = [...groups].sort((a, b) => b[1].length - a[1].length);
+  const named = counts.slice(0, GROUPS_NAMED_MAX).map(([group, { length }]) => `${length} ${group}`);
+  return [...named, ...(counts.length > GROUPS_NAMED_MAX ? ["others"] : [])].join(", ");
+}

@@ -1,0 +1,26 @@
+import type { Engine } from "../../../shared/wire/heartbeat.ts";
+import type { CatalogEntry } from "../../catalogue/entry.ts";
+import type { Snapshot } from "../system/host.ts";
+import type { Claim } from "./process-claims.ts";
+
+/** Programs of these kinds have sockets of their own among their processes, and serve no models there. */
+const NO_SERVERS = new Set<Engine["kind"]>(["coding-agent", "ai-app", "launcher"]);
+
+/** Processes that may serve a model, the strongest evidence first. */
+export type SuspectsOf = (
+  snapshot: Pick<Snapshot, "weights" | "libraries" | "gpu">,
+  claims: ReadonlyMap<number, readonly Claim[]>,
+) => ReadonlySet<number>;
+
+/** Suspects are processes with weights, GPU memory, a library that runs models, or the marks of a product that serves. */
+export function createSuspectsOf(catalogue: readonly CatalogEntry[]): SuspectsOf {
+  const kinds = new Map(catalogue.map(({ id, kind }) => [id, kind]));
+  const serves = ({ product }: Claim): boolean => !NO_SERVERS.has(kinds.get(product) ?? "generic");
+  return ({ weights, libraries, gpu }, claims) =>
+    new Set([
+      ...weights.keys(),
+      ...gpu.keys(),
+      ...libraries.keys(),
+      ...[...claims].filter(([, made]) => made.some(serves)).map(([pid]) => pid),
+    ]);
+}

@@ -1,0 +1,151 @@
+import { timestamp } from "../../../shared/time/clock.ts";
+import { type Client, type Engine, LIMITS, type Model } from "../../../shared/wire/heartbeat.ts";
+import { tidy } from "../../../shared/wire/text.ts";
+import { isAlikeQuantised, joinWeights, mergeByName, withoutUndefined } from "../models/served-models.ts";
+import { ancestorsOf } from "../processes/ancestors.ts";
+import type { Language, Peer, ProcessFacts, Snapshot } from "../system/host.ts";
+import { type Candidate, UNREADABLE_PID } from "./candidate.ts";
+import { confidenceOf, weighed } from "./confidence.ts";
+import { interpreterOf, isForwarder, isRenamed, programName } from "./process-claims.ts";
+
+/** What a candidate is completed with before it leaves as an engine. */
+export type Completion = {
+  snapshot: Snapshot;
+  peers: ReadonlyMap<string, readonly Peer[]>;
+  selfPid: number;
+  homes: readonly string[];
+  atRest: readonly Model[];
+  /** Facts of models by name, for those that it has loaded. */
+  described?: readonly Model[];
+  executableSha256?: string | undefined;
+  package?: string | undefined;
+  signer?: string | undefined;
+  /** What the executable interprets, by its content; undefined where that cannot be read. */
+  language?: Language | "none" | undefined;
+  /** Working directory of a client; absent when the settings do not ask for it. */
+  directoryOf?: ((pid: number) => string | undefined) | undefined;
+};
+
+/** The engine as the wire has it, and how many items did not fit. */
+export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
+  const { root, heard, listeners } = candidate;
+  let cut = 0;
+  const limit = <T>(items: readonly T[], max: number): T[] => {
+    cut += Math.max(0, items.length - max);
+    return items.slice(0, max);
+  };
+  const { homes, snapshot } = completion;
+  const known = heard.map(({ fingerprint }) => fingerprint);
+  const listed = mergeByName(known.flatMap(({ models }) => models));
+  const models = mergeByName([...joinWeights(listed, candidate.weights), ...completion.atRest]).map((model) =>
+    withFacts(model, completion.described ?? []),
+  );
+  const renamed = renamedOf(candidate, completion.language);
+  const engine = withoutUndefined({
+    id: candidate.id,
+    name: tidy(candidate.name, 80),
+    kind: candidate.kind,
+    confidence: confidenceOf(candidate.evidence),
+    version: known.find(({ version }) => version !== undefined)?.version,
+    pid: root.pid === UNREADABLE_PID ? undefined : root.pid,
+    processStartedAt: root.startedAtMs === undefined ? undefined : timestamp(root.startedAtMs),
+    executable: root.executable && tidy(shortened(root.executable, homes), 260),
+    executableSha256: completion.executableSha256,
+    package: completion.package && tidy(completion.package, 160),
+    signer: completion.signer && tidy(completion.signer, 160),
+    renamed,
+    user: root.user && tidy(root.user, 64),
+    parents: ancestorsOf(root, snapshot).map(({ name }) => tidy(name, 120)),
+    container: root.container && tidy(root.container, 100),
+    ports: limit([...new Set(listeners.map(({ port }) => port))], LIMITS.PORTS_MAX),
+    bind: limit([...new Set(listeners.map(({ address }) => tidy(address, 64)))], LIMITS.PORTS_MAX),
+    auth: authOf(known.map(({ auth }) => auth)),
+    models: limit(models, LIMITS.MODELS_MAX),
+    evidence: limit(weighed(candidate.evidence), LIMITS.EVIDENCE_MAX).map(({ signal, detail, weight }) => ({
+      signal,
+      detail: tidy(detail, 240),
+      weight,
+    })),
+    clients: limit(clientsOf(candidate, completion), LIMITS.CLIENTS_MAX),
+  });
+  return { engine, cut };
+}
+
+function withFacts(model: Model, described: readonly Model[]): Model {
+  const twin =
+    model.loaded && described.find((one) => one.name === model.name && isAlikeQuantised(one, model));
+  return twin ? { ...twin, ...model } : model;
+}
+
+/**
+ * Only of products that were identified by what they do, and only where the executable's name is known. A proxy or a
+ * tunnel passes on what another process answers: it is the product itself only with a model in its own memory. An
+ * interpreter is no disguise under any name: what it runs is its script, which is the product's, or says nothing.
+ */
+function renamedOf(
+  { entry, root, evidence }: Candidate,
+  content: Completion["language"],
+): boolean | undefined {
+  if (!entry || !root.executable) return undefined;
+  const holds = evidence.some((one) => one.weight > 0 && ["weights", "library", "gpu"].includes(one.signal));
+  const answers = evidence.some((one) => one.weight > 0 && one.signal === "http");
+  const proven = holds || (answers && !isForwarder(root.executable));
+  if (!proven) return undefined;
+  const language = content ?? interpreterOf(programName(root.executable)) ?? "none";
+  if (language === "none") return isRenamed(entry, root.executable);
+  const isNamed = evidence.some((one) => one.weight > 0 && ["binary", "name"].includes(one.signal));
+  return isNamed || entry.runsOn?.some((one) => one === language) ? false : undefined;
+}
+
+function authOf(answers: readonly Engine["auth"][]): Engine["auth"] {
+  if (answers.includes("open")) return "open";
+  return answers.includes("required") ? "required" : "unknown";
+}
+
+function clientsOf(candidate: Candidate, completion: Completion): Client[] {
+  const own = new Set([completion.selfPid, ...candidate.members.map(({ pid }) => pid)]);
+  const clients = new Map<number | string, Client>();
+  for (const listener of candidate.listeners) {
+    for (const peer of completion.peers.get(listener.key) ?? []) {
+      if ("remote" in peer) {
+        const before = clients.get(peer.remote)?.connections ?? 0;
+        clients.set(peer.remote, { remote: tidy(peer.remote, 64), connections: before + peer.connections });
+      } else if (!own.has(peer.pid)) {
+        const before = clients.get(peer.pid)?.connections ?? 0;
+        const process = completion.snapshot.processes.get(peer.pid);
+        if (process) clients.set(peer.pid, localClient(process, before + peer.connections, completion));
+      }
+    }
+  }
+  return [...clients.values()];
+}
+
+function localClient(process: ProcessFacts, connections: number, completion: Completion): Client {
+  const directory = completion.directoryOf?.(process.pid);
+  return withoutUndefined({
+    name: tidy(process.name, 120),
+    pid: process.pid,
+    executable: process.executable && tidy(shortened(process.executable, completion.homes), 260),
+    directory: directory === undefined ? undefined : tidy(shortened(directory, completion.homes), 260),
+    connections,
+  });
+}
+
+/** Where homes are by default, whoever moved in since they were listed. Names of it that are nobody's are none. */
+const HOME =
+  /^(?:\/(?:var\/)?home\/[^/]+|\/Users\/(?!Shared(?:\/|$))[^/]+|(?:\\\\\?\\)?[a-z]:[\\/]Users[\\/](?!Public(?:[\\/]|$))[^\\/]+)(?=[\\/]|$)/i;
+const WINDOWS = /^[a-z]:[\\/]/i;
+
+/** A path without the name of its owner: the home directory as `~`. Windows does not tell letters by their case. */
+export function shortened(path: string, homes: readonly string[]): string {
+  const plain = comparable(path);
+  const home = homes.find((one) => {
+    const start = comparable(one);
+    return one.length > 1 && plain.startsWith(start) && /^[\\/]?$/.test(path.charAt(one.length));
+  });
+  const length = home?.length ?? HOME.exec(path)?.[0].length;
+  return length === undefined ? path : `~${path.slice(length)}`;
+}
+
+const comparable = (path: string): string =>
+  WINDOWS.test(path) ? path.toLowerCase().replaceAll("/", "\\") : path;

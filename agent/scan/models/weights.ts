@@ -1,0 +1,148 @@
+import { isPortableExecutable, weightsOffset } from "../stores/llamafile.ts";
+import { attempt, type Files } from "../system/files.ts";
+import type { WeightFile, WeightFormat } from "../system/host.ts";
+import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
+
+/** Small ONNX files are spell checkers and background blur; a language model is larger. */
+export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
+
+/** `torch.save` also writes small files of settings and metrics. */
+export const TORCH_BYTES_MIN = 16 * 1024 * 1024;
+
+const HEAD_BYTES = 512;
+
+/** The model file behind these bytes, by content. Undefined for anything that holds no weights. */
+export function recogniseWeights(
+  readAt: ReadAt,
+  sizeBytes: number,
+  wants = { header: true },
+): Pick<WeightFile, "format" | "header"> | undefined {
+  const head = readAt(0, HEAD_BYTES);
+  if (isPortableExecutable(head)) return weightsInside(readAt, sizeBytes, wants);
+  const format = formatOf(head, sizeBytes);
+  if (format !== "gguf" || !wants.header) return format && { format };
+  const header = readGguf(readAt);
+  return header ? { format, header } : { format };
+}
+
+/** Weights in the archive of a llamafile. */
+function weightsInside(
+  readAt: ReadAt,
+  sizeBytes: number,
+  wants: { header: boolean },
+): Pick<WeightFile, "format" | "header"> | undefined {
+  const start = weightsOffset(readAt, sizeBytes);
+  if (start === undefined || start >= sizeBytes) return undefined;
+  const inside: ReadAt = (offset, length) => readAt(start + offset, length);
+  if (!isGguf(inside(0, HEAD_BYTES))) return undefined;
+  const header = wants.header ? readGguf(inside) : undefined;
+  return header ? { format: "gguf", header } : { format: "gguf" };
+}
+
+/** A part of a file that is mapped, in bytes. */
+export type Part = { offset: number; length: number };
+
+/** llamafile maps at multiples of 64 KiB, other programs at those of a page: a model begins that much later at most. */
+const WINDOW_BYTES = 64 * 1024;
+/** Headers that are read of one file: a hostile one has the magic bytes everywhere. */
+const HEADERS_MAX = 4;
+/** What a tar archive contains begins at such a multiple. */
+const TAR_BLOCK_BYTES = 512;
+
+/**
+ * The model in a mapped part of a file: a member of a tar or zip archive, or of a program as in a llamafile. Programs have
+ * the magic bytes of GGUF as a constant, so a header that names its architecture has to follow.
+ */
+export function recogniseEmbedded(
+  readAt: ReadAt,
+  parts: readonly Part[],
+): Pick<WeightFile, "format" | "header" | "sizeBytes"> | undefined {
+  let headers = 0;
+  for (const { offset, length } of parts) {
+    const window = Buffer.from(readAt(offset, Math.min(WINDOW_BYTES, length)));
+    for (let at = window.indexOf("GGUF"); at >= 0; at = window.indexOf("GGUF", at + 4)) {
+      if (!isGguf(window.subarray(at)) || headers >= HEADERS_MAX) continue;
+      headers += 1;
+      const header = readGguf((start, bytes) => readAt(offset + at + start, bytes));
+      if (header?.architecture) return { format: "gguf", header, sizeBytes: length - at };
+    }
+    for (let at = 0; at + HEAD_BYTES <= window.length; at += TAR_BLOCK_BYTES) {
+      if (isSafetensors(window.subarray(at, at + HEAD_BYTES), length - at))
+        return { format: "safetensors", sizeBytes: length - at };
+    }
+  }
+  return undefined;
+}
+
+/** Format by magic bytes. `sizeBytes` is the size of the whole file. */
+export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
+  if (isGguf(head)) return "gguf";
+  if (isSafetensors(head, sizeBytes)) return "safetensors";
+  if (isLegacyGgml(head)) return "ggml";
+  if (sizeBytes >= ONNX_BYTES_MIN && isOnnx(head)) return "onnx";
+  if (sizeBytes >= TORCH_BYTES_MIN && isTorch(head)) return "torch";
+  return undefined;
+}
+
+const latin1 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+/** 8 bytes little-endian header length, then a JSON object (https://github.com/huggingface/safetensors#format). */
+function isSafetensors(head: Uint8Array, sizeBytes: number): boolean {
+  if (head.length < 24) return false;
+  const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
+  // The library refuses headers above 100 MB.
+  if (length < 8n || length > 100_000_000n || Number(length) + 8 > sizeBytes) return false;
+  const start = latin1(head.subarray(8));
+  return start.startsWith('{"') && (/"dtype"\s*:/.test(start) || start.startsWith('{"__metadata__"'));
+}
+
+/** `ggml`, `ggmf`, `ggjt` as little-endian 32-bit integers: whisper.cpp still writes the first. */
+function isLegacyGgml(head: Uint8Array): boolean {
+  const magic = latin1(head.subarray(0, 4));
+  return magic === "lmgg" || magic === "fmgg" || magic === "tjgg";
+}
+
+/** ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field 8 `opset_import`. */
+function isOnnx(head: Uint8Array): boolean {
+  if (head[0] !== 0x08 || head[1]! < 3 || head[1]! > 20) return false;
+  return head[2] === 0x12 || head[2] === 0x3a || head[2] === 0x42;
+}
+
+/**
+ * A zip archive whose first entry is `NAME/data.pkl` (`_save` of torch/serialization.py, PyTorch 1.6 and later). The entry's
+ * name begins at byte 30, and its length stands at byte 26 (APPNOTE.TXT of PKWARE, section 4.3.7).
+ */
+function isTorch(head: Uint8Array): boolean {
+  if (head.length < 64 || latin1(head.subarray(0, 4)) !== "PK\x03\x04") return false;
+  const length = head[26]! + head[27]! * 256;
+  return latin1(head.subarray(30, 30 + length)).endsWith("/data.pkl");
+}
+
+const KNOWN_FILES_MAX = 8192;
+const WEIGHTS_BYTES_MIN = 64;
+
+/**
+ * Recognises files by path, each once: the same device, inode, size and time are the same file. `unreadable` is not
+ * `undefined`: a file that may not be read can hold weights.
+ */
+export function createWeightReader(
+  files: Files,
+): (path: string) => Omit<WeightFile, "path" | "how"> | "unreadable" | undefined {
+  const known = new Map<string, Omit<WeightFile, "path" | "how"> | undefined>();
+  return (path) => {
+    const looked = attempt(() => files.facts(path));
+    if ("miss" in looked) return looked.miss === "gone" ? undefined : "unreadable";
+    const facts = looked.value;
+    if (!facts.isFile || facts.sizeBytes < WEIGHTS_BYTES_MIN) return undefined;
+    const key = `${facts.identity} ${facts.sizeBytes} ${facts.modifiedMs}`;
+    if (!known.has(key)) {
+      if (known.size >= KNOWN_FILES_MAX) known.clear();
+      const read = (offset: number, length: number) => files.bytes(path, offset, length);
+      const found = attempt(() => recogniseWeights(read, facts.sizeBytes));
+      if ("miss" in found) return found.miss === "gone" ? undefined : "unreadable";
+      known.set(key, found.value && { sizeBytes: facts.sizeBytes, ...found.value });
+    }
+    return known.get(key);
+  };
+}

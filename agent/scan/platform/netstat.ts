@@ -1,0 +1,45 @@
+import type { TcpRow } from "../network/sockets.ts";
+
+/**
+ * Rows of `netstat -ano -p TCP` and `-p TCPv6` of Windows, with the pid in the place of the inode. State names are
+ * translated on other languages' systems, so that rows are told by what they are: a listener has no remote port, a
+ * connection that is over has no process (TIME_WAIT), a name of two words, which every language writes with `_`, or
+ * one of the few names of one word.
+ */
+export function parseNetstat(text: string): TcpRow[] {
+  const rows: TcpRow[] = [];
+  for (const line of text.split(/\r?\n/)) {
+    const fields = line.trim().split(/\s+/);
+    if (fields.length < 5 || fields[0] !== "TCP") continue;
+    const local = parseEnd(fields[1]!);
+    const remote = parseEnd(fields[2]!);
+    const pid = Number(fields.at(-1));
+    if (!local || !remote || !(Number.isInteger(pid) && pid > 0)) continue;
+    const listens = remote.port === 0;
+    if (!listens && /_|^(?:CLOS|SCHLIESS)/.test(fields[3]!)) continue;
+    rows.push({
+      localAddress: local.address,
+      localPort: local.port,
+      remoteAddress: remote.address,
+      remotePort: remote.port,
+      state: listens ? "listen" : "established",
+      uid: -1,
+      inode: String(pid),
+    });
+  }
+  return rows;
+}
+
+function parseEnd(end: string): { address: string; port: number } | undefined {
+  const colon = end.lastIndexOf(":");
+  const port = Number(end.slice(colon + 1));
+  if (colon < 0 || !Number.isInteger(port)) return undefined;
+  // A link-local address carries its zone: [fe80::1%4].
+  return {
+    address: end
+      .slice(0, colon)
+      .replace(/^\[|\]$/g, "")
+      .replace(/%.*$/, ""),
+    port,
+  };
+}

@@ -1,0 +1,23 @@
+import type { Host } from "../system/host.ts";
+
+/** A system this agent cannot see into: it says so in every scan. */
+export function unsupportedHost({ platform }: { platform: string }): Host {
+  const names = ["processes", "listeners", "weights", "libraries", "gpu"];
+  return {
+    observe: async () => ({
+      processes: new Map(),
+      listeners: [],
+      weights: new Map(),
+      libraries: new Map(),
+      gpu: new Map(),
+      collectors: names.map((name) => ({
+        name,
+        status: "unsupported",
+        detail: `no collector for ${platform}`,
+      })),
+    }),
+    peers: () => ({ peers: new Map(), collector: { name: "clients", status: "unsupported" } }),
+    workingDirectory: () => undefined,
+    executableFile: () => undefined,
+  };
+}

@@ -1,0 +1,196 @@
+import type { CatalogEntry } from "../../catalogue/entry.ts";
+import type { Answer } from "../../catalogue/http-answer.ts";
+import { judge, MODELS_PATH } from "../../catalogue/judge.ts";
+import { type Examined, examine } from "../../catalogue/match.ts";
+
+export const KEPT_LIMITS = {
+  /** JSON kept of the answers of one listener, and of all listeners that are being asked. Estimated, in bytes. */
+  LISTENER_BYTES_MAX: 512 * 1024,
+  BYTES_MAX: 6 * 1024 * 1024,
+  /** Values that are read of one answer. A list of 400 models with 30 fields each has as many. */
+  TOKENS_MAX: 12_288,
+  TEXT_LENGTH_MAX: 1024,
+  /** The collector of garbage runs of itself only when much more memory is in use. Ordinary hosts answer less than this. */
+  GARBAGE_BYTES_MAX: 8 * 1024 * 1024,
+  DEPTH_MAX: 8,
+  HEADER_LENGTH_MAX: 256,
+} as const;
+
+/** Memory overhead of one JSON value besides its text, in bytes. */
+const VALUE_BYTES = 48;
+
+/** What decompressing a body leaves behind at most. */
+const CODED_BYTES = 2 * 1024 * 1024;
+
+/** A budget of bytes that several holders share. */
+export type ByteBudget = {
+  take(bytes: number): boolean;
+  release(bytes: number): void;
+  /** Counts bytes that were read and dropped. */
+  dropped(bytes: number): void;
+};
+
+export function createByteBudget(
+  limit: number = KEPT_LIMITS.BYTES_MAX,
+  collectGarbage: () => void = () => Bun.gc(true),
+): ByteBudget {
+  let used = 0;
+  let garbage = 0;
+  return {
+    dropped: (bytes) => {
+      garbage += bytes;
+      if (garbage < KEPT_LIMITS.GARBAGE_BYTES_MAX) return;
+      garbage = 0;
+      collectGarbage();
+    },
+    take: (bytes) => {
+      if (used + bytes > limit) return false;
+      used += bytes;
+      return true;
+    },
+    release: (bytes) => {
+      used -= bytes;
+    },
+  };
+}
+
+/** Keeps what is needed of the answers of one listener. */
+export type Keeper = {
+  keep(path: string, answer: Answer): Examined;
+  /**
+   * Moves what it holds to the budget of inquiries that wait for their next attempt. When that is full the JSON is
+   * dropped, and `lost` is called with each of its paths.
+   */
+  park(waiting: ByteBudget, lost: (path: string) => void): void;
+  /** Gives back its share of the budgets. Its answers must not be read any more. */
+  close(): void;
+};
+
+/**
+ * An answer is examined for every trait as soon as it arrives, and its body is dropped: a hostile server answers dense
+ * JSON on every path, which takes fifty times its size in memory. The JSON is kept, cut, of paths that a version or a
+ * list of models is read from later, as far as the budgets go.
+ */
+export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBudget): Keeper {
+  const { json: jsonPaths, headers: headerNames, bodies } = neededIn(catalogue);
+  let heldBytes = 0;
+  let parked: { in: ByteBudget; bytes: number } | undefined;
+  const held = new Map<string, Examined>();
+  return {
+    keep: (path, answer) => {
+      const { body, tokens } = withoutDensity(answer.body);
+      const { json } = examine({ ...answer, body });
+      const examined: Examined = { ...answer, json };
+      // Matches the traits now, while the body is here: later judgements use the matches and never the body.
+      judge(catalogue, new Map([[path, examined]]));
+      const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes - (parked?.bytes ?? 0);
+      const { value, bytes } = pruned(jsonPaths.has(path) ? json : undefined, leftBytes);
+      const isKept = shared.take(bytes);
+      if (isKept) heldBytes += bytes;
+      if (isKept && bytes > 0) held.set(path, examined);
+      examined.json = isKept ? value : undefined;
+      examined.body = bodies.has(path) ? copyOf(examined.body) : "";
+      examined.headers = neededHeaders(examined.headers, headerNames);
+      const coded = answer.headers["content-encoding"] === undefined ? 0 : CODED_BYTES;
+      shared.dropped(2 * answer.body.length + 2 * VALUE_BYTES * tokens + coded);
+      return examined;
+    },
+    park: (waiting, lost) => {
+      const bytes = heldBytes + (parked?.bytes ?? 0);
+      parked?.in.release(parked.bytes);
+      shared.release(heldBytes);
+      heldBytes = 0;
+      const isTaken = waiting.take(bytes);
+      parked = isTaken ? { in: waiting, bytes } : undefined;
+      if (isTaken) return;
+      for (const [path, examined] of held) {
+        examined.json = undefined;
+        lost(path);
+      }
+      held.clear();
+    },
+    close: () => {
+      shared.release(heldBytes);
+      parked?.in.release(parked.bytes);
+      parked = undefined;
+      heldBytes = 0;
+    },
+  };
+}
+
+type Needed = { json: ReadonlySet<string>; bodies: ReadonlySet<string>; headers: ReadonlySet<string> };
+const needed = new WeakMap<readonly CatalogEntry[], Needed>();
+
+/** What is read of an answer after its traits are known. */
+function neededIn(catalogue: readonly CatalogEntry[]): Needed {
+  const known = needed.get(catalogue);
+  if (known) return known;
+  const versions = catalogue.flatMap(({ version = [] }) => version);
+  const lists = catalogue.flatMap(({ models = [] }) => models);
+  const made = {
+    json: new Set([MODELS_PATH, ...versions.map(({ path }) => path), ...lists.map(({ path }) => path)]),
+    bodies: new Set(versions.filter(({ at }) => at === "body").map(({ path }) => path)),
+    headers: new Set([
+      "content-type",
+      "server",
+      "www-authenticate",
+      ...versions.flatMap(({ at }) => (at.startsWith("header:") ? [at.slice("header:".length)] : [])),
+    ]),
+  };
+  needed.set(catalogue, made);
+  return made;
+}
+
+function neededHeaders(headers: Examined["headers"], names: ReadonlySet<string>): Examined["headers"] {
+  const kept: Record<string, string> = {};
+  for (const name of names)
+    if (headers[name] !== undefined) kept[name] = copyOf(headers[name], KEPT_LIMITS.HEADER_LENGTH_MAX);
+  return kept;
+}
+
+/** A string of its own: a part of a string keeps all of it in memory. */
+const copyOf = (text: string, lengthMax: number = KEPT_LIMITS.TEXT_LENGTH_MAX): string =>
+  Buffer.from(text.slice(0, lengthMax)).toString();
+
+/** The text up to the value at which it has too many to be parsed, and how many that are. Of other text all of it. */
+export function withoutDensity(body: string): { body: string; tokens: number } {
+  if (!/^\s*[[{]/.test(body)) return { body, tokens: 0 };
+  let tokens = 0;
+  for (let at = 0; at < body.length; at += 1) {
+    const code = body.charCodeAt(at);
+    // `[`, `{` and `,` begin a value.
+    if (code !== 0x5b && code !== 0x7b && code !== 0x2c) continue;
+    tokens += 1;
+    if (tokens > KEPT_LIMITS.TOKENS_MAX) return { body: body.slice(0, at), tokens };
+  }
+  return { body, tokens };
+}
+
+/**
+ * As much of the JSON as goes into these bytes, long texts and what lies deep cut, and an estimate of what it takes in
+ * memory. What comes first is kept first.
+ */
+export function pruned(json: unknown, bytesMax: number): { value: unknown; bytes: number } {
+  if (json === undefined || bytesMax < VALUE_BYTES) return { value: undefined, bytes: 0 };
+  let bytes = 0;
+  const copy = (value: unknown, depth: number): unknown => {
+    bytes += VALUE_BYTES;
+    if (typeof value === "string") {
+      const text = value.length > KEPT_LIMITS.TEXT_LENGTH_MAX ? copyOf(value) : value;
+      bytes += text.length;
+      return text;
+    }
+    if (typeof value !== "object" || value === null) return value;
+    const isList = Array.isArray(value);
+    const made: unknown[] | Record<string, unknown> = isList ? [] : {};
+    if (depth > KEPT_LIMITS.DEPTH_MAX) return made;
+    for (const [key, item] of Object.entries(value)) {
+      if (bytes + VALUE_BYTES + KEPT_LIMITS.TEXT_LENGTH_MAX > bytesMax) break;
+      if (!isList) bytes += Math.min(key.length, KEPT_LIMITS.TEXT_LENGTH_MAX);
+      if (isList || key.length <= KEPT_LIMITS.TEXT_LENGTH_MAX)
+        (made as Record<string, unknown>)[key] = copy(item, depth + 1);
+    }
+    return made;
+  };
+  return { value: copy(json, 0), bytes };
+}

@@ -1,0 +1,186 @@
+import type { Answer } from "../../catalogue/http-answer.ts";
+import {
+  createHttp2Reader,
+  type Http2Request,
+  type Http2State,
+  http2Request,
+  isHttp2Preface,
+} from "../http2/http2.ts";
+import { type Namespaces, noNamespaces } from "../network/namespaces.ts";
+import type { UnixAddress } from "../system/host.ts";
+import { createBuffer, hostOf, open, type Target } from "./connection.ts";
+import { parseAnswer, requestText } from "./http-client.ts";
+
+export const PROBE_LIMITS = {
+  TIMEOUT_MS: 800,
+  BODY_BYTES_MAX: 64 * 1024,
+  /** A gateway in front of a hosted catalogue lists hundreds of models. */
+  MODELS_BYTES_MAX: 256 * 1024,
+  IN_FLIGHT_MAX: 16,
+} as const;
+
+/**
+ * What a GET came to. `silent`: connected, then nothing in time. `tls`: it wants TLS first. `http2`: it speaks HTTP/2
+ * alone. `not-http`: it speaks something else. `refused`: no connection.
+ */
+export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" | "tls" | "http2" };
+
+export type UnixProbe = (unix: UnixAddress, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
+
+export type ProbeOptions = {
+  signal?: AbortSignal | undefined;
+  bodyBytesMax?: number;
+  timeoutMs?: number;
+  /** Calls a method of gRPC with an empty message instead of a GET. The target has to be one of HTTP/2. */
+  grpc?: true;
+};
+
+export type Probe = (target: Target, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
+
+/**
+ * GET over a socket of our own rather than `fetch`: no proxy from the environment, no redirect, no
+ * decompression without a limit, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
+ * accepted: nothing secret is sent, and what answers is what is being asked about.
+ */
+export function createProbe(
+  timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
+  namespaces: Pick<Namespaces, "within"> = noNamespaces,
+  unixProbe: UnixProbe = async () => ({ failed: "refused" }),
+): Probe {
+  let inFlight = 0;
+  const waiting: (() => void)[] = [];
+
+  return async (target, name, options = {}) => {
+    // The name of a method of gRPC is no path.
+    const path = options.grpc ? name : `${target.prefix ?? ""}${name}`;
+    if (target.unix) return unixProbe(target.unix, path, options);
+    if (inFlight >= PROBE_LIMITS.IN_FLIGHT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (options.signal?.aborted) {
+      waiting.shift()?.();
+      return { failed: "silent" };
+    }
+    inFlight += 1;
+    try {
+      const bodyBytesMax = options.bodyBytesMax ?? PROBE_LIMITS.BODY_BYTES_MAX;
+      const grpc = options.grpc ?? false;
+      const talk = target.http2
+        ? http2Talk({ host: hostOf(target), path, tls: target.tls, grpc, bodyBytesMax })
+        : http1Talk(target, path, bodyBytesMax);
+      return await exchange(target, talk, { timeoutMs, ...options, namespaces });
+    } finally {
+      inFlight -= 1;
+      waiting.shift()?.();
+    }
+  };
+}
+
+/** One request: what is sent, and what the bytes that arrive say. */
+type Talk = {
+  request: Uint8Array | string;
+  /** Undefined while more is to come. */
+  read(received: Uint8Array, ended: boolean): ProbeResult | undefined;
+  /** What came so far has to do. */
+  cut(received: Uint8Array): ProbeResult;
+  /** What the protocol wants to be sent meanwhile. */
+  replies(): readonly Uint8Array[];
+};
+
+function http1Talk(target: Target, path: string, bodyBytesMax: number): Talk {
+  return {
+    request: requestText(hostOf(target), path),
+    read: (received, ended) => {
+      const parsed = parseAnswer(received, ended, bodyBytesMax);
+      if (parsed.state === "complete") return parsed.answer;
+      if (parsed.state === "incomplete") return undefined;
+      if (isHttp2Preface(received)) return { failed: "http2" };
+      return { failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" };
+    },
+    // A stream without end still has its headers and what came so far.
+    cut: (received) => {
+      const parsed = parseAnswer(received, true, bodyBytesMax);
+      return received.length > 0 && parsed.state === "complete" ? parsed.answer : { failed: "silent" };
+    },
+    replies: () => [],
+  };
+}
+
+function http2Talk(request: Http2Request): Talk {
+  const reader = createHttp2Reader(request);
+  const resultOf = (state: Http2State): ProbeResult | undefined => {
+    if (state.is === "incomplete") return undefined;
+    return state.is === "complete" ? state.answer : { failed: "not-http" };
+  };
+  return {
+    request: http2Request(request),
+    read: (received, ended) => resultOf(reader.read(received, ended)),
+    cut: () => {
+      const state = reader.cut();
+      return state.is === "complete" ? state.answer : { failed: "silent" };
+    },
+    replies: reader.replies,
+  };
+}
+
+function exchange(
+  target: Target,
+  talk: Talk,
+  {
+    timeoutMs,
+    signal,
+    namespaces,
+  }: { timeoutMs: number; signal?: AbortSignal | undefined; namespaces: Pick<Namespaces, "within"> },
+): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    const buffer = createBuffer();
+    let received: Uint8Array = buffer.bytes();
+    let socket: { write(bytes: Uint8Array): unknown; terminate(): unknown } | undefined;
+    let settled = false;
+    const settle = (result: ProbeResult) => {
+      // Ending the socket calls its handlers once more.
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
+      socket?.terminate();
+      resolve(result);
+    };
+    const giveUp = () => settle(talk.cut(received));
+    const timer = setTimeout(giveUp, timeoutMs);
+    signal?.addEventListener("abort", giveUp, { once: true });
+    let isReady = !target.tls;
+    const look = (ended: boolean) => {
+      if (settled) return;
+      // Whoever hangs up during the handshake speaks no TLS, or none with us.
+      if (!isReady && ended) return settle({ failed: "tls" });
+      const result = talk.read(received, ended);
+      if (result) settle(result);
+      else for (const reply of talk.replies()) socket?.write(reply);
+    };
+    const greet = (opened: { write(data: Uint8Array | string): unknown }) => opened.write(talk.request);
+    open(target, namespaces, {
+      hostname: target.address,
+      port: target.port,
+      ...(target.tls && {
+        tls: { rejectUnauthorized: false, ...(target.http2 && { ALPNProtocols: "\x02h2" }) },
+      }),
+      socket: {
+        open: (opened) => {
+          socket = opened;
+          if (!target.tls) greet(opened);
+        },
+        handshake: (opened) => {
+          isReady = true;
+          if (target.tls) greet(opened);
+        },
+        data: (_, chunk) => {
+          received = buffer.append(chunk);
+          look(false);
+        },
+        end: () => look(true),
+        close: () => look(true),
+        error: () => settle({ failed: isReady ? "not-http" : "tls" }),
+        connectError: () => settle({ failed: "refused" }),
+      },
+    }).catch(() => settle({ failed: "refused" }));
+  });
+}

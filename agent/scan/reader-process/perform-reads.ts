@@ -1,0 +1,83 @@
+import { weightsIn } from "../models/read-weights.ts";
+import type { ReadAnswers, ReadOutcome, ReadRequest } from "../reader/read-request.ts";
+import { askSocket } from "../reader/read-socket.ts";
+import { createDirectoryReader } from "../stores/model-directory.ts";
+import { readSettings } from "../stores/store-settings.ts";
+import type { Files } from "../system/files.ts";
+import { attempt, optional } from "../system/files.ts";
+import type { ModelOnDisk } from "../system/host.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** So many names are looked at in a directory and those below it, and so many files of weights are returned. */
+const NAMES_MAX = 512;
+
+const WEIGHT_FILES_MAX = 16;
+
+/** Performs requests on these files, synchronously. Never throws. `sign` and `elapsed` are for what takes its time. */
+export function createReads(
+  files: Files,
+  sign: () => void = () => undefined,
+  elapsed: () => number = () => Bun.nanoseconds() / 1e6,
+): (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]> {
+  const readDirectory = createDirectoryReader(files);
+  return (request) => {
+    switch (request.op) {
+      case "weights":
+        return weightsIn(files, request.paths, request);
+      case "directory":
+        return attempt(() => readDirectory(request));
+      case "settings":
+        return attempt(() => readSettings(files, request));
+      case "sha256":
+        return attempt(() => sha256Of(files, request.path, request.sizeBytesMax));
+      case "facts":
+        return attempt(() => files.facts(request.path));
+      case "weight-files":
+        return attempt(() => weightFilesIn(files, request));
+      case "list":
+        return attempt(() => files.list(request.path).slice(0, request.namesMax));
+      case "socket":
+        return attempt(() => askSocket(request, sign, elapsed));
+    }
+  };
+}
+
+export function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
+  const { isFile, sizeBytes } = files.facts(path);
+  if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a file of this size");
+  const hasher = new Bun.CryptoHasher("sha256");
+  const chunk = new Uint8Array(CHUNK_BYTES);
+  for (let offset = 0; offset < sizeBytes; ) {
+    const bytes = files.bytes(path, offset, CHUNK_BYTES, chunk);
+    if (bytes.length === 0) throw new Error("the file became shorter");
+    hasher.update(bytes);
+    offset += bytes.length;
+  }
+  return hasher.digest("hex");
+}
+
+export function weightFilesIn(
+  files: Files,
+  { path, sizeBytesMin }: { path: string; sizeBytesMin: number },
+): ModelOnDisk[] {
+  const found: ModelOnDisk[] = [];
+  const below: string[] = [];
+  let namesLeft = NAMES_MAX;
+  const look = (directory: string, names: readonly string[]): void => {
+    for (const name of names) {
+      if (namesLeft <= 0 || found.length >= WEIGHT_FILES_MAX) return;
+      namesLeft -= 1;
+      const place = `${directory}/${name}`;
+      if (directory === path && optional(() => files.facts(place))?.isDirectory) below.push(place);
+      const outcome = weightsIn(files, [place], { sizeBytesMin });
+      if ("value" in outcome && outcome.value) {
+        const { sizeBytes, format } = outcome.value;
+        found.push({ name, sizeBytes, format });
+      }
+    }
+  };
+  look(path, files.list(path));
+  for (const directory of below) look(directory, optional(() => files.list(directory)) ?? []);
+  return found;
+}

@@ -1,0 +1,78 @@
+import type { Store } from "../../../shared/wire/heartbeat.ts";
+import { tidy } from "../../../shared/wire/text.ts";
+import type { CatalogEntry } from "../../catalogue/entry.ts";
+import type { ModelDirectory } from "../reader/read-request.ts";
+import type { MovableStore } from "./store-variables.ts";
+
+/** `home`: what stops answering together, the home directory it lies in or else the directory itself. */
+export type HomeDirectory = ModelDirectory & { home: string };
+
+/** A directory of models, and the store it belongs to while nothing runs that reads it. */
+export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
+
+/** Whose setting names a directory and what it says is there are part of it: nobody's setting hides a store of others. */
+export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string =>
+  `${layout} ${ownerUids.join()} ${path}`;
+
+/** A directory of models that a setting names. */
+export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
+
+/** The cache that a dozen products fill and read belongs to none of them. */
+export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
+
+/** What pages keep in the storage of browsers, and models that browsers bring. No product of the catalogue is meant. */
+export const BROWSERS = { id: "browser", name: "Web browsers" } as const;
+
+/** Directories of one product in all homes, and those that settings name. */
+export function directoriesOf(
+  { id, directories = [] }: CatalogEntry,
+  homes: readonly string[],
+  moved: readonly MovedDirectory[],
+): HomeDirectory[] {
+  const isShared = directories.some(({ layout }) => layout === "huggingface");
+  const own = directories.flatMap(({ path, layout }) =>
+    path.startsWith("~")
+      ? homes.map((home) => ({ path: home + path.slice(1), layout, home }))
+      : [{ path, layout, home: path }],
+  );
+  const known = new Set(own.map(keyOf));
+  const named = moved.filter(
+    (one) =>
+      (one.movedStore === id || (isShared && one.movedStore === HUGGING_FACE.id)) &&
+      !known.has(keyOf({ path: one.path, layout: one.layout })),
+  );
+  return [...own, ...named];
+}
+
+/** Keys of all directories that these products read. */
+export const keysOf = (
+  catalogue: readonly CatalogEntry[],
+  homes: readonly string[],
+  moved: readonly MovedDirectory[],
+  ids: ReadonlySet<string>,
+): ReadonlySet<string> =>
+  new Set(
+    catalogue.flatMap((entry) => (ids.has(entry.id) ? directoriesOf(entry, homes, moved).map(keyOf) : [])),
+  );
+
+/** Every place once, whichever products read it. */
+export function placesOf(
+  catalogue: readonly CatalogEntry[],
+  homes: readonly string[],
+  moved: readonly MovedDirectory[],
+): Place[] {
+  const places = new Map<string, Place>();
+  for (const entry of catalogue) {
+    const own = { id: entry.id, name: tidy(entry.name, 80) };
+    for (const directory of directoriesOf(entry, homes, moved)) {
+      const store = directory.layout === "huggingface" ? HUGGING_FACE : own;
+      const key = keyOf(directory);
+      if (!places.has(key)) places.set(key, { ...directory, store });
+    }
+  }
+  for (const home of homes) {
+    const place = { path: home, layout: "browsers", home, store: BROWSERS } as const;
+    places.set(keyOf(place), place);
+  }
+  return [...places.values()];
+}

@@ -1,0 +1,104 @@
+import { LIMITS, type Model } from "../../../shared/wire/heartbeat.ts";
+import { tidy } from "../../../shared/wire/text.ts";
+import { valuesAt } from "../../catalogue/match.ts";
+import { weightsModel } from "../models/served-models.ts";
+import { recogniseWeights } from "../models/weights.ts";
+import type { Gaps } from "../reader/read-request.ts";
+import { attempt, type Files, optional } from "../system/files.ts";
+
+/** Limits of one look at a directory of models. */
+export const DIRECTORY = {
+  FILES_MAX: 4000,
+  DEPTH_MAX: 6,
+  WEIGHTS_BYTES_MIN: 1024 * 1024,
+  /**
+   * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more than a
+   * heartbeat has room for have their file's name.
+   */
+  HEADERS_MAX: LIMITS.MODELS_MAX,
+} as const;
+/** Configurations: larger ones are none. */
+const JSON_BYTES_MAX = 64 * 1024;
+
+/** One look: files, what went wrong, and the headers that are left to read. */
+export type Look = {
+  files: Files;
+  gaps: Gaps;
+  headersLeft: number;
+  /** Of files that were read before, by what they are: undefined is no weights. */
+  known: Map<string, Model | undefined>;
+};
+
+/** The value; undefined with a note when the rights are missing. What is gone was not there. */
+export function noted<T>(look: Look, read: () => T): T | undefined {
+  const result = attempt(read);
+  if ("value" in result) return result.value;
+  if (result.miss !== "gone") look.gaps.unreadable += 1;
+  return undefined;
+}
+
+/** The text of a regular file, cut to `bytesMax`; undefined when there is none. */
+export const textOf = (look: Look, path: string, bytesMax: number): string | undefined =>
+  noted(look, () => look.files.facts(path))?.isFile
+    ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
+    : undefined;
+
+/** The JSON in a file. One that is larger than `bytesMax` counts as unreadable. */
+export function jsonIn(look: Look, path: string, bytesMax: number = JSON_BYTES_MAX): unknown {
+  const text = textOf(look, path, bytesMax + 1);
+  if (text !== undefined && text.length > bytesMax) look.gaps.unreadable += 1;
+  return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
+}
+
+/** What `config.json` in a directory of weights calls their family (`transformers`, `mlx`). */
+export function architectureIn(look: Look, directory: string): string | undefined {
+  const [architecture] = valuesAt(jsonIn(look, `${directory}/config.json`), "model_type");
+  return typeof architecture === "string" && architecture !== "" ? tidy(architecture, 64) : undefined;
+}
+
+/** `model-00001-of-00003.gguf`: one model in three files. */
+export const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
+
+/** The model in a file that is weights by its content. */
+export function readFile(look: Look, path: string): Model | undefined {
+  const { files, known } = look;
+  const facts = noted(look, () => files.facts(path));
+  if (!facts?.isFile || facts.sizeBytes < DIRECTORY.WEIGHTS_BYTES_MIN) return undefined;
+  const { sizeBytes } = facts;
+  const key = `${facts.identity} ${sizeBytes} ${facts.modifiedMs} ${path}`;
+  if (known.has(key)) return known.get(key);
+  const found = noted(look, () => {
+    const readAt = (offset: number, length: number) => files.bytes(path, offset, length);
+    const weights = recogniseWeights(readAt, sizeBytes, { header: look.headersLeft > 0 });
+    if (weights?.header) look.headersLeft -= 1;
+    return {
+      model: weights && { ...weightsModel({ path, sizeBytes, how: "open", ...weights }), loaded: false },
+    };
+  });
+  if (found) known.set(key, found.model);
+  return found?.model;
+}
+
+/** Paths of files below `root`, bounded in number and depth. Links to directories are not followed twice. */
+export function walk(look: Look, root: string, filesMax: number = DIRECTORY.FILES_MAX): string[] {
+  const { files, gaps } = look;
+  const found: string[] = [];
+  const seen = new Set<string>();
+  let isCut = false;
+  const visit = (directory: string, depth: number): void => {
+    if (depth > DIRECTORY.DEPTH_MAX) isCut = true;
+    if (depth > DIRECTORY.DEPTH_MAX) return;
+    for (const name of noted(look, () => files.list(directory)) ?? []) {
+      if (found.length > filesMax) return;
+      const path = `${directory}/${name}`;
+      const facts = noted(look, () => files.facts(path));
+      if (facts?.isFile) found.push(path);
+      if (!facts?.isDirectory || seen.has(facts.identity)) continue;
+      seen.add(facts.identity);
+      visit(path, depth + 1);
+    }
+  };
+  visit(root, 0);
+  if (isCut || found.length > filesMax) gaps.cut += 1;
+  return found.slice(0, filesMax);
+}

@@ -1,0 +1,178 @@
+import type { Context, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
+import { Hono } from "hono/tiny";
+import { z } from "zod";
+import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+import { authenticate, bearerToken, may } from "../auth/authenticate.ts";
+import { API_KEY_PREFIX, authenticateKey } from "../auth/authenticate-api-key.ts";
+import { recordOfflineReleases } from "../control/containment/release-code.ts";
+import { CursorFault } from "../control/cursor.ts";
+import type { Asker } from "../control/custody/custody-transaction.ts";
+import type { Deps } from "../deps.ts";
+import { networkOf } from "../http/client-ip.ts";
+import { refusal, tooMany } from "../http/problem-response.ts";
+import { readBody } from "../http/read-body.ts";
+import { streamText } from "../http/stream-text.ts";
+import { jsonBody, valid, validate } from "../http/validate.ts";
+import type { Env } from "../request-env.ts";
+import type { Input, Operation } from "./define-operation.ts";
+import { OPERATIONS } from "./operations/registry.ts";
+
+/** The dashboard's forms hold themselves to the same words. */
+
+/** A policy at all of its limits is larger than anything else that is asked. */
+export const BODY_BYTES_MAX = 256 * 1024;
+
+export const IDEMPOTENCY_KEY = z.string().regex(/^[A-Za-z0-9_-]{8,100}$/);
+export const IF_MATCH = z.string().regex(/^"[0-9]{1,15}"$/);
+
+/** Path of an operation as Hono writes it. */
+export const routeOf = (operation: Operation): string => operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
+
+/** The admin API, mounted under `/v1`. Every answer is of the caller's own tenant. */
+export function adminRoutes(deps: Deps): Hono<Env> {
+  const app = new Hono<Env>();
+  app.use(requireAdmin(deps));
+  app.onError((error, c) => {
+    if (error instanceof CursorFault) return refusal(c, refuse("admin.invalid", "cursor"), deps);
+    throw error;
+  });
+  const paths = [...new Set(OPERATIONS.map(routeOf))];
+  // Fixed paths first: `/incidents/acknowledge` is no incident.
+  for (const path of paths.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")))) {
+    const operations = OPERATIONS.filter((each) => routeOf(each) === path);
+    for (const operation of operations) {
+      app.on([operation.method.toUpperCase()], [path], ...validators(operation, deps), (c) =>
+        carryOut(c, operation, deps),
+      );
+    }
+    const methods = operations.map(({ method }) => method.toUpperCase()).join(", ");
+    app.all(path, (c) => {
+      c.header("allow", methods);
+      return refusal(c, refuse("admin.method"), deps);
+    });
+  }
+  return app;
+}
+
+/** May they, and is it well-formed: in this order, each with the refusal that the specification lists. */
+function validators(operation: Operation, deps: Deps): MiddlewareHandler<Env>[] {
+  const { needs, params = NOTHING, query = NOTHING, body } = operation;
+  const invalid = (c: Context<Env>, detail: string) => refusal(c, refuse("admin.invalid", detail), deps);
+  const mayCall = createMiddleware<Env>(async function mayCall(c, next) {
+    return may(c.var.admin, needs) ? await next() : refusal(c, refuse("admin.forbidden"), deps);
+  });
+  return [
+    mayCall,
+    // An id that cannot be, one that does not exist and another tenant's: all the same 404.
+    validate("param", params, (c) => refusal(c, refuse("admin.not-found"), deps)),
+    onceEach(deps),
+    // Unknown parameters are refused: a misspelt filter would filter nothing.
+    validate("query", query, (c, error) =>
+      invalid(c, `query: ${places(error, "a parameter that is unknown")}`),
+    ),
+    ...(operation.method === "get" ? [] : [conditions(operation, deps)]),
+    ...(body
+      ? [
+          jsonBody((c) => readBody(c.req.raw, BODY_BYTES_MAX), deps),
+          validate("json", body, (c, error) => invalid(c, places(error))),
+        ]
+      : []),
+  ];
+}
+
+async function carryOut(c: Context<Env>, operation: Operation, deps: Deps): Promise<Response> {
+  const { admin, requestId, idempotencyKey = "", version = 0 } = c.var;
+  const asker: Asker = { admin, requestId, idempotencyKey, sourceIp: deps.sourceIp(c.req.raw) };
+  const input: Input<z.ZodObject, z.ZodObject, z.ZodType> = {
+    admin,
+    params: valid(c, "param", operation.params ?? NOTHING),
+    query: valid(c, "query", operation.query ?? NOTHING),
+    body: operation.body && valid(c, "json", operation.body),
+    asker,
+    version,
+  };
+  await recordOfflineReleases(admin.tenantId, undefined, deps);
+  const done = await operation.run(input as Input<never, never, never>, deps);
+  if (!done.ok) return refusal(c, done, deps, done.more);
+  // What an admin sees is of this moment and of this person.
+  if ("parts" in done.value) return sendParts(c, done.value.parts, operation, deps);
+  const headers = { "cache-control": "no-store", ...done.value.headers };
+  return c.json(done.value.body as object, operation.success, headers);
+}
+
+async function sendParts(c: Context<Env>, parts: AsyncGenerator<string>, operation: Operation, deps: Deps) {
+  const { requestId } = c.var;
+  const body = await streamText(parts, (error) =>
+    deps.log("error", "export.failed", { requestId, list: operation.id, error }),
+  );
+  const headers = { "cache-control": "no-store", "content-type": "application/json" };
+  return c.body(body, operation.success, headers);
+}
+
+const NOTHING = z.strictObject({});
+
+/** Refuses a query parameter that came twice: which of them counts would be a guess. */
+const onceEach = (deps: Deps): MiddlewareHandler<Env> =>
+  createMiddleware<Env>(async function onceEach(c, next) {
+    const isRepeated = Object.values(c.req.queries()).some((values) => values.length > 1);
+    if (isRepeated) return refusal(c, refuse("admin.invalid", "query: a parameter came twice"), deps);
+    await next();
+  });
+
+const conditions = (operation: Operation, deps: Deps): MiddlewareHandler<Env> =>
+  createMiddleware<Env>(async function conditions(c, next) {
+    const read = readConditions(c, operation);
+    if (!read.ok) return refusal(c, read, deps);
+    c.set("idempotencyKey", read.value.idempotencyKey);
+    c.set("version", read.value.version);
+    await next();
+  });
+
+/** What every change must carry, and what a change of something versioned must carry besides. */
+function readConditions(
+  c: Context<Env>,
+  operation: Operation,
+): Verdict<{ idempotencyKey: string; version: number }> {
+  const key = IDEMPOTENCY_KEY.safeParse(c.req.header("idempotency-key"));
+  if (!key.success) return refuse("admin.invalid", "idempotency-key header");
+  if (!operation.versioned) return accept({ idempotencyKey: key.data, version: 0 });
+  const given = c.req.header("if-match");
+  if (given === undefined) return refuse("admin.unconditional");
+  const match = IF_MATCH.safeParse(given);
+  if (!match.success) return refuse("admin.invalid", "if-match header");
+  return accept({ idempotencyKey: key.data, version: Number(match.data.slice(1, -1)) });
+}
+
+/** Sets `admin`, or answers 401 or 403. Cookies are for pages: the API takes a bearer credential only. */
+function requireAdmin(deps: Deps) {
+  return createMiddleware<Env>(async function requireAdmin(c, next) {
+    const { admin: limit } = deps.limits;
+    const credential = bearerToken(c.req.raw);
+    const isKey = credential?.startsWith(API_KEY_PREFIX) ?? false;
+    if (isKey) {
+      const tried = limit.take(`address ${networkOf(deps.sourceIp(c.req.raw))}`);
+      if (!tried.allowed) return tooMany(c, limit, tried, deps);
+    }
+    const admin =
+      credential === undefined
+        ? refuse("admin.unauthenticated")
+        : isKey
+          ? await authenticateKey(credential, deps)
+          : await authenticate(c.req.raw, deps);
+    if (!admin.ok) {
+      if (admin.code === "admin.unauthenticated") c.header("www-authenticate", "Bearer");
+      return refusal(c, admin, deps);
+    }
+    const taken = limit.take(`${admin.value.tenantId} ${admin.value.userId}`);
+    if (!taken.allowed) return tooMany(c, limit, taken, deps);
+    c.set("admin", admin.value);
+    await next();
+  });
+}
+
+/** Where it was wrong, each place once. Names the schema does not know are the caller's text, and stay unsaid. */
+const places = (error: z.ZodError, whole = "body"): string =>
+  [...new Set(error.issues.map((issue) => issue.path.map(String).join(".") || whole))]
+    .join(", ")
+    .slice(0, 200);

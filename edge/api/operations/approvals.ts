@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { keyId } from "../../auth/authenticate-api-key.ts";
+import { approveIsolation } from "../../control/containment/approve-isolation.ts";
+import { denyIsolation } from "../../control/containment/deny-isolation.ts";
+import { justified } from "../../control/justification.ts";
+import { listApprovals, readAsset } from "../../control/queries.ts";
+import { operation } from "../define-operation.ts";
+import { page, pageFrom } from "../request-schemas.ts";
+import { approvalView, assetView, pageOf } from "../response-schemas.ts";
+
+const tag = "Isolations";
+
+const all = operation({
+  id: "listApprovals",
+  method: "get",
+  path: "/approvals",
+  tag,
+  summary: "List isolations that a second person was asked to approve, newest first",
+  needs: "read",
+  query: page,
+  success: 200,
+  answer: pageOf(approvalView),
+  run: async ({ admin, query }, deps) => ({
+    ok: true,
+    value: { body: await listApprovals(deps, admin.tenantId, pageFrom(query)) },
+  }),
+});
+
+const approve = operation({
+  id: "approveIsolation",
+  method: "post",
+  path: "/approvals/{approvalId}/approve",
+  tag,
+  summary: "Approve somebody else's request to isolate",
+  description:
+    "Isolates the asset. Nobody approves their own request or one of an API key they made, no API key any, none after an hour.",
+  needs: "approve",
+  params: z.strictObject({ approvalId: keyId }),
+  success: 202,
+  answer: assetView,
+  refusals: ["admin.conflict", "admin.capped", "admin.copies"],
+  async run({ params: { approvalId }, asker }, deps) {
+    const done = await approveIsolation(asker, approvalId, deps);
+    if (!done.ok) return done;
+    const body = await readAsset(deps, asker.admin.tenantId, done.value.result.assetId);
+    return { ok: true, value: { body } };
+  },
+});
+
+const deny = operation({
+  id: "denyIsolation",
+  method: "post",
+  path: "/approvals/{approvalId}/deny",
+  tag,
+  summary: "Deny a request to isolate, or take one's own back",
+  needs: "approve",
+  params: z.strictObject({ approvalId: keyId }),
+  body: justified,
+  success: 200,
+  answer: assetView,
+  refusals: ["admin.conflict"],
+  async run({ params: { approvalId }, body, asker }, deps) {
+    const done = await denyIsolation(asker, { approvalId, ...body }, deps);
+    if (!done.ok) return done;
+    return {
+      ok: true,
+      value: { body: await readAsset(deps, asker.admin.tenantId, done.value.result.assetId) },
+    };
+  },
+});
+
+export const approvalOperations = [all, approve, deny];

@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { assetId, employeeId } from "../../shared/ids.ts";
+import { integerText } from "../../shared/wire/integer.ts";
+import { keyId } from "../auth/authenticate-api-key.ts";
+import { CURSOR_CHARACTERS_MAX, CURSOR_FORM } from "../control/cursor.ts";
+import { incidentName } from "../control/incidents/incident-name.ts";
+
+/** What comes in with several operations. */
+
+/** As it came with the page before. */
+export const cursor = z.string().max(CURSOR_CHARACTERS_MAX).regex(CURSOR_FORM);
+
+export const PAGE_ITEMS_MAX = 200;
+export const page = z.strictObject({
+  limit: integerText(1, PAGE_ITEMS_MAX)
+    .default(50)
+    .meta({ description: "Items at most. A page may be shorter and still not be the last." }),
+  cursor: cursor.optional().meta({
+    description: "Of the page before, as it is. Good for the same list with the same filters only.",
+  }),
+});
+
+export const pageFrom = ({ limit, cursor }: { limit: number; cursor?: string | undefined }) =>
+  cursor === undefined ? { limit } : { limit, from: cursor };
+
+export const assetParams = z.strictObject({ assetId });
+export const employeeParams = z.strictObject({ employeeId });
+export const tokenParams = z.strictObject({ tokenId: keyId });
+export const keyParams = z.strictObject({ keyId });
+/** As the edge makes them: a ULID in small letters. */
+const webhookId = z.string().regex(/^[0-7][0-9a-hjkmnp-tv-z]{25}$/);
+export const webhookParams = z.strictObject({ webhookId });
+export const deliveryParams = z.strictObject({
+  webhookId,
+  eventId: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
+});
+
+export const incidentParams = z.strictObject({ incidentId: incidentName });

@@ -1,0 +1,86 @@
+import { AuthorityFault } from "../../shared/authority/types.ts";
+import { equalBytes, utf8 } from "../../shared/encoding/bytes.ts";
+import { assetId as ulidPattern } from "../../shared/ids.ts";
+import { marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type ApiKeyItem, apiKeyItem } from "../../shared/table/items/api-key.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { apiKeyKey } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+import type { Deps } from "../deps.ts";
+import { type Admin, keyPermissions } from "./permissions.ts";
+
+/** Every key begins with it, so that secret scanners and people know one when they see it. */
+export const API_KEY_PREFIX = "lzk_";
+
+/** The user id of whoever acts with a key: this, and the key's id. */
+export const KEY_USER_PREFIX = "key_";
+
+/** Ids of keys and of enrolment tokens are ULIDs, as those of assets are. */
+export const keyId = ulidPattern;
+
+/** 256 random bits, base64url. */
+export const SECRET_BYTES = 32;
+
+const FORM = /^lzk_([A-Za-z0-9_-]{1,64})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([A-Za-z0-9_-]{43})$/;
+
+export const formatApiKey = (tenantId: string, id: string, secret: string): string =>
+  `${API_KEY_PREFIX}${tenantId}_${id}_${secret}`;
+
+/**
+ * SHA-256 of the secret in hex: what is stored. The secret is 256 random bits, so there is nothing a slow hash
+ * would protect: it cannot be guessed.
+ */
+export async function secretHash(secret: string): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(secret)));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * The machine behind an API key. The text of the key only says where to look: the tenant is the one of the
+ * stored record. Unknown, revoked, expired and wrong are the same 401.
+ */
+export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
+  const [, tenant, id, secret] = FORM.exec(key) ?? [];
+  if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
+  // Read consistently: a revoked key is refused from the next request on.
+  const stored = await deps.authority.read(apiKeyKey(tenant, id)).catch((error: unknown) => {
+    if (error instanceof AuthorityFault) return undefined;
+    throw error;
+  });
+  const given = utf8(await secretHash(secret));
+  const record = stored && decodeItem(apiKeyItem, stored);
+  if (!record || !equalBytes(given, utf8(record.secretHash))) return refuse("admin.unauthenticated");
+  if (record.revokedAt !== undefined) return refuse("admin.unauthenticated");
+  if (!(deps.clock() < Date.parse(record.validUntil))) return refuse("admin.unauthenticated");
+  await noteUse(record, deps);
+  return accept({
+    tenantId: record.tenantId,
+    userId: `${KEY_USER_PREFIX}${record.keyId}`,
+    sessionId: `${KEY_USER_PREFIX}${record.keyId}`,
+    role: record.role,
+    impersonated: false,
+    via: "api-key",
+    keyMadeBy: record.createdBy,
+    permissions: keyPermissions(record.role, record.scopes),
+  });
+}
+
+const USE_NOTED_MS = 3_600_000;
+
+/** So that keys nobody uses can be found and revoked. A note that fails refuses nobody. */
+async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
+  const nowMs = deps.clock();
+  if (lastUsedAt !== undefined && nowMs - Date.parse(lastUsedAt) < USE_NOTED_MS) return;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(apiKeyKey(tenantId, keyId)),
+      UpdateExpression: "SET lastUsedAt = :now",
+      ConditionExpression: "attribute_exists(PK)",
+      ExpressionAttributeValues: values({ now: timestamp(nowMs) }),
+    });
+  } catch (error) {
+    deps.log("warn", "api-key.use-unnoted", { tenantId, keyId, error });
+  }
+}

@@ -1,0 +1,76 @@
+import { decodeJwt, errors, jwtVerify } from "jose";
+import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+import type { Deps } from "../deps.ts";
+import { readClaims } from "./clerk-claims.ts";
+import { clerkCookies } from "./clerk-cookies.ts";
+import { type Admin, type Permission, permissionsOf, roleOf } from "./permissions.ts";
+
+const LOOKING: ReadonlySet<Permission> = new Set(["read", "read-events"]);
+
+/** Whether the caller has this right. Who acts in another person's name only ever looks. */
+export const may = (admin: Admin, permission: Permission): boolean =>
+  admin.permissions.includes(permission) && (LOOKING.has(permission) || !admin.impersonated);
+
+export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
+
+/**
+ * Verifies an organisation session (RS256 only, issuer, expiry, not-before, authorised party, not pending).
+ * The tenant is the organisation of the token and comes from nowhere else.
+ */
+export async function authenticate(request: Request, deps: Deps): Promise<Verdict<Admin>> {
+  const token = bearerToken(request) ?? sessionCookie(request, deps);
+  if (!token) return refuse("admin.unauthenticated");
+  const verified = await jwtVerify(token, deps.admin.keys, {
+    algorithms: ["RS256"],
+    issuer: deps.admin.issuer,
+    currentDate: new Date(deps.clock()),
+    clockTolerance: 5,
+    requiredClaims: ["exp", "iat", "sub", "sid"],
+  }).catch((error: unknown) => {
+    if (isKeyServerFault(error)) throw error;
+    return undefined;
+  });
+  if (!verified) return refuse("admin.unauthenticated");
+  if (!isAuthorizedParty(verified.payload.azp, deps)) return refuse("admin.unauthenticated");
+  const session = readClaims(verified.payload);
+  if (!session.ok) return session;
+  const { names, authorizedParty: _checkedAbove, ...who } = session.value;
+  const role = roleOf(names, deps.admin.roles);
+  if (!role) return refuse("admin.forbidden", "this organisation role has no access");
+  return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
+}
+
+/** Whether the session was made for this site. A missing claim counts as foreign unless configured otherwise. */
+const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
+  azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
+
+/**
+ * There are no keys to verify with: not the caller's fault, so it must not look like a bad token. What is wrong with a
+ * token is always a JOSEError.
+ */
+const isKeyServerFault = (error: unknown): boolean => !(error instanceof errors.JOSEError);
+
+/** The bearer credential (RFC 6750 §2.1): a session token or an API key. The scheme is case-insensitive (RFC 9110 §11.1). */
+export function bearerToken(request: Request): string | undefined {
+  return /^bearer +([A-Za-z0-9._-]{1,8192})$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+}
+
+/** Name of the cookie in which Clerk keeps the session token. */
+export const SESSION_COOKIE = "__session";
+
+/** The value of `__session`, else of the first `__session_<suffix>` whose token names our issuer. */
+function sessionCookie(request: Request, { admin }: Deps): string | undefined {
+  const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
+    /^[A-Za-z0-9._-]{1,8192}$/.test(value),
+  );
+  return found.find((token) => issuerOf(token) === admin.issuer) ?? found[0];
+}
+
+/** Not verified: it only chooses among cookies. */
+function issuerOf(token: string): string | undefined {
+  try {
+    return decodeJwt(token).iss;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import { z } from "zod";
+import { tenantId } from "../../shared/ids.ts";
+import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+
+/** JWT templates write an empty text or null where a person has no active organisation. */
+const none = z.literal(["", null]).transform(() => undefined);
+
+/**
+ * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims, version
+ * 2 one `o`: organisation, role, names of permissions, and per feature a bitmask over those names.
+ */
+const claims = z.object({
+  sub: z.string().min(1).max(200),
+  sid: z.string().min(1).max(200),
+  /** Origin that asked for the session. Clerk leaves it out when that request had no `Origin` header. */
+  azp: z.string().optional(),
+  sts: z.string().optional(),
+  act: z.unknown().optional(),
+  org_id: none.or(tenantId).optional(),
+  org_role: none.or(z.string().max(200)).optional(),
+  org_permissions: z.array(z.string().max(200)).max(200).optional(),
+  o: z
+    .object({
+      id: tenantId,
+      rol: z.string().max(200),
+      per: z.string().max(4000).optional(),
+      fpm: z.string().max(4000).optional(),
+    })
+    .nullish()
+    .transform((o) => o ?? undefined),
+  fea: z.string().max(4000).optional(),
+});
+
+export type Session = {
+  userId: string;
+  sessionId: string;
+  authorizedParty: string | undefined;
+  tenantId: string;
+  /** Role without `org:`, then permissions as `org:feature:permission`. */
+  names: string[];
+  impersonated: boolean;
+};
+
+/**
+ * What a verified token says. Refuses one that is pending (the person still has a task at Clerk) or contradicts itself,
+ * and with `admin.no-organisation` one without an active organisation.
+ */
+export function readClaims(payload: unknown): Verdict<Session> {
+  const parsed = claims.safeParse(payload);
+  if (!parsed.success) return refuse("admin.unauthenticated");
+  const { sub, sid, azp, sts, act, org_id, org_role, org_permissions, o, fea } = parsed.data;
+  if (sts === "pending") return refuse("admin.unauthenticated");
+  // A token that carries both shapes and contradicts itself is nobody's.
+  if (o && org_id !== undefined && org_id !== o.id) return refuse("admin.unauthenticated");
+  if (o && org_role !== undefined && bare(org_role) !== bare(o.rol)) return refuse("admin.unauthenticated");
+  const organisation = o?.id ?? org_id;
+  if (organisation === undefined) return refuse("admin.no-organisation");
+  const permissions = o ? decodePermissions(fea, o.per, o.fpm) : (org_permissions ?? []);
+  return accept({
+    userId: sub,
+    sessionId: sid,
+    authorizedParty: azp,
+    tenantId: organisation,
+    names: [bare(o?.rol ?? org_role ?? ""), ...permissions],
+    impersonated: act !== undefined && act !== null,
+  });
+}
+
+const bare = (role: string): string => role.replace(/^org:/, "");
+
+/**
+ * Permissions of the compact form: `fea` lists features with their scope (`o:` organisation, `u:` user), `per`
+ * the names of permissions, `fpm` one decimal number for each feature of the organisation, in their order. Bit
+ * i of it, from the least, stands for permission i. Numbers may be longer than 53 bits.
+ *
+ * Nothing is guessed: a mask that is no number, beyond `per`, or without its feature grants nothing.
+ */
+export function decodePermissions(
+  fea: string | undefined,
+  per: string | undefined,
+  fpm: string | undefined,
+): string[] {
+  if (!fea || !per || !fpm) return [];
+  const list = (text: string) => text.split(",").map((part) => part.trim());
+  const features = list(fea)
+    .map((feature) => feature.split(":"))
+    .filter((parts) => parts.length === 2 && parts[0]!.includes("o"))
+    .map(([, name]) => name!);
+  const permissions = list(per);
+  const masks = list(fpm);
+  return features.flatMap((feature, index) => {
+    const mask = masks[index] ?? "";
+    if (feature === "" || !/^\d{1,100}$/.test(mask)) return [];
+    const bits = BigInt(mask);
+    return permissions
+      .filter((name, bit) => name !== "" && (bits >> BigInt(bit)) & 1n)
+      .map((name) => `org:${feature}:${name}`);
+  });
+}

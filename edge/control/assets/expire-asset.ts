@@ -1,0 +1,30 @@
+import { expiryOf, isContained } from "../../../shared/fleet/expiry.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import { readPresences } from "../queries.ts";
+import { readAssetItem } from "./read-asset-item.ts";
+import { removal } from "./retire-assets.ts";
+
+/** Takes one asset off the active list until its next heartbeat. Refuses with `admin.conflict` for a contained one. */
+export async function expireAsset(
+  asker: Asker,
+  { assetId, justification }: { assetId: string; justification: string },
+  deps: Deps,
+): Promise<Decision<Committed<{ assetId: string }>>> {
+  const { tenantId } = asker.admin;
+  const decide = async (nowMs: number) => {
+    const [before, presences] = await Promise.all([
+      readAssetItem(deps, tenantId, assetId),
+      readPresences(deps, tenantId, [assetId]),
+    ]);
+    if (!before) return refuse("admin.not-found");
+    if (isContained(before, nowMs))
+      return refuse("admin.conflict", "the asset is contained, so it stays listed: release it first");
+    // With no days to count, what is left is what an administrator decided.
+    const left = expiryOf(before, presences.get(assetId), 0, nowMs);
+    if (left) return refuse("admin.conflict", `the asset is off the active list already (${left.reason})`);
+    return accept({ assets: [removal(before, nowMs, justification)], result: { assetId } });
+  };
+  return commit(asker, ["expire", assetId, justification], decide, deps);
+}

@@ -1,0 +1,130 @@
+import { base64url } from "../../../shared/encoding/bytes.ts";
+import { isContained } from "../../../shared/fleet/expiry.ts";
+import { type AssetItem, SUPERSEDED_MAX } from "../../../shared/table/items/asset/asset.ts";
+import type { PresenceItem } from "../../../shared/table/items/asset/presence.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import {
+  type Asker,
+  type AssetChange,
+  commit,
+  type Decision,
+  type Plan,
+} from "../custody/custody-transaction.ts";
+import { BULK_INCIDENTS_MAX, closeIncidents } from "../incidents/update-incidents.ts";
+import { listAssetIncidents, readPresences } from "../queries.ts";
+import { readAssetItem } from "./read-asset-item.ts";
+import { revocation } from "./retire-assets.ts";
+import { silenceMs } from "./search-assets.ts";
+
+/** A host that reported within this time is in use: the order may be wrong, or two hosts share an identity. */
+export const MERGE_SILENCE_MS = 10 * 60_000;
+
+export type Merge = {
+  /** The asset that is superseded. */
+  assetId: string;
+  /** The asset that takes its place. */
+  into: string;
+  justification: string;
+  evenIfActive?: boolean | undefined;
+};
+
+export type Merged = { assetId: string; into: string; incidentsClosed: number };
+
+/**
+ * Merges an asset into the one that took its place. In one transaction with a custody record on each: the old one is
+ * revoked, so that its device key never reports again, and the two name each other. Then open incidents of the old one
+ * are closed with a link. Its history stays where it is.
+ *
+ * The incidents follow in transactions of their own, because there may be more than one can hold. The same request again
+ * closes what an interruption left open.
+ */
+export async function mergeAssets(asker: Asker, merge: Merge, deps: Deps): Promise<Decision<Merged>> {
+  const { assetId, into, justification, evenIfActive = false } = merge;
+  const { tenantId } = asker.admin;
+  const decide = async (nowMs: number): Promise<Decision<Plan<null>>> => {
+    const [old, next, presences] = await Promise.all([
+      readAssetItem(deps, tenantId, assetId),
+      readAssetItem(deps, tenantId, into),
+      readPresences(deps, tenantId, [assetId]),
+    ]);
+    if (!old) return refuse("admin.not-found");
+    const wrong = whyNotMerge(old, next, presences.get(assetId), evenIfActive, nowMs);
+    if (wrong !== undefined) return refuse("admin.conflict", wrong);
+    return accept({ assets: mergeChanges(old, next!, justification, nowMs), result: null });
+  };
+  const asked = ["merge", assetId, into, justification, evenIfActive];
+  const done = await commit(asker, asked, decide, deps);
+  if (!done.ok && !(await isUnfinished(tenantId, merge, deps))) return done;
+  return accept({ assetId, into, incidentsClosed: await closeAll(asker, merge, deps) });
+}
+
+/** Why these two are not merged; undefined when they may be. */
+export function whyNotMerge(
+  old: AssetItem,
+  next: AssetItem | undefined,
+  presence: PresenceItem | undefined,
+  evenIfActive: boolean,
+  nowMs: number,
+): string | undefined {
+  if (next && old.assetId === next.assetId) return "an asset cannot be merged into itself";
+  if (!next) return "there is no asset with the id it would be merged into";
+  if (old.supersededBy !== undefined) return `the asset was merged into ${old.supersededBy} already`;
+  // So no chain of merges ever leads back to where it began.
+  if (next.supersededBy !== undefined)
+    return `the other asset was itself merged into ${next.supersededBy}: merge into that one`;
+  if (next.revokedAt !== undefined)
+    return "the other asset is revoked, and cannot take the place of this one";
+  if (isContained(old, nowMs)) return "the asset is contained: release it first";
+  if ((next.supersedes?.length ?? 0) >= SUPERSEDED_MAX)
+    return `the other asset has taken the place of ${SUPERSEDED_MAX} already`;
+  if (!evenIfActive && presence && silenceMs({ ...old, presence }, nowMs) < MERGE_SILENCE_MS)
+    return "the asset reported within the last 10 minutes, so it is in use";
+  return undefined;
+}
+
+function mergeChanges(old: AssetItem, next: AssetItem, justification: string, nowMs: number): AssetChange[] {
+  const revoked = revocation(old, nowMs, justification);
+  const { revokedAt: _at, ...index } = revoked.set as Record<string, string>;
+  // One that was revoked before keeps the time at which that was.
+  const isRevoked = old.revokedAt !== undefined;
+  const record = { action: "merge" as const, justification };
+  return [
+    {
+      before: old,
+      set: { ...(isRevoked ? index : revoked.set), supersededBy: next.assetId },
+      equal: { status: old.status, generation: old.generation },
+      absent: ["supersededBy", ...(isRevoked ? [] : ["revokedAt"])],
+      records: [{ ...record, target: next.assetId, before: old.status, after: "SUPERSEDED" }],
+    },
+    {
+      before: next,
+      set: { supersedes: [...(next.supersedes ?? []), old.assetId] },
+      absent: ["supersededBy", "revokedAt"],
+      records: [{ ...record, target: old.assetId, before: next.status, after: "SUPERSEDES" }],
+    },
+  ];
+}
+
+/** Whether this very merge was done before and left incidents open. */
+async function isUnfinished(tenantId: string, { assetId, into }: Merge, deps: Deps): Promise<boolean> {
+  const old = await readAssetItem(deps, tenantId, assetId);
+  return old?.supersededBy === into && (await openIncidents(tenantId, assetId, deps)).length > 0;
+}
+
+async function openIncidents(tenantId: string, assetId: string, deps: Deps): Promise<string[]> {
+  const { incidents } = await listAssetIncidents(deps, tenantId, assetId);
+  return incidents.filter(({ status }) => status === "OPEN").map(({ id }) => id);
+}
+
+async function closeAll(asker: Asker, { assetId, into }: Merge, deps: Deps): Promise<number> {
+  const ids = await openIncidents(asker.admin.tenantId, assetId, deps);
+  const reason = `the host was merged into asset ${into}`;
+  let closed = 0;
+  for (let from = 0; from < ids.length; from += BULK_INCIDENTS_MAX) {
+    const idempotencyKey = base64url(deps.random(18));
+    const part = ids.slice(from, from + BULK_INCIDENTS_MAX);
+    closed += await closeIncidents({ ...asker, idempotencyKey }, { ids: part, reason }, deps);
+  }
+  return closed;
+}

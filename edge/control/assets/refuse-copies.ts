@@ -1,0 +1,36 @@
+import { sceneOf } from "../../../shared/fleet/identity-use.ts";
+import { marshalItem } from "../../../shared/table/dynamo.ts";
+import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
+import { type PresenceItem, presenceItem } from "../../../shared/table/items/asset/presence.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { presenceKey } from "../../../shared/table/keys.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { type Refusal, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+
+/** Host names of the machines that use an identity in turns; empty when one does. A session was open to each of them. */
+export function sharingHosts(
+  presence: Pick<PresenceItem, "identity" | "intervalMs"> | undefined,
+  nowMs: number,
+): string[] {
+  if (!presence) return [];
+  const scene = sceneOf(presence.identity, { at: timestamp(nowMs), intervalMs: presence.intervalMs });
+  return scene?.machines.map(({ hostname }) => hostname) ?? [];
+}
+
+/** Refuses a directive that several machines would obey, because nothing tells them apart. */
+export async function refuseCopies(
+  { tenantId, assetId }: Pick<AssetItem, "tenantId" | "assetId">,
+  nowMs: number,
+  { dynamo, table }: Pick<Deps, "dynamo" | "table">,
+): Promise<Refusal | undefined> {
+  const Key = marshalItem(presenceKey(tenantId, assetId));
+  const { Item } = await dynamo("GetItem", { TableName: table, Key, ConsistentRead: true });
+  const hosts = sharingHosts(Item && decodeItem(presenceItem, Item), nowMs);
+  if (hosts.length === 0) return undefined;
+  const named = hosts.slice(0, 3).join(", ");
+  return refuse(
+    "admin.copies",
+    `${hosts.length} machines use it (${named}), and each would obey: revoke the asset and enrol each of them again, or say everyCopy to change all`,
+  );
+}

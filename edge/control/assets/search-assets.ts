@@ -1,0 +1,203 @@
+import { matchesPattern } from "../../../shared/policy/glob-pattern.ts";
+import { type AttributeMap, values } from "../../../shared/table/dynamo.ts";
+import type { AssetItem } from "../../../shared/table/items/asset/asset.ts";
+import {
+  ASSET_PREFIX,
+  actionRequired,
+  employeeAssets,
+  GSI1,
+  GSI2,
+  PRESENCE_PREFIX,
+  tenantKey,
+} from "../../../shared/table/keys.ts";
+import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
+import { BATCH_GET_MAX } from "../batch-get.ts";
+import { openCursor, type Scope, sealCursor } from "../cursor.ts";
+import {
+  type AssetPage,
+  type AssetView,
+  type Lifecycle,
+  listAssets,
+  type Reader,
+  readAssetItems,
+  readPresences,
+  viewOf,
+} from "../queries.ts";
+
+export type AssetFilter = {
+  status?: AssetItem["status"] | undefined;
+  /** Containment state, wish and proof taken together. */
+  state?: string | undefined;
+  /** Catalogue id of an engine that was found on it last. */
+  engine?: string | undefined;
+  employee?: string | undefined;
+  /** Part of the host name, in any case. With a `*`, which stands for anything, the whole name. */
+  hostname?: string | undefined;
+  /** Part of the operating system, in any case. */
+  os?: string | undefined;
+  /** No heartbeat for at least this many hours; what never reported counts from its enrolment. */
+  silentHours?: number | undefined;
+  /** Enrolled and never reported. */
+  neverReported?: boolean | undefined;
+  /** Absent: all. */
+  lifecycle?: Lifecycle | undefined;
+};
+
+/** A page asks the table this often at most, however little it finds: it is then short, and has a cursor. */
+const READS_MAX = 8;
+/** One read looks at this many items at most. */
+const EVALUATED_MAX = 1000;
+/** Candidates a page reads in full at most. */
+const JOINED_MAX = 1000;
+
+/** Where to look first: the smallest set that surely holds all that is asked for. */
+type Driver = { partition: string; prefix?: string; index?: string; fields: readonly string[] };
+
+function driverOf(tenantId: string, filter: AssetFilter): Driver {
+  const { PK } = tenantKey(tenantId);
+  if (filter.employee !== undefined) {
+    return {
+      index: GSI1,
+      partition: employeeAssets(tenantId, filter.employee),
+      fields: ["assetId", "hostname"],
+    };
+  }
+  // Whatever is not simply active has an open action, and the sparse index holds those only.
+  if (filter.status === "ISOLATED" || (filter.state !== undefined && filter.state !== "active")) {
+    return { index: GSI2, partition: actionRequired(tenantId), fields: ["assetId", "hostname"] };
+  }
+  if (filter.engine !== undefined) {
+    return { partition: PK, prefix: PRESENCE_PREFIX, fields: ["assetId", "hostname", "engines"] };
+  }
+  return { partition: PK, prefix: ASSET_PREFIX, fields: ["assetId", "hostname", "os"] };
+}
+
+/**
+ * Assets that fit the filter, with their presence. Reads are bounded whatever the size of the tenant: a page
+ * may be short, or empty, and still have a cursor.
+ */
+export async function findAssets(
+  reader: Reader,
+  tenantId: string,
+  filter: AssetFilter,
+  page: { limit: number; from?: string },
+): Promise<AssetPage> {
+  const { lifecycle, ...wanted } = filter;
+  if (Object.values(wanted).every((value) => value === undefined))
+    return listAssets(reader, tenantId, { ...page, lifecycle });
+  const driver = driverOf(tenantId, filter);
+  const { cursorKeys } = reader.admin;
+  const { status, state, engine, employee, hostname, os, silentHours, neverReported } = filter;
+  const more = [os, silentHours, neverReported, lifecycle];
+  const scope: Scope = ["assets", tenantId, status, state, engine, employee, hostname, ...more];
+  const expiryDays = await readExpiryDays(reader, tenantId);
+  let from = page.from === undefined ? undefined : await openCursor(cursorKeys, scope, page.from);
+  const items: AssetView[] = [];
+  let joined = 0;
+  let expiredLeftOut = 0;
+  const pageWith = (cursor?: string): AssetPage => ({
+    items,
+    ...(expiredLeftOut > 0 && { expiredLeftOut }),
+    ...(cursor !== undefined && { cursor }),
+  });
+  for (let reads = 0; reads < READS_MAX; reads++) {
+    const answer = await queryCandidates(reader, driver, from);
+    const candidates = answer.items.filter((stored) => mayFit(stored, filter));
+    for (let i = 0; i < candidates.length; i += BATCH_GET_MAX) {
+      const batch = candidates.slice(i, i + BATCH_GET_MAX);
+      for (const { view, position } of await readViews(reader, tenantId, batch, expiryDays)) {
+        joined += 1;
+        if (fits(view, filter, reader.clock())) {
+          const isListed = (lifecycle ?? "all") === "all" || view.lifecycle.state === lifecycle;
+          if (isListed) items.push(view);
+          else if (lifecycle === "active") expiredLeftOut++;
+        }
+        if (items.length < page.limit && joined < JOINED_MAX) continue;
+        return pageWith(await sealCursor(cursorKeys, scope, positionOf(driver, position)));
+      }
+    }
+    from = answer.next;
+    if (!from) return pageWith();
+  }
+  return pageWith(await sealCursor(cursorKeys, scope, from!));
+}
+
+async function queryCandidates(reader: Reader, driver: Driver, from: AttributeMap | undefined) {
+  const { index, partition, prefix, fields } = driver;
+  const [pk, sk] = index ? [`${index}PK`, `${index}SK`] : ["PK", "SK"];
+  const keys = new Set(["PK", "SK", pk, sk]);
+  const page = await reader.dynamo("Query", {
+    TableName: reader.table,
+    ...(index && { IndexName: index }),
+    KeyConditionExpression: `${pk} = :pk${prefix ? ` AND begins_with(${sk}, :prefix)` : ""}`,
+    ExpressionAttributeValues: values({ pk: partition, ...(prefix && { prefix }) }),
+    ProjectionExpression: [...keys, ...fields.map((name) => `#${name}`)].join(", "),
+    ExpressionAttributeNames: Object.fromEntries(fields.map((name) => [`#${name}`, name])),
+    Limit: EVALUATED_MAX,
+    ...(from && { ExclusiveStartKey: from }),
+  });
+  return { items: page.Items ?? [], next: page.LastEvaluatedKey };
+}
+
+/** What the few projected fields already rule out. */
+function mayFit(stored: AttributeMap, { hostname, engine, os }: AssetFilter): boolean {
+  // A presence carries the name its host gave itself last, which need not be the asset's.
+  if (hostname !== undefined && !stored.engines && !isNamed(stored.hostname?.S ?? "", hostname)) return false;
+  if (os !== undefined && stored.os && !holds(stored.os.S ?? "", os)) return false;
+  if (engine === undefined || !stored.engines) return true;
+  return stored.engines.L?.some((each) => each.M?.id?.S === engine) ?? false;
+}
+
+function fits(view: AssetView, filter: AssetFilter, nowMs: number): boolean {
+  const { status, state, engine, employee, hostname, os, silentHours, neverReported } = filter;
+  if (status !== undefined && view.status !== status) return false;
+  if (state !== undefined && view.containment.state !== state) return false;
+  if (employee !== undefined && view.employeeId !== employee) return false;
+  if (hostname !== undefined && !isNamed(view.hostname, hostname)) return false;
+  if (os !== undefined && !holds(view.os, os)) return false;
+  if (neverReported !== undefined && neverReported !== (view.presence === undefined)) return false;
+  if (silentHours !== undefined && silenceMs(view, nowMs) < silentHours * HOUR_MS) return false;
+  return engine === undefined || (view.presence?.engines.some(({ id }) => id === engine) ?? false);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** How long a host has been silent: since its last heartbeat, or since its enrolment where there was none. */
+export const silenceMs = (
+  { presence, enrolledAt }: { presence?: { lastSeenAt: string } | undefined; enrolledAt: string },
+  nowMs: number,
+): number => nowMs - Date.parse(presence?.lastSeenAt ?? enrolledAt);
+
+/** A pattern with `*` names the whole host, any other text a part of its name. */
+function isNamed(name: string, wanted: string): boolean {
+  return wanted.includes("*") ? matchesPattern(wanted, name) : holds(name, wanted);
+}
+
+const holds = (text: string, part: string): boolean => text.toLowerCase().includes(part.toLowerCase());
+
+/** The assets of these candidates with their presences, in their order. */
+async function readViews(
+  reader: Reader,
+  tenantId: string,
+  candidates: readonly AttributeMap[],
+  expiryDays: number,
+) {
+  const ids = [...new Set(candidates.map((stored) => stored.assetId!.S!))];
+  if (ids.length === 0) return [];
+  const [assets, presences] = await Promise.all([
+    readAssetItems(reader, tenantId, ids),
+    readPresences(reader, tenantId, ids),
+  ]);
+  const nowMs = reader.clock();
+  return candidates.flatMap((position) => {
+    const id = position.assetId!.S!;
+    const asset = assets.get(id);
+    return asset ? [{ position, view: viewOf(asset, presences.get(id), nowMs, expiryDays) }] : [];
+  });
+}
+
+/** Key of a candidate, from which the next page goes on. */
+function positionOf({ index }: Driver, stored: AttributeMap): AttributeMap {
+  const names = ["PK", "SK", ...(index ? [`${index}PK`, `${index}SK`] : [])];
+  return Object.fromEntries(names.map((name) => [name, stored[name]!]));
+}

@@ -1,0 +1,71 @@
+import { nextGeneration, refusedChange } from "../../../shared/containment/containment-state.ts";
+import { approvalItem } from "../../../shared/table/items/approval.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { approvalKey } from "../../../shared/table/keys.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import { KEY_USER_PREFIX } from "../../auth/authenticate-api-key.ts";
+import type { Deps } from "../../deps.ts";
+import { readAssetItem } from "../assets/read-asset-item.ts";
+import { refuseCopies } from "../assets/refuse-copies.ts";
+import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
+import { wishedChange } from "./isolate-or-release.ts";
+import { guardIsolation } from "./isolation-limits.ts";
+
+export type Approved = { assetId: string; generation: number };
+
+/**
+ * The second pair of eyes: isolates what somebody else asked for, in one transaction with its record, which names
+ * the request by its id. Nobody approves their own request or that of an API key they made, no machine any, and none
+ * after its hour.
+ */
+export async function approveIsolation(
+  asker: Asker,
+  approvalId: string,
+  deps: Deps,
+): Promise<Decision<Committed<Approved>>> {
+  const { admin } = asker;
+  const { tenantId } = admin;
+  const key = approvalKey(tenantId, approvalId);
+  const decide = async (nowMs: number) => {
+    const stored = await deps.authority.read(key);
+    if (!stored) return refuse("admin.not-found");
+    const request = decodeItem(approvalItem, stored);
+    if (admin.via !== "session") return refuse("admin.forbidden", "no machine approves");
+    const { requestedBy, keyMadeBy } = request;
+    if (requestedBy === admin.userId) return refuse("admin.forbidden", "nobody approves their own request");
+    if (keyMadeBy === admin.userId)
+      return refuse("admin.forbidden", "nobody approves what their own API key asked for");
+    // Asked before requests said it: nobody can tell whose four eyes these would be.
+    if (requestedBy.startsWith(KEY_USER_PREFIX) && keyMadeBy === undefined)
+      return refuse("admin.conflict", "the request does not say who made the API key: ask anew");
+    if (request.approvedAt !== undefined) return refuse("admin.conflict", "it was approved already");
+    if (request.deniedAt !== undefined) return refuse("admin.conflict", "it was denied");
+    if (!(nowMs < Date.parse(request.validUntil))) return refuse("admin.conflict", "the request has expired");
+    const asset = await readAssetItem(deps, tenantId, request.assetId);
+    if (!asset) return refuse("admin.not-found");
+    const wrong = refusedChange(asset, "isolate", nowMs);
+    if (wrong) return refuse("admin.conflict", wrong);
+    if (request.generation !== undefined && request.generation !== asset.generation)
+      return refuse("admin.conflict", "the asset was isolated or released since it was asked: ask anew");
+    const shared = request.everyCopy ? undefined : await refuseCopies(asset, nowMs, deps);
+    if (shared) return shared;
+    const { mode, stopEnginesBy, justification, assetId } = request;
+    const told = stopEnginesBy && { stopEnginesBy };
+    const asked = { admin, mode, ...told, justification, breakGlass: false, isApproved: true };
+    const guarded = await guardIsolation(asset, asked, nowMs, deps);
+    if (!guarded.ok) return guarded;
+    const wanted = { action: "isolate" as const, mode, justification, target: approvalId };
+    const changed = await wishedChange(asset, wanted, nowMs, deps);
+    const settle = {
+      key,
+      set: { approvedAt: timestamp(nowMs), approvedBy: admin.userId },
+      condition:
+        "attribute_exists(PK) AND attribute_not_exists(approvedAt) AND attribute_not_exists(deniedAt)",
+    };
+    const { writes } = guarded.value;
+    const result = { assetId, generation: nextGeneration(asset) };
+    return accept({ assets: [changed], writes, changes: [settle], result });
+  };
+  return commit(asker, ["approve", approvalId], decide, deps);
+}

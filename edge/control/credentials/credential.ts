@@ -1,0 +1,88 @@
+import type { z } from "zod";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { tenantKey } from "../../../shared/table/keys.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import {
+  type Asker,
+  type Committed,
+  commit,
+  type Decision,
+  type Draft,
+  type Plan,
+} from "../custody/custody-transaction.ts";
+import { type Page, queryPage, type Reader } from "../queries.ts";
+
+/**
+ * A kind of thing an admin makes so that somebody may come in, that is stored without its secret, and that can be
+ * taken back: enrolment tokens and API keys.
+ */
+export type CredentialKind<Item, View> = {
+  /** As a refusal calls it. */
+  noun: string;
+  schema: z.ZodType<Item>;
+  prefix: string;
+  keyOf(tenantId: string, id: string): { PK: string; SK: string };
+  /** As the API shows it; undefined for what it does not show. */
+  view(item: Item, nowMs: number): View | undefined;
+};
+
+type Revocable = { revokedAt?: string | undefined };
+
+async function readItem<Item>(
+  { schema, keyOf }: CredentialKind<Item, unknown>,
+  { authority }: Pick<Deps, "authority">,
+  tenantId: string,
+  id: string,
+): Promise<Item | undefined> {
+  const stored = await authority.read(keyOf(tenantId, id));
+  return stored && decodeItem(schema, stored);
+}
+
+/** Takes it back: nobody gets in with it any more. 404 for an unknown one, 409 for one that was revoked before. */
+export async function revokeCredential<Item extends Revocable>(
+  kind: CredentialKind<Item, unknown>,
+  asker: Asker,
+  { id, action, justification }: { id: string; action: Draft["action"]; justification: string },
+  deps: Deps,
+): Promise<Decision<Committed<{ id: string }>>> {
+  const { tenantId } = asker.admin;
+  const decide = async (nowMs: number): Promise<Decision<Plan<{ id: string }>>> => {
+    const item = await readItem(kind, deps, tenantId, id);
+    if (!item) return refuse("admin.not-found");
+    if (item.revokedAt !== undefined) return refuse("admin.conflict", `the ${kind.noun} was revoked already`);
+    const change = {
+      key: kind.keyOf(tenantId, id),
+      set: { revokedAt: timestamp(nowMs) },
+      condition: "attribute_exists(PK) AND attribute_not_exists(revokedAt)",
+    };
+    return accept({ records: [{ action, target: id, justification }], changes: [change], result: { id } });
+  };
+  return commit(asker, [action, id, justification], decide, deps);
+}
+
+/** Those of the tenant, newest first, without anything of their secrets. */
+export async function listCredentials<Item, View>(
+  { prefix, schema, view }: CredentialKind<Item, View>,
+  reader: Reader,
+  tenantId: string,
+  page: { limit: number; from?: string },
+): Promise<Page<View>> {
+  const { PK } = tenantKey(tenantId);
+  const found = await queryPage(reader, { partition: PK, prefix, newestFirst: true, ...page });
+  const views = found.items.map((stored) => view(decodeItem(schema, stored), reader.clock()));
+  const items = views.filter((each): each is View & {} => each !== undefined);
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
+
+/** One as the API shows it; undefined when there is none. */
+export async function readCredential<Item, View>(
+  kind: CredentialKind<Item, View>,
+  reader: Reader,
+  tenantId: string,
+  id: string,
+): Promise<View | undefined> {
+  const item = await readItem(kind, reader, tenantId, id);
+  return item && kind.view(item, reader.clock());
+}

@@ -1,0 +1,182 @@
+import { marshalItem, values } from "../../../shared/table/dynamo.ts";
+import type { IncidentItem } from "../../../shared/table/items/incident.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import { readAssetItem } from "../assets/read-asset-item.ts";
+import type { Committed, Decision, Plan } from "../custody/custody-transaction.ts";
+import { type Asker, type AssetChange, commit, type Draft } from "../custody/custody-transaction.ts";
+import type { News } from "../custody/outbox.ts";
+import type { Write } from "../custody/transaction-write.ts";
+import { incidentParts } from "./incident-name.ts";
+import { readIncidentItem } from "./search-incidents.ts";
+
+/** Each takes up to three of the hundred items of a transaction: itself, its custody record, its asset or its event. */
+export const BULK_INCIDENTS_MAX = 30;
+
+type Found = { id: string; key: { PK: string; SK: string }; item: IncidentItem };
+
+export type Acknowledged = {
+  acknowledged: string[];
+  skipped: { id: string; reason: "not-found" | "resolved" | "acknowledged" }[];
+};
+
+/**
+ * Acknowledges open incidents, all in one transaction with a custody record for each. Those that cannot be are
+ * named with the reason; when there is none left to acknowledge, nothing is written.
+ */
+export async function acknowledgeIncidents(
+  asker: Asker,
+  asked: { ids: readonly string[]; justification?: string | undefined },
+  deps: Deps,
+): Promise<Decision<Committed<Acknowledged>>> {
+  const { tenantId, userId } = asker.admin;
+  const ids = [...new Set(asked.ids)];
+  const decide = async (nowMs: number): Promise<Decision<Plan<Acknowledged>>> => {
+    const found = await Promise.all(
+      ids.map(async (id) => ({ id, stored: await readIncidentItem(deps, tenantId, id) })),
+    );
+    const skipped: Acknowledged["skipped"] = [];
+    const open: Found[] = [];
+    for (const { id, stored } of found) {
+      const reason = !stored ? "not-found" : whyNotAcknowledge(stored.item);
+      if (reason) skipped.push({ id, reason });
+      else open.push({ id, ...stored! });
+    }
+    if (open.length === 0) {
+      const [first] = skipped;
+      if (first?.reason === "not-found") return refuse("admin.not-found");
+      return refuse("admin.conflict", `the incident is ${first?.reason ?? "gone"} already`);
+    }
+    const at = timestamp(nowMs);
+    const writes = open.map((incident) =>
+      updateOpen(incident, { acknowledgedAt: at, acknowledgedBy: userId }, [], deps),
+    );
+    const records = draftsOf(open, "acknowledge", asked.justification);
+    const assets = await assetChanges(tenantId, open, records, deps);
+    return accept({ assets, writes, result: { acknowledged: open.map(({ id }) => id), skipped } });
+  };
+  return commit(asker, ["acknowledge", ids, asked.justification], decide, deps);
+}
+
+/** An acknowledgement from before the incident was opened again was said of something else. */
+function whyNotAcknowledge(item: IncidentItem): "resolved" | "acknowledged" | undefined {
+  if (item.status !== "OPEN") return "resolved";
+  return item.acknowledgedAt !== undefined && item.acknowledgedAt >= item.openedAt
+    ? "acknowledged"
+    : undefined;
+}
+
+/** Resolves an open incident with a reason. It opens again when a later state shows its condition again. */
+export async function resolveIncident(
+  asker: Asker,
+  asked: { id: string; reason: string },
+  deps: Deps,
+): Promise<Decision<Committed<{ id: string }>>> {
+  const { tenantId, userId } = asker.admin;
+  const { id, reason } = asked;
+  const decide = async (nowMs: number): Promise<Decision<Plan<{ id: string }>>> => {
+    const stored = await readIncidentItem(deps, tenantId, id);
+    if (!stored) return refuse("admin.not-found");
+    if (stored.item.status !== "OPEN") return refuse("admin.conflict", "the incident is resolved already");
+    const found = { id, ...stored };
+    const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
+    const writes = [updateOpen(found, set, ["GSI2PK", "GSI2SK"], deps)];
+    const assets = await assetChanges(tenantId, [found], draftsOf([found], "resolve", reason), deps);
+    return accept({ assets, writes, news: [resolvedNews(found, reason)], result: { id } });
+  };
+  return commit(asker, ["resolve", id, reason], decide, deps);
+}
+
+/**
+ * Closes those of these incidents of one asset that are open, in one transaction with a custody record for each, and says
+ * how many. At most {@link BULK_INCIDENTS_MAX}.
+ */
+export async function closeIncidents(
+  asker: Asker,
+  { ids, reason }: { ids: readonly string[]; reason: string },
+  deps: Deps,
+): Promise<number> {
+  const { tenantId, userId } = asker.admin;
+  const decide = async (nowMs: number): Promise<Decision<Plan<number>>> => {
+    const stored = await Promise.all(
+      ids.map(async (id) => ({ id, found: await readIncidentItem(deps, tenantId, id) })),
+    );
+    const open = stored.flatMap(({ id, found }) => (found?.item.status === "OPEN" ? [{ id, ...found }] : []));
+    if (open.length === 0) return refuse("admin.conflict", "none of the incidents is open");
+    const set = { status: "RESOLVED", resolvedAt: timestamp(nowMs), resolvedBy: userId, resolution: reason };
+    return accept({
+      assets: await assetChanges(tenantId, open, draftsOf(open, "resolve", reason), deps),
+      writes: open.map((found) => updateOpen(found, set, ["GSI2PK", "GSI2SK"], deps)),
+      news: open.map((found) => resolvedNews(found, reason)),
+      result: open.length,
+    });
+  };
+  const done = await commit(asker, ["close", ids, reason], decide, deps);
+  if (done.ok) return done.value.result;
+  if (done.code === "admin.conflict") return 0;
+  throw new Error(`incidents were not closed: ${done.code}`);
+}
+
+/** As the worker tells of one that the quiet period resolved, and with the person's reason. */
+const resolvedNews = ({ item }: Found, reason: string): News => {
+  const { assetId, hostname, rule, engine, engineName, risk, points, explanation, openedAt, title, atlas } =
+    item;
+  return {
+    kind: "incident.resolved",
+    assetId,
+    hostname,
+    data: {
+      ...{ rule, engine, engineName, risk, points, explanation, openedAt, resolution: reason },
+      ...(title !== undefined && { title }),
+      ...(atlas !== undefined && { atlas }),
+    },
+  };
+};
+
+const draftsOf = (
+  found: readonly Found[],
+  action: "acknowledge" | "resolve",
+  justification: string | undefined,
+): Draft[] =>
+  found.map(({ id, item }) => ({
+    action,
+    target: id,
+    before: item.status,
+    after: action === "resolve" ? "RESOLVED" : item.status,
+    ...(justification !== undefined && { justification }),
+  }));
+
+/** Only while it is open, and is still the opening that was read. */
+function updateOpen({ key, item }: Found, set: Record<string, string>, remove: string[], deps: Deps): Write {
+  const names = [...Object.keys(set), "status", "openedAt"];
+  const sets = Object.keys(set).map((name) => `#${name} = :${name}`);
+  return {
+    Update: {
+      TableName: deps.table,
+      Key: marshalItem(key),
+      UpdateExpression: `SET ${sets.join(", ")}${remove.length > 0 ? ` REMOVE ${remove.join(", ")}` : ""}`,
+      ConditionExpression: "#status = :open AND #openedAt = :seen",
+      ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+      ExpressionAttributeValues: values({ ...set, open: "OPEN", seen: item.openedAt }),
+    },
+  };
+}
+
+/** The records go into the chains of the assets they are about: one change for each asset. */
+async function assetChanges(
+  tenantId: string,
+  found: readonly Found[],
+  drafts: readonly Draft[],
+  deps: Deps,
+): Promise<AssetChange[]> {
+  const ids = [...new Set(found.map(({ item }) => item.assetId))];
+  return Promise.all(
+    ids.map(async (assetId) => {
+      const before = await readAssetItem(deps, tenantId, assetId);
+      if (!before) throw new Error(`an incident names the asset ${assetId}, which is not there`);
+      const records = drafts.filter(({ target }) => incidentParts(target!).assetId === assetId);
+      return { before, records };
+    }),
+  );
+}

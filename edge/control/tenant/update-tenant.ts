@@ -1,0 +1,132 @@
+import { utf8 } from "../../../shared/encoding/bytes.ts";
+import { canonicalJson } from "../../../shared/encoding/canonical-json.ts";
+import { type AttributeMap, marshalItem, values } from "../../../shared/table/dynamo.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import type { Policy } from "../../../shared/table/items/policy.ts";
+import { type TenantItem, tenantDefaults, tenantItem } from "../../../shared/table/items/tenant.ts";
+import { tenantKey } from "../../../shared/table/keys.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import {
+  type Asker,
+  type Committed,
+  commit,
+  type Decision,
+  type Draft,
+  type ItemChange,
+  type Plan,
+} from "../custody/custody-transaction.ts";
+import type { Write } from "../custody/transaction-write.ts";
+import { type Settings, settings } from "./settings-schema.ts";
+
+/** A part of the tenant's item that is read and replaced as a whole, with a version of its own. */
+type Part = "settings" | "policy";
+const VERSION = { settings: "settingsVersion", policy: "policyVersion" } as const;
+const ACTION = { settings: "change-settings", policy: "change-policy" } as const;
+
+export type Versioned<T> = { version: number; value: T };
+
+export async function readSettings(deps: Pick<Deps, "authority">, tenantId: string) {
+  const { item } = await readTenantItem(deps, tenantId);
+  return { version: item.settingsVersion, value: settingsOf(item) };
+}
+
+export async function readPolicy(deps: Pick<Deps, "authority">, tenantId: string) {
+  const { item } = await readTenantItem(deps, tenantId);
+  return { version: item.policyVersion, value: item.policy };
+}
+
+/** `stored`: as it is in the table; undefined when no admin has ever written any settings. */
+async function readTenantItem({ authority }: Pick<Deps, "authority">, tenantId: string) {
+  const stored = await authority.read(tenantKey(tenantId));
+  return { item: stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId), stored };
+}
+
+const settingsOf = (tenant: TenantItem): Settings =>
+  settings.parse(
+    Object.fromEntries(Object.keys(settings.shape).map((name) => [name, tenant[name as never]])),
+  );
+
+/** For the transaction of what was decided by settings: it fails if they are another version by then. */
+export const settingsStill = (tenantId: string, version: number, table: string): Write => ({
+  ConditionCheck: {
+    TableName: table,
+    Key: marshalItem(tenantKey(tenantId)),
+    // A tenant that never changed its settings has no version stored, or no item at all.
+    ConditionExpression:
+      version === 0 ? "attribute_not_exists(#version) OR #version = :seen" : "#version = :seen",
+    ExpressionAttributeNames: { "#version": VERSION.settings },
+    ExpressionAttributeValues: values({ seen: version }),
+  },
+});
+
+/** Replaces the settings, if they are still the version the admin has seen; else refuses with `admin.outdated`. */
+export const changeSettings = (asker: Asker, wanted: Versioned<Settings>, deps: Deps) =>
+  changePart(asker, "settings", wanted, deps);
+
+/** Replaces the policy, on the same terms. */
+export const changePolicy = (asker: Asker, wanted: Versioned<Policy>, deps: Deps) =>
+  changePart(asker, "policy", wanted, deps);
+
+async function changePart(
+  asker: Asker,
+  part: Part,
+  { version, value }: Versioned<object>,
+  deps: Deps,
+): Promise<Decision<Committed<{ version: number }>>> {
+  const { tenantId } = asker.admin;
+  const decide = async (): Promise<Decision<Plan<{ version: number }>>> => {
+    const { item, stored } = await readTenantItem(deps, tenantId);
+    if (item[VERSION[part]] !== version) return refuse("admin.outdated");
+    const before = part === "policy" ? item.policy : settingsOf(item);
+    const set = part === "policy" ? { policy: value } : value;
+    const [was, is] = await differences(before as Members, value as Members);
+    const records: Draft[] = [{ action: ACTION[part], before: was, after: is }];
+    const changes = [tenantChange(item, stored, part, { ...set, [VERSION[part]]: version + 1 })];
+    return accept({ records, changes, result: { version: version + 1 } });
+  };
+  return commit(asker, [ACTION[part], version, value], decide, deps);
+}
+
+/** Sets the members of one part and leaves those of the others. */
+function tenantChange(
+  item: TenantItem,
+  stored: AttributeMap | undefined,
+  part: Part,
+  set: Readonly<Record<string, unknown>>,
+): ItemChange {
+  const isVersioned = stored?.[VERSION[part]] !== undefined;
+  const isUnversioned = stored ? "attribute_not_exists(#version)" : "attribute_not_exists(PK)";
+  const members = Object.entries(set).filter(([, value]) => value !== undefined);
+  return {
+    key: tenantKey(item.tenantId),
+    set: {
+      type: "Tenant",
+      tenantId: item.tenantId,
+      name: item.name,
+      ...(Object.fromEntries(members) as ItemChange["set"]),
+    },
+    condition: isVersioned ? "#version = :seen" : isUnversioned,
+    ...(stored && { names: { "#version": VERSION[part] } }),
+    ...(isVersioned && { values: { seen: item[VERSION[part]] } }),
+  };
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** As much as a custody record holds; what is longer is told by its hash, and no text is cut in the middle. */
+const TOLD_CHARACTERS_MAX = 4000;
+
+/** The members that differ, before and after, as canonical JSON or its SHA-256. */
+async function differences(before: Members, after: Members): Promise<[string, string]> {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null),
+  );
+  const told = async (members: Members) => {
+    const json = canonicalJson(Object.fromEntries(names.map((name) => [name, members[name]])));
+    if (json.length <= TOLD_CHARACTERS_MAX) return json;
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(json)));
+    return `sha256:${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  };
+  return [await told(before), await told(after)];
+}

@@ -1,0 +1,172 @@
+import { ulid } from "ulid";
+import { base64 } from "../../../shared/encoding/bytes.ts";
+import { SECRET_PREFIX } from "../../../shared/export/standard-webhooks.ts";
+import { targetFault } from "../../../shared/public-address.ts";
+import type { TenantItem } from "../../../shared/table/items/tenant.ts";
+import { WEBHOOKS_MAX, type Webhook } from "../../../shared/table/items/webhook.ts";
+import { tenantKey } from "../../../shared/table/keys.ts";
+import { readTenant } from "../../../shared/tenant/read-tenant.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { accept, refuse } from "../../../shared/verdict.ts";
+import type { Deps } from "../../deps.ts";
+import {
+  type Asker,
+  type Committed,
+  commit,
+  type Decision,
+  type Draft,
+  type ItemChange,
+  type Plan,
+} from "../custody/custody-transaction.ts";
+import { newEventId } from "../custody/outbox.ts";
+
+/** 192 bits: the specification asks for 24 to 64 bytes. */
+const SECRET_BYTES = 24;
+/** A secret that was rotated signs as well for this long. */
+export const ROTATION_HOURS = 24;
+
+export type WebhookTerms = { url: string; events: Webhook["events"] };
+type Named = { webhookId: string };
+type WithSecret = Named & { secret?: string };
+
+const newSecret = (deps: Pick<Deps, "random">) => `${SECRET_PREFIX}${base64(deps.random(SECRET_BYTES))}`;
+
+/**
+ * Adds a webhook. Its secret is in the first answer and in no other: a repeat of the request cannot tell it again.
+ * Refuses a target that may not be sent to with `admin.invalid`, and one too many with `admin.conflict`.
+ */
+export async function createWebhook(
+  asker: Asker,
+  terms: WebhookTerms,
+  deps: Deps,
+): Promise<Decision<WithSecret>> {
+  const secret = newSecret(deps);
+  const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
+  if (fault) return refuse("admin.invalid", `url: ${fault}`);
+  const decide = async (nowMs: number) => {
+    const tenant = await readTenant(deps, asker.admin.tenantId);
+    if (tenant.webhooks.length >= WEBHOOKS_MAX)
+      return refuse("admin.conflict", `there are ${WEBHOOKS_MAX} webhooks, which is the most`);
+    const webhookId = ulid(nowMs, () => deps.random(1)[0]! / 256).toLowerCase();
+    const made: Webhook = {
+      id: webhookId,
+      ...terms,
+      secret,
+      createdAt: timestamp(nowMs),
+      createdBy: asker.admin.userId,
+    };
+    const record: Draft = { action: "create-webhook", target: webhookId, after: told(made) };
+    return accept(planOf(tenant, [...tenant.webhooks, made], record));
+  };
+  return withSecret(await commit(asker, ["create-webhook", terms], decide, deps), secret);
+}
+
+/** Replaces where a webhook goes and what it is told. Its secret stays. */
+export async function changeWebhook(
+  asker: Asker,
+  { webhookId, ...terms }: Named & WebhookTerms,
+  deps: Deps,
+): Promise<Decision<Committed<Named>>> {
+  const fault = targetFault(terms.url, deps.allowPrivateWebhooks);
+  if (fault) return refuse("admin.invalid", `url: ${fault}`);
+  return changeOne(asker, ["change-webhook", webhookId, terms], webhookId, deps, (webhook) => {
+    const after = { ...webhook, ...terms };
+    const record: Draft = {
+      action: "change-webhook",
+      target: webhookId,
+      before: told(webhook),
+      after: told(after),
+    };
+    return { after, record };
+  });
+}
+
+/** Gives a webhook another secret, in the first answer only. The one before signs as well for a day. */
+export async function rotateWebhookSecret(
+  asker: Asker,
+  { webhookId, justification }: Named & { justification: string },
+  deps: Deps,
+): Promise<Decision<WithSecret>> {
+  const secret = newSecret(deps);
+  const asked = ["rotate-webhook-secret", webhookId, justification];
+  const done = await changeOne(asker, asked, webhookId, deps, (webhook, nowMs) => {
+    const until = timestamp(nowMs + ROTATION_HOURS * 3_600_000);
+    const after = { ...webhook, secret, previous: { secret: webhook.secret, until } };
+    const record: Draft = { action: "rotate-webhook-secret", target: webhookId, justification };
+    return { after, record };
+  });
+  return withSecret(done, secret);
+}
+
+/** Removes a webhook with its secrets. What still waited for it is not sent. */
+export const deleteWebhook = (
+  asker: Asker,
+  { webhookId }: Named,
+  deps: Deps,
+): Promise<Decision<Committed<Named>>> =>
+  changeOne(asker, ["delete-webhook", webhookId], webhookId, deps, (webhook) => ({
+    after: undefined,
+    record: { action: "delete-webhook", target: webhookId, before: told(webhook) },
+  }));
+
+/** Puts a test into the outbox: it goes the way every event goes, once. */
+export async function orderTest(
+  asker: Asker,
+  { webhookId }: Named,
+  deps: Deps,
+): Promise<Decision<{ eventId: string; recordedAt: string }>> {
+  const decide = async (nowMs: number) => {
+    const { webhooks } = await readTenant(deps, asker.admin.tenantId);
+    if (!webhooks.some(({ id }) => id === webhookId)) return refuse("admin.not-found");
+    const ordered = { eventId: newEventId(nowMs, deps), recordedAt: timestamp(nowMs) };
+    const data = { webhook: webhookId, text: "A test of this webhook, asked for by an administrator." };
+    const records: Draft[] = [{ action: "test-webhook", target: webhookId }];
+    return accept({ records, news: [{ kind: "webhook.test" as const, ...ordered, data }], result: ordered });
+  };
+  const done = await commit(asker, ["test-webhook", webhookId], decide, deps);
+  return done.ok ? accept(done.value.result) : done;
+}
+
+/** What the custody record says of a webhook: nothing of its secrets. */
+const told = ({ url, events }: Webhook): string => JSON.stringify({ url, events });
+
+const withSecret = (done: Decision<Committed<Named>>, secret: string): Decision<WithSecret> => {
+  if (!done.ok) return done;
+  const { result, replayed } = done.value;
+  return accept(replayed ? result : { ...result, secret });
+};
+
+/** Changes one webhook of the list, or takes it out. `asked` names the request. */
+function changeOne(
+  asker: Asker,
+  asked: readonly unknown[],
+  webhookId: string,
+  deps: Deps,
+  change: (webhook: Webhook, nowMs: number) => { after: Webhook | undefined; record: Draft },
+): Promise<Decision<Committed<Named>>> {
+  const decide = async (nowMs: number): Promise<Decision<Plan<Named>>> => {
+    const tenant = await readTenant(deps, asker.admin.tenantId);
+    const webhook = tenant.webhooks.find(({ id }) => id === webhookId);
+    if (!webhook) return refuse("admin.not-found");
+    const { after, record } = change(webhook, nowMs);
+    const webhooks = tenant.webhooks.flatMap((each) => (each === webhook ? (after ?? []) : each));
+    return accept(planOf(tenant, webhooks, { ...record, target: webhookId }));
+  };
+  return commit(asker, asked, decide, deps);
+}
+
+/** Replaces the whole list under its own version: of two admins at once, the second decides on what the first left. */
+function planOf(tenant: TenantItem, webhooks: readonly Webhook[], record: Draft): Plan<Named> {
+  const { tenantId, name, webhooksVersion: seen } = tenant;
+  const change: ItemChange = {
+    key: tenantKey(tenantId),
+    set: { type: "Tenant", tenantId, webhooks: webhooks as never, webhooksVersion: seen + 1 },
+    initial: { name },
+    condition:
+      seen === 0
+        ? "attribute_not_exists(webhooksVersion) OR webhooksVersion = :seen"
+        : "webhooksVersion = :seen",
+    values: { seen },
+  };
+  return { records: [record], changes: [change], result: { webhookId: record.target! } };
+}

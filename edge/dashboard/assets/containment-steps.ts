@@ -1,0 +1,129 @@
+import { REPORT_REFUSED, UNSIGNED } from "../../../shared/containment/containment-state.ts";
+import type { AssetView, CustodyView } from "../../control/queries.ts";
+
+export type StepStatus = "done" | "waiting" | "failed" | "not-reached" | "does-not-apply";
+
+export type Step = {
+  name: "Requested" | "Acknowledged" | "Proven";
+  status: StepStatus;
+  at?: string;
+  /** Facts of this step, in words. */
+  facts: string[];
+  /** Until when its directive is good. */
+  until?: string;
+};
+
+/**
+ * Requested → acknowledged → proven, for the newest change. Every word rests on the asset's own record: the wish
+ * with its custody record, and the agent's report on exactly this generation. A report on another generation
+ * proves nothing of this one. Undefined when nothing was ever asked.
+ */
+export function containmentSteps(asset: AssetView, record: CustodyView | undefined): Step[] | undefined {
+  const { containment, generation } = asset;
+  if (!containment.requestedAt) return undefined;
+  const action = asset.status === "ISOLATED" ? "isolate" : "release";
+  const report = containment.proof;
+  const answered =
+    report && report.generation === generation && report.action === action && report.outcome !== "none"
+      ? report
+      : undefined;
+  return [
+    {
+      name: "Requested",
+      status: "done",
+      at: containment.requestedAt,
+      facts: [
+        `Generation ${generation}: ${action}, mode ${containment.mode ?? "observe"}${
+          containment.stopEnginesBy ? ` (${containment.stopEnginesBy})` : ""
+        }`,
+        ...(record && record.generation === generation
+          ? [`By ${record.operatorId} from ${record.sourceIp}`]
+          : []),
+      ],
+      ...(containment.expiresAt !== undefined && { until: containment.expiresAt }),
+    },
+    acknowledged(asset, answered),
+    proven(asset, action, answered),
+  ];
+}
+
+type Report = NonNullable<AssetView["containment"]["proof"]>;
+
+function acknowledged({ containment }: AssetView, answered: Report | undefined): Step {
+  const name = "Acknowledged";
+  if (answered) {
+    return {
+      name,
+      status: "done",
+      at: answered.at,
+      facts: [`The agent answered for generation ${answered.generation}`],
+    };
+  }
+  if (containment.state === "expired") {
+    return { name, status: "failed", facts: ["The directive expired before the agent obeyed it"] };
+  }
+  const facts = containment.offline
+    ? ["The host is silent: the directive waits for its next heartbeat"]
+    : ["The directive travels in the answer to the next heartbeat"];
+  return { name, status: "waiting", facts };
+}
+
+function proven(
+  { containment }: AssetView,
+  action: "isolate" | "release",
+  answered: Report | undefined,
+): Step {
+  const name = "Proven";
+  if (!answered) {
+    const { reason } = containment;
+    const isUnsigned =
+      reason === UNSIGNED || Object.values<string | undefined>(REPORT_REFUSED).includes(reason);
+    return {
+      name,
+      status: containment.state === "expired" ? "not-reached" : "waiting",
+      facts: [isUnsigned ? `Nothing is proven: ${reason}` : "Nothing is proven yet"],
+    };
+  }
+  const probes = probeFacts(answered);
+  if (containment.state === "failed" || containment.state === "release-failed") {
+    const reason = containment.reason ?? answered.reason ?? "no reason given";
+    return { name, status: "failed", at: answered.at, facts: [`Failed: ${reason}`, ...probes] };
+  }
+  if (containment.state === "acknowledged") {
+    const facts = ["Mode observe blocks nothing, so there is nothing to prove", ...probes];
+    return { name, status: "does-not-apply", facts };
+  }
+  if (containment.state === "enforced") {
+    return {
+      name,
+      status: "done",
+      at: answered.at,
+      facts: [...stoppingFacts(containment, answered), ...probes],
+    };
+  }
+  if (action === "release" && containment.state === "active") {
+    return {
+      name,
+      status: "done",
+      at: answered.at,
+      facts: ["The agent reported the release as applied", ...probes],
+    };
+  }
+  return { name, status: "waiting", facts: [containment.reason ?? "Nothing is proven yet", ...probes] };
+}
+
+/** What became of the engines, and never more than the agent said. */
+function stoppingFacts({ mode, reason }: AssetView["containment"], report: Report): string[] {
+  if (mode !== "stop-engines") return [];
+  const done = `Engines: ${report.stopEnginesBy === "terminate" ? "terminated" : "suspended"}`;
+  return [done, ...[report.reason, reason].flatMap((words) => words ?? [])];
+}
+
+function probeFacts({ probes }: Report): string[] {
+  if (!probes) return [];
+  const blocked =
+    probes.forbiddenBlocked === null
+      ? "Forbidden address: not probed, this mode blocks none"
+      : `Forbidden address: ${probes.forbiddenBlocked ? "blocked" : "still reachable"}`;
+  return [`Control plane: ${probes.controlPlaneReachable ? "reachable" : "not reachable"}`, blocked];
+}

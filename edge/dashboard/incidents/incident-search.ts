@@ -1,0 +1,197 @@
+import { z } from "zod";
+import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
+import { slug } from "../../../shared/ids.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { incidentItem } from "../../../shared/table/items/incident.ts";
+import { INCIDENT_PREFIX, telemetryShard } from "../../../shared/table/keys.ts";
+import { readTenant } from "../../../shared/tenant/read-tenant.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import {
+  type IncidentView,
+  incidentView,
+  listIncidents,
+  queryPage,
+  type Reader,
+} from "../../control/queries.ts";
+import { isAcknowledged } from "./incident-table.tsx";
+
+export type OpenRisk = "CRITICAL" | "WARNING";
+export const RISKS_SHOWN: readonly OpenRisk[] = ["CRITICAL", "WARNING"];
+
+export const SHOWN_MAX = 100;
+/** A filter looks through this many of each risk for one page. */
+const SEARCHED_MAX = 1000;
+/** Of incidents of every state this many are looked at for the resolved ones, and of these so many kept. */
+const RESOLVED_READ_MAX = 10_000;
+export const RESOLVED_KEPT_MAX = 2000;
+const PAGE_ITEMS = 200;
+
+const [HOUR_MS, DAY_MS] = [3_600_000, 86_400_000];
+/** How long ago it was opened: each from where the one before ends, so that together they are all. */
+export const AGES = [
+  { age: "hour", name: "Last hour", fromMs: 0, untilMs: HOUR_MS },
+  { age: "day", name: "1 to 24 hours ago", fromMs: HOUR_MS, untilMs: DAY_MS },
+  { age: "week", name: "1 to 7 days ago", fromMs: DAY_MS, untilMs: 7 * DAY_MS },
+  { age: "older", name: "Over 7 days ago", fromMs: 7 * DAY_MS, untilMs: Number.POSITIVE_INFINITY },
+] as const;
+export type Age = (typeof AGES)[number]["age"];
+
+/** A clock that runs a little ahead opens an incident after now: it is of the last hour too. */
+export const isOfAge = ({ openedAt }: IncidentView, age: Age, now: number): boolean => {
+  const { fromMs, untilMs } = AGES.find((one) => one.age === age)!;
+  const passedMs = Math.max(0, now - Date.parse(openedAt));
+  return passedMs >= fromMs && passedMs < untilMs;
+};
+
+const blank = z.literal("").transform(() => undefined);
+export const incidentQuery = z.object({
+  status: blank.or(z.enum(["open", "resolved"])).optional(),
+  risk: blank.or(z.enum(["CRITICAL", "WARNING"])).optional(),
+  answered: blank.or(z.enum(["yes", "no"])).optional(),
+  engine: blank.or(slug).optional(),
+  /** Whatever is typed: what no rule is called is of none, and no fault. */
+  rule: blank.or(z.string().max(200)).optional(),
+  age: blank.or(z.enum(["hour", "day", "week", "older"])).optional(),
+  /** Of open ones: of which hosts. Absent: of those on the active list. */
+  hosts: blank.or(z.enum(["expired", "all"])).optional(),
+  q: blank.or(z.string().max(200)).optional(),
+  /** Of open ones of one risk: where the table goes on. */
+  cursor: z.string().max(2000).optional(),
+  /** Of resolved ones: place of the last one already shown. */
+  after: z.string().max(300).optional(),
+});
+export type IncidentQuery = z.infer<typeof incidentQuery>;
+export type IncidentFilter = Omit<IncidentQuery, "cursor" | "after">;
+
+/** The filter as it stands in an address: what is set, and not where a list goes on. */
+export function filterOf({ cursor: _cursor, after: _after, ...filter }: IncidentQuery): [string, string][] {
+  return Object.entries(filter).filter(([, value]) => value !== undefined) as [string, string][];
+}
+
+/** Who works on an asset, by its id. */
+export type EmployeeOf = (assetId: string) => string | undefined;
+export const nobody: EmployeeOf = () => undefined;
+
+const employees = new WeakMap<readonly FleetRow[], ReadonlyMap<string, string>>();
+
+export function employeesBy(rows: readonly FleetRow[]): EmployeeOf {
+  const known = employees.get(rows) ?? new Map(rows.map((row) => [row.assetId, row.employeeId]));
+  employees.set(rows, known);
+  return (assetId) => known.get(assetId);
+}
+
+/** Whether an incident is of the filter, and every word of the text stands in what is shown of it or names its employee. */
+export function incidentMatcher(
+  { risk, answered, engine, rule, age, q }: IncidentFilter,
+  employeeOf: EmployeeOf,
+  now: number,
+): (incident: IncidentView) => boolean {
+  const words = (q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  return (incident) => {
+    if (risk !== undefined && incident.risk !== risk) return false;
+    if (engine !== undefined && incident.engine !== engine) return false;
+    if (rule !== undefined && incident.rule !== rule) return false;
+    if (answered !== undefined && isAcknowledged(incident) !== (answered === "yes")) return false;
+    if (age !== undefined && !isOfAge(incident, age, now)) return false;
+    if (words.length === 0) return true;
+    const { hostname, engineName, explanation, assetId, resolution } = incident;
+    const told = [hostname, engineName, incident.rule, explanation, assetId, employeeOf(assetId), resolution];
+    const text = told.join("\n").toLowerCase();
+    return words.every((word) => text.includes(word));
+  };
+}
+
+/** `cursor`: there are more, or some that were not looked at. */
+export type Found = {
+  risk: OpenRisk;
+  incidents: IncidentView[];
+  searched: number;
+  /** Incidents that were passed over because their host is not on the active list. */
+  expiredLeftOut: number;
+  cursor?: string;
+};
+
+/**
+ * Open incidents of a risk that the filter takes, newest first, from GSI2. Without a filter a page of them; with one,
+ * those among the next {@link SEARCHED_MAX}, until a page is full. An age begins where it begins, not at the newest.
+ */
+export async function findOpen(
+  reader: Reader,
+  tenantId: string,
+  risk: OpenRisk,
+  query: IncidentQuery,
+  employeeOf: EmployeeOf = nobody,
+): Promise<Found> {
+  const now = reader.clock();
+  const { status: _status, risk: _risk, cursor, ...filter } = query;
+  const matches = incidentMatcher(filter, employeeOf, now);
+  const { fromMs, untilMs } = AGES.find(({ age }) => age === query.age) ?? AGES_ALL;
+  const found: Found = { risk, incidents: [], searched: 0, expiredLeftOut: 0 };
+  const { hosts: lifecycle = "active" } = query;
+  let from = query.risk === undefined ? undefined : cursor;
+  do {
+    const start = from !== undefined ? { from } : fromMs > 0 ? { until: `${timestamp(now - fromMs)}~` } : {};
+    const page = await listIncidents(reader, tenantId, { risk, limit: SHOWN_MAX, lifecycle, ...start });
+    found.searched += page.items.length;
+    found.expiredLeftOut += page.expiredLeftOut ?? 0;
+    found.incidents.push(...page.items.filter(matches));
+    const last = page.items.at(-1);
+    if (last && now - Date.parse(last.openedAt) >= untilMs) return found;
+    from = page.cursor;
+  } while (from !== undefined && found.incidents.length < SHOWN_MAX && found.searched < SEARCHED_MAX);
+  return from === undefined ? found : { ...found, cursor: from };
+}
+const AGES_ALL = { fromMs: 0, untilMs: Number.POSITIVE_INFINITY };
+
+/** Resolved incidents of the tenant, newest first. `total`: how many were found, of which the newest are kept. */
+export type Resolved = {
+  incidents: readonly IncidentView[];
+  total: number;
+  /** False: some incidents were not looked at, and newer ones may be among them. */
+  complete: boolean;
+  readAtMs: number;
+};
+
+/** No index holds the resolved ones: they are read beside the telemetry of every shard, in the order of their keys. */
+export async function readResolved(reader: Reader, tenantId: string): Promise<Resolved> {
+  const readAtMs = reader.clock();
+  const { shards } = await readTenant(reader, tenantId);
+  const each = Math.ceil(RESOLVED_READ_MAX / shards);
+  const parts = await Promise.all(
+    Array.from({ length: shards }, async (_, shard) => {
+      const found: IncidentView[] = [];
+      let looked = 0;
+      for await (const page of shardIncidents(reader, tenantId, shard)) {
+        if (looked >= each) return { found, complete: false };
+        looked += page.length;
+        found.push(...page.filter(({ status }) => status === "RESOLVED"));
+      }
+      return { found, complete: true };
+    }),
+  );
+  const all = parts.flatMap(({ found }) => found).sort((a, b) => (placeOf(a) < placeOf(b) ? 1 : -1));
+  const complete = parts.every((part) => part.complete);
+  return { incidents: all.slice(0, RESOLVED_KEPT_MAX), total: all.length, complete, readAtMs };
+}
+
+/** Where a resolved incident stands among the others. */
+export const placeOf = ({ resolvedAt, openedAt, id }: IncidentView): string =>
+  `${resolvedAt ?? openedAt}~${id}`;
+
+/** Every resolved incident, a page at a time, in no order. */
+export async function* everyResolved(reader: Reader, tenantId: string): AsyncGenerator<IncidentView[]> {
+  const { shards } = await readTenant(reader, tenantId);
+  for (let shard = 0; shard < shards; shard++)
+    for await (const page of shardIncidents(reader, tenantId, shard))
+      yield page.filter(({ status }) => status === "RESOLVED");
+}
+
+async function* shardIncidents(reader: Reader, tenantId: string, shard: number) {
+  const query = { partition: telemetryShard(tenantId, shard), prefix: INCIDENT_PREFIX, limit: PAGE_ITEMS };
+  let from: string | undefined;
+  do {
+    const page = await queryPage(reader, { ...query, ...(from !== undefined && { from }) });
+    yield page.items.map((stored) => incidentView(decodeItem(incidentItem, stored)));
+    from = page.cursor;
+  } while (from !== undefined);
+}

@@ -1,0 +1,116 @@
+import { hasAi } from "../../../shared/fleet/count.ts";
+import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
+import { judgeStored, NOT_STORED } from "../../../shared/policy/evaluate/replay-stored-state.ts";
+import { RULES_BY_ID } from "../../../shared/policy/rules/rules.ts";
+import type { Finding, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
+import type { Policy } from "../../../shared/table/items/policy.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import { listTimeline } from "../../control/queries.ts";
+import type { Deps } from "../../deps.ts";
+
+/** So many hosts are judged, those with AI first: each is a query, and a page has to come back. */
+export const DRY_RUN_HOSTS_MAX = 400;
+/** Newest states of one host; a host that changes more often is judged on these. */
+const STATES_PER_HOST_MAX = 25;
+const AT_ONCE = 16;
+const EXAMPLES_MAX = 3;
+export const DRY_RUN_DAYS = [1, 7, 30] as const;
+
+type Example = { assetId: string; hostname: string; at: string; explanation: string };
+
+/** What one rule finds under the policy that is tried, beside what was recorded under those that were in force. */
+export type Tried = {
+  rule: string;
+  title: string;
+  risk: Finding["risk"];
+  would: { hosts: number; states: number };
+  did: { hosts: number; states: number };
+  examples: Example[];
+};
+
+export type DryRun = {
+  since: string;
+  hosts: number;
+  /** Of how many that ever reported. */
+  hostsInAll: number;
+  states: number;
+  rules: Tried[];
+  notJudged: readonly string[];
+};
+
+/** Judges what was recorded of the fleet by the rules of another policy. Reads only. */
+export async function dryRun(
+  deps: Deps,
+  tenantId: string,
+  rows: readonly FleetRow[],
+  { policy, days }: { policy: Policy; days: number },
+): Promise<DryRun> {
+  const since = timestamp(deps.clock() - days * 24 * 3600_000);
+  const known = rows.filter(({ presence }) => presence !== undefined);
+  const hosts = [...known].sort((a, b) => Number(hasAi(b)) - Number(hasAi(a))).slice(0, DRY_RUN_HOSTS_MAX);
+  const states: TelemetryChange[] = [];
+  for (let i = 0; i < hosts.length; i += AT_ONCE) {
+    const some = hosts.slice(i, i + AT_ONCE);
+    const read = await Promise.all(some.map(({ assetId }) => statesSince(deps, tenantId, assetId, since)));
+    states.push(...read.flat());
+  }
+  return {
+    since,
+    hosts: hosts.length,
+    hostsInAll: known.length,
+    states: states.length,
+    rules: compare(states, policy),
+    notJudged: NOT_STORED,
+  };
+}
+
+/** The states of the period and the one that was there when it began. */
+async function statesSince(deps: Deps, tenantId: string, assetId: string, since: string) {
+  const { items } = await listTimeline(deps, tenantId, assetId, { limit: STATES_PER_HOST_MAX });
+  const older = items.findIndex(({ at }) => at < since);
+  return older === -1 ? items : items.slice(0, older + 1);
+}
+
+type Count = { hosts: Set<string>; states: number };
+type Compared = { risk: Finding["risk"]; would: Count; did: Count; examples: Map<string, Example> };
+
+/** By rule, what would be found and what was: most hosts first. */
+export function compare(states: readonly TelemetryChange[], policy: Policy): Tried[] {
+  const rules = new Map<string, Compared>();
+  const of = ({ rule, risk }: Finding): Compared => {
+    const empty = () => ({ hosts: new Set<string>(), states: 0 });
+    const one = rules.get(rule) ?? { risk, would: empty(), did: empty(), examples: new Map() };
+    rules.set(rule, one);
+    return one;
+  };
+  for (const state of states) {
+    const { assetId, hostname, at } = state;
+    // Of a state each rule counts once, however many engines it finds.
+    const once = (findings: readonly Finding[]) =>
+      new Map(findings.map((each) => [each.rule, each])).values();
+    for (const finding of once(judgeStored(state, policy))) {
+      const compared = of(finding);
+      compared.would.hosts.add(assetId);
+      compared.would.states++;
+      if (compared.examples.size < EXAMPLES_MAX && !compared.examples.has(assetId))
+        compared.examples.set(assetId, { assetId, hostname, at, explanation: finding.explanation });
+    }
+    const ruled = state.findings.filter(({ source = "rule" }) => source === "rule");
+    for (const finding of once(ruled)) {
+      const { did } = of(finding);
+      did.hosts.add(assetId);
+      did.states++;
+    }
+  }
+  const plain = ({ hosts, states }: Count) => ({ hosts: hosts.size, states });
+  return [...rules]
+    .map(([rule, { risk, would, did, examples }]) => ({
+      rule,
+      title: RULES_BY_ID.get(rule)?.title ?? rule,
+      risk,
+      would: plain(would),
+      did: plain(did),
+      examples: [...examples.values()],
+    }))
+    .sort((a, b) => b.would.hosts - a.would.hosts || b.did.hosts - a.did.hosts || (a.rule < b.rule ? -1 : 1));
+}

@@ -1,0 +1,86 @@
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import { approvalItem } from "../../../shared/table/items/approval.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { approvalKey } from "../../../shared/table/keys.ts";
+import { refuse } from "../../../shared/verdict.ts";
+import { may, mayRespond } from "../../auth/authenticate.ts";
+import { keyId } from "../../auth/authenticate-api-key.ts";
+import type { Admin } from "../../auth/permissions.ts";
+import { approveIsolation } from "../../control/containment/approve-isolation.ts";
+import { denyIsolation } from "../../control/containment/deny-isolation.ts";
+import { changeContainment } from "../../control/containment/isolate-or-release.ts";
+import type { Asker, Decision } from "../../control/custody/custody-transaction.ts";
+import type { Deps } from "../../deps.ts";
+import type { Env } from "../../request-env.ts";
+import { approvalsPage } from "../approvals/approvals-page.tsx";
+import { acknowledgeForm, resolveForm } from "./parse-form.ts";
+import { askerOf, idParams, postRoute, unchanged } from "./post-route.ts";
+import { sendFailure, sendPage } from "./render-response.ts";
+
+const mayApprove = (admin: Admin): boolean => may(admin, "approve");
+const approveForm = acknowledgeForm.extend({ confirm: z.literal("yes") });
+
+/** What the second person answers, and asking anew for what nobody answered. */
+export function approvalRoutes(app: Hono<Env>, deps: Deps): void {
+  const post = postRoute(app, deps);
+  const params = idParams(keyId);
+  post("/approvals/:id/approve", {
+    right: mayApprove,
+    params,
+    form: approveForm,
+    wrong: showWrong("confirm that you mean it"),
+    answer: answered("approve", approveIt),
+  });
+  post("/approvals/:id/deny", {
+    right: mayApprove,
+    params,
+    form: resolveForm,
+    wrong: showWrong("give a reason of 3 to 200 characters"),
+    answer: answered("deny", denyIt),
+  });
+  post("/approvals/:id/again", {
+    right: mayRespond,
+    params,
+    form: acknowledgeForm,
+    wrong: showWrong("confirm that you mean it"),
+    answer: answered("again", askAgain),
+  });
+  for (const action of ["approve", "deny", "again"])
+    app.get(`/approvals/:id/${action}`, (c) => c.redirect("/approvals", 302));
+}
+
+type Fields = { key: string; justification?: string };
+type Verb = (asker: Asker, approvalId: string, form: Fields, deps: Deps) => Promise<Decision<unknown>>;
+
+const approveIt: Verb = (asker, approvalId, _form, deps) => approveIsolation(asker, approvalId, deps);
+const denyIt: Verb = (asker, approvalId, { justification = "" }, deps) =>
+  denyIsolation(asker, { approvalId, justification }, deps);
+
+/** The request as it was made, made again by whoever asks now: it waits for another person like the first one did. */
+async function askAgain(asker: Asker, approvalId: string, _form: Fields, deps: Deps) {
+  const { tenantId } = asker.admin;
+  const stored = await deps.authority.read(approvalKey(tenantId, approvalId));
+  if (!stored) return refuse("admin.not-found");
+  const { assetId, mode, justification } = decodeItem(approvalItem, stored);
+  const { admin, ...origin } = asker;
+  return changeContainment(admin, { assetId, action: "isolate", mode, justification, ...origin }, deps);
+}
+
+const showWrong =
+  (fix: string) =>
+  async (c: Context<Env>, _input: unknown, deps: Deps): Promise<Response> => {
+    const words = `Nothing was changed: ${fix}.`;
+    return sendPage(c, await approvalsPage(c.var.admin, deps, { notice: { tone: "warning", words } }), 400);
+  };
+
+type Approval = { params: { id: string }; form: Fields };
+
+const answered =
+  (action: string, verb: Verb) =>
+  async (c: Context<Env>, { params, form }: Approval, deps: Deps): Promise<Response> => {
+    const done = await verb(askerOf(c, form.key, deps), params.id, form, deps);
+    if (done.ok) return c.redirect(`/approvals?done=${action}`, 303);
+    if (done.code === "admin.forbidden" || done.code === "admin.not-found") return sendFailure(c, done, deps);
+    return sendPage(c, await approvalsPage(c.var.admin, deps, { notice: unchanged(done.detail) }), 409);
+  };

@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { fromUtf8 } from "../../../shared/encoding/bytes.ts";
+import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
+import { mode, stopEnginesBy } from "../../../shared/wire/heartbeat.ts";
+import { text } from "../../../shared/wire/text.ts";
+import { inTime, readStream } from "../../http/read-body.ts";
+
+export const JUSTIFICATION_CHARACTERS_MAX = 1000;
+/** As the API asks. */
+export const JUSTIFICATION_CHARACTERS_MIN = 3;
+
+/**
+ * Ten times the justification that is taken, percent-encoded at three bytes of UTF-8 a character: who pasted too much
+ * gets it back to shorten it.
+ */
+const SHORT_FORM = { bytesMax: 96 * 1024, fieldsMax: 12 };
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded(?: *; *charset=utf-8)?$/i;
+
+/** Line breaks of the text area and runs of white space become one space: the record holds one line. */
+const justification = z
+  .string()
+  .transform((value) => value.replace(/\s+/g, " ").trim())
+  .pipe(text(JUSTIFICATION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN));
+
+const hidden = { csrf: z.string(), key: z.string().regex(/^[A-Za-z0-9_-]{8,100}$/) };
+
+export const isolateForm = z.strictObject({
+  ...hidden,
+  mode,
+  justification,
+  confirm: z.literal("yes"),
+  breakGlass: z.literal("yes").optional(),
+  everyCopy: z.literal("yes").optional(),
+  /** How the page said that engines would be stopped. */
+  stopEnginesBy: stopEnginesBy.optional(),
+});
+export const releaseForm = z.strictObject({
+  ...hidden,
+  justification,
+  confirm: z.literal("yes"),
+  everyCopy: z.literal("yes").optional(),
+});
+
+export const acknowledgeForm = z.strictObject(hidden);
+/** Of an incident: shorter, for it is shown with the incident ever after. */
+export const RESOLUTION_CHARACTERS_MAX = 200;
+export const resolveForm = z.strictObject({
+  ...hidden,
+  justification: z
+    .string()
+    .transform((value) => value.replace(/\s+/g, " ").trim())
+    .pipe(text(RESOLUTION_CHARACTERS_MAX).min(JUSTIFICATION_CHARACTERS_MIN)),
+});
+
+/** What an admin typed, given back with the page that says what was wrong with it. */
+export type Draft = { mode: string; justification: string; confirm: boolean; wrong: readonly string[] };
+
+/** The fields of a form post. Refuses another media type, a body beyond the limit or too slow, and a field given twice. */
+export async function readForm(
+  request: Request,
+  { bytesMax, fieldsMax } = SHORT_FORM,
+): Promise<Verdict<Record<string, string>>> {
+  if (!FORM_TYPE.test(request.headers.get("content-type") ?? ""))
+    return refuse("admin.invalid", "content type");
+  // Counted, whatever length was declared.
+  const body = request.body as ReadableStream<Uint8Array> | null;
+  const bytes = body ? await inTime(readStream(body, bytesMax)) : accept(new Uint8Array());
+  if (!bytes.ok) return bytes;
+  let pairs: [string, string][];
+  try {
+    pairs = [...new URLSearchParams(fromUtf8(bytes.value))];
+  } catch {
+    return refuse("wire.malformed", "not UTF-8");
+  }
+  const fields = new Map(pairs);
+  if (pairs.length > fieldsMax || fields.size !== pairs.length) return refuse("admin.invalid", "fields");
+  return accept(Object.fromEntries(fields));
+}
+
+export const draftOf = (fields: Record<string, string>, error: z.ZodError): Draft => ({
+  mode: fields.mode ?? "observe",
+  justification: fields.justification ?? "",
+  confirm: fields.confirm === "yes",
+  wrong: [...new Set(error.issues.map((issue) => String(issue.path[0] ?? "form")))],
+});

@@ -1,0 +1,97 @@
+import type { Context, Hono } from "hono";
+import { createMiddleware } from "hono/factory";
+import { z } from "zod";
+import { accept, refuse, type Verdict } from "../../../shared/verdict.ts";
+import { authenticate } from "../../auth/authenticate.ts";
+import type { Admin } from "../../auth/permissions.ts";
+import type { Asker } from "../../control/custody/custody-transaction.ts";
+import type { Deps } from "../../deps.ts";
+import { keepForm, valid, validate } from "../../http/validate.ts";
+import type { Env } from "../../request-env.ts";
+import type { Notice } from "../components/notice.tsx";
+import { isCsrfToken, isSameSite } from "../session/csrf.ts";
+import { readForm } from "./parse-form.ts";
+import { sendFailure, sendStranger } from "./render-response.ts";
+
+export type Fields = Readonly<Record<string, string>>;
+export type FormLimits = { bytesMax: number; fieldsMax: number };
+
+export type FormRoute<Form extends z.ZodType, Params extends z.ZodType> = {
+  right: (admin: Admin) => boolean;
+  /** An invalid parameter of the path is "not found". */
+  params?: Params;
+  form: Form;
+  /** Makes the answer to a form that its schema refuses. Without it the request is refused as invalid. */
+  wrong?: (
+    c: Context<Env>,
+    input: { fields: Fields; params: z.infer<Params>; error: z.ZodError },
+    deps: Deps,
+  ) => Promise<Response>;
+  answer: (
+    c: Context<Env>,
+    input: { fields: Fields; params: z.infer<Params>; form: z.infer<Form> },
+    deps: Deps,
+  ) => Promise<Response>;
+  limits?: FormLimits;
+};
+
+const NO_PARAMS = z.object({});
+export const idParams = <Id extends z.ZodType>(id: Id) => z.object({ id });
+
+/** Adds routes that take a form: of this site, of this session, of somebody who has the right, on a node that may write. */
+export const postRoute =
+  (app: Hono<Env>, deps: Deps) =>
+  <Form extends z.ZodType, Params extends z.ZodType = typeof NO_PARAMS>(
+    path: string,
+    { right, params, form, wrong, answer, limits }: FormRoute<Form, Params>,
+  ): void => {
+    const paramsSchema = (params ?? NO_PARAMS) as Params;
+    const paramsOf = (c: Context<Env>) => valid(c, "param", paramsSchema);
+    const ownForm = createMiddleware<Env>(async function ownForm(c, next) {
+      const admin = await authenticate(c.req.raw, deps);
+      if (!admin.ok) return sendStranger(c, admin, deps);
+      c.set("admin", admin.value);
+      const fields = await readOwnForm(c, right, deps, limits);
+      if (!fields.ok) return sendFailure(c, fields, deps);
+      if (!deps.controlKey) return sendFailure(c, refuse("admin.read-only"), deps);
+      c.set("fields", fields.value);
+      keepForm(c, fields.value);
+      await next();
+    });
+    app.post(
+      path,
+      ownForm,
+      validate("param", paramsSchema, (c) => sendFailure(c, refuse("admin.not-found"), deps)),
+      validate("form", form, (c, error) =>
+        wrong
+          ? wrong(c, { fields: c.var.fields!, params: paramsOf(c), error }, deps)
+          : sendFailure(c, refuse("admin.invalid"), deps),
+      ),
+      (c) => answer(c, { fields: c.var.fields!, params: paramsOf(c), form: valid(c, "form", form) }, deps),
+    );
+  };
+
+/** From where, who may, with which token: only then is anything in the form looked at. */
+async function readOwnForm(
+  c: Context<Env>,
+  right: (admin: Admin) => boolean,
+  deps: Deps,
+  limits: FormLimits | undefined,
+): Promise<Verdict<Fields>> {
+  if (!isSameSite(c.req.raw, deps)) return refuse("admin.cross-site");
+  if (!right(c.var.admin)) return refuse("admin.forbidden");
+  const fields = await readForm(c.req.raw, limits);
+  if (!fields.ok) return fields;
+  const own = await isCsrfToken(fields.value.csrf ?? "", c.var.admin, deps);
+  return own ? accept(fields.value) : refuse("admin.cross-site");
+}
+
+export const askerOf = (c: Context<Env>, idempotencyKey: string, deps: Deps): Asker => {
+  const { admin, requestId } = c.var;
+  return { admin, sourceIp: deps.sourceIp(c.req.raw), requestId, idempotencyKey };
+};
+
+export const unchanged = (detail: string | undefined): Notice => ({
+  tone: "warning",
+  words: `Nothing was changed: ${detail ?? "the current state does not allow it"}. The current state is below.`,
+});

@@ -1,0 +1,58 @@
+import type { Context } from "hono";
+import { isDirectiveDue } from "../../shared/containment/containment-state.ts";
+import { refuse, type Verdict } from "../../shared/verdict.ts";
+import { DIRECTIVE_HOLD_MS, directivePoll } from "../../shared/wire/directive-poll.ts";
+import type { Deps } from "../deps.ts";
+import { authenticate } from "../heartbeat/admit-heartbeat.ts";
+import type { OpenAction } from "../heartbeat/pending-actions.ts";
+import { parseJson, placeOf } from "../http/parse-json.ts";
+import { refusal, tooMany } from "../http/problem-response.ts";
+import type { Env } from "../request-env.ts";
+import type { HeldPolls } from "./long-polls.ts";
+
+const BODY_BYTES_MAX = 1024;
+/** When this node holds as many polls as it may: heartbeats bring directives all the same. */
+const FULL_RETRY_AFTER_SECONDS = 60;
+/** Beyond the hold, so that the runtime does not close the connection before the answer. */
+const IDLE_SLACK_SECONDS = 5;
+
+/**
+ * Answers `POST /v1/directive`: 200 with the directive as soon as one is due that is newer than what the agent
+ * reports, 204 when none came within {@link DIRECTIVE_HOLD_MS}. Who asks is proven as for a heartbeat.
+ */
+export async function answerPoll(c: Context<Env>, polls: HeldPolls, deps: Deps): Promise<Response> {
+  const request = c.req.raw;
+  const asked = await authenticate(request, BODY_BYTES_MAX, deps);
+  if (!asked.ok) return refusal(c, asked, deps);
+  const { tenantId, assetId } = asked.value.session.id;
+  const taken = deps.limits.device.take(assetId);
+  if (!taken.allowed) return tooMany(c, deps.limits.device, taken, deps);
+  const body = parsePoll(asked.value.body);
+  if (!body.ok) return refusal(c, body, deps);
+  const { generation } = body.value;
+  const isDue = (action: OpenAction | undefined): action is OpenAction =>
+    action !== undefined && (action.revoked || isDirectiveDue(action, generation, deps.clock()));
+
+  let action = (await deps.openActions.of(tenantId)).get(assetId);
+  if (!isDue(action)) {
+    deps.keepOpen?.(request, DIRECTIVE_HOLD_MS / 1000 + IDLE_SLACK_SECONDS);
+    const { signal } = request;
+    const held = polls.hold({ tenantId, assetId, isDue, holdMs: DIRECTIVE_HOLD_MS, signal });
+    if (!held) {
+      c.header("retry-after", String(FULL_RETRY_AFTER_SECONDS));
+      return c.body(null, 204);
+    }
+    action = await held;
+  }
+  if (!isDue(action)) return c.body(null, 204);
+  if (action.revoked) return refusal(c, refuse("asset.revoked"), deps);
+  return c.json({ directive: action.directive }, 200, { "cache-control": "no-store" });
+}
+
+function parsePoll(body: Uint8Array<ArrayBuffer>): Verdict<{ generation: number }> {
+  const json = parseJson(body);
+  if (!json.ok) return json;
+  const parsed = directivePoll.safeParse(json.value);
+  if (parsed.success) return { ok: true, value: parsed.data };
+  return refuse("wire.malformed", placeOf(parsed.error));
+}

@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import { fromUtf8 } from "../../shared/encoding/bytes.ts";
+import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
+
+/** Deeper than any contract of ours; keeps a hostile text from costing a deep recursion. */
+const DEPTH_MAX = 16;
+
+/** Value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
+export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<unknown> {
+  const parsed = parseJsonText(body);
+  return parsed.ok ? accept(parsed.value.json) : parsed;
+}
+
+/** The same with the text of the body. Malformed UTF-8 is never repaired. */
+export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; json: unknown }> {
+  try {
+    const text = fromUtf8(body);
+    if (isDeep(body)) return refuse("wire.malformed", `nested deeper than ${DEPTH_MAX}`);
+    return accept({ text, json: JSON.parse(text) });
+  } catch {
+    return refuse("wire.malformed", "not JSON in UTF-8");
+  }
+}
+
+/** Where a value was wrong: the first place. Names the schema does not know are the caller's, and stay unsaid. */
+export const placeOf = (error: z.ZodError): string =>
+  (error.issues[0]?.path.map(String).join(".") || "body").slice(0, 100);
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [
+  0x22, 0x5c, 0x5b, 0x5d, 0x7b, 0x7d,
+];
+
+function isDeep(json: Uint8Array): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i]!;
+    if (quoted) {
+      if (byte === BACKSLASH) i++;
+      else if (byte === QUOTE) quoted = false;
+    } else if (byte === QUOTE) quoted = true;
+    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+      if (++depth > DEPTH_MAX) return true;
+    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) depth--;
+  }
+  return false;
+}

@@ -1,0 +1,95 @@
+import type { Context } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { timestamp } from "../../shared/time/clock.ts";
+import { REFUSALS, type Refusal, refuse } from "../../shared/verdict.ts";
+import type { Env } from "../request-env.ts";
+import type { HttpDeps } from "./deps.ts";
+import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
+
+/** RFC 9457. The request id is the only thing that ties an answer to a log line. */
+export function problem(
+  c: Context<Env>,
+  status: ContentfulStatusCode,
+  code: string,
+  title: string,
+  more = {},
+) {
+  const text = problemText(c.var.requestId, status, code, title, more);
+  return c.body(text, { status, headers: PROBLEM_HEADERS });
+}
+
+const PROBLEM_HEADERS = { "content-type": "application/problem+json", "cache-control": "no-store" };
+
+const problemText = (requestId: string, status: number, code: string, title: string, more: object) =>
+  JSON.stringify({ type: "about:blank", status, code, title, requestId, ...more });
+
+/** {@link problem} without a context. */
+export function problemOf(
+  requestId: string,
+  status: number,
+  code: string,
+  title: string,
+  { more = {}, headers = {} }: { more?: object; headers?: Record<string, string> } = {},
+): Response {
+  return new Response(problemText(requestId, status, code, title, more), {
+    status,
+    headers: {
+      ...PROBLEM_HEADERS,
+      "x-request-id": requestId,
+      "x-content-type-options": "nosniff",
+      ...headers,
+    },
+  });
+}
+
+/**
+ * Counts a refusal and logs it as loudly as its code deserves. Returns what the client is told. A signature refused for its
+ * time comes with the edge's own time: on workerd no answer has a `Date`, and a host that is minutes off needs one.
+ */
+export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: HttpDeps) {
+  const { status, log, title } = REFUSALS[refused.code];
+  const detail = {
+    ...(refused.detail !== undefined && { detail: refused.detail }),
+    ...(refused.code === "wire.stale" && { time: timestamp(deps.clock()) }),
+  };
+  deps.instruments.refused(refused.code);
+  deps.log(log, "request.refused", { ...asked, code: refused.code, detail: refused.detail });
+  return { status, title, detail };
+}
+
+export function refusal(
+  c: Context<Env>,
+  refused: Refusal,
+  deps: HttpDeps,
+  more: Record<string, unknown> = {},
+) {
+  const asked = { requestId: c.var.requestId, path: c.req.path };
+  const { status, title, detail } = noteRefusal(asked, refused, deps);
+  return problem(c, status, refused.code, title, { ...detail, ...more });
+}
+
+/** 429 with what the client needs to know to come back in time. */
+export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: HttpDeps) {
+  for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
+  return refusal(c, refuse("wire.too-many", limit.name), deps);
+}
+
+export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
+  "retry-after": String(Math.max(1, taken.resetSeconds)),
+  ratelimit: rateLimitHeader(limit, taken),
+  "ratelimit-policy": rateLimitPolicyHeader(limit),
+});
+
+const RETRY_AFTER_SECONDS = 5;
+
+/** A fault of ours or of what we depend on: a fixed text, and the invitation to come again. */
+export function unavailable(c: Context<Env>, more = {}) {
+  c.header("retry-after", String(RETRY_AFTER_SECONDS));
+  return problem(c, 503, "edge.unavailable", "Try again shortly", more);
+}
+
+/** {@link unavailable} without a context. */
+export const unavailableOf = (requestId: string): Response =>
+  problemOf(requestId, 503, "edge.unavailable", "Try again shortly", {
+    headers: { "retry-after": String(RETRY_AFTER_SECONDS) },
+  });

@@ -1,0 +1,55 @@
+import { zValidator } from "@hono/zod-validator";
+import type { Context, MiddlewareHandler, ValidationTargets } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { z } from "zod";
+import { fromUtf8 } from "../../shared/encoding/bytes.ts";
+import type { Verdict } from "../../shared/verdict.ts";
+import type { Env } from "../request-env.ts";
+import type { HttpDeps } from "./deps.ts";
+import { parseJson } from "./parse-json.ts";
+import { refusal } from "./problem-response.ts";
+
+type Target = keyof ValidationTargets;
+type Refused = (c: Context<Env>, error: z.ZodError) => Response | Promise<Response>;
+
+/**
+ * Validates a part of the request with `@hono/zod-validator`; read it with {@link valid}.
+ *
+ * @param refused makes the answer to an invalid value, because the library's own would publish zod's error
+ */
+export const validate = (target: Target, schema: z.ZodType, refused: Refused): MiddlewareHandler<Env> =>
+  zValidator(target, schema, (result, c) =>
+    result.success ? undefined : refused(c as Context<Env>, result.error as z.ZodError),
+  ) as MiddlewareHandler<Env>;
+
+/** What {@link validate} made of that part of the request. The schema is there for its type. */
+export const valid = <Schema extends z.ZodType>(
+  c: Context<Env>,
+  target: Target,
+  _schema: Schema,
+): z.infer<Schema> => c.req.valid(target as never) as z.infer<Schema>;
+
+/**
+ * Reads a JSON body within its limits and leaves the text where Hono looks for it, so that `validate("json", …)` does not
+ * read the request itself, without limits.
+ */
+export const jsonBody = (
+  read: (c: Context<Env>) => Promise<Verdict<Uint8Array<ArrayBuffer>>>,
+  deps: HttpDeps,
+): MiddlewareHandler<Env> =>
+  createMiddleware<Env>(async function jsonBody(c, next) {
+    const bytes = await read(c);
+    if (!bytes.ok) return refusal(c, bytes, deps);
+    const json = parseJson(bytes.value);
+    if (!json.ok) return refusal(c, json, deps);
+    // Promises, as Hono's own reading leaves them; its type says otherwise.
+    Object.assign(c.req.bodyCache, { text: Promise.resolve(fromUtf8(bytes.value)) });
+    await next();
+  });
+
+/** Leaves the fields of a form that was read within its limits where `validate("form", …)` looks for them. */
+export function keepForm(c: Context<Env>, fields: Record<string, string>): void {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  Object.assign(c.req.bodyCache, { formData: Promise.resolve(form) });
+}

@@ -1,0 +1,113 @@
+import { base64, base64url, utf8 } from "../../shared/encoding/bytes.ts";
+import type { Log } from "../../shared/observability/log.ts";
+import {
+  COMPRESSED,
+  encodePack,
+  KID_ATTRIBUTE,
+  type Line,
+  SIGNATURE_ATTRIBUTE,
+} from "../../shared/queue/message.ts";
+import type { Hashing } from "../runtime/hashing.ts";
+import { type AwsAnswer, type AwsCall, type AwsRefusal, UpstreamFault } from "./aws-client.ts";
+import type { Instruments } from "./telemetry.ts";
+
+/** Signs a pack and sends it. Rejects with {@link UpstreamFault} unless the queue proves that it holds the message. */
+export type SendPack = (tenantId: string, lines: readonly Line[]) => Promise<void>;
+
+export type QueueClient = {
+  send: SendPack;
+  /** Resolves when the configured queue answers with its own name. For the readiness probe. */
+  reach(): Promise<void>;
+  /** True once the queue refused a message for its group and took it without one. */
+  areMessageGroupsRefused(): boolean;
+};
+
+export type QueueClientDeps = {
+  call: AwsCall;
+  queueUrl: string;
+  instruments: Pick<Instruments, "sent">;
+  hashing: Pick<Hashing, "deflate" | "md5">;
+  signing: { kid: string; key: CryptoKey };
+  log: Log;
+};
+
+/**
+ * SQS as the edge uses it. The tenant is the message group: on a standard queue that makes fair queues, which keep one
+ * tenant from delaying others. A queue that refuses groups (ElasticMQ before 1.6.14) is used without them.
+ */
+export function createQueueClient(deps: QueueClientDeps): QueueClient {
+  const { call, queueUrl, hashing, signing } = deps;
+  let areGroupsRefused = false;
+
+  async function signedMessage(tenantId: string, lines: readonly Line[]) {
+    const text = `${COMPRESSED}${base64(await hashing.deflate(encodePack(tenantId, lines)))}`;
+    const bytes = utf8(text);
+    const signature = base64url(new Uint8Array(await crypto.subtle.sign("HMAC", signing.key, bytes)));
+    const message = {
+      QueueUrl: queueUrl,
+      MessageBody: text,
+      MessageAttributes: {
+        [KID_ATTRIBUTE]: { DataType: "String", StringValue: signing.kid },
+        [SIGNATURE_ATTRIBUTE]: { DataType: "String", StringValue: signature },
+      },
+    };
+    return { message, bytes };
+  }
+
+  const sendMessage = (message: object) => call("AmazonSQS.SendMessage", JSON.stringify(message));
+
+  async function send(tenantId: string, lines: readonly Line[]): Promise<void> {
+    const { message, bytes } = await signedMessage(tenantId, lines);
+    if (areGroupsRefused) return checkAccepted(await sendMessage(message), await hashing.md5(bytes));
+    const answer = await sendMessage({ ...message, MessageGroupId: tenantId });
+    const refusal = !answer.ok && namesMessageGroup(answer.refusal) ? answer.refusal : undefined;
+    checkAccepted(refusal ? await sendMessage(message) : answer, await hashing.md5(bytes));
+    if (refusal) noteGroupsRefused(refusal);
+  }
+
+  /** Only after the same message was taken without its group: then the group was the reason. */
+  function noteGroupsRefused({ code }: AwsRefusal): void {
+    if (areGroupsRefused) return;
+    areGroupsRefused = true;
+    const fix = "use a queue with fair queues: Amazon SQS, or ElasticMQ 1.6.14 or newer";
+    deps.log("warn", "queue.message-groups-refused", { code, effect: "no fair queues", fix });
+  }
+
+  return {
+    async send(tenantId, lines) {
+      let isAccepted = false;
+      try {
+        await send(tenantId, lines);
+        isAccepted = true;
+      } finally {
+        deps.instruments.sent(lines.length, isAccepted);
+      }
+    },
+    async reach() {
+      const asked = JSON.stringify({ QueueUrl: queueUrl, AttributeNames: ["QueueArn"] });
+      const answer = await call("AmazonSQS.GetQueueAttributes", asked);
+      if (!answer.ok) throw refused(answer);
+      const { QueueArn } = (answer.value.Attributes ?? {}) as { QueueArn?: unknown };
+      const name = new URL(queueUrl).pathname.split("/").at(-1);
+      if (typeof QueueArn !== "string" || QueueArn.split(":").at(-1) !== name)
+        throw new UpstreamFault("sqs answered without the ARN of the configured queue");
+    },
+    areMessageGroupsRefused: () => areGroupsRefused,
+  };
+}
+
+/** SQS before July 2025, LocalStack and ElasticMQ word it differently; each names the parameter. */
+const namesMessageGroup = ({ message }: AwsRefusal): boolean => message.includes("MessageGroupId");
+
+/** A status of 200 is no proof: the answer has to name the message and the MD5 of the body that we sent. */
+function checkAccepted(answer: AwsAnswer, md5: string): void {
+  if (!answer.ok) throw refused(answer);
+  const { MessageId, MD5OfMessageBody } = answer.value;
+  if (typeof MessageId !== "string" || MessageId === "")
+    throw new UpstreamFault("sqs answered 200 without a MessageId");
+  if (MD5OfMessageBody !== md5)
+    throw new UpstreamFault("sqs answered 200 with an MD5 that is not the message's");
+}
+
+const refused = ({ status, refusal }: AwsAnswer & { ok: false }): UpstreamFault =>
+  new UpstreamFault(`sqs refused the request with ${status} ${refusal.code}`.trimEnd());

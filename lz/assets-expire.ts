@@ -1,4 +1,0 @@
-import type { Verb } from "./deps.ts";
-import { retireAssets } from "./retire-assets.ts";
-
-export const run: Verb = (args, deps) => retireAssets("expire", args, deps);

@@ -1,0 +1,37 @@
+import type { Arguments } from "../platform/arguments.ts";
+import { Misuse } from "../platform/faults.ts";
+
+const SILENT = /^(\d{1,5})([dh])$/;
+/** Ten years, as the API takes. */
+const SILENT_HOURS_MAX = 3650 * 24;
+
+/** Hours of `30d` or `12h`. Throws {@link Misuse} for anything else. */
+export function silentHours({ name, texts }: Pick<Arguments, "name" | "texts">): number | undefined {
+  const text = texts["silent-for"];
+  if (text === undefined) return undefined;
+  const [, number, unit] = SILENT.exec(text) ?? [];
+  const hours = Number(number) * (unit === "d" ? 24 : 1);
+  if (!(hours >= 1 && hours <= SILENT_HOURS_MAX))
+    throw new Misuse(`${name}: --silent-for must be a time like 30d or 12h, up to 3650d`);
+  return hours;
+}
+
+/** Whether any option chooses assets. */
+export const hasFilter = ({ texts, flags }: Pick<Arguments, "texts" | "flags">): boolean =>
+  flags.has("never-reported") ||
+  ["hostname", "os", "employee", "silent-for", "status", "lifecycle"].some(
+    (name) => texts[name] !== undefined,
+  );
+
+/** The options that choose assets, as the query of `GET /v1/assets`: empty for none. */
+export function filterQuery(args: Pick<Arguments, "name" | "texts" | "flags">): string {
+  const { hostname, os, employee, status, lifecycle } = args.texts;
+  const hours = silentHours(args);
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries({ hostname, os, employee, lifecycle }))
+    if (value !== undefined) query.set(name, value);
+  if (status !== undefined) query.set("status", status.toUpperCase());
+  if (hours !== undefined) query.set("silentHours", String(hours));
+  if (args.flags.has("never-reported")) query.set("neverReported", "true");
+  return query.size === 0 ? "" : `?${query}`;
+}

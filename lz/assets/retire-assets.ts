@@ -1,0 +1,158 @@
+import { z } from "zod";
+import { assetId } from "../../shared/ids.ts";
+import { type Api, createApi } from "../platform/api.ts";
+import type { Arguments } from "../platform/arguments.ts";
+import { confirmed } from "../platform/confirm.ts";
+import { connectionOf } from "../platform/connect.ts";
+import type { Deps, Outcome } from "../platform/deps.ts";
+import { Failure, Misuse } from "../platform/faults.ts";
+import { withRetries } from "../platform/retry.ts";
+import { count } from "../platform/text-table.ts";
+import { filterQuery, hasFilter, silentHours } from "./asset-filter.ts";
+import { type AssetView, assetTable, assetView, idOf, SEARCHED_MAX } from "./assets.ts";
+
+/** As many as the API takes in one request, which is one transaction. */
+const BATCH_ASSETS = 25;
+/** After so many requests in a row that failed, the rest is not tried: the control plane is away. */
+const FAILURES_MAX = 3;
+/** Progress is printed each time this many assets are done. */
+const PROGRESS_ASSETS = 500;
+
+const retired = z.object({
+  changed: z.array(z.string()),
+  skipped: z.array(z.object({ assetId: z.string(), reason: z.string() })),
+});
+
+type Verb = "revoke" | "expire";
+type Named = { assetId: string; reason: string };
+type Result = { changed: string[]; skipped: Named[]; failed: Named[] };
+
+const WORDS = {
+  revoke: { done: "revoked", would: "would be revoked", question: "Revoke" },
+  expire: {
+    done: "taken off the active list",
+    would: "would be taken off the active list",
+    question: "Take off the active list",
+  },
+} as const;
+
+/** Left alone and no failure: it is what was asked for already, or the host came back meanwhile. */
+const FINE: ReadonlySet<string> = new Set(["already", "reported"]);
+
+const REASONS: Readonly<Record<string, string>> = {
+  "not-found": "there is no such asset",
+  "not-signed": "it is not what the control key signed: see lz doctor",
+  contained: "it is contained: release it first",
+};
+
+/**
+ * Revokes or expires the named assets, or those that the filters choose. Shows them first, asks, then changes them a
+ * request at a time: the custody log takes one transaction after the other, so more requests at once would only get in
+ * each other's way. What an earlier run changed is left alone, so the same command goes on where it was interrupted.
+ */
+export async function retireAssets(verb: Verb, args: Arguments, deps: Deps): Promise<Outcome> {
+  const isNamed = args.operands.length > 0;
+  if (isNamed === hasFilter(args))
+    throw new Misuse(
+      isNamed
+        ? `${args.name}: name assets or choose them by filters, not both`
+        : `${args.name}: name an ASSET, or choose by --hostname, --os, --employee, --silent-for, --never-reported, --status or --lifecycle`,
+    );
+  const hours = silentHours(args);
+  const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+  const send = withRetries(deps.fetch, { clock: deps.clock, pause, stop: deps.stop });
+  const api = createApi(connectionOf(args, deps), { fetch: send });
+  const assets = isNamed ? await namedAssets(api, args.operands) : await chosenAssets(api, verb, args);
+  const { done, would, question } = WORDS[verb];
+  const lines = [...assetTable(assets), ""];
+  if (args.flags.has("dry-run"))
+    return { json: assets, lines: [...lines, `${count(assets.length, "asset")} ${would}.`] };
+  if (assets.length === 0) return { json: NOTHING, lines: ["No asset matches: nothing was changed."] };
+  for (const line of lines) deps.note(line);
+  await confirmed(args, `${question}: ${count(assets.length, "asset")}?`, deps);
+  const body = {
+    justification: args.texts.reason,
+    ...(hours !== undefined && { silentHours: hours }),
+    ...(args.flags.has("even-if-contained") && { evenIfContained: true }),
+  };
+  const result = await changeAll(api, verb, assets, body, deps);
+  return outcomeOf(result, assets, done);
+}
+
+const NOTHING: Result = { changed: [], skipped: [], failed: [] };
+
+async function namedAssets(api: Api, names: readonly string[]): Promise<AssetView[]> {
+  const ids = names.map((name) => assetId.safeParse(name.toUpperCase()));
+  const isAllIds = ids.every(({ success }) => success);
+  const all = isAllIds ? [] : await api.list("/v1/assets?lifecycle=all", assetView, SEARCHED_MAX);
+  const wanted = new Set(ids.map(({ data }, index) => data ?? idOf(names[index]!, all)));
+  const byId = new Map(all.map((asset) => [asset.assetId, asset]));
+  const found: AssetView[] = [];
+  for (const id of wanted) found.push(byId.get(id) ?? (await api.get(`/v1/assets/${id}`, assetView)));
+  return found;
+}
+
+/** Those that the filters choose and that are not yet as they are to be. */
+async function chosenAssets(api: Api, verb: Verb, args: Arguments): Promise<AssetView[]> {
+  const texts = { ...args.texts, lifecycle: args.texts.lifecycle ?? "all" };
+  const found = await api.list(`/v1/assets${filterQuery({ ...args, texts })}`, assetView, SEARCHED_MAX);
+  return found.filter(({ revokedAt, lifecycle }) =>
+    verb === "revoke"
+      ? revokedAt === undefined
+      : lifecycle?.reason !== "removed" && lifecycle?.reason !== "superseded",
+  );
+}
+
+async function changeAll(
+  api: Api,
+  verb: Verb,
+  assets: readonly AssetView[],
+  body: object,
+  deps: Deps,
+): Promise<Result> {
+  const result: Result = { changed: [], skipped: [], failed: [] };
+  let failures = 0;
+  for (let from = 0; from < assets.length; from += BATCH_ASSETS) {
+    const assetIds = assets.slice(from, from + BATCH_ASSETS).map((asset) => asset.assetId);
+    const fail = (reason: string) => result.failed.push(...assetIds.map((id) => ({ assetId: id, reason })));
+    if (deps.stop.aborted || failures === FAILURES_MAX) {
+      fail(
+        deps.stop.aborted ? "interrupted before it was tried" : "not tried: the requests before it failed",
+      );
+      continue;
+    }
+    try {
+      const headers = { "idempotency-key": crypto.randomUUID() };
+      const answer = await api.post(`/v1/assets/${verb}`, { assetIds, ...body }, retired, headers);
+      failures = 0;
+      result.changed.push(...answer.changed);
+      for (const one of answer.skipped) (FINE.has(one.reason) ? result.skipped : result.failed).push(one);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      failures++;
+      fail(error.message);
+    }
+    const tried = from + assetIds.length;
+    if (tried % PROGRESS_ASSETS === 0) deps.note(`${tried} of ${count(assets.length, "asset")}`);
+  }
+  return result;
+}
+
+function outcomeOf(result: Result, assets: readonly AssetView[], done: string): Outcome {
+  const hostOf = new Map(assets.map((asset) => [asset.assetId, asset.hostname]));
+  const { changed, skipped, failed } = result;
+  const skippedFor = (reason: string) => skipped.filter((one) => one.reason === reason).length;
+  const lines = [
+    ...failed.map(
+      ({ assetId: id, reason }) => `failed: ${hostOf.get(id) ?? ""} (${id}): ${REASONS[reason] ?? reason}`,
+    ),
+    [
+      `${count(changed.length, "asset")} ${done}`,
+      ...(skippedFor("already") > 0 ? [`${skippedFor("already")} left alone: done before`] : []),
+      ...(skippedFor("reported") > 0 ? [`${skippedFor("reported")} left alone: reported meanwhile`] : []),
+      ...(failed.length > 0 ? [`${failed.length} failed`] : []),
+    ].join("; "),
+    ...(failed.length > 0 ? ["Run the same command again to go on with what failed."] : []),
+  ];
+  return { json: result, lines, code: failed.length > 0 ? 1 : 0 };
+}

@@ -1,0 +1,144 @@
+import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
+/*
+ * List prices of us-east-1 in US dollars, without the free tiers: SQS as of June 2026, DynamoDB since its cut of
+ * November 2024. Check them before an offer: aws.amazon.com/sqs/pricing, aws.amazon.com/dynamodb/pricing/on-demand.
+ */
+export const PRICES = {
+  /** Standard queue, first 100 billion requests of a month. A request is up to 64 KiB of payload. */
+  SQS_MILLION_REQUESTS: 0.4,
+  /** On top, for a queue whose messages carry a MessageGroupId (fair queues, since July 2025). */
+  SQS_MILLION_FAIR_REQUESTS: 0.1,
+  /** On-demand, Standard table class (halved in November 2024). One unit is 1 KiB of one item or index entry. */
+  DYNAMODB_MILLION_WRITES: 0.625,
+  DYNAMODB_GIB_MONTH: 0.25,
+} as const;
+
+const SQS_CHUNK_BYTES = 64 * 1024;
+const SQS_BATCH_MAX = 10;
+/** What a full pack becomes: a fleet's heartbeats deflate to a tenth, and base64 adds a third. Measured by the bench. */
+const COMPRESSED_SHARE = 0.14;
+const ENVELOPE_BYTES = 90;
+const WRITE_UNIT_BYTES = 1024;
+/** DynamoDB adds this to every item and index entry it stores. */
+const STORED_OVERHEAD_BYTES = 100;
+const DAYS_PER_MONTH = 30;
+const DAY_SECONDS = 24 * 3600;
+/** Key, type, times: a sample only says that the asset reported. Presence stays under one unit. */
+const SAMPLE_BYTES = 300;
+const PRESENCE_BYTES = 900;
+const PARTITION_UNITS_PER_SECOND = 1000;
+/** A partition is planned to this share of its limit. */
+const PARTITION_SHARE = 0.7;
+
+export type CapacityInput = {
+  endpoints: number;
+  intervalMs: number;
+  heartbeatBytes: number;
+  resolutionSeconds: number;
+  changesPerDay: number;
+  retentionDays: number;
+  edgeNodes: number;
+  packWaitMs: number;
+};
+
+export type Bill = {
+  sqsRequests: number;
+  writeUnits: number;
+  storedGib: number;
+  usd: { sqs: number; writes: number; storage: number; total: number };
+};
+
+export type CapacityPlan = {
+  heartbeatsPerSecond: number;
+  heartbeatsPerMonth: number;
+  heartbeatsPerMessage: number;
+  sqsRequestsPerHeartbeat: number;
+  writeUnitsPerHeartbeat: number;
+  writesPerSecond: number;
+  shards: number;
+  blueprint: Bill;
+  packed: Bill;
+  /** What the packed and sampled design costs, as a share of the blueprint. */
+  ratio: number;
+};
+
+/**
+ * A month (30 days) at a steady rate, with storage as full as the retention makes it. The blueprint is given its
+ * best case: it receives and deletes in full batches of ten, and its only index on telemetry is GSI1.
+ * Left out on both sides: compute, transfer, reads, backups.
+ */
+export function planCapacity(input: CapacityInput): CapacityPlan {
+  const { endpoints, intervalMs, resolutionSeconds, changesPerDay, retentionDays } = input;
+  const perSecond = (endpoints * 1000) / intervalMs;
+  const seconds = DAYS_PER_MONTH * DAY_SECONDS;
+  const heartbeats = perSecond * seconds;
+  const changes = endpoints * changesPerDay * DAYS_PER_MONTH;
+  const units = (bytes: number) => Math.ceil(bytes / WRITE_UNIT_BYTES);
+  const itemUnits = units(input.heartbeatBytes);
+  const fullItems = (count: number) => gib(count * 2 * (input.heartbeatBytes + STORED_OVERHEAD_BYTES));
+  const retained = retentionDays / DAYS_PER_MONTH;
+
+  const blueprint = bill(
+    {
+      sqsRequests:
+        heartbeats * (1 + Math.ceil((SQS_BATCH_MAX * input.heartbeatBytes) / SQS_CHUNK_BYTES) / 10 + 1 / 10),
+      writeUnits: heartbeats * 2 * itemUnits,
+      storedGib: fullItems(heartbeats * retained),
+    },
+    PRICES.SQS_MILLION_REQUESTS,
+  );
+
+  const message = packing(input, perSecond);
+  const samples = Math.min(heartbeats, (endpoints * seconds) / resolutionSeconds);
+  const packed = bill(
+    {
+      sqsRequests: heartbeats * message.requestsPerHeartbeat,
+      // A change: its item, that item in GSI1, presence. A sample: its item and presence.
+      writeUnits:
+        changes * (2 * itemUnits + units(PRESENCE_BYTES)) +
+        samples * (units(SAMPLE_BYTES) + units(PRESENCE_BYTES)),
+      storedGib:
+        fullItems(changes * retained) +
+        gib(samples * retained * (SAMPLE_BYTES + STORED_OVERHEAD_BYTES)) +
+        gib(endpoints * (PRESENCE_BYTES + STORED_OVERHEAD_BYTES)),
+    },
+    PRICES.SQS_MILLION_REQUESTS + PRICES.SQS_MILLION_FAIR_REQUESTS,
+  );
+  const writesPerSecond = packed.writeUnits / seconds;
+  return {
+    heartbeatsPerSecond: perSecond,
+    heartbeatsPerMonth: heartbeats,
+    heartbeatsPerMessage: message.heartbeats,
+    sqsRequestsPerHeartbeat: message.requestsPerHeartbeat,
+    writeUnitsPerHeartbeat: packed.writeUnits / heartbeats,
+    writesPerSecond,
+    shards: Math.min(
+      100,
+      Math.max(10, Math.ceil(writesPerSecond / (PARTITION_UNITS_PER_SECOND * PARTITION_SHARE))),
+    ),
+    blueprint,
+    packed,
+    ratio: packed.usd.total / blueprint.usd.total,
+  };
+}
+
+const gib = (bytes: number): number => bytes / 1024 ** 3;
+
+/** Heartbeats of one node and one tenant gather until the wait is over or the message is full. */
+function packing(input: CapacityInput, perSecond: number) {
+  const lineBytes = input.heartbeatBytes + ENVELOPE_BYTES;
+  const room = Math.max(1, Math.floor(PACK_BYTES_MAX / lineBytes));
+  const gathered = 1 + (perSecond / input.edgeNodes) * (input.packWaitMs / 1000);
+  const heartbeats = Math.min(room, gathered);
+  const bytes = heartbeats * lineBytes * COMPRESSED_SHARE;
+  const chunks = (payload: number) => Math.max(1, Math.ceil(payload / SQS_CHUNK_BYTES));
+  const perMessage = chunks(bytes) + chunks(SQS_BATCH_MAX * bytes) / SQS_BATCH_MAX + 1 / SQS_BATCH_MAX;
+  return { heartbeats, requestsPerHeartbeat: perMessage / heartbeats };
+}
+
+function bill(used: Omit<Bill, "usd">, millionRequestsUsd: number): Bill {
+  const sqs = (used.sqsRequests / 1e6) * millionRequestsUsd;
+  const writes = (used.writeUnits / 1e6) * PRICES.DYNAMODB_MILLION_WRITES;
+  const storage = used.storedGib * PRICES.DYNAMODB_GIB_MONTH;
+  return { ...used, usd: { sqs, writes, storage, total: sqs + writes + storage } };
+}

@@ -1,0 +1,48 @@
+import type { Verb } from "../platform/deps.ts";
+import { table } from "../platform/text-table.ts";
+import { type Bill, planCapacity } from "./capacity-plan.ts";
+
+const whole = (number: number): string => Math.round(number).toLocaleString("en-US");
+const millions = (number: number): string => `${whole(number / 1e6)} M`;
+const usd = (number: number): string => `$${whole(number)}`;
+
+export const run: Verb = async ({ wholes }) => {
+  const plan = planCapacity({
+    endpoints: wholes.endpoints!,
+    intervalMs: wholes.interval!,
+    heartbeatBytes: wholes.bytes!,
+    resolutionSeconds: wholes.resolution!,
+    changesPerDay: wholes.changes!,
+    retentionDays: wholes.retention!,
+    edgeNodes: wholes.nodes!,
+    packWaitMs: wholes.wait!,
+  });
+  const row = (name: string, value: (bill: Bill) => string) => [
+    name,
+    value(plan.blueprint),
+    value(plan.packed),
+  ];
+  return {
+    json: plan,
+    lines: [
+      `${whole(wholes.endpoints!)} endpoints, ${whole(plan.heartbeatsPerSecond)} heartbeats/s, ${millions(plan.heartbeatsPerMonth)} a month`,
+      "",
+      ...table(
+        ["A MONTH (AWS LIST PRICE, US-EAST-1)", "ONE SEND, ONE WRITE", "PACKED AND SAMPLED"],
+        [
+          row("SQS requests", (bill) => millions(bill.sqsRequests)),
+          row("DynamoDB write units", (bill) => millions(bill.writeUnits)),
+          row("DynamoDB storage, GiB", (bill) => whole(bill.storedGib)),
+          row("SQS", (bill) => usd(bill.usd.sqs)),
+          row("writes", (bill) => usd(bill.usd.writes)),
+          row("storage", (bill) => usd(bill.usd.storage)),
+          row("total", (bill) => usd(bill.usd.total)),
+        ],
+      ),
+      "",
+      `that is 1/${(1 / plan.ratio).toFixed(1)} of the price: ${plan.heartbeatsPerMessage.toFixed(1)} heartbeats a message,`,
+      `${plan.sqsRequestsPerHeartbeat.toFixed(3)} SQS requests and ${plan.writeUnitsPerHeartbeat.toFixed(3)} write units a heartbeat`,
+      `plan for ${plan.shards} telemetry shards (${whole(plan.writesPerSecond)} write units/s); compute and transfer come on top`,
+    ],
+  };
+};

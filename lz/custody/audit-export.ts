@@ -1,0 +1,27 @@
+import { writeFileSync } from "node:fs";
+import { createApi } from "../platform/api.ts";
+import { connectionOf } from "../platform/connect.ts";
+import type { Verb } from "../platform/deps.ts";
+import { Failure } from "../platform/faults.ts";
+import { count } from "../platform/text-table.ts";
+import { custodyExport, toJsonLines } from "./custody-export.ts";
+
+export const run: Verb = async (args, deps) => {
+  const exported = await createApi(connectionOf(args, deps), deps).getWhole("/v1/custody", custodyExport);
+  const { out, format } = args.texts;
+  const text = format === "json" ? `${JSON.stringify(exported, undefined, 2)}\n` : toJsonLines(exported);
+  if (!out) return { json: exported, lines: [text.trimEnd()] };
+  try {
+    writeFileSync(out, text, { mode: 0o600 });
+  } catch (cause) {
+    throw new Failure(`cannot write ${out}`, { cause });
+  }
+  const { length } = exported.records;
+  const json = { file: out, records: length };
+  const lines = [`${count(length, "custody record")} in ${out}`];
+  const named = exported.head?.count ?? 0;
+  if (named === length) return { json, lines };
+  // What the table holds is saved as it is, for it is evidence; that it is not a whole log is said.
+  const fault = `it is not whole: the head names ${count(named, "custody record")}. Run lz audit verify on it`;
+  return { json: { ...json, fault }, lines: [...lines, fault], code: 1 };
+};

@@ -1,0 +1,25 @@
+import { marshalItem } from "../table/dynamo.ts";
+import type { EventItem } from "../table/items/event.ts";
+import type { TenantItem } from "../table/items/tenant.ts";
+import { isToldOf } from "../table/items/webhook.ts";
+import { eventKey, indexSort, outbox } from "../table/keys.ts";
+
+/** Some webhook of the tenant is to be told of events of this kind. */
+export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
+  webhooks.some((one) => kind === "webhook.test" || isToldOf(one, kind));
+
+/**
+ * Put of an event, for a transaction with what it tells of: then it is told exactly when that happened. An event
+ * with `nextAttemptAt` is in the outbox until every webhook has it; the others only wait for the export.
+ */
+export function eventPut(event: EventItem, table: string) {
+  const { tenantId, recordedAt, eventId, nextAttemptAt } = event;
+  const index =
+    nextAttemptAt === undefined
+      ? {}
+      : { GSI2PK: outbox(tenantId), GSI2SK: indexSort(nextAttemptAt, eventId) };
+  return {
+    TableName: table,
+    Item: marshalItem({ ...eventKey(tenantId, recordedAt, eventId), ...index, ...event }),
+  };
+}

@@ -1,0 +1,28 @@
+import type { EventItem } from "../table/items/event.ts";
+import type { TenantItem } from "../table/items/tenant.ts";
+import { isForwarded } from "./event-put.ts";
+
+/** What is told: the event without what recording adds to it. */
+export type Told = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
+  assetId?: string | undefined;
+  hostname?: string | undefined;
+};
+
+/** An event as it is kept: in the outbox when a webhook of the tenant is to be told of it. */
+export function makeEvent(
+  { assetId, hostname, ...told }: Told,
+  tenant: Pick<TenantItem, "tenantId" | "webhooks" | "retentionDays">,
+  recordedAt: string,
+): EventItem {
+  return {
+    type: "Event",
+    tenantId: tenant.tenantId,
+    recordedAt,
+    ...told,
+    ...(assetId !== undefined && { assetId }),
+    ...(hostname !== undefined && { hostname }),
+    forwards: {},
+    ...(isForwarded(told.kind, tenant) && { nextAttemptAt: recordedAt }),
+    expiresAt: Math.floor(Date.parse(recordedAt) / 1000) + tenant.retentionDays * 24 * 3600,
+  };
+}

@@ -1,0 +1,118 @@
+import type { z } from "zod";
+import type { Authority } from "../authority/read-authority.ts";
+import { readCheckedAssets } from "../authority/read-checked-assets.ts";
+import { type AttributeMap, type Dynamo, values } from "../table/dynamo.ts";
+import { assetItem } from "../table/items/asset/asset.ts";
+import { inventoryItem } from "../table/items/asset/inventory.ts";
+import { presenceItem } from "../table/items/asset/presence.ts";
+import { decodeItem } from "../table/items/decode.ts";
+import { ASSET_PREFIX, INVENTORY_PREFIX, PRESENCE_PREFIX, tenantKey } from "../table/keys.ts";
+import type { Clock } from "../time/clock.ts";
+import { type ExpiringAsset, type Expiry, expiryOf, isTakenOff } from "./expiry.ts";
+
+type Reader = { dynamo: Dynamo; table: string };
+
+const SHOWN = { assetId: true, hostname: true, employeeId: true, os: true, status: true } as const;
+const fleetAsset = assetItem.pick(SHOWN);
+/** With what decides whether it is on the active list. */
+const storedAsset = assetItem.pick({
+  ...SHOWN,
+  ...{ enrolledAt: true, revokedAt: true, expiredAt: true, supersededBy: true },
+  ...{ generation: true, wish: true, proof: true, setBack: true, unsignedReport: true },
+});
+const fleetPresence = presenceItem.pick({
+  assetId: true,
+  lastSeenAt: true,
+  intervalMs: true,
+  risk: true,
+  engines: true,
+  models: true,
+  clients: true,
+  agentVersion: true,
+  failedCollectors: true,
+});
+const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });
+
+/** An asset as the fleet is counted and filtered. */
+export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
+/** An asset that is not on the active list. */
+export type ExpiredRow = FleetRow & { expiry: Expiry };
+/** What one asset holds: its models with their facts, and who uses which engine. */
+export type FleetHolding = z.infer<typeof fleetHolding>;
+
+/** A fleet larger than this is counted in part, and said so. */
+export const FLEET_ASSETS_MAX = 100_000;
+
+/**
+ * Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order): those on
+ * the active list, and apart from them those that left it.
+ *
+ * @param expiryDays setting `assetExpiryDays` of the tenant, read at the same time
+ */
+export async function readFleet(
+  reader: Reader & { clock: Clock; authority: Pick<Authority, "readMany" | "checkReports"> },
+  tenantId: string,
+  expiryDays: Promise<number>,
+): Promise<{ rows: FleetRow[]; expired: ExpiredRow[]; complete: boolean }> {
+  const [assets, presences, days] = await Promise.all([
+    readFields(reader, tenantId, ASSET_PREFIX, storedAsset),
+    readFields(reader, tenantId, PRESENCE_PREFIX, fleetPresence),
+    expiryDays,
+  ]);
+  const nowMs = reader.clock();
+  const byId = new Map(presences.found.map((presence) => [presence.assetId, presence]));
+  const rows: FleetRow[] = [];
+  const expired: ExpiredRow[] = [];
+  const isOut = (asset: ExpiringAsset & { assetId: string }) =>
+    expiryOf(asset, byId.get(asset.assetId), days, nowMs) !== undefined;
+  // A proof or a decision that takes a host off the list has to be signed; hosts that are merely silent need neither.
+  const claiming = assets.found.filter(
+    (asset) => isOut(asset) && ((asset.wish && asset.proof) || isTakenOff(asset)),
+  );
+  const ids = claiming.map(({ assetId }) => assetId);
+  const checked = await readCheckedAssets(reader.authority, tenantId, ids);
+  const isForged = new Set(ids.filter((id) => !checked.has(id) || !isOut(checked.get(id)!)));
+  for (const asset of assets.found) {
+    const { assetId, hostname, employeeId, os, status } = asset;
+    const presence = byId.get(assetId);
+    const row = { assetId, hostname, employeeId, os, status, ...(presence && { presence }) };
+    const expiry = isForged.has(assetId) ? undefined : expiryOf(asset, presence, days, nowMs);
+    if (expiry) expired.push({ ...row, expiry });
+    else rows.push(row);
+  }
+  return { rows, expired, complete: assets.complete && presences.complete };
+}
+
+/** What every asset holds, on the same terms. */
+export async function readHoldings(
+  reader: Reader,
+  tenantId: string,
+): Promise<{ holdings: FleetHolding[]; complete: boolean }> {
+  const { found, complete } = await readFields(reader, tenantId, INVENTORY_PREFIX, fleetHolding);
+  return { holdings: found, complete };
+}
+
+/** Only the named fields of all items under a prefix: a tenth of the bytes on the wire. */
+async function readFields<Shape extends z.ZodRawShape>(
+  reader: Reader,
+  tenantId: string,
+  prefix: string,
+  schema: z.ZodObject<Shape>,
+): Promise<{ found: z.infer<z.ZodObject<Shape>>[]; complete: boolean }> {
+  const names = Object.keys(schema.shape);
+  const found: z.infer<z.ZodObject<Shape>>[] = [];
+  let from: AttributeMap | undefined;
+  do {
+    const page = await reader.dynamo("Query", {
+      TableName: reader.table,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: tenantKey(tenantId).PK, prefix }),
+      ProjectionExpression: ["PK", "SK", ...names.map((name) => `#${name}`)].join(", "),
+      ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+      ...(from && { ExclusiveStartKey: from }),
+    });
+    for (const stored of page.Items ?? []) found.push(decodeItem(schema, stored));
+    from = page.LastEvaluatedKey;
+  } while (from && found.length < FLEET_ASSETS_MAX);
+  return { found, complete: from === undefined };
+}

@@ -1,0 +1,22 @@
+import type { Clock } from "../time/clock.ts";
+import { messageOf } from "./error-message.ts";
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** Structured log line. Never pass a body, key, token or signature; an Error gives its name and message only. */
+export type Log = (level: Level, event: string, fields?: Record<string, unknown>) => void;
+
+/** One JSON object a line, through `write`, without the line break. */
+export function createLog(stage: string, clock: Clock, write: (line: string) => void): Log {
+  return (level, event, fields = {}) => {
+    const plain: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(fields))
+      plain[name] = value instanceof Error ? causes(value) : value;
+    write(JSON.stringify({ at: new Date(clock()).toISOString(), level, stage, event, ...plain }));
+  };
+}
+
+function causes(error: Error): string {
+  const own = `${error.name}: ${messageOf(error, "no message")}`;
+  return error.cause instanceof Error ? `${own}; caused by ${causes(error.cause)}` : own;
+}

@@ -1,0 +1,64 @@
+import type { Risk } from "../../table/items/asset/risk.ts";
+import type { Finding } from "../../table/items/asset/telemetry.ts";
+import { tidy } from "../../wire/text.ts";
+import { type Case, HOST, type Rule, type Scene } from "../rule.ts";
+import { RULES } from "../rules/rules.ts";
+
+export const CRITICAL_POINTS = 70;
+/** One heartbeat tells at most this many findings, the worst first. */
+export const FINDINGS_MAX = 40;
+
+export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
+
+/** Findings of one heartbeat under one policy: one per rule and engine, and what they add up to. */
+export function evaluate(scene: Scene): Evaluation {
+  const found = new Map<string, Finding>();
+  const { disabledRules } = scene.policy;
+  for (const rule of RULES) {
+    if (disabledRules.includes(rule.id)) continue;
+    for (const { subject, said } of casesOf(rule, scene)) {
+      if (said === undefined) continue;
+      const name = `${rule.id} ${subject.id}`;
+      const points = pointsOf(rule, said);
+      // Of several processes of one engine the worst is told.
+      if ((found.get(name)?.points ?? 0) >= points) continue;
+      found.set(name, {
+        rule: rule.id,
+        engine: subject.id,
+        engineName: subject.name,
+        risk: points >= CRITICAL_POINTS ? "CRITICAL" : "WARNING",
+        points,
+        explanation: tidy(typeof said === "string" ? said : said.says, 400),
+      });
+    }
+  }
+  return sum([...found.values()]);
+}
+
+/** Everything that a rule is asked about, with its answer. */
+function casesOf(
+  rule: Rule,
+  scene: Scene,
+): { subject: { id: string; name: string }; said: string | Case | undefined }[] {
+  if (rule.about === "host") return [{ subject: HOST, said: rule.applies(scene) }];
+  const { engines, stores = [] } = scene.heartbeat;
+  const running = engines.map((engine) => ({ subject: engine, said: rule.applies(engine, scene) }));
+  const { appliesAtRest } = rule;
+  if (!appliesAtRest) return running;
+  return [...running, ...stores.map((store) => ({ subject: store, said: appliesAtRest(store, scene) }))];
+}
+
+const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>
+  typeof said === "string" ? points : Math.max(points, Math.min(said.points, pointsMax));
+
+/** Risk and score of findings: the worst gives the risk, the score adds up to at most 100. */
+export function sum(all: readonly Finding[]): Evaluation {
+  const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
+  findings.length = Math.min(findings.length, FINDINGS_MAX);
+  const points = findings.reduce((total, finding) => total + finding.points, 0);
+  const isCritical = findings.some((finding) => finding.risk === "CRITICAL");
+  const risk = isCritical ? "CRITICAL" : findings.length > 0 ? "WARNING" : "INFO";
+  return { risk, score: Math.min(100, points), findings };
+}
+
+const nameOf = ({ rule, engine }: Finding): string => `${rule} ${engine}`;

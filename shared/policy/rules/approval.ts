@@ -1,0 +1,207 @@
+import type { Engine, Model } from "../../wire/heartbeat.ts";
+import { matchesAny } from "../glob-pattern.ts";
+import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
+
+const loaded = (engine: Engine): Model[] => engine.models.filter((model) => model.loaded);
+const namesOf = (models: readonly Model[]): string[] => models.map((model) => model.name);
+
+/** Engines that are told by rules of their own, because no product is known to approve. */
+const NAMELESS = new Set(["unknown-weights", "openai-compatible"]);
+
+const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** What the company approved or banned: engines, models, where they come from, on what terms. */
+export const APPROVAL: readonly EngineRule[] = [
+  {
+    id: "unapproved-engine",
+    about: "engine",
+    title: "AI engine without approval",
+    atlas: "AML.T0016.002",
+    points: 40,
+    remediation: "Approve the engine in the policy, or have it removed from the host.",
+    applies: (engine, { policy }) =>
+      NAMELESS.has(engine.id) ||
+      policy.approvedEngines.includes(engine.id) ||
+      policy.bannedEngines.includes(engine.id)
+        ? undefined
+        : `${engine.name} runs here (${at(engine)}) and is not on the list of approved engines.`,
+  },
+  {
+    id: "banned-engine",
+    about: "engine",
+    title: "Banned AI engine",
+    atlas: "AML.T0016.002",
+    points: 75,
+    remediation: "End it and remove it from the host; isolate the host if it comes back.",
+    applies: (engine, { policy }) =>
+      policy.bannedEngines.includes(engine.id)
+        ? `${engine.name} runs here (${at(engine)}), and the policy bans it.`
+        : undefined,
+  },
+  {
+    id: "unapproved-model",
+    about: "engine",
+    title: "Model without approval in memory",
+    atlas: "AML.T0010.003",
+    points: 35,
+    remediation: "Approve the model in the policy, or unload it and delete its weights.",
+    applies: (engine, { policy }) =>
+      whenAny(
+        namesOf(loaded(engine)).filter(
+          (name) => !matchesAny(policy.approvedModels, name) && !matchesAny(policy.bannedModels, name),
+        ),
+        (names) => `${engine.name} has ${names} loaded (${at(engine)}), not approved.`,
+      ),
+  },
+  {
+    id: "banned-model",
+    about: "engine",
+    title: "Banned model in memory",
+    atlas: "AML.T0010.003",
+    points: 75,
+    pointsMax: 90,
+    remediation: "Unload the model, delete its weights, and ask who needed it and for what.",
+    applies: (engine, { policy }) => {
+      const names = [
+        ...new Set(namesOf(loaded(engine)).filter((name) => matchesAny(policy.bannedModels, name))),
+      ];
+      return names.length > 0
+        ? {
+            says: `${engine.name} has ${listed(names)} loaded (${at(engine)}), which the policy bans.`,
+            points: grown(75, 5, names.length),
+          }
+        : undefined;
+    },
+  },
+  {
+    id: "banned-model-at-rest",
+    about: "engine",
+    title: "Banned model on disk",
+    atlas: "AML.T0035",
+    points: 30,
+    remediation: "Delete its weights, so that it cannot be loaded.",
+    applies: (engine, { policy }) =>
+      whenAny(
+        engine.models
+          .filter((model) => !model.loaded && matchesAny(policy.bannedModels, model.name))
+          .map((model) => model.name),
+        (names) => `${engine.name} could load ${names} (${at(engine)}), which the policy bans.`,
+      ),
+    appliesAtRest: (store, { policy }) =>
+      whenAny(
+        store.models.map(({ name }) => name).filter((name) => matchesAny(policy.bannedModels, name)),
+        (names) => `${store.name} holds ${names} on disk, which the policy bans.`,
+      ),
+  },
+  {
+    id: "unapproved-publisher",
+    about: "engine",
+    title: "Model of a publisher without approval",
+    atlas: "AML.T0010.003",
+    points: 35,
+    remediation: "Approve the publisher in the policy, or use the model of one that is approved.",
+    applies: (engine, { policy }) =>
+      policy.approvedPublishers.length === 0
+        ? undefined
+        : whenAny(
+            loaded(engine)
+              .filter(
+                ({ publisher }) =>
+                  publisher !== undefined &&
+                  !matchesAny(policy.approvedPublishers, publisher) &&
+                  !matchesAny(policy.bannedPublishers, publisher),
+              )
+              .map(({ name, publisher }) => `${name} of ${publisher}`),
+            (names) => `${engine.name} has ${names} loaded (${at(engine)}), whose publisher is not approved.`,
+          ),
+  },
+  {
+    id: "unknown-publisher",
+    about: "engine",
+    title: "Model of unknown origin",
+    atlas: "AML.T0010.003",
+    points: 30,
+    remediation: "Find out where the weights came from; load a copy with a known publisher instead.",
+    applies: (engine, { policy }) =>
+      policy.approvedPublishers.length === 0
+        ? undefined
+        : whenAny(
+            namesOf(loaded(engine).filter(({ publisher }) => publisher === undefined)),
+            (names) =>
+              `${engine.name} has ${names} loaded (${at(engine)}) and nothing says who published it.`,
+          ),
+  },
+  {
+    id: "banned-publisher",
+    about: "engine",
+    title: "Model of a banned publisher",
+    atlas: "AML.T0010.003",
+    points: 75,
+    remediation: "Unload the model and delete its weights.",
+    applies: (engine, { policy }) =>
+      whenAny(
+        loaded(engine)
+          .filter(
+            ({ publisher }) => publisher !== undefined && matchesAny(policy.bannedPublishers, publisher),
+          )
+          .map(({ name, publisher }) => `${name} of ${publisher}`),
+        (names) => `${engine.name} has ${names} loaded (${at(engine)}), and the policy bans the publisher.`,
+      ),
+  },
+  {
+    id: "unapproved-licence",
+    about: "engine",
+    title: "Model under a licence without approval",
+    atlas: "AML.T0048.004",
+    points: 30,
+    remediation: "Have the licence reviewed and approve it, or use a model under one that is approved.",
+    applies: (engine, { policy }) =>
+      policy.approvedLicences.length === 0
+        ? undefined
+        : whenAny(
+            loaded(engine)
+              .filter(
+                ({ licence }) =>
+                  licence !== undefined &&
+                  !matchesAny(policy.approvedLicences, licence) &&
+                  !matchesAny(policy.bannedLicences, licence),
+              )
+              .map(({ name, licence }) => `${name} (${licence})`),
+            (names) => `${engine.name} has ${names} loaded (${at(engine)}), under a licence not approved.`,
+          ),
+  },
+  {
+    id: "banned-licence",
+    about: "engine",
+    title: "Model under a banned licence",
+    atlas: "AML.T0048.004",
+    points: 55,
+    remediation:
+      "Unload the model: its licence forbids this use. Ask the legal department about what was made with it.",
+    applies: (engine, { policy }) =>
+      whenAny(
+        loaded(engine)
+          .filter(({ licence }) => licence !== undefined && matchesAny(policy.bannedLicences, licence))
+          .map(({ name, licence }) => `${name} (${licence})`),
+        (names) => `${engine.name} has ${names} loaded (${at(engine)}), under a licence the policy bans.`,
+      ),
+  },
+  {
+    id: "oversized-model",
+    about: "engine",
+    title: "Model larger than allowed",
+    atlas: "AML.T0016.002",
+    points: 30,
+    remediation: "Use a smaller model here, or raise the limit in the policy for what needs it.",
+    applies: (engine, { policy }) =>
+      policy.modelBytesMax === 0
+        ? undefined
+        : whenAny(
+            loaded(engine)
+              .filter(({ sizeBytes }) => sizeBytes !== undefined && sizeBytes > policy.modelBytesMax)
+              .map(({ name, sizeBytes }) => `${name} (${gib(sizeBytes!)})`),
+            (names) =>
+              `${engine.name} has ${names} loaded (${at(engine)}), more than ${gib(policy.modelBytesMax)}.`,
+          ),
+  },
+];

@@ -1,0 +1,17 @@
+import type { Authority } from "../authority/read-authority.ts";
+import { decodeItem } from "../table/items/decode.ts";
+import { type TenantItem, tenantDefaults, tenantItem } from "../table/items/tenant.ts";
+import { tenantKey } from "../table/keys.ts";
+
+/**
+ * Settings of a tenant, read consistently, or the defaults when no admin has ever written any.
+ *
+ * @throws AuthorityFault when they are not what the control key signed
+ */
+export async function readTenant(
+  { authority }: { authority: Pick<Authority, "read"> },
+  tenantId: string,
+): Promise<TenantItem> {
+  const stored = await authority.read(tenantKey(tenantId));
+  return stored ? decodeItem(tenantItem, stored) : tenantDefaults(tenantId);
+}

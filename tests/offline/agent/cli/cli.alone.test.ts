@@ -1,0 +1,783 @@
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import ollama from "../../../../agent/catalogue/engines/ollama.ts";
+import { homesInPasswd, homesOfPeople, loginInPasswd } from "../../../../agent/cli/accounts.ts";
+import { COMMANDS, parseArguments } from "../../../../agent/cli/arguments.ts";
+import { readStatus } from "../../../../agent/daemon/status-file.ts";
+import { loadIdentity } from "../../../../agent/identity/device-identity.ts";
+import { AGENT_VERSION } from "../../../../agent/platform/agent-version.ts";
+import { silent } from "../../../../agent/platform/log.ts";
+import type { Explained } from "../../../../agent/report/explain.ts";
+import { countWaiting, openSpool } from "../../../../agent/report/spool.ts";
+import { type AgentSettings, signAgentSettings } from "../../../../shared/wire/agent-settings.ts";
+import { signCatalogue } from "../../../../shared/wire/catalog.ts";
+import { signDirective } from "../../../../shared/wire/directive.ts";
+import { signKeySet } from "../../../../shared/wire/key-set.ts";
+import type { ControlKey } from "../../../../shared/wire/sign-statement.ts";
+import { describeUnless, missing, testUnless } from "../../../support/missing.ts";
+import {
+  ASSET,
+  controlKeys,
+  directiveClaims,
+  removeTemporaryDirectories,
+  SETTINGS,
+  startEdge,
+  TENANT,
+  type TestEdge,
+  TOKEN,
+  temporaryDirectory,
+  until,
+} from "../report/send-edge.ts";
+
+/** Real processes on a machine that may be busy with other suites. */
+setDefaultTimeout(60_000);
+
+const MAIN = new URL("../../../../agent/main.ts", import.meta.url).pathname;
+
+type Child = {
+  kill: (signal: NodeJS.Signals) => void;
+  pid: number;
+  stderr: () => string;
+  done: Promise<Ended>;
+};
+type Ended = { code: number; stdout: string; stderr: string };
+
+const children: Child[] = [];
+
+function spawn(args: readonly string[], env: Record<string, string> = {}): Child {
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", ...env },
+  });
+  let stderr = "";
+  const reading = (async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stderr) stderr += decoder.decode(chunk, { stream: true });
+  })();
+  const done = Promise.all([new Response(child.stdout).text(), child.exited, reading]).then(
+    ([stdout, code]) => ({
+      code,
+      stdout,
+      stderr,
+    }),
+  );
+  const started = {
+    kill: (signal: NodeJS.Signals) => child.kill(signal),
+    pid: child.pid,
+    stderr: () => stderr,
+    done,
+  };
+  children.push(started);
+  return started;
+}
+
+const call = (args: readonly string[], env?: Record<string, string>): Promise<Ended> => spawn(args, env).done;
+
+let edge: TestEdge;
+let state: string;
+
+beforeEach(async () => {
+  edge = await startEdge();
+  state = join(temporaryDirectory(), "state");
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await edge.stop();
+  removeTemporaryDirectories();
+});
+
+const enrollment = (): string[] => [
+  "enroll",
+  "--url",
+  edge.url,
+  "--token",
+  TOKEN,
+  "--employee",
+  "ada",
+  "--state",
+  state,
+];
+const daemon = (): Child => spawn(["run", "--state", state, "--interval", "100"]);
+const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
+const files = (): number[] =>
+  readdirSync(join(state, "spool"))
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => Number.parseInt(name, 10))
+    .sort((a, b) => a - b);
+
+describe("parseArguments()", () => {
+  test.each([
+    [[], /a command is needed/],
+    [["frobnicate"], /unknown command "frobnicate"/],
+    [["toString"], /unknown command/],
+    [["run", "--bogus"], /run: Unknown option '--bogus'/],
+    [["run", "extra"], /run: unexpected "extra"/],
+    [["run", "--state"], /run: .*--state/],
+    [["run", "--state="], /--state is empty/],
+    [["scan", "--json=yes"], /scan: /],
+    [["release"], /--code is needed/],
+    [["enroll", "extra"], /unexpected "extra"/],
+    [["service"], /one of install, uninstall is needed/],
+    [["service", "start"], /one of install, uninstall is needed/],
+    [["service", "install", "now"], /unexpected "now"/],
+    [["--nope"], /unknown command "--nope"/],
+  ] as [string[], RegExp][])("%j is refused in one line", (argv, reason) => {
+    const parsed = parseArguments(argv, "1.2.3");
+    if (parsed.is !== "wrong") throw new Error("accepted");
+    expect(parsed.reason).toMatch(reason);
+    expect(parsed.reason).not.toContain("\n");
+  });
+  test.each(Object.keys(COMMANDS))("%s --help describes each of its options", (name) => {
+    const parsed = parseArguments([name, "--help"], "1.2.3");
+    if (parsed.is !== "text") throw new Error("no help");
+    for (const option of Object.keys(COMMANDS[name as keyof typeof COMMANDS].options)) {
+      expect(parsed.text).toContain(`--${option}`);
+    }
+  });
+  test("--version and --help are answered", () => {
+    expect(parseArguments(["--version"], "1.2.3")).toEqual({ is: "text", text: "lz-agent 1.2.3" });
+    const help = parseArguments(["--help"], "1.2.3");
+    if (help.is !== "text") throw new Error("no help");
+    for (const name of Object.keys(COMMANDS)) expect(help.text).toContain(`\n  ${name} `);
+  });
+});
+
+describe("homesOfPeople()", () => {
+  const nobody = () => {
+    throw Object.assign(new Error("no such file"), { code: "ENOENT" });
+  };
+  const lists =
+    (directories: Record<string, string[]>) =>
+    (path: string): string[] =>
+      directories[path] ?? nobody();
+
+  test("finds everybody's on Windows for a service, whose own home is the system's", () => {
+    const service = {
+      platform: "win32",
+      env: { SystemDrive: "C:" },
+      home: "C:\\Windows\\system32\\config\\systemprofile",
+    } as const;
+    const names = ["ada", "All Users", "Default", "Default User", "desktop.ini", "Eve Adams", "Public"];
+    expect(homesOfPeople(service, { list: lists({ "C:\\Users": names }), text: nobody })).toEqual([
+      service.home,
+      "C:\\Users\\ada",
+      "C:\\Users\\Eve Adams",
+    ]);
+    const moved = { ...service, env: { SystemDrive: "C:", PUBLIC: "D:\\Profiles\\Public" } };
+    expect(homesOfPeople(moved, { list: lists({ "D:\\Profiles": ["ada"] }), text: nobody })).toEqual([
+      service.home,
+      "D:\\Profiles\\ada",
+    ]);
+  });
+
+  test("finds those of a directory service on Linux, whom no file names", () => {
+    const machine = { platform: "linux", env: {}, home: "/root" } as const;
+    const passwd = "root:x:0:0::/root:/bin/sh\nada:x:1000:1000::/srv/ada:/bin/sh\n";
+    expect(homesOfPeople(machine, { list: lists({ "/home": ["eve"] }), text: () => passwd })).toEqual([
+      "/root",
+      "/srv/ada",
+      "/home/eve",
+    ]);
+  });
+
+  test("finds everybody's on macOS, and the machine's own where nothing can be listed", () => {
+    const machine = { platform: "darwin", env: {}, home: "/var/root" } as const;
+    const names = [".localized", "Shared", "ada"];
+    expect(homesOfPeople(machine, { list: lists({ "/Users": names }), text: nobody })).toEqual([
+      "/var/root",
+      "/Users/ada",
+    ]);
+    expect(homesOfPeople(machine, { list: nobody, text: nobody })).toEqual(["/var/root"]);
+  });
+
+  test("on Linux are also those of a domain, /home/DOMAIN/user", () => {
+    const machine = { platform: "linux", env: {}, home: "/root" } as const;
+    const passwd = "root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/bash\n";
+    const all = lists({
+      "/home": ["ada", "EXAMPLE.COM", "eve", "empty", "data"],
+      "/home/EXAMPLE.COM": ["bob", "carol", "lost+found"],
+      "/home/EXAMPLE.COM/bob": [".profile", "models"],
+      // Shared directories are no homes, and neither are those in them.
+      "/home/data": ["llama.cpp"],
+      "/home/data/llama.cpp": [".git", "build"],
+      "/home/eve": [".profile", "models"],
+      "/home/empty": [],
+      "/home/ada": ["models"],
+    });
+    const homes = homesOfPeople(machine, { list: all, listHome: all, text: () => passwd });
+    expect(homes.sort()).toEqual([
+      "/home/EXAMPLE.COM",
+      "/home/EXAMPLE.COM/bob",
+      "/home/EXAMPLE.COM/carol",
+      "/home/ada",
+      "/home/data",
+      "/home/empty",
+      "/home/eve",
+      "/root",
+    ]);
+  });
+});
+
+test("homesInPasswd() finds root and people, not services", () => {
+  const passwd = [
+    "root:x:0:0:root:/root:/bin/bash",
+    "daemon:x:1:1::/usr/sbin:/usr/sbin/nologin",
+    "ada:x:1000:1000:Ada:/home/ada:/bin/bash",
+    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin",
+    "broken",
+    "",
+  ];
+  expect(homesInPasswd(passwd.join("\n"))).toEqual(["/root", "/home/ada"]);
+  expect(loginInPasswd(passwd.join("\n"), 1000)).toBe("ada");
+  expect(loginInPasswd(passwd.join("\n"), 0)).toBe("root");
+  expect(loginInPasswd(passwd.join("\n"), 100)).toBeUndefined();
+});
+
+const SCAN_KEYS = ["collectors", "durationMs", "engines", "missing", "status", "stores"];
+
+describe("lz-agent", () => {
+  test("wrong arguments: exit code 2, one line on stderr, nothing on stdout", async () => {
+    for (const args of [
+      ["nope"],
+      ["run", "--interval", "99"],
+      ["run", "--interval", "5s"],
+      ["run", "--log", "xml"],
+    ]) {
+      const { code, stdout, stderr } = await call(args);
+      expect({ code, stdout, lines: stderr.trim().split("\n").length }).toEqual({
+        code: 2,
+        stdout: "",
+        lines: 1,
+      });
+    }
+  });
+
+  test("run without enrolment: one clear line, exit code 1, and no directory made", async () => {
+    const { code, stderr } = await call(["run", "--state", state]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      `lz-agent: this host is not enrolled (no identity in ${state}): run lz-agent enroll first\n`,
+    );
+    expect(() => readdirSync(state)).toThrow();
+  });
+
+  test("scan --json prints one object and needs no server and no state", async () => {
+    const { code, stdout } = await call(["scan", "--json"]);
+    expect(code).toBe(0);
+    const printed = JSON.parse(stdout);
+    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS);
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("scan and explain look with the catalogue the daemon took, and scan says which", async () => {
+    await call(enrollment());
+    const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
+    const document = await signCatalogue(edge.control, json, Math.floor(Date.now() / 1000));
+    const stored = { v: 1, checkedBy: AGENT_VERSION, document };
+    writeFileSync(join(state, "catalogue.json"), JSON.stringify(stored));
+    const scanned = JSON.parse((await call(["scan", "--json", "--state", state])).stdout);
+    expect(Object.keys(scanned).sort()).toEqual(SCAN_KEYS);
+    expect(scanned.collectors).toContainEqual({
+      name: "catalogue",
+      status: "ok",
+      detail: "2099.01.01, of the control plane",
+    });
+    const fields: Explained[] = JSON.parse((await call(["explain", "--json", "--state", state])).stdout);
+    const catalogue = fields.find(({ path }) => path === "agent.catalogue");
+    expect(catalogue?.values).toEqual(["2099.01.01"]);
+    // A state directory that cannot be used does not blind a scan.
+    writeFileSync(join(state, "identity.json"), "{");
+    const without = await call(["scan", "--json", "--state", state]);
+    expect(without.code).toBe(0);
+    expect(JSON.parse(without.stdout).collectors).toContainEqual({
+      name: "catalogue",
+      status: "partial",
+      detail: expect.stringContaining("built in; the state directory could not be read"),
+    });
+  });
+
+  test("a configuration file is read, named by status and by the daemon, and refused as a whole when it is wrong", async () => {
+    const file = join(temporaryDirectory(), "agent.json");
+    writeFileSync(
+      file,
+      JSON.stringify({ state, interval: 150, log: "json", url: edge.url, employee: "grace" }),
+    );
+    const config = ["--config", file];
+    expect(await call(["enroll", ...config], { LZ_ENROLL_TOKEN: TOKEN })).toMatchObject({ code: 0 });
+    expect(edge.enrolments.at(-1)?.employeeId).toBe("grace");
+    const child = spawn(["run", ...config]);
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    expect(edge.taken.at(-1)?.agent.intervalMs).toBe(150);
+    const here = JSON.parse((await call(["status", "--json", ...config])).stdout);
+    expect(here).toMatchObject({ config: file, state, running: true, daemon: { config: file } });
+    const text = (await call(["status"], { LZ_CONFIG: file })).stdout;
+    expect(text).toContain(`\nconfig       ${file}\n`);
+    const other = (await call(["status", "--state", state])).stdout;
+    expect(other).toContain(`agent.json is not there); the daemon was started with ${file}\n`);
+    child.kill("SIGTERM");
+    const { stderr } = await child.done;
+    for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
+    writeFileSync(file, JSON.stringify({ interval: 1, colour: "red" }));
+    for (const verb of [
+      ["run"],
+      ["status"],
+      ["scan"],
+      ["explain"],
+      ["release", "--code", "x"],
+      ["service", "install"],
+    ])
+      expect(await call([...verb, ...config])).toEqual({
+        code: 2,
+        stdout: "",
+        stderr: `lz-agent: interval in ${file} must be a whole number of milliseconds, 100 to 3600000; colour in ${file} is unknown\n`,
+      });
+    expect(await call(["run", "--help", ...config])).toMatchObject({ code: 0 });
+  });
+
+  test("enroll: takes the token from a file or standard input, and needs a control plane", async () => {
+    const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
+    const file = join(temporaryDirectory(), "token");
+    writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
+    expect(await call([...args, "--token-file", file])).toMatchObject({ code: 0, stderr: "" });
+    const piped = Bun.spawn([process.execPath, MAIN, ...args, "--force", "--token-file", "-"], {
+      stdin: new Blob([`${TOKEN}\n`]),
+    });
+    expect(await piped.exited).toBe(0);
+    expect(edge.enrolments).toHaveLength(2);
+    expect(await call([...args, "--force", "--token-file", join(state, "nowhere")])).toMatchObject({
+      code: 2,
+      stderr: "lz-agent: enroll: --token is needed\n",
+    });
+    expect(await call(["enroll", "--state", state])).toMatchObject({
+      code: 2,
+      stderr: "lz-agent: enroll: --url is needed\n",
+    });
+  });
+
+  testUnless(
+    missing("Linux"),
+    "output that cannot be written is a failure, unless its reader had enough",
+    async () => {
+      const through = (tail: string) =>
+        Bun.spawnSync(["sh", "-c", `"$0" "$1" explain --state "$2" ${tail}`, process.execPath, MAIN, state]);
+      const full = through("> /dev/full");
+      expect([full.exitCode, full.stderr.toString()]).toEqual([
+        1,
+        "lz-agent: cannot write the output (ENOSPC)\n",
+      ]);
+      const read = through("| head -1");
+      expect([read.stdout.toString().split("\n").length, read.stderr.toString()]).toEqual([2, ""]);
+    },
+  );
+
+  testUnless(missing("Linux"), "scan: interrupted, prints what it has and ends with 1", async () => {
+    const child = spawn(["scan", "--json", "--state", state]);
+    // While it starts nobody listens for signals yet, and one would end it as it ends any program.
+    await until("it handles signals", () => {
+      const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];
+      return ((BigInt(`0x${caught}`) >> 14n) & 1n) === 1n;
+    });
+    child.kill("SIGTERM");
+    const { code, stdout, stderr } = await child.done;
+    expect([code, stderr]).toEqual([1, "lz-agent: interrupted: not everything was looked at\n"]);
+    // Models on disk may not have been read yet.
+    const { stores: _, ...printed } = JSON.parse(stdout);
+    expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS.filter((key) => key !== "stores"));
+  });
+
+  testUnless(
+    missing("Linux"),
+    "service install --print: names the configuration the daemon would not find by itself",
+    async () => {
+      const file = join(temporaryDirectory(), "agent.json");
+      writeFileSync(file, "{}");
+      for (const [args, env] of [
+        [["--config", file], {}],
+        [[], { LZ_CONFIG: file }],
+      ] as const) {
+        const { code, stdout } = await call(["service", "install", "--print", "--state", "x", ...args], env);
+        expect(code).toBe(0);
+        expect(stdout).toContain(`run --service --state ${join(process.cwd(), "x")} --config ${file}`);
+      }
+      const plain = await call(["service", "install", "--print", "--state", state]);
+      expect(plain.stdout).toContain(`run --service --state ${state}\n`);
+    },
+  );
+
+  describeUnless(missing("Linux", "root"), "service uninstall", () => {
+    /** A PATH whose systemctl only says that it was called: what a test machine runs stays as it is. */
+    async function uninstall(files: Record<string, string>, ...words: string[]) {
+      const directory = temporaryDirectory();
+      const calls = join(directory, "calls");
+      writeFileSync(join(directory, "systemctl"), `#!/bin/sh\necho "$@" >> ${calls}\n`, { mode: 0o755 });
+      const place = join(directory, "state");
+      mkdirSync(place);
+      for (const [name, content] of Object.entries(files)) writeFileSync(join(place, name), content);
+      const ended = await call(["service", "uninstall", "--state", place, ...words], {
+        PATH: `${directory}:${process.env.PATH}`,
+      });
+      const left = Object.keys(files).filter(
+        (name) => readFileSync(join(place, name), "utf8") === files[name],
+      );
+      return { ...ended, isCarriedOut: existsSync(calls), left };
+    }
+    const contained = (mode: string, action = "isolate") => ({
+      "containment.json": JSON.stringify({
+        report: { generation: 7, action, mode, outcome: "applied", at: "2026-11-21T00:00:00.000Z" },
+        underway: false,
+        traces: { mode, wasInForce: true },
+        usedCodes: [],
+      }),
+    });
+    const free = {
+      "containment.json": contained("network", "release")["containment.json"].replace(
+        /"traces":\{[^}]*\}/,
+        '"traces":null',
+      ),
+    };
+
+    test.each([
+      ["network", contained("network"), "this host is isolated (mode network, generation 7)"],
+      ["stop-engines", contained("stop-engines"), "this host is isolated (mode stop-engines, generation 7)"],
+      [
+        "a release that failed",
+        contained("network", "release"),
+        "this host is isolated (mode network, generation 7)",
+      ],
+      ["a damaged state", { "containment.json": "{" }, "it cannot be told whether this host is isolated"],
+      ["kept rules alone", { "containment.nft": "table inet lifecyclezero" }, "it cannot be told whether"],
+    ] as [string, Record<string, string>, string][])(
+      "refuses with one line on an isolated host (%s) and changes nothing; forced it says what stays and frees nobody",
+      async (_what, files, why) => {
+        const refused = await uninstall(files);
+        expect([refused.code, refused.stdout, refused.isCarriedOut]).toEqual([1, "", false]);
+        expect(refused.stderr).toStartWith(`lz-agent: service: ${why}`);
+        expect(refused.stderr).toEndWith(": release it first, or uninstall with --force\n");
+        expect(refused.stderr.trim().split("\n")).toHaveLength(1);
+        const forced = await uninstall(files, "--force");
+        expect([forced.code, forced.isCarriedOut]).toEqual([0, true]);
+        expect(forced.stderr).toContain("stay as they are, until this host is started anew");
+        expect(forced.left).toEqual(Object.keys(files));
+      },
+    );
+
+    test.each([
+      ["a host that never was isolated", {}],
+      ["one that was released", free],
+      ["mode observe, which changed nothing", contained("observe")],
+    ] as [string, Record<string, string>][])(
+      "takes the service away without a word on %s",
+      async (_what, files) => {
+        const { code, stderr, isCarriedOut } = await uninstall(files);
+        expect([code, stderr, isCarriedOut]).toEqual([0, "", true]);
+      },
+    );
+  });
+
+  test("run --service: logs JSON lines, and the reason when it cannot run", async () => {
+    const { code, stderr } = await call(["run", "--service", "--state", state]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({
+      level: "error",
+      event: "the agent does not run",
+      reason: `this host is not enrolled (no identity in ${state}): run lz-agent enroll first`,
+    });
+  });
+
+  test("run --log-file: logs there, for its owner only, and not on stderr", async () => {
+    await call(enrollment());
+    const file = join(state, "agent.log");
+    const child = spawn(["run", "--state", state, "--interval", "100", "--log", "json", "--log-file", file]);
+    await until("heartbeats arrive", () => edge.taken.length >= 1);
+    child.kill("SIGTERM");
+    expect(await child.done).toMatchObject({ code: 0, stderr: "" });
+    const events = readFileSync(file, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).event);
+    expect([events[0], events.at(-1)]).toEqual(["the agent runs", "the agent stopped"]);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test("enroll: makes a key, says who this host is now, and is idempotent", async () => {
+    const first = await call(enrollment());
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).toStartWith(`enrolled as ${ASSET} of ${TENANT} at ${edge.url}\n`);
+    const again = await call(enrollment());
+    expect(again).toMatchObject({
+      code: 0,
+      stdout: `already enrolled as ${ASSET} of ${TENANT} at ${edge.url}\n`,
+    });
+    expect(edge.enrolments).toHaveLength(1);
+    const forced = await call([...enrollment(), "--force"]);
+    expect(forced.code).toBe(0);
+    expect(new Set(edge.enrolments.map(({ deviceKey }) => deviceKey)).size).toBe(1);
+    const other = await call([
+      "enroll",
+      "--url",
+      "https://other.example",
+      "--token",
+      TOKEN,
+      "--state",
+      state,
+    ]);
+    expect(other.code).toBe(1);
+    expect(other.stderr).toContain(`already enrolled at ${edge.url}`);
+  });
+
+  test("enroll: not of an isolated host, which nobody could release any more; of a free one generations begin anew", async () => {
+    await call(enrollment());
+    const containment = join(state, "containment.json");
+    const report = { generation: 3, action: "isolate", mode: "network", outcome: "applied" };
+    const kept = { report: { ...report, at: "2026-11-21T00:00:00.000Z" }, underway: false };
+    const traces = { mode: "network", wasInForce: true };
+    writeFileSync(containment, JSON.stringify({ ...kept, traces }), { mode: 0o600 });
+    edge.assetId = "01JD8Z0000000000000000NEW1";
+    const refused = await call([...enrollment(), "--force"]);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: "lz-agent: enroll: this host is isolated (mode network, generation 3): release it first\n",
+    });
+    expect(edge.enrolments).toHaveLength(1);
+    writeFileSync(containment, JSON.stringify({ ...kept, traces: null }), { mode: 0o600 });
+    expect((await call([...enrollment(), "--force"])).code).toBe(0);
+    expect(existsSync(containment)).toBe(false);
+  });
+
+  test("enroll: the token may come from the environment, and is found in no file and no output", async () => {
+    const args = enrollment().filter((word) => word !== "--token" && word !== TOKEN);
+    expect(await call(args)).toMatchObject({ code: 2, stderr: "lz-agent: enroll: --token is needed\n" });
+    const secret = TOKEN;
+    const { code, stdout, stderr } = await call(args, { LZ_ENROLL_TOKEN: secret });
+    expect(code).toBe(0);
+    const kept = readdirSync(state).map((name) =>
+      name === "spool" ? "" : readFileSync(join(state, name), "utf8"),
+    );
+    expect(`${stdout}${stderr}${kept.join("")}`).not.toContain(secret);
+  });
+
+  test("enroll: says what the control plane refused, in one line", async () => {
+    const { code, stderr } = await call(enrollment().map((word) => (word === TOKEN ? "wrong" : word)));
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      "lz-agent: not enrolled: The enrolment token is not valid (enrolment.invalid-token)\n",
+    );
+  });
+
+  test("run and status: heartbeats arrive, a second daemon is refused, SIGTERM ends it with 0", async () => {
+    await call(enrollment());
+    const first = daemon();
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    const second = await call(["run", "--state", state]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toBe(`lz-agent: already running on ${state} as process ${first.pid}\n`);
+    const told = await call(["status", "--json", "--state", state]);
+    expect(told.code).toBe(0);
+    const status = JSON.parse(told.stdout);
+    expect(status).toMatchObject({
+      enrolled: true,
+      running: true,
+      pid: first.pid,
+      assetId: ASSET,
+    });
+    const { x, d } = JSON.parse(readFileSync(join(state, "device-key.json"), "utf8"));
+    expect(status.deviceKey).toBe(x);
+    const words = (await call(["status", "--state", state])).stdout;
+    expect(words).toContain(`device key   ${x}\n`);
+    expect(words).not.toContain(d);
+    expect(status.waiting).toBeLessThanOrEqual(1); // the one that is on its way
+    expect(status.daemon).toMatchObject({ connection: "online", dropped: 0 });
+    first.kill("SIGTERM");
+    expect(await first.done).toMatchObject({ code: 0 });
+    const after = await call(["status", "--json", "--state", state]);
+    expect([after.code, JSON.parse(after.stdout).running]).toEqual([3, false]);
+    expect((await call(["status", "--state", state])).code).toBe(3);
+    const order = sequences();
+    expect(order).toEqual(order.map((_, index) => order[0]! + index));
+    // The real host may change meanwhile, but every state is dated by the heartbeat that first showed it.
+    const firstOf = Map.groupBy(edge.taken, ({ stateSince }) => stateSince);
+    for (const [since, beats] of firstOf) expect(beats[0]!.sentAt).toBe(since);
+  });
+
+  test("run refuses a device key that others can read", async () => {
+    await call(enrollment());
+    chmodSync(join(state, "device-key.json"), 0o644);
+    const { code, stderr } = await call(["run", "--state", state]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("device-key.json can be read by others (mode 0644)");
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  test("run: killed -9 while the edge is away, restarted, nothing that was spooled is lost and order holds", async () => {
+    await call(enrollment());
+    let isAway = true;
+    edge.fault = (path) =>
+      isAway && path === "/v1/heartbeats" ? new Response("", { status: 503 }) : undefined;
+    const promised: number[] = [];
+    for (let round = 1; round <= 3; round++) {
+      const child = daemon();
+      await until(`round ${round} is spooled`, () => countWaiting(state) >= round);
+      child.kill("SIGKILL");
+      await child.done;
+      promised.splice(0, promised.length, ...files());
+    }
+    expect(promised).toHaveLength(3);
+    isAway = false;
+    const last = daemon();
+    await until("the spool went out", () => countWaiting(state) === 0 && edge.taken.length > 3);
+    last.kill("SIGTERM");
+    expect((await last.done).code).toBe(0);
+    expect(sequences().slice(0, 3)).toEqual(promised);
+    expect(sequences()).toEqual(sequences().toSorted((a, b) => a - b));
+    expect(edge.taken.every(({ spool }) => spool.dropped === 0)).toBe(true);
+  });
+
+  test("run: killed -9 while the spool goes out, each heartbeat arrives at least once, in order", async () => {
+    await call(enrollment());
+    const sent = await anyHeartbeat();
+    const spool = openSpool(state, { log: silent });
+    const promised = Array.from({ length: 15 }, (_, index) => 100 + index);
+    for (const sequence of promised) spool.append(sequence, JSON.stringify({ ...sent, sequence }));
+    edge.taken.length = 0;
+    for (const enough of [3, 7]) {
+      const child = daemon();
+      await until(`${enough} are taken`, () => new Set(sequences()).size >= enough);
+      child.kill("SIGKILL");
+      await child.done;
+    }
+    const last = daemon();
+    await until("all are taken", () => countWaiting(state) === 0 && sequences().length > promised.length);
+    last.kill("SIGTERM");
+    await last.done;
+    const distinct = [...new Set(sequences())];
+    expect(distinct.slice(0, promised.length)).toEqual(promised);
+  });
+
+  test("run: an isolate directive is obeyed and proven in the next heartbeat, at once; the release too", async () => {
+    await call(enrollment());
+    const child = spawn(["run", "--state", state, "--interval", "60000"]);
+    edge.directive = await edge.direct({ generation: 4 });
+    await until("the proof of 4 arrives", () =>
+      edge.taken.some(({ containment }) => containment.generation === 4 && containment.outcome !== "none"),
+    );
+    expect(edge.taken.at(-1)?.containment).toMatchObject({
+      generation: 4,
+      action: "isolate",
+      mode: "observe",
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+    });
+    expect(edge.asked).toContain("/healthz");
+    child.kill("SIGTERM");
+    await child.done;
+    edge.directive = await edge.direct({ generation: 5, action: "release" });
+    const next = daemon();
+    await until("the proof of 5 arrives", () =>
+      edge.taken.some(({ containment }) => containment.generation === 5 && containment.outcome !== "none"),
+    );
+    expect(edge.taken.at(-1)?.containment).toMatchObject({
+      generation: 5,
+      action: "release",
+      outcome: "applied",
+    });
+    // A directive of the past, genuine as it is, moves nothing.
+    edge.directive = await edge.direct({ generation: 4 });
+    const count = edge.taken.length;
+    await until("more heartbeats", () => edge.taken.length > count + 3);
+    expect(edge.taken.at(-1)?.containment.generation).toBe(5);
+    next.kill("SIGTERM");
+    expect((await next.done).stderr).not.toContain("failed");
+  });
+
+  test("run: takes rotated control keys and a newer catalogue with a session, and still has both after a restart", async () => {
+    await call(enrollment());
+    const fresh = await controlKeys();
+    const control = { kid: "control-2", key: fresh.control.key };
+    const keys = [{ ...fresh.jwks.keys[0]!, kid: "control-2" }];
+    edge.keySet = await signKeySet(edge.control, { keys }, Math.floor(Date.now() / 1000));
+    edge.signedSettings = await signSettings(control, { clientDirectories: true });
+    const json = JSON.stringify({ version: "2099.01.01", entries: [ollama] });
+    edge.catalogue = await signCatalogue(control, json, Math.floor(Date.now() / 1000));
+    edge.directive = await signDirective(control, { ...directiveClaims(), generation: 1 });
+    const first = daemon();
+    await until("the new catalogue is in use and the new key is obeyed", () =>
+      edge.taken.some(
+        ({ agent, containment }) => agent.catalogue === "2099.01.01" && containment.generation === 1,
+      ),
+    );
+    first.kill("SIGTERM");
+    expect((await first.done).stderr).not.toContain("refused");
+    // The old key is worth nothing now, and neither is needed again: the edge has no catalogue any more.
+    edge.catalogue = undefined;
+    edge.directive = await edge.direct({ generation: 2, action: "release" });
+    edge.taken.length = 0;
+    const next = daemon();
+    await until("heartbeats after the restart", () => edge.taken.length >= 3);
+    next.kill("SIGTERM");
+    await next.done;
+    for (const { agent, containment } of edge.taken)
+      expect([agent.catalogue, containment.generation]).toEqual(["2099.01.01", 1]);
+    expect(loadIdentity(state)?.settings.clientDirectories).toBe(true);
+  });
+
+  test("run: keeps newer signed settings over a restart, and refuses older ones in the log and in status", async () => {
+    await call(enrollment());
+    const older = edge.signedSettings;
+    edge.signedSettings = await signSettings(edge.control, { heartbeatIntervalMs: 2000 });
+    const first = daemon();
+    await until(
+      "the newer settings are kept",
+      () => loadIdentity(state)?.settings.heartbeatIntervalMs === 2000,
+    );
+    first.kill("SIGTERM");
+    expect((await first.done).stderr).not.toContain("refused");
+    const kept = loadIdentity(state);
+    edge.signedSettings = older;
+    edge.taken.length = 0;
+    const next = daemon();
+    const reason = "they are older than those in use";
+    await until("status names the refusal", () => readStatus(state)?.settingsRefused === reason);
+    const { stdout } = await call(["status", "--state", state]);
+    expect(stdout).toContain("settings     heartbeat every 2 s, working directories not reported; signed 20");
+    expect(stdout).toContain(`; newer ones were refused: ${reason}`);
+    next.kill("SIGTERM");
+    expect((await next.done).stderr).toContain("the tenant's settings were refused; those in use stay");
+    expect(loadIdentity(state)).toEqual(kept!);
+  });
+
+  test("run writes no key, token, signature or body into its log", async () => {
+    await call(enrollment());
+    const child = spawn(["run", "--state", state, "--interval", "100", "--verbose", "--log", "json"]);
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count < 3 ? new Response("", { status: 503 }) : undefined;
+    await until("heartbeats arrive", () => edge.taken.length >= 3);
+    child.kill("SIGTERM");
+    const { stderr } = await child.done;
+    const key = JSON.parse(readFileSync(join(state, "device-key.json"), "utf8"));
+    for (const secret of [key.d, TOKEN, "signature=", "sha-256=", '"engines"'])
+      expect(stderr).not.toContain(secret);
+    for (const line of stderr.trim().split("\n")) expect(JSON.parse(line)).toMatchObject({ stage: "agent" });
+  });
+
+  /** Newer than those that the edge gives at first. */
+  const signSettings = (control: ControlKey, more: Partial<AgentSettings>): Promise<string> =>
+    signAgentSettings(control, { tenant: TENANT, version: Date.now(), ...SETTINGS, ...more });
+
+  async function anyHeartbeat(): Promise<object> {
+    const child = daemon();
+    await until("one heartbeat", () => edge.taken.length >= 1);
+    child.kill("SIGTERM");
+    await child.done;
+    return edge.taken[0]!;
+  }
+});

@@ -1,0 +1,119 @@
+import { describe, expect, test } from "bun:test";
+import { completenessOf } from "../../../../agent/cli/scan.ts";
+import { scanWhole, type WholeScan } from "../../../../agent/cli/whole-scan.ts";
+import type { ScanReport } from "../../../../agent/scan/scan.ts";
+import type { Collector } from "../../../../shared/wire/heartbeat.ts";
+
+const NEVER = new AbortController().signal;
+const engine = (id: string) => ({ id }) as never;
+
+/** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
+function scripted(
+  results: { engines?: string[]; collectors?: Collector[]; durationMs?: number; waiting?: string[] }[],
+) {
+  let scans = 0;
+  const scan = async (): Promise<WholeScan> => {
+    const {
+      engines = [],
+      collectors = [],
+      durationMs = 10,
+      waiting = [],
+    } = results[Math.min(scans++, results.length - 1)]!;
+    return { engines: engines.map(engine), collectors, durationMs, waiting, unanswered: [] };
+  };
+  return { scan, scans: () => scans };
+}
+
+const partial = (detail: string): Collector => ({ name: "weights", status: "partial", detail });
+const idsOf = ({ engines }: ScanReport) => engines.map(({ id }) => id);
+
+describe("scanWhole()", () => {
+  test("looks again until two scans say the same, and tells how long all of them took", async () => {
+    const scanner = scripted([{ engines: ["a"] }, { engines: ["a", "b"] }]);
+    const result = await scanWhole(scanner, NEVER);
+    expect([idsOf(result), scanner.scans()]).toEqual([["a", "b"], 3]);
+    expect(result.durationMs).toBe(230);
+  });
+
+  test("goes on while a collector that has not looked at everything gets further", async () => {
+    const waiting = [partial("9 wait"), partial("4 wait")].map((one) => ({ collectors: [one] }));
+    const scanner = scripted([...waiting, { engines: ["late"] }]);
+    expect(idsOf(await scanWhole(scanner, NEVER))).toEqual(["late"]);
+  });
+
+  test("does not wait for a collector that lacks the rights: it says the same each time", async () => {
+    const scanner = scripted([{ engines: ["a"], collectors: [partial("3 have no readable owner")] }]);
+    await scanWhole(scanner, NEVER);
+    expect(scanner.scans()).toBe(2);
+  });
+
+  test("ends after eight scans, or ten seconds, on a host that is never the same twice", async () => {
+    const restless = scripted(Array.from({ length: 20 }, (_, at) => ({ engines: [`e${at}`] })));
+    await scanWhole(restless, NEVER);
+    expect(restless.scans()).toBe(8);
+    const slow = scripted([{ engines: ["a"], durationMs: 6000 }, { engines: ["b"], durationMs: 6000 }, {}]);
+    await scanWhole(slow, NEVER);
+    expect(slow.scans()).toBe(2);
+  });
+
+  test("goes on while something waits for a later scan, although two scans say the same", async () => {
+    const waiting = Array.from({ length: 12 }, () => ({ waiting: ["3 listeners"] }));
+    const scanner = scripted([...waiting, { engines: ["slow"] }]);
+    const result = await scanWhole(scanner, NEVER, undefined, 60_000);
+    expect([idsOf(result), result.waiting]).toEqual([["slow"], []]);
+  });
+
+  test("stops when there is no more time, and says what still waits", async () => {
+    const scanner = scripted([{ engines: ["a"], waiting: ["12 processes"], durationMs: 200 }]);
+    const result = await scanWhole(scanner, NEVER, undefined, 1000);
+    expect([result.waiting, scanner.scans()]).toEqual([["12 processes"], 4]);
+  });
+
+  test("an interruption ends it with what was found", async () => {
+    const stop = new AbortController();
+    stop.abort();
+    const scanner = scripted([{ engines: ["a"] }, { engines: ["b"] }]);
+    expect([idsOf(await scanWhole(scanner, stop.signal)), scanner.scans()]).toEqual([["a"], 1]);
+  });
+});
+
+describe("completenessOf()", () => {
+  const denied: Collector = {
+    name: "processes",
+    status: "partial",
+    detail: "9 not readable with these rights",
+  };
+  const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
+
+  test("a scan that saw everything lacks nothing", () => {
+    const whole = {
+      collectors: [{ name: "http", status: "ok" } as const, unsupported],
+      waiting: [],
+      unanswered: [],
+    };
+    expect(completenessOf(whole, true)).toEqual({ status: "complete", missing: [], lacking: [] });
+  });
+
+  test("one that had no time for everything is partial, and lacks that", () => {
+    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"], unanswered: [] };
+    expect(completenessOf(late, false)).toEqual({
+      status: "partial",
+      missing: late.waiting,
+      lacking: late.waiting,
+    });
+  });
+
+  test("one that asked a file system in vain is partial, and lacks that", () => {
+    const detail = "1 mapped files not read: nfs4 does not answer";
+    const collectors = [{ name: "weights", status: "partial", detail } as const];
+    const { status, lacking } = completenessOf({ collectors, waiting: [], unanswered: [detail] }, false);
+    expect([status, lacking]).toEqual(["partial", [detail]]);
+  });
+
+  test("one without the rights for everything is partial, and lacks it only when all was asked for", () => {
+    const blind = { collectors: [denied], waiting: [], unanswered: [] };
+    const missing = ["processes: 9 not readable with these rights"];
+    expect(completenessOf(blind, false)).toEqual({ status: "partial", missing, lacking: [] });
+    expect(completenessOf(blind, true)).toEqual({ status: "partial", missing, lacking: missing });
+  });
+});

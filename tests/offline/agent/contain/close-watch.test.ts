@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import { createCloseWatch } from "../../../../agent/contain/state/close-watch.ts";
+
+describe("createCloseWatch()", () => {
+  /** A host whose clock moves only by pauses and looks. */
+  function host(lookMs: number) {
+    const stop = new AbortController();
+    let nowMs = 0;
+    const looks: number[] = [];
+    let onLook = (): void => {};
+    const watch = createCloseWatch({
+      look: async () => {
+        looks.push(nowMs);
+        nowMs += lookMs;
+        onLook();
+      },
+      elapsed: () => nowMs,
+      sleep: async (ms) => {
+        nowMs += ms;
+      },
+      signal: stop.signal,
+    });
+    const done = () => Bun.sleep(20); // all of it is microtasks; a watch that never ends fails by the test's timeout
+    return {
+      watch,
+      looks,
+      stop: () => stop.abort(),
+      done,
+      atLook: (act: () => void) => {
+        onLook = act;
+      },
+    };
+  }
+
+  test("looks every 250 ms for 30 s after a repair, then no more until the next", async () => {
+    const it = host(0);
+    it.watch.begin();
+    await it.done();
+    expect(it.looks).toEqual(Array.from({ length: 120 }, (_, at) => 250 * (at + 1)));
+    it.watch.begin();
+    await it.done();
+    expect(it.looks).toHaveLength(240);
+  });
+
+  test("a repair within the time extends it, and starts no second row of looks", async () => {
+    const it = host(0);
+    it.atLook(() => {
+      if (it.looks.length === 40) it.watch.begin(); // at 10 s
+    });
+    it.watch.begin();
+    await it.done();
+    expect(it.looks).toEqual(Array.from({ length: 160 }, (_, at) => 250 * (at + 1)));
+  });
+
+  test("spends at most a fifth of the time looking, however long a look takes", async () => {
+    const it = host(1000);
+    it.watch.begin();
+    await it.done();
+    expect(it.looks).toEqual([250, 5250, 10_250, 15_250, 20_250, 25_250, 30_250]);
+  });
+
+  test("ends with the agent", async () => {
+    const it = host(0);
+    it.atLook(() => {
+      if (it.looks.length === 3) it.stop();
+    });
+    it.watch.begin();
+    await it.done();
+    expect(it.looks).toHaveLength(3);
+  });
+});

@@ -1,0 +1,701 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import type { Enforcer, Order, Proof } from "../../../../agent/contain/modes/enforcer.ts";
+import { observeEnforcer } from "../../../../agent/contain/modes/observe.ts";
+import { unsupportedEnforcer } from "../../../../agent/contain/platform/unsupported.ts";
+import { uncontained } from "../../../../agent/report/compose-heartbeat.ts";
+import { type Directive, signDirective } from "../../../../shared/wire/directive.ts";
+import type { Hardware } from "../../../../shared/wire/hardware.ts";
+import { containmentReport, MODES, type Mode } from "../../../../shared/wire/heartbeat.ts";
+import { controlClock } from "../../../support/control-clock.ts";
+import {
+  ASSET,
+  controlKeys,
+  directiveClaims,
+  removeTemporaryDirectories,
+  TENANT,
+  temporaryDirectory,
+  until,
+} from "../report/send-edge.ts";
+
+const signal = new AbortController().signal;
+let keys: Awaited<ReturnType<typeof controlKeys>>;
+let directory: string;
+let done: string[];
+let reports: number;
+/** Times that a repair was reported to whoever looks more often then. */
+let alarms: number;
+let said: string[];
+let proof: Proof;
+
+const APPLIED: Proof = {
+  outcome: "applied",
+  probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+};
+
+function recorder(mode: Mode): Enforcer {
+  const record = (verb: string) => async (order: Order) => {
+    done.push(`${verb} ${mode} ${order.generation}${order.isQuick ? " quick" : ""}`);
+    return proof;
+  };
+  return { apply: record("apply"), release: record("release"), reassert: record("reassert") };
+}
+
+const recorders = (): Record<Mode, Enforcer> =>
+  Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>;
+
+const open = (
+  enforcers = recorders(),
+  clock: () => number = Date.now,
+  elapsed: () => number = () => performance.now(),
+  since: () => number = clock,
+): Obedience =>
+  createObedience({
+    directory,
+    self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+    enforcers,
+    clock,
+    since,
+    elapsed,
+    log: (level, message, fields) => said.push(`${level} ${message} ${fields?.reason ?? ""}`),
+    onReport: () => {
+      reports += 1;
+    },
+    onRepair: () => {
+      alarms += 1;
+    },
+  });
+
+const sign = (claims: Partial<Directive>, control = keys.control): Promise<string> =>
+  signDirective(control, { ...directiveClaims(), ...claims });
+
+beforeEach(async () => {
+  keys = await controlKeys();
+  directory = temporaryDirectory();
+  done = [];
+  said = [];
+  reports = 0;
+  alarms = 0;
+  proof = APPLIED;
+});
+afterEach(removeTemporaryDirectories);
+
+describe("createObedience()", () => {
+  test("obeys a genuine directive, reports the proof at once, and remembers it over a restart", async () => {
+    const obedience = open();
+    expect(obedience.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
+    await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
+    expect(done).toEqual(["apply network 3"]);
+    expect(reports).toBe(1);
+    const report = {
+      generation: 3,
+      action: "isolate",
+      mode: "network",
+      outcome: "applied",
+      probes: APPLIED.probes,
+    };
+    expect(obedience.report()).toMatchObject(report);
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+    expect(open().report()).toEqual(obedience.report());
+  });
+
+  test("logs a directive that was carried out as information, and one that failed as an error with its reason", async () => {
+    await open().consider(await sign({ generation: 3, mode: "network" }), signal);
+    expect(said).toContain("info directive isolate applied ");
+    said = [];
+    proof = { outcome: "failed", reason: "nft is not installed" };
+    await open().consider(await sign({ generation: 4, mode: "network" }), signal);
+    expect(said).toContain("error directive isolate failed nft is not installed");
+  });
+
+  test("undoes a failed stop of engines the way it was begun, also after a restart", async () => {
+    const seen: (string | undefined)[] = [];
+    const note = (verb: string) => async (order: Order) => {
+      seen.push(`${verb} ${order.stopEnginesBy}`);
+      return proof;
+    };
+    const enforcers = {
+      ...recorders(),
+      "stop-engines": { apply: note("apply"), release: note("release"), reassert: note("reassert") },
+    };
+    proof = { outcome: "failed", reason: "a process did not stop" };
+    const how = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
+    await open(enforcers).consider(await sign({ generation: 3, ...how }), signal);
+    proof = APPLIED;
+    await open(enforcers).consider(
+      await sign({ generation: 4, action: "release", mode: "stop-engines" }),
+      signal,
+    );
+    expect(seen).toEqual(["apply terminate", "release terminate"]);
+  });
+
+  test("hands on how engines are stopped, reports it, and keeps to it over a restart and a release", async () => {
+    const seen: (string | undefined)[] = [];
+    const told: string[] = [];
+    const note = (verb: string) => async (order: Order) => {
+      seen.push(`${verb} ${order.stopEnginesBy}`);
+      return proof;
+    };
+    const enforcers = {
+      ...recorders(),
+      "stop-engines": { apply: note("apply"), release: note("release"), reassert: note("reassert") },
+    };
+    const start = () =>
+      createObedience({
+        directory,
+        self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+        enforcers,
+        clock: Date.now,
+        since: Date.now,
+        elapsed: () => performance.now(),
+        log: () => {},
+        onReport: () => {
+          reports += 1;
+        },
+        tell: async (words) => void told.push(words),
+      });
+    const claims = { generation: 3, mode: "stop-engines", stopEnginesBy: "terminate" } as const;
+    proof = { ...APPLIED, reason: "2 processes were terminated" };
+    const obedience = start();
+    await obedience.consider(await sign(claims), signal);
+    expect(obedience.report()).toMatchObject({ stopEnginesBy: "terminate", reason: proof.reason! });
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+
+    const restarted = start();
+    proof = APPLIED;
+    await restarted.resume(signal);
+    expect([restarted.report().stopEnginesBy, reports]).toEqual(["terminate", 2]);
+    expect(restarted.report()).toEqual({ ...obedience.report(), at: restarted.report().at });
+    proof = { ...APPLIED, reason: "they come back" };
+    for (let round = 0; round < 3; round++) await restarted.reassert(signal);
+    expect([restarted.report().reason, reports]).toEqual(["they come back", 3]);
+
+    await restarted.consider(await sign({ generation: 4, action: "release", mode: "stop-engines" }), signal);
+    expect(restarted.report().stopEnginesBy).toBeUndefined();
+    expect([...new Set(seen)]).toEqual(["apply terminate", "reassert terminate", "release terminate"]);
+    expect(told.map((words) => words.includes("again"))).toEqual([false, true]);
+
+    await restarted.consider(await sign({ generation: 5, mode: "stop-engines" }), signal);
+    expect([seen.at(-1), restarted.report().stopEnginesBy]).toEqual(["apply undefined", undefined]);
+  });
+
+  const iat = Math.floor(Date.now() / 1000);
+  test.each([
+    ["of another asset", { asset: "01JD8Z0000000000000000XXXX" }],
+    ["of another tenant", { tenant: "org_other" }],
+    ["that has expired", { iat: iat - 7200, exp: iat - 1 }],
+    ["of generation 0", { generation: 0 }],
+  ])("refuses a directive %s", async (_what, claims) => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 5, ...claims }), signal);
+    expect(done).toEqual([]);
+    expect(obedience.report().generation).toBe(0);
+    expect(said[0]).toStartWith("warn a directive was refused");
+  });
+
+  test("accepts one that expires a minute from now, refuses it a minute later", async () => {
+    const jws = await sign({ generation: 5, iat, exp: iat + 60 });
+    await open(recorders(), () => (iat + 61) * 1000).consider(jws, signal);
+    expect(done).toEqual([]);
+    await open(recorders(), () => (iat + 59) * 1000).consider(jws, signal);
+    expect(done).toEqual(["apply network 5".replace("network", "observe")]);
+  });
+
+  test("refuses a directive of a key that was not pinned, even under the pinned name", async () => {
+    const stranger = await controlKeys();
+    await open().consider(await sign({ generation: 5 }, stranger.control), signal);
+    expect(done).toEqual([]);
+  });
+
+  test("refuses a directive whose words were changed, and one that is not a directive", async () => {
+    const [head, , signature] = (await sign({ generation: 5 })).split(".");
+    const claims = Buffer.from(JSON.stringify({ ...directiveClaims(), iss: "lifecyclezero", generation: 9 }));
+    for (const jws of [
+      `${head}.${claims.toString("base64url")}.${signature}`,
+      "",
+      "a.b.c",
+      "x".repeat(4096),
+    ]) {
+      await open().consider(jws, signal);
+    }
+    expect(done).toEqual([]);
+  });
+
+  test("never goes back: an older or equal generation changes nothing", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 5, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 4, action: "release" }), signal);
+    await obedience.consider(await sign({ generation: 5, action: "release" }), signal);
+    await open().consider(await sign({ generation: 5, action: "release" }), signal);
+    expect(done).toEqual(["apply network 5"]);
+  });
+
+  test("looks at a repeated directive once", async () => {
+    const obedience = open();
+    const jws = await sign({ generation: 1 });
+    await Promise.all([1, 2, 3].map(() => obedience.consider(jws, signal)));
+    expect(done).toEqual(["apply observe 1"]);
+    expect(reports).toBe(1);
+  });
+
+  test("obeys one that it refused before, once the clock is right or the key that signed it is pinned", async () => {
+    let nowMs = Date.now() + 60 * 24 * 3600_000;
+    const late = open(recorders(), () => nowMs);
+    const jws = await sign({ generation: 1, mode: "network" });
+    for (let round = 0; round < 3; round++) await late.consider(jws, signal);
+    expect([done, said.length]).toEqual([[], 1]);
+    nowMs = Date.now();
+    await late.consider(jws, signal);
+    expect(done).toEqual(["apply network 1"]);
+
+    const rotated = await controlKeys();
+    const obedience = open();
+    const byNewKey = await sign({ generation: 2, action: "release" }, rotated.control);
+    await obedience.consider(byNewKey, signal);
+    expect(done).toHaveLength(1);
+    keys = rotated;
+    await obedience.consider(byNewKey, signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+  });
+
+  test("releases the mode it isolated by, also when the release names another", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+  });
+
+  test("does not call a release applied when the old mode could not be undone", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    proof = { outcome: "failed", reason: "nft said no" };
+    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    // The next try still knows which mode is to be undone, also after a restart.
+    proof = APPLIED;
+    const again = open();
+    await again.consider(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
+    expect(done.at(-1)).toBe("release network 3");
+    expect(again.report()).toMatchObject({ generation: 3, outcome: "applied" });
+  });
+
+  test("undoes one mode before it applies another", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    await obedience.consider(await sign({ generation: 2, mode: "stop-engines" }), signal);
+    expect(done).toEqual(["apply network 1", "release network 2", "apply stop-engines 2"]);
+  });
+
+  test("a release cut short by a crash still undoes the mode that was in force", async () => {
+    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    const hanging = recorders();
+    hanging.network = { ...hanging.network, release: () => new Promise(() => {}) };
+    void open(hanging).consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    await until("it is underway", () =>
+      readFileSync(join(directory, "containment.json"), "utf8").includes('"underway":true'),
+    );
+    const obedience = open();
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 1", "release network 2"]);
+    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+  });
+
+  test("reports a failure with its reason, also when the enforcer throws, and obeys the next", async () => {
+    const enforcers = recorders();
+    enforcers.network = { ...enforcers.network, apply: async () => Promise.reject(new Error("boom\u0007")) };
+    const obedience = open(enforcers);
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    expect(obedience.report()).toMatchObject({ outcome: "failed", reason: "boom\ufffd" });
+    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+    await obedience.consider(await sign({ generation: 2 }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+  });
+
+  test("a look at an isolation that could not be made proves nothing any more, and says why", async () => {
+    const obedience = open();
+    await obedience.consider(await sign({ generation: 1, mode: "stop-engines" }), signal);
+    const broken: Enforcer = {
+      ...recorder("stop-engines"),
+      reassert: async () => {
+        throw new Error("no space left on device");
+      },
+    };
+    const guarded = open({ ...recorders(), "stop-engines": broken });
+    reports = 0;
+    for (let round = 0; round < 3; round++) await guarded.reassert(signal);
+    expect(guarded.report()).toMatchObject({
+      generation: 1,
+      action: "isolate",
+      outcome: "failed",
+      reason: "no space left on device",
+    });
+    expect([reports, containmentReport.safeParse(guarded.report()).success]).toEqual([1, true]);
+    const mended = open();
+    await mended.reassert(signal);
+    expect(mended.report()).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
+  });
+
+  test("finishes after a restart what a crash cut short", async () => {
+    const hanging = recorders();
+    hanging.network = { ...hanging.network, apply: () => new Promise(() => {}) };
+    void open(hanging).consider(await sign({ generation: 7, mode: "network" }), signal);
+    const path = join(directory, "containment.json");
+    for (let i = 0; i < 100 && !(await Bun.file(path).exists()); i++) await Bun.sleep(5);
+    expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({
+      underway: true,
+      report: { outcome: "none" },
+    });
+    const obedience = open();
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 7"]);
+    expect(obedience.report()).toMatchObject({ generation: 7, outcome: "applied" });
+  });
+
+  test("puts a lasting isolation back after a restart and proves it anew, then tells only of a change", async () => {
+    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    reports = 0;
+    const obedience = open();
+    const before = obedience.report();
+    await obedience.resume(signal);
+    const after = obedience.report();
+    expect(after.at > before.at).toBe(true);
+    expect(after).toEqual({ ...before, at: after.at });
+    await obedience.reassert(signal);
+    expect(done.slice(1)).toEqual(["reassert network 1", "reassert network 1"]);
+    expect([reports, obedience.report()]).toEqual([1, after]);
+    reports = 0;
+    proof = { outcome: "failed", reason: "table gone and nft missing" };
+    await obedience.reassert(signal);
+    expect(reports).toBe(1);
+    expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
+  });
+
+  test("before the first directive its report is dated by what is known of the time by now", async () => {
+    let nowMs = Date.parse("1970-01-01T00:00:05.000Z");
+    let elapsedMs = 5000;
+    const clock = controlClock(
+      () => nowMs,
+      () => elapsedMs,
+    );
+    const obedience = open(recorders(), clock.now, () => elapsedMs, clock.mark());
+    expect(obedience.report().at).toBe("1970-01-01T00:00:05.000Z");
+    elapsedMs += 60_000;
+    nowMs = Date.parse("2026-11-21T10:01:00.000Z"); // NTP
+    expect(obedience.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
+  });
+
+  test("proves a lasting isolation anew when the machine was away: it slept, or was put back to a snapshot", async () => {
+    let [nowMs, elapsedMs] = [Date.now(), 0];
+    const obedience = open(
+      recorders(),
+      () => nowMs,
+      () => elapsedMs,
+    );
+    const pass = async (ms: number, ranMs: number): Promise<string> => {
+      nowMs += ms;
+      elapsedMs += ranMs;
+      await obedience.reassert(signal);
+      return obedience.report().at;
+    };
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = obedience.report();
+    // A clock that keeps time, be it slewed, and one that is set back.
+    expect(await pass(600_000, 598_000)).toBe(at);
+    expect(await pass(-3_600_000, 4000)).toBe(at);
+    expect(await pass(3_600_000, 4000)).not.toBe(at);
+    const again = obedience.report().at;
+    expect(await pass(4000, 4000)).toBe(again);
+    expect(await pass(6001, 4000)).toBe(new Date(nowMs).toISOString());
+    expect(reports).toBe(3);
+    // A free host has nothing to prove.
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    const free = obedience.report();
+    expect(await pass(3_600_000, 0)).toBe(free.at);
+  });
+
+  test("the times of its reports grow from one generation to the next too, also when the clock is set back", async () => {
+    let nowMs = Date.now();
+    const obedience = open(recorders(), () => nowMs);
+    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = obedience.report();
+    nowMs -= 60_000;
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+    expect(obedience.report().at > at).toBe(true);
+  });
+
+  test.each([
+    ["network", { outcome: "failed", reason: "nft hangs" }],
+    ["stop-engines", { outcome: "failed", reason: "processes 7 could not be terminated" }],
+  ] as const)(
+    "goes on with %s after a look that failed, also over a restart, and tells when it holds",
+    async (mode, failed) => {
+      const good = proof;
+      const obedience = open();
+      await obedience.consider(await sign({ generation: 1, mode }), signal);
+      proof = failed;
+      await obedience.reassert(signal);
+      await obedience.reassert(signal);
+      const restarted = open();
+      await restarted.resume(signal);
+      expect(restarted.report()).toMatchObject({ outcome: "failed", reason: failed.reason });
+      proof = good;
+      await restarted.reassert(signal);
+      expect(restarted.report()).toMatchObject({ generation: 1, outcome: "applied" });
+      expect(done.slice(1)).toEqual(Array(4).fill(`reassert ${mode} 1`));
+    },
+  );
+
+  test("goes on stopping engines when the first try failed; a network that was rolled back stays so", async () => {
+    const good = proof;
+    for (const mode of ["stop-engines", "network"] as const) {
+      proof = { outcome: "failed", reason: "not everything" };
+      const obedience = open();
+      const generation = obedience.report().generation + 1;
+      await obedience.consider(await sign({ generation, mode }), signal);
+      proof = good;
+      await obedience.reassert(signal);
+      expect([mode, obedience.report().outcome]).toEqual([mode, mode === "network" ? "failed" : "applied"]);
+    }
+  });
+
+  test("an order that a stop of the agent cut short is carried out by the next start, not called failed", async () => {
+    const stopper = new AbortController();
+    const cut = recorders();
+    cut.network = {
+      ...cut.network,
+      apply: async () => {
+        stopper.abort();
+        throw new Error("stopped before the isolation was proven");
+      },
+    };
+    await open(cut).consider(await sign({ generation: 3, mode: "network" }), stopper.signal);
+    const obedience = open();
+    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "none" });
+    await obedience.resume(signal);
+    expect(done).toEqual(["apply network 3"]);
+    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "applied" });
+  });
+
+  describe("a proof covers the interval since the last one:", () => {
+    const ALTERED: Proof = { ...APPLIED, repaired: "the isolation rules were altered" };
+    let [nowMs, elapsedMs] = [0, 0];
+    const start = () =>
+      open(
+        recorders(),
+        () => nowMs,
+        () => elapsedMs,
+      );
+    const look = async (obedience: Obedience, what: Proof, afterMs = 4000) => {
+      nowMs += afterMs;
+      elapsedMs += afterMs;
+      proof = what;
+      await obedience.reassert(signal);
+      return obedience.report();
+    };
+    async function isolated(mode: Mode = "network"): Promise<Obedience> {
+      [nowMs, elapsedMs] = [Date.now(), 0];
+      proof = APPLIED;
+      const obedience = start();
+      const generation = obedience.report().generation + 1;
+      await obedience.consider(await sign({ generation, mode }), signal);
+      reports = 0;
+      return obedience;
+    }
+
+    test("each repair asks for closer looks, which are quick and count repairs as any other", async () => {
+      const obedience = await isolated();
+      await look(obedience, APPLIED);
+      expect(alarms).toBe(0);
+      await look(obedience, ALTERED);
+      expect(alarms).toBe(1);
+      done = [];
+      nowMs += 250;
+      elapsedMs += 250;
+      await obedience.reassert(signal, { isQuick: true });
+      expect([done, alarms]).toEqual([["reassert network 1 quick"], 2]);
+      expect(obedience.report().outcome).toBe("failed");
+    });
+
+    test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
+      const obedience = await isolated();
+      const report = await look(obedience, ALTERED);
+      const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}, and that was undone`;
+      expect(report).toMatchObject({ generation: 1, outcome: "applied", reason, probes: APPLIED.probes });
+      expect(containmentReport.safeParse(report).success).toBe(true);
+      for (let round = 0; round < 3; round++) expect(await look(obedience, APPLIED)).toBe(report);
+      expect(reports).toBe(1);
+      // Long after it another one is a new repair, not a repeated one; it is reported too.
+      const later = await look(obedience, ALTERED, 120_000);
+      expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
+    });
+
+    test("a repeated repair has failed until two minutes pass without one, whatever the look itself finds", async () => {
+      const obedience = await isolated();
+      await look(obedience, ALTERED);
+      const failed = await look(obedience, ALTERED, 119_999);
+      expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
+      expect(failed.reason).toBe(
+        "the isolation rules were altered, and that was undone at least 2 times; failed until 2 minutes pass without it",
+      );
+      expect(await look(obedience, APPLIED, 119_999)).toBe(failed);
+      const good = await look(obedience, APPLIED, 1);
+      expect(good).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
+      expect(good.reason).toBeUndefined();
+      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+    });
+
+    test("a tamper loop of 200 repairs is one failure that says how many, in as many reports as its count has doubled", async () => {
+      const obedience = await isolated();
+      const outcomes = new Set<string>();
+      for (let round = 0; round < 200; round++)
+        if ((await look(obedience, ALTERED, 1200)).outcome !== "failed") outcomes.add(`round ${round}`);
+      expect([...outcomes]).toEqual(["round 0"]);
+      expect(obedience.report().reason).toContain("at least 128 times");
+      expect(reports).toBe(8);
+    });
+
+    test("a restart in the middle of it forgets nothing, and the quiet time begins again", async () => {
+      let obedience = await isolated();
+      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      proof = APPLIED;
+      elapsedMs = 0;
+      nowMs += 3_600_000;
+      obedience = start();
+      await obedience.resume(signal);
+      expect(obedience.report()).toMatchObject({ outcome: "failed" });
+      expect((await look(obedience, APPLIED, 119_999)).outcome).toBe("failed");
+      expect((await look(obedience, APPLIED, 1)).outcome).toBe("applied");
+      expect(readFileSync(join(directory, "containment.json"), "utf8")).not.toContain("repairs");
+      const restarted = start();
+      await restarted.resume(signal);
+      expect(restarted.report().outcome).toBe("applied");
+    });
+
+    test("rules that are gone at each start of the agent are a repeated repair too", async () => {
+      await isolated();
+      for (const outcome of ["applied", "failed", "failed"] as const) {
+        const obedience = start();
+        proof = ALTERED;
+        await obedience.resume(signal);
+        expect(obedience.report().outcome).toBe(outcome);
+        elapsedMs = 0;
+      }
+    });
+
+    test("a look that failed keeps its own reason, and the repairs before it still count after it", async () => {
+      const obedience = await isolated("stop-engines");
+      await look(obedience, ALTERED);
+      const broken: Proof = { outcome: "failed", reason: "nft hangs", repaired: ALTERED.repaired! };
+      expect(await look(obedience, broken)).toMatchObject({ outcome: "failed", reason: "nft hangs" });
+      expect((await look(obedience, APPLIED)).reason).toContain("at least 2 times");
+    });
+
+    test("a new order begins with no repairs: the release and the isolation after it are proven by themselves", async () => {
+      const obedience = await isolated();
+      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      proof = APPLIED;
+      await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+      expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+      await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
+      expect(await look(obedience, APPLIED)).toMatchObject({ generation: 3, outcome: "applied" });
+      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+    });
+  });
+
+  test("has nothing to put back when observing, released or never isolated", async () => {
+    const obedience = open();
+    await obedience.resume(signal);
+    await obedience.consider(await sign({ generation: 1 }), signal);
+    await obedience.reassert(signal);
+    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    await obedience.reassert(signal);
+    expect(done).toEqual(["apply observe 1", "release observe 2"]);
+  });
+
+  test("starts with a damaged state file, says so, and takes the directive again", async () => {
+    writeFileSync(join(directory, "containment.json"), "{");
+    const obedience = open();
+    expect(said[0]).toStartWith("error ");
+    await obedience.consider(await sign({ generation: 4 }), signal);
+    expect(obedience.report().generation).toBe(4);
+  });
+});
+
+describe("observeEnforcer()", () => {
+  test.each([true, false])(
+    "tells whether the control plane was really reached (%p) and claims no block",
+    async (reached) => {
+      const enforcer = observeEnforcer(async () => reached);
+      const expected: Proof = {
+        outcome: "applied",
+        probes: { controlPlaneReachable: reached, forbiddenBlocked: null },
+      };
+      expect(await enforcer.apply({ generation: 1, mode: "observe", wasInForce: true }, signal)).toEqual(
+        expected,
+      );
+      expect(await enforcer.release({ generation: 2, mode: "observe", wasInForce: true }, signal)).toEqual(
+        expected,
+      );
+    },
+  );
+});
+
+describe("unsupportedEnforcer()", () => {
+  test("never pretends", async () => {
+    const failed = {
+      outcome: "failed",
+      reason: "mode network is not supported by this agent on this system",
+    };
+    expect(
+      await unsupportedEnforcer("network").apply(
+        { generation: 1, mode: "network", wasInForce: true },
+        signal,
+      ),
+    ).toEqual(failed as Proof);
+  });
+});
+
+describe("a directive for a mainboard", () => {
+  const [mine, other] = ["a".repeat(43), "b".repeat(43)];
+  const board = { id: mine, strength: "board" as const };
+
+  async function considered(named: string | undefined, hardware: Hardware | undefined) {
+    let foreign = 0;
+    const obedience = createObedience({
+      directory,
+      self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+      hardware,
+      onForeign: () => void foreign++,
+      enforcers: recorders(),
+      clock: Date.now,
+      since: Date.now,
+      elapsed: () => performance.now(),
+      log: () => {},
+      onReport: () => {},
+    });
+    const claims = { ...directiveClaims(), ...(named !== undefined && { hardware: named }) };
+    const jws = await signDirective(keys.control, claims);
+    await obedience.consider(jws, signal);
+    await obedience.consider(jws, signal);
+    return { generation: obedience.report().generation, foreign, done: done.length };
+  }
+
+  test("is refused on another one, and reported once", async () => {
+    expect(await considered(other, board)).toEqual({ generation: 0, foreign: 1, done: 0 });
+  });
+
+  test.each([
+    ["the same mainboard", mine, board],
+    ["no mainboard named, as of an older control plane", undefined, board],
+    ["a machine whose mainboard is unknown", other, undefined],
+    ["a machine known by its operating system only", other, { id: mine, strength: "machine" as const }],
+  ])("is obeyed with %s", async (_, named, hardware) => {
+    const { generation, foreign } = await considered(named, hardware);
+    expect([generation > 0, foreign]).toEqual([true, 0]);
+  });
+});

@@ -1,0 +1,182 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import type { Enforcer, Proof } from "../../../../agent/contain/modes/enforcer.ts";
+import { leaveCode, readAnswer } from "../../../../agent/contain/release-code.ts";
+import { isUnrecordedRelease } from "../../../../shared/containment/containment-state.ts";
+import { signDirective } from "../../../../shared/wire/directive.ts";
+import { containmentReport, MODES, type Mode } from "../../../../shared/wire/heartbeat.ts";
+import { type ReleaseCode, signReleaseCode } from "../../../../shared/wire/release-code.ts";
+import {
+  ASSET,
+  controlKeys,
+  directiveClaims,
+  removeTemporaryDirectories,
+  TENANT,
+  temporaryDirectory,
+} from "../report/send-edge.ts";
+
+const signal = new AbortController().signal;
+const NOW_SECONDS = Math.floor(Date.now() / 1000);
+let keys: Awaited<ReturnType<typeof controlKeys>>;
+let directory: string;
+let done: string[];
+let undone: Proof;
+let clockMs: number;
+
+function open(): Obedience {
+  const recorder = (mode: Mode): Enforcer => {
+    const record = (verb: string, proof: () => Proof) => async () => {
+      done.push(`${verb} ${mode}`);
+      return proof();
+    };
+    const applied = (): Proof => ({
+      outcome: "applied",
+      probes: { controlPlaneReachable: true, forbiddenBlocked: true },
+    });
+    return {
+      apply: record("apply", applied),
+      release: record("release", () => undone),
+      reassert: record("reassert", applied),
+    };
+  };
+  return createObedience({
+    directory,
+    self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
+    enforcers: Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>,
+    clock: () => clockMs,
+    since: () => clockMs,
+    elapsed: () => 0,
+    log: () => {},
+    onReport: () => {},
+  });
+}
+
+const codeOf = (claims: Partial<ReleaseCode> = {}, control = keys.control): Promise<string> =>
+  signReleaseCode(control, {
+    tenant: TENANT,
+    asset: ASSET,
+    generation: 3,
+    jti: "01JD8Z000000000000000000AA",
+    iat: NOW_SECONDS,
+    exp: NOW_SECONDS + 3600,
+    ...claims,
+  });
+
+async function isolated(): Promise<Obedience> {
+  const obedience = open();
+  const claims = { ...directiveClaims(), generation: 3, mode: "network" as const };
+  await obedience.consider(await signDirective(keys.control, claims), signal);
+  done.length = 0;
+  return obedience;
+}
+
+beforeEach(async () => {
+  keys = await controlKeys();
+  directory = temporaryDirectory();
+  done = [];
+  undone = { outcome: "applied" };
+  clockMs = NOW_SECONDS * 1000;
+});
+afterEach(removeTemporaryDirectories);
+
+describe("a release code", () => {
+  test("frees the host at once, without a connection, and the next heartbeat says so", async () => {
+    const obedience = await isolated();
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    expect(done).toEqual(["release network"]);
+    expect(readAnswer(directory, code)).toEqual({ code, freed: true });
+    const report = obedience.report();
+    expect(report).toMatchObject({ generation: 3, action: "release", outcome: "applied" });
+    expect(report.reason).toContain("01JD8Z000000000000000000AA");
+    expect(isUnrecordedRelease({ generation: report.generation }, report)).toBe(true);
+    expect(containmentReport.safeParse(report).success).toBe(true);
+    expect(open().report()).toEqual(report);
+  });
+
+  test("left a second time waits for an answer of its own: the first one is not told again", async () => {
+    const obedience = await isolated();
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    leaveCode(directory, code);
+    expect(readAnswer(directory, code)).toBeUndefined();
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)).toMatchObject({ freed: false, reason: "the code was used before" });
+  });
+
+  test("that was left while the daemon did not run counts when it starts", async () => {
+    await isolated();
+    leaveCode(directory, await codeOf());
+    await open().resume(signal);
+    expect(done).toEqual(["release network"]);
+  });
+
+  test("works once: not again, and not against a later isolation", async () => {
+    const obedience = await isolated();
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)?.reason).toBe("the code was used before");
+    const later = { ...directiveClaims(), generation: 4, mode: "network" as const };
+    await obedience.consider(await signDirective(keys.control, later), signal);
+    const old = await codeOf({ jti: "01JD8Z000000000000000000BB" });
+    leaveCode(directory, old);
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, old)?.reason).toBe("the code is older than the isolation");
+    expect(done).toEqual(["release network", "apply network", "reassert network"]);
+  });
+
+  test.each([
+    ["of another asset", { asset: "01JD8Z0000000000000000XXXX" }],
+    ["of another tenant", { tenant: "org_other" }],
+    ["that has expired", { iat: NOW_SECONDS - 7200, exp: NOW_SECONDS - 1 }],
+  ])("%s is refused", async (_what, claims) => {
+    const obedience = await isolated();
+    const code = await codeOf(claims);
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)?.freed).toBe(false);
+    expect(done).toEqual(["reassert network"]);
+  });
+
+  test("of a key that is not pinned, a directive, and noise are refused", async () => {
+    const obedience = await isolated();
+    const stranger = await codeOf({}, (await controlKeys()).control);
+    const directive = await signDirective(keys.control, {
+      ...directiveClaims(),
+      generation: 9,
+      action: "release",
+    });
+    for (const code of [stranger, directive, "", "a.b.c"]) {
+      leaveCode(directory, code);
+      await obedience.reassert(signal);
+      expect(readAnswer(directory, code)?.freed).toBe(false);
+    }
+    expect(done).not.toContain("release network");
+  });
+
+  test("is not used up by a release that failed", async () => {
+    const obedience = await isolated();
+    undone = { outcome: "failed", reason: "nft is gone" };
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)).toEqual({ code, freed: false, reason: "nft is gone" });
+    expect(obedience.report().action).toBe("isolate");
+    undone = { outcome: "applied" };
+    leaveCode(directory, code);
+    await obedience.reassert(signal);
+    expect(readAnswer(directory, code)?.freed).toBe(true);
+  });
+
+  test("on a host that is not isolated changes nothing", async () => {
+    const code = await codeOf();
+    leaveCode(directory, code);
+    await open().reassert(signal);
+    expect(readAnswer(directory, code)?.reason).toBe("this host is not isolated");
+  });
+});

@@ -1,0 +1,532 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { deviceSigner, openDeviceKey } from "../../../../agent/identity/device-identity.ts";
+import { enrol } from "../../../../agent/identity/enrol.ts";
+import { createSession } from "../../../../agent/identity/session.ts";
+import {
+  type Answer,
+  createPost,
+  type Post,
+  parseRetryAfter,
+} from "../../../../agent/network/control-plane-client.ts";
+import { isControlPlaneHealthy } from "../../../../agent/network/control-plane-health.ts";
+import { backoffMs } from "../../../../agent/platform/backoff.ts";
+import { silent } from "../../../../agent/platform/log.ts";
+import { sleep } from "../../../../agent/platform/sleep.ts";
+import {
+  type Connection,
+  createSender,
+  judge,
+  type Sender,
+  STOP_GRACE_MS,
+} from "../../../../agent/report/heartbeat-sender.ts";
+import { openSpool, type Spool } from "../../../../agent/report/spool.ts";
+import type { HeartbeatAnswer } from "../../../../shared/wire/heartbeat.ts";
+import { controlClock } from "../../../support/control-clock.ts";
+import { HTML, portalPage } from "../../../support/dynamo-answers.ts";
+import {
+  ASSET,
+  problem,
+  removeTemporaryDirectories,
+  startEdge,
+  TENANT,
+  type TestEdge,
+  TOKEN,
+  temporaryDirectory,
+  until,
+} from "./send-edge.ts";
+
+let edge: TestEdge;
+let stopper: AbortController;
+let running: Promise<void>;
+let sender: Sender;
+let spool: Spool;
+let pauses: number[];
+let connections: Connection[];
+let answers: HeartbeatAnswer[];
+
+const REQUEST = {
+  token: TOKEN,
+  employeeId: "ada",
+  host: { hostname: "h", os: "Linux", arch: "x64", agentVersion: "0.1.0" },
+};
+const never = new AbortController().signal;
+
+function body(sequence: number): string {
+  const sentAt = "2026-11-21T00:00:00.000Z";
+  return JSON.stringify({
+    v: 1,
+    sequence,
+    sentAt,
+    stateSince: sentAt,
+    agent: { version: "0.1.0", catalogue: "1", intervalMs: 1000 },
+    host: { hostname: "h", os: "Linux", arch: "x64" },
+    engines: [],
+    collectors: [],
+    containment: { generation: 0, action: "none", mode: "observe", outcome: "none", at: sentAt },
+    spool: { waiting: 0, dropped: 0 },
+  });
+}
+const beat = (sequence: number) => ({ sequence, body: body(sequence) });
+const sequences = (): number[] => edge.taken.map(({ sequence }) => sequence);
+
+/** Starts a sender whose pauses are short but recorded as asked for. */
+async function start(
+  options: { clock?: () => number; directory?: string; url?: string } = {},
+): Promise<void> {
+  const directory = options.directory ?? temporaryDirectory();
+  const clock = options.clock ?? Date.now;
+  const device = await openDeviceKey(directory, process.platform);
+  const post = createPost({
+    edgeUrl: options.url ?? edge.url,
+    fetch,
+    clock: controlClock(clock),
+    wallClock: clock,
+  });
+  const enrolled = await enrol(
+    { post, random: () => 0, sleep: () => sleep(5), log: silent },
+    device,
+    REQUEST,
+    never,
+  );
+  if (!enrolled.ok) throw new Error(enrolled.reason);
+  spool = openSpool(directory, { log: silent });
+  const session = createSession({
+    post,
+    device: deviceSigner(device, { tenantId: TENANT, assetId: ASSET }),
+    onSettings: () => {},
+  });
+  sender = createSender({
+    post,
+    session,
+    spool,
+    random: () => 0,
+    sleep: (ms, signal) => {
+      pauses.push(ms);
+      // The grace at the end is a bound on a send, not a pause: shortened, a busy machine would decide.
+      return sleep(ms === STOP_GRACE_MS ? ms : Math.min(ms, 20), signal);
+    },
+    log: silent,
+    onAnswer: (answer) => answers.push(answer),
+    onConnection: (connection) => connections.push(connection),
+  });
+  stopper = new AbortController();
+  running = sender.run(stopper.signal);
+}
+
+beforeEach(async () => {
+  edge = await startEdge();
+  pauses = [];
+  connections = [];
+  answers = [];
+});
+afterEach(async () => {
+  stopper?.abort();
+  await running;
+  await edge.stop();
+  removeTemporaryDirectories();
+});
+
+describe("createSender()", () => {
+  test("sends a heartbeat that the edge verifies, and asks for one session only", async () => {
+    await start();
+    sender.offer(beat(1));
+    await until("1 is taken", () => sequences().length === 1);
+    sender.offer(beat(2));
+    // The edge has it a moment before its answer is here.
+    await until("2 is answered", () => answers.length === 2);
+    await until("the spool is empty", () => spool.waiting() === 0);
+    expect(sequences()).toEqual([1, 2]);
+    expect(edge.asked).toEqual(["/v1/enroll", "/v1/session", "/v1/heartbeats", "/v1/heartbeats"]);
+    expect(connections).toEqual([{ state: "online" }]);
+  });
+
+  test("keeps the order and loses nothing while the edge answers 503, and honours Retry-After", async () => {
+    await start();
+    let isAway = true;
+    edge.fault = (path) =>
+      isAway && path === "/v1/heartbeats"
+        ? new Response("later", { status: 503, headers: { "retry-after": "7" } })
+        : undefined;
+    for (const sequence of [1, 2, 3, 4, 5]) sender.offer(beat(sequence));
+    await until("it tried twice", () => edge.asked.filter((path) => path === "/v1/heartbeats").length >= 2);
+    expect(sender.isKeepingUp()).toBe(false);
+    expect(spool.waiting()).toBe(5);
+    isAway = false;
+    sender.offer(beat(6));
+    await until("all are taken", () => sequences().length === 6);
+    expect(sequences()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(pauses[0]).toBeGreaterThanOrEqual(7000);
+    expect(pauses.filter((ms) => ms === 100).length).toBeGreaterThanOrEqual(4);
+    await until("it keeps up", () => sender.isKeepingUp());
+    expect(connections.map(({ state }) => state)).toEqual(["away", "online"]);
+  });
+
+  test("waits out an edge that is not there at all, and comes back by itself", async () => {
+    await start();
+    await edge.stop();
+    for (const sequence of [1, 2, 3]) sender.offer(beat(sequence));
+    await until("it gave up twice", () => pauses.length >= 2);
+    expect(spool.waiting()).toBe(3);
+    const tries = pauses.length;
+    edge = await startEdge(edge);
+    await until("all are taken", () => sequences().length === 3);
+    expect(sequences()).toEqual([1, 2, 3]);
+    expect(connections[0]?.state).toBe("away");
+    expect(pauses.slice(0, tries).every((ms) => ms >= 500)).toBe(true);
+  });
+
+  test("sends again after a lost answer: same sequence and time, so that the second changes nothing", async () => {
+    await start();
+    const createdTimes: string[] = [];
+    edge.fault = async (path, count) => {
+      if (path !== "/v1/heartbeats") return undefined;
+      createdTimes.push(String(count));
+      // Taken by the edge, answer lost: what arrives is the answer of something in between.
+      return count === 1 ? new Response("bad gateway", { status: 502 }) : undefined;
+    };
+    sender.offer(beat(1));
+    await until("it is taken", () => sequences().length === 1);
+    expect(createdTimes).toEqual(["1", "2"]);
+    expect(edge.taken[0]?.sentAt).toBe("2026-11-21T00:00:00.000Z");
+    await until("the spool is empty", () => spool.waiting() === 0);
+  });
+
+  test("renews an expired session at once and sends the same heartbeat, without a pause", async () => {
+    await start();
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count === 1 ? problem("wire.session-expired") : undefined;
+    sender.offer(beat(1));
+    await until("it is taken", () => sequences().length === 1);
+    expect(edge.asked).toEqual([
+      "/v1/enroll",
+      "/v1/session",
+      "/v1/heartbeats",
+      "/v1/session",
+      "/v1/heartbeats",
+    ]);
+    expect(pauses).toEqual([]);
+  });
+
+  test("renews a session at 80 % of its life, before the edge refuses it", async () => {
+    let aheadMs = 0;
+    await start({ clock: () => Date.now() + aheadMs });
+    edge.sessionSeconds = 100;
+    sender.offer(beat(1));
+    await until("1 is taken", () => sequences().length === 1);
+    aheadMs = 78_000;
+    sender.offer(beat(2));
+    await until("2 is taken", () => sequences().length === 2);
+    expect(edge.asked.filter((path) => path === "/v1/session")).toHaveLength(1);
+    aheadMs = 82_000;
+    sender.offer(beat(3));
+    await until("3 is taken", () => sequences().length === 3);
+    expect(edge.asked.filter((path) => path === "/v1/session")).toHaveLength(2);
+  });
+
+  test("backs off when the session is never accepted, instead of asking in a circle", async () => {
+    await start();
+    edge.fault = (path) => (path === "/v1/heartbeats" ? problem("wire.bad-signature") : undefined);
+    sender.offer(beat(1));
+    await until("it paused", () => pauses.length >= 1);
+    expect(edge.asked.filter((path) => path === "/v1/heartbeats").length).toBeLessThanOrEqual(
+      3 * pauses.length,
+    );
+    expect(spool.waiting()).toBe(1);
+  });
+
+  test.each([
+    [600_000, "time"],
+    [-600_000, "time"],
+    [600_000, "date"],
+    [-600_000, "date"],
+    [-Date.UTC(2026, 0), "time"],
+  ] as const)(
+    "corrects a clock that is %d ms off by the %s of the edge's answer, and is taken",
+    async (offMs, tells) => {
+      edge.tellsTime = tells;
+      await start({ clock: () => Date.now() + offMs });
+      sender.offer(beat(1));
+      await until("it is taken", () => sequences().length === 1);
+      // The enrolment met the wrong clock first; session and heartbeat used the corrected one.
+      const ours = edge.asked.filter((path) => /^\/v1\/(enroll|session|heartbeats)$/.test(path)); // others scan this host
+      expect(ours).toEqual(["/v1/enroll", "/v1/enroll", "/v1/session", "/v1/heartbeats"]);
+    },
+  );
+
+  test("gives a heartbeat up that the edge calls malformed, counts it, and goes on with the next", async () => {
+    await start();
+    sender.offer({ sequence: 1, body: JSON.stringify({ sequence: 1, nonsense: true }) });
+    sender.offer(beat(2));
+    await until("2 is taken", () => sequences().length === 1);
+    expect(sequences()).toEqual([2]);
+    await until("the spool is empty", () => spool.waiting() === 0);
+    expect(spool.dropped()).toBe(1);
+  });
+
+  test("keeps a heartbeat that something other than the edge refused", async () => {
+    await start();
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count <= 2
+        ? new Response("<h1>Please sign in</h1>", { status: count === 1 ? 400 : 403 })
+        : undefined;
+    sender.offer(beat(1));
+    await until("it is taken", () => sequences().length === 1);
+    expect(spool.dropped()).toBe(0);
+  });
+
+  test("does not follow a redirect with a signed request", async () => {
+    await start();
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count === 1 ? Response.redirect(`${edge.url}/elsewhere`, 307) : undefined;
+    sender.offer(beat(1));
+    await until("it is taken", () => sequences().length === 1);
+    expect(edge.asked).not.toContain("/elsewhere");
+  });
+
+  test("stops when the asset is revoked, asks again every five minutes, and recovers", async () => {
+    await start();
+    let isRevoked = true;
+    edge.fault = (path) => (isRevoked && path === "/v1/heartbeats" ? problem("asset.revoked") : undefined);
+    sender.offer(beat(1));
+    await until("it says so", () => sender.isRevoked());
+    expect(connections.at(-1)?.state).toBe("revoked");
+    expect(pauses[0]).toBe(300_000);
+    isRevoked = false;
+    await until("it is taken", () => sequences().length === 1);
+    await until("it says so too", () => !sender.isRevoked());
+  });
+
+  test("treats a revoked asset at the session as revoked too", async () => {
+    await start();
+    edge.fault = (path) => (path === "/v1/session" ? problem("asset.revoked") : undefined);
+    sender.offer(beat(1));
+    await until("it says so", () => sender.isRevoked());
+  });
+
+  test("refuses an answer without end instead of filling its memory", async () => {
+    await start();
+    edge.fault = (path, count) =>
+      path === "/v1/heartbeats" && count === 1
+        ? new Response("x".repeat(1_000_000), { status: 202 })
+        : undefined;
+    sender.offer(beat(1));
+    await until("it is taken", () => sequences().length === 1);
+    expect(connections[0]?.state).toBe("away");
+  });
+
+  test("run() ends within its grace when the edge hangs, and the heartbeat in hand is in the spool", async () => {
+    await start();
+    edge.fault = async (path) => {
+      if (path !== "/v1/heartbeats") return undefined;
+      await Bun.sleep(30_000); // the edge hangs
+      return undefined;
+    };
+    sender.offer(beat(1));
+    sender.offer(beat(2));
+    await until("it hangs", () => edge.asked.includes("/v1/heartbeats"));
+    const startedAtMs = Date.now();
+    stopper.abort();
+    await running;
+    expect(Date.now() - startedAtMs).toBeLessThan(3000);
+    expect(spool.oldest()?.sequence).toBe(1);
+    expect(spool.waiting()).toBe(2);
+  });
+
+  test("run() lets a send under way finish when it was told to stop", async () => {
+    await start();
+    edge.fault = async (path) => {
+      if (path === "/v1/heartbeats") await Bun.sleep(15); // the edge's latency
+      return undefined;
+    };
+    sender.offer(beat(1));
+    await until("it is under way", () => edge.asked.includes("/v1/heartbeats"));
+    stopper.abort();
+    await running;
+    expect(sequences()).toEqual([1]);
+    expect(spool.waiting()).toBe(0);
+  });
+});
+
+describe("a captive portal that answers in the edge's place", () => {
+  test.each([200, 201, 202])(
+    "with status %d and its page takes no heartbeat: all are sent when it is gone",
+    async (status) => {
+      await start();
+      let hasPortal = true;
+      edge.fault = (path) => (hasPortal && path === "/v1/heartbeats" ? portalPage(status) : undefined);
+      for (const sequence of [1, 2, 3]) sender.offer(beat(sequence));
+      await until("it was turned away twice", () => pauses.length >= 2);
+      expect([sequences(), spool.waiting(), answers.length]).toEqual([[], 3, 0]);
+      hasPortal = false;
+      await until("all are taken", () => sequences().length === 3);
+      expect(sequences()).toEqual([1, 2, 3]);
+      expect(connections.map(({ state }) => state)).toEqual(["away", "online"]);
+    },
+  );
+
+  test.each([200, 201])(
+    "with status %d and its page opens no session and loses no heartbeat",
+    async (status) => {
+      await start();
+      let hasPortal = true;
+      edge.fault = (path) => (hasPortal && path === "/v1/session" ? portalPage(status) : undefined);
+      sender.offer(beat(1));
+      await until("it was turned away twice", () => pauses.length >= 2);
+      expect([edge.asked.includes("/v1/heartbeats"), spool.waiting()]).toEqual([false, 1]);
+      hasPortal = false;
+      await until("it is taken", () => sequences().length === 1);
+    },
+  );
+
+  test.each([200, 201])("with status %d and its page enrols nobody", async (status) => {
+    edge.fault = () => portalPage(status);
+    await expect(start()).rejects.toThrow("not that of a LifecycleZero control plane");
+    edge.fault = undefined;
+    await start();
+  });
+});
+
+describe("isControlPlaneHealthy()", () => {
+  const ask = () => isControlPlaneHealthy(fetch, edge.url, never);
+
+  test("is true for the control plane's own answer, over a connection of its own", async () => {
+    expect(await ask()).toBe(true);
+    const inits: RequestInit[] = [];
+    const recording = (url: string, init: RequestInit) => {
+      inits.push(init);
+      return fetch(url, init);
+    };
+    await isControlPlaneHealthy(recording, edge.url, never);
+    expect(inits).toMatchObject([{ keepalive: false, redirect: "manual" }]);
+  });
+
+  test.each([
+    ["the page of a captive portal", () => portalPage()],
+    ["another program's JSON", () => Response.json({ ok: true })],
+    ["an empty answer", () => new Response("")],
+    ["null", () => new Response("null")],
+    ["a redirect", () => new Response(null, { status: 302, headers: { location: "/healthz" } })],
+    ["its own words under another status", () => Response.json({ status: "ok" }, { status: 503 })],
+    ["an endless answer", () => Response.json({ status: "ok", more: "x".repeat(2000) })],
+  ])("is false for %s", async (_what, answer) => {
+    edge.fault = (path) => (path === "/healthz" ? answer() : undefined);
+    expect(await ask()).toBe(false);
+  });
+
+  test("is false when nothing answers", async () => {
+    await edge.stop();
+    expect(await ask()).toBe(false);
+  });
+});
+
+describe("judge()", () => {
+  const answered = (status: number, code?: string, body = ""): Answer => ({
+    kind: "answered",
+    status,
+    body,
+    ...(code ? { problem: { code, title: "t" } } : {}),
+  });
+  const receivedAt = "2026-11-21T00:00:00.000Z";
+  test.each([
+    [answered(202, undefined, JSON.stringify({ receivedAt })), "taken"],
+    // A later version's answer, in a member this one does not understand.
+    [answered(202, undefined, JSON.stringify({ receivedAt, directive: 7 })), "taken"],
+    [answered(202), "away"],
+    [answered(202, undefined, HTML), "away"],
+    [answered(202, undefined, "{}"), "away"],
+    [answered(202, undefined, '{"receivedAt":"yesterday"}'), "away"],
+    [answered(200, undefined, JSON.stringify({ receivedAt })), "away"],
+    [answered(200), "away"],
+    [answered(204), "away"],
+    [answered(302), "away"],
+    [answered(400), "away"],
+    [answered(400, "wire.malformed"), "hopeless"],
+    [answered(413, "wire.too-large"), "hopeless"],
+    [answered(415, "wire.media-type"), "away"],
+    [answered(401), "away"],
+    [answered(401, "wire.session-expired"), "renew"],
+    [answered(401, "wire.bad-signature"), "renew"],
+    [answered(401, "wire.stale"), "away"],
+    [answered(403), "away"],
+    [answered(403, "asset.revoked"), "revoked"],
+    [answered(404), "away"],
+    [answered(429), "away"],
+    [answered(500), "away"],
+    [answered(503), "away"],
+    [{ kind: "unreachable", reason: "r" } as Answer, "away"],
+  ] as const)("%j is %s", (answer, expected) => {
+    expect(judge(answer).is).toBe(expected);
+  });
+});
+
+describe("enrol()", () => {
+  const enrolAt = async (directory: string, post: Post, token = TOKEN) =>
+    enrol(
+      { post, random: () => 0, sleep: () => sleep(1), log: silent },
+      await openDeviceKey(directory, process.platform),
+      { ...REQUEST, token },
+      never,
+    );
+  const postTo = (url: string): Post =>
+    createPost({ edgeUrl: url, fetch, clock: controlClock(Date.now), wallClock: Date.now });
+
+  test("asks again with the same key and token after lost answers", async () => {
+    const directory = temporaryDirectory();
+    edge.fault = (_path, count) => (count <= 2 ? new Response("bad gateway", { status: 502 }) : undefined);
+    const enrolled = await enrolAt(directory, postTo(edge.url));
+    expect(enrolled.ok && enrolled.answer.assetId).toBe(ASSET);
+    expect((await enrolAt(directory, postTo(edge.url))).ok).toBe(true);
+    expect(new Set(edge.enrolments.map(({ deviceKey }) => deviceKey)).size).toBe(1);
+  });
+
+  test("says at once what the edge refused, by title and code", async () => {
+    const refused = await enrolAt(temporaryDirectory(), postTo(edge.url), "x.y.z");
+    expect(refused).toEqual({
+      ok: false,
+      reason: "The enrolment token is not valid (enrolment.invalid-token)",
+    });
+    expect(edge.asked).toHaveLength(1);
+  });
+
+  test("refuses an answer that is no enrolment", async () => {
+    edge.fault = () => Response.json({ hello: "world" });
+    const refused = await enrolAt(temporaryDirectory(), postTo(edge.url));
+    expect(refused.ok).toBe(false);
+  });
+
+  test("gives up after a bounded number of tries when nobody is there", async () => {
+    const { url } = edge;
+    await edge.stop();
+    const refused = await enrolAt(temporaryDirectory(), postTo(url));
+    expect(!refused.ok && refused.reason).toStartWith("the control plane is away");
+    edge = await startEdge();
+  });
+});
+
+describe("backoffMs()", () => {
+  test("doubles to a minute and spreads over the upper half", () => {
+    expect([1, 2, 3, 6, 7, 50, 1e9].map((failures) => backoffMs(failures, () => 0))).toEqual([
+      500, 1000, 2000, 16_000, 30_000, 30_000, 30_000,
+    ]);
+    expect([1, 7].map((failures) => backoffMs(failures, () => 0.999999))).toEqual([1000, 60_000]);
+  });
+  test("takes Retry-After as a floor", () => {
+    expect(backoffMs(1, () => 0, 30_000)).toBe(30_000);
+    expect(backoffMs(7, () => 0, 1000)).toBe(30_000);
+  });
+});
+
+describe("parseRetryAfter()", () => {
+  test.each([
+    [null, undefined],
+    ["0", 0],
+    ["120", 120_000],
+    ["999999999", 600_000],
+    ["-5", undefined],
+    ["soon", undefined],
+    [new Date(1_700_000_010_000).toUTCString(), 10_000],
+    [new Date(1_600_000_000_000).toUTCString(), undefined],
+  ] as const)("%p is %p ms", (value, expected) => {
+    expect(parseRetryAfter(value, 1_700_000_000_000)).toBe(expected as number);
+  });
+});

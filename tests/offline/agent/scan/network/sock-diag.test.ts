@@ -1,0 +1,232 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { createServer, type Server, Socket } from "node:net";
+import { createOwnSockets } from "../../../../../agent/scan/network/own-sockets.ts";
+import {
+  createSocketDiag,
+  diagRequest,
+  openSocketDiag,
+  parseDiag,
+  type SocketDiag,
+} from "../../../../../agent/scan/network/sock-diag.ts";
+import { parseTcpTable, type TcpRow } from "../../../../../agent/scan/network/sockets.ts";
+import { realFiles } from "../../../../../agent/scan/system/files.ts";
+import { describeUnless, missing } from "../../../../support/missing.ts";
+
+const SEQUENCE = 7;
+const HEADER = 16;
+
+/** One message of a dump (linux/inet_diag.h), as the kernel lays it out on a little-endian machine. */
+function message(of: {
+  family?: number;
+  state?: number;
+  local?: number[];
+  remote?: number[];
+  localPort?: number;
+  remotePort?: number;
+  uid?: number;
+  inode?: number;
+  type?: number;
+  flags?: number;
+  sequence?: number;
+}): Uint8Array {
+  const bytes = new Uint8Array(HEADER + 72);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, bytes.length, true);
+  view.setUint16(4, of.type ?? 20, true);
+  view.setUint16(6, of.flags ?? 2, true);
+  view.setUint32(8, of.sequence ?? SEQUENCE, true);
+  bytes[HEADER] = of.family ?? 2;
+  bytes[HEADER + 1] = of.state ?? 10;
+  view.setUint16(HEADER + 4, of.localPort ?? 11_434);
+  view.setUint16(HEADER + 6, of.remotePort ?? 0);
+  bytes.set(of.local ?? [127, 0, 0, 1], HEADER + 8);
+  bytes.set(of.remote ?? [0, 0, 0, 0], HEADER + 24);
+  view.setUint32(HEADER + 64, of.uid ?? 998, true);
+  view.setUint32(HEADER + 68, of.inode ?? 26_517, true);
+  return bytes;
+}
+
+const DONE = message({ type: 3 });
+const join = (...parts: Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
+const OLLAMA: TcpRow = {
+  localAddress: "127.0.0.1",
+  localPort: 11_434,
+  remoteAddress: "0.0.0.0",
+  remotePort: 0,
+  state: "listen",
+  uid: 998,
+  inode: "26517",
+};
+
+describe("parseDiag()", () => {
+  test("reads IPv4, IPv6 and IPv4-mapped sockets and says when the dump is whole", () => {
+    const loopback = [...Array<number>(15).fill(0), 1];
+    const mapped = [...Array<number>(10).fill(0), 255, 255, 127, 0, 0, 1];
+    const six = message({ family: 10, local: loopback, remote: Array<number>(16).fill(0) });
+    const both = message({ family: 10, local: mapped, remote: mapped });
+    expect(parseDiag(join(message({}), six, both, DONE), "listen", SEQUENCE)).toEqual({
+      rows: [
+        OLLAMA,
+        { ...OLLAMA, localAddress: "::1", remoteAddress: "::" },
+        { ...OLLAMA, remoteAddress: "127.0.0.1" },
+      ],
+      is: "done",
+    });
+  });
+
+  test("says that more is to come after whole messages without an end", () => {
+    expect(parseDiag(message({}), "listen", SEQUENCE)).toEqual({ rows: [OLLAMA], is: "more" });
+  });
+
+  test("passes over a socket in another state", () => {
+    expect(parseDiag(join(message({ state: 1 }), DONE), "listen", SEQUENCE)).toEqual({
+      rows: [],
+      is: "done",
+    });
+  });
+
+  test.each([
+    ["another dump's answer", join(message({ sequence: SEQUENCE + 1 }), DONE)],
+    ["an interrupted dump", join(message({ flags: 0x12 }), DONE)],
+    ["a message of another type", message({ type: 16 })],
+    ["a cut message", message({}).subarray(0, 87)],
+    ["a cut header", message({}).subarray(0, 15)],
+    ["a length of zero", new Uint8Array(88)],
+  ])("fails on %s rather than leave sockets out", (_, bytes) => {
+    expect(parseDiag(bytes, "listen", SEQUENCE).is).toBe("failed");
+  });
+
+  test("tells a refusal from a failure", () => {
+    expect(parseDiag(message({ type: 2 }), "listen", SEQUENCE).is).toBe("refused");
+  });
+});
+
+test("diagRequest() asks for one family, TCP and one state", () => {
+  const view = new DataView(diagRequest(10, "established", 3).buffer as ArrayBuffer);
+  expect([view.getUint32(0, true), view.getUint16(4, true), view.getUint32(8, true)]).toEqual([72, 20, 3]);
+  expect([view.getUint8(16), view.getUint8(17), view.getUint32(20, true)]).toEqual([10, 6, 2]);
+});
+
+describe("createSocketDiag()", () => {
+  /** Answers each request with the next of these; a number is what recv(2) gives instead. */
+  function answering(...answers: (Uint8Array | number)[][]): SocketDiag {
+    let queue: (Uint8Array | number)[] = [];
+    return createSocketDiag({
+      send: () => {
+        queue = [...(answers.shift() ?? [])];
+        return true;
+      },
+      receive: (into) => {
+        const next = queue.shift();
+        if (typeof next !== "object") return next ?? -1;
+        into.set(next);
+        return next.length;
+      },
+    });
+  }
+  const four = (sequence: number): Uint8Array => message({ sequence });
+  const done = (sequence: number): Uint8Array => message({ type: 3, sequence });
+
+  test("joins both families, each over several reads", () => {
+    expect(answering([four(1), done(1)], [done(2)]).read("listen")).toEqual([OLLAMA]);
+  });
+
+  test("takes a kernel without IPv6 for what it is", () => {
+    expect(answering([four(1), done(1)], [message({ type: 2, sequence: 2 })]).read("listen")).toEqual([
+      OLLAMA,
+    ]);
+  });
+
+  test.each([
+    ["IPv4 is refused", [[message({ type: 2, sequence: 1 })], [done(2)]]],
+    ["the dump stops short", [[four(1)], [done(2)]]],
+    ["IPv6 stops short", [[four(1), done(1)], [four(2)]]],
+  ] as [string, Uint8Array[][]][])("gives nothing rather than a part when %s", (_, answers) => {
+    expect(answering(...answers).read("listen")).toBeUndefined();
+  });
+
+  test("throws away what an older dump left behind", () => {
+    const diag = answering([four(1)], [four(2), done(2)], [done(3)]);
+    expect(diag.read("listen")).toBeUndefined();
+    expect(diag.read("listen")).toEqual([OLLAMA]);
+  });
+});
+
+describeUnless(missing("Linux"), "openSocketDiag()", () => {
+  const open: (Server | Socket)[] = [];
+  afterAll(() => {
+    for (const one of open) one instanceof Socket ? one.destroy() : one.close();
+  });
+
+  test("says the same of this process's sockets as the tables of procfs", async () => {
+    const ports = await Promise.all([listen("127.0.0.1"), listen("::1")]);
+    await new Promise<void>((resolve) => {
+      const client = new Socket();
+      open.push(client);
+      client.connect(ports[0]!, "127.0.0.1", resolve);
+    });
+    const diag = openSocketDiag()!;
+    const ofTheTest = (rows: readonly TcpRow[]): string[] =>
+      rows
+        .filter((row) => ports.includes(row.localPort) || ports.includes(row.remotePort))
+        .map((row) => JSON.stringify(Object.entries(row).sort()))
+        .sort();
+    const asked = [...diag.read("listen")!, ...diag.read("established")!];
+    const tables = ["tcp", "tcp6"].flatMap((name) =>
+      parseTcpTable(readFileSync(`/proc/net/${name}`, "latin1")),
+    );
+    expect(ofTheTest(asked)).toEqual(ofTheTest(tables));
+    expect(ofTheTest(asked).length).toBe(4);
+  });
+
+  async function listen(host: string): Promise<number> {
+    const server = createServer(() => {});
+    open.push(server);
+    return new Promise((resolve) => {
+      server.listen(0, host, () => resolve((server.address() as { port: number }).port));
+    });
+  }
+});
+
+describe("createOwnSockets()", () => {
+  const deps = { files: realFiles(), procRoot: "/nowhere" };
+  const connection: TcpRow = { ...OLLAMA, state: "established", inode: "41353", remotePort: 4 };
+
+  test("gives the same list while the sockets are the same, and another one when any differs", () => {
+    let rows: TcpRow[] = [OLLAMA];
+    const sockets = createOwnSockets({ ...deps, diag: { read: () => rows.map((row) => ({ ...row })) } });
+    const first = sockets.listening();
+    expect(sockets.listening()).toBe(first!);
+    rows = [{ ...OLLAMA, inode: "26518" }];
+    expect(sockets.listening()).not.toBe(first!);
+    expect(sockets.listening()).toEqual(rows);
+  });
+
+  test("asks for connections in every second scan, and at once for new listeners", () => {
+    const asked: string[] = [];
+    const read = (state: TcpRow["state"]): TcpRow[] => {
+      asked.push(state);
+      return state === "listen" ? [OLLAMA] : [connection];
+    };
+    const sockets = createOwnSockets({ ...deps, diag: { read } });
+    const connections = (): number => asked.filter((state) => state === "established").length;
+    for (const [isNews, total] of [
+      [true, 1],
+      [false, 1],
+      [false, 2],
+      [false, 2],
+      [true, 3],
+    ] as const) {
+      sockets.listening();
+      expect(sockets.established(isNews)).toEqual([connection]);
+      expect(connections()).toBe(total);
+    }
+  });
+
+  test("is undefined, not empty, when neither the kernel nor procfs answers", () => {
+    const sockets = createOwnSockets({ ...deps, diag: { read: () => undefined } });
+    expect(sockets.listening()).toBeUndefined();
+    expect(sockets.established(true)).toEqual([]);
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemReaders } from "../../../../agent/scan/platform/system-readers.ts";
+import { createScanner, type Scanner, type ScanResult } from "../../../../agent/scan/scan.ts";
+import { describeUnless, missing } from "../../../support/missing.ts";
+import { Dialogue } from "../contain/firewall/namespaces.ts";
+import { ggufFile, HOLIDAY_PHOTOS } from "./scan-gguf.ts";
+
+/*
+ * A real file system in user space (FUSE) that stops answering, with a process that has a model from it in its memory.
+ * Whoever reads such a file waits in the kernel, and cannot be killed there.
+ */
+
+const home = mkdtempSync(join(tmpdir(), "scan-silent-"));
+const SCAN_MS_MAX = 3000;
+/** A reader is given up after two seconds; a busy machine needs longer to start it. */
+const PATIENCE_MS = 30_000;
+
+const isIn = ({ engines }: ScanResult, pid: number): boolean => engines.some((one) => one.pid === pid);
+const weightsOf = ({ collectors }: ScanResult) => collectors.find(({ name }) => name === "weights")!;
+
+describeUnless(
+  missing("Linux", "root", "python3", "unshare", "/dev/fuse"),
+  "a file system that stops answering",
+  () => {
+    let mount: Awaited<ReturnType<typeof startMount>>;
+    let ordinary: Bun.Subprocess<"pipe", "pipe", "inherit">;
+    let scanner: Scanner;
+
+    async function startMount() {
+      const mountpoint = join(home, "mount");
+      mkdirSync(mountpoint);
+      const script = join(import.meta.dir, "silent-mount.py");
+      const command = ["unshare", "--mount", "python3", script, mountpoint];
+      const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
+      const dialogue = new Dialogue(child);
+      return { pid: Number(await dialogue.hear()), dialogue };
+    }
+
+    beforeAll(async () => {
+      mount = await startMount();
+      const model = join(home, "ordinary.dat");
+      writeFileSync(model, ggufFile(HOLIDAY_PHOTOS as never));
+      const code = `import mmap,sys;f=open(${JSON.stringify(model)},"rb");m=mmap.mmap(f.fileno(),0,prot=mmap.PROT_READ);print("up",flush=True);sys.stdin.read()`;
+      ordinary = Bun.spawn(["python3", "-c", code], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+      await ordinary.stdout.getReader().read();
+      scanner = createScanner(
+        systemReaders({
+          platform: process.platform,
+          procRoot: "/proc",
+          selfPid: process.pid,
+          homes: () => [home],
+          clock: Date.now,
+          elapsed: () => performance.now(),
+        }),
+      );
+    });
+
+    afterAll(async () => {
+      await mount?.dialogue.end();
+      ordinary?.kill();
+      rmSync(home, { recursive: true, force: true });
+    });
+
+    /** Scans until it is so. Each scan has to end soon, whatever does not answer. */
+    async function scanUntil(isSo: (result: ScanResult) => boolean): Promise<ScanResult> {
+      for (const untilMs = performance.now() + PATIENCE_MS; ; ) {
+        const startedAtMs = performance.now();
+        const result = await scanner.scan();
+        expect(performance.now() - startedAtMs).toBeLessThan(SCAN_MS_MAX);
+        if (isSo(result)) return result;
+        if (performance.now() > untilMs) throw new Error(`never so: ${JSON.stringify(weightsOf(result))}`);
+        // Until the reader is given up, or has answered.
+        await Bun.sleep(200);
+      }
+    }
+
+    test(
+      "does not stop the agent: it names what it could not read, sees the rest, and reads it when it answers again",
+      async () => {
+        await mount.dialogue.say("silent");
+        const silent = await scanUntil((result) =>
+          /sshfs does not answer/.test(weightsOf(result).detail ?? ""),
+        );
+        expect(weightsOf(silent)).toMatchObject({ status: "partial" });
+        expect(isIn(silent, ordinary.pid)).toBe(true);
+        expect(isIn(silent, mount.pid)).toBe(false);
+        // A reader that ends as soon as it is killed did not wait in the kernel, and its place is left alone for longer.
+        await Bun.sleep(500);
+        await mount.dialogue.say("answer");
+        const again = await scanUntil((result) => isIn(result, mount.pid));
+        expect(weightsOf(again).detail ?? "").not.toContain("sshfs");
+        expect(again.engines.find(({ pid }) => pid === mount.pid)).toMatchObject({ id: "unknown-weights" });
+      },
+      3 * PATIENCE_MS,
+    );
+  },
+);

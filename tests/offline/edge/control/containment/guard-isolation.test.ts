@@ -1,0 +1,247 @@
+import { describe, expect, test } from "bun:test";
+import { decodeTime } from "ulid";
+import { type Admin, permissionsOf } from "../../../../../edge/auth/permissions.ts";
+import {
+  APPROVAL_MS,
+  type Asked,
+  guardIsolation,
+  saysOtherwise,
+} from "../../../../../edge/control/containment/isolation-limits.ts";
+import type { Deps } from "../../../../../edge/deps.ts";
+import { marshalItem, unmarshalItem } from "../../../../../shared/table/dynamo.ts";
+import type { AssetItem } from "../../../../../shared/table/items/asset/asset.ts";
+import { type TenantItem, tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
+import { isolationCountKey, tenantKey } from "../../../../../shared/table/keys.ts";
+import { believing } from "../../../../support/authority.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
+import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+
+const NOW_MS = Date.parse("2026-11-21T23:59:59.999Z");
+const ASSET: AssetItem = {
+  type: "Asset",
+  tenantId: TENANT_ID,
+  assetId: ASSET_ID,
+  employeeId: "dana",
+  hostname: "desk-1",
+  os: "linux",
+  arch: "x64",
+  deviceKey: "A".repeat(43),
+  enrolledAt: "2026-11-21T00:00:00.000Z",
+  status: "ACTIVE",
+  generation: 4,
+  custodyCount: 0,
+};
+const ADMIN: Admin = {
+  tenantId: TENANT_ID,
+  userId: "user_ada",
+  sessionId: "s",
+  role: "admin",
+  impersonated: false,
+  via: "session",
+  permissions: permissionsOf("admin"),
+};
+const ASKED: Asked = {
+  admin: ADMIN,
+  mode: "network",
+  justification: "unknown model weights",
+  breakGlass: false,
+  isApproved: false,
+};
+const STILL = {
+  ConditionCheck: {
+    TableName: "t",
+    Key: marshalItem(tenantKey(TENANT_ID)),
+    ConditionExpression: "#version = :seen",
+    ExpressionAttributeNames: { "#version": "settingsVersion" },
+    ExpressionAttributeValues: marshalItem({ ":seen": 3 }),
+  },
+};
+
+/** What the guard decides on an isolation, in a tenant with these settings and so many isolations this hour. */
+async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, used?: number) {
+  const { dynamo } = createMemoryDynamo();
+  const tenant = { ...tenantKey(TENANT_ID), ...tenantDefaults(TENANT_ID), settingsVersion: 3, ...settings };
+  await dynamo("PutItem", { TableName: "t", Item: marshalItem(tenant) });
+  if (used !== undefined) {
+    const counted = { ...isolationCountKey(TENANT_ID, "2026-11-21T23"), type: "IsolationCount" };
+    const Item = marshalItem({ ...counted, tenantId: TENANT_ID, count: used, expiresAt: 4_000_000_000 });
+    await dynamo("PutItem", { TableName: "t", Item });
+  }
+  const reads: object[] = [];
+  const counting = ((operation: "GetItem", input: object) => {
+    reads.push(input);
+    return dynamo(operation, input as never);
+  }) as Deps["dynamo"];
+  // The lowest and the highest byte that stand for the last of the 32 characters of a ULID.
+  let calls = 0;
+  const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
+  const deps = {
+    dynamo: counting,
+    table: "t",
+    authority: believing(counting),
+    random,
+  } as Partial<Deps> as Deps;
+  const decision = await guardIsolation(ASSET, { ...ASKED, ...asked }, NOW_MS, deps);
+  // A limit that was read from another copy of the table might be an older one.
+  for (const read of reads) expect(read).toMatchObject({ TableName: "t", ConsistentRead: true });
+  return decision;
+}
+
+/** The item a write puts. */
+const itemOf = (write: unknown) =>
+  unmarshalItem((write as { Put: { Item: ReturnType<typeof marshalItem> } }).Put.Item);
+
+describe("without four eyes and without a cap", () => {
+  test("an isolation goes as long as the settings stay as they were read", async () => {
+    expect(await guard({ fourEyes: false, isolationsPerHourMax: 0 })).toEqual({
+      ok: true,
+      value: { is: "go", writes: [STILL] },
+    });
+  });
+});
+
+describe("break-glass", () => {
+  test("passes cap and second person, for an administrator in person", async () => {
+    expect(await guard({ fourEyes: true, isolationsPerHourMax: 1 }, { breakGlass: true }, 1)).toEqual({
+      ok: true,
+      value: { is: "go", writes: [], target: "break-glass" },
+    });
+  });
+
+  test.each([
+    ["an API key of an administrator", { via: "api-key" }],
+    ["a responder", { role: "responder", permissions: permissionsOf("responder") }],
+    ["somebody who impersonates an administrator", { impersonated: true }],
+  ] as const)("is refused to %s", async (_who, more) => {
+    const admin = { ...ADMIN, ...more } as Admin;
+    expect(await guard({}, { breakGlass: true, admin })).toMatchObject({
+      ok: false,
+      code: "admin.forbidden",
+      detail: "breaking the glass takes an administrator in person",
+    });
+  });
+});
+
+describe("the cap", () => {
+  const EXPIRES_AT = Math.floor(NOW_MS / 1000) + 86_400;
+  const count = (count: number) => ({
+    ...isolationCountKey(TENANT_ID, "2026-11-21T23"),
+    type: "IsolationCount",
+    tenantId: TENANT_ID,
+    count,
+    expiresAt: EXPIRES_AT,
+  });
+
+  test("counts the first of an hour on the condition that there is none", async () => {
+    const decision = await guard({ isolationsPerHourMax: 1 });
+    const Put = {
+      TableName: "t",
+      Item: marshalItem(count(1)),
+      ConditionExpression: "attribute_not_exists(PK)",
+    };
+    expect(decision).toEqual({ ok: true, value: { is: "go", writes: [STILL, { Put }] } });
+  });
+
+  test("counts one more on the condition that nobody counted since, and that the limit holds", async () => {
+    const decision = await guard({ isolationsPerHourMax: 3 }, {}, 2);
+    const Put = {
+      TableName: "t",
+      Item: marshalItem(count(3)),
+      ConditionExpression: "#count = :used AND #count < :max",
+      ExpressionAttributeNames: { "#count": "count" },
+      ExpressionAttributeValues: marshalItem({ ":used": 2, ":max": 3 }),
+    };
+    expect(decision).toEqual({ ok: true, value: { is: "go", writes: [STILL, { Put }] } });
+  });
+
+  test.each([3, 4])("refuses once %d of 3 are counted", async (used) => {
+    expect(await guard({ isolationsPerHourMax: 3 }, {}, used)).toMatchObject({
+      ok: false,
+      code: "admin.capped",
+      detail: "3 isolations an hour is this tenant's limit",
+    });
+  });
+
+  test("holds for what a second person approved", async () => {
+    const settings = { fourEyes: true, isolationsPerHourMax: 1 };
+    expect(await guard(settings, { isApproved: true }, 1)).toMatchObject({ code: "admin.capped" });
+    expect(await guard(settings, { isApproved: true })).toMatchObject({ value: { is: "go" } });
+  });
+});
+
+describe("four eyes", () => {
+  test("make a request of it that says who asks for what, of which host, until when", async () => {
+    const decision = await guard({ fourEyes: true });
+    if (!decision.ok || decision.value.is !== "ask") throw new Error("expected a request");
+    const { approvalId, writes, change } = decision.value;
+    expect(decodeTime(approvalId)).toBe(NOW_MS);
+    expect(approvalId.slice(10)).toBe("Z".repeat(16));
+    expect(writes[0]).toEqual(STILL);
+    expect(writes).toHaveLength(2);
+    expect(writes[1]).toMatchObject({
+      Put: { TableName: "t", ConditionExpression: "attribute_not_exists(PK)" },
+    });
+    expect(itemOf(writes[1])).toEqual({
+      PK: tenantKey(TENANT_ID).PK,
+      SK: `APPROVAL#${approvalId}`,
+      type: "Approval",
+      tenantId: TENANT_ID,
+      approvalId,
+      assetId: ASSET_ID,
+      generation: 4,
+      mode: "network",
+      justification: ASKED.justification,
+      requestedBy: "user_ada",
+      requestedAt: "2026-11-21T23:59:59.999Z",
+      validUntil: "2026-11-22T00:59:59.999Z",
+      expiresAt: Math.floor(NOW_MS / 1000) + 30 * 86_400,
+    });
+    expect(APPROVAL_MS).toBe(3_600_000);
+    const { justification } = ASKED;
+    const record = { action: "request-isolation", mode: "network", target: approvalId, justification };
+    expect(change).toEqual({ before: ASSET, records: [record] } as never);
+  });
+
+  test("say who made the key that asks, and how engines would be stopped", async () => {
+    const admin = { ...ADMIN, via: "api-key", userId: "key_1", keyMadeBy: "user_ben" } as const;
+    for (const stopEnginesBy of ["suspend", "terminate"] as const) {
+      const decision = await guard({ fourEyes: true, stopEnginesBy }, { admin, mode: "stop-engines" });
+      if (!decision.ok || decision.value.is !== "ask") throw new Error("expected a request");
+      expect(itemOf(decision.value.writes[1])).toMatchObject({
+        requestedBy: "key_1",
+        keyMadeBy: "user_ben",
+        mode: "stop-engines",
+        stopEnginesBy,
+      });
+      expect(decision.value.change.records).toMatchObject([{ mode: "stop-engines", stopEnginesBy }]);
+    }
+  });
+});
+
+describe("saysOtherwise()", () => {
+  const suspended = "engines are suspended, not terminated: ask for it anew";
+  const terminated = "engines are terminated, not suspended: ask for it anew";
+  test.each([
+    ["stop-engines", "suspend", "terminate", terminated],
+    ["stop-engines", "terminate", "suspend", suspended],
+    ["stop-engines", "suspend", "suspend", undefined],
+    ["stop-engines", "terminate", "terminate", undefined],
+    ["stop-engines", undefined, "terminate", undefined],
+    ["network", "suspend", "terminate", undefined],
+    ["observe", "terminate", "suspend", undefined],
+  ] as const)("in mode %s, decided %p, settings %s: %p", (mode, stopEnginesBy, now, says) => {
+    const said = saysOtherwise({ mode, stopEnginesBy }, now);
+    expect(said).toBe(says && `the settings say now that ${says}`);
+  });
+
+  test("refuses what was decided by other settings", async () => {
+    for (const isApproved of [true, false]) {
+      const asked = { mode: "stop-engines", stopEnginesBy: "suspend", isApproved } as const;
+      expect(await guard({ stopEnginesBy: "terminate", fourEyes: true }, asked)).toMatchObject({
+        ok: false,
+        code: "admin.conflict",
+        detail: `the settings say now that ${terminated}`,
+      });
+    }
+  });
+});

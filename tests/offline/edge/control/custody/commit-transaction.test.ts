@@ -1,0 +1,549 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { createLocalJWKSet, jwtVerify } from "jose";
+import type { Admin } from "../../../../../edge/auth/permissions.ts";
+import {
+  type Asker,
+  commit,
+  type Decision,
+  type Plan,
+} from "../../../../../edge/control/custody/custody-transaction.ts";
+import type { Deps } from "../../../../../edge/deps.ts";
+import type { OpenAction } from "../../../../../edge/heartbeat/pending-actions.ts";
+import { createTurns } from "../../../../../edge/platform/keyed-mutex.ts";
+import { verifyCustody } from "../../../../../shared/containment/custody-chain.ts";
+import {
+  type AttributeMap,
+  type Dynamo,
+  DynamoFault,
+  marshalItem,
+} from "../../../../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem } from "../../../../../shared/table/items/asset/asset.ts";
+import { auditItem, custodyHeadItem } from "../../../../../shared/table/items/custody.ts";
+import { decodeItem } from "../../../../../shared/table/items/decode.ts";
+import { tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
+import { assetKey, idempotencyKey, tenantKey } from "../../../../../shared/table/keys.ts";
+import { accept, refuse } from "../../../../../shared/verdict.ts";
+import { makeEdgeApp, TENANT_ID } from "../../../../support/edge-app.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/memory-dynamo.ts";
+
+/*
+ * commit() itself, on nodes that share nothing but the table: each has its own dependencies, and no in-process turn
+ * keeps their transactions apart.
+ */
+
+const ASSETS = ["01M807NRG7BVMVH9SM4YAEXFPG", "01M807NRG7BVMVH9SM4YAEXFPH"] as const;
+const base = (await makeEdgeApp()).deps;
+const ADMIN: Admin = {
+  ...{ tenantId: TENANT_ID, userId: "user_mara", sessionId: "sess_1", role: "admin", impersonated: false },
+  ...{ via: "session", permissions: ["read", "contain"] },
+};
+const NOW_MS = 1_790_000_000_000;
+
+let table: MemoryDynamo;
+
+type Node = Awaited<ReturnType<typeof makeNode>>;
+
+/** One edge node. `before` and `after` run around each of its transactions, and may throw in the network's place. */
+function makeNode(more: Partial<Deps> = {}) {
+  const state = {
+    nowMs: NOW_MS,
+    asked: [] as string[],
+    pauses: [] as number[],
+    forgotten: 0,
+    learnt: [] as [string, OpenAction][],
+    nudged: 0,
+    logged: [] as unknown[],
+    tokens: [] as (string | undefined)[],
+    before: async (): Promise<void> => {},
+    after: async (): Promise<void> => {},
+  };
+  const dynamo = (async (operation: "TransactWriteItems", input: { ClientRequestToken?: string }) => {
+    state.asked.push(operation);
+    if (operation !== "TransactWriteItems") return table.dynamo(operation, input as never);
+    state.tokens.push(input.ClientRequestToken);
+    await state.before();
+    const answer = await table.dynamo(operation, input as never);
+    await state.after();
+    return answer;
+  }) as unknown as Dynamo;
+  const deps: Deps = {
+    ...base,
+    dynamo,
+    clock: () => state.nowMs,
+    pause: async (ms) => void state.pauses.push(ms),
+    nudge: async () => void state.nudged++,
+    log: (...line) => void state.logged.push(line),
+    openActions: {
+      ...base.openActions,
+      forget: () => void state.forgotten++,
+      learn: (_tenant, assetId, action) => void state.learnt.push([assetId, action]),
+    },
+    ...more,
+  };
+  return { deps, state };
+}
+
+let keys = 0;
+const askerOf = (key = `key-${++keys}`, more: Partial<Admin> = {}): Asker => ({
+  ...{ admin: { ...ADMIN, ...more }, sourceIp: "192.0.2.1", requestId: `req-${key}`, idempotencyKey: key },
+});
+
+const put = (key: object, item: object) =>
+  table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...key, ...item }) });
+
+async function readAsset(assetId: string): Promise<AssetItem> {
+  const { Item } = await table.dynamo("GetItem", {
+    TableName: "t",
+    Key: marshalItem(assetKey(TENANT_ID, assetId)),
+  });
+  return decodeItem(assetItem, Item!);
+}
+
+const ofType = (type: string): AttributeMap[] =>
+  [...table.items.values()].filter((item) => item.type?.S === type);
+const records = () => ofType("Audit").map((item) => decodeItem(auditItem, item));
+const head = () => {
+  const [item] = ofType("CustodyHead");
+  return item && decodeItem(custodyHeadItem, item);
+};
+
+/** A change of one asset alone: nothing but the tenant's head keeps it apart from changes of others. */
+const ofAsset =
+  (assetId: string, more: object = {}) =>
+  async (): Promise<Decision<Plan<string>>> =>
+    accept({
+      assets: [{ before: await readAsset(assetId), records: [{ action: "acknowledge" as const }], ...more }],
+      result: assetId,
+    });
+const ofTenant = async (): Promise<Decision<Plan<string>>> =>
+  accept({ records: [{ action: "change-settings" as const }], result: "done", secret: "s3cret" });
+
+const change = (
+  node: Node,
+  decide: (nowMs: number) => Promise<Decision<Plan<string>>>,
+  asker = askerOf(),
+  asked: unknown[] = ["change"],
+) => commit(asker, asked, decide, node.deps);
+const done = (result: string, secret?: string) => ({
+  ok: true,
+  value: { result, replayed: false, ...(secret && { secret }) },
+});
+
+async function seed(empty: MemoryDynamo): Promise<void> {
+  table = empty;
+  await put(tenantKey(TENANT_ID), tenantDefaults(TENANT_ID));
+  for (const assetId of ASSETS)
+    await put(assetKey(TENANT_ID, assetId), {
+      ...{ type: "Asset", tenantId: TENANT_ID, assetId, employeeId: "dana", hostname: "h", os: "linux" },
+      ...{ arch: "x64", deviceKey: "A".repeat(43), enrolledAt: "2026-11-21T00:00:00.000Z", status: "ACTIVE" },
+      ...{ generation: 0, custodyCount: 0, GSI2PK: "open", GSI2SK: "open" },
+    });
+}
+beforeEach(() => seed(createMemoryDynamo()));
+
+describe("two nodes that share nothing but the table", () => {
+  test.each([
+    ["the tenant's very first changes", 0],
+    ["changes of a tenant that has a log", 2],
+  ])("never fork the custody chain with %s", async (_what, earlier) => {
+    const [slow, fast] = [makeNode(), makeNode()];
+    for (let at = 0; at < earlier; at++) await change(fast, ofAsset(ASSETS[1]));
+    // The other node's clock is ahead, so that the two records have keys of their own.
+    fast.state.nowMs += 60_000;
+    slow.state.before = async () => {
+      slow.state.before = async () => {};
+      await change(fast, ofAsset(ASSETS[1]));
+    };
+    expect(await change(slow, ofAsset(ASSETS[0]))).toEqual(done(ASSETS[0]) as never);
+    expect(
+      records()
+        .map(({ tenantNumber }) => tenantNumber)
+        .sort(),
+    ).toEqual(Array.from({ length: earlier + 2 }, (_, at) => at + 1));
+    expect(await verifyCustody(records(), head())).toBeUndefined();
+    expect([slow.state.tokens.length, slow.state.pauses.length]).toEqual([2, 1]);
+    // A record is later than the one before it, whatever the node's own clock says.
+    const times = records()
+      .sort((a, b) => a.tenantNumber - b.tenantNumber)
+      .map(({ at }) => at);
+    expect(times).toEqual([...new Set(times)].sort());
+  });
+
+  test("50 changes at once, of assets and of the tenant, are 50 records of one chain", async () => {
+    let turn = 0;
+    await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
+    // One change at a time on each node, as its turns have it; the nodes race.
+    const nodes = [makeNode({ turns: createTurns() }), makeNode({ turns: createTurns() })];
+    for (const { deps } of nodes) deps.pause = () => Bun.sleep(Math.random() * 4);
+    const kinds = [ofAsset(ASSETS[0]), ofAsset(ASSETS[1]), ofTenant];
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => change(nodes[at % 2]!, kinds[at % 3]!)),
+    );
+    expect(all.every(({ ok }) => ok)).toBe(true);
+    expect(records()).toHaveLength(50);
+    expect(await verifyCustody(records(), head())).toBeUndefined();
+    expect(nodes.some(({ state }) => state.tokens.length > 25)).toBe(true);
+  });
+
+  test("an asset that another node changed is decided on again", async () => {
+    const [slow, fast] = [makeNode(), makeNode()];
+    let decided = 0;
+    slow.state.before = async () => {
+      slow.state.before = async () => {};
+      await change(fast, ofAsset(ASSETS[0]));
+    };
+    await change(slow, async () => {
+      decided++;
+      return ofAsset(ASSETS[0])();
+    });
+    expect([decided, (await readAsset(ASSETS[0])).custodyCount]).toEqual([2, 2]);
+  });
+});
+
+describe("a request that is repeated", () => {
+  test("gets the first answer without its secret, is not decided again and writes nothing", async () => {
+    const [first, second] = [makeNode(), makeNode()];
+    const asker = askerOf();
+    expect(await change(first, ofTenant, asker)).toEqual(done("done", "s3cret") as never);
+    const before = structuredClone(table.items);
+    let decided = 0;
+    const deciding = async () => {
+      decided++;
+      return ofTenant();
+    };
+    const again = await change(second, deciding, asker);
+    expect(again).toEqual({ ok: true, value: { result: "done", replayed: true } });
+    expect([decided, second.state.tokens, second.state.nudged]).toEqual([0, [], 0]);
+    expect(table.items).toEqual(before);
+  });
+
+  test.each([
+    ["of the same person for another thing", {}, ["other"]],
+    ["of another person for the same thing", { userId: "user_tom" }, ["change"]],
+  ])("under the same key, but %s, is a conflict and writes nothing", async (_what, more, asked) => {
+    const node = makeNode();
+    await change(node, ofTenant, askerOf("key-conflict"));
+    expect(await change(node, ofTenant, askerOf("key-conflict", more), asked)).toMatchObject({
+      ok: false,
+      code: "admin.conflict",
+    });
+    expect(records()).toHaveLength(1);
+  });
+
+  test("while the first is under way is one change, whichever is first in the table", async () => {
+    const [slow, fast] = [makeNode(), makeNode()];
+    const asker = askerOf();
+    let other: unknown;
+    slow.state.before = async () => {
+      slow.state.before = async () => {};
+      other = await change(fast, ofTenant, asker);
+    };
+    expect(await change(slow, ofTenant, asker)).toEqual({
+      ok: true,
+      value: { result: "done", replayed: true },
+    });
+    expect([other, records().length]).toEqual([done("done", "s3cret"), 1]);
+  });
+
+  test("and would be refused because the first was carried out in between, gets the first answer", async () => {
+    const [slow, fast] = [makeNode(), makeNode()];
+    const asker = askerOf();
+    const decide = async () => {
+      await change(fast, ofTenant, asker);
+      return refuse("admin.not-found");
+    };
+    expect(await change(slow, decide, asker)).toEqual({
+      ok: true,
+      value: { result: "done", replayed: true },
+    });
+    expect(await change(slow, async () => refuse("admin.not-found"))).toMatchObject({ ok: false });
+  });
+
+  test("in another tenant under the same key is another change", async () => {
+    const node = makeNode();
+    await put(tenantKey("org_b"), tenantDefaults("org_b"));
+    await change(node, ofTenant, askerOf("key-shared"));
+    expect(await change(node, ofTenant, askerOf("key-shared", { tenantId: "org_b" }))).toEqual(
+      done("done", "s3cret") as never,
+    );
+  });
+});
+
+describe("the record of a request", () => {
+  test("names token, result and hash, holds no secret, and expires after a day", async () => {
+    const node = makeNode();
+    const asker = askerOf();
+    await change(node, ofTenant, asker);
+    const { Item } = await table.dynamo("GetItem", {
+      TableName: "t",
+      Key: marshalItem(idempotencyKey(TENANT_ID, asker.idempotencyKey)),
+    });
+    expect(Item).toMatchObject({
+      token: { S: node.state.tokens[0]! },
+      result: { S: "done" },
+      expiresAt: { N: String(Math.floor(NOW_MS / 1000) + 24 * 3600) },
+    });
+    expect(JSON.stringify(Item)).not.toContain("s3cret");
+    expect(node.state.tokens[0]).toMatch(/^[\w-]{24}$/);
+  });
+});
+
+describe("a transaction whose answer is lost", () => {
+  const reset = async () => {
+    throw new TypeError("connection reset");
+  };
+
+  test("and that was carried out is told with its secret", async () => {
+    const node = makeNode();
+    node.state.after = reset;
+    expect(await change(node, ofTenant)).toEqual(done("done", "s3cret") as never);
+    expect([records().length, node.state.forgotten, node.state.tokens.length]).toEqual([1, 1, 1]);
+  });
+
+  test("and that was not carried out is a fault, and a repeat carries it out once", async () => {
+    const node = makeNode();
+    node.state.before = reset;
+    const asker = askerOf();
+    await expect(change(node, ofTenant, asker)).rejects.toThrow("connection reset");
+    node.state.before = async () => {};
+    expect([records().length, node.state.forgotten]).toEqual([0, 0]);
+    expect(await change(node, ofTenant, asker)).toEqual(done("done", "s3cret") as never);
+    expect(records()).toHaveLength(1);
+  });
+
+  test("and instead of which the same request on another node was carried out is a fault: its secret is not the one", async () => {
+    const [node, other] = [makeNode(), makeNode()];
+    const asker = askerOf();
+    node.state.before = async () => {
+      await change(other, ofTenant, asker);
+      throw new TypeError("connection reset");
+    };
+    await expect(change(node, ofTenant, asker)).rejects.toThrow("connection reset");
+    expect(records()).toHaveLength(1);
+  });
+
+  test("and whose outcome cannot be read either is the first fault", async () => {
+    const node = makeNode();
+    const { dynamo } = node.deps;
+    let isAway = false;
+    node.deps.dynamo = (async (operation: "GetItem", input: never) => {
+      if (isAway) throw new Error("away");
+      return dynamo(operation, input);
+    }) as unknown as Dynamo;
+    node.state.after = async () => {
+      isAway = true;
+      await reset();
+    };
+    await expect(change(node, ofTenant)).rejects.toThrow("connection reset");
+  });
+
+  test.each([
+    ["TransactionConflictException", []],
+    ["TransactionCanceledException", ["None", "ConditionalCheckFailed"]],
+    ["TransactionCanceledException", ["TransactionConflict"]],
+    [
+      "TransactionCanceledException",
+      ["ProvisionedThroughputExceeded", "ThrottlingError", "ThrottlingException"],
+    ],
+  ])("%s %j is decided again, with a pause that grows up to a bound", async (code, reasons) => {
+    const node = makeNode();
+    let left = 6;
+    node.state.before = async () => {
+      if (left-- > 0) throw new DynamoFault(code, reasons);
+    };
+    expect((await change(node, ofTenant)).ok).toBe(true);
+    expect(node.state.tokens).toHaveLength(7);
+    expect(new Set(node.state.tokens).size).toBe(7);
+    for (const [index, ms] of node.state.pauses.entries()) {
+      const most = [20, 40, 60, 60, 60, 60][index]!;
+      expect(ms).toBeGreaterThanOrEqual(most / 10);
+      expect(ms).toBeLessThanOrEqual(most);
+    }
+    expect(node.state.pauses).toHaveLength(6);
+  });
+
+  test.each([
+    ["TransactionCanceledException", ["ConditionalCheckFailed", "ValidationError"]],
+    ["TransactionCanceledException", ["ItemCollectionSizeLimitExceeded"]],
+    ["ValidationException", []],
+  ])("%s %j is a fault at once", async (code, reasons) => {
+    const node = makeNode();
+    node.state.before = async () => {
+      throw new DynamoFault(code, reasons);
+    };
+    await expect(change(node, ofTenant)).rejects.toThrow(code);
+    expect(node.state.tokens).toHaveLength(1);
+  });
+
+  test("a change that conflicts with others 64 times in a row is a fault", async () => {
+    const node = makeNode();
+    node.state.before = async () => {
+      throw new DynamoFault("TransactionConflictException");
+    };
+    await expect(change(node, ofTenant)).rejects.toThrow("64 optimistic-lock conflicts in a row");
+    expect([node.state.tokens.length, node.state.pauses.length]).toEqual([64, 63]);
+  });
+});
+
+describe("a change that was carried out", () => {
+  const opens: OpenAction = { generation: 1, directive: "jws", expiresAtMs: 9e12, revoked: false };
+
+  test("makes this node forget its open actions and learn the new one", async () => {
+    const node = makeNode();
+    await change(node, ofAsset(ASSETS[0], { opens }));
+    expect([node.state.forgotten, node.state.learnt]).toEqual([1, [[ASSETS[0], opens]]]);
+    await change(node, ofAsset(ASSETS[0]));
+    expect([node.state.forgotten, node.state.learnt.length]).toEqual([2, 1]);
+  });
+
+  test("nudges a worker when an event waits, and not otherwise", async () => {
+    const node = makeNode();
+    await change(node, ofTenant);
+    expect(node.state.nudged).toBe(0);
+    await change(node, async () => {
+      const plan = await ofTenant();
+      return plan.ok ? accept({ ...plan.value, isWaited: true }) : plan;
+    });
+    expect(node.state.nudged).toBe(1);
+  });
+
+  test("is logged with what it was and on which asset, in the words of its records", async () => {
+    const node = makeNode();
+    const records = [{ action: "isolate" as const, generation: 3, target: "inc_1" }];
+    await change(node, ofAsset(ASSETS[0], { records }), askerOf("key-log"));
+    await change(node, ofTenant, askerOf("key-log-2"));
+    const common = { tenantId: TENANT_ID };
+    expect(node.state.logged).toEqual([
+      [
+        "info",
+        "change.isolate",
+        { ...common, assetId: ASSETS[0], target: "inc_1", generation: 3, requestId: "req-key-log" },
+      ],
+      ["info", "change.change-settings", { ...common, requestId: "req-key-log-2" }],
+    ]);
+  });
+
+  test("counts and links its records: of the asset, of the tenant's own, and of the whole tenant", async () => {
+    const node = makeNode();
+    const two = [{ action: "acknowledge" as const }, { action: "resolve" as const }];
+    await change(node, ofAsset(ASSETS[0], { records: two }));
+    await change(node, ofTenant);
+    await change(node, ofAsset(ASSETS[1]));
+    await change(node, ofTenant);
+    await change(node, ofAsset(ASSETS[0]));
+    const log = records().sort((a, b) => a.tenantNumber - b.tenantNumber);
+    expect(log.map(({ number }) => number)).toEqual([1, 2, 1, 1, 2, 3]);
+    expect(await verifyCustody(log, head())).toBeUndefined();
+    const own = log[4]!;
+    expect(head()).toMatchObject({
+      count: 6,
+      hash: log[5]!.hash,
+      at: log[5]!.at,
+      ownCount: 2,
+      ownHash: own.hash,
+    });
+    expect(await readAsset(ASSETS[0])).toMatchObject({ custodyCount: 3, custodyHash: log[5]!.hash });
+    expect(log[0]).toMatchObject({ operatorId: "user_mara", sessionId: "sess_1", sourceIp: "192.0.2.1" });
+    expect(log[0]).not.toHaveProperty("keyMadeBy");
+  });
+
+  test("by an API key names who made the key", async () => {
+    await change(
+      makeNode(),
+      ofTenant,
+      askerOf("key-by-key", { userId: "key_1", via: "api-key", keyMadeBy: "user_tom" }),
+    );
+    expect(records()[0]).toMatchObject({ operatorId: "key_1", keyMadeBy: "user_tom" });
+  });
+
+  test("has a checkpoint by the control key, over tenant, hash, count and time of the newest record", async () => {
+    const node = makeNode();
+    await change(node, ofAsset(ASSETS[0]));
+    const { checkpoint, hash, at } = head()!;
+    const keySet = createLocalJWKSet(base.controlJwks);
+    const { payload, protectedHeader } = await jwtVerify(checkpoint, keySet, { typ: "lz-checkpoint+jwt" });
+    const iat = Math.floor(Date.parse(at!) / 1000);
+    expect(payload).toEqual({ tenant: TENANT_ID, hash, count: 1, iat });
+    expect(protectedHeader).toEqual({ alg: "EdDSA", typ: "lz-checkpoint+jwt", kid: "control-1" });
+  });
+
+  test("sets what it names, and takes the asset out of the index of open actions only when it is closed", async () => {
+    const node = makeNode();
+    const item = () => ofType("Asset").find(({ assetId }) => assetId?.S === ASSETS[0])!;
+    await change(node, ofAsset(ASSETS[0], { set: { status: "ISOLATED" } }));
+    expect(item()).toMatchObject({ status: { S: "ISOLATED" }, GSI2PK: { S: "open" } });
+    await change(node, ofAsset(ASSETS[0], { isClosed: true }));
+    expect([item().GSI2PK, item().GSI2SK]).toEqual([undefined, undefined]);
+  });
+
+  test.each([
+    ["a value it asks for is another", { equal: { status: "ISOLATED" } }],
+    ["an attribute it asks not to be there is", { absent: ["hostname"] }],
+  ])("is not, when %s", async (_what, asked) => {
+    const node = makeNode();
+    await expect(change(node, ofAsset(ASSETS[0], asked))).rejects.toThrow(
+      "64 optimistic-lock conflicts in a row",
+    );
+    expect(records()).toEqual([]);
+    for (const good of [{ equal: { status: "ACTIVE" } }, { absent: ["wish"] }])
+      expect((await change(makeNode(), ofAsset(ASSETS[0], good))).ok).toBe(true);
+  });
+
+  test("is not, when its asset is gone", async () => {
+    const before = await readAsset(ASSETS[0]);
+    const gone = { ...before, assetId: "01M807NRG7BVMVH9SM4YAEXFPZ" };
+    const plan = async () =>
+      accept({ assets: [{ before: gone, records: [{ action: "revoke" as const }] }], result: "x" });
+    await expect(change(makeNode(), plan)).rejects.toThrow("64 optimistic-lock conflicts in a row");
+  });
+});
+
+test("a node without the control key changes nothing", async () => {
+  const { controlKey: _, ...without } = makeNode().deps;
+  expect(await commit(askerOf(), [], ofTenant, without as Deps)).toMatchObject({
+    ok: false,
+    code: "admin.read-only",
+  });
+  expect(records()).toEqual([]);
+});
+
+test("a change of 100 items is written, of 101 it is a fault", async () => {
+  const extra = (count: number) => async (): Promise<Decision<Plan<string>>> => {
+    const writes = Array.from({ length: count }, (_, at) => ({
+      Put: { TableName: "t", Item: marshalItem({ PK: "extra", SK: `${count} ${at}` }) },
+    }));
+    return accept({ records: [{ action: "change-settings" }], writes, result: "done" });
+  };
+  // Besides them: the record, the heads of the custody log and of the signatures, and the record of the request.
+  expect((await change(makeNode(), extra(96))).ok).toBe(true);
+  await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");
+});
+
+test("changes of one tenant take turns on a node that has them", async () => {
+  const turns: string[] = [];
+  const node = makeNode({
+    turns: (name, work) => {
+      turns.push(name);
+      return work();
+    },
+  });
+  await change(node, ofTenant);
+  expect(turns).toEqual([TENANT_ID]);
+});
+
+test("a change is decided at a time later than every record before, and not before the node's own", async () => {
+  const [early, late] = [makeNode(), makeNode()];
+  late.state.nowMs += 60_000;
+  await change(late, ofTenant);
+  const times: number[] = [];
+  const noting = async (nowMs: number) => {
+    times.push(nowMs);
+    return ofTenant();
+  };
+  await change(early, noting);
+  await change(late, noting);
+  expect(times).toEqual([NOW_MS + 60_001, NOW_MS + 60_002]);
+  late.state.nowMs += 5;
+  await change(late, noting);
+  expect(times.at(-1)).toBe(NOW_MS + 60_005);
+});

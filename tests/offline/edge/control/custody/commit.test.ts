@@ -1,0 +1,143 @@
+import { describe, expect, test } from "bun:test";
+import { type Dynamo, DynamoFault, marshalItem } from "../../../../../shared/table/dynamo.ts";
+import { tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
+import { assetKey, tenantKey } from "../../../../../shared/table/keys.ts";
+import { makeAdminApp } from "../../../../support/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
+import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+
+/** What the network makes of a transaction that was carried out, once. */
+type Lost = { is: string; fault: () => Error };
+const LOST: Lost[] = [
+  { is: "its answer lost", fault: () => new TypeError("connection reset") },
+  // What a table that knows no tokens says of the second try, or one that is still busy with the first.
+  {
+    is: "its second try losing against its first",
+    fault: () => new DynamoFault("TransactionCanceledException", ["ConditionalCheckFailed"]),
+  },
+];
+
+async function makeWorld() {
+  const table = createMemoryDynamo();
+  const state: { lost?: Lost["fault"] | undefined; late?: boolean; tokens: (string | undefined)[] } = {
+    tokens: [],
+  };
+  const dynamo = (async (operation: "TransactWriteItems", input: { ClientRequestToken?: string }) => {
+    const { lost, late } = state;
+    if (operation !== "TransactWriteItems") return table.dynamo(operation, input as never);
+    state.tokens.push(input.ClientRequestToken);
+    if (!lost) return table.dynamo(operation, input as never);
+    state.lost = undefined;
+    if (late) {
+      // Still on its way when the next round reads; in the table before that round writes.
+      const first = structuredClone(input);
+      state.late = false;
+      held = () => table.dynamo(operation, first as never);
+      throw lost();
+    }
+    await table.dynamo(operation, input as never);
+    throw lost();
+  }) as unknown as Dynamo;
+  let held: (() => Promise<unknown>) | undefined;
+  const withHeld = (async (operation: "TransactWriteItems", input: never) => {
+    const go = operation === "TransactWriteItems" ? held : undefined;
+    if (go) {
+      held = undefined;
+      await go();
+    }
+    return dynamo(operation, input);
+  }) as unknown as Dynamo;
+  const app = await makeAdminApp({ dynamo: withHeld });
+  const put = (key: object, item: object) =>
+    table.dynamo("PutItem", { TableName: "t", Item: marshalItem({ ...key, ...item }) });
+  await put(tenantKey(TENANT_ID), tenantDefaults(TENANT_ID));
+  await put(assetKey(TENANT_ID, ASSET_ID), {
+    type: "Asset",
+    tenantId: TENANT_ID,
+    assetId: ASSET_ID,
+    employeeId: "dana",
+    hostname: "desk-1",
+    os: "linux",
+    arch: "x64",
+    deviceKey: "A".repeat(43),
+    enrolledAt: "2026-11-21T00:00:00.000Z",
+    status: "ACTIVE",
+    generation: 0,
+    custodyCount: 0,
+  });
+  const token = await app.session();
+  const post = async (path: string, key: string, body: object) => {
+    const answer = await app.ask(`/v1${path}`, token, {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": key },
+      body: JSON.stringify(body),
+    });
+    return { status: answer.status, body: (await answer.json()) as Record<string, never> };
+  };
+  const records = () => [...table.items.values()].filter((item) => item.type?.S === "Audit").length;
+  return { ...app, table, state, post, records };
+}
+type World = Awaited<ReturnType<typeof makeWorld>>;
+
+const TERMS = { url: "https://siem.example.com/hook", events: [] };
+const because = { justification: "the host is stranded" };
+const SECRETS: [string, string, (world: World) => Promise<[path: string, body: object]>][] = [
+  ["an API key", "key", async () => ["/api-keys", { name: "robot", role: "viewer", days: 1 }]],
+  ["a webhook", "secret", async () => ["/webhooks", TERMS]],
+  [
+    "a webhook's next secret",
+    "secret",
+    async ({ post }) => {
+      const { webhook } = (await post("/webhooks", "made-before", TERMS)).body as never as {
+        webhook: { webhookId: string };
+      };
+      return [`/webhooks/${webhook.webhookId}/rotate-secret`, because];
+    },
+  ],
+  [
+    "a release code",
+    "code",
+    async ({ post }) => {
+      await post(`/assets/${ASSET_ID}/isolate`, "isolated-before", { ...because, mode: "network" });
+      return [`/assets/${ASSET_ID}/release-code`, { ...because, hours: 1 }];
+    },
+  ],
+];
+
+describe.each(SECRETS)("%s", (_what, member, start) => {
+  test.each(LOST)("is told although the transaction that made it had $is", async ({ fault }) => {
+    const world = await makeWorld();
+    const [path, body] = await start(world);
+    const before = world.records();
+    world.state.lost = fault;
+    const made = await world.post(path, "the-change", body);
+    expect([made.status < 300, typeof made.body[member]]).toEqual([true, "string"]);
+    expect(world.records()).toBe(before + 1);
+    const again = await world.post(path, "the-change", body);
+    expect([again.status, again.body[member]]).toEqual([made.status, undefined as never]);
+    expect(world.records()).toBe(before + 1);
+  });
+});
+
+describe("commit()", () => {
+  test("tells the secret of the round that was carried out, not of one after it", async () => {
+    const world = await makeWorld();
+    await world.post(`/assets/${ASSET_ID}/isolate`, "isolated-before", { ...because, mode: "network" });
+    world.state.lost = () => new DynamoFault("TransactionConflictException");
+    world.state.late = true;
+    const { body } = await world.post(`/assets/${ASSET_ID}/release-code`, "the-change", because);
+    const [, payload] = String(body.code).split(".");
+    expect(JSON.parse(Buffer.from(payload!, "base64url").toString()).jti).toBe(body.codeId);
+  });
+
+  test("asks under another token in each round, and with the same in none", async () => {
+    const world = await makeWorld();
+    world.state.lost = () => new DynamoFault("TransactionConflictException");
+    world.state.late = true;
+    await world.post(`/assets/${ASSET_ID}/isolate`, "the-change", because);
+    const { tokens } = world.state;
+    expect(tokens).toHaveLength(2);
+    expect(new Set(tokens).size).toBe(2);
+    for (const token of tokens) expect(token).toMatch(/^[\w-]{1,36}$/);
+  });
+});

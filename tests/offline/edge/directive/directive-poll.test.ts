@@ -1,0 +1,234 @@
+import { describe, expect, test } from "bun:test";
+import { createHeldPolls, type HeldPolls } from "../../../../edge/directive/long-polls.ts";
+import { createOpenActions, type OpenAction } from "../../../../edge/heartbeat/pending-actions.ts";
+import { signedRequest } from "../../../../lz/platform/simulated-agents.ts";
+import type { CheckedAsset } from "../../../../shared/authority/check-reports.ts";
+import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
+import type { AssetItem } from "../../../../shared/table/items/asset/asset.ts";
+import { DIRECTIVE_HOLD_MS, DIRECTIVE_PATH } from "../../../../shared/wire/directive-poll.ts";
+import type { Signer } from "../../../../shared/wire/signature.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
+
+const OTHER_ASSET = "01M807NRG7BVMVH9SM4YAEXFPH";
+
+/** A timer that a test fires. */
+type Timer = { ms: number; then: () => void; isCancelled: boolean };
+
+const action = (generation: number, more: Partial<OpenAction> = {}): OpenAction => ({
+  generation,
+  directive: `directive.of.${generation}`,
+  expiresAtMs: 4_000_000_000_000,
+  revoked: false,
+  ...more,
+});
+
+async function makeWorld({ heldMax = 10 } = {}) {
+  const timers: Timer[] = [];
+  const after = (ms: number, then: () => void) => {
+    const timer: Timer = { ms, then, isCancelled: false };
+    timers.push(timer);
+    return () => {
+      timer.isCancelled = true;
+    };
+  };
+  const stored: AssetItem[] = [];
+  const dynamo = (async () => ({ Items: stored.map(marshalItem) })) as unknown as Dynamo;
+  const openActions = createOpenActions({
+    dynamo,
+    table: "t",
+    authority: {
+      readMany: async (keys) => keys.map(() => ({})),
+      checkReports: async (asset) => asset as CheckedAsset,
+    },
+    clock: () => world.state.nowMs,
+    log: () => {},
+    instruments: { actionSetAge: () => {} },
+    shared: true,
+    after,
+  });
+  const heldPolls: HeldPolls = createHeldPolls(openActions, after, heldMax);
+  const kept: number[] = [];
+  const world = await makeEdgeApp({
+    openActions,
+    heldPolls,
+    keepOpen: (_request, seconds) => void kept.push(seconds),
+  });
+  const signer = await world.openSession();
+  const poll = async (body: unknown = { v: 1, generation: 0 }, by: Signer = signer, signal?: AbortSignal) => {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const created = Math.floor(world.state.nowMs / 1000);
+    const request = await signedRequest(EDGE_URL, DIRECTIVE_PATH, text, by, created);
+    return world.app.request(new Request(request, signal ? { signal } : {}));
+  };
+  const fire = (ms: number): void => {
+    for (const timer of timers.splice(0)) {
+      if (timer.ms === ms && !timer.isCancelled) timer.then();
+      else timers.push(timer);
+    }
+  };
+  /** Until the request is held, which the timer of its hold shows. */
+  const held = async (count = 1): Promise<void> => {
+    const open = () => timers.filter(({ ms, isCancelled }) => ms === DIRECTIVE_HOLD_MS && !isCancelled);
+    while (open().length < count) await Bun.sleep(1);
+  };
+  return { ...world, signer, stored, openActions, heldPolls, timers, kept, poll, fire, held };
+}
+
+const isOpen = async (answer: Promise<Response>): Promise<boolean> =>
+  Promise.race([answer.then(() => false), Bun.sleep(20).then(() => true)]);
+
+describe("POST /v1/directive", () => {
+  test("is answered at once with a directive that is due, and 204 after the hold when none came", async () => {
+    const world = await makeWorld();
+    const held = world.poll();
+    await world.held();
+    expect(await isOpen(held)).toBe(true);
+    expect(world.kept).toEqual([DIRECTIVE_HOLD_MS / 1000 + 5]);
+    world.fire(DIRECTIVE_HOLD_MS);
+    const empty = await held;
+    expect([empty.status, await empty.text(), empty.headers.get("retry-after")]).toEqual([204, "", null]);
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(1));
+    const full = await world.poll();
+    expect([full.status, await full.json()]).toEqual([200, { directive: "directive.of.1" }]);
+    expect(full.headers.get("cache-control")).toBe("no-store");
+  });
+
+  test("is answered in the moment an admin of this node isolates, for this asset and no other", async () => {
+    const world = await makeWorld();
+    const [mine, others] = [world.poll(), world.poll(undefined, await world.openSession(OTHER_ASSET))];
+    const stranger = world.poll(undefined, await world.openSession(ASSET_ID, "org_b"));
+    await world.held(3);
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(1));
+    expect(await (await mine).json()).toEqual({ directive: "directive.of.1" });
+    expect([await isOpen(others), await isOpen(stranger)]).toEqual([true, true]);
+    world.heldPolls.end();
+    expect([(await others).status, (await stranger).status]).toEqual([204, 204]);
+  });
+
+  test("is answered within one refresh when another node isolated, without any heartbeat", async () => {
+    const world = await makeWorld();
+    const held = world.poll();
+    await world.held();
+    world.stored.push(isolated());
+    world.state.nowMs += 2000;
+    world.fire(2000);
+    expect(await (await held).json()).toEqual({ directive: "from.the.table" });
+  });
+
+  test("holds on through actions that are not news: obeyed already, or expired", async () => {
+    const world = await makeWorld();
+    const held = world.poll({ v: 1, generation: 3 });
+    await world.held();
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(3));
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(4, { expiresAtMs: world.state.nowMs }));
+    expect(await isOpen(held)).toBe(true);
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(5));
+    expect((await held).status).toBe(200);
+  });
+
+  test("tells a revoked asset so, also one that is held", async () => {
+    const world = await makeWorld();
+    const held = world.poll();
+    await world.held();
+    world.openActions.learn(TENANT_ID, ASSET_ID, action(1, { revoked: true }));
+    for (const answer of [await held, await world.poll()])
+      expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+        403,
+        "asset.revoked",
+      ]);
+  });
+
+  test("one asset holds one: the older one is let go; an asset beyond the bound is sent away", async () => {
+    const world = await makeWorld({ heldMax: 1 });
+    const older = world.poll();
+    await world.held();
+    const newer = world.poll();
+    expect((await older).status).toBe(204);
+    await world.held();
+    const beyond = await world.poll(undefined, await world.openSession(OTHER_ASSET));
+    expect([beyond.status, beyond.headers.get("retry-after")]).toEqual([204, "60"]);
+    expect(await isOpen(newer)).toBe(true);
+    world.heldPolls.end();
+    await newer;
+    expect((await world.poll()).headers.get("retry-after")).toBe("60");
+  });
+
+  test("a client that goes away leaves nothing behind", async () => {
+    const world = await makeWorld({ heldMax: 1 });
+    const client = new AbortController();
+    const gone = world.poll(undefined, undefined, client.signal);
+    await world.held();
+    client.abort();
+    await gone.catch(() => {});
+    expect(world.timers.filter(({ ms, isCancelled }) => ms === DIRECTIVE_HOLD_MS && !isCancelled)).toEqual(
+      [],
+    );
+    const next = world.poll(undefined, await world.openSession(OTHER_ASSET));
+    await world.held();
+    world.heldPolls.end();
+    expect((await next).headers.get("retry-after")).toBeNull();
+  });
+
+  test("is refused without the session of the asset, with a stale or foreign signature, and when malformed", async () => {
+    const world = await makeWorld();
+    const code = async (answer: Promise<Response>) =>
+      ((await (await answer).json()) as { code: string }).code;
+    const forged = { ...world.signer, keyid: world.signer.keyid.replace(ASSET_ID, OTHER_ASSET) };
+    expect(await code(world.poll(undefined, forged))).toBe("wire.bad-signature");
+    const plain = new Request(`${EDGE_URL}${DIRECTIVE_PATH}`, {
+      method: "POST",
+      body: '{"v":1,"generation":0}',
+    });
+    expect(await code(Promise.resolve(world.app.request(plain)))).toBe("wire.unsigned");
+    const body = '{"v":1,"generation":0}';
+    const created = Math.floor(world.state.nowMs / 1000);
+    const elsewhere = await signedRequest(EDGE_URL, "/v1/heartbeats", body, world.signer, created);
+    const moved = new Request(`${EDGE_URL}${DIRECTIVE_PATH}`, {
+      method: "POST",
+      headers: elsewhere.headers,
+      body,
+    });
+    expect(await code(Promise.resolve(world.app.request(moved)))).toBe("wire.bad-signature");
+    for (const wrong of [
+      "{",
+      { v: 2, generation: 0 },
+      { v: 1, generation: -1 },
+      { v: 1, generation: 0, x: 1 },
+    ])
+      expect(await code(world.poll(wrong))).toBe("wire.malformed");
+    expect(await code(world.poll(`{"v":1,"generation":0${" ".repeat(1024)}}`))).toBe("wire.too-large");
+    world.state.nowMs += 3600_001;
+    expect(await code(world.poll())).toBe("wire.session-expired");
+  });
+
+  test("does not exist where a request cannot be held", async () => {
+    const world = await makeEdgeApp();
+    const signer = await world.openSession();
+    const created = Math.floor(world.state.nowMs / 1000);
+    const request = await signedRequest(EDGE_URL, DIRECTIVE_PATH, '{"v":1,"generation":0}', signer, created);
+    expect((await world.app.request(request)).status).toBe(404);
+  });
+});
+
+const isolated = (): AssetItem => ({
+  type: "Asset",
+  tenantId: TENANT_ID,
+  assetId: ASSET_ID,
+  employeeId: "dana",
+  hostname: "h",
+  os: "Linux",
+  arch: "x64",
+  deviceKey: "A".repeat(43),
+  enrolledAt: "2026-11-21T00:00:00.000Z",
+  status: "ISOLATED",
+  generation: 1,
+  wish: {
+    generation: 1,
+    action: "isolate",
+    mode: "observe",
+    requestedAt: "2026-11-21T00:00:00.000Z",
+    expiresAt: "2099-12-21T00:00:00.000Z",
+    directive: "from.the.table",
+  },
+  custodyCount: 1,
+});

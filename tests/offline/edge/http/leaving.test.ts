@@ -1,0 +1,91 @@
+import { describe, expect, test } from "bun:test";
+import { createFetch } from "../../../../edge/app.ts";
+import type { HeldPolls } from "../../../../edge/directive/long-polls.ts";
+import { createLeaving, leave } from "../../../../edge/http/graceful-shutdown.ts";
+import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
+import { EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+
+/** Pauses that end when they are told to, with what happened so far, in order. */
+function world() {
+  const happened: string[] = [];
+  const pauses = new Map<number, () => void>();
+  const pause = (ms: number) => new Promise<void>((resolve) => void pauses.set(ms, resolve));
+  const stopped = Promise.withResolvers<void>();
+  const deps = {
+    pause,
+    leaving: createLeaving(pause, 5),
+    heldPolls: { end: () => void happened.push("polls let go") } as unknown as HeldPolls,
+    log: (level: string, event: string) => void happened.push(`${level} ${event}`),
+  };
+  const stop = () => {
+    happened.push("stopping");
+    return stopped.promise;
+  };
+  const end = async (ms: number) => {
+    pauses.get(ms)!();
+    await Bun.sleep(0);
+  };
+  return { happened, deps, stop, stopped, end };
+}
+
+describe("leave()", () => {
+  test("holds and takes requests for as long as balancers have, then lets polls go, then stops", async () => {
+    const { happened, deps, stop, stopped, end } = world();
+    expect(deps.leaving.hasBegun()).toBe(false);
+    const left = leave(deps, stop);
+    expect(deps.leaving.hasBegun()).toBe(true);
+    await Bun.sleep(0);
+    expect(happened).toEqual([]);
+    await end(5000);
+    expect(happened).toEqual(["polls let go", "stopping"]);
+    stopped.resolve();
+    expect(await left).toBe(0);
+  });
+
+  test("told a second time, waits for nothing", async () => {
+    const { happened, deps, stop } = world();
+    void leave(deps, stop);
+    expect(await leave(deps, stop)).toBe(1);
+    expect(happened).toEqual([]);
+  });
+
+  test("does not wait for a request that never ends, and says so", async () => {
+    const { happened, deps, stop, end } = world();
+    const left = leave(deps, stop);
+    await end(5000);
+    await end(20_000);
+    expect(await left).toBe(1);
+    expect(happened.at(-1)).toBe("error edge.stopped-late");
+  });
+});
+
+describe("a node that leaves", () => {
+  test("is not ready, is alive, takes heartbeats, and closes each connection with its answer", async () => {
+    const leaving = createLeaving(async () => {}, 5);
+    const { deps, openSession, state } = await makeEdgeApp({ leaving });
+    const answer = createFetch(deps);
+    const signer = await openSession();
+    const body = JSON.stringify(makeHeartbeat(1, state.nowMs, "host"));
+    const askAll = async () => {
+      const beat = await signedRequest(EDGE_URL, "/v1/heartbeats", body, signer, state.nowMs / 1000);
+      const requests = ["/healthz", "/readyz", "/readyz/admin"].map((path) => new Request(EDGE_URL + path));
+      const answers = await Promise.all([...requests, beat].map((request) => answer(request)));
+      return answers.map(({ status, headers }) => [status, headers.get("connection")]);
+    };
+    expect(await askAll()).toEqual([
+      [200, null],
+      [200, null],
+      [200, null],
+      [202, null],
+    ]);
+    await leaving.begin();
+    expect(await askAll()).toEqual([
+      [200, "close"],
+      [503, "close"],
+      [503, "close"],
+      [202, "close"],
+    ]);
+    const told = await answer(new Request(`${EDGE_URL}/readyz`));
+    expect(await told.json()).toMatchObject({ code: "edge.unavailable", node: "leaving" });
+  });
+});

@@ -1,0 +1,258 @@
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { packed } from "../../../../edge/heartbeat/queue-batcher.ts";
+import { createAwsCall, UpstreamFault } from "../../../../edge/platform/aws-client.ts";
+import { createQueueClient } from "../../../../edge/platform/queue-client.ts";
+import { bunHashing } from "../../../../edge/runtime/bun-hashing.ts";
+import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
+import { utf8 } from "../../../../shared/encoding/bytes.ts";
+import { encodeEntry } from "../../../../shared/queue/message.ts";
+import { importHmacKey } from "../../../../shared/wire/signature.ts";
+import { localAccess } from "../../../support/aws-access.ts";
+import { portalPage } from "../../../support/dynamo-answers.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+
+type Sent = { MessageBody: string; MessageGroupId?: string };
+type AnswerTo = (sent: Sent) => Response | Promise<Response>;
+
+const sent: Sent[] = [];
+let answerTo: AnswerTo;
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: 0,
+  async fetch(request) {
+    // An agent on this host that scans asks every server who it is.
+    if (!request.headers.has("x-amz-target")) return new Response(null, { status: 404 });
+    const message = (await request.json()) as Sent;
+    sent.push(message);
+    return answerTo(message);
+  },
+});
+afterAll(() => server.stop(true));
+
+const md5 = (text: string): string => new Bun.CryptoHasher("md5").update(text).digest("hex");
+const accept: AnswerTo = ({ MessageBody }) =>
+  Response.json({ MessageId: "m-1", MD5OfMessageBody: md5(MessageBody) });
+
+/** Recorded from ElasticMQ 1.6.12, SendMessage with MessageGroupId to a standard queue. */
+const ELASTICMQ_1_6 = {
+  Message: "The request includes parameter MessageGroupId that is not valid for this queue type",
+  __type: "com.amazonaws.sqs#InvalidParameterValue",
+};
+/** As users of SQS before fair queues (July 2025) and of LocalStack quote it: getmoto/moto#4594. */
+const SQS_BEFORE_FAIR_QUEUES = {
+  __type: "com.amazon.coral.service#InvalidParameterValueException",
+  message:
+    "Value org_a for parameter MessageGroupId is invalid. Reason: The request include parameter that is not valid for this queue type.",
+};
+const refusingGroups =
+  (refusal: object): AnswerTo =>
+  (message) =>
+    message.MessageGroupId === undefined ? accept(message) : Response.json(refusal, { status: 400 });
+
+const QUEUE_URL = `http://127.0.0.1:${server.port}/000000000000/heartbeats`;
+
+async function makeClient() {
+  const outcomes: boolean[] = [];
+  const logged: string[] = [];
+  const client = createQueueClient({
+    call: createAwsCall(
+      localAccess(async () => {}),
+      "sqs",
+      QUEUE_URL,
+    ),
+    queueUrl: QUEUE_URL,
+    instruments: { sent: (_heartbeats, ok) => void outcomes.push(ok) },
+    hashing: bunHashing,
+    signing: { kid: "q1", key: await importHmacKey(new Uint8Array(32), ["sign"]) },
+    log: (_level, event) => void logged.push(event),
+  });
+  return { ...client, outcomes, logged };
+}
+
+const LINES = [encodeEntry({ assetId: ASSET_ID, receivedAt: "2026-11-21T00:00:00.000Z", body: utf8("1") })];
+const faultOf = (work: Promise<unknown>) => work.then(() => undefined).catch((error: unknown) => error);
+
+/** Answers with status 200 that do not prove that the queue holds the message. */
+const NOT_ACCEPTED: { is: string; answer: AnswerTo }[] = [
+  { is: "the page of a captive portal", answer: () => portalPage() },
+  { is: "an empty answer", answer: () => new Response("") },
+  { is: "an empty object", answer: () => Response.json({}) },
+  { is: "a list", answer: () => Response.json([]) },
+  { is: "no MessageId", answer: ({ MessageBody }) => Response.json({ MD5OfMessageBody: md5(MessageBody) }) },
+  {
+    is: "an empty MessageId",
+    answer: ({ MessageBody }) => Response.json({ MessageId: "", MD5OfMessageBody: md5(MessageBody) }),
+  },
+  { is: "no MD5", answer: () => Response.json({ MessageId: "m-1" }) },
+  {
+    is: "the MD5 of another body",
+    answer: ({ MessageBody }) =>
+      Response.json({ MessageId: "m-1", MD5OfMessageBody: md5(`${MessageBody}x`) }),
+  },
+];
+
+beforeEach(() => {
+  sent.length = 0;
+  answerTo = accept;
+});
+
+describe("send()", () => {
+  test("a message counts as sent when the answer names it and the MD5 of its body", async () => {
+    const { send, outcomes, logged, areMessageGroupsRefused } = await makeClient();
+    await send("org_a", LINES);
+    expect(sent).toMatchObject([{ QueueUrl: QUEUE_URL, MessageGroupId: "org_a" }]);
+    expect([outcomes, logged, areMessageGroupsRefused()]).toEqual([[true], [], false]);
+  });
+
+  test.each(NOT_ACCEPTED)("$is with status 200 does not count as sent", async ({ answer }) => {
+    const { send, outcomes } = await makeClient();
+    answerTo = answer;
+    expect(await faultOf(send("org_a", LINES))).toBeInstanceOf(UpstreamFault);
+    expect(outcomes).toEqual([false]);
+  });
+
+  test("a refusal is a fault that names the exception and none of the message", async () => {
+    const { send, outcomes } = await makeClient();
+    answerTo = () =>
+      Response.json({ __type: "com.amazonaws.sqs#QueueDoesNotExist", message: "secret" }, { status: 400 });
+    const fault = await faultOf(send("org_a", LINES));
+    expect(String(fault)).toBe("UpstreamFault: sqs refused the request with 400 QueueDoesNotExist");
+    expect([sent.length, outcomes]).toEqual([1, [false]]);
+  });
+});
+
+test("a heartbeat is answered 202 only when SQS proved that it holds the message, else 503", async () => {
+  const { send } = await makeClient();
+  const enqueue = packed(send, (ms, then) => void (ms === 0 && queueMicrotask(then)), 0);
+  const { app, openSession, state } = await makeEdgeApp({ enqueue });
+  const signer = await openSession();
+  let sequence = 0;
+  const beat = async () => {
+    const body = JSON.stringify(makeHeartbeat(++sequence, state.nowMs, "desk-1"));
+    const request = await signedRequest(EDGE_URL, "/v1/heartbeats", body, signer, state.nowMs / 1000);
+    return (await app.request(request)).status;
+  };
+  for (const { is, answer } of NOT_ACCEPTED) {
+    answerTo = answer;
+    expect([is, await beat()]).toEqual([is, 503]);
+  }
+  answerTo = accept;
+  expect(await beat()).toBe(202);
+});
+
+describe("message groups", () => {
+  test.each([
+    ["ElasticMQ 1.6", ELASTICMQ_1_6],
+    ["SQS before fair queues", SQS_BEFORE_FAIR_QUEUES],
+  ])("%s refuses them: the message goes without, and so do all after it", async (_name, refusal) => {
+    const { send, outcomes, logged, areMessageGroupsRefused } = await makeClient();
+    answerTo = refusingGroups(refusal);
+    await send("org_a", LINES);
+    await send("org_b", LINES);
+    expect(sent.map(({ MessageGroupId }) => MessageGroupId)).toEqual(["org_a", undefined, undefined]);
+    expect(sent[1]).toEqual({ ...sent[0]!, MessageGroupId: undefined } as never);
+    expect([outcomes, areMessageGroupsRefused()]).toEqual([[true, true], true]);
+    expect(logged).toEqual(["queue.message-groups-refused"]);
+  });
+
+  test("messages that were refused at the same time are all sent, and the log says it once", async () => {
+    const { send, outcomes, logged } = await makeClient();
+    const gate = Promise.withResolvers<void>();
+    answerTo = async (message) => {
+      if (message.MessageGroupId !== undefined && sent.length >= 8) gate.resolve();
+      await gate.promise;
+      return refusingGroups(ELASTICMQ_1_6)(message);
+    };
+    await Promise.all(Array.from({ length: 8 }, (_, at) => send(`org_${at}`, LINES)));
+    expect(outcomes).toEqual(Array(8).fill(true));
+    expect(sent.filter(({ MessageGroupId }) => MessageGroupId === undefined)).toHaveLength(8);
+    expect(logged).toHaveLength(1);
+  });
+
+  test("one that is refused after another was accepted without a group is not lost", async () => {
+    const { send } = await makeClient();
+    const slow = Promise.withResolvers<void>();
+    answerTo = async (message) => {
+      if (message.MessageGroupId === "org_slow") await slow.promise;
+      return refusingGroups(ELASTICMQ_1_6)(message);
+    };
+    const late = send("org_slow", LINES);
+    await send("org_fast", LINES);
+    slow.resolve();
+    await late;
+    expect(sent.filter(({ MessageGroupId }) => MessageGroupId === undefined)).toHaveLength(2);
+  });
+
+  test("a refusal for another reason is not about groups, and costs no second request", async () => {
+    const { send, areMessageGroupsRefused } = await makeClient();
+    answerTo = () =>
+      Response.json(
+        { __type: "com.amazonaws.sqs#InvalidParameterValue", Message: "DelaySeconds must be <= 900" },
+        { status: 400 },
+      );
+    expect(await faultOf(send("org_a", LINES))).toBeInstanceOf(UpstreamFault);
+    expect([sent.length, areMessageGroupsRefused()]).toEqual([1, false]);
+  });
+
+  test.each([
+    ["is refused too, as a FIFO queue does", () => Response.json(ELASTICMQ_1_6, { status: 400 })],
+    ["is not proven to be accepted", () => Response.json({})],
+  ])("nothing is concluded when the message without a group %s", async (_what, answer) => {
+    const { send, logged, outcomes, areMessageGroupsRefused } = await makeClient();
+    answerTo = (message) =>
+      message.MessageGroupId === undefined ? answer() : refusingGroups(ELASTICMQ_1_6)(message);
+    expect(await faultOf(send("org_a", LINES))).toBeInstanceOf(UpstreamFault);
+    expect([outcomes, logged, areMessageGroupsRefused()]).toEqual([[false], [], false]);
+    await faultOf(send("org_a", LINES));
+    expect(sent.map(({ MessageGroupId }) => MessageGroupId)).toEqual([
+      "org_a",
+      undefined,
+      "org_a",
+      undefined,
+    ]);
+  });
+
+  test("/readyz says that they are refused, for lz doctor, and nothing while they are not", async () => {
+    for (const refused of [true, false]) {
+      const { app } = await makeEdgeApp({ areMessageGroupsRefused: () => refused });
+      for (const path of ["/readyz", "/readyz/admin"]) {
+        const answer = (await (await app.request(path)).json()) as object;
+        const keys = path === "/readyz/admin" ? { signInKeys: "fresh" } : {};
+        const found = { status: "ready", queue: "here", table: "here", ...keys };
+        expect(answer).toEqual(refused ? { ...found, fairQueues: "refused" } : found);
+      }
+    }
+  });
+});
+
+describe("reach()", () => {
+  const arn = (value: unknown) => () => Response.json({ Attributes: { QueueArn: value } });
+
+  test("asks for the configured queue's ARN and takes it", async () => {
+    const { reach } = await makeClient();
+    answerTo = arn("arn:aws:sqs:us-east-1:000000000000:heartbeats");
+    await reach();
+    expect(sent).toEqual([{ QueueUrl: QUEUE_URL, AttributeNames: ["QueueArn"] }] as never);
+  });
+
+  test.each([
+    ["the page of a captive portal", () => portalPage()],
+    ["no attributes", () => Response.json({})],
+    ["an empty ARN", arn("")],
+    ["an ARN that is no text", arn(7)],
+    ["the ARN of another queue", arn("arn:aws:sqs:us-east-1:000000000000:other")],
+    ["a queue that does not exist", () => Response.json({ __type: "QueueDoesNotExist" }, { status: 400 })],
+  ])("%s is not the queue", async (_what, answer) => {
+    const { reach } = await makeClient();
+    answerTo = answer;
+    expect(await faultOf(reach())).toBeInstanceOf(UpstreamFault);
+  });
+});
+
+test("MD5 is that of RFC 1321 for Bun, Deno and the empty text", async () => {
+  const { denoHashing } = await import("../../../../edge/runtime/deno-hashing.ts");
+  for (const { md5 } of [bunHashing, denoHashing]) {
+    expect(await md5(utf8(""))).toBe("d41d8cd98f00b204e9800998ecf8427e");
+    expect(await md5(utf8("message digest"))).toBe("f96b697d7cb7938d525a2f31aaf161d0");
+  }
+});

@@ -1,0 +1,164 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { ROOT } from "../support/stack.ts";
+
+/**
+ * What each folder of a stage may import beside itself, in the order of the data flow: a folder names only what lies
+ * below it. Packages and `shared/` are held by architecture.test.ts. Files next to the folders put them together.
+ */
+const MAY_IMPORT: Record<string, Record<string, string>> = {
+  agent: {
+    platform: "",
+    network: "platform",
+    catalogue: "",
+    scan: "catalogue platform",
+    identity: "network platform scan",
+    report: "identity network platform scan",
+    contain: "identity network platform report scan",
+    daemon: "catalogue contain identity network platform report scan",
+    install: "contain platform",
+    doctor: "daemon identity network platform",
+    cli: "catalogue contain daemon doctor identity install network platform report scan",
+  },
+  edge: {
+    runtime: "",
+    credentials: "",
+    platform: "credentials runtime",
+    http: "platform",
+    auth: "http platform",
+    catalogue: "",
+    // The hot path: it knows neither what admins change nor the pages.
+    heartbeat: "http platform runtime",
+    directive: "heartbeat http",
+    control: "auth heartbeat platform",
+    enrolment: "control http platform",
+    api: "auth control http",
+    dashboard: "api auth control http",
+  },
+  worker: {
+    platform: "",
+    heartbeat: "platform",
+    assess: "heartbeat platform",
+    record: "assess heartbeat platform",
+    receive: "heartbeat platform record",
+    review: "assess heartbeat platform record",
+    deliver: "platform",
+    fleet: "platform",
+  },
+  lz: {
+    platform: "",
+    assets: "platform",
+    capacity: "platform",
+    containment: "assets platform",
+    custody: "platform",
+    doctor: "platform",
+    keys: "platform",
+    policy: "platform",
+    queue: "platform",
+  },
+  shared: {
+    encoding: "",
+    time: "",
+    observability: "time",
+    wire: "encoding",
+    queue: "encoding observability wire",
+    table: "time wire",
+    policy: "table time wire",
+    containment: "encoding table wire",
+    authority: "containment encoding observability table wire",
+    events: "table time",
+    tenant: "authority table",
+    fleet: "authority containment policy table time wire",
+    export: "authority encoding table",
+  },
+};
+
+/** Types that name parts of every folder: whoever builds them gives each folder what it asks for. */
+const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
+
+const FILES_A_FOLDER_MAX = 20;
+/** One data file a product. */
+const DATA_FOLDERS = new Set(["agent/catalogue/engines"]);
+
+const files = [...new Bun.Glob("{shared,agent,edge,worker,lz,local,tools}/**/*.{ts,tsx}").scanSync(ROOT)].map(
+  (path) => path.replaceAll("\\", "/"),
+);
+
+/** Modules that a file imports, types included, as paths from the root. */
+function importsOf(path: string): string[] {
+  const found = readFileSync(join(ROOT, path), "utf8").matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g);
+  return [...found].map(([, specifier]) => normalize(join(dirname(path), specifier!)).replaceAll("\\", "/"));
+}
+
+const imports = new Map(files.map((path) => [path, importsOf(path)]));
+
+/** Stage and folder of a file in a folder of a stage; undefined for one beside the folders. */
+const placeOf = (path: string): [stage: string, folder: string] | undefined => {
+  const [stage = "", folder = "", ...rest] = path.split("/");
+  return rest.length > 0 && stage in MAY_IMPORT ? [stage, folder] : undefined;
+};
+
+test("every folder of a stage stands in the table", () => {
+  const places = files.flatMap((path) => {
+    const place = placeOf(path);
+    return place ? [place.join("/")] : [];
+  });
+  const known = Object.entries(MAY_IMPORT).flatMap(([stage, folders]) =>
+    Object.keys(folders).map((folder) => `${stage}/${folder}`),
+  );
+  expect([...new Set(places)].sort()).toEqual(known.sort());
+});
+
+test("the table has no circle: each folder names only folders that stand above it", () => {
+  for (const [stage, folders] of Object.entries(MAY_IMPORT)) {
+    const seen = new Set<string>();
+    const wrong = Object.entries(folders).flatMap(([folder, allowed]) => {
+      const early = allowed.split(" ").filter((name) => name !== "" && !seen.has(name));
+      seen.add(folder);
+      return early.map((name) => `${stage}/${folder} names ${name}`);
+    });
+    expect(wrong).toEqual([]);
+  }
+});
+
+test("a folder imports what the table allows, types included", () => {
+  const wrong = files.flatMap((path) => {
+    const place = placeOf(path);
+    if (!place) return [];
+    const [stage, folder] = place;
+    const allowed = new Set([folder, ...MAY_IMPORT[stage]![folder]!.split(" ")]);
+    return imports
+      .get(path)!
+      .filter((target) => {
+        const there = placeOf(target);
+        if (there) return there[0] === stage && !allowed.has(there[1]);
+        // What stands beside the folders puts them together. `shared/ids.ts` and its like are below all of them.
+        return target.startsWith(`${stage}/`) && stage !== "shared" && !TYPES_OF_ALL.has(target);
+      })
+      .map((target) => `${path} imports ${target}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test("no file imports itself by way of others, types included", () => {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const visit = (path: string, trail: string[]): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) circles.push([...trail.slice(at), path].join(" → "));
+    if (at >= 0 || done.has(path)) return;
+    for (const target of imports.get(path) ?? []) visit(target, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of files) visit(path, []);
+  expect(circles).toEqual([]);
+});
+
+test("a folder holds at most 20 files", () => {
+  const counts = Map.groupBy(files, (path) => dirname(path));
+  const large = [...counts].filter(
+    ([folder, inside]) => inside.length > FILES_A_FOLDER_MAX && !DATA_FOLDERS.has(folder),
+  );
+  expect(large.map(([folder, inside]) => `${folder}: ${inside.length}`)).toEqual([]);
+});

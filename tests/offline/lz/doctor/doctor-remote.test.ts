@@ -1,0 +1,85 @@
+import { describe, expect, test } from "bun:test";
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { checkProtection } from "../../../../lz/doctor/aws.ts";
+import { run } from "../../../../lz/doctor/doctor.ts";
+import { checkWorker } from "../../../../lz/doctor/worker.ts";
+import { parseArguments } from "../../../../lz/platform/arguments.ts";
+import type { Deps } from "../../../../lz/platform/deps.ts";
+import { marshalItem } from "../../../../shared/table/dynamo.ts";
+import { securityKey } from "../../../../shared/table/keys.ts";
+import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+
+const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
+const TENANT = "org_a";
+
+async function doctorOf(env: Record<string, string>, words: string[] = []) {
+  const parsed = parseArguments(["doctor", ...words]);
+  if (parsed.is === "help") throw new Error("unreachable");
+  const fetch = async (request: Request) => {
+    const { pathname } = new URL(request.url);
+    const answers: Record<string, object> = {
+      "/healthz": { status: "ok" },
+      "/readyz/admin": { status: "ready", signInKeys: "fresh" },
+      "/v1/me": { tenantId: TENANT },
+    };
+    return Response.json(answers[pathname] ?? {});
+  };
+  const deps = { clock: () => NOW_MS, env, root: "/nowhere", fetch } as unknown as Deps;
+  const { json } = await run(parsed.args, deps);
+  return (json as { checks: { name: string; state: string }[] }).checks;
+}
+
+test("lz doctor --url asks the installation, and nothing of the machine it runs on", async () => {
+  const checks = await doctorOf({}, ["--url", "https://lz.example.com", "--token", "t"]);
+  const names = checks.map(({ name }) => name);
+  expect(names).toEqual(["bun", "edge", "clock", "edge ready", "sign-in keys", "session", "table and queue"]);
+  expect(checks.filter(({ state }) => state === "not ok")).toEqual([]);
+});
+
+test("without an address and without a local stack it says how to name one or start one", async () => {
+  const names = (await doctorOf({})).filter(({ state }) => state === "not ok").map(({ name }) => name);
+  expect(names).toContain("stack.json");
+});
+
+describe("checkWorker()", () => {
+  const stateOf = async (item: object | undefined) => {
+    const { dynamo } = createMemoryDynamo();
+    const Item = item && marshalItem({ ...securityKey(TENANT), type: "Security", tenantId: TENANT, ...item });
+    if (Item) await dynamo("PutItem", { TableName: "t", Item });
+    return (await checkWorker({ dynamo, table: "t" }, TENANT, { clock: () => NOW_MS })).state;
+  };
+  test.each([
+    ["wrote a minute ago", { checkedAt: "2026-11-30T11:59:00.000Z", items: 3 }, "ok"],
+    ["wrote three minutes ago", { checkedAt: "2026-11-30T11:57:00.000Z", items: 3 }, "ok"],
+    ["wrote longer ago than that", { checkedAt: "2026-11-30T11:56:59.999Z", items: 3 }, "not ok"],
+    ["of a large tenant writes less often", { checkedAt: "2026-11-30T11:30:00.000Z", items: 20_000 }, "ok"],
+    ["of a large tenant is silent", { checkedAt: "2026-11-30T11:14:59.000Z", items: 20_000 }, "not ok"],
+    ["has begun and never ended", { claimedUntil: "2026-11-30T12:05:00.000Z" }, "not ok"],
+    ["never wrote", undefined, "not ok"],
+  ] as const)("a worker that %s", async (_what, item, state) => {
+    expect(await stateOf(item)).toBe(state);
+  });
+});
+
+describe("checkProtection()", () => {
+  const checksOf = async (table: object, recovery: string | Error) => {
+    const send = async () => {
+      if (recovery instanceof Error) throw recovery;
+      return {
+        ContinuousBackupsDescription: {
+          PointInTimeRecoveryDescription: { PointInTimeRecoveryStatus: recovery },
+        },
+      };
+    };
+    const client = { send } as unknown as Pick<DynamoDBClient, "send">;
+    return (await checkProtection(client, "t", table as never)).map(({ state }) => state);
+  };
+  test("a table with deletion protection, recovery and a key of its own is all right", async () => {
+    const table = { DeletionProtectionEnabled: true, SSEDescription: { Status: "ENABLED", SSEType: "KMS" } };
+    expect(await checksOf(table, "ENABLED")).toEqual(["ok", "ok", "ok"]);
+  });
+  test("a table without them is not, and a question that is denied is no yes", async () => {
+    expect(await checksOf({}, "DISABLED")).toEqual(["not ok", "not ok", "note"]);
+    expect(await checksOf({}, new Error("AccessDenied"))).toEqual(["not ok", "not ok", "note"]);
+  });
+});

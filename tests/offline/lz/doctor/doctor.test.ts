@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test";
+import { z } from "zod";
+import { denoPath } from "../../../../local/binaries.ts";
+import { embeddedDynamodbPath } from "../../../../local/dynamodb.ts";
+import { checkEdge, findProgram } from "../../../../lz/doctor/doctor.ts";
+import { createApi } from "../../../../lz/platform/api.ts";
+import type { Deps } from "../../../../lz/platform/deps.ts";
+import { HTML } from "../../../support/dynamo-answers.ts";
+
+test("findProgram() finds the very programs the local stack starts", () => {
+  expect(findProgram("dynoxide")).toBe(embeddedDynamodbPath());
+  expect(findProgram("deno")).toBe(denoPath());
+});
+
+const ME = { tenantId: "org_a" };
+const EDGE = {
+  "/healthz": { status: "ok" },
+  "/readyz/admin": { status: "ready", signInKeys: "fresh" },
+  "/v1/me": ME,
+};
+
+/** What `lz doctor` says of an edge that answers these paths with these bodies and status 200. */
+async function checksOf(answers: Record<string, object | string>) {
+  const fetch = async (request: Request) => {
+    const answer = answers[new URL(request.url).pathname];
+    return typeof answer === "string" ? new Response(answer) : Response.json(answer ?? {});
+  };
+  const deps = { fetch, clock: () => 0 } as Pick<Deps, "fetch" | "clock">;
+  const checks = await checkEdge({ url: "http://edge.test", token: "t" }, deps);
+  return Object.fromEntries(checks.map(({ name, state }) => [name, state]));
+}
+
+describe("checkEdge()", () => {
+  test("finds nothing wrong with an edge, and says nothing of fair queues that work", async () => {
+    expect(await checksOf(EDGE)).toEqual({
+      edge: "ok",
+      clock: "note",
+      "edge ready": "ok",
+      "sign-in keys": "ok",
+      session: "ok",
+    });
+  });
+
+  test("says that the queue refuses message groups, for a table that is here or away", async () => {
+    for (const status of ["ready", undefined]) {
+      const readiness = { ...(status && { status }), fairQueues: "refused" };
+      expect(await checksOf({ ...EDGE, "/readyz/admin": readiness })).toMatchObject({
+        "fair queues": "note",
+      });
+    }
+  });
+
+  test.each(["/healthz", "/readyz/admin", "/v1/me"])(
+    "a page with status 200 at %s is not LifecycleZero's answer",
+    async (path) => {
+      for (const page of [HTML, "{}", '{"status":"fine"}']) {
+        const name = { "/healthz": "edge", "/readyz/admin": "edge ready", "/v1/me": "session" }[path]!;
+        expect(await checksOf({ ...EDGE, [path]: page })).toMatchObject({ [name]: "not ok" });
+      }
+    },
+  );
+});
+
+test("the API client takes no page with status 200 for an answer", async () => {
+  const api = createApi({ url: "http://edge.test", token: "t" }, { fetch: async () => new Response(HTML) });
+  const any = z.object({ token: z.string() });
+  await expect(api.get("/v1/me", any)).rejects.toThrow("is it LifecycleZero?");
+  await expect(api.post("/v1/api-keys", {}, any)).rejects.toThrow("is it LifecycleZero?");
+  await expect(api.list("/v1/assets", any, 1)).rejects.toThrow("is it LifecycleZero?");
+});

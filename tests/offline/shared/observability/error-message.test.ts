@@ -1,0 +1,36 @@
+import { expect, test } from "bun:test";
+import { messageOf } from "../../../../shared/observability/error-message.ts";
+import { createLog } from "../../../../shared/observability/log.ts";
+
+test("a fetch that failed is told without Bun's hint for programmers, in messages and in log lines", async () => {
+  const server = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (socket) => void socket.terminate() },
+  });
+  const fault = await fetch(`http://127.0.0.1:${server.port}/`, { keepalive: false }).catch(
+    (cause: unknown) => cause,
+  );
+  server.stop(true);
+  // If Bun stops adding the hint, the function has nothing to do any more.
+  expect((fault as Error).message).toContain("verbose: true");
+  expect(messageOf(fault)).toBe("ECONNRESET: The socket connection was closed unexpectedly");
+  const lines: string[] = [];
+  createLog(
+    "edge",
+    () => 0,
+    (line) => lines.push(line),
+  )("error", "x", {
+    error: new Error("outer", { cause: fault }),
+  });
+  expect(lines[0]).toContain(
+    "caused by TypeError: ECONNRESET: The socket connection was closed unexpectedly",
+  );
+  expect(lines[0]).not.toContain("verbose");
+});
+
+test("messageOf() leaves other messages alone, and has words for what has none", () => {
+  expect(messageOf(new Error("no such host. Try again"))).toBe("no such host. Try again");
+  expect(messageOf(new Error(""))).toBe("unknown error");
+  expect(messageOf("text", "did not answer")).toBe("did not answer");
+});

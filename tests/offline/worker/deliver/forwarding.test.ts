@@ -1,0 +1,140 @@
+import { describe, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { fromUtf8 } from "../../../../shared/encoding/bytes.ts";
+import { decodePack, encodePack } from "../../../../shared/queue/message.ts";
+import { createForwarding } from "../../../../worker/deliver/webhook-loop.ts";
+import { createMetrics } from "../../../../worker/platform/metrics.ts";
+import { pollOnce } from "../../../../worker/receive/process-batch.ts";
+import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { eventually } from "../../../support/stack.ts";
+import { createWorkerDeps, makeTenant, TENANT } from "../../../support/worker-table.ts";
+
+function createLoop(forward: (tenantId: string) => Promise<unknown>) {
+  const metrics = createMetrics();
+  const logs: string[] = [];
+  // A pause without end in the time of a test: only what wakes the loop lets it go on.
+  const random = () => 1000;
+  const log = (_level: string, event: string) => void logs.push(event);
+  const forwarding = createForwarding({ forward, random, log, metrics });
+  const stop = new AbortController();
+  return { forwarding, stop, metrics, logs };
+}
+const turn = () => Bun.sleep(5);
+
+describe("createForwarding()", () => {
+  test("looks again at once when an event is reported during a look, and for a tenant it did not know", async () => {
+    const looks: string[] = [];
+    let release = () => {};
+    const { forwarding, stop } = createLoop(async (tenantId) => {
+      looks.push(tenantId);
+      if (looks.length === 1) await new Promise<void>((done) => (release = done));
+    });
+    forwarding.heardOf("org_slow");
+    const running = forwarding.run(stop.signal);
+    await turn();
+    forwarding.told("org_slow");
+    await turn();
+    expect(looks).toEqual(["org_slow"]); // never two looks at one tenant at a time
+    release();
+    await turn();
+    expect(looks).toEqual(["org_slow", "org_slow"]);
+    await turn();
+    expect(looks).toHaveLength(2); // no new event: it pauses
+    forwarding.told("org_new");
+    await turn();
+    expect(looks).toEqual(["org_slow", "org_slow", "org_new"]);
+    stop.abort();
+    await running;
+  });
+
+  test("a look that hangs delays no other tenant, however many hang", async () => {
+    const looks: string[] = [];
+    const { forwarding, stop } = createLoop(async (tenantId) => {
+      looks.push(tenantId);
+      if (tenantId.startsWith("org_hangs")) await new Promise(() => {});
+    });
+    forwarding.heardOf("org_hangs");
+    const running = forwarding.run(stop.signal);
+    await turn();
+    forwarding.told("org_good");
+    await turn();
+    expect(looks).toEqual(["org_hangs", "org_good"]);
+    // More than are looked at at the same time: those that hang stop counting after two seconds.
+    for (let i = 0; i < 100; i++) forwarding.told(`org_hangs_${i}`);
+    forwarding.told("org_late");
+    await eventually(async () => looks.includes("org_late"), 6500);
+    stop.abort();
+    await running; // a look that hangs does not delay the shutdown
+  }, 15_000);
+
+  test("looks again at once when there was more than one look takes up", async () => {
+    let left = 3;
+    const { forwarding, stop } = createLoop(async () => --left > 0);
+    forwarding.heardOf("org_busy");
+    const running = forwarding.run(stop.signal);
+    await turn();
+    expect(left).toBe(0);
+    stop.abort();
+    await running;
+  });
+
+  test("a fault is counted and told, and holds no other tenant back", async () => {
+    const looks: string[] = [];
+    const { forwarding, stop, metrics, logs } = createLoop(async (tenantId) => {
+      if (tenantId === "org_bad") throw new Error("away");
+      looks.push(tenantId);
+    });
+    for (const tenant of ["org_bad", "org_good"]) forwarding.heardOf(tenant);
+    const running = forwarding.run(stop.signal);
+    await turn();
+    expect(looks).toEqual(["org_good"]);
+    expect(metrics.read().forwards_faulted_total).toBe(1);
+    expect(logs).toEqual(["webhooks.not-forwarded"]);
+    stop.abort();
+    await running;
+  });
+
+  test("ends when told to stop, in the middle of its pause", async () => {
+    const { forwarding, stop } = createLoop(async () => {});
+    const running = forwarding.run(stop.signal);
+    await turn();
+    stop.abort();
+    await running;
+  });
+});
+
+describe("a pack of none", () => {
+  const body = fromUtf8(encodePack(TENANT, []));
+  const key = Buffer.alloc(32, 9);
+
+  test("decodePack() takes it for what it is, and refuses one that names none and holds something", () => {
+    expect(decodePack(body)).toEqual({ tenantId: TENANT, entries: [] });
+    expect(() => decodePack(`${body}x`)).toThrow();
+    expect(() => decodePack(`${body}\n`)).toThrow();
+  });
+
+  test("pollOnce() tells of its tenant and removes it; an unsigned one tells nothing", async () => {
+    const told: string[] = [];
+    const removed: string[] = [];
+    const buried: string[] = [];
+    const signature = createHmac("sha256", key).update(body).digest("base64url");
+    const message = { receipt: "r", body, receives: 1, sentAtMs: 0 };
+    const worker = createWorkerDeps(createMemoryDynamo(), makeTenant(), {
+      queueKeys: new Map([["k", key]]),
+      told: (tenantId) => void told.push(tenantId),
+      queue: {
+        receive: async () => [
+          { ...message, id: "signed", kid: "k", signature },
+          { ...message, id: "unsigned" },
+        ],
+        remove: async (messages) => void removed.push(...messages.map(({ id }) => id)),
+        extend: async () => {},
+        bury: async ({ reason }) => void buried.push(reason),
+      },
+    });
+    expect(await pollOnce(worker, new AbortController().signal)).toBe(0);
+    expect(told).toEqual([TENANT]);
+    expect(removed).toEqual(["signed", "unsigned"]);
+    expect(buried).toEqual(["unsigned"]);
+  });
+});

@@ -1,0 +1,228 @@
+import { describe, expect, test } from "bun:test";
+import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
+import { DynamoFault, unmarshalItem } from "../../../../shared/table/dynamo.ts";
+import { policy } from "../../../../shared/table/items/policy.ts";
+import { timestamp } from "../../../../shared/time/clock.ts";
+import { heartbeat, LIMITS } from "../../../../shared/wire/heartbeat.ts";
+import type { Deps } from "../../../../worker/receive/deps.ts";
+import { addsNothing, record } from "../../../../worker/record/record-heartbeat.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+
+const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
+const at = (second: number): string => timestamp(START_MS + second * 1000);
+const TENANT = makeTenant({ quietPeriodSeconds: 60 });
+const EXPOSED = [makeEngine({ bind: ["0.0.0.0"] })];
+
+/** A state, its samples, another state, one that is late, one that comes back, and one past the quiet period. */
+const BEATS = [
+  { second: 0, since: 0, engines: EXPOSED },
+  { second: 70, since: 0, engines: EXPOSED },
+  { second: 140, since: 130, engines: [] },
+  { second: 100, since: 90, engines: [makeEngine({ id: "jan", name: "Jan" })] },
+  { second: 10, since: 0, engines: EXPOSED },
+  { second: 300, since: 130, engines: [] },
+].map(({ second, since, engines }) =>
+  deliver(makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", { engines, stateSince: at(since) })),
+);
+
+/** Records all in order; a heartbeat that is not recorded comes again, as the queue has it. Counts those. */
+async function recordAll(table: MemoryDynamo, worker: Deps): Promise<number> {
+  let refused = 0;
+  for (const beat of BEATS) {
+    await record(beat, TENANT, worker).catch(async () => {
+      refused++;
+      await record(beat, TENANT, worker);
+    });
+  }
+  expect(table.items.size).toBeGreaterThan(0);
+  return refused;
+}
+
+describe("record() when one call to the table fails", () => {
+  test("leaves the heartbeat in the queue, and the redelivery makes the same table, whichever call it was", async () => {
+    const whole = createMemoryDynamo();
+    expect(await recordAll(whole, createWorkerDeps(whole, TENANT))).toBe(0);
+    const callsMade = [...whole.calls.values()].reduce((sum, count) => sum + count, 0);
+    expect(callsMade).toBeGreaterThan(20);
+    for (let failing = 0; failing < callsMade; failing++) {
+      const table = createMemoryDynamo();
+      let call = 0;
+      const dynamo: Deps["dynamo"] = async (operation, input) => {
+        if (call++ === failing) throw new DynamoFault("ProvisionedThroughputExceededException");
+        return table.dynamo(operation, input);
+      };
+      const refused = await recordAll(table, createWorkerDeps({ ...table, dynamo }, TENANT));
+      expect([failing, refused]).toEqual([failing, 1]);
+      expect(contents(table)).toEqual(contents(whole));
+    }
+  }, 60_000);
+
+  test("does not take a write that DynamoDB refuses as malformed for one that was made before", async () => {
+    const table = createMemoryDynamo();
+    const dynamo: Deps["dynamo"] = async (operation, input) => {
+      if (operation === "PutItem") throw new DynamoFault("ValidationException");
+      return table.dynamo(operation, input);
+    };
+    const worker = createWorkerDeps({ ...table, dynamo }, TENANT);
+    await expect(record(BEATS[0]!, TENANT, worker)).rejects.toThrow("ValidationException");
+  });
+});
+
+describe("record() of a heartbeat whose state is byte-equal to the one before", () => {
+  const RAW = 7n;
+  const equal = (second: number) => ({
+    ...deliver(
+      makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", { engines: EXPOSED, stateSince: at(0) }),
+    ),
+    raw: RAW,
+  });
+  const approving = (approvedEngines: string[]) =>
+    makeTenant({ policy: policy.parse({ approvedEngines, disabledRules: ["baseline-novelty"] }) });
+
+  test("does not ask the table under the same policy", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(0), tenant, worker);
+    table.calls.clear();
+    await record(equal(1), tenant, worker);
+    expect(Object.fromEntries(table.calls)).toEqual({});
+  });
+
+  test("knows that a heartbeat of an interval without a sample adds one, and one of a state that was left adds itself", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(60), tenant, worker);
+    await record(equal(660), tenant, worker);
+    const known = () => worker.presences.peek(TENANT.tenantId, equal(0).assetId);
+    expect(addsNothing(equal(661), known(), tenant)).toBe(true);
+    expect(addsNothing(equal(360), known(), tenant)).toBe(false);
+    const left = { ...equal(30), stateSince: at(30) };
+    await record({ ...equal(700), stateSince: at(700) }, tenant, worker);
+    expect(addsNothing(left, known(), tenant)).toBe(false);
+  });
+
+  test("does not take a state that came late for the newest one", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    const idle = (second: number) => ({
+      ...deliver(
+        makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", {
+          engines: [],
+          stateSince: at(second),
+        }),
+      ),
+      raw: RAW + 1n,
+    });
+    const hash = () => [...table.items.values()].find(({ type }) => type?.S === "Presence")!.stateHash!.S;
+    await record({ ...equal(100), stateSince: at(100) }, tenant, worker);
+    const newest = hash();
+    await record(idle(50), tenant, worker);
+    expect(hash()).toBe(newest!);
+    await record(idle(160), tenant, worker);
+    expect(hash()).not.toBe(newest!);
+  });
+
+  test("reads a heartbeat whose state is another one", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(0), tenant, worker);
+    await record({ ...equal(1), raw: RAW + 1n, stateSince: at(1) }, tenant, worker);
+    await record({ ...equal(2), raw: RAW + 2n }, tenant, worker);
+    const other = makeHeartbeat(4, START_MS + 3000, "host-1", { engines: [], stateSince: at(0) });
+    await record({ ...deliver(other), raw: RAW + 3n }, tenant, worker);
+    const presence = [...table.items.values()].find(({ type }) => type?.S === "Presence")!;
+    expect(presence).toMatchObject({ stateAt: { S: at(3) }, engines: { L: [] } });
+  });
+
+  test("sees the spool cross its bound", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record(equal(0), tenant, worker);
+    const spool = { waiting: 0, dropped: 1 };
+    const lossy = makeHeartbeat(11, START_MS + 10_000, "host-1", {
+      engines: EXPOSED,
+      stateSince: at(0),
+      spool,
+    });
+    await record(
+      { ...deliver(lossy), raw: RAW },
+      makeTenant({ ...tenant, telemetryResolutionSeconds: 1 }),
+      worker,
+    );
+    const rules = [...table.items.values()]
+      .filter(({ type }) => type?.S === "Incident")
+      .map(({ rule }) => rule?.S);
+    expect(rules).toContain("lost-heartbeats");
+  });
+
+  test("teaches the baseline when the one before came too late for that", async () => {
+    const table = createMemoryDynamo();
+    const tenant = approving([]);
+    const worker = createWorkerDeps(table, tenant);
+    await record({ ...equal(0), receivedAt: at(13 * 3600) }, tenant, worker);
+    const baselines = () => [...table.items.values()].filter(({ type }) => type?.S === "Baseline");
+    expect(baselines()).toHaveLength(0);
+    await record(equal(1), tenant, worker);
+    expect(baselines()).toHaveLength(1);
+  });
+
+  test("assesses the host again under an edited policy", async () => {
+    const table = createMemoryDynamo();
+    const worker = createWorkerDeps(table, approving([]));
+    await record(equal(0), approving([]), worker);
+    await record(equal(1), approving(["ollama"]), worker);
+    const items = [...table.items.values()].map((item) => unmarshalItem(item));
+    const rulesAt = (time: string) =>
+      (items.find((item) => item.kind === "change" && item.at === time)?.findings as { rule: string }[])?.map(
+        ({ rule }) => rule,
+      );
+    expect(rulesAt(at(0))).toContain("unapproved-engine");
+    expect(rulesAt(at(1))).toBeDefined();
+    expect(rulesAt(at(1))).not.toContain("unapproved-engine");
+    expect(items.find(({ type }) => type === "Presence")).toMatchObject({ stateAt: at(1) });
+  });
+
+  test("assesses it again under the edited policy also when the first heartbeat after the edit is an older one", async () => {
+    const table = createMemoryDynamo();
+    const worker = createWorkerDeps(table, approving([]));
+    await record(equal(0), approving([]), worker);
+    await record(equal(300), approving([]), worker);
+    await record(equal(150), approving(["ollama"]), worker);
+    await record(equal(301), approving(["ollama"]), worker);
+    const presence = [...table.items.values()].find(({ type }) => type?.S === "Presence")!;
+    expect(presence.stateAt).toEqual({ S: at(301) });
+  });
+});
+
+test("record() stores the largest heartbeat the edge takes, with every finding and in three bytes a character", async () => {
+  const wide = (length: number) => "語".repeat(length);
+  const models = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({
+      name: `${i}${wide(24)}`,
+      loaded: i % 2 === 0,
+      format: "gguf",
+    }));
+  const engines = Array.from({ length: LIMITS.ENGINES_MAX }, (_, i) =>
+    makeEngine({
+      id: `engine-${i}`,
+      name: wide(80),
+      bind: ["0.0.0.0"],
+      auth: "open",
+      renamed: true,
+      executable: `/${wide(30)}`,
+      models: models(28) as never,
+    }),
+  );
+  const beat = makeHeartbeat(1, START_MS, "host-1", { engines, stateSince: at(0) });
+  const bytes = Buffer.byteLength(JSON.stringify(heartbeat.parse(beat)));
+  expect(bytes).toBeWithin(0.9 * LIMITS.BODY_BYTES_MAX, LIMITS.BODY_BYTES_MAX);
+  const table = createMemoryDynamo();
+  await record(deliver(beat), TENANT, createWorkerDeps(table, TENANT));
+  expect([...table.items.values()].filter(({ kind }) => kind?.S === "change")).toHaveLength(1);
+});

@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
+import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
+import { timestamp } from "../../../../shared/time/clock.ts";
+import { record } from "../../../../worker/record/record-heartbeat.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+
+const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
+const TENANT = makeTenant({ quietPeriodSeconds: 60 });
+const EXPOSED = [makeEngine({ bind: ["0.0.0.0"] })];
+
+const beat = (second: number, since: number, engines = EXPOSED) => {
+  const stateSince = timestamp(START_MS + since * 1000);
+  const made = makeHeartbeat(second + 1, START_MS + second * 1000, "host-1", { engines, stateSince });
+  return deliver(made);
+};
+const itemsOf = (table: MemoryDynamo, type: string) =>
+  [...table.items.values()].filter((item) => item.type?.S === type).map(unmarshalItem);
+
+/** What the event and its incident have in common. */
+const TOLD = [
+  "rule",
+  "engine",
+  "engineName",
+  "risk",
+  "points",
+  "explanation",
+  "openedAt",
+  "title",
+  "atlas",
+  "remediation",
+];
+const pick = (item: Record<string, unknown>) => Object.fromEntries(TOLD.map((name) => [name, item[name]]));
+
+test("events of an incident say all that the incident says: title, technique and remedy too", async () => {
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, TENANT);
+  await record(beat(0, 0), TENANT, worker);
+  const incidents = new Map(itemsOf(table, "Incident").map((item) => [item.rule, item]));
+  const opened = itemsOf(table, "Event").filter(({ kind }) => kind === "incident.opened");
+  expect(opened.length).toBeGreaterThan(0);
+  expect(opened.length).toBe(incidents.size);
+  for (const { data } of opened as { data: Record<string, unknown> }[]) {
+    const incident = incidents.get(data.rule)!;
+    expect(incident.title).toBeString();
+    expect(incident.remediation).toBeString();
+    expect(data).toEqual(JSON.parse(JSON.stringify(pick(incident))));
+  }
+  await record(beat(10, 10, []), TENANT, worker);
+  await record(beat(100, 10, []), TENANT, worker);
+  const resolved = itemsOf(table, "Event").filter(({ kind }) => kind === "incident.resolved");
+  expect(resolved).toHaveLength(opened.length);
+  for (const { data } of resolved as { data: Record<string, unknown> }[]) {
+    const incident = itemsOf(table, "Incident").find(({ rule }) => rule === data.rule)!;
+    expect(incident.resolution).toBeString();
+    expect(data.resolution).toBe(incident.resolution as string);
+  }
+});
+
+test("the open incidents of presence are in the order of their names, whatever the rules' order", async () => {
+  const table = createMemoryDynamo();
+  const engines = ["zeta", "mike", "alpha"].map((id) => makeEngine({ id, name: id, bind: ["0.0.0.0"] }));
+  await record(beat(0, 0, engines), TENANT, createWorkerDeps(table, TENANT));
+  const [presence] = itemsOf(table, "Presence") as { openIncidents: { rule: string; engine: string }[] }[];
+  const names = presence!.openIncidents.map(({ rule, engine }) => `${rule} ${engine}`);
+  expect(names.length).toBeGreaterThan(2);
+  expect(names).toEqual([...names].sort());
+});
+
+test("a late state that comes again costs no write and no assessment", async () => {
+  const table = createMemoryDynamo();
+  const worker = createWorkerDeps(table, TENANT);
+  await record(beat(100, 100, []), TENANT, worker);
+  const late = beat(50, 50);
+  await record(late, TENANT, worker);
+  const before = new Map(table.calls);
+  await record(late, TENANT, worker);
+  const made = Object.fromEntries(
+    [...table.calls]
+      .map(([name, count]) => [name, count - (before.get(name) ?? 0)])
+      .filter(([, count]) => count !== 0),
+  );
+  expect(
+    Object.keys(made).filter((name) => !["GetItem", "BatchGetItem", "PutItem"].includes(name as string)),
+  ).toEqual([]);
+  expect(made.Query ?? 0).toBe(0);
+});

@@ -1,0 +1,131 @@
+import { AuthorityFault } from "../../shared/authority/types.ts";
+import { unrecordedRelease } from "../../shared/containment/containment-state.ts";
+import { isContained } from "../../shared/fleet/expiry.ts";
+import { type AttributeMap, isConditionFailed, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { actionRequired, assetKey, GSI2, indexSort } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { SESSION_SECONDS } from "../../shared/wire/enrolment.ts";
+import type { PlatformDeps } from "../platform/deps.ts";
+
+/**
+ * How long a revoked asset stays in the index of open actions, which is how edges know that its sessions are refused.
+ * Twice the life of a session: the last one is over by then, even where the clocks of the nodes differ by half of it.
+ */
+export const REVOKED_OPEN_MS = 2 * SESSION_SECONDS * 1000;
+/** Assets that one run takes out of the index. */
+export const CLOSED_MAX = 1000;
+/** A run begins no further asset after this time: it must not delay the count of the fleet. */
+const RUN_MS_MAX = 60_000;
+/** Read and written together. With its two records each, they are 75 of the 100 items that one BatchGetItem takes. */
+const AT_ONCE = 25;
+
+type Closer = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "authority" | "log">;
+
+/**
+ * Takes assets out of a tenant's index of open actions whose revocation is {@link REVOKED_OPEN_MS} ago. Every edge reads
+ * the whole index every two seconds, and a revocation is for good. The asset's own item refuses new sessions.
+ *
+ * Contained assets stay, and those whose release by a code is not in the custody log. A report that needs the index
+ * later puts its asset back. Gives the number of assets taken out, {@link CLOSED_MAX} at most.
+ */
+export async function closeRevoked(tenantId: string, deps: Closer): Promise<number> {
+  const startedMs = deps.clock();
+  const isLate = () => deps.clock() - startedMs >= RUN_MS_MAX;
+  const revokedUntil = timestamp(startedMs - REVOKED_OPEN_MS);
+  let closed = 0;
+  let from: AttributeMap | undefined;
+  do {
+    const page = await deps.dynamo("Query", {
+      TableName: deps.table,
+      IndexName: GSI2,
+      KeyConditionExpression: "GSI2PK = :open AND GSI2SK <= :to",
+      FilterExpression: "revokedAt <= :until AND #status = :active",
+      ExpressionAttributeNames: { "#status": "status" },
+      ExpressionAttributeValues: values({
+        open: actionRequired(tenantId),
+        to: indexSort(revokedUntil, "~"),
+        until: revokedUntil,
+        active: "ACTIVE",
+      }),
+      ...(from && { ExclusiveStartKey: from }),
+    });
+    const ids = (page.Items ?? [])
+      .map((stored) => decodeItem(assetItem, stored))
+      .filter((asset) => !isContained(asset, startedMs))
+      .map(({ assetId }) => assetId);
+    for (let i = 0; i < ids.length && closed < CLOSED_MAX && !isLate(); i += AT_ONCE) {
+      const next = ids.slice(i, i + Math.min(AT_ONCE, CLOSED_MAX - closed));
+      closed += await closeThese(tenantId, next, revokedUntil, deps);
+    }
+    from = page.LastEvaluatedKey;
+  } while (from && closed < CLOSED_MAX && !isLate());
+  if (closed > 0) deps.log("info", "revoked.closed", { tenantId, closed });
+  return closed;
+}
+
+/** Whether nothing but its revocation keeps an asset in the index, and that no longer. */
+const isOver = (asset: AssetItem, revokedUntil: string, nowMs: number): boolean =>
+  asset.revokedAt !== undefined &&
+  asset.revokedAt <= revokedUntil &&
+  !isContained(asset, nowMs) &&
+  unrecordedRelease(asset) === undefined;
+
+/** The index may be behind the table, so the assets are read again, with their signatures. */
+async function closeThese(
+  tenantId: string,
+  assetIds: readonly string[],
+  revokedUntil: string,
+  deps: Closer,
+): Promise<number> {
+  const items = await deps.authority.readMany(assetIds.map((assetId) => assetKey(tenantId, assetId)));
+  const closed = await Promise.all(
+    items.map(async (stored) => {
+      if (!stored || stored instanceof AuthorityFault) return false;
+      const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
+      return isOver(asset, revokedUntil, deps.clock()) && closeOne(asset, stored, deps);
+    }),
+  );
+  return closed.filter(Boolean).length;
+}
+
+/** What {@link isOver} was decided from. Every change by an administrator adds a custody record. */
+const DECIDED_FROM = [
+  "revokedAt",
+  "status",
+  "custodyCount",
+  "generation",
+  "proof",
+  "freedByCode",
+  "setBack",
+] as const satisfies readonly (keyof AssetItem)[];
+
+/** False when the asset was changed since it was read, or is not in the index any more. */
+async function closeOne(
+  { tenantId, assetId }: AssetItem,
+  stored: AttributeMap,
+  deps: Pick<Closer, "dynamo" | "table">,
+): Promise<boolean> {
+  const there = DECIDED_FROM.filter((name) => stored[name] !== undefined);
+  const unchanged = DECIDED_FROM.map((name) =>
+    stored[name] === undefined ? `attribute_not_exists(#${name})` : `#${name} = :${name}`,
+  );
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression: "REMOVE GSI2PK, GSI2SK",
+      ConditionExpression: ["GSI2PK = :open", ...unchanged].join(" AND "),
+      ExpressionAttributeNames: Object.fromEntries(DECIDED_FROM.map((name) => [`#${name}`, name])),
+      ExpressionAttributeValues: {
+        ...values({ open: actionRequired(tenantId) }),
+        ...Object.fromEntries(there.map((name) => [`:${name}`, stored[name]!])),
+      },
+    });
+    return true;
+  } catch (error) {
+    if (isConditionFailed(error)) return false;
+    throw error;
+  }
+}

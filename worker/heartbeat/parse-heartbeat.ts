@@ -1,0 +1,58 @@
+import type { Entry } from "../../shared/queue/message.ts";
+import { type Heartbeat, heartbeat } from "../../shared/wire/heartbeat.ts";
+import { datesOf } from "./plausible-dates.ts";
+import type { Glance } from "./preview-heartbeat.ts";
+import type { Message } from "./queue-message.ts";
+import type { Spooled } from "./state-hash.ts";
+import type { Moment } from "./timeline-position.ts";
+
+/** One heartbeat out of a verified message. */
+export type Delivery = Moment &
+  Spooled & {
+    message: Message;
+    tenantId: string;
+    assetId: string;
+    /** W3C traceparent of the request that brought it, when that one is traced. */
+    trace?: string;
+    /** Hash of its raw state, where it has the form agents write. */
+    raw: bigint | undefined;
+    /** Parsed when it is first asked for, if that was not needed before. */
+    heartbeat(): Heartbeat;
+  };
+
+type Origin = { message: Message; tenantId: string };
+
+/** Parses a heartbeat; undefined when it does not match its schema. */
+export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Delivery | undefined {
+  try {
+    const parsed = heartbeat.parse(JSON.parse(entry.body));
+    const { assetId, receivedAt, trace } = entry;
+    const { sequence, spool } = parsed;
+    return {
+      ...origin,
+      assetId,
+      receivedAt,
+      ...(trace !== undefined && { trace }),
+      ...datesOf(parsed, receivedAt),
+      sequence,
+      waiting: spool.waiting,
+      dropped: spool.dropped,
+      raw,
+      heartbeat: () => parsed,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** A heartbeat whose state is known word for word from one that was parsed: it need not be, unless it is needed. */
+export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Delivery {
+  const { assetId, body, trace } = entry;
+  let parsed: Heartbeat | undefined;
+  const parse = () => {
+    parsed ??= heartbeat.parse(JSON.parse(body));
+    return parsed;
+  };
+  const traced = trace === undefined ? undefined : { trace };
+  return { ...origin, ...glance, assetId, ...traced, heartbeat: parse };
+}

@@ -1,0 +1,150 @@
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { isJsonObject } from "../../shared/encoding/json-object.ts";
+import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/table/dynamo.ts";
+import type { Clock } from "../../shared/time/clock.ts";
+import { type Credentials, createSigner, type Signer } from "./sigv4.ts";
+
+/** One try must answer within this. */
+const TRY_TIMEOUT_MS = 4000;
+/**
+ * All tries together: an event is in the table or given up before a reader of the export comes to its time, which is
+ * ten seconds behind the present.
+ */
+export const CALL_TIMEOUT_MS = 8000;
+/** A clock this far off is the reason why a signature is refused; AWS allows five minutes. */
+const SKEW_MS = 4 * 60_000;
+
+/** Refusals that pass by themselves. A cancelled transaction is the caller's to look at. */
+const PASSING = new Set([
+  "InternalServerError",
+  "ItemCollectionSizeLimitExceededException",
+  "LimitExceededException",
+  "ProvisionedThroughputExceededException",
+  "RequestLimitExceeded",
+  "ServiceUnavailable",
+  "ThrottlingException",
+  "TransactionInProgressException",
+]);
+/** The credentials have run out sooner than they said. */
+const EXPIRED = new Set(["ExpiredTokenException", "UnrecognizedClientException"]);
+
+type Needs = {
+  clock: Clock;
+  /** Waits before try `round` (from 1 on), longer each time, with jitter. */
+  pause: (round: number) => Promise<void>;
+  /** A new token each time: a transaction that is tried again is carried out once. */
+  token: () => string;
+};
+
+type Wire = { url: string; host: string; attemptsMax: number; sign: Signer };
+
+/**
+ * DynamoDB's JSON protocol, signed here and sent by `fetch`. Region, endpoint, credentials and the number of attempts
+ * are what the AWS SDK makes of its configuration; its own way of sending costs twenty times the CPU
+ * (docs/decisions/0012-dynamodb-signed-by-hand.md).
+ */
+export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
+  const { clock, pause, token } = needs;
+  let wire: Promise<Wire> | undefined;
+  let skewMs = 0;
+
+  async function attempt(
+    { url, host, sign }: Wire,
+    target: string,
+    body: string,
+    timeoutMs: number,
+    credentials: Credentials,
+  ): Promise<Attempt> {
+    try {
+      const response = await fetch(url, {
+        method: "POST",
+        headers: sign({ host, target, body }, credentials, clock() + skewMs),
+        body,
+        signal: AbortSignal.timeout(timeoutMs),
+        redirect: "error",
+      });
+      const answer: unknown = await response.json();
+      if (!isJsonObject(answer)) throw new Error("the answer is not a JSON object");
+      if (response.ok && isDynamoContentType(response.headers.get("content-type"))) return { answer };
+      if (response.ok) throw new Error(`answered ${response.status} with something that is not DynamoDB's`);
+      const fault = faultOf(response.status, answer);
+      const isSkewed = fault.code.startsWith("InvalidSignature") && learnSkew(response.headers.get("date"));
+      return { fault, isPassing: response.status >= 500 || PASSING.has(fault.code) || isSkewed };
+    } catch (error) {
+      return { fault: new DynamoFault("Unreachable", [], { cause: error }), isPassing: true };
+    }
+  }
+
+  /** True when our clock was off, and no longer counts as such. */
+  function learnSkew(date: string | null): boolean {
+    const offMs = Date.parse(date ?? "") - (clock() + skewMs);
+    if (!(Math.abs(offMs) > SKEW_MS)) return false;
+    skewMs += offMs;
+    return true;
+  }
+
+  return async (operation, input) => {
+    wire ??= wireOf(client);
+    const known = await wire.catch((error: unknown) => {
+      wire = undefined;
+      throw error;
+    });
+    const isTransaction = operation === "TransactWriteItems";
+    const body = JSON.stringify(isTransaction ? { ClientRequestToken: token(), ...input } : input);
+    const untilMs = clock() + CALL_TIMEOUT_MS;
+    let isExpired = false;
+    for (let tried = 1; ; tried++) {
+      const timeoutMs = Math.min(TRY_TIMEOUT_MS, untilMs - clock());
+      const credentials = await credentialsOf(client, isExpired);
+      const made = await attempt(known, `DynamoDB_20120810.${operation}`, body, timeoutMs, credentials);
+      if ("answer" in made) return made.answer as never;
+      const isNewlyExpired: boolean = !isExpired && EXPIRED.has(made.fault.code);
+      isExpired ||= isNewlyExpired;
+      const mayGoOn = made.isPassing || isNewlyExpired;
+      if (!mayGoOn || tried >= known.attemptsMax) throw made.fault;
+      await pause(tried);
+      if (clock() >= untilMs) throw made.fault;
+    }
+  };
+}
+
+type Attempt = { answer: Record<string, unknown> } | { fault: DynamoFault; isPassing: boolean };
+
+function faultOf(status: number, answer: Record<string, unknown>): DynamoFault {
+  const code = String(answer.__type ?? status).replace(/^.*#/, "");
+  const reasons = (answer.CancellationReasons ?? []) as { Code?: string }[];
+  return new DynamoFault(
+    code,
+    reasons.map((reason) => reason.Code ?? "None"),
+  );
+}
+
+/** The SDK keeps them until they run out; `isExpired` has it fetch new ones at once. */
+async function credentialsOf({ config }: DynamoDBClient, isExpired: boolean): Promise<Credentials> {
+  const provide = config.credentials as (how?: { forceRefresh: boolean }) => Promise<Credentials>;
+  return isExpired ? provide({ forceRefresh: true }) : provide();
+}
+
+async function wireOf({ config }: DynamoDBClient): Promise<Wire> {
+  const [Region, UseFIPS, UseDualStack, attemptsMax] = await Promise.all([
+    config.region(),
+    config.useFipsEndpoint(),
+    config.useDualstackEndpoint(),
+    config.maxAttempts(),
+  ]);
+  const url = (await configuredUrl(config)) ?? config.endpointProvider({ Region, UseFIPS, UseDualStack }).url;
+  return { url: url.href, host: url.host, attemptsMax, sign: createSigner("dynamodb", Region) };
+}
+
+/** An endpoint that the caller, the environment (`AWS_ENDPOINT_URL_DYNAMODB`) or the SDK's own files name. */
+async function configuredUrl(config: DynamoDBClient["config"]): Promise<URL | undefined> {
+  if (config.endpoint) {
+    const { protocol, hostname, port } = await config.endpoint();
+    return new URL(`${protocol}//${hostname}${port === undefined ? "" : `:${port}`}/`);
+  }
+  const { serviceConfiguredEndpoint: named } = config as {
+    serviceConfiguredEndpoint?: () => Promise<string>;
+  };
+  const text = await named?.();
+  return text === undefined ? undefined : new URL("/", text);
+}

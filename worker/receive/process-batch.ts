@@ -1,0 +1,140 @@
+import type { Message } from "../heartbeat/queue-message.ts";
+import { openedBytes } from "../heartbeat/verify-message.ts";
+import { sleep } from "../platform/sleep.ts";
+import type { Deps } from "./deps.ts";
+import type { Load } from "./in-flight-limit.ts";
+import { settleBatch } from "./settle-batch.ts";
+
+/** Default of {@link Deps.visibilitySeconds}, as the queue of the template has it. */
+export const VISIBILITY_SECONDS = 60;
+/** The first extension comes early: the queue may hide messages for less time than the worker asks for. */
+const FIRST_EXTENSION_MS = 5000;
+/** SQS hides a message for at most twelve hours in all. After this one that could not be recorded is let go. */
+const HOLD_MS_MAX = 11 * 3600 * 1000;
+/** Pauses before work that a dependency refused is tried again. */
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
+
+/** Called on the way. */
+export type Steps = {
+  /** A receive came to an end. */
+  onReceived?: (messages: number) => void;
+  /** The heartbeats of one more asset are settled or failed, or held messages are tried again. */
+  onAsset?: () => void;
+  /** So many messages have to be delivered again. */
+  onFailed?: (messages: number) => void;
+};
+
+/**
+ * One round: receive, record, remove what was recorded. Nothing is received while the table is away. Messages that a
+ * dependency refuses are held and tried again here, for each receive counts towards the dead-letter queue. Others that
+ * failed stay in the queue and come again. Returns how many heartbeats were settled.
+ */
+export async function pollOnce(
+  deps: Deps,
+  stop: AbortSignal,
+  load?: Load,
+  steps: Steps = {},
+): Promise<number> {
+  return (await receiveOnce(deps, stop, load, steps)).settled;
+}
+
+/** As {@link pollOnce}, but resolves when messages were received; `settled` resolves when they are settled. */
+export async function receiveOnce(
+  deps: Deps,
+  stop: AbortSignal,
+  load?: Load,
+  steps: Steps = {},
+): Promise<{ settled: Promise<number> }> {
+  const nothing = { settled: Promise.resolve(0) };
+  await load?.room(stop);
+  await deps.breaker?.whenAvailable(stop);
+  if (stop.aborted) return nothing;
+  const messages = await deps.queue.receive(stop);
+  steps.onReceived?.(messages.length);
+  deps.metrics.gauge("last_poll_seconds", Math.floor(deps.clock() / 1000));
+  noteAge(messages, deps);
+  if (messages.length === 0) return nothing;
+  const bytes = messages.reduce((sum, { body }) => sum + openedBytes(body), 0);
+  load?.take(messages.length, bytes);
+  noteLoad(load, deps);
+  const settled = settleHeld(messages, deps, stop, steps).finally(() => {
+    load?.release(messages.length, bytes);
+    noteLoad(load, deps);
+  });
+  return { settled };
+}
+
+/** Settles messages, those that a dependency refuses again and again until it takes them. */
+async function settleHeld(
+  messages: readonly Message[],
+  deps: Deps,
+  stop: AbortSignal,
+  { onAsset = () => {}, onFailed }: Steps,
+): Promise<number> {
+  const visible = extendWhileOpen(messages, deps);
+  const untilMs = deps.clock() + HOLD_MS_MAX;
+  let settled = 0;
+  let failed = 0;
+  let open: readonly Message[] = messages;
+  try {
+    for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(waitMs * 2, RETRY_MS_MAX)) {
+      const outcome = await settleBatch(open, deps, onAsset);
+      settled += outcome.heartbeats;
+      failed += outcome.failed.length;
+      open = outcome.held;
+      visible.keep(open);
+      if (open.length === 0) return settled;
+      deps.log("warn", "messages.held", { messages: open.length });
+      deps.metrics.count("messages_held_total", open.length);
+      await deps.breaker?.whenAvailable(stop);
+      await (deps.sleep ?? sleep)(waitMs * (0.5 + (deps.random?.() ?? 0.5)), stop);
+      onAsset();
+      if (stop.aborted || deps.clock() >= untilMs) {
+        failed += open.length;
+        return settled;
+      }
+    }
+  } finally {
+    visible.stop();
+    if (failed > 0) onFailed?.(failed);
+  }
+}
+
+function noteLoad(load: Load | undefined, deps: Deps): void {
+  if (!load) return;
+  const { messages, bytes } = load.now();
+  deps.metrics.gauge("in_flight_messages", messages);
+  deps.metrics.gauge("in_flight_bytes", bytes);
+}
+
+function noteAge(messages: readonly Message[], deps: Deps): void {
+  deps.metrics.count("messages_received_total", messages.length);
+  const oldestMs = messages.reduce(
+    (least, { sentAtMs }) => (sentAtMs > 0 ? Math.min(least, sentAtMs) : least),
+    Number.POSITIVE_INFINITY,
+  );
+  const ageMs = Number.isFinite(oldestMs) ? Math.max(0, deps.clock() - oldestMs) : 0;
+  deps.metrics.gauge("queue_age_seconds", ageMs / 1000);
+}
+
+/** Keeps messages invisible until they are settled: slow work is not received a second time. */
+function extendWhileOpen(messages: readonly Message[], deps: Deps) {
+  const seconds = deps.visibilitySeconds ?? VISIBILITY_SECONDS;
+  const everyMs = (seconds * 1000) / 3;
+  let open = messages;
+  let timer = setTimeout(extend, Math.min(everyMs, FIRST_EXTENSION_MS));
+  function extend(): void {
+    timer = setTimeout(extend, everyMs);
+    deps.metrics.count("messages_extended_total", open.length);
+    deps.queue.extend(open, seconds).catch((error: unknown) => {
+      deps.log("warn", "message.not-extended", { messages: open.length, error });
+    });
+  }
+  return {
+    keep(messages: readonly Message[]) {
+      open = messages;
+    },
+    stop: () => clearTimeout(timer),
+  };
+}

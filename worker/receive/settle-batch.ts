@@ -1,0 +1,264 @@
+import { parseCopySighting } from "../../shared/queue/copy-sighting.ts";
+import { type Entry, REASONS } from "../../shared/queue/message.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import { type Delivery, knownDelivery, parseDelivery } from "../heartbeat/parse-heartbeat.ts";
+import { type Glance, glanceAt } from "../heartbeat/preview-heartbeat.ts";
+import type { DeadLetter, Message } from "../heartbeat/queue-message.ts";
+import { entryLetterOf, letterOf, type Opened, openMessage } from "../heartbeat/verify-message.ts";
+import { mapBounded } from "../platform/map-concurrent.ts";
+import { isPassingFault } from "../platform/passing-fault.ts";
+import { addsNothing, policyKeyOf, record } from "../record/record-heartbeat.ts";
+import { recordSighting } from "../record/record-sighting.ts";
+import type { Deps } from "./deps.ts";
+import { traced } from "./tracing.ts";
+
+/** Assets of a tenant written at the same time, per batch. */
+const ASSETS_AT_ONCE = 48;
+/** So often a message of an unknown key is left for a worker that knows it; fewer than the queue's own five. */
+const UNKNOWN_KEY_RECEIVES = 3;
+/** Messages that are done are removed together, and while others of their batch are slow at least this often. */
+const REMOVE_EVERY_MS = 500;
+
+type OpenedMessage = { message: Message; opened: Opened };
+type Task = { delivery: Delivery; tenant: TenantItem };
+
+export type Settled = {
+  /** Heartbeats that are in the table. */
+  heartbeats: number;
+  /** Messages that only another delivery can help: an unknown key, say. */
+  failed: Message[];
+  /** Messages that a dependency refused for now: the table, the tenant's settings, the queue. */
+  held: Message[];
+};
+
+type Batch = {
+  deps: Deps;
+  /** Deliveries of a message that are not settled yet. */
+  open: Map<Message, number>;
+  failed: Set<Message>;
+  held: Set<Message>;
+  letters: { message: Message; letter: DeadLetter }[];
+  /** Settled and not removed from the queue yet. */
+  done: Message[];
+};
+
+/**
+ * Settles the messages of each tenant beside those of the others, so that settings that are slow to read hold back
+ * their own tenant only. `onAsset` is called for each asset that is settled or failed.
+ */
+export async function settleBatch(
+  messages: readonly Message[],
+  deps: Deps,
+  onAsset: () => void,
+): Promise<Settled> {
+  const opened = messages.map((message) => ({ message, opened: openMessage(message, deps.queueKeys) }));
+  const byTenant = Map.groupBy(opened, ({ opened }) => (opened.ok ? opened.pack.tenantId : ""));
+  const outcomes = await Promise.all(
+    [...byTenant.values()].map((ofTenant) => settleTenant(ofTenant, deps, onAsset)),
+  );
+  return {
+    heartbeats: outcomes.reduce((sum, { heartbeats }) => sum + heartbeats, 0),
+    failed: outcomes.flatMap(({ failed }) => failed),
+    held: outcomes.flatMap(({ held }) => held),
+  };
+}
+
+/**
+ * Records what the messages hold and removes each message as soon as its own heartbeats are settled: a slow asset
+ * holds back its own message and no other.
+ */
+async function settleTenant(
+  messages: readonly OpenedMessage[],
+  deps: Deps,
+  onAsset: () => void,
+): Promise<Settled> {
+  const batch: Batch = {
+    deps,
+    open: new Map(),
+    failed: new Set(),
+    held: new Set(),
+    letters: [],
+    done: [],
+  };
+  const { tasks, unchanged, oldest } = await readAll(messages, batch);
+  const removing = setInterval(() => void removeDone(batch), REMOVE_EVERY_MS);
+  try {
+    for (const { message } of messages) if (!batch.open.has(message)) await finish(message, batch);
+    await recordAll(tasks, batch, onAsset);
+  } finally {
+    clearInterval(removing);
+  }
+  await removeDone(batch);
+  // Those of a message that is held are counted when it is settled.
+  const isSettled = (message: Message) => !batch.failed.has(message) && !batch.held.has(message);
+  const recorded = tasks.filter(({ delivery }) => isSettled(delivery.message)).length;
+  const repeated = messages.reduce(
+    (sum, { message }) => sum + (isSettled(message) ? (unchanged.get(message) ?? 0) : 0),
+    0,
+  );
+  const heartbeats = recorded + repeated;
+  deps.metrics.count("heartbeats_total", heartbeats);
+  deps.metrics.count("heartbeats_unchanged_total", repeated);
+  deps.metrics.count(
+    "heartbeats_failed_total",
+    tasks.filter(({ delivery }) => batch.failed.has(delivery.message)).length,
+  );
+  if (oldest !== "") deps.metrics.gauge("lag_seconds", Math.max(0, deps.clock() - Date.parse(oldest)) / 1000);
+  return { heartbeats, failed: [...batch.failed], held: [...batch.held] };
+}
+
+async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
+  const { deps, failed, held, open, letters } = batch;
+  const tasks: Task[] = [];
+  const unchanged = new Map<Message, number>();
+  let oldest = "";
+  for (const { message, opened } of messages) {
+    try {
+      const read = await readMessage(message, opened, deps);
+      tasks.push(...read.tasks);
+      letters.push(...read.letters.map((letter) => ({ message, letter })));
+      if (read.tasks.length > 0) open.set(message, read.tasks.length);
+      unchanged.set(message, read.unchanged);
+      if (read.oldest !== "" && (oldest === "" || read.oldest < oldest)) oldest = read.oldest;
+    } catch (error) {
+      (isPassingFault(error) ? held : failed).add(message);
+      deps.log("error", "message.not-read", { messageId: message.id, receives: message.receives, error });
+    }
+  }
+  return { tasks, unchanged, oldest };
+}
+
+/** A message whose heartbeats are settled: its dead letters are written, and it is removed soon. */
+async function finish(message: Message, batch: Batch): Promise<void> {
+  const { failed, held, done, letters, deps } = batch;
+  if (failed.has(message) || held.has(message)) return;
+  const own = letters.filter((one) => one.message === message);
+  await buryAll(own, failed, deps);
+  if (!failed.has(message)) done.push(message);
+}
+
+/** A message that cannot be removed is held: its heartbeats are recorded, and another delivery adds nothing. */
+async function removeDone({ done, held, deps }: Batch): Promise<void> {
+  const messages = done.splice(0);
+  if (messages.length === 0) return;
+  try {
+    await deps.queue.remove(messages);
+  } catch (error) {
+    for (const message of messages) held.add(message);
+    deps.log("warn", "message.not-removed", { messages: messages.length, error });
+  }
+}
+
+/**
+ * Sets aside what cannot succeed here, with its reason. Only once all heartbeats of the message are settled: a message
+ * that has to come again leaves no letter each time.
+ */
+async function buryAll(
+  letters: readonly { message: Message; letter: DeadLetter }[],
+  failed: Set<Message>,
+  deps: Deps,
+): Promise<void> {
+  for (const { message, letter } of letters) {
+    if (failed.has(message)) continue;
+    const { reason } = letter;
+    try {
+      await deps.queue.bury(letter);
+      deps.log("warn", "message.buried", { messageId: message.id, reason });
+      deps.metrics.count("messages_buried_total");
+    } catch (error) {
+      failed.add(message);
+      deps.log("error", "message.not-buried", { messageId: message.id, reason, error });
+    }
+  }
+}
+
+/**
+ * Reads an opened message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
+ * when another worker may know the key: then the message has to come again.
+ */
+async function readMessage(message: Message, opened: Opened, deps: Deps) {
+  const letters: DeadLetter[] = [];
+  if (!opened.ok) {
+    if (opened.reason === REASONS.unknownKey && message.receives < UNKNOWN_KEY_RECEIVES)
+      throw new Error(`${REASONS.unknownKey}: ${message.kid}`);
+    letters.push(letterOf(message, opened.reason));
+    return { tasks: [], letters, unchanged: 0, oldest: "" };
+  }
+  const { tenantId, entries } = opened.pack;
+  const tenant = await deps.tenant(tenantId);
+  if (entries.length === 0) deps.told(tenantId);
+  const tasks: Task[] = [];
+  let unchanged = 0;
+  let oldest = "";
+  for (const entry of entries) {
+    const glance = glanceAt(entry);
+    const at = glance?.at ?? entry.receivedAt;
+    if (oldest === "" || at < oldest) oldest = at;
+    if (glance && addsNothing(glance, deps.presences.peek(tenantId, entry.assetId), tenant)) {
+      unchanged++;
+      continue;
+    }
+    const sighting = glance ? undefined : parseCopySighting(entry.body);
+    if (sighting) {
+      const { assetId, receivedAt } = entry;
+      await deps.locked(`${tenantId} ${assetId}`, () =>
+        recordSighting({ tenantId, assetId, receivedAt }, sighting, tenant, deps),
+      );
+      continue;
+    }
+    const delivery = readEntry(entry, glance, { message, tenantId }, tenant, deps);
+    if (delivery) tasks.push({ delivery, tenant });
+    else letters.push(entryLetterOf(message, tenantId, entry, deps.queueKeys));
+  }
+  return { tasks, letters, unchanged, oldest };
+}
+
+function readEntry(
+  entry: Entry,
+  glance: Glance | undefined,
+  origin: { message: Message; tenantId: string },
+  tenant: TenantItem,
+  deps: Deps,
+): Delivery | undefined {
+  const known = deps.presences.peek(origin.tenantId, entry.assetId);
+  const isKnown = glance && known?.raw === glance.raw && known.policyKey === policyKeyOf(tenant);
+  return isKnown ? knownDelivery(entry, origin, glance) : parseDelivery(entry, origin, glance?.raw);
+}
+
+/** Records deliveries, those of one asset in order. */
+async function recordAll(tasks: readonly Task[], batch: Batch, onAsset: () => void): Promise<void> {
+  const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
+  await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
+    await batch.deps.locked(name, () => recordAsset(ofAsset, batch));
+    onAsset();
+    for (const { delivery } of ofAsset) {
+      const { message } = delivery;
+      const left = batch.open.get(message)! - 1;
+      batch.open.set(message, left);
+      if (left === 0) await finish(message, batch);
+    }
+  });
+}
+
+async function recordAsset(ofAsset: Task[], { deps, failed, held }: Batch): Promise<void> {
+  ofAsset.sort(({ delivery: a }, { delivery: b }) =>
+    a.at < b.at ? -1 : a.at > b.at ? 1 : a.sequence - b.sequence,
+  );
+  let isHeld = false;
+  for (const { delivery, tenant } of ofAsset) {
+    const { tenantId, assetId, message } = delivery;
+    // What is refused now is refused for the asset's next heartbeat too, after another eight seconds.
+    if (isHeld) {
+      held.add(message);
+      continue;
+    }
+    try {
+      await traced(delivery, () => record(delivery, tenant, deps));
+    } catch (error) {
+      deps.presences.forget(tenantId, assetId);
+      isHeld = isPassingFault(error);
+      (isHeld ? held : failed).add(message);
+      deps.log("error", "heartbeat.not-recorded", { tenantId, assetId, receives: message.receives, error });
+    }
+  }
+}

@@ -1,0 +1,272 @@
+import { eventKindOf } from "../../shared/authority/check-events.ts";
+import type { CheckedAsset } from "../../shared/authority/check-reports.ts";
+import {
+  endsAction,
+  isAhead,
+  isProof,
+  isSetBackBy,
+  isUnrecordedRelease,
+  unrecordedRelease,
+} from "../../shared/containment/containment-state.ts";
+import { eventPut } from "../../shared/events/event-put.ts";
+import { makeEvent } from "../../shared/events/make-event.ts";
+import { isConditionFailed, marshalItem, values } from "../../shared/table/dynamo.ts";
+import { type AssetItem, assetItem } from "../../shared/table/items/asset/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import { actionRequired, assetKey, indexSort } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import type { ContainmentReport } from "../../shared/wire/heartbeat.ts";
+import { isSignedReport } from "../../shared/wire/report-signature.ts";
+import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
+import type { RecordDeps } from "./deps.ts";
+import { eventIdOf } from "./event-id.ts";
+import { isLostRace } from "./write-requests.ts";
+
+/**
+ * The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. What
+ * is new in it is an event, written in the same transaction: told once.
+ *
+ * It is the agent's word only with a signature of the device key that the asset has now. The edge can make every
+ * session key, so that of a heartbeat says no more than that an edge node took it.
+ */
+export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
+  const report = delivery.heartbeat().containment;
+  if (report.generation === 0) return;
+  const { tenantId, assetId } = delivery;
+  const stored = await deps.authority.read(assetKey(tenantId, assetId));
+  if (!stored) return;
+  // A stored report that the device did not sign counts as absent: it neither hides nor delays the true one.
+  const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
+  const [isNewest, isFreed, isBack, isBeyond] = [
+    isProof(asset, report),
+    isUnrecordedRelease(asset, report),
+    isSetBackBy(asset, report),
+    isAhead(asset, report),
+  ];
+  if (!isNewest && !isFreed && !isBack && !isBeyond) return;
+  if (!(await isSignedReport(asset.deviceKey, asset, report))) {
+    await tellUnsigned(asset, report, deps);
+    return;
+  }
+  const proven = { ...report, signedBy: asset.deviceKey };
+  if (isNewest) await putProof(asset, proven, tenant, deps);
+  if (isFreed) await markFreed(asset, proven, deps);
+  if (isBack) await reopen(asset, proven, deps);
+  if (isBeyond) await noteAhead(asset, proven, deps);
+}
+
+/** The host obeyed a wish that the table does not know, for it was restored: the next wish has to be newer than that. */
+async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
+  const { tenantId, assetId, generation } = asset;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression: "SET heardGeneration = :heard",
+      ConditionExpression:
+        "attribute_exists(PK) AND deviceKey = :key AND generation < :heard AND " +
+        "(attribute_not_exists(heardGeneration) OR heardGeneration < :heard)",
+      ExpressionAttributeValues: values({ heard: report.generation, key: report.signedBy }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    return;
+  }
+  deps.log("warn", "containment.ahead", { tenantId, assetId, generation, reported: report.generation });
+}
+
+/** Told in the log and counted each time, and once for each generation on the asset, where it would have been a proof. */
+async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
+  const { tenantId, assetId, generation, unsignedReport } = asset;
+  const { generation: reported, signature } = report;
+  deps.metrics.count("reports_unsigned_total");
+  deps.log("warn", "containment.unsigned", {
+    tenantId,
+    assetId,
+    reported,
+    reason: signature === undefined ? "it has no signature" : "it is not signed by the asset's device key",
+  });
+  if (!isProof(asset, report) || unsignedReport?.generation === generation) return;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression: "SET unsignedReport = :told",
+      ConditionExpression: "attribute_exists(PK) AND generation = :generation AND deviceKey = :key",
+      ExpressionAttributeValues: values({
+        told: { generation, at: timestamp(deps.clock()) },
+        generation,
+        key: asset.deviceKey,
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
+type Proven = ContainmentReport & { signedBy: string };
+
+async function putProof(
+  asset: CheckedAsset,
+  report: Proven,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
+  const { tenantId, assetId, proof } = asset;
+  const Key = marshalItem(assetKey(tenantId, assetId));
+  const kind = proof && saysTheSame(proof, report) ? undefined : eventKindOf(report);
+  const event =
+    kind &&
+    makeEvent(
+      {
+        kind,
+        eventId: eventIdOf(kind, `${assetId} ${report.generation} ${report.at}`),
+        at: report.at,
+        assetId,
+        hostname: asset.hostname,
+        data: {
+          action: report.action,
+          generation: report.generation,
+          mode: report.mode,
+          ...(report.reason !== undefined && { reason: report.reason }),
+        },
+        report,
+      },
+      tenant,
+      timestamp(deps.clock()),
+    );
+  try {
+    await deps.dynamo("TransactWriteItems", {
+      TransactItems: [
+        { Update: proofUpdate(Key, { asset, report }, deps.table) },
+        ...(event ? [{ Put: eventPut(event, deps.table) }] : []),
+      ],
+    });
+  } catch (error) {
+    if (!isLostRace(error)) throw error;
+    // Whoever was faster wrote this report or a newer one, or an admin made a newer wish: then it proves nothing.
+    const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
+    const now = again.Item && (await deps.authority.checkReports(decodeItem(assetItem, again.Item)));
+    const isSettled =
+      !now ||
+      now.generation !== report.generation ||
+      (now.proof?.generation === report.generation && now.proof.at >= report.at);
+    if (!isSettled) throw error;
+  }
+}
+
+/**
+ * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
+ * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
+ */
+async function markFreed(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
+  const { tenantId, assetId } = asset;
+  const refused = asset.refused?.freedByCode;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression:
+        "SET freedByCode = :report, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
+      ConditionExpression:
+        "attribute_exists(PK) AND deviceKey = :key AND (attribute_not_exists(offlineReleaseOf) OR offlineReleaseOf < :generation) AND " +
+        "(attribute_not_exists(freedByCode) OR " +
+        `${refused ? "freedByCode = :refused OR " : ""}` +
+        "(freedByCode.generation < :generation AND freedByCode.generation <= offlineReleaseOf))",
+      ExpressionAttributeValues: values({
+        report,
+        ...(refused && { refused }),
+        key: report.signedBy,
+        generation: report.generation,
+        open: actionRequired(tenantId),
+        since: indexSort(report.at, assetId),
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+  }
+}
+
+/** The release is proven, and the host is isolated again: the directive goes out as it did before. */
+async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
+  const { tenantId, assetId, generation, proof } = asset;
+  const { generation: reported, at } = report;
+  try {
+    await deps.dynamo("UpdateItem", {
+      TableName: deps.table,
+      Key: marshalItem(assetKey(tenantId, assetId)),
+      UpdateExpression:
+        "SET setBack = :back, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
+      // Neither another wish nor another proof since it was read.
+      ConditionExpression:
+        "attribute_exists(PK) AND generation = :generation AND proof.generation = :generation AND " +
+        "proof.#at = :proven AND attribute_not_exists(revokedAt) AND deviceKey = :key",
+      ExpressionAttributeNames: { "#at": "at" },
+      ExpressionAttributeValues: values({
+        back: { generation: reported, since: generation, at },
+        key: report.signedBy,
+        generation,
+        proven: proof!.at,
+        open: actionRequired(tenantId),
+        since: indexSort(at, assetId),
+      }),
+    });
+  } catch (error) {
+    if (!isConditionFailed(error)) throw error;
+    return;
+  }
+  deps.log("warn", "containment.set-back", { tenantId, assetId, generation, reported });
+}
+
+function proofUpdate(
+  Key: ReturnType<typeof marshalItem>,
+  { asset, report }: { asset: CheckedAsset; report: Proven },
+  table: string,
+) {
+  const { refused } = asset;
+  const freed = asset.freedByCode ?? refused?.freedByCode;
+  // Until the use of a code is in the custody log the nodes that write it have to find the asset.
+  const isOver = endsAction(asset, report) && !unrecordedRelease(asset);
+  const { setBack } = asset;
+  const sets = [
+    "proof = :report",
+    ...(setBack ? ["setBack = :over"] : []),
+    // The release that a host begins anew, having been put back behind its proof, is open again too.
+    ...(isOver ? [] : ["GSI2PK = if_not_exists(GSI2PK, :open)", "GSI2SK = if_not_exists(GSI2SK, :since)"]),
+  ];
+  return {
+    TableName: table,
+    Key,
+    UpdateExpression: `SET ${sets.join(", ")} REMOVE unsignedReport${isOver ? ", GSI2PK, GSI2SK" : ""}`,
+    // A report on an older wish proves nothing about the present one, nor one by a key that was replaced meanwhile.
+    ConditionExpression:
+      "attribute_exists(PK) AND generation = :generation AND deviceKey = :key AND attribute_not_exists(revokedAt) AND " +
+      `(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at${refused?.proof ? " OR proof = :refused" : ""})` +
+      (isOver
+        ? ` AND ${freed ? "freedByCode.generation = :freed" : "attribute_not_exists(freedByCode)"}`
+        : ""),
+    ExpressionAttributeNames: { "#at": "at" },
+    ExpressionAttributeValues: values({
+      report,
+      key: report.signedBy,
+      generation: report.generation,
+      at: report.at,
+      ...(setBack && { over: { ...setBack, since: 0 } }),
+      ...(refused?.proof && { refused: refused.proof }),
+      ...(isOver && freed && { freed: freed.generation }),
+      ...(!isOver && {
+        open: actionRequired(asset.tenantId),
+        since: indexSort(asset.wish?.requestedAt ?? report.at, asset.assetId),
+      }),
+    }),
+  };
+}
+
+const saysTheSame = (a: ContainmentReport, b: ContainmentReport): boolean =>
+  a.generation === b.generation &&
+  a.action === b.action &&
+  a.outcome === b.outcome &&
+  a.mode === b.mode &&
+  a.reason === b.reason &&
+  JSON.stringify(a.probes) === JSON.stringify(b.probes);

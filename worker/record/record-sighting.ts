@@ -1,0 +1,48 @@
+import { noteRefused } from "../../shared/fleet/identity-use.ts";
+import type { CopySighting } from "../../shared/queue/copy-sighting.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import { BusyFault } from "../platform/passing-fault.ts";
+import type { RecordDeps } from "./deps.ts";
+import { settle } from "./record-heartbeat.ts";
+
+/** Decisions that may be made again because another worker was faster. */
+const ROUNDS_MAX = 16;
+
+/**
+ * Notes on the presence of an asset that the edge refused its identity to another machine. The asset's next heartbeat
+ * opens the incident; an asset that never reported has none.
+ */
+export async function recordSighting(
+  { tenantId, assetId, receivedAt }: { tenantId: string; assetId: string; receivedAt: string },
+  { copied }: CopySighting,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(round);
+    const presence = (await deps.presences.load(tenantId, assetId))?.presence;
+    if (!presence) return;
+    const { intervalMs, stateHash } = presence;
+    const identity = noteRefused(presence.identity, {
+      hostname: copied.hostname,
+      at: receivedAt,
+      intervalMs,
+    });
+    if (identity === presence.identity) return;
+    const isDone = await settle(
+      {
+        before: presence,
+        after: { ...presence, identity },
+        runs: undefined,
+        incidents: new Map(),
+        baseline: undefined,
+        delivery: { tenantId, assetId, raw: undefined },
+        stateHash,
+      },
+      tenant,
+      deps,
+    );
+    if (isDone) return;
+  }
+  throw new BusyFault(`Could not note a copy of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
+}

@@ -1,0 +1,277 @@
+import { isConditionFailed, values } from "../../shared/table/dynamo.ts";
+import type { PresenceItem } from "../../shared/table/items/asset/presence.ts";
+import { type TelemetryChange, telemetryItem } from "../../shared/table/items/asset/telemetry.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import { GSI2, reviewQueue } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import type { Adjudicator } from "../assess/llm-review.ts";
+import type { Judgement } from "../heartbeat/telemetry-items.ts";
+import { BusyFault } from "../platform/passing-fault.ts";
+import { createTenantLoops, type TenantLoops } from "../platform/tenant-loops.ts";
+import type { RecordDeps } from "../record/deps.ts";
+import { readChange, readIncidents, runsFrom } from "../record/incident-history.ts";
+import { settle } from "../record/record-heartbeat.ts";
+import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "../record/review-writes.ts";
+
+const LOOK_EVERY_MS = 5000;
+const LOOKS_AT_ONCE = 16;
+const STATES_AT_ONCE = 10;
+/** While one worker reviews a state the others leave it alone: longer than the longest time a question may take. */
+const LEASE_MS = 90_000;
+/** Tries of a review, whether they gave no answer, threw or were cut off by a crash. */
+const ATTEMPTS_MAX = 4;
+/** Pauses between tries grow by this factor. */
+const PAUSE_GROWTH = 5;
+/** Pause after the first try that threw. */
+const FAULT_PAUSE_MS = 60_000;
+/** A state that waits for longer stays without a verdict. */
+const AGE_MS_MAX = 6 * 3600 * 1000;
+/** The state is stored, and its presence is not: the heartbeat is under way, or a crash cut it off and it comes again. */
+const UNSETTLED_MS = 5000;
+const ROUNDS_MAX = 16;
+
+type Needs = {
+  deps: RecordDeps;
+  adjudicator: Adjudicator;
+  /** Reviews under way at once over all tenants; a tenant has half of them at most. */
+  concurrency: number;
+  random: () => number;
+};
+
+/**
+ * Asks the language model about recorded states, beside the heartbeats. What waits is a mark on the state in the
+ * table (docs/decisions/0023): a crash loses no review, and the queue takes no memory. Each tenant has a loop of its own.
+ */
+export function createReviews({ deps, adjudicator, concurrency, random }: Needs): TenantLoops {
+  const perTenant = Math.ceil(concurrency / 2);
+  const underWay = new Map<string, number>();
+  let total = 0;
+  /** Tenants that found no slot, in the order in which they get one. */
+  const waiting = new Set<string>();
+
+  const hasSlot = (tenantId: string) => total < concurrency && (underWay.get(tenantId) ?? 0) < perTenant;
+
+  function release(tenantId: string): void {
+    total--;
+    const left = underWay.get(tenantId)! - 1;
+    if (left === 0) underWay.delete(tenantId);
+    else underWay.set(tenantId, left);
+    const next = [...waiting].find(hasSlot);
+    if (next === undefined) return;
+    waiting.delete(next);
+    loops.wake(next);
+  }
+
+  async function look(tenantId: string): Promise<boolean> {
+    if (adjudicator.pausedMs() > 0) return false;
+    if (!hasSlot(tenantId)) {
+      waiting.add(tenantId);
+      return false;
+    }
+    const due = await readDue(tenantId, deps);
+    const tenant = due.length > 0 ? await deps.tenant(tenantId) : undefined;
+    for (const item of due) {
+      if (!hasSlot(tenantId)) {
+        waiting.delete(tenantId);
+        waiting.add(tenantId);
+        return false;
+      }
+      total++;
+      underWay.set(tenantId, (underWay.get(tenantId) ?? 0) + 1);
+      void reviewOne(item, tenant!, adjudicator, deps)
+        .catch((error: unknown) => {
+          const { assetId } = item;
+          deps.log("error", "review.failed", { tenantId, assetId, error });
+        })
+        .finally(() => release(tenantId));
+    }
+    return due.length === STATES_AT_ONCE;
+  }
+
+  const loops = createTenantLoops({
+    look,
+    pauseMs: () => LOOK_EVERY_MS * (0.5 + random()),
+    onFault: (tenantId, error) => deps.log("error", "reviews.not-read", { tenantId, error }),
+    atOnce: LOOKS_AT_ONCE,
+  });
+  return loops;
+}
+
+async function readDue(tenantId: string, deps: RecordDeps): Promise<TelemetryChange[]> {
+  const { Items = [] } = await deps.dynamo("Query", {
+    TableName: deps.table,
+    IndexName: GSI2,
+    KeyConditionExpression: "GSI2PK = :pk AND GSI2SK <= :to",
+    ExpressionAttributeValues: values({ pk: reviewQueue(tenantId), to: `${timestamp(deps.clock())}~` }),
+    Limit: STATES_AT_ONCE,
+  });
+  return Items.flatMap((stored) => {
+    const item = decodeItem(telemetryItem, stored);
+    return item.kind === "change" && item.reviewDueAt !== undefined ? [item] : [];
+  });
+}
+
+/**
+ * Reviews one stored state: leases it, asks, and writes what comes of it. The lease counts the attempt, so that a review
+ * that throws, or whose worker crashes, comes to an end too.
+ */
+export async function reviewOne(
+  item: TelemetryChange,
+  tenant: TenantItem,
+  adjudicator: Pick<Adjudicator, "review">,
+  deps: RecordDeps,
+): Promise<void> {
+  if (isExhausted(item, deps)) return giveUp(item, tenant, deps);
+  const leased = await lease(item, tenant, deps);
+  if (!leased) return;
+  const judgement = await judgementOf(leased, tenant, adjudicator);
+  const attempts = attemptsOf(leased);
+  if (judgement.retryMs !== undefined && !isExhausted(leased, deps))
+    return postpone(leased, judgement.retryMs * PAUSE_GROWTH ** (attempts - 1), attempts, tenant, deps);
+  if (judgement.adjudication?.outcome !== "judged") return drop(leased, judgement.adjudication, tenant, deps);
+  const name = `${leased.tenantId} ${leased.assetId}`;
+  await deps.locked(name, () => applyVerdict(leased, judgement, tenant, deps));
+}
+
+const attemptsOf = ({ reviewAttempts = 0 }: TelemetryChange): number => reviewAttempts;
+
+const isTooOld = ({ receivedAt }: TelemetryChange, deps: RecordDeps): boolean =>
+  deps.clock() - Date.parse(receivedAt) >= AGE_MS_MAX;
+
+/** The first attempt is always made, however late a worker comes to it. */
+const isExhausted = (item: TelemetryChange, deps: RecordDeps): boolean =>
+  attemptsOf(item) >= ATTEMPTS_MAX || (attemptsOf(item) > 0 && isTooOld(item, deps));
+
+/** Ends a review whose attempts threw. A verdict that is on the state stays there. */
+async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
+  const { tenantId, assetId, adjudication } = item;
+  const attempts = attemptsOf(item);
+  deps.log("error", "review.given-up", { tenantId, assetId, attempts });
+  const why = attempts >= ATTEMPTS_MAX ? `failed ${attempts} times` : "was not finished within 6 hours";
+  const reason = `its review ${why}: rules and baseline alone`;
+  await drop(
+    item,
+    adjudication?.outcome === "judged" ? adjudication : { outcome: "unavailable", reason },
+    tenant,
+    deps,
+  );
+}
+
+/** A state with a verdict was reviewed by a worker that ended before presence and incidents followed. */
+async function judgementOf(
+  item: TelemetryChange,
+  tenant: TenantItem,
+  { review }: Pick<Adjudicator, "review">,
+): Promise<Judgement & { retryMs?: number }> {
+  const { risk, score, findings, novelty, adjudication } = item;
+  const judgement = { risk, score, findings, ...(novelty && { novelty }) };
+  if (adjudication?.outcome === "judged") return { ...judgement, adjudication };
+  const { judgement: reviewed, retryMs } = await review(judgement, item, tenant);
+  return { ...reviewed, ...(retryMs !== undefined && { retryMs }) };
+}
+
+async function lease(
+  item: TelemetryChange,
+  { shards }: TenantItem,
+  deps: RecordDeps,
+): Promise<TelemetryChange | undefined> {
+  const attempts = attemptsOf(item) + 1;
+  const due = timestamp(deps.clock() + leaseMs(attempts));
+  const lease = { seen: item.reviewDueAt!, due, attempts };
+  const update = reviewDueUpdate(item, lease, shards, deps.table);
+  const isLeased = await holds(deps.dynamo("UpdateItem", update));
+  return isLeased ? { ...item, reviewDueAt: due, reviewAttempts: attempts } : undefined;
+}
+
+/** When the next try is due if this one throws or its worker crashes. After the last try it is given up then. */
+const leaseMs = (attempts: number): number =>
+  attempts >= ATTEMPTS_MAX ? LEASE_MS : Math.max(LEASE_MS, FAULT_PAUSE_MS * PAUSE_GROWTH ** (attempts - 1));
+
+async function postpone(
+  item: TelemetryChange,
+  ms: number,
+  attempts: number,
+  { shards }: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
+  const due = timestamp(deps.clock() + ms);
+  const update = reviewDueUpdate(item, { seen: item.reviewDueAt!, due, attempts }, shards, deps.table);
+  await holds(deps.dynamo("UpdateItem", update));
+}
+
+async function drop(
+  item: TelemetryChange,
+  adjudication: Judgement["adjudication"],
+  { shards }: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
+  deps.metrics.count("reviews_dropped_total");
+  await holds(deps.dynamo("UpdateItem", reviewedUpdate(item, adjudication, shards, deps.table)));
+}
+
+/**
+ * Writes the verdict on the state, then presence, incidents and events as they follow from the history with it, and
+ * takes the mark away in the same transaction. The revision of presence guards it, so a verdict on a state that the
+ * asset has left changes that state and its incidents, and never the risk the asset has now.
+ */
+async function applyVerdict(
+  item: TelemetryChange,
+  judgement: Judgement,
+  tenant: TenantItem,
+  deps: RecordDeps,
+): Promise<void> {
+  const { tenantId, assetId, at } = item;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (round > 0) await deps.pause(round);
+    const presence = (await deps.presences.load(tenantId, assetId))?.presence;
+    const stored = await readChange({ tenantId, assetId, stateAt: at }, tenant, deps);
+    const isReviewed =
+      stored?.reviewDueAt !== undefined &&
+      stored.sequence === item.sequence &&
+      stored.receivedAt === item.receivedAt;
+    if (!isReviewed) return; // done by another worker, or replaced by an earlier heartbeat, which waits for its own
+    if (!presence || !isSettled(item, presence)) return waitForPresence(item, tenant, deps);
+    const update = verdictUpdate(item, judgement, tenant.shards, deps.table);
+    if (!(await holds(deps.dynamo("UpdateItem", update)))) continue;
+    const incidents = await readIncidents(item, tenant, deps);
+    const runs = await runsFrom(at, presence, incidents, tenant, deps);
+    const { risk, score } = judgement;
+    const isPresent = presence.stateAt === at;
+    const plan = {
+      before: presence,
+      after: isPresent ? { ...presence, risk, score } : presence,
+      runs,
+      incidents,
+      baseline: undefined,
+      delivery: { tenantId, assetId, raw: undefined },
+      stateHash: presence.stateHash,
+      more: [{ Update: reviewedUpdate(item, undefined, tenant.shards, deps.table) }],
+    };
+    if (!(await settle(plan, tenant, deps))) continue;
+    deps.metrics.count("reviews_applied_total");
+    return;
+  }
+  throw new BusyFault(`Could not save the review of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
+}
+
+/** The heartbeat of the state is recorded to its end: presence is of this state or of a later one. */
+const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): boolean =>
+  presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
+
+async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
+  if (isTooOld(item, deps)) return drop(item, item.adjudication, tenant, deps);
+  // Its attempt succeeded and does not count: the age bounds this wait.
+  return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);
+}
+
+/** False when the condition of a write did not hold. */
+async function holds(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write;
+    return true;
+  } catch (error) {
+    if (isConditionFailed(error)) return false;
+    throw error;
+  }
+}
