@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { ROOT } from "../support/stack.ts";
 
@@ -161,4 +161,16 @@ test("a folder holds at most 20 files", () => {
     ([folder, inside]) => inside.length > FILES_A_FOLDER_MAX && !DATA_FOLDERS.has(folder),
   );
   expect(large.map(([folder, inside]) => `${folder}: ${inside.length}`)).toEqual([]);
+});
+
+test("every file and folder that the architecture page and CONTRIBUTING name is there", () => {
+  const named = ["docs/architecture.md", "CONTRIBUTING.md"].flatMap((page) =>
+    [
+      ...readFileSync(join(ROOT, page), "utf8").matchAll(
+        /`((?:agent|edge|worker|shared|lz|tests|tools)\/[\w./-]*)`/g,
+      ),
+    ].map(([, path]) => path!),
+  );
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
 });
