@@ -21,7 +21,7 @@ import type { NodeRole } from "./platform/node-role.ts";
 import type { Instruments } from "./platform/telemetry.ts";
 import type { Hashing } from "./runtime/hashing.ts";
 
-/** All that the app asks of the world. Entry files build it; see `assemble.ts`. */
+/** All that the app asks of the world. Entry files build it; see `composition-root.ts`. */
 export type Deps = {
   /** Which routes this node serves. Parts of the dependencies that other roles use throw when they are used. */
   role: NodeRole;

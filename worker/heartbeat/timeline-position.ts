@@ -7,7 +7,7 @@ import { isSameState, withoutSpool } from "./state-hash.ts";
 
 /** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
 export type Moment = {
-  /** `sentAt`, or `receivedAt` when the agent's clock cannot be right: see dates.ts. */
+  /** `sentAt`, or `receivedAt` when the agent's clock cannot be right: see plausible-dates.ts. */
   at: string;
   receivedAt: string;
   /** As the agent says it, or the start of the day when its clock cannot be right. */

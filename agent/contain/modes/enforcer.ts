@@ -19,7 +19,7 @@ export type Proof = {
   probes?: NonNullable<ContainmentReport["probes"]>;
   /**
    * Of {@link Enforcer.reassert}: something had been altered since the last look, and was put back. What it was, as
-   * `the isolation rules were altered`; absent when all of it was in force. obey.ts counts these: a proof covers the
+   * `the isolation rules were altered`; absent when all of it was in force. apply-directive.ts counts these: a proof covers the
    * interval since the last one, so repeated repairs fail it.
    */
   repaired?: string;

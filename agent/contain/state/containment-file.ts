@@ -23,7 +23,7 @@ export const containmentFile = (directory: string): TwinFile<Stored> =>
     directory,
     name: "containment",
     schema: stored,
-    // The times of reports grow over all generations, see nextStamp() in obey.ts.
+    // The times of reports grow over all generations, see nextStamp() in apply-directive.ts.
     isNewer: (a, b) => a.report.at > b.report.at,
   });
 

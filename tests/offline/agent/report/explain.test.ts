@@ -44,7 +44,7 @@ test("docs/privacy.md says of every message where it is posted, and knows every 
   expect(posted).toEqual(names.map((name) => [name, PATHS[name]]));
 });
 
-test("nothing of the agent but post.ts sends a body to the control plane", () => {
+test("nothing of the agent but control-plane-client.ts sends a body to the control plane", () => {
   const agent = new URL("../../../../agent", import.meta.url).pathname;
   const sources = (readdirSync(agent, { recursive: true }) as string[]).filter((name) =>
     name.endsWith(".ts"),
@@ -52,7 +52,7 @@ test("nothing of the agent but post.ts sends a body to the control plane", () =>
   const bodies = sources.filter((name) =>
     /method: *"(?!GET|HEAD)/.test(readFileSync(join(agent, name), "utf8")),
   );
-  expect(bodies).toEqual(["post.ts"]);
+  expect(bodies).toEqual(["network/control-plane-client.ts"]);
 });
 
 test("nothing named like a prompt, a command line, a file's content or an environment is in any message", () => {

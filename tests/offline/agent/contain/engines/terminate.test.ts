@@ -15,7 +15,7 @@ import { removeTemporaryDirectories, temporaryDirectory, until } from "../../rep
 
 /*
  * True processes, true signals, the true list of processes of this host; the firewall alone is a note of what it was
- * asked. That it refuses for real is in contain-namespace.test.ts.
+ * asked. That it refuses for real is in namespace.test.ts.
  */
 
 setDefaultTimeout(60_000);
