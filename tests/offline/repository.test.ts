@@ -60,6 +60,22 @@ test("every relative link in a Markdown file leads to a file of the repository",
   expect(links.filter(({ page, target }) => !existsSync(join(ROOT, dirname(page), target)))).toEqual([]);
 });
 
+test("docs/README.md lists every page, and every decision record with its title, date and status", () => {
+  const index = read("docs/README.md").replace(/ +/g, " "); // cells are as wide as their column
+  const pages = readdirSync(join(ROOT, "docs")).filter(
+    (name) => name.endsWith(".md") && name !== "README.md",
+  );
+  expect(pages.filter((name) => !index.includes(`](${name})`))).toEqual([]);
+  const rows = readdirSync(join(ROOT, "docs/decisions")).map((name) => {
+    const text = read(`docs/decisions/${name}`);
+    const [title, date, status] = [/^# (.+)$/m, /^- Date: (\d{4}-\d\d-\d\d)$/m, /^- Status: (.+)$/m].map(
+      (part) => part.exec(text)?.[1],
+    );
+    return `| [${name.slice(0, 4)}](decisions/${name}) | ${title} | ${date} | ${status} |`;
+  });
+  expect(rows.filter((row) => !index.includes(`${row}\n`))).toEqual([]);
+});
+
 test("the platforms job runs on Linux, macOS and Windows", () => {
   const systems = jobsOf("ci.yml").flatMap(({ strategy }) => strategy?.matrix.os ?? []);
   for (const system of ["ubuntu", "macos", "windows"])
