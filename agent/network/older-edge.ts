@@ -23,7 +23,7 @@ export function withoutNewerMembers(message: Message, body: string): Older | und
   return members.length === 0 ? undefined : { body: JSON.stringify(value), members };
 }
 
-/** Removes the member at a path. False when there is none. */
+/** Deletes the property at `path` and returns true, or returns false if the property does not exist. */
 function remove(value: unknown, [name, ...rest]: readonly string[]): boolean {
   if (!isJsonObject(value) || name === undefined || !Object.hasOwn(value, name)) return false;
   return rest.length === 0 ? delete value[name] : remove(value[name], rest);

@@ -93,7 +93,7 @@ async function placeOf(program: Program, { folder, home, gguf }: Where): Promise
   };
 }
 
-/** Nothing of the lab's own environment but what a program needs: it must not find keys or settings of this host. */
+/** A minimal environment, so that a program finds no API keys or settings of this host. */
 function environmentOf({ name, source, nobody }: Program, { folder, home }: Where): Record<string, string> {
   const temporary = join(home, "tmp");
   mkdirSync(temporary, { recursive: true });

@@ -7,7 +7,7 @@ import type { Fit, Judgement } from "../../catalogue/judge.ts";
 import { regex } from "../../catalogue/match.ts";
 import { type Fields, readFields, textOf } from "./protobuf.ts";
 
-/** What a method answered: an error, or those fields of its message that something is read from. */
+/** Result of a method: an error, or the message fields that the catalogue reads. */
 export type GrpcAnswer = { status: number; message: string; fields: Fields };
 
 export type GrpcAnswers = ReadonlyMap<string, GrpcAnswer>;
@@ -27,8 +27,8 @@ const VALUES_MAX = LIMITS.MODELS_MAX;
 const VALUE_BYTES_MAX = 1024;
 
 /**
- * What a server of gRPC answered to this call; undefined for any other answer. `body` is bytes as latin1, and nothing of it
- * is kept but short values.
+ * Parses a gRPC response to this call; undefined if the response is not gRPC. `body` holds bytes as latin1; only short
+ * values of it are kept.
  */
 export function readGrpc(call: string, { headers, body }: Answer): GrpcAnswer | undefined {
   if (!/^application\/grpc\b/.test(headers["content-type"] ?? "")) return undefined;

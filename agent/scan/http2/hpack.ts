@@ -11,10 +11,10 @@ const STATIC =
 
 export type Field = [name: string, value: string];
 
-/** What a peer may fill without being told otherwise (SETTINGS_HEADER_TABLE_SIZE), in bytes. */
+/** Default size of the dynamic table in bytes (SETTINGS_HEADER_TABLE_SIZE, RFC 9113 section 6.5.2). */
 const TABLE_BYTES_MAX = 4096;
 const FIELDS_MAX = 256;
-/** RFC 7541 section 4.1: what an entry counts beside its name and value. */
+/** Overhead of a table entry in bytes, added to the lengths of its name and value (RFC 7541 section 4.1). */
 const ENTRY_BYTES = 32;
 
 /** A header block that does not follow RFC 7541. */

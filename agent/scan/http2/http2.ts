@@ -9,10 +9,10 @@ import { createHeaderDecoder, encodeHeaders, type Field, MalformedHeaders } from
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const FRAME_HEADER_BYTES = 9;
-/** SETTINGS_MAX_FRAME_SIZE that a peer has to keep to when it was told nothing else. */
+/** Default maximum payload of a frame (SETTINGS_MAX_FRAME_SIZE, RFC 9113 section 6.5.2). */
 const FRAME_BYTES_MAX = 16_384;
 const HEADER_BLOCK_BYTES_MAX = 32 * 1024;
-/** Frames that are no data cost no window, and a peer can send them without end. */
+/** Flow control covers DATA frames only, so the number and size of all other frames need limits of their own. */
 const FRAMES_MAX = 4096;
 const OTHER_BYTES_MAX = 128 * 1024;
 const STREAM = 1;

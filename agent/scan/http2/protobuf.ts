@@ -42,7 +42,7 @@ export function readFields(bytes: Uint8Array): Fields | undefined {
   return fields;
 }
 
-/** The last value of a field as text; what is no UTF-8 is none. */
+/** The last value of a field as text, or undefined if the field is absent or not valid UTF-8. */
 export function textOf(fields: Fields, field: number): string | undefined {
   const value = fields.get(field)?.at(-1);
   if (value === undefined) return undefined;

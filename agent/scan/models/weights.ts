@@ -46,7 +46,7 @@ export type Part = { offset: number; length: number };
 const WINDOW_BYTES = 64 * 1024;
 /** Headers that are read of one file: a hostile one has the magic bytes everywhere. */
 const HEADERS_MAX = 4;
-/** What a tar archive contains begins at such a multiple. */
+/** Members of a tar archive start at multiples of this (POSIX ustar). */
 const TAR_BLOCK_BYTES = 512;
 
 /**

@@ -19,7 +19,7 @@ import { createByteBudget, createKeeper } from "./kept-answer.ts";
 import { PROBE_LIMITS } from "./probe.ts";
 import { decisivePaths, detailPaths, planOf } from "./probe-plan.ts";
 
-/** What a listener turned out to be. Without `judgement.winner` and `shape` it is no engine anybody knows. */
+/** Result of probing a listener. Without `judgement.winner` and `shape` no engine was recognised. */
 export type Fingerprint = {
   target: Target;
   judgement: Judgement;

@@ -1,5 +1,5 @@
 /**
- * Options by which servers are told the path that their API is behind: llama.cpp (tools/server/README.md, `--api-prefix`),
+ * Command-line options that set the path prefix of a server's API: llama.cpp (tools/server/README.md, `--api-prefix`),
  * uvicorn and vLLM (`--root-path`), SGLang (`--fastapi-root-path`), Infinity (`--url-prefix`), text-generation-webui and
  * AUTOMATIC1111 (`--subpath`), MLflow (`--static-prefix`), Streamlit and Jupyter by the names of their settings.
  */
@@ -9,8 +9,8 @@ const OPTION =
 const PREFIX = /^\/?([\w.~-]{1,64}(?:\/[\w.~-]{1,64}){0,7})\/?$/;
 
 /**
- * The path prefix in a command line, with a slash at its start and none at its end. It says where to ask, and nothing about
- * what is there.
+ * The path prefix given on a command line, with a leading slash and no trailing one. It decides where to probe and is no
+ * evidence of which product answers there.
  */
 export function pathPrefix(argv: readonly string[]): string | undefined {
   for (const [at, word] of argv.entries()) {

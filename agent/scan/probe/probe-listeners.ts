@@ -191,7 +191,7 @@ export function createListening(
   }
 }
 
-/** What a question needs besides the listener. */
+/** Inputs of a probe other than the listener itself. */
 type Asking = {
   likelyOf: LikelyOf;
   signal: AbortSignal | undefined;
@@ -199,8 +199,8 @@ type Asking = {
 };
 
 /**
- * Asks behind a path prefix, and without it where that says little: a program may be told a prefix that a proxy before it
- * removes.
+ * Probes below the path prefix, then also without it if that identified nothing: the prefix may belong to a reverse proxy
+ * that strips it.
  */
 async function askBehind(
   where: Omit<Target, "tls">,

@@ -20,8 +20,8 @@ export const PROBE_LIMITS = {
 } as const;
 
 /**
- * What a GET came to. `silent`: connected, then nothing in time. `tls`: it wants TLS first. `http2`: it speaks HTTP/2
- * alone. `not-http`: it speaks something else. `refused`: no connection.
+ * Result of a GET request. `refused`: no connection. `silent`: connected, but no response before the timeout. `tls`: the
+ * server requires TLS. `http2`: the server speaks only HTTP/2. `not-http`: the server speaks another protocol.
  */
 export type ProbeResult = Answer | { failed: "refused" | "silent" | "not-http" | "tls" | "http2" };
 
@@ -150,7 +150,7 @@ function exchange(
     let isReady = !target.tls;
     const look = (ended: boolean) => {
       if (settled) return;
-      // Whoever hangs up during the handshake speaks no TLS, or none with us.
+      // The peer closed the connection during the handshake: it does not speak TLS, or rejected our handshake.
       if (!isReady && ended) return settle({ failed: "tls" });
       const result = talk.read(received, ended);
       if (result) settle(result);

@@ -47,8 +47,8 @@ export type ReadAnswers = {
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
 /**
- * What was not looked at: `cut` for its number or depth, `unreadable` with these rights, `foreign` because a user's
- * setting names the directory of somebody else.
+ * Numbers of files and directories that were not read: `cut` because of a limit on count or depth, `unreadable` because of
+ * missing permissions, `foreign` because a user's setting names a directory that another user owns.
  */
 export type Gaps = { cut: number; unreadable: number; foreign?: number };
 

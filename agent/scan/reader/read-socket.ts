@@ -15,7 +15,7 @@ export type SocketRequest = {
   /** Name in the abstract namespace (unix(7)), without its zero byte. */
   abstract?: string | undefined;
   inside?: { pid: number; name: string } | undefined;
-  /** Who may have made it listen. */
+  /** Processes that may have called listen(2) on it. */
   pids: readonly number[];
   uid: number;
   /** Waits this long for the server to speak first: one that does is no server of HTTP, and is sent nothing. */
@@ -138,7 +138,7 @@ function setTimeouts({ setsockopt }: Libc, descriptor: number): void {
     setsockopt(descriptor, SOL_SOCKET, option, new Uint8Array(timeval.buffer), 16);
 }
 
-/** The kernel keeps pid, user and group of whoever called listen(2) (SO_PEERCRED in unix(7)). */
+/** The kernel records pid, user and group of the process that called listen(2) (SO_PEERCRED, unix(7)). */
 function isExpected({ getsockopt }: Libc, descriptor: number, { pids, uid }: SocketRequest): boolean {
   const ucred = new Uint8Array(12);
   const length = new Uint8Array(new Uint32Array([ucred.length]).buffer);

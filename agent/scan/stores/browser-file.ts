@@ -11,8 +11,8 @@ const HEAD_BYTES = 512;
 export const MODEL_BYTES_MIN = 1024 * 1024;
 
 /**
- * What a file of a browser's storage holds, by its first bytes. Of the address that Cache Storage writes before a
- * response only the last bytes are read, and those only to recognise WebLLM's names of weights.
+ * Model format of a file in browser storage, from its magic bytes. Cache Storage writes the URL before the response; only
+ * the end of the URL is read, to recognise WebLLM's weight files by name.
  */
 export function browserFormatOf(readAt: ReadAt, sizeBytes: number): BrowserFormat | undefined {
   const head = readAt(0, HEAD_BYTES);

@@ -9,7 +9,7 @@ import { SYSTEM_UNITS, USER_UNITS } from "./systemd-units.ts";
 /** Settings are read this often, like the directories they name. */
 const REFRESH_MS = 600_000;
 const UNANSWERED_MS = 30_000;
-/** Engines whose environment is read: more than these run on no host, unless somebody makes them up. */
+/** Limit on engines whose environment is read. Ordinary hosts run far fewer; an attacker could fake more. */
 const PROCESSES_MAX = 64;
 
 /** Files with environment variables for all users (pam_env(8), environment.d(5)). */

@@ -1,6 +1,6 @@
 import { attempt, type Files } from "../system/files.ts";
 
-/** Units, environment files and settings: larger ones are none. */
+/** Size limit in bytes. A larger unit, environment file or settings file is ignored. */
 export const SETTINGS_BYTES_MAX = 64 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
 
 const READABLE_BY_ALL = 0o004;
 
-/** Text of a regular file. Undefined if there is none, if it is too large, or if its user may not have it read. */
+/** Text of a regular file, or undefined if the file is missing, too large, or not readable by the user whose setting names it. */
 export function textIn(look: SettingsLook, path: string): string | undefined {
   const facts = noted(look, () => look.files.facts(path));
   if (!facts?.isFile) return undefined;

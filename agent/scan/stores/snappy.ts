@@ -1,9 +1,9 @@
 /*
- * The start of data compressed with Snappy (google/snappy, format_description.txt and framing_format.txt), as browsers
- * keep it. Only so many bytes are unpacked as tell what a file is.
+ * Decompresses the beginning of Snappy data (google/snappy, format_description.txt and framing_format.txt), which browsers
+ * use for stored values. The file format is recognised from these first bytes.
  */
 
-/** Unpacks up to `bytesMax` bytes. Cut or damaged data gives what stood before. */
+/** Decompresses up to `bytesMax` bytes. Truncated or damaged data gives the bytes before the damage. */
 export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes: number; bytes: Uint8Array } {
   const out = new Uint8Array(bytesMax);
   const size = readVarint(packed, 0);

@@ -10,7 +10,7 @@ export type HomeDirectory = ModelDirectory & { home: string };
 /** A directory of models, and the store it belongs to while nothing runs that reads it. */
 export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
 
-/** Whose setting names a directory and what it says is there are part of it: nobody's setting hides a store of others. */
+/** The key includes the user and the layout, so that a setting of one user cannot hide the store of another. */
 export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string =>
   `${layout} ${ownerUids.join()} ${path}`;
 

@@ -17,7 +17,7 @@ export const DIRECTORY = {
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
-/** Configurations: larger ones are none. */
+/** Size limit in bytes. A larger configuration file is ignored. */
 const JSON_BYTES_MAX = 64 * 1024;
 
 /** One look: files, what went wrong, and the headers that are left to read. */

@@ -53,7 +53,7 @@ export type UnixAddress = {
   abstract?: string;
   /** Network namespace that an abstract socket is in, when that is not the agent's own. */
   inside?: NetworkSpace;
-  /** Who may have made it listen: its process and the processes of the same user above it. */
+  /** Processes that may have called listen(2) on it: its owner and that owner's ancestors of the same user. */
   pids: readonly number[];
   uid: number;
 };

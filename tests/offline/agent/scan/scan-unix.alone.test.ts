@@ -91,7 +91,7 @@ describeUnless(missing("Linux", "python3"), "a scan of unix sockets", () => {
         weight: 90,
         detail: expect.stringContaining(`on unix socket ${name}: `),
       });
-      // The directory is nobody's business.
+      // The evidence must not contain the directory.
       expect(JSON.stringify(found!.evidence)).not.toContain(directory);
       expect(result.targets.certain.map((one) => one.pid)).toContain(pid);
     }
