@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { cacheFolder, folderOf } from "./cache.ts";
 import type { Source } from "./program.ts";
 
-/** A faster client of PyPI than pip, itself from PyPI. */
+/** uv installs packages from PyPI faster than pip. It is installed from PyPI itself. */
 const UV = "uv==0.13.8";
 const INSTALL_MS_MAX = 25 * 60_000;
 /** Written last: an installation that was interrupted has none and is begun again. */

@@ -74,7 +74,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
   },
 };
 
-/** Types that name parts of every folder: whoever builds them gives each folder what it asks for. */
+/** Type-only modules that refer to every folder. Any folder may import them. */
 const TYPES_OF_ALL = new Set(["edge/deps.ts", "edge/request-env.ts"]);
 
 const FILES_A_FOLDER_MAX = 20;

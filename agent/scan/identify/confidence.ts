@@ -25,7 +25,7 @@ export const WEIGHTS = {
   /** torch, ONNX Runtime: loaded by much that runs no model. */
   libraryShared: { signal: "library", weight: 10 },
   gpu: { signal: "gpu", weight: 65 },
-  /** A GPU's device is mapped or in use, whatever for. */
+  /** A GPU device is mapped or in use, for computing or for drawing. */
   gpuDevice: { signal: "gpu", weight: 5 },
   /** The executable's path or the command line belongs to the product's package. */
   binary: { signal: "binary", weight: 60 },

@@ -57,7 +57,7 @@ type Known = {
   /** Device of its executable, as its maps tell it. */
   executableDevice: string | undefined;
   mapsGpu: boolean;
-  /** Weights that an earlier look at its maps found. */
+  /** Weights that an earlier scan found in its memory maps. */
   earlier: readonly WeightFile[];
 };
 

@@ -73,7 +73,7 @@ function conclude(
   return speaksForItself ? { name: "weightsPossible", detail: amounts } : undefined;
 }
 
-/** The largest of these models that its libraries read, and that it can have read and can hold in full. */
+/** The largest model whose format its libraries read and whose size fits what the process has read and holds in memory. */
 function largestFitting(
   models: readonly ModelOnDisk[],
   { heldBytes, readBytes }: AnonymousMemory,

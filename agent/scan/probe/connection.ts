@@ -32,7 +32,7 @@ export async function open(
   return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
-/** Bytes in the order of their arrival, in one piece. Doubling its size copies each byte about once. */
+/** A growing buffer of received bytes. It doubles its capacity, so each byte is copied about once. */
 export function createBuffer(): { bytes(): Uint8Array; append(chunk: Uint8Array): Uint8Array } {
   let whole = new Uint8Array(0);
   let length = 0;

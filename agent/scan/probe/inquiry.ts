@@ -10,7 +10,7 @@ export const FINGERPRINT_LIMITS = {
   /** Time limit in ms for all probes of one listener: first attempt, and each retry. A scan does not wait for retries. */
   MS_MAX: 4000,
   MS_MAX_LATER: 20_000,
-  /** Each attempt waits twice as long for an answer as the one before, up to this. */
+  /** Upper limit of the timeout, which doubles with each attempt. */
   ANSWER_MS_MAX: 6400,
   /** A question that stays unanswered in so many attempts is given up: some paths never answer. */
   ATTEMPTS_MAX: 4,
@@ -198,7 +198,7 @@ const HOPEFUL_ATTEMPTS = 2;
 
 const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };
 
-/** A server that says the same JSON as on its front page has not understood the question: nothing is known by it. */
+/** A server that returns the JSON of its front page for every path gives no evidence with this response. */
 const isStub = (front: Front | undefined, answer: Answer): boolean =>
   front !== undefined &&
   answer.status === 200 &&

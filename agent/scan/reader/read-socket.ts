@@ -39,7 +39,7 @@ const SO_SNDTIMEO = 21;
 const MSG_NOSIGNAL = 0x4000;
 /** The path in sockaddr_un. */
 const PATH_BYTES_MAX = 108;
-/** Takes hold of a file without opening it (open(2)). */
+/** Gets a descriptor of the file without opening it for reading or writing (O_PATH, open(2)). */
 const O_PATH = 0o10000000;
 /** A sign of life is due more often than the reader is given up. */
 const SLICE_MS = 100;

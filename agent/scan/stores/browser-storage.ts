@@ -31,7 +31,7 @@ export function browserModels(look: Look, home: string): Model[] {
   });
 }
 
-/** One model for each browser, place and format: files of a page are not told apart, so that nothing tells of pages. */
+/** One model for each browser, storage type and format. Files are not reported one by one, so that nothing identifies a page. */
 const asModels = ({ name }: Browser, found: readonly Found[]): Model[] =>
   [...Map.groupBy(found, ({ place, format }) => `${LABELS[format]} model in ${place}`)].map(
     ([what, group]) => ({

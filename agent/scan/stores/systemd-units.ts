@@ -58,7 +58,7 @@ type Service = {
   starts: string[];
 };
 
-/** Environments of all services that run or could run: not masked, and with a program that exists. */
+/** Environments of all services that run or could run: units that are not masked and whose executable exists. */
 export function environmentsOfUnits(
   look: SettingsLook,
   directories: readonly string[],
