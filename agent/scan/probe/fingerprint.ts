@@ -26,7 +26,7 @@ export type Fingerprint = {
   /** It speaks the OpenAI API, in words. */
   shape?: string;
   auth: "open" | "required" | "unknown";
-  /** It was asked by methods of gRPC: the paths of its traits are those. */
+  /** It was probed by gRPC, so the paths of its traits are gRPC methods. */
   grpc?: true;
   version?: string;
   models: Model[];
@@ -47,7 +47,7 @@ export async function fingerprint(
   options: {
     signal?: AbortSignal | undefined;
     likelyInTheEnd?: () => Promise<ReadonlySet<string>>;
-    /** Goes on where an earlier attempt stopped, with its answers, and waits longer for each. */
+    /** Resumes an earlier attempt with its responses and with a longer timeout. */
     rest?: Inquiry | undefined;
   } = {},
 ): Promise<Fingerprint> {

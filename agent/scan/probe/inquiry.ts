@@ -12,7 +12,7 @@ export const FINGERPRINT_LIMITS = {
   MS_MAX_LATER: 20_000,
   /** Upper limit of the timeout, which doubles with each attempt. */
   ANSWER_MS_MAX: 6400,
-  /** A question that stays unanswered in so many attempts is given up: some paths never answer. */
+  /** Attempts per path. Some servers never respond on some paths. */
   ATTEMPTS_MAX: 4,
   PATHS_MAX: 160,
   AT_ONCE: 4,
@@ -130,7 +130,7 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
     /** It stopped before all was asked. */
     isCutShort: (): boolean =>
       !settledLater && answers.size > 0 && (!settled || [...unanswered.keys()].some(isWorthAsking)),
-    /** It accepted the connection and has said nothing so far: the next attempt waits longer. */
+    /** It accepted the connection but has not responded yet. The next attempt has a longer timeout. */
     isSilent: (): boolean => answers.size === 0 && isSilent,
     /** Starts an attempt. */
     begin: (stop: AbortSignal | undefined): void => {
@@ -143,7 +143,7 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
       settledLater = false;
       for (const path of unanswered.keys()) if (isWorthAsking(path)) asked.delete(path);
     },
-    /** Another attempt is likely to learn more: it answers, or was asked once only. */
+    /** True if another attempt may learn more: the server responds, or was probed only once. */
     isHopeful: (): boolean => answers.size + grpc.size > answersBefore || attempts < HOPEFUL_ATTEMPTS,
     /** The last attempt brought answers that the ones before did not. */
     hasProgressed: (): boolean => answers.size + grpc.size > answersBefore,
@@ -167,9 +167,9 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
       }
       return keepFront(first) ? "http" : "none";
     },
-    /** Asks a server of HTTP/2 for its front page. */
+    /** Requests the front page over HTTP/2. */
     openFront: async (): Promise<boolean> => answers.has("/") || keepFront(await ask("/")),
-    /** Calls methods of gRPC as long as the server speaks it. */
+    /** Calls the gRPC methods of the catalogue until the server turns out not to speak gRPC. */
     call: async (methods: readonly string[], bodyBytesMax: number = PROBE_LIMITS.BODY_BYTES_MAX) => {
       const fresh = methods.filter((method) => !asked.has(method));
       while (fresh.length > 0 && !isOver()) {
@@ -193,7 +193,7 @@ export function createInquiry(deps: FingerprintDeps, where: Omit<Target, "tls">)
   };
 }
 
-/** A listener that said nothing so far is mostly no HTTP server. */
+/** A listener that has not responded so far is usually not an HTTP server. */
 const HOPEFUL_ATTEMPTS = 2;
 
 const NO_LIMIT: ByteBudget = { take: () => true, release: () => undefined, dropped: () => undefined };

@@ -22,7 +22,7 @@ const VALUE_BYTES = 48;
 /** What decompressing a body leaves behind at most. */
 const CODED_BYTES = 2 * 1024 * 1024;
 
-/** A budget of bytes that several holders share. */
+/** A byte budget shared by several probes. */
 export type ByteBudget = {
   take(bytes: number): boolean;
   release(bytes: number): void;
@@ -54,7 +54,7 @@ export function createByteBudget(
   };
 }
 
-/** Keeps what is needed of the answers of one listener. */
+/** Keeps the parts of one listener's responses that traits need. */
 export type Keeper = {
   keep(path: string, answer: Answer): Examined;
   /**
@@ -62,7 +62,7 @@ export type Keeper = {
    * dropped, and `lost` is called with each of its paths.
    */
   park(waiting: ByteBudget, lost: (path: string) => void): void;
-  /** Gives back its share of the budgets. Its answers must not be read any more. */
+  /** Releases its share of the budgets. Its responses must not be read afterwards. */
   close(): void;
 };
 
@@ -148,7 +148,7 @@ function neededHeaders(headers: Examined["headers"], names: ReadonlySet<string>)
   return kept;
 }
 
-/** A string of its own: a part of a string keeps all of it in memory. */
+/** Copies a substring, because a slice keeps the whole original string in memory. */
 const copyOf = (text: string, lengthMax: number = KEPT_LIMITS.TEXT_LENGTH_MAX): string =>
   Buffer.from(text.slice(0, lengthMax)).toString();
 

@@ -8,14 +8,14 @@ import { pathPrefix } from "./path-prefix.ts";
 
 /** Models come and go while the process stays: an identified engine is asked for them this often. */
 const REFRESH_MS = 30_000;
-/** A slow server is asked on after this long, as long as it answers something. */
+/** Delay before the next attempt at a slow server that has responded to something. */
 const PROGRESS_MS = 1000;
 /** An answer that was not settled is asked again after this long, then twice as long, and so on. */
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
 /** The first scan waits for slow servers, so that a single scan is complete; later ones go on without them. */
 const WAITS = { firstMs: 5000, laterMs: 500 };
-/** A thousand sockets that never answer are not asked before everybody else. */
+/** Listeners probed at the same time. The limit keeps sockets that never respond from delaying the others. */
 export const ASKING_MAX = 32;
 
 /** `sockets`: keys of the listeners that were asked. */
@@ -52,7 +52,7 @@ export function createListening(
     waiting: deps.waiting ?? createByteBudget(),
   };
   const asking = new Map<string, Promise<void>>();
-  /** Due and not asked yet, in the order of this scan. */
+  /** Listeners that are due in this scan and not probed yet, in order. */
   let queue: { key: string; begin: () => Promise<Known> }[] = [];
   let waitMs = waits.firstMs;
   let last: { groups: ReadonlyMap<string, readonly AnyListener[]>; of: readonly AnyListener[] } | undefined;

@@ -31,7 +31,7 @@ export type ProbeOptions = {
   signal?: AbortSignal | undefined;
   bodyBytesMax?: number;
   timeoutMs?: number;
-  /** Calls a method of gRPC with an empty message instead of a GET. The target has to be one of HTTP/2. */
+  /** Calls a gRPC method with an empty message. The target must speak HTTP/2. */
   grpc?: true;
 };
 

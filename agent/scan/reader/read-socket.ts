@@ -41,7 +41,7 @@ const MSG_NOSIGNAL = 0x4000;
 const PATH_BYTES_MAX = 108;
 /** Gets a descriptor of the file without opening it for reading or writing (O_PATH, open(2)). */
 const O_PATH = 0o10000000;
-/** A sign of life is due more often than the reader is given up. */
+/** Time slice in milliseconds between signs of life to the parent, which kills a silent reader. */
 const SLICE_MS = 100;
 const CHUNK_BYTES = 64 * 1024;
 const HEAD_BYTES = 64 * 1024;
@@ -71,7 +71,7 @@ export function askSocket(request: SocketRequest, sign: () => void, elapsed: () 
   }
 }
 
-/** A handle on the socket file: what is connected to later is what was looked at. */
+/** A descriptor of the socket file, so that the agent connects to the same file that it checked. */
 function holdSocket(path: string): number | "none" {
   let descriptor: number;
   try {
@@ -99,7 +99,7 @@ function sockaddr(path: Uint8Array): Uint8Array {
   return address;
 }
 
-/** An abstract name is looked up in the network namespace that the asking socket was made in. */
+/** An abstract name is resolved in the network namespace in which the connecting socket was created. */
 function openIn({ socket }: Libc, { inside }: SocketRequest): number {
   const make = () => socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
   if (!inside) return make();

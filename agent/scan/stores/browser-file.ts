@@ -52,7 +52,7 @@ const WRAPPER_VERSION = 0x11;
 const PACKED = 0x02;
 const ARRAY_BUFFER = 0x42;
 
-/** A value of IndexedDB that Blink wrote to a file for its size: packed or not, with an ArrayBuffer near its start. */
+/** An IndexedDB value that Blink stored in a file because of its size, compressed or not, with an ArrayBuffer near its start. */
 function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | undefined {
   if (head[0] !== VERSION) return undefined;
   const isPacked = head[1] === WRAPPER_VERSION && head[2] === PACKED;
@@ -66,7 +66,7 @@ function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | unde
   return undefined;
 }
 
-/** In a browser's storage lies much else: what is ONNX by three bytes must also name its producer, or be a graph. */
+/** ONNX has only three telling bytes, and browser storage holds many other files, so a producer name or a graph must follow. */
 function strictFormat(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   const format = formatOf(head, sizeBytes);
   return format === "onnx" && !isOnnxModel(head, sizeBytes) ? undefined : format;

@@ -22,7 +22,7 @@ const LABELS: Readonly<Record<BrowserFormat, string>> = {
   mlc: "WebLLM",
 };
 
-/** Models in the storage of the browsers of one home. Reported is that there are some: no page, no name, no content. */
+/** Models in the browser storage of one home directory. Reports only their presence: no page, no name, no content. */
 export function browserModels(look: Look, home: string): Model[] {
   return browsersIn(home).flatMap((browser) => {
     const pages =

@@ -3,7 +3,7 @@
  * lines of an `EnvironmentFile=` (same page), `environment.d` (environment.d(5)) and `/etc/environment` (pam_env(8)).
  */
 
-/** Longer values are no path: PATH_MAX of linux/limits.h. */
+/** Maximum length of a path (PATH_MAX of linux/limits.h). */
 export const VALUE_CHARS_MAX = 4096;
 const ASSIGNMENTS_MAX = 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;

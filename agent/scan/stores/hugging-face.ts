@@ -55,7 +55,7 @@ const CARD_BYTES_MAX = 16 * 1024;
 const WEIGHTS_NAME = /\.(?:safetensors|gguf|onnx|bin|ckpt|h5|msgpack|npz|pth?|tflite|litertlm)$/;
 /** Nothing else in such a repository is as large, whatever it is called. */
 const WEIGHTS_SURELY_BYTES = 64 * 1024 * 1024;
-/** A model by itself: the projector of pictures (`mmproj`) belongs to all of them. */
+/** A GGUF file that is a model by itself. An image projector (`mmproj`) belongs to all models of the repository. */
 const isQuantised = ({ name }: SnapshotFile): boolean => name.endsWith(".gguf") && !/mmproj/i.test(name);
 
 /** Size, format by name, and the digest of a model that is one file: such a file is a link to `blobs/<sha256>`. */

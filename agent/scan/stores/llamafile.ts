@@ -5,7 +5,7 @@ import type { ReadAt } from "../models/gguf.ts";
  * archive, stored without compression so that they can be mapped (mozilla-ai/llamafile, docs/; PKWARE APPNOTE 6.3.10).
  */
 
-/** How such a program begins, for Windows and Unix in turn (ape/specification.md of jart/cosmopolitan). */
+/** Magic bytes of an APE program on Windows and on Unix (ape/specification.md of jart/cosmopolitan). */
 const APE_MAGIC = /^(?:MZqFpD='|jartsr='|APEDBG=')/;
 
 /** The end record of an archive with the longest comment. */
@@ -43,7 +43,10 @@ export function weightsOffset(readAt: ReadAt, sizeBytes: number): number | undef
   return undefined;
 }
 
-/** Behind the local header, whose extra field may be longer than that of the directory: it aligns the weights. */
+/**
+ * Offset of the data after the local header. Its extra field may be longer than the one in the central directory, to
+ * align the weights.
+ */
 function dataOffset(readAt: ReadAt, header: number): number | undefined {
   const bytes = view(readAt(header, 30));
   if (bytes.byteLength < 30 || bytes.getUint32(0, true) !== 0x04034b50) return undefined;

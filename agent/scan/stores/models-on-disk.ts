@@ -22,7 +22,7 @@ import {
 
 /** Disks are looked at this often: models at rest change by downloads. */
 export const REFRESH_MS = 600_000;
-/** A directory that did not answer is tried again after this long. */
+/** Delay before a directory that did not answer is read again. */
 const UNANSWERED_MS = 30_000;
 
 type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
@@ -33,7 +33,7 @@ export type Directories = (
   done: (outcome: ReadOutcome<ReadAnswers["directory"]>) => void,
 ) => void;
 
-/** Directories that are read here and now: for files that are known to answer. */
+/** Reads directories synchronously in this process. Only for file systems that are known to respond. */
 export function directoriesIn(files: Files): Directories {
   const readDirectory = createDirectoryReader(files);
   return (place, done) => done(attempt(() => readDirectory(place)));
@@ -91,7 +91,7 @@ export function createAtRest(deps: {
     | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
     | undefined;
 
-  /** From then on what is new is added when it was read, and the rest stays reported. */
+  /** After that, new stores are added once they were read, and the others stay in the report. */
   let wasComplete = false;
   /** Settings are read when disks are looked at for the first time, not before. */
   let isLooking = false;
@@ -185,7 +185,7 @@ export function createAtRest(deps: {
   };
 }
 
-/** As many stores and models of each as a heartbeat takes, and how many models are left. */
+/** At most as many stores and models as a heartbeat allows, with the number of models left out. */
 function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: Store[]; left: number } {
   const all = [...Map.groupBy(found, ({ store }) => store.id).values()].flatMap((group) => {
     const models = mergeByName(group.flatMap((place) => place.models));

@@ -28,9 +28,9 @@ const LAYOUTS: Readonly<Record<MovedDirectory["movedStore"], ModelDirectory["lay
 };
 
 export type MovedStores = {
-  /** Directories that settings name, as far as they were read. The same list while it is unchanged. */
+  /** Model directories named by settings that were read so far. The same array while nothing changes. */
   directories(): readonly MovedDirectory[];
-  /** Engines that run: the environment of each is read once. */
+  /** Running engines. The environment of each is read once. */
   sight(engines: readonly ProcessFacts[]): void;
   /** True until every source was read once. */
   isWaiting(): boolean;

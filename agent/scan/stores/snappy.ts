@@ -63,7 +63,7 @@ function copyAt(packed: Uint8Array, at: number): { offset: number; count: number
   return { offset: offset + (tag >> 5) * 256, count: ((tag >> 2) & 7) + 4, end: at + 2 };
 }
 
-/** A number of seven bits a byte, the lowest first; at most eight bytes. */
+/** A varint: seven bits per byte, least significant first, at most eight bytes. */
 export function readVarint(bytes: Uint8Array, at: number): { value: number; end: number } | undefined {
   let value = 0;
   for (let step = 0; step < 8; step += 1) {

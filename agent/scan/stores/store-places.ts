@@ -7,7 +7,7 @@ import type { MovableStore } from "./store-variables.ts";
 /** `home`: what stops answering together, the home directory it lies in or else the directory itself. */
 export type HomeDirectory = ModelDirectory & { home: string };
 
-/** A directory of models, and the store it belongs to while nothing runs that reads it. */
+/** A model directory, and the store to report it under while no product that reads it is running. */
 export type Place = HomeDirectory & { store: Pick<Store, "id" | "name"> };
 
 /** The key includes the user and the layout, so that a setting of one user cannot hide the store of another. */

@@ -40,7 +40,7 @@ export function readSettings(files: Files, source: SettingsSource): Settings {
 
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** A home of root that others may write to, `/tmp` for one, is not the word of root. */
+/** A home directory of root that other users can write to, such as `/tmp`, is not trusted as root's. */
 function ownerOf(files: Files, source: SettingsSource): number | undefined | "unknown" {
   if (source.of === "system") return undefined;
   if (source.of === "process") return source.uid;

@@ -39,7 +39,7 @@ export function storesIn(environment: Environment, home?: string): MovedStore[] 
   });
 }
 
-/** A path without `.`, `..` and doubled slashes. Undefined for a relative one, and for the root directory. */
+/** Normalises an absolute path. Undefined for a relative path and for the root directory. */
 export function absolute(value: string, home?: string): string | undefined {
   const given = home !== undefined && /^~(?=\/|$)/.test(value) ? home + value.slice(1) : value;
   const isClean = [...given].every((char) => char >= " ");

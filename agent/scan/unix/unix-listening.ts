@@ -12,7 +12,7 @@ export type UnixListening = {
   ): Promise<{ heard: readonly Heard[]; collector?: Collector; waiting: readonly string[] }>;
 };
 
-/** Asks the unix sockets of suspects alone (suspects.ts). */
+/** Probes only the unix sockets of suspected AI processes (suspects.ts). */
 export function createUnixListening(
   deps: FingerprintDeps & { host: Host; selfPid: number; isSuspect: (pid: number) => boolean },
 ): UnixListening {

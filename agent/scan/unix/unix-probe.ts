@@ -6,7 +6,7 @@ import type { UnixAddress } from "../system/host.ts";
 /** The reader also reads files, one request at a time: those wait for so many sockets at most. */
 const IN_FLIGHT_MAX = 2;
 const TIMEOUT_MS_MAX = 1600;
-/** A server that speaks first does so within this time. Asked of each socket once. */
+/** How long the agent waits for a server that sends first, once per socket. */
 const QUIET_MS = 100;
 const KNOWN_MAX = 1024;
 
