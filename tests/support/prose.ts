@@ -75,7 +75,10 @@ export function textsOf(path: string, source: string): Prose[] {
       found.push({ line, text: flat });
   };
   const visit = (node: unknown): void => {
-    if (Array.isArray(node)) return node.forEach(visit);
+    if (Array.isArray(node)) {
+      for (const inner of node) visit(inner);
+      return;
+    }
     if (typeof node !== "object" || node === null) return;
     const { type, loc } = node as { type?: string; loc?: { start: { line: number } } };
     const line = loc?.start.line ?? 0;
