@@ -105,7 +105,7 @@ async function tryAll(
       for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
         const claim = equivalents.find(isOf(mutant));
         const fate = claim?.confirmed ? "equivalent" : await tryOne(runs, root, mutant, limits);
-        tried.push({ ...mutant, fate, claim });
+        tried.push({ ...mutant, fate, ...(claim && { claim }) });
         if (fate === "survived")
           console.log(`${describe(mutant)}${claim ? `\n    claimed equivalent: ${claim.reason}` : ""}`);
       }

@@ -131,7 +131,7 @@ export function openSpool(
     if (diskFault !== undefined) deps.log("info", "the spool can write to its disk again");
     diskFault = undefined;
     bytesInMemory -= entry.bytes;
-    entry.body = undefined;
+    delete entry.body;
     return true;
   }
 

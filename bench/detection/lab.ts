@@ -98,7 +98,12 @@ async function runBatch(
   const names = new Set(running.map(({ program }) => program.name));
   for (const [{ id, name, pid, evidence }, owner] of owners)
     if (owner === undefined || !names.has(owner))
-      result.strays.push({ id, name: owner ?? name, pid, detail: evidence[0]?.detail ?? "" });
+      result.strays.push({
+        id,
+        name: owner ?? name,
+        ...(pid !== undefined && { pid }),
+        detail: evidence[0]?.detail ?? "",
+      });
   await endAll(batch);
 }
 

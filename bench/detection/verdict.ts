@@ -37,7 +37,12 @@ export function judge(
     wanted,
     allowed,
     outcome,
-    named: engines.map(({ id, confidence, pid, ports }) => ({ id, confidence, pid, ports })),
+    named: engines.map(({ id, confidence, pid, ports }) => ({
+      id,
+      confidence,
+      ...(pid !== undefined && { pid }),
+      ports,
+    })),
     faults: right.length > 0 ? faultsOf(program, ports, right) : [],
   };
 }

@@ -152,9 +152,9 @@ async function fetchKeys({ url, fetch }: IssuerKeysDeps): Promise<KeySet> {
 const keySet = z.object({ keys: z.array(z.unknown()).max(100) });
 const rsaKey = z.object({
   kty: z.literal("RSA"),
-  kid: z.string().min(1).max(200).optional(),
-  use: z.literal("sig").optional(),
-  alg: z.literal("RS256").optional(),
+  kid: z.string().min(1).max(200).exactOptional(),
+  use: z.literal("sig").exactOptional(),
+  alg: z.literal("RS256").exactOptional(),
   n: z.string().refine((n) => (fromBase64url(n)?.length ?? 0) >= MODULUS_BYTES_MIN),
   e: z.string().regex(/^[A-Za-z0-9_-]{1,12}$/),
 });

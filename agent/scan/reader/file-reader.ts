@@ -134,7 +134,7 @@ export function createReader(deps: {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "ignore",
-      cwd: process.platform === "win32" ? undefined : "/",
+      ...(process.platform !== "win32" && { cwd: "/" }),
       env: {},
       windowsHide: true,
     });

@@ -10,7 +10,7 @@ export type ProcessFacts = {
   /** Kernel's short name (Linux `comm`, at most 15 bytes) or the image name. */
   name: string;
   /** Epoch milliseconds. */
-  startedAtMs?: number;
+  startedAtMs?: number | undefined;
   /** Absolute path, with the separators of the platform. */
   executable?: string;
   argv: readonly string[];

@@ -135,8 +135,10 @@ test("letterOf() keeps the signature of what may yet be found good, and of nothi
     expect(letterOf(message, reason)).toEqual({ ...plain, reason, kid: "q1", signature: message.signature! });
   for (const reason of [REASONS.forged, REASONS.unsigned])
     expect(letterOf(message, reason)).toEqual({ ...plain, reason });
-  for (const missing of [{ kid: undefined }, { signature: undefined }])
-    expect(letterOf({ ...message, ...missing } as Message, REASONS.noPack)).toEqual({
+  const { kid: _kid, ...withoutKeyId } = message;
+  const { signature: _signature, ...withoutSignature } = message;
+  for (const incomplete of [withoutKeyId, withoutSignature])
+    expect(letterOf(incomplete, REASONS.noPack)).toEqual({
       ...plain,
       reason: REASONS.noPack,
     });

@@ -103,7 +103,7 @@ async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
 }
 type World = Awaited<ReturnType<typeof makeWorld>>;
 
-const isolated = (nowMs: number): Host["containment"] => ({
+const isolated = (nowMs: number): NonNullable<Host["containment"]> => ({
   status: "ISOLATED",
   generation: 1,
   wish: {
@@ -158,8 +158,8 @@ describe("expire", () => {
 
 describe("a release that no device signed", () => {
   test("lets a host neither expire nor be merged, although the table says that it is proven", async () => {
-    const forged = (nowMs: number): Host["containment"] => {
-      const { wish } = isolated(nowMs)!;
+    const forged = (nowMs: number): NonNullable<Host["containment"]> => {
+      const { wish } = isolated(nowMs);
       const at = new Date(nowMs - 3000).toISOString();
       return {
         ...{ status: "ACTIVE", generation: 2, wish: { ...wish!, generation: 2, action: "release" } },
