@@ -6,7 +6,7 @@ import { encodeEntry, encodePack } from "../shared/queue/message.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
 import { tenantDefaults } from "../shared/table/items/tenant.ts";
 import { timestamp } from "../shared/time/clock.ts";
-import { createMemoryDynamo } from "../tests/support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../tests/support/dynamo/memory-dynamo.ts";
 import { createPasts } from "../worker/assess/baseline-store.ts";
 import { adjudicateOff } from "../worker/assess/llm-review.ts";
 import { createPresences } from "../worker/assess/presence-cache.ts";

@@ -1,7 +1,7 @@
 import { dlopen } from "bun:ffi";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { descendantsOf } from "./support/descendants.ts";
-import { NAMESPACE_PREFIX_VARIABLE } from "./support/namespace-id.ts";
+import { descendantsOf } from "./support/run/descendants.ts";
+import { NAMESPACE_PREFIX_VARIABLE } from "./support/run/namespace-id.ts";
 
 /**
  * Runs `bun` with the given words and ends every process that is left of it: when it has ended, when a signal asks for

@@ -208,7 +208,7 @@ export const TUNING: readonly AiProgram[] = [
     start: ({ bin, app, gguf, host, port }) => ({
       command: [
         bin("python"),
-        app("../../../tests/support/llama-server.py"),
+        app("../../../tests/support/programs/llama-server.py"),
         ...["--model", gguf, "--host", host, "--port", String(port)],
         ...["--ctx-size", "256", "--threads", "1"],
       ],

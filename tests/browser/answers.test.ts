@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { listApprovals, listCustody } from "../../edge/control/queries.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
-import { signStored } from "../support/authority.ts";
+import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { furnishWebhook, requestIsolations, setFourEyes } from "./furnish.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";

@@ -3,7 +3,7 @@ import { listCustody } from "../../edge/control/queries.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";
-import { signStored } from "../support/authority.ts";
+import { signStored } from "../support/control/authority.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";
 import { createIds, engineOf, putHosts } from "./seed.ts";
 

@@ -14,7 +14,7 @@ import {
   containmentReport,
   type StopEnginesBy,
 } from "../../shared/wire/heartbeat.ts";
-import { signStored } from "../support/authority.ts";
+import { signStored } from "../support/control/authority.ts";
 import { TENANT } from "./edge.ts";
 import { deviceOf, putItems } from "./seed.ts";
 

@@ -36,7 +36,7 @@ import {
 } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import type { Collector, ContainmentReport, Engine, Evidence, Store } from "../../shared/wire/heartbeat.ts";
-import { signStored } from "../support/authority.ts";
+import { signStored } from "../support/control/authority.ts";
 
 /** A host as a test or a picture wants it; the items it becomes are what the stages would have written. */
 export type Host = {

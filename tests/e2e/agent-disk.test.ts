@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEdge, type TestEdge, TOKEN, until } from "../offline/agent/report/send-edge.ts";
-import { buildAgent } from "../support/agent-binary.ts";
+import { buildAgent } from "../support/agent/agent-binary.ts";
 import { describeUnless } from "../support/missing.ts";
 
 /*

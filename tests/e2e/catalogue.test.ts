@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CatalogEntry } from "../../agent/catalogue/entry.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
-import { buildAgent, runAgent } from "../support/agent-binary.ts";
+import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
 /** A newer catalogue for an agent that stays as it was built: signed at a terminal, served by the edge, taken or refused. */

@@ -10,8 +10,8 @@ import { ORDINARY } from "../../bench/detection/ordinary.ts";
 import { programsOf } from "../../bench/detection/sets.ts";
 import type { LabReport } from "../../bench/detection/table.ts";
 import { TUNING } from "../../bench/detection/tuning.ts";
-import { descendantsOf, isRunning } from "../support/descendants.ts";
 import { describeUnless, missing } from "../support/missing.ts";
+import { descendantsOf, isRunning } from "../support/run/descendants.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
 /*

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TelemetryChange } from "../../shared/table/items/asset/telemetry.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "../offline/agent/scan/scan-gguf.ts";
-import { buildAgent, runAgent } from "../support/agent-binary.ts";
-import { type Running, startOllamaShaped } from "../support/engines.ts";
+import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
+import { type Running, startOllamaShaped } from "../support/programs/engines.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /** Banned weights on the disk of a host: found while nothing runs that could load them, and the same once it does. */

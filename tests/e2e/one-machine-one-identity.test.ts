@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildAgent } from "../support/agent-binary.ts";
+import { buildAgent } from "../support/agent/agent-binary.ts";
+import { onMachine } from "../support/agent/other-machine.ts";
 import { describeUnless, missing } from "../support/missing.ts";
-import { onMachine } from "../support/other-machine.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*

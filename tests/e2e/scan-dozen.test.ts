@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { ScanResult } from "../../agent/scan/scan.ts";
-import { buildAgent } from "../support/agent-binary.ts";
-import { faultsOf, type Started } from "../support/dozen.ts";
+import { buildAgent } from "../support/agent/agent-binary.ts";
 import { describeUnless, missing, testUnless } from "../support/missing.ts";
+import { faultsOf, type Started } from "../support/programs/twelve-engines.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
@@ -37,7 +37,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
 
   beforeAll(async () => {
     binary = buildAgent();
-    const script = join(ROOT, "tests/support/dozen-host.ts");
+    const script = join(ROOT, "tests/support/programs/twelve-engines-host.ts");
     const host = Bun.spawn([...around, process.execPath, script, binary], {
       stdout: "pipe",
       stderr: "inherit",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
 import type { AuditItem } from "../../shared/table/items/custody.ts";
-import { type Running, startMappedWeights, startOllamaShaped } from "../support/engines.ts";
+import { type Running, startMappedWeights, startOllamaShaped } from "../support/programs/engines.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
 /** What `bun run start` is, from outside: a process, a port, and `stack.json`. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { answerTo, CONFORMANCE } from "../support/dynamo-conformance.ts";
-import { createMemoryDynamo } from "../support/memory-dynamo.ts";
+import { answerTo, CONFORMANCE } from "../support/dynamo/dynamo-conformance.ts";
+import { createMemoryDynamo } from "../support/dynamo/memory-dynamo.ts";
 
 describe("the table in memory answers as AWS documents", () => {
   test.each(CONFORMANCE.map((one) => [one.name, one] as const))("%s", async (_, one) => {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { descendantsOf, isRunning, listPs, type Process } from "../support/descendants.ts";
 import { describeUnless, missing, testUnless } from "../support/missing.ts";
+import { descendantsOf, isRunning, listPs, type Process } from "../support/run/descendants.ts";
+import { areGone, removeTestRuns, startTestRun } from "../support/run/test-run.ts";
 import { eventually } from "../support/stack.ts";
-import { areGone, removeTestRuns, startTestRun } from "../support/test-run.ts";
 
 afterEach(removeTestRuns);
 

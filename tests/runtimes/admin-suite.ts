@@ -5,8 +5,8 @@ import type { RuntimeName } from "../../local/edge-command.ts";
 import { enrolDevice, makeDevice, makeEngine, openSession } from "../../lz/platform/simulated-agents.ts";
 import { verifyCustody } from "../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../shared/table/items/custody.ts";
-import { openIncident } from "../support/incident.ts";
-import { faultOf } from "../support/spec.ts";
+import { openIncident } from "../support/control/open-incident.ts";
+import { faultOf } from "../support/edge/openapi-operation.ts";
 import {
   enrolAsset,
   eventually,

@@ -1,7 +1,7 @@
 /** Runs in Deno without any permission: the app core needs no network, no environment, no disk. */
 import { makeHeartbeat, signedRequest } from "../../lz/platform/simulated-agents.ts";
-import { EDGE_URL, makeEdgeApp } from "../support/edge-app.ts";
-import { makeForgeries } from "../support/forgeries.ts";
+import { makeForgeries } from "../support/control/forgeries.ts";
+import { EDGE_URL, makeEdgeApp } from "../support/edge/edge-app.ts";
 
 const ROUNDS = 3000;
 

@@ -6,7 +6,7 @@ import { edgeCommand, RUNTIMES, type RuntimeName } from "../../local/edge-comman
 import { freePort } from "../../local/free-port.ts";
 import { makeSecrets } from "../../local/secrets.ts";
 import { type Stage, startStage } from "../../local/stage.ts";
-import { makeRoleKeys, roleEnvironments } from "../support/role-environment.ts";
+import { makeRoleKeys, roleEnvironments } from "../support/nodes/role-environment.ts";
 import { ROOT } from "../support/stack.ts";
 
 const NOWHERE = "http://127.0.0.1:9";

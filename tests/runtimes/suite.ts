@@ -16,7 +16,7 @@ import { DIRECTIVE_PATH } from "../../shared/wire/directive-poll.ts";
 import { LIMITS } from "../../shared/wire/heartbeat.ts";
 import { deriveSessionKey, deviceKeyid, sessionKeyid } from "../../shared/wire/keyid.ts";
 import { importHmacKey, type Signer } from "../../shared/wire/signature.ts";
-import { sendRaw, statusesOf } from "../support/raw-http.ts";
+import { sendRaw, statusesOf } from "../support/edge/raw-http.ts";
 import { enrolAsset, type SimulatedAsset, startTestStack, type TestStack } from "../support/stack.ts";
 
 const nowSeconds = () => Math.floor(Date.now() / 1000);

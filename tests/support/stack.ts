@@ -15,7 +15,7 @@ import {
 } from "../../lz/platform/simulated-agents.ts";
 import type { Heartbeat } from "../../shared/wire/heartbeat.ts";
 import type { Signer } from "../../shared/wire/signature.ts";
-import { type Split, splitRoles } from "./role-stack.ts";
+import { type Split, splitRoles } from "./nodes/role-stack.ts";
 
 export const ROOT = resolve(import.meta.dir, "../..");
 
@@ -80,7 +80,7 @@ export async function startTestStack(runtime: RuntimeName, more: More = {}): Pro
 }
 
 /**
- * Set by tests/connected/iam-replay.test.ts: every stack then runs one node of each kind with its policy, and leaves the
+ * Set by tests/connected/roles/iam-replay.alone.test.ts: every stack then runs one node of each kind with its policy, and leaves the
  * calls that they made in this folder.
  */
 export const SPLIT_FOLDER_VARIABLE = "LZ_TEST_SPLIT_ROLES";

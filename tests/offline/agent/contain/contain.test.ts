@@ -9,7 +9,7 @@ import { uncontained } from "../../../../agent/report/compose-heartbeat.ts";
 import { type Directive, signDirective } from "../../../../shared/wire/directive.ts";
 import type { Hardware } from "../../../../shared/wire/hardware.ts";
 import { containmentReport, MODES, type Mode } from "../../../../shared/wire/heartbeat.ts";
-import { controlClock } from "../../../support/control-clock.ts";
+import { controlClock } from "../../../support/agent/control-clock.ts";
 import {
   ASSET,
   controlKeys,

@@ -17,7 +17,7 @@ import {
   LIMITS,
 } from "../../../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../../../shared/wire/state.ts";
-import { controlClock } from "../../../support/control-clock.ts";
+import { controlClock } from "../../../support/agent/control-clock.ts";
 import { removeTemporaryDirectories, temporaryDirectory, until } from "../report/send-edge.ts";
 
 afterEach(removeTemporaryDirectories);

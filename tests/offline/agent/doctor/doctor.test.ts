@@ -11,7 +11,6 @@ import { uncontained } from "../../../../agent/report/compose-heartbeat.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { signAgentSettings } from "../../../../shared/wire/agent-settings.ts";
 import { type PinnedKeys, signKeySet } from "../../../../shared/wire/key-set.ts";
-import { makeSigningKey } from "../../../support/authority.ts";
 import {
   type Certificate,
   createPrivateCa,
@@ -22,7 +21,8 @@ import {
   startTlsFront,
   startTlsRelay,
   TOOLS,
-} from "../../../support/corporate-network.ts";
+} from "../../../support/agent/corporate-network.ts";
+import { makeSigningKey } from "../../../support/control/authority.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import {
   ASSET,

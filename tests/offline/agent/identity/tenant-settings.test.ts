@@ -3,7 +3,7 @@ import type { Identity } from "../../../../agent/identity/device-identity.ts";
 import { takeSettings, withFirstSettings } from "../../../../agent/identity/tenant-settings.ts";
 import { signAuthority } from "../../../../shared/authority/sign-authority.ts";
 import { AGENT_SETTINGS_DEFAULT, signAgentSettings } from "../../../../shared/wire/agent-settings.ts";
-import { makeSigningKey } from "../../../support/authority.ts";
+import { makeSigningKey } from "../../../support/control/authority.ts";
 
 const TENANT = "org_a";
 const control = await makeSigningKey("control-1");

@@ -9,7 +9,7 @@ import {
   startForwardProxy,
   startTlsFront,
   TOOLS,
-} from "../../../support/corporate-network.ts";
+} from "../../../support/agent/corporate-network.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import {
   removeTemporaryDirectories,

@@ -15,7 +15,7 @@ import { openSpool, type Spool } from "../../../../agent/report/spool.ts";
 import { enrolmentRequest, sessionRequest } from "../../../../shared/wire/enrolment.ts";
 import type { Hardware } from "../../../../shared/wire/hardware.ts";
 import { engine, heartbeat } from "../../../../shared/wire/heartbeat.ts";
-import { controlClock } from "../../../support/control-clock.ts";
+import { controlClock } from "../../../support/agent/control-clock.ts";
 import {
   ASSET,
   problem,

@@ -10,7 +10,7 @@ import { silent } from "../../../../agent/platform/log.ts";
 import { sleep } from "../../../../agent/platform/sleep.ts";
 import { createDirectivePoll, type DirectivePolling } from "../../../../agent/report/directive-poll.ts";
 import { signDirective } from "../../../../shared/wire/directive.ts";
-import { controlClock } from "../../../support/control-clock.ts";
+import { controlClock } from "../../../support/agent/control-clock.ts";
 import {
   ASSET,
   controlKeys,

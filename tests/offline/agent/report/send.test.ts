@@ -21,8 +21,8 @@ import {
 } from "../../../../agent/report/heartbeat-sender.ts";
 import { openSpool, type Spool } from "../../../../agent/report/spool.ts";
 import type { HeartbeatAnswer } from "../../../../shared/wire/heartbeat.ts";
-import { controlClock } from "../../../support/control-clock.ts";
-import { HTML, portalPage } from "../../../support/dynamo-answers.ts";
+import { controlClock } from "../../../support/agent/control-clock.ts";
+import { HTML, portalPage } from "../../../support/dynamo/dynamo-responses.ts";
 import {
   ASSET,
   problem,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, realpathSync } from "node:fs";
 import type { ScanResult } from "../../../../agent/scan/scan.ts";
-import { type Dozen, faultsOf, startDozen } from "../../../support/dozen.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
+import { type Dozen, faultsOf, startDozen } from "../../../support/programs/twelve-engines.ts";
 
 /* The agent from source, on this very host: what else runs here is none of this test's business. */
 

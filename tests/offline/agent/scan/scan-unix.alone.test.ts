@@ -8,7 +8,7 @@ import { systemReaders } from "../../../../agent/scan/platform/system-readers.ts
 import { createScanner, type ScanResult } from "../../../../agent/scan/scan.ts";
 import { engine } from "../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
-import { randomLlama } from "../../../support/random-llama.ts";
+import { randomLlama } from "../../../support/programs/random-llama.ts";
 import { ROOT } from "../../../support/stack.ts";
 import { ggufFile } from "./scan-gguf.ts";
 

@@ -7,7 +7,7 @@ import { createScanner } from "../../../../agent/scan/scan.ts";
 import { freePort } from "../../../../local/free-port.ts";
 import type { Engine } from "../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
-import { randomLlama } from "../../../support/random-llama.ts";
+import { randomLlama } from "../../../support/programs/random-llama.ts";
 import { ROOT } from "../../../support/stack.ts";
 import { ggufFile } from "./scan-gguf.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { API_KEY_PREFIX } from "../../../../edge/auth/authenticate-api-key.ts";
 import { createRateLimit } from "../../../../edge/http/rate-limit.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 
 const NOW_MS = 1_790_000_000_000;
 

@@ -3,9 +3,9 @@ import { routeOf } from "../../../../edge/api/api-routes.ts";
 import type { Operation } from "../../../../edge/api/define-operation.ts";
 import { OPERATIONS } from "../../../../edge/api/operations/registry.ts";
 import { permissionsOf, ROLES } from "../../../../edge/auth/permissions.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
-import { EDGE_URL, TENANT_ID } from "../../../support/edge-app.ts";
-import { faultOf, SPECIFICATION } from "../../../support/spec.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
+import { faultOf, SPECIFICATION } from "../../../support/edge/openapi-operation.ts";
 
 const ULID = "01M807NRG7BVMVH9SM4YAEXFPG";
 const world = await makeAdminApp();

@@ -13,9 +13,9 @@ import {
 import { readConfig } from "../../../../edge/config.ts";
 import { publicJwk } from "../../../../local/secrets.ts";
 import { base64url, utf8 } from "../../../../shared/encoding/bytes.ts";
-import { type Claims, makeAdminApp } from "../../../support/admin-app.ts";
-import { portalPage } from "../../../support/dynamo-answers.ts";
-import { EDGE_URL, TENANT_ID } from "../../../support/edge-app.ts";
+import { portalPage } from "../../../support/dynamo/dynamo-responses.ts";
+import { type Claims, makeAdminApp } from "../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const world = await makeAdminApp();
 const me = async (token: string) => {

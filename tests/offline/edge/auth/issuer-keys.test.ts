@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createIssuerKeys, KEPT_MS, readKeySet } from "../../../../edge/auth/issuer-keys.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
 
 const MINUTE_MS = 60_000;
 let [first, second]: JWK[] = [];

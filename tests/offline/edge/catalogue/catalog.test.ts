@@ -3,8 +3,8 @@ import { importJWK } from "jose";
 import { createCatalogueSource, matchesTag } from "../../../../edge/catalogue/catalogue-source.ts";
 import { makeSecrets, publicJwk } from "../../../../local/secrets.ts";
 import { compareVersions, signCatalogue, verifyCatalogue } from "../../../../shared/wire/catalog.ts";
-import { portalPage } from "../../../support/dynamo-answers.ts";
-import { makeEdgeApp } from "../../../support/edge-app.ts";
+import { portalPage } from "../../../support/dynamo/dynamo-responses.ts";
+import { makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const JSON_TEXT = '{"version":"2026.12.01","entries":[]}';

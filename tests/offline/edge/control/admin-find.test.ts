@@ -10,7 +10,7 @@ import {
   indexSort,
 } from "../../../../shared/table/keys.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
-import { believing } from "../../../support/authority.ts";
+import { believing } from "../../../support/control/authority.ts";
 
 const TENANT = "org_a";
 const FLEET = 100_000;

@@ -4,7 +4,7 @@ import { batchGet } from "../../../../edge/control/batch-get.ts";
 import { listAssets } from "../../../../edge/control/queries.ts";
 import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../../shared/table/keys.ts";
-import { believing } from "../../../support/authority.ts";
+import { believing } from "../../../support/control/authority.ts";
 
 const TENANT = "org_a";
 const idOf = (i: number) => `01M807NRG7${String(i).padStart(16, "0")}`;

@@ -14,10 +14,10 @@ import { createAuthority } from "../../../../shared/authority/read-authority.ts"
 import { createVerifier } from "../../../../shared/authority/verify-authority.ts";
 import { assetKey } from "../../../../shared/table/keys.ts";
 import { closeRevoked, REVOKED_OPEN_MS } from "../../../../worker/fleet/close-revoked.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
-import { makeSigningKey } from "../../../support/authority.ts";
-import { EDGE_URL, TENANT_ID } from "../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { makeSigningKey } from "../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const because = { justification: "returned to the lender" };
 

@@ -9,7 +9,7 @@ import {
   startInstanceMetadata,
   startSts,
   WEB_ROLE_ARN,
-} from "../../../support/aws-credentials.ts";
+} from "../../../support/nodes/aws-credentials.ts";
 
 const HOUR_MS = 3_600_000;
 const servers: { stop: () => Promise<void> }[] = [];

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { createApp } from "../../../../edge/app.ts";
-import { createFrontendApi, type FrontendApi } from "../../../support/clerk-frontend-api.ts";
+import { createFrontendApi, type FrontendApi } from "../../../support/edge/clerk-frontend-api.ts";
 import { createWorld, ORIGIN, type World } from "./world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");

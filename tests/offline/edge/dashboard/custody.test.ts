@@ -5,7 +5,7 @@ import { type AuditItem, CUSTODY_ACTIONS } from "../../../../shared/table/items/
 import { auditKey, custodyHeadKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, itemsOf } from "../../../browser/seed.ts";
-import { linkedLog } from "../../../support/custody-log.ts";
+import { linkedLog } from "../../../support/control/build-custody-log.ts";
 import { createWorld, type World } from "./world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");

@@ -3,7 +3,7 @@ import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { auditKey } from "../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { createIds, engineOf, itemsOf } from "../../../browser/seed.ts";
-import { linkedLog } from "../../../support/custody-log.ts";
+import { linkedLog } from "../../../support/control/build-custody-log.ts";
 import { createWorld, type World } from "./world.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:04:05.678Z");

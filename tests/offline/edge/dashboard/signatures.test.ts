@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { securityKey } from "../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
-import { EDGE_URL, TENANT_ID } from "../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 /** The overview as a person with a session sees it, after a check that found these faults. */
 async function overviewWith(faults: { item: string; code: string }[] | undefined): Promise<string> {

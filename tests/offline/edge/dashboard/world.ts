@@ -3,7 +3,7 @@ import type { createApp } from "../../../../edge/app.ts";
 import type { Deps } from "../../../../edge/deps.ts";
 import { ISSUER } from "../../../../local/issuer.ts";
 import { type AttributeMap, type Dynamo, DynamoFault } from "../../../../shared/table/dynamo.ts";
-import { EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 /** The dashboard on a table in memory that can only be read: a page that writes fails its test. */
 export type World = {

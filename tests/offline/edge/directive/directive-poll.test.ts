@@ -7,7 +7,7 @@ import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../../shared/table/items/asset/asset.ts";
 import { DIRECTIVE_HOLD_MS, DIRECTIVE_PATH } from "../../../../shared/wire/directive-poll.ts";
 import type { Signer } from "../../../../shared/wire/signature.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const OTHER_ASSET = "01M807NRG7BVMVH9SM4YAEXFPH";
 

@@ -7,10 +7,10 @@ import { createVerifier } from "../../../../shared/authority/verify-authority.ts
 import { type AttributeMap, marshalItem } from "../../../../shared/table/dynamo.ts";
 import { authorityKey, tenantKey } from "../../../../shared/table/keys.ts";
 import { verifyAgentSettings } from "../../../../shared/wire/agent-settings.ts";
-import { makeAdminApp } from "../../../support/admin-app.ts";
-import { makeSigningKey } from "../../../support/authority.ts";
-import { EDGE_URL, TENANT_ID } from "../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { makeSigningKey } from "../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 /** An admin node that enforces signatures, a host, and whoever may write any item. */
 async function makeWorld() {

@@ -7,7 +7,7 @@ import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { deviceKeyid } from "../../../../shared/wire/keyid.ts";
 import type { Signer } from "../../../../shared/wire/signature.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 /** The request with its body as a stream that tells how often it was pulled, and a change of its headers. */
 async function streamed(path: string, body: string, signer: Signer, nowMs: number, more: object = {}) {

@@ -16,7 +16,7 @@ import { base64, base64url, utf8 } from "../../../../shared/encoding/bytes.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { LIMITS } from "../../../../shared/wire/heartbeat.ts";
 import type { Signer } from "../../../../shared/wire/signature.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const PATH = "/v1/heartbeats";
 const BYTES_MAX = 1000;

@@ -7,7 +7,7 @@ import { base64url } from "../../../../shared/encoding/bytes.ts";
 import { signDirective, verifyDirective } from "../../../../shared/wire/directive.ts";
 import { type PinnedKeys, signKeySet, verifyKeySet } from "../../../../shared/wire/key-set.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const newSecret = async (version: string) => ({
   version,

@@ -7,7 +7,7 @@ import { webHashing } from "../../../../edge/runtime/hashing.ts";
 import { makeEngine, makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import { utf8 } from "../../../../shared/encoding/bytes.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
-import { EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const SINCE = timestamp(NOW_MS);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import { base64 } from "../../../../shared/encoding/bytes.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
-import { makeForgeries } from "../../../support/forgeries.ts";
+import { makeForgeries } from "../../../support/control/forgeries.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 const ROUNDS = 100_000;
 

@@ -5,8 +5,8 @@ import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../../shared/table/keys.ts";
 import { signEnrolmentToken } from "../../../../shared/wire/enrolment-token.ts";
 import { deviceKeyid } from "../../../../shared/wire/keyid.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 async function makeWorld() {
   const table = createMemoryDynamo();

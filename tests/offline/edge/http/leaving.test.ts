@@ -3,7 +3,7 @@ import { createFetch } from "../../../../edge/app.ts";
 import type { HeldPolls } from "../../../../edge/directive/long-polls.ts";
 import { createLeaving, leave } from "../../../../edge/http/graceful-shutdown.ts";
 import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
-import { EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 /** Pauses that end when they are told to, with what happened so far, in order. */
 function world() {

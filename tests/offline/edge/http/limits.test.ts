@@ -6,8 +6,8 @@ import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../../shared/table/keys.ts";
 import { signEnrolmentToken } from "../../../../shared/wire/enrolment-token.ts";
 import { deviceKeyid } from "../../../../shared/wire/keyid.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../support/edge/edge-app.ts";
 
 const OTHER_ID = "01M807NRG7BVMVH9SM4YAEXFPH";
 const limitOf = (name: string, quota: number, clock: () => number) =>

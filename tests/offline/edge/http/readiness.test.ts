@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createReadiness } from "../../../../edge/http/readiness.ts";
-import { makeEdgeApp } from "../../../support/edge-app.ts";
+import { makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
 function harness(shared: boolean) {
   const state = { now: 1_000_000, probes: 0, table: async () => {}, queue: async () => {} };

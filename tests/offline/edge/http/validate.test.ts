@@ -6,7 +6,7 @@ import { z } from "zod";
 import { readBody } from "../../../../edge/http/read-body.ts";
 import { jsonBody, keepForm, valid, validate } from "../../../../edge/http/validate.ts";
 import type { Env } from "../../../../edge/request-env.ts";
-import { makeEdgeApp } from "../../../support/edge-app.ts";
+import { makeEdgeApp } from "../../../support/edge/edge-app.ts";
 import { ROOT } from "../../../support/stack.ts";
 
 const BYTES_MAX = 64;

@@ -7,8 +7,8 @@ import {
   UpstreamFault,
 } from "../../../../edge/platform/aws-client.ts";
 import { DynamoFault } from "../../../../shared/table/dynamo.ts";
-import { localAccess } from "../../../support/aws-access.ts";
-import { dynamoJson, IMPOSTORS } from "../../../support/dynamo-answers.ts";
+import { dynamoJson, IMPOSTORS } from "../../../support/dynamo/dynamo-responses.ts";
+import { localAccess } from "../../../support/nodes/aws-access.ts";
 
 /** A DynamoDB that answers as it is told to, one answer after the other, the last one again and again. */
 const asked: Record<string, unknown>[] = [];

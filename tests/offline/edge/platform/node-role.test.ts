@@ -7,8 +7,8 @@ import type { NodeRole } from "../../../../edge/platform/node-role.ts";
 import { makeSecrets } from "../../../../local/secrets.ts";
 import { CATALOGUE_PATH } from "../../../../shared/wire/catalog.ts";
 import { readConfig as readWorkerConfig } from "../../../../worker/config.ts";
-import { EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
-import { controlJwks, makeRoleKeys, roleEnvironments } from "../../../support/role-environment.ts";
+import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
+import { controlJwks, makeRoleKeys, roleEnvironments } from "../../../support/nodes/role-environment.ts";
 
 const secrets = await makeSecrets();
 const roleKeys = await makeRoleKeys();

@@ -7,9 +7,9 @@ import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-
 import { utf8 } from "../../../../shared/encoding/bytes.ts";
 import { encodeEntry } from "../../../../shared/queue/message.ts";
 import { importHmacKey } from "../../../../shared/wire/signature.ts";
-import { localAccess } from "../../../support/aws-access.ts";
-import { portalPage } from "../../../support/dynamo-answers.ts";
-import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge-app.ts";
+import { portalPage } from "../../../support/dynamo/dynamo-responses.ts";
+import { ASSET_ID, EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
+import { localAccess } from "../../../support/nodes/aws-access.ts";
 
 type Sent = { MessageBody: string; MessageGroupId?: string };
 type AnswerTo = (sent: Sent) => Response | Promise<Response>;

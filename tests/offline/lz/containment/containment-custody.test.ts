@@ -14,7 +14,7 @@ import { custodyHash } from "../../../../shared/containment/custody-chain.ts";
 import { canonicalJson } from "../../../../shared/encoding/canonical-json.ts";
 import type { ProvenReport } from "../../../../shared/table/items/asset/asset.ts";
 import type { AuditItem } from "../../../../shared/table/items/custody.ts";
-import { linkedLog } from "../../../support/custody-log.ts";
+import { linkedLog } from "../../../support/control/build-custody-log.ts";
 import { describeUnless, testUnless } from "../../../support/missing.ts";
 import { ROOT } from "../../../support/stack.ts";
 

@@ -5,7 +5,7 @@ import { readExport, toJsonLines, verifyExport } from "../../../../lz/custody/cu
 import { makeDevice } from "../../../../lz/platform/simulated-agents.ts";
 import { canonicalJson } from "../../../../shared/encoding/canonical-json.ts";
 import type { AuditItem } from "../../../../shared/table/items/custody.ts";
-import { linkedLog, type Unlinked } from "../../../support/custody-log.ts";
+import { linkedLog, type Unlinked } from "../../../support/control/build-custody-log.ts";
 import { describeUnless, testUnless } from "../../../support/missing.ts";
 import { ROOT } from "../../../support/stack.ts";
 
@@ -179,7 +179,7 @@ const lackingForKeys = hasCryptography ? [] : ["Python's package cryptography"];
 
 /** The same of docs/verify_custody.py for all texts at once: a process for each would take minutes. */
 async function theirs(texts: readonly string[], key: string | null) {
-  const batch = join(ROOT, "tests/support/verify-custody-batch.py");
+  const batch = join(ROOT, "tests/support/control/verify-custody-batch.py");
   const child = Bun.spawn([...words, batch, join(ROOT, "docs/verify_custody.py")], {
     stdin: new Blob([JSON.stringify(texts.map((text) => [text, key]))]),
     stdout: "pipe",

@@ -7,7 +7,7 @@ import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { securityKey } from "../../../../shared/table/keys.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 
 const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
 const TENANT = "org_a";

@@ -5,7 +5,7 @@ import type { Deps } from "../../../../lz/platform/deps.ts";
 import { PRODUCT_VERSION } from "../../../../shared/product-version.ts";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { fleetSummaryKey } from "../../../../shared/table/keys.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 
 const TENANT = "org_a";
 const OWN = PRODUCT_VERSION;

@@ -5,7 +5,7 @@ import { embeddedDynamodbPath } from "../../../../local/dynamodb.ts";
 import { checkEdge, findProgram } from "../../../../lz/doctor/doctor.ts";
 import { createApi } from "../../../../lz/platform/api.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
-import { HTML } from "../../../support/dynamo-answers.ts";
+import { HTML } from "../../../support/dynamo/dynamo-responses.ts";
 
 test("findProgram() finds the very programs the local stack starts", () => {
   expect(findProgram("dynoxide")).toBe(embeddedDynamodbPath());

@@ -18,8 +18,8 @@ import {
   type Key,
   tenantKey,
 } from "../../../../shared/table/keys.ts";
-import { custodyEnd, makeSigningKey } from "../../../support/authority.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { custodyEnd, makeSigningKey } from "../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 
 const TENANT = "org_a";
 const DEVICE_KEY = "A".repeat(43);

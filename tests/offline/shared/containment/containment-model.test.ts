@@ -20,7 +20,7 @@ import {
   steps,
   violation,
   type World,
-} from "../../../support/containment-model.ts";
+} from "../../../support/control/containment-model.ts";
 
 const STATES_MAX = 600_000;
 const BOUNDS: Bounds = { isolations: 2, faults: 1, ticks: 1 };

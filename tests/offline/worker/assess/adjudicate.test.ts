@@ -9,10 +9,10 @@ import { BAND, evidenceOf, type Opinion, withOpinion } from "../../../../worker/
 import { type Adjudicate, adjudicateOff, createAdjudicator } from "../../../../worker/assess/llm-review.ts";
 import type { Judgement } from "../../../../worker/heartbeat/telemetry-items.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
-import { portalPage } from "../../../support/dynamo-answers.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { completion, startOpenAiServer } from "../../../support/openai-server.ts";
-import { makeTenant } from "../../../support/worker-table.ts";
+import { portalPage } from "../../../support/dynamo/dynamo-responses.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { makeTenant } from "../../../support/dynamo/worker-table.ts";
+import { completion, startOpenAiServer } from "../../../support/programs/openai-server.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const TENANT = makeTenant();

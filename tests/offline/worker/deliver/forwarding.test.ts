@@ -5,9 +5,9 @@ import { decodePack, encodePack } from "../../../../shared/queue/message.ts";
 import { createForwarding } from "../../../../worker/deliver/webhook-loop.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { createWorkerDeps, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 import { eventually } from "../../../support/stack.ts";
-import { createWorkerDeps, makeTenant, TENANT } from "../../../support/worker-table.ts";
 
 function createLoop(forward: (tenantId: string) => Promise<unknown>) {
   const metrics = createMetrics();

@@ -22,9 +22,9 @@ import { createDeliverySlots } from "../../../../worker/deliver/delivery-slots.t
 import { createPostWebhook, type PostWebhook } from "../../../../worker/deliver/post-webhook.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
 import { eventIdOf } from "../../../../worker/record/event-id.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { ASSET, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 import { eventually } from "../../../support/stack.ts";
-import { ASSET, makeTenant, TENANT } from "../../../support/worker-table.ts";
 
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const START_MS = Date.parse("2026-11-20T12:00:00.000Z");

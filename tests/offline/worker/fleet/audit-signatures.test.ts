@@ -6,8 +6,8 @@ import { tenantDefaults } from "../../../../shared/table/items/tenant.ts";
 import { securityKey, tenantKey } from "../../../../shared/table/keys.ts";
 import { auditSignatures } from "../../../../worker/fleet/audit-signatures.ts";
 import { createMetrics } from "../../../../worker/platform/metrics.ts";
-import { believing, custodyEnd, makeSigningKey } from "../../../support/authority.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { believing, custodyEnd, makeSigningKey } from "../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 
 const TENANT = "org_memory";
 let control: Awaited<ReturnType<typeof makeSigningKey>>;

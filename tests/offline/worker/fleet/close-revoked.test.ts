@@ -13,11 +13,11 @@ import { recordFleet } from "../../../../worker/fleet/count-fleet.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds } from "../../../browser/seed.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 import { askedBy } from "../../../support/iam/aws-calls.ts";
 import { deployedPolicies } from "../../../support/iam/deployed-policies.ts";
 import { decide } from "../../../support/iam/policy.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
 
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const ago = (ms: number): string => timestamp(NOW_MS - ms);

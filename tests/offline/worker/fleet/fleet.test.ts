@@ -6,9 +6,9 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import { pauseMs, recordFleet } from "../../../../worker/fleet/count-fleet.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../browser/seed.ts";
-import { believing } from "../../../support/authority.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { believing } from "../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
 const NOW_MS = Date.parse("2026-11-22T12:00:00.000Z");
 const MINUTE_MS = 60_000;

@@ -5,8 +5,14 @@ import { telemetryKey } from "../../../../shared/table/keys.ts";
 import { datesOf } from "../../../../worker/heartbeat/plausible-dates.ts";
 import { glanceAt } from "../../../../worker/heartbeat/preview-heartbeat.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 
 const RECEIVED = "2026-11-21T10:00:00.000Z";
 const MIDNIGHT = "2026-11-21T00:00:00.000Z";

@@ -13,7 +13,7 @@ import {
   seenThrough,
   stateAt,
 } from "../../../../worker/heartbeat/timeline-position.ts";
-import { ASSET, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { ASSET, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
 /** Times of one day, to the second: `clock("09:00:00")`. */
 const clock = (time: string, day = "2026-11-20"): string => `${day}T${time}.000Z`;

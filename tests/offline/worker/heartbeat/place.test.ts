@@ -5,8 +5,8 @@ import { policy } from "../../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { intervalStart, phaseOf, sampleAt } from "../../../../worker/heartbeat/timeline-position.ts";
 import { policyKeyOf, record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-20T23:55:00.000Z");
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

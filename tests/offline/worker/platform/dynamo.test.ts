@@ -4,7 +4,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { DynamoFault } from "../../../../shared/table/dynamo.ts";
 import { CALL_TIMEOUT_MS, createDynamo } from "../../../../worker/platform/dynamodb-client.ts";
 import { createSigner } from "../../../../worker/platform/sigv4.ts";
-import { dynamoJson, IMPOSTORS } from "../../../support/dynamo-answers.ts";
+import { dynamoJson, IMPOSTORS } from "../../../support/dynamo/dynamo-responses.ts";
 
 const NOW = Date.parse("2026-11-20T12:00:00.000Z");
 const CREDENTIALS = {

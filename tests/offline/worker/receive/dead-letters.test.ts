@@ -8,8 +8,14 @@ import type { DeadLetter, Message } from "../../../../worker/heartbeat/queue-mes
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { createQueue } from "../../../../worker/receive/sqs-queue.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, contents, createWorkerDeps, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  contents,
+  createWorkerDeps,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);

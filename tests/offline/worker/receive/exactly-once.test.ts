@@ -6,8 +6,14 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import type { Engine, Heartbeat } from "../../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, contents, createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  contents,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+} from "../../../support/dynamo/worker-table.ts";
 
 const TENANT = makeTenant({ quietPeriodSeconds: 600 });
 const START_MS = Date.parse("2026-11-20T23:40:00.000Z"); // the run passes midnight

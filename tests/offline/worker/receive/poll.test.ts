@@ -14,9 +14,15 @@ import { createLoad } from "../../../../worker/receive/in-flight-limit.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { receiveUntilStopped } from "../../../../worker/receive/receive-loop.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 import { eventually } from "../../../support/stack.ts";
-import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);

@@ -3,7 +3,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { REASONS } from "../../../../shared/queue/message.ts";
 import type { Message } from "../../../../worker/heartbeat/queue-message.ts";
 import { createQueue } from "../../../../worker/receive/sqs-queue.ts";
-import { portalPage } from "../../../support/dynamo-answers.ts";
+import { portalPage } from "../../../support/dynamo/dynamo-responses.ts";
 
 let answer: (input: { Entries?: { Id: string }[] }) => Response;
 const server = Bun.serve({

@@ -6,8 +6,8 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import { heartbeat, LIMITS } from "../../../../shared/wire/heartbeat.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { addsNothing, record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
 const at = (second: number): string => timestamp(START_MS + second * 1000);

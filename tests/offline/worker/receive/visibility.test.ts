@@ -8,8 +8,8 @@ import type { Deps } from "../../../../worker/receive/deps.ts";
 import { createLoad } from "../../../../worker/receive/in-flight-limit.ts";
 import { pollOnce, VISIBILITY_SECONDS } from "../../../../worker/receive/process-batch.ts";
 import { createQueue } from "../../../../worker/receive/sqs-queue.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, createWorkerDeps, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { ASSET, createWorkerDeps, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);

@@ -11,8 +11,14 @@ import { assetKey, incidentKey, presenceKey } from "../../../../shared/table/key
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { recordSighting } from "../../../../worker/record/record-sighting.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
 const at = (seconds: number) => timestamp(START_MS + seconds * 1000);

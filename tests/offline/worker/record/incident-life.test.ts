@@ -14,8 +14,14 @@ import type { Message } from "../../../../worker/heartbeat/queue-message.ts";
 import { pollOnce } from "../../../../worker/receive/process-batch.ts";
 import { RUNS_MAX } from "../../../../worker/record/incident-runs.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 
 const MINUTE_MS = 60_000;
 const START_MS = Date.parse("2026-11-20T08:00:00.000Z");

@@ -10,8 +10,14 @@ import { timestamp } from "../../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../../shared/wire/heartbeat.ts";
 import { isSignedReport } from "../../../../shared/wire/report-signature.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { ASSET, createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/worker-table.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import {
+  ASSET,
+  createWorkerDeps,
+  deliver,
+  makeTenant,
+  TENANT,
+} from "../../../support/dynamo/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-22T11:00:00.000Z");
 const minute = (n: number): number => START_MS + n * 60_000;

@@ -3,8 +3,8 @@ import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-age
 import { unmarshalItem } from "../../../../shared/table/dynamo.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../support/memory-dynamo.ts";
-import { createWorkerDeps, deliver, makeTenant } from "../../../support/worker-table.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 
 const START_MS = Date.parse("2026-11-20T08:00:00.000Z");
 const TENANT = makeTenant({ quietPeriodSeconds: 60 });

@@ -13,7 +13,7 @@ import {
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { createReviews, reviewOne } from "../../../../worker/review/review-loop.ts";
-import { createMemoryDynamo } from "../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import {
   ASSET,
   contents,
@@ -21,7 +21,7 @@ import {
   deliver,
   makeTenant,
   TENANT,
-} from "../../../support/worker-table.ts";
+} from "../../../support/dynamo/worker-table.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const tenant = makeTenant();

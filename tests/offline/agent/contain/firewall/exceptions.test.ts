@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { Proof } from "../../../../../agent/contain/modes/enforcer.ts";
 import { runCommand } from "../../../../../agent/platform/run-command.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
-import { namespaceId } from "../../../../support/namespace-id.ts";
+import { namespaceId } from "../../../../support/run/namespace-id.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "../../report/send-edge.ts";
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 

@@ -8,7 +8,7 @@ import { runCommand } from "../../../../../agent/platform/run-command.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
-import { namespaceId } from "../../../../support/namespace-id.ts";
+import { namespaceId } from "../../../../support/run/namespace-id.ts";
 import { removeTemporaryDirectories, TOKEN, temporaryDirectory, until } from "../../report/send-edge.ts";
 import { Dialogue, mustRun, type NamespaceProcess, reaches, spawnIn } from "./namespaces.ts";
 

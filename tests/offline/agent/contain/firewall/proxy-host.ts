@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startForwardProxy } from "../../../../support/corporate-network.ts";
+import { startForwardProxy } from "../../../../support/agent/corporate-network.ts";
 import {
   ASSET,
   removeTemporaryDirectories,

@@ -5,8 +5,8 @@ import { loadIdentity } from "../../../../../agent/identity/device-identity.ts";
 import { fingerprintFor } from "../../../../../agent/identity/hardware/fingerprint.ts";
 import { silent } from "../../../../../agent/platform/log.ts";
 import { openSpool } from "../../../../../agent/report/spool.ts";
+import { onMachine } from "../../../../support/agent/other-machine.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
-import { onMachine } from "../../../../support/other-machine.ts";
 import {
   ASSET,
   problem,

@@ -9,7 +9,7 @@ import {
 import { tenantOfToken } from "../../../../../agent/identity/token-tenant.ts";
 import { signEnrolmentToken } from "../../../../../shared/wire/enrolment-token.ts";
 import { hardware, isOtherMachine } from "../../../../../shared/wire/hardware.ts";
-import { makeSigningKey } from "../../../../support/authority.ts";
+import { makeSigningKey } from "../../../../support/control/authority.ts";
 
 const UUID = "4c4c4544-0033-4a10-8051-b4c04f4e3532";
 

@@ -5,7 +5,7 @@ import { GRPC_MODELS, GRPC_TRAITS } from "../../../../../agent/catalogue/grpc.ts
 import { fingerprint, refreshModels } from "../../../../../agent/scan/probe/fingerprint.ts";
 import { createProbe } from "../../../../../agent/scan/probe/probe.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
-import { encode, messageOf } from "../../../../support/protobuf.ts";
+import { encode, messageOf } from "../../../../support/programs/protobuf.ts";
 import { ROOT } from "../../../../support/stack.ts";
 
 const python = process.env.LZ_PYTHON ?? "python3";
@@ -20,7 +20,7 @@ afterAll(() => {
 type Answers = Record<string, { hex: string } | { status: number; message: string }>;
 
 async function serve(answers: Answers, ...more: string[]): Promise<number> {
-  const script = join(ROOT, "tests/support/grpc-server.py");
+  const script = join(ROOT, "tests/support/programs/grpc-server.py");
   const command = [python, script, JSON.stringify(answers), ...more];
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "ignore" });
   children.push(child);

@@ -6,7 +6,7 @@ import { systemReaders } from "../../../../../agent/scan/platform/system-readers
 import { createScanner, type ScanResult } from "../../../../../agent/scan/scan.ts";
 import type { Engine } from "../../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
-import { namespaceId } from "../../../../support/namespace-id.ts";
+import { namespaceId } from "../../../../support/run/namespace-id.ts";
 
 /*
  * A network namespace without any interface but loopback, as rootless containers and sandboxes have it: what

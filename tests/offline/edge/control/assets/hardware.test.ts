@@ -11,9 +11,9 @@ import { assetKey, deviceRecordKey, hardwareKey } from "../../../../../shared/ta
 import type { EnrolmentRequest, SessionRequest } from "../../../../../shared/wire/enrolment.ts";
 import { signEnrolmentToken } from "../../../../../shared/wire/enrolment-token.ts";
 import { deviceKeyid } from "../../../../../shared/wire/keyid.ts";
-import { makeSigningKey } from "../../../../support/authority.ts";
-import { EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { makeSigningKey } from "../../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { EDGE_URL, makeEdgeApp, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const board = (letter: string) => ({ id: letter.repeat(43), strength: "board" as const });
 const machine = (letter: string) => ({ id: letter.repeat(43), strength: "machine" as const });

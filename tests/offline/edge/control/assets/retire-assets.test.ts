@@ -9,10 +9,10 @@ import { createVerifier } from "../../../../../shared/authority/verify-authority
 import { verifyCustody } from "../../../../../shared/containment/custody-chain.ts";
 import type { AuditItem, CustodyHeadItem } from "../../../../../shared/table/items/custody.ts";
 import { createIds, type Host, itemsOf } from "../../../../browser/seed.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { makeSigningKey, signStored } from "../../../../support/authority.ts";
-import { EDGE_URL, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { makeSigningKey, signStored } from "../../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const DAY_MS = 86_400_000;
 const because = { justification: "returned to the lender" };

@@ -7,9 +7,9 @@ import type { AuditItem } from "../../../../../shared/table/items/custody.ts";
 import { auditItem, custodyHeadItem } from "../../../../../shared/table/items/custody.ts";
 import { decodeItem } from "../../../../../shared/table/items/decode.ts";
 import { assetKey, custodyHeadKey } from "../../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /** `before`: nothing was carried out. `after`: it was, and the answer was lost on its way. */
 type When = "before" | "after";

@@ -13,9 +13,9 @@ import {
   presenceKey,
   tenantKey,
 } from "../../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const ASSETS = Array.from({ length: 6 }, (_, i) => `01M807NRG7BVMVH9SM4YAEXFP${i}`);
 

@@ -8,9 +8,9 @@ import { assetKey, custodyHeadKey } from "../../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../../../shared/wire/heartbeat.ts";
 import { verifyReleaseCode } from "../../../../../shared/wire/release-code.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const KEY = assetKey(TENANT_ID, ASSET_ID);
 

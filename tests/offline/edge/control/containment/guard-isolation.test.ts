@@ -12,9 +12,9 @@ import { marshalItem, unmarshalItem } from "../../../../../shared/table/dynamo.t
 import type { AssetItem } from "../../../../../shared/table/items/asset/asset.ts";
 import { type TenantItem, tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
 import { isolationCountKey, tenantKey } from "../../../../../shared/table/keys.ts";
-import { believing } from "../../../../support/authority.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { believing } from "../../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const NOW_MS = Date.parse("2026-11-21T23:59:59.999Z");
 const ASSET: AssetItem = {

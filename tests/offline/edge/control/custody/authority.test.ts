@@ -14,10 +14,10 @@ import {
   type Key,
   tenantKey,
 } from "../../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { makeSigningKey } from "../../../../support/authority.ts";
-import { EDGE_URL, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { makeSigningKey } from "../../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /** An admin node that enforces signatures, beside an attacker who may write any item. */
 async function makeWorld() {

@@ -23,8 +23,8 @@ import { decodeItem } from "../../../../../shared/table/items/decode.ts";
 import { tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
 import { assetKey, idempotencyKey, tenantKey } from "../../../../../shared/table/keys.ts";
 import { accept, refuse } from "../../../../../shared/verdict.ts";
-import { makeEdgeApp, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeEdgeApp, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /*
  * commit() itself, on nodes that share nothing but the table: each has its own dependencies, and no in-process turn

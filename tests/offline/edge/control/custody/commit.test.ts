@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { type Dynamo, DynamoFault, marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
 import { assetKey, tenantKey } from "../../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 /** What the network makes of a transaction that was carried out, once. */
 type Lost = { is: string; fault: () => Error };

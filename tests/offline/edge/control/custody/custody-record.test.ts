@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../../../shared/table/keys.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const asset = {
   type: "Asset",

@@ -13,11 +13,11 @@ import type { ProvenReport } from "../../../../../shared/table/items/asset/asset
 import { assetKey } from "../../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../../../shared/wire/heartbeat.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { makeSigningKey } from "../../../../support/authority.ts";
-import { EDGE_URL, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo } from "../../../../support/memory-dynamo.ts";
-import { makeTenant } from "../../../../support/worker-table.ts";
+import { makeSigningKey } from "../../../../support/control/authority.ts";
+import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeTenant } from "../../../../support/dynamo/worker-table.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { EDGE_URL, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
 const REFUSED = "proof has no valid signature";
 

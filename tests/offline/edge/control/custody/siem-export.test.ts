@@ -8,11 +8,11 @@ import type { EventItem } from "../../../../../shared/table/items/event.ts";
 import { eventItem } from "../../../../../shared/table/items/event.ts";
 import { assetKey, incidentKey } from "../../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { ASSET_ID, TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/memory-dynamo.ts";
-import { faultOf } from "../../../../support/spec.ts";
-import { makeTenant } from "../../../../support/worker-table.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeTenant } from "../../../../support/dynamo/worker-table.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
+import { faultOf } from "../../../../support/edge/openapi-operation.ts";
 
 type Page = { items: { metadata: { uid: string } }[]; cursor: string; isCaughtUp: boolean };
 const PATH = "/v1/events/ocsf";

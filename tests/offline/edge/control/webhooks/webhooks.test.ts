@@ -9,11 +9,11 @@ import { tenantItem } from "../../../../../shared/table/items/tenant.ts";
 import { webhookHealthItem } from "../../../../../shared/table/items/webhook.ts";
 import { outbox, webhookHealthKey } from "../../../../../shared/table/keys.ts";
 import { timestamp } from "../../../../../shared/time/clock.ts";
-import { makeAdminApp } from "../../../../support/admin-app.ts";
-import { TENANT_ID } from "../../../../support/edge-app.ts";
-import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/memory-dynamo.ts";
-import { faultOf } from "../../../../support/spec.ts";
-import { makeTenant } from "../../../../support/worker-table.ts";
+import { createMemoryDynamo, type MemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
+import { makeTenant } from "../../../../support/dynamo/worker-table.ts";
+import { makeAdminApp } from "../../../../support/edge/admin-app.ts";
+import { TENANT_ID } from "../../../../support/edge/edge-app.ts";
+import { faultOf } from "../../../../support/edge/openapi-operation.ts";
 
 type Body = Record<string, unknown> & { items: Record<string, unknown>[] };
 const URL_A = "https://hooks.example.com/a";

@@ -5,7 +5,7 @@ import {
   verifyCustody,
 } from "../../../../../shared/containment/custody-chain.ts";
 import type { AuditItem } from "../../../../../shared/table/items/custody.ts";
-import { linkedLog } from "../../../../support/custody-log.ts";
+import { linkedLog } from "../../../../support/control/build-custody-log.ts";
 
 const A = "01JD0000000000000000000001";
 const B = "01JD0000000000000000000002";

@@ -1,0 +1,289 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { JSONWebKeySet } from "jose";
+import { changeContainment } from "../../../edge/control/containment/isolate-or-release.ts";
+import { run as exportAudit } from "../../../lz/custody/audit-export.ts";
+import { run as verifyAudit } from "../../../lz/custody/audit-verify.ts";
+import { custodyExport, readExport, verifyExport } from "../../../lz/custody/custody-export.ts";
+import type { Deps as OperatorDeps, Outcome } from "../../../lz/platform/deps.ts";
+import { Misuse } from "../../../lz/platform/faults.ts";
+import { custodyHash } from "../../../shared/containment/custody-chain.ts";
+import { type Dynamo, marshalItem, unmarshalItem, values } from "../../../shared/table/dynamo.ts";
+import type { AuditItem } from "../../../shared/table/items/custody.ts";
+import { auditPrefix, custodyHeadKey, tenantAuditKey, tenantKey } from "../../../shared/table/keys.ts";
+import { type Edge, startEdge, TENANT } from "../../browser/edge.ts";
+import { askerOf } from "../../browser/furnish.ts";
+import { createIds, engineOf, putHosts, putItems } from "../../browser/seed.ts";
+import { ROOT } from "../../support/stack.ts";
+
+/** More than the 1 MB that one answer of the table holds. */
+const RECORDS = 1200;
+const python = Bun.which("python3");
+if (!python && process.env.CI === "true") throw new Error("python3 is needed: the second verifier must run");
+const folder = mkdtempSync(join(tmpdir(), "lz-custody-long-"));
+
+let edge: Edge;
+let session: string;
+let assetId: string;
+/** What the edge does to the table, so that a test can come in between. */
+let between: (operation: string, query: number) => Promise<void> = async () => {};
+let queries = 0;
+
+/** A long log of the tenant itself, as the edge writes it: linked, sealed, and its head signed at the end. */
+async function putLog(): Promise<void> {
+  const records: AuditItem[] = [];
+  for (let number = 1; number <= RECORDS; number++) {
+    const previous = records.at(-1)?.hash ?? "";
+    const record = {
+      type: "Audit" as const,
+      tenantId: TENANT,
+      at: new Date(1_790_000_000_000 + number * 1000).toISOString(),
+      number,
+      action: "change-settings" as const,
+      operatorId: "mara",
+      sessionId: "sess_1",
+      sourceIp: "192.0.2.1",
+      requestId: `req-${number}`,
+      justification: `${"é 汉字 🚨 ".repeat(60)}${number}`,
+      before: "x".repeat(600),
+      previousHash: previous,
+      tenantPreviousHash: previous,
+      tenantNumber: number,
+    };
+    records.push({ ...record, hash: await custodyHash(record) });
+  }
+  await putItems(
+    edge.deps,
+    records.map((record) => marshalItem({ ...tenantAuditKey(TENANT, record.at), ...record })),
+  );
+  const { hash, at } = records.at(-1)!;
+  const head = { type: "CustodyHead", tenantId: TENANT, hash, count: RECORDS, at, ownHash: hash };
+  const item = { ...custodyHeadKey(TENANT), ...head, ownCount: RECORDS, checkpoint: "" };
+  await putItems(edge.deps, [marshalItem(item)]);
+  // The transaction that comes next signs the head.
+  await isolate("the newest record of a long log");
+}
+
+async function isolate(justification: string, action: "isolate" | "release" = "isolate"): Promise<void> {
+  const { admin, ...origin } = await askerOf(edge.deps, session);
+  const change = { assetId, action, justification, ...origin };
+  const done = await changeContainment(admin, change, edge.deps);
+  if (!done.ok) throw new Error(`refused: ${done.code}`);
+}
+
+beforeAll(async () => {
+  edge = await startEdge({}, (dynamo) => {
+    const watched = async (operation: never, input: never) => {
+      if (operation === "Query") await between(operation, ++queries);
+      return (dynamo as (operation: never, input: never) => unknown)(operation, input);
+    };
+    return watched as unknown as Dynamo;
+  });
+  session = await edge.session();
+  assetId = createIds(Date.now())();
+  const host = { tenantId: TENANT, assetId, hostname: "last", employeeId: "tom", os: "Debian 13" };
+  const now = Date.now();
+  const states = [{ atMs: now, engines: [engineOf()] }];
+  await putHosts(edge.deps, [{ ...host, enrolledAtMs: now, lastSeenAtMs: now, states }]);
+  await putLog();
+}, 60_000);
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await edge?.stop();
+});
+
+const remove = (Key: ReturnType<typeof marshalItem>) =>
+  edge.deps.dynamo("TransactWriteItems", {
+    TransactItems: [{ Delete: { TableName: edge.deps.table, Key } }],
+  });
+
+const whileReading = async <T>(meddle: typeof between, read: () => Promise<T>): Promise<T> => {
+  queries = 0;
+  between = meddle;
+  try {
+    return await read();
+  } finally {
+    between = async () => {};
+  }
+};
+
+const keys = (): JSONWebKeySet => edge.deps.controlJwks as JSONWebKeySet;
+const operator = (more: Partial<OperatorDeps> = {}): OperatorDeps => ({
+  clock: Date.now,
+  random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  env: { LZ_URL: edge.origin, LZ_TOKEN: session },
+  root: ROOT,
+  fetch: (request) => fetch(request),
+  note: () => {},
+  stop: new AbortController().signal,
+  ...more,
+});
+const lz = (verb: typeof exportAudit, texts: Record<string, string>, deps = operator()): Promise<Outcome> =>
+  verb({ texts, flags: {}, numbers: {}, positionals: [] } as never, deps);
+const fileOf = (name: string, text: string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+/** What both verifiers say of a file: whether it is whole. */
+async function verdicts(path: string): Promise<{ ours: boolean | "no export"; theirs: number }> {
+  const jwks = fileOf("keys.json", JSON.stringify(keys()));
+  const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(
+    ({ json }) => (json as { ok: boolean }).ok,
+    (fault: unknown) => {
+      if (fault instanceof Misuse && fault.message.endsWith("is not a custody export")) return "no export";
+      throw fault;
+    },
+  );
+  const { exitCode } = Bun.spawnSync([python!, join(ROOT, "docs/verify_custody.py"), path]);
+  return { ours: ours as boolean | "no export", theirs: exitCode };
+}
+const GOOD = { ours: true, theirs: 0 } as const;
+
+const asked = (path: string) =>
+  fetch(edge.origin + path, {
+    headers: path.startsWith("/v1/")
+      ? { authorization: `Bearer ${session}` }
+      : { cookie: `__session=${session}`, accept: "text/html" },
+  });
+
+describe("a custody log that is longer than one answer of the table", () => {
+  test("it is: the table gives it in more than one page", async () => {
+    const { LastEvaluatedKey } = await edge.deps.dynamo("Query", {
+      TableName: edge.deps.table,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: tenantKey(TENANT).PK, prefix: auditPrefix() }),
+    });
+    expect(LastEvaluatedKey).toBeDefined();
+  });
+
+  test("lz audit export saves all of it, and both verifiers find it whole", async () => {
+    const out = join(folder, "whole.jsonl");
+    const { json, code } = await lz(exportAudit, { out });
+    expect(json).toEqual({ file: out, records: RECORDS + 1 });
+    expect(code).toBeUndefined();
+    expect(await verdicts(out)).toEqual(GOOD);
+  });
+
+  test("the dashboard's JSON download is all of it, and both verifiers find it whole", async () => {
+    const text = await (await asked("/custody.json")).text();
+    expect(custodyExport.parse(JSON.parse(text)).records).toHaveLength(RECORDS + 1);
+    expect(await verdicts(fileOf("whole.json", text))).toEqual(GOOD);
+  });
+
+  test("either file cut off anywhere is found out by both verifiers", async () => {
+    const out = join(folder, "to-cut.jsonl");
+    await lz(exportAudit, { out });
+    const lines = await Bun.file(out).text();
+    const json = await (await asked("/v1/custody")).text();
+    const whole = custodyExport.parse(JSON.parse(json));
+    const cuts: [name: string, text: string][] = [
+      ["the last line", `${lines.trimEnd().split("\n").slice(0, -1).join("\n")}\n`],
+      ["half of the lines", `${lines.split("\n").slice(0, 600).join("\n")}\n`],
+      ["the middle of a line", lines.slice(0, lines.length - 100)],
+      ["the middle of a JSON text", json.slice(0, json.length / 2)],
+      ["the end of a JSON text", json.slice(0, -3)],
+      ["the last record of a JSON text", JSON.stringify({ ...whole, records: whole.records.slice(0, -1) })],
+      ["a record within a JSON text", JSON.stringify({ ...whole, records: whole.records.toSpliced(7, 1) })],
+    ];
+    for (const [name, text] of cuts) {
+      const { ours, theirs } = await verdicts(fileOf("cut", text));
+      expect(ours, name).not.toBe(true);
+      expect(theirs, name).not.toBe(0);
+    }
+  });
+
+  test("what is recorded while it is read leaves it whole: it is the log as its head was", async () => {
+    let done = false;
+    const meddle = async (_operation: string, query: number) => {
+      if (query < 2 || done) return;
+      done = true;
+      await isolate("meanwhile", "release");
+      await isolate("meanwhile again");
+    };
+    const text = await whileReading(meddle, async () => (await asked("/v1/custody")).text());
+    expect(done).toBe(true);
+    const { exported } = readExport(text)!;
+    expect(await verifyExport(exported, { keys: keys() })).toEqual({
+      records: exported.head!.count,
+      checkpoint: "good",
+    });
+  });
+
+  test("a record that no head ever counted is in the export, so that verifying finds it", async () => {
+    const at = "2100-01-01T00:00:00.000Z";
+    const key = tenantAuditKey(TENANT, at);
+    const { Items } = await edge.deps.dynamo("Query", {
+      TableName: edge.deps.table,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
+      ExpressionAttributeValues: values({ pk: key.PK, prefix: "AUDIT#TENANT#" }),
+      ScanIndexForward: false,
+      Limit: 1,
+    });
+    const newest = unmarshalItem(Items![0]!);
+    await putItems(edge.deps, [marshalItem({ ...newest, ...key, at, tenantNumber: RECORDS + 900 })]);
+    try {
+      const { exported } = readExport(await (await asked("/v1/custody")).text())!;
+      expect((await verifyExport(exported, {})).fault?.record).toContain(at);
+    } finally {
+      await remove(marshalItem(key));
+    }
+  });
+
+  test("a table that fails in the middle breaks every export off, and lz audit export saves no file", async () => {
+    const fail = async (_operation: string, query: number) => {
+      if (query >= 2) throw new Error("the table is away");
+    };
+    for (const path of ["/v1/custody", "/custody.json"]) {
+      const told = whileReading(fail, async () => JSON.parse(await (await asked(path)).text()) as unknown);
+      expect(told, path).rejects.toThrow();
+      await told.catch(() => {});
+    }
+    const out = join(folder, "never.jsonl");
+    const saved = whileReading(fail, () => lz(exportAudit, { out }));
+    expect(saved).rejects.toThrow("broke off");
+    await saved.catch(() => {});
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("lz audit export says so, with code 1, when the table holds another number than the head names", async () => {
+    const key = marshalItem(tenantAuditKey(TENANT, new Date(1_790_000_000_000 + 5000).toISOString()));
+    const { Item } = await edge.deps.dynamo("GetItem", { TableName: edge.deps.table, Key: key });
+    await remove(key);
+    try {
+      const out = join(folder, "short.jsonl");
+      const { code, lines } = await lz(exportAudit, { out });
+      expect(code).toBe(1);
+      expect(lines.join("\n")).toContain("the head names");
+      expect((await verdicts(out)).ours).toBe(false);
+    } finally {
+      await putItems(edge.deps, [Item!]);
+    }
+  });
+
+  test("a log too long to be held says so on the page, in the report and instead of a CSV; JSON is still all of it", async () => {
+    const Key = marshalItem(custodyHeadKey(TENANT));
+    const { Item } = await edge.deps.dynamo("GetItem", { TableName: edge.deps.table, Key });
+    await putItems(edge.deps, [{ ...Item!, count: { N: "20001" } }]);
+    try {
+      const page = await (await asked("/custody")).text();
+      expect(page).toContain("holds 20,001 records");
+      expect(page).toContain("not checked here");
+      expect(page).not.toContain("match its head");
+      expect(page).not.toContain("Nobody has isolated");
+      const report = await (await asked("/report")).text();
+      expect(report).toContain("not checked here");
+      expect(report).not.toContain("match the head");
+      const csv = await asked("/custody.csv");
+      expect(csv.status).toBe(413);
+      expect(await csv.text()).toContain("lz audit export");
+      const json = custodyExport.parse(await (await asked("/custody.json")).json());
+      expect(json.records.length).toBeGreaterThan(RECORDS);
+    } finally {
+      await putItems(edge.deps, [Item!]);
+    }
+  });
+});

@@ -1,0 +1,47 @@
+import { afterEach, expect, test } from "bun:test";
+import { describeUnless, missing } from "../../support/missing.ts";
+import { descendantsOf, type Process } from "../../support/run/descendants.ts";
+import { areGone, removeTestRuns, startTestRun } from "../../support/run/test-run.ts";
+import { eventually } from "../../support/stack.ts";
+
+afterEach(removeTestRuns);
+
+const STARTS_STACK = `
+  await startTestStack("bun", { workers: 2 });
+  await Bun.write("up", "up");
+  await new Promise((resolve) => setTimeout(resolve, 120_000));`;
+
+/** Processes of the run that are not the run itself: its supervisor and the two that Bun makes of the tests. */
+const stages = (run: { pid: number }): Process[] =>
+  descendantsOf(run.pid).filter(({ command }) => !command.includes("it.test.ts"));
+
+describeUnless(missing("Linux"), "a test run that is interrupted leaves nothing of a stack behind", () => {
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "by %s, when the stack is up",
+    async (signal) => {
+      const { child, isUp } = startTestRun(STARTS_STACK);
+      await isUp();
+      const all = descendantsOf(child.pid);
+      // DynamoDB, two workers, the edge.
+      expect(stages(child).length).toBeGreaterThanOrEqual(4);
+      child.kill(signal);
+      await areGone(all);
+    },
+    120_000,
+  );
+
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "by %s, while the stack comes up",
+    async (signal) => {
+      const { child } = startTestRun(STARTS_STACK);
+      await eventually(async () => stages(child).length > 0, 60_000);
+      const all = descendantsOf(child.pid);
+      const supervisor = all.find(({ command }) => command.includes("supervise.ts"))!;
+      child.kill(signal);
+      // What it started between the look and the signal is below the supervisor, which ends last.
+      await areGone([supervisor]);
+      await areGone(all);
+    },
+    120_000,
+  );
+});

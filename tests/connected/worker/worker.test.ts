@@ -1,0 +1,308 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { startWorker } from "../../../local/stack.ts";
+import { makeEngine, makeHeartbeat } from "../../../lz/platform/simulated-agents.ts";
+import { FINDINGS_MAX } from "../../../shared/policy/evaluate/evaluate.ts";
+import { timestamp } from "../../../shared/time/clock.ts";
+import type { Engine, Heartbeat } from "../../../shared/wire/heartbeat.ts";
+import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed-pack.ts";
+import {
+  enrolAsset,
+  eventually,
+  ROOT,
+  type SimulatedAsset,
+  startTestStack,
+  type TestStack,
+} from "../../support/stack.ts";
+
+const MINUTE_MS = 60_000;
+
+describe("worker", () => {
+  let stack: TestStack;
+  beforeAll(async () => {
+    stack = await startTestStack("bun", { visibilitySeconds: 4 });
+  });
+  afterAll(() => stack?.stop());
+
+  const pack = (asset: SimulatedAsset, heartbeats: Heartbeat[]) =>
+    signedPack(
+      stack,
+      asset.tenantId,
+      heartbeats.map((heartbeat) => ({
+        assetId: asset.assetId,
+        receivedAt: timestamp(Date.now()),
+        body: JSON.stringify(heartbeat),
+      })),
+    );
+  const timeline = async (asset: SimulatedAsset) => {
+    const answer = await stack.api(`/v1/assets/${asset.assetId}/timeline?limit=200`);
+    return ((await answer.json()) as { items: { at: string; sequence: number; risk: string }[] }).items;
+  };
+  const incidents = async (asset: SimulatedAsset) => {
+    const pages = await Promise.all(
+      ["CRITICAL", "WARNING"].map(async (risk) =>
+        (await stack.api(`/v1/incidents?risk=${risk}&limit=200`)).json(),
+      ),
+    );
+    return pages
+      .flatMap((page) => (page as { items: { assetId: string; rule: string; openedAt: string }[] }).items)
+      .filter((incident) => incident.assetId === asset.assetId);
+  };
+  const presence = async (asset: SimulatedAsset) =>
+    ((await (await stack.api(`/v1/assets/${asset.assetId}`)).json()) as { presence?: { sequence: number } })
+      .presence;
+  const settled = () =>
+    eventually(async () => {
+      const { waiting, inFlight } = await queueDepth(stack);
+      return waiting + inFlight === 0;
+    }, 20_000);
+
+  test("a tampered message reaches no table and is set aside with its reason", async () => {
+    const asset = await enrolAsset(stack, "tampered");
+    const good = await pack(asset, [makeHeartbeat(1, Date.now(), "tampered")]);
+    await sendRaw(stack, { ...good, body: good.body.replace('"sequence":1', '"sequence":7') });
+    await sendRaw(stack, { ...good, body: good.body.replace(asset.tenantId, "org_other") });
+    await sendRaw(stack, { ...good, attributes: {} });
+    const kid = { ...good.attributes, "lz-kid": { DataType: "String" as const, StringValue: "nobody" } };
+    await sendRaw(stack, { ...good, attributes: kid });
+    await settled();
+    const reasons = (await takeDeadLetters(stack)).map((letter) => letter.reason).sort();
+    expect(reasons).toEqual([
+      "signed with a key that the worker does not know",
+      "the signature does not verify",
+      "the signature does not verify",
+      "unsigned",
+    ]);
+    expect(await presence(asset)).toBeUndefined();
+    expect(await timeline(asset)).toEqual([]);
+  });
+
+  test("one heartbeat that can never succeed does not hold back the others of its pack", async () => {
+    const asset = await enrolAsset(stack, "mixed");
+    const now = Date.now();
+    const bad = { ...makeHeartbeat(2, now + 1, "mixed"), v: 3 } as unknown as Heartbeat;
+    await sendRaw(
+      stack,
+      await pack(asset, [makeHeartbeat(1, now, "mixed"), bad, makeHeartbeat(3, now + 2, "mixed")]),
+    );
+    await settled();
+    expect((await timeline(asset)).map((item) => item.sequence)).toEqual([3, 1]);
+    expect(await takeDeadLetters(stack)).toMatchObject([
+      { reason: "the heartbeat does not match its schema" },
+    ]);
+  });
+
+  test("a message that comes twice, and one that comes late, leave the same table", async () => {
+    const asset = await enrolAsset(stack, "again");
+    const start = Date.now() - 10 * MINUTE_MS;
+    const beats = [0, 1, 2].map((minute) =>
+      makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "again", {
+        engines: minute === 2 ? [] : [makeEngine({ pid: 100 + minute })],
+      }),
+    );
+    const [first, second, third] = await Promise.all(beats.map((beat) => pack(asset, [beat])));
+    for (const message of [third!, first!, second!, third!, first!]) await sendRaw(stack, message);
+    await settled();
+    expect((await timeline(asset)).map((item) => item.sequence)).toEqual([3, 2, 1]);
+    expect(await presence(asset)).toMatchObject({ sequence: 3, engines: [] });
+  });
+
+  test("what does not change is sampled once a minute, and the timeline holds changes only", async () => {
+    const asset = await enrolAsset(stack, "steady");
+    const start = Math.floor((Date.now() - 10 * MINUTE_MS) / MINUTE_MS) * MINUTE_MS;
+    const stateSince = timestamp(start);
+    const beats = Array.from({ length: 36 }, (_, i) =>
+      makeHeartbeat(i + 1, start + i * 5000, "steady", { stateSince }),
+    );
+    await sendRaw(stack, await pack(asset, beats));
+    await settled();
+    expect(await timeline(asset)).toHaveLength(1);
+    // Three minutes hold two or three beginnings of this asset's own minute.
+    expect(await samples(stack, asset)).toBeWithin(2, 4);
+  });
+
+  test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can come back", async () => {
+    const asset = await enrolAsset(stack, "risky");
+    const start = Date.now() - 60 * MINUTE_MS;
+    const at = (minute: number, engines = [makeEngine({ bind: ["0.0.0.0"] })]) =>
+      makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "risky", { engines });
+    await sendRaw(stack, await pack(asset, [at(0), at(1, [makeEngine({ bind: ["0.0.0.0"], pid: 7 })])]));
+    await settled();
+    const opened = await incidents(asset);
+    expect(opened.map((incident) => incident.rule).sort()).toEqual([
+      "exposed-engine",
+      "unapproved-engine",
+      "unapproved-model",
+    ]);
+    expect(new Set(opened.map((incident) => incident.openedAt))).toEqual(new Set([timestamp(start)]));
+    await sendRaw(stack, await pack(asset, [at(2, []), at(16, [])]));
+    await settled();
+    expect(await incidents(asset)).toHaveLength(3);
+    await sendRaw(stack, await pack(asset, [at(17, [])]));
+    await settled();
+    expect(await incidents(asset)).toEqual([]);
+    await sendRaw(stack, await pack(asset, [at(20)]));
+    await settled();
+    expect((await incidents(asset)).map((incident) => incident.openedAt)).toContain(
+      timestamp(start + 20 * MINUTE_MS),
+    );
+  });
+
+  test("more changes of incidents than a transaction holds are all recorded", async () => {
+    const asset = await enrolAsset(stack, "crowded");
+    const start = Date.now() - 60 * MINUTE_MS;
+    const engines = (prefix: string): Engine[] =>
+      Array.from({ length: FINDINGS_MAX }, (_, index) =>
+        makeEngine({
+          id: `${prefix}-${index}`,
+          pid: 100 + index,
+          ports: [20_000 + index],
+          bind: ["0.0.0.0"],
+        }),
+      );
+    const at = (minute: number, found: Engine[]) =>
+      makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "crowded", { engines: found });
+    // By the last heartbeat the first incidents are over: it ends all of them and opens as many.
+    const beats = [at(0, engines("first")), at(1, []), at(20, engines("second"))];
+    await sendRaw(stack, await pack(asset, beats));
+    await settled();
+    const open = (await incidents(asset)) as { engine?: string }[];
+    expect(open).toHaveLength(FINDINGS_MAX);
+    expect(open.every(({ engine }) => engine?.startsWith("second-"))).toBe(true);
+  });
+
+  test("a report on an older generation proves nothing about the present wish", async () => {
+    const asset = await enrolAsset(stack, "proofs");
+    const change = (action: string, key: string) =>
+      stack.api(`/v1/assets/${asset.assetId}/${action}`, {
+        method: "POST",
+        body: { justification: "for the test" },
+        key,
+      });
+    const state = async () =>
+      ((await (await stack.api(`/v1/assets/${asset.assetId}`)).json()) as { containment: { state: string } })
+        .containment.state;
+    const report = (generation: number, action: "isolate" | "release", ms = 0) => ({
+      containment: {
+        generation,
+        action,
+        mode: "observe" as const,
+        outcome: "applied" as const,
+        at: timestamp(Date.now() + ms),
+        probes: { controlPlaneReachable: true, forbiddenBlocked: null },
+      },
+    });
+    await change("isolate", "proof-isolate-1");
+    await change("release", "proof-release-1");
+    await asset.beat(report(1, "isolate"));
+    await settled();
+    expect(await state()).toBe("releasing");
+    await asset.beat(report(2, "release"));
+    await eventually(async () => (await state()) === "active");
+    await change("isolate", "proof-isolate-2");
+    expect(await state()).toBe("pending");
+    await asset.beat(report(3, "isolate"));
+    await eventually(async () => (await state()) === "acknowledged");
+  });
+
+  test("a message whose work takes as long as it is hidden stays hidden, and is recorded once", async () => {
+    const asset = await enrolAsset(stack, "slow-table");
+    const dynamodb = stack.stages.get("dynamodb")!;
+    dynamodb.kill("SIGSTOP");
+    try {
+      await sendRaw(stack, await pack(asset, [makeHeartbeat(1, Date.now(), "slow-table")]));
+      // Past the 4 s for which a message is hidden: without an extension the queue would hand it out again.
+      await Bun.sleep(5000);
+      expect(await queueDepth(stack)).toEqual({ waiting: 0, inFlight: 1 });
+    } finally {
+      dynamodb.kill("SIGCONT");
+    }
+    await settled();
+    expect(await timeline(asset)).toHaveLength(1);
+  });
+
+  test("SIGTERM in the middle of a batch finishes and acknowledges what was received", async () => {
+    const asset = await enrolAsset(stack, "stopped");
+    const start = Date.now() - 5 * MINUTE_MS;
+    const messages = await Promise.all(
+      Array.from({ length: 30 }, (_, i) =>
+        pack(
+          asset,
+          Array.from({ length: 10 }, (_, j) => makeHeartbeat(i * 10 + j + 1, start + i * 10 + j, "stopped")),
+        ),
+      ),
+    );
+    const worker = stack.stages.get("worker")!;
+    for (const message of messages) await sendRaw(stack, message);
+    worker.kill("SIGTERM");
+    expect(await worker.exited).toBe(0);
+    const { waiting, inFlight } = await queueDepth(stack);
+    expect(inFlight).toBe(0);
+    const recorded = (await allChanges(asset)).length;
+    expect(recorded).toBe(300 - waiting * 10);
+    stack.add(
+      await startWorker({ root: ROOT, onLine: (_, line) => stack.lines.push(line) }, stack.workerEnv),
+    );
+    await settled();
+    expect(await allChanges(asset)).toHaveLength(300);
+  });
+
+  test("SIGKILL during a run of 1,000 heartbeats loses none and doubles none", async () => {
+    const assets = await Promise.all(Array.from({ length: 20 }, (_, i) => enrolAsset(stack, `killed-${i}`)));
+    const send = async (asset: SimulatedAsset) => {
+      for (let i = 0; i < 50; i++) {
+        expect((await asset.beat()).status).toBe(202);
+        await Bun.sleep(4);
+      }
+    };
+    const run = Promise.all(assets.map(send));
+    // In the middle: the worker has recorded some, and not all have been sent.
+    await eventually(async () => ((await presence(assets[0]!))?.sequence ?? 0) > 1);
+    const killed = stack.stages.get("worker")!;
+    killed.kill("SIGKILL");
+    await killed.exited;
+    stack.add(
+      await startWorker({ root: ROOT, onLine: (_, line) => stack.lines.push(line) }, stack.workerEnv),
+    );
+    await run;
+    await settled();
+    const counts = await Promise.all(
+      assets.map(async (asset) => (await allChanges(asset)).map((item) => item.sequence)),
+    );
+    const wanted = Array.from({ length: 50 }, (_, i) => 50 - i);
+    for (const sequences of counts) expect(sequences).toEqual(wanted);
+    expect(await takeDeadLetters(stack)).toEqual([]);
+  }, 60_000);
+
+  async function allChanges(asset: SimulatedAsset) {
+    const all: { sequence: number }[] = [];
+    let cursor = "";
+    do {
+      const query = `limit=200${cursor && `&cursor=${cursor}`}`;
+      const answer = await stack.api(`/v1/assets/${asset.assetId}/timeline?${query}`);
+      const page = (await answer.json()) as { items: { sequence: number }[]; cursor?: string };
+      all.push(...page.items);
+      cursor = page.cursor ?? "";
+    } while (cursor);
+    return all;
+  }
+});
+
+async function samples(stack: TestStack, asset: SimulatedAsset): Promise<number> {
+  const { embeddedClient } = await import("../../../local/table.ts");
+  const { QueryCommand } = await import("@aws-sdk/client-dynamodb");
+  const { SHARDS_DEFAULT, TABLE_NAME, telemetryPartition } = await import("../../../shared/table/keys.ts");
+  const { values } = await import("../../../shared/table/dynamo.ts");
+  const answer = await embeddedClient(stack.dynamodbEndpoint).send(
+    new QueryCommand({
+      TableName: TABLE_NAME,
+      KeyConditionExpression: "PK = :pk AND begins_with(SK, :sk)",
+      FilterExpression: "kind = :kind",
+      ExpressionAttributeValues: values({
+        pk: telemetryPartition(asset.tenantId, asset.assetId, SHARDS_DEFAULT),
+        sk: `TELEMETRY#${asset.assetId}#`,
+        kind: "sample",
+      }),
+    }),
+  );
+  return answer.Count ?? 0;
+}

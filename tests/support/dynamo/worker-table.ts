@@ -1,0 +1,67 @@
+import { checkReports, createReportVerifier } from "../../../shared/authority/check-reports.ts";
+import { type AttributeMap, unmarshalItem } from "../../../shared/table/dynamo.ts";
+import { type TenantItem, tenantDefaults } from "../../../shared/table/items/tenant.ts";
+import { type Heartbeat, heartbeat as heartbeatSchema } from "../../../shared/wire/heartbeat.ts";
+import { createPasts } from "../../../worker/assess/baseline-store.ts";
+import { adjudicateOff } from "../../../worker/assess/llm-review.ts";
+import { createPresences } from "../../../worker/assess/presence-cache.ts";
+import { type Delivery, parseDelivery } from "../../../worker/heartbeat/parse-heartbeat.ts";
+import { createLocks } from "../../../worker/platform/keyed-mutex.ts";
+import { createMetrics } from "../../../worker/platform/metrics.ts";
+import type { Deps } from "../../../worker/receive/deps.ts";
+import { believing } from "../control/authority.ts";
+import type { MemoryDynamo } from "./memory-dynamo.ts";
+
+export const TENANT = "org_memory";
+export const ASSET = "01K00000000000000000000000";
+
+/** A worker's dependencies on a table in memory, each worker with its own memory of presences. */
+export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: Partial<Deps> = {}): Deps {
+  const pause = async () => {};
+  const verify = createReportVerifier();
+  return {
+    clock: () => Date.parse("2026-11-22T12:00:00.000Z"),
+    log: () => {},
+    dynamo: table.dynamo,
+    authority: { ...believing(table.dynamo), checkReports: (asset) => checkReports(asset, verify) },
+    table: "memory",
+    queue: { receive: async () => [], remove: async () => {}, extend: async () => {}, bury: async () => {} },
+    queueKeys: new Map(),
+    presences: createPresences(table.dynamo, "memory", pause),
+    pasts: createPasts({ dynamo: table.dynamo, table: "memory" }),
+    metrics: createMetrics(),
+    locked: createLocks(),
+    adjudicate: adjudicateOff,
+    pause,
+    tenant: async () => tenant,
+    told: () => {},
+    ...more,
+  };
+}
+
+export const makeTenant = (more: Partial<TenantItem> = {}): TenantItem => ({
+  ...tenantDefaults(TENANT),
+  ...more,
+});
+
+/** A heartbeat as it comes out of a verified message. */
+export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sentAt): Delivery {
+  const message = { id: "m", receipt: "r", body: "", receives: 1, sentAtMs: 0 };
+  const body = JSON.stringify(heartbeatSchema.parse(beat));
+  const delivery = parseDelivery({ assetId, receivedAt, body }, { message, tenantId: TENANT });
+  if (!delivery) throw new Error("the test made a heartbeat that is none");
+  return delivery;
+}
+
+/** Bookkeeping that depends on how often something was written, by name. */
+const BOOKKEEPING = new Set(["revision", "reopens"]);
+
+/** The table as far as it is claimed not to depend on order: no events (they tell what was decided when). */
+export function contents(table: MemoryDynamo): Record<string, unknown> {
+  const kept = [...table.items].filter(([, item]) => item.type?.S !== "Event");
+  const plain = (item: AttributeMap) =>
+    Object.fromEntries(Object.entries(unmarshalItem(item)).filter(([name]) => !BOOKKEEPING.has(name)));
+  return Object.fromEntries(
+    kept.map(([key, item]) => [key, plain(item)] as const).sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}

@@ -1,0 +1,17 @@
+import type { CredentialProvider } from "../../../edge/credentials/types.ts";
+import type { AwsAccess } from "../../../edge/platform/aws-client.ts";
+
+export const LOCAL_KEYS = { accessKeyId: "local", secretAccessKey: "local" };
+
+const localKeys: CredentialProvider = {
+  get: async () => LOCAL_KEYS,
+  replace: async () => undefined,
+  problem: () => undefined,
+};
+
+/** Access to an embedded service, which takes any credentials. */
+export const localAccess = (pause: AwsAccess["pause"] = (ms) => Bun.sleep(ms)): AwsAccess => ({
+  credentials: localKeys,
+  region: "us-east-1",
+  pause,
+});

@@ -1,0 +1,40 @@
+import { publicJwk, type Secrets } from "../../../local/secrets.ts";
+import { edgeEnvironment } from "../../../local/stack.ts";
+import { newControlKey, publicHalf } from "../../../shared/key-generation.ts";
+
+type Environment = Record<string, string>;
+
+/** Keys that only an installation with separate roles has: each kind of node holds those of its own. */
+export async function makeRoleKeys() {
+  const enrol = await newControlKey("enrol-1");
+  return { enrolKey: JSON.stringify(enrol), enrolJwks: JSON.stringify({ keys: [publicHalf(enrol)] }) };
+}
+export type RoleKeys = Awaited<ReturnType<typeof makeRoleKeys>>;
+
+const without = (environment: Environment, names: readonly string[]): Environment =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)));
+
+/** The environment of each kind of edge node, with the secrets of its role and no others. */
+export function roleEnvironments(
+  secrets: Secrets,
+  { enrolKey, enrolJwks }: RoleKeys,
+  edgeUrl: string,
+  issuer: { url: string; jwksUrl: string },
+  shared: Environment,
+): Record<"ingest" | "enrol" | "admin", Environment> {
+  const all = { ...edgeEnvironment(secrets, issuer, edgeUrl, shared), LZ_ENROL_JWKS: enrolJwks };
+  const people = ["LZ_ADMIN_ISSUER", "LZ_ADMIN_JWKS_URL", "LZ_ADMIN_PARTIES", "LZ_SIGN_IN_URL"];
+  return {
+    ingest: { ...without(all, ["LZ_CONTROL_KEY", ...people]), LZ_ROLE: "ingest" },
+    enrol: {
+      ...without(all, ["LZ_CONTROL_KEY", "LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS", "SQS_QUEUE_URL", ...people]),
+      LZ_ROLE: "enrol",
+      LZ_ENROL_KEY: enrolKey,
+    },
+    admin: { ...all, LZ_ROLE: "admin" },
+  };
+}
+
+/** The public half of the control key, as workers and edges hold it. */
+export const controlJwks = ({ controlKey }: Secrets): string =>
+  JSON.stringify({ keys: [publicJwk(controlKey)] });
