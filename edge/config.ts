@@ -49,118 +49,181 @@ const list = z.string().transform((text) =>
 
 const perWindow = integerText(1, 10_000_000);
 
-const schema = z.object({
-  /**
-   * What this node serves: `ingest` (heartbeats, sessions, polls, catalogue), `enrol` (new devices), `admin` (API and
-   * dashboard; enrolments too), or `all`. Settings that are optional here may be needed by a role: `NEEDED_SETTINGS`.
-   */
-  LZ_ROLE: z.enum(NODE_ROLES).default("all"),
-  /** `allow`: a node with a role starts although its environment holds secrets of other roles. It loads none of them. */
-  LZ_EXTRA_SECRETS: z.enum(["refuse", "allow"]).default("refuse"),
-  /** On an admin node the key of form tokens and cursors only: give it a value that no ingest node has. */
-  LZ_EDGE_SECRETS: versionedSecrets.optional(),
-  LZ_QUEUE_KEYS: versionedSecrets.optional(),
-  /** Public control keys, as the agents pin them. */
-  LZ_CONTROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) })),
-  /** Signed key set while a control key is being rotated: handed to every agent with its next session. */
+/** Settings of an edge node. `docs/configuration.md` is generated from the descriptions: `bun tools/write-configuration.ts`. */
+export const edgeSettings = z.object({
+  LZ_ROLE: z
+    .enum(NODE_ROLES)
+    .default("all")
+    .describe(
+      "What this node serves. `ingest`: heartbeats, sessions, long polls and the catalogue. `enrol`: new devices. `admin`: API, dashboard and enrolments. `all`: everything.",
+    ),
+  LZ_EXTRA_SECRETS: z
+    .enum(["refuse", "allow"])
+    .default("refuse")
+    .describe(
+      "`refuse`: do not start while the environment holds secrets of another role. `allow`: start and ignore them.",
+    ),
+  LZ_EDGE_SECRETS: versionedSecrets
+    .optional()
+    .describe(
+      "Secret. `version:base64url` of 32 bytes or more, comma separated. The first derives session keys, all verify. An admin node uses it for form tokens and cursors only: give it a value of its own.",
+    ),
+  LZ_QUEUE_KEYS: versionedSecrets
+    .optional()
+    .describe(
+      "Secret. `kid:base64url` of 32 bytes or more, comma separated. The first signs queue messages.",
+    ),
+  LZ_CONTROL_JWKS: json
+    .pipe(z.object({ keys: z.array(z.object(okpPublic)).min(1).max(8) }))
+    .describe("Public control keys as a JWKS of 1 to 8 Ed25519 keys. Agents pin them at enrolment."),
   LZ_CONTROL_KEY_SET: z
     .string()
     .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
     .max(8192)
-    .optional(),
-  /** Private control key. Without it this node ingests and reads; it cannot isolate, release or enrol others. */
-  LZ_CONTROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
-  /**
-   * Private enrol key: signs the records of new devices and nothing else, so an enrol node needs no control key.
-   * Without it, a node that holds the control key signs them with that.
-   */
-  LZ_ENROL_KEY: json.pipe(z.object({ ...okpPublic, d: z.string() })).optional(),
-  /** Public enrol keys: every node that reads devices verifies with them. */
-  LZ_ENROL_JWKS: json.pipe(z.object({ keys: z.array(z.object(okpPublic)).max(8) })).default({ keys: [] }),
-  /**
-   * `enforce`: items without a valid signature do not count. `observe`: they count and are logged as security events;
-   * for the upgrade of a table until `lz table sign` has run.
-   */
-  LZ_AUTHORITY: z.enum(["enforce", "observe"]).default("enforce"),
-  /** Where the signed catalogue lies (`lz catalog sign` makes it); without it agents keep the one they came with. */
-  LZ_CATALOGUE_URL: z.url().optional(),
-  /**
-   * Where the files of `bun run build:agent --all` lie, SHA256SUMS among them: the enrolment page makes commands of
-   * it, so it holds nothing that a shell takes for more than text.
-   */
+    .optional()
+    .describe(
+      "Signed key set (compact JWS). Set it only while you rotate a control key. Each agent receives it with its next session.",
+    ),
+  LZ_CONTROL_KEY: json
+    .pipe(z.object({ ...okpPublic, d: z.string() }))
+    .optional()
+    .describe(
+      "Secret. Private control key (JWK): signs directives and grants. A node without it cannot isolate or release a host.",
+    ),
+  LZ_ENROL_KEY: json
+    .pipe(z.object({ ...okpPublic, d: z.string() }))
+    .optional()
+    .describe(
+      "Secret. Private enrol key (JWK): signs the records of new devices and nothing else. Without it, a node that holds the control key signs them with that.",
+    ),
+  LZ_ENROL_JWKS: json
+    .pipe(z.object({ keys: z.array(z.object(okpPublic)).max(8) }))
+    .default({ keys: [] })
+    .describe("Public enrol keys as a JWKS. Every node that reads devices verifies with them."),
+  LZ_AUTHORITY: z
+    .enum(["enforce", "observe"])
+    .default("enforce")
+    .describe(
+      "`enforce`: ignore stored items without a valid signature. `observe`: accept them and log a security event, until `lz table sign` has run.",
+    ),
+  LZ_CATALOGUE_URL: z
+    .url()
+    .optional()
+    .describe(
+      "URL of the file that `lz catalog sign` writes. Without it, agents keep the catalogue of their build.",
+    ),
+  // The enrolment page puts this URL into shell commands, so the pattern excludes characters that a shell interprets.
   LZ_AGENT_DOWNLOAD_URL: z
     .url({ protocol: /^https?$/ })
     .regex(/^[A-Za-z0-9:/._~%@+[\]-]+$/, "has characters that a shell would not take as they are")
     .transform((url) => url.replace(/\/+$/, ""))
-    .optional(),
-  /**
-   * Origin at which people and agents reach this site, `https://lz.example.com`. Cookies, the origin check of forms,
-   * redirects, enrolment commands and the API's server URL follow it. No header of a request changes it.
-   */
-  LZ_PUBLIC_ORIGIN: publicOrigin.optional(),
-  LZ_ADMIN_ISSUER: z.url().optional(),
-  LZ_ADMIN_JWKS_URL: z.url().optional(),
-  /** Origins the identity provider may have issued a session for (`azp`). */
-  LZ_ADMIN_PARTIES: list.optional(),
-  /** `optional` accepts sessions without `azp`; one that is there must be among the parties either way. */
-  LZ_ADMIN_AZP: z.enum(["required", "optional"]).default("required"),
-  /** Role by the provider's role (`admin`) or permission (`org:hosts:isolate`), as JSON. The highest one counts. */
+    .optional()
+    .describe(
+      "URL of the folder with the output of `bun run build:agent --all`, `SHA256SUMS` included. Enrolment commands download the agent from it.",
+    ),
+  LZ_PUBLIC_ORIGIN: publicOrigin
+    .optional()
+    .describe(
+      "Origin at which people and agents reach this site, `https://lz.example.com`. Cookies, the origin check of forms, redirects and enrolment commands use it. No request header changes it.",
+    ),
+  LZ_ADMIN_ISSUER: z.url().optional().describe("Issuer of admin sessions (`iss`): your Clerk application."),
+  LZ_ADMIN_JWKS_URL: z.url().optional().describe("URL of the issuer's public keys."),
+  LZ_ADMIN_PARTIES: list
+    .optional()
+    .describe("Origins for which the issuer may issue a session (`azp`), comma separated."),
+  LZ_ADMIN_AZP: z
+    .enum(["required", "optional"])
+    .default("required")
+    .describe(
+      "`optional` accepts sessions without `azp`. A session with `azp` must name one of the parties in both cases.",
+    ),
   LZ_ADMIN_ROLES: json
     .pipe(z.record(z.string().min(1).max(200), z.enum(ROLES)))
-    .default({ ...ROLE_MAP_DEFAULT }),
-  /** Where a person signs in; `redirect_url` is appended. */
-  LZ_SIGN_IN_URL: z.url().optional(),
-  /** Of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`: where a session is renewed. */
-  LZ_HANDSHAKE_URL: z.url().optional(),
-  /**
-   * Header in which a proxy of ours names the client, `x-forwarded-for` or Cloudflare's `cf-connecting-ip`: its
-   * last address is taken. Unset behind no proxy, for then anybody could write it.
-   */
+    .default({ ...ROLE_MAP_DEFAULT })
+    .describe(
+      "JSON object from the issuer's role (`admin`) or permission (`org:hosts:isolate`) to a LifecycleZero role. The highest match counts.",
+    ),
+  LZ_SIGN_IN_URL: z
+    .url()
+    .optional()
+    .describe("Address at which a person signs in. The edge appends `redirect_url`."),
+  LZ_HANDSHAKE_URL: z
+    .url()
+    .optional()
+    .describe(
+      "Handshake of Clerk's Frontend API, `https://clerk.example.com/v1/client/handshake`. It renews sessions. Without it, people return to the sign-in address.",
+    ),
   LZ_CLIENT_IP_HEADER: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/)
-    .optional(),
-  /** Heartbeats of one device: at a beat every 5 s a full spool still drains at twenty times that. */
-  LZ_DEVICE_PER_MINUTE: perWindow.default(240),
-  LZ_TENANT_PER_SECOND: perWindow.default(50_000),
-  /** Refused enrolments and sessions of one address, an IPv6 /64. Each cost a signature of Ed25519 or a read. */
-  LZ_REFUSED_PER_MINUTE: perWindow.default(1200),
-  /** Sessions of one asset: an agent opens one an hour, and one at each start. */
-  LZ_SESSIONS_PER_MINUTE: perWindow.default(20),
-  /** Enrolments with one token. */
-  LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200),
-  /** Copies of the catalogue to one address, an IPv6 /64; who has the newest already is not counted. */
-  LZ_CATALOGUE_PER_MINUTE: perWindow.default(6000),
-  /** Requests of one admin or API key to the admin API. */
-  LZ_ADMIN_PER_MINUTE: perWindow.default(1200),
-  /** How long the first heartbeat of a message waits for company: less is faster, more is cheaper. */
-  LZ_PACK_WAIT_MS: integerText(0, 1000).default(5),
-  /** Lets webhooks name private and loopback addresses, and http: for development. The worker has its own say. */
-  LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
-  /** Agents that wait for a directive on this node at once, 15 KiB each; 0: none may, their heartbeats bring it. */
-  LZ_HELD_POLLS_MAX: integerText(0, 1_000_000).default(10_000),
-  /** From SIGTERM on: a node says for so long that it is not ready, and answers all the same, before it stops. */
+    .optional()
+    .describe(
+      "Header in which your proxy names the client, `x-forwarded-for` or `cf-connecting-ip`. The edge reads the last address. Leave it unset without a proxy, because any client could forge it.",
+    ),
+  LZ_DEVICE_PER_MINUTE: perWindow
+    .default(240)
+    .describe(
+      "Heartbeats of one device in a minute. One every 5 s uses a twentieth, so a full spool still drains.",
+    ),
+  LZ_TENANT_PER_SECOND: perWindow.default(50_000).describe("Heartbeats of one tenant in a second."),
+  LZ_REFUSED_PER_MINUTE: perWindow
+    .default(1200)
+    .describe("Rejected enrolments and sessions of one address (IPv6: one /64) in a minute."),
+  LZ_SESSIONS_PER_MINUTE: perWindow
+    .default(20)
+    .describe("Sessions of one asset in a minute. An agent opens one an hour and one at each start."),
+  LZ_ENROLMENTS_PER_MINUTE: perWindow.default(1200).describe("Enrolments with one token in a minute."),
+  LZ_CATALOGUE_PER_MINUTE: perWindow
+    .default(6000)
+    .describe(
+      "Catalogue downloads of one address (IPv6: one /64) in a minute. Requests for an unchanged catalogue do not count.",
+    ),
+  LZ_ADMIN_PER_MINUTE: perWindow
+    .default(1200)
+    .describe("Requests of one admin or API key to the admin API in a minute."),
+  LZ_PACK_WAIT_MS: integerText(0, 1000)
+    .default(5)
+    .describe(
+      "How long the first heartbeat of a queue message waits for others, in milliseconds. A larger value costs latency and saves queue requests.",
+    ),
+  LZ_WEBHOOK_PRIVATE: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe(
+      "`true` lets admins save webhooks with http and with private or loopback addresses. For development only. The worker has the same setting.",
+    ),
+  LZ_HELD_POLLS_MAX: integerText(0, 1_000_000)
+    .default(10_000)
+    .describe(
+      "Long polls that this node keeps open for directives, 15 KiB each. With 0 a directive arrives with the next heartbeat.",
+    ),
   LZ_DRAIN_SECONDS: z
     .string()
     .regex(/^\d{1,3}(?:\.\d{1,3})?$/, "expected seconds, 0 to 300")
     .transform(Number)
     .pipe(z.number().max(300))
-    .default(5),
-  LZ_TABLE: z.string().min(3).default(TABLE_NAME),
-  SQS_QUEUE_URL: z.url().optional(),
-  DYNAMODB_ENDPOINT: z.url().optional(),
-  AWS_REGION: z.string().min(1),
+    .default(5)
+    .describe(
+      "Graceful shutdown: seconds after SIGTERM in which the node reports not ready and still serves requests.",
+    ),
+  LZ_TABLE: z.string().min(3).default(TABLE_NAME).describe("Name of the DynamoDB table."),
+  SQS_QUEUE_URL: z.url().optional().describe("URL of the queue, an output of the CloudFormation stack."),
+  DYNAMODB_ENDPOINT: z
+    .url()
+    .optional()
+    .describe("Endpoint of a DynamoDB that is not the one of AWS, for example a local one."),
+  AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
   ...credentialSettings,
 });
 
-export type EdgeConfig = z.infer<typeof schema>;
+export type EdgeConfig = z.infer<typeof edgeSettings>;
 
 /** Reads the environment once per process. Throws one Error that names every problem, and no value. */
 export function readConfig(environment: Record<string, string | undefined>): EdgeConfig {
-  const role = schema.shape.LZ_ROLE.safeParse(environment.LZ_ROLE).data ?? "all";
+  const role = edgeSettings.shape.LZ_ROLE.safeParse(environment.LZ_ROLE).data ?? "all";
   const secrets = role === "all" ? undefined : separateSecrets(role, environment);
   const own = secrets?.own ?? environment;
-  const parsed = schema.safeParse(own);
+  const parsed = edgeSettings.safeParse(own);
   const problems = [
     ...(parsed.error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`),
     ...NEEDED_SETTINGS[role]

@@ -19,10 +19,11 @@ const publicKeys = z.string().transform((text, context) => {
   }
 });
 
-const schema = z
-  .object({
-    /** `kid:<base64url>,…` as the edge has them; every one verifies. */
-    LZ_QUEUE_KEYS: z.string().transform((text, context) => {
+/** Settings of a worker. `docs/configuration.md` is generated from the descriptions: `bun tools/write-configuration.ts`. */
+export const workerSettings = z.object({
+  LZ_QUEUE_KEYS: z
+    .string()
+    .transform((text, context) => {
       const keys = new Map<string, Uint8Array>();
       for (const part of text.split(",")) {
         const [kid, secret] = part.trim().split(":");
@@ -37,51 +38,104 @@ const schema = z
         keys.set(kid, bytes);
       }
       return keys as ReadonlyMap<string, Uint8Array>;
-    }),
-    /** Public control keys: the worker verifies settings, policy and assets with them. */
-    LZ_CONTROL_JWKS: publicKeys,
-    /** Public enrol keys, which vouch for new devices. */
-    LZ_ENROL_JWKS: publicKeys.default({ keys: [] }),
-    /** `observe`: items without a valid signature count and are logged; for the upgrade of a table. */
-    LZ_AUTHORITY: z.enum(["enforce", "observe"]).default("enforce"),
-    /** `allow`: the worker starts although its environment holds secrets of the edge. It loads none of them. */
-    LZ_EXTRA_SECRETS: z.enum(["refuse", "allow"]).default("refuse"),
-    LZ_TABLE: z.string().min(3).default(TABLE_NAME),
-    LZ_RECEIVERS: integerText(1, 64).default(2),
-    /** Messages that may be received and not settled, over all receivers. */
-    LZ_IN_FLIGHT_MESSAGES: integerText(10, 100_000).default(400),
-    LZ_IN_FLIGHT_BYTES: integerText(2 ** 20, 2 ** 32).default(64 * 2 ** 20),
-    /** For how long a message in work is hidden at a time, extended while the work lasts; as the queue has it. */
-    LZ_VISIBILITY_SECONDS: integerText(1, 3600).default(60),
-    /** Without any progress for this long the worker ends with code 70, so that it is started again. */
-    LZ_STALL_SECONDS: integerText(40, 3600).default(120),
-    /** From SIGTERM on: receiving ends at once, what was received is finished within this time. */
-    LZ_STOP_SECONDS: integerText(1, 600).default(25),
-    /** Serves `/metrics` (Prometheus) and `/healthz`; off when absent. */
-    LZ_METRICS_PORT: integerText(0, 65535).optional(),
-    LZ_METRICS_HOST: z.string().min(1).default("127.0.0.1"),
-    /** OpenAI-compatible endpoint (ends in `/v1`) for adjudication; off when absent. */
-    LZ_AI_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
-    LZ_AI_MODEL: z.string().min(1).max(120).optional(),
-    LZ_AI_API_KEY: z.string().min(1).optional(),
-    LZ_AI_TIMEOUT_MS: integerText(100, 60_000).default(8000),
-    LZ_AI_CONCURRENCY: integerText(1, 64).default(4),
-    /** Questions a day and worker, over all tenants. */
-    LZ_AI_DAILY_QUESTIONS: integerText(0, 1_000_000).default(500),
-    /** Lets webhooks go to private and loopback addresses, and over http: for development. */
-    LZ_WEBHOOK_PRIVATE: z.enum(["true", "false"]).default("false"),
-    SQS_QUEUE_URL: z.url(),
-    SQS_DLQ_URL: z.url(),
-    SQS_ENDPOINT: z.url().optional(),
-    DYNAMODB_ENDPOINT: z.url().optional(),
-    AWS_REGION: z.string().min(1),
-  })
-  .refine((read) => (read.LZ_AI_BASE_URL === undefined) === (read.LZ_AI_MODEL === undefined), {
+    })
+    .describe(
+      "Secret. `kid:base64url` of 32 bytes or more, comma separated, as on the edge. Each key verifies queue messages.",
+    ),
+  LZ_CONTROL_JWKS: publicKeys.describe(
+    "Public control keys as a JWKS. The worker verifies settings, policies and assets with them.",
+  ),
+  LZ_ENROL_JWKS: publicKeys
+    .default({ keys: [] })
+    .describe("Public enrol keys as a JWKS. They verify the records of new devices."),
+  LZ_AUTHORITY: z
+    .enum(["enforce", "observe"])
+    .default("enforce")
+    .describe(
+      "`enforce`: ignore stored items without a valid signature. `observe`: accept and log them, until `lz table sign` has run.",
+    ),
+  LZ_EXTRA_SECRETS: z
+    .enum(["refuse", "allow"])
+    .default("refuse")
+    .describe(
+      "`refuse`: do not start while the environment holds secrets of the edge. `allow`: start and ignore them.",
+    ),
+  LZ_TABLE: z.string().min(3).default(TABLE_NAME).describe("Name of the DynamoDB table."),
+  LZ_RECEIVERS: integerText(1, 64).default(2).describe("Receive loops that poll the queue in parallel."),
+  LZ_IN_FLIGHT_MESSAGES: integerText(10, 100_000)
+    .default(400)
+    .describe("In-flight limit: messages that are received and not settled, over all receive loops."),
+  LZ_IN_FLIGHT_BYTES: integerText(2 ** 20, 2 ** 32)
+    .default(64 * 2 ** 20)
+    .describe("In-flight limit in bytes. A compressed message counts ten times its size."),
+  LZ_VISIBILITY_SECONDS: integerText(1, 3600)
+    .default(60)
+    .describe(
+      "Visibility timeout of a received message. The worker extends it while it works. Use the value of the queue.",
+    ),
+  LZ_STALL_SECONDS: integerText(40, 3600)
+    .default(120)
+    .describe(
+      "Watchdog: without progress for so many seconds, the worker exits with code 70 so that its supervisor restarts it.",
+    ),
+  LZ_STOP_SECONDS: integerText(1, 600)
+    .default(25)
+    .describe(
+      "Graceful shutdown: seconds after SIGTERM in which received messages are finished. Receiving stops immediately.",
+    ),
+  LZ_METRICS_PORT: integerText(0, 65535)
+    .optional()
+    .describe("Port of `/metrics` (Prometheus) and `/healthz`. Without it, both are off."),
+  LZ_METRICS_HOST: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("Address on which the metrics server listens."),
+  LZ_AI_BASE_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      "OpenAI-compatible endpoint for LLM reviews, ends in `/v1`. Without it, there are no LLM reviews.",
+    ),
+  LZ_AI_MODEL: z
+    .string()
+    .min(1)
+    .max(120)
+    .optional()
+    .describe("Model for LLM reviews. Set it together with `LZ_AI_BASE_URL`."),
+  LZ_AI_API_KEY: z.string().min(1).optional().describe("Secret. API key of the endpoint for LLM reviews."),
+  LZ_AI_TIMEOUT_MS: integerText(100, 60_000)
+    .default(8000)
+    .describe("Timeout of one LLM review in milliseconds."),
+  LZ_AI_CONCURRENCY: integerText(1, 64).default(4).describe("LLM reviews that run at the same time."),
+  LZ_AI_DAILY_QUESTIONS: integerText(0, 1_000_000)
+    .default(500)
+    .describe("LLM reviews of this worker in a day, over all tenants."),
+  LZ_WEBHOOK_PRIVATE: z
+    .enum(["true", "false"])
+    .default("false")
+    .describe(
+      "`true` sends webhooks also over http and to private or loopback addresses. For development only.",
+    ),
+  SQS_QUEUE_URL: z.url().describe("URL of the queue, an output of the CloudFormation stack."),
+  SQS_DLQ_URL: z.url().describe("URL of the dead-letter queue, an output of the CloudFormation stack."),
+  SQS_ENDPOINT: z.url().optional().describe("Endpoint of an SQS that is not the one of AWS."),
+  DYNAMODB_ENDPOINT: z
+    .url()
+    .optional()
+    .describe("Endpoint of a DynamoDB that is not the one of AWS, for example a local one."),
+  AWS_REGION: z.string().min(1).describe("AWS region of table and queue."),
+});
+
+const schema = workerSettings.refine(
+  (read) => (read.LZ_AI_BASE_URL === undefined) === (read.LZ_AI_MODEL === undefined),
+  {
     path: ["LZ_AI_MODEL"],
     message: "LZ_AI_BASE_URL and LZ_AI_MODEL belong together",
-  });
+  },
+);
 
-export type WorkerConfig = z.infer<typeof schema>;
+export type WorkerConfig = z.infer<typeof workerSettings>;
 
 /** Reads the environment once. Throws one Error that names every problem, and no value. */
 export function readConfig(environment: Record<string, string | undefined>): WorkerConfig {

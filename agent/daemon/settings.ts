@@ -21,30 +21,57 @@ const path = z.string().min(1).max(PATH_CHARACTERS_MAX);
 const isOrigin = (text: string): boolean => parseEdgeUrl(text, true).ok;
 
 /**
- * What may be set, under the name it has as a flag. The only secret is a proxy's password, in a file that only its
- * owner can read. An enrolment token is no setting.
+ * Settings of the agent, by the name of their flag. The only secret is a proxy password, in a file that only its owner
+ * can read; an enrolment token is not a setting. `docs/configuration.md` is generated from the descriptions:
+ * `bun tools/write-configuration.ts`.
  */
-const schema = z.strictObject({
-  state: path.optional(),
-  log: z.enum(["text", "json"]).optional(),
-  "log-file": path.optional(),
-  verbose: z.boolean().optional(),
-  interval: z.int().min(INTERVAL_MS_MIN).max(INTERVAL_MS_MAX).optional(),
-  url: z.string().refine(isOrigin).optional(),
-  employee: employeeId.optional(),
-  "allow-http": z.boolean().optional(),
+export const agentSettings = z.strictObject({
+  state: path
+    .optional()
+    .describe(
+      "State directory: keys, spool and proofs. Default: see the paths of your platform. Absolute in the file.",
+    ),
+  log: z
+    .enum(["text", "json"])
+    .optional()
+    .describe("Format of log lines. Default: `text`, as a service `json`."),
+  "log-file": path
+    .optional()
+    .describe(
+      "Log file, mode 0600, renamed to `FILE.1` at 10 MiB. Default: stderr, as a service the log of the platform.",
+    ),
+  verbose: z.boolean().optional().describe("Also log lines for developers. Default: `false`."),
+  interval: z
+    .int()
+    .min(INTERVAL_MS_MIN)
+    .max(INTERVAL_MS_MAX)
+    .optional()
+    .describe("Milliseconds between heartbeats. Default: the tenant's setting."),
+  url: z.string().refine(isOrigin).optional().describe("Origin of the control plane, for `enroll`."),
+  employee: employeeId
+    .optional()
+    .describe("Employee who works at this host, for `enroll`. Default: the user that enrols."),
+  "allow-http": z
+    .boolean()
+    .optional()
+    .describe("Allow `enroll` without TLS beyond loopback addresses. Default: `false`."),
   proxy: z
     .string()
     .max(PROXY_CHARACTERS_MAX)
     .refine((text) => text === NO_PROXY || readProxy(text).ok)
-    .optional(),
-  "no-proxy": z.string().max(NO_PROXY_CHARACTERS_MAX).optional(),
-  "ca-file": path.optional(),
+    .optional()
+    .describe("Proxy to the control plane, or `none`. Default: `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`."),
+  "no-proxy": z
+    .string()
+    .max(NO_PROXY_CHARACTERS_MAX)
+    .optional()
+    .describe("Hosts that the agent reaches without the proxy, comma separated. Default: `NO_PROXY`."),
+  "ca-file": path.optional().describe("PEM file with the certificates of your own CA."),
 });
-type Given = z.infer<typeof schema>;
+type Given = z.infer<typeof agentSettings>;
 export type SettingName = keyof Given;
 
-const NAMES = Object.keys(schema.shape) as SettingName[];
+const NAMES = Object.keys(agentSettings.shape) as SettingName[];
 
 /** Other spellings that the configuration file may use. */
 const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
@@ -128,7 +155,7 @@ export function resolveSettings(
     ...problemsOf(fromFlags, (name) => `--${name}`),
   ];
   if (problems.length > 0) return { ok: false, reason: problems.join("; ") };
-  const given = schema.parse({ ...file.given, ...fromEnvironment, ...fromFlags });
+  const given = agentSettings.parse({ ...file.given, ...fromEnvironment, ...fromFlags });
   const absolute = host.platform === "win32" ? win32.resolve : posix.resolve;
   const settings: Settings = {
     state: absolute(given.state ?? stateDirectory(host)),
@@ -218,9 +245,9 @@ const SECRET = /token|secret|password|key/i;
 const UNKNOWN_SHOWN_MAX = 5;
 
 function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) => string): string[] {
-  const result = schema.safeParse(given);
+  const result = agentSettings.safeParse(given);
   if (result.success) return [];
-  const isKnown = (name: string): name is SettingName => Object.hasOwn(schema.shape, name);
+  const isKnown = (name: string): name is SettingName => Object.hasOwn(agentSettings.shape, name);
   const unknown = Object.keys(given).filter((name) => !isKnown(name));
   const wrong = new Set(
     result.error.issues.map(({ path: [name] }) => name).filter((name) => name !== undefined),
