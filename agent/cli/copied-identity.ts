@@ -55,8 +55,7 @@ export async function reportCopy(copied: Copied, device: DeviceKey): Promise<voi
   let answer = await send();
   if (isStale(answer) && post.correctClock()) answer = await send();
   // Sent without its newer members it would open a session as the other machine.
-  if (isMalformed(answer))
-    log("warn", "the edge is older than this agent and takes no reports of copied disks: update the edge");
+  if (isMalformed(answer)) log("warn", "copy.not-reported");
 }
 
 /** Makes an asset of its own of this machine, with a new key, and forgets what the other one left in the directory. */
@@ -74,7 +73,7 @@ export async function enrolCopy(
   forgetContainment(directory);
   saveIdentity(directory, enrolled.identity);
   forgetNewKey(directory);
-  log("info", "this machine has an asset of its own now", {
+  log("info", "asset.enrolled", {
     asset: enrolled.identity.assetId,
     copyOf: identity.assetId,
   });

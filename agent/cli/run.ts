@@ -73,11 +73,11 @@ export const run: Verb = async (machine, { values, settings }) => {
     code = await runDaemon(machine, { values, settings }, log, (reason, refused = 1) => {
       // A service has no terminal: its log is where the reason is looked for.
       if (!isService) return fail(machine, reason, refused);
-      log("error", "the agent does not run", { reason });
+      log("error", "agent.not-started", { reason });
       return refused;
     });
   } catch (cause) {
-    if (isService) log("error", "the agent failed", { reason: messageOf(cause) });
+    if (isService) log("error", "agent.failed", { reason: messageOf(cause) });
     throw cause;
   } finally {
     manager?.stopped(code);
@@ -106,7 +106,7 @@ async function runDaemon(
     const own = await ownIdentity({ machine, network, log, directory, identity: stored }, values);
     if (!own.ok) return refuse(own.reason);
     const { identity, device, hardware } = own;
-    log("info", "the agent runs", {
+    log("info", "agent.started", {
       version: AGENT_VERSION,
       asset: identity.assetId,
       tenant: identity.tenantId,
@@ -117,7 +117,7 @@ async function runDaemon(
     });
     const loop = await assemble({ machine, log, directory, device, identity, hardware, settings, network });
     await loop.run(machine.stopping);
-    log("info", "the agent stopped");
+    log("info", "agent.stopped");
     return 0;
   } finally {
     lock.release();
@@ -144,18 +144,13 @@ async function ownIdentity(start: Omit<Copied, "hardware">, values: Values): Pro
     try {
       saveIdentity(directory, known);
     } catch (cause) {
-      log("warn", "the machine's fingerprint could not be saved; the next start tries again", {
-        reason: codeOf(cause),
-      });
+      log("warn", "fingerprint.not-saved", { reason: codeOf(cause) });
     }
     return { ok: true, identity: known, device, hardware };
   }
   const copied = { ...start, hardware };
   const reason = whyCopied(identity, directory);
-  log("error", "this disk was copied from another machine; its identity is not used", {
-    asset: identity.assetId,
-    state: directory,
-  });
+  log("error", "identity.copied", { asset: identity.assetId, state: directory });
   const token = await tokenOf(machine, values);
   await reportCopy(copied, device);
   if (!token) return { ok: false, reason: `${reason}. ${COPIED_REMEDY}` };
@@ -355,9 +350,7 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
     try {
       saveIdentity(directory, current);
     } catch (cause) {
-      log("warn", `the ${what} could not be saved; the next session brings them again`, {
-        reason: codeOf(cause),
-      });
+      log("warn", "identity.not-saved", { what, reason: codeOf(cause) });
     }
   };
   return {
@@ -369,15 +362,14 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
     takeSettings: async (signed: string | undefined): Promise<void> => {
       const verdict = await takeSettings(current, signed);
       refusedSettings = verdict.is === "refused" ? verdict.reason : undefined;
-      if (verdict.is === "refused")
-        log("warn", "the tenant's settings were refused; those in use stay", { reason: verdict.reason });
+      if (verdict.is === "refused") log("warn", "settings.refused", { reason: verdict.reason });
       if (verdict.is !== "taken") return;
       const { settings, settingsVersion } = verdict.identity;
       const isChange = JSON.stringify(settings) !== JSON.stringify(current.settings);
       // Only the settings: the pinned keys may have changed while the signature was checked.
       current = { ...current, settings, settingsVersion };
       if (isChange)
-        log("info", "the tenant changed the settings", {
+        log("info", "settings.changed", {
           intervalMs: settings.heartbeatIntervalMs,
           clientDirectories: settings.clientDirectories,
         });
@@ -385,11 +377,11 @@ function createSelf({ identity, directory, log, settings: { intervalMs } }: Part
     },
     takeKeys: async (jws: string, nowMs: number): Promise<void> => {
       const verdict = await takeKeySet(current, jws, nowMs);
-      if (verdict.is === "refused") log("warn", "new control keys were refused", { reason: verdict.reason });
+      if (verdict.is === "refused") log("warn", "control-keys.refused", { reason: verdict.reason });
       if (verdict.is !== "taken") return;
       // Only the keys: settings may have changed while the signature was checked.
       current = { ...current, jwks: verdict.identity.jwks, keySet: verdict.identity.keySet };
-      log("info", "the control plane rotated its keys", { pinned: current.jwks.keys.length });
+      log("info", "control-keys.rotated", { pinned: current.jwks.keys.length });
       save("control keys");
     },
   };

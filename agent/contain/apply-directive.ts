@@ -73,7 +73,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   /** One order at a time, in the order they came. */
   function inTurn(work: () => Promise<void>): Promise<void> {
     turn = turn.then(work).catch((cause: unknown) => {
-      deps.log("error", "containment failed unexpectedly", { reason: reasonOf(cause) });
+      deps.log("error", "containment.failed", { reason: reasonOf(cause) });
     });
     return turn;
   }
@@ -135,7 +135,9 @@ export function createObedience(deps: ObeyDeps): Obedience {
         ? noticeOf(action === "release" ? { ...order, ...howOf(undone) } : order)
         : undefined;
     if (words !== undefined) void tell(words);
-    deps.log(proof.outcome === "applied" ? "info" : "error", `directive ${action} ${proof.outcome}`, {
+    const isApplied = proof.outcome === "applied";
+    deps.log(isApplied ? "info" : "error", isApplied ? "directive.applied" : "directive.failed", {
+      action,
       generation,
       mode,
       reason: proof.reason,
@@ -144,7 +146,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
 
   async function tell(words: string): Promise<void> {
     await deps.tell?.(words).catch((cause: unknown) => {
-      deps.log("warn", "the person at this host could not be told", { reason: reasonOf(cause) });
+      deps.log("warn", "notice.not-shown", { reason: reasonOf(cause) });
     });
   }
 
@@ -200,7 +202,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
       const self = deps.self();
       return await verifyDirective(jws, self.jwks, self, deps.clock());
     } catch (cause) {
-      if (jws !== refused) deps.log("warn", "a directive was refused", { reason: reasonOf(cause) });
+      if (jws !== refused) deps.log("warn", "directive.refused", { reason: reasonOf(cause) });
       refused = jws;
       return undefined;
     }
@@ -239,7 +241,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
         if (!directive) return;
         considered = jws;
         if (isForAnotherMachine(directive)) {
-          deps.log("error", "a directive for another machine was refused", {
+          deps.log("error", "directive.foreign", {
             generation: directive.generation,
             action: directive.action,
           });
@@ -247,7 +249,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
           return;
         }
         if (!isNewDirective(directive, state.report)) {
-          deps.log("debug", "a directive is not newer than the one obeyed", {
+          deps.log("debug", "directive.outdated", {
             generation: directive.generation,
           });
           return;
@@ -275,7 +277,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
     const code = takeCode(deps.directory);
     if (code === undefined) return;
     const refused = await freeBy(code, signal).catch(reasonOf);
-    if (refused !== undefined) deps.log("warn", "a release code was refused", { reason: refused });
+    if (refused !== undefined) deps.log("warn", "release-code.refused", { reason: refused });
     answerCode(deps.directory, {
       code,
       freed: refused === undefined,
@@ -302,7 +304,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
     repairs.clear();
     keep({ ...state, repairs: undefined, usedCodes: [jti, ...state.usedCodes].slice(0, 64) });
     settle(order, { ...proof, reason: `released at the host with code ${jti}` });
-    deps.log("info", "released with a code", { generation: order.generation });
+    deps.log("info", "release-code.applied", { generation: order.generation });
     return undefined;
   }
 
@@ -346,7 +348,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   /** What a look proves of the interval since the last one: repairs that follow each other fail it. */
   function overInterval({ repaired, ...look }: Proof): Proof {
     if (repaired !== undefined) {
-      deps.log("warn", "the isolation was altered and put back", { reason: repaired });
+      deps.log("warn", "containment.repaired", { reason: repaired });
       deps.onRepair?.();
     }
     const counted = repairs.note(repaired);
@@ -385,15 +387,8 @@ function load(deps: ObeyDeps): Stored {
   const mode = modeOfRemains(deps.directory);
   if (mode !== undefined) {
     const reason = fault ?? "its file is missing";
-    deps.log(
-      "error",
-      `the containment state is lost; mode ${mode} stays in force until a signed directive ends it`,
-      {
-        reason,
-      },
-    );
-  } else if (fault !== undefined)
-    deps.log("error", `${fault}; containment starts again from the control plane's directive`);
+    deps.log("error", "containment.state-recovered", { mode, reason });
+  } else if (fault !== undefined) deps.log("error", "containment.state-lost", { reason: fault });
   const report = uncontained(timestamp(deps.since()));
   const traces = mode === undefined ? null : { mode, wasInForce: true };
   return { report, underway: false, traces, usedCodes: [] };

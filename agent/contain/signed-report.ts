@@ -24,9 +24,7 @@ export function createSignedReport(
       last = { report: now, signed };
       return signed;
     } catch (cause) {
-      log("error", "the containment report could not be signed", {
-        reason: messageOf(cause),
-      });
+      log("error", "containment.report-unsigned", { reason: messageOf(cause) });
       return now;
     }
   };

@@ -127,8 +127,12 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
     current = kept.catalogue;
     etag = kept.etag;
   } else if (kept.is !== "none") {
-    const level = kept.is === "refused" ? "warn" : "info";
-    deps.log(level, "the stored catalogue is not used", { reason: kept.reason });
+    const isRefused = kept.is === "refused";
+    deps.log(
+      isRefused ? "warn" : "info",
+      isRefused ? "catalogue.stored-refused" : "catalogue.stored-outdated",
+      { reason: kept.reason },
+    );
   }
 
   async function take(document: string, tag: string | undefined): Promise<void> {
@@ -136,10 +140,10 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
     etag = tag;
     const isNews = "catalogue" in result;
     refused = isNews || result.reason === IN_USE ? undefined : result;
-    if (refused) deps.log("warn", "a catalogue was refused", { reason: refused.reason });
+    if (refused) deps.log("warn", "catalogue.refused", { reason: refused.reason });
     if (!isNews) return;
     current = result.catalogue;
-    deps.log("info", "the catalogue was updated", {
+    deps.log("info", "catalogue.updated", {
       version: current.version,
       products: current.entries.length,
     });
@@ -151,7 +155,7 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
         document,
       });
     } catch (cause) {
-      deps.log("warn", "the catalogue could not be saved; the next start asks for it again", {
+      deps.log("warn", "catalogue.not-saved", {
         reason: codeOf(cause),
       });
     }
@@ -185,7 +189,7 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
       lookedAtMs = nowMs;
       looking = ask(signal)
         .catch((cause) =>
-          deps.log("error", "looking for a catalogue failed", {
+          deps.log("error", "catalogue.not-fetched", {
             reason: tidy(messageOf(cause), 200),
           }),
         )

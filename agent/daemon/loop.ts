@@ -93,7 +93,7 @@ export function createLoop(deps: LoopDeps): Loop {
       return lastScan;
     } catch (cause) {
       const reason = messageOf(cause);
-      if (!signal.aborted) deps.log("error", "the scan failed", { reason });
+      if (!signal.aborted) deps.log("error", "scan.failed", { reason });
       const last = lastScan ?? { engines: [], collectors: [], catalogue };
       const failed = {
         name: "scan",

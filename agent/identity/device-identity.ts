@@ -155,7 +155,7 @@ export function openSequence(directory: string, atLeast: number, deps: { clock: 
       reservedTo = value;
       isFailing = false;
     } catch (cause) {
-      if (!isFailing) deps.log("error", "the sequence could not be saved", { reason: codeOf(cause) });
+      if (!isFailing) deps.log("error", "sequence.not-saved", { reason: codeOf(cause) });
       isFailing = true;
     }
   }
@@ -175,7 +175,7 @@ function readNext(directory: string, deps: { clock: Clock; log: Log }): number {
     return stored?.next ?? resumed;
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    deps.log("warn", "the sequence file is damaged, numbers continue from the clock", { sequence: resumed });
+    deps.log("warn", "sequence.damaged", { sequence: resumed });
     return resumed;
   }
 }

@@ -51,7 +51,7 @@ export async function enrol(
     if (outcome.is === "refused") return { ok: false, reason };
     if (failures === ENROL_TRIES_MAX) break;
     const pauseMs = backoffMs(failures, deps.random, outcome.retryAfterMs);
-    deps.log("warn", "the control plane did not answer the enrolment; trying again", {
+    deps.log("warn", "enrolment.retried", {
       reason,
       inMs: pauseMs,
     });

@@ -43,19 +43,19 @@ export async function connectManager(deps: ManagerDeps): Promise<ServiceManager>
   const report = (next: ServiceState, exitCode = 0): void => {
     state = next;
     if (handle !== undefined && !windows.setServiceStatus(handle, serviceStatus(next, exitCode)))
-      deps.log("error", "the service control manager took no status", { state: next });
+      deps.log("error", "service.status-refused", { state: next });
   };
   const handler = windows.callback(["u32"], (control) => {
     const { report: next, ends } = afterControl(state, control);
     if (next !== state) report(next);
     if (!ends) return;
-    deps.log("info", "the system asks the service to stop", { control });
+    deps.log("info", "service.stop-requested", { control });
     deps.stop();
   });
   const main = windows.callback(["u32", "ptr"], () => {
     handle = windows.registerHandler(name, handler);
     report(STATE.running);
-    deps.log("info", "the service control manager has its service");
+    deps.log("info", "service.connected");
   });
   windows.startDispatcher(serviceTable(windows.addressOf(name), main));
   return { stopped: (exitCode) => report(STATE.stopped, exitCode) };

@@ -65,11 +65,7 @@ export function createControlClock(deps: { clock: Clock; elapsed: () => number; 
       if (Math.abs(learntMs - offsetMs) < SKEW_NOTICE_MS) return false;
       correctedMs += learntMs - offsetMs;
       offsetMs = learntMs;
-      deps.log(
-        "warn",
-        "this host's clock differs from the control plane's; signatures and reports use the control plane's time",
-        { skewSeconds: Math.round(learntMs / 1000) },
-      );
+      deps.log("warn", "clock.skewed", { skewSeconds: Math.round(learntMs / 1000) });
       return true;
     },
   };

@@ -67,13 +67,7 @@ export function createCompatiblePost(post: Post, onOlder: (members: readonly str
 export const olderEdgeLog =
   (log: Log) =>
   (members: readonly string[]): void =>
-    log(
-      "warn",
-      "the edge is older than this agent and does not take all members of its requests: update the edge",
-      {
-        leftOut: members.join(", "),
-      },
-    );
+    log("warn", "edge.outdated", { leftOut: members.join(", ") });
 
 const isTaken = (answer: Answer): boolean =>
   answer.kind === "answered" && answer.status >= 200 && answer.status < 300;

@@ -1,16 +1,18 @@
 import { type Clock, timestamp } from "../../shared/time/clock.ts";
 import { tidy } from "../../shared/wire/text.ts";
+import { LOG_EVENTS, type LogEvent } from "./log-events.ts";
 
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
 export type Level = (typeof LEVELS)[number];
 export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
-export type Log = (level: Level, event: string, fields?: Fields) => void;
+/** Logs one event. Callers pass no key, token, signature or body as a field. */
+export type Log = (level: Level, event: LogEvent, fields?: Fields) => void;
 
 const FIELD_CHARACTERS_MAX = 400;
 
 /**
- * One line per event. Field values may come from the network, so control characters are replaced: an answer
- * cannot forge a second line or move a terminal's cursor. Callers pass no key, token, signature or body.
+ * Writes one line per event: its name, its message and its fields. Field values can come from the network, so control
+ * characters are replaced: a response cannot forge a second line or move a terminal's cursor.
  */
 export function createLog(options: {
   write: (line: string) => void;
@@ -22,6 +24,7 @@ export function createLog(options: {
   return (level, event, fields = {}) => {
     if (LEVELS.indexOf(level) < threshold) return;
     const at = timestamp(options.clock());
+    const message = LOG_EVENTS[event];
     const clean = Object.entries(fields)
       .filter(([, value]) => value !== undefined)
       .map(
@@ -29,13 +32,15 @@ export function createLog(options: {
           [name, typeof value === "string" ? tidy(value, FIELD_CHARACTERS_MAX) : value] as const,
       );
     if (options.format === "json") {
-      options.write(JSON.stringify({ at, level, stage: "agent", event, ...Object.fromEntries(clean) }));
+      options.write(
+        JSON.stringify({ at, level, stage: "agent", event, message, ...Object.fromEntries(clean) }),
+      );
       return;
     }
     const tail = clean.map(
       ([name, value]) => ` ${name}=${/^[\w.:/@-]+$/.test(`${value}`) ? value : JSON.stringify(value)}`,
     );
-    options.write(`${at} ${level.padEnd(5)} ${event}${tail.join("")}`);
+    options.write(`${at} ${level.padEnd(5)} ${event}: ${message}${tail.join("")}`);
   };
 }
 

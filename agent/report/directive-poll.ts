@@ -63,7 +63,7 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
       return deps.generation() > before ? { pauseMs: 0, isFailure: false } : failed();
     }
     if (answer.status === 404 || answer.status === 405) {
-      deps.log("debug", "the edge holds no requests; directives come with heartbeats");
+      deps.log("debug", "long-poll.unsupported");
       return { pauseMs: spread(UNSUPPORTED_RETRY_MS), isFailure: false };
     }
     // A session that is over is renewed by the next heartbeat, which meets the same refusal.

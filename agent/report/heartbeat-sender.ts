@@ -95,18 +95,18 @@ export function createSender(deps: SendDeps): Sender {
     connection = next;
     if (!changed) return;
     const waiting = deps.spool.waiting();
-    if (next.state === "online") deps.log("info", "the control plane takes heartbeats", { waiting });
+    if (next.state === "online") deps.log("info", "control-plane.online", { waiting });
     if (next.state === "away") {
-      deps.log("warn", "the control plane is away; heartbeats wait in the spool", { reason: next.reason });
+      deps.log("warn", "control-plane.away", { reason: next.reason });
     }
     if (next.state === "revoked") {
-      deps.log("error", "this asset was revoked; nothing is sent", {
+      deps.log("error", "asset.revoked", {
         reason: next.reason,
         retrySeconds: REVOKED_RETRY_MS / 1000,
       });
     }
     if (next.state === "copied") {
-      deps.log("error", "this disk was copied from another machine; nothing is sent", {
+      deps.log("error", "asset.copied", {
         reason: next.reason,
         retrySeconds: REVOKED_RETRY_MS / 1000,
       });
@@ -136,7 +136,7 @@ export function createSender(deps: SendDeps): Sender {
   function readTaken(body: string): void {
     const parsed = heartbeatAnswer.safeParse(parseJson(body));
     if (parsed.success) deps.onAnswer(parsed.data);
-    else deps.log("warn", "the answer to a heartbeat is not of the expected form");
+    else deps.log("warn", "heartbeat.response-invalid");
   }
 
   /** Settles one heartbeat by what became of it, and says how long to wait before the next try. */
@@ -154,7 +154,7 @@ export function createSender(deps: SendDeps): Sender {
       deps.spool.append(beat.sequence, beat.body);
     }
     if (judgement.is === "hopeless") {
-      deps.log("error", "the control plane can never take this heartbeat", {
+      deps.log("error", "heartbeat.rejected", {
         sequence: beat.sequence,
         reason: judgement.reason,
       });

@@ -87,11 +87,11 @@ export function openSpool(
   function dropEntry(index: number, reason: string): void {
     const entry = entries[index]!;
     dropped += 1;
-    deps.log("warn", "a waiting heartbeat was dropped", { sequence: entry.sequence, reason, dropped });
+    deps.log("warn", "heartbeat.dropped", { sequence: entry.sequence, reason, dropped });
     try {
       writeState(stateDirectory, COUNTERS_FILE, { dropped });
     } catch (cause) {
-      deps.log("warn", "the count of dropped heartbeats could not be saved", { reason: codeOf(cause) });
+      deps.log("warn", "spool.count-not-saved", { reason: codeOf(cause) });
     }
     removeEntry(index);
   }
@@ -108,7 +108,7 @@ export function openSpool(
       removeIfThere(pathOf(entry.sequence));
     } catch (cause) {
       // It may be sent again after a restart: (asset, sequence, sentAt) makes the second one change nothing.
-      deps.log("warn", "a sent heartbeat could not be deleted", {
+      deps.log("warn", "heartbeat.not-deleted", {
         sequence: entry.sequence,
         reason: codeOf(cause),
       });
@@ -123,12 +123,12 @@ export function openSpool(
     } catch (cause) {
       const reason = codeOf(cause);
       if (reason !== diskFault) {
-        deps.log("error", "the spool cannot write to its disk; heartbeats wait in memory", { reason });
+        deps.log("error", "spool.disk-failed", { reason });
       }
       diskFault = reason;
       return false;
     }
-    if (diskFault !== undefined) deps.log("info", "the spool can write to its disk again");
+    if (diskFault !== undefined) deps.log("info", "spool.disk-recovered");
     diskFault = undefined;
     bytesInMemory -= entry.bytes;
     delete entry.body;
@@ -220,7 +220,7 @@ function readDropped(stateDirectory: string, log: Log): number {
     return readState(stateDirectory, COUNTERS_FILE, counters)?.dropped ?? 0;
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    log("warn", "the count of dropped heartbeats was lost and starts again at 0");
+    log("warn", "spool.count-lost");
     return 0;
   }
 }

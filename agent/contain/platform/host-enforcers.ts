@@ -175,7 +175,7 @@ function stoppedProcesses(directory: string, log: Log) {
       all ??= file.read() ?? [];
     } catch (cause) {
       if (!(cause instanceof StateFault)) throw cause;
-      log("error", "the list of stopped processes is lost", { reason: cause.message });
+      log("error", "stopped-processes.lost", { reason: cause.message });
       all = [];
       isLost = true;
     }
@@ -205,7 +205,7 @@ function seenAddresses(directory: string, log: Log) {
     try {
       return readState(directory, ADDRESSES_FILE, addressList);
     } catch (cause) {
-      log("warn", "addresses of the control plane are not remembered", { reason: codeOf(cause) });
+      log("warn", "control-addresses.not-read", { reason: codeOf(cause) });
       return undefined;
     }
   };

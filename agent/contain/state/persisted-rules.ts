@@ -30,9 +30,7 @@ export function keptRules(directory: string, log: Log): KeptRules {
       try {
         removeIfThere(path);
       } catch (cause) {
-        log("error", "the rules for the next start of this host could not be removed", {
-          reason: codeOf(cause),
-        });
+        log("error", "boot-rules.not-removed", { reason: codeOf(cause) });
       }
     },
     restore: () => {

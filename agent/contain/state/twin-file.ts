@@ -86,7 +86,7 @@ export function savedIn<T>(file: Pick<TwinFile<T>, "write" | "holds">, what: str
       lastFault = undefined;
     } catch (cause) {
       const fault = codeOf(cause);
-      if (fault !== lastFault) log("error", `${what} could not be saved`, { reason: fault });
+      if (fault !== lastFault) log("error", "state-file.not-saved", { what, reason: fault });
       lastFault = fault;
     }
   }
@@ -94,8 +94,7 @@ export function savedIn<T>(file: Pick<TwinFile<T>, "write" | "holds">, what: str
     save,
     restore: (value) => {
       if (file.holds(value)) return;
-      if (lastFault === undefined)
-        log("warn", `${what} was removed or altered on disk, and is written again`);
+      if (lastFault === undefined) log("warn", "state-file.altered", { what });
       save(value);
     },
   };

@@ -341,7 +341,7 @@ describe("keys rotated under load", () => {
     });
     await first.obedience.consider(forged, new AbortController().signal);
     expect(first.obedience.report()).toMatchObject({ generation: 1, action: "isolate" });
-    expect(first.log.filter((line) => line.includes("a directive was refused"))).toHaveLength(1);
+    expect(first.log.filter((line) => line.includes("directive.refused"))).toHaveLength(1);
     expect(fleet.agents.flatMap(({ log }) => log).filter((line) => line.includes("refused"))).toHaveLength(1);
     expect(fleet.refusals).toEqual([]);
   }, 120_000);

@@ -77,7 +77,7 @@ test("an edge node that lies about settings is not believed, before an admin has
   node.lie = (answer) => ({ ...answer, settings: GREEDY, signedSettings: altered });
   await agent.renew();
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 7000, clientDirectories: false });
-  expect(agent.log).toContain("warn new settings: no pinned control key signed them for this tenant");
+  expect(agent.log).toContain("warn settings.refused no pinned control key signed them for this tenant");
 }, 60_000);
 
 test("an admin's change reaches the agent, and an older one that is played again does not", async () => {
@@ -91,7 +91,7 @@ test("an admin's change reaches the agent, and an older one that is played again
   node.lie = (answer) => ({ ...answer, settings: GREEDY, signedSettings: old });
   await agent.renew();
   expect(agent.settings().clientDirectories).toBe(false);
-  expect(agent.log).toContain("warn new settings: they are older than those in use");
+  expect(agent.log).toContain("warn settings.refused they are older than those in use");
   node.lie = ({ signedSettings: _, ...answer }) => ({ ...answer, settings: GREEDY });
   await agent.renew();
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });

@@ -123,13 +123,13 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     onSettings: async (signed) => {
       const verdict = await takeSettings(self, signed);
       if (verdict.is === "taken") self = verdict.identity;
-      if (verdict.is === "refused") log("warn", `new settings: ${verdict.reason}`);
+      if (verdict.is === "refused") log("warn", "settings.refused", { reason: verdict.reason });
       sessions++; // the last step of opening a session
     },
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(self, jws, post.clock());
       if (verdict.is === "taken") self = verdict.identity;
-      else log("warn", `new control keys: ${verdict.is}`);
+      else log("warn", "control-keys.refused", { reason: verdict.is });
     },
   });
   const spool = openSpool(directory, { log });

@@ -489,7 +489,7 @@ describe("lz-agent", () => {
     expect(code).toBe(1);
     expect(JSON.parse(stderr)).toMatchObject({
       level: "error",
-      event: "the agent does not run",
+      event: "agent.not-started",
       reason: `this host is not enrolled (no identity in ${state}): run lz-agent enroll first`,
     });
   });
@@ -505,7 +505,7 @@ describe("lz-agent", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line).event);
-    expect([events[0], events.at(-1)]).toEqual(["the agent runs", "the agent stopped"]);
+    expect([events[0], events.at(-1)]).toEqual(["agent.started", "agent.stopped"]);
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
@@ -751,7 +751,7 @@ describe("lz-agent", () => {
     expect(stdout).toContain("settings     heartbeat every 2 s, working directories not reported; signed 20");
     expect(stdout).toContain(`; newer ones were refused: ${reason}`);
     next.kill("SIGTERM");
-    expect((await next.done).stderr).toContain("the tenant's settings were refused; those in use stay");
+    expect((await next.done).stderr).toContain("settings.refused: ");
     expect(loadIdentity(state)).toEqual(kept!);
   });
 

@@ -59,7 +59,10 @@ const open = (
     clock,
     since,
     elapsed,
-    log: (level, message, fields) => said.push(`${level} ${message} ${fields?.reason ?? ""}`),
+    log: (level, event, fields) =>
+      said.push(
+        [level, event, fields?.action, fields?.reason ?? ""].filter((part) => part !== undefined).join(" "),
+      ),
     onReport: () => {
       reports += 1;
     },
@@ -103,11 +106,11 @@ describe("createObedience()", () => {
 
   test("logs a directive that was carried out as information, and one that failed as an error with its reason", async () => {
     await open().consider(await sign({ generation: 3, mode: "network" }), signal);
-    expect(said).toContain("info directive isolate applied ");
+    expect(said).toContain("info directive.applied isolate ");
     said = [];
     proof = { outcome: "failed", reason: "nft is not installed" };
     await open().consider(await sign({ generation: 4, mode: "network" }), signal);
-    expect(said).toContain("error directive isolate failed nft is not installed");
+    expect(said).toContain("error directive.failed isolate nft is not installed");
   });
 
   test("undoes a failed stop of engines the way it was begun, also after a restart", async () => {
@@ -192,7 +195,7 @@ describe("createObedience()", () => {
     await obedience.consider(await sign({ generation: 5, ...claims }), signal);
     expect(done).toEqual([]);
     expect(obedience.report().generation).toBe(0);
-    expect(said[0]).toStartWith("warn a directive was refused");
+    expect(said[0]).toStartWith("warn directive.refused");
   });
 
   test("accepts one that expires a minute from now, refuses it a minute later", async () => {

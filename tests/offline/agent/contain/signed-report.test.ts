@@ -63,7 +63,7 @@ test("createSignedReport() gives the report unsigned when it cannot be signed, t
     (level, event) => void told.push(`${level} ${event}`),
   );
   expect(await signed()).toEqual(REPORT);
-  expect(told).toEqual(["error the containment report could not be signed"]);
+  expect(told).toEqual(["error containment.report-unsigned"]);
   expect(await isSignedReport(x, HOST, await signed())).toBe(true);
   expect(told).toHaveLength(1);
 });

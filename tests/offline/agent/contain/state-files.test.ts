@@ -37,8 +37,10 @@ let done: string[];
 let said: string[];
 let proof: Proof;
 
-const log: Log = (level, message, fields) =>
-  void said.push(`${level} ${message} ${fields?.reason ?? ""}`.trim());
+const log: Log = (level, event, fields) =>
+  void said.push(
+    [level, event, fields?.what, fields?.mode, fields?.reason].filter((part) => part !== undefined).join(" "),
+  );
 const recorder = (mode: Mode): Enforcer => {
   const record = (verb: string) => async (order: Order) => {
     done.push(`${verb} ${mode} ${order.generation}`);
@@ -99,9 +101,7 @@ describe("while the agent runs", () => {
       act(name);
       await obedience.reassert(signal);
       expect([read(FIRST), read(COPY)]).toEqual([before, before]);
-      expect(said).toEqual([
-        "warn the containment state was removed or altered on disk, and is written again",
-      ]);
+      expect(said).toEqual(["warn state-file.altered the containment state"]);
       await obedience.reassert(signal);
       expect([done, said.length]).toEqual([["reassert network 3", "reassert network 3"], 1]);
     },
@@ -115,7 +115,7 @@ describe("while the agent runs", () => {
     }
     for (let look = 0; look < 3; look++) await obedience.reassert(signal);
     expect(
-      said.filter((line) => line.startsWith("error the containment state could not be saved")),
+      said.filter((line) => line.startsWith("error state-file.not-saved the containment state")),
     ).toHaveLength(1);
     expect(done).toHaveLength(3);
     await obedience.consider(await sign({ generation: 4, action: "release", mode: "network" }), signal);
@@ -189,7 +189,7 @@ describe("after a restart during an outage of the control plane", () => {
       expect(obedience.report().generation).toBe(isKnown ? 3 : 0);
       // It is known again from now on, to the agent that starts next and to whoever would enrol or uninstall.
       if (mode) expect(readContained(directory)).toEqual({ mode, generation: isKnown ? 3 : 0 });
-      if (!isKnown && mode) expect(said[0]).toStartWith("error the containment state is lost; mode ");
+      if (!isKnown && mode) expect(said[0]).toStartWith(`error containment.state-recovered ${mode} `);
     }
   });
 

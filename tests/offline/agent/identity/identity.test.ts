@@ -184,7 +184,7 @@ describe("openSequence()", () => {
     });
     mkdirSync(join(directory, "sequence.json.tmp"));
     expect([sequence.next(), sequence.next()]).toEqual([1_800_000_007, 1_800_000_008]);
-    expect(said).toEqual(["the sequence could not be saved"]);
+    expect(said).toEqual(["sequence.not-saved"]);
     rmSync(join(directory, "sequence.json.tmp"), { recursive: true });
     expect(sequence.next()).toBe(1_800_000_009);
     expect(openSequence(directory, 0, deps).next()).toBe(1_800_000_009 + SEQUENCE_BLOCK);
@@ -396,11 +396,13 @@ describe("createLog()", () => {
       format: "text",
       level: "info",
     });
-    log("debug", "unseen");
-    log("warn", "odd", { reason: "a\nb\u001b[31m", count: 3, gone: undefined });
-    expect(lines).toEqual(['1970-01-01T00:00:00.000Z warn  odd reason="a\ufffdb\ufffd[31m" count=3']);
+    log("debug", "directive.outdated");
+    log("warn", "scan.failed", { reason: "a\nb\u001b[31m", count: 3, gone: undefined });
+    expect(lines).toEqual([
+      '1970-01-01T00:00:00.000Z warn  scan.failed: The scan failed; the heartbeat repeats the engines of the last scan reason="a\ufffdb\ufffd[31m" count=3',
+    ]);
   });
-  test("writes JSON with level, stage and event", () => {
+  test("writes JSON with level, stage, event, message and fields", () => {
     const lines: string[] = [];
     const log = createLog({
       write: (line) => lines.push(line),
@@ -408,12 +410,13 @@ describe("createLog()", () => {
       format: "json",
       level: "debug",
     });
-    log("debug", "seen", { asset: ASSET });
+    log("debug", "agent.started", { asset: ASSET });
     expect(JSON.parse(lines[0]!)).toEqual({
       at: "1970-01-01T00:00:00.000Z",
       level: "debug",
       stage: "agent",
-      event: "seen",
+      event: "agent.started",
+      message: "The agent is running",
       asset: ASSET,
     });
   });

@@ -102,7 +102,7 @@ describeUnless(missing(...TOOLS), "behind a proxy, with a private CA", () => {
     expect(proxy.tunnels().length).toBeGreaterThanOrEqual(3);
     expect(JSON.parse(status.stdout).daemon.proxy).toBe(`127.0.0.1:${proxy.port}`);
     expect(JSON.parse(log.split("\n")[0]!)).toMatchObject({
-      event: "the agent runs",
+      event: "agent.started",
       proxy: `127.0.0.1:${proxy.port}`,
       caFile: ca.path,
     });

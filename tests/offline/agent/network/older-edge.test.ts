@@ -30,9 +30,8 @@ import {
 
 const RUN = "AAAAAAAAAAAAAAAAAAAAAA";
 const HARDWARE: Hardware = { id: "A".repeat(43), strength: "board" };
-const OLDER =
-  "the edge is older than this agent and does not take all members of its requests: update the edge";
-const NEVER_TAKEN = "the control plane can never take this heartbeat";
+const OLDER = "edge.outdated";
+const NEVER_TAKEN = "heartbeat.rejected";
 const REQUEST = {
   token: TOKEN,
   employeeId: "ada",
@@ -206,7 +205,7 @@ describe("with an edge older than the agent", () => {
       `warn: ${OLDER} (hardware)`,
       `warn: ${OLDER} (hardware)`,
       `warn: ${OLDER} (agent.run)`,
-      "info: the control plane takes heartbeats",
+      "info: control-plane.online",
     ]);
   });
 
@@ -290,7 +289,7 @@ describe("with an edge of the agent's version", () => {
       "/v1/heartbeats",
       "/v1/heartbeats",
     ]);
-    expect(lines).toEqual(["info: the control plane takes heartbeats"]);
+    expect(lines).toEqual(["info: control-plane.online"]);
   });
 
   test("tries a malformed heartbeat twice, and sends the next one whole", async () => {

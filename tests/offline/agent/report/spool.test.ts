@@ -153,7 +153,7 @@ describe("openSpool()", () => {
     spool.append(3, body(3));
     expect(countWaiting(directory)).toBe(1);
     expect(spool.waiting()).toBe(3);
-    expect(said).toEqual(["the spool cannot write to its disk; heartbeats wait in memory"]);
+    expect(said).toEqual(["spool.disk-failed"]);
     isFull = false;
     spool.append(4, body(4));
     expect(countWaiting(directory)).toBe(4);
@@ -286,9 +286,9 @@ describe("openSpool()", () => {
       spool.append(sequence, body(sequence));
     }
     expect(said).toEqual([
-      "error the spool cannot write to its disk; heartbeats wait in memory ENOSPC",
-      "error the spool cannot write to its disk; heartbeats wait in memory EROFS",
-      "info the spool can write to its disk again",
+      "error spool.disk-failed ENOSPC",
+      "error spool.disk-failed EROFS",
+      "info spool.disk-recovered",
     ]);
   });
 
@@ -306,11 +306,11 @@ describe("openSpool()", () => {
     mkdirSync(join(directory, "spool-counters.json.tmp"));
     expect(spool.oldest()).toBeUndefined();
     expect(said).toEqual([
-      'warn a waiting heartbeat was dropped {"sequence":1,"reason":"the spool is full","dropped":1}',
-      'warn a waiting heartbeat was dropped {"sequence":2,"reason":"the edge can never take it","dropped":2}',
-      'warn a waiting heartbeat was dropped {"sequence":3,"reason":"its file is damaged","dropped":3}',
-      'warn the count of dropped heartbeats could not be saved {"reason":"EISDIR"}',
-      'warn a sent heartbeat could not be deleted {"sequence":3,"reason":"EISDIR"}',
+      'warn heartbeat.dropped {"sequence":1,"reason":"the spool is full","dropped":1}',
+      'warn heartbeat.dropped {"sequence":2,"reason":"the edge can never take it","dropped":2}',
+      'warn heartbeat.dropped {"sequence":3,"reason":"its file is damaged","dropped":3}',
+      'warn spool.count-not-saved {"reason":"EISDIR"}',
+      'warn heartbeat.not-deleted {"sequence":3,"reason":"EISDIR"}',
     ]);
     expect(spool.waiting()).toBe(0);
     expect(openSpool(directory, { log: silent }, LIMITS).dropped()).toBe(2);
@@ -325,9 +325,9 @@ describe("openSpool()", () => {
     const spool = openSpool(directory, { log, write: full }, { ...LIMITS, memoryBytesMax: 30 });
     for (const sequence of [1, 2]) spool.append(sequence, body(sequence));
     expect(said).toEqual([
-      "the count of dropped heartbeats was lost and starts again at 0: undefined",
-      "the spool cannot write to its disk; heartbeats wait in memory: ENOSPC",
-      "a waiting heartbeat was dropped: the disk takes nothing (ENOSPC)",
+      "spool.count-lost: undefined",
+      "spool.disk-failed: ENOSPC",
+      "heartbeat.dropped: the disk takes nothing (ENOSPC)",
     ]);
   });
 

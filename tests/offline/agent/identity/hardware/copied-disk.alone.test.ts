@@ -88,7 +88,9 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
   test("without a token: reports the copy, sends nothing else, and says what to do", async () => {
     const { code, stderr } = await call(COPY, ["run", "--state", copy, "--interval", "100"]);
     expect(code).toBe(1);
-    expect(stderr).toContain("this disk was copied from another machine; its identity is not used");
+    expect(stderr).toContain(
+      "identity.copied: This disk was copied from another machine; its identity is not used",
+    );
     expect(stderr).toEndWith(
       `lz-agent: the identity in ${copy} belongs to another machine (asset ${ASSET}): this disk was copied. ` +
         "Enrol this machine with lz-agent enroll, or start lz-agent run with --token-file and it enrols itself. " +
@@ -131,7 +133,9 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     const args = ["run", "--state", copy, "--interval", "100"];
     const refused = await call(COPY, args);
     expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain("takes no reports of copied disks: update the edge");
+    expect(refused.stderr).toContain(
+      "copy.not-reported: The edge is too old to accept a report of a copied disk; update the edge",
+    );
     // Without the newer members it would have been a session of the other machine.
     expect(edge.asked).toEqual(["/v1/session"]);
     const run = start(COPY, args, { LZ_ENROLL_TOKEN: TOKEN });
@@ -193,7 +197,9 @@ describeUnless(missing("Linux", "root"), "a copied disk", () => {
     const said = () => JSON.parse(readFileSync(join(golden, "status.json"), "utf8")).connection;
     await until("it says so", () => said() === "copied");
     run.kill("SIGTERM");
-    expect((await run.done).stderr).toContain("this disk was copied from another machine; nothing is sent");
+    expect((await run.done).stderr).toContain(
+      "asset.copied: This disk was copied from another machine; heartbeats are not sent",
+    );
     expect(edge.taken).toEqual([]);
   });
 });
