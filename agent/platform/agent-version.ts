@@ -3,7 +3,7 @@ import { PRODUCT_VERSION } from "../../shared/product-version.ts";
 
 export const AGENT_VERSION = PRODUCT_VERSION;
 
-/** What an entry file knows about the machine; everything below is a function of it. */
+/** Facts about the machine that the entry file reads once. The functions below read no environment themselves. */
 export type Host = {
   platform: NodeJS.Platform;
   env: Readonly<Record<string, string | undefined>>;
@@ -11,7 +11,10 @@ export type Host = {
   home: string;
 };
 
-/** Where the agent keeps its keys, spool and proof: `--state`, else `LZ_STATE_DIR`, else the platform's place. */
+/**
+ * Directory of the agent's keys, spool and containment proof: the `--state` flag, else `LZ_STATE_DIR`, else the
+ * platform's default.
+ */
 export function stateDirectory(host: Host, flag?: string): string {
   const wanted = flag ?? host.env.LZ_STATE_DIR;
   if (wanted) return wanted;
@@ -20,7 +23,7 @@ export function stateDirectory(host: Host, flag?: string): string {
   return posix.join(xdgDirectory(host, "XDG_STATE_HOME", ".local/state"), "lifecyclezero");
 }
 
-/** Where the configuration file is looked for when nobody names one. It need not be there. */
+/** Default path of the configuration file. The file is optional. */
 export function configFile(host: Host): string {
   if (host.platform === "win32") return win32.join(applicationDirectory(host), "agent.json");
   if (host.platform === "darwin") return posix.join(applicationDirectory(host), "agent.json");
@@ -28,7 +31,7 @@ export function configFile(host: Host): string {
   return posix.join(xdgDirectory(host, "XDG_CONFIG_HOME", ".config"), "lifecyclezero", "agent.json");
 }
 
-/** The one directory that Windows and macOS give a program for all that it keeps. */
+/** Application data directory of Windows and macOS, which holds both configuration and state. */
 function applicationDirectory(host: Host): string {
   if (host.platform === "win32")
     return win32.join(host.env.ProgramData || "C:\\ProgramData", "LifecycleZero");
@@ -36,7 +39,7 @@ function applicationDirectory(host: Host): string {
   return posix.join(library, "Application Support", "LifecycleZero");
 }
 
-/** XDG Base Directory 0.8: a relative path in the variable is to be ignored. */
+/** XDG Base Directory 0.8: ignore the variable when it holds a relative path. */
 function xdgDirectory(host: Host, variable: string, below: string): string {
   const named = host.env[variable];
   return named?.startsWith("/") ? named : posix.join(host.home, below);
@@ -45,8 +48,8 @@ function xdgDirectory(host: Host, variable: string, below: string): string {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Origin of the control plane, without a trailing slash. Plain http is refused beyond loopback unless allowed:
- * whoever sits on the path of the enrolment could hand the agent keys of their own to trust.
+ * Origin of the control plane, without a trailing slash. Plain http is allowed for loopback addresses only, or with
+ * `--allow-http`: an attacker on the network could otherwise replace the keys that the agent pins at enrolment.
  */
 export function parseEdgeUrl(
   text: string,
@@ -54,13 +57,16 @@ export function parseEdgeUrl(
 ): { ok: true; origin: string } | { ok: false; reason: string } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
-    return { ok: false, reason: "--url must be an http or https address" };
+    return { ok: false, reason: "--url must be an http or https URL" };
   }
   if (url.username || url.password || url.search || url.hash || url.pathname !== "/") {
     return { ok: false, reason: "--url must be an origin: scheme, host and port only" };
   }
   if (url.protocol === "http:" && !allowHttp && !LOOPBACK.test(url.hostname)) {
-    return { ok: false, reason: "--url must be https beyond this host (--allow-http to accept the risk)" };
+    return {
+      ok: false,
+      reason: "--url must use https, except for a loopback address; add --allow-http to accept the risk",
+    };
   }
   return { ok: true, origin: url.origin };
 }

@@ -1,12 +1,12 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** With the one before it, a log never takes more than twice this of the disk. */
+/** Size at which a log file is rotated. With `FILE.1`, a log takes at most twice this on the disk. */
 export const LOG_BYTES_MAX = 10 * 1024 * 1024;
 
 /**
- * Appends lines to a file that only its owner can read. A file that is full becomes `FILE.1`, in place of the one
- * before. While the disk takes nothing, lines go to `otherwise`; the daemon never stops for its log.
+ * Returns a function that appends a line to the file, which only its owner can read. A full file is renamed to `FILE.1`
+ * and replaces the previous `FILE.1`. A line that cannot be written goes to `otherwise`; the function never throws.
  */
 export function openLogFile(
   path: string,
@@ -26,14 +26,14 @@ export function openLogFile(
       appendFileSync(path, text, { mode: 0o600 });
       bytes += length;
     } catch {
-      // Where it stands is asked anew: a part of the line may be there.
+      // The disk may hold a part of the line, so the next call reads the file's size again.
       bytes = undefined;
       otherwise(line);
     }
   };
 }
 
-/** Size of the file; its directory is made when it is not there. */
+/** Size of the file in bytes, 0 without one. Creates its directory if it is missing. */
 function open(path: string): number {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;

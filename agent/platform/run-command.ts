@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 
 export type CommandResult = { code: number; stdout: string; stderr: string };
 
-/** Runs a program of the system, without a shell. Never rejects: a program that is missing has code 127. */
+/** Runs a program of the system, without a shell. Never rejects: a missing program has exit code 127. */
 export type RunCommand = (command: readonly string[], stdin?: string) => Promise<CommandResult>;
 
 const TIMEOUT_MS = 15_000;
@@ -10,8 +10,9 @@ const OUTPUT_CHARACTERS_MAX = 1_000_000;
 const NOT_FOUND = 127;
 
 /**
- * One that is not done within the time is killed, and has no code of its own: -1. Nor is it waited for any longer: a child
- * that it left behind may hold its output open, and one that hangs in the kernel does not end when it is killed.
+ * Runs commands with a timeout. A program that exceeds it is killed and has exit code -1. The call then returns without
+ * waiting for the program to end: a child of the program may keep its output open, and SIGKILL does not end a process
+ * that hangs in the kernel.
  */
 export const runWithin =
   (timeoutMs: number): RunCommand =>
@@ -42,9 +43,10 @@ export const runWithin =
         clearTimeout(timer);
         resolve({ ...output, code: code ?? -1 });
       });
-      // A program that ends without reading its input breaks the pipe; its exit code tells enough.
+      // A program that ends without reading its input breaks the pipe. Its exit code is sufficient.
       child.stdin.on("error", () => {});
       child.stdin.end(stdin ?? "");
     });
 
+/** Runs a command with a timeout of 15 s. */
 export const runCommand: RunCommand = runWithin(TIMEOUT_MS);

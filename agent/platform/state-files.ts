@@ -13,7 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import type { z } from "zod";
 
-/** A file of the state directory that cannot be used as it is. The message says what to do about it. */
+/** A file of the state directory cannot be used. The message contains the remedy. */
 export class StateFault extends Error {
   override name = "StateFault";
 }
@@ -23,14 +23,17 @@ const OWNER_ONLY_DIRECTORY = 0o700;
 const OTHERS_ANY = 0o077;
 const OTHERS_WRITE = 0o022;
 
-/** POSIX permission bits mean nothing on Windows, where the directory's ACL is what counts. */
+/** Windows has no POSIX permission bits: the ACL of the directory protects its files. */
 const hasModes = (platform: NodeJS.Platform): boolean => platform !== "win32";
 
-/** Makes the directory (0700), or checks that nobody else can write into one that is there. */
+/**
+ * Creates the state directory with mode 0700. Throws {@link StateFault} if the directory exists and its group or other
+ * users can write to it.
+ */
 export function prepareDirectory(directory: string, platform: NodeJS.Platform): void {
   const made = mkdirSync(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
   if (!hasModes(platform)) return;
-  // The umask may have narrowed a directory we made; one that was there is the owner's to change, not ours.
+  // The umask may have removed bits from a new directory. An existing directory keeps its mode.
   if (made !== undefined) chmodSync(directory, OWNER_ONLY_DIRECTORY);
   const { mode } = statSync(directory);
   if ((mode & OTHERS_WRITE) !== 0) {
@@ -39,8 +42,8 @@ export function prepareDirectory(directory: string, platform: NodeJS.Platform): 
 }
 
 /**
- * Replaces `path` in one step: a reader, a crash or a power cut sees the old content or the new, never half.
- * Temporary file, fsync, rename, fsync of the directory (rename(2); fsync(2) on why the directory too).
+ * Replaces the file atomically: after a crash or a power cut it has either the old content or the new. Writes a temporary
+ * file, calls fsync, renames it and calls fsync on the directory (rename(2); fsync(2) explains the second call).
  */
 export function writeAtomically(path: string, content: string): void {
   const temporary = `${path}.tmp`;
@@ -60,7 +63,7 @@ export function writeAtomically(path: string, content: string): void {
   syncDirectory(dirname(path));
 }
 
-/** write(2) may take fewer bytes than asked; on a disk that just filled up it does. */
+/** write(2) may write only a part of the bytes, for example on a disk that has just filled up. */
 function writeFully(file: number, content: string): void {
   const bytes = Buffer.from(content, "utf8");
   for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
@@ -75,11 +78,11 @@ function syncDirectory(directory: string): void {
       closeSync(handle);
     }
   } catch {
-    // Windows cannot open a directory: there the rename itself is the durable step.
+    // Windows cannot open a directory. The rename is durable there by itself.
   }
 }
 
-/** True when the file was there. */
+/** Deletes the file. True if it existed; throws on any other error. */
 export function removeIfThere(path: string): boolean {
   try {
     unlinkSync(path);
@@ -90,15 +93,16 @@ export function removeIfThere(path: string): boolean {
   }
 }
 
-/** For a file that does no harm where it is, on a disk that may have become read-only. */
+/** Deletes a file that does no harm if it stays, for example because the disk has become read-only. Never throws. */
 export function removeIfPossible(path: string): void {
   try {
     removeIfThere(path);
   } catch {
-    // It is tried again at the next start.
+    // The next start of the agent tries again.
   }
 }
 
+/** Content of the file, undefined without one. Throws {@link StateFault} with the remedy if it cannot be read. */
 export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -108,22 +112,22 @@ export function readIfThere(path: string): string | undefined {
   }
 }
 
-/** What helps when a file of the agent cannot be read or written. */
+/** Remedy for a file of the agent that cannot be read or written, by error code. */
 export const remedyOf = (code: string): string =>
   code === "EACCES" || code === "EPERM"
     ? "run lz-agent as the user who owns it, or as root"
     : code === "EISDIR" || code === "ENOTDIR"
-      ? "remove what is there in its place"
+      ? "remove the file or directory that has this name"
       : "check the disk and the path";
 
 /**
- * Content of a state file, undefined when there is none. Throws {@link StateFault} with the remedy when it is damaged.
+ * Content of a state file, undefined if it does not exist. Throws {@link StateFault} with the remedy if it is damaged.
  */
 export function readState<T>(
   directory: string,
   name: string,
   schema: z.ZodType<T>,
-  remedy = "remove it, and the agent makes a new one",
+  remedy = "remove it, and the agent creates a new file",
 ): T | undefined {
   const path = join(directory, name);
   const content = readIfThere(path);
@@ -135,23 +139,25 @@ export function readState<T>(
   }
 }
 
+/** Replaces a state file atomically with the value as JSON. */
 export function writeState(directory: string, name: string, value: unknown): void {
   writeAtomically(join(directory, name), `${JSON.stringify(value)}\n`);
 }
 
-/** Refuses a secret that anyone but its owner may touch. */
+/** Throws {@link StateFault} if the group or other users can read or write a file that contains a secret. */
 export function requireOwnerOnly(path: string, platform: NodeJS.Platform): void {
   if (!hasModes(platform)) return;
   const { mode } = statSync(path);
   if ((mode & OTHERS_ANY) !== 0) {
     throw new StateFault(
-      `${path} can be read by others (mode ${octal(mode)}): enrol anew, or chmod 600 if it never left this host`,
+      `${path} can be read by others (mode ${octal(mode)}): enrol again, or run chmod 600 on it if nobody copied it`,
     );
   }
 }
 
 const octal = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, "0");
 
+/** Error code of the system such as `ENOENT`, or "unknown error". */
 export const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "unknown error";
 

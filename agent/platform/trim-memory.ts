@@ -1,21 +1,21 @@
 import { dlopen } from "bun:ffi";
 import { readFileSync, readlinkSync } from "node:fs";
 
-/** After the first scan, and then ever more rarely: what a program needs to start and for rare tasks is not kept. */
+/** Memory is released after the first scan and then at intervals that double from one minute to one hour. */
 const AGAIN_MS = 60_000;
 const AGAIN_MS_MAX = 3_600_000;
 /** madvise(2), asm-generic/mman-common.h */
 const MADV_DONTNEED = 4;
 
 export type Memory = {
-  /** To be called after each scan. Does something once an hour at last, and costs some milliseconds then. */
+  /** Call after each scan. Most calls do nothing; releasing memory takes some milliseconds. */
   settle(): void;
 };
 
 /**
- * Keeps the resident memory of a daemon small. Starting and the first scan run through code of the runtime that no
- * later scan needs, some 15 MB of it; those pages are unchanged copies of the executable's file, so that the kernel
- * may have them back and reads one again if it is ever needed. Garbage of the first scan goes with them.
+ * Keeps the resident memory of a daemon small. The start and the first scan use about 15 MB of the runtime's code that
+ * later scans do not need. Those pages are unchanged copies of the executable file. The kernel can free them and reads
+ * a page again when the process uses it. A garbage collection runs first.
  */
 export function createMemory(deps: { platform: string; elapsed: () => number }): Memory {
   let nextAtMs = Number.NEGATIVE_INFINITY;
@@ -41,13 +41,13 @@ function dropCode(): void {
       symbols.madvise(start, bytes, MADV_DONTNEED);
     close();
   } catch {
-    // Memory that cannot be given back is kept: nothing else depends on it.
+    // Without madvise(2) or /proc the memory stays resident. Nothing else depends on it.
   }
 }
 
 /**
- * Mappings of the executable, from proc_pid_smaps(5), whose pages are all as they are in the file: not writable,
- * private to the process (`p`), and none of them an own copy (`Anonymous` is zero), as relocated ones are.
+ * Mappings of the executable whose pages all equal the file, from proc_pid_smaps(5): private (`p`), not writable, and
+ * without copied pages (`Anonymous` is 0 kB). Relocated pages are copies.
  */
 export function unchangedPages(smaps: string, executable: string): { start: number; bytes: number }[] {
   const found: { start: number; bytes: number }[] = [];

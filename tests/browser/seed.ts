@@ -81,14 +81,14 @@ export function sourcesOf(os: string): Collector[] {
   if (os.startsWith("Windows"))
     return [
       ...[processes, ok("listeners"), ok("libraries")],
-      unsupported("weights", "Windows does not tell which data files a process has mapped"),
-      ...[ok("gpu"), http, ok("clients", "Windows does not tell in which directory a client works")],
+      unsupported("weights", "Windows does not show which data files a process maps"),
+      ...[ok("gpu"), http, ok("clients", "Windows does not show the working directory of a client")],
       ok("at-rest"),
     ];
   const isMac = os.startsWith("macOS");
   return [
     ...[processes, isMac ? ok("listeners") : ok("listeners", "21 listeners"), ok("weights"), ok("libraries")],
-    isMac ? unsupported("gpu", "macOS does not tell GPU memory by process") : ok("gpu"),
+    isMac ? unsupported("gpu", "macOS does not report GPU memory per process") : ok("gpu"),
     ...[http, ok("clients"), ok("at-rest")],
   ];
 }

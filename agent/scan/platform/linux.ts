@@ -1,6 +1,6 @@
 import { createLinuxGpu } from "../gpu/gpu.ts";
 import { createAnonymousMemoryTable } from "../models/anonymous-memory.ts";
-import { createMappedTable } from "../models/mapped-files.ts";
+import { createMappedTable, type MappedTable } from "../models/mapped-files.ts";
 import type { Namespaces } from "../network/namespaces.ts";
 import { createPortForwarders } from "../network/port-forwarders.ts";
 import type { SocketDiag } from "../network/sock-diag.ts";
@@ -13,7 +13,7 @@ import type { Reader } from "../reader/file-reader.ts";
 import type { Files } from "../system/files.ts";
 import { optional } from "../system/files.ts";
 import { hidesProcesses } from "../system/hidepid.ts";
-import type { Host } from "../system/host.ts";
+import type { Host, ProcessFacts, Sighting, Snapshot } from "../system/host.ts";
 import type { LinuxProcess } from "../system/linux-process.ts";
 import type { Mounts } from "../system/mounts.ts";
 import type { Run } from "../system/run-tool.ts";
@@ -21,8 +21,7 @@ import { createUnixSockets } from "../unix/unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
 
-/** A Linux host, from procfs. */
-export function linuxHost(deps: {
+type Dependencies = {
   files: Files;
   run: Run;
   procRoot: string;
@@ -34,79 +33,108 @@ export function linuxHost(deps: {
   mounts: Mounts;
   reader: Reader;
   namespaces: Namespaces;
-  /** Sockets without the tables of procfs, where the kernel gives them. */
+  /** Sockets from the kernel's sock_diag, which is cheaper than the tables of procfs. */
   diag?: SocketDiag | undefined;
   isLibraryWanted: (path: string) => boolean;
-}): Host {
+};
+
+/** A Linux host, from procfs. */
+export function linuxHost(deps: Dependencies): Host {
   const { files, procRoot } = deps;
-  const users = parsePasswd(optional(() => files.text("/etc/passwd", PASSWD_BYTES_MAX)) ?? "");
-  const isHiding = (): boolean => hidesProcesses(deps);
-  const processTable = createProcessTable({ ...deps, users, isHiding });
-  const sockets = createSocketTable({ ...deps, diag: deps.diag });
-  const unixSockets = createUnixSockets(deps);
-  let seen: ReadonlyMap<number, LinuxProcess> = new Map();
-  const packages = createPackages(deps);
-  const mapped = createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding });
-  const anonymousMemory = createAnonymousMemoryTable(deps);
-  const interpreters = createInterpreters(deps);
-  const forwarders = createPortForwarders(deps);
-  const gpuTable = createLinuxGpu(deps);
-  const isExecutableLocal = (pid: number): boolean => {
-    const device = mapped.executableDevice(pid);
-    return device !== undefined && deps.mounts.ofDevice(pid, device).class === "local";
-  };
-  /** Not another file under its path: in another root or mount, or replaced since the program began. */
-  const isOwnFile = (pid: number, executable: string): boolean => {
-    if (!isExecutableLocal(pid) || deps.mounts.ofPath(executable).class !== "local") return false;
-    const runs = optional(() => files.facts(`${procRoot}/${pid}/exe`));
-    return runs !== undefined && runs.identity === optional(() => files.facts(executable))?.identity;
-  };
+  const sources = createSources(deps);
+  const executables = createExecutableFacts(deps, sources.mapped);
+  let lastProcesses: ReadonlyMap<number, LinuxProcess> = new Map();
   return {
     observe: async (sighted) => {
       deps.mounts.begin();
-      const { processes, changed, collector } = processTable.read();
-      seen = processes;
-      const { listeners, owners, collector: sources, waiting: late } = sockets.read(processes);
-      // What begins to listen may have become another program, or loaded a model, since its last turn.
-      processTable.hasten(owners);
-      sighted?.({ processes, listeners });
-      const { weights, libraries, traces, collectors, waiting, unanswered } = await mapped.read(
-        processes,
-        changed,
-      );
-      const memory = anonymousMemory.read(processes, libraries, traces);
-      const candidates = () => new Set([...owners, ...weights.keys(), ...libraries.keys()]);
-      const { gpu, collector: gpuCollector } = gpuTable.read(candidates);
-      return {
-        processes,
-        listeners,
-        weights,
-        libraries,
-        gpu,
-        anonymous: memory.anonymous,
-        forwards: forwarders.read(listeners, processes),
-        collectors: [collector, sources, ...collectors, ...memory.collectors, gpuCollector],
-        waiting: [...late, ...waiting, ...memory.waiting],
-        unanswered,
-      };
+      const snapshot = await observe(sources, sighted);
+      lastProcesses = snapshot.processes;
+      return snapshot;
     },
-    peers: (listeners) => sockets.peers(listeners),
+    peers: (listeners) => sources.sockets.peers(listeners),
     unixListeners: (pids) =>
-      unixSockets.read(
-        [...pids].flatMap((pid) => seen.get(pid) ?? []),
-        seen,
+      sources.unixSockets.read(
+        [...pids].flatMap((pid) => lastProcesses.get(pid) ?? []),
+        lastProcesses,
       ),
     workingDirectory: (pid) => optional(() => files.link(`${procRoot}/${pid}/cwd`)),
-    // The path of a process in a container is none of this host's.
-    packageOf: ({ pid, executable, container }) => {
+    packageOf: executables.packageOf,
+    languageOf: executables.languageOf,
+    executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
+    isExecutableLocal: ({ pid }) => executables.isLocal(pid),
+  };
+}
+
+type Sources = ReturnType<typeof createSources>;
+
+function createSources(deps: Dependencies) {
+  const passwd = optional(() => deps.files.text("/etc/passwd", PASSWD_BYTES_MAX)) ?? "";
+  const isHiding = (): boolean => hidesProcesses(deps);
+  return {
+    processTable: createProcessTable({ ...deps, users: parsePasswd(passwd), isHiding }),
+    sockets: createSocketTable({ ...deps, diag: deps.diag }),
+    unixSockets: createUnixSockets(deps),
+    mapped: createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding }),
+    anonymousMemory: createAnonymousMemoryTable(deps),
+    forwarders: createPortForwarders(deps),
+    gpuTable: createLinuxGpu(deps),
+  };
+}
+
+type Observed = Snapshot & { processes: ReadonlyMap<number, LinuxProcess> };
+
+async function observe(sources: Sources, sighted?: (sighting: Sighting) => void): Promise<Observed> {
+  const { processTable, sockets, mapped, anonymousMemory, forwarders, gpuTable } = sources;
+  const { processes, changed, collector: processReport } = processTable.read();
+  const { listeners, owners, collector: socketReport, waiting: socketsWaiting } = sockets.read(processes);
+  // A process with a new listener may have executed another program or loaded a model since its last read.
+  processTable.hasten(owners);
+  sighted?.({ processes, listeners });
+  const files = await mapped.read(processes, changed);
+  const { weights, libraries } = files;
+  const memory = anonymousMemory.read(processes, libraries, files.traces);
+  const { gpu, collector: gpuReport } = gpuTable.read(
+    () => new Set([...owners, ...weights.keys(), ...libraries.keys()]),
+  );
+  return {
+    processes,
+    listeners,
+    weights,
+    libraries,
+    gpu,
+    anonymous: memory.anonymous,
+    forwards: forwarders.read(listeners, processes),
+    collectors: [processReport, socketReport, ...files.collectors, ...memory.collectors, gpuReport],
+    waiting: [...socketsWaiting, ...files.waiting, ...memory.waiting],
+    unanswered: files.unanswered,
+  };
+}
+
+/** Facts about the executables of processes. Files on remote file systems are not read. */
+function createExecutableFacts(deps: Dependencies, mapped: MappedTable) {
+  const { files, procRoot, mounts } = deps;
+  const packages = createPackages(deps);
+  const interpreters = createInterpreters(deps);
+  const isLocal = (pid: number): boolean => {
+    const device = mapped.executableDevice(pid);
+    return device !== undefined && mounts.ofDevice(pid, device).class === "local";
+  };
+  /** False if the path leads to another file: in another root or mount, or replaced since the program started. */
+  const isFileAtPath = (pid: number, executable: string): boolean => {
+    if (!isLocal(pid) || mounts.ofPath(executable).class !== "local") return false;
+    const running = optional(() => files.facts(`${procRoot}/${pid}/exe`));
+    return running !== undefined && running.identity === optional(() => files.facts(executable))?.identity;
+  };
+  return {
+    isLocal,
+    languageOf: ({ pid }: ProcessFacts) =>
+      isLocal(pid) ? interpreters.languageOf(`${procRoot}/${pid}/exe`) : undefined,
+    packageOf: ({ pid, executable, container }: ProcessFacts): string | undefined => {
+      // The path of a process in a container is not a path of this host.
       if (executable === undefined || container !== undefined) return undefined;
       const placed = placedPackage(executable);
       if (placed === undefined && !isPackagePath(executable)) return undefined;
-      return isOwnFile(pid, executable) ? (placed ?? packages.of(executable)) : undefined;
+      return isFileAtPath(pid, executable) ? (placed ?? packages.of(executable)) : undefined;
     },
-    languageOf: ({ pid }) =>
-      isExecutableLocal(pid) ? interpreters.languageOf(`${procRoot}/${pid}/exe`) : undefined,
-    executableFile: ({ pid }) => `${procRoot}/${pid}/exe`,
-    isExecutableLocal: ({ pid }) => isExecutableLocal(pid),
   };
 }

@@ -1,11 +1,11 @@
 import type { TcpRow } from "../network/sockets.ts";
 
 /*
- * Output for programs of lsof(8), section "OUTPUT FOR OTHER PROGRAMS": one field a line, its first character says
- * which. `p` starts a process, `f` a file of it; `t` is its type, `n` its name, `T` facts about TCP.
+ * Parses lsof(8) output, section "OUTPUT FOR OTHER PROGRAMS": one field per line, named by its first character. `p` starts
+ * a process and `f` a file of that process; `t` is the file's type, `n` its name, `T` TCP information.
  */
 
-/** A file of a process. `descriptor` is a number, or `txt`, `mem` and the like for what is mapped. */
+/** An open or mapped file of a process. `descriptor` is a number, or a word such as `txt` or `mem` for a mapped file. */
 export type OpenFile = { pid: number; descriptor: string; type: string; name: string; tcpState?: string };
 
 export function parseLsof(text: string): OpenFile[] {
@@ -40,8 +40,8 @@ export function parseLsof(text: string): OpenFile[] {
 const SIGNS: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", "\\": "\\" };
 
 /**
- * lsof writes a backslash twice, a tab as `\t` and, for bytes that its locale has no letter for, `\xc3\xa9`.
- * What it writes as `^A` stays so: a name may hold that itself.
+ * Decodes the escapes of lsof: `\\`, `\t` and the like, and `\xc3\xa9` for bytes outside its locale. `^A` for a control
+ * character is ambiguous, because a name may contain these two characters, so it stays as it is.
  */
 function unescaped(name: string): string {
   if (!name.includes("\\")) return name;
@@ -52,7 +52,7 @@ function unescaped(name: string): string {
   return Buffer.concat(parts).toString();
 }
 
-/** Sockets of `lsof -nP -iTCP -F pftnT`, with the pid in the place of the inode. */
+/** TCP sockets of `lsof -nP -iTCP -F pftnT`. `inode` holds the pid. */
 export function tcpRowsOf(files: readonly OpenFile[]): TcpRow[] {
   const rows: TcpRow[] = [];
   for (const { pid, type, name, tcpState } of files) {
@@ -73,7 +73,7 @@ export function tcpRowsOf(files: readonly OpenFile[]): TcpRow[] {
   return rows;
 }
 
-/** `127.0.0.1:11434`, `[::1]:11434`, `*:11434`. */
+/** Parses an address with a port: `127.0.0.1:11434`, `[::1]:11434`, `*:11434`. */
 function parseEnd(end: string, type: string): { address: string; port: number } | undefined {
   const colon = end.lastIndexOf(":");
   const port = Number(end.slice(colon + 1));

@@ -1,10 +1,9 @@
 import type { TcpRow } from "../network/sockets.ts";
 
 /**
- * Rows of `netstat -ano -p TCP` and `-p TCPv6` of Windows, with the pid in the place of the inode. State names are
- * translated on other languages' systems, so that rows are told by what they are: a listener has no remote port, a
- * connection that is over has no process (TIME_WAIT), a name of two words, which every language writes with `_`, or
- * one of the few names of one word.
+ * Parses `netstat -ano -p TCP` and `-p TCPv6` of Windows. `inode` holds the pid. Windows translates the state names, so
+ * other fields decide: a listener has remote port 0. A closed connection has pid 0 (TIME_WAIT), a state of two words
+ * (written with `_` in every language), or a state that starts with CLOS or SCHLIESS.
  */
 export function parseNetstat(text: string): TcpRow[] {
   const rows: TcpRow[] = [];
@@ -34,7 +33,7 @@ function parseEnd(end: string): { address: string; port: number } | undefined {
   const colon = end.lastIndexOf(":");
   const port = Number(end.slice(colon + 1));
   if (colon < 0 || !Number.isInteger(port)) return undefined;
-  // A link-local address carries its zone: [fe80::1%4].
+  // Remove the zone of a link-local address: [fe80::1%4].
   return {
     address: end
       .slice(0, colon)

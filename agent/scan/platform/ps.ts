@@ -1,4 +1,4 @@
-/** A row of `ps -axww -o pid=,ppid=,uid=,user=,rss=,lstart=,comm=` of macOS (ps(1)). `rss` is in KiB. */
+/** A row of `ps -axww -o pid=,ppid=,uid=,user=,rss=,lstart=,comm=` on macOS (ps(1)), where `rss` is in KiB. */
 export type PsRow = {
   pid: number;
   parentPid: number;
@@ -7,7 +7,7 @@ export type PsRow = {
   residentBytes: number;
   /** Epoch milliseconds; `lstart` has whole seconds in local time. */
   startedAtMs?: number;
-  /** macOS prints the whole path of the executable, spaces included. */
+  /** Full path of the executable; it may contain spaces. */
   executable: string;
 };
 
@@ -33,7 +33,7 @@ export function parsePs(text: string): PsRow[] {
   return rows;
 }
 
-/** Command lines by pid, from `ps -axww -o pid=,args=`. Words cannot be told apart with certainty: by spaces. */
+/** Command lines by pid, from `ps -axww -o pid=,args=`. Split at spaces: ps does not mark where an argument ends. */
 export function parsePsArguments(text: string): Map<number, string[]> {
   const commands = new Map<number, string[]>();
   for (const line of text.split("\n")) {

@@ -20,29 +20,30 @@ import { linuxHost } from "./linux.ts";
 import { unsupportedHost } from "./unsupported.ts";
 import { windowsHost } from "./windows.ts";
 
-/** What the entry file knows about this machine. */
+/** Options that the entry file passes for this machine. */
 export type SystemOptions = {
   /** `process.platform`. */
   platform: string;
-  /** What is looked for; by default what this agent was built with. */
+  /** Products to detect. Default: the built-in catalogue. */
   catalogue?: readonly CatalogEntry[];
-  /** Where procfs is mounted (Linux); tests point it at a captured tree. */
+  /** Mount point of procfs (Linux); tests pass a captured tree. */
   procRoot: string;
-  /** Never probed and never reported. */
+  /** Pid of the agent, which is never probed or reported. */
   selfPid: number;
   /**
-   * Lists the home directories to look for models in and to shorten to `~`; those of all people. `listHome` lists what
-   * may belong to a user: nothing at first, and then what the reader process answered.
+   * Returns the home directories of all users, in which the agent searches models and which it shortens to `~`. `list`
+   * lists a directory of the system. `listHome` lists a directory that a user may control: it returns the last response
+   * of the reader process, at first an empty list.
    */
   homes: (list: (path: string) => string[], listHome: (path: string) => string[]) => readonly string[];
   clock: Clock;
-  /** Milliseconds of a clock that never goes back (`performance.now`). */
+  /** Monotonic clock in milliseconds (`performance.now`). */
   elapsed: () => number;
-  /** Processor time of this process, milliseconds; by default that of the process that runs this. */
+  /** Processor time of this process in milliseconds. Default: `process.cpuUsage`. */
   cpuMs?: () => number;
 };
 
-/** Everything a scanner asks of the world. */
+/** Everything outside the process that a scanner reads. */
 export type SystemReaders = {
   host: Host;
   files: Files;
@@ -52,7 +53,7 @@ export type SystemReaders = {
   probe: Probe;
   catalogue: readonly CatalogEntry[];
   selfPid: number;
-  /** The longest first; the same list as before while nobody moved in or out. */
+  /** Home directories, longest path first. The same array as before while they are unchanged. */
   homes: () => readonly string[];
   elapsed: () => number;
   cpuMs: () => number;
@@ -74,11 +75,11 @@ const HOSTS: Record<string, (shared: Shared) => Host> = {
   win32: windowsHost,
 };
 
-/** The readers of this platform. Where a source does not exist they say `unsupported` instead of failing. */
+/** The readers of this platform. A source that the platform lacks reports `unsupported` and does not fail. */
 export function systemReaders(options: SystemOptions): SystemReaders {
   const files = realFiles();
   const { catalogue = builtIn } = options;
-  const namespaces = options.platform === "linux" ? createNamespaces(stranded) : noNamespaces;
+  const namespaces = options.platform === "linux" ? createNamespaces(exitStranded) : noNamespaces;
   const cpuMs = options.cpuMs ?? processorMs;
   const mounts = createMounts({ ...options, files, memoryDevice: memoryDevice(options.platform) });
   const reader = createReader({ ...options, files, command: readerCommand() });
@@ -106,10 +107,10 @@ const processorMs = (): number => {
   return (user + system) / 1000;
 };
 
-/** Names of a directory with homes, or of a home: what a pipe takes without effort. */
+/** Names to list of a directory of homes, or of a home. */
 const NAMES_MAX = 10_000;
 
-/** People move in while a daemon runs for months. Listed as often as the disks are looked at. */
+/** Lists home directories at start and every {@link REFRESH_MS}, because users are added while the daemon runs. */
 function createHomes(
   deps: Pick<SystemOptions, "homes" | "elapsed" | "platform"> & {
     files: Files;
@@ -120,7 +121,7 @@ function createHomes(
   const { elapsed, files, mounts, reader } = deps;
   let known: readonly string[] = [];
   let nextAtMs = Number.NEGATIVE_INFINITY;
-  /** Directories on a file system that may not answer, by the last answer. */
+  /** Last listing of directories on file systems that may not respond. */
   const remote = new Map<string, readonly string[]>();
   const list = (path: string): string[] => {
     if (deps.platform !== "linux" || mounts.ofPath(path).class === "local") return files.list(path);
@@ -130,7 +131,7 @@ function createHomes(
     const before = remote.get(path);
     void reader.ask({ op: "list", path, namesMax: NAMES_MAX }, path).then((outcome) => {
       const names = "value" in outcome ? outcome.value : (before ?? []);
-      // Those who were not known are looked at soon.
+      // New names: list the homes again in the next scan.
       if (!isDeepStrictEqual(names, before)) nextAtMs = elapsed();
       remote.set(path, names);
     });
@@ -139,15 +140,15 @@ function createHomes(
   return () => {
     if (elapsed() < nextAtMs) return known;
     nextAtMs = elapsed() + REFRESH_MS;
-    // One may lie below another that is nobody's: /home/example.com/ada.
+    // A home may be below another directory of the list: /home/example.com/ada.
     const now = [...new Set(deps.homes(list, listLater))].sort((a, b) => b.length - a.length);
     if (!isDeepStrictEqual(now, known)) known = now;
     return known;
   };
 }
 
-/** An agent outside its own network would report to nobody, or to somebody else: its supervisor starts it anew. */
-function stranded(): never {
-  process.stderr.write("lz-agent: the way back from another network namespace failed\n");
+/** Ends the process if it cannot return to its own network namespace. Its supervisor (systemd) starts it again. */
+function exitStranded(): never {
+  process.stderr.write("lz-agent: cannot return from another network namespace; exiting\n");
   process.exit(1);
 }

@@ -1,6 +1,6 @@
 import type { Host } from "../system/host.ts";
 
-/** A system this agent cannot see into: it says so in every scan. */
+/** A platform without collectors: every scan reports them as `unsupported`. */
 export function unsupportedHost({ platform }: { platform: string }): Host {
   const names = ["processes", "listeners", "weights", "libraries", "gpu"];
   return {

@@ -9,12 +9,16 @@ import type { ModelOnDisk } from "../system/host.ts";
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** So many names are looked at in a directory and those below it, and so many files of weights are returned. */
+/** Names that a `weight-files` request reads in a directory and its subdirectories. */
 const NAMES_MAX = 512;
 
+/** Files that a `weight-files` request returns. */
 const WEIGHT_FILES_MAX = 16;
 
-/** Performs requests on these files, synchronously. Never throws. `sign` and `elapsed` are for what takes its time. */
+/**
+ * Returns a function that performs read requests on `files` synchronously. It never throws. `sign` is the sign of life and
+ * `elapsed` the clock in milliseconds for requests to unix sockets, which may take seconds.
+ */
 export function createReads(
   files: Files,
   sign: () => void = () => undefined,
@@ -43,20 +47,22 @@ export function createReads(
   };
 }
 
+/** SHA-256 of a regular file in hexadecimal. Throws if the file is larger than `sizeBytesMax` or shrinks meanwhile. */
 export function sha256Of(files: Files, path: string, sizeBytesMax: number): string {
   const { isFile, sizeBytes } = files.facts(path);
-  if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a file of this size");
+  if (!isFile || sizeBytes > sizeBytesMax) throw new Error("not a regular file, or larger than the limit");
   const hasher = new Bun.CryptoHasher("sha256");
   const chunk = new Uint8Array(CHUNK_BYTES);
   for (let offset = 0; offset < sizeBytes; ) {
     const bytes = files.bytes(path, offset, CHUNK_BYTES, chunk);
-    if (bytes.length === 0) throw new Error("the file became shorter");
+    if (bytes.length === 0) throw new Error("the file shrank while it was read");
     hasher.update(bytes);
     offset += bytes.length;
   }
   return hasher.digest("hex");
 }
 
+/** Weight files of at least `sizeBytesMin` bytes in a directory and its direct subdirectories. */
 export function weightFilesIn(
   files: Files,
   { path, sizeBytesMin }: { path: string; sizeBytesMin: number },

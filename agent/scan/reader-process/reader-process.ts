@@ -4,12 +4,13 @@ import { type ReadRequest, SIGN } from "../reader/read-request.ts";
 import { type Files, realFiles } from "../system/files.ts";
 import { createReads } from "./perform-reads.ts";
 
-/** A sign of life is written before a file operation when the last one is this long ago. */
+/** Interval between signs of life, which are written before file operations. */
 const SIGN_EVERY_MS = 200;
+
 /**
- * The reader: a child process that reads files for the agent, because a file system that does not answer blocks the
- * process that reads it. Requests are JSON lines on standard input, answered in order by JSON lines on standard output. Ends with
- * its input.
+ * Main loop of the reader, a child process that reads files for the agent. A file system that does not respond blocks only
+ * this process. Requests are JSON lines on standard input; responses are JSON lines on standard output in the same order.
+ * Returns when standard input ends.
  */
 export async function serveReads(elapsed: () => number): Promise<void> {
   let signedAtMs = elapsed();
@@ -21,7 +22,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
     if (elapsed() - signedAtMs >= SIGN_EVERY_MS) write(SIGN);
   };
   const perform = createReads(signing(realFiles(), sign), sign, elapsed);
-  /** The code of its start is most of its memory, and is not needed again. */
+  // Most of the reader's memory is code that only its start needs.
   const memory = createMemory({ platform: process.platform, elapsed });
   write(SIGN);
   let rest = "";
@@ -34,7 +35,7 @@ export async function serveReads(elapsed: () => number): Promise<void> {
   }
 }
 
-/** The same files, with a sign of life before each operation. */
+/** Wraps file operations so that each one first sends a sign of life. */
 function signing(files: Files, sign: () => void): Files {
   const signed = <A extends unknown[], R>(operation: (...args: A) => R) => {
     return (...args: A): R => {

@@ -3,9 +3,9 @@ import { type Files, optional } from "../system/files.ts";
 import { parseStat } from "../system/linux-process.ts";
 import { type ReadAnswers, type ReadOutcome, type ReadRequest, SIGN } from "./read-request.ts";
 
-/** One file operation may take this long. A disk that has to spin up takes longer and is asked again later. */
+/** Timeout of one file operation. A disk that has to spin up exceeds it and is retried later. */
 export const ANSWER_MS_MAX = 2000;
-/** All of a request: a file system that is slow each time must not keep the others waiting. */
+/** Timeout of a whole request: a file system that is slow on every operation must not delay the other requests. */
 const REQUEST_MS_MAX = {
   directory: 60_000,
   settings: 30_000,
@@ -16,32 +16,32 @@ const REQUEST_MS_MAX = {
   list: 10_000,
   socket: 10_000,
 };
-/** Of a host where everything waits for a processor: the reader is given more time while it is runnable. */
+/** Longest total timeout on a busy host, where the reader is runnable and waits for a processor. */
 const STARVED_MS_MAX = 30_000;
-/** From the start of the process to its first sign of life. */
+/** Timeout from the start of the reader process to its first sign of life. */
 const START_MS_MAX = 15_000;
-/** A reader that is not needed takes no memory. */
+/** An idle reader process ends after this time, to free its memory. */
 const IDLE_MS = 3000;
-/** A process that waits in the kernel for a file system cannot be killed. So many of them may wait at a time. */
+/** Reader processes that may hang in the kernel at a time. SIGKILL does not end a process that waits for a file system. */
 export const STUCK_MAX = 3;
-/** A file system that did not answer is asked again after this long, then twice as long, and so on. */
+/** Pause before the first retry on a file system that did not respond. The pause doubles with each further timeout. */
 export const RETRY_MS = 30_000;
 const RETRY_MS_MAX = 600_000;
-/** A killed process that ends within this time did not wait for its file system. */
+/** A process that ends this soon after SIGKILL was not waiting for its file system. */
 const KILLED_MS_MAX = 300;
 const QUEUE_MAX = 4096;
 
 export type Reader = {
   /**
-   * Reads in the child process. `place` names the file system or directory that is asked: after one request to it was
-   * not answered, the next ones are refused at once for a while.
+   * Reads in the child process. `place` names the file system or directory of the request. After a timeout, further
+   * requests to the same place fail immediately for a while with `unanswered`.
    */
   ask<R extends ReadRequest>(request: R, place: string): Promise<ReadOutcome<ReadAnswers[R["op"]]>>;
-  /** False while requests to this place are refused. */
+  /** False while requests to this place are rejected. */
   isAnswering(place: string): boolean;
 };
 
-/** Reads in this very process, for tests and for files that are known to answer. */
+/** A reader without a child process, for tests and for files on file systems that always respond. */
 export const inProcessReader = (
   perform: (request: ReadRequest) => ReadOutcome<ReadAnswers[keyof ReadAnswers]>,
 ): Reader => ({
@@ -49,11 +49,7 @@ export const inProcessReader = (
   isAnswering: () => true,
 });
 
-type Job = { request: ReadRequest; place: string; resolve: (outcome: ReadOutcome<never>) => void };
-type Child = Bun.Subprocess<"pipe", "pipe", "ignore">;
-type Silence = { untilMs: number; retryMs: number };
-
-/** The command that runs the reader: this binary, or its source where that is what runs. */
+/** The command that starts the reader: the compiled binary itself, or the source file when the agent runs from source. */
 export function readerCommand(): string[] {
   const isCompiled = /^(?:\/\$bunfs|[A-Z]:[\\/]~BUN)/i.test(import.meta.dir);
   return isCompiled
@@ -61,76 +57,119 @@ export function readerCommand(): string[] {
     : [process.execPath, join(import.meta.dir, "../reader-process/reader-process.ts")];
 }
 
-/**
- * Reads files in a child process, which is started when there is something to read and ended when there was nothing for
- * a while. A reader that does not come back from a file operation is killed and abandoned, and another one goes on with
- * the rest. At most {@link STUCK_MAX} may be stuck in the kernel; until one of them ends nothing else is read.
- */
-export function createReader(deps: {
+type Dependencies = {
+  /** The command that starts the reader process. */
   command: readonly string[];
+  /** Monotonic clock in milliseconds. */
   elapsed: () => number;
   files: Files;
   procRoot: string;
-}): Reader {
-  const queue: Job[] = [];
-  const silent = new Map<string, Silence>();
-  const stuck = new Set<Child>();
-  let child: Child | undefined;
-  let current: Job | undefined;
-  let isStarting = false;
-  let startedAtMs = 0;
-  let lastPlace = "";
-  let timer: Timer | undefined;
-  let waitedMs = 0;
+};
 
+/**
+ * Reads files in a child process. The process starts with the first request and ends when it is idle. A process that
+ * exceeds the timeout of a file operation is killed, and a new one continues with the remaining requests. At most
+ * {@link STUCK_MAX} processes may hang in the kernel; until one of them ends, all requests fail.
+ */
+export function createReader(deps: Dependencies): Reader {
+  const reader = new ChildProcessReader(deps);
   return {
-    ask: (request, place) =>
-      new Promise((resolve) => {
-        if (isAnswering(place) && queue.length < QUEUE_MAX) {
-          queue.push({ request, place, resolve });
-          proceed();
-        } else resolve({ miss: "unanswered" });
-      }),
-    isAnswering,
+    ask: (request, place) => reader.ask(request, place),
+    isAnswering: (place) => reader.isAnswering(place),
   };
+}
 
-  function isAnswering(place: string): boolean {
-    return stuck.size < STUCK_MAX && (silent.get(place)?.untilMs ?? 0) <= deps.elapsed();
+/** Backoff per place: when a file system that did not respond may be read again. */
+class SilentPlaces {
+  readonly #silent = new Map<string, { untilMs: number; retryMs: number }>();
+  readonly #elapsed: () => number;
+
+  constructor(elapsed: () => number) {
+    this.#elapsed = elapsed;
   }
 
-  function proceed(): void {
-    if (current) return;
-    let next = takeNext();
-    while (next && !isAnswering(next.place)) {
+  isSilent(place: string): boolean {
+    return (this.#silent.get(place)?.untilMs ?? 0) > this.#elapsed();
+  }
+
+  noteTimeout(place: string): void {
+    const retryMs = this.#silent.get(place)?.retryMs ?? RETRY_MS;
+    const untilMs = this.#elapsed() + retryMs;
+    this.#silent.set(place, { untilMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) });
+  }
+
+  noteResponse(place: string): void {
+    this.#silent.delete(place);
+  }
+}
+
+type Job = { request: ReadRequest; place: string; resolve: (outcome: ReadOutcome<never>) => void };
+type Child = Bun.Subprocess<"pipe", "pipe", "ignore">;
+
+class ChildProcessReader {
+  readonly #deps: Dependencies;
+  readonly #queue: Job[] = [];
+  readonly #places: SilentPlaces;
+  readonly #stuck = new Set<Child>();
+  #child: Child | undefined;
+  #current: Job | undefined;
+  #isStarting = false;
+  #startedAtMs = 0;
+  #lastPlace = "";
+  #timer: Timer | undefined;
+  #waitedMs = 0;
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
+    this.#places = new SilentPlaces(deps.elapsed);
+  }
+
+  ask<R extends ReadRequest>(request: R, place: string): Promise<ReadOutcome<ReadAnswers[R["op"]]>> {
+    return new Promise((resolve) => {
+      if (this.isAnswering(place) && this.#queue.length < QUEUE_MAX) {
+        this.#queue.push({ request, place, resolve });
+        this.#proceed();
+      } else resolve({ miss: "unanswered" });
+    });
+  }
+
+  isAnswering(place: string): boolean {
+    return this.#stuck.size < STUCK_MAX && !this.#places.isSilent(place);
+  }
+
+  #proceed(): void {
+    if (this.#current) return;
+    let next = this.#takeNext();
+    while (next && !this.isAnswering(next.place)) {
       next.resolve({ miss: "unanswered" });
-      next = takeNext();
+      next = this.#takeNext();
     }
-    if (next) begin(next);
-    else endWhenIdle();
+    if (next) this.#begin(next);
+    else this.#endWhenIdle();
   }
 
-  function begin(next: Job): void {
-    current = next;
-    lastPlace = next.place;
-    startedAtMs = deps.elapsed();
+  /** Alternates between places, so that one place does not delay the others. */
+  #takeNext(): Job | undefined {
+    const at = this.#queue.findIndex(({ place }) => place !== this.#lastPlace);
+    return this.#queue.splice(Math.max(at, 0), 1)[0];
+  }
+
+  #begin(next: Job): void {
+    this.#current = next;
+    this.#lastPlace = next.place;
+    this.#startedAtMs = this.#deps.elapsed();
     try {
-      child ??= start();
-      child.stdin.write(`${JSON.stringify(next.request)}\n`);
-      child.stdin.flush();
-      watch(isStarting ? START_MS_MAX : ANSWER_MS_MAX);
+      this.#child ??= this.#start();
+      this.#child.stdin.write(`${JSON.stringify(next.request)}\n`);
+      this.#child.stdin.flush();
+      this.#watch(this.#isStarting ? START_MS_MAX : ANSWER_MS_MAX);
     } catch {
-      settle({ miss: "failed" });
+      this.#settle({ miss: "failed" });
     }
   }
 
-  /** Places take turns. */
-  function takeNext(): Job | undefined {
-    const at = queue.findIndex(({ place }) => place !== lastPlace);
-    return queue.splice(Math.max(at, 0), 1)[0];
-  }
-
-  function start(): Child {
-    const started = Bun.spawn([...deps.command], {
+  #start(): Child {
+    const started = Bun.spawn([...this.#deps.command], {
       stdin: "pipe",
       stdout: "pipe",
       stderr: "ignore",
@@ -139,96 +178,92 @@ export function createReader(deps: {
       windowsHide: true,
     });
     started.unref();
-    isStarting = true;
-    void listen(started);
+    this.#isStarting = true;
+    void this.#listen(started);
     return started;
   }
 
-  async function listen(to: Child): Promise<void> {
+  async #listen(to: Child): Promise<void> {
     const decoder = new TextDecoder();
     let rest = "";
     try {
       for await (const chunk of to.stdout) {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
         rest = lines.pop()!;
-        for (const line of lines) if (to === child) heard(line);
+        for (const line of lines) if (to === this.#child) this.#receive(line);
       }
     } catch {
-      // It was killed.
+      // The process was killed.
     }
-    if (to !== child) return;
-    // It ended by itself: out of memory, or killed by somebody.
-    child = undefined;
-    if (current) settle({ miss: "failed" });
+    if (to !== this.#child) return;
+    // The agent did not end this process: it ran out of memory, or another process killed it.
+    this.#child = undefined;
+    if (this.#current) this.#settle({ miss: "failed" });
   }
 
-  function heard(line: string): void {
-    isStarting = false;
+  #receive(line: string): void {
+    this.#isStarting = false;
+    const job = this.#current;
     if (line !== SIGN) {
-      if (current) silent.delete(current.place);
-      settle(optional(() => JSON.parse(line) as ReadOutcome<never>) ?? { miss: "failed" });
-    } else if (current && deps.elapsed() - startedAtMs < REQUEST_MS_MAX[current.request.op])
-      watch(ANSWER_MS_MAX);
-    else if (child && current) giveUp(child, current);
+      if (job) this.#places.noteResponse(job.place);
+      this.#settle(optional(() => JSON.parse(line) as ReadOutcome<never>) ?? { miss: "failed" });
+    } else if (job && this.#deps.elapsed() - this.#startedAtMs < REQUEST_MS_MAX[job.request.op])
+      this.#watch(ANSWER_MS_MAX);
+    else if (this.#child && job) this.#giveUp(this.#child, job);
   }
 
-  function settle(outcome: ReadOutcome<never>): void {
-    clearTimeout(timer);
-    const job = current;
-    current = undefined;
+  #settle(outcome: ReadOutcome<never>): void {
+    clearTimeout(this.#timer);
+    const job = this.#current;
+    this.#current = undefined;
     job?.resolve(outcome);
-    proceed();
+    this.#proceed();
   }
 
-  function watch(ms: number): void {
-    clearTimeout(timer);
-    waitedMs = 0;
-    timer = setTimeout(() => expire(ms), ms);
+  #watch(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#waitedMs = 0;
+    this.#timer = setTimeout(() => this.#expire(ms), ms);
   }
 
-  function expire(ms: number): void {
-    if (!child || !current) return;
-    waitedMs += ms;
-    if (isRunnable(child.pid) && waitedMs < STARVED_MS_MAX) {
-      timer = setTimeout(() => expire(ms), ms);
+  #expire(ms: number): void {
+    if (!this.#child || !this.#current) return;
+    this.#waitedMs += ms;
+    if (this.#isRunnable(this.#child.pid) && this.#waitedMs < STARVED_MS_MAX) {
+      this.#timer = setTimeout(() => this.#expire(ms), ms);
       return;
     }
-    giveUp(child, current);
+    this.#giveUp(this.#child, this.#current);
   }
 
-  function giveUp(one: Child, job: Job): void {
-    abandon(one, job);
-    settle({ miss: "unanswered" });
+  /** True when the process waits for a processor and not for a file system. */
+  #isRunnable(pid: number): boolean {
+    const { files, procRoot } = this.#deps;
+    return optional(() => parseStat(files.line(`${procRoot}/${pid}/stat`)))?.state === "R";
   }
 
-  /** It waits for a processor, not for a file system. */
-  function isRunnable(pid: number): boolean {
-    const stat = optional(() => parseStat(deps.files.line(`${deps.procRoot}/${pid}/stat`)));
-    return stat?.state === "R";
-  }
-
-  function abandon(one: Child, { place }: Job): void {
-    const retryMs = silent.get(place)?.retryMs ?? RETRY_MS;
-    silent.set(place, { untilMs: deps.elapsed() + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) });
-    child = undefined;
-    stuck.add(one);
-    const killedAtMs = deps.elapsed();
-    one.kill("SIGKILL");
-    void one.exited.then(() => {
-      stuck.delete(one);
-      // The kernel let it go: the file system answers again.
-      if (deps.elapsed() - killedAtMs > KILLED_MS_MAX) silent.delete(place);
+  #giveUp(child: Child, { place }: Job): void {
+    this.#places.noteTimeout(place);
+    this.#child = undefined;
+    this.#stuck.add(child);
+    const killedAtMs = this.#deps.elapsed();
+    child.kill("SIGKILL");
+    void child.exited.then(() => {
+      this.#stuck.delete(child);
+      // The process ended late because the kernel waited for the file system, which responds again.
+      if (this.#deps.elapsed() - killedAtMs > KILLED_MS_MAX) this.#places.noteResponse(place);
     });
+    this.#settle({ miss: "unanswered" });
   }
 
-  function endWhenIdle(): void {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      if (current || !child) return;
-      const idle = child;
-      child = undefined;
+  #endWhenIdle(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#current || !this.#child) return;
+      const idle = this.#child;
+      this.#child = undefined;
       idle.stdin.end();
     }, IDLE_MS);
-    timer.unref();
+    this.#timer.unref();
   }
 }

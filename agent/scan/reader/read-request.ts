@@ -6,11 +6,11 @@ import type { FileFacts, Miss } from "../system/files.ts";
 import type { ModelOnDisk, WeightFile } from "../system/host.ts";
 import type { SocketAnswer, SocketRequest } from "./read-socket.ts";
 
-/** What the reader process is asked. Paths are absolute. */
+/** A request to the reader process. Paths are absolute. */
 export type ReadRequest =
   /**
-   * The weights in a file of at least `sizeBytesMin`, or else in one of its `parts`; `paths` are names of the same file,
-   * tried in order.
+   * Recognises model weights in a file of at least `sizeBytesMin` bytes, or else in one of its `parts`. `paths` are names of
+   * the same file and are tried in order.
    */
   | {
       op: "weights";
@@ -23,16 +23,16 @@ export type ReadRequest =
   | ({ op: "settings" } & SettingsSource)
   | { op: "sha256"; path: string; sizeBytesMax: number }
   | { op: "facts"; path: string }
-  /** The files of weights of at least `sizeBytesMin` in a directory and in those directly below it. */
+  /** Lists weight files of at least `sizeBytesMin` bytes in a directory and its direct subdirectories. */
   | { op: "weight-files"; path: string; sizeBytesMin: number }
   | { op: "list"; path: string; namesMax?: number }
   | ({ op: "socket" } & SocketRequest);
 
 export type Weights = Omit<WeightFile, "path" | "how">;
 
-/** The answer to each kind of request. */
+/** The response value for each kind of request. */
 export type ReadAnswers = {
-  /** `null`: no weights. */
+  /** `null`: the file holds no model weights. */
   weights: Weights | null;
   directory: { models: Model[]; gaps: Gaps };
   settings: Settings;
@@ -43,7 +43,10 @@ export type ReadAnswers = {
   socket: SocketAnswer;
 };
 
-/** `unanswered`: the file system did not answer in time, or has not done so lately and is left alone for a while. */
+/**
+ * Response of the reader. `unanswered`: the file system did not respond in time, or the reader rejects requests to it for
+ * a while after an earlier timeout.
+ */
 export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 
 /**
@@ -53,13 +56,14 @@ export type ReadOutcome<T> = { value: T } | { miss: Miss | "unanswered" };
 export type Gaps = { cut: number; unreadable: number; foreign?: number };
 
 /**
- * A directory of models as an entry of the catalogue or a setting names it; `~` is already replaced by a home directory.
- * `ownerUids`: only a directory of these users is read, because settings of theirs name it.
+ * A model directory named by a catalogue entry or a setting, with `~` already replaced by a home directory. With
+ * `ownerUids`, the directory is read only if one of these users owns it: a user's setting must not make the agent read
+ * directories of other users.
  */
 export type ModelDirectory = { path: string; layout: Layout; ownerUids?: readonly number[] };
 
-/** A line that says only: the last file operation came back. */
+/** Line that the reader sends as a sign of life between file operations. */
 export const SIGN = ".";
 
-/** `browsers`: the storage of all browsers of a home. */
+/** How models are laid out in a directory. `browsers`: the storage of all browsers in a home directory. */
 export type Layout = NonNullable<CatalogEntry["directories"]>[number]["layout"] | "browsers";

@@ -5,27 +5,33 @@ import { createNamespaces, type Namespaces } from "../network/namespaces.ts";
 import { parseAnswer } from "../probe/http-client.ts";
 
 /*
- * One request to a unix socket, in the reader process: following a path that others control may never end. Every call is
- * synchronous, and the kernel says who listens before anything is sent.
+ * Sends one HTTP request to a unix socket. Runs in the reader process, because resolving a path that other users control
+ * may block for ever. All calls are synchronous. The agent checks which process listens before it sends a byte.
  */
 
-/** What the reader is asked. Exactly one of `path` and `abstract` is there. */
+/** A request to a unix socket. Exactly one of `path` and `abstract` is set. */
 export type SocketRequest = {
   path?: string | undefined;
   /** Name in the abstract namespace (unix(7)), without its zero byte. */
   abstract?: string | undefined;
+  /** Network namespace of an abstract socket, if it is not the agent's own. */
   inside?: { pid: number; name: string } | undefined;
-  /** Processes that may have called listen(2) on it. */
+  /** Processes that may have called listen(2) on the socket. */
   pids: readonly number[];
+  /** User that must own the listening process. */
   uid: number;
-  /** Waits this long for the server to speak first: one that does is no server of HTTP, and is sent nothing. */
+  /** Wait this long before the request. A server that sends first does not speak HTTP and receives nothing. */
   quietMs: number;
+  /** Bytes of the HTTP request as latin1. */
   request: string;
   bodyBytesMax: number;
   timeoutMs: number;
 };
 
-/** `stranger`: another process listens there than the one that holds the socket. `talks`: it spoke first. */
+/**
+ * `refused`: no connection. `stranger`: an unexpected process listens. `talks`: the server sent bytes before the request.
+ * `silent`: no byte in time. `not-http`: the response is not HTTP.
+ */
 export type SocketAnswer =
   | { answer: Answer }
   | { failed: "refused" | "stranger" | "talks" | "silent" | "not-http" };
@@ -37,11 +43,11 @@ const SO_PEERCRED = 17;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 const MSG_NOSIGNAL = 0x4000;
-/** The path in sockaddr_un. */
+/** Size of the path in sockaddr_un (unix(7)). */
 const PATH_BYTES_MAX = 108;
 /** Gets a descriptor of the file without opening it for reading or writing (O_PATH, open(2)). */
 const O_PATH = 0o10000000;
-/** Time slice in milliseconds between signs of life to the parent, which kills a silent reader. */
+/** Longest wait in milliseconds between two signs of life. The agent kills a reader that sends none. */
 const SLICE_MS = 100;
 const CHUNK_BYTES = 64 * 1024;
 const HEAD_BYTES = 64 * 1024;
@@ -50,7 +56,10 @@ type Libc = ReturnType<typeof loadLibc>;
 let libc: Libc | undefined;
 let namespaces: Namespaces | undefined;
 
-/** `sign` is called between operations, so that the agent knows this process is not stuck. */
+/**
+ * Connects to the socket, verifies the listening process and sends the request. Calls `sign` between operations, so that
+ * the agent knows that this process is not stuck. `elapsed` is a monotonic clock in milliseconds.
+ */
 export function askSocket(request: SocketRequest, sign: () => void, elapsed: () => number): SocketAnswer {
   libc ??= loadLibc();
   const held = request.path === undefined ? undefined : holdSocket(request.path);
@@ -71,7 +80,7 @@ export function askSocket(request: SocketRequest, sign: () => void, elapsed: () 
   }
 }
 
-/** A descriptor of the socket file, so that the agent connects to the same file that it checked. */
+/** Opens the socket file without following its content, so that the check and the connection use the same file. */
 function holdSocket(path: string): number | "none" {
   let descriptor: number;
   try {
@@ -84,7 +93,7 @@ function holdSocket(path: string): number | "none" {
   return "none";
 }
 
-/** sockaddr_un: family in the order of this machine, then the path with its end. */
+/** `sockaddr_un` for an open socket file: address family in native byte order, then the zero-terminated path. */
 const pathAddress = (held: number): Uint8Array => sockaddr(Buffer.from(`/proc/self/fd/${held}\0`));
 
 function abstractAddress(name: string): Uint8Array | undefined {
@@ -99,7 +108,7 @@ function sockaddr(path: Uint8Array): Uint8Array {
   return address;
 }
 
-/** An abstract name is resolved in the network namespace in which the connecting socket was created. */
+/** Creates the socket in the right network namespace: the kernel resolves an abstract name in the socket's namespace. */
 function openIn({ socket }: Libc, { inside }: SocketRequest): number {
   const make = () => socket(AF_UNIX, SOCK_STREAM_CLOEXEC, 0);
   if (!inside) return make();
@@ -113,8 +122,8 @@ function openIn({ socket }: Libc, { inside }: SocketRequest): number {
 }
 
 /**
- * Connects with the rights of the socket's user: the service may read what others own (CAP_DAC_READ_SEARCH) and not write,
- * which connect(2) takes, and nothing is asked that this user could not ask.
+ * Connects with the rights of the user who owns the socket. connect(2) needs write permission, and the service has only
+ * read permission on files of other users (CAP_DAC_READ_SEARCH). The agent thus sends nothing that this user could not.
  */
 function connectAs(
   { connect, setfsuid }: Libc,
@@ -138,7 +147,7 @@ function setTimeouts({ setsockopt }: Libc, descriptor: number): void {
     setsockopt(descriptor, SOL_SOCKET, option, new Uint8Array(timeval.buffer), 16);
 }
 
-/** The kernel records pid, user and group of the process that called listen(2) (SO_PEERCRED, unix(7)). */
+/** Checks pid and user of the process that called listen(2), which the kernel records (SO_PEERCRED, unix(7)). */
 function isExpected({ getsockopt }: Libc, descriptor: number, { pids, uid }: SocketRequest): boolean {
   const ucred = new Uint8Array(12);
   const length = new Uint8Array(new Uint32Array([ucred.length]).buffer);
@@ -169,7 +178,7 @@ function converse(
     const count = Number(recv(descriptor, chunk, chunk.length, 0));
     const isLate = elapsed() >= untilMs;
     if (count > 0) received = new Uint8Array(Buffer.concat([received, chunk.subarray(0, count)]));
-    // A negative count is a slice of time without bytes.
+    // A negative count: no bytes within SLICE_MS.
     const ended = count === 0 || isLate || received.length > bodyBytesMax + HEAD_BYTES;
     if (count < 0 && !isLate) continue;
     const parsed = parseAnswer(received, ended, bodyBytesMax);

@@ -1,7 +1,7 @@
 /*
- * Processes of Windows, from PowerShell. `ConvertTo-Json` of Windows PowerShell 5.1 writes an object instead of a
- * list when there is only one. Classes and properties of CIM have the same names in every language; names of
- * performance counters have not, which is why GPU memory is asked for as a class.
+ * Reads processes of Windows with PowerShell. CIM classes and properties have the same names in every display language.
+ * Names of performance counters are translated, so GPU memory is read from its CIM class. `ConvertTo-Json` of Windows
+ * PowerShell 5.1 writes a list of one item as that item.
  */
 
 export type CimProcess = {
@@ -16,16 +16,17 @@ export type CimProcess = {
 };
 
 /**
- * The value of an expression as JSON in ASCII: what PowerShell 5.1 writes to a pipe is in the console's code page,
- * and a path with an umlaut would name no file any more.
+ * PowerShell that prints the value of an expression as ASCII JSON. PowerShell 5.1 writes to a pipe in the console's code
+ * page, which would corrupt paths with other characters.
  */
 export const asciiJson = (expression: string): string =>
   `[regex]::Replace((${expression} | ConvertTo-Json -Compress -Depth 5), '[^\\x00-\\x7f]', ` +
   "{ param($m) '\\u{0:x4}' -f [int][char]$m.Value })";
 
 /**
- * https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process, the accounts from Get-Process (for
- * administrators), and the counter set "GPU Process Memory" (since Windows 10 1709; absent without a GPU).
+ * Prints all processes (https://learn.microsoft.com/windows/win32/cimwin32prov/win32-process), their accounts from
+ * Get-Process (needs administrator rights), and the counter set "GPU Process Memory" (Windows 10 1709 and later; absent
+ * without a GPU).
  */
 export const PROCESSES_SCRIPT =
   "$u=@{}; try { Get-Process -IncludeUserName -ErrorAction Stop | " +
@@ -38,18 +39,18 @@ export const PROCESSES_SCRIPT =
   "ForEach-Object { [pscustomobject]@{ n=$_.Name; d=$_.DedicatedUsage } }) } catch {}; " +
   asciiJson("[pscustomobject]@{ p=$p; g=$g }");
 
-/** Paths of the modules of some processes; of those whose modules may not be read, nothing. */
+/** Prints the module paths of these processes. Processes whose modules are not readable are left out. */
 export const modulesScript = (pids: readonly number[]): string =>
   `$r=@(Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { [pscustomobject]@{ ` +
   `p=$_.Id; m=@($_.Modules | ForEach-Object { $_.FileName }) } }); ${asciiJson("[pscustomobject]@{ p=$r }")}`;
 
 export type CimReport = {
   processes: CimProcess[];
-  /** Dedicated GPU memory in bytes by pid; absent when this Windows does not count it. */
+  /** Dedicated GPU memory in bytes by pid; absent when Windows does not count it. */
   gpuBytes?: Map<number, number>;
 };
 
-/** Output of {@link PROCESSES_SCRIPT}. Throws when it is none. */
+/** Parses the output of {@link PROCESSES_SCRIPT}. Throws if the text is not JSON. */
 export function parseReport(text: string): CimReport {
   const report = JSON.parse(text) as { p?: unknown; g?: unknown };
   return {
@@ -72,7 +73,7 @@ function toProcess(row: Record<string, unknown>): CimProcess | undefined {
   };
 }
 
-/** Instances are called `pid_9524_luid_0x00000000_0x000095CA_phys_0`, one for each card. */
+/** Sums the counter instances of each process: `pid_9524_luid_0x00000000_0x000095CA_phys_0`, one per card. */
 function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, number> {
   const bytes = new Map<number, number>();
   for (const { n, d } of rows) {
@@ -83,6 +84,7 @@ function gpuBytesOf(rows: readonly Record<string, unknown>[]): Map<number, numbe
   return bytes;
 }
 
+/** Parses the output of {@link modulesScript}: module paths by pid. */
 export function parseModules(text: string): Map<number, string[]> {
   const modules = new Map<number, string[]>();
   for (const row of rowsOf((JSON.parse(text) as { p?: unknown }).p)) {
@@ -101,14 +103,14 @@ function rowsOf(value: unknown): Record<string, unknown>[] {
   return rows.filter((row): row is Record<string, unknown> => typeof row === "object" && row !== null);
 }
 
-/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one as the one. */
+/** PowerShell 5.1 writes some lists as `{"value":[…],"Count":2}`, and a list of one item as that item. */
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   const inner = typeof value === "object" && value !== null && "value" in value ? value.value : undefined;
   return Array.isArray(inner) ? inner : [value];
 }
 
-/** Words of a Windows command line: quotes group, a backslash escapes only a quote (CommandLineToArgvW). */
+/** Splits a Windows command line: quotes group words, and a backslash escapes only a quote (CommandLineToArgvW). */
 export function splitCommandLine(line: string): string[] {
   const words: string[] = [];
   for (const match of line.matchAll(/(?:[^\s"]|"(?:\\"|[^"])*"?)+/g)) {

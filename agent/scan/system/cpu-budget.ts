@@ -1,38 +1,37 @@
-/** Reading in one go before others have their turn: servers are asked meanwhile, and their answers taken in. */
-const TURN_MS_MAX = 1;
+/** Longest time in milliseconds without a yield to the event loop, so that probe responses are received meanwhile. */
+const SLICE_MS_MAX = 1;
 
 export type Budget = {
-  /** To be asked between two pieces of work. Lets others have their turn now and then. The first answer is no. */
+  /** Call between two pieces of work. Yields to the event loop about once a millisecond. The first call returns false. */
   isUsedUp(): Promise<boolean>;
 };
 
 /**
- * A budget of processor time. On a busy host a clock runs on while this process waits for a processor, so that a budget
- * by the clock would be used up before anything was done.
+ * A budget of processor time in milliseconds. On a busy host the process waits for a processor, so a wall-clock budget
+ * would be used up before any work was done.
  */
 export function createBudget(deps: { elapsed: () => number; cpuMs: () => number }, limitMs: number): Budget {
   let spentMs = 0;
   let isFirst = true;
-  let turnAtMs = deps.elapsed();
-  let turnCpuMs = deps.cpuMs();
+  let sliceAtMs = deps.elapsed();
+  let sliceCpuMs = deps.cpuMs();
   return {
     isUsedUp: async () => {
-      const spent = spentMs + deps.cpuMs() - turnCpuMs;
+      const spent = spentMs + deps.cpuMs() - sliceCpuMs;
       if (isFirst) {
         isFirst = false;
         return false;
       }
       if (spent > limitMs) return true;
-      if (deps.elapsed() - turnAtMs > TURN_MS_MAX) {
-        await pause();
+      if (deps.elapsed() - sliceAtMs > SLICE_MS_MAX) {
+        await yieldToEventLoop();
         spentMs = spent;
-        turnAtMs = deps.elapsed();
-        turnCpuMs = deps.cpuMs();
+        sliceAtMs = deps.elapsed();
+        sliceCpuMs = deps.cpuMs();
       }
       return false;
     },
   };
 }
 
-/** Until all that waits for this thread had its turn. */
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

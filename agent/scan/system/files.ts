@@ -15,43 +15,43 @@ export type FileFacts = {
   isDirectory: boolean;
   sizeBytes: number;
   modifiedMs: number;
-  /** `device:inode`, the file's identity whatever its name. */
+  /** `device:inode`, which identifies the file independent of its name. */
   identity: string;
-  /** Numeric owner, and the permission bits of stat(2). Windows has neither: 0 and what Node makes up. */
+  /** Numeric owner and permission bits of stat(2). On Windows the owner is 0 and Node emulates the bits. */
   ownerUid: number;
   mode: number;
 };
 
 /**
- * The only way a collector touches the file system: reading, bounded. Synchronous, because procfs answers
- * from memory and one `await` costs more than one read of it. Every function throws what the system said.
+ * Bounded reads, the only access of collectors to the file system. They are synchronous, because procfs reads from memory
+ * and one `await` costs more than one such read. Every function throws the system's error.
  */
 export type Files = {
   list(path: string): string[];
   link(path: string): string;
-  /** At most `bytesMax` bytes, as latin1 when `encoding` says so (procfs), else UTF-8. */
+  /** At most `bytesMax` bytes of the file. `latin1` is faster and suits procfs; the default is UTF-8. */
   text(path: string, bytesMax: number, encoding?: "utf8" | "latin1"): string;
-  /** What one read gives, as latin1: all of a procfs file that is a single record. */
+  /** The result of a single read(2) as latin1, which is the whole content of a procfs file with one record. */
   line(path: string): string;
-  /** The same as UTF-8, at most `bytesMax` bytes. */
+  /** The result of a single read(2) of at most `bytesMax` bytes as UTF-8. */
   record(path: string, bytesMax: number): string;
   /**
-   * Reads up to `length` bytes at `offset`; shorter at the end of the file. Regular files only, whoever puts what in
-   * their place. With `into` no memory is taken and the result is a view of it.
+   * Reads up to `length` bytes at `offset`; fewer at the end of the file. Throws unless the path is a regular file, even
+   * if it is replaced meanwhile. With `into`, the result is a view of that buffer.
    */
   bytes(path: string, offset: number, length: number, into?: Uint8Array): Uint8Array;
   facts(path: string): FileFacts;
 };
 
 /**
- * A FIFO in the place of a file would have its reader wait for ever (open(2)); all else reads as without it. Windows
- * knows neither.
+ * Opens without waiting: opening a FIFO that has replaced a file would block for ever (open(2)). Has no effect on regular
+ * files. Windows has no such flag.
  */
 const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 const CHUNK_BYTES = 64 * 1024;
 const LINE_BYTES_MAX = 4096;
 
-/** Files of this machine. One buffer is reused: nothing here is re-entrant, nothing needs to be. */
+/** The file system of this machine. All functions share one buffer, because none of them is re-entrant. */
 export function realFiles(): Files {
   let buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const readOnce = (path: string, bytesMax: number, encoding: "utf8" | "latin1"): string => {
@@ -79,7 +79,7 @@ export function realFiles(): Files {
         }
       } finally {
         closeSync(descriptor);
-        // A busy process has megabytes of mappings: that memory is not kept for ever.
+        // The memory maps of one process may take megabytes: free that buffer.
         if (buffer.length > CHUNK_BYTES * 16) buffer = Buffer.allocUnsafe(CHUNK_BYTES);
       }
     },
@@ -108,10 +108,13 @@ export function realFiles(): Files {
   };
 }
 
-/** Linux: takes hold of a file without opening it (open(2)). Node has no name for it. */
+/** Linux: gets a descriptor of a file without opening it for reading (open(2)). Node does not export the constant. */
 const O_PATH = process.platform === "linux" ? 0o10000000 : undefined;
 
-/** A device may act on being opened, a watchdog for one: it is looked at first, and what was looked at is opened. */
+/**
+ * Opens a regular file. Opening a device can have effects (a watchdog starts), so the file type is checked on a descriptor
+ * first, and that same file is then opened.
+ */
 function openRegular(path: string): number {
   const held = openSync(path, O_PATH ?? READ_AT_ONCE);
   let isKept = false;
@@ -130,13 +133,13 @@ function grow(buffer: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
   return larger;
 }
 
-/** Why something could not be read. `gone`: it ended meanwhile, which is no fault. */
+/** Why a read failed. `gone`: the process or file no longer exists, which is not an error. */
 export type Miss = "gone" | "denied" | "failed";
 
 const GONE = new Set(["ENOENT", "ESRCH", "ENOTDIR"]);
 const DENIED = new Set(["EACCES", "EPERM"]);
 
-/** The value, or why there is none. Collectors degrade, they never throw. */
+/** Runs a read and returns its value or the reason of the failure. Collectors use it, so that they never throw. */
 export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
   try {
     return { value: read() };
@@ -148,7 +151,7 @@ export function attempt<T>(read: () => T): { value: T } | { miss: Miss } {
   }
 }
 
-/** The value, or undefined whatever the reason: for what is worth having but not worth a word. */
+/** Runs a read and returns its value, or undefined on any error: for optional facts whose absence is not reported. */
 export function optional<T>(read: () => T): T | undefined {
   const result = attempt(read);
   return "value" in result ? result.value : undefined;

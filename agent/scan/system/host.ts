@@ -1,11 +1,11 @@
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 import type { CatalogEntry } from "../../catalogue/entry.ts";
 
-/** A process as this host shows it. `argv` is read to identify an engine and never leaves the host. */
+/** Facts about a process. `argv` serves to identify engines and is never sent to the control plane. */
 export type ProcessFacts = {
   pid: number;
   parentPid: number;
-  /** Pid, start time and name: it changes when the process becomes another program. */
+  /** Pid, start time and name. The key changes when the process executes another program. */
   key: string;
   /** Kernel's short name (Linux `comm`, at most 15 bytes) or the image name. */
   name: string;
@@ -14,30 +14,30 @@ export type ProcessFacts = {
   /** Absolute path, with the separators of the platform. */
   executable?: string;
   argv: readonly string[];
-  /** Numeric user, where the system has one. */
+  /** Numeric user, on systems that have one. */
   uid?: number | undefined;
   user?: string | undefined;
   container?: string | undefined;
 };
 
-/** A listening TCP socket. `key` stays the same as long as the socket lives. */
+/** A listening TCP socket. `key` stays the same for the lifetime of the socket. */
 export type Listener = {
   key: string;
   address: string;
   port: number;
   /** Absent when the owner cannot be read. */
   pid?: number;
-  /** Numeric user of the socket, where the system tells it. */
+  /** Numeric user of the socket, where the system reports it. */
   uid?: number;
-  /** Where a connection from this process reaches it; absent when it cannot (another network namespace). */
+  /** Address at which the agent can reach the socket; absent if it cannot (another network namespace). */
   reachableAt?: string;
-  /** Name of its network namespace when that is not the agent's own. */
+  /** Name of the socket's network namespace, if that is not the agent's own. */
   network?: string;
-  /** It is reached only by a connection that starts in this namespace. */
+  /** Network namespace in which a connection to the socket must start. */
   inside?: NetworkSpace;
 };
 
-/** A listening unix socket, and how the reader process gets to it. */
+/** A listening unix socket, and how the reader process connects to it. */
 export type UnixListener = {
   key: string;
   inode: string;
@@ -46,111 +46,114 @@ export type UnixListener = {
   unix: UnixAddress;
 };
 
-/** `name`: for people, without the directory. Either `path` or `abstract` leads to it. */
+/** Address of a unix socket. `name` is the display name without the directory. One of `path` and `abstract` is set. */
 export type UnixAddress = {
   name: string;
   path?: string;
   abstract?: string;
-  /** Network namespace that an abstract socket is in, when that is not the agent's own. */
+  /** Network namespace of an abstract socket, if that is not the agent's own. */
   inside?: NetworkSpace;
-  /** Processes that may have called listen(2) on it: its owner and that owner's ancestors of the same user. */
+  /** Processes that may have called listen(2): the owner and its ancestors with the same user. */
   pids: readonly number[];
   uid: number;
 };
 
-/** What listens and can be asked. */
+/** A listener that the agent can probe. */
 export type AnyListener = Listener | UnixListener;
 
 export const isTcp = (listener: AnyListener): listener is Listener => "port" in listener;
 
 export type WeightFormat = "gguf" | "safetensors" | "onnx" | "ggml" | "torch";
 
-/** A file with model weights that a process has in memory or open. Recognised by content, not by name. */
+/** A model weight file that a process has mapped or open. The agent recognises it by content, not by name. */
 export type WeightFile = {
   path: string;
   format: WeightFormat;
   sizeBytes: number;
   how: "mapped" | "open";
-  /** It is a part of the file, which is an archive or a program. */
+  /** The weights are a part of the file, which is an archive or a program. */
   inside?: true;
   header?: GgufHeader;
 };
 
-/** A model in a file or directory, whether or not anything has it in memory. */
+/** A model in a file or directory, whether or not a process has loaded it. */
 export type ModelOnDisk = { name: string; sizeBytes: number; format?: ModelFormat };
-/** `unknown`: of a format that the wire has no name for. */
+/** `unknown`: a format that the wire schema has no name for. */
 export type ModelFormat = WeightFormat | "mlx" | "unknown";
 
-/** Memory of a process that has an inference library loaded, and what speaks for model weights in it. */
+/** Memory of a process with an inference library, and signs that it holds model weights. */
 export type AnonymousMemory = {
-  /** Memory that no file backs, swapped out or not. */
+  /** Anonymous memory in bytes, resident or swapped out. */
   heldBytes: number;
-  /** What it has read from files, pipes and some sockets since it started. 0 where the kernel does not count it. */
+  /** Bytes read from files, pipes and some sockets since the process started. 0 where the kernel does not count them. */
   readBytes: number;
-  /** It maps a GPU's device. */
+  /** The process maps a GPU device. */
   mapsGpu: boolean;
-  /** Weights that it had mapped or open in an earlier scan, and has no longer. */
+  /** Weights that the process had mapped or open in an earlier scan and no longer has. */
   earlier: readonly WeightFile[];
-  /** Weights in its working directory and in directories that its command line names. */
+  /** Weights in its working directory and in directories named in its command line. */
   nearby: readonly ModelOnDisk[];
 };
 
 export type GpuUse = {
   bytes: number;
-  /** The driver says that it computes and does not draw: no game, no window. */
+  /** The driver reports that the process computes and does not draw, unlike a game or a window. */
   computes?: true;
 };
 
-/** Everything about this host at one moment. Maps are keyed by pid. */
+/** The result of one observation of the host. Maps are keyed by pid. */
 export type Snapshot = {
   processes: ReadonlyMap<number, ProcessFacts>;
   listeners: readonly Listener[];
   weights: ReadonlyMap<number, readonly WeightFile[]>;
-  /** Paths of loaded libraries that matter to the catalogue. */
+  /** Paths of loaded libraries that some catalogue entry names. */
   libraries: ReadonlyMap<number, readonly string[]>;
   gpu: ReadonlyMap<number, GpuUse>;
-  /** Of processes with an inference library. Absent where the system does not report it. */
+  /** Memory of processes with an inference library. Absent where the system does not report it. */
   anonymous?: ReadonlyMap<number, AnonymousMemory>;
-  /** What the time budget left out. The next observation continues with it. */
+  /** Work that exceeded the time budget, as texts. The next observation continues with it. */
   waiting?: readonly string[];
-  /** What could not be read because its file system does not answer. */
+  /** Files that could not be read because their file system does not respond, as texts. */
   unanswered?: readonly string[];
-  /** Targets of port forwarders that no local user can have made up, by pid. */
+  /** Targets of port forwarders by pid. No local user can forge them. */
   forwards?: ReadonlyMap<number, Forward>;
   collectors: readonly Collector[];
 };
 
-/** Who runs and who listens. It is known first, and enough to begin asking. */
+/** Processes and listeners. They are known first and are enough to start probing. */
 export type Sighting = Pick<Snapshot, "processes"> & { listeners: readonly AnyListener[] };
 
 /** A peer connected to a listener: a local process, or an address of another host. */
 export type Peer = { pid: number; connections: number } | { remote: string; connections: number };
 
-/** One operating system's way to see. Keeps what it read between calls; never throws for what it cannot. */
+/** Observes one operating system. It caches reads between calls and never throws for an unreadable source. */
 export type Host = {
-  /** `sighted` is told who listens as soon as that is known, to ask them while the memory of processes is read. */
+  /**
+   * Observes the host. Calls `sighted` as soon as processes and listeners are known, so that the caller can start probing
+   * while the memory of processes is read.
+   */
   observe(sighted?: (sighting: Sighting) => void): Promise<Snapshot>;
-  /** Peers of each listener, by its key, at the moment of the last {@link Host.observe}. */
+  /** Peers of each listener, by its key, at the time of the last {@link Host.observe}. */
   peers(listeners: readonly Listener[]): {
     peers: ReadonlyMap<string, readonly Peer[]>;
     collector: Collector;
   };
-  /** Listening unix sockets of these processes, the strongest first, where the system shows them. */
+  /** Listening unix sockets of these processes, best candidates first. Absent on systems that do not show them. */
   unixListeners?(pids: Iterable<number>): { listeners: readonly UnixListener[]; collector: Collector };
   workingDirectory(pid: number): string | undefined;
-  /** Name and version of the package a process's executable came with, where the system tells. */
+  /** Name and version of the package that contains the executable of a process. */
   packageOf?(process: ProcessFacts): string | undefined;
-  /** Who signed a process's executable, where the system tells. */
+  /** Signer of the executable of a process. */
   signerOf?(process: ProcessFacts): string | undefined;
-  /** What a process's executable interprets, by its content, where the system shows it. */
+  /** Language that the executable of a process interprets, recognised by content. */
   languageOf?(process: ProcessFacts): Language | "none" | undefined;
-  /** A path that reads the executable of this very process, whatever replaced the file meanwhile. */
+  /** Path of the executable of a process. On Linux it still leads to the running file after a replacement. */
   executableFile(process: ProcessFacts): string | undefined;
-  /** Whether that path leads to a local file system. Where this is absent it does. */
+  /** True when the executable is on a local file system. Absent: all executables are. */
   isExecutableLocal?(process: ProcessFacts): boolean;
 };
 
-/** What a GGUF file says about itself. `parameters` is counted from the tensor shapes when they can be read. */
+/** Metadata of a GGUF file. `parameters` is the size label, or else the count of the tensor elements. */
 export type GgufHeader = {
   version: number;
   architecture?: string;
@@ -161,11 +164,11 @@ export type GgufHeader = {
   publisher?: string;
 };
 
-/** A network namespace: one process that lives in it, and what `/proc/PID/ns/net` says, `net:[4026532177]`. */
+/** A network namespace: the pid of one process in it, and the target of `/proc/PID/ns/net`, `net:[4026532177]`. */
 export type NetworkSpace = { pid: number; name: string };
 
-/** Where a port forwarder sends what it accepts. */
+/** Target of a port forwarder. */
 export type Forward = { address: string; port: number };
 
-/** What an executable interprets; `other` is a language that no product of the catalogue is written in. */
+/** Language that an executable interprets. `other`: a language that no product of the catalogue is written in. */
 export type Language = NonNullable<CatalogEntry["runsOn"]>[number] | "other";

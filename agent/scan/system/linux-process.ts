@@ -2,7 +2,7 @@ import type { ProcessFacts } from "./host.ts";
 
 const PF_KTHREAD = 0x00200000;
 
-/** Behind the name, up to the resident pages. */
+/** Number of fields after the name, up to the resident pages. */
 const STAT_FIELDS = 22;
 
 /** Fields of `/proc/PID/stat` that a scan uses (proc_pid_stat(5)). */
@@ -19,7 +19,7 @@ export type Stat = {
   residentPages: number;
 };
 
-/** The name stands in parentheses and may itself contain spaces and parentheses. */
+/** Parses a line of `/proc/PID/stat`. The name is in parentheses and may itself contain spaces and parentheses. */
 export function parseStat(text: string): Stat | undefined {
   const open = text.indexOf("(");
   const close = text.lastIndexOf(")");
@@ -40,14 +40,14 @@ export function parseStat(text: string): Stat | undefined {
   };
 }
 
-/** What the Linux collectors know of a process beyond the shared facts. */
+/** A process with the facts that only Linux collectors use. */
 export type LinuxProcess = ProcessFacts & {
-  /** Where procfs shows its memory and files: `/proc/PID`, or a thread's where the first thread has ended. */
+  /** Directory in procfs: `/proc/PID`, or that of a live thread if the first thread has ended. */
   directory: string;
   /** Inode of its network namespace; absent when it cannot be read. */
   network?: string;
   virtualBytes: number;
   residentBytes: number;
-  /** The executable link could not be read for lack of rights. */
+  /** The agent has no right to read the link to the executable. */
   hidden: boolean;
 };

@@ -1,9 +1,9 @@
-/** Remembers one answer, and gives it again while everything it was made of is the very same. */
+/** Caches the last result. Calls `make` only if an input differs from the last call (compared with `===`). */
 export function createMemo<T>(): (inputs: readonly unknown[], make: () => T) => T {
-  let last: { inputs: readonly unknown[]; answer: T } | undefined;
+  let last: { inputs: readonly unknown[]; result: T } | undefined;
   return (inputs, make) => {
-    if (!last || !isSame(last.inputs, inputs)) last = { inputs, answer: make() };
-    return last.answer;
+    if (!last || !isSame(last.inputs, inputs)) last = { inputs, result: make() };
+    return last.result;
   };
 }
 

@@ -3,8 +3,8 @@ import { closeSync, fstatSync } from "node:fs";
 import { optional } from "./files.ts";
 
 /**
- * Device of anonymous shared memory as /proc/PID/maps prints it, `00:01`. No table of mounts has it: files of
- * memfd_create(2) and of shmget(2) lie on a file system that the kernel mounts for itself.
+ * Device number of anonymous shared memory as in `/proc/PID/maps`, for example `00:01`. Files of memfd_create(2) and
+ * shmget(2) are on a file system that the kernel mounts internally, so no mount table lists it.
  */
 export function memoryDevice(platform: string): string | undefined {
   if (platform !== "linux") return undefined;
@@ -22,7 +22,7 @@ export function memoryDevice(platform: string): string | undefined {
   });
 }
 
-/** `major:minor` in hexadecimal of a device number (gnu_dev_major(3)). */
+/** Formats a device number as `major:minor` in hexadecimal (gnu_dev_major(3)). */
 export function deviceText(device: number): string {
   const number = BigInt(device);
   const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xffff_f000n);

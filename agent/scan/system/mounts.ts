@@ -1,27 +1,27 @@
 import { type Files, optional } from "./files.ts";
 
 /**
- * What a file system is to the agent. `local`: reading it ends by itself. `kernel`: made by the kernel (procfs, sysfs),
- * and never holds a model. `remote`: a server, or a program of some user, answers its requests, and may never do so.
+ * How the agent treats a file system. `local`: reads always complete. `kernel`: a virtual file system (procfs, sysfs) that
+ * never holds a model. `remote`: a server or a user's program serves it, so a read may never complete.
  */
 export type FileSystemClass = "local" | "kernel" | "remote";
 
-/** `type` is the kernel's name for it, `unknown` where no table has the file system. */
+/** `type` is the kernel's name of the file system; `unknown` if no mount table lists it. */
 export type FileSystem = { class: FileSystemClass; type: string };
 
 export type Mount = {
   id: number;
-  /** `major:minor` as /proc/PID/maps prints it, in hexadecimal. */
+  /** `major:minor` in hexadecimal, as in `/proc/PID/maps`. */
   device: string;
   mountPoint: string;
   type: string;
-  /** Options of the file system itself, behind the last space of the line. */
+  /** Options of the file system (super options), the last field of the line. */
   options: string;
 };
 
 /**
- * File systems that the kernel reads from a block device or memory. What is not listed here is taken for remote: a new
- * kind of network file system must not stop the agent.
+ * File systems that the kernel reads from a block device or memory. Unlisted types count as remote, so that a new kind of
+ * network file system cannot block the agent.
  */
 const LOCAL =
   /^(?:ext[234]|xfs|btrfs|bcachefs|f2fs|jfs|reiserfs|zfs|tmpfs|ramfs|rootfs|devtmpfs|hugetlbfs|vfat|msdos|exfat|ntfs3|squashfs|erofs|cramfs|iso9660|udf|nilfs2|hfsplus)$/;
@@ -30,7 +30,7 @@ const KERNEL =
 
 const MOUNTINFO_BYTES_MAX = 8 * 1024 * 1024;
 
-/** Lines of proc_pid_mountinfo(5): `id parent major:minor root mountpoint options… - type source superoptions`. */
+/** Parses proc_pid_mountinfo(5): `id parent major:minor root mountpoint options… - type source superoptions`. */
 export function parseMounts(mountinfo: string): Mount[] {
   return mountinfo.split("\n").flatMap((line): Mount[] => {
     const separator = line.indexOf(" - ");
@@ -43,11 +43,11 @@ export function parseMounts(mountinfo: string): Mount[] {
   });
 }
 
-/** Spaces, tabs, line feeds and backslashes are written in octal. */
+/** Mount points escape spaces, tabs, line feeds and backslashes in octal. */
 const unescaped = (path: string): string =>
   path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** An overlay may have a remote file system below it. Those in the agent's own table were mounted by root. */
+/** An overlay may be on top of a remote file system. Only root can mount in the agent's own namespace, so trust those. */
 function fileSystemOf({ type }: Mount, isOwn: boolean): FileSystem {
   if (LOCAL.test(type) || (isOwn && type === "overlay")) return { class: "local", type };
   return { class: KERNEL.test(type) ? "kernel" : "remote", type };
@@ -57,23 +57,23 @@ const UNKNOWN: FileSystem = { class: "remote", type: "unknown" };
 const MEMORY: FileSystem = { class: "local", type: "tmpfs" };
 
 export type Mounts = {
-  /** To be called once a scan: mounts change. */
+  /** Discards the cached mount tables. Call once per scan, because mounts change. */
   begin(): void;
-  /** Of a file that a process maps, by its device. */
+  /** File system of a file that a process maps, by its device number. */
   ofDevice(pid: number, device: string): FileSystem;
-  /** Of an open file of a process, by `mnt_id` of its fdinfo (proc_pid_fdinfo(5)). */
+  /** File system of an open file of a process, by `mnt_id` of its fdinfo (proc_pid_fdinfo(5)). */
   ofMount(pid: number, mountId: number): FileSystem;
-  /** Of a path as this process sees it. Without `pid` as the agent sees it. */
+  /** File system of a path in the mount namespace of the process `pid`, or of the agent without `pid`. */
   ofPath(path: string, pid?: number): FileSystem;
-  /** Of the file system at this mount point of the agent's own namespace: the last one mounted there. */
+  /** The topmost mount at this mount point in the agent's own namespace. */
   at(mountPoint: string): Mount | undefined;
 };
 
 /**
- * File systems by the tables of the kernel. Reading such a table never asks the file systems in it. A device that no
- * table has is remote: its mount may be detached or in another mount namespace.
+ * Classifies file systems with the kernel's mount tables. Reading a table sends no request to the file systems in it. A
+ * device that no table lists counts as remote: its mount may be detached or in another mount namespace.
  *
- * @param memoryDevice device of anonymous shared memory (memfd_create(2), shmget(2)), which is mounted nowhere
+ * @param memoryDevice device number of anonymous shared memory (memfd_create(2), shmget(2)), which has no mount point
  */
 export function createMounts(deps: {
   files: Files;
@@ -81,7 +81,7 @@ export function createMounts(deps: {
   memoryDevice?: string | undefined;
 }): Mounts {
   let own: readonly Mount[] | undefined;
-  /** It rarely changes, and a host with many containers has hundreds of mounts. */
+  /** Last content of the agent's own table. It rarely changes, and a host with containers has hundreds of mounts. */
   let last: { text: string; table: readonly Mount[] } | undefined;
   const others = new Map<number, readonly Mount[]>();
 
@@ -120,7 +120,7 @@ export function createMounts(deps: {
       device === deps.memoryDevice ? MEMORY : find(pid, (mount) => mount.device === device),
     ofMount: (pid, mountId) => {
       const there = tableOfProcess(pid).find(({ id }) => id === mountId);
-      // The same device in the agent's own table: what is mounted there was mounted by root.
+      // Search the device in the agent's own table first: only root can mount there.
       return there ? find(pid, ({ device }) => device === there.device) : UNKNOWN;
     },
     ofPath: (path, pid) => {
@@ -136,7 +136,7 @@ export function createMounts(deps: {
   };
 }
 
-/** The mount that a path leads into; of several on one directory the last hides the others. */
+/** The mount that contains a path. Of several mounts on the same directory, the last hides the others. */
 function longestPrefix(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {

@@ -1,25 +1,25 @@
 import type { Part } from "../models/weights.ts";
 
-/** A file in a process's memory, from proc_pid_maps(5). */
+/** A file that a process maps, from proc_pid_maps(5). */
 export type Mapping = {
-  /** Device and inode as the kernel prints them: the file, whatever its name. */
+  /** `device inode` as the kernel prints them, which identifies the file independent of its name. */
   identity: string;
   path: string;
-  /** Address range of the first mapping: its name in `/proc/PID/map_files`. */
+  /** Address range of the first mapping, which is its name in `/proc/PID/map_files`. */
   range: string;
   executable: boolean;
-  /** Where large mappings begin that do not begin with the file: an archive may have a model there. */
+  /** Large mappings that start inside the file, where an archive may hold a model. */
   parts?: Part[];
 };
 
-/** A smaller mapping holds no model worth looking for. */
+/** Smallest mapping that may hold a model. */
 const PART_BYTES_MIN = 1024 * 1024;
-/** Journals and databases are mapped in many windows. Of more than this the largest are looked at. */
+/** Number of parts kept per file, the largest first. Journals and databases are mapped in many parts. */
 export const PARTS_MAX = 32;
 
 /**
- * Every mapped file once; `executable` when any of its mappings is. The segments of a file follow each other, so
- * most lines repeat the path before them and cost no string of their own.
+ * Parses proc_pid_maps(5) into one entry per mapped file; `executable` is true if any of its mappings is executable.
+ * Segments of a file are adjacent, so most lines repeat the previous path, and the parser allocates no string for them.
  */
 export function parseMaps(text: string): Mapping[] {
   const files = new Map<string, Mapping>();
@@ -32,7 +32,7 @@ export function parseMaps(text: string): Mapping[] {
     const newline = text.indexOf("\n", slash);
     const end = newline < 0 ? text.length : newline;
     if (last && end - slash === last.path.length && text.startsWith(last.path, slash)) {
-      // `start-end rwxp offset`: the third letter behind the first space.
+      // `start-end rwxp offset`: execute permission is the third letter after the first space.
       const space = text.indexOf(" ", line);
       last.executable ||= text[space + 3] === "x";
       if (mayBePart(text, line, space)) addPart(last, text.slice(line, space), text.slice(space + 6, slash));
@@ -43,7 +43,7 @@ export function parseMaps(text: string): Mapping[] {
 }
 
 const NO_OFFSET = "00000000 ";
-/** Hexadecimal digits of what is less than {@link PART_BYTES_MIN}. */
+/** Hexadecimal digits of a length below {@link PART_BYTES_MIN}. */
 const SMALL_DIGITS = 5;
 const MAPPING = /([0-9a-f]+-[0-9a-f]+) ..(.). ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+ \d+) +(?=\/)/y;
 
@@ -69,8 +69,8 @@ function readMapping(
 }
 
 /**
- * Whether a mapping is so large and does not begin with the file, as far as can be told without reading numbers: both
- * addresses of a small one are alike but for their last five digits.
+ * Cheap check without parsing numbers: false if the mapping starts at the beginning of the file, or if its addresses
+ * differ in their last five digits only, as those of a small mapping do.
  */
 function mayBePart(text: string, line: number, space: number): boolean {
   if (text.startsWith(NO_OFFSET, space + 6)) return false;
@@ -81,7 +81,7 @@ function mayBePart(text: string, line: number, space: number): boolean {
   return false;
 }
 
-/** `range` is `start-end`, and `offset` may have more behind it; all in hexadecimal. */
+/** Adds a part if it is large enough. `range` is `start-end`; `offset` may have other text after it. All hexadecimal. */
 function addPart(file: Mapping, range: string, offset: string): void {
   const start = Number.parseInt(offset, 16);
   if (start === 0) return;

@@ -1,6 +1,6 @@
 /**
- * Runs a tool of the platform without a shell and gives its standard output, or its standard error where a tool
- * answers there. Rejects when it ends with a code other than `codes` (default 0) or is late.
+ * Runs a tool of the platform without a shell. Resolves to its standard output, or to its standard error with
+ * `from: "stderr"`. Rejects on a timeout and on an exit code that is not in `codes` (default 0).
  */
 export type Run = (
   command: readonly string[],
@@ -23,6 +23,6 @@ export const runTool: Run = async (command, { timeoutMs, bytesMax, codes = [0], 
   });
   const output = await new Response(child[from]).text();
   const code = await child.exited;
-  if (!codes.includes(code)) throw new Error(`${command[0]} ended with ${code}`);
+  if (!codes.includes(code)) throw new Error(`${command[0]} failed with exit code ${code}`);
   return output;
 };

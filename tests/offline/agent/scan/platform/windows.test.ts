@@ -181,7 +181,7 @@ describe("windowsHost()", () => {
     expect(windows.peers([listener]).collector).toEqual({
       name: "clients",
       status: "ok",
-      detail: "Windows does not tell in which directory a client works",
+      detail: "Windows does not show the working directory of a client",
     });
     expect(snapshot.processes.get(4242)!.argv).toEqual([OLLAMA, "serve"]);
     expect(snapshot.libraries.get(4242)).toEqual(["C:\\Ollama\\lib\\ggml.dll"]);
@@ -219,7 +219,7 @@ describe("windowsHost()", () => {
     });
     expect(unprivileged.collectors.find(({ name }) => name === "gpu")).toMatchObject({
       status: "unsupported",
-      detail: "this Windows does not count GPU memory by process",
+      detail: "this version of Windows does not report GPU memory per process",
     });
     const blind = await host(() => Promise.reject(new Error("blocked"))).observe();
     expect(blind.collectors.filter(({ status }) => status === "failed").map(({ name }) => name)).toEqual([

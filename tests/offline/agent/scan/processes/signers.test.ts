@@ -76,7 +76,7 @@ describe("codesignSigner()", () => {
     return async (command, { from }) => {
       asked.push([...command]);
       if (command.includes("--verify")) {
-        if (!holds) throw new Error("codesign ended with 3");
+        if (!holds) throw new Error("codesign failed with exit code 3");
         return "";
       }
       expect(from).toBe("stderr");
