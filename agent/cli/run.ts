@@ -5,8 +5,8 @@ import { type Hardware, isOtherMachine } from "../../shared/wire/hardware.ts";
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
 import type { CatalogEntry } from "../catalogue/entry.ts";
-import { createObedience } from "../contain/apply-directive.ts";
-import { tellUsersOf } from "../contain/notify-user.ts";
+import { createDirectiveHandler } from "../contain/apply-directive.ts";
+import { userNotifier } from "../contain/notify-user.ts";
 import { enforcersFor } from "../contain/platform/enforcers.ts";
 import { createSignedReport } from "../contain/signed-report.ts";
 import { createCloseWatch } from "../contain/state/close-watch.ts";
@@ -204,7 +204,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     onKeySet: (jws) => self.takeKeys(jws, post.clock()),
     onSettings: async (signed) => {
       await self.takeSettings(signed);
-      void catalogues.look(machine.stopping);
+      void catalogues.update(machine.stopping);
     },
   });
   let targets: Targets = { certain: [], unsure: [] };
@@ -213,7 +213,7 @@ async function assemble(parts: Parts): Promise<Loop> {
   const reach = (signal: AbortSignal): Promise<boolean> =>
     isControlPlaneHealthy(network.fetch, edgeUrl, signal);
   let wasForeign = false;
-  const obedience = createObedience({
+  const directives = createDirectiveHandler({
     directory,
     self: self.now,
     hardware: parts.hardware,
@@ -231,18 +231,18 @@ async function assemble(parts: Parts): Promise<Loop> {
       sleep,
       elapsed: machine.elapsed,
       log,
-      hasten: () => loop.lookSoon(),
+      scanSoon: () => loop.scanSoon(),
     }),
     clock: control.now,
     since: control.mark(),
     elapsed: machine.elapsed,
     log,
-    onReport: () => loop.hurry(),
+    onReport: () => loop.reportNow(),
     onRepair: () => closeWatch.begin(),
-    tell: tellUsersOf(machine.platform, runCommand),
+    notifyUsers: userNotifier(machine.platform, runCommand),
   });
   const closeWatch = createCloseWatch({
-    look: (signal) => obedience.reassert(signal, { isQuick: true }),
+    look: (signal) => directives.reassert(signal, { isQuick: true }),
     elapsed: machine.elapsed,
     sleep,
     signal: machine.stopping,
@@ -252,7 +252,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     proxy: network.proxy ? proxyText(network.proxy) : NO_PROXY,
     dropped: spool.dropped(),
     settingsRefused: self.settingsRefused(),
-    containment: sent?.at === obedience.report().at ? sent : obedience.report(),
+    containment: sent?.at === directives.report().at ? sent : directives.report(),
   }));
   const sender = createSender({
     post,
@@ -263,7 +263,7 @@ async function assemble(parts: Parts): Promise<Loop> {
     log,
     onAnswer: (answer) => {
       status.taken(answer.receivedAt);
-      if (answer.directive) void obedience.consider(answer.directive, machine.stopping);
+      if (answer.directive) void directives.handle(answer.directive, machine.stopping);
     },
     onConnection: (connection) => {
       status.connection(connection);
@@ -273,8 +273,8 @@ async function assemble(parts: Parts): Promise<Loop> {
   const polling = createDirectivePoll({
     post,
     session,
-    generation: () => obedience.report().generation,
-    consider: obedience.consider,
+    generation: () => directives.report().generation,
+    consider: directives.handle,
     elapsed: machine.elapsed,
     random,
     sleep,
@@ -309,8 +309,8 @@ async function assemble(parts: Parts): Promise<Loop> {
     sequence,
     spool,
     sender,
-    obedience,
-    report: createSignedReport(obedience.report, device, identity, log),
+    directives,
+    report: createSignedReport(directives.report, device, identity, log),
     clock: control,
     elapsed: machine.elapsed,
     random,

@@ -13,7 +13,7 @@ import { StateFault } from "../platform/state-files.ts";
 import { uncontained } from "../report/compose-heartbeat.ts";
 import { modeOfRemains } from "./engines/remains.ts";
 import type { Enforcer, Proof } from "./modes/enforcer.ts";
-import { noticeOf } from "./notify-user.ts";
+import { noticeText } from "./notify-user.ts";
 import { answerCode, takeCode } from "./release-code.ts";
 import { containmentFile, type Stored } from "./state/containment-file.ts";
 import { createRepairHistory, describeOne, describeRepeated, isRepeated } from "./state/repairs.ts";
@@ -24,7 +24,7 @@ const AWAY_MS_MIN = 2000;
 
 type Wish = Pick<Directive, "generation" | "action" | "mode" | "notice" | "stopEnginesBy">;
 
-export type ObeyDeps = {
+export type DirectiveDeps = {
   directory: string;
   self: () => Pick<Identity, "tenantId" | "assetId" | "jwks">;
   /** Fingerprint of this machine. */
@@ -44,13 +44,13 @@ export type ObeyDeps = {
   /** The isolation had been altered and was put back. */
   onRepair?: (() => void) | undefined;
   /** Tells whoever sits at this host; what becomes of it changes nothing. */
-  tell?: ((words: string) => Promise<void>) | undefined;
+  notifyUsers?: ((text: string) => Promise<void>) | undefined;
 };
 
-export type Obedience = {
+export type DirectiveHandler = {
   report: () => ContainmentReport;
   /** Obeys a directive if it is genuine, for this asset, in time and newer than the last one obeyed. */
-  consider: (jws: string, signal: AbortSignal) => Promise<void>;
+  handle: (jws: string, signal: AbortSignal) => Promise<void>;
   /** After a start: finishes what a crash cut short, puts a lasting isolation back in force. */
   resume: (signal: AbortSignal) => Promise<void>;
   /** While isolated: puts back what somebody altered. `isQuick`: one of several looks a second. */
@@ -58,7 +58,7 @@ export type Obedience = {
 };
 
 /** The only way anything on this host gets contained or freed. */
-export function createObedience(deps: ObeyDeps): Obedience {
+export function createDirectiveHandler(deps: DirectiveDeps): DirectiveHandler {
   const file = containmentFile(deps.directory);
   const saved = savedIn(file, "the containment state", deps.log);
   let state = load(deps);
@@ -132,9 +132,9 @@ export function createObedience(deps: ObeyDeps): Obedience {
     settle(order, proof);
     const words =
       proof.outcome === "applied"
-        ? noticeOf(action === "release" ? { ...order, ...howOf(undone) } : order)
+        ? noticeText(action === "release" ? { ...order, ...howOf(undone) } : order)
         : undefined;
-    if (words !== undefined) void tell(words);
+    if (words !== undefined) void notify(words);
     const isApplied = proof.outcome === "applied";
     deps.log(isApplied ? "info" : "error", isApplied ? "directive.applied" : "directive.failed", {
       action,
@@ -144,8 +144,8 @@ export function createObedience(deps: ObeyDeps): Obedience {
     });
   }
 
-  async function tell(words: string): Promise<void> {
-    await deps.tell?.(words).catch((cause: unknown) => {
+  async function notify(words: string): Promise<void> {
+    await deps.notifyUsers?.(words).catch((cause: unknown) => {
       deps.log("warn", "notice.not-shown", { reason: reasonOf(cause) });
     });
   }
@@ -234,7 +234,7 @@ export function createObedience(deps: ObeyDeps): Obedience {
   return {
     // Before the first directive nothing is kept: its time follows the clock, which may be found wrong meanwhile.
     report: () => (state.report.generation === 0 ? uncontained(timestamp(deps.since())) : state.report),
-    consider: (jws, signal) =>
+    handle: (jws, signal) =>
       inTurn(async () => {
         if (jws === considered) return;
         const directive = await verify(jws);
@@ -375,7 +375,7 @@ const howOf = (order: Pick<ContainmentReport, "stopEnginesBy"> | null) =>
  * The state as it was saved. When it is lost the daemon starts all the same: what other files show of an isolation stays
  * in force, and the control plane repeats its directive as long as the heartbeats show an older generation.
  */
-function load(deps: ObeyDeps): Stored {
+function load(deps: DirectiveDeps): Stored {
   let fault: string | undefined;
   try {
     const found = containmentFile(deps.directory).read();

@@ -13,7 +13,7 @@ const MESSAGE_SECONDS = 3600;
  * What is told of an order that was carried out; nothing where nothing changes for the person at the host. Of a
  * release `stopEnginesBy` is that of the isolation it ends.
  */
-export function noticeOf({
+export function noticeText({
   action,
   mode,
   notice,
@@ -34,13 +34,13 @@ export function noticeOf({
 }
 
 /** The words are an argument or the input of a program: never a shell's, and of no script a part. */
-export type Telling = { command: readonly string[]; stdin?: string };
+export type NoticeCommand = { command: readonly string[]; stdin?: string };
 
 /**
  * Linux: every terminal by wall(1), every desktop session by notify-send(1) on its own bus, as its own user: a bus
  * answers nobody else, not even root. Its body is markup (Desktop Notifications Specification 1.2).
  */
-export function tellLinux(words: string, uids: readonly number[]): Telling[] {
+export function linuxNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const body = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
   const desktops = uids.slice(0, USERS_MAX).map((uid) => ({
     command: [
@@ -61,7 +61,7 @@ export function tellLinux(words: string, uids: readonly number[]): Telling[] {
 }
 
 /** macOS: every terminal by wall(1), and a notification in the session of whoever is at the screen. */
-export function tellDarwin(words: string, uids: readonly number[]): Telling[] {
+export function darwinNotice(words: string, uids: readonly number[]): NoticeCommand[] {
   const script = ["on run argv", `display notification (item 1 of argv) with title "${TITLE}"`, "end run"];
   const lines = script.flatMap((line) => ["-e", line]);
   const desktops = uids.slice(0, USERS_MAX).map((uid) => ({
@@ -74,24 +74,24 @@ export function tellDarwin(words: string, uids: readonly number[]): Telling[] {
 }
 
 /** Windows: a message box in every session by msg.exe, which the Home edition does not have. */
-export const tellWindows = (words: string): Telling[] => [
+export const windowsNotice = (words: string): NoticeCommand[] => [
   { command: ["msg.exe", "*", `/TIME:${MESSAGE_SECONDS}`], stdin: words },
 ];
 
 /** As root, or as the service. Where there are no terminals, desktops or such programs nobody is told this way. */
-export function tellUsersOf(
+export function userNotifier(
   platform: NodeJS.Platform,
   run: RunCommand,
 ): ((words: string) => Promise<void>) | undefined {
-  const tellings: Partial<Record<NodeJS.Platform, (words: string) => Promise<Telling[]>>> = {
-    linux: async (words) => tellLinux(words, busUids()),
-    darwin: async (words) => tellDarwin(words, await consoleUids(run)),
-    win32: async (words) => tellWindows(words),
+  const notices: Partial<Record<NodeJS.Platform, (words: string) => Promise<NoticeCommand[]>>> = {
+    linux: async (words) => linuxNotice(words, busUids()),
+    darwin: async (words) => darwinNotice(words, await consoleUids(run)),
+    win32: async (words) => windowsNotice(words),
   };
-  const tellingsOf = tellings[platform];
-  if (!tellingsOf) return undefined;
+  const noticeFor = notices[platform];
+  if (!noticeFor) return undefined;
   return async (words) => {
-    await Promise.all((await tellingsOf(words)).map(({ command, stdin }) => run(command, stdin)));
+    await Promise.all((await noticeFor(words)).map(({ command, stdin }) => run(command, stdin)));
   };
 }
 

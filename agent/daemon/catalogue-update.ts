@@ -20,7 +20,7 @@ import { faultOf } from "../scan/identify/fixtures.ts";
 
 const STATE_FILE = "catalogue.json";
 /** Sessions open about once an hour; every fourth one asks. */
-export const LOOK_EVERY_MS = 3 * 3600 * 1000;
+export const FETCH_EVERY_MS = 3 * 3600 * 1000;
 const FETCH_TIMEOUT_MS = 30_000;
 
 /** The document as it was served, so that its signature is checked again at every start. */
@@ -53,7 +53,7 @@ export type CatalogueUpdates = {
   /** A word for the heartbeat when what was offered is not what is used. */
   collector: () => Collector | undefined;
   /** Asks the edge when it is time to. Never rejects; one at a time. */
-  look: (signal: AbortSignal) => Promise<void>;
+  update: (signal: AbortSignal) => Promise<void>;
 };
 
 /** Why a document is not taken. `older` harms nobody: an agent newer than its edge's catalogue meets it daily. */
@@ -183,9 +183,9 @@ export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdat
       const detail = tidy(`kept ${current.version}, update refused: ${refused.reason}`, 240);
       return { name: "catalogue", status, detail };
     },
-    look: async (signal) => {
+    update: async (signal) => {
       const nowMs = deps.clock();
-      if (looking || Math.abs(nowMs - lookedAtMs) < LOOK_EVERY_MS) return looking;
+      if (looking || Math.abs(nowMs - lookedAtMs) < FETCH_EVERY_MS) return looking;
       lookedAtMs = nowMs;
       looking = ask(signal)
         .catch((cause) =>

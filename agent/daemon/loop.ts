@@ -2,7 +2,7 @@ import { messageOf } from "../../shared/observability/error-message.ts";
 import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import type { ContainmentReport, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import type { HostState } from "../../shared/wire/state.ts";
-import type { Obedience } from "../contain/apply-directive.ts";
+import type { DirectiveHandler } from "../contain/apply-directive.ts";
 import type { Sequence } from "../identity/device-identity.ts";
 import type { ControlClock } from "../network/control-clock.ts";
 import type { Log } from "../platform/log.ts";
@@ -30,7 +30,7 @@ export type LoopDeps = {
   sequence: Sequence;
   spool: Spool;
   sender: Sender;
-  obedience: Pick<Obedience, "resume" | "reassert">;
+  directives: Pick<DirectiveHandler, "resume" | "reassert">;
   /** The newest report, signed with the device key. */
   report: () => Promise<ContainmentReport>;
   clock: Pick<ControlClock, "now" | "mark">;
@@ -50,9 +50,9 @@ export type Loop = {
   /** Scans and reports until aborted; then everything unsent is in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
   /** Makes the next heartbeat now. */
-  hurry: () => void;
+  reportNow: () => void;
   /** Makes the next scan, and the look at the containment after it, within two seconds. */
-  lookSoon: () => void;
+  scanSoon: () => void;
 };
 
 /** The daemon: scan → heartbeat → sender, at the interval the tenant set, and at once when there is news. */
@@ -126,7 +126,7 @@ export function createLoop(deps: LoopDeps): Loop {
 
   function reassert(signal: AbortSignal): Promise<void> {
     lastReassertAtMs = deps.elapsed();
-    return deps.obedience.reassert(signal);
+    return deps.directives.reassert(signal);
   }
 
   /** True when it was cut short: there is news. */
@@ -169,15 +169,15 @@ export function createLoop(deps: LoopDeps): Loop {
 
   return {
     run: async (signal) => {
-      await deps.obedience.resume(signal);
+      await deps.directives.resume(signal);
       await Promise.all([beatUntil(signal), deps.sender.run(signal)]);
       deps.sequence.close();
     },
-    hurry: () => {
+    reportNow: () => {
       hurried = true;
       interrupt?.();
     },
-    lookSoon: () => {
+    scanSoon: () => {
       isSoon = true;
     },
   };

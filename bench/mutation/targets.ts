@@ -43,7 +43,7 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/agent/contain/state-files.test.ts",
   ],
   "agent/contain/apply-directive.ts": [
-    "tests/offline/agent/contain/contain.test.ts",
+    "tests/offline/agent/contain/apply-directive.test.ts",
     "tests/offline/agent/report/directive-poll.test.ts",
     "tests/offline/agent/contain/release-code.test.ts",
     "tests/offline/agent/contain/state-files.test.ts",
@@ -99,7 +99,7 @@ export const TARGETS: Record<string, readonly string[]> = {
   "shared/wire/directive.ts": [
     "tests/offline/shared/wire/directive.test.ts",
     "tests/offline/agent/identity/pins.test.ts",
-    "tests/offline/agent/contain/contain.test.ts",
+    "tests/offline/agent/contain/apply-directive.test.ts",
   ],
   "worker/heartbeat/timeline-position.ts": [
     "tests/offline/worker/heartbeat/place-table.test.ts",

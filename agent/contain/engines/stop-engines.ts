@@ -47,7 +47,7 @@ export type StopDeps = TerminateDeps & {
   /** Whether the firewall refuses connections of this host to itself too: only then can they be tried. */
   refusesItself: boolean;
   /** The next scan should not wait for its turn: what was terminated may be started again. */
-  hasten: () => void;
+  scanSoon: () => void;
   connect: (endpoint: Endpoint) => Promise<boolean>;
   /** Where these processes listen, whatever a scan knows of it. Absent where a system does not tell. */
   listening?: ((pids: readonly number[]) => readonly Endpoint[]) | undefined;
@@ -222,7 +222,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
 
   /** What it means that processes the scan saw are gone, without this agent's doing. The next scan tells more. */
   function judgeGone({ ended, unclearPorts }: Pick<Located, "ended" | "unclearPorts">) {
-    if (ended.length > 0 || unclearPorts.length > 0) deps.hasten();
+    if (ended.length > 0 || unclearPorts.length > 0) deps.scanSoon();
     const replaced = replacements.note(ended);
     const repaired = replaced.length > 0 ? `${replaced[0]} ${REPLACED}` : undefined;
     const ports = unclearPorts.slice(0, NAMED_MAX).join(", ");
@@ -301,7 +301,7 @@ export function stopEnginesEnforcer(deps: StopDeps): Enforcer {
       ended: now.ended,
       unclearPorts: [...now.unclearPorts, ...now.inheritedPorts],
     });
-    if (watchfulLooks-- > 0) deps.hasten();
+    if (watchfulLooks-- > 0) deps.scanSoon();
     hasReached ||= await deps.reach(signal);
     const fault =
       faultOf("could not be terminated", left) ??

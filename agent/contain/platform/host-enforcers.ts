@@ -34,7 +34,7 @@ export type HostOptions = {
   elapsed: () => number;
   log: Log;
   /** The next scan should not wait for its turn. */
-  hasten: () => void;
+  scanSoon: () => void;
 };
 
 /** What differs from system to system. */
@@ -62,7 +62,8 @@ export type Enforcers = Record<Exclude<Mode, "observe">, Enforcer>;
 
 /** The blocking modes on this system. What they need to remember is in the state directory. */
 export function blockingEnforcers(options: HostOptions, system: System): Enforcers {
-  const { directory, edgeUrl, proxy, selfPid, engines, unsure, reach, sleep, elapsed, log, hasten } = options;
+  const { directory, edgeUrl, proxy, selfPid, engines, unsure, reach, sleep, elapsed, log, scanSoon } =
+    options;
   const {
     firewall,
     resolvers,
@@ -105,7 +106,7 @@ export function blockingEnforcers(options: HostOptions, system: System): Enforce
       connect: connects,
       reach,
       sleep,
-      hasten,
+      scanSoon,
       load: stopped.load,
       save: stopped.save,
       isLost: stopped.isLost,

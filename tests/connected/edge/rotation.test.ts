@@ -235,14 +235,14 @@ describe("keys rotated under load", () => {
     const init = { method: "POST", body: { justification: "rotation" }, key: crypto.randomUUID() };
     expect((await stack.api(`/v1/assets/${assetId}/isolate`, init)).status).toBe(202);
   };
-  const isObeyed = async ({ assetId, obedience }: SteadyAgent, generation: number) => {
+  const isObeyed = async ({ assetId, directives }: SteadyAgent, generation: number) => {
     await eventually(async () => {
       const answer = await stack.api(`/v1/assets/${assetId}`);
       if (!answer.ok) return false;
       const { containment } = (await answer.json()) as { containment: { state: string } };
-      return obedience.report().generation === generation && containment.state === "acknowledged";
+      return directives.report().generation === generation && containment.state === "acknowledged";
     }, 20_000);
-    expect(obedience.report()).toMatchObject({ generation, action: "isolate", outcome: "applied" });
+    expect(directives.report()).toMatchObject({ generation, action: "isolate", outcome: "applied" });
   };
 
   /** How many heartbeats of an asset that the edge took are not in the table yet. */
@@ -339,8 +339,8 @@ describe("keys rotated under load", () => {
       iat: nowSeconds,
       exp: nowSeconds + 3600,
     });
-    await first.obedience.consider(forged, new AbortController().signal);
-    expect(first.obedience.report()).toMatchObject({ generation: 1, action: "isolate" });
+    await first.directives.handle(forged, new AbortController().signal);
+    expect(first.directives.report()).toMatchObject({ generation: 1, action: "isolate" });
     expect(first.log.filter((line) => line.includes("directive.refused"))).toHaveLength(1);
     expect(fleet.agents.flatMap(({ log }) => log).filter((line) => line.includes("refused"))).toHaveLength(1);
     expect(fleet.refusals).toEqual([]);

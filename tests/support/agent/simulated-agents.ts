@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createObedience, type Obedience } from "../../../agent/contain/apply-directive.ts";
+import { createDirectiveHandler, type DirectiveHandler } from "../../../agent/contain/apply-directive.ts";
 import { observeEnforcer } from "../../../agent/contain/modes/observe.ts";
 import { createSignedReport } from "../../../agent/contain/signed-report.ts";
 import { createLoop } from "../../../agent/daemon/loop.ts";
@@ -32,7 +32,7 @@ export type SteadyAgent = {
   settings: () => AgentSettings;
   /** Key ids of the control keys it has pinned. */
   pinned: () => string[];
-  obedience: Obedience;
+  directives: DirectiveHandler;
   /** Its session is as good as over: the next heartbeat opens a new one. Resolves once it has. */
   renew: () => Promise<void>;
   /** Makes no heartbeat more, sends those it has, and ends. */
@@ -134,7 +134,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
   });
   const spool = openSpool(directory, { log });
   const observe = observeEnforcer(async () => true);
-  const obedience = createObedience({
+  const directives = createDirectiveHandler({
     directory,
     self: () => self,
     enforcers: { observe, "stop-engines": observe, network: observe },
@@ -142,7 +142,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     since: control.mark(),
     elapsed: () => performance.now(),
     log,
-    onReport: () => loop.hurry(),
+    onReport: () => loop.reportNow(),
   });
   const sender = createSender({
     post,
@@ -152,15 +152,15 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     sleep,
     log,
     onAnswer: ({ directive }) => {
-      if (directive) void obedience.consider(directive, stopping.signal);
+      if (directive) void directives.handle(directive, stopping.signal);
     },
     onConnection: (connection) => polling.connection(connection),
   });
   const polling = createDirectivePoll({
     post,
     session,
-    generation: () => obedience.report().generation,
-    consider: obedience.consider,
+    generation: () => directives.report().generation,
+    consider: directives.handle,
     elapsed: () => performance.now(),
     random,
     sleep,
@@ -187,8 +187,8 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
         sender.offer(heartbeat);
       },
     },
-    obedience,
-    report: createSignedReport(obedience.report, device, self, log),
+    directives,
+    report: createSignedReport(directives.report, device, self, log),
     clock: control,
     elapsed: () => performance.now(),
     random,
@@ -204,7 +204,7 @@ async function startAgent(number: number, wanted: Wanted, refusals: string[]): P
     taken,
     settings: () => self.settings,
     pinned: () => self.jwks.keys.map(({ kid }) => kid),
-    obedience,
+    directives,
     log: told,
     renew: async () => {
       const before = sessions;

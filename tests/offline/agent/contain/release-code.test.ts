@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import { createDirectiveHandler, type DirectiveHandler } from "../../../../agent/contain/apply-directive.ts";
 import type { Enforcer, Proof } from "../../../../agent/contain/modes/enforcer.ts";
 import { leaveCode, readAnswer } from "../../../../agent/contain/release-code.ts";
 import { isUnrecordedRelease } from "../../../../shared/containment/containment-state.ts";
@@ -23,7 +23,7 @@ let done: string[];
 let undone: Proof;
 let clockMs: number;
 
-function open(): Obedience {
+function open(): DirectiveHandler {
   const recorder = (mode: Mode): Enforcer => {
     const record = (verb: string, proof: () => Proof) => async () => {
       done.push(`${verb} ${mode}`);
@@ -39,7 +39,7 @@ function open(): Obedience {
       reassert: record("reassert", applied),
     };
   };
-  return createObedience({
+  return createDirectiveHandler({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers: Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>,
@@ -62,12 +62,12 @@ const codeOf = (claims: Partial<ReleaseCode> = {}, control = keys.control): Prom
     ...claims,
   });
 
-async function isolated(): Promise<Obedience> {
-  const obedience = open();
+async function isolated(): Promise<DirectiveHandler> {
+  const handler = open();
   const claims = { ...directiveClaims(), generation: 3, mode: "network" as const };
-  await obedience.consider(await signDirective(keys.control, claims), signal);
+  await handler.handle(await signDirective(keys.control, claims), signal);
   done.length = 0;
-  return obedience;
+  return handler;
 }
 
 beforeEach(async () => {
@@ -81,13 +81,13 @@ afterEach(removeTemporaryDirectories);
 
 describe("a release code", () => {
   test("frees the host at once, without a connection, and the next heartbeat says so", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     const code = await codeOf();
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(done).toEqual(["release network"]);
     expect(readAnswer(directory, code)).toEqual({ code, freed: true });
-    const report = obedience.report();
+    const report = handler.report();
     expect(report).toMatchObject({ generation: 3, action: "release", outcome: "applied" });
     expect(report.reason).toContain("01JD8Z000000000000000000AA");
     expect(isUnrecordedRelease({ generation: report.generation }, report)).toBe(true);
@@ -96,13 +96,13 @@ describe("a release code", () => {
   });
 
   test("left a second time waits for an answer of its own: the first one is not told again", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     const code = await codeOf();
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     leaveCode(directory, code);
     expect(readAnswer(directory, code)).toBeUndefined();
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, code)).toMatchObject({ freed: false, reason: "the code was used before" });
   });
 
@@ -114,18 +114,18 @@ describe("a release code", () => {
   });
 
   test("works once: not again, and not against a later isolation", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     const code = await codeOf();
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, code)?.reason).toBe("the code was used before");
     const later = { ...directiveClaims(), generation: 4, mode: "network" as const };
-    await obedience.consider(await signDirective(keys.control, later), signal);
+    await handler.handle(await signDirective(keys.control, later), signal);
     const old = await codeOf({ jti: "01JD8Z000000000000000000BB" });
     leaveCode(directory, old);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, old)?.reason).toBe("the code is older than the isolation");
     expect(done).toEqual(["release network", "apply network", "reassert network"]);
   });
@@ -135,16 +135,16 @@ describe("a release code", () => {
     ["of another tenant", { tenant: "org_other" }],
     ["that has expired", { iat: NOW_SECONDS - 7200, exp: NOW_SECONDS - 1 }],
   ])("%s is refused", async (_what, claims) => {
-    const obedience = await isolated();
+    const handler = await isolated();
     const code = await codeOf(claims);
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, code)?.freed).toBe(false);
     expect(done).toEqual(["reassert network"]);
   });
 
   test("of a key that is not pinned, a directive, and noise are refused", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     const stranger = await codeOf({}, (await controlKeys()).control);
     const directive = await signDirective(keys.control, {
       ...directiveClaims(),
@@ -153,23 +153,23 @@ describe("a release code", () => {
     });
     for (const code of [stranger, directive, "", "a.b.c"]) {
       leaveCode(directory, code);
-      await obedience.reassert(signal);
+      await handler.reassert(signal);
       expect(readAnswer(directory, code)?.freed).toBe(false);
     }
     expect(done).not.toContain("release network");
   });
 
   test("is not used up by a release that failed", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     undone = { outcome: "failed", reason: "nft is gone" };
     const code = await codeOf();
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, code)).toEqual({ code, freed: false, reason: "nft is gone" });
-    expect(obedience.report().action).toBe("isolate");
+    expect(handler.report().action).toBe("isolate");
     undone = { outcome: "applied" };
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(readAnswer(directory, code)?.freed).toBe(true);
   });
 

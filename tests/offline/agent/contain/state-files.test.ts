@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import { createDirectiveHandler, type DirectiveHandler } from "../../../../agent/contain/apply-directive.ts";
 import { controlAddressesIn } from "../../../../agent/contain/engines/remains.ts";
 import type { Enforcer, Order, Proof } from "../../../../agent/contain/modes/enforcer.ts";
 import { blockingEnforcers } from "../../../../agent/contain/platform/host-enforcers.ts";
@@ -48,8 +48,8 @@ const recorder = (mode: Mode): Enforcer => {
   };
   return { apply: record("apply"), release: record("release"), reassert: record("reassert") };
 };
-const start = (): Obedience =>
-  createObedience({
+const start = (): DirectiveHandler =>
+  createDirectiveHandler({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers: Object.fromEntries(MODES.map((mode) => [mode, recorder(mode)])) as Record<Mode, Enforcer>,
@@ -66,12 +66,12 @@ const read = (name: string): string => readFileSync(path(name), "utf8");
 const remove = (name: string): void => rmSync(path(name), { force: true, recursive: true });
 const isThere = (name: string): boolean => statSync(path(name), { throwIfNoEntry: false }) !== undefined;
 
-async function isolated(mode: Mode = "network"): Promise<Obedience> {
-  const obedience = start();
-  await obedience.consider(await sign({ generation: 3, mode }), signal);
+async function isolated(mode: Mode = "network"): Promise<DirectiveHandler> {
+  const handler = start();
+  await handler.handle(await sign({ generation: 3, mode }), signal);
   done.length = 0;
   said.length = 0;
-  return obedience;
+  return handler;
 }
 
 beforeEach(async () => {
@@ -96,40 +96,40 @@ describe("while the agent runs", () => {
   ])(
     "a state file that %s (%s) is written again with the next look, and the log says so",
     async (_what, name, act) => {
-      const obedience = await isolated();
+      const handler = await isolated();
       const before = read(name);
       act(name);
-      await obedience.reassert(signal);
+      await handler.reassert(signal);
       expect([read(FIRST), read(COPY)]).toEqual([before, before]);
       expect(said).toEqual(["warn state-file.altered the containment state"]);
-      await obedience.reassert(signal);
+      await handler.reassert(signal);
       expect([done, said.length]).toEqual([["reassert network 3", "reassert network 3"], 1]);
     },
   );
 
   test("one that cannot be written is told of once, tried with each look, and written when it can be", async () => {
-    const obedience = await isolated();
+    const handler = await isolated();
     for (const name of [FIRST, COPY]) {
       remove(name);
       mkdirSync(path(name));
     }
-    for (let look = 0; look < 3; look++) await obedience.reassert(signal);
+    for (let look = 0; look < 3; look++) await handler.reassert(signal);
     expect(
       said.filter((line) => line.startsWith("error state-file.not-saved the containment state")),
     ).toHaveLength(1);
     expect(done).toHaveLength(3);
-    await obedience.consider(await sign({ generation: 4, action: "release", mode: "network" }), signal);
-    expect(obedience.report()).toMatchObject({ generation: 4, action: "release", outcome: "applied" });
+    await handler.handle(await sign({ generation: 4, action: "release", mode: "network" }), signal);
+    expect(handler.report()).toMatchObject({ generation: 4, action: "release", outcome: "applied" });
     for (const name of [FIRST, COPY]) remove(name);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(JSON.parse(read(FIRST))).toMatchObject({ report: { generation: 4 }, traces: null });
     expect(read(COPY)).toBe(read(FIRST));
   });
 
   test("a host that was never isolated has no state file, and gets none", async () => {
-    const obedience = start();
-    await obedience.resume(signal);
-    await obedience.reassert(signal);
+    const handler = start();
+    await handler.resume(signal);
+    await handler.reassert(signal);
     expect([isThere(FIRST), isThere(COPY), done, said]).toEqual([false, false, [], []]);
   });
 });
@@ -174,9 +174,9 @@ describe("after a restart during an outage of the control plane", () => {
       }
       done.length = 0;
       said.length = 0;
-      const obedience = start();
-      await obedience.resume(signal);
-      await obedience.reassert(signal);
+      const handler = start();
+      await handler.resume(signal);
+      await handler.reassert(signal);
       const isKnown = first === "whole" || copy === "whole";
       const mode =
         isKnown || rules === "network"
@@ -186,7 +186,7 @@ describe("after a restart during an outage of the control plane", () => {
             : undefined;
       const looks = mode ? Array(2).fill(`reassert ${mode} ${isKnown ? 3 : 0}`) : [];
       expect({ ...files, done }).toEqual({ ...files, done: looks });
-      expect(obedience.report().generation).toBe(isKnown ? 3 : 0);
+      expect(handler.report().generation).toBe(isKnown ? 3 : 0);
       // It is known again from now on, to the agent that starts next and to whoever would enrol or uninstall.
       if (mode) expect(readContained(directory)).toEqual({ mode, generation: isKnown ? 3 : 0 });
       if (!isKnown && mode) expect(said[0]).toStartWith(`error containment.state-recovered ${mode} `);
@@ -198,11 +198,11 @@ describe("after a restart during an outage of the control plane", () => {
       directory = temporaryDirectory();
       writeFileSync(path(KEPT_RULES_FILE), NETWORK);
       done.length = 0;
-      const obedience = start();
-      await obedience.resume(signal);
-      await obedience.consider(await sign({ generation: 9, action, mode: "network" }), signal);
+      const handler = start();
+      await handler.resume(signal);
+      await handler.handle(await sign({ generation: 9, action, mode: "network" }), signal);
       expect(done).toEqual(["reassert network 0", `${action === "isolate" ? "apply" : action} network 9`]);
-      expect(obedience.report()).toMatchObject({ generation: 9, action, outcome: "applied" });
+      expect(handler.report()).toMatchObject({ generation: 9, action, outcome: "applied" });
       expect(readContained(directory)).toEqual(
         action === "isolate" ? { mode: "network", generation: 9 } : undefined,
       );
@@ -211,7 +211,7 @@ describe("after a restart during an outage of the control plane", () => {
 
   test("it is freed by a release code, which the report then names with its generation", async () => {
     writeFileSync(path(KEPT_RULES_FILE), PORTS);
-    const obedience = start();
+    const handler = start();
     const iat = Math.floor(Date.now() / 1000);
     const jti = "01JD8Z000000000000000000AA";
     const code = await signReleaseCode(keys.control, {
@@ -219,10 +219,10 @@ describe("after a restart during an outage of the control plane", () => {
       ...{ iat, exp: iat + 3600 },
     });
     leaveCode(directory, code);
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(done).toEqual(["release stop-engines 3"]);
     expect(readAnswer(directory, code)?.freed).toBe(true);
-    expect(obedience.report()).toMatchObject({
+    expect(handler.report()).toMatchObject({
       ...{ generation: 3, action: "release", mode: "stop-engines", outcome: "applied" },
       reason: `released at the host with code ${jti}`,
     });
@@ -234,10 +234,10 @@ describe("after a restart during an outage of the control plane", () => {
   ] as const)(
     "of two state files the newer counts, though the other could not be written: %s",
     async (_what, older, newer) => {
-      const obedience = start();
-      await obedience.consider(await sign({ generation: 3, mode: "network", action: older }), signal);
+      const handler = start();
+      await handler.handle(await sign({ generation: 3, mode: "network", action: older }), signal);
       const stale = read(FIRST);
-      await obedience.consider(await sign({ generation: 4, mode: "network", action: newer }), signal);
+      await handler.handle(await sign({ generation: 4, mode: "network", action: newer }), signal);
       for (const name of [FIRST, COPY]) {
         const fresh = read(name);
         writeFileSync(path(name), stale);
@@ -283,7 +283,7 @@ describe("what the enforcers remember", () => {
         engines: () => engines,
         sleep: async () => {},
         elapsed: () => 0,
-        hasten: () => {},
+        scanSoon: () => {},
       } as Parameters<typeof blockingEnforcers>[0],
       {
         firewall: {

@@ -846,7 +846,7 @@ test("enforcersFor() without the rights, or on a system nobody wrote for, says s
     sleep: async () => {},
     elapsed: () => 0,
     log: silent,
-    hasten: () => {},
+    scanSoon: () => {},
   };
   const signal = new AbortController().signal;
   const order = { generation: 1, mode: "network", wasInForce: false } as const;

@@ -367,11 +367,11 @@ describe("createLoop()", () => {
         run: (signal) => new Promise((resolve) => signal.addEventListener("abort", () => resolve())),
       },
       report: async () => CONTAINMENT,
-      obedience: {
+      directives: {
         resume: async () => {},
         reassert: async () => {
           looks.push(scans);
-          if (isRespawning) loop.lookSoon();
+          if (isRespawning) loop.scanSoon();
         },
       },
       clock: controlClock(() => nowMs),
@@ -420,13 +420,13 @@ describe("createLoop()", () => {
     expect(pauses.map(({ ms }) => ms)).toEqual([3800, 2500]);
   });
 
-  test("hurry() makes the next heartbeat now, also when it comes during a scan", async () => {
+  test("reportNow() makes the next heartbeat now, also when it comes during a scan", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
-    loop.hurry();
+    loop.reportNow();
     await until("the second heartbeat", () => offered.length === 2);
     scan = async () => {
-      loop.hurry();
+      loop.reportNow();
       scan = async () => [];
       return [];
     };
@@ -443,7 +443,7 @@ describe("createLoop()", () => {
     };
     start();
     await until("the first pause", () => pauses.length === 1);
-    loop.hurry();
+    loop.reportNow();
     await until("a heartbeat without a scan", () => offered.length === 2);
     scan = async () => Promise.reject(new Error("no"));
     await pass(5000);
@@ -462,7 +462,7 @@ describe("createLoop()", () => {
     expect(offered.map(({ sentAt, stateSince }) => sentAt === stateSince)).toEqual([true, true, false]);
   });
 
-  test("lookSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {
+  test("scanSoon() makes the next scan within two seconds and the look after it at once, until nobody asks", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
     isRespawning = true;
@@ -475,11 +475,11 @@ describe("createLoop()", () => {
     expect(looks).toEqual([2, 3, 4, 5]);
   });
 
-  test("lookSoon() is not answered by a heartbeat that goes without a scan", async () => {
+  test("scanSoon() is not answered by a heartbeat that goes without a scan", async () => {
     start();
     await until("the first pause", () => pauses.length === 1);
-    loop.lookSoon();
-    loop.hurry();
+    loop.scanSoon();
+    loop.reportNow();
     await until("the second pause", () => pauses.length === 2);
     expect([scans, looks]).toEqual([1, []]);
     await pass(2000);
@@ -496,7 +496,7 @@ describe("createLoop()", () => {
     expect([looks.length, scans, offered.length]).toEqual([5, 2, 2]);
     expect(pauses.map(({ ms }) => ms)).toEqual([4000, 4000, 4000, 4000, 4000, 4000]);
     // What is to be scanned soon does not wait for the rest of the interval.
-    loop.lookSoon();
+    loop.scanSoon();
     await pass(4000);
     await pass(2000);
     expect([pauses[6]!.ms, scans]).toEqual([2000, 3]);

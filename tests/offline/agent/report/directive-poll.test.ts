@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import { createDirectiveHandler, type DirectiveHandler } from "../../../../agent/contain/apply-directive.ts";
 import { observeEnforcer } from "../../../../agent/contain/modes/observe.ts";
 import { unsupportedEnforcer } from "../../../../agent/contain/platform/unsupported.ts";
 import { deviceSigner, openDeviceKey } from "../../../../agent/identity/device-identity.ts";
@@ -27,7 +27,7 @@ import {
 
 let edge: TestEdge;
 let polling: DirectivePolling;
-let obedience: Obedience;
+let handler: DirectiveHandler;
 let pauses: number[];
 let elapsedMs: number;
 let stopper: AbortController;
@@ -42,7 +42,7 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
   const request = { token: TOKEN, employeeId: "ada", host };
   await enrol({ post, random: () => 0, sleep: () => sleep(5), log: silent }, device, request, stopper.signal);
   const unsupported = unsupportedEnforcer("network");
-  obedience = createObedience({
+  handler = createDirectiveHandler({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: edge.jwks }),
     enforcers: {
@@ -63,8 +63,8 @@ async function start({ pollMs = 25_000 } = {}): Promise<void> {
       device: deviceSigner(device, { tenantId: TENANT, assetId: ASSET }),
       onSettings: () => {},
     }),
-    generation: () => obedience.report().generation,
-    consider: obedience.consider,
+    generation: () => handler.report().generation,
+    consider: handler.handle,
     elapsed: () => {
       elapsedMs += pollMs;
       return elapsedMs;
@@ -106,7 +106,7 @@ describe("createDirectivePoll()", () => {
     polling.connection({ state: "online" });
     await polled(3);
     expect(edge.polls.slice(0, 3)).toEqual([0, 0, 1]);
-    expect(obedience.report()).toMatchObject({ generation: 1, action: "isolate", outcome: "applied" });
+    expect(handler.report()).toMatchObject({ generation: 1, action: "isolate", outcome: "applied" });
     expect(pauses).toEqual([]);
   });
 
@@ -144,7 +144,7 @@ describe("createDirectivePoll()", () => {
     await start();
     polling.connection({ state: "online" });
     await polled(4);
-    expect(obedience.report()).toMatchObject({ generation: 0, action: "none" });
+    expect(handler.report()).toMatchObject({ generation: 0, action: "none" });
     expect(pauses.slice(0, 3)).toEqual([1000 / 2, 2000 / 2, 4000 / 2]);
   });
 

@@ -120,7 +120,7 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
       wake: () => {},
       end: ({ pid }) => void ended.push(pid),
       sleep: async () => {},
-      hasten: () => {
+      scanSoon: () => {
         hastened++;
       },
       refusesItself: true,

@@ -74,7 +74,7 @@ const open = ({ refusesItself = true, fault }: { refusesItself?: boolean; fault?
     wake: ({ pid }) => send(() => count(pid, -1)),
     end: ({ pid }) => void (locked.has(pid) || processes.delete(pid)),
     sleep: async () => {},
-    hasten: () => {
+    scanSoon: () => {
       hastened += 1;
     },
     refusesItself,

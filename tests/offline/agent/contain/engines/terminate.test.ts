@@ -82,7 +82,7 @@ const open = (more: Partial<StopDeps> = {}) =>
     connect: async () => false,
     reach: async () => true,
     sleep,
-    hasten: () => {
+    scanSoon: () => {
       hastened += 1;
     },
     load: () => stored,

@@ -47,7 +47,7 @@ const enforcers = linuxEnforcers({
   sleep,
   elapsed: () => performance.now(),
   log: silent,
-  hasten: () => {},
+  scanSoon: () => {},
 });
 
 const open = new Map<string, Socket>();

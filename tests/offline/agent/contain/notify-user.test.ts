@@ -3,34 +3,34 @@ import { chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import {
-  noticeOf,
-  tellDarwin,
-  tellLinux,
-  tellUsersOf,
-  tellWindows,
+  darwinNotice,
+  linuxNotice,
+  noticeText,
+  userNotifier,
+  windowsNotice,
 } from "../../../../agent/contain/notify-user.ts";
 import { systemdUnit } from "../../../../agent/install/systemd.ts";
 import { missing, testUnless } from "../../../support/missing.ts";
 import { until } from "../report/send-edge.ts";
 
 describe("the person at the host", () => {
-  test("noticeOf() tells what changed in the admin's words, or in its own, and of a mere observation nothing", () => {
+  test("noticeText() tells what changed in the admin's words, or in its own, and of a mere observation nothing", () => {
     const order = { action: "isolate", mode: "network" } as const;
-    expect(noticeOf({ ...order, notice: "Call 555-0100." })).toBe(
+    expect(noticeText({ ...order, notice: "Call 555-0100." })).toBe(
       "LifecycleZero: Call 555-0100. Its network is restricted.",
     );
-    expect(noticeOf({ ...order, mode: "stop-engines" })).toContain("AI engines were stopped");
+    expect(noticeText({ ...order, mode: "stop-engines" })).toContain("AI engines were stopped");
     const terminate = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
-    expect(noticeOf({ ...order, ...terminate })).toContain("do not come back by themselves");
-    expect(noticeOf({ ...order, ...terminate, action: "release" })).toContain("have to be started again");
-    expect(noticeOf({ ...order, mode: "stop-engines", action: "release" })).not.toContain("again");
-    expect(noticeOf(order)).toContain("contact them");
-    expect(noticeOf({ ...order, mode: "observe" })).toBeUndefined();
-    expect(noticeOf({ ...order, action: "release" })).toContain("has ended");
+    expect(noticeText({ ...order, ...terminate })).toContain("do not come back by themselves");
+    expect(noticeText({ ...order, ...terminate, action: "release" })).toContain("have to be started again");
+    expect(noticeText({ ...order, mode: "stop-engines", action: "release" })).not.toContain("again");
+    expect(noticeText(order)).toContain("contact them");
+    expect(noticeText({ ...order, mode: "observe" })).toBeUndefined();
+    expect(noticeText({ ...order, action: "release" })).toContain("has ended");
   });
 
-  test("noticeOf() lets no control character through to a terminal, and is bounded", () => {
-    const told = noticeOf({
+  test("noticeText() lets no control character through to a terminal, and is bounded", () => {
+    const told = noticeText({
       action: "isolate",
       mode: "network",
       notice: `\u001b[2J\u0007${"x".repeat(900)}`,
@@ -41,8 +41,8 @@ describe("the person at the host", () => {
 
   const HOSTILE = '$(reboot) --help; \'x\' "; do shell script "id" <b>&';
 
-  test("tellLinux() hands the words over as one argument, to terminals and to each desktop as its user", () => {
-    const [wall, ...desktops] = tellLinux(HOSTILE, [1000, 1001]);
+  test("linuxNotice() hands the words over as one argument, to terminals and to each desktop as its user", () => {
+    const [wall, ...desktops] = linuxNotice(HOSTILE, [1000, 1001]);
     expect(wall).toEqual({ command: ["wall", "--", HOSTILE] });
     const body = HOSTILE.replace("&", "&amp;").replace("<b>", "&lt;b&gt;");
     expect(desktops.map(({ command }) => [command[1], command.at(-1)])).toEqual([
@@ -51,8 +51,8 @@ describe("the person at the host", () => {
     ]);
   });
 
-  test("tellDarwin() gives the words to the script as its argument: no part of the script is made of them", () => {
-    const [wall, desktop] = tellDarwin(HOSTILE, [501]);
+  test("darwinNotice() gives the words to the script as its argument: no part of the script is made of them", () => {
+    const [wall, desktop] = darwinNotice(HOSTILE, [501]);
     expect(wall).toEqual({ command: ["/usr/bin/wall"], stdin: `${HOSTILE}\n` });
     expect(desktop!.command).toEqual([
       ...["/bin/launchctl", "asuser", "501", "/usr/bin/sudo", "-u", "#501", "/usr/bin/osascript"],
@@ -62,11 +62,11 @@ describe("the person at the host", () => {
     ]);
   });
 
-  test("tellWindows() gives the words to msg.exe as its input", () => {
-    expect(tellWindows(HOSTILE)).toEqual([{ command: ["msg.exe", "*", "/TIME:3600"], stdin: HOSTILE }]);
+  test("windowsNotice() gives the words to msg.exe as its input", () => {
+    expect(windowsNotice(HOSTILE)).toEqual([{ command: ["msg.exe", "*", "/TIME:3600"], stdin: HOSTILE }]);
   });
 
-  test("tellUsersOf() does not mind a host that lacks the programs, and tells nobody on a system it does not know", async () => {
+  test("userNotifier() does not mind a host that lacks the programs, and tells nobody on a system it does not know", async () => {
     for (const [platform, first] of [
       ["linux", "wall"],
       ["darwin", "/usr/bin/stat"],
@@ -77,10 +77,10 @@ describe("the person at the host", () => {
         asked.push(program!);
         return { code: 127, stdout: "", stderr: "" };
       };
-      await tellUsersOf(platform, run)?.("words");
+      await userNotifier(platform, run)?.("words");
       expect(asked[0]).toBe(first);
     }
-    expect(tellUsersOf("freebsd", async () => ({ code: 0, stdout: "", stderr: "" }))).toBeUndefined();
+    expect(userNotifier("freebsd", async () => ({ code: 0, stdout: "", stderr: "" }))).toBeUndefined();
   });
 });
 
@@ -141,7 +141,7 @@ describe("the person at a Linux host", () => {
           Symbol.asyncIterator
         ]();
         expect((await lines.next()).value).toBe("ready");
-        const { command } = tellLinux("Call 555-0100 & wait <now>", [UID])[1]!;
+        const { command } = linuxNotice("Call 555-0100 & wait <now>", [UID])[1]!;
         const told = Bun.spawnSync([...asService(), ...command], { stderr: "pipe" });
         expect([told.exitCode, told.stderr.toString()]).toEqual([0, ""]);
         expect((await lines.next()).value).toBe(
@@ -160,7 +160,7 @@ describe("the person at a Linux host", () => {
     "reads it in a terminal that is theirs, from the service with its few capabilities",
     async () => {
       const words = `Call 555-0100 about ${crypto.randomUUID()}.`;
-      const [wall] = tellLinux(words, []);
+      const [wall] = linuxNotice(words, []);
       const told = Bun.spawnSync(["/usr/bin/python3", "-c", TERMINAL, ...asService(), ...wall!.command], {
         stderr: "pipe",
       });

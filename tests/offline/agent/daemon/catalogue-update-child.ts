@@ -24,6 +24,6 @@ console.log("ready");
 for (const document of documents) {
   served = JSON.parse(document) as string;
   nowMs += 24 * 3_600_000;
-  await updates.look(new AbortController().signal);
+  await updates.update(new AbortController().signal);
 }
 console.log("done");

@@ -6,7 +6,7 @@ import { catalogue, catalogueVersion } from "../../../../agent/catalogue/engines
 import ollama from "../../../../agent/catalogue/engines/ollama.ts";
 import type { CatalogEntry } from "../../../../agent/catalogue/entry.ts";
 import { catalogueOf } from "../../../../agent/cli/catalogue.ts";
-import { LOOK_EVERY_MS, openCatalogue } from "../../../../agent/daemon/catalogue-update.ts";
+import { FETCH_EVERY_MS, openCatalogue } from "../../../../agent/daemon/catalogue-update.ts";
 import { AGENT_VERSION } from "../../../../agent/platform/agent-version.ts";
 import { silent } from "../../../../agent/platform/log.ts";
 import { signCatalogue } from "../../../../shared/wire/catalog.ts";
@@ -74,7 +74,7 @@ describe("openCatalogue()", () => {
     serve(await sign(documentOf(NEW, [ollama, koboldcpp, newcomer])));
     const updates = await open();
     expect(updates.current().version).toBe(OLD);
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.current().version).toBe(NEW);
     expect(updates.current().entries.map(({ id }) => id)).toContain("newcomer");
     expect(updates.collector()).toBeUndefined();
@@ -88,19 +88,19 @@ describe("openCatalogue()", () => {
     const { open, serve, sign, state } = await host();
     serve(await sign(documentOf(NEW, [ollama])));
     const updates = await open();
-    await updates.look(signal);
-    await updates.look(signal);
-    state.nowMs += LOOK_EVERY_MS - 1;
-    await updates.look(signal);
+    await updates.update(signal);
+    await updates.update(signal);
+    state.nowMs += FETCH_EVERY_MS - 1;
+    await updates.update(signal);
     expect(state.asked.map((headers) => headers.get("if-none-match"))).toEqual([null]);
     state.nowMs += 1;
     state.edge = async () => new Response(null, { status: 304 });
-    await updates.look(signal);
+    await updates.update(signal);
     expect(state.asked[1]!.get("if-none-match")).toBe('"tag"');
-    state.nowMs += LOOK_EVERY_MS;
+    state.nowMs += FETCH_EVERY_MS;
     state.edge = () => Promise.reject(new Error("no route"));
-    await updates.look(signal);
-    await updates.look(signal);
+    await updates.update(signal);
+    await updates.update(signal);
     expect(state.asked).toHaveLength(4);
     expect([updates.current().version, updates.collector()]).toEqual([NEW, undefined]);
   });
@@ -147,7 +147,7 @@ describe("openCatalogue()", () => {
     const document = typeof how === "string" ? await sign(how) : how(await sign(documentOf(NEW, [newcomer])));
     const updates = good ?? (await open());
     serve(document, '"bad"');
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.current()).toMatchObject({ version: OLD, entries: [{ id: "ollama" }, {}] });
     const said = updates.collector()!;
     expect(said.detail).toMatch(reason);
@@ -155,9 +155,9 @@ describe("openCatalogue()", () => {
     expect(collector.parse(said)).toEqual(said);
     expect(readdirSync(directory)).toEqual([]);
     // It is not fetched again and again, and the next good one clears the word.
-    state.nowMs += LOOK_EVERY_MS;
+    state.nowMs += FETCH_EVERY_MS;
     serve(await sign(documentOf(NEW, [ollama])));
-    await updates.look(signal);
+    await updates.update(signal);
     expect(state.asked.at(-1)!.get("if-none-match")).toBe('"bad"');
     expect([updates.current().version, updates.collector()]).toEqual([NEW, undefined]);
   });
@@ -166,11 +166,11 @@ describe("openCatalogue()", () => {
     const [own, stranger] = [await host(), await controlKeys()];
     own.serve(await signCatalogue(stranger.control, documentOf(NEW, [newcomer]), NOW_MS / 1000));
     const updates = await own.open();
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.collector()!.detail).toMatch(/no pinned control key signed it/);
-    own.state.nowMs += LOOK_EVERY_MS;
+    own.state.nowMs += FETCH_EVERY_MS;
     own.serve(await own.sign(documentOf(NEW, [newcomer])));
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.current().version).toBe(NEW);
     own.state.jwks = stranger.jwks;
     expect((await own.open()).current().version).toBe(OLD);
@@ -180,14 +180,14 @@ describe("openCatalogue()", () => {
     const { open, serve } = await host();
     serve("x".repeat(4 * 1024 * 1024 + 1));
     const updates = await open();
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.current().version).toBe(OLD);
   });
 
   test("starts with the built-in catalogue when the stored one is damaged or older than it", async () => {
     const { open, serve, sign, directory } = await host();
     serve(await sign(documentOf(NEW, [newcomer])));
-    await (await open()).look(signal);
+    await (await open()).update(signal);
     const path = join(directory, "catalogue.json");
     const whole = readFileSync(path, "utf8");
     for (const damaged of [whole.slice(0, -20), "", whole.replace("Newcomer 1", "Newcomer 2")]) {
@@ -205,7 +205,7 @@ describe("openCatalogue()", () => {
     const documents = await Promise.all(versions.map((version) => sign(documentOf(version, [filler]))));
     const file = join(temporaryDirectory(), "documents");
     writeFileSync(file, documents.map((document) => JSON.stringify(document)).join("\n"));
-    const script = new URL("./catalog-update-child.ts", import.meta.url).pathname;
+    const script = new URL("./catalogue-update-child.ts", import.meta.url).pathname;
     const seen: string[] = [];
     for (const afterMs of [20, 90, 210, 430]) {
       const command = [process.execPath, script, directory, file, JSON.stringify(state.jwks)];
@@ -238,7 +238,7 @@ describe("openCatalogue()", () => {
       pause: async () => void pauses++,
       log: silent,
     });
-    await updates.look(signal);
+    await updates.update(signal);
     expect(updates.collector()).toBeUndefined();
     expect(updates.current().version).toBe("2099.01.01");
     expect(pauses).toBe(2 * catalogue.length);

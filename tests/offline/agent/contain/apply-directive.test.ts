@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createObedience, type Obedience } from "../../../../agent/contain/apply-directive.ts";
+import { createDirectiveHandler, type DirectiveHandler } from "../../../../agent/contain/apply-directive.ts";
 import type { Enforcer, Order, Proof } from "../../../../agent/contain/modes/enforcer.ts";
 import { observeEnforcer } from "../../../../agent/contain/modes/observe.ts";
 import { unsupportedEnforcer } from "../../../../agent/contain/platform/unsupported.ts";
@@ -51,8 +51,8 @@ const open = (
   clock: () => number = Date.now,
   elapsed: () => number = () => performance.now(),
   since: () => number = clock,
-): Obedience =>
-  createObedience({
+): DirectiveHandler =>
+  createDirectiveHandler({
     directory,
     self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
     enforcers,
@@ -85,11 +85,11 @@ beforeEach(async () => {
 });
 afterEach(removeTemporaryDirectories);
 
-describe("createObedience()", () => {
+describe("createDirectiveHandler()", () => {
   test("obeys a genuine directive, reports the proof at once, and remembers it over a restart", async () => {
-    const obedience = open();
-    expect(obedience.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
-    await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
+    const handler = open();
+    expect(handler.report()).toMatchObject({ generation: 0, action: "none", outcome: "none" });
+    await handler.handle(await sign({ generation: 3, mode: "network" }), signal);
     expect(done).toEqual(["apply network 3"]);
     expect(reports).toBe(1);
     const report = {
@@ -99,17 +99,17 @@ describe("createObedience()", () => {
       outcome: "applied",
       probes: APPLIED.probes,
     };
-    expect(obedience.report()).toMatchObject(report);
-    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
-    expect(open().report()).toEqual(obedience.report());
+    expect(handler.report()).toMatchObject(report);
+    expect(containmentReport.safeParse(handler.report()).success).toBe(true);
+    expect(open().report()).toEqual(handler.report());
   });
 
   test("logs a directive that was carried out as information, and one that failed as an error with its reason", async () => {
-    await open().consider(await sign({ generation: 3, mode: "network" }), signal);
+    await open().handle(await sign({ generation: 3, mode: "network" }), signal);
     expect(said).toContain("info directive.applied isolate ");
     said = [];
     proof = { outcome: "failed", reason: "nft is not installed" };
-    await open().consider(await sign({ generation: 4, mode: "network" }), signal);
+    await open().handle(await sign({ generation: 4, mode: "network" }), signal);
     expect(said).toContain("error directive.failed isolate nft is not installed");
   });
 
@@ -125,9 +125,9 @@ describe("createObedience()", () => {
     };
     proof = { outcome: "failed", reason: "a process did not stop" };
     const how = { mode: "stop-engines", stopEnginesBy: "terminate" } as const;
-    await open(enforcers).consider(await sign({ generation: 3, ...how }), signal);
+    await open(enforcers).handle(await sign({ generation: 3, ...how }), signal);
     proof = APPLIED;
-    await open(enforcers).consider(
+    await open(enforcers).handle(
       await sign({ generation: 4, action: "release", mode: "stop-engines" }),
       signal,
     );
@@ -146,7 +146,7 @@ describe("createObedience()", () => {
       "stop-engines": { apply: note("apply"), release: note("release"), reassert: note("reassert") },
     };
     const start = () =>
-      createObedience({
+      createDirectiveHandler({
         directory,
         self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
         enforcers,
@@ -157,30 +157,30 @@ describe("createObedience()", () => {
         onReport: () => {
           reports += 1;
         },
-        tell: async (words) => void told.push(words),
+        notifyUsers: async (words) => void told.push(words),
       });
     const claims = { generation: 3, mode: "stop-engines", stopEnginesBy: "terminate" } as const;
     proof = { ...APPLIED, reason: "2 processes were terminated" };
-    const obedience = start();
-    await obedience.consider(await sign(claims), signal);
-    expect(obedience.report()).toMatchObject({ stopEnginesBy: "terminate", reason: proof.reason! });
-    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
+    const handler = start();
+    await handler.handle(await sign(claims), signal);
+    expect(handler.report()).toMatchObject({ stopEnginesBy: "terminate", reason: proof.reason! });
+    expect(containmentReport.safeParse(handler.report()).success).toBe(true);
 
     const restarted = start();
     proof = APPLIED;
     await restarted.resume(signal);
     expect([restarted.report().stopEnginesBy, reports]).toEqual(["terminate", 2]);
-    expect(restarted.report()).toEqual({ ...obedience.report(), at: restarted.report().at });
+    expect(restarted.report()).toEqual({ ...handler.report(), at: restarted.report().at });
     proof = { ...APPLIED, reason: "they come back" };
     for (let round = 0; round < 3; round++) await restarted.reassert(signal);
     expect([restarted.report().reason, reports]).toEqual(["they come back", 3]);
 
-    await restarted.consider(await sign({ generation: 4, action: "release", mode: "stop-engines" }), signal);
+    await restarted.handle(await sign({ generation: 4, action: "release", mode: "stop-engines" }), signal);
     expect(restarted.report().stopEnginesBy).toBeUndefined();
     expect([...new Set(seen)]).toEqual(["apply terminate", "reassert terminate", "release terminate"]);
     expect(told.map((words) => words.includes("again"))).toEqual([false, true]);
 
-    await restarted.consider(await sign({ generation: 5, mode: "stop-engines" }), signal);
+    await restarted.handle(await sign({ generation: 5, mode: "stop-engines" }), signal);
     expect([seen.at(-1), restarted.report().stopEnginesBy]).toEqual(["apply undefined", undefined]);
   });
 
@@ -191,24 +191,24 @@ describe("createObedience()", () => {
     ["that has expired", { iat: iat - 7200, exp: iat - 1 }],
     ["of generation 0", { generation: 0 }],
   ])("refuses a directive %s", async (_what, claims) => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 5, ...claims }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 5, ...claims }), signal);
     expect(done).toEqual([]);
-    expect(obedience.report().generation).toBe(0);
+    expect(handler.report().generation).toBe(0);
     expect(said[0]).toStartWith("warn directive.refused");
   });
 
   test("accepts one that expires a minute from now, refuses it a minute later", async () => {
     const jws = await sign({ generation: 5, iat, exp: iat + 60 });
-    await open(recorders(), () => (iat + 61) * 1000).consider(jws, signal);
+    await open(recorders(), () => (iat + 61) * 1000).handle(jws, signal);
     expect(done).toEqual([]);
-    await open(recorders(), () => (iat + 59) * 1000).consider(jws, signal);
+    await open(recorders(), () => (iat + 59) * 1000).handle(jws, signal);
     expect(done).toEqual(["apply network 5".replace("network", "observe")]);
   });
 
   test("refuses a directive of a key that was not pinned, even under the pinned name", async () => {
     const stranger = await controlKeys();
-    await open().consider(await sign({ generation: 5 }, stranger.control), signal);
+    await open().handle(await sign({ generation: 5 }, stranger.control), signal);
     expect(done).toEqual([]);
   });
 
@@ -221,24 +221,24 @@ describe("createObedience()", () => {
       "a.b.c",
       "x".repeat(4096),
     ]) {
-      await open().consider(jws, signal);
+      await open().handle(jws, signal);
     }
     expect(done).toEqual([]);
   });
 
   test("never goes back: an older or equal generation changes nothing", async () => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 5, mode: "network" }), signal);
-    await obedience.consider(await sign({ generation: 4, action: "release" }), signal);
-    await obedience.consider(await sign({ generation: 5, action: "release" }), signal);
-    await open().consider(await sign({ generation: 5, action: "release" }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 5, mode: "network" }), signal);
+    await handler.handle(await sign({ generation: 4, action: "release" }), signal);
+    await handler.handle(await sign({ generation: 5, action: "release" }), signal);
+    await open().handle(await sign({ generation: 5, action: "release" }), signal);
     expect(done).toEqual(["apply network 5"]);
   });
 
   test("looks at a repeated directive once", async () => {
-    const obedience = open();
+    const handler = open();
     const jws = await sign({ generation: 1 });
-    await Promise.all([1, 2, 3].map(() => obedience.consider(jws, signal)));
+    await Promise.all([1, 2, 3].map(() => handler.handle(jws, signal)));
     expect(done).toEqual(["apply observe 1"]);
     expect(reports).toBe(1);
   });
@@ -247,80 +247,80 @@ describe("createObedience()", () => {
     let nowMs = Date.now() + 60 * 24 * 3600_000;
     const late = open(recorders(), () => nowMs);
     const jws = await sign({ generation: 1, mode: "network" });
-    for (let round = 0; round < 3; round++) await late.consider(jws, signal);
+    for (let round = 0; round < 3; round++) await late.handle(jws, signal);
     expect([done, said.length]).toEqual([[], 1]);
     nowMs = Date.now();
-    await late.consider(jws, signal);
+    await late.handle(jws, signal);
     expect(done).toEqual(["apply network 1"]);
 
     const rotated = await controlKeys();
-    const obedience = open();
+    const handler = open();
     const byNewKey = await sign({ generation: 2, action: "release" }, rotated.control);
-    await obedience.consider(byNewKey, signal);
+    await handler.handle(byNewKey, signal);
     expect(done).toHaveLength(1);
     keys = rotated;
-    await obedience.consider(byNewKey, signal);
+    await handler.handle(byNewKey, signal);
     expect(done).toEqual(["apply network 1", "release network 2"]);
   });
 
   test("releases the mode it isolated by, also when the release names another", async () => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
-    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
+    await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
     expect(done).toEqual(["apply network 1", "release network 2"]);
-    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+    expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
   test("does not call a release applied when the old mode could not be undone", async () => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
     proof = { outcome: "failed", reason: "nft said no" };
-    await obedience.consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
-    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
+    await handler.handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    expect(handler.report()).toMatchObject({ generation: 2, outcome: "failed", reason: "nft said no" });
     expect(done).toEqual(["apply network 1", "release network 2"]);
     // The next try still knows which mode is to be undone, also after a restart.
     proof = APPLIED;
     const again = open();
-    await again.consider(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
+    await again.handle(await sign({ generation: 3, mode: "observe", action: "release" }), signal);
     expect(done.at(-1)).toBe("release network 3");
     expect(again.report()).toMatchObject({ generation: 3, outcome: "applied" });
   });
 
   test("undoes one mode before it applies another", async () => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
-    await obedience.consider(await sign({ generation: 2, mode: "stop-engines" }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
+    await handler.handle(await sign({ generation: 2, mode: "stop-engines" }), signal);
     expect(done).toEqual(["apply network 1", "release network 2", "apply stop-engines 2"]);
   });
 
   test("a release cut short by a crash still undoes the mode that was in force", async () => {
-    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    await open().handle(await sign({ generation: 1, mode: "network" }), signal);
     const hanging = recorders();
     hanging.network = { ...hanging.network, release: () => new Promise(() => {}) };
-    void open(hanging).consider(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
+    void open(hanging).handle(await sign({ generation: 2, mode: "observe", action: "release" }), signal);
     await until("it is underway", () =>
       readFileSync(join(directory, "containment.json"), "utf8").includes('"underway":true'),
     );
-    const obedience = open();
-    await obedience.resume(signal);
+    const handler = open();
+    await handler.resume(signal);
     expect(done).toEqual(["apply network 1", "release network 2"]);
-    expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+    expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
   });
 
   test("reports a failure with its reason, also when the enforcer throws, and obeys the next", async () => {
     const enforcers = recorders();
     enforcers.network = { ...enforcers.network, apply: async () => Promise.reject(new Error("boom\u0007")) };
-    const obedience = open(enforcers);
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
-    expect(obedience.report()).toMatchObject({ outcome: "failed", reason: "boom\ufffd" });
-    expect(containmentReport.safeParse(obedience.report()).success).toBe(true);
-    await obedience.consider(await sign({ generation: 2 }), signal);
-    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
+    const handler = open(enforcers);
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
+    expect(handler.report()).toMatchObject({ outcome: "failed", reason: "boom\ufffd" });
+    expect(containmentReport.safeParse(handler.report()).success).toBe(true);
+    await handler.handle(await sign({ generation: 2 }), signal);
+    expect(handler.report()).toMatchObject({ generation: 2, outcome: "applied" });
   });
 
   test("a look at an isolation that could not be made proves nothing any more, and says why", async () => {
-    const obedience = open();
-    await obedience.consider(await sign({ generation: 1, mode: "stop-engines" }), signal);
+    const handler = open();
+    await handler.handle(await sign({ generation: 1, mode: "stop-engines" }), signal);
     const broken: Enforcer = {
       ...recorder("stop-engines"),
       reassert: async () => {
@@ -345,36 +345,36 @@ describe("createObedience()", () => {
   test("finishes after a restart what a crash cut short", async () => {
     const hanging = recorders();
     hanging.network = { ...hanging.network, apply: () => new Promise(() => {}) };
-    void open(hanging).consider(await sign({ generation: 7, mode: "network" }), signal);
+    void open(hanging).handle(await sign({ generation: 7, mode: "network" }), signal);
     const path = join(directory, "containment.json");
     for (let i = 0; i < 100 && !(await Bun.file(path).exists()); i++) await Bun.sleep(5);
     expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({
       underway: true,
       report: { outcome: "none" },
     });
-    const obedience = open();
-    await obedience.resume(signal);
+    const handler = open();
+    await handler.resume(signal);
     expect(done).toEqual(["apply network 7"]);
-    expect(obedience.report()).toMatchObject({ generation: 7, outcome: "applied" });
+    expect(handler.report()).toMatchObject({ generation: 7, outcome: "applied" });
   });
 
   test("puts a lasting isolation back after a restart and proves it anew, then tells only of a change", async () => {
-    await open().consider(await sign({ generation: 1, mode: "network" }), signal);
+    await open().handle(await sign({ generation: 1, mode: "network" }), signal);
     reports = 0;
-    const obedience = open();
-    const before = obedience.report();
-    await obedience.resume(signal);
-    const after = obedience.report();
+    const handler = open();
+    const before = handler.report();
+    await handler.resume(signal);
+    const after = handler.report();
     expect(after.at > before.at).toBe(true);
     expect(after).toEqual({ ...before, at: after.at });
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(done.slice(1)).toEqual(["reassert network 1", "reassert network 1"]);
-    expect([reports, obedience.report()]).toEqual([1, after]);
+    expect([reports, handler.report()]).toEqual([1, after]);
     reports = 0;
     proof = { outcome: "failed", reason: "table gone and nft missing" };
-    await obedience.reassert(signal);
+    await handler.reassert(signal);
     expect(reports).toBe(1);
-    expect(obedience.report()).toMatchObject({ generation: 1, outcome: "failed" });
+    expect(handler.report()).toMatchObject({ generation: 1, outcome: "failed" });
   });
 
   test("before the first directive its report is dated by what is known of the time by now", async () => {
@@ -384,16 +384,16 @@ describe("createObedience()", () => {
       () => nowMs,
       () => elapsedMs,
     );
-    const obedience = open(recorders(), clock.now, () => elapsedMs, clock.mark());
-    expect(obedience.report().at).toBe("1970-01-01T00:00:05.000Z");
+    const handler = open(recorders(), clock.now, () => elapsedMs, clock.mark());
+    expect(handler.report().at).toBe("1970-01-01T00:00:05.000Z");
     elapsedMs += 60_000;
     nowMs = Date.parse("2026-11-21T10:01:00.000Z"); // NTP
-    expect(obedience.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
+    expect(handler.report()).toEqual(uncontained("2026-11-21T10:00:00.000Z"));
   });
 
   test("proves a lasting isolation anew when the machine was away: it slept, or was put back to a snapshot", async () => {
     let [nowMs, elapsedMs] = [Date.now(), 0];
-    const obedience = open(
+    const handler = open(
       recorders(),
       () => nowMs,
       () => elapsedMs,
@@ -401,34 +401,34 @@ describe("createObedience()", () => {
     const pass = async (ms: number, ranMs: number): Promise<string> => {
       nowMs += ms;
       elapsedMs += ranMs;
-      await obedience.reassert(signal);
-      return obedience.report().at;
+      await handler.reassert(signal);
+      return handler.report().at;
     };
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
-    const { at } = obedience.report();
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = handler.report();
     // A clock that keeps time, be it slewed, and one that is set back.
     expect(await pass(600_000, 598_000)).toBe(at);
     expect(await pass(-3_600_000, 4000)).toBe(at);
     expect(await pass(3_600_000, 4000)).not.toBe(at);
-    const again = obedience.report().at;
+    const again = handler.report().at;
     expect(await pass(4000, 4000)).toBe(again);
     expect(await pass(6001, 4000)).toBe(new Date(nowMs).toISOString());
     expect(reports).toBe(3);
     // A free host has nothing to prove.
-    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
-    const free = obedience.report();
+    await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    const free = handler.report();
     expect(await pass(3_600_000, 0)).toBe(free.at);
   });
 
   test("the times of its reports grow from one generation to the next too, also when the clock is set back", async () => {
     let nowMs = Date.now();
-    const obedience = open(recorders(), () => nowMs);
-    await obedience.consider(await sign({ generation: 1, mode: "network" }), signal);
-    const { at } = obedience.report();
+    const handler = open(recorders(), () => nowMs);
+    await handler.handle(await sign({ generation: 1, mode: "network" }), signal);
+    const { at } = handler.report();
     nowMs -= 60_000;
-    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
-    expect(obedience.report()).toMatchObject({ generation: 2, outcome: "applied" });
-    expect(obedience.report().at > at).toBe(true);
+    await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    expect(handler.report()).toMatchObject({ generation: 2, outcome: "applied" });
+    expect(handler.report().at > at).toBe(true);
   });
 
   test.each([
@@ -438,11 +438,11 @@ describe("createObedience()", () => {
     "goes on with %s after a look that failed, also over a restart, and tells when it holds",
     async (mode, failed) => {
       const good = proof;
-      const obedience = open();
-      await obedience.consider(await sign({ generation: 1, mode }), signal);
+      const handler = open();
+      await handler.handle(await sign({ generation: 1, mode }), signal);
       proof = failed;
-      await obedience.reassert(signal);
-      await obedience.reassert(signal);
+      await handler.reassert(signal);
+      await handler.reassert(signal);
       const restarted = open();
       await restarted.resume(signal);
       expect(restarted.report()).toMatchObject({ outcome: "failed", reason: failed.reason });
@@ -457,12 +457,12 @@ describe("createObedience()", () => {
     const good = proof;
     for (const mode of ["stop-engines", "network"] as const) {
       proof = { outcome: "failed", reason: "not everything" };
-      const obedience = open();
-      const generation = obedience.report().generation + 1;
-      await obedience.consider(await sign({ generation, mode }), signal);
+      const handler = open();
+      const generation = handler.report().generation + 1;
+      await handler.handle(await sign({ generation, mode }), signal);
       proof = good;
-      await obedience.reassert(signal);
-      expect([mode, obedience.report().outcome]).toEqual([mode, mode === "network" ? "failed" : "applied"]);
+      await handler.reassert(signal);
+      expect([mode, handler.report().outcome]).toEqual([mode, mode === "network" ? "failed" : "applied"]);
     }
   });
 
@@ -476,12 +476,12 @@ describe("createObedience()", () => {
         throw new Error("stopped before the isolation was proven");
       },
     };
-    await open(cut).consider(await sign({ generation: 3, mode: "network" }), stopper.signal);
-    const obedience = open();
-    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "none" });
-    await obedience.resume(signal);
+    await open(cut).handle(await sign({ generation: 3, mode: "network" }), stopper.signal);
+    const handler = open();
+    expect(handler.report()).toMatchObject({ generation: 3, outcome: "none" });
+    await handler.resume(signal);
     expect(done).toEqual(["apply network 3"]);
-    expect(obedience.report()).toMatchObject({ generation: 3, outcome: "applied" });
+    expect(handler.report()).toMatchObject({ generation: 3, outcome: "applied" });
   });
 
   describe("a proof covers the interval since the last one:", () => {
@@ -493,86 +493,86 @@ describe("createObedience()", () => {
         () => nowMs,
         () => elapsedMs,
       );
-    const look = async (obedience: Obedience, what: Proof, afterMs = 4000) => {
+    const look = async (handler: DirectiveHandler, what: Proof, afterMs = 4000) => {
       nowMs += afterMs;
       elapsedMs += afterMs;
       proof = what;
-      await obedience.reassert(signal);
-      return obedience.report();
+      await handler.reassert(signal);
+      return handler.report();
     };
-    async function isolated(mode: Mode = "network"): Promise<Obedience> {
+    async function isolated(mode: Mode = "network"): Promise<DirectiveHandler> {
       [nowMs, elapsedMs] = [Date.now(), 0];
       proof = APPLIED;
-      const obedience = start();
-      const generation = obedience.report().generation + 1;
-      await obedience.consider(await sign({ generation, mode }), signal);
+      const handler = start();
+      const generation = handler.report().generation + 1;
+      await handler.handle(await sign({ generation, mode }), signal);
       reports = 0;
-      return obedience;
+      return handler;
     }
 
     test("each repair asks for closer looks, which are quick and count repairs as any other", async () => {
-      const obedience = await isolated();
-      await look(obedience, APPLIED);
+      const handler = await isolated();
+      await look(handler, APPLIED);
       expect(alarms).toBe(0);
-      await look(obedience, ALTERED);
+      await look(handler, ALTERED);
       expect(alarms).toBe(1);
       done = [];
       nowMs += 250;
       elapsedMs += 250;
-      await obedience.reassert(signal, { isQuick: true });
+      await handler.reassert(signal, { isQuick: true });
       expect([done, alarms]).toEqual([["reassert network 1 quick"], 2]);
-      expect(obedience.report().outcome).toBe("failed");
+      expect(handler.report().outcome).toBe("failed");
     });
 
     test("one repair leaves it enforced and is reported with its time, the next looks say nothing new", async () => {
-      const obedience = await isolated();
-      const report = await look(obedience, ALTERED);
+      const handler = await isolated();
+      const report = await look(handler, ALTERED);
       const reason = `the isolation rules were altered at ${new Date(nowMs).toISOString()}, and that was undone`;
       expect(report).toMatchObject({ generation: 1, outcome: "applied", reason, probes: APPLIED.probes });
       expect(containmentReport.safeParse(report).success).toBe(true);
-      for (let round = 0; round < 3; round++) expect(await look(obedience, APPLIED)).toBe(report);
+      for (let round = 0; round < 3; round++) expect(await look(handler, APPLIED)).toBe(report);
       expect(reports).toBe(1);
       // Long after it another one is a new repair, not a repeated one; it is reported too.
-      const later = await look(obedience, ALTERED, 120_000);
+      const later = await look(handler, ALTERED, 120_000);
       expect([later.outcome, later.reason !== reason, reports]).toEqual(["applied", true, 2]);
     });
 
     test("a repeated repair has failed until two minutes pass without one, whatever the look itself finds", async () => {
-      const obedience = await isolated();
-      await look(obedience, ALTERED);
-      const failed = await look(obedience, ALTERED, 119_999);
+      const handler = await isolated();
+      await look(handler, ALTERED);
+      const failed = await look(handler, ALTERED, 119_999);
       expect(failed).toMatchObject({ outcome: "failed", probes: APPLIED.probes });
       expect(failed.reason).toBe(
         "the isolation rules were altered, and that was undone at least 2 times; failed until 2 minutes pass without it",
       );
-      expect(await look(obedience, APPLIED, 119_999)).toBe(failed);
-      const good = await look(obedience, APPLIED, 1);
+      expect(await look(handler, APPLIED, 119_999)).toBe(failed);
+      const good = await look(handler, APPLIED, 1);
       expect(good).toMatchObject({ outcome: "applied", probes: APPLIED.probes });
       expect(good.reason).toBeUndefined();
-      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+      expect((await look(handler, ALTERED)).outcome).toBe("applied");
     });
 
     test("a tamper loop of 200 repairs is one failure that says how many, in as many reports as its count has doubled", async () => {
-      const obedience = await isolated();
+      const handler = await isolated();
       const outcomes = new Set<string>();
       for (let round = 0; round < 200; round++)
-        if ((await look(obedience, ALTERED, 1200)).outcome !== "failed") outcomes.add(`round ${round}`);
+        if ((await look(handler, ALTERED, 1200)).outcome !== "failed") outcomes.add(`round ${round}`);
       expect([...outcomes]).toEqual(["round 0"]);
-      expect(obedience.report().reason).toContain("at least 128 times");
+      expect(handler.report().reason).toContain("at least 128 times");
       expect(reports).toBe(8);
     });
 
     test("a restart in the middle of it forgets nothing, and the quiet time begins again", async () => {
-      let obedience = await isolated();
-      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      let handler = await isolated();
+      for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
       elapsedMs = 0;
       nowMs += 3_600_000;
-      obedience = start();
-      await obedience.resume(signal);
-      expect(obedience.report()).toMatchObject({ outcome: "failed" });
-      expect((await look(obedience, APPLIED, 119_999)).outcome).toBe("failed");
-      expect((await look(obedience, APPLIED, 1)).outcome).toBe("applied");
+      handler = start();
+      await handler.resume(signal);
+      expect(handler.report()).toMatchObject({ outcome: "failed" });
+      expect((await look(handler, APPLIED, 119_999)).outcome).toBe("failed");
+      expect((await look(handler, APPLIED, 1)).outcome).toBe("applied");
       expect(readFileSync(join(directory, "containment.json"), "utf8")).not.toContain("repairs");
       const restarted = start();
       await restarted.resume(signal);
@@ -582,50 +582,50 @@ describe("createObedience()", () => {
     test("rules that are gone at each start of the agent are a repeated repair too", async () => {
       await isolated();
       for (const outcome of ["applied", "failed", "failed"] as const) {
-        const obedience = start();
+        const handler = start();
         proof = ALTERED;
-        await obedience.resume(signal);
-        expect(obedience.report().outcome).toBe(outcome);
+        await handler.resume(signal);
+        expect(handler.report().outcome).toBe(outcome);
         elapsedMs = 0;
       }
     });
 
     test("a look that failed keeps its own reason, and the repairs before it still count after it", async () => {
-      const obedience = await isolated("stop-engines");
-      await look(obedience, ALTERED);
+      const handler = await isolated("stop-engines");
+      await look(handler, ALTERED);
       const broken: Proof = { outcome: "failed", reason: "nft hangs", repaired: ALTERED.repaired! };
-      expect(await look(obedience, broken)).toMatchObject({ outcome: "failed", reason: "nft hangs" });
-      expect((await look(obedience, APPLIED)).reason).toContain("at least 2 times");
+      expect(await look(handler, broken)).toMatchObject({ outcome: "failed", reason: "nft hangs" });
+      expect((await look(handler, APPLIED)).reason).toContain("at least 2 times");
     });
 
     test("a new order begins with no repairs: the release and the isolation after it are proven by themselves", async () => {
-      const obedience = await isolated();
-      for (let round = 0; round < 3; round++) await look(obedience, ALTERED);
+      const handler = await isolated();
+      for (let round = 0; round < 3; round++) await look(handler, ALTERED);
       proof = APPLIED;
-      await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
-      expect(obedience.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
-      await obedience.consider(await sign({ generation: 3, mode: "network" }), signal);
-      expect(await look(obedience, APPLIED)).toMatchObject({ generation: 3, outcome: "applied" });
-      expect((await look(obedience, ALTERED)).outcome).toBe("applied");
+      await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+      expect(handler.report()).toMatchObject({ generation: 2, action: "release", outcome: "applied" });
+      await handler.handle(await sign({ generation: 3, mode: "network" }), signal);
+      expect(await look(handler, APPLIED)).toMatchObject({ generation: 3, outcome: "applied" });
+      expect((await look(handler, ALTERED)).outcome).toBe("applied");
     });
   });
 
   test("has nothing to put back when observing, released or never isolated", async () => {
-    const obedience = open();
-    await obedience.resume(signal);
-    await obedience.consider(await sign({ generation: 1 }), signal);
-    await obedience.reassert(signal);
-    await obedience.consider(await sign({ generation: 2, mode: "network", action: "release" }), signal);
-    await obedience.reassert(signal);
+    const handler = open();
+    await handler.resume(signal);
+    await handler.handle(await sign({ generation: 1 }), signal);
+    await handler.reassert(signal);
+    await handler.handle(await sign({ generation: 2, mode: "network", action: "release" }), signal);
+    await handler.reassert(signal);
     expect(done).toEqual(["apply observe 1", "release observe 2"]);
   });
 
   test("starts with a damaged state file, says so, and takes the directive again", async () => {
     writeFileSync(join(directory, "containment.json"), "{");
-    const obedience = open();
+    const handler = open();
     expect(said[0]).toStartWith("error ");
-    await obedience.consider(await sign({ generation: 4 }), signal);
-    expect(obedience.report().generation).toBe(4);
+    await handler.handle(await sign({ generation: 4 }), signal);
+    expect(handler.report().generation).toBe(4);
   });
 });
 
@@ -669,7 +669,7 @@ describe("a directive for a mainboard", () => {
 
   async function considered(named: string | undefined, hardware: Hardware | undefined) {
     let foreign = 0;
-    const obedience = createObedience({
+    const handler = createDirectiveHandler({
       directory,
       self: () => ({ tenantId: TENANT, assetId: ASSET, jwks: keys.jwks }),
       hardware,
@@ -683,9 +683,9 @@ describe("a directive for a mainboard", () => {
     });
     const claims = { ...directiveClaims(), ...(named !== undefined && { hardware: named }) };
     const jws = await signDirective(keys.control, claims);
-    await obedience.consider(jws, signal);
-    await obedience.consider(jws, signal);
-    return { generation: obedience.report().generation, foreign, done: done.length };
+    await handler.handle(jws, signal);
+    await handler.handle(jws, signal);
+    return { generation: handler.report().generation, foreign, done: done.length };
   }
 
   test("is refused on another one, and reported once", async () => {
