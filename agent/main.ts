@@ -2,12 +2,12 @@ import { availableParallelism, homedir, loadavg, userInfo } from "node:os";
 import { base64url } from "../shared/encoding/bytes.ts";
 import { messageOf } from "../shared/observability/error-message.ts";
 import { loginOf } from "./cli/accounts.ts";
-import { COMMANDS, type CommandName, parseArguments } from "./cli/arguments.ts";
+import { parseArguments, settingFlags } from "./cli/arguments.ts";
+import { COMMANDS, type CommandName } from "./cli/commands.ts";
 import { fail, type Machine, type Verb } from "./cli/machine.ts";
 import { resolveSettings } from "./daemon/settings.ts";
 import { hardwareOf } from "./identity/hardware/fingerprint.ts";
 import { takeProxyVariables } from "./network/proxy.ts";
-import { AGENT_VERSION } from "./platform/agent-version.ts";
 import { codeOf, StateFault } from "./platform/state-files.ts";
 
 /** A daemon that runs for months loads none of the others. */
@@ -74,20 +74,20 @@ async function main(): Promise<number> {
     await (await import("./scan/reader-process/reader-process.ts")).serveReads(machine.elapsed);
     return 0;
   }
-  const parsed = parseArguments(process.argv.slice(2), AGENT_VERSION);
+  const parsed = parseArguments(process.argv.slice(2));
   if (parsed.is === "wrong") return fail(machine, parsed.reason, 2);
   if (parsed.is === "text") {
     machine.print(parsed.text);
     return 0;
   }
-  const { name, values, word } = parsed;
-  const resolved = resolveSettings(machine, values, Object.keys(COMMANDS[name].options));
+  const { name } = parsed;
+  const resolved = resolveSettings(machine, settingFlags(parsed), Object.keys(COMMANDS[name].options));
   if (!resolved.ok && name === "doctor")
-    return (await import("./cli/doctor.ts")).reportBadSettings(machine, values, resolved.reason);
+    return (await import("./cli/doctor.ts")).reportBadSettings(machine, parsed, resolved.reason);
   if (!resolved.ok) return fail(machine, resolved.reason, 2);
   try {
     const verb = await VERBS[name]();
-    return await verb(machine, { values, word, settings: resolved.settings });
+    return await verb(machine, { ...parsed, settings: resolved.settings });
   } catch (cause) {
     if (cause instanceof StateFault) return fail(machine, cause.message);
     const reason = messageOf(cause, codeOf(cause)).split("\n")[0];

@@ -1,6 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { uptime } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import type { Command } from "../shared/command-line/options.ts";
+import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 import { messageOf } from "../shared/observability/error-message.ts";
 import { MissingBinary } from "./binaries.ts";
 import { RUNTIMES, type RuntimeName, runtimePath } from "./edge-command.ts";
@@ -12,14 +14,22 @@ import { QUEUE_NAME } from "./sqs.ts";
 import { queueFileIn, type Stack, startStack } from "./stack.ts";
 import { STOP_GRACE_MS, type Stage, startStage } from "./stage.ts";
 
-const HELP = `usage: bun run start
-
-Starts LifecycleZero on this machine: DynamoDB, SQS, edge, worker, and an agent that looks at this very host.
-
-  LZ_PORT          port of the edge and the dashboard (default 8787)
-  LZ_EDGE_RUNTIME  deno (default), bun or workerd
-  LZ_LOCAL_DIR     where data and secrets are kept (default .local)
-  DYNAMODB_ENDPOINT  an existing DynamoDB instead of the embedded one`;
+const COMMAND: Command = {
+  summary:
+    "start LifecycleZero on this machine: DynamoDB, SQS, edge, worker, and an agent that scans this host",
+  options: {},
+  tables: [
+    {
+      title: "Environment variables:",
+      rows: {
+        LZ_PORT: "port of the edge and the dashboard (default 8787)",
+        LZ_EDGE_RUNTIME: "deno (default), bun or workerd",
+        LZ_LOCAL_DIR: "folder for data and secrets (default .local)",
+        DYNAMODB_ENDPOINT: "URL of an existing DynamoDB to use instead of the embedded one",
+      },
+    },
+  ],
+};
 
 const PORT_DEFAULT = 8787;
 /** Signals that follow the first one so soon come from the same Ctrl-C. */
@@ -32,12 +42,8 @@ function fail(text: string): never {
 }
 
 function readOptions() {
-  const { env, argv } = process;
-  if (argv.includes("--help") || argv.includes("-h")) {
-    console.log(HELP);
-    process.exit(0);
-  }
-  if (argv.length > 2) fail(`unknown argument ${argv[2]}: see bun run start --help`);
+  readProcessArguments("bun run start", COMMAND);
+  const { env } = process;
   const port = Number(env.LZ_PORT ?? PORT_DEFAULT);
   if (!Number.isInteger(port) || port < 1 || port > 65535) fail("LZ_PORT must be a port, 1 to 65535");
   const runtime = (env.LZ_EDGE_RUNTIME ?? "deno") as RuntimeName;

@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { messageOf } from "../shared/observability/error-message.ts";
-import { type CommandName, parseArguments } from "./platform/arguments.ts";
+import { parseArguments } from "./platform/arguments.ts";
+import type { CommandName } from "./platform/commands.ts";
 import type { Verb } from "./platform/deps.ts";
 import { Failure, Misuse } from "./platform/faults.ts";
 
-/** Loaded when asked for: `lz token` should not wait for an AWS client. */
+/** Each command is loaded when it is used: `lz token` must not wait for an AWS client to load. */
 const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   token: () => import("./keys/token.ts"),
   "enroll-token": () => import("./keys/enroll-token.ts"),
@@ -31,10 +32,11 @@ const VERBS: Record<CommandName, () => Promise<{ run: Verb }>> = {
   doctor: () => import("./doctor/doctor.ts"),
 };
 
+/** Resolves with true if the person at the terminal types `yes`. The question is printed to stderr. */
 async function askOnTerminal(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return (await terminal.question(`${question} Type yes to go on: `)).trim() === "yes";
+    return (await terminal.question(`${question} Type yes to continue: `)).trim() === "yes";
   } finally {
     terminal.close();
   }
@@ -42,14 +44,15 @@ async function askOnTerminal(question: string): Promise<boolean> {
 
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseArguments(argv);
-  if (parsed.is === "help") {
+  if (parsed.is === "wrong") throw new Misuse(parsed.reason);
+  if (parsed.is === "text") {
     console.log(parsed.text);
     return 0;
   }
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  const { run } = await VERBS[parsed.args.name]();
-  const outcome = await run(parsed.args, {
+  const { run } = await VERBS[parsed.name]();
+  const outcome = await run(parsed, {
     clock: () => Date.now(),
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
     env: process.env,
@@ -59,7 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
     stop: stop.signal,
     ...(process.stdin.isTTY && { confirm: askOnTerminal }),
   });
-  if (parsed.args.json) console.log(JSON.stringify(outcome.json));
+  if (parsed.flags.has("json")) console.log(JSON.stringify(outcome.json));
   else for (const line of outcome.lines) console.log(line);
   return outcome.code ?? 0;
 }

@@ -1,24 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
 /** Builds the agent for this host and runs the binary: the smallest proof that it works on this platform. */
 
 const ROOT = resolve(import.meta.dir, "..");
-const HELP = [
-  "usage: bun run test:agent",
-  "",
-  "Compiles dist/lz-agent for this host, checks its version, and lets it find a stand-in of Ollama's API here.",
-].join("\n");
-
-const [argument] = process.argv.slice(2);
-if (argument === "--help" || argument === "-h") {
-  console.log(HELP);
-  process.exit(0);
-}
-if (argument !== undefined) {
-  console.error(`unknown argument ${JSON.stringify(argument)}: see bun run test:agent --help`);
-  process.exit(2);
-}
+readProcessArguments("bun run test:agent", {
+  summary:
+    "compile dist/lz-agent for this host, check its version, and let it find a stand-in of Ollama's API",
+  options: {},
+});
 
 async function run(command: readonly string[]): Promise<string> {
   const child = Bun.spawn([...command], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
 /** The fast loop: what each step finds wrong ends it. */
 
@@ -9,21 +10,11 @@ const STEPS: readonly string[][] = [
   ["run", "types"],
   ["tests/run.ts", "offline"],
 ];
-const HELP = [
-  "usage: bun run ok",
-  "",
-  "Formats, lints, checks types (default, edge, Deno) and runs the offline suites. Stops at the first that fails.",
-].join("\n");
-
-const [argument] = process.argv.slice(2);
-if (argument === "--help" || argument === "-h") {
-  console.log(HELP);
-  process.exit(0);
-}
-if (argument !== undefined) {
-  console.error(`unknown argument ${JSON.stringify(argument)}: see bun run ok --help`);
-  process.exit(2);
-}
+readProcessArguments("bun run ok", {
+  summary:
+    "format, lint, check types (default, edge, Deno) and run the offline suites; stops at the first failure",
+  options: {},
+});
 for (const step of STEPS) {
   const { exitCode } = Bun.spawnSync([process.execPath, ...step], {
     cwd: ROOT,

@@ -1,6 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { Command } from "../shared/command-line/options.ts";
+import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 import { type Report, readReport, retell, type Told } from "./report.ts";
 
 /** Runs the suites one after the other, adds up what they say, and says again at the end what did not pass. */
@@ -23,14 +25,12 @@ const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connecte
 /** Files whose tests scan the whole host, and so ask the servers of every other test. */
 const ALONE = /\.alone\.test\.ts$/;
 
-const USAGE = `usage: bun run test [${Object.keys(SUITES).join("|")}] …`;
-const HELP = [
-  USAGE,
-  "",
-  "Runs the suites named, or all of them.",
-  "",
-  ...Object.entries(SUITES).map(([suite, what]) => `  ${suite.padEnd(12)}${what}`),
-].join("\n");
+const COMMAND: Command = {
+  summary: "run test suites: all of them, or those you name",
+  moreOperands: { name: "SUITE", of: Object.keys(SUITES), help: "a suite to run" },
+  options: {},
+  tables: [{ title: "Suites:", rows: SUITES }],
+};
 
 /** What was wrong with a run beside its tests, or nothing. */
 function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
@@ -86,16 +86,7 @@ async function runSuite(suite: Suite, folder: string): Promise<Report[]> {
   return reports;
 }
 
-const named = process.argv.slice(2);
-if (named.includes("--help") || named.includes("-h")) {
-  console.log(HELP);
-  process.exit(0);
-}
-const unknown = named.find((name) => !Object.hasOwn(SUITES, name));
-if (unknown !== undefined) {
-  console.error(`unknown suite ${JSON.stringify(unknown)}: ${USAGE}`);
-  process.exit(2);
-}
+const { operands: named } = readProcessArguments("bun run test", COMMAND);
 const suites = (named.length > 0 ? named : Object.keys(SUITES)) as Suite[];
 const folder = mkdtempSync(join(tmpdir(), "lz-tests-"));
 const failed: Told[] = [];

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { parseArgs } from "node:util";
 import { catalogue, catalogueVersion } from "../agent/catalogue/engines/list.ts";
+import { type Command, flag } from "../shared/command-line/options.ts";
+import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
 /** Targets of `--all`; the names behind `bun-` are those of `bun build --target`. */
 export const TARGETS = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "windows-x64"] as const;
@@ -189,30 +190,19 @@ const readOrEmpty = (path: string): string => {
 };
 const megabytes = (path: string): string => `${(sizeOf(path) / 1e6).toFixed(1)} MB`;
 
-const HELP = `usage: bun run build:agent [--all]
+const COMMAND: Command = {
+  summary: "compile dist/lz-agent for this host, unless nothing changed, and write dist/catalogue.json",
+  options: {
+    all: flag(`compile binaries for ${TARGETS.join(", ")}, with SHA256SUMS and sbom.cdx.json`),
+  },
+};
 
-Compiles dist/lz-agent for this host, unless nothing changed since the last time, and writes dist/catalogue.json.
-  --all    the binaries of ${TARGETS.join(", ")}, with SHA256SUMS and sbom.cdx.json`;
-
-async function main(argv: readonly string[]): Promise<number> {
-  let values: { all?: boolean; help?: boolean };
-  try {
-    ({ values } = parseArgs({
-      args: [...argv],
-      options: { all: { type: "boolean" }, help: { type: "boolean" } },
-    }));
-  } catch (cause) {
-    console.error(`build:agent: ${cause instanceof Error ? cause.message.split(". ")[0] : "bad arguments"}`);
-    return 2;
-  }
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
+async function main(): Promise<number> {
+  const { flags } = readProcessArguments("bun run build:agent", COMMAND);
   mkdirSync(DIST, { recursive: true });
   try {
     writeCatalogue();
-    await (values.all ? buildAll() : buildHost());
+    await (flags.has("all") ? buildAll() : buildHost());
     return 0;
   } catch (cause) {
     console.error(`build:agent: ${cause instanceof Error ? cause.message : "failed"}`);
@@ -220,4 +210,4 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+if (import.meta.main) process.exitCode = await main();

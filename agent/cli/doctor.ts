@@ -7,18 +7,19 @@ import { checkTls } from "../doctor/tls.ts";
 import { type Network, openNetwork } from "../network/outbound-network.ts";
 import { NO_PROXY, proxyText } from "../network/proxy.ts";
 import { parseEdgeUrl } from "../platform/agent-version.ts";
-import type { Values } from "./arguments.ts";
-import { type ExitCode, type Machine, option, type Verb } from "./machine.ts";
+import type { Asked, ExitCode, Machine, Verb } from "./machine.ts";
+
+type Flags = Pick<Asked, "flags">;
 
 /** Checks what the agent needs, from its settings to its daemon, and names the cure of each failure. */
-export const doctor: Verb = async (machine, { values, settings }) => {
+export const doctor: Verb = async (machine, { flags, texts, settings }) => {
   const { state } = settings;
   const checks: Check[] = [];
-  const isPreflight = option(values, "url") !== undefined;
+  const isPreflight = texts.url !== undefined;
   checks.push(checkStateDirectory(state, machine.platform, machine.pid));
   const { check, identity } = checkEnrolment(state, machine.isRoot, isPreflight);
   checks.push(check);
-  const url = option(values, "url") ?? identity?.edgeUrl ?? settings.url;
+  const url = texts.url ?? identity?.edgeUrl ?? settings.url;
   const configured = configuration(machine, settings, url);
   checks.unshift(configured.check);
   const { network, edgeUrl } = configured;
@@ -44,12 +45,12 @@ export const doctor: Verb = async (machine, { values, settings }) => {
   }
   const proxy = network && (network.proxy ? proxyText(network.proxy) : NO_PROXY);
   checks.push(checkService(state, machine.platform, identity !== undefined, proxy));
-  return report(machine, values, checks);
+  return report(machine, { flags }, checks);
 };
 
 /** Settings that cannot be read stop every other command; here they are the first thing to cure. */
-export function reportBadSettings(machine: Machine, values: Values, reason: string): ExitCode {
-  return report(machine, values, [failedSetting(reason)]);
+export function reportBadSettings(machine: Machine, args: Flags, reason: string): ExitCode {
+  return report(machine, args, [failedSetting(reason)]);
 }
 
 /** Reasons of settings name their remedy behind a colon. */
@@ -129,9 +130,9 @@ async function checkNetwork(
 
 const MARKS = { ok: "ok     ", failed: "FAILED ", skipped: "-      " } as const;
 
-function report(machine: Machine, values: Values, checks: readonly Check[]): ExitCode {
+function report(machine: Machine, { flags }: Flags, checks: readonly Check[]): ExitCode {
   const failures = checks.filter(({ status }) => status === "failed").length;
-  if (values.json === true) machine.print(JSON.stringify({ ok: failures === 0, checks }));
+  if (flags.has("json")) machine.print(JSON.stringify({ ok: failures === 0, checks }));
   else {
     for (const check of checks) {
       machine.print(`${MARKS[check.status]} ${check.name.padEnd(16)} ${check.detail}`);

@@ -9,9 +9,8 @@ import type { Network } from "../network/outbound-network.ts";
 import type { Log } from "../platform/log.ts";
 import { sleep } from "../platform/sleep.ts";
 import { readIfThere } from "../platform/state-files.ts";
-import type { Values } from "./arguments.ts";
 import { factsOf } from "./facts.ts";
-import { type Machine, option } from "./machine.ts";
+import type { Asked, Machine } from "./machine.ts";
 
 /** A JWT with room to spare. */
 const TOKEN_CHARACTERS_MAX = 16_384;
@@ -21,10 +20,10 @@ const TOKEN_CHARACTERS_MAX = 16_384;
  */
 export async function tokenOf(
   machine: Pick<Machine, "env" | "input">,
-  values: Values,
+  texts: Asked["texts"],
 ): Promise<string | undefined> {
-  const file = option(values, "token-file");
-  if (file === undefined) return option(values, "token") ?? machine.env.LZ_ENROLL_TOKEN;
+  const file = texts["token-file"];
+  if (file === undefined) return texts.token ?? machine.env.LZ_ENROLL_TOKEN;
   const text = file === "-" ? await machine.input(TOKEN_CHARACTERS_MAX) : readIfThere(file);
   return text?.trim();
 }

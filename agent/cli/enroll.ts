@@ -20,13 +20,13 @@ import { type ExitCode, fail, type Machine, type Verb } from "./machine.ts";
 
 /** Enrols this host. Asked twice for the same control plane, it says so and changes nothing. */
 export const enroll: Verb = async (machine, asked) => {
-  const { values, settings } = asked;
+  const { flags, texts, settings } = asked;
   if (settings.url === undefined) return fail(machine, "enroll: --url is needed", 2);
   const url = parseEdgeUrl(settings.url, settings.allowHttp);
   if (!url.ok) return fail(machine, url.reason, 2);
   const opened = openNetwork(machine, settings.network, url.origin);
   if (!opened.ok) return fail(machine, `enroll: ${opened.reason}`, opened.isSetting ? 2 : 1);
-  const token = await tokenOf(machine, values);
+  const token = await tokenOf(machine, texts);
   if (!token) return fail(machine, "enroll: --token is needed", 2);
   const employee = employeeId.safeParse(settings.employee ?? asEmployee(machine.user));
   if (!employee.success)
@@ -44,11 +44,11 @@ export const enroll: Verb = async (machine, asked) => {
     machine.complain(`lz-agent: ${whyCopied(before, directory)}: enrolling this machine`);
     return finish(machine, settings, opened.network, await enrolCopy(copied, as));
   }
-  if (before && before.edgeUrl === url.origin && values.force !== true) {
+  if (before && before.edgeUrl === url.origin && !flags.has("force")) {
     machine.print(`already enrolled as ${before.assetId} of ${before.tenantId} at ${before.edgeUrl}`);
     return 0;
   }
-  if (before && values.force !== true) {
+  if (before && !flags.has("force")) {
     return fail(
       machine,
       `already enrolled at ${before.edgeUrl} as ${before.assetId} (--force to enrol anew)`,

@@ -13,7 +13,7 @@ import { scannerOf } from "./scanner.ts";
 import { scanWhole, WHOLE } from "./whole-scan.ts";
 
 /** Makes the heartbeat that would go out now and prints it field by field. Sends nothing. */
-export const explain: Verb = async (machine, { values, settings }) => {
+export const explain: Verb = async (machine, { flags, settings }) => {
   const directory = settings.state;
   const identity = loadIdentity(directory);
   const tenant = identity?.settings ?? AGENT_SETTINGS_DEFAULT;
@@ -47,6 +47,6 @@ export const explain: Verb = async (machine, { values, settings }) => {
     session: sessionBody(hardware),
     directive: poll,
   });
-  machine.print(values.json === true ? JSON.stringify(fields) : explanationText(fields));
+  machine.print(flags.has("json") ? JSON.stringify(fields) : explanationText(fields));
   return 0;
 };

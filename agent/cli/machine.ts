@@ -1,9 +1,9 @@
+import type { ParsedValues } from "../../shared/command-line/parse-command.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Hardware } from "../../shared/wire/hardware.ts";
 import type { Settings } from "../daemon/settings.ts";
 import type { Environment } from "../network/proxy.ts";
 import type { Host } from "../platform/agent-version.ts";
-import type { Values } from "./arguments.ts";
 
 /** All that the commands take from the process they run in. The entry file makes it; tests make another. */
 export type Machine = Host & {
@@ -35,8 +35,8 @@ export type Machine = Host & {
   stop: () => void;
 };
 
-/** What a command was asked for. */
-export type Asked = { values: Values; word: string | undefined; settings: Settings };
+/** Arguments of a command, and the settings of this call. */
+export type Asked = ParsedValues & { settings: Settings };
 
 /**
  * Exit code: 0 success, 1 failure, 2 wrong arguments, 3 no daemon runs (Linux Standard Base), 4 incomplete scan.
@@ -47,10 +47,4 @@ export type Verb = (machine: Machine, asked: Asked) => Promise<ExitCode>;
 export const fail = (machine: Pick<Machine, "complain">, line: string, code: ExitCode = 1): ExitCode => {
   machine.complain(`lz-agent: ${line}`);
   return code;
-};
-
-/** Text of an option, undefined when it was not given. */
-export const option = (values: Values, name: string): string | undefined => {
-  const value = values[name];
-  return typeof value === "string" ? value : undefined;
 };

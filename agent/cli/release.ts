@@ -1,18 +1,18 @@
 import { leaveCode, readAnswer } from "../contain/release-code.ts";
 import { loadIdentity } from "../identity/device-identity.ts";
 import { sleep } from "../platform/sleep.ts";
-import { fail, option, type Verb } from "./machine.ts";
+import { fail, type Verb } from "./machine.ts";
 
 const POLL_MS = 250;
 /** The daemon looks for a code every few seconds; undoing may take a few more. */
 const WAIT_MS = 30_000;
 
 /** Hands a one-time release code to the daemon, which alone enforces and frees, and tells what came of it. */
-export const release: Verb = async (machine, { values, settings }) => {
+export const release: Verb = async (machine, { texts, settings }) => {
   const directory = settings.state;
   if (!loadIdentity(directory))
     return fail(machine, `this host is not enrolled (no identity in ${directory})`);
-  const code = (option(values, "code") ?? "").trim();
+  const code = (texts.code ?? "").trim();
   leaveCode(directory, code);
   const until = machine.elapsed() + WAIT_MS;
   while (machine.elapsed() < until && !machine.stopping.aborted) {

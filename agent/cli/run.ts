@@ -44,7 +44,6 @@ import { createDirectivePoll } from "../report/directive-poll.ts";
 import { type Connection, createSender } from "../report/heartbeat-sender.ts";
 import { openSpool } from "../report/spool.ts";
 import type { Scanner, Targets } from "../scan/scan.ts";
-import type { Values } from "./arguments.ts";
 import { BUILT_IN } from "./catalogue.ts";
 import { COPIED_REMEDY, type Copied, enrolCopy, reportCopy, whyCopied } from "./copied-identity.ts";
 import { tokenOf } from "./enrol-host.ts";
@@ -61,8 +60,9 @@ const FOREIGN_DIRECTIVE: Collector = {
   detail: "a directive for another machine was refused: two machines use this identity",
 };
 
-export const run: Verb = async (machine, { values, settings }) => {
-  const isService = values.service === true;
+export const run: Verb = async (machine, asked) => {
+  const { settings } = asked;
+  const isService = asked.flags.has("service");
   const log = logOf(machine, settings, isService);
   const manager =
     isService && machine.platform === "win32"
@@ -70,7 +70,7 @@ export const run: Verb = async (machine, { values, settings }) => {
       : undefined;
   let code: ExitCode = 1;
   try {
-    code = await runDaemon(machine, { values, settings }, log, (reason, refused = 1) => {
+    code = await runDaemon(machine, asked, log, (reason, refused = 1) => {
       // A service has no terminal: its log is where the reason is looked for.
       if (!isService) return fail(machine, reason, refused);
       log("error", "agent.not-started", { reason });
@@ -87,7 +87,7 @@ export const run: Verb = async (machine, { values, settings }) => {
 
 async function runDaemon(
   machine: Machine,
-  { values, settings }: Pick<Asked, "values" | "settings">,
+  { texts, settings }: Pick<Asked, "texts" | "settings">,
   log: Log,
   refuse: (reason: string, code?: ExitCode) => ExitCode,
 ): Promise<ExitCode> {
@@ -103,7 +103,7 @@ async function runDaemon(
   const lock = await acquireLock(directory, { pid: machine.pid, birthOf, sleep });
   if (!lock.ok) return refuse(`already running on ${directory} as process ${lock.holder.pid}`);
   try {
-    const own = await ownIdentity({ machine, network, log, directory, identity: stored }, values);
+    const own = await ownIdentity({ machine, network, log, directory, identity: stored }, texts);
     if (!own.ok) return refuse(own.reason);
     const { identity, device, hardware } = own;
     log("info", "agent.started", {
@@ -132,7 +132,7 @@ type Own =
  * Identity and key of this very machine. Those of another one, which a copied disk brings along, are used for nothing
  * but to report the copy; with a token this machine enrols itself.
  */
-async function ownIdentity(start: Omit<Copied, "hardware">, values: Values): Promise<Own> {
+async function ownIdentity(start: Omit<Copied, "hardware">, texts: Asked["texts"]): Promise<Own> {
   const { machine, log, directory, identity } = start;
   const device = await openDeviceKey(directory, machine.platform);
   const hardware = await machine.hardware(identity.tenantId);
@@ -151,7 +151,7 @@ async function ownIdentity(start: Omit<Copied, "hardware">, values: Values): Pro
   const copied = { ...start, hardware };
   const reason = whyCopied(identity, directory);
   log("error", "identity.copied", { asset: identity.assetId, state: directory });
-  const token = await tokenOf(machine, values);
+  const token = await tokenOf(machine, texts);
   await reportCopy(copied, device);
   if (!token) return { ok: false, reason: `${reason}. ${COPIED_REMEDY}` };
   const { edgeUrl, employeeId } = identity;

@@ -8,10 +8,10 @@ import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.
 const INCOMPLETE = 4;
 
 /** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
-export const scan: Verb = async (machine, { values, settings }) => {
+export const scan: Verb = async (machine, { flags, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
-  const isStrict = values.complete === true;
+  const isStrict = flags.has("complete");
   const limitMs = isStrict ? COMPLETE_MS_MAX : undefined;
   const { engines, stores, collectors, durationMs, waiting, unanswered } = await scanWhole(
     scanner,
@@ -33,7 +33,7 @@ export const scan: Verb = async (machine, { values, settings }) => {
     if (lacking.length === 0) return 0;
     return fail(machine, `partial: ${lacking.join("; ")}`, INCOMPLETE);
   };
-  if (values.json === true) {
+  if (flags.has("json")) {
     machine.print(JSON.stringify(found));
     return end();
   }

@@ -28,10 +28,10 @@ const KINDS: Partial<Record<NodeJS.Platform, readonly [ServiceKind, ...ServiceKi
  * Installs, upgrades or removes the service of this system. Keys, identity and spool are left alone either way. An
  * isolated host keeps its service unless it is forced, for nobody else can free it.
  */
-export const service: Verb = async (machine, { values, word, settings }) => {
+export const service: Verb = async (machine, { flags, operands, settings }) => {
   const kinds = KINDS[machine.platform];
   if (!kinds) return fail(machine, `there is no service for ${machine.platform}`);
-  const isInstall = word === "install";
+  const isInstall = operands[0] === "install";
   // The daemon finds the file in its usual place by itself, also one that is put there later.
   const isElsewhere = settings.config.isUsed && settings.config.path !== configFile(machine);
   const network: ServiceNetwork = isInstall ? networkOf(machine, settings) : { ok: true };
@@ -41,7 +41,7 @@ export const service: Verb = async (machine, { values, word, settings }) => {
     ...(isElsewhere && { config: settings.config.path }),
     ...network.options,
   };
-  if (values.print === true) {
+  if (flags.has("print")) {
     const [kind] = kinds;
     const { executable } = kind;
     const plan = isInstall ? kind.install({ ...options, executable }) : kind.uninstall();
@@ -52,7 +52,7 @@ export const service: Verb = async (machine, { values, word, settings }) => {
   const deps = installDepsOf(machine, settings);
   if (isInstall) return install(machine, kinds, options, deps);
   const contained = containedIn(settings.state);
-  if (contained && values.force !== true) {
+  if (contained && !flags.has("force")) {
     return fail(machine, `service: ${whyContained(contained)}: release it first, or uninstall with --force`);
   }
   const code = await uninstall(machine, kinds, deps);

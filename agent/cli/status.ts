@@ -9,7 +9,7 @@ import { COPIED_REMEDY, whyCopied } from "./copied-identity.ts";
 import type { Verb } from "./machine.ts";
 
 /** Says what this host is to its control plane, and by its exit code whether the daemon runs. Asks nobody. */
-export const status: Verb = async (machine, { values, settings }) => {
+export const status: Verb = async (machine, { flags, settings }) => {
   const { state: directory, config } = settings;
   const identity = loadIdentity(directory);
   const holder = identity && lockHolder(directory, { birthOf: (pid) => processBirth(pid, machine.platform) });
@@ -19,7 +19,7 @@ export const status: Verb = async (machine, { values, settings }) => {
   const deviceKey = identity && readPublicKey(directory);
   const hardware = identity?.hardware && (await machine.hardware(identity.tenantId));
   const isCopied = isOtherMachine(identity?.hardware, hardware);
-  if (values.json === true) {
+  if (flags.has("json")) {
     const { assetId, tenantId, edgeUrl, employeeId, settings: tenant } = identity ?? {};
     machine.print(
       JSON.stringify({

@@ -56,7 +56,7 @@ export const run: Verb = async (args, deps) => {
   const api = createApi(connectionOf(args, deps), deps);
   const query = filterQuery(args);
   let leftOut = 0;
-  const assets = await api.list(`/v1/assets${query}`, assetView, args.wholes.limit!, (page) => {
+  const assets = await api.list(`/v1/assets${query}`, assetView, args.integers.limit!, (page) => {
     leftOut += page.expiredLeftOut ?? 0;
   });
   const said = leftOut === 0 ? "" : `; ${leftOut} expired left out (--lifecycle all lists them)`;

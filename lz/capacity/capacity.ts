@@ -6,16 +6,16 @@ const whole = (number: number): string => Math.round(number).toLocaleString("en-
 const millions = (number: number): string => `${whole(number / 1e6)} M`;
 const usd = (number: number): string => `$${whole(number)}`;
 
-export const run: Verb = async ({ wholes }) => {
+export const run: Verb = async ({ integers }) => {
   const plan = planCapacity({
-    endpoints: wholes.endpoints!,
-    intervalMs: wholes.interval!,
-    heartbeatBytes: wholes.bytes!,
-    resolutionSeconds: wholes.resolution!,
-    changesPerDay: wholes.changes!,
-    retentionDays: wholes.retention!,
-    edgeNodes: wholes.nodes!,
-    packWaitMs: wholes.wait!,
+    endpoints: integers.endpoints!,
+    intervalMs: integers.interval!,
+    heartbeatBytes: integers.bytes!,
+    resolutionSeconds: integers.resolution!,
+    changesPerDay: integers.changes!,
+    retentionDays: integers.retention!,
+    edgeNodes: integers.nodes!,
+    packWaitMs: integers.wait!,
   });
   const row = (name: string, value: (bill: Bill) => string) => [
     name,
@@ -25,7 +25,7 @@ export const run: Verb = async ({ wholes }) => {
   return {
     json: plan,
     lines: [
-      `${whole(wholes.endpoints!)} endpoints, ${whole(plan.heartbeatsPerSecond)} heartbeats/s, ${millions(plan.heartbeatsPerMonth)} a month`,
+      `${whole(integers.endpoints!)} endpoints, ${whole(plan.heartbeatsPerSecond)} heartbeats/s, ${millions(plan.heartbeatsPerMonth)} a month`,
       "",
       ...table(
         ["A MONTH (AWS LIST PRICE, US-EAST-1)", "ONE SEND, ONE WRITE", "PACKED AND SAMPLED"],

@@ -69,7 +69,7 @@ const RISKY: readonly (() => Engine[])[] = [
 const token = z.object({ token: z.string() });
 
 export const run: Verb = async (args, deps) => {
-  const { endpoints, seconds, interval, risky } = args.wholes as Record<string, number>;
+  const { endpoints, seconds, interval, risky } = args.integers as Record<string, number>;
   const perSecond = (endpoints! * 1000) / interval!;
   if (perSecond > PER_SECOND_MAX)
     throw new Misuse(

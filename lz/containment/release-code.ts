@@ -15,7 +15,7 @@ const made = z.object({
 export const run: Verb = async (args, deps) => {
   const api = createApi(connectionOf(args, deps), deps);
   const id = await findAsset(api, args.operands[0]!);
-  const body = { justification: args.texts.reason, hours: args.wholes.hours };
+  const body = { justification: args.texts.reason, hours: args.integers.hours };
   const key = { "idempotency-key": crypto.randomUUID() };
   const answer = await api.post(`/v1/assets/${id}/release-code`, body, made, key);
   deps.note(`good until ${answer.expiresAt}, once, at the host: lz-agent release --code CODE`);

@@ -6,7 +6,7 @@ import type { Verb } from "../platform/deps.ts";
 const made = z.object({ token: z.string().min(1), expiresAt: z.string(), uses: z.int() });
 
 export const run: Verb = async (args, deps) => {
-  const { uses, hours } = args.wholes;
+  const { uses, hours } = args.integers;
   const api = createApi(connectionOf(args, deps), deps);
   const key = { "idempotency-key": crypto.randomUUID() };
   const answer = await api.post("/v1/enrolment-tokens", { uses, hours }, made, key);

@@ -2,7 +2,7 @@ import { importJWK } from "jose";
 import { type ControlJwk, newControlKey, newSecret, publicHalf } from "../../shared/key-generation.ts";
 import { signKeySet } from "../../shared/wire/key-set.ts";
 import type { Deps, Verb } from "../platform/deps.ts";
-import { Failure, Misuse } from "../platform/faults.ts";
+import { Failure } from "../platform/faults.ts";
 import {
   type KeyLines,
   needLine,
@@ -23,11 +23,7 @@ type Step = "add" | "promote" | "drop";
 const VARIABLES = { edge: "LZ_EDGE_SECRETS", queue: "LZ_QUEUE_KEYS" } as const;
 
 export const run: Verb = async (args, deps) => {
-  const what = args.operands[0] as "edge" | "queue" | "control";
-  const step = args.operands[1] as Step;
-  if (!["edge", "queue", "control"].includes(what))
-    throw new Misuse("rotate: edge, queue or control is needed");
-  if (!["add", "promote", "drop"].includes(step)) throw new Misuse("rotate: add, promote or drop is needed");
+  const [what, step] = args.operands as ["edge" | "queue" | "control", Step];
   const environment = readKeyFile(args.texts.env!);
   const changed =
     what === "control"

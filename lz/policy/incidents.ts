@@ -21,7 +21,7 @@ export const run: Verb = async (args, deps) => {
   const incidents: z.infer<typeof incidentView>[] = [];
   for (const risk of risks) {
     const path = `/v1/incidents?risk=${risk.toUpperCase()}`;
-    incidents.push(...(await api.list(path, incidentView, args.wholes.limit!)));
+    incidents.push(...(await api.list(path, incidentView, args.integers.limit!)));
   }
   const rows = incidents.map((incident) => [
     incident.risk,

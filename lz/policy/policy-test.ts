@@ -21,11 +21,11 @@ type Fired = { hosts: Set<string>; states: number; risk: string };
 export const run: Verb = async (args, deps) => {
   const wanted = readPolicy(args.operands[0]!);
   const api = createApi(connectionOf(args, deps), deps);
-  const since = new Date(deps.clock() - args.wholes.days! * 24 * 3600_000).toISOString();
+  const since = new Date(deps.clock() - args.integers.days! * 24 * 3600_000).toISOString();
   const would = new Map<string, Fired>();
   const did = new Map<string, Fired>();
   let states = 0;
-  for (const { assetId, hostname } of await api.list("/v1/assets", asset, args.wholes.limit!)) {
+  for (const { assetId, hostname } of await api.list("/v1/assets", asset, args.integers.limit!)) {
     for (const item of await api.list(`/v1/assets/${assetId}/timeline`, change, 1000)) {
       if (item.at < since) break; // newest first
       states++;

@@ -8,7 +8,7 @@ const HIDDEN_SECONDS = 5;
 /** Lists dead letters and leaves them where they are. Their content is telemetry: only its size is shown. */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);
-  const letters = (await queue.take(args.wholes.limit!, HIDDEN_SECONDS)).map((letter) => ({
+  const letters = (await queue.take(args.integers.limit!, HIDDEN_SECONDS)).map((letter) => ({
     id: letter.id,
     sentAt: letter.sentAt,
     reason: letter.reason ?? "received too often without success",

@@ -7,7 +7,7 @@ const HIDDEN_SECONDS = 30;
 /** Replays what failed for a passing reason: an outage, a key or a schema the worker did not know. A message is taken out only after the queue has accepted it again. */
 export const run: Verb = async (args, deps) => {
   const queue = await openDeadLetters(deps);
-  const letters = await queue.take(args.wholes.limit!, HIDDEN_SECONDS);
+  const letters = await queue.take(args.integers.limit!, HIDDEN_SECONDS);
   const replayable = letters.filter(({ canReplay }) => canReplay);
   for (const letter of replayable) await queue.replay(letter);
   const left = letters.length - replayable.length;

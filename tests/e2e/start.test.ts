@@ -272,7 +272,12 @@ describe("bun run start", () => {
 
 describe("bun run start, asked wrongly", () => {
   const cases: [string, Record<string, string>, string[], string][] = [
-    ["an unknown argument", {}, ["--nonsense"], "unknown argument --nonsense: see bun run start --help\n"],
+    [
+      "an unknown argument",
+      {},
+      ["--nonsense"],
+      "bun run start: unknown option --nonsense; see bun run start --help\n",
+    ],
     ["a port that is none", { LZ_PORT: "x" }, [], "LZ_PORT must be a port, 1 to 65535\n"],
     [
       "a runtime that is none",

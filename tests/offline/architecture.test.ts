@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   lz: ["shared"],
   local: ["shared"],
   // The configuration page is written from the schemas of all stages.
-  tools: ["agent", "edge", "worker"],
+  tools: ["agent", "edge", "worker", "shared"],
 };
 
 /** Packages a stage may use. The agent is one binary on every endpoint: what is not here is not in it. */
@@ -81,6 +81,8 @@ describe("the house", () => {
       imports(path)
         .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
         .filter(({ specifier }) => PACKAGES[stageOf(path)] && !PACKAGES[stageOf(path)]!.test(specifier))
+        // Programs with a command line run on Bun or Node, never in the workerd bundle.
+        .filter(({ specifier }) => !(path.startsWith("shared/command-line/") && specifier === "node:util"))
         // What only their entries load may use what Bun and Deno have; the bundle for workerd is checked below.
         .filter(
           ({ specifier }) => !(/^edge\/(runtime\/)?(bun|deno)/.test(path) && specifier.startsWith("node:")),

@@ -61,6 +61,7 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
     encoding: "",
     time: "",
     observability: "time",
+    "command-line": "",
     wire: "encoding",
     queue: "encoding observability wire",
     table: "time wire",

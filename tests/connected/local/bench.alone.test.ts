@@ -179,7 +179,7 @@ describe("bench", () => {
   test("knows the benches that are tried here, and no other", async () => {
     const { code, out, err } = await run("nothing-like-it");
     expect({ code, out }).toEqual({ code: 2, out: "" });
-    const listed = /one of (.+) is needed/.exec(err)?.[1]?.split(", ");
+    const listed = /give (.+); see/.exec(err)?.[1]?.split(/, | or /);
     expect(listed?.toSorted()).toEqual(Object.keys(BENCHES).sort());
     expect(err.trim().split("\n")).toHaveLength(1);
   });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMMANDS } from "../../../../agent/cli/arguments.ts";
+import { COMMANDS } from "../../../../agent/cli/commands.ts";
 import { resolveSettings, VARIABLES } from "../../../../agent/daemon/settings.ts";
 import { configFile, type Host } from "../../../../agent/platform/agent-version.ts";
 import { removeTemporaryDirectories, temporaryDirectory } from "../report/send-edge.ts";

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { run as list } from "../../../../lz/assets/assets.ts";
 import { run as merge } from "../../../../lz/assets/merge.ts";
 import { retireAssets } from "../../../../lz/assets/retire-assets.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps, Outcome } from "../../../../lz/platform/deps.ts";
 import { Failure, Misuse } from "../../../../lz/platform/faults.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const idOf = (i: number) => `01JD${String(i).padStart(22, "0")}`;
 const assetOf = (i: number, more: object = {}) => ({
@@ -56,10 +56,8 @@ function makeApi(
     ...{ note: (line: string) => notes.push(line), stop: stop.signal },
   };
   const run = (...argv: string[]): Promise<Outcome> => {
-    const parsed = parseArguments([...argv, "--url", "http://127.0.0.1:1", "--token", "t"]);
-    if (parsed.is !== "command") throw new Error("expected a command");
-    const verb = parsed.args.name === "assets revoke" ? "revoke" : "expire";
-    return retireAssets(verb, parsed.args, deps);
+    const args = argumentsOf(...argv, "--url", "http://127.0.0.1:1", "--token", "t");
+    return retireAssets(args.name === "assets revoke" ? "revoke" : "expire", args, deps);
   };
   const posts = () => asked.filter(({ method }) => method === "POST");
   return { asked, posts, notes, deps, run, stop };
@@ -216,28 +214,17 @@ describe("lz assets revoke and expire", () => {
 
   test("refuse a call without a reason, and contained hosts of an expiry", () => {
     for (const verb of ["revoke", "expire"])
-      expect(() => parseArguments(["assets", verb, "vdi-1"])).toThrow(`assets ${verb}: --reason is needed`);
-    expect(() => parseArguments(["assets", "merge", "a", ...because])).toThrow("assets merge: NEW is needed");
-    expect(() => parseArguments(["assets", "expire", "a", ...because, "--even-if-contained"])).toThrow(
-      Misuse,
+      expect(() => argumentsOf("assets", verb, "vdi-1")).toThrow(`assets ${verb}: --reason is missing`);
+    expect(() => argumentsOf("assets", "merge", "a", ...because)).toThrow("assets merge: NEW is missing");
+    expect(() => argumentsOf("assets", "expire", "a", ...because, "--even-if-contained")).toThrow(
+      "assets expire: unknown option --even-if-contained",
     );
   });
 });
 
 describe("lz assets merge", () => {
-  const argsOf = (...argv: string[]) => {
-    const parsed = parseArguments([
-      "assets",
-      "merge",
-      ...argv,
-      "--url",
-      "http://127.0.0.1:1",
-      "--token",
-      "t",
-    ]);
-    if (parsed.is !== "command") throw new Error("expected a command");
-    return parsed.args;
-  };
+  const argsOf = (...argv: string[]) =>
+    argumentsOf("assets", "merge", ...argv, "--url", "http://127.0.0.1:1", "--token", "t");
 
   test("shows both, asks, and posts the merge with its reason", async () => {
     const api = makeApi(fleet(2), () => Response.json(assetOf(0)));
@@ -267,8 +254,7 @@ describe("lz assets merge", () => {
 
 test("lz assets says how many expired assets it leaves out", async () => {
   const api = makeApi(fleet(250));
-  const parsed = parseArguments(["assets", "--url", "http://127.0.0.1:1", "--token", "t"]);
-  if (parsed.is !== "command") throw new Error("expected a command");
-  const { lines } = await list(parsed.args, api.deps);
+  const args = argumentsOf("assets", "--url", "http://127.0.0.1:1", "--token", "t");
+  const { lines } = await list(args, api.deps);
   expect(lines.at(-1)).toBe("250 assets; 2 expired left out (--lifecycle all lists them)");
 });

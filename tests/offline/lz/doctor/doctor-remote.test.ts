@@ -3,18 +3,16 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { checkProtection } from "../../../../lz/doctor/aws.ts";
 import { run } from "../../../../lz/doctor/doctor.ts";
 import { checkWorker } from "../../../../lz/doctor/worker.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { marshalItem } from "../../../../shared/table/dynamo.ts";
 import { securityKey } from "../../../../shared/table/keys.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const NOW_MS = Date.parse("2026-11-30T12:00:00.000Z");
 const TENANT = "org_a";
 
 async function doctorOf(env: Record<string, string>, words: string[] = []) {
-  const parsed = parseArguments(["doctor", ...words]);
-  if (parsed.is === "help") throw new Error("unreachable");
   const fetch = async (request: Request) => {
     const { pathname } = new URL(request.url);
     const answers: Record<string, object> = {
@@ -25,7 +23,7 @@ async function doctorOf(env: Record<string, string>, words: string[] = []) {
     return Response.json(answers[pathname] ?? {});
   };
   const deps = { clock: () => NOW_MS, env, root: "/nowhere", fetch } as unknown as Deps;
-  const { json } = await run(parsed.args, deps);
+  const { json } = await run(argumentsOf("doctor", ...words), deps);
   return (json as { checks: { name: string; state: string }[] }).checks;
 }
 

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeSecrets, publicJwk } from "../../../../local/secrets.ts";
 import { run } from "../../../../lz/keys/catalog-sign.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { verifyCatalogue } from "../../../../shared/wire/catalog.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const deps = (env: Record<string, string> = {}): Deps => ({
   clock: () => 1_800_000_000_000,
@@ -27,9 +27,8 @@ test("lz catalog sign makes a document that the public control key verifies, and
   writeFileSync(at("key.json"), JSON.stringify(controlKey));
   writeFileSync(at("public.json"), JSON.stringify(publicJwk(controlKey)));
   const sign = (from: string, key: string[], env?: Record<string, string>, out = "out") => {
-    const parsed = parseArguments(["catalog", "sign", "--in", at(from), "--out", at(out), ...key]);
-    if (parsed.is === "help") throw new Error("help");
-    return run(parsed.args, deps(env));
+    const args = argumentsOf("catalog", "sign", "--in", at(from), "--out", at(out), ...key);
+    return run(args, deps(env));
   };
   const pinned = { keys: [publicJwk(controlKey) as never] };
   for (const [key, env] of [

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run as keys } from "../../../../lz/keys/keys.ts";
 import { run as rotate } from "../../../../lz/keys/rotate.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { verifyKeySet } from "../../../../shared/wire/key-set.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const NOW_MS = 1_790_000_000_000;
 const deps = {
@@ -17,11 +17,6 @@ const folder = mkdtempSync(join(tmpdir(), "lz-rotate-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 type Lines = Record<string, string>;
-const parse = (words: string[]) => {
-  const parsed = parseArguments(words);
-  if (parsed.is === "help") throw new Error("unreachable");
-  return parsed.args;
-};
 async function step(environment: Lines, what: string, name: string): Promise<Lines> {
   const file = join(folder, "secrets.env");
   writeFileSync(
@@ -30,10 +25,10 @@ async function step(environment: Lines, what: string, name: string): Promise<Lin
       .map(([key, value]) => `${key}=${value}`)
       .join("\n"),
   );
-  const outcome = await rotate(parse(["rotate", what, name, "--env", file]), deps);
+  const outcome = await rotate(argumentsOf("rotate", what, name, "--env", file), deps);
   return { ...environment, ...(outcome.json as Lines) };
 }
-const fresh = async () => (await keys(parse(["keys"]), deps)).json as Lines;
+const fresh = async () => (await keys(argumentsOf("keys"), deps)).json as Lines;
 
 describe("lz rotate", () => {
   for (const [what, name] of [
@@ -88,7 +83,7 @@ describe("lz rotate", () => {
 async function rotateFile(text: string, words: string[]): Promise<string> {
   const file = join(folder, "by-hand.env");
   writeFileSync(file, text);
-  await rotate(parse(["rotate", ...words, "--env", file]), deps);
+  await rotate(argumentsOf("rotate", ...words, "--env", file), deps);
   return readFileSync(file, "utf8");
 }
 const linesOf = (environment: Lines) =>
@@ -175,9 +170,9 @@ test("lz rotate --write changes its own lines, keeps the others, and the file is
 
 test("lz keys --out makes a file for its owner only, and overwrites none", async () => {
   const file = join(folder, "new.env");
-  const outcome = await keys(parse(["keys", "--out", file]), deps);
+  const outcome = await keys(argumentsOf("keys", "--out", file), deps);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(readFileSync(file, "utf8")).toMatch(/^LZ_EDGE_SECRETS=v1:.+\nLZ_QUEUE_KEYS=q1:/);
   expect(JSON.stringify(outcome)).not.toContain("v1:");
-  await expect(keys(parse(["keys", "--out", file]), deps)).rejects.toThrow("exists");
+  await expect(keys(argumentsOf("keys", "--out", file), deps)).rejects.toThrow("exists");
 });

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { findAsset } from "../../../../lz/assets/assets.ts";
 import { createApi } from "../../../../lz/platform/api.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import { connectionOf, openStack } from "../../../../lz/platform/connect.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { Failure, Misuse } from "../../../../lz/platform/faults.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lz-connect-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -34,32 +34,32 @@ const depsOf = (more: Partial<Deps> = {}): Deps => ({
   ...more,
 });
 
-const argsOf = (...argv: string[]) => {
-  const parsed = parseArguments(argv);
-  if (parsed.is !== "command") throw new Error("expected a command");
-  return parsed.args;
-};
-
 describe("connectionOf()", () => {
   test("connectionOf() takes the running local stack when nothing is said", () => {
-    expect(connectionOf(argsOf("assets"), depsOf())).toEqual({ url: stack.edgeUrl, token: "admin-token" });
+    expect(connectionOf(argumentsOf("assets"), depsOf())).toEqual({
+      url: stack.edgeUrl,
+      token: "admin-token",
+    });
   });
 
   test("connectionOf() takes options before the environment", () => {
     const deps = depsOf({ env: { LZ_URL: "https://env.example.com", LZ_TOKEN: "env" } });
-    expect(connectionOf(argsOf("assets"), deps)).toEqual({ url: "https://env.example.com", token: "env" });
-    const args = argsOf("assets", "--url", "https://option.example.com/x", "--token", "option");
+    expect(connectionOf(argumentsOf("assets"), deps)).toEqual({
+      url: "https://env.example.com",
+      token: "env",
+    });
+    const args = argumentsOf("assets", "--url", "https://option.example.com/x", "--token", "option");
     expect(connectionOf(args, deps)).toEqual({ url: "https://option.example.com", token: "option" });
   });
 
   test("connectionOf() never sends the local stack's token to an address that was given", () => {
-    expect(() => connectionOf(argsOf("assets", "--url", "https://elsewhere.example.com"), depsOf())).toThrow(
-      Misuse,
-    );
+    expect(() =>
+      connectionOf(argumentsOf("assets", "--url", "https://elsewhere.example.com"), depsOf()),
+    ).toThrow(Misuse);
   });
 
   test("connectionOf() sends no token without TLS beyond this machine", () => {
-    const to = (url: string) => connectionOf(argsOf("assets", "--url", url, "--token", "t"), depsOf());
+    const to = (url: string) => connectionOf(argumentsOf("assets", "--url", url, "--token", "t"), depsOf());
     for (const url of [
       "http://lz.example.com",
       "http://127.0.0.1.example.com",

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { run } from "../../../../lz/capacity/simulate.ts";
-import { parseArguments } from "../../../../lz/platform/arguments.ts";
 import type { Deps } from "../../../../lz/platform/deps.ts";
 import { retryAfterSeconds, withRetries } from "../../../../lz/platform/retry.ts";
+import { argumentsOf } from "../arguments-of.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 30, 12);
 const answers = (...list: [status: number, retryAfter?: string][]) => {
@@ -87,11 +87,10 @@ test("lz simulate enrols and reports although each kind of request is answered 5
     "/v1/heartbeats": [202, { receivedAt: "2026-11-30T12:00:00.000Z" }],
   };
   const refusedOnce = new Set<string>(["/v1/heartbeats"]);
-  const parsed = parseArguments([
+  const args = argumentsOf(
     ...["simulate", "--endpoints", "1", "--seconds", "1", "--interval", "1000"],
     ...["--url", "http://127.0.0.1:1", "--token", "t"],
-  ]);
-  if (parsed.is !== "command") throw new Error("expected a command");
+  );
   const deps: Deps = {
     clock: Date.now,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
@@ -109,7 +108,7 @@ test("lz simulate enrols and reports although each kind of request is answered 5
     note: () => {},
     stop: new AbortController().signal,
   };
-  const { json, code } = await run(parsed.args, deps);
+  const { json, code } = await run(args, deps);
   expect(json).toMatchObject({ endpoints: 1, sent: 1, accepted: 1, refused: {} });
   expect(code).toBe(0);
 }, 15_000);

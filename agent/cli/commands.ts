@@ -1,0 +1,132 @@
+import {
+  type Command,
+  choice,
+  flag,
+  type Options,
+  requiredText,
+  text,
+} from "../../shared/command-line/options.ts";
+
+const STATE = {
+  config: text("FILE", "configuration file (default: see lz-agent --help)"),
+  state: text("DIR", "directory of keys and waiting heartbeats (default: the directory of the platform)"),
+} as const satisfies Options;
+
+const NETWORK = {
+  proxy: text(
+    "URL",
+    "http://proxy.example.com:3128, or none for no proxy (default: HTTPS_PROXY, HTTP_PROXY or ALL_PROXY)",
+  ),
+  "no-proxy": text("HOSTS", "hosts to reach without the proxy, separated by commas (default: NO_PROXY)"),
+  "ca-file": text("FILE", "PEM certificates of your own CA, trusted in addition to those of the system"),
+} as const satisfies Options;
+
+const LOG = {
+  log: choice("FORMAT", ["text", "json"], "format of the log (default text; json for a service)"),
+  "log-file": text("FILE", "log to this file instead of stderr; a full file becomes FILE.1"),
+  verbose: flag("also log details for developers"),
+} as const satisfies Options;
+
+const ALLOW_HTTP = { "allow-http": flag("accept a control plane on another host without TLS") };
+
+const json = (help: string) => ({ json: flag(help) });
+
+/** Every command with its operands, options and help. */
+export const COMMANDS = {
+  enroll: {
+    summary: "enrol this host as an asset of your organisation",
+    options: {
+      url: text("URL", "origin of the control plane: https://lz.example.com (or set LZ_URL)"),
+      "token-file": text(
+        "FILE",
+        "file with the enrolment token of an administrator, or - for standard input (or set LZ_ENROLL_TOKEN)",
+      ),
+      token: text(
+        "TOKEN",
+        "the enrolment token itself; other users of this host can see it in the process list",
+      ),
+      employee: text("ID", "employee who uses this host (default: the user who runs this command)"),
+      ...ALLOW_HTTP,
+      force: flag("enrol again although this host is enrolled"),
+      ...NETWORK,
+      ...STATE,
+      ...LOG,
+    },
+  },
+  run: {
+    summary: "run the daemon, which scans and reports this host until it is stopped",
+    options: {
+      interval: text("MS", "milliseconds between heartbeats, 100 to 3600000 (default: the tenant's setting)"),
+      "token-file": text(
+        "FILE",
+        "enrolment token; if the disk was copied, this machine enrols itself with it (or set LZ_ENROLL_TOKEN)",
+      ),
+      service: flag("for the service manager of the system: reports to it, and logs JSON lines"),
+      ...NETWORK,
+      ...STATE,
+      ...LOG,
+    },
+  },
+  status: {
+    summary: "show whether this host is enrolled and reporting",
+    options: { ...json("print one JSON object"), ...STATE },
+    notes: ["Exit code: 0 if the daemon runs, 3 if it does not run or this host is not enrolled."],
+  },
+  release: {
+    summary: "release this host from isolation with a one-time code; works without a connection",
+    options: {
+      code: requiredText("CODE", "the code that an administrator created for this host with lz release-code"),
+      ...STATE,
+    },
+  },
+  scan: {
+    summary: "find the AI engines on this host once; needs no server and no enrolment",
+    options: {
+      complete: flag(
+        "take up to 120 s, and exit with 4 if anything could not be read, also for lack of permission",
+      ),
+      ...json("print one JSON object: status is complete or partial, missing lists what is missing"),
+      ...STATE,
+    },
+    notes: [
+      "Takes up to 10 s. Exit code: 0 if the scan looked at everything it may read, 4 if it ran out of time. " +
+        "The output names what is missing.",
+    ],
+  },
+  explain: {
+    summary: "show every field that this host sends, its present value and why it is sent",
+    options: { ...json("print one JSON array"), ...STATE },
+  },
+  doctor: {
+    summary: "check what the agent needs to report, and say how to fix each failure",
+    options: {
+      url: text("URL", "check whether this host could enrol at this control plane"),
+      ...ALLOW_HTTP,
+      ...json("print one JSON object"),
+      ...NETWORK,
+      ...STATE,
+    },
+    notes: [
+      "Checks settings, state directory, enrolment, name resolution, proxy, TLS, control plane, clock and daemon. " +
+        "Needs no enrolment. Exit code: 0 if nothing failed, 1 if a check failed.",
+    ],
+  },
+  service: {
+    summary: "install the daemon as a service that starts with the system, or uninstall it",
+    operands: [
+      {
+        name: "ACTION",
+        of: ["install", "uninstall"],
+        help: "install also upgrades; both keep keys, identity and waiting heartbeats",
+      },
+    ],
+    options: {
+      print: flag("only show what would be written and run"),
+      force: flag("uninstall although this host is isolated; it stays isolated"),
+      ...NETWORK,
+      ...STATE,
+    },
+  },
+} as const satisfies Record<string, Command>;
+
+export type CommandName = keyof typeof COMMANDS;

@@ -1,0 +1,25 @@
+import { helpOf } from "./help.ts";
+import type { Command } from "./options.ts";
+import { type ParsedValues, parseCommand } from "./parse-command.ts";
+
+/**
+ * The arguments of this process, for a program without commands. Prints the help and exits with 0, or prints one line to
+ * stderr and exits with 2 for arguments that the program does not take.
+ *
+ * @param call how a person runs the program: `bun run start`
+ */
+export function readProcessArguments(
+  call: string,
+  command: Command,
+  argv: readonly string[] = process.argv.slice(2),
+): ParsedValues {
+  const parsed = parseCommand(command, argv);
+  if (parsed.is === "parsed") return parsed;
+  if (parsed.is === "help") {
+    console.log(helpOf(call, command));
+    process.exit(0);
+  }
+  const advice = parsed.isUsage ? `; see ${call} --help` : "";
+  console.error(`${call}: ${parsed.reason}${advice}`);
+  process.exit(2);
+}
