@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileOf, TARGETS } from "../../tools/build-agent.ts";
+import { tagFault } from "../../tools/check-release-tag.ts";
 import { ROOT } from "../support/stack.ts";
 
 /* The files GitHub and contributors read. Nothing else runs them, so these tests hold them to the rest of the repository. */
@@ -20,6 +22,7 @@ const SUITES = ["offline", "runtimes", "connected", "e2e", "browser"];
 type Step = { name?: string; uses?: string; run?: string; with?: Record<string, unknown> };
 type Job = {
   "runs-on": string;
+  permissions?: Record<string, string>;
   "timeout-minutes"?: number;
   steps: Step[];
   strategy?: { matrix: { os: string[] } };
@@ -91,16 +94,19 @@ test("CI runs lint, types, the offline suites, the agent self-test, and every su
 test.each(WORKFLOWS)("%s runs only commands that exist, with the Bun that package.json asks for", (file) => {
   const commands = stepsOf(file).flatMap(({ run }) => run?.trim().split("\n") ?? []);
   expect(commands.length).toBeGreaterThan(0);
-  const bun = /^npx -y bun@(?<version>\S+) run (?<script>\S+)(?<rest>.*)$/;
+  const bun = /^npx -y bun@(?<version>\S+) (?:run (?<script>\S+)|(?<entry>\S+\.ts))(?<rest>.*)$/;
   for (const command of commands) {
-    const { version, script, rest } = bun.exec(command)?.groups ?? {};
-    if (script === undefined) {
-      expect(command).toEndWith(".ci/run");
+    const { version, script, entry, rest } = bun.exec(command)?.groups ?? {};
+    if (version === undefined) {
+      expect(command).toMatch(/\.ci\/run$|^gh release create "\$GITHUB_REF_NAME" --verify-tag /);
       continue;
     }
     expect(read(".ci/run")).toContain(`bun@${version} `);
-    expect(Object.keys(manifest.scripts)).toContain(script);
-    for (const word of rest!.split(" ").filter(Boolean)) expect(SUITES).toContain(word);
+    if (entry !== undefined) expect(existsSync(join(ROOT, entry))).toBe(true);
+    else expect(Object.keys(manifest.scripts)).toContain(script!);
+    const words = rest!.split(" ").filter(Boolean);
+    if (script === "test") for (const word of words) expect(SUITES).toContain(word);
+    else for (const word of words) expect(["--all", '"$GITHUB_REF_NAME"']).toContain(word);
   }
   expect(existsSync(join(ROOT, ".ci/run"))).toBe(true);
 });
@@ -109,6 +115,46 @@ test.each(WORKFLOWS)("%s pins actions to a commit, reads only, and ends each job
   expect(workflow(file).permissions).toEqual({ contents: "read" });
   for (const { uses } of stepsOf(file)) if (uses) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
   for (const job of jobsOf(file)) expect(job["timeout-minutes"]).toBeLessThanOrEqual(30);
+});
+
+test("only the release job has more rights than to read, and they are those of a signed release", () => {
+  const rights = WORKFLOWS.flatMap((file) => jobsOf(file).flatMap(({ permissions }) => (permissions ? [permissions] : [])));
+  expect(rights).toEqual([{ contents: "write", "id-token": "write", attestations: "write" }]);
+});
+
+test("the release attaches and attests every file of the build, and verifies the tag before it builds", () => {
+  const steps = stepsOf("release.yml");
+  const attested = steps.find(({ uses }) => uses?.startsWith("actions/attest-build-provenance@"))?.with?.[
+    "subject-path"
+  ] as string;
+  const published = steps.at(-1)!.run!;
+  for (const target of TARGETS) expect(fileOf(target)).toStartWith("lz-agent-");
+  for (const file of ["dist/lz-agent-*", "dist/SHA256SUMS", "dist/sbom.cdx.json", "dist/catalogue.json"]) {
+    expect(attested.split("\n")).toContain(file);
+    expect(published).toContain(` ${file}`);
+  }
+  const order = steps.map(({ run = "" }) => run);
+  const indexOf = (part: string) => order.findIndex((run) => run.includes(part));
+  expect(indexOf("check-release-tag")).toBeLessThan(indexOf("build:agent --all"));
+});
+
+test("a release tag is v and the version of package.json, and no other", () => {
+  expect(tagFault("v1.2.3", "1.2.3")).toBeUndefined();
+  for (const tag of ["1.2.3", "v1.2.4", "v1.2.3-rc.1", ""])
+    expect(tagFault(tag, "1.2.3")).toContain("v1.2.3");
+});
+
+test("CODEOWNERS has an owner for everything, and names paths that exist", () => {
+  const lines = read(".github/CODEOWNERS")
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => line.split(/ +/));
+  expect(lines[0]![0]).toBe("*");
+  for (const [path = "", ...owners] of lines) {
+    expect(owners.length).toBeGreaterThan(0);
+    for (const owner of owners) expect(owner).toMatch(/^@[\w-]+(?:\/[\w-]+)?$/);
+    expect({ path, exists: path === "*" || existsSync(join(ROOT, path)) }).toEqual({ path, exists: true });
+  }
 });
 
 const FORMS = readdirSync(join(ROOT, ".github/ISSUE_TEMPLATE")).filter((name) => name !== "config.yml");
