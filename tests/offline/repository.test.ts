@@ -118,7 +118,9 @@ test.each(WORKFLOWS)("%s pins actions to a commit, reads only, and ends each job
 });
 
 test("only the release job has more rights than to read, and they are those of a signed release", () => {
-  const rights = WORKFLOWS.flatMap((file) => jobsOf(file).flatMap(({ permissions }) => (permissions ? [permissions] : [])));
+  const rights = WORKFLOWS.flatMap((file) =>
+    jobsOf(file).flatMap(({ permissions }) => (permissions ? [permissions] : [])),
+  );
   expect(rights).toEqual([{ contents: "write", "id-token": "write", attestations: "write" }]);
 });
 
