@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine } from "../../shared/wire/heartbeat.ts";
-import { round } from "../report.ts";
-import type { Scope } from "../scope.ts";
+import { round } from "../harness/report.ts";
+import type { Scope } from "../harness/scope.ts";
 import { endProgram, programOf } from "./belonging.ts";
 import { cacheFolder, folderOf } from "./cache.ts";
 import { isInstalled } from "./install.ts";

@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { freePort } from "../../local/free-port.ts";
-import type { Scope } from "../scope.ts";
+import type { Scope } from "../harness/scope.ts";
 import { endProgram, markOf } from "./belonging.ts";
 import { renamed } from "./executable.ts";
 import type { Place, Program } from "./program.ts";

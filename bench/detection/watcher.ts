@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Scope } from "../scope.ts";
+import type { Scope } from "../harness/scope.ts";
 import { programOf } from "./belonging.ts";
 
 export type Watcher = {

@@ -1,4 +1,4 @@
-import type { Scope } from "../scope.ts";
+import type { Scope } from "../harness/scope.ts";
 
 /** Where the agent of a bench lives. */
 export type ContainedHost = {

@@ -1,6 +1,6 @@
 import type { Socket } from "bun";
 
-/** `status` undefined: the connection ended before an answer. Times by `performance.now()`. */
+/** Receives the response: `status` is undefined when the connection ended first. Times are of `performance.now()`. */
 export type Answered = (status: number | undefined, latencyMs: number) => void;
 type Job = { bytes: Uint8Array; dueMs: number; answered: Answered };
 type Line = {
@@ -10,102 +10,124 @@ type Line = {
   got?: Buffer | undefined;
 };
 
-export type Pool = {
-  /** Sends on a free connection, or as soon as one is free. The latency counts from `dueMs`. */
-  submit(bytes: Uint8Array, dueMs: number, answered: Answered): void;
-  close(): void;
-};
+/** Jobs that left the queue before it is compacted. */
+const COMPACT_FROM = 4096;
 
-/**
- * HTTP/1.1 keep-alive connections that write prepared bytes: one request at a time on each, no pipelining. A
- * tenth of what `fetch` costs, so that the generator is not what is measured.
- */
-export async function openPool(port: number, connections: number): Promise<Pool> {
-  const free: Line[] = [];
-  const waiting: Job[] = [];
-  let head = 0;
-  let closed = false;
-
-  const handlers = {
-    data(socket: Socket<Line>, chunk: Buffer) {
-      const line = socket.data;
-      const got = line.got ? Buffer.concat([line.got, chunk]) : chunk;
-      const status = completeStatus(got);
-      if (status === undefined) line.got = Buffer.from(got);
-      else settle(line, status);
-    },
-    drain(socket: Socket<Line>) {
+/** HTTP/1.1 keep-alive connections to one port of this machine. Made by {@link openPool}. */
+export class Pool {
+  readonly #port: number;
+  readonly #free: Line[] = [];
+  readonly #waiting: Job[] = [];
+  /** Index of the first job in `#waiting` that is not sent yet. */
+  #head = 0;
+  #isClosed = false;
+  readonly #handlers = {
+    data: (socket: Socket<Line>, chunk: Buffer) => this.#receive(socket.data, chunk),
+    drain: (socket: Socket<Line>) => {
       const { unsent } = socket.data;
       if (unsent) write(socket.data, unsent);
     },
-    close: (socket: Socket<Line>) => lost(socket.data),
-    error: (socket: Socket<Line>) => lost(socket.data),
+    close: (socket: Socket<Line>) => this.#reconnect(socket.data),
+    error: (socket: Socket<Line>) => this.#reconnect(socket.data),
   };
 
-  function settle(line: Line, status: number | undefined) {
-    const { job } = line;
-    line.job = undefined;
-    line.got = undefined;
-    const next = head < waiting.length ? waiting[head++] : undefined;
-    if (head > 4096 && head * 2 > waiting.length) {
-      waiting.splice(0, head);
-      head = 0;
-    }
-    if (next && line.socket) start(line, next);
-    else if (line.socket) free.push(line);
-    if (job) job.answered(status, performance.now() - job.dueMs);
+  constructor(port: number) {
+    this.#port = port;
   }
 
-  function lost(line: Line) {
-    if (!line.socket || closed) return;
-    delete line.socket;
-    line.unsent = undefined;
-    const index = free.indexOf(line);
-    if (index >= 0) free.splice(index, 1);
-    settle(line, undefined);
-    void connect(line).then(
-      () => settle(line, undefined),
-      () => {},
-    );
+  /** Opens one more connection. */
+  async open(): Promise<void> {
+    const line: Line = {};
+    await this.#connect(line);
+    this.#free.push(line);
   }
 
-  function start(line: Line, job: Job) {
-    line.job = job;
-    write(line, job.bytes);
+  /** Sends on a free connection, or as soon as a connection is free. The latency counts from `dueMs`. */
+  submit(bytes: Uint8Array, dueMs: number, answered: Answered): void {
+    const job = { bytes, dueMs, answered };
+    const line = this.#free.pop();
+    if (line) start(line, job);
+    else this.#waiting.push(job);
   }
 
-  function write(line: Line, bytes: Uint8Array) {
-    const written = line.socket!.write(bytes);
-    line.unsent = written < bytes.length ? bytes.subarray(Math.max(0, written)) : undefined;
+  close(): void {
+    this.#isClosed = true;
+    for (const line of this.#free) line.socket?.end();
   }
 
-  async function connect(line: Line): Promise<void> {
-    line.socket = await Bun.connect<Line>({ hostname: "127.0.0.1", port, data: line, socket: handlers });
+  async #connect(line: Line): Promise<void> {
+    line.socket = await Bun.connect<Line>({
+      hostname: "127.0.0.1",
+      port: this.#port,
+      data: line,
+      socket: this.#handlers,
+    });
     line.socket.setNoDelay(true);
   }
 
-  await Promise.all(
-    Array.from({ length: connections }, async () => {
-      const line: Line = {};
-      await connect(line);
-      free.push(line);
-    }),
-  );
-  return {
-    submit(bytes, dueMs, answered) {
-      const job = { bytes, dueMs, answered };
-      const line = free.pop();
-      if (line) start(line, job);
-      else waiting.push(job);
-    },
-    close() {
-      closed = true;
-      for (const line of free) line.socket?.end();
-    },
-  };
+  #receive(line: Line, chunk: Buffer): void {
+    const got = line.got ? Buffer.concat([line.got, chunk]) : chunk;
+    const status = completeStatus(got);
+    if (status === undefined) line.got = Buffer.from(got);
+    else this.#settle(line, status);
+  }
+
+  /** Reports the response of the line's job, and gives the line its next job. */
+  #settle(line: Line, status: number | undefined): void {
+    const { job } = line;
+    line.job = undefined;
+    line.got = undefined;
+    const next = this.#nextJob();
+    if (next && line.socket) start(line, next);
+    else if (line.socket) this.#free.push(line);
+    if (job) job.answered(status, performance.now() - job.dueMs);
+  }
+
+  #nextJob(): Job | undefined {
+    const next = this.#head < this.#waiting.length ? this.#waiting[this.#head++] : undefined;
+    if (this.#head > COMPACT_FROM && this.#head * 2 > this.#waiting.length) {
+      this.#waiting.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return next;
+  }
+
+  /** After a connection ended: its job has no response, and the line connects again. */
+  #reconnect(line: Line): void {
+    if (!line.socket || this.#isClosed) return;
+    delete line.socket;
+    line.unsent = undefined;
+    const index = this.#free.indexOf(line);
+    if (index >= 0) this.#free.splice(index, 1);
+    this.#settle(line, undefined);
+    void this.#connect(line).then(
+      () => this.#settle(line, undefined),
+      () => {},
+    );
+  }
 }
 
-/** Status of a response that has arrived whole; undefined while it has not. */
+function start(line: Line, job: Job): void {
+  line.job = job;
+  write(line, job.bytes);
+}
+
+function write(line: Line, bytes: Uint8Array): void {
+  const written = line.socket!.write(bytes);
+  line.unsent = written < bytes.length ? bytes.subarray(Math.max(0, written)) : undefined;
+}
+
+/**
+ * Opens keep-alive connections that write prepared bytes: one request at a time on each, without pipelining. A request costs a
+ * tenth of a `fetch`, so that the bench does not measure its own generator.
+ */
+export async function openPool(port: number, connections: number): Promise<Pool> {
+  const pool = new Pool(port);
+  await Promise.all(Array.from({ length: connections }, () => pool.open()));
+  return pool;
+}
+
+/** Status of a complete response; undefined while bytes are missing. */
 export function completeStatus(got: Buffer): number | undefined {
   const headEnd = got.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;

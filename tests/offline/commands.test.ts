@@ -10,7 +10,7 @@ const COMMANDS: [string, string][] = [
   ["test:agent", "tests/agent-self-test.ts"],
   ["build:agent", "tools/build-agent.ts"],
   ["bench", "bench/run.ts"],
-  ["bench mutation", "bench/mutation.ts"],
+  ["bench mutation", "bench/mutation/mutation.ts"],
   ["lz", "lz/main.ts"],
 ];
 const run = (...argv: string[]) => {

@@ -13,7 +13,7 @@ describe("the counting proxy", () => {
   beforeAll(async () => {
     proxy = await startStage({
       name: "proxy",
-      command: [process.execPath, join(ROOT, "bench/counting-proxy.ts")],
+      command: [process.execPath, join(ROOT, "bench/pipeline/counting-proxy.ts")],
       env: { SQS_ENDPOINT: behind.url.origin, DYNAMODB_ENDPOINT: behind.url.origin, QUEUE_URL: queueUrl },
       cwd: ROOT,
       onLine: () => {},

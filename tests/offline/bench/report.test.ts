@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { unmeasured } from "../../../bench/report.ts";
+import { unmeasured } from "../../../bench/harness/report.ts";
 import { ROOT } from "../../support/stack.ts";
 
 test("unmeasured() names every figure that is none, and nothing that JSON leaves out or that is no figure", () => {
@@ -10,7 +10,7 @@ test("unmeasured() names every figure that is none, and nothing that JSON leaves
 });
 
 const finish = (...argv: [isJson: boolean, result: string]) => {
-  const code = `import { finish } from "./bench/report.ts"; finish(${argv.join(", ")}); console.log("done");`;
+  const code = `import { finish } from "./bench/harness/report.ts"; finish(${argv.join(", ")}); console.log("done");`;
   const ran = Bun.spawnSync([process.execPath, "-e", code], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   return { code: ran.exitCode, out: ran.stdout.toString().split("\n"), err: ran.stderr.toString() };
 };

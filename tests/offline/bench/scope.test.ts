@@ -3,7 +3,7 @@ import { ROOT } from "../../support/stack.ts";
 
 /** What a bench prints and how it ends, when it gets a SIGTERM once it has said "now". */
 async function interrupted(bench: string): Promise<{ code: number; said: string[]; err: string }> {
-  const code = `import { inScope } from "./bench/scope.ts";
+  const code = `import { inScope } from "./bench/harness/scope.ts";
     const say = (word) => console.log(word);
     const soon = (part) => Bun.sleep(50).then(() => part);
     ${bench}`;

@@ -1,23 +1,23 @@
-import { makeEngine, makeHeartbeat } from "../lz/platform/simulated-agents.ts";
-import { createAuthority } from "../shared/authority/read-authority.ts";
-import { createVerifier } from "../shared/authority/verify-authority.ts";
-import { fromUtf8 } from "../shared/encoding/bytes.ts";
-import { encodeEntry, encodePack } from "../shared/queue/message.ts";
-import { type AttributeMap, type Dynamo, DynamoFault } from "../shared/table/dynamo.ts";
-import { tenantDefaults } from "../shared/table/items/tenant.ts";
-import { timestamp } from "../shared/time/clock.ts";
-import { createMemoryDynamo } from "../tests/support/dynamo/memory-dynamo.ts";
-import { createPasts } from "../worker/assess/baseline-store.ts";
-import { adjudicateOff } from "../worker/assess/llm-review.ts";
-import { createPresences } from "../worker/assess/presence-cache.ts";
-import type { Message } from "../worker/heartbeat/queue-message.ts";
-import { createLocks } from "../worker/platform/keyed-mutex.ts";
-import { createMetrics } from "../worker/platform/metrics.ts";
-import type { Deps } from "../worker/receive/deps.ts";
-import { pollOnce } from "../worker/receive/process-batch.ts";
-import { readArguments } from "./arguments.ts";
-import { hmac } from "./load/asset.ts";
-import { finish, round } from "./report.ts";
+import { makeEngine, makeHeartbeat } from "../../lz/platform/simulated-agents.ts";
+import { createAuthority } from "../../shared/authority/read-authority.ts";
+import { createVerifier } from "../../shared/authority/verify-authority.ts";
+import { fromUtf8 } from "../../shared/encoding/bytes.ts";
+import { encodeEntry, encodePack } from "../../shared/queue/message.ts";
+import { type AttributeMap, type Dynamo, DynamoFault } from "../../shared/table/dynamo.ts";
+import { tenantDefaults } from "../../shared/table/items/tenant.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { createMemoryDynamo } from "../../tests/support/dynamo/memory-dynamo.ts";
+import { createPasts } from "../../worker/assess/baseline-store.ts";
+import { adjudicateOff } from "../../worker/assess/llm-review.ts";
+import { createPresences } from "../../worker/assess/presence-cache.ts";
+import type { Message } from "../../worker/heartbeat/queue-message.ts";
+import { createLocks } from "../../worker/platform/keyed-mutex.ts";
+import { createMetrics } from "../../worker/platform/metrics.ts";
+import type { Deps } from "../../worker/receive/deps.ts";
+import { pollOnce } from "../../worker/receive/process-batch.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { finish, round } from "../harness/report.ts";
+import { hmac } from "../load/asset.ts";
 
 /*
  * A day of a fleet at the agents' own interval, of which one asset hour in a thousand is risky, through the worker's

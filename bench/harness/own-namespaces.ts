@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { endWithParent, WITH_PARENT } from "./parent.ts";
+import { endWithParent, WITH_PARENT } from "./end-with-parent.ts";
 
 /** Set in the process that has namespaces of its own. */
 const INSIDE = "LZ_BENCH_ALONE";

@@ -1,10 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DescribeTableCommand } from "@aws-sdk/client-dynamodb";
-import { embeddedDynamodbPath } from "../local/dynamodb.ts";
-import { embeddedClient } from "../local/table.ts";
-import { marshalItem } from "../shared/table/dynamo.ts";
-import { TABLE_NAME } from "../shared/table/keys.ts";
+import { embeddedDynamodbPath } from "../../local/dynamodb.ts";
+import { embeddedClient } from "../../local/table.ts";
+import { marshalItem } from "../../shared/table/dynamo.ts";
+import { TABLE_NAME } from "../../shared/table/keys.ts";
 import { runProgram, startTable } from "./backends.ts";
 import type { Scope } from "./scope.ts";
 

@@ -1,5 +1,5 @@
 import { catalogue } from "../../agent/catalogue/engines/list.ts";
-import { answersOf } from "./answering.ts";
+import { answersOf } from "./engine-answers.ts";
 
 /** Answers as a product of the catalogue does, from its first HTTP fixture, on a port of the system's choice. */
 const id = process.argv[2];

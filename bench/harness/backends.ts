@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { startDynamodb } from "../local/dynamodb.ts";
-import { edgeCommand, type RuntimeName } from "../local/edge-command.ts";
-import { freePort } from "../local/free-port.ts";
-import { makeSecrets, type Secrets } from "../local/secrets.ts";
-import { edgeEnvironment } from "../local/stack.ts";
-import { type Stage, type StageOptions, startStage } from "../local/stage.ts";
-import { createTable, embeddedClient } from "../local/table.ts";
+import { startDynamodb } from "../../local/dynamodb.ts";
+import { edgeCommand, type RuntimeName } from "../../local/edge-command.ts";
+import { freePort } from "../../local/free-port.ts";
+import { makeSecrets, type Secrets } from "../../local/secrets.ts";
+import { edgeEnvironment } from "../../local/stack.ts";
+import { type Stage, type StageOptions, startStage } from "../../local/stage.ts";
+import { createTable, embeddedClient } from "../../local/table.ts";
 import type { Scope } from "./scope.ts";
 
-export const root = resolve(import.meta.dir, "..");
+export const root = resolve(import.meta.dir, "../..");
 
 export const CREDENTIALS = {
   AWS_REGION: "us-east-1",

@@ -1,8 +1,8 @@
 import { join } from "node:path";
-import type { RuntimeName } from "../local/edge-command.ts";
-import { freePort } from "../local/free-port.ts";
-import type { Stage } from "../local/stage.ts";
-import { readArguments } from "./arguments.ts";
+import type { RuntimeName } from "../../local/edge-command.ts";
+import { freePort } from "../../local/free-port.ts";
+import type { Stage } from "../../local/stage.ts";
+import { readArguments } from "../harness/arguments.ts";
 import {
   benchSecrets,
   callSqs,
@@ -12,12 +12,12 @@ import {
   startPart,
   startQueue,
   startTable,
-} from "./backends.ts";
+} from "../harness/backends.ts";
+import { cpuSeconds, finish, median, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import type { Measured } from "../load/commands.ts";
+import { startGenerator } from "../load/generator.ts";
 import { measureSteps } from "./ingest-steps.ts";
-import type { Measured } from "./load/commands.ts";
-import { startGenerator } from "./load/generator.ts";
-import { cpuSeconds, finish, median, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
 
 /*
  * The edge's whole ingest path (authentication, validation, isolation check, signing, enqueue acknowledged)
@@ -50,7 +50,7 @@ async function startBare(scope: Scope, kind: string): Promise<Server> {
   const port = await freePort();
   const stage = await startPart(scope, {
     name: kind,
-    command: [process.execPath, join(root, "bench/load/bare.ts"), kind],
+    command: [process.execPath, join(root, "bench/load/bare-server.ts"), kind],
     env: { PORT: String(port) },
     cwd: root,
     onLine: showFaults,

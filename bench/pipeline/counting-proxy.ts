@@ -1,6 +1,6 @@
-import { percentile } from "../lz/platform/percentile.ts";
-import { PACK_BYTES_MAX } from "../shared/queue/message.ts";
-import { inflate } from "../worker/heartbeat/verify-message.ts";
+import { percentile } from "../../lz/platform/percentile.ts";
+import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
+import { inflate } from "../../worker/heartbeat/verify-message.ts";
 
 /*
  * Stands in front of SQS and DynamoDB, in a process of its own, passes everything on and counts from their side:

@@ -1,13 +1,13 @@
-import { startDynamodb } from "../local/dynamodb.ts";
-import { edgeCommand } from "../local/edge-command.ts";
-import { freePort } from "../local/free-port.ts";
-import { edgeEnvironment, type Stack, startStack } from "../local/stack.ts";
-import { readArguments } from "./arguments.ts";
-import { CREDENTIALS, root, scratchFolder, startPart } from "./backends.ts";
-import { callAdmin } from "./enrolled-agent.ts";
-import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "./load/herd.ts";
-import { finish, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { startDynamodb } from "../../local/dynamodb.ts";
+import { edgeCommand } from "../../local/edge-command.ts";
+import { freePort } from "../../local/free-port.ts";
+import { edgeEnvironment, type Stack, startStack } from "../../local/stack.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { CREDENTIALS, root, scratchFolder, startPart } from "../harness/backends.ts";
+import { callAdmin } from "../harness/enrolled-agent.ts";
+import { finish, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "../load/herd.ts";
 
 /*
  * A herd of one tenant at once, on one node and spread over two: enrolments with one token, then changes by admins,

@@ -1,20 +1,20 @@
-import { assemble } from "../edge/composition-root.ts";
-import { readConfig } from "../edge/config.ts";
-import { startIssuer } from "../local/issuer.ts";
-import { makeSecrets } from "../local/secrets.ts";
-import { percentile } from "../lz/platform/percentile.ts";
-import { assetItem } from "../shared/table/items/asset/asset.ts";
-import { presenceItem } from "../shared/table/items/asset/presence.ts";
-import { assetKey, assetState, employeeAssets, presenceKey } from "../shared/table/keys.ts";
-import { readTenant } from "../shared/tenant/read-tenant.ts";
-import { timestamp } from "../shared/time/clock.ts";
-import { recordFleet } from "../worker/fleet/count-fleet.ts";
-import { readArguments } from "./arguments.ts";
-import { offlineEnvironment, scratchFolder, startEdge, startTable } from "./backends.ts";
-import { importTable, writeSchema } from "./imported-table.ts";
-import { assetIdOf } from "./load/asset.ts";
-import { finish, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { assemble } from "../../edge/composition-root.ts";
+import { readConfig } from "../../edge/config.ts";
+import { startIssuer } from "../../local/issuer.ts";
+import { makeSecrets } from "../../local/secrets.ts";
+import { percentile } from "../../lz/platform/percentile.ts";
+import { assetItem } from "../../shared/table/items/asset/asset.ts";
+import { presenceItem } from "../../shared/table/items/asset/presence.ts";
+import { assetKey, assetState, employeeAssets, presenceKey } from "../../shared/table/keys.ts";
+import { readTenant } from "../../shared/tenant/read-tenant.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { recordFleet } from "../../worker/fleet/count-fleet.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { offlineEnvironment, scratchFolder, startEdge, startTable } from "../harness/backends.ts";
+import { importTable, writeSchema } from "../harness/imported-table.ts";
+import { finish, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { assetIdOf } from "../load/asset.ts";
 
 /*
  * The overview of a large fleet, as a browser asks for it: edge and table a process each. Cold is the first page of

@@ -1,19 +1,19 @@
-import { assemble } from "../edge/composition-root.ts";
-import { readConfig } from "../edge/config.ts";
-import { listIncidents } from "../edge/control/queries.ts";
-import type { Deps } from "../edge/deps.ts";
-import { makeSecrets } from "../local/secrets.ts";
-import { percentile } from "../lz/platform/percentile.ts";
-import type { TelemetryItem } from "../shared/table/items/asset/telemetry.ts";
-import type { IncidentItem } from "../shared/table/items/incident.ts";
-import { alerts, incidentKey, indexSort, SHARDS_DEFAULT, telemetryKey } from "../shared/table/keys.ts";
-import { timestamp } from "../shared/time/clock.ts";
-import { readArguments } from "./arguments.ts";
-import { offlineEnvironment, scratchFolder, startTable } from "./backends.ts";
-import { importTable, writeSchema } from "./imported-table.ts";
-import { assetIdOf } from "./load/asset.ts";
-import { finish, median, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { assemble } from "../../edge/composition-root.ts";
+import { readConfig } from "../../edge/config.ts";
+import { listIncidents } from "../../edge/control/queries.ts";
+import type { Deps } from "../../edge/deps.ts";
+import { makeSecrets } from "../../local/secrets.ts";
+import { percentile } from "../../lz/platform/percentile.ts";
+import type { TelemetryItem } from "../../shared/table/items/asset/telemetry.ts";
+import type { IncidentItem } from "../../shared/table/items/incident.ts";
+import { alerts, incidentKey, indexSort, SHARDS_DEFAULT, telemetryKey } from "../../shared/table/keys.ts";
+import { timestamp } from "../../shared/time/clock.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { offlineEnvironment, scratchFolder, startTable } from "../harness/backends.ts";
+import { importTable, writeSchema } from "../harness/imported-table.ts";
+import { finish, median, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { assetIdOf } from "../load/asset.ts";
 
 /*
  * The dashboard's incident query on two tables that hold the same open incidents and, around them, few or many

@@ -1,14 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readArguments } from "./arguments.ts";
-import { type Equivalent, isOf } from "./mutation/equivalents.ts";
-import { apply } from "./mutation/mutators.ts";
-import { type Candidate, candidatesOf, sample } from "./mutation/sample.ts";
-import { TARGETS } from "./mutation/targets.ts";
-import { createTestRuns, type TestRuns } from "./mutation/test-runs.ts";
-import { copyTree, type Tree } from "./mutation/tree.ts";
-import { finish, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { finish, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { type Equivalent, isOf } from "./equivalents.ts";
+import { apply } from "./mutators.ts";
+import { type Candidate, candidatesOf, sample } from "./sample.ts";
+import { TARGETS } from "./targets.ts";
+import { createTestRuns, type TestRuns } from "./test-runs.ts";
+import { copyTree, type Tree } from "./tree.ts";
 
 /*
  * Changes the high-risk modules, one mutant at a time, and asks their tests whether they notice. StrykerJS 10 does not
@@ -47,9 +47,7 @@ type Tried = Candidate & { fate: Fate; claim?: Equivalent };
 
 const files = Object.keys(TARGETS).filter((file) => texts.file === "all" || file === texts.file);
 const sources = new Map(files.map((file) => [file, readFileSync(join(ROOT, file), "utf8")]));
-const equivalents: Equivalent[] = JSON.parse(
-  readFileSync(join(import.meta.dir, "mutation/equivalents.json"), "utf8"),
-);
+const equivalents: Equivalent[] = JSON.parse(readFileSync(join(import.meta.dir, "equivalents.json"), "utf8"));
 const picked = sample(
   files.flatMap((file) => candidatesOf(file, sources.get(file)!)),
   wholes.mutants,

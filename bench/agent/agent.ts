@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { catalogue } from "../agent/catalogue/engines/list.ts";
-import { freePort } from "../local/free-port.ts";
-import { type Stack, startStack } from "../local/stack.ts";
-import { COMPILE_FLAGS } from "../tools/build-agent.ts";
-import { beAlone } from "./alone.ts";
-import { readArguments } from "./arguments.ts";
-import { root, runProgram, scratchFolder, showFaults } from "./backends.ts";
-import { callAdmin, startAgent } from "./enrolled-agent.ts";
-import { answersOf } from "./load/answering.ts";
-import { treeCpuSeconds, treePssMb } from "./process-tree.ts";
-import { cpuSeconds, finish, median, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { catalogue } from "../../agent/catalogue/engines/list.ts";
+import { freePort } from "../../local/free-port.ts";
+import { type Stack, startStack } from "../../local/stack.ts";
+import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { root, runProgram, scratchFolder, showFaults } from "../harness/backends.ts";
+import { callAdmin, startAgent } from "../harness/enrolled-agent.ts";
+import { beAlone } from "../harness/own-namespaces.ts";
+import { treeCpuSeconds, treePssMb } from "../harness/process-tree.ts";
+import { cpuSeconds, finish, median, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { answersOf } from "../load/engine-answers.ts";
 
 /*
  * What the agent costs a host with this many processes and engines, in binaries compiled as it is. First the scanner
@@ -42,7 +42,7 @@ if (!(await beAlone())) console.log("no namespace to be had: the figures are of 
 
 type Scan = { durationMs: number; engines: { pid: number; id: string }[] };
 
-const here = import.meta.dir;
+const loadFolder = join(root, "bench/load");
 
 /** Starts a program and gives its lines; the pipe is read until it ends. */
 function start(scope: Scope, command: string[]) {
@@ -65,7 +65,7 @@ async function startEngines(scope: Scope): Promise<Map<number, string>> {
   const served = catalogue.filter((entry) => answersOf(entry));
   const expected = new Map<number, string>();
   for (const { id } of served.slice(0, wholes.engines)) {
-    const { pid, lines } = start(scope, [process.execPath, join(here, "load/engine.ts"), id]);
+    const { pid, lines } = start(scope, [process.execPath, join(loadFolder, "engine-server.ts"), id]);
     await lines.next();
     expected.set(pid, id);
   }
@@ -161,7 +161,7 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
 
 /** The most memory that one scan ever had, with servers around that answer what takes most of it. */
 async function measureHostile(scope: Scope, binary: string): Promise<number> {
-  const servers = start(scope, [process.execPath, join(here, "load/hostile.ts")]);
+  const servers = start(scope, [process.execPath, join(loadFolder, "hostile-servers.ts")]);
   await servers.lines.next();
   const scan = Bun.spawn([binary, "scan", "--json"], { stdout: "ignore", stderr: "inherit" });
   scope.keep(() => scan.kill());

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Stack } from "../local/stack.ts";
-import type { Stage } from "../local/stage.ts";
+import type { Stack } from "../../local/stack.ts";
+import type { Stage } from "../../local/stage.ts";
 import { root, runProgram, showFaults, startPart } from "./backends.ts";
 import type { Scope } from "./scope.ts";
 

@@ -1,19 +1,19 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { COMPILE_FLAGS } from "../tools/build-agent.ts";
-import { beAlone, isAlone } from "./alone.ts";
-import { readArguments } from "./arguments.ts";
-import { root, runProgram, scratchFolder } from "./backends.ts";
-import { install, isInstalled } from "./detection/install.ts";
-import { type LabResult, runLab, tryAll } from "./detection/lab.ts";
-import { MODEL } from "./detection/model.ts";
-import { ORDINARY } from "./detection/ordinary.ts";
-import type { Source } from "./detection/program.ts";
-import { mixed, programsOf, SETS, type SetName } from "./detection/sets.ts";
-import { tableOf } from "./detection/table.ts";
-import { figuresOf } from "./detection/verdict.ts";
-import { finish } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { root, runProgram, scratchFolder } from "../harness/backends.ts";
+import { beAlone, isAlone } from "../harness/own-namespaces.ts";
+import { finish } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { install, isInstalled } from "./install.ts";
+import { type LabResult, runLab, tryAll } from "./lab.ts";
+import { MODEL } from "./model.ts";
+import { ORDINARY } from "./ordinary.ts";
+import type { Source } from "./program.ts";
+import { mixed, programsOf, SETS, type SetName } from "./sets.ts";
+import { tableOf } from "./table.ts";
+import { figuresOf } from "./verdict.ts";
 
 /*
  * The recall lab: real programs, as their registries have them, beside ordinary servers. What is not installed yet is

@@ -1,5 +1,5 @@
-import { type Command, choice, flag, integer, text } from "../shared/command-line/options.ts";
-import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
+import { type Command, choice, flag, integer, text } from "../../shared/command-line/options.ts";
+import { readProcessArguments } from "../../shared/command-line/read-process-arguments.ts";
 
 /** An option with an integer from `min` to `max`. */
 export type Whole = { min: number; max: number; default: number; says: string };

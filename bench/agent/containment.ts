@@ -1,12 +1,12 @@
 import { join } from "node:path";
-import { freePort } from "../local/free-port.ts";
-import { type Stack, startStack } from "../local/stack.ts";
-import { readArguments } from "./arguments.ts";
-import { root, scratchFolder, showFaults, startEdge } from "./backends.ts";
-import { callAdmin, startAgent } from "./enrolled-agent.ts";
-import { makeHost } from "./load/contained-host.ts";
-import { finish, round } from "./report.ts";
-import { inScope, type Scope } from "./scope.ts";
+import { freePort } from "../../local/free-port.ts";
+import { type Stack, startStack } from "../../local/stack.ts";
+import { readArguments } from "../harness/arguments.ts";
+import { root, scratchFolder, showFaults, startEdge } from "../harness/backends.ts";
+import { callAdmin, startAgent } from "../harness/enrolled-agent.ts";
+import { finish, round } from "../harness/report.ts";
+import { inScope, type Scope } from "../harness/scope.ts";
+import { makeHost } from "../load/contained-host.ts";
 
 /*
  * From an admin's request to the proof of it in the API: real edge, queue, worker, table and agent, a process

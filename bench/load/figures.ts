@@ -1,0 +1,44 @@
+import { percentile } from "../../lz/platform/percentile.ts";
+import type { Latency } from "./commands.ts";
+
+/** How long the generator waits for responses after its last request, in milliseconds. Argument of the process. */
+export const ANSWER_WAIT_MS = Number(process.argv[2]);
+
+export function latencyOf(ms: number[]): Latency {
+  const ascending = Float64Array.from(ms).sort();
+  const at = (share: number) => Math.round(percentile(ascending, share) * 100) / 100;
+  return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99), maxMs: at(1) };
+}
+
+/** CPU of this process since a measurement, as a share of one core. */
+export function cpuShare(since: NodeJS.CpuUsage, wallMs: number): number {
+  const { user, system } = process.cpuUsage(since);
+  return Math.round(((user + system) / 1000 / wallMs) * 1000) / 1000;
+}
+
+export function tally(statuses: Record<string, number>, status: number | undefined): void {
+  const name = status === undefined ? "none" : String(status);
+  statuses[name] = (statuses[name] ?? 0) + 1;
+}
+
+/** Counts requests without a response. Each took at least the waiting time. */
+export function addUnanswered(count: number, statuses: Record<string, number>, latencies: number[]): void {
+  for (let i = 0; i < count; i++) {
+    tally(statuses, undefined);
+    latencies.push(ANSWER_WAIT_MS);
+  }
+}
+
+/** Calls at a fixed rate, independent of responses. A late call is made immediately, and counts from its due time. */
+export async function pace(
+  startMs: number,
+  perSecond: number,
+  total: number,
+  call: (dueMs: number) => void,
+): Promise<void> {
+  for (let number = 0; number < total; ) {
+    const due = Math.min(total, Math.floor(((performance.now() - startMs) / 1000) * perSecond) + 1);
+    for (; number < due; number++) call(startMs + (number * 1000) / perSecond);
+    await Bun.sleep(1);
+  }
+}
