@@ -272,7 +272,7 @@ describe("webhooks", () => {
     // Another window's form, which shows what was there before.
     const stale = new URLSearchParams(one!);
     stale.set("key", "of-another-window");
-    const refused = await send(stale as never);
+    const refused = await send(stale);
     expect(refused.status).toBe(409);
     expect(await refused.text()).toContain("Nothing was changed: it was not given up: it waits to be sent.");
     const none = await send(all, "resend-dead");

@@ -37,7 +37,7 @@ describe("models at rest", () => {
 
   beforeAll(async () => {
     const weights = new Uint8Array(1_100_000);
-    weights.set(ggufFile(HOLIDAY_PHOTOS as never));
+    weights.set(ggufFile(HOLIDAY_PHOTOS));
     put(`blobs/${DIGEST.replace(":", "-")}`, weights);
     put("manifests/registry.ollama.ai/library/secret/1b", JSON.stringify(MANIFEST));
     const moved = join(home, "elsewhere/models");

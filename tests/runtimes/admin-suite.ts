@@ -69,7 +69,7 @@ export function adminSuite(runtime: RuntimeName): void {
               : { ...before.body, retentionDays: 30 };
           const key = crypto.randomUUID();
           const changed = await ask("PUT", path, { body: wanted, match: etag, key });
-          expect([changed.status, changed.body]).toEqual([200, wanted as never]);
+          expect([changed.status, changed.body]).toEqual([200, wanted]);
           expect(changed.headers.get("etag")).not.toBe(etag);
           const late = await ask("PUT", path, { body: before.body, match: etag });
           expect([late.status, late.body.code]).toEqual([412, "admin.outdated"]);
@@ -121,9 +121,9 @@ export function adminSuite(runtime: RuntimeName): void {
         await enrolDevice(fetch, stack.edgeUrl, made.token!, await makeDevice(), host);
         const listed = async () =>
           (await get("/v1/enrolment-tokens")).body.items.find(({ tokenId }) => tokenId === made.tokenId);
-        expect(await listed()).toMatchObject({ uses: 2, used: 1, status: "valid" } as never);
+        expect(await listed()).toMatchObject({ uses: 2, used: 1, status: "valid" });
         const revoked = await post(`/v1/enrolment-tokens/${made.tokenId}/revoke`);
-        expect(revoked.body).toMatchObject({ status: "revoked" } as never);
+        expect(revoked.body).toMatchObject({ status: "revoked" });
         await expect(
           enrolDevice(fetch, stack.edgeUrl, made.token!, await makeDevice(), host),
         ).rejects.toThrow("enrolment.invalid-token");
@@ -167,7 +167,7 @@ export function adminSuite(runtime: RuntimeName): void {
           expect((await post(`/v1/assets/${device.assetId}/${verb}`)).status).toBe(409);
         }
         const { items } = (await get(`/v1/assets/${device.assetId}/custody`)).body;
-        expect(items.map(({ action }) => action)).toEqual(["revoke"] as never);
+        expect(items.map(({ action }) => action)).toEqual(["revoke"]);
         const isolations = (await get("/v1/isolations")).body.items.map(({ assetId }) => assetId as string);
         expect(isolations).not.toContain(device.assetId);
       });
@@ -175,7 +175,7 @@ export function adminSuite(runtime: RuntimeName): void {
 
     describe("API keys", () => {
       const make = async (terms: object) =>
-        (await post("/v1/api-keys", { name: "a machine", ...terms })).body as never as {
+        (await post("/v1/api-keys", { name: "a machine", ...terms })).body as unknown as {
           key: string;
           apiKey: { keyId: string };
         };
@@ -184,14 +184,14 @@ export function adminSuite(runtime: RuntimeName): void {
         const { key, apiKey } = await make({ role: "responder" });
         expect(key).toStartWith(`lzk_${stack.tenantId}_${apiKey.keyId}_`);
         const { body } = await get("/v1/me", key);
-        expect(body).toMatchObject({ tenantId: stack.tenantId, via: "api-key", role: "responder" } as never);
+        expect(body).toMatchObject({ tenantId: stack.tenantId, via: "api-key", role: "responder" });
         const host = await enrolAsset(stack, "by-machine");
         expect((await post(`/v1/assets/${host.assetId}/isolate`, because, { token: key })).status).toBe(202);
         const [record] = (await get(`/v1/assets/${host.assetId}/custody`)).body.items;
-        expect(record).toMatchObject({ operatorId: `key_${apiKey.keyId}` } as never);
+        expect(record).toMatchObject({ operatorId: `key_${apiKey.keyId}` });
         expect((await post(`/v1/api-keys/${apiKey.keyId}/revoke`)).body).toMatchObject({
           status: "revoked",
-        } as never);
+        });
         expect((await get("/v1/me", key)).status).toBe(401);
       });
 
@@ -203,9 +203,9 @@ export function adminSuite(runtime: RuntimeName): void {
         expect(first.body).toHaveProperty("key");
         expect(again.body).not.toHaveProperty("key");
         expect(again.body).toMatchObject({
-          apiKey: (first.body as never as { apiKey: object }).apiKey,
-        } as never);
-        const secret = (first.body as never as { key: string }).key.slice(-43);
+          apiKey: (first.body as unknown as { apiKey: object }).apiKey,
+        });
+        const secret = (first.body as unknown as { key: string }).key.slice(-43);
         expect(JSON.stringify((await get("/v1/api-keys")).body)).not.toContain(secret);
         expect(JSON.stringify(await custody())).not.toContain(secret);
         expect(stack.lines.join("\n")).not.toContain(secret);
@@ -215,7 +215,7 @@ export function adminSuite(runtime: RuntimeName): void {
         const [used, unused] = [await make({ role: "viewer" }), await make({ role: "viewer" })];
         await get("/v1/me", used.key);
         await get("/v1/me", `${unused.key.slice(0, -1)}${unused.key.endsWith("A") ? "E" : "A"}`);
-        const keys = (await get("/v1/api-keys")).body.items as never as {
+        const keys = (await get("/v1/api-keys")).body.items as unknown as {
           keyId: string;
           lastUsedAt?: string;
         }[];
@@ -252,16 +252,16 @@ export function adminSuite(runtime: RuntimeName): void {
     describe("incidents", () => {
       test("one is acknowledged once, resolved once with its reason, and out of the list", async () => {
         const id = await openIncident(stack, asset, { rule: "first-rule" });
-        expect((await get(`/v1/incidents/${id}`)).body).toMatchObject({ status: "OPEN" } as never);
+        expect((await get(`/v1/incidents/${id}`)).body).toMatchObject({ status: "OPEN" });
         const acknowledged = await post(`/v1/incidents/${id}/acknowledge`, {});
-        expect(acknowledged.body).toMatchObject({ acknowledgedBy: "user_local_admin" } as never);
+        expect(acknowledged.body).toMatchObject({ acknowledgedBy: "user_local_admin" });
         expect((await post(`/v1/incidents/${id}/acknowledge`, {})).status).toBe(409);
         const reason = { reason: "approved by the data office" };
         expect((await post(`/v1/incidents/${id}/resolve`, reason)).body).toMatchObject({
           status: "RESOLVED",
           resolvedBy: "user_local_admin",
           resolution: reason.reason,
-        } as never);
+        });
         expect((await post(`/v1/incidents/${id}/resolve`, reason)).status).toBe(409);
         const open = (await get("/v1/incidents?rule=first-rule")).body.items;
         expect(open).toEqual([]);
@@ -288,8 +288,8 @@ export function adminSuite(runtime: RuntimeName): void {
         const gone = `${asset.assetId}.no-such.engine`;
         const before = (await custody()).records.length;
         const { body } = await post("/v1/incidents/acknowledge", { incidentIds: [...ids, gone] });
-        expect(body).toMatchObject({ skipped: [{ id: gone, reason: "not-found" }] } as never);
-        expect((body as never as { acknowledged: string[] }).acknowledged).toHaveLength(29);
+        expect(body).toMatchObject({ skipped: [{ id: gone, reason: "not-found" }] });
+        expect((body as unknown as { acknowledged: string[] }).acknowledged).toHaveLength(29);
         const { records, head } = await custody();
         expect(records.length - before).toBe(29);
         expect(await verifyCustody(records, head)).toBeUndefined();
@@ -375,12 +375,12 @@ export function adminSuite(runtime: RuntimeName): void {
       let ids: Record<string, string>;
       beforeAll(async () => {
         await asset.beat({ engines: [makeEngine()] });
-        const token = (await post("/v1/enrolment-tokens", {})).body as never as { tokenId: string };
-        const made = (await post("/v1/api-keys", { name: "a target", role: "viewer" })).body as never as {
+        const token = (await post("/v1/enrolment-tokens", {})).body as unknown as { tokenId: string };
+        const made = (await post("/v1/api-keys", { name: "a target", role: "viewer" })).body as unknown as {
           apiKey: { keyId: string };
         };
         const hook = (await post("/v1/webhooks", { url: "https://hooks.example.com/target" }))
-          .body as never as {
+          .body as unknown as {
           webhook: { webhookId: string };
         };
         ids = {
@@ -413,7 +413,7 @@ export function adminSuite(runtime: RuntimeName): void {
         const answer = await ask("POST", `/v1/assets/${verb}`, { token: eve, body });
         const skipped = [{ assetId: asset.assetId, reason: "not-found" }];
         expect([answer.status, answer.body as unknown]).toEqual([200, { changed: [], skipped }]);
-        const own = (await get(`/v1/assets/${asset.assetId}`)).body as never as { revokedAt?: string };
+        const own = (await get(`/v1/assets/${asset.assetId}`)).body as unknown as { revokedAt?: string };
         expect(own.revokedAt).toBeUndefined();
       });
 

@@ -337,9 +337,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         await isolate(host.assetId, "key-directive-1");
         const answer = (await (await host.beat()).json()) as { directive?: string };
         const who = { tenantId: host.tenantId, assetId: host.assetId };
-        const keys = (await (
-          await import("../../local/secrets.ts")
-        ).publicJwk(stack.secrets.controlKey)) as never;
+        const keys = await (await import("../../local/secrets.ts")).publicJwk(stack.secrets.controlKey);
         const claims = await verifyDirective(answer.directive!, { keys: [keys] }, who, Date.now());
         expect(claims).toMatchObject({ action: "isolate", mode: "observe", generation: 1 });
         expect(await (await other.beat()).json()).not.toHaveProperty("directive");
@@ -467,7 +465,7 @@ export function edgeSuite(runtime: RuntimeName): void {
         expect((await fetch(`${stack.edgeUrl}${path}`)).status).toBe(200);
       await stack.api("/v1/me"); // on workerd only a request with a session asks for the keys
       const ready = await (await fetch(`${stack.edgeUrl}/readyz/admin`)).json();
-      expect(ready).toMatchObject({ signInKeys: "fresh" } as never);
+      expect(ready).toMatchObject({ signInKeys: "fresh" });
       const missing = await fetch(`${stack.edgeUrl}/v2/nothing`, { headers: { accept: "application/json" } });
       expect(missing.status).toBe(404);
       expect(

@@ -47,7 +47,7 @@ describe("a change of containment in which the table fails", () => {
     table = createDynamo(createAwsCall(localAccess(pause), "dynamodb", embedded.endpoint), () =>
       crypto.randomUUID(),
     );
-    app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME, openActions: undefined as never });
+    app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME });
     app.deps.openActions = createOpenActions({
       dynamo: table,
       table: TABLE_NAME,

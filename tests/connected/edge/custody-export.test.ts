@@ -121,7 +121,7 @@ const operator = (more: Partial<OperatorDeps> = {}): OperatorDeps => ({
   ...more,
 });
 const lz = (verb: typeof exportAudit, texts: Record<string, string>, deps = operator()): Promise<Outcome> =>
-  verb({ texts, flags: {}, numbers: {}, positionals: [] } as never, deps);
+  verb({ name: "audit export", operands: [], flags: new Set(), texts, integers: {} }, deps);
 const fileOf = (name: string, text: string): string => {
   const path = join(folder, name);
   writeFileSync(path, text);

@@ -76,7 +76,7 @@ test("changes that race on two edge nodes, which share the table alone, are one 
       const node = await makeAdminApp({
         dynamo,
         controlKey: control.key,
-        controlJwks: control.jwks as never,
+        controlJwks: control.jwks,
         authority: createAuthority({
           ...{ dynamo, table: TABLE_NAME, verifier, mode: "enforce" as const, pause, log: () => {} },
         }),

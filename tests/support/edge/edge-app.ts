@@ -36,7 +36,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
   const issuer = await generateKeyPair("RS256");
   const edgeSecret = await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign"]);
   const sessionKeys = createSessionKeys([{ version: "v1", key: edgeSecret }]);
-  const controlJwks = { keys: [publicJwk(secrets.controlKey) as never] };
+  const controlJwks = { keys: [publicJwk(secrets.controlKey)] };
   const log: Deps["log"] = (level, event, fields) =>
     void state.logged.push(JSON.stringify({ level, event, ...fields }));
   const dynamo = more.dynamo ?? ((async () => ({})) as unknown as Dynamo);
@@ -68,7 +68,7 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     admin: {
       issuer: ISSUER,
       parties: [EDGE_URL],
-      keys: createLocalJWKSet({ keys: [publicJwk(secrets.issuerKey) as never] }),
+      keys: createLocalJWKSet({ keys: [publicJwk(secrets.issuerKey)] }),
       keysState: () => "fresh",
       signInUrl: "http://issuer.test/sign-in",
       cursorKeys: [await importHmacKey(crypto.getRandomValues(new Uint8Array(32)), ["sign", "verify"])],

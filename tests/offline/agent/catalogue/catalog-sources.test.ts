@@ -4,6 +4,7 @@ import type { CatalogEntry, Fixture } from "../../../../agent/catalogue/entry.ts
 import { type Examined, examine, matchesTrait, regex } from "../../../../agent/catalogue/match.ts";
 import { probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import { UNSHOWN } from "./catalog-unshown.ts";
+import { answerOf } from "./fixture-answers.ts";
 
 /** Products whose code is not public: what their makers write about their API has to do. */
 const CLOSED = new Set(["lm-studio", "nvidia-nim"]);
@@ -22,7 +23,7 @@ async function answersOf(fixture: Fixture): Promise<Map<string, Examined>> {
   const probe = probeOf(fixture);
   const answers = new Map<string, Examined>();
   for (const path of Object.keys(fixture.answers ?? {})) {
-    answers.set(path, examine((await probe({ address: "", port: 1, tls: false }, path)) as never));
+    answers.set(path, examine(answerOf(await probe({ address: "", port: 1, tls: false }, path))));
   }
   return answers;
 }

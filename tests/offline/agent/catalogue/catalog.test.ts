@@ -12,6 +12,7 @@ import { FINGERPRINT_LIMITS } from "../../../../agent/scan/probe/inquiry.ts";
 import type { Probe } from "../../../../agent/scan/probe/probe.ts";
 import type { ProcessFacts } from "../../../../agent/scan/system/host.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
+import { answerOf } from "./fixture-answers.ts";
 
 const directory = new URL("../../../../agent/catalogue/engines/", import.meta.url).pathname;
 const MACHINERY = new Set(["list.ts"]);
@@ -95,7 +96,7 @@ describe("catalogue", () => {
         const probe = probeOf(fixture);
         const answers = new Map();
         for (const path of Object.keys(fixture.answers ?? {})) {
-          answers.set(path, examine((await probe({ address: "", port: 1, tls: false }, path)) as never));
+          answers.set(path, examine(answerOf(await probe({ address: "", port: 1, tls: false }, path))));
         }
         const { winner } = judge([entry], answers);
         for (const trait of winner?.traits ?? []) seen.add(trait);

@@ -38,7 +38,7 @@ testUnless(
   async () => {
     const source = await Bun.file(join(import.meta.dir, "flood-server.py")).text();
     const path = join(directory, "notes.dat");
-    writeFileSync(path, ggufFile(HOLIDAY_PHOTOS as never));
+    writeFileSync(path, ggufFile(HOLIDAY_PHOTOS));
     const weights = await start([PYTHON, "-c", MAP, path]);
     const flood = await start([...NOBODY, PYTHON, "-c", source, String(FAKES)]);
     let laterMs = 0;

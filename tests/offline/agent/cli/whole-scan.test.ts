@@ -3,9 +3,9 @@ import { completenessOf } from "../../../../agent/cli/scan.ts";
 import { scanWhole, type WholeScan } from "../../../../agent/cli/whole-scan.ts";
 import type { ScanReport } from "../../../../agent/scan/scan.ts";
 import type { Collector } from "../../../../shared/wire/heartbeat.ts";
+import { makeEngine } from "../../../support/agent/make-engine.ts";
 
 const NEVER = new AbortController().signal;
-const engine = (id: string) => ({ id }) as never;
 
 /** A scanner that finds what the list says, one entry a scan, and the last one from then on. */
 function scripted(
@@ -19,7 +19,13 @@ function scripted(
       durationMs = 10,
       waiting = [],
     } = results[Math.min(scans++, results.length - 1)]!;
-    return { engines: engines.map(engine), collectors, durationMs, waiting, unanswered: [] };
+    return {
+      engines: engines.map((id) => makeEngine({ id })),
+      collectors,
+      durationMs,
+      waiting,
+      unanswered: [],
+    };
   };
   return { scan, scans: () => scans };
 }

@@ -1,7 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { chownSync, existsSync, mkdirSync, rmSync } from "node:fs";
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import {
   darwinNotice,
   linuxNotice,
@@ -11,6 +9,7 @@ import {
 } from "../../../../agent/contain/notify-user.ts";
 import { systemdUnit } from "../../../../agent/install/systemd.ts";
 import { missing, testUnless } from "../../../support/missing.ts";
+import { linesOf } from "../../../support/run/lines.ts";
 import { until } from "../report/send-edge.ts";
 
 describe("the person at the host", () => {
@@ -137,9 +136,7 @@ describe("the person at a Linux host", () => {
         await until("the bus is there", () => existsSync(`${home}/bus`));
         const listener = as(["/usr/bin/python3", "-c", LISTENER]);
         started.push(listener);
-        const lines = createInterface({ input: Readable.fromWeb(listener.stdout as never) })[
-          Symbol.asyncIterator
-        ]();
+        const lines = linesOf(listener.stdout)[Symbol.asyncIterator]();
         expect((await lines.next()).value).toBe("ready");
         const { command } = linuxNotice("Call 555-0100 & wait <now>", [UID])[1]!;
         const told = Bun.spawnSync([...asService(), ...command], { stderr: "pipe" });

@@ -44,7 +44,7 @@ function install(path: string): string {
 }
 
 const weights = join(directory, "model.gguf");
-writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
+writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS));
 const server = join(import.meta.dir, "scan-server.ts");
 const MAPS = `globalThis.m = Bun.mmap(${JSON.stringify(weights)}, { shared: true });
   console.log("[]"); for await (const _ of process.stdin) {}`;

@@ -1,5 +1,11 @@
 /** A number with a fraction is written as a float, any other as an unsigned integer. */
-type Value = boolean | string | number | string[] | Int32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+type Value =
+  | boolean
+  | string
+  | number
+  | readonly string[]
+  | Int32Array<ArrayBuffer>
+  | Float32Array<ArrayBuffer>;
 /** Only its shape, for what reads headers; or with weights, for what computes with them. */
 type Tensor = number[] | { shape: number[]; weights: Float32Array<ArrayBuffer> };
 
@@ -12,7 +18,7 @@ const aligned = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIG
  * The format: docs/gguf.md of ggml.
  */
 export function ggufFile(
-  metadata: Record<string, Value>,
+  metadata: Readonly<Record<string, Value>>,
   tensors: Record<string, Tensor> = {},
 ): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
@@ -42,10 +48,11 @@ export function ggufFile(
       else f32(value);
     } else {
       u32(TYPES.array);
-      u32(Array.isArray(value) ? TYPES.string : value instanceof Int32Array ? TYPES.i32 : TYPES.f32);
+      const numbers = value instanceof Int32Array || value instanceof Float32Array ? value : undefined;
+      u32(numbers === undefined ? TYPES.string : numbers instanceof Int32Array ? TYPES.i32 : TYPES.f32);
       u64(value.length);
-      if (Array.isArray(value)) for (const item of value) string(item);
-      else parts.push(new Uint8Array(value.buffer));
+      if (numbers) parts.push(new Uint8Array(numbers.buffer));
+      else for (const item of value as readonly string[]) string(item);
     }
   }
   const data: { at: number; weights: Float32Array<ArrayBuffer> }[] = [];

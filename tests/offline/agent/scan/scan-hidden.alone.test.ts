@@ -19,7 +19,7 @@ afterAll(() => {
 function weightsAt(...names: string[]): string {
   const path = join(directory, ...names);
   mkdirSync(join(path, ".."), { recursive: true });
-  writeFileSync(path, ggufFile(HOLIDAY_PHOTOS as never));
+  writeFileSync(path, ggufFile(HOLIDAY_PHOTOS));
   return path;
 }
 

@@ -42,7 +42,7 @@ describeUnless(
     beforeAll(async () => {
       mount = await startMount();
       const model = join(home, "ordinary.dat");
-      writeFileSync(model, ggufFile(HOLIDAY_PHOTOS as never));
+      writeFileSync(model, ggufFile(HOLIDAY_PHOTOS));
       const code = `import mmap,sys;f=open(${JSON.stringify(model)},"rb");m=mmap.mmap(f.fileno(),0,prot=mmap.PROT_READ);print("up",flush=True);sys.stdin.read()`;
       ordinary = Bun.spawn(["python3", "-c", code], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
       await ordinary.stdout.getReader().read();

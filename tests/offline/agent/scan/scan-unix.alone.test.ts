@@ -2,13 +2,12 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { systemReaders } from "../../../../agent/scan/platform/system-readers.ts";
 import { createScanner, type ScanResult } from "../../../../agent/scan/scan.ts";
 import { engine } from "../../../../shared/wire/heartbeat.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
 import { randomLlama } from "../../../support/programs/random-llama.ts";
+import { linesOf } from "../../../support/run/lines.ts";
 import { ROOT } from "../../../support/stack.ts";
 import { ggufFile } from "./scan-gguf.ts";
 
@@ -28,7 +27,7 @@ async function start(command: string[], env: Record<string, string> = {}) {
     env: { ...process.env, ...env },
   });
   children.push(child);
-  const lines = createInterface({ input: Readable.fromWeb(child.stdout as never) });
+  const lines = linesOf(child.stdout);
   const rest: string[] = [];
   await new Promise<void>((resolve, reject) => {
     lines.once("close", () => reject(new Error(`${command.join(" ")} ended before it was ready`)));

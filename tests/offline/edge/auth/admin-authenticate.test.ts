@@ -92,8 +92,10 @@ describe("authenticate() refuses with 401", () => {
 
   test("HS256 with the issuer's public key as the secret, in each of its forms", async () => {
     const jwk = publicJwk(world.secrets.issuerKey);
-    const publicKey = await importJWK({ ...jwk, alg: "RS256" }, "RS256", { extractable: true });
-    const forms = [await exportSPKI(publicKey as never), JSON.stringify(jwk), jwk.n as string];
+    const publicKey = (await importJWK({ ...jwk, alg: "RS256" }, "RS256", {
+      extractable: true,
+    })) as CryptoKey;
+    const forms = [await exportSPKI(publicKey), JSON.stringify(jwk), jwk.n as string];
     for (const form of forms) {
       for (const alg of ["HS256", "HS384", "HS512"]) {
         const token = await world.session({}, { alg, key: utf8(form.padEnd(64, " ")) });

@@ -189,9 +189,11 @@ describe("settingsFromForm()", () => {
     fourEyes: false,
     isolationsPerHourMax: 0,
     isolationNotice: "",
+    stopEnginesBy: "suspend" as const,
+    assetExpiryDays: 30,
   };
   test("turns minutes and seconds into what is stored; a box that is not ticked is off", () =>
-    expect(settingsFromForm({ ...SETTINGS_FORM, heartbeatSeconds: "2.5" }, current as never)).toMatchObject({
+    expect(settingsFromForm({ ...SETTINGS_FORM, heartbeatSeconds: "2.5" }, current)).toMatchObject({
       ok: true,
       value: {
         name: "Northwind",
@@ -204,7 +206,7 @@ describe("settingsFromForm()", () => {
     expect(
       settingsFromForm(
         { ...SETTINGS_FORM, fourEyes: "yes", isolationsPerHourMax: "12", isolationNotice: " Call\r\nIT " },
-        current as never,
+        current,
       ),
     ).toMatchObject({
       ok: true,
@@ -216,7 +218,7 @@ describe("settingsFromForm()", () => {
       [{}, "suspend"],
       [{ terminateEngines: "no" }, "suspend"],
     ] as const)
-      expect(settingsFromForm({ ...SETTINGS_FORM, ...fields }, current as never)).toMatchObject({
+      expect(settingsFromForm({ ...SETTINGS_FORM, ...fields }, current)).toMatchObject({
         ok: true,
         value: { stopEnginesBy },
       });
@@ -236,9 +238,7 @@ describe("settingsFromForm()", () => {
     { isolationsPerHourMax: "" },
     { isolationNotice: "x".repeat(301) },
     { name: " " },
-  ])("refuses %p", (more) =>
-    expect(settingsFromForm({ ...SETTINGS_FORM, ...more }, current as never).ok).toBe(false),
-  );
+  ])("refuses %p", (more) => expect(settingsFromForm({ ...SETTINGS_FORM, ...more }, current).ok).toBe(false));
 });
 
 describe("policy and settings", () => {

@@ -6,6 +6,7 @@ import {
   weighed,
 } from "../../../../agent/scan/identify/confidence.ts";
 import { windowsHost } from "../../../../agent/scan/platform/windows.ts";
+import { type FileFacts, realFiles } from "../../../../agent/scan/system/files.ts";
 import { company } from "../../../browser/company.ts";
 import { engineOf, type Host, sourcesOf } from "../../../browser/seed.ts";
 
@@ -41,7 +42,7 @@ describe("the company of the pictures", () => {
 
   test("names the sources that the agent has on the system of each host", async () => {
     const run = () => Promise.reject(new Error("no tool here"));
-    const files = { facts: () => ({ isFile: false }) } as never;
+    const files = { ...realFiles(), facts: () => ({ isFile: false }) as FileFacts };
     const host = windowsHost({ files, run, selfPid: 1, elapsed: () => 0, isLibraryWanted: () => false });
     const { collectors } = await host.observe();
     const names = (some: readonly { name: string }[]) => some.map(({ name }) => name).sort();

@@ -67,7 +67,7 @@ describe("the overview of a node that has read nothing yet", () => {
     const logged: string[] = [];
     const deps = { ...world.deps, log: (_level: string, name: string) => void logged.push(name) };
     const works: Promise<unknown>[] = [];
-    const fleets = createFleets(deps as never);
+    const fleets = createFleets(deps);
     await fleets.numbersOf("org_a", (work) => works.push(work));
     world.table.broken = true;
     for (let i = 0; i < 3; i++) await fleets.numbersOf("org_a", (work) => works.push(work));
@@ -152,20 +152,20 @@ describe("the overview of a node that has read nothing yet", () => {
 
 describe("modelsOf()", () => {
   test("joins what hosts say of one name, and counts a host once: in memory, else at rest", () => {
-    const rows = ["a", "b", "c"].map((assetId) => ({ assetId, hostname: assetId, employeeId: assetId }));
+    const rows = ["a", "b", "c"].map((assetId) => ({
+      ...{ assetId, hostname: assetId, employeeId: assetId },
+      ...{ os: "Linux", status: "ACTIVE" as const },
+    }));
     const held = (assetId: string, ...models: object[]) => ({
       assetId,
       clients: [],
       models: models.map((model) => ({ name: "m", engine: "ollama", loaded: true, ...model })),
     });
-    const [model, ...others] = modelsOf(
-      rows as never,
-      [
-        held("a", { licence: "MIT", sizeBytes: 2e9 }, { loaded: false, licence: "MIT" }),
-        held("b", { loaded: false, licence: "Apache-2.0", sizeBytes: 4e9 }),
-        held("gone", { licence: "none" }),
-      ] as never,
-    );
+    const [model, ...others] = modelsOf(rows, [
+      held("a", { licence: "MIT", sizeBytes: 2e9 }, { loaded: false, licence: "MIT" }),
+      held("b", { loaded: false, licence: "Apache-2.0", sizeBytes: 4e9 }),
+      held("gone", { licence: "none" }),
+    ]);
     expect(others).toEqual([]);
     expect(model).toMatchObject({ loaded: 1, atRest: 1, licences: ["Apache-2.0", "MIT"], sizes: [2e9, 4e9] });
     expect(model!.held).toHaveLength(3);

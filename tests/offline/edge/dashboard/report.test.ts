@@ -180,7 +180,7 @@ describe("gatherEvidence()", () => {
             name,
             typeof value === "number" ? { N: String(value) } : { S: value },
           ]),
-        ) as never,
+        ),
       ],
       NOW_MS,
     );

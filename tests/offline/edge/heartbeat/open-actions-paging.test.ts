@@ -76,7 +76,7 @@ test.each([
     expect(queries.map(({ ExclusiveStartKey }) => ExclusiveStartKey?.SK?.S)).toEqual([
       undefined,
       ...Array.from({ length: pages - 1 }, (_, page) => assetIdOf(2 * page + 1)),
-    ] as never);
+    ]);
     expect(queries[0]).toEqual({
       TableName: "t",
       IndexName: "GSI2",

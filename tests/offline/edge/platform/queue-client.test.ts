@@ -150,7 +150,7 @@ describe("message groups", () => {
     await send("org_a", LINES);
     await send("org_b", LINES);
     expect(sent.map(({ MessageGroupId }) => MessageGroupId)).toEqual(["org_a", undefined, undefined]);
-    expect(sent[1]).toEqual({ ...sent[0]!, MessageGroupId: undefined } as never);
+    expect<unknown>(sent[1]).toEqual({ ...sent[0]!, MessageGroupId: undefined });
     expect([outcomes, areMessageGroupsRefused()]).toEqual([[true, true], true]);
     expect(logged).toEqual(["queue.message-groups-refused"]);
   });
@@ -232,7 +232,7 @@ describe("reach()", () => {
     const { reach } = await makeClient();
     answerTo = arn("arn:aws:sqs:us-east-1:000000000000:heartbeats");
     await reach();
-    expect(sent).toEqual([{ QueueUrl: QUEUE_URL, AttributeNames: ["QueueArn"] }] as never);
+    expect<unknown>(sent).toEqual([{ QueueUrl: QUEUE_URL, AttributeNames: ["QueueArn"] }]);
   });
 
   test.each([

@@ -91,10 +91,9 @@ function editsOf(value: Json): (Json | typeof GONE)[] {
 function edited(root: Json, path: Path, edit: Json | typeof GONE): Json {
   const copy = structuredClone(root);
   if (path.length === 0) return edit === GONE ? null : edit;
-  const parent = path.slice(0, -1).reduce((at, name) => (at as never)[name], copy) as never as Record<
-    string,
-    Json
-  >;
+  const parent = path
+    .slice(0, -1)
+    .reduce<Json>((at, name) => (at as Record<string, Json>)[name]!, copy) as Record<string, Json>;
   const last = path.at(-1)!;
   if (edit !== GONE) parent[last] = edit;
   else if (Array.isArray(parent)) parent.splice(Number(last), 1);
@@ -215,7 +214,7 @@ test("every edit of an export is found by lz audit verify, with keys and without
     // Without keys nobody can tell a signature from another one, and the verifier says that it was not checked.
     expect(missed.filter((what) => trust.keys || !/head\.checkpoint/.test(what))).toEqual([]);
     for (const { what, text } of good)
-      expect([what, ...(await ours(text, trust))]).toEqual([what, 0, undefined] as never);
+      expect([what, ...(await ours(text, trust))]).toEqual([what, 0, undefined]);
   }
 }, 60_000);
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient, type DynamoDBClientConfig } from "@aws-sdk/client-dynamodb";
 import { checkEdgeCredentials, checkOwnCredentials } from "../../../../lz/doctor/credentials.ts";
 import { clientCredentials } from "../../../../lz/platform/aws-credentials.ts";
 
@@ -12,7 +12,7 @@ test("checkEdgeCredentials() finds each problem that an edge may tell, and nothi
 });
 
 describe("checkOwnCredentials()", () => {
-  const client = (credentials: () => Promise<never>) =>
+  const client = (credentials: NonNullable<DynamoDBClientConfig["credentials"]>) =>
     new DynamoDBClient({ region: "us-east-1", credentials });
 
   test("tells the source and the end of the credentials, and none of them", async () => {
@@ -23,7 +23,7 @@ describe("checkOwnCredentials()", () => {
       expiration: new Date("2099-01-01T00:00:00Z"),
       $source: { CREDENTIALS_IMDS: "0" },
     };
-    const check = await checkOwnCredentials(client(async () => found as never));
+    const check = await checkOwnCredentials(client(async () => found));
     expect(check.state).toBe("ok");
     expect(check.found).toContain("IMDS");
     expect(check.found).toContain("valid until 2099-01-01T00:00:00.000Z");

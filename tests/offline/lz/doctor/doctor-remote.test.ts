@@ -70,7 +70,7 @@ describe("checkProtection()", () => {
       };
     };
     const client = { send } as unknown as Pick<DynamoDBClient, "send">;
-    return (await checkProtection(client, "t", table as never)).map(({ state }) => state);
+    return (await checkProtection(client, "t", table)).map(({ state }) => state);
   };
   test("a table with deletion protection, recovery and a key of its own is all right", async () => {
     const table = { DeletionProtectionEnabled: true, SSEDescription: { Status: "ENABLED", SSEType: "KMS" } };

@@ -87,9 +87,7 @@ test("the edge tells its version to those it knows; control characters in it rea
   const fetch = async (request: Request) => Response.json(answers[new URL(request.url).pathname] ?? {});
   const told: string[] = [];
   const deps = { clock: () => 0, fetch } as unknown as Deps;
-  await checkEdge({ url: "https://lz.example.com", token: "t" } as never, deps, (version) =>
-    told.push(version),
-  );
+  await checkEdge({ url: "https://lz.example.com", token: "t" }, deps, (version) => told.push(version));
   expect(told).toHaveLength(1);
   expect(told[0]).toStartWith("0.2.0");
   expect(told[0]).not.toContain("\u001b");

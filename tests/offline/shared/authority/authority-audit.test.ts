@@ -274,7 +274,7 @@ describe("an audit finds", () => {
     await attack(world);
     const found = (await world.audit()).faults;
     expect(found).toHaveLength(faults.length);
-    expect(found).toEqual(expect.arrayContaining(faults) as never);
+    expect(found).toEqual(expect.arrayContaining(faults));
   });
   test("an item and its record put back to an older state", async () => {
     const world = await makeTable();

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { JSONWebKeySet } from "jose";
 import { SignJWT } from "jose";
 import { z } from "zod";
 import { makeSecrets, publicJwk } from "../../../../local/secrets.ts";
@@ -23,11 +24,11 @@ const CLAIMS: Directive = {
 };
 const SELF = { tenantId: "org_a", assetId: ASSET };
 
-async function control(): Promise<{ key: ControlKey; jwks: { keys: never[] } }> {
+async function control(): Promise<{ key: ControlKey; jwks: JSONWebKeySet }> {
   const { controlKey } = await makeSecrets();
   const { importJWK } = await import("jose");
   const key = (await importJWK(controlKey, "EdDSA")) as CryptoKey;
-  return { key: { kid: "control-1", key }, jwks: { keys: [publicJwk(controlKey) as never] } };
+  return { key: { kid: "control-1", key }, jwks: { keys: [publicJwk(controlKey)] } };
 }
 
 test("verifyDirective() gives back what the control key signed", async () => {

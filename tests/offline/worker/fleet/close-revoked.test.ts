@@ -13,6 +13,7 @@ import { recordFleet } from "../../../../worker/fleet/count-fleet.ts";
 import type { Deps } from "../../../../worker/receive/deps.ts";
 import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { createIds } from "../../../browser/seed.ts";
+import { interceptDynamo } from "../../../support/dynamo/intercept-dynamo.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { createWorkerDeps, deliver, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
 import { askedBy } from "../../../support/iam/aws-calls.ts";
@@ -244,11 +245,9 @@ describe("a run of closeRevoked()", () => {
 
   test("reads the index page by page", async () => {
     const world = await makeWorld(...many(5), { revokedAt: undefined }, ...many(2));
-    const paged = (async (operation: "Query", input: object) =>
-      world.deps.dynamo(
-        operation,
-        (operation === "Query" ? { ...input, Limit: 2 } : input) as never,
-      )) as Dynamo;
+    const paged = interceptDynamo(world.deps.dynamo, ({ operation, input }, send) =>
+      send(operation === "Query" ? { ...input, Limit: 2 } : input),
+    );
     expect(await world.close({ dynamo: paged })).toBe(7);
     expect(world.calls.filter(([operation]) => operation === "Query").length).toBeGreaterThanOrEqual(4);
   });

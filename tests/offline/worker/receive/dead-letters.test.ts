@@ -16,6 +16,7 @@ import {
   makeTenant,
   TENANT,
 } from "../../../support/dynamo/worker-table.ts";
+import { sqsClient } from "../../../support/nodes/sqs-client.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);
@@ -155,16 +156,16 @@ describe("a heartbeat that is none, in a pack with others,", () => {
 });
 
 test("bury() sends kid and signature where a letter has them", async () => {
-  const sent: { MessageAttributes: Record<string, { StringValue: string }> }[] = [];
-  const send = async ({ input }: { input: never }) => {
+  const sent: Record<string, unknown>[] = [];
+  const client = sqsClient(async (input) => {
     sent.push(input);
     return { MessageId: "1", MD5OfMessageBody: Bun.MD5.hash("b", "hex") };
-  };
-  const queue = createQueue({ send } as never, "q", "d", () => {});
+  });
+  const queue = createQueue(client, "q", "d", () => {});
   const letter = { body: "b", reason: REASONS.unknownKey, origin: "m1" };
   await queue.bury({ ...letter, kid: "k1", signature: "s" });
   await queue.bury({ ...letter, reason: REASONS.forged });
-  expect(sent.map(({ MessageAttributes }) => Object.keys(MessageAttributes).sort())).toEqual([
+  expect(sent.map(({ MessageAttributes }) => Object.keys(MessageAttributes as object).sort())).toEqual([
     ["lz-kid", "lz-origin", "lz-reason", "lz-signature"],
     ["lz-origin", "lz-reason"],
   ]);

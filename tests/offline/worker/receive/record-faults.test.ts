@@ -206,7 +206,7 @@ test("record() stores the largest heartbeat the edge takes, with every finding a
     Array.from({ length: count }, (_, i) => ({
       name: `${i}${wide(24)}`,
       loaded: i % 2 === 0,
-      format: "gguf",
+      format: "gguf" as const,
     }));
   const engines = Array.from({ length: LIMITS.ENGINES_MAX }, (_, i) =>
     makeEngine({
@@ -216,7 +216,7 @@ test("record() stores the largest heartbeat the edge takes, with every finding a
       auth: "open",
       renamed: true,
       executable: `/${wide(30)}`,
-      models: models(28) as never,
+      models: models(28),
     }),
   );
   const beat = makeHeartbeat(1, START_MS, "host-1", { engines, stateSince: at(0) });

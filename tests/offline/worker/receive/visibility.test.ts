@@ -10,6 +10,7 @@ import { pollOnce, VISIBILITY_SECONDS } from "../../../../worker/receive/process
 import { createQueue } from "../../../../worker/receive/sqs-queue.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { ASSET, createWorkerDeps, makeTenant, TENANT } from "../../../support/dynamo/worker-table.ts";
+import { sqsClient } from "../../../support/nodes/sqs-client.ts";
 
 const AT = Date.parse("2026-11-20T12:00:00.000Z");
 const KEY = Buffer.alloc(32, 1);
@@ -112,13 +113,11 @@ describe("slow work", () => {
 
 test("extend() logs each message that SQS did not keep invisible, and only those", async () => {
   const lines: unknown[][] = [];
-  const client = {
-    send: async () => ({
-      Successful: [{ Id: "0" }],
-      Failed: [{ Id: "1", Code: "ReceiptHandleIsInvalid", SenderFault: true }],
-    }),
-  };
-  const queue = createQueue(client as never, "q", "d", (...line) => void lines.push(line));
+  const client = sqsClient(async () => ({
+    Successful: [{ Id: "0" }],
+    Failed: [{ Id: "1", Code: "ReceiptHandleIsInvalid", SenderFault: true }],
+  }));
+  const queue = createQueue(client, "q", "d", (...line) => void lines.push(line));
   await queue.extend([makeMessage(), { ...makeMessage(), id: "m2" }], 60);
   expect(lines).toEqual([
     ["warn", "message.not-extended", { messageId: "m2", code: "ReceiptHandleIsInvalid" }],
@@ -127,8 +126,8 @@ test("extend() logs each message that SQS did not keep invisible, and only those
 
 test("remove() rejects when SQS itself failed to remove a message, and not for a receipt that is no longer valid", async () => {
   const removing = (SenderFault: boolean) => {
-    const client = { send: async () => ({ Failed: [{ Id: "0", Code: "InternalError", SenderFault }] }) };
-    return createQueue(client as never, "q", "d", () => {}).remove([makeMessage()]);
+    const client = sqsClient(async () => ({ Failed: [{ Id: "0", Code: "InternalError", SenderFault }] }));
+    return createQueue(client, "q", "d", () => {}).remove([makeMessage()]);
   };
   await expect(removing(false)).rejects.toThrow("did not remove");
   await removing(true);
@@ -136,7 +135,12 @@ test("remove() rejects when SQS itself failed to remove a message, and not for a
 
 test("deadLetters() takes only a count for an answer", async () => {
   const asking = (Attributes?: object) =>
-    createQueue({ send: async () => ({ Attributes }) } as never, "q", "d", () => {}).deadLetters();
+    createQueue(
+      sqsClient(async () => ({ Attributes })),
+      "q",
+      "d",
+      () => {},
+    ).deadLetters();
   expect(await asking({ ApproximateNumberOfMessages: "7" })).toBe(7);
   await expect(asking()).rejects.toThrow("how many dead letters");
 });

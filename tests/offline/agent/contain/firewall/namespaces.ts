@@ -1,6 +1,5 @@
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { runCommand } from "../../../../../agent/platform/run-command.ts";
+import { linesOf } from "../../../../support/run/lines.ts";
 
 export type NamespaceProcess = ReturnType<typeof spawnIn>;
 
@@ -18,7 +17,7 @@ export function spawnIn(namespace: string, command: readonly string[], env: Reco
 export class Dialogue {
   private readonly lines: AsyncIterator<string>;
   constructor(private readonly child: NamespaceProcess) {
-    const reader = createInterface({ input: Readable.fromWeb(child.stdout as never) });
+    const reader = linesOf(child.stdout);
     this.lines = reader[Symbol.asyncIterator]();
   }
   async hear(): Promise<unknown> {

@@ -234,9 +234,10 @@ const ROWS: Record<string, () => void | Promise<void>> = {
     expect(told(find([program(81)], [socket(81, inside)]))).toEqual(["ollama@81"]);
   },
   "answers at a socket without a readable owner": () => {
-    const hidden: Partial<ProcessFacts> = { name: "ollama", executable: undefined as never };
-    const namesake = program(90, { ...hidden, argv: ["ollama", "serve"] });
-    delete (namesake as { executable?: string }).executable;
+    const { executable: _unreadable, ...namesake } = program(90, {
+      name: "ollama",
+      argv: ["ollama", "serve"],
+    });
     expect(told(find([namesake], [socket(undefined)]))).toEqual(["ollama@0 unsure"]);
   },
   "a child process": () => {

@@ -43,7 +43,7 @@ describe("parseMaps()", () => {
     expect(parseMaps(maps).map(({ path, parts }) => [path, parts])).toEqual([
       ["/a", [{ offset: 0x5000, length: 2 * MIB }]],
       ["/b", [{ offset: 0x1234567000, length: 3 * MIB }]],
-    ] as never);
+    ]);
   });
 
   test("keeps the largest of too many", () => {

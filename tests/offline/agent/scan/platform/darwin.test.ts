@@ -134,7 +134,7 @@ n/tmp/a:80
 describe("darwinHost()", () => {
   const directory = mkdtempSync(join(tmpdir(), "collect-darwin-"));
   const weights = join(directory, "holiday photos.dat");
-  writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
+  writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS));
   const files = `p777\nfcwd\ntDIR\nn/Users/ada/work\nftxt\ntREG\nn${weights}\nf4\ntREG\nn/opt/homebrew/lib/libmlx.dylib\n`;
   afterAll(() => rmSync(directory, { recursive: true }));
   let asked: string[][];

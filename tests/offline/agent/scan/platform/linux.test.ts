@@ -305,7 +305,7 @@ describe("linuxHost() on a captured tree", () => {
   // Each test gets the tree as it was captured: some change it.
   beforeEach(() => {
     for (const process of processes) putProcess(process);
-    put(weights, ggufFile(HOLIDAY_PHOTOS as never));
+    put(weights, ggufFile(HOLIDAY_PHOTOS));
     put(join(proc, "self", "mountinfo"), "22 1 254:0 / / rw - ext4 /dev/root rw\n");
     const { ino } = statSync(weights);
     put(join(proc, "600", "maps"), `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${ino} ${weights}\n`);

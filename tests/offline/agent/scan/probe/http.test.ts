@@ -199,7 +199,7 @@ describe("createProbe()", () => {
   ): Promise<number> {
     const server = createServer((socket) => {
       socket.on("error", () => {});
-      socket.on("data", (request: Buffer) => onData(socket as never, request));
+      socket.on("data", (request: Buffer) => onData(socket, request));
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -260,7 +260,7 @@ describe("createMappedTable()", () => {
     });
   const maps = (pid: number, text: string): void => writeFileSync(join(proc, String(pid), "maps"), text);
   const weights = join(directory, "weights.dat");
-  writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS as never));
+  writeFileSync(weights, ggufFile(HOLIDAY_PHOTOS));
   const INODE = statSync(weights).ino;
   const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${INODE} ${weights}\n`;
   const LIBRARY = "7f9b21906000-7f9b21908000 r-xp 00000000 fe:00 98 /usr/lib/libllama.so\n";
@@ -299,7 +299,7 @@ describe("createMappedTable()", () => {
     for (const [at, name] of names.entries()) {
       const path = join(directory, "content", name);
       mkdirSync(join(path, ".."), { recursive: true });
-      writeFileSync(path, ggufFile(HOLIDAY_PHOTOS as never));
+      writeFileSync(path, ggufFile(HOLIDAY_PHOTOS));
       put(10 + at);
       // READ_IMPLIES_EXEC of personality(2): a program with an executable stack maps all it reads as code.
       maps(10 + at, `7f9b21906000-7f9b21908000 r-xs 00000000 fe:00 ${statSync(path).ino} ${path}\n`);
@@ -410,7 +410,7 @@ describe("createMappedTable()", () => {
     }
     const { files } = noting();
     const here: string[] = [];
-    const asked: ((outcome: never) => void)[] = [];
+    const asked: ((outcome: object) => void)[] = [];
     let isAnswering = true;
     const table = createMappedTable({
       files: {
@@ -426,7 +426,7 @@ describe("createMappedTable()", () => {
       cpuMs: () => 0,
       mounts: createMounts({ files, procRoot: proc }),
       reader: {
-        ask: () => new Promise<never>((resolve) => asked.push(resolve)),
+        ask: <Value>() => new Promise<Value>((resolve) => asked.push(resolve as (outcome: unknown) => void)),
         isAnswering: () => isAnswering,
       },
       isWanted: () => false,
@@ -435,7 +435,7 @@ describe("createMappedTable()", () => {
     const { processes: found, changed } = processes.read();
     const look = async () => (await table.read(found, changed)).collectors[0]!.detail;
     const answer = async (outcome: object) => {
-      asked.shift()!(outcome as never);
+      asked.shift()!(outcome);
       await Bun.sleep(0);
     };
     expect(await look()).toBe("2 files wait for the next scan");

@@ -53,7 +53,7 @@ async function run(loader: string, file: string): Promise<number> {
   copyFileSync(program!, loader);
   chmodSync(loader, 0o755);
   const text = (name: string, content: string) => ({ name, content: new TextEncoder().encode(content) });
-  const weights = { name: "tiny.gguf", content: ggufFile(HOLIDAY_PHOTOS as never) };
+  const weights = { name: "tiny.gguf", content: ggufFile(HOLIDAY_PHOTOS) };
   writeFileSync(file, llamafile([text("__main__.py", PROGRAM), weights]));
   const child = Bun.spawn([loader, file, "--server"], {
     stdin: "pipe",

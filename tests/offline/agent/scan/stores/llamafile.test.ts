@@ -3,7 +3,7 @@ import { recogniseWeights } from "../../../../../agent/scan/models/weights.ts";
 import { ggufFile, HOLIDAY_PHOTOS } from "../scan-gguf.ts";
 import { llamafile } from "./llamafiles.ts";
 
-const gguf = ggufFile(HOLIDAY_PHOTOS as never);
+const gguf = ggufFile(HOLIDAY_PHOTOS);
 const args = { name: ".args", content: new TextEncoder().encode("-m\ntiny.gguf\n"), method: 8 };
 const tiny = { name: "tiny.gguf", content: gguf };
 

@@ -184,7 +184,7 @@ describe("readSettings() of a home", () => {
 
   test("a user's own unit names only directories of that user", () => {
     put("home/ada/.config/systemd/user/o.service", unit("Environment=OLLAMA_MODELS=%h/big"));
-    expect(moved(source(), files())).toEqual([{ ...ollama(`${home()}/big`), ownerUid: ADA } as never]);
+    expect(moved(source(), files())).toEqual([{ ...ollama(`${home()}/big`), ownerUid: ADA }]);
   });
 
   test("a drop-in of a user applies to the unit that root wrote for all users", () => {
@@ -193,7 +193,7 @@ describe("readSettings() of a home", () => {
       "home/ada/.config/systemd/user/o.service.d/x.conf",
       "[Service]\nEnvironment=OLLAMA_MODELS=/data/ada\n",
     );
-    expect(moved(source(), files())).toEqual([{ ...ollama("/data/ada"), ownerUid: ADA } as never]);
+    expect(moved(source(), files())).toEqual([{ ...ollama("/data/ada"), ownerUid: ADA }]);
   });
 
   test("a user's unit does not make the agent read environment files of others", () => {
@@ -204,15 +204,18 @@ describe("readSettings() of a home", () => {
 
   test("follows LM Studio's pointer file and its downloadsFolder", () => {
     mkdirSync(home(), { recursive: true });
-    expect(moved(source(), files())).toEqual([]);
+    expect<unknown>(moved(source(), files())).toEqual([]);
     put("home/ada/.lmstudio/settings.json", JSON.stringify({ downloadsFolder: `${home()}/big/lm` }));
-    const lm = (path: string) => ({ store: "lm-studio", path, ownerUid: ADA }) as never;
-    expect(moved(source(), files())).toEqual([lm(`${home()}/big/lm`)]);
+    const lm = (path: string) => ({ store: "lm-studio", path, ownerUid: ADA });
+    expect<unknown>(moved(source(), files())).toEqual([lm(`${home()}/big/lm`)]);
     put("home/ada/.lmstudio-home-pointer", `${home()}/elsewhere\n`);
-    expect(moved(source(), files())).toEqual([lm(`${home()}/elsewhere/models`), lm(`${home()}/big/lm`)]);
+    expect<unknown>(moved(source(), files())).toEqual([
+      lm(`${home()}/elsewhere/models`),
+      lm(`${home()}/big/lm`),
+    ]);
     for (const hostile of ["{", "null", '{"downloadsFolder":7}', '{"downloadsFolder":"x"}']) {
       put("home/ada/.lmstudio/settings.json", hostile);
-      expect(moved(source(), files())).toEqual([lm(`${home()}/elsewhere/models`)]);
+      expect<unknown>(moved(source(), files())).toEqual([lm(`${home()}/elsewhere/models`)]);
     }
   });
 
@@ -263,7 +266,7 @@ describe("readSettings() of a process that runs", () => {
       const source = { of: "process", directory: `/proc/${child.pid}`, uid } as const;
       const expected = [ollama("/data/run"), { store: "huggingface", path: "/home/ada/hf/hub" }];
       const owner = uid === 0 ? {} : { ownerUid: uid };
-      expect(moved(source)).toEqual(expected.map((one) => ({ ...one, ...owner })) as never);
+      expect<unknown>(moved(source)).toEqual(expected.map((one) => ({ ...one, ...owner })));
       expect(moved({ ...source, uid: uid + 1 })).toEqual([]);
     } finally {
       child.kill();

@@ -15,7 +15,7 @@ const directory = mkdtempSync(join(tmpdir(), "collect-reader-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const model = join(directory, "holiday-photos.dat");
-writeFileSync(model, ggufFile(HOLIDAY_PHOTOS as never));
+writeFileSync(model, ggufFile(HOLIDAY_PHOTOS));
 
 const readerOf = (command: readonly string[], elapsed = () => performance.now()) =>
   createReader({ command, elapsed, files: realFiles(), procRoot: "/proc" });

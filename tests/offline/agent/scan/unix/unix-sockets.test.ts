@@ -2,8 +2,6 @@ import { afterAll, expect, test } from "bun:test";
 import { chownSync, copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { Readable } from "node:stream";
 import { requestText } from "../../../../../agent/scan/probe/http-client.ts";
 import { askSocket } from "../../../../../agent/scan/reader/read-socket.ts";
 import { type Files, realFiles } from "../../../../../agent/scan/system/files.ts";
@@ -11,6 +9,7 @@ import type { LinuxProcess } from "../../../../../agent/scan/system/linux-proces
 import { createUnixSockets, UNIX_LISTENERS_MAX } from "../../../../../agent/scan/unix/unix-listeners.ts";
 import { parseUnixTable } from "../../../../../agent/scan/unix/unix-table.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
+import { linesOf } from "../../../../support/run/lines.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "unix-"));
 const children: { kill(): void }[] = [];
@@ -30,7 +29,7 @@ async function serve(spec: Record<string, unknown>, python: string[] = ["python3
     cwd: "/",
   });
   children.push(child);
-  const lines = createInterface({ input: Readable.fromWeb(child.stdout as never) });
+  const lines = linesOf(child.stdout);
   const requests: string[] = [];
   await new Promise<void>((resolve) =>
     lines.on("line", (line) => (line === "ready" ? resolve() : requests.push(JSON.parse(line)))),

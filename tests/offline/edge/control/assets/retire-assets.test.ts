@@ -67,7 +67,7 @@ async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
     });
     return {
       status: answer.status,
-      body: (await answer.json()) as Record<string, never> & { detail?: string },
+      body: (await answer.json()) as Record<string, unknown> & { detail?: string },
     };
   };
   const get = async (id: string) => (await ask("GET", `/assets/${id}`)).body as unknown as AssetView;

@@ -13,6 +13,7 @@ import type { AssetItem } from "../../../../../shared/table/items/asset/asset.ts
 import { type TenantItem, tenantDefaults } from "../../../../../shared/table/items/tenant.ts";
 import { isolationCountKey, tenantKey } from "../../../../../shared/table/keys.ts";
 import { believing } from "../../../../support/control/authority.ts";
+import { interceptDynamo } from "../../../../support/dynamo/intercept-dynamo.ts";
 import { createMemoryDynamo } from "../../../../support/dynamo/memory-dynamo.ts";
 import { ASSET_ID, TENANT_ID } from "../../../../support/edge/edge-app.ts";
 
@@ -68,10 +69,10 @@ async function guard(settings: Partial<TenantItem>, asked: Partial<Asked> = {}, 
     await dynamo("PutItem", { TableName: "t", Item });
   }
   const reads: object[] = [];
-  const counting = ((operation: "GetItem", input: object) => {
+  const counting = interceptDynamo(dynamo, ({ input }, send) => {
     reads.push(input);
-    return dynamo(operation, input as never);
-  }) as Deps["dynamo"];
+    return send();
+  });
   // The lowest and the highest byte that stand for the last of the 32 characters of a ULID.
   let calls = 0;
   const random = (length: number) => new Uint8Array(length).fill(calls++ % 2 === 0 ? 248 : 255);
@@ -199,7 +200,7 @@ describe("four eyes", () => {
     expect(APPROVAL_MS).toBe(3_600_000);
     const { justification } = ASKED;
     const record = { action: "request-isolation", mode: "network", target: approvalId, justification };
-    expect(change).toEqual({ before: ASSET, records: [record] } as never);
+    expect<unknown>(change).toEqual({ before: ASSET, records: [record] });
   });
 
   test("say who made the key that asks, and how engines would be stopped", async () => {
