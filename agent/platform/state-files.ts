@@ -150,7 +150,7 @@ export function requireOwnerOnly(path: string, platform: NodeJS.Platform): void 
   const { mode } = statSync(path);
   if ((mode & OTHERS_ANY) !== 0) {
     throw new StateFault(
-      `${path} can be read by others (mode ${octal(mode)}): enrol again, or run chmod 600 on it if nobody copied it`,
+      `${path} can be read by others (mode ${octal(mode)}): run chmod 600 on it, or enrol again if others may have copied it`,
     );
   }
 }

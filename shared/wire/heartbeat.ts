@@ -115,7 +115,7 @@ export const engine = z.strictObject({
   executableSha256: sha256.optional(),
   /** Name and version of the system package that brought the executable. */
   package: text(160).optional(),
-  /** Who signed the executable, by a certificate that holds; `not signed`, `not valid: …` or `ad hoc, by nobody` else. */
+  /** Who signed the executable, by a certificate that holds; `not signed`, `not valid: …` or `ad hoc, without a signer` else. */
   signer: text(160).optional(),
   /** True when the executable's name is none that the catalogue knows for this engine. */
   renamed: z.boolean().optional(),

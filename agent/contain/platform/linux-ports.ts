@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { parseTcpTable } from "../../scan/network/sockets.ts";
-import { parsePasswd, parseUid } from "../../scan/processes/process-table.ts";
+import { parsePasswd, parseUid } from "../../scan/processes/process-identity.ts";
 import type { Listener } from "../engines/replaced-engines.ts";
 import type { Endpoint } from "../network/firewall.ts";
 

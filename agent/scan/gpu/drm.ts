@@ -2,29 +2,29 @@ import { attempt, type Files, optional } from "../system/files.ts";
 import type { GpuUse } from "../system/host.ts";
 
 /*
- * GPU memory of a process from what its open DRM files say of themselves in `/proc/PID/fdinfo`: amdgpu, i915, xe,
- * nouveau and others (https://docs.kernel.org/gpu/drm-usage-stats.html).
+ * Reads GPU memory of a process from the `/proc/PID/fdinfo` of its open DRM files. amdgpu, i915, xe, nouveau and other
+ * drivers support this (https://docs.kernel.org/gpu/drm-usage-stats.html).
  */
 
-/** One client of one card. Several descriptors may belong to the same. */
+/** One client of one card. Several descriptors can belong to the same client. */
 export type DrmClient = {
-  /** Card and number of the client: unique on a host. */
+  /** Card and client number, unique on a host. */
   id: string;
-  /** Memory that is resident on behalf of it: the card's own, or the host's where the card has none. */
+  /** Resident memory in bytes, of the card, or of the host for a card without memory. */
   bytes: number;
-  /** It let the card compute, not only draw. */
+  /** The client has used a compute engine of the card. */
   computes: boolean;
-  /** It let the card draw. */
+  /** The client has used a render engine of the card. */
   draws: boolean;
 };
 
 const UNITS: Record<string, number> = { "": 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-/** The names that amdgpu and i915 (`compute`) and xe (`ccs`) give their compute engines. */
+/** Compute engines of amdgpu and i915 (`compute`) and of xe (`ccs`). */
 const COMPUTE = /^drm-(?:engine-compute|cycles-ccs)$/;
-/** What they call those that draw: amdgpu (`gfx`), i915 (`render`) and xe (`rcs`). */
+/** Render engines of amdgpu (`gfx`), i915 (`render`) and xe (`rcs`). */
 const DRAW = /^drm-(?:engine-gfx|engine-render|cycles-rcs)$/;
 
-/** Undefined for the fdinfo of any other file. */
+/** Parses an fdinfo file. Undefined if it does not belong to a DRM file. */
 export function parseDrmClient(fdinfo: string): DrmClient | undefined {
   const fields = new Map<string, string>();
   for (const line of fdinfo.split("\n")) {
@@ -40,20 +40,20 @@ export function parseDrmClient(fdinfo: string): DrmClient | undefined {
   return { id, bytes, computes: has(COMPUTE), draws: has(DRAW) };
 }
 
-/** amdgpu calls resident memory `memory`; a driver that does not tell it tells what was asked for, `total`. */
+/** Sums resident memory of all regions. amdgpu names it `memory`; drivers without it report allocated memory, `total`. */
 function residentBytes(fields: ReadonlyMap<string, string>): number {
   const regions = new Map<string, number>();
   for (const kind of ["total", "memory", "resident"]) {
     for (const [key, value] of fields) {
       const region = key.startsWith(`drm-${kind}-`) ? key.slice(`drm-${kind}-`.length) : "cycles-";
-      // `drm-total-cycles-*` is no memory, and `cpu` of amdgpu is what the card pushed out.
+      // `drm-total-cycles-*` counts time, and region `cpu` of amdgpu is memory that the card has evicted.
       if (!region.startsWith("cycles-") && region !== "cpu") regions.set(region, sizeOf(value));
     }
   }
   return [...regions.values()].reduce((sum, size) => sum + size, 0);
 }
 
-/** `25258000 KiB`; a number without a unit is bytes. */
+/** Parses `25258000 KiB`. A number without a unit is in bytes. */
 function sizeOf(value: string): number {
   const [, number, unit = ""] = /^(\d+)(?: (\w+))?$/.exec(value) ?? [];
   return number === undefined ? 0 : Number(number) * (UNITS[unit] ?? 0);
@@ -61,11 +61,12 @@ function sizeOf(value: string): number {
 
 const DESCRIPTORS_MAX = 4096;
 const FDINFO_BYTES_MAX = 8192;
-/** Every desktop program with a window draws by the card: what only draws has to be as large as a model. */
+/** GPU memory of a computing process that indicates a model. */
 export const COMPUTING_BYTES_MIN = 256 * 1024 ** 2;
+/** GPU memory of a process that only draws which indicates a model. Every program with a window draws with the card. */
 const DRAWING_BYTES_MIN = 2 * 1024 ** 3;
 
-/** GPU memory that speaks for a model in it, 0 bytes for none; undefined without the right to look. */
+/** GPU memory of a process if it indicates a model, else 0 bytes. Undefined if the open files are not readable. */
 export function readDrmUse(deps: { files: Files; procRoot: string }, pid: number): GpuUse | undefined {
   const { files } = deps;
   const directory = `${deps.procRoot}/${pid}`;

@@ -5,35 +5,36 @@ import type { Run } from "../system/run-tool.ts";
 import { readDrmUse } from "./drm.ts";
 import { readKfdUse } from "./kfd.ts";
 
-/** The driver is asked rarely: one run of nvidia-smi costs more than a whole scan. */
+/** Interval between two reads. One run of nvidia-smi costs more than a whole scan. */
 const REFRESH_MS = 60_000;
 const QUERY = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"];
 
+/** GPU memory by pid. */
 export type GpuMemory = { gpu: ReadonlyMap<number, GpuUse>; collector: Collector };
-/** `candidates`: processes worth a look where every process has to be looked at by itself. */
+/** `candidates` returns the processes to read, for drivers that report memory only per process. */
 export type GpuTable = { read(candidates: () => ReadonlySet<number>): GpuMemory };
 
 const NO_GPU: GpuMemory = {
   gpu: new Map(),
-  collector: { name: "gpu", status: "unsupported", detail: "no GPU whose driver tells memory by process" },
+  collector: { name: "gpu", status: "unsupported", detail: "no GPU driver that reports memory per process" },
 };
 
 /**
- * GPU memory by process that NVIDIA's driver tells. Never waited for: a scan gets what the last finished run of the
- * tool said. Undefined without the driver.
+ * Reads GPU memory per process with nvidia-smi. `read` never waits: it returns the result of the last finished run, or
+ * undefined without NVIDIA's driver.
  */
 export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent: () => boolean }): {
   read(): GpuMemory | undefined;
 } {
   let gpu: ReadonlyMap<number, GpuUse> = new Map();
-  let collector: Collector = { name: "gpu", status: "partial", detail: "the driver has not been asked yet" };
+  let collector: Collector = { name: "gpu", status: "partial", detail: "nvidia-smi has not run yet" };
   let nextAtMs = 0;
-  let isAsking = false;
+  let isRunning = false;
   return {
     read: () => {
       if (!deps.isPresent()) return undefined;
-      // A driver that hangs keeps its tool in the kernel, where it cannot be killed: no second one is started.
-      if (deps.elapsed() >= nextAtMs && !isAsking) {
+      // With a driver that hangs, nvidia-smi cannot be killed, so at most one runs.
+      if (deps.elapsed() >= nextAtMs && !isRunning) {
         nextAtMs = deps.elapsed() + REFRESH_MS;
         void refresh();
       }
@@ -42,19 +43,19 @@ export function createNvidia(deps: { run: Run; elapsed: () => number; isPresent:
   };
 
   async function refresh(): Promise<void> {
-    isAsking = true;
+    isRunning = true;
     try {
       gpu = parseComputeApps(await deps.run(QUERY, { timeoutMs: 5000, bytesMax: 256 * 1024 }));
       collector = { name: "gpu", status: "ok" };
     } catch {
       collector = { name: "gpu", status: "failed", detail: "nvidia-smi failed" };
     } finally {
-      isAsking = false;
+      isRunning = false;
     }
   }
 }
 
-/** Lines `pid, MiB`; memory is `[N/A]` where the driver hides it (Windows WDDM, MIG). */
+/** Parses lines `pid, MiB`. Memory is `[N/A]` if the driver does not report it (Windows WDDM, MIG). */
 export function parseComputeApps(csv: string): Map<number, GpuUse> {
   const gpu = new Map<number, GpuUse>();
   for (const line of csv.split("\n")) {
@@ -66,12 +67,12 @@ export function parseComputeApps(csv: string): Map<number, GpuUse> {
   return gpu;
 }
 
-/** Processor time for the open files of candidates, once a minute; those left over come first the next time. */
-const LOOK_MS_MAX = 20;
+/** Budget of processor time in milliseconds for one read of the open files of candidates. */
+const READ_MS_MAX = 20;
 
 /**
- * GPU memory by process on Linux: NVIDIA's driver, AMD's for computing (KFD), and every driver that tells it in
- * fdinfo. Without a card that is one failing look into a directory a minute.
+ * GPU memory per process on Linux, from nvidia-smi, AMD's compute driver (KFD) and the fdinfo of other drivers. Read once a
+ * minute. Without a GPU this costs one failed directory listing a minute.
  */
 export function createLinuxGpu(deps: {
   files: Files;
@@ -93,7 +94,7 @@ export function createLinuxGpu(deps: {
     read: (candidates) => {
       if (deps.elapsed() >= nextAtMs) {
         nextAtMs = deps.elapsed() + REFRESH_MS;
-        kernel = hasRenderNode() ? look(candidates()) : undefined;
+        kernel = hasRenderNode() ? readKernel(candidates()) : undefined;
       }
       const known = [nvidia.read(), kernel].filter((one) => one !== undefined);
       return known.length > 1 ? merge(known) : (known[0] ?? NO_GPU);
@@ -104,19 +105,20 @@ export function createLinuxGpu(deps: {
     return (optional(() => files.list(`${sysRoot}/class/drm`)) ?? []).some((name) => /^renderD\d/.test(name));
   }
 
-  function look(candidates: ReadonlySet<number>): GpuMemory {
+  function readKernel(candidates: ReadonlySet<number>): GpuMemory {
     const startedAtMs = deps.cpuMs();
     const before = drm;
     drm = new Map();
     let left = 0;
+    // Processes that the last read left out come first.
     const order = [...candidates].sort((a, b) => Number(before.has(a)) - Number(before.has(b)));
     for (const pid of order) {
-      if (deps.cpuMs() - startedAtMs <= LOOK_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
+      if (deps.cpuMs() - startedAtMs <= READ_MS_MAX) drm.set(pid, readDrmUse(deps, pid));
       else left += 1;
     }
     const gpu = new Map<number, GpuUse>();
     for (const [pid, use] of drm) if (use && use.bytes > 0) gpu.set(pid, use);
-    // Newer kernels count the same memory in both places.
+    // Newer kernels report the same memory in both sources.
     for (const [pid, bytes] of readKfdUse(deps))
       gpu.set(pid, { bytes: Math.max(bytes, gpu.get(pid)?.bytes ?? 0), computes: true });
     return { gpu, collector: report([...drm.values()].filter((use) => use === undefined).length, left) };
@@ -134,7 +136,7 @@ function report(denied: number, left: number): Collector {
 
 const RANK = { ok: 0, unsupported: 1, partial: 2, failed: 3 } as const;
 
-/** Cards of several makers in one host: memory adds up, and the worst report counts. */
+/** Merges the reports on cards of several vendors: memory is added, and the worst collector status is kept. */
 function merge(known: readonly GpuMemory[]): GpuMemory {
   const gpu = new Map<number, GpuUse>();
   for (const one of known)

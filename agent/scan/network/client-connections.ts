@@ -5,8 +5,8 @@ import type { TcpRow } from "./sockets.ts";
 export type Peers = { peers: ReadonlyMap<string, readonly Peer[]>; collector: Collector };
 
 /**
- * Who is connected to each listener. `ownersOf` is told which sockets matter and gives their processes: looking
- * for owners is the dear part, and most sockets of a host lead elsewhere.
+ * Peers that are connected to each listener. `ownersOf` receives the inodes of the client sockets and returns a lookup of
+ * their processes. The search for owners is the expensive part, so it gets only sockets that lead to these listeners.
  */
 export function joinPeers(
   listeners: readonly Listener[],
@@ -35,8 +35,8 @@ export function joinPeers(
 }
 
 /**
- * Client ends of connections to the listener that are sockets of this host, and server ends whose other end is
- * not. A server that defers accepting (TCP_DEFER_ACCEPT) shows no server end until the client has spoken.
+ * `local`: client sockets on this host. `remote`: server sockets whose client is on another host. With TCP_DEFER_ACCEPT a
+ * connection has no server socket until the client sends data, so client sockets are also searched by their address.
  */
 function connectionsOf(
   listener: Listener,
@@ -58,8 +58,8 @@ function connectionsOf(
 }
 
 /**
- * True for an address that is certainly this listener's: its own, or loopback when it takes any. Every network
- * namespace has a loopback of its own.
+ * True if the remote address of a client socket certainly belongs to the listener: the address it is bound to, or loopback
+ * for a wildcard. Every network namespace has its own loopback.
  */
 function leadsTo({ address, network }: Listener, row: TcpRow): boolean {
   const remote = row.remoteAddress;

@@ -2,14 +2,14 @@ import { dlopen } from "bun:ffi";
 import { closeSync, fstatSync, openSync } from "node:fs";
 import type { NetworkSpace } from "../system/host.ts";
 
-/** Connections that start in another network namespace of this host. Linux only. */
+/** Opens sockets in other network namespaces of this host. Linux only. */
 export type Namespaces = {
-  /** False without CAP_SYS_ADMIN or where a sandbox forbids setns(2). Asked once, the answer stays. */
+  /** False without CAP_SYS_ADMIN or if a sandbox forbids setns(2). Checked once and cached. */
   isAllowed(): boolean;
   /**
-   * Runs `act` with this thread in the namespace. A socket belongs for ever to the namespace it was made in, so
-   * that `act` needs only begin a connection. Synchronous: nothing else of the agent runs meanwhile. Throws when
-   * the namespace is gone, is another one by now, or may not be entered; `act` has not run then.
+   * Runs `act` while this thread is in the namespace. A socket stays in the namespace in which it was created, so `act` only
+   * has to open a connection. `act` is synchronous, so no other code of the agent runs in the namespace. Throws before it
+   * runs `act` if the namespace no longer exists, has changed, or cannot be entered.
    */
   within<T>(space: NetworkSpace, act: () => T): T;
 };
@@ -17,7 +17,7 @@ export type Namespaces = {
 /** linux/sched.h */
 const CLONE_NEWNET = 0x4000_0000;
 
-/** For systems without network namespaces, and for those who must not enter them. */
+/** For systems without network namespaces, and for tests that must not enter them. */
 export const noNamespaces: Namespaces = {
   isAllowed: () => false,
   within: () => {
@@ -26,9 +26,8 @@ export const noNamespaces: Namespaces = {
 };
 
 /**
- * Network namespaces of this machine, entered by the thread that asks (setns(2)); every other thread, and with
- * them the connections of the agent itself, stays where it is. `stranded` is called when the way back fails,
- * which the kernel has no reason to let happen: the process must end there and then.
+ * Enters network namespaces with the calling thread only (setns(2)). All other threads and the agent's own connections stay
+ * in the agent's namespace. Calls `stranded`, which must end the process, if the return to the agent's namespace fails.
  */
 export function createNamespaces(stranded: () => never): Namespaces {
   let home: number | undefined;
@@ -41,7 +40,7 @@ export function createNamespaces(stranded: () => never): Namespaces {
         try {
           enter = loadSetns();
           home = openSync("/proc/thread-self/ns/net", "r");
-          // Entering the own namespace needs the same right and changes nothing.
+          // Entering the agent's own namespace needs the same right and has no effect.
           allowed = enter(home);
         } catch {
           allowed = false;
@@ -53,9 +52,9 @@ export function createNamespaces(stranded: () => never): Namespaces {
       if (!allowed || !enter) throw new Error("other network namespaces cannot be entered");
       const descriptor = openSync(`/proc/${space.pid}/ns/net`, "r");
       try {
-        // The process may have ended, and its number be that of another one.
-        if (`net:[${fstatSync(descriptor).ino}]` !== space.name) throw new Error("the namespace is gone");
-        if (!enter(descriptor)) throw new Error("the namespace may not be entered");
+        // The process may have ended and its pid may belong to another process.
+        if (`net:[${fstatSync(descriptor).ino}]` !== space.name) throw new Error("the namespace has changed");
+        if (!enter(descriptor)) throw new Error("setns(2) was refused");
       } finally {
         closeSync(descriptor);
       }
@@ -68,7 +67,7 @@ export function createNamespaces(stranded: () => never): Namespaces {
   };
 }
 
-/** setns(2) of the C library; it works on the calling thread alone. */
+/** Loads setns(2) from the C library. The call affects the calling thread only. */
 function loadSetns(): (descriptor: number) => boolean {
   const { symbols } = dlopen("libc.so.6", { setns: { args: ["i32", "i32"], returns: "i32" } });
   return (descriptor) => symbols.setns(descriptor, CLONE_NEWNET) === 0;

@@ -4,20 +4,20 @@ import { parseTcpTable, type TcpRow } from "./sockets.ts";
 
 export const TABLES = ["tcp", "tcp6"] as const;
 export const TABLE_BYTES_MAX = 4 * 1024 * 1024;
-/** The kernel walks all its hash buckets for the connections (about 1 ms), whatever their number. */
+/** Connections are read in every second scan: the kernel walks all its hash buckets (about 1 ms), however few they are. */
 const CONNECTIONS_SCANS = 2;
 
-/** Sockets of the agent's own network namespace. A list is the same one as before while it says the same. */
+/** Sockets of the agent's own network namespace. Returns the same array as before while the sockets are unchanged. */
 export type OwnSockets = {
-  /** To be called once a scan, first. Undefined when no source is readable. */
+  /** Listening sockets. Call once per scan, first. Undefined if no source is readable. */
   listening(): readonly TcpRow[] | undefined;
-  /** Of this scan or the one before; `isNews` asks for those of this moment. */
-  established(isNews: boolean): readonly TcpRow[];
+  /** Established connections, from this scan or the previous one. With `isFresh` they are read now. */
+  established(isFresh: boolean): readonly TcpRow[];
 };
 
 /**
- * From `diag` in every scan. Where that is not to be had from the tables of procfs, which make the kernel format
- * all its sockets: IPv4 and IPv6 take turns after the first scan.
+ * Reads sockets with `diag` in every scan. Without it, reads the tables of procfs, for which the kernel formats all
+ * sockets as text; after the first scan, the IPv4 and IPv6 tables alternate.
  */
 export function createOwnSockets(deps: {
   files: Files;
@@ -40,8 +40,8 @@ export function createOwnSockets(deps: {
       listening = sameOr(listening, rows ?? listed("listen"));
       return listening;
     },
-    established: (isNews) => {
-      if (!isNews && scans - readAtScan < CONNECTIONS_SCANS) return established;
+    established: (isFresh) => {
+      if (!isFresh && scans - readAtScan < CONNECTIONS_SCANS) return established;
       const rows = isFromTables ? undefined : deps.diag?.read("established");
       if (rows) readAtScan = scans;
       else if (!isFromTables) readTables();
@@ -64,11 +64,12 @@ export function createOwnSockets(deps: {
   }
 }
 
+/** Sockets of a procfs table such as `/proc/PID/net/tcp`; undefined if it is not readable. */
 export function readTable(files: Files, path: string): TcpRow[] | undefined {
   return optional(() => parseTcpTable(files.text(path, TABLE_BYTES_MAX, "latin1")));
 }
 
-/** The older list when the newer one has the same rows in the same order. */
+/** Returns the older list if the newer one has the same rows in the same order. */
 function sameOr(
   before: readonly TcpRow[] | undefined,
   after: readonly TcpRow[] | undefined,

@@ -5,7 +5,7 @@ import type { Forward, Listener, ProcessFacts } from "../system/host.ts";
 import type { Mounts } from "../system/mounts.ts";
 
 export type PortForwarders = {
-  /** Targets by the pid of the forwarder. The same map as before while it says the same. */
+  /** Targets by the pid of the forwarder. Returns the same map as before while they are unchanged. */
   read(
     listeners: readonly Listener[],
     processes: ReadonlyMap<number, ProcessFacts>,
@@ -16,13 +16,13 @@ const PROGRAM = "docker-proxy";
 const NAMESPACES = ["user", "pid", "net"] as const;
 const STATUS_BYTES_MAX = 4096;
 const WRITABLE_BY_OTHERS = 0o022;
-/** Real, effective, saved and file-system user: a setuid program that a user started has another real one. */
+/** Real, effective, saved and file-system user are root. A setuid program keeps the real user who started it. */
 const ALL_ROOT = /^Uid:\t0\t0\t0\t0$/m;
 
 /**
- * Finds Docker's port forwarders among the processes that listen. What the command line says is believed only when no
- * local user could have written it: the executable is a file of root in directories of root, that no one else may
- * write, and it runs as root in the namespaces of the agent.
+ * Finds Docker's port forwarders among the listening processes. The agent trusts their command line only if no local user
+ * can forge it: the executable and its directories belong to root and only root can write them, and the process runs as
+ * root in the agent's namespaces.
  */
 export function createPortForwarders(deps: {
   files: Files;
@@ -30,7 +30,7 @@ export function createPortForwarders(deps: {
   mounts: Mounts;
 }): PortForwarders {
   const { files, procRoot, mounts } = deps;
-  const judged = new WeakMap<ProcessFacts, Forward | "none">();
+  const cache = new WeakMap<ProcessFacts, Forward | "none">();
   let last: ReadonlyMap<number, Forward> = new Map();
   return {
     read: (listeners, processes) => {
@@ -47,27 +47,27 @@ export function createPortForwarders(deps: {
   };
 
   function forwardOf(process: ProcessFacts): Forward | undefined {
-    let forward = judged.get(process);
+    let forward = cache.get(process);
     if (!forward) {
       forward = (isTrusted(process) && dockerTarget(process.argv)) || "none";
-      judged.set(process, forward);
+      cache.set(process, forward);
     }
     return forward === "none" ? undefined : forward;
   }
 
   function isTrusted({ pid, executable }: ProcessFacts): boolean {
     const root = `${procRoot}/${pid}`;
-    // First what the kernel says by itself: a user's file system may never answer.
+    // Check facts of the kernel first: a user's file system may never respond.
     const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1")) ?? "";
     if (!ALL_ROOT.test(status) || !NAMESPACES.every((name) => isOwnNamespace(root, name))) return false;
     if (mounts.ofPath(executable!).class !== "local") return false;
-    const runs = optional(() => files.facts(`${root}/exe`));
+    const running = optional(() => files.facts(`${root}/exe`));
     const named = optional(() => files.facts(executable!));
-    // In another mount namespace the same path can be another file.
-    if (!runs?.isFile || runs.identity !== named?.identity || !isOfRoot(runs)) return false;
+    // In another mount namespace, the same path can lead to another file.
+    if (!running?.isFile || running.identity !== named?.identity || !isOwnedByRoot(running)) return false;
     for (let at = posix.dirname(executable!); ; at = posix.dirname(at)) {
       const directory = optional(() => files.facts(at));
-      if (!directory || !isOfRoot(directory)) return false;
+      if (!directory || !isOwnedByRoot(directory)) return false;
       if (at === "/" || at === ".") break;
     }
     return true;
@@ -79,10 +79,11 @@ export function createPortForwarders(deps: {
   }
 }
 
-const isOfRoot = ({ ownerUid, mode }: { ownerUid: number; mode: number }): boolean =>
+/** Root owns the file, and only root can write it. */
+const isOwnedByRoot = ({ ownerUid, mode }: { ownerUid: number; mode: number }): boolean =>
   ownerUid === 0 && (mode & WRITABLE_BY_OTHERS) === 0;
 
-/** `docker-proxy … -container-ip A -container-port P` (cmd/docker-proxy/main_linux.go of moby). */
+/** Target in a command line `docker-proxy … -container-ip A -container-port P` (moby, cmd/docker-proxy/main_linux.go). */
 export function dockerTarget(argv: readonly string[]): Forward | undefined {
   const address = wordAfter(argv, "-container-ip");
   const port = Number(wordAfter(argv, "-container-port"));

@@ -3,19 +3,19 @@ import { type Files, optional } from "../system/files.ts";
 import type { Listener } from "../system/host.ts";
 import { addressNumber, parseDirectRoutes, parseLinkLocal, parseLocalAddresses } from "./sockets.ts";
 
-/** Which address leads to a listener from here. */
+/** Addresses at which the agent can reach listeners. */
 export type Reach = {
-  /** A listener of the agent's own network namespace. */
+  /** For a listener in the agent's own network namespace. */
   own(address: string): string | undefined;
-  /** A listener of the namespace that `witness` lives in; undefined when no address leads there for certain. */
+  /** For a listener in the namespace of process `witness`; undefined if no address certainly leads there. */
   foreign(address: string, witness: number): string | undefined;
 };
 
 const TABLE_BYTES_MAX = 256 * 1024;
 
 /**
- * A container's address is only tried when this host has a direct route to it through a bridge of its own:
- * anything else could be another machine, and the agent probes this host alone.
+ * Finds reachable addresses. The address of a container is used only if this host has a direct route to it through its own
+ * bridge. Any other address could belong to another machine, and the agent probes only its own host.
  */
 export function createReach(deps: { files: Files; procRoot: string; sysRoot: string }): Reach {
   const { files, procRoot, sysRoot } = deps;
@@ -37,7 +37,7 @@ export function createReach(deps: { files: Files; procRoot: string; sysRoot: str
     },
   };
 
-  /** A link-local address needs its interface, which the table of sockets does not tell: the one that has it. */
+  /** Adds the interface to a link-local address. The socket table lacks it, so the interface must have a unique match. */
   function zoned(address: string): string | undefined {
     if (!zones.has(address)) {
       if (zones.size > 1024) zones.clear();
@@ -77,19 +77,19 @@ export function createReach(deps: { files: Files; procRoot: string; sysRoot: str
 
 const isLinkLocal = (address: string): boolean => /^fe[89ab][0-9a-f]:/.test(address);
 
-/** Listeners of this host's own network on a link-local address that no interface could be named for. */
-export const linkLocalUnasked = (listeners: readonly Listener[]): number =>
+/** Number of listeners on link-local addresses whose interface is unknown or ambiguous. */
+export const linkLocalUnprobed = (listeners: readonly Listener[]): number =>
   listeners.filter(
     ({ address, network, reachableAt }) =>
       network === undefined && reachableAt === undefined && isLinkLocal(address),
   ).length;
 
 export const linkLocalDetail = (count: number): string =>
-  `${count} link-local listeners not asked: their interface is not known`;
+  `${count} link-local listeners not probed: their interface is unknown`;
 
-/** The report on listeners, with a word about those that could not be asked. */
+/** Adds the number of link-local listeners that cannot be probed to a collector report. */
 export function withLinkLocal(collector: Collector, listeners: readonly Listener[]): Collector {
-  const count = linkLocalUnasked(listeners);
+  const count = linkLocalUnprobed(listeners);
   if (count === 0 || collector.status === "failed") return collector;
   const problems = [...(collector.status === "partial" ? [collector.detail] : []), linkLocalDetail(count)];
   return { ...collector, status: "partial", detail: problems.join("; ") };

@@ -2,14 +2,13 @@ import { dlopen } from "bun:ffi";
 import { formatAddress, TCP_ROWS_MAX, type TcpRow } from "./sockets.ts";
 
 /*
- * Sockets of the agent's own network namespace from the kernel's sock_diag (sock_diag(7)) rather than from
- * `/proc/net/tcp`. The latter formats every socket of the host as text, those in TIME_WAIT too, of which a busy
- * host has tens of thousands; here the kernel hands out only the state that is asked for, and listening sockets
- * without walking the others.
+ * Reads TCP sockets of the agent's own network namespace with netlink (sock_diag(7)). `/proc/net/tcp` would format every
+ * socket as text, and a busy host has tens of thousands in TIME_WAIT. With sock_diag the kernel returns sockets of one state
+ * only, and finds listening sockets without a walk over all others.
  */
 
 export type SocketDiag = {
-  /** Undefined when the kernel does not answer in full; nothing is lost then, the tables of procfs say the same. */
+  /** Sockets in this state. Undefined if the kernel's response is incomplete; the caller then reads procfs. */
   read(state: TcpRow["state"]): TcpRow[] | undefined;
 };
 
@@ -24,17 +23,17 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLMSG_HEADER_BYTES = 16;
 const REQUEST_BYTES = NLMSG_HEADER_BYTES + 56;
-/** `inet_diag_msg` without its attributes. */
+/** Size of `inet_diag_msg` without its attributes. */
 const MESSAGE_BYTES = 72;
 const MSG_DONTWAIT = 0x40;
 const IPPROTO_TCP = 6;
 const FAMILIES = { 2: 4, 10: 16 } as const;
-/** TCP states of include/net/tcp_states.h; asked for as bits. */
+/** TCP states of include/net/tcp_states.h. A request has one bit per state. */
 const STATES = { established: 1, listen: 10 } as const;
-/** The kernel fills at most this much of a dump at a time. */
+/** The kernel returns at most this much of a dump per read. */
 const BUFFER_BYTES = 32 * 1024;
 
-/** Asks for the sockets of one family (2 IPv4, 10 IPv6) in one state. */
+/** Netlink request for the sockets of one address family (2: IPv4, 10: IPv6) in one state. */
 export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: number): Uint8Array {
   const request = new DataView(new ArrayBuffer(REQUEST_BYTES));
   request.setUint32(0, REQUEST_BYTES, true);
@@ -47,10 +46,10 @@ export function diagRequest(family: 2 | 10, state: TcpRow["state"], sequence: nu
   return new Uint8Array(request.buffer);
 }
 
-/** `refused`: the kernel does not know the family, as one without IPv6. */
+/** `refused`: the kernel does not support the address family, for example because IPv6 is disabled. */
 export type DiagPart = { rows: TcpRow[]; is: "more" | "done" | "refused" | "failed" };
 
-/** What one read of the socket gave: whole messages. Anything that is not an answer to `sequence` is `failed`. */
+/** Parses the whole messages of one read. A message that is not a response to `sequence` makes the result `failed`. */
 export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: number): DiagPart {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const rows: TcpRow[] = [];
@@ -58,7 +57,7 @@ export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: n
     const length = at + NLMSG_HEADER_BYTES <= bytes.length ? view.getUint32(at, true) : 0;
     if (length < NLMSG_HEADER_BYTES || at + length > bytes.length) return { rows, is: "failed" };
     const type = view.getUint16(at + 4, true);
-    // An interrupted dump may have left sockets out.
+    // An interrupted dump may lack sockets.
     const isCut = (view.getUint16(at + 6, true) & NLM_F_DUMP_INTR) !== 0;
     if (isCut || view.getUint32(at + 8, true) !== sequence) return { rows, is: "failed" };
     if (type === NLMSG_DONE) return { rows, is: "done" };
@@ -72,7 +71,7 @@ export function parseDiag(bytes: Uint8Array, state: TcpRow["state"], sequence: n
   return { rows, is: "more" };
 }
 
-/** `inet_diag_msg`: family, state, then ports and addresses in network order, at the end user and inode. */
+/** Parses `inet_diag_msg`: family, state, ports and addresses in network byte order, and at the end user and inode. */
 function readMessage(
   bytes: Uint8Array,
   view: DataView,
@@ -93,7 +92,7 @@ function readMessage(
   };
 }
 
-/** Undefined where there is no such socket to be had: another system, another C library, a sandbox. */
+/** Opens a netlink socket. Undefined if that fails: another system, another C library, or a sandbox. */
 export function openSocketDiag(): SocketDiag | undefined {
   try {
     const { symbols } = dlopen("libc.so.6", {
@@ -105,7 +104,7 @@ export function openSocketDiag(): SocketDiag | undefined {
     if (descriptor < 0) return undefined;
     return createSocketDiag({
       send: (bytes) => symbols.send(descriptor, bytes, bytes.length, 0) === bytes.length,
-      // A dump is ready when it was asked for: there is nothing to wait for.
+      // The kernel fills the dump during the request, so a read never has to wait.
       receive: (into) => symbols.recv(descriptor, into, into.length, MSG_DONTWAIT),
     });
   } catch {
@@ -113,7 +112,7 @@ export function openSocketDiag(): SocketDiag | undefined {
   }
 }
 
-/** `receive` gives the number of bytes, negative for none. */
+/** Reads sockets through `netlink`. `receive` returns the number of bytes, or a negative number without data. */
 export function createSocketDiag(netlink: {
   send: (bytes: Uint8Array) => boolean;
   receive: (into: Uint8Array) => number;
@@ -133,7 +132,7 @@ export function createSocketDiag(netlink: {
   };
 
   function dump(family: 2 | 10, state: TcpRow["state"], rowsMax: number): TcpRow[] | undefined {
-    // Of a dump that was given up something may still be to come.
+    // Discard the rest of an earlier dump that was not read to its end.
     while (netlink.receive(buffer) > 0);
     sequence += 1;
     if (!netlink.send(diagRequest(family, state, sequence))) return undefined;

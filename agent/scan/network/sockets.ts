@@ -1,4 +1,4 @@
-/** A row of `/proc/net/tcp` or `tcp6`. Addresses as people write them; IPv4-mapped ones as IPv4. */
+/** A TCP socket. Addresses are in text form, IPv4-mapped ones as IPv4. Without inodes (macOS, Windows) `inode` is the pid. */
 export type TcpRow = {
   localAddress: string;
   localPort: number;
@@ -7,14 +7,14 @@ export type TcpRow = {
   state: "listen" | "established";
   uid: number;
   inode: string;
-  /** Name of the network namespace it was read in, when that is not the agent's own. */
+  /** Name of the socket's network namespace, if that is not the agent's own. */
   network?: string;
 };
 
-/** More rows than this is a proxy or an attack, and no reason to slow the host down. */
+/** Rows that are read of a table, so that a proxy or an attack with many sockets does not slow the host down. */
 export const TCP_ROWS_MAX = 20_000;
 
-/** Listening and established sockets of the table; every other state is passed over (include/net/tcp_states.h). */
+/** Parses listening and established sockets of `/proc/net/tcp` or `tcp6`, and skips other states (tcp_states.h). */
 export function parseTcpTable(text: string): TcpRow[] {
   const rows: TcpRow[] = [];
   let start = text.indexOf("\n") + 1;
@@ -46,7 +46,7 @@ function parseRow(line: string): TcpRow | undefined {
   };
 }
 
-/** The kernel prints 32-bit words in host order, which is little-endian wherever this agent runs. */
+/** Parses an address of `/proc/net/tcp`: 32-bit words in host order, which is little-endian on all supported platforms. */
 export function parseAddress(hex: string): string {
   const bytes: number[] = [];
   for (let word = 0; word < hex.length; word += 8) {
@@ -57,7 +57,7 @@ export function parseAddress(hex: string): string {
   return formatAddress(bytes);
 }
 
-/** Four or sixteen bytes in network order; an IPv4-mapped address as IPv4. */
+/** Formats four or sixteen bytes in network order as an address; an IPv4-mapped address as IPv4. */
 export function formatAddress(bytes: ArrayLike<number>): string {
   const at = bytes.length === 4 ? 0 : 12;
   if (at === 0 || isMapped(bytes)) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
@@ -69,7 +69,7 @@ function isMapped(bytes: ArrayLike<number>): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
-/** RFC 5952: lower case, the longest run of zero groups (two or more) as `::`. */
+/** Formats sixteen bytes by RFC 5952: lower case, the longest run of two or more zero groups as `::`. */
 export function formatIpv6(bytes: ArrayLike<number>): string {
   const groups: number[] = [];
   for (let at = 0; at < 16; at += 2) groups.push(bytes[at]! * 256 + bytes[at + 1]!);
@@ -84,7 +84,7 @@ export function formatIpv6(bytes: ArrayLike<number>): string {
   return `${hex.slice(0, best.at).join(":")}::${hex.slice(best.at + best.length).join(":")}`;
 }
 
-/** Addresses of this network namespace, from `/proc/PID/net/fib_trie`: the leaves marked `host LOCAL`. */
+/** Local IPv4 addresses of a network namespace, from `/proc/PID/net/fib_trie`: leaves marked `host LOCAL`. */
 export function parseLocalAddresses(fibTrie: string): string[] {
   const found = new Set<string>();
   let last = "";
@@ -108,7 +108,7 @@ export function parseLinkLocal(table: string): Map<string, string[]> {
   return found;
 }
 
-/** Directly connected IPv4 networks of `/proc/net/route`: those without a gateway. */
+/** Directly connected IPv4 networks, from `/proc/net/route`: routes without a gateway. */
 export function parseDirectRoutes(route: string): { interfaceName: string; network: number; mask: number }[] {
   const routes: { interfaceName: string; network: number; mask: number }[] = [];
   for (const line of route.split("\n").slice(1)) {

@@ -1,20 +1,20 @@
-/** An editor runs its extensions with its own executable, which is then node. */
+/** Argument with which an Electron editor runs its own executable as node, for its extensions. */
 const AS_NODE = "--ms-enable-electron-run-as-node";
-/** Options of python, node and java whose value is the next word. */
+/** Options of python, node and java whose value is the next argument. */
 const WITH_VALUE = /^(?:-[XWr]|--(?:require|import|loader|class-path|module-path)|-cp|-classpath)$/;
 const CODE = /^(?:-[A-Za-z]*c|-e|-p|--eval|--print)$/;
 const MODULE = /^-[A-Za-z]*m$/;
-/** These run what stands anywhere behind them. */
+/** Programs that run a module named in any later argument. */
 const LAUNCHERS =
   /(?:^|\/)(?:uvicorn|gunicorn|hypercorn|granian|torchrun|accelerate|deepspeed|run|exec|tool|x)$/;
 
 /**
- * How much of a command line, its words joined by a space, says what runs: the program itself and, of an
- * interpreter, the script or module. What is named behind that is edited, searched, copied or run elsewhere.
+ * Length of the part of a command line (arguments joined by a space) that names the running program: the executable and,
+ * for an interpreter, the script or module. Later arguments name files to edit, search or copy.
  */
 export function programPart(argv: readonly string[], executable: string, isInterpreter: boolean): number {
   const whole = argv.join(" ");
-  // macOS tells the words apart by spaces, and a path may have some.
+  // On macOS the arguments are split at spaces, and the path of the executable may contain spaces.
   const program = Math.max(argv[0]?.length ?? 0, whole.startsWith(executable) ? executable.length : 0);
   if (!isInterpreter && !argv.includes(AS_NODE)) return program;
   let at = 1;

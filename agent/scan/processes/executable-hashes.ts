@@ -1,10 +1,10 @@
 import type { Reader } from "../reader/file-reader.ts";
 import { type Files, optional } from "../system/files.ts";
 
-/** A large executable is hashed over several scans rather than in one. Budgets are processor time. */
 const CHUNK_BYTES = 256 * 1024;
+/** Processor time for hashing per scan in milliseconds. A large executable is hashed over several scans. */
 const BUDGET_MS = 3;
-/** Who is found goes out first, with the first scan; what they are made of mostly follows with the second. */
+/** Budget of the second scan, which hashes most executables. The first scan has to report the engines quickly. */
 const SECOND_MS = 15;
 const BYTES_MAX = 1024 * 1024 * 1024;
 const KNOWN_MAX = 512;
@@ -13,17 +13,17 @@ const REMOTE_RETRY_MS = 60_000;
 type Work = { path: string; sizeBytes: number; offset: number; hasher: Bun.CryptoHasher };
 
 export type Executables = {
-  /** Starts the time budget of a scan. */
+  /** Starts a scan with a new time budget. */
   begin(): void;
-  /** SHA-256 in hexadecimal, or undefined while it is being computed or when it cannot be read. */
+  /** SHA-256 in hexadecimal. Undefined while it is being computed or if the file is not readable. */
   sha256(path: string): string | undefined;
-  /** The same of a file that may lie on a file system that does not answer; `key` names the file. */
+  /** SHA-256 of a file on a file system that may not respond, read in the reader process. `key` identifies the file. */
   sha256Remote(path: string, key: string): string | undefined;
 };
 
 /**
- * Hashes executables a little at a time, each file once: it is the same while size, inode and time stay. `hashMs`: what
- * every scan may spend on it, where no later one goes on.
+ * Hashes executables in small steps and caches the results by inode, size and modification time. `hashMs` replaces the
+ * budget of every scan, for a single scan that no later scan continues.
  */
 export function createExecutables(
   deps: { files: Files; reader: Reader; elapsed: () => number; cpuMs: () => number },
@@ -32,7 +32,7 @@ export function createExecutables(
   const { files } = deps;
   const done = new Map<string, string>();
   const working = new Map<string, Work>();
-  /** One buffer for all: a scan that allocates per read keeps megabytes until the next collection. */
+  /** Shared read buffer. A new buffer per read would keep megabytes allocated until the next garbage collection. */
   const chunk = new Uint8Array(CHUNK_BYTES);
   const remote = new Map<string, { digest?: string; nextAtMs: number }>();
   let scans = 0;
@@ -54,7 +54,9 @@ export function createExecutables(
         offset: 0,
         hasher: new Bun.CryptoHasher("sha256"),
       };
-      const digest = optional(() => proceed({ ...work, path }, work));
+      // The path may have changed: `/proc/PID/exe` of another process with the same executable.
+      work.path = path;
+      const digest = optional(() => proceed(work));
       if (digest === undefined) {
         if (working.size < KNOWN_MAX) working.set(key, work);
         return undefined;
@@ -83,11 +85,12 @@ export function createExecutables(
     },
   };
 
-  function proceed(at: Work, work: Work): string | undefined {
+  /** Hashes until the budget is used up. Returns the digest when the file is complete. */
+  function proceed(work: Work): string | undefined {
     while (work.offset < work.sizeBytes) {
       if (deps.cpuMs() > endAtMs) return undefined;
-      const bytes = files.bytes(at.path, work.offset, CHUNK_BYTES, chunk);
-      if (bytes.length === 0) throw new Error("the executable became shorter");
+      const bytes = files.bytes(work.path, work.offset, CHUNK_BYTES, chunk);
+      if (bytes.length === 0) throw new Error("the executable shrank while it was read");
       work.hasher.update(bytes);
       work.offset += bytes.length;
     }

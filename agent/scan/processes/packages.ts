@@ -1,26 +1,26 @@
 import type { Run } from "../system/run-tool.ts";
 
-/** A package database is searched once for a file, and again when it may have been installed or upgraded since. */
+/** Interval between two searches for the same file: it may have been installed or upgraded. */
 const REFRESH_MS = 3_600_000;
 const TIMEOUT_MS = 5000;
 const OUTPUT_BYTES_MAX = 64 * 1024;
 const KNOWN_MAX = 256;
-/** Where packages put programs: what lies in a home directory belongs to none. */
+/** Directories in which packages install programs. */
 const PACKAGED = /^\/(?:usr(?!\/local\/)|opt|bin|sbin|lib|lib64)\//;
 
-/** Only root writes there: looking at such a path is safe. */
+/** True for a path in a directory of packages. Only root can write there, so reading the path is safe. */
 export const isPackagePath = (path: string): boolean => PACKAGED.test(path);
 
 export type Packages = {
-  /** `ollama 0.12.6-1`, or undefined: no package, or the answer is still to come. */
+  /** `ollama 0.12.6-1`. Undefined if no package contains the file, or while the search runs. */
   of(path: string): string | undefined;
 };
 
 type Known = { name?: string; nextAtMs: number };
 
 /**
- * Which package of the system a program came with. Never waited for: the first question starts a search, one at a
- * time, and a later scan gets its answer. Without a package manager there is none.
+ * Finds the system package (dpkg or rpm) that contains a program. A call never waits: it starts a search, one at a time,
+ * and a later scan gets the result.
  */
 export function createPackages(deps: { run: Run; elapsed: () => number }): Packages {
   const known = new Map<string, Known>();
@@ -43,7 +43,7 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
   }
 
   async function ofDpkg(path: string): Promise<string | undefined> {
-    // Before /bin became a link to /usr/bin, packages named files by the short path, and the database still does.
+    // The dpkg database may still contain the path from before /bin became a link to /usr/bin.
     const names = [path, path.startsWith("/usr/") ? path.slice(4) : `/usr${path}`];
     const output = await ask(["dpkg-query", "--search", ...names], [0, 1]);
     const name = parseDpkgSearch(output, names);
@@ -63,7 +63,7 @@ export function createPackages(deps: { run: Run; elapsed: () => number }): Packa
   }
 }
 
-/** Lines `package: /path` or `package:arch: /path` of `dpkg-query --search`; diversions and patterns are passed over. */
+/** Parses `dpkg-query --search`: lines `package: /path` or `package:arch: /path`. Skips diversions and patterns. */
 export function parseDpkgSearch(output: string, paths: readonly string[]): string | undefined {
   for (const line of output.split("\n")) {
     const [, name, path] = /^([a-z0-9][a-z0-9+.-]*(?::[a-z0-9]+)?): (\/.*)$/.exec(line) ?? [];

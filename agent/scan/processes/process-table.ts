@@ -1,305 +1,232 @@
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 import { attempt, type Files, optional } from "../system/files.ts";
 import { HIDING_DETAIL } from "../system/hidepid.ts";
-import type { ProcessFacts } from "../system/host.ts";
 import { type LinuxProcess, parseStat, type Stat } from "../system/linux-process.ts";
+import { PAGE_BYTES, readIdentity } from "./process-identity.ts";
 
-/** Users by number, from passwd(5). */
-export function parsePasswd(text: string): Map<number, { name: string; home: string }> {
-  const users = new Map<number, { name: string; home: string }>();
-  for (const line of text.split("\n")) {
-    const [name, , uid, , , home] = line.split(":");
-    if (name && uid && /^\d+$/.test(uid)) users.set(Number(uid), { name, home: home ?? "" });
-  }
-  return users;
-}
-
-const CONTAINERS: [pattern: RegExp, runtime: string][] = [
-  [/\/libpod-([0-9a-f]{64})/, "podman"],
-  [/(?:\/docker[-/]|\/docker-ce\/)([0-9a-f]{64})/, "docker"],
-  [/(?:cri-containerd[-:]|\/nerdctl-)([0-9a-f]{64})/, "containerd"],
-  [/crio-([0-9a-f]{64})/, "crio"],
-  [/\/kubepods[^:]*\/([0-9a-f]{64})/, "kubernetes"],
-  // `lxc.monitor.…` is what watches one.
-  [/\/(?:lxc\/|lxc\.payload[./])([A-Za-z0-9_.-]+)/, "lxc"],
-];
-
-/** `docker:3f4e5a6b7c8d` from `/proc/PID/cgroup`, version 1 or 2; undefined outside a container. */
-export function parseContainer(cgroup: string): string | undefined {
-  for (const [pattern, runtime] of CONTAINERS) {
-    const id = pattern.exec(cgroup)?.[1];
-    if (id) return `${runtime}:${/^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id}`;
-  }
-  return undefined;
-}
-
-/** Real user of `/proc/PID/status`. */
-export function parseUid(status: string): number | undefined {
-  const uid = /^Uid:\t(\d+)/m.exec(status)?.[1];
-  return uid === undefined ? undefined : Number(uid);
-}
-
-const COMMAND_LINE_BYTES_MAX = 8192;
-const STATUS_BYTES_MAX = 4096;
-/** USER_HZ is 100 on every architecture this agent is built for. */
-const TICKS_PER_SECOND = 100;
-const PAGE_BYTES = 4096;
-/** Between fork and exec a process still looks like its parent: young ones are read once more. */
+/** A new process is read again after this time: between fork and exec it still has the identity of its parent. */
 const YOUNG_MS = 3000;
-/** Two scans are never this far apart unless the clock was set or the machine slept. */
+/** A longer interval between two scans means that the clock was set or the machine slept. */
 const CLOCK_STEP_MS_MIN = 60_000;
-/** The kernel's second of the boot wavers by one. */
+/** Smaller changes of the boot time are rounding errors of the kernel. */
 const BOOT_MS_MIN = 2000;
 const STAT_BYTES_MAX = 256 * 1024;
-/** A pid that was a kernel thread's is looked at again after this many scans. */
+/** Scans after which the pids of kernel threads are checked again. */
 const KERNEL_SCANS = 6;
+/** A process is read in every second scan. */
+const READ_SCANS = 2;
+/** A quiet process is read in every fourth scan: its `stat` did not change in the last two reads. */
+const QUIET_READS = 2;
+const QUIET_READ_SCANS = 4;
 
-/** A process is looked at in every second scan, and after this many looks without a change in every fourth. */
-const QUIET_LOOKS = 2;
-const LOOK_SCANS = 2;
-const QUIET_LOOK_SCANS = 4;
+type Processes = ReadonlyMap<number, LinuxProcess>;
 
 export type ProcessTable = {
-  /** `changed`: those that are new, became another program or have a new size. The map is a new one only if needed. */
+  /** Reads the processes. Returns the same map as before if no process is new, ended or changed. */
   read(): {
-    processes: ReadonlyMap<number, LinuxProcess>;
+    processes: Processes;
+    /** Processes that are new, executed another program or changed their size. */
     changed: readonly LinuxProcess[];
     collector: Collector;
   };
-  /** Has these looked at in the next scan: something happened to them that their turn should not wait for. */
+  /** Marks processes that the next scan must read, for example because they have a new socket. */
   hasten(pids: Iterable<number>): void;
 };
 
-type Watch = { line: string; quiet: number };
-
-/**
- * Reads `/proc` again and again. A process costs one read of its `stat` in every second scan, and in every fourth
- * while that shows not a tick of processor time; a new one, or one that became another program (exec changes the
- * name), all of its identity.
- */
-export function createProcessTable(deps: {
+type Dependencies = {
   files: Files;
   procRoot: string;
+  /** Epoch milliseconds. */
   clock: () => number;
   users: ReadonlyMap<number, { name: string }>;
-  /** True while procfs leaves out processes of others. */
+  /** True while procfs hides processes of other users. */
   isHiding?: () => boolean;
-}): ProcessTable {
-  const { files, procRoot } = deps;
-  const readBootMs = () =>
-    bootTime(optional(() => files.text(`${procRoot}/stat`, STAT_BYTES_MAX, "latin1")) ?? "");
-  /** Linux counts a process's start from the boot and dates the boot by the wall clock, so it moves with that clock. */
-  const boot = { ms: readBootMs() };
-  let lastReadMs = deps.clock();
-  let known: ReadonlyMap<number, LinuxProcess> = new Map();
-  /** Kernel threads: hundreds on a large host, none of them an engine. */
-  let kernel = new Set<number>();
-  const young = new Map<number, number>();
-  const watched = new Map<number, Watch>();
-  let hastened = new Set<number>();
-  let changed: LinuxProcess[] = [];
-  let moved = false;
-  let scans = 0;
-  /** Listed, but not to be looked at: `hidepid=1`. */
-  let denied = 0;
+};
 
-  return {
-    hasten: (pids) => {
-      for (const pid of pids) hastened.add(pid);
-    },
-    read: () => {
-      changed = [];
-      moved = false;
-      denied = 0;
-      const listing = attempt(() => files.list(procRoot));
-      if (!("value" in listing)) {
-        known = new Map();
-        const collector: Collector = { name: "processes", status: "failed", detail: "/proc not readable" };
-        return { processes: known, changed, collector };
-      }
-      scans += 1;
-      if (scans % KERNEL_SCANS === 0) kernel = new Set();
-      known = keepOrReplace(readAll(listing.value));
-      hastened = new Set();
-      return { processes: known, changed, collector: report(known, denied, deps.isHiding?.() ?? false) };
-    },
-  };
+/**
+ * Reads `/proc` in every scan. A known process costs one read of its `stat` in every second scan, or in every fourth while
+ * it uses no processor time. The identity is read for a new process and after an exec, which changes the name.
+ */
+export function createProcessTable(deps: Dependencies): ProcessTable {
+  const table = new LinuxProcessTable(deps);
+  return { read: () => table.read(), hasten: (pids) => table.hasten(pids) };
+}
 
-  function readAll(names: readonly string[]): LinuxProcess[] {
-    const nowMs = deps.clock();
-    noteClock(nowMs);
+class LinuxProcessTable {
+  readonly #deps: Dependencies;
+  /**
+   * Time of the boot in epoch milliseconds. The kernel counts the start of a process from the boot and derives the time of
+   * the boot from the wall clock, so setting the clock changes all start times. Shared with the facts of all processes.
+   */
+  readonly #boot: { ms: number | undefined };
+  #lastReadMs: number;
+  #known: Processes = new Map();
+  /** Pids of kernel threads, of which a large host has hundreds. */
+  #kernel = new Set<number>();
+  /** Time at which a young process is read again, by pid. */
+  readonly #young = new Map<number, number>();
+  /** Last `stat` line of a process and the number of reads since it changed. */
+  readonly #lines = new Map<number, { line: string; quiet: number }>();
+  #hastened = new Set<number>();
+  #changed: LinuxProcess[] = [];
+  /** True if this scan needs a new map. */
+  #isMapChanged = false;
+  #scans = 0;
+  /** Listed processes whose `stat` is not readable (`hidepid=1`). */
+  #denied = 0;
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
+    this.#boot = { ms: this.#readBootMs() };
+    this.#lastReadMs = deps.clock();
+  }
+
+  hasten(pids: Iterable<number>): void {
+    for (const pid of pids) this.#hastened.add(pid);
+  }
+
+  read(): ReturnType<ProcessTable["read"]> {
+    const { files, procRoot, isHiding } = this.#deps;
+    this.#changed = [];
+    this.#isMapChanged = false;
+    this.#denied = 0;
+    const listing = attempt(() => files.list(procRoot));
+    if (!("value" in listing)) {
+      this.#known = new Map();
+      const collector: Collector = { name: "processes", status: "failed", detail: "/proc not readable" };
+      return { processes: this.#known, changed: this.#changed, collector };
+    }
+    this.#scans += 1;
+    if (this.#scans % KERNEL_SCANS === 0) this.#kernel = new Set();
+    this.#known = this.#keepOrReplace(this.#readAll(listing.value));
+    this.#hastened = new Set();
+    const collector = report(this.#known, this.#denied, isHiding?.() ?? false);
+    return { processes: this.#known, changed: this.#changed, collector };
+  }
+
+  #readAll(names: readonly string[]): LinuxProcess[] {
+    const nowMs = this.#deps.clock();
+    this.#noteClock(nowMs);
     const processes: LinuxProcess[] = [];
     for (const name of names) {
       const pid = +name;
-      if (!(pid > 0) || kernel.has(pid)) continue;
-      const before = known.get(pid);
-      const process = before && !isDue(pid) ? before : readStat(pid, nowMs);
+      if (!(pid > 0) || this.#kernel.has(pid)) continue;
+      const before = this.#known.get(pid);
+      const process = before && !this.#isDue(pid) ? before : this.#readStat(pid, nowMs);
       if (process) processes.push(process);
-      if (process !== before) moved = true;
+      if (process !== before) this.#isMapChanged = true;
     }
     return processes;
   }
 
-  /** After a step of the wall clock, or a long pause, every process has another start time. */
-  function noteClock(nowMs: number): void {
-    const isSteady = nowMs >= lastReadMs && nowMs - lastReadMs < CLOCK_STEP_MS_MIN;
-    lastReadMs = nowMs;
+  /** Reads the boot time again after a step of the wall clock or a long pause. */
+  #noteClock(nowMs: number): void {
+    const isSteady = nowMs >= this.#lastReadMs && nowMs - this.#lastReadMs < CLOCK_STEP_MS_MIN;
+    this.#lastReadMs = nowMs;
     if (isSteady) return;
-    const before = boot.ms;
-    boot.ms = readBootMs();
-    if (Math.abs((boot.ms ?? 0) - (before ?? 0)) < BOOT_MS_MIN) return;
-    moved = true;
-    // The old clock set when they end.
-    for (const pid of young.keys()) young.set(pid, nowMs + YOUNG_MS);
+    const before = this.#boot.ms;
+    this.#boot.ms = this.#readBootMs();
+    if (Math.abs((this.#boot.ms ?? 0) - (before ?? 0)) < BOOT_MS_MIN) return;
+    this.#isMapChanged = true;
+    // These times were computed with the old clock.
+    for (const pid of this.#young.keys()) this.#young.set(pid, nowMs + YOUNG_MS);
   }
 
-  /** The same map as before while it says the same: whoever derives something from it need not do so again. */
-  function keepOrReplace(processes: readonly LinuxProcess[]): ReadonlyMap<number, LinuxProcess> {
-    if (!moved && processes.length === known.size) return known;
+  #readBootMs(): number | undefined {
+    const { files, procRoot } = this.#deps;
+    return parseBootMs(optional(() => files.text(`${procRoot}/stat`, STAT_BYTES_MAX, "latin1")) ?? "");
+  }
+
+  #keepOrReplace(processes: readonly LinuxProcess[]): Processes {
+    if (!this.#isMapChanged && processes.length === this.#known.size) return this.#known;
     const alive = new Map(processes.map((process) => [process.pid, process]));
-    for (const pid of young.keys()) if (!alive.has(pid)) young.delete(pid);
-    for (const pid of watched.keys()) if (!alive.has(pid)) watched.delete(pid);
+    for (const pid of this.#young.keys()) if (!alive.has(pid)) this.#young.delete(pid);
+    for (const pid of this.#lines.keys()) if (!alive.has(pid)) this.#lines.delete(pid);
     return alive;
   }
 
-  function isDue(pid: number): boolean {
-    const isQuiet = (watched.get(pid)?.quiet ?? 0) >= QUIET_LOOKS;
-    const turn = (pid + scans) % (isQuiet ? QUIET_LOOK_SCANS : LOOK_SCANS) === 0;
-    return turn || young.has(pid) || hastened.has(pid);
+  #isDue(pid: number): boolean {
+    const isQuiet = (this.#lines.get(pid)?.quiet ?? 0) >= QUIET_READS;
+    const isTurn = (pid + this.#scans) % (isQuiet ? QUIET_READ_SCANS : READ_SCANS) === 0;
+    return isTurn || this.#young.has(pid) || this.#hastened.has(pid);
   }
 
-  function readStat(pid: number, nowMs: number): LinuxProcess | undefined {
+  #readStat(pid: number, nowMs: number): LinuxProcess | undefined {
     let stat: Stat | undefined;
     try {
-      const line = files.line(`${procRoot}/${pid}/stat`);
-      // Most processes sleep: not a page fault, not a tick since the last look, and nothing to parse.
-      const before = known.get(pid);
-      const watch = watched.get(pid);
-      if (before && watch?.line === line && !young.has(pid)) {
-        watch.quiet += 1;
+      const line = this.#deps.files.line(`${this.#deps.procRoot}/${pid}/stat`);
+      // Most processes sleep: without a page fault or a clock tick the line is unchanged and needs no parsing.
+      const before = this.#known.get(pid);
+      const last = this.#lines.get(pid);
+      if (before && last?.line === line && !this.#young.has(pid)) {
+        last.quiet += 1;
         return before;
       }
-      watched.set(pid, { line, quiet: 0 });
+      this.#lines.set(pid, { line, quiet: 0 });
       stat = parseStat(line);
     } catch (cause) {
-      // It ended between the listing and now, or `hidepid` forbids to look at it.
-      if (isDenied(cause)) denied += 1;
+      // The process has ended since the listing, or `hidepid` denies the read.
+      if (isDenied(cause)) this.#denied += 1;
       return undefined;
     }
-    if (stat?.state === "Z") return readZombie(stat, nowMs);
+    if (stat?.state === "Z") return this.#readZombie(stat, nowMs);
     if (!stat) return undefined;
     if (stat.kernelThread) {
-      kernel.add(pid);
+      this.#kernel.add(pid);
       return undefined;
     }
-    return readOne(stat, nowMs);
+    return this.#readOne(stat, nowMs);
   }
 
   /**
-   * A first thread that has ended (pthread_exit(3)) leaves a process that looks like a zombie while others go on: what
-   * it has in memory is shown by a thread that lives.
+   * Reads a process whose first thread has ended (pthread_exit(3)). It looks like a zombie, but its other threads run, and
+   * procfs shows its memory in the directory of a live thread.
    */
-  function readZombie(leader: Stat, nowMs: number): LinuxProcess | undefined {
-    watched.delete(leader.pid);
+  #readZombie(leader: Stat, nowMs: number): LinuxProcess | undefined {
+    const { files, procRoot } = this.#deps;
+    this.#lines.delete(leader.pid);
     if (leader.threads < 2) return undefined;
     const tasks = `${procRoot}/${leader.pid}/task`;
     for (const name of optional(() => files.list(tasks)) ?? []) {
       const thread = optional(() => parseStat(files.line(`${tasks}/${name}/stat`)));
       if (!thread || thread.state === "Z" || thread.state === "X") continue;
       const { virtualBytes, residentPages } = thread;
-      return readOne({ ...leader, virtualBytes, residentPages }, nowMs, `${tasks}/${name}`);
+      return this.#readOne({ ...leader, virtualBytes, residentPages }, nowMs, `${tasks}/${name}`);
     }
     return undefined;
   }
 
-  function readOne(stat: Stat, nowMs: number, directory = `${procRoot}/${stat.pid}`): LinuxProcess {
-    const before = known.get(stat.pid);
+  #readOne(stat: Stat, nowMs: number, directory = `${this.#deps.procRoot}/${stat.pid}`): LinuxProcess {
+    const before = this.#known.get(stat.pid);
     const key = `${stat.pid}:${stat.startTicks}:${stat.name}`;
-    if (
-      before?.key === key &&
-      before.directory === directory &&
-      (young.get(stat.pid) ?? Number.POSITIVE_INFINITY) > nowMs
-    ) {
-      if (before.parentPid !== stat.parentPid) moved = true;
-      if (before.virtualBytes !== stat.virtualBytes) changed.push(before);
-      before.parentPid = stat.parentPid;
-      before.virtualBytes = stat.virtualBytes;
-      before.residentBytes = stat.residentPages * PAGE_BYTES;
-      return before;
-    }
-    young.delete(stat.pid);
-    const facts = readIdentity({ ...deps, directory }, stat, key, boot);
+    const rereadAtMs = this.#young.get(stat.pid) ?? Number.POSITIVE_INFINITY;
+    if (before?.key === key && before.directory === directory && rereadAtMs > nowMs)
+      return this.#update(before, stat);
+    this.#young.delete(stat.pid);
+    const facts = readIdentity({ ...this.#deps, directory }, stat, key, this.#boot);
     const isYoung = before?.key !== key && nowMs - (facts.startedAtMs ?? 0) < YOUNG_MS;
-    if (isYoung) young.set(stat.pid, nowMs + YOUNG_MS);
-    changed.push(facts);
+    if (isYoung) this.#young.set(stat.pid, nowMs + YOUNG_MS);
+    this.#changed.push(facts);
     return facts;
+  }
+
+  #update(process: LinuxProcess, stat: Stat): LinuxProcess {
+    if (process.parentPid !== stat.parentPid) this.#isMapChanged = true;
+    if (process.virtualBytes !== stat.virtualBytes) this.#changed.push(process);
+    process.parentPid = stat.parentPid;
+    process.virtualBytes = stat.virtualBytes;
+    process.residentBytes = stat.residentPages * PAGE_BYTES;
+    return process;
   }
 }
 
-/** Reads what every process is judged by; the user and the container only of those that somebody asks about. */
-function readIdentity(
-  deps: { files: Files; directory: string; users: ReadonlyMap<number, { name: string }> },
-  stat: Stat,
-  key: string,
-  boot: { ms: number | undefined },
-): LinuxProcess {
-  const { files, directory: root } = deps;
-  const link = attempt(() => files.link(`${root}/exe`));
-  const argv = optional(() => files.record(`${root}/cmdline`, COMMAND_LINE_BYTES_MAX)) ?? "";
-  const executable = "value" in link ? link.value.replace(/ \(deleted\)$/, "") : undefined;
-  const network = optional(() => files.link(`${root}/ns/net`));
-  let owner: Owner | undefined;
-  const ownerNow = (): Owner => {
-    owner ??= readOwner(deps, root);
-    return owner;
-  };
-  return {
-    pid: stat.pid,
-    parentPid: stat.parentPid,
-    key,
-    directory: root,
-    name: stat.name,
-    argv: argv.split("\0").filter((word) => word !== ""),
-    virtualBytes: stat.virtualBytes,
-    residentBytes: stat.residentPages * PAGE_BYTES,
-    hidden: "miss" in link && link.miss === "denied",
-    get startedAtMs() {
-      return boot.ms === undefined ? undefined : boot.ms + (stat.startTicks * 1000) / TICKS_PER_SECOND;
-    },
-    ...(executable !== undefined && { executable }),
-    ...(network !== undefined && { network }),
-    get uid() {
-      return ownerNow().uid;
-    },
-    get user() {
-      return ownerNow().user;
-    },
-    get container() {
-      return ownerNow().container;
-    },
-  };
-}
-
-type Owner = Pick<ProcessFacts, "uid" | "user" | "container">;
-
-function readOwner(
-  { files, users }: { files: Files; users: ReadonlyMap<number, { name: string }> },
-  root: string,
-): Owner {
-  const status = optional(() => files.text(`${root}/status`, STATUS_BYTES_MAX, "latin1"));
-  const uid = status === undefined ? undefined : parseUid(status);
-  const cgroup = optional(() => files.text(`${root}/cgroup`, STATUS_BYTES_MAX, "latin1")) ?? "";
-  const user = uid === undefined ? undefined : (users.get(uid)?.name ?? String(uid));
-  return { uid, user, container: parseContainer(cgroup) };
-}
-
-/** Epoch milliseconds of the boot, from `btime` of `/proc/stat`. */
-function bootTime(text: string): number | undefined {
+/** Boot time in epoch milliseconds, from `btime` in `/proc/stat`. */
+function parseBootMs(text: string): number | undefined {
   const seconds = /^btime (\d+)/m.exec(text)?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-function report(processes: ReadonlyMap<number, LinuxProcess>, denied: number, isHiding: boolean): Collector {
+function report(processes: Processes, denied: number, isHiding: boolean): Collector {
   let hidden = denied;
   for (const process of processes.values()) if (process.hidden) hidden += 1;
   const total = processes.size + denied;

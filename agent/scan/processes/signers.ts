@@ -1,22 +1,22 @@
 import { type Files, optional } from "../system/files.ts";
 
-/** Looking a signature up costs a run of a platform tool: one file at a time, with a rest between two. */
-const REST_MS = 5000;
+/** Pause between two signature checks. Each check runs a platform tool. */
+const PAUSE_MS = 5000;
 const KNOWN_MAX = 256;
 
 export type Signers = {
-  /** Who signed the file, or undefined: nobody can tell, or the answer is still to come. */
+  /** Signer of the file. Undefined if it cannot be determined, or while the check runs. */
   of(path: string): string | undefined;
 };
 
 /**
- * Who signed a program, by a tool of the platform. Never waited for: the first question starts a search and a later
- * scan gets its answer, which holds as long as the file's size and time do. What fails is not asked again.
+ * Finds signers of programs with a tool of the platform. A call never waits: it starts a check, one at a time, and a later
+ * scan gets the result. Results, including failures, are cached while size and modification time stay the same.
  */
 export function createSigners(deps: {
   files: Files;
   elapsed: () => number;
-  /** The words of the signature; rejects when the tool fails or is late. */
+  /** Runs the tool and returns the text to report. Rejects if the tool fails or exceeds its timeout. */
   look: (path: string) => Promise<string | undefined>;
 }): Signers {
   const known = new Map<string, string | undefined>();
@@ -37,11 +37,11 @@ export function createSigners(deps: {
     const signer = await deps.look(path).catch(() => undefined);
     if (known.size >= KNOWN_MAX) known.clear();
     known.set(key, signer);
-    nextAtMs = deps.elapsed() + REST_MS;
+    nextAtMs = deps.elapsed() + PAUSE_MS;
     isBusy = false;
   }
 }
 
-/** What takes the place of a name: the same words on every system. */
+/** Texts in place of a signer's name, the same on every platform. */
 export const NOT_SIGNED = "not signed";
 export const notValid = (name: string): string => `not valid: ${name}`;

@@ -1,6 +1,6 @@
 /*
- * Package managers that give every version of a program a directory of its own: the path of the executable says which
- * package it came with, and nobody has to be asked.
+ * Package managers that install each version in its own directory. The path of the executable contains name and version,
+ * so no tool has to run.
  */
 
 const PLACES: readonly [pattern: RegExp, manager: string][] = [
@@ -13,7 +13,7 @@ const PLACES: readonly [pattern: RegExp, manager: string][] = [
   [/^[A-Z]:\\Program Files\\WindowsApps\\([A-Za-z0-9.-]+)_([0-9.]+)_[^\\_]*_[^\\_]*_[a-z0-9]{13}\\/i, "MSIX"],
 ];
 
-/** `ollama 0.12.6 (Homebrew)`, or undefined for a program that lies in no such place. */
+/** `ollama 0.12.6 (Homebrew)`, or undefined for a path in another directory. */
 export function placedPackage(executable: string): string | undefined {
   for (const [pattern, manager] of PLACES) {
     const [, name, version] = pattern.exec(executable) ?? [];

@@ -136,7 +136,7 @@ export function createMounts(deps: {
   };
 }
 
-/** The mount that contains a path. Of several mounts on the same directory, the last hides the others. */
+/** The mount that contains a path. The last mount on a directory hides the earlier ones. */
 function longestPrefix(mounts: readonly Mount[], path: string): Mount | undefined {
   let best: Mount | undefined;
   for (const mount of mounts) {

@@ -237,7 +237,7 @@ describe("createLinuxGpu()", () => {
     expect(gpu.size).toBe(0);
     expect(collector).toMatchObject({
       status: "unsupported",
-      detail: "no GPU whose driver tells memory by process",
+      detail: "no GPU driver that reports memory per process",
     });
     table.read(() => new Set([10]));
     expect(state.touched).toEqual([join(directory, "sys/class/drm")]);

@@ -13,7 +13,11 @@ import {
   parseTcpTable,
 } from "../../../../../agent/scan/network/sockets.ts";
 import { linuxHost } from "../../../../../agent/scan/platform/linux.ts";
-import { parseContainer, parsePasswd, parseUid } from "../../../../../agent/scan/processes/process-table.ts";
+import {
+  parseContainer,
+  parsePasswd,
+  parseUid,
+} from "../../../../../agent/scan/processes/process-identity.ts";
 import { inProcessReader } from "../../../../../agent/scan/reader/file-reader.ts";
 import { createReads } from "../../../../../agent/scan/reader-process/perform-reads.ts";
 import { type Files, realFiles } from "../../../../../agent/scan/system/files.ts";
@@ -498,7 +502,7 @@ describe("linuxHost() on a captured tree", () => {
     };
     const unknown = await listenerOf();
     expect(unknown.listener).not.toHaveProperty("reachableAt");
-    expect(unknown.detail).toEndWith("; 1 link-local listeners not asked: their interface is not known");
+    expect(unknown.detail).toEndWith("; 1 link-local listeners not probed: their interface is unknown");
     put(join(proc, "net", "if_inet6"), "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n");
     const known = await listenerOf();
     expect(known.listener).toMatchObject({ reachableAt: `${address}%eth0`, port: 11_434 });

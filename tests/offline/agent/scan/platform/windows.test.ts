@@ -189,7 +189,7 @@ describe("windowsHost()", () => {
     expect(snapshot.collectors.find(({ name }) => name === "listeners")).toEqual({
       name: "listeners",
       status: "partial",
-      detail: "1 link-local listeners not asked: their interface is not known",
+      detail: "1 link-local listeners not probed: their interface is unknown",
     });
     // A window of a gigabyte is no model.
     expect(snapshot.gpu).toEqual(new Map([[4242, { bytes: 6 * GIB }]]));

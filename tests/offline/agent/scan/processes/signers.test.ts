@@ -57,7 +57,7 @@ describe("parseCodesign()", () => {
     [APPLE, "Software Signing"],
     [MAKER, "Developer ID Application: Native Instruments GmbH (783P5RS31U)"],
     [MAKER.replace(" (783P5RS31U)", ""), "Developer ID Application: Native Instruments GmbH (783P5RS31U)"],
-    [LINKER, "ad hoc, by nobody"],
+    [LINKER, "ad hoc, without a signer"],
     [NONE, "not signed"],
   ])("%#: the leaf of the chain, or why there is none", (text, words) => {
     expect(parseCodesign(text)?.words).toBe(words);
@@ -101,7 +101,7 @@ describe("codesignSigner()", () => {
 
   test("verifies nothing where nobody signed", async () => {
     const asked: string[][] = [];
-    expect(await codesignSigner(tool(LINKER, true, asked), "/x")).toBe("ad hoc, by nobody");
+    expect(await codesignSigner(tool(LINKER, true, asked), "/x")).toBe("ad hoc, without a signer");
     expect(await codesignSigner(tool(NONE, true, asked), "/x")).toBe("not signed");
     expect(asked.some((command) => command.includes("--verify"))).toBe(false);
   });

@@ -1,0 +1,198 @@
+import { type Files, optional } from "../system/files.ts";
+import type { LinuxProcess } from "../system/linux-process.ts";
+import type { TcpRow } from "./sockets.ts";
+
+/** Longest interval between two searches for the same socket, in scans. */
+const RETRY_SCANS_MAX = 64;
+/** Ancestors of a process that are searched for the same socket. */
+const ANCESTORS_MAX = 8;
+/** Descendants of a server that are searched for its socket. */
+const DESCENDANTS_MAX = 64;
+/** Start times are precise to a clock tick, and the boot time to a second. */
+const BIRTH_SLACK_MS = 2000;
+
+type Owner = { pid: number; key: string };
+
+/**
+ * A socket without a known owner. `next` is the scan of the next search and `step` its distance in scans. `bornMs`: all
+ * processes that started before this time were searched.
+ */
+type Miss = { next: number; step: number; bornMs: number };
+
+type Processes = ReadonlyMap<number, LinuxProcess>;
+
+/**
+ * Finds the process that owns each socket, by its inode. File descriptors are read only for sockets without a known
+ * owner. A failed search is repeated at growing intervals, for younger processes only until the interval is at its maximum.
+ */
+export class SocketOwners {
+  /** True when the last search exceeded its budget. */
+  isCut = false;
+  readonly #deps: { files: Files; procRoot: string; cpuMs: () => number };
+  readonly #owners = new Map<string, Owner>();
+  readonly #misses = new Map<string, Miss>();
+  /** Sockets by pid, cached during one search because many servers share a parent. */
+  readonly #held = new Map<number, readonly string[]>();
+  #children: ReadonlyMap<number, LinuxProcess[]> | undefined;
+  #processes: Processes = new Map();
+  #scans = 0;
+
+  constructor(deps: { files: Files; procRoot: string; cpuMs: () => number }) {
+    this.#deps = deps;
+  }
+
+  /** Starts a scan with its processes. */
+  begin(processes: Processes): void {
+    this.#processes = processes;
+    this.#scans += 1;
+  }
+
+  ownerOf(inode: string): number | undefined {
+    return this.#owners.get(inode)?.pid;
+  }
+
+  /** Forgets owners of sockets or processes that no longer exist. True if there were any. */
+  forgetGone(rows: readonly TcpRow[]): boolean {
+    const alive = new Set(rows.map((row) => row.inode));
+    let isForgotten = false;
+    for (const [inode, owner] of this.#owners) {
+      if (alive.has(inode) && this.#processes.get(owner.pid)?.key === owner.key) continue;
+      this.#owners.delete(inode);
+      isForgotten = true;
+    }
+    for (const inode of this.#misses.keys()) if (!alive.has(inode)) this.#misses.delete(inode);
+    return isForgotten;
+  }
+
+  /** Inodes of these sockets whose owner is unknown and due for a search. */
+  due(listening: readonly TcpRow[]): Set<string> {
+    const wanted = new Set<string>();
+    for (const { inode } of listening) {
+      if (inode === "0" || this.#owners.has(inode)) continue;
+      if ((this.#misses.get(inode)?.next ?? 0) <= this.#scans) wanted.add(inode);
+    }
+    return wanted;
+  }
+
+  /** Those of the inodes that have no known owner. */
+  unknown(inodes: Iterable<string>): Set<string> {
+    return new Set([...inodes].filter((inode) => !this.#owners.has(inode)));
+  }
+
+  /**
+   * Searches the owners of these inodes with a budget of processor time, and returns the pids of the owners found. Removes
+   * found inodes from `wanted`.
+   */
+  find(wanted: Set<string>, budgetMs: number, by = byBirth): ReadonlySet<number> {
+    const found = new Set<number>();
+    this.isCut = false;
+    if (wanted.size === 0) return found;
+    const order = [...this.#processes.values()].sort(by);
+    const bornMs = this.#search(order, wanted, budgetMs, found);
+    this.#noteMisses(wanted, bornMs);
+    this.#held.clear();
+    this.#children = undefined;
+    return found;
+  }
+
+  /** Returns the start time of the youngest process if all were searched, else 0. */
+  #search(order: readonly LinuxProcess[], wanted: Set<string>, budgetMs: number, found: Set<number>): number {
+    const { cpuMs } = this.#deps;
+    const startedAt = cpuMs();
+    const searchedMs = Math.min(...[...wanted].map((inode) => this.#misses.get(inode)?.bornMs ?? 0));
+    const youngestMs = Math.max(0, ...order.map((process) => process.startedAtMs ?? 0));
+    for (const process of order) {
+      if (wanted.size === 0) break;
+      if ((process.startedAtMs ?? 0) < searchedMs - BIRTH_SLACK_MS) continue;
+      if (cpuMs() - startedAt > budgetMs) {
+        this.isCut = true;
+        return 0;
+      }
+      for (const inode of this.#socketsOf(process.pid)) {
+        if (!wanted.delete(inode)) continue;
+        const owner = this.#firstHolder(inode, process);
+        this.#owners.set(inode, owner);
+        this.#misses.delete(inode);
+        found.add(owner.pid);
+      }
+    }
+    return youngestMs;
+  }
+
+  #noteMisses(inodes: Iterable<string>, bornMs: number): void {
+    for (const inode of inodes) {
+      const before = this.#misses.get(inode)?.step ?? 0;
+      const step = this.isCut ? 1 : Math.min(before * 4 || 1, RETRY_SCANS_MAX);
+      // A process can pass its socket to an older one, so all processes are searched again at the longest interval.
+      this.#misses.set(inode, {
+        next: this.#scans + step,
+        step,
+        bornMs: step < RETRY_SCANS_MAX ? bornMs : 0,
+      });
+    }
+  }
+
+  /**
+   * Forked workers inherit the socket of their server, so the topmost process that holds the socket is the owner. An
+   * exception is a process of another user with another program: its responses must not be attributed to the server.
+   */
+  #firstHolder(inode: string, process: LinuxProcess): Owner {
+    let holder = process;
+    for (let hops = 0; hops < ANCESTORS_MAX; hops += 1) {
+      const parent = this.#processes.get(holder.parentPid);
+      // With socket activation, init has the socket open too.
+      if (!parent || parent.pid === 1 || !this.#socketsOf(parent.pid).includes(inode)) break;
+      if (this.#isStranger(parent, holder)) break;
+      holder = parent;
+    }
+    const { pid, key } = this.#strangerBelow(inode, holder) ?? holder;
+    return { pid, key };
+  }
+
+  #strangerBelow(inode: string, server: LinuxProcess): LinuxProcess | undefined {
+    if (server.pid === 1) return undefined;
+    this.#children ??= Map.groupBy(this.#processes.values(), ({ parentPid }) => parentPid);
+    const queue = [...(this.#children.get(server.pid) ?? [])];
+    for (let at = 0; at < queue.length && at < DESCENDANTS_MAX; at += 1) {
+      const one = queue[at]!;
+      if (this.#isStranger(server, one) && this.#socketsOf(one.pid).includes(inode)) return one;
+      queue.push(...(this.#children.get(one.pid) ?? []));
+    }
+    return undefined;
+  }
+
+  /**
+   * True for processes of different users with different executables. Executables are equal if they have the same path in
+   * the same mount namespace. The kernel resolves both links without a request to a file system.
+   */
+  #isStranger(one: LinuxProcess, other: LinuxProcess): boolean {
+    if (one.uid === other.uid) return false;
+    const isSamePath = one.executable !== undefined && one.executable === other.executable;
+    return !isSamePath || this.#mountNamespaceOf(one.pid) !== this.#mountNamespaceOf(other.pid);
+  }
+
+  #mountNamespaceOf(pid: number): string | undefined {
+    const { files, procRoot } = this.#deps;
+    return optional(() => files.link(`${procRoot}/${pid}/ns/mnt`));
+  }
+
+  #socketsOf(pid: number): readonly string[] {
+    const before = this.#held.get(pid);
+    if (before) return before;
+    const { files, procRoot } = this.#deps;
+    const inodes: string[] = [];
+    this.#held.set(pid, inodes);
+    const directory = this.#processes.get(pid)?.directory ?? `${procRoot}/${pid}`;
+    for (const descriptor of optional(() => files.list(`${directory}/fd`)) ?? []) {
+      const link = optional(() => files.link(`${directory}/fd/${descriptor}`));
+      if (link?.startsWith("socket:[")) inodes.push(link.slice(8, -1));
+    }
+    return inodes;
+  }
+}
+
+/** Order of the first search: servers are large, and most other processes are small. */
+export const bySize = (a: LinuxProcess, b: LinuxProcess): number => b.virtualBytes - a.virtualBytes;
+
+/** Order of later searches: a new socket mostly belongs to a new process. */
+const byBirth = (a: LinuxProcess, b: LinuxProcess): number => (b.startedAtMs ?? 0) - (a.startedAtMs ?? 0);
