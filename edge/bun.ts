@@ -3,10 +3,10 @@ import { createFetch } from "./app.ts";
 import { assemble } from "./composition-root.ts";
 import { readConfig } from "./config.ts";
 import { chooseCredentials } from "./credentials/choose-source.ts";
-import { leave } from "./http/graceful-shutdown.ts";
+import { shutDown } from "./http/graceful-shutdown.ts";
 import { bunHashing } from "./runtime/bun-hashing.ts";
 
-/** Runs the edge under Bun. `PORT` 0 picks a free one; the line it prints says which. */
+/** Runs the edge under Bun. With `PORT=0` it picks a free port. It prints its port as a JSON line at start. */
 const flushTelemetry = registerOtlp("lifecyclezero-edge", process.env);
 const config = readConfig(process.env);
 const deps = await assemble(config, {
@@ -17,12 +17,12 @@ const deps = await assemble(config, {
   sourceIp: (request) => server.requestIP(request)?.address ?? "unknown",
   keepOpen: (request, seconds) => server.timeout(request, seconds),
 });
-const answer = createFetch(deps);
+const handleRequest = createFetch(deps);
 
-// Before it listens: who hears that it does may stop it at once.
+// Handle signals before listening: a supervisor may stop the node as soon as it listens.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, async () => {
-    const code = await leave(deps, () => server.stop());
+    const code = await shutDown(deps, () => server.stop());
     await flushTelemetry();
     process.exit(code);
   });
@@ -32,7 +32,7 @@ const server = Bun.serve({
   hostname: process.env.HOST ?? "127.0.0.1",
   port: Number(process.env.PORT ?? 8787),
   idleTimeout: 10,
-  fetch: (request) => answer(request),
+  fetch: (request) => handleRequest(request),
 });
 console.log(
   JSON.stringify({

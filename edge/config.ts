@@ -8,7 +8,7 @@ import { credentialSettings } from "./credentials/settings.ts";
 import { publicOrigin } from "./http/public-origin.ts";
 import { NEEDED_SETTINGS, NODE_ROLES } from "./platform/node-role.ts";
 
-/** `v2:<base64url>,v1:<base64url>`: the first signs, all verify, so that a secret can be rotated. */
+/** Secrets as `v2:<base64url>,v1:<base64url>`. The first signs and all verify, so that a secret can be rotated. */
 const versionedSecrets = z.string().transform((text, context) => {
   const secrets = text.split(",").map((part) => {
     const [version, secret] = part.trim().split(":");
@@ -21,9 +21,9 @@ const versionedSecrets = z.string().transform((text, context) => {
     context.addIssue({ code: "custom", message: "expected version:base64url-of-32-bytes, comma separated" });
     return z.NEVER;
   }
-  // A session of the first would be verified with the last.
+  // With a duplicate version, a session signed with the first secret would be verified with the last one.
   if (new Set(secrets.map(({ version }) => version)).size < secrets.length) {
-    context.addIssue({ code: "custom", message: "a version stands there twice" });
+    context.addIssue({ code: "custom", message: "expected a different version for each secret" });
     return z.NEVER;
   }
   return secrets as { version: string; bytes: Uint8Array<ArrayBuffer> }[];
@@ -115,7 +115,7 @@ export const edgeSettings = z.object({
   // The enrolment page puts this URL into shell commands, so the pattern excludes characters that a shell interprets.
   LZ_AGENT_DOWNLOAD_URL: z
     .url({ protocol: /^https?$/ })
-    .regex(/^[A-Za-z0-9:/._~%@+[\]-]+$/, "has characters that a shell would not take as they are")
+    .regex(/^[A-Za-z0-9:/._~%@+[\]-]+$/, "expected a URL without characters that a shell interprets")
     .transform((url) => url.replace(/\/+$/, ""))
     .optional()
     .describe(
@@ -218,7 +218,7 @@ export const edgeSettings = z.object({
 
 export type EdgeConfig = z.infer<typeof edgeSettings>;
 
-/** Reads the environment once per process. Throws one Error that names every problem, and no value. */
+/** Validates the environment. Throws one Error that names every problem and contains no values. */
 export function readConfig(environment: Record<string, string | undefined>): EdgeConfig {
   const role = edgeSettings.shape.LZ_ROLE.safeParse(environment.LZ_ROLE).data ?? "all";
   const secrets = role === "all" ? undefined : separateSecrets(role, environment);
@@ -228,16 +228,16 @@ export function readConfig(environment: Record<string, string | undefined>): Edg
     ...(parsed.error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`),
     ...NEEDED_SETTINGS[role]
       .filter((name) => own[name] === undefined)
-      .map((name) => `${name}: missing, a node with LZ_ROLE=${role} needs it`),
+      .map((name) => `${name}: missing; a node with LZ_ROLE=${role} needs it`),
     ...(secrets?.problems ?? []),
     ...(parsed.success ? enrolKeyProblems(parsed.data) : []),
   ];
   if (parsed.success && problems.length === 0) return parsed.data;
-  throw new Error(`the edge cannot start with this environment:\n  ${problems.join("\n  ")}`);
+  throw new Error(`the edge cannot start, fix these settings:\n  ${problems.join("\n  ")}`);
 }
 
-/** Every node refuses a device whose record was signed with a key that is not among the public ones. */
+/** Checks that the public half of the enrol key is known. Otherwise every node would refuse the new devices. */
 function enrolKeyProblems({ LZ_ENROL_KEY: key, LZ_ENROL_JWKS: { keys } }: EdgeConfig): string[] {
   if (!key || keys.some(({ kid, x }) => kid === key.kid && x === key.x)) return [];
-  return ["LZ_ENROL_JWKS: it does not hold the public half of LZ_ENROL_KEY"];
+  return ["LZ_ENROL_JWKS: add the public half of LZ_ENROL_KEY"];
 }

@@ -2,10 +2,10 @@ import { createFetch } from "./app.ts";
 import { assemble } from "./composition-root.ts";
 import { readConfig } from "./config.ts";
 import { chooseCredentials } from "./credentials/choose-source.ts";
-import { leave } from "./http/graceful-shutdown.ts";
+import { shutDown } from "./http/graceful-shutdown.ts";
 import { denoHashing } from "./runtime/deno-hashing.ts";
 
-/** Runs the edge under Deno. `PORT` 0 picks a free one; the line it prints says which. */
+/** Runs the edge under Deno. With `PORT=0` it picks a free port. It prints its port as a JSON line at start. */
 const config = readConfig(Deno.env.toObject());
 const addresses = new WeakMap<Request, string>();
 const deps = await assemble(config, {
@@ -14,11 +14,11 @@ const deps = await assemble(config, {
   hashing: denoHashing,
   sourceIp: (request) => addresses.get(request) ?? "unknown",
 });
-const answer = createFetch(deps);
+const handleRequest = createFetch(deps);
 
-// Before it listens: who hears that it does may stop it at once.
+// Handle signals before listening: a supervisor may stop the node as soon as it listens.
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  Deno.addSignalListener(signal, async () => Deno.exit(await leave(deps, () => server.shutdown())));
+  Deno.addSignalListener(signal, async () => Deno.exit(await shutDown(deps, () => server.shutdown())));
 }
 
 const server = Deno.serve(
@@ -38,6 +38,6 @@ const server = Deno.serve(
   },
   (request, { remoteAddr }) => {
     addresses.set(request, remoteAddr.hostname);
-    return answer(request);
+    return handleRequest(request);
   },
 );

@@ -8,88 +8,90 @@ import type { KeysState } from "./auth/issuer-keys.ts";
 import type { RoleMap } from "./auth/permissions.ts";
 import type { CatalogueSource } from "./catalogue/catalogue-source.ts";
 import type { CredentialProblem } from "./credentials/types.ts";
-import type { HeldPolls } from "./directive/long-polls.ts";
-import type { OpenActions } from "./heartbeat/pending-actions.ts";
+import type { LongPolls } from "./directive/long-polls.ts";
+import type { PendingActions } from "./heartbeat/pending-actions.ts";
 import type { Enqueue } from "./heartbeat/queue-batcher.ts";
 import type { SessionKeys } from "./heartbeat/session-key-cache.ts";
-import type { SeenStates } from "./heartbeat/validated-state-cache.ts";
-import type { Leaving } from "./http/graceful-shutdown.ts";
+import type { ValidatedStates } from "./heartbeat/validated-state-cache.ts";
+import type { Shutdown } from "./http/graceful-shutdown.ts";
 import type { RateLimit } from "./http/rate-limit.ts";
 import type { Readiness } from "./http/readiness.ts";
-import type { Turns } from "./platform/keyed-mutex.ts";
+import type { KeyedMutex } from "./platform/keyed-mutex.ts";
 import type { NodeRole } from "./platform/node-role.ts";
 import type { Instruments } from "./platform/telemetry.ts";
 import type { Hashing } from "./runtime/hashing.ts";
 
-/** All that the app asks of the world. Entry files build it; see `composition-root.ts`. */
+/** Dependencies of the app, built in `composition-root.ts`. */
 export type Deps = {
-  /** Which routes this node serves. Parts of the dependencies that other roles use throw when they are used. */
+  /** Decides which routes this node serves. Dependencies of other roles throw on use. */
   role: NodeRole;
   clock: Clock;
   /** Cryptographically random bytes. */
   random: (length: number) => Uint8Array<ArrayBuffer>;
-  /** A new id of a request. */
+  /** Generates a request id. */
   requestId: () => string;
   log: Log;
   instruments: Instruments;
   dynamo: Dynamo;
   table: string;
-  /** Reads items that grant or decide, and checks who signed them. */
+  /** Reads items with authority, such as assets and settings, and verifies their signatures. */
   authority: Authority;
-  /** Whether queue and table answer. */
+  /** Whether queue and table respond. */
   readiness: () => Promise<Readiness>;
-  /** Absent where the runtime moves requests to the next isolate by itself. */
-  leaving?: Leaving;
-  /** Whether the queue refused a message for its group, so that this node sends without groups (no fair queues). */
+  /** State of a graceful shutdown. Absent on workerd, which moves requests to the next isolate by itself. */
+  shutdown?: Shutdown;
+  /** Whether the queue refuses message groups, so that this node sends without them (no fair queues). */
   areMessageGroupsRefused: () => boolean;
-  /** What is wrong with this node's AWS credentials. */
+  /** Current problem with this node's AWS credentials. Undefined if they work. */
   credentialProblem: () => CredentialProblem | undefined;
+  /** Puts a heartbeat on the queue. */
   enqueue: Enqueue;
-  /** Tells the workers through the queue that an event of this tenant waits in the outbox. */
+  /** Sends an empty message, so that a worker looks for events of this tenant in the outbox. */
   nudge: (tenantId: string) => Promise<void>;
-  /** Webhooks may go to private addresses, and over http: for development. */
+  /** Allows webhooks over http and to private addresses, for development. */
   allowPrivateWebhooks: boolean;
-  /** Where agents can be taken from, without a slash at its end; absent: the enrolment page says to bring them. */
+  /** Download folder of the agent, without a slash at the end. Absent: the enrolment page shows no download command. */
   agentDownloadUrl?: string;
-  /** Origin at which browsers and agents reach this site; absent: see `siteOrigin`. */
+  /** Origin at which browsers and agents reach this site. Absent: see `siteOrigin`. */
   publicOrigin?: string;
-  openActions: OpenActions;
-  /** Absent where the runtime cannot hold a request for another one to answer. */
-  heldPolls?: HeldPolls;
-  /** Absent where a request may not wait for another one's I/O. */
-  turns?: Turns;
-  /** Lets this request's connection be silent for so many seconds, where the runtime would close it. */
+  pendingActions: PendingActions;
+  /** Absent on workerd, where a request may not await I/O of another one, and if long polls are disabled. */
+  longPolls?: LongPolls;
+  /** Absent on workerd, where a request may not await I/O of another one. */
+  mutex?: KeyedMutex;
+  /** Raises the idle timeout of this request's connection, in runtimes that have one. */
   keepOpen?: (request: Request, seconds: number) => void;
   sessionKeys: SessionKeys;
   hashing: Pick<Hashing, "contentDigest">;
-  seenStates: SeenStates;
-  /** The runtime itself ends a connection on which nothing moves. */
+  validatedStates: ValidatedStates;
+  /** Whether the runtime closes idle connections by itself. */
   timesOutSlowBodies: boolean;
-  /** Public control keys: handed to agents at enrolment, and they verify enrolment tokens. */
+  /** Public control keys. Agents receive them at enrolment. They also verify enrolment tokens. */
   controlJwks: JSONWebKeySet;
-  /** Signed set of control keys the agents have to pin from now on, while one is being rotated. */
+  /** Signed set of control keys during a rotation. Agents pin it. */
   controlKeySet?: string;
-  /** What agents update their catalogue from. */
+  /** Source of the catalogue that agents download. */
   catalogue: CatalogueSource;
-  /** Absent on a node that only ingests and reads. */
+  /** Private control key. Absent on a node that only ingests and reads. */
   controlKey?: ControlKey;
-  /** Signs the records of devices that enrol. Absent: the control key does. */
+  /** Signs records of new devices. Absent: the control key does. */
   enrolKey?: ControlKey;
   admin: {
     issuer: string;
     parties: readonly string[];
-    /** Sessions without `azp` are accepted. */
+    /** Whether sessions without `azp` are accepted. */
     allowsMissingParty?: boolean;
+    /** Public keys of the identity provider. */
     keys: JWTVerifyGetKey;
     keysState: () => KeysState;
     signInUrl: string;
-    /** Where a session of a minute is renewed; absent: where one signs in. */
+    /** Renews a session token, which lives for a minute. Absent: the sign-in page does. */
     handshakeUrl?: string;
-    /** Keys of the CSRF tokens, one per edge secret: the first signs, all verify. */
+    /** Keys of CSRF tokens, one per edge secret. The first signs, all verify. */
     csrfKeys: readonly [CryptoKey, ...CryptoKey[]];
-    /** Keys of the cursors, one per edge secret: the first signs, all verify. */
+    /** Keys of cursors, one per edge secret. The first signs, all verify. */
     cursorKeys: readonly CryptoKey[];
-    /** What the identity provider's roles and permissions stand for. */
+    /** Our role for each role and permission of the identity provider. */
     roles: RoleMap;
   };
   limits: {
@@ -97,18 +99,18 @@ export type Deps = {
     device: RateLimit;
     /** Heartbeats, by tenant. */
     tenant: RateLimit;
-    /** Refused enrolments and sessions, by network: see `networkOf`. */
+    /** Refused enrolments and sessions, by network (see `networkOf`). */
     address: RateLimit;
     /** Sessions, by asset. */
     session: RateLimit;
     /** Enrolments, by token. */
     enrolment: RateLimit;
-    /** Documents of the catalogue, by network. */
+    /** Catalogue downloads, by network. */
     catalogue: RateLimit;
-    /** The admin API, by caller; and API keys, which cost a read before they are known, by address too. */
+    /** Admin API requests, by caller. Requests with API keys also by network, because each costs a read first. */
     admin: RateLimit;
   };
-  /** Address of the peer, for the custody record and the log. */
+  /** Address of the client, for custody records, logs and rate limits. */
   sourceIp: (request: Request) => string;
   pause: (ms: number) => Promise<void>;
 };

@@ -1,8 +1,8 @@
 import type { Admin } from "./auth/permissions.ts";
 
 /**
- * `requestId` is set everywhere, `admin` behind the admin routes and the pages, `idempotencyKey` and `version` behind the
- * changing operations of the API, `fields` behind the forms of the pages.
+ * Variables of the Hono context. `requestId` is always set, `admin` in the API and on pages, `idempotencyKey` and `version`
+ * in operations of the API that change something, `fields` in form handlers of pages.
  */
 export type Env = {
   Variables: {

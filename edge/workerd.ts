@@ -6,11 +6,11 @@ import { readConfig } from "./config.ts";
 type Fetch = ReturnType<typeof createFetch>;
 type Bindings = Record<string, string | undefined>;
 
-// Keys are imported once per isolate. Nothing in here waits for I/O, so requests may share it.
-let answer: Promise<Fetch> | undefined;
+// The app is assembled once per isolate. That does no I/O, so requests may share the promise.
+let app: Promise<Fetch> | undefined;
 
 async function assembleFetch(bindings: Bindings): Promise<Fetch> {
-  // There is no connection to ask: LZ_CLIENT_IP_HEADER names the header that Cloudflare sets and clients cannot.
+  // workerd exposes no peer address. LZ_CLIENT_IP_HEADER names the header that Cloudflare sets and clients cannot.
   const sourceIp = () => "unknown";
   return createFetch(await assemble(readConfig(bindings), { sharesIo: false, sourceIp }));
 }
@@ -18,7 +18,7 @@ async function assembleFetch(bindings: Bindings): Promise<Fetch> {
 /** Runs the edge on Cloudflare Workers or plain workerd. */
 export default {
   async fetch(request: Request, bindings: Bindings, context: ExecutionContext): Promise<Response> {
-    answer ??= assembleFetch(bindings);
-    return (await answer)(request, context);
+    app ??= assembleFetch(bindings);
+    return (await app)(request, context);
   },
 };

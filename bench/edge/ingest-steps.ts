@@ -5,7 +5,7 @@ import { assemble } from "../../edge/composition-root.ts";
 import { readConfig } from "../../edge/config.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { authenticate, checkIsolation, validate } from "../../edge/heartbeat/admit-heartbeat.ts";
-import type { OpenAction } from "../../edge/heartbeat/pending-actions.ts";
+import type { PendingAction } from "../../edge/heartbeat/read-pending-actions.ts";
 import { parseJson } from "../../edge/http/parse-json.ts";
 import { bunHashing } from "../../edge/runtime/bun-hashing.ts";
 import { makeSecrets, type Secrets } from "../../local/secrets.ts";
@@ -101,7 +101,7 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
     "Hono route that reads the body, with the Request": await micros((turn) => bare.fetch(request(turn))),
     "the same with zod-validator": await micros((turn) => validating.fetch(request(turn))),
     "isolation check": await micros(async () =>
-      checkIsolation(admitted.value, (await deps.openActions.of("org_bench")).get(asset.assetId), nowMs),
+      checkIsolation(admitted.value, (await deps.pendingActions.of("org_bench")).get(asset.assetId), nowMs),
     ),
     "encode queue line": await micros(() => encodeEntry(entry)),
     "encode and sign a pack, per heartbeat": round((await micros(signPack)) / PACK_HEARTBEATS),
@@ -133,7 +133,7 @@ async function admit(request: Request, deps: Deps) {
 
 /** The edge as its entry file assembles it, but for the queue, which takes everything, and the table, which is empty. */
 async function offlineEdge(secrets: Secrets): Promise<Deps> {
-  const nothing = new Map<string, OpenAction>();
+  const nothing = new Map<string, PendingAction>();
   const deps = await assemble(readConfig(offlineEnvironment(secrets)), {
     sharesIo: true,
     hashing: bunHashing,
@@ -144,6 +144,6 @@ async function offlineEdge(secrets: Secrets): Promise<Deps> {
     ...deps,
     log: () => {},
     enqueue: async () => {},
-    openActions: { of: async () => nothing, forget: () => {}, learn: () => {}, watch: () => () => {} },
+    pendingActions: { of: async () => nothing, forget: () => {}, learn: () => {}, watch: () => () => {} },
   };
 }

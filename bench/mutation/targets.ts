@@ -11,15 +11,15 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/edge/api/admin-routes.test.ts",
   ],
   "edge/heartbeat/pending-actions.ts": [
-    "tests/offline/edge/heartbeat/open-actions.test.ts",
-    "tests/offline/edge/heartbeat/open-actions-paging.test.ts",
-    "tests/offline/edge/directive/directive-poll.test.ts",
+    "tests/offline/edge/heartbeat/pending-actions.test.ts",
+    "tests/offline/edge/heartbeat/read-pending-actions.test.ts",
+    "tests/offline/edge/directive/long-poll-route.test.ts",
   ],
   "edge/heartbeat/admit-heartbeat.ts": [
     "tests/offline/edge/heartbeat/ingest.test.ts",
     "tests/offline/edge/heartbeat/authenticate.test.ts",
   ],
-  "edge/heartbeat/queue-batcher.ts": ["tests/offline/edge/heartbeat/enqueue.test.ts"],
+  "edge/heartbeat/queue-batcher.ts": ["tests/offline/edge/heartbeat/queue-batcher.test.ts"],
   "edge/platform/queue-client.ts": [
     "tests/offline/edge/platform/queue-client.test.ts",
     "tests/offline/worker/heartbeat/verify.test.ts",
@@ -30,7 +30,7 @@ export const TARGETS: Record<string, readonly string[]> = {
   ],
   "edge/auth/clerk-claims.ts": [
     "tests/offline/edge/auth/clerk-claims.test.ts",
-    "tests/offline/edge/auth/admin-authenticate.test.ts",
+    "tests/offline/edge/auth/authenticate.test.ts",
   ],
   "agent/report/spool.ts": [
     "tests/offline/agent/report/spool.test.ts",
@@ -93,7 +93,7 @@ export const TARGETS: Record<string, readonly string[]> = {
     "tests/offline/shared/queue/queue-message.test.ts",
     "tests/offline/shared/wire/contracts.test.ts",
     "tests/offline/worker/heartbeat/verify.test.ts",
-    "tests/offline/edge/heartbeat/enqueue.test.ts",
+    "tests/offline/edge/heartbeat/queue-batcher.test.ts",
     "tests/offline/worker/receive/dead-letters.test.ts",
   ],
   "shared/wire/directive.ts": [

@@ -1,32 +1,38 @@
+import { NONCE, type SecureHeadersVariables, secureHeaders } from "hono/secure-headers";
 import { Hono } from "hono/tiny";
 import type { Deps } from "../deps.ts";
 import type { Env } from "../request-env.ts";
 import { createOpenApi, type OpenApi } from "./openapi.ts";
 import { OPERATIONS } from "./operations/registry.ts";
 
-/** Grows with the API, not with the product: what a client generated from the specification was made for. */
+/** Version of the API, independent of the product's. Generated clients depend on it. */
 const API_VERSION = "1.0.0";
 
-/** The specification and a page to read it. Both say what can be asked, and nothing about anybody. */
-export function referenceRoutes(deps: Pick<Deps, "random" | "publicOrigin">): Hono<Env> {
-  const app = new Hono<Env>();
+const PAGE_HEADERS = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    styleSrc: [NONCE],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+  strictTransportSecurity: false,
+});
+
+/** The OpenAPI document and a page that shows it. Public: both describe the API and contain no tenant data. */
+export function referenceRoutes(deps: Pick<Deps, "publicOrigin">): Hono<Env> {
+  const app = new Hono<Env & { Variables: SecureHeadersVariables }>();
   let kept: OpenApi | undefined;
   const specification = () => {
     kept ??= createOpenApi(API_VERSION, deps.publicOrigin);
     return kept;
   };
   app.get("/openapi.json", (c) => c.json(specification(), 200, { "cache-control": "public, max-age=300" }));
-  app.get("/reference", (c) => {
-    const nonce = Array.from(deps.random(12), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    c.header(
-      "content-security-policy",
-      `default-src 'none'; style-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    );
-    c.header("referrer-policy", "no-referrer");
+  app.get("/reference", PAGE_HEADERS, (c) => {
     c.header("cache-control", "no-store");
-    return c.html(<Reference document={specification()} nonce={nonce} />);
+    return c.html(<Reference document={specification()} nonce={c.var.secureHeadersNonce ?? ""} />);
   });
-  return app;
+  return app as unknown as Hono<Env>;
 }
 
 const Reference = ({ document, nonce }: { document: OpenApi; nonce: string }) => {
@@ -78,7 +84,7 @@ const Reference = ({ document, nonce }: { document: OpenApi; nonce: string }) =>
 
 const anchor = (tag: string): string => tag.toLowerCase().replaceAll(" ", "-");
 
-type Told = {
+type DescribedOperation = {
   operationId?: string;
   summary?: string;
   description?: string;
@@ -88,21 +94,21 @@ type Told = {
 };
 
 const Entry = ({ document, method, path }: { document: OpenApi; method: string; path: string }) => {
-  const told = document.paths?.[path]?.[method as "get"] as Told;
+  const described = document.paths?.[path]?.[method as "get"] as DescribedOperation;
   return (
-    <article id={told.operationId}>
+    <article id={described.operationId}>
       <h3>
         <code class={method}>{method.toUpperCase()}</code> <code>{path}</code>
       </h3>
       <p>
-        <strong>{told.summary}</strong>
+        <strong>{described.summary}</strong>
       </p>
-      {told.description?.split("\n\n").map((paragraph) => (
+      {described.description?.split("\n\n").map((paragraph) => (
         <p>{paragraph}</p>
       ))}
-      {told.parameters && told.parameters.length > 0 && (
+      {described.parameters && described.parameters.length > 0 && (
         <dl>
-          {told.parameters.map((parameter) => (
+          {described.parameters.map((parameter) => (
             <div>
               <dt>
                 <code>{parameter.name}</code>{" "}
@@ -115,16 +121,16 @@ const Entry = ({ document, method, path }: { document: OpenApi; method: string; 
           ))}
         </dl>
       )}
-      {told.requestBody && (
+      {described.requestBody && (
         <details>
           <summary>Body</summary>
-          <pre>{JSON.stringify(told.requestBody.content["application/json"]?.schema, undefined, 2)}</pre>
+          <pre>{JSON.stringify(described.requestBody.content["application/json"]?.schema, undefined, 2)}</pre>
         </details>
       )}
       <details>
-        <summary>Answers</summary>
+        <summary>Responses</summary>
         <ul>
-          {Object.entries(told.responses).map(([status, { description }]) => (
+          {Object.entries(described.responses).map(([status, { description }]) => (
             <li>
               <code>{status}</code> {description}
             </li>

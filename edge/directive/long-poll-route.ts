@@ -4,11 +4,11 @@ import { refuse, type Verdict } from "../../shared/verdict.ts";
 import { DIRECTIVE_HOLD_MS, directivePoll } from "../../shared/wire/directive-poll.ts";
 import type { Deps } from "../deps.ts";
 import { authenticate } from "../heartbeat/admit-heartbeat.ts";
-import type { OpenAction } from "../heartbeat/pending-actions.ts";
+import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 import { parseJson, placeOf } from "../http/parse-json.ts";
 import { refusal, tooMany } from "../http/problem-response.ts";
 import type { Env } from "../request-env.ts";
-import type { HeldPolls } from "./long-polls.ts";
+import type { LongPolls } from "./long-polls.ts";
 
 const BODY_BYTES_MAX = 1024;
 /** When this node holds as many polls as it may: heartbeats bring directives all the same. */
@@ -20,7 +20,7 @@ const IDLE_SLACK_SECONDS = 5;
  * Answers `POST /v1/directive`: 200 with the directive as soon as one is due that is newer than what the agent
  * reports, 204 when none came within {@link DIRECTIVE_HOLD_MS}. Who asks is proven as for a heartbeat.
  */
-export async function answerPoll(c: Context<Env>, polls: HeldPolls, deps: Deps): Promise<Response> {
+export async function respondToPoll(c: Context<Env>, polls: LongPolls, deps: Deps): Promise<Response> {
   const request = c.req.raw;
   const asked = await authenticate(request, BODY_BYTES_MAX, deps);
   if (!asked.ok) return refusal(c, asked, deps);
@@ -30,10 +30,10 @@ export async function answerPoll(c: Context<Env>, polls: HeldPolls, deps: Deps):
   const body = parsePoll(asked.value.body);
   if (!body.ok) return refusal(c, body, deps);
   const { generation } = body.value;
-  const isDue = (action: OpenAction | undefined): action is OpenAction =>
+  const isDue = (action: PendingAction | undefined): action is PendingAction =>
     action !== undefined && (action.revoked || isDirectiveDue(action, generation, deps.clock()));
 
-  let action = (await deps.openActions.of(tenantId)).get(assetId);
+  let action = (await deps.pendingActions.of(tenantId)).get(assetId);
   if (!isDue(action)) {
     deps.keepOpen?.(request, DIRECTIVE_HOLD_MS / 1000 + IDLE_SLACK_SECONDS);
     const { signal } = request;

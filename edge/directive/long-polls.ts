@@ -1,7 +1,8 @@
-import type { OpenAction, OpenActions } from "../heartbeat/pending-actions.ts";
+import type { PendingActions } from "../heartbeat/pending-actions.ts";
+import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 
 /** Requests of agents that are answered when there is something to say. */
-export type HeldPolls = {
+export type LongPolls = {
   /**
    * Resolves with an action of this asset that is due. With undefined after `holdMs`, when the client has gone, or
    * when the same asset asks again: a host has one question open. Gives none when this node holds all it may.
@@ -9,20 +10,20 @@ export type HeldPolls = {
   hold(asked: {
     tenantId: string;
     assetId: string;
-    isDue: (action: OpenAction) => boolean;
+    isDue: (action: PendingAction) => boolean;
     holdMs: number;
     signal: AbortSignal;
-  }): Promise<OpenAction | undefined> | undefined;
+  }): Promise<PendingAction | undefined> | undefined;
   /** Answers all that are held, and holds no more: the node is stopping. */
   end(): void;
 };
 
 /** @param heldMax as many at once on this node */
-export function createHeldPolls(
-  openActions: Pick<OpenActions, "watch">,
+export function createLongPolls(
+  pendingActions: Pick<PendingActions, "watch">,
   after: (ms: number, then: () => void) => () => void,
   heldMax: number,
-): HeldPolls {
+): LongPolls {
   /** How to let each held one go, by tenant and asset. */
   const held = new Map<string, () => void>();
   let isEnding = false;
@@ -32,8 +33,8 @@ export function createHeldPolls(
       const name = `${tenantId} ${assetId}`;
       held.get(name)?.();
       if (isEnding || held.size >= heldMax) return undefined;
-      const { promise, resolve } = Promise.withResolvers<OpenAction | undefined>();
-      const letGo = (action?: OpenAction): void => {
+      const { promise, resolve } = Promise.withResolvers<PendingAction | undefined>();
+      const letGo = (action?: PendingAction): void => {
         held.delete(name);
         unwatch();
         cancel();
@@ -41,7 +42,7 @@ export function createHeldPolls(
         resolve(action);
       };
       const gone = (): void => letGo();
-      const unwatch = openActions.watch(tenantId, assetId, (action) => {
+      const unwatch = pendingActions.watch(tenantId, assetId, (action) => {
         if (isDue(action)) letGo(action);
       });
       const cancel = after(holdMs, gone);

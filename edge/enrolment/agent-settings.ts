@@ -5,10 +5,10 @@ import type { AgentSettings } from "../../shared/wire/agent-settings.ts";
 import type { Deps } from "../deps.ts";
 
 /**
- * Settings for an agent: plain for agents from before the signature, and as the control key signed them. This node
- * hands the signed ones on and cannot make them. A tenant that no admin has configured has none.
+ * Reads the settings for agents of a tenant: plain for agents older than signed settings, and signed by the control key.
+ * `signedSettings` is absent for a tenant that no admin has configured. This node only forwards the signed settings.
  *
- * @throws AuthorityFault when the tenant's settings are not what was signed
+ * @throws AuthorityFault if the signature of the tenant's item does not verify
  */
 export async function readAgentSettings(
   { authority }: Pick<Deps, "authority">,

@@ -7,13 +7,13 @@ import { isFresh, parseSignature, signatureBase } from "../../shared/wire/signat
 import type { Deps } from "../deps.ts";
 import { parseJsonText, placeOf } from "../http/parse-json.ts";
 import { readBody } from "../http/read-body.ts";
-import type { OpenAction } from "./pending-actions.ts";
+import type { PendingAction } from "./read-pending-actions.ts";
 import type { SessionKey } from "./session-key-cache.ts";
 
-/** `provenGeneration`: of the newest directive the agent says it has obeyed. */
+/** A valid heartbeat. `provenGeneration` is the newest directive that the agent reports as applied. */
 export type Admitted = { tenantId: string; entry: Entry<Uint8Array<ArrayBuffer>>; provenGeneration: number };
 
-/** `body` as it was signed by the session of the asset that `session` names. */
+/** A body whose signature by the session key verified. `session` names tenant and asset. */
 export type Authentic = {
   keyid: string;
   session: SessionKey;
@@ -22,8 +22,10 @@ export type Authentic = {
 };
 
 /**
- * Who sent it: cheap checks first, then the signature, which covers the headers and the digest among them. The body
- * is read last: of a forged request not a byte is taken.
+ * Authenticates a request that a session key signed (RFC 9421). Cheap checks come first, then the signature over method,
+ * path and digest. The body is read last, so that a forged request costs no memory.
+ *
+ * @returns `wire.unsigned`, `wire.stale`, `wire.bad-signature` or `wire.session-expired`, or the refusal of the body
  */
 export async function authenticate(
   request: Request,
@@ -53,24 +55,24 @@ export async function authenticate(
   return accept({ keyid: signed.value.keyid, session, body: body.value, receivedAtMs: now });
 }
 
-/** `@path` as it was sent (RFC 9421 §2.2.6), without the cost of a URL object. */
+/** `@path` as the client sent it (RFC 9421 §2.2.6), without the cost of a URL object. */
 export function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
   const query = url.indexOf("?", start);
   return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
-/** Noncharacters SQS rejects, and line breaks: the pack puts one heartbeat on one line. */
+/** Noncharacters, which SQS rejects, and line breaks, because a pack has one heartbeat per line. */
 const UNQUEUEABLE = /[\n\r\ufffe\uffff]/;
 
 /**
- * A heartbeat that may go on the queue: recognised, or of the schema. Tenant and asset come from the verified keyid,
- * never from the body.
+ * Validates the body against the heartbeat schema, unless the same state was validated before in this session. Tenant
+ * and asset come from the verified keyid, never from the body.
  */
 export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps: Deps): Verdict<Admitted> {
   const { tenantId, assetId } = session.id;
   const entry = { assetId, receivedAt: timestamp(receivedAtMs), body };
-  const seen = deps.seenStates.recognise(keyid, body);
+  const seen = deps.validatedStates.recognise(keyid, body);
   if (seen !== undefined) return accept({ tenantId, entry, provenGeneration: seen });
   const read = parseJsonText(body);
   if (!read.ok) return read;
@@ -81,14 +83,18 @@ export function validate({ body, keyid, session, receivedAtMs }: Authentic, deps
     return refuse("wire.malformed", placeOf(parsed.error));
   }
   const provenGeneration = parsed.data.containment.generation;
-  deps.seenStates.remember(keyid, body, { text, json, provenGeneration });
+  deps.validatedStates.remember(keyid, body, { text, json, provenGeneration });
   return accept({ tenantId, entry, provenGeneration });
 }
 
-/** What the agent is told: with the directive for as long as it has not proven that generation. */
+/**
+ * Builds the response to an accepted heartbeat: with the directive until the agent reports that generation as applied.
+ *
+ * @returns `asset.revoked` for a revoked asset
+ */
 export function checkIsolation(
   { entry, provenGeneration }: Admitted,
-  action: OpenAction | undefined,
+  action: PendingAction | undefined,
   nowMs: number,
 ): Verdict<HeartbeatAnswer> {
   const { receivedAt } = entry;

@@ -9,14 +9,17 @@ import type { IngestSpan } from "../platform/telemetry.ts";
 import { type Admitted, authenticate, checkIsolation, validate } from "./admit-heartbeat.ts";
 import type { WaitUntil } from "./pending-actions.ts";
 
-/** Writes into the custody log that this host was freed with a code. Never throws. */
+/** Adds a custody record for a host that was freed with a release code. Never rejects. */
 export type RecordRelease = (tenantId: string, assetId: string) => Promise<void>;
 
 export const HEARTBEATS_PATH = "/v1/heartbeats";
 
 /**
- * Answers `POST /v1/heartbeats`: 202 once the queue has it, the refusal, or 503 for a fault of ours. From a web
- * Request to a Response with no context between: the framework's share was as large as that of the authentication.
+ * Handles `POST /v1/heartbeats`: 202 once the queue has accepted the heartbeat, a problem document for a refusal, 503 for
+ * a fault of the edge. Works on web Request and Response without Hono, whose routing cost as much CPU as the
+ * authentication (docs/decisions/0014-heartbeats-past-the-framework.md).
+ *
+ * @param recordRelease injected, because the hot path does not import `control/`
  */
 export function createHeartbeats(
   deps: Deps,
@@ -39,8 +42,8 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
   const startedAtMs = deps.clock();
   let span: IngestSpan | undefined;
   try {
-    const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps); // cheap checks first, the signature after
-    // Only who is authentic decides whether it is traced: anybody else could make every request a span.
+    const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
+    // Ignore the traceparent of unauthenticated requests, or anyone could make the edge create spans.
     span = deps.instruments.startIngest(
       authentic.ok ? request.headers.get("traceparent") : null,
       startedAtMs,
@@ -49,7 +52,7 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
       span.end({ refused: authentic.code });
       return refused(requestId, authentic, deps);
     }
-    // Before it is validated: one that is malformed has cost as much.
+    // Count before validation: a malformed heartbeat costs as much as a valid one.
     const counted = count(authentic.value.session.id, deps);
     if ("limit" in counted) {
       span.end({ refused: "wire.too-many" });
@@ -71,10 +74,10 @@ async function answer(request: Request, asked: Asked, deps: Deps): Promise<Respo
   }
 }
 
-type Beyond = { limit: RateLimit; taken: Taken };
+type Exceeded = { limit: RateLimit; taken: Taken };
 
-/** Takes one of the quotas of asset and tenant. Gives what the asset has left, or the quota it is beyond. */
-function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device: Taken } | Beyond {
+/** Counts one request against the limits of asset and tenant. Returns the asset's rest, or the exceeded limit. */
+function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device: Taken } | Exceeded {
   const device = limits.device.take(assetId);
   if (!device.allowed) return { limit: limits.device, taken: device };
   const tenant = limits.tenant.take(tenantId);
@@ -83,14 +86,14 @@ function count({ assetId, tenantId }: SessionKeyId, { limits }: Deps): { device:
 
 type Within = Asked & { device: Taken; trace: string | undefined };
 
-/** A heartbeat within its quotas: not of a revoked asset, on the queue, answered. */
+/** Puts a valid heartbeat on the queue and builds its response. Refuses a revoked asset. */
 async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
   const { requestId, device, trace, waitUntil, recordRelease } = within;
   const { tenantId, entry } = admitted;
-  const action = (await deps.openActions.of(tenantId, waitUntil)).get(entry.assetId);
-  const told = checkIsolation(admitted, action, deps.clock());
-  if (!told.ok) return refused(requestId, told, deps);
-  await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace }); // 202 only once the queue has it
+  const action = (await deps.pendingActions.of(tenantId, waitUntil)).get(entry.assetId);
+  const answer = checkIsolation(admitted, action, deps.clock());
+  if (!answer.ok) return refused(requestId, answer, deps);
+  await deps.enqueue(tenantId, trace === undefined ? entry : { ...entry, trace });
   if (action?.isFreedUnrecorded) await recordRelease(tenantId, entry.assetId);
   const headers = {
     "content-type": "application/json",
@@ -98,7 +101,7 @@ async function takeIn(admitted: Admitted, within: Within, deps: Deps) {
     "x-request-id": requestId,
     "x-content-type-options": "nosniff",
   };
-  return new Response(JSON.stringify(told.value), { status: 202, headers });
+  return new Response(JSON.stringify(answer.value), { status: 202, headers });
 }
 
 function refused(requestId: string, refusal: Refusal, deps: Deps, headers?: Record<string, string>) {
@@ -106,5 +109,5 @@ function refused(requestId: string, refusal: Refusal, deps: Deps, headers?: Reco
   return problemOf(requestId, status, refusal.code, title, { more: detail, ...(headers && { headers }) });
 }
 
-const tooMany = (requestId: string, { limit, taken }: Beyond, deps: Deps) =>
+const tooMany = (requestId: string, { limit, taken }: Exceeded, deps: Deps) =>
   refused(requestId, refuse("wire.too-many", limit.name), deps, limitHeaders(limit, taken));

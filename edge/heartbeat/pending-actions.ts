@@ -1,286 +1,226 @@
-import type { Authority } from "../../shared/authority/read-authority.ts";
-import { unrecordedRelease } from "../../shared/containment/containment-state.ts";
-import { canonicalJson } from "../../shared/encoding/canonical-json.ts";
 import type { Log } from "../../shared/observability/log.ts";
-import { type AttributeMap, type Dynamo, values } from "../../shared/table/dynamo.ts";
-import { assetItem } from "../../shared/table/items/asset/asset.ts";
-import { decodeItem } from "../../shared/table/items/decode.ts";
-import { actionRequired, assetKey, GSI2 } from "../../shared/table/keys.ts";
-import { type Clock, isRecent } from "../../shared/time/clock.ts";
+import { isRecent } from "../../shared/time/clock.ts";
 import type { Instruments } from "../platform/telemetry.ts";
+import {
+  type CheckedActions,
+  type PendingAction,
+  type ReadPendingActionsDeps,
+  readPendingActions,
+} from "./read-pending-actions.ts";
 
-/** What stands against an asset: a directive it may not have obeyed yet, or its revocation. */
-export type OpenAction = {
-  generation: number;
-  directive?: string;
-  expiresAtMs: number;
-  revoked: boolean;
-  /** Freed at the host with a release code, and the custody log does not say so yet. */
-  isFreedUnrecorded?: true;
-};
-
+/** Keeps work of a request running after its response was sent. Given by runtimes that would end it otherwise. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
-/** Assets of a tenant with an open action, by id. */
-export type OpenActions = {
-  /** @param waitUntil lets what the request began go on after its answer, where requests share no I/O */
-  of(tenantId: string, waitUntil?: WaitUntil): Promise<ReadonlyMap<string, OpenAction>>;
-  /** The next `of` asks the table again: after a change made on this very node. */
+/** Pending actions of each tenant, cached on this node. */
+export type PendingActions = {
+  /**
+   * Pending actions of a tenant, by asset id. At most {@link REFRESH_MS} old while the table responds.
+   *
+   * @param waitUntil lets a refresh finish after the response, where requests may not share I/O (workerd)
+   */
+  of(tenantId: string, waitUntil?: WaitUntil): Promise<ReadonlyMap<string, PendingAction>>;
+  /** Makes the next `of` wait for a new read. Called after a change that this node made. */
   forget(tenantId: string): void;
-  /** An action just written on this very node: in the set at once, although the index may not show it yet. */
-  learn(tenantId: string, assetId: string, action: OpenAction): void;
-  /** Tells of this asset's action as often as the set is read or taught, which goes on while anybody watches. */
-  watch(tenantId: string, assetId: string, told: (action: OpenAction) => void): () => void;
+  /** Adds an action that this node has just written. It counts before the index shows it. */
+  learn(tenantId: string, assetId: string, action: PendingAction): void;
+  /**
+   * Calls `notify` with the asset's action after every refresh, and keeps refreshing until the returned function is
+   * called.
+   */
+  watch(tenantId: string, assetId: string, notify: Notify): () => void;
 };
 
+/** Time between two reads of one tenant's index. */
 const REFRESH_MS = 2000;
 const TENANTS_MAX = 10_000;
-/** Where requests share no I/O, those that come during the first read look this often, and this long, for its end. */
-const LOOK_MS = 20;
+/** Where requests share no I/O, a request waits for another request's first read by polling at this interval. */
+const POLL_MS = 20;
 const FIRST_READ_MS_MAX = 2000;
-/** The index follows the table within a moment. A change it does not show by then was overtaken by another. */
+/** A global secondary index follows its table within a moment. A later read that lacks the change is newer than it. */
 const LEARNT_MS = 10_000;
 
-type Told = (action: OpenAction) => void;
-type Kept = {
-  set: ReadonlyMap<string, OpenAction>;
-  /** When the newest read began, whatever became of it. */
+type Notify = (action: PendingAction) => void;
+
+type TenantCache = {
+  actions: ReadonlyMap<string, PendingAction>;
+  /** When the newest read began, whether it succeeded or not. */
   triedAtMs: number;
-  /** When the set was last read. */
+  /** When the actions were last read. */
   readAtMs: number;
-  /** Nothing was read yet, or something was changed here since: whoever asks next waits for the read. */
-  isWaitedFor: boolean;
-  /** Grows with every change made here: a read that began before one does not count as fresh. */
+  /** True before the first read and after a change on this node: the next caller waits for a read. */
+  mustWait: boolean;
+  /** Number of changes made on this node. A read that began before the newest change is not fresh. */
   changes: number;
-  learnt: Map<string, { action: OpenAction; atMs: number }>;
-  watchers: Map<string, Set<Told>>;
+  learnt: Map<string, { action: PendingAction; atMs: number }>;
+  watchers: Map<string, Set<Notify>>;
   isTicking: boolean;
-  /** Actions whose asset was checked against its signature, by {@link actionName}. */
-  checked: Map<string, Checked>;
-  refreshing?: Promise<ReadonlyMap<string, OpenAction>> | undefined;
+  checked: CheckedActions;
+  refreshing?: Promise<ReadonlyMap<string, PendingAction>> | undefined;
 };
 
-export type OpenActionsDeps = {
-  dynamo: Dynamo;
-  table: string;
-  authority: Pick<Authority, "readMany" | "checkReports">;
-  clock: Clock;
+export type PendingActionsDeps = ReadPendingActionsDeps & {
   log: Log;
   instruments: Pick<Instruments, "actionSetAge">;
-  /** False on workerd, where a request may not await another one's I/O: one refreshes, after its own answer. */
+  /** False on workerd, where a request may not await I/O that another request started. */
   shared: boolean;
   after: (ms: number, then: () => void) => void;
 };
 
+type State = { deps: PendingActionsDeps; tenants: Map<string, TenantCache> };
+
 /**
- * One GSI2 query per tenant and 2 s, none per heartbeat. A set older than that still serves while the next one
- * is read, and goes on serving when the table is away: ingest does not stop for it. The first read is waited for,
- * where requests share no I/O for {@link FIRST_READ_MS_MAX} at most.
+ * Caches the pending actions of each tenant: one GSI2 query per tenant every {@link REFRESH_MS}, none per heartbeat.
+ * Stale actions are served during a refresh and while the table is unavailable, so that ingest continues. Only the
+ * first read of a tenant is awaited, for at most {@link FIRST_READ_MS_MAX} where requests share no I/O.
  */
-export function createOpenActions(deps: OpenActionsDeps): OpenActions {
-  const kept = new Map<string, Kept>();
-
-  function keptOf(tenantId: string): Kept {
-    let entry = kept.get(tenantId);
-    if (entry) return entry;
-    if (kept.size >= TENANTS_MAX) forgetOne(kept);
-    entry = {
-      set: new Map(),
-      triedAtMs: Number.NEGATIVE_INFINITY,
-      readAtMs: Number.NEGATIVE_INFINITY,
-      isWaitedFor: true,
-      changes: 0,
-      learnt: new Map(),
-      watchers: new Map(),
-      isTicking: false,
-      checked: new Map(),
-    };
-    kept.set(tenantId, entry);
-    return entry;
-  }
-
-  async function refresh(tenantId: string, entry: Kept): Promise<ReadonlyMap<string, OpenAction>> {
-    const readBeforeMs = entry.readAtMs;
-    let changes = entry.changes;
-    entry.triedAtMs = deps.clock(); // before the read: those who come while it lasts begin none of their own
-    try {
-      let read = await signedOpenActions(deps, tenantId, entry);
-      if (changes !== entry.changes) {
-        changes = entry.changes;
-        read = await signedOpenActions(deps, tenantId, entry);
-      }
-      entry.set = withLearnt(read, entry.learnt, deps.clock());
-      entry.readAtMs = deps.clock();
-    } catch (error) {
-      const age = Number.isFinite(readBeforeMs) && { ageMs: deps.clock() - readBeforeMs };
-      deps.log("warn", "open-actions.stale", { tenantId, ...age, error });
-    }
-    if (Number.isFinite(readBeforeMs)) deps.instruments.actionSetAge(deps.clock() - readBeforeMs);
-    entry.isWaitedFor = changes !== entry.changes;
-    entry.refreshing = undefined;
-    tell(entry);
-    return entry.set;
-  }
-
-  /** Each request of its own: one reads, after its answer where it can; no other waits for what that one began. */
-  async function ofUnshared(tenantId: string, entry: Kept, waitUntil: WaitUntil | undefined): Promise<void> {
-    if (isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS)) {
-      const untilMs = deps.clock() + FIRST_READ_MS_MAX;
-      while (entry.isWaitedFor && deps.clock() < untilMs) await pause(LOOK_MS);
-      return;
-    }
-    const reading = refresh(tenantId, entry);
-    waitUntil?.(reading);
-    if (entry.isWaitedFor) await Promise.race([reading, pause(FIRST_READ_MS_MAX)]);
-    else if (!waitUntil) await reading;
-  }
-
-  const pause = (ms: number) => new Promise<void>((resolve) => deps.after(ms, resolve));
-
-  /** Heartbeats read the set as they come; where there are none between two polls, this does. */
-  function tick(tenantId: string, entry: Kept): void {
-    if (entry.isTicking) return;
-    entry.isTicking = true;
-    deps.after(REFRESH_MS, () => {
-      entry.isTicking = false;
-      if (entry.watchers.size === 0) return;
-      tick(tenantId, entry);
-      if (!isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS / 2))
-        entry.refreshing ??= refresh(tenantId, entry);
-    });
-  }
-
+export function createPendingActions(deps: PendingActionsDeps): PendingActions {
+  const state: State = { deps, tenants: new Map() };
   return {
     async of(tenantId, waitUntil) {
-      const entry = keptOf(tenantId);
-      if (!entry.isWaitedFor && isRecent(entry.triedAtMs, deps.clock(), REFRESH_MS)) return entry.set;
+      const cache = cacheOf(state, tenantId);
+      if (!cache.mustWait && isRecent(cache.triedAtMs, deps.clock(), REFRESH_MS)) return cache.actions;
       if (deps.shared) {
-        entry.refreshing ??= refresh(tenantId, entry);
-        if (entry.isWaitedFor) await entry.refreshing;
-      } else await ofUnshared(tenantId, entry, waitUntil);
-      return entry.set;
+        cache.refreshing ??= refresh(state, tenantId, cache);
+        if (cache.mustWait) await cache.refreshing;
+      } else await refreshUnshared(state, tenantId, cache, waitUntil);
+      return cache.actions;
     },
     forget(tenantId) {
-      const entry = kept.get(tenantId);
-      if (!entry) return;
-      entry.changes++;
-      entry.triedAtMs = Number.NEGATIVE_INFINITY;
-      entry.isWaitedFor = true;
-      if (entry.watchers.size > 0) entry.refreshing ??= refresh(tenantId, entry);
+      const cache = state.tenants.get(tenantId);
+      if (!cache) return;
+      cache.changes++;
+      cache.triedAtMs = Number.NEGATIVE_INFINITY;
+      cache.mustWait = true;
+      if (cache.watchers.size > 0) cache.refreshing ??= refresh(state, tenantId, cache);
     },
     learn(tenantId, assetId, action) {
-      const entry = keptOf(tenantId);
-      entry.learnt.set(assetId, { action, atMs: deps.clock() });
-      entry.set = withLearnt(new Map(entry.set), entry.learnt, deps.clock());
-      tell(entry);
+      const cache = cacheOf(state, tenantId);
+      cache.learnt.set(assetId, { action, atMs: deps.clock() });
+      cache.actions = withLearnt(new Map(cache.actions), cache.learnt, deps.clock());
+      notifyWatchers(cache);
     },
-    watch(tenantId, assetId, told) {
-      const entry = keptOf(tenantId);
-      const mine = entry.watchers.get(assetId) ?? new Set();
-      entry.watchers.set(assetId, mine.add(told));
-      tick(tenantId, entry);
+    watch(tenantId, assetId, notify) {
+      const cache = cacheOf(state, tenantId);
+      const watchers = cache.watchers.get(assetId) ?? new Set();
+      cache.watchers.set(assetId, watchers.add(notify));
+      keepRefreshing(state, tenantId, cache);
       return () => {
-        mine.delete(told);
-        if (mine.size === 0 && entry.watchers.get(assetId) === mine) entry.watchers.delete(assetId);
+        watchers.delete(notify);
+        if (watchers.size === 0 && cache.watchers.get(assetId) === watchers) cache.watchers.delete(assetId);
       };
     },
   };
 }
 
-/** The one asked for longest ago, unless somebody watches it: a watched set has to stay where changes find it. */
-function forgetOne(kept: Map<string, Kept>): void {
-  for (const [tenantId, { watchers }] of kept) {
+function cacheOf({ tenants }: State, tenantId: string): TenantCache {
+  let cache = tenants.get(tenantId);
+  if (cache) return cache;
+  if (tenants.size >= TENANTS_MAX) evictOne(tenants);
+  cache = {
+    actions: new Map(),
+    triedAtMs: Number.NEGATIVE_INFINITY,
+    readAtMs: Number.NEGATIVE_INFINITY,
+    mustWait: true,
+    changes: 0,
+    learnt: new Map(),
+    watchers: new Map(),
+    isTicking: false,
+    checked: new Map(),
+  };
+  tenants.set(tenantId, cache);
+  return cache;
+}
+
+/** Evicts the oldest tenant without watchers. A watched tenant stays, because changes must reach its watchers. */
+function evictOne(tenants: Map<string, TenantCache>): void {
+  for (const [tenantId, { watchers }] of tenants) {
     if (watchers.size > 0) continue;
-    kept.delete(tenantId);
+    tenants.delete(tenantId);
     return;
   }
 }
 
-function tell({ set, watchers }: Kept): void {
-  if (watchers.size === 0) return;
-  for (const [assetId, action] of set) for (const told of [...(watchers.get(assetId) ?? [])]) told(action);
+/** Reads the tenant's actions once, or twice if a change on this node arrives during the first read. Never rejects. */
+async function refresh(
+  { deps }: State,
+  tenantId: string,
+  cache: TenantCache,
+): Promise<ReadonlyMap<string, PendingAction>> {
+  const readBeforeMs = cache.readAtMs;
+  let changes = cache.changes;
+  cache.triedAtMs = deps.clock(); // before the read, so that concurrent callers start no read of their own
+  try {
+    let actions = await readPendingActions(deps, tenantId, cache.checked);
+    if (changes !== cache.changes) {
+      changes = cache.changes;
+      actions = await readPendingActions(deps, tenantId, cache.checked);
+    }
+    cache.actions = withLearnt(actions, cache.learnt, deps.clock());
+    cache.readAtMs = deps.clock();
+  } catch (error) {
+    const age = Number.isFinite(readBeforeMs) && { ageMs: deps.clock() - readBeforeMs };
+    deps.log("warn", "open-actions.stale", { tenantId, ...age, error });
+  }
+  if (Number.isFinite(readBeforeMs)) deps.instruments.actionSetAge(deps.clock() - readBeforeMs);
+  cache.mustWait = changes !== cache.changes;
+  cache.refreshing = undefined;
+  notifyWatchers(cache);
+  return cache.actions;
 }
 
-/** What was learnt stands in for what the index does not show yet. */
+/**
+ * Refreshes where each request does its own I/O (workerd): one request reads, after its response if it can. The others
+ * poll the cache, because they may not await that read.
+ */
+async function refreshUnshared(
+  state: State,
+  tenantId: string,
+  cache: TenantCache,
+  waitUntil: WaitUntil | undefined,
+): Promise<void> {
+  const { clock, after } = state.deps;
+  const pause = (ms: number) => new Promise<void>((resolve) => after(ms, resolve));
+  if (isRecent(cache.triedAtMs, clock(), REFRESH_MS)) {
+    const untilMs = clock() + FIRST_READ_MS_MAX;
+    while (cache.mustWait && clock() < untilMs) await pause(POLL_MS);
+    return;
+  }
+  const reading = refresh(state, tenantId, cache);
+  waitUntil?.(reading);
+  if (cache.mustWait) await Promise.race([reading, pause(FIRST_READ_MS_MAX)]);
+  else if (!waitUntil) await reading;
+}
+
+/** Refreshes every {@link REFRESH_MS} while the tenant is watched. Heartbeats alone would leave gaps on a quiet tenant. */
+function keepRefreshing(state: State, tenantId: string, cache: TenantCache): void {
+  if (cache.isTicking) return;
+  cache.isTicking = true;
+  state.deps.after(REFRESH_MS, () => {
+    cache.isTicking = false;
+    if (cache.watchers.size === 0) return;
+    keepRefreshing(state, tenantId, cache);
+    if (!isRecent(cache.triedAtMs, state.deps.clock(), REFRESH_MS / 2))
+      cache.refreshing ??= refresh(state, tenantId, cache);
+  });
+}
+
+function notifyWatchers({ actions, watchers }: TenantCache): void {
+  if (watchers.size === 0) return;
+  for (const [assetId, action] of actions)
+    for (const notify of [...(watchers.get(assetId) ?? [])]) notify(action);
+}
+
+/** Adds learnt actions that the index does not show yet. Drops those that are too old or that it has overtaken. */
 function withLearnt(
-  read: Map<string, OpenAction>,
-  learnt: Kept["learnt"],
+  actions: Map<string, PendingAction>,
+  learnt: TenantCache["learnt"],
   nowMs: number,
-): Map<string, OpenAction> {
+): Map<string, PendingAction> {
   for (const [assetId, { action, atMs }] of learnt) {
-    const known = read.get(assetId);
+    const known = actions.get(assetId);
     const isOver = !isRecent(atMs, nowMs, LEARNT_MS) || (known && known.generation > action.generation);
     if (isOver) learnt.delete(assetId);
-    else if (known?.generation !== action.generation) read.set(assetId, action);
+    else if (known?.generation !== action.generation) actions.set(assetId, action);
   }
-  return read;
-}
-
-/** A refused action is checked again after this time, so that a repaired item counts soon. */
-const REFUSED_MS = 60_000;
-
-/** Whether the asset is what was signed; `atMs`: when that was checked. */
-type Checked = { isSigned: boolean; atMs: number };
-
-/** An action that was checked once is not checked again until something of it changes. */
-const actionName = (assetId: string, { generation, revoked, expiresAtMs, directive }: OpenAction): string =>
-  `${assetId} ${generation} ${revoked} ${expiresAtMs} ${directive}`;
-
-/** Open actions of assets whose signature holds: write access to the table alone revokes and isolates no host. */
-async function signedOpenActions(
-  { dynamo, table, authority, clock }: OpenActionsDeps,
-  tenantId: string,
-  { checked }: Kept,
-): Promise<Map<string, OpenAction>> {
-  const read = await queryOpenActions({ dynamo, table, authority }, tenantId);
-  const nowMs = clock();
-  const names = new Map([...read].map(([assetId, action]) => [assetId, actionName(assetId, action)]));
-  const isCurrent = ({ isSigned, atMs }: Checked) => isSigned || isRecent(atMs, nowMs, REFUSED_MS);
-  const unknown = [...names].filter(([, name]) => !(checked.has(name) && isCurrent(checked.get(name)!)));
-  const stored = await authority.readMany(unknown.map(([assetId]) => assetKey(tenantId, assetId)));
-  for (const [index, [, name]] of unknown.entries()) {
-    const item = stored[index];
-    checked.set(name, { isSigned: item !== undefined && !(item instanceof Error), atMs: nowMs });
-  }
-  const current = new Set(names.values());
-  for (const name of checked.keys()) if (!current.has(name)) checked.delete(name);
-  for (const [assetId, name] of names) if (!checked.get(name)?.isSigned) read.delete(assetId);
-  return read;
-}
-
-/** Reads the tenant's whole index, a page of at most 1 MB at a time. */
-async function queryOpenActions(
-  { dynamo, table, authority }: Pick<OpenActionsDeps, "dynamo" | "table" | "authority">,
-  tenantId: string,
-) {
-  const set = new Map<string, OpenAction>();
-  const starts = new Set<string>();
-  let from: AttributeMap | undefined;
-  do {
-    const page = await dynamo("Query", {
-      TableName: table,
-      IndexName: GSI2,
-      KeyConditionExpression: "GSI2PK = :tenant",
-      ExpressionAttributeValues: values({ tenant: actionRequired(tenantId) }),
-      ...(from && { ExclusiveStartKey: from }),
-    });
-    for (const stored of page.Items ?? []) {
-      const asset = decodeItem(assetItem, stored);
-      // Only a report that the device signed makes a node look whether the custody log lacks its release.
-      const isFreed = unrecordedRelease(asset) && unrecordedRelease(await authority.checkReports(asset));
-      set.set(asset.assetId, {
-        generation: asset.wish?.generation ?? 0,
-        ...(asset.wish && { directive: asset.wish.directive }),
-        expiresAtMs: asset.wish ? Date.parse(asset.wish.expiresAt) : 0,
-        revoked: asset.revokedAt !== undefined,
-        ...(isFreed && { isFreedUnrecorded: true as const }),
-      });
-    }
-    from = page.LastEvaluatedKey;
-    // A table that ignores the start key would be read for ever, and no heartbeat would see an isolation.
-    const start = from && canonicalJson(from);
-    if (start !== undefined && starts.has(start)) throw new Error("the index gave the same start key twice");
-    if (start !== undefined) starts.add(start);
-  } while (from);
-  return set;
+  return actions;
 }

@@ -3,62 +3,63 @@ import type { Clock } from "../../shared/time/clock.ts";
 import { UpstreamFault } from "../platform/aws-client.ts";
 import type { SendPack } from "../platform/queue-client.ts";
 
-/** Resolves once the queue has accepted the message that carries the heartbeat; rejects if it did not. */
+/** Resolves when the queue has accepted the message that carries the heartbeat. Rejects if it did not. */
 export type Enqueue = (tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>) => Promise<void>;
 
 /**
- * Sends under way at once from an isolate of workerd. Each holds its request's memory until the queue has answered
- * or three tries of 2 s have failed.
+ * In-flight limit for sends of one workerd isolate. Each keeps the memory of its request until the queue responds or
+ * three tries of 2 s have failed.
  */
 export const UNSHARED_SENDS_MAX = 1000;
 
+/** Longest duration of a send: all its tries and the pauses between them. */
+const SEND_MS_MAX = 10_000;
+
 /**
- * For runtimes whose requests may not share I/O (workerd): every heartbeat is a message of its own. Rejects with
- * UpstreamFault at once while `sendsMax` are under way: nobody can wait there for another one's send to end.
+ * For runtimes whose requests may not share I/O (workerd): sends each heartbeat as a message of its own. Rejects with
+ * UpstreamFault immediately while `sendsMax` sends are in flight, because a request there cannot wait for another one.
  */
 export function sendEach(send: SendPack, clock: Clock, sendsMax = UNSHARED_SENDS_MAX): Enqueue {
-  /** When each that is under way will have ended: a request that is broken off ends without a word. */
-  const underWay = new Map<symbol, number>();
+  /** Latest end of each send in flight, in start order. A request that the runtime cancels never removes its send. */
+  const inFlight = new Map<symbol, number>();
   return async (tenantId, entry) => {
-    if (underWay.size >= sendsMax) forgetLost(underWay, clock());
-    if (underWay.size >= sendsMax)
-      throw new UpstreamFault("too many heartbeats are on their way to the queue");
+    if (inFlight.size >= sendsMax) removeEnded(inFlight, clock());
+    if (inFlight.size >= sendsMax)
+      throw new UpstreamFault("in-flight limit reached: too many heartbeats are being sent to the queue");
     const own = Symbol();
-    underWay.set(own, clock() + SEND_MS_MAX);
+    inFlight.set(own, clock() + SEND_MS_MAX);
     try {
       await send(tenantId, [encodeEntry(entry)]);
     } finally {
-      underWay.delete(own);
+      inFlight.delete(own);
     }
   };
 }
 
-/** All tries of a send and the pauses between them are over by then. */
-const SEND_MS_MAX = 10_000;
-
-function forgetLost(underWay: Map<symbol, number>, nowMs: number): void {
-  for (const [send, endsAtMs] of underWay) {
-    if (endsAtMs > nowMs) return; // in the order in which they began
-    underWay.delete(send);
+function removeEnded(inFlight: Map<symbol, number>, nowMs: number): void {
+  for (const [send, endsAtMs] of inFlight) {
+    if (endsAtMs > nowMs) return;
+    inFlight.delete(send);
   }
 }
 
-/** A node that holds this many unanswered heartbeats takes no more: the agents keep theirs and come again. */
+/** Heartbeats without a response that a node holds at most. Beyond it requests fail, and agents retry from their spool. */
 const WAITING_MAX = 20_000;
 
 /**
- * A tenant may have this many times as many waiting as there is room left: one alone fills four fifths, and each
- * that comes then finds some. Nothing is set aside for tenants that are not there.
+ * A tenant may hold this many times the free room. One tenant alone therefore fills at most four fifths, and every other
+ * tenant still finds room. Nothing is reserved for tenants that send nothing.
  */
 const TENANT_SHARE = 4;
 
-/** Messages on their way to the queue at once; further packs wait, and fill up while they do. */
+/** Concurrent sends. Further packs wait, and take more heartbeats meanwhile. */
 const SENDS_MAX = 32;
 
-/** A pack waits for a sender so long: then its send, which may take six seconds, ends before an agent's ten are over. */
+/** Longest wait of a pack for a free sender. Its send takes up to 6 s, and an agent's request times out after 10 s. */
 const TURN_MS_MAX = 3000;
 
-type Open = {
+/** Heartbeats of one tenant that become one message. */
+type Pack = {
   tenantId: string;
   lines: Line[];
   bytes: number;
@@ -67,108 +68,126 @@ type Open = {
 };
 
 /**
- * For long-lived runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message, and
- * more do while all {@link SENDS_MAX} senders are busy. A failed send rejects exactly the heartbeats that were in
- * it. Rejects with UpstreamFault at once beyond {@link WAITING_MAX} and beyond the tenant's share of it, and when no
- * sender was free for {@link TURN_MS_MAX}. While senders are busy tenants take turns.
+ * For long-running runtimes: heartbeats of a tenant that arrive within `waitMs` of the first share one message. While all
+ * {@link SENDS_MAX} senders are busy, packs take more heartbeats and tenants take turns.
+ *
+ * A failed send rejects exactly the heartbeats in its pack. Rejects with UpstreamFault immediately above
+ * {@link WAITING_MAX} and above the tenant's share of it, and when no sender was free for {@link TURN_MS_MAX}.
  */
-export function packed(
+export function createQueueBatcher(
   send: SendPack,
   after: (ms: number, then: () => void) => void,
   waitMs: number,
 ): Enqueue {
-  /** The pack of each tenant that still takes heartbeats. */
-  const open = new Map<string, Open>();
-  /**
-   * Packs whose wait is over, by tenant: the one whose turn it is first, its oldest first. Those also in `open` go on
-   * filling until it is their turn.
-   */
-  const due = new Map<string, Open[]>();
-  let sending = 0;
-  let waiting = 0;
-  const waitingOf = new Map<string, number>();
+  const batcher = new QueueBatcher(send, after, waitMs);
+  return (tenantId, entry) => batcher.add(tenantId, entry);
+}
 
-  function takeDue(): Open | undefined {
-    for (const [tenantId, packs] of due) {
+class QueueBatcher {
+  /** The pack of each tenant that still takes heartbeats. */
+  readonly #open = new Map<string, Pack>();
+  /**
+   * Packs that may be sent, by tenant. Tenants are in the order of their turns, and a tenant's oldest pack is first. A
+   * pack that is also in `#open` takes heartbeats until its turn.
+   */
+  readonly #due = new Map<string, Pack[]>();
+  #sending = 0;
+  #waiting = 0;
+  readonly #waitingOf = new Map<string, number>();
+
+  constructor(
+    private readonly send: SendPack,
+    private readonly after: (ms: number, then: () => void) => void,
+    private readonly waitMs: number,
+  ) {}
+
+  add(tenantId: string, entry: Entry<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const waiting = this.#waitingOf.get(tenantId) ?? 0;
+    if (waiting >= TENANT_SHARE * (WAITING_MAX - this.#waiting))
+      return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
+    const line = encodeEntry(entry);
+    const bytes = lineBytes(line);
+    let pack = this.#open.get(tenantId);
+    if (pack && pack.bytes + bytes > PACK_BYTES_MAX) {
+      this.#open.delete(tenantId);
+      this.#makeDue(pack);
+      pack = undefined;
+    }
+    pack ??= this.#openPack(tenantId);
+    pack.lines.push(line);
+    pack.bytes += bytes;
+    this.#waiting++;
+    this.#waitingOf.set(tenantId, waiting + 1);
+    return pack.sent.promise;
+  }
+
+  #openPack(tenantId: string): Pack {
+    const pack: Pack = { tenantId, lines: [], bytes: 0, isDue: false, sent: Promise.withResolvers<void>() };
+    this.#open.set(tenantId, pack);
+    this.after(this.waitMs, () => this.#makeDue(pack));
+    return pack;
+  }
+
+  /** Called when the pack is full and when its wait ends. Only the first call has an effect. */
+  #makeDue(pack: Pack): void {
+    if (pack.isDue) return;
+    pack.isDue = true;
+    const packs = this.#due.get(pack.tenantId);
+    if (packs) packs.push(pack);
+    else this.#due.set(pack.tenantId, [pack]);
+    this.#sendDue();
+    if (this.#isWaiting(pack)) this.after(TURN_MS_MAX, () => this.#giveUp(pack));
+  }
+
+  #sendDue(): void {
+    while (this.#sending < SENDS_MAX) {
+      const pack = this.#takeDue();
+      if (!pack) return;
+      this.#close(pack);
+      this.#sending++;
+      this.send(pack.tenantId, pack.lines)
+        .then(pack.sent.resolve, pack.sent.reject)
+        .finally(() => {
+          this.#sending--;
+          this.#settle(pack);
+          this.#sendDue();
+        });
+    }
+  }
+
+  #takeDue(): Pack | undefined {
+    for (const [tenantId, packs] of this.#due) {
       const pack = packs.shift()!;
-      due.delete(tenantId);
-      if (packs.length > 0) due.set(tenantId, packs); // behind the others
+      this.#due.delete(tenantId);
+      if (packs.length > 0) this.#due.set(tenantId, packs); // last in the order of turns
       return pack;
     }
     return undefined;
   }
 
-  function settle({ tenantId, lines }: Open): void {
-    waiting -= lines.length;
-    const left = waitingOf.get(tenantId)! - lines.length;
-    if (left > 0) waitingOf.set(tenantId, left);
-    else waitingOf.delete(tenantId);
+  #isWaiting(pack: Pack): boolean {
+    return this.#due.get(pack.tenantId)?.includes(pack) ?? false;
   }
 
-  function sendDue(): void {
-    while (sending < SENDS_MAX) {
-      const pack = takeDue();
-      if (!pack) return;
-      if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
-      sending++;
-      send(pack.tenantId, pack.lines)
-        .then(pack.sent.resolve, pack.sent.reject)
-        .finally(() => {
-          sending--;
-          settle(pack);
-          sendDue();
-        });
-    }
+  /** Rejects a pack that found no free sender, before its agents' requests time out. Retries go into a new pack. */
+  #giveUp(pack: Pack): void {
+    if (!this.#isWaiting(pack)) return;
+    const rest = this.#due.get(pack.tenantId)!.filter((one) => one !== pack);
+    if (rest.length > 0) this.#due.set(pack.tenantId, rest);
+    else this.#due.delete(pack.tenantId);
+    this.#close(pack);
+    this.#settle(pack);
+    pack.sent.reject(new UpstreamFault("no sender to the queue was free in time"));
   }
 
-  /** Its wait is over, or it is full: once, whichever comes first. */
-  function post(pack: Open): void {
-    if (pack.isDue) return;
-    pack.isDue = true;
-    const packs = due.get(pack.tenantId);
-    if (packs) packs.push(pack);
-    else due.set(pack.tenantId, [pack]);
-    sendDue();
-    if (isWaiting(pack)) after(TURN_MS_MAX, () => giveUp(pack));
+  #close(pack: Pack): void {
+    if (this.#open.get(pack.tenantId) === pack) this.#open.delete(pack.tenantId);
   }
 
-  const isWaiting = (pack: Open): boolean => due.get(pack.tenantId)?.includes(pack) ?? false;
-
-  /** Its agents are told to come again while they still listen, and what comes then goes into a new pack. */
-  function giveUp(pack: Open): void {
-    if (!isWaiting(pack)) return;
-    const rest = due.get(pack.tenantId)!.filter((one) => one !== pack);
-    if (rest.length > 0) due.set(pack.tenantId, rest);
-    else due.delete(pack.tenantId);
-    if (open.get(pack.tenantId) === pack) open.delete(pack.tenantId);
-    settle(pack);
-    pack.sent.reject(new UpstreamFault("nobody was free in time to send it to the queue"));
+  #settle({ tenantId, lines }: Pack): void {
+    this.#waiting -= lines.length;
+    const left = this.#waitingOf.get(tenantId)! - lines.length;
+    if (left > 0) this.#waitingOf.set(tenantId, left);
+    else this.#waitingOf.delete(tenantId);
   }
-
-  function openPack(tenantId: string): Open {
-    const pack: Open = { tenantId, lines: [], bytes: 0, isDue: false, sent: Promise.withResolvers<void>() };
-    open.set(tenantId, pack);
-    after(waitMs, () => post(pack));
-    return pack;
-  }
-
-  return (tenantId, entry) => {
-    const mine = waitingOf.get(tenantId) ?? 0;
-    if (mine >= TENANT_SHARE * (WAITING_MAX - waiting))
-      return Promise.reject(new UpstreamFault("too many heartbeats wait for the queue"));
-    const line = encodeEntry(entry);
-    let pack = open.get(tenantId);
-    const bytes = lineBytes(line);
-    if (pack && pack.bytes + bytes > PACK_BYTES_MAX) {
-      open.delete(tenantId);
-      post(pack);
-      pack = undefined;
-    }
-    pack ??= openPack(tenantId);
-    pack.lines.push(line);
-    pack.bytes += bytes;
-    waiting++;
-    waitingOf.set(tenantId, mine + 1);
-    return pack.sent.promise;
-  };
 }

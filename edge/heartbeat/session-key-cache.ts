@@ -9,33 +9,36 @@ import { type Hashing, type MacKey, webHashing } from "../runtime/hashing.ts";
 export type EdgeSecret = { version: string; key: CryptoKey };
 export type SessionKey = { id: SessionKeyId; key: MacKey };
 
-/** A kept key costs some hundred bytes: this many serve a hundred thousand assets on one node. */
+/** A cached key takes a few hundred bytes. This is enough for 100,000 assets on one node. */
 const KEPT_MAX = 120_000;
 
 type Kept = { key: SessionKey; movedAt: number };
 
 export type SessionKeys = {
-  /** Key to verify with; undefined for a keyid that is malformed or of an unknown secret version. */
+  /** Key to verify with. Undefined if the keyid is malformed or names an unknown secret version. */
   find(keyid: string): Promise<SessionKey | undefined>;
-  /** Keeps a key whose signature has verified, and only then: forged keyids push nothing out. */
+  /** Caches a key. Call only after a signature has verified with it, so that forged keyids evict nothing. */
   keep(keyid: string, key: SessionKey): void;
-  /** A new session: its keyid and its key of 32 bytes, under the newest secret. */
+  /** Creates a session under the newest secret: its keyid and its key of 32 bytes. */
   issue(id: Omit<SessionKeyId, "version">): Promise<{ keyid: string; bytes: Uint8Array<ArrayBuffer> }>;
 };
 
 /**
- * @param secrets the first one issues; all of them verify
- * @param keptMax as many keys are kept; the one used longest ago goes first
+ * Derives session keys from the edge secrets and caches them (LRU). Nothing is stored: a node that lost its cache derives
+ * the same keys again.
+ *
+ * @param secrets new sessions use the first one; all of them verify
+ * @param keptMax size of the cache
  */
 export function createSessionKeys(
   secrets: readonly [EdgeSecret, ...EdgeSecret[]],
   hashing: Pick<Hashing, "macKey"> = webHashing,
   keptMax = KEPT_MAX,
 ): SessionKeys {
-  // A key that few others were moved behind since is new enough: most heartbeats move nothing.
+  // A key moves to the end only after an eighth of the cache moved behind it, so that most heartbeats move nothing.
   const movedAfter = keptMax / 8;
   const byVersion = new Map(secrets.map((secret) => [secret.version, secret.key]));
-  /** Least recently used first, to within an eighth of it. */
+  /** Least recently used first, with an error of at most an eighth of the cache. */
   const kept = new Map<string, Kept>();
   let moves = 0;
   return {

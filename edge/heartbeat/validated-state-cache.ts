@@ -1,14 +1,14 @@
 import type { Hashing } from "../runtime/hashing.ts";
 
 /**
- * Most heartbeats say what the one before said, in the same words. Their text is
- * `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`, and when the middle is to the byte one that was
- * validated in this session, validating it again can come to nothing else.
+ * Remembers the validated state of each session. Most heartbeats repeat the state of the one before, byte for byte. Their
+ * text is `{"v":1,"sequence":…,"sentAt":…,` MIDDLE `,"spool":{…}}`. A middle that equals the validated one needs no
+ * second validation.
  */
-export type SeenStates = {
-  /** Generation in the containment report of a heartbeat whose state was validated before; else undefined. */
+export type ValidatedStates = {
+  /** Generation in the containment report, if this state was validated before. Undefined otherwise. */
   recognise(keyid: string, body: Uint8Array): number | undefined;
-  /** Remembers the state of a heartbeat that has just been validated: `text` of its body, `json` of its text. */
+  /** Remembers the state of a heartbeat that was just validated. `text` is the decoded body, `json` its parsed value. */
   remember(
     keyid: string,
     body: Uint8Array,
@@ -16,19 +16,20 @@ export type SeenStates = {
   ): void;
 };
 
-/** The whole of what varies in an unchanged heartbeat, as strict as its schema is. */
+/** The fields that vary while the state is unchanged. The patterns accept nothing that the schema rejects. */
 const HEAD =
   /^\{"v":1,"sequence":(?:0|[1-9]\d{0,14}),"sentAt":"([12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",/;
 const TAIL = /,"spool":\{"waiting":(?:0|[1-9]\d{0,14}),"dropped":(?:0|[1-9]\d{0,14})\}\}$/;
-/** No head is longer, and no tail: only there is looked for them. */
+/** Upper bounds for matches of HEAD and TAIL: only so many bytes are decoded. */
 const HEAD_BYTES_MAX = 80;
 const TAIL_BYTES_MAX = 64;
 
-/** A state longer than this is validated each time; and of all of them this much is kept. */
+/** A longer state is validated each time. */
 const STATE_BYTES_MAX = 32 * 1024;
+/** Size of the cache over all sessions. */
 const KEPT_BYTES_MAX = 96 * 1024 * 1024;
 
-/** One character a byte, whatever the byte: what is not ASCII matches neither pattern. */
+/** Maps each byte to one character, so that offsets in text and bytes agree. Non-ASCII bytes match neither pattern. */
 const latin1 = new TextDecoder("latin1");
 
 function middleOf(body: Uint8Array): Uint8Array | undefined {
@@ -40,7 +41,7 @@ function middleOf(body: Uint8Array): Uint8Array | undefined {
   return end > head[0].length ? body.subarray(head[0].length, end) : undefined;
 }
 
-export function createSeenStates({ isEqual }: Pick<Hashing, "isEqual">): SeenStates {
+export function createValidatedStates({ isEqual }: Pick<Hashing, "isEqual">): ValidatedStates {
   const seen = new Map<string, { middle: Uint8Array; provenGeneration: number }>();
   let bytes = 0;
 
@@ -58,9 +59,10 @@ export function createSeenStates({ isEqual }: Pick<Hashing, "isEqual">): SeenSta
     },
     remember(keyid, body, { text, json, provenGeneration }) {
       if (body.length > STATE_BYTES_MAX) return;
-      // A copy: the body itself would be kept alive by a part of it.
+      // Copy the middle: a subarray would keep the whole body in memory.
       const middle = middleOf(body)?.slice();
-      // A member that stands twice, or an odd escape, would let the middle say something else than was validated.
+      // Skip text that does not round-trip. With a duplicate member or an unusual escape, equal bytes in another
+      // heartbeat could mean something else than what was validated.
       if (middle === undefined || JSON.stringify(json) !== text) return;
       forget(keyid);
       while (bytes + middle.length > KEPT_BYTES_MAX) forget(seen.keys().next().value!);

@@ -1,9 +1,9 @@
-/** Of IPv4 or IPv6, as a record, a log line and a rate limit may hold it. */
+/** Characters of an IPv4 or IPv6 address. Other text never reaches a custody record, a log line or a rate limit. */
 const ADDRESS = /^[0-9a-fA-F.:]{2,45}$/;
 
 /**
- * What rate limits count an address as. A host of IPv6 has 2^64 of them to choose from, so its network (RFC 6177)
- * counts; an IPv4 address counts for itself, however it is written.
+ * Key under which rate limits count an address. For IPv6 the /64 network, because one host can use all 2^64 addresses in
+ * it (RFC 6177). An IPv4 address stays as it is, also when written as `::ffff:192.0.2.1`.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -11,7 +11,7 @@ export function networkOf(address: string): string {
   if (mapped) return mapped[1]!;
   const [head = "", tail] = address.toLowerCase().split("::");
   const groups = head === "" ? [] : head.split(":");
-  // Everything the `::` left out is zero, and the last four groups name the host.
+  // `::` stands for groups of zeros. The first four groups are the network.
   const left = tail === undefined ? [] : Array(Math.max(0, 8 - groups.length - groupsOf(tail))).fill("0");
   const all = [...groups, ...left, ...(tail ? tail.split(":") : [])];
   return `${all
@@ -20,11 +20,11 @@ export function networkOf(address: string): string {
     .join(":")}::/64`;
 }
 
-/** A dotted end stands for two. */
+/** Number of groups after `::`. A dotted end (`::192.0.2.1`) counts as two. */
 const groupsOf = (tail: string): number =>
   tail === "" ? 0 : tail.split(":").length + (tail.includes(".") ? 1 : 0);
 
-/** Azure Application Gateway adds the client's port, `192.0.2.1:4711` or `[2001:db8::1]:4711`: another one each time. */
+/** Removes the client's port, which Azure Application Gateway adds: `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
 const withoutPort = (address: string): string =>
   /^([\d.]+):\d{1,5}$|^\[([^\]]*)\](?::\d{1,5})?$/
     .exec(address)
@@ -34,14 +34,14 @@ const withoutPort = (address: string): string =>
 type SourceIp = (request: Request) => string;
 
 /**
- * The address a proxy of ours vouches for, where there is one, else that of the connection; `unknown` when
- * neither is an address. What a client wrote itself is never more than that.
+ * Address of the client: from the proxy's header if one is configured, otherwise of the connection. `unknown` if neither
+ * is an address.
  *
- * @param header its last address is taken: the one our own proxy added
+ * @param header only its last address is read, because our own proxy added that one. A client can write the others.
  */
 export function clientIp(ofConnection: SourceIp, header: string | undefined): SourceIp {
   const checked: SourceIp = (request) => {
-    const [address = ""] = ofConnection(request).split("%"); // the zone of a link-local one says nothing here
+    const [address = ""] = ofConnection(request).split("%"); // without the zone of a link-local address
     return ADDRESS.test(address) ? address : "unknown";
   };
   if (header === undefined) return checked;

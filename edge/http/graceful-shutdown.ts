@@ -1,17 +1,17 @@
 import type { Log } from "../../shared/observability/log.ts";
 
-/** Beyond what any answer takes: three tries at a queue that hangs, a slow body. */
+/** Longer than any response takes, such as three tries of a hanging queue or a slow body. */
 const STOP_MS_MAX = 20_000;
 
-/** A node that was told to stop. */
-export type Leaving = {
+/** State of a graceful shutdown. */
+export type Shutdown = {
   hasBegun: () => boolean;
-  /** The node says from here on that it is not ready. Resolves when balancers have had time to ask. */
+  /** Starts draining: the node is no longer ready. Resolves when load balancers have had time to notice. */
   begin: () => Promise<void>;
 };
 
-/** @param drainSeconds how long balancers have */
-export function createLeaving(pause: (ms: number) => Promise<void>, drainSeconds: number): Leaving {
+/** @param drainSeconds time for load balancers to notice that the node is not ready */
+export function createShutdown(pause: (ms: number) => Promise<void>, drainSeconds: number): Shutdown {
   let hasBegun = false;
   return {
     hasBegun: () => hasBegun,
@@ -22,32 +22,33 @@ export function createLeaving(pause: (ms: number) => Promise<void>, drainSeconds
   };
 }
 
-type Departing = {
-  leaving?: Leaving;
-  heldPolls?: { end: () => void };
+type ShutdownDeps = {
+  shutdown?: Shutdown;
+  longPolls?: { end: () => void };
   pause: (ms: number) => Promise<void>;
   log: Log;
 };
 
 /**
- * Ends a node in the order that loses no request: it is not ready and closes each connection with its answer, so that
- * those that come go elsewhere; then what it holds is answered, and `stop` waits for what is under way. A socket closed
- * sooner would reset a request on its way to it, and nobody could tell whether that was taken. Returns the exit code:
- * told twice, at once.
+ * Graceful shutdown that loses no request. First the node drains: it is not ready, and closes each connection after its
+ * response, so that new requests go to other nodes. Then open long polls end, and `stop` waits for requests in flight.
+ * Closing the socket earlier would reset requests in transit, whose clients could not know whether they were processed.
+ *
+ * @returns exit code: 0, or 1 after {@link STOP_MS_MAX} and on a second call, which returns immediately
  */
-export async function leave(deps: Departing, stop: () => Promise<unknown>): Promise<0 | 1> {
-  if (deps.leaving?.hasBegun()) return 1;
-  await deps.leaving?.begin();
-  deps.heldPolls?.end();
+export async function shutDown(deps: ShutdownDeps, stop: () => Promise<unknown>): Promise<0 | 1> {
+  if (deps.shutdown?.hasBegun()) return 1;
+  await deps.shutdown?.begin();
+  deps.longPolls?.end();
   const isDone = await Promise.race([stop().then(() => true), deps.pause(STOP_MS_MAX).then(() => false)]);
   if (isDone) return 0;
   deps.log("error", "edge.stopped-late", { afterSeconds: STOP_MS_MAX / 1000 });
   return 1;
 }
 
-/** The answer, after which its connection is closed (RFC 9112 §9.6). */
-export async function closing(answer: Response | Promise<Response>): Promise<Response> {
-  const response = await answer;
+/** Adds `Connection: close`, so that the connection is closed after the response (RFC 9112 §9.6). */
+export async function closing(responding: Response | Promise<Response>): Promise<Response> {
+  const response = await responding;
   response.headers.set("connection", "close");
   return response;
 }

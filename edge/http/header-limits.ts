@@ -1,16 +1,16 @@
-/** A keyid of 256 characters, and what the profile has around it. */
+/** Enough for a keyid of 256 characters and the parameters of our signature profile. */
 export const SIGNATURE_INPUT_CHARACTERS_MAX = 512;
-/** Ed25519 in base64 has 88, and the label around it five. */
+/** An Ed25519 signature has 88 characters in base64, and its label adds five. */
 export const SIGNATURE_CHARACTERS_MAX = 128;
-/** Names and values together: below what Bun takes by itself, so that every runtime answers alike. */
+/** Names and values together. Lower than Bun's own limit, so that all runtimes refuse the same requests. */
 export const HEADERS_CHARACTERS_MAX = 12 * 1024;
 
-/** Whether the headers of the signature are longer than any good one, before they are parsed. */
+/** Whether the signature headers are longer than any valid ones. Checked before they are parsed. */
 export const isSignatureLong = (headers: Headers): boolean =>
   (headers.get("signature-input")?.length ?? 0) > SIGNATURE_INPUT_CHARACTERS_MAX ||
   (headers.get("signature")?.length ?? 0) > SIGNATURE_CHARACTERS_MAX;
 
-/** Whether all headers together are longer than anybody's need to be. */
+/** Whether all headers together exceed {@link HEADERS_CHARACTERS_MAX}. */
 export function areHeadersLong(headers: Headers): boolean {
   let characters = 0;
   for (const [name, value] of headers) characters += name.length + value.length;

@@ -2,16 +2,16 @@ import type { z } from "zod";
 import { fromUtf8 } from "../../shared/encoding/bytes.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
-/** Deeper than any contract of ours; keeps a hostile text from costing a deep recursion. */
+/** More than any of our schemas needs. Prevents deep recursion on a hostile text. */
 const DEPTH_MAX = 16;
 
-/** Value of a JSON body. Refuses malformed UTF-8, malformed JSON and nesting beyond any contract. */
+/** Parses a JSON body. Refuses malformed UTF-8, malformed JSON and nesting deeper than {@link DEPTH_MAX}. */
 export function parseJson(body: Uint8Array<ArrayBuffer>): Verdict<unknown> {
   const parsed = parseJsonText(body);
   return parsed.ok ? accept(parsed.value.json) : parsed;
 }
 
-/** The same with the text of the body. Malformed UTF-8 is never repaired. */
+/** Parses a JSON body and also returns its text. Malformed UTF-8 is refused, never repaired. */
 export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: string; json: unknown }> {
   try {
     const text = fromUtf8(body);
@@ -22,7 +22,7 @@ export function parseJsonText(body: Uint8Array<ArrayBuffer>): Verdict<{ text: st
   }
 }
 
-/** Where a value was wrong: the first place. Names the schema does not know are the caller's, and stay unsaid. */
+/** Path of the first invalid value. Never contains names that the schema does not know, because the caller chose them. */
 export const placeOf = (error: z.ZodError): string =>
   (error.issues[0]?.path.map(String).join(".") || "body").slice(0, 100);
 

@@ -6,7 +6,7 @@ import type { Env } from "../request-env.ts";
 import type { HttpDeps } from "./deps.ts";
 import { type RateLimit, rateLimitHeader, rateLimitPolicyHeader, type Taken } from "./rate-limit.ts";
 
-/** RFC 9457. The request id is the only thing that ties an answer to a log line. */
+/** Problem document (RFC 9457). Its request id also appears in the log line of the request. */
 export function problem(
   c: Context<Env>,
   status: ContentfulStatusCode,
@@ -23,7 +23,7 @@ const PROBLEM_HEADERS = { "content-type": "application/problem+json", "cache-con
 const problemText = (requestId: string, status: number, code: string, title: string, more: object) =>
   JSON.stringify({ type: "about:blank", status, code, title, requestId, ...more });
 
-/** {@link problem} without a context. */
+/** {@link problem} for code without a Hono context. */
 export function problemOf(
   requestId: string,
   status: number,
@@ -43,8 +43,8 @@ export function problemOf(
 }
 
 /**
- * Counts a refusal and logs it as loudly as its code deserves. Returns what the client is told. A signature refused for its
- * time comes with the edge's own time: on workerd no answer has a `Date`, and a host that is minutes off needs one.
+ * Counts a refusal, logs it at the level of its code, and returns the parts of its problem document. `wire.stale` contains
+ * the edge's time, so that a host with a wrong clock can correct it: responses of workerd have no `Date` header.
  */
 export function noteRefusal(asked: { requestId: string; path: string }, refused: Refusal, deps: HttpDeps) {
   const { status, log, title } = REFUSALS[refused.code];
@@ -68,7 +68,7 @@ export function refusal(
   return problem(c, status, refused.code, title, { ...detail, ...more });
 }
 
-/** 429 with what the client needs to know to come back in time. */
+/** 429 with the headers that tell the client when to retry. */
 export function tooMany(c: Context<Env>, limit: RateLimit, taken: Taken, deps: HttpDeps) {
   for (const [name, value] of Object.entries(limitHeaders(limit, taken))) c.header(name, value);
   return refusal(c, refuse("wire.too-many", limit.name), deps);
@@ -82,13 +82,13 @@ export const limitHeaders = (limit: RateLimit, taken: Taken) => ({
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** A fault of ours or of what we depend on: a fixed text, and the invitation to come again. */
+/** 503 for a fault of the edge or of a service that it needs. The text is fixed, so that no detail of the fault leaks. */
 export function unavailable(c: Context<Env>, more = {}) {
   c.header("retry-after", String(RETRY_AFTER_SECONDS));
   return problem(c, 503, "edge.unavailable", "Try again shortly", more);
 }
 
-/** {@link unavailable} without a context. */
+/** {@link unavailable} for code without a Hono context. */
 export const unavailableOf = (requestId: string): Response =>
   problemOf(requestId, 503, "edge.unavailable", "Try again shortly", {
     headers: { "retry-after": String(RETRY_AFTER_SECONDS) },

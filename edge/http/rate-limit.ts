@@ -1,23 +1,23 @@
 import type { Clock } from "../../shared/time/clock.ts";
 
-/** One limit as it is told to clients: `quota` at once, refilled evenly over `windowSeconds`. */
+/** A rate limit: bursts of up to `quota` requests, refilled evenly over `windowSeconds`. */
 export type Quota = { name: string; quota: number; windowSeconds: number };
 
 export type Taken = { allowed: boolean; remaining: number; resetSeconds: number };
 
 export type RateLimit = Quota & {
-  /** Takes one of what `key` has left. A refused one costs nothing. */
+  /** Counts one request of `key`. A refused request does not count. */
   take(key: string): Taken;
-  /** Undoes one {@link take} that was allowed. */
+  /** Reverts one allowed {@link take}. */
   giveBack(key: string): void;
 };
 
-/** Keys kept at once. Beyond it, those that are full again are forgotten first: forgetting them changes nothing. */
+/** Keys in memory. Above it, keys with their full quota are removed first, which changes nothing for them. */
 const KEYS_MAX = 250_000;
 
 /**
- * Generic cell rate algorithm (ITU-T I.371): one number per key, the time at which the key is full again.
- * Each node counts for itself, so a client that speaks to three nodes may have up to three times the quota.
+ * Generic cell rate algorithm (ITU-T I.371): one number per key, the time at which its quota is full again. Nodes share
+ * no counts, so a client of three nodes has up to three times the quota.
  */
 export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
   const stepMs = (quota.windowSeconds * 1000) / quota.quota;
@@ -26,7 +26,7 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
 
   function forgetSome(now: number): void {
     for (const [key, at] of fullAt) if (at <= now) fullAt.delete(key);
-    // All of them in use: forget the oldest, which favours a client for a moment and keeps memory bounded.
+    // No key has its full quota: remove the oldest. Its client gets a full quota early, and memory stays bounded.
     if (fullAt.size >= KEYS_MAX) fullAt.delete(fullAt.keys().next().value!);
   }
 
@@ -39,7 +39,8 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
     take(key) {
       const now = clock();
       const at = fullAt.get(key) ?? 0;
-      // Full again later than any quota takes: the clock was set back, and would refuse until it is there again.
+      // A refill that would take longer than two windows means that the clock was set back. Start over, or the key
+      // would be refused until the clock catches up.
       const before = at > now + 2 * windowMs ? now : Math.max(at, now);
       const after = before + stepMs;
       const allowed = after - now <= windowMs + 1e-6;
@@ -57,9 +58,10 @@ export function createRateLimit(quota: Quota, clock: Clock): RateLimit {
   };
 }
 
-/** draft-ietf-httpapi-ratelimit-headers-10: what is left, and when it is more. */
+/** `RateLimit` header (draft-ietf-httpapi-ratelimit-headers-10): remaining requests and seconds until the refill. */
 export const rateLimitHeader = ({ name }: Quota, taken: Taken): string =>
   `"${name}";r=${taken.remaining};t=${taken.resetSeconds}`;
 
+/** `RateLimit-Policy` header of the same draft: quota and window. */
 export const rateLimitPolicyHeader = ({ name, quota, windowSeconds }: Quota): string =>
   `"${name}";q=${quota};w=${windowSeconds}`;

@@ -2,17 +2,18 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
 const JSON_TYPE = /^application\/json(?: *; *charset=utf-8)?$/i;
 
-/** A body of the largest size over a modem of 256 kbit/s. Whoever is slower than that holds a connection, no more. */
+/** Time for the largest body at 256 kbit/s. A slower client is refused. */
 const BODY_MS_MAX = 10_000;
 
-/** Up to this size a body comes in a moment or not at all: the runtime's own idle timeout will do. */
+/** For a body up to this size the runtime's own idle timeout is enough. */
 const SMALL_BYTES_MAX = 64 * 1024;
 
 /**
- * The bytes of a JSON request, at most `bytesMax` of them and within {@link BODY_MS_MAX}. The declared length is
- * asked first; a body without one is counted while it streams and cut off at the limit.
+ * Reads the body of a JSON request, at most `bytesMax` bytes and within {@link BODY_MS_MAX}. A declared length above the
+ * limit is refused without reading. A body without declared length is counted while it streams.
  *
- * @param timesOut the runtime ends idle connections: a small body then needs no timer of its own
+ * @param timesOut true if the runtime closes idle connections: a small body then needs no timer
+ * @returns `wire.media-type`, `wire.too-large`, `wire.too-slow`, or `wire.malformed` for an interrupted body
  */
 export async function readBody(
   request: Request,
@@ -25,7 +26,7 @@ export async function readBody(
   return inTime(readBytes(request, bytesMax));
 }
 
-/** What reading a body comes to, or its refusal after {@link BODY_MS_MAX}. */
+/** The result of `reading`, or the refusal `wire.too-slow` after {@link BODY_MS_MAX}. */
 export async function inTime<T>(reading: Promise<Verdict<T>>): Promise<Verdict<T>> {
   const late = Promise.withResolvers<Verdict<never>>();
   const timer = setTimeout(() => late.resolve(refuse("wire.too-slow")), BODY_MS_MAX);
@@ -53,10 +54,10 @@ async function readBytes(request: Request, bytesMax: number): Promise<Verdict<Ui
   return await readStream(request.body, bytesMax);
 }
 
-/** The client went away in the middle, or framed its chunks wrongly: nothing that we did. */
-const BROKEN_OFF = refuse("wire.malformed", "the body broke off");
+/** The client closed the connection early or framed its chunks wrongly. Not a fault of the edge. */
+const BROKEN_OFF = refuse("wire.malformed", "the body is incomplete");
 
-/** What streams, counted as it comes and cut off at the limit. */
+/** Reads a stream and cancels it above the limit. */
 export async function readStream(
   stream: ReadableStream<Uint8Array>,
   bytesMax: number,

@@ -1,24 +1,25 @@
 import { type Clock, isRecent } from "../../shared/time/clock.ts";
 
-/** Whether what the edge depends on answers, as it was at most {@link KEPT_MS} ago. */
+/** Whether queue and table respond, as of at most {@link KEPT_MS} ago. `queue` is absent on nodes that do not need it. */
 export type Readiness = { queue?: Reached; table: Reached };
 export type Reached = "here" | "away";
 
-/** Anybody may ask: however often they do, queue and table are asked once in this time. */
+/** The probe is public, so queue and table are called at most once in this time. */
 const KEPT_MS = 2000;
-/** Slower than this is away: a balancer does not wait for longer either. */
+/** A slower response counts as `away`: load balancers do not wait for longer either. */
 const PROBE_MS_MAX = 1500;
 
 export type ReadinessDeps = {
-  /** Absent on a node that can do without the queue: it is not asked, and not part of the verdict. */
+  /** Absent on a node that does not need the queue. */
   reachQueue?: () => Promise<unknown>;
   reachTable: () => Promise<unknown>;
   clock: Clock;
   after: (ms: number, then: () => void) => () => void;
-  /** False on workerd: whoever asks while another one's probe runs hears the verdict before it, or `away`. */
+  /** False on workerd: a request during another request's probe gets the previous result, or `away` at the start. */
   shared: boolean;
 };
 
+/** Readiness of this node: concurrent callers share one probe, and its result is cached. */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const { reachQueue } = deps;
   let verdict: Readiness = { ...(reachQueue && { queue: "away" }), table: "away" };

@@ -1,8 +1,8 @@
 const ID_BYTES = 8;
-/** Drawn at once: asking the system for eight bytes costs as much as for these. */
+/** Ids per call to the random source. A call for 8 bytes costs as much as a call for all of these. */
 const IDS_DRAWN = 128;
 
-/** Makes ids of sixteen hex digits that nobody can guess. */
+/** Generates request ids of 16 hex digits that cannot be guessed. */
 export function createRequestIds(random: (length: number) => Uint8Array): () => string {
   let drawn = "";
   let used = 0;

@@ -1,9 +1,8 @@
 import { utf8 } from "../../shared/encoding/bytes.ts";
 
 /**
- * Text that is sent as it comes: one pull, one part. The first part is read before anything is answered, so that
- * a table that is away is a 503 and no empty file. A fault later breaks the answer off: a short one must not look
- * like a whole one.
+ * Streams text, one part per pull. Reads the first part before it returns, so that an unavailable table leads to a 503
+ * and not to an empty file. A later fault aborts the response, because a truncated file must not look complete.
  */
 export async function streamText(
   parts: AsyncGenerator<string>,

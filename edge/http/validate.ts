@@ -13,16 +13,16 @@ type Target = keyof ValidationTargets;
 type Refused = (c: Context<Env>, error: z.ZodError) => Response | Promise<Response>;
 
 /**
- * Validates a part of the request with `@hono/zod-validator`; read it with {@link valid}.
+ * Validates a part of the request with `@hono/zod-validator`. Read the value with {@link valid}.
  *
- * @param refused makes the answer to an invalid value, because the library's own would publish zod's error
+ * @param refused builds the response to an invalid value. The library's own response would contain zod's error.
  */
 export const validate = (target: Target, schema: z.ZodType, refused: Refused): MiddlewareHandler<Env> =>
   zValidator(target, schema, (result, c) =>
     result.success ? undefined : refused(c as Context<Env>, result.error as z.ZodError),
   ) as MiddlewareHandler<Env>;
 
-/** What {@link validate} made of that part of the request. The schema is there for its type. */
+/** The value that {@link validate} parsed from that part of the request. `_schema` only sets its type. */
 export const valid = <Schema extends z.ZodType>(
   c: Context<Env>,
   target: Target,
@@ -30,8 +30,8 @@ export const valid = <Schema extends z.ZodType>(
 ): z.infer<Schema> => c.req.valid(target as never) as z.infer<Schema>;
 
 /**
- * Reads a JSON body within its limits and leaves the text where Hono looks for it, so that `validate("json", …)` does not
- * read the request itself, without limits.
+ * Reads a JSON body within its limits and puts the text into Hono's body cache. Otherwise `validate("json", …)` would read
+ * the request without limits.
  */
 export const jsonBody = (
   read: (c: Context<Env>) => Promise<Verdict<Uint8Array<ArrayBuffer>>>,
@@ -42,12 +42,12 @@ export const jsonBody = (
     if (!bytes.ok) return refusal(c, bytes, deps);
     const json = parseJson(bytes.value);
     if (!json.ok) return refusal(c, json, deps);
-    // Promises, as Hono's own reading leaves them; its type says otherwise.
+    // Hono's own body cache contains promises, although its type does not say so.
     Object.assign(c.req.bodyCache, { text: Promise.resolve(fromUtf8(bytes.value)) });
     await next();
   });
 
-/** Leaves the fields of a form that was read within its limits where `validate("form", …)` looks for them. */
+/** Puts the fields of a form that was read within its limits into Hono's body cache, for `validate("form", …)`. */
 export function keepForm(c: Context<Env>, fields: Record<string, string>): void {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) form.append(name, value);

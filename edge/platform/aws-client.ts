@@ -3,12 +3,12 @@ import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/table/dynamo.ts";
 import { CredentialFault, type CredentialProvider, type Credentials } from "../credentials/types.ts";
 
-/** One try must answer within this, all of them within some three times as long: the agent waits for the 202. */
+/** Timeout of one try. All tries together take about three times as long, while the agent waits for its 202. */
 const TRY_TIMEOUT_MS = 2000;
 const TRIES_MAX = 3;
 const RETRY_PAUSE_MS = 25;
 
-/** Refusals with status 400 that pass by themselves, as DynamoDB and SQS name them. */
+/** Exceptions of DynamoDB and SQS with status 400 that are worth a retry. */
 const PASSING = new Set([
   "LimitExceededException",
   "ProvisionedThroughputExceededException",
@@ -17,14 +17,14 @@ const PASSING = new Set([
   "ThrottlingException",
   "TransactionInProgressException",
 ]);
-/** Why one item of a cancelled transaction was refused, when that passes by itself; "None" was not refused. */
+/** Cancellation reasons of a transaction that are worth a retry. "None" stands for an item that was not refused. */
 const PASSING_REASONS = new Set([
   "None",
   "ProvisionedThroughputExceeded",
   "ThrottlingError",
   "ThrottlingException",
 ]);
-/** Credentials that are refused: they have expired, or were replaced (DynamoDB and SQS, "Common errors"). */
+/** Exceptions for expired or replaced credentials (DynamoDB and SQS API Reference, "Common errors"). */
 const REFUSED_CREDENTIALS = new Set([
   "ExpiredToken",
   "ExpiredTokenException",
@@ -32,22 +32,22 @@ const REFUSED_CREDENTIALS = new Set([
   "UnrecognizedClientException",
 ]);
 
-/** A dependency did not do its part. The caller gets a 503 and may come again. */
+/** A service that the edge needs failed or gave no valid response. The caller gets a 503 and may retry. */
 export class UpstreamFault extends Error {
   override name = "UpstreamFault";
 }
 
-/** The JSON object that the service answered with, or its refusal. */
+/** Response of an AWS service: its JSON object, or its refusal. */
 export type AwsAnswer =
   | { ok: true; value: Record<string, unknown> }
   | { ok: false; status: number; refusal: AwsRefusal };
 
-/** `code`: the exception's name; empty when the answer names none. `reasons`: of a cancelled transaction. */
+/** `code` is the name of the exception, or empty. `reasons` are the cancellation reasons of a transaction. */
 export type AwsRefusal = { code: string; message: string; reasons: string[] };
 
 /**
- * Sends one request and returns the service's own answer. Rejects with {@link UpstreamFault} when there is none after
- * {@link TRIES_MAX} tries: no connection, a 5xx, a redirect, or a 200 that is not JSON (a captive portal, a proxy).
+ * Sends one request and returns the response of the service. Rejects with {@link UpstreamFault} after {@link TRIES_MAX}
+ * failed tries: no connection, a 5xx, a redirect, or a 200 that is not JSON (from a captive portal or a proxy).
  */
 export type AwsCall = (target: string, body: string) => Promise<AwsAnswer>;
 
@@ -58,8 +58,8 @@ export type AwsAccess = {
 };
 
 /**
- * Signed JSON-protocol calls to one AWS service: `target` is the value of `X-Amz-Target`. When the service refuses the
- * credentials, the call is repeated once with newer ones.
+ * Signed calls to one AWS service over its JSON protocol. `target` is the value of `X-Amz-Target`. If the service refuses
+ * the credentials, the call is repeated once with newer ones.
  */
 export function createAwsCall(
   { credentials, region, pause }: AwsAccess,
@@ -74,18 +74,18 @@ export function createAwsCall(
         method: "POST",
         headers: { "content-type": "application/x-amz-json-1.0", "x-amz-target": target },
         body,
-        redirect: "manual", // the request is signed for this address; workerd knows no "error"
+        redirect: "manual", // the signature is for this URL only; workerd does not support "error"
         signal: AbortSignal.timeout(TRY_TIMEOUT_MS),
       });
       const { status } = response;
       const value = parseJsonObject(await response.text());
       if (status === 200) {
         if (value && isOwnAnswer(service, response.headers)) return { ok: true, value };
-        return { fault: new Error(`${service} answered 200 with something that is not its own answer`) };
+        return { fault: new Error(`status 200 from something other than ${service}: check the endpoint`) };
       }
       const refusal = status >= 400 && status < 500 ? refusalOf(value) : undefined;
       if (refusal && !isPassing(refusal)) return { ok: false, status, refusal };
-      return { fault: new Error(`${service} answered ${status} ${refusal?.code ?? ""}`.trimEnd()) };
+      return { fault: new Error(`${service} responded with ${status} ${refusal?.code ?? ""}`.trimEnd()) };
     } catch (error) {
       return { fault: error };
     }
@@ -99,7 +99,7 @@ export function createAwsCall(
       if ("ok" in made) return made;
       ({ fault } = made);
     }
-    throw new UpstreamFault(`${service} could not be reached`, { cause: fault });
+    throw new UpstreamFault(`cannot reach ${service}`, { cause: fault });
   }
 
   return async (target, body) => {
@@ -111,14 +111,14 @@ export function createAwsCall(
       return newer ? await send(newer, target, body) : answer;
     } catch (error) {
       if (!(error instanceof CredentialFault)) throw error;
-      throw new UpstreamFault(`${service} cannot be called without AWS credentials`, { cause: error });
+      throw new UpstreamFault(`cannot call ${service}: no valid AWS credentials`, { cause: error });
     }
   };
 }
 
 type Attempt = AwsAnswer | { fault: unknown };
 
-/** The client of the present credentials is kept: it caches the signing key of the day. */
+/** Caches the client of the current credentials, because it caches the signing key of the day. */
 function createClients(service: string, region: string): (credentials: Credentials) => AwsClient {
   let kept: { credentials: Credentials; client: AwsClient } | undefined;
   return (credentials) => {
@@ -130,7 +130,7 @@ function createClients(service: string, region: string): (credentials: Credentia
         ...(sessionToken !== undefined && { sessionToken }),
         region,
         service,
-        retries: 0, // its own default is ten tries without a timeout; the loop in send() has a bound on both
+        retries: 0, // the default is ten retries without a timeout; send() limits both
       });
       kept = { credentials, client };
     }
@@ -139,13 +139,13 @@ function createClients(service: string, region: string): (credentials: Credentia
 }
 
 /**
- * DynamoDB answers a write with `{}`, which any JSON server could: its content type tells it from others. What SQS
- * answers names the message or the queue, which the caller checks (ElasticMQ sends it as `application/json`).
+ * Whether the response comes from the service itself. DynamoDB responds to a write with `{}`, so only its content type
+ * distinguishes it from another JSON server. Responses of SQS name the message or the queue, which the caller checks.
  */
 const isOwnAnswer = (service: "dynamodb" | "sqs", headers: Headers): boolean =>
   service === "sqs" || isDynamoContentType(headers.get("content-type"));
 
-/** Exception and cancellation reasons of an answer that is not success. */
+/** Exception and cancellation reasons of an error response. */
 function refusalOf(value: Record<string, unknown> = {}): AwsRefusal {
   const reasons = Array.isArray(value.CancellationReasons) ? value.CancellationReasons : [];
   return {
@@ -164,8 +164,8 @@ const isPassing = ({ code, reasons }: AwsRefusal): boolean =>
 /**
  * DynamoDB over {@link AwsCall}. A refusal becomes a {@link DynamoFault} with its cancellation reasons.
  *
- * @param token a new one each time: a transaction that is tried again, because its answer was lost, is carried out
- *   once, and says so instead of losing against itself
+ * @param token a new `ClientRequestToken` per transaction. All tries use the same token, so DynamoDB carries the
+ *   transaction out once, and a retry after a lost response does not conflict with the first try.
  */
 export function createDynamo(call: AwsCall, token: () => string): Dynamo {
   return async (operation, input) => {
@@ -181,8 +181,9 @@ export function createDynamo(call: AwsCall, token: () => string): Dynamo {
 export const dynamoUrl = (config: { DYNAMODB_ENDPOINT?: string | undefined; AWS_REGION: string }): string =>
   config.DYNAMODB_ENDPOINT ?? `https://dynamodb.${config.AWS_REGION}.amazonaws.com/`;
 
-/** Resolves when DynamoDB describes this very table. */
+/** Resolves when DynamoDB describes the given table. */
 export async function reachTable(dynamo: Dynamo, table: string): Promise<void> {
   const { Table } = await dynamo("DescribeTable", { TableName: table });
-  if (Table?.TableName !== table) throw new UpstreamFault(`dynamodb did not describe the table ${table}`);
+  if (Table?.TableName !== table)
+    throw new UpstreamFault(`unexpected response of DynamoDB: it does not describe the table ${table}`);
 }

@@ -1,18 +1,18 @@
-/** Optimistic-lock conflicts before a write is given up: 10 s of pauses at least. */
+/** Optimistic-lock conflicts in a row before a write fails. The pauses between them add up to at least 10 s. */
 export const CONFLICT_ROUNDS_MAX = 64;
 /**
- * Writes of one node take turns, so the rivals of a write are as few as the nodes. For this many rounds it tries again
- * soon: during a longer pause a busy node would win every round.
+ * Rounds with short pauses. A keyed mutex orders the writes of one node, so a write competes with one write per other
+ * node. During a longer pause a busy node would win every round.
  */
 const SOON_ROUNDS = 12;
 const SOON_MS_MAX = 60;
-/** Then rivals are many, as on Workers, where writes take no turns. */
+/** Longest pause in later rounds. By then there are many competitors, as on Workers, where no mutex orders writes. */
 const LATER_MS_MAX = 400;
 
 /**
- * Pause before round `round`, 1 being the first after a conflict.
+ * Pause in milliseconds before round `round`. Round 1 is the first after a conflict.
  *
- * @param jitter 0 to 1, random: of several writes that had the same conflict few meet again
+ * @param jitter random, 0 to 1: separates writes that had the same conflict
  */
 export function conflictPauseMs(round: number, jitter: number): number {
   const mostMs = round <= SOON_ROUNDS ? Math.min(10 * 2 ** round, SOON_MS_MAX) : LATER_MS_MAX;

@@ -1,23 +1,23 @@
-/** Runs `work` after all that was given under this name before, whatever became of it. */
-export type Turns = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+/** Runs `work` after all earlier work under the same key has ended, successfully or not. */
+export type KeyedMutex = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 
 /**
- * Lets the changes of one tenant on this node go one after the other: they would lose against each other in the
- * table, for each moves the tenant's custody head. Against other nodes they still race there.
+ * Keyed mutex within this node. It orders the changes of one tenant, which would otherwise conflict in the table: each
+ * updates the tenant's custody head. Changes on other nodes can still conflict.
  */
-export function createTurns(): Turns {
+export function createKeyedMutex(): KeyedMutex {
   const last = new Map<string, Promise<unknown>>();
-  return async (name, work) => {
-    const before = last.get(name);
+  return async (key, work) => {
+    const before = last.get(key);
     const mine = (async () => {
       await before?.catch(() => {});
       return work();
     })();
-    last.set(name, mine);
+    last.set(key, mine);
     try {
       return await mine;
     } finally {
-      if (last.get(name) === mine) last.delete(name);
+      if (last.get(key) === mine) last.delete(key);
     }
   };
 }

@@ -4,10 +4,10 @@ import type { NodeKind } from "../../shared/node-secrets.ts";
 export const NODE_ROLES = ["ingest", "enrol", "admin", "all"] as const;
 export type NodeRole = (typeof NODE_ROLES)[number];
 
-/** A group of routes that a node serves or leaves to others. */
+/** A group of routes. The role of a node decides which groups it serves. */
 export type Part = Exclude<NodeKind, "worker">;
 
-/** An admin node enrols too: only the control key can give an enrolled host a new device key. */
+/** An admin node also enrols, because replacing the device key of an enrolled host needs the control key. */
 const PARTS: Readonly<Record<NodeRole, readonly Part[]>> = {
   ingest: ["ingest"],
   enrol: ["enrol"],

@@ -11,14 +11,14 @@ import type { Hashing } from "../runtime/hashing.ts";
 import { type AwsAnswer, type AwsCall, type AwsRefusal, UpstreamFault } from "./aws-client.ts";
 import type { Instruments } from "./telemetry.ts";
 
-/** Signs a pack and sends it. Rejects with {@link UpstreamFault} unless the queue proves that it holds the message. */
+/** Signs and sends a pack. Rejects with {@link UpstreamFault} unless the queue confirms the message and its MD5. */
 export type SendPack = (tenantId: string, lines: readonly Line[]) => Promise<void>;
 
 export type QueueClient = {
   send: SendPack;
-  /** Resolves when the configured queue answers with its own name. For the readiness probe. */
+  /** Resolves when the configured queue returns its own ARN. For the readiness probe. */
   reach(): Promise<void>;
-  /** True once the queue refused a message for its group and took it without one. */
+  /** True once the queue has refused a message with a group and accepted it without. */
   areMessageGroupsRefused(): boolean;
 };
 
@@ -32,8 +32,9 @@ export type QueueClientDeps = {
 };
 
 /**
- * SQS as the edge uses it. The tenant is the message group: on a standard queue that makes fair queues, which keep one
- * tenant from delaying others. A queue that refuses groups (ElasticMQ before 1.6.14) is used without them.
+ * Client of the SQS queue. The tenant is the message group: on a standard queue this enables fair queues, so that one
+ * tenant cannot delay others. Falls back to messages without groups on a queue that refuses them (ElasticMQ before
+ * 1.6.14).
  */
 export function createQueueClient(deps: QueueClientDeps): QueueClient {
   const { call, queueUrl, hashing, signing } = deps;
@@ -65,7 +66,7 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
     if (refusal) noteGroupsRefused(refusal);
   }
 
-  /** Only after the same message was taken without its group: then the group was the reason. */
+  /** Called only after the queue accepted the same message without its group: the group was the reason. */
   function noteGroupsRefused({ code }: AwsRefusal): void {
     if (areGroupsRefused) return;
     areGroupsRefused = true;
@@ -84,30 +85,30 @@ export function createQueueClient(deps: QueueClientDeps): QueueClient {
       }
     },
     async reach() {
-      const asked = JSON.stringify({ QueueUrl: queueUrl, AttributeNames: ["QueueArn"] });
-      const answer = await call("AmazonSQS.GetQueueAttributes", asked);
+      const body = JSON.stringify({ QueueUrl: queueUrl, AttributeNames: ["QueueArn"] });
+      const answer = await call("AmazonSQS.GetQueueAttributes", body);
       if (!answer.ok) throw refused(answer);
       const { QueueArn } = (answer.value.Attributes ?? {}) as { QueueArn?: unknown };
       const name = new URL(queueUrl).pathname.split("/").at(-1);
       if (typeof QueueArn !== "string" || QueueArn.split(":").at(-1) !== name)
-        throw new UpstreamFault("sqs answered without the ARN of the configured queue");
+        throw new UpstreamFault("unexpected response of SQS: no ARN of the configured queue");
     },
     areMessageGroupsRefused: () => areGroupsRefused,
   };
 }
 
-/** SQS before July 2025, LocalStack and ElasticMQ word it differently; each names the parameter. */
+/** The messages of SQS before July 2025, LocalStack and ElasticMQ differ, but each names the parameter. */
 const namesMessageGroup = ({ message }: AwsRefusal): boolean => message.includes("MessageGroupId");
 
-/** A status of 200 is no proof: the answer has to name the message and the MD5 of the body that we sent. */
+/** Checks that the response names the message and the MD5 of the sent body. A status of 200 alone proves nothing. */
 function checkAccepted(answer: AwsAnswer, md5: string): void {
   if (!answer.ok) throw refused(answer);
   const { MessageId, MD5OfMessageBody } = answer.value;
   if (typeof MessageId !== "string" || MessageId === "")
-    throw new UpstreamFault("sqs answered 200 without a MessageId");
+    throw new UpstreamFault("unexpected response of SQS: status 200 without a MessageId");
   if (MD5OfMessageBody !== md5)
-    throw new UpstreamFault("sqs answered 200 with an MD5 that is not the message's");
+    throw new UpstreamFault("unexpected response of SQS: status 200 with the MD5 of another body");
 }
 
 const refused = ({ status, refusal }: AwsAnswer & { ok: false }): UpstreamFault =>
-  new UpstreamFault(`sqs refused the request with ${status} ${refusal.code}`.trimEnd());
+  new UpstreamFault(`SQS refused the request with ${status} ${refusal.code}`.trimEnd());

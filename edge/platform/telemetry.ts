@@ -10,31 +10,32 @@ import {
 import { parentOf, traceparentOf } from "../../shared/observability/traceparent.ts";
 
 /**
- * What operators see of the edge from outside, by the OpenTelemetry API. Without a registered SDK all of it costs
- * next to nothing. Attributes hold routes, codes and tenants: never an asset's strings.
+ * Metrics and traces of the edge through the OpenTelemetry API. They cost almost nothing without a registered SDK.
+ * Attributes contain routes, codes and tenants, never values that an agent sent.
  */
 export type Instruments = {
-  /** One request answered. `route` is the pattern, not the address. */
+  /** Counts a response. `route` is the route pattern, not the URL. */
   answered(route: string, status: number, durationMs: number): void;
+  /** Counts a refusal by its code. */
   refused(code: string): void;
-  /** One pack sent, or not. */
+  /** Counts a send to the queue. `ok` is false if the queue did not accept it. */
   sent(heartbeats: number, ok: boolean): void;
-  /** The issuer was asked for its keys. `ageMs`: of the keys that are held afterwards. */
+  /** Counts a fetch of the issuer's keys. `ageMs` is the age of the cached keys after it. */
   issuerKeysAsked(ok: boolean, ageMs: number | undefined): void;
-  /** How old a set of open actions was when a try to refresh it ended, well or not. */
+  /** Records the age of the pending actions of a tenant at the end of a refresh, successful or not. */
   actionSetAge(ageMs: number): void;
-  /** Span of one heartbeat's way into the queue, a child of the agent's where an authentic one sent its own. */
+  /** Starts the span of a heartbeat up to the queue. Its parent is the agent's span, if an authentic agent sent one. */
   startIngest(traceparent: string | null, startedAtMs: number): IngestSpan;
 };
 
 export type IngestSpan = {
-  /** W3C traceparent for those who come after, when the trace is sampled. */
+  /** W3C traceparent for the worker. Undefined if the trace is not sampled. */
   traceparent: string | undefined;
   end(outcome: { tenantId: string } | { refused: string } | { fault: unknown }): void;
 };
 
 export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
-  const requests = meter.createCounter("lz.edge.requests", { description: "requests answered" });
+  const requests = meter.createCounter("lz.edge.requests", { description: "responses, by route and status" });
   const duration = meter.createHistogram("lz.edge.request.duration", { unit: "ms" });
   const refusals = meter.createCounter("lz.edge.refusals", { description: "requests refused, by code" });
   const packs = meter.createCounter("lz.edge.packs", {
@@ -45,16 +46,16 @@ export function createInstruments(meter: Meter, tracer: Tracer): Instruments {
   });
   const actionSetAge = meter.createHistogram("lz.edge.open_actions.age", {
     unit: "ms",
-    description: "age of a set of open actions when a try to refresh it ended",
+    description: "age of a tenant's pending actions at the end of a refresh",
   });
   const issuerKeys = meter.createCounter("lz.edge.issuer_keys.fetches", {
-    description: "times the identity provider was asked for its keys, by outcome",
+    description: "fetches of the identity provider's keys, by outcome",
   });
   const issuerKeysAge = meter.createHistogram("lz.edge.issuer_keys.age", {
     unit: "ms",
-    description: "age of the identity provider's keys after it was asked for them",
+    description: "age of the identity provider's cached keys after a fetch",
   });
-  // Without an SDK a tracer makes spans that have no name. Then only those of an agent have to be carried on.
+  // Without an SDK spans have an invalid context. Then only a span of the agent needs a child.
   const isTracing = isSpanContextValid(tracer.startSpan("edge.start").spanContext());
   return {
     answered(route, status, durationMs) {

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Hashing } from "./hashing.ts";
 
-/** Bun's own hashes and compression: synchronous. */
+/** Bun's own synchronous hashes and compression. */
 export const bunHashing: Hashing = {
   contentDigest: (bytes) => `sha-256=:${Bun.SHA256.hash(bytes, "base64")}:`,
   macKey: (bytes) => ({

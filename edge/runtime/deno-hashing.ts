@@ -3,7 +3,7 @@ import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import type { Hashing } from "./hashing.ts";
 
-/** Node's hashes and compression, as Deno has them too: synchronous, and not through a thread pool. */
+/** The synchronous hashes and compression of Deno's Node API. They use no thread pool, unlike WebCrypto. */
 export const denoHashing: Hashing = {
   contentDigest: (bytes) => `sha-256=:${createHash("sha256").update(bytes).digest("base64")}:`,
   macKey: (bytes) => ({

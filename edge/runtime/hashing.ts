@@ -1,25 +1,26 @@
 import { hex, utf8 } from "../../shared/encoding/bytes.ts";
 import { contentDigest, importHmacKey } from "../../shared/wire/signature.ts";
 
-/** A session key as the hot path needs it. Verifies in constant time. */
+/** A session key that verifies HMAC-SHA256 in constant time. */
 export type MacKey = { verify(data: string, signature: Uint8Array<ArrayBuffer>): boolean | Promise<boolean> };
 
 /**
- * What the hot path does with bytes: hashes, comparison, compression. The web's own work everywhere; a runtime with synchronous ones saves
- * the trip through a thread pool, which costs more than hashing a heartbeat.
+ * Operations on bytes in the hot path: hashes, comparison, compression. {@link webHashing} works in every runtime. Bun and
+ * Deno use synchronous ones, because the thread pool behind WebCrypto costs more than hashing a heartbeat.
  */
 export type Hashing = {
   /** `sha-256=:…:` (RFC 9530) of the bytes. */
   contentDigest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
   macKey(bytes: Uint8Array<ArrayBuffer>): MacKey | Promise<MacKey>;
-  /** Of bytes that are no secret: it may leave at the first difference. */
+  /** Compares bytes that are not secret. Not constant time. */
   isEqual(a: Uint8Array, b: Uint8Array): boolean;
-  /** MD5 in lower-case hex (RFC 1321), as SQS states it of the message it took. Against mix-ups, not against attackers. */
+  /** MD5 in lower-case hex (RFC 1321). SQS returns it for an accepted message. Detects mix-ups, not attackers. */
   md5(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
-  /** Raw deflate (RFC 1951), for speed rather than for size. */
+  /** Raw deflate (RFC 1951), tuned for speed. */
   deflate(bytes: Uint8Array<ArrayBuffer>): Uint8Array | Promise<Uint8Array>;
 };
 
+/** {@link Hashing} with WebCrypto and CompressionStream. */
 export const webHashing: Hashing = {
   contentDigest,
   async macKey(bytes) {
@@ -27,8 +28,8 @@ export const webHashing: Hashing = {
     return { verify: (data, signature) => crypto.subtle.verify("HMAC", key, signature, utf8(data)) };
   },
   isEqual: (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at]),
-  // Only workerd has MD5 in its WebCrypto (developers.cloudflare.com/workers/runtime-apis/web-crypto); Bun and Deno
-  // bring a Hashing of their own.
+  // Only workerd has MD5 in its WebCrypto (developers.cloudflare.com/workers/runtime-apis/web-crypto). Bun and Deno have
+  // their own Hashing.
   async md5(bytes) {
     return hex(new Uint8Array(await crypto.subtle.digest("MD5", bytes)));
   },

@@ -27,8 +27,8 @@ const MAY_IMPORT: Record<string, Record<string, string>> = {
     platform: "credentials runtime",
     http: "platform",
     auth: "http platform",
-    catalogue: "",
-    // The hot path: it knows neither what admins change nor the pages.
+    catalogue: "http",
+    // The hot path imports neither the domain (`control`) nor the pages.
     heartbeat: "http platform runtime",
     directive: "heartbeat http",
     control: "auth heartbeat platform",

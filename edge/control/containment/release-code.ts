@@ -68,7 +68,7 @@ export async function recordOfflineReleases(
 ): Promise<void> {
   if (!deps.controlKey) return;
   try {
-    const open = await deps.openActions.of(tenantId);
+    const open = await deps.pendingActions.of(tenantId);
     const candidates = only === undefined ? [...open.keys()] : [only];
     for (const assetId of candidates.filter((id) => open.get(id)?.isFreedUnrecorded))
       await record(tenantId, assetId, deps);

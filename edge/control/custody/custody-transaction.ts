@@ -27,7 +27,7 @@ import { accept, type Refusal, refuse, type Verdict } from "../../../shared/verd
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 import type { Admin } from "../../auth/permissions.ts";
 import type { Deps } from "../../deps.ts";
-import type { OpenAction } from "../../heartbeat/pending-actions.ts";
+import type { PendingAction } from "../../heartbeat/read-pending-actions.ts";
 import { CONFLICT_ROUNDS_MAX, conflictPauseMs } from "../../platform/conflict-retry.ts";
 import { type News, nudge, tell } from "./outbox.ts";
 import { type Grant, signGrants } from "./sign-grants.ts";
@@ -71,7 +71,7 @@ export type AssetChange = {
   /** Nothing stands against the asset any more: it leaves the index of open actions. */
   isClosed?: boolean;
   /** What agents of this node are told from now on. */
-  opens?: OpenAction;
+  opens?: PendingAction;
 };
 
 /** All that one change writes, and what it came to. `result` is kept for repeats: no secret belongs in it. */
@@ -122,7 +122,7 @@ export function commit<Result>(
   const control = deps.controlKey;
   if (!control) return Promise.resolve(refuse("admin.read-only"));
   const work = () => commitNow(asker, asked, decide, control, deps);
-  return deps.turns ? deps.turns(asker.admin.tenantId, work) : work();
+  return deps.mutex ? deps.mutex(asker.admin.tenantId, work) : work();
 }
 
 async function commitNow<Result>(
@@ -189,9 +189,9 @@ async function carriedOut<Result>(
   deps: Deps,
 ): Promise<Verdict<Committed<Result>>> {
   const { tenantId } = asker.admin;
-  deps.openActions.forget(tenantId);
+  deps.pendingActions.forget(tenantId);
   for (const { before, opens } of plan.assets ?? [])
-    if (opens) deps.openActions.learn(tenantId, before.assetId, opens);
+    if (opens) deps.pendingActions.learn(tenantId, before.assetId, opens);
   if (isWaited) await nudge(tenantId, deps);
   logChange(asker, plan, conflicts, deps);
   const { result, secret } = plan;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createOpenActions } from "../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../edge/heartbeat/pending-actions.ts";
 import { createAwsCall, createDynamo } from "../../../edge/platform/aws-client.ts";
 import { startDynamodb } from "../../../local/dynamodb.ts";
 import type { Stage } from "../../../local/stage.ts";
@@ -48,7 +48,7 @@ describe("a change of containment in which the table fails", () => {
       crypto.randomUUID(),
     );
     app = await makeAdminApp({ dynamo: faulty, table: TABLE_NAME });
-    app.deps.openActions = createOpenActions({
+    app.deps.pendingActions = createPendingActions({
       dynamo: table,
       table: TABLE_NAME,
       authority: believing(table, undefined, TABLE_NAME),
@@ -171,7 +171,7 @@ describe("a change of containment in which the table fails", () => {
       ExpressionAttributeNames: { "#proof": "proof" },
       ExpressionAttributeValues: { ":proof": marshal(report) },
     });
-    app.deps.openActions.forget(tenantId);
+    app.deps.pendingActions.forget(tenantId);
   }
 
   type Change = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createOpenActions } from "../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../edge/heartbeat/pending-actions.ts";
 import { createAwsCall, createDynamo } from "../../../edge/platform/aws-client.ts";
-import { createTurns } from "../../../edge/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../edge/platform/keyed-mutex.ts";
 import { startDynamodb } from "../../../local/dynamodb.ts";
 import type { Stage } from "../../../local/stage.ts";
 import { createTable, embeddedClient } from "../../../local/table.ts";
@@ -81,7 +81,7 @@ test("changes that race on two edge nodes, which share the table alone, are one 
           ...{ dynamo, table: TABLE_NAME, verifier, mode: "enforce" as const, pause, log: () => {} },
         }),
         table: TABLE_NAME,
-        turns: createTurns(),
+        mutex: createKeyedMutex(),
         pause: (ms) => Bun.sleep(ms),
       });
       return { node, token: await node.session() };
@@ -143,7 +143,7 @@ test("an action set of more than 1 MB, which the table gives in pages, is read w
     pages++;
     return dynamo(operation, input);
   }) as unknown as Dynamo;
-  const set = await createOpenActions({
+  const set = await createPendingActions({
     ...{ dynamo: counting, table: TABLE_NAME, clock: Date.now, log: () => {}, shared: true, after: () => {} },
     instruments: { actionSetAge: () => {} },
     authority: {

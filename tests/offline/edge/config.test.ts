@@ -27,7 +27,9 @@ test("readConfig() takes three versions of a secret, and no version twice", () =
   const [a, b, c] = ["A", "Q", "g"].map((letter) => letter.repeat(43));
   for (const name of ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"] as const) {
     expect(readConfig({ ...good, [name]: `v3:${c},v2:${b},v1:${a}` })[name]).toHaveLength(3);
-    expect(() => readConfig({ ...good, [name]: `v2:${b},v2:${a}` })).toThrow(`${name}: a version stands`);
+    expect(() => readConfig({ ...good, [name]: `v2:${b},v2:${a}` })).toThrow(
+      `${name}: expected a different version`,
+    );
   }
 });
 

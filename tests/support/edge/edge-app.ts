@@ -4,7 +4,7 @@ import { createApp } from "../../../edge/app.ts";
 import { ROLE_MAP_DEFAULT } from "../../../edge/auth/permissions.ts";
 import type { Deps } from "../../../edge/deps.ts";
 import { createSessionKeys } from "../../../edge/heartbeat/session-key-cache.ts";
-import { createSeenStates } from "../../../edge/heartbeat/validated-state-cache.ts";
+import { createValidatedStates } from "../../../edge/heartbeat/validated-state-cache.ts";
 import { createRateLimit } from "../../../edge/http/rate-limit.ts";
 import { createRequestIds } from "../../../edge/http/request-id.ts";
 import { createInstruments } from "../../../edge/platform/telemetry.ts";
@@ -57,10 +57,10 @@ export async function makeEdgeApp(more: Partial<Deps> = {}) {
     areMessageGroupsRefused: () => false,
     credentialProblem: () => undefined,
     allowPrivateWebhooks: false,
-    openActions: { of: async () => new Map(), forget: () => {}, learn: () => {}, watch: () => () => {} },
+    pendingActions: { of: async () => new Map(), forget: () => {}, learn: () => {}, watch: () => () => {} },
     sessionKeys,
     hashing: webHashing,
-    seenStates: createSeenStates(webHashing),
+    validatedStates: createValidatedStates(webHashing),
     timesOutSlowBodies: false,
     controlJwks,
     catalogue: { isLoaded: () => false, newest: undefined },

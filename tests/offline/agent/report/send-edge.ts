@@ -175,7 +175,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     return Response.json(answer, { status: 202 });
   }
 
-  async function answerPoll(request: Request, body: string): Promise<Response> {
+  async function respondToPoll(request: Request, body: string): Promise<Response> {
     if (!edge.onPoll) return new Response("no such path", { status: 404 });
     const refused = await check(request, body, sessionKey);
     if (refused) return refused;
@@ -202,7 +202,7 @@ export async function startEdge(before?: TestEdge, hostname = "127.0.0.1"): Prom
     "/v1/enroll": enrolHere,
     "/v1/session": session,
     "/v1/heartbeats": take,
-    [DIRECTIVE_PATH]: answerPoll,
+    [DIRECTIVE_PATH]: respondToPoll,
     "/healthz": async () => Response.json({ status: "ok" }),
     "/v1/catalog": async () => new Response(edge.catalogue, { status: edge.catalogue ? 200 : 404 }),
   };

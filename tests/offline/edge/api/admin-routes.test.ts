@@ -246,16 +246,20 @@ describe("bodies", () => {
 });
 
 describe("headers of an answer", () => {
-  /** Everything the API ever sends; a value of the caller's is in none of them. */
+  /** All response headers of the API. None contains a value that the caller sent. */
   const KNOWN = new Set([
     "allow",
     "cache-control",
     "content-length",
     "content-type",
+    "cross-origin-opener-policy",
+    "cross-origin-resource-policy",
     "etag",
+    "referrer-policy",
     "retry-after",
     "www-authenticate",
     "x-content-type-options",
+    "x-frame-options",
     "x-request-id",
   ]);
   const MARK = "zq9injected";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { AssetView } from "../../../../edge/control/queries.ts";
-import { createOpenActions } from "../../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../../edge/heartbeat/pending-actions.ts";
 import {
   enrolDevice,
   makeDevice,
@@ -31,7 +31,7 @@ async function makeWorld() {
   const verifier = createVerifier(deps.controlJwks, enrol.jwks);
   const needs = { dynamo: table.dynamo, table: "t", log: deps.log };
   deps.authority = createAuthority({ ...needs, verifier, mode: "enforce", pause: async () => {} });
-  deps.openActions = createOpenActions({
+  deps.pendingActions = createPendingActions({
     ...{ ...needs, authority: deps.authority, clock: deps.clock },
     ...{ instruments: { actionSetAge: () => {} }, shared: true, after: () => {} },
   });

@@ -177,8 +177,8 @@ describe("validate()", () => {
   test("names tenant and asset by the session, and tells the generation of the report, seen before or not", async () => {
     const { authentic, deps, state } = await makeAuthentic(await makeOwnWorld());
     let remembered = 0;
-    const { remember } = deps.seenStates;
-    deps.seenStates.remember = (...what) => {
+    const { remember } = deps.validatedStates;
+    deps.validatedStates.remember = (...what) => {
       remembered++;
       remember(...what);
     };

@@ -98,7 +98,7 @@ describe.each(ROLES)("LZ_ROLE=%s", (role) => {
   test("names every setting that its role needs and that is missing", () => {
     const common = { ...AWS, LZ_CONTROL_JWKS: controlJwks(secrets), LZ_ROLE: role };
     const said = complaintOf(() => readConfig(common));
-    const missing = [...said.matchAll(/^ {2}(\w+): missing, a node with LZ_ROLE=(\w+) needs it$/gm)];
+    const missing = [...said.matchAll(/^ {2}(\w+): missing; a node with LZ_ROLE=(\w+) needs it$/gm)];
     expect(missing.map(([, name]) => name!).sort()).toEqual([...MISSING[role]].sort());
     expect(missing.every(([, , named]) => named === role)).toBe(true);
   });
@@ -118,7 +118,7 @@ test("without LZ_ROLE a node does all, as before, and may hold every secret", ()
 test("an enrol key whose public half no node knows stops the start", async () => {
   const others = await makeRoleKeys();
   const said = complaintOf(() => readConfig({ ...environments.enrol, LZ_ENROL_JWKS: others.enrolJwks }));
-  expect(said).toContain("LZ_ENROL_JWKS: it does not hold the public half of LZ_ENROL_KEY");
+  expect(said).toContain("LZ_ENROL_JWKS: add the public half of LZ_ENROL_KEY");
 });
 
 describe("the worker", () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, test } from "bun:test";
-import { packed } from "../../../../edge/heartbeat/queue-batcher.ts";
+import { createQueueBatcher } from "../../../../edge/heartbeat/queue-batcher.ts";
 import { createAwsCall, UpstreamFault } from "../../../../edge/platform/aws-client.ts";
 import { createQueueClient } from "../../../../edge/platform/queue-client.ts";
 import { bunHashing } from "../../../../edge/runtime/bun-hashing.ts";
@@ -116,14 +116,14 @@ describe("send()", () => {
     answerTo = () =>
       Response.json({ __type: "com.amazonaws.sqs#QueueDoesNotExist", message: "secret" }, { status: 400 });
     const fault = await faultOf(send("org_a", LINES));
-    expect(String(fault)).toBe("UpstreamFault: sqs refused the request with 400 QueueDoesNotExist");
+    expect(String(fault)).toBe("UpstreamFault: SQS refused the request with 400 QueueDoesNotExist");
     expect([sent.length, outcomes]).toEqual([1, [false]]);
   });
 });
 
 test("a heartbeat is answered 202 only when SQS proved that it holds the message, else 503", async () => {
   const { send } = await makeClient();
-  const enqueue = packed(send, (ms, then) => void (ms === 0 && queueMicrotask(then)), 0);
+  const enqueue = createQueueBatcher(send, (ms, then) => void (ms === 0 && queueMicrotask(then)), 0);
   const { app, openSession, state } = await makeEdgeApp({ enqueue });
   const signer = await openSession();
   let sequence = 0;

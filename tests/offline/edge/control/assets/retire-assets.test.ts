@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { BULK_ASSETS_MAX } from "../../../../../edge/control/assets/retire-assets.ts";
 import type { AssetView, IncidentView } from "../../../../../edge/control/queries.ts";
-import { createOpenActions } from "../../../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../../../edge/heartbeat/pending-actions.ts";
 import { enrolDevice, makeDevice, openSession } from "../../../../../lz/platform/simulated-agents.ts";
 import { auditAuthority } from "../../../../../shared/authority/audit-authority.ts";
 import { createAuthority } from "../../../../../shared/authority/read-authority.ts";
@@ -29,7 +29,7 @@ async function makeWorld(make: (nowMs: number) => Partial<Host>[] = () => []) {
     ...{ dynamo: table.dynamo, table: "t", verifier, mode: "enforce" as const, log: deps.log },
     pause: async () => {},
   });
-  deps.openActions = createOpenActions({
+  deps.pendingActions = createPendingActions({
     ...{ dynamo: table.dynamo, table: "t", authority: deps.authority, clock: deps.clock, log: deps.log },
     ...{ instruments: { actionSetAge: () => {} }, shared: true, after: () => {} },
   });

@@ -28,7 +28,7 @@ const REPORT: ContainmentReport = {
 async function makeWorld() {
   const table = createMemoryDynamo();
   let isFreed = false;
-  const openActions = {
+  const pendingActions = {
     of: async () =>
       new Map(
         isFreed
@@ -44,7 +44,7 @@ async function makeWorld() {
     learn: () => {},
     watch: () => () => {},
   };
-  const app = await makeAdminApp({ dynamo: table.dynamo, openActions });
+  const app = await makeAdminApp({ dynamo: table.dynamo, pendingActions });
   const Item = marshalItem({
     ...KEY,
     type: "Asset",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { formatApiKey, secretHash } from "../../../../../edge/auth/authenticate-api-key.ts";
-import { createOpenActions } from "../../../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../../../edge/heartbeat/pending-actions.ts";
 import { enrolDevice, makeDevice, openSession } from "../../../../../lz/platform/simulated-agents.ts";
 import { auditAuthority } from "../../../../../shared/authority/audit-authority.ts";
 import { createAuthority } from "../../../../../shared/authority/read-authority.ts";
@@ -35,7 +35,7 @@ async function makeWorld() {
     pause: async () => {},
     log: deps.log,
   });
-  deps.openActions = createOpenActions({
+  deps.pendingActions = createPendingActions({
     dynamo: table.dynamo,
     table: "t",
     authority: deps.authority,
@@ -253,7 +253,7 @@ describe("containment", () => {
     const world = await makeWorld();
     const { asset } = await world.enrolled();
     expect((await isolate(world, asset.assetId)).status).toBe(202);
-    expect([...(await world.deps.openActions.of(TENANT_ID)).keys()]).toEqual([asset.assetId]);
+    expect([...(await world.deps.pendingActions.of(TENANT_ID)).keys()]).toEqual([asset.assetId]);
     expect(await world.audit()).toMatchObject({ faults: [] });
   });
   test("that was written to the table reaches no agent", async () => {
@@ -265,8 +265,8 @@ describe("containment", () => {
       GSI2PK: `TENANT#${TENANT_ID}#ACTION_REQ`,
       GSI2SK: `${revokedAt}#${asset.assetId}`,
     });
-    world.deps.openActions.forget(TENANT_ID);
-    expect((await world.deps.openActions.of(TENANT_ID)).size).toBe(0);
+    world.deps.pendingActions.forget(TENANT_ID);
+    expect((await world.deps.pendingActions.of(TENANT_ID)).size).toBe(0);
     expect(world.refusals().at(-1)).toMatchObject({ item: `ASSET#${asset.assetId}`, reason: "notNew" });
   });
   test("that was undone in the table is refused by the next change, and found by the audit", async () => {

@@ -8,8 +8,8 @@ import {
   type Plan,
 } from "../../../../../edge/control/custody/custody-transaction.ts";
 import type { Deps } from "../../../../../edge/deps.ts";
-import type { OpenAction } from "../../../../../edge/heartbeat/pending-actions.ts";
-import { createTurns } from "../../../../../edge/platform/keyed-mutex.ts";
+import type { PendingAction } from "../../../../../edge/heartbeat/read-pending-actions.ts";
+import { createKeyedMutex } from "../../../../../edge/platform/keyed-mutex.ts";
 import { verifyCustody } from "../../../../../shared/containment/custody-chain.ts";
 import { type AttributeMap, DynamoFault, marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { type AssetItem, assetItem } from "../../../../../shared/table/items/asset/asset.ts";
@@ -46,7 +46,7 @@ function makeNode(more: Partial<Deps> = {}) {
     asked: [] as string[],
     pauses: [] as number[],
     forgotten: 0,
-    learnt: [] as [string, OpenAction][],
+    learnt: [] as [string, PendingAction][],
     nudged: 0,
     logged: [] as unknown[],
     tokens: [] as (string | undefined)[],
@@ -69,8 +69,8 @@ function makeNode(more: Partial<Deps> = {}) {
     pause: async (ms) => void state.pauses.push(ms),
     nudge: async () => void state.nudged++,
     log: (...line) => void state.logged.push(line),
-    openActions: {
-      ...base.openActions,
+    pendingActions: {
+      ...base.pendingActions,
       forget: () => void state.forgotten++,
       learn: (_tenant, assetId, action) => void state.learnt.push([assetId, action]),
     },
@@ -169,7 +169,7 @@ describe("two nodes that share nothing but the table", () => {
     let turn = 0;
     await seed(createMemoryDynamo(() => Bun.sleep(turn++ % 3 === 0 ? 1 : 0)));
     // One change at a time on each node, as its turns have it; the nodes race.
-    const nodes = [makeNode({ turns: createTurns() }), makeNode({ turns: createTurns() })];
+    const nodes = [makeNode({ mutex: createKeyedMutex() }), makeNode({ mutex: createKeyedMutex() })];
     for (const { deps } of nodes) deps.pause = () => Bun.sleep(Math.random() * 4);
     const kinds = [ofAsset(ASSETS[0]), ofAsset(ASSETS[1]), ofTenant];
     const all = await Promise.all(
@@ -382,7 +382,7 @@ describe("a transaction whose answer is lost", () => {
 });
 
 describe("a change that was carried out", () => {
-  const opens: OpenAction = { generation: 1, directive: "jws", expiresAtMs: 9e12, revoked: false };
+  const opens: PendingAction = { generation: 1, directive: "jws", expiresAtMs: 9e12, revoked: false };
 
   test("makes this node forget its open actions and learn the new one", async () => {
     const node = makeNode();
@@ -515,16 +515,16 @@ test("a change of 100 items is written, of 101 it is a fault", async () => {
   await expect(change(makeNode(), extra(97))).rejects.toThrow("a change of 101 items is too large");
 });
 
-test("changes of one tenant take turns on a node that has them", async () => {
-  const turns: string[] = [];
+test("changes of one tenant run one after another on a node that has a keyed mutex", async () => {
+  const keys: string[] = [];
   const node = makeNode({
-    turns: (name, work) => {
-      turns.push(name);
+    mutex: (key, work) => {
+      keys.push(key);
       return work();
     },
   });
   await change(node, ofTenant);
-  expect(turns).toEqual([TENANT_ID]);
+  expect(keys).toEqual([TENANT_ID]);
 });
 
 test("a change is decided at a time later than every record before, and not before the node's own", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createOpenActions } from "../../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../../edge/heartbeat/pending-actions.ts";
 import type { CheckedAsset } from "../../../../shared/authority/check-reports.ts";
 import { AuthorityFault } from "../../../../shared/authority/types.ts";
 import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
@@ -49,7 +49,7 @@ function harness(shared: boolean) {
   const lines: unknown[] = [];
   const ages: number[] = [];
   const timers: (() => void)[] = [];
-  const actions = createOpenActions({
+  const actions = createPendingActions({
     dynamo,
     table: "t",
     authority: {
@@ -71,7 +71,7 @@ function harness(shared: boolean) {
   return { state, actions, logged, lines, ages, timers };
 }
 
-describe("createOpenActions()", () => {
+describe("createPendingActions()", () => {
   /** The set as it is once the refresh that this request starts has ended. */
   const settled = async ({ actions }: ReturnType<typeof harness>) => {
     await actions.of("org_a");

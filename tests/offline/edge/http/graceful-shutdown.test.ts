@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createFetch } from "../../../../edge/app.ts";
-import type { HeldPolls } from "../../../../edge/directive/long-polls.ts";
-import { createLeaving, leave } from "../../../../edge/http/graceful-shutdown.ts";
+import type { LongPolls } from "../../../../edge/directive/long-polls.ts";
+import { createShutdown, shutDown } from "../../../../edge/http/graceful-shutdown.ts";
 import { makeHeartbeat, signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import { EDGE_URL, makeEdgeApp } from "../../../support/edge/edge-app.ts";
 
@@ -13,8 +13,8 @@ function world() {
   const stopped = Promise.withResolvers<void>();
   const deps = {
     pause,
-    leaving: createLeaving(pause, 5),
-    heldPolls: { end: () => void happened.push("polls let go") } as unknown as HeldPolls,
+    shutdown: createShutdown(pause, 5),
+    longPolls: { end: () => void happened.push("polls let go") } as unknown as LongPolls,
     log: (level: string, event: string) => void happened.push(`${level} ${event}`),
   };
   const stop = () => {
@@ -28,12 +28,12 @@ function world() {
   return { happened, deps, stop, stopped, end };
 }
 
-describe("leave()", () => {
+describe("shutDown()", () => {
   test("holds and takes requests for as long as balancers have, then lets polls go, then stops", async () => {
     const { happened, deps, stop, stopped, end } = world();
-    expect(deps.leaving.hasBegun()).toBe(false);
-    const left = leave(deps, stop);
-    expect(deps.leaving.hasBegun()).toBe(true);
+    expect(deps.shutdown.hasBegun()).toBe(false);
+    const left = shutDown(deps, stop);
+    expect(deps.shutdown.hasBegun()).toBe(true);
     await Bun.sleep(0);
     expect(happened).toEqual([]);
     await end(5000);
@@ -44,14 +44,14 @@ describe("leave()", () => {
 
   test("told a second time, waits for nothing", async () => {
     const { happened, deps, stop } = world();
-    void leave(deps, stop);
-    expect(await leave(deps, stop)).toBe(1);
+    void shutDown(deps, stop);
+    expect(await shutDown(deps, stop)).toBe(1);
     expect(happened).toEqual([]);
   });
 
   test("does not wait for a request that never ends, and says so", async () => {
     const { happened, deps, stop, end } = world();
-    const left = leave(deps, stop);
+    const left = shutDown(deps, stop);
     await end(5000);
     await end(20_000);
     expect(await left).toBe(1);
@@ -61,8 +61,8 @@ describe("leave()", () => {
 
 describe("a node that leaves", () => {
   test("is not ready, is alive, takes heartbeats, and closes each connection with its answer", async () => {
-    const leaving = createLeaving(async () => {}, 5);
-    const { deps, openSession, state } = await makeEdgeApp({ leaving });
+    const shutdown = createShutdown(async () => {}, 5);
+    const { deps, openSession, state } = await makeEdgeApp({ shutdown });
     const answer = createFetch(deps);
     const signer = await openSession();
     const body = JSON.stringify(makeHeartbeat(1, state.nowMs, "host"));
@@ -78,7 +78,7 @@ describe("a node that leaves", () => {
       [200, null],
       [202, null],
     ]);
-    await leaving.begin();
+    await shutdown.begin();
     expect(await askAll()).toEqual([
       [200, "close"],
       [503, "close"],

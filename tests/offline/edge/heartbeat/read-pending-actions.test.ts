@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createOpenActions } from "../../../../edge/heartbeat/pending-actions.ts";
+import { createPendingActions } from "../../../../edge/heartbeat/pending-actions.ts";
 import type { CheckedAsset } from "../../../../shared/authority/check-reports.ts";
 import { type AttributeMap, type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
 import type { AssetItem } from "../../../../shared/table/items/asset/asset.ts";
@@ -44,7 +44,7 @@ function pagedIndex(
     return { Items: page.map(marshalItem), ...(LastEvaluatedKey && { LastEvaluatedKey }) };
   }) as unknown as Dynamo;
   const logged: unknown[] = [];
-  const actions = createOpenActions({
+  const actions = createPendingActions({
     ...{ dynamo, table: "t", clock: () => 1_000_000, shared: true, after: () => {} },
     log: (_level, event, fields) => void logged.push([event, String(fields?.error)]),
     instruments: { actionSetAge: () => {} },
@@ -87,11 +87,13 @@ test.each([
   },
 );
 
-test("an index that gives the same start key twice is a fault that ends the read, and is logged", async () => {
+test("an index that returns the same start key twice ends the read with a logged fault", async () => {
   const ignoring = pagedIndex(many(5), 2, ({ ExclusiveStartKey: _, ...query }) => query);
   expect((await ignoring.actions.of("org_a")).size).toBe(0);
   expect(ignoring.queries).toHaveLength(2);
-  expect(ignoring.logged).toEqual([["open-actions.stale", "Error: the index gave the same start key twice"]]);
+  expect(ignoring.logged).toEqual([
+    ["open-actions.stale", "Error: the index returned the same start key twice"],
+  ]);
   // Also when another key came in between.
   let turn = 0;
   const circling = pagedIndex(many(6), 2, (query) =>

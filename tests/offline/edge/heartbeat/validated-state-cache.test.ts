@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { inflateRawSync } from "node:zlib";
-import { createSeenStates } from "../../../../edge/heartbeat/validated-state-cache.ts";
+import { createValidatedStates } from "../../../../edge/heartbeat/validated-state-cache.ts";
 import { bunHashing } from "../../../../edge/runtime/bun-hashing.ts";
 import { denoHashing } from "../../../../edge/runtime/deno-hashing.ts";
 import { webHashing } from "../../../../edge/runtime/hashing.ts";
@@ -21,12 +21,12 @@ const text = (sequence: number, more = {}) =>
   );
 
 function remembering(first: string) {
-  const seen = createSeenStates(webHashing);
+  const seen = createValidatedStates(webHashing);
   seen.remember("k", utf8(first), { text: first, json: JSON.parse(first), provenGeneration: 7 });
   return (other: string, keyid = "k") => seen.recognise(keyid, utf8(other));
 }
 
-describe("createSeenStates()", () => {
+describe("createValidatedStates()", () => {
   test("recognises a heartbeat that differs in number, time and spool alone, in its own session alone", () => {
     const recognise = remembering(text(1));
     expect(recognise(text(2))).toBe(7);

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { createTurns } from "../../../../edge/platform/keyed-mutex.ts";
+import { createKeyedMutex } from "../../../../edge/platform/keyed-mutex.ts";
 
-test("createTurns() lets one work at a time under a name, in order, past failures, and others at their own pace", async () => {
-  const turns = createTurns();
+test("createKeyedMutex() lets one work at a time under a name, in order, past failures, and others at their own pace", async () => {
+  const exclusively = createKeyedMutex();
   const done: string[] = [];
   let inside = 0;
   const work =
@@ -15,10 +15,10 @@ test("createTurns() lets one work at a time under a name, in order, past failure
       if (fails) throw new Error(`${name} failed`);
       return name;
     };
-  const first = turns("a", work("first", 20, true));
-  const second = turns("a", work("second", 5));
-  const third = turns("a", work("third", 0));
-  const other = turns("b", async () => void done.push("other"));
+  const first = exclusively("a", work("first", 20, true));
+  const second = exclusively("a", work("second", 5));
+  const third = exclusively("a", work("third", 0));
+  const other = exclusively("b", async () => void done.push("other"));
   await expect(first).rejects.toThrow("first failed");
   expect(await Promise.all([second, third])).toEqual(["second", "third"]);
   await other;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { createHeldPolls, type HeldPolls } from "../../../../edge/directive/long-polls.ts";
-import { createOpenActions, type OpenAction } from "../../../../edge/heartbeat/pending-actions.ts";
+import { createLongPolls, type LongPolls } from "../../../../edge/directive/long-polls.ts";
+import { createPendingActions } from "../../../../edge/heartbeat/pending-actions.ts";
+import type { PendingAction } from "../../../../edge/heartbeat/read-pending-actions.ts";
 import { signedRequest } from "../../../../lz/platform/simulated-agents.ts";
 import type { CheckedAsset } from "../../../../shared/authority/check-reports.ts";
 import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
@@ -14,7 +15,7 @@ const OTHER_ASSET = "01M807NRG7BVMVH9SM4YAEXFPH";
 /** A timer that a test fires. */
 type Timer = { ms: number; then: () => void; isCancelled: boolean };
 
-const action = (generation: number, more: Partial<OpenAction> = {}): OpenAction => ({
+const action = (generation: number, more: Partial<PendingAction> = {}): PendingAction => ({
   generation,
   directive: `directive.of.${generation}`,
   expiresAtMs: 4_000_000_000_000,
@@ -33,7 +34,7 @@ async function makeWorld({ heldMax = 10 } = {}) {
   };
   const stored: AssetItem[] = [];
   const dynamo = (async () => ({ Items: stored.map(marshalItem) })) as unknown as Dynamo;
-  const openActions = createOpenActions({
+  const pendingActions = createPendingActions({
     dynamo,
     table: "t",
     authority: {
@@ -46,11 +47,11 @@ async function makeWorld({ heldMax = 10 } = {}) {
     shared: true,
     after,
   });
-  const heldPolls: HeldPolls = createHeldPolls(openActions, after, heldMax);
+  const longPolls: LongPolls = createLongPolls(pendingActions, after, heldMax);
   const kept: number[] = [];
   const world = await makeEdgeApp({
-    openActions,
-    heldPolls,
+    pendingActions,
+    longPolls,
     keepOpen: (_request, seconds) => void kept.push(seconds),
   });
   const signer = await world.openSession();
@@ -71,7 +72,7 @@ async function makeWorld({ heldMax = 10 } = {}) {
     const open = () => timers.filter(({ ms, isCancelled }) => ms === DIRECTIVE_HOLD_MS && !isCancelled);
     while (open().length < count) await Bun.sleep(1);
   };
-  return { ...world, signer, stored, openActions, heldPolls, timers, kept, poll, fire, held };
+  return { ...world, signer, stored, pendingActions, longPolls, timers, kept, poll, fire, held };
 }
 
 const isOpen = async (answer: Promise<Response>): Promise<boolean> =>
@@ -87,7 +88,7 @@ describe("POST /v1/directive", () => {
     world.fire(DIRECTIVE_HOLD_MS);
     const empty = await held;
     expect([empty.status, await empty.text(), empty.headers.get("retry-after")]).toEqual([204, "", null]);
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(1));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(1));
     const full = await world.poll();
     expect([full.status, await full.json()]).toEqual([200, { directive: "directive.of.1" }]);
     expect(full.headers.get("cache-control")).toBe("no-store");
@@ -98,10 +99,10 @@ describe("POST /v1/directive", () => {
     const [mine, others] = [world.poll(), world.poll(undefined, await world.openSession(OTHER_ASSET))];
     const stranger = world.poll(undefined, await world.openSession(ASSET_ID, "org_b"));
     await world.held(3);
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(1));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(1));
     expect(await (await mine).json()).toEqual({ directive: "directive.of.1" });
     expect([await isOpen(others), await isOpen(stranger)]).toEqual([true, true]);
-    world.heldPolls.end();
+    world.longPolls.end();
     expect([(await others).status, (await stranger).status]).toEqual([204, 204]);
   });
 
@@ -119,10 +120,10 @@ describe("POST /v1/directive", () => {
     const world = await makeWorld();
     const held = world.poll({ v: 1, generation: 3 });
     await world.held();
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(3));
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(4, { expiresAtMs: world.state.nowMs }));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(3));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(4, { expiresAtMs: world.state.nowMs }));
     expect(await isOpen(held)).toBe(true);
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(5));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(5));
     expect((await held).status).toBe(200);
   });
 
@@ -130,7 +131,7 @@ describe("POST /v1/directive", () => {
     const world = await makeWorld();
     const held = world.poll();
     await world.held();
-    world.openActions.learn(TENANT_ID, ASSET_ID, action(1, { revoked: true }));
+    world.pendingActions.learn(TENANT_ID, ASSET_ID, action(1, { revoked: true }));
     for (const answer of [await held, await world.poll()])
       expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
         403,
@@ -148,7 +149,7 @@ describe("POST /v1/directive", () => {
     const beyond = await world.poll(undefined, await world.openSession(OTHER_ASSET));
     expect([beyond.status, beyond.headers.get("retry-after")]).toEqual([204, "60"]);
     expect(await isOpen(newer)).toBe(true);
-    world.heldPolls.end();
+    world.longPolls.end();
     await newer;
     expect((await world.poll()).headers.get("retry-after")).toBe("60");
   });
@@ -165,7 +166,7 @@ describe("POST /v1/directive", () => {
     );
     const next = world.poll(undefined, await world.openSession(OTHER_ASSET));
     await world.held();
-    world.heldPolls.end();
+    world.longPolls.end();
     expect((await next).headers.get("retry-after")).toBeNull();
   });
 

@@ -44,7 +44,7 @@ test("readBody() refuses a body that breaks off, and throws for none", async () 
   };
   for (const headers of [{}, { "content-length": "8" }] as Record<string, string>[]) {
     const read = await readBody(post(broken(), headers), 8);
-    expect(read).toMatchObject({ ok: false, code: "wire.malformed", detail: "the body broke off" });
+    expect(read).toMatchObject({ ok: false, code: "wire.malformed", detail: "the body is incomplete" });
     const form = post(broken(), { ...headers, "content-type": "application/x-www-form-urlencoded" });
     expect(await readForm(form)).toMatchObject({ ok: false, code: "wire.malformed" });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { packed, sendEach } from "../../../../edge/heartbeat/queue-batcher.ts";
+import { createQueueBatcher, sendEach } from "../../../../edge/heartbeat/queue-batcher.ts";
 import { UpstreamFault } from "../../../../edge/platform/aws-client.ts";
 import { fromUtf8, utf8 } from "../../../../shared/encoding/bytes.ts";
 import { type Entry, type Line, PACK_BYTES_MAX } from "../../../../shared/queue/message.ts";
@@ -15,7 +15,7 @@ const entry = (body: string): Entry<Uint8Array<ArrayBuffer>> => ({
 function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
   const sent: { tenantId: string; lines: readonly Line[] }[] = [];
   let timers: (() => void)[] = [];
-  const enqueue = packed(
+  const enqueue = createQueueBatcher(
     async (tenantId, lines) => {
       sent.push({ tenantId, lines });
       if (!accepts(lines)) throw new Error("refused");
@@ -31,7 +31,7 @@ function harness(accepts: (lines: readonly Line[]) => boolean = () => true) {
   return { enqueue, sent, tick };
 }
 
-describe("packed()", () => {
+describe("createQueueBatcher()", () => {
   test("heartbeats of a tenant that come together are one message, and each caller hears of it", async () => {
     const { enqueue, sent, tick } = harness();
     const waiting = [
@@ -86,7 +86,7 @@ describe("packed()", () => {
   test("a queue that hangs gets a bounded number of messages, and beyond the bound callers are refused at once", async () => {
     let calls = 0;
     const timers: (() => void)[] = [];
-    const enqueue = packed(
+    const enqueue = createQueueBatcher(
       () => {
         calls++;
         return new Promise(() => {});
@@ -103,7 +103,7 @@ describe("packed()", () => {
   test("one tenant that sends without end leaves room for every other while the queue is slow, and its turn", async () => {
     const sends: { tenantId: string; done: () => void }[] = [];
     const timers: (() => void)[] = [];
-    const enqueue = packed(
+    const enqueue = createQueueBatcher(
       (tenantId) => new Promise((resolve) => void sends.push({ tenantId, done: resolve })),
       (ms, then) => void (ms === 5 && timers.push(then)),
       5,
@@ -130,7 +130,7 @@ describe("packed()", () => {
   test("who got no sender in time is told so, and only they; what comes later is sent when a sender is free", async () => {
     const timers: { ms: number; then: () => void }[] = [];
     const sends: PromiseWithResolvers<void>[] = [];
-    const enqueue = packed(
+    const enqueue = createQueueBatcher(
       () => {
         const send = Promise.withResolvers<void>();
         sends.push(send);
@@ -179,7 +179,7 @@ describe("packed()", () => {
   test("several packs of one tenant wait in order, one that is given up leaves the others, and each is sent once", async () => {
     const timers: { ms: number; then: () => void }[] = [];
     const sends: { lines: readonly Line[]; done: () => void }[] = [];
-    const enqueue = packed(
+    const enqueue = createQueueBatcher(
       (_tenant, lines) => new Promise((resolve) => void sends.push({ lines, done: resolve })),
       (ms, then) => void timers.push({ ms, then }),
       5,
@@ -247,7 +247,9 @@ describe("sendEach()", () => {
     const [first, second] = [enqueue("org_a", entry("1")), enqueue("org_b", entry("2"))];
     const refused = enqueue("org_c", entry("3"));
     await expect(refused).rejects.toBeInstanceOf(UpstreamFault);
-    await expect(refused).rejects.toThrow("too many heartbeats are on their way to the queue");
+    await expect(refused).rejects.toThrow(
+      "in-flight limit reached: too many heartbeats are being sent to the queue",
+    );
     expect(sends).toHaveLength(2);
     sends[0]!.resolve();
     await first;

@@ -1,0 +1,26 @@
+import type { Context } from "hono";
+import type { Deps } from "../deps.ts";
+import { networkOf } from "../http/client-ip.ts";
+import { problem, tooMany } from "../http/problem-response.ts";
+import type { Env } from "../request-env.ts";
+import { matchesTag } from "./catalogue-source.ts";
+
+/** Handles `GET` of the signed catalogue. Public and cacheable: the document is signed and contains no tenant data. */
+export async function serveCatalogue(
+  c: Context<Env>,
+  deps: Pick<Deps, "catalogue" | "limits" | "sourceIp" | "clock" | "log" | "instruments">,
+): Promise<Response> {
+  const { newest, isLoaded } = deps.catalogue;
+  if (!newest) return problem(c, 404, "edge.no-catalogue", "This control plane serves no catalogue");
+  const limit = deps.limits.catalogue;
+  const takeOne = () => limit.take(networkOf(deps.sourceIp(c.req.raw)));
+  // Until a catalogue is loaded, each request may cost a fetch, so it counts before that. Later a 304 is free.
+  const early = isLoaded() ? undefined : takeOne();
+  if (early && !early.allowed) return tooMany(c, limit, early, deps);
+  const catalogue = await newest();
+  const headers = { etag: catalogue.etag, "cache-control": "public, max-age=300" };
+  if (matchesTag(c.req.header("if-none-match"), catalogue.etag)) return c.body(null, 304, headers);
+  const taken = early ?? takeOne();
+  if (!taken.allowed) return tooMany(c, limit, taken, deps);
+  return c.text(catalogue.document, 200, headers);
+}

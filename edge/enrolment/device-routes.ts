@@ -1,0 +1,115 @@
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Hono } from "hono/tiny";
+import type { z } from "zod";
+import { refuse, type Verdict } from "../../shared/verdict.ts";
+import { enrolmentRequest, sessionRequest } from "../../shared/wire/enrolment.ts";
+import type { Deps } from "../deps.ts";
+import { networkOf } from "../http/client-ip.ts";
+import { placeOf } from "../http/parse-json.ts";
+import { problem, refusal, tooMany } from "../http/problem-response.ts";
+import { jsonBody, valid, validate } from "../http/validate.ts";
+import type { Env } from "../request-env.ts";
+import { type Limited, readSignedBody, type Signed } from "./device-signature.ts";
+import { enrol, verifyEnrolment } from "./enrol-device.ts";
+import { openSession, verifySession } from "./open-session.ts";
+
+export const SESSION_PATH = "/v1/session";
+export const ENROL_PATH = "/v1/enroll";
+
+/** Adds `POST /v1/session`, on nodes that serve the part `ingest`. */
+export function sessionRoute(app: Hono<Env>, deps: Deps): void {
+  postSigned(app, deps, {
+    path: SESSION_PATH,
+    verify: verifySession,
+    body: sessionRequest,
+    respond: (signed, deps, body) => openSession(signed, body, deps),
+    success: 200,
+  });
+}
+
+/** Adds `POST /v1/enroll`, on nodes that serve the part `enrol`. 404 without an enrol key or a control key. */
+export function enrolRoute(app: Hono<Env>, deps: Deps): void {
+  if (deps.enrolKey ?? deps.controlKey)
+    postSigned(app, deps, {
+      path: ENROL_PATH,
+      verify: verifyEnrolment,
+      body: enrolmentRequest,
+      respond: (signed, deps, body) => enrol(signed, body, deps),
+      success: 201,
+    });
+  else
+    app.post(ENROL_PATH, (c) =>
+      problem(
+        c,
+        404,
+        "edge.no-enrolment",
+        "This node has no enrol key. Send enrolments to a node that has one",
+      ),
+    );
+}
+
+/** Refusals that only an authenticated device can receive: revoked, used up, too many. */
+const AUTHENTIC = [403, 409, 429];
+
+/**
+ * Rate limit per network for requests that fail authentication, because each costs an Ed25519 verification and a read.
+ * Authenticated requests do not count, so that any number of hosts can share one address.
+ */
+function limitRefused(deps: Deps) {
+  return createMiddleware<Env>(async function limitRefused(c, next) {
+    const { address } = deps.limits;
+    const network = networkOf(deps.sourceIp(c.req.raw));
+    const taken = address.take(network);
+    if (!taken.allowed) return tooMany(c, address, taken, deps);
+    await next();
+    if (c.res.ok || AUTHENTIC.includes(c.res.status)) address.giveBack(network);
+  });
+}
+
+type SignedRoute<Known extends Signed, Body extends z.ZodType> = {
+  path: string;
+  /** Authenticates the signer. Runs before the body is read. */
+  verify: (request: Request, deps: Deps) => Promise<Verdict<Known>>;
+  body: Body;
+  respond: (known: Known, deps: Deps, body: z.infer<Body>) => Promise<Verdict<object> | Limited>;
+  success: 200 | 201;
+};
+
+/** Adds a route for requests that a device key signs. Order: rate limit, signature, digest, schema, handler. */
+function postSigned<Known extends Signed, Body extends z.ZodType>(
+  app: Hono<Env>,
+  deps: Deps,
+  { path, verify, body, respond, success }: SignedRoute<Known, Body>,
+): void {
+  const signers = new WeakMap<Request, Known>();
+  const read = async ({ req }: Context<Env>): Promise<Verdict<Uint8Array<ArrayBuffer>>> => {
+    const known = await verify(req.raw, deps);
+    if (!known.ok) return known;
+    signers.set(req.raw, known.value);
+    return readSignedBody(req.raw, known.value);
+  };
+  app.use(path, limitRefused(deps));
+  app.post(
+    path,
+    jsonBody(read, deps),
+    validate("json", body, (c, error) => refusal(c, refuse("wire.malformed", placeOf(error)), deps)),
+    async (c) => {
+      const verdict = await respond(signers.get(c.req.raw)!, deps, valid(c, "json", body));
+      return respondToDevice(c, verdict, success, deps);
+    },
+  );
+}
+
+/** Responses that contain keys must not be cached. */
+function respondToDevice<T extends object>(
+  c: Context<Env>,
+  verdict: Verdict<T> | Limited,
+  status: 200 | 201,
+  deps: Deps,
+) {
+  if ("taken" in verdict) return tooMany(c, verdict.limit, verdict.taken, deps);
+  if (!verdict.ok) return refusal(c, verdict, deps);
+  c.header("cache-control", "no-store");
+  return c.json(verdict.value as object, status);
+}

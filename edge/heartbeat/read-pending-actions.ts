@@ -1,0 +1,105 @@
+import type { Authority } from "../../shared/authority/read-authority.ts";
+import { unrecordedRelease } from "../../shared/containment/containment-state.ts";
+import { canonicalJson } from "../../shared/encoding/canonical-json.ts";
+import { type AttributeMap, type Dynamo, values } from "../../shared/table/dynamo.ts";
+import { assetItem } from "../../shared/table/items/asset/asset.ts";
+import { decodeItem } from "../../shared/table/items/decode.ts";
+import { actionRequired, assetKey, GSI2 } from "../../shared/table/keys.ts";
+import { type Clock, isRecent } from "../../shared/time/clock.ts";
+
+/** A change that an asset has not carried out yet: a directive without proof, or a revocation. */
+export type PendingAction = {
+  generation: number;
+  directive?: string;
+  expiresAtMs: number;
+  revoked: boolean;
+  /** The host was freed with a release code, and the custody log has no record of it yet. */
+  isFreedUnrecorded?: true;
+};
+
+export type ReadPendingActionsDeps = {
+  dynamo: Dynamo;
+  table: string;
+  authority: Pick<Authority, "readMany" | "checkReports">;
+  clock: Clock;
+};
+
+/** Whether the signature of the asset verified, and when that was checked. */
+type Checked = { isSigned: boolean; atMs: number };
+
+/** Results of earlier signature checks, by {@link actionName}. */
+export type CheckedActions = Map<string, Checked>;
+
+/** An asset whose signature did not verify is checked again after this time, so that a repaired item soon counts. */
+const REFUSED_MS = 60_000;
+
+/** Includes every field of the action, so that a changed action is checked again and an unchanged one is not. */
+const actionName = (
+  assetId: string,
+  { generation, revoked, expiresAtMs, directive }: PendingAction,
+): string => `${assetId} ${generation} ${revoked} ${expiresAtMs} ${directive}`;
+
+/**
+ * Reads the pending actions of a tenant, by asset id. Leaves out assets whose signature does not verify, so that write
+ * access to the table alone can neither revoke nor isolate a host.
+ *
+ * @param checked updated in place: new checks are added, checks of actions that are gone are removed
+ */
+export async function readPendingActions(
+  { dynamo, table, authority, clock }: ReadPendingActionsDeps,
+  tenantId: string,
+  checked: CheckedActions,
+): Promise<Map<string, PendingAction>> {
+  const actions = await queryPendingActions({ dynamo, table, authority }, tenantId);
+  const nowMs = clock();
+  const names = new Map([...actions].map(([assetId, action]) => [assetId, actionName(assetId, action)]));
+  const isCurrent = ({ isSigned, atMs }: Checked) => isSigned || isRecent(atMs, nowMs, REFUSED_MS);
+  const unchecked = [...names].filter(([, name]) => !(checked.has(name) && isCurrent(checked.get(name)!)));
+  const stored = await authority.readMany(unchecked.map(([assetId]) => assetKey(tenantId, assetId)));
+  for (const [index, [, name]] of unchecked.entries()) {
+    const item = stored[index];
+    checked.set(name, { isSigned: item !== undefined && !(item instanceof Error), atMs: nowMs });
+  }
+  const current = new Set(names.values());
+  for (const name of checked.keys()) if (!current.has(name)) checked.delete(name);
+  for (const [assetId, name] of names) if (!checked.get(name)?.isSigned) actions.delete(assetId);
+  return actions;
+}
+
+/** Reads the tenant's whole sparse index (GSI2), one page of at most 1 MB after another. */
+async function queryPendingActions(
+  { dynamo, table, authority }: Omit<ReadPendingActionsDeps, "clock">,
+  tenantId: string,
+) {
+  const actions = new Map<string, PendingAction>();
+  const startKeys = new Set<string>();
+  let from: AttributeMap | undefined;
+  do {
+    const page = await dynamo("Query", {
+      TableName: table,
+      IndexName: GSI2,
+      KeyConditionExpression: "GSI2PK = :tenant",
+      ExpressionAttributeValues: values({ tenant: actionRequired(tenantId) }),
+      ...(from && { ExclusiveStartKey: from }),
+    });
+    for (const stored of page.Items ?? []) {
+      const asset = decodeItem(assetItem, stored);
+      // Only a release report that the device signed counts as a release that the custody log lacks.
+      const isFreed = unrecordedRelease(asset) && unrecordedRelease(await authority.checkReports(asset));
+      actions.set(asset.assetId, {
+        generation: asset.wish?.generation ?? 0,
+        ...(asset.wish && { directive: asset.wish.directive }),
+        expiresAtMs: asset.wish ? Date.parse(asset.wish.expiresAt) : 0,
+        revoked: asset.revokedAt !== undefined,
+        ...(isFreed && { isFreedUnrecorded: true as const }),
+      });
+    }
+    from = page.LastEvaluatedKey;
+    // Stops an endless loop on a table that ignores the start key. During such a loop no isolation would be delivered.
+    const start = from && canonicalJson(from);
+    if (start !== undefined && startKeys.has(start))
+      throw new Error("the index returned the same start key twice");
+    if (start !== undefined) startKeys.add(start);
+  } while (from);
+  return actions;
+}
