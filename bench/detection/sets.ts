@@ -1,9 +1,10 @@
-import { HELD_OUT } from "./held-out.ts";
-import { ORDINARY } from "./ordinary.ts";
 import type { Program } from "./program.ts";
-import { TUNING } from "./tuning.ts";
+import { HELD_OUT } from "./programs/held-out.ts";
+import { ORDINARY } from "./programs/ordinary.ts";
+import { SECOND_HELD_OUT } from "./programs/second-held-out.ts";
+import { TUNING } from "./programs/tuning.ts";
 
-export const SETS = ["tuning", "held-out", "ordinary", "quick"] as const;
+export const SETS = ["tuning", "held-out", "second-held-out", "ordinary", "quick"] as const;
 export type SetName = (typeof SETS)[number];
 
 /** Small downloads that install within a minute or two: what CI starts. All of them are of the tuning set. */
@@ -22,7 +23,13 @@ export function programsOf(
     programs.filter(
       ({ name }) => (set !== "quick" || QUICK.has(name)) && (only === undefined || only.includes(name)),
     );
-  const ai = { tuning: TUNING, "held-out": HELD_OUT, ordinary: [], quick: TUNING }[set];
+  const ai = {
+    tuning: TUNING,
+    "held-out": HELD_OUT,
+    "second-held-out": SECOND_HELD_OUT,
+    ordinary: [],
+    quick: TUNING,
+  }[set];
   return { ai: chosen(ai), ordinary: chosen(ORDINARY) };
 }
 

@@ -3,13 +3,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { folderOf } from "../../bench/detection/cache.ts";
-import { HELD_OUT } from "../../bench/detection/held-out.ts";
 import { isInstalled } from "../../bench/detection/install.ts";
 import { MODEL } from "../../bench/detection/model.ts";
-import { ORDINARY } from "../../bench/detection/ordinary.ts";
+import { HELD_OUT } from "../../bench/detection/programs/held-out.ts";
+import { ORDINARY } from "../../bench/detection/programs/ordinary.ts";
+import { SECOND_HELD_OUT } from "../../bench/detection/programs/second-held-out.ts";
+import { TUNING } from "../../bench/detection/programs/tuning.ts";
 import { programsOf } from "../../bench/detection/sets.ts";
 import type { LabReport } from "../../bench/detection/table.ts";
-import { TUNING } from "../../bench/detection/tuning.ts";
 import { describeUnless, missing } from "../support/missing.ts";
 import { descendantsOf, isRunning } from "../support/run/descendants.ts";
 import { eventually, ROOT } from "../support/stack.ts";
@@ -26,11 +27,12 @@ const notInstalled = [MODEL, ...[...ai, ...ordinary].map(({ source }) => source)
 const needs = [...missing("Linux", "unshare"), ...new Set(notInstalled)];
 
 describe("the list of the recall lab", () => {
-  const all = [...TUNING, ...HELD_OUT, ...ORDINARY];
+  const all = [...TUNING, ...HELD_OUT, ...SECOND_HELD_OUT, ...ORDINARY];
 
-  test("has 20 programs and more to tune on, as many held out, 25 ordinary servers, and no name twice", () => {
+  test("has at least 20 programs to tune on, 20 in each held-out set, 25 ordinary servers, and no name twice", () => {
     expect(TUNING.length).toBeGreaterThanOrEqual(20);
     expect(HELD_OUT.length).toBeGreaterThanOrEqual(20);
+    expect(SECOND_HELD_OUT.length).toBeGreaterThanOrEqual(20);
     expect(ORDINARY.length).toBeGreaterThanOrEqual(25);
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   });

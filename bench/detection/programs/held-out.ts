@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { AiProgram } from "./program.ts";
+import type { AiProgram } from "../program.ts";
 
 /*
  * Programs that nothing is tuned on. They are scanned once, when the work on the catalogue is over; what that scan says

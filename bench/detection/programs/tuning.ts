@@ -1,4 +1,4 @@
-import type { AiProgram } from "./program.ts";
+import type { AiProgram } from "../program.ts";
 
 /*
  * Programs that the catalogue may be tuned on: the agent's answers to these are looked at while it is worked on. The

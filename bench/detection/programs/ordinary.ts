@@ -1,4 +1,4 @@
-import type { Program } from "./program.ts";
+import type { Program } from "../program.ts";
 
 /* Servers that are no AI: none of them may be reported, under any name. */
 
