@@ -1,7 +1,6 @@
 /**
- * The value of a JSON text, or of as much of it as arrived: a probe stops reading after some bytes, and what a
- * document says of itself stands at its beginning. What was cut off is left out whole: of `{"a":1,"b":[2,3` stays
- * `{"a":1,"b":[2]}`. Undefined when nothing of it can be read.
+ * Parses JSON text that may be truncated, because a probe reads a limited number of bytes. Incomplete members and elements
+ * are dropped: `{"a":1,"b":[2,3` becomes `{"a":1,"b":[2]}`. Undefined if nothing can be parsed.
  */
 export function parseCutJson(text: string): unknown {
   try {
@@ -22,11 +21,11 @@ function attempt(text: string): unknown {
 
 const CLOSERS: Readonly<Record<string, string>> = { "{": "}", "[": "]" };
 
-/** The text up to the last member or element that is complete, with what is open closed. */
+/** The text up to the last complete member or element, with all open brackets closed. */
 function wholePart(text: string): string | undefined {
   const open: string[] = [];
   let end = 0;
-  /** How many of `open` are open at `end`: what is closed behind it moves `end` itself. */
+  /** Number of brackets that are open at `end`. */
   let depth = 0;
   let inString = false;
   for (let at = 0; at < text.length; at += 1) {

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { catalogueVersion } from "../../shared/wire/catalog.ts";
 import { catalogEntry } from "./entry.ts";
 
-/** Products of one catalogue at most. */
+/** Limit of products in a catalogue. */
 const ENTRIES_MAX = 1000;
 
-/** A catalogue as it travels: the JSON that `bun run build:agent` writes and the control key signs. */
+/** A catalogue file: the JSON that `bun run build:agent` writes and the control key signs. */
 export const catalogueDocument = z
   .strictObject({ version: catalogueVersion, entries: z.array(catalogEntry).min(1).max(ENTRIES_MAX) })
   .refine(

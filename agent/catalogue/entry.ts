@@ -3,8 +3,8 @@ import { slug } from "../../shared/ids.ts";
 import { ENGINE_KINDS } from "../../shared/wire/heartbeat.ts";
 
 /*
- * What the agent knows of one product. Pure data: an entry survives JSON, so that a newer catalogue can be
- * served without a newer agent. Regular expressions are strings; those over names and paths ignore case.
+ * Schema of a catalogue entry: all that the agent knows about one product. Entries are plain JSON data, so the control plane
+ * can serve a newer catalogue to older agents. Regular expressions are strings and ignore case.
  */
 
 const pattern = z.string().min(1).refine(isRegex, "not a regular expression");
@@ -19,7 +19,7 @@ function isRegex(source: string): boolean {
   }
 }
 
-/** Of a JSON value found by path: `a.b`, `a[].b` (some element), `[]` for a list at the root. */
+/** Condition on JSON values. A path is `a.b`, `a[].b` (any element of `a`), or `[]` for an array at the root. */
 const condition = z.union([
   z.strictObject({ matches: pattern }),
   z.strictObject({ is: z.enum(["array", "object", "string", "number", "boolean", "present", "absent"]) }),
@@ -27,24 +27,24 @@ const condition = z.union([
 
 const look = {
   headers: z.record(z.string().regex(/^[a-z0-9-]+$/), pattern).optional(),
-  /** Over the first bytes of the body as text. */
+  /** Pattern for the body as text, as far as it was read. */
   body: pattern.optional(),
   json: z.record(z.string(), condition).optional(),
 };
 
-/** One thing a product answers. All of it must hold, and nothing of `unless`. */
+/** A response of a product. All conditions must hold, and none of `unless`. */
 export const trait = z.strictObject({
   path,
-  /** Default `[200]`. A refusal (401, 403) that only this product words so is as good as an answer. */
+  /** Default: `[200]`. An error (401, 403) with a text that only this product uses also identifies it. */
   statuses: z.array(z.int().min(100).max(599)).min(1).optional(),
   ...look,
   unless: z.strictObject(look).optional(),
-  /** `identity`: it names itself. `strong`: a combination of no other product. `hint`: fits, proves nothing. */
+  /** `identity`: the product names itself. `strong`: no other product responds so. `hint`: other products do as well. */
   weight: z.enum(["identity", "strong", "hint"]),
   says: z.string().min(1).max(160),
 });
 
-/** Where a product lists its models. `each` leads to the objects, the rest are paths within one of them. */
+/** Where a product lists its models. `each` is the path to the model objects; all other paths are within one object. */
 export const modelList = z.strictObject({
   path,
   each: z.string(),
@@ -56,18 +56,18 @@ export const modelList = z.strictObject({
   quantisation: z.string().optional(),
   format: z.string().optional(),
   publisher: z.string().optional(),
-  /** Whether being listed here means being in memory, or which field tells. */
+  /** Whether listed models are in memory: for all of them, or by a field of each. */
   loaded: z.union([z.boolean(), z.strictObject({ at: z.string(), matches: pattern })]),
 });
 
 const answer = z.strictObject({
   status: z.int().default(200),
   headers: z.record(z.string(), z.string()).default({}),
-  /** An object or array stands for its JSON. */
+  /** An object or array is serialised to JSON. */
   body: z.union([z.string(), z.record(z.string(), z.unknown()), z.array(z.unknown())]).default(""),
 });
 
-/** Recorded or documented facts, and where they come from. What is not listed answers 404. */
+/** Recorded or documented responses or processes, with their source. Paths that are not listed return 404. */
 export const fixture = z.strictObject({
   source: z.string().min(1),
   answers: z.record(path, answer).optional(),
@@ -84,35 +84,35 @@ export const catalogEntry = z.strictObject({
   id: slug,
   name: z.string().min(1).max(80),
   kind: z.enum(ENGINE_KINDS),
-  /** Default ports: they order the probing and add little. */
+  /** Default ports. They are weak evidence. */
   ports: z.array(z.int().min(1).max(65535)),
-  /** Base names of the executable, lower case, without `.exe`; `*` stands for anything. */
+  /** Base names of the executable in lower case, without `.exe`. `*` matches any text. */
   names: z.array(z.string().regex(/^[a-z0-9 :._*+-]+$/)),
-  /** Interpreters it runs on: their names say nothing about it and are no disguise. */
+  /** Interpreters that run the product. A process with the name of one is not reported as renamed. */
   runsOn: z.array(z.enum(["python", "node", "java", "dotnet", "ruby"])).optional(),
-  /** Over the executable's path, with forward slashes. */
+  /** Patterns for the path of the executable, with forward slashes. */
   binaries: z.array(pattern).optional(),
-  /** Over the command line, words joined by a space. Read on the host only. */
+  /** Patterns for the command line, its words joined by spaces. The command line does not leave the host. */
   commands: z.array(pattern).optional(),
-  /** Over paths of loaded libraries, with forward slashes. */
+  /** Patterns for paths of loaded libraries, with forward slashes. */
   libraries: z.array(pattern).optional(),
   traits: z.array(trait),
   version: z.array(z.strictObject({ path, at: z.string(), matches: pattern.optional() })).optional(),
   models: z.array(modelList).optional(),
-  /** Serves the OpenAI API, so that shape is no contradiction. */
+  /** The product serves the OpenAI API, so an OpenAI model list is evidence for it. */
   openai: z.boolean().optional(),
-  /** Products whose answers this one copies: where both fit, this one it is. */
+  /** Products whose responses this product imitates. If both fit, this product is reported. */
   impersonates: z.array(slug).optional(),
   /** Child processes reported as part of this product. */
   absorbs: z.array(slug).optional(),
-  /** Models at rest. `~` is each home directory. */
+  /** Directories with models on disk. `~` is every home directory. */
   directories: z
     .array(z.strictObject({ path: z.string().min(1), layout: z.enum(["ollama", "huggingface", "files"]) }))
     .optional(),
   sources: z.array(z.string().min(1)).min(1),
   fixtures: z.strictObject({
     positive: z.array(fixture).min(1),
-    /** Answers that look alike and must not be taken for it. */
+    /** Similar responses or processes of other programs. They must not be reported as this product. */
     negative: z.array(fixture).min(1),
   }),
 });

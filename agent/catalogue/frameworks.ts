@@ -1,5 +1,5 @@
 /**
- * Frameworks that products are built on. An answer that names only the framework does not contradict a process that
- * names the product.
+ * Frameworks that products are built on. If the process is a known product, a response that names only its framework is
+ * reported as that product.
  */
 export const FRAMEWORKS: ReadonlySet<string> = new Set(["gradio", "chainlit"]);

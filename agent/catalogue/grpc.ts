@@ -1,8 +1,8 @@
 /*
- * Methods of gRPC that tell which product answers. All are unary, change nothing, and take an empty message. The table is not
- * part of the entries: agents from before refuse a catalogue with more fields.
+ * gRPC methods that identify a product. All are unary, change nothing, and accept an empty message. The table is not part of
+ * the catalogue entries, because older agents reject a catalogue with unknown fields.
  *
- * Field numbers are those of the published .proto files. Every message of protobuf is read without its schema.
+ * Field numbers are those of the published .proto files. Messages are parsed without their schema.
  */
 
 export type GrpcTrait = {
@@ -10,14 +10,14 @@ export type GrpcTrait = {
   product: string;
   /** `/package.Service/Method`. */
   call: string;
-  /** Text fields of the answer by their number, and what each has to match. */
+  /** Patterns for string fields of the response, by field number. All must match. */
   text?: Readonly<Record<number, string>>;
-  /** An error that only this product words so, instead of an answer. */
+  /** An error that only this product returns, instead of a response. `message` is a pattern. */
   error?: { status: number; message: string };
-  /** `identity`: it names itself. `strong`: a method that only this product has. */
+  /** `identity`: the product names itself. `strong`: a method that only this product has. */
   weight: "identity" | "strong";
   says: string;
-  /** Field with its version, and the part of it that counts. */
+  /** Field with the version. Capture group 1 of `matches` is the version. */
   version?: { field: number; matches?: string };
 };
 
@@ -25,11 +25,11 @@ export type GrpcTrait = {
 export type GrpcModels = {
   /** `/package.Service/Method`. */
   call: string;
-  /** Repeated field with one message a model; absent when the answer itself is about the one model. */
+  /** Repeated field with one message per model. Absent if the response itself describes the only model. */
   each?: number;
-  /** Fields with its name; the first that is not empty counts. */
+  /** Fields with the name. The first that is not empty is used. */
   names: readonly number[];
-  /** A field whose text says that it is loaded; absent when all that is listed is. */
+  /** Field that shows whether the model is loaded. Absent if every listed model is loaded. */
   loaded?: { field: number; matches: string };
 };
 
@@ -101,7 +101,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     call: "/tensorflow.serving.ModelService/GetModelStatus",
     error: { status: 3, message: "^Missing ModelSpec$" },
     weight: "strong",
-    says: "TensorFlow Serving's words for a request without a model",
+    says: "TensorFlow Serving's error for a request without a model",
   },
   // ray-project/ray, src/ray/protobuf/serve.proto and python/ray/serve/_private/proxy.py.
   {
@@ -117,7 +117,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     call: "/qdrant.Qdrant/HealthCheck",
     text: { 1: "^qdrant - vector search engine" },
     weight: "identity",
-    says: "it titles itself qdrant",
+    says: "its title is qdrant",
     version: { field: 2 },
   },
   // Recorded from milvus-lite 3.2.2 (PyPI), `milvus_lite-3.2.2`; milvus-io/milvus-proto, proto/milvus.proto.
@@ -126,7 +126,7 @@ export const GRPC_TRAITS: readonly GrpcTrait[] = [
     call: "/milvus.proto.milvus.MilvusService/GetVersion",
     text: { 2: "\\d" },
     weight: "strong",
-    says: "its version by Milvus's API",
+    says: "a version from Milvus's API",
     version: { field: 2, matches: "(\\d+(?:\\.\\d+)+)" },
   },
 ];
@@ -139,7 +139,7 @@ const REPOSITORY: GrpcModels = {
   loaded: { field: 3, matches: "^READY$" },
 };
 
-/** MLServer has it in a service of its own: mlserver 1.7.1 (PyPI), mlserver/grpc/model_repository_pb2.py. */
+/** MLServer has RepositoryIndex in a separate service: mlserver 1.7.1 (PyPI), mlserver/grpc/model_repository_pb2.py. */
 const MLSERVER_REPOSITORY: GrpcModels = {
   ...REPOSITORY,
   call: "/inference.model_repository.ModelRepositoryService/RepositoryIndex",

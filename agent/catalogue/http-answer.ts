@@ -1,2 +1,2 @@
-/** An HTTP answer as the catalogue sees it. Header names in lower case; `body` possibly cut. */
+/** An HTTP response. Header names are in lower case. `body` may be truncated. */
 export type Answer = { status: number; headers: Readonly<Record<string, string>>; body: string };

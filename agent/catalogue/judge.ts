@@ -2,19 +2,19 @@ import { openedBy } from "./auth.ts";
 import type { CatalogEntry, Trait } from "./entry.ts";
 import { type Examined, matchesTrait, valuesAt } from "./match.ts";
 
-/** The answers of one listener, by path. */
+/** The responses of one listener, by path. */
 export type Answers = ReadonlyMap<string, Examined>;
 
-/** A product whose traits were found, and which. */
+/** A product and those of its traits that match. */
 export type Fit = { entry: CatalogEntry; traits: readonly Trait[] };
 
-/** What the answers of one listener say. `hints` fit products that could not be told by HTTP alone. */
+/** The product behind one listener. `hints`: products of which only weak traits match. */
 export type Judgement = { winner?: Fit; runnersUp: readonly Fit[]; hints: readonly Fit[] };
 
 /**
- * The product behind these answers. A product that copies another's answers (`impersonates`) beats it; then
- * naming itself beats a combination, more traits beat fewer, and what the process suggests (`likely`) decides
- * what is left. Ports are not asked.
+ * The product behind these responses. If several fit, they rank as follows: a product that imitates another (`impersonates`)
+ * above the imitated one; a product that names itself; more matching traits; a product that the process suggests
+ * (`likely`). Ports do not count.
  */
 export function judge(
   catalogue: readonly CatalogEntry[],
@@ -48,8 +48,8 @@ const byPath = new WeakMap<readonly CatalogEntry[], Map<string, Placed[]>>();
 const examined = new WeakMap<Examined, Placed[]>();
 
 /**
- * Traits that an answer has. Computed once for each answer, because a listener is judged after each batch of probes and
- * the JSON is not kept.
+ * Traits that match a response. Computed once per response: a listener is judged after each batch of probes, and the JSON
+ * is not kept.
  */
 function traitsIn(catalogue: readonly CatalogEntry[], path: string, answer: Examined): Placed[] {
   let index = byPath.get(catalogue);
@@ -75,7 +75,7 @@ function compare(a: readonly number[], b: readonly number[]): number {
   return 0;
 }
 
-/** Products that could still overtake the winner: those that copy its answers. */
+/** Products that imitate the winner and could still be the right one. */
 export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry): CatalogEntry[] {
   return catalogue.filter((entry) => entry.impersonates?.includes(winner.id));
 }
@@ -83,15 +83,16 @@ export function rivals(catalogue: readonly CatalogEntry[], winner: CatalogEntry)
 export const MODELS_PATH = "/v1/models";
 
 /**
- * What `/v1/models` has of the OpenAI API (https://platform.openai.com/docs/api-reference/models/object): the list of
- * models, or an error in OpenAI's form. A web shop may also list "models", and other APIs use similar lists and errors.
+ * Whether `/v1/models` has the form of the OpenAI API: a model list
+ * (https://platform.openai.com/docs/api-reference/models/object) or an error. Returns the evidence as a sentence. The checks
+ * are strict, because a web shop may also list "models", and other APIs use similar lists and errors.
  */
 export function openaiShape(answers: Answers): string | undefined {
   const answer = answers.get(MODELS_PATH);
   if (!answer) return undefined;
   if (answer.status === 200) return listShape(answer);
   if (!isWordedRefusal(answer)) return undefined;
-  // An API that refuses every path in these words, as Stripe's does, says nothing about models.
+  // An API that rejects every path with such an error, like Stripe's, need not have models.
   const elsewhere = [...answers].filter(([path]) => !path.startsWith("/v1/"));
   if (elsewhere.some(([, other]) => isWordedRefusal(other))) return undefined;
   return `GET ${MODELS_PATH} refuses (${answer.status}) as OpenAI does`;
@@ -101,7 +102,7 @@ function listShape({ json }: Examined): string | undefined {
   const [object] = valuesAt(json, "object");
   const [data] = valuesAt(json, "data");
   if (object !== "list" || !Array.isArray(data)) return undefined;
-  // Lists of other APIs tell where to go on: `has_more`, `url`, `total`.
+  // Lists of other APIs have members for paging: `has_more`, `url`, `total`.
   const isBare = Object.keys(json as object).every((key) => key === "object" || key === "data");
   const isOpenai = data.length === 0 ? isBare : data.some(isModel);
   return isOpenai ? `GET ${MODELS_PATH} lists ${data.length} models as OpenAI does` : undefined;

@@ -12,10 +12,10 @@ import { toEngine } from "./identify/to-engine.ts";
 import type { Peers } from "./network/client-connections.ts";
 import type { SystemReaders } from "./platform/system-readers.ts";
 import { createByteBudget } from "./probe/kept-answer.ts";
-import { createListening, type Heard } from "./probe/probe-listeners.ts";
+import { type Heard, ListenerProber } from "./probe/probe-listeners.ts";
 import { ancestorsOf } from "./processes/ancestors.ts";
 import { createExecutables, type Executables } from "./processes/executable-hashes.ts";
-import { type AtRest, createAtRest, NONE_AT_REST } from "./stores/models-on-disk.ts";
+import { AtRest, NONE_AT_REST } from "./stores/models-on-disk.ts";
 import {
   type AnyListener,
   type Host,
@@ -86,14 +86,14 @@ export function createScanner(readers: SystemReaders, options: ScannerOptions = 
   const suspectsOf = createSuspectsOf(readers.catalogue);
   let suspects: ReadonlySet<number> = new Set();
   const asking = { ...readers, ...budgets, isSuspect: (pid: number) => suspects.has(pid) };
-  const listening = createListening(asking);
+  const listening = new ListenerProber(asking);
   const unixListening = createUnixListening(asking);
   const claims = createClaims(readers);
   const weights = createLastingWeights(readers);
   const candidates = createMemo<Found>();
   const answers = createMemo<readonly Heard[]>();
   const selection = createMemo<ReturnType<typeof selectEngines>>();
-  const atRest = createAtRest(readers);
+  const atRest = new AtRest(readers);
   let scans = 0;
   const complete = createCompleter(readers, atRest, createExecutables(readers, options.hashMs));
   return {

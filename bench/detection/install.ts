@@ -145,6 +145,8 @@ async function installGo(
     GOPATH: join(cacheFolder(), "gopath"),
     GOFLAGS: "-mod=mod -modcacherw",
     GOTOOLCHAIN: "local",
+    // A go.work file of the module forbids -mod=mod.
+    GOWORK: "off",
     ...FAST,
   };
   const downloaded = Bun.spawnSync(["go", "mod", "download", "-json", module], {

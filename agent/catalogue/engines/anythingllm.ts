@@ -80,7 +80,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "made up: a build tool of somebody who works on it",
+        source: "made up: a build tool of a developer of the product",
         process: {
           executable: "/home/ada/src/AnythingLLM/node_modules/@esbuild/linux-x64/bin/esbuild",
           argv: ["esbuild", "--service"],

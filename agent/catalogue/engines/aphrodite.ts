@@ -13,7 +13,7 @@ const entry: CatalogEntry = {
       path: "/v1/models",
       json: { "data[].owned_by": { matches: "^(?:aphrodite|pygmalionai)$" } },
       weight: "identity",
-      says: "its models are owned by aphrodite (before: pygmalionai)",
+      says: "its models are owned by aphrodite or pygmalionai",
     },
     {
       path: "/metrics",

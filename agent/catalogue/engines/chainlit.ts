@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
         oauthProviders: { is: "array" },
       },
       weight: "strong",
-      says: "Chainlit's ways to sign in",
+      says: "Chainlit's list of sign-in methods",
     },
   ],
   sources: ["https://docs.chainlit.io/"],

@@ -16,7 +16,7 @@ const entry: CatalogEntry = {
       path: "/",
       json: { name: { matches: "^Cherry Studio API$" } },
       weight: "identity",
-      says: "it names itself Cherry Studio API",
+      says: "its name is Cherry Studio API",
     },
   ],
   openai: true,

@@ -16,7 +16,7 @@ const entry: CatalogEntry = {
       path: "/",
       json: { message: { matches: "^LLMs API$" }, version: { is: "string" } },
       weight: "strong",
-      says: "it calls itself LLMs API",
+      says: "its name is LLMs API",
     },
     { path: "/ui/", body: "<title>CCR UI</title>", weight: "identity", says: "the page is titled CCR UI" },
   ],

@@ -67,7 +67,7 @@ const entry: CatalogEntry = {
     ],
     negative: [
       {
-        source: "made up: a build tool of somebody who writes for it",
+        source: "made up: a build tool of an extension developer",
         process: { executable: "/home/ada/ComfyUI_frontend/node_modules/@esbuild/linux-x64/bin/esbuild" },
       },
       {

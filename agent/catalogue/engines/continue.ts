@@ -10,7 +10,7 @@ const entry: CatalogEntry = {
   binaries: ["/extensions/continue\\.continue-"],
   commands: [
     "/@continuedev/cli/",
-    // Two letters: only where npm puts its links.
+    // The name `cn` is short, so it must be in a directory where npm creates links.
     "(?:/node_modules/\\.bin|(?:/usr|/usr/local|/homebrew|/\\.npm-global|/versions/node/[^/ ]+)/bin)/cn(?: |$)",
   ],
   traits: [],

@@ -24,7 +24,7 @@ const entry: CatalogEntry = {
       statuses: [404],
       body: "Headless backend \\(hermes serve\\)",
       weight: "identity",
-      says: "it says that it is hermes serve",
+      says: "it says that hermes serve is running",
     },
     {
       path: "/",

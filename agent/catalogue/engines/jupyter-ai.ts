@@ -1,6 +1,6 @@
 import type { CatalogEntry } from "../entry.ts";
 
-/** A Jupyter server says 404 for a path of an extension that it does not have, and never for one that it has. */
+/** A Jupyter server returns 404 for paths of an extension only if the extension is not installed. */
 const entry: CatalogEntry = {
   id: "jupyter-ai",
   name: "Jupyter AI",
@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
       headers: { server: "^TornadoServer" },
       json: { message: { matches: "^Forbidden$" } },
       weight: "strong",
-      says: "a Jupyter server with the model providers of Jupyter AI 2, behind its token",
+      says: "a Jupyter server that protects the model providers of Jupyter AI 2 with a token",
     },
     {
       path: "/api/ai/providers",

@@ -1,6 +1,6 @@
 import type { CatalogEntry } from "../entry.ts";
 
-/** KServe's own model server, and servers of its protocol that name none of the other products. */
+/** KServe's model server, and other servers of the KServe v2 protocol that do not name a product of the catalogue. */
 const entry: CatalogEntry = {
   id: "kserve",
   name: "KServe v2 inference server",

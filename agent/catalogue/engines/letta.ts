@@ -25,7 +25,7 @@ const entry: CatalogEntry = {
       statuses: [500],
       json: { "error.message": { matches: "^Missing LETTA_API_KEY" } },
       weight: "strong",
-      says: "it misses its LETTA_API_KEY",
+      says: "an error that asks for LETTA_API_KEY",
     },
   ],
   version: [{ path: "/v1/health/", at: "version" }],
@@ -51,7 +51,7 @@ const entry: CatalogEntry = {
         },
       },
       {
-        source: "recorded from letta 0.34.12 (letta server --listen --openai-api), nobody signed in",
+        source: "recorded from letta 0.34.12 (letta server --listen --openai-api), without signing in",
         answers: {
           "/": { status: 404 },
           "/v1/models": {

@@ -140,7 +140,7 @@ import xtts from "./xtts.ts";
 /** Version of the compiled-in catalogue, sent in every heartbeat. */
 export const catalogueVersion = "2026.12.01.1";
 
-/** Every product of this directory; a test compares it with the files. */
+/** All products of this directory. A test compares the list with the files. */
 export const catalogue: readonly CatalogEntry[] = [
   aider,
   amazonQKiro,

@@ -28,7 +28,7 @@ const entry: CatalogEntry = {
       statuses: [401, 403],
       body: "LiteLLM Virtual Key|No api key passed in\\.",
       weight: "strong",
-      says: "LiteLLM's words for a missing key",
+      says: "LiteLLM's error for a missing key",
     },
   ],
   version: [{ path: "/health/readiness", at: "litellm_version" }],

@@ -5,14 +5,14 @@ const entry: CatalogEntry = {
   name: "LM Studio",
   kind: "inference-app",
   ports: [1234],
-  // `llmster` is the daemon without a window: src/subcommands/daemon of lmstudio-ai/lms.
+  // `llmster` is the headless daemon: src/subcommands/daemon of lmstudio-ai/lms.
   names: ["lm-studio", "lm studio", "lmstudio", "lms", "llmster", "lm-studio*.appimage"],
   binaries: [
     "/LM Studio\\.app/Contents/",
     "/LM[- ]Studio/lm[- ]studio(?:\\.exe)?$",
     "/\\.mount_LM[- ]?Stu[^/]*/",
     "/\\.lmstudio/(?:bin|extensions|llmster)/",
-    // Wherever LMSTUDIO_HOME puts it: `llmster/<version>/`.
+    // `llmster/<version>/` below any LMSTUDIO_HOME.
     "/llmster/\\d[^/]*/(?:bin/)?llmster(?:\\.exe)?$",
   ],
   libraries: ["/\\.lmstudio/extensions/"],
@@ -21,7 +21,7 @@ const entry: CatalogEntry = {
       path: "/lmstudio-greeting",
       json: { lmstudio: { matches: "^true$" } },
       weight: "identity",
-      says: "it greets as LM Studio",
+      says: "LM Studio's greeting",
     },
     {
       path: "/api/v0/models",
@@ -50,7 +50,7 @@ const entry: CatalogEntry = {
       statuses: [200, 404],
       body: "Unexpected endpoint or method\\. \\(GET /\\)",
       weight: "strong",
-      says: "LM Studio's words for an unknown endpoint",
+      says: "LM Studio's error for an unknown endpoint",
     },
   ],
   models: [

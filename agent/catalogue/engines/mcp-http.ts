@@ -7,7 +7,7 @@ const entry: CatalogEntry = {
   ports: [],
   names: ["mcpo"],
   runsOn: ["python", "node"],
-  // It serves what an MCP server can do as an ordinary HTTP API.
+  // mcpo serves the tools of an MCP server as an HTTP API.
   commands: ["(?:^|/)bin/mcpo(?: -|$)", "^mcpo -", "-m mcpo(?: |$)"],
   absorbs: ["mcp-stdio"],
   traits: [
@@ -30,11 +30,11 @@ const entry: CatalogEntry = {
     },
     {
       path: "/mcp",
-      // Stateless servers open the stream for any client, and send nothing but comments until there is news.
+      // Stateless servers open the stream for any client and send only comments until there is an event.
       headers: { "content-type": "^text/event-stream" },
       body: "^(?::[^\\n]*|\\s)*$",
       weight: "strong",
-      says: "an event stream of the Model Context Protocol that waits for news",
+      says: "an open event stream of the Model Context Protocol",
     },
     {
       path: "/sse",

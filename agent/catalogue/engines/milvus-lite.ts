@@ -1,8 +1,8 @@
 import type { CatalogEntry } from "../entry.ts";
 
 /**
- * Version 2 starts a program of its own that answers gRPC on a unix socket. Version 3 is threads of the Python process that
- * uses it, with no library of its own: only its server, when it is started by itself, can be told.
+ * Version 2 starts a separate program that serves gRPC on a unix socket. Version 3 runs in threads of the Python process that
+ * uses it and loads no library of its own, so only its stand-alone server can be recognised.
  */
 const entry: CatalogEntry = {
   id: "milvus-lite",

@@ -23,7 +23,7 @@ const entry: CatalogEntry = {
       statuses: [401],
       body: "mlflow\\.org/docs/[^ ]*#authenticating-to-mlflow",
       weight: "identity",
-      says: "it asks to authenticate to MLflow",
+      says: "it asks for authentication to MLflow",
     },
     {
       path: "/openapi.json",

@@ -9,13 +9,18 @@ const entry: CatalogEntry = {
   runsOn: ["node"],
   commands: ["/@portkey-ai/gateway/"],
   traits: [
-    { path: "/", body: "^AI Gateway says hey!", weight: "identity", says: "it says AI Gateway says hey" },
+    {
+      path: "/",
+      body: "^AI Gateway says hey!",
+      weight: "identity",
+      says: "the front page says: AI Gateway says hey",
+    },
     {
       path: "/v1/models",
       statuses: [400],
       body: "x-portkey-config or x-portkey-provider header is required",
       weight: "strong",
-      says: "Portkey's words for a missing provider",
+      says: "Portkey's error for a missing provider",
     },
   ],
   sources: ["https://github.com/Portkey-AI/gateway"],

@@ -11,7 +11,7 @@ const entry: CatalogEntry = {
       path: "/",
       json: { title: { matches: "^qdrant - vector search engine" } },
       weight: "identity",
-      says: "it titles itself qdrant",
+      says: "its title is qdrant",
     },
   ],
   version: [{ path: "/", at: "version" }],

@@ -13,7 +13,7 @@ const entry: CatalogEntry = {
       path: "/openapi.json",
       body: '"/brains/".*"/knowledge/?',
       weight: "strong",
-      says: "its API has brains and knowledge",
+      says: "the API description has the paths of brains and knowledge",
     },
   ],
   sources: ["https://github.com/QuivrHQ/quivr"],

@@ -13,7 +13,7 @@ const entry: CatalogEntry = {
       statuses: [400],
       json: { error: { matches: "^Missing model name in request\\.$" } },
       weight: "strong",
-      says: "TensorFlow Serving's words for a request without a model",
+      says: "TensorFlow Serving's error for a request without a model",
     },
   ],
   sources: ["https://www.tensorflow.org/tfx/serving/api_rest"],

@@ -7,22 +7,22 @@ import type { Fit, Judgement } from "../../catalogue/judge.ts";
 import { regex } from "../../catalogue/match.ts";
 import { type Fields, readFields, textOf } from "./protobuf.ts";
 
-/** Result of a method: an error, or the message fields that the catalogue reads. */
+/** Response to a gRPC call: its status, and the message fields that the catalogue reads. */
 export type GrpcAnswer = { status: number; message: string; fields: Fields };
 
 export type GrpcAnswers = ReadonlyMap<string, GrpcAnswer>;
 
-/** Codes of https://grpc.github.io/grpc/core/md_doc_statuscodes.html. */
+/** Status codes (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
 const OK = 0;
 const UNKNOWN = 2;
 const PERMISSION_DENIED = 7;
 const UNAUTHENTICATED = 16;
 
 const MESSAGE_LENGTH_MAX = 256;
-/** Of each message: flag of compression, length. */
+/** Prefix of each message: 1 byte compression flag, 4 bytes length. */
 const PREFIX_BYTES = 5;
 
-/** What is kept of an answer: values of a field, and bytes of a value. A model in a list is a message of its own. */
+/** Limits for the fields that are kept: values per field, and bytes per value. Each model in a list is a message. */
 const VALUES_MAX = LIMITS.MODELS_MAX;
 const VALUE_BYTES_MAX = 1024;
 
@@ -67,7 +67,7 @@ function fieldsIn(body: Buffer): Fields {
   return readFields(new Uint8Array(body.subarray(PREFIX_BYTES, PREFIX_BYTES + length))) ?? new Map();
 }
 
-/** Methods to ask, those of likely products first. */
+/** Methods to call, those of likely products first. */
 export function grpcMethods(catalogue: readonly CatalogEntry[], likely: ReadonlySet<string>): string[] {
   const known = new Set(catalogue.map(({ id }) => id));
   const traits = GRPC_TRAITS.filter(({ product }) => known.has(product));
@@ -78,7 +78,7 @@ export function grpcMethods(catalogue: readonly CatalogEntry[], likely: Readonly
 export const grpcModels = (judgement: Judgement): GrpcModels | undefined =>
   judgement.winner && GRPC_MODELS[judgement.winner.entry.id];
 
-/** The product behind these answers: one that names itself before one that has a method. */
+/** The product behind these responses. A product that names itself ranks above a product that only has a method. */
 export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswers): Judgement {
   const entries = new Map(catalogue.map((entry) => [entry.id, entry]));
   const fits = new Map<CatalogEntry, Trait[]>();
@@ -93,7 +93,7 @@ export function judgeGrpc(catalogue: readonly CatalogEntry[], answers: GrpcAnswe
   const [winner, ...runnersUp] = [...fits]
     .map(([entry, traits]) => ({ entry, traits }))
     .sort((a, b) => rank(b) - rank(a) || (a.entry.id < b.entry.id ? -1 : 1));
-  // Every product of the protocol also fits the entry that stands for the protocol.
+  // Every KServe v2 server also fits the generic entry `kserve`.
   const others = runnersUp.filter(({ entry }) => entry.id !== "kserve");
   return winner ? { winner, runnersUp: others, hints: [] } : { runnersUp: [], hints: [] };
 }
@@ -136,7 +136,7 @@ export function grpcModelList(judgement: Judgement, answers: GrpcAnswers): Model
   return [...models.values()];
 }
 
-/** `open` takes a list of models without a credential. Health and metadata are often open where the rest is not. */
+/** `open` requires a model list without a credential. Health and metadata are often open on protected servers too. */
 export function grpcAuth(judgement: Judgement, answers: GrpcAnswers): "open" | "required" | "unknown" {
   const statuses = [...answers.values()].map(({ status }) => status);
   if (statuses.some((status) => status === UNAUTHENTICATED || status === PERMISSION_DENIED))

@@ -1,4 +1,4 @@
-/** Symbols by the length of their code in bits (RFC 7541 Appendix B). 256 is the end of the string. */
+/** Symbols by the length of their code in bits (RFC 7541 Appendix B). 256 is the EOS symbol. */
 const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
   [5, "48-50 97 99 101 105 111 115-116"],
   [6, "32 37 45-47 51-57 61 65 95 98 100 102-104 108-110 112 114 117"],
@@ -25,7 +25,7 @@ const SYMBOLS: readonly (readonly [bits: number, symbols: string])[] = [
 
 const END = 256;
 
-/** The code is canonical: codes of one length follow each other in the order of their symbols. */
+/** Symbols by code. The code is canonical: codes of equal length are consecutive, in the order of their symbols. */
 const symbolByCode = new Map<number, number>();
 {
   let code = 0;
@@ -43,12 +43,12 @@ const symbolByCode = new Map<number, number>();
   }
 }
 
-/** Codes have at most 30 bits. */
+/** Map key of a code. Codes have at most 30 bits. */
 function keyOf(bits: number, code: number): number {
   return bits * 2 ** 30 + code;
 }
 
-/** The text as latin1; undefined for what is not such a code (RFC 7541 section 5.2). */
+/** Decodes a Huffman-coded string to latin1 (RFC 7541 section 5.2). Undefined if the code is invalid. */
 export function decodeHuffman(bytes: Uint8Array): string | undefined {
   let text = "";
   let code = 0;
@@ -66,6 +66,6 @@ export function decodeHuffman(bytes: Uint8Array): string | undefined {
       bits = 0;
     }
   }
-  // What is left are ones, fewer than a byte.
+  // Padding: fewer than 8 bits, all ones.
   return bits < 8 && code === 2 ** bits - 1 ? text : undefined;
 }

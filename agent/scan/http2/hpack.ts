@@ -20,7 +20,7 @@ const ENTRY_BYTES = 32;
 /** A header block that does not follow RFC 7541. */
 export class MalformedHeaders extends Error {}
 
-/** Field lines as HTTP/2 writes them, each as a literal that no table remembers. Names and values are ASCII. */
+/** Encodes field lines as literals without indexing (RFC 7541 section 6.2.2). Names and values must be ASCII. */
 export function encodeHeaders(fields: readonly Field[]): Uint8Array {
   const parts = fields.flatMap(([name, value]) => [Buffer.from([0]), ...literal(name), ...literal(value)]);
   return new Uint8Array(Buffer.concat(parts));
@@ -35,7 +35,7 @@ function literal(text: string): Buffer[] {
   return [Buffer.from([...length, rest]), bytes];
 }
 
-/** Reads the header blocks of one connection, in their order. Throws {@link MalformedHeaders}. */
+/** Creates a decoder for the header blocks of one connection, in order. It throws {@link MalformedHeaders}. */
 export function createHeaderDecoder(): (block: Uint8Array) => Field[] {
   const table: Field[] = [];
   let limit = TABLE_BYTES_MAX;
@@ -98,7 +98,7 @@ function createCursor(bytes: Uint8Array) {
     position += 1;
     return byte;
   };
-  /** RFC 7541 section 5.1. */
+  /** Decodes an integer with a prefix of this many bits (RFC 7541 section 5.1). */
   const number = (prefix: number): number => {
     const max = 2 ** prefix - 1;
     let value = next() & max;
@@ -114,7 +114,7 @@ function createCursor(bytes: Uint8Array) {
     isAtEnd: () => position >= bytes.length,
     peek: () => bytes[position]!,
     number,
-    /** RFC 7541 section 5.2. */
+    /** Decodes a string literal as latin1 (RFC 7541 section 5.2). */
     text: (): string => {
       const isHuffman = ((bytes[position] ?? 0) & 0x80) !== 0;
       const length = number(7);

@@ -3,8 +3,8 @@ import { CURL, decoded } from "../probe/http-client.ts";
 import { createHeaderDecoder, encodeHeaders, type Field, MalformedHeaders } from "./hpack.ts";
 
 /*
- * One request on one connection of HTTP/2 (RFC 9113), which starts with HTTP/2 at once: no upgrade from HTTP/1.1. The
- * bytes of a peer are read as they come and are bounded by the caller.
+ * One HTTP/2 request on one connection (RFC 9113), with prior knowledge: no upgrade from HTTP/1.1. The caller collects the
+ * received bytes and limits them.
  */
 
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -25,7 +25,7 @@ const PING = 6;
 const GOAWAY = 7;
 const WINDOW_UPDATE = 8;
 const CONTINUATION = 9;
-/** The same bit of SETTINGS and PING, and of DATA and HEADERS. */
+/** Bit 0 means ACK on SETTINGS and PING frames, and END_STREAM on DATA and HEADERS frames. */
 const ACK = 1;
 const END_STREAM = 1;
 const END_HEADERS = 4;
@@ -35,7 +35,7 @@ const PRIORITY = 0x20;
 const SETTINGS_ENABLE_PUSH = 2;
 const SETTINGS_INITIAL_WINDOW_SIZE = 4;
 
-/** True for the start of a connection of an HTTP/2 server: it is a SETTINGS frame (RFC 9113 section 3.4). */
+/** True if the bytes start with a SETTINGS frame, the connection preface of an HTTP/2 server (RFC 9113 section 3.4). */
 export function isHttp2Preface(bytes: Uint8Array): boolean {
   if (bytes.length < FRAME_HEADER_BYTES) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_BYTES);
@@ -44,10 +44,10 @@ export function isHttp2Preface(bytes: Uint8Array): boolean {
   return isSettings && length % 6 === 0 && length <= FRAME_BYTES_MAX;
 }
 
-/** `grpc`: a call of a method with an empty message. Otherwise a GET. */
+/** `grpc`: call the method at `path` with an empty message. Otherwise send a GET. */
 export type Http2Request = { host: string; path: string; tls: boolean; grpc: boolean; bodyBytesMax: number };
 
-/** All that is sent before the first answer. */
+/** Bytes to send before the first response: preface, settings and the request. */
 export function http2Request({ host, path, tls, grpc, bodyBytesMax }: Http2Request): Uint8Array {
   const settings = new DataView(new ArrayBuffer(12));
   settings.setUint16(0, SETTINGS_ENABLE_PUSH);
@@ -68,7 +68,7 @@ export function http2Request({ host, path, tls, grpc, bodyBytesMax }: Http2Reque
       frame(SETTINGS, 0, 0, new Uint8Array(settings.buffer)),
       frame(WINDOW_UPDATE, 0, 0, new Uint8Array(window.buffer)),
       frame(HEADERS, END_HEADERS | (grpc ? 0 : END_STREAM), STREAM, encodeHeaders(fields)),
-      // A message of gRPC: not compressed, 0 bytes.
+      // An empty gRPC message: compression flag 0, length 0.
       ...(grpc ? [frame(DATA, END_STREAM, STREAM, new Uint8Array(5))] : []),
     ]),
   );
@@ -78,7 +78,7 @@ const GET_FIELDS: Field[] = [
   ["user-agent", CURL],
   ["accept", "*/*"],
 ];
-/** Those of gRPC's clients in Python: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md. */
+/** Headers of gRPC's Python client (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 const GRPC_FIELDS: Field[] = [
   ["te", "trailers"],
   ["content-type", "application/grpc"],
@@ -101,128 +101,149 @@ export type Http2State =
   | { is: "incomplete" }
   | { is: "not-http2" }
   | { is: "complete"; answer: Answer }
-  /** The peer ended the stream or the connection without an answer. */
+  /** The peer ended the stream or the connection without a response. */
   | { is: "refused" };
 
-/** Reads what a server sends. Trailers are added to the headers. The body of a call of gRPC is its bytes as latin1. */
-export function createHttp2Reader({ grpc, bodyBytesMax }: Pick<Http2Request, "grpc" | "bodyBytesMax">) {
-  const decode = createHeaderDecoder();
-  let position = 0;
-  let frames = 0;
-  let block: Uint8Array[] | undefined;
-  let blockBytes = 0;
-  let endsStream = false;
-  const headers: Record<string, string> = {};
-  const body: Uint8Array[] = [];
-  let bodyBytes = 0;
-  let state: Http2State = { is: "incomplete" };
-  let replies: Uint8Array[] = [];
+type Frame = { type: number; flags: number; stream: number; payload: Uint8Array };
 
-  return {
-    /** `bytes`: everything so far. `ended`: nothing more will come. */
-    read: (bytes: Uint8Array, ended: boolean): Http2State => {
-      try {
-        while (state.is === "incomplete" && step(bytes));
-      } catch (error) {
-        if (!(error instanceof MalformedHeaders)) throw error;
-        state = { is: "not-http2" };
-      }
-      if (ended && state.is === "incomplete") state = frames === 0 ? { is: "not-http2" } : finish();
-      return state;
-    },
-    /** The answer so far, when there is no more time. */
-    cut: (): Http2State => (state.is === "incomplete" ? finish() : state),
-    /** What has to be sent in return. */
-    replies: (): Uint8Array[] => {
-      const due = replies;
-      replies = [];
-      return due;
-    },
-  };
+/**
+ * Reads the response of a server frame by frame. Trailers are merged into the headers. The body of a gRPC response is
+ * its bytes as latin1.
+ */
+export class Http2Reader {
+  readonly #isGrpc: boolean;
+  readonly #bodyBytesMax: number;
+  readonly #decode = createHeaderDecoder();
+  readonly #headers: Record<string, string> = {};
+  readonly #body: Uint8Array[] = [];
+  #bodyBytes = 0;
+  /** Bytes read so far, and the number of complete frames in them. */
+  #position = 0;
+  #frames = 0;
+  /** Parts of a header block that is not complete yet. */
+  #block: Uint8Array[] | undefined;
+  #blockBytes = 0;
+  #endsStream = false;
+  #state: Http2State = { is: "incomplete" };
+  #replies: Uint8Array[] = [];
 
-  /** Reads one frame; false when it has not arrived in full. */
-  function step(bytes: Uint8Array): boolean {
-    if (bytes.length - position < FRAME_HEADER_BYTES) return false;
-    if (position === 0 && !isHttp2Preface(bytes)) return fail();
-    const view = new DataView(bytes.buffer, bytes.byteOffset + position, FRAME_HEADER_BYTES);
+  constructor({ grpc, bodyBytesMax }: Pick<Http2Request, "grpc" | "bodyBytesMax">) {
+    this.#isGrpc = grpc;
+    this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  /** Reads on. `bytes`: all bytes received so far. `ended`: the peer closed the connection. */
+  read(bytes: Uint8Array, ended: boolean): Http2State {
+    try {
+      while (this.#state.is === "incomplete" && this.#readFrame(bytes));
+    } catch (error) {
+      if (!(error instanceof MalformedHeaders)) throw error;
+      this.#state = { is: "not-http2" };
+    }
+    if (ended && this.#state.is === "incomplete")
+      this.#state = this.#frames === 0 ? { is: "not-http2" } : this.#finish();
+    return this.#state;
+  }
+
+  /** The response as far as it was received. For a timeout. */
+  cut(): Http2State {
+    return this.#state.is === "incomplete" ? this.#finish() : this.#state;
+  }
+
+  /** Returns the frames that the client must send now, and forgets them. */
+  takeReplies(): Uint8Array[] {
+    const due = this.#replies;
+    this.#replies = [];
+    return due;
+  }
+
+  /** Reads one frame. False if the frame is incomplete or the data is not HTTP/2. */
+  #readFrame(bytes: Uint8Array): boolean {
+    const available = bytes.length - this.#position;
+    if (available < FRAME_HEADER_BYTES) return false;
+    if (this.#position === 0 && !isHttp2Preface(bytes)) return this.#fail();
+    const view = new DataView(bytes.buffer, bytes.byteOffset + this.#position, FRAME_HEADER_BYTES);
     const length = view.getUint32(0) >>> 8;
-    if (length > FRAME_BYTES_MAX || frames >= FRAMES_MAX) return fail();
-    if (position - bodyBytes > OTHER_BYTES_MAX) return fail();
-    if (bytes.length - position < FRAME_HEADER_BYTES + length) return false;
-    const start = position + FRAME_HEADER_BYTES;
-    take(
-      view.getUint8(3),
-      view.getUint8(4),
-      view.getUint32(5) & 0x7fffffff,
-      bytes.subarray(start, start + length),
-    );
-    position = start + length;
-    frames += 1;
+    if (length > FRAME_BYTES_MAX || this.#frames >= FRAMES_MAX) return this.#fail();
+    if (this.#position - this.#bodyBytes > OTHER_BYTES_MAX) return this.#fail();
+    if (available < FRAME_HEADER_BYTES + length) return false;
+    const start = this.#position + FRAME_HEADER_BYTES;
+    this.#handle({
+      type: view.getUint8(3),
+      flags: view.getUint8(4),
+      stream: view.getUint32(5) & 0x7fffffff,
+      payload: bytes.subarray(start, start + length),
+    });
+    this.#position = start + length;
+    this.#frames += 1;
     return true;
   }
 
-  function fail(): boolean {
-    state = { is: "not-http2" };
+  #fail(): false {
+    this.#state = { is: "not-http2" };
     return false;
   }
 
-  function take(type: number, flags: number, stream: number, payload: Uint8Array): void {
-    if (type === SETTINGS && !(flags & ACK)) replies.push(frame(SETTINGS, ACK, 0, new Uint8Array(0)));
-    else if (type === PING && !(flags & ACK)) replies.push(frame(PING, ACK, 0, payload.slice(0, 8)));
-    else if (type === GOAWAY && !isStreamTaken(payload)) state = { is: "refused" };
-    else if (type === CONTINUATION && block) addToBlock(payload, flags);
+  #handle({ type, flags, stream, payload }: Frame): void {
+    if (type === SETTINGS && !(flags & ACK)) this.#replies.push(frame(SETTINGS, ACK, 0, new Uint8Array(0)));
+    else if (type === PING && !(flags & ACK)) this.#replies.push(frame(PING, ACK, 0, payload.slice(0, 8)));
+    else if (type === GOAWAY && !isStreamProcessed(payload)) this.#state = { is: "refused" };
+    else if (type === CONTINUATION && this.#block) this.#addToBlock(payload, flags);
     else if (stream !== STREAM) return;
     else if (type === HEADERS) {
-      block = [];
-      blockBytes = 0;
-      endsStream = (flags & END_STREAM) !== 0;
-      addToBlock(contentOf(payload, flags), flags);
-    } else if (type === DATA) addData(contentOf(payload, flags), flags);
-    else if (type === RST_STREAM) state = headers[":status"] === undefined ? { is: "refused" } : finish();
+      this.#block = [];
+      this.#blockBytes = 0;
+      this.#endsStream = (flags & END_STREAM) !== 0;
+      this.#addToBlock(contentOf(payload, flags), flags);
+    } else if (type === DATA) this.#addData(contentOf(payload, flags), flags);
+    else if (type === RST_STREAM)
+      this.#state = this.#headers[":status"] === undefined ? { is: "refused" } : this.#finish();
   }
 
-  /** A GOAWAY names the last stream that is still answered (RFC 9113 section 6.8). */
-  function isStreamTaken(goaway: Uint8Array): boolean {
-    if (goaway.length < 4) return false;
-    const last = new DataView(goaway.buffer, goaway.byteOffset, 4).getUint32(0);
-    return (last & 0x7fffffff) >= STREAM;
-  }
-
-  /** Without padding and priority. */
-  function contentOf(payload: Uint8Array, flags: number): Uint8Array {
-    const padding = flags & PADDED ? (payload[0] ?? 0) : 0;
-    const start = (flags & PADDED ? 1 : 0) + (flags & PRIORITY ? 5 : 0);
-    return payload.subarray(start, Math.max(start, payload.length - padding));
-  }
-
-  function addToBlock(part: Uint8Array, flags: number): void {
-    blockBytes += part.length;
-    if (blockBytes > HEADER_BLOCK_BYTES_MAX) throw new MalformedHeaders("the block is too large");
-    block!.push(part);
+  #addToBlock(part: Uint8Array, flags: number): void {
+    this.#blockBytes += part.length;
+    if (this.#blockBytes > HEADER_BLOCK_BYTES_MAX) throw new MalformedHeaders("the block is too large");
+    this.#block!.push(part);
     if (!(flags & END_HEADERS)) return;
-    for (const [name, value] of decode(new Uint8Array(Buffer.concat(block!)))) {
-      // An interim answer (RFC 9113 section 8.1) has a status, and the answer has another.
-      const before = name === ":status" ? undefined : headers[name];
-      headers[name] = before === undefined ? value : `${before}, ${value}`;
+    for (const [name, value] of this.#decode(new Uint8Array(Buffer.concat(this.#block!)))) {
+      // The status of the final response replaces the status of an interim response (RFC 9113 section 8.1).
+      const before = name === ":status" ? undefined : this.#headers[name];
+      this.#headers[name] = before === undefined ? value : `${before}, ${value}`;
     }
-    block = undefined;
-    if (endsStream) state = finish();
+    this.#block = undefined;
+    if (this.#endsStream) this.#state = this.#finish();
   }
 
-  function addData(part: Uint8Array, flags: number): void {
-    const kept = part.slice(0, bodyBytesMax - bodyBytes);
-    body.push(kept);
-    bodyBytes += kept.length;
-    if (flags & END_STREAM || bodyBytes >= bodyBytesMax) state = finish();
+  #addData(part: Uint8Array, flags: number): void {
+    const kept = part.slice(0, this.#bodyBytesMax - this.#bodyBytes);
+    this.#body.push(kept);
+    this.#bodyBytes += kept.length;
+    if (flags & END_STREAM || this.#bodyBytes >= this.#bodyBytesMax) this.#state = this.#finish();
   }
 
-  function finish(): Http2State {
-    const status = Number(headers[":status"]);
+  #finish(): Http2State {
+    const status = Number(this.#headers[":status"]);
     if (!(status >= 200 && status <= 599)) return { is: "refused" };
-    const bytes = Buffer.concat(body);
-    const text = grpc
-      ? bytes.toString("latin1")
-      : new TextDecoder().decode(decoded(bytes, headers["content-encoding"]).subarray(0, bodyBytesMax));
-    return { is: "complete", answer: { status, headers, body: text } };
+    const body = this.#isGrpc ? Buffer.concat(this.#body).toString("latin1") : this.#text();
+    return { is: "complete", answer: { status, headers: this.#headers, body } };
   }
+
+  #text(): string {
+    const plain = decoded(Buffer.concat(this.#body), this.#headers["content-encoding"]);
+    return new TextDecoder().decode(plain.subarray(0, this.#bodyBytesMax));
+  }
+}
+
+/** True if the server still processes our stream: GOAWAY carries the last stream ID (RFC 9113 section 6.8). */
+function isStreamProcessed(goaway: Uint8Array): boolean {
+  if (goaway.length < 4) return false;
+  const last = new DataView(goaway.buffer, goaway.byteOffset, 4).getUint32(0);
+  return (last & 0x7fffffff) >= STREAM;
+}
+
+/** Payload without its padding and priority fields. */
+function contentOf(payload: Uint8Array, flags: number): Uint8Array {
+  const padding = flags & PADDED ? (payload[0] ?? 0) : 0;
+  const start = (flags & PADDED ? 1 : 0) + (flags & PRIORITY ? 5 : 0);
+  return payload.subarray(start, Math.max(start, payload.length - padding));
 }

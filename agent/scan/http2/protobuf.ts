@@ -1,11 +1,9 @@
-/** Values of a message by field number. Texts, bytes and messages are bytes; numbers of any kind are left out. */
+/** Values of a message by field number. Strings, bytes and messages are raw bytes. Numbers are left out. */
 export type Fields = ReadonlyMap<number, readonly Uint8Array[]>;
 
 const FIELDS_MAX = 4096;
 
-/**
- * A message without its schema (https://protobuf.dev/programming-guides/encoding/). Undefined for what is no message.
- */
+/** Parses a protobuf message without its schema (https://protobuf.dev/programming-guides/encoding/). Undefined if invalid. */
 export function readFields(bytes: Uint8Array): Fields | undefined {
   const fields = new Map<number, Uint8Array[]>();
   let position = 0;

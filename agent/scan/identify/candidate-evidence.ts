@@ -8,6 +8,7 @@ import { type Facts, type Found, UNREADABLE_PID } from "./candidate.ts";
 import { evidenceOf } from "./confidence.ts";
 import { type Claim, sharedLibrary } from "./process-claims.ts";
 
+/** True if the response did not come from a socket of the process itself, but through a forwarder or a container address. */
 const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
   process.pid !== UNREADABLE_PID &&
   isTcp(listener) &&
@@ -15,7 +16,7 @@ const isRouted = ({ listener }: Heard, process: ProcessFacts): boolean =>
 
 const asRouted = (evidence: Evidence[]): Found[] => evidence.map((one) => ({ ...one, routed: true }));
 
-/** What answers show, with a mark on that of answers that did not come from the process's own socket. */
+/** Evidence from responses. Evidence from routed responses is marked, because containment does not count it. */
 export const fromAnswers = (
   heard: readonly Heard[],
   process: ProcessFacts,
@@ -28,14 +29,14 @@ export const fromAnswers = (
 export const shapeEvidence = (heard: readonly Heard[]): Evidence[] =>
   heard.map(({ fingerprint }) => evidenceOf("openaiShape", fingerprint.shape!));
 
-/** Of listeners whose answers name a product. */
+/** Evidence from listeners that are identified as a product. */
 export function httpEvidence(heard: readonly Heard[]): Evidence[] {
   return heard.flatMap(({ listener, fingerprint }) => {
     const { winner, runnersUp } = fingerprint.judgement;
     const asked = fingerprint.grpc ? "gRPC" : "GET";
     const { tls, prefix } = fingerprint.target;
     const place = isTcp(listener) ? `${tls ? "https" : "http"} port ${listener.port}` : placeOf(listener);
-    // The prefix is a word of the command line, which does not leave the host.
+    // The prefix is part of the command line, which must not leave the host.
     const where = prefix === undefined ? place : `${place} behind its path prefix`;
     return [
       ...winner!.traits.map((trait) =>
@@ -60,6 +61,7 @@ export function hintEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evid
   );
 }
 
+/** Evidence for one product from the path, command line, name and libraries of a process. */
 export const claimEvidence = (claims: readonly Claim[], product: string): Evidence[] =>
   claims.filter((claim) => claim.product === product).map((claim) => evidenceOf(claim.signal, claim.detail));
 
@@ -71,13 +73,13 @@ export function portEvidence(entry: CatalogEntry, heard: readonly Heard[]): Evid
     .map(({ port }) => evidenceOf("port", `listens on ${port}, a default port of ${entry.name}`));
 }
 
-/** The library that runs models which a process has loaded. */
+/** Evidence from an inference library that the process has loaded. */
 export function libraryEvidence({ pid }: ProcessFacts, { snapshot }: Facts): Evidence[] {
   const library = sharedLibrary(snapshot.libraries.get(pid) ?? []);
   return library === undefined ? [] : [evidenceOf("libraryShared", `loaded ${baseName(library)}`)];
 }
 
-/** What a process has in memory: weights, libraries that run models, GPU memory. */
+/** Evidence from the memory of a process: weights, inference libraries, GPU memory. */
 export function held(process: ProcessFacts, weights: readonly WeightFile[], facts: Facts): Evidence[] {
   const evidence = weights.map((file) =>
     evidenceOf(file.how === "mapped" ? "weightsMapped" : "weightsOpen", describeWeights(file)),
@@ -88,7 +90,7 @@ export function held(process: ProcessFacts, weights: readonly WeightFile[], fact
   return evidence;
 }
 
-/** The driver does not tell how much where a card is shared out (MIG). */
+/** The driver does not report the amount of memory on a partitioned card (MIG). */
 const describeGpu = ({ bytes }: GpuUse): string =>
   bytes === 0 ? "computes on the GPU" : `uses ${Math.round(bytes / 1024 / 1024)} MiB of GPU memory`;
 

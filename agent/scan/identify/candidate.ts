@@ -6,25 +6,25 @@ import { confidenceOf, REPORT_THRESHOLD, WEIGHTS } from "./confidence.ts";
 import type { Claim } from "./process-claims.ts";
 
 /**
- * `routed`: an answer that came by an address of another network namespace or through a port forwarder. That it is the
- * process's own is concluded from addresses, not from its socket, so containment does not count it.
- * `inferred`: concluded from amounts of memory and of reads. A large request of another user can cause the same amounts,
- * so containment does not count it either.
+ * Evidence with a mark if containment does not count it.
+ * `routed`: the response came through a port forwarder or from an address in another network namespace. It is attributed to
+ * the process by addresses, not by its socket.
+ * `inferred`: concluded from amounts of memory and reads. A large request of another user can cause the same amounts.
  */
 export type Found = Evidence & { routed?: true; inferred?: true };
 
-/** An engine in the making: one product, the process it is reported as, and everything that belongs to it. */
+/** A possible engine: one product, its main process, and all processes, responses and evidence that belong to it. */
 export type Candidate = {
   id: string;
   name: string;
   kind: Engine["kind"];
   entry?: CatalogEntry;
   root: ProcessFacts;
-  /** Further processes that started on their own: of a cluster, none of which is the parent of the others. */
+  /** Other processes of a cluster. None of them is a parent of another. */
   siblings?: ProcessFacts[];
   members: ProcessFacts[];
   heard: Heard[];
-  /** Where it listens: those of `heard`, and all sockets of a process that is itself the product or holds a model. */
+  /** Listeners of `heard`. If the process is the product or holds a model, all its listening sockets. */
   listeners: Listener[];
   weights: WeightFile[];
   evidence: Found[];
@@ -36,13 +36,13 @@ export type Facts = {
   heard: readonly Heard[];
   claims: ReadonlyMap<number, readonly Claim[]>;
   selfPid: number;
-  /** Weights that stay mapped, see lasting-weights.ts. */
+  /** Weights that were mapped for a while, see lasting-weights.ts. */
   lasting?: ReadonlySet<string>;
-  /** Models in the directories of the catalogue, as far as they were read. */
+  /** Models in the directories of the catalogue that were read so far. */
   modelsOnDisk?: readonly ModelOnDisk[];
 };
 
-/** Kinds that hold weights themselves: for these, weights in a process of that name speak for the product. */
+/** Kinds that load weights themselves. Weights in a process with the name of such a product are evidence for it. */
 export const RUNS_MODELS = new Set<Engine["kind"]>([
   "inference-engine",
   "inference-app",
@@ -51,18 +51,19 @@ export const RUNS_MODELS = new Set<Engine["kind"]>([
   "speech",
   "rag",
 ]);
+
 /**
- * Whether the process itself shows what it is: containment acts on no conclusion that another user can bring about. One
- * who leaves a model where a service reads files makes that service read it.
+ * True if containment may act on the candidate: its evidence is enough without the evidence that another user can cause. For
+ * example, a user can make a service read a model by placing it where the service reads files.
  */
 export const isCertain = (one: Pick<Candidate, "root" | "evidence">): boolean =>
   one.root.pid !== UNREADABLE_PID &&
   !isReader(one) &&
   confidenceOf(one.evidence.filter(({ routed, inferred }) => !routed && !inferred)) >= REPORT_THRESHOLD;
 
-/** Known by files that it reads alone: as far as can be seen no engine that an isolation would have to stop. */
+/** True if the only evidence is that the process reads model files. An isolation does not stop such a process. */
 export const isReader = ({ evidence }: Pick<Candidate, "evidence">): boolean =>
   evidence.every(({ signal, weight }) => signal === "weights" && weight <= WEIGHTS.weightsRead.weight);
 
-/** No process has this number: it stands for the owner of a socket that the agent may not look at. */
+/** Stands for a process that the agent may not read. No real process has this pid. */
 export const UNREADABLE_PID = 0;

@@ -1,28 +1,25 @@
 import type { Evidence } from "../../../shared/wire/heartbeat.ts";
 
-/**
- * What each kind of evidence adds to the confidence, 0 to 100, strongest signal first. The order is that of the
- * wire's signals; the sum is capped at 100.
- */
+/** Weight of each kind of evidence, 0 to 100. The confidence is the sum over signals, at most 100. */
 export const WEIGHTS = {
   /** The product names itself on an endpoint. */
   httpIdentity: { signal: "http", weight: 90 },
-  /** An answer that only this product is known to give. */
+  /** A response that only this product is known to return. */
   httpStrong: { signal: "http", weight: 85 },
-  /** An answer that fits, and would fit others. */
+  /** A response that fits this product and others. */
   httpHint: { signal: "http", weight: 10 },
   weightsMapped: { signal: "weights", weight: 80 },
   weightsOpen: { signal: "weights", weight: 75 },
-  /** Weights alone, for a moment or merely open: any program that reads files has them. */
+  /** Weights without other evidence, mapped for a short time or only open. Any program that reads files does this. */
   weightsRead: { signal: "weights", weight: 55 },
-  /** Memory without a file, in a process that had weights mapped or open before. With a shared library 60. */
+  /** Anonymous memory in a process that had weights mapped or open before. With a shared library: 60. */
   weightsCopied: { signal: "weights", weight: 50 },
-  /** Memory without a file and as many bytes read, and a model on disk that fits. With a shared library 55. */
+  /** Anonymous memory, as many bytes read, and a model on disk of that size. With a shared library: 55. */
   weightsLikely: { signal: "weights", weight: 45 },
-  /** The same without a model on disk. With a shared library 50. */
+  /** Anonymous memory and as many bytes read, but no model on disk. With a shared library: 50. */
   weightsPossible: { signal: "weights", weight: 40 },
   libraryOwn: { signal: "library", weight: 70 },
-  /** torch, ONNX Runtime: loaded by much that runs no model. */
+  /** torch, ONNX Runtime and others. Many programs load them without running a model. */
   libraryShared: { signal: "library", weight: 10 },
   gpu: { signal: "gpu", weight: 65 },
   /** A GPU device is mapped or in use, for computing or for drawing. */
@@ -32,16 +29,16 @@ export const WEIGHTS = {
   openaiShape: { signal: "openai-shape", weight: 50 },
   name: { signal: "name", weight: 15 },
   port: { signal: "port", weight: 10 },
-  /** Noted, and decided nothing. */
+  /** Another product that also fits. Recorded only. */
   runnerUp: { signal: "http", weight: 0 },
 } as const satisfies Record<string, { signal: Evidence["signal"]; weight: number }>;
 
 export type WeightName = keyof typeof WEIGHTS;
 
-/** Below this nothing is reported. Name, port, one hint and a shared library together stay below it. */
+/** Minimum confidence of a reported engine. Name, port, one hint and a shared library together are below it. */
 export const REPORT_THRESHOLD = 50;
 
-/** Sum over the signals of the strongest evidence of each: ten processes of one name are still one name. */
+/** Sum of the strongest evidence of each signal. Ten processes with one name count once. */
 export function confidenceOf(evidence: readonly Evidence[]): number {
   return Math.min(
     100,
@@ -56,7 +53,7 @@ function strongest(evidence: readonly Evidence[]): Evidence[] {
   return [...best.values()];
 }
 
-/** The list as it is reported: strongest first, and weights that add up to the confidence (before the cap). */
+/** Evidence as reported: strongest first. The weights add up to the confidence before the cap of 100. */
 export function weighed(evidence: readonly Evidence[]): Evidence[] {
   const counted = new Set(strongest(evidence));
   const seen = new Set<string>();

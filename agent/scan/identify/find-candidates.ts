@@ -20,13 +20,13 @@ import { joinCandidates } from "./join-candidates.ts";
 import { computing, holdsModel, readsOnly } from "./model-holders.ts";
 import type { Claim } from "./process-claims.ts";
 
-/** With the listening sockets of each process, whether or not they were asked, and what was concluded from its memory. */
+/** Facts, with the listening sockets of each process, probed or not, and conclusions about weights in its memory. */
 type Known = Facts & {
   sockets: ReadonlyMap<number | undefined, readonly Listener[]>;
   unmapped: ReadonlyMap<number, Found[]>;
 };
 
-/** Every engine of this host that the evidence supports: children joined to their parents, the doubtful left out. */
+/** All engines on this host whose confidence reaches the threshold. Child processes are joined to their parents. */
 export function findCandidates(given: Facts): Candidate[] {
   const sockets = Map.groupBy(given.snapshot.listeners, ({ pid }) => pid);
   const facts = { ...given, sockets, unmapped: unmappedWeightsByPid(given) };
@@ -36,7 +36,7 @@ export function findCandidates(given: Facts): Candidate[] {
     const { listener } = heard;
     const pid = ownerOf(heard, facts);
     if (pid === undefined && isTcp(listener)) {
-      // Sockets of one user on one port of one network are one server, whatever the number of addresses.
+      // Sockets of one user on one port of one network are one server with several addresses.
       const { uid, port, network = "" } = listener;
       const key = `${uid} ${port} ${network}`;
       const before = ownerless.get(key) ?? { listener, heard: [] };
@@ -66,7 +66,7 @@ export function findCandidates(given: Facts): Candidate[] {
   return joined.filter((candidate) => confidenceOf(candidate.evidence) >= REPORT_THRESHOLD);
 }
 
-/** What the socket alone tells of its owner: the account, by name where another process of it has one. */
+/** A process with the facts that the socket shows about its owner: the user. */
 function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFacts {
   const kin = uid === undefined ? undefined : [...processes.values()].find((one) => one.uid === uid);
   const user = kin?.user ?? (uid === undefined ? undefined : String(uid));
@@ -81,7 +81,7 @@ function unreadable({ key, uid }: Listener, { processes }: Snapshot): ProcessFac
   };
 }
 
-/** The process that holds the socket of a listener; behind a port forwarder of Docker, the one in the container. */
+/** The process that holds the socket of a listener. For a port forwarder of Docker, the process in the container. */
 function ownerOf({ listener }: Heard, { snapshot }: Facts): number | undefined {
   if (listener.pid === undefined) return undefined;
   return behindForwarder(listener.pid, snapshot) ?? listener.pid;
@@ -106,7 +106,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
   const byProduct = new Map<CatalogEntry, Heard[]>();
   for (const one of heard) {
     const entry = one.fingerprint.judgement.winner?.entry;
-    // A page of Gradio from a process that is a product: the product, with this port.
+    // A response of Gradio from a process of a known product belongs to that product.
     const isBuiltOn = entry && FRAMEWORKS.has(entry.id) && claimed !== undefined && isOwn(claims, claimed);
     if (entry && !(isBuiltOn && claimed.id !== entry.id))
       byProduct.set(entry, [...(byProduct.get(entry) ?? []), one]);
@@ -115,7 +115,7 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
     const answering = new Set([...byProduct.values()].flat());
     const unnamed = heard.filter((one) => !answering.has(one));
     return [...byProduct].map(([entry, answered]) => {
-      // What the process has in memory belongs to all it serves.
+      // The memory of the process is evidence for each product that it serves.
       const evidence = [
         ...fromAnswers(answered, process, httpEvidence),
         ...claimEvidence(claims, entry.id),
@@ -146,8 +146,8 @@ function candidatesOf(process: ProcessFacts, heard: readonly Heard[], facts: Kno
 }
 
 /**
- * Whether the process itself is the product, not a proxy before it. Then what it serves beside what names it is the
- * product's too: a gRPC port, an inference API that only answers POST.
+ * True if the process is the product and not a proxy in front of it. Then its other ports belong to the product too: a gRPC
+ * port, or an inference API that only accepts POST.
  */
 const isOwn = (claims: readonly Claim[], { id }: CatalogEntry): boolean =>
   claims.some(({ product, signal }) => product === id && signal !== "name");
@@ -156,7 +156,7 @@ const READS = "Program that reads model files";
 const LIKELY = "Process that likely holds model weights";
 const HOLDS = "Unknown process with model weights";
 
-/** Weights or a computing GPU that were seen, or signs of weights that were not. */
+/** True if the process has weights, computes on a GPU, or probably has weights in anonymous memory. */
 const hasModel = (pid: number, { snapshot, unmapped }: Known): boolean =>
   holdsModel(pid, snapshot) || unmapped.has(pid);
 
@@ -167,7 +167,7 @@ function nameless(
   facts: Known,
 ): Candidate[] {
   const isReading = readsOnly(process, { weights, shaped }, facts);
-  // The GPU counts among these signs as one of them, not by itself.
+  // For weights in anonymous memory the GPU is one of the signs and must not count twice.
   const unmapped = holdsModel(process.pid, facts.snapshot) ? undefined : facts.unmapped.get(process.pid);
   const inMemory = unmapped
     ? [...unmapped, ...libraryEvidence(process, facts)]
@@ -179,7 +179,7 @@ function nameless(
   if (hasModel(process.pid, facts)) {
     const name = isReading ? READS : unmapped && shaped.length === 0 ? LIKELY : HOLDS;
     const product = { id: "unknown-weights", name, kind: "weights" } as const;
-    // Whatever it answers: a port of a process that holds a model may serve it, and containment refuses these ports.
+    // Any port of a process that holds a model may serve it. Containment blocks all of them.
     const sockets = listeningOf(process, heard, true, facts);
     return [{ ...product, root: process, members: [process], ...sockets, weights: [...weights], evidence }];
   }
@@ -194,8 +194,8 @@ function nameless(
 }
 
 /**
- * Where a candidate listens. A process that is the product or holds a model is reported with every socket it has: one
- * that does not answer HTTP, or could not be asked, may serve the model as well.
+ * Sockets of a candidate. A process that is the product or holds a model is reported with all its listening sockets, because
+ * a socket that does not speak HTTP or was not probed may serve the model too.
  */
 function listeningOf(
   process: ProcessFacts,
@@ -231,7 +231,7 @@ function candidate(
   };
 }
 
-/** The product a process claims most strongly. A mere name of something that runs no models owns no weights. */
+/** The product with the strongest claim. If the process has a model, a name alone counts only for products that run models. */
 function bestClaim(
   claims: readonly Claim[],
   hasModel: boolean,

@@ -5,7 +5,7 @@ import type { Listener, ProcessFacts, Snapshot } from "../system/host.ts";
 import { findCandidates } from "./find-candidates.ts";
 import { createClaimsOf, libraryFilter } from "./process-claims.ts";
 
-/** A server that answers what the fixture says and 404 to everything else. */
+/** A probe of a server that returns the responses of a fixture, and 404 for all other paths. */
 export function probeOf(fixture: Fixture, asked: string[] = []): Probe {
   return async (_, path) => {
     asked.push(path);
@@ -17,10 +17,10 @@ export function probeOf(fixture: Fixture, asked: string[] = []): Probe {
 }
 
 const PID = 4242;
-/** No product claims it. */
+/** Not the default port of any product. */
 const PORT = 49_999;
 
-/** Ids that a whole scan with this catalogue would report for a host where only the fixture runs. */
+/** Creates a function that returns the engine ids a scan would report if only the fixture ran on the host. */
 export function createIdentify(catalogue: readonly CatalogEntry[]): (fixture: Fixture) => Promise<string[]> {
   const byId = new Map(catalogue.map((entry) => [entry.id, entry]));
   const claimsOf = createClaimsOf(catalogue);
@@ -50,9 +50,9 @@ export function createIdentify(catalogue: readonly CatalogEntry[]): (fixture: Fi
 }
 
 /**
- * The first thing wrong with a catalogue, or undefined: every positive fixture has to be its product and no other,
- * every negative one not its product. `guards` are look-alikes that an older catalogue knows; a newer one must
- * not take them for that product either. `pause` is called between products, so that nobody waits for the end.
+ * Checks a catalogue with its fixtures. Returns the first fault, or undefined. A positive fixture must be reported as its
+ * product only; a negative fixture must not. `guards`: entries of an older catalogue, whose negative fixtures must hold too.
+ * `pause` is awaited between products, so that the check does not block other work.
  */
 export async function faultOf(
   catalogue: readonly CatalogEntry[],

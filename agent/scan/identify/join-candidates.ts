@@ -5,16 +5,16 @@ import { type Candidate, type Facts, RUNS_MODELS, UNREADABLE_PID } from "./candi
 import { claimEvidence } from "./candidate-evidence.ts";
 import { confidenceOf, REPORT_THRESHOLD } from "./confidence.ts";
 
-/** What such a product starts as child processes of its own. */
+/** Ids that a product which runs models may start as child processes. */
 const USUAL_CHILDREN = new Set(["llama-cpp", "unknown-weights", "openai-compatible"]);
 
-/** Joins what belongs to one engine: children to parents, the processes of a cluster, what may not be looked into. */
+/** Joins candidates of one engine: child processes, processes of a cluster, and processes that may not be read. */
 export const joinCandidates = (candidates: readonly Candidate[], facts: Facts): Candidate[] =>
   foldHidden(mergeClusters(joinChildren(candidates, facts)));
 
 /**
- * Joins each candidate to its topmost ancestor of the same product, or of one that starts such children. Only within
- * one user: what a user's process is or holds says nothing about the process of another that started it.
+ * Joins each candidate to its topmost ancestor of the same product, or of a product that starts such children. Both must be
+ * of one user, because a user's process proves nothing about the process of another user that started it.
  */
 function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Facts): Candidate[] {
   const byPid = new Map<number, Candidate[]>();
@@ -33,7 +33,7 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
     }
     return above;
   };
-  /** An application's engine runs from the application's own directory, whatever it answers as. */
+  /** Evidence that the child belongs to the parent: the engine of an application runs from its directory. */
   const vouched = (parent: Candidate, child: Candidate): Evidence[] =>
     claimEvidence(claims.get(child.root.pid) ?? [], parent.id);
   const joined: Candidate[] = [];
@@ -50,13 +50,13 @@ function joinChildren(candidates: readonly Candidate[], { snapshot, claims }: Fa
 const isSameUser = (one: ProcessFacts, other: ProcessFacts): boolean =>
   one.uid === other.uid && (one.uid !== undefined || one.user === other.user);
 
-/** By product, the name of a cluster in the command line of each of its processes. */
+/** Patterns for the name of a cluster in the command lines of its processes, by product. */
 const CLUSTERS: Readonly<Record<string, RegExp>> = {
-  // python/ray/_private/node.py of Ray: raylet, gcs_server and the dashboard get it, and the command that started them ends.
+  // python/ray/_private/node.py of Ray passes the session name to raylet, gcs_server and the dashboard.
   "ray-serve": /\bsession_\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d_\d+_\d+\b/,
 };
 
-/** Joins the processes of one cluster, of one user, to the one that started first. */
+/** Joins the processes of one cluster and user to the process that started first. */
 function mergeClusters(candidates: readonly Candidate[]): Candidate[] {
   const clusters = new Map<string, Candidate>();
   const merged: Candidate[] = [];
@@ -80,8 +80,8 @@ const byStart = ({ root: a }: Candidate, { root: b }: Candidate): number =>
   (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || a.pid - b.pid;
 
 /**
- * A process that may not be looked into and a socket without a readable owner, of one user and one product: two signs
- * of one engine, as far as can be seen. It is reported once and without a pid, for nothing ties the two together.
+ * Joins a process that may not be read to a socket without a readable owner, if both are of one user and product. They are
+ * reported once and without a pid, because nothing proves that the process owns the socket.
  */
 function foldHidden(candidates: readonly Candidate[]): Candidate[] {
   const ownerless = candidates.filter(({ root }) => root.pid === UNREADABLE_PID);
@@ -123,7 +123,7 @@ function absorb(
   for (const one of vouched)
     parent.evidence.push({ ...one, detail: `${what} ${child.root.pid}: ${one.detail}` });
   for (const one of child.evidence) {
-    // Another product's name for the child is no proof of the parent; what the child holds is.
+    // Responses of a child that is another product do not prove the parent. Weights and GPU memory of the child do.
     const counts = same || one.signal === "weights" || one.signal === "gpu";
     parent.evidence.push({
       ...one,

@@ -1,19 +1,19 @@
 import type { Snapshot } from "../system/host.ts";
 
 /**
- * For so long the same process must have the same file mapped. A search, a checksum or a backup maps a model as well, and
- * goes on to the next file: the largest models take it a minute or so.
+ * Time for which a process must have a file mapped. A search, a checksum or a backup maps a model too, but only until it
+ * reads the next file; the largest models take about a minute.
  */
 export const LASTING_MS = 120_000;
 
 export type LastingWeights = {
-  /** Keys of {@link lastingKey}. The same set as before while it says the same. */
+  /** Returns the keys of {@link lastingKey} of lasting weights. The same set as before while nothing changes. */
   update(snapshot: Pick<Snapshot, "processes" | "weights">): ReadonlySet<string>;
 };
 
 export const lastingKey = (pid: number, path: string): string => `${pid} ${path}`;
 
-/** Remembers since when each process has which weights mapped; it begins again when a scan does not see them. */
+/** Remembers since when each process has weights mapped. The time restarts if a scan does not see the mapping. */
 export function createLastingWeights({ elapsed }: { elapsed: () => number }): LastingWeights {
   let since = new Map<string, number>();
   let lasting: ReadonlySet<string> = new Set();

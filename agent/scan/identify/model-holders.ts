@@ -4,20 +4,20 @@ import type { Facts } from "./candidate.ts";
 import { lastingKey } from "./lasting-weights.ts";
 import { sharedLibrary } from "./process-claims.ts";
 
-/** Processes that compute on the GPU with a library that runs models: their weights need no file any more. */
+/** Processes that compute on the GPU with an inference library. Their weights may have no file any more. */
 export const computing = (snapshot: Snapshot): number[] =>
   [...snapshot.gpu.keys()].filter((pid) => isComputing(pid, snapshot));
 
 const isComputing = (pid: number, { gpu, libraries }: Snapshot): boolean =>
   gpu.get(pid)?.computes === true && sharedLibrary(libraries.get(pid) ?? []) !== undefined;
 
-/** Whether the process has weights mapped or open, or computes with them on the GPU. */
+/** True if the process has weights mapped or open, or computes on the GPU with an inference library. */
 export const holdsModel = (pid: number, snapshot: Snapshot): boolean =>
   (snapshot.weights.get(pid)?.length ?? 0) > 0 || isComputing(pid, snapshot);
 
 /**
- * Whether weights are all there is, and those only for now or merely open. A search, a checksum, a backup or a torrent
- * reads model files too. An engine keeps them mapped, or also has an inference library, GPU memory or an HTTP answer.
+ * True if the only evidence is weights that are open or were mapped for a short time. A search, a checksum, a backup or a
+ * torrent reads model files too. An engine keeps them mapped, or has an inference library, GPU memory or an OpenAI API.
  */
 export function readsOnly(
   { pid }: ProcessFacts,

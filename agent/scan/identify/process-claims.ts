@@ -5,7 +5,7 @@ import { programPart } from "../processes/command-line.ts";
 import { baseName } from "../system/base-name.ts";
 import type { Language, ProcessFacts } from "../system/host.ts";
 
-/** What a process says about itself without being asked. */
+/** A sign that a process is a product, from its path, command line, name or libraries. */
 export type Claim = { product: string; signal: "libraryOwn" | "binary" | "name"; detail: string };
 
 const INTERPRETERS: [language: Language, names: RegExp][] = [
@@ -21,7 +21,7 @@ const INTERPRETERS: [language: Language, names: RegExp][] = [
 ];
 
 /**
- * Base name in lower case, without `.exe`. Nix calls a program behind a wrapper `.NAME-wrapped`
+ * Base name in lower case, without `.exe`. Nix renames a wrapped program to `.NAME-wrapped`
  * (pkgs/build-support/setup-hooks/make-wrapper.sh of nixpkgs).
  */
 export const programName = (path: string): string =>
@@ -30,15 +30,16 @@ export const programName = (path: string): string =>
     .replace(/\.exe$/, "")
     .replace(/^\.(.+)-wrapped_*$/, "$1");
 
-/** The Finder calls the second copy of an application `Name 2.app` or `Name copy.app`. */
+/** Path of the application without the number of a copy. The Finder names copies `Name 2.app` or `Name copy.app`. */
 const asInstalled = (path: string): string =>
   slashed(path).replace(/ (?:\d+|copy(?: \d+)?)(?=\.app\/)/gi, "");
 
+/** The language of an interpreter with this program name. Undefined for other programs. */
 export function interpreterOf(program: string): Language | undefined {
   return INTERPRETERS.find(([, names]) => names.test(program))?.[0];
 }
 
-/** The names a process goes by: its executable, its kernel name, and the script its interpreter runs. */
+/** All names of a process: its executable, its kernel name, and the script that its interpreter runs. */
 export function namesOf(process: ProcessFacts): string[] {
   const names = new Set<string>([programName(process.name)]);
   if (process.executable) names.add(programName(process.executable));
@@ -48,19 +49,19 @@ export function namesOf(process: ProcessFacts): string[] {
   return [...names];
 }
 
-/** Products a process looks like, by library, path, command line and name. */
+/** Returns the products that a process may be, by library, path, command line and name. */
 export type ClaimsOf = (process: ProcessFacts, libraries: readonly string[]) => Claim[];
 
 /**
- * Prepares the catalogue for thousands of processes: names are looked up, and one expression over all patterns
- * sorts out the many processes that none of them concerns.
+ * Prepares the catalogue for thousands of processes. Names are looked up in a map. One regular expression over all patterns
+ * rejects most processes quickly.
  */
 export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
   const named = nameIndex(catalogue);
   const anyBinary = union(catalogue.flatMap(({ binaries }) => binaries ?? []));
   const anyCommand = union(catalogue.flatMap(({ commands }) => commands ?? []));
   const anyLibrary = union(catalogue.flatMap(({ libraries }) => libraries ?? []));
-  /** Of programs that run more than once: the same words are judged alike. */
+  /** Claims by name, path and command line, for programs that run more than once. */
   const known = new Map<string, readonly Claim[]>();
   return (process, libraries) => {
     if (libraries.length > 0) return claim(process, libraries);
@@ -99,7 +100,7 @@ export function createClaimsOf(catalogue: readonly CatalogEntry[]): ClaimsOf {
 
 const KNOWN_PROGRAMS_MAX = 256;
 
-/** A command line, and where in it a pattern has to begin: what the process itself runs ends there. */
+/** A command line. A pattern must match before `end`, the end of the program part; arguments follow. */
 type Starts = { command: string; end: number };
 
 function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: readonly string[]): Claim[] {
@@ -115,7 +116,7 @@ function placeClaims(entry: CatalogEntry, path: string, starts: Starts, loaded: 
   return claims;
 }
 
-/** Products by the name of a process; names with `*` are few, and most processes have none of them. */
+/** Creates a lookup of products by process name. Names with `*` are few and rarely match, so they are tried last. */
 function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string[] {
   const exact = new Map<string, string[]>();
   const open: { product: string; known: string }[] = [];
@@ -134,11 +135,11 @@ function nameIndex(catalogue: readonly CatalogEntry[]): (name: string) => string
   ];
 }
 
-/** One expression for all of them; it matches nothing when there are none. */
+/** One regular expression for all patterns. For an empty list it never matches. */
 const union = (patterns: readonly string[]): RegExp =>
   patterns.length === 0 ? /(?!)/ : regex(patterns.map((pattern) => `(?:${pattern})`).join("|"));
 
-/** True when the executable has none of the names the catalogue knows for the product. */
+/** True if the name of the executable is not a name of the product in the catalogue. */
 export function isRenamed(entry: CatalogEntry, executable: string): boolean {
   if (entry.names.length === 0) return false;
   const program = programName(executable);
@@ -149,11 +150,11 @@ export function isRenamed(entry: CatalogEntry, executable: string): boolean {
 const FORWARDERS =
   /^(?:nginx|angie|openresty|apache2|httpd|haproxy|envoy|caddy|traefik|squid|varnishd|stunnel4?|socat|ncat|sshd?|sshd-session|autossh|kubectl|docker-proxy|com\.docker\.backend|rootlessport|slirp4netns|passt|pasta|gvproxy|wslrelay|systemd-socket-proxyd|tailscaled|cloudflared|ngrok|frp[cs]|mitmdump|mitmproxy)$/;
 
-/** Where only an administrator puts programs: elsewhere a name like that may be a disguise. */
+/** Directories that only an administrator can write to. Elsewhere a program with such a name may be a disguise. */
 const INSTALLED =
   /^(?:\/(?:usr|bin|sbin|opt|snap|nix|Applications)\/|[a-z]:\/(?:Windows|Program Files[^/]*)\/)/i;
 
-/** True for an installed program whose trade is to pass on what others answer. */
+/** True for an installed proxy, tunnel or web server, which forwards responses of other programs. */
 export const isForwarder = (executable: string): boolean =>
   INSTALLED.test(slashed(executable)) && FORWARDERS.test(programName(executable));
 
@@ -174,12 +175,12 @@ const beginsWithin = (patterns: readonly string[] | undefined, { command, end }:
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
-/** A library that runs models: many products share it, and much that runs no model loads it. */
+/** The first inference library in the list. Many products share these libraries, and other programs load them too. */
 export function sharedLibrary(libraries: readonly string[]): string | undefined {
   return libraries.map(slashed).find((path) => ["runtime", "framework"].includes(kindOfLibrary(path) ?? ""));
 }
 
-/** True for the path of a library that the catalogue or this file asks about. */
+/** Creates a filter for library paths that are evidence. */
 export function libraryFilter(catalogue: readonly CatalogEntry[]): (path: string) => boolean {
   const own = union(catalogue.flatMap((entry) => entry.libraries ?? []));
   return (path) => {

@@ -1,14 +1,14 @@
 import { type Collector, type Engine, type Evidence, LIMITS } from "../../../shared/wire/heartbeat.ts";
 import { WEIGHTS } from "./confidence.ts";
 
-/** What a process has in memory. An answer or a command line costs nothing to imitate, a loaded model does. */
+/** Signals from the memory of a process. They are costly to imitate; responses and command lines are not. */
 const IN_MEMORY: ReadonlySet<Evidence["signal"]> = new Set(["weights", "library", "gpu"]);
 const GROUPS_NAMED_MAX = 4;
 
 /**
- * As many engines as a heartbeat takes, and a collector that counts the rest. Engines with evidence in memory come
- * first, so no number of imitated servers displaces one. Within both halves the users take turns, and within a user
- * the products, so one user cannot fill the list and push out the engines of others.
+ * Selects as many engines as a heartbeat allows, and counts the rest in a collector. Engines with evidence in memory come
+ * first, so imitated servers cannot displace them. Within each group the order is round-robin over users, then over products
+ * of a user, so one user cannot displace the engines of others.
  */
 export function selectEngines(
   complete: readonly { engine: Engine; cut: number }[],
@@ -33,7 +33,7 @@ const byConfidence = (a: Engine, b: Engine): number =>
 const isInMemory = ({ evidence }: Engine): boolean =>
   evidence.some(({ signal, weight }) => IN_MEMORY.has(signal) && weight > WEIGHTS.libraryShared.weight);
 
-/** The first product of each user, then the second of each; of a product one engine in each round. */
+/** Round-robin over users, then over the products of each user. */
 function inTurns(engines: readonly Engine[]): Engine[] {
   const users = Map.groupBy(engines, ({ user = "" }) => user);
   const lists = [...users.values()].map((own) => interleaved([...Map.groupBy(own, ({ id }) => id).values()]));

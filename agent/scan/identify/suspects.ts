@@ -3,16 +3,16 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import type { Snapshot } from "../system/host.ts";
 import type { Claim } from "./process-claims.ts";
 
-/** Programs of these kinds have sockets of their own among their processes, and serve no models there. */
+/** Kinds whose programs have internal sockets that do not serve models. */
 const NO_SERVERS = new Set<Engine["kind"]>(["coding-agent", "ai-app", "launcher"]);
 
-/** Processes that may serve a model, the strongest evidence first. */
+/** Returns the processes that may serve a model, strongest evidence first. */
 export type SuspectsOf = (
   snapshot: Pick<Snapshot, "weights" | "libraries" | "gpu">,
   claims: ReadonlyMap<number, readonly Claim[]>,
 ) => ReadonlySet<number>;
 
-/** Suspects are processes with weights, GPU memory, a library that runs models, or the marks of a product that serves. */
+/** Suspects are processes with weights, GPU memory, an inference library, or signs of a product that serves models. */
 export function createSuspectsOf(catalogue: readonly CatalogEntry[]): SuspectsOf {
   const kinds = new Map(catalogue.map(({ id, kind }) => [id, kind]));
   const serves = ({ product }: Claim): boolean => !NO_SERVERS.has(kinds.get(product) ?? "generic");

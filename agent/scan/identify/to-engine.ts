@@ -8,25 +8,25 @@ import { type Candidate, UNREADABLE_PID } from "./candidate.ts";
 import { confidenceOf, weighed } from "./confidence.ts";
 import { interpreterOf, isForwarder, isRenamed, programName } from "./process-claims.ts";
 
-/** What a candidate is completed with before it leaves as an engine. */
+/** Facts that are added to a candidate to make an engine of a heartbeat. */
 export type Completion = {
   snapshot: Snapshot;
   peers: ReadonlyMap<string, readonly Peer[]>;
   selfPid: number;
   homes: readonly string[];
   atRest: readonly Model[];
-  /** Facts of models by name, for those that it has loaded. */
+  /** Descriptions of models on disk. They complete loaded models of the same name. */
   described?: readonly Model[];
   executableSha256?: string | undefined;
   package?: string | undefined;
   signer?: string | undefined;
-  /** What the executable interprets, by its content; undefined where that cannot be read. */
+  /** Language that the executable interprets, by its content. Undefined if the executable cannot be read. */
   language?: Language | "none" | undefined;
-  /** Working directory of a client; absent when the settings do not ask for it. */
+  /** Returns the working directory of a client. Absent unless the settings enable it. */
   directoryOf?: ((pid: number) => string | undefined) | undefined;
 };
 
-/** The engine as the wire has it, and how many items did not fit. */
+/** Converts a candidate to an engine of a heartbeat. `cut`: number of items above the limits. */
 export function toEngine(candidate: Candidate, completion: Completion): { engine: Engine; cut: number } {
   const { root, heard, listeners } = candidate;
   let cut = 0;
@@ -78,9 +78,9 @@ function withFacts(model: Model, described: readonly Model[]): Model {
 }
 
 /**
- * Only of products that were identified by what they do, and only where the executable's name is known. A proxy or a
- * tunnel passes on what another process answers: it is the product itself only with a model in its own memory. An
- * interpreter is no disguise under any name: what it runs is its script, which is the product's, or says nothing.
+ * Whether the executable has another name than the product. Undefined unless the product is identified by responses or
+ * memory and the executable is known. A proxy forwards responses of another process, so it counts only with a model in its
+ * own memory. An interpreter is never reported as renamed: its script decides.
  */
 function renamedOf(
   { entry, root, evidence }: Candidate,
@@ -131,12 +131,12 @@ function localClient(process: ProcessFacts, connections: number, completion: Com
   });
 }
 
-/** Where homes are by default, whoever moved in since they were listed. Names of it that are nobody's are none. */
+/** Default places of home directories, for homes that were created since the last listing. Not `Shared` or `Public`. */
 const HOME =
   /^(?:\/(?:var\/)?home\/[^/]+|\/Users\/(?!Shared(?:\/|$))[^/]+|(?:\\\\\?\\)?[a-z]:[\\/]Users[\\/](?!Public(?:[\\/]|$))[^\\/]+)(?=[\\/]|$)/i;
 const WINDOWS = /^[a-z]:[\\/]/i;
 
-/** A path without the name of its owner: the home directory as `~`. Windows does not tell letters by their case. */
+/** Replaces the home directory in a path by `~`, so that it does not contain a user name. Windows paths ignore case. */
 export function shortened(path: string, homes: readonly string[]): string {
   const plain = comparable(path);
   const home = homes.find((one) => {

@@ -18,7 +18,7 @@ import type { Host, ProcessFacts, Sighting, Snapshot } from "../system/host.ts";
 import type { LinuxProcess } from "../system/linux-process.ts";
 import type { Mounts } from "../system/mounts.ts";
 import type { Run } from "../system/run-tool.ts";
-import { createUnixSockets } from "../unix/unix-listeners.ts";
+import { UnixSocketTable } from "../unix/unix-listeners.ts";
 
 const PASSWD_BYTES_MAX = 1024 * 1024;
 
@@ -74,7 +74,7 @@ function createSources(deps: Dependencies) {
   return {
     processTable: createProcessTable({ ...deps, users: parsePasswd(passwd), isHiding }),
     sockets: createSocketTable({ ...deps, diag: deps.diag }),
-    unixSockets: createUnixSockets(deps),
+    unixSockets: new UnixSocketTable(deps),
     mapped: createMappedTable({ ...deps, isWanted: deps.isLibraryWanted, isHiding }),
     anonymousMemory: createAnonymousMemoryTable(deps),
     forwarders: createPortForwarders(deps),

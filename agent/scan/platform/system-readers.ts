@@ -8,7 +8,7 @@ import { openSocketDiag } from "../network/sock-diag.ts";
 import { createProbe, PROBE_LIMITS, type Probe } from "../probe/probe.ts";
 import { createReader, type Reader, readerCommand } from "../reader/file-reader.ts";
 import { type Directories, directoriesBy, REFRESH_MS } from "../stores/models-on-disk.ts";
-import { createMovedStores, type MovedStores } from "../stores/moved-stores.ts";
+import { MovedStores } from "../stores/moved-stores.ts";
 import { type Files, realFiles } from "../system/files.ts";
 import type { Host } from "../system/host.ts";
 import { memoryDevice } from "../system/memory-device.ts";
@@ -96,7 +96,7 @@ export function systemReaders(options: SystemOptions): SystemReaders {
     catalogue,
     selfPid: options.selfPid,
     homes,
-    moved: createMovedStores({ ...options, reader, homes }),
+    moved: new MovedStores({ ...options, reader, homes }),
     elapsed: options.elapsed,
     cpuMs,
   };

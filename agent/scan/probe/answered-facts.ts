@@ -6,8 +6,9 @@ import { type Examined, regex, valuesAt } from "../../catalogue/match.ts";
 import { detailPaths } from "./probe-plan.ts";
 
 /**
- * A refusal anywhere in the product's own API counts: llama.cpp lists its models to everybody, key or not. `open` takes an
- * answer that a credential would have kept: the list of models, or what {@link OPEN_ANSWERS} names for the product.
+ * Whether the server requires a credential. `required`: status 401 or 403 on any path of the product's API. llama.cpp
+ * lists its models without a key even if other paths need one. `open`: a response that needs a credential if one is set,
+ * which is the model list or a response in {@link OPEN_ANSWERS}.
  */
 export function authOf(
   judgement: Judgement,
@@ -30,13 +31,13 @@ export function authOf(
   return isOpen ? "open" : "unknown";
 }
 
-/** A page that a server gives for every path is no list of models. */
+/** A model list is JSON. A server that returns its HTML page for every path does not count as open. */
 const isJson = (answer: Examined | undefined): boolean => answer?.status === 200 && answer.json !== undefined;
 
-/** What a program says that was built without its version, `0.0.0` or `0.0.0-dev`: no version, and no known hole. */
+/** The version of a build without a version number: `0.0.0` or `0.0.0-dev`. It must not match known vulnerabilities. */
 const PLACEHOLDER = /^v?0(?:\.0)*(?:[-+.][^.]*)?$/;
 
-/** A header is asked for as `header:name`, anything else is a path into the JSON. */
+/** The version in the responses, at most 40 characters. `at` is `body`, `header:NAME` or a path into the JSON. */
 export function versionOf(entry: CatalogEntry, answers: Answers): string | undefined {
   for (const { path, at, matches } of entry.version ?? []) {
     const answer = answers.get(path);

@@ -1,29 +1,32 @@
 import type { Namespaces } from "../network/namespaces.ts";
 import type { NetworkSpace, UnixAddress } from "../system/host.ts";
 
-/**
- * `inside`: the connection has to start in this network namespace. `http2`: it speaks that from the first byte. `unix`: the
- * socket that is asked instead of an address and a port.
- */
+/** Where a probe connects to. */
 export type Target = {
   address: string;
   port: number;
   tls: boolean;
+  /** The server speaks HTTP/2 from the first byte. */
   http2?: true;
+  /** Network namespace from which to connect. */
   inside?: NetworkSpace;
+  /** Unix socket to connect to. Replaces `address` and `port`. */
   unix?: UnixAddress;
-  /** Before every path, as `/api`. */
+  /** Prefix of every path, for example `/api`. */
   prefix?: string;
 };
 
-/** Host of the request (RFC 9110 §7.2), which has no zone: that is this host's own name for an interface. */
+/** Host header of a request (RFC 9110 §7.2). Without the zone of an IPv6 address, which only this host understands. */
 export function hostOf({ address, port, unix }: Pick<Target, "address" | "port" | "unix">): string {
   if (unix) return "localhost";
   const plain = address.replace(/%.*$/, "");
   return `${plain.includes(":") ? `[${plain}]` : plain}:${port}`;
 }
 
-/** For an address in digits Bun makes the socket at once, in the namespace this thread is in. */
+/**
+ * Opens a connection, from the network namespace of the target if it has one. Bun creates the socket of a numeric address
+ * synchronously, so the socket belongs to the namespace that this thread has entered.
+ */
 export async function open(
   { inside }: Target,
   namespaces: Pick<Namespaces, "within">,
@@ -32,7 +35,7 @@ export async function open(
   return inside ? namespaces.within(inside, () => Bun.connect(options)) : Bun.connect(options);
 }
 
-/** A growing buffer of received bytes. It doubles its capacity, so each byte is copied about once. */
+/** Growing buffer of received bytes. Its capacity doubles, so each byte is copied about once. */
 export function createBuffer(): { bytes(): Uint8Array; append(chunk: Uint8Array): Uint8Array } {
   let whole = new Uint8Array(0);
   let length = 0;

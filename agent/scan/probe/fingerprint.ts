@@ -14,31 +14,32 @@ import {
 import { listedModels, OPENAI_MODELS } from "../models/served-models.ts";
 import { authOf, versionOf } from "./answered-facts.ts";
 import type { Target } from "./connection.ts";
-import { createInquiry, type FingerprintDeps, type Inquiry } from "./inquiry.ts";
 import { createByteBudget, createKeeper } from "./kept-answer.ts";
 import { PROBE_LIMITS } from "./probe.ts";
 import { decisivePaths, detailPaths, planOf } from "./probe-plan.ts";
+import { type FingerprintDeps, ProbeSession } from "./probe-session.ts";
 
-/** Result of probing a listener. Without `judgement.winner` and `shape` no engine was recognised. */
+/** Result of probing a listener. If neither `judgement.winner` nor `shape` is set, no engine was recognised. */
 export type Fingerprint = {
   target: Target;
   judgement: Judgement;
-  /** It speaks the OpenAI API, in words. */
+  /** Set if the server has a model list in the form of the OpenAI API: a sentence for the evidence. */
   shape?: string;
   auth: "open" | "required" | "unknown";
-  /** It was probed by gRPC, so the paths of its traits are gRPC methods. */
+  /** The server was probed over gRPC: the paths of its traits are gRPC methods. */
   grpc?: true;
   version?: string;
   models: Model[];
-  /** False when it did not answer in full: worth another try later. */
+  /** False if some requests got no response, so that a retry may learn more. */
   settled: boolean;
-  /** Where the next attempt goes on, when some questions were not answered: pass it to {@link fingerprint}. */
-  rest?: Inquiry;
+  /** State of an unfinished attempt. Pass it to {@link fingerprint} to resume. */
+  rest?: ProbeSession;
 };
+
 /**
- * Asks a listener until it is identified: its front page, the paths of `likely` products, the OpenAI list, and
- * then every other path the catalogue knows; a server of gRPC by its methods. Nothing twice, bounded by
- * {@link FINGERPRINT_LIMITS} of inquiry.ts. Where more becomes known of its process meanwhile, `likelyInTheEnd` has it.
+ * Probes a listener until it is identified. Requests the front page, the paths of `likely` products, the OpenAI model
+ * list, then all other paths of the catalogue. A gRPC server is probed by its methods. No path is requested twice. The
+ * limits are in {@link FINGERPRINT_LIMITS} of probe-session.ts.
  */
 export async function fingerprint(
   deps: FingerprintDeps,
@@ -46,78 +47,78 @@ export async function fingerprint(
   likely: ReadonlySet<string>,
   options: {
     signal?: AbortSignal | undefined;
+    /** Likely products once the process is fully known. They decide between products that fit equally well. */
     likelyInTheEnd?: () => Promise<ReadonlySet<string>>;
     /** Resumes an earlier attempt with its responses and with a longer timeout. */
-    rest?: Inquiry | undefined;
+    rest?: ProbeSession | undefined;
   } = {},
 ): Promise<Fingerprint> {
-  const inquiry = options.rest ?? createInquiry(deps, where);
-  inquiry.begin(options.signal);
+  const session = options.rest ?? new ProbeSession(deps, where);
+  session.begin(options.signal);
   try {
-    const found = await inquire(deps, inquiry, likely, options);
-    if (found.rest) inquiry.park();
-    else inquiry.close();
+    const found = await identify(deps, session, likely, options);
+    if (found.rest) session.park();
+    else session.close();
     return found;
   } catch (cause) {
-    inquiry.close();
+    session.close();
     throw cause;
   }
 }
 
-async function inquire(
+async function identify(
   deps: FingerprintDeps,
-  inquiry: Inquiry,
+  session: ProbeSession,
   likely: ReadonlySet<string>,
   options: { likelyInTheEnd?: () => Promise<ReadonlySet<string>> },
 ): Promise<Fingerprint> {
-  const opened = await inquiry.open();
+  const opened = await session.open();
   if (opened === "http2") {
     const methods = grpcMethods(deps.catalogue, likely);
-    await inquiry.call(methods);
-    if (inquiry.grpc.size > 0) return finishGrpc(deps.catalogue, inquiry, methods);
+    await session.call(methods);
+    if (session.grpc.size > 0) return finishGrpc(deps.catalogue, session, methods);
   }
-  if (opened === "none" || (opened === "http2" && !(await inquiry.openFront())))
-    return conclude(deps.catalogue, inquiry, likely);
+  if (opened === "none" || (opened === "http2" && !(await session.openFront())))
+    return conclude(deps.catalogue, session, likely);
   let batches = 0;
   for (const paths of planOf(deps.catalogue)(likely)) {
-    const decided = inquiry.isOver() || isDecided(deps.catalogue, inquiry.answers, likely, batches);
-    if (decided) break;
-    await inquiry.ask(paths);
+    if (session.isOver() || isDecided(deps.catalogue, session.answers, likely, batches)) break;
+    await session.ask(paths);
     batches += 1;
   }
   const known = (await options.likelyInTheEnd?.()) ?? likely;
-  const { winner } = judge(deps.catalogue, inquiry.answers, known);
-  if (winner) await inquiry.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
-  const final = judge(deps.catalogue, inquiry.answers, known).winner;
-  if (final) await inquiry.ask(detailPaths(final.entry), PROBE_LIMITS.MODELS_BYTES_MAX);
-  return conclude(deps.catalogue, inquiry, known);
+  const { winner } = judge(deps.catalogue, session.answers, known);
+  if (winner) await session.ask(rivals(deps.catalogue, winner.entry).flatMap(decisivePaths));
+  const final = judge(deps.catalogue, session.answers, known).winner;
+  if (final) await session.ask(detailPaths(final.entry), PROBE_LIMITS.MODELS_BYTES_MAX);
+  return conclude(deps.catalogue, session, known);
 }
 
 async function finishGrpc(
   catalogue: readonly CatalogEntry[],
-  inquiry: Inquiry,
+  session: ProbeSession,
   methods: string[],
 ): Promise<Fingerprint> {
-  const models = grpcModels(judgeGrpc(catalogue, inquiry.grpc));
+  const models = grpcModels(judgeGrpc(catalogue, session.grpc));
   if (models) methods.push(models.call);
-  await inquiry.call(methods, PROBE_LIMITS.MODELS_BYTES_MAX);
-  const judgement = judgeGrpc(catalogue, inquiry.grpc);
-  const version = grpcVersion(judgement, inquiry.grpc);
+  await session.call(methods, PROBE_LIMITS.MODELS_BYTES_MAX);
+  const judgement = judgeGrpc(catalogue, session.grpc);
+  const version = grpcVersion(judgement, session.grpc);
   return {
-    target: inquiry.target(),
+    target: session.target,
     judgement,
-    auth: grpcAuth(judgement, inquiry.grpc),
+    auth: grpcAuth(judgement, session.grpc),
     grpc: true,
-    models: grpcModelList(judgement, inquiry.grpc),
-    settled: inquiry.settled() || judgement.winner !== undefined,
+    models: grpcModelList(judgement, session.grpc),
+    settled: session.isSettled() || judgement.winner !== undefined,
     ...(version !== undefined && { version }),
-    ...(inquiry.lacks(methods) && { rest: inquiry }),
+    ...(session.lacks(methods) && { rest: session }),
   };
 }
 
 /**
- * Asks an identified listener again for what changes: its models. The same fingerprint while they are the same,
- * undefined when it no longer answers, or knows nothing any more of the lists that it had.
+ * Requests the model lists of an identified listener again. Returns `before` itself if the models are unchanged, and
+ * undefined if the listener does not respond or its model lists are gone (404).
  */
 export async function refreshModels(
   deps: FingerprintDeps,
@@ -136,8 +137,9 @@ export async function refreshModels(
       if ("failed" in result) return result.failed === "silent" ? before : undefined;
       answers.set(path, keeper.keep(path, result));
     }
-    const isOther = before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
-    if (isOther) return undefined;
+    const areListsGone =
+      before.models.length > 0 && [...answers.values()].every(({ status }) => status === 404);
+    if (areListsGone) return undefined;
     return withModels(before, listedModels(lists, answers));
   } finally {
     keeper.close();
@@ -167,9 +169,10 @@ const modelLists = (known: Pick<Fingerprint, "judgement" | "shape">) => {
   if (own) return own.models ?? (own.openai ? [OPENAI_MODELS] : []);
   return known.shape === undefined ? [] : [OPENAI_MODELS];
 };
+
 /**
- * A product that names itself ends the questions. So does a combination that no other product has, once the paths
- * that most products answer were asked as well; those that copy the winner's answers are asked in any case.
+ * True if no further path can change the result: the product names itself, or it fits and the paths that most products
+ * answer were requested too. Paths of products that imitate the winner are requested in any case.
  */
 function isDecided(
   catalogue: readonly CatalogEntry[],
@@ -182,25 +185,25 @@ function isDecided(
   return batches >= COMMON_BATCHES || winner.traits.some((trait) => trait.weight === "identity");
 }
 
-/** What is likely, and the eight paths that most products answer. */
+/** Batches of a plan: the paths of likely products, then the eight paths that most products answer. */
 const COMMON_BATCHES = 2;
 
 function conclude(
   catalogue: readonly CatalogEntry[],
-  inquiry: Inquiry,
+  session: ProbeSession,
   likely: ReadonlySet<string>,
 ): Fingerprint {
-  const { answers } = inquiry;
+  const { answers } = session;
   const judgement = judge(catalogue, answers, likely);
   const shape = openaiShape(answers);
   const lists = modelLists({ judgement, ...(shape !== undefined && { shape }) });
   const version = judgement.winner && versionOf(judgement.winner.entry, answers);
   const own = judgement.winner?.entry;
   const hasRest = own
-    ? inquiry.lacks([...detailPaths(own), ...rivals(catalogue, own).flatMap(decisivePaths)])
-    : inquiry.isCutShort() || inquiry.isSilent();
+    ? session.lacks([...detailPaths(own), ...rivals(catalogue, own).flatMap(decisivePaths)])
+    : session.isCutShort() || session.isSilent();
   return {
-    target: inquiry.target(),
+    target: session.target,
     judgement,
     auth: authOf(
       judgement,
@@ -208,9 +211,9 @@ function conclude(
       lists.map((list) => list.path),
     ),
     models: listedModels(lists, answers),
-    settled: inquiry.settled() || judgement.winner !== undefined,
+    settled: session.isSettled() || judgement.winner !== undefined,
     ...(shape !== undefined && { shape }),
     ...(version !== undefined && { version }),
-    ...(hasRest && { rest: inquiry }),
+    ...(hasRest && { rest: session }),
   };
 }

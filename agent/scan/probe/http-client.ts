@@ -2,17 +2,17 @@ import { brotliDecompressSync, constants, gunzipSync, inflateSync } from "node:z
 import type { Answer } from "../../catalogue/http-answer.ts";
 
 const HEADER_BYTES_MAX = 16 * 1024;
-/** Answers before the answer (RFC 9110 §15.2): a stream of them is none. */
+/** Limit of interim responses (1xx, RFC 9110 §15.2) before the final response. */
 const INTERIM_MAX = 4;
-/** RFC 9112 §2.2: a line feed alone may be taken for the end of a line. */
+/** RFC 9112 §2.2: a line may end with a line feed alone. */
 const BLANK_LINE = /\r?\n\r?\n/;
 
-/** Of Ubuntu 24.04 LTS. */
+/** User-Agent of curl in Ubuntu 24.04 LTS. */
 export const CURL = "curl/8.5.0";
 
 /**
- * The request of a probe: byte for byte that of curl, so that a server cannot tell the agent by its headers and hide from
- * it. Not that of a browser: a browser asks for HTML and compression, and servers of APIs answer it with a page.
+ * Request of a probe. Its bytes equal a request of curl, so a server cannot recognise the agent by its headers and hide.
+ * A browser's headers would ask for HTML and compression, and API servers would respond with a page.
  */
 export function requestText(host: string, path: string): string {
   const headers = [`Host: ${host}`, `User-Agent: ${CURL}`, "Accept: */*"];
@@ -25,8 +25,8 @@ export type Parsed =
   | { state: "complete"; answer: Answer };
 
 /**
- * Reads what has arrived so far (RFC 9112). `ended`: nothing more will come. A body is complete at its length,
- * at its last chunk, at `bodyBytesMax`, or when the peer closes.
+ * Parses the bytes received so far as an HTTP/1.1 response (RFC 9112). `ended`: the peer closed the connection. A body is
+ * complete at its Content-Length, after its last chunk, at `bodyBytesMax`, or when the peer closes.
  */
 export function parseAnswer(
   bytes: Uint8Array,
@@ -36,7 +36,7 @@ export function parseAnswer(
 ): Parsed {
   const start = latin1(bytes.subarray(0, 5));
   if (!"HTTP/".startsWith(start.slice(0, 5)) || (ended && start.length < 5)) {
-    // A TLS server answers plain text with an alert record (RFC 8446 §5.1) or just hangs up.
+    // A TLS server responds to plain text with an alert record (RFC 8446 §5.1) or closes the connection.
     return { state: "not-http", tlsAlert: bytes[0] === 0x15 || bytes.length === 0 };
   }
   const first = latin1(bytes.subarray(0, HEADER_BYTES_MAX));
@@ -75,7 +75,7 @@ function parseHead(text: string): { status: number; headers: Record<string, stri
   return { status: Number(status), headers };
 }
 
-/** The body, or undefined while more of it is to come. */
+/** Returns the body, or undefined while it is incomplete. */
 function readBody(
   bytes: Uint8Array,
   head: { status: number; headers: Record<string, string> },
@@ -92,13 +92,13 @@ function readBody(
 }
 
 /**
- * A body is decompressed up to this: as much as is ever read of one. Sixty kilobytes can stand for sixty megabytes, and
- * many listeners are asked at a time.
+ * Size limit of a decompressed body, the most that any caller reads. Without it 60 kB could expand to 60 MB, for many
+ * listeners at a time.
  */
 const DECODED_BYTES_MAX = 256 * 1024;
-/** A few bytes of Brotli that stand for a megabyte cannot be cut into less. */
+/** Size limit for Brotli. It is higher because a few bytes can expand to 1 MiB and cannot be split. */
 const BROTLI_BYTES_MAX = 1024 * 1024;
-/** What is larger is read to a half, a quarter and so on: a stream can be cut anywhere. */
+/** A body that exceeds the limit is halved and decompressed again, at most this often. */
 const HALVINGS_MAX = 10;
 const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   gzip: (body) => gunzipSync(body, ZLIB),
@@ -110,10 +110,13 @@ const DECODERS: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
       maxOutputLength: BROTLI_BYTES_MAX,
     }),
 };
-/** With this flush the end of a body may be missing. */
+/** Z_SYNC_FLUSH accepts a truncated body. */
 const ZLIB = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: DECODED_BYTES_MAX };
 
-/** Without Accept-Encoding a server may still choose a coding (RFC 9110 §12.5.3): some keep their files compressed. */
+/**
+ * Decompresses a body. Returns it unchanged if the coding is unknown or the data is invalid. Some servers compress
+ * although the request has no Accept-Encoding (RFC 9110 §12.5.3 allows it).
+ */
 export function decoded(body: Uint8Array, coding = ""): Uint8Array {
   const decode = DECODERS[coding.trim().toLowerCase()];
   if (!decode) return body;
@@ -129,12 +132,12 @@ export function decoded(body: Uint8Array, coding = ""): Uint8Array {
   return new Uint8Array(0);
 }
 
-/** What has more chunks is a stream; a body is read anew with every part that arrives. */
+/** Limit of chunks in a body. The whole body is parsed again with every packet, so an endless stream must end early. */
 export const CHUNKS_MAX = 4096;
-/** RFC 9112 §7.1: a number and nothing else, before the extensions. */
+/** Chunk size in hexadecimal digits (RFC 9112 §7.1), then extensions. */
 const CHUNK_SIZE = /^([0-9a-f]{1,8})[ \t]*(?:;|$)/i;
 
-/** RFC 9112 §7.1. A malformed chunk ends the body where it stands. */
+/** Reads a chunked body (RFC 9112 §7.1). A malformed chunk ends the body. Undefined while it is incomplete. */
 function readChunks(bytes: Uint8Array, ended: boolean, bytesMax: number): Uint8Array | undefined {
   const parts: Uint8Array[] = [];
   let total = 0;

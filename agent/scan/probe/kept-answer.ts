@@ -4,22 +4,22 @@ import { judge, MODELS_PATH } from "../../catalogue/judge.ts";
 import { type Examined, examine } from "../../catalogue/match.ts";
 
 export const KEPT_LIMITS = {
-  /** JSON kept of the answers of one listener, and of all listeners that are being asked. Estimated, in bytes. */
+  /** Limits in estimated bytes for the JSON kept of one listener, and of all listeners being probed. */
   LISTENER_BYTES_MAX: 512 * 1024,
   BYTES_MAX: 6 * 1024 * 1024,
-  /** Values that are read of one answer. A list of 400 models with 30 fields each has as many. */
+  /** Limit of JSON values parsed in one response: 400 models with 30 fields each. */
   TOKENS_MAX: 12_288,
   TEXT_LENGTH_MAX: 1024,
-  /** The collector of garbage runs of itself only when much more memory is in use. Ordinary hosts answer less than this. */
+  /** Read bytes after which the garbage collector is run. By itself it runs only when much more memory is in use. */
   GARBAGE_BYTES_MAX: 8 * 1024 * 1024,
   DEPTH_MAX: 8,
   HEADER_LENGTH_MAX: 256,
 } as const;
 
-/** Memory overhead of one JSON value besides its text, in bytes. */
+/** Memory overhead of one JSON value without its text, in bytes. */
 const VALUE_BYTES = 48;
 
-/** What decompressing a body leaves behind at most. */
+/** Upper bound of the garbage from decompressing one body. */
 const CODED_BYTES = 2 * 1024 * 1024;
 
 /** A byte budget shared by several probes. */
@@ -67,9 +67,9 @@ export type Keeper = {
 };
 
 /**
- * An answer is examined for every trait as soon as it arrives, and its body is dropped: a hostile server answers dense
- * JSON on every path, which takes fifty times its size in memory. The JSON is kept, cut, of paths that a version or a
- * list of models is read from later, as far as the budgets go.
+ * Examines each response for all traits when it arrives, then drops its body. A hostile server can return dense JSON on
+ * every path, which takes fifty times its size in memory. Truncated JSON is kept for paths that have a version or a model
+ * list, within the byte budgets.
  */
 export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBudget): Keeper {
   const { json: jsonPaths, headers: headerNames, bodies } = neededIn(catalogue);
@@ -81,7 +81,7 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
       const { body, tokens } = withoutDensity(answer.body);
       const { json } = examine({ ...answer, body });
       const examined: Examined = { ...answer, json };
-      // Matches the traits now, while the body is here: later judgements use the matches and never the body.
+      // Match the traits while the body is available. Later judgements use only the matches.
       judge(catalogue, new Map([[path, examined]]));
       const leftBytes = KEPT_LIMITS.LISTENER_BYTES_MAX - heldBytes - (parked?.bytes ?? 0);
       const { value, bytes } = pruned(jsonPaths.has(path) ? json : undefined, leftBytes);
@@ -121,7 +121,7 @@ export function createKeeper(catalogue: readonly CatalogEntry[], shared: ByteBud
 type Needed = { json: ReadonlySet<string>; bodies: ReadonlySet<string>; headers: ReadonlySet<string> };
 const needed = new WeakMap<readonly CatalogEntry[], Needed>();
 
-/** What is read of an answer after its traits are known. */
+/** Parts of responses that are read after the traits are matched. */
 function neededIn(catalogue: readonly CatalogEntry[]): Needed {
   const known = needed.get(catalogue);
   if (known) return known;
@@ -152,7 +152,7 @@ function neededHeaders(headers: Examined["headers"], names: ReadonlySet<string>)
 const copyOf = (text: string, lengthMax: number = KEPT_LIMITS.TEXT_LENGTH_MAX): string =>
   Buffer.from(text.slice(0, lengthMax)).toString();
 
-/** The text up to the value at which it has too many to be parsed, and how many that are. Of other text all of it. */
+/** Truncates JSON text after {@link KEPT_LIMITS.TOKENS_MAX} values and returns their count. Other text is unchanged. */
 export function withoutDensity(body: string): { body: string; tokens: number } {
   if (!/^\s*[[{]/.test(body)) return { body, tokens: 0 };
   let tokens = 0;
@@ -167,8 +167,8 @@ export function withoutDensity(body: string): { body: string; tokens: number } {
 }
 
 /**
- * As much of the JSON as goes into these bytes, long texts and what lies deep cut, and an estimate of what it takes in
- * memory. What comes first is kept first.
+ * Copies JSON up to `bytesMax` of estimated memory. Long strings are truncated, deeply nested values dropped, and earlier
+ * values kept first. Returns the copy and its estimated size.
  */
 export function pruned(json: unknown, bytesMax: number): { value: unknown; bytes: number } {
   if (json === undefined || bytesMax < VALUE_BYTES) return { value: undefined, bytes: 0 };

@@ -1,188 +1,207 @@
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
-import { type AnyListener, isTcp, type Sighting } from "../system/host.ts";
+import type { AnyListener, Sighting } from "../system/host.ts";
 import type { Target } from "./connection.ts";
 import { type Fingerprint, fingerprint, refreshModels } from "./fingerprint.ts";
-import type { FingerprintDeps } from "./inquiry.ts";
 import { createByteBudget } from "./kept-answer.ts";
+import { groupListeners, type ListenerGroups, roundRobin, targetOf } from "./listener-groups.ts";
 import { pathPrefix } from "./path-prefix.ts";
+import type { FingerprintDeps } from "./probe-session.ts";
 
-/** Models come and go while the process stays: an identified engine is asked for them this often. */
+/** Interval at which the model list of an identified engine is requested again. */
 const REFRESH_MS = 30_000;
 /** Delay before the next attempt at a slow server that has responded to something. */
 const PROGRESS_MS = 1000;
-/** An answer that was not settled is asked again after this long, then twice as long, and so on. */
+/** Delay before an unsettled listener is probed again. It doubles with each attempt up to the maximum. */
 const RETRY_MS = 5000;
 const RETRY_MS_MAX = 3_600_000;
-/** The first scan waits for slow servers, so that a single scan is complete; later ones go on without them. */
+/** The first scan waits longer for slow servers, so that a single scan is complete. */
 const WAITS = { firstMs: 5000, laterMs: 500 };
 /** Listeners probed at the same time. The limit keeps sockets that never respond from delaying the others. */
 export const ASKING_MAX = 32;
 
-/** `sockets`: keys of the listeners that were asked. */
-type Known = { fingerprint?: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
+/** A probed listener with its result. */
+export type Heard = { listener: AnyListener; fingerprint: Fingerprint };
 
-/** Products worth asking a listener about first, by what is known so far. They also decide what fits two equally. */
+/** Products whose paths are requested first, from what is known of the process. They also break ties. */
 export type LikelyOf = (listener: AnyListener) => ReadonlySet<string>;
 
-export type Listening = {
-  /** Begins to ask what is new or due. What fits two equally is decided in {@link Listening.update}: all is known then. */
-  begin(sighting: Sighting, likelyOf: LikelyOf, signal?: AbortSignal): void;
-  /** Asks what is new or due and waits for it. `heard` is the same list as before while it says the same. */
-  update(
+/** Result for a group of listeners. `sockets`: keys of the listeners when they were probed. */
+type Known = { fingerprint: Fingerprint; nextAtMs: number; retryMs: number; sockets: ReadonlySet<string> };
+
+type ProberDeps = FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean };
+
+/** Inputs of a probe other than the listener itself. */
+type ProbeContext = {
+  likelyOf: LikelyOf;
+  signal: AbortSignal | undefined;
+  processes: Sighting["processes"];
+};
+
+type Outcome = { heard: Heard[]; unsettled: number };
+
+/** Probes listeners and remembers each result by process and port. An unchanged listener is not probed again. */
+export class ListenerProber {
+  readonly #deps: ProberDeps;
+  readonly #waits: { firstMs: number; laterMs: number };
+  readonly #known = new Map<string, Known>();
+  readonly #inFlight = new Map<string, Promise<void>>();
+  /** Groups that are due in this scan and not probed yet, in order. */
+  #queue: { key: string; probe: () => Promise<Known> }[] = [];
+  #isFirst = true;
+  #last: { groups: ListenerGroups; of: readonly AnyListener[] } | undefined;
+  #outcome: Outcome | undefined;
+  /** Set between begin() and update(). Probes that have started wait for it before they break ties. */
+  #snapshotComplete: PromiseWithResolvers<void> | undefined;
+
+  constructor(deps: ProberDeps, waits: { firstMs: number; laterMs: number } = WAITS) {
+    this.#deps = {
+      ...deps,
+      kept: deps.kept ?? createByteBudget(),
+      waiting: deps.waiting ?? createByteBudget(),
+    };
+    this.#waits = waits;
+  }
+
+  /** Starts to probe new and due listeners before the snapshot is complete. Ties are broken after {@link update}. */
+  begin(sighting: Sighting, likelyOf: LikelyOf, signal?: AbortSignal): void {
+    this.#snapshotComplete ??= Promise.withResolvers();
+    this.#probeDue(sighting, likelyOf, signal);
+  }
+
+  /**
+   * Probes new and due listeners and waits for the results, for a limited time. `heard` is the same array as before while
+   * no result changes. `waiting` says which listeners are still being probed.
+   */
+  async update(
     sighting: Sighting,
     likelyOf: LikelyOf,
     signal?: AbortSignal,
-  ): Promise<{
-    heard: Heard[];
-    collector: Collector;
-    /** What there was no time for: questions that are still open, and those that the next attempt asks. */
-    waiting: readonly string[];
-  }>;
-};
+  ): Promise<{ heard: Heard[]; collector: Collector; waiting: readonly string[] }> {
+    this.#snapshotComplete?.resolve();
+    this.#snapshotComplete = undefined;
+    const groups = this.#probeDue(sighting, likelyOf, signal);
+    const { firstMs, laterMs } = this.#waits;
+    if (this.#inFlight.size > 0) await atMost(this.#isFirst ? firstMs : laterMs, this.#idle());
+    this.#isFirst = false;
+    this.#outcome ??= this.#outcomeOf(groups);
+    const { heard, unsettled } = this.#outcome;
+    const unasked = this.#queue.filter(({ key }) => !this.#known.has(key)).length;
+    const collector = report(groups.size, unsettled, unasked);
+    return { heard, collector, waiting: this.#waitingFor(unasked) };
+  }
 
-/** Remembers what every listener is, by its process and port: an unchanged one is not probed again. */
-export function createListening(
-  deps: FingerprintDeps & { selfPid: number; isSuspect?: (pid: number) => boolean },
-  waits: { firstMs: number; laterMs: number } = WAITS,
-): Listening {
-  const known = new Map<string, Known>();
-  const inquiry = {
-    ...deps,
-    kept: deps.kept ?? createByteBudget(),
-    waiting: deps.waiting ?? createByteBudget(),
-  };
-  const asking = new Map<string, Promise<void>>();
-  /** Listeners that are due in this scan and not probed yet, in order. */
-  let queue: { key: string; begin: () => Promise<Known> }[] = [];
-  let waitMs = waits.firstMs;
-  let last: { groups: ReadonlyMap<string, readonly AnyListener[]>; of: readonly AnyListener[] } | undefined;
-  let concluded: ReturnType<typeof conclude> | undefined;
-  /** Whoever began to ask before all was known waits for it before they decide. */
-  let whole: PromiseWithResolvers<void> | undefined;
-  return {
-    begin: (sighting, likelyOf, signal) => {
-      whole ??= Promise.withResolvers();
-      askDue(sighting, likelyOf, signal);
-    },
-    update: async (sighting, likelyOf, signal) => {
-      whole?.resolve();
-      whole = undefined;
-      const groups = askDue(sighting, likelyOf, signal);
-      if (asking.size > 0) await soon(idle, waitMs);
-      waitMs = waits.laterMs;
-      concluded ??= conclude(groups);
-      const { heard, unsettled } = concluded;
-      const unasked = queue.filter(({ key }) => !known.has(key)).length;
-      return { heard, collector: report(groups.size, unsettled, unasked), waiting: waitingOf(unasked) };
-    },
-  };
-
-  function waitingOf(unasked: number): string[] {
-    const open = new Set(asking.keys());
-    for (const [key, { fingerprint }] of known) if (fingerprint?.rest?.isHopeful()) open.add(key);
+  #waitingFor(unasked: number): string[] {
+    const open = new Set(this.#inFlight.keys());
+    for (const [key, { fingerprint }] of this.#known) if (fingerprint.rest?.isHopeful()) open.add(key);
     const count = open.size + unasked;
     return count > 0 ? [`${count} listeners have not answered everything yet`] : [];
   }
 
-  function askDue(sighting: Sighting, likelyOf: LikelyOf, signal: AbortSignal | undefined) {
-    const groups = groupsOf(sighting);
-    const nowMs = deps.elapsed();
-    const due = [...groups].filter(
-      ([key, listeners]) => !asking.has(key) && isDue(known.get(key), listeners, nowMs),
+  #probeDue(sighting: Sighting, likelyOf: LikelyOf, signal: AbortSignal | undefined): ListenerGroups {
+    const groups = this.#groupsOf(sighting);
+    const nowMs = this.#deps.elapsed();
+    const due = roundRobin(
+      [...groups].filter(
+        ([key, listeners]) => !this.#inFlight.has(key) && isDue(this.#known.get(key), listeners, nowMs),
+      ),
     );
-    const isNew = ([key]: (typeof due)[number]): boolean => !known.has(key);
-    const turns = inTurn(due);
-    queue = [...turns.filter(isNew), ...turns.filter((one) => !isNew(one))].map(([key, listeners]) => ({
+    const isNew = ([key]: (typeof due)[number]): boolean => !this.#known.has(key);
+    const ordered = [...due.filter(isNew), ...due.filter((one) => !isNew(one))];
+    const context = { likelyOf, signal, processes: sighting.processes };
+    this.#queue = ordered.map(([key, listeners]) => ({
       key,
-      begin: () => ask(known.get(key), listeners, { likelyOf, signal, processes: sighting.processes }),
+      probe: () => this.#probe(this.#known.get(key), listeners, context),
     }));
-    proceed();
+    this.#startQueued();
     return groups;
   }
 
-  function proceed(): void {
-    while (asking.size < ASKING_MAX) {
-      const next = queue.shift();
+  #startQueued(): void {
+    while (this.#inFlight.size < ASKING_MAX) {
+      const next = this.#queue.shift();
       if (!next) return;
-      const answered = next
-        .begin()
-        .then((found) => settle(next.key, found))
+      const done = next
+        .probe()
+        .then((found) => this.#settle(next.key, found))
         .finally(() => {
-          asking.delete(next.key);
-          proceed();
+          this.#inFlight.delete(next.key);
+          this.#startQueued();
         });
-      asking.set(next.key, answered);
-      // Whoever waits for it is told; it may fail when nobody does.
-      answered.catch(() => undefined);
+      this.#inFlight.set(next.key, done);
+      // #idle() reports a failure. Without a caller that waits, the failure must not end the agent.
+      done.catch(() => undefined);
     }
   }
 
-  /** Until all that is due was asked. */
-  async function idle(): Promise<void> {
-    while (asking.size > 0) await Promise.all(asking.values());
+  /** Resolves when no probe is queued or in flight. */
+  async #idle(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight.values());
   }
 
-  function groupsOf(sighting: Sighting): ReadonlyMap<string, readonly AnyListener[]> {
-    if (last?.of === sighting.listeners) return last.groups;
-    const groups = groupListeners(sighting, deps.selfPid);
-    for (const key of known.keys()) if (!groups.has(key)) forget(key);
-    last = { groups, of: sighting.listeners };
-    concluded = undefined;
+  #groupsOf(sighting: Sighting): ListenerGroups {
+    if (this.#last?.of === sighting.listeners) return this.#last.groups;
+    const groups = groupListeners(sighting, this.#deps.selfPid);
+    for (const key of this.#known.keys()) if (!groups.has(key)) this.#forget(key);
+    this.#last = { groups, of: sighting.listeners };
+    this.#outcome = undefined;
     return groups;
   }
 
-  function forget(key: string): void {
-    known.get(key)?.fingerprint?.rest?.close();
-    known.delete(key);
+  #forget(key: string): void {
+    this.#known.get(key)?.fingerprint.rest?.close();
+    this.#known.delete(key);
   }
 
-  function settle(key: string, found: Known): void {
-    if (known.get(key)?.fingerprint !== found.fingerprint) concluded = undefined;
-    known.set(key, found);
+  #settle(key: string, found: Known): void {
+    if (this.#known.get(key)?.fingerprint !== found.fingerprint) this.#outcome = undefined;
+    this.#known.set(key, found);
   }
 
-  async function ask(
+  /** Refreshes the models of an identified engine, resumes an unfinished attempt, or probes from the start. */
+  async #probe(
     before: Known | undefined,
     listeners: readonly AnyListener[],
-    { likelyOf, signal, processes }: Asking,
+    context: ProbeContext,
   ): Promise<Known> {
-    const first = listeners[0]!;
-    const all = whole?.promise;
-    const likelyInTheEnd = async () => {
-      await all;
-      return likelyOf(first);
-    };
-    const engine = before?.fingerprint && isNoted(before.fingerprint) && before.fingerprint;
-    const isSame = before && !isAnew(before, listeners);
-    if (!isSame) before?.fingerprint?.rest?.close();
-    const rest = isSame ? before.fingerprint?.rest : undefined;
-    const refreshed = engine && isSame && !rest ? await refreshModels(inquiry, engine, signal) : undefined;
-    const options = { signal, likelyInTheEnd, rest };
-    const prefix = rest || refreshed ? undefined : pathPrefix(processes.get(first.pid ?? -1)?.argv ?? []);
-    // Whether it is a suspect is known with its memory.
-    if (prefix !== undefined) await all;
-    const askAt = (where: Omit<Target, "tls">) => fingerprint(inquiry, where, likelyOf(first), options);
-    const isPrefixed = prefix !== undefined && first.pid !== undefined && deps.isSuspect?.(first.pid);
-    const found =
-      refreshed ??
-      (isPrefixed ? await askBehind(whereOf(first), prefix, askAt) : await askAt(whereOf(first)));
-    const nowMs = deps.elapsed();
-    const asked = { fingerprint: found, sockets: new Set(listeners.map(({ key }) => key)) };
-    if (found.rest?.hasProgressed()) return { ...asked, nextAtMs: nowMs + PROGRESS_MS, retryMs: RETRY_MS };
-    if (isNoted(found) && !found.rest) return { ...asked, nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
-    if (found.settled) return { ...asked, nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
-    const retryMs = before?.retryMs ?? (found.rest?.isSilent() ? PROGRESS_MS : RETRY_MS);
-    return { ...asked, nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
+    const isSame = before !== undefined && !isReplaced(before, listeners);
+    if (!isSame) before?.fingerprint.rest?.close();
+    const rest = isSame ? before.fingerprint.rest : undefined;
+    const canRefresh = isSame && !rest && isIdentified(before.fingerprint);
+    const refreshed = canRefresh
+      ? await refreshModels(this.#deps, before.fingerprint, context.signal)
+      : undefined;
+    const found = refreshed ?? (await this.#fingerprint(listeners[0]!, context, rest));
+    const sockets = new Set(listeners.map(({ key }) => key));
+    return { fingerprint: found, sockets, ...nextAttempt(found, before, this.#deps.elapsed()) };
   }
 
-  function conclude(groups: ReadonlyMap<string, readonly AnyListener[]>): {
-    heard: Heard[];
-    unsettled: number;
-  } {
+  async #fingerprint(
+    listener: AnyListener,
+    { likelyOf, signal, processes }: ProbeContext,
+    rest: Fingerprint["rest"],
+  ): Promise<Fingerprint> {
+    const complete = this.#snapshotComplete?.promise;
+    const likelyInTheEnd = async () => {
+      await complete;
+      return likelyOf(listener);
+    };
+    const probeAt = (target: Omit<Target, "tls">) =>
+      fingerprint(this.#deps, target, likelyOf(listener), { signal, likelyInTheEnd, rest });
+    const { pid } = listener;
+    const prefix = rest || pid === undefined ? undefined : pathPrefix(processes.get(pid)?.argv ?? []);
+    if (prefix === undefined || pid === undefined) return probeAt(targetOf(listener));
+    // Suspects are known only after the memory of the processes was read.
+    await complete;
+    return this.#deps.isSuspect?.(pid)
+      ? probeBelowPrefix(targetOf(listener), prefix, probeAt)
+      : probeAt(targetOf(listener));
+  }
+
+  #outcomeOf(groups: ListenerGroups): Outcome {
     const heard: Heard[] = [];
     let unsettled = 0;
     for (const [key, listeners] of groups) {
-      const found = known.get(key)?.fingerprint;
+      const found = this.#known.get(key)?.fingerprint;
       if (!found?.settled) unsettled += 1;
       if (!found) continue;
       for (const listener of listeners) heard.push({ listener, fingerprint: found });
@@ -191,44 +210,39 @@ export function createListening(
   }
 }
 
-/** Inputs of a probe other than the listener itself. */
-type Asking = {
-  likelyOf: LikelyOf;
-  signal: AbortSignal | undefined;
-  processes: Sighting["processes"];
-};
+/** When to probe again, and the delay after that. */
+function nextAttempt(
+  found: Fingerprint,
+  before: Known | undefined,
+  nowMs: number,
+): Pick<Known, "nextAtMs" | "retryMs"> {
+  if (found.rest?.hasProgressed()) return { nextAtMs: nowMs + PROGRESS_MS, retryMs: RETRY_MS };
+  if (isIdentified(found) && !found.rest) return { nextAtMs: nowMs + REFRESH_MS, retryMs: RETRY_MS };
+  if (found.settled) return { nextAtMs: Number.POSITIVE_INFINITY, retryMs: RETRY_MS };
+  const retryMs = before?.retryMs ?? (found.rest?.isSilent() ? PROGRESS_MS : RETRY_MS);
+  return { nextAtMs: nowMs + retryMs, retryMs: Math.min(retryMs * 2, RETRY_MS_MAX) };
+}
 
 /**
- * Probes below the path prefix, then also without it if that identified nothing: the prefix may belong to a reverse proxy
- * that strips it.
+ * Probes below the path prefix. If that identifies nothing or learns no detail, probes without it too, because the prefix
+ * may belong to a reverse proxy that strips it. Returns the better result.
  */
-async function askBehind(
-  where: Omit<Target, "tls">,
+async function probeBelowPrefix(
+  target: Omit<Target, "tls">,
   prefix: string,
-  askAt: (where: Omit<Target, "tls">) => Promise<Fingerprint>,
+  probeAt: (target: Omit<Target, "tls">) => Promise<Fingerprint>,
 ): Promise<Fingerprint> {
-  const behind = await askAt({ ...where, prefix });
-  if (isNoted(behind) && tells(behind) > 0) return behind;
-  const plain = await askAt(where);
-  const isBetter = isNoted(behind) && (!isNoted(plain) || tells(behind) > tells(plain));
-  (isBetter ? plain : behind).rest?.close();
-  return isBetter ? behind : plain;
+  const below = await probeAt({ ...target, prefix });
+  if (isIdentified(below) && detailCount(below) > 0) return below;
+  const plain = await probeAt(target);
+  const isBelowBetter =
+    isIdentified(below) && (!isIdentified(plain) || detailCount(below) > detailCount(plain));
+  (isBelowBetter ? plain : below).rest?.close();
+  return isBelowBetter ? below : plain;
 }
 
-const tells = ({ models, auth, version }: Fingerprint): number =>
+const detailCount = ({ models, auth, version }: Fingerprint): number =>
   Number(models.length > 0) + Number(auth !== "unknown") + Number(version !== undefined);
-
-/** The first listener of each process, then the second of each, and so on. */
-function inTurn(groups: [key: string, listeners: readonly AnyListener[]][]) {
-  const before = new Map<number | undefined, number>();
-  const turns = groups.map((group) => {
-    const { pid } = group[1][0]!;
-    const turn = before.get(pid) ?? 0;
-    before.set(pid, turn + 1);
-    return { group, turn };
-  });
-  return turns.sort((a, b) => a.turn - b.turn).map(({ group }) => group);
-}
 
 function report(total: number, unsettled: number, unasked: number): Collector {
   if (unsettled === 0) return { name: "http", status: "ok", detail: `${total} listeners asked` };
@@ -237,50 +251,22 @@ function report(total: number, unsettled: number, unasked: number): Collector {
   return { name: "http", status: "partial", detail };
 }
 
-/** A process can close its socket and listen anew on the same port, as something else. */
-const isAnew = ({ sockets }: Known, listeners: readonly AnyListener[]): boolean =>
+/** True if the process closed a socket and listens on the same port again, possibly as another server. */
+const isReplaced = ({ sockets }: Known, listeners: readonly AnyListener[]): boolean =>
   listeners.some(({ key }) => !sockets.has(key));
 
 const isDue = (known: Known | undefined, listeners: readonly AnyListener[], nowMs: number): boolean =>
-  known === undefined || known.nextAtMs <= nowMs || isAnew(known, listeners);
+  known === undefined || known.nextAtMs <= nowMs || isReplaced(known, listeners);
 
-/** Waits for the answers, but no longer than `waitMs`. */
-async function soon(answers: () => Promise<unknown>, waitMs: number): Promise<void> {
-  let timer: Timer | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, waitMs);
-  });
-  await Promise.race([answers(), late]);
-  clearTimeout(timer);
-}
-
-const whereOf = (listener: AnyListener): Omit<Target, "tls"> => {
-  if (!isTcp(listener)) return { address: "", port: 0, unix: listener.unix };
-  const { reachableAt, port, inside } = listener;
-  return { address: reachableAt!, port, ...(inside && { inside }) };
-};
-
-const isNoted = (found: Fingerprint): boolean =>
+const isIdentified = (found: Fingerprint): boolean =>
   found.judgement.winner !== undefined || found.shape !== undefined;
 
-/** Listeners of one process on one port are one server, whatever the number of addresses. */
-function groupListeners({ listeners, processes }: Sighting, selfPid: number): Map<string, AnyListener[]> {
-  const groups = new Map<string, AnyListener[]>();
-  for (const listener of listeners) {
-    if (listener.pid === selfPid || (isTcp(listener) && listener.reachableAt === undefined)) continue;
-    const owner = listener.pid === undefined ? listener.key : processes.get(listener.pid)?.key;
-    const key = `${owner} ${isTcp(listener) ? listener.port : listener.key}`;
-    groups.set(key, [...(groups.get(key) ?? []), listener]);
-  }
-  // IPv4 first: the one address every server of a dual-stack pair really answers on.
-  for (const group of groups.values()) group.sort((a, b) => rankOf(a) - rankOf(b));
-  return groups;
+/** Waits for the work, but no longer than `waitMs`. */
+async function atMost(waitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: Timer | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  await Promise.race([work, timeout]);
+  clearTimeout(timer);
 }
-
-function rankOf(listener: AnyListener): number {
-  const address = isTcp(listener) ? listener.reachableAt : undefined;
-  return address?.startsWith("127.") ? 0 : address === "::1" ? 1 : 2;
-}
-
-/** A listener that was asked, and what it turned out to be. */
-export type Heard = { listener: AnyListener; fingerprint: Fingerprint };

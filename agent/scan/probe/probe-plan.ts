@@ -2,20 +2,20 @@ import { OPEN_ANSWERS } from "../../catalogue/auth.ts";
 import type { CatalogEntry } from "../../catalogue/entry.ts";
 import { MODELS_PATH } from "../../catalogue/judge.ts";
 
-/** Asked last: `/health` of LiteLLM calls every model behind it, `/metrics` is long everywhere. */
+/** Paths that are requested last. `/health` of LiteLLM calls every model behind it; `/metrics` is long. */
 const LAST = new Set(["/health", "/metrics"]);
 const plans = new WeakMap<readonly CatalogEntry[], Plan>();
 
-/** A catalogue lives as long as the scanner: its plan is made once. */
+/** Plan for a catalogue, created once per catalogue. */
 export function planOf(catalogue: readonly CatalogEntry[]): Plan {
   const plan = plans.get(catalogue) ?? createPlan(catalogue);
   plans.set(catalogue, plan);
   return plan;
 }
 
+/** Yields batches of paths: paths of likely products first, then paths in the order of how many products have them. */
 type Plan = (likely: ReadonlySet<string>) => Generator<readonly string[]>;
 
-/** Batches of paths, most telling first: those of what is likely, then those that most products answer. */
 function createPlan(catalogue: readonly CatalogEntry[]): Plan {
   const decisive = new Map(catalogue.map((entry) => [entry.id, decisivePaths(entry)]));
   const counts = new Map<string, number>();
@@ -31,10 +31,12 @@ function createPlan(catalogue: readonly CatalogEntry[]): Plan {
   };
 }
 
+/** Paths with a trait that can identify the product. */
 export const decisivePaths = (entry: CatalogEntry): string[] => [
   ...new Set(entry.traits.filter((trait) => trait.weight !== "hint").map((trait) => trait.path)),
 ];
 
+/** Paths with the version, the models and the authentication of an identified product. */
 export const detailPaths = (entry: CatalogEntry): string[] => [
   ...(entry.version ?? []).map((source) => source.path),
   ...(entry.models ?? []).map((list) => list.path),

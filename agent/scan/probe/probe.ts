@@ -1,6 +1,6 @@
 import type { Answer } from "../../catalogue/http-answer.ts";
 import {
-  createHttp2Reader,
+  Http2Reader,
   type Http2Request,
   type Http2State,
   http2Request,
@@ -14,7 +14,7 @@ import { parseAnswer, requestText } from "./http-client.ts";
 export const PROBE_LIMITS = {
   TIMEOUT_MS: 800,
   BODY_BYTES_MAX: 64 * 1024,
-  /** A gateway in front of a hosted catalogue lists hundreds of models. */
+  /** Limit for model lists. A gateway to a hosted service lists hundreds of models. */
   MODELS_BYTES_MAX: 256 * 1024,
   IN_FLIGHT_MAX: 16,
 } as const;
@@ -38,9 +38,9 @@ export type ProbeOptions = {
 export type Probe = (target: Target, path: string, options?: ProbeOptions) => Promise<ProbeResult>;
 
 /**
- * GET over a socket of our own rather than `fetch`: no proxy from the environment, no redirect, no
- * decompression without a limit, no connection kept, and what is not HTTP stays recognisable. A self-signed certificate is
- * accepted: nothing secret is sent, and what answers is what is being asked about.
+ * Creates the function that sends GET requests. It uses plain sockets instead of `fetch`: no proxy, no redirects, no
+ * unlimited decompression, no keep-alive, and protocols other than HTTP are recognised. Self-signed certificates are
+ * accepted, because nothing secret is sent and the certificate does not affect the result.
  */
 export function createProbe(
   timeoutMs: number = PROBE_LIMITS.TIMEOUT_MS,
@@ -51,7 +51,7 @@ export function createProbe(
   const waiting: (() => void)[] = [];
 
   return async (target, name, options = {}) => {
-    // The name of a method of gRPC is no path.
+    // The path prefix does not apply to gRPC methods.
     const path = options.grpc ? name : `${target.prefix ?? ""}${name}`;
     if (target.unix) return unixProbe(target.unix, path, options);
     if (inFlight >= PROBE_LIMITS.IN_FLIGHT_MAX) await new Promise<void>((resolve) => waiting.push(resolve));
@@ -74,14 +74,14 @@ export function createProbe(
   };
 }
 
-/** One request: what is sent, and what the bytes that arrive say. */
+/** One exchange: the request to send, and how to read the response. */
 type Talk = {
   request: Uint8Array | string;
-  /** Undefined while more is to come. */
+  /** Reads all bytes received so far. Undefined while the response is incomplete. */
   read(received: Uint8Array, ended: boolean): ProbeResult | undefined;
-  /** What came so far has to do. */
+  /** Result at a timeout, from the bytes received so far. */
   cut(received: Uint8Array): ProbeResult;
-  /** What the protocol wants to be sent meanwhile. */
+  /** Frames that the protocol requires the client to send in the meantime. */
   replies(): readonly Uint8Array[];
 };
 
@@ -95,7 +95,7 @@ function http1Talk(target: Target, path: string, bodyBytesMax: number): Talk {
       if (isHttp2Preface(received)) return { failed: "http2" };
       return { failed: parsed.tlsAlert && !target.tls ? "tls" : "not-http" };
     },
-    // A stream without end still has its headers and what came so far.
+    // An endless stream still has headers and the start of its body.
     cut: (received) => {
       const parsed = parseAnswer(received, true, bodyBytesMax);
       return received.length > 0 && parsed.state === "complete" ? parsed.answer : { failed: "silent" };
@@ -105,7 +105,7 @@ function http1Talk(target: Target, path: string, bodyBytesMax: number): Talk {
 }
 
 function http2Talk(request: Http2Request): Talk {
-  const reader = createHttp2Reader(request);
+  const reader = new Http2Reader(request);
   const resultOf = (state: Http2State): ProbeResult | undefined => {
     if (state.is === "incomplete") return undefined;
     return state.is === "complete" ? state.answer : { failed: "not-http" };
@@ -117,7 +117,7 @@ function http2Talk(request: Http2Request): Talk {
       const state = reader.cut();
       return state.is === "complete" ? state.answer : { failed: "silent" };
     },
-    replies: reader.replies,
+    replies: () => reader.takeReplies(),
   };
 }
 
@@ -136,7 +136,7 @@ function exchange(
     let socket: { write(bytes: Uint8Array): unknown; terminate(): unknown } | undefined;
     let settled = false;
     const settle = (result: ProbeResult) => {
-      // Ending the socket calls its handlers once more.
+      // terminate() calls the handlers of the socket once more.
       if (settled) return;
       settled = true;
       clearTimeout(timer);

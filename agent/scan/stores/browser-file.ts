@@ -3,11 +3,11 @@ import { formatOf } from "../models/weights.ts";
 import type { WeightFormat } from "../system/host.ts";
 import { readVarint, unpackSnappy, unpackSnappyFrame } from "./snappy.ts";
 
-/** `mlc`: the parts of a model for WebLLM, which have no magic bytes. */
+/** `mlc`: weight files of WebLLM, which have no magic bytes. */
 export type BrowserFormat = WeightFormat | "mlc";
 
 const HEAD_BYTES = 512;
-/** Smaller values hold no model. */
+/** Size below which a file or value is not examined. */
 export const MODEL_BYTES_MIN = 1024 * 1024;
 
 /**
@@ -18,18 +18,18 @@ export function browserFormatOf(readAt: ReadAt, sizeBytes: number): BrowserForma
   const head = readAt(0, HEAD_BYTES);
   if (isCacheEntry(head)) return inCacheEntry(readAt, view(head), sizeBytes);
   const framed = unpackSnappyFrame(head, HEAD_BYTES);
-  // Firefox packs responses in Cache Storage (dom/cache/FileUtils.cpp). Their size is not known before the end.
+  // Firefox compresses responses in Cache Storage (dom/cache/FileUtils.cpp). The uncompressed size is unknown.
   if (framed) return strictFormat(framed, Number.MAX_SAFE_INTEGER);
   return strictFormat(head, sizeBytes) ?? inSerialised(head, sizeBytes);
 }
 
 const ENTRY_MAGIC = 0xfcfb6d1ba7725c30n;
-/** magic, version, length of the key, its hash, padding (net/disk_cache/simple/simple_entry_format.h of Chromium). */
+/** Header: magic, version, key length, key hash, padding (net/disk_cache/simple/simple_entry_format.h of Chromium). */
 const ENTRY_HEAD_BYTES = 24;
-/** The longest URL of Chromium (url/url_constants.h). */
+/** Maximum length of a URL in Chromium (url/url_constants.h). */
 const KEY_BYTES_MAX = 2 * 1024 * 1024;
 const SHARD_NAME_BYTES = 24;
-/** Parts of a model in the format of MLC: `params_shard_<n>.bin` (mlc-ai/web-llm, README: model weights). */
+/** Weight files in the format of MLC: `params_shard_<n>.bin` (mlc-ai/web-llm, README: model weights). */
 const SHARD_NAME = /(?:^|\/)params_shard_\d+\.bin$/;
 
 const isCacheEntry = (head: Uint8Array): boolean =>
@@ -52,7 +52,7 @@ const WRAPPER_VERSION = 0x11;
 const PACKED = 0x02;
 const ARRAY_BUFFER = 0x42;
 
-/** An IndexedDB value that Blink stored in a file because of its size, compressed or not, with an ArrayBuffer near its start. */
+/** Format of an ArrayBuffer near the start of an IndexedDB value. Blink stores large values in files, possibly compressed. */
 function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | undefined {
   if (head[0] !== VERSION) return undefined;
   const isPacked = head[1] === WRAPPER_VERSION && head[2] === PACKED;
@@ -66,13 +66,13 @@ function inSerialised(head: Uint8Array, sizeBytes: number): BrowserFormat | unde
   return undefined;
 }
 
-/** ONNX has only three telling bytes, and browser storage holds many other files, so a producer name or a graph must follow. */
+/** The magic of ONNX is only three bytes. Browser storage has many other files, so a producer name or graph must follow. */
 function strictFormat(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   const format = formatOf(head, sizeBytes);
   return format === "onnx" && !isOnnxModel(head, sizeBytes) ? undefined : format;
 }
 
-/** onnx.proto: ModelProto has `ir_version`, then `producer_name`, or else the graph, which is nearly all of it. */
+/** A ModelProto (onnx.proto) has `ir_version`, then `producer_name` or a graph that is more than half of the file. */
 function isOnnxModel(head: Uint8Array, sizeBytes: number): boolean {
   const length = readVarint(head, 3);
   if (!length) return false;

@@ -1,10 +1,10 @@
-/** A browser of one user. `root`: Chromium's user data directory, or the directory of Firefox's profiles. */
+/** A browser of one user. `root`: the user data directory of Chromium, or the profiles directory of Firefox. */
 export type Browser = { name: string; family: "chromium" | "firefox"; root: string };
 
 type Place = readonly [name: string, family: Browser["family"], directory: string];
 
 /*
- * Chromium: docs/user_data_dir.md of chromium/src, and the same place inside a snap or flatpak. Firefox:
+ * Sources: docs/user_data_dir.md of chromium/src (a snap or flatpak has the same directory inside), and
  * toolkit/xre/nsXREDirProvider.cpp of mozilla/gecko-dev.
  */
 const PLACES: readonly Place[] = [
@@ -47,6 +47,6 @@ const PLACES: readonly Place[] = [
   ["Firefox", "firefox", "AppData/Roaming/Mozilla/Firefox/Profiles"],
 ];
 
-/** Where browsers keep the storage of pages in this home, whether or not there are any. */
+/** Directories where browsers keep page storage in this home. They need not exist. */
 export const browsersIn = (home: string): Browser[] =>
   PLACES.map(([name, family, directory]) => ({ name, family, root: `${home}/${directory}` }));

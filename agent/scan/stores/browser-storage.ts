@@ -4,10 +4,10 @@ import { type BrowserFormat, browserFormatOf, MODEL_BYTES_MIN } from "./browser-
 import { type Browser, browsersIn } from "./browser-profiles.ts";
 import { type Look, noted, walk } from "./walk-directory.ts";
 
-/** Files of one storage that are looked at; ordinary profiles have thousands of small ones. */
+/** Limit of files per storage directory. Ordinary profiles have thousands of small files. */
 export const BROWSER_FILES_MAX = 16_000;
 const PROFILES_MAX = 64;
-/** The smallest model that Chrome and Edge bring is far larger. */
+/** Minimum size of a built-in model. The smallest one of Chrome and Edge is far larger. */
 const BUILT_IN_BYTES_MIN = 64 * 1024 * 1024;
 
 type Place = "OPFS" | "Cache Storage" | "IndexedDB";
@@ -46,8 +46,8 @@ const wireFormat = (format: BrowserFormat): NonNullable<Model["format"]> =>
   format === "mlc" || format === "ggml" || format === "torch" ? "unknown" : format;
 
 /**
- * Below a profile: `File System` holds OPFS, `Service Worker/CacheStorage` and `IndexedDB` what their names say,
- * `WebStorage` all three for storage buckets. Seen in a profile of Chromium 156; storage/browser/quota of Chromium.
+ * Directories in a profile. `WebStorage` has all three kinds, for storage buckets. Observed in a profile of Chromium 156; see
+ * storage/browser/quota of Chromium.
  */
 const CHROMIUM_PLACES: readonly [directory: string, place?: Place][] = [
   ["File System", "OPFS"],
@@ -68,7 +68,7 @@ function inChromium(look: Look, root: string): Found[] {
   );
 }
 
-/** `storage/<kind>/<origin>/` with `fs`, `cache/morgue` and `idb` (dom/quota, dom/fs, dom/cache, dom/indexedDB of Gecko). */
+/** `storage/<kind>/<origin>/` has `fs`, `cache/morgue` and `idb` (dom/quota, dom/fs, dom/cache, dom/indexedDB of Gecko). */
 function inFirefox(look: Look, root: string): Found[] {
   const profiles = noted(look, () => look.files.list(root)) ?? [];
   if (profiles.length > PROFILES_MAX) look.gaps.cut += 1;
@@ -92,8 +92,8 @@ function placeOf(path: string): Place {
 }
 
 /**
- * The browser's own model, which pages use through an API: `weights.bin` of Chrome's component (kWeightsFile of
- * components/optimization_guide, optimization_guide_on_device_model_installer.cc), the largest file of Edge's.
+ * The built-in model that pages use through a browser API. Chrome: `weights.bin` (kWeightsFile of
+ * components/optimization_guide, optimization_guide_on_device_model_installer.cc). Edge: the largest file.
  */
 function builtIn(look: Look, { name, root, family }: Browser): Model[] {
   if (family !== "chromium") return [];

@@ -1,6 +1,6 @@
 /*
- * Assignments of environment variables as systemd and PAM read them: the words of `Environment=` (systemd.exec(5)), the
- * lines of an `EnvironmentFile=` (same page), `environment.d` (environment.d(5)) and `/etc/environment` (pam_env(8)).
+ * Parses environment variables like systemd and PAM: `Environment=` and `EnvironmentFile=` (systemd.exec(5)),
+ * `environment.d` (environment.d(5)) and `/etc/environment` (pam_env(8)).
  */
 
 /** Maximum length of a path (PATH_MAX of linux/limits.h). */
@@ -10,7 +10,7 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", s: " " };
 
-/** Lines with a backslash at their end go on in the next one; comment lines in between are skipped (systemd.syntax(7)). */
+/** Joins lines that end with a backslash to the next line. Comment lines are skipped (systemd.syntax(7)). */
 export function logicalLines(text: string): string[] {
   const lines: string[] = [];
   let open: string | undefined;
@@ -25,7 +25,7 @@ export function logicalLines(text: string): string[] {
   return lines;
 }
 
-/** Words of a setting, quotes and escapes removed. A quote that is not closed ends with the line. */
+/** Splits a value into words and removes quotes and escapes. An unclosed quote ends with the line. */
 export function wordsOf(value: string): string[] {
   const words: string[] = [];
   let word: string | undefined;
@@ -50,7 +50,7 @@ export function wordsOf(value: string): string[] {
   return words;
 }
 
-/** `NAME=value`, or undefined for anything else. */
+/** Splits `NAME=value`. Undefined if the word is not an assignment. */
 export function assignmentOf(word: string): [name: string, value: string] | undefined {
   const at = word.indexOf("=");
   const name = word.slice(0, Math.max(at, 0));
@@ -58,21 +58,21 @@ export function assignmentOf(word: string): [name: string, value: string] | unde
   return NAME.test(name) && value.length <= VALUE_CHARS_MAX ? [name, value] : undefined;
 }
 
-/** One assignment a line, the value with or without quotes. `export` is what some write before it. */
+/** Parses one assignment per line, with an optional `export`. The value may be quoted. */
 export function assignmentsInFile(text: string): [name: string, value: string][] {
   return logicalLines(text)
     .slice(0, ASSIGNMENTS_MAX)
     .flatMap((line) => {
       const [, name, raw] = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(line) ?? [];
       if (name === undefined || raw === undefined) return [];
-      // Without quotes the value goes to the end of the line, spaces included.
+      // An unquoted value extends to the end of the line, including spaces.
       const value = /^["']/.test(raw) ? (wordsOf(raw)[0] ?? "") : raw;
       const found = assignmentOf(`${name}=${value}`);
       return found ? [found] : [];
     });
 }
 
-/** `/proc/PID/environ`: assignments that end with a null byte (proc_pid_environ(5)). */
+/** Parses `/proc/PID/environ`: assignments separated by null bytes (proc_pid_environ(5)). */
 export const assignmentsInProcess = (text: string): [name: string, value: string][] =>
   text.split("\0").flatMap((word) => {
     const found = assignmentOf(word);

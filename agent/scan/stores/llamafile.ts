@@ -1,14 +1,14 @@
 import type { ReadAt } from "../models/gguf.ts";
 
 /*
- * A llamafile is an Actually Portable Executable, a program and a zip archive in one file; its weights are in the
- * archive, stored without compression so that they can be mapped (mozilla-ai/llamafile, docs/; PKWARE APPNOTE 6.3.10).
+ * A llamafile is an Actually Portable Executable: a program and a zip archive in one file. The archive has the weights
+ * without compression, so that they can be mapped (mozilla-ai/llamafile, docs/; PKWARE APPNOTE 6.3.10).
  */
 
 /** Magic bytes of an APE program on Windows and on Unix (ape/specification.md of jart/cosmopolitan). */
 const APE_MAGIC = /^(?:MZqFpD='|jartsr='|APEDBG=')/;
 
-/** The end record of an archive with the longest comment. */
+/** Maximum size of the end record: 22 bytes and the longest comment. */
 const END_BYTES_MAX = 22 + 65_535;
 const DIRECTORY_BYTES_MAX = 1024 * 1024;
 const ENTRIES_MAX = 8192;
@@ -16,11 +16,11 @@ const STORED = 0;
 const GGUF_NAME = /\.gguf$/i;
 const IN_ZIP64 = 0xffff_ffff;
 
-/** True for the first bytes of an Actually Portable Executable. */
+/** True if the first bytes of a file are those of an Actually Portable Executable. */
 export const isPortableExecutable = (head: Uint8Array): boolean =>
   APE_MAGIC.test(latin1(head.subarray(0, 8)));
 
-/** Where the first GGUF file of the archive begins; undefined for a program without weights. */
+/** Offset of the first GGUF file in the archive. Undefined without such a file. */
 export function weightsOffset(readAt: ReadAt, sizeBytes: number): number | undefined {
   const directory = directoryOf(readAt, sizeBytes);
   if (!directory) return undefined;
@@ -53,7 +53,7 @@ function dataOffset(readAt: ReadAt, header: number): number | undefined {
   return header + 30 + bytes.getUint16(26, true) + bytes.getUint16(28, true);
 }
 
-/** Offset of the local header; in an archive of more than 4 GiB it is in the extra field 1, behind the sizes. */
+/** Offset of the local header. In an archive above 4 GiB it is in extra field 1 (Zip64), after the sizes. */
 function localHeader(bytes: DataView, entry: number, extra: number, length: number): number | undefined {
   const offset = bytes.getUint32(entry + 42, true);
   if (offset !== IN_ZIP64) return offset;
@@ -73,7 +73,7 @@ function directoryOf(readAt: ReadAt, sizeBytes: number): { offset: number; size:
   const bytes = view(tail);
   const [size, offset] = [bytes.getUint32(at + 12, true), bytes.getUint32(at + 16, true)];
   if (size !== IN_ZIP64 && offset !== IN_ZIP64) return { offset, size };
-  // The locator of the end record for 64 bits stands right before.
+  // Zip64: the locator of the 64-bit end record precedes the end record.
   if (at < 20 || bytes.getUint32(at - 20, true) !== 0x07064b50) return undefined;
   const end = bigNumber(bytes, at - 20 + 8);
   const record = end === undefined ? undefined : view(readAt(end, 56));

@@ -10,7 +10,7 @@ import { weightFiles } from "./weight-files.ts";
 
 const KNOWN_FILES_MAX = 4096;
 
-/** Reads directories of models, none of them loaded. Files that were read once and did not change are not read again. */
+/** Creates a reader of model directories. Unchanged files are not read again. */
 export function createDirectoryReader(files: Files) {
   const known: Look["known"] = new Map();
   return ({ path, layout, ownerUids }: ModelDirectory): { models: Model[]; gaps: Gaps } => {
@@ -31,17 +31,17 @@ const LAYOUTS: Record<Layout, (look: Look, root: string) => Model[]> = {
   browsers: browserModels,
 };
 
-/** A model whose tensors are a layer each has thousands of layers, at 200 bytes or more. */
+/** Size limit of a manifest. A model with a layer per tensor has thousands of layers of at least 200 bytes. */
 export const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
 const MODEL_LAYER = "application/vnd.ollama.image.model";
-/** MediaTypeImageTensor in manifest/layer.go of ollama/ollama: safetensors, without a layer of the whole model. */
+/** MediaTypeImageTensor in manifest/layer.go of ollama/ollama: one safetensors layer per tensor. */
 const TENSOR_LAYER = "application/vnd.ollama.image.tensor";
 
 type Layer = { mediaType: string; digest: string; size: number };
 
 /**
- * `manifests/<registry>/<namespace>/<model>/<tag>`, an OCI-like manifest. The weights are one layer, a GGUF blob, or a
- * layer for each tensor.
+ * Models in an Ollama store. `manifests/<registry>/<namespace>/<model>/<tag>` is an OCI-like manifest. The weights are one
+ * layer (a GGUF blob) or one layer per tensor.
  */
 function ollamaModels(look: Look, root: string): Model[] {
   return walk(look, `${root}/manifests`).flatMap((path): Model[] => {
@@ -73,10 +73,10 @@ function isLayer(value: unknown): value is Layer {
   );
 }
 
-/** It names a file: of any other form it could name one elsewhere. */
+/** The digest becomes a file name. Any other form could be a path outside the store. */
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
-/** `registry.ollama.ai/library/llama3/8b` → `llama3:8b`; other registries keep their host. */
+/** Converts `registry.ollama.ai/library/llama3/8b` to `llama3:8b`. Names of other registries keep their host. */
 function ollamaName(path: string): string {
   const [registry, namespace, model, tag] = path.split(/[/\\]/);
   const owner = namespace === "library" ? "" : `${namespace}/`;

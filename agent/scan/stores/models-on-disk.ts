@@ -20,14 +20,15 @@ import {
   placesOf,
 } from "./store-places.ts";
 
-/** Disks are looked at this often: models at rest change by downloads. */
+/** Interval in ms between two reads of a directory. Models on disk change only by downloads. */
 export const REFRESH_MS = 600_000;
-/** Delay before a directory that did not answer is read again. */
+/** Delay before a directory that did not respond is read again. */
 const UNANSWERED_MS = 30_000;
 
+/** Result of the last read of a directory. `isUnanswered`: its file system did not respond. */
 type Seen = { models: Model[]; gaps: Gaps; isUnanswered: boolean; nextAtMs: number };
 
-/** Reads a directory of models and calls `done`, at once or later. */
+/** Reads a model directory and calls `done`, synchronously or later. */
 export type Directories = (
   place: HomeDirectory,
   done: (outcome: ReadOutcome<ReadAnswers["directory"]>) => void,
@@ -39,150 +40,167 @@ export function directoriesIn(files: Files): Directories {
   return (place, done) => done(attempt(() => readDirectory(place)));
 }
 
-/**
- * Directories in homes, read by the reader process: people decide what lies there, and a home may be on a server.
- */
+/** Reads directories in the reader process. Users control the content of a home, and its file system may hang. */
 export const directoriesBy =
   (reader: Reader): Directories =>
   ({ path, layout, home, ownerUids }, done) =>
     void reader.ask({ op: "directory", path, layout, ...(ownerUids && { ownerUids }) }, home).then(done);
 
-/** The one list that is empty: whoever compares lists sees that nothing changed. */
+/** The only empty list, so that comparing lists by identity shows that nothing changed. */
 export const NONE_AT_REST: readonly Model[] = [];
 const NONE_MOVED: readonly MovedDirectory[] = [];
 
-export type AtRest = {
-  /** Of a product that runs, all of them; what is too much for a heartbeat is cut with the engine's other models. */
-  read(entry: CatalogEntry): readonly Model[];
-  /**
-   * Of what does not run, by whose store they are; no place twice. Looks at places whose turn it is for about
-   * `budgetMs`. Undefined until there was time for each of them once. The same list as before while it says the same; for
-   * the very same set at no cost, until it is some place's turn again.
-   */
-  stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined;
-  /** What the cache holds that nobody owns, as far as it was read: it describes what is loaded from there. */
-  cached(): readonly Model[];
-  /** Models of all places that were read until now, with a size. */
-  onDisk(): readonly ModelOnDisk[];
-  /** What was read until now. */
-  report(): Collector;
-  /** True while a directory is being read, or was not read for lack of time. */
-  isWaiting(): boolean;
-};
-
-/** Models on disk, in the directories that the catalogue names. */
-export function createAtRest(deps: {
+type Deps = {
   directories: Directories;
   catalogue: readonly CatalogEntry[];
-  /** The same list while it says the same. */
+  /** Returns the same array while nothing changes. */
   homes: () => readonly string[];
   elapsed: () => number;
   /** Absent: only default directories are read. */
   moved?: MovedStores;
-}): AtRest {
-  const reading = new Set<string>();
-  const laidOut = createMemo<{ places: Place[]; shared: Place[] }>();
-  const seen = new Map<string, Seen>();
-  const joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
-  const flattened = createMemo<readonly Model[]>();
-  const sized = createMemo<readonly ModelOnDisk[]>();
-  const grouped = createMemo<ReturnType<typeof storesOf>>();
-  let reported:
-    | (ReturnType<typeof storesOf> & { running: ReadonlySet<string>; places: Place[]; untilMs: number })
-    | undefined;
+};
 
-  /** After that, new stores are added once they were read, and the others stay in the report. */
-  let wasComplete = false;
-  /** Settings are read when disks are looked at for the first time, not before. */
-  let isLooking = false;
-  const movedNow = () => (isLooking ? deps.moved?.directories() : undefined) ?? NONE_MOVED;
-  const layout = () => {
-    const homes = deps.homes();
-    const moved = movedNow();
-    return laidOut([homes, moved], () => {
-      const places = placesOf(deps.catalogue, homes, moved);
+/** The last complete report. Valid for these inputs, until a directory is due again. */
+type Reported = ReturnType<typeof storesOf> & {
+  running: ReadonlySet<string>;
+  places: Place[];
+  untilMs: number;
+};
+
+/** Models on disk, in the directories of the catalogue and in directories that settings name. */
+export class AtRest {
+  readonly #deps: Deps;
+  readonly #reading = new Set<string>();
+  readonly #seen = new Map<string, Seen>();
+  readonly #joined = new Map<string, ReturnType<typeof createMemo<readonly Model[]>>>();
+  readonly #places = createMemo<{ places: Place[]; shared: Place[] }>();
+  readonly #flattened = createMemo<readonly Model[]>();
+  readonly #sized = createMemo<readonly ModelOnDisk[]>();
+  readonly #grouped = createMemo<ReturnType<typeof storesOf>>();
+  #reported: Reported | undefined;
+  /** True once every directory was read. From then on, reports include new directories as they are read. */
+  #wasComplete = false;
+  /** False until the first read of a directory. Settings are not read before. */
+  #isStarted = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Models of a product that is running. Never truncated. */
+  read(entry: CatalogEntry): readonly Model[] {
+    this.#isStarted = true;
+    const directories = directoriesOf(entry, this.#deps.homes(), this.#moved());
+    const parts = directories.map((directory) => this.#look(directory)?.models ?? NONE_AT_REST);
+    const join = this.#joined.get(entry.id) ?? createMemo<readonly Model[]>();
+    this.#joined.set(entry.id, join);
+    return join(parts, () => (parts.some(({ length }) => length > 0) ? parts.flat() : NONE_AT_REST));
+  }
+
+  /**
+   * Models of products that are not running, by store. Each directory is in one store only. Reads directories that are
+   * due for about `budgetMs`. Undefined until every directory was read once. Returns the same array as before while nothing
+   * changes.
+   */
+  stores(running: ReadonlySet<string>, budgetMs: number): Store[] | undefined {
+    this.#isStarted ||= budgetMs > 0;
+    const { places } = this.#layout();
+    const { catalogue, homes, elapsed, moved } = this.#deps;
+    const last = this.#reported;
+    if (last?.running === running && last.places === places && elapsed() < last.untilMs) return last.stores;
+    const ofRunning = keysOf(catalogue, homes(), this.#moved(), running);
+    const idle = places.filter((place) => !ofRunning.has(keyOf(place)));
+    this.#readDue(idle, elapsed() + budgetMs);
+    const found = idle.flatMap((place) => {
+      const known = this.#seen.get(keyOf(place));
+      return known ? [{ ...place, ...known }] : [];
+    });
+    this.#reported = undefined;
+    const isComplete = found.length === idle.length && moved?.isWaiting() !== true;
+    this.#wasComplete ||= isComplete;
+    if (!this.#wasComplete) return undefined;
+    const inputs = found.flatMap((one) => (one.models.length > 0 ? [keyOf(one), one.models] : []));
+    const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
+    const now = this.#grouped(inputs, () => storesOf(found));
+    if (isComplete) this.#reported = { ...now, running, places, untilMs };
+    return now.stores;
+  }
+
+  /** Models in the shared Hugging Face cache, as far as it was read. They describe models that engines load from there. */
+  cached(): readonly Model[] {
+    const parts = this.#layout().shared.flatMap((place) => this.#seen.get(keyOf(place))?.models ?? []);
+    return this.#flattened(parts, () => parts);
+  }
+
+  /** Models with a known size in all directories that were read so far. */
+  onDisk(): readonly ModelOnDisk[] {
+    const parts = [...this.#seen.values()].map(({ models }) => models).filter(({ length }) => length > 0);
+    return this.#sized(parts, () =>
+      parts
+        .flat()
+        .flatMap(({ name, sizeBytes, format = "unknown" }) =>
+          sizeBytes ? [{ name, sizeBytes, format }] : [],
+        ),
+    );
+  }
+
+  /** Counts the models read so far, and what could not be read. */
+  report(): Collector {
+    return reportOf([...this.#seen.values()], this.#reported, this.#deps.moved?.gaps());
+  }
+
+  /** True while a directory is being read, or was not read for lack of time. */
+  isWaiting(): boolean {
+    return this.#reported === undefined || this.#reading.size > 0 || this.#deps.moved?.isWaiting() === true;
+  }
+
+  #moved(): readonly MovedDirectory[] {
+    return (this.#isStarted ? this.#deps.moved?.directories() : undefined) ?? NONE_MOVED;
+  }
+
+  /** All directories to read. Forgets results of directories that are no longer among them. */
+  #layout(): { places: Place[]; shared: Place[] } {
+    const homes = this.#deps.homes();
+    const moved = this.#moved();
+    return this.#places([homes, moved], () => {
+      const places = placesOf(this.#deps.catalogue, homes, moved);
       const keys = new Set(places.map(keyOf));
-      for (const key of seen.keys()) if (!keys.has(key)) seen.delete(key);
+      for (const key of this.#seen.keys()) if (!keys.has(key)) this.#seen.delete(key);
       return { places, shared: places.filter(({ store }) => store === HUGGING_FACE) };
     });
-  };
-  const isDue = (key: string): boolean => (seen.get(key)?.nextAtMs ?? 0) <= deps.elapsed();
-  /** What is known of a place, undefined before it was read for the first time. */
-  function look(place: HomeDirectory): Seen | undefined {
+  }
+
+  #readDue(places: readonly Place[], endMs: number): void {
+    for (const place of places) {
+      if (this.#deps.elapsed() >= endMs) return;
+      this.#look(place);
+    }
+  }
+
+  /** Starts to read the directory if due. Returns the last result, or undefined before the first. */
+  #look(place: HomeDirectory): Seen | undefined {
     const key = keyOf(place);
-    if (isDue(key) && !reading.has(key)) {
-      reading.add(key);
-      deps.directories(place, (outcome) => {
-        reading.delete(key);
-        keep(key, outcome);
+    const isDue = (this.#seen.get(key)?.nextAtMs ?? 0) <= this.#deps.elapsed();
+    if (isDue && !this.#reading.has(key)) {
+      this.#reading.add(key);
+      this.#deps.directories(place, (outcome) => {
+        this.#reading.delete(key);
+        this.#keep(key, outcome);
       });
     }
-    return seen.get(key);
+    return this.#seen.get(key);
   }
-  function keep(key: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
-    const before = seen.get(key);
+
+  #keep(key: string, outcome: ReadOutcome<ReadAnswers["directory"]>): void {
+    const before = this.#seen.get(key);
     const isUnanswered = "miss" in outcome;
     const { models, gaps } = isUnanswered
       ? { models: before?.models ?? [], gaps: before?.gaps ?? { cut: 0, unreadable: 0 } }
       : outcome.value;
     const isSame = before !== undefined && isDeepStrictEqual(before.models, models);
-    const nextAtMs = deps.elapsed() + (isUnanswered ? UNANSWERED_MS : REFRESH_MS);
-    seen.set(key, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
+    const nextAtMs = this.#deps.elapsed() + (isUnanswered ? UNANSWERED_MS : REFRESH_MS);
+    this.#seen.set(key, { models: isSame ? before.models : models, gaps, isUnanswered, nextAtMs });
   }
-
-  return {
-    read: (entry) => {
-      isLooking = true;
-      const parts = directoriesOf(entry, deps.homes(), movedNow()).map(
-        (directory) => look(directory)?.models ?? NONE_AT_REST,
-      );
-      const join = joined.get(entry.id) ?? createMemo<readonly Model[]>();
-      joined.set(entry.id, join);
-      return join(parts, () => (parts.some(({ length }) => length > 0) ? parts.flat() : NONE_AT_REST));
-    },
-    stores: (running, budgetMs) => {
-      isLooking ||= budgetMs > 0;
-      const { places } = layout();
-      if (reported?.running === running && reported.places === places && deps.elapsed() < reported.untilMs)
-        return reported.stores;
-      const read = keysOf(deps.catalogue, deps.homes(), movedNow(), running);
-      const idle = places.filter((place) => !read.has(keyOf(place)));
-      const endMs = deps.elapsed() + budgetMs;
-      for (const place of idle) {
-        if (deps.elapsed() >= endMs) break;
-        look(place);
-      }
-      const found = idle.flatMap((place) => {
-        const known = seen.get(keyOf(place));
-        return known ? [{ ...place, ...known }] : [];
-      });
-      reported = undefined;
-      const isComplete = found.length === idle.length && deps.moved?.isWaiting() !== true;
-      wasComplete ||= isComplete;
-      if (!wasComplete) return undefined;
-      const inputs = found.flatMap((one) => (one.models.length > 0 ? [keyOf(one), one.models] : []));
-      const untilMs = Math.min(...found.map(({ nextAtMs }) => nextAtMs));
-      const now = grouped(inputs, () => storesOf(found));
-      if (isComplete) reported = { ...now, running, places, untilMs };
-      return now.stores;
-    },
-    cached: () => {
-      const parts = layout().shared.flatMap((place) => seen.get(keyOf(place))?.models ?? []);
-      return flattened(parts, () => parts);
-    },
-    onDisk: () => {
-      const parts = [...seen.values()].map(({ models }) => models).filter(({ length }) => length > 0);
-      return sized(parts, () =>
-        parts
-          .flat()
-          .flatMap(({ name, sizeBytes, format = "unknown" }) =>
-            sizeBytes ? [{ name, sizeBytes, format }] : [],
-          ),
-      );
-    },
-    report: () => reportOf([...seen.values()], reported, deps.moved?.gaps()),
-    isWaiting: () => reported === undefined || reading.size > 0 || deps.moved?.isWaiting() === true,
-  };
 }
 
 /** At most as many stores and models as a heartbeat allows, with the number of models left out. */
@@ -200,7 +218,7 @@ function storesOf(found: readonly (Place & { models: Model[] })[]): { stores: St
 
 const atRest = ({ loaded: _, ...model }: Model): Store["models"][number] => model;
 
-/** @param reported absent before there was time for every place */
+/** @param reported Absent until every directory was read. */
 function reportOf(
   seen: readonly Seen[],
   reported: { left: number } | undefined,

@@ -6,7 +6,7 @@ import { HUGGING_FACE, type MovedDirectory } from "./store-places.ts";
 import type { Settings, SettingsSource } from "./store-settings.ts";
 import { SYSTEM_UNITS, USER_UNITS } from "./systemd-units.ts";
 
-/** Settings are read this often, like the directories they name. */
+/** Interval in ms between two reads of the settings, as for model directories. */
 const REFRESH_MS = 600_000;
 const UNANSWERED_MS = 30_000;
 /** Limit on engines whose environment is read. Ordinary hosts run far fewer; an attacker could fake more. */
@@ -27,137 +27,148 @@ const LAYOUTS: Readonly<Record<MovedDirectory["movedStore"], ModelDirectory["lay
   "llama-cpp": "files",
 };
 
-export type MovedStores = {
-  /** Model directories named by settings that were read so far. The same array while nothing changes. */
-  directories(): readonly MovedDirectory[];
-  /** Running engines. The environment of each is read once. */
-  sight(engines: readonly ProcessFacts[]): void;
-  /** True until every source was read once. */
-  isWaiting(): boolean;
-  /** What could not be read. */
-  gaps(): { unreadable: number; cut: number; unanswered: number };
-};
-
-/** With the key of a process, whose number may become that of another one. */
-type Source = { key: string; request: SettingsSource };
-type Kept = { source: Source; settings?: Settings; isUnanswered: boolean; nextAtMs: number };
-
-/**
- * Stores that settings move: unit files, environment files, LM Studio's own settings, and the environment of engines
- * that run. The reader process reads them all, since most belong to users.
- */
-export function createMovedStores(deps: {
+type Deps = {
   reader: Reader;
   homes: () => readonly string[];
   elapsed: () => number;
   platform: string;
   procRoot: string;
-}): MovedStores {
-  const kept = new Map<string, Kept>();
-  const reading = new Set<string>();
-  let engines: readonly ProcessFacts[] = [];
-  let homes: readonly string[] | undefined;
-  let directories: readonly MovedDirectory[] = [];
-  const isLinux = deps.platform === "linux";
+};
 
-  return {
-    directories: () => {
-      if (homes !== deps.homes()) {
-        homes = deps.homes();
-        renew();
-      }
-      for (const one of kept.values()) if (one.nextAtMs <= deps.elapsed()) ask(one);
-      return directories;
-    },
-    sight: (running) => {
-      if (!isLinux) return;
-      const readable = running.filter(
-        // Paths of a container are not those of this host.
-        ({ uid, container, executable }) =>
-          uid !== undefined && container === undefined && executable !== undefined,
-      );
-      if (isDeepStrictEqual(readable.map(keyOf), engines.map(keyOf))) return;
-      engines = readable;
-      renew();
-    },
-    isWaiting: () => homes === undefined || [...kept.values()].some(({ nextAtMs }) => nextAtMs === 0),
-    gaps: () => {
-      const sum = (of: (one: Kept) => number) => [...kept.values()].reduce((all, one) => all + of(one), 0);
-      return {
-        unreadable: sum(({ settings }) => settings?.unreadable ?? 0),
-        cut: sum(({ settings }) => settings?.cut ?? 0) + Math.max(0, engines.length - PROCESSES_MAX),
-        unanswered: sum(({ isUnanswered }) => (isUnanswered ? 1 : 0)),
-      };
-    },
-  };
+/** One source of settings. The key of a process differs from that of a later process with the same number. */
+type Source = { key: string; request: SettingsSource };
+type Kept = { source: Source; settings?: Settings; isUnanswered: boolean; nextAtMs: number };
 
-  /** Those that are gone are forgotten, those that are new are read at once. */
-  function renew(): void {
-    const sources = new Map(sourcesNow().map((source) => [source.key, source]));
-    for (const key of kept.keys()) if (!sources.has(key)) kept.delete(key);
-    for (const [key, source] of sources) {
-      if (!kept.has(key)) kept.set(key, { source, isUnanswered: false, nextAtMs: 0 });
-    }
-    join();
+/**
+ * Model directories that settings name: unit files, environment files, LM Studio's settings, and environment variables of
+ * running engines. The reader process reads all of them, because most belong to users.
+ */
+export class MovedStores {
+  readonly #deps: Deps;
+  readonly #isLinux: boolean;
+  readonly #kept = new Map<string, Kept>();
+  readonly #reading = new Set<string>();
+  #engines: readonly ProcessFacts[] = [];
+  #homes: readonly string[] | undefined;
+  #directories: readonly MovedDirectory[] = [];
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#isLinux = deps.platform === "linux";
   }
 
-  function sourcesNow(): Source[] {
-    const userUnits = isLinux ? USER_UNITS : [];
+  /** Model directories named by the settings that were read so far. The same array while nothing changes. */
+  directories(): readonly MovedDirectory[] {
+    const homes = this.#deps.homes();
+    if (this.#homes !== homes) {
+      this.#homes = homes;
+      this.#updateSources();
+    }
+    for (const one of this.#kept.values()) if (one.nextAtMs <= this.#deps.elapsed()) this.#read(one);
+    return this.#directories;
+  }
+
+  /** Sets the running engines. The environment of each is read once. */
+  sight(running: readonly ProcessFacts[]): void {
+    if (!this.#isLinux) return;
+    const readable = running.filter(
+      // Paths inside a container are not paths of this host.
+      ({ uid, container, executable }) =>
+        uid !== undefined && container === undefined && executable !== undefined,
+    );
+    if (isDeepStrictEqual(readable.map(keyOf), this.#engines.map(keyOf))) return;
+    this.#engines = readable;
+    this.#updateSources();
+  }
+
+  /** True until every source was read once. */
+  isWaiting(): boolean {
+    return this.#homes === undefined || [...this.#kept.values()].some(({ nextAtMs }) => nextAtMs === 0);
+  }
+
+  /** Counts sources that could not be read. */
+  gaps(): { unreadable: number; cut: number; unanswered: number } {
+    const sum = (of: (one: Kept) => number) =>
+      [...this.#kept.values()].reduce((all, one) => all + of(one), 0);
+    return {
+      unreadable: sum(({ settings }) => settings?.unreadable ?? 0),
+      cut: sum(({ settings }) => settings?.cut ?? 0) + Math.max(0, this.#engines.length - PROCESSES_MAX),
+      unanswered: sum(({ isUnanswered }) => (isUnanswered ? 1 : 0)),
+    };
+  }
+
+  /** Forgets sources that are gone and makes new ones due. */
+  #updateSources(): void {
+    const sources = new Map(this.#currentSources().map((source) => [source.key, source]));
+    for (const key of this.#kept.keys()) if (!sources.has(key)) this.#kept.delete(key);
+    for (const [key, source] of sources) {
+      if (!this.#kept.has(key)) this.#kept.set(key, { source, isUnanswered: false, nextAtMs: 0 });
+    }
+    this.#updateDirectories();
+  }
+
+  #currentSources(): Source[] {
+    const userUnits = this.#isLinux ? USER_UNITS : [];
     const system: Source = {
       key: "/etc",
       request: { of: "system", units: SYSTEM_UNITS, userUnits, files: SYSTEM_FILES },
     };
-    const ofHomes = (homes ?? []).map(
+    const ofHomes = (this.#homes ?? []).map(
       (home): Source => ({ key: home, request: { of: "home", home, userUnits } }),
     );
-    const ofEngines = engines.slice(0, PROCESSES_MAX).map(({ pid, uid, key }): Source => {
-      return {
+    const ofEngines = this.#engines.slice(0, PROCESSES_MAX).map(
+      ({ pid, uid, key }): Source => ({
         key: `process ${key}`,
-        request: { of: "process", directory: `${deps.procRoot}/${pid}`, uid: uid! },
-      };
-    });
-    return [...(isLinux ? [system] : []), ...ofHomes, ...ofEngines];
+        request: { of: "process", directory: `${this.#deps.procRoot}/${pid}`, uid: uid! },
+      }),
+    );
+    return [...(this.#isLinux ? [system] : []), ...ofHomes, ...ofEngines];
   }
 
-  function ask(one: Kept): void {
+  #read(one: Kept): void {
     const { key, request } = one.source;
-    if (reading.has(key)) return;
-    reading.add(key);
-    void deps.reader.ask({ op: "settings", ...request }, key).then((outcome) => {
-      reading.delete(key);
-      if (kept.get(key) !== one) return;
+    if (this.#reading.has(key)) return;
+    this.#reading.add(key);
+    void this.#deps.reader.ask({ op: "settings", ...request }, key).then((outcome) => {
+      this.#reading.delete(key);
+      if (this.#kept.get(key) !== one) return;
       one.isUnanswered = "miss" in outcome;
       if ("value" in outcome) one.settings = outcome.value;
-      one.nextAtMs = deps.elapsed() + waitMs(one);
-      join();
+      one.nextAtMs = this.#deps.elapsed() + intervalMs(one);
+      this.#updateDirectories();
     });
   }
 
-  function join(): void {
-    const found = new Map<string, MovedDirectory>();
-    for (const { settings } of kept.values()) {
-      for (const { store, path, ownerUid } of settings?.moved ?? []) {
-        const key = `${store} ${path}`;
-        const before = found.get(key);
-        // What root names may belong to anybody. Users who name the same directory do not hide it from each other.
-        const isOpen = ownerUid === undefined || (before !== undefined && before.ownerUids === undefined);
-        const ownerUids = [...new Set([...(before?.ownerUids ?? []), ownerUid ?? 0])].sort((a, b) => a - b);
-        found.set(key, {
-          movedStore: store,
-          path,
-          layout: LAYOUTS[store],
-          home: path,
-          ...(!isOpen && { ownerUids }),
-        });
-      }
-    }
-    const now = [...found.values()];
-    if (!isDeepStrictEqual(now, directories)) directories = now;
+  #updateDirectories(): void {
+    const now = directoriesOf([...this.#kept.values()].flatMap(({ settings }) => settings?.moved ?? []));
+    if (!isDeepStrictEqual(now, this.#directories)) this.#directories = now;
   }
 }
 
-/** The environment of a process stays as it was at its start. */
-function waitMs({ source, isUnanswered }: Kept): number {
+/**
+ * Each directory once. A directory named by root may belong to anybody. A directory named by users must belong to one of
+ * them; all users who name it are kept, so that no user can hide it from another.
+ */
+function directoriesOf(moved: Settings["moved"]): MovedDirectory[] {
+  const found = new Map<string, MovedDirectory>();
+  for (const { store, path, ownerUid } of moved) {
+    const key = `${store} ${path}`;
+    const before = found.get(key);
+    const isNamedByRoot = ownerUid === undefined || (before !== undefined && before.ownerUids === undefined);
+    const ownerUids = [...new Set([...(before?.ownerUids ?? []), ownerUid ?? 0])].sort((a, b) => a - b);
+    found.set(key, {
+      movedStore: store,
+      path,
+      layout: LAYOUTS[store],
+      home: path,
+      ...(!isNamedByRoot && { ownerUids }),
+    });
+  }
+  return [...found.values()];
+}
+
+/** Delay until the next read. The environment of a process does not change, so it is read once. */
+function intervalMs({ source, isUnanswered }: Kept): number {
   if (isUnanswered) return UNANSWERED_MS;
   return source.request.of === "process" ? Number.POSITIVE_INFINITY : REFRESH_MS;
 }

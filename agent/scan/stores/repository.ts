@@ -1,9 +1,9 @@
 import { tidy } from "../../../shared/wire/text.ts";
 
-/** A repository of models as huggingface_hub keeps it: `models--<owner>--<name>` with `blobs/` and `snapshots/`. */
+/** A repository in a huggingface_hub cache: `models--<owner>--<name>` with `blobs/` and `snapshots/`. */
 export type Repository = { name: string; publisher?: string };
 
-/** The repository that a file or snapshot belongs to by its path; undefined outside such a cache. */
+/** The repository of a path in a huggingface_hub cache. Undefined for other paths. */
 export function repositoryOf(path: string): Repository | undefined {
   const directory = /(?:^|[\\/])models--([^\\/]+)[\\/](?:blobs|snapshots)[\\/]/.exec(path)?.[1];
   if (directory === undefined) return undefined;

@@ -4,17 +4,17 @@ import { attempt, type Files } from "../system/files.ts";
 export const SETTINGS_BYTES_MAX = 64 * 1024;
 
 /**
- * One look at files with settings. `ownerUid`: the user whose settings these are. Only files that this user wrote, or
- * that everybody may read, are read for them: a user must not make the agent read files of others.
+ * State of one read of settings files. `ownerUid`: the user whose settings are read. Only files of this user, or files of
+ * root that everyone may read, are read. Otherwise a user could make the agent read files of others.
  */
 export type SettingsLook = {
   files: Files;
   ownerUid?: number | undefined;
-  /** Files that could not be read, or are too large. */
+  /** Number of files that could not be read or are too large. */
   unreadable: number;
-  /** What was left out for its number. */
+  /** Number of items dropped because of a limit. */
   cut: number;
-  /** Whether there is a file with this path. One that may not be looked at may exist. */
+  /** True if the file exists, or if the agent may not check. */
   exists(path: string): boolean;
 };
 
@@ -31,7 +31,7 @@ export function createSettingsLook(files: Files, ownerUid?: number): SettingsLoo
   };
 }
 
-/** The value; undefined and counted if it could not be read. What does not exist is not counted. */
+/** Returns the value. If it cannot be read, counts it and returns undefined. A missing file is not counted. */
 export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
   const result = attempt(read);
   if ("value" in result) return result.value;
@@ -41,7 +41,7 @@ export function noted<T>(look: SettingsLook, read: () => T): T | undefined {
 
 const READABLE_BY_ALL = 0o004;
 
-/** Text of a regular file, or undefined if the file is missing, too large, or not readable by the user whose setting names it. */
+/** Text of a regular file. Undefined if the file is missing, too large, or not readable by the user of the settings. */
 export function textIn(look: SettingsLook, path: string): string | undefined {
   const facts = noted(look, () => look.files.facts(path));
   if (!facts?.isFile) return undefined;

@@ -1,9 +1,9 @@
 /*
- * Decompresses the beginning of Snappy data (google/snappy, format_description.txt and framing_format.txt), which browsers
- * use for stored values. The file format is recognised from these first bytes.
+ * Decompresses the start of Snappy data (google/snappy, format_description.txt and framing_format.txt). Browsers compress
+ * stored values with Snappy, and the model format is recognised by the first bytes.
  */
 
-/** Decompresses up to `bytesMax` bytes. Truncated or damaged data gives the bytes before the damage. */
+/** Decompresses up to `bytesMax` bytes. If the data is truncated or damaged, returns the bytes before that point. */
 export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes: number; bytes: Uint8Array } {
   const out = new Uint8Array(bytesMax);
   const size = readVarint(packed, 0);
@@ -16,7 +16,7 @@ export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes:
     if ("offset" in element) {
       if (element.offset === 0 || element.offset > length) break;
       const count = Math.min(element.count, bytesMax - length);
-      // Byte by byte: a copy may repeat what it has just written.
+      // Copy byte by byte, because source and destination may overlap.
       for (let step = 0; step < count; step += 1) out[length + step] = out[length + step - element.offset]!;
       length += count;
       at = element.end;
@@ -31,11 +31,11 @@ export function unpackSnappy(packed: Uint8Array, bytesMax: number): { sizeBytes:
   return { sizeBytes: size.value, bytes: out.subarray(0, length) };
 }
 
-/** The first chunk of a framed stream; undefined for anything else. Its whole size is not in the stream. */
+/** Decompresses the first chunk of a framed stream. Undefined for other data. The total size is not in the stream. */
 export function unpackSnappyFrame(framed: Uint8Array, bytesMax: number): Uint8Array | undefined {
   if (!STREAM.every((byte, at) => framed[at] === byte)) return undefined;
   const type = framed[STREAM.length];
-  // A type, three bytes of length, a checksum.
+  // Chunk header: 1 byte type, 3 bytes length, 4 bytes checksum.
   const content = framed.subarray(STREAM.length + 8);
   if (type === 0x01) return content.subarray(0, bytesMax);
   return type === 0x00 ? unpackSnappy(content, bytesMax).bytes : undefined;
@@ -63,7 +63,7 @@ function copyAt(packed: Uint8Array, at: number): { offset: number; count: number
   return { offset: offset + (tag >> 5) * 256, count: ((tag >> 2) & 7) + 4, end: at + 2 };
 }
 
-/** A varint: seven bits per byte, least significant first, at most eight bytes. */
+/** Decodes a varint: 7 bits per byte, least significant group first, at most 8 bytes. */
 export function readVarint(bytes: Uint8Array, at: number): { value: number; end: number } | undefined {
   let value = 0;
   for (let step = 0; step < 8; step += 1) {

@@ -4,7 +4,7 @@ import type { CatalogEntry } from "../../catalogue/entry.ts";
 import type { ModelDirectory } from "../reader/read-request.ts";
 import type { MovableStore } from "./store-variables.ts";
 
-/** `home`: what stops answering together, the home directory it lies in or else the directory itself. */
+/** `home`: the home directory that contains the directory, or else the directory itself. They hang together. */
 export type HomeDirectory = ModelDirectory & { home: string };
 
 /** A model directory, and the store to report it under while no product that reads it is running. */
@@ -17,13 +17,13 @@ export const keyOf = ({ path, layout, ownerUids = [] }: ModelDirectory): string 
 /** A directory of models that a setting names. */
 export type MovedDirectory = HomeDirectory & { movedStore: MovableStore };
 
-/** The cache that a dozen products fill and read belongs to none of them. */
+/** Store of the cache that many products share. */
 export const HUGGING_FACE = { id: "huggingface", name: "Hugging Face cache" } as const;
 
-/** What pages keep in the storage of browsers, and models that browsers bring. No product of the catalogue is meant. */
+/** Store of models in page storage, and of built-in models of browsers. Not a product of the catalogue. */
 export const BROWSERS = { id: "browser", name: "Web browsers" } as const;
 
-/** Directories of one product in all homes, and those that settings name. */
+/** Directories of one product in all homes, and directories that settings name. */
 export function directoriesOf(
   { id, directories = [] }: CatalogEntry,
   homes: readonly string[],
@@ -55,7 +55,7 @@ export const keysOf = (
     catalogue.flatMap((entry) => (ids.has(entry.id) ? directoriesOf(entry, homes, moved).map(keyOf) : [])),
   );
 
-/** Every place once, whichever products read it. */
+/** Every directory once, even if several products read it. */
 export function placesOf(
   catalogue: readonly CatalogEntry[],
   homes: readonly string[],

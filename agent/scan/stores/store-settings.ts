@@ -5,22 +5,22 @@ import { absolute, type Environment, type MovedStore, storesIn } from "./store-v
 import { environmentsOfUnits, SYSTEM_SPECIFIERS, unitsOfHome, userSpecifiers } from "./systemd-units.ts";
 
 /**
- * Whose settings are read. `units` are directories of unit files, `userUnits` those that root wrote for the managers of
- * all users, `files` lists of assignments or directories of them. `directory`: the process in procfs.
+ * A source of settings. `units`: directories of unit files. `userUnits`: directories of unit files that root installed for
+ * all users. `files`: environment files or directories of them. `directory`: the process in procfs.
  */
 export type SettingsSource =
   | { of: "system"; units: readonly string[]; userUnits: readonly string[]; files: readonly string[] }
   | { of: "home"; home: string; userUnits: readonly string[] }
   | { of: "process"; directory: string; uid: number };
 
-/** `ownerUid`: only a directory of this user is read. Absent for settings of root, which may name any directory. */
+/** `ownerUid`: the directory must belong to this user. Absent for settings of root, which may name any directory. */
 export type Settings = { moved: (MovedStore & { ownerUid?: number })[]; unreadable: number; cut: number };
 
 const MOVED_MAX = 64;
-/** More than any ordinary environment; execve(2) allows a fourth of the stack. */
+/** Size limit of an environment. execve(2) allows a quarter of the stack, far more than usual. */
 const ENVIRON_BYTES_MAX = 256 * 1024;
 
-/** Directories of models that settings of this host name. For the reader process: the files belong to others. */
+/** Reads the model directories that one source of settings names. Runs in the reader process, because users own the files. */
 export function readSettings(files: Files, source: SettingsSource): Settings {
   const owner = ownerOf(files, source);
   if (owner === "unknown") return { moved: [], unreadable: 0, cut: 0 };
@@ -40,7 +40,7 @@ export function readSettings(files: Files, source: SettingsSource): Settings {
 
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** A home directory of root that other users can write to, such as `/tmp`, is not trusted as root's. */
+/** Owner of the settings. A directory of root that others can write to, such as `/tmp`, is not trusted: "unknown". */
 function ownerOf(files: Files, source: SettingsSource): number | undefined | "unknown" {
   if (source.of === "system") return undefined;
   if (source.of === "process") return source.uid;
@@ -50,7 +50,7 @@ function ownerOf(files: Files, source: SettingsSource): number | undefined | "un
   return isOpen && source.home.startsWith("/") ? "unknown" : home.ownerUid;
 }
 
-/** Windows names no owners: there a user may not name a directory in the profile of another. */
+/** Windows files have no owner uid. There a user must not name a directory in the profile of another user. */
 function isAllowed({ path }: MovedStore, source: SettingsSource): boolean {
   if (source.of !== "home" || source.home.startsWith("/")) return true;
   const [own, named] = [source.home, path].map((one) => `${one.replaceAll("\\", "/").toLowerCase()}/`);
@@ -63,7 +63,7 @@ type Of<T extends SettingsSource["of"]> = Extract<SettingsSource, { of: T }>;
 const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>) => MovedStore[] } = {
   system: (look, { units, userUnits, files }) => [
     ...environmentsOfUnits(look, units, SYSTEM_SPECIFIERS).flatMap((one) => storesIn(one)),
-    // Whose home `%h` is depends on the user: a value with it is left out here.
+    // `%h` depends on the user, so values with it are left out here.
     ...environmentsOfUnits(look, userUnits, {}).flatMap((one) => storesIn(one)),
     ...storesIn(assignedIn(look, files)),
   ],
@@ -73,7 +73,7 @@ const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>
     ...lmStudioStore(look, home),
   ],
   process: (look, { directory, uid }) => {
-    // Its number may be that of another process by now.
+    // The pid may have been reused by a process of another user.
     if (noted(look, () => look.files.facts(directory))?.ownerUid !== uid) return [];
     const text = noted(look, () => look.files.text(`${directory}/environ`, ENVIRON_BYTES_MAX)) ?? "";
     const environment = new Map(assignmentsInProcess(text));
@@ -81,14 +81,14 @@ const READERS: { [T in SettingsSource["of"]]: (look: SettingsLook, source: Of<T>
   },
 };
 
-/** Units that root wrote for all users are read for a user who has units or drop-ins of their own. */
+/** Units that root installed for all users are read for users who have units or drop-ins of their own. */
 function environmentsOfHome(look: SettingsLook, home: string, shared: readonly string[]): Environment[] {
   const own = unitsOfHome(home);
   const hasOwn = own.some((one) => (optional(() => look.files.list(one)) ?? []).length > 0);
   return hasOwn ? environmentsOfUnits(look, [...own, ...shared], userSpecifiers(home)) : [];
 }
 
-/** Assignments of files and of the `*.conf` in directories, in this order. */
+/** Assignments in files and in the `*.conf` files of directories. Later assignments win. */
 function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, string> {
   const files = paths.flatMap((path) => {
     const names = attempt(() => look.files.list(path));
@@ -100,8 +100,8 @@ function assignedIn(look: SettingsLook, paths: readonly string[]): Map<string, s
 }
 
 /**
- * LM Studio's models: its home is what a pointer file names, else `~/.cache/lm-studio` or `~/.lmstudio`
- * (findLMStudioHome.ts of lmstudio-ai/lmstudio-js); `downloadsFolder` of its settings.json moves the models
+ * Model directories of LM Studio. Its home is named by a pointer file, or is `~/.cache/lm-studio` or `~/.lmstudio`
+ * (findLMStudioHome.ts of lmstudio-ai/lmstudio-js). `downloadsFolder` in settings.json names the model directory
  * (src/modelsFolder.ts of lmstudio-ai/lms).
  */
 function lmStudioStore(look: SettingsLook, home: string): MovedStore[] {

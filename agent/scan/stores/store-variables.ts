@@ -1,4 +1,4 @@
-/** The stores that settings can move: a product of the catalogue, or the cache of Hugging Face that many share. */
+/** Stores whose directory can be set: of a product, or the shared Hugging Face cache. */
 export type MovableStore = "ollama" | "huggingface" | "lm-studio" | "llama-cpp";
 
 /** A directory of models that a setting names. */
@@ -6,13 +6,13 @@ export type MovedStore = { store: MovableStore; path: string };
 
 export type Environment = ReadonlyMap<string, string>;
 
-/** The first variable that is set wins. `below`: where under its value the models are. */
+/** An environment variable. `below`: directory with the models, below the value. The first variable that is set wins. */
 type Variable = { name: string; below?: string };
 
 const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] = [
   // envconfig/config.go of ollama/ollama: func Models.
   { store: "ollama", names: [{ name: "OLLAMA_MODELS" }] },
-  // huggingface_hub/constants.py 2.4.0: HF_HUB_CACHE, then its older name, then HF_HOME, then the cache of XDG.
+  // huggingface_hub/constants.py 2.4.0: HF_HUB_CACHE, its older name, HF_HOME, then XDG_CACHE_HOME.
   {
     store: "huggingface",
     names: [
@@ -28,7 +28,7 @@ const VARIABLES: readonly { store: MovableStore; names: readonly Variable[] }[] 
   { store: "llama-cpp", names: [{ name: "LLAMA_CACHE" }, { name: "XDG_CACHE_HOME", below: "llama.cpp" }] },
 ];
 
-/** Directories of models that an environment names. `home` stands for a leading `~`, which huggingface_hub expands. */
+/** Model directories that environment variables name. A leading `~` is replaced by `home`, like in huggingface_hub. */
 export function storesIn(environment: Environment, home?: string): MovedStore[] {
   return VARIABLES.flatMap(({ store, names }) => {
     const variable = names.find(({ name }) => environment.get(name));

@@ -2,10 +2,10 @@ import { assignmentOf, assignmentsInFile, logicalLines, wordsOf } from "./enviro
 import { noted, type SettingsLook, textIn } from "./settings-look.ts";
 import type { Environment } from "./store-variables.ts";
 
-/** Limits of one look at units, which are files of root or of a user. */
+/** Limits for reading unit files, which root or a user writes. */
 export const UNITS = { UNITS_MAX: 2000, DROP_INS_MAX: 64, ENVIRONMENT_FILES_MAX: 16 } as const;
 
-/** Where the system manager loads units from, the most important first (systemd.unit(5), table 1). */
+/** Directories of system units, highest priority first (systemd.unit(5), table 1). */
 export const SYSTEM_UNITS: readonly string[] = [
   "/etc/systemd/system.control",
   "/run/systemd/system.control",
@@ -18,7 +18,7 @@ export const SYSTEM_UNITS: readonly string[] = [
   "/lib/systemd/system",
 ];
 
-/** The same for the managers of all users (systemd.unit(5), table 2): what root wrote. */
+/** Directories of user units that root installs for all users (systemd.unit(5), table 2). */
 export const USER_UNITS: readonly string[] = [
   "/etc/systemd/user",
   "/run/systemd/user",
@@ -26,14 +26,14 @@ export const USER_UNITS: readonly string[] = [
   "/usr/lib/systemd/user",
 ];
 
-/** Units that a user wrote. */
+/** Directories of units that a user writes. */
 export const unitsOfHome = (home: string): string[] => [
   `${home}/.config/systemd/user.control`,
   `${home}/.config/systemd/user`,
   `${home}/.local/share/systemd/user`,
 ];
 
-/** What `%h` and others stand for (systemd.unit(5), specifiers). */
+/** Values of specifiers such as `%h` (systemd.unit(5), specifiers). */
 export type Specifiers = Readonly<Record<string, string>>;
 
 export const SYSTEM_SPECIFIERS: Specifiers = {
@@ -58,7 +58,7 @@ type Service = {
   starts: string[];
 };
 
-/** Environments of all services that run or could run: units that are not masked and whose executable exists. */
+/** Environments of all services that can run: units that are not masked and whose executable exists. */
 export function environmentsOfUnits(
   look: SettingsLook,
   directories: readonly string[],
@@ -83,7 +83,7 @@ export function environmentsOfUnits(
   });
 }
 
-/** Texts of the drop-ins of a unit in the order of their names; a name counts where it is found first. */
+/** Texts of the drop-ins of a unit, sorted by name. If two files have the same name, the first one found is used. */
 function dropInsOf(
   look: SettingsLook,
   name: string,
@@ -104,7 +104,7 @@ function dropInsOf(
   return sorted.slice(0, UNITS.DROP_INS_MAX).flatMap(([, path]) => textIn(look, path) ?? []);
 }
 
-/** `foo-bar@baz.service.d`, `foo-bar@.service.d`, `foo-.service.d`, `service.d`. */
+/** Drop-in directories of a unit: `foo-bar@baz.service.d`, `foo-bar@.service.d`, `foo-.service.d`, `service.d`. */
 function folderNames(unit: string): string[] {
   const stem = unit.slice(0, -".service".length);
   const template = /^(.*@).+$/.exec(stem)?.[1];
@@ -136,11 +136,11 @@ function apply(service: Service, text: string, specifiers: Specifiers): void {
   }
 }
 
-/** An empty value resets a list. */
+/** Adds an item to a list. An empty value clears the list. */
 const next = (list: readonly string[], value: string, item: string | undefined): string[] =>
   value === "" ? [] : item === undefined ? [...list] : [...list, item];
 
-/** Undefined where a specifier is not known: instance names, runtime directories of other users. */
+/** Replaces specifiers. Undefined if one is unknown, for example an instance name. */
 function expanded(word: string, specifiers: Specifiers): string | undefined {
   let isKnown = true;
   const text = word.replace(/%(.)/g, (_, letter: string) => {
@@ -151,13 +151,13 @@ function expanded(word: string, specifiers: Specifiers): string | undefined {
   return isKnown ? text : undefined;
 }
 
-/** Before the path of the program stand characters with a meaning of their own (systemd.service(5), table 1). */
+/** True if a start command exists. The path may have special prefixes (systemd.service(5), table 1). */
 function canRun(look: SettingsLook, { starts }: Service): boolean {
   const programs = starts.map((word) => word.replace(/^[@\-:+!|]+/, ""));
   return programs.some((program) => !program.startsWith("/") || look.exists(program));
 }
 
-/** What is in environment files counts more than `Environment=`. */
+/** Environment of a service. Environment files override `Environment=`. */
 function environmentOf(look: SettingsLook, { environment, files, unset }: Service): Environment {
   look.cut += Math.max(0, files.length - UNITS.ENVIRONMENT_FILES_MAX);
   for (const file of files.slice(0, UNITS.ENVIRONMENT_FILES_MAX)) {
@@ -172,7 +172,7 @@ function environmentOf(look: SettingsLook, { environment, files, unset }: Servic
   return environment;
 }
 
-/** Files of an `EnvironmentFile=`, which may have wildcards in its last part. */
+/** Files that an `EnvironmentFile=` names. The last path segment may have wildcards. */
 function namedBy(look: SettingsLook, path: string): string[] {
   if (!path.startsWith("/")) return [];
   if (!/[*?[]/.test(path)) return [path];

@@ -6,30 +6,30 @@ import { recogniseWeights } from "../models/weights.ts";
 import type { Gaps } from "../reader/read-request.ts";
 import { attempt, type Files, optional } from "../system/files.ts";
 
-/** Limits of one look at a directory of models. */
+/** Limits for reading a model directory. */
 export const DIRECTORY = {
   FILES_MAX: 4000,
   DEPTH_MAX: 6,
   WEIGHTS_BYTES_MIN: 1024 * 1024,
   /**
-   * Headers with large vocabularies take milliseconds each. Of an unchanged file it is read once; more than a
-   * heartbeat has room for have their file's name.
+   * Limit of model headers read per scan of a directory. A header with a large vocabulary takes milliseconds. An unchanged
+   * file is read once. Models beyond the limit are named by their file.
    */
   HEADERS_MAX: LIMITS.MODELS_MAX,
 } as const;
 /** Size limit in bytes. A larger configuration file is ignored. */
 const JSON_BYTES_MAX = 64 * 1024;
 
-/** One look: files, what went wrong, and the headers that are left to read. */
+/** State of one read of a directory: file access, counts of problems, and the remaining number of headers. */
 export type Look = {
   files: Files;
   gaps: Gaps;
   headersLeft: number;
-  /** Of files that were read before, by what they are: undefined is no weights. */
+  /** Models in files that were read before, by file identity. Undefined: the file is not a model. */
   known: Map<string, Model | undefined>;
 };
 
-/** The value; undefined with a note when the rights are missing. What is gone was not there. */
+/** Returns the value. If it cannot be read, counts it and returns undefined. A missing file is not counted. */
 export function noted<T>(look: Look, read: () => T): T | undefined {
   const result = attempt(read);
   if ("value" in result) return result.value;
@@ -37,29 +37,29 @@ export function noted<T>(look: Look, read: () => T): T | undefined {
   return undefined;
 }
 
-/** The text of a regular file, cut to `bytesMax`; undefined when there is none. */
+/** Text of a regular file, truncated to `bytesMax`. Undefined if there is no such file. */
 export const textOf = (look: Look, path: string, bytesMax: number): string | undefined =>
   noted(look, () => look.files.facts(path))?.isFile
     ? noted(look, () => new TextDecoder().decode(look.files.bytes(path, 0, bytesMax)))
     : undefined;
 
-/** The JSON in a file. One that is larger than `bytesMax` counts as unreadable. */
+/** Parses a JSON file. A file larger than `bytesMax` counts as unreadable. */
 export function jsonIn(look: Look, path: string, bytesMax: number = JSON_BYTES_MAX): unknown {
   const text = textOf(look, path, bytesMax + 1);
   if (text !== undefined && text.length > bytesMax) look.gaps.unreadable += 1;
   return text === undefined ? undefined : optional(() => JSON.parse(text) as unknown);
 }
 
-/** What `config.json` in a directory of weights calls their family (`transformers`, `mlx`). */
+/** `model_type` in the `config.json` beside weights, as transformers and MLX write it. */
 export function architectureIn(look: Look, directory: string): string | undefined {
   const [architecture] = valuesAt(jsonIn(look, `${directory}/config.json`), "model_type");
   return typeof architecture === "string" && architecture !== "" ? tidy(architecture, 64) : undefined;
 }
 
-/** `model-00001-of-00003.gguf`: one model in three files. */
+/** Removes the part number: `model-00001-of-00003.gguf` becomes `model.gguf`. */
 export const withoutPart = (name: string): string => name.replace(/-\d{5}-of-\d{5}(?=\.gguf$)/, "");
 
-/** The model in a file that is weights by its content. */
+/** The model in a file whose content is weights. Undefined for other files. */
 export function readFile(look: Look, path: string): Model | undefined {
   const { files, known } = look;
   const facts = noted(look, () => files.facts(path));
@@ -79,7 +79,7 @@ export function readFile(look: Look, path: string): Model | undefined {
   return found?.model;
 }
 
-/** Paths of files below `root`, bounded in number and depth. Links to directories are not followed twice. */
+/** Paths of files below `root`, limited in number and depth. Each directory is visited once, so links cannot loop. */
 export function walk(look: Look, root: string, filesMax: number = DIRECTORY.FILES_MAX): string[] {
   const { files, gaps } = look;
   const found: string[] = [];

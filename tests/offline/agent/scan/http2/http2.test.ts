@@ -4,7 +4,7 @@ import { createSecureServer, createServer, type Http2SecureServer, type Http2Ser
 import { createServer as createTcpServer, type Server } from "node:net";
 import { join } from "node:path";
 import fc from "fast-check";
-import { createHttp2Reader, isHttp2Preface } from "../../../../../agent/scan/http2/http2.ts";
+import { Http2Reader, isHttp2Preface } from "../../../../../agent/scan/http2/http2.ts";
 import { createProbe } from "../../../../../agent/scan/probe/probe.ts";
 import { ROOT } from "../../../../support/stack.ts";
 
@@ -116,20 +116,20 @@ describe("a probe of HTTP/2", () => {
       frame(9, 4, 1, block.subarray(2)),
       frame(0, 9, 1, Buffer.concat([Buffer.from([3]), Buffer.from("body"), Buffer.alloc(3)])),
     ]);
-    const reader = createHttp2Reader({ grpc: false, bodyBytesMax: 1024 });
+    const reader = new Http2Reader({ grpc: false, bodyBytesMax: 1024 });
     expect(reader.read(bytes, false)).toEqual({
       is: "complete",
       answer: { status: 200, headers: { ":status": "200", a: "b" }, body: "body" },
     });
-    expect(reader.replies()).toHaveLength(1);
+    expect(reader.takeReplies()).toHaveLength(1);
   });
 
   test("reads the same however the bytes are cut, and never throws", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (tail, isPreface) => {
         const bytes = isPreface ? new Uint8Array(Buffer.concat([SETTINGS, tail])) : tail;
-        const whole = createHttp2Reader({ grpc: true, bodyBytesMax: 64 });
-        const parts = createHttp2Reader({ grpc: true, bodyBytesMax: 64 });
+        const whole = new Http2Reader({ grpc: true, bodyBytesMax: 64 });
+        const parts = new Http2Reader({ grpc: true, bodyBytesMax: 64 });
         for (let length = 1; length < bytes.length; length += 7) parts.read(bytes.subarray(0, length), false);
         expect(parts.read(bytes, true)).toEqual(whole.read(bytes, true));
       }),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
 import { pathPrefix } from "../../../../../agent/scan/probe/path-prefix.ts";
 import type { Probe } from "../../../../../agent/scan/probe/probe.ts";
-import { createListening } from "../../../../../agent/scan/probe/probe-listeners.ts";
+import { ListenerProber } from "../../../../../agent/scan/probe/probe-listeners.ts";
 import type { Listener, ProcessFacts } from "../../../../../agent/scan/system/host.ts";
 
 describe("pathPrefix()", () => {
@@ -32,7 +32,7 @@ describe("pathPrefix()", () => {
   });
 });
 
-describe("createListening() of a server behind a path prefix", () => {
+describe("ListenerProber of a server behind a path prefix", () => {
   const listener: Listener = { key: "a", address: "127.0.0.1", port: 8080, pid: 7, reachableAt: "127.0.0.1" };
   const process: ProcessFacts = {
     pid: 7,
@@ -56,7 +56,7 @@ describe("createListening() of a server behind a path prefix", () => {
   const heardOf = async (probe: Probe, isSuspect: boolean) => {
     const deps = { probe, catalogue, elapsed: () => 0, selfPid: 1, isSuspect: () => isSuspect };
     const sighting = { processes: new Map([[7, process]]), listeners: [listener] };
-    const listening = createListening(deps);
+    const listening = new ListenerProber(deps);
     listening.begin(sighting, () => new Set());
     return (await listening.update(sighting, () => new Set())).heard[0]!.fingerprint;
   };

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
 import { fingerprint } from "../../../../../agent/scan/probe/fingerprint.ts";
-import { FINGERPRINT_LIMITS } from "../../../../../agent/scan/probe/inquiry.ts";
 import { createByteBudget, createKeeper } from "../../../../../agent/scan/probe/kept-answer.ts";
 import { PROBE_LIMITS, type Probe, type ProbeResult } from "../../../../../agent/scan/probe/probe.ts";
-import { createListening } from "../../../../../agent/scan/probe/probe-listeners.ts";
+import { ListenerProber } from "../../../../../agent/scan/probe/probe-listeners.ts";
+import { FINGERPRINT_LIMITS } from "../../../../../agent/scan/probe/probe-session.ts";
 import type { Listener, ProcessFacts } from "../../../../../agent/scan/system/host.ts";
 
 const PID = 500;
@@ -49,7 +49,7 @@ const LATE = catalogue
     ),
   );
 
-describe("createListening() with slow servers", () => {
+describe("ListenerProber with slow servers", () => {
   test.each([
     [600, 30],
     [1000, 30],
@@ -59,7 +59,7 @@ describe("createListening() with slow servers", () => {
     for (const { entry, fixture } of LATE) {
       const bodies = Object.entries(fixture.answers!).map(([path, { body }]) => [path, body ?? {}]);
       const { state, probe } = slowServer(latencyMs, Object.fromEntries(bodies));
-      const listening = createListening({ probe, catalogue, selfPid: 1, elapsed: () => state.nowMs });
+      const listening = new ListenerProber({ probe, catalogue, selfPid: 1, elapsed: () => state.nowMs });
       let named: string | undefined;
       while (named === undefined && state.nowMs < seconds * 1000) {
         const { heard } = await listening.update(sighting, () => new Set());
@@ -81,7 +81,7 @@ describe("createListening() with slow servers", () => {
       at.push(nowMs);
       return { failed: "silent" };
     };
-    const listening = createListening({ probe, catalogue, selfPid: 1, elapsed: () => nowMs });
+    const listening = new ListenerProber({ probe, catalogue, selfPid: 1, elapsed: () => nowMs });
     for (; nowMs < 40_000; nowMs += 1000) await listening.update(sighting, () => new Set());
     expect(waits.slice(0, 5)).toEqual([800, 1600, 3200, 6400, 6400]);
     expect(at.slice(0, 5)).toEqual([0, 1000, 3000, 7000, 15_000]);

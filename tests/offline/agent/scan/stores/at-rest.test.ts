@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
-import { createAtRest, directoriesIn, REFRESH_MS } from "../../../../../agent/scan/stores/models-on-disk.ts";
+import { AtRest, directoriesIn, REFRESH_MS } from "../../../../../agent/scan/stores/models-on-disk.ts";
 import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import { LIMITS, type Store, store } from "../../../../../shared/wire/heartbeat.ts";
 import { only, ownFiles, product, weights } from "../../catalogue/model-homes.ts";
@@ -35,7 +35,7 @@ put(".cache/huggingface/hub/models--Qwen--Qwen2.5-0.5B/snapshots/abc/model.safet
 put(".cache/huggingface/hub/datasets--a--b/snapshots/abc/data", "");
 
 function atRest(elapsed = () => 0, files = ownFiles()) {
-  return createAtRest({ directories: directoriesIn(files), catalogue, homes: only(home), elapsed });
+  return new AtRest({ directories: directoriesIn(files), catalogue, homes: only(home), elapsed });
 }
 
 test("atRest.read() lists Ollama's manifests by the names Ollama gives them, with the header of the blob", () => {
@@ -129,7 +129,7 @@ test("atRest.report() says when a store is too deep to be read in full", () => {
     mkdirSync(join(directory, "7"), { recursive: true });
     writeFileSync(join(directory, "near.gguf"), weights);
     writeFileSync(join(directory, "7/far.gguf"), weights);
-    const source = createAtRest({
+    const source = new AtRest({
       catalogue,
       directories: directoriesIn(ownFiles()),
       homes: only(deep),
@@ -207,7 +207,7 @@ describe("atRest.stores()", () => {
     try {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       let now = 0;
-      const source = createAtRest({
+      const source = new AtRest({
         catalogue,
         directories: directoriesIn(ownFiles()),
         homes: only(other),
@@ -237,7 +237,7 @@ describe("atRest.stores()", () => {
       mkdirSync(join(other, ".lmstudio/models"), { recursive: true });
       writeFileSync(join(other, ".lmstudio/models/new.gguf"), weights);
       let homes: readonly string[] = [home];
-      const source = createAtRest({
+      const source = new AtRest({
         catalogue,
         directories: directoriesIn(ownFiles()),
         homes: () => homes,
@@ -261,7 +261,7 @@ describe("atRest.stores()", () => {
         mkdirSync(snapshot, { recursive: true });
         writeFileSync(join(snapshot, "model.safetensors"), "x");
       }
-      const source = createAtRest({
+      const source = new AtRest({
         catalogue,
         directories: directoriesIn(ownFiles()),
         homes: only(many),

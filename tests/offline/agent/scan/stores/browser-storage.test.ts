@@ -2,7 +2,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createAtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
+import { AtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
 import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import { store } from "../../../../../shared/wire/heartbeat.ts";
 import { MIB, only, weights } from "../../catalogue/model-homes.ts";
@@ -22,7 +22,7 @@ beforeEach(() => {
 
 const look = () => {
   const directories = directoriesIn(realFiles());
-  const source = createAtRest({ directories, catalogue: [], homes: only(home), elapsed: () => 0 });
+  const source = new AtRest({ directories, catalogue: [], homes: only(home), elapsed: () => 0 });
   const stores = source.stores(new Set(), 1000)!;
   for (const one of stores) expect(store.safeParse(one).success).toBe(true);
   return { stores, report: source.report() };

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
-import { createAtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
+import { AtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
 import { realFiles } from "../../../../../agent/scan/system/files.ts";
 import { missing, testUnless } from "../../../../support/missing.ts";
 import { MIB, only, ownFiles, product, weights } from "../../catalogue/model-homes.ts";
@@ -23,7 +23,7 @@ test("atRest.read() names more models than it reads headers of by their files, a
         return files.bytes(...given);
       },
     };
-    const source = createAtRest({
+    const source = new AtRest({
       catalogue,
       directories: directoriesIn(counting),
       homes: only(many),
@@ -51,7 +51,7 @@ test("atRest.read() tells the quantisations of one repository apart, and parts o
     mkdirSync(snapshot, { recursive: true });
     const names = ["tiny-Q4_K_M.gguf", "tiny-F16-00001-of-00002.gguf", "tiny-F16-00002-of-00002.gguf"];
     for (const name of [...names, "mmproj-F16.gguf"]) writeFileSync(join(snapshot, name), weights);
-    const source = createAtRest({
+    const source = new AtRest({
       catalogue,
       directories: directoriesIn(ownFiles()),
       homes: only(hub),
@@ -79,7 +79,7 @@ describe("atRest.read() of a Hugging Face cache", () => {
     return {
       repository,
       read: (through = ownFiles()) =>
-        createAtRest({
+        new AtRest({
           catalogue,
           directories: directoriesIn(through),
           homes: only(home),
@@ -171,7 +171,7 @@ describe("atRest.read() of files", () => {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content);
       }
-      return createAtRest({
+      return new AtRest({
         catalogue,
         directories: directoriesIn(ownFiles()),
         homes: only(home),
@@ -224,7 +224,7 @@ test("atRest.read() reads no file by a digest that is none", () => {
     const tag = join(models, "manifests/registry.ollama.ai/library/a/1b");
     mkdirSync(dirname(tag), { recursive: true });
     writeFileSync(tag, manifest("sha256:../../../../elsewhere"));
-    const source = createAtRest({
+    const source = new AtRest({
       catalogue,
       directories: directoriesIn(ownFiles()),
       homes: only(other),
@@ -244,7 +244,7 @@ describe("atRest.read() of Ollama's manifests", () => {
       mkdirSync(dirname(join(models, "manifests", path)), { recursive: true });
       writeFileSync(join(models, "manifests", path), JSON.stringify(content));
     }
-    const source = createAtRest({
+    const source = new AtRest({
       catalogue,
       directories: directoriesIn(ownFiles()),
       homes: only(home),

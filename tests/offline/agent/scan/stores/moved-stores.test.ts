@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
 import { inProcessReader } from "../../../../../agent/scan/reader/file-reader.ts";
 import { createReads } from "../../../../../agent/scan/reader-process/perform-reads.ts";
-import { createAtRest, directoriesBy } from "../../../../../agent/scan/stores/models-on-disk.ts";
-import { createMovedStores } from "../../../../../agent/scan/stores/moved-stores.ts";
+import { AtRest, directoriesBy } from "../../../../../agent/scan/stores/models-on-disk.ts";
+import { MovedStores } from "../../../../../agent/scan/stores/moved-stores.ts";
 import type { Files } from "../../../../../agent/scan/system/files.ts";
 import type { ProcessFacts } from "../../../../../agent/scan/system/host.ts";
 import { product, weights } from "../../catalogue/model-homes.ts";
@@ -66,8 +66,8 @@ async function scanner(owners: Parameters<typeof ownedFiles>[0] = {}, engines: P
   });
   const homes = [`${root}/home/ada`, `${root}/home/bob`];
   const deps = { reader, homes: () => homes, elapsed: () => 0, platform: "linux", procRoot: `${root}/proc` };
-  const moved = createMovedStores(deps);
-  const atRest = createAtRest({ ...deps, directories: directoriesBy(reader), catalogue, moved });
+  const moved = new MovedStores(deps);
+  const atRest = new AtRest({ ...deps, directories: directoriesBy(reader), catalogue, moved });
   moved.sight(engines);
   const settle = async (running = new Set<string>()) => {
     for (let turn = 0; turn < 50 && atRest.isWaiting(); turn += 1) {

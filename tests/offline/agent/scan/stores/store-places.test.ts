@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { catalogue } from "../../../../../agent/catalogue/engines/list.ts";
-import { createAtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
+import { AtRest, directoriesIn } from "../../../../../agent/scan/stores/models-on-disk.ts";
 import { type Files, realFiles } from "../../../../../agent/scan/system/files.ts";
 import { only, product, weights } from "../../catalogue/model-homes.ts";
 import { putIn } from "./store-files.ts";
@@ -37,7 +37,7 @@ test.each([
   const put = putIn(root);
   put(`${directory}/manifests/registry.ollama.ai/library/tiny/1b`, manifest);
   put(`${directory}/blobs/${digest.replace(":", "-")}`, weights);
-  const source = createAtRest({
+  const source = new AtRest({
     catalogue,
     directories: directoriesIn(below(root)),
     homes: only("/home/ada", "/home/EXAMPLE.COM/bob"),
@@ -51,7 +51,7 @@ test("Ollama's models are found behind the link that DynamicUser= of systemd mak
   putIn(root)("/var/lib/private/ollama/models/manifests/registry.ollama.ai/library/tiny/1b", manifest);
   mkdirSync(dirname(join(root, "/var/lib/ollama")), { recursive: true });
   symlinkSync("private/ollama", join(root, "/var/lib/ollama"));
-  const source = createAtRest({
+  const source = new AtRest({
     catalogue,
     directories: directoriesIn(below(root)),
     homes: only(),

@@ -6,7 +6,7 @@ import { requestText } from "../../../../../agent/scan/probe/http-client.ts";
 import { askSocket } from "../../../../../agent/scan/reader/read-socket.ts";
 import { type Files, realFiles } from "../../../../../agent/scan/system/files.ts";
 import type { LinuxProcess } from "../../../../../agent/scan/system/linux-process.ts";
-import { createUnixSockets, UNIX_LISTENERS_MAX } from "../../../../../agent/scan/unix/unix-listeners.ts";
+import { UNIX_LISTENERS_MAX, UnixSocketTable } from "../../../../../agent/scan/unix/unix-listeners.ts";
 import { parseUnixTable } from "../../../../../agent/scan/unix/unix-table.ts";
 import { describeUnless, missing } from "../../../../support/missing.ts";
 import { linesOf } from "../../../../support/run/lines.ts";
@@ -182,7 +182,7 @@ describeUnless(
   },
 );
 
-describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
+describeUnless(missing("Linux", "python3"), "UnixSocketTable", () => {
   const processOf = (pid: number, argv: string[] = []): LinuxProcess =>
     ({
       pid,
@@ -196,7 +196,8 @@ describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
       hidden: false,
       directory: `/proc/${pid}`,
     }) satisfies LinuxProcess;
-  const newSockets = () => createUnixSockets({ files: realFiles(), procRoot: "/proc", selfPid: process.pid });
+  const newSockets = () =>
+    new UnixSocketTable({ files: realFiles(), procRoot: "/proc", selfPid: process.pid });
   const named = async (name: string, argv: string[] = []) => {
     const path = join(mkdtempSync(join(directory, "d-")), name);
     const one = processOf((await serve({ path })).pid, argv);
@@ -261,7 +262,7 @@ describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
     };
     const one = processOf(process.pid + 1);
     const read = (of: Files) =>
-      createUnixSockets({ files: of, procRoot: "/proc", selfPid: process.pid }).read([one], new Map())
+      new UnixSocketTable({ files: of, procRoot: "/proc", selfPid: process.pid }).read([one], new Map())
         .collector;
     expect(read(files)).toEqual({
       name: "unix-sockets",
@@ -285,7 +286,7 @@ describeUnless(missing("Linux", "python3"), "createUnixSockets()", () => {
           .join(""),
     };
     const one = processOf(process.pid + 1);
-    const sockets = createUnixSockets({ files, procRoot: "/proc", selfPid: process.pid });
+    const sockets = new UnixSocketTable({ files, procRoot: "/proc", selfPid: process.pid });
     const { listeners, collector } = sockets.read([one], new Map());
     expect(listeners).toHaveLength(UNIX_LISTENERS_MAX);
     expect(collector.detail).toBe("6 unix sockets more than 64 are not asked");
