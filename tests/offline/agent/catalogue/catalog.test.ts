@@ -8,8 +8,8 @@ import { findCandidates } from "../../../../agent/scan/identify/find-candidates.
 import { createIdentify, probeOf } from "../../../../agent/scan/identify/fixtures.ts";
 import { createClaimsOf } from "../../../../agent/scan/identify/process-claims.ts";
 import { fingerprint } from "../../../../agent/scan/probe/fingerprint.ts";
-import { FINGERPRINT_LIMITS } from "../../../../agent/scan/probe/probe-session.ts";
 import type { Probe } from "../../../../agent/scan/probe/probe.ts";
+import { FINGERPRINT_LIMITS } from "../../../../agent/scan/probe/probe-session.ts";
 import type { ProcessFacts } from "../../../../agent/scan/system/host.ts";
 import { ORDINARY } from "./catalog-ordinary.ts";
 import { answerOf } from "./fixture-answers.ts";
