@@ -1,4 +1,4 @@
-import { leaveCode, readAnswer } from "../contain/release-code.ts";
+import { readCodeResult, submitCode } from "../contain/release-code-file.ts";
 import { loadIdentity } from "../identity/device-identity.ts";
 import { sleep } from "../platform/sleep.ts";
 import { fail, type Verb } from "./machine.ts";
@@ -13,10 +13,10 @@ export const release: Verb = async (machine, { texts, settings }) => {
   if (!loadIdentity(directory))
     return fail(machine, `this host is not enrolled (no identity in ${directory})`);
   const code = (texts.code ?? "").trim();
-  leaveCode(directory, code);
+  submitCode(directory, code);
   const until = machine.elapsed() + WAIT_MS;
   while (machine.elapsed() < until && !machine.stopping.aborted) {
-    const said = readAnswer(directory, code);
+    const said = readCodeResult(directory, code);
     if (said?.freed) {
       machine.print("released: this host is free, and the control plane is told as soon as it is reachable");
       return 0;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createDirectiveHandler, type DirectiveHandler } from "../../../../agent/contain/apply-directive.ts";
 import type { Enforcer, Proof } from "../../../../agent/contain/modes/enforcer.ts";
-import { leaveCode, readAnswer } from "../../../../agent/contain/release-code.ts";
+import { readCodeResult, submitCode } from "../../../../agent/contain/release-code-file.ts";
 import { isUnrecordedRelease } from "../../../../shared/containment/containment-state.ts";
 import { signDirective } from "../../../../shared/wire/directive.ts";
 import { containmentReport, MODES, type Mode } from "../../../../shared/wire/heartbeat.ts";
@@ -83,10 +83,10 @@ describe("a release code", () => {
   test("frees the host at once, without a connection, and the next heartbeat says so", async () => {
     const handler = await isolated();
     const code = await codeOf();
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
     expect(done).toEqual(["release network"]);
-    expect(readAnswer(directory, code)).toEqual({ code, freed: true });
+    expect(readCodeResult(directory, code)).toEqual({ code, freed: true });
     const report = handler.report();
     expect(report).toMatchObject({ generation: 3, action: "release", outcome: "applied" });
     expect(report.reason).toContain("01JD8Z000000000000000000AA");
@@ -98,17 +98,20 @@ describe("a release code", () => {
   test("left a second time waits for an answer of its own: the first one is not told again", async () => {
     const handler = await isolated();
     const code = await codeOf();
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    leaveCode(directory, code);
-    expect(readAnswer(directory, code)).toBeUndefined();
+    submitCode(directory, code);
+    expect(readCodeResult(directory, code)).toBeUndefined();
     await handler.reassert(signal);
-    expect(readAnswer(directory, code)).toMatchObject({ freed: false, reason: "the code was used before" });
+    expect(readCodeResult(directory, code)).toMatchObject({
+      freed: false,
+      reason: "the code was used before",
+    });
   });
 
   test("that was left while the daemon did not run counts when it starts", async () => {
     await isolated();
-    leaveCode(directory, await codeOf());
+    submitCode(directory, await codeOf());
     await open().resume(signal);
     expect(done).toEqual(["release network"]);
   });
@@ -116,17 +119,17 @@ describe("a release code", () => {
   test("works once: not again, and not against a later isolation", async () => {
     const handler = await isolated();
     const code = await codeOf();
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    expect(readAnswer(directory, code)?.reason).toBe("the code was used before");
+    expect(readCodeResult(directory, code)?.reason).toBe("the code was used before");
     const later = { ...directiveClaims(), generation: 4, mode: "network" as const };
     await handler.handle(await signDirective(keys.control, later), signal);
     const old = await codeOf({ jti: "01JD8Z000000000000000000BB" });
-    leaveCode(directory, old);
+    submitCode(directory, old);
     await handler.reassert(signal);
-    expect(readAnswer(directory, old)?.reason).toBe("the code is older than the isolation");
+    expect(readCodeResult(directory, old)?.reason).toBe("the code is older than the isolation");
     expect(done).toEqual(["release network", "apply network", "reassert network"]);
   });
 
@@ -137,9 +140,9 @@ describe("a release code", () => {
   ])("%s is refused", async (_what, claims) => {
     const handler = await isolated();
     const code = await codeOf(claims);
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    expect(readAnswer(directory, code)?.freed).toBe(false);
+    expect(readCodeResult(directory, code)?.freed).toBe(false);
     expect(done).toEqual(["reassert network"]);
   });
 
@@ -152,9 +155,9 @@ describe("a release code", () => {
       action: "release",
     });
     for (const code of [stranger, directive, "", "a.b.c"]) {
-      leaveCode(directory, code);
+      submitCode(directory, code);
       await handler.reassert(signal);
-      expect(readAnswer(directory, code)?.freed).toBe(false);
+      expect(readCodeResult(directory, code)?.freed).toBe(false);
     }
     expect(done).not.toContain("release network");
   });
@@ -163,20 +166,20 @@ describe("a release code", () => {
     const handler = await isolated();
     undone = { outcome: "failed", reason: "nft is gone" };
     const code = await codeOf();
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    expect(readAnswer(directory, code)).toEqual({ code, freed: false, reason: "nft is gone" });
+    expect(readCodeResult(directory, code)).toEqual({ code, freed: false, reason: "nft is gone" });
     expect(handler.report().action).toBe("isolate");
     undone = { outcome: "applied" };
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
-    expect(readAnswer(directory, code)?.freed).toBe(true);
+    expect(readCodeResult(directory, code)?.freed).toBe(true);
   });
 
   test("on a host that is not isolated changes nothing", async () => {
     const code = await codeOf();
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await open().reassert(signal);
-    expect(readAnswer(directory, code)?.reason).toBe("this host is not isolated");
+    expect(readCodeResult(directory, code)?.reason).toBe("this host is not isolated");
   });
 });

@@ -6,7 +6,7 @@ import { controlAddressesIn } from "../../../../agent/contain/engines/remains.ts
 import type { Enforcer, Order, Proof } from "../../../../agent/contain/modes/enforcer.ts";
 import { blockingEnforcers } from "../../../../agent/contain/platform/host-enforcers.ts";
 import { networkRules, portRules } from "../../../../agent/contain/platform/nftables.ts";
-import { leaveCode, readAnswer } from "../../../../agent/contain/release-code.ts";
+import { readCodeResult, submitCode } from "../../../../agent/contain/release-code-file.ts";
 import { forgetContainment, readContained } from "../../../../agent/contain/state/containment-file.ts";
 import { KEPT_RULES_FILE, keptRules } from "../../../../agent/contain/state/persisted-rules.ts";
 import type { Log } from "../../../../agent/platform/log.ts";
@@ -218,10 +218,10 @@ describe("after a restart during an outage of the control plane", () => {
       ...{ tenant: TENANT, asset: ASSET, generation: 3, jti },
       ...{ iat, exp: iat + 3600 },
     });
-    leaveCode(directory, code);
+    submitCode(directory, code);
     await handler.reassert(signal);
     expect(done).toEqual(["release stop-engines 3"]);
-    expect(readAnswer(directory, code)?.freed).toBe(true);
+    expect(readCodeResult(directory, code)?.freed).toBe(true);
     expect(handler.report()).toMatchObject({
       ...{ generation: 3, action: "release", mode: "stop-engines", outcome: "applied" },
       reason: `released at the host with code ${jti}`,
