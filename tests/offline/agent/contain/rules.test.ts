@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { familyOf, type HostProcess } from "../../../../agent/contain/engines/process-tree.ts";
-import { STOPPED_KINDS } from "../../../../agent/contain/engines/stop-engines.ts";
+import { STOPPED_KINDS } from "../../../../agent/contain/engines/stop-context.ts";
 import { hostProcesses, resolversOf } from "../../../../agent/contain/platform/linux.ts";
 import { networkRules, packetsIn, portRules } from "../../../../agent/contain/platform/nftables.ts";
 import { processBirth } from "../../../../agent/daemon/single-instance-lock.ts";

@@ -156,7 +156,7 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
     const it = host(() => [listener(300, {}, "postgres")]);
     expect(await it.apply()).toMatchObject({
       outcome: "failed",
-      reason: `engines ended, and processes that no scan has named listen on their ports ${PORT}; they are left alone until the next scan`,
+      reason: `engines have ended, and processes that no scan has identified listen on their ports ${PORT}`,
       probes: { forbiddenBlocked: false },
     });
     expect([it.isStopped(), it.hastened()]).toEqual([false, 1]);
@@ -179,8 +179,8 @@ describe("stopEnginesEnforcer() with an engine whose process is gone", () => {
       it.scan([engine({ pid: 201, ports: [], bind: [] })]);
       expect(await it.reassert()).toMatchObject({
         outcome: "failed",
-        reason: "Ollama changes its process before that can be stopped",
-        repaired: "Ollama changes its process before that can be stopped",
+        reason: "Ollama replaces its process before the agent can stop it",
+        repaired: "Ollama replaces its process before the agent can stop it",
       });
     },
   );

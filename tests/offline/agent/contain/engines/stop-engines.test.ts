@@ -139,7 +139,7 @@ describe("stopEnginesEnforcer()", () => {
     const fault = {
       outcome: "failed",
       reason:
-        "engines at ports 8000 are known by the address of a container or by amounts of memory alone, and were left running",
+        "engines at ports 8000 were identified only by a container's address or by memory use, and were left running",
     };
     expect(await enforcer.apply(ORDER, signal)).toMatchObject(fault);
     expect([stoppedPids(), refused]).toEqual([[200, 201], [11_434]]);
@@ -169,7 +169,8 @@ describe("stopEnginesEnforcer()", () => {
       expect(refused).toEqual([11_434]);
       expect(stored.flatMap(({ ports }) => ports)).not.toContain(stopEnginesBy === "terminate" ? 5432 : 0);
       if (stopEnginesBy === "suspend") {
-        const reason = "ports 5432 are also listened on by programs of other users, and are not refused";
+        const reason =
+          "ports 5432 are shared with programs of other users, so connections to them are not refused";
         expect(proof).toMatchObject({ outcome: "failed", reason });
         expect(stoppedPids()).toEqual([200, 201]);
       }
@@ -205,12 +206,12 @@ describe("stopEnginesEnforcer()", () => {
     engines.push(engine(400, 8080));
     expect(await enforcer.reassert(ORDER, signal)).toEqual({
       ...PROVEN,
-      repaired: "processes 200 were woken",
+      repaired: "processes 200 were resumed",
     });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     spawn(500);
     engines.push(engine(500, 8081));
-    const repaired = "engines were started while the isolation stood";
+    const repaired = "engines were started during the isolation";
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
     processes.delete(500);
     engines.pop();
@@ -246,7 +247,7 @@ describe("stopEnginesEnforcer()", () => {
     locked.add(201);
     const proof = await open().apply(ORDER, signal);
     expect(proof.outcome).toBe("failed");
-    expect(proof.reason).toBe("processes 201 could not be stopped");
+    expect(proof.reason).toBe("processes 201 could not be suspended");
     expect(proof.probes?.forbiddenBlocked).toBe(false);
   });
 
@@ -254,7 +255,7 @@ describe("stopEnginesEnforcer()", () => {
     await open().apply(ORDER, signal);
     locked.add(201);
     const stuck = await open().release(ORDER, signal);
-    expect(stuck).toEqual({ outcome: "failed", reason: "1 processes did not wake" });
+    expect(stuck).toEqual({ outcome: "failed", reason: "1 processes did not resume" });
     locked.clear();
     expect((await open().release(ORDER, signal)).outcome).toBe("applied");
     expect(stoppedPids()).toEqual([]);
@@ -277,7 +278,7 @@ describe("stopEnginesEnforcer()", () => {
       const proof = await open().apply(ORDER, signal);
       expect([proof.outcome, proof.reason, stoppedPids()]).toEqual([
         "failed",
-        `processes ${pid} run this agent, or are init, and were left alone`,
+        `processes ${pid} are init or run this agent, and were left running`,
         [200, 201],
       ]);
       expect((await open().release(ORDER, signal)).outcome).toBe("applied");
@@ -290,7 +291,7 @@ describe("stopEnginesEnforcer()", () => {
     for (let round = 0; round < 3; round++) {
       count(200, -1);
       const look = await enforcer.reassert(ORDER, signal);
-      expect(look).toEqual({ ...PROVEN, repaired: "processes 200 were woken" });
+      expect(look).toEqual({ ...PROVEN, repaired: "processes 200 were resumed" });
       expect(stoppedPids()).toEqual([200, 201]);
       expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     }
@@ -307,7 +308,7 @@ describe("stopEnginesEnforcer()", () => {
     cpu(200, 5020);
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     cpu(201, 31);
-    const repaired = "processes 201 were woken";
+    const repaired = "processes 201 were resumed";
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
   });
@@ -318,7 +319,7 @@ describe("stopEnginesEnforcer()", () => {
     const enforcer = open();
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     processes.get(200)!.cpuMs = 4000;
-    const repaired = "processes 200 were woken";
+    const repaired = "processes 200 were resumed";
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
   });
 
@@ -326,14 +327,14 @@ describe("stopEnginesEnforcer()", () => {
     await open().apply(ORDER, signal);
     count(201, -1);
     const look = await open().reassert(ORDER, signal);
-    expect(look).toEqual({ ...PROVEN, repaired: "processes 201 were woken" });
+    expect(look).toEqual({ ...PROVEN, repaired: "processes 201 were resumed" });
   });
 
   test("a port that still takes connections is no success, and is named", async () => {
     leaks = true;
     expect(await open().apply(ORDER, signal)).toEqual({
       outcome: "failed",
-      reason: "ports 11434 still take connections",
+      reason: "ports 11434 still accept connections",
       probes: { controlPlaneReachable: true, forbiddenBlocked: false },
     });
   });
@@ -343,7 +344,8 @@ describe("stopEnginesEnforcer()", () => {
       const enforcer = open({ refusesItself, fault: "nft refused the rules" });
       expect(await enforcer.apply(ORDER, signal)).toEqual({
         outcome: "failed",
-        reason: "the engines are stopped, but their ports do not refuse: nft refused the rules",
+        reason:
+          "the engines are stopped, but connections to their ports could not be blocked: nft refused the rules",
         probes: { controlPlaneReachable: true, forbiddenBlocked: false },
       });
     }
@@ -369,7 +371,7 @@ describe("stopEnginesEnforcer()", () => {
     engines.push({ ...engine(300, 9999), kind: "gateway" });
     expect(await enforcer.apply(ORDER, signal)).toEqual(PROVEN);
     refused = [];
-    const repaired = "the rules for their ports were altered (the ports were altered)";
+    const repaired = "the rules for engine ports were altered (the ports were altered)";
     expect(await enforcer.reassert(ORDER, signal)).toEqual({ ...PROVEN, repaired });
     expect(await enforcer.reassert(ORDER, signal)).toEqual(PROVEN);
     expect([stoppedPids(), refused as readonly number[]]).toEqual([[200, 201], [11_434]]);

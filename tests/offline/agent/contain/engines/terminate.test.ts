@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { HostProcess } from "../../../../../agent/contain/engines/process-tree.ts";
-import { type StopDeps, stopEnginesEnforcer } from "../../../../../agent/contain/engines/stop-engines.ts";
+import type { StopDeps } from "../../../../../agent/contain/engines/stop-context.ts";
+import { stopEnginesEnforcer } from "../../../../../agent/contain/engines/stop-engines.ts";
 import type { Stopped } from "../../../../../agent/contain/engines/stopped-file.ts";
 import { leftBehind } from "../../../../../agent/contain/engines/terminate.ts";
 import { hostProcesses, signals } from "../../../../../agent/contain/platform/linux.ts";
@@ -193,7 +194,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
       engines = [scanned(engine, 9000)];
       const proof = await enforcer.reassert(ORDER, signal);
       expect(proof).toMatchObject({ outcome: "applied", probes: PROBES });
-      expect(proof.repaired).toBe("engines were started while the isolation stood");
+      expect(proof.repaired).toBe("engines were started during the isolation");
       expect([isAlive(before), isAlive(engine), isAlive(supervisor)]).toEqual([false, false, true]);
     }
     expect(hastened).toBe(7);
@@ -235,7 +236,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     engines = [engine as Engine];
     const proof = await open().apply(ORDER, signal);
     expect([proof.outcome, proof.probes?.forbiddenBlocked]).toEqual(["failed", false]);
-    expect(proof.reason).toContain(`processes ${pid} could not be told for sure`);
+    expect(proof.reason).toContain(`processes ${pid} could not be identified for certain`);
     expect(isAlive(pid)).toBe(true);
   });
 
@@ -249,7 +250,7 @@ describeUnless(missing("Linux"), "stopEnginesEnforcer(), by terminating", () => 
     const enforcer = open({ listening: listeningOf, refusesItself: true, connect: async () => true });
     const suspended = await enforcer.apply({ ...ORDER, stopEnginesBy: "suspend" }, signal);
     expect(suspended).toMatchObject({ outcome: "failed", probes: { forbiddenBlocked: false } });
-    expect([suspended.reason, refused]).toEqual([`ports ${port} still take connections`, [port]]);
+    expect([suspended.reason, refused]).toEqual([`ports ${port} still accept connections`, [port]]);
     const ended = open({ listening: listeningOf });
     expect((await ended.apply(ORDER, signal)).outcome).toBe("applied");
     engines = [];

@@ -335,7 +335,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     const proof = await agent.prove("apply:network");
     expect(proof).toEqual({
       outcome: "failed",
-      reason: "the control plane was unreachable right after applying; rolled back",
+      reason: "the control plane was unreachable right after applying; the rules were rolled back",
     });
     expect(await rulesOf()).toBe("");
     expect(await reaches(HOST, PEER, 9000)).toBe(true);
@@ -380,7 +380,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     // Somebody wakes it and opens the port again: the next look undoes both.
     process.kill(engine.pid, "SIGCONT");
     await mustRun(`ip netns exec ${HOST} nft -f -`, "delete table inet lifecyclezero\n");
-    const repaired = `processes ${engine.pid} were woken`;
+    const repaired = `processes ${engine.pid} were resumed`;
     expect(await agent.prove("reassert:stop-engines")).toEqual({ ...proof, repaired });
     expect(await agent.prove("reassert:stop-engines")).toEqual(proof);
     expect(family().map(({ isStopped }) => isStopped)).toEqual([true, true]);

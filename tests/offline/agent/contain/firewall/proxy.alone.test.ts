@@ -21,7 +21,7 @@ testUnless(
     const { port, ...report } = JSON.parse(stdout);
     expect(report).toMatchObject({ mode: "network", outcome: "failed" });
     expect(report.reason).toStartWith(`the proxy 127.0.0.1:${port} runs on this host`);
-    expect(report.reason).toContain("set proxy of the agent to one beyond this host");
+    expect(report.reason).toContain("set the agent's proxy to one on another host");
     expect(stderr).toContain(`proxy=127.0.0.1:${port}`);
   },
   60_000,

@@ -5,7 +5,8 @@ import {
   KEPT_MS,
 } from "../../../../../agent/contain/network/control-addresses.ts";
 import { type Endpoint, type Links, NOTHING_SENT } from "../../../../../agent/contain/network/firewall.ts";
-import { type NetworkDeps, networkEnforcer } from "../../../../../agent/contain/network/network-enforcer.ts";
+import type { NetworkDeps } from "../../../../../agent/contain/network/network-context.ts";
+import { networkEnforcer } from "../../../../../agent/contain/network/network-enforcer.ts";
 import { nftFirewall } from "../../../../../agent/contain/platform/nft-firewall.ts";
 import { removeBridgeTable, removeTable } from "../../../../../agent/contain/platform/nftables.ts";
 import { silent } from "../../../../../agent/platform/log.ts";
@@ -103,7 +104,7 @@ describe("networkEnforcer()", () => {
   test("rolls back by removing the table, and says so when even that fails", async () => {
     const nft = fakeNft();
     expect((await make(nft.run, { reach: async () => false }).apply(ORDER, signal)).reason).toBe(
-      "the control plane was unreachable right after applying; rolled back",
+      "the control plane was unreachable right after applying; the rules were rolled back",
     );
     expect(nft.inputs.at(-1)).toBe(removeTable);
     expect(nft.tables.size).toBe(0);
@@ -130,7 +131,7 @@ describe("networkEnforcer()", () => {
           : nft.run(command, stdin),
       { reach: async () => false },
     );
-    expect((await busy.apply(ORDER, signal)).reason).toEndWith("; rolled back");
+    expect((await busy.apply(ORDER, signal)).reason).toEndWith("; the rules were rolled back");
     expect(removals).toBe(2);
   });
 
@@ -340,7 +341,7 @@ describe("networkEnforcer(), at its edges", () => {
     const enforcer = make(nft.run, { resolve: () => Promise.reject(new Error("no network")) });
     expect(await enforcer.reassert(ORDER, signal)).toEqual({
       outcome: "applied",
-      reason: "the rules could not be put back: the control plane's name lz.example.com has no address",
+      reason: "the rules could not be restored: the control plane's name lz.example.com has no address",
       probes: { controlPlaneReachable: true, forbiddenBlocked: false },
     });
     expect(nft.asked).toEqual([]);
@@ -358,7 +359,7 @@ describe("networkEnforcer(), at its edges", () => {
     nft.tables.delete(OURS);
     isBroken = true;
     expect(await enforcer.reassert(ORDER, signal)).toMatchObject({
-      reason: "the rules could not be put back: nft refused the rules: Error: busy",
+      reason: "the rules could not be restored: nft refused the rules: Error: busy",
       repaired: "the isolation rules were altered (table inet lifecyclezero was removed)",
       probes: { forbiddenBlocked: false },
     });
@@ -532,7 +533,7 @@ describe("rules that somebody alters", () => {
     for (let look = 0; look < 2; look++)
       expect(await broken.reassert(ORDER, signal)).toEqual({
         outcome: "applied",
-        reason: "the rules could not be put back: nft refused the rules: Error: Resource busy",
+        reason: "the rules could not be restored: nft refused the rules: Error: Resource busy",
         probes: { controlPlaneReachable: true, forbiddenBlocked: false },
       });
     isBroken = false;
@@ -702,7 +703,7 @@ describe("what mode network would cut the agent off from is refused before anyth
     const refused = await apply({ tunnelTo });
     expect([refused.outcome, refused.inputs]).toEqual(["failed", 0]);
     expect(refused.reason).toBe(
-      "the control plane is reached through the VPN device wg0, which mode network would cut off; give the host a way to it beside the VPN, or use stop-engines; nothing was changed",
+      "the control plane is reached through the VPN device wg0, which mode network would cut off; give the host a route to it outside the VPN, or use stop-engines; nothing was changed",
     );
     const beside = await apply({
       resolve: async () => ["198.51.100.7", "198.51.100.8"],
@@ -737,7 +738,9 @@ describe("what mode network would cut the agent off from is refused before anyth
       proxy: { name: "203.0.113.128", port: 3128 },
       reach: async () => false,
     });
-    expect(unreachable.reason).toBe("the proxy was unreachable right after applying; rolled back");
+    expect(unreachable.reason).toBe(
+      "the proxy was unreachable right after applying; the rules were rolled back",
+    );
     const nameless = await apply({
       proxy: { name: "proxy.example.com", port: 3128 },
       resolve: () => Promise.reject(new Error("NXDOMAIN")),
