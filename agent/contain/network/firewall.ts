@@ -40,4 +40,4 @@ export type Firewall = {
 };
 
 /** What {@link Firewall.altered} says before anything was sent since the agent started. */
-export const NOTHING_SENT = "no rules were put since the agent started";
+export const NOTHING_SENT = "no rules were sent since the agent started";

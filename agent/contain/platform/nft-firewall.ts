@@ -14,92 +14,98 @@ import {
 } from "./nftables.ts";
 
 const COMMAND_NOT_FOUND = 127;
-/** Somebody may change the rules in the moment after they were put; who does so each time makes the order fail. */
+/** Another program may change the rules right after they are installed. If it does so each time, the order fails. */
 const PUT_TRIES_MAX = 3;
+const NOT_INSTALLED = "nft is not installed on this host";
 
 export type NftDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** Keeps the rules for the next start of this host, before it has a network; undefined: there are none any more. */
+  /** Saves the rules for the next boot, where they apply before the network is up; undefined deletes them. */
   keep: (rules: string | undefined) => void;
 };
 
-/** Linux: tables of nftables of our own, replaced in one transaction. */
-export function nftFirewall({ run, connects, keep }: NftDeps): Firewall {
-  /** The rules sent last, as the kernel reported them from that very transaction. */
-  let sent: Listing | undefined;
+/** `sent`: the rules sent last, as the kernel reported them from that transaction. */
+type Nft = NftDeps & { sent: Listing | undefined };
 
-  async function put(rules: string): Promise<string | undefined> {
-    const { code, stdout, stderr } = await run(["nft", "--stateless", "--echo", "-f", "-"], rules);
-    if (code === COMMAND_NOT_FOUND) return "nft is not installed on this host";
-    if (code !== 0) return `nft refused the rules: ${firstLine(stderr)}`;
-    const echoed = parseEcho(stdout);
-    if (!echoed.has(`table ${TABLE}`)) return "nft did not report the rules that it put (nft --echo)";
-    sent = echoed;
-    return undefined;
-  }
-
-  /** Puts the rules and compares what is in force with what was sent. `lesser` where the kernel refuses the rules. */
-  async function putWhole(rules: string, lesser?: string): Promise<string | undefined> {
-    let difference: string | undefined;
-    for (let tries = 1; tries <= PUT_TRIES_MAX; tries++) {
-      const fault = await put(rules);
-      if (fault) return lesser === undefined ? fault : putWhole(lesser);
-      difference = await altered();
-      if (difference !== undefined) continue;
-      keep(rules);
-      return undefined;
-    }
-    return `the rules were altered each time right after they were put: ${difference}`;
-  }
-
-  const listed = async (table: string): Promise<string | undefined> => {
-    const { code, stdout } = await run(["nft", "--stateless", "list", "table", ...table.split(" ")]);
-    return code === 0 ? stdout : undefined;
-  };
-
-  async function altered(): Promise<string | undefined> {
-    if (!sent) return NOTHING_SENT;
-    const [ours, ofBridges] = await Promise.all([listed(TABLE), listed(BRIDGE_TABLE)]);
-    return differenceOf(sent, parseListing(`${ours ?? ""}\n${ofBridges ?? ""}`));
-  }
-
-  async function removeBridges(): Promise<string | undefined> {
-    if ((await listed(BRIDGE_TABLE)) === undefined) return undefined;
-    const { code, stderr } = await run(["nft", "-f", "-"], removeBridgeTable);
-    return code === 0 ? undefined : firstLine(stderr);
-  }
-
-  async function refusedPackets(): Promise<number> {
-    const { stdout } = await run(["nft", "-j", "list", "counter", ...TABLE.split(" "), COUNTER]);
-    return packetsIn(stdout) ?? 0;
-  }
-
+/** Linux: nftables tables of the agent's own, replaced in one transaction. */
+export function nftFirewall(deps: NftDeps): Firewall {
+  const nft: Nft = { ...deps, sent: undefined };
   return {
     restrict: async (wanted) => {
       const rules = networkRules(wanted);
-      // Not every kernel has rules for bridges; there what is bridged stays as it was.
-      return putWhole(rules + bridgeRules, rules);
+      // Some kernels do not support bridge rules. There the agent leaves bridged traffic alone.
+      return putVerified(nft, rules + bridgeRules, rules);
     },
-    refusePorts: async (ports) => (await removeBridges()) ?? (await putWhole(portRules(ports))),
-    altered,
-    remove: async (wasInForce) => {
-      // First of all: a host that is freed and starts again must not find them.
-      keep(undefined);
-      sent = undefined;
-      const bridged = await removeBridges();
-      const { code, stderr } = await run(["nft", "-f", "-"], removeTable);
-      if (code === 0) return bridged;
-      if (code === COMMAND_NOT_FOUND && !wasInForce) return undefined;
-      return code === COMMAND_NOT_FOUND ? "nft is not installed on this host" : firstLine(stderr);
-    },
+    refusePorts: async (ports) => (await removeBridges(nft)) ?? (await putVerified(nft, portRules(ports))),
+    altered: () => altered(nft),
+    remove: (wasInForce) => remove(nft, wasInForce),
     refuses: async (endpoints) => {
-      const before = await refusedPackets();
-      const connected = await Promise.all(endpoints.map(connects));
-      return connected.every((each) => !each) && (await refusedPackets()) > before;
+      const before = await refusedPackets(nft);
+      const connected = await Promise.all(endpoints.map(nft.connects));
+      return connected.every((each) => !each) && (await refusedPackets(nft)) > before;
     },
   };
 }
 
-/** Never empty: a program that was killed for its time says nothing, and has failed all the same. */
-export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim() || "it gave no reason";
+/** Sends the rules and remembers them as the kernel reports them. */
+async function put(nft: Nft, rules: string): Promise<string | undefined> {
+  const { code, stdout, stderr } = await nft.run(["nft", "--stateless", "--echo", "-f", "-"], rules);
+  if (code === COMMAND_NOT_FOUND) return NOT_INSTALLED;
+  if (code !== 0) return `nft refused the rules: ${firstLine(stderr)}`;
+  const echoed = parseEcho(stdout);
+  if (!echoed.has(`table ${TABLE}`)) return "nft did not report the rules that it installed (nft --echo)";
+  nft.sent = echoed;
+  return undefined;
+}
+
+/** Sends the rules and compares the rules in force with them. If the kernel refuses the rules, sends `fallback`. */
+async function putVerified(nft: Nft, rules: string, fallback?: string): Promise<string | undefined> {
+  let difference: string | undefined;
+  for (let tries = 1; tries <= PUT_TRIES_MAX; tries++) {
+    const fault = await put(nft, rules);
+    if (fault) return fallback === undefined ? fault : putVerified(nft, fallback);
+    difference = await altered(nft);
+    if (difference !== undefined) continue;
+    nft.keep(rules);
+    return undefined;
+  }
+  return `the rules were altered each time right after they were installed: ${difference}`;
+}
+
+async function altered(nft: Nft): Promise<string | undefined> {
+  if (!nft.sent) return NOTHING_SENT;
+  const [own, ofBridges] = await Promise.all([listed(nft, TABLE), listed(nft, BRIDGE_TABLE)]);
+  return differenceOf(nft.sent, parseListing(`${own ?? ""}\n${ofBridges ?? ""}`));
+}
+
+async function remove(nft: Nft, wasInForce: boolean): Promise<string | undefined> {
+  // Deletes the saved rules first: a released host must not find them at its next boot.
+  nft.keep(undefined);
+  nft.sent = undefined;
+  const bridgeFault = await removeBridges(nft);
+  const { code, stderr } = await nft.run(["nft", "-f", "-"], removeTable);
+  if (code === 0) return bridgeFault;
+  if (code === COMMAND_NOT_FOUND && !wasInForce) return undefined;
+  return code === COMMAND_NOT_FOUND ? NOT_INSTALLED : firstLine(stderr);
+}
+
+async function removeBridges(nft: Nft): Promise<string | undefined> {
+  if ((await listed(nft, BRIDGE_TABLE)) === undefined) return undefined;
+  const { code, stderr } = await nft.run(["nft", "-f", "-"], removeBridgeTable);
+  return code === 0 ? undefined : firstLine(stderr);
+}
+
+/** The listing of a table; undefined if the table does not exist. */
+async function listed({ run }: Nft, table: string): Promise<string | undefined> {
+  const { code, stdout } = await run(["nft", "--stateless", "list", "table", ...table.split(" ")]);
+  return code === 0 ? stdout : undefined;
+}
+
+async function refusedPackets({ run }: Nft): Promise<number> {
+  const { stdout } = await run(["nft", "-j", "list", "counter", ...TABLE.split(" "), COUNTER]);
+  return packetsIn(stdout) ?? 0;
+}
+
+/** The first line of an error output. Never empty: a program that was killed by a timeout prints nothing. */
+export const firstLine = (text: string): string => text.trim().split("\n")[0]!.trim() || "no reason given";

@@ -15,102 +15,108 @@ import {
 export type PfDeps = {
   run: RunCommand;
   connects: (endpoint: Endpoint) => Promise<boolean>;
-  /** Survives a restart: whoever asked for pf gives its token back. */
+  /** The token of `pfctl -E`, which survives a restart of the agent: a release returns it to pf. */
   loadToken: () => string | undefined;
   saveToken: (token: string | undefined) => void;
 };
 
-/** Somebody may change the rules in the moment after they were put; who does so each time makes the order fail. */
+/** Another program may change the rules right after they are installed. If it does so each time, the order fails. */
 const PUT_TRIES_MAX = 3;
 
-/** Both families, from anywhere to anywhere: pfctl(8) takes states by source, and by source and destination. */
+/** States from any address to any address, for both families. pfctl(8): by source, then by source and destination. */
 const CUT_STATES = [
   ["-k", "0.0.0.0/0", "-k", "0.0.0.0/0"],
   ["-k", "::/0", "-k", "::/0"],
 ];
 
+/** `sent`: the rules sent last, as pfctl itself parses them (`-n`: without loading them). */
+type Pf = PfDeps & { sent: readonly string[] | undefined };
+
 /** macOS: one anchor of pf, loaded in one transaction. */
-export function pfFirewall({ run, connects, loadToken, saveToken }: PfDeps): Firewall {
-  const pfctl = (args: readonly string[], stdin?: string) => run(["/sbin/pfctl", ...args], stdin);
-
-  /** pf is off as macOS ships it, and off again after a start of the host: then the token is worth nothing. */
-  async function enable(): Promise<string | undefined> {
-    const { stdout } = await pfctl(["-s", "info"]);
-    if (isEnabled(stdout) && loadToken() !== undefined) return undefined;
-    const said = await pfctl(["-E"]);
-    const token = tokenIn(`${said.stdout}\n${said.stderr}`);
-    if (token === undefined) return `pf could not be enabled: ${firstLine(said.stderr)}`;
-    saveToken(token);
-    return undefined;
-  }
-
-  /** The rules of our anchor sent last, as pfctl itself reads them (`-n`: without loading anything). */
-  let sent: readonly string[] | undefined;
-
-  async function put(rules: string): Promise<string | undefined> {
-    const { stdout: main } = await pfctl(["-s", "rules"]);
-    const overruled = overruledBy(main);
-    if (overruled) return overruled;
-    const read = await pfctl(["-a", ANCHOR, "-n", "-v", "-f", "-"], rules);
-    if (read.code !== 0) return `pf refused the rules: ${faultOf(read.stderr)}`;
-    const { code, stderr } = await pfctl(["-a", ANCHOR, "-f", "-"], rules);
-    if (code !== 0) return `pf refused the rules: ${faultOf(stderr)}`;
-    sent = rulesIn(read.stdout);
-    return enable();
-  }
-
-  /** Puts the rules and compares what is in force with what was sent. */
-  async function putWhole(rules: string): Promise<string | undefined> {
-    let difference: string | undefined;
-    for (let tries = 1; tries <= PUT_TRIES_MAX; tries++) {
-      const fault = await put(rules);
-      if (fault) return fault;
-      difference = await altered();
-      if (difference !== undefined) continue;
-      // A packet of a flow that has a state is not asked the rules any more.
-      for (const cut of CUT_STATES) await pfctl(cut);
-      return undefined;
-    }
-    return `the rules were altered each time right after they were put: ${difference}`;
-  }
-
-  async function altered(): Promise<string | undefined> {
-    if (!sent) return NOTHING_SENT;
-    const info = await pfctl(["-s", "info"]);
-    if (!isEnabled(info.stdout)) return "pf was disabled";
-    const overruled = overruledBy((await pfctl(["-s", "rules"])).stdout);
-    if (overruled) return overruled;
-    const ours = await pfctl(["-a", ANCHOR, "-s", "rules"]);
-    const inForce = rulesIn(ours.stdout);
-    if (ours.code === 0 && inForce.join("\n") === sent.join("\n")) return undefined;
-    return `${inForce.length} rules are in force instead of the ${sent.length} that were put`;
-  }
-
+export function pfFirewall(deps: PfDeps): Firewall {
+  const pf: Pf = { ...deps, sent: undefined };
   return {
-    restrict: (rules) => putWhole(pfNetworkRules(rules)),
-    refusePorts: (ports) => putWhole(pfPortRules(ports)),
-    altered,
-    remove: async (wasInForce) => {
-      const { code, stderr } = await pfctl(["-a", ANCHOR, "-F", "rules"]);
-      // Rules that were never loaded are not there to be flushed.
-      if (code !== 0 && wasInForce) return faultOf(stderr);
-      sent = undefined;
-      const token = loadToken();
-      // Of a token from before the last start of the host pf knows nothing: there is nothing to give back.
-      if (token !== undefined) await pfctl(["-X", token]);
-      saveToken(undefined);
-      return undefined;
-    },
+    restrict: (rules) => putVerified(pf, pfNetworkRules(rules)),
+    refusePorts: (ports) => putVerified(pf, pfPortRules(ports)),
+    altered: () => altered(pf),
+    remove: (wasInForce) => remove(pf, wasInForce),
     refuses: async (endpoints) => {
-      const count = async () => labelledPackets((await pfctl(["-a", ANCHOR, "-s", "labels"])).stdout);
-      const before = await count();
-      const connected = await Promise.all(endpoints.map(connects));
-      return connected.every((each) => !each) && (await count()) > before;
+      const before = await refusedPackets(pf);
+      const connected = await Promise.all(endpoints.map(pf.connects));
+      return connected.every((each) => !each) && (await refusedPackets(pf)) > before;
     },
   };
 }
 
-/** pfctl greets first: what it says of ALTQ is no fault. */
+const pfctl = ({ run }: Pf, args: readonly string[], stdin?: string) => run(["/sbin/pfctl", ...args], stdin);
+
+/** Enables pf. It is disabled by default on macOS, and after each boot, where an earlier token is no longer valid. */
+async function enable(pf: Pf): Promise<string | undefined> {
+  const { stdout } = await pfctl(pf, ["-s", "info"]);
+  if (isEnabled(stdout) && pf.loadToken() !== undefined) return undefined;
+  const result = await pfctl(pf, ["-E"]);
+  const token = tokenIn(`${result.stdout}\n${result.stderr}`);
+  if (token === undefined) return `pf could not be enabled: ${firstLine(result.stderr)}`;
+  pf.saveToken(token);
+  return undefined;
+}
+
+/** Sends the rules and remembers them as pfctl parses them. */
+async function put(pf: Pf, rules: string): Promise<string | undefined> {
+  const { stdout: main } = await pfctl(pf, ["-s", "rules"]);
+  const overruled = overruledBy(main);
+  if (overruled) return overruled;
+  const parsed = await pfctl(pf, ["-a", ANCHOR, "-n", "-v", "-f", "-"], rules);
+  if (parsed.code !== 0) return `pf refused the rules: ${faultOf(parsed.stderr)}`;
+  const { code, stderr } = await pfctl(pf, ["-a", ANCHOR, "-f", "-"], rules);
+  if (code !== 0) return `pf refused the rules: ${faultOf(stderr)}`;
+  pf.sent = rulesIn(parsed.stdout);
+  return enable(pf);
+}
+
+/** Sends the rules and compares the rules in force with them. */
+async function putVerified(pf: Pf, rules: string): Promise<string | undefined> {
+  let difference: string | undefined;
+  for (let tries = 1; tries <= PUT_TRIES_MAX; tries++) {
+    const fault = await put(pf, rules);
+    if (fault) return fault;
+    difference = await altered(pf);
+    if (difference !== undefined) continue;
+    // pf passes packets of a flow that has a state without evaluating the rules.
+    for (const cut of CUT_STATES) await pfctl(pf, cut);
+    return undefined;
+  }
+  return `the rules were altered each time right after they were installed: ${difference}`;
+}
+
+async function altered(pf: Pf): Promise<string | undefined> {
+  if (!pf.sent) return NOTHING_SENT;
+  const info = await pfctl(pf, ["-s", "info"]);
+  if (!isEnabled(info.stdout)) return "pf was disabled";
+  const overruled = overruledBy((await pfctl(pf, ["-s", "rules"])).stdout);
+  if (overruled) return overruled;
+  const own = await pfctl(pf, ["-a", ANCHOR, "-s", "rules"]);
+  const inForce = rulesIn(own.stdout);
+  if (own.code === 0 && inForce.join("\n") === pf.sent.join("\n")) return undefined;
+  return `${inForce.length} rules are in force instead of the ${pf.sent.length} that were sent`;
+}
+
+async function remove(pf: Pf, wasInForce: boolean): Promise<string | undefined> {
+  const { code, stderr } = await pfctl(pf, ["-a", ANCHOR, "-F", "rules"]);
+  // Flushing rules that were never loaded may fail.
+  if (code !== 0 && wasInForce) return faultOf(stderr);
+  pf.sent = undefined;
+  const token = pf.loadToken();
+  // After a boot pf does not know an earlier token, and `-X` has no effect.
+  if (token !== undefined) await pfctl(pf, ["-X", token]);
+  pf.saveToken(undefined);
+  return undefined;
+}
+
+const refusedPackets = async (pf: Pf): Promise<number> =>
+  labelledPackets((await pfctl(pf, ["-a", ANCHOR, "-s", "labels"])).stdout);
+
+/** The first line of an error output without pfctl's notices about ALTQ, which are not faults. */
 const faultOf = (stderr: string): string =>
   firstLine(
     stderr

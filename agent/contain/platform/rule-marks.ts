@@ -66,9 +66,9 @@ export function keptMarks(directory: string, boot: string, log: Log): KeptMarks 
   };
 }
 
-const RESTORED = "the isolation rules were taken away and restored between two looks";
+const RESTORED = "the isolation rules were removed and restored between two checks";
 
-const CHANGED_UNWATCHED = "the isolation rules were taken away or replaced while the agent did not run";
+const CHANGED_UNWATCHED = "the isolation rules were removed or replaced while the agent was not running";
 
 /**
  * Finds out what was altered and restored between two looks, which a comparison of the rules cannot see, and what was

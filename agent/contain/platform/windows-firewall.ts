@@ -21,7 +21,7 @@ import {
 
 const action = z.enum(["Allow", "Block", "NotConfigured"]);
 
-/** What goes back into a command is one of these words and nothing else. */
+/** Only these values are inserted into a PowerShell command. */
 export const profiles = z
   .array(
     z.strictObject({
@@ -56,18 +56,18 @@ const standing = z.object({
   ),
 });
 
-/** What was asked for: the rules in the notation of {@link standingText}, and whether the profiles block the rest. */
+/** The rules sent last in the notation of {@link standingText}, and whether the profiles block all other traffic. */
 type Sent = { rules: readonly string[]; blocksRest: boolean };
 
 export type WindowsDeps = {
   run: RunCommand;
   attempt: typeof attempt;
-  /** The profiles as they were before us; kept until they are as they were again. */
+  /** The profiles before the agent's first change, saved until they are restored. */
   loadProfiles: () => readonly Profile[] | undefined;
   saveProfiles: (before: readonly Profile[] | undefined) => void;
 };
 
-/** Read from stdin: no command line of any length, and nothing for a shell to read. */
+/** Reads the script from stdin: its length has no limit there, and no shell parses it. */
 export const POWERSHELL = [
   "powershell.exe",
   "-NoLogo",
@@ -79,77 +79,83 @@ export const POWERSHELL = [
   "$s=[Console]::In.ReadToEnd(); try { & ([scriptblock]::Create($s)) } catch { [Console]::Error.WriteLine($_); exit 1 }",
 ];
 
-/** Windows Firewall, by its own PowerShell module. Rules and profiles outlive a start of the host by themselves. */
+type WindowsState = WindowsDeps & { sent: Sent | undefined };
+
+/** Windows Firewall, through its PowerShell module. Rules and profiles persist across a boot. */
 export function windowsFirewall(deps: WindowsDeps): Firewall {
-  const powershell = (script: string) => deps.run(POWERSHELL, script);
-
-  /** Before the first change, and not again while it lasts: what stands then is ours. */
-  async function rememberProfiles(): Promise<string | undefined> {
-    if (deps.loadProfiles() !== undefined) return undefined;
-    const { code, stdout, stderr } = await powershell(PROFILES_SCRIPT);
-    const parsed = profiles.safeParse(parseOrUndefined(stdout));
-    if (code !== 0 || !parsed.success)
-      return `the profiles of Windows Firewall could not be read: ${firstLine(stderr)}`;
-    deps.saveProfiles(parsed.data);
-    return undefined;
-  }
-
-  let sent: Sent | undefined;
-
-  async function put(rules: readonly WindowsRule[], blocksRest: boolean): Promise<string | undefined> {
-    const unknown = await rememberProfiles();
-    if (unknown) return unknown;
-    const version = createHash("sha256").update(JSON.stringify(rules)).digest("hex").slice(0, 8);
-    const { code, stderr } = await powershell(putScript(rules, version, blocksRest));
-    if (code !== 0) return `Windows Firewall refused the rules: ${firstLine(stderr)}`;
-    const asSent = rules.map((rule, index) => sentText(rule, ruleName(version, index)));
-    sent = { rules: asSent.sort(), blocksRest };
-    return altered();
-  }
-
-  async function altered(): Promise<string | undefined> {
-    if (!sent) return NOTHING_SENT;
-    const inForce = await read();
-    if (inForce === undefined)
-      return `a policy overrules the rules of the group "${GROUP}", or a profile is off`;
-    if (sent.blocksRest && !inForce.profiles.every((line) => / Block Block$/.test(line)))
-      return "a profile of Windows Firewall no longer blocks by default";
-    const rules = inForce.rules.map(standingText);
-    const count = sent.rules.length;
-    const lost = sent.rules.filter((rule) => !rules.includes(rule)).length;
-    if (lost > 0)
-      return `${count - lost} of ${count} rules are in force: a policy overrules, or somebody altered them`;
-    if (rules.length > count) return `${rules.length - count} rules were added to the group "${GROUP}"`;
-    return undefined;
-  }
-
-  /** Undefined when nothing of ours is in force: no rules, or a profile that is off. */
-  async function read(): Promise<z.infer<typeof standing> | undefined> {
-    const { code, stdout } = await powershell(STANDING_SCRIPT);
-    const parsed = standing.safeParse(parseOrUndefined(stdout));
-    if (code !== 0 || !parsed.success) return undefined;
-    return parsed.data.profiles.every((line) => / True /.test(line)) ? parsed.data : undefined;
-  }
-
+  const windows: WindowsState = { ...deps, sent: undefined };
   return {
-    restrict: (rules) => put(windowsNetworkRules(rules), true),
-    refusePorts: (ports) => put(windowsPortRules(ports), false),
-    altered,
-    remove: async (wasInForce) => {
-      const before = deps.loadProfiles();
-      if (before === undefined && !wasInForce) return undefined;
-      const { code, stderr } = await powershell(removeScript(before ?? []));
-      if (code !== 0) return firstLine(stderr);
-      deps.saveProfiles(undefined);
-      sent = undefined;
-      return undefined;
-    },
-    // No counter to ask here: a connection that this host's own firewall refuses fails with a code of its own.
+    restrict: (rules) => put(windows, windowsNetworkRules(rules), true),
+    refusePorts: (ports) => put(windows, windowsPortRules(ports), false),
+    altered: () => altered(windows),
+    remove: (wasInForce) => remove(windows, wasInForce),
+    // Windows has no counter per rule. A connection that the host's own firewall refuses fails with a code of its own.
     refuses: async (endpoints) => {
-      const outcomes = await Promise.all(endpoints.map(deps.attempt));
+      const outcomes = await Promise.all(endpoints.map(windows.attempt));
       return outcomes.every((outcome) => outcome === "forbidden");
     },
   };
+}
+
+/** Saves the profiles before the first change. They are not saved again until a release: they are the agent's then. */
+async function saveProfiles(windows: WindowsState): Promise<string | undefined> {
+  if (windows.loadProfiles() !== undefined) return undefined;
+  const { code, stdout, stderr } = await windows.run(POWERSHELL, PROFILES_SCRIPT);
+  const parsed = profiles.safeParse(parseOrUndefined(stdout));
+  if (code !== 0 || !parsed.success)
+    return `the profiles of Windows Firewall could not be read: ${firstLine(stderr)}`;
+  windows.saveProfiles(parsed.data);
+  return undefined;
+}
+
+async function put(
+  windows: WindowsState,
+  rules: readonly WindowsRule[],
+  blocksRest: boolean,
+): Promise<string | undefined> {
+  const fault = await saveProfiles(windows);
+  if (fault) return fault;
+  const version = createHash("sha256").update(JSON.stringify(rules)).digest("hex").slice(0, 8);
+  const { code, stderr } = await windows.run(POWERSHELL, putScript(rules, version, blocksRest));
+  if (code !== 0) return `Windows Firewall refused the rules: ${firstLine(stderr)}`;
+  const asSent = rules.map((rule, index) => sentText(rule, ruleName(version, index)));
+  windows.sent = { rules: asSent.sort(), blocksRest };
+  return altered(windows);
+}
+
+async function altered(windows: WindowsState): Promise<string | undefined> {
+  const { sent } = windows;
+  if (!sent) return NOTHING_SENT;
+  const inForce = await readStanding(windows);
+  if (inForce === undefined)
+    return `a policy overrides the rules of the group "${GROUP}", or a profile is off`;
+  if (sent.blocksRest && !inForce.profiles.every((line) => / Block Block$/.test(line)))
+    return "a profile of Windows Firewall no longer blocks by default";
+  const rules = inForce.rules.map(standingText);
+  const count = sent.rules.length;
+  const lost = sent.rules.filter((rule) => !rules.includes(rule)).length;
+  if (lost > 0)
+    return `${count - lost} of ${count} rules are in force: a policy overrides the others, or they were altered`;
+  if (rules.length > count) return `${rules.length - count} rules were added to the group "${GROUP}"`;
+  return undefined;
+}
+
+/** The agent's rules in force; undefined if the profiles cannot be read or one is off. */
+async function readStanding(windows: WindowsState): Promise<z.infer<typeof standing> | undefined> {
+  const { code, stdout } = await windows.run(POWERSHELL, STANDING_SCRIPT);
+  const parsed = standing.safeParse(parseOrUndefined(stdout));
+  if (code !== 0 || !parsed.success) return undefined;
+  return parsed.data.profiles.every((line) => / True /.test(line)) ? parsed.data : undefined;
+}
+
+async function remove(windows: WindowsState, wasInForce: boolean): Promise<string | undefined> {
+  const before = windows.loadProfiles();
+  if (before === undefined && !wasInForce) return undefined;
+  const { code, stderr } = await windows.run(POWERSHELL, removeScript(before ?? []));
+  if (code !== 0) return firstLine(stderr);
+  windows.saveProfiles(undefined);
+  windows.sent = undefined;
+  return undefined;
 }
 
 function parseOrUndefined(text: string): unknown {

@@ -316,7 +316,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
       pf.anchor = anchor;
       const standing = anchor === "" ? 0 : anchor.trimEnd().split("\n").length;
       expect(await ours.altered()).toBe(
-        `${standing} rules are in force instead of the ${count} that were put`,
+        `${standing} rules are in force instead of the ${count} that were sent`,
       );
       await ours.restrict(RULES);
       expect(await ours.altered()).toBeUndefined();
@@ -339,7 +339,7 @@ block return in quick proto tcp from any to any port = 11434 label "lz-forbidden
     const { pf, firewall } = fakePf();
     pf.slippedIn = "pass quick all\n";
     expect(await firewall().restrict(RULES)).toStartWith(
-      "the rules were altered each time right after they were put: ",
+      "the rules were altered each time right after they were installed: ",
     );
     pf.slippedIn = "";
     expect(await firewall().restrict(RULES)).toBeUndefined();
@@ -736,10 +736,10 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     }
   });
 
-  test("windowsFirewall() says when a policy overrules the rules, and when a profile is off or no longer blocks", async () => {
+  test("windowsFirewall() says when a policy overrides the rules, and when a profile is off or no longer blocks", async () => {
     const count = windowsNetworkRules(RULES).length;
     expect(await fakeWindows({ overrules: 3 }).firewall().restrict(RULES)).toBe(
-      `3 of ${count} rules are in force: a policy overrules, or somebody altered them`,
+      `3 of ${count} rules are in force: a policy overrides the others, or they were altered`,
     );
     const { windows, firewall } = fakeWindows();
     const ours = firewall();
@@ -751,7 +751,7 @@ if (@(Get-NetFirewallRule -PolicyStore PersistentStore -Group 'LifecycleZero con
     windows.outbound = "Block";
     windows.isOn = false;
     expect(await ours.altered()).toBe(
-      'a policy overrules the rules of the group "LifecycleZero containment", or a profile is off',
+      'a policy overrides the rules of the group "LifecycleZero containment", or a profile is off',
     );
     windows.isOn = true;
     expect(await ours.remove(true)).toBeUndefined();
@@ -869,7 +869,7 @@ test("no firewall calls its rules removed when the program that was to do it was
     loadProfiles: () => undefined,
     saveProfiles: () => {},
   });
-  for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("it gave no reason");
+  for (const firewall of [pf, windows]) expect(await firewall.remove(true)).toBe("no reason given");
 });
 
 test("lookingEvery() looks every so many rounds, and at once after a start, an order or a release", async () => {
@@ -920,7 +920,7 @@ test("comparingMarks() calls rules altered that were restored between two looks,
   const enforcer = comparingMarks(async () => now, { apply: act, release: act, reassert: act });
   const signal = new AbortController().signal;
   const order = { generation: 1, mode: "network", wasInForce: true } as const;
-  const repaired = "the isolation rules were taken away and restored between two looks";
+  const repaired = "the isolation rules were removed and restored between two checks";
   const look = async () => (await enforcer.reassert(order, signal)).repaired;
   expect(await look()).toBeUndefined();
   put = () => {
@@ -946,7 +946,7 @@ test("comparingMarks() calls rules altered that were restored between two looks,
 describe("keptMarks()", () => {
   const signal = new AbortController().signal;
   const order = { generation: 1, mode: "network", wasInForce: true } as const;
-  const changed = "the isolation rules were taken away or replaced while the agent did not run";
+  const changed = "the isolation rules were removed or replaced while the agent was not running";
   let directory: string;
   let now: string | undefined;
   /** An agent that has just started: like the firewall it knows nothing it sent, and puts the rules anew. */

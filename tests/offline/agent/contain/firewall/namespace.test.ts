@@ -271,7 +271,7 @@ describeUnless(lacking, "enforcement in network namespaces", () => {
     ]) {
       const table = again === rules ? "flush ruleset\n" : "delete table inet lifecyclezero\n";
       await mustRun(`ip netns exec ${HOST} nft -f -`, table + again);
-      const repaired = "the isolation rules were taken away and restored between two looks";
+      const repaired = "the isolation rules were removed and restored between two checks";
       expect(await agent.prove("reassert:network")).toEqual({ ...proof, repaired });
       expect(await agent.prove("reassert:network")).toEqual(proof);
     }

@@ -142,10 +142,10 @@ describe("networkEnforcer()", () => {
       const enforcer = make(async (command, stdin) => (stdin === unable ? mute : nft.run(command, stdin)));
       expect((await enforcer.apply(ORDER, signal)).outcome).toBe("applied");
       const { outcome, reason } = await enforcer.release(ORDER, signal);
-      expect([outcome, reason]).toEqual(["failed", "the rules could not be removed: it gave no reason"]);
+      expect([outcome, reason]).toEqual(["failed", "the rules could not be removed: no reason given"]);
     }
     const failed = await make(async () => mute).apply(ORDER, signal);
-    expect(failed).toEqual({ outcome: "failed", reason: "nft refused the rules: it gave no reason" });
+    expect(failed).toEqual({ outcome: "failed", reason: "nft refused the rules: no reason given" });
   });
 
   test("follows the control plane to a new address without giving up the old one", async () => {
@@ -502,7 +502,7 @@ describe("rules that somebody alters", () => {
     const { outcome, reason } = await make(racing).apply(ORDER, signal);
     expect([outcome, reason]).toEqual([
       "failed",
-      "the rules were altered each time right after they were put: rules added: 1",
+      "the rules were altered each time right after they were installed: rules added: 1",
     ]);
     expect(nft.tables.size).toBe(0);
     expect(nft.inputs.filter(isRules)).toHaveLength(3);
@@ -548,7 +548,7 @@ describe("rules that somebody alters", () => {
       ...(stdin !== undefined && { stdout: "" }),
     });
     expect((await make(silentNft).apply(ORDER, signal)).reason).toBe(
-      "nft did not report the rules that it put (nft --echo)",
+      "nft did not report the rules that it installed (nft --echo)",
     );
     expect(nft.tables.size).toBe(0);
   });
