@@ -5,15 +5,15 @@ export type ControlJwk = { kty: "OKP"; crv: "Ed25519"; kid: string; x: string; d
 
 type Random = (length: number) => Uint8Array;
 
-/** `version:base64url` of 32 random bytes, as `LZ_EDGE_SECRETS` and `LZ_QUEUE_KEYS` list them. */
+/** `version:base64url` of 32 random bytes, the format of `LZ_EDGE_SECRETS` and `LZ_QUEUE_KEYS`. */
 export const newSecret = (version: string, random: Random): string => `${version}:${base64url(random(32))}`;
 
-/** A control key that has never signed anything. `kid` must be new: agents tell keys apart by it. */
+/** A new control key. `kid` must be new too, because agents identify keys by it. */
 export async function newControlKey(kid: string): Promise<ControlJwk> {
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
   const { x, d } = await crypto.subtle.exportKey("jwk", pair.privateKey);
   return { kty: "OKP", crv: "Ed25519", kid, x: x!, d: d! };
 }
 
-/** The half of it that anybody may know. */
+/** The public part of the key. */
 export const publicHalf = ({ kty, crv, kid, x }: ControlJwk) => ({ kty, crv, kid, x });

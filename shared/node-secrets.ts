@@ -1,7 +1,7 @@
-/** What a node does. An edge that does all of it has the role `all`. */
+/** Roles of a node. An edge with all edge roles has the role `all`. */
 export type NodeKind = "ingest" | "enrol" | "admin" | "worker";
 
-/** Settings that hold a secret or a private key. Each one that a node holds is lost with the node. */
+/** Settings that contain a secret or a private key. A compromised node exposes all secrets that it holds. */
 const SECRETS = [
   "LZ_EDGE_SECRETS",
   "LZ_QUEUE_KEYS",
@@ -11,7 +11,7 @@ const SECRETS = [
   "LZ_AI_API_KEY",
 ] as const;
 
-/** The secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` is held together with the key that it will replace. */
+/** Secrets that each kind of node uses. `LZ_CONTROL_KEY_NEXT` is kept together with the key that it will replace. */
 const USED: Readonly<Record<NodeKind, readonly string[]>> = {
   ingest: ["LZ_EDGE_SECRETS", "LZ_QUEUE_KEYS"],
   enrol: ["LZ_ENROL_KEY"],
@@ -22,13 +22,13 @@ const USED: Readonly<Record<NodeKind, readonly string[]>> = {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export type NodeSecrets = {
-  /** The environment without the secrets that this kind of node does not use, so that none of them is loaded. */
+  /** The environment without the secrets that this kind of node does not use, so that they are not loaded. */
   own: Environment;
-  /** One line for each secret that has to go. Names only. Empty with `LZ_EXTRA_SECRETS=allow`. */
+  /** One line per secret to remove, without its value. Empty with `LZ_EXTRA_SECRETS=allow`. */
   problems: string[];
 };
 
-/** Tells the secrets that a node needs from those that it must not hold. */
+/** Separates the secrets that a node needs from those that it must not have. */
 export function separateSecrets(kind: NodeKind, environment: Environment): NodeSecrets {
   const others = new Set<string>(SECRETS.filter((name) => !USED[kind].includes(name)));
   const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !others.has(name)));
@@ -36,7 +36,7 @@ export function separateSecrets(kind: NodeKind, environment: Environment): NodeS
   const held = isAllowed ? [] : [...others].filter((name) => environment[name]);
   const who = kind === "worker" ? "a worker" : `a node with LZ_ROLE=${kind}`;
   const problems = held.map(
-    (name) => `${name}: ${who} must not hold it. Remove it, or set LZ_EXTRA_SECRETS=allow to ignore it`,
+    (name) => `${name}: ${who} must not have it. Remove it, or set LZ_EXTRA_SECRETS=allow to ignore it`,
   );
   return { own, problems };
 }

@@ -1,2 +1,5 @@
-/** Version of this release, held equal to package.json by a test: a bundle for the edge or an agent reads no file. */
+/**
+ * Version of this release. A constant, because edge bundles and agents read no file; a test compares it with
+ * package.json.
+ */
 export const PRODUCT_VERSION = "0.1.0";

@@ -1,7 +1,7 @@
 /*
- * Which addresses are the public internet: what is not in here may be the inside of somebody's network, and nothing
- * that a tenant configured is sent there. IANA special-purpose registries (RFC 6890), and addresses in public
- * ranges that clouds answer themselves.
+ * Public internet addresses. All others may belong to an internal network, so nothing that a tenant
+ * configures is sent to them. Sources: IANA special-purpose registries (RFC 6890), and addresses in public
+ * ranges that cloud platforms serve themselves.
  */
 
 type Net = readonly [address: string, prefixBits: number];
@@ -11,7 +11,8 @@ const NOT_PUBLIC_V4: readonly Net[] = [
   ["10.0.0.0", 8],
   ["100.64.0.0", 10],
   ["127.0.0.0", 8],
-  // Azure's platform address: instance metadata and guest agent (learn.microsoft.com, "What is 168.63.129.16?").
+  // Azure platform address: instance metadata and guest agent (learn.microsoft.com, "What is
+  // 168.63.129.16?").
   ["168.63.129.16", 32],
   ["169.254.0.0", 16],
   ["172.16.0.0", 12],
@@ -26,9 +27,12 @@ const NOT_PUBLIC_V4: readonly Net[] = [
   ["240.0.0.0", 4],
 ];
 
-/** Global unicast. */
+/** Global unicast addresses. */
 const PUBLIC_V6: Net = ["2000::", 3];
-/** Of it, what carries an IPv4 address, is assigned to protocols, or only documents something. */
+/**
+ * Parts of the global unicast range that carry an IPv4 address, are assigned to protocols, or are for
+ * documentation.
+ */
 const NOT_PUBLIC_V6: readonly Net[] = [
   ["2001::", 23],
   ["2001:db8::", 32],
@@ -36,10 +40,10 @@ const NOT_PUBLIC_V6: readonly Net[] = [
   ["3fff::", 20],
 ];
 
-/** Names that mean this host or the inside of a network, whatever they resolve to. */
+/** Host names of this host or of an internal network, regardless of their address. */
 const INSIDE = /(^|\.)(localhost|local|internal|intranet|home\.arpa|lan|corp|home)$/;
 
-/** Bits of an address as text of 0 and 1; undefined for what is no address in its usual form. */
+/** Bits of an address as a text of 0 and 1. Undefined for text that is not an address in canonical form. */
 function bitsOf(address: string): string | undefined {
   return address.includes(":") ? bitsOfV6(address) : bitsOfV4(address);
 }
@@ -64,7 +68,7 @@ function bitsOfV6(address: string): string | undefined {
 const isIn = (bits: string, [address, prefixBits]: Net): boolean =>
   bits.startsWith(bitsOf(address)!.slice(0, prefixBits));
 
-/** True for a public IPv4 or IPv6 address; false for every other address, and for what is none. */
+/** True for a public IPv4 or IPv6 address. False for every other text. */
 export function isPublicAddress(address: string): boolean {
   const bits = bitsOf(address);
   if (bits === undefined) return false;
@@ -72,40 +76,41 @@ export function isPublicAddress(address: string): boolean {
   return isIn(bits, PUBLIC_V6) && !NOT_PUBLIC_V6.some((net) => isIn(bits, net));
 }
 
-/** True when the host of a URL is written as an address, of either family. */
+/** True when the host of a URL is an IPv4 or IPv6 address. */
 export const isAddress = (host: string): boolean => bitsOf(host) !== undefined;
 
 /** Host of a URL without the brackets of an IPv6 address. */
 export const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, "");
 
 /**
- * What URL parsers repair silently: white space and controls inside, `\\`, one slash or three. Two parsers may repair
- * it into two different targets.
+ * Text that URL parsers correct silently: white space, control characters, `\\`, one slash or three. Two
+ * parsers may read different targets from it.
  */
 const REPAIRED = /[\s\u0000-\u001f\u007f\\]|^[a-z][a-z0-9+.-]*:(?!\/\/[^/])/i;
 
-/** RFC 1035 §2.3.4: labels of 1 to 63 characters, 253 in all. */
+/** RFC 1035 §2.3.4: labels of 1 to 63 characters, 253 in total. */
 const isHostName = (host: string): boolean =>
   host.length <= 253 && host.split(".").every((label) => label.length >= 1 && label.length <= 63);
 
 /**
- * Why no webhook may be sent to a URL, as far as its text alone shows; undefined when nothing is wrong with it. The
- * sender checks what the name resolves to, each time.
+ * Why a webhook must not be sent to a URL, judged by its text. Undefined when it is allowed. The sender
+ * checks the resolved address at each delivery.
  */
 export function targetFault(text: string, allowPrivate: boolean): string | undefined {
-  if (!URL.canParse(text)) return "the target is no URL";
+  if (!URL.canParse(text)) return "the target is not a URL";
   if (REPAIRED.test(text))
     return "the target has white space, a control character, a backslash or a missing slash";
   const url = new URL(text);
   if (url.port === "0") return "the target has port 0, which nothing can listen on: use 1 to 65535";
-  if (/^[^/]*\/\/[^/?#]*@/.test(text)) return "the target holds a user name or a password";
+  if (/^[^/]*\/\/[^/?#]*@/.test(text)) return "the target contains a user name or a password";
   if (text.includes("#")) return "the target has a fragment, which is never sent";
   const name = hostOf(url).replace(/\.$/, "");
-  if (!isAddress(name) && !isHostName(name)) return "the target has a host name that DNS cannot hold";
+  if (!isAddress(name) && !isHostName(name))
+    return "the target has an invalid host name: labels have 1 to 63 characters, 253 in total";
   if (allowPrivate) return /^https?:$/.test(url.protocol) ? undefined : "the target is not http or https";
   if (url.protocol !== "https:") return "the target is not https";
-  // The URL parser writes 0x7f.1 and 2130706433 as 127.0.0.1, so there is one spelling to look at.
-  if (isAddress(name)) return isPublicAddress(name) ? undefined : "the target is no public address";
-  if (INSIDE.test(name) || !name.includes(".")) return "the target is no public address";
+  // The URL parser normalises 0x7f.1 and 2130706433 to 127.0.0.1, so one spelling has to be checked.
+  if (isAddress(name)) return isPublicAddress(name) ? undefined : "the target is not a public address";
+  if (INSIDE.test(name) || !name.includes(".")) return "the target is not a public address";
   return undefined;
 }

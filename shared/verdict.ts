@@ -1,9 +1,9 @@
-/** Every answer "no" that a caller can cause. A fault of our own is thrown instead. */
+/** Refusals that a caller can cause, by stable code. Internal errors are thrown instead. */
 export const REFUSALS = {
   "wire.malformed": { status: 400, log: "info", title: "The request is not well-formed" },
   "wire.media-type": { status: 415, log: "info", title: "The content type must be application/json" },
   "wire.too-large": { status: 413, log: "info", title: "The body is larger than allowed" },
-  "wire.unsigned": { status: 401, log: "info", title: "The request is not signed by the accepted profile" },
+  "wire.unsigned": { status: 401, log: "info", title: "The request is not signed as required" },
   "wire.stale": { status: 401, log: "info", title: "The signature is outside the accepted time window" },
   "wire.bad-signature": { status: 401, log: "warn", title: "The signature does not verify" },
   "wire.headers-too-large": { status: 431, log: "info", title: "The headers are longer than allowed" },
@@ -14,7 +14,7 @@ export const REFUSALS = {
   "asset.copied": {
     status: 409,
     log: "warn",
-    title: "This identity belongs to another machine. Enrol this one with a new token",
+    title: "This identity belongs to another machine. Enrol this machine with a new token",
   },
   "enrolment.invalid-token": { status: 401, log: "warn", title: "The enrolment token is not valid" },
   "enrolment.used-up": { status: 409, log: "warn", title: "The enrolment token has no uses left" },
@@ -27,19 +27,31 @@ export const REFUSALS = {
   "admin.no-organisation": { status: 403, log: "info", title: "Choose an organisation to continue" },
   "admin.forbidden": { status: 403, log: "warn", title: "Your role does not allow this" },
   "admin.cross-site": { status: 403, log: "warn", title: "The request did not come from this site" },
-  "admin.not-found": { status: 404, log: "info", title: "There is no such resource" },
+  "admin.not-found": { status: 404, log: "info", title: "The resource does not exist" },
   "admin.invalid": { status: 400, log: "info", title: "The request is not valid" },
-  "admin.method": { status: 405, log: "info", title: "This resource has no such method" },
-  "admin.outdated": { status: 412, log: "info", title: "Somebody changed this since you read it" },
-  "admin.unconditional": { status: 428, log: "info", title: "Say which version you read, with If-Match" },
+  "admin.method": { status: 405, log: "info", title: "The resource does not support this method" },
+  "admin.outdated": {
+    status: 412,
+    log: "info",
+    title: "This was changed after you read it. Reload it and try again",
+  },
+  "admin.unconditional": {
+    status: 428,
+    log: "info",
+    title: "The If-Match header with the version you read is required",
+  },
   "admin.conflict": { status: 409, log: "info", title: "The current state does not allow this" },
-  "admin.too-long": { status: 413, log: "info", title: "It is too long for one file of this kind" },
+  "admin.too-long": {
+    status: 413,
+    log: "info",
+    title: "The content is too long for one file of this format",
+  },
   "admin.copies": { status: 409, log: "info", title: "Two machines use the identity of this asset" },
-  "admin.capped": { status: 429, log: "warn", title: "Too many isolations within the hour" },
+  "admin.capped": { status: 429, log: "warn", title: "The limit of isolations per hour is reached" },
   "admin.read-only": {
     status: 403,
     log: "info",
-    title: "This edge node holds no control key: it only reads",
+    title: "This edge node has no control key, so it is read-only",
   },
 } as const satisfies Record<
   `${string}.${string}`,
@@ -58,6 +70,6 @@ export type Verdict<T> = { ok: true; value: T } | Refusal;
 
 export const accept = <T>(value: T): Verdict<T> => ({ ok: true, value });
 
-/** `detail` goes to the client: say what was wrong with the form, never repeat a secret or a body. */
+/** `detail` is sent to the client: describe the problem, never repeat a secret or a body. */
 export const refuse = (code: RefusalCode, detail?: string): Refusal =>
   detail === undefined ? { ok: false, code } : { ok: false, code, detail };

@@ -14,7 +14,7 @@ const publicKeys = z.string().transform((text, context) => {
   try {
     return z.object({ keys: z.array(key).max(8) }).parse(JSON.parse(text));
   } catch {
-    context.addIssue({ code: "custom", message: "expected a JWKS of Ed25519 keys, as `lz keys` prints it" });
+    context.addIssue({ code: "custom", message: "expected a JWKS of Ed25519 keys. Use the output of `lz keys`." });
     return z.NEVER;
   }
 });
@@ -31,7 +31,7 @@ export const workerSettings = z.object({
         if (!kid || bytes.length < 32) {
           context.addIssue({
             code: "custom",
-            message: "expected kid:base64url-of-32-bytes, comma separated",
+            message: "expected kid:<base64url of 32 bytes>, comma-separated",
           });
           return z.NEVER;
         }
@@ -131,18 +131,18 @@ const schema = workerSettings.refine(
   (read) => (read.LZ_AI_BASE_URL === undefined) === (read.LZ_AI_MODEL === undefined),
   {
     path: ["LZ_AI_MODEL"],
-    message: "LZ_AI_BASE_URL and LZ_AI_MODEL belong together",
+    message: "Set both LZ_AI_BASE_URL and LZ_AI_MODEL, or neither.",
   },
 );
 
 export type WorkerConfig = z.infer<typeof workerSettings>;
 
-/** Reads the environment once. Throws one Error that names every problem, and no value. */
+/** Reads the environment once. Throws one Error that lists every problem and contains no value. */
 export function readConfig(environment: Record<string, string | undefined>): WorkerConfig {
   const { own, problems: surplus } = separateSecrets("worker", environment);
   const parsed = schema.safeParse(own);
   if (parsed.success && surplus.length === 0) return parsed.data;
   const found = (parsed.error?.issues ?? []).map((issue) => `${issue.path.join(".")}: ${issue.message}`);
   const problems = [...found, ...surplus];
-  throw new Error(`the worker cannot start with this environment:\n  ${problems.join("\n  ")}`);
+  throw new Error(`The worker cannot start. Fix these environment variables:\n  ${problems.join("\n  ")}`);
 }

@@ -44,7 +44,7 @@ const DEAD_LETTERS_EVERY_MS = 60_000;
 const WATCH_EVERY_MS = 5000;
 const PAUSE_MS = 20;
 const PAUSE_MS_MAX = 2000;
-/** EX_SOFTWARE of sysexits(3): it hangs, somebody has to start it again. */
+/** Exit code EX_SOFTWARE of sysexits(3): the worker hangs and must be restarted. */
 const EXIT_STALLED = 70;
 
 const flushTelemetry = registerOtlp("lifecyclezero-worker", process.env);
@@ -54,7 +54,7 @@ const log = createLog("worker", clock, (line) => console.log(line));
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
 
-// A monotonic clock: a clock that is set is no silence, and hides none.
+// A monotonic clock: setting the system time neither causes nor hides a stall.
 const watchdog = createWatchdog(() => performance.now(), config.LZ_STALL_SECONDS);
 const metrics = createMetrics();
 const table = config.LZ_TABLE;
@@ -80,13 +80,13 @@ const sqs = new SQSClient({
   region: config.AWS_REGION,
   ...(config.SQS_ENDPOINT && { endpoint: config.SQS_ENDPOINT }),
   useQueueUrlAsEndpoint: config.SQS_ENDPOINT === undefined,
-  md5: false, // the pack's own HMAC says more
-  // Unless told to throw, the handler only warns of a request that is too slow.
+  md5: false, // the HMAC of each pack is checked instead
+  // Without `throwOnRequestTimeout` the handler only logs a warning when a request exceeds its timeout.
   requestHandler: { connectionTimeout: 2000, requestTimeout: 30_000, throwOnRequestTimeout: true },
   maxAttempts: 3,
 });
 const queue = createQueue(sqs, config.SQS_QUEUE_URL, config.SQS_DLQ_URL, log);
-/** Full jitter: of many that lost the same race, few meet again. */
+/** Pause before a retry, with full jitter: after a write conflict the workers retry at different times. */
 const pause: Deps["pause"] = (round) =>
   Bun.sleep(Math.min(PAUSE_MS * 2 ** round, PAUSE_MS_MAX) * Math.random());
 const authority = createAuthority({
@@ -98,7 +98,7 @@ const authority = createAuthority({
   log,
   onRefused: () => metrics.count("authority_refused_total"),
 });
-/** Counts the fleets of the tenants whose assets report here, each in a loop of its own. */
+/** Counts the fleet of each tenant whose assets report to this worker. Each tenant has its own loop. */
 const fleetCounts = createTenantLoops({
   look: async (tenantId) => {
     await recordFleet(tenantId, deps);
@@ -108,7 +108,7 @@ const fleetCounts = createTenantLoops({
   onFault: (tenantId, error) => log("warn", "fleet.not-counted", { tenantId, error }),
   atOnce: COUNTS_AT_ONCE,
 });
-/** Checks the signatures of the same tenants, each in a loop of its own. */
+/** Audits the signatures of the same tenants. Each tenant has its own loop. */
 const seenVersions = new Map<string, number>();
 const signatureAudits = createTenantLoops({
   look: async (tenantId) => {
@@ -151,11 +151,13 @@ const forwarding = createForwarding({
 
 type Reviewing = { adjudicate: Adjudicate; reviews?: TenantLoops };
 
-/** The language model reviews recorded states beside the heartbeats, where an endpoint is configured. */
+/** LLM reviews of recorded states. They run outside the heartbeat path, and only when an endpoint is configured. */
 function reviewing(): Reviewing {
   const { LZ_AI_BASE_URL: baseUrl, LZ_AI_MODEL: model, LZ_AI_API_KEY: apiKey } = config;
   if (baseUrl === undefined || model === undefined) {
-    log("info", "adjudication.off", { reason: "LZ_AI_BASE_URL is not set: rules and baseline alone" });
+    log("info", "adjudication.off", {
+      reason: "LZ_AI_BASE_URL is not set. Findings come from rules and baseline only.",
+    });
     return { adjudicate: adjudicateOff };
   }
   log("info", "adjudication.on", { endpoint: new URL(baseUrl).origin, model });
@@ -176,7 +178,10 @@ function reviewing(): Reviewing {
   };
 }
 
-/** Settings may be some seconds old: an admin's change reaches every worker soon, at no read per heartbeat. */
+/**
+ * Tenant settings from a cache, at most {@link TENANT_FRESH_MS} old. A change by an administrator reaches
+ * every worker within that time, and most heartbeats need no read of the settings.
+ */
 function freshTenants(): Deps["tenant"] {
   const kept = new Map<string, { tenant: Promise<TenantItem>; untilMs: number }>();
   return (tenantId) => {
@@ -206,7 +211,7 @@ stop.signal.addEventListener("abort", () => {
   }, config.LZ_STOP_SECONDS * 1000).unref();
 });
 
-/** Beside the heartbeats, so that a queue that is slow to say it delays none. */
+/** Counts dead letters outside the heartbeat path, so that a slow response of the queue delays no heartbeat. */
 async function countDeadLettersUntilStopped(): Promise<void> {
   let before = 0;
   while (!stop.signal.aborted) {

@@ -67,7 +67,7 @@ function* incidents(count: number): Generator<object> {
       status: "OPEN",
       risk: "CRITICAL",
       points: 80,
-      explanation: "Ollama listens on 0.0.0.0 (pid 4242, port 11434) and asks for no credential.",
+      explanation: "Ollama listens on 0.0.0.0 (pid 4242, port 11434) and requires no credential.",
       hostname: `bench-${number}.example.com`,
       openedAt,
       lastSeenAt: openedAt,

@@ -4,8 +4,9 @@ import { utf8 } from "../encoding/bytes.ts";
 const BITS_PER_CHARACTER = 5;
 
 /**
- * Id of an asset: a ULID whose 80 bits after the time are the first of a SHA-256 over tenant, device key and time. So
- * a holder of the enrol key can enrol new devices, but cannot register its own device key under an existing asset's id.
+ * Id of an asset: a ULID whose 80 bits after the time are the first bits of a SHA-256 over tenant, device key
+ * and time. So a holder of the enrol key can enrol new devices, but cannot register its own device key under
+ * the id of an existing asset.
  *
  * @param atMs time of the enrolment, in ms since 1970
  */
@@ -22,11 +23,11 @@ export async function assetIdOf(tenantId: string, deviceKey: string, atMs: numbe
   return ulid(atMs, nextFraction);
 }
 
-/** Whether an asset's id was made for this device key. */
+/** Whether the id of an asset was created for this device key. */
 export async function isIdOfKey(assetId: string, tenantId: string, deviceKey: string): Promise<boolean> {
   try {
     return assetId === (await assetIdOf(tenantId, deviceKey, decodeTime(assetId)));
   } catch {
-    return false; // no ULID
+    return false; // not a ULID
   }
 }

@@ -24,33 +24,38 @@ type Table = { dynamo: Dynamo; table: string };
 type Audited = {
   tenantId: string;
   verifier: Verifier;
-  /** The highest version seen before: a lower one means that the table was put back. */
+  /** Highest version seen before. A lower version means that the table was restored from a backup. */
   versionMin?: number;
-  /** TTL may have removed an item from its `expiresAt` on. Its record stays. */
+  /**
+   * Current time in seconds. DynamoDB may already have deleted items that expired before it; their records
+   * remain.
+   */
   nowSeconds: number;
 };
 
 export type AuthorityAudit = {
-  /** Version of the signed head; 0 while no admin has changed anything. */
+  /** Version of the signed head. 0 until an administrator changes something. */
   version: number;
-  /** Items that were checked. */
+  /** Number of checked items. */
   items: number;
-  /** How many records in force each key signed: a key with none may be dropped. */
+  /** Number of records by the key that signed them. A key without records can be removed. */
   byKid: Record<string, number>;
   faults: { item: string; code: AuthorityFaultCode }[];
 };
 
-/** An admin's change during the audit looks like a fault: what looks like one is read again. */
+/** Reads before a fault is reported: a change by an administrator during the audit looks like a fault at first. */
 const READS_MAX = 3;
 
 /**
- * Checks all that grants or decides in a tenant: every item against its record, every record against its item, and all
- * records against the signed head. It finds an edited, added, removed or restored item or record, and a table that was
- * put back as a whole when `versionMin` is known. It verifies the stored report of each host too, and that an enrolment
- * token counts all the devices that enrolled with it and the end of the custody log is signed.
+ * Audits all signed items of a tenant: every item against its record, every record against its item, and all
+ * records against the signed head. Detects an item or record that was edited, added, removed or restored.
+ * With `versionMin` it also detects a table that was restored as a whole.
  *
- * Cost: one consistent read of the tenant's granting items, of its authority records, of its device records and of its
- * enrolled devices.
+ * It also verifies the stored report of each host, the use counts of enrolment tokens and the signature of
+ * the end of the custody log.
+ *
+ * Cost: one consistent read of the tenant's signed items, authority records, device records and enrolled
+ * devices.
  */
 export async function auditAuthority(where: Table, audited: Audited): Promise<AuthorityAudit> {
   const { tenantId, verifier, nowSeconds } = audited;
@@ -71,7 +76,7 @@ export async function auditAuthority(where: Table, audited: Audited): Promise<Au
     present.add(name);
     countUse(uses, item);
     const isGood = await holds(verifier, tenantId, item, devices.get(name), claims.get(name));
-    // The settings are read again with their record, which holds what agents are given of them.
+    // The settings are checked again together with their record, which holds the signed agent settings.
     if (!isGood || item.type?.S === "Tenant" || (await hasForgedReport(item, verifyReport)))
       suspects.add(name);
   }
@@ -97,7 +102,7 @@ type Records = {
   faults: AuthorityAudit["faults"];
 };
 
-/** All authority records of the tenant, checked against their signed head. */
+/** All authority records of the tenant, checked against the signed head. */
 async function readRecords(where: Table, { tenantId, verifier, versionMin = 0 }: Audited): Promise<Records> {
   for (let reads = 1; ; reads++) {
     const records = await readOnce(where, tenantId, verifier);
@@ -132,7 +137,7 @@ async function headFault(
   { claims, head, faults }: Records,
   versionMin: number,
 ): Promise<AuthorityFaultCode | undefined> {
-  if (faults.some(({ item }) => item === "HEAD")) return undefined; // said already
+  if (faults.some(({ item }) => item === "HEAD")) return undefined; // already reported
   if (!head) return claims.size > 0 || versionMin > 0 ? "head" : undefined;
   if (head.version < versionMin) return "rolledBack";
   const digest = await addToDigest(EMPTY_DIGEST, [...claims.values()]);
@@ -153,9 +158,10 @@ async function readDevices(where: Table, tenantId: string): Promise<Map<string, 
 }
 
 /**
- * Every change of an administrator signs both the head of the authority records, with the number of its newest custody
- * record, and the end of the custody log. So an end that the control key did not sign was written by somebody else, and
- * one with a lower number was put back. It is read after the head, so a change in between only makes it newer.
+ * Whether the end of the custody log was altered. Each change by an administrator signs both the head of the
+ * authority records, with the number of its newest custody record, and the end of the custody log. So an end
+ * without a valid signature was not written by the control plane, and one with a lower number was restored.
+ * The end is read after the head, so a concurrent change only makes it newer.
  *
  * @param version of the signed head
  */
@@ -175,14 +181,14 @@ async function isCustodyAltered(
 }
 
 /**
- * By the id of an enrolment token: the uses that its item counts, and the devices and assets that enrolled with it.
- * The item of a token from before tokens were recorded is not signed, so it is read only when it is needed.
+ * Uses of enrolment tokens, by token id: as counted in the token's item, by enrolled devices, and by assets.
+ * The item of an old token that was never recorded is not signed, so it is read only if needed.
  */
 type TokenUses = Record<"counted" | "devices" | "assets", Map<string, number>>;
 
 const addOne = (counts: Map<string, number>, key: string) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-/** Devices that enrolled. An enrol node writes one such item with each use of a token. */
+/** Number of enrolled devices per token. An enrol node writes one such item for each use of a token. */
 async function countEnrolled(where: Table, tenantId: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for await (const { SK } of queryAll(where, tenantKey(tenantId).PK, ENROLLED_PREFIX))
@@ -197,9 +203,9 @@ function countUse({ counted, assets }: TokenUses, item: AttributeMap): void {
 }
 
 /**
- * Tokens that more devices enrolled with than they count. `uses` is not signed, so this finds a count that was put back.
- * Assets are signed and name their token, so removing the devices' own items hides nothing. A token is read again before
- * it is named, because devices may have enrolled since its uses were read.
+ * Tokens with more enrolled devices than they count. `uses` is not signed, so this detects a restored count.
+ * Assets are signed and name their token, so deleting the items of enrolled devices hides nothing. A token is
+ * read again before it is reported, because devices may have enrolled in the meantime.
  */
 async function overusedTokens(where: Table, tenantId: string, uses: TokenUses): Promise<string[]> {
   const overused: string[] = [];
@@ -231,7 +237,7 @@ async function holds(
   }
 }
 
-/** True for an asset with a proof, or a release by a code, that its device did not sign. */
+/** True for an asset with a proof, or a release by code, that its device did not sign. */
 async function hasForgedReport(item: AttributeMap, verify: ReportVerifier): Promise<boolean> {
   if (item.type?.S !== "Asset" || !(item.proof ?? item.freedByCode)) return false;
   const parsed = assetItem.safeParse(unmarshalItem(item));
@@ -240,7 +246,7 @@ async function hasForgedReport(item: AttributeMap, verify: ReportVerifier): Prom
   return refused?.reason === REPORT_REFUSED.unsigned;
 }
 
-/** The fault of an item, read again with its records; undefined when it was a change under way. */
+/** The fault of an item, after reading it again with its records. Undefined when it was a concurrent change. */
 async function faultOf(
   where: Table,
   key: Key,

@@ -7,25 +7,25 @@ import { assetKey } from "../table/keys.ts";
 import type { ContainmentReport } from "../wire/heartbeat.ts";
 import type { Authority } from "./read-authority.ts";
 
-/** Kinds of events that say what a host proved. */
+/** Kinds of events about what a host has proven. */
 const KINDS = ["isolation.proven", "isolation.released", "isolation.failed"] as const;
 type ReportKind = (typeof KINDS)[number];
 
-/** The event that a report is; undefined for one that says nothing new. */
+/** Kind of event for a containment report. Undefined for a report without a result. */
 export function eventKindOf({ action, outcome }: ContainmentReport): ReportKind | undefined {
   if (outcome === "failed") return "isolation.failed";
   if (outcome !== "applied") return undefined;
   return action === "release" ? "isolation.released" : "isolation.proven";
 }
 
-/** `refused`: why the event proves nothing. */
+/** `refused`: the reason why the event proves nothing. */
 export type CheckedEvent = EventItem & { refused?: ReportRefusal };
 
 type Needs = { authority: Pick<Authority, "readMany" | "checkReports">; log: Log };
 
 /**
- * The events of one tenant in their order. One that says what a host proved counts only with the report that the host's
- * device signed; write access to the table alone makes no proof.
+ * Checks the events of one tenant and returns them in order. An event about what a host has proven needs the
+ * signed report of the host's device: write access to the table is not enough to forge it.
  */
 export async function checkEvents(
   { authority, log }: Needs,
@@ -57,6 +57,6 @@ export async function checkEvents(
   );
 }
 
-/** What the event says of the report is in the report. */
+/** Whether the data of the event match the signed report. */
 const says = (data: EventItem["data"], report: ProvenReport): boolean =>
   (["action", "generation", "mode", "reason"] as const).every((name) => data[name] === report[name]);

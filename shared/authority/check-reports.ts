@@ -2,7 +2,7 @@ import { REPORT_REFUSED, type ReportRefusal } from "../containment/containment-s
 import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import { isSignedReport, reportText } from "../wire/report-signature.ts";
 
-/** Valid signatures that are remembered, about 500 bytes each; the oldest leaves first. */
+/** Limit of cached valid signatures, about 500 bytes each. The oldest is removed first. */
 const REMEMBERED_MAX = 20_000;
 
 type Host = Pick<AssetItem, "tenantId" | "assetId">;
@@ -10,7 +10,7 @@ type Host = Pick<AssetItem, "tenantId" | "assetId">;
 /** True when the device key signed this report of this host. */
 export type ReportVerifier = (deviceKey: string, host: Host, report: ProvenReport) => Promise<boolean>;
 
-/** Verifies a report's signature once: the answer is remembered with all that the signature covers. */
+/** Verifies each signature once. Caches valid signatures together with everything that they cover. */
 export function createReportVerifier(): ReportVerifier {
   const remembered = new Map<string, string>();
   return async (deviceKey, host, report) => {
@@ -25,26 +25,27 @@ export function createReportVerifier(): ReportVerifier {
   };
 }
 
-/** Members of an asset that hold a device's report. Workers write them, so the authority signature leaves them out. */
+/**
+ * Members of an asset that contain a report of its device. Workers write them, so the authority signature
+ * does not cover them.
+ */
 const REPORTS = ["proof", "freedByCode"] as const;
 type ReportMember = (typeof REPORTS)[number];
 
 declare const isChecked: unique symbol;
 
-/** An asset without the reports that its device did not sign; those are in `refused`, for conditions of writes. */
+/** An asset without reports that its device did not sign. Those are in `refused`, for conditions of writes. */
 export type CheckedAsset = AssetItem & {
-  /** Exists in types only: a view takes no asset whose reports were not verified. */
+  /** Exists in types only, so that views accept only assets with verified reports. */
   readonly [isChecked]: true;
   refused?: { reason: ReportRefusal } & Partial<Record<ReportMember, ProvenReport>>;
 };
 
-/** Whether an asset has a report; one without is checked as it is. */
+/** True for an asset without reports, for which nothing has to be verified. */
 export const isWithoutReports = (asset: AssetItem): asset is CheckedAsset =>
   REPORTS.every((name) => asset[name] === undefined);
 
-/**
- * The asset with only such reports as its device signed. Its `deviceKey` must be checked before, see `Authority.read`.
- */
+/** The asset with only the reports that its device signed. Check its `deviceKey` first, see `Authority.read`. */
 export async function checkReports(asset: AssetItem, verify: ReportVerifier): Promise<CheckedAsset> {
   const refusals = await Promise.all(REPORTS.map((name) => refusalOf(asset, asset[name], verify)));
   const refused = REPORTS.filter((_, index) => refusals[index] !== undefined);
@@ -53,7 +54,7 @@ export async function checkReports(asset: AssetItem, verify: ReportVerifier): Pr
   return withoutReports(asset, refused, REPORT_REFUSED[reason]);
 }
 
-/** The asset without any report, because its own record cannot be believed. */
+/** The asset without any report, because its own record is not valid. */
 export const refuseReports = (asset: AssetItem): CheckedAsset =>
   withoutReports(asset, REPORTS, REPORT_REFUSED.asset);
 
@@ -80,7 +81,8 @@ async function refusalOf(
   const { deviceKey, keyRotatedAt } = asset;
   const { signedBy } = report;
   if (signedBy === deviceKey && (await verify(deviceKey, asset, report))) return undefined;
-  // A host that enrolled again with a new key left a report by its old one: nothing is proven, and nothing is forged.
+  // A host that enrolled again with a new key may have a report signed by its old key. It proves nothing, but
+  // it is not forged.
   const isOld = keyRotatedAt !== undefined && signedBy !== undefined && signedBy !== deviceKey;
   return isOld && (await verify(signedBy, asset, report)) ? "keyReplaced" : "unsigned";
 }

@@ -2,13 +2,13 @@ import { base64url, utf8 } from "../encoding/bytes.ts";
 import { canonicalJson } from "../encoding/canonical-json.ts";
 import { type AttributeMap, unmarshalItem } from "../table/dynamo.ts";
 
-/** Keys and index keys say where an item is found, and the worker changes those of an open action. */
+/** Key attributes only locate an item, and the worker changes the index keys of open actions. */
 const INDEX_MEMBERS = ["PK", "SK", "GSI1PK", "GSI1SK", "GSI2PK", "GSI2SK"];
 
 /**
- * Kinds of items that grant or decide, and the members of each that nodes without the control key write. Those are
- * not covered by the signature: nothing may be granted because of them. Everything else that is stored is covered,
- * members unknown to this release too.
+ * Kinds of items that need a signature, with the members that nodes without the control key write. The
+ * signature does not cover these members, so they must never grant anything. It covers all other stored
+ * members, including those unknown to this release.
  */
 const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
   Tenant: [],
@@ -16,8 +16,8 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
   Enrolment: ["uses"],
   Approval: [],
   IsolationCount: [],
-  // The device key signs reports, so readers can check them without the control key. The chain of custody records
-  // proves itself, and an acknowledgement of an incident adds to it without deciding anything about the asset.
+  // Reports are signed with the device key, so readers can check them without the control key. The custody
+  // chain has its own hashes; acknowledging an incident adds to it without changing the asset.
   Asset: [
     "proof",
     "unsignedReport",
@@ -30,8 +30,8 @@ const UNCOVERED: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * True for an item that counts only with an authority record. An enrolment item without `issued` or `revokedAt` only
- * counts the uses of a token that was never recorded.
+ * True for an item that is valid only with an authority record. An enrolment item without `issued` and
+ * `revokedAt` only counts the uses of a token that was never recorded.
  */
 export function needsAuthority(item: AttributeMap): boolean {
   const kind = item.type?.S;
@@ -39,7 +39,7 @@ export function needsAuthority(item: AttributeMap): boolean {
   return kind !== undefined && Object.hasOwn(UNCOVERED, kind);
 }
 
-/** Base64url SHA-256 over the canonical JSON of an item's covered members, as they are stored. */
+/** Base64url SHA-256 over the canonical JSON of an item's covered members, as stored. */
 export async function hashOfCovered(item: AttributeMap): Promise<string> {
   const left = new Set([...INDEX_MEMBERS, ...(UNCOVERED[item.type?.S ?? ""] ?? [])]);
   const covered = Object.entries(unmarshalItem(item)).filter(([name]) => !left.has(name));

@@ -4,7 +4,7 @@ import type { AuthorityClaims } from "../table/items/authority.ts";
 const MODULUS = 2n ** 256n;
 export const EMPTY_DIGEST = "0".repeat(64);
 
-/** SHA-256 of one record's claims as a number. */
+/** SHA-256 of the claims of one record, as a number. */
 async function digestOf({ item, version, hash }: AuthorityClaims): Promise<bigint> {
   const text = utf8(`${item}\n${version}\n${hash}`);
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", text));
@@ -12,8 +12,8 @@ async function digestOf({ item, version, hash }: AuthorityClaims): Promise<bigin
 }
 
 /**
- * The digest with these records added and those taken out. A sum modulo 2^256 does not depend on the order, so a
- * change needs its own records only. Records are signed, so an attacker cannot choose ones that cancel out.
+ * The digest after adding and removing records. A sum modulo 2^256 does not depend on the order, so a change
+ * needs only its own records. Records are signed, so an attacker cannot choose records that cancel out.
  */
 export async function addToDigest(
   digest: string,

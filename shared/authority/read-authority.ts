@@ -9,28 +9,31 @@ import { needsAuthority } from "./covered-members.ts";
 import { AuthorityFault } from "./types.ts";
 import { checkCovered, checkNewDevice, type Verifier } from "./verify-authority.ts";
 
-/** A read may fall between two items of one transaction: what does not fit is read again this often. */
+/** Reads before an item is refused: a read may happen between two items of one transaction. */
 const READS_MAX = 3;
 const PAUSE_MS = 20;
 
-/** `enforce`: what is not signed does not count. `observe`: it counts and is logged, until the table is signed. */
+/**
+ * `enforce`: items without a valid signature are refused. `observe`: they are used and logged, until the
+ * table is signed.
+ */
 export type AuthorityMode = "enforce" | "observe";
 
-/** Reads a tenant's items that grant or decide, and knows who may sign them. */
+/** Reads the signed items of a tenant and verifies their signatures. */
 export type Authority = {
   /**
-   * Reads such an item consistently with its records, in one call of two items (three for an asset).
+   * Reads an item consistently together with its records, in one request of two items (three for an asset).
    *
    * @returns undefined when neither the item nor a record exists
-   * @throws {@link AuthorityFault} when the item is not what the control key (or, for a new device, the enrol key)
-   *   signed
+   * @throws {@link AuthorityFault} when the item does not match the signature of the control key (or, for a
+   * new device, the enrol key)
    */
   read: (key: Key) => Promise<AttributeMap | undefined>;
-  /** As `read`, with the item's record by the control key. */
+  /** Like `read`, and also returns the item's record by the control key. */
   readSigned: (key: Key) => Promise<{ item: AttributeMap | undefined; record: AttributeMap | undefined }>;
-  /** Reads several of one tenant, in the order of the keys. A refused one is its fault. */
+  /** Reads several items of one tenant, in the order of the keys. A refused item is returned as its fault. */
   readMany: (keys: readonly Key[]) => Promise<(AttributeMap | undefined | AuthorityFault)[]>;
-  /** The asset with only such reports as its device signed. Its device key must be checked before, as `read` does. */
+  /** The asset with only the reports that its device signed. Check its device key first, as `read` does. */
   checkReports: (asset: AssetItem) => Promise<CheckedAsset>;
   verifier: Verifier;
   mode: AuthorityMode;
@@ -117,12 +120,12 @@ type Outcome = {
   fault?: AuthorityFault;
 };
 
-/** An item's records as they are stored. `device`: of an asset, what the enrol key signed. */
+/** Authority records of an item as stored. `device`: for an asset, the record signed by the enrol key. */
 export type StoredRecords = { record: AttributeMap | undefined; device: AttributeMap | undefined };
 
 /**
- * Checks an item against its records. A record by the control key goes before one by the enrol key, because it is
- * the later one.
+ * Checks an item against its records. A record by the control key takes precedence over one by the enrol key,
+ * because it is newer.
  *
  * @returns the claims of the control key's record; undefined without one
  * @throws {@link AuthorityFault}
@@ -160,7 +163,7 @@ const deviceKeyOf = (key: Key): Key | undefined => {
   return asset === undefined ? undefined : deviceRecordKey(tenantOf(key), asset);
 };
 
-/** Keys of an item and its records. */
+/** Keys of an item and of its records. */
 export function keysOf(key: Key): Key[] {
   const device = deviceKeyOf(key);
   return [key, authorityKey(tenantOf(key), key.SK), ...(device ? [device] : [])];
@@ -171,17 +174,17 @@ export function recordsOf(key: Key, found: Found): StoredRecords {
   return { record: found(authorityKey(tenantOf(key), key.SK)), device: device && found(device) };
 }
 
-/** `TENANT#t` names the tenant; keys of items that grant or decide have no more in their partition. */
+/** Tenant of a key. The partition of signed items is `TENANT#<tenant>`. */
 const tenantOf = ({ PK }: Key): string => PK.slice("TENANT#".length);
 
 export type Found = (key: Key) => AttributeMap | undefined;
 
-/** BatchGetItem takes 100 keys a call (API_BatchGetItem). */
+/** BatchGetItem accepts 100 keys per request (AWS API reference, BatchGetItem). */
 const KEYS_MAX = 100;
-/** A table that leaves keys unread is too busy. */
+/** Limit of retries for unprocessed keys. */
 const ROUNDS_MAX = 8;
 
-/** Those items of these keys that exist, read consistently. */
+/** Reads the existing items of these keys consistently. */
 export async function readConsistently(
   { dynamo, table }: Pick<Needs, "dynamo" | "table">,
   keys: readonly Key[],
@@ -190,7 +193,9 @@ export async function readConsistently(
   let unread: AttributeMap[] = keys.map((key) => marshalItem(key));
   for (let round = 0; unread.length > 0; round++) {
     if (round === ROUNDS_MAX + Math.ceil(keys.length / KEYS_MAX))
-      throw new Error(`${unread.length} items were not read: the table is too busy`);
+      throw new Error(
+        `Could not read ${unread.length} items: DynamoDB returned them as unprocessed in every attempt.`,
+      );
     const answer = await dynamo("BatchGetItem", {
       RequestItems: { [table]: { Keys: unread.slice(0, KEYS_MAX), ConsistentRead: true } },
     });

@@ -5,8 +5,8 @@ import type { CheckedAsset } from "./check-reports.ts";
 import type { Authority } from "./read-authority.ts";
 
 /**
- * These assets as the control plane signed them, with only such reports as their devices signed. One that is gone, or is
- * not what was signed, is left out. Costs three read units each; see `Authority.read`.
+ * Reads assets with verified signatures, with only the reports that their devices signed. Omits assets that
+ * do not exist or whose signature is not valid. Costs three read units per asset; see `Authority.read`.
  */
 export async function readCheckedAssets(
   authority: Pick<Authority, "readMany" | "checkReports">,

@@ -14,7 +14,7 @@ import { hashOfCovered } from "./covered-members.ts";
 import { AUTHORITY_TYPE, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 import type { Verifier } from "./verify-authority.ts";
 
-/** What a record of this item, as it is stored from now on, says. */
+/** Claims of the record for this item, as it will be stored. */
 export async function claimsOf(
   tenantId: string,
   item: AttributeMap,
@@ -30,7 +30,7 @@ export async function claimsOf(
   };
 }
 
-/** The record of an item that an admin node writes. `agentSettings`: of the tenant's settings, see below. */
+/** The record of an item that an admin node writes. `agentSettings`: only for the tenant's settings, see below. */
 export async function signAuthority(
   control: ControlKey,
   claims: AuthorityClaims,
@@ -46,8 +46,8 @@ export async function signAuthority(
 }
 
 /**
- * What agents are given of this item, signed; undefined unless it is the tenant's settings. Agents take no lower
- * version: this one is higher than that of the record before, also when a clock was set back.
+ * Signed settings for agents. Undefined unless the item is the tenant's settings. Agents reject a lower
+ * version, so the version is higher than in the record before, even if a clock was set back.
  */
 export async function signSettingsOf(
   control: ControlKey,
@@ -69,7 +69,7 @@ type SettingsToSign = {
   nowMs: number;
 };
 
-/** The record of a device that has just enrolled, by an enrol key (or a control key, on a node that has no other). */
+/** The record of a newly enrolled device, signed by an enrol key (or by a control key, on a node without one). */
 export async function signNewDevice(
   enrol: ControlKey,
   tenantId: string,

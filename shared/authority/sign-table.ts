@@ -25,12 +25,12 @@ import { checkAgentSettings, type Verifier } from "./verify-authority.ts";
 type Table = { dynamo: Dynamo; table: string };
 
 const WRITES_AT_ONCE = 16;
-/** Items whose records are read in one call: up to three keys each, of the hundred that BatchGetItem takes. */
+/** Items per request: up to three keys each, of the 100 that BatchGetItem accepts. */
 const BATCH = 33;
 
 const PREFIXES = [API_KEY_PREFIX, ENROLMENT_PREFIX, APPROVAL_PREFIX, ISOLATION_COUNT_PREFIX, ASSET_PREFIX];
 
-/** Every item of a tenant that counts only with a signature. */
+/** All items of a tenant that need a signature. */
 export async function* grantingItems(
   { dynamo, table }: Table,
   tenantId: string,
@@ -67,19 +67,20 @@ export type Signing = {
   tenantId: string;
   /** Number of the tenant's newest custody record. */
   version: number;
-  /** Milliseconds since the epoch: least version of the settings that agents are given. */
+  /** Milliseconds since the epoch: minimum version of the agent settings. */
   nowMs: number;
   control: ControlKey;
-  /** Enrol keys that stay: the devices they vouch for are not signed again. */
+  /** Enrol keys that stay valid: devices whose records they signed are not signed again. */
   enrolKids?: readonly string[];
   verifier: Verifier;
 };
 
 /**
- * Signs those items of a tenant that have no valid record of `control` yet: for the upgrade of a table, and after a
- * rotation of the control key. It vouches for what is stored now, so look at what {@link unsignedItems} lists first.
+ * Signs the items of a tenant that have no valid record by `control`: after the upgrade of a table, or after
+ * a rotation of the control key. This approves what is stored now, so check the output of {@link
+ * unsignedItems} first.
  *
- * @returns what was signed
+ * @returns the signed items
  */
 export async function signTable({ dynamo, table }: Table, signing: Signing): Promise<Signed[]> {
   const { tenantId, version, nowMs, control, enrolKids = [], verifier } = signing;
@@ -114,7 +115,7 @@ type UnsignedItem = {
   record: AttributeMap | undefined;
 };
 
-/** Items of a tenant that have no valid record, or one by a key that is not among `kids`. */
+/** Items of a tenant without a valid record, or with a record by a key that is not in `kids`. */
 export async function* unsignedItems(
   where: Table,
   tenantId: string,
@@ -159,7 +160,7 @@ function isByOldKey({ record, device }: StoredRecords, { control, enrol }: Kids)
   return device !== undefined && ![control, ...enrol].includes(kidOf(device) ?? "");
 }
 
-/** Key id in the protected header of a record's signature; undefined when it cannot be read. */
+/** Key id in the protected header of a record's signature. Undefined if it cannot be read. */
 export const kidOf = (record: AttributeMap): string | undefined => kidOfJws(record.signature?.S ?? "");
 
 function kidOfJws(jws: string): string | undefined {
@@ -183,7 +184,7 @@ async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Pro
     TableName: table,
     Key,
     UpdateExpression: "SET checkpoint = :next",
-    ConditionExpression: "checkpoint = :seen", // a change that came between has signed it with the new key
+    ConditionExpression: "checkpoint = :seen", // a concurrent change has already signed it with the new key
     ExpressionAttributeValues: values({
       next: await signCheckpoint(head, atMs, control),
       seen: head.checkpoint,
@@ -193,7 +194,7 @@ async function signCustodyAgain({ dynamo, table }: Table, signing: Signing): Pro
   });
 }
 
-/** Sums up every valid record of the tenant and signs the sum. */
+/** Computes the digest of all valid records of the tenant and signs it. */
 async function rebuildHead(where: Table, { tenantId, version, control, verifier }: Signing): Promise<void> {
   const { PK, SK: headSort } = authorityHeadKey(tenantId);
   const claims: AuthorityClaims[] = [];

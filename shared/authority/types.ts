@@ -1,29 +1,32 @@
-/** `typ` of each JWS keeps one kind of record from passing for another (RFC 8725 section 3.11). */
+/** `typ` of each JWS, so that one kind of record cannot be used as another (RFC 8725 section 3.11). */
 export const AUTHORITY_TYPE = "lz-authority+jwt";
 export const DEVICE_TYPE = "lz-device+jwt";
 export const HEAD_TYPE = "lz-authority-head+jwt";
 
-/** Why an item does not count. `missing` and `mismatch` may be a read between two writes: read again first. */
+/**
+ * Reasons why a signed item is refused. `unsigned` and `mismatch` may come from a read between two writes:
+ * read again first.
+ */
 export const AUTHORITY_FAULTS = {
-  unsigned: "it has no authority record",
-  removed: "its authority record exists, the item does not",
-  signature: "the signature of its authority record is wrong",
-  mismatch: "it is not what was signed",
-  misplaced: "its authority record is about another item",
-  notNew: "an enrol key signed more than a new device",
-  deviceKey: "an enrol key gave the asset to another device key",
-  head: "the head of the tenant's authority records is missing or not signed",
+  unsigned: "the item has no authority record",
+  removed: "the item is missing, but its authority record exists",
+  signature: "the signature of its authority record is not valid",
+  mismatch: "the item differs from what was signed",
+  misplaced: "its authority record belongs to another item",
+  notNew: "an enrol key signed something other than a new device",
+  deviceKey: "an enrol key signed the asset with another device key",
+  head: "the head of the tenant's authority records is missing or has no valid signature",
   count:
-    "the tenant's authority records are not those of the signed head: one was removed, added or put back",
-  agentSettings: "the settings that its authority record gives to agents are not signed, or differ",
-  proof: "its proof has no valid signature of the host's device key",
-  custody: "the custody log was cut, added to or rewritten: its end is not what the control key signed",
-  uses: "more devices enrolled with it than it counts",
-  rolledBack: "the tenant's authority records are older than before",
+    "the tenant's authority records do not match the signed head: a record was removed, added or restored",
+  agentSettings: "the agent settings in its authority record are not signed, or differ from the item",
+  proof: "the proof of the host has no valid signature of its device key",
+  custody: "the custody log was truncated, extended or rewritten: its end does not match the signature",
+  uses: "more devices enrolled with the token than it counts",
+  rolledBack: "the tenant's authority records are older than at the last audit",
 } as const;
 export type AuthorityFaultCode = keyof typeof AUTHORITY_FAULTS;
 
-/** An item that grants or decides cannot be trusted. `item`: its sort key. */
+/** A signed item cannot be trusted. `item`: its sort key. */
 export class AuthorityFault extends Error {
   override name = "AuthorityFault";
   constructor(

@@ -20,22 +20,24 @@ import { isIdOfKey } from "./asset-id.ts";
 import { hashOfCovered } from "./covered-members.ts";
 import { AUTHORITY_TYPE, AuthorityFault, DEVICE_TYPE, HEAD_TYPE } from "./types.ts";
 
-/** Verified signatures that are remembered; the oldest leaves first. */
+/** Limit of cached verified signatures. The oldest is removed first. */
 const REMEMBERED_MAX = 20_000;
 
 export type Verifier = {
-  /** Claims of a record under `AUTHORITY`. Throws {@link AuthorityFault}. */
+  /** Claims of a record in the partition `AUTHORITY`. Throws {@link AuthorityFault}. */
   record(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
-  /** Claims of a record under `DEVICES`. Throws {@link AuthorityFault}. */
+  /** Claims of a record in the partition `DEVICES`. Throws {@link AuthorityFault}. */
   device(record: AttributeMap, tenantId: string, item: string): Promise<AuthorityClaims>;
   head(record: AttributeMap, tenantId: string): Promise<AuthorityHeadClaims>;
   /** Whether a control key signed the end of a tenant's custody log. */
   custody(head: CustodyHeadItem, tenantId: string): Promise<boolean>;
-  /** What the record of a tenant's settings gives to agents. Throws when no control key signed that. */
+  /** Agent settings in the record of a tenant's settings. Throws when no control key signed them. */
   agentSettings(record: AttributeMap, tenantId: string): Promise<SettingsClaims>;
 };
 
 /**
+ * Verifies authority records. Caches verified signatures.
+ *
  * @param control public control keys
  * @param enrol public enrol keys; a control key may sign new devices too
  */
@@ -96,15 +98,15 @@ export function createVerifier(control: JSONWebKeySet, enrol: JSONWebKeySet = { 
   };
 }
 
-/** Throws {@link AuthorityFault} unless the item is the one that was signed. */
+/** Throws {@link AuthorityFault} unless the item matches the signature. */
 export async function checkCovered(item: AttributeMap, claims: AuthorityClaims): Promise<void> {
   if ((await hashOfCovered(item)) !== claims.hash)
     throw new AuthorityFault(claims.tenant, claims.item, "mismatch");
 }
 
 /**
- * What an enrol key may vouch for: a device that has just enrolled with the key that its id was made of, and nothing that
- * an admin decided since.
+ * Checks the limits of an enrol key: it may only sign a new device, whose id was created from its key and
+ * which no administrator has changed yet.
  */
 export async function checkNewDevice(
   asset: AttributeMap,
@@ -122,8 +124,8 @@ export async function checkNewDevice(
 }
 
 /**
- * Throws {@link AuthorityFault} unless the record of a tenant's settings gives agents those very settings. Accepts any
- * other item.
+ * Throws {@link AuthorityFault} unless the record of a tenant's settings contains the same agent settings.
+ * Accepts any other item.
  */
 export async function checkAgentSettings(
   verifier: Verifier,

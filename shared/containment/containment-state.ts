@@ -2,15 +2,15 @@ import type { AssetItem, ProvenReport } from "../table/items/asset/asset.ts";
 import type { ContainmentReport } from "../wire/heartbeat.ts";
 
 /**
- * The rules of containment, for every stage: docs/containment.md draws them, and
- * tests/offline/shared/containment/containment-model.test.ts explores what they come to under loss, delay and repetition.
+ * Rules of containment, used by every stage. docs/containment.md draws them.
+ * tests/offline/shared/containment/containment-model.test.ts explores them under loss, delay and repetition.
  *
  *   active → pending → acknowledged | enforced | failed | expired → releasing → active | release-failed
  *
- * - `pending`, `releasing`: wished, not proven. `offline` says that the asset has not been heard of lately.
- * - `acknowledged`: the agent proved that it obeyed mode `observe`, which changes nothing on the host.
- * - `enforced`: the agent proved a blocking mode, with both probes good.
- * - `released-offline`: still wished isolated, but freed at the host with a one-time release code.
+ * - `pending`, `releasing`: requested, not proven. `offline` means that the asset has not reported lately.
+ * - `acknowledged`: the agent proved that it applied mode `observe`, which changes nothing on the host.
+ * - `enforced`: the agent proved a blocking mode, and both probes succeeded.
+ * - `released-offline`: isolation is still requested, but a one-time release code was used at the host.
  */
 export type ContainmentState =
   | "active"
@@ -31,7 +31,7 @@ type Contained = Pick<
 > & { refused?: { reason: ReportRefusal; proof?: ProvenReport } };
 type Seen = { lastSeenAt: string; intervalMs: number } | undefined;
 
-/** An asset that missed this many heartbeats in a row, or a minute and a half, is called offline. */
+/** An asset is offline after this many missed heartbeats in a row, and after 90 seconds at the earliest. */
 const MISSED_HEARTBEATS = 6;
 const OFFLINE_MS_MIN = 90_000;
 
@@ -41,24 +41,24 @@ export function isOffline(presence: Seen, nowMs: number): boolean {
   return silenceMs > Math.max(OFFLINE_MS_MIN, MISSED_HEARTBEATS * presence.intervalMs);
 }
 
-/** An agent from before there was a choice stops the engines, and says so; it just does not end them. */
-const MILDER = "the engines are suspended, not terminated: update the agent";
+/** Reason shown when an older agent, which cannot terminate engines, suspended them instead. */
+const MILDER = "the agent suspended the engines instead of terminating them: update the agent";
 
-/** Why nothing is proven although somebody said so in the host's name. */
-export const UNSIGNED = "its report is not signed by this device";
+/** Reason shown when a report for this host has no valid signature. */
+export const UNSIGNED = "the report is not signed by the device key of this host";
 
-/** Why a stored report proves nothing: see `checkReports`. */
+/** Reasons why a stored report proves nothing: see `checkReports`. */
 export const REPORT_REFUSED = {
   unsigned: "proof has no valid signature",
-  keyReplaced: "the device key was replaced after its proof",
-  asset: "the stored record of this host is not what was signed",
+  keyReplaced: "the device key was replaced after this proof",
+  asset: "the stored record of this host does not match its signature",
 } as const;
 export type ReportRefusal = (typeof REPORT_REFUSED)[keyof typeof REPORT_REFUSED];
 
 /**
- * The containment to show: the admin's wish and the agent's proof, joined in this one place.
+ * Containment state to show: the only place that combines the administrator's request with the agent's proof.
  *
- * @param asset its reports have to be verified before: see `checkReports`
+ * @param asset with verified reports: see `checkReports`
  */
 export function containmentOf(asset: Contained, presence: Seen, nowMs: number): Containment {
   const offline = isOffline(presence, nowMs);
@@ -74,22 +74,31 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
   if (wish.action === "release") {
     if (failure) return { state: "release-failed", offline, ...failure };
     if (isSetBack(asset)) {
-      const back = `the host went back to the isolation of generation ${asset.setBack?.generation} after its release`;
+      const back = `the host returned to the isolation of generation ${asset.setBack?.generation} after its release`;
       if (!isExpired) return { state: "releasing", offline, reason: back };
       return { state: "release-failed", offline, reason: `${back}, and the directive has expired` };
     }
     if (proven?.outcome === "applied") return { state: "active", offline };
     if (ofWish?.action === "isolate")
-      return { state: "release-failed", offline, reason: answeredBefore(ofWish, "release it again") };
+      return { state: "release-failed", offline, reason: answeredBefore(ofWish, "release the host again") };
     if (isExpired)
-      return { state: "release-failed", offline, reason: "its directive expired untaken", ...unproven };
+      return {
+        state: "release-failed",
+        offline,
+        reason: "the directive expired before the host applied it",
+        ...unproven,
+      };
     return { state: "releasing", offline, ...unproven };
   }
   if (isReleasedOffline(asset)) {
     return { state: "released-offline", offline, ...(proof?.reason && { reason: proof.reason }) };
   }
   if (ofWish?.action === "release")
-    return { state: "failed", offline, reason: answeredBefore(ofWish, "release it and isolate it again") };
+    return {
+      state: "failed",
+      offline,
+      reason: answeredBefore(ofWish, "release the host and isolate it again"),
+    };
   if (failure) return { state: "failed", offline, ...failure };
   if (proven?.outcome === "applied") {
     if (proven.mode !== wish.mode)
@@ -100,25 +109,32 @@ export function containmentOf(asset: Contained, presence: Seen, nowMs: number): 
       const isMilder = wish.stopEnginesBy === "terminate" && proven.stopEnginesBy !== "terminate";
       return { state: "enforced", offline, ...(isMilder && { reason: MILDER }) };
     }
-    return { state: "failed", offline, reason: "the agent reported it applied without both probes" };
+    return {
+      state: "failed",
+      offline,
+      reason: "the agent reported the isolation as applied, but not both probes succeeded",
+    };
   }
   return { state: isExpired ? "expired" : "pending", offline, ...unproven };
 }
 
 /**
- * The table counts this generation a second time, having been restored from a backup: the host obeyed another directive
- * of the same number and takes this one for old. See {@link nextGeneration}.
+ * Reason when the table, restored from a backup, issued this generation twice: the host already obeyed
+ * another directive with the same number, so it ignores this one. See {@link nextGeneration}.
  */
 const answeredBefore = ({ generation, action, at }: ProvenReport, remedy: string): string =>
-  `the host proved another directive of generation ${generation} (${action}) at ${at}: ${remedy}`;
+  `the host already proved another directive with generation ${generation} (${action}) at ${at}: ${remedy}`;
 
 const isSetBack = ({ generation, setBack }: Pick<AssetItem, "generation" | "setBack">): boolean =>
   setBack !== undefined && setBack.since === generation;
 
-/** The agent's words for a release by a code; no other release has them. */
+/** Start of the agent's reason for a release by code. No other release has this reason. */
 const BY_CODE = /^released at the host with code /;
 
-/** An isolation whose host reports a release of that very generation: no admin wished it, a code did it. */
+/**
+ * True when the host reports a release of the isolation's own generation: a release code was used, not a
+ * directive.
+ */
 export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "proof">): boolean =>
   wish?.action === "isolate" &&
   proof?.generation === wish.generation &&
@@ -126,7 +142,10 @@ export const isReleasedOffline = ({ wish, proof }: Pick<AssetItem, "wish" | "pro
   proof.outcome === "applied" &&
   BY_CODE.test(proof.reason ?? "");
 
-/** The worker's part: a code freed the host, and the custody log does not say so yet, whatever is wished by now. */
+/**
+ * Worker: whether a release code was used and the custody log does not contain it yet, regardless of the
+ * current request.
+ */
 export const isUnrecordedRelease = (
   asset: Pick<AssetItem, "generation" | "offlineReleaseOf">,
   { generation, action, outcome, reason }: ContainmentReport,
@@ -137,7 +156,7 @@ export const isUnrecordedRelease = (
   generation <= asset.generation &&
   generation > (asset.offlineReleaseOf ?? 0);
 
-/** The oldest release by a code that is still to be written into the custody log. */
+/** The oldest release by code that is missing from the custody log. */
 export function unrecordedRelease(
   asset: Pick<AssetItem, "wish" | "proof" | "freedByCode" | "offlineReleaseOf">,
 ): ProvenReport | undefined {
@@ -149,10 +168,10 @@ export function unrecordedRelease(
 }
 
 /**
- * The admin's transition. Why it is refused now; undefined when it may be made.
+ * Why an administrator's request is refused now; undefined when it is allowed.
  *
- * An asset is isolated once. A release may be asked for again when the one before it failed or expired, or the host
- * went back behind it: there is no state in which a contained host cannot be freed.
+ * An asset is isolated once. A release may be repeated if the previous one failed or expired, or if the host
+ * returned to its isolation. So there is no state in which an isolated host cannot be released.
  */
 export function refusedChange(
   asset: Contained & Pick<AssetItem, "revokedAt">,
@@ -162,7 +181,7 @@ export function refusedChange(
   if (asset.revokedAt !== undefined)
     return action === "isolate"
       ? "the asset was revoked"
-      : "the asset was revoked, and no directive reaches it: a release code frees the host";
+      : "the asset was revoked, so directives no longer reach it. Use a release code at the host";
   if (action === "isolate") return asset.status === "ISOLATED" ? "the asset is already ISOLATED" : undefined;
   if (asset.status === "ISOLATED") return undefined;
   const { state } = containmentOf(asset, undefined, nowMs);
@@ -171,16 +190,22 @@ export function refusedChange(
     : `the asset is ${asset.status}, not ISOLATED`;
 }
 
-/** Generation of the next wish: newer than every directive that the host is known to have obeyed. */
+/** Generation of the next request: higher than every directive that the host is known to have obeyed. */
 export const nextGeneration = ({
   generation,
   heardGeneration = 0,
 }: Pick<AssetItem, "generation" | "heardGeneration">): number => Math.max(generation, heardGeneration) + 1;
 
-/** Wishes that a restored backup may be behind by. A host that claims more could use up all the numbers there are. */
+/**
+ * Limit of the distance to a reported generation, after a restore from a backup. Without it a host could
+ * exhaust the numbers.
+ */
 const AHEAD_MAX = 1_000_000;
 
-/** The worker's part: whether a report answers a wish that the table does not know, so that {@link nextGeneration} goes past it. */
+/**
+ * Worker: whether a report is about a request that the table does not know, so that {@link nextGeneration}
+ * skips it.
+ */
 export const isAhead = (
   asset: Pick<AssetItem, "generation" | "heardGeneration" | "revokedAt">,
   { generation }: Pick<ContainmentReport, "generation">,
@@ -189,11 +214,11 @@ export const isAhead = (
   generation >= nextGeneration(asset) &&
   generation <= asset.generation + AHEAD_MAX;
 
-/** What the admin wants after the transition. */
+/** Requested status of an asset after the transition. */
 export const statusAfter = (action: "isolate" | "release"): AssetItem["status"] =>
   action === "isolate" ? "ISOLATED" : "ACTIVE";
 
-/** The edge's part: whether a heartbeat is answered with the directive of an open action. */
+/** Edge: whether the response to a heartbeat contains the directive of an open action. */
 export function isDirectiveDue(
   action: { generation: number; expiresAtMs: number },
   reportedGeneration: number,
@@ -202,15 +227,15 @@ export function isDirectiveDue(
   return reportedGeneration < action.generation && nowMs < action.expiresAtMs;
 }
 
-/** The agent's part: it never goes back to an older generation, and obeys none twice. */
+/** Agent: whether a directive is newer than the last one obeyed. An agent never goes back and never obeys twice. */
 export const isNewDirective = (
   directive: { generation: number },
   obeyed: Pick<ContainmentReport, "generation">,
 ): boolean => directive.generation > obeyed.generation;
 
 /**
- * The worker's part: whether a report becomes the asset's proof. It has to be of the very generation that is
- * wished, and newer than the one that is there: what comes late, twice or out of order changes nothing.
+ * Worker: whether a report becomes the proof of the asset. It must have the requested generation and be newer
+ * than the stored proof, so late, duplicate and reordered reports change nothing.
  */
 export function isProof(
   asset: Pick<AssetItem, "generation" | "proof" | "revokedAt">,
@@ -223,11 +248,13 @@ export function isProof(
 }
 
 /**
- * The worker's part: whether a host says, after its release was proven, that an older isolation is in force. It was put
- * back to a snapshot, or its state directory was restored. Its action is open again, so that the release goes out.
+ * Worker: whether a host reports an older isolation as in force after its release was proven, because a
+ * snapshot or its state directory was restored. The action is then open again, so that the release is sent
+ * again.
  *
- * By when it proved that: what it proved before the release is late, not a step back, and nothing is one twice. When a
- * heartbeat was sent says nothing here, for that is not signed by the device. Such a host proves its isolation anew.
+ * The time of the proof decides: a proof from before the release is only late, and a report counts once. The
+ * time of the heartbeat is not signed by the device and is not used. A restored host proves its isolation
+ * again, with a new time.
  */
 export const isSetBackBy = (
   asset: Pick<AssetItem, "generation" | "wish" | "proof" | "setBack" | "revokedAt">,
@@ -247,7 +274,7 @@ export const isSetBackBy = (
   );
 };
 
-/** The proof of a release that was wished ends the action: the asset leaves the index of open ones. */
+/** True when a proven release ends the action, so that the asset leaves the index of open actions. */
 export const endsAction = (
   asset: { wish?: AssetItem["wish"] },
   report: Pick<ContainmentReport, "action" | "outcome">,

@@ -4,22 +4,23 @@ import type { AuditItem, CustodyHeadItem } from "../table/items/custody.ts";
 
 export type CustodyRecord = Omit<AuditItem, "hash">;
 
-/** SHA-256 in hex over the canonical JSON of everything in the record but the hash itself. */
+/** SHA-256 in hex over the canonical JSON of the record without its hash. */
 export async function custodyHash(record: CustodyRecord): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", utf8(canonicalJson(record)));
   return hex(new Uint8Array(digest));
 }
 
-/** `index`: which record it is, in the order of the tenant; as many as there are: the head. */
+/** `index`: position of the record in the log of the tenant. For a fault of the head: the number of records. */
 export type CustodyFault = { record: string; fault: string; index: number };
 
-/** What a head says of its log. Heads of older versions lack the last three. */
+/** Members of the head that describe the end of the log. Heads of older versions lack the last three. */
 export type CustodyEnd = Pick<CustodyHeadItem, "hash" | "count" | "at" | "ownHash" | "ownCount">;
 
 /**
- * Checks a tenant's whole log against its head: every hash, every asset's chain, the tenant's chain, and each member of
- * the head that the records prove. Finds an edit, a deletion, a reorder, a truncation and a fork, and names the first
- * bad record; undefined when all is well.
+ * Verifies the whole log of a tenant: every hash, the chain of every asset, the chain of the tenant, and each
+ * member of the head. Detects edits, deletions, reordering, truncation and forks.
+ *
+ * @returns the first bad record; undefined when the log is intact
  */
 export async function verifyCustody(
   records: readonly AuditItem[],
@@ -37,20 +38,20 @@ export async function verifyCustody(
     if (record.tenantNumber === ordered[index - 1]?.tenantNumber) {
       return {
         record: name,
-        fault: `is a fork: there is another record ${record.tenantNumber} of the tenant`,
+        fault: `is a fork: the tenant has another record with number ${record.tenantNumber}`,
         index,
       };
     }
     if (record.tenantNumber !== index + 1 || record.tenantPreviousHash !== previous) {
       return {
         record: name,
-        fault: `does not follow record ${index} of the tenant: one is missing or moved`,
+        fault: `does not follow record ${index} of the tenant: a record is missing or was moved`,
         index,
       };
     }
     const before = perAsset.get(chain) ?? { hash: "", number: 0 };
     if (record.previousHash !== before.hash || record.number !== before.number + 1) {
-      const of = record.assetId === undefined ? "the tenant's own records" : "its asset";
+      const of = record.assetId === undefined ? "the tenant-level records" : "its asset";
       return { record: name, fault: `does not follow record ${before.number} of ${of}`, index };
     }
     perAsset.set(chain, { hash, number: record.number });
@@ -60,7 +61,7 @@ export async function verifyCustody(
   return fault === undefined ? undefined : { record: "head", fault, index: ordered.length };
 }
 
-/** `own`: the newest record on the tenant as a whole. */
+/** `own`: the newest tenant-level record, which belongs to no asset. */
 function headFault(
   head: CustodyEnd | undefined,
   records: readonly AuditItem[],
@@ -68,14 +69,14 @@ function headFault(
 ): string | undefined {
   const newest = records.at(-1);
   if ((head?.count ?? 0) !== records.length)
-    return `the head names ${head?.count ?? 0} records, the log holds ${records.length}`;
+    return `the head counts ${head?.count ?? 0} records, but the log has ${records.length}`;
   if ((head?.hash ?? "") !== (newest?.hash ?? ""))
-    return "the head names another newest record than the log's";
+    return "the newest record in the head is not the newest record of the log";
   if (head?.at !== undefined && head.at !== newest?.at)
-    return `the head dates the newest record ${head.at}, the log ${newest?.at ?? "has none"}`;
+    return `the head dates the newest record ${head.at}, but the log has ${newest?.at ?? "no record"}`;
   if (head?.ownCount !== undefined && head.ownCount !== own.number)
-    return `the head names ${head.ownCount} records on the tenant as a whole, the log holds ${own.number}`;
+    return `the head counts ${head.ownCount} tenant-level records, but the log has ${own.number}`;
   if (head?.ownHash !== undefined && head.ownHash !== own.hash)
-    return "the head names another newest record on the tenant as a whole than the log's";
+    return "the newest tenant-level record in the head is not the newest one of the log";
   return undefined;
 }

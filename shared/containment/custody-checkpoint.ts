@@ -21,7 +21,7 @@ export const signCheckpoint = (
     .setIssuedAt(Math.floor(atMs / 1000))
     .sign(control.key);
 
-/** Whether one of these keys signed this very head. */
+/** Whether one of these keys signed this head. */
 export async function isCheckpointSigned(
   head: Head & Pick<CustodyHeadItem, "checkpoint">,
   keys: JSONWebKeySet,

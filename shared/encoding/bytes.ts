@@ -6,7 +6,10 @@ export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(te
 /** Text of UTF-8 bytes. Throws TypeError on a malformed sequence instead of replacing it. */
 export const fromUtf8 = (bytes: BufferSource): string => decoder.decode(bytes);
 
-/** The runtime's own where it has one (TC39 "Uint8Array to/from base64"): a pack is tens of kilobytes. */
+/**
+ * The native function, if the runtime has one (TC39 "Uint8Array to/from base64"). Faster for packs of tens of
+ * kilobytes.
+ */
 const toBase64 = (Uint8Array.prototype as { toBase64?: () => string }).toBase64;
 
 export function base64(bytes: Uint8Array): string {
@@ -16,10 +19,10 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-/** Padded, and with zero bits where the last character has bits to spare (RFC 4648 §3.5): one spelling a value. */
+/** Base64 with padding and zero trailing bits (RFC 4648 §3.5), so each value has one spelling. */
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$/;
 
-/** Bytes of canonical base64 (RFC 4648 §4), or undefined: never throws on hostile text. */
+/** Bytes of canonical base64 (RFC 4648 §4). Undefined for any other text; never throws. */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (!BASE64.test(text)) return undefined;
   const binary = atob(text);
@@ -41,7 +44,7 @@ export const fromBase64url = (text: string): Uint8Array<ArrayBuffer> | undefined
       )
     : undefined;
 
-/** Compares without leaving at the first difference, so that timing tells nothing of the secret. */
+/** Compares in constant time, so that timing reveals nothing about a secret. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;

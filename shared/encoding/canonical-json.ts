@@ -1,4 +1,4 @@
-/** JSON with members in code-point order and no white space (RFC 8785 for strings and integers, all we hold). */
+/** JSON with members in code-point order and without white space (RFC 8785, for strings and integers only). */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (typeof value === "object" && value !== null) {

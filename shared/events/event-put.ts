@@ -4,13 +4,14 @@ import type { TenantItem } from "../table/items/tenant.ts";
 import { isToldOf } from "../table/items/webhook.ts";
 import { eventKey, indexSort, outbox } from "../table/keys.ts";
 
-/** Some webhook of the tenant is to be told of events of this kind. */
+/** Whether a webhook of the tenant subscribes to events of this kind. */
 export const isForwarded = (kind: EventItem["kind"], { webhooks }: Pick<TenantItem, "webhooks">): boolean =>
   webhooks.some((one) => kind === "webhook.test" || isToldOf(one, kind));
 
 /**
- * Put of an event, for a transaction with what it tells of: then it is told exactly when that happened. An event
- * with `nextAttemptAt` is in the outbox until every webhook has it; the others only wait for the export.
+ * Put of an event, for the transaction that makes the change: the event exists exactly if the change does. An
+ * event with `nextAttemptAt` is in the outbox until every webhook has it. Other events are for the export
+ * only.
  */
 export function eventPut(event: EventItem, table: string) {
   const { tenantId, recordedAt, eventId, nextAttemptAt } = event;

@@ -2,13 +2,13 @@ import type { EventItem } from "../table/items/event.ts";
 import type { TenantItem } from "../table/items/tenant.ts";
 import { isForwarded } from "./event-put.ts";
 
-/** What is told: the event without what recording adds to it. */
+/** An event without the members that recording adds. */
 export type Told = Pick<EventItem, "kind" | "at" | "data" | "eventId" | "report"> & {
   assetId?: string | undefined;
   hostname?: string | undefined;
 };
 
-/** An event as it is kept: in the outbox when a webhook of the tenant is to be told of it. */
+/** The event item. It is in the outbox if a webhook of the tenant subscribes to its kind. */
 export function makeEvent(
   { assetId, hostname, ...told }: Told,
   tenant: Pick<TenantItem, "tenantId" | "webhooks" | "retentionDays">,

@@ -3,13 +3,15 @@ import type { EventItem } from "../table/items/event.ts";
 import { eventKey, indexSort, outbox } from "../table/keys.ts";
 import { timestamp } from "../time/clock.ts";
 
-/** While one worker is at an event, the others leave it alone for this long. */
+/** Lease of an event. Other workers skip the event during this time. */
 export const FORWARD_LEASE_MS = 60_000;
 
 /**
- * Update that puts a delivery that was given up back into the outbox, its attempts counted anew, and only while it is
- * given up. An event that is due within two leases may be in the hands of a worker at this moment: its time stays, so
- * that no other worker takes it up meanwhile, and `resends` tells that worker that there is more to do.
+ * Update that puts a delivery that was given up back into the outbox, with a fresh count of attempts. Its
+ * condition: the delivery is still given up.
+ *
+ * A worker may be sending an event that is due within two leases. Its time then stays, so that no other
+ * worker leases it, and `resends` makes the sending worker write again.
  */
 export function requeueUpdate(event: EventItem, webhookId: string, nowMs: number, table: string) {
   const { tenantId, recordedAt, eventId, nextAttemptAt: seen } = event;

@@ -2,9 +2,9 @@ import type { CheckedEvent } from "../authority/check-events.ts";
 import type { EventItem } from "../table/items/event.ts";
 
 /**
- * Open Cybersecurity Schema Framework (schema.ocsf.io/1.6.0), the version the mapping was written for. Its ids are
- * those of events/findings/finding.json, detection_finding.json and events/remediation/remediation_activity.json of
- * github.com/ocsf/ocsf-schema.
+ * Version of the Open Cybersecurity Schema Framework (schema.ocsf.io/1.6.0) that this mapping implements. Ids
+ * are from events/findings/finding.json, detection_finding.json and
+ * events/remediation/remediation_activity.json of github.com/ocsf/ocsf-schema.
  */
 export const OCSF_VERSION = "1.6.0";
 
@@ -19,7 +19,10 @@ const SEVERITY: Record<string, { severity_id: number; severity: string }> = {
 
 type Activity = { activity_id: number; activity_name: string; status_id: number; status: string };
 
-/** Detection Finding (class 2004). Status New is "yet to be reviewed", which only a resolution is certain to end. */
+/**
+ * Detection Finding (class 2004). Status New means "yet to be reviewed"; only a resolution ends it with
+ * certainty.
+ */
 const FINDING: Record<string, Activity> = {
   "incident.opened": { activity_id: 1, activity_name: "Create", status_id: 1, status: "New" },
   "incident.reopened": { activity_id: 2, activity_name: "Update", status_id: 1, status: "New" },
@@ -27,7 +30,7 @@ const FINDING: Record<string, Activity> = {
   "incident.resolved": { activity_id: 3, activity_name: "Close", status_id: 4, status: "Resolved" },
 };
 
-/** Remediation Activity (class 7001): D3FEND tactics, of which isolating is 1 and giving back 3 (4 is Harden). */
+/** Remediation Activity (class 7001). The activity id is a D3FEND tactic: 1 is Isolate, 3 is Restore. */
 const REMEDIATION: Record<string, Activity> = {
   "isolation.requested": { activity_id: 1, activity_name: "Isolate", status_id: 99, status: "Requested" },
   "isolation.proven": { activity_id: 1, activity_name: "Isolate", status_id: 1, status: "Success" },
@@ -39,7 +42,7 @@ const REMEDIATION: Record<string, Activity> = {
 /** status_id 99 is Other. */
 const NOT_PROVEN = { status_id: 99, status: "Not proven" };
 
-/** A release that failed is a restoring that failed, whatever the event is called. */
+/** A failed release has the activity Restore, although its event is `isolation.failed`. */
 function activityOf({ kind, data, refused }: CheckedEvent): Activity | undefined {
   const activity = FINDING[kind] ?? REMEDIATION[kind];
   if (refused !== undefined) return { ...activity!, ...NOT_PROVEN };
@@ -53,9 +56,9 @@ const text = (value: unknown): string | undefined => (typeof value === "string" 
 export type OcsfEvent = { class_uid: number; type_uid: number; [attribute: string]: unknown };
 
 /**
- * One event for a SIEM; undefined for a kind that does not concern it (a test of a webhook).
+ * One event for a SIEM. Undefined for a kind that is not exported (a webhook test).
  *
- * @param event as `checkEvents` answers it
+ * @param event as returned by `checkEvents`
  */
 export function ocsfOf(event: CheckedEvent): OcsfEvent | undefined {
   const { kind, at, tenantId, assetId, hostname, eventId, recordedAt, data } = event;
@@ -85,7 +88,7 @@ export function ocsfOf(event: CheckedEvent): OcsfEvent | undefined {
     ...activity,
     ...(SEVERITY[String(data.risk ?? "INFO")] ?? SEVERITY.INFO),
     time: Date.parse(at),
-    // type_id 0: an agent does not say what kind of machine it is on.
+    // type_id 0 (Unknown): an agent does not report the type of its machine.
     ...(assetId !== undefined && { device: { uid: assetId, hostname, type_id: 0, type: "Unknown" } }),
     ...(isFinding ? findingOf(event) : remediationOf(event)),
   };

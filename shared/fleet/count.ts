@@ -4,7 +4,7 @@ import { reportingOf } from "./reporting.ts";
 
 export type Counted = { key: string; name: string; hosts: number };
 
-/** How many hosts have each engine (or model), most first. One host counts once, however many it runs. */
+/** Number of hosts per engine (or model), highest first. A host counts once per engine. */
 export function countHosts(
   rows: readonly FleetRow[],
   pick: (row: FleetRow) => { key: string; name: string }[],
@@ -37,7 +37,10 @@ export const hasAi = ({ presence }: Pick<FleetRow, "presence">): boolean =>
 
 const ranked = (all: readonly Counted[]): Ranked => ({ total: all.length, first: all.slice(0, RANKED_MAX) });
 
-/** The active list in numbers, the same at the edge and in the worker. `expired`: how many hosts left it. */
+/**
+ * Counts of the active list, computed the same way in edge and worker. `expired`: number of hosts that left
+ * the list.
+ */
 export function countFleet(rows: readonly FleetRow[], nowMs: number, expired = 0): FleetCounts {
   const by = { reporting: 0, silent: 0, never: 0 };
   for (const { presence } of rows) by[reportingOf(presence, nowMs)]++;

@@ -3,11 +3,11 @@ import type { AssetItem } from "../table/items/asset/asset.ts";
 import { timestamp } from "../time/clock.ts";
 
 /**
- * Why a host is not on the active list.
+ * Reasons why a host is not on the active list.
  *
- * - `silent`: its last heartbeat is longer ago than the tenant's `assetExpiryDays`.
- * - `never-reported`: it enrolled that long ago and has never sent a heartbeat.
- * - `removed`: an administrator took it off the list, and it has not reported since.
+ * - `silent`: its last heartbeat is older than `assetExpiryDays` of the tenant.
+ * - `never-reported`: it enrolled longer ago than `assetExpiryDays` and has never sent a heartbeat.
+ * - `removed`: an administrator removed it from the list, and it has not reported since.
  * - `superseded`: an administrator merged it into another asset.
  */
 export const EXPIRY_REASONS = ["silent", "never-reported", "removed", "superseded"] as const;
@@ -25,12 +25,12 @@ export type ExpiringAsset = Pick<
 const DAY_MS = 86_400_000;
 
 /**
- * Why this host has left the active list; undefined while it is on it. Computed from what is stored, so that a host
+ * Why a host has left the active list; undefined while it is on it. Computed from the stored items, so a host
  * returns with its next heartbeat and nothing has to be written or deleted.
  *
- * A host that is contained, or whose release is not proven, never expires: someone has to see it.
+ * A host that is isolated, or whose release is not proven, never expires: someone must take care of it.
  *
- * @param expiryDays setting `assetExpiryDays` of the tenant; 0 turns expiry by silence off
+ * @param expiryDays setting `assetExpiryDays` of the tenant; 0 disables expiry of silent hosts
  */
 export function expiryOf(
   asset: ExpiringAsset,
@@ -53,13 +53,13 @@ export function expiryOf(
   };
 }
 
-/** Taken off the active list by somebody's decision, which only counts when the control key signed it. */
+/** Removed from the active list by an administrator. Counts only if the control key signed it. */
 export const isTakenOff = ({
   expiredAt,
   supersededBy,
 }: Pick<AssetItem, "expiredAt" | "supersededBy">): boolean =>
   expiredAt !== undefined || supersededBy !== undefined;
 
-/** Isolated, or with a release that the host has not proven. */
+/** Isolated, or released without proof of the host. */
 export const isContained = (asset: Omit<ExpiringAsset, "enrolledAt">, nowMs: number): boolean =>
   asset.status === "ISOLATED" || containmentOf(asset, undefined, nowMs).state !== "active";

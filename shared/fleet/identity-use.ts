@@ -2,26 +2,29 @@ import type { IdentityScene } from "../policy/rule.ts";
 import type { IdentityUse, RunSeen } from "../table/items/asset/presence.ts";
 
 /**
- * Notices two machines that use one identity. Each daemon names its run, and the runs of one machine follow each other:
- * when a later run has begun, an earlier one is over, and what it still sends was made before. Of two machines the
- * heartbeats alternate: the earlier run returns, with heartbeats made after the later one began, again and again.
+ * Detects two machines that use one identity. Each daemon start has a run id. On one machine runs follow each
+ * other: once a later run has begun, the earlier one sends only heartbeats made before. With two machines the
+ * heartbeats alternate: the earlier run returns, with heartbeats made after the later run began.
  */
 
-/** A run without a heartbeat for this long is over; at least five intervals, so that slow hosts are noticed too. */
+/**
+ * A run without a heartbeat for this long is over. At least five intervals, so that hosts with a long
+ * interval are detected too.
+ */
 export const WINDOW_MS_MIN = 10 * 60_000;
 const WINDOW_INTERVALS = 5;
-/** One return may be a clock that was set, or a machine that was put back to a snapshot. */
+/** Number of returns that counts as two machines. A single return may be a changed clock or a restored snapshot. */
 const RETURNS_MIN = 2;
-/** Runs that are remembered. Of a thousand copies these few are enough to see that runs return. */
+/** Limit of runs per identity. Even with a thousand copies these are enough to detect returns. */
 export const RUNS_MAX = 8;
-/** A machine that is refused asks again every few seconds: presence is written this often at most. */
+/** Minimum time between two writes of refused sessions. A refused machine retries every few seconds. */
 const SIGHTING_EVERY_MS = 60_000;
 
 const windowMs = (intervalMs: number): number => Math.max(WINDOW_MS_MIN, WINDOW_INTERVALS * intervalMs);
 
 export type Used = { run: string; hostname: string; at: string; intervalMs: number };
 
-/** What is known with one heartbeat more; the same object when that adds nothing that has to be kept. */
+/** The use of the identity with one more heartbeat. Returns the same object if nothing needs to be stored. */
 export function noteRun(
   before: IdentityUse | undefined,
   { run, hostname, at, intervalMs }: Used,
@@ -31,7 +34,7 @@ export function noteRun(
   const others = runs.filter((other) => other.run !== run && isWithin(other.lastSeenAt, at, intervalMs));
   const hasRoom = others.length < RUNS_MAX;
   if (before && latest === run && (known || !hasRoom)) return before;
-  // Undefined: an untracked run, because so many use the identity that not all are remembered.
+  // Undefined if the latest run is not tracked, because more than {@link RUNS_MAX} runs use the identity.
   const between = runs.find((other) => other.run === latest);
   const isReturn =
     known !== undefined &&
@@ -48,13 +51,16 @@ export function noteRun(
   };
 }
 
-/** The time up to which the run was seen, for a presence that is written anyway. */
+/** Updates the last time a run was seen. For a presence that is written anyway. */
 export const touchRun = (use: IdentityUse, run: string, at: string): IdentityUse => ({
   ...use,
   runs: use.runs.map((one) => (one.run === run && at > one.lastSeenAt ? { ...one, lastSeenAt: at } : one)),
 });
 
-/** What is known with a session that was refused to another machine; the same object when nothing has to be kept. */
+/**
+ * The use of the identity with a session that was refused to another machine. Returns the same object if
+ * nothing needs to be stored.
+ */
 export function noteRefused(
   before: IdentityUse | undefined,
   { hostname, at, intervalMs }: { hostname: string | undefined; at: string; intervalMs: number },
@@ -74,7 +80,7 @@ export function noteRefused(
   };
 }
 
-/** What a heartbeat of this time has to say about the use of its identity; undefined when one machine uses it. */
+/** Evidence at this time that more than one machine uses the identity. Undefined when one machine does. */
 export function sceneOf(
   use: IdentityUse | undefined,
   { at, intervalMs }: { at: string; intervalMs: number },
@@ -99,6 +105,6 @@ export function sceneOf(
   };
 }
 
-/** Whether `later` is no further behind `earlier` than a machine that reports can be. */
+/** True if `later` follows `earlier` within the window in which a run counts as active. */
 const isWithin = (earlier: string, later: string, intervalMs: number): boolean =>
   Date.parse(later) - Date.parse(earlier) <= windowMs(intervalMs);

@@ -14,7 +14,7 @@ type Reader = { dynamo: Dynamo; table: string };
 
 const SHOWN = { assetId: true, hostname: true, employeeId: true, os: true, status: true } as const;
 const fleetAsset = assetItem.pick(SHOWN);
-/** With what decides whether it is on the active list. */
+/** Fields for the list, and those that decide whether the host is on the active list. */
 const storedAsset = assetItem.pick({
   ...SHOWN,
   ...{ enrolledAt: true, revokedAt: true, expiredAt: true, supersededBy: true },
@@ -33,21 +33,21 @@ const fleetPresence = presenceItem.pick({
 });
 const fleetHolding = inventoryItem.pick({ assetId: true, models: true, modelsLeft: true, clients: true });
 
-/** An asset as the fleet is counted and filtered. */
+/** An asset in the fleet's counts and filters. */
 export type FleetRow = z.infer<typeof fleetAsset> & { presence?: z.infer<typeof fleetPresence> };
 /** An asset that is not on the active list. */
 export type ExpiredRow = FleetRow & { expiry: Expiry };
-/** What one asset holds: its models with their facts, and who uses which engine. */
+/** Inventory of one asset: its models with their metadata, and the clients of each engine. */
 export type FleetHolding = z.infer<typeof fleetHolding>;
 
-/** A fleet larger than this is counted in part, and said so. */
+/** Limit of assets per fleet. A larger fleet is counted in part, and marked as incomplete. */
 export const FLEET_ASSETS_MAX = 100_000;
 
 /**
- * Every asset of the tenant with its presence, up to {@link FLEET_ASSETS_MAX} of them, by id (enrolment order): those on
- * the active list, and apart from them those that left it.
+ * All assets of the tenant with their presence, up to {@link FLEET_ASSETS_MAX}, by id (order of enrolment):
+ * those on the active list, and separately those that left it.
  *
- * @param expiryDays setting `assetExpiryDays` of the tenant, read at the same time
+ * @param expiryDays setting `assetExpiryDays` of the tenant, read concurrently
  */
 export async function readFleet(
   reader: Reader & { clock: Clock; authority: Pick<Authority, "readMany" | "checkReports"> },
@@ -65,7 +65,8 @@ export async function readFleet(
   const expired: ExpiredRow[] = [];
   const isOut = (asset: ExpiringAsset & { assetId: string }) =>
     expiryOf(asset, byId.get(asset.assetId), days, nowMs) !== undefined;
-  // A proof or a decision that takes a host off the list has to be signed; hosts that are merely silent need neither.
+  // A proof or an administrator's decision that removes a host from the list must be signed. For silent hosts
+  // no signature is needed.
   const claiming = assets.found.filter(
     (asset) => isOut(asset) && ((asset.wish && asset.proof) || isTakenOff(asset)),
   );
@@ -83,7 +84,7 @@ export async function readFleet(
   return { rows, expired, complete: assets.complete && presences.complete };
 }
 
-/** What every asset holds, on the same terms. */
+/** Inventories of all assets, up to {@link FLEET_ASSETS_MAX}. */
 export async function readHoldings(
   reader: Reader,
   tenantId: string,
@@ -92,7 +93,7 @@ export async function readHoldings(
   return { holdings: found, complete };
 }
 
-/** Only the named fields of all items under a prefix: a tenth of the bytes on the wire. */
+/** Reads only the named fields of all items with a prefix: a tenth of the bytes. */
 async function readFields<Shape extends z.ZodRawShape>(
   reader: Reader,
   tenantId: string,

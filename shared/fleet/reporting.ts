@@ -2,7 +2,7 @@ import { isOffline } from "../containment/containment-state.ts";
 
 export type Reporting = "reporting" | "silent" | "never";
 
-/** Whether a host is heard of; `never`: it has enrolled and no heartbeat of it has arrived. */
+/** Whether a host reports. `never`: it has enrolled, but has not sent a heartbeat yet. */
 export function reportingOf(
   presence: { lastSeenAt: string; intervalMs: number } | undefined,
   nowMs: number,

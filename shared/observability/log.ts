@@ -3,10 +3,13 @@ import { messageOf } from "./error-message.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
-/** Structured log line. Never pass a body, key, token or signature; an Error gives its name and message only. */
+/**
+ * Writes a structured log line. Never pass a body, key, token or signature. An Error is logged with its name
+ * and message only.
+ */
 export type Log = (level: Level, event: string, fields?: Record<string, unknown>) => void;
 
-/** One JSON object a line, through `write`, without the line break. */
+/** Logs one JSON object per line through `write`, without the line break. */
 export function createLog(stage: string, clock: Clock, write: (line: string) => void): Log {
   return (level, event, fields = {}) => {
     const plain: Record<string, unknown> = {};

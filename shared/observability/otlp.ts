@@ -10,17 +10,19 @@ import {
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace-base";
 
-/** Of a thousand laptops' heartbeats one in a hundred tells as much as all. */
+/** Default share of sampled traces. Heartbeats of a fleet are similar, so one in a hundred is enough. */
 const SAMPLED_SHARE_DEFAULT = 0.01;
 
 const METRIC_INTERVAL_MS_DEFAULT = 60_000;
-/** Of the last export: a collector that does not answer must not delay the end of a process. */
+/** Timeout of the last export, so that an unresponsive collector does not delay the end of the process. */
 const FLUSH_MS_MAX = 3000;
 
 /**
- * Registers OpenTelemetry for a Bun process when `OTEL_EXPORTER_OTLP_ENDPOINT` is set, and does nothing otherwise.
- * `OTEL_TRACES_SAMPLER_ARG` is the share of traces kept, 0 to 1. The exporters read their own variables
- * (opentelemetry.io/docs/specs/otel/protocol/exporter). Returns what flushes at the end, within three seconds.
+ * Registers OpenTelemetry for a Bun process if `OTEL_EXPORTER_OTLP_ENDPOINT` is set; otherwise does nothing.
+ * `OTEL_TRACES_SAMPLER_ARG` is the share of sampled traces, 0 to 1. The exporters read their own variables
+ * (opentelemetry.io/docs/specs/otel/protocol/exporter).
+ *
+ * @returns a function that flushes at the end, within three seconds
  */
 export function registerOtlp(
   serviceName: string,

@@ -3,7 +3,7 @@ import { type Context, ROOT_CONTEXT, type Span, TraceFlags, trace } from "@opent
 /** W3C Trace Context, §3.2: version 00. */
 export const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
-/** Context of a W3C traceparent (w3.org/TR/trace-context, §3.2); the root for anything that is none. */
+/** Context of a W3C traceparent (w3.org/TR/trace-context, §3.2). The root context for an invalid one. */
 export function parentOf(traceparent: string): Context {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent) ?? [];
   if (!traceId || !spanId || !flags) return ROOT_CONTEXT;
@@ -11,7 +11,7 @@ export function parentOf(traceparent: string): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
 }
 
-/** undefined unless the span is sampled: nobody carries the name of a trace that nobody keeps. */
+/** W3C traceparent of a span. Undefined unless the span is sampled. */
 export function traceparentOf(span: Span): string | undefined {
   const { traceId, spanId, traceFlags } = span.spanContext();
   return traceFlags & TraceFlags.SAMPLED ? `00-${traceId}-${spanId}-01` : undefined;

@@ -1,7 +1,10 @@
-/** MITRE ATLAS (atlas.mitre.org), content release 2026.09 of 2026-09-15. Names as that release has them. */
+/** MITRE ATLAS (atlas.mitre.org), content release 2026.09 of 2026-09-15. Names as in that release. */
 export const ATLAS_VERSION = "2026.09";
 
-/** The techniques the rules name. A test finds a rule whose technique is not here, and one here that no rule has. */
+/**
+ * Techniques that the rules refer to. A test checks that each rule's technique is listed here and each listed
+ * one is used.
+ */
 export const TECHNIQUES = {
   "AML.T0010.001": "AI Supply Chain Compromise: AI Software",
   "AML.T0010.003": "AI Supply Chain Compromise: Model",

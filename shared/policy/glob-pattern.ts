@@ -1,4 +1,4 @@
-/** A pattern made ready: its parts between the stars, in lower case. */
+/** A parsed pattern: its parts between the stars, in lower case. */
 type Parts = readonly string[];
 
 const partsOf = (pattern: string): Parts => pattern.toLowerCase().split("*");
@@ -17,13 +17,13 @@ function matchesParts(parts: Parts, text: string): boolean {
   return text.length - from >= last.length && text.endsWith(last);
 }
 
-/** True when the pattern matches the whole name: `*` stands for any run of characters, case does not matter. */
+/** True when the pattern matches the whole name. `*` matches any characters; case is ignored. */
 export const matchesPattern = (pattern: string, name: string): boolean =>
   matchesParts(partsOf(pattern), name.toLowerCase());
 
 /**
- * Lists of a policy, made ready once: a host may tell thousands of names and a policy hold hundreds of patterns, and
- * one such heartbeat must not hold up everybody else's.
+ * Parsed pattern lists. A heartbeat may contain thousands of names and a policy hundreds of patterns; without
+ * this cache one such heartbeat would delay all others.
  */
 const ready = new WeakMap<readonly string[], { exact: ReadonlySet<string>; others: readonly Parts[] }>();
 
@@ -37,7 +37,10 @@ function readyOf(patterns: readonly string[]) {
   return made;
 }
 
-/** True when a pattern matches: `*` stands for any run of characters, case does not matter. No list may be altered after. */
+/**
+ * True when one of the patterns matches the whole name: `*` matches any characters, case is ignored. The list
+ * must not be changed afterwards.
+ */
 export function matchesAny(patterns: readonly string[], name: string): boolean {
   if (patterns.length === 0) return false;
   const { exact, others } = readyOf(patterns);

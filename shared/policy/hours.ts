@@ -12,19 +12,19 @@ const msOf = (clockTime: string): number =>
 /** 1970-01-01 was a Thursday, ISO weekday 4. */
 const weekday = (day: number): number => ((day + 3) % 7) + 1;
 
-/** Number since 1970 of the local day that a moment lies in. */
+/** Number of the local day that contains a time, counted from 1970. */
 const dayOf = (ms: number, hours: WorkingHours): number => Math.floor((ms + offsetMs(ms, hours)) / DAY_MS);
 
 /**
- * The one moment at which the clock of a local day shows a time. A time that is left out when clocks go forward, or
- * shown twice when they go back, is taken by the offset of about that time, the same for everybody.
+ * The time at which a local clock shows `inDayMs` on a day. Where a time is skipped or repeated by daylight
+ * saving, one time is chosen the same way on every node.
  */
 function momentOf(day: number, inDayMs: number, hours: WorkingHours): number {
   const localMs = day * DAY_MS + inDayMs;
   return localMs - offsetMs(localMs - offsetMs(localMs, hours), hours);
 }
 
-/** Hours that end on the next day belong to the day on which they begin. */
+/** Working hours that end on the next day belong to the day on which they begin. */
 export function isWorkingTime(at: string, hours: WorkingHours): boolean {
   const ms = Date.parse(at);
   const today = dayOf(ms, hours);
@@ -38,8 +38,8 @@ export function isWorkingTime(at: string, hours: WorkingHours): boolean {
 }
 
 /**
- * The last moment, up to `at`, at which working hours began or ended on their clock. A state that lasts over it is
- * judged anew there: what was fine at five may not be at seven.
+ * The last begin or end of working hours up to `at`. A state that lasts longer is assessed again at this
+ * time, because the rule on working hours may change its result.
  */
 export function hoursBoundary(at: string, hours: WorkingHours): string {
   const ms = Date.parse(at);
@@ -50,7 +50,7 @@ export function hoursBoundary(at: string, hours: WorkingHours): string {
   return new Date(Math.max(...moments.filter((moment) => moment <= ms))).toISOString();
 }
 
-/** What their clock goes by, in words. */
+/** Name of the clock that working hours use. */
 export function clockOf({ timeZone, utcOffsetMinutes }: WorkingHours): string {
   if (timeZone !== undefined) return timeZone;
   if (utcOffsetMinutes === 0) return "UTC";

@@ -1,14 +1,15 @@
 /*
- * What an ordinary name looks like. A list of hostile sentences is never complete, in no language; the grammar of
- * names is small. Whatever is outside of it need not be hostile: it only takes away the right to lower anything.
+ * Grammar of an ordinary name. A list of hostile sentences can never be complete in any language, but the
+ * grammar of names is small. A text outside the grammar is not necessarily hostile; it only prevents the
+ * language model from lowering a score.
  */
 
 const CHARACTERS_MAX = 120;
-/** Words that tell something; what is in {@link FREE} tells nothing, and the same word twice is one. */
+/** Limit of distinct words that carry meaning. Words in {@link FREE} do not count. */
 const WORDS_MAX = 2;
-/** Between blanks: `Code Helper (Renderer)` is a name, more is a sentence. */
+/** Limit of words separated by spaces. `Code Helper (Renderer)` is a name; more words are a sentence. */
 const SPACED_MAX = 3;
-/** A longer run of letters and digits is no word: base64, hex, words run together. */
+/** Limit of a run of letters and digits. Longer runs are base64, hex or joined words. */
 const RUN_MAX = 16;
 
 const PLAIN = /^[A-Za-z0-9._:/\\@+~() -]*$/;
@@ -16,7 +17,7 @@ const PLAIN = /^[A-Za-z0-9._:/\\@+~() -]*$/;
 const NUMBERS =
   /(?<![A-Za-z0-9])(?:i?q\d(?:_(?:[klmsx]{1,3}|\d))*|[a-z]?\d+(?:[.x]\d+)*[a-z]?)(?![A-Za-z0-9])/gi;
 
-/** Folders that systems come with, endings of files, and what every other model is called. */
+/** Names of system folders, file extensions and common parts of model names. */
 const FREE: ReadonlySet<string> = new Set(
   (
     "c usr local bin sbin opt lib libexec home users applications contents mac os frameworks program files programs data " +
@@ -26,13 +27,14 @@ const FREE: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** Beginnings of words that a verdict or an order is made of. No name needs one to be itself. */
+/** Stems of words that express a verdict or an instruction. No ordinary name needs one. */
 const VERDICT =
   /^(info|warn|critic|risk|scor|sever|verdict|assess|evaluat|judg|benign|safe|harmless|approv|allow|trust|clean|low|zero|none|ignor|disregard|forget|overrid|bypass|instruct(?!$)|rule|prompt|polic|system$|assistant|user$|answer|respon|reply|output|return|mark|treat|classif|downgrad|flag|alert|report|escalat|verif|exempt|sanction|concern|attention|secur|false)/;
 
 /**
- * True for ASCII of bounded length and few words, none of which judges or commands: `llama3.2:3b-instruct-q4_K_M`,
- * `Code Helper (Renderer)`, `/usr/local/bin/ollama`. Other scripts, sentences, spaced letters and encoded text are none.
+ * True for a short ASCII name of few words without a verdict or an instruction:
+ * `llama3.2:3b-instruct-q4_K_M`, `Code Helper (Renderer)`, `/usr/local/bin/ollama`. False for other scripts,
+ * sentences, spaced letters and encoded text.
  */
 export function isPlainName(text: string): boolean {
   if (text.length > CHARACTERS_MAX || !PLAIN.test(text)) return false;

@@ -1,6 +1,6 @@
 /**
- * Text in a name that tries to give a reader orders. No list of these is complete: it is a reason for suspicion,
- * and no guard. What a language model may lower is decided by what names look like (plain-name.ts).
+ * Patterns of text that tries to instruct a language model. The list cannot be complete: a match is
+ * suspicious, but no match proves nothing. plain-name.ts decides what a language model may lower.
  */
 const ORDERS: readonly RegExp[] = [
   /\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|all|any|earlier|the|these|those|your|system)\b.{0,40}\b(instructions?|rules?|prompts?|polic(?:y|ies)|context|findings?|directions?)\b/i,
@@ -14,11 +14,11 @@ const ORDERS: readonly RegExp[] = [
   /(ignor\w*|vergiss|oublie\w*|olvida|ignora)\s.{0,40}(instruc\w*|anweisung\w*|instruktion\w*|consignes)/i,
 ];
 
-/** Names are short; words are not lost by normalising look-alikes and separators before looking. */
+/** Normalises look-alike characters and separators before matching. */
 const normal = (text: string): string =>
   text.normalize("NFKC").replace(/[\s_\-./\\\u200b-\u200f\u2060\ufeff]+/g, " ");
 
-/** The same names come again and again, and looking costs more than all other rules together. */
+/** Cache of results. The same names repeat, and matching costs more than all other rules together. */
 const seen = new Map<string, boolean>();
 const SEEN_MAX = 20_000;
 

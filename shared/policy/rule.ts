@@ -2,82 +2,88 @@ import type { Policy } from "../table/items/policy.ts";
 import type { Engine, Heartbeat, Store } from "../wire/heartbeat.ts";
 import type { Technique } from "./atlas.ts";
 
-/** What of a heartbeat is judged. */
+/** Parts of a heartbeat that rules evaluate. */
 export type Observed = Pick<
   Heartbeat,
   "engines" | "stores" | "collectors" | "containment" | "agent" | "host" | "spool"
 >;
 
-/** What is known about the use of an identity beyond one heartbeat, when something is wrong with it. */
+/** Evidence that the identity is used by more than one machine. Needs more than one heartbeat. */
 export type IdentityScene = {
-  /** Machines that report under this identity in turns, the one that was seen first in front. */
+  /** Machines that report under this identity alternately, the first seen first. */
   machines: readonly { hostname: string; since: string }[];
-  /** Another machine that the edge refused a session, because its mainboard is another one. */
+  /** Another machine to which the edge refused a session, because its mainboard differs. */
   refused?: { hostname: string | undefined; since: string };
-  /** A host that was isolated had enrolled from this machine's mainboard before. */
+  /** The host with the same mainboard that was isolated when this machine enrolled. */
   isolatedBefore?: { assetId: string; hostname: string };
 };
 
-/** Everything a rule may look at. `at`: time of the heartbeat, fixed-width UTC. */
+/** Input of a rule. `at`: time of the heartbeat, fixed-width UTC. */
 export type Scene = { heartbeat: Observed; policy: Policy; at: string; identity?: IdentityScene | undefined };
 
 type Said = {
   id: string;
   title: string;
-  /** MITRE ATLAS technique this may be a step of. */
+  /** MITRE ATLAS technique that this finding may be a step of. */
   atlas: Technique;
-  /** 1-100. From 70 on the finding is CRITICAL, else a WARNING. */
+  /** 1 to 100. From 70 on the finding is CRITICAL, otherwise WARNING. */
   points: number;
-  /** Where the facts can make more of it, up to this many; an open incident escalates when they do. */
+  /**
+   * Maximum of points, for rules whose points depend on the facts. An open incident escalates when the points
+   * grow.
+   */
   pointsMax?: number;
-  /** What to do about it, for the person who reads the incident. */
+  /** Recommended action, for the person who reads the incident. */
   remediation: string;
 };
 
-/** The facts of a case in one sentence, and its points where the rule has more than one number of them. */
+/** The facts of a case as a sentence, with its points if the rule has several levels. */
 export type Case = { says: string; points: number };
 
-/** All answer with the facts of this case; undefined when the rule does not apply. */
+/** `applies` returns the facts of the case, or undefined when the rule does not match. */
 export type EngineRule = Said & {
   about: "engine";
   applies(engine: Engine, scene: Scene): string | Case | undefined;
-  /** The same of a product that does not run, where the rule asks for what lies on its disk. */
+  /** Like `applies`, for a product that does not run. For rules about models on disk. */
   appliesAtRest?(store: Store, scene: Scene): string | Case | undefined;
 };
 export type HostRule = Said & { about: "host"; applies(scene: Scene): string | Case | undefined };
 export type Rule = EngineRule | HostRule;
 
-/** Stands for the engine in a finding about the whole host. */
+/** Used in place of the engine in findings about the whole host. */
 export const HOST = { id: "host", name: "This host" } as const;
 
-/** Lasting weights, or weights with a second sign of an engine, reach at least this. */
+/** Minimum confidence of resident model weights, or of weights with a second sign of an engine. */
 const HELD_CONFIDENCE_MIN = 70;
 
-/** True for a process with signs of model weights that are too few to call it an engine. */
+/** True for a process with signs of model weights that are too weak to call it an engine. */
 export const isInDoubt = ({ id, confidence }: Pick<Engine, "id" | "confidence">): boolean =>
   id === "unknown-weights" && confidence < HELD_CONFIDENCE_MIN;
 
-/** True where these signs begin with an inference library. A backup or a search that reads model files loads none. */
+/**
+ * True if the weak signs include an inference library. Backup or search programs read model files, but load
+ * no such library.
+ */
 export const likelyHolds = (engine: Pick<Engine, "id" | "confidence" | "evidence">): boolean =>
   isInDoubt(engine) && engine.evidence.some(({ signal, weight }) => signal === "library" && weight > 0);
 
 export const at = (engine: Engine): string =>
   `${engine.pid === undefined ? "owner not readable" : `pid ${engine.pid}`}${engine.ports.length > 0 ? `, port ${engine.ports[0]}` : ""}`;
 
-/** Up to three names, and how many more there are. */
+/** Up to three names, and the number of further ones. */
 export function listed(names: readonly string[]): string {
   const distinct = [...new Set(names)];
   const more = distinct.length > 3 ? ` and ${distinct.length - 3} more` : "";
   return `${distinct.slice(0, 3).join(", ")}${more}`;
 }
 
-/** The sentence for the names that were found; undefined when there are none. */
+/** The sentence with the given names. Undefined when there are no names. */
 export const whenAny = (names: readonly string[], sentence: (names: string) => string): string | undefined =>
   names.length === 0 ? undefined : sentence(listed(names));
 
 /**
- * `points`, and `more` each time `count` is twice what it was, from `from` on. Doubling, so that a number that goes up
- * and down by one is not worse each time.
+ * Points that grow with a count: `points`, plus `more` each time `count` doubles, starting at `from`.
+ * Doubling avoids an escalation for each small change of the count.
  */
 export const grown = (points: number, more: number, count: number, from = 1): number =>
   points + more * Math.max(0, Math.floor(Math.log2(count / from)));

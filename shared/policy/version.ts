@@ -1,7 +1,9 @@
 /**
- * Compares versions part by part: `0.9.1` is before `0.10`, `b3561` (llama.cpp's builds) before `b4000`, and a
- * pre-release (`0.11.1rc2`, `0.12.0-rc1`) before its release. What follows a `+` is ignored. Undefined when one of
- * them is no version at all or only zeros, or one counts builds (`b3561`) and the other has parts: what cannot be compared is not judged.
+ * Compares two versions part by part. `0.9.1` is before `0.10`, `b3561` (build number of llama.cpp) before
+ * `b4000`, and a pre-release (`0.11.1rc2`, `0.12.0-rc1`) before its release. Text after `+` is ignored.
+ *
+ * @returns below 0, 0 or above 0. Undefined if a version is not valid, has only zeros, or if one is a build
+ * number and the other has parts
  */
 export function compareVersions(a: string, b: string): number | undefined {
   const [left, right] = [parse(a), parse(b)];
@@ -17,10 +19,13 @@ export function compareVersions(a: string, b: string): number | undefined {
 
 const PRE_RELEASE = /^[-.]?(rc|alpha|beta|dev|pre|preview|a|b)[-.]?\d*(?![a-z\d])/i;
 const POST_RELEASE = /^post\d/i;
-/** Built out of an archive or a shallow clone llama.cpp has counted to 0 or 1, `b1-9f2a1b3`: that tells nothing. */
+/**
+ * llama.cpp built from an archive or a shallow clone has build 0 or 1 (`b1-9f2a1b3`), which does not identify
+ * a version.
+ */
 const BUILD_MIN = 2;
 
-/** `0.0.0` is what a program says that was built without its version: distributions build Ollama so. */
+/** `0.0.0` is reported by programs built without their version, for example Ollama in Linux distributions. */
 const isPlaceholder = (numbers: readonly number[]): boolean => numbers.every((number) => number === 0);
 
 function parse(version: string): { numbers: number[]; isBuild: boolean; isPreRelease: boolean } | undefined {
@@ -31,7 +36,7 @@ function parse(version: string): { numbers: number[]; isBuild: boolean; isPreRel
   const numbers = dotted!.split(".").map(Number);
   const isBuild = prefix!.toLowerCase() === "b";
   const isPreRelease = PRE_RELEASE.test(rest);
-  // `5f3a2b1` is a commit, and no version 5.
+  // `5f3a2b1` is a commit hash, not version 5.
   if (/^[a-z\d]/i.test(rest) && !isPreRelease && !POST_RELEASE.test(rest)) return undefined;
   if (isBuild && numbers[0]! < BUILD_MIN) return undefined;
   return isPlaceholder(numbers) ? undefined : { numbers, isBuild, isPreRelease };

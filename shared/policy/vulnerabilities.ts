@@ -1,6 +1,6 @@
 /**
- * Known vulnerabilities of engines, as of 2026-11. `engine` is a catalogue id. Affected: `from` (included, the
- * first version when absent) up to `fixed` (excluded). Adding one is adding an entry; the tests hold its form.
+ * Known vulnerabilities of engines, as of 2026-11. `engine` is a catalogue id. Affected versions: `from`
+ * (inclusive; the first version when absent) up to `fixed` (exclusive). A test checks the form of each entry.
  */
 export type Vulnerability = {
   id: string;
@@ -8,7 +8,7 @@ export type Vulnerability = {
   from?: string;
   fixed: string;
   isCritical: boolean;
-  /** What an attacker gains, in a few words that go on after "known for". */
+  /** Impact as a short noun phrase. Shown in parentheses after the id. */
   summary: string;
   source: string;
 };
@@ -29,70 +29,64 @@ export const VULNERABILITIES: readonly Vulnerability[] = [
     "CVE-2024-37032",
     { fixed: "0.1.34" },
     true,
-    "files written outside of its folder, and code run by that",
+    "file writes outside its folder, which allow code execution",
   ),
-  entry("ollama", "CVE-2024-39720", { fixed: "0.1.46" }, false, "a crash by a crafted model file"),
-  entry("ollama", "CVE-2024-39722", { fixed: "0.1.46" }, false, "telling which files exist on the host"),
+  entry("ollama", "CVE-2024-39720", { fixed: "0.1.46" }, false, "crash by a crafted model file"),
+  entry(
+    "ollama",
+    "CVE-2024-39722",
+    { fixed: "0.1.46" },
+    false,
+    "disclosure of which files exist on the host",
+  ),
   entry(
     "ollama",
     "CVE-2024-45436",
     { fixed: "0.1.47" },
     true,
-    "files written outside of its folder by a crafted archive",
+    "file writes outside its folder by a crafted archive",
   ),
-  entry(
-    "ollama",
-    "CVE-2026-7482",
-    { fixed: "0.17.1" },
-    true,
-    "its memory read by anybody who reaches its API",
-  ),
+  entry("ollama", "CVE-2026-7482", { fixed: "0.17.1" }, true, "disclosure of its memory through its API"),
   entry(
     "vllm",
     "CVE-2025-32444",
     { from: "0.6.5", fixed: "0.8.5" },
     true,
-    "code run through its Mooncake transfer",
+    "code execution through its Mooncake transfer",
   ),
   entry(
     "vllm",
     "CVE-2025-47277",
     { from: "0.6.5", fixed: "0.8.5" },
     true,
-    "code run through its transfer between nodes",
+    "code execution through its transfer between nodes",
   ),
-  entry(
-    "vllm",
-    "CVE-2025-48944",
-    { from: "0.8.0", fixed: "0.9.0" },
-    false,
-    "a crash by one malformed request",
-  ),
-  entry("vllm", "CVE-2025-48956", { from: "0.1.0", fixed: "0.10.1.1" }, false, "a crash by one large header"),
-  entry("vllm", "CVE-2025-59425", { fixed: "0.11.0" }, false, "its API key guessed by timing"),
+  entry("vllm", "CVE-2025-48944", { from: "0.8.0", fixed: "0.9.0" }, false, "crash by one malformed request"),
+  entry("vllm", "CVE-2025-48956", { from: "0.1.0", fixed: "0.10.1.1" }, false, "crash by one large header"),
+  entry("vllm", "CVE-2025-59425", { fixed: "0.11.0" }, false, "disclosure of its API key by timing"),
   entry(
     "vllm",
     "CVE-2025-62164",
     { from: "0.10.2", fixed: "0.11.1" },
     true,
-    "memory corrupted by crafted embeddings",
+    "memory corruption by crafted embeddings",
   ),
   entry(
     "llama-cpp-python",
     "CVE-2024-34359",
     { from: "0.2.30", fixed: "0.2.72" },
     true,
-    "code run by the chat template of a model",
+    "code execution by the chat template of a model",
   ),
-  entry("llama-cpp", "CVE-2024-42479", { fixed: "b3561" }, true, "memory written through its RPC server"),
-  entry("sglang", "CVE-2026-3059", { fixed: "0.5.10" }, true, "code run through its message broker"),
-  entry("sglang", "CVE-2026-3060", { fixed: "0.5.10" }, true, "code run through its message broker"),
-  entry("localai", "CVE-2024-5182", { fixed: "2.16.0" }, false, "files deleted outside of its folder"),
+  entry("llama-cpp", "CVE-2024-42479", { fixed: "b3561" }, true, "memory writes through its RPC server"),
+  entry("sglang", "CVE-2026-3059", { fixed: "0.5.10" }, true, "code execution through its message broker"),
+  entry("sglang", "CVE-2026-3060", { fixed: "0.5.10" }, true, "code execution through its message broker"),
+  entry("localai", "CVE-2024-5182", { fixed: "2.16.0" }, false, "file deletion outside its folder"),
   entry(
     "open-webui",
     "CVE-2025-64496",
     { fixed: "0.6.35" },
     false,
-    "sign-in tokens taken by a hostile model server",
+    "theft of sign-in tokens by a hostile model server",
   ),
 ];

@@ -2,19 +2,19 @@ import { z } from "zod";
 import { text } from "../wire/text.ts";
 
 /**
- * Line of a pack that stands in for a heartbeat: an edge refused a session of this asset to another machine. A worker
- * that does not know it sets it aside, and it can be replayed.
+ * Line of a pack in place of a heartbeat: the edge refused a session of this asset to another machine. An
+ * older worker that does not know this line sends it to the dead-letter queue, from which it can be replayed.
  */
 export const copySighting = z.strictObject({
   v: z.literal(1),
   copied: z.strictObject({
-    /** What that machine calls itself, if it said so. */
+    /** Hostname that the other machine reports, if any. */
     hostname: text(253).optional(),
   }),
 });
 export type CopySighting = z.infer<typeof copySighting>;
 
-/** The sighting that a line's body is; undefined for anything else. */
+/** Parses the body of a line. Undefined for anything else than a sighting. */
 export function parseCopySighting(body: string): CopySighting | undefined {
   if (!body.startsWith('{"v":1,"copied":')) return undefined;
   try {

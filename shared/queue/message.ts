@@ -4,36 +4,36 @@ import { tenantId } from "../ids.ts";
 import { TRACEPARENT } from "../observability/traceparent.ts";
 
 /*
- * A queue message packs heartbeats of one tenant, as text:
+ * A queue message is a pack of heartbeats of one tenant, as text:
  *
  *   {"v":1,"tenant":"org_…","count":2}
  *   {"asset":"01…","receivedAt":"…"} {…heartbeat as the agent sent it…}
  *   {"asset":"01…","receivedAt":"…"} {…}
  *
- * The heartbeat is carried byte for byte, never serialised again. A JSON text cannot hold a raw line break
- * inside a string; the edge refuses one between tokens, so a line is always one heartbeat. A pack of none says that
- * something of the tenant's waits in the outbox: whoever gets it looks there at once.
+ * The heartbeat is carried byte for byte, never serialised again. A JSON string cannot contain a raw line
+ * break, and the edge refuses line breaks between tokens, so a line is always one heartbeat. A pack without
+ * heartbeats means that the tenant's outbox has a new event: the worker reads the outbox immediately.
  */
 
 /**
- * Text of a pack before it is compressed. Heartbeats of a fleet are alike: this much becomes some 50 KiB, and a
- * request is billed per 64 KiB. What cannot be compressed stays below the 1 MiB AWS takes all the same.
+ * Limit of a pack before compression, in bytes. Heartbeats of a fleet are similar, so a full pack compresses
+ * to about 50 KiB; SQS bills requests per 64 KiB. Without compression it stays below the 1 MiB limit of SQS.
  */
 export const PACK_BYTES_MAX = 480 * 1024;
 
-/** Before a pack that is compressed: base64 (RFC 4648 §4) of raw deflate (RFC 1951) of its text follows. */
+/** Prefix of a compressed pack. Base64 (RFC 4648 §4) of raw deflate (RFC 1951) of the text follows. */
 export const COMPRESSED = "z1:";
 
-/** A worker opens nothing that grows beyond this. */
+/** Limit of a pack after decompression, in bytes. */
 export const OPENED_BYTES_MAX = 4 * 1024 * 1024;
 
 export const SIGNATURE_ATTRIBUTE = "lz-signature";
 export const KID_ATTRIBUTE = "lz-kid";
-/** On messages of the dead-letter queue: why it can never succeed. */
+/** Attribute of messages in the dead-letter queue: the reason why they cannot be processed. */
 export const REASON_ATTRIBUTE = "lz-reason";
 export const ORIGIN_ATTRIBUTE = "lz-origin";
 
-/** Why the worker sets a message aside. */
+/** Reasons for sending a message to the dead-letter queue. */
 export const REASONS = {
   unsigned: "unsigned",
   forged: "the signature does not verify",
@@ -44,8 +44,9 @@ export const REASONS = {
 export type Reason = (typeof REASONS)[keyof typeof REASONS];
 
 /**
- * What may pass: the key comes with the next step of a rotation, the schema with the next version of the worker. Such
- * a letter keeps its signature, so that it can be replayed and is checked anew; one that fails its check never can.
+ * Reasons that may resolve: a key arrives with a key rotation, a schema with a newer worker. Such a dead
+ * letter keeps its signature, so it can be replayed and verified again. A message with an invalid signature
+ * can never be replayed.
  */
 export const PASSING_REASONS: ReadonlySet<string> = new Set<Reason>([
   REASONS.unknownKey,
@@ -54,17 +55,17 @@ export const PASSING_REASONS: ReadonlySet<string> = new Set<Reason>([
 ]);
 
 const header = z.strictObject({ v: z.literal(1), tenant: tenantId, count: z.int().min(0).max(10_000) });
-/** `body` is the heartbeat's JSON, as text or in UTF-8; the asset is the one whose session key signed it. */
+/** `body` is the JSON of the heartbeat, as text or in UTF-8. `assetId` is the asset whose session key signed it. */
 export type Entry<Body = string> = {
   assetId: string;
   receivedAt: string;
-  /** W3C traceparent, so that a trace goes on behind the queue. */
+  /** W3C traceparent, so that a trace continues in the worker. */
   trace?: string;
   body: Body;
 };
 export type Pack = { tenantId: string; entries: Entry[] };
 
-/** One line of a pack. The body is bytes until it is compressed: a heartbeat is copied once. */
+/** One line of a pack. The body stays in bytes until compression, so a heartbeat is copied once. */
 export type Line = { head: string; body: Uint8Array<ArrayBuffer> };
 
 export function encodeEntry({
@@ -78,10 +79,10 @@ export function encodeEntry({
   return { head, body: typeof body === "string" ? utf8(body) : body };
 }
 
-/** Bytes a line takes in a pack: a head is ASCII, and a line break goes before it. */
+/** Size of a line in a pack, in bytes. The head is ASCII and follows a line break. */
 export const lineBytes = ({ head, body }: Line): number => 1 + head.length + body.length;
 
-/** UTF-8 of a pack. `lines` as {@link encodeEntry} makes them. */
+/** UTF-8 of a pack with these lines. */
 export function encodePack(tenant: string, lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   const header = `{"v":1,"tenant":"${tenant}","count":${lines.length}}`;
   let length = header.length;
@@ -100,15 +101,19 @@ export function encodePack(tenant: string, lines: readonly Line[]): Uint8Array<A
 const encoder = new TextEncoder();
 const LINE_BREAK = 0x0a;
 
-/** Throws when the text is no pack: after a good signature that is our own fault, not a sender's. */
+/** Parses a pack. Throws for invalid text: since the signature is valid, this is an error of our own edge. */
 export function decodePack(text: string): Pack {
   const [first, ...lines] = text.split("\n");
   const { tenant, count } = header.parse(JSON.parse(first ?? ""));
-  if (lines.length !== count) throw new Error(`pack names ${count} heartbeats and holds ${lines.length}`);
+  if (lines.length !== count)
+    throw new Error(`the pack announces ${count} heartbeats but contains ${lines.length}`);
   return { tenantId: tenant, entries: lines.map(decodeEntry) };
 }
 
-/** The very form {@link encodeEntry} writes: parsing it as JSON and by a schema costs more than all else here. */
+/**
+ * The exact form that {@link encodeEntry} writes. A regular expression is much faster than JSON and a schema
+ * here.
+ */
 const ENTRY_HEAD =
   /^\{"asset":"([0-7][0-9A-HJKMNP-TV-Z]{25})","receivedAt":"(2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"(?:,"trace":"([^"\\]+)")?\} /;
 
@@ -116,7 +121,7 @@ function decodeEntry(line: string): Entry {
   const [head, asset, receivedAt, trace] = ENTRY_HEAD.exec(line) ?? [];
   const isTrace = trace === undefined || TRACEPARENT.test(trace);
   if (head === undefined || !isTrace || !Number.isFinite(Date.parse(receivedAt!))) {
-    throw new Error("a line of the pack has no head");
+    throw new Error("a line of the pack has no valid head");
   }
   const entry = { assetId: asset!, receivedAt: receivedAt!, body: line.slice(head.length) };
   return trace === undefined ? entry : { ...entry, trace };

@@ -18,7 +18,7 @@ import type {
   UpdateItemCommandOutput,
 } from "@aws-sdk/client-dynamodb";
 
-/** The DynamoDB operations the stages use, in the wire's own JSON shapes. Building a request is pure. */
+/** DynamoDB operations of all stages, in the JSON shapes of the protocol. Building a request is pure. */
 export type Operations = {
   BatchGetItem: [BatchGetItemCommandInput, BatchGetItemCommandOutput];
   BatchWriteItem: [BatchWriteItemCommandInput, BatchWriteItemCommandOutput];
@@ -31,8 +31,8 @@ export type Operations = {
 };
 
 /**
- * Sends one operation. The edge does it with aws4fetch, the worker with the AWS SDK: neither kind of code
- * knows of the other. Throws {@link DynamoFault} for every answer that is not success.
+ * Sends one operation. The edge uses aws4fetch, the worker its own client, both behind this type. Throws
+ * {@link DynamoFault} for every unsuccessful response.
  */
 export type Dynamo = <Name extends keyof Operations>(
   operation: Name,
@@ -40,13 +40,14 @@ export type Dynamo = <Name extends keyof Operations>(
 ) => Promise<Operations[Name][1]>;
 
 /**
- * Whether an answer with this `Content-Type` is DynamoDB's. A successful write is answered with `{}`, which a captive
- * portal or a proxy may answer too: the protocol's media type (smithy.io, "AWS JSON 1.0") is what tells them apart.
+ * Whether a response with this `Content-Type` is from DynamoDB. A successful write returns `{}`, which a
+ * captive portal or a proxy may return too. The media type of the protocol (smithy.io, "AWS JSON 1.0")
+ * distinguishes them.
  */
 export const isDynamoContentType = (contentType: string | null): boolean =>
   contentType !== null && /^application\/x-amz-json-1\.0\s*(?:;|$)/i.test(contentType);
 
-/** `code` is DynamoDB's exception name; `reasons` one per item of a cancelled transaction, in order. */
+/** `code`: name of the DynamoDB exception. `reasons`: one per item of a cancelled transaction, in order. */
 export class DynamoFault extends Error {
   override name = "DynamoFault";
   constructor(
@@ -71,11 +72,12 @@ type Plain =
   | readonly Plain[]
   | { readonly [key: string]: Plain };
 
-/** Attribute value of a plain one. `undefined` members of objects are left out. */
+/** Attribute value of a plain value. Omits `undefined` members of objects. */
 export function marshal(value: Plain): AttributeValue {
   if (typeof value === "string") return { S: value };
   if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw new Error(`cannot store the number ${value}`);
+    if (!Number.isFinite(value))
+      throw new Error(`Cannot store the number ${value}: only finite numbers are supported`);
     return { N: String(value) };
   }
   if (typeof value === "boolean") return { BOOL: value };
@@ -96,7 +98,7 @@ export function unmarshal(value: AttributeValue): unknown {
   if (value.NULL !== undefined) return null;
   if (value.L !== undefined) return value.L.map(unmarshal);
   if (value.M !== undefined) return unmarshalItem(value.M);
-  throw new Error(`no code here stores the attribute type ${Object.keys(value).join()}`);
+  throw new Error(`Unsupported attribute type ${Object.keys(value).join()}`);
 }
 
 export function unmarshalItem(item: AttributeMap): Record<string, unknown> {

@@ -1,4 +1,4 @@
-/** Names and keys of the one table. Every partition key, of the indexes too, begins with the tenant. */
+/** Names and keys of the table. Every partition key, including those of the indexes, begins with the tenant. */
 
 export const TABLE_NAME = "LifecycleZero_Assets";
 export const GSI1 = "GSI1";
@@ -29,19 +29,19 @@ export const presenceKey = (tenantId: string, assetId: string): Key => ({
 });
 export const PRESENCE_PREFIX = "PRESENCE#";
 
-/** What an asset holds: models with their facts, clients. */
+/** Inventory of an asset: its models with metadata, and its clients. */
 export const inventoryKey = (tenantId: string, assetId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `INVENTORY#${assetId}`,
 });
 export const INVENTORY_PREFIX = "INVENTORY#";
 
-/** `~` sorts after every hour: read backwards, the summary comes first and then the newest hours. */
+/** `~` sorts after every hour, so reading backwards returns the summary first and then the newest hours. */
 export const fleetSummaryKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: "FLEET#~",
 });
-/** Of one hour: `2026-11-21T23`. */
+/** Counts of one hour: `2026-11-21T23`. */
 export const fleetHourKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `FLEET#${hour}`,
@@ -55,14 +55,14 @@ export const auditKey = (tenantId: string, assetId: string, at: string): Key => 
   PK: tenantPartition(tenantId),
   SK: `AUDIT#${assetId}#${at}`,
 });
-/** Key of a record on the tenant as a whole. An asset id is a ULID, so none is called TENANT. */
+/** Key of a tenant-level custody record. An asset id is a ULID, so no asset is called TENANT. */
 export const tenantAuditKey = (tenantId: string, at: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `AUDIT#TENANT#${at}`,
 });
 export const auditPrefix = (assetId?: string) => (assetId ? `AUDIT#${assetId}#` : "AUDIT#");
 
-/** A request that a second person is to approve. A ULID, so the newest sorts last. */
+/** A request for approval by a second person. `approvalId` is a ULID, so the newest sorts last. */
 export const approvalKey = (tenantId: string, approvalId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `APPROVAL#${approvalId}`,
@@ -70,13 +70,13 @@ export const approvalKey = (tenantId: string, approvalId: string): Key => ({
 export const APPROVAL_PREFIX = "APPROVAL#";
 
 export const ISOLATION_COUNT_PREFIX = "ISOLATIONS#";
-/** Isolations of one hour: `2026-11-21T23`. */
+/** Number of isolations in one hour: `2026-11-21T23`. */
 export const isolationCountKey = (tenantId: string, hour: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `${ISOLATION_COUNT_PREFIX}${hour}`,
 });
 
-/** The running head of the tenant's custody chain. */
+/** The head of the tenant's custody chain. */
 export const custodyHeadKey = (tenantId: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: "CUSTODY#HEAD",
@@ -89,7 +89,7 @@ export const enrolmentKey = (tenantId: string, jti: string): Key => ({
 
 export const ENROLLED_PREFIX = "ENROLLED#";
 
-/** One item a device, so that a token for a fleet does not grow beyond what an item may hold. */
+/** One item per device, so that a token for a whole fleet does not exceed the size limit of an item. */
 export const enrolledKey = (tenantId: string, jti: string, deviceKey: string): Key => ({
   PK: tenantPartition(tenantId),
   SK: `${ENROLLED_PREFIX}${jti}#${deviceKey}`,
@@ -114,12 +114,13 @@ export const idempotencyKey = (tenantId: string, key: string): Key => ({
   SK: `IDEMPOTENCY#${key}`,
 });
 
-/** The newest check of a tenant's signatures. */
+/** The newest signature audit of a tenant. */
 export const securityKey = (tenantId: string): Key => ({ PK: tenantPartition(tenantId), SK: "SECURITY" });
 
 /**
- * Authority records of a tenant. They have a partition of their own, so that an IAM policy on `dynamodb:LeadingKeys`
- * can let admin nodes alone write it. `itemSortKey`: SK of the item that the record is about.
+ * Authority records of a tenant. They have their own partition, so that an IAM policy on
+ * `dynamodb:LeadingKeys` can restrict its writes to admin nodes. `itemSortKey`: SK of the item that the
+ * record is about.
  */
 export const authorityKey = (tenantId: string, itemSortKey: string): Key => ({
   PK: `${tenantPartition(tenantId)}#AUTHORITY`,
@@ -128,15 +129,15 @@ export const authorityKey = (tenantId: string, itemSortKey: string): Key => ({
 /** No item of a tenant has this sort key. */
 export const authorityHeadKey = (tenantId: string): Key => authorityKey(tenantId, "HEAD");
 
-/** Authority records of devices as they enrolled: the partition that enrol nodes write. */
+/** Authority records of newly enrolled devices: the partition that enrol nodes write. */
 export const deviceRecordKey = (tenantId: string, assetId: string): Key => ({
   PK: `${tenantPartition(tenantId)}#DEVICES`,
   SK: `ASSET#${assetId}`,
 });
 
 /**
- * The shard is a function of the asset (FNV-1a, 32 bit): it spreads writes as a random one would, a
- * redelivered message lands on the same key, and one asset's history stays in one partition.
+ * Shard of an asset: a hash (FNV-1a, 32 bit) of its id. It spreads writes like a random number. A redelivered
+ * message gets the same key, and the history of one asset stays in one partition.
  */
 export function shardOf(assetId: string, shards: number): number {
   let hash = 0x811c9dc5;
@@ -154,7 +155,7 @@ export const telemetryKey = (tenantId: string, assetId: string, at: string, shar
   SK: `TELEMETRY#${assetId}#${at}`,
 });
 
-/** One incident per asset, rule and engine: the key says so, a second one cannot exist. */
+/** One incident per asset, rule and engine. The key ensures that there is no second one. */
 export const incidentKey = (tenantId: string, id: IncidentName, shards: number): Key => ({
   PK: telemetryPartition(tenantId, id.assetId, shards),
   SK: `INCIDENT#${id.assetId}#${id.rule}#${id.engine}`,
@@ -164,7 +165,7 @@ export const incidentPrefix = (assetId: string) => `INCIDENT#${assetId}#`;
 
 export type IncidentName = { assetId: string; rule: string; engine: string };
 
-/** Incident id of the API: the three parts of its name, none of which can hold a dot. */
+/** Incident id of the API: the three parts of its name, none of which can contain a dot. */
 export const incidentId = (name: IncidentName) => `${name.assetId}.${name.rule}.${name.engine}`;
 
 export const employeeAssets = (tenantId: string, employeeId: string) =>
@@ -175,16 +176,16 @@ export const assetTimeline = (tenantId: string, assetId: string) =>
   `${tenantPartition(tenantId)}#ASSET#${assetId}`;
 export const timelineDate = (at: string) => `DATE#${at}`;
 
-/** Sparse: holds an asset from isolate until the release is proven, and while it is revoked. */
+/** Sparse: contains an asset from isolation until its release is proven, and while it is revoked. */
 export const actionRequired = (tenantId: string) => `${tenantPartition(tenantId)}#ACTION_REQ`;
 
-/** Sparse: holds open incidents only. */
+/** Sparse: contains open incidents only. */
 export const alerts = (tenantId: string, risk: "WARNING" | "CRITICAL") =>
   `${tenantPartition(tenantId)}#ALERT#${risk}`;
 
 export const indexSort = (at: string, assetId: string) => `${at}#${assetId}`;
 
-/** Beside the asset's telemetry, so that it is as well spread. */
+/** In the partition of the asset's telemetry, so that writes are spread equally. */
 export const baselineKey = (tenantId: string, assetId: string, shards: number): Key => ({
   PK: telemetryPartition(tenantId, assetId, shards),
   SK: `BASELINE#${assetId}`,
@@ -202,17 +203,17 @@ export const verdictKey = (tenantId: string, fingerprint: string): Key => ({
 
 export const eventsPartition = (tenantId: string) => `${tenantPartition(tenantId)}#EVENTS`;
 
-/** `recordedAt` first: reading on from a cursor is reading on in time. */
+/** `recordedAt` comes first, so reading from a cursor is reading in order of time. */
 export const eventKey = (tenantId: string, recordedAt: string, eventId: string): Key => ({
   PK: eventsPartition(tenantId),
   SK: `EVENT#${recordedAt}#${eventId}`,
 });
 export const EVENT_PREFIX = "EVENT#";
 
-/** Sparse, in GSI2: events some webhook is still to be told of, sorted by the time of the next attempt. */
+/** Sparse, in GSI2: events with pending deliveries, sorted by the time of the next attempt. */
 export const outbox = (tenantId: string) => `${tenantPartition(tenantId)}#OUTBOX`;
 
-/** Sparse, in GSI2: states the language model is still to be asked about, sorted by the time of the next try. */
+/** Sparse, in GSI2: states with a pending LLM review, sorted by the time of the next attempt. */
 export const reviewQueue = (tenantId: string) => `${tenantPartition(tenantId)}#REVIEW`;
 
 export const webhookHealthKey = (tenantId: string, webhookId: string): Key => ({

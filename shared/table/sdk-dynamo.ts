@@ -23,8 +23,8 @@ const COMMANDS = {
 } satisfies Record<keyof Operations, unknown>;
 
 /**
- * DynamoDB through the AWS SDK as it is, for command-line tools: they need its credentials and retries, not the speed of
- * the worker's client. Rejects with the SDK's own errors.
+ * DynamoDB through the AWS SDK, for command-line tools: they need its credentials and retries, but not the
+ * speed of the worker's client. Rejects with errors of the SDK.
  */
 export const sdkDynamo = (client: DynamoDBClient): Dynamo => {
   const send = (operation: keyof Operations, input: object) => {

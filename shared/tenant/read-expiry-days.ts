@@ -3,8 +3,8 @@ import { AuthorityFault } from "../authority/types.ts";
 import { readTenant } from "./read-tenant.ts";
 
 /**
- * Setting `assetExpiryDays` of a tenant, for lists. Settings that are not what the control key signed hide no host: this
- * is 0 for them, and the reader of the settings has logged the fault.
+ * Setting `assetExpiryDays` of a tenant, for lists. 0 if the settings have no valid signature, so that they
+ * hide no host; reading them has logged the fault.
  */
 export async function readExpiryDays(
   reader: { authority: Pick<Authority, "read"> },

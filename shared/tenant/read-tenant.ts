@@ -4,9 +4,9 @@ import { type TenantItem, tenantDefaults, tenantItem } from "../table/items/tena
 import { tenantKey } from "../table/keys.ts";
 
 /**
- * Settings of a tenant, read consistently, or the defaults when no admin has ever written any.
+ * Settings of a tenant, read consistently. The defaults if no administrator has changed any.
  *
- * @throws AuthorityFault when they are not what the control key signed
+ * @throws AuthorityFault when the settings do not match the signature of the control key
  */
 export async function readTenant(
   { authority }: { authority: Pick<Authority, "read"> },

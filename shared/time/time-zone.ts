@@ -1,13 +1,13 @@
 const MINUTE_MS = 60_000;
-/** No zone has changed its offset but at a quarter of an hour for fifty years. */
+/** Time zones have changed their offset only at full quarters of an hour for fifty years. */
 const QUARTER_MS = 15 * MINUTE_MS;
 const KNOWN_OFFSETS_MAX = 4096;
 const offsets = new Map<string, number>();
 
-/** Whether this runtime knows a zone of that name in the IANA database. */
+/** Whether this runtime knows a zone with this name in the IANA database. */
 export const isTimeZone = (timeZone: string): boolean => formatOf(timeZone) !== undefined;
 
-/** Milliseconds that the clocks of a zone are ahead of UTC at a moment; 0 for a zone that this runtime does not know. */
+/** Offset of a time zone from UTC at a time, in milliseconds, positive to the east. 0 for an unknown zone. */
 export function zoneOffsetMs(ms: number, timeZone: string): number {
   const quarterMs = Math.floor(ms / QUARTER_MS) * QUARTER_MS;
   const key = `${timeZone} ${quarterMs}`;

@@ -3,30 +3,33 @@ import { z } from "zod";
 import { tenantId } from "../ids.ts";
 import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 
-/** Settings that an agent takes from its tenant. Unknown ones are ignored, so that an older agent keeps working. */
+/** Tenant settings for agents. Agents ignore unknown members, so older agents keep working. */
 export const agentSettings = z.object({
   heartbeatIntervalMs: z.int().min(1000).max(600_000),
   clientDirectories: z.boolean(),
 });
 export type AgentSettings = z.infer<typeof agentSettings>;
 
-/** Settings of a tenant that no admin has configured, and of an agent that has verified none. */
+/** Settings of a tenant that no administrator has configured, and of an agent without verified settings. */
 export const AGENT_SETTINGS_DEFAULT: AgentSettings = { heartbeatIntervalMs: 5000, clientDirectories: false };
 
 export const SETTINGS_TYPE = "lz-agent-settings+jwt";
 
 export const settingsClaims = agentSettings.extend({
   tenant: tenantId,
-  /** Milliseconds since the epoch of the change, later than that of every change of the tenant before. */
+  /** Time of the change in milliseconds since the epoch. Higher than in all earlier changes of the tenant. */
   version: z.int().positive(),
 });
 export type SettingsClaims = z.infer<typeof settingsClaims>;
 
-/** Settings for the agents of a tenant, as compact JWS (RFC 7515, EdDSA): nodes that hand them on cannot change them. */
+/**
+ * Signs the agent settings of a tenant, as compact JWS (RFC 7515, EdDSA), so that nodes which forward them
+ * cannot change them.
+ */
 export const signAgentSettings = (control: ControlKey, settings: SettingsClaims): Promise<string> =>
   signStatement(control, SETTINGS_TYPE, settings);
 
-/** Settings that one of these control keys signed for this very tenant. Throws otherwise. */
+/** Verifies that one of these control keys signed the settings for this tenant. Throws otherwise. */
 export async function verifyAgentSettings(
   jws: string,
   keys: JSONWebKeySet,

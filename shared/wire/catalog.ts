@@ -4,28 +4,28 @@ import { base64url, utf8 } from "../encoding/bytes.ts";
 import type { ControlKey } from "./sign-statement.ts";
 
 /*
- * The signed catalogue is one text file: in its first line a compact JWS over version and digest, from the second
- * on the catalogue as JSON. What is signed are the bytes, so nobody has to agree on how JSON is written.
+ * The signed catalogue is one text file. Its first line is a compact JWS over version and digest; the rest is
+ * the catalogue as JSON. The signature covers the bytes, so no canonical form of JSON is needed.
  */
 
-/** Of the whole document. 125 products with their fixtures are 140 kB. */
+/** Limit of the whole document in bytes. 125 products with their fixtures are 140 kB. */
 export const CATALOGUE_BYTES_MAX = 4 * 1024 * 1024;
 export const CATALOGUE_PATH = "/v1/catalog";
 
-/** A date, and a number where one day has several. */
+/** A date, and a number if one day has several versions. */
 export const catalogueVersion = z.string().regex(/^2\d{3}\.\d{2}\.\d{2}(?:\.\d{1,4})?$/);
 
 const claims = z.object({ version: catalogueVersion, sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/) });
 
 const TYPE = "lz-catalogue+jwt";
 const ISSUER = "lifecyclezero";
-/** Of the first line: a signature and two short claims. */
+/** Limit of the first line in characters: a signature and two short claims. */
 const JWS_CHARACTERS_MAX = 4096;
 
 export const sha256Of = async (text: string): Promise<string> =>
   base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text))));
 
-/** The document that an edge serves. `json` is signed as it stands, under the version it names itself. */
+/** The document that an edge serves. Signs `json` unchanged, with the version that it contains. */
 export async function signCatalogue(
   control: ControlKey,
   json: string,
@@ -39,7 +39,10 @@ export async function signCatalogue(
   return `${jws}\n${json}`;
 }
 
-/** Version and JSON text of a document that one of the keys signed. Throws otherwise; says nothing of the content. */
+/**
+ * Version and JSON text of a document that one of the keys signed. Throws otherwise. Does not validate the
+ * content.
+ */
 export async function verifyCatalogue(
   document: string,
   pinned: JSONWebKeySet,
@@ -60,7 +63,7 @@ export async function verifyCatalogue(
   return { version, json };
 }
 
-/** Below 0 when `a` is older than `b`, 0 when they are the same, above 0 when it is newer. */
+/** Negative when `a` is older than `b`, 0 when they are equal, positive when it is newer. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split(".").map(Number)) as [number[], number[]];
   for (let at = 0; at < 4; at += 1) {

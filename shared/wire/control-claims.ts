@@ -3,17 +3,17 @@ import type { z } from "zod";
 import { assetId, tenantId } from "../ids.ts";
 import { type ControlKey, ISSUER, signStatement } from "./sign-statement.ts";
 
-/** Whom every order of the control plane names: nothing made for one host is worth anything on another. */
+/** Claims that name the addressee of each control-plane token, so that it is not valid for another host. */
 export const addressee = { tenant: tenantId, asset: assetId };
 type Addressed = { tenant: string; asset: string };
 
-/** Compact JWS (RFC 7515, EdDSA) of these claims. `typ` keeps one kind of order from passing for another. */
+/** Signs claims as compact JWS (RFC 7515, EdDSA). `typ` prevents the use of one kind of token as another. */
 export const signClaims = (control: ControlKey, typ: string, claims: Addressed): Promise<string> =>
   signStatement(control, typ, claims);
 
 /**
- * Claims that one of the pinned keys signed as this `typ`, for this very asset, and that have not expired.
- * Throws (jose's error, ZodError, or one that says that another asset is named) otherwise.
+ * Verifies claims: one of the pinned keys signed them with this `typ`, for this asset, and they have not
+ * expired. Throws otherwise (jose's error, ZodError, or an Error for another asset).
  */
 export async function verifyClaims<Claims extends Addressed>(
   jws: string,
@@ -31,6 +31,6 @@ export async function verifyClaims<Claims extends Addressed>(
   });
   const claims = schema.parse(payload);
   if (claims.tenant !== self.tenantId || claims.asset !== self.assetId)
-    throw new Error(`it names another asset (${typ})`);
+    throw new Error(`the token is for another asset (${typ})`);
   return claims;
 }

@@ -6,19 +6,19 @@ import { mode, stopEnginesBy } from "./heartbeat.ts";
 import type { ControlKey } from "./sign-statement.ts";
 import { text } from "./text.ts";
 
-/** Wish of an admin that the agent obeys: signed once by the control key, handed on by the edge untouched. */
+/** Containment order for an agent, signed by the control key. The edge forwards it unchanged. */
 export const directive = z
   .object({
     ...addressee,
-    /** Grows by one with each accepted change; an agent never goes back. */
+    /** Grows by one with each accepted change. An agent never goes back. */
     generation: z.int().min(1),
     action: z.enum(["isolate", "release"]),
     mode,
     /** Absent: suspend. */
     stopEnginesBy: stopEnginesBy.optional(),
-    /** Fingerprint of the mainboard that the asset enrolled from: an agent on another one does not obey. */
+    /** Mainboard fingerprint of the asset at enrolment. An agent on another mainboard ignores the directive. */
     hardware: hardware.shape.id.optional(),
-    /** What the person at the host is told. */
+    /** Message for the person at the host. */
     notice: text(300).optional(),
     iat: z.int(),
     exp: z.int(),
@@ -26,19 +26,19 @@ export const directive = z
   .refine(
     (claims) =>
       claims.stopEnginesBy === undefined || (claims.action === "isolate" && claims.mode === "stop-engines"),
-    "only an isolation in mode stop-engines says how engines are stopped",
+    "stopEnginesBy is only allowed for an isolation in mode stop-engines",
   );
 export type Directive = z.infer<typeof directive>;
 
 const KIND = { typ: "lz-directive+jwt", schema: directive };
 
-/** An offline host that comes back later than this needs a new directive. */
+/** Lifetime of a directive. A host that was offline for longer needs a new one. */
 export const DIRECTIVE_LIFETIME_SECONDS = 30 * 24 * 3600;
 
 export const signDirective = (control: ControlKey, claims: Directive): Promise<string> =>
   signClaims(control, KIND.typ, claims);
 
-/** See {@link verifyClaims}. Whether its generation is new is the caller's to ask. */
+/** See {@link verifyClaims}. The caller checks whether the generation is new. */
 export const verifyDirective = (
   jws: string,
   pinned: JSONWebKeySet,

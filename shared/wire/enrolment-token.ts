@@ -5,7 +5,7 @@ import type { ControlKey } from "./sign-statement.ts";
 const TYPE = "lz-enrolment+jwt";
 const ISSUER = "lifecyclezero";
 
-/** Token that lets `uses` devices into the tenant until it expires. */
+/** A token with which `uses` devices can enrol in the tenant until it expires. */
 export function signEnrolmentToken(
   control: ControlKey,
   claims: EnrolmentClaims,
@@ -17,7 +17,7 @@ export function signEnrolmentToken(
     .sign(control.key);
 }
 
-/** Claims of a token the control key signed and that has not expired. Throws otherwise. */
+/** Verifies a token: a control key signed it and it has not expired. Throws otherwise. */
 export async function verifyEnrolmentToken(
   token: string,
   controlKeys: JSONWebKeySet,

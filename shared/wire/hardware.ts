@@ -1,10 +1,13 @@
 import { z } from "zod";
 
 /**
- * Fingerprint of the machine an agent runs on: a hash over the tenant and the identifiers of the machine, see
- * docs/privacy.md. `board`: from identifiers of the mainboard (or of the virtual machine), which survive a new
- * installation and differ between copies of a disk. `machine`: from an identifier of the operating system, which a
- * copied disk keeps and a new installation changes.
+ * Fingerprint of the machine that an agent runs on: a hash over the tenant and identifiers of the machine,
+ * see docs/privacy.md.
+ *
+ * - `board`: from identifiers of the mainboard (or virtual machine). They survive a reinstallation and differ
+ *   between copies of a disk.
+ * - `machine`: from an identifier of the operating system. It survives on a copied disk and changes with a
+ *   reinstallation.
  */
 export const hardware = z.strictObject({
   /** SHA-256, base64url. */
@@ -14,8 +17,8 @@ export const hardware = z.strictObject({
 export type Hardware = z.infer<typeof hardware>;
 
 /**
- * True when both fingerprints are of a mainboard and differ. Anything else is unknown: a fingerprint of the operating
- * system tells neither that two machines are the same nor that they differ.
+ * True when both fingerprints are of a mainboard and differ. Otherwise unknown: fingerprints of the operating
+ * system show neither that two machines are the same nor that they differ.
  */
 export const isOtherMachine = (a: Hardware | undefined, b: Hardware | undefined): boolean =>
   a?.strength === "board" && b?.strength === "board" && a.id !== b.id;

@@ -2,7 +2,10 @@ import { z } from "zod";
 import { slug } from "../ids.ts";
 import { isoTimestamp, text } from "./text.ts";
 
-/** Limits of one heartbeat. The agent cuts to them and says so in its collectors; the edge refuses beyond. */
+/**
+ * Limits of one heartbeat. The agent truncates to them and says so in its collectors; the edge rejects larger
+ * ones.
+ */
 export const LIMITS = {
   BODY_BYTES_MAX: 256 * 1024,
   ENGINES_MAX: 64,
@@ -12,7 +15,7 @@ export const LIMITS = {
   STORES_MAX: 32,
   PORTS_MAX: 32,
   COLLECTORS_MAX: 24,
-  /** Both directions: a clock ahead is as suspect as a late message. */
+  /** In both directions: a clock that is ahead is as suspicious as a late message. */
   CLOCK_SKEW_SECONDS_MAX: 300,
 } as const;
 
@@ -37,7 +40,7 @@ export const ENGINE_KINDS = [
   "generic",
 ] as const;
 
-/** Design order, strongest first. */
+/** Signals, strongest first. */
 export const SIGNALS = [
   "http",
   "weights",
@@ -53,7 +56,7 @@ export const MODES = ["observe", "stop-engines", "network"] as const;
 export const mode = z.enum(MODES);
 export type Mode = z.infer<typeof mode>;
 
-/** What mode `stop-engines` does to them. */
+/** How mode `stop-engines` stops engines. */
 export const stopEnginesBy = z.enum(["suspend", "terminate"]);
 export type StopEnginesBy = z.infer<typeof stopEnginesBy>;
 
@@ -63,7 +66,7 @@ const pid = z
   .min(1)
   .max(2 ** 32);
 const port = z.int().min(1).max(65535);
-/** 64 bytes in base64url, spelt in the one canonical way. */
+/** 64 bytes in canonical base64url. */
 const ed25519 = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/);
 /** 16 bytes, base64url. */
 export const runId = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
@@ -72,7 +75,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 export const evidence = z.strictObject({
   signal: z.enum(SIGNALS),
   detail: text(240),
-  /** What it added to the confidence. 0: noted, but it decided nothing (a runner-up, say). */
+  /** Points added to the confidence. 0: recorded, but without influence (for example a second candidate). */
   weight: z.int().min(0).max(100),
 });
 
@@ -90,43 +93,46 @@ export const model = z.strictObject({
 });
 
 export const client = z.strictObject({
-  /** Executable name of a local process; absent for a peer on another host. */
+  /** Executable name of a local process. Absent for a client on another host. */
   name: text(120).optional(),
   pid: pid.optional(),
   executable: text(260).optional(),
-  /** Working directory, home shortened to `~`; sent only when the tenant's settings ask for it. */
+  /** Working directory, with the home directory shortened to `~`. Sent only if the tenant's settings require it. */
   directory: text(260).optional(),
-  /** Address of a peer on another host. */
+  /** Address of a client on another host. */
   remote: text(64).optional(),
   connections: count,
 });
 
 export const engine = z.strictObject({
-  /** Catalogue id, or `unknown-weights` for a process that has weights in memory and is no known engine. */
+  /** Catalogue id, or `unknown-weights` for a process with model weights in memory that is not a known engine. */
   id: slug,
   name: text(80),
   kind: z.enum(ENGINE_KINDS),
   confidence: z.int().min(0).max(100),
   version: text(40).optional(),
-  /** Absent for a listener whose owner cannot be read with the agent's rights. */
+  /** Absent for a listener whose process the agent has no permission to read. */
   pid: pid.optional(),
   processStartedAt: isoTimestamp.optional(),
   executable: text(260).optional(),
   executableSha256: sha256.optional(),
-  /** Name and version of the system package that brought the executable. */
+  /** Name and version of the system package that installed the executable. */
   package: text(160).optional(),
-  /** Who signed the executable, by a certificate that holds; `not signed`, `not valid: …` or `ad hoc, without a signer` else. */
+  /**
+   * Signer of the executable, if its certificate is valid. Otherwise `not signed`, `not valid: …` or `ad hoc, without
+   * a signer`.
+   */
   signer: text(160).optional(),
-  /** True when the executable's name is none that the catalogue knows for this engine. */
+  /** True when the catalogue does not know the executable's name for this engine. */
   renamed: z.boolean().optional(),
   user: text(64).optional(),
-  /** Names of the parents, nearest first, init left out. */
+  /** Names of the parent processes, nearest first, without init. */
   parents: z.array(text(120)).max(8),
   container: text(100).optional(),
   ports: z.array(port).max(LIMITS.PORTS_MAX),
-  /** Local addresses it listens on; empty when it has no port at all. */
+  /** Local addresses that the engine listens on. Empty when it has no port. */
   bind: z.array(text(64)).max(LIMITS.PORTS_MAX),
-  /** `open`: it answered without a credential. `required`: it answered 401 or 403. */
+  /** `open`: it responded without a credential. `required`: it responded 401 or 403. */
   auth: z.enum(["open", "required", "unknown"]),
   models: z.array(model).max(LIMITS.MODELS_MAX),
   evidence: z.array(evidence).min(1).max(LIMITS.EVIDENCE_MAX),
@@ -135,9 +141,12 @@ export const engine = z.strictObject({
 
 const modelAtRest = model.omit({ loaded: true });
 
-/** Models on disk of a product that does not run; those of one that runs are its engine's. */
+/** Models on disk of a product that does not run. Models of a running product are in its engine. */
 export const store = z.strictObject({
-  /** Catalogue id of the product; `huggingface` for the cache that many products share, `browser` for web browsers. */
+  /**
+   * Catalogue id of the product. `huggingface` is the cache that many products share, `browser` are web
+   * browsers.
+   */
   id: slug,
   name: text(80),
   models: z.array(modelAtRest).min(1).max(LIMITS.MODELS_MAX),
@@ -145,20 +154,23 @@ export const store = z.strictObject({
 
 export const collector = z.strictObject({
   name: slug,
-  /** `partial`: some of it could not be read. `unsupported`: this system has no such source. */
+  /** `partial`: some of the source could not be read. `unsupported`: this system does not have the source. */
   status: z.enum(["ok", "partial", "failed", "unsupported"]),
   detail: text(240).optional(),
 });
 
 /**
- * What the agent has proven of the newest directive it obeyed. Generation 0: none yet. Nothing of it counts without its
- * signature, see report-signature.ts; but that is for the worker to say, which knows the device key.
+ * Proof of the newest directive that the agent obeyed. Generation 0: no directive yet. It counts only with
+ * its signature, see report-signature.ts. The worker checks the signature, because it knows the device key.
  */
 export const containmentReport = z.strictObject({
   generation: count,
   action: z.enum(["none", "isolate", "release"]),
   mode,
-  /** As the directive said it; absent where it said nothing, or the agent knows nothing of it: suspended. */
+  /**
+   * As in the directive. Absent if the directive did not say it or the agent is older than this member:
+   * suspended.
+   */
   stopEnginesBy: stopEnginesBy.optional(),
   outcome: z.enum(["none", "applied", "failed"]),
   at: isoTimestamp,
@@ -170,34 +182,37 @@ export const containmentReport = z.strictObject({
       forbiddenBlocked: z.boolean().nullable(),
     })
     .optional(),
-  /** By the device key, base64url. */
+  /** Signature by the device key, base64url. */
   signature: ed25519.optional(),
 });
 
 export const heartbeat = z.strictObject({
   v: z.literal(1),
-  /** Grows by one with every heartbeat of this asset, over restarts too. With `sentAt` its identity. */
+  /**
+   * Grows by one with every heartbeat of this asset, also over restarts. Identifies the heartbeat together
+   * with `sentAt`.
+   */
   sequence: count,
   sentAt: isoTimestamp,
-  /** `sentAt` of the first heartbeat that had this same state: a change is told, not guessed by comparing. */
+  /** `sentAt` of the first heartbeat with the same state. So a change is reported, not guessed by comparison. */
   stateSince: isoTimestamp,
   agent: z.strictObject({
     version: text(40),
     catalogue: text(40),
     intervalMs: z.int().min(100).max(3_600_000),
-    /** 16 random bytes, base64url, made when the daemon started. Two daemons never have the same. */
+    /** Run id: 16 random bytes, base64url, generated at the start of the daemon. Unique per daemon start. */
     run: runId.optional(),
   }),
   host: z.strictObject({ hostname: text(253), os: text(120), arch: text(20) }),
   engines: z.array(engine).max(LIMITS.ENGINES_MAX),
-  /** Absent: not looked for yet, or by an agent older than this. Empty: none were found. */
+  /** Absent: not scanned yet, or sent by an older agent. Empty: none found. */
   stores: z.array(store).max(LIMITS.STORES_MAX).optional(),
   collectors: z.array(collector).max(LIMITS.COLLECTORS_MAX),
   containment: containmentReport,
   spool: z.strictObject({
-    /** Heartbeats still waiting on disk when this one was made. */
+    /** Heartbeats that waited on disk when this one was made. */
     waiting: count,
-    /** Heartbeats lost for good because the spool was full, since enrolment. */
+    /** Heartbeats dropped since enrolment because the spool was full. */
     dropped: count,
   }),
 });
@@ -207,13 +222,13 @@ export type Model = z.infer<typeof model>;
 export type Client = z.infer<typeof client>;
 export type Engine = z.infer<typeof engine>;
 export type Store = z.infer<typeof store>;
-/** A model of an engine, or of a store and so not loaded. */
+/** A model of an engine, or of a store and therefore not loaded. */
 export type HeldModel = Store["models"][number] & Partial<Pick<Model, "loaded">>;
 export type Collector = z.infer<typeof collector>;
 export type ContainmentReport = z.infer<typeof containmentReport>;
 export type Heartbeat = z.infer<typeof heartbeat>;
 
-/** Body of the 202. `directive` stays until the agent has proven its generation. */
+/** Body of the 202 response. `directive` is repeated until the agent has proven its generation. */
 export const heartbeatAnswer = z.object({
   receivedAt: isoTimestamp,
   directive: z.string().max(4096).optional(),

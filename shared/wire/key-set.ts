@@ -3,7 +3,7 @@ import { z } from "zod";
 import { enrolmentAnswer } from "./enrolment.ts";
 import type { ControlKey } from "./sign-statement.ts";
 
-/** Public control keys an agent pins. */
+/** Public control keys that an agent pins. */
 export const pinnedKeys = enrolmentAnswer.shape.jwks;
 export type PinnedKeys = z.infer<typeof pinnedKeys>;
 
@@ -12,7 +12,7 @@ const keySet = z.object({ keys: pinnedKeys.shape.keys, iat: z.int() });
 const TYPE = "lz-keys+jwt";
 const ISSUER = "lifecyclezero";
 
-/** The keys that hold from now on, vouched for by one that held before: how a control key is rotated. */
+/** New control keys, signed by a key that was valid before. Used to rotate a control key. */
 export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSeconds: number): Promise<string> {
   return new SignJWT({ keys: keys.keys, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ: TYPE, kid: control.kid })
@@ -20,7 +20,7 @@ export function signKeySet(control: ControlKey, keys: PinnedKeys, issuedAtSecond
     .sign(control.key);
 }
 
-/** Keys of a set that a pinned key signed. Throws otherwise: the agent then keeps the keys it has. */
+/** Keys of a set that a pinned key signed. Throws otherwise; the agent then keeps its keys. */
 export async function verifyKeySet(
   jws: string,
   pinned: JSONWebKeySet,

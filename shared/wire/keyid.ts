@@ -1,7 +1,7 @@
 import { utf8 } from "../encoding/bytes.ts";
 import { assetId, tenantId } from "../ids.ts";
 
-/** Names the asset a session key belongs to, until when, and under which version of the edge secret. */
+/** Parts of a session's `keyid`: asset, expiry and version of the edge secret. */
 export type SessionKeyId = { version: string; tenantId: string; assetId: string; expiresAtSeconds: number };
 
 const SESSION = "lz1";
@@ -10,7 +10,7 @@ const DEVICE = "lzd1";
 export const sessionKeyid = (id: SessionKeyId): string =>
   `${SESSION}.${id.version}.${id.tenantId}.${id.assetId}.${id.expiresAtSeconds}`;
 
-/** Parses the form {@link sessionKeyid} writes and no other; undefined for anything else. */
+/** Parses the form that {@link sessionKeyid} writes. Undefined for anything else. */
 export function parseSessionKeyid(keyid: string): SessionKeyId | undefined {
   const [form, version, tenant, asset, expires, ...rest] = keyid.split(".");
   if (form !== SESSION || rest.length > 0 || !version || !/^[a-z0-9]{1,16}$/.test(version)) return undefined;
@@ -20,8 +20,9 @@ export function parseSessionKeyid(keyid: string): SessionKeyId | undefined {
 }
 
 /**
- * Session key = HMAC-SHA256(edge secret, keyid): a key is a function of the name it belongs to. Any edge node
- * derives it without a read, and another tenant's `keyid` leads to a key its forger does not have.
+ * Session key = HMAC-SHA256(edge secret, keyid): the key depends on the name it belongs to. Any edge node
+ * derives it without a read. A forged `keyid` of another tenant results in a key that the forger does not
+ * have.
  */
 export async function deriveSessionKey(
   edgeSecret: CryptoKey,
@@ -30,7 +31,7 @@ export async function deriveSessionKey(
   return new Uint8Array(await crypto.subtle.sign("HMAC", edgeSecret, utf8(keyid)));
 }
 
-/** `keyid` of a signature made with the device key: it claims the asset, the stored public key proves it. */
+/** `keyid` of a signature made with the device key. It claims the asset; the stored public key proves it. */
 export const deviceKeyid = (tenant: string, asset: string): string => `${DEVICE}.${tenant}.${asset}`;
 
 export function parseDeviceKeyid(keyid: string): { tenantId: string; assetId: string } | undefined {

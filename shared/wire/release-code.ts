@@ -4,12 +4,12 @@ import { addressee, signClaims, verifyClaims } from "./control-claims.ts";
 import type { ControlKey } from "./sign-statement.ts";
 
 /**
- * Frees one stranded host once, without a connection: whoever is at the host types it in. Signed by the control
- * key, so that it is worth nothing on another host, after a later change, or after its expiry.
+ * One-time code that releases a host without a connection: a person at the host enters it. Signed by the
+ * control key. Not valid on another host, after a later change, or after its expiry.
  */
 export const releaseCode = z.object({
   ...addressee,
-  /** Of the newest change when it was made: a host that obeyed a later one does not take it. */
+  /** Generation of the newest change when the code was created. A host that obeyed a later one rejects the code. */
   generation: z.int().min(1),
   jti: z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/),
   iat: z.int(),
@@ -24,7 +24,7 @@ export const RELEASE_CODE_HOURS_MAX = 72;
 export const signReleaseCode = (control: ControlKey, claims: ReleaseCode): Promise<string> =>
   signClaims(control, KIND.typ, claims);
 
-/** See {@link verifyClaims}. Whether it was used before is the caller's to ask. */
+/** See {@link verifyClaims}. The caller checks whether the code was used before. */
 export const verifyReleaseCode = (
   jws: string,
   pinned: JSONWebKeySet,

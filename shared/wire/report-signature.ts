@@ -3,23 +3,26 @@ import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { ContainmentReport } from "./heartbeat.ts";
 import { importDeviceKey } from "./signature.ts";
 
-/** First line of what is signed: no other thing that a device key signs begins like it, nor another version of this. */
+/**
+ * First line of the signed text. It distinguishes this signature from all others by a device key, and from
+ * other versions.
+ */
 const LABEL = "lifecyclezero containment report 1";
 
-/** Whose report it is. */
+/** The host that a report is about. */
 type Host = { tenantId: string; assetId: string };
 
 /**
- * The bytes that a device signs of its containment report: the label, a line feed, and as canonical JSON the report
- * without its signature, the tenant and the asset. Where a report is kept, sent or checked, it is by these bytes.
+ * The bytes that a device signs for a containment report: the label, a line feed, and the canonical JSON of
+ * the report without its signature, the tenant and the asset.
  */
 export const reportBytes = (host: Host, report: ContainmentReport): Uint8Array<ArrayBuffer> =>
   utf8(reportText(host, report));
 
-/** The same as text. */
+/** The text of {@link reportBytes}. */
 export function reportText({ tenantId, assetId }: Host, report: ContainmentReport): string {
   const { generation, action, mode, stopEnginesBy, outcome, at, reason, probes } = report;
-  // All of it: a field that is added and not signed does not compile.
+  // Lists all members, so that adding a member without signing it does not compile.
   const signed: Record<keyof Omit<ContainmentReport, "signature">, unknown> = {
     generation,
     action,
@@ -33,7 +36,7 @@ export function reportText({ tenantId, assetId }: Host, report: ContainmentRepor
   return `${LABEL}\n${canonicalJson({ asset: assetId, report: signed, tenant: tenantId })}`;
 }
 
-/** The report with the signature (Ed25519, RFC 8032) of the host's device key over {@link reportBytes}. */
+/** The report with a signature (Ed25519, RFC 8032) of the host's device key over {@link reportBytes}. */
 export async function signReport(
   deviceKey: CryptoKey,
   host: Host,
@@ -44,7 +47,8 @@ export async function signReport(
 }
 
 /**
- * True when the report carries a signature of this device key for this very host. Never throws on hostile values.
+ * True when the report has a valid signature of this device key for this host. Never throws for invalid
+ * values.
  *
  * @param deviceKey x coordinate of the public key, base64url
  */
@@ -55,7 +59,7 @@ export async function isSignedReport(
 ): Promise<boolean> {
   const signature = report.signature === undefined ? undefined : fromBase64url(report.signature);
   if (!signature) return false;
-  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are no point of the curve
+  const key = await importDeviceKey(deviceKey).catch(() => undefined); // 32 bytes that are not a point of the curve
   return (
     key !== undefined && (await crypto.subtle.verify("Ed25519", key, signature, reportBytes(host, report)))
   );

@@ -2,7 +2,7 @@ import { type CryptoKey as JoseKey, SignJWT } from "jose";
 
 export const ISSUER = "lifecyclezero";
 
-/** Signs claims that do not expire, as compact JWS (RFC 7515, EdDSA). */
+/** Signs claims without expiry, as compact JWS (RFC 7515, EdDSA). */
 export const signStatement = (key: ControlKey, typ: string, claims: object): Promise<string> =>
   new SignJWT({ ...claims, iss: ISSUER })
     .setProtectedHeader({ alg: "EdDSA", typ, kid: key.kid })

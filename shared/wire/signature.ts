@@ -2,9 +2,9 @@ import { base64, fromBase64, utf8 } from "../encoding/bytes.ts";
 import { accept, type Refusal, refuse, type Verdict } from "../verdict.ts";
 
 /*
- * One profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). Components, their order and
- * the parameters are fixed, so two regular expressions replace a structured-field parser. What another
- * serialiser may legally vary (parameter order) is accepted; what would change meaning is not.
+ * A profile of HTTP Message Signatures (RFC 9421) and Content-Digest (RFC 9530). Components, their order and
+ * the parameters are fixed, so two regular expressions replace a structured-field parser. Differences that
+ * the RFC allows to serialisers (parameter order) are accepted; differences in meaning are rejected.
  */
 const COMPONENTS = '("@method" "@path" "content-digest")';
 const LABEL = "lz";
@@ -12,19 +12,19 @@ export const KEYID_CHARACTERS_MAX = 256;
 
 export type Algorithm = "hmac-sha256" | "ed25519";
 
-/** A request as both sides see it before the body is trusted. `path` without query; `digest` the header. */
+/** A request as both sides see it before the body is trusted. `path` without query; `digest` is the header value. */
 export type Signable = { method: string; path: string; digest: string };
 
 export type SignatureInput = {
   keyid: string;
   createdSeconds: number;
   algorithm: Algorithm;
-  /** Everything behind `lz=`: it is covered by the signature as it stands (RFC 9421 §2.3). */
+  /** Everything after `lz=`. The signature covers it unchanged (RFC 9421 §2.3). */
   parameters: string;
   signature: Uint8Array<ArrayBuffer>;
 };
 
-/** RFC 9421 §2.5. */
+/** Signature base (RFC 9421 §2.5). */
 export function signatureBase(request: Signable, parameters: string): string {
   return (
     `"@method": ${request.method}\n"@path": ${request.path}\n"content-digest": ${request.digest}\n` +
@@ -32,14 +32,14 @@ export function signatureBase(request: Signable, parameters: string): string {
   );
 }
 
-/** `sha-256=:…:` (RFC 9530 §2) of the exact bytes. */
+/** Content-Digest `sha-256=:…:` (RFC 9530 §2) of the exact bytes. */
 export async function contentDigest(body: BufferSource): Promise<string> {
   return `sha-256=:${base64(new Uint8Array(await crypto.subtle.digest("SHA-256", body)))}:`;
 }
 
 export type Signer = { keyid: string; algorithm: Algorithm; key: CryptoKey };
 
-/** Headers that carry the signature of `body` sent to `path` by `method`. */
+/** Headers with the signature of `body` sent to `path` with `method`. */
 export async function signRequest(
   signer: Signer,
   request: { method: string; path: string; body: BufferSource },
@@ -59,8 +59,9 @@ export async function signRequest(
 }
 
 /**
- * Reads the signature headers without trusting them. Refuses a missing header, another label, a second
- * signature, other components, a repeated or unknown parameter, and an algorithm other than the wanted one.
+ * Parses the signature headers without verifying the signature. Refuses a missing header, another label, a
+ * second signature, other components, a repeated or unknown parameter, and any algorithm other than
+ * `algorithm`.
  */
 export function parseSignature(headers: Headers, algorithm: Algorithm): Verdict<SignatureInput> {
   const input = headers.get("signature-input");
@@ -85,9 +86,9 @@ export function parseSignature(headers: Headers, algorithm: Algorithm): Verdict<
 }
 
 const unsignedBy = (header: string): Refusal =>
-  refuse("wire.unsigned", `${header} is not of the accepted profile`);
+  refuse("wire.unsigned", `${header} does not match the required profile`);
 
-/** As our own agents write them. */
+/** The parameters as our own agents write them. */
 const USUAL = /^;created=(\d{1,12});keyid="([\x21\x23-\x5b\x5d-\x7e]{1,256})";alg="(hmac-sha256|ed25519)"$/;
 const PARAMETER = /;([a-z]+)=(?:(\d{1,12})|"([\x21\x23-\x5b\x5d-\x7e]{1,256})")/y;
 
@@ -112,12 +113,12 @@ function parseParameters(text: string): { created: number; keyid: string; alg?: 
   return alg === undefined ? { created, keyid } : { created, keyid, alg };
 }
 
-/** True when `created` lies within `skewSeconds` of now, both ways. */
+/** True when `created` is within `skewSeconds` of now, in both directions. */
 export function isFresh(createdSeconds: number, nowMs: number, skewSeconds: number): boolean {
   return Math.abs(nowMs / 1000 - createdSeconds) <= skewSeconds;
 }
 
-/** Verifies in constant time (WebCrypto). The digest must have been compared with the body before. */
+/** Verifies in constant time (WebCrypto). The caller has to compare the digest with the body first. */
 export async function verifySignature(
   key: CryptoKey,
   input: SignatureInput,
@@ -132,6 +133,6 @@ const webCryptoName = (algorithm: Algorithm): string => (algorithm === "ed25519"
 export const importHmacKey = (key: Uint8Array<ArrayBuffer>, usages: KeyUsage[]): Promise<CryptoKey> =>
   crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, usages);
 
-/** Public device key from its base64url x coordinate. Rejects when it is no point of the curve. */
+/** Public device key from its base64url x coordinate. Rejects when it is not a point of the curve. */
 export const importDeviceKey = (x: string): Promise<CryptoKey> =>
   crypto.subtle.importKey("jwk", { kty: "OKP", crv: "Ed25519", x }, { name: "Ed25519" }, false, ["verify"]);

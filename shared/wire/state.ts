@@ -1,18 +1,18 @@
 import { canonicalJson } from "../encoding/canonical-json.ts";
 import type { Client, Engine, Heartbeat, Store } from "./heartbeat.ts";
 
-/** What a heartbeat says of the host: everything in it but its own number, times and the spool. */
+/** Parts of a heartbeat that describe the host: all except its number, times and spool. */
 export type HostState = Pick<
   Heartbeat,
   "agent" | "host" | "engines" | "stores" | "collectors" | "containment"
 >;
 
 /**
- * What of a heartbeat is the asset's state: a difference in this text is a change that is told and kept. Left
- * out is what moves without meaning: order, connection counts, which of a client's processes it is, and the
- * wording of evidence and collectors, which carries counts. An idle host stays one state for hours.
+ * Canonical text of an asset's state. A difference in this text is a change of state, which is stored.
+ * Excludes details that vary without meaning: order, connection counts, process ids of clients, and the
+ * wording of evidence and collectors, which contains counts. So an idle host stays in one state for hours.
  *
- * Agent and worker both use it, the one to date the state, the other to find out an agent that does not.
+ * The agent uses it to date the state, the worker to detect an agent that dates it wrongly.
  */
 export function stateText({ agent, host, engines, stores, collectors, containment }: HostState): string {
   return canonicalJson({

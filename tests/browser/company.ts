@@ -279,19 +279,19 @@ function focusHost(tenantId: string, assetId: string, nowMs: number): Host {
     "exposed-engine",
     exposed,
     80,
-    "Ollama listens on 0.0.0.0, :: (pid 18233, port 11434) and asks for no credential.",
+    "Ollama listens on 0.0.0.0, :: (pid 18233, port 11434) and requires no credential.",
   );
   const weightsRule = finding(
     "unknown-weights",
     hiddenWeights,
     70,
-    "~/.cache/fontconfig/fc-helper (pid 24871) holds model weights in memory and is no known engine.",
+    "~/.cache/fontconfig/fc-helper (pid 24871) has model weights in memory and is not a known engine.",
   );
   const modelRule = finding(
     "unapproved-model",
     exposed,
     35,
-    "Ollama has qwen2.5-coder:14b loaded (pid 18233, port 11434), not approved.",
+    "Ollama has qwen2.5-coder:14b loaded (pid 18233, port 11434), which the policy does not approve.",
   );
   return {
     tenantId,
@@ -403,7 +403,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
             "renamed-binary",
             renamed,
             70,
-            "llama.cpp server runs as C:\\Tools\\pdfindexd.exe (pid 20114), a name it does not come with.",
+            "llama.cpp server is running under a different name: C:\\Tools\\pdfindexd.exe (pid 20114).",
           ),
           openedAtMs: nowMs - 74 * MINUTE,
         },
@@ -419,7 +419,7 @@ function notable(tenantId: string, nextId: () => string, nowMs: number): Host[] 
             "exposed-behind-credential",
             vllm,
             35,
-            "vLLM listens on 0.0.0.0 (pid 3390, port 8000) and asks for a credential.",
+            "vLLM listens on 0.0.0.0 (pid 3390, port 8000) and requires a credential.",
           ),
           openedAtMs: nowMs - 9 * HOUR,
         },

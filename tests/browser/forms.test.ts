@@ -156,7 +156,7 @@ describe("isolate and release by form", () => {
       engineName: "Ollama",
       risk: "CRITICAL" as const,
       points: 80,
-      explanation: "Ollama listens on 0.0.0.0 and asks for no credential.",
+      explanation: "Ollama listens on 0.0.0.0 and requires no credential.",
     };
     const host = { tenantId: TENANT, assetId, hostname: "answered", employeeId: "mara", os: "Debian 13" };
     const states = [{ atMs: now, engines: [engineOf()] }];
@@ -192,7 +192,7 @@ describe("isolate and release by form", () => {
     engineName: "Ollama",
     risk: "CRITICAL" as const,
     points: 80,
-    explanation: "Ollama listens on 0.0.0.0 and asks for no credential.",
+    explanation: "Ollama listens on 0.0.0.0 and requires no credential.",
   };
 
   test("several incidents ticked are acknowledged at once, each with its record; sent twice it is once", async () => {

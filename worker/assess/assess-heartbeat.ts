@@ -9,13 +9,15 @@ import type { AssessDeps } from "./deps.ts";
 
 export type Judged = {
   judgement: Judgement;
-  /** The asset's past with this heartbeat in it; undefined when it adds nothing. */
+  /** The baseline of the asset with this heartbeat added. Undefined when the heartbeat adds nothing. */
   baseline: BaselineItem | undefined;
 };
 
 /**
- * Rules, then the baseline, then, where those leave a doubt, the language model. `at` is the time of the state:
- * every heartbeat that has it is judged as of then. `isFirst`: the asset is known to have no past, and none is read.
+ * Assesses a state: rules, then the baseline, then the known verdict of the LLM review.
+ *
+ * @param at time of the state. Every heartbeat of the state is assessed as of this time.
+ * @param isFirst the asset has no baseline yet, so none is read
  */
 export async function judge(
   delivery: Delivery,
@@ -42,7 +44,7 @@ export async function judge(
   return { judgement: await deps.adjudicate(judgement, heartbeat, tenant), baseline };
 }
 
-/** What a heartbeat adds to the past of its asset, when its state was judged by one that taught nothing. */
+/** The baseline with a heartbeat added whose state was assessed from a heartbeat too late for the baseline. */
 export async function learn(
   delivery: Delivery,
   at: string,
@@ -53,7 +55,7 @@ export async function learn(
   return teach(delivery, dayOf(at), features, await pastOf(delivery, tenant, deps), deps);
 }
 
-/** Adds the day to the tenant's past, and gives the asset's own as it is then; undefined when nothing is added. */
+/** Adds the day to the baseline of the tenant. Returns the updated baseline of the asset; undefined if unchanged. */
 async function teach(
   delivery: Delivery,
   today: number,
@@ -72,7 +74,7 @@ async function teach(
   return baseline === past ? undefined : baseline;
 }
 
-/** The asset's past, as this worker knows it while it knows the newest presence, or as the table has it. */
+/** Baseline of the asset: from the cache while it belongs to the newest presence, otherwise from the table. */
 async function pastOf(
   delivery: Delivery,
   tenant: TenantItem,

@@ -10,12 +10,12 @@ import { baselineKey, tenantFeatureKey } from "../../shared/table/keys.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 import { MEMORY_DAYS, TENANT_FEATURE, type TenantPast, withDay } from "./baseline.ts";
 
-/** Reads and adds to what the baseline knows. Only changes of state come here. */
+/** Reads and updates baselines. Used for changes of state only. */
 export type Pasts = {
   asset(tenant: TenantItem, assetId: string): Promise<BaselineItem | undefined>;
-  /** Of the named features and the tenant itself. */
+  /** Days on which the tenant saw each feature, and days with any heartbeat ({@link TENANT_FEATURE}). */
   tenant(tenantId: string, features: readonly string[], today: number): Promise<TenantPast>;
-  /** Adds a day to the tenant's past: once a day for each feature, whoever sees it first. */
+  /** Adds a day to the baseline of the tenant. Writes once a day per feature. */
   add(tenantId: string, features: readonly string[], day: number): Promise<void>;
 };
 
@@ -24,10 +24,11 @@ const DAY_SECONDS = 24 * 3600;
 
 export function createPasts(deps: Pick<PlatformDeps, "dynamo" | "table">): Pasts {
   const { dynamo, table } = deps;
-  // What other workers add today is not seen, and need not be: only days before today count, and tomorrow it is
-  // read again.
+  // Days that other workers add today are missing here. That is fine: only days before today count, and the
+  // cache is refreshed every day.
   const kept = new Map<string, { days: number[]; readOn: number }>();
-  // A fleet that starts shows the same features in every heartbeat: one of them reads and adds, the others wait.
+  // Deduplicates concurrent calls: when a fleet starts, many heartbeats show the same feature, and one of
+  // them reads and writes it.
   const underWay = new Map<string, Promise<unknown>>();
   const idOf = (tenantId: string, feature: string) => `${tenantId} ${feature}`;
 
@@ -91,7 +92,10 @@ export function createPasts(deps: Pick<PlatformDeps, "dynamo" | "table">): Pasts
   };
 }
 
-/** The day is the attribute: adding it twice is adding it once. The one that fell out of memory goes. */
+/**
+ * The day is an attribute name, so adding it twice has no effect. Removes the day that is older than the
+ * retention.
+ */
 async function addDay(
   { dynamo, table }: Pick<PlatformDeps, "dynamo" | "table">,
   tenantId: string,
@@ -116,7 +120,7 @@ async function addDay(
     });
   } catch (error) {
     if (!isConditionFailed(error)) throw error;
-    // A later day is there already, with a later expiry.
+    // The item already has a later day with a later expiry. Keep that expiry.
     const UpdateExpression = `SET d${day} = :seen`;
     await dynamo("UpdateItem", { ...base, UpdateExpression, ExpressionAttributeValues: values(seen) });
   }

@@ -6,31 +6,35 @@ import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { tidy } from "../../shared/wire/text.ts";
 
 export const BASELINE_RULE = "baseline-novelty";
-/** Days a feature is remembered. */
+/** Days that a feature is kept in the baseline. */
 export const MEMORY_DAYS = 28;
-/** Until then there is no past to differ from. */
+/** Length of the learning phase in days. Before its end there is no baseline to compare with. */
 export const LEARNING_DAYS = 7;
-/** What is seen on a day is known from this many days later on: new for that day and the next. */
+/** A feature becomes known this many days after it was first seen. It is new on that day and the next. */
 export const KNOWN_AFTER_DAYS = 2;
-/** A heartbeat that took longer to the edge teaches nothing: whoever dates it back makes himself no past. */
+/**
+ * Limit of the delay between sending and receipt. Later heartbeats do not change the baseline, so a host
+ * cannot backdate it.
+ */
 const TIMELY_MS = 12 * 3600 * 1000;
-/** A day counts this much less than the one after it: half of it is forgotten in a week. */
+/** Weight of a day relative to the day after it. The weight halves in about a week. */
 const DECAY = 0.9;
-/** Once within the last two weeks is enough to be known. */
+/** Minimum weight of a known feature: seen once within the last two weeks. */
 const KNOWN_WEIGHT = 0.2;
 const FINDING_POINTS_MIN = 30;
 const FINDING_POINTS_MAX = 60;
-/** Models and clients of one heartbeat; engines and exposure are bounded by the heartbeat itself. */
+/** Limit of model and client features per heartbeat. The heartbeat schema limits engines and exposure. */
 export const USES_MAX = 48;
-/** Sentences of one judgement; one more says how many there were beyond. */
+/** Limit of novelty sentences per assessment. One further sentence counts the rest. */
 export const WORDS_MAX = 8;
 const FEATURES_KEPT_MAX = 128;
-/** Stands for the tenant itself: on which days anything was seen. */
+/** Feature name for the tenant itself: the days on which it sent any heartbeat. */
 export const TENANT_FEATURE = "*";
 
 /**
- * Whether a heartbeat adds to what is remembered. All of a day that do are at the edge by noon of the next, and count
- * from the midnight after: twelve hours in which queue and workers may deliver them in any order.
+ * Whether a heartbeat changes the baseline. Timely heartbeats of a day reach the edge by noon of the next
+ * day, and count from the midnight after. This leaves twelve hours in which queue and workers may process
+ * them in any order.
  */
 export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string }): boolean =>
   Date.parse(receivedAt) - Date.parse(at) <= TIMELY_MS;
@@ -38,7 +42,7 @@ export const isTimely = ({ at, receivedAt }: { at: string; receivedAt: string })
 export const dayOf = (at: string): number => Math.floor(Date.parse(at) / (24 * 3600 * 1000));
 
 type Kind = "engine" | "model" | "client" | "exposed";
-/** Points for what the asset has not had, and further ones when nobody in the tenant has. */
+/** Points of a feature that is new to the asset, and additional points if it is new to the tenant. */
 const POINTS: Record<Kind, { asset: number; tenant: number }> = {
   engine: { asset: 15, tenant: 25 },
   model: { asset: 10, tenant: 20 },
@@ -49,7 +53,7 @@ const WORDS: Record<Kind, (name: string) => string> = {
   engine: () => "the engine",
   model: (name) => `the model ${name}`,
   client: (name) => `its use by ${name}`,
-  exposed: () => "that it can be reached from the network",
+  exposed: () => "its exposure to the network",
 };
 
 export type Feature = { name: string; kind: Kind; engine: string; engineName: string; says: string };
@@ -57,9 +61,11 @@ export type Feature = { name: string; kind: Kind; engine: string; engineName: st
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 /**
- * What of a heartbeat has a past: what the policy approves by name needs none. Engines and exposure are always among
- * it; models and clients are taken in turns from one engine after the other, so that no engine has so many that
- * nothing is seen of another. The same for the same facts, in whatever order the host tells them.
+ * Features of a heartbeat for the baseline: everything that the policy does not approve by name.
+ *
+ * Engines and exposure are always included. Models and clients are taken round-robin from the engines, so
+ * that one engine with many of them does not displace the others. The result does not depend on the order in
+ * the heartbeat.
  */
 export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Policy): Feature[] {
   const found = new Map<string, Feature>();
@@ -89,7 +95,10 @@ export function featuresOf({ engines }: Pick<Heartbeat, "engines">, policy: Poli
 const byIdAndName = (a: Engine, b: Engine): number => order(a.id, b.id) || order(a.name, b.name);
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** An engine's models and clients that the policy does not approve, a model and a client by turns, each sorted. */
+/**
+ * Models and clients of an engine that the policy does not approve, sorted, alternating between model and
+ * client.
+ */
 function usesOf({ models, clients }: Engine, policy: Policy): { kind: Kind; name: string }[] {
   const distinct = (names: (string | undefined)[], approved: readonly string[]) =>
     [...new Set(names)]
@@ -112,18 +121,21 @@ function usesOf({ models, clients }: Engine, policy: Policy): { kind: Kind; name
   return uses;
 }
 
-/** How well something is known on `today`, by the days of which nothing more can come. */
+/** Weight of a feature on `today`. Counts only days that can no longer change. */
 export const weightOf = (days: readonly number[], today: number): number =>
   days.reduce((sum, day) => (day <= today - KNOWN_AFTER_DAYS ? sum + DECAY ** (today - day) : sum), 0);
 
 const isKnown = (days: readonly number[], today: number): boolean => weightOf(days, today) >= KNOWN_WEIGHT;
 
-/** What the tenant's past says: days per feature, {@link TENANT_FEATURE} among them. */
+/** Baseline of a tenant: days per feature, including {@link TENANT_FEATURE}. */
 export type TenantPast = ReadonlyMap<string, readonly number[]>;
 
 export type Novelty = { findings: Finding[]; words: string[] };
 
-/** What is new on `today` for the asset and for its tenant, in words, and a finding for every engine with enough of it. */
+/**
+ * Features that are new on `today` for the asset or its tenant: a sentence each, and a finding per engine
+ * with enough points.
+ */
 export function noveltyOf(
   features: readonly Feature[],
   past: BaselineItem | undefined,
@@ -172,13 +184,13 @@ export function noveltyOf(
   return { findings, words: withMore(sentences, WORDS_MAX) };
 }
 
-/** The first `most`, and one that says how many there are beyond. */
+/** The first `most` sentences, and one that counts the rest. */
 const withMore = (words: readonly string[], most: number): string[] =>
   words.length <= most ? [...words] : [...words.slice(0, most), `and ${words.length - most} more`];
 
 /**
- * The asset's past with this day's features in it; the same object when nothing is added. Days are a set, so it
- * does not matter how often or in which order they are added.
+ * The baseline of the asset with the features of a day added. Returns the same object if nothing changes.
+ * Days are a set, so order and repetition do not matter.
  */
 export function remember(
   past: BaselineItem | undefined,

@@ -6,6 +6,6 @@ import type { Presences } from "./presence-cache.ts";
 export type AssessDeps = PlatformDeps & {
   pasts: Pasts;
   presences: Presences;
-  /** Adds the language model's verdict where it is known, else a mark that it is to be asked. */
+  /** Adds the verdict of the language model if it is known. Otherwise marks the assessment for an LLM review. */
   adjudicate: Adjudicate;
 };

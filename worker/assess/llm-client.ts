@@ -3,21 +3,21 @@ import { generateText, Output } from "ai";
 import { opinion, promptOf, SYSTEM } from "./llm-prompt.ts";
 import type { Ask } from "./llm-review.ts";
 
-/** Enough for a verdict and its three sentences. */
+/** Enough for a verdict with an explanation of three sentences. */
 const OUTPUT_TOKENS_MAX = 500;
-/** Of one answer: far more than its tokens, and what an endpoint says beside them. */
+/** Limit of a response in bytes. Far above the size of {@link OUTPUT_TOKENS_MAX} tokens with metadata. */
 export const ANSWER_BYTES_MAX = 256 * 1024;
 
 export type Endpoint = { baseUrl: string; model: string; apiKey?: string | undefined };
 
 /**
- * Asks an OpenAI-compatible endpoint: hosted, Bedrock's OpenAI surface, or a llama.cpp or vLLM server of the
- * company's own. One request a question, no retries, temperature 0, output held to the schema by the endpoint where
- * it can and by zod in any case.
+ * Client of an OpenAI-compatible endpoint: a hosted one, Amazon Bedrock, or a llama.cpp or vLLM server of the
+ * company. One request per review, no retries, temperature 0. The output is validated with zod; an endpoint
+ * that supports it enforces the schema too.
  */
 export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
   const provider = createOpenAICompatible({
-    name: "adjudication",
+    name: "llm-review",
     baseURL: baseUrl,
     supportsStructuredOutputs: true,
     fetch: bounded as typeof fetch,
@@ -38,7 +38,10 @@ export function createAsk({ baseUrl, model, apiKey }: Endpoint): Ask {
   };
 }
 
-/** As `fetch`, but it follows no redirect, for evidence is for the configured endpoint, and reads no endless answer. */
+/**
+ * `fetch` that follows no redirect, so that evidence goes to the configured endpoint only, and that limits
+ * the size of the response.
+ */
 async function bounded(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const answer = await fetch(input, { ...init, redirect: "error" });
   if (!answer.body) return answer;
@@ -46,8 +49,8 @@ async function bounded(input: string | URL | Request, init?: RequestInit): Promi
   let bytes = 0;
   for await (const chunk of answer.body) {
     bytes += chunk.length;
-    // Leaving the loop cancels the body, and with it the request.
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is longer than ${ANSWER_BYTES_MAX} bytes`);
+    // Leaving the loop cancels the body and the request.
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the response is longer than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
   const { status, statusText, headers } = answer;

@@ -9,24 +9,30 @@ import type { Judgement } from "../heartbeat/telemetry-items.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 import { evidenceOf, isAmbiguous, type Opinion, withOpinion } from "./llm-prompt.ts";
 
-/** What the language model is known to say of an assessment, or that it is still to be asked. Never asks, never throws. */
+/**
+ * Adds the known verdict of the language model to an assessment, or marks it for a review. Sends no request,
+ * never throws.
+ */
 export type Adjudicate = (
   judgement: Judgement,
   heartbeat: Pick<Heartbeat, "engines">,
   tenant: TenantItem,
 ) => Promise<Judgement>;
 
-/** The answer to a review. `retryMs`: there was none, and one may come that much later. */
+/** Result of a review. `retryMs`: there is no verdict yet; retry after this many milliseconds. */
 export type Review = { judgement: Judgement; retryMs?: number };
 export type Adjudicator = {
-  /** Asks the language model, unless its verdict is known. Never throws. */
+  /** Requests a verdict from the language model, unless it is already known. Never throws. */
   review: (...of: Parameters<Adjudicate>) => Promise<Review>;
-  /** For how long no question is put, because the endpoint failed repeatedly; 0 when one may be put now. */
+  /** Remaining pause after repeated failures of the endpoint, in milliseconds. 0 when requests are allowed. */
   pausedMs: () => number;
 };
 
-/** Puts one question. Rejects when there is no answer that matches the schema in time. */
+/** Sends one request. Rejects when there is no response that matches the schema in time. */
 export type Ask = (evidence: string, signal: AbortSignal) => Promise<Opinion>;
+
+/** End of each reason why an assessment has no verdict. */
+export const RULES_ONLY = "assessed by rules and baseline only";
 
 const unavailable = (judgement: Judgement, reason: string): Judgement => ({
   ...judgement,
@@ -34,8 +40,8 @@ const unavailable = (judgement: Judgement, reason: string): Judgement => ({
 });
 
 /**
- * Applies the verdict when it is known, and marks the assessment for a review otherwise. Only reads the table: a
- * slow endpoint delays no heartbeat.
+ * Adds the verdict from the table if there is one. Otherwise marks the assessment for a review. Only reads
+ * the table, so a slow endpoint delays no heartbeat.
  */
 export function createVerdictLookup(modelName: string, deps: Reader): Adjudicate {
   return async (judgement, heartbeat, tenant) => {
@@ -51,30 +57,28 @@ export function createVerdictLookup(modelName: string, deps: Reader): Adjudicate
       deps.log("warn", "verdict.not-read", { tenantId: tenant.tenantId, error });
     }
     return {
-      ...unavailable(judgement, "its review is under way: rules and baseline alone"),
+      ...unavailable(judgement, `the LLM review is pending; ${RULES_ONLY}`),
       isReviewDue: true,
     };
   };
 }
 
-/** No endpoint is configured: rules and baseline alone, and an item in doubt says so. */
+/** Used when no endpoint is configured. An ambiguous assessment says that it was not reviewed. */
 export const adjudicateOff: Adjudicate = async (judgement) =>
-  isAmbiguous(judgement)
-    ? unavailable(judgement, "no endpoint is configured: rules and baseline alone")
-    : judgement;
+  isAmbiguous(judgement) ? unavailable(judgement, `no LLM endpoint is configured; ${RULES_ONLY}`) : judgement;
 
 export type AdjudicatorLimits = {
   timeoutMs: number;
-  /** Questions under way at once; one more is not waited for. */
+  /** Limit of concurrent requests. Further reviews are retried later. */
   concurrency: number;
-  /** Questions a day. */
+  /** Limit of requests per day. */
   dailyQuestions: number;
 };
 
-/** After so many failures in a row nothing is asked for a while; then one question tries whether it is back. */
+/** Consecutive failures after which requests pause for {@link OPEN_MS}. Then one request tests the endpoint. */
 const FAILURES_MAX = 5;
 const OPEN_MS = 60_000;
-/** Pauses before a review is tried again: after a failure, and when all questions allowed are under way. */
+/** Delays before a review is retried: after a failure, and after the concurrency limit was reached. */
 const FAILED_MS = 60_000;
 const BUSY_MS = 1000;
 const VERDICT_DAYS = 30;
@@ -83,9 +87,9 @@ const DAY_MS = 24 * 3600 * 1000;
 type Reader = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "log" | "metrics">;
 
 /**
- * Asks `ask` about assessments in the ambiguous band: once for each state of facts, for a verdict is kept in the
- * table by the fingerprint of its evidence, and every worker uses that one. Whatever goes wrong leaves rules and
- * baseline as they are and says so on the item.
+ * Reviews ambiguous assessments with the language model, once per evidence: the table caches verdicts by the
+ * fingerprint of the evidence, for all workers. On any failure the assessment stays as it is and states the
+ * reason.
  */
 export function createAdjudicator(
   ask: Ask,
@@ -108,10 +112,10 @@ export function createAdjudicator(
       askedToday = 0;
     }
     if (pausedMs() > 0)
-      return new Refused("the endpoint failed repeatedly and is left alone for a minute", pausedMs());
-    if (askedToday >= limits.dailyQuestions) return new Refused("the daily budget of questions is used up");
+      return new Refused("the LLM endpoint failed repeatedly, so requests pause for one minute", pausedMs());
+    if (askedToday >= limits.dailyQuestions) return new Refused("the daily limit of LLM requests is reached");
     if (underWay >= limits.concurrency)
-      return new Refused("as many questions as allowed are under way", BUSY_MS);
+      return new Refused("the limit of concurrent LLM requests is reached", BUSY_MS);
     return undefined;
   }
 
@@ -151,15 +155,15 @@ export function createAdjudicator(
     } catch (error) {
       deps.metrics.count("adjudications_unavailable_total");
       const isRefused = error instanceof Refused;
-      const reason = isRefused ? error.message : "the endpoint gave no usable answer";
-      // Its words may be the endpoint's: the name of the error is enough.
+      const reason = isRefused ? error.message : "the LLM endpoint returned no usable response";
+      // The message may contain text of the endpoint, so only the name of the error is logged.
       deps.log("warn", "adjudication.unavailable", {
         reason,
         fault: error instanceof Error ? error.name : "unknown",
       });
       const retryMs = isRefused ? error.retryMs : FAILED_MS;
       return {
-        judgement: unavailable(judgement, `${reason}: rules and baseline alone`),
+        judgement: unavailable(judgement, `${reason}; ${RULES_ONLY}`),
         ...(retryMs !== undefined && { retryMs }),
       };
     }
@@ -170,7 +174,7 @@ export function createAdjudicator(
 
 class Refused extends Error {
   override name = "Refused";
-  /** `retryMs`: when another try makes sense. Absent: not at all. */
+  /** `retryMs`: when a retry makes sense, in milliseconds. Absent: never. */
   constructor(
     message: string,
     readonly retryMs?: number,
@@ -181,9 +185,13 @@ class Refused extends Error {
 
 const timedOut = (signal: AbortSignal): Promise<never> =>
   new Promise((_, reject) =>
-    signal.addEventListener("abort", () => reject(new Refused("the endpoint was too slow", FAILED_MS)), {
-      once: true,
-    }),
+    signal.addEventListener(
+      "abort",
+      () => reject(new Refused("the LLM endpoint did not respond in time", FAILED_MS)),
+      {
+        once: true,
+      },
+    ),
   );
 
 const fingerprintOf = (modelName: string, evidence: string): string =>
@@ -195,7 +203,7 @@ async function readVerdict(tenantId: string, fingerprint: string, { dynamo, tabl
   return Item && decodeItem(verdictItem, Item);
 }
 
-/** The first verdict stays: of two workers that asked at once both use the same one. */
+/** Stores a verdict. If two workers requested one at the same time, both use the first one stored. */
 async function keepVerdict(
   tenantId: string,
   fingerprint: string,

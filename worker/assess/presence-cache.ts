@@ -6,30 +6,30 @@ import { presenceKey } from "../../shared/table/keys.ts";
 import { createBatch } from "../platform/batch-requests.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 
-/** What this worker last knew of an asset, and of what it did there. */
+/** Cached knowledge of this worker about an asset. */
 export type Known = {
   presence: PresenceItem;
-  /** Raw hash of a heartbeat whose state is the one in presence, and the policy it was judged under. */
+  /** Hash of the state text of a heartbeat with the state of presence, and the policy that assessed it. */
   raw?: bigint | undefined;
   policyKey?: string;
-  /** Older states that were taken in here, by key, with the lowest sequence; so that a redelivery is cheap. */
+  /** Late states that this worker recorded, by key, with their lowest sequence. Makes a redelivery cheap. */
   done: Map<string, { sequence: number; isLearnt: boolean }>;
-  /** The asset's baseline, as of that revision of presence, with which alone it is written. */
+  /** The baseline of the asset, valid for this revision of presence: both are written in one transaction. */
   baseline?: { revision: number; item: BaselineItem | undefined };
 };
 
-/** The table is the truth. */
+/** Cache of presence items. The table is authoritative. */
 export type Presences = {
-  /** As remembered. */
+  /** The cached entry. */
   peek(tenantId: string, assetId: string): Known | undefined;
-  /** As the table has it. */
+  /** Reads presence from the table (consistent) and updates the cache. */
   load(tenantId: string, assetId: string): Promise<Known | undefined>;
   keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void;
   forget(tenantId: string, assetId: string): void;
 };
 
 const KEPT_MAX = 200_000;
-/** BatchGetItem takes 100 keys a call. */
+/** BatchGetItem accepts 100 keys per request (AWS API reference). */
 const BATCH_GET_MAX = 100;
 const ROUNDS_MAX = 6;
 const DONE_MAX = 64;
@@ -52,7 +52,7 @@ export function createPresences(
   const kept = new Map<string, Known>();
   const name = (tenantId: string, assetId: string) => `${tenantId} ${assetId}`;
 
-  /** One request. An item that does not parse is a fault of its asset alone. */
+  /** Sends one BatchGetItem. An item that does not parse is an error of its asset only. */
   async function readOnce(ids: readonly { tenantId: string; assetId: string }[]) {
     const found = new Map<string, PresenceItem | Error | typeof UNPROCESSED>();
     const keyed = ids.map(({ tenantId, assetId }) => presenceKey(tenantId, assetId));
@@ -67,7 +67,7 @@ export function createPresences(
   }
   const read = createBatch(BATCH_GET_MAX, readOnce);
 
-  /** A key that DynamoDB had no capacity for is asked for again, within a budget; the others of its request go on. */
+  /** Reads presence. Retries a key that DynamoDB returned as unprocessed, up to {@link ROUNDS_MAX} times. */
   async function load(tenantId: string, assetId: string): Promise<Known | undefined> {
     for (let round = 0; round < ROUNDS_MAX; round++) {
       if (round > 0) await pause(round);
@@ -78,7 +78,9 @@ export function createPresences(
       keep(presence);
       return kept.get(name(tenantId, assetId));
     }
-    throw new BusyFault(`Could not read the presence of ${assetId}: DynamoDB is too busy`);
+    throw new BusyFault(
+      `Could not read the presence of ${assetId}: DynamoDB returned the key as unprocessed ${ROUNDS_MAX} times.`,
+    );
   }
 
   function keep(presence: PresenceItem, raw?: bigint, policyKey?: string): void {
@@ -90,7 +92,8 @@ export function createPresences(
     const done = before?.done ?? new Map();
     while (done.size > DONE_MAX) done.delete(done.keys().next().value!);
     if (!before && kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value!);
-    // With the next revision the baseline may be another; a revision of this worker's own says which it is.
+    // A new revision from the table may come with another baseline. The worker sets its own baseline after
+    // its own write.
     const baseline = before?.baseline?.revision === presence.revision ? before?.baseline : undefined;
     kept.set(id, {
       presence,

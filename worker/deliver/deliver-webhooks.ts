@@ -15,15 +15,21 @@ import type { PlatformDeps } from "../platform/deps.ts";
 import type { DeliverySlots } from "./delivery-slots.ts";
 import type { PostWebhook } from "./post-webhook.ts";
 
-/** Pauses between attempts, in seconds, as the Standard Webhooks specification recommends. Then it is given up. */
+/**
+ * Delays between attempts in seconds, as the Standard Webhooks specification recommends. After the last one
+ * the delivery is given up.
+ */
 export const RETRY_SECONDS = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 const EVENTS_AT_ONCE = 25;
-/** Of one tenant. Each takes at most the wait for a slot and one attempt, about 12 s. */
+/** Limit per tenant. An event waits for a slot and makes one attempt, in total about 12 s at most. */
 const EVENTS_UNDER_WAY_MAX = 100;
-/** Writing an outcome is begun anew this often at most: each time an admin had another delivery sent again meanwhile. */
+/**
+ * Limit of attempts to write an outcome. Each conflict means that an administrator resent another delivery of
+ * the event.
+ */
 const SETTLE_ROUNDS_MAX = 8;
 const GONE = 410;
-const UNWANTED = "the webhook asks for this kind no more";
+const UNWANTED = "the webhook no longer subscribes to this kind of event";
 
 type Forwarder = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics"> & {
   post: PostWebhook;
@@ -31,7 +37,7 @@ type Forwarder = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" |
 };
 type Forward = EventItem["forwards"][string];
 
-/** Sends what is due for a tenant, to the webhooks it has now. Returns how many events were taken up. */
+/** Sends the due events of a tenant to its current webhooks. Returns the number of events. */
 export async function forwardDue(tenantId: string, deps: Forwarder): Promise<number> {
   const started = await startDue(tenantId, deps);
   for (const outcome of await Promise.allSettled(started))
@@ -40,8 +46,8 @@ export async function forwardDue(tenantId: string, deps: Forwarder): Promise<num
 }
 
 /**
- * Takes up the events of a tenant that are due and starts to send them. Each promise resolves when one event is
- * written back, and rejects when that failed: then the event comes again at the end of its lease.
+ * Leases the due events of a tenant and starts to send them. Each promise resolves when its event is written
+ * back. It rejects when that failed: the event is then due again at the end of its lease.
  */
 export async function startDue(tenantId: string, deps: Forwarder): Promise<Promise<void>[]> {
   const nowMs = deps.clock();
@@ -56,7 +62,7 @@ export async function startDue(tenantId: string, deps: Forwarder): Promise<Promi
   const behindMs = events.map(({ nextAttemptAt = timestamp(nowMs) }) => nowMs - Date.parse(nextAttemptAt));
   deps.metrics.gauge("webhooks_behind_seconds", Math.max(0, ...behindMs) / 1000);
   if (events.length === 0) return [];
-  // A consistent read: with cached settings an event would miss a webhook that was added a moment ago.
+  // A consistent read: cached settings may lack a webhook that was just added.
   const tenant = await readTenant(deps, tenantId);
   const leases = await Promise.allSettled(events.map((event) => lease(event, deps)));
   return leases.flatMap((outcome) => {
@@ -66,8 +72,9 @@ export async function startDue(tenantId: string, deps: Forwarder): Promise<Promi
 }
 
 /**
- * One look at a tenant's outbox that does not wait for receivers: deliveries go on after it. Resolves to true when
- * there may be more. Waits only while {@link EVENTS_UNDER_WAY_MAX} events of this very tenant are under way.
+ * Reads the outbox of a tenant once and starts deliveries without waiting for receivers. Resolves to true
+ * when there may be more events. Waits only while {@link EVENTS_UNDER_WAY_MAX} events of this tenant are in
+ * progress.
  */
 export function createForward(deps: Forwarder): (tenantId: string) => Promise<boolean> {
   const underWay = new Map<string, Set<Promise<void>>>();
@@ -93,7 +100,10 @@ export function createForward(deps: Forwarder): (tenantId: string) => Promise<bo
   };
 }
 
-/** An event of a newer worker, say: it waits for one that knows it, and holds back none behind it. */
+/**
+ * An event that this worker cannot parse, for example from a newer version, is logged and skipped. It stays
+ * in the outbox for a worker that can parse it.
+ */
 function readable(stored: AttributeMap, tenantId: string, deps: Forwarder): EventItem[] {
   try {
     return [decodeItem(eventItem, stored)];
@@ -104,7 +114,10 @@ function readable(stored: AttributeMap, tenantId: string, deps: Forwarder): Even
   }
 }
 
-/** Of several workers one goes on: whoever moves the time of the next attempt first. Gives the event as it then is. */
+/**
+ * Leases an event: of several workers, the one that moves the time of the next attempt first. Returns the
+ * leased event, or undefined if another worker has it.
+ */
 async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | undefined> {
   if (event.nextAttemptAt === undefined) return undefined;
   const until = timestamp(deps.clock() + FORWARD_LEASE_MS);
@@ -127,7 +140,7 @@ async function lease(event: EventItem, deps: Forwarder): Promise<EventItem | und
   }
 }
 
-/** A test is for the one webhook it names. */
+/** A test event is only for the webhook that it names. */
 const wants = (webhook: Webhook, { kind, data }: EventItem): boolean =>
   kind === "webhook.test" ? data.webhook === webhook.id : isToldOf(webhook, kind);
 const isOver = (forward: Forward | undefined) =>
@@ -152,14 +165,20 @@ async function forwardEvent(leased: EventItem, tenant: TenantItem, deps: Forward
   await settle(event, wanting, outcomes, deps);
 }
 
-/** A receiver acts on the type of an event, so one that proves nothing is not sent. The delivery says why. */
+/**
+ * Outcome of an event without valid proof. It is not sent, because receivers act on the type of an event. The
+ * delivery states the reason.
+ */
 const withheld = (event: EventItem, reason: string, webhookId: string, now: string): Forward => ({
   ...(event.forwards[webhookId] ?? { attempts: 0 }),
   deadAt: now,
   lastError: reason,
 });
 
-/** One attempt when there is a slot for it. Otherwise the webhook's turn comes later and costs it no attempt. */
+/**
+ * Makes one attempt if a slot is available. Otherwise defers the delivery; a deferral does not count as an
+ * attempt.
+ */
 async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Forward> {
   const before = event.forwards[webhook.id] ?? { attempts: 0 };
   const outcome = await deps.slots.send(event.tenantId, webhook.id, () =>
@@ -173,7 +192,7 @@ async function attemptOrDefer(webhook: Webhook, event: EventItem, deps: Forwarde
   return outcome.sent;
 }
 
-/** What waited for a webhook that asks for it no more is given up: nobody will ever try it again. */
+/** Gives up pending deliveries to webhooks that no longer subscribe to this kind of event. */
 function unwanted(event: EventItem, wanting: readonly Webhook[], now: string): Record<string, Forward> {
   const ids = new Set(wanting.map(({ id }) => id));
   const waiting = Object.entries(event.forwards).filter(([id, forward]) => !ids.has(id) && !isOver(forward));
@@ -186,8 +205,9 @@ function unwanted(event: EventItem, wanting: readonly Webhook[], now: string): R
 }
 
 /**
- * Writes what came of the attempts, and when the next one is due, while the lease holds and on the event as it is: an
- * admin may have had another of its deliveries sent again. Once another worker has taken it over, its outcomes count.
+ * Writes the outcomes and the time of the next attempt while the lease holds. Retries if an administrator
+ * resent another delivery of the event. If another worker has leased the event, its outcomes count and these
+ * are dropped.
  */
 async function settle(
   leased: EventItem,
@@ -209,10 +229,10 @@ async function settle(
     if (now?.nextAttemptAt !== until) return deps.log("warn", "webhook.lease-lost", { tenantId, eventId });
     event = now!;
   }
-  throw new Error("an event was sent again in every round in which its outcome was to be written");
+  throw new Error(`Could not save the outcome of an event: ${SETTLE_ROUNDS_MAX} write conflicts in a row.`);
 }
 
-/** False when the event is not any more as it was read. */
+/** Writes the outcomes. False when the event has changed since it was read. */
 async function settled(
   event: EventItem,
   wanting: readonly Webhook[],
@@ -251,7 +271,7 @@ async function settled(
 
 type Sent = { status?: number; latencyMs: number; error?: string };
 
-/** One delivery, signed with every secret that is good at this moment. Never throws. */
+/** Sends one delivery, signed with every secret that is currently valid. Never throws. */
 async function send(webhook: Webhook, event: EventItem, deps: Forwarder): Promise<Sent> {
   const startMs = deps.clock();
   const { secret, previous, url } = webhook;
@@ -264,7 +284,7 @@ async function send(webhook: Webhook, event: EventItem, deps: Forwarder): Promis
     const isFine = status >= 200 && status < 300;
     return { status, latencyMs: deps.clock() - startMs, ...(!isFine && { error: `answered ${status}` }) };
   } catch (error) {
-    return { latencyMs: deps.clock() - startMs, error: tidy(messageOf(error, "did not answer"), 200) };
+    return { latencyMs: deps.clock() - startMs, error: tidy(messageOf(error, "no response"), 200) };
   }
 }
 
@@ -285,7 +305,7 @@ async function attempt(
   deps.metrics.count("webhooks_failed_total");
   const failed = { ...told, lastError: error };
   const context = { tenantId: event.tenantId, webhook: webhook.id, eventId: event.eventId, ...failed };
-  // A test is tried once, and a receiver that is gone wants no more.
+  // A test is sent once. Status 410 (Gone) means that the receiver wants no further events.
   const isLast = told.attempts > RETRY_SECONDS.length || status === GONE || event.kind === "webhook.test";
   if (!isLast) {
     deps.log("warn", "webhook.failed", context);
@@ -298,7 +318,7 @@ async function attempt(
   return { ...failed, deadAt: at };
 }
 
-/** What became of a webhook's newest attempt stands by itself, where a page can show it. */
+/** Stores the result of the newest attempt per webhook, for the dashboard. */
 async function noteHealth(
   { id }: Webhook,
   { tenantId, kind }: EventItem,
@@ -323,7 +343,7 @@ async function noteHealth(
       id,
       at: deliveredAt ?? timestamp(deps.clock()),
       zero: 0,
-      ...(!isDelivered && { error: lastError ?? "did not answer", one: 1, dead: isDead ? 1 : 0 }),
+      ...(!isDelivered && { error: lastError ?? "no response", one: 1, dead: isDead ? 1 : 0 }),
     }),
   });
 }

@@ -1,25 +1,28 @@
-/** A receiver that answers within this is prompt. */
+/** A receiver that responds within this time is prompt. */
 const PROMPT_MS = 2000;
-/** How long a delivery waits for a slot. Then it is deferred, and its event is free for its other webhooks. */
+/** Maximum wait for a slot. Then the delivery is deferred, so that its event can be sent to its other webhooks. */
 const WAIT_MS = 2000;
-/** Deliveries under way to one webhook, by how it answered last. */
+/** Limit of concurrent deliveries per webhook, by the pace of its last response. */
 const PER_WEBHOOK = { prompt: 8, unknown: 2, slow: 1 } as const;
-/** Deliveries to prompt receivers and to all others have slots of their own: the others cannot take all. */
+/** Prompt receivers have their own slots, so that slow ones cannot occupy all of them. */
 const PROMPT_SLOTS = { total: 256, perTenant: 16 } as const;
 const OTHER_SLOTS = { total: 128, perTenant: 8 } as const;
 
-/** Of a delivery for which there was no slot, although its receiver is not known to be slow. */
+/** Deferral when there is no slot and the receiver is not known to be slow. */
 const DEFER_MS = 1000;
-/** Of deliveries to a slow receiver: one after the other, as far apart as an attempt takes that is not answered. */
+/**
+ * Deferral per waiting delivery to a slow receiver: the maximum duration of one attempt, so that they run one
+ * after another.
+ */
 const DEFER_STEP_MS = 10_000;
 const DEFER_MS_MAX = 1800_000;
-/** Webhooks remembered; beyond this the one unused for longest is forgotten. */
+/** Limit of webhooks whose pace is remembered. Beyond it the least recently used one is dropped. */
 const KEPT_MAX = 10_000;
 
 type Outcome<T> = { sent: T } | { deferMs: number };
 
 export type DeliverySlots = {
-  /** Sends when there is a slot for this webhook, or says how much later to try again. */
+  /** Sends when a slot is available. Otherwise returns the delay before the next try. */
   send<T>(tenantId: string, webhookId: string, send: () => Promise<T>): Promise<Outcome<T>>;
 };
 
@@ -30,9 +33,9 @@ type Pool = { total: number; byTenant: Map<string, number> };
 type PoolName = "prompt" | "other";
 
 /**
- * Limits the webhook deliveries under way, so that receivers that hang hold back no others: few per webhook, few
- * per tenant, and slots that only receivers get which answer promptly. A prompt delivery that turns out slow leaves
- * those slots after two seconds.
+ * Limits concurrent webhook deliveries, so that receivers that hang do not block others. There is a limit per
+ * webhook and per tenant, and a pool of slots for prompt receivers only. A delivery that turns out to be slow
+ * moves to the other pool after {@link PROMPT_MS}.
  */
 export function createDeliverySlots(): DeliverySlots {
   const hooks = new Map<string, Hook>();
@@ -58,7 +61,7 @@ export function createDeliverySlots(): DeliverySlots {
     );
   }
 
-  /** Tenants in turn: each time a slot is free, another tenant than the last one is first. */
+  /** Starts waiting deliveries, round-robin over tenants. */
   function startWaiting(): void {
     for (const [tenantId, waiters] of [...waiting]) {
       const index = waiters.findIndex(({ hook }) => hasSlot(hook));
@@ -70,7 +73,7 @@ export function createDeliverySlots(): DeliverySlots {
     }
   }
 
-  /** Takes a slot, now or within {@link WAIT_MS}; undefined when there was none. */
+  /** Takes a slot, waiting up to {@link WAIT_MS}. Undefined when none became available. */
   function slotFor(hook: Hook): Promise<PoolName | undefined> {
     if (hasSlot(hook)) return Promise.resolve(take(hook));
     if (hook.pace === "slow") return Promise.resolve(undefined);

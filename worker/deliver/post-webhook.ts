@@ -4,17 +4,17 @@ import { request as requestHttps } from "node:https";
 import { isIP } from "node:net";
 import { hostOf, isPublicAddress, targetFault } from "../../shared/public-address.ts";
 
-/** Sends one body and resolves to the status. Rejects when the target may not be talked to or does not answer. */
+/** Posts one body and resolves to the HTTP status. Rejects when the target is not allowed or does not respond. */
 export type PostWebhook = (url: string, headers: Record<string, string>, body: string) => Promise<number>;
 
-/** From looking the name up to the status line. */
+/** Timeout of an attempt, from the DNS lookup to the status line. */
 export const TIMEOUT_MS = 10_000;
-/** Of the head of an answer; its body is not read. */
+/** Limit of the response headers in bytes. The response body is not read. */
 const HEAD_BYTES_MAX = 16 * 1024;
 
 /**
- * Posts to the very address that was checked: the name is resolved once, so that it cannot become another one in
- * between. Redirects are not followed. With `allowPrivate` http and private targets are fine: for development.
+ * Posts to the address that was checked: the name is resolved once, so DNS rebinding has no effect. Follows
+ * no redirects. With `allowPrivate`, http and private targets are allowed, for development.
  */
 export function createPostWebhook(allowPrivate: boolean, timeoutMs: number = TIMEOUT_MS): PostWebhook {
   return async (target, headers, body) => {
@@ -29,15 +29,16 @@ export function createPostWebhook(allowPrivate: boolean, timeoutMs: number = TIM
 
 const tooSlow = (signal: AbortSignal, timeoutMs: number): Promise<never> =>
   new Promise((_, reject) => {
-    const late = () => reject(new Error(`did not answer within ${timeoutMs} ms`));
+    const late = () => reject(new Error(`no response within ${timeoutMs} ms`));
     signal.addEventListener("abort", late, { once: true });
   });
 
 async function resolve(name: string, allowPrivate: boolean): Promise<string> {
   const found = isIP(name) ? [{ address: name }] : await lookup(name, { all: true });
   const addresses = found.map(({ address }) => address);
-  if (addresses.length === 0) throw new Error("the target's name has no address");
-  if (!allowPrivate && !addresses.every(isPublicAddress)) throw new Error("the target is no public address");
+  if (addresses.length === 0) throw new Error("the host name of the target has no address");
+  if (!allowPrivate && !addresses.every(isPublicAddress))
+    throw new Error("the target does not have a public address");
   return addresses[0]!;
 }
 
@@ -64,7 +65,7 @@ function post(
         signal,
       },
       (answer) => {
-        answer.destroy(); // only the status counts
+        answer.destroy(); // only the status is used
         done(answer.statusCode ?? 0);
       },
     );

@@ -3,27 +3,27 @@ import type { Metrics } from "../platform/metrics.ts";
 import { createTenantLoops } from "../platform/tenant-loops.ts";
 
 const FORWARD_EVERY_MS = 2000;
-/** Looks into outboxes at the same time. A look only reads and writes the table. */
+/** Limit of outboxes that are read concurrently. Reading one does not wait for receivers. */
 const LOOKS_AT_ONCE = 32;
 
 export type Forwarding = {
-  /** A tenant whose assets report here: this worker sends its webhooks too. */
+  /** Adds a tenant whose assets report to this worker, so that this worker sends its webhooks too. */
   heardOf(tenantId: string): void;
-  /** An event of this tenant is waiting: look into its outbox now. */
+  /** Reads the outbox of a tenant immediately, because it has a new event. */
   told(tenantId: string): void;
-  /** Looks into the outboxes beside the heartbeats until the signal aborts. Never rejects. */
+  /** Reads the outboxes until the signal aborts, outside the heartbeat path. Never rejects. */
   run(stop: AbortSignal): Promise<void>;
 };
 
 type Needs = {
-  /** Takes up what is due for a tenant. Resolves to true when there is more. */
+  /** Starts the due deliveries of a tenant. Resolves to true when there are more. */
   forward: (tenantId: string) => Promise<unknown>;
   random: () => number;
   log: Log;
   metrics: Pick<Metrics, "count">;
 };
 
-/** Serves the webhooks of each tenant in a loop of its own. A fault is logged, counted and tried again. */
+/** Sends the webhooks of each tenant in a loop of its own. An error is logged, counted and retried. */
 export function createForwarding({ forward, random, log, metrics }: Needs): Forwarding {
   const loops = createTenantLoops({
     look: async (tenantId) => (await forward(tenantId)) === true,

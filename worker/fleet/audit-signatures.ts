@@ -7,17 +7,19 @@ import { timestamp } from "../../shared/time/clock.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 import { pauseMs } from "./count-fleet.ts";
 
-/** As long as one worker may take for a check. */
+/** Maximum duration of one audit. Other workers skip the tenant during this time. */
 const CLAIM_MS = 300_000;
 
 type Auditor = Pick<PlatformDeps, "dynamo" | "table" | "authority" | "clock" | "log" | "metrics">;
 
 /**
- * Checks all signatures of a tenant when that is due: once a minute for up to 660 hosts, half-hourly for 20,000. Of
- * several workers one checks. What it finds is a security event, and an item that the dashboard and `lz doctor` show.
+ * Audits all signatures of a tenant when that is due: every minute for up to 660 hosts, every 30 minutes from
+ * 20,000 hosts. One of several workers does it. Faults are logged as security events, and stored for the
+ * dashboard and `lz doctor`.
  *
- * @param seen highest version of each tenant's signed head that this worker has seen. The table cannot lower it.
- * @returns true when this worker checked
+ * @param seen highest version of each tenant's signed head that this worker has seen. A restored table cannot
+ * lower it.
+ * @returns true when this worker audited
  */
 export async function auditSignatures(
   tenantId: string,

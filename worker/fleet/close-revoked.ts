@@ -10,25 +10,29 @@ import { SESSION_SECONDS } from "../../shared/wire/enrolment.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 
 /**
- * How long a revoked asset stays in the index of open actions, which is how edges know that its sessions are refused.
- * Twice the life of a session: the last one is over by then, even where the clocks of the nodes differ by half of it.
+ * How long a revoked asset stays in the index of open actions, from which edges learn that its sessions are
+ * invalid. Twice the lifetime of a session: the last one has expired by then, even with clock differences of
+ * half a lifetime.
  */
 export const REVOKED_OPEN_MS = 2 * SESSION_SECONDS * 1000;
-/** Assets that one run takes out of the index. */
+/** Limit of assets that one run removes from the index. */
 export const CLOSED_MAX = 1000;
-/** A run begins no further asset after this time: it must not delay the count of the fleet. */
+/** Time limit of a run, so that it does not delay the count of the fleet. */
 const RUN_MS_MAX = 60_000;
-/** Read and written together. With its two records each, they are 75 of the 100 items that one BatchGetItem takes. */
+/** Assets per batch. With their two records each, these are 75 of the 100 items of one BatchGetItem. */
 const AT_ONCE = 25;
 
 type Closer = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "authority" | "log">;
 
 /**
- * Takes assets out of a tenant's index of open actions whose revocation is {@link REVOKED_OPEN_MS} ago. Every edge reads
- * the whole index every two seconds, and a revocation is for good. The asset's own item refuses new sessions.
+ * Removes assets from the tenant's index of open actions whose revocation is {@link REVOKED_OPEN_MS} ago.
+ * Every edge reads the whole index every two seconds, and a revocation is permanent. The item of the asset
+ * itself still refuses new sessions.
  *
- * Contained assets stay, and those whose release by a code is not in the custody log. A report that needs the index
- * later puts its asset back. Gives the number of assets taken out, {@link CLOSED_MAX} at most.
+ * Isolated assets stay in the index, as do assets whose release by code is not in the custody log yet. A
+ * later report that needs the index adds its asset again.
+ *
+ * @returns number of removed assets, at most {@link CLOSED_MAX}
  */
 export async function closeRevoked(tenantId: string, deps: Closer): Promise<number> {
   const startedMs = deps.clock();
@@ -65,14 +69,14 @@ export async function closeRevoked(tenantId: string, deps: Closer): Promise<numb
   return closed;
 }
 
-/** Whether nothing but its revocation keeps an asset in the index, and that no longer. */
+/** True when an asset was in the index only for its revocation, and that is over. */
 const isOver = (asset: AssetItem, revokedUntil: string, nowMs: number): boolean =>
   asset.revokedAt !== undefined &&
   asset.revokedAt <= revokedUntil &&
   !isContained(asset, nowMs) &&
   unrecordedRelease(asset) === undefined;
 
-/** The index may be behind the table, so the assets are read again, with their signatures. */
+/** The index may lag behind the table, so the assets are read again and their signatures checked. */
 async function closeThese(
   tenantId: string,
   assetIds: readonly string[],
@@ -90,7 +94,7 @@ async function closeThese(
   return closed.filter(Boolean).length;
 }
 
-/** What {@link isOver} was decided from. Every change by an administrator adds a custody record. */
+/** Attributes that {@link isOver} depends on. Every change by an administrator adds a custody record. */
 const DECIDED_FROM = [
   "revokedAt",
   "status",
@@ -101,7 +105,7 @@ const DECIDED_FROM = [
   "setBack",
 ] as const satisfies readonly (keyof AssetItem)[];
 
-/** False when the asset was changed since it was read, or is not in the index any more. */
+/** Removes an asset from the index. False when it has changed since the read, or is not in the index any more. */
 async function closeOne(
   { tenantId, assetId }: AssetItem,
   stored: AttributeMap,

@@ -9,21 +9,26 @@ import { timestamp } from "../../shared/time/clock.ts";
 import type { PlatformDeps } from "../platform/deps.ts";
 import { closeRevoked } from "./close-revoked.ts";
 
-/** A fleet is counted at most this often, a large one less: what is read for it stays about two units a second. */
+/**
+ * Interval between counts of a fleet. It grows with the fleet, so that counting reads about two capacity
+ * units per second.
+ */
 const EVERY_MS_MIN = 60_000;
 const EVERY_MS_MAX = 1800_000;
 const MS_PER_HOST = 90;
-/** As long as one worker may take to count. */
+/** Maximum duration of one count. Other workers skip the tenant during this time. */
 const CLAIM_MS = 300_000;
-/** Hours are kept for as long as a year is compared with the one before. */
+/** Retention of hourly counts: enough to compare a year with the one before. */
 const KEPT_DAYS = 400;
 
 type Counter = Pick<PlatformDeps, "dynamo" | "table" | "clock" | "tenant" | "authority" | "log">;
 
 /**
- * Counts a tenant's fleet when that is due: the newest numbers, for pages of nodes that have read nothing yet, and
- * the last ones of the hour, for the trend. Before that it takes assets that were revoked long ago out of the index of
- * open actions. Of several workers one counts. True when this one did.
+ * Counts the fleet of a tenant when that is due. Stores the newest counts, for dashboard pages, and the last
+ * counts of each hour, for the trend. First removes assets from the index of open actions that were revoked
+ * long ago. One of several workers does it.
+ *
+ * @returns true when this worker counted
  */
 export async function recordFleet(tenantId: string, deps: Counter): Promise<boolean> {
   const Key = marshalItem(fleetSummaryKey(tenantId));
@@ -32,7 +37,7 @@ export async function recordFleet(tenantId: string, deps: Counter): Promise<bool
   if (last?.at !== undefined && deps.clock() - Date.parse(last.at) < pauseMs(last.counts?.hosts ?? 0))
     return false;
   if (!(await claim(Key, deps))) return false;
-  // Of several workers one does this too, as often. Without it the fleet is counted all the same.
+  // Part of the same schedule, so one of several workers does it. A failure does not stop the count.
   await closeRevoked(tenantId, deps).catch((error) =>
     deps.log("warn", "revoked.not-closed", { tenantId, error }),
   );

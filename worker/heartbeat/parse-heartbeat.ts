@@ -6,23 +6,23 @@ import type { Message } from "./queue-message.ts";
 import type { Spooled } from "./state-hash.ts";
 import type { Moment } from "./timeline-position.ts";
 
-/** One heartbeat out of a verified message. */
+/** One heartbeat of a verified message. */
 export type Delivery = Moment &
   Spooled & {
     message: Message;
     tenantId: string;
     assetId: string;
-    /** W3C traceparent of the request that brought it, when that one is traced. */
+    /** W3C traceparent of the HTTP request that carried the heartbeat, if that request is traced. */
     trace?: string;
-    /** Hash of its raw state, where it has the form agents write. */
+    /** Hash of the state text. Undefined if the body is not in the exact form that agents write. */
     raw: bigint | undefined;
-    /** Parsed when it is first asked for, if that was not needed before. */
+    /** The parsed heartbeat. Parsed on the first call, if it was not parsed before. */
     heartbeat(): Heartbeat;
   };
 
 type Origin = { message: Message; tenantId: string };
 
-/** Parses a heartbeat; undefined when it does not match its schema. */
+/** Parses a heartbeat. Undefined when it does not match its schema. */
 export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Delivery | undefined {
   try {
     const parsed = heartbeat.parse(JSON.parse(entry.body));
@@ -45,7 +45,7 @@ export function parseDelivery(entry: Entry, origin: Origin, raw?: bigint): Deliv
   }
 }
 
-/** A heartbeat whose state is known word for word from one that was parsed: it need not be, unless it is needed. */
+/** A heartbeat whose state text equals that of an already parsed heartbeat. It is parsed only on demand. */
 export function knownDelivery(entry: Entry, origin: Origin, glance: Glance): Delivery {
   const { assetId, body, trace } = entry;
   let parsed: Heartbeat | undefined;

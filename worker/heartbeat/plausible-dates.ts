@@ -2,15 +2,17 @@ import { LIMITS } from "../../shared/wire/heartbeat.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 /**
- * A heartbeat older than this was not kept that long: it comes from a host whose clock is wrong. A host that was switched
- * off may bring what it kept months ago, so the bound is far.
+ * Maximum age of a heartbeat. Older ones come from a host with a wrong clock. The limit is long because a
+ * host that was switched off may send heartbeats from months ago.
  */
 export const LATE_MS_MAX = 400 * DAY_MS;
 
 /**
- * When a heartbeat was made and since when its state holds. A time beyond the allowed skew ahead, or impossibly long ago,
- * is replaced by the time of receipt. The beginning of its state is then not known, nor is one that is impossibly long
- * ago: the start of the day stands for it, because every heartbeat of a state has to give the same.
+ * Time of a heartbeat and start of its state, corrected for wrong clocks.
+ *
+ * A `sentAt` beyond the allowed clock skew, or older than {@link LATE_MS_MAX}, is replaced by the time of
+ * receipt. The start of the state is then unknown, and so is a `stateSince` older than {@link LATE_MS_MAX}.
+ * The start of the day replaces it, because every heartbeat of a state must result in the same time.
  */
 export function datesOf(
   { sentAt, stateSince }: { sentAt: string; stateSince: string },

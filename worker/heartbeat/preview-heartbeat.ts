@@ -3,10 +3,10 @@ import { datesOf } from "./plausible-dates.ts";
 import type { Spooled } from "./state-hash.ts";
 import type { Moment } from "./timeline-position.ts";
 
-/** What can be told of a heartbeat by its first and last bytes. */
+/** Fields of a heartbeat that are read from its first and last bytes, without parsing it. */
 export type Glance = Moment &
   Spooled & {
-    /** Hash of the text of its state. Equal to one of a heartbeat that was checked: it holds the same. */
+    /** Hash of the state text. Two heartbeats with equal hashes have the same state. */
     raw: bigint;
   };
 
@@ -17,12 +17,13 @@ const TAIL_FORM = /^(0|[1-9]\d{0,14}),"dropped":(0|[1-9]\d{0,14})\}\}$/;
 const TAIL_CHARACTERS_MAX = 80;
 const COLLECTORS = ',"collectors":[';
 const COLLECTORS_END = '],"containment":{';
-/** A collector's wording (`412 processes`) changes all the time and is no state. */
+/** The wording of a collector (`412 processes`) changes with every heartbeat and is not part of the state. */
 const DETAIL = /,"detail":"[^"\\]{1,240}"/g;
 
 /**
- * Looks at a heartbeat in the form agents write it, without parsing it: the greater part is known word for word
- * from the heartbeat before. Undefined for any other form; then it is parsed, which takes all forms JSON has.
+ * Reads the preview of a heartbeat without parsing it. Most heartbeats repeat the state of the one before,
+ * byte for byte. Undefined for any form other than the one that agents write: the heartbeat is then parsed as
+ * JSON.
  */
 export function glanceAt({ assetId, body, receivedAt }: Entry): Glance | undefined {
   const head = HEAD.exec(body);

@@ -1,6 +1,6 @@
 import type { Reason } from "../../shared/queue/message.ts";
 
-/** A message as it came from the queue: nothing of it is trusted yet. */
+/** A message as received from the queue. Not verified yet. */
 export type Message = {
   id: string;
   receipt: string;
@@ -8,11 +8,16 @@ export type Message = {
   kid?: string;
   signature?: string;
   receives: number;
-  /** When it was put into the queue, in milliseconds since the Unix epoch; 0 when the queue does not say. */
+  /**
+   * When the message was sent to the queue, in milliseconds since the Unix epoch. 0 when the queue does not
+   * report it.
+   */
   sentAtMs: number;
 };
 
-/** A text that this worker cannot process, on its way to the dead-letter queue; signed when another one might. */
+/**
+ * A body that this worker cannot process. It keeps its signature if another worker may be able to process it.
+ */
 export type DeadLetter = {
   body: string;
   reason: Reason;
@@ -22,11 +27,14 @@ export type DeadLetter = {
 };
 
 export type Queue = {
-  /** Up to ten messages; waits up to 20 s for the first. The signal ends the waiting, nothing else. */
+  /** Up to ten messages. A long poll of up to 20 s. Aborting the signal ends the wait and nothing else. */
   receive(signal: AbortSignal): Promise<Message[]>;
-  /** Removes settled messages; one that could not be removed comes again and changes nothing. */
+  /**
+   * Deletes settled messages. A message that could not be deleted is delivered again; recording it again
+   * changes nothing.
+   */
   remove(messages: readonly Message[]): Promise<void>;
-  /** Keeps messages from coming again for that long, from now. */
+  /** Sets the visibility timeout of messages to `seconds` from now. */
   extend(messages: readonly Message[], seconds: number): Promise<void>;
   bury(letter: DeadLetter): Promise<void>;
 };

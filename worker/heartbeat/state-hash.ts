@@ -1,23 +1,26 @@
 import type { Policy } from "../../shared/table/items/policy.ts";
 
-/** What a heartbeat says of its spool: heartbeats that wait on the host, and those that were lost. */
+/** Spool counts of a heartbeat: heartbeats that wait on the host, and heartbeats that were dropped. */
 export type Spooled = { waiting: number; dropped: number };
 
 const MARK = "+";
 const POLICY = ".";
 
-/** Names what a host showed and the policy that assessed it. Presence items of older versions hold one hash of both. */
+/**
+ * Hash of a host state and of the policy that assessed it. Presence items of older versions hold one hash of
+ * both.
+ */
 export const stateHashOf = (stateText: string, policyKey: string): string =>
   `${Bun.hash.wyhash(stateText).toString(36)}${POLICY}${Bun.hash.wyhash(policyKey).toString(36)}`;
 
-/** True when two hashes are of the same state of the host, whatever the policy and the spool. */
+/** True when two hashes have the same host state, regardless of policy and spool. */
 export const isSameState = (a: string, b: string): boolean => hostPart(a) === hostPart(b);
 
 const hostPart = (stateHash: string): string => stateHash.split(POLICY, 1)[0]!;
 
 /**
- * Ends the hash of a state: which of the policy's bounds the spool is beyond. The counts themselves move all the
- * time and are no state; crossing a bound is one, for rules speak of it. Empty within both bounds.
+ * Suffix of a state hash that says which limits of the policy the spool exceeds. Empty within both limits.
+ * Crossing a limit is a change of state because rules evaluate it; the counts themselves are not.
  */
 export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string {
   const isLost = dropped > policy.spoolDroppedMax;
@@ -26,10 +29,10 @@ export function spoolMark({ waiting, dropped }: Spooled, policy: Policy): string
   return isLate ? `${MARK}late` : "";
 }
 
-/** Ends the hash of a state in which more than one machine used the identity. */
+/** Suffix of a state hash while more than one machine uses the identity. */
 export const SHARED_MARK = `${MARK}shared`;
 
-/** A hash without what the spool and the use of the identity add to it. */
+/** A state hash without the suffixes for spool and shared identity. */
 export function withoutSpool(stateHash: string): string {
   const end = stateHash.indexOf(MARK);
   return end < 0 ? stateHash : stateHash.slice(0, end);

@@ -12,17 +12,17 @@ import {
 import type { Delivery } from "./parse-heartbeat.ts";
 import { later } from "./timeline-position.ts";
 
-/** All that was made out of one heartbeat. */
+/** Assessment of one heartbeat: rules, baseline and LLM review. */
 export type Judgement = Evaluation & {
   novelty?: string[];
   adjudication?: Adjudication;
-  /** The language model is still to be asked. */
+  /** True while an LLM review is pending. */
   isReviewDue?: boolean;
 };
 
 /**
- * Epoch second from which DynamoDB may delete an item: the tenant's retention after the later of event and receipt. A
- * heartbeat that waited in a spool for long would otherwise expire as it is written.
+ * TTL of an item in epoch seconds: the tenant's retention, counted from the later of event and receipt.
+ * Counted from the event alone, a heartbeat that waited in a spool for long would expire immediately.
  */
 export const expiry = (
   { at, receivedAt }: { at: string; receivedAt: string },
@@ -57,9 +57,11 @@ export function changeItem(
 }
 
 /**
- * Put of a change. Of all heartbeats that had the state the one with the lowest sequence is kept (and of the same
- * one told twice the one received first): whatever the order, the same item stays. It takes the place of a sample
- * that happens to have its key. In GSI1, which the timeline of an asset is read from.
+ * Put of a change item, indexed in GSI1 (timeline of the asset).
+ *
+ * If several heartbeats have the state, the item of the lowest sequence is kept; for one heartbeat that was
+ * delivered twice, the first receipt. So the result does not depend on the order. A change item replaces a
+ * sample with the same key.
  */
 export function changePut(item: TelemetryItem & { kind: "change" }, tenant: TenantItem, table: string) {
   const { tenantId, assetId, at, sequence, receivedAt, reviewDueAt } = item;
@@ -85,13 +87,13 @@ export function changePut(item: TelemetryItem & { kind: "change" }, tenant: Tena
 const DAY_MS = 24 * 3600 * 1000;
 
 /**
- * Several heartbeats make the same sample, each with its own time of receipt, and the first one written stays. So that it
- * does not matter which, only a receipt more than a day late counts.
+ * TTL of a sample. Several heartbeats produce the same sample with different times of receipt, and the first
+ * write is kept. A receipt counts only if it is more than a day late, so that the order does not matter.
  */
 const sampleExpiry = (at: string, receivedAt: string, tenant: TenantItem): number =>
   expiry({ at, receivedAt: Date.parse(receivedAt) - Date.parse(at) > DAY_MS ? receivedAt : at }, tenant);
 
-/** Put of a sample: not in GSI1, so it costs one write, and never over a change. */
+/** Put of a sample. Not indexed in GSI1, so it costs one write. Never overwrites a change item. */
 export function samplePut(
   { tenantId, assetId, receivedAt }: Pick<Delivery, "tenantId" | "assetId" | "receivedAt">,
   at: string,

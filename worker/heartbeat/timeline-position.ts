@@ -5,24 +5,27 @@ import { shardOf } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
 import { isSameState, withoutSpool } from "./state-hash.ts";
 
-/** What of a heartbeat decides where in the asset's history it belongs; readable without parsing its engines. */
+/**
+ * Fields of a heartbeat that determine its position on the timeline of its asset. Available without parsing.
+ */
 export type Moment = {
-  /** `sentAt`, or `receivedAt` when the agent's clock cannot be right: see plausible-dates.ts. */
+  /** `sentAt`, or `receivedAt` if the clock of the host is wrong: see plausible-dates.ts. */
   at: string;
   receivedAt: string;
-  /** As the agent says it, or the start of the day when its clock cannot be right. */
+  /** As reported by the agent, or the start of the day if the clock of the host is wrong. */
   stateSince: string;
   sequence: number;
   assetId: string;
 };
 
 /**
- * Where in a resolution interval an asset's own begins, from 0 up to 1: a hash of its id, so that a fleet does not
- * write all its samples in the same second. The same on every worker.
+ * Offset of an asset's resolution intervals, as a fraction of the interval (0 to 1, exclusive). A hash of the
+ * asset id, so that a fleet does not write all its samples in the same second and every worker gets the same
+ * value.
  */
 export const phaseOf = (assetId: string): number => shardOf(assetId, 2 ** 32) / 2 ** 32;
 
-/** Fixed-width timestamps sort as strings. */
+/** The later of two timestamps. Fixed-width timestamps sort as strings. */
 export function later(a: string, b: string): string {
   if (a > b) return a;
   return b;
@@ -31,9 +34,12 @@ export function later(a: string, b: string): string {
 type Settings = Pick<TenantItem, "telemetryResolutionSeconds" | "policy">;
 
 /**
- * Timestamp in the key of the item that holds this state: the first heartbeat that had it, but at least one a day,
- * so that retention never takes away the state an asset is in, and one when working hours begin or end, so that
- * the same state is judged anew. A function of the heartbeat alone: any worker, in any order, gives the same.
+ * Timestamp in the key of the item that holds this state. It is the start of the state, but at least:
+ *
+ * - the start of the day, so that retention never deletes the item of the current state;
+ * - the last begin or end of working hours, so that the same state is assessed again there.
+ *
+ * Depends on the heartbeat alone: every worker gets the same result, in any order.
  */
 export function stateAt({ at, stateSince }: Moment, { policy }: Settings): string {
   const startOfDay = `${at.slice(0, 10)}T00:00:00.000Z`;
@@ -44,7 +50,7 @@ export function stateAt({ at, stateSince }: Moment, { policy }: Settings): strin
   return later(boundary, told);
 }
 
-/** Start of the asset's resolution interval a time lies in; with resolution 0 the time itself. */
+/** Start of the asset's resolution interval that contains `at`. With resolution 0, `at` itself. */
 export function intervalStart(at: string, phase: number, resolutionSeconds: number): string {
   if (resolutionSeconds === 0) return at;
   const lengthMs = resolutionSeconds * 1000;
@@ -53,8 +59,9 @@ export function intervalStart(at: string, phase: number, resolutionSeconds: numb
 }
 
 /**
- * Up to when this heartbeat proves the asset seen, as it is kept: the time of its state, or the start of the
- * interval it was sent in. Coarse on purpose: two heartbeats of one interval say the same, whichever comes first.
+ * Time up to which this heartbeat proves that the asset was seen: the start of its interval or of its state,
+ * the later of both. Rounded on purpose, so that two heartbeats of one interval give the same result in any
+ * order.
  */
 export function seenThrough(moment: Moment, tenant: Settings): string {
   const start = intervalStart(moment.at, phaseOf(moment.assetId), tenant.telemetryResolutionSeconds);
@@ -62,7 +69,9 @@ export function seenThrough(moment: Moment, tenant: Settings): string {
   return later(start, state);
 }
 
-/** Key time of the sample this heartbeat stands for; undefined when its state's own item tells of that interval. */
+/**
+ * Key time of the sample of this heartbeat. Undefined when the item of its state already covers the interval.
+ */
 export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
   const resolution = tenant.telemetryResolutionSeconds;
   const start = intervalStart(moment.at, phaseOf(moment.assetId), resolution);
@@ -72,18 +81,19 @@ export function sampleAt(moment: Moment, tenant: Settings): string | undefined {
 }
 
 export type Place =
-  /** Of the state the asset is in. */
+  /** The heartbeat has the current state of the asset. */
   | { kind: "same" }
-  /** The asset's newest state, not known before; `key` is the time in its item's key. */
+  /** The heartbeat has a new state, and it is the newest. `key` is the time in the key of its item. */
   | { kind: "change"; key: string }
   /**
-   * Of a state that a newer one has replaced. `resumedAt`: the heartbeat contradicts the newest state in the middle of
-   * its time, and the asset was seen in that state again at `resumedAt`, later than `key`.
+   * The heartbeat has a state that a newer one has replaced. `resumedAt` is set if it contradicts the newest
+   * state in the middle of that state's time: the asset was seen in the newest state again at `resumedAt`,
+   * later than `key`.
    */
   | { kind: "late"; key: string; resumedAt?: string };
 
 /**
- * Where a heartbeat belongs in the history of its asset. A `late` key is never after the newest state: either it is
+ * Position of a heartbeat on the timeline of its asset. A `late` key is never after the newest state: it is
  * before `presence.stateAt`, or `resumedAt` becomes the time of the newest state.
  */
 export function placeOf(
@@ -97,33 +107,33 @@ export function placeOf(
   const { at } = moment;
   if (at < presence.stateAt) return { kind: "late", key };
   if (stateHash === presence.stateHash || at === presence.stateAt) return { kind: "same" };
-  // The agent dates its state no later than the stored one, yet the hash differs: the spool has crossed a bound, the
-  // policy was edited, or the agent shows something else than it says. Believe what it shows.
+  // The agent dates its state no later than the stored one, but the hash differs. Either the spool crossed a
+  // limit, the policy was edited, or the reported `stateSince` is wrong. The reported state counts.
   const isSpoolOnly = withoutSpool(stateHash) === withoutSpool(presence.stateHash);
-  // A spool that moves around its bound gets at most one item per interval, not one per heartbeat.
+  // A spool that oscillates around its limit gets at most one item per interval, not one per heartbeat.
   if (isSpoolOnly && !isNewerThan(presence, moment, tenant)) return { kind: "same" };
   if (at >= presence.lastSeenAt) return { kind: "change", key: at };
-  // Another policy assesses the asset with its next heartbeat, not with one from before it was last seen.
+  // A new policy assesses the asset with its next heartbeat, not with one from before it was last seen.
   if (isSameState(stateHash, presence.stateHash)) return { kind: "same" };
   return { kind: "late", key: at, resumedAt: presence.lastSeenAt };
 }
 
-/** True for a heartbeat that proves the asset seen beyond what presence says. */
+/** True for a heartbeat that proves the asset seen later than presence says. */
 export const isNewerThan = (presence: PresenceItem, moment: Moment, tenant: Settings): boolean =>
   moment.at > presence.lastSeenAt && seenThrough(moment, tenant) >= presence.lastSeenAt;
 
-/** What a heartbeat of the present state still adds. */
+/** Updates that a heartbeat of the current state still causes. */
 export function additions(moment: Moment, presence: PresenceItem, tenant: Settings) {
   const seen = seenThrough(moment, tenant);
   const isAhead = seen > presence.lastSeenAt;
   const isFirstOfInterval = seen === presence.lastSeenAt && moment.sequence < presence.sequence;
   const sample = sampleAt(moment, tenant);
   return {
-    /** It is the heartbeat that presence should be of. */
+    /** New `lastSeenAt` of presence. Undefined when presence stays. */
     head: isAhead || isFirstOfInterval ? seen : undefined,
-    /** The interval of presence has its sample already. */
+    /** Key time of a sample to write. Undefined when the interval of presence has its sample already. */
     sample: seen === presence.lastSeenAt ? undefined : sample,
-    /** It has this state earlier than the heartbeat its item was written from. */
+    /** The heartbeat has this state earlier than the heartbeat that its item was written from. */
     isFirstOfState:
       presence.stateSequence !== undefined &&
       moment.sequence < presence.stateSequence &&
@@ -133,7 +143,10 @@ export function additions(moment: Moment, presence: PresenceItem, tenant: Settin
 
 const ends = new WeakMap<PresenceItem, { resolutionSeconds: number; end: string }>();
 
-/** Where the interval ends that presence is of: worked out once, and asked with every heartbeat until then. */
+/**
+ * End of the resolution interval of presence. Cached, because it is needed for every heartbeat of the
+ * interval.
+ */
 function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string {
   const known = ends.get(presence);
   if (known?.resolutionSeconds === resolutionSeconds) return known.end;
@@ -143,7 +156,7 @@ function intervalEnd(presence: PresenceItem, resolutionSeconds: number): string 
   return end;
 }
 
-/** The short way for what nearly all heartbeats are: one more of the state and the interval presence is of. */
+/** Fast path for most heartbeats: true when a heartbeat repeats the state and the interval of presence. */
 export function repeats(moment: Moment, presence: PresenceItem, tenant: Settings): boolean {
   const key = stateAt(moment, tenant);
   if (key !== presence.stateAt) return false;

@@ -13,25 +13,25 @@ import {
 } from "../../shared/queue/message.ts";
 import type { DeadLetter, Message } from "./queue-message.ts";
 
-/** Text of a pack, compressed or not. Throws for what is neither, and for what grows beyond the limit. */
+/** Text of a pack, decompressed if needed. Throws for invalid data and for data beyond the size limit. */
 export function inflate(body: string): string {
   if (!body.startsWith(COMPRESSED)) return body;
   const deflated = Buffer.from(body.slice(COMPRESSED.length), "base64");
   return inflateRawSync(deflated, { maxOutputLength: OPENED_BYTES_MAX }).toString("utf8");
 }
 
-/** A full pack of a fleet's heartbeats becomes a tenth (see PACK_BYTES_MAX). */
+/** Compression ratio of a full pack (see PACK_BYTES_MAX). */
 const OPENED_FACTOR = 10;
 
-/** About as many bytes as a message takes in work: what it opens to, told before it is opened. */
+/** Estimated size of a message in memory, in bytes, before it is opened. */
 export const openedBytes = (body: string): number =>
   body.startsWith(COMPRESSED) ? Math.min(body.length * OPENED_FACTOR, OPENED_BYTES_MAX) : body.length;
 
 export type Opened = { ok: true; pack: Pack } | { ok: false; reason: Reason };
 
 /**
- * Opens a message only when the edge signed it: the signature is checked over the bytes before anything reads
- * them. Whoever can write to the queue still cannot put telemetry into it.
+ * Opens a message only if the edge signed it. The signature is checked over the bytes before they are parsed:
+ * write access to the queue is not enough to inject telemetry.
  */
 export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Array>): Opened {
   if (message.kid === undefined || message.signature === undefined)
@@ -50,7 +50,9 @@ export function openMessage(message: Message, keys: ReadonlyMap<string, Uint8Arr
   }
 }
 
-/** The letter of a whole message. It keeps its signature where that may yet be found good. */
+/**
+ * Dead letter of a whole message. It keeps its signature if another worker may be able to verify or parse it.
+ */
 export function letterOf(message: Message, reason: Reason): DeadLetter {
   const { body, id, kid, signature } = message;
   const isKept = reason === REASONS.unknownKey || reason === REASONS.noPack;
@@ -59,8 +61,8 @@ export function letterOf(message: Message, reason: Reason): DeadLetter {
 }
 
 /**
- * The letter of one heartbeat of a pack that was opened: a pack of itself, with its tenant, signed with the key the
- * whole one was signed with. A worker that knows its schema can take it as it is.
+ * Dead letter of one heartbeat of an opened pack: a pack of its own, signed with the key of the original
+ * pack. A worker that knows the schema can process it.
  */
 export function entryLetterOf(
   { id, kid }: Message,

@@ -1,6 +1,6 @@
 /**
- * Collects single requests into batches: `flush` gets up to `sizeMax` keys and answers each in its place. A batch
- * goes when it is full, or as soon as nobody adds to it any more.
+ * Collects single requests into batches. `flush` receives up to `sizeMax` keys and returns a value for each,
+ * in order. A batch is sent when it is full, or in the next turn of the event loop.
  */
 export function createBatch<Key, Value>(
   sizeMax: number,

@@ -5,16 +5,16 @@ import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** What every part of the worker needs of the world. */
+/** Dependencies of every part of the worker. */
 export type PlatformDeps = {
   clock: Clock;
   log: Log;
   dynamo: Dynamo;
   table: string;
-  /** Reads items that grant or decide, and checks who signed them. */
+  /** Reads signed items and verifies their signatures. */
   authority: Authority;
   metrics: Metrics;
-  /** Waits before round `round` of something that lost a race or was throttled: longer each time, with jitter. */
+  /** Waits before retry number `round` after a write conflict or throttling: exponential backoff with jitter. */
   pause: (round: number) => Promise<void>;
   tenant: (tenantId: string) => Promise<TenantItem>;
 };

@@ -4,17 +4,17 @@ import { type Dynamo, DynamoFault, isDynamoContentType } from "../../shared/tabl
 import type { Clock } from "../../shared/time/clock.ts";
 import { type Credentials, createSigner, type Signer } from "./sigv4.ts";
 
-/** One try must answer within this. */
+/** Timeout of one attempt. */
 const TRY_TIMEOUT_MS = 4000;
 /**
- * All tries together: an event is in the table or given up before a reader of the export comes to its time, which is
- * ten seconds behind the present.
+ * Timeout of a call with all attempts. The export reads events with a delay of ten seconds: an event must be
+ * in the table, or its write given up, before that.
  */
 export const CALL_TIMEOUT_MS = 8000;
-/** A clock this far off is the reason why a signature is refused; AWS allows five minutes. */
+/** Clock difference that explains a refused signature. AWS allows five minutes. */
 const SKEW_MS = 4 * 60_000;
 
-/** Refusals that pass by themselves. A cancelled transaction is the caller's to look at. */
+/** Errors that are retried. A cancelled transaction is left to the caller. */
 const PASSING = new Set([
   "InternalServerError",
   "ItemCollectionSizeLimitExceededException",
@@ -25,23 +25,23 @@ const PASSING = new Set([
   "ThrottlingException",
   "TransactionInProgressException",
 ]);
-/** The credentials have run out sooner than they said. */
+/** The credentials expired earlier than expected. */
 const EXPIRED = new Set(["ExpiredTokenException", "UnrecognizedClientException"]);
 
 type Needs = {
   clock: Clock;
-  /** Waits before try `round` (from 1 on), longer each time, with jitter. */
+  /** Waits before attempt `round` (from 1 on), with exponential backoff and jitter. */
   pause: (round: number) => Promise<void>;
-  /** A new token each time: a transaction that is tried again is carried out once. */
+  /** Client request token of a transaction. A retry with the same token does not run the transaction twice. */
   token: () => string;
 };
 
 type Wire = { url: string; host: string; attemptsMax: number; sign: Signer };
 
 /**
- * DynamoDB's JSON protocol, signed here and sent by `fetch`. Region, endpoint, credentials and the number of attempts
- * are what the AWS SDK makes of its configuration; its own way of sending costs twenty times the CPU
- * (docs/decisions/0012-dynamodb-signed-by-hand.md).
+ * Client of DynamoDB's JSON protocol, signed here and sent with `fetch`. Region, endpoint, credentials and
+ * number of attempts come from the configuration of the AWS SDK. The SDK's own client needs twenty times the
+ * CPU (docs/decisions/0012-dynamodb-signed-by-hand.md).
  */
 export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
   const { clock, pause, token } = needs;
@@ -64,9 +64,12 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
         redirect: "error",
       });
       const answer: unknown = await response.json();
-      if (!isJsonObject(answer)) throw new Error("the answer is not a JSON object");
+      if (!isJsonObject(answer)) throw new Error("the response is not a JSON object");
       if (response.ok && isDynamoContentType(response.headers.get("content-type"))) return { answer };
-      if (response.ok) throw new Error(`answered ${response.status} with something that is not DynamoDB's`);
+      if (response.ok)
+        throw new Error(
+          `the response with status ${response.status} is not from DynamoDB: unexpected content type`,
+        );
       const fault = faultOf(response.status, answer);
       const isSkewed = fault.code.startsWith("InvalidSignature") && learnSkew(response.headers.get("date"));
       return { fault, isPassing: response.status >= 500 || PASSING.has(fault.code) || isSkewed };
@@ -75,7 +78,7 @@ export function createDynamo(client: DynamoDBClient, needs: Needs): Dynamo {
     }
   }
 
-  /** True when our clock was off, and no longer counts as such. */
+  /** Corrects the clock difference from the Date header. True when the difference was the cause of the error. */
   function learnSkew(date: string | null): boolean {
     const offMs = Date.parse(date ?? "") - (clock() + skewMs);
     if (!(Math.abs(offMs) > SKEW_MS)) return false;
@@ -119,7 +122,7 @@ function faultOf(status: number, answer: Record<string, unknown>): DynamoFault {
   );
 }
 
-/** The SDK keeps them until they run out; `isExpired` has it fetch new ones at once. */
+/** Credentials from the cache of the SDK. With `isExpired`, the SDK fetches new ones immediately. */
 async function credentialsOf({ config }: DynamoDBClient, isExpired: boolean): Promise<Credentials> {
   const provide = config.credentials as (how?: { forceRefresh: boolean }) => Promise<Credentials>;
   return isExpired ? provide({ forceRefresh: true }) : provide();
@@ -136,7 +139,7 @@ async function wireOf({ config }: DynamoDBClient): Promise<Wire> {
   return { url: url.href, host: url.host, attemptsMax, sign: createSigner("dynamodb", Region) };
 }
 
-/** An endpoint that the caller, the environment (`AWS_ENDPOINT_URL_DYNAMODB`) or the SDK's own files name. */
+/** Endpoint set by the caller, the environment (`AWS_ENDPOINT_URL_DYNAMODB`) or the SDK's configuration files. */
 async function configuredUrl(config: DynamoDBClient["config"]): Promise<URL | undefined> {
   if (config.endpoint) {
     const { protocol, hostname, port } = await config.endpoint();

@@ -1,7 +1,10 @@
 import { exposition, type Metrics } from "./metrics.ts";
 import type { Watchdog } from "./watchdog.ts";
 
-/** `/metrics` for whoever scrapes, `/healthz` for whoever restarts; nothing else is here. */
+/**
+ * Serves `/metrics` (Prometheus) and `/healthz`: 200, or 503 when the worker makes no progress. All other
+ * paths are 404.
+ */
 export function answerProbe(request: Request, metrics: Metrics, watchdog: Watchdog): Response {
   const { pathname } = new URL(request.url);
   if (pathname === "/metrics")

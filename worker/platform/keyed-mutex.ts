@@ -1,4 +1,7 @@
-/** Runs work of one name one after the other, in the order asked; of different names side by side. */
+/**
+ * Keyed mutex: runs work with the same name one after another, in order of the calls. Work with different
+ * names runs concurrently.
+ */
 export function createLocks(): (name: string, work: () => Promise<void>) => Promise<void> {
   const last = new Map<string, Promise<void>>();
   return async (name, work) => {

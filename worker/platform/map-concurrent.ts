@@ -1,4 +1,7 @@
-/** Runs `work` over all items, at most `limit` at once. The first rejection rejects, after the rest has ended. */
+/**
+ * Runs `work` for all items, at most `limit` concurrently. Rejects with the first error after all work has
+ * ended.
+ */
 export async function mapBounded<T>(
   items: readonly T[],
   limit: number,

@@ -1,4 +1,4 @@
-/** Counters and gauges of one worker: for the log, and for whoever scrapes `/metrics`. */
+/** Counters and gauges of one worker, for the log and for `/metrics`. */
 export type Metrics = {
   count(name: CounterName, by?: number): void;
   gauge(name: GaugeName, value: number): void;
@@ -8,38 +8,36 @@ export type Metrics = {
 const COUNTERS = {
   heartbeats_total: "Heartbeats settled",
   heartbeats_unchanged_total: "Heartbeats that added nothing to the table",
-  heartbeats_failed_total: "Heartbeats whose message has to come again",
-  reports_unsigned_total: "Containment reports that the device key did not sign: nothing was taken from them",
-  authority_refused_total: "Reads of an item whose signature is missing or wrong: a security event",
-  signature_faults_total: "Faults that checks of all signatures of a tenant found: a security event",
+  heartbeats_failed_total: "Heartbeats that failed: the queue delivers their message again",
+  reports_unsigned_total: "Containment reports without a valid signature of the device key: ignored",
+  authority_refused_total: "Reads of an item with a missing or invalid signature: a security event",
+  signature_faults_total: "Faults found by signature audits: a security event",
   messages_received_total: "Messages received",
-  messages_buried_total: "Messages and heartbeats set aside for good",
-  messages_extended_total: "Messages kept invisible for longer",
-  messages_held_total:
-    "Messages kept in hand for another try because the table or the queue refused the work",
-  table_outages_total: "Outages of the table, each from the first failed call to an answered probe",
-  receives_failed_total: "Receives that failed or hung",
-  adjudications_total: "Questions put to the language model",
-  adjudications_cached_total: "Answers that were known",
-  adjudications_unavailable_total: "Questions that got no answer",
-  reviews_applied_total: "Verdicts of the language model that were added to a recorded state",
-  reviews_dropped_total:
-    "Recorded states that stay without a verdict: no answer in all tries, too old, or no budget",
-  webhooks_delivered_total: "Webhook deliveries",
+  messages_buried_total: "Messages and heartbeats sent to the dead-letter queue",
+  messages_extended_total: "Messages whose visibility timeout was extended",
+  messages_held_total: "Messages held for a retry because the table or the queue was unavailable",
+  table_outages_total: "Outages of the table, each from the first failed call to a successful probe",
+  receives_failed_total: "Receives that failed or timed out",
+  adjudications_total: "Requests to the language model",
+  adjudications_cached_total: "Verdicts of the language model that came from the cache",
+  adjudications_unavailable_total: "Requests to the language model without a usable response",
+  reviews_applied_total: "LLM reviews whose verdict was added to a recorded state",
+  reviews_dropped_total: "LLM reviews given up: no verdict in all attempts, too old, or daily limit reached",
+  webhooks_delivered_total: "Webhook deliveries that succeeded",
   webhooks_failed_total: "Webhook attempts that failed",
-  webhooks_deferred_total: "Webhook deliveries put off because their receiver or its tenant had no free slot",
-  webhooks_dead_total: "Webhook deliveries given up",
-  forwards_faulted_total: "Looks for due webhooks that failed on our own side",
+  webhooks_deferred_total: "Webhook deliveries deferred because no slot was free",
+  webhooks_dead_total: "Webhook deliveries given up after all attempts",
+  forwards_faulted_total: "Errors while reading or writing the webhook outbox",
 } as const;
 const GAUGES = {
-  queue_age_seconds: "Longest a message of the last receive had waited: scale out when it grows",
-  lag_seconds: "Longest from sentAt to settled in the last batch",
+  queue_age_seconds: "Age of the oldest message in the last receive, in seconds: scale out when it grows",
+  lag_seconds: "Longest time from sentAt to settled in the last batch, in seconds",
   in_flight_messages: "Messages received and not settled",
-  in_flight_bytes: "Bytes of them, as they open",
-  table_away: "1 while the table does not answer and nothing is received, else 0",
+  in_flight_bytes: "Estimated bytes of the messages in flight after decompression",
+  table_away: "1 while the table is unavailable and receiving is paused, else 0",
   dead_letters: "Messages in the dead-letter queue",
-  webhooks_behind_seconds: "Longest an event had been due when it was last looked for",
-  last_poll_seconds: "Unix time of the last receive that succeeded",
+  webhooks_behind_seconds: "Longest delay of a due event at the last read of an outbox, in seconds",
+  last_poll_seconds: "Unix time of the last successful receive",
 } as const;
 export type CounterName = keyof typeof COUNTERS;
 export type GaugeName = keyof typeof GAUGES;

@@ -1,6 +1,6 @@
 import { DynamoFault } from "../../shared/table/dynamo.ts";
 
-/** DynamoDB answered about this very request: the same request gets the same answer. */
+/** Errors about the request itself. Repeating the request gives the same error. */
 const REQUEST_FAULTS = new Set([
   "ConditionalCheckFailedException",
   "DuplicateItemException",
@@ -10,7 +10,7 @@ const REQUEST_FAULTS = new Set([
   "TransactionCanceledException",
   "ValidationException",
 ]);
-/** DynamoDB answers, and takes less than it is given, or is at work on the same item. */
+/** Errors of throttling, or of a conflicting request on the same item. DynamoDB is available. */
 const THROTTLES = new Set([
   "LimitExceededException",
   "ProvisionedThroughputExceededException",
@@ -19,19 +19,19 @@ const THROTTLES = new Set([
   "TransactionConflictException",
   "TransactionInProgressException",
 ]);
-/** The table's circuit breaker is open: the call was not made. */
+/** The circuit breaker of the table is open, so the call was not made. */
 export const CIRCUIT_OPEN = "CircuitOpen";
 
-/** Work that was given up because of load or contention and may succeed later. */
+/** Work that was given up because of load or contention. A retry may succeed. */
 export class BusyFault extends Error {
   override name = "BusyFault";
 }
 
-/** The table is away: it does not answer, fails, refuses our credentials, or is not there. */
+/** True when the table is unavailable: no response, an internal error, refused credentials, or a missing table. */
 export const isOutage = (error: unknown): boolean =>
   error instanceof DynamoFault && !REQUEST_FAULTS.has(error.code) && !THROTTLES.has(error.code);
 
-/** The fault is a dependency's, not the heartbeat's: the same work may succeed later. */
+/** True when a dependency caused the error, not the heartbeat. A retry may succeed. */
 export const isPassingFault = (error: unknown): boolean =>
   error instanceof BusyFault ||
   (error instanceof DynamoFault && (isOutage(error) || THROTTLES.has(error.code)));

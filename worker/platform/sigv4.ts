@@ -15,9 +15,9 @@ const hmac = (key: string | Uint8Array, text: string): Buffer =>
   new Bun.CryptoHasher("sha256", key).update(text).digest();
 
 /**
- * Signs POSTs of the AWS JSON protocol to the root of an endpoint: Signature Version 4 (AWS General Reference,
- * "Create a signed AWS API request"). Gives all headers but `host`, which the request has of itself. The key of a day
- * is made once.
+ * Signs POST requests of the AWS JSON protocol with Signature Version 4 (AWS General Reference, "Create a
+ * signed AWS API request"). Returns all headers except `host`, which `fetch` sets. The signing key is cached
+ * per day.
  */
 export function createSigner(service: string, region: string): Signer {
   let kept: { of: string; key: Buffer } | undefined;

@@ -1,4 +1,4 @@
-/** Resolves after that time, or as soon as the signal says so. Leaves nothing behind on the signal, however often. */
+/** Resolves after `ms`, or as soon as the signal aborts. Removes its listener from the signal. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -7,25 +7,25 @@ import { CIRCUIT_OPEN, isOutage } from "./passing-fault.ts";
 const PROBE_MS_MIN = 250;
 const PROBE_MS_MAX = 5000;
 /**
- * No tenant has this name. A probe that reads takes half a unit, and one that writes takes one, whether or not the item
- * exists; its condition holds for no item.
+ * Tenant name for probes; no tenant has it. A read probe uses half a capacity unit, a write probe one unit.
+ * The condition of a write probe is never true, so it writes nothing.
  */
 const PROBE_TENANT = "probe";
 const READS: ReadonlySet<string> = new Set(["BatchGetItem", "DescribeTable", "GetItem", "Query"]);
 type Kind = "read" | "write";
 
 export type TableBreaker = {
-  /** Fails at once with {@link CIRCUIT_OPEN} while the table is away. */
+  /** Throws {@link CIRCUIT_OPEN} immediately while the table is unavailable. */
   dynamo: Dynamo;
   isAvailable(): boolean;
-  /** Resolves when the table answers, or when `stop` aborts. */
+  /** Resolves when the table is available, or when `stop` aborts. */
   whenAvailable(stop: AbortSignal): Promise<void>;
 };
 
 type Needs = {
   table: string;
   random: () => number;
-  /** Ends early when the signal aborts. */
+  /** Resolves early when the signal aborts. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   stop: AbortSignal;
   log: Log;
@@ -35,9 +35,12 @@ type Needs = {
 };
 
 /**
- * Circuit breaker before the table. It opens when a call fails as in an outage and no other call succeeded meanwhile,
- * and closes when a probe is answered. A table can answer reads and refuse writes: a read that succeeded says nothing of
- * writes, and after a write that failed the probe writes. It starts open, so that a worker that starts during an outage receives nothing.
+ * Circuit breaker in front of the table.
+ *
+ * It opens when a call fails as in an outage and no other call has succeeded in the meantime. It closes when
+ * a probe succeeds. A table can serve reads and refuse writes, so a successful read does not count for
+ * writes, and the probe after a failed write is a write. It starts open: a worker that starts during an
+ * outage receives no messages.
  */
 export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
   const { table, random, sleep, stop, log, metrics, onProbe } = needs;
@@ -69,7 +72,7 @@ export function createTableBreaker(dynamo: Dynamo, needs: Needs): TableBreaker {
         break;
       } catch (error) {
         onProbe();
-        if (!isOutage(error)) break; // throttled, or the condition does not hold: it answers
+        if (!isOutage(error)) break; // throttled, or the condition is false: the table responded
         if (isFirst && waitMs === PROBE_MS_MIN) log("error", "table.away", { error });
         metrics.gauge("table_away", 1);
         await sleep(waitMs * (0.5 + random()), stop);

@@ -1,28 +1,31 @@
-/** A look longer than this no longer counts against the limit: a tenant that hangs must not hold the others back. */
+/**
+ * A run that takes longer than this does not count against the limit, so that a tenant that hangs does not
+ * block others.
+ */
 const SLOW_LOOK_MS = 2000;
 
 export type TenantLoops = {
-  /** Starts a loop for this tenant, if it has none yet. */
+  /** Starts a loop for a tenant, unless it has one. */
   add(tenantId: string): void;
-  /** Looks at once, also when a look is under way: then again after it. Starts the loop if there is none. */
+  /** Runs the loop of a tenant immediately, or again after the current run. Starts a missing loop. */
   wake(tenantId: string): void;
-  /** Runs all loops until the signal aborts. Does not wait for looks under way. Never rejects. */
+  /** Runs all loops until the signal aborts. Does not wait for runs in progress. Never rejects. */
   run(stop: AbortSignal): Promise<void>;
 };
 
 type Needs = {
-  /** One look at a tenant. True: there is more to do, look again at once. */
+  /** One run for a tenant. Resolves to true when there is more to do, so that it runs again immediately. */
   look: (tenantId: string) => Promise<boolean>;
-  /** Pause between two looks at a tenant, in milliseconds. */
+  /** Pause between two runs for a tenant, in milliseconds. */
   pauseMs: () => number;
   onFault: (tenantId: string, error: unknown) => void;
-  /** Looks under way at the same time, over all tenants, those that take longer than two seconds left out. */
+  /** Limit of concurrent runs over all tenants. Runs that take longer than two seconds do not count. */
   atOnce: number;
 };
 
 type Loop = { isLooking: boolean; isReady: boolean; isWoken: boolean; timer?: ReturnType<typeof setTimeout> };
 
-/** One loop per tenant. A tenant never waits for another one: there is no round that all take part in. */
+/** One loop per tenant. Tenants do not wait for each other. */
 export function createTenantLoops({ look, pauseMs, onFault, atOnce }: Needs): TenantLoops {
   const loops = new Map<string, Loop>();
   const ready: string[] = [];

@@ -1,18 +1,19 @@
 import type { Clock } from "../../shared/time/clock.ts";
 
 export type Watchdog = {
-  /** A receive came to an end, with messages or without, or more of what it brought is done: the worker lives. */
+  /** Notes progress: a receive ended, or some of its messages are settled. */
   onProgress: () => void;
   silentSeconds: () => number;
-  /** Silent for so long that only a new start helps. */
+  /** No progress for so long that only a restart helps. */
   isStalled: () => boolean;
-  /** Not silent for even half of that. */
+  /** No progress for less than half of that time. */
   isWell: () => boolean;
 };
 
 /**
- * A receiver that hangs without an error is the classic way for a worker to be up and dead: this one sees it.
- * `clock` in milliseconds, from any beginning.
+ * Watchdog of the receive loop: detects a worker that hangs without an error.
+ *
+ * @param clock monotonic milliseconds, from any origin
  */
 export function createWatchdog(clock: Clock, stallSeconds: number): Watchdog {
   let lastProgressMs = clock();

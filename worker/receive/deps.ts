@@ -2,16 +2,16 @@ import type { Queue } from "../heartbeat/queue-message.ts";
 import type { TableBreaker } from "../platform/table-breaker.ts";
 import type { RecordDeps } from "../record/deps.ts";
 
-/** What the receive loop needs, with all that recording a heartbeat needs. */
+/** Dependencies of the receive loop, including those for recording a heartbeat. */
 export type Deps = RecordDeps & {
   queue: Queue;
-  /** Keys the edge signs with, by kid. */
+  /** Keys that the edge signs messages with, by key id. */
   queueKeys: ReadonlyMap<string, Uint8Array>;
-  /** Says when the table is away. Absent: it never is. */
+  /** Circuit breaker of the table. When absent, the table counts as always available. */
   breaker?: Pick<TableBreaker, "whenAvailable">;
-  /** For how long a message in work is hidden from other receivers; extended while the work lasts. */
+  /** Visibility timeout of a message in progress, in seconds. Extended while the work lasts. */
   visibilitySeconds?: number;
-  /** For the pauses of held messages; ends early when the signal aborts. */
+  /** Waits before held messages are retried. Resolves early when the signal aborts. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   random?: () => number;
 };

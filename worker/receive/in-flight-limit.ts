@@ -1,6 +1,6 @@
-/** Keeps the work in flight of all receivers within bounds; a receiver waits for room before it receives. */
+/** In-flight limit over all receivers of a worker. A receiver waits for capacity before it receives. */
 export type Load = {
-  /** Resolves when there is room for one more receive, or when `stop` says so. */
+  /** Resolves when one more receive fits into the limit, or when `stop` aborts. */
   room(stop: AbortSignal): Promise<void>;
   take(messages: number, bytes: number): void;
   release(messages: number, bytes: number): void;

@@ -5,30 +5,42 @@ import type { Deps } from "./deps.ts";
 import type { Load } from "./in-flight-limit.ts";
 import { settleBatch } from "./settle-batch.ts";
 
-/** Default of {@link Deps.visibilitySeconds}, as the queue of the template has it. */
+/**
+ * Default of {@link Deps.visibilitySeconds}. Equal to the visibility timeout of the queue in deploy/aws.yaml.
+ */
 export const VISIBILITY_SECONDS = 60;
-/** The first extension comes early: the queue may hide messages for less time than the worker asks for. */
+/**
+ * Delay of the first extension. The visibility timeout of the queue may be shorter than the configured one.
+ */
 const FIRST_EXTENSION_MS = 5000;
-/** SQS hides a message for at most twelve hours in all. After this one that could not be recorded is let go. */
+/**
+ * SQS hides a message for at most 12 hours in total. A message that still cannot be recorded is released
+ * before that.
+ */
 const HOLD_MS_MAX = 11 * 3600 * 1000;
-/** Pauses before work that a dependency refused is tried again. */
+/** Backoff before a retry of work that a dependency refused. */
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
-/** Called on the way. */
+/** Callbacks that report progress. */
 export type Steps = {
-  /** A receive came to an end. */
+  /** A receive has ended. */
   onReceived?: (messages: number) => void;
-  /** The heartbeats of one more asset are settled or failed, or held messages are tried again. */
+  /**
+   * The heartbeats of one more asset are settled or have failed, or held messages are about to be retried.
+   */
   onAsset?: () => void;
-  /** So many messages have to be delivered again. */
+  /** This many messages failed and stay in the queue. */
   onFailed?: (messages: number) => void;
 };
 
 /**
- * One round: receive, record, remove what was recorded. Nothing is received while the table is away. Messages that a
- * dependency refuses are held and tried again here, for each receive counts towards the dead-letter queue. Others that
- * failed stay in the queue and come again. Returns how many heartbeats were settled.
+ * One poll: receive, record, delete what was recorded. Receives nothing while the table is unavailable.
+ *
+ * Messages that a dependency refuses are held and retried here, because each receive counts towards the
+ * dead-letter queue. Messages that fail for other reasons stay in the queue and are delivered again.
+ *
+ * @returns number of settled heartbeats
  */
 export async function pollOnce(
   deps: Deps,
@@ -39,7 +51,10 @@ export async function pollOnce(
   return (await receiveOnce(deps, stop, load, steps)).settled;
 }
 
-/** As {@link pollOnce}, but resolves when messages were received; `settled` resolves when they are settled. */
+/**
+ * Like {@link pollOnce}, but resolves as soon as messages are received. `settled` resolves when they are
+ * settled.
+ */
 export async function receiveOnce(
   deps: Deps,
   stop: AbortSignal,
@@ -65,7 +80,10 @@ export async function receiveOnce(
   return { settled };
 }
 
-/** Settles messages, those that a dependency refuses again and again until it takes them. */
+/**
+ * Settles messages. Retries those that a dependency refuses until it accepts them, or until {@link
+ * HOLD_MS_MAX}.
+ */
 async function settleHeld(
   messages: readonly Message[],
   deps: Deps,
@@ -118,7 +136,9 @@ function noteAge(messages: readonly Message[], deps: Deps): void {
   deps.metrics.gauge("queue_age_seconds", ageMs / 1000);
 }
 
-/** Keeps messages invisible until they are settled: slow work is not received a second time. */
+/**
+ * Extends the visibility timeout until the messages are settled, so that slow work is not delivered twice.
+ */
 function extendWhileOpen(messages: readonly Message[], deps: Deps) {
   const seconds = deps.visibilitySeconds ?? VISIBILITY_SECONDS;
   const everyMs = (seconds * 1000) / 3;

@@ -5,25 +5,33 @@ import { receiveOnce } from "./process-batch.ts";
 const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 20_000;
 
-/** SQS gives at most so many at once. Fewer say that the queue is empty: the next ones may gather for a moment. */
+/**
+ * Maximum of messages per SQS receive. Fewer mean that the queue is empty, so the loop waits {@link
+ * GATHER_MS}.
+ */
 const FULL_RECEIVE = 10;
-/** A receive is billed whether it brings one message or ten, and nobody notices a quarter of a second. */
+/** Pause that lets messages accumulate. A receive costs the same with one message as with ten. */
 const GATHER_MS = 250;
 
 type Waits = {
   random: () => number;
-  /** Ends early when the signal says so. */
+  /** Resolves early when the signal aborts. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told after each receive, each asset and each round: the worker lives, however long a slow table makes it work. */
+  /**
+   * Called after each receive, each asset and each poll: the worker makes progress even if the table is slow.
+   */
   onProgress: () => void;
 };
 
-/** A batch that takes longer is settled beside the next receives: a slow asset does not hold the receiver. */
+/**
+ * Maximum wait for a batch before the next receive. A slower batch continues in parallel, so one slow asset
+ * does not block the receiver.
+ */
 const SLOW_BATCH_MS = 1000;
 
 /**
- * Receives until the signal aborts, then finishes what was received. A fault pauses this receiver, longer each time
- * and with jitter, and never ends it.
+ * Receives until the signal aborts, then finishes all received messages. An error pauses this receiver, with
+ * exponential backoff and jitter, and never ends it.
  */
 export async function receiveUntilStopped(
   deps: Deps,
@@ -62,7 +70,7 @@ export async function receiveUntilStopped(
       underWay.add(done);
       await within(SLOW_BATCH_MS, done);
       if (failed * 2 > received) {
-        await sleep(pause(), stop); // each receive counts against a message: leave them in the queue for longer
+        await sleep(pause(), stop); // each receive counts towards the dead-letter queue, so leave the messages in the queue for longer
         continue;
       }
       pauseMs = PAUSE_MS_MIN;
@@ -75,7 +83,7 @@ export async function receiveUntilStopped(
   await Promise.all(underWay);
 }
 
-/** Resolves with the work, or after that time at the latest. */
+/** Resolves when the work is done, or after `ms` at the latest. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, ms);

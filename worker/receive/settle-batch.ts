@@ -12,39 +12,42 @@ import { recordSighting } from "../record/record-sighting.ts";
 import type { Deps } from "./deps.ts";
 import { traced } from "./tracing.ts";
 
-/** Assets of a tenant written at the same time, per batch. */
+/** Limit of assets per tenant and batch that are written concurrently. */
 const ASSETS_AT_ONCE = 48;
-/** So often a message of an unknown key is left for a worker that knows it; fewer than the queue's own five. */
+/**
+ * Receives after which a message with an unknown key becomes a dead letter. Until then it stays in the queue
+ * for a worker that knows the key. Below the redrive limit of the queue (5).
+ */
 const UNKNOWN_KEY_RECEIVES = 3;
-/** Messages that are done are removed together, and while others of their batch are slow at least this often. */
+/** Interval at which settled messages are deleted while other messages of their batch are slow. */
 const REMOVE_EVERY_MS = 500;
 
 type OpenedMessage = { message: Message; opened: Opened };
 type Task = { delivery: Delivery; tenant: TenantItem };
 
 export type Settled = {
-  /** Heartbeats that are in the table. */
+  /** Number of heartbeats that are in the table. */
   heartbeats: number;
-  /** Messages that only another delivery can help: an unknown key, say. */
+  /** Messages that only another delivery can settle, for example because the key is unknown. */
   failed: Message[];
-  /** Messages that a dependency refused for now: the table, the tenant's settings, the queue. */
+  /** Messages that a dependency refused for now: the table, the tenant settings or the queue. */
   held: Message[];
 };
 
 type Batch = {
   deps: Deps;
-  /** Deliveries of a message that are not settled yet. */
+  /** Number of heartbeats of a message that are not settled yet. */
   open: Map<Message, number>;
   failed: Set<Message>;
   held: Set<Message>;
   letters: { message: Message; letter: DeadLetter }[];
-  /** Settled and not removed from the queue yet. */
+  /** Settled messages that are not deleted from the queue yet. */
   done: Message[];
 };
 
 /**
- * Settles the messages of each tenant beside those of the others, so that settings that are slow to read hold back
- * their own tenant only. `onAsset` is called for each asset that is settled or failed.
+ * Settles the messages of each tenant concurrently: settings that are slow to read delay only their own
+ * tenant. Calls `onAsset` for each asset that is settled or has failed.
  */
 export async function settleBatch(
   messages: readonly Message[],
@@ -64,8 +67,8 @@ export async function settleBatch(
 }
 
 /**
- * Records what the messages hold and removes each message as soon as its own heartbeats are settled: a slow asset
- * holds back its own message and no other.
+ * Records the heartbeats of the messages. Deletes each message as soon as its own heartbeats are settled, so
+ * a slow asset delays only its own message.
  */
 async function settleTenant(
   messages: readonly OpenedMessage[],
@@ -89,7 +92,7 @@ async function settleTenant(
     clearInterval(removing);
   }
   await removeDone(batch);
-  // Those of a message that is held are counted when it is settled.
+  // Heartbeats of a held message are counted when that message is settled.
   const isSettled = (message: Message) => !batch.failed.has(message) && !batch.held.has(message);
   const recorded = tasks.filter(({ delivery }) => isSettled(delivery.message)).length;
   const repeated = messages.reduce(
@@ -128,7 +131,10 @@ async function readAll(messages: readonly OpenedMessage[], batch: Batch) {
   return { tasks, unchanged, oldest };
 }
 
-/** A message whose heartbeats are settled: its dead letters are written, and it is removed soon. */
+/**
+ * Completes a message whose heartbeats are settled: writes its dead letters and marks the message for
+ * deletion.
+ */
 async function finish(message: Message, batch: Batch): Promise<void> {
   const { failed, held, done, letters, deps } = batch;
   if (failed.has(message) || held.has(message)) return;
@@ -137,7 +143,10 @@ async function finish(message: Message, batch: Batch): Promise<void> {
   if (!failed.has(message)) done.push(message);
 }
 
-/** A message that cannot be removed is held: its heartbeats are recorded, and another delivery adds nothing. */
+/**
+ * Deletes settled messages. A message that cannot be deleted is held: its heartbeats are recorded, so another
+ * delivery changes nothing.
+ */
 async function removeDone({ done, held, deps }: Batch): Promise<void> {
   const messages = done.splice(0);
   if (messages.length === 0) return;
@@ -150,8 +159,8 @@ async function removeDone({ done, held, deps }: Batch): Promise<void> {
 }
 
 /**
- * Sets aside what cannot succeed here, with its reason. Only once all heartbeats of the message are settled: a message
- * that has to come again leaves no letter each time.
+ * Sends dead letters, each with its reason. Called when all heartbeats of a message are settled, so a message
+ * that is delivered again does not produce a second dead letter.
  */
 async function buryAll(
   letters: readonly { message: Message; letter: DeadLetter }[],
@@ -173,8 +182,8 @@ async function buryAll(
 }
 
 /**
- * Reads an opened message. What cannot succeed here becomes a dead letter, one heartbeat of a pack without the others. Throws
- * when another worker may know the key: then the message has to come again.
+ * Parses an opened message. A heartbeat that this worker can never record becomes a dead letter, without the
+ * rest of its pack. Throws when another worker may know the signing key: the message is then delivered again.
  */
 async function readMessage(message: Message, opened: Opened, deps: Deps) {
   const letters: DeadLetter[] = [];
@@ -225,7 +234,7 @@ function readEntry(
   return isKnown ? knownDelivery(entry, origin, glance) : parseDelivery(entry, origin, glance?.raw);
 }
 
-/** Records deliveries, those of one asset in order. */
+/** Records heartbeats. Those of one asset are recorded in order, assets run concurrently. */
 async function recordAll(tasks: readonly Task[], batch: Batch, onAsset: () => void): Promise<void> {
   const byAsset = Map.groupBy(tasks, ({ delivery }) => `${delivery.tenantId} ${delivery.assetId}`);
   await mapBounded([...byAsset], ASSETS_AT_ONCE, async ([name, ofAsset]) => {
@@ -247,7 +256,8 @@ async function recordAsset(ofAsset: Task[], { deps, failed, held }: Batch): Prom
   let isHeld = false;
   for (const { delivery, tenant } of ofAsset) {
     const { tenantId, assetId, message } = delivery;
-    // What is refused now is refused for the asset's next heartbeat too, after another eight seconds.
+    // The next heartbeat of this asset would be refused too, after another timeout of 8 seconds. Hold it
+    // without a try.
     if (isHeld) {
       held.add(message);
       continue;

@@ -16,14 +16,19 @@ import {
 import type { Message, Queue } from "../heartbeat/queue-message.ts";
 
 const WAIT_SECONDS = 20;
-/** Longer than the long poll: a receive that is still silent then hangs, and is given up with all its retries. */
+/** Timeout of a receive, with all its retries. Longer than the long poll of {@link WAIT_SECONDS}. */
 const RECEIVE_TIMEOUT_MS = 30_000;
 const MESSAGES_MAX = 10;
 
-/** A receive under way when the worker is told to stop may still bring messages: they would be invisible for long. */
+/**
+ * Grace period of a receive at shutdown. Messages of an aborted receive would stay invisible for the
+ * visibility timeout.
+ */
 const STOP_GRACE_MS = 300;
 
-/** Aborts some time after `signal` does, and in any case when the receive is certain to hang. */
+/**
+ * Signal that aborts {@link STOP_GRACE_MS} after `signal`, and after {@link RECEIVE_TIMEOUT_MS} in any case.
+ */
 function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void } {
   const receive = new AbortController();
   const timers = [setTimeout(() => receive.abort(), RECEIVE_TIMEOUT_MS)];
@@ -37,7 +42,7 @@ function boundedBy(signal: AbortSignal): { signal: AbortSignal; done: () => void
   return { signal: receive.signal, done };
 }
 
-/** SQS behind the three verbs the worker needs. */
+/** SQS client with the operations that the worker needs. */
 export function createQueue(
   client: SQSClient,
   queueUrl: string,
@@ -45,14 +50,15 @@ export function createQueue(
   log: Log,
 ): Queue & { deadLetters(): Promise<number> } {
   return {
-    /** How many messages the dead-letter queue holds, as far as SQS knows. */
+    /** Approximate number of messages in the dead-letter queue. */
     async deadLetters() {
       const name = "ApproximateNumberOfMessages";
       const { Attributes } = await client.send(
         new GetQueueAttributesCommand({ QueueUrl: deadLetterUrl, AttributeNames: [name] }),
       );
       const count = Number(Attributes?.[name]);
-      if (!Number.isInteger(count)) throw new Error("SQS did not say how many dead letters there are");
+      if (!Number.isInteger(count))
+        throw new Error("SQS returned no ApproximateNumberOfMessages for the dead-letter queue");
       return count;
     },
 
@@ -69,7 +75,10 @@ export function createQueue(
       return (answer.Messages ?? []).flatMap((message): Message[] => {
         const { MessageId: id, ReceiptHandle: receipt } = message;
         if (!id || !receipt) {
-          log("warn", "message.incomplete", { messageId: id, reason: "it has no id or no receipt handle" });
+          log("warn", "message.incomplete", {
+            messageId: id,
+            reason: "the message has no id or no receipt handle",
+          });
           return [];
         }
         const kid = message.MessageAttributes?.[KID_ATTRIBUTE]?.StringValue;
@@ -92,9 +101,9 @@ export function createQueue(
       const Entries = messages.map(({ receipt }, index) => ({ Id: String(index), ReceiptHandle: receipt }));
       const answer = await client.send(new DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
       logUnsettled("message.not-removed", messages, answer, log);
-      // The service's own fault: try again. A receipt that is no longer valid stays so.
+      // `SenderFault: false` is an error of SQS: retry. An expired receipt handle never becomes valid again.
       if (answer.Failed?.some(({ SenderFault }) => SenderFault === false))
-        throw new Error("SQS did not remove every message");
+        throw new Error("SQS did not delete every message");
     },
 
     async extend(messages, seconds) {
@@ -121,9 +130,12 @@ export function createQueue(
           },
         }),
       );
-      // The message is removed from its own queue next, so a 200 alone is not enough: the SDK's check is off here.
+      // The message is deleted from its own queue next. The MD5 check of the SDK is off, so the MD5 is
+      // compared here.
       if (!answer.MessageId || answer.MD5OfMessageBody !== Bun.MD5.hash(body, "hex"))
-        throw new Error("the dead-letter queue answered 200 without proof that it holds the message");
+        throw new Error(
+          "The dead-letter queue responded with 200, but without the message id and MD5 of the message.",
+        );
     },
   };
 }
@@ -133,7 +145,7 @@ type BatchAnswer = {
   Failed?: { Id: string | undefined; Code: string | undefined }[] | undefined;
 };
 
-/** Logs each message that a batch answer does not name as successful: refused, or not accounted for at all. */
+/** Logs each message that the batch response does not list as successful. */
 function logUnsettled(
   event: string,
   messages: readonly Message[],

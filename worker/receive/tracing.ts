@@ -2,7 +2,7 @@ import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { parentOf } from "../../shared/observability/traceparent.ts";
 import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
 
-/** Runs `work` under a span that goes on from the edge's, when the heartbeat's trace is sampled. */
+/** Runs `work` in a span that continues the trace of the edge, if the heartbeat carries one. */
 export async function traced(
   delivery: Pick<Delivery, "trace" | "tenantId">,
   work: () => Promise<void>,

@@ -24,11 +24,12 @@ import { eventIdOf } from "./event-id.ts";
 import { isLostRace } from "./write-requests.ts";
 
 /**
- * The agent's word on the newest directive becomes the asset's proof, and a proven release ends the action. What
- * is new in it is an event, written in the same transaction: told once.
+ * Records the containment report of a heartbeat. A report on the newest directive becomes the proof of the
+ * asset, and a proven release ends the action. A new result is also an event, written in the same
+ * transaction, so it is sent once.
  *
- * It is the agent's word only with a signature of the device key that the asset has now. The edge can make every
- * session key, so that of a heartbeat says no more than that an edge node took it.
+ * A report counts only with a signature of the current device key. The edge can create every session key, so
+ * the signature of a heartbeat proves only that an edge node accepted it.
  */
 export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const report = delivery.heartbeat().containment;
@@ -36,7 +37,8 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   const { tenantId, assetId } = delivery;
   const stored = await deps.authority.read(assetKey(tenantId, assetId));
   if (!stored) return;
-  // A stored report that the device did not sign counts as absent: it neither hides nor delays the true one.
+  // A stored report that the device did not sign counts as absent: it neither hides nor delays the signed
+  // one.
   const asset = await deps.authority.checkReports(decodeItem(assetItem, stored));
   const [isNewest, isFreed, isBack, isBeyond] = [
     isProof(asset, report),
@@ -56,7 +58,10 @@ export async function recordProof(delivery: Delivery, tenant: TenantItem, deps: 
   if (isBeyond) await noteAhead(asset, proven, deps);
 }
 
-/** The host obeyed a wish that the table does not know, for it was restored: the next wish has to be newer than that. */
+/**
+ * The host obeyed a directive that the table does not know, because the table was restored from a backup. The
+ * next directive must get a higher generation.
+ */
 async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation } = asset;
   try {
@@ -76,7 +81,10 @@ async function noteAhead(asset: AssetItem, report: Proven, deps: RecordDeps): Pr
   deps.log("warn", "containment.ahead", { tenantId, assetId, generation, reported: report.generation });
 }
 
-/** Told in the log and counted each time, and once for each generation on the asset, where it would have been a proof. */
+/**
+ * Logs and counts an unsigned report. Notes it on the asset, once per generation, if a signed one would have
+ * been the proof.
+ */
 async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, unsignedReport } = asset;
   const { generation: reported, signature } = report;
@@ -85,7 +93,10 @@ async function tellUnsigned(asset: AssetItem, report: ContainmentReport, deps: R
     tenantId,
     assetId,
     reported,
-    reason: signature === undefined ? "it has no signature" : "it is not signed by the asset's device key",
+    reason:
+      signature === undefined
+        ? "the report has no signature"
+        : "the report is not signed by the device key of the asset",
   });
   if (!isProof(asset, report) || unsignedReport?.generation === generation) return;
   try {
@@ -145,7 +156,8 @@ async function putProof(
     });
   } catch (error) {
     if (!isLostRace(error)) throw error;
-    // Whoever was faster wrote this report or a newer one, or an admin made a newer wish: then it proves nothing.
+    // Either another worker wrote this report or a newer one, or an administrator requested a newer action.
+    // Then this report proves nothing.
     const again = await deps.dynamo("GetItem", { TableName: deps.table, Key, ConsistentRead: true });
     const now = again.Item && (await deps.authority.checkReports(decodeItem(assetItem, again.Item)));
     const isSettled =
@@ -157,8 +169,9 @@ async function putProof(
 }
 
 /**
- * For whoever holds a control key to write it into the custody log, whatever an admin wishes by now. Of two that
- * wait for it the first stays: the host has to be isolated in between, and is by an admin, whose node then writes it.
+ * Stores a release by code on the asset, until a node with a control key writes it into the custody log. The
+ * requested action does not matter here. If two such releases wait, the first one is kept: between them an
+ * administrator isolated the host again, and that administrator's node writes the first one.
  */
 async function markFreed(asset: CheckedAsset, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = asset;
@@ -188,7 +201,9 @@ async function markFreed(asset: CheckedAsset, report: Proven, deps: RecordDeps):
   }
 }
 
-/** The release is proven, and the host is isolated again: the directive goes out as it did before. */
+/**
+ * Reopens the action: its release was proven, but the host is isolated again. The directive is sent again.
+ */
 async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, generation, proof } = asset;
   const { generation: reported, at } = report;
@@ -198,7 +213,7 @@ async function reopen(asset: AssetItem, report: Proven, deps: RecordDeps): Promi
       Key: marshalItem(assetKey(tenantId, assetId)),
       UpdateExpression:
         "SET setBack = :back, GSI2PK = if_not_exists(GSI2PK, :open), GSI2SK = if_not_exists(GSI2SK, :since)",
-      // Neither another wish nor another proof since it was read.
+      // Refused if the requested action or the proof has changed since the read.
       ConditionExpression:
         "attribute_exists(PK) AND generation = :generation AND proof.generation = :generation AND " +
         "proof.#at = :proven AND attribute_not_exists(revokedAt) AND deviceKey = :key",
@@ -226,20 +241,23 @@ function proofUpdate(
 ) {
   const { refused } = asset;
   const freed = asset.freedByCode ?? refused?.freedByCode;
-  // Until the use of a code is in the custody log the nodes that write it have to find the asset.
+  // Until the release by code is in the custody log, the asset must stay in the index, where the nodes that
+  // write the log find it.
   const isOver = endsAction(asset, report) && !unrecordedRelease(asset);
   const { setBack } = asset;
   const sets = [
     "proof = :report",
     ...(setBack ? ["setBack = :over"] : []),
-    // The release that a host begins anew, having been put back behind its proof, is open again too.
+    // A host that repeats its release, because it was restored to a state before the proof, is open again
+    // too.
     ...(isOver ? [] : ["GSI2PK = if_not_exists(GSI2PK, :open)", "GSI2SK = if_not_exists(GSI2SK, :since)"]),
   ];
   return {
     TableName: table,
     Key,
     UpdateExpression: `SET ${sets.join(", ")} REMOVE unsignedReport${isOver ? ", GSI2PK, GSI2SK" : ""}`,
-    // A report on an older wish proves nothing about the present one, nor one by a key that was replaced meanwhile.
+    // A report on an older request, or by a device key that was replaced, proves nothing about the current
+    // request.
     ConditionExpression:
       "attribute_exists(PK) AND generation = :generation AND deviceKey = :key AND attribute_not_exists(revokedAt) AND " +
       `(attribute_not_exists(proof) OR proof.generation < :generation OR proof.#at < :at${refused?.proof ? " OR proof = :refused" : ""})` +

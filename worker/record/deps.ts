@@ -1,10 +1,13 @@
 import type { AssessDeps } from "../assess/deps.ts";
 
 export type RecordDeps = AssessDeps & {
-  /** One at a time for each name: two receivers of a worker do not race for one asset. */
+  /**
+   * Keyed mutex: runs work of one name one after another, so that two receivers of a worker do not write one
+   * asset concurrently.
+   */
   locked: (name: string, work: () => Promise<void>) => Promise<void>;
-  /** A state of this tenant was stored that the language model is to be asked about. */
+  /** Called when a state that needs an LLM review was stored. */
   reviewDue?: (tenantId: string) => void;
-  /** Something of this tenant's waits in the outbox: the next look there is at once. */
+  /** Called when the outbox of a tenant has a new event, so that it is read immediately. */
   told: (tenantId: string) => void;
 };

@@ -5,36 +5,38 @@ import { endOf, isWorse, type Run } from "./incident-runs.ts";
 
 export type Change = {
   item: IncidentItem;
-  /** What it was decided from: the write is refused when somebody changed that meanwhile. */
+  /** The stored incident that the change is based on. The write is refused if it changed in the meantime. */
   before: IncidentItem | undefined;
-  /** Undefined: corrected in silence, nothing anybody has to be told. */
+  /** Kind of the event to send. Undefined: a correction without an event. */
   kind: (typeof WEBHOOK_EVENTS)[number] | undefined;
 };
 
 export const QUIET_RESOLUTION = "the condition was gone for the quiet period";
 
-/** Findings that no rule made. */
+/** Titles and remediations of findings that no rule produces. */
 const OTHERS: Record<string, { title: string; atlas: string; remediation: string }> = {
   "baseline-novelty": {
     title: "Something new for this host or the company",
     atlas: "AML.T0016.002",
-    remediation: "Ask the user about it; approve in the policy what is meant to be there.",
+    remediation: "Ask the user about it. If it is wanted, approve it in the policy.",
   },
   "ai-adjudication": {
     title: "Raised by the language model",
     atlas: "AML.T0047",
-    remediation: "Read its explanation beside the findings of the rules; it is an opinion, they are facts.",
+    remediation:
+      "Read its explanation together with the findings of the rules. The rules report facts; the language model only assesses them.",
   },
 };
 
 type Owner = { tenantId: string; assetId: string };
 
 /**
- * What a run makes of the incident it is about; undefined when the table says so already.
+ * Change of an incident that follows from its run. Undefined when the table is up to date.
  *
- * - open, while the condition lasts or is gone for less than the quiet period; resolved after it
- * - resolved by a person: it stays so while this very run lasts, until it gets worse than it was then. A run that
- *   began after is a new case.
+ * - An incident is open while the condition lasts or is absent for less than the quiet period. Then it is
+ *   resolved.
+ * - An incident that a person resolved stays resolved while the same run lasts, unless it gets worse. A later
+ *   run reopens it.
  */
 export function changeOf(
   run: Run,
@@ -51,7 +53,7 @@ export function changeOf(
   }
   if (before.status === "RESOLVED" && before.resolvedBy !== undefined) {
     const isNew = run.openedAt > before.resolvedAt!;
-    // Whenever it got worse: whoever resolved it saw what is stored.
+    // Any escalation counts: the person who resolved the incident saw only what is stored.
     const isWorsened = isWorse(run.finding, before);
     if (resolvedAt !== undefined || !(isNew || isWorsened)) return undefined;
   }

@@ -14,7 +14,7 @@ type Owner = { tenantId: string; assetId: string };
 const PAGES_MAX = 50;
 
 type Range = { from: string; to: string };
-/** Of the request; `given` are values of its filter. */
+/** Further parameters of the Query request. `given`: values of its filter expression. */
 type More = { given?: Record<string, unknown>; [name: string]: unknown };
 
 async function queryPage(
@@ -53,7 +53,7 @@ async function queryAll(
   throw new Error(`the history from ${range.from} is longer than ${PAGES_MAX} pages`);
 }
 
-/** Every incident of an asset, by name of its run. */
+/** All incidents of an asset, by name of their run. */
 export async function readIncidents(
   { tenantId, assetId }: Owner,
   tenant: TenantItem,
@@ -68,7 +68,7 @@ export async function readIncidents(
   return new Map(incidents.map((incident) => [runName(incident), incident]));
 }
 
-/** The named incidents; in one read, for a change touches few of them. */
+/** The named incidents. Reads single items, because a change concerns few incidents. */
 export async function readNamedIncidents(
   { tenantId, assetId }: Owner,
   names: readonly { rule: string; engine: string }[],
@@ -89,7 +89,7 @@ export async function readNamedIncidents(
   return new Map(found.flat());
 }
 
-/** The stored item of a state, by default the one that presence is in; undefined when its retention is over. */
+/** The stored item of a state, by default of the current one. Undefined when its retention is over. */
 export async function readChange(
   { tenantId, assetId, stateAt }: Pick<PresenceItem, "tenantId" | "assetId" | "stateAt">,
   { shards }: TenantItem,
@@ -101,7 +101,7 @@ export async function readChange(
   return item?.kind === "change" ? item : undefined;
 }
 
-/** What is going on by presence: the open runs, with their facts from the incidents. */
+/** The open runs of presence, with their details from the incidents. */
 export function openRuns(
   presence: PresenceItem | undefined,
   incidents: ReadonlyMap<string, IncidentItem>,
@@ -115,8 +115,8 @@ export function openRuns(
 }
 
 /**
- * The runs made anew out of the table, for a state that was told late: from the newest state before it at which all
- * that was going on is known, through every state since.
+ * Recomputes the runs from the table, for a late state. Starts at the newest earlier state at which all open
+ * conditions are known, and applies every state since.
  */
 export async function runsFrom(
   lateAt: string,
@@ -133,16 +133,16 @@ export async function runsFrom(
     runs = runsAt(states, presence, incidents, quietMs);
     if (runs) break;
   }
-  runs ??= absentRuns("", presence, incidents); // the whole of its history
+  runs ??= absentRuns("", presence, incidents); // no such state: the states are the whole history
   for (const state of states) takeState(runs, state, quietMs);
   keepUnexplained(runs, presence, incidents);
   return runs;
 }
 
 /**
- * Adds the open incidents that no stored state shows any more: another policy assessed their state again, without
- * them. They count as absent from the newest state on and so resolve after the quiet period; left out, they would
- * stay open for ever.
+ * Adds the open incidents that no stored state shows any more, because another policy assessed their state
+ * again. They count as absent from the newest state on, so they resolve after the quiet period. Without this
+ * they would stay open for ever.
  */
 function keepUnexplained(
   runs: Runs,
@@ -157,10 +157,11 @@ function keepUnexplained(
 }
 
 /**
- * What went on before the first of these states, if the table tells; undefined when only an older state does. A
- * stored incident is of the newest run: when that began no later than the first state, and this one shows the
- * condition, it is the run the state is in. What the first state does not show was gone then, by an unknown time:
- * it may be back within the quiet period of that.
+ * Runs at the first of these states, if the table determines them. Undefined when an earlier state is needed.
+ *
+ * A stored incident belongs to its newest run. If that run began no later than the first state, and the state
+ * shows the condition, it is the run of this state. A condition that the first state does not show ended at
+ * an unknown time before it, so it may continue within the quiet period after it.
  */
 function runsAt(
   states: readonly JudgedState[],
@@ -174,7 +175,8 @@ function runsAt(
     const item = incidents.get(runName(finding));
     if (!item || item.openedAt > first.at) return undefined;
     const { escalatedAt, ...run } = runOf(item, undefined);
-    // A later one is found again among the states: a step up stays one with a state in its middle.
+    // A later escalation is found again among the states. An escalation stays one if a late state is inserted
+    // into it.
     const isKnown = escalatedAt !== undefined && escalatedAt <= first.at;
     runs.set(runName(finding), { ...run, finding, lastSeenAt: first.at, ...(isKnown && { escalatedAt }) });
   }
@@ -183,7 +185,7 @@ function runsAt(
   return soon.every((finding) => runs.has(runName(finding))) ? runs : undefined;
 }
 
-/** Open runs whose condition was gone by then, and is still. */
+/** Open runs whose condition was already absent at `at`, and still is. */
 function absentRuns(at: string, presence: PresenceItem, incidents: ReadonlyMap<string, IncidentItem>): Runs {
   const gone = presence.openIncidents.filter(({ absentSince }) => (absentSince ?? "~") <= at);
   return openRuns({ ...presence, openIncidents: gone }, incidents);
@@ -213,7 +215,10 @@ async function statesSince(
   return stored.map(stateOf);
 }
 
-/** Newest first. Between two changes lie up to a day's samples: the pages grow. */
+/**
+ * Changes before `at`, newest first. Up to a day of samples can be between two changes, so the page size
+ * grows.
+ */
 async function* statesBefore(
   at: string,
   { tenantId, assetId }: PresenceItem,

@@ -1,15 +1,17 @@
 import type { Finding } from "../../shared/table/items/asset/telemetry.ts";
 import type { IncidentItem } from "../../shared/table/items/incident.ts";
 
-/** One state of an asset in its history: when it began and what was found in it. */
+/** An assessed state of an asset: its start and its findings. */
 export type JudgedState = { at: string; hostname: string; findings: readonly Finding[] };
 
-/** A condition from when it was first seen until it was gone for the quiet period. */
+/**
+ * A continuous occurrence of a condition: from its first appearance until it was absent for the quiet period.
+ */
 export type Run = {
   finding: Finding;
   hostname: string;
   openedAt: string;
-  /** Start of the newest state that showed it. */
+  /** Start of the newest state that showed the condition. */
   lastSeenAt: string;
   escalatedAt?: string;
   absentSince?: string;
@@ -26,18 +28,17 @@ export const isWorse = (
 ): boolean => RANK[now.risk] > RANK[before.risk] || now.points > before.points;
 
 /**
- * Conditions of one asset that may be going on at once: a host that shows other engines with every heartbeat floods
- * neither the list of incidents nor its own presence, which is one item. What is CRITICAL has room of its own.
+ * Limit of open conditions per asset. A host that shows different engines in every heartbeat must not flood
+ * the list of incidents or its presence item. CRITICAL conditions have extra capacity.
  */
 export const RUNS_MAX = { WARNING: 200, CRITICAL: 400 } as const;
 
 const elapsedMs = (from: string, to: string): number => Date.parse(to) - Date.parse(from);
 
 /**
- * Takes one more state, newer than all before, into the runs. A condition that comes back within the quiet period
- * goes on as the same run; later, it is a new one, whether or not a heartbeat was there to end the old one. So the
- * runs are a function of the states and nothing else: not of who delivered them when. A condition for which there is
- * no room begins no run: it stands in the state all the same.
+ * Applies one more state, newer than all before, to the runs. A condition that returns within the quiet
+ * period continues its run; later, it starts a new run. So the runs depend on the states alone, not on the
+ * order of delivery. Beyond {@link RUNS_MAX} a condition starts no run; it is still part of the state.
  */
 export function takeState(runs: Runs, state: JudgedState, quietMs: number): void {
   const { at, hostname } = state;
@@ -67,13 +68,13 @@ export function takeState(runs: Runs, state: JudgedState, quietMs: number): void
   }
 }
 
-/** When the run ended, as seen by an asset heard of until `seenAt`; undefined while it lasts. */
+/** End of a run, for an asset that was last seen at `seenAt`. Undefined while the run lasts. */
 export function endOf(run: Run, seenAt: string, quietMs: number): string | undefined {
   if (run.absentSince === undefined || elapsedMs(run.absentSince, seenAt) < quietMs) return undefined;
   return new Date(Date.parse(run.absentSince) + quietMs).toISOString();
 }
 
-/** A run as the table has it. */
+/** The run of a stored incident. */
 export function runOf(item: IncidentItem, absentSince: string | undefined): Run {
   const { rule, engine, engineName, risk, points, explanation, source, hostname, openedAt, lastSeenAt } =
     item;

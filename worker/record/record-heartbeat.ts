@@ -48,16 +48,16 @@ import {
   type Write,
 } from "./write-requests.ts";
 
-/** Decisions that may be made anew because another worker was faster. */
+/** Limit of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;
-/** DynamoDB takes 100 writes in a transaction; an incident may come with an event. */
+/** DynamoDB accepts 100 writes per transaction (AWS API reference). A change of an incident may add an event. */
 const CHANGES_PER_TRANSACTION_MAX = 45;
 
 const policyKeys = new WeakMap<TenantItem, string>();
 
 /**
- * Names a policy, in whatever order a table gives the members of its maps. It is part of what a state is known by:
- * changing the policy judges every asset anew.
+ * Text that identifies a policy, independent of the order of its members. Part of the state hash, so a change
+ * of the policy assesses every asset again.
  */
 export function policyKeyOf(tenant: TenantItem): string {
   let key = policyKeys.get(tenant);
@@ -68,7 +68,7 @@ export function policyKeyOf(tenant: TenantItem): string {
   return key;
 }
 
-/** True when the table already holds all that this heartbeat says, as far as this worker knows. */
+/** True when the table already contains everything in this heartbeat, as far as this worker knows. */
 export function addsNothing(
   moment: Moment & Pick<Delivery, "raw" | "waiting" | "dropped">,
   known: Known | undefined,
@@ -77,7 +77,7 @@ export function addsNothing(
   if (known?.raw === undefined || known.raw !== moment.raw || known.policyKey !== policyKeyOf(tenant))
     return false;
   const { presence } = known;
-  // Another machine reported under this identity since: that this one does again has to be noted.
+  // Another machine has used this identity in the meantime, so the return of this one must be recorded.
   if (presence.run !== undefined && presence.run !== presence.identity?.latest) return false;
   const mark = marksOf(moment, presence.identity, presence.intervalMs, tenant);
   if (!hasMark(presence.stateHash, mark) && isNewerThan(presence, moment, tenant)) return false;
@@ -89,16 +89,17 @@ export function addsNothing(
 }
 
 /**
- * Writes what one heartbeat says. Lossless on change, sampled otherwise:
+ * Records one heartbeat. Every change is stored, the rest is sampled:
  *
- * - a change of state: its telemetry item, the containment proof, its incidents, presence;
- * - a state that was left before it arrived: its telemetry item, and the incidents made anew out of the history;
- * - nothing new: once per resolution interval a sample and presence, else no write at all.
+ * - a change of state: its telemetry item, the containment proof, its incidents and presence;
+ * - a late state, which a newer one has replaced: its telemetry item, and the incidents recomputed from the
+ *   history;
+ * - the same state: a sample and presence once per resolution interval, otherwise no write.
  *
- * Every key and every content is a function of the heartbeats, and presence is written only over the very one it
- * was decided from. So a heartbeat that comes twice, late, or at two workers leaves the same table; only which runs use
- * the identity (`identity` of presence) is noted in the order in which heartbeats come. Presence and incidents are one
- * transaction, after everything else: whatever a crash cut off before it is done again.
+ * Keys and contents depend on the heartbeats alone, and presence is written with an optimistic lock. So
+ * duplicates, late heartbeats and parallel workers result in the same table. One exception is `identity` of
+ * presence: it depends on the order of delivery. Presence and incidents are the last transaction; a crash
+ * before it repeats everything.
  */
 export async function record(delivery: Delivery, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId } = delivery;
@@ -107,8 +108,8 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Recor
   const hash = hashOf(delivery, remembered, tenant);
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (round > 0) await deps.pause(round);
-    // Of several workers each sees a part of an asset's heartbeats: what one remembers can tell that nothing is to be
-    // done, never what is.
+    // Each worker sees only a part of the heartbeats of an asset. The cache may only prove that there is
+    // nothing to do; decisions always use a fresh read.
     const known = await deps.presences.load(tenantId, assetId);
     const use = useOf(delivery, known);
     const stateHash = hash + marksOf(delivery, use.identity, use.intervalMs, tenant);
@@ -131,14 +132,17 @@ export async function record(delivery: Delivery, tenant: TenantItem, deps: Recor
   throw new BusyFault(`Could not save the presence of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
 }
 
-/** Who uses the identity as of a delivery, and what the host's state is called. */
+/** Use of the identity at the time of a heartbeat. */
 type Use = { identity: IdentityUse | undefined; run: string | undefined; intervalMs: number };
 type Seen = Use & { stateHash: string };
 
-/** Notes the run that a heartbeat is of. Agents from before it name none, and nothing is known of them. */
+/**
+ * Adds the run of a heartbeat to the use of the identity. Older agents report no run id; for them nothing is
+ * known.
+ */
 function useOf(delivery: Delivery, known: Known | undefined): Use {
   const { presence } = known ?? {};
-  // A state that is known word for word need not be parsed.
+  // A heartbeat with the cached state text need not be parsed.
   const isKnown = presence !== undefined && delivery.raw !== undefined && known?.raw === delivery.raw;
   const { run, intervalMs, hostname } = isKnown ? presence : saidBy(delivery);
   if (run === undefined) return { identity: presence?.identity, run, intervalMs };
@@ -151,7 +155,7 @@ function saidBy(delivery: Delivery): { run?: string | undefined; intervalMs: num
   return { run: agent.run, intervalMs: agent.intervalMs, hostname: host.hostname };
 }
 
-/** What the spool, and others who use the identity, add to the hash of a state. */
+/** Suffixes of the state hash, for the spool and for a shared identity. */
 function marksOf(
   moment: Moment & Pick<Delivery, "waiting" | "dropped">,
   identity: IdentityUse | undefined,
@@ -189,8 +193,9 @@ async function recordChange(
   tenant: TenantItem,
   deps: RecordDeps,
 ): Promise<boolean> {
-  // Baseline and incidents are only ever written with or after a presence: an asset without one has none of them.
-  // Where that is not so (a crash between two transactions), the write is refused and the next round looks.
+  // Baseline and incidents are written with or after presence, so an asset without presence has neither.
+  // After a crash between two transactions this may be wrong; then the write is refused, and the next attempt
+  // reads.
   const isFirst = before === undefined && round === 0;
   const isolatedBefore = before ? before.isolatedBefore : await readIsolatedBefore(delivery, seen, deps);
   const identity = sceneFor(seen, delivery.at, isolatedBefore);
@@ -216,15 +221,16 @@ async function recordChange(
   return settle(plan, tenant, deps);
 }
 
-/** What presence keeps of who uses the identity. */
+/** Members of presence about the use of the identity. */
 const usedBy = ({ identity, run }: Use): Pick<PresenceItem, "identity" | "run"> => ({
   ...(identity && { identity }),
   ...(run !== undefined && { run }),
 });
 
 /**
- * A state that a newer one has replaced: it belongs to the timeline, and what it showed is an incident all the same.
- * The states after it tell how those incidents went on, so all runs are computed again from the table.
+ * Records a late state, which a newer one has replaced. It is added to the timeline, and its findings are
+ * incidents too. The states after it determine how these incidents continued, so all runs are recomputed from
+ * the table.
  */
 async function recordLate(
   delivery: Delivery,
@@ -259,13 +265,13 @@ async function recordLate(
   return isDone;
 }
 
-/** Presence with what a delivery of another state tells about the use of the identity. */
+/** Presence with the use of the identity updated from a heartbeat of another state. */
 const withUse = (presence: PresenceItem, { identity }: Use): PresenceItem =>
   identity === undefined || identity === presence.identity ? presence : { ...presence, identity };
 
 /**
- * Puts the state of presence into the timeline once more, at the time the asset was last seen in it. Without that
- * item the contradicting state before it would be the newest one in the history.
+ * Adds the state of presence to the timeline again, at the time the asset was last seen in it. Without this
+ * item the contradicting earlier state would be the newest in the history.
  */
 async function resume(
   presence: PresenceItem,
@@ -293,7 +299,7 @@ async function recordSame(
   if (stateHash === presence.stateHash) deps.presences.keep(presence, delivery.raw, policyKey);
   const { head, sample, isFirstOfState } = additions(delivery, presence, tenant);
   if (sample !== undefined) await putSample(delivery, tenant, deps);
-  // The wish may be younger than the state that answers it, in a table that was restored.
+  // In a restored table the request may be newer than the state whose report answers it.
   if (head !== undefined) await recordProof(delivery, tenant, deps);
   const isLesson = !presence.isLearnt && isTimely(delivery);
   const isNoted = seen.identity !== presence.identity;
@@ -325,7 +331,10 @@ async function recordSame(
   return settle(plan, tenant, deps);
 }
 
-/** An earlier heartbeat of the present state arrives after a later one: from now on the state is told from it. */
+/**
+ * An earlier heartbeat of the current state arrived after a later one. The item of the state is rewritten
+ * from the earlier one.
+ */
 async function recordFirstOfState(
   delivery: Delivery,
   seen: Seen,
@@ -362,22 +371,25 @@ async function recordFirstOfState(
 
 type Plan = {
   before: PresenceItem | undefined;
-  /** Presence as it shall be, but for its open incidents and its revision. */
+  /** The new presence, except its open incidents and its revision. */
   after: PresenceItem;
-  /** Undefined: nothing about incidents can have changed. */
+  /** Undefined: incidents cannot have changed. */
   runs: Runs | undefined;
   incidents: ReadonlyMap<string, IncidentItem>;
   baseline: BaselineItem | undefined;
-  /** With a state that presence was not of. */
+  /** Set with a new state. */
   inventory?: InventoryItem;
   delivery: Pick<Delivery, "tenantId" | "assetId" | "raw">;
-  /** In the same transaction. */
+  /** Further writes in the same transaction. */
   more?: Write[];
-  /** Of the delivery, which is not always in the state of `after`. */
+  /** State hash of the heartbeat, which may differ from that of `after`. */
   stateHash: string;
 };
 
-/** Writes presence, incidents and events at once. False when presence is no longer the one before: look again. */
+/**
+ * Writes presence, incidents and events in one transaction. False after an optimistic-lock conflict: read
+ * again and repeat.
+ */
 export async function settle(plan: Plan, tenant: TenantItem, deps: RecordDeps): Promise<boolean> {
   const { before, after, runs, baseline, delivery } = plan;
   const { tenantId, assetId } = delivery;
@@ -466,7 +478,7 @@ function writesOf(
   tenant: TenantItem,
   deps: RecordDeps,
 ): Write[] {
-  const recordedAt = timestamp(deps.clock()); // of this very transaction, see CALL_TIMEOUT_MS
+  const recordedAt = timestamp(deps.clock()); // time of this transaction, see CALL_TIMEOUT_MS
   return changes.flatMap((change): Write[] => {
     const update: Write = { Update: incidentUpdate(change, tenant.shards, deps.table) };
     const { kind, item } = change;
@@ -492,7 +504,7 @@ function writesOf(
   });
 }
 
-/** Puts the item of a changed state, unless the one that is there is of an earlier heartbeat. */
+/** Puts the item of a changed state, unless the stored one is from an earlier heartbeat. */
 async function putChange(
   delivery: Delivery,
   at: string,
@@ -512,7 +524,7 @@ async function putSample(delivery: Delivery, tenant: TenantItem, deps: RecordDep
   await ignoreStale(deps.dynamo("PutItem", samplePut(delivery, at, tenant, deps.table)));
 }
 
-/** A condition that fails says that the table already knows better. */
+/** Ignores a failed condition: the table already has a better version of the item. */
 async function ignoreStale(write: Promise<unknown>): Promise<void> {
   try {
     await write;

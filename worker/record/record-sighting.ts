@@ -5,12 +5,12 @@ import { BusyFault } from "../platform/passing-fault.ts";
 import type { RecordDeps } from "./deps.ts";
 import { settle } from "./record-heartbeat.ts";
 
-/** Decisions that may be made again because another worker was faster. */
+/** Limit of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;
 
 /**
- * Notes on the presence of an asset that the edge refused its identity to another machine. The asset's next heartbeat
- * opens the incident; an asset that never reported has none.
+ * Notes on the presence of an asset that the edge refused its identity to another machine. The next heartbeat
+ * of the asset opens the incident. An asset that never reported is ignored.
  */
 export async function recordSighting(
   { tenantId, assetId, receivedAt }: { tenantId: string; assetId: string; receivedAt: string },
@@ -44,5 +44,7 @@ export async function recordSighting(
     );
     if (isDone) return;
   }
-  throw new BusyFault(`Could not note a copy of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
+  throw new BusyFault(
+    `Could not save the sighting of a copy of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`,
+  );
 }

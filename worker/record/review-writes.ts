@@ -3,7 +3,7 @@ import type { TelemetryChange } from "../../shared/table/items/asset/telemetry.t
 import { indexSort, telemetryKey } from "../../shared/table/keys.ts";
 import type { Judgement } from "../heartbeat/telemetry-items.ts";
 
-/** The stored state a review is about: while these are the same it is the one that was reviewed. */
+/** Identifies the stored state of a review. If any of these differs, the state has been replaced. */
 type Reviewed = Pick<TelemetryChange, "tenantId" | "assetId" | "at" | "sequence" | "receivedAt">;
 
 const baseOf = ({ tenantId, assetId, at }: Reviewed, shards: number, table: string) => ({
@@ -11,12 +11,14 @@ const baseOf = ({ tenantId, assetId, at }: Reviewed, shards: number, table: stri
   Key: marshalItem(telemetryKey(tenantId, assetId, at, shards)),
 });
 
-/** Holds as long as the item is of the very heartbeat that was reviewed, and still waits for its review. */
+/** Condition: the item is still of the reviewed heartbeat, and its review is pending. */
 const SAME = "#sequence = :sequence AND receivedAt = :receivedAt AND attribute_exists(reviewDueAt)";
 const sameNames = { "#sequence": "sequence" };
 const sameValues = ({ sequence, receivedAt }: Reviewed) => ({ sequence, receivedAt });
 
-/** Moves the time of the next try, of several workers for one only. `seen`: the time this was decided from. */
+/**
+ * Sets the time of the next attempt. Succeeds for one worker only. `seen`: the time that this worker read.
+ */
 export function reviewDueUpdate(
   item: Reviewed,
   { seen, due, attempts }: { seen: string; due: string; attempts: number },
@@ -38,7 +40,7 @@ export function reviewDueUpdate(
   };
 }
 
-/** Adds the verdict to the state. The mark stays until presence and incidents follow from it. */
+/** Adds the verdict to the state. The review stays pending until presence and incidents are updated. */
 export function verdictUpdate(
   item: Reviewed,
   { risk, score, findings, adjudication }: Judgement,
@@ -60,7 +62,7 @@ export function verdictUpdate(
   };
 }
 
-/** Takes the mark away: the review is over. `adjudication`: why there is no verdict, when there is none. */
+/** Ends the review. `adjudication`: the reason for a missing verdict; undefined if there is a verdict. */
 export function reviewedUpdate(
   item: Reviewed,
   adjudication: Judgement["adjudication"],

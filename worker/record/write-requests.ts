@@ -5,13 +5,15 @@ import { alerts, incidentKey, indexSort, presenceKey } from "../../shared/table/
 import type { Change } from "./incident-changes.ts";
 import type { reviewedUpdate } from "./review-writes.ts";
 
-/** Of the requests a transaction is made of. */
+/** One request of a transaction. */
 export type Write =
   | { Put: ReturnType<typeof presencePut> | ReturnType<typeof eventPut> | ReturnType<typeof plainPut> }
   | { Update: ReturnType<typeof incidentUpdate> | ReturnType<typeof reviewedUpdate> }
   | { ConditionCheck: ReturnType<typeof presenceCheck> };
 
-/** Somebody else wrote first, or at the same time: what was decided has to be decided again. */
+/**
+ * True for an optimistic-lock conflict: another node wrote first or at the same time. Read and decide again.
+ */
 export function isLostRace(error: unknown): boolean {
   if (!(error instanceof DynamoFault)) return false;
   if (error.code !== "TransactionCanceledException") return RACES.has(error.code);
@@ -30,7 +32,7 @@ const RACE_REASONS = new Set([
   "ProvisionedThroughputExceeded",
 ]);
 
-/** Presence is what the revision guards: everything decided from an older one is refused. */
+/** Condition that presence is still at the revision that was read. */
 const unchanged = (before: PresenceItem | undefined) => {
   if (!before) return { ConditionExpression: "attribute_not_exists(PK)" };
   return before.revision === undefined
@@ -61,13 +63,16 @@ export const presenceCheck = (
   ...unchanged(before),
 });
 
-/** For items whose content does not depend on who writes them, or which presence's revision guards. */
+/**
+ * Put without a condition, for items that are the same from every writer or that the revision of presence
+ * protects.
+ */
 export const plainPut = (key: object, item: object, table: string) => ({
   TableName: table,
   Item: marshalItem({ ...key, ...item }),
 });
 
-/** Attributes of an incident that end when they no longer hold. */
+/** Attributes of an incident that are removed when they no longer apply. */
 const ENDING = [
   "escalatedAt",
   "acknowledgedAt",
@@ -79,8 +84,8 @@ const ENDING = [
 ] as const;
 
 /**
- * Writes an incident as the worker sees it and leaves alone what others keep on the item. Refused when its status,
- * its acknowledgement or its resolution is another than the one this was decided from.
+ * Writes the worker's attributes of an incident and keeps those of others. Refused if status, acknowledgement
+ * or resolution changed since the read.
  */
 export function incidentUpdate({ item, before }: Change, shards: number, table: string) {
   const { tenantId, assetId, openedAt, risk } = item;

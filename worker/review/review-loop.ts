@@ -5,7 +5,7 @@ import { decodeItem } from "../../shared/table/items/decode.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { GSI2, reviewQueue } from "../../shared/table/keys.ts";
 import { timestamp } from "../../shared/time/clock.ts";
-import type { Adjudicator } from "../assess/llm-review.ts";
+import { type Adjudicator, RULES_ONLY } from "../assess/llm-review.ts";
 import type { Judgement } from "../heartbeat/telemetry-items.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 import { createTenantLoops, type TenantLoops } from "../platform/tenant-loops.ts";
@@ -17,37 +17,44 @@ import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "../record/review
 const LOOK_EVERY_MS = 5000;
 const LOOKS_AT_ONCE = 16;
 const STATES_AT_ONCE = 10;
-/** While one worker reviews a state the others leave it alone: longer than the longest time a question may take. */
+/**
+ * Lease of a state under review. Other workers skip the state during this time. Longer than the maximum
+ * timeout of an LLM request.
+ */
 const LEASE_MS = 90_000;
-/** Tries of a review, whether they gave no answer, threw or were cut off by a crash. */
+/** Limit of attempts per review. An attempt without a verdict, an error and a crash all count. */
 const ATTEMPTS_MAX = 4;
-/** Pauses between tries grow by this factor. */
+/** Factor between the pauses before retries. */
 const PAUSE_GROWTH = 5;
-/** Pause after the first try that threw. */
+/** Pause after the first attempt that failed with an error. */
 const FAULT_PAUSE_MS = 60_000;
-/** A state that waits for longer stays without a verdict. */
+/** Maximum age of a pending review. An older state stays without a verdict. */
 const AGE_MS_MAX = 6 * 3600 * 1000;
-/** The state is stored, and its presence is not: the heartbeat is under way, or a crash cut it off and it comes again. */
+/**
+ * Wait for presence: the state is stored, but its presence is not. Its heartbeat is still being recorded, or
+ * a crash interrupted that and the heartbeat is delivered again.
+ */
 const UNSETTLED_MS = 5000;
 const ROUNDS_MAX = 16;
 
 type Needs = {
   deps: RecordDeps;
   adjudicator: Adjudicator;
-  /** Reviews under way at once over all tenants; a tenant has half of them at most. */
+  /** Limit of concurrent reviews over all tenants. One tenant gets at most half of them. */
   concurrency: number;
   random: () => number;
 };
 
 /**
- * Asks the language model about recorded states, beside the heartbeats. What waits is a mark on the state in the
- * table (docs/decisions/0023): a crash loses no review, and the queue takes no memory. Each tenant has a loop of its own.
+ * Runs LLM reviews of recorded states, outside the heartbeat path. A pending review is a mark on the stored
+ * state (docs/decisions/0023), so a crash loses no review and the queue needs no memory. Each tenant has its
+ * own loop.
  */
 export function createReviews({ deps, adjudicator, concurrency, random }: Needs): TenantLoops {
   const perTenant = Math.ceil(concurrency / 2);
   const underWay = new Map<string, number>();
   let total = 0;
-  /** Tenants that found no slot, in the order in which they get one. */
+  /** Tenants without a slot, in the order in which they get one. */
   const waiting = new Set<string>();
 
   const hasSlot = (tenantId: string) => total < concurrency && (underWay.get(tenantId) ?? 0) < perTenant;
@@ -113,8 +120,8 @@ async function readDue(tenantId: string, deps: RecordDeps): Promise<TelemetryCha
 }
 
 /**
- * Reviews one stored state: leases it, asks, and writes what comes of it. The lease counts the attempt, so that a review
- * that throws, or whose worker crashes, comes to an end too.
+ * Reviews one stored state: leases it, requests the verdict and saves the result. The lease counts the
+ * attempt, so a review that fails or whose worker crashes ends too.
  */
 export async function reviewOne(
   item: TelemetryChange,
@@ -139,17 +146,17 @@ const attemptsOf = ({ reviewAttempts = 0 }: TelemetryChange): number => reviewAt
 const isTooOld = ({ receivedAt }: TelemetryChange, deps: RecordDeps): boolean =>
   deps.clock() - Date.parse(receivedAt) >= AGE_MS_MAX;
 
-/** The first attempt is always made, however late a worker comes to it. */
+/** The first attempt is always made, even if the state is too old. */
 const isExhausted = (item: TelemetryChange, deps: RecordDeps): boolean =>
   attemptsOf(item) >= ATTEMPTS_MAX || (attemptsOf(item) > 0 && isTooOld(item, deps));
 
-/** Ends a review whose attempts threw. A verdict that is on the state stays there. */
+/** Ends a review whose attempts failed. Keeps a verdict that is already on the state. */
 async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   const { tenantId, assetId, adjudication } = item;
   const attempts = attemptsOf(item);
   deps.log("error", "review.given-up", { tenantId, assetId, attempts });
-  const why = attempts >= ATTEMPTS_MAX ? `failed ${attempts} times` : "was not finished within 6 hours";
-  const reason = `its review ${why}: rules and baseline alone`;
+  const why = attempts >= ATTEMPTS_MAX ? `failed ${attempts} times` : "did not finish within 6 hours";
+  const reason = `the LLM review ${why}; ${RULES_ONLY}`;
   await drop(
     item,
     adjudication?.outcome === "judged" ? adjudication : { outcome: "unavailable", reason },
@@ -158,7 +165,10 @@ async function giveUp(item: TelemetryChange, tenant: TenantItem, deps: RecordDep
   );
 }
 
-/** A state with a verdict was reviewed by a worker that ended before presence and incidents followed. */
+/**
+ * Result of the review. A state that already has a verdict was reviewed by a worker that stopped before it
+ * updated presence and incidents; that verdict is used.
+ */
 async function judgementOf(
   item: TelemetryChange,
   tenant: TenantItem,
@@ -184,7 +194,10 @@ async function lease(
   return isLeased ? { ...item, reviewDueAt: due, reviewAttempts: attempts } : undefined;
 }
 
-/** When the next try is due if this one throws or its worker crashes. After the last try it is given up then. */
+/**
+ * Time until the next attempt if this one fails or its worker crashes. After the last attempt the review is
+ * given up then.
+ */
 const leaseMs = (attempts: number): number =>
   attempts >= ATTEMPTS_MAX ? LEASE_MS : Math.max(LEASE_MS, FAULT_PAUSE_MS * PAUSE_GROWTH ** (attempts - 1));
 
@@ -211,9 +224,9 @@ async function drop(
 }
 
 /**
- * Writes the verdict on the state, then presence, incidents and events as they follow from the history with it, and
- * takes the mark away in the same transaction. The revision of presence guards it, so a verdict on a state that the
- * asset has left changes that state and its incidents, and never the risk the asset has now.
+ * Writes the verdict on the state. Then updates presence, incidents and events from the history and ends the
+ * review, in one transaction. The revision of presence guards the transaction. A verdict on a past state
+ * changes that state and its incidents, but not the current risk of the asset.
  */
 async function applyVerdict(
   item: TelemetryChange,
@@ -230,7 +243,7 @@ async function applyVerdict(
       stored?.reviewDueAt !== undefined &&
       stored.sequence === item.sequence &&
       stored.receivedAt === item.receivedAt;
-    if (!isReviewed) return; // done by another worker, or replaced by an earlier heartbeat, which waits for its own
+    if (!isReviewed) return; // reviewed by another worker, or replaced by an earlier heartbeat with its own review
     if (!presence || !isSettled(item, presence)) return waitForPresence(item, tenant, deps);
     const update = verdictUpdate(item, judgement, tenant.shards, deps.table);
     if (!(await holds(deps.dynamo("UpdateItem", update)))) continue;
@@ -255,17 +268,17 @@ async function applyVerdict(
   throw new BusyFault(`Could not save the review of ${assetId}: ${ROUNDS_MAX} write conflicts in a row.`);
 }
 
-/** The heartbeat of the state is recorded to its end: presence is of this state or of a later one. */
+/** True when the heartbeat of the state is fully recorded: presence has this state or a later one. */
 const isSettled = ({ at, sequence }: TelemetryChange, presence: PresenceItem): boolean =>
   presence.stateAt > at || (presence.stateAt === at && (presence.stateSequence ?? sequence) === sequence);
 
 async function waitForPresence(item: TelemetryChange, tenant: TenantItem, deps: RecordDeps): Promise<void> {
   if (isTooOld(item, deps)) return drop(item, item.adjudication, tenant, deps);
-  // Its attempt succeeded and does not count: the age bounds this wait.
+  // The attempt succeeded and does not count. The maximum age limits this wait.
   return postpone(item, UNSETTLED_MS, attemptsOf(item) - 1, tenant, deps);
 }
 
-/** False when the condition of a write did not hold. */
+/** Resolves to false when the condition of a write was not met. */
 async function holds(write: Promise<unknown>): Promise<boolean> {
   try {
     await write;

@@ -8,7 +8,7 @@ import type { Deps } from "../../deps.ts";
  * The asset as it is now, for a change that depends on it, with only such reports as its device signed; undefined when
  * the tenant has none of that id.
  *
- * @throws AuthorityFault when it is not what was signed
+ * @throws AuthorityFault when the item differs from what was signed
  */
 export async function readAssetItem(
   { authority }: Pick<Deps, "authority">,

@@ -5,12 +5,12 @@ import { type Case, HOST, type Rule, type Scene } from "../rule.ts";
 import { RULES } from "../rules/rules.ts";
 
 export const CRITICAL_POINTS = 70;
-/** One heartbeat tells at most this many findings, the worst first. */
+/** Limit of findings per heartbeat, the worst first. */
 export const FINDINGS_MAX = 40;
 
 export type Evaluation = { risk: Risk; score: number; findings: Finding[] };
 
-/** Findings of one heartbeat under one policy: one per rule and engine, and what they add up to. */
+/** Evaluates the rules for one heartbeat and one policy: one finding per rule and engine, with their total. */
 export function evaluate(scene: Scene): Evaluation {
   const found = new Map<string, Finding>();
   const { disabledRules } = scene.policy;
@@ -20,7 +20,7 @@ export function evaluate(scene: Scene): Evaluation {
       if (said === undefined) continue;
       const name = `${rule.id} ${subject.id}`;
       const points = pointsOf(rule, said);
-      // Of several processes of one engine the worst is told.
+      // If several processes of one engine match, the worst counts.
       if ((found.get(name)?.points ?? 0) >= points) continue;
       found.set(name, {
         rule: rule.id,
@@ -35,7 +35,7 @@ export function evaluate(scene: Scene): Evaluation {
   return sum([...found.values()]);
 }
 
-/** Everything that a rule is asked about, with its answer. */
+/** Applies a rule to everything that it is about. */
 function casesOf(
   rule: Rule,
   scene: Scene,
@@ -51,7 +51,10 @@ function casesOf(
 const pointsOf = ({ points, pointsMax = points }: Rule, said: string | Case): number =>
   typeof said === "string" ? points : Math.max(points, Math.min(said.points, pointsMax));
 
-/** Risk and score of findings: the worst gives the risk, the score adds up to at most 100. */
+/**
+ * Risk and score of findings: the risk is that of the worst finding, the score is the sum of points, at most
+ * 100.
+ */
 export function sum(all: readonly Finding[]): Evaluation {
   const findings = [...all].sort((a, b) => b.points - a.points || (nameOf(a) < nameOf(b) ? -1 : 1));
   findings.length = Math.min(findings.length, FINDINGS_MAX);

@@ -2,7 +2,7 @@ import type { Finding, TelemetryChange } from "../../table/items/asset/telemetry
 import type { Policy } from "../../table/items/policy.ts";
 import { evaluate } from "./evaluate.ts";
 
-/** Rules that ask for what a stored change does not hold: they cannot be tried on it. */
+/** Rules that need data which a stored state does not contain, so they cannot be replayed. */
 export const NOT_STORED: readonly string[] = [
   "stale-catalogue",
   "lost-heartbeats",
@@ -12,8 +12,8 @@ export const NOT_STORED: readonly string[] = [
 ];
 
 /**
- * What the rules would have found in a recorded state under another policy: the worker's own rules, without baseline
- * and adjudication, and without those of {@link NOT_STORED}.
+ * Findings of a stored state under another policy: all rules except {@link NOT_STORED}, without baseline and
+ * LLM review.
  */
 export function judgeStored(item: TelemetryChange, policy: Policy): Finding[] {
   const heartbeat = {

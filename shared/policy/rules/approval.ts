@@ -5,20 +5,20 @@ import { at, type EngineRule, grown, listed, whenAny } from "../rule.ts";
 const loaded = (engine: Engine): Model[] => engine.models.filter((model) => model.loaded);
 const namesOf = (models: readonly Model[]): string[] => models.map((model) => model.name);
 
-/** Engines that are told by rules of their own, because no product is known to approve. */
+/** Engines of an unknown product. They cannot be approved by name, so other rules report them. */
 const NAMELESS = new Set(["unknown-weights", "openai-compatible"]);
 
 const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
-/** What the company approved or banned: engines, models, where they come from, on what terms. */
+/** Rules on approved and banned engines, models, publishers and licences. */
 export const APPROVAL: readonly EngineRule[] = [
   {
     id: "unapproved-engine",
     about: "engine",
-    title: "AI engine without approval",
+    title: "Unapproved AI engine",
     atlas: "AML.T0016.002",
     points: 40,
-    remediation: "Approve the engine in the policy, or have it removed from the host.",
+    remediation: "Approve the engine in the policy, or remove it from the host.",
     applies: (engine, { policy }) =>
       NAMELESS.has(engine.id) ||
       policy.approvedEngines.includes(engine.id) ||
@@ -32,7 +32,7 @@ export const APPROVAL: readonly EngineRule[] = [
     title: "Banned AI engine",
     atlas: "AML.T0016.002",
     points: 75,
-    remediation: "End it and remove it from the host; isolate the host if it comes back.",
+    remediation: "Stop the engine and remove it from the host. Isolate the host if it returns.",
     applies: (engine, { policy }) =>
       policy.bannedEngines.includes(engine.id)
         ? `${engine.name} runs here (${at(engine)}), and the policy bans it.`
@@ -41,7 +41,7 @@ export const APPROVAL: readonly EngineRule[] = [
   {
     id: "unapproved-model",
     about: "engine",
-    title: "Model without approval in memory",
+    title: "Unapproved model in memory",
     atlas: "AML.T0010.003",
     points: 35,
     remediation: "Approve the model in the policy, or unload it and delete its weights.",
@@ -50,7 +50,7 @@ export const APPROVAL: readonly EngineRule[] = [
         namesOf(loaded(engine)).filter(
           (name) => !matchesAny(policy.approvedModels, name) && !matchesAny(policy.bannedModels, name),
         ),
-        (names) => `${engine.name} has ${names} loaded (${at(engine)}), not approved.`,
+        (names) => `${engine.name} has ${names} loaded (${at(engine)}), which the policy does not approve.`,
       ),
   },
   {
@@ -60,7 +60,7 @@ export const APPROVAL: readonly EngineRule[] = [
     atlas: "AML.T0010.003",
     points: 75,
     pointsMax: 90,
-    remediation: "Unload the model, delete its weights, and ask who needed it and for what.",
+    remediation: "Unload the model and delete its weights. Ask the user what it was needed for.",
     applies: (engine, { policy }) => {
       const names = [
         ...new Set(namesOf(loaded(engine)).filter((name) => matchesAny(policy.bannedModels, name))),
@@ -79,7 +79,7 @@ export const APPROVAL: readonly EngineRule[] = [
     title: "Banned model on disk",
     atlas: "AML.T0035",
     points: 30,
-    remediation: "Delete its weights, so that it cannot be loaded.",
+    remediation: "Delete the weights of the model, so that it cannot be loaded.",
     applies: (engine, { policy }) =>
       whenAny(
         engine.models
@@ -96,10 +96,10 @@ export const APPROVAL: readonly EngineRule[] = [
   {
     id: "unapproved-publisher",
     about: "engine",
-    title: "Model of a publisher without approval",
+    title: "Model from an unapproved publisher",
     atlas: "AML.T0010.003",
     points: 35,
-    remediation: "Approve the publisher in the policy, or use the model of one that is approved.",
+    remediation: "Approve the publisher in the policy, or use a model from an approved publisher.",
     applies: (engine, { policy }) =>
       policy.approvedPublishers.length === 0
         ? undefined
@@ -111,7 +111,7 @@ export const APPROVAL: readonly EngineRule[] = [
                   !matchesAny(policy.approvedPublishers, publisher) &&
                   !matchesAny(policy.bannedPublishers, publisher),
               )
-              .map(({ name, publisher }) => `${name} of ${publisher}`),
+              .map(({ name, publisher }) => `${name} from ${publisher}`),
             (names) => `${engine.name} has ${names} loaded (${at(engine)}), whose publisher is not approved.`,
           ),
   },
@@ -121,20 +121,19 @@ export const APPROVAL: readonly EngineRule[] = [
     title: "Model of unknown origin",
     atlas: "AML.T0010.003",
     points: 30,
-    remediation: "Find out where the weights came from; load a copy with a known publisher instead.",
+    remediation: "Find out where the weights came from. Use a copy with a known publisher instead.",
     applies: (engine, { policy }) =>
       policy.approvedPublishers.length === 0
         ? undefined
         : whenAny(
             namesOf(loaded(engine).filter(({ publisher }) => publisher === undefined)),
-            (names) =>
-              `${engine.name} has ${names} loaded (${at(engine)}) and nothing says who published it.`,
+            (names) => `${engine.name} has ${names} loaded (${at(engine)}), and its publisher is unknown.`,
           ),
   },
   {
     id: "banned-publisher",
     about: "engine",
-    title: "Model of a banned publisher",
+    title: "Model from a banned publisher",
     atlas: "AML.T0010.003",
     points: 75,
     remediation: "Unload the model and delete its weights.",
@@ -144,17 +143,17 @@ export const APPROVAL: readonly EngineRule[] = [
           .filter(
             ({ publisher }) => publisher !== undefined && matchesAny(policy.bannedPublishers, publisher),
           )
-          .map(({ name, publisher }) => `${name} of ${publisher}`),
+          .map(({ name, publisher }) => `${name} from ${publisher}`),
         (names) => `${engine.name} has ${names} loaded (${at(engine)}), and the policy bans the publisher.`,
       ),
   },
   {
     id: "unapproved-licence",
     about: "engine",
-    title: "Model under a licence without approval",
+    title: "Model with an unapproved licence",
     atlas: "AML.T0048.004",
     points: 30,
-    remediation: "Have the licence reviewed and approve it, or use a model under one that is approved.",
+    remediation: "Review the licence and approve it in the policy, or use a model with an approved licence.",
     applies: (engine, { policy }) =>
       policy.approvedLicences.length === 0
         ? undefined
@@ -167,23 +166,25 @@ export const APPROVAL: readonly EngineRule[] = [
                   !matchesAny(policy.bannedLicences, licence),
               )
               .map(({ name, licence }) => `${name} (${licence})`),
-            (names) => `${engine.name} has ${names} loaded (${at(engine)}), under a licence not approved.`,
+            (names) =>
+              `${engine.name} has ${names} loaded (${at(engine)}), under a licence that the policy does not approve.`,
           ),
   },
   {
     id: "banned-licence",
     about: "engine",
-    title: "Model under a banned licence",
+    title: "Model with a banned licence",
     atlas: "AML.T0048.004",
     points: 55,
     remediation:
-      "Unload the model: its licence forbids this use. Ask the legal department about what was made with it.",
+      "Unload the model: the policy bans its licence. Ask the legal department about results made with it.",
     applies: (engine, { policy }) =>
       whenAny(
         loaded(engine)
           .filter(({ licence }) => licence !== undefined && matchesAny(policy.bannedLicences, licence))
           .map(({ name, licence }) => `${name} (${licence})`),
-        (names) => `${engine.name} has ${names} loaded (${at(engine)}), under a licence the policy bans.`,
+        (names) =>
+          `${engine.name} has ${names} loaded (${at(engine)}), under a licence that the policy bans.`,
       ),
   },
   {
@@ -192,7 +193,7 @@ export const APPROVAL: readonly EngineRule[] = [
     title: "Model larger than allowed",
     atlas: "AML.T0016.002",
     points: 30,
-    remediation: "Use a smaller model here, or raise the limit in the policy for what needs it.",
+    remediation: "Use a smaller model, or raise the size limit in the policy.",
     applies: (engine, { policy }) =>
       policy.modelBytesMax === 0
         ? undefined
@@ -201,7 +202,7 @@ export const APPROVAL: readonly EngineRule[] = [
               .filter(({ sizeBytes }) => sizeBytes !== undefined && sizeBytes > policy.modelBytesMax)
               .map(({ name, sizeBytes }) => `${name} (${gib(sizeBytes!)})`),
             (names) =>
-              `${engine.name} has ${names} loaded (${at(engine)}), more than ${gib(policy.modelBytesMax)}.`,
+              `${engine.name} has ${names} loaded (${at(engine)}), larger than the limit of ${gib(policy.modelBytesMax)}.`,
           ),
   },
 ];

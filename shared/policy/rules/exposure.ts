@@ -2,7 +2,10 @@ import type { Engine } from "../../wire/heartbeat.ts";
 import { at, type EngineRule, grown, isInDoubt, listed, whenAny } from "../rule.ts";
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
-/** Of an engine: a backup or a notebook listens for other reasons. */
+/**
+ * Listening addresses beyond loopback. None for a process that may not be an engine: a backup or notebook
+ * listens for other reasons.
+ */
 const exposedAddresses = (engine: Engine): string[] =>
   isInDoubt(engine) ? [] : engine.bind.filter((address) => !LOOPBACK.test(address));
 const remotes = (engine: Engine): string[] =>
@@ -10,10 +13,10 @@ const remotes = (engine: Engine): string[] =>
     remote !== undefined && !LOOPBACK.test(remote) ? [remote] : [],
   );
 
-/** From this many other hosts on an engine is a service, whoever meant it to be one. */
+/** Number of other hosts from which on an engine counts as a service. */
 const SERVED_HOSTS_MIN = 3;
 
-/** Who can reach an engine, and who does. */
+/** Rules on who can reach an engine, and who uses it from other hosts. */
 export const EXPOSURE: readonly EngineRule[] = [
   {
     id: "exposed-engine",
@@ -22,15 +25,15 @@ export const EXPOSURE: readonly EngineRule[] = [
     atlas: "AML.T0132",
     points: 75,
     pointsMax: 80,
-    remediation: "Bind it to 127.0.0.1, or put it behind a proxy that asks for a credential.",
+    remediation: "Bind the engine to 127.0.0.1, or put it behind a proxy that requires a credential.",
     applies: (engine, { policy }) => {
       const addresses = exposedAddresses(engine);
       if (policy.exposure === "any" || engine.auth === "required" || addresses.length === 0) return undefined;
       const where = `${engine.name} listens on ${listed(addresses)} (${at(engine)})`;
-      // Answered without one is worse than not known to ask for one.
+      // A response without a credential is worse than an unknown authentication.
       return engine.auth === "open"
-        ? { says: `${where} and asks for no credential.`, points: 80 }
-        : { says: `${where} and is not known to ask for a credential.`, points: 75 };
+        ? { says: `${where} and requires no credential.`, points: 80 }
+        : { says: `${where}. Whether it requires a credential is unknown.`, points: 75 };
     },
   },
   {
@@ -39,14 +42,14 @@ export const EXPOSURE: readonly EngineRule[] = [
     title: "AI engine reachable from the network",
     atlas: "AML.T0132",
     points: 35,
-    remediation: "Bind it to 127.0.0.1 unless others are meant to use it.",
+    remediation: "Bind the engine to 127.0.0.1, unless other hosts are supposed to use it.",
     applies: (engine, { policy }) =>
       policy.exposure !== "loopback" || engine.auth !== "required"
         ? undefined
         : whenAny(
             exposedAddresses(engine),
             (addresses) =>
-              `${engine.name} listens on ${addresses} (${at(engine)}) and asks for a credential.`,
+              `${engine.name} listens on ${addresses} (${at(engine)}) and requires a credential.`,
           ),
   },
   {
@@ -55,10 +58,11 @@ export const EXPOSURE: readonly EngineRule[] = [
     title: "AI engine without authentication",
     atlas: "AML.T0040",
     points: 30,
-    remediation: "Configure an API key: any program and any web page of this host can use it as it is.",
+    remediation:
+      "Configure an API key. Without one, every program and web page on this host can use the engine.",
     applies: (engine, { policy }) =>
       policy.requireAuthentication && engine.auth === "open" && exposedAddresses(engine).length === 0
-        ? `${engine.name} (${at(engine)}) answers any local program without a credential.`
+        ? `${engine.name} (${at(engine)}) accepts requests of any local program without a credential.`
         : undefined,
   },
   {
@@ -68,7 +72,8 @@ export const EXPOSURE: readonly EngineRule[] = [
     atlas: "AML.T0040",
     points: 60,
     pointsMax: 68,
-    remediation: "Ask whose host that is; close the engine to the network if it was not meant to serve it.",
+    remediation:
+      "Find out who uses the other host. Close the engine to the network if it should not serve other hosts.",
     applies: (engine, { policy }) => {
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure === "loopback" && hosts.length > 0
@@ -87,7 +92,7 @@ export const EXPOSURE: readonly EngineRule[] = [
     points: 70,
     pointsMax: 85,
     remediation:
-      "A service nobody runs as one: move it to a server with an owner, or close it to the network.",
+      "The engine acts as a shared service. Move it to a server with an owner, or close it to the network.",
     applies: (engine, { policy }) => {
       const hosts = [...new Set(remotes(engine))];
       return policy.exposure !== "any" && hosts.length >= SERVED_HOSTS_MIN

@@ -3,56 +3,59 @@ import { compareVersions } from "../version.ts";
 
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Age of a catalogue called by its date (`2026.11.21`); undefined for one that is not. */
+/** Age in days of a catalogue that is named by its date (`2026.11.21`). Undefined for other names. */
 function catalogueAgeDays(catalogue: string, at: string): number | undefined {
   const found = /^(2\d{3})\.(\d\d)\.(\d\d)/.exec(catalogue);
   const madeMs = found ? Date.parse(`${found[1]}-${found[2]}-${found[3]}T00:00:00.000Z`) : Number.NaN;
   return Number.isFinite(madeMs) ? Math.floor((Date.parse(at) - madeMs) / DAY_MS) : undefined;
 }
 
-/** Whether the agent sees, tells and obeys. A quiet source is not a clean source. */
+/**
+ * Rules on whether the agent reads its sources, reports in time and applies containment. A source that
+ * reports nothing is not proof that nothing runs.
+ */
 export const HEALTH: readonly HostRule[] = [
   {
     id: "silent-collector",
     about: "host",
-    title: "The agent is blind in part",
+    title: "The agent cannot read a required source",
     atlas: "AML.T0015",
     points: 50,
-    remediation: "See the collector's own words on the asset's page; most often a right is missing.",
+    remediation: "Read the collector's message on the host page. Usually the agent lacks a permission.",
     applies: ({ heartbeat, policy }) =>
       whenAny(
         heartbeat.collectors
           .filter(({ name, status }) => status === "failed" && policy.requiredCollectors.includes(name))
           .map(({ name, detail }) => (detail === undefined ? name : `${name} (${detail})`)),
-        (names) => `The agent cannot look at ${names}: what runs there is not seen.`,
+        (names) => `The agent cannot read ${names}, so engines there are not detected.`,
       ),
   },
   {
     id: "missing-collector",
     about: "host",
-    title: "The agent does not look at a source it must",
+    title: "The agent does not report a required source",
     atlas: "AML.T0015",
     points: 55,
-    remediation: "Update the agent; if it is current, find out who changed it.",
+    remediation: "Update the agent. If it is up to date, find out who changed it.",
     applies: ({ heartbeat, policy }) =>
       whenAny(
         policy.requiredCollectors.filter(
           (required) => !heartbeat.collectors.some(({ name }) => name === required),
         ),
-        (names) => `The heartbeat says nothing about ${names}, which the policy requires.`,
+        (names) => `The heartbeat does not report ${names}, which the policy requires.`,
       ),
   },
   {
     id: "stale-catalogue",
     about: "host",
-    title: "The agent's catalogue is old",
+    title: "The agent's catalogue is outdated",
     atlas: "AML.T0015",
     points: 30,
-    remediation: "Update the agent: newer engines are not recognised by name.",
+    remediation: "Update the agent. An old catalogue does not recognise newer engines.",
     applies: ({ heartbeat, policy, at }) => {
       const days = catalogueAgeDays(heartbeat.agent.catalogue, at);
       return policy.catalogueAgeDaysMax > 0 && days !== undefined && days > policy.catalogueAgeDaysMax
-        ? `The agent knows the engines of ${heartbeat.agent.catalogue}, ${days} days ago.`
+        ? `The agent's catalogue ${heartbeat.agent.catalogue} is ${days} days old.`
         : undefined;
     },
   },
@@ -62,7 +65,7 @@ export const HEALTH: readonly HostRule[] = [
     title: "The agent is older than the policy allows",
     atlas: "AML.T0107",
     points: 30,
-    remediation: "Update the agent to the version the policy names.",
+    remediation: "Update the agent to the version that the policy requires.",
     applies: ({ heartbeat, policy }) =>
       policy.agentVersionMin !== undefined &&
       compareVersions(heartbeat.agent.version, policy.agentVersionMin) === -1
@@ -75,31 +78,33 @@ export const HEALTH: readonly HostRule[] = [
     title: "The agent lost heartbeats",
     atlas: "AML.T0107",
     points: 40,
-    remediation: "Find out why the control plane was out of reach for so long, and what ran meanwhile.",
+    remediation:
+      "Find out why the control plane was unreachable for so long, and what ran on the host during that time.",
     applies: ({ heartbeat, policy }) =>
       heartbeat.spool.dropped > policy.spoolDroppedMax
-        ? `The agent dropped ${heartbeat.spool.dropped} heartbeats since enrolment: nothing tells what they showed.`
+        ? `The agent has dropped ${heartbeat.spool.dropped} heartbeats since enrolment. Their contents are lost.`
         : undefined,
   },
   {
     id: "late-heartbeats",
     about: "host",
-    title: "The agent falls behind",
+    title: "Heartbeats are delayed",
     atlas: "AML.T0107",
     points: 30,
-    remediation: "See whether something between the host and the control plane slows it down.",
+    remediation: "Check the network connection between the host and the control plane.",
     applies: ({ heartbeat, policy }) =>
       heartbeat.spool.waiting > policy.spoolWaitingMax
-        ? `${heartbeat.spool.waiting} heartbeats wait on the host.`
+        ? `${heartbeat.spool.waiting} heartbeats are waiting on the host to be sent.`
         : undefined,
   },
   {
     id: "containment-failed",
     about: "host",
-    title: "Containment did not work",
+    title: "Containment failed",
     atlas: "AML.T0107",
     points: 80,
-    remediation: "Take the host off the network by other means, then read the agent's reason.",
+    remediation:
+      "Disconnect the host from the network by other means. Then read the reason that the agent reports.",
     applies: ({ heartbeat: { containment } }) =>
       containment.outcome === "failed"
         ? `The agent could not ${containment.action} in mode ${containment.mode}: ${containment.reason ?? "no reason given"}.`
@@ -108,16 +113,16 @@ export const HEALTH: readonly HostRule[] = [
   {
     id: "containment-leaks",
     about: "host",
-    title: "Containment is reported and does not hold",
+    title: "Containment is reported as applied, but does not block",
     atlas: "AML.T0112",
     points: 90,
-    remediation: "Take the host off the network by other means: a forbidden address answers from it.",
+    remediation: "Disconnect the host from the network by other means: it still reaches a forbidden address.",
     applies: ({ heartbeat: { containment } }) =>
       containment.action === "isolate" &&
       containment.outcome === "applied" &&
       containment.mode !== "observe" &&
       containment.probes?.forbiddenBlocked === false
-        ? `The agent applied ${listed([containment.mode])}, and its own probe still reached a forbidden address.`
+        ? `The agent applied mode ${listed([containment.mode])}, but its own probe still reached a forbidden address.`
         : undefined,
   },
 ];

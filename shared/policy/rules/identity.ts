@@ -7,15 +7,15 @@ function whoShares({ machines, refused }: IdentityScene): string | undefined {
   const more = machines.length > 3 ? ` and ${machines.length - 3} more` : "";
   const shared =
     names.length > 0
-      ? `${machines.length} machines report under this identity in turns: ${names.join(", ")}${more}.`
+      ? `${machines.length} machines report alternately under this identity: ${names.join(", ")}${more}.`
       : undefined;
   const denied =
     refused &&
-    `${refused.hostname ?? "Another machine"} has a copy of this identity on another mainboard; it is refused since ${time(refused.since)}.`;
+    `${refused.hostname ?? "Another machine"} has a copy of this identity on another mainboard. Its sessions have been refused since ${time(refused.since)}.`;
   return [shared, denied].filter((part) => part !== undefined).join(" ") || undefined;
 }
 
-/** Whether one machine, and the right one, uses an identity. */
+/** Rules on the use of an identity by the wrong machine, or by more than one. */
 export const IDENTITY: readonly HostRule[] = [
   {
     id: "identity-cloned",
@@ -24,7 +24,7 @@ export const IDENTITY: readonly HostRule[] = [
     atlas: "AML.T0074",
     points: 85,
     remediation:
-      "Find the copied disk or image. On each copy run lz-agent enroll with a new token; if they share a mainboard id, revoke this asset and enrol all of them. A machine put back to a snapshot again and again looks the same.",
+      "Find the copied disk or image. On each copy, run lz-agent enroll with a new token. If the machines share a mainboard id, revoke this asset and enrol all of them. Repeatedly restoring a snapshot of one machine has the same effect.",
     applies: ({ identity }) => identity && whoShares(identity),
   },
   {
@@ -34,9 +34,9 @@ export const IDENTITY: readonly HostRule[] = [
     atlas: "AML.T0107",
     points: 90,
     remediation:
-      "Isolate this asset too, unless the new installation was the cure; then release the old asset and merge it into this one.",
+      "Isolate this asset too. If the reinstallation fixed the problem, release the old asset instead and merge it into this one.",
     applies: ({ identity }) =>
       identity?.isolatedBefore &&
-      `This machine enrolled before as ${identity.isolatedBefore.hostname} (${identity.isolatedBefore.assetId}), which was isolated when it enrolled again.`,
+      `This machine was enrolled before as ${identity.isolatedBefore.hostname} (${identity.isolatedBefore.assetId}), and that asset was isolated when it enrolled again.`,
   },
 ];

@@ -4,11 +4,11 @@ import { at, type EngineRule, isInDoubt, likelyHolds, whenAny } from "../rule.ts
 import { compareVersions } from "../version.ts";
 import { VULNERABILITIES, type Vulnerability } from "../vulnerabilities.ts";
 
-/** Programs that open documents or run what documents bring along: none has a reason to start an engine. */
+/** Programs that open documents or run scripts from documents. None of them should start an engine. */
 const DOCUMENT_PROGRAMS =
   /^(winword|excel|powerpnt|outlook|onenote|microsoft (?:word|excel|powerpoint|outlook|onenote)|soffice|acrord32|acrobat|wscript|cscript|mshta)(\.exe|\.bin)?$/i;
 
-/** Vulnerabilities that the version of this engine has and the company has not accepted. */
+/** Vulnerabilities that affect this version of the engine and that the policy has not accepted. */
 function vulnerabilitiesOf(engineId: string, version: string | undefined, accepted: readonly string[]) {
   if (version === undefined) return [];
   return VULNERABILITIES.filter(
@@ -22,11 +22,11 @@ function vulnerabilitiesOf(engineId: string, version: string | undefined, accept
 
 const cves = (found: readonly Vulnerability[]) =>
   found
-    .map(({ id, summary }) => `${id}, ${summary}`)
+    .map(({ id, summary }) => `${id} (${summary})`)
     .slice(0, 2)
     .join("; ");
 
-/** What the process is: its executable, its account, what started it, its version. */
+/** Rules on the process: its executable, its account, its parent, its version. */
 export const ORIGIN: readonly EngineRule[] = [
   {
     id: "unknown-weights",
@@ -34,23 +34,24 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Model weights in an unknown process",
     atlas: "AML.T0016.002",
     points: 70,
-    remediation: "Find out what the process is; end it or have its product added to the catalogue.",
+    remediation:
+      "Find out what the process is. Stop it, or request that its product is added to the catalogue.",
     applies: (engine) =>
       engine.id === "unknown-weights" && !isInDoubt(engine)
-        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) holds model weights in memory and is no known engine.`
+        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has model weights in memory and is not a known engine.`
         : undefined,
   },
   {
     id: "likely-weights",
     about: "engine",
-    title: "Model weights likely in an unknown process",
+    title: "Probable model weights in an unknown process",
     atlas: "AML.T0016.002",
     points: 45,
     remediation:
-      "Find out what the process is. A notebook or a training job that read much data can look the same.",
+      "Find out what the process is. A notebook or training job with much data in memory can look the same.",
     applies: (engine) =>
       likelyHolds(engine)
-        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has an inference library loaded and holds as much memory as a model takes.`
+        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) has an inference library loaded and uses as much memory as a model needs.`
         : undefined,
   },
   {
@@ -60,34 +61,35 @@ export const ORIGIN: readonly EngineRule[] = [
     atlas: "AML.T0035",
     points: 35,
     remediation:
-      "Find out what it reads them for. If it keeps one in memory, it is reported as model weights in an unknown process.",
+      "Find out why the program reads them. If it keeps a model in memory, it is reported as model weights in an unknown process.",
     applies: (engine) =>
       isInDoubt(engine) && !likelyHolds(engine)
-        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) reads model files and shows no other sign of an engine.`
+        ? `${engine.executable ?? "A process"} (pid ${engine.pid}) reads model files, without other signs of an engine.`
         : undefined,
   },
   {
     id: "unidentified-server",
     about: "engine",
-    title: "Unknown server that speaks like an AI engine",
+    title: "Unknown server with the API of an AI engine",
     atlas: "AML.T0016.001",
     points: 45,
-    remediation: "Find out which product it is; have it approved, removed or added to the catalogue.",
+    remediation:
+      "Find out which product it is. Then approve it, remove it, or request its addition to the catalogue.",
     applies: (engine) =>
       engine.id === "openai-compatible"
-        ? `${engine.executable ?? "A process"} (${at(engine)}) answers like an AI engine and is no known one.`
+        ? `${engine.executable ?? "A process"} (${at(engine)}) responds like an AI engine, but is not a known product.`
         : undefined,
   },
   {
     id: "renamed-binary",
     about: "engine",
-    title: "AI engine under another name",
+    title: "AI engine with a renamed executable",
     atlas: "AML.T0074",
     points: 70,
-    remediation: "Ask the user why the binary was renamed; isolate the host if there is no good answer.",
+    remediation: "Ask the user why the executable was renamed. Isolate the host if there is no good reason.",
     applies: (engine) =>
       engine.renamed
-        ? `${engine.name} runs as ${engine.executable ?? "an unknown executable"} (pid ${engine.pid}), a name it does not come with.`
+        ? `${engine.name} is running under a different name: ${engine.executable ?? "an unknown executable"} (pid ${engine.pid}).`
         : undefined,
   },
   {
@@ -96,10 +98,10 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Banned executable",
     atlas: "AML.T0010.001",
     points: 90,
-    remediation: "Isolate the host, keep a copy of the file for analysis, then remove it.",
+    remediation: "Isolate the host, save a copy of the file for analysis, then remove it.",
     applies: (engine, { policy }) =>
       engine.executableSha256 !== undefined && policy.bannedExecutables.includes(engine.executableSha256)
-        ? `${engine.name} runs from a file the policy bans: ${engine.executable ?? "unknown path"}, SHA-256 ${engine.executableSha256}.`
+        ? `${engine.name} runs from a file that the policy bans: ${engine.executable ?? "unknown path"}, SHA-256 ${engine.executableSha256}.`
         : undefined,
   },
   {
@@ -109,34 +111,34 @@ export const ORIGIN: readonly EngineRule[] = [
     atlas: "AML.T0010.001",
     points: 45,
     remediation:
-      "Install the approved build, or add this one's SHA-256 to the policy after a look at where it came from.",
+      "Install an approved build, or check the origin of this file and add its SHA-256 to the policy.",
     applies: (engine, { policy }) =>
       policy.approvedExecutables.length > 0 &&
       engine.executableSha256 !== undefined &&
       !policy.approvedExecutables.includes(engine.executableSha256) &&
       !policy.bannedExecutables.includes(engine.executableSha256)
-        ? `${engine.name} runs from ${engine.executable ?? "an unknown path"}, SHA-256 ${engine.executableSha256}, which is no approved build.`
+        ? `${engine.name} runs from ${engine.executable ?? "an unknown path"}, SHA-256 ${engine.executableSha256}, which is not an approved build.`
         : undefined,
   },
   {
     id: "suspect-path",
     about: "engine",
-    title: "AI engine in a place for passing files",
+    title: "AI engine in a temporary or download folder",
     atlas: "AML.T0011.000",
     points: 50,
-    remediation: "Ask how it got there; have it installed properly or removed.",
+    remediation: "Ask the user where the program came from. Install it properly or remove it.",
     applies: (engine, { policy }) =>
       engine.executable !== undefined && matchesAny(policy.suspectPaths, engine.executable)
-        ? `${engine.name} (${at(engine)}) runs from ${engine.executable}, where nothing should be installed.`
+        ? `${engine.name} (${at(engine)}) runs from ${engine.executable}, where no program should be installed.`
         : undefined,
   },
   {
     id: "privileged-engine",
     about: "engine",
-    title: "AI engine with administrator's rights",
+    title: "AI engine with administrator rights",
     atlas: "AML.T0105",
     points: 40,
-    remediation: "Run it under an account of its own: a hole in it would give away the whole host.",
+    remediation: "Run the engine under its own account. A vulnerability in it would expose the whole host.",
     applies: (engine, { policy }) =>
       engine.user !== undefined &&
       engine.container === undefined &&
@@ -150,7 +152,7 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "AI engine started by a document program",
     atlas: "AML.T0011",
     points: 75,
-    remediation: "Treat it as an intrusion: isolate the host and look at the document that was open.",
+    remediation: "Treat it as an intrusion: isolate the host and examine the document that was open.",
     applies: (engine) =>
       whenAny(
         engine.parents.filter((name) => DOCUMENT_PROGRAMS.test(name)),
@@ -160,10 +162,10 @@ export const ORIGIN: readonly EngineRule[] = [
   {
     id: "instructions-in-name",
     about: "engine",
-    title: "A name that tries to give orders",
+    title: "Name that contains instructions for a language model",
     atlas: "AML.T0051",
     points: 60,
-    remediation: "Somebody wrote it for a language model to read: find out who, and what else they changed.",
+    remediation: "The name is meant for a language model. Find out who wrote it, and what else they changed.",
     applies: (engine) => {
       const models = engine.models.flatMap(({ name, publisher, licence }) => [
         name,
@@ -184,7 +186,7 @@ export const ORIGIN: readonly EngineRule[] = [
         engine.user ?? "",
       ];
       return texts.some(looksLikeOrders)
-        ? `A model, client or file of ${engine.name} (${at(engine)}) carries a name that reads like instructions to a language model.`
+        ? `A model, client or file of ${engine.name} (${at(engine)}) has a name that reads like instructions to a language model.`
         : undefined;
     },
   },
@@ -194,14 +196,15 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Engine with a critical vulnerability",
     atlas: "AML.T0049",
     points: 75,
-    remediation: "Update it now; until then bind it to 127.0.0.1 and load no model of unknown origin.",
+    remediation:
+      "Update the engine now. Until then, bind it to 127.0.0.1 and load no model of unknown origin.",
     applies: (engine, { policy }) => {
       const found = vulnerabilitiesOf(engine.id, engine.version, policy.acceptedCves).filter(
         (cve) => cve.isCritical,
       );
       return found.length === 0
         ? undefined
-        : `${engine.name} ${engine.version} (${at(engine)}) is known for ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
+        : `${engine.name} ${engine.version} (${at(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
     },
   },
   {
@@ -210,14 +213,14 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Engine with a known vulnerability",
     atlas: "AML.T0049",
     points: 40,
-    remediation: "Update it, or accept the vulnerability in the policy with a reason.",
+    remediation: "Update the engine, or accept the vulnerability in the policy.",
     applies: (engine, { policy }) => {
       const found = vulnerabilitiesOf(engine.id, engine.version, policy.acceptedCves).filter(
         (cve) => !cve.isCritical,
       );
       return found.length === 0
         ? undefined
-        : `${engine.name} ${engine.version} (${at(engine)}) is known for ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
+        : `${engine.name} ${engine.version} (${at(engine)}) is affected by ${cves(found)}. Fixed in ${found.at(-1)!.fixed}.`;
     },
   },
   {
@@ -226,7 +229,7 @@ export const ORIGIN: readonly EngineRule[] = [
     title: "Engine older than the policy allows",
     atlas: "AML.T0010.001",
     points: 35,
-    remediation: "Update it to the version the policy names.",
+    remediation: "Update the engine to the version that the policy requires.",
     applies: (engine, { policy }) => {
       const wanted = policy.engineVersionsMin[engine.id];
       return wanted !== undefined &&

@@ -7,8 +7,8 @@ import { ORIGIN } from "./origin.ts";
 import { USE } from "./use.ts";
 
 /**
- * Every rule there is, in one table. A rule looks at one scene (heartbeat, policy, time) and at nothing else.
- * docs/rules.md is held to it by a test.
+ * All rules in one table. A rule depends on its scene (heartbeat, policy, time, use of the identity) and
+ * nothing else. A test compares this table with docs/rules.md.
  */
 export const RULES: readonly Rule[] = [...APPROVAL, ...EXPOSURE, ...ORIGIN, ...USE, ...HEALTH, ...IDENTITY];
 

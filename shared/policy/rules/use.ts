@@ -18,7 +18,7 @@ const OFFICE = [
   "onenote*",
   "soffice*",
   "thunderbird*",
-  // As macOS calls them, their helpers too.
+  // Names on macOS, including helper processes.
   "*Microsoft Word*",
   "*Microsoft Excel*",
   "*Microsoft PowerPoint*",
@@ -26,7 +26,10 @@ const OFFICE = [
   "*Microsoft OneNote*",
 ];
 
-/** True in a directory that a pattern names, and in all below it; `/srv/secret/*` is `/srv/secret` too. */
+/**
+ * True for a directory that matches a pattern, and for all directories below it. `/srv/secret/*` includes
+ * `/srv/secret`.
+ */
 function isWithin(patterns: readonly string[], directory: string): boolean {
   if (patterns.length === 0) return false;
   const whole = `${directory}${directory.includes("\\") ? "\\" : "/"}`;
@@ -38,7 +41,7 @@ function isWithin(patterns: readonly string[], directory: string): boolean {
 }
 const AGENT_KINDS = new Set(["agent", "agent-builder", "coding-agent", "mcp"]);
 
-/** Who feeds the models, from where and when. */
+/** Rules on the clients of an engine: which programs use it, from which directory and when. */
 export const USE: readonly EngineRule[] = [
   {
     id: "banned-client",
@@ -46,7 +49,7 @@ export const USE: readonly EngineRule[] = [
     title: "Banned program uses an AI engine",
     atlas: "AML.T0040",
     points: 65,
-    remediation: "End the program; ask what it was given to read.",
+    remediation: "Stop the program. Ask the user which data it sent to the model.",
     applies: (engine, { policy }) =>
       whenAny(
         namesWhere(engine, (name) => matchesAny(policy.bannedClients, name)),
@@ -56,10 +59,10 @@ export const USE: readonly EngineRule[] = [
   {
     id: "unapproved-client",
     about: "engine",
-    title: "Program without approval uses an AI engine",
+    title: "Unapproved program uses an AI engine",
     atlas: "AML.T0040",
     points: 30,
-    remediation: "Approve the program in the policy, or end its use of the engine.",
+    remediation: "Approve the program in the policy, or stop its use of the engine.",
     applies: (engine, { policy }) =>
       policy.approvedClients.length === 0
         ? undefined
@@ -75,25 +78,25 @@ export const USE: readonly EngineRule[] = [
   {
     id: "office-client",
     about: "engine",
-    title: "Office program feeds a model",
+    title: "Office program uses an AI engine",
     atlas: "AML.T0057",
     points: 45,
     remediation:
-      "Ask which documents were given to the model; approve the program in the policy if that is allowed.",
+      "Ask which documents were sent to the model. If this is allowed, approve the program in the policy.",
     applies: (engine, { policy }) =>
       whenAny(
         namesWhere(engine, (name) => matchesAny(OFFICE, name) && !matchesAny(policy.approvedClients, name)),
-        (names) => `${names} uses ${engine.name} (${at(engine)}): documents can reach the model unseen.`,
+        (names) => `${names} uses ${engine.name} (${at(engine)}): documents may be sent to the model.`,
       ),
   },
   {
     id: "protected-directory",
     about: "engine",
-    title: "Protected files within reach of a model",
+    title: "AI engine used from a protected directory",
     atlas: "AML.T0037",
     points: 80,
     remediation:
-      "Stop the client, then find out what it read; the directory is on the policy's list for a reason.",
+      "Stop the client. Then find out what it read: files in this directory must not reach a model.",
     applies: (engine, { policy }) =>
       whenAny(
         engine.clients.flatMap((client) =>
@@ -101,30 +104,31 @@ export const USE: readonly EngineRule[] = [
             ? [`${nameOf(client) ?? "a program"} in ${client.directory}`]
             : [],
         ),
-        (names) => `${engine.name} (${at(engine)}) is in use by ${names}, a protected directory.`,
+        (names) => `${engine.name} (${at(engine)}) is in use by ${names}, which is a protected directory.`,
       ),
   },
   {
     id: "outside-hours",
     about: "engine",
-    title: "AI engine in use outside of working hours",
+    title: "AI engine in use outside working hours",
     atlas: "AML.T0040",
     points: 35,
-    remediation: "Ask the user; a host that works alone at night deserves a look.",
+    remediation: "Ask the user. If the host was unattended at that time, investigate which program did.",
     applies: (engine, { policy, at: time }) =>
       policy.workingHours !== undefined &&
       engine.clients.length > 0 &&
       !isWorkingTime(time, policy.workingHours)
-        ? `${engine.name} (${at(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside of ${policy.workingHours.from} to ${policy.workingHours.to} ${clockOf(policy.workingHours)}.`
+        ? `${engine.name} (${at(engine)}) had ${engine.clients.length} client(s) at ${time.slice(11, 16)} UTC, outside the working hours ${policy.workingHours.from} to ${policy.workingHours.to} ${clockOf(policy.workingHours)}.`
         : undefined,
   },
   {
     id: "autonomous-agent",
     about: "engine",
-    title: "AI agent that acts by itself",
+    title: "Autonomous AI agent",
     atlas: "AML.T0103",
     points: 50,
-    remediation: "Find out which tools and accounts it was given; approve it in the policy or remove it.",
+    remediation:
+      "Find out which tools and accounts the agent can use. Approve it in the policy, or remove it.",
     applies: (engine, { policy }) =>
       AGENT_KINDS.has(engine.kind) && !policy.approvedEngines.includes(engine.id)
         ? `${engine.name} (${at(engine)}) can run tools on its own and is not approved.`
@@ -133,10 +137,10 @@ export const USE: readonly EngineRule[] = [
   {
     id: "model-gateway",
     about: "engine",
-    title: "Gateway to models elsewhere",
+    title: "Gateway to external models",
     atlas: "AML.T0096",
     points: 45,
-    remediation: "Find out which providers it forwards to: what is sent to it may leave the company.",
+    remediation: "Find out which providers it forwards requests to: the data may leave the company.",
     applies: (engine, { policy }) =>
       engine.kind === "gateway" && !policy.approvedEngines.includes(engine.id)
         ? `${engine.name} (${at(engine)}) forwards requests to other models and is not approved.`
@@ -148,7 +152,8 @@ export const USE: readonly EngineRule[] = [
     title: "Script host uses an AI engine",
     atlas: "AML.T0050",
     points: 40,
-    remediation: "Ask what the script does with the answers; a model must not decide what a shell runs.",
+    remediation:
+      "Find out what the script does with the output of the model. A model must not decide which commands a shell runs.",
     applies: (engine, { policy }) =>
       whenAny(
         namesWhere(

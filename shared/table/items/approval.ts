@@ -8,16 +8,19 @@ export const approvalItem = z.object({
   tenantId,
   approvalId: z.string(),
   assetId,
-  /** The asset's when it was asked: what was isolated or released since is another case. */
+  /** Generation of the asset at the time of the request. A later isolation or release makes the request invalid. */
   generation: z.int().min(0).optional(),
   mode,
-  /** Of mode `stop-engines`: how, by the settings when it was asked. Nothing else is approved. */
+  /**
+   * How engines are stopped in mode `stop-engines`, by the settings at the time of the request. The approval
+   * covers only this.
+   */
   stopEnginesBy: stopEnginesBy.optional(),
-  /** Every machine that uses the identity is meant. */
+  /** True: the isolation applies to every machine that uses the identity. */
   everyCopy: z.boolean().optional(),
   justification: text(1000),
   requestedBy: text(200),
-  /** Of a request by an API key: who made the key, and therefore does not approve it. */
+  /** Creator of the API key that made the request. This person cannot approve it. */
   keyMadeBy: text(200).optional(),
   requestedAt: isoTimestamp,
   validUntil: isoTimestamp,

@@ -35,31 +35,31 @@ export const CUSTODY_ACTIONS = [
 export const auditItem = z.object({
   type: z.literal("Audit"),
   tenantId,
-  /** Absent in a record on the tenant as a whole: settings, tokens, keys. */
+  /** Absent in a tenant-level record: settings, tokens and keys. */
   assetId: assetId.optional(),
   at: isoTimestamp,
-  /** 1 for the first record of this asset, or of the tenant as a whole. */
+  /** 1 for the first record of this asset, or the first tenant-level record. */
   number: z.int().min(1),
   action: z.enum(CUSTODY_ACTIONS),
-  /** Of isolate and release. */
+  /** Mode of an isolation or release. */
   mode: z.enum(MODES).optional(),
-  /** Of an isolation in mode `stop-engines`, and of the request for one. */
+  /** For an isolation in mode `stop-engines`, and for the request of one. */
   stopEnginesBy: stopEnginesBy.optional(),
   generation: z.int().min(1).optional(),
-  /** Id of the incident, token or key that was changed, or of the other asset of a merge. */
+  /** Id of the changed incident, token or key, or of the other asset of a merge. */
   target: text(200).optional(),
   before: text(4000).optional(),
   after: text(4000).optional(),
-  /** Of the use of a release code: the host's report, as its device signed it. */
+  /** For the use of a release code: the host's report, signed by its device. */
   report: provenReport.optional(),
   operatorId: text(200),
-  /** Of what an API key did: who made the key. */
+  /** For an action of an API key: the creator of the key. */
   keyMadeBy: text(200).optional(),
   sessionId: text(200),
   sourceIp: text(64),
   requestId: text(100),
   justification: text(1000).optional(),
-  /** Hash of this asset's record before, and of the tenant's newest record before; empty for the first. */
+  /** Hash of the previous record of this asset, and of the tenant's previous record. Empty for the first one. */
   previousHash: z.string(),
   tenantPreviousHash: z.string(),
   /** 1 for the first record of the tenant. */
@@ -73,9 +73,9 @@ export const custodyHeadItem = z.object({
   tenantId,
   hash: z.string(),
   count,
-  /** Time of the newest record: the next one is later, whatever a node's clock says. */
+  /** Time of the newest record. The next one gets a later time, even if a node's clock is behind. */
   at: isoTimestamp.optional(),
-  /** Hash and number of the newest record on the tenant as a whole. */
+  /** Hash and number of the newest tenant-level record. */
   ownHash: z.string().optional(),
   ownCount: count.optional(),
   /** Compact JWS (control key) over tenant, hash, count and time. */

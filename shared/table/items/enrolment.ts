@@ -7,14 +7,14 @@ export const enrolmentItem = z.object({
   tenantId,
   jti: z.string(),
   uses: z.int(),
-  /** What the token's maker said; absent in the item of a token that was made before tokens were recorded. */
+  /** Limits of the token. Absent for tokens that were created before tokens were recorded. */
   issued: z
     .object({
       usesMax: z.int().min(1),
       at: isoTimestamp,
       by: text(200),
       until: isoTimestamp,
-      /** The token gives this asset a new device key instead of making an asset. */
+      /** The token gives this asset a new device key instead of enrolling a new asset. */
       assetId: assetId.optional(),
     })
     .optional(),
@@ -23,7 +23,10 @@ export const enrolmentItem = z.object({
 });
 export type EnrolmentItem = z.infer<typeof enrolmentItem>;
 
-/** A device that a token let in: an agent that lost the answer asks again and gets the same asset. */
+/**
+ * A device that enrolled with a token. An agent that lost the response repeats the request and gets the same
+ * asset.
+ */
 export const enrolledItem = z.object({
   type: z.literal("Enrolled"),
   tenantId,

@@ -3,17 +3,17 @@ import { tenantId } from "../../ids.ts";
 import { isoTimestamp, text } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
-/** Of each list the fleet's counts hold this many, most hosts first. */
+/** Entries per list in the counts of a fleet, most hosts first. */
 export const RANKED_MAX = 50;
 
 const ranked = z.object({
-  /** Of how many in all these are the first. */
+  /** Total number of entries, of which these are the first. */
   total: count,
   first: z.array(z.object({ key: text(200), name: text(200), hosts: count })).max(RANKED_MAX),
 });
 export type Ranked = z.infer<typeof ranked>;
 
-/** A fleet in numbers. */
+/** Counts of a fleet. */
 export const fleetCounts = z.object({
   hosts: count,
   reporting: count,
@@ -28,26 +28,26 @@ export const fleetCounts = z.object({
   engines: ranked,
   models: ranked,
   clients: ranked,
-  /** Versions of the agents; the key and the name are the version. */
+  /** Versions of the agents. Key and name are the version. */
   agentVersions: ranked.default({ total: 0, first: [] }),
 });
 export type FleetCounts = z.infer<typeof fleetCounts>;
 
-/** The newest count, so that a page on a node that has read nothing yet has numbers with their age. */
+/** The newest counts, so that pages of a node that has not read the fleet yet can show them with their age. */
 export const fleetSummaryItem = z.object({
   type: z.literal("FleetSummary"),
   tenantId,
-  /** When it was counted; absent while the first one is being counted. */
+  /** Time of the counts. Absent during the first count. */
   at: isoTimestamp.optional(),
   counts: fleetCounts.optional(),
   /** Version of the worker that counted. */
   workerVersion: text(40).optional(),
-  /** One worker counts: until then the others leave it alone. */
+  /** End of the claim of the worker that is counting. Other workers skip the tenant until then. */
   claimedUntil: isoTimestamp.optional(),
 });
 export type FleetSummaryItem = z.infer<typeof fleetSummaryItem>;
 
-/** The last count of an hour (UTC): what the trend is drawn from. */
+/** The last counts of an hour (UTC), for the trend. */
 export const fleetHourItem = z.object({
   type: z.literal("FleetHour"),
   tenantId,

@@ -4,11 +4,11 @@ import { tenantId } from "../../ids.ts";
 export const idempotencyItem = z.object({
   type: z.literal("Idempotency"),
   tenantId,
-  /** Hash of what was asked: the same key for another request is an error, not an answer. */
+  /** Hash of the request. Reusing the key for another request is an error. */
   requestHash: z.string(),
-  /** `ClientRequestToken` of the transaction: its node knows by it that it was its own, though the answer got lost. */
+  /** `ClientRequestToken` of the transaction. If its response was lost, the node recognises its own write by it. */
   token: z.string().optional(),
-  /** What the change came to: whoever asks again gets this answer. Holds no secret. */
+  /** Result of the change, returned for repeated requests. Contains no secret. */
   result: z.unknown().optional(),
   expiresAt: z.int(),
 });

@@ -22,16 +22,16 @@ export const incidentItem = z.object({
   remediation: text(400).optional(),
   /** Start of the newest run of the condition. */
   openedAt: isoTimestamp,
-  /** Start of the newest state that showed it. */
+  /** Start of the newest state that showed the condition. */
   lastSeenAt: isoTimestamp,
-  /** When it last got worse while open. */
+  /** When the incident last got worse while open. */
   escalatedAt: isoTimestamp.optional(),
-  /** How often it came back after it was resolved. */
+  /** How often the incident was reopened after it was resolved. */
   reopens: count.optional(),
   acknowledgedAt: isoTimestamp.optional(),
   acknowledgedBy: text(200).optional(),
   resolvedAt: isoTimestamp.optional(),
-  /** The person who did; absent when the quiet period did. */
+  /** The person who resolved it. Absent if the quiet period ended. */
   resolvedBy: text(200).optional(),
   resolution: text(1000).optional(),
 });

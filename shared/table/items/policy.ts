@@ -7,7 +7,7 @@ import { count } from "./count.ts";
 
 const slugs = (max: number) => z.array(slug).max(max).default([]);
 
-/** Patterns; `*` stands for any run of characters, case does not matter: `llama3*`. */
+/** Patterns; `*` matches any characters, case is ignored: `llama3*`. */
 const patterns = (max: number, preset: string[] = []) => z.array(text(260)).max(max).default(preset);
 
 const digests = z
@@ -18,8 +18,8 @@ const digests = z
 const clockTime = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
 
 /**
- * What the company allows. Every field has a default, so `{}` is a whole policy: it approves no engine and no
- * model (everything found is told), allows loopback only, and leaves unchecked what no list was given for.
+ * Policy of a company. Every field has a default, so `{}` is a complete policy: it approves no engine and no
+ * model (everything found is reported), allows loopback only, and does not check anything without a list.
  * docs/policy.md explains each field.
  */
 export const policy = z.strictObject({
@@ -33,19 +33,19 @@ export const policy = z.strictObject({
   /** Empty: licences are not checked. */
   approvedLicences: patterns(200),
   bannedLicences: patterns(200),
-  /** Who may reach an engine: this host alone, others with a credential, anybody. */
+  /** Allowed clients of an engine: only this host, others with a credential, or anyone. */
   exposure: z.enum(["loopback", "authenticated", "any"]).default("loopback"),
-  /** Asks for a credential on loopback too. */
+  /** Requires a credential on loopback too. */
   requireAuthentication: z.boolean().default(false),
   /** SHA-256 of executables. Empty: not checked. */
   approvedExecutables: digests,
   bannedExecutables: digests,
-  /** Where no engine should run from. */
+  /** Folders from which no engine should run. */
   suspectPaths: patterns(100, [
     "/tmp/*",
     "/var/tmp/*",
     "/dev/shm/*",
-    // Where macOS puts them, under either name: an app just downloaded runs from a folder of the last kind.
+    // Temporary folders of macOS, with both names. A newly downloaded app runs from such a folder.
     "/private/tmp/*",
     "/private/var/tmp/*",
     "/var/folders/*",
@@ -55,7 +55,7 @@ export const policy = z.strictObject({
     "*\\Temp\\*",
     "/Volumes/*",
   ]),
-  /** Accounts no engine should run under. Windows names them with the host before, and in its own language. */
+  /** Accounts under which no engine should run. Windows puts the host name in front and uses its own language. */
   privilegedUsers: patterns(20, [
     "root",
     "SYSTEM",
@@ -70,17 +70,17 @@ export const policy = z.strictObject({
   /** Empty: clients are not checked. */
   approvedClients: patterns(200),
   bannedClients: patterns(200),
-  /** Working directories whose contents must not reach a model. Needs `clientDirectories` in the settings. */
+  /** Working directories whose files must not reach a model. Requires `clientDirectories` in the settings. */
   protectedDirectories: patterns(200),
-  /** Outside of these hours an engine in use is told. Absent: any hour is fine. */
+  /** An engine in use outside these hours is reported. Absent: hours are not checked. */
   workingHours: z
     .strictObject({
       /** ISO weekdays, 1 is Monday. */
       days: z.array(z.int().min(1).max(7)).min(1).max(7),
       from: clockTime,
-      /** Earlier than `from`: on the day after. */
+      /** If earlier than `from`: on the next day. */
       to: clockTime,
-      /** Name in the IANA time zone database, with its daylight saving. */
+      /** Name in the IANA time zone database, including daylight saving time. */
       timeZone: z
         .string()
         .regex(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/)
@@ -90,38 +90,38 @@ export const policy = z.strictObject({
     })
     .refine(({ from, to }) => from !== to, "from and to must differ")
     .refine(({ timeZone, utcOffsetMinutes }) => timeZone === undefined || utcOffsetMinutes === 0, {
-      message: "a time zone has its own offset: leave out one of the two",
+      message: "set timeZone or utcOffsetMinutes, not both",
       path: ["utcOffsetMinutes"],
     })
     .optional(),
-  /** Largest weights file in bytes; 0: any size. */
+  /** Maximum size of model weights in bytes. 0: no limit. */
   modelBytesMax: count.default(32 * 2 ** 30),
   /** Oldest version of an engine that may run, by engine id. */
   engineVersionsMin: z.record(slug, text(40)).default({}),
-  /** Known vulnerabilities the company has accepted. */
+  /** Known vulnerabilities that the company accepts. */
   acceptedCves: z
     .array(z.string().regex(/^(CVE|GHSA)-[A-Za-z0-9-]{4,40}$/))
     .max(200)
     .default([]),
   agentVersionMin: text(40).optional(),
-  /** The agent's catalogue of engines may be this old; 0: any age. */
+  /** Maximum age of the agent's catalogue in days. 0: no limit. */
   catalogueAgeDaysMax: z.int().min(0).max(3650).default(90),
-  /** Sources that must see. `unsupported` is not told: no setting of the host would change it. */
+  /** Collectors that must work. `unsupported` is not reported, because no setting of the host can change it. */
   requiredCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX).default(["processes", "listeners"]),
-  /** Heartbeats an agent may have lost since enrolment. */
+  /** Heartbeats that an agent may have dropped since enrolment. */
   spoolDroppedMax: count.default(0),
-  /** Heartbeats that may wait on a host: an hour of them at the default interval. */
+  /** Heartbeats that may wait on a host: one hour at the default interval. */
   spoolWaitingMax: count.default(720),
   disabledRules: slugs(100),
 });
 export type Policy = z.infer<typeof policy>;
 
 /**
- * A policy that somebody hands in: its time zone has to be one. What is in the table already is read all the same by
- * a runtime whose time zones are older.
+ * Schema of a new policy: its time zone must be known to this runtime. Stored policies are read without this
+ * check, because another node may know newer time zones.
  */
 export const newPolicy = policy.superRefine(({ workingHours }, context) => {
   if (workingHours?.timeZone === undefined || isTimeZone(workingHours.timeZone)) return;
-  const message = "no time zone of the IANA database, as Europe/Stockholm is";
+  const message = "unknown time zone: use a name from the IANA database, for example Europe/Stockholm";
   context.addIssue({ code: "custom", message, path: ["workingHours", "timeZone"] });
 });

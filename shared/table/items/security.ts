@@ -3,21 +3,21 @@ import { tenantId } from "../../ids.ts";
 import { isoTimestamp } from "../../wire/text.ts";
 import { count } from "./count.ts";
 
-/** Faults that the item names; `faultCount` counts them all. */
+/** Limit of listed faults. `faultCount` counts all of them. */
 export const FAULTS_NAMED_MAX = 50;
 
-/** What the worker's newest check of a tenant's signatures found. */
+/** Result of the worker's newest signature audit of a tenant. */
 export const securityItem = z.object({
   type: z.literal("Security"),
   tenantId,
-  /** Absent until the first check has ended. */
+  /** Absent until the first audit has ended. */
   checkedAt: isoTimestamp.optional(),
-  /** A worker that checks has until then. */
+  /** End of the claim of the worker that is auditing. */
   claimedUntil: isoTimestamp.optional(),
-  /** Version of the signed head that was seen. */
+  /** Version of the signed head. */
   version: count.default(0),
   items: count.default(0),
-  /** Records in force by the key that signed them. */
+  /** Number of records by the key that signed them. */
   byKid: z.record(z.string(), count).default({}),
   faultCount: count.default(0),
   faults: z

@@ -22,20 +22,20 @@ export const tenantItem = z.object({
     .default(900),
   heartbeatIntervalMs: z.int().min(1000).max(600_000).default(5000),
   clientDirectories: z.boolean().default(false),
-  /** What the person at an isolated host is told; empty: the agent's own words. */
+  /** Message for the person at an isolated host. Empty: the agent's default message. */
   isolationNotice: z.union([z.literal(""), text(300)]).default(""),
-  /** What isolations in mode `stop-engines` do to the engines, from the next one on. */
+  /** How isolations in mode `stop-engines` stop engines, from the next isolation on. */
   stopEnginesBy: stopEnginesBy.default("suspend"),
-  /** Isolating takes a second person. */
+  /** Isolations need the approval of a second person. */
   fourEyes: z.boolean().default(false),
-  /** Isolations an hour (UTC) at most; 0: no limit. */
+  /** Limit of isolations per hour (UTC). 0: no limit. */
   isolationsPerHourMax: z.int().min(0).max(100_000).default(0),
   /**
-   * Days without a heartbeat after which a host leaves the active list; 0: it never does. The default outlasts a long
-   * holiday, and a laptop that was returned or re-imaged does not count as a silent host for ever.
+   * Days without a heartbeat after which a host leaves the active list. 0: never. The default is longer than
+   * a long holiday, and keeps returned or re-imaged laptops from counting as silent hosts for ever.
    */
   assetExpiryDays: z.int().min(0).max(3650).default(30),
-  /** Grow by one with each change, so that nobody overwrites what they have not seen. */
+  /** Grow by one with each change. Used as optimistic locks. */
   settingsVersion: count.default(0),
   policyVersion: count.default(0),
   webhooksVersion: count.default(0),
@@ -44,6 +44,6 @@ export const tenantItem = z.object({
 });
 export type TenantItem = z.infer<typeof tenantItem>;
 
-/** A tenant no admin has configured works with the defaults. */
+/** Settings of a tenant that no administrator has configured. */
 export const tenantDefaults = (id: string): TenantItem =>
   tenantItem.parse({ type: "Tenant", tenantId: id, name: id });

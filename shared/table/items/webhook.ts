@@ -21,13 +21,16 @@ export const WEBHOOKS_MAX = 10;
 /** `whsec_` and 24 to 64 bytes in base64. */
 const secret = z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/);
 
-/** Where a tenant wants to be told (standardwebhooks.com). */
+/** A webhook of a tenant (standardwebhooks.com). */
 export const webhook = z.strictObject({
   id: slug,
   url: z.url({ protocol: /^https?$/ }).max(2000),
-  /** Kept as it is, for the worker signs with it; no answer of the API but the first ever holds it. */
+  /** Stored as it is, because the worker signs with it. Only the API response that creates it contains it. */
   secret,
-  /** The secret before, which signs as well until that time: receivers change over without missing anything. */
+  /**
+   * The previous secret. Deliveries are signed with it too until that time, so that receivers can switch
+   * without a gap.
+   */
   previous: z.strictObject({ secret, until: isoTimestamp }).optional(),
   /** Empty: every event. */
   events: z.array(z.enum(WEBHOOK_EVENTS)).max(WEBHOOK_EVENTS.length).default([]),
@@ -36,11 +39,11 @@ export const webhook = z.strictObject({
 });
 export type Webhook = z.infer<typeof webhook>;
 
-/** A test is told to the webhook it names, whatever that is told of. */
+/** Whether a webhook subscribes to events of a kind. A test is sent to the webhook it names regardless. */
 export const isToldOf = ({ events }: Pick<Webhook, "events">, kind: Webhook["events"][number]): boolean =>
   events.length === 0 || events.includes(kind);
 
-/** How a webhook is doing: a failed forward is itself visible, from its first failure on. */
+/** Health of a webhook. Shows a failed delivery from the first failure on. */
 export const webhookHealthItem = z.object({
   type: z.literal("WebhookHealth"),
   tenantId,
@@ -48,9 +51,9 @@ export const webhookHealthItem = z.object({
   lastDeliveredAt: isoTimestamp.optional(),
   lastFailedAt: isoTimestamp.optional(),
   lastError: text(200).optional(),
-  /** Attempts that failed since the last one that got through. */
+  /** Failed attempts since the last success. */
   failures: count.default(0),
-  /** Events given up since the last one that got through. */
+  /** Events given up since the last success. */
   dead: count.default(0),
 });
 export type WebhookHealthItem = z.infer<typeof webhookHealthItem>;

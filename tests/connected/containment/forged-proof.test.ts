@@ -30,7 +30,7 @@ import {
 type Proof = ContainmentReport & { signedBy?: string };
 type Shown = { state: string; reason?: string; proof?: Proof };
 
-const UNSIGNED = "its report is not signed by this device";
+const UNSIGNED = "the report is not signed by the device key of this host";
 const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
 describe("who holds the edge secret and the queue key", () => {

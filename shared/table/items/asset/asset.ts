@@ -8,15 +8,15 @@ import { count } from "../count.ts";
 
 export const ASSET_STATUSES = ["ACTIVE", "ISOLATED"] as const;
 
-/** Assets that one asset may take the place of: a laptop is re-imaged this often at most. */
+/** Limit of assets that one asset may supersede: how often a laptop is re-imaged. */
 export const SUPERSEDED_MAX = 50;
 
-/** The newest change an admin made to an asset's containment, and the directive that carries it out. */
+/** The newest containment request of an administrator, with the directive that carries it out. */
 export const wish = z.object({
   generation: z.int().min(1),
   action: z.enum(["isolate", "release"]),
   mode,
-  /** Of an isolation in mode `stop-engines`. Absent: suspend. */
+  /** For an isolation in mode `stop-engines`. Absent: suspend. */
   stopEnginesBy: stopEnginesBy.optional(),
   requestedAt: isoTimestamp,
   expiresAt: isoTimestamp,
@@ -24,7 +24,7 @@ export const wish = z.object({
 });
 export type Wish = z.infer<typeof wish>;
 
-/** A report as it was checked before it was kept: with its signature, and the public device key that it is by. */
+/** A verified report, with its signature and the public device key that signed it. */
 export const provenReport = containmentReport.extend({ signedBy: deviceKey.optional() });
 export type ProvenReport = z.infer<typeof provenReport>;
 
@@ -38,42 +38,49 @@ export const assetItem = z.object({
   arch: text(20),
   deviceKey,
   enrolledAt: isoTimestamp,
-  /** What the admin wants. What is proven stands in `proof`. */
+  /** Status that the administrator requested. `proof` says what is proven. */
   status: z.enum(ASSET_STATUSES),
   generation: count,
   wish: wish.optional(),
-  /** The agent's report on the newest generation it obeyed. */
+  /** The agent's report on the newest generation that it obeyed. */
   proof: provenReport.optional(),
-  /** A report on this generation came that the device key did not sign: nothing was taken from it. */
+  /** A report on this generation arrived without a valid signature of the device key and was ignored. */
   unsignedReport: z.object({ generation: count, at: isoTimestamp }).optional(),
   /** Hash and number of this asset's newest custody record. */
   custodyHash: z.string().optional(),
   custodyCount: count,
   revokedAt: isoTimestamp.optional(),
-  /** The host reported generation `generation` as isolated again, proven at `at`, although the release `since` is proven. 0: over. */
+  /**
+   * The host reported isolation of generation `generation` again, proven at `at`, after the release `since`
+   * was proven. `since` is 0 when this is over.
+   */
   setBack: z.object({ generation: count, since: count, at: isoTimestamp }).optional(),
-  /** The report of a release by a code, whatever was wished by then: it stands until the next one. */
+  /** The newest report of a release by code, regardless of the current request. */
   freedByCode: provenReport.optional(),
-  /** Newest generation whose release by a code is in the custody log. */
+  /** Newest generation whose release by code is in the custody log. */
   offlineReleaseOf: count.optional(),
   /**
-   * Newest generation that the device reported beyond `generation`, signed: the table was restored from a backup that is
-   * older than what the host obeyed. The next wish has to be newer than it, or the agent does not obey.
+   * Newest generation beyond `generation` that the device reported, signed. It exists if the table was
+   * restored from a backup that is older than the last directive obeyed. The next request must have a higher
+   * generation, or the agent ignores it.
    */
   heardGeneration: count.optional(),
   /** When the device key was last replaced. */
   keyRotatedAt: isoTimestamp.optional(),
-  /** When an administrator took it off the active list. It returns with the next heartbeat after that. */
+  /** When an administrator removed the asset from the active list. It returns with its next heartbeat. */
   expiredAt: isoTimestamp.optional(),
-  /** The asset that took its place. It is revoked then, and never returns. */
+  /** The asset that superseded this one. This one is revoked then, and never returns. */
   supersededBy: assetId.optional(),
-  /** Assets that this one took the place of, oldest merge first. */
+  /** Assets that this one superseded, oldest merge first. */
   supersedes: z.array(assetId).max(SUPERSEDED_MAX).optional(),
-  /** Id of the enrolment token that it enrolled with. Absent for assets of before 2026-12. */
+  /** Id of the enrolment token. Absent for assets that enrolled before 2026-12. */
   enrolledWith: text(64).optional(),
-  /** Fingerprint of the machine that enrolled, as it claimed it. */
+  /** Fingerprint of the machine, as claimed at enrolment. */
   hardware: hardware.optional(),
-  /** Assets that claimed the same mainboard when they enrolled, newest first. A proposal: it takes nothing from them. */
+  /**
+   * Assets that claimed the same mainboard at enrolment, newest first. A suggestion for a merge; it does not
+   * change them.
+   */
   enrolledBefore: z.array(assetId).max(8).optional(),
 });
 export type AssetItem = z.infer<typeof assetItem>;

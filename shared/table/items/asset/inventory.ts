@@ -8,8 +8,8 @@ export const INVENTORY_MODELS_MAX = 64;
 export const INVENTORY_CLIENTS_MAX = 32;
 
 /**
- * What an asset holds and who uses it there, in its newest state: the part of the state that lists over the whole
- * fleet are made of. Apart from presence, for it is written on a change only and may be some kilobytes.
+ * Models and clients of an asset in its newest state, for lists over the fleet. Separate from presence,
+ * because it is written only on a change and may have several kilobytes.
  */
 export const inventoryItem = z.object({
   type: z.literal("Inventory"),
@@ -17,7 +17,7 @@ export const inventoryItem = z.object({
   assetId,
   /** Timestamp in the key of the telemetry item it was taken from. */
   stateAt: isoTimestamp,
-  /** Loaded ones first. */
+  /** Loaded models first. */
   models: z
     .array(
       z.object({
@@ -30,14 +30,14 @@ export const inventoryItem = z.object({
           licence: true,
           publisher: true,
         }).shape,
-        /** Or whose store it lies in, while it does not run. */
+        /** Engine that has the model, or the product in whose store the model is. */
         engine: slug,
       }),
     )
     .max(INVENTORY_MODELS_MAX),
-  /** How many more there are that are not listed. Absent: none. */
+  /** Number of further models that are not listed. Absent: none. */
   modelsLeft: count.optional(),
-  /** Programs that feed an engine, by name; a peer on another host has none of its own. */
+  /** Clients of engines, by name. A client on another host has a generic name. */
   clients: z.array(z.object({ name: text(120), engine: slug })).max(INVENTORY_CLIENTS_MAX),
 });
 export type InventoryItem = z.infer<typeof inventoryItem>;

@@ -5,17 +5,17 @@ import { isoTimestamp, text } from "../../../wire/text.ts";
 import { count } from "../count.ts";
 import { risk } from "./risk.ts";
 
-/** An incident that is open for an asset, kept with its presence so that closing needs no query. */
+/** An open incident of an asset, kept in presence so that resolving it needs no query. */
 export const openIncident = z.object({
   rule: slug,
   engine: slug,
   risk: z.enum(["WARNING", "CRITICAL"]),
-  /** Since when, by the agent's clock, the condition is gone. */
+  /** Since when the condition is absent, by the agent's clock. */
   absentSince: isoTimestamp.optional(),
 });
 export type OpenIncident = z.infer<typeof openIncident>;
 
-/** One start of a daemon under this identity, as `agent.run` names it. */
+/** One run of a daemon under this identity, as in `agent.run`. */
 const runSeen = z.object({
   run: runId,
   hostname: text(253),
@@ -24,12 +24,12 @@ const runSeen = z.object({
 });
 export type RunSeen = z.infer<typeof runSeen>;
 
-/** Who uses the identity: written when another run than the latest reports. */
+/** Use of the identity. Written when another run than the latest reports. */
 export const identityUse = z.object({
   runs: z.array(runSeen).max(8),
   /** The run that reported last. */
   latest: runId.optional(),
-  /** When a run reported although another had followed it: the newest two. */
+  /** When a run reported although another had followed it: the newest two times. */
   returns: z.array(isoTimestamp).max(2),
   /** Sessions that were refused to another machine. */
   refused: z
@@ -38,24 +38,24 @@ export const identityUse = z.object({
 });
 export type IdentityUse = z.infer<typeof identityUse>;
 
-/** Newest word of an asset. Kept under 1 KiB where it can be, for it is written often. */
+/** Newest state of an asset. Kept under 1 KiB where possible, because it is written often. */
 export const presenceItem = z.object({
   type: z.literal("Presence"),
   tenantId,
   assetId,
-  /** Time up to which the asset was seen: of a change the time of the change, else the start of the interval. */
+  /** Time up to which the asset was seen: the time of the newest change, or the start of a later interval. */
   lastSeenAt: isoTimestamp,
   sequence: count,
-  /** Grows with every write; a writer that has not seen the newest one has to look again. */
+  /** Grows with every write. Used as an optimistic lock. */
   revision: count.optional(),
-  /** Timestamp in the key of the telemetry item that holds the state the asset is in. */
+  /** Timestamp in the key of the telemetry item of the current state. */
   stateAt: isoTimestamp,
   stateSince: isoTimestamp,
-  /** Worker's own hash of the state: a changed state behind an unchanged `stateSince` is found out. */
+  /** The worker's own hash of the state. Detects a changed state with an unchanged `stateSince`. */
   stateHash: z.string(),
-  /** Lowest sequence known to have shown this state: the one its telemetry item is of. */
+  /** Lowest known sequence with this state: that of its telemetry item. */
   stateSequence: count.optional(),
-  /** The baseline knows this state: a heartbeat that had it came in time to teach it. */
+  /** True when a timely heartbeat has added this state to the baseline. */
   isLearnt: z.boolean().default(true),
   sampledAt: isoTimestamp,
   intervalMs: count,
@@ -68,15 +68,15 @@ export const presenceItem = z.object({
     .array(z.object({ id: slug, name: text(80), kind: z.enum(ENGINE_KINDS), confidence: z.int() }))
     .max(LIMITS.ENGINES_MAX),
   models: z.array(text(200)).max(LIMITS.MODELS_MAX),
-  /** Names of the programs that feed an engine here. */
+  /** Names of the clients of engines on this host. */
   clients: z.array(text(120)).max(LIMITS.CLIENTS_MAX).default([]),
   failedCollectors: z.array(slug).max(LIMITS.COLLECTORS_MAX),
   spoolDropped: count,
   openIncidents: z.array(openIncident),
-  /** The daemon's run in the state that this is of. */
+  /** The daemon's run in this state. */
   run: runId.optional(),
   identity: identityUse.optional(),
-  /** An isolated host that had enrolled from the same mainboard, as of this asset's first heartbeat. */
+  /** The isolated host with the same mainboard, as of this asset's first heartbeat. */
   isolatedBefore: z.object({ assetId, hostname: text(253) }).optional(),
 });
 export type PresenceItem = z.infer<typeof presenceItem>;

@@ -11,14 +11,14 @@ export const finding = z.object({
   engineName: text(80),
   risk: z.enum(["WARNING", "CRITICAL"]),
   points: z.int().min(0).max(100),
-  /** One sentence with the facts of this case. */
+  /** The facts of this case in one sentence. */
   explanation: text(400),
-  /** Who says so; a rule when absent. */
+  /** Source of the finding. Absent: a rule. */
   source: z.enum(["rule", "baseline", "ai"]).optional(),
 });
 export type Finding = z.infer<typeof finding>;
 
-/** What the language model added to the rules and the baseline, or why it added nothing. */
+/** Result of the LLM review, or the reason for its absence. */
 export const adjudication = z.discriminatedUnion("outcome", [
   z.object({
     outcome: z.literal("judged"),
@@ -26,7 +26,7 @@ export const adjudication = z.discriminatedUnion("outcome", [
     score: z.int().min(0).max(100),
     explanation: text(600),
     model: text(120),
-    /** Score before and after, so that it can be seen what the model changed. */
+    /** Score before and after the review. */
     before: z.int().min(0).max(100),
     after: z.int().min(0).max(100),
   }),
@@ -34,7 +34,7 @@ export const adjudication = z.discriminatedUnion("outcome", [
 ]);
 export type Adjudication = z.infer<typeof adjudication>;
 
-/** `kind: "change"` holds the whole state; `"sample"` only proves that the asset reported in that minute. */
+/** `kind: "change"` contains the whole state. `"sample"` only proves that the asset reported in that interval. */
 export const telemetryItem = z.discriminatedUnion("kind", [
   z.object({
     type: z.literal("Telemetry"),
@@ -47,18 +47,18 @@ export const telemetryItem = z.discriminatedUnion("kind", [
     risk,
     score: z.int().min(0).max(100),
     engines: z.array(engine),
-    /** Absent: not looked for, or by an agent older than this. */
+    /** Absent: not scanned, or sent by an older agent. */
     stores: z.array(store).optional(),
     collectors: z.array(collector),
     containment: containmentReport,
     findings: z.array(finding),
-    /** What was new here by the baseline, in words. */
+    /** Sentences on what the baseline found to be new. */
     novelty: z.array(text(300)).optional(),
-    /** Absent: it was not asked, because rules and baseline leave no doubt. */
+    /** Absent: no LLM review was needed, because rules and baseline are clear. */
     adjudication: adjudication.optional(),
-    /** The language model is still to be asked: not before this time. */
+    /** Set while an LLM review is pending: the earliest time of the next attempt. */
     reviewDueAt: isoTimestamp.optional(),
-    /** Tries so far that gave no answer. */
+    /** Number of attempts without a verdict. */
     reviewAttempts: count.optional(),
     agentVersion: text(40),
     hostname: text(253),

@@ -73,7 +73,7 @@ describe("containmentSteps() claims no more than is proven", () => {
     const [, , milder] = facts(undefined);
     expect(milder!.slice(0, 2)).toEqual([
       "Engines: suspended",
-      "the engines are suspended, not terminated: update the agent",
+      "the agent suspended the engines instead of terminating them: update the agent",
     ]);
   });
 
@@ -83,7 +83,7 @@ describe("containmentSteps() claims no more than is proven", () => {
     expect(proven).toEqual({
       name: "Proven",
       status: "waiting",
-      facts: ["Nothing is proven: its report is not signed by this device"],
+      facts: ["Nothing is proven: the report is not signed by the device key of this host"],
     });
     const [, , older] = steps({ wish: wish(), unsignedReport: { generation: 2, at } })!;
     expect(older!.facts).toEqual(["Nothing is proven yet"]);
@@ -360,7 +360,7 @@ test.each([
   ["ISOLATED", "pending", undefined, "release"],
   ["ACTIVE", "active", undefined, "isolate"],
   ["ACTIVE", "releasing", undefined, "isolate"],
-  ["ACTIVE", "releasing", "its report is not signed by this device", "isolate"],
+  ["ACTIVE", "releasing", "the report is not signed by the device key of this host", "isolate"],
   ["ACTIVE", "releasing", "the host was put back", "release"],
   ["ACTIVE", "release-failed", "nft refused", "release"],
 ] as const)("nextChange() of %s, %s, %p is to %4$s", (status, state, reason, change) => {

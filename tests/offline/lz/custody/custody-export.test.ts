@@ -147,7 +147,7 @@ describe("verifyExport()", () => {
     log.records.length = 4;
     expect((await verifyExport(log, {})).fault).toEqual({
       record: "head",
-      fault: "the head names 6 records, the log holds 4",
+      fault: "the head counts 6 records, but the log has 4",
     });
   });
 

@@ -51,7 +51,7 @@ test("containmentOf() does not tell suspended engines as terminated: an agent fr
       seen,
       NOW_MS,
     );
-  const reason = "the engines are suspended, not terminated: update the agent";
+  const reason = "the agent suspended the engines instead of terminating them: update the agent";
   for (const done of [undefined, "suspend"] as const)
     expect(by("terminate", done)).toEqual({ state: "enforced", offline: false, reason });
   for (const [wished, done] of [
@@ -164,7 +164,7 @@ describe("containmentOf() claims no more than is proven", () => {
 });
 
 test("containmentOf() says of what is unproven that a report came which this device did not sign, and of nothing else", () => {
-  const reason = "its report is not signed by this device";
+  const reason = "the report is not signed by the device key of this host";
   const of = (generation: number, parts: Partial<AssetItem>, nowMs = NOW_MS) =>
     containmentOf(asset({ unsignedReport: { generation, at: timestamp(NOW_MS) }, ...parts }), seen, nowMs);
   const release = wish({ action: "release" });
@@ -188,12 +188,12 @@ test("containmentOf() says which directive of the same number a host obeyed befo
   expect(said("release", "isolate")).toEqual({
     state: "release-failed",
     offline: false,
-    reason: `the host proved another directive of generation 2 (isolate) at ${at}: release it again`,
+    reason: `the host already proved another directive with generation 2 (isolate) at ${at}: release the host again`,
   });
   expect(said("isolate", "release")).toEqual({
     state: "failed",
     offline: false,
-    reason: `the host proved another directive of generation 2 (release) at ${at}: release it and isolate it again`,
+    reason: `the host already proved another directive with generation 2 (release) at ${at}: release the host and isolate it again`,
   });
 });
 
@@ -225,7 +225,7 @@ test("containmentOf() says why nothing is in force", () => {
   expect(reasonOf(release)).toBe("no nft");
   const setBack = { generation: 1, since: 2, at: timestamp(NOW_MS) };
   const back = { wish: wish({ action: "release" }), proof: proof({ action: "release" }), setBack };
-  const why = "the host went back to the isolation of generation 1 after its release";
+  const why = "the host returned to the isolation of generation 1 after its release";
   expect([reasonOf(back), reasonOf(back, NOW_MS + 1001)]).toEqual([
     why,
     `${why}, and the directive has expired`,
@@ -243,7 +243,7 @@ test("refusedChange() refuses what changes nothing or reaches nobody, with the r
   const revokedAt = timestamp(NOW_MS);
   expect(refused("isolate", { revokedAt, status: "ACTIVE" })).toBe("the asset was revoked");
   expect(refused("release", { revokedAt })).toBe(
-    "the asset was revoked, and no directive reaches it: a release code frees the host",
+    "the asset was revoked, so directives no longer reach it. Use a release code at the host",
   );
   const released = { status: "ACTIVE" as const, wish: wish({ action: "release" }) };
   expect(refused("release", released, NOW_MS + 1000)).toBe("the asset is ACTIVE, not ISOLATED");

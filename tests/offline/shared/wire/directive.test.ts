@@ -70,7 +70,7 @@ test("verifyDirective() takes how engines are stopped, or nothing of it, and onl
     const jws = await signDirective(key, claims as Directive);
     expect(await verifyDirective(jws, jwks, SELF, NOW_MS)).toEqual(claims as Directive);
   }
-  const misplaced = "only an isolation in mode stop-engines says how engines are stopped";
+  const misplaced = "stopEnginesBy is only allowed for an isolation in mode stop-engines";
   for (const [wrong, message] of [
     [{ ...stop, stopEnginesBy: "kill" }, "stopEnginesBy"],
     [{ ...stop, stopEnginesBy: null }, "stopEnginesBy"],

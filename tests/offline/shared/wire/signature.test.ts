@@ -182,7 +182,7 @@ describe("parseSignature()", () => {
     expect(parse(input)).toEqual({
       ok: false,
       code: "wire.unsigned",
-      detail: "signature-input is not of the accepted profile",
+      detail: "signature-input does not match the required profile",
     });
   });
 
@@ -217,7 +217,7 @@ describe("parseSignature()", () => {
     };
     const { signature } = good;
     const both = "wire.unsigned: signature-input and signature are required";
-    const wrong = (header: string) => `wire.unsigned: ${header} is not of the accepted profile`;
+    const wrong = (header: string) => `wire.unsigned: ${header} does not match the required profile`;
     expect(detail({ signature })).toBe(both);
     expect(detail({ "signature-input": usual })).toBe(both);
     expect(detail({ "signature-input": "x", signature })).toBe(wrong("signature-input"));

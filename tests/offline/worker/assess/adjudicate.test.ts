@@ -117,7 +117,7 @@ describe("createAdjudicator()", () => {
       const judged = await judge(createAll(), beat);
       expect(judged).toEqual({
         ...judgementOf(beat),
-        adjudication: { outcome: "unavailable", reason: expect.stringContaining("rules and baseline alone") },
+        adjudication: { outcome: "unavailable", reason: expect.stringContaining("assessed by rules and baseline only") },
       });
     });
   }
@@ -180,7 +180,7 @@ describe("createAdjudicator()", () => {
     const beat = beatOf();
     expect((await adjudicateOff(judgementOf(beat), beat, TENANT)).adjudication).toEqual({
       outcome: "unavailable",
-      reason: "no endpoint is configured: rules and baseline alone",
+      reason: "no LLM endpoint is configured; assessed by rules and baseline only",
     });
   });
 

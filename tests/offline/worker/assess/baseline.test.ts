@@ -44,7 +44,7 @@ describe("noveltyOf()", () => {
     const seen = { "engine:ollama": [DAY - 2] };
     const { words, findings } = noveltyOf(open, past(seen), tenantPast(seen), DAY);
     expect(words[0]).toBe(
-      "Ollama: that it can be reached from the network is new to this host and to the whole company (28 days)",
+      "Ollama: its exposure to the network is new to this host and to the whole company (28 days)",
     );
     for (const each of words) expect(each).toStartWith("Ollama: ");
     expect(findings[0]!.explanation.match(/Ollama/g)).toHaveLength(1);

@@ -571,8 +571,8 @@ describe("points grow with the facts, up to a bound", () => {
     const [unknown, open] = (["unknown", "open"] as const).map(
       (auth) => judged(e({ bind: ["0.0.0.0"], auth })).findings[0]!.explanation,
     );
-    expect(unknown).toEndWith("and is not known to ask for a credential.");
-    expect(open).toEndWith("and asks for no credential.");
+    expect(unknown).toEndWith("Whether it requires a credential is unknown.");
+    expect(open).toEndWith("and requires no credential.");
   });
   test("of several processes of an engine the worst is told, in whatever order", () => {
     const [few, many] = [makeEngine(hosts(3)), makeEngine(hosts(6))];

@@ -262,7 +262,10 @@ describe("forwardDue()", () => {
     await outbox.forward();
     const { chat, siem } = outbox.event().forwards as EventItem["forwards"];
     expect(outbox.sent).toHaveLength(3);
-    expect(chat).toMatchObject({ attempts: 1, lastError: "the webhook asks for this kind no more" });
+    expect(chat).toMatchObject({
+      attempts: 1,
+      lastError: "the webhook no longer subscribes to this kind of event",
+    });
     expect([chat!.deadAt !== undefined, chat!.nextAttemptAt]).toEqual([true, undefined]);
     expect([siem!.attempts, siem!.deadAt]).toEqual([2, undefined]);
     expect(outbox.health().map(({ dead }) => dead)).toEqual([0, 0]);

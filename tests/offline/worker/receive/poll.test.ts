@@ -296,7 +296,7 @@ describe("a busy DynamoDB", () => {
     const presences = createPresences(dynamo, "memory", async () => {});
     expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     refusals = 1000;
-    expect(presences.load(TENANT, ASSET)).rejects.toThrow("too busy");
+    expect(presences.load(TENANT, ASSET)).rejects.toThrow("as unprocessed");
   });
 
   test("a key that DynamoDB had no capacity for holds back none that was read with it", async () => {
@@ -320,7 +320,7 @@ describe("a busy DynamoDB", () => {
     const waiting = presences.load(TENANT, busy);
     expect((await presences.load(TENANT, ASSET))?.presence.sequence).toBe(1);
     pausing.resolve();
-    expect(waiting).rejects.toThrow("too busy");
+    expect(waiting).rejects.toThrow("as unprocessed");
   });
 
   test("a presence that does not parse is a fault of its own asset, and holds back none that was read with it", async () => {

@@ -102,7 +102,7 @@ describe("bury()", () => {
     "rejects when the answer names %s: else the heartbeat would be removed and gone",
     async (_what, value) => {
       answer = () => Response.json(value);
-      await expect(queue.bury(letter)).rejects.toThrow("without proof");
+      await expect(queue.bury(letter)).rejects.toThrow("without the message id and MD5");
     },
   );
 });

@@ -238,7 +238,7 @@ describe.each([1, 3])("with %p worker(s)", (workers) => {
     expect(opened).toBeLessThanOrEqual(workers === 1 ? 10 : 180);
     expect(incident()).toMatchObject({ status: "OPEN", risk: "CRITICAL" });
     expect(incident()!.explanation).toBe(
-      "2 machines report under this identity in turns: vdi-0001 (since 2026-11-20 08:00 UTC), vdi-0002 (since 2026-11-20 08:00 UTC).",
+      "2 machines report alternately under this identity: vdi-0001 (since 2026-11-20 08:00 UTC), vdi-0002 (since 2026-11-20 08:00 UTC).",
     );
     for (let seconds = 240; seconds < 1500; seconds += 5) await a(seconds);
     expect(incident()!.status).toBe("RESOLVED");
@@ -269,7 +269,7 @@ test("a session that was refused to another machine is an incident with the next
   await a(65);
   expect(incident()).toMatchObject({ status: "OPEN", risk: "CRITICAL" });
   expect(incident()!.explanation).toBe(
-    "vdi-2 has a copy of this identity on another mainboard; it is refused since 2026-11-20 08:00 UTC.",
+    "vdi-2 has a copy of this identity on another mainboard. Its sessions have been refused since 2026-11-20 08:00 UTC.",
   );
   for (let seconds = 70; seconds < 1500; seconds += 5) await a(seconds);
   expect(incident()!.status).toBe("RESOLVED");
@@ -314,7 +314,7 @@ describe("a machine that enrolled as an isolated host before", () => {
     expect(incident("isolated-host-reenrolled")?.status).toBe(isTold ? "OPEN" : undefined!);
     if (isTold)
       expect(incident("isolated-host-reenrolled")!.explanation).toBe(
-        `This machine enrolled before as old-name (${OLD}), which was isolated when it enrolled again.`,
+        `This machine was enrolled before as old-name (${OLD}), and that asset was isolated when it enrolled again.`,
       );
     // A changed state does not make it forgotten.
     await machine("new-name-2", 95)(95);

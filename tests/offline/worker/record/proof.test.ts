@@ -312,7 +312,7 @@ describe("what a proof tells of itself", () => {
     expect(reads.every((one) => one.includes('"ConsistentRead":true'))).toBe(true);
     expect(JSON.parse(world.logged[0]!)).toEqual({
       ...{ level: "warn", event: "containment.unsigned", tenantId: TENANT, assetId: ASSET, reported: 1 },
-      reason: "it has no signature",
+      reason: "the report has no signature",
     });
     const back = await makeWorld(2);
     await back.tell(2, report(2, 2));
@@ -382,7 +382,7 @@ describe("a table that was restored from a backup older than what the host obeye
 describe("recordProof() takes a report only with a signature of the asset's device key", () => {
   const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
   const shut = (more: Partial<ContainmentReport> = {}) => report(1, 1, { probes, ...more });
-  const UNSIGNED = "its report is not signed by this device";
+  const UNSIGNED = "the report is not signed by the device key of this host";
   const unsigned = ({ metrics }: { metrics: { read(): Record<string, number> } }) =>
     metrics.read().reports_unsigned_total;
 

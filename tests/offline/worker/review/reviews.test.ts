@@ -105,7 +105,7 @@ describe("a review", () => {
     expect(world.asked()).toBe(0);
     expect(world.presence()).toMatchObject({ risk: "WARNING", score: 40 });
     expect(world.incidents()).toEqual({ "unapproved-engine": "OPEN" });
-    expect(world.stored()).toMatchObject([{ risk: "WARNING", adjudication: unavailable("under way") }]);
+    expect(world.stored()).toMatchObject([{ risk: "WARNING", adjudication: unavailable("is pending") }]);
     await world.reviewAll();
     expect(world.asked()).toBe(1);
     expect(world.presence()).toMatchObject({ risk: "CRITICAL", score: 90 });
@@ -270,7 +270,7 @@ describe("a review", () => {
     expect(pauses).toEqual([60_000, 300_000, 1500_000]);
     expect(world.asked()).toBe(4);
     expect(world.stored()).toMatchObject([
-      { risk: "WARNING", adjudication: unavailable("no usable answer") },
+      { risk: "WARNING", adjudication: unavailable("no usable response") },
     ]);
     expect(world.presence()).toMatchObject({ risk: "WARNING", score: 40 });
     expect(world.deps.metrics.read().reviews_dropped_total).toBe(1);

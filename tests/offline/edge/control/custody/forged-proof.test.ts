@@ -187,7 +187,7 @@ describe("a stored proof", () => {
     for (const read of Object.values(readers)) {
       const shown = await read(world);
       expect(shown.state).toBe("pending");
-      expect(shown.reason).toBe("the stored record of this host is not what was signed");
+      expect(shown.reason).toBe("the stored record of this host does not match its signature");
     }
   });
 
@@ -200,7 +200,7 @@ describe("a stored proof", () => {
     const shown = await readers["the API's asset"]!(world);
     expect(shown).toMatchObject({
       state: "pending",
-      reason: "the device key was replaced after its proof",
+      reason: "the device key was replaced after this proof",
     });
     expect([world.logged(), await world.faults()]).toEqual([[], []]);
   });

@@ -214,7 +214,7 @@ describe("listDeliveries", () => {
     const forwards = [
       { attempts: 1, status: 200, latencyMs: 5, deliveredAt: at },
       { attempts: 2, status: 503, latencyMs: 9, lastError: "answered 503" },
-      { attempts: 10, latencyMs: 10_000, lastError: "did not answer within 10000 ms", deadAt: at },
+      { attempts: 10, latencyMs: 10_000, lastError: "no response within 10000 ms", deadAt: at },
     ];
     for (const [number, forward] of forwards.entries()) {
       const told = { kind: "incident.opened" as const, eventId: `evt_${number}`, at, data: {} };

@@ -76,7 +76,7 @@ describe("verifyCustody()", () => {
     const rewritten = log.with(-1, await resealed(log.at(-1)!, { justification: "nothing to see" }));
     expect(await verifyCustody(rewritten, endOf(log))).toEqual({
       record: "head",
-      fault: "the head names another newest record than the log's",
+      fault: "the newest record in the head is not the newest record of the log",
       index: 6,
     });
     // Its own head would take it: only the checkpoint's signature can tell then.
@@ -87,17 +87,17 @@ describe("verifyCustody()", () => {
     const log = await makeLog();
     const end = endOf(log);
     const edits: [Partial<CustodyEnd>, RegExp][] = [
-      [{ hash: "0".repeat(64) }, /another newest record than/],
-      [{ count: 5 }, /names 5 records, the log holds 6/],
-      [{ count: 7 }, /names 7 records, the log holds 6/],
+      [{ hash: "0".repeat(64) }, /is not the newest record of the log/],
+      [{ count: 5 }, /counts 5 records, but the log has 6/],
+      [{ count: 7 }, /counts 7 records, but the log has 6/],
       [
         { at: log[4]!.at },
         /dates the newest record 2026-11-24T00:00:00.000Z, the log 2026-11-25T00:00:00.000Z/,
       ],
-      [{ ownCount: 1 }, /names 1 records on the tenant as a whole, the log holds 2/],
-      [{ ownCount: 3 }, /names 3 records on the tenant as a whole, the log holds 2/],
-      [{ ownHash: log[1]!.hash }, /another newest record on the tenant as a whole/],
-      [{ ownHash: "" }, /another newest record on the tenant as a whole/],
+      [{ ownCount: 1 }, /counts 1 tenant-level records, but the log has 2/],
+      [{ ownCount: 3 }, /counts 3 tenant-level records, but the log has 2/],
+      [{ ownHash: log[1]!.hash }, /the newest tenant-level record in the head/],
+      [{ ownHash: "" }, /the newest tenant-level record in the head/],
     ];
     for (const [edit, fault] of edits) {
       const found = await verifyCustody(log, { ...end, ...edit });
@@ -113,7 +113,7 @@ describe("verifyCustody()", () => {
       record: "head",
     });
     const empty = { hash: "", count: 0 };
-    expect((await verifyCustody([], { ...empty, at: log[0]!.at }))!.fault).toMatch(/the log has none$/);
+    expect((await verifyCustody([], { ...empty, at: log[0]!.at }))!.fault).toMatch(/the log has no record$/);
     expect(await verifyCustody([], { hash: log[0]!.hash, count: 0 })).toMatchObject({
       record: "head",
       index: 0,
@@ -122,8 +122,8 @@ describe("verifyCustody()", () => {
 
   test("records without a head are not the whole log, nor is a head without records", async () => {
     const log = await makeLog();
-    expect((await verifyCustody(log, undefined))!.fault).toBe("the head names 0 records, the log holds 6");
-    expect((await verifyCustody([], endOf(log)))!.fault).toBe("the head names 6 records, the log holds 0");
+    expect((await verifyCustody(log, undefined))!.fault).toBe("the head counts 0 records, but the log has 6");
+    expect((await verifyCustody([], endOf(log)))!.fault).toBe("the head counts 6 records, but the log has 0");
   });
 
   test.each([
@@ -137,7 +137,7 @@ describe("verifyCustody()", () => {
       "a fork",
       (log: AuditItem[]) => [...log, log[2]!],
       3,
-      /is a fork: there is another record 3 of the tenant/,
+      /is a fork: the tenant has another record with number 3/,
     ],
     [
       "a deletion of the first",
@@ -167,10 +167,10 @@ describe("verifyCustody()", () => {
   test.each([
     ["the number", { number: 3 }],
     ["the hash before", { previousHash: "0".repeat(64) }],
-  ])("%s in the chain of an asset, and of the tenant's own records, is checked", async (_what, change) => {
+  ])("%s in the chain of an asset, and of the tenant-level records, is checked", async (_what, change) => {
     for (const [of, chain] of [
       [[A, B, A], "its asset"],
-      [[undefined, B, undefined], "the tenant's own records"],
+      [[undefined, B, undefined], "the tenant-level records"],
     ] as const) {
       const log = await makeLog(of);
       const tampered = log.with(2, await resealed(log[2]!, change));
