@@ -22,7 +22,7 @@ def first_fault(lines, manifest, head, x):
             if {type(record["number"]), type(record["tenantNumber"])} != {int}: raise ValueError("its number is none")
             for is_good, fault in (
                 (canonical(record) == line and hashlib.sha256(unhashed).hexdigest() == record["hash"], "was edited: its hash does not match"),
-                (record["tenantNumber"] != number - 1, f"is a fork: the tenant has another record with number {number - 1}"),
+                (record["tenantNumber"] != number - 1, f"is a fork: there is another record {number - 1} of the tenant"),
                 (record["tenantNumber"] == number, f"is not record {number} of the tenant: one is missing or moved"),
                 (record["tenantPreviousHash"] == previous, f"does not follow record {number - 1} of the tenant"),
                 (not head or record["tenantId"] == head["tenantId"], "is of another tenant than the head"),

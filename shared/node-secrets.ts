@@ -28,7 +28,7 @@ export type NodeSecrets = {
   problems: string[];
 };
 
-/** Separates the secrets that a node needs from those that it must not have. */
+/** Separates the secrets that a node needs from those that it must not hold. */
 export function separateSecrets(kind: NodeKind, environment: Environment): NodeSecrets {
   const others = new Set<string>(SECRETS.filter((name) => !USED[kind].includes(name)));
   const own = Object.fromEntries(Object.entries(environment).filter(([name]) => !others.has(name)));
@@ -36,7 +36,7 @@ export function separateSecrets(kind: NodeKind, environment: Environment): NodeS
   const held = isAllowed ? [] : [...others].filter((name) => environment[name]);
   const who = kind === "worker" ? "a worker" : `a node with LZ_ROLE=${kind}`;
   const problems = held.map(
-    (name) => `${name}: ${who} must not have it. Remove it, or set LZ_EXTRA_SECRETS=allow to ignore it`,
+    (name) => `${name}: ${who} must not hold it. Remove it, or set LZ_EXTRA_SECRETS=allow to ignore it`,
   );
   return { own, problems };
 }

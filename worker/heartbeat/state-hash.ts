@@ -1,10 +1,27 @@
+import { canonicalJson } from "../../shared/encoding/canonical-json.ts";
 import type { Policy } from "../../shared/table/items/policy.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
 
 /** Spool counts of a heartbeat: heartbeats that wait on the host, and heartbeats that were dropped. */
 export type Spooled = { waiting: number; dropped: number };
 
 const MARK = "+";
 const POLICY = ".";
+
+const policyKeys = new WeakMap<TenantItem, string>();
+
+/**
+ * Text that identifies a policy, independent of the order of its members. Part of the state hash, so a change
+ * of the policy assesses every asset again.
+ */
+export function policyKeyOf(tenant: TenantItem): string {
+  let key = policyKeys.get(tenant);
+  if (key === undefined) {
+    key = canonicalJson(tenant.policy);
+    policyKeys.set(tenant, key);
+  }
+  return key;
+}
 
 /**
  * Hash of a host state and of the policy that assessed it. Presence items of older versions hold one hash of

@@ -3,7 +3,7 @@ import type { CopySighting } from "../../shared/queue/copy-sighting.ts";
 import type { TenantItem } from "../../shared/table/items/tenant.ts";
 import { BusyFault } from "../platform/passing-fault.ts";
 import type { RecordDeps } from "./deps.ts";
-import { settle } from "./record-heartbeat.ts";
+import { settle } from "./save-presence.ts";
 
 /** Limit of attempts after optimistic-lock conflicts. */
 const ROUNDS_MAX = 16;

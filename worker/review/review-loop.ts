@@ -11,8 +11,8 @@ import { BusyFault } from "../platform/passing-fault.ts";
 import { createTenantLoops, type TenantLoops } from "../platform/tenant-loops.ts";
 import type { RecordDeps } from "../record/deps.ts";
 import { readChange, readIncidents, runsFrom } from "../record/incident-history.ts";
-import { settle } from "../record/record-heartbeat.ts";
 import { reviewDueUpdate, reviewedUpdate, verdictUpdate } from "../record/review-writes.ts";
+import { settle } from "../record/save-presence.ts";
 
 const LOOK_EVERY_MS = 5000;
 const LOOKS_AT_ONCE = 16;

@@ -117,7 +117,10 @@ describe("createAdjudicator()", () => {
       const judged = await judge(createAll(), beat);
       expect(judged).toEqual({
         ...judgementOf(beat),
-        adjudication: { outcome: "unavailable", reason: expect.stringContaining("assessed by rules and baseline only") },
+        adjudication: {
+          outcome: "unavailable",
+          reason: expect.stringContaining("assessed by rules and baseline only"),
+        },
       });
     });
   }

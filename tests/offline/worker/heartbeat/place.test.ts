@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { makeEngine, makeHeartbeat } from "../../../../lz/platform/simulated-agents.ts";
 import { policy } from "../../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../../shared/time/clock.ts";
+import { policyKeyOf } from "../../../../worker/heartbeat/state-hash.ts";
 import { intervalStart, phaseOf, sampleAt } from "../../../../worker/heartbeat/timeline-position.ts";
-import { policyKeyOf, record } from "../../../../worker/record/record-heartbeat.ts";
+import { record } from "../../../../worker/record/record-heartbeat.ts";
 import { createMemoryDynamo } from "../../../support/dynamo/memory-dynamo.ts";
 import { contents, createWorkerDeps, deliver, makeTenant } from "../../../support/dynamo/worker-table.ts";
 

@@ -92,7 +92,7 @@ describe("verifyCustody()", () => {
       [{ count: 7 }, /counts 7 records, but the log has 6/],
       [
         { at: log[4]!.at },
-        /dates the newest record 2026-11-24T00:00:00.000Z, the log 2026-11-25T00:00:00.000Z/,
+        /dates the newest record 2026-11-24T00:00:00.000Z, but the log has 2026-11-25T00:00:00.000Z/,
       ],
       [{ ownCount: 1 }, /counts 1 tenant-level records, but the log has 2/],
       [{ ownCount: 3 }, /counts 3 tenant-level records, but the log has 2/],

@@ -1,0 +1,65 @@
+import { noteRun, sceneOf } from "../../shared/fleet/identity-use.ts";
+import type { IdentityScene } from "../../shared/policy/rule.ts";
+import type { IdentityUse, PresenceItem } from "../../shared/table/items/asset/presence.ts";
+import type { TenantItem } from "../../shared/table/items/tenant.ts";
+import type { Known } from "../assess/presence-cache.ts";
+import type { Delivery } from "../heartbeat/parse-heartbeat.ts";
+import { SHARED_MARK, spoolMark } from "../heartbeat/state-hash.ts";
+import type { Moment } from "../heartbeat/timeline-position.ts";
+
+/** Use of the identity at the time of a heartbeat. */
+export type Use = { identity: IdentityUse | undefined; run: string | undefined; intervalMs: number };
+/** {@link Use} with the hash of the state. */
+export type Seen = Use & { stateHash: string };
+
+/**
+ * Adds the run of a heartbeat to the use of the identity. Older agents report no run id; for them nothing is
+ * known.
+ */
+export function useOf(delivery: Delivery, known: Known | undefined): Use {
+  const { presence } = known ?? {};
+  // A heartbeat with the cached state text need not be parsed.
+  const isKnown = presence !== undefined && delivery.raw !== undefined && known?.raw === delivery.raw;
+  const { run, intervalMs, hostname } = isKnown ? presence : saidBy(delivery);
+  if (run === undefined) return { identity: presence?.identity, run, intervalMs };
+  const used = { run, hostname, at: delivery.at, intervalMs };
+  return { identity: noteRun(presence?.identity, used), run, intervalMs };
+}
+
+function saidBy(delivery: Delivery): { run?: string | undefined; intervalMs: number; hostname: string } {
+  const { agent, host } = delivery.heartbeat();
+  return { run: agent.run, intervalMs: agent.intervalMs, hostname: host.hostname };
+}
+
+/** Suffixes of the state hash, for the spool and for a shared identity. */
+export function marksOf(
+  moment: Moment & Pick<Delivery, "waiting" | "dropped">,
+  identity: IdentityUse | undefined,
+  intervalMs: number,
+  { policy }: TenantItem,
+): string {
+  const isShared = sceneOf(identity, { at: moment.at, intervalMs }) !== undefined;
+  return spoolMark(moment, policy) + (isShared ? SHARED_MARK : "");
+}
+
+/** Evidence for rules that the identity is in use by the wrong machine, or by more than one. */
+export function sceneFor(
+  { identity, intervalMs }: Use,
+  at: string,
+  isolatedBefore: PresenceItem["isolatedBefore"],
+): IdentityScene | undefined {
+  const scene = sceneOf(identity, { at, intervalMs });
+  return scene || isolatedBefore
+    ? { ...(scene ?? { machines: [] }), ...(isolatedBefore && { isolatedBefore }) }
+    : undefined;
+}
+
+/** Members of presence about the use of the identity. */
+export const usedBy = ({ identity, run }: Use): Pick<PresenceItem, "identity" | "run"> => ({
+  ...(identity && { identity }),
+  ...(run !== undefined && { run }),
+});
+
+/** Presence with the use of the identity updated from a heartbeat of another state. */
+export const withUse = (presence: PresenceItem, { identity }: Use): PresenceItem =>
+  identity === undefined || identity === presence.identity ? presence : { ...presence, identity };
