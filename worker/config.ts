@@ -14,7 +14,10 @@ const publicKeys = z.string().transform((text, context) => {
   try {
     return z.object({ keys: z.array(key).max(8) }).parse(JSON.parse(text));
   } catch {
-    context.addIssue({ code: "custom", message: "expected a JWKS of Ed25519 keys. Use the output of `lz keys`." });
+    context.addIssue({
+      code: "custom",
+      message: "expected a JWKS of Ed25519 keys. Use the output of `lz keys`.",
+    });
     return z.NEVER;
   }
 });

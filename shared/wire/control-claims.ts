@@ -31,6 +31,6 @@ export async function verifyClaims<Claims extends Addressed>(
   });
   const claims = schema.parse(payload);
   if (claims.tenant !== self.tenantId || claims.asset !== self.assetId)
-    throw new Error(`the token is for another asset (${typ})`);
+    throw new Error(`it is for another asset (${typ})`);
   return claims;
 }

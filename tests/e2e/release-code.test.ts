@@ -106,7 +106,7 @@ describe("lz release-code → lz-agent release", () => {
     edge.kill("SIGSTOP");
     try {
       const release = (text: string) => agent("release", "--code", text, "--state", host.state);
-      expect((await release(othersCode)).said).toContain("not released: it names another asset");
+      expect((await release(othersCode)).said).toContain("not released: it is for another asset");
       expect((await release(await expired(host.assetId))).said).toContain('not released: "exp" claim');
       const { said, code: exit } = await release(`${code.slice(0, -6)}AAAAAA`);
       expect([exit, said]).toEqual([

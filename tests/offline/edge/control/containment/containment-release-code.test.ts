@@ -132,7 +132,7 @@ describe("a release code", () => {
     await world.post("revoke", "revocation");
     const release = await world.post("release", "the-release");
     expect(release.status).toBe(409);
-    expect(await release.text()).toContain("a release code frees the host");
+    expect(await release.text()).toContain("Use a release code at the host");
     const answer = await world.post("release-code", "the-code");
     expect(answer.status).toBe(201);
     const { code } = (await answer.json()) as { code: string };
