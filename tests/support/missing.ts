@@ -2,11 +2,11 @@ import { describe, test } from "bun:test";
 import { existsSync } from "node:fs";
 
 /*
- * Tests of what not every machine has. Where something is missing they are skipped under a name that says what they
- * need; tests/run.ts names them at the end, and in CI counts them as failed.
+ * Tests that need something not every machine has. Without it they are skipped, with a name that says what
+ * they need. tests/run.ts lists them at the end; with CI=true they count as failed.
  */
 
-/** Those of the tools that are not on the PATH, and of the absolute paths that do not exist; "Linux" and "root" are what the words say. */
+/** Returns which requirements are missing: tools on the PATH, absolute paths, "Linux" and "root". */
 export const missing = (...needed: ("Linux" | "root" | (string & {}))[]): string[] =>
   needed.filter((one) => {
     if (one === "Linux") return process.platform !== "linux";

@@ -20,7 +20,7 @@ import { type Split, splitRoles } from "./nodes/role-stack.ts";
 export const ROOT = resolve(import.meta.dir, "../..");
 
 export type TestStack = Stack & {
-  /** What the stages printed, newest last. */
+  /** Output of the stages, newest last. */
   lines: string[];
   /** Calls the admin API as the tenant's administrator, or with another token. */
   api(
@@ -34,7 +34,7 @@ type More = Partial<
   Pick<StackOptions, "workers" | "visibilitySeconds" | "environment" | "edgeEnvironment" | "dynamodbEndpoint">
 >;
 
-/** The real stack on free ports in a folder of its own. `stop()` removes that too. */
+/** Starts the real stack on free ports in its own folder. `stop()` also removes the folder. */
 export async function startTestStack(runtime: RuntimeName, more: More = {}): Promise<TestStack> {
   const folder = mkdtempSync(join(tmpdir(), "lz-test-"));
   const lines: string[] = [];
@@ -80,8 +80,8 @@ export async function startTestStack(runtime: RuntimeName, more: More = {}): Pro
 }
 
 /**
- * Set by tests/connected/roles/iam-replay.alone.test.ts: every stack then runs one node of each kind with its policy, and leaves the
- * calls that they made in this folder.
+ * Set by tests/connected/roles/iam-replay.alone.test.ts. Every stack then runs one node of each kind with its
+ * policy and records their AWS calls in this folder.
  */
 export const SPLIT_FOLDER_VARIABLE = "LZ_TEST_SPLIT_ROLES";
 const SPLIT_FOLDER = process.env[SPLIT_FOLDER_VARIABLE];
@@ -107,11 +107,14 @@ export type SimulatedAsset = {
   assetId: string;
   tenantId: string;
   signer: Signer;
-  /** Sends one heartbeat with the next sequence number; its containment report is signed unless it comes signed. */
+  /**
+   * Sends one heartbeat with the next sequence number. Signs its containment report unless that is already
+   * signed.
+   */
   beat(more?: Partial<Heartbeat>): Promise<Response>;
 };
 
-/** An enrolled asset with a session. */
+/** Enrols an asset and opens a session. */
 export async function enrolAsset(
   stack: TestStack,
   hostname: string,
@@ -136,7 +139,7 @@ export async function enrolAsset(
   };
 }
 
-/** Polls until `check` gives something, or throws after `ms`. */
+/** Polls until `check` returns a value. Throws after `ms` milliseconds. */
 export async function eventually<T>(check: () => Promise<T | undefined | false>, ms = 10_000): Promise<T> {
   const end = Date.now() + ms;
   while (true) {

@@ -3,14 +3,17 @@ import { join } from "node:path";
 import { startStage } from "../../../local/stage.ts";
 import { ROOT, type TestStack } from "../stack.ts";
 
-/** Path of `dist/lz-agent` as these sources make it: compiled, unless they have not changed since. */
+/** Returns the path of `dist/lz-agent`. Compiles it if the sources have changed since the last build. */
 export function buildAgent(): string {
   const built = Bun.spawnSync([process.execPath, "tools/build-agent.ts"], { cwd: ROOT });
   if (!built.success) throw new Error(`the agent does not compile:\n${built.stderr.toString()}`);
   return join(ROOT, "dist", "lz-agent");
 }
 
-/** Enrols this host with a stack by the compiled agent and runs it, with `home` as its home, until the stack stops. */
+/**
+ * Enrols this host with the compiled agent and runs the agent until the stack stops. `home` is the agent's
+ * home folder.
+ */
 export async function runAgent(binary: string, stack: TestStack, home: string): Promise<void> {
   const config = join(home, "agent.json");
   writeFileSync(config, "{}", { mode: 0o600 });

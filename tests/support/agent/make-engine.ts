@@ -1,6 +1,6 @@
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
-/** An engine as the agent reports it: a running Ollama on loopback, except for the members given. */
+/** An engine as the agent reports it: Ollama on loopback. `members` replace its members. */
 export const makeEngine = (members: Partial<Engine> = {}): Engine => ({
   ...{ id: "ollama", name: "Ollama", kind: "inference-engine", confidence: 95, parents: [] },
   ...{ ports: [11434], bind: ["127.0.0.1"], auth: "open", renamed: false },

@@ -1,6 +1,6 @@
 /**
- * A command on what looks like another machine: a mount namespace with the SMBIOS UUID given, and a host name. Needs
- * Linux and root. `exec` keeps the process id, so that signals reach the command itself.
+ * Runs a command as if on another machine: a mount namespace with the given SMBIOS UUID and host name. Needs
+ * Linux and root. `exec` keeps the process id, so signals reach the command itself.
  */
 export function onMachine(
   { uuid, hostname }: { uuid: string; hostname: string },

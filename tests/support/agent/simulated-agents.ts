@@ -20,29 +20,29 @@ import { eventually } from "../stack.ts";
 import { controlClock } from "./control-clock.ts";
 
 /**
- * Agents without a host: every part of the daemon that speaks to the control plane is the daemon's own, and only the
- * scan is made up. Each finds something else than the one before, so each heartbeat is a change the table has to show.
+ * Agents with the real code for everything but the scan. Each scan result differs from the last one, so each
+ * heartbeat is a change that the table must record.
  */
 export type SteadyAgent = {
   tenantId: string;
   assetId: string;
-  /** Sequence numbers of the heartbeats that were answered 202. */
+  /** Sequence numbers of the heartbeats that got a 202 response. */
   taken: Set<number>;
-  /** Settings of the tenant that it goes by. */
+  /** Tenant settings that the agent uses. */
   settings: () => AgentSettings;
-  /** Key ids of the control keys it has pinned. */
+  /** Ids of the control keys that the agent has pinned. */
   pinned: () => string[];
   directives: DirectiveHandler;
-  /** Its session is as good as over: the next heartbeat opens a new one. Resolves once it has. */
+  /** Makes the session expire. Resolves once the next heartbeat has opened a new session. */
   renew: () => Promise<void>;
-  /** Makes no heartbeat more, sends those it has, and ends. */
+  /** Stops making heartbeats, sends the waiting ones, and ends. */
   stop: () => Promise<void>;
   log: string[];
 };
 
 export type Fleet = {
   agents: SteadyAgent[];
-  /** What heartbeats met that was no 202: the status and its code, or the fault of the connection. */
+  /** Each response other than 202: status and code, or the connection error. */
   refusals: string[];
   renewAll: () => Promise<void>;
   stop: () => Promise<void>;

@@ -10,24 +10,21 @@ import { type Dynamo, marshalItem } from "../../../shared/table/dynamo.ts";
 import { authorityKey, custodyHeadKey, type Key } from "../../../shared/table/keys.ts";
 import type { ControlKey } from "../../../shared/wire/sign-statement.ts";
 
-/** A key pair as the control plane and enrol nodes hold one. */
+/** A signing key pair like those of the control plane and the enrol nodes. */
 export async function makeSigningKey(kid: string) {
   const jwk = await newControlKey(kid);
   const key: ControlKey = { kid, key: (await importJWK(jwk, "EdDSA")) as CryptoKey };
   return { key, jwks: { keys: [publicHalf(jwk)] } };
 }
 
-/** The end of a custody log of `count` records, signed. `more`: what somebody wrote into it afterwards. */
+/** The signed end of a custody log of `count` records. `more`: members that an attacker adds after the signature. */
 export async function custodyEnd(tenantId: string, count: number, control: ControlKey, more: object = {}) {
   const head = { tenantId, hash: "a".repeat(64), count };
   const checkpoint = await signCheckpoint(head, Date.parse("2026-11-22T12:00:00.000Z"), control);
   return marshalItem({ ...custodyHeadKey(tenantId), type: "CustodyHead", ...head, checkpoint, ...more });
 }
 
-/**
- * An authority that takes the table's word, for tests whose subject is something else. What admins change is signed all
- * the same.
- */
+/** An authority that accepts unsigned items, for tests with another subject. Admin changes are still signed. */
 export const believing = (
   dynamo: Dynamo,
   verifier: Verifier = createVerifier({ keys: [] }),
@@ -51,7 +48,7 @@ export const believing = (
   };
 };
 
-/** Signs whatever of a tenant stands in a real table without a valid signature, as `lz table sign` does. */
+/** Signs every unsigned item of a tenant in a real table, as `lz table sign` does. */
 export async function signStored(
   { dynamo, table, authority, controlKey }: Pick<Deps, "dynamo" | "table" | "authority" | "controlKey">,
   tenantId: string,

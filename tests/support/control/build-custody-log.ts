@@ -1,13 +1,13 @@
 import { custodyHash } from "../../../shared/containment/custody-chain.ts";
 import type { AuditItem } from "../../../shared/table/items/custody.ts";
 
-/** A record without what its place in the log gives it. */
+/** A custody record without the members that link it to the log. */
 export type Unlinked = Omit<
   AuditItem,
   "type" | "number" | "previousHash" | "tenantPreviousHash" | "tenantNumber" | "hash"
 >;
 
-/** Records of one tenant in their order, linked and sealed as the log has them. */
+/** Links and seals the records of one tenant, in order. */
 export async function linkedLog(unlinked: readonly Unlinked[]): Promise<AuditItem[]> {
   const records: AuditItem[] = [];
   for (const one of unlinked) {

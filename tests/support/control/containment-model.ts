@@ -14,13 +14,13 @@ import { timestamp } from "../../../shared/time/clock.ts";
 import type { ContainmentReport } from "../../../shared/wire/heartbeat.ts";
 
 /**
- * A small world around one asset: two admins, a table, an edge node with a cache, an agent with a clock of its own,
- * a queue, workers. Every decision is made by the functions of shared/containment/containment-state.ts that the stages call. The
- * network is the worst there is: what was once sent may arrive at any time, any number of times, or never.
+ * A model of one asset with two admins, a table, an edge node with a cache, an agent with its own clock, a
+ * queue and workers. All decisions come from shared/containment/containment-state.ts, as in the product. The
+ * network delivers each message at any time, any number of times, or never.
  */
 
 export const RULES = {
-  /** For isSignedReport(): here nobody but the agent has its key. */
+  /** For isSignedReport(): in this model only the agent holds the device key. */
   isSigned: (report: { isForged?: true }) => report.isForged !== true,
   containmentOf,
   endsAction,
@@ -33,30 +33,30 @@ export const RULES = {
   statusAfter,
 };
 let rules = RULES;
-/** Plays by other rules from now on: a model that finds nothing wrong with broken ones would prove nothing. */
+/** Replaces rules with broken ones. The tests check that the model finds the fault. */
 export function playBy(other: Partial<typeof RULES>): void {
   rules = { ...RULES, ...other };
 }
 
 type Action = "isolate" | "release";
-/** `holes`: applied, but a probe found the host open. */
+/** `holes`: the agent applied the isolation, but a probe found the host reachable. */
 type Outcome = "none" | "applied" | "holes" | "failed";
-/** What the agent said, and what was true on the host when it said so. */
+/** A containment report, and whether the host was really contained when the agent sent it. */
 type Report = {
   generation: number;
   action: Action;
   outcome: Outcome;
   at: number;
   wasShut: boolean;
-  /** Of a host that was put back: when it proved its isolation anew, which is then `at`. */
+  /** Time of the second proof of an isolation, on a host that was restored from a snapshot. Then it equals `at`. */
   again?: number;
-  /** Repairs of the interval that this report is of, where there were any. */
+  /** Number of repairs during the interval of this report. Absent: none. */
   repairs?: number;
-  /** Made by an edge node that holds every session key, but no device key. */
+  /** True when an edge node that knows every session key, but no device key, made the report. */
   isForged?: true;
 };
 type Directive = { action: Action; exp: number };
-/** `done`: committed, but the answer was lost, so the admin asks again under the same idempotency key. */
+/** `done`: committed, but the response was lost, so the admin retries with the same idempotency key. */
 type Request = { action: Action; version: number; done: boolean } | null;
 
 export type World = {
@@ -64,37 +64,37 @@ export type World = {
   generation: number;
   status: AssetItem["status"];
   proof: Report | null;
-  /** The report of a host that was put back behind its proven release. */
+  /** The report of a host that was restored to a state before its proven release. */
   setBack: { generation: number; since: number; at: number } | null;
   open: boolean;
   records: number;
   accepted: number;
-  /** By generation, from 1. */
+  /** Index 0 is generation 1. */
   issued: Directive[];
   admins: [Request, Request];
-  /** Generation in the edge's cache; 0: no open action. */
+  /** Generation in the edge's cache. 0: no open action. */
   cached: number;
-  /** Generations whose directive went out in some answer. */
+  /** Generations whose directive the edge has sent. */
   handed: number[];
-  /** On the queue, for good. */
+  /** Reports on the queue. They stay there, so workers can read them again. */
   reports: Report[];
   agent: {
     report: Report | null;
     underway: boolean;
     shut: boolean;
     skew: number;
-    /** A snapshot of the isolated host, while it may still be put back. */
+    /** A snapshot of the isolated host, as long as it may be restored. */
     saved: Report | null;
   };
-  /** Faults left to happen. */
+  /** Number of faults that may still happen. */
   faults: number;
   isPutBack: boolean;
   isTampered: boolean;
 };
 
 /**
- * `isPutBack`: among the faults is that the host goes back to a snapshot of its isolation. `isTampered`: the faults are that
- * somebody alters the rules and the agent puts them back with its next look, and nothing else.
+ * `isPutBack`: one of the faults restores the host to a snapshot of its isolation. `isTampered`: the only
+ * fault is that someone alters the rules, which the agent repairs at its next check.
  */
 export type Bounds = {
   isolations: number;
@@ -104,7 +104,7 @@ export type Bounds = {
   isTampered?: boolean;
 };
 
-/** Ticks are even and expiries odd, so that nothing depends on the very millisecond. */
+/** Ticks are even and expiries odd, so that no two ever fall on the same millisecond. */
 const TICK = 2;
 const LIFETIME = 1;
 const stamps = Array.from({ length: 64 }, (_, at) => timestamp(1_790_000_000_000 + (at - 16) * 1000));
@@ -167,13 +167,13 @@ export const mayRelease = (world: World): boolean =>
   rules.refusedChange(assetOf(world), "release", ms(world.now)) === undefined;
 
 /**
- * The same world with nothing in it that can have no effect any more: generations and times of proofs only grow
- * (which {@link violation} checks), so what is too old now stays too old. The two admins are alike.
+ * The same world without the parts that can have no effect any more. Generations and proof times only grow
+ * ({@link violation} checks this), so an outdated report stays outdated. The two admins are interchangeable.
  */
 function normal(world: World): World {
   const asset = assetOf(world);
   const { saved } = world.agent;
-  // While the host may still be put back, what it could obey then is not too old.
+  // While the host may still be restored, a directive that it could apply then is not outdated.
   const mayGoBack = saved !== null && world.faults > 0;
   const obeyed = (mayGoBack ? saved : world.agent.report) ?? { generation: 0 };
   const handed = world.handed.filter((generation) => rules.isNewDirective({ generation }, obeyed)).sort();
@@ -196,13 +196,14 @@ function normal(world: World): World {
 
 type SetBack = NonNullable<World["setBack"]>;
 
-/** Of one that is over only its time matters. */
+/** For a restored report that is settled, only the time matters. */
 const settledBack = (back: SetBack, generation: number): SetBack =>
   back.since === generation ? back : { generation: 0, since: 0, at: back.at };
 
 /**
- * A report of a host that was put back counts also once its release is proven: until then it waits. Any other that is late
- * cannot, for an agent's times grow; it waits all the same while there is one isolation, to find out a worker that takes it.
+ * Whether a report may still count. A report of a restored host counts even after its release is proven, so
+ * it waits until then. Any other late report cannot count, because the agent's times grow; the model keeps it
+ * during one isolation to catch a worker that accepts it.
  */
 const mayCount = (asset: Contained, report: Report): boolean =>
   rules.isSigned(report) &&
@@ -214,7 +215,7 @@ const mayCount = (asset: Contained, report: Report): boolean =>
 
 type Step = { name: string; world: World };
 
-/** Every world that may come next. */
+/** Yields every world that may come next. */
 export function* steps(world: World, bounds: Bounds): Generator<Step> {
   for (const step of allSteps(world, bounds)) yield { ...step, world: normal(step.world) };
 }
@@ -244,7 +245,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
           world.issued.filter((d) => d.action === "isolate").length >= bounds.isolations
         )
           continue;
-        // Refused is answered with 409 and changes nothing.
+        // A refused change gets a 409 and changes nothing.
         if (rules.refusedChange(assetOf(world), action, ms(world.now)) !== undefined) continue;
         yield {
           name: `admin ${who} reads to ${action}`,
@@ -257,7 +258,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
       yield { name: `admin ${who} repeats and gets the first answer`, world: put(null) };
       continue;
     }
-    // The condition of the transaction failed: the admin's node reads again and decides anew.
+    // The transaction's condition failed, so the admin's node reads again and decides again.
     if (request.version !== world.records) continue;
     const committed = commit(world, request.action);
     yield { name: `admin ${who} commits ${request.action}`, world: put(null, committed) };
@@ -269,7 +270,7 @@ function* adminSteps(world: World, bounds: Bounds): Generator<Step> {
   }
 }
 
-/** The transaction: all of it, under the condition that nobody came in between. */
+/** The transaction: all writes or none, on condition that no other change came first. */
 function commit(world: World, action: Action): Partial<World> {
   return {
     generation: world.generation + 1,
@@ -297,7 +298,10 @@ function* edgeSteps(world: World): Generator<Step> {
   yield* forgeries(world);
 }
 
-/** A compromised node says in the host's name that the newest wish is done, or that the isolation before it stands again. */
+/**
+ * A compromised node claims, in the host's name, that the newest directive is applied or that the previous
+ * isolation is back.
+ */
 function* forgeries(world: World): Generator<Step> {
   const { generation, now: at } = world;
   const newest = world.issued[generation - 1];
@@ -322,7 +326,7 @@ const isOlder = (a: Report, b: Report): boolean =>
 const same = (a: Report, b: Report): boolean =>
   a.generation === b.generation && a.at === b.at && a.again === b.again && a.isForged === b.isForged;
 
-/** Nothing leaves the queue: a report is worked off late, twice, by two workers, in any order. */
+/** Reports never leave the queue: a worker may process one late, twice, in parallel or in any order. */
 function* workerSteps(world: World): Generator<Step> {
   for (const report of world.reports) {
     const asset = assetOf(world);
@@ -337,7 +341,7 @@ function* workerSteps(world: World): Generator<Step> {
       };
     }
     if (!rules.isProof(asset, wire(report))) continue;
-    // The release that a host begins anew, having been put back, is open again too.
+    // A restored host starts its release again, so that release is open again too.
     const open = !rules.endsAction(asset, wire(report));
     const name = `worker takes generation ${generation} ${outcome}`;
     yield { name, world: { ...world, proof: report, open, setBack: setBack && settledBack(setBack, 0) } };
@@ -360,15 +364,15 @@ function* agentSteps(world: World): Generator<Step> {
   for (const generation of world.handed) {
     const { action, exp } = world.issued[generation - 1]!;
     if (!(clock < exp) || !rules.isNewDirective({ generation }, agent.report ?? { generation: 0 })) continue;
-    // Time goes on, also within a tick, and also when the clock is set back: what it does next is later than what it said.
+    // The agent's time always grows: within a tick, and when the clock is set back.
     const at = Math.max(clock, (agent.report?.at ?? clock - 1) + 1);
     const report: Report = { generation, action, outcome: "none", at, wasShut: agent.shut };
     yield { name: `agent begins ${action} ${generation}`, world: become({ report, underway: true }) };
   }
   const { report, saved } = agent;
   if (saved && world.faults > 0 && report && report.generation > saved.generation) {
-    // A machine put back to its snapshot, or a state directory restored: the host is shut, and its agent sure of it.
-    // It finds that it was away, and proves anew what it believes to be in force.
+    // A machine restored to its snapshot, or a restored state directory: the host is contained and the agent
+    // knows it. The agent notices the gap and proves again what it believes to be in force.
     const at = Math.max(clock, report.at) + 1;
     const back = { report: { ...saved, at, again: at }, shut: true };
     yield {
@@ -388,7 +392,7 @@ function* agentSteps(world: World): Generator<Step> {
   }
 }
 
-/** Between two looks somebody alters the rules, or nobody does for long enough. The look says so for the whole interval. */
+/** Between two checks someone may alter the rules. The next check reports it for the whole interval. */
 function* tamperSteps(world: World): Generator<Step> {
   const { report, underway } = world.agent;
   if (underway || report?.action !== "isolate") return;
@@ -425,7 +429,7 @@ function* carryOut(
     world: become({ shut, underway: false, report: settled, saved }),
   };
   if (world.faults === 0 || world.isTampered) return;
-  // An isolation that failed was rolled back; a release that failed left the host as it was.
+  // A failed isolation was rolled back. A failed release left the host as it was.
   const left = report.action === "isolate" ? false : world.agent.shut;
   const failed: Report = { ...report, outcome: "failed", at, wasShut: left };
   yield {
@@ -439,7 +443,7 @@ function* carryOut(
     };
 }
 
-/** What must be true in every world, and of every step into it. The first thing that is not, in words. */
+/** Checks what must hold in every world and for every step. Returns the first violation as text, or undefined. */
 export function violation(world: World, before?: World): string | undefined {
   const asset = assetOf(world);
   const { wish } = asset;

@@ -15,7 +15,7 @@ export type Parts = {
   body: string | Uint8Array<ArrayBuffer>;
 };
 
-/** Deterministic generator (mulberry32): a failure names its seed and can be had again. */
+/** Deterministic random generator (mulberry32). A failing test prints its seed, so you can repeat it. */
 export function randomOf(seed: number) {
   let state = seed;
   return (below: number): number => {
@@ -30,7 +30,7 @@ export type Random = ReturnType<typeof randomOf>;
 
 const pick = <T>(random: Random, from: readonly T[]): T => from[random(from.length)]!;
 
-/** Changes one character to another that a header may hold. */
+/** Replaces one character with another one that is allowed in a header. */
 function flip(random: Random, text: string): string {
   const at = random(text.length);
   const other = String.fromCharCode(33 + random(94));
@@ -42,7 +42,10 @@ const withHeader = (parts: Parts, name: string, value: string): Parts => ({
   headers: { ...parts.headers, [name]: value },
 });
 
-/** Ways to turn a good signed request into one that must not be accepted. Each changes what is covered, or its proof. */
+/**
+ * Ways to turn a valid signed request into one that must be rejected. Each changes a signed part or the
+ * signature.
+ */
 export const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Promise<Parts>> = {
   "a header missing": (good, random) => {
     const headers = { ...good.headers };
@@ -146,10 +149,10 @@ export const ATTACKS: Record<string, (good: Parts, random: Random) => Parts | Pr
 
 const ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/** A session token of three parts with one thing about it wrong. */
+/** Ways to damage one part of a session token. */
 const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> = {
   "a character of the token": (token, random) => {
-    // Not the last one: some of its bits mean nothing.
+    // Skip the last character: some of its bits carry no data.
     const at = random(token.length - 1);
     if (token[at] === ".") return token.replace(".", "");
     const other = ALPHANUMERIC[random(ALPHANUMERIC.length)]!;
@@ -175,8 +178,8 @@ const TOKEN_ATTACKS: Record<string, (token: string, random: Random) => string> =
 export type Round = { name: string; status: number; forged: unknown };
 
 /**
- * An edge, good requests of every kind, and forgeries of them without end, each sent through `createFetch` as a
- * runtime would. Heartbeats have three of six turns, session, enrolment and a person's token one each.
+ * An edge, valid requests of every kind, and an endless supply of forgeries, sent through `createFetch` as a
+ * runtime would. Half of them are heartbeats; session, enrolment and user tokens make up a sixth each.
  */
 export async function makeForgeries(seed: number) {
   const device = await makeDevice();
@@ -234,7 +237,7 @@ export async function makeForgeries(seed: number) {
   const [names, tokenNames] = [Object.keys(ATTACKS), Object.keys(TOKEN_ATTACKS)];
   return {
     state,
-    /** What is answered to the good ones, in the order heartbeat, session, enrolment, person. */
+    /** Status of each valid request, in the order heartbeat, session, enrolment, person. */
     async good(): Promise<number[]> {
       const answers = [await send(heartbeat), await send(opening), await send(enrolling), await ask(token)];
       return answers.map(({ status }) => status);

@@ -13,7 +13,7 @@ import {
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { TestStack } from "../stack.ts";
 
-/** Puts an open incident where the worker would, for tests of what an admin does with it. Gives its id. */
+/** Stores an open incident as the worker would. Returns its id. */
 export async function openIncident(
   stack: Pick<TestStack, "dynamodbEndpoint">,
   asset: { tenantId: string; assetId: string },

@@ -2,7 +2,7 @@ import type { AttributeMap } from "../../../shared/table/dynamo.ts";
 import { compareNumbers, normalise } from "./decimal.ts";
 import { refuse } from "./validation-fault.ts";
 
-/** On the wire and in this table binary values are base64 text. */
+/** Binary values are base64 text, on the wire and in this table. */
 export type Attribute = AttributeMap[string];
 type Wire = Record<string, unknown>;
 
@@ -33,7 +33,7 @@ const WIRE_KINDS: Record<string, string> = {
   M: "object",
 };
 
-/** Throws for a value DynamoDB would not take. Numbers are brought to their normal form. */
+/** Validates a value and normalises its numbers. Throws if DynamoDB would reject it. */
 export function checked(value: Attribute, depth = 1): Attribute {
   if (kindOf(value) !== "object") refuse("a value must be an object with one type");
   if (depth > DEPTH_MAX) refuse(`nesting is deeper than ${DEPTH_MAX} levels`);
@@ -111,7 +111,7 @@ export function sizeOf(value: Attribute): number {
 export const itemSize = (item: AttributeMap): number =>
   Object.entries(item).reduce((sum, [name, value]) => sum + bytesOf(name) + sizeOf(value), 0);
 
-/** The `length` of the function `size`: characters count as bytes, members of a document as one. */
+/** Result of the function `size`: bytes for strings and binary, members for documents. */
 export function lengthOf(value: Attribute): number | undefined {
   const type = typeOf(value);
   if (type === "S") return bytesOf(value.S!);
@@ -121,7 +121,7 @@ export function lengthOf(value: Attribute): number | undefined {
   return Array.isArray(content) ? content.length : undefined;
 }
 
-/** Strings sort by their bytes in UTF-8, which differs from JavaScript's order for characters beyond U+FFFF. */
+/** Compares strings by their UTF-8 bytes. JavaScript's order differs beyond U+FFFF. */
 export function compareStrings(a: string, b: string): number {
   if (a === b) return 0;
   if (/[\ud800-\udfff]/.test(a) || /[\ud800-\udfff]/.test(b))
@@ -129,7 +129,7 @@ export function compareStrings(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-/** Order of two values of one ordered type (S, N, B); undefined for others, which have no order. */
+/** Compares two values of one ordered type (S, N, B). Undefined for types without an order. */
 export function compareValues(a: Attribute, b: Attribute): number | undefined {
   if (a.S !== undefined && b.S !== undefined) return compareStrings(a.S, b.S);
   if (a.N !== undefined && b.N !== undefined) return compareNumbers(a.N, b.N);

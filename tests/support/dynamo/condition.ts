@@ -17,7 +17,7 @@ export type Condition =
   | { kind: "in"; operand: Operand; among: Operand[] }
   | { kind: "call"; name: string; operands: Operand[] };
 
-/** Parses a condition, filter or key condition and refuses what DynamoDB refuses before it looks at an item. */
+/** Parses a condition, filter or key condition. Throws for syntax that DynamoDB rejects without reading an item. */
 export function parseCondition(text: string, scope: Scope): Condition {
   const parser = new Parser(text, scope);
   const condition = or(parser);
@@ -57,7 +57,7 @@ function parenthesised(parser: Parser): Condition {
   const isDoubled = parser.peek() === "(";
   const condition = or(parser);
   parser.expect(")");
-  // ((a = b)): only the outer pair holds nothing but a parenthesised condition.
+  // In ((a = b)) only the outer parentheses are redundant.
   if (isDoubled && doubled.has(condition)) refuse("redundant parentheses");
   doubled.add(condition);
   return condition;
@@ -205,7 +205,7 @@ function call(name: string, operands: readonly Operand[], item: AttributeMap): b
   return Array.isArray(content) && typeOf(second) === type[0] && content.includes(one);
 }
 
-/** Every path of a condition, for the rules about which attributes it may name. */
+/** Every path of a condition, to check which attributes it may name. */
 export function pathsOf(condition: Condition): Path[] {
   const ofOperand = (operand: Operand): Path[] =>
     operand.kind === "path"

@@ -31,7 +31,7 @@ function reduce(coefficient: bigint, exponent: number): Decimal {
   return { coefficient: coefficient / 10n ** BigInt(zeros), exponent: exponent + zeros };
 }
 
-/** As DynamoDB gives a number back: without leading and trailing zeros. */
+/** A number in the form that DynamoDB returns: without leading and trailing zeros. */
 export function normalise(text: string): string {
   if (/^(0|-?[1-9]\d{0,14})$/.test(text)) return text;
   return format(parseDecimal(text));

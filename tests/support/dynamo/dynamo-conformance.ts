@@ -7,17 +7,17 @@ import {
 } from "../../../shared/table/dynamo.ts";
 
 /**
- * What AWS documents of DynamoDB, as far as the product depends on it: the same cases run against the table in memory
- * and against the embedded DynamoDB. All items of a case lie in one partition of its own.
+ * Documented behaviour of DynamoDB that the product depends on. The same cases run against the in-memory
+ * table and the embedded DynamoDB. Each case uses its own partition.
  */
 export type Case = {
   name: string;
   /** Page of the Amazon DynamoDB Developer Guide or API Reference. */
   source: string;
-  /** Items in the table before, without their partition key. */
+  /** Items that exist before the request, without their partition key. */
   given?: AttributeMap[];
   ask: (partition: string, table: string) => Request;
-  /** Code of the refusal, with the reasons of a cancelled transaction; or what the answer contains. */
+  /** Error code with the cancellation reasons, or members that the response must have. */
   answer: string | object;
 };
 type Request = { [Name in keyof Operations]: [Name, Operations[Name][0]] }[keyof Operations];
@@ -48,7 +48,7 @@ const put =
   (item: AttributeMap): Case["ask"] =>
   (partition, TableName) => ["PutItem", { TableName, Item: { ...keyOf(partition), ...item } }];
 
-/** A put under a condition on the item at sort key `a`. */
+/** A put with a condition on the item with sort key `a`. */
 const putIf =
   (ConditionExpression: string, given: Placeholders = {}): Case["ask"] =>
   (partition, TableName) => [
@@ -882,7 +882,10 @@ export const CONFORMANCE: readonly Case[] = [
   ...BATCHES,
 ];
 
-/** Puts the items of a case and asks. A refusal is its code and reasons, in one text; else the answer. */
+/**
+ * Stores the items of a case and sends its request. Returns the response, or the error code with its reasons
+ * as one text.
+ */
 export async function answerTo(one: Case, dynamo: Dynamo, table: string): Promise<string | object> {
   const partition = `case#${CONFORMANCE.indexOf(one)}`;
   for (const given of one.given ?? [])

@@ -10,11 +10,11 @@ export const dynamoJson = (value: object, init?: { status?: number; headers?: ob
 
 export const HTML = "<!doctype html><title>Sign in to the network</title>";
 
-/** The page of a captive portal: success by its status alone. */
+/** The login page of a captive portal, which answers with a success status. */
 export const portalPage = (status = 200): Response =>
   new Response(HTML, { status, headers: { "content-type": "text/html; charset=utf-8" } });
 
-/** What something else than DynamoDB may answer with status 2xx. */
+/** Successful responses (2xx) of servers that are not DynamoDB. */
 export const IMPOSTORS: { is: string; answer: () => Response }[] = [
   { is: "a page with status 200", answer: () => portalPage() },
   { is: "an empty 200", answer: () => new Response("") },

@@ -9,7 +9,7 @@ const PLACEHOLDER_BYTES_MAX = 255;
 const VALUES_BYTES_MAX = 2 * 1024 * 1024;
 const OPERATORS_MAX = 300;
 
-/** Names of attributes and indexes of list members. */
+/** A document path: attribute names and list indexes. */
 export type Path = readonly (string | number)[];
 export type Operand =
   | { kind: "path"; path: Path }
@@ -23,7 +23,7 @@ export type Placeholders = {
 
 const TOKEN = /\s*(<=|>=|<>|[=<>(),.[\]+-]|[:#][A-Za-z0-9_]+|[A-Za-z_][A-Za-z0-9_]*|\d+)/y;
 
-/** The placeholders of one request. Every expression of it must use them up. */
+/** The placeholders of one request. Its expressions must use all of them. */
 export class Scope {
   private readonly names: Map<string, string>;
   private readonly values: Map<string, AttributeMap[string]>;
@@ -57,7 +57,7 @@ export class Scope {
     this.used.add(placeholder);
     return this.values.get(placeholder) ?? refuse(`${placeholder} is not in ExpressionAttributeValues`);
   }
-  /** To be called after every expression of the request is parsed. */
+  /** Call this after parsing every expression of the request. */
   expectAllUsed(): void {
     for (const name of [...this.names.keys(), ...this.values.keys()])
       if (!this.used.has(name)) refuse(`${name} is not used in any expression`);
@@ -89,7 +89,7 @@ export class Parser {
     const found = this.next();
     if (found !== token) refuse(`expected ${token}, found ${found}`);
   }
-  /** True, and the token taken, when the next one is this keyword in any case. */
+  /** Consumes the next token if it is this keyword, in any case. Returns whether it was. */
   takeWord(word: string): boolean {
     if (this.peek()?.toUpperCase() !== word) return false;
     this.at++;
@@ -125,7 +125,7 @@ export class Parser {
     if (RESERVED_WORDS.has(token.toUpperCase())) refuse(`${token} is a reserved word`);
     return token;
   }
-  /** Commas between operands; the parenthesis is already open. */
+  /** Parses operands separated by commas. The opening parenthesis is already consumed. */
   private operands(): Operand[] {
     const operands = [this.operand()];
     while (this.take(",")) operands.push(this.operand());
@@ -170,7 +170,7 @@ function tokensOf(text: string): readonly string[] {
   return tokens;
 }
 
-/** The attribute at a path; undefined where there is none. */
+/** The attribute at a path; undefined if the path does not exist. */
 export function at(item: AttributeMap, path: Path): AttributeMap[string] | undefined {
   let found: AttributeMap[string] | undefined = { M: item };
   for (const step of path) {
@@ -180,7 +180,7 @@ export function at(item: AttributeMap, path: Path): AttributeMap[string] | undef
   return found;
 }
 
-/** True when one path is the other or leads through it: DynamoDB refuses both in one expression. */
+/** True if one path equals or contains the other. DynamoDB rejects both in one expression. */
 export const overlap = (a: Path, b: Path): boolean =>
   a.slice(0, b.length).every((step, i) => step === b[i]) || b.every((step, i) => step === a[i]);
 

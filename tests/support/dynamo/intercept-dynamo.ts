@@ -1,11 +1,11 @@
 import type { Dynamo } from "../../../shared/table/dynamo.ts";
 
-/** A request to the table, as a test looks at it: any operation, any input. */
+/** Any request to the table: operation and input. */
 export type TableRequest = { operation: string; input: Record<string, unknown> };
 
 /**
- * A table that hands every request to `handle`. `send` passes a request on to the real table: the same request, or the
- * one that it is given. Throw to fail the request; return another object to change the response.
+ * Passes every request to `handle`. `send` forwards the request to the real table, with another input if you
+ * give one. Throw to fail the request, or return another response.
  */
 export const interceptDynamo = (
   dynamo: Dynamo,

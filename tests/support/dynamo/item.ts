@@ -33,14 +33,14 @@ function checkKeys(item: AttributeMap, { partition, sort }: KeyNames, isRequired
   }
 }
 
-/** `Key` of a request: the two key attributes and nothing else. */
+/** Validates the `Key` of a request: the two key attributes and nothing else. */
 export function checkedKey(key: AttributeMap | undefined): AttributeMap {
   if (!key || Object.keys(key).length !== 2) refuse("the key does not match the schema");
   checkKeys(key, TABLE_KEYS, true);
   return key;
 }
 
-/** An item as it may be stored. */
+/** Validates an item to be stored. */
 export function checkedItem(item: AttributeMap | undefined): AttributeMap {
   const normal = checkedMap(item ?? refuse("Item is missing"));
   checkKeys(normal, TABLE_KEYS, true);
@@ -52,7 +52,7 @@ export function checkedItem(item: AttributeMap | undefined): AttributeMap {
 export const isValidation = (error: unknown): boolean =>
   error instanceof DynamoFault && error.code === "ValidationException";
 
-/** The items of a table by their ids, and those of a partition without a look at all the others. */
+/** Items by id, with an index by partition. */
 export class Items extends Map<string, AttributeMap> {
   private readonly partitions = new Map<string, Map<string, AttributeMap>>();
   override set(id: string, item: AttributeMap): this {

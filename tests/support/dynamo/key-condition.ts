@@ -6,7 +6,7 @@ import { refuse } from "./validation-fault.ts";
 
 export type KeyNames = { partition: string; sort: string };
 
-/** A key condition is one equality on the partition key and at most one condition on the sort key. */
+/** Parses a key condition: one equality on the partition key and at most one condition on the sort key. */
 export function parseKeyCondition(
   text: string,
   { partition, sort }: KeyNames,
@@ -45,7 +45,7 @@ function subjectOf(part: Condition): string | undefined {
   return String(subject.path[0]);
 }
 
-/** Both keys of the table and of its indexes are strings. */
+/** Throws unless the operands are strings: all keys of the table and its indexes are. */
 function checkOperands(part: Condition, bytesMax: number): void {
   const operands: Operand[] =
     part.kind === "compare"

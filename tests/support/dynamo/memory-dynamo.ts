@@ -8,15 +8,16 @@ import { applyUpdate, parseUpdate, type Update } from "./update.ts";
 import { refuse } from "./validation-fault.ts";
 
 /**
- * The product's table with DynamoDB's semantics and limits, in memory. It refuses what DynamoDB documents that it
- * refuses: tests/support/dynamo/dynamo-conformance.ts holds it and the embedded DynamoDB to the same cases. Every operation
- * is atomic and answers in a later turn, so that callers interleave as they would over a network.
+ * The product's table in memory, with the semantics and limits of DynamoDB.
+ * tests/support/dynamo/dynamo-conformance.ts runs the same cases against this table and the embedded
+ * DynamoDB. Every operation is atomic and resolves in a later event-loop turn, so callers interleave as over
+ * a network.
  */
 export type MemoryDynamo = {
   dynamo: Dynamo;
-  /** Every item, by key. */
+  /** Every item by its key. */
   items: ReadonlyMap<string, AttributeMap>;
-  /** What each operation was called how often. */
+  /** Number of calls by operation. */
   calls: Map<string, number>;
 };
 
@@ -29,21 +30,21 @@ type WriteInput = Placeholders & {
 };
 type WriteKind = "Put" | "Update" | "Delete" | "ConditionCheck";
 
-/** A write whose request is valid; what the item is decides the rest. */
+/** A write with a valid request. The stored item decides whether its condition holds. */
 type Write = { id: string; key: AttributeMap; condition?: Condition } & (
   | { kind: "Put"; item: AttributeMap }
   | { kind: "Update"; update: Update }
   | { kind: "Delete" | "ConditionCheck" }
 );
 
-/** Limits of the API Reference of each operation. */
+/** Limits from each operation's page of the API Reference. */
 const TRANSACTION_WRITES_MAX = 100;
 const TRANSACTION_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_GET_MAX = 100;
 const BATCH_WRITE_MAX = 25;
 const TOKEN_LENGTH_MAX = 36;
 
-/** Parameters this table knows. Any other one throws, so that none is silently ignored. */
+/** Parameters that this table supports. It throws for any other, so that none is silently ignored. */
 const PLACEHOLDERS = ["ExpressionAttributeNames", "ExpressionAttributeValues"];
 const PARAMETERS: Record<string, readonly string[]> = {
   GetItem: ["TableName", "Key", "ConsistentRead", "ProjectionExpression", ...PLACEHOLDERS],
@@ -67,7 +68,7 @@ const PARAMETERS: Record<string, readonly string[]> = {
   ],
 };
 
-/** `turn` resolves when the next operation may go on: a test decides who goes first. */
+/** `turn` resolves when the next operation may continue. A test uses it to decide the order. */
 export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): MemoryDynamo {
   const items = new Items();
   const calls = new Map<string, number>();
@@ -75,7 +76,7 @@ export function createMemoryDynamo(turn: () => Promise<void> = async () => {}): 
 
   const isMet = ({ condition, id }: Write): boolean => !condition || holds(condition, items.get(id) ?? {});
 
-  /** The item as the write leaves it; undefined when it is gone. */
+  /** The item after the write; undefined if the write deletes it. */
   function outcome(write: Write): AttributeMap | undefined {
     if (write.kind === "Put") return write.item;
     if (write.kind === "Delete") return undefined;

@@ -85,7 +85,7 @@ function checkedStart(
   return start;
 }
 
-/** At the limit DynamoDB stops without looking whether there is more: the key to go on from is there all the same. */
+/** At the limit DynamoDB stops without checking for more items, so it always returns a key to continue from. */
 function page(items: readonly AttributeMap[], limit = Number.POSITIVE_INFINITY) {
   const seen: AttributeMap[] = [];
   let bytes = 0;

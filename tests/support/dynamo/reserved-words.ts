@@ -1,6 +1,6 @@
 /**
- * Words that an expression may only use through a `#name` placeholder, whatever their case.
- * Source: "Reserved words in DynamoDB", Amazon DynamoDB Developer Guide.
+ * Words that an expression may use only through a `#name` placeholder, in any case. Source: "Reserved words
+ * in DynamoDB", Amazon DynamoDB Developer Guide.
  */
 export const RESERVED_WORDS: ReadonlySet<string> = new Set(
   `

@@ -14,7 +14,7 @@ export type Update = {
 
 const CLAUSES = ["SET", "REMOVE", "ADD", "DELETE"] as const;
 
-/** Parses an update and refuses what DynamoDB refuses before it looks at the item. */
+/** Parses an update expression. Throws for syntax that DynamoDB rejects without reading the item. */
 export function parseUpdate(text: string, keyNames: readonly string[], scope: Scope): Update {
   const parser = new Parser(text, scope);
   const update: Update = { set: [], remove: [], add: [], delete: [] };
@@ -82,7 +82,7 @@ function checkedOperand(operand: Operand): Operand {
   return operand;
 }
 
-/** The item as the update leaves it. Values are those of the item before, as DynamoDB has it. */
+/** The item after the update. Operands read the item before the update, as in DynamoDB. */
 export function applyUpdate(update: Update, before: AttributeMap): AttributeMap {
   const after = copyOfItem(before);
   const sets = update.set.map(({ path, value }) => ({ path, value: evaluate(value, before) }));
@@ -93,7 +93,7 @@ export function applyUpdate(update: Update, before: AttributeMap): AttributeMap 
   return after;
 }
 
-/** Later list members first, so that indexes keep their meaning. */
+/** Removes later list members first, so that the indexes stay valid. */
 const removalOrder = (paths: readonly Path[]): Path[] =>
   [...paths].sort((a, b) => Number(b.at(-1)) - Number(a.at(-1)) || 0);
 

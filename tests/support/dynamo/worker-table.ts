@@ -15,7 +15,7 @@ import type { MemoryDynamo } from "./memory-dynamo.ts";
 export const TENANT = "org_memory";
 export const ASSET = "01K00000000000000000000000";
 
-/** A worker's dependencies on a table in memory, each worker with its own memory of presences. */
+/** Dependencies of a worker with an in-memory table. Each worker has its own presence cache. */
 export function createWorkerDeps(table: MemoryDynamo, tenant: TenantItem, more: Partial<Deps> = {}): Deps {
   const pause = async () => {};
   const verify = createReportVerifier();
@@ -44,7 +44,7 @@ export const makeTenant = (more: Partial<TenantItem> = {}): TenantItem => ({
   ...more,
 });
 
-/** A heartbeat as it comes out of a verified message. */
+/** A heartbeat as a verified message delivers it. */
 export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sentAt): Delivery {
   const message = { id: "m", receipt: "r", body: "", receives: 1, sentAtMs: 0 };
   const body = JSON.stringify(heartbeatSchema.parse(beat));
@@ -53,10 +53,13 @@ export function deliver(beat: Heartbeat, assetId = ASSET, receivedAt = beat.sent
   return delivery;
 }
 
-/** Bookkeeping that depends on how often something was written, by name. */
+/** Attributes that count writes. They depend on how often an item was written. */
 const BOOKKEEPING = new Set(["revision", "reopens"]);
 
-/** The table as far as it is claimed not to depend on order: no events (they tell what was decided when). */
+/**
+ * The contents of the table that must not depend on message order. Events are left out, because they record
+ * the order of decisions.
+ */
 export function contents(table: MemoryDynamo): Record<string, unknown> {
   const kept = [...table.items].filter(([, item]) => item.type?.S !== "Event");
   const plain = (item: AttributeMap) =>

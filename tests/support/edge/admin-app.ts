@@ -4,12 +4,12 @@ import { ISSUER } from "../../../local/issuer.ts";
 import type { Dynamo } from "../../../shared/table/dynamo.ts";
 import { EDGE_URL, makeEdgeApp, TENANT_ID } from "./edge-app.ts";
 
-/** Claims of a session that is good in every way; `undefined` takes one out. */
+/** Claims of a valid session. `undefined` removes a claim. */
 export type Claims = Record<string, unknown>;
 
 export type SignWith = { alg?: string; kid?: string; key?: JoseKey | Uint8Array };
 
-/** The app with sessions signed at will, and a table that counts what is asked of it. */
+/** The app with a test issuer of sessions, and a table that counts requests. */
 export async function makeAdminApp(more: Partial<Deps> = {}) {
   const asked: string[] = [];
   const dynamo = (async (operation: string) => {

@@ -1,16 +1,20 @@
 /**
- * A strict stand-in for the handshake of Clerk's Frontend API (clerk.com/docs, "How Clerk works"; `HandshakeService` of
- * @clerk/backend 3.25.0). It refuses what Clerk refuses; what a browser keeps of its answers is up to the test.
+ * A strict test double of the handshake of Clerk's Frontend API (clerk.com/docs, "How Clerk works";
+ * `HandshakeService` of @clerk/backend 3.25.0). It rejects what Clerk rejects. The test decides which cookies
+ * the browser keeps.
  */
 export type FrontendApi = {
-  /** Answers the address a browser was sent to. `clientCookie`: the browser's cookie of the Frontend API's own domain. */
+  /**
+   * Responds to the address that a browser was redirected to. `clientCookie`: cookie of the Frontend API's
+   * own domain.
+   */
   handshake(address: URL, clientCookie?: string): Promise<{ status: number; back?: URL; cookies: string[] }>;
-  /** Sends a browser back from the hosted sign-in page. */
+  /** Redirects a browser back from the hosted sign-in page. */
   signIn(redirectUrl: URL, session: string): { back: URL; clientCookie: string };
 };
 
 type Settings = {
-  /** Development instances are on another site than the application and know browsers by `__clerk_db_jwt`. */
+  /** Development instances run on another site than the application and identify browsers by `__clerk_db_jwt`. */
   isDevelopment: boolean;
   allowedOrigins: readonly string[];
   suffix: string;

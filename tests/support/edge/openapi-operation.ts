@@ -18,7 +18,7 @@ export type JsonSchema = Record<string, unknown>;
 const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ $id: "api", ...SPECIFICATION });
 
-/** Operation of a request by its path, with the ids in place. */
+/** The OpenAPI operation of a request path that contains ids. */
 export function operationFor(method: string, pathname: string) {
   const fits = (path: string) =>
     new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(pathname.replace(/^\/v1/, ""));
@@ -27,8 +27,8 @@ export function operationFor(method: string, pathname: string) {
 }
 
 /**
- * What is wrong with this answer by the specification: a status, media type or body that it does not tell.
- * Undefined when all is well.
+ * Checks a response against the OpenAPI description. Returns the undocumented status, media type or body as
+ * text, or undefined.
  */
 export async function faultOf(method: string, path: string, answer: Response): Promise<string | undefined> {
   const operation = operationFor(method, path.split("?")[0]!);

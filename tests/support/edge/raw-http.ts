@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 
 /**
- * Sends these bytes over a socket of their own. Gives what came back until the other side ended the connection, or
- * until nothing came within `silenceMs`.
+ * Sends bytes over a new socket. Returns the response bytes, up to the end of the connection or `silenceMs`
+ * without data.
  */
 export function sendRaw(
   url: string,
@@ -26,6 +26,6 @@ export function sendRaw(
   return promise;
 }
 
-/** Status of each answer. */
+/** Status of each response. */
 export const statusesOf = (answered: string): number[] =>
   [...answered.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status));

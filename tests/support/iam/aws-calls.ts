@@ -17,8 +17,8 @@ type Body = Readonly<Record<string, unknown>> & {
 const partitionOf = (key: Item | undefined): string[] => (key?.PK?.S === undefined ? [] : [key.PK.S]);
 
 /**
- * The permissions that one call to DynamoDB or SQS needs, as the Service Authorization Reference and "Using IAM with
- * DynamoDB transactions" have them. Throws on an operation that is not listed here.
+ * Permissions that one call to DynamoDB or SQS needs. Sources: Service Authorization Reference; "Using IAM
+ * with DynamoDB transactions". Throws for operations not listed here.
  *
  * @param target the `X-Amz-Target` header, such as `DynamoDB_20120810.GetItem`
  */
@@ -70,7 +70,7 @@ const resourceOf = ({ TableName, IndexName }: Body): string =>
 
 type Transacted = Record<string, { TableName: string; Key?: Item; Item?: Item }>;
 
-/** A transaction has no permission of its own: each of its items needs that of the single operation. */
+/** A transaction has no permission of its own: each item needs the permission of the single operation. */
 const OF_TRANSACTION: Readonly<Record<string, string>> = {
   Put: "PutItem",
   Update: "UpdateItem",
@@ -95,7 +95,7 @@ function askedByTransaction(items: readonly Transacted[]): Asked[] {
   return [...asked.values()];
 }
 
-/** The value that the key condition compares the partition key of the table or the index with. */
+/** The partition key value in the key condition of a query, for the table or the index. */
 function queriedPartition(body: Body): string {
   const condition = String(body.KeyConditionExpression);
   const name = body.IndexName === undefined ? "PK" : `${body.IndexName}PK`;

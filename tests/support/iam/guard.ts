@@ -2,19 +2,22 @@ import { askedBy } from "./aws-calls.ts";
 import { deployedPolicies, type NodeKind } from "./deployed-policies.ts";
 import { type Asked, decide } from "./policy.ts";
 
-/** Calls of one kind of node that needed the same permission. */
+/** Calls by one kind of node that needed the same permission. */
 export type Recorded = Asked & { node: NodeKind; isAllowed: boolean; calls: number };
 
-/** A stand-in for AWS in front of the embedded services: it lets through what the node's policy allows. */
+/** A proxy in front of the embedded services. It forwards only calls that the node's policy allows. */
 export type Guard = {
-  /** Endpoint of DynamoDB and SQS alike. */
+  /** Endpoint for both DynamoDB and SQS. */
   url: string;
-  /** What was asked so far. Each call counts once for each permission that it needs. */
+  /** Calls so far. A call counts once for each permission that it needs. */
   recorded: () => Recorded[];
   stop: () => Promise<void>;
 };
 
-/** The access key of a kind of node. The embedded services take any; here it says who calls. */
+/**
+ * The access key of a kind of node. The embedded services accept any key; the guard uses it to identify the
+ * caller.
+ */
 export const accessKeyOf = (node: NodeKind): string => `AKIA${node.toUpperCase()}`;
 
 type Backends = { dynamodbEndpoint: string; sqsEndpoint: string };
@@ -40,7 +43,7 @@ export function startGuard({ dynamodbEndpoint, sqsEndpoint }: Backends): Guard {
       const target = request.headers.get("x-amz-target");
       const [, accessKey = ""] = request.headers.get("authorization")?.match(/Credential=([^/]+)\//) ?? [];
       const node = nodes.get(accessKey);
-      // Agents under test ask every port of this machine.
+      // Agents under test probe every port of this machine.
       if (target === null || node === undefined)
         return new Response("no node of this stack", { status: 403 });
       const body = await request.text();

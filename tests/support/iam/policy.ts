@@ -1,7 +1,7 @@
 /*
- * IAM's evaluation of identity-based policies, as far as the policies of this project go: an explicit Deny wins, what no
- * statement allows is denied. Sources: "Policy evaluation logic" and "Multivalued context keys" in the IAM User Guide.
- * Whatever is not understood throws, so that no statement is ignored.
+ * IAM evaluation of identity-based policies, limited to what this project uses: an explicit Deny wins, and
+ * anything not allowed is denied. Sources: "Policy evaluation logic" and "Multivalued context keys" in the
+ * IAM User Guide. Throws for unknown elements, so that no statement is ignored.
  */
 
 type Values = string | readonly string[];
@@ -13,18 +13,18 @@ export type Statement = {
 };
 export type PolicyDocument = { Version: "2012-10-17"; Statement: readonly Statement[] };
 
-/** One permission that a call needs. `leadingKeys`: partition keys that it names, of the table or the index. */
+/** One permission that a call needs. `leadingKeys`: partition keys that the call names, of the table or the index. */
 export type Asked = { action: string; resource: string; leadingKeys: readonly string[] };
 
 export type Decision = {
   isAllowed: boolean;
-  /** The statement that decided; absent when none applies, which denies. */
+  /** The deciding statement. Absent: no statement applies, so the call is denied. */
   by?: Statement;
 };
 
 const listOf = (values: Values): readonly string[] => (typeof values === "string" ? [values] : values);
 
-/** `*` is any text, `?` one character. Actions are compared without case, everything else with it. */
+/** Matches `*` (any text) and `?` (one character). Actions ignore case; everything else is case-sensitive. */
 export function isLike(pattern: string, text: string, flags = ""): boolean {
   const source = pattern
     .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
@@ -68,13 +68,14 @@ function holds(operator: string, key: string, wanted: readonly string[], { leadi
   const compare = COMPARISONS[name ?? ""];
   if (!compare) throw new Error(`${operator} is a condition operator that is not understood`);
   const fits = (value: string) => wanted.some((pattern) => compare(pattern, value));
-  // Without any value ForAllValues is true and ForAnyValue false: a Scan passes a fence that only has the former.
+  // Without values, ForAllValues is true and ForAnyValue is false. So a Scan passes a condition that uses
+  // only ForAllValues.
   if (set === "ForAllValues") return leadingKeys.every(fits);
   if (set === "ForAnyValue") return leadingKeys.some(fits);
   throw new Error(`${operator} is a condition operator that is not understood`);
 }
 
-/** An action of an Allow statement on one of its resources: what a policy grants, in its smallest parts. */
+/** One action of an Allow statement on one of its resources: the smallest unit that a policy grants. */
 export type Grant = { action: string; resource: string };
 
 export const grantsOf = ({ Statement: statements }: PolicyDocument): Grant[] =>

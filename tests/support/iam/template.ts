@@ -1,6 +1,6 @@
 import type { PolicyDocument } from "./policy.ts";
 
-/** What a template's parameters, pseudo parameters and resources stand for. */
+/** Values of a template's parameters, pseudo parameters and resources. */
 export type Names = {
   /** `Ref` and `${Name}` of parameters and pseudo parameters. */
   references: Readonly<Record<string, string>>;
@@ -13,14 +13,14 @@ export type Template = { Resources: Record<string, Resource> };
 
 const SHORT_FORM = /!(Ref|GetAtt|Sub)[ \t]+("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s,\]}]+)/g;
 
-/** Short forms as the mappings that they stand for, because YAML parsers drop unknown tags. */
+/** Converts short forms such as `!Ref` to mappings, because YAML parsers drop unknown tags. */
 const longForms = (text: string): string =>
   text.replaceAll(SHORT_FORM, (_, name: string, argument: string) => {
     const quoted = /^["']/.test(argument) ? argument : JSON.stringify(argument);
     return `{ ${JSON.stringify(name === "Ref" ? "Ref" : `Fn::${name}`)}: ${quoted} }`;
   });
 
-/** Reads a CloudFormation template and resolves the functions in it. Throws on one that it does not know. */
+/** Reads a CloudFormation template and resolves its functions. Throws for an unknown function. */
 export function readTemplate(text: string, names: Names): Template {
   const withoutComments = text.replaceAll(/(?<=^|\s)#.*$/gm, "");
   const long = longForms(withoutComments);
@@ -44,7 +44,7 @@ function call(name: string, argument: unknown, { references, attributes }: Names
   if (typeof argument !== "string") throw new Error(`${name} takes one text here`);
   const named = (reference: string): string => {
     const value = references[reference] ?? attributes[reference];
-    // Another resource of the template: its name is as good as an id.
+    // `Ref` to another resource of the template: its name serves as id.
     if (value === undefined && name === "Ref") return reference;
     if (value === undefined) throw new Error(`${name} names ${reference}, which is not known`);
     return value;
@@ -54,7 +54,7 @@ function call(name: string, argument: unknown, { references, attributes }: Names
   throw new Error(`${name} is a function of CloudFormation that this parser does not know`);
 }
 
-/** The document of a managed policy in the template. */
+/** The policy document of a managed policy in the template. */
 export function policyOf(template: Template, resource: string): PolicyDocument {
   const found = template.Resources[resource];
   if (found?.Type !== "AWS::IAM::ManagedPolicy") throw new Error(`${resource} is not a managed policy`);

@@ -1,19 +1,19 @@
 import { timestamp } from "../../../shared/time/clock.ts";
 
 /**
- * Stand-ins for the three services that hand out AWS credentials, and a gate before DynamoDB and SQS that refuses
- * credentials which were not issued or have expired. Each refuses what the real one documents that it refuses.
+ * Test doubles of the three services that issue AWS credentials, and a gate in front of DynamoDB and SQS that
+ * rejects unknown or expired credentials. Each rejects what the real service is documented to reject.
  */
 
 type Issued = { sessionToken: string; secretAccessKey: string; expiresAtMs: number };
 
 export type CredentialIssuer = {
-  /** How long credentials live that are issued from now on. */
+  /** Lifetime of credentials issued from now on, in milliseconds. */
   lifeMs: number;
-  /** Credentials by access key id. */
+  /** Issued credentials by access key id. */
   issued: ReadonlyMap<string, Issued>;
   issue: () => { AccessKeyId: string; SecretAccessKey: string; Token: string; Expiration: string };
-  /** What the gate refuses a request with; undefined when it may pass. */
+  /** The error of the gate for a request; undefined if the request may pass. */
   refusalOf: (request: Request) => string | undefined;
 };
 
@@ -56,7 +56,7 @@ function serve(fetch: (request: Request) => Response | Promise<Response>): Serve
   return { url: `http://127.0.0.1:${server.port}`, stop: () => server.stop(true) };
 }
 
-/** Passes requests on to a service as long as their credentials are valid. `refused`: codes, in order. */
+/** Forwards requests to a service while their credentials are valid. `refused`: error codes, in order. */
 export function startCredentialGate(
   issuer: CredentialIssuer,
   endpoint: string,
@@ -66,7 +66,7 @@ export function startCredentialGate(
   const server = serve(async (request) => {
     const { pathname } = new URL(request.url);
     const body = await request.arrayBuffer();
-    // Agents of other tests look at every port of this machine.
+    // Agents of other tests probe every port of this machine.
     if (!request.headers.has("x-amz-target")) return new Response("not found", { status: 404 });
     const code = issuer.refusalOf(request);
     if (code) {
@@ -89,10 +89,10 @@ export function startCredentialGate(
   return { ...server, refused, passed: () => passed };
 }
 
-/** What a source does from now on: its own answers, none for a while, or an outage. */
+/** Whether the source issues credentials or is down. */
 type Behaviour = { isDown: boolean };
 
-/** ECS and EKS Pod Identity: credentials for whoever sends the authorization token. */
+/** ECS and EKS Pod Identity: issues credentials to a caller with the authorization token. */
 export function startContainerEndpoint(
   issuer: CredentialIssuer,
   token: () => string,
@@ -111,7 +111,7 @@ export function startContainerEndpoint(
 
 export const EC2_ROLE = "lz-edge";
 
-/** EC2 metadata, version 2 alone: a session token by PUT, and 401 for a request without one that is valid. */
+/** EC2 instance metadata, IMDSv2 only: a session token by PUT, and 401 for a request without a valid token. */
 export function startInstanceMetadata(
   issuer: CredentialIssuer,
   clock: () => number = Date.now,
@@ -120,7 +120,7 @@ export function startInstanceMetadata(
   const server = serve((request) => {
     const { pathname } = new URL(request.url);
     if (state.isDown) return new Response("unavailable", { status: 503 });
-    // Requests that a proxy forwards get no token (EC2 User Guide).
+    // Requests forwarded by a proxy get no token (EC2 User Guide).
     if (request.headers.has("x-forwarded-for")) return new Response("forbidden", { status: 403 });
     if (pathname === "/latest/api/token") {
       if (request.method !== "PUT") return new Response("method not allowed", { status: 405 });
@@ -145,7 +145,7 @@ export function startInstanceMetadata(
 
 export const WEB_ROLE_ARN = "arn:aws:iam::123456789012:role/lz-edge";
 
-/** STS AssumeRoleWithWebIdentity. `token` is the one that the identity provider issues at present. */
+/** STS AssumeRoleWithWebIdentity. `token` is the identity provider's current token. */
 export function startSts(
   issuer: CredentialIssuer,
   token: () => { value: string; expiresAtMs: number },

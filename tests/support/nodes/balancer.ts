@@ -1,4 +1,4 @@
-/** Between two questions to a node whether it is ready. */
+/** Interval between readiness probes of a node, in milliseconds. */
 const LOOK_EVERY_MS = 100;
 const LOOK_MS_MAX = 2000;
 
@@ -6,15 +6,15 @@ const isRefused = (cause: unknown): boolean =>
   ["ECONNREFUSED", "ConnectionRefused"].includes((cause as { code?: string }).code ?? "");
 
 /**
- * Nodes behind one address, as a load balancer makes them: in turn, those alone that say at `/readyz` that they are
- * ready. A node that refuses the connection costs nobody a request; whatever else becomes of one is the client's to see.
+ * A load balancer: sends requests in turn to the nodes that report ready at `/readyz`. A node that refuses
+ * the connection is skipped; other failures reach the client.
  */
 export type Balancer = {
-  /** Sends to whichever node has its turn: origin and port of `url` do not count. */
+  /** Sends the request to the next node. The origin of `url` is ignored. */
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Resolves once this node is given requests. */
+  /** Resolves once this node receives requests. */
   untilIn: (node: string) => Promise<void>;
-  /** How many requests each node has answered. */
+  /** Number of requests that each node has answered. */
   answered: ReadonlyMap<string, number>;
   stop: () => Promise<void>;
 };
@@ -45,7 +45,7 @@ export function startBalancer(nodes: readonly string[]): Balancer {
     }
   });
 
-  /** Those that are in, from the one whose turn it is; all of them when none is. */
+  /** The ready nodes, starting with the next in turn. All nodes if none is ready. */
   function inTurn(): string[] {
     const all = nodes.filter((node) => ready.has(node));
     const candidates = all.length > 0 ? all : [...nodes];

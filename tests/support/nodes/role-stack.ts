@@ -12,7 +12,7 @@ type How = {
   folder: string;
   runtime: RuntimeName;
   workers: number;
-  /** More environment for edge and worker, and for the edge alone. */
+  /** Extra environment variables: for edge and worker, and for the edge only. */
   environment: Record<string, string>;
   edgeEnvironment: Record<string, string>;
   onLine: (stage: string, line: string) => void;
@@ -26,8 +26,9 @@ export type Split = {
 };
 
 /**
- * Replaces the one edge and the workers of a running stack by one node of each kind. Each reaches DynamoDB and SQS
- * through a guard that enforces its policy of deploy/aws.yaml. A router has the stack's address, as a balancer would.
+ * Replaces the edge and the workers of a running stack by one node of each kind. Each reaches DynamoDB and
+ * SQS through a guard that enforces its policy in deploy/aws.yaml. A router listens at the stack's address,
+ * as a load balancer would.
  */
 export async function splitRoles(stack: Stack, how: How): Promise<Split> {
   const { root, folder, runtime, onLine } = how;
@@ -90,7 +91,7 @@ export async function splitRoles(stack: Stack, how: How): Promise<Split> {
   };
 }
 
-/** A balancer sends nothing to a node that does not say that it is ready. */
+/** A load balancer sends no requests to a node until it reports ready. */
 async function untilReady(url: string): Promise<void> {
   const { status } = await fetch(`${url}/readyz`);
   if (status !== 200) throw new Error(`${url} is not ready: it answered ${status}`);
@@ -98,7 +99,7 @@ async function untilReady(url: string): Promise<void> {
 
 const INGEST_PATHS = ["/v1/heartbeats", "/v1/session", "/v1/directive", "/v1/catalog"];
 
-/** Sends each path to the nodes that serve it. */
+/** Routes each path to the node that serves it. */
 function startRouter(port: number, urls: ReadonlyMap<NodeKind, string>): Bun.Server<undefined> {
   const send = (request: Request, node: NodeKind, body: ArrayBuffer | undefined): Promise<Response> => {
     const { pathname, search } = new URL(request.url);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Processes an agent has to find: they run as children of the test and end with it. */
+/** A process that an agent must find. It runs as a child of the test and ends with it. */
 export type Running = { pid: number; stop(): Promise<void> };
 
 async function run(script: string, folder: string): Promise<Running & { line: string }> {
@@ -24,7 +24,7 @@ async function run(script: string, folder: string): Promise<Running & { line: st
 
 const newFolder = () => mkdtempSync(join(tmpdir(), "lz-engine-"));
 
-/** Serves what Ollama's API serves (docs/api.md of ollama/ollama), on a port of its own choice. */
+/** Serves the endpoints of Ollama's API (docs/api.md of ollama/ollama) on a free port. */
 export async function startOllamaShaped(): Promise<Running & { port: number }> {
   const started = await run(
     `const model = { name: "llama3.2:3b", model: "llama3.2:3b", modified_at: "2026-10-01T10:00:00Z", size: 2019393189,
@@ -44,7 +44,7 @@ console.log(server.port);`,
   return { ...started, port: Number(started.line) };
 }
 
-/** GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md), padded so that it counts as weights. */
+/** GGUF metadata (github.com/ggml-org/ggml, docs/gguf.md), padded to the minimum size of weights. */
 export function ggufBytes(name: string): Uint8Array {
   const parts: Buffer[] = [];
   const u32 = (value: number) => {
@@ -75,7 +75,7 @@ export function ggufBytes(name: string): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** A process that has nothing to do with AI by its name and maps a GGUF file that has another one too. */
+/** A process with an unrelated name that maps a GGUF file with an unrelated name. */
 export async function startMappedWeights(fileName: string, modelName: string): Promise<Running> {
   const folder = newFolder();
   const file = join(folder, fileName);

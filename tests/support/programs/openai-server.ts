@@ -1,7 +1,7 @@
-/** A server that speaks the OpenAI chat completions protocol over a real socket, and misbehaves when told to. */
+/** A server with the OpenAI chat completions protocol over a real socket. A test can make it misbehave. */
 export type OpenAiServer = {
   baseUrl: string;
-  /** Bodies of the requests so far. */
+  /** Bodies of the requests received so far. */
   requests: {
     model: string;
     stream?: boolean;

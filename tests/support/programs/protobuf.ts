@@ -1,4 +1,7 @@
-/** A message of text fields by number (https://protobuf.dev/programming-guides/encoding/), in hexadecimal. */
+/**
+ * Encodes text fields by number as a Protocol Buffers message, in hexadecimal
+ * (https://protobuf.dev/programming-guides/encoding/).
+ */
 export function messageOf(...fields: [field: number, value: string | Buffer][]): string {
   return encode(fields).toString("hex");
 }

@@ -16,14 +16,14 @@ const TYPES = TOKENS.map((_, token) => {
   if (token >= FIRST_BYTE) return TOKEN.byte;
   return token === 0 ? TOKEN.unknown : TOKEN.control;
 });
-/** How much each token is wanted beyond chance: an end before all, then the end of a string, then a letter. */
+/** Bias of each token: highest for the end token, then for the end of a string, then for a letter. */
 const LEANINGS = new Map([
   [END, 3],
   [byteOf('"'), 2],
   ...[..."abcdefghijklmnopqrstuvwxyz"].map((letter): [number, number] => [byteOf(letter), 1]),
 ]);
 
-/** Numbers between -0.1 and 0.1, the same each time: mulberry32. */
+/** Deterministic numbers between -0.1 and 0.1 (mulberry32). */
 function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffer> {
   let state = seed;
   const next = () => {
@@ -36,8 +36,9 @@ function createWeights(seed: number): (count: number) => Float32Array<ArrayBuffe
 }
 
 /**
- * A model for llama.cpp: the Llama architecture with some hundred thousand random weights and a vocabulary of bytes.
- * It knows nothing. It leans to what ends, so that an answer held to a grammar is whole within its limit.
+ * A model for llama.cpp: the Llama architecture with some hundred thousand random weights and a vocabulary of
+ * bytes. Its output has no meaning. It prefers tokens that end a text, so a response under a grammar fits its
+ * length limit.
  *
  * @param feedForward width of the feed-forward layers: 1.5 KiB of file each
  */
@@ -50,7 +51,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
   const norm = () => ({ shape: [WIDTH], weights: new Float32Array(WIDTH).fill(1) });
   const embedding = matrix(WIDTH, TOKENS.length);
   const output = matrix(WIDTH, TOKENS.length);
-  // The first number of every state is large, and leanings are what looks at it.
+  // The first number of each state is large, and the biases use it.
   for (let token = 0; token < TOKENS.length; token++) embedding.weights[token * WIDTH] = 1;
   for (const [token, leaning] of LEANINGS) output.weights[token * WIDTH] = leaning;
   const block = (at: number) => ({
@@ -78,7 +79,7 @@ export function randomLlama(seed = 1, feedForward = FEED_FORWARD): Uint8Array<Ar
       "tokenizer.ggml.tokens": TOKENS,
       "tokenizer.ggml.scores": new Float32Array(TOKENS.length),
       "tokenizer.ggml.token_type": Int32Array.from(TYPES),
-      // The server has its grammar accept the prompt's end, and that does not begin with a space.
+      // The server's grammar also consumes the end of the prompt, which does not start with a space.
       "tokenizer.ggml.add_space_prefix": false,
       "tokenizer.ggml.bos_token_id": START,
       "tokenizer.ggml.eos_token_id": END,

@@ -1,11 +1,11 @@
 /*
- * Starts the dozen and lets the binary of its first argument scan this host; prints one JSON object. Run in
- * namespaces of its own, it and the agent see no process and no listener but these.
+ * Starts twelve engines, scans the host with the binary in the first argument, and prints one JSON object. In
+ * its own namespaces the agent sees only these processes and listeners.
  */
 import type { ScanResult } from "../../../agent/scan/scan.ts";
 import { faultsOf, startDozen } from "./twelve-engines.ts";
 
-/** On a machine with more work than processors a server may not answer in time; the agent says so, and looks again. */
+/** On a busy machine a server may not answer in time. The agent reports that, and the next scan tries again. */
 const SCANS_MAX = 8;
 
 Bun.spawnSync(["ip", "link", "set", "lo", "up"], { stderr: "ignore" });

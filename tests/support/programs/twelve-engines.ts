@@ -6,18 +6,18 @@ import type { Fixture } from "../../../agent/catalogue/entry.ts";
 import type { Engine } from "../../../shared/wire/heartbeat.ts";
 
 /*
- * A host as a person would find it: a dozen products on ports that are not theirs, some under another name, some
- * behind TLS, some behind a token, beside servers that are none. Every server is a process of its own, and what it
- * answers is a fixture of the catalogue (its source is named there).
+ * A realistic host: twelve products on unusual ports, some renamed, some behind TLS or a token, beside
+ * unrelated servers. Every server is a separate process and answers with a fixture of the catalogue, which
+ * names its source.
  */
 
 export type Case = {
   id: string;
-  /** Asks for a token: answers 401 or 403 to most of what it is asked. */
+  /** Token that the server requires. Without it most requests get 401 or 403. */
   token?: boolean;
   tls?: boolean;
   address?: string;
-  /** Name of the executable; without one the server is a script that Bun runs. */
+  /** Name of the executable. Absent: Bun runs the server as a script. */
   as?: string;
 };
 
@@ -59,18 +59,18 @@ const TLS_DIRECTORY = join(import.meta.dir, "../../fixtures/tls");
 export type Started = { wanted: Case; pid: number; port: number };
 export type Dozen = { engines: Started[]; ordinary: number[]; stop: () => void };
 
-/** Starts them all. Stopped or not, they end with the process that started them. */
+/** Starts all servers. They end with the process that started them. */
 export async function startDozen(): Promise<Dozen> {
   const directory = mkdtempSync(join(tmpdir(), "lz-dozen-"));
   const children: Bun.Subprocess[] = [];
 
   const script = join(import.meta.dir, "../../offline/agent/scan/scan-server.ts");
-  /** A program of its own, as an engine is: Bun under another name would still be an interpreter. */
+  /** A compiled program, like a real engine. Bun under another name would still be an interpreter. */
   const compiled = join(directory, "server");
   const built = Bun.spawnSync([process.execPath, "build", "--compile", script, "--outfile", compiled]);
   if (!built.success) throw new Error(`the server was not built: ${built.stderr}`);
 
-  /** The server under this name, in a directory of its own: a hard link where the file system allows it. */
+  /** The server under this name in its own directory: a hard link if the file system allows it. */
   function renamed(name: string): string {
     const path = join(mkdtempSync(join(directory, "bin-")), name);
     try {
@@ -121,7 +121,7 @@ function specOf({ id, token = false, tls, address }: Case): object {
   return { kind: tls ? "https" : "http", ...(address && { address }), answers: fixture.answers };
 }
 
-/** What is wrong with a scan of them, engine by engine: nothing, when each is named once and as what it is. */
+/** Faults of a scan, engine by engine. Empty if each engine is found once with the right name. */
 export function faultsOf(found: readonly Engine[], engines: readonly Started[]): string[] {
   return engines.flatMap(({ wanted, pid, port }) => {
     const named = found.filter((engine) => engine.pid === pid);

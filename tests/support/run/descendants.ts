@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** A process, by what no other one shares. */
+/** A process, identified by its id and start time. */
 export type Process = { pid: number; startedAt: string; command: string };
 
 type Stat = Process & { parent: number; isZombie: boolean };
@@ -10,7 +10,7 @@ export type Lister = () => Stat[];
 function statOf(pid: number): Stat | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name may hold spaces and parentheses; behind the last one the fields are plain (proc(5)).
+    // The name may contain spaces and parentheses; plain fields follow its last parenthesis (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
     return { pid, isZombie: fields[0] === "Z", parent: Number(fields[1]), startedAt: fields[19]!, command };
@@ -27,7 +27,7 @@ const listProc: Lister = () =>
 /** Process id, parent, state, start time in five words, command. */
 const PS_LINE = /^ *(\d+) +(\d+) +(\S+) +((?:\S+ +){4}\S+) (.*)$/gm;
 
-/** For systems without /proc. */
+/** Lists processes on systems without /proc. */
 export const listPs: Lister = () => {
   const columns = "pid=,ppid=,stat=,lstart=,command=";
   const { stdout } = Bun.spawnSync(["ps", "-ax", "-o", columns], { env: { ...process.env, LC_ALL: "C" } });
@@ -43,7 +43,7 @@ export const listPs: Lister = () => {
 const listOf: Record<string, Lister> = { linux: listProc, win32: () => [] };
 const listProcesses: Lister = listOf[process.platform] ?? listPs;
 
-/** All that run below a process, without itself and without zombies. */
+/** All processes below `root`, without `root` itself and without zombies. */
 export function descendantsOf(root: number, list: Lister = listProcesses): Process[] {
   const children = Map.groupBy(list(), ({ parent }) => parent);
   const below = (pid: number): Stat[] =>
@@ -53,7 +53,7 @@ export function descendantsOf(root: number, list: Lister = listProcesses): Proce
     .map(({ pid, startedAt, command }) => ({ pid, startedAt, command }));
 }
 
-/** On Linux. */
+/** Linux only. */
 export function isRunning({ pid, startedAt }: Process): boolean {
   const stat = statOf(pid);
   return stat !== undefined && stat.startedAt === startedAt && !stat.isZombie;

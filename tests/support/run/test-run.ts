@@ -7,7 +7,10 @@ import { isRunning, type Process } from "./descendants.ts";
 const folders: string[] = [];
 const started: Bun.Subprocess[] = [];
 
-/** Runs `tests/run.ts offline` in a repository whose only test has this body. It says that it is up in the file `up`. */
+/**
+ * Runs `tests/run.ts offline` in a repository with one test of this body. The test creates the file `up` when
+ * it starts.
+ */
 export function startTestRun(body: string) {
   const folder = mkdtempSync(join(tmpdir(), "lz-run-"));
   folders.push(folder);
@@ -22,7 +25,7 @@ export function startTestRun(body: string) {
   );
   const child = Bun.spawn([process.execPath, join(ROOT, "tests/run.ts"), "offline"], {
     env: { ...process.env, LZ_TEST_ROOT: folder },
-    detached: true, // a process group of its own
+    detached: true, // in its own process group
     stdio: ["ignore", "pipe", "pipe"],
   });
   started.push(child);
