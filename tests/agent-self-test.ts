@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
-/** Builds the agent for this host and runs the binary: the smallest proof that it works on this platform. */
+/** Builds the agent for this platform and runs the binary once, as a smoke test. */
 
 const ROOT = resolve(import.meta.dir, "..");
 readProcessArguments("bun run test:agent", {
@@ -22,7 +22,7 @@ async function run(command: readonly string[]): Promise<string> {
   throw new Error(`${command.slice(1).join(" ")} ended with code ${code}:\n${stderr}`);
 }
 
-/** Answers like Ollama on a free port: what the scan must find by its API alone. */
+/** Responds like Ollama on a free port. The scan must find it by its API alone. */
 const serveOllamaApi = () =>
   Bun.serve({
     port: 0,

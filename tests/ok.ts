@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 
-/** The fast loop: what each step finds wrong ends it. */
+/** Runs the fast checks. Stops at the first one that fails. */
 
 const ROOT = resolve(import.meta.dir, "..");
 const STEPS: readonly string[][] = [

@@ -1,13 +1,16 @@
-/** A test that did not pass: where it is, what it is called with what it is part of, and what it said. */
+/** A test that did not pass: file, full name, and failure message. */
 export type Told = { file: string; name: string; message: string };
 
-/** What one run of bun's tests came to. */
+/** Result of one run of `bun test`. */
 export type Report = { files: Set<string>; passed: number; failed: Told[]; skipped: Told[] };
 
-/** What an assertion shows of two large values is longer than anybody reads. */
+/** Longer messages are cut: two large values in an assertion are not readable anyway. */
 const MESSAGE_CHARS_MAX = 2000;
 
-/** Tags of bun's reports. It escapes `<`, `>` and quotes wherever they are not markup, in attributes too. */
+/**
+ * Tags of Bun's JUnit reports. In these, `<`, `>` and quotes outside markup are always escaped, also in
+ * attributes.
+ */
 const TAG = /<(\/?)(testsuite|testcase|failure|error|skipped)((?:\s+[\w-]+="[^"]*")*)\s*(\/?)>/g;
 const ENTITIES: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
 
@@ -19,8 +22,8 @@ function decode(text: string): string {
 }
 
 /**
- * Reads a JUnit report as bun writes it: a suite for each file, in it one for each `describe`, in that the tests.
- * The counts are of the tests themselves, for those that the report states are of what it was started with.
+ * Reads a JUnit report of Bun: one suite for each file, with nested suites for each `describe`. Counts the
+ * tests themselves, because the report's totals include tests that were filtered out.
  */
 export function readReport(xml: string): Report {
   const report: Report = { files: new Set(), passed: 0, failed: [], skipped: [] };
@@ -57,7 +60,7 @@ export function readReport(xml: string): Report {
   return report;
 }
 
-/** Lines that say again what did not pass, for whoever has only the end of a log. Empty when all passed. */
+/** Lines that repeat failed and skipped tests at the end of the log. Empty if all passed. */
 export function retell({ failed, skipped }: Pick<Report, "failed" | "skipped">): string {
   const indented = (message: string) => message && `\n${message.replace(/^(?=.)/gm, "      ")}`;
   const list = (heading: string, told: readonly Told[]) =>

@@ -5,9 +5,9 @@ import type { Command } from "../shared/command-line/options.ts";
 import { readProcessArguments } from "../shared/command-line/read-process-arguments.ts";
 import { type Report, readReport, retell, type Told } from "./report.ts";
 
-/** Runs the suites one after the other, adds up what they say, and says again at the end what did not pass. */
+/** Runs the suites one after the other, adds up their results, and repeats failures at the end. */
 
-/** Another root is for the tests of this program itself. */
+/** The tests of this program set another root. */
 const ROOT = resolve(process.env.LZ_TEST_ROOT ?? join(import.meta.dir, ".."));
 const SUPERVISOR = join(import.meta.dir, "supervise.ts");
 
@@ -20,9 +20,9 @@ const SUITES = {
 } as const;
 type Suite = keyof typeof SUITES;
 
-/** Files of a suite that run side by side, for much of a test is waiting. */
+/** Number of test files that run in parallel. Tests spend much of their time waiting. */
 const FILES_AT_ONCE: Record<Suite, number> = { offline: 2, runtimes: 3, connected: 2, e2e: 1, browser: 2 };
-/** Files whose tests scan the whole host, and so ask the servers of every other test. */
+/** Files whose tests scan the whole host. They run alone, because they would probe the servers of other tests. */
 const ALONE = /\.alone\.test\.ts$/;
 
 const COMMAND: Command = {
@@ -32,7 +32,7 @@ const COMMAND: Command = {
   tables: [{ title: "Suites:", rows: SUITES }],
 };
 
-/** What was wrong with a run beside its tests, or nothing. */
+/** Faults of a run itself, such as a file that is missing in the report. */
 function faultsOf(files: readonly string[], code: number, report: Report): Told[] {
   const untold = files.filter((path) => !report.files.has(path));
   if (untold.length > 0)
@@ -57,16 +57,17 @@ async function runFiles(files: readonly string[], atOnce: number, path: string):
   ];
   const child = Bun.spawn([process.execPath, SUPERVISOR, ...command], {
     cwd: ROOT,
-    // The pipe closes when this process ends, in whatever way: the supervisor then ends all that the tests started.
+    // The pipe closes when this process ends for any reason. The supervisor then ends all processes of the
+    // tests.
     stdio: ["pipe", "inherit", "inherit"],
-    // A signal to this process group must not end the supervisor before it has ended the others.
+    // A signal to this process group must not end the supervisor before the other processes.
     detached: true,
   });
   underway = { file: files[0]!, child };
   const code = await child.exited;
-  if (isInterrupted) await new Promise(() => {}); // the signal's handler ends the run
+  if (isInterrupted) await new Promise(() => {}); // the signal handler ends the run
   underway = undefined;
-  // A run that was ended leaves no report: then every file of it has failed.
+  // An interrupted run has no report. Then all of its files have failed.
   const report = readReport(existsSync(path) ? readFileSync(path, "utf8") : "");
   return { ...report, failed: [...report.failed, ...faultsOf(files, code, report)] };
 }
@@ -97,7 +98,7 @@ let underway: { file: string; child: Bun.Subprocess } | undefined;
 let isInterrupted = false;
 for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
   process.on(signal, async () => {
-    // Each program between a terminal and this one hands the signal on, so it comes several times.
+    // Each program between the terminal and this one forwards the signal, so it arrives several times.
     if (isInterrupted) return;
     isInterrupted = true;
     underway?.child.kill("SIGTERM");
@@ -120,7 +121,7 @@ function conclude(): never {
   const retold = retell({ failed, skipped });
   if (retold) console.log(`\n${retold}`);
   console.log(`\n${suites.join(", ")} in ${((performance.now() - startedAt) / 1000).toFixed(0)} s`);
-  // In CI nothing may be left out: what did not run has failed.
+  // With CI=true a skipped test counts as failed.
   const isCi = process.env.CI === "true";
   const failures = failed.length + (isCi ? skipped.length : 0);
   console.log(

@@ -4,16 +4,17 @@ import { descendantsOf } from "./support/run/descendants.ts";
 import { NAMESPACE_PREFIX_VARIABLE } from "./support/run/namespace-id.ts";
 
 /**
- * Runs `bun` with the given words and ends every process that is left of it: when it has ended, when a signal asks for
- * it, and when standard input closes. tests/run.ts holds the other end of that pipe, so its SIGKILL is noticed too.
+ * Runs `bun` with the given arguments and ends all remaining processes: when Bun ends, on a signal, and when
+ * standard input closes. tests/run.ts holds the other end of that pipe, so the supervisor also notices its
+ * SIGKILL.
  *
- * Processes are found as descendants of this one. On Linux it adopts those whose parent has ended (a child subreaper), so
- * that stages in process groups of their own, browsers and daemons are found as well. Elsewhere an orphan is missed.
+ * Processes are found as descendants. On Linux the supervisor adopts orphans (as a child subreaper), so it
+ * also finds stages in other process groups, browsers and daemons. On other systems it misses orphans.
  */
 
 /** prctl(2): orphaned descendants become children of this process, not of init. */
 const PR_SET_CHILD_SUBREAPER = 36;
-/** waitpid(2): returns at once. */
+/** waitpid(2): returns immediately. */
 const WNOHANG = 1;
 const SWEEP_MS_MAX = 5000;
 const LOOK_EVERY_MS = 20;
@@ -31,7 +32,7 @@ function openLibc() {
         prctl: { args: ["i32", "u64"], returns: "i32" },
         waitpid: { args: ["i32", "ptr", "i32"], returns: "i32" },
       }).symbols;
-    } catch {} // the other C library
+    } catch {} // try the other C library
   }
   return undefined;
 }
@@ -44,7 +45,7 @@ function adoptOrphans(own: () => number | undefined): void {
     console.error("cannot adopt orphaned processes: an interrupted run may leave some behind");
     return;
   }
-  // init collects the exit codes of its children, which tests wait for: a zombie still has its process id.
+  // Reaps zombies, as init does. Tests wait for processes to end, and a zombie still has its process id.
   const children = `/proc/self/task/${process.pid}/children`;
   if (!existsSync(children)) return; // a kernel without CONFIG_PROC_CHILDREN
   setInterval(() => {
@@ -53,7 +54,7 @@ function adoptOrphans(own: () => number | undefined): void {
   }, LOOK_EVERY_MS);
 }
 
-/** Kills until there is nothing left, because a process may start another while it is being killed. */
+/** Kills until no descendant is left, because a process may start another one meanwhile. */
 async function killDescendants(): Promise<string[]> {
   const ended = new Map<number, string>();
   const deadline = performance.now() + SWEEP_MS_MAX;
@@ -68,7 +69,7 @@ async function killDescendants(): Promise<string[]> {
       ended.set(pid, command);
       try {
         process.kill(pid, "SIGKILL");
-      } catch {} // it has ended
+      } catch {} // the process has ended
     }
     await Bun.sleep(LOOK_EVERY_MS); // poll interval
   }
@@ -80,7 +81,7 @@ function removeNamespaces(): void {
   let names: string[] = [];
   try {
     names = readdirSync(NAMED_NAMESPACES).filter((name) => name.startsWith(namespacePrefix));
-  } catch {} // there has never been one
+  } catch {} // no namespace was created
   for (const name of names) {
     Bun.spawnSync(["ip", "netns", "del", name]);
     rmSync(`/etc/netns/${name}`, { recursive: true, force: true });

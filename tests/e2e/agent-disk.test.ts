@@ -7,8 +7,8 @@ import { buildAgent } from "../support/agent/agent-binary.ts";
 import { describeUnless } from "../support/missing.ts";
 
 /*
- * The compiled daemon on disks that take nothing: a small file system in a mount namespace of its own. Where this
- * system grants none, the tests are skipped.
+ * The compiled daemon on a full or read-only disk: a small file system in its own mount namespace. Skipped
+ * where the system grants no namespace.
  */
 
 const NAMESPACES = [

@@ -7,7 +7,10 @@ import type { Collector } from "../../shared/wire/heartbeat.ts";
 import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
 import { eventually, ROOT, startTestStack } from "../support/stack.ts";
 
-/** A newer catalogue for an agent that stays as it was built: signed at a terminal, served by the edge, taken or refused. */
+/**
+ * A newer catalogue for an unchanged agent: signed at a terminal, served by the edge, accepted or rejected by
+ * the agent.
+ */
 
 const HOUSE_LLM: CatalogEntry = {
   id: "house-llm",
@@ -35,11 +38,11 @@ describe("a newer catalogue", () => {
     newer = built.version.replace(/\d+$/, (last) => String(Number(last) + 1));
   }, 120_000);
 
-  /** Publishes a catalogue with one product more and waits for what an agent says of a server that is that product. */
+  /** Publishes a catalogue with one more product and waits until an agent reports a server of that product. */
   async function seenWith(entry: CatalogEntry, isDone: (seen: Seen) => boolean): Promise<Seen> {
     const folder = mkdtempSync(join(tmpdir(), "lz-catalogue-"));
     const signed = join(folder, "catalogue.signed");
-    // The edge asks before there is one, and again later.
+    // The edge polls this before there is a catalogue, and again later.
     const files = Bun.serve({
       hostname: "127.0.0.1",
       port: 0,
@@ -84,7 +87,7 @@ describe("a newer catalogue", () => {
         const timeline = (await (await stack.api(`${path}/timeline`)).json()) as {
           items: (Omit<Seen, "version"> & { at: string })[];
         };
-        // Two questions: what came between them is in the second answer only.
+        // Two requests: anything recorded in between is only in the second response.
         const of = timeline.items.find(({ at }) => at === presence?.stateAt);
         if (!presence || !of) return undefined;
         const seen = { version: presence.catalogue, ...of };

@@ -16,8 +16,8 @@ import { descendantsOf, isRunning } from "../support/run/descendants.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
 /*
- * Real programs, as a person installs them, named by the compiled agent: the part of the recall lab whose downloads are
- * small. `bun run bench detection --set quick --until install` installs them; .ci/run does so.
+ * The compiled agent names real programs: the part of the recall lab with small downloads. Install them with
+ * `bun run bench detection --set quick --until install`, as .ci/run does.
  */
 
 const { ai, ordinary } = programsOf("quick");

@@ -8,7 +8,10 @@ import { buildAgent, runAgent } from "../support/agent/agent-binary.ts";
 import { type Running, startOllamaShaped } from "../support/programs/engines.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
-/** Banned weights on the disk of a host: found while nothing runs that could load them, and the same once it does. */
+/**
+ * Banned weights on a host's disk: found while no program runs that could load them, and still one incident
+ * once one does.
+ */
 
 const DIGEST = `sha256:${"a".repeat(64)}`;
 const MANIFEST = {

@@ -8,8 +8,8 @@ import { describeUnless, missing } from "../support/missing.ts";
 import { eventually, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
- * Two compiled agents on what looks like two machines: mount namespaces with a mainboard of their own. Without one, both
- * have the mainboard of this host, which is how two machines look that nothing tells apart.
+ * Two compiled agents on two simulated machines: mount namespaces with different mainboard ids. Without a
+ * namespace both have this host's mainboard, like two indistinguishable machines.
  */
 
 type Shape = { assetId: string; hostname: string; enrolledBefore?: string[]; enrolledAgainAs?: string };
@@ -86,7 +86,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
     });
   const proven = (assetId: string, generation: number) =>
     eventually(async () => (await assetOf(assetId)).containment.proof?.generation === generation, 30_000);
-  /** Newest generation that the agent of this state directory obeyed. */
+  /** Newest generation that the agent with this state directory has applied. */
   const obeyed = (state: string): number => {
     const file = path(`${state}/containment.json`);
     if (!existsSync(file)) return 0;
@@ -102,7 +102,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run(GOLDEN, "golden");
       await reporting(assetId);
 
-      // Without a token it says what to do and ends.
+      // Without a token the agent says what to do and ends.
       const refused = run(COPY, "copy");
       expect(await refused.daemon.exited).toBe(1);
       expect(await refused.stderr).toContain(`belongs to another machine (asset ${assetId})`);
@@ -148,7 +148,8 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
       run({ ...board, hostname: "fresh" }, "second");
       expect((await incident(after, "isolated-host-reenrolled")).explanation).toContain(before);
 
-      // Installed once more: the one before is free, and is proposed as over as soon as it is silent.
+      // Installed a third time: the previous identity is unused, and is proposed for removal once it is
+      // silent.
       for (const daemon of daemons.splice(0)) {
         daemon.kill("SIGTERM");
         await daemon.exited;

@@ -12,13 +12,13 @@ import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { eventually, ROOT, startTestStack, type TestStack } from "../support/stack.ts";
 
 /*
- * A stranded host, with the binary as it is shipped: isolated, then without its control plane, freed by a code that an
- * administrator made before, and in the custody log when it is back.
+ * A stranded host with the compiled agent: isolated, cut off from its control plane, then released by a code
+ * that an administrator made before. The release is in the custody log once the host is back.
  */
 describe("lz release-code → lz-agent release", () => {
   const folder = mkdtempSync(join(tmpdir(), "lz-release-code-"));
   const binary = join(folder, "lz-agent");
-  // A configuration of our own: the machine's is not for this agent.
+  // A separate configuration: the machine's own belongs to another agent.
   const config = join(folder, "agent.json");
   const ENVIRONMENT = { PATH: process.env.PATH ?? "", HOME: folder, LZ_CONFIG: config };
   let stack: TestStack;
@@ -43,7 +43,7 @@ describe("lz release-code → lz-agent release", () => {
     return { code: await child.exited, said: out + err };
   };
 
-  /** An enrolled agent that runs; it enforces `observe`, which changes nothing on the machine the test runs on. */
+  /** An enrolled, running agent. It enforces `observe`, which changes nothing on this machine. */
   async function startHost(name: string) {
     const state = join(folder, name);
     const token = await stack.enrolmentToken();
@@ -73,7 +73,7 @@ describe("lz release-code → lz-agent release", () => {
     );
     await eventually(async () => (await stateOf(assetId)) === "acknowledged", 30_000);
   };
-  /** As an administrator makes one at a terminal. */
+  /** Makes a release code at a terminal, as an administrator does. */
   async function makeCode(assetId: string): Promise<string> {
     const reason = ["--reason", "the host is stranded", "--hours", "1"];
     const child = Bun.spawn(
@@ -138,7 +138,7 @@ describe("lz release-code → lz-agent release", () => {
     });
     const { records, head } = await custody();
     expect(await verifyCustody(records, head)).toBeUndefined();
-    // The agent's own word is in the log, by the key that lies on its disk.
+    // The log contains the agent's statement, signed with the device key on its disk.
     const { x } = JSON.parse(readFileSync(join(host.state, "device-key.json"), "utf8")) as { x: string };
     expect(used.report).toMatchObject({ generation: 1, action: "release", signedBy: x });
     expect(await verifyExport({ records, head }, {})).toMatchObject({ reports: 1, checkpoint: "unchecked" });
@@ -154,7 +154,7 @@ describe("lz release-code → lz-agent release", () => {
     expect(await stateOf(other.assetId)).toBe("acknowledged");
   }, 240_000);
 
-  /** What only the holder of the control key can make, for a time that is over. */
+  /** A code for a past period. Only the holder of the control key can make one. */
   async function expired(assetId: string): Promise<string> {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const { controlKey } = stack.secrets;

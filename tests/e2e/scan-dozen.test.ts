@@ -7,14 +7,14 @@ import { faultsOf, type Started } from "../support/programs/twelve-engines.ts";
 import { ROOT } from "../support/stack.ts";
 
 /*
- * The binary as it is shipped, on a host that runs a dozen engines on random ports beside servers that are none. The
- * host is a process and a network namespace of its own, so that every engine it names is one of these; where this
- * system grants no namespace, only the processes started here are counted, and one test is skipped.
+ * The compiled agent on a host with twelve engines on random ports beside unrelated servers. The host is a
+ * process and a network namespace. Without namespaces only processes started here are counted, and one test
+ * is skipped.
  */
 
 const NAMESPACE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
 
-/** As root, else as the root of a user namespace, else not at all. */
+/** Command for a namespace: as root, else as root of a user namespace, else none. */
 function namespace(): readonly string[] {
   for (const command of [NAMESPACE, [...NAMESPACE, "--user", "--map-root-user"]]) {
     if (Bun.which("unshare") && Bun.spawnSync([...command, "true"]).success) return command;
@@ -68,12 +68,12 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     expect(seen.engines.filter(({ wanted }) => wanted.tls).length).toBeGreaterThanOrEqual(3);
     expect(seen.engines.filter(({ wanted }) => wanted.token).length).toBeGreaterThanOrEqual(3);
     expect(faultsOf(results.at(-1)!.engines, seen.engines)).toEqual([]);
-    // A scan before the last missed one, and then it must have said that it did.
+    // A scan that missed an engine must have said that it was partial.
     for (const { collectors } of results.slice(0, -1))
       expect(collectors.find(({ name }) => name === "http")?.status).toBe("partial");
   });
 
-  /** In every scan, what none of the started engines is. */
+  /** Reported engines, in every scan, that are not among the started ones. */
   const unwanted = (isCounted: (pid: number | undefined) => boolean): string[] => {
     const wanted = seen.engines.map(({ wanted: { id }, pid }) => `${id} ${pid}`);
     const named = results.flatMap(({ engines }) => engines.filter(({ pid }) => isCounted(pid)));

@@ -8,7 +8,7 @@ import type { AuditItem } from "../../shared/table/items/custody.ts";
 import { type Running, startMappedWeights, startOllamaShaped } from "../support/programs/engines.ts";
 import { eventually, ROOT } from "../support/stack.ts";
 
-/** What `bun run start` is, from outside: a process, a port, and `stack.json`. */
+/** A running `bun run start` as a user sees it: a process, a port, and `stack.json`. */
 type Started = {
   child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   output: () => string;
@@ -25,7 +25,7 @@ type Host = {
 };
 
 const HEARTBEAT_MS = 5000;
-/** Two heartbeats with their jitter, and what the pipeline itself may take. */
+/** Two heartbeats with jitter, plus the latency of the pipeline. */
 const TWO_HEARTBEATS_MS = 2 * HEARTBEAT_MS * 1.1 + 2000;
 
 async function start(folder: string, port: number, runtime: string): Promise<Started> {
@@ -60,7 +60,7 @@ function childOf(parent: number, script: string): number {
 const isRunning = (pid: string): boolean =>
   Bun.spawnSync(["ps", "-o", "stat=", "-p", pid]).stdout.toString().trim() !== "";
 
-/** Processes that name the folder on their command line: everything the stack started that keeps data there. */
+/** Processes with the folder on their command line: everything that the stack started with data there. */
 function processesOf(folder: string): string[] {
   const { stdout } = Bun.spawnSync(["ps", "-eo", "pid,args"]);
   return stdout
@@ -132,7 +132,7 @@ describe("bun run start", () => {
     }
   });
 
-  // Who listens on all addresses answers on this one too, and who listens on 127.0.0.1 does not.
+  // A server that listens on all addresses also answers on 127.0.0.2. A server on 127.0.0.1 does not.
   test("listens on 127.0.0.1 alone, in all of its parts", async () => {
     const ports = new Set(
       [...started.output().matchAll(/http:\/\/127\.0\.0\.1:(\d+)/g)].map(([, at]) => at!),
@@ -142,7 +142,7 @@ describe("bun run start", () => {
         () => true,
         () => false,
       );
-    // The database, the queue, the edge and who signs in.
+    // Database, queue, edge and identity provider.
     expect(ports.size).toBe(4);
     for (const at of ports) {
       expect([at, await answersAt("127.0.0.1", at)]).toEqual([at, true]);
@@ -169,7 +169,7 @@ describe("bun run start", () => {
     const engine = timeline.items[0]!.engines.find((candidate) => candidate.id === "ollama");
     expect(engine?.ports).toEqual([ollama.port]);
     const open = await api<{ items: { rule: string }[] }>("/v1/incidents?risk=WARNING");
-    // CRITICAL only once the weights stay mapped: a backup reads a model, too.
+    // CRITICAL only if the weights stay mapped: a backup also reads model files.
     expect(open.items.map((incident) => incident.rule)).toContain("reads-model-files");
   }, 60_000);
 
@@ -211,11 +211,10 @@ describe("bun run start", () => {
     const before = (await host())!;
     started.child.kill("SIGINT");
     await Bun.sleep(600); // between two presses
-    // npx and bun forward a Ctrl-C too, and people press it again: neither cuts the stop short.
     for (let times = 0; times < 3; times++) started.child.kill("SIGINT");
     expect(await started.child.exited).toBe(0);
     expect(started.output()).toContain("nothing was left running");
-    // Lines of a runtime itself, warnings for one, have no level.
+    // Lines printed by the runtime itself, such as warnings, have no level.
     expect(started.output().match(/^(?:edge|worker) +(?! |info |warn |error ).*$/gm)).toBeNull();
     expect(processesOf(folder)).toEqual([]);
     port = await freePort();
@@ -229,7 +228,7 @@ describe("bun run start", () => {
 
   test("SIGTERM during a backlog says how many messages wait, and the next start takes them", async () => {
     const { pid } = started.child;
-    // A worker that does nothing: the agent's heartbeats are acknowledged and stay in the queue.
+    // With the worker stopped, heartbeats are acknowledged and stay in the queue.
     process.kill(childOf(pid, "worker/main.ts"), "SIGSTOP");
     const waiting = async () => {
       const answer = await fetch(`${started.stack.sqsEndpoint}/_fauxqs/queues`);

@@ -26,9 +26,9 @@ import { ASSET_ID } from "../../support/edge/edge-app.ts";
 import { localAccess } from "../../support/nodes/aws-access.ts";
 
 /*
- * Every change of containment on the true transactions of the embedded DynamoDB, with a fault at each of its calls in
- * turn: before it was carried out, and after it was and the answer got lost. What is there afterwards is the change
- * with all that belongs to it, or nothing of it; asked again it is there once.
+ * Runs every containment change against the embedded DynamoDB, with a fault at each call in turn: once before
+ * the call, once after it with the response lost. Afterwards the change is complete or absent. After a retry
+ * it is there exactly once.
  */
 
 type When = "before" | "after";
@@ -75,7 +75,7 @@ describe("a change of containment in which the table fails", () => {
 
   let tenants = 0;
 
-  /** A tenant of its own with one host, and who may do what there. */
+  /** A separate tenant with one host, and requests by its administrators. */
   async function makeWorld(settings: { fourEyes?: boolean } = {}) {
     const tenantId = `org_faults_${++tenants}`;
     const put = (key: object, item: object) =>
@@ -119,7 +119,7 @@ describe("a change of containment in which the table fails", () => {
   }
   type World = Awaited<ReturnType<typeof makeWorld>>;
 
-  /** Everything in the tenant's partition agrees with everything else. Gives the actions in the log. */
+  /** Asserts that all items of the tenant's partition agree. Returns the actions in the custody log. */
   async function holdsTogether(world: World): Promise<string[]> {
     const all = await world.items();
     const ofType = (type: string) => all.filter((item) => item.type?.S === type);
@@ -154,7 +154,7 @@ describe("a change of containment in which the table fails", () => {
     return records.map(({ action }) => action);
   }
 
-  /** A host that says a code freed it: what the worker makes of its report. */
+  /** Records the report of a host that was released by a code, as the worker does. */
   async function freeOffline({ tenantId }: World): Promise<void> {
     const report: ContainmentReport = {
       generation: 1,
@@ -178,7 +178,7 @@ describe("a change of containment in which the table fails", () => {
     settings?: { fourEyes: boolean };
     before?: (world: World) => Promise<unknown>;
     act: (world: World) => Promise<Response>;
-    /** The log without the change, and with it. */
+    /** Custody log before and after the change. */
     log: [string[], string[]];
     good: number;
   };
@@ -306,7 +306,7 @@ describe("a change of containment in which the table fails", () => {
           expect(change.log).toContainEqual(log);
           came.add(log.join());
           fail = undefined;
-          // The offline release is written with the next request, whichever that is; all others are asked again.
+          // The next request also writes the offline release. All other requests read again and retry.
           expect((await change.act(world)).status).toBe(change.good);
           expect(await holdsTogether(world)).toEqual(change.log[1]);
         }

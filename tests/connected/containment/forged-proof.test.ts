@@ -23,8 +23,9 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * Somebody has all that an edge node has: the edge secret, of which every session key is made, and the queue key. They
- * can say whatever they like in the name of any host, and every signature on the way is good. A proof they have not.
+ * The attacker has every secret of an edge node: the edge secret, which gives all session keys, and the queue
+ * key. Heartbeats in the name of any host carry valid signatures. The attacker has no device key, so no
+ * proof.
  */
 
 type Proof = ContainmentReport & { signedBy?: string };
@@ -62,7 +63,7 @@ describe("who holds the edge secret and the queue key", () => {
     ...more,
   });
 
-  /** A session key for any host, made as the edge makes it: nobody asked for one. */
+  /** Makes a session key for any host, as the edge does. The host did not open this session. */
   async function forgedSession({ tenantId, assetId }: SimulatedAsset) {
     const [version, secret] = stack.secrets.edgeSecrets.split(",")[0]!.split(":");
     const expiresAtSeconds = Math.floor(Date.now() / 1000) + 3600;
@@ -71,7 +72,10 @@ describe("who holds the edge secret and the queue key", () => {
     return sessionSigner({ keyid, key: base64url(await deriveSessionKey(edgeSecret, keyid)) });
   }
 
-  /** The two ways in: through an honest edge, by the session key, and past every edge, by the queue key. */
+  /**
+   * Two ways to inject a heartbeat: through an honest edge with the session key, or directly into the queue
+   * with the queue key.
+   */
   const WAYS: Record<string, (asset: SimulatedAsset, beat: Heartbeat) => Promise<void>> = {
     "by a session key that they made": async (asset, beat) => {
       const signer = await forgedSession(asset);
@@ -110,7 +114,7 @@ describe("who holds the edge secret and the queue key", () => {
       expect(await shown(asset)).toMatchObject({ state: "pending", reason: UNSIGNED });
       expect(await shown(asset)).not.toHaveProperty("proof");
     }
-    // The heartbeat itself was taken: what came of it is no question of whether it arrived.
+    // The worker recorded the heartbeat itself. Only its containment report must not count.
     expect((await inventory(asset)).items[0]?.engines[0]?.version).toBe(`9.${sequence}`);
     expect(await takeDeadLetters(stack)).toEqual([]);
     await eventually(async () => linesOf(asset).length === 3);
@@ -154,7 +158,8 @@ describe("who holds the edge secret and the queue key", () => {
       expect(custody.items.map(({ action }) => action).sort()).toEqual(["isolate", "release"]);
       await asset.beat({ containment: report(2, "release") });
       await eventually(async () => (await shown(asset)).state === "active");
-      // Free it stays: neither the true report of its isolation, played again, nor one dated anew puts it back.
+      // The host stays released: neither a replayed report of its isolation nor one with a new time contains
+      // it again.
       const free = await shown(asset);
       const { signedBy: _, ...old } = before.proof!;
       await forge(way, asset, old);

@@ -12,14 +12,14 @@ import {
 import { enrolAsset, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /**
- * Requests made from the specification, right ones and wrong ones, against the live API. Whatever comes, the answer
- * is one that the specification tells: a known status, a body of its schema, and never a fault of ours.
+ * Sends valid and invalid requests, generated from the OpenAPI description, to the live API. Every response
+ * must match the description: a documented status, a body that fits its schema, never a 5xx.
  */
 
 const REQUESTS_PER_OPERATION = Number(process.env.LZ_FUZZ_REQUESTS ?? 60);
 const SEED = Number(process.env.LZ_FUZZ_SEED ?? 20_261_122);
 
-/** Texts that have broken an API somewhere. */
+/** Texts that are known to break APIs. */
 const HOSTILE = [
   "",
   " ",
@@ -55,7 +55,7 @@ const anything = fc.oneof(
   fc.constant({ __proto__: { admin: true } }),
 );
 
-/** A value the schema allows, as far as it says in words a generator understands. */
+/** A value that the schema allows, for the parts of JSON Schema that the generator supports. */
 function valid(schema: JsonSchema): fc.Arbitrary<unknown> {
   const {
     $ref,
@@ -109,11 +109,11 @@ function objectOf({ properties = {}, required = [] }: JsonSchema): fc.Arbitrary<
 
 type Request = { path: string; headers: Record<string, string>; body?: string };
 
-/** Mostly what the schema allows; now and then something else in any one place, or an unknown member. */
+/** Mostly allowed values, sometimes a wrong value in one place or an unknown member. */
 const mostly = (good: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 4, arbitrary: good }, { weight: 1, arbitrary: anything });
 
-/** A header cannot carry everything: what the client itself would refuse to send is no request. */
+/** Header values without characters that the HTTP client refuses to send. */
 const sendable = (text: string) => text.replaceAll(/[^\t\x20-\x7e\x80-\xff]/g, "").trim();
 
 function requestsTo(
@@ -145,7 +145,7 @@ function requestsTo(
       if (where === "header") headers[name] = sendable(it);
     }
     const filled = path.replaceAll(/\{(\w+)\}/g, (_all, name: string) =>
-      // A dot segment would be taken out by the client; an empty one is another route.
+      // The client would remove a dot segment, and an empty segment is another route.
       encodeURIComponent((text(name) ?? ids[name] ?? "x").toWellFormed()).replace(/^(\.{0,2})$/, "x$1"),
     );
     return {
@@ -187,7 +187,7 @@ describe("admin API", () => {
               ...(body !== undefined && { body }),
             });
             statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-            if (answer.status === 431) return; // the runtime's own, before any of ours
+            if (answer.status === 431) return; // the runtime rejects the header before our code runs
             expect(answer.status).toBeLessThan(500);
             expect(await faultOf(method, path, answer)).toBeUndefined();
           },

@@ -18,7 +18,7 @@ import { askerOf } from "../../browser/furnish.ts";
 import { createIds, engineOf, putHosts, putItems } from "../../browser/seed.ts";
 import { ROOT } from "../../support/stack.ts";
 
-/** More than the 1 MB that one answer of the table holds. */
+/** More records than fit into one query page of 1 MB. */
 const RECORDS = 1200;
 const python = Bun.which("python3");
 if (!python && process.env.CI === "true") throw new Error("python3 is needed: the second verifier must run");
@@ -27,11 +27,11 @@ const folder = mkdtempSync(join(tmpdir(), "lz-custody-long-"));
 let edge: Edge;
 let session: string;
 let assetId: string;
-/** What the edge does to the table, so that a test can come in between. */
+/** Runs before each table request of the edge, so that a test can act in between. */
 let between: (operation: string, query: number) => Promise<void> = async () => {};
 let queries = 0;
 
-/** A long log of the tenant itself, as the edge writes it: linked, sealed, and its head signed at the end. */
+/** Stores a long custody log of the tenant as the edge writes it: linked, sealed, with a signed head. */
 async function putLog(): Promise<void> {
   const records: AuditItem[] = [];
   for (let number = 1; number <= RECORDS; number++) {
@@ -62,7 +62,7 @@ async function putLog(): Promise<void> {
   const head = { type: "CustodyHead", tenantId: TENANT, hash, count: RECORDS, at, ownHash: hash };
   const item = { ...custodyHeadKey(TENANT), ...head, ownCount: RECORDS, checkpoint: "" };
   await putItems(edge.deps, [marshalItem(item)]);
-  // The transaction that comes next signs the head.
+  // The next transaction signs the head.
   await isolate("the newest record of a long log");
 }
 
@@ -128,7 +128,7 @@ const fileOf = (name: string, text: string): string => {
   return path;
 };
 
-/** What both verifiers say of a file: whether it is whole. */
+/** Whether each verifier, ours and docs/verify_custody.py, accepts a file. */
 async function verdicts(path: string): Promise<{ ours: boolean | "no export"; theirs: number }> {
   const jwks = fileOf("keys.json", JSON.stringify(keys()));
   const ours = await lz(verifyAudit, { file: path, keys: jwks }).then(

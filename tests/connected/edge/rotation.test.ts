@@ -25,13 +25,17 @@ import { sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed
 import { eventually, ROOT, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * docs/rotation.md, step by step, on real processes, while a fleet reports: two edge nodes behind a balancer, a worker,
- * and `lz rotate`. The first node is the admins': it alone has the private control key.
+ * Follows docs/rotation.md step by step with real processes while a fleet reports: two edge nodes behind a
+ * load balancer, a worker, and `lz rotate`. Only the first node serves admins and has the private control
+ * key.
  */
 
 const AGENTS = 24;
 const INTERVAL_MS = 500;
-/** A message that a worker left comes again after this: three times before one of an unknown key is set aside. */
+/**
+ * A message that a worker does not delete becomes visible again after this time. A message of an unknown key
+ * is dead-lettered after three receives.
+ */
 const VISIBILITY_SECONDS = 4;
 const DRAIN_SECONDS = 1;
 
@@ -47,13 +51,13 @@ type Node = {
   stage?: Stage;
 };
 
-/** Who has which of the lines in `secrets.env`: the table at the head of docs/rotation.md. */
+/** Which node holds which lines of `secrets.env`: the table at the top of docs/rotation.md. */
 const OF_EDGES = [
   "LZ_EDGE_SECRETS",
   "LZ_QUEUE_KEYS",
   "LZ_CONTROL_JWKS",
   "LZ_CONTROL_KEY_SET",
-  // Both nodes enrol: one with the control key at hand, one without.
+  // Both nodes enrol: the first signs with the control key, the second with the enrol key.
   "LZ_ENROL_KEY",
   "LZ_ENROL_JWKS",
 ];
@@ -75,7 +79,7 @@ describe("keys rotated under load", () => {
   let worker: Stage;
   let balancer: Balancer;
   let fleet: Fleet;
-  /** What nodes and workers have beside keys. */
+  /** Settings of nodes and workers that are not keys. */
   let plainEnv: Lines;
   let workerEnv: Lines;
   const codes: [string, number][] = [];
@@ -90,7 +94,7 @@ describe("keys rotated under load", () => {
       { mode: 0o600 },
     );
 
-  /** A command as the page gives it; what it prints. */
+  /** Runs a command as written in docs/rotation.md. Returns its output. */
   async function lz(...words: string[]): Promise<string> {
     const env = { ...process.env, AWS_REGION: "us-east-1", DYNAMODB_ENDPOINT: stack.dynamodbEndpoint };
     const command = [process.execPath, "run", "lz", ...words, "--env", secretsFile];
@@ -103,7 +107,7 @@ describe("keys rotated under load", () => {
     return said;
   }
 
-  /** The lines that the command prints replace those of the file. */
+  /** Replaces lines of the file with the lines that the command prints. */
   async function rotate(key: Key, step: Step): Promise<Lines> {
     const changed = parseLines(await lz("rotate", key, step));
     writeSecrets({ ...readSecrets(), ...changed });
@@ -123,7 +127,7 @@ describe("keys rotated under load", () => {
     stack.add(node.stage);
   }
 
-  /** Ends a process as an operator does, who would kill it only after half a minute. */
+  /** Stops a process gracefully, as an operator does. Kills it only after half a minute. */
   async function end(name: string, stage: Stage): Promise<void> {
     await stage.stop(30_000);
     codes.push([name, await stage.exited]);
@@ -203,7 +207,7 @@ describe("keys rotated under load", () => {
     rmSync(folder, { recursive: true });
   }, 60_000);
 
-  /** What each node says to a heartbeat of this session. */
+  /** Status that each node returns for a heartbeat of this session. */
   const askEach = async (signer: Signer): Promise<string[]> =>
     Promise.all(
       nodes.map(async ({ url }) => {
@@ -245,7 +249,7 @@ describe("keys rotated under load", () => {
     expect(directives.report()).toMatchObject({ generation, action: "isolate", outcome: "applied" });
   };
 
-  /** How many heartbeats of an asset that the edge took are not in the table yet. */
+  /** Number of acknowledged heartbeats of an asset that are not in the table yet. */
   const missing = async ({ assetId, taken }: Pick<SteadyAgent, "assetId" | "taken">) => {
     const left = new Set(taken);
     for (let cursor: string | undefined = ""; cursor !== undefined; ) {
@@ -270,7 +274,7 @@ describe("keys rotated under load", () => {
     const fresh = await open();
     expect(await askEach(old)).toEqual(["202", "202"]);
     expect(await askEach(fresh)).toEqual(["202", "202"]);
-    await fleet.renewAll(); // an hour later
+    await fleet.renewAll(); // one hour later
     await rotate("edge", "drop");
     await rollOutToEdges();
     expect(await askEach(old)).toEqual(["401 wire.bad-signature", "401 wire.bad-signature"]);
@@ -286,14 +290,14 @@ describe("keys rotated under load", () => {
     await rotate("queue", "promote");
     await rollOutToEdges();
     expect(keysOf(OF_WORKERS).LZ_QUEUE_KEYS).toEndWith(before);
-    // Every message of the old key: the queue itself is never empty, for the fleet goes on reporting.
+    // Every message signed with the old key. The queue is never empty, because the fleet keeps reporting.
     const ofOldKey = fleet.agents.map(({ assetId, taken }) => ({ assetId, taken: new Set(taken) }));
     for (const agent of ofOldKey) await eventually(async () => (await missing(agent)) === 0, 20_000);
     await rotate("queue", "drop");
     await rollOutToWorkers();
     await rollOutToEdges();
     expect(await takeDeadLetters(stack)).toEqual([]);
-    // As somebody would who kept the old key: `stack.secrets` are those the stack began with.
+    // An attacker with the old key: `stack.secrets` are the secrets of the start.
     const [agent] = fleet.agents;
     const body = JSON.stringify(makeHeartbeat(1, Date.now(), "forged"));
     const entry = { assetId: agent!.assetId, receivedAt: timestamp(Date.now()), body };
@@ -310,13 +314,13 @@ describe("keys rotated under load", () => {
     await rotate("control", "add");
     await rollOutToWorkers();
     await rollOutToEdges();
-    await fleet.renewAll(); // every agent had a session since
+    await fleet.renewAll(); // every agent has opened a new session since
     for (const agent of fleet.agents) await eventually(async () => agent.pinned().length === 2);
     await rotate("control", "promote");
     await rollOutToEdges();
     await isolate(second);
     await isObeyed(second, 1);
-    // Everything that the old key signed counts only until it is dropped.
+    // Items signed with the old key count only until that key is dropped.
     expect(await lz("table", "sign", first.tenantId, "--write")).toMatch(/[1-9]\d* items? signed/);
     expect(await lz("table", "sign", first.tenantId)).toContain("0 items to sign");
     await rotate("control", "drop");
@@ -327,7 +331,7 @@ describe("keys rotated under load", () => {
     expect(new Set(fleet.agents.flatMap((agent) => agent.pinned()))).toEqual(new Set(["control-2"]));
     await expect(enrolWith(unused)).rejects.toThrow("enrolment.invalid-token");
     await enrolWith(await stack.enrolmentToken());
-    // As somebody would who kept the old key.
+    // An attacker with the old key.
     const key = { kid: old.kid, key: (await importJWK(old, "EdDSA")) as CryptoKey };
     const nowSeconds = Math.floor(Date.now() / 1000);
     const forged = await signDirective(key, {

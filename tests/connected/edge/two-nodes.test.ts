@@ -34,7 +34,7 @@ const AT = "2026-11-21T00:00:00.000Z";
 
 let stage: Stage;
 let endpoint: string;
-/** Each node has a client of its own. */
+/** Each node has its own client. */
 const connect = (): Dynamo =>
   createDynamo(createAwsCall(localAccess(), "dynamodb", endpoint), () => crypto.randomUUID());
 
@@ -91,7 +91,7 @@ test("changes that race on two edge nodes, which share the table alone, are one 
     Array.from({ length: CHANGES }, async (_, at) => {
       const { node, token } = nodes[at % 2]!;
       const assetId = assetIdOf(at % HOSTS);
-      // Every other round isolates, the next one releases, each as a change of its own.
+      // Rounds alternate between isolate and release, each as a separate change.
       const action = Math.floor(at / HOSTS) % 2 === 0 ? "isolate" : "release";
       const answer = await node.ask(`/v1/assets/${assetId}/${action}`, token, {
         method: "POST",

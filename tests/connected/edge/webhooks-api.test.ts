@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { enrolAsset, startTestStack, type TestStack, eventually as within } from "../../support/stack.ts";
 
-/** The whole way: admin API, table, queue, worker, and a receiver that checks what it gets. */
+/** Webhooks end to end: admin API, table, queue, worker, and a receiver that verifies what it gets. */
 
-/** A busy machine is no fault. */
+/** Waits long enough for a busy machine. */
 const eventually = <T>(check: () => Promise<T | undefined | false>) => within(check, 40_000);
 
 type Got = { id: string; type: string; isSigned: boolean };
@@ -64,7 +64,7 @@ test("a webhook is made, tested, told of an isolation, fails visibly, and the SI
   secret = made.secret;
   const hook = `/v1/webhooks/${made.webhook.webhookId}`;
 
-  // No asset has ever reported: the worker knows of this tenant because the edge tells it.
+  // No asset has reported. The worker knows this tenant only because the edge notified it.
   const tested = await ask<Delivery>("POST", `${hook}/test`);
   expect(tested).toMatchObject({ state: "delivered", status: 204, kind: "webhook.test" });
   expect(tested.latencyMs).toBeWithin(0, 10_000);
@@ -127,7 +127,7 @@ test("what was given up is sent again under its id: by one of two who ask at onc
   const first = await eventually(async () => (await dead())[0]);
   expect(await healthOf()).toMatchObject({ dead: 1, state: "failing" });
 
-  // The receiver is still gone: given up once more, and counted once.
+  // The receiver is still unreachable: the delivery is dead again and counted once.
   expect((await resend(first!)).status).toBe(202);
   const second = await eventually(async () => (await dead()).find(({ deadAt }) => deadAt !== first!.deadAt));
   expect(second!.eventId).toBe(first!.eventId);
@@ -153,7 +153,7 @@ test("what was given up is sent again under its id: by one of two who ask at onc
     return found.length === 2 && found;
   });
   status = 204;
-  // The tests of this webhook that failed are not among them.
+  // Failed tests of this webhook are not resent.
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 2 });
   await eventually(async () => (both as Delivery[]).every(({ eventId }) => sentAs(eventId).length === 2));
   expect(await ask("POST", `${hook}/resend-dead`, {})).toEqual({ queued: 0 });

@@ -9,8 +9,8 @@ import { type Fleet, startFleet } from "../../support/agent/simulated-agents.ts"
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Real edge, table and queue, and the agent's own parts. Between them an edge node that lies: it hands on what it likes
- * in the answers to enrolment and session.
+ * Real edge, table and queue with the agent's own parts. A compromised edge node in between changes the
+ * responses to enrolment and session requests.
  */
 
 type Answer = { settings: AgentSettings; signedSettings?: string };

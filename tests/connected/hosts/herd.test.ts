@@ -10,8 +10,8 @@ import { type Stage, startStage } from "../../../local/stage.ts";
 import { ROOT, startTestStack, type TestStack } from "../../support/stack.ts";
 
 /*
- * Many requests of one tenant at once on two nodes, which share the table alone. Each is one transaction on an item that
- * all of them change. None may fail for that, and nothing may be counted twice.
+ * Many parallel requests of one tenant on two nodes that share only the table. Each is a transaction on an
+ * item that all of them change. None may fail because of that, and nothing may be counted twice.
  */
 
 const HOSTS = 200;

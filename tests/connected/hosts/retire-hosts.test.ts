@@ -19,7 +19,7 @@ import {
   type TestStack,
 } from "../../support/stack.ts";
 
-/** Hosts that leave, on the real stack: stages, signatures and lz as an operator runs it. */
+/** Hosts that are removed, expired, merged or revoked, on the real stack with signatures and `lz`. */
 
 let stack: TestStack;
 beforeAll(async () => {
@@ -70,7 +70,7 @@ describe("lz assets on the real stack", () => {
     expect([expired.out, expired.code]).toEqual(["1 asset taken off the active list", 0]);
     expect((await get(asset.assetId)).lifecycle).toMatchObject({ state: "expired", reason: "removed" });
     expect(await listed()).not.toContain("on-leave");
-    // Presence moves on with a new state; an unchanged one is seen at the resolution of samples.
+    // A new state updates presence immediately. An unchanged one updates it at the sampling interval.
     await asset.beat({ engines: [makeEngine()] });
     await eventually(async () => (await listed()).includes("on-leave"));
     await isVerified();
@@ -137,7 +137,7 @@ describe("lz assets on the real stack", () => {
     expect(incidents.items[0]!.resolution).toBe(`the host was merged into asset ${next.assetId}`);
     await eventually(async () => (await old.beat()).status === 403);
     expect((await next.beat()).status).toBe(202);
-    // A name stands for the host that is on the list.
+    // A host name refers to the host on the active list.
     const named = await lz("assets", "expire", "laptop", ...because, "--dry-run", "--json");
     expect((JSON.parse(named.out) as Asset[]).map(({ assetId }) => assetId)).toEqual([next.assetId]);
     await isVerified();
@@ -176,7 +176,10 @@ describe("lz assets on the real stack", () => {
   });
 });
 
-/** What a worker does to the index of open actions so long from now, and the assets that it leaves there. */
+/**
+ * Runs the worker's cleanup of the index of open actions `ms` milliseconds from now. Returns the assets that
+ * stay in it.
+ */
 async function closeAfter(ms: number): Promise<{ closed: number; left: string[] }> {
   const client = embeddedClient(stack.dynamodbEndpoint);
   try {

@@ -6,16 +6,13 @@ import { describeUnless, missing, testUnless } from "../../support/missing.ts";
 import { descendantsOf, isRunning, type Process } from "../../support/run/descendants.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
-/*
- * Every bench runs, as small as its options let it be, and tells what a reader of its JSON relies on. How fast
- * anything was is not looked at.
- */
+/* Runs every bench with its smallest options and checks the members of its JSON. Speed is not checked. */
 
 type Range = readonly [min: number, max: number];
 type Bench = {
   needs: string[];
   small: string;
-  /** Figures that have to be there; a path has dots. */
+  /** Figures that must be present. A path has dots. */
   figures: Record<string, Range>;
 };
 
@@ -45,14 +42,14 @@ const BENCHES: Record<string, Bench> = {
     small: "--endpoints 20 --seconds 5 --interval 1000",
     figures: {
       endpoints: exactly(20),
-      sent: [120, 140], // the ramp and five rounds; a few are sent twice
+      sent: [120, 140], // the ramp and five rounds, with a few duplicates
       accepted: [120, 140],
       notAccepted: NONE,
       lost: NONE,
       doubled: NONE,
       p99Ms: MS,
       queueAgeP99Ms: MS,
-      // A send, a receive and a removal for each heartbeat at most, and receives that bring nothing.
+      // At most a send, a receive and a delete for each heartbeat, plus empty receives.
       sqsRequestsPerHeartbeat: [3 / 100, 4],
       writeUnitsPerHeartbeat: [0.001, 1],
       "proof.witnesses.expected": exactly(60),
@@ -71,7 +68,7 @@ const BENCHES: Record<string, Bench> = {
   day: {
     needs: [],
     small: "--assets 42 --hours 1 --seconds 60",
-    // The one risky asset of 42 has its hour.
+    // Only the one risky asset of 42 has an hourly item.
     figures: {
       heartbeats: exactly(42 * 60),
       risky: exactly(60),
@@ -86,7 +83,7 @@ const BENCHES: Record<string, Bench> = {
     figures: {
       engines: exactly(2),
       found: exactly(2),
-      reported: [2, 100], // where no namespace is to be had, those of this host too
+      reported: [2, 100], // engines of this host too, where namespaces are not available
       cpuPercent: [0, 1000],
       rssMb: [1, 10_000],
       firstScanMs: MS,
@@ -168,7 +165,7 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
 
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)!;
 
-/** All numbers there are, by path. */
+/** Every number in a JSON value, with its path. */
 function numbersOf(value: unknown, path: string[] = []): [string, unknown][] {
   if (typeof value === "string") return [];
   if (typeof value !== "object" || value === null) return [[path.join("."), value]];
@@ -222,7 +219,7 @@ describe("bench", () => {
   }
 });
 
-/** What runs when a bench that starts processes is in the middle of its work, and how it is asked for that. */
+/** The process that must be running when each bench is interrupted, and the command line of the bench. */
 const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, start?: RegExp]> = {
   ingest: [/bench\/load\/main\.ts/, "--servers bun"],
   pipeline: [/bench\/load\/main\.ts/, "--endpoints 20"],
@@ -238,11 +235,14 @@ const IN_THE_MIDDLE: Record<string, readonly [moment: RegExp, words: string, sta
   ],
   mutation: [/ test .*contain\.test\.ts/, "--file shared/wire/directive.ts", / test .*directive\.test\.ts/],
 };
-/** The first process of the stack: it has just begun, and is not up yet. */
+/** The database is the first process of the stack. It has started but is not ready. */
 const AT_THE_START = /dynoxide.* serve /;
 const LOOK_EVERY_MS = 10;
 
-/** Ends a bench by SIGTERM as soon as such a process runs below it. What is left of it is ended too, and told. */
+/**
+ * Ends a bench with SIGTERM as soon as a process with this command line runs below it. Returns, and kills,
+ * the processes that are left.
+ */
 async function interrupt(name: string, moment: RegExp, words: string) {
   const own = mkdtempSync(join(folder, `${name}-`));
   const child = spawn({ TMPDIR: own }, name, ...words.split(" ").filter(Boolean));
@@ -264,7 +264,7 @@ async function interrupt(name: string, moment: RegExp, words: string) {
       look();
       await Bun.sleep(LOOK_EVERY_MS);
     }
-    // Those that were killed may take a moment.
+    // Killed processes may need a moment to end.
     await eventually(async () => left().length === 0).catch(() => {});
     const processes = left().map(({ command }) => command);
     return { code: child.exitCode, err: await err, left: { processes, files: readdirSync(own) } };

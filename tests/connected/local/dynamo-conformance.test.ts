@@ -10,25 +10,25 @@ const CANCELLED = "TransactionCanceledException ValidationError";
 const EMPTY = { Count: 0, ScannedCount: 0 };
 
 /**
- * Where the embedded DynamoDB (@dynoxide/linux-x64 1.2.1) answers otherwise than AWS documents, with what it answers.
- * It takes or ignores what AWS refuses, so a fault of this kind shows only against the table in memory. A case that
- * it answers as documented after an update of the package fails here: then take it off the list.
+ * Cases in which the embedded DynamoDB (@dynoxide/linux-x64 1.2.1) differs from the AWS documentation, with
+ * its response. It accepts or ignores what AWS rejects, so only the in-memory table shows such a fault. A
+ * case that behaves as documented after a package update fails here: remove it from the list.
  */
 const DEVIATIONS: Record<string, string | object> = {
-  // It measures the keys of the table, not those of an index.
+  // It checks the key lengths of the table, but not those of an index.
   "a sort key of an index beyond 1,024 bytes is refused": {},
-  // It compares values of any type; such a comparison does not hold.
+  // It compares values of any type. The comparison is false.
   "an order between booleans is refused": "ConditionalCheckFailedException",
-  // It limits the length of an expression, not the number of its operators and operands.
+  // It limits the length of an expression, but not its operators and operands.
   "IN with 101 operands is refused": {},
   "an expression of more than 300 operators is refused": {},
-  // It compares keys with any value: nothing is found.
+  // It compares keys with any value and finds nothing.
   "a sort key compared with a number is refused": EMPTY,
   "an empty value for a key is refused": EMPTY,
-  // It does not compare a starting key with the key condition: nothing is found.
+  // It does not check a starting key against the key condition and finds nothing.
   "a starting key of another partition is refused": EMPTY,
   "a starting key outside of the range is refused": EMPTY,
-  // It reads the expressions of a transaction one write after the other, and cancels instead of refusing.
+  // It parses the expressions of a transaction one by one, and cancels instead of rejecting.
   "a syntax error in a transaction is refused": CANCELLED,
   "an unused value in a transaction is refused": CANCELLED,
 };

@@ -11,7 +11,7 @@ const STARTS_STACK = `
   await Bun.write("up", "up");
   await new Promise((resolve) => setTimeout(resolve, 120_000));`;
 
-/** Processes of the run that are not the run itself: its supervisor and the two that Bun makes of the tests. */
+/** Processes below the run, without its supervisor and the two processes of Bun's test runner. */
 const stages = (run: { pid: number }): Process[] =>
   descendantsOf(run.pid).filter(({ command }) => !command.includes("it.test.ts"));
 
@@ -38,7 +38,7 @@ describeUnless(missing("Linux"), "a test run that is interrupted leaves nothing 
       const all = descendantsOf(child.pid);
       const supervisor = all.find(({ command }) => command.includes("supervise.ts"))!;
       child.kill(signal);
-      // What it started between the look and the signal is below the supervisor, which ends last.
+      // Processes started after the check are also below the supervisor, which ends last.
       await areGone([supervisor]);
       await areGone(all);
     },

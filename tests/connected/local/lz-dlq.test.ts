@@ -42,7 +42,7 @@ describe("lz against a running stack", () => {
     const entry = { assetId: asset.assetId, receivedAt: timestamp(Date.now()), body: JSON.stringify(beat) };
     const good = await signedPack(stack, asset.tenantId, [entry]);
     await sendRaw(stack, { ...good, body: good.body.replace('"count":1', '"count":2') });
-    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, good); // as the queue itself would, after five tries
+    await sendRaw({ ...stack, queueUrl: stack.deadLetterUrl }, good); // as the queue does after five receives
     const early = await signedPack(stack, asset.tenantId, [
       { ...entry, body: JSON.stringify(makeHeartbeat(2, Date.now(), "replayed")) },
     ]);

@@ -26,8 +26,8 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * Nodes whose credentials live for seconds, before a queue and a table that refuse what has expired. What counts is
- * that nothing is refused and no request fails, however often the credentials change.
+ * Nodes whose credentials expire within seconds. The queue and the table reject expired credentials. No
+ * request may be rejected or fail while credentials change.
  */
 
 const LIFE_MS = 6000;
@@ -54,7 +54,7 @@ const keep = <T extends { stop: () => unknown }>(part: T): T => {
   return part;
 };
 
-/** Queue and table behind gates, and where a node finds them. */
+/** Gates in front of queue and table, and the node settings that point to them. */
 function gates(issuer: CredentialIssuer) {
   const table = keep(startCredentialGate(issuer, stack.dynamodbEndpoint));
   const queue = keep(startCredentialGate(issuer, stack.sqsEndpoint));
@@ -66,7 +66,7 @@ function gates(issuer: CredentialIssuer) {
   return { table, queue, shared, refused: () => [...table.refused, ...queue.refused] };
 }
 
-/** A node without static keys unless `credentials` holds some. */
+/** Starts a node. It has static keys only if `credentials` contains them. */
 async function startNode(runtime: RuntimeName, shared: object, credentials: Record<string, string>) {
   const lines: string[] = [];
   const port = await freePort();
@@ -81,7 +81,7 @@ async function startNode(runtime: RuntimeName, shared: object, credentials: Reco
   return { edgeUrl: `http://127.0.0.1:${port}`, lines, stage };
 }
 
-/** One heartbeat, which needs the queue, and one read of the API, which needs the table. */
+/** Sends one heartbeat, which uses the queue, and one API read, which uses the table. */
 async function useNode(edgeUrl: string, asset: SimulatedAsset): Promise<number[]> {
   const authorization = `Bearer ${stack.adminToken}`;
   const answers = await Promise.all([
@@ -92,7 +92,7 @@ async function useNode(edgeUrl: string, asset: SimulatedAsset): Promise<number[]
   return answers.map(({ status }) => status);
 }
 
-/** Uses a node by four clients at once until `isDone`. Gives the statuses, counted. */
+/** Uses a node with four parallel clients until `isDone`. Returns the number of responses by status. */
 async function load(edgeUrl: string, isDone: () => boolean): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   const assets = await Promise.all(
@@ -150,7 +150,7 @@ const SOURCES: Record<string, (issuer: CredentialIssuer) => Source> = {
   },
 };
 
-// Before the load of the others: its heartbeats stay in the queue.
+// Runs before the other tests: their heartbeats stay in the queue.
 describe("worker", () => {
   test.each(Object.keys(SOURCES).filter((name) => name !== "EC2 metadata"))(
     "%s: records heartbeats without static keys, also after its credentials were refused",
@@ -223,7 +223,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     const { edgeUrl, lines } = await startNode(runtime, shared, settings);
     const asset = await enrolAsset({ ...stack, edgeUrl }, "outage");
     server.isDown = true;
-    // Up to the last moment the old ones serve.
+    // The old credentials must work until they expire.
     const endsAtMs = Math.max(...[...issuer.issued.values()].map((one) => one.expiresAtMs));
     while (Date.now() < endsAtMs - 1000) expect(await useNode(edgeUrl, asset)).toEqual([202, 200]);
     await eventually(async () => Bun.deepEquals(await useNode(edgeUrl, asset), [503, 503]));
@@ -266,7 +266,7 @@ describe("edge under workerd", () => {
     const node = await startNode("workerd", shared, old);
     const asset = await enrolAsset({ ...stack, edgeUrl: node.edgeUrl }, "workerd");
     expect(await useNode(node.edgeUrl, asset)).toEqual([202, 200]);
-    // Two pairs overlap: the next one is rolled out while the old one still works.
+    // The credentials overlap: the next node starts while the old credentials are still valid.
     const next = await startNode("workerd", shared, settingsOf(issuer.issue()));
     issuer.issued.get(old.AWS_ACCESS_KEY_ID)!.expiresAtMs = 0;
     const rolledOut = await enrolAsset({ ...stack, edgeUrl: next.edgeUrl }, "workerd-next");

@@ -56,9 +56,9 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * Somebody has a node: its access key, which the policies of deploy/aws.yaml bound, and its secrets. Every attack ends
- * with `denied` (its policy refuses the call), `refused` (whoever reads it does not go by it) or `detected` (lz doctor or
- * lz audit verify names it). An attack that works and that nothing names fails the test.
+ * The attacker has a node: its secrets, and its access key with the policies of deploy/aws.yaml. Each attack
+ * must end as `denied` (the policy rejects the call), `refused` (readers ignore the item) or `detected` (lz
+ * doctor or lz audit verify reports it). An attack that succeeds undetected fails the test.
  */
 
 type Item = Record<string, AttributeValue>;
@@ -66,13 +66,13 @@ type Outcome = "denied" | "refused" | "detected" | "succeeded";
 type Attacker = (typeof ATTACKERS)[number];
 type Attack = {
   name: string;
-  /** Items to write, and keys of items to remove. */
+  /** Items to write, and keys of items to delete. */
   writes: () => Promise<(Item | { remove: Key })[]>;
-  /** Whether the attacker got what they wanted. */
+  /** Whether the attack reached its goal. */
   works: () => Promise<boolean>;
-  /** An enrol node may create devices: what counts is that this does not go unnoticed. */
+  /** True if the attack may succeed, as long as it is detected: an enrol node may create devices. */
   mayWork?: true;
-  /** Whether the product says that something is wrong; by default what `lz doctor` says of the signatures. */
+  /** Whether the product reports the attack. Default: the signature check of `lz doctor`. */
   isNamed?: () => Promise<boolean>;
 };
 
@@ -88,15 +88,15 @@ let enrolJwks: string;
 let controlJwks: string;
 let tenantId: string;
 let thief: Device;
-/** Nobody has decided anything about it. */
+/** No admin has changed this asset. */
 let untouched: SimulatedAsset;
-/** An admin isolated it. */
+/** An admin isolated this asset. */
 let isolated: SimulatedAsset;
-/** An API key that was revoked, its text, and item and record of before. */
+/** A revoked API key: its text, and its item and authority record from before the revocation. */
 let revoked: { text: string; before: Item[] };
 let usedUp: { token: string; jti: string };
 let snapshot: Map<string, Item>;
-/** End of the custody log, signed, before its newest record. */
+/** The signed end of the custody log before its newest record. */
 let earlierHead: Item;
 
 const clientOf = (endpoint: string, accessKeyId: string) =>
@@ -135,7 +135,7 @@ const json = async (path: string, token?: string) => {
 };
 const containmentOf = async ({ assetId }: SimulatedAsset) =>
   ((await json(`/v1/assets/${assetId}`))?.containment as { state?: string } | undefined)?.state;
-/** What the control plane has a host do: the action of the directive in its session. */
+/** The action of the directive that the control plane sends in the host's session. */
 async function toldTo({ device, ...who }: SimulatedAsset): Promise<string | undefined> {
   await Bun.sleep(POLL_MS); // an edge node reads the open actions every two seconds
   const session = await openSession(fetch, stack.edgeUrl, device, who).catch(() => undefined);
@@ -155,7 +155,7 @@ const opensSession = ({ assetId }: SimulatedAsset) =>
     () => false,
   );
 
-/** What `lz doctor` computes itself: it goes by nothing that a worker wrote. */
+/** Whether `lz doctor` reports it by its own checks, without items written by a worker. */
 async function isNamedByDoctor(): Promise<boolean> {
   const env = { LZ_CONTROL_JWKS: controlJwks, LZ_ENROL_JWKS: enrolJwks };
   const where = { dynamo: sdkDynamo(direct), table: TABLE_NAME };
@@ -321,7 +321,7 @@ const ATTACKS: Attack[] = [
   {
     name: "use an enrolment token once more and remove the items of its devices",
     mayWork: true,
-    // The table removes an item some time after its `expiresAt`. Here that has happened.
+    // TTL removes an item some time after its `expiresAt`. This attack starts after that.
     writes: async () => {
       const items = [...snapshot.values()].filter(({ SK }) =>
         SK!.S!.startsWith(`${ENROLLED_PREFIX}${usedUp.jti}#`),
@@ -387,7 +387,7 @@ const ATTACKS: Attack[] = [
   },
   {
     name: "put the custody log back to before its newest record",
-    // The newest record is removed as the table removes an item after its `expiresAt`.
+    // The newest record is deleted, as TTL would after its `expiresAt`.
     writes: async () => {
       await direct.send(new DeleteItemCommand({ TableName: TABLE_NAME, Key: keyOf(newestRecord()) }));
       return [earlierHead];
@@ -445,7 +445,7 @@ beforeAll(async () => {
   await eventually(async () => !(await isNamedByDoctor()));
   snapshot = await scan();
   expect(await isNamedByAudit()).toBe(false);
-  // What the attacks below would change, before any of them: the checks can tell the difference.
+  // The state before any attack: the checks must be able to see a difference.
   expect([await toldTo(isolated), await toldTo(untouched)]).toEqual(["isolate", undefined]);
 }, 60_000);
 afterAll(async () => {
@@ -471,7 +471,7 @@ describe.each(ATTACKERS)("who has an %s node", (attacker) => {
     async (name, { writes, works, mayWork = false, isNamed = isNamedByDoctor }) => {
       const client = clientOf(guard.url, accessKeyOf(attacker));
       let written = 0;
-      // Nothing is left of the attack before: what is named below is this one.
+      // The last attack left nothing behind, so a finding below belongs to this one.
       expect([await isNamedByDoctor(), await isNamedByAudit()]).toEqual([false, false]);
       try {
         for (const write of await writes()) {
@@ -494,7 +494,7 @@ describe.each(ATTACKERS)("who has an %s node", (attacker) => {
         expect(outcome).not.toBe("succeeded");
       } finally {
         client.destroy();
-        await restore(); // some attacks remove items directly, as the table does
+        await restore(); // some attacks delete items directly, as TTL does
       }
     },
     60_000,

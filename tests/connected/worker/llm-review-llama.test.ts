@@ -15,8 +15,8 @@ import { randomLlama } from "../../support/programs/random-llama.ts";
 import { ROOT } from "../../support/stack.ts";
 
 /**
- * Adjudication by a real llama.cpp server. What is shown is the protocol, not wisdom: the weights are random, and the
- * server holds the output to the schema by a grammar. The server that needs nothing is tests/support/programs/openai-server.ts.
+ * LLM review by a real llama.cpp server. It tests the protocol: the weights are random, and a grammar makes
+ * the output fit the schema. tests/support/programs/openai-server.ts needs no server installed.
  */
 const server = process.env.LZ_LLAMA_SERVER ?? Bun.which("llama-server");
 const lacking = server ? [] : ["llama-server on the PATH or a command in LZ_LLAMA_SERVER: docs/rules.md"];
@@ -25,7 +25,7 @@ const SECONDS = 120;
 async function startLlama(model: string): Promise<{ baseUrl: string; stop: () => Promise<unknown> }> {
   const port = await freePort();
   const options = ["--model", model, "--host", "127.0.0.1", "--port", String(port), "--ctx-size", "16384"];
-  // Two threads wait for each other longer than a model as small as this takes.
+  // With such a small model, two threads would spend more time waiting for each other.
   const command = [...server!.split(" "), ...options, "--threads", "1"];
   const child = Bun.spawn(command, { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
   const stop = () => {
@@ -65,7 +65,7 @@ testUnless(
       console.log(`llama.cpp: ${JSON.stringify(change.adjudication?.M)}`);
       expect(change.adjudication?.M?.outcome?.S).toBe("judged");
       expect(metrics.read()).toMatchObject({ adjudications_total: 1, adjudications_unavailable_total: 0 });
-      // The rules stand, whatever the model said.
+      // The findings of the rules stay, regardless of the review.
       expect(change.findings!.L!.length).toBeGreaterThan(0);
     } finally {
       await llama.stop();

@@ -10,8 +10,9 @@ import {
 } from "../../support/stack.ts";
 
 /*
- * A table restored from a backup knows less than its hosts have obeyed. It would count their generations a second time,
- * and an agent obeys no generation twice: its host would stay as it is, whatever an administrator wishes.
+ * A table restored from a backup has older generations than its hosts have applied. The control plane would
+ * issue those generations again, but an agent ignores a generation that it has already applied. The host
+ * would stay as it is.
  */
 
 const probes = { controlPlaneReachable: true, forbiddenBlocked: true };

@@ -15,7 +15,7 @@ import { createDynamo } from "../../../worker/platform/dynamodb-client.ts";
 import { queueDepth, sendRaw, signedPack, takeDeadLetters } from "../../support/nodes/signed-pack.ts";
 import { enrolAsset, eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
-/** The queue moves a message to the dead letters at its sixth receive (maxReceiveCount 5), 2 s after each. */
+/** SQS moves a message to the dead-letter queue at its sixth receive (maxReceiveCount 5). Receives are 2 s apart. */
 const VISIBILITY_SECONDS = 2;
 const OUTAGE_MS = 25_000;
 const HOSTS_PER_MESSAGE = 10;
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A DynamoDB of its own, that can be away and come back at the same address with the same data. */
+/** A DynamoDB that can stop and restart at the same address with the same data. */
 async function startDatabase() {
   const folder = mkdtempSync(join(tmpdir(), "lz-outage-"));
   const port = await freePort();
@@ -65,7 +65,7 @@ async function startDatabase() {
 
 type Refuse = (target: string, body: string) => boolean;
 
-/** DynamoDB that throttles what `refuse` names. */
+/** A proxy that throttles the requests for which `refuse` returns true. */
 function startThrottle(endpoint: string) {
   let refuse: Refuse = () => false;
   const server = Bun.serve({
@@ -118,7 +118,7 @@ async function startWorld(before: (endpoint: string) => string = (endpoint) => e
 const said = (stack: TestStack, event: string) =>
   stack.lines.filter((line) => line.startsWith("worker") && line.includes(`"${event}"`)).length;
 
-/** Signed heartbeats of this many hosts, as an edge that answered 202 leaves them in the queue. */
+/** Puts signed heartbeats of `hosts` hosts on the queue, as an edge does. */
 async function sendFleet(stack: TestStack, tenantId: string, hosts: number): Promise<void> {
   for (let first = 0; first < hosts; first += HOSTS_PER_MESSAGE) {
     const entries = Array.from({ length: HOSTS_PER_MESSAGE }, (_, i) => ({
@@ -158,7 +158,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
       return waiting + inFlight === 0;
     }, 20_000);
     expect(await takeDeadLetters(stack)).toEqual([]);
-    expect(said(stack, "table.back")).toBe(2); // each worker saw it
+    expect(said(stack, "table.back")).toBe(2); // each worker noticed
   }, 120_000);
 
   test("dead-letters no heartbeat of a fleet of 2,000, when the table hangs", async () => {
@@ -167,7 +167,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     await sendFleet(stack, "org_fleet", 2000);
     await Bun.sleep(OUTAGE_MS); // the outage
     const { waiting, inFlight } = await queueDepth(stack);
-    expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // waiting or in hand, none set aside
+    expect(waiting + inFlight).toBe(2000 / HOSTS_PER_MESSAGE); // waiting or in flight, none dead-lettered
     expect(said(stack, "table.away")).toBeGreaterThan(0);
     database.goOn();
     await eventually(async () => (await recorded("org_fleet")) === 2000, 60_000);
@@ -195,7 +195,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
       });
       throttle!.refuse(refuse);
       await sendFleet(stack, "org_throttled", 100);
-      await Bun.sleep(OUTAGE_MS); // the time in which messages would be dead-lettered
+      await Bun.sleep(OUTAGE_MS); // long enough for messages to be dead-lettered
       expect(await recorded("org_throttled")).toBe(0);
       throttle!.refuse(() => false);
       await eventually(async () => (await recorded("org_throttled")) === 100, 60_000);
@@ -223,14 +223,14 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     await sendFleet(stack, "org_start", 20);
     const lines: string[] = [];
     const onLine = (_stage: string, line: string) => void lines.push(line);
-    // Five starts would use up the receive count, were each of them to receive.
+    // Five starts would use up the receive count if each of them received.
     for (let start = 0; start < 7; start++) {
       const worker = await startWorker({ root: process.cwd(), onLine }, stack.workerEnv, 3);
       await eventually(async () => lines.filter((line) => line.includes("table.away")).length > start);
-      await Bun.sleep(1000); // that it receives nothing is what is observed
+      await Bun.sleep(1000); // the test observes that nothing is received
       worker.kill("SIGKILL");
       await worker.exited;
-      await Bun.sleep(VISIBILITY_SECONDS * 500); // what it had received would come again
+      await Bun.sleep(VISIBILITY_SECONDS * 500); // received messages would become visible again
     }
     expect(lines.filter((line) => line.includes("table.away"))).toHaveLength(7);
     expect(lines.filter((line) => /messages\.held|not-recorded|not-read/.test(line))).toEqual([]);

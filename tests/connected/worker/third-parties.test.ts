@@ -12,7 +12,7 @@ import { sendRaw, signedPack } from "../../support/nodes/signed-pack.ts";
 import { completion, type OpenAiServer, startOpenAiServer } from "../../support/programs/openai-server.ts";
 import { eventually, startTestStack, type TestStack } from "../../support/stack.ts";
 
-/** A company that has a webhook which never answers, and another one that has not. */
+/** A tenant with a webhook that never answers, and a tenant without one. */
 const ASKED = "org_asked";
 const OTHER = "org_other";
 const LLM_MS = 6000;
@@ -31,7 +31,7 @@ const arrived = new Map<string, number>();
 beforeAll(async () => {
   llm = startOpenAiServer();
   llm.answer(async () => {
-    await Bun.sleep(llmMs); // the model's latency
+    await Bun.sleep(llmMs); // latency of the model
     return completion(JSON.stringify({ risk: "WARNING", score: 50, explanation: "In doubt." }));
   });
   receiver = Bun.serve({
@@ -39,7 +39,7 @@ beforeAll(async () => {
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      // An agent on this host that scans asks every server who it is.
+      // An agent on this host may probe this port.
       if (!request.headers.has("webhook-id")) return new Response(null, { status: 404 });
       const name = new URL(request.url).pathname.slice(1);
       const { data } = (await request.json()) as { data?: { assetId?: string } };
@@ -85,11 +85,14 @@ afterAll(async () => {
 type Probe = { tenantId: string; assetId: string; rule: string; sentMs: number; incidentMs?: number };
 let next = 0;
 
-/** A new host whose first heartbeat has an incident: in doubt, so that the model is asked, or beyond doubt. */
+/**
+ * Sends the first heartbeat of a new host with an incident. `isInDoubt`: whether the worker asks for an LLM
+ * review.
+ */
 async function send(tenantId: string, isInDoubt: boolean): Promise<Probe> {
   const number = next++;
   const assetId = `01K${String(number).padStart(23, "0")}`;
-  // Another version for each host: the model is asked about each.
+  // Each host has another version, so each needs a review.
   const engine = makeEngine({ models: [], version: `1.${number}`, ...(!isInDoubt && { bind: ["0.0.0.0"] }) });
   const sentMs = Date.now();
   const body = JSON.stringify(makeHeartbeat(1, sentMs, `host-${number}`, { engines: [engine] }));
@@ -100,7 +103,7 @@ async function send(tenantId: string, isInDoubt: boolean): Promise<Probe> {
 const keyOf = ({ tenantId, assetId, rule }: Probe) =>
   marshalItem(incidentKey(tenantId, { assetId, rule, engine: "ollama" }, 10));
 
-/** Notes when the incident of each probe is in the table. */
+/** Records when the incident of each probe appears in the table. */
 async function watch(probes: Probe[], isOver: () => boolean): Promise<void> {
   while (true) {
     const missing = probes.filter(({ incidentMs }) => incidentMs === undefined).slice(0, 90);
@@ -115,7 +118,7 @@ async function watch(probes: Probe[], isOver: () => boolean): Promise<void> {
   }
 }
 
-/** Milliseconds from sent to seen, of hosts the model is asked about and not, and of webhooks. */
+/** Milliseconds from send to visible: for hosts with and without LLM review, and for webhooks. */
 async function measure() {
   const probes = { doubt: [] as Probe[], clear: [] as Probe[], other: [] as Probe[] };
   const all: Probe[] = [];
@@ -178,12 +181,12 @@ test("with a 6 s LLM and a receiver that never answers, every other latency is a
       .map(({ name, p50, p95 }) => `${name}: p50 ${p50.join(" → ")} ms, p95 ${p95.join(" → ")} ms`)
       .join("\n"),
   );
-  // Far below the 6 s of an answer and the 10 s of an attempt: noise of a busy machine, no waiting.
+  // Far below the model's 6 s and the webhook's 10 s timeout: only noise of a busy machine.
   for (const { p50, p95 } of rows)
     for (const [without, withBoth] of [p50, p95] as [number, number][])
       expect(withBoth).toBeLessThan(Math.max(3 * without, 3000));
 
-  // And the verdicts come, each in its own time.
+  // The reviews finish in their own time.
   const [first] = during.probes.doubt;
   await eventually(async () => {
     const states = await dynamo("Query", {

@@ -15,13 +15,16 @@ import {
 import { timestamp } from "../../../shared/time/clock.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
-/** The worker as a process, before an SQS and a DynamoDB that misbehave in ways no real one does on demand. */
+/**
+ * The worker as a process, with an SQS and a DynamoDB that misbehave in ways that the real ones cannot be
+ * made to.
+ */
 
 const KEY = Buffer.alloc(32, 5);
 const never = () => new Promise<Response>(() => {});
 const string = (StringValue: string) => ({ DataType: "String", StringValue });
 
-/** A signed message with one heartbeat that was sent this long ago and has waited as long. */
+/** A signed message with one heartbeat, sent `agoMs` milliseconds ago. */
 function message(agoMs: number, trace?: string) {
   const sentMs = Date.now() - agoMs;
   const beat = JSON.stringify(makeHeartbeat(1, sentMs, "host-1"));
@@ -60,7 +63,7 @@ function serve(answer: Answer): string {
     idleTimeout: 0,
     async fetch(request) {
       const target = request.headers.get("x-amz-target");
-      // Whoever looks at every open port of this machine, an agent under test say, is not the worker.
+      // An agent under test may probe this port.
       if (target === null) return new Response("no", { status: 404 });
       return answer(target, await request.json());
     },
@@ -74,12 +77,12 @@ const json = (body: object) =>
 /** A table without items, in which every write succeeds. */
 const emptyTable: Answer = (target) =>
   json(target.endsWith("BatchGetItem") ? { Responses: {} } : target.endsWith("Query") ? { Items: [] } : {});
-/** A table that is there when the worker starts, and then answers like this. */
+/** A table that answers the first probe, and then behaves as given. */
 const afterProbe =
   (answer: Answer): Answer =>
   (target, body) =>
     JSON.stringify(body).includes("TENANT#probe") ? json({}) : answer(target, body);
-/** Long polls that bring nothing, one after the other. */
+/** Empty long polls, one after the other. */
 const quietQueue = async () => {
   await Bun.sleep(200); // the long poll
   return json({});
@@ -146,7 +149,7 @@ describe("the worker's process", () => {
     expect(gauge(exposed, "lag_seconds")).toBeWithin(90, 120);
     expect(highest).toBeWithin(90, 120);
     expect(exposed).toContain("# TYPE lz_worker_queue_age_seconds gauge");
-    // An empty receive later the queue has no age any more; the lag is of the last that came.
+    // After an empty receive the queue has no age. The lag is that of the last message.
     await eventually(async () => {
       exposed = await (await ask("/metrics")).text();
       return gauge(exposed, "queue_age_seconds") === 0;
@@ -220,7 +223,7 @@ describe("the worker's process", () => {
     );
     while (!isAsked) await Bun.sleep(10);
     worker.kill("SIGTERM");
-    await Bun.sleep(300); // that it removes nothing is what is observed
+    await Bun.sleep(300); // the test observes that nothing is deleted
     expect(removed).toEqual([]);
     release.resolve();
     expect(await worker.exited).toBe(0);
@@ -274,7 +277,7 @@ describe("the worker's process", () => {
       LZ_STALL_SECONDS: "40",
       BUN_OPTIONS: `--preload=${preload}`,
     });
-    await Bun.sleep(9000); // the worker looks every five seconds
+    await Bun.sleep(9000); // the worker checks every five seconds
     expect(worker.exitCode).toBeNull();
     worker.kill("SIGTERM");
     await until('"worker.stopped"');
@@ -282,7 +285,7 @@ describe("the worker's process", () => {
 
   test("a queue that is merely empty is no stall", async () => {
     const { worker, ask } = await startWorker(quietQueue, emptyTable, { LZ_STALL_SECONDS: "40" });
-    await Bun.sleep(3000); // some long polls
+    await Bun.sleep(3000); // a few long polls
     const { silentSeconds } = (await (await ask("/healthz")).json()) as { silentSeconds: number };
     expect(silentSeconds).toBeLessThan(3);
     expect(worker.exitCode).toBeNull();

@@ -106,7 +106,7 @@ test("what is sent again while a worker is at the event is not lost in a real ta
     port: 0,
     async fetch(request) {
       const name = new URL(request.url).pathname.slice(1) as keyof typeof ids;
-      // An agent on this host asks every server who it is.
+      // An agent on this host may probe this port.
       if (!Object.hasOwn(ids, name)) return new Response("", { status: 404 });
       ids[name].push(request.headers.get("webhook-id")!);
       return new Response("", { status: await answer(name) });
@@ -148,7 +148,7 @@ test("what is sent again while a worker is at the event is not lost in a real ta
     dynamo("UpdateItem", requeueUpdate(await stored(), id, now, TABLE_NAME));
 
   await forwardDue(tenantId, deps);
-  await expect(requeue("slow")).rejects.toThrow("ConditionalCheckFailed"); // it waits
+  await expect(requeue("slow")).rejects.toThrow("ConditionalCheckFailed"); // the delivery is waiting
   now += 5000;
   answer = async () => {
     answer = async () => 204;
@@ -165,7 +165,7 @@ test("what is sent again while a worker is at the event is not lost in a real ta
   expect(ids).toEqual({ gone: [eventId, eventId], slow: [eventId, eventId] });
   expect(await forwardDue(tenantId, deps)).toBe(0);
 
-  // Out of the outbox, and back in it by the index too.
+  // Not in the outbox, but put back into it by the index.
   answer = async () => 410;
   await dynamo(
     "PutItem",

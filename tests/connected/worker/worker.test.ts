@@ -116,7 +116,7 @@ describe("worker", () => {
     await sendRaw(stack, await pack(asset, beats));
     await settled();
     expect(await timeline(asset)).toHaveLength(1);
-    // Three minutes hold two or three beginnings of this asset's own minute.
+    // Three minutes contain two or three sampling times of this asset.
     expect(await samples(stack, asset)).toBeWithin(2, 4);
   });
 
@@ -161,7 +161,7 @@ describe("worker", () => {
       );
     const at = (minute: number, found: Engine[]) =>
       makeHeartbeat(minute + 1, start + minute * MINUTE_MS, "crowded", { engines: found });
-    // By the last heartbeat the first incidents are over: it ends all of them and opens as many.
+    // The last heartbeat ends all incidents of the first one and opens as many new ones.
     const beats = [at(0, engines("first")), at(1, []), at(20, engines("second"))];
     await sendRaw(stack, await pack(asset, beats));
     await settled();
@@ -210,7 +210,8 @@ describe("worker", () => {
     dynamodb.kill("SIGSTOP");
     try {
       await sendRaw(stack, await pack(asset, [makeHeartbeat(1, Date.now(), "slow-table")]));
-      // Past the 4 s for which a message is hidden: without an extension the queue would hand it out again.
+      // Longer than the 4 s visibility timeout: without an extension the queue would deliver the message
+      // again.
       await Bun.sleep(5000);
       expect(await queueDepth(stack)).toEqual({ waiting: 0, inFlight: 1 });
     } finally {
@@ -255,7 +256,7 @@ describe("worker", () => {
       }
     };
     const run = Promise.all(assets.map(send));
-    // In the middle: the worker has recorded some, and not all have been sent.
+    // The worker has recorded some heartbeats, and others are not sent yet.
     await eventually(async () => ((await presence(assets[0]!))?.sequence ?? 0) > 1);
     const killed = stack.stages.get("worker")!;
     killed.kill("SIGKILL");
