@@ -87,13 +87,13 @@ describeUnless(needs, "the quick set of the recall lab", () => {
     expect(report.ordinary).toBe(ordinary.length);
   });
 
-  test("is named, each program by its own name and no other", () => {
+  test("names each program correctly", () => {
     const faults = report.verdicts.filter(({ outcome }) => outcome !== "right");
     expect(faults.map(({ name, wanted, named }) => ({ name, wanted, named }))).toEqual([]);
     expect([report.recallPercent, report.precisionPercent]).toEqual([100, 100]);
   });
 
-  test("has no ordinary server that is reported, and nothing else is", () => {
+  test("reports no ordinary server and nothing else", () => {
     expect(report.ordinaryReported).toBe(0);
     expect(report.strays).toEqual([]);
   });

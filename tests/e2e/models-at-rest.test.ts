@@ -68,7 +68,7 @@ describe("models at rest", () => {
     rmSync(home, { recursive: true, force: true });
   }, 60_000);
 
-  test("are told by product, with what their header says, where no such product runs", async () => {
+  test("are reported by product with their header metadata while the product does not run", async () => {
     const state = await eventually(async () => {
       const one = await newest();
       return one?.stores && one;
@@ -89,7 +89,7 @@ describe("models at rest", () => {
     expect(moved.models).toMatchObject([{ name: "TinyLlama 1.1B Chat", quantisation: "Q4_K_M" }]);
   }, 30_000);
 
-  test("that the policy bans are one incident, before their product starts and after it", async () => {
+  test("that the policy bans stay one incident when their product starts", async () => {
     const before = await eventually(async () => (await incidents())[0], 20_000);
     expect(before).toMatchObject({ engine: "ollama" });
     expect(before.explanation).toBe("Ollama holds secret:1b on disk, which the policy bans.");

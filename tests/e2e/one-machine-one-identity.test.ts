@@ -94,7 +94,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   };
 
   test(
-    "a disk that is copied to another board enrols itself, is an incident of the first, and obeys none of its directives",
+    "a disk copied to another mainboard enrols again, opens an incident of the first asset, and ignores its directives",
     async () => {
       begin();
       const assetId = await enrol(GOLDEN, "golden");
@@ -130,7 +130,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   );
 
   test(
-    "a machine that is installed again names the asset before; while that was isolated it is an incident",
+    "a reinstalled machine names its previous asset; if that was isolated, an incident opens",
     async () => {
       begin();
       const board = { ...GOLDEN, uuid: "4c4c4544-0033-4a10-8051-b4c04f4e9999" };
@@ -163,7 +163,7 @@ describeUnless(missing("Linux", "root"), "one machine, one identity", () => {
   );
 
   test(
-    "two machines that nothing tells apart are an incident, and no directive goes to both unless that is meant",
+    "two indistinguishable machines open an incident, and a directive goes to both only if an admin confirms it",
     async () => {
       begin();
       const assetId = await enrol(NEITHER("golden-image"), "a");

@@ -94,7 +94,7 @@ describe("lz release-code → lz-agent release", () => {
   const custody = async () =>
     (await (await stack.api("/v1/custody")).json()) as { records: AuditItem[]; head: CustodyHeadItem };
 
-  test("a code frees this host once while it is cut off; every near miss is refused; the log tells of it afterwards", async () => {
+  test("a code releases this host once while it is offline; every near miss is rejected; the log records the release afterwards", async () => {
     const host = await startHost("stranded");
     const other = await startHost("other");
     await isolate(host.assetId, "isolating-the-first");

@@ -46,7 +46,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     results = seen.scans.map(({ stdout }) => JSON.parse(stdout) as ScanResult);
   }, 180_000);
 
-  test("ends with 0, says nothing on stderr, and prints one object of the contract's form", () => {
+  test("exits with 0, prints nothing on stderr and one object that fits the schema on stdout", () => {
     for (const [at, { code, stdout, stderr }] of seen.scans.entries()) {
       expect([code, stderr]).toEqual([0, ""]);
       expect(stdout.trimEnd().split("\n")).toHaveLength(1);
@@ -61,7 +61,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     }
   });
 
-  test("names each of a dozen engines on random ports: renamed, behind TLS, behind a token", () => {
+  test("names each of twelve engines on random ports: renamed, behind TLS, behind a token", () => {
     expect(seen.engines.length).toBeGreaterThanOrEqual(12);
     expect(new Set(seen.engines.map(({ wanted }) => wanted.id)).size).toBeGreaterThanOrEqual(12);
     expect(seen.engines.filter(({ wanted }) => wanted.as).length).toBeGreaterThanOrEqual(3);
@@ -86,7 +86,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
   });
 
   const alone = isAlone ? [] : ["the right to namespaces"];
-  testUnless(alone, "names nothing else on a host of its own, in no scan", () => {
+  testUnless(alone, "names nothing else on a separate host, in no scan", () => {
     expect(unwanted(() => true)).toEqual([]);
     console.log(
       `${seen.engines.length} engines beside ${seen.ordinary.length} ordinary servers, ` +

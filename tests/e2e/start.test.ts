@@ -197,7 +197,7 @@ describe("bun run start", () => {
     ]);
   }, 60_000);
 
-  test("a port that is in use gets one clear line, also when a second stack is started", async () => {
+  test("a port in use gets one clear line, also for a second stack", async () => {
     const other = Bun.spawnSync([process.execPath, "local/start.ts"], {
       cwd: ROOT,
       env: { ...process.env, LZ_PORT: String(port), LZ_LOCAL_DIR: join(folder, "other") },
@@ -226,7 +226,7 @@ describe("bun run start", () => {
     expect((await api<{ items: Host[] }>("/v1/assets")).items).toHaveLength(1);
   }, 120_000);
 
-  test("SIGTERM during a backlog says how many messages wait, and the next start takes them", async () => {
+  test("SIGTERM during a backlog prints how many messages wait, and the next start processes them", async () => {
     const { pid } = started.child;
     // With the worker stopped, heartbeats are acknowledged and stay in the queue.
     process.kill(childOf(pid, "worker/main.ts"), "SIGSTOP");
@@ -249,7 +249,7 @@ describe("bun run start", () => {
     );
   }, 120_000);
 
-  test("after SIGKILL the next start names the command that stops what is left, and that command works", async () => {
+  test("after SIGKILL the next start names the command that stops the remaining processes, and that command works", async () => {
     started.child.kill("SIGKILL");
     await started.child.exited;
     const again = () =>
@@ -269,7 +269,7 @@ describe("bun run start", () => {
   }, 120_000);
 });
 
-describe("bun run start, asked wrongly", () => {
+describe("bun run start with wrong arguments", () => {
   const cases: [string, Record<string, string>, string[], string][] = [
     [
       "an unknown argument",
@@ -294,7 +294,7 @@ describe("bun run start, asked wrongly", () => {
       expect([run.exitCode, run.stderr.toString()]).toEqual([2, line]);
     });
   }
-  test("--help says what there is to set", () => {
+  test("--help lists the settings", () => {
     const run = Bun.spawnSync([process.execPath, "local/start.ts", "--help"], { cwd: ROOT });
     expect([run.exitCode, run.stdout.toString().includes("LZ_EDGE_RUNTIME")]).toEqual([0, true]);
   });

@@ -59,7 +59,7 @@ function imports(path: string): { specifier: string; isType: boolean }[] {
   }));
 }
 
-describe("the house", () => {
+describe("the architecture", () => {
   test("there are files to check in every stage", () => {
     for (const stage of Object.keys(MAY_IMPORT))
       expect(files.some((path) => stageOf(path) === stage)).toBe(true);
@@ -76,7 +76,7 @@ describe("the house", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("a stage uses the packages it was given and no other", () => {
+  test("a stage uses only its allowed packages", () => {
     const wrong = files.flatMap((path) =>
       imports(path)
         .filter(({ specifier, isType }) => !specifier.startsWith(".") && !isType)
@@ -104,7 +104,7 @@ describe("the house", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("no barrels, and no names that say nothing", () => {
+  test("no barrel files and no meaningless names", () => {
     const empty =
       /^(index|utils?|helpers?|common|manager|misc|service)\.tsx?$|\/(utils?|helpers?|common|managers?|services?)\//;
     // `lz-agent service` is a command of the contract, and a file there is a command.

@@ -31,7 +31,7 @@ test("bun run mutation is bun run bench mutation", async () => {
   expect(scripts.mutation).toBe(`${scripts.bench} mutation`);
 });
 
-test("bun run test says that it was ended, where, and never that all passed", async () => {
+test("an interrupted bun run test says so, and never that all passed", async () => {
   const child = Bun.spawn([process.execPath, "tests/run.ts", "e2e"], {
     cwd: ROOT,
     stdout: "pipe",
@@ -49,10 +49,7 @@ test("bun run test says that it was ended, where, and never that all passed", as
   expect(out.trimEnd().split("\n").at(-1)).toBe("0 passed, 1 failed");
 });
 
-test.each(COMMANDS)(
-  "bun run %s ends with 2 and one line for an argument that it does not know",
-  (_name, entry) => {
-    const { code, out, err } = run(entry, "--nothing-like-it");
-    expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 2, out: "", lines: 1 });
-  },
-);
+test.each(COMMANDS)("bun run %s exits with 2 and one line for an unknown argument", (_name, entry) => {
+  const { code, out, err } = run(entry, "--nothing-like-it");
+  expect({ code, out, lines: err.trim().split("\n").length }).toEqual({ code: 2, out: "", lines: 1 });
+});

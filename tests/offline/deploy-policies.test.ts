@@ -43,7 +43,7 @@ const WRITTEN: Record<NodeKind, (keyof typeof PARTITIONS)[]> = {
 };
 
 describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
-  test.each(Object.entries(PARTITIONS))("lets it write the partition %s, or not", (name, key) => {
+  test.each(Object.entries(PARTITIONS))("allows or denies writes to the partition %s", (name, key) => {
     const isWritten = WRITTEN[node].includes(name as keyof typeof PARTITIONS);
     for (const write of WRITES) expect(isAllowed(node, write, TABLE, key)).toBe(isWritten);
     // One item of a transaction that is denied denies all of it.
@@ -51,12 +51,12 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
       expect(isAllowed(node, "dynamodb:PutItem", TABLE, PARTITIONS.tenant, key)).toBe(isWritten);
   });
 
-  test("lets it delete no item, write in no batch and scan nothing", () => {
+  test("allows no delete, no batch write and no scan", () => {
     for (const action of ["DeleteItem", "BatchWriteItem", "Scan", "DeleteTable", "UpdateTable"])
       expect(isAllowed(node, `dynamodb:${action}`, TABLE, PARTITIONS.tenant)).toBe(false);
   });
 
-  test("lets only workers receive, and never those send who receive", () => {
+  test("allows only workers to receive, and receivers never to send", () => {
     for (const action of ["sqs:ReceiveMessage", "sqs:DeleteMessage"])
       expect(isAllowed(node, action, QUEUE)).toBe(node === "worker");
     expect(isAllowed(node, "sqs:SendMessage", QUEUE)).toBe(node === "ingest" || node === "admin");
@@ -64,14 +64,14 @@ describe.each(NODE_KINDS)("the policy of %s nodes", (node) => {
     expect(isAllowed(node, "sqs:PurgeQueue", QUEUE)).toBe(false);
   });
 
-  test("lets only admin nodes write a signed head, under whichever name the tenant has", () => {
+  test("allows only admin nodes to write a signed head, for any tenant name", () => {
     for (const tenant of ["a", "ab", "AUTHORITY", "a#AUTHORITY", "*"])
       for (const write of WRITES)
         expect(isAllowed(node, write, TABLE, authorityHeadKey(tenant).PK)).toBe(node === "admin");
   });
 });
 
-test("every denied partition is one that the same policy would otherwise let write", () => {
+test("every denied partition would otherwise be writable under the same policy", () => {
   let patterns = 0;
   for (const node of NODE_KINDS) {
     const { Statement: statements } = policies[node];

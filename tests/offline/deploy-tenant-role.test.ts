@@ -58,7 +58,7 @@ const partitionsOf = (tenant: string): string[] => [
 ];
 
 describe("the role of one tenant", () => {
-  test("reaches every partition of its own, of the table and of the indexes", () => {
+  test("reaches all its own partitions, in the table and in the indexes", () => {
     for (const key of partitionsOf("a")) expect([key, isAllowed("a", [key])]).toEqual([key, true]);
   });
   test.each([
@@ -69,11 +69,11 @@ describe("the role of one tenant", () => {
   ])("of tenant %s reaches nothing of tenant %s", (mine, other) => {
     for (const key of partitionsOf(other)) expect([key, isAllowed(mine, [key])]).toEqual([key, false]);
   });
-  test("reaches nothing in one request with another tenant's key, and nothing without a key", () => {
+  test("is denied any request that also has another tenant's key, or no key", () => {
     expect(isAllowed("a", ["TENANT#a", "TENANT#ab"])).toBe(false);
     expect(isAllowed("a", [])).toBe(false);
   });
-  test("takes no name of a tenant that IAM would expand", () => {
+  test("rejects a tenant name that IAM would expand", () => {
     const pattern = /AllowedPattern: "(.+)"/.exec(text)![1]!;
     for (const name of ["*", "a*", "a?", `\${aws:username}`, "", "a#b"])
       expect([name, new RegExp(`^(?:${pattern})$`).test(name)]).toEqual([name, false]);

@@ -34,7 +34,7 @@ const isAllowed = (document: PolicyDocument, asked: Asked) => decide(document, a
 const keysLike = (set: string, ...patterns: string[]) => ({ [set]: { "dynamodb:LeadingKeys": patterns } });
 
 describe("decide()", () => {
-  test("denies what no statement allows: another action, resource, or nothing at all", () => {
+  test("denies anything that no statement allows: another action, another resource, or an empty policy", () => {
     const document = policy(allow("dynamodb:PutItem"));
     expect(isAllowed(document, put("a"))).toBe(true);
     expect(isAllowed(document, { ...put("a"), action: "dynamodb:DeleteItem" })).toBe(false);
@@ -43,7 +43,7 @@ describe("decide()", () => {
     expect(isAllowed(policy(), put("a"))).toBe(false);
   });
 
-  test("a Deny wins over an Allow, in whichever order they stand", () => {
+  test("a Deny wins over an Allow in any order", () => {
     const rule = deny("dynamodb:*", keysLike("ForAnyValue:StringLike", "secret*"));
     for (const document of [
       policy(allow("dynamodb:PutItem"), rule),
@@ -55,7 +55,7 @@ describe("decide()", () => {
     }
   });
 
-  test("ForAllValues asks every partition key, so that a fence of tenant a holds off tenant ab", () => {
+  test("ForAllValues checks every partition key, so a condition for tenant a excludes tenant ab", () => {
     const fence = policy(allow("dynamodb:*", keysLike("ForAllValues:StringLike", "TENANT#a", "TENANT#a#*")));
     expect(isAllowed(fence, put("TENANT#a", "TENANT#a#EVENTS"))).toBe(true);
     expect(isAllowed(fence, put("TENANT#ab"))).toBe(false);
@@ -63,7 +63,7 @@ describe("decide()", () => {
     expect(isAllowed(fence, put("TENANT#a", "TENANT#ab"))).toBe(false);
   });
 
-  test("without a key ForAllValues holds and ForAnyValue does not; Null tells them apart", () => {
+  test("without a key ForAllValues is true and ForAnyValue false; Null distinguishes the cases", () => {
     const all = keysLike("ForAllValues:StringEquals", "TENANT#a");
     const scan: Asked = { action: "dynamodb:Scan", resource: TABLE, leadingKeys: [] };
     expect(isAllowed(policy(allow("dynamodb:Scan", all)), scan)).toBe(true);
@@ -94,14 +94,14 @@ describe("decide()", () => {
     expect(() => decide(policy(allow("dynamodb:*", condition)), put("a"))).toThrow("not understood");
   });
 
-  test("throws on NotAction and the like instead of leaving the statement out", () => {
+  test("throws on NotAction and other unsupported elements instead of skipping the statement", () => {
     const odd = { ...allow("dynamodb:*"), NotResource: "x" } as Statement;
     expect(() => decide(policy(odd), put("a"))).toThrow("NotResource");
   });
 });
 
 describe("grantsOf()", () => {
-  test("gives each action on each resource of each Allow, and covers() tells which one a call used", () => {
+  test("lists each action on each resource of each Allow, and covers() finds the one that a call used", () => {
     const both = { ...allow(["dynamodb:Query", "dynamodb:GetItem"]), Resource: [TABLE, `${TABLE}/index/*`] };
     const grants = grantsOf(policy(both, deny("dynamodb:GetItem", {})));
     expect(grants).toHaveLength(4);
@@ -158,7 +158,7 @@ describe("askedBy()", () => {
     ]);
   });
 
-  test("batches of the queue need the single permission; what is not known throws", () => {
+  test("queue batches need the permission of the single call; unknown calls throw", () => {
     const QueueUrl = "http://127.0.0.1:1/000000000000/q";
     expect(askedBy("AmazonSQS.DeleteMessageBatch", { QueueUrl })).toEqual([
       { action: "sqs:DeleteMessage", resource: queueArn("q"), leadingKeys: [] },
@@ -192,7 +192,7 @@ Resources:
   });
 
   test.each(["!If [a, b, c]", '{ "Fn::Join": ["", []] }', "!GetAtt Other.Arn", `!Sub "${field("Other")}"`])(
-    "throws on %s, which it cannot resolve",
+    "throws on %s, which it does not support",
     (resource) => expect(() => resourceOf(resource)).toThrow(/not know|one text/),
   );
 });

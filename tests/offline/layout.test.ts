@@ -100,7 +100,7 @@ const placeOf = (path: string): [stage: string, folder: string] | undefined => {
   return rest.length > 0 && stage in MAY_IMPORT ? [stage, folder] : undefined;
 };
 
-test("every folder of a stage stands in the table", () => {
+test("every folder of a stage is in the table", () => {
   const places = files.flatMap((path) => {
     const place = placeOf(path);
     return place ? [place.join("/")] : [];
@@ -111,7 +111,7 @@ test("every folder of a stage stands in the table", () => {
   expect([...new Set(places)].sort()).toEqual(known.sort());
 });
 
-test("the table has no circle: each folder names only folders that stand above it", () => {
+test("the table has no cycle: each folder names only folders above it", () => {
   for (const [stage, folders] of Object.entries(MAY_IMPORT)) {
     const seen = new Set<string>();
     const wrong = Object.entries(folders).flatMap(([folder, allowed]) => {
@@ -142,7 +142,7 @@ test("a folder imports what the table allows, types included", () => {
   expect(wrong).toEqual([]);
 });
 
-test("no file imports itself by way of others, types included", () => {
+test("there is no import cycle, types included", () => {
   const done = new Set<string>();
   const circles: string[] = [];
   const visit = (path: string, trail: string[]): void => {
@@ -167,7 +167,7 @@ test("a folder holds at most 20 files", () => {
   expect(large.map(([folder, inside]) => `${folder}: ${inside.length}`)).toEqual([]);
 });
 
-test("every file and folder that the architecture page and CONTRIBUTING name is there", () => {
+test("every file and folder named in the architecture page and CONTRIBUTING exists", () => {
   const named = ["docs/architecture.md", "CONTRIBUTING.md"].flatMap((page) =>
     [
       ...readFileSync(join(ROOT, page), "utf8").matchAll(

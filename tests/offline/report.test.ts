@@ -50,17 +50,17 @@ describe("readReport()", () => {
       ],
     });
   });
-  test("bounds what a failure says", () => {
+  test("limits the length of a failure message", () => {
     const long = REPORT.replace('message="expect', `message="${"x".repeat(10_000)}`);
     expect(readReport(long).failed[0]!.message).toHaveLength(2000);
   });
-  test("of a run that left nothing names no file", () => {
+  test("returns no file for a run without a report", () => {
     expect(readReport("")).toEqual({ files: new Set(), passed: 0, failed: [], skipped: [] });
   });
 });
 
 describe("retell()", () => {
-  test("says again what did not run and, last, what failed and why", () => {
+  test("repeats skipped tests and then failed tests with their messages", () => {
     expect(retell(readReport(REPORT))).toBe(`── did not run (.ci/run installs what these need)
   tests/a.test.ts:5  ${OUTER} › inner › left out (needs root, nft)
   tests/a.test.ts:11  ${OUTER} › later
@@ -74,7 +74,7 @@ describe("retell()", () => {
   tests/a.test.ts  (unnamed)
       TimeoutError`);
   });
-  test("has nothing to say when all passed", () => {
+  test("is empty when all tests passed", () => {
     expect(retell({ failed: [], skipped: [] })).toBe("");
   });
 });

@@ -161,7 +161,7 @@ test("CODEOWNERS has an owner for everything, and names paths that exist", () =>
 
 const FORMS = readdirSync(join(ROOT, ".github/ISSUE_TEMPLATE")).filter((name) => name !== "config.yml");
 
-test.each(FORMS)("issue form %s has what GitHub requires", (name) => {
+test.each(FORMS)("issue form %s has the members that GitHub requires", (name) => {
   const form = Bun.YAML.parse(read(`.github/ISSUE_TEMPLATE/${name}`)) as {
     name: string;
     description: string;

@@ -13,7 +13,7 @@ const LEAVES_PROCESSES = `
     env: {}, cwd: ".", onLine: () => {}, isReady: (line) => line === "up" });
   await Bun.spawn(["setsid", "sh", "-c", "sh -c 'exec sleep 600' & exit 0"], { env: {} }).exited;`;
 
-describeUnless(missing("Linux", "setsid"), "a test run that is interrupted leaves no process behind", () => {
+describeUnless(missing("Linux", "setsid"), "an interrupted test run leaves no process behind", () => {
   const waits = `${LEAVES_PROCESSES}
     await Bun.write("up", "up");
     await new Promise((resolve) => setTimeout(resolve, 60_000));`;
@@ -46,7 +46,7 @@ describeUnless(missing("Linux", "setsid"), "a test run that is interrupted leave
     await areGone(processes);
   }, 60_000);
 
-  test("and no zombie of one that ended while the tests ran", async () => {
+  test("and no zombie of a process that ended during the run", async () => {
     const { child, isUp } = startTestRun(`
       const orphan = Bun.spawn(["sh", "-c", "sleep 0.1 & echo $!"], { stdout: "pipe" });
       await Bun.write("up", await new Response(orphan.stdout).text());
@@ -89,7 +89,7 @@ testUnless(
 );
 
 describe("descendantsOf()", () => {
-  testUnless(missing("Linux", "ps"), "finds the same by ps as by /proc", async () => {
+  testUnless(missing("Linux", "ps"), "finds the same processes by ps and by /proc", async () => {
     const child = Bun.spawn(["sh", "-c", "sleep 600 & wait"]);
     // Between fork and exec it still bears the name of the shell.
     const sleeping = await eventually(async () =>

@@ -34,7 +34,7 @@ import { localAccess } from "../../support/nodes/aws-access.ts";
 type When = "before" | "after";
 type Fault = { call: number; when: When };
 
-describe("a change of containment in which the table fails", () => {
+describe("a containment change during a table failure", () => {
   let stage: Stage;
   let table: Dynamo;
   beforeAll(async () => {
@@ -269,7 +269,7 @@ describe("a change of containment in which the table fails", () => {
     ],
   ];
 
-  test("a transaction sent twice under one token is carried out once, and says so both times", async () => {
+  test("a transaction sent twice with one token runs once and succeeds both times", async () => {
     const Item = marshalItem({ ...tenantKey("org_token"), type: "Tenant" });
     const put = { TableName: TABLE_NAME, Item, ConditionExpression: "attribute_not_exists(PK)" };
     const once = { TransactItems: [{ Put: put }], ClientRequestToken: crypto.randomUUID() };
@@ -281,7 +281,7 @@ describe("a change of containment in which the table fails", () => {
   });
 
   test.each(CHANGES)(
-    "%s: at each of its calls leaves all of it or nothing, and once when asked again",
+    "%s: a fault at any call leaves all or nothing, and a retry completes it once",
     async (_what, change) => {
       const start = async (): Promise<World> => {
         fail = undefined;

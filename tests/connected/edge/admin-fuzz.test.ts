@@ -177,7 +177,7 @@ describe("admin API", () => {
 
   for (const [path, operations] of Object.entries(SPECIFICATION.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
-      test(`${operation.operationId} answers whatever comes as its specification tells`, async () => {
+      test(`${operation.operationId} responds to any input as documented`, async () => {
         const property = fc.asyncProperty(
           requestsTo(path, operation, ids),
           async ({ path, headers, body }) => {
@@ -197,7 +197,7 @@ describe("admin API", () => {
     }
   }
 
-  test("after all of it the custody log verifies, and something was changed and something refused", async () => {
+  test("afterwards the custody log verifies, and some requests were accepted and some rejected", async () => {
     const answer = await fetch(`${stack.edgeUrl}/v1/custody`, {
       headers: { authorization: `Bearer ${stack.adminToken}` },
     });

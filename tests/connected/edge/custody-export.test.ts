@@ -150,8 +150,8 @@ const asked = (path: string) =>
       : { cookie: `__session=${session}`, accept: "text/html" },
   });
 
-describe("a custody log that is longer than one answer of the table", () => {
-  test("it is: the table gives it in more than one page", async () => {
+describe("a custody log longer than one query page", () => {
+  test("the test log spans several query pages", async () => {
     const { LastEvaluatedKey } = await edge.deps.dynamo("Query", {
       TableName: edge.deps.table,
       KeyConditionExpression: "PK = :pk AND begins_with(SK, :prefix)",
@@ -160,7 +160,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     expect(LastEvaluatedKey).toBeDefined();
   });
 
-  test("lz audit export saves all of it, and both verifiers find it whole", async () => {
+  test("lz audit export saves all records, and both verifiers accept the file", async () => {
     const out = join(folder, "whole.jsonl");
     const { json, code } = await lz(exportAudit, { out });
     expect(json).toEqual({ file: out, records: RECORDS + 1 });
@@ -168,13 +168,13 @@ describe("a custody log that is longer than one answer of the table", () => {
     expect(await verdicts(out)).toEqual(GOOD);
   });
 
-  test("the dashboard's JSON download is all of it, and both verifiers find it whole", async () => {
+  test("the dashboard's JSON download has all records, and both verifiers accept it", async () => {
     const text = await (await asked("/custody.json")).text();
     expect(custodyExport.parse(JSON.parse(text)).records).toHaveLength(RECORDS + 1);
     expect(await verdicts(fileOf("whole.json", text))).toEqual(GOOD);
   });
 
-  test("either file cut off anywhere is found out by both verifiers", async () => {
+  test("both verifiers detect either file truncated at any point", async () => {
     const out = join(folder, "to-cut.jsonl");
     await lz(exportAudit, { out });
     const lines = await Bun.file(out).text();
@@ -196,7 +196,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     }
   });
 
-  test("what is recorded while it is read leaves it whole: it is the log as its head was", async () => {
+  test("records added during the export do not damage it: it ends at the head that it started from", async () => {
     let done = false;
     const meddle = async (_operation: string, query: number) => {
       if (query < 2 || done) return;
@@ -213,7 +213,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     });
   });
 
-  test("a record that no head ever counted is in the export, so that verifying finds it", async () => {
+  test("a record that no head counted is exported, so that verification detects it", async () => {
     const at = "2100-01-01T00:00:00.000Z";
     const key = tenantAuditKey(TENANT, at);
     const { Items } = await edge.deps.dynamo("Query", {
@@ -233,7 +233,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     }
   });
 
-  test("a table that fails in the middle breaks every export off, and lz audit export saves no file", async () => {
+  test("a table failure aborts every export, and lz audit export saves no file", async () => {
     const fail = async (_operation: string, query: number) => {
       if (query >= 2) throw new Error("the table is away");
     };
@@ -249,7 +249,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  test("lz audit export says so, with code 1, when the table holds another number than the head names", async () => {
+  test("lz audit export reports a record count that differs from the head, with exit code 1", async () => {
     const key = marshalItem(tenantAuditKey(TENANT, new Date(1_790_000_000_000 + 5000).toISOString()));
     const { Item } = await edge.deps.dynamo("GetItem", { TableName: edge.deps.table, Key: key });
     await remove(key);
@@ -264,7 +264,7 @@ describe("a custody log that is longer than one answer of the table", () => {
     }
   });
 
-  test("a log too long to be held says so on the page, in the report and instead of a CSV; JSON is still all of it", async () => {
+  test("a log too long for memory is reported on the page, in the report and instead of a CSV; JSON is still complete", async () => {
     const Key = marshalItem(custodyHeadKey(TENANT));
     const { Item } = await edge.deps.dynamo("GetItem", { TableName: edge.deps.table, Key });
     await putItems(edge.deps, [{ ...Item!, count: { N: "20001" } }]);

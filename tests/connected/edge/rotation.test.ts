@@ -263,7 +263,7 @@ describe("keys rotated under load", () => {
     return left.size;
   };
 
-  test("the edge secret: sessions of the old one are taken until it is dropped, and refused from then on", async () => {
+  test("the edge secret: sessions of the old secret are accepted until it is dropped, then rejected", async () => {
     const open = await enrolWith(await stack.enrolmentToken());
     const old = await open();
     await rotate("edge", "add");
@@ -282,7 +282,7 @@ describe("keys rotated under load", () => {
     expect(fleet.refusals).toEqual([]);
   }, 120_000);
 
-  test("the queue key: messages of the old one are recorded until it is dropped", async () => {
+  test("the queue key: messages signed with the old key are recorded until it is dropped", async () => {
     const before = keysOf(OF_WORKERS).LZ_QUEUE_KEYS!;
     await rotate("queue", "add");
     await rollOutToWorkers();
@@ -305,7 +305,7 @@ describe("keys rotated under load", () => {
     expect(fleet.refusals).toEqual([]);
   }, 120_000);
 
-  test("the control key: agents obey directives of the old one, then of the new one, and no more of the old", async () => {
+  test("the control key: agents apply directives of the old key, then of the new key, and no longer of the old key", async () => {
     const [first, second] = fleet.agents as [SteadyAgent, SteadyAgent];
     const old = JSON.parse(readSecrets().LZ_CONTROL_KEY!) as { kid: string };
     await isolate(first);
@@ -350,7 +350,7 @@ describe("keys rotated under load", () => {
     expect(fleet.refusals).toEqual([]);
   }, 120_000);
 
-  test("no heartbeat was refused, each is in the table, and only the forged message was set aside", async () => {
+  test("no heartbeat was rejected, each is in the table, and only the forged message was dead-lettered", async () => {
     await fleet.stop();
     expect(fleet.refusals).toEqual([]);
     for (const agent of fleet.agents) {

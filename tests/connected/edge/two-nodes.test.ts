@@ -60,7 +60,7 @@ beforeAll(async () => {
 }, 30_000);
 afterAll(() => stage?.stop());
 
-test("changes that race on two edge nodes, which share the table alone, are one unforked custody chain", async () => {
+test("parallel changes on two edge nodes that share only the table form one custody chain without forks", async () => {
   const seeding = connect();
   await put(seeding, tenantKey(TENANT_ID), tenantDefaults(TENANT_ID));
   for (let at = 0; at < HOSTS; at++)
@@ -120,7 +120,7 @@ test("changes that race on two edge nodes, which share the table alone, are one 
   expect(records.length).toBeLessThanOrEqual(accepted);
 }, 60_000);
 
-test("an action set of more than 1 MB, which the table gives in pages, is read whole", async () => {
+test("more than 1 MB of open actions, in several pages, is read completely", async () => {
   const dynamo = connect();
   const tenantId = "org_large";
   const actions = 320;

@@ -57,7 +57,7 @@ type Delivery = {
   deadAt?: string;
 };
 
-test("a webhook is made, tested, told of an isolation, fails visibly, and the SIEM reads the same events", async () => {
+test("a webhook is created, tested and notified of an isolation; its failures are visible, and the SIEM reads the same events", async () => {
   const made = await ask<{ secret: string; webhook: { webhookId: string } }>("POST", "/v1/webhooks", {
     url: `http://127.0.0.1:${receiver.port}/hook`,
   });
@@ -102,7 +102,7 @@ test("a webhook is made, tested, told of an isolation, fails visibly, and the SI
   expect(read).toMatchObject([{ metadata: { uid: isolation!.eventId }, type_uid: 700_101 }]);
 }, 120_000);
 
-test("what was given up is sent again under its id: by one of two who ask at once, and all that there are", async () => {
+test("a dead delivery is resent with its id, once for two parallel requests, and all dead deliveries can be resent together", async () => {
   const { items: hooks } = await ask<{ items: { webhookId: string }[] }>("GET", "/v1/webhooks");
   const hook = `/v1/webhooks/${hooks[0]!.webhookId}`;
   const dead = async () =>

@@ -63,7 +63,7 @@ async function change(more: Partial<AgentSettings>): Promise<void> {
   expect(answer.status).toBe(200);
 }
 
-test("an edge node that lies about settings is not believed, before an admin has made any and after", async () => {
+test("agents reject forged settings from an edge node, before and after an admin has set any", async () => {
   const { agent, node } = await startAgent("lies", (answer) => ({ ...answer, settings: GREEDY }));
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: false });
   await change({ heartbeatIntervalMs: 7000 });
@@ -80,7 +80,7 @@ test("an edge node that lies about settings is not believed, before an admin has
   expect(agent.log).toContain("warn settings.refused no pinned control key signed them for this tenant");
 }, 60_000);
 
-test("an admin's change reaches the agent, and an older one that is played again does not", async () => {
+test("an admin's change reaches the agent, and a replayed older change is rejected", async () => {
   await change({ heartbeatIntervalMs: 5000, clientDirectories: true });
   const { agent, node } = await startAgent("older", HONEST);
   expect(agent.settings()).toEqual({ heartbeatIntervalMs: 5000, clientDirectories: true });
@@ -104,7 +104,7 @@ function runAgent(args: readonly string[]) {
   return Bun.spawn([process.execPath, MAIN, ...args], { env: environment, stdout: "pipe", stderr: "pipe" });
 }
 
-test("the daemon goes by an admin's new heartbeat interval from its next session on, and status says so", async () => {
+test("the daemon uses a new heartbeat interval from its next session on, and status shows it", async () => {
   const state = join(folder, "daemon");
   const where = ["--state", state];
   const token = await stack.enrolmentToken();

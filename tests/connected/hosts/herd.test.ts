@@ -70,7 +70,7 @@ test("200 hosts with one token become exactly 200 assets, the hosts beyond its l
   expect(errorLines()).toEqual([]);
 }, 120_000);
 
-test("100 changes of different things on two nodes all succeed, and are one custody log without a gap", async () => {
+test("100 different changes on two nodes all succeed and form one custody log without gaps", async () => {
   const assetIds = await enrolAssets(nodes[1]!, await stack.enrolmentToken(ISOLATIONS), ISOLATIONS);
   const herd = { nodes, adminToken: stack.adminToken, assetIds };
   const before = await verifyLog(nodes[0]!, stack.adminToken);
@@ -83,7 +83,7 @@ test("100 changes of different things on two nodes all succeed, and are one cust
   expect(errorLines()).toEqual([]);
 }, 120_000);
 
-test("of 20 people who replace the policy they have read one succeeds, and the others are told that it is outdated", async () => {
+test("of 20 parallel replacements of one policy version one succeeds, and the others get a version conflict", async () => {
   const herd = { nodes, adminToken: stack.adminToken, assetIds: [] };
   const before = await verifyLog(nodes[0]!, stack.adminToken);
   expect(await policyHerd(herd, RACING)).toEqual({ "200": 1, "412 admin.outdated": RACING - 1 });
@@ -92,7 +92,7 @@ test("of 20 people who replace the policy they have read one succeeds, and the o
   expect(errorLines()).toEqual([]);
 }, 60_000);
 
-test("on one node enrolments and changes of a tenant go one after the other, without a single conflict", async () => {
+test("one node runs enrolments and changes of a tenant one after the other, without conflicts", async () => {
   const conflicts = () => [...stack.lines, ...lines].filter((line) => line.includes('"conflicts":')).length;
   const before = conflicts();
   const one = nodes.slice(0, 1);

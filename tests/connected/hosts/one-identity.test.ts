@@ -40,7 +40,7 @@ const session = (
   more: Partial<SessionRequest>,
 ) => post("/v1/session", { agentVersion: "0.1.0", ...more }, device, deviceKeyid(tenantId, assetId));
 
-test("a copied identity gets no session on another board, and is an incident of the asset", async () => {
+test("a copied identity gets no session on another mainboard, and opens an incident of the asset", async () => {
   const host = await enrol("golden", board("a"));
   const opened = await session(host, { hardware: board("a") });
   const signer = await sessionSigner(sessionAnswer.parse(await opened.json()));
@@ -68,7 +68,7 @@ test("a copied identity gets no session on another board, and is an incident of 
   expect(incident.explanation).toStartWith("vdi-2 has a copy of this identity on another mainboard");
 }, 120_000);
 
-test("a machine that enrols again names the asset before, which names the one after", async () => {
+test("a machine that enrols again links its old and new asset in both directions", async () => {
   const before = await enrol("laptop", board("c"));
   const after = await enrol("laptop-new", board("c"));
   type Read = { enrolledBefore?: string[]; enrolledAgainAs?: string };

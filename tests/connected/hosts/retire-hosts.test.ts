@@ -62,7 +62,7 @@ const isVerified = async () => {
 const because = ["--reason", "the pool was rebuilt"];
 
 describe("lz assets on the real stack", () => {
-  test("a host that was taken off the list returns with its next heartbeat, and the log verifies", async () => {
+  test("a host removed from the active list returns with its next heartbeat, and the log verifies", async () => {
     const asset = await enrolAsset(stack, "on-leave");
     await asset.beat();
     await eventually(async () => (await get(asset.assetId)).lifecycle.state === "active");
@@ -107,7 +107,7 @@ describe("lz assets on the real stack", () => {
     await isVerified();
   });
 
-  test("a merge links both, closes the incidents of the old one and ends its reports for good", async () => {
+  test("a merge links both assets, closes the old asset's incidents and stops its reports permanently", async () => {
     const [old, next] = [await enrolAsset(stack, "laptop"), await enrolAsset(stack, "laptop")];
     await Promise.all([old.beat(), next.beat()]);
     await openIncident(stack, old, { rule: "left-behind" });
@@ -143,7 +143,7 @@ describe("lz assets on the real stack", () => {
     await isVerified();
   });
 
-  test("revoked hosts leave the index of open actions when no session of theirs is left, and stay revoked", async () => {
+  test("revoked hosts leave the index of open actions when their last session has expired, and stay revoked", async () => {
     const [stolen, contained] = [
       await enrolAsset(stack, "stolen"),
       await enrolAsset(stack, "stolen-contained"),

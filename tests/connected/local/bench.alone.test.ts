@@ -173,7 +173,7 @@ function numbersOf(value: unknown, path: string[] = []): [string, unknown][] {
 }
 
 describe("bench", () => {
-  test("knows the benches that are tried here, and no other", async () => {
+  test("lists exactly the benches that this test runs", async () => {
     const { code, out, err } = await run("nothing-like-it");
     expect({ code, out }).toEqual({ code: 2, out: "" });
     const listed = /give (.+); see/.exec(err)?.[1]?.split(/, | or /);
@@ -182,7 +182,7 @@ describe("bench", () => {
   });
 
   describe.each(Object.keys(BENCHES))("%s", (name) => {
-    test("ends with 2 and one line for an option that it does not know, and for a number that cannot be", async () => {
+    test("exits with 2 and one line for an unknown option or an invalid number", async () => {
       const [, whole] = /--(\S+) N/.exec((await run(name, "--help")).out)!;
       const wrong = [["--nothing-like-it"], [`--${whole}`, "-1"], [`--${whole}`, "x"], ["word"]];
       const ended = await Promise.all(
@@ -274,7 +274,7 @@ async function interrupt(name: string, moment: RegExp, words: string) {
   }
 }
 
-describeUnless(missing("Linux"), "bench that is ended by SIGTERM", () => {
+describeUnless(missing("Linux"), "a bench that receives SIGTERM", () => {
   const cases = Object.entries(IN_THE_MIDDLE).flatMap(([name, [middle, words, start]]) => [
     [name, "at the start", start ?? AT_THE_START, words] as const,
     [name, "in the middle", middle, words] as const,
@@ -286,7 +286,7 @@ describeUnless(missing("Linux"), "bench that is ended by SIGTERM", () => {
   });
 
   const alone = Object.keys(BENCHES).filter((name) => !Object.hasOwn(IN_THE_MIDDLE, name));
-  test.each(alone)("%s, which starts no process, ends at once", async (name) => {
+  test.each(alone)("%s, which starts no process, ends immediately", async (name) => {
     const { code, left } = await interrupt(name, new RegExp(`bench/\\w+/${name}\\.ts`), "");
     expect({ code, left }).toEqual({ code: 128 + 15, left: { processes: [], files: [] } });
   });

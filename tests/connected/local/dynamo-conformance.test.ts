@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(() => embedded.stage.stop());
 
-describe("the embedded DynamoDB answers as AWS documents, but for the deviations listed", () => {
+describe("the embedded DynamoDB behaves as AWS documents, except for the listed deviations", () => {
   test.each(CONFORMANCE.map((one) => [one.name, one] as const))("%s", async (name, one) => {
     const right = DEVIATIONS[name] ?? one.answer;
     const answer = await answerTo(one, dynamo, TABLE);
@@ -54,7 +54,7 @@ describe("the embedded DynamoDB answers as AWS documents, but for the deviations
     else expect(answer).toMatchObject(right);
   });
 
-  test("every deviation is one of a case, and differs from what is documented", () => {
+  test("every listed deviation belongs to a case and differs from the documentation", () => {
     for (const [name, answer] of Object.entries(DEVIATIONS))
       expect(CONFORMANCE.find((one) => one.name === name)?.answer ?? answer).not.toEqual(answer);
   });

@@ -15,7 +15,7 @@ const STARTS_STACK = `
 const stages = (run: { pid: number }): Process[] =>
   descendantsOf(run.pid).filter(({ command }) => !command.includes("it.test.ts"));
 
-describeUnless(missing("Linux"), "a test run that is interrupted leaves nothing of a stack behind", () => {
+describeUnless(missing("Linux"), "an interrupted test run leaves nothing of a stack behind", () => {
   test.each(["SIGTERM", "SIGKILL"] as const)(
     "by %s, when the stack is up",
     async (signal) => {

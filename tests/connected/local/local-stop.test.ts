@@ -25,7 +25,7 @@ afterAll(async () => {
 const start = (workers: number) =>
   startStack({ root: ROOT, folder, port, runtime: "bun", workers, onLine: () => {}, onStep: () => {} });
 
-test("a stop of the local stack loses no heartbeat that was answered 202", async () => {
+test("stopping the local stack loses no acknowledged heartbeat", async () => {
   // Without a worker, every heartbeat is still in the queue when the stack stops.
   stack = await start(0);
   const secret = parseEdgeSecret(stack.secrets.edgeSecrets);

@@ -203,7 +203,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     60_000,
   );
 
-  test("credentials that the services refuse before their end are replaced within the request", async () => {
+  test("credentials rejected before they expire are replaced within the same request", async () => {
     const issuer = createCredentialIssuer(FAR_MS);
     const { settings } = SOURCES["container endpoint"]!(issuer);
     const { shared, refused } = gates(issuer);
@@ -216,7 +216,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     expect(issuer.issued.size).toBe(2);
   }, 60_000);
 
-  test("a source that is away is an outage once the credentials have expired, and heals by itself", async () => {
+  test("an unavailable credential source causes an outage only after expiry, and recovers without a restart", async () => {
     const issuer = createCredentialIssuer(LIFE_MS);
     const { settings, server, name } = SOURCES["EC2 metadata"]!(issuer);
     const { shared } = gates(issuer);
@@ -245,7 +245,7 @@ describe.each(["bun", "deno"] as const)("edge under %s", (runtime) => {
     await eventually(async () => Bun.deepEquals(await useNode(edgeUrl, asset), [202, 200]), 20_000);
   }, 60_000);
 
-  test("without any credentials a node does not start, and says which settings are missing", async () => {
+  test("without credentials a node does not start and names the missing settings", async () => {
     const { shared } = gates(createCredentialIssuer(LIFE_MS));
     const started = startNode(runtime, shared, { AWS_EC2_METADATA_DISABLED: "true" });
     await expect(started).rejects.toThrow("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
@@ -259,7 +259,7 @@ describe("edge under workerd", () => {
     AWS_SESSION_TOKEN: Token,
   });
 
-  test("uses keys and session token of its secrets, says when AWS refuses them, and works with the next ones", async () => {
+  test("uses the keys and session token of its secrets, reports when AWS rejects them, and works with the next ones", async () => {
     const issuer = createCredentialIssuer(FAR_MS);
     const { shared } = gates(issuer);
     const old = settingsOf(issuer.issue());

@@ -56,7 +56,7 @@ test.each(SUITES)(
   SUITE_MS_MAX + 10_000,
 );
 
-test("no node asked for what its policy denies", () => {
+test("no node made a call that its policy denies", () => {
   const denied = recorded()
     .filter(({ node, ...asked }) => !decide(policies[node], asked).isAllowed)
     .map(({ node, action, resource, leadingKeys }) => `${node} ${action} ${resource} ${leadingKeys}`);

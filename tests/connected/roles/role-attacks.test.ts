@@ -465,9 +465,9 @@ async function outcomeOf(
 
 const outcomes = new Map<string, Partial<Record<Attacker, Outcome>>>();
 
-describe.each(ATTACKERS)("who has an %s node", (attacker) => {
+describe.each(ATTACKERS)("an attacker with an %s node", (attacker) => {
   test.each(ATTACKS.map((attack) => [attack.name, attack] as const))(
-    "cannot %s unnoticed",
+    "cannot %s undetected",
     async (name, { writes, works, mayWork = false, isNamed = isNamedByDoctor }) => {
       const client = clientOf(guard.url, accessKeyOf(attacker));
       let written = 0;
@@ -501,7 +501,7 @@ describe.each(ATTACKERS)("who has an %s node", (attacker) => {
   );
 });
 
-test("the table of the documentation says what was seen", () => {
+test("the table in the documentation matches these results", () => {
   const rows = [...outcomes].map(
     ([name, by]) => `| ${name} | ${ATTACKERS.map((attacker) => by[attacker]).join(" | ")} |`,
   );

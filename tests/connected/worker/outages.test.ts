@@ -22,7 +22,7 @@ for (const runtime of ["bun", "workerd"] as const)
       ((await (await stack.api(`/v1/assets/${asset.assetId}`)).json()) as { presence?: { sequence: number } })
         .presence;
 
-    test("DynamoDB that hangs stops no heartbeat, and the worker records them when it is back", async () => {
+    test("a hanging DynamoDB blocks no heartbeat, and the worker records them when it recovers", async () => {
       const dynamodb = stack.stages.get("dynamodb")!;
       dynamodb.kill("SIGSTOP");
       try {
@@ -36,7 +36,7 @@ for (const runtime of ["bun", "workerd"] as const)
       await eventually(async () => (await presence())?.sequence === 6, 30_000);
     }, 60_000);
 
-    test("an edge whose table is away is ready for heartbeats and says so, and is not for admins", async () => {
+    test("an edge without its table reports ready for heartbeats and not ready for admins", async () => {
       const dynamodb = stack.stages.get("dynamodb")!;
       const ask = (path: string) => fetch(`${stack.edgeUrl}${path}`);
       dynamodb.kill("SIGSTOP");
@@ -56,7 +56,7 @@ for (const runtime of ["bun", "workerd"] as const)
       await eventually(async () => (await ask("/readyz/admin")).status === 200);
     }, 60_000);
 
-    test("without SQS a heartbeat is answered 503 with Retry-After, never 202", async () => {
+    test("without SQS a heartbeat gets 503 with Retry-After, never 202", async () => {
       await stack.stages.get("sqs")!.stop();
       const answer = await asset.beat();
       expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "5"]);

@@ -17,7 +17,7 @@ import {
 
 const probes = { controlPlaneReachable: true, forbiddenBlocked: true };
 
-describe("a table that was restored from a backup", () => {
+describe("a table restored from a backup", () => {
   let stack: TestStack;
   beforeAll(async () => {
     stack = await startTestStack("bun");
@@ -45,7 +45,7 @@ describe("a table that was restored from a backup", () => {
       stack.lines.some((line) => line.includes("containment.ahead") && line.includes(assetId)),
     );
 
-  test("makes wishes that the host obeys, whichever it obeyed before the backup was put back", async () => {
+  test("issues directives that the host applies, regardless of what it applied before the restore", async () => {
     for (const before of ["isolate", "release"] as const) {
       const asset = await enrolAsset(stack, `restored-${before}`);
       const obeyed = report(7, before);

@@ -130,8 +130,8 @@ async function sendFleet(stack: TestStack, tenantId: string, hosts: number): Pro
   }
 }
 
-describe("an outage of the table that lasts longer than maxReceiveCount times the visibility", () => {
-  test("dead-letters no acknowledged heartbeat of a fleet of two, when the table is gone", async () => {
+describe("a table outage longer than maxReceiveCount times the visibility timeout", () => {
+  test("dead-letters no acknowledged heartbeat of two hosts when the table is down", async () => {
     const { stack, database } = await startWorld();
     const assets = [await enrolAsset(stack, "one"), await enrolAsset(stack, "two")];
     for (const asset of assets) expect((await asset.beat()).status).toBe(202);
@@ -161,7 +161,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     expect(said(stack, "table.back")).toBe(2); // each worker noticed
   }, 120_000);
 
-  test("dead-letters no heartbeat of a fleet of 2,000, when the table hangs", async () => {
+  test("dead-letters no heartbeat of 2,000 hosts when the table hangs", async () => {
     const { stack, database, recorded } = await startWorld();
     database.hang();
     await sendFleet(stack, "org_fleet", 2000);
@@ -187,7 +187,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
     ],
   ];
   for (const [name, refuse] of THROTTLED)
-    test(`${name} dead-letter no heartbeat either, and are no outage`, async () => {
+    test(`${name} dead-letter no heartbeat and do not count as an outage`, async () => {
       let throttle: ReturnType<typeof startThrottle> | undefined;
       const { stack, recorded } = await startWorld((endpoint) => {
         throttle = startThrottle(endpoint);
@@ -203,7 +203,7 @@ describe("an outage of the table that lasts longer than maxReceiveCount times th
       expect(said(stack, "table.away")).toBe(0);
     }, 150_000);
 
-  test("a queue that hangs while messages are in hand loses none and dead-letters none", async () => {
+  test("a queue that hangs while messages are in flight loses none and dead-letters none", async () => {
     const { stack, recorded } = await startWorld();
     await sendFleet(stack, "org_queue", 200);
     await eventually(async () => (await recorded("org_queue")) > 0, 20_000);

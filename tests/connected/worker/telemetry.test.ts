@@ -31,7 +31,7 @@ const metricsOf = (body: { resourceMetrics: { scopeMetrics: { metrics: { name: s
   );
 
 for (const runtime of ["bun", "deno"] as const)
-  describe(`seen from outside, with the edge on ${runtime}`, () => {
+  describe(`telemetry with the edge on ${runtime}`, () => {
     const collector = startCollector();
     let stack: TestStack;
     beforeAll(async () => {
@@ -52,7 +52,7 @@ for (const runtime of ["bun", "deno"] as const)
       await collector.stop();
     });
 
-    test("one trace leads from the heartbeat through the queue to the table", async () => {
+    test("one trace covers the heartbeat from the edge through the queue to the table", async () => {
       const asset = await enrolAsset(stack, "traced");
       expect((await asset.beat()).status).toBe(202);
       const recorded = await eventually(async () =>
@@ -65,7 +65,7 @@ for (const runtime of ["bun", "deno"] as const)
       expect(recorded.parentSpanId).toBe(ingested.spanId);
     }, 30_000);
 
-    test("the edge counts what it answered, refused and sent", async () => {
+    test("the edge counts responses, rejections and sent messages", async () => {
       await fetch(`${stack.edgeUrl}/v1/heartbeats`, { method: "POST" });
       await eventually(async () =>
         ["lz.edge.requests", "lz.edge.request.duration", "lz.edge.refusals", "lz.edge.packs"].every((name) =>
@@ -74,7 +74,7 @@ for (const runtime of ["bun", "deno"] as const)
       );
     }, 30_000);
 
-    test("the edge is ready while the queue answers, and not without it", async () => {
+    test("the edge reports ready only while the queue answers", async () => {
       expect((await fetch(`${stack.edgeUrl}/readyz`)).status).toBe(200);
       await stack.stages.get("sqs")!.stop();
       await eventually(async () => (await fetch(`${stack.edgeUrl}/readyz`)).status === 503);

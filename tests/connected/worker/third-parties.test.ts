@@ -155,7 +155,7 @@ async function measure() {
   return { probes, times };
 }
 
-test("with a 6 s LLM and a receiver that never answers, every other latency is as without", async () => {
+test("an LLM that takes 6 s and a receiver that never answers delay nothing else", async () => {
   const warm = await measure(); // the first reads of a worker
   expect(warm.probes.clear).toHaveLength(PROBES);
   const before = await measure();

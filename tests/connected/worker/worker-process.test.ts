@@ -131,7 +131,7 @@ const gauge = (exposed: string, name: string): number =>
   Number(new RegExp(`^lz_worker_${name} (.+)$`, "m").exec(exposed)?.[1]);
 
 describe("the worker's process", () => {
-  test("tells the age of the queue and its lag, and that it is well, at the metrics endpoint", async () => {
+  test("reports queue age, lag and health at the metrics endpoint", async () => {
     let given = 0;
     const { ask, worker } = await startWorker(async (target) => {
       if (target !== "AmazonSQS.ReceiveMessage") return json({ Successful: [], Failed: [] });
@@ -161,7 +161,7 @@ describe("the worker's process", () => {
     expect(await worker.exited).toBe(0);
   }, 60_000);
 
-  test("told to stop while it waits for messages, it ends at once and well", async () => {
+  test("stops cleanly and immediately while it waits for messages", async () => {
     const { worker, said } = await startWorker(never, emptyTable);
     const startMs = performance.now();
     worker.kill("SIGTERM");
@@ -170,7 +170,7 @@ describe("the worker's process", () => {
     expect(await said()).toContain('"worker.stopped"');
   }, 60_000);
 
-  test("told to stop while the collector of its telemetry hangs, it ends well within seconds", async () => {
+  test("stops cleanly within seconds while its telemetry collector hangs", async () => {
     let exports = 0;
     const collector = Bun.serve({
       hostname: "127.0.0.1",
@@ -203,7 +203,7 @@ describe("the worker's process", () => {
     expect(exports).toBeGreaterThan(0);
   }, 60_000);
 
-  test("told to stop with a message in hand, it settles and removes it first", async () => {
+  test("finishes and deletes a received message before it stops", async () => {
     const removed: unknown[] = [];
     let given = 0;
     let isAsked = false;
@@ -230,7 +230,7 @@ describe("the worker's process", () => {
     expect(removed).toHaveLength(1);
   }, 60_000);
 
-  test("told to stop while the table hangs, it is gone by its deadline, says so, and removed nothing", async () => {
+  test("stops at its deadline while the table hangs, logs it, and deletes no message", async () => {
     const removed: unknown[] = [];
     let given = 0;
     let isAsked = false;
@@ -256,7 +256,7 @@ describe("the worker's process", () => {
     expect(removed).toEqual([]);
   }, 60_000);
 
-  test("a queue that takes the question and stays silent is a stall: unwell, then ended with code 70", async () => {
+  test("treats a queue that never answers as a stall: unhealthy, then exit code 70", async () => {
     const { worker, ask, said } = await startWorker(never, emptyTable, { LZ_STALL_SECONDS: "40" });
     expect((await ask("/healthz")).status).toBe(200);
     await eventually(async () => (await ask("/healthz")).status === 503, 22_000);
@@ -264,7 +264,7 @@ describe("the worker's process", () => {
     expect(await said()).toContain('"worker.stalled"');
   }, 120_000);
 
-  test("a clock that is set ahead by an hour in the middle of a receive is no stall", async () => {
+  test("does not treat a clock set ahead by one hour as a stall", async () => {
     const folder = mkdtempSync(join(tmpdir(), "lz-clock-"));
     stops.push(() => rmSync(folder, { recursive: true }));
     const preload = join(folder, "clock.ts");
@@ -283,7 +283,7 @@ describe("the worker's process", () => {
     await until('"worker.stopped"');
   }, 60_000);
 
-  test("a queue that is merely empty is no stall", async () => {
+  test("does not treat an empty queue as a stall", async () => {
     const { worker, ask } = await startWorker(quietQueue, emptyTable, { LZ_STALL_SECONDS: "40" });
     await Bun.sleep(3000); // a few long polls
     const { silentSeconds } = (await (await ask("/healthz")).json()) as { silentSeconds: number };

@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.stop());
 
-test("an event in the outbox of a real table is delivered once over a real socket; one that fails comes again, then is dead", async () => {
+test("an event in the outbox is delivered once; a failing delivery is retried, then dead", async () => {
   let status = 500;
   const bodies: string[] = [];
   const server = Bun.serve({
@@ -98,7 +98,7 @@ test("an event in the outbox of a real table is delivered once over a real socke
   await server.stop(true);
 });
 
-test("what is sent again while a worker is at the event is not lost in a real table, and goes out under its id", async () => {
+test("a resend during a worker's delivery is not lost and keeps its id", async () => {
   const ids = { gone: [] as string[], slow: [] as string[] };
   let answer = async (name: keyof typeof ids): Promise<number> => (name === "gone" ? 410 : 500);
   const server = Bun.serve({

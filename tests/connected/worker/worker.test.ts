@@ -56,7 +56,7 @@ describe("worker", () => {
       return waiting + inFlight === 0;
     }, 20_000);
 
-  test("a tampered message reaches no table and is set aside with its reason", async () => {
+  test("a tampered message is dead-lettered with a reason and not recorded", async () => {
     const asset = await enrolAsset(stack, "tampered");
     const good = await pack(asset, [makeHeartbeat(1, Date.now(), "tampered")]);
     await sendRaw(stack, { ...good, body: good.body.replace('"sequence":1', '"sequence":7') });
@@ -76,7 +76,7 @@ describe("worker", () => {
     expect(await timeline(asset)).toEqual([]);
   });
 
-  test("one heartbeat that can never succeed does not hold back the others of its pack", async () => {
+  test("a heartbeat that always fails does not block the others of its pack", async () => {
     const asset = await enrolAsset(stack, "mixed");
     const now = Date.now();
     const bad = { ...makeHeartbeat(2, now + 1, "mixed"), v: 3 } as unknown as Heartbeat;
@@ -91,7 +91,7 @@ describe("worker", () => {
     ]);
   });
 
-  test("a message that comes twice, and one that comes late, leave the same table", async () => {
+  test("duplicate and late messages lead to the same table", async () => {
     const asset = await enrolAsset(stack, "again");
     const start = Date.now() - 10 * MINUTE_MS;
     const beats = [0, 1, 2].map((minute) =>
@@ -106,7 +106,7 @@ describe("worker", () => {
     expect(await presence(asset)).toMatchObject({ sequence: 3, engines: [] });
   });
 
-  test("what does not change is sampled once a minute, and the timeline holds changes only", async () => {
+  test("an unchanged state is sampled once a minute, and the timeline has only changes", async () => {
     const asset = await enrolAsset(stack, "steady");
     const start = Math.floor((Date.now() - 10 * MINUTE_MS) / MINUTE_MS) * MINUTE_MS;
     const stateSince = timestamp(start);
@@ -120,7 +120,7 @@ describe("worker", () => {
     expect(await samples(stack, asset)).toBeWithin(2, 4);
   });
 
-  test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can come back", async () => {
+  test("a finding opens one incident, later heartbeats extend it, the quiet period ends it, and it can reopen", async () => {
     const asset = await enrolAsset(stack, "risky");
     const start = Date.now() - 60 * MINUTE_MS;
     const at = (minute: number, engines = [makeEngine({ bind: ["0.0.0.0"] })]) =>
@@ -147,7 +147,7 @@ describe("worker", () => {
     );
   });
 
-  test("more changes of incidents than a transaction holds are all recorded", async () => {
+  test("more incident changes than fit into one transaction are all recorded", async () => {
     const asset = await enrolAsset(stack, "crowded");
     const start = Date.now() - 60 * MINUTE_MS;
     const engines = (prefix: string): Engine[] =>
@@ -170,7 +170,7 @@ describe("worker", () => {
     expect(open.every(({ engine }) => engine?.startsWith("second-"))).toBe(true);
   });
 
-  test("a report on an older generation proves nothing about the present wish", async () => {
+  test("a report of an older generation does not prove the current directive", async () => {
     const asset = await enrolAsset(stack, "proofs");
     const change = (action: string, key: string) =>
       stack.api(`/v1/assets/${asset.assetId}/${action}`, {
@@ -204,7 +204,7 @@ describe("worker", () => {
     await eventually(async () => (await state()) === "acknowledged");
   });
 
-  test("a message whose work takes as long as it is hidden stays hidden, and is recorded once", async () => {
+  test("a message that takes longer than the visibility timeout is recorded once", async () => {
     const asset = await enrolAsset(stack, "slow-table");
     const dynamodb = stack.stages.get("dynamodb")!;
     dynamodb.kill("SIGSTOP");
@@ -221,7 +221,7 @@ describe("worker", () => {
     expect(await timeline(asset)).toHaveLength(1);
   });
 
-  test("SIGTERM in the middle of a batch finishes and acknowledges what was received", async () => {
+  test("after SIGTERM the worker finishes and deletes the received messages", async () => {
     const asset = await enrolAsset(stack, "stopped");
     const start = Date.now() - 5 * MINUTE_MS;
     const messages = await Promise.all(
@@ -247,7 +247,7 @@ describe("worker", () => {
     expect(await allChanges(asset)).toHaveLength(300);
   });
 
-  test("SIGKILL during a run of 1,000 heartbeats loses none and doubles none", async () => {
+  test("SIGKILL during 1,000 heartbeats loses none and duplicates none", async () => {
     const assets = await Promise.all(Array.from({ length: 20 }, (_, i) => enrolAsset(stack, `killed-${i}`)));
     const send = async (asset: SimulatedAsset) => {
       for (let i = 0; i < 50; i++) {
