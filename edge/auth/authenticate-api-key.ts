@@ -10,13 +10,13 @@ import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 import type { Deps } from "../deps.ts";
 import { type Admin, keyPermissions } from "./permissions.ts";
 
-/** Every key begins with it, so that secret scanners and people know one when they see it. */
+/** Prefix of every API key, so that secret scanners and people recognise one. */
 export const API_KEY_PREFIX = "lzk_";
 
-/** The user id of whoever acts with a key: this, and the key's id. */
+/** Prefix of the user id of an API key. The key's id follows. */
 export const KEY_USER_PREFIX = "key_";
 
-/** Ids of keys and of enrolment tokens are ULIDs, as those of assets are. */
+/** Ids of API keys and enrolment tokens are ULIDs, like those of assets. */
 export const keyId = ulidPattern;
 
 /** 256 random bits, base64url. */
@@ -27,23 +27,20 @@ const FORM = /^lzk_([A-Za-z0-9_-]{1,64})_([0-7][0-9A-HJKMNP-TV-Z]{25})_([A-Za-z0
 export const formatApiKey = (tenantId: string, id: string, secret: string): string =>
   `${API_KEY_PREFIX}${tenantId}_${id}_${secret}`;
 
-/**
- * SHA-256 of the secret in hex: what is stored. The secret is 256 random bits, so there is nothing a slow hash
- * would protect: it cannot be guessed.
- */
+/** SHA-256 of the secret in hex. Only this hash is stored. 256 random bits cannot be guessed, so no slow hash is needed. */
 export async function secretHash(secret: string): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(secret)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
- * The machine behind an API key. The text of the key only says where to look: the tenant is the one of the
- * stored record. Unknown, revoked, expired and wrong are the same 401.
+ * Authenticates an API key. The key's text only names the record to read: the tenant is that of the stored record.
+ * Refuses unknown, revoked, expired and wrong keys with the same `admin.unauthenticated`.
  */
 export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<Admin>> {
   const [, tenant, id, secret] = FORM.exec(key) ?? [];
   if (!tenant || !id || !secret) return refuse("admin.unauthenticated");
-  // Read consistently: a revoked key is refused from the next request on.
+  // A consistent read: a revoked key is refused from the next request.
   const stored = await deps.authority.read(apiKeyKey(tenant, id)).catch((error: unknown) => {
     if (error instanceof AuthorityFault) return undefined;
     throw error;
@@ -68,7 +65,7 @@ export async function authenticateKey(key: string, deps: Deps): Promise<Verdict<
 
 const USE_NOTED_MS = 3_600_000;
 
-/** So that keys nobody uses can be found and revoked. A note that fails refuses nobody. */
+/** Stores the last use, at most once per hour, so that admins can find unused keys. A failed write refuses no request. */
 async function noteUse({ tenantId, keyId, lastUsedAt }: ApiKeyItem, deps: Deps): Promise<void> {
   const nowMs = deps.clock();
   if (lastUsedAt !== undefined && nowMs - Date.parse(lastUsedAt) < USE_NOTED_MS) return;

@@ -5,17 +5,20 @@ import { readClaims } from "./clerk-claims.ts";
 import { clerkCookies } from "./clerk-cookies.ts";
 import { type Admin, type Permission, permissionsOf, roleOf } from "./permissions.ts";
 
-const LOOKING: ReadonlySet<Permission> = new Set(["read", "read-events"]);
+const READ_ONLY: ReadonlySet<Permission> = new Set(["read", "read-events"]);
 
-/** Whether the caller has this right. Who acts in another person's name only ever looks. */
+/** Whether the caller has this permission. An impersonated session can only read. */
 export const may = (admin: Admin, permission: Permission): boolean =>
-  admin.permissions.includes(permission) && (LOOKING.has(permission) || !admin.impersonated);
+  admin.permissions.includes(permission) && (READ_ONLY.has(permission) || !admin.impersonated);
 
 export const mayRespond = (admin: Admin): boolean => may(admin, "contain");
 
 /**
- * Verifies an organisation session (RS256 only, issuer, expiry, not-before, authorised party, not pending).
- * The tenant is the organisation of the token and comes from nowhere else.
+ * Authenticates a session token of the identity provider: RS256 only, issuer, expiry, not-before, authorised party, not
+ * pending. The tenant is the organisation in the token.
+ *
+ * @returns `admin.unauthenticated`, `admin.no-organisation` or `admin.forbidden`
+ * @throws Error if there are no keys to verify with
  */
 export async function authenticate(request: Request, deps: Deps): Promise<Verdict<Admin>> {
   const token = bearerToken(request) ?? sessionCookie(request, deps);
@@ -36,17 +39,17 @@ export async function authenticate(request: Request, deps: Deps): Promise<Verdic
   if (!session.ok) return session;
   const { names, authorizedParty: _checkedAbove, ...who } = session.value;
   const role = roleOf(names, deps.admin.roles);
-  if (!role) return refuse("admin.forbidden", "this organisation role has no access");
+  if (!role) return refuse("admin.forbidden", "LZ_ADMIN_ROLES gives your organisation role no access");
   return accept({ ...who, role, via: "session", permissions: permissionsOf(role) });
 }
 
-/** Whether the session was made for this site. A missing claim counts as foreign unless configured otherwise. */
+/** Whether the session was issued for this site. A missing claim is refused unless `LZ_ADMIN_AZP` is `optional`. */
 const isAuthorizedParty = (azp: unknown, { admin }: Deps): boolean =>
   azp === undefined ? admin.allowsMissingParty === true : admin.parties.some((party) => party === azp);
 
 /**
- * There are no keys to verify with: not the caller's fault, so it must not look like a bad token. What is wrong with a
- * token is always a JOSEError.
+ * Whether verification failed because there are no keys to verify with. That is a fault of ours (503), not a bad token
+ * (401). For a bad token jose throws a JOSEError.
  */
 const isKeyServerFault = (error: unknown): boolean => !(error instanceof errors.JOSEError);
 
@@ -55,10 +58,10 @@ export function bearerToken(request: Request): string | undefined {
   return /^bearer +([A-Za-z0-9._-]{1,8192})$/i.exec(request.headers.get("authorization") ?? "")?.[1];
 }
 
-/** Name of the cookie in which Clerk keeps the session token. */
+/** Name of Clerk's session cookie. */
 export const SESSION_COOKIE = "__session";
 
-/** The value of `__session`, else of the first `__session_<suffix>` whose token names our issuer. */
+/** Session token from the cookies: the first `__session` or `__session_<suffix>` whose token names our issuer. */
 function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   const found = clerkCookies(request, SESSION_COOKIE).filter((value) =>
     /^[A-Za-z0-9._-]{1,8192}$/.test(value),
@@ -66,7 +69,7 @@ function sessionCookie(request: Request, { admin }: Deps): string | undefined {
   return found.find((token) => issuerOf(token) === admin.issuer) ?? found[0];
 }
 
-/** Not verified: it only chooses among cookies. */
+/** Issuer of a token without verification. Only used to choose among cookies. */
 function issuerOf(token: string): string | undefined {
   try {
     return decodeJwt(token).iss;

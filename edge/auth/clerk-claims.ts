@@ -2,17 +2,17 @@ import { z } from "zod";
 import { tenantId } from "../../shared/ids.ts";
 import { accept, refuse, type Verdict } from "../../shared/verdict.ts";
 
-/** JWT templates write an empty text or null where a person has no active organisation. */
+/** An empty string or null. JWT templates of Clerk write it for a person without an active organisation. */
 const none = z.literal(["", null]).transform(() => undefined);
 
 /**
- * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims, version
- * 2 one `o`: organisation, role, names of permissions, and per feature a bitmask over those names.
+ * Claims of a Clerk session token (clerk.com/docs, "Session tokens"). Version 1 has flat `org_*` claims. Version 2 has one
+ * claim `o` with organisation, role, permission names, and for each feature a bitmask over these names.
  */
 const claims = z.object({
   sub: z.string().min(1).max(200),
   sid: z.string().min(1).max(200),
-  /** Origin that asked for the session. Clerk leaves it out when that request had no `Origin` header. */
+  /** Origin that requested the session. Absent if that request had no `Origin` header. */
   azp: z.string().optional(),
   sts: z.string().optional(),
   act: z.unknown().optional(),
@@ -42,15 +42,15 @@ export type Session = {
 };
 
 /**
- * What a verified token says. Refuses one that is pending (the person still has a task at Clerk) or contradicts itself,
- * and with `admin.no-organisation` one without an active organisation.
+ * Reads the claims of a verified token. Refuses a pending session (the person has an open task at Clerk) and a token that
+ * contradicts itself with `admin.unauthenticated`, and a token without active organisation with `admin.no-organisation`.
  */
 export function readClaims(payload: unknown): Verdict<Session> {
   const parsed = claims.safeParse(payload);
   if (!parsed.success) return refuse("admin.unauthenticated");
   const { sub, sid, azp, sts, act, org_id, org_role, org_permissions, o, fea } = parsed.data;
   if (sts === "pending") return refuse("admin.unauthenticated");
-  // A token that carries both shapes and contradicts itself is nobody's.
+  // A token with claims of both versions must have the same organisation and role in both.
   if (o && org_id !== undefined && org_id !== o.id) return refuse("admin.unauthenticated");
   if (o && org_role !== undefined && bare(org_role) !== bare(o.rol)) return refuse("admin.unauthenticated");
   const organisation = o?.id ?? org_id;
@@ -69,11 +69,11 @@ export function readClaims(payload: unknown): Verdict<Session> {
 const bare = (role: string): string => role.replace(/^org:/, "");
 
 /**
- * Permissions of the compact form: `fea` lists features with their scope (`o:` organisation, `u:` user), `per`
- * the names of permissions, `fpm` one decimal number for each feature of the organisation, in their order. Bit
- * i of it, from the least, stands for permission i. Numbers may be longer than 53 bits.
+ * Decodes the permissions of version 2. `fea` lists features with their scope (`o:` organisation, `u:` user). `per` lists
+ * permission names. `fpm` has one decimal bitmask for each feature of the organisation, in the same order: bit i, from the
+ * least significant, stands for permission i. A mask may have more than 53 bits.
  *
- * Nothing is guessed: a mask that is no number, beyond `per`, or without its feature grants nothing.
+ * An invalid mask, a bit without a name in `per` and a mask without a feature grant nothing.
  */
 export function decodePermissions(
   fea: string | undefined,

@@ -6,30 +6,30 @@ import { type Clock, isRecent } from "../../shared/time/clock.ts";
 import { readStream } from "../http/read-body.ts";
 import type { Instruments } from "../platform/telemetry.ts";
 
-/** While the issuer answers: a key it removed is refused after this time. */
+/** Refresh interval while the issuer responds: a key that the issuer removed is refused after this time. */
 const REFRESH_MS = 300_000;
-/** While the issuer is down and keys are held. */
+/** Retry interval while the issuer is down and cached keys can be used. */
 const RETRY_MS = 30_000;
-/** While the issuer is down and no key is held. */
+/** Retry interval while the issuer is down and there are no keys to use. */
 const RETRY_EMPTY_MS = 1000;
-/** A token with an unknown key id makes the edge ask again; anyone can send such tokens. */
+/** Pause between fetches that a token with an unknown key id causes. Anyone can send such tokens. */
 const UNKNOWN_KID_MS = 30_000;
-/** How long keys are used after the last answer of the issuer. */
+/** How long keys are used after the issuer's last valid response. */
 export const KEPT_MS = 24 * 3_600_000;
 const FETCH_MS_MAX = 3000;
 const SET_BYTES_MAX = 256 * 1024;
-/** Where requests cannot share a fetch: fetches that may start within {@link FETCH_MS_MAX}. */
+/** Where requests cannot share a fetch: number of fetches that may start within {@link FETCH_MS_MAX}. */
 const PARALLEL_MAX = 20;
-/** RFC 7518 §3.3. */
+/** Minimum size of an RSA key: 2048 bits (RFC 7518 §3.3). */
 const MODULUS_BYTES_MIN = 256;
 
-/** `stale`: the issuer is down, its last keys are used. `away`: it is down and there are no keys to use. */
+/** `stale`: the issuer is down and its last keys are used. `away`: the issuer is down and there are no keys to use. */
 export type KeysState = "unasked" | "fresh" | "stale" | "away";
 
 export type IssuerKeys = {
-  /** Key for a token's header. Throws a JOSEError for an unknown key, another Error when there are no keys to use. */
+  /** Key for a token's header. Throws a JOSEError for an unknown key, another Error if there are no keys to use. */
   get: JWTVerifyGetKey;
-  /** Also starts a refresh that is due, where one may outlive the request. */
+  /** State for the readiness probe. Also starts a refresh that is due, where a fetch may outlive the request. */
   state: () => KeysState;
 };
 
@@ -39,95 +39,107 @@ export type IssuerKeysDeps = {
   clock: Clock;
   log: Log;
   instruments: Pick<Instruments, "issuerKeysAsked">;
-  /** False on workerd, where a request must not await the I/O of another one. */
+  /** False on workerd, where a request may not await I/O that another request started. */
   shared: boolean;
 };
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
 /**
- * Public keys of the identity provider, in memory. They are refreshed every {@link REFRESH_MS}; while the issuer is
- * down, or answers with anything but usable keys, the last ones are used for {@link KEPT_MS}. There is no timer:
- * requests drive the refresh.
+ * Caches the public keys of the identity provider. Requests drive the refresh every {@link REFRESH_MS}; there is no timer.
+ * While the issuer is down or sends no usable keys, the last keys are used for {@link KEPT_MS}.
  */
 export function createIssuerKeys(deps: IssuerKeysDeps): IssuerKeys {
-  let held: { keys: KeySet; fetchedAtMs: number } | undefined;
-  let pending: Promise<void> | undefined;
-  let isFailing = false;
-  let endedAtMs = Number.NEGATIVE_INFINITY;
-  let begun = 0;
-  let applied = 0;
-  let startsMs: number[] = [];
+  const cache = new KeyCache(deps);
+  return { get: (header, token) => cache.get(header, token), state: () => cache.state() };
+}
 
-  const usable = (): KeySet | undefined =>
-    held && deps.clock() - held.fetchedAtMs < KEPT_MS ? held.keys : undefined;
+class KeyCache {
+  #cached: { keys: KeySet; fetchedAtMs: number } | undefined;
+  #pending: Promise<void> | undefined;
+  #isFailing = false;
+  #endedAtMs = Number.NEGATIVE_INFINITY;
+  /** Sequence numbers of fetches: the newest that began, and the newest whose result was applied. */
+  #begun = 0;
+  #applied = 0;
+  #startsMs: number[] = [];
 
-  function mayAsk(intervalMs: number): boolean {
-    const nowMs = deps.clock();
-    if (isRecent(endedAtMs, nowMs, intervalMs)) return false;
-    startsMs = startsMs.filter((startMs) => isRecent(startMs, nowMs, FETCH_MS_MAX));
-    return startsMs.length < PARALLEL_MAX;
+  constructor(private readonly deps: IssuerKeysDeps) {}
+
+  async get(...[header, token]: Parameters<JWTVerifyGetKey>): ReturnType<KeySet> {
+    await this.#refreshIfDue();
+    const keys = this.#usable();
+    if (!keys) throw new Error("cannot verify sessions: no keys could be fetched from LZ_ADMIN_JWKS_URL");
+    try {
+      return await keys(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (!this.#pending && !this.#mayFetch(UNKNOWN_KID_MS)) throw error;
+      await this.#refresh();
+      return (this.#usable() ?? keys)(header, token);
+    }
   }
 
-  function refresh(): Promise<void> {
-    if (pending) return pending;
-    startsMs.push(deps.clock());
-    const attempt = ask(++begun);
-    if (!deps.shared) return attempt;
-    pending = attempt.finally(() => {
-      pending = undefined;
-    });
-    return pending;
+  state(): KeysState {
+    if (this.deps.shared && !this.#pending && this.#isDue()) void this.#refresh();
+    if (this.#endedAtMs === Number.NEGATIVE_INFINITY) return "unasked";
+    if (!this.#usable()) return "away";
+    return this.#isFailing ? "stale" : "fresh";
   }
 
-  /** Never rejects. An answer that arrives after a newer one is dropped. */
-  async function ask(sequence: number): Promise<void> {
-    const asked = await fetchKeys(deps).catch((error: unknown) => error as Error);
-    if (sequence < applied) return;
-    applied = sequence;
-    endedAtMs = deps.clock();
-    const wasFailing = isFailing;
-    isFailing = asked instanceof Error;
-    if (!(asked instanceof Error)) held = { keys: asked, fetchedAtMs: endedAtMs };
-    const ageMs = held && endedAtMs - held.fetchedAtMs;
-    deps.instruments.issuerKeysAsked(!isFailing, ageMs);
-    if (asked instanceof Error) reportFailure(asked, ageMs, deps.log);
-    else if (wasFailing) deps.log("info", "issuer-keys.recovered");
+  #usable(): KeySet | undefined {
+    const cached = this.#cached;
+    return cached && this.deps.clock() - cached.fetchedAtMs < KEPT_MS ? cached.keys : undefined;
   }
 
-  const isDue = (): boolean => mayAsk(usable() ? (isFailing ? RETRY_MS : REFRESH_MS) : RETRY_EMPTY_MS);
+  #isDue(): boolean {
+    if (!this.#usable()) return this.#mayFetch(RETRY_EMPTY_MS);
+    return this.#mayFetch(this.#isFailing ? RETRY_MS : REFRESH_MS);
+  }
 
-  async function refreshIfDue(): Promise<void> {
-    const refreshing = pending ?? (isDue() ? refresh() : undefined);
-    // An issuer that hangs must not delay people whose keys are held.
-    if (deps.shared && isFailing && usable()) return;
+  #mayFetch(intervalMs: number): boolean {
+    const nowMs = this.deps.clock();
+    if (isRecent(this.#endedAtMs, nowMs, intervalMs)) return false;
+    this.#startsMs = this.#startsMs.filter((startMs) => isRecent(startMs, nowMs, FETCH_MS_MAX));
+    return this.#startsMs.length < PARALLEL_MAX;
+  }
+
+  async #refreshIfDue(): Promise<void> {
+    const refreshing = this.#pending ?? (this.#isDue() ? this.#refresh() : undefined);
+    // A hanging issuer must not delay people while cached keys can be used.
+    if (this.deps.shared && this.#isFailing && this.#usable()) return;
     await refreshing;
   }
 
-  return {
-    async get(header, token) {
-      await refreshIfDue();
-      const keys = usable();
-      if (!keys) throw new Error("the sign-in keys could not be fetched from LZ_ADMIN_JWKS_URL");
-      try {
-        return await keys(header, token);
-      } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        if (!pending && !mayAsk(UNKNOWN_KID_MS)) throw error;
-        await refresh();
-        return (usable() ?? keys)(header, token);
-      }
-    },
-    state() {
-      if (deps.shared && !pending && isDue()) void refresh();
-      if (endedAtMs === Number.NEGATIVE_INFINITY) return "unasked";
-      if (!usable()) return "away";
-      return isFailing ? "stale" : "fresh";
-    },
-  };
+  #refresh(): Promise<void> {
+    if (this.#pending) return this.#pending;
+    this.#startsMs.push(this.deps.clock());
+    const attempt = this.#fetch(++this.#begun);
+    if (!this.deps.shared) return attempt;
+    this.#pending = attempt.finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  /** Never rejects. Drops a response that arrives after the response of a later fetch. */
+  async #fetch(sequence: number): Promise<void> {
+    const { clock, instruments, log } = this.deps;
+    const fetched = await fetchKeys(this.deps).catch((error: unknown) => error as Error);
+    if (sequence < this.#applied) return;
+    this.#applied = sequence;
+    this.#endedAtMs = clock();
+    const wasFailing = this.#isFailing;
+    this.#isFailing = fetched instanceof Error;
+    if (!(fetched instanceof Error)) this.#cached = { keys: fetched, fetchedAtMs: this.#endedAtMs };
+    const ageMs = this.#cached && this.#endedAtMs - this.#cached.fetchedAtMs;
+    instruments.issuerKeysAsked(!this.#isFailing, ageMs);
+    if (fetched instanceof Error) reportFailure(fetched, ageMs, log);
+    else if (wasFailing) log("info", "issuer-keys.recovered");
+  }
 }
 
-/** One failed refresh is common; from the second on, somebody has to look. */
+/** Logs a failed refresh: a warning for a single failure, an error if failures last. */
 function reportFailure(error: Error, ageMs: number | undefined, log: Log): void {
   const isLong = ageMs === undefined || ageMs > 2 * REFRESH_MS;
   const age = ageMs === undefined ? {} : { keysAgeSeconds: Math.round(ageMs / 1000) };
@@ -135,17 +147,17 @@ function reportFailure(error: Error, ageMs: number | undefined, log: Log): void 
 }
 
 async function fetchKeys({ url, fetch }: IssuerKeysDeps): Promise<KeySet> {
-  const answer = await fetch(url, {
+  const response = await fetch(url, {
     headers: { accept: "application/jwk-set+json, application/json" },
     redirect: "manual",
     signal: AbortSignal.timeout(FETCH_MS_MAX),
   });
-  if (answer.status !== 200 || !answer.body) {
-    await answer.body?.cancel();
-    throw new Error(`the key server answered ${answer.status}: expected 200 with a key set`);
+  if (response.status !== 200 || !response.body) {
+    await response.body?.cancel();
+    throw new Error(`unexpected status ${response.status} of LZ_ADMIN_JWKS_URL: expected 200 with a key set`);
   }
-  const body = await readStream(answer.body, SET_BYTES_MAX);
-  if (!body.ok) throw new Error(`the key set could not be read: ${body.detail}`);
+  const body = await readStream(response.body, SET_BYTES_MAX);
+  if (!body.ok) throw new Error(`cannot read the key set: ${body.detail}`);
   return readKeySet(fromUtf8(body.value));
 }
 
@@ -159,18 +171,18 @@ const rsaKey = z.object({
   e: z.string().regex(/^[A-Za-z0-9_-]{1,12}$/),
 });
 
-/** The RS256 keys of a set. Throws when there is none, or when two have the same name: no working issuer says that. */
+/** Parses a key set and returns its RS256 keys. Throws if there are none or if two have the same key id. */
 export function readKeySet(text: string): KeySet {
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new Error("the key server answered 200 with something other than JSON");
+    throw new Error("invalid key set: expected JSON");
   }
   const { keys = [] } = keySet.safeParse(parsed).data ?? {};
   const usable = keys.flatMap((key) => rsaKey.safeParse(key).data ?? []);
-  if (usable.length === 0) throw new Error("the key server answered 200 without a usable RS256 key");
+  if (usable.length === 0) throw new Error("invalid key set: it has no usable RS256 key");
   const names = usable.map(({ kid }) => kid);
-  if (new Set(names).size < names.length) throw new Error("the key set names two keys alike");
+  if (new Set(names).size < names.length) throw new Error("invalid key set: two keys have the same key id");
   return createLocalJWKSet({ keys: usable.map((key) => ({ ...key, alg: "RS256" })) });
 }

@@ -1,15 +1,13 @@
-/** What a caller may do, and who may: the one place where roles become rights. */
-
 export const ROLES = ["viewer", "analyst", "responder", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
 export const PERMISSIONS = [
   "read",
-  /** The SIEM export alone: a key with this scope sees nothing else. */
+  /** Only the SIEM export. A key with this scope reads nothing else. */
   "read-events",
   "handle-incidents",
   "contain",
-  /** Second pair of eyes on somebody else's request. Never a machine's, see {@link NEVER_FOR_KEYS}. */
+  /** Approving or denying another person's request to isolate. Not for API keys, see {@link NEVER_FOR_KEYS}. */
   "approve",
   "manage-assets",
   "manage-settings",
@@ -18,7 +16,7 @@ export const PERMISSIONS = [
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** Each role may do what the one before it may, and more. */
+/** Permissions that each role adds to those of the role before it in {@link ROLES}. */
 const ADDED: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: ["read", "read-events"],
   analyst: ["handle-incidents"],
@@ -29,18 +27,18 @@ const ADDED: Readonly<Record<Role, readonly Permission[]>> = {
 export const permissionsOf = (role: Role): readonly Permission[] =>
   ROLES.slice(0, ROLES.indexOf(role) + 1).flatMap((each) => ADDED[each]);
 
-/** A machine approves nothing, and makes no further machines: a stolen key cannot outlive its own expiry. */
+/** Permissions that no API key has. Without `manage-keys` a stolen key cannot outlive its own expiry. */
 export const NEVER_FOR_KEYS: readonly Permission[] = ["approve", "manage-keys"];
 
-/** Rights of an API key: those of its role, narrowed to its scopes if it has any. */
+/** Permissions of an API key: those of its role, limited to its scopes if it has any. */
 export const keyPermissions = (role: Role, scopes: readonly string[] | undefined): Permission[] =>
   permissionsOf(role).filter(
     (permission) => !NEVER_FOR_KEYS.includes(permission) && (scopes?.includes(permission) ?? true),
   );
 
 /**
- * Role by name of what the identity provider says of a person: a role of the organisation without its `org:`
- * (`admin`), or a permission in full (`org:hosts:isolate`). Configuration, see `LZ_ADMIN_ROLES`.
+ * Our role for each name from the identity provider: an organisation role without `org:` (`admin`), or a full permission
+ * (`org:hosts:isolate`). Set by `LZ_ADMIN_ROLES`.
  */
 export type RoleMap = Readonly<Record<string, Role>>;
 
@@ -52,24 +50,24 @@ export const ROLE_MAP_DEFAULT: RoleMap = {
   member: "viewer",
 };
 
-/** The highest role that any of the names stands for; undefined when none of them is known. */
+/** The highest role among those that the names map to. Undefined if no name is known. */
 export function roleOf(names: readonly string[], map: RoleMap): Role | undefined {
-  // `hasOwn`: a role that calls itself "constructor" is no role.
+  // `hasOwn` ignores inherited properties, such as for a role named "constructor".
   const found = names.filter((name) => Object.hasOwn(map, name)).map((name) => ROLES.indexOf(map[name]!));
   return ROLES[Math.max(...found, -1)];
 }
 
-/** Who calls: a person in a session that the identity provider vouches for, or a machine with an API key. */
+/** An authenticated caller: a person with a session of the identity provider, or a machine with an API key. */
 export type Admin = {
   tenantId: string;
-  /** For an API key `key_` and its id. */
+  /** Id of the person at the identity provider, or `key_` and the id of the API key. */
   userId: string;
   sessionId: string;
   role: Role;
-  /** Somebody else acts in this person's name: may look, may not change anything. */
+  /** Another person uses this person's session (impersonation). Such a session can only read. */
   impersonated: boolean;
   via: "session" | "api-key";
-  /** The person who made the API key. */
+  /** User id of the person who created the API key. */
   keyMadeBy?: string;
   permissions: readonly Permission[];
 };

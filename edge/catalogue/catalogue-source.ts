@@ -3,26 +3,27 @@ import type { Log } from "../../shared/observability/log.ts";
 import type { Clock } from "../../shared/time/clock.ts";
 import { CATALOGUE_BYTES_MAX, sha256Of, verifyCatalogue } from "../../shared/wire/catalog.ts";
 
-/** How long a node serves what it has before it looks for a newer one. */
+/** Interval between two fetches of a loaded catalogue. */
 const REFRESH_MS = 300_000;
 const FETCH_MS_MAX = 5000;
 
 export type SignedCatalogue = { document: string; etag: string };
 
 export type CatalogueSource = {
+  /** Whether a catalogue was loaded since the start. */
   isLoaded(): boolean;
-  /** The newest signed catalogue. Rejects when there is none to be had yet. Absent where none is configured. */
+  /** The newest signed catalogue. Rejects if none could be loaded yet. Undefined if no catalogue is configured. */
   newest: (() => Promise<SignedCatalogue>) | undefined;
 };
 
-/** While none was ever loaded: how long after a try the next one may begin, twice as long after each failure. */
+/** Pause between fetches until the first catalogue is loaded. Doubled after each failure, up to the maximum. */
 const RETRY_MS = 2000;
 const RETRY_MS_MAX = 60_000;
 
 /**
- * Keeps the document found at `url` in memory: any place that serves a file does (a bucket, a CDN, on Deno and Bun
- * a `file:` address). It is checked against the control keys before it is served. While the place is away or what
- * it has is not signed, the last good one serves on. Nothing is shared between requests but the finished text.
+ * Stale-while-revalidate cache of the document at `url`: a bucket, a CDN, or a `file:` URL on Deno and Bun. Serves a
+ * document only after its signature verified with the control keys. Keeps serving the last valid one while `url` is
+ * unavailable or its document is not valid.
  */
 export function createCatalogueSource(deps: {
   url: string | undefined;
@@ -30,7 +31,7 @@ export function createCatalogueSource(deps: {
   controlJwks: JSONWebKeySet;
   clock: Clock;
   log: Log;
-  /** False on workerd, where a request may not await another one's fetch. */
+  /** False on workerd, where a request may not await a fetch that another request started. */
   shared: boolean;
 }): CatalogueSource {
   const { url } = deps;
@@ -44,7 +45,7 @@ export function createCatalogueSource(deps: {
     async newest() {
       if (deps.clock() < lookAtMs) {
         const found = last ?? loading;
-        if (!found) throw new Error("the catalogue could not be loaded a moment ago");
+        if (!found) throw new Error("the catalogue could not be loaded, the next try is in up to a minute");
         return found;
       }
       lookAtMs = deps.clock() + (last ? REFRESH_MS : retryMs);
@@ -68,7 +69,7 @@ export function createCatalogueSource(deps: {
 
   async function load(from: string): Promise<SignedCatalogue> {
     const response = await deps.fetch(from, { signal: AbortSignal.timeout(FETCH_MS_MAX) });
-    if (!response.ok) throw new Error(`the catalogue's place answered ${response.status}`);
+    if (!response.ok) throw new Error(`unexpected status ${response.status} of LZ_CATALOGUE_URL`);
     const document = await response.text();
     if (document.length > CATALOGUE_BYTES_MAX) throw new Error("the catalogue is too large");
     await verifyCatalogue(document, deps.controlJwks, deps.clock());
@@ -76,6 +77,6 @@ export function createCatalogueSource(deps: {
   }
 }
 
-/** RFC 9110 §13.1.2: any of the tags, compared weakly (a proxy that compresses marks them `W/`). */
+/** Evaluates `If-None-Match` (RFC 9110 §13.1.2). Weak comparison, because proxies that compress add `W/`. */
 export const matchesTag = (header: string | undefined, etag: string): boolean =>
   header?.split(",").some((tag) => tag.trim() === "*" || tag.trim().replace(/^W\//, "") === etag) ?? false;

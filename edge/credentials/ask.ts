@@ -1,10 +1,10 @@
 import { parseJsonObject } from "../../shared/encoding/json-object.ts";
 import { CredentialFault, type Credentials } from "./types.ts";
 
-/** Credentials are a few kilobytes; a longer answer is not one of these services. */
+/** Credentials take a few kilobytes. A longer response does not come from one of these services. */
 const ANSWER_CHARACTERS_MAX = 64 * 1024;
 
-/** What credential sources need of the world. Entry files build it: the edge itself reads no files. */
+/** Network and file access for credential sources. Built by the entry file of each runtime. */
 export type Host = {
   fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Text of a file. */
@@ -12,9 +12,9 @@ export type Host = {
 };
 
 /**
- * Sends one request. Redirects are not followed, so that no token reaches another host.
+ * Sends one request. Does not follow redirects, so that no token reaches another host.
  *
- * @throws CredentialFault when nothing answers in time
+ * @throws CredentialFault if there is no response in time
  */
 export async function ask(
   host: Host,
@@ -27,28 +27,28 @@ export async function ask(
     const signal = AbortSignal.timeout(timeoutMs);
     const response = await host.fetch(url, { ...rest, redirect: "manual", signal });
     const text = await response.text();
-    if (text.length > ANSWER_CHARACTERS_MAX) throw new Error("the answer is too long");
+    if (text.length > ANSWER_CHARACTERS_MAX) throw new Error("the response is too long");
     return { status: response.status, text };
   } catch (error) {
-    throw new CredentialFault(`${source}: ${new URL(url).host} did not answer`, { cause: error });
+    throw new CredentialFault(`${source}: no valid response from ${new URL(url).host}`, { cause: error });
   }
 }
 
-/** Token in a file that the platform renews: it is read for each request. */
+/** Reads a token from a file. The platform renews the file, so it is read for each request. */
 export async function readToken(host: Host, source: string, setting: string, path: string): Promise<string> {
   const text = await host.readFile(path).catch((error: unknown) => {
     const name = error instanceof Error ? error.name : "unknown";
     throw new CredentialFault(
-      `${source}: cannot read the file that ${setting} names (${name}); under Deno grant --allow-read=PATH`,
+      `${source}: cannot read the file in ${setting} (${name}); under Deno grant --allow-read=PATH`,
     );
   });
   const token = text.trim();
   if (token === "" || /\s/.test(token))
-    throw new CredentialFault(`${source}: the file that ${setting} names does not hold one token`);
+    throw new CredentialFault(`${source}: invalid file in ${setting}: expected exactly one token`);
   return token;
 }
 
-/** Credentials as the container endpoint and EC2 metadata write them. */
+/** Parses credentials in the format of the container endpoint and of EC2 metadata. */
 export function parseCredentials(source: string, text: string): Credentials {
   const { AccessKeyId, SecretAccessKey, Token, Expiration } = parseJsonObject(text) ?? {};
   return checkedCredentials(source, {
@@ -59,22 +59,26 @@ export function parseCredentials(source: string, text: string): Credentials {
   });
 }
 
-/** @throws CredentialFault unless all four are there: credentials of a role always have an end. */
+/**
+ * Checks that all four fields are present. Credentials of a role always expire.
+ *
+ * @throws CredentialFault if one is missing
+ */
 export function checkedCredentials(source: string, read: Record<keyof Credentials, unknown>): Credentials {
   const { accessKeyId, secretAccessKey, sessionToken, expiresAtMs } = read;
   if (!isText(accessKeyId) || !isText(secretAccessKey) || !isText(sessionToken))
-    throw new CredentialFault(`${source}: the answer holds no credentials`);
+    throw new CredentialFault(`${source}: the response contains no credentials`);
   if (typeof expiresAtMs !== "number" || !Number.isFinite(expiresAtMs))
-    throw new CredentialFault(`${source}: the answer does not say when the credentials expire`);
+    throw new CredentialFault(`${source}: the response contains no expiry time of the credentials`);
   return { accessKeyId, secretAccessKey, sessionToken, expiresAtMs };
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
 
 /**
- * Whether a token may be sent to this URL: over https, or to this machine.
+ * Whether a token may be sent to this URL: over https, or over http to a loopback address.
  *
- * @param linkLocal more hosts that are reached by http, as the AWS SDKs allow them
+ * @param linkLocal further hosts for which http is allowed, the same as in the AWS SDKs
  */
 export function isTrusted({ protocol, hostname }: URL, linkLocal: readonly string[] = []): boolean {
   if (protocol === "https:") return true;

@@ -10,8 +10,8 @@ import { webIdentity } from "./web-identity.ts";
 type Settings = Parameters<ChooseCredentials>[0];
 
 /**
- * The first source that the environment names, in the order of the AWS SDKs: static keys, web identity, container
- * endpoint, EC2 metadata. Throws when the settings of that source are wrong, or when no source is configured.
+ * Chooses the first configured source in the order of the AWS SDKs: static keys, web identity, container endpoint, EC2
+ * metadata. Throws if the settings of that source are invalid or no source is configured.
  */
 export const chooseCredentials =
   (host: Host): ChooseCredentials =>
@@ -27,6 +27,6 @@ function chooseSource(settings: Settings, host: Host): CredentialSource {
     return containerEndpoint(settings, host);
   if (settings.AWS_EC2_METADATA_DISABLED?.toLowerCase() !== "true") return instanceMetadata(settings, host);
   throw new Error(
-    "there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of docs/edge.md",
+    "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source from docs/edge.md",
   );
 }

@@ -5,12 +5,12 @@ import { CredentialFault, type CredentialSource } from "./types.ts";
 const SOURCE = "container-endpoint";
 const TIMEOUT_MS = 2000;
 const ECS_ORIGIN = "http://169.254.170.2";
-/** ECS, and EKS Pod Identity by IPv4 and IPv6: the hosts that the AWS SDKs reach without TLS. */
+/** Addresses of ECS and of EKS Pod Identity (IPv4 and IPv6). The AWS SDKs use them without TLS. */
 const LINK_LOCAL = ["169.254.170.2", "169.254.170.23", "[fd00:ec2::23]"];
 
 /**
  * Credentials of an ECS task or an EKS pod (AWS SDKs and Tools Reference Guide, "Container credential provider").
- * Throws when the settings name a host that may not have the token.
+ * Throws if the settings name a host to which the token must not be sent.
  */
 export function containerEndpoint(settings: CredentialSettings, host: Host): CredentialSource {
   const url = endpointOf(settings);
@@ -24,7 +24,7 @@ export function containerEndpoint(settings: CredentialSettings, host: Host): Cre
       });
       if (status !== 200) {
         const fix = status === 401 || status === 403 ? ": check the authorization token" : "";
-        throw new CredentialFault(`${SOURCE}: ${url.host} answered ${status}${fix}`);
+        throw new CredentialFault(`${SOURCE}: ${url.host} responded with ${status}${fix}`);
       }
       return parseCredentials(SOURCE, text);
     },
@@ -36,22 +36,22 @@ function endpointOf(settings: CredentialSettings): URL {
   if (path) {
     const url = URL.parse(path, ECS_ORIGIN);
     if (path.startsWith("/") && url?.origin === ECS_ORIGIN) return url;
-    throw new Error("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must be a path: it starts with one /");
+    throw new Error("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must be a path that starts with a single /");
   }
   const url = URL.parse(full ?? "");
   if (url && isTrusted(url, LINK_LOCAL)) return url;
   throw new Error(
-    `AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to this machine or ${LINK_LOCAL.join(", ")}`,
+    `AWS_CONTAINER_CREDENTIALS_FULL_URI must use https, or http to a loopback address or ${LINK_LOCAL.join(", ")}`,
   );
 }
 
-/** A file goes before a value, because the platform renews it. */
+/** Authorization token. The file takes precedence over the value, because the platform renews the file. */
 async function authorizationOf(settings: CredentialSettings, host: Host): Promise<string | undefined> {
   const name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
   const path = settings[name];
   if (path) return readToken(host, SOURCE, name, path);
   const token = settings.AWS_CONTAINER_AUTHORIZATION_TOKEN;
   if (token && /[\r\n]/.test(token))
-    throw new CredentialFault(`${SOURCE}: AWS_CONTAINER_AUTHORIZATION_TOKEN has a line break`);
+    throw new CredentialFault(`${SOURCE}: AWS_CONTAINER_AUTHORIZATION_TOKEN must not contain a line break`);
   return token;
 }

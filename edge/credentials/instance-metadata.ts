@@ -6,18 +6,18 @@ import { CredentialFault, type CredentialSource } from "./types.ts";
 const SOURCE = "ec2-instance-metadata";
 const ORIGIN = "http://169.254.169.254";
 const TIMEOUT_MS = 1500;
-/** A token serves one renewal only, so it may be short. */
+/** Lifetime of a metadata token. It is used for one renewal only. */
 const TOKEN_SECONDS = 300;
 const ROLES_PATH = "/latest/meta-data/iam/security-credentials/";
-/** Names of IAM roles (IAM API Reference, "CreateRole"). */
+/** Valid name of an IAM role (IAM API Reference, "CreateRole"). */
 const ROLE = /^[\w+=,.@-]{1,64}$/;
 
 const OTHER_SOURCES =
-  "outside EC2 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source of docs/edge.md";
+  "outside EC2 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or another source from docs/edge.md";
 
 /**
- * Credentials of an EC2 instance's role, by version 2 of the instance metadata service alone: a session token first,
- * then the role, then its credentials (EC2 User Guide, "Use the Instance Metadata Service").
+ * Credentials of an EC2 instance's role, through version 2 of the instance metadata service only. Fetches a metadata
+ * token, then the role's name, then its credentials (EC2 User Guide, "Use the Instance Metadata Service").
  */
 export function instanceMetadata(settings: CredentialSettings, host: Host): CredentialSource {
   const origin = originOf(settings);
@@ -34,14 +34,14 @@ export function instanceMetadata(settings: CredentialSettings, host: Host): Cred
       headers: { "x-aws-ec2-metadata-token-ttl-seconds": String(TOKEN_SECONDS) },
       timeoutMs: TIMEOUT_MS,
     }).catch((error: unknown) => {
-      // The answer to PUT travels as many hops as the instance allows, one by default: too few for a container.
+      // The hop limit of the PUT response is one by default, which is too low for a container.
       const hint = "in a container on EC2 set the instance's metadata hop limit to 2";
       const { message, cause } = error as CredentialFault;
       throw new CredentialFault(`${message}: ${hint}; ${OTHER_SOURCES}`, { cause });
     });
     if (status === 403) throw new CredentialFault(`${SOURCE}: the instance's metadata service is disabled`);
     if (status !== 200 || !/^[\x21-\x7e]{1,1024}$/.test(text))
-      throw new CredentialFault(`${SOURCE}: the token request was answered ${status}; ${OTHER_SOURCES}`);
+      throw new CredentialFault(`${SOURCE}: status ${status} for the token request; ${OTHER_SOURCES}`);
     return text;
   }
 
@@ -54,11 +54,11 @@ export function instanceMetadata(settings: CredentialSettings, host: Host): Cred
       if (roles.status === 404 || (roles.status === 200 && role === ""))
         throw new CredentialFault(`${SOURCE}: the instance has no role: attach an instance profile`);
       if (roles.status !== 200 || !ROLE.test(role))
-        throw new CredentialFault(`${SOURCE}: the name of the role was answered ${roles.status}`);
+        throw new CredentialFault(`${SOURCE}: status ${roles.status} for the name of the role`);
       const { status, text } = await get(`${ROLES_PATH}${role}`, token);
       const code = parseJsonObject(text)?.Code;
       if (status !== 200 || (code !== undefined && code !== "Success"))
-        throw new CredentialFault(`${SOURCE}: the credentials of the role ${role} were answered ${status}`);
+        throw new CredentialFault(`${SOURCE}: status ${status} for the credentials of the role ${role}`);
       return parseCredentials(SOURCE, text);
     },
   };

@@ -2,6 +2,7 @@ import { isRecent, timestamp } from "../../shared/time/clock.ts";
 import type { ProviderNeeds } from "./settings.ts";
 import {
   CredentialFault,
+  type CredentialProblem,
   type CredentialProvider,
   type CredentialSource,
   type Credentials,
@@ -12,107 +13,129 @@ import {
  * (EC2 User Guide, "Retrieve security credentials from instance metadata").
  */
 const RENEW_BEFORE_MS = 5 * 60_000;
-/** Of credentials that live shorter than that, at most this share of their life is given to renewal. */
+/** Largest share of the remaining lifetime that renewal may use. It matters for short-lived credentials. */
 const RENEW_SHARE_MAX = 1 / 3;
-/** Up to this share of the lead is jitter, so that nodes that started together do not renew together. */
+/** Largest share of the lead time that is jitter, so that nodes that started together renew at different times. */
 const JITTER_SHARE = 0.2;
-/** Pauses after failed renewals: doubled each time, at most this long, with jitter. */
+/** Pause after a failed renewal: doubled each time up to the maximum, with jitter. */
 const PAUSE_MS = 1000;
 const PAUSE_MS_MAX = 15_000;
-/** A source that gives the same credentials again has none that are newer: it is asked again after this. */
+/** Pause before the next fetch if the source returned the same credentials again. */
 const SAME_PAUSE_MS = 30_000;
-/** However many requests AWS refuses, the source is asked for newer credentials once in this time. */
+/** Shortest time between two fetches because AWS refused the credentials, however many requests it refuses. */
 const REPLACED_EVERY_MS = 5000;
 
 /**
- * Credentials of a source that expire. They are renewed behind the requests before they expire: one fetch at a time,
- * and no request waits for it while the old ones are valid. A failed renewal is tried again until they expire; from
- * then on requests fail until the source answers.
+ * Provider for a source of credentials that expire. Renews them in the background before they expire, one fetch at a
+ * time. No request waits while the old credentials are valid. A failed renewal is retried. Once the credentials have
+ * expired, requests fail until the source responds.
  */
 export function createRenewingProvider(source: CredentialSource, needs: ProviderNeeds): CredentialProvider {
-  const { clock, random, log } = needs;
-  let current: Credentials | undefined;
-  let renewAtMs = Number.NEGATIVE_INFINITY;
-  let renewing: Promise<Credentials> | undefined;
-  let failures = 0;
-  let failed: { fault: CredentialFault; atMs: number; pauseMs: number } | undefined;
-  let refused: Credentials | undefined;
-  let replacedAtMs = Number.NEGATIVE_INFINITY;
+  const provider = new RenewingProvider(source, needs);
+  return {
+    get: () => provider.get(),
+    replace: (refused, code) => provider.replace(refused, code),
+    problem: () => provider.problem(),
+  };
+}
 
-  const isValid = (credentials: Credentials | undefined): credentials is Credentials =>
-    credentials !== undefined && (credentials.expiresAtMs === undefined || clock() < credentials.expiresAtMs);
+class RenewingProvider implements CredentialProvider {
+  #current: Credentials | undefined;
+  #renewAtMs = Number.NEGATIVE_INFINITY;
+  #renewing: Promise<Credentials> | undefined;
+  #failures = 0;
+  #failed: { fault: CredentialFault; atMs: number; pauseMs: number } | undefined;
+  #refused: Credentials | undefined;
+  #replacedAtMs = Number.NEGATIVE_INFINITY;
 
-  async function fetchNewer(): Promise<Credentials> {
+  constructor(
+    private readonly source: CredentialSource,
+    private readonly needs: ProviderNeeds,
+  ) {}
+
+  async get(): Promise<Credentials> {
+    const current = this.#current;
+    if (!this.#isValid(current)) return this.#renew();
+    if (this.needs.clock() >= this.#renewAtMs) void this.#renew().catch(() => {});
+    return current;
+  }
+
+  async replace(used: Credentials, code: string): Promise<Credentials | undefined> {
+    const { clock, log } = this.needs;
+    if (this.#current && !isSame(this.#current, used)) return this.#current;
+    this.#refused = used;
+    if (!this.#renewing && isRecent(this.#replacedAtMs, clock(), REPLACED_EVERY_MS)) return undefined;
+    this.#replacedAtMs = clock();
+    const newer = await this.#renew();
+    if (!isSame(newer, used)) return newer;
+    log("error", "credentials.refused", { source: this.source.name, code });
+    return undefined;
+  }
+
+  problem(): CredentialProblem | undefined {
+    if (!this.#isValid(this.#current)) return "away";
+    if (this.#refused && isSame(this.#refused, this.#current)) return "refused";
+    return this.#failed && "not-renewed";
+  }
+
+  #isValid(credentials: Credentials | undefined): credentials is Credentials {
+    if (credentials === undefined) return false;
+    return credentials.expiresAtMs === undefined || this.needs.clock() < credentials.expiresAtMs;
+  }
+
+  #renew(): Promise<Credentials> {
+    if (this.#renewing) return this.#renewing;
+    const failed = this.#failed;
+    if (failed && isRecent(failed.atMs, this.needs.clock(), failed.pauseMs))
+      return Promise.reject(failed.fault);
+    this.#renewing = this.#fetch().finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #fetch(): Promise<Credentials> {
     try {
-      const fetched = await source.fetch();
-      if (!isValid(fetched))
-        throw new CredentialFault(`${source.name} returned credentials that have already expired`);
-      return keep(fetched);
+      const fetched = await this.source.fetch();
+      if (!this.#isValid(fetched))
+        throw new CredentialFault(`${this.source.name} returned credentials that have already expired`);
+      return this.#keep(fetched);
     } catch (error) {
-      throw noteFailure(error);
+      throw this.#noteFailure(error);
     }
   }
 
-  function keep(fetched: Credentials): Credentials {
-    failures = 0;
-    failed = undefined;
+  #keep(fetched: Credentials): Credentials {
+    const { clock, random, log } = this.needs;
+    this.#failures = 0;
+    this.#failed = undefined;
     const leftMs = (fetched.expiresAtMs ?? Number.POSITIVE_INFINITY) - clock();
-    if (current && isSame(current, fetched)) {
-      renewAtMs = clock() + Math.min(SAME_PAUSE_MS, leftMs * RENEW_SHARE_MAX) * (1 - JITTER_SHARE * random());
-      return current;
+    if (this.#current && isSame(this.#current, fetched)) {
+      const pauseMs = Math.min(SAME_PAUSE_MS, leftMs * RENEW_SHARE_MAX);
+      this.#renewAtMs = clock() + pauseMs * (1 - JITTER_SHARE * random());
+      return this.#current;
     }
-    current = fetched;
+    this.#current = fetched;
     const leadMs = Math.min(RENEW_BEFORE_MS, leftMs * RENEW_SHARE_MAX) * (1 - JITTER_SHARE * random());
-    renewAtMs = clock() + leftMs - leadMs;
-    log("info", "credentials.loaded", { source: source.name, ...endOf(fetched) });
+    this.#renewAtMs = clock() + leftMs - leadMs;
+    log("info", "credentials.loaded", { source: this.source.name, ...endOf(fetched) });
     return fetched;
   }
 
-  function noteFailure(error: unknown): CredentialFault {
+  #noteFailure(error: unknown): CredentialFault {
+    const { clock, random, log } = this.needs;
     const fault =
       error instanceof CredentialFault
         ? error
-        : new CredentialFault(`${source.name} gave no credentials`, { cause: error });
-    const pauseMs = Math.min(PAUSE_MS * 2 ** failures++, PAUSE_MS_MAX) * (1 - random() / 2);
-    failed = { fault, atMs: clock(), pauseMs };
-    renewAtMs = clock() + pauseMs;
-    const level = isValid(current) ? "warn" : "error";
-    const kept = isValid(current) ? endOf(current) : {};
-    log(level, "credentials.not-renewed", { source: source.name, error: fault, ...kept });
+        : new CredentialFault(`${this.source.name} returned no credentials`, { cause: error });
+    const pauseMs = Math.min(PAUSE_MS * 2 ** this.#failures++, PAUSE_MS_MAX) * (1 - random() / 2);
+    this.#failed = { fault, atMs: clock(), pauseMs };
+    this.#renewAtMs = clock() + pauseMs;
+    const level = this.#isValid(this.#current) ? "warn" : "error";
+    const kept = this.#isValid(this.#current) ? endOf(this.#current) : {};
+    log(level, "credentials.not-renewed", { source: this.source.name, error: fault, ...kept });
     return fault;
   }
-
-  function renew(): Promise<Credentials> {
-    if (renewing) return renewing;
-    if (failed && isRecent(failed.atMs, clock(), failed.pauseMs)) return Promise.reject(failed.fault);
-    renewing = fetchNewer().finally(() => {
-      renewing = undefined;
-    });
-    return renewing;
-  }
-
-  return {
-    async get() {
-      if (!isValid(current)) return renew();
-      if (clock() >= renewAtMs) void renew().catch(() => {});
-      return current;
-    },
-    async replace(used, code) {
-      if (current && !isSame(current, used)) return current;
-      refused = used;
-      if (!renewing && isRecent(replacedAtMs, clock(), REPLACED_EVERY_MS)) return undefined;
-      replacedAtMs = clock();
-      const newer = await renew();
-      if (!isSame(newer, used)) return newer;
-      log("error", "credentials.refused", { source: source.name, code });
-      return undefined;
-    },
-    problem() {
-      if (!isValid(current)) return "away";
-      if (refused && isSame(refused, current)) return "refused";
-      return failed && "not-renewed";
-    },
-  };
 }
 
 const isSame = (one: Credentials, other: Credentials): boolean =>

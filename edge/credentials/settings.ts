@@ -26,12 +26,12 @@ export type CredentialSettings = z.infer<z.ZodObject<typeof credentialSettings>>
 
 export type ProviderNeeds = {
   clock: Clock;
-  /** At least 0, below 1. */
+  /** Random number from 0 (inclusive) to 1 (exclusive), for jitter. */
   random: () => number;
   log: Log;
 };
 
-/** Chooses where credentials come from. Throws when the settings name no source, or are wrong. */
+/** Chooses the source of credentials. Throws if the settings name no source or are invalid. */
 export type ChooseCredentials = (
   settings: CredentialSettings & { AWS_REGION: string },
   needs: ProviderNeeds,

@@ -3,22 +3,22 @@ import type { ChooseCredentials, CredentialSettings, ProviderNeeds } from "./set
 import type { CredentialProvider, Credentials } from "./types.ts";
 
 const SOURCE = "static-keys";
-/** Refused keys are logged at most once in this time. */
+/** Shortest time between two log lines about refused keys. */
 const LOGGED_EVERY_MS = 30_000;
 
-/** Keys of the environment; undefined when neither of the two is set. Throws when only one is. */
+/** Keys from the environment. Undefined if neither of the two settings is set. Throws if only one is. */
 export function staticKeys(settings: CredentialSettings): Credentials | undefined {
   const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = settings;
   if (!accessKeyId && !secretAccessKey) return undefined;
   if (!accessKeyId || !secretAccessKey)
-    throw new Error("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together, or neither of them");
+    throw new Error("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or neither of them");
   const sessionToken = settings.AWS_SESSION_TOKEN;
   return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
 }
 
 /**
- * Keys that a person renews (docs/rotation.md). They need no I/O, so requests on workerd may share them. Nobody but AWS
- * knows when they expire.
+ * Provider for keys that an operator renews (docs/rotation.md). It does no I/O, so requests on workerd can share it. The
+ * expiry of the keys is not known.
  */
 export function createStaticProvider(keys: Credentials, { log, clock }: ProviderNeeds): CredentialProvider {
   let isRefused = false;
@@ -40,9 +40,9 @@ export function createStaticProvider(keys: Credentials, { log, clock }: Provider
   };
 }
 
-/** For runtimes that have no other source: Workers keep keys as secrets. */
+/** For runtimes without another source. On Workers the keys are stored as secrets. */
 export const staticCredentials: ChooseCredentials = (settings, needs) => {
   const keys = staticKeys(settings);
   if (keys) return createStaticProvider(keys, needs);
-  throw new Error("there are no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  throw new Error("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
 };

@@ -1,4 +1,4 @@
-/** `expiresAtMs`: undefined for keys that do not expire, or whose end is not known. */
+/** AWS credentials. `expiresAtMs` is absent for keys that do not expire or whose expiry is not known. */
 export type Credentials = {
   accessKeyId: string;
   secretAccessKey: string;
@@ -6,30 +6,30 @@ export type Credentials = {
   expiresAtMs?: number;
 };
 
-/** One place that AWS credentials come from. */
+/** A source of AWS credentials. */
 export type CredentialSource = {
-  /** For log lines: `ec2-instance-metadata`. */
+  /** Name in log lines, such as `ec2-instance-metadata`. */
   name: string;
-  /** Fetches the present credentials. Rejects with {@link CredentialFault}. */
+  /** Fetches the current credentials. Rejects with {@link CredentialFault}. */
   fetch: () => Promise<Credentials>;
 };
 
 /**
- * What is wrong with the credentials, for `/readyz` and `lz doctor`. `not-renewed`: the old ones still work.
- * `away`: there are none. `refused`: AWS refused the present ones and there are no newer ones.
+ * Problem with the credentials, for `/readyz` and `lz doctor`. `not-renewed`: renewal fails, the old ones still work.
+ * `away`: there are no valid credentials. `refused`: AWS refused the current ones and there are no newer ones.
  */
 export type CredentialProblem = "not-renewed" | "away" | "refused";
 
-/** Credentials that stay valid while the process runs. */
+/** Provides valid credentials while the process runs. */
 export type CredentialProvider = {
-  /** Present credentials. Rejects with {@link CredentialFault} when there are none that are valid. */
+  /** Current credentials. Rejects with {@link CredentialFault} if there are no valid ones. */
   get: () => Promise<Credentials>;
-  /** Newer credentials than those that AWS has just refused with `code`; undefined when there are none. */
+  /** Newer credentials than those that AWS refused with `code`. Undefined if there are no newer ones. */
   replace: (refused: Credentials, code: string) => Promise<Credentials | undefined>;
   problem: () => CredentialProblem | undefined;
 };
 
-/** A source gave no credentials. The message names the source and the fix, and holds no secret. */
+/** A source returned no credentials. The message names the source and the fix, and contains no secret. */
 export class CredentialFault extends Error {
   override name = "CredentialFault";
 }

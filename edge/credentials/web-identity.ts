@@ -8,8 +8,8 @@ const TIMEOUT_MS = 5000;
 const SESSION_NAME = "lifecyclezero-edge";
 
 /**
- * Credentials of a role for an OpenID Connect token that the platform issues (STS API Reference,
- * "AssumeRoleWithWebIdentity"). The call is not signed: the token in it is the proof.
+ * Credentials of a role, in exchange for an OpenID Connect token of the platform (STS API Reference,
+ * "AssumeRoleWithWebIdentity"). The token authenticates the call, so it is not signed.
  */
 export function webIdentity(
   settings: CredentialSettings & { AWS_REGION: string },
@@ -36,7 +36,7 @@ export function webIdentity(
         timeoutMs: TIMEOUT_MS,
       });
       if (status === 200) return parseAnswer(text);
-      throw new CredentialFault(`${SOURCE}: STS answered ${status} ${errorCode(text)}`.trimEnd());
+      throw new CredentialFault(`${SOURCE}: STS responded with ${status} ${errorCode(text)}`.trimEnd());
     },
   };
 }
@@ -44,10 +44,10 @@ export function webIdentity(
 function endpointOf({ AWS_ENDPOINT_URL_STS, AWS_REGION }: CredentialSettings & { AWS_REGION: string }): URL {
   const url = URL.parse(AWS_ENDPOINT_URL_STS || `https://sts.${AWS_REGION}.amazonaws.com/`);
   if (url && isTrusted(url)) return url;
-  throw new Error("AWS_ENDPOINT_URL_STS must be https, or http to this machine");
+  throw new Error("AWS_ENDPOINT_URL_STS must use https, or http to a loopback address");
 }
 
-/** STS writes JSON when it is asked for it, and XML otherwise: an endpoint of another make may know XML alone. */
+/** Parses the response of STS: JSON as requested by the Accept header, or XML from endpoints that know only XML. */
 function parseAnswer(text: string): Credentials {
   const json = parseJsonObject(text);
   const read = json ? memberOf(json, "Credentials") : xmlMembers(text);
@@ -76,6 +76,6 @@ const xmlMembers = (text: string): Record<string, unknown> =>
     ]),
   );
 
-/** The code alone: a message may quote what was sent. */
+/** Error code of a response. The message is not read, because it can quote the request with its token. */
 const errorCode = (text: string): string =>
   /(?:"Code"\s*:\s*"|<Code>)([A-Za-z.]{1,64})/.exec(text)?.[1] ?? "";

@@ -11,23 +11,23 @@ import type { Env } from "../request-env.ts";
 import type { LongPolls } from "./long-polls.ts";
 
 const BODY_BYTES_MAX = 1024;
-/** When this node holds as many polls as it may: heartbeats bring directives all the same. */
+/** Retry-After while the node has its maximum of long polls. Agents receive directives with heartbeats meanwhile. */
 const FULL_RETRY_AFTER_SECONDS = 60;
-/** Beyond the hold, so that the runtime does not close the connection before the answer. */
+/** Added to the duration of the poll, so that the runtime does not close the connection before the response. */
 const IDLE_SLACK_SECONDS = 5;
 
 /**
- * Answers `POST /v1/directive`: 200 with the directive as soon as one is due that is newer than what the agent
- * reports, 204 when none came within {@link DIRECTIVE_HOLD_MS}. Who asks is proven as for a heartbeat.
+ * Handles `POST /v1/directive`, a long poll: 200 as soon as there is a directive newer than the agent's, 204 after
+ * {@link DIRECTIVE_HOLD_MS} without one. Requests are authenticated like heartbeats.
  */
 export async function respondToPoll(c: Context<Env>, polls: LongPolls, deps: Deps): Promise<Response> {
   const request = c.req.raw;
-  const asked = await authenticate(request, BODY_BYTES_MAX, deps);
-  if (!asked.ok) return refusal(c, asked, deps);
-  const { tenantId, assetId } = asked.value.session.id;
+  const authentic = await authenticate(request, BODY_BYTES_MAX, deps);
+  if (!authentic.ok) return refusal(c, authentic, deps);
+  const { tenantId, assetId } = authentic.value.session.id;
   const taken = deps.limits.device.take(assetId);
   if (!taken.allowed) return tooMany(c, deps.limits.device, taken, deps);
-  const body = parsePoll(asked.value.body);
+  const body = parsePoll(authentic.value.body);
   if (!body.ok) return refusal(c, body, deps);
   const { generation } = body.value;
   const isDue = (action: PendingAction | undefined): action is PendingAction =>
@@ -37,12 +37,12 @@ export async function respondToPoll(c: Context<Env>, polls: LongPolls, deps: Dep
   if (!isDue(action)) {
     deps.keepOpen?.(request, DIRECTIVE_HOLD_MS / 1000 + IDLE_SLACK_SECONDS);
     const { signal } = request;
-    const held = polls.hold({ tenantId, assetId, isDue, holdMs: DIRECTIVE_HOLD_MS, signal });
-    if (!held) {
+    const polling = polls.open({ tenantId, assetId, isDue, holdMs: DIRECTIVE_HOLD_MS, signal });
+    if (!polling) {
       c.header("retry-after", String(FULL_RETRY_AFTER_SECONDS));
       return c.body(null, 204);
     }
-    action = await held;
+    action = await polling;
   }
   if (!isDue(action)) return c.body(null, 204);
   if (action.revoked) return refusal(c, refuse("asset.revoked"), deps);

@@ -1,59 +1,61 @@
 import type { PendingActions } from "../heartbeat/pending-actions.ts";
 import type { PendingAction } from "../heartbeat/read-pending-actions.ts";
 
-/** Requests of agents that are answered when there is something to say. */
+/** Long polls of agents that wait for a directive on this node. */
 export type LongPolls = {
   /**
-   * Resolves with an action of this asset that is due. With undefined after `holdMs`, when the client has gone, or
-   * when the same asset asks again: a host has one question open. Gives none when this node holds all it may.
+   * Opens a long poll. It resolves with an action of this asset that is due. It resolves with undefined after `holdMs`,
+   * when the client disconnects, and when the same asset opens another one, because a host has one long poll at most.
+   *
+   * @returns undefined if this node has its maximum of long polls or is shutting down
    */
-  hold(asked: {
+  open(poll: {
     tenantId: string;
     assetId: string;
     isDue: (action: PendingAction) => boolean;
     holdMs: number;
     signal: AbortSignal;
   }): Promise<PendingAction | undefined> | undefined;
-  /** Answers all that are held, and holds no more: the node is stopping. */
+  /** Resolves all open long polls with undefined and opens no more. Part of the graceful shutdown. */
   end(): void;
 };
 
-/** @param heldMax as many at once on this node */
+/** @param openMax maximum of open long polls on this node */
 export function createLongPolls(
   pendingActions: Pick<PendingActions, "watch">,
   after: (ms: number, then: () => void) => () => void,
-  heldMax: number,
+  openMax: number,
 ): LongPolls {
-  /** How to let each held one go, by tenant and asset. */
-  const held = new Map<string, () => void>();
+  /** Function that ends each open long poll, by tenant and asset. */
+  const open = new Map<string, () => void>();
   let isEnding = false;
 
   return {
-    hold({ tenantId, assetId, isDue, holdMs, signal }) {
+    open({ tenantId, assetId, isDue, holdMs, signal }) {
       const name = `${tenantId} ${assetId}`;
-      held.get(name)?.();
-      if (isEnding || held.size >= heldMax) return undefined;
+      open.get(name)?.();
+      if (isEnding || open.size >= openMax) return undefined;
       const { promise, resolve } = Promise.withResolvers<PendingAction | undefined>();
-      const letGo = (action?: PendingAction): void => {
-        held.delete(name);
+      const close = (action?: PendingAction): void => {
+        open.delete(name);
         unwatch();
         cancel();
-        signal.removeEventListener("abort", gone);
+        signal.removeEventListener("abort", end);
         resolve(action);
       };
-      const gone = (): void => letGo();
+      const end = (): void => close();
       const unwatch = pendingActions.watch(tenantId, assetId, (action) => {
-        if (isDue(action)) letGo(action);
+        if (isDue(action)) close(action);
       });
-      const cancel = after(holdMs, gone);
-      signal.addEventListener("abort", gone, { once: true });
-      held.set(name, gone);
-      if (signal.aborted) gone();
+      const cancel = after(holdMs, end);
+      signal.addEventListener("abort", end, { once: true });
+      open.set(name, end);
+      if (signal.aborted) end();
       return promise;
     },
     end() {
       isEnding = true;
-      for (const letGo of [...held.values()]) letGo();
+      for (const end of [...open.values()]) end();
     },
   };
 }

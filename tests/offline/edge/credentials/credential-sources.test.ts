@@ -100,7 +100,7 @@ describe("container endpoint", () => {
     "file:///etc/passwd",
     "nothing",
   ])("%s may not have the token: the edge does not start", (url) => {
-    expect(() => provider({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })).toThrow("must be https");
+    expect(() => provider({ AWS_CONTAINER_CREDENTIALS_FULL_URI: url })).toThrow("must use https");
   });
 
   test.each([
@@ -145,7 +145,7 @@ describe("container endpoint", () => {
     });
     const full = `http://127.0.0.1:${redirect.port}/`;
     const settings = { AWS_CONTAINER_CREDENTIALS_FULL_URI: full, AWS_CONTAINER_AUTHORIZATION_TOKEN: "right" };
-    expect(await faultOf(provider(settings).get())).toContain("answered 307");
+    expect(await faultOf(provider(settings).get())).toContain("responded with 307");
     expect(asked.filter((token) => token === "right")).toEqual([]);
     await Promise.all([thief.stop(true), redirect.stop(true)]);
   });
@@ -210,7 +210,7 @@ describe("EC2 metadata", () => {
       },
     });
     const { get } = provider({ AWS_EC2_METADATA_SERVICE_ENDPOINT: `http://127.0.0.1:${old.port}` });
-    expect(await faultOf(get())).toContain("the token request was answered 404");
+    expect(await faultOf(get())).toContain("status 404 for the token request");
     expect(paths.filter((path) => path.includes("/latest/"))).toEqual(["PUT /latest/api/token"]);
     await old.stop(true);
   });
@@ -220,7 +220,7 @@ describe("EC2 metadata", () => {
       throw new DOMException("timed out", "TimeoutError");
     }) as unknown as typeof fetch;
     const fault = await faultOf(provider({}, {}, silent).get());
-    expect(fault).toContain("169.254.169.254 did not answer");
+    expect(fault).toContain("no valid response from 169.254.169.254");
     expect(fault).toContain("hop limit to 2");
     expect(fault).toContain("AWS_ACCESS_KEY_ID");
   });
@@ -228,7 +228,7 @@ describe("EC2 metadata", () => {
   test.each(["true", "TRUE"])(
     "AWS_EC2_METADATA_DISABLED=%s and no other source: the edge does not start",
     (off) => {
-      expect(() => provider({ AWS_EC2_METADATA_DISABLED: off })).toThrow("there are no AWS credentials");
+      expect(() => provider({ AWS_EC2_METADATA_DISABLED: off })).toThrow("no AWS credentials");
     },
   );
 });
@@ -270,7 +270,7 @@ describe("web identity", () => {
   ])("%s gives no credentials, and the fault names STS's code alone", async (_what, present, more, said) => {
     const { url } = started(startSts(createCredentialIssuer(HOUR_MS), present));
     const { get, logged } = provider({ ...settings(url), ...more }, files);
-    expect(await faultOf(get())).toBe(`CredentialFault: web-identity: STS answered ${said}`);
+    expect(await faultOf(get())).toBe(`CredentialFault: web-identity: STS responded with ${said}`);
     expect(logged.join()).not.toContain("header.payload");
   });
 
@@ -288,7 +288,7 @@ describe("web identity", () => {
 
   test("needs both settings, and an endpoint that may have the token", () => {
     expect(() => provider({ AWS_WEB_IDENTITY_TOKEN_FILE: "/oidc" })).toThrow("AWS_ROLE_ARN together");
-    expect(() => provider(settings("http://sts.example.com"))).toThrow("AWS_ENDPOINT_URL_STS must be https");
+    expect(() => provider(settings("http://sts.example.com"))).toThrow("AWS_ENDPOINT_URL_STS must use https");
   });
 });
 
@@ -315,7 +315,7 @@ describe("the source", () => {
 
   test("half a pair of static keys stops the start, whatever else there is", () => {
     const half = { AWS_ACCESS_KEY_ID: "AKIATEST", ...container };
-    expect(() => provider(half)).toThrow("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY together");
+    expect(() => provider(half)).toThrow("set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
   });
 
   test("static keys are the same forever, bear a session token, and are said to be refused once", async () => {
