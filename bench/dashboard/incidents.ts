@@ -1,6 +1,6 @@
 import { assemble } from "../../edge/composition-root.ts";
 import { readConfig } from "../../edge/config.ts";
-import { listIncidents } from "../../edge/control/queries.ts";
+import { listIncidents } from "../../edge/control/incidents/list-incidents.ts";
 import type { Deps } from "../../edge/deps.ts";
 import { makeSecrets } from "../../local/secrets.ts";
 import { percentile } from "../../lz/platform/percentile.ts";

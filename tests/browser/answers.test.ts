@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { listApprovals, listCustody } from "../../edge/control/queries.ts";
+import { listApprovals } from "../../edge/control/containment/list-approvals.ts";
+import { listCustody } from "../../edge/control/custody/list-custody.ts";
 import { marshalItem, values } from "../../shared/table/dynamo.ts";
 import { approvalKey } from "../../shared/table/keys.ts";
 import { signStored } from "../support/control/authority.ts";

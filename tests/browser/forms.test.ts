@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { listCustody } from "../../edge/control/queries.ts";
+import { listCustody } from "../../edge/control/custody/list-custody.ts";
 import { marshalItem } from "../../shared/table/dynamo.ts";
 import { tenantDefaults } from "../../shared/table/items/tenant.ts";
 import { tenantKey } from "../../shared/table/keys.ts";

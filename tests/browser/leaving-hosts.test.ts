@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { listCustody, readAsset } from "../../edge/control/queries.ts";
+import { readAsset } from "../../edge/control/assets/read-assets.ts";
+import { listCustody } from "../../edge/control/custody/list-custody.ts";
 import { describeUnless } from "../support/missing.ts";
 import { lacking } from "./chromium.ts";
 import { type Edge, startEdge, TENANT } from "./edge.ts";

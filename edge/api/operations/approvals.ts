@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { keyId } from "../../auth/authenticate-api-key.ts";
+import { readAsset } from "../../control/assets/read-assets.ts";
 import { approveIsolation } from "../../control/containment/approve-isolation.ts";
 import { denyIsolation } from "../../control/containment/deny-isolation.ts";
+import { listApprovals } from "../../control/containment/list-approvals.ts";
 import { justified } from "../../control/justification.ts";
-import { listApprovals, readAsset } from "../../control/queries.ts";
 import { operation } from "../define-operation.ts";
 import { page, pageFrom } from "../request-schemas.ts";
 import { approvalView, assetView, pageOf } from "../response-schemas.ts";

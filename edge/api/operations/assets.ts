@@ -6,8 +6,10 @@ import { mode } from "../../../shared/wire/heartbeat.ts";
 import { integerText } from "../../../shared/wire/integer.ts";
 import { RELEASE_CODE_HOURS_MAX } from "../../../shared/wire/release-code.ts";
 import { text } from "../../../shared/wire/text.ts";
+import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import { expireAsset } from "../../control/assets/expire-asset.ts";
 import { mergeAssets } from "../../control/assets/merge-assets.ts";
+import { LIFECYCLES, listActionRequired, readAsset } from "../../control/assets/read-assets.ts";
 import { BULK_ASSETS_MAX, retireAssets } from "../../control/assets/retire-assets.ts";
 import { revokeAsset } from "../../control/assets/revoke-asset.ts";
 import { findAssets } from "../../control/assets/search-assets.ts";
@@ -16,15 +18,9 @@ import { makeReleaseCode } from "../../control/containment/release-code.ts";
 import { madeTokenView } from "../../control/credentials/credential-views.ts";
 import { rotateDeviceKey } from "../../control/credentials/manage-enrolment-tokens.ts";
 import type { Asker, Decision } from "../../control/custody/custody-transaction.ts";
+import { listCustody } from "../../control/custody/list-custody.ts";
 import { listIncidentsOf } from "../../control/incidents/search-incidents.ts";
 import { justification, justified } from "../../control/justification.ts";
-import {
-  LIFECYCLES,
-  listActionRequired,
-  listCustody,
-  listTimeline,
-  readAsset,
-} from "../../control/queries.ts";
 import type { Deps } from "../../deps.ts";
 import { type Outcome, operation } from "../define-operation.ts";
 import { assetParams, page, pageFrom } from "../request-schemas.ts";

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { assetId, slug } from "../../../shared/ids.ts";
 import { refuse } from "../../../shared/verdict.ts";
+import { LIFECYCLES } from "../../control/assets/read-assets.ts";
 import type { Decision } from "../../control/custody/custody-transaction.ts";
 import { incidentName } from "../../control/incidents/incident-name.ts";
+import { incidentView as viewOf } from "../../control/incidents/list-incidents.ts";
 import { findIncidents, readIncidentItem } from "../../control/incidents/search-incidents.ts";
 import {
   acknowledgeIncidents,
@@ -10,7 +12,6 @@ import {
   resolveIncident,
 } from "../../control/incidents/update-incidents.ts";
 import { justification, words } from "../../control/justification.ts";
-import { LIFECYCLES, incidentView as viewOf } from "../../control/queries.ts";
 import type { Deps } from "../../deps.ts";
 import { type Outcome, operation } from "../define-operation.ts";
 import { incidentParams, page, pageFrom } from "../request-schemas.ts";

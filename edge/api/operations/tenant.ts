@@ -1,8 +1,9 @@
 import { PRODUCT_VERSION } from "../../../shared/product-version.ts";
 import { newPolicy } from "../../../shared/table/items/policy.ts";
 import { refuse } from "../../../shared/verdict.ts";
+import { listEmployeeAssets } from "../../control/assets/read-assets.ts";
 import { custodyJson } from "../../control/custody/export-custody-log.ts";
-import { listEmployeeAssets, listEmployees, readEmployee } from "../../control/queries.ts";
+import { listEmployees, readEmployee } from "../../control/employees/read-employees.ts";
 import { settings } from "../../control/tenant/settings-schema.ts";
 import {
   changePolicy,

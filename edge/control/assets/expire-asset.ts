@@ -2,8 +2,8 @@ import { expiryOf, isContained } from "../../../shared/fleet/expiry.ts";
 import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import { type Asker, type Committed, commit, type Decision } from "../custody/custody-transaction.ts";
-import { readPresences } from "../queries.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import { readPresences } from "./read-assets.ts";
 import { removal } from "./retire-assets.ts";
 
 /** Takes one asset off the active list until its next heartbeat. Refuses with `admin.conflict` for a contained one. */

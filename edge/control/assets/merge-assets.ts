@@ -11,9 +11,10 @@ import {
   type Decision,
   type Plan,
 } from "../custody/custody-transaction.ts";
+import { listAssetIncidents } from "../incidents/list-incidents.ts";
 import { BULK_INCIDENTS_MAX, closeIncidents } from "../incidents/update-incidents.ts";
-import { listAssetIncidents, readPresences } from "../queries.ts";
 import { readAssetItem } from "./read-asset-item.ts";
+import { readPresences } from "./read-assets.ts";
 import { revocation } from "./retire-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 

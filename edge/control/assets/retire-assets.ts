@@ -15,7 +15,7 @@ import {
   type Plan,
   type Refused,
 } from "../custody/custody-transaction.ts";
-import { readPresences } from "../queries.ts";
+import { readPresences } from "./read-assets.ts";
 import { silenceMs } from "./search-assets.ts";
 import type { SkipReason } from "./skip-reasons.ts";
 

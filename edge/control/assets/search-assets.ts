@@ -13,16 +13,9 @@ import {
 import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
 import { BATCH_GET_MAX } from "../batch-get.ts";
 import { openCursor, type Scope, sealCursor } from "../cursor.ts";
-import {
-  type AssetPage,
-  type AssetView,
-  type Lifecycle,
-  listAssets,
-  type Reader,
-  readAssetItems,
-  readPresences,
-  viewOf,
-} from "../queries.ts";
+import type { Reader } from "../table-query.ts";
+import { type AssetView, viewOf } from "./asset-view.ts";
+import { type AssetPage, type Lifecycle, listAssets, readAssetItems, readPresences } from "./read-assets.ts";
 
 export type AssetFilter = {
   status?: AssetItem["status"] | undefined;

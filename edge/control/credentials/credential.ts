@@ -12,7 +12,7 @@ import {
   type Draft,
   type Plan,
 } from "../custody/custody-transaction.ts";
-import { type Page, queryPage, type Reader } from "../queries.ts";
+import { type Page, queryPage, type Reader } from "../table-query.ts";
 
 /**
  * A kind of thing an admin makes so that somebody may come in, that is stored without its secret, and that can be

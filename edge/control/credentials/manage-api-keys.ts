@@ -10,7 +10,7 @@ import { PERMISSIONS, type Permission, type Role } from "../../auth/permissions.
 import type { Deps } from "../../deps.ts";
 import { type Asker, commit, type Decision, type Draft, type Plan } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
-import type { Reader } from "../queries.ts";
+import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { ApiKeyView } from "./credential-views.ts";
 

@@ -17,7 +17,7 @@ import {
   type Plan,
 } from "../custody/custody-transaction.ts";
 import type { Write } from "../custody/transaction-write.ts";
-import type { Reader } from "../queries.ts";
+import type { Reader } from "../table-query.ts";
 import { type CredentialKind, listCredentials, readCredential, revokeCredential } from "./credential.ts";
 import type { EnrolmentTokenView } from "./credential-views.ts";
 

@@ -7,7 +7,7 @@ import { EVENT_PREFIX, eventsPartition } from "../../../shared/table/keys.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { Deps } from "../../deps.ts";
 import { CursorFault, openCursor, type Scope, sealCursor } from "../cursor.ts";
-import type { Reader } from "../queries.ts";
+import type { Reader } from "../table-query.ts";
 
 /**
  * A reader stays this far behind the present. An event bears the time at which its transaction set out; whoever

@@ -7,7 +7,7 @@ import {
 } from "../../../shared/table/items/custody.ts";
 import { decodeItem } from "../../../shared/table/items/decode.ts";
 import { auditPrefix, custodyHeadKey, tenantKey } from "../../../shared/table/keys.ts";
-import { queryPage, type Reader } from "../queries.ts";
+import { queryPage, type Reader } from "../table-query.ts";
 
 /** As many records as a page, a report or a CSV may hold at once, some 20 MB. As JSON a log of any length goes out. */
 export const CUSTODY_HELD_MAX = 20_000;

@@ -4,18 +4,10 @@ import { type IncidentItem, incidentItem } from "../../../shared/table/items/inc
 import { incidentKey, incidentPrefix, telemetryPartition } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import type { Deps } from "../../deps.ts";
-import {
-  type IncidentPage,
-  type IncidentView,
-  incidentView,
-  type Lifecycle,
-  listIncidents,
-  type Page,
-  type Query,
-  queryPage,
-  type Reader,
-} from "../queries.ts";
+import type { Lifecycle } from "../assets/read-assets.ts";
+import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 import { incidentParts } from "./incident-name.ts";
+import { type IncidentPage, type IncidentView, incidentView, listIncidents } from "./list-incidents.ts";
 
 export type IncidentFilter = {
   risk: "WARNING" | "CRITICAL";

@@ -12,7 +12,7 @@ import { accept, refuse } from "../../../shared/verdict.ts";
 import type { Deps } from "../../deps.ts";
 import type { Asker, Decision } from "../custody/custody-transaction.ts";
 import { fillPage } from "../fill-page.ts";
-import { type Page, type Query, queryPage, type Reader } from "../queries.ts";
+import { type Page, type Query, queryPage, type Reader } from "../table-query.ts";
 import { orderTest } from "./manage-webhooks.ts";
 import type { DeliveryView, WebhookView } from "./webhook-views.ts";
 

@@ -1,8 +1,9 @@
 import type { StopEnginesBy } from "../../../shared/wire/heartbeat.ts";
 import { may, mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
+import { readAssets } from "../../control/assets/read-assets.ts";
 import { saysOtherwise } from "../../control/containment/isolation-limits.ts";
-import { listApprovals, readAssets } from "../../control/queries.ts";
+import { listApprovals } from "../../control/containment/list-approvals.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import { Effect, type IsolationSettings, IsolationTerms, MODE_NAMES } from "../assets/isolation-terms.tsx";

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { approvalView } from "../../api/response-schemas.ts";
-import { listApprovals, type Reader } from "../../control/queries.ts";
+import { listApprovals } from "../../control/containment/list-approvals.ts";
+import type { Reader } from "../../control/table-query.ts";
 
 /** Of the requests of the last hour this many are read. */
 export const REQUESTS_MAX = 1000;

@@ -3,18 +3,13 @@ import type { TelemetryChange } from "../../../shared/table/items/asset/telemetr
 import type { Collector } from "../../../shared/wire/heartbeat.ts";
 import { may, mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
+import { listTimeline, readState } from "../../control/assets/asset-timeline.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { readAsset } from "../../control/assets/read-assets.ts";
 import { sharingHosts } from "../../control/assets/refuse-copies.ts";
-import {
-  type AssetView,
-  type CustodyView,
-  type IncidentView,
-  listAssetIncidents,
-  listCustody,
-  listTimeline,
-  type Page,
-  readAsset,
-  readState,
-} from "../../control/queries.ts";
+import { type CustodyView, listCustody } from "../../control/custody/list-custody.ts";
+import { type IncidentView, listAssetIncidents } from "../../control/incidents/list-incidents.ts";
+import type { Page } from "../../control/table-query.ts";
 import { readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import { type ApprovalView, listWaiting } from "../approvals/pending-approvals.ts";

@@ -1,5 +1,6 @@
 import { type ContainmentState, UNSIGNED } from "../../../shared/containment/containment-state.ts";
-import type { AssetView, CustodyView } from "../../control/queries.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
 import { ContainmentBadge } from "../components/badges.tsx";
 import { ChangeForm, type Hidden } from "../components/change-form.tsx";
 import { Icon, type IconName } from "../components/icon.tsx";

@@ -1,5 +1,6 @@
 import { REPORT_REFUSED, UNSIGNED } from "../../../shared/containment/containment-state.ts";
-import type { AssetView, CustodyView } from "../../control/queries.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
 
 export type StepStatus = "done" | "waiting" | "failed" | "not-reached" | "does-not-apply";
 

@@ -1,5 +1,5 @@
 import type { ExpiryReason } from "../../../shared/fleet/expiry.ts";
-import type { AssetView } from "../../control/queries.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
 import { Badge, plural } from "../components/badges.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Ago } from "../components/time.tsx";

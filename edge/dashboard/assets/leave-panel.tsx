@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assetId } from "../../../shared/ids.ts";
 import { may } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import type { AssetView } from "../../control/queries.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { Deps } from "../../deps.ts";
 import { ChangeForm, type Hidden, hiddenFor } from "../components/change-form.tsx";
 import {

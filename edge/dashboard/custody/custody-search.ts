@@ -2,7 +2,7 @@ import { z } from "zod";
 import { assetId } from "../../../shared/ids.ts";
 import { CUSTODY_ACTIONS } from "../../../shared/table/items/custody.ts";
 import { integerText } from "../../../shared/wire/integer.ts";
-import type { CustodyView } from "../../control/queries.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
 import { actionWords } from "./custody-table.tsx";
 
 const blank = z.literal("").transform(() => undefined);

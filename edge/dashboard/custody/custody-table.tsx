@@ -1,5 +1,5 @@
 import { custodyHash } from "../../../shared/containment/custody-chain.ts";
-import type { CustodyView } from "../../control/queries.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
 import { Badge } from "../components/badges.tsx";
 import { Icon } from "../components/icon.tsx";
 import { Empty } from "../components/layout.tsx";

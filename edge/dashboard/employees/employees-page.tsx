@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import { listEmployeeAssets } from "../../control/queries.ts";
+import { listEmployeeAssets } from "../../control/assets/read-assets.ts";
 import type { Deps } from "../../deps.ts";
 import { AssetTable } from "../assets/asset-list-page.tsx";
 import { plural } from "../components/badges.tsx";

@@ -3,6 +3,10 @@ import type { FleetRow } from "../../../shared/fleet/read-fleet.ts";
 import { assetId, slug } from "../../../shared/ids.ts";
 import type { TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import type { Admin, Permission } from "../../auth/permissions.ts";
+import { listTimeline } from "../../control/assets/asset-timeline.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { listAssets, listEmployeeAssets } from "../../control/assets/read-assets.ts";
+import { listApprovals } from "../../control/containment/list-approvals.ts";
 import type { EnrolmentTokenView } from "../../control/credentials/credential-views.ts";
 import { listEnrolmentTokens } from "../../control/credentials/manage-enrolment-tokens.ts";
 import {
@@ -11,17 +15,9 @@ import {
   holdCustody,
   readCustody,
 } from "../../control/custody/export-custody-log.ts";
-import {
-  type AssetView,
-  type CustodyView,
-  type IncidentView,
-  listApprovals,
-  listAssets,
-  listEmployeeAssets,
-  listIncidents,
-  listTimeline,
-  type Page,
-} from "../../control/queries.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
+import { type IncidentView, listIncidents } from "../../control/incidents/list-incidents.ts";
+import type { Page } from "../../control/table-query.ts";
 import { listDeliveries } from "../../control/webhooks/list-deliveries.ts";
 import type { DeliveryView } from "../../control/webhooks/webhook-views.ts";
 import type { Deps } from "../../deps.ts";

@@ -1,6 +1,6 @@
 import { ATLAS_VERSION, TECHNIQUES } from "../../../shared/policy/atlas.ts";
 import type { Adjudication, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
-import type { IncidentView } from "../../control/queries.ts";
+import type { IncidentView } from "../../control/incidents/list-incidents.ts";
 import { Badge, RiskBadge } from "../components/badges.tsx";
 import { Ago } from "../components/time.tsx";
 

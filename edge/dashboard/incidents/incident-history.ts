@@ -1,5 +1,6 @@
 import type { Finding, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
-import type { CustodyView, IncidentView } from "../../control/queries.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
+import type { IncidentView } from "../../control/incidents/list-incidents.ts";
 import { type Change, engineChanges } from "../assets/state-diff.ts";
 import type { Moment } from "../components/timeline.tsx";
 import { actionWords } from "../custody/custody-table.tsx";

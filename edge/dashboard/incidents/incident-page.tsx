@@ -3,17 +3,13 @@ import type { TelemetryChange } from "../../../shared/table/items/asset/telemetr
 import type { Engine, Store } from "../../../shared/wire/heartbeat.ts";
 import { may, mayRespond } from "../../auth/authenticate.ts";
 import type { Admin } from "../../auth/permissions.ts";
+import { listTimeline, readState } from "../../control/assets/asset-timeline.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { readAsset } from "../../control/assets/read-assets.ts";
+import { listCustody } from "../../control/custody/list-custody.ts";
 import { incidentName } from "../../control/incidents/incident-name.ts";
+import { type IncidentView, incidentView } from "../../control/incidents/list-incidents.ts";
 import { readIncidentItem } from "../../control/incidents/search-incidents.ts";
-import {
-  type AssetView,
-  type IncidentView,
-  incidentView,
-  listCustody,
-  listTimeline,
-  readAsset,
-  readState,
-} from "../../control/queries.ts";
 import type { Deps } from "../../deps.ts";
 import { Engines, Stores } from "../assets/engines.tsx";
 import { Badge, ContainmentBadge, plural, ReportingBadge, RiskBadge } from "../components/badges.tsx";

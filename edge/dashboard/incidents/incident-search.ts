@@ -6,13 +6,8 @@ import { incidentItem } from "../../../shared/table/items/incident.ts";
 import { INCIDENT_PREFIX, telemetryShard } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
-import {
-  type IncidentView,
-  incidentView,
-  listIncidents,
-  queryPage,
-  type Reader,
-} from "../../control/queries.ts";
+import { type IncidentView, incidentView, listIncidents } from "../../control/incidents/list-incidents.ts";
+import { queryPage, type Reader } from "../../control/table-query.ts";
 import { isAcknowledged } from "./incident-table.tsx";
 
 export type OpenRisk = "CRITICAL" | "WARNING";

@@ -1,4 +1,4 @@
-import type { IncidentView } from "../../control/queries.ts";
+import type { IncidentView } from "../../control/incidents/list-incidents.ts";
 import { Badge, RiskBadge } from "../components/badges.tsx";
 import { Age, Ago } from "../components/time.tsx";
 

@@ -1,5 +1,5 @@
 import type { Admin } from "../../auth/permissions.ts";
-import type { Page } from "../../control/queries.ts";
+import type { Page } from "../../control/table-query.ts";
 import { type DeliveryState, listDeliveries, readWebhook } from "../../control/webhooks/list-deliveries.ts";
 import { RESENT_MAX, whyNotResend } from "../../control/webhooks/resend-deliveries.ts";
 import type { DeliveryView, ResentView, WebhookView } from "../../control/webhooks/webhook-views.ts";

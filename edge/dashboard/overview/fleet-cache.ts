@@ -19,7 +19,7 @@ import {
 import { type Reporting, reportingOf } from "../../../shared/fleet/reporting.ts";
 import type { FleetCounts, FleetHourItem } from "../../../shared/table/items/fleet.ts";
 import { readExpiryDays } from "../../../shared/tenant/read-expiry-days.ts";
-import type { Lifecycle } from "../../control/queries.ts";
+import type { Lifecycle } from "../../control/assets/read-assets.ts";
 import type { Deps } from "../../deps.ts";
 import { type Resolved, readResolved } from "../incidents/incident-search.ts";
 import { type FleetHistory, readFleetHistory } from "./fleet-history.ts";

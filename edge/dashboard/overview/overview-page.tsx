@@ -2,13 +2,10 @@ import type { Ranked } from "../../../shared/table/items/fleet.ts";
 import type { SecurityItem } from "../../../shared/table/items/security.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
 import type { Admin } from "../../auth/permissions.ts";
-import {
-  type AssetView,
-  type IncidentView,
-  listActionRequired,
-  listIncidents,
-  type Page,
-} from "../../control/queries.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { listActionRequired } from "../../control/assets/read-assets.ts";
+import { type IncidentView, listIncidents } from "../../control/incidents/list-incidents.ts";
+import type { Page } from "../../control/table-query.ts";
 import type { Deps } from "../../deps.ts";
 import { listWaiting, REQUESTS_MAX, type Waiting } from "../approvals/pending-approvals.ts";
 import { ExpiredLeftOut } from "../assets/expired.tsx";

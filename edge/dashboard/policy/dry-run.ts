@@ -5,7 +5,7 @@ import { RULES_BY_ID } from "../../../shared/policy/rules/rules.ts";
 import type { Finding, TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
 import type { Policy } from "../../../shared/table/items/policy.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
-import { listTimeline } from "../../control/queries.ts";
+import { listTimeline } from "../../control/assets/asset-timeline.ts";
 import type { Deps } from "../../deps.ts";
 
 /** So many hosts are judged, those with AI first: each is a query, and a page has to come back. */

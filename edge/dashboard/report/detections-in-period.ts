@@ -1,5 +1,6 @@
 import type { TelemetryChange } from "../../../shared/table/items/asset/telemetry.ts";
-import { type AssetView, listTimeline } from "../../control/queries.ts";
+import { listTimeline } from "../../control/assets/asset-timeline.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
 import type { Deps } from "../../deps.ts";
 
 /** Days, both included, in UTC. */

@@ -8,15 +8,12 @@ import { incidentItem } from "../../../shared/table/items/incident.ts";
 import { INCIDENT_PREFIX, telemetryShard } from "../../../shared/table/keys.ts";
 import { readTenant } from "../../../shared/tenant/read-tenant.ts";
 import { timestamp } from "../../../shared/time/clock.ts";
+import type { AssetView } from "../../control/assets/asset-view.ts";
+import { listAssets } from "../../control/assets/read-assets.ts";
 import { type HeldCustody, holdCustody } from "../../control/custody/export-custody-log.ts";
-import {
-  type AssetView,
-  type CustodyView,
-  type IncidentView,
-  incidentView,
-  listAssets,
-  queryPage,
-} from "../../control/queries.ts";
+import type { CustodyView } from "../../control/custody/list-custody.ts";
+import { type IncidentView, incidentView } from "../../control/incidents/list-incidents.ts";
+import { queryPage } from "../../control/table-query.ts";
 import { readPolicy, readSettings } from "../../control/tenant/update-tenant.ts";
 import type { Deps } from "../../deps.ts";
 import { plural } from "../components/badges.tsx";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { listAssets } from "../../../../edge/control/assets/read-assets.ts";
 import { findAssets } from "../../../../edge/control/assets/search-assets.ts";
 import { batchGet } from "../../../../edge/control/batch-get.ts";
-import { listAssets } from "../../../../edge/control/queries.ts";
 import { type Dynamo, marshalItem } from "../../../../shared/table/dynamo.ts";
 import { assetKey } from "../../../../shared/table/keys.ts";
 import { believing } from "../../../support/control/authority.ts";

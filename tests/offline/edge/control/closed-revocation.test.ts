@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { AssetView } from "../../../../edge/control/queries.ts";
+import type { AssetView } from "../../../../edge/control/assets/asset-view.ts";
 import { createPendingActions } from "../../../../edge/heartbeat/pending-actions.ts";
 import {
   enrolDevice,

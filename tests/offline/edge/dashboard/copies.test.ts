@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { AssetView } from "../../../../edge/control/queries.ts";
+import type { AssetView } from "../../../../edge/control/assets/asset-view.ts";
 import { ContainmentPanel, type PanelForms } from "../../../../edge/dashboard/assets/containment-panel.tsx";
 import { LifecycleStrip } from "../../../../edge/dashboard/assets/expired.tsx";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import type { CustodyView, IncidentView } from "../../../../edge/control/queries.ts";
+import type { CustodyView } from "../../../../edge/control/custody/list-custody.ts";
+import type { IncidentView } from "../../../../edge/control/incidents/list-incidents.ts";
 import { pastOf } from "../../../../edge/dashboard/incidents/incident-history.ts";
 import type { Finding, TelemetryChange } from "../../../../shared/table/items/asset/telemetry.ts";
 import { engineOf } from "../../../browser/seed.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { listAssets } from "../../../../edge/control/queries.ts";
+import { listAssets } from "../../../../edge/control/assets/read-assets.ts";
 import { findInPeriod, type Limits } from "../../../../edge/dashboard/report/detections-in-period.ts";
 import { type Evidence, gatherEvidence } from "../../../../edge/dashboard/report/report-data.ts";
 import { dutiesOf, periodOf } from "../../../../edge/dashboard/report/report-page.tsx";

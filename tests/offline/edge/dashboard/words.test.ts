@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type AssetView, viewOf } from "../../../../edge/control/queries.ts";
+import { type AssetView, viewOf } from "../../../../edge/control/assets/asset-view.ts";
 import { nextChange } from "../../../../edge/dashboard/assets/containment-panel.tsx";
 import { containmentSteps } from "../../../../edge/dashboard/assets/containment-steps.ts";
 import { isExposed } from "../../../../edge/dashboard/assets/engines.tsx";

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
+import { listAssets } from "../../../../../edge/control/assets/read-assets.ts";
 import { findAssets } from "../../../../../edge/control/assets/search-assets.ts";
-import { listAssets, listIncidents } from "../../../../../edge/control/queries.ts";
+import { listIncidents } from "../../../../../edge/control/incidents/list-incidents.ts";
 import { type AttributeMap, marshalItem } from "../../../../../shared/table/dynamo.ts";
 import { createIds, engineOf, type Host, itemsOf } from "../../../../browser/seed.ts";
 import { createWorld, type World } from "../../dashboard/world.ts";

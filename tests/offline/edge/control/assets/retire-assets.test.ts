@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import type { AssetView } from "../../../../../edge/control/assets/asset-view.ts";
 import { BULK_ASSETS_MAX } from "../../../../../edge/control/assets/retire-assets.ts";
-import type { AssetView, IncidentView } from "../../../../../edge/control/queries.ts";
+import type { IncidentView } from "../../../../../edge/control/incidents/list-incidents.ts";
 import { createPendingActions } from "../../../../../edge/heartbeat/pending-actions.ts";
 import { enrolDevice, makeDevice, openSession } from "../../../../../lz/platform/simulated-agents.ts";
 import { auditAuthority } from "../../../../../shared/authority/audit-authority.ts";

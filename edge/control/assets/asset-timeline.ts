@@ -1,0 +1,41 @@
+import { type TelemetryChange, telemetryItem } from "../../../shared/table/items/asset/telemetry.ts";
+import { decodeItem } from "../../../shared/table/items/decode.ts";
+import { assetTimeline, GSI1, telemetryKey, timelineDate } from "../../../shared/table/keys.ts";
+import { readTenant } from "../../../shared/tenant/read-tenant.ts";
+import { getItem, type Page, queryPage, type Reader } from "../table-query.ts";
+
+/** The whole state an asset is in now, from the telemetry item its presence points at. */
+export async function readState(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  stateAt: string,
+): Promise<TelemetryChange | undefined> {
+  const { shards } = await readTenant(reader, tenantId);
+  const stored = await getItem(reader, telemetryKey(tenantId, assetId, stateAt, shards));
+  const item = stored && decodeItem(telemetryItem, stored);
+  return item?.kind === "change" ? item : undefined;
+}
+
+/** Changes of an asset, newest first, from GSI1; with `until` those up to that moment. */
+export async function listTimeline(
+  reader: Reader,
+  tenantId: string,
+  assetId: string,
+  { until, ...page }: { limit: number; from?: string; until?: string },
+): Promise<Page<TelemetryChange>> {
+  const partition = assetTimeline(tenantId, assetId);
+  const found = await queryPage(reader, {
+    index: GSI1,
+    partition,
+    ...(until === undefined
+      ? { prefix: timelineDate("") }
+      : { between: [timelineDate(""), timelineDate(until)] as const }),
+    newestFirst: true,
+    ...page,
+  });
+  const items = found.items
+    .map((stored) => decodeItem(telemetryItem, stored))
+    .filter((i) => i.kind === "change");
+  return found.cursor === undefined ? { items } : { items, cursor: found.cursor };
+}
