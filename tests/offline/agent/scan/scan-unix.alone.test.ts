@@ -168,7 +168,7 @@ describeUnless(uvicorn, "a scan of uvicorn", () => {
     const app = [
       "asgi_model:app",
       "--app-dir",
-      join(ROOT, "tests/support"),
+      join(ROOT, "tests/support/programs"),
       "--uds",
       join(directory, "served"),
     ];
