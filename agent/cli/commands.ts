@@ -82,14 +82,13 @@ export const COMMANDS = {
   scan: {
     summary: "find the AI engines on this host once; needs no server and no enrolment",
     options: {
-      complete: flag(
-        "take up to 120 s, and exit with 4 if anything could not be read, also for lack of permission",
-      ),
+      complete: flag("take up to 120 s, for hosts where 10 s are too short"),
+      "allow-partial": flag("exit with 0 even if the scan is partial"),
       ...json("print one JSON object: status is complete or partial, missing lists what is missing"),
       ...STATE,
     },
     notes: [
-      "Takes up to 10 s. Exit code: 0 if the scan looked at everything it may read, 4 if it ran out of time. " +
+      "Takes up to 10 s. Exit code: 0 if the scan saw everything, 4 if it is partial for lack of time or permission. " +
         "The output names what is missing.",
     ],
   },

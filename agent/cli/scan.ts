@@ -4,22 +4,17 @@ import { type ExitCode, fail, type Verb } from "./machine.ts";
 import { scannerOf } from "./scanner.ts";
 import { COMPLETE_MS_MAX, scanWhole, WHOLE, type WholeScan } from "./whole-scan.ts";
 
-/** Exit code of a scan that had no time for everything. */
-const INCOMPLETE = 4;
+/** Exit code of a scan that did not see everything. */
+const PARTIAL = 4;
 
 /** One scan of this host, with the catalogue of the daemon if there is one. It needs no enrolment and sends nothing. */
 export const scan: Verb = async (machine, { flags, settings }) => {
   const { catalogue, collector } = await catalogueOf(machine, settings.state);
   const scanner = scannerOf(machine, catalogue.entries, WHOLE);
-  const isStrict = flags.has("complete");
-  const limitMs = isStrict ? COMPLETE_MS_MAX : undefined;
-  const { engines, stores, collectors, durationMs, waiting, unanswered } = await scanWhole(
-    scanner,
-    machine.stopping,
-    undefined,
-    limitMs,
-  );
-  const { status, missing, lacking } = completenessOf({ collectors, waiting, unanswered }, isStrict);
+  const limitMs = flags.has("complete") ? COMPLETE_MS_MAX : undefined;
+  const whole = await scanWhole(scanner, machine.stopping, undefined, limitMs);
+  const { engines, stores, collectors, durationMs, waiting } = whole;
+  const { status, missing } = completenessOf(whole);
   const found = {
     status,
     missing,
@@ -30,8 +25,8 @@ export const scan: Verb = async (machine, { flags, settings }) => {
   };
   const end = (): ExitCode => {
     if (machine.stopping.aborted) return fail(machine, "interrupted: not everything was looked at");
-    if (lacking.length === 0) return 0;
-    return fail(machine, `partial: ${lacking.join("; ")}`, INCOMPLETE);
+    if (status === "complete" || flags.has("allow-partial")) return 0;
+    return fail(machine, `partial: ${missing.join("; ")}`, PARTIAL);
   };
   if (flags.has("json")) {
     machine.print(JSON.stringify(found));
@@ -48,24 +43,16 @@ export const scan: Verb = async (machine, { flags, settings }) => {
   return end();
 };
 
-/**
- * What a scan did not see. `missing` is all of it; `lacking` is what makes it end with another code than 0: what there
- * was no time for or did not answer, and with `--complete` also what could not be read.
- */
-export function completenessOf(
-  { collectors, waiting, unanswered }: Pick<WholeScan, "collectors" | "waiting" | "unanswered">,
-  isStrict: boolean,
-) {
+/** What a scan did not see, for lack of time or permission or because something did not respond. */
+export function completenessOf({ collectors, waiting }: Pick<WholeScan, "collectors" | "waiting">): {
+  status: "complete" | "partial";
+  missing: string[];
+} {
   const unread = collectors
     .filter(({ status }) => status === "partial" || status === "failed")
     .map(({ name, status, detail }) => `${name}: ${detail ?? status}`);
-  // Those of `unanswered` are among the details of the collectors.
   const missing = [...waiting, ...unread];
-  return {
-    status: missing.length > 0 ? ("partial" as const) : ("complete" as const),
-    missing,
-    lacking: isStrict ? missing : [...waiting, ...unanswered],
-  };
+  return { status: missing.length > 0 ? "partial" : "complete", missing };
 }
 
 function describe(engine: Engine): string[] {

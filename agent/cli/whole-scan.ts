@@ -1,7 +1,7 @@
 import { sleep } from "../platform/sleep.ts";
 import type { ScannerOptions, ScanReport, ScanResult, ScanSettings } from "../scan/scan.ts";
 
-export type WholeScan = ScanReport & Pick<ScanResult, "waiting" | "unanswered">;
+export type WholeScan = ScanReport & Pick<ScanResult, "waiting">;
 
 const SCANS_MAX = 8;
 const WHOLE_MS_MAX = 10_000;

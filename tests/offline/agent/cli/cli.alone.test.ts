@@ -274,11 +274,37 @@ describe("lz-agent", () => {
 
   test("scan --json prints one object and needs no server and no state", async () => {
     const { code, stdout } = await call(["scan", "--json"]);
-    expect(code).toBe(0);
     const printed = JSON.parse(stdout);
+    expect([code, printed.status]).toEqual(printed.missing.length === 0 ? [0, "complete"] : [4, "partial"]);
     expect(Object.keys(printed).sort()).toEqual(SCAN_KEYS);
     expect(stdout.trim().split("\n")).toHaveLength(1);
   });
+
+  testUnless(
+    missing("Linux", "root", "setpriv"),
+    "scan: without the permission to read all, exits with 4",
+    async () => {
+      const withoutRights = async (...flags: string[]) => {
+        const drop = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+        const command = [...drop, process.execPath, MAIN, "scan", "--json", ...flags];
+        const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe" });
+        const [stdout, stderr] = await Promise.all([
+          new Response(child.stdout).text(),
+          new Response(child.stderr).text(),
+        ]);
+        return { code: await child.exited, stderr, ...JSON.parse(stdout) };
+      };
+      const strict = await withoutRights();
+      expect([strict.code, strict.status]).toEqual([4, "partial"]);
+      expect(strict.missing.length).toBeGreaterThan(0);
+      expect(strict.stderr).toStartWith(`lz-agent: partial: ${strict.missing[0].slice(0, 5)}`);
+      expect(await withoutRights("--allow-partial")).toMatchObject({
+        code: 0,
+        status: "partial",
+        stderr: "",
+      });
+    },
+  );
 
   test("scan and explain look with the catalogue the daemon took, and scan says which", async () => {
     await call(enrollment());
@@ -286,7 +312,7 @@ describe("lz-agent", () => {
     const document = await signCatalogue(edge.control, json, Math.floor(Date.now() / 1000));
     const stored = { v: 1, checkedBy: AGENT_VERSION, document };
     writeFileSync(join(state, "catalogue.json"), JSON.stringify(stored));
-    const scanned = JSON.parse((await call(["scan", "--json", "--state", state])).stdout);
+    const scanned = JSON.parse((await call(["scan", "--json", "--allow-partial", "--state", state])).stdout);
     expect(Object.keys(scanned).sort()).toEqual(SCAN_KEYS);
     expect(scanned.collectors).toContainEqual({
       name: "catalogue",
@@ -298,8 +324,7 @@ describe("lz-agent", () => {
     expect(catalogue?.values).toEqual(["2099.01.01"]);
     // A state directory that cannot be used does not blind a scan.
     writeFileSync(join(state, "identity.json"), "{");
-    const without = await call(["scan", "--json", "--state", state]);
-    expect(without.code).toBe(0);
+    const without = await call(["scan", "--json", "--allow-partial", "--state", state]);
     expect(JSON.parse(without.stdout).collectors).toContainEqual({
       name: "catalogue",
       status: "partial",
@@ -382,7 +407,7 @@ describe("lz-agent", () => {
   );
 
   testUnless(missing("Linux"), "scan: interrupted, prints what it has and ends with 1", async () => {
-    const child = spawn(["scan", "--json", "--state", state]);
+    const child = spawn(["scan", "--json", "--allow-partial", "--state", state]);
     // While it starts nobody listens for signals yet, and one would end it as it ends any program.
     await until("it handles signals", () => {
       const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1];

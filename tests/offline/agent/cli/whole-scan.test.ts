@@ -24,7 +24,6 @@ function scripted(
       collectors,
       durationMs,
       waiting,
-      unanswered: [],
     };
   };
   return { scan, scans: () => scans };
@@ -91,35 +90,18 @@ describe("completenessOf()", () => {
   };
   const unsupported: Collector = { name: "gpu", status: "unsupported", detail: "no GPU" };
 
-  test("a scan that saw everything lacks nothing", () => {
-    const whole = {
-      collectors: [{ name: "http", status: "ok" } as const, unsupported],
-      waiting: [],
-      unanswered: [],
-    };
-    expect(completenessOf(whole, true)).toEqual({ status: "complete", missing: [], lacking: [] });
+  test("a scan that saw everything is complete", () => {
+    const whole = { collectors: [{ name: "http", status: "ok" } as const, unsupported], waiting: [] };
+    expect(completenessOf(whole)).toEqual({ status: "complete", missing: [] });
   });
 
-  test("one that had no time for everything is partial, and lacks that", () => {
-    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"], unanswered: [] };
-    expect(completenessOf(late, false)).toEqual({
-      status: "partial",
-      missing: late.waiting,
-      lacking: late.waiting,
-    });
+  test("a scan that ran out of time is partial", () => {
+    const late = { collectors: [], waiting: ["12 changed processes wait for the next scan"] };
+    expect(completenessOf(late)).toEqual({ status: "partial", missing: late.waiting });
   });
 
-  test("one that asked a file system in vain is partial, and lacks that", () => {
-    const detail = "1 mapped files not read: nfs4 does not answer";
-    const collectors = [{ name: "weights", status: "partial", detail } as const];
-    const { status, lacking } = completenessOf({ collectors, waiting: [], unanswered: [detail] }, false);
-    expect([status, lacking]).toEqual(["partial", [detail]]);
-  });
-
-  test("one without the rights for everything is partial, and lacks it only when all was asked for", () => {
-    const blind = { collectors: [denied], waiting: [], unanswered: [] };
+  test("a scan without the permission to read everything is partial", () => {
     const missing = ["processes: 9 not readable with these rights"];
-    expect(completenessOf(blind, false)).toEqual({ status: "partial", missing, lacking: [] });
-    expect(completenessOf(blind, true)).toEqual({ status: "partial", missing, lacking: missing });
+    expect(completenessOf({ collectors: [denied], waiting: [] })).toEqual({ status: "partial", missing });
   });
 });
