@@ -1,8 +1,8 @@
 import type { GgufHeader } from "../system/host.ts";
 
 /*
- * Header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic, version, counts,
- * metadata pairs, tensor infos. Only names and sizes are read, never a tensor.
+ * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic, version, counts,
+ * metadata pairs and tensor infos. The content of tensors is never read.
  */
 
 /** Reads up to `length` bytes at `offset` of the file. */
@@ -68,7 +68,7 @@ const WANTED = new Map<string, "architecture" | "name" | "sizeLabel" | "fileType
   ["general.organization", "publisher"],
 ]);
 
-/** True for a GGUF file of version 1 to 3, either byte order. Needs the first 8 bytes. */
+/** True for a GGUF file of version 1 to 3 in either byte order. `head` holds at least the first 8 bytes. */
 export function isGguf(head: Uint8Array): boolean {
   if (head.length < 8 || head[0] !== 0x47 || head[1] !== 0x47 || head[2] !== 0x55 || head[3] !== 0x46)
     return false;
@@ -78,8 +78,8 @@ export function isGguf(head: Uint8Array): boolean {
 }
 
 /**
- * Reads as much of the header as the limits and the file allow. Undefined when it is no GGUF file; a damaged
- * or hostile header gives what stood before the damage. Never throws for content, only what `readAt` throws.
+ * Reads the header within the limits. Undefined if the file is not a GGUF file. For a damaged or hostile header it returns
+ * the metadata before the damage. Throws only errors of `readAt`.
  */
 export function readGguf(readAt: ReadAt): GgufHeader | undefined {
   const head = readAt(0, 8);
@@ -103,7 +103,7 @@ export function readGguf(readAt: ReadAt): GgufHeader | undefined {
   return toHeader(version, found, parameters);
 }
 
-/** The header ended or passed a limit. */
+/** The header ends early or exceeds a limit. */
 class CutShort extends Error {}
 
 type Cursor = ReturnType<typeof createCursor>;
@@ -125,12 +125,12 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
     position += length;
     return at;
   };
-  // take() may replace the window, so it goes first.
+  // take() may replace the window, so call it before reading from the window.
   const u32 = () => {
     const at = take(4);
     return window.getUint32(at, little);
   };
-  /** Lengths and counts: 64 bits, 32 in version 1. Two halves, because a vocabulary would make 100,000 BigInts. */
+  /** Reads a length or count: 64 bits, 32 in version 1. In two halves, because a vocabulary would need 100,000 BigInts. */
   const count = () => {
     if (narrow) return u32();
     const first = u32();
@@ -158,8 +158,8 @@ function createCursor(readAt: ReadAt, start: number, little: boolean, narrow: bo
 }
 
 /**
- * Converters write the vocabulary behind what describes the model: with everything known that counts, walking
- * through 100,000 words for the rest is not worth it.
+ * Reads one metadata pair. Converters write the vocabulary of about 100,000 words after the description of the model, so
+ * the result is `enough` at the vocabulary if the description is complete.
  */
 function readPair(cursor: Cursor, found: Partial<Record<string, string | number>>): "enough" | "more" {
   const key = cursor.string();
@@ -190,7 +190,7 @@ function skipArray(cursor: Cursor): void {
 
 function bytesOf(type: number): number {
   const bytes = TYPE_BYTES[type];
-  // Arrays of arrays exist in the specification and in no known file.
+  // The specification allows arrays of arrays, but no known file contains them.
   if (!bytes) throw new CutShort();
   return bytes;
 }
@@ -232,7 +232,7 @@ function toHeader(
   return header;
 }
 
-/** 8030261248 → `8.0B`, 494032768 → `494M`. */
+/** Formats a parameter count: 8030261248 as `8.0B`, 494032768 as `494M`. */
 export function shortCount(value: number): string {
   if (value >= 1e9) return `${(value / 1e9).toFixed(1)}B`;
   if (value >= 1e6) return `${Math.round(value / 1e6)}M`;

@@ -3,181 +3,140 @@ import type { Reader } from "../reader/file-reader.ts";
 import { type Budget, createBudget } from "../system/cpu-budget.ts";
 import { attempt, type Files, optional } from "../system/files.ts";
 import { HIDING_DETAIL } from "../system/hidepid.ts";
-import type { WeightFile } from "../system/host.ts";
 import type { LinuxProcess } from "../system/linux-process.ts";
 import type { Mounts } from "../system/mounts.ts";
-import { type Mapping, parseMaps } from "../system/process-maps.ts";
-import type { MapTraces } from "./anonymous-memory.ts";
+import { parseMaps } from "../system/process-maps.ts";
+import {
+  collectFindings,
+  describeUnresolved,
+  type FoundInMaps,
+  hasFindings,
+  type MappedProcess,
+  type Unresolved,
+} from "./mapped-process.ts";
+import { MapsQueue } from "./maps-queue.ts";
 import {
   createWeightFinder,
   descriptorsOf,
   OPEN_BYTES_MIN,
-  type Shown,
   type Verdict,
+  type WeightFinder,
 } from "./weight-finder.ts";
 
 const MAPS_BYTES_MAX = 8 * 1024 * 1024;
 const KNOWN_PATHS_MAX = 8192;
-/** Processor time for the maps of new and changed processes in a scan, and of the first one. */
-const REREAD_MS_MAX = 4;
-/** While some processes have never been read: they may be undetected engines. */
-const NEW_MS_MAX = 20;
-const FIRST_MS_MAX = 400;
-/** So many are read in any case. */
-const REREAD_MIN = 8;
-/** What waits for longer gets more time, so that nothing waits for ever: so much a scan, and at most. */
-const OVERDUE_MS = 4;
-const OVERDUE_MS_MAX = 40;
-/** Who waits for so many scans comes before all others, whatever their size. */
-const OVERDUE_SCANS = 2;
-/** So many files of a process are looked up before the budget is asked. */
+/** Processes that are read per scan, even if that exceeds the budget. */
+const READS_MIN = 8;
+/** Files of a process that are checked between two checks of the budget. */
 const FILES_PER_CHECK = 16;
-/** An engine that reads its weights instead of mapping them has at least this much in memory. */
+/** Resident memory of an engine that reads its weights instead of mapping them. */
 const READER_BYTES_MIN = 256 * 1024 * 1024;
 const DESCRIPTORS_MAX = 4096;
-/** Weights of earlier looks are remembered for so many files of a process. */
+/** Weights of earlier scans that are kept per process. */
 const EARLIER_MAX = 8;
-/** What CUDA and ROCm map: NVIDIA's devices, AMD's for computing, and render nodes. */
+/** Devices that CUDA and ROCm map: of NVIDIA, AMD's compute driver (kfd), and render nodes. */
 const GPU_DEVICE = /^\/dev\/(?:nvidia(?:\d|ctl|-uvm)|kfd|dri\/renderD\d)/;
 
-/** A file that a process maps or has open and that is not known yet; `verdict` is that of the last look. */
-type Unresolved = ({ mapping: Mapping } | { descriptor: string }) & { verdict?: Verdict };
-
-type Known = {
-  key: string;
-  shown: Shown;
-  virtualBytes: number;
-  weights: WeightFile[];
-  libraries: string[];
-  /** Its maps may not be read. */
-  denied: boolean;
-  /** Not looked at for their number, or for lack of rights. */
-  unread: number;
-  unresolved: Unresolved[];
-  /** Device of its executable, as its maps tell it. */
-  executableDevice: string | undefined;
-  mapsGpu: boolean;
-  /** Weights that an earlier scan found in its memory maps. */
-  earlier: readonly WeightFile[];
-};
-
-export type Mapped = {
-  weights: ReadonlyMap<number, readonly WeightFile[]>;
-  libraries: ReadonlyMap<number, readonly string[]>;
-  /** Of processes with such libraries, where there is something to tell. */
-  traces: ReadonlyMap<number, MapTraces>;
+export type Mapped = FoundInMaps & {
   collectors: readonly Collector[];
-  /** What the time budget left out. */
+  /** Work that exceeded the time budget, as texts. */
   waiting: readonly string[];
-  /** What could not be read because its file system does not answer. */
+  /** Files that could not be read because their file system does not respond, as texts. */
   unanswered: readonly string[];
 };
 
-type Found = Pick<Mapped, "weights" | "libraries" | "traces">;
-
 export type MappedTable = {
-  /** `changed`: those that are new or of another size. The maps are the same ones as before while they say the same. */
+  /**
+   * Reads the maps of new and changed processes. `changed`: processes that are new or have another size. Returns the same
+   * maps as before while the findings are unchanged.
+   */
   read(processes: ReadonlyMap<number, LinuxProcess>, changed: readonly LinuxProcess[]): Promise<Mapped>;
-  /** Device of a process's executable; undefined where it is not known. */
+  /** Device number of a process's executable; undefined if unknown. */
   executableDevice(pid: number): string | undefined;
 };
 
-/**
- * Weights and libraries in the memory of each process. A process is read when it is new and when the size of its
- * address space changed, because mapping a model changes that. The budget is processor time, not wall-clock time, so a busy
- * host slows the reads down and does not skip them. Overdue processes come first, then new ones, largest first.
- */
-export function createMappedTable(deps: {
+type Dependencies = {
   files: Files;
   procRoot: string;
-  /** Never reported, and busy whenever somebody looks. */
+  /** Pid of the agent, which is never reported. */
   selfPid: number;
   elapsed: () => number;
-  /** Processor time of this process, milliseconds. */
+  /** Processor time of this process in milliseconds. */
   cpuMs: () => number;
   mounts: Mounts;
   reader: Reader;
-  /** True for the path of a library that some catalogue entry asks about. */
+  /** True for the path of a library that some catalogue entry names. */
   isWanted: (path: string) => boolean;
-  /** True while procfs leaves out processes of others. */
+  /** True while procfs hides processes of other users. */
   isHiding?: () => boolean;
-}): MappedTable {
-  const { files } = deps;
-  const finder = createWeightFinder(deps);
-  const known = new Map<number, Known>();
-  const waiting = new Map<number, { process: LinuxProcess; since: number }>();
-  const wantedPaths = new Map<string, boolean>();
-  let found: Found | undefined;
-  let seen: ReadonlyMap<number, LinuxProcess> | undefined;
-  let scans = 0;
+};
 
+/**
+ * Finds weights and libraries in the memory maps of all processes. A process is read when it is new and when the size of
+ * its address space has changed, because mapping a model changes that size. The budget is processor time: on a busy host the
+ * reads take longer and none is skipped.
+ */
+export function createMappedTable(deps: Dependencies): MappedTable {
+  const table = new LinuxMappedTable(deps);
   return {
-    read: async (processes, changed) => {
-      scans += 1;
-      for (const process of changed) {
-        const since = waiting.get(process.pid)?.since ?? scans;
-        if (process.pid !== deps.selfPid) waiting.set(process.pid, { process, since });
-      }
-      if (processes !== seen) forgetGone(processes);
-      seen = processes;
-      const budget = createBudget(deps, budgetMs());
-      for (const entry of known.values()) if (entry.unresolved.length > 0) await resolve(entry, budget);
-      for (const [at, process] of inOrder().entries()) {
-        if ((await budget.isUsedUp()) && at >= REREAD_MIN) break;
-        if (changeOf(process) > 0) await resolve(readOne(process), budget);
-        waiting.delete(process.pid);
-      }
-      found ??= collect();
-      return { ...found, ...report(processes.size) };
-    },
-    executableDevice: (pid) => known.get(pid)?.executableDevice,
+    read: (processes, changed) => table.read(processes, changed),
+    executableDevice: (pid) => table.executableDevice(pid),
   };
+}
 
-  function budgetMs(): number {
-    if (known.size === 0) return FIRST_MS_MAX;
-    const oldest = Math.min(scans, ...[...waiting.values()].map(({ since }) => since));
-    const hasNew = [...waiting.keys()].some((pid) => !known.has(pid));
-    return (hasNew ? NEW_MS_MAX : REREAD_MS_MAX) + Math.min(OVERDUE_MS * (scans - oldest), OVERDUE_MS_MAX);
+class LinuxMappedTable {
+  readonly #deps: Dependencies;
+  readonly #finder: WeightFinder;
+  readonly #known = new Map<number, MappedProcess>();
+  readonly #queue = new MapsQueue(this.#known);
+  readonly #isWantedPath = new Map<string, boolean>();
+  /** Undefined after a change of the findings. */
+  #found: FoundInMaps | undefined;
+  #lastProcesses: ReadonlyMap<number, LinuxProcess> | undefined;
+
+  constructor(deps: Dependencies) {
+    this.#deps = deps;
+    this.#finder = createWeightFinder(deps);
   }
 
-  function forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
-    for (const [pid, before] of known) if (processes.get(pid)?.key !== before.key) forget(pid);
-    for (const pid of waiting.keys()) if (!processes.has(pid)) waiting.delete(pid);
+  async read(
+    processes: ReadonlyMap<number, LinuxProcess>,
+    changed: readonly LinuxProcess[],
+  ): Promise<Mapped> {
+    this.#queue.begin(changed, this.#deps.selfPid);
+    if (processes !== this.#lastProcesses) this.#forgetGone(processes);
+    this.#lastProcesses = processes;
+    const budget = createBudget(this.#deps, this.#queue.budgetMs());
+    for (const entry of this.#known.values())
+      if (entry.unresolved.length > 0) await this.#resolve(entry, budget);
+    for (const [at, process] of this.#queue.inOrder().entries()) {
+      if ((await budget.isUsedUp()) && at >= READS_MIN) break;
+      if (this.#queue.changeOf(process) > 0) await this.#resolve(this.#readMaps(process), budget);
+      this.#queue.delete(process.pid);
+    }
+    this.#found ??= collectFindings(this.#known);
+    return { ...this.#found, ...this.#report(processes.size) };
   }
 
-  function forget(pid: number): void {
-    if (hasNews(known.get(pid))) found = undefined;
-    known.delete(pid);
+  executableDevice(pid: number): string | undefined {
+    return this.#known.get(pid)?.executableDevice;
   }
 
-  /** The overdue by age, then new processes by size, then the largest change: a small file may be all that matters. */
-  function inOrder(): LinuxProcess[] {
-    const rank = ({ process, since }: { process: LinuxProcess; since: number }): number[] => {
-      const isOverdue = since <= scans - OVERDUE_SCANS;
-      return [isOverdue ? since - scans : 0, known.has(process.pid) ? 1 : 0, -sizeOf(process)];
-    };
-    return [...waiting.values()]
-      .map((one) => ({ process: one.process, rank: rank(one) }))
-      .sort((a, b) => compare(a.rank, b.rank))
-      .map(({ process }) => process);
+  #forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
+    for (const [pid, before] of this.#known) if (processes.get(pid)?.key !== before.key) this.#forget(pid);
+    this.#queue.forgetGone(processes);
   }
 
-  function sizeOf(process: LinuxProcess): number {
-    return known.has(process.pid) ? changeOf(process) : process.virtualBytes;
+  #forget(pid: number): void {
+    if (hasFindings(this.#known.get(pid))) this.#found = undefined;
+    this.#known.delete(pid);
   }
 
-  /** Bytes that its address space grew or shrank by since its maps were read. */
-  function changeOf(process: LinuxProcess): number {
-    const before = known.get(process.pid);
-    if (!before) return Number.MAX_SAFE_INTEGER;
-    return before.denied ? 0 : Math.abs(process.virtualBytes - before.virtualBytes);
-  }
-
-  /** Reads its maps; what is in the files it maps is found out afterwards. */
-  function readOne(process: LinuxProcess): Known {
+  /** Reads the maps of a process. All files it maps are unresolved at first. */
+  #readMaps(process: LinuxProcess): MappedProcess {
     const { pid, key, virtualBytes, directory } = process;
-    const before = known.get(pid);
-    const entry: Known = {
+    const before = this.#known.get(pid);
+    const entry: MappedProcess = {
       key,
       shown: { pid, directory },
       virtualBytes,
@@ -190,47 +149,50 @@ export function createMappedTable(deps: {
       mapsGpu: false,
       earlier: before?.key === key ? [...before.weights, ...before.earlier].slice(0, EARLIER_MAX) : [],
     };
-    const text = attempt(() => files.text(`${directory}/maps`, MAPS_BYTES_MAX));
-    if ("value" in text) {
-      // Every line ends: a table that is too long was cut in one, and the rest of it is not seen.
-      if (text.value !== "" && !text.value.endsWith("\n")) entry.unread += 1;
-      for (const mapping of parseMaps(text.value)) {
-        if (mapping.executable && isWanted(mapping.path)) entry.libraries.push(mapping.path);
-        if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)
-          entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
-        if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
-        // Whatever its name, and also as code: personality(2) has READ_IMPLIES_EXEC, and a name proves nothing.
-        entry.unresolved.push({ mapping });
-      }
-      const bytesMin = entry.libraries.length > 0 ? OPEN_BYTES_MIN : READER_BYTES_MIN;
-      if (process.residentBytes >= bytesMin) addDescriptors(entry);
-    } else entry.denied = text.miss !== "gone";
-    forget(pid);
-    if (hasNews(entry)) found = undefined;
-    known.set(pid, entry);
+    const text = attempt(() => this.#deps.files.text(`${directory}/maps`, MAPS_BYTES_MAX));
+    if ("value" in text) this.#addMappings(entry, text.value, process);
+    else entry.denied = text.miss !== "gone";
+    this.#forget(pid);
+    if (hasFindings(entry)) this.#found = undefined;
+    this.#known.set(pid, entry);
     return entry;
   }
 
-  function isWanted(path: string): boolean {
-    let wanted = wantedPaths.get(path);
-    if (wanted === undefined) {
-      if (wantedPaths.size > KNOWN_PATHS_MAX) wantedPaths.clear();
-      wanted = deps.isWanted(path);
-      wantedPaths.set(path, wanted);
+  #addMappings(entry: MappedProcess, maps: string, process: LinuxProcess): void {
+    // Every line ends with a newline. Without one the text was cut at the limit, and its rest is unread.
+    if (maps !== "" && !maps.endsWith("\n")) entry.unread += 1;
+    for (const mapping of parseMaps(maps)) {
+      if (mapping.executable && this.#isWanted(mapping.path)) entry.libraries.push(mapping.path);
+      if (mapping.executable && mapping.path.replace(/ \(deleted\)$/, "") === process.executable)
+        entry.executableDevice = mapping.identity.slice(0, mapping.identity.indexOf(" "));
+      if (GPU_DEVICE.test(mapping.path)) entry.mapsGpu = true;
+      // Every file may hold weights: names prove nothing, and data is executable with READ_IMPLIES_EXEC (personality(2)).
+      entry.unresolved.push({ mapping });
     }
-    return wanted;
+    const bytesMin = entry.libraries.length > 0 ? OPEN_BYTES_MIN : READER_BYTES_MIN;
+    if (process.residentBytes >= bytesMin) this.#addDescriptors(entry);
   }
 
-  function addDescriptors(entry: Known): void {
-    const descriptors = descriptorsOf(files, entry.shown.directory);
+  #isWanted(path: string): boolean {
+    let isWanted = this.#isWantedPath.get(path);
+    if (isWanted === undefined) {
+      if (this.#isWantedPath.size > KNOWN_PATHS_MAX) this.#isWantedPath.clear();
+      isWanted = this.#deps.isWanted(path);
+      this.#isWantedPath.set(path, isWanted);
+    }
+    return isWanted;
+  }
+
+  #addDescriptors(entry: MappedProcess): void {
+    const descriptors = descriptorsOf(this.#deps.files, entry.shown.directory);
     if (!descriptors) entry.unread += 1;
     entry.unread += Math.max(0, (descriptors?.length ?? 0) - DESCRIPTORS_MAX);
     for (const descriptor of descriptors?.slice(0, DESCRIPTORS_MAX) ?? [])
       entry.unresolved.push({ descriptor });
   }
 
-  /** Looks into its files as long as there is time. What stays unresolved is looked at again in the next scan. */
-  async function resolve(entry: Known, budget: Budget): Promise<void> {
+  /** Checks the unresolved files of a process until the budget is used up. The next scan continues with the rest. */
+  async #resolve(entry: MappedProcess, budget: Budget): Promise<void> {
     const left: Unresolved[] = [];
     for (const [at, one] of entry.unresolved.entries()) {
       if (at % FILES_PER_CHECK === FILES_PER_CHECK - 1 && (await budget.isUsedUp())) {
@@ -238,47 +200,34 @@ export function createMappedTable(deps: {
         break;
       }
       const verdict =
-        "mapping" in one ? finder.mapped(entry.shown, one.mapping) : lookOpen(entry, one.descriptor);
+        "mapping" in one
+          ? this.#finder.mapped(entry.shown, one.mapping)
+          : this.#checkOpen(entry, one.descriptor);
       if (verdict.is === "weights") {
         entry.weights.push(verdict.file);
-        found = undefined;
+        this.#found = undefined;
       } else if (verdict.is !== "nothing") left.push({ ...one, verdict });
     }
     entry.unresolved = left;
   }
 
-  function lookOpen({ shown, weights }: Known, descriptor: string): Verdict {
-    const path = optional(() => files.link(`${shown.directory}/fd/${descriptor}`));
+  #checkOpen({ shown, weights }: MappedProcess, descriptor: string): Verdict {
+    const path = optional(() => this.#deps.files.link(`${shown.directory}/fd/${descriptor}`));
     if (!path?.startsWith("/") || weights.some((one) => one.path === path)) return { is: "nothing" };
-    return finder.open(shown, descriptor, path);
+    return this.#finder.open(shown, descriptor, path);
   }
 
-  function collect(): Found {
-    const weights = new Map<number, WeightFile[]>();
-    const libraries = new Map<number, string[]>();
-    const traces = new Map<number, MapTraces>();
-    for (const [pid, entry] of known) {
-      // Copies: a list that grows later is another list.
-      if (entry.weights.length > 0) weights.set(pid, [...entry.weights]);
-      if (entry.libraries.length > 0) libraries.set(pid, entry.libraries);
-      const { mapsGpu } = entry;
-      const earlier = entry.earlier.filter(({ path }) => !entry.weights.some((one) => one.path === path));
-      if (entry.libraries.length > 0 && (mapsGpu || earlier.length > 0))
-        traces.set(pid, { mapsGpu, earlier });
-    }
-    return { weights, libraries, traces };
-  }
-
-  function report(total: number): Pick<Mapped, "collectors" | "waiting" | "unanswered"> {
-    const denied = [...known.values()].filter((entry) => entry.denied).length;
-    const unseen = [...waiting.keys()].filter((pid) => !known.has(pid)).length;
-    const { unreadable, unanswered, waiting: unreadYet } = unresolvedFiles();
+  #report(total: number): Pick<Mapped, "collectors" | "waiting" | "unanswered"> {
+    const denied = [...this.#known.values()].filter((entry) => entry.denied).length;
+    const waiting = this.#queue.count();
+    const unread = this.#queue.unreadCount();
+    const files = describeUnresolved(this.#known);
     const late =
-      waiting.size > 0
-        ? [`${waiting.size} changed processes wait for the next scan, ${unseen} of them not seen yet`]
+      waiting > 0
+        ? [`${waiting} changed processes wait for the next scan, ${unread} of them not seen yet`]
         : [];
     const problems = [
-      ...(deps.isHiding?.() ? [HIDING_DETAIL] : []),
+      ...(this.#deps.isHiding?.() ? [HIDING_DETAIL] : []),
       ...(denied > 0
         ? [`memory maps of ${denied} of ${total} processes not readable with these rights`]
         : []),
@@ -286,41 +235,13 @@ export function createMappedTable(deps: {
     ];
     return {
       collectors: [
-        summary("weights", [...problems, ...unreadable, ...unanswered, ...unreadYet]),
+        summary("weights", [...problems, ...files.unreadable, ...files.unanswered, ...files.waiting]),
         summary("libraries", problems),
       ],
-      waiting: [...late, ...unreadYet],
-      unanswered,
+      waiting: [...late, ...files.waiting],
+      unanswered: files.unanswered,
     };
   }
-
-  function unresolvedFiles(): Record<"unreadable" | "unanswered" | "waiting", string[]> {
-    let [unreadable, waitingFiles] = [0, 0];
-    const silent = new Map<string, number>();
-    for (const { unresolved, unread } of known.values()) {
-      unreadable += unread;
-      for (const { verdict } of unresolved) {
-        if (verdict?.is === "unanswered") silent.set(verdict.type, (silent.get(verdict.type) ?? 0) + 1);
-        else if (verdict?.is === "unreadable") unreadable += 1;
-        else waitingFiles += 1;
-      }
-    }
-    return {
-      unreadable: unreadable > 0 ? [`${unreadable} mapped or open files not readable`] : [],
-      unanswered: [...silent].map(
-        ([type, count]) => `${count} mapped files not read: ${type} does not answer`,
-      ),
-      waiting: waitingFiles > 0 ? [`${waitingFiles} files wait for the next scan`] : [],
-    };
-  }
-}
-
-const hasNews = (entry: Known | undefined): boolean =>
-  entry !== undefined && entry.weights.length + entry.libraries.length > 0;
-
-function compare(a: readonly number[], b: readonly number[]): number {
-  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return a[at]! - b[at]!;
-  return 0;
 }
 
 function summary(name: string, problems: readonly string[]): Collector {

@@ -5,8 +5,8 @@ import type { Part } from "./weights.ts";
 import { recogniseEmbedded, recogniseWeights } from "./weights.ts";
 
 /**
- * The weights in the first of these paths that leads to the file. A path that leads to another inode is another file:
- * something was mounted over it, or it was replaced.
+ * Recognises weights in the first readable path. With `inode`, a path that leads to another inode is skipped: the file was
+ * replaced, or another file system is mounted over the path. `null`: the file holds no weights.
  */
 export function weightsIn(
   files: Files,

@@ -5,27 +5,27 @@ import type { AnonymousMemory, ModelFormat, ModelOnDisk, Snapshot } from "../sys
 import { formatsOfLibrary, kindOfLibrary, type LibraryKind } from "./inference-libraries.ts";
 
 /*
- * Weights that were read into anonymous memory leave neither a mapping nor an open file: llama.cpp with `--no-mmap`,
- * `torch.load`, ONNX Runtime. What is left is a conclusion from several weak signs. docs/detection.md shows how often it
- * is right and wrong.
+ * Detects weights that were read into anonymous memory, without a mapping or an open file: llama.cpp with `--no-mmap`,
+ * `torch.load`, ONNX Runtime. The conclusion combines several weak signs. docs/detection.md shows how often it is right and
+ * wrong.
  */
 
 const MIB = 1024 * 1024;
-/** A runtime that holds and has read less than this has a model of that size at most, or none. */
+/** Anonymous memory and read bytes from which a process with a runtime may hold a model. */
 export const RUNTIME_BYTES_MIN = 64 * MIB;
-/** An import of torch 1.13.1 holds 116 MiB, in a Jupyter kernel 140 MiB. */
+/** The same for a framework. Importing torch 1.13.1 alone takes 116 MiB, in a Jupyter kernel 140 MiB. */
 export const FRAMEWORK_BYTES_MIN = 192 * MIB;
-/** Gradients and the two moments of Adam take three times the weights; caches of an engine rarely more. */
+/** Largest memory relative to the model. Gradients and the two moments of Adam take three times the weights. */
 const HELD_PER_MODEL_MAX = 4;
-/** Parts of a model file, such as the tokenizer of a GGUF, are not kept as they are. */
+/** Smallest memory relative to the model file. A program does not keep all of the file, such as a tokenizer. */
 const HELD_SHARE_MIN = 0.9;
 
 const slashed = (path: string): string => path.replaceAll("\\", "/");
 
 /**
- * Evidence that this process holds weights which no file in its memory shows. A runtime that holds and has read enough
- * is one case. A framework also trains and computes with data, so it needs another sign: a library that loads model
- * files, a GPU, a model on disk of a size that fits, or weights that it had mapped or open before.
+ * Evidence that a process holds weights in anonymous memory. For a runtime, enough memory and read bytes suffice. A
+ * framework also trains and processes data, so another sign is required: a loader library, a GPU, a model on disk with a
+ * matching size, or weights that the process had mapped or open earlier.
  */
 export function unmappedWeights(
   pid: number,
@@ -40,13 +40,13 @@ export function unmappedWeights(
   const formats = new Set(libraries.flatMap(formatsOfLibrary));
   const found = conclude(memory, { kinds, formats, bytesMin, usesGpu, modelsOnDisk });
   if (!found) return [];
-  const gpu = usesGpu ? [evidenceOf("gpuDevice", "has a GPU device in use")] : [];
+  const gpu = usesGpu ? [evidenceOf("gpuDevice", "uses a GPU device")] : [];
   return [evidenceOf(found.name, found.detail), ...gpu].map((one) => ({ ...one, inferred: true }));
 }
 
 type Signs = {
   kinds: ReadonlySet<LibraryKind | undefined>;
-  /** What its libraries read. */
+  /** Model formats that its libraries read. */
   formats: ReadonlySet<ModelFormat>;
   bytesMin: number;
   usesGpu: boolean;
@@ -59,27 +59,35 @@ function conclude(
 ): { name: WeightName; detail: string } | undefined {
   const { heldBytes, readBytes, earlier, nearby } = memory;
   if (heldBytes < bytesMin) return undefined;
-  const held = `holds ${inMebibytes(heldBytes)} of memory without a file`;
+  const held = `holds ${inMebibytes(heldBytes)} of anonymous memory`;
   const before = earlier.find(({ sizeBytes }) => heldBytes >= sizeBytes * HELD_SHARE_MIN);
   if (before)
-    return { name: "weightsCopied", detail: `${held}, and had ${nameOf(before)} mapped or open before` };
+    return { name: "weightsCopied", detail: `${held}, and had ${nameOf(before)} mapped or open earlier` };
   if (readBytes < bytesMin) return undefined;
   const amounts = `${held} and has read ${inMebibytes(readBytes)}`;
   const near = largestFitting(nearby, memory, { formats, bytesMin });
-  if (near) return { name: "weightsLikely", detail: `${amounts}; ${nameOf(near)} beside what it runs fits` };
+  if (near)
+    return {
+      name: "weightsLikely",
+      detail: `${amounts}; ${nameOf(near)} in a directory it uses has a matching size`,
+    };
   const stored = largestFitting(modelsOnDisk, memory, { formats, bytesMin });
-  if (stored) return { name: "weightsLikely", detail: `${amounts}; ${nameOf(stored)} on this disk fits` };
+  if (stored)
+    return {
+      name: "weightsLikely",
+      detail: `${amounts}; ${nameOf(stored)} on this disk has a matching size`,
+    };
   const speaksForItself = kinds.has("runtime") || kinds.has("loader") || usesGpu;
   return speaksForItself ? { name: "weightsPossible", detail: amounts } : undefined;
 }
 
-/** The largest model whose format its libraries read and whose size fits what the process has read and holds in memory. */
+/** The largest model whose format the libraries read and whose size matches the memory and the read bytes. */
 function largestFitting(
   models: readonly ModelOnDisk[],
   { heldBytes, readBytes }: AnonymousMemory,
   { formats, bytesMin }: Pick<Signs, "formats" | "bytesMin">,
 ): ModelOnDisk | undefined {
-  // A model at rest of a format without a name in the wire may be of any of them.
+  // A model on disk of unknown format may be readable by any library.
   const isRead = (format: ModelFormat): boolean => format === "unknown" || formats.has(format);
   const fitting = models.filter(
     ({ sizeBytes, format = "unknown" }) =>

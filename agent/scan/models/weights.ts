@@ -1,17 +1,17 @@
 import { isPortableExecutable, weightsOffset } from "../stores/llamafile.ts";
-import { attempt, type Files } from "../system/files.ts";
+import { attempt, type Files, latin1Of } from "../system/files.ts";
 import type { WeightFile, WeightFormat } from "../system/host.ts";
 import { isGguf, type ReadAt, readGguf } from "./gguf.ts";
 
-/** Small ONNX files are spell checkers and background blur; a language model is larger. */
+/** Minimum size of an ONNX model. Smaller ones are spell checkers and background blur. */
 export const ONNX_BYTES_MIN = 16 * 1024 * 1024;
 
-/** `torch.save` also writes small files of settings and metrics. */
+/** Minimum size of a PyTorch model. `torch.save` also writes small files with settings and metrics. */
 export const TORCH_BYTES_MIN = 16 * 1024 * 1024;
 
 const HEAD_BYTES = 512;
 
-/** The model file behind these bytes, by content. Undefined for anything that holds no weights. */
+/** Recognises a model file by its content. Undefined if it holds no weights. With `wants.header`, parses a GGUF header. */
 export function recogniseWeights(
   readAt: ReadAt,
   sizeBytes: number,
@@ -25,7 +25,7 @@ export function recogniseWeights(
   return header ? { format, header } : { format };
 }
 
-/** Weights in the archive of a llamafile. */
+/** Recognises weights in the zip archive of a llamafile. */
 function weightsInside(
   readAt: ReadAt,
   sizeBytes: number,
@@ -39,19 +39,19 @@ function weightsInside(
   return header ? { format: "gguf", header } : { format: "gguf" };
 }
 
-/** A part of a file that is mapped, in bytes. */
+/** A mapped part of a file, in bytes. */
 export type Part = { offset: number; length: number };
 
-/** llamafile maps at multiples of 64 KiB, other programs at those of a page: a model begins that much later at most. */
+/** Bytes searched at the start of a part. llamafile maps at multiples of 64 KiB, other programs at multiples of a page. */
 const WINDOW_BYTES = 64 * 1024;
-/** Headers that are read of one file: a hostile one has the magic bytes everywhere. */
+/** Headers that are parsed per file. A hostile file may contain the magic bytes everywhere. */
 const HEADERS_MAX = 4;
 /** Members of a tar archive start at multiples of this (POSIX ustar). */
 const TAR_BLOCK_BYTES = 512;
 
 /**
- * The model in a mapped part of a file: a member of a tar or zip archive, or of a program as in a llamafile. Programs have
- * the magic bytes of GGUF as a constant, so a header that names its architecture has to follow.
+ * Recognises a model in a mapped part of a file: a member of a tar or zip archive, or a part of a program such as a
+ * llamafile. Programs contain the GGUF magic bytes as a constant, so a header with an architecture must follow.
  */
 export function recogniseEmbedded(
   readAt: ReadAt,
@@ -74,7 +74,7 @@ export function recogniseEmbedded(
   return undefined;
 }
 
-/** Format by magic bytes. `sizeBytes` is the size of the whole file. */
+/** Recognises a format by magic bytes. `sizeBytes` is the size of the whole file. */
 export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | undefined {
   if (isGguf(head)) return "gguf";
   if (isSafetensors(head, sizeBytes)) return "safetensors";
@@ -84,47 +84,44 @@ export function formatOf(head: Uint8Array, sizeBytes: number): WeightFormat | un
   return undefined;
 }
 
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-
-/** 8 bytes little-endian header length, then a JSON object (https://github.com/huggingface/safetensors#format). */
+/** Safetensors: 8 bytes header length, then a JSON object (https://github.com/huggingface/safetensors#format). */
 function isSafetensors(head: Uint8Array, sizeBytes: number): boolean {
   if (head.length < 24) return false;
   const length = new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true);
-  // The library refuses headers above 100 MB.
+  // The safetensors library rejects headers above 100 MB.
   if (length < 8n || length > 100_000_000n || Number(length) + 8 > sizeBytes) return false;
-  const start = latin1(head.subarray(8));
+  const start = latin1Of(head.subarray(8));
   return start.startsWith('{"') && (/"dtype"\s*:/.test(start) || start.startsWith('{"__metadata__"'));
 }
 
-/** `ggml`, `ggmf`, `ggjt` as little-endian 32-bit integers: whisper.cpp still writes the first. */
+/** Legacy GGML: `ggml`, `ggmf` or `ggjt` as a little-endian 32-bit integer. whisper.cpp still writes the first. */
 function isLegacyGgml(head: Uint8Array): boolean {
-  const magic = latin1(head.subarray(0, 4));
+  const magic = latin1Of(head.subarray(0, 4));
   return magic === "lmgg" || magic === "fmgg" || magic === "tjgg";
 }
 
-/** ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field 8 `opset_import`. */
+/** ONNX ModelProto: field 1 `ir_version` (3 to 13 so far), then field 2 `producer_name` or field 8 `opset_import`. */
 function isOnnx(head: Uint8Array): boolean {
   if (head[0] !== 0x08 || head[1]! < 3 || head[1]! > 20) return false;
   return head[2] === 0x12 || head[2] === 0x3a || head[2] === 0x42;
 }
 
 /**
- * A zip archive whose first entry is `NAME/data.pkl` (`_save` of torch/serialization.py, PyTorch 1.6 and later). The entry's
- * name begins at byte 30, and its length stands at byte 26 (APPNOTE.TXT of PKWARE, section 4.3.7).
+ * PyTorch: a zip archive whose first entry is `NAME/data.pkl` (`_save` in torch/serialization.py, PyTorch 1.6 and later).
+ * The name starts at byte 30, and its length is at byte 26 (APPNOTE.TXT of PKWARE, section 4.3.7).
  */
 function isTorch(head: Uint8Array): boolean {
-  if (head.length < 64 || latin1(head.subarray(0, 4)) !== "PK\x03\x04") return false;
+  if (head.length < 64 || latin1Of(head.subarray(0, 4)) !== "PK\x03\x04") return false;
   const length = head[26]! + head[27]! * 256;
-  return latin1(head.subarray(30, 30 + length)).endsWith("/data.pkl");
+  return latin1Of(head.subarray(30, 30 + length)).endsWith("/data.pkl");
 }
 
 const KNOWN_FILES_MAX = 8192;
 const WEIGHTS_BYTES_MIN = 64;
 
 /**
- * Recognises files by path, each once: the same device, inode, size and time are the same file. `unreadable` is not
- * `undefined`: a file that may not be read can hold weights.
+ * Returns a function that recognises weights in a file and caches the result by device, inode, size and modification time.
+ * Undefined: no weights. `unreadable`: the file exists and may hold weights.
  */
 export function createWeightReader(
   files: Files,

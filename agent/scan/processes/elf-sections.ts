@@ -1,4 +1,4 @@
-import type { Files } from "../system/files.ts";
+import { type Files, latin1Of } from "../system/files.ts";
 
 /** A section of an ELF file (elf(5)). `link` is the index of the section that it refers to. */
 export type Section = { name: string; type: number; offset: number; size: number; link: number };
@@ -30,7 +30,7 @@ export function readSections(files: Files, path: string): Section[] | undefined 
   });
   const strings = raw[header.getUint16(0x3e, true)];
   const names = strings
-    ? latin1(files.bytes(path, strings.offset, Math.min(strings.size, NAMES_BYTES_MAX)))
+    ? latin1Of(files.bytes(path, strings.offset, Math.min(strings.size, NAMES_BYTES_MAX)))
     : "";
   return raw.map(({ nameAt, ...section }) => ({
     ...section,
@@ -39,6 +39,3 @@ export function readSections(files: Files, path: string): Section[] | undefined 
 }
 
 const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");

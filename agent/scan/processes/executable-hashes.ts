@@ -34,7 +34,7 @@ export function createExecutables(
   const working = new Map<string, Work>();
   /** Shared read buffer. A new buffer per read would keep megabytes allocated until the next garbage collection. */
   const chunk = new Uint8Array(CHUNK_BYTES);
-  const remote = new Map<string, { digest?: string; nextAtMs: number }>();
+  const remote = new RemoteHashes(deps);
   let scans = 0;
   let endAtMs = 0;
   return {
@@ -66,23 +66,7 @@ export function createExecutables(
       done.set(key, digest);
       return digest;
     },
-    sha256Remote: (path, key) => {
-      const known = remote.get(key);
-      if (known && known.nextAtMs > deps.elapsed()) return known.digest;
-      if (remote.size >= KNOWN_MAX) remote.clear();
-      remote.set(key, { nextAtMs: Number.POSITIVE_INFINITY });
-      void deps.reader
-        .ask({ op: "sha256", path, sizeBytesMax: BYTES_MAX }, `executable ${key}`)
-        .then((outcome) =>
-          remote.set(
-            key,
-            "value" in outcome
-              ? { digest: outcome.value, nextAtMs: Number.POSITIVE_INFINITY }
-              : { nextAtMs: deps.elapsed() + REMOTE_RETRY_MS },
-          ),
-        );
-      return undefined;
-    },
+    sha256Remote: (path, key) => remote.sha256(path, key),
   };
 
   /** Hashes until the budget is used up. Returns the digest when the file is complete. */
@@ -95,5 +79,33 @@ export function createExecutables(
       work.offset += bytes.length;
     }
     return work.hasher.digest("hex");
+  }
+}
+
+/** Hashes files with the reader process. A failed read is retried after {@link REMOTE_RETRY_MS}. */
+class RemoteHashes {
+  readonly #deps: { reader: Reader; elapsed: () => number };
+  readonly #known = new Map<string, { digest?: string; nextAtMs: number }>();
+
+  constructor(deps: { reader: Reader; elapsed: () => number }) {
+    this.#deps = deps;
+  }
+
+  sha256(path: string, key: string): string | undefined {
+    const { reader, elapsed } = this.#deps;
+    const known = this.#known.get(key);
+    if (known && known.nextAtMs > elapsed()) return known.digest;
+    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+    this.#known.set(key, { nextAtMs: Number.POSITIVE_INFINITY });
+    void reader.ask({ op: "sha256", path, sizeBytesMax: BYTES_MAX }, `executable ${key}`).then((outcome) => {
+      const isRead = "value" in outcome;
+      this.#known.set(
+        key,
+        isRead
+          ? { digest: outcome.value, nextAtMs: Number.POSITIVE_INFINITY }
+          : { nextAtMs: elapsed() + REMOTE_RETRY_MS },
+      );
+    });
+    return undefined;
   }
 }

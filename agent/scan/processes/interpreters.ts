@@ -1,4 +1,4 @@
-import { type Files, optional } from "../system/files.ts";
+import { type Files, latin1Of, optional } from "../system/files.ts";
 import type { Language } from "../system/host.ts";
 import { readSections, type Section } from "./elf-sections.ts";
 
@@ -90,15 +90,12 @@ function findSymbols({ files, buffer, path }: Source, { offset, size }: Section)
 
 function isPortableLoader({ files, buffer, path }: Source, sizeBytes: number): boolean {
   if (sizeBytes > LOADER_BYTES_MAX) return false;
-  return latin1(files.bytes(path, 0, LOADER_BYTES_MAX, buffer)).includes(LOADER_TEXT);
+  return latin1Of(files.bytes(path, 0, LOADER_BYTES_MAX, buffer)).includes(LOADER_TEXT);
 }
 
 function isCompiledByBun({ files, path }: Source, sections: readonly Section[], sizeBytes: number): boolean {
   const own = sections.find(({ name }) => name === BUN_SECTION);
   if (own && own.size > BUN_EMPTY_BYTES) return true;
   const tail = files.bytes(path, Math.max(0, sizeBytes - OVERLAP_BYTES), OVERLAP_BYTES);
-  return latin1(tail).includes(BUN_TRAILER);
+  return latin1Of(tail).includes(BUN_TRAILER);
 }
-
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");

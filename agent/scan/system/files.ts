@@ -156,3 +156,7 @@ export function optional<T>(read: () => T): T | undefined {
   const result = attempt(read);
   return "value" in result ? result.value : undefined;
 }
+
+/** Decodes bytes as latin1, one character per byte. */
+export const latin1Of = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");

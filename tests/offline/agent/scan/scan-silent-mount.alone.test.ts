@@ -82,7 +82,7 @@ describeUnless(
       async () => {
         await mount.dialogue.say("silent");
         const silent = await scanUntil((result) =>
-          /sshfs does not answer/.test(weightsOf(result).detail ?? ""),
+          /sshfs file system does not respond/.test(weightsOf(result).detail ?? ""),
         );
         expect(weightsOf(silent)).toMatchObject({ status: "partial" });
         expect(isIn(silent, ordinary.pid)).toBe(true);

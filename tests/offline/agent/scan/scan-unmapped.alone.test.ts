@@ -86,7 +86,7 @@ describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous 
       evidence: [{ signal: "weights", weight: 45 }, { detail: "loaded libggml.so" }],
     });
     expect(one!.evidence[0]!.detail).toMatch(
-      /^holds \d+ MiB of memory without a file and has read \d+ MiB; holiday-photos\.dat \(80 MiB\) beside what it runs fits$/,
+      /^holds \d+ MiB of anonymous memory and has read \d+ MiB; holiday-photos\.dat \(80 MiB\) in a directory it uses has a matching size$/,
     );
   });
 
@@ -107,7 +107,9 @@ describeUnless(missing("Linux", PYTHON), "weights that were read into anonymous 
     await line();
     const [after] = await one.until(pid, ([found]) => found?.confidence === 60);
     expect(after).toMatchObject({ name: "Process that likely holds model weights", confidence: 60 });
-    expect(after!.evidence[0]!.detail).toEndWith("and had holiday-photos.dat (80 MiB) mapped or open before");
+    expect(after!.evidence[0]!.detail).toEndWith(
+      "and had holiday-photos.dat (80 MiB) mapped or open earlier",
+    );
   });
 });
 
@@ -127,7 +129,7 @@ describeUnless([...missing("Linux"), ...lacking], "llama.cpp's server", () => {
     expect(one).toMatchObject({ id: "llama-cpp", ports: [port] });
     const [weights] = one!.evidence.filter(({ signal }) => signal === "weights");
     expect(weights!.detail).toMatch(
-      /^holds \d+ MiB of memory without a file and has read \d+ MiB; random\.gguf \(\d+ MiB\) beside what it runs fits$/,
+      /^holds \d+ MiB of anonymous memory and has read \d+ MiB; random\.gguf \(\d+ MiB\) in a directory it uses has a matching size$/,
     );
     expect(weights!.weight).toBe(45);
   });

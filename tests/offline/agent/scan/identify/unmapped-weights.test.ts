@@ -90,7 +90,7 @@ describe("a runtime that holds and has read as much as a model", () => {
       {
         signal: "weights",
         weight: 40,
-        detail: "holds 400 MiB of memory without a file and has read 300 MiB",
+        detail: "holds 400 MiB of anonymous memory and has read 300 MiB",
         inferred: true,
       },
       { signal: "library", weight: 10, detail: "loaded libggml-base.so.0" },
@@ -165,7 +165,7 @@ describe("a framework, which also trains and computes", () => {
   test("the evidence names the largest model that fits", () => {
     const nearby = [model(200), { name: "large.safetensors", sizeBytes: 280 * MIB }, model(240)];
     expect(find({ libraries: [TORCH], nearby })[0]!.evidence[0]!.detail).toBe(
-      "holds 400 MiB of memory without a file and has read 300 MiB; large.safetensors (280 MiB) beside what it runs fits",
+      "holds 400 MiB of anonymous memory and has read 300 MiB; large.safetensors (280 MiB) in a directory it uses has a matching size",
     );
   });
 });

@@ -442,7 +442,7 @@ describe("createMappedTable()", () => {
     expect([here, asked.length]).toEqual([[], 1]);
     isAnswering = false;
     await answer({ miss: "unanswered" });
-    expect(await look()).toBe("2 mapped files not read: nfs4 does not answer");
+    expect(await look()).toBe("2 mapped files not read: the nfs4 file system does not respond");
     isAnswering = true;
     await look();
     await answer({ value: { format: "gguf", sizeBytes: 1 } });

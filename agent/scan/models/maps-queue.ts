@@ -1,0 +1,91 @@
+import type { LinuxProcess } from "../system/linux-process.ts";
+
+/** Processor time in milliseconds for the maps of new and changed processes in the first scan. */
+const FIRST_MS_MAX = 400;
+/** The same in later scans. */
+const CHANGED_MS_MAX = 4;
+/** The same in later scans while some processes were never read, because one of them may be an undetected engine. */
+const NEW_MS_MAX = 20;
+/** Additional time per scan that the oldest process has waited, up to a maximum, so that no process waits for ever. */
+const OVERDUE_MS = 4;
+const OVERDUE_MS_MAX = 40;
+/** After this many scans, a waiting process comes before all others. */
+const OVERDUE_SCANS = 2;
+
+type Waiting = { process: LinuxProcess; since: number };
+
+/** What was read of a process before. */
+export type LastRead = { virtualBytes: number; denied: boolean };
+
+/** Processes whose memory maps have to be read, with the order and the budget of their reads. */
+export class MapsQueue {
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #lastRead: ReadonlyMap<number, LastRead>;
+  #scans = 0;
+
+  /** @param lastRead what was read of each process, by pid; the queue does not change it */
+  constructor(lastRead: ReadonlyMap<number, LastRead>) {
+    this.#lastRead = lastRead;
+  }
+
+  /** Starts a scan and adds these processes. A process that already waits keeps its place. */
+  begin(changed: readonly LinuxProcess[], selfPid: number): void {
+    this.#scans += 1;
+    for (const process of changed) {
+      const since = this.#waiting.get(process.pid)?.since ?? this.#scans;
+      if (process.pid !== selfPid) this.#waiting.set(process.pid, { process, since });
+    }
+  }
+
+  delete(pid: number): void {
+    this.#waiting.delete(pid);
+  }
+
+  forgetGone(processes: ReadonlyMap<number, LinuxProcess>): void {
+    for (const pid of this.#waiting.keys()) if (!processes.has(pid)) this.#waiting.delete(pid);
+  }
+
+  /** Budget of this scan in milliseconds of processor time. */
+  budgetMs(): number {
+    if (this.#lastRead.size === 0) return FIRST_MS_MAX;
+    const oldest = Math.min(this.#scans, ...[...this.#waiting.values()].map(({ since }) => since));
+    const overdueMs = Math.min(OVERDUE_MS * (this.#scans - oldest), OVERDUE_MS_MAX);
+    return (this.unreadCount() > 0 ? NEW_MS_MAX : CHANGED_MS_MAX) + overdueMs;
+  }
+
+  /** Overdue processes by age, then new ones by size, then those with the largest change: the largest is read first. */
+  inOrder(): LinuxProcess[] {
+    return [...this.#waiting.values()]
+      .map((one) => ({ process: one.process, rank: this.#rankOf(one) }))
+      .sort((a, b) => compare(a.rank, b.rank))
+      .map(({ process }) => process);
+  }
+
+  /** Bytes by which the address space has grown or shrunk since the last read. 0 if the maps are not readable. */
+  changeOf({ pid, virtualBytes }: LinuxProcess): number {
+    const before = this.#lastRead.get(pid);
+    if (!before) return Number.MAX_SAFE_INTEGER;
+    return before.denied ? 0 : Math.abs(virtualBytes - before.virtualBytes);
+  }
+
+  count(): number {
+    return this.#waiting.size;
+  }
+
+  /** Number of waiting processes that were never read. */
+  unreadCount(): number {
+    return [...this.#waiting.keys()].filter((pid) => !this.#lastRead.has(pid)).length;
+  }
+
+  #rankOf({ process, since }: Waiting): number[] {
+    const isOverdue = since <= this.#scans - OVERDUE_SCANS;
+    const isKnown = this.#lastRead.has(process.pid);
+    const size = isKnown ? this.changeOf(process) : process.virtualBytes;
+    return [isOverdue ? since - this.#scans : 0, isKnown ? 1 : 0, -size];
+  }
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return a[at]! - b[at]!;
+  return 0;
+}
