@@ -9,7 +9,7 @@ const isRunning = (pid: number): boolean => {
   }
 };
 
-test("runWithin() does not wait for a child that a killed program left behind, and that holds its output open", async () => {
+test("runWithin() does not wait for a child of a killed program that keeps its output open", async () => {
   const { code, stdout } = await runWithin(300)(["sh", "-c", "sleep 60 & echo $!; wait"]);
   const left = Number(stdout);
   try {
@@ -19,7 +19,7 @@ test("runWithin() does not wait for a child that a killed program left behind, a
   }
 });
 
-test("runWithin() gives the code of a program that ended in time, though its child holds the output open", async () => {
+test("runWithin() returns the code of a program that ended in time, though its child keeps the output open", async () => {
   const { code, stdout } = await runWithin(300)(["sh", "-c", "sleep 60 & echo $!; exit 3"]);
   const left = Number(stdout);
   try {
@@ -29,7 +29,7 @@ test("runWithin() gives the code of a program that ended in time, though its chi
   }
 });
 
-test("runWithin() takes all output and the input of a program that ends by itself", async () => {
+test("runWithin() passes the input and returns all output of a program that ends by itself", async () => {
   const { code, stdout, stderr } = await runWithin(10_000)(
     ["sh", "-c", "cat; echo told >&2"],
     "x".repeat(200_000),

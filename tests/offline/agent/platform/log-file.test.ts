@@ -10,7 +10,7 @@ const never = (line: string): void => {
   throw new Error(`not in the file: ${line}`);
 };
 
-test("openLogFile() appends lines to what is there, for its owner only, and makes the directory", () => {
+test("openLogFile() appends lines to a file that only its owner can read, and creates the directory", () => {
   const path = join(temporaryDirectory(), "logs", "agent.log");
   openLogFile(path, never)("one");
   openLogFile(path, never)("two");
@@ -18,7 +18,7 @@ test("openLogFile() appends lines to what is there, for its owner only, and make
   expect([path, join(path, "..")].map((one) => statSync(one).mode & 0o777)).toEqual([0o600, 0o700]);
 });
 
-test("openLogFile() keeps one full file beside the one it writes, and never more than its limit in either", () => {
+test("openLogFile() keeps one full file, and neither file exceeds the limit", () => {
   const directory = temporaryDirectory();
   const path = join(directory, "agent.log");
   writeFileSync(path, "x".repeat(90));
@@ -34,7 +34,7 @@ test("openLogFile() keeps one full file beside the one it writes, and never more
   expect(readFileSync(path, "utf8")).toEndWith("line 199\n");
 });
 
-test("openLogFile() gives lines to another writer while the file takes none, and comes back to it", () => {
+test("openLogFile() uses the other writer while the file is not writable, and then the file again", () => {
   const path = join(temporaryDirectory(), "agent.log");
   mkdirSync(path);
   const lost: string[] = [];

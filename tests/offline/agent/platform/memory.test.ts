@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { unchangedPages } from "../../../../agent/platform/trim-memory.ts";
 import { missing, testUnless } from "../../../support/missing.ts";
 
-// Captured from a compiled agent on Linux 6.18, fields that are not read left out.
+// Captured from a compiled agent on Linux 6.18, without fields that are not read.
 const SMAPS = `00200000-01a39000 r--p 00000000 fe:00 10420315                           /usr/local/bin/lz-agent
 Size:              24804 kB
 Rss:                5732 kB
@@ -24,19 +24,19 @@ Anonymous:             0 kB
 `;
 
 describe("unchangedPages()", () => {
-  test("names code and constants of the executable, and nothing that was written or relocated", () => {
+  test("returns code and constants of the executable, without written or relocated pages", () => {
     expect(unchangedPages(SMAPS, "/usr/local/bin/lz-agent")).toEqual([
       { start: 0x200000, bytes: 0x1839000 },
       { start: 0x1a40000, bytes: 0x4e0a000 },
     ]);
   });
 
-  test("names nothing of another executable, nor of one that was replaced", () => {
+  test("returns nothing of another executable, or after a replacement of the file", () => {
     expect(unchangedPages(SMAPS, "/usr/local/bin/lz-agent (deleted)")).toEqual([]);
     expect(unchangedPages("", "/usr/local/bin/lz-agent")).toEqual([]);
   });
 
-  test("takes a mapping that has one page of its own for written", () => {
+  test("treats a mapping with one copied page as written", () => {
     const written = SMAPS.replace(
       "Rss:               32072 kB\nAnonymous:             0 kB",
       "Anonymous:             4 kB",
@@ -47,7 +47,7 @@ describe("unchangedPages()", () => {
 
 testUnless(
   missing("Linux"),
-  "createMemory().settle() gives pages back after the first scan, a minute later and then ever more rarely, and the process goes on",
+  "createMemory().settle() frees pages after the first scan, after a minute and then at longer intervals, and the process still works",
   () => {
     const script = `
     import { readFileSync } from "node:fs";
@@ -58,7 +58,7 @@ testUnless(
     const seen = [];
     for (const at of [0, 59_999, 60_000, 179_999, 180_000]) {
       nowMs = at;
-      // Work of all kinds reads pages back in.
+      // Different kinds of work load pages again.
       JSON.parse(JSON.stringify([..."abc"].map((letter) => new RegExp(letter, "iu").exec("xabcx"))));
       const before = fileKb();
       memory.settle();

@@ -101,7 +101,7 @@ describe("parseDrmClient()", () => {
     expect(parseDrmClient(text)).toEqual(client);
   });
 
-  test("counts nothing of a unit nobody defined, and is not misled by cycles", () => {
+  test("ignores unknown units and counters of cycles", () => {
     const odd = "drm-driver: xe\ndrm-client-id: 1\ndrm-resident-vram0: 7 parsec\ndrm-total-cycles-rcs: 9\n";
     expect(parseDrmClient(odd)).toEqual({ id: "xe 1", bytes: 0, computes: false, draws: false });
   });
@@ -111,7 +111,7 @@ describe("parseDrmClient()", () => {
   });
 });
 
-test("createNvidia() starts no second tool while the first one hangs in the driver", async () => {
+test("createNvidia() does not start a second nvidia-smi while the first one hangs", async () => {
   let started = 0;
   let nowMs = 0;
   const answers: ((csv: string) => void)[] = [];
@@ -170,7 +170,7 @@ describe("createLinuxGpu()", () => {
   const CARD = { "class/drm/renderD128/dev": "226:128\n" };
   const NODE = "/dev/dri/renderD128";
 
-  test("tells the memory of a process that computes, once for all descriptors of a client", () => {
+  test("reports the memory of a computing process once for all descriptors of a client", () => {
     const { table } = host(
       {
         10: [
@@ -194,12 +194,12 @@ describe("createLinuxGpu()", () => {
     ["256 MiB that compute", I915.replace("512 MiB", "256 MiB"), true],
     ["2047 MiB that only draw", I915.replace("512", "2047").replace("compute: 1", "compute: 0"), false],
     ["2048 MiB that only draw", I915.replace("512", "2048").replace("compute: 1", "compute: 0"), true],
-  ])("takes %s for a model: %p %p", (_, fdinfo, expected) => {
+  ])("memory of %s: %p %p", (_, fdinfo, expected) => {
     const { table } = host({ 10: [[NODE, fdinfo]] }, CARD);
     expect(table.read(() => new Set([10])).gpu.has(10)).toBe(expected);
   });
 
-  test("tells a program that only computes from a game, which draws as well", () => {
+  test("distinguishes a program that only computes from a game, which also draws", () => {
     const game = OLLAMA.replace("drm-engine-compute", "drm-engine-gfx:\t5 ns\ndrm-engine-compute");
     const { table } = host({ 10: [[NODE, OLLAMA]], 11: [[NODE, game]] }, CARD);
     const { gpu } = table.read(() => new Set([10, 11]));
@@ -207,7 +207,7 @@ describe("createLinuxGpu()", () => {
     expect(gpu.get(11)).not.toHaveProperty("computes");
   });
 
-  test("looks at no process that is not a candidate, and at none again within a minute", () => {
+  test("reads candidates only, and each at most once a minute", () => {
     const { table, state } = host({ 10: [[NODE, OLLAMA]], 11: [[NODE, OLLAMA]] }, CARD);
     expect([...table.read(() => new Set([11])).gpu.keys()]).toEqual([11]);
     state.touched = [];
@@ -218,7 +218,7 @@ describe("createLinuxGpu()", () => {
     expect([...table.read(() => new Set([10, 11])).gpu.keys()].toSorted()).toEqual([10, 11]);
   });
 
-  test("adds what AMD's compute driver tells of a process on all its cards, without looking into it", () => {
+  test("adds the memory that AMD's compute driver reports for all cards, without reading the process", () => {
     // drivers/gpu/drm/amd/amdkfd/kfd_process.c of Linux: bytes in decimal.
     const kfd = {
       "class/kfd/kfd/proc/77/vram_51639": `${3 * GIB}\n`,
@@ -231,7 +231,7 @@ describe("createLinuxGpu()", () => {
     expect(table.read(() => new Set()).gpu).toEqual(new Map([[77, { bytes: 4 * GIB, computes: true }]]));
   });
 
-  test("costs one look into a directory a minute on a host without a GPU, and says so", () => {
+  test("costs one directory listing a minute on a host without a GPU, and reports that", () => {
     const { table, state, directory } = host({ 10: [] });
     const { gpu, collector } = table.read(() => new Set([10]));
     expect(gpu.size).toBe(0);
@@ -243,28 +243,28 @@ describe("createLinuxGpu()", () => {
     expect(state.touched).toEqual([join(directory, "sys/class/drm")]);
   });
 
-  test("a card without a render node, a console's, is no GPU", () => {
+  test("ignores a card without a render node, such as that of a console", () => {
     const { table } = host({ 10: [[NODE, OLLAMA]] }, { "class/drm/card0/dev": "226:0\n" });
     expect(table.read(() => new Set([10]))).toMatchObject({ collector: { status: "unsupported" } });
   });
 
-  test("says how many processes it may not look into", () => {
+  test("reports how many processes are not readable", () => {
     const { table, directory } = host({ 10: [[NODE, OLLAMA]] }, CARD);
     chmodSync(join(directory, "proc/10/fd"), 0o000);
     const denied = process.getuid?.() !== 0;
     const { collector } = table.read(() => new Set([10]));
-    // Root reads what nobody may.
+    // Root can read all processes, so the denial is simulated.
     expect(collector.status).toBe(denied ? "partial" : "ok");
     chmodSync(join(directory, "proc/10/fd"), 0o700);
   });
 
-  test("keeps to its time: what is left over comes first the next time", () => {
+  test("keeps its time budget, and reads the remaining processes first next time", () => {
     const { table, state } = host(
       Object.fromEntries([1, 2, 3].map((pid) => [pid, [[NODE, OLLAMA]] as [string, string][]])),
       CARD,
     );
     const real = state.touched.push.bind(state.touched);
-    // Every look takes 15 ms of the 20.
+    // Every read takes 15 ms of the budget of 20 ms.
     state.touched.push = (...paths) => {
       if (paths[0]!.endsWith("/fd")) state.nowMs += 15;
       return real(...paths);

@@ -38,11 +38,11 @@ write_bytes: 0
 cancelled_write_bytes: 0
 `;
 
-test("parseHeldBytes() adds what is swapped out, and parseReadBytes() takes what was asked for", () => {
+test("parseHeldBytes() adds swapped memory, and parseReadBytes() reads rchar", () => {
   expect(parseHeldBytes(STATUS)).toBe((381_216 + 1024) * 1024);
   expect(parseHeldBytes(STATUS.replace(/^VmSwap.*\n/m, ""))).toBe(381_216 * 1024);
   expect(parseReadBytes(IO)).toBe(282_401_211);
-  // A kernel thread has no memory, a kernel without accounting no such file.
+  // A kernel thread has no memory, and a kernel without accounting has no such file.
   expect(parseHeldBytes("Name:\tkthreadd\n")).toBeUndefined();
   expect(parseReadBytes("")).toBeUndefined();
 });
@@ -115,7 +115,7 @@ describe("createAnonymousMemoryTable()", () => {
   });
   afterEach(() => rmSync(proc, { recursive: true }));
 
-  test("reads the amounts of processes with a wanted library that are large enough, and of no other", () => {
+  test("reads only processes with a wanted library that are large enough", () => {
     start(10, 300, 200);
     start(11, 63, 500);
     start(12, 900, 900);
@@ -128,7 +128,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect([collectors, opened]).toEqual([[], [join(proc, "10/status")]]);
   });
 
-  test("reads a few processes a scan, says how many are left, and reads each again only after a while", () => {
+  test("reads a few processes per scan, reports how many are left, and reads each again only after a while", () => {
     for (let pid = 100; pid < 100 + READS_PER_SCAN_MAX + 3; pid += 1) start(pid, pid, 10);
     const one = table();
     const first = one.read();
@@ -144,7 +144,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(opened.length).toBe(2 * READS_PER_SCAN_MAX + 3);
   });
 
-  test("gives the same map until an amount differs by a quarter, and the amounts of a load that ended", () => {
+  test("returns the same map until an amount differs by a quarter or the process has finished loading", () => {
     start(10, 300, 40);
     const one = table();
     const first = one.read().anonymous;
@@ -161,7 +161,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(one.after(15_000).anonymous.get(10)).toMatchObject({ heldBytes: 500 * MIB });
   });
 
-  test("forgets a process that ended, became another program or lost its library", () => {
+  test("forgets a process that has ended, executed another program or unloaded its library", () => {
     start(10, 300, 40);
     start(11, 300, 40);
     start(12, 300, 40);
@@ -173,7 +173,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(one.after(1000).anonymous.size).toBe(0);
   });
 
-  test("says when the kernel does not count what processes read", () => {
+  test("reports a kernel that does not count what processes read", () => {
     start(10, 300);
     const { anonymous, collectors } = table().read();
     expect(anonymous.get(10)).toMatchObject({ heldBytes: 300 * MIB, readBytes: 0 });
@@ -208,7 +208,7 @@ describe("createAnonymousMemoryTable()", () => {
       { name: "below.dat", sizeBytes: 80 * MIB, format: "gguf" },
       { name: "b.bin", sizeBytes: 80 * MIB, format: "gguf" },
     ]);
-    // Nothing is asked of a remote file system, and nothing again for ten minutes.
+    // Remote file systems are not read, and local directories not again for ten minutes.
     expect(asked.map((request) => "path" in request && request.path)).toEqual([
       join(proc, "10/cwd"),
       `${join(proc, "10/root")}${models}`,
@@ -220,7 +220,7 @@ describe("createAnonymousMemoryTable()", () => {
     expect(asked.length).toBe(2);
   });
 
-  test("looks beside no process that has neither held nor read much", () => {
+  test("lists no directories of a process that has neither held nor read much", () => {
     start(10, 300, 63);
     expect(table().read().waiting).toEqual([]);
     expect(asked).toEqual([]);

@@ -34,7 +34,7 @@ describe("parseMaps()", () => {
   const line = (start: number, bytes: number, offset: number, path = "/a") =>
     `${start.toString(16)}-${(start + bytes).toString(16)} r--p ${offset.toString(16).padStart(8, "0")} 08:01 ${path.charCodeAt(1)}       ${path}\n`;
 
-  test("keeps where large mappings begin behind the start of a file", () => {
+  test("keeps large mappings that start inside a file", () => {
     const maps =
       line(0x7f0000000000, MIB, 0) +
       line(0x7f0000200000, 2 * MIB, 0x5000) +
@@ -46,7 +46,7 @@ describe("parseMaps()", () => {
     ]);
   });
 
-  test("keeps the largest of too many", () => {
+  test("keeps the largest parts if there are too many", () => {
     const count = PARTS_MAX + 5;
     const maps = Array.from({ length: count }, (_, at) =>
       line(0x7f0000000000 + at * 0x10000000, MIB + (at + 1) * PAGE, (at + 1) * PAGE),
@@ -93,7 +93,7 @@ describe("recogniseEmbedded()", () => {
     expect(found(Buffer.concat([at(PAGE, bytes), Buffer.alloc(2 * MIB)]), PAGE).weights).toBeUndefined();
   });
 
-  test("reads a bounded number of headers of a hostile file", () => {
+  test("reads a limited number of headers of a hostile file", () => {
     const hostile = Buffer.from(`GGUF\x03\0\0\0${"\x01".repeat(8)}`.repeat(200_000), "latin1");
     const { weights, readBytes } = found(hostile, PAGE);
     expect(weights).toBeUndefined();
@@ -101,7 +101,7 @@ describe("recogniseEmbedded()", () => {
   });
 });
 
-/** Makes the archive by the real program, and says where in it the model is. */
+/** Creates the archive with the real program, and returns the position of the model in it. */
 async function archive(name: string, script: string): Promise<{ path: string; offset: number }> {
   writeFileSync(join(directory, "model.gguf"), model);
   writeFileSync(join(directory, "readme.txt"), "x".repeat(5000));
@@ -115,7 +115,7 @@ const ZIP =
   "import zipfile; z = zipfile.ZipFile('m.zip', 'w'); z.write('readme.txt'); z.write('model.gguf'); z.close()";
 const TAR =
   "import tarfile; t = tarfile.open('m.tar', 'w'); t.add('readme.txt'); t.add('model.gguf'); t.close()";
-// A llamafile is a program with a zip behind it: github.com/Mozilla-Ocho/llamafile, README, "How llamafile works".
+// A llamafile is a program followed by a zip archive: github.com/Mozilla-Ocho/llamafile, README, "How llamafile works".
 const LLAMAFILE =
   "import zipfile; open('m.llamafile', 'wb').write(open('/bin/sh', 'rb').read()); z = zipfile.ZipFile('m.llamafile', 'a'); z.write('model.gguf'); z.close()";
 

@@ -26,19 +26,19 @@ describe("readGguf()", () => {
     });
   });
 
-  test("counts parameters from the tensor shapes when the file does not name them", () => {
+  test("counts parameters from the tensor shapes if the file has no size label", () => {
     const file = ggufFile({ "general.architecture": "llama" }, { a: [4096, 32_000], b: [4096] });
     expect(readGguf(reader(file))?.parameters).toBe("131M");
   });
 
-  test("finds what stands behind a vocabulary larger than its window", () => {
+  test("finds metadata after a vocabulary that is larger than its window", () => {
     const tokens = Array.from({ length: 40_000 }, (_, at) => `token-${at}`);
     const file = ggufFile({ "general.name": "a", "tokenizer.ggml.tokens": tokens, "general.file_type": 7 });
     expect(file.length).toBeGreaterThan(GGUF_LIMITS.WINDOW_BYTES);
     expect(readGguf(reader(file))).toMatchObject({ name: "a", quantisation: "Q8_0" });
   });
 
-  test("reads no more than its limit of a file that claims to be endless", () => {
+  test("reads at most its limit of a file that claims to be endless", () => {
     const file = ggufFile({ "general.name": "a" });
     new DataView(file.buffer).setBigUint64(16, 4096n, true);
     let read = 0;
@@ -52,7 +52,7 @@ describe("readGguf()", () => {
     expect(read).toBeLessThanOrEqual(GGUF_LIMITS.BYTES_MAX * 2);
   });
 
-  test("gives nothing for another file, and never throws for a damaged one", () => {
+  test("returns nothing for another format, and never throws for a damaged file", () => {
     expect(readGguf(reader(new TextEncoder().encode("GGUF notes about models")))).toBeUndefined();
     const file = ggufFile(HOLIDAY_PHOTOS, { a: [8, 8] });
     fc.assert(
@@ -80,7 +80,7 @@ describe("formatOf()", () => {
       parts.flatMap((part) => (typeof part === "string" ? [...new TextEncoder().encode(part)] : part)),
     );
 
-  test("knows safetensors by its length and its JSON", () => {
+  test("recognises safetensors by header length and JSON", () => {
     const header = '{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[1]}}';
     const file = bytes([header.length, 0, 0, 0, 0, 0, 0, 0], header);
     expect(formatOf(file, 4096)).toBe("safetensors");
@@ -90,7 +90,7 @@ describe("formatOf()", () => {
     ).toBeUndefined();
   });
 
-  test("knows what torch.save wrote by the first entry of its archive, above its size", () => {
+  test("recognises a file of torch.save by the first entry of its archive, above a minimum size", () => {
     // The first 64 bytes of a file of PyTorch 1.13.1, with another name of the entry.
     const head = (entry: string): Uint8Array =>
       bytes(
@@ -107,7 +107,7 @@ describe("formatOf()", () => {
     expect(formatOf(head("word/document.xml"), TORCH_BYTES_MIN)).toBeUndefined();
   });
 
-  test("knows ONNX only above its size, and whisper.cpp's own format", () => {
+  test("recognises ONNX above a minimum size, and whisper.cpp's own format", () => {
     const onnx = bytes([8, 8, 0x12, 7], "pytorch", [0x1a, 3], "2.1");
     expect(formatOf(onnx, ONNX_BYTES_MIN)).toBe("onnx");
     expect(formatOf(onnx, ONNX_BYTES_MIN - 1)).toBeUndefined();
@@ -153,7 +153,7 @@ describe("joinWeights()", () => {
     ]);
   });
 
-  test("adds a model of its own for weights that belong to none that is listed", () => {
+  test("adds a separate model for weights that belong to no listed model", () => {
     const listed = [
       { name: "a", loaded: false },
       { name: "b", loaded: false },
@@ -172,7 +172,7 @@ describe("joinWeights()", () => {
     how: "mapped" as const,
   });
 
-  test("calls a blob of the Hugging Face cache by its repository, not by its digest", () => {
+  test("names a blob of the Hugging Face cache by its repository, not by its digest", () => {
     expect(joinWeights([], [part("c", 5)])).toEqual([
       {
         name: "Qwen/Qwen2.5-7B",
@@ -185,7 +185,7 @@ describe("joinWeights()", () => {
     ]);
   });
 
-  test("takes all parts of a repository for one model, the one that the server lists", () => {
+  test("joins all parts of a repository to one model, which the server lists", () => {
     const parts = [part("c", 5), part("d", 7)];
     const whole = { name: "Qwen/Qwen2.5-7B", loaded: true, sizeBytes: 12, publisher: "Qwen" };
     const joined = joinWeights([], parts);
@@ -197,7 +197,7 @@ describe("joinWeights()", () => {
     expect(joinWeights([], [...parts, other])).toHaveLength(2);
   });
 
-  test("leaves two GGUF files of one repository two: they are quantised otherwise", () => {
+  test("keeps two GGUF files of a repository with different quantisations separate", () => {
     const gguf = (digit: string, quantisation: string) => ({
       ...part(digit, 5),
       format: "gguf" as const,

@@ -36,7 +36,7 @@ async function serve(specs: object[], prefix: string[] = []): Promise<Started> {
   return { pid, ports: JSON.parse(line) as number[] };
 }
 
-/** A server that defers accepting (TCP_DEFER_ACCEPT) has no connection until its client has spoken. */
+/** A server with TCP_DEFER_ACCEPT has no connection until its client sends data. */
 const connect = (port: number, address = "127.0.0.1"): string[] => [
   process.execPath,
   "-e",
@@ -63,7 +63,7 @@ const scanner = () =>
     }),
   );
 
-describeUnless(lacking, "a scan with the right to enter network namespaces", () => {
+describeUnless(lacking, "a scan with permission to enter network namespaces", () => {
   let inside: Started;
   let tls: Started;
   let decoy: Started;
@@ -77,18 +77,18 @@ describeUnless(lacking, "a scan with the right to enter network namespaces", () 
     result = await scanner().scan();
   }, 30_000);
 
-  test("asks what listens on loopback in there, and not what has the same port out here", () => {
+  test("probes the listener on loopback inside the namespace, and not the listener on the same port outside", () => {
     expect(of(inside.pid)).toMatchObject([
       { id: "ollama", version: "0.12.6", ports: inside.ports, bind: ["127.0.0.1"] },
     ]);
     expect(of(decoy.pid)).toMatchObject([{ id: "llama-cpp", ports: inside.ports, bind: ["127.0.0.1"] }]);
   });
 
-  test("asks over TLS and IPv6 too", () => {
+  test("also probes over TLS and IPv6", () => {
     expect(of(tls.pid)).toMatchObject([{ id: "ollama", ports: tls.ports, bind: ["::1"] }]);
   });
 
-  test("keeps the clients of one loopback apart from those of another", async () => {
+  test("assigns clients of two loopback interfaces to the right listener", async () => {
     const enter = ["nsenter", `--net=/proc/${inside.pid}/ns/net`];
     const within = await spawn([...enter, ...connect(inside.ports[0]!)]);
     const without = await spawn(connect(decoy.ports[0]!));
@@ -98,7 +98,7 @@ describeUnless(lacking, "a scan with the right to enter network namespaces", () 
     expect(clientsOf(decoy.pid)).toEqual([without.pid]);
   });
 
-  test("without the right says how many listeners were not probed, and probes no other address instead", async () => {
+  test("without permission reports how many listeners were not probed, and probes no other address instead", async () => {
     const main = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
     const drop = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"];
     const command = [...drop, process.execPath, main, "scan", "--json"];
@@ -125,7 +125,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
     expect(namespaces.isAllowed()).toBe(true);
   });
 
-  test("runs the action in the namespace and is back after it, also when it throws", () => {
+  test("runs the action in the namespace and returns afterwards, also if it throws", () => {
     const before = home();
     expect(namespaces.within(other, home)).toBe(other.name);
     expect(home()).toBe(before);
@@ -137,7 +137,7 @@ describeUnless(lacking, "createNamespaces().within()", () => {
     expect(home()).toBe(before);
   });
 
-  test("does not enter the namespace of a process that took the number of another", () => {
+  test("does not enter the namespace of a process that reuses a pid", () => {
     let ran = false;
     const mistaken = { pid: process.pid, name: other.name };
     const attempt = () =>
@@ -174,11 +174,11 @@ describeUnless(lacking, "a scan of a host of its own", () => {
     for (const name of [host, elsewhere]) Bun.spawnSync(["ip", "netns", "del", name]);
   });
 
-  test("names a client on another host by its address, and one on this host by its process", async () => {
+  test("names a client on another host by its address, and a client on this host by its process", async () => {
     const main = new URL("../../../../../agent/main.ts", import.meta.url).pathname;
     const script = join(import.meta.dir, "../scan-server.ts");
     const specs = JSON.stringify([{ kind: "http", address: "0.0.0.0", answers: OLLAMA }]);
-    // Whoever starts the scan is a client of the engine.
+    // The test process is a client of the engine too.
     const client = `globalThis.socket = await Bun.connect({ hostname: '127.0.0.1', port: $port, socket: { data() {} } });
       await Bun.spawn([process.execPath, '$2', 'scan', '--json'], { stdout: 'inherit' }).exited;
       process.exit();`;

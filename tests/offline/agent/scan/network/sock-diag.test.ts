@@ -60,7 +60,7 @@ const OLLAMA: TcpRow = {
 };
 
 describe("parseDiag()", () => {
-  test("reads IPv4, IPv6 and IPv4-mapped sockets and says when the dump is whole", () => {
+  test("reads IPv4, IPv6 and IPv4-mapped sockets and reports the end of the dump", () => {
     const loopback = [...Array<number>(15).fill(0), 1];
     const mapped = [...Array<number>(10).fill(0), 255, 255, 127, 0, 0, 1];
     const six = message({ family: 10, local: loopback, remote: Array<number>(16).fill(0) });
@@ -75,11 +75,11 @@ describe("parseDiag()", () => {
     });
   });
 
-  test("says that more is to come after whole messages without an end", () => {
+  test("returns `more` after whole messages without an end of the dump", () => {
     expect(parseDiag(message({}), "listen", SEQUENCE)).toEqual({ rows: [OLLAMA], is: "more" });
   });
 
-  test("passes over a socket in another state", () => {
+  test("skips a socket in another state", () => {
     expect(parseDiag(join(message({ state: 1 }), DONE), "listen", SEQUENCE)).toEqual({
       rows: [],
       is: "done",
@@ -93,16 +93,16 @@ describe("parseDiag()", () => {
     ["a cut message", message({}).subarray(0, 87)],
     ["a cut header", message({}).subarray(0, 15)],
     ["a length of zero", new Uint8Array(88)],
-  ])("fails on %s rather than leave sockets out", (_, bytes) => {
+  ])("fails on %s instead of returning an incomplete list", (_, bytes) => {
     expect(parseDiag(bytes, "listen", SEQUENCE).is).toBe("failed");
   });
 
-  test("tells a refusal from a failure", () => {
+  test("distinguishes an unsupported address family from a failure", () => {
     expect(parseDiag(message({ type: 2 }), "listen", SEQUENCE).is).toBe("refused");
   });
 });
 
-test("diagRequest() asks for one family, TCP and one state", () => {
+test("diagRequest() requests TCP sockets of one address family in one state", () => {
   const view = new DataView(diagRequest(10, "established", 3).buffer as ArrayBuffer);
   expect([view.getUint32(0, true), view.getUint16(4, true), view.getUint32(8, true)]).toEqual([72, 20, 3]);
   expect([view.getUint8(16), view.getUint8(17), view.getUint32(20, true)]).toEqual([10, 6, 2]);
@@ -128,11 +128,11 @@ describe("createSocketDiag()", () => {
   const four = (sequence: number): Uint8Array => message({ sequence });
   const done = (sequence: number): Uint8Array => message({ type: 3, sequence });
 
-  test("joins both families, each over several reads", () => {
+  test("joins both address families, each from several reads", () => {
     expect(answering([four(1), done(1)], [done(2)]).read("listen")).toEqual([OLLAMA]);
   });
 
-  test("takes a kernel without IPv6 for what it is", () => {
+  test("accepts a kernel without IPv6", () => {
     expect(answering([four(1), done(1)], [message({ type: 2, sequence: 2 })]).read("listen")).toEqual([
       OLLAMA,
     ]);
@@ -146,7 +146,7 @@ describe("createSocketDiag()", () => {
     expect(answering(...answers).read("listen")).toBeUndefined();
   });
 
-  test("throws away what an older dump left behind", () => {
+  test("discards the rest of an earlier dump", () => {
     const diag = answering([four(1)], [four(2), done(2)], [done(3)]);
     expect(diag.read("listen")).toBeUndefined();
     expect(diag.read("listen")).toEqual([OLLAMA]);
@@ -159,7 +159,7 @@ describeUnless(missing("Linux"), "openSocketDiag()", () => {
     for (const one of open) one instanceof Socket ? one.destroy() : one.close();
   });
 
-  test("says the same of this process's sockets as the tables of procfs", async () => {
+  test("returns the same sockets of this process as the tables of procfs", async () => {
     const ports = await Promise.all([listen("127.0.0.1"), listen("::1")]);
     await new Promise<void>((resolve) => {
       const client = new Socket();
@@ -193,7 +193,7 @@ describe("createOwnSockets()", () => {
   const deps = { files: realFiles(), procRoot: "/nowhere" };
   const connection: TcpRow = { ...OLLAMA, state: "established", inode: "41353", remotePort: 4 };
 
-  test("gives the same list while the sockets are the same, and another one when any differs", () => {
+  test("returns the same array while the sockets are unchanged, and a new one after any change", () => {
     let rows: TcpRow[] = [OLLAMA];
     const sockets = createOwnSockets({ ...deps, diag: { read: () => rows.map((row) => ({ ...row })) } });
     const first = sockets.listening();
@@ -203,7 +203,7 @@ describe("createOwnSockets()", () => {
     expect(sockets.listening()).toEqual(rows);
   });
 
-  test("asks for connections in every second scan, and at once for new listeners", () => {
+  test("reads connections in every second scan, and immediately for new listeners", () => {
     const asked: string[] = [];
     const read = (state: TcpRow["state"]): TcpRow[] => {
       asked.push(state);
@@ -224,7 +224,7 @@ describe("createOwnSockets()", () => {
     }
   });
 
-  test("is undefined, not empty, when neither the kernel nor procfs answers", () => {
+  test("is undefined, not empty, if neither sock_diag nor procfs is readable", () => {
     const sockets = createOwnSockets({ ...deps, diag: { read: () => undefined } });
     expect(sockets.listening()).toBeUndefined();
     expect(sockets.established(true)).toEqual([]);

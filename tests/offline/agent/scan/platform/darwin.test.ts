@@ -46,7 +46,7 @@ n127.0.0.1:50501->127.0.0.1:1
 TST=SYN_SENT
 `;
 
-test("parsePs() keeps executables with spaces whole and reads the start", () => {
+test("parsePs() keeps spaces in executables and reads the start time", () => {
   const rows = parsePs(PS);
   expect(rows.map(({ pid }) => pid)).toEqual([1, 501, 777]);
   expect(rows[1]).toEqual({
@@ -61,13 +61,13 @@ test("parsePs() keeps executables with spaces whole and reads the start", () => 
   expect(rows[2]!.startedAtMs).toBe(new Date(2025, 10, 1, 9, 15, 7).getTime());
 });
 
-test("parsePsArguments() gives the words of each command line", () => {
+test("parsePsArguments() splits each command line into words", () => {
   expect(parsePsArguments("  777 python3 -m mlx_lm.server --port 8080\n")).toEqual(
     new Map([[777, ["python3", "-m", "mlx_lm.server", "--port", "8080"]]]),
   );
 });
 
-test("tcpRowsOf() reads listening and established sockets, IPv4 and IPv6, and leaves the rest", () => {
+test("tcpRowsOf() reads listening and established sockets, IPv4 and IPv6, and skips all others", () => {
   const rows = tcpRowsOf(parseLsof(LSOF));
   expect(
     rows.map(({ localAddress, localPort, state, inode }) => [inode, state, localAddress, localPort]),
@@ -80,7 +80,7 @@ test("tcpRowsOf() reads listening and established sockets, IPv4 and IPv6, and le
   ]);
 });
 
-test("parsePs() takes the shells, the ended and the odd names that ps(1) of macOS prints, and no broken row", () => {
+test("parsePs() accepts login shells, ended processes and unusual names of ps(1) on macOS, and skips broken rows", () => {
   const rows = parsePs(`  802   801   501 ada      1234 Thu Nov 20 09:15:00 2025 -zsh
   803   802   501 ada         0 Thu Nov 20 09:16:00 2025 (bash)
   804     1   258 _windowserver 55 Thu Nov 20 09:16:00 2025 /System/Library/A B.framework/WindowServer
@@ -97,17 +97,17 @@ test("parsePs() takes the shells, the ended and the odd names that ps(1) of macO
   expect(rows[3]!.startedAtMs).toBe(new Date(2025, 10, 3, 23, 59, 59).getTime());
 });
 
-test("parseLsof() gives names as they are, whatever lsof writes for their letters in the locale of a daemon", () => {
+test("parseLsof() decodes the escapes that lsof writes in the locale of a daemon", () => {
   // Captured from lsof 4.95 under LC_ALL=C and under C.UTF-8, of one file.
   const daemon = "n/tmp/caf\\xc3\\xa9 \\\\back\\ttab \\xe6\\xa8\\xa1\\xe5\\x9e\\x8b.gguf";
   const person = "n/tmp/café \\\\back\\ttab 模型.gguf";
   for (const line of [daemon, person])
     expect(parseLsof(`p1\nftxt\ntREG\n${line}\n`)[0]!.name).toBe("/tmp/café \\back\ttab 模型.gguf");
-  // No escape of lsof: left alone.
+  // Not an escape of lsof, so unchanged.
   expect(parseLsof("p1\nftxt\nn/a\\qb^A\n")[0]!.name).toBe("/a\\qb^A");
 });
 
-test("tcpRowsOf() reads link-local addresses, whose zone macOS writes into them, and no name without a port", () => {
+test("tcpRowsOf() reads link-local addresses with the zone that macOS adds, and skips names without a port", () => {
   const text = `p99
 f8
 tIPv6
@@ -194,7 +194,7 @@ describe("darwinHost()", () => {
     expect(asked[0]!.slice(0, 4)).toEqual(["/usr/bin/env", "LC_ALL=", "LC_TIME=C", "LC_CTYPE=UTF-8"]);
   });
 
-  test("says what other users hide without root, and which tool failed", async () => {
+  test("reports what is hidden without root, and which tool failed", async () => {
     const snapshot = await host(run, 501).observe();
     expect(snapshot.collectors.find(({ name }) => name === "listeners")).toMatchObject({ status: "partial" });
     const blind = await host(() => Promise.reject(new Error("no such tool"))).observe();

@@ -45,7 +45,7 @@ const MAPS = `55d5e0a00000-55d5e0a01000 r--p 00000000 fe:00 326591              
 `;
 
 describe("parseStat()", () => {
-  test("reads the fields a scan needs", () => {
+  test("reads the fields that a scan uses", () => {
     expect(parseStat(STAT)).toEqual({
       pid: 13834,
       name: "python3",
@@ -59,7 +59,7 @@ describe("parseStat()", () => {
     });
   });
 
-  test("is not misled by a name with spaces and parentheses", () => {
+  test("parses a name with spaces and parentheses", () => {
     const stat = parseStat(STAT.replace("(python3)", "(a) R 1 (b)"));
     expect(stat).toMatchObject({ name: "a) R 1 (b", parentPid: 13_789, startTicks: 285_937 });
   });
@@ -91,7 +91,7 @@ describe("parseContainer()", () => {
     [`0::/system.slice/nerdctl-${id}.scope`, "containerd:3f4e5a6b7c8d"],
     ["0::/lxc.payload.web-production-1/init.scope", "lxc:web-production-1"],
     ["7:memory:/lxc/web-1", "lxc:web-1"],
-    // What watches a container is outside of it.
+    // The monitor of a container runs outside it.
     [`0::/machine.slice/libpod-conmon-${id}.scope`, undefined],
     [`0::/kubepods.slice/kubepods-pod1.slice/crio-conmon-${id}.scope`, undefined],
     ["0::/lxc.monitor.web-1", undefined],
@@ -104,14 +104,14 @@ describe("parseContainer()", () => {
   });
 });
 
-test("parsePasswd() and parseUid() give the user of a process", () => {
+test("parsePasswd() and parseUid() return the user of a process", () => {
   const users = parsePasswd("root:x:0:0:root:/root:/bin/bash\nada:x:1000:1000::/home/ada:/bin/sh\nbroken\n");
   expect(users.get(parseUid("Name:\tx\nUid:\t1000\t0\t0\t0\n")!)).toEqual({ name: "ada", home: "/home/ada" });
   expect(parseUid("Name:\tx\n")).toBeUndefined();
 });
 
 describe("parseTcpTable()", () => {
-  test("keeps listening and established sockets and passes over every other state", () => {
+  test("keeps listening and established sockets and skips all other states", () => {
     expect(parseTcpTable(TCP)).toEqual([
       row("127.0.0.1", 11_434, "0.0.0.0", 0, "listen", 998, "26517"),
       row("0.0.0.0", 2024, "0.0.0.0", 0, "listen", 0, "1071"),
@@ -119,7 +119,7 @@ describe("parseTcpTable()", () => {
     ]);
   });
 
-  test("gives nothing for an empty or foreign text", () => {
+  test("returns nothing for an empty text or another format", () => {
     expect(parseTcpTable("")).toEqual([]);
     expect(parseTcpTable("hello\nworld")).toEqual([]);
   });
@@ -148,13 +148,13 @@ test.each([
   expect(parseAddress(hex)).toBe(address);
 });
 
-test("formatIpv6() shortens the longest run of zeros and no single one (RFC 5952)", () => {
+test("formatIpv6() shortens the longest run of zeros, and not a single zero (RFC 5952)", () => {
   expect(formatIpv6([0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1])).toBe("2001:db8:0:1::1");
   expect(formatIpv6([0, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1])).toBe("1:0:1:1:1:1:1:1");
 });
 
 describe("parseMaps()", () => {
-  test("lists every file once, executable when any of its mappings is, names with spaces whole", () => {
+  test("lists each file once, executable if any of its mappings is, and keeps spaces in names", () => {
     expect(parseMaps(MAPS)).toEqual([
       {
         identity: "fe:00 326591",
@@ -177,7 +177,7 @@ describe("parseMaps()", () => {
     ]);
   });
 
-  test("gives nothing for anonymous memory", () => {
+  test("returns nothing for anonymous memory", () => {
     expect(parseMaps("7f9b2190f000-7f9b21911000 rw-p 00000000 00:00 0 \n")).toEqual([]);
   });
 });
@@ -213,7 +213,7 @@ describe("createMounts()", () => {
     expect(mounts.at("/proc")?.options).toBe("rw,hidepid=invisible");
   });
 
-  test("takes for local only what the kernel reads by itself, and what it does not know for remote", () => {
+  test("classifies only file systems of the kernel as local, and unknown ones as remote", () => {
     const ofOwn = ["fe:00", "00:15", "00:2d", "00:2e", "00:30", "00:31", "00:01", "00:99"];
     expect(ofOwn.map((device) => mounts.ofDevice(7, device).class)).toEqual([
       "local",
@@ -227,7 +227,7 @@ describe("createMounts()", () => {
     ]);
   });
 
-  test("looks into the table of the process, whose overlay may have a FUSE below it", () => {
+  test("reads the mount table of the process, whose overlay may be on top of FUSE", () => {
     const ofOther = ["00:3c", "00:3d", "00:3e"].map((device) => mounts.ofDevice(7, device));
     expect(ofOther).toEqual([
       { class: "remote", type: "overlay" },
@@ -242,7 +242,7 @@ describe("createMounts()", () => {
     ]);
   });
 
-  test("follows a path through the mounts that this process sees", () => {
+  test("resolves a path with the mounts of the process", () => {
     expect(mounts.ofPath("/home/ada/model.gguf", 7).type).toBe("fuse.sshfs");
     expect(mounts.ofPath("/home/adam/model.gguf", 7).type).toBe("overlay");
     expect(mounts.ofPath("/data/model.gguf", 7).class).toBe("local");
@@ -251,7 +251,7 @@ describe("createMounts()", () => {
   });
 });
 
-test("a container is only reached through a bridge of this host", () => {
+test("a container is reachable only through a bridge of this host", () => {
   const trie = `Main:
   +-- 0.0.0.0/0 3 0 5
      |-- 127.0.0.1
@@ -271,7 +271,7 @@ docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
   ]);
 });
 
-test("parseLinkLocal() tells which interface has a link-local address", () => {
+test("parseLinkLocal() returns the interface of a link-local address", () => {
   // Captured from a host with a network in a virtual machine.
   const table = `fd000000000000000000000000000002 04 40 00 82     eth0
 00000000000000000000000000000001 01 80 10 80       lo
@@ -287,7 +287,7 @@ fe800000000000000000000000000007 06 40 20 80  virbr0\n`;
   const files: Files = { ...realFiles(), text: () => table };
   const reach = createReach({ files, procRoot: "/proc", sysRoot: "/sys" });
   expect(reach.own("fe80::fc:ff:fe00:1")).toBe("fe80::fc:ff:fe00:1%eth0");
-  // Of two interfaces with one address either could be meant.
+  // Two interfaces with the same address are ambiguous.
   expect(reach.own("fe80::7")).toBeUndefined();
   expect(reach.own("fe80::8")).toBeUndefined();
   expect(reach.own("fd00::2")).toBe("fd00::2");
@@ -306,7 +306,7 @@ describe("linuxHost() on a captured tree", () => {
     { pid: 600, name: "worker", parent: 500, sockets: ["26517"] },
     { pid: 700, name: "code", parent: 1, sockets: ["41353"] },
   ];
-  // Each test gets the tree as it was captured: some change it.
+  // Each test gets a fresh copy of the captured tree, because some tests change it.
   beforeEach(() => {
     for (const process of processes) putProcess(process);
     put(weights, ggufFile(HOLIDAY_PHOTOS));
@@ -325,7 +325,7 @@ describe("linuxHost() on a captured tree", () => {
   function putProcess({ pid, name, parent, sockets = [] }: (typeof processes)[number]): void {
     const directory = join(proc, String(pid));
     const stat = STAT.replace("13834 (python3) S 13789", `${pid} (${name}) S ${parent}`);
-    // The client is the oldest of them: owners are looked for among the young first.
+    // The client is the oldest process, because the search for owners starts with the youngest.
     put(join(directory, "stat"), pid === 700 ? stat.replace("285937", "100") : stat);
     put(join(directory, "status"), "Name:\tx\nUid:\t0\t0\t0\t0\n");
     put(join(directory, "cmdline"), `/usr/local/bin/${name}\0serve\0`);
@@ -356,7 +356,7 @@ describe("linuxHost() on a captured tree", () => {
       isLibraryWanted: () => false,
     });
 
-  test("joins listeners to the topmost process that holds the socket, and clients to theirs", async () => {
+  test("assigns listeners to the topmost process that holds the socket, and clients to their processes", async () => {
     const snapshot = await host.observe();
     expect(snapshot.processes.get(500)).toMatchObject({
       executable: "/usr/local/bin/ollama",
@@ -371,7 +371,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(host.workingDirectory(700)).toBe("/srv");
   });
 
-  test("remembers weights that a process with an inference library had mapped, and a GPU's device", async () => {
+  test("keeps weights that a process with an inference library had mapped, and reports a mapped GPU device", async () => {
     const real = realFiles();
     const libraryHost = linuxHost({
       files: real,
@@ -390,7 +390,7 @@ describe("linuxHost() on a captured tree", () => {
     const maps = join(proc, "600", "maps");
     const mapping = readFileSync(maps, "utf8");
     const library = "7f9b21a00000-7f9b21a01000 r-xp 00000000 fe:00 7 /x/libggml.so\n";
-    // A line of a CUDA process, as github.com/simoncblyth/opticks shows one in its notes.
+    // A line of a CUDA process from the notes of github.com/simoncblyth/opticks.
     const device = "200000000-200200000 rw-s 00000000 00:05 34651 /dev/nvidiactl\n";
     const grow = (pages: number) =>
       put(
@@ -405,7 +405,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(first.anonymous?.get(600)).toMatchObject({ heldBytes: 2 ** 28, mapsGpu: false, earlier: [] });
     grow(80_000);
     put(maps, library + device);
-    // Each process has its turn within four scans, and its memory within the next ones.
+    // Each process is read within four scans, and its memory in the scans after that.
     for (let scan = 0; scan < 4; scan += 1) await libraryHost.observe();
     const last = await libraryHost.observe();
     expect(last.weights.get(600)).toBeUndefined();
@@ -413,12 +413,12 @@ describe("linuxHost() on a captured tree", () => {
     expect(last.anonymous?.get(600)).toMatchObject(traces);
   });
 
-  test("names the package of a program that is this host's own file, and of none that only has its path", async () => {
+  test("names the package of a program at its own path, and not of another file at the same path", async () => {
     const real = realFiles();
     const host = linuxHost({
       files: {
         ...real,
-        // In another root, or replaced since it started.
+        // In another root directory, or replaced since the process started.
         facts: (path) => ({ ...real.facts(path), ...(path.endsWith("/800/exe") && { identity: "9:9" }) }),
       },
       run: async (command) => (command.includes("--search") ? "coreutils: /usr/bin/env\n" : "9.1-1\n"),
@@ -448,7 +448,7 @@ describe("linuxHost() on a captured tree", () => {
     for (const pid of [800, 801]) rmSync(join(proc, String(pid)), { recursive: true });
   });
 
-  test("finds the owners of clients in the first scan of a slow host too: a single scan has no next one", async () => {
+  test("finds the owners of clients in the first scan of a slow host, because a single scan has no later one", async () => {
     let nowMs = 0;
     const slow = newHost(() => {
       nowMs += 2;
@@ -458,7 +458,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(slow.peers([listener]).peers.get(listener.key)).toEqual([{ pid: 700, connections: 1 }]);
   });
 
-  test("reads the header of mapped weights whatever the file is called", async () => {
+  test("reads the header of mapped weights independent of the file name", async () => {
     const snapshot = await host.observe();
     expect(snapshot.weights.get(600)).toMatchObject([
       { format: "gguf", header: { name: "TinyLlama 1.1B Chat" } },
@@ -466,7 +466,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(snapshot.weights.size).toBe(1);
   });
 
-  test("says that a listener has no readable owner instead of leaving it out", async () => {
+  test("reports a listener without a readable owner", async () => {
     const snapshot = await host.observe();
     expect(snapshot.collectors.find(({ name }) => name === "listeners")).toEqual({
       name: "listeners",
@@ -475,7 +475,7 @@ describe("linuxHost() on a captured tree", () => {
     });
   });
 
-  test("counts the network namespaces that it cannot read, and the listeners behind the last that it reads", async () => {
+  test("counts unreadable network namespaces, and a list of listeners that was cut", async () => {
     rmSync(join(proc, "600", "ns", "net"));
     symlinkSync("net:[7]", join(proc, "600", "ns", "net"));
     const detailOf = async () => {
@@ -490,7 +490,7 @@ describe("linuxHost() on a captured tree", () => {
     expect(await detailOf()).toStartWith("more than 20000 listeners: the rest was not read");
   });
 
-  test("asks a link-local listener through its interface, and counts one whose interface is not known", async () => {
+  test("probes a link-local listener through its interface, and counts listeners whose interface is unknown", async () => {
     const of = (port: string) =>
       `   1: 000080FE00000000FF00FC00010000FE:${port} 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000   998        0 26517 1 0 100 0 0 10 0\n`;
     put(join(proc, "net", "tcp6"), `  sl\n${of("2CAA")}`);
@@ -509,9 +509,9 @@ describe("linuxHost() on a captured tree", () => {
     expect(known.detail).not.toContain("link-local");
   });
 
-  test("says failed when there is no procfs at all", async () => {
+  test("reports `failed` without procfs", async () => {
     rmSync(root, { recursive: true });
-    // IPv4 and IPv6 tables take turns.
+    // The IPv4 and IPv6 tables alternate.
     await host.observe();
     const snapshot = await host.observe();
     expect(snapshot.collectors.filter(({ status }) => status === "failed").map(({ name }) => name)).toEqual([

@@ -66,7 +66,7 @@ const PROCESSES = JSON.stringify({
   ],
 });
 
-test("parseNetstat() tells listeners by their remote port, on a system of any language", () => {
+test("parseNetstat() recognises listeners by their remote port in every display language", () => {
   const rows = [...parseNetstat(NETSTAT), ...parseNetstat(NETSTAT_6)];
   expect(rows.map((row) => [row.inode, row.state, row.localAddress, row.localPort, row.remotePort])).toEqual([
     ["1180", "listen", "0.0.0.0", 135, 0],
@@ -79,7 +79,7 @@ test("parseNetstat() tells listeners by their remote port, on a system of any la
   ]);
 });
 
-test("parseReport() reads lists, the single object PowerShell 5.1 makes of one, and its list in an object", () => {
+test("parseReport() reads lists, a single object instead of a list of one, and a list inside an object (PowerShell 5.1)", () => {
   const { processes, gpuBytes } = parseReport(PROCESSES);
   expect(processes[1]).toEqual({
     pid: 4242,
@@ -106,7 +106,7 @@ test("parseReport() reads lists, the single object PowerShell 5.1 makes of one, 
   expect(() => parseReport("")).toThrow();
 });
 
-test("parseReport() takes no other number for a pid, and no amount that is none", () => {
+test("parseReport() skips counter instances without a pid and amounts that are not numbers", () => {
   const g = [
     { n: "_Total", d: 1 },
     { n: "pid_x_luid", d: 1 },
@@ -116,18 +116,18 @@ test("parseReport() takes no other number for a pid, and no amount that is none"
   expect(parseReport(JSON.stringify({ p: [], g })).gpuBytes).toEqual(new Map());
 });
 
-test("the scripts write ASCII and read nothing that a language changes", () => {
+test("the scripts print ASCII and read no translated names", () => {
   for (const script of [PROCESSES_SCRIPT, modulesScript([1, 2])]) {
     expect(script).toContain(String.raw`'[^\x00-\x7f]', { param($m) '\u{0:x4}' -f [int][char]$m.Value }`);
     expect(script).not.toContain('"');
     expect(script).not.toContain("Get-Counter");
   }
-  // What that replacement makes of C:\Users\Jürgen and 模型, read back.
+  // The output of that replacement for C:\Users\Jürgen and 模型, parsed again.
   const text = String.raw`{"p":[{"p":7,"q":1,"n":"x","e":"C:\\J\u00fcrgen\\\u6a21\u578b.exe"}],"g":null}`;
   expect(parseReport(text).processes[0]!.executable).toBe("C:\\Jürgen\\模型.exe");
 });
 
-test("parseModules() gives the paths of each process", () => {
+test("parseModules() returns the paths of each process", () => {
   expect(parseModules('{"p":[{"p":7,"m":["C:\\\\a\\\\ggml.dll",null]},{"p":8,"m":[]}]}')).toEqual(
     new Map([
       [7, ["C:\\a\\ggml.dll"]],
@@ -172,7 +172,7 @@ describe("windowsHost()", () => {
       isLibraryWanted: (path) => path.includes("ggml"),
     });
 
-  test("joins processes, listeners, modules and clients, and asks PowerShell only when it must", async () => {
+  test("joins processes, listeners, modules and clients, and runs PowerShell only if needed", async () => {
     const windows = host(run);
     const snapshot = await windows.observe();
     const listener = snapshot.listeners.find(({ port }) => port === 11_434)!;
@@ -191,7 +191,7 @@ describe("windowsHost()", () => {
       status: "partial",
       detail: "1 link-local listeners not probed: their interface is unknown",
     });
-    // A window of a gigabyte is no model.
+    // A program with a window may use 1 GiB without a model.
     expect(snapshot.gpu).toEqual(new Map([[4242, { bytes: 6 * GIB }]]));
     expect(snapshot.collectors.find(({ name }) => name === "gpu")).toEqual({ name: "gpu", status: "ok" });
     asked.length = 0;
@@ -199,7 +199,7 @@ describe("windowsHost()", () => {
     expect(asked).toEqual(["netstat.exe", "netstat.exe"]);
   });
 
-  test("says what Windows does not show and which tool failed", async () => {
+  test("reports what Windows does not show and which tool failed", async () => {
     const snapshot = await host(run).observe();
     expect(snapshot.collectors.find(({ name }) => name === "weights")).toMatchObject({
       status: "unsupported",

@@ -12,7 +12,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const inPlace = (files: Files) => ({ files, reader: inProcessReader(createReads(files)) });
 
-test("executables.sha256Remote() leaves a file that may not be read here to the reader", async () => {
+test("executables.sha256Remote() reads a file in the reader process", async () => {
   const path = join(home, "remote");
   writeFileSync(path, "a program");
   const here: string[] = [];
@@ -57,7 +57,7 @@ test("executables.sha256() spreads a large file over scans and hashes an unchang
   expect(read).toBe(4);
 });
 
-test("executables.sha256() leaves the first scan nearly alone, and gives the second five times as long", () => {
+test("executables.sha256() hashes little in the first scan, and has five times its budget in the second", () => {
   const path = join(home, "larger");
   writeFileSync(path, new Uint8Array(8 * 1024 * 1024));
   let now = 0;
@@ -77,11 +77,11 @@ test("executables.sha256() leaves the first scan nearly alone, and gives the sec
     executables.begin();
     executables.sha256(path);
   }
-  // One more each: the budget is found used up only after it was.
+  // One read more each, because the budget is checked before a read.
   expect(reads).toEqual([4, 16, 4]);
 });
 
-test("executables.sha256() goes through a large file in the first scan where no later one goes on", () => {
+test("executables.sha256() hashes a large file completely in a single scan", () => {
   const path = join(home, "largest");
   writeFileSync(path, new Uint8Array(8 * 1024 * 1024));
   let now = 0;

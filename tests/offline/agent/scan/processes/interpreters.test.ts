@@ -21,14 +21,14 @@ describeUnless(missing("Linux"), "languageOf()", () => {
     ["sh", "none"],
     ["ls", "none"],
   ] as const)
-    testUnless(missing(program), `tells what ${program} is, whatever it is called`, () => {
+    testUnless(missing(program), `recognises ${program} under any name`, () => {
       expect(languageOf(realOf(program))).toBe(language);
       const copy = join(directory, `copy-of-${language}`);
       copyFileSync(realOf(program), copy);
       expect(languageOf(copy)).toBe(language);
     });
 
-  test("tells Bun from a program that Bun compiled", () => {
+  test("distinguishes Bun from a program that Bun compiled", () => {
     const source = join(directory, "program.ts");
     writeFileSync(source, "console.log(1)");
     const compiled = join(directory, "bun");
@@ -36,7 +36,7 @@ describeUnless(missing("Linux"), "languageOf()", () => {
     expect([languageOf(realpathSync(process.execPath)), languageOf(compiled)]).toEqual(["node", "none"]);
   });
 
-  test("knows nothing of what is no executable, or cut short, or absent", () => {
+  test("is undefined for other files, cut files and missing files", () => {
     const bytes = new Uint8Array(4096);
     bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
     bytes.fill(0xff, 32, 64);

@@ -4,7 +4,7 @@ import { placedPackage } from "../../../../../agent/scan/processes/versioned-pac
 
 const HOUR_MS = 3_600_000;
 
-/** A package manager that answers by the first words of the command; what it does not know fails. */
+/** A package manager with outputs by the first words of the command. Other commands fail. */
 function manager(answers: Record<string, string>) {
   const asked: string[] = [];
   const state = { nowMs: 0 };
@@ -17,7 +17,7 @@ function manager(answers: Record<string, string>) {
       return answers[found]!;
     },
   });
-  /** Asks as one scan after another does, until the search is over. */
+  /** Calls it once per scan, until the search has ended. */
   const settled = async (path: string) => {
     packages.of(path);
     await Bun.sleep(0);
@@ -27,7 +27,7 @@ function manager(answers: Record<string, string>) {
 }
 
 describe("createPackages()", () => {
-  test("gives name and version of the Debian package, without waiting for them", async () => {
+  test("returns name and version of the Debian package, without waiting", async () => {
     const { packages, settled, asked } = manager({
       "dpkg-query --search": "dpkg-query: no path found\npython3.13-minimal: /usr/bin/python3.13\n",
       "dpkg-query --show": "3.13.5-2\n",
@@ -39,12 +39,12 @@ describe("createPackages()", () => {
     expect(asked).toHaveLength(2);
   });
 
-  test("asks rpm where there is no dpkg", async () => {
+  test("runs rpm on a host without dpkg", async () => {
     const { settled } = manager({ "rpm -qf": "ollama 0.12.6-1.fc43\n" });
     expect(await settled("/usr/bin/ollama")).toBe("ollama 0.12.6-1.fc43");
   });
 
-  test("says nothing where no package manager knows the file, and asks again only after an hour", async () => {
+  test("is undefined if no package contains the file, and searches again only after an hour", async () => {
     const { settled, asked, state, packages } = manager({});
     expect(await settled("/opt/x/server")).toBeUndefined();
     const first = asked.length;
@@ -57,7 +57,7 @@ describe("createPackages()", () => {
   });
 
   test.each(["/home/a/.local/bin/ollama", "/usr/local/bin/ollama", "/tmp/server", "relative"])(
-    "does not search for %s, which is in no package",
+    "does not search for %s, which no package contains",
     async (path) => {
       const { settled, asked } = manager({ "dpkg-query": "x: /\n", rpm: "x 1\n" });
       expect(await settled(path)).toBeUndefined();
@@ -65,7 +65,7 @@ describe("createPackages()", () => {
     },
   );
 
-  test("runs one search at a time, whatever the number of engines", async () => {
+  test("runs one search at a time for any number of engines", async () => {
     const { packages, asked } = manager({ "rpm -qf": "x 1-1\n" });
     for (let at = 0; at < 20; at += 1) packages.of(`/usr/bin/engine${at}`);
     expect(asked.filter((command) => command.startsWith("dpkg-query"))).toHaveLength(1);
@@ -80,7 +80,7 @@ test.each([
     "C:\\Program Files\\WindowsApps\\Microsoft.FoundryLocal_0.7.120.0_x64__8wekyb3d8bbwe\\foundry.exe",
     "Microsoft.FoundryLocal 0.7.120.0 (MSIX)",
   ],
-  // Anybody may make such directories elsewhere.
+  // Any user can create such directories elsewhere.
   ["/home/ada/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/tmp/opt/homebrew/Cellar/ollama/0.12.6/bin/ollama", undefined],
   ["/opt/homebrew/Cellar/ollama", undefined],
@@ -92,7 +92,7 @@ test.each([
   expect(placedPackage(path)).toBe(found as string);
 });
 
-test("parseDpkgSearch() takes the package of the very path, and no diversion, list or pattern", () => {
+test("parseDpkgSearch() returns the package of exactly this path, and skips diversions, lists and patterns", () => {
   const paths = ["/usr/bin/sh", "/bin/sh"];
   expect(parseDpkgSearch("dash:amd64: /bin/sh\n", paths)).toBe("dash:amd64");
   for (const output of [

@@ -44,7 +44,7 @@ function put(pid: number, { name = "sleep", parent = 1, ticks = 0, bytes = 1_000
   }
 }
 
-/** The files of this machine, with what was read noted as `stat 12`. */
+/** The files of this machine. Records each read as `stat 12`. */
 function noting(): { files: Files; read: string[] } {
   const real = realFiles();
   const read: string[] = [];
@@ -86,7 +86,7 @@ beforeEach(() => {
 });
 
 describe("createProcessTable()", () => {
-  test("looks at every process within two scans, and at a quiet one within four", () => {
+  test("reads every process within two scans, and a quiet one within four", () => {
     for (const pid of [10, 11, 12, 13]) put(pid);
     const { read, table: processes } = table();
     processes.read();
@@ -102,7 +102,7 @@ describe("createProcessTable()", () => {
     expect(looks(4)).toEqual(all);
   });
 
-  test("looks in every second scan again at a process that wakes up", () => {
+  test("reads a process that wakes up in every second scan again", () => {
     put(10);
     const { read, table: processes } = table();
     for (let scan = 0; scan < 12; scan += 1) processes.read();
@@ -111,15 +111,15 @@ describe("createProcessTable()", () => {
       put(10, { ticks: scan });
       processes.read();
     }
-    // Its turn comes within four scans, and from then on in every second.
+    // It is read within four scans, and then in every second scan.
     expect(read.filter((one) => one === "stat 10").length).toBeGreaterThanOrEqual(3);
   });
 
-  test("looks in the next scan at one that is hastened, and at no other for it", () => {
+  test("reads a hastened process in the next scan, and no other because of it", () => {
     for (const pid of [10, 11]) put(pid);
     const { read, table: processes } = table();
     for (let scan = 0; scan < 12; scan += 1) processes.read();
-    // Neither has its turn now: 10 + 13 and 11 + 13 … are no multiples of four.
+    // Neither process is due: 10 + 13 and 11 + 13 are not multiples of four.
     while (true) {
       read.length = 0;
       processes.read();
@@ -133,7 +133,7 @@ describe("createProcessTable()", () => {
     expect(found.get(11)?.name).toBe("ollama");
   });
 
-  test("gives the same map while the same programs run, and another one when one comes, goes or is another", () => {
+  test("returns the same map while the same programs run, and a new one after a start, an end or an exec", () => {
     put(10);
     put(11);
     const { table: processes } = table();
@@ -159,7 +159,7 @@ describe("createProcessTable()", () => {
     expect(moved.get(12)?.parentPid).toBe(10);
   });
 
-  test("tells which processes are new or of another size, each once", () => {
+  test("returns new processes and those with a new size, each once", () => {
     put(10);
     put(11);
     const { table: processes } = table();
@@ -175,7 +175,7 @@ describe("createProcessTable()", () => {
     expect(changed).toEqual([11]);
   });
 
-  test("reads user and container only of a process that somebody asks about, and once", () => {
+  test("reads user and container of a process only on access, and once", () => {
     put(10);
     put(11);
     const { read, table: processes } = table();
@@ -186,10 +186,10 @@ describe("createProcessTable()", () => {
   });
 });
 
-describe("createProcessTable() of what looks as if it were not there", () => {
+describe("createProcessTable() with processes that are hard to see", () => {
   const now = () => NOW_MS;
 
-  test("a process whose first thread has ended goes on in another one, and a zombie does not", () => {
+  test("reads a process whose first thread has ended through another thread, and skips a zombie", () => {
     put(10);
     put(11);
     const stat = (pid: number, threads: number) =>
@@ -212,7 +212,7 @@ describe("createProcessTable() of what looks as if it were not there", () => {
     });
   });
 
-  test("a process that may not be looked at is not one that ended (hidepid=1)", () => {
+  test("counts a process that is not readable (hidepid=1) and does not treat it as ended", () => {
     for (const pid of [10, 11]) put(pid);
     const { files } = noting();
     const line = (path: string) => {
@@ -234,7 +234,7 @@ describe("createProcessTable() of what looks as if it were not there", () => {
     ["rw,gid=10,hidepid=ptraceable", NOBODY, true],
     ["rw,hidepid=invisible", NOBODY.replace("0000000000000000", "0000000000080000"), false],
     ["rw", NOBODY, false],
-  ])("procfs mounted %s leaves processes of others out for %j: %p", (options, status, isHidden) => {
+  ])("procfs mounted %s hides processes of other users from %j: %p", (options, status, isHidden) => {
     writeFileSync(join(proc, "self", "mountinfo"), `23 22 0:21 / ${proc} rw - proc proc ${options}\n`);
     writeFileSync(join(proc, "self", "status"), `${status}\n`);
     const { files } = noting();
@@ -265,7 +265,7 @@ describe("createMappedTable()", () => {
   const MAPPED = `7f9b21906000-7f9b21908000 r--s 00000000 fe:00 ${INODE} ${weights}\n`;
   const LIBRARY = "7f9b21906000-7f9b21908000 r-xp 00000000 fe:00 98 /usr/lib/libllama.so\n";
 
-  test("reads the maps of a process whose size changed, and gives the same maps while nothing that counts did", async () => {
+  test("reads the maps of a process with a new size, and returns the same maps while the findings are unchanged", async () => {
     for (const pid of [10, 11]) put(pid);
     maps(10, LIBRARY);
     const { files, read } = noting();
@@ -294,7 +294,7 @@ describe("createMappedTable()", () => {
     expect([...(await scan()).weights.keys()]).toEqual([]);
   });
 
-  test("knows weights by their content: mapped as code, called like a library or in a directory of fonts", async () => {
+  test("recognises weights by content: mapped as code, named like a library or in a directory of fonts", async () => {
     const names = ["libz.so.1", "usr/share/fonts/a.ttf", "plain.dat"];
     for (const [at, name] of names.entries()) {
       const path = join(directory, "content", name);
@@ -312,7 +312,7 @@ describe("createMappedTable()", () => {
     expect([...(await mapped(files).read(found, changed)).weights.keys()].sort()).toEqual([10, 11, 12]);
   });
 
-  test("starts follow the clock when it is set: Linux dates the boot by it", () => {
+  test("start times follow the clock when it is set, because Linux derives the boot time from it", () => {
     put(10);
     const boot = (seconds: number) => writeFileSync(join(proc, "stat"), `cpu 1 2 3\nbtime ${seconds}\n`);
     boot(5);
@@ -335,7 +335,7 @@ describe("createMappedTable()", () => {
     expect(processes.read().processes).toBe(second);
   });
 
-  test("passes over the agent itself", async () => {
+  test("skips the agent itself", async () => {
     put(10);
     maps(10, MAPPED);
     const { files } = noting();
@@ -345,7 +345,7 @@ describe("createMappedTable()", () => {
     expect((await mapped(files, 11).read(found, changed)).weights.size).toBe(1);
   });
 
-  test("has a budget of processor time: a clock that runs on while others run takes none of it", async () => {
+  test("has a budget of processor time, which does not decrease while other processes run", async () => {
     for (let pid = 10; pid < 60; pid += 1) put(pid);
     const { files } = noting();
     let nowMs = 0;
@@ -365,7 +365,7 @@ describe("createMappedTable()", () => {
     expect((await table.read(found, changed)).collectors[0]).toEqual({ name: "weights", status: "ok" });
   });
 
-  test("looks at new and large processes first, and says who waits", async () => {
+  test("reads new and large processes first, and reports how many wait", async () => {
     put(9);
     const { files, read } = noting();
     const processes = createProcessTable({ files, procRoot: proc, clock: () => NOW_MS, users: new Map() });
@@ -387,7 +387,7 @@ describe("createMappedTable()", () => {
     expect(read.filter((one) => one.startsWith("maps"))).toHaveLength(30);
   });
 
-  test("lets others have their turn while it reads", async () => {
+  test("yields to the event loop while it reads", async () => {
     for (let pid = 10; pid < 20; pid += 1) put(pid);
     const { files, read } = noting();
     let nowMs = 0;
@@ -402,7 +402,7 @@ describe("createMappedTable()", () => {
     expect(read.indexOf("an answer")).toBeLessThan(read.indexOf(maps.at(-1)!));
   });
 
-  test("leaves a file on a network mount to the reader, and says so while it does not answer", async () => {
+  test("reads a file on a network mount in the reader process, and reports a mount that does not respond", async () => {
     writeFileSync(join(proc, "self", "mountinfo"), "30 22 254:0 / / rw,relatime - nfs4 nas:/ rw\n");
     for (const pid of [10, 11]) {
       put(pid);
@@ -450,7 +450,7 @@ describe("createMappedTable()", () => {
     expect(await look()).toBeUndefined();
   });
 
-  test("takes a file that it cannot read for unread, not for harmless, and tries again", async () => {
+  test("counts an unreadable file as unread, and tries again", async () => {
     put(10);
     maps(10, MAPPED);
     const { files } = noting();
@@ -475,7 +475,7 @@ describe("createMappedTable()", () => {
     expect([...later.weights.keys()]).toEqual([10]);
   });
 
-  test("says so when the table of a process is too long to be read to its end", async () => {
+  test("reports memory maps that are too long to be read completely", async () => {
     put(10);
     maps(10, MAPPED.repeat(2).trimEnd());
     const { files } = noting();
@@ -484,7 +484,7 @@ describe("createMappedTable()", () => {
     expect((await mapped(files).read(found, changed)).collectors[0]).toMatchObject({ status: "partial" });
   });
 
-  test("does not take another file under the same path for the one that is mapped", async () => {
+  test("does not confuse another file at the same path with the mapped file", async () => {
     put(10);
     const shadow = join(directory, "shadow.dat");
     writeFileSync(shadow, "mounted over the weights, and long enough for a header");
@@ -498,7 +498,7 @@ describe("createMappedTable()", () => {
     expect([...(await mapped(files).read(found, changed)).weights.keys()]).toEqual([10]);
   });
 
-  test("tells files of one path by their identity, and files of one identity by their path", async () => {
+  test("distinguishes files at the same path by identity, and files with the same identity by path", async () => {
     for (const pid of [10, 11, 12]) put(pid);
     const other = join(directory, "other.dat");
     writeFileSync(other, "no weights, but long enough for a header");
@@ -515,7 +515,7 @@ describe("createMappedTable()", () => {
     expect([...(await mapped(files).read(found, changed)).weights.keys()].sort()).toEqual([11, 12]);
   });
 
-  test("reads everybody in turn, however large the changes of others are", async () => {
+  test("reads every process in time, even if the changes of others are larger", async () => {
     const crowd = Array.from({ length: 30 }, (_, at) => at + 100);
     for (const pid of [10, ...crowd]) put(pid);
     const { files, read } = noting();

@@ -40,7 +40,7 @@ Authority=Developer ID Certification Authority
 Authority=Apple Root CA
 TeamIdentifier=783P5RS31U
 `;
-// What the linker of Apple silicon does to every program it makes.
+// The signature that the linker for Apple silicon adds to every program.
 const LINKER = `Executable=/opt/homebrew/bin/llama-server
 Identifier=llama-server
 Format=Mach-O thin (arm64)
@@ -59,12 +59,12 @@ describe("parseCodesign()", () => {
     [MAKER.replace(" (783P5RS31U)", ""), "Developer ID Application: Native Instruments GmbH (783P5RS31U)"],
     [LINKER, "ad hoc, without a signer"],
     [NONE, "not signed"],
-  ])("%#: the leaf of the chain, or why there is none", (text, words) => {
+  ])("%#: the leaf of the chain, or why the signer is unknown", (text, words) => {
     expect(parseCodesign(text)?.words).toBe(words);
   });
 
   test.each(["", "/x: No such file or directory\n", "Signature size=8968\nIdentifier=a\n"])(
-    "takes %p for no answer",
+    "is undefined for %p",
     (text) => {
       expect(parseCodesign(text)).toBeUndefined();
     },
@@ -84,7 +84,7 @@ describe("codesignSigner()", () => {
     };
   };
 
-  test("names the maker only when the signature holds and its chain ends at Apple", async () => {
+  test("names the signer only if the signature is valid and its chain ends at Apple", async () => {
     const asked: string[][] = [];
     const name = "Developer ID Application: Native Instruments GmbH (783P5RS31U)";
     expect(await codesignSigner(tool(MAKER, true, asked), "/a b/x")).toBe(name);
@@ -95,11 +95,11 @@ describe("codesignSigner()", () => {
       "-R=anchor apple generic",
       "/a b/x",
     ]);
-    // A certificate of one's own may carry any name.
+    // A self-made certificate may contain any name.
     expect(await codesignSigner(tool(MAKER, false), "/x")).toBe(`not valid: ${name}`);
   });
 
-  test("verifies nothing where nobody signed", async () => {
+  test("does not verify a program without a signer", async () => {
     const asked: string[][] = [];
     expect(await codesignSigner(tool(LINKER, true, asked), "/x")).toBe("ad hoc, without a signer");
     expect(await codesignSigner(tool(NONE, true, asked), "/x")).toBe("not signed");
@@ -125,7 +125,7 @@ describe("parseSignature()", () => {
     expect(parseSignature(JSON.stringify(row))).toBe(signer as string);
   });
 
-  test("parseSubject() is not misled by commas and names within quotes", () => {
+  test("parseSubject() parses commas and names inside quotes", () => {
     expect(Object.fromEntries(parseSubject(QUOTED))).toEqual({
       CN: 'Foo "Bar", Inc.',
       O: "Foo, CN=Microsoft Corporation",
@@ -135,7 +135,7 @@ describe("parseSignature()", () => {
   });
 });
 
-test("signatureScript() holds nothing of a path that PowerShell could run", async () => {
+test("signatureScript() contains no part of a path that PowerShell could run", async () => {
   const path = "C:\\a’; Remove-Item x; ‘\\é'.exe";
   const script = signatureScript(path);
   const base64 = /FromBase64String\('([A-Za-z0-9+/=]+)'\)/.exec(script)![1]!;
@@ -171,7 +171,7 @@ describe("createSigners()", () => {
     return path;
   };
 
-  test("answers a later scan, asks once, and again when the file is another", async () => {
+  test("returns the signer in a later scan, checks a file once, and again after it has changed", async () => {
     const path = program("a");
     const { signers, asked, state } = table(async () => "Maker");
     expect(signers.of(path)).toBeUndefined();
@@ -185,7 +185,7 @@ describe("createSigners()", () => {
     expect(asked).toEqual([path, path]);
   });
 
-  test("runs one search at a time and rests between two, whatever the number of engines", async () => {
+  test("runs one check at a time and pauses between two, for any number of engines", async () => {
     const paths = ["b", "c", "d"].map(program);
     const { signers, asked, state } = table(async () => "Maker");
     for (const path of paths) signers.of(path);
@@ -197,7 +197,7 @@ describe("createSigners()", () => {
     expect(asked).toHaveLength(2);
   });
 
-  test("does not ask again what failed, nor for what is no file", async () => {
+  test("does not repeat a failed check, and checks regular files only", async () => {
     const path = program("e");
     const { signers, asked, state } = table(() => Promise.reject(new Error("late")));
     signers.of(path);
@@ -210,7 +210,7 @@ describe("createSigners()", () => {
   });
 });
 
-test("runTool() gives what a tool says on the output that is asked for", async () => {
+test("runTool() returns the requested output of a tool", async () => {
   const command = [process.execPath, "-e", "console.log('out'); console.error('err')"];
   const limits = { timeoutMs: 5000, bytesMax: 1024 };
   expect(await runTool(command, limits)).toBe("out\n");
@@ -233,7 +233,7 @@ describe("signerOf()", () => {
     return host.signerOf!(root);
   };
 
-  test("asks codesign on macOS and PowerShell on Windows, of the executable alone", async () => {
+  test("runs codesign on macOS and PowerShell on Windows, for the executable only", async () => {
     const asked: string[] = [];
     const mac = darwinHost(
       deps(async ([tool]) => {
@@ -257,7 +257,7 @@ describe("signerOf()", () => {
     expect(asked).toHaveLength(3);
   });
 
-  test("toEngine() sends it within the limit of the wire", () => {
+  test("toEngine() cuts it to the limit of the wire schema", () => {
     const made = (signer: string | undefined) => {
       const evidence = [{ signal: "http", detail: "x", weight: 90 }] as const;
       const candidate = {

@@ -20,7 +20,7 @@ writeFileSync(model, ggufFile(HOLIDAY_PHOTOS));
 const readerOf = (command: readonly string[], elapsed = () => performance.now()) =>
   createReader({ command, elapsed, files: realFiles(), procRoot: "/proc" });
 
-/** A reader that says it is there, and never answers whoever asks for this path; it counts its starts. */
+/** A reader that counts its starts and never responds to requests for this path. */
 const silentAbout = (path: string, starts: string): string[] => [
   "sh",
   "-c",
@@ -28,7 +28,7 @@ const silentAbout = (path: string, starts: string): string[] => [
 ];
 
 describe("createReader()", () => {
-  test("reads in a process of its own", async () => {
+  test("reads in a child process", async () => {
     const reader = readerOf(readerCommand());
     const weights = { op: "weights", paths: ["/nowhere", model], sizeBytesMin: 24 } as const;
     expect(await reader.ask(weights, "a")).toMatchObject({ value: { format: "gguf" } });
@@ -39,7 +39,7 @@ describe("createReader()", () => {
     expect(digest).toEqual({ value: hasher.digest("hex") });
   });
 
-  test("gives up what does not answer, goes on with the rest, and leaves it alone for a while", async () => {
+  test("abandons a path that does not respond, continues with the others, and rejects that path for a while", async () => {
     const starts = join(directory, "starts");
     let nowMs = 0;
     const reader = readerOf(silentAbout("/silent", starts), () => nowMs);
@@ -51,7 +51,7 @@ describe("createReader()", () => {
     ]);
     const tookMs = performance.now() - startedAtMs;
     expect(answers).toEqual([{ miss: "unanswered" }, { miss: "unanswered" }, { value: [] }]);
-    // One wait, not one for each question.
+    // One timeout, not one per request.
     expect(tookMs).toBeLessThan(2 * ANSWER_MS_MAX);
     expect(reader.isAnswering("silent")).toBe(false);
     expect(reader.isAnswering("other")).toBe(true);
@@ -61,7 +61,7 @@ describe("createReader()", () => {
     expect((await Bun.file(starts).text()).split("\n").length - 1).toBe(2);
   });
 
-  test("a reader that ends by itself has not read, and the next question starts another one", async () => {
+  test("fails a request if the child process ends, and starts another one for the next request", async () => {
     const reader = readerOf(["sh", "-c", "read -r line; exit 1"]);
     expect(await reader.ask({ op: "list", path: "/" }, "a")).toEqual({ miss: "failed" });
     expect(await reader.ask({ op: "list", path: "/" }, "a")).toEqual({ miss: "failed" });
@@ -70,7 +70,7 @@ describe("createReader()", () => {
     });
   });
 
-  test("starts no process before there is something to read, and ends it afterwards", async () => {
+  test("starts the process with the first request, and ends it when it is idle", async () => {
     const pids = join(directory, "pids");
     const reader = readerOf([
       "sh",
