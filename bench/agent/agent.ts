@@ -7,44 +7,45 @@ import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { readArguments } from "../harness/arguments.ts";
 import { root, runProgram, scratchFolder, showFaults } from "../harness/backends.ts";
 import { callAdmin, startAgent } from "../harness/enrolled-agent.ts";
-import { beAlone } from "../harness/own-namespaces.ts";
+import { enterOwnNamespaces } from "../harness/own-namespaces.ts";
 import { treeCpuSeconds, treePssMb } from "../harness/process-tree.ts";
 import { cpuSeconds, finish, median, round } from "../harness/report.ts";
 import { inScope, type Scope } from "../harness/scope.ts";
 import { answersOf } from "../load/engine-answers.ts";
 
 /*
- * What the agent costs a host with this many processes and engines, in binaries compiled as it is. First the scanner
- * alone: the time of the first and of a repeated scan. Then the whole daemon, which scans, signs, sends a heartbeat and
- * holds a question for directives, against a real edge: CPU share and resident memory, both with the child that reads
- * files. Every engine is a process of its own that answers as a product of the catalogue does; how many of them were
- * found is told. At the end one scan
- * among servers that answer dense JSON on every path: its peak memory.
+ * The cost of the agent on a host with a number of processes and engines, with compiled binaries. First it
+ * measures the scanner alone: the time of the first and of repeated scans. Then the whole daemon with a real
+ * edge: it scans, signs, sends heartbeats and keeps a long poll open. Both are measured as CPU share and
+ * resident memory, including the child process that reads files. Every engine is a process that responds like
+ * a product of the catalogue. The bench reports how many of them were found. At the end, one scan runs next to
+ * servers with dense JSON on every path, to measure its peak memory.
  */
 
 const { json, wholes } = readArguments(
   "agent",
-  "One scan, and what the scanner and the whole daemon cost at an interval.",
+  "The cost of one scan, of the scanner and of the whole daemon.",
   {
     processes: {
       min: 1,
       max: 4000,
       default: 400,
-      says: "processes on the host, filled up with sleeping ones",
+      says: "processes on the host, including added sleeping processes",
     },
-    engines: { min: 1, max: 60, default: 20, says: "engines, each a server of its own" },
+    engines: { min: 1, max: 60, default: 20, says: "engines, each a separate server" },
     interval: { min: 100, max: 60_000, default: 5000, says: "milliseconds between scans" },
-    scans: { min: 2, max: 1000, default: 20, says: "scans after the first; the first ones also compile" },
+    scans: { min: 2, max: 1000, default: 20, says: "scans after the first; early scans also compile code" },
   },
 );
 
-if (!(await beAlone())) console.log("no namespace to be had: the figures are of this host as it is");
+if (!(await enterOwnNamespaces()))
+  console.log("cannot create namespaces: the figures include the processes of this host");
 
 type Scan = { durationMs: number; engines: { pid: number; id: string }[] };
 
 const loadFolder = join(root, "bench/load");
 
-/** Starts a program and gives its lines; the pipe is read until it ends. */
+/** Starts a program and returns its output lines. The pipe is read until it ends. */
 function start(scope: Scope, command: string[]) {
   const child = Bun.spawn(command, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   scope.keep(() => child.kill());
@@ -81,7 +82,10 @@ function fillUp(scope: Scope): number {
   return count();
 }
 
-/** `RssAnon` is the process's own, `RssFile` unchanged pages of files (proc_pid_status(5)); `VmRSS` is all. */
+/**
+ * `RssAnon` is the process's own memory, `RssFile` unchanged pages of files, `VmRSS` the sum
+ * (proc_pid_status(5)).
+ */
 const residentMb = (pid: number, field: "VmRSS" | "RssAnon" | "RssFile" | "VmHWM"): number => {
   const status = readFileSync(`/proc/${pid}/status`, "latin1");
   return round(Number(new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? Number.NaN) / 1024, 1);
@@ -93,7 +97,7 @@ async function compile(scope: Scope, entry: string, binary: string): Promise<str
   return binary;
 }
 
-/** CPU share of a process and its children over a time, in percent of a core. */
+/** CPU share of a process and its children during some work, in percent of a core. */
 async function cpuPercentOver(pid: number, work: () => Promise<unknown>): Promise<number> {
   const before = treeCpuSeconds(pid);
   const startedAtMs = performance.now();
@@ -104,7 +108,7 @@ async function cpuPercentOver(pid: number, work: () => Promise<unknown>): Promis
 
 const PSS_EVERY_MS = 250;
 
-/** Memory of a process with its children while some work lasts, in MB: the usual, and the most that was seen. */
+/** Memory of a process with its children during some work, in MB: median and maximum. */
 async function pssDuring(pid: number, work: () => Promise<unknown>) {
   const seen: number[] = [];
   const timer = setInterval(() => seen.push(treePssMb(pid)), PSS_EVERY_MS);
@@ -140,7 +144,7 @@ async function measureScanner(scope: Scope, binary: string, expected: ReadonlyMa
   return measured;
 }
 
-/** The stack runs on the same host, and counts among its processes. */
+/** The stack runs on the same host, so its processes count too. */
 async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   const { stage, assetId } = await startAgent(scope, {
     stack,
@@ -151,7 +155,7 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   });
   await Bun.sleep(2 * wholes.interval);
   const cpuPercent = await cpuPercentOver(stage.pid, () => Bun.sleep(wholes.scans * wholes.interval));
-  // Beside the other figure, which the reading of memory would disturb.
+  // Measured separately, because reading the memory affects the CPU figure.
   const pss = await pssDuring(stage.pid, () => Bun.sleep(2 * wholes.interval));
   const { presence } = (await callAdmin(stack, `/v1/assets/${assetId}`)) as {
     presence: { engines: unknown[] };
@@ -159,7 +163,7 @@ async function measureDaemon(scope: Scope, binary: string, stack: Stack) {
   return { cpuPercent, ...memoryOf(stage.pid), ...pss, reported: presence.engines.length };
 }
 
-/** The most memory that one scan ever had, with servers around that answer what takes most of it. */
+/** Peak memory of one scan next to hostile servers, in MB. */
 async function measureHostile(scope: Scope, binary: string): Promise<number> {
   const servers = start(scope, [process.execPath, join(loadFolder, "hostile-servers.ts")]);
   await servers.lines.next();
@@ -167,7 +171,7 @@ async function measureHostile(scope: Scope, binary: string): Promise<number> {
   scope.keep(() => scan.kill());
   let peakMb = 0;
   while (scan.exitCode === null) {
-    // It may end at any moment; `VmHWM` is the peak so far (proc_pid_status(5)).
+    // The scan may end at any time; `VmHWM` is the peak so far (proc_pid_status(5)).
     peakMb = Math.max(peakMb, readableMb(scan.pid, "VmHWM"));
     await Bun.sleep(50);
   }
@@ -208,7 +212,7 @@ console.log(
   `${result.processes} processes, ${result.found} of ${result.engines} engines found, ${result.reported} reported`,
 );
 console.log(`first scan ${result.firstScanMs} ms, repeated scan ${result.repeatScanMs} ms`);
-console.log(`${result.firstCpuMs} ms of processor time to start and for the first scan`);
+console.log(`${result.firstCpuMs} ms of CPU time for start and first scan`);
 for (const [name, one] of Object.entries({ scanner, daemon: result })) {
   console.log(
     `${name}: ${one.cpuPercent} % of a core at ${wholes.interval} ms; ` +
@@ -216,8 +220,8 @@ for (const [name, one] of Object.entries({ scanner, daemon: result })) {
   );
 }
 console.log(
-  `daemon with its reader: ${result.pssMb} MB, ${result.pssMaxMb} MB at most (proportional set size)`,
+  `daemon with its reader process: ${result.pssMb} MB, ${result.pssMaxMb} MB at most (proportional set size)`,
 );
-console.log(`${result.peakHostileMb} MB at most in a scan among hostile servers`);
+console.log(`${result.peakHostileMb} MB at most in a scan next to hostile servers`);
 finish(json, result);
 process.exit(0);

@@ -17,14 +17,14 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * The overview of a large fleet, as a browser asks for it: edge and table a process each. Cold is the first page of
- * an edge that has just started, with the numbers that a worker counted; alone is the same without them; warm are the
- * polls of a page that stays open.
+ * The overview page of a large fleet as a browser requests it; edge and table are a process each. _Cold_ is
+ * the first page of an edge that has just started, with the worker's count. _Alone_ is the same without the
+ * count. _Warm_ is the polling of an open page.
  */
 
 const { json, wholes } = readArguments("dashboard", "The overview of a large fleet, cold and warm.", {
-  assets: { min: 10, max: 100_000, default: 10_000, says: "hosts of the tenant, a third of them with AI" },
-  pages: { min: 10, max: 100_000, default: 200, says: "warm pages, one after the other" },
+  assets: { min: 10, max: 100_000, default: 10_000, says: "hosts of the tenant; a third have an engine" },
+  pages: { min: 10, max: 100_000, default: 200, says: "warm page requests, one after the other" },
 });
 
 const TENANT = "org_bench";
@@ -42,7 +42,7 @@ function itemsOf(number: number): object[] {
   });
   const index = { GSI1PK: employeeAssets(TENANT, employeeId), GSI1SK: assetState("ACTIVE") };
   const has = number % 3 === 0;
-  const at = timestamp(NOW_MS + 3600_000); // nobody falls silent while it is measured
+  const at = timestamp(NOW_MS + 3600_000); // in the future, so that no host becomes silent during the measurement
   const presence = presenceItem.parse({
     type: "Presence",
     ...{
@@ -79,7 +79,7 @@ async function bench(scope: Scope) {
   const { endpoint } = await startTable(scope, file);
   const backends = { dynamodbEndpoint: endpoint, queueUrl: "http://127.0.0.1:9/0/queue" };
 
-  /** An edge that has just started, and how to ask it for the overview. */
+  /** Starts an edge and returns how to request the overview from it. */
   async function freshEdge() {
     const issuer = await scope.start(
       () => startIssuer(secrets.issuerKey, "http://127.0.0.1", secrets.signInCode),
@@ -88,15 +88,15 @@ async function bench(scope: Scope) {
     const environment = { LZ_ADMIN_JWKS_URL: issuer.jwksUrl, LZ_ADMIN_PARTIES: "http://127.0.0.1" };
     const { stage, port } = await startEdge(scope, "bun", secrets, backends, environment);
     const cookie = `__session=${await issuer.mint({ userId: "user_bench", role: "viewer" }, TENANT)}`;
-    // The keys of the identity provider are fetched once: that is not what is measured.
+    // A sign-in fetches the identity provider's keys, so that this is not part of the measurement.
     const signIn = await fetch(`http://127.0.0.1:${port}/sign-in?switch`, { headers: { cookie } });
-    if (!signIn.ok) throw new Error(`the sign-in was answered ${signIn.status}`);
+    if (!signIn.ok) throw new Error(`the sign-in returned ${signIn.status}`);
     const ask = async (): Promise<number> => {
       const startMs = performance.now();
       const answer = await fetch(`http://127.0.0.1:${port}/`, { headers: { cookie } });
       const text = (await answer.text()).replace(/<[^>]*>/g, "");
       if (!text.includes(`of ${wholes.assets.toLocaleString("en")} hosts report`))
-        throw new Error(`answered ${answer.status} without the fleet`);
+        throw new Error(`the page returned ${answer.status} without the fleet`);
       return performance.now() - startMs;
     };
     return { ask, stage };
@@ -113,7 +113,7 @@ async function bench(scope: Scope) {
   const countMs = performance.now() - countedMs;
   const { ask } = await freshEdge();
   const coldMs = await ask();
-  // The fleet itself is being read behind the page: polls during that are part of a page that stays open.
+  // The edge reads the fleet in the background. Requests during that belong to an open page too.
   const warm: number[] = [];
   for (let page = 0; page < wholes.pages; page++) warm.push(await ask());
   return { aloneMs, coldMs, countMs, warm };

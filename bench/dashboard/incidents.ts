@@ -16,8 +16,8 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { assetIdOf } from "../load/asset.ts";
 
 /*
- * The dashboard's incident query on two tables that hold the same open incidents and, around them, few or many
- * telemetry items: GSI2 is sparse, so the second must not be slower. Two databases, asked in turn.
+ * The dashboard's incident query on two tables with the same open incidents, and with few or many telemetry
+ * items. GSI2 is sparse, so the large table must not be slower. The queries alternate between two databases.
  */
 
 const { json, wholes } = readArguments(
@@ -26,8 +26,8 @@ const { json, wholes } = readArguments(
   {
     items: { min: 1000, max: 5_000_000, default: 200_000, says: "telemetry items of the large table" },
     small: { min: 100, max: 1_000_000, default: 10_000, says: "telemetry items of the small table" },
-    open: { min: 1, max: 10_000, default: 100, says: "open incidents in both" },
-    queries: { min: 10, max: 100_000, default: 400, says: "queries of each, taking turns" },
+    open: { min: 1, max: 10_000, default: 100, says: "open incidents in each table" },
+    queries: { min: 10, max: 100_000, default: 400, says: "queries on each table, alternating" },
   },
 );
 
@@ -37,7 +37,7 @@ const PAGE = 50;
 const START_MS = Date.parse("2026-06-01T00:00:00.000Z");
 const MINUTE_MS = 60_000;
 
-/** Samples of a thousand assets, a minute apart, the assets in turn. */
+/** Samples of a thousand assets, one minute apart, with the assets in turn. */
 function* telemetry(count: number): Generator<object> {
   for (let number = 0; number < count; number++) {
     const assetId = assetIdOf(number % ASSETS);
@@ -84,7 +84,7 @@ function* items(count: number): Generator<object> {
 
 const FIRST_TRIES_MAX = 60;
 
-/** A database that has just taken in a million items may be slower to its first answer than an edge waits. */
+/** After a large import, the first response of a database can take longer than the edge's timeout. */
 async function firstAnswer(ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
@@ -130,7 +130,7 @@ async function bench(scope: Scope) {
   }
   const took = { small: [] as number[], large: [] as number[] };
   for (let number = 0; number < wholes.queries; number++) {
-    // The one that comes second finds warmer caches of the client: they take turns in that too.
+    // The second query finds warmer caches of the client, so the order alternates too.
     const order = number % 2 === 0 ? (["small", "large"] as const) : (["large", "small"] as const);
     for (const name of order) took[name].push(await ask(name === "small" ? small : large));
   }

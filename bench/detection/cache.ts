@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Source } from "./program.ts";
 
 /**
- * Installed programs are kept between runs, outside the repository: in `LZ_LAB_CACHE`, else in the cache folder of the
- * system for root (programs that run as another user must be able to read it), else in the user's.
+ * Folder for installed programs, outside the repository and shared by runs: `LZ_LAB_CACHE`, or the system's
+ * cache folder for root, or the user's. Programs that run as another user must be able to read it.
  */
 export function cacheFolder(): string {
   const { LZ_LAB_CACHE, XDG_CACHE_HOME } = process.env;
@@ -27,7 +27,7 @@ const firstOf = (source: Source): string => {
   }
 };
 
-/** The folder of an installation: another list of versions is another folder. */
+/** Folder of an installation. It contains a hash of the versions, so a changed list gets a new folder. */
 export function folderOf(source: Source): string {
   const hash = createHash("sha256").update(JSON.stringify(source)).digest("hex").slice(0, 8);
   const name = firstOf(source)

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { COMPILE_FLAGS } from "../../tools/build-agent.ts";
 import { readArguments } from "../harness/arguments.ts";
 import { root, runProgram, scratchFolder } from "../harness/backends.ts";
-import { beAlone, isAlone } from "../harness/own-namespaces.ts";
+import { enterOwnNamespaces, isInOwnNamespaces } from "../harness/own-namespaces.ts";
 import { finish } from "../harness/report.ts";
 import { inScope, type Scope } from "../harness/scope.ts";
 import { install, isInstalled } from "./install.ts";
@@ -16,9 +16,9 @@ import { tableOf } from "./table.ts";
 import { figuresOf } from "./verdict.ts";
 
 /*
- * The recall lab: real programs, as their registries have them, beside ordinary servers. What is not installed yet is
- * installed first; then everything runs in process and network namespaces of its own, so that nothing reaches another host
- * and nothing is left when the lab ends.
+ * The recall lab: real programs from their registries, together with ordinary servers. It first installs
+ * missing programs. Then everything runs in separate process and network namespaces, so that no program
+ * reaches another host and all end with the lab.
  */
 
 const SECONDS_MAX = 3600;
@@ -27,22 +27,22 @@ const { json, wholes, texts } = readArguments(
   "detection",
   "Starts real AI programs and ordinary servers and says what the agent takes them for.",
   {
-    "at-once": { min: 1, max: 64, default: 8, says: "programs that run side by side" },
+    "at-once": { min: 1, max: 64, default: 8, says: "programs that run at the same time" },
     interval: { min: 100, max: 60_000, default: 2000, says: "milliseconds between scans of the daemon" },
-    appear: { min: 1, max: 600, default: 30, says: "seconds that the daemon has to name a program" },
+    appear: { min: 1, max: 600, default: 30, says: "seconds in which the daemon must name a program" },
   },
   {
-    set: { of: SETS, says: "AI programs, each set beside the ordinary servers" },
+    set: { of: SETS, says: "set of AI programs, run together with ordinary servers" },
     install: { of: ["missing", "nothing"], says: "what to install first" },
     until: {
       of: ["scan", "start", "install"],
-      says: "how far to go: held-out programs are tried without a scan",
+      says: "last step: use start to try held-out programs without a scan",
     },
   },
   {
-    only: { value: "A,B", says: "these programs alone" },
-    record: { value: "DIR", says: "write what the programs answer as one JSON file each" },
-    report: { value: "FILE", says: "write the result as JSON to a file" },
+    only: { value: "A,B", says: "only these programs" },
+    record: { value: "DIR", says: "folder for one JSON file with the responses of each program" },
+    report: { value: "FILE", says: "file for the result as JSON" },
   },
 );
 
@@ -54,7 +54,10 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-/** With network, so before the lab is alone. A program that cannot be had is reported and left out. */
+/**
+ * Installation needs the network, so it runs before the lab enters its namespaces. A program that cannot be
+ * installed is reported and left out.
+ */
 async function installAll(): Promise<number> {
   const programs = [...ai, ...ordinary];
   const needed: { name: string; source: Source }[] = programs.some(({ model }) => model)
@@ -92,11 +95,12 @@ async function bench(scope: Scope): Promise<LabResult> {
   });
 }
 
-if (!isAlone()) {
+if (!isInOwnNamespaces()) {
   const failed = texts.install === "nothing" ? 0 : await installAll();
   if (texts.until === "install") process.exit(failed === 0 ? 0 : 1);
 }
-if (!(await beAlone())) console.log("no namespace to be had: the programs run on this host as it is");
+if (!(await enterOwnNamespaces()))
+  console.log("cannot create namespaces: the programs run directly on this host");
 if (texts.until === "start") {
   const { up, failed } = await inScope(SECONDS_MAX, (scope) =>
     tryAll(scope, mixed(ai, ordinary), wholes["at-once"]),

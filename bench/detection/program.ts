@@ -1,4 +1,4 @@
-/** Where a program comes from: exact versions, by the registry's own client. */
+/** Source of a program: exact versions, installed by the registry's own client. */
 export type Source =
   | {
       registry: "pypi";
@@ -10,12 +10,12 @@ export type Source =
   | { registry: "npm"; packages: readonly string[]; scripts?: boolean }
   | { registry: "go"; module: string; command: string; tags?: string }
   | { registry: "crates"; crate: string; version: string; command: string }
-  /** Unpacked from its Debian packages, not installed: none of their services starts. */
+  /** Debian packages, unpacked and not installed, so that none of their services starts. */
   | { registry: "debian"; packages: readonly string[] }
-  /** Comes with the lab's own tools: Node or Python. */
+  /** Included with the lab's tools: Node or Python. */
   | { registry: "none" };
 
-/** Where a program runs: everything it may write is below `home`. */
+/** Environment of a running program. It may write below `home` only. */
 export type Place = {
   /** A command of the installation, `node_modules/.bin` or a virtual environment's `bin`. */
   bin: (name: string) => string;
@@ -23,16 +23,16 @@ export type Place = {
   file: (path: string) => string;
   /** A small program of the lab, in bench/detection/apps. */
   app: (name: string) => string;
-  /** Writes a file below `home` and gives its path. */
+  /** Writes a file below `home` and returns its path. */
   write: (name: string, text: string) => string;
   home: string;
   host: string;
   port: number;
-  /** For what else it must listen on. */
+  /** Further free ports. */
   spare: readonly number[];
-  /** A real model of 90 MB, for programs that say `model`. */
+  /** Path of a real model of 90 MB, for programs with `model`. */
   gguf: string;
-  /** What it shall ask of its clients, if it is started with a key. */
+  /** API key that clients must send, if the program starts with a key. */
   key: string | undefined;
 };
 
@@ -40,9 +40,9 @@ export type Start = {
   command: readonly string[];
   env?: Readonly<Record<string, string>>;
   cwd?: string;
-  /** `port`: listens on the port of its place. `process`: has no port, it only runs. */
+  /** `port`: the program listens on the given port. `process`: it has no port. */
   ready?: "port" | "process";
-  /** Runs in a terminal, as a person would start it. */
+  /** Runs in a terminal, as a user would start it. */
   terminal?: true;
 };
 
@@ -53,19 +53,19 @@ export type Program = {
   start: (place: Place) => Start;
   /** Loads a real model. */
   model?: true;
-  /** Name of a copy of its executable (an interpreter, for a script). */
+  /** Name for a renamed copy of its executable (for a script, of its interpreter). */
   as?: string;
   address?: "127.0.0.1" | "::1" | "0.0.0.0";
-  /** A TLS proxy of the lab stands before it. */
+  /** The lab puts a TLS proxy in front of it. */
   tls?: true;
   key?: true;
-  /** Runs as `nobody`, when the lab is root. */
+  /** Runs as the user `nobody` if the lab is root. */
   nobody?: true;
 };
 
-/** An AI program, and the product that the agent shall name. Any of several ids is right. */
+/** An AI program and the product ids that are right for it. Any one of them is enough. */
 export type AiProgram = Program & {
   wanted: readonly [string, ...string[]];
-  /** What the program contains besides: naming it too is not wrong. */
+  /** Ids of other products inside the program; naming these too is not wrong. */
   also?: readonly string[];
 };

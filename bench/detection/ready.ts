@@ -2,7 +2,7 @@ import { connect } from "node:net";
 
 const LOOK_EVERY_MS = 100;
 
-/** Waits until something listens there. `isOver` ends the wait: then it gives false, as after `msMax`. */
+/** Waits until a server listens at the address. Returns false after `msMax`, or when `isOver` returns true. */
 export async function listens(
   host: string,
   port: number,
@@ -27,7 +27,7 @@ const accepts = (host: string, port: number): Promise<boolean> =>
     socket.once("connect", () => end(true)).once("error", () => end(false));
   });
 
-/** Waits while it runs. */
+/** Waits while the program runs. */
 export async function staysFor(ms: number, isOver: () => boolean): Promise<boolean> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline && !isOver()) await Bun.sleep(LOOK_EVERY_MS);

@@ -18,7 +18,7 @@ const COMMON = [
   "/sse",
   "/docs",
 ];
-/** What may tell one product from another; dates and lengths change with every answer. */
+/** Headers that can identify a product. Dates and lengths change with every response. */
 const HEADERS = [
   "server",
   "content-type",
@@ -30,7 +30,9 @@ const HEADERS = [
 
 type Answer = { status: number; headers: Record<string, string>; body: string };
 
-/** Asks a program for everything that the catalogue asks its product for, and writes the answers as one JSON file. */
+/**
+ * Sends a program every request of the catalogue for its product, and writes the responses to one JSON file.
+ */
 export async function record(folder: string, running: Running, wanted: readonly string[]): Promise<void> {
   const { program, command, ports } = running;
   if (ports.own === undefined) return;
@@ -55,11 +57,11 @@ async function ask(url: string): Promise<Answer | undefined> {
     );
     return { status: response.status, headers, body: await beginningOf(response) };
   } catch {
-    return undefined; // no HTTP, or no answer in time
+    return undefined; // not HTTP, or no response in time
   }
 }
 
-/** An event stream never ends: what came in time is its body. */
+/** An event stream never ends, so its body is what arrives in time. */
 async function beginningOf(response: Response): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();

@@ -8,19 +8,19 @@ import type { Place, Program } from "./program.ts";
 import { listens, staysFor } from "./ready.ts";
 
 const READY_MS_MAX = 300_000;
-/** A program without a port has started when it has run for so long. */
+/** Run time after which a program without a port counts as started. */
 const STAYS_MS = 6000;
 const SPARE_PORTS = 6;
 const NOBODY = 65_534;
 const KEY = "sk-lab-0123456789abcdef0123456789abcdef";
 
-/** `own`: none for a program that only runs. */
+/** Ports of the program; `own` is undefined for a program without a port. */
 export type Ports = { own: number | undefined; tls: number | undefined; host: string };
 export type Running = {
   program: Program;
   command: readonly string[];
   ports: Ports;
-  /** Of `performance.now()`. */
+  /** Time of `performance.now()`. */
   readyAtMs: number;
   isRunning: () => boolean;
 };
@@ -28,7 +28,7 @@ export type Failed = { program: Program; reason: string };
 
 export type Where = { folder: string; home: string; gguf: string };
 
-/** Starts a program and waits until it listens or, without a port, has run for a while. */
+/** Starts a program and waits until it listens, or, without a port, until it has run for a while. */
 export async function startProgram(scope: Scope, program: Program, where: Where): Promise<Running | Failed> {
   const place = await placeOf(program, where);
   const start = program.start(place);
@@ -61,7 +61,7 @@ export async function startProgram(scope: Scope, program: Program, where: Where)
     const words = readFileSync(log, "utf8").trim().slice(-1500);
     return {
       program,
-      reason: `${isRunning() ? "does not listen" : `ended with ${child.exitCode}`}: ${words}`,
+      reason: `${isRunning() ? "does not listen" : `exited with ${child.exitCode}`}: ${words}`,
     };
   }
   const tls = program.tls ? await startTlsProxy(scope, place, env) : undefined;

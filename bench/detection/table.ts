@@ -14,7 +14,7 @@ const seconds = (ms: number | undefined): string => (ms === undefined ? "" : (ms
 const namesOf = ({ named }: Verdict): string =>
   named.map(({ id, confidence }) => `${id} ${confidence}`).join(", ") || "nothing";
 
-/** Lines of Markdown, so that a table can be put into the documentation as it is. */
+/** Report as Markdown lines, ready for the documentation. */
 export function tableOf(report: LabReport): string[] {
   const { set, started, programs, right, wrong, missing, recallPercent, precisionPercent } = report;
   const ai = report.verdicts.filter(({ wanted }) => wanted.length > 0);
@@ -30,7 +30,7 @@ export function tableOf(report: LabReport): string[] {
         `| ${one.name} | ${one.wanted[0]} | ${namesOf(one)} | ${one.outcome} | ${seconds(one.appearedMs)} | ${one.faults.join("; ")} |`,
     ),
     ...reported.map((one) => `| ${one.name} | nothing | ${namesOf(one)} | wrong | | |`),
-    ...report.strays.map(({ id, name, detail }) => `stray: ${id} in ${name}: ${detail}`),
+    ...report.strays.map(({ id, name, detail }) => `unexpected: ${id} in ${name}: ${detail}`),
     ...report.notStarted.map(
       ({ name, reason }) => `not started: ${name}: ${reason.split("\n").at(-1)!.slice(0, 300)}`,
     ),

@@ -3,7 +3,10 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 
-/* A TLS server of the loopback address that passes everything on to a port: HOST PORT TARGET-HOST TARGET-PORT. */
+/*
+ * A TLS server on the loopback address that forwards everything to a port. Arguments: HOST PORT TARGET-HOST
+ * TARGET-PORT.
+ */
 
 const [host, port, targetHost, targetPort] = process.argv.slice(2);
 const files = join(import.meta.dir, "../../tests/fixtures/tls");

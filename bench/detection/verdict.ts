@@ -2,20 +2,22 @@ import type { Engine } from "../../shared/wire/heartbeat.ts";
 import type { AiProgram, Program } from "./program.ts";
 import type { Ports, Running } from "./start.ts";
 
-/** What the agent says of one program. `wrong`: another name, alone or beside the right one. */
+/**
+ * Result for one program. `wrong`: the agent reported another product, alone or in addition to the right one.
+ */
 export type Outcome = "right" | "wrong" | "missing";
 
 export type Verdict = {
   name: string;
   wanted: readonly string[];
-  /** Ids that are not wrong: those wanted, and what the program contains. */
+  /** Ids that are not wrong: the expected ids, and those inside the program. */
   allowed: readonly string[];
   outcome: Outcome;
-  /** Ids of all engines in its processes, with their confidence. */
+  /** Ids and confidence of all engines in its processes. */
   named: readonly { id: string; confidence: number; pid?: number; ports: readonly number[] }[];
-  /** What is said beside the name and is not so. */
+  /** Wrong properties in addition to the name. */
   faults: readonly string[];
-  /** From listening to the first scan that names it. */
+  /** Time from listening to the first scan that names it, in milliseconds. */
   appearedMs?: number;
 };
 
@@ -47,20 +49,22 @@ export function judge(
   };
 }
 
-/** A program is one engine, with its port, what it asks for, and a name that is its own or not. */
+/**
+ * Checks that a program is reported once, with its port, authentication and whether its executable is renamed.
+ */
 function faultsOf(program: Program, { own, tls }: Ports, engines: readonly Engine[]): string[] {
   const isServer = engines.some(({ ports }) => ports.length > 0);
   const known = engines.flatMap(({ ports }) => ports);
-  // What passes TLS on is a server of its own, and so may be named beside the program.
+  // A TLS proxy is a server itself, so it may be named in addition to the program.
   const processes = engines.filter(({ ports }) => tls === undefined || !ports.includes(tls));
   const first = processes[0] ?? engines[0]!;
   return [
     ...(processes.length > 1 ? [`reported ${processes.length} times`] : []),
-    ...(own !== undefined && isServer && !known.includes(own) ? [`port ${own} is not known`] : []),
+    ...(own !== undefined && isServer && !known.includes(own) ? [`port ${own} is missing`] : []),
     ...(first.renamed && program.as === undefined ? ["called renamed, and is not"] : []),
     ...(!first.renamed && program.as !== undefined ? ["not called renamed, and is"] : []),
     ...(program.key && first.auth !== "required"
-      ? [`authentication is ${first.auth}, and it asks for a key`]
+      ? [`authentication is reported as ${first.auth}, but a key is required`]
       : []),
     ...(!program.key && first.auth === "required" ? ["authentication is required, and no key was set"] : []),
   ];
@@ -78,8 +82,8 @@ export type Figures = {
 };
 
 /**
- * Recall: programs that are named, and by no wrong name. Precision: engines with a right name among all that were
- * reported, strays and those of ordinary servers included.
+ * Recall: share of programs with the right name and no wrong name. Precision: share of right engines among all
+ * reported engines, including ordinary servers and unexpected processes.
  */
 export function figuresOf(all: number, verdicts: readonly Verdict[], reportedElsewhere: number): Figures {
   const count = (outcome: Outcome) => verdicts.filter((one) => one.outcome === outcome).length;

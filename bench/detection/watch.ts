@@ -4,8 +4,8 @@ import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
 import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
- * The scanner as the daemon runs it: one scan, then one per interval (argument, milliseconds). Each scan that names
- * something for the first time is a JSON line on stdout. Ends when its standard input does.
+ * The scanner of the daemon: one scan, then one per interval (argument, milliseconds). Each scan that names a
+ * new engine prints a JSON line on stdout. Ends when its standard input ends.
  */
 if (process.argv[2] === "reader") {
   await serveReads(() => performance.now());
@@ -38,6 +38,6 @@ void (async () => {
   }
 })();
 for await (const _ of process.stdin) {
-  // Nothing is ever sent: only the end matters.
+  // Standard input carries no data; only its end counts.
 }
 process.exit(0);

@@ -3,13 +3,13 @@ import type { Scope } from "../harness/scope.ts";
 import { programOf } from "./belonging.ts";
 
 export type Watcher = {
-  /** When the program was first named so, of `performance.now()`. */
+  /** Time of the first scan with this name, of `performance.now()`. */
   firstAt: (program: string, ids: readonly string[]) => number | undefined;
-  /** Ends it and waits until it has ended. */
+  /** Ends the scanner and waits until it has ended. */
   stop: () => Promise<unknown>;
 };
 
-/** Starts the daemon's scanner and notes when it names what. */
+/** Starts the daemon's scanner and records when it names each engine. */
 export function startWatcher(scope: Scope, intervalMs: number): Watcher {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, "watch.ts"), String(intervalMs)], {
     stdio: ["pipe", "pipe", "inherit"],

@@ -10,21 +10,22 @@ import { inScope, type Scope } from "../harness/scope.ts";
 import { type Answers, changeHerd, enrolAssets, enrolHerd, policyHerd, verifyLog } from "../load/herd.ts";
 
 /*
- * A herd of one tenant at once, on one node and spread over two: enrolments with one token, then changes by admins,
- * each of which moves the head of the custody log. The embedded DynamoDB writes one transaction after the other, so
- * seconds say more about this machine than about AWS; what counts is that none fails and every count is exact.
+ * Concurrent requests of one tenant, on one node and on two: enrolments with one token, then changes by
+ * administrators. Each change moves the head of the custody log. The embedded DynamoDB runs one transaction at
+ * a time, so seconds describe this machine more than AWS. The bench checks that no request fails and every
+ * count is exact.
  */
 
 const { json, wholes } = readArguments(
   "herd",
-  "Enrolments with one token, and changes by admins, all at once, on one node and on two.",
+  "Concurrent enrolments with one token and changes by administrators, on one node and on two.",
   {
-    hosts: { min: 10, max: 5000, default: 1000, says: "hosts that enrol at once with one token" },
-    changes: { min: 10, max: 5000, default: 1000, says: "changes by admins at once" },
+    hosts: { min: 10, max: 5000, default: 1000, says: "hosts that enrol at the same time with one token" },
+    changes: { min: 10, max: 5000, default: 1000, says: "concurrent changes by administrators" },
   },
 );
 
-/** More hosts than the token lets in: the use limit has to be exact. */
+/** Enrolments above the token's limit, to check that the limit is exact. */
 const BEYOND = 10;
 const ISOLATIONS_MAX = 100;
 const POLICY_CHANGES = 20;
@@ -76,7 +77,7 @@ async function secondNode(
 ): Promise<string> {
   const port = await freePort();
   const shared = { ...CREDENTIALS, DYNAMODB_ENDPOINT: dynamodbEndpoint, SQS_QUEUE_URL: queueUrl };
-  // The tokens of the stack are for its own address.
+  // Tokens of the stack are valid for the stack's own address.
   const env = { ...edgeEnvironment(secrets, issuer, edgeUrl, shared), ...environment };
   const { isReady, ...how } = await edgeCommand("bun", root, env, port, folder);
   await startPart(scope, { name: "second edge", ...how, cwd: root, onLine, isReady });
@@ -94,7 +95,7 @@ const unavailable = (answers: Answers): number => sum(answers, (name) => name.st
 const sum = (answers: Answers, isMeant: (name: string) => boolean): number =>
   Object.entries(answers).reduce((total, [name, number]) => total + (isMeant(name) ? number : 0), 0);
 
-/** Both herds on these nodes, and what the custody log says afterwards. */
+/** Runs enrolments and changes on these nodes, then verifies the custody log. */
 async function measure({ stack, errors, conflicts }: Nodes, nodes: readonly string[], name: string) {
   const errorsBefore = errors();
   const conflictsBefore = conflicts();

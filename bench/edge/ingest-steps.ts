@@ -40,7 +40,10 @@ async function microsOf(work: Work, sampleMs: number): Promise<number> {
   return round(means.sort((a, b) => a - b)[SAMPLES >> 1]!, 2);
 }
 
-/** The steps of the ingest path, each alone and the path as a whole, on heartbeats like those of the load. */
+/**
+ * Measures each step of the ingest path alone, and the whole path, with heartbeats like those of the load
+ * generator.
+ */
 export async function measureSteps(sampleMs: number): Promise<Record<string, number>> {
   const micros = (work: Work) => microsOf(work, sampleMs);
   const secrets = await makeSecrets();
@@ -67,7 +70,7 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
   const bytes = new Uint8Array(Buffer.from(body));
   const webHeaders = new Headers(headers);
   const parsedSignature = parseSignature(webHeaders, "hmac-sha256");
-  if (!parsedSignature.ok) throw new Error("the bench signs wrongly");
+  if (!parsedSignature.ok) throw new Error("the bench made an invalid signature");
   const input = parsedSignature.value;
   const session = await deps.sessionKeys.find(asset.keyid);
   const digest = headers["content-digest"];
@@ -76,7 +79,7 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
   if (!(await session?.key.verify(base, input.signature))) throw new Error("the signature does not verify");
   const json = JSON.parse(body) as unknown;
   const admitted = await admit(request(0), deps);
-  if (!admitted.ok) throw new Error(`the bench's heartbeat is refused: ${admitted.code}`);
+  if (!admitted.ok) throw new Error(`the edge rejected the bench's heartbeat: ${admitted.code}`);
   if ((await answer(request(0))).status !== 202) throw new Error("the bench's heartbeat is not accepted");
   const { entry } = admitted.value;
   const line = encodeEntry(entry);
@@ -84,12 +87,12 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
   const packKey = await importHmacKey(new Uint8Array(32), ["sign"]);
   const [bare, validating] = [routeOf(), routeOf(zValidator("json", heartbeat))];
   if ((await validating.fetch(request(0))).status !== 202)
-    throw new Error("zod-validator refuses the heartbeat");
+    throw new Error("zod-validator rejected the heartbeat");
   const signPack = () => crypto.subtle.sign("HMAC", packKey, encodePack("org_bench", pack));
   return {
     "make a Request (not part of the path)": await micros(request),
     "read signature headers": await micros(() => parseSignature(webHeaders, "hmac-sha256")),
-    "find session key (kept)": await micros(() => deps.sessionKeys.find(asset.keyid)),
+    "find session key (cached)": await micros(() => deps.sessionKeys.find(asset.keyid)),
     "content digest": await micros(() => bunHashing.contentDigest(bytes)),
     "signature base": await micros(() => signatureBase(signable, input.parameters)),
     "verify signature": await micros(() =>
@@ -99,20 +102,20 @@ export async function measureSteps(sampleMs: number): Promise<Record<string, num
     "JSON.parse alone": await micros(() => JSON.parse(body)),
     "validate (zod)": await micros(() => heartbeat.safeParse(json)),
     "Hono route that reads the body, with the Request": await micros((turn) => bare.fetch(request(turn))),
-    "the same with zod-validator": await micros((turn) => validating.fetch(request(turn))),
+    "the same route with zod-validator": await micros((turn) => validating.fetch(request(turn))),
     "isolation check": await micros(async () =>
       checkIsolation(admitted.value, (await deps.pendingActions.of("org_bench")).get(asset.assetId), nowMs),
     ),
     "encode queue line": await micros(() => encodeEntry(entry)),
     "encode and sign a pack, per heartbeat": round((await micros(signPack)) / PACK_HEARTBEATS),
     "admit, with the Request": await micros((turn) => admit(request(turn), deps)),
-    "whole edge, enqueue at once, with the Request": await micros((turn) => answer(request(turn))),
+    "whole edge with an instant queue, with the Request": await micros((turn) => answer(request(turn))),
   };
 }
 
 /**
- * A route that reads the body as bytes, as a signature needs them, and leaves their text to the validator. The difference
- * that a validator makes is what `@hono/zod-validator` would cost a heartbeat.
+ * A route that reads the body as bytes, as a signature needs them, and gives their text to the validator. The
+ * difference between the two routes is what `@hono/zod-validator` would cost per heartbeat.
  */
 function routeOf(...validators: MiddlewareHandler[]): Hono {
   const app = new Hono();
@@ -125,13 +128,13 @@ function routeOf(...validators: MiddlewareHandler[]): Hono {
   return app;
 }
 
-/** As the edge does it, without the quotas between. */
+/** The edge's path without quotas. */
 async function admit(request: Request, deps: Deps) {
   const authentic = await authenticate(request, LIMITS.BODY_BYTES_MAX, deps);
   return authentic.ok ? validate(authentic.value, deps) : authentic;
 }
 
-/** The edge as its entry file assembles it, but for the queue, which takes everything, and the table, which is empty. */
+/** The edge as its entry file assembles it, with a queue that accepts everything and an empty table. */
 async function offlineEdge(secrets: Secrets): Promise<Deps> {
   const nothing = new Map<string, PendingAction>();
   const deps = await assemble(readConfig(offlineEnvironment(secrets)), {

@@ -20,18 +20,24 @@ import { startGenerator } from "../load/generator.ts";
 import { measureSteps } from "./ingest-steps.ts";
 
 /*
- * The edge's whole ingest path (authentication, validation, isolation check, signing, enqueue acknowledged)
- * beside servers that only answer 202: one process each, the same generator, requests signed beforehand.
- * Rounds are interleaved, so that what else the machine does hits all of them; the ratio is taken per round.
+ * Compares the edge's ingest path with servers that only return 202: one process each, the same generator,
+ * requests signed beforehand. The ingest path is authentication, validation, isolation check, signing and an
+ * acknowledged enqueue. Rounds are interleaved, so that other load on the machine affects all servers. The
+ * ratio is computed per round.
  */
 
 const { json, wholes, texts } = readArguments(
   "ingest",
-  "Requests per second and latency of the ingest path, beside a bare server in the same run.",
+  "Requests per second and latency of the ingest path, compared with a bare server in the same run.",
   {
-    rounds: { min: 1, max: 50, default: 5, says: "rounds, each of every server" },
+    rounds: { min: 1, max: 50, default: 5, says: "rounds; each measures every server" },
     seconds: { min: 1, max: 60, default: 2, says: "length of one closed-loop measurement" },
-    warm: { min: 0, max: 60, default: 2, says: "seconds of each server's warm-up, which sends every asset" },
+    warm: {
+      min: 0,
+      max: 60,
+      default: 2,
+      says: "seconds of each server's warm-up, in which every asset sends",
+    },
     connections: { min: 1, max: 2000, default: 256, says: "keep-alive connections of the closed loop" },
     rate: { min: 1, max: 50_000, default: 2000, says: "requests per second of the open loop" },
     open: { min: 1, max: 120, default: 5, says: "seconds of the open loop" },
@@ -95,7 +101,7 @@ async function bench(scope: Scope) {
     const notAccepted = measured.sent - accepted;
     if (accepted === 0) throw new Error(`${server.name} accepted nothing: ${JSON.stringify(wrong)}`);
     if (notAccepted > 0) console.log(`  ${server.name}: not accepted ${JSON.stringify(wrong)}`);
-    // Nobody reads the queue here: emptied, it costs every round the same.
+    // No worker reads the queue here. Emptying it keeps the cost of each round the same.
     if (server.isEdge) await callSqs(queue.endpoint, "PurgeQueue", { QueueUrl: queue.queueUrl });
     const used = before === undefined || after === undefined ? undefined : after - before;
     return {
@@ -105,7 +111,8 @@ async function bench(scope: Scope) {
     };
   };
 
-  // Warm: compiled code, and every asset known to the edge, as all of them are five seconds after its start.
+  // Warm-up: code gets compiled, and the edge caches every asset, as in production five seconds after its
+  // start.
   for (const server of servers) await run(server, "closed", wholes.warm, WARM_PASSES * wholes.assets);
   const rounds: Record<string, Round>[] = [];
   for (let number = 0; number < wholes.rounds; number++) {
@@ -161,7 +168,7 @@ for (const [name, it] of Object.entries(servers)) {
   );
 }
 const steps = await measureSteps(wholes.sample);
-console.log("\nwhere the time goes, in one process, µs per heartbeat:");
+console.log("\ncost of each step in one process, µs per heartbeat:");
 for (const [step, micros] of Object.entries(steps)) console.log(`  ${step.padEnd(46)} ${micros}`);
 finish(json, {
   ratioToBare: servers.bun!.ratioToBare,

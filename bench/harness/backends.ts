@@ -18,7 +18,7 @@ export const CREDENTIALS = {
   AWS_SECRET_ACCESS_KEY: "local",
 };
 
-/** A child's complaint is shown, its everyday lines are not. */
+/** Prints errors and warnings of a child process, and no other lines. */
 export function showFaults(stage: string, line: string): void {
   if (/"level":"(warn|error)"|^error|panic/i.test(line)) console.error(`${stage}: ${line.slice(0, 300)}`);
 }
@@ -36,15 +36,15 @@ export const startPart = (scope: Scope, options: StageOptions): Promise<Stage> =
     (stage) => stage.stop(),
   );
 
-/** Runs a program to its end, or to that of the scope. Throws with what it said when it fails. */
+/** Runs a program until it ends or the scope ends. Throws with the end of stderr when it fails. */
 export async function runProgram(scope: Scope, what: string, command: readonly string[]): Promise<void> {
   const child = Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
   scope.keep(async () => {
     child.kill();
     await child.exited;
   });
-  const complaint = await new Response(child.stderr).text();
-  if ((await child.exited) !== 0) throw new Error(`${what} failed: ${complaint.trim().slice(-300)}`);
+  const errors = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new Error(`${what} failed: ${errors.trim().slice(-300)}`);
 }
 
 export async function startTable(scope: Scope, file?: string): Promise<{ endpoint: string; stage: Stage }> {
@@ -93,7 +93,7 @@ export async function callSqs(
     body: JSON.stringify(body),
   });
   const text = await answer.text();
-  if (!answer.ok) throw new Error(`${action} was answered ${answer.status}: ${text.slice(0, 200)}`);
+  if (!answer.ok) throw new Error(`${action} returned ${answer.status}: ${text.slice(0, 200)}`);
   return text === "" ? {} : JSON.parse(text);
 }
 
@@ -101,13 +101,13 @@ export const benchSecrets: () => Promise<Secrets> = makeSecrets;
 
 const NOWHERE = "http://127.0.0.1:9";
 
-/** Configuration of an edge with an identity provider that nobody asks in a bench. */
+/** Configuration of an edge whose identity provider gets no requests in a bench. */
 function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Record<string, string> {
   return edgeEnvironment(secrets, { url: NOWHERE, jwksUrl: NOWHERE }, edgeUrl, {
     ...CREDENTIALS,
     DYNAMODB_ENDPOINT: backends.dynamodbEndpoint,
     SQS_QUEUE_URL: backends.queueUrl,
-    // A few addresses stand for a fleet, and one tenant for many: quotas are not what is measured.
+    // A few addresses simulate a fleet, and one tenant simulates many. So quotas are too high to matter.
     LZ_DEVICE_PER_MINUTE: "10000000",
     LZ_TENANT_PER_SECOND: "10000000",
   });
@@ -115,11 +115,11 @@ function environment(secrets: Secrets, edgeUrl: string, backends: Backends): Rec
 
 export type Backends = { dynamodbEndpoint: string; queueUrl: string };
 
-/** For an edge inside the bench's own process. */
+/** Environment of an edge inside the bench's own process. */
 export const offlineEnvironment = (secrets: Secrets, backends: Partial<Backends> = {}) =>
   environment(secrets, NOWHERE, { dynamodbEndpoint: NOWHERE, queueUrl: `${NOWHERE}/0/queue`, ...backends });
 
-/** Starts an edge in a process of its own, as production does. */
+/** Starts an edge as a separate process, as in production. */
 export async function startEdge(
   scope: Scope,
   runtime: RuntimeName,

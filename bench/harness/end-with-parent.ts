@@ -1,9 +1,12 @@
-/** Set where standard input is a pipe that the parent holds and never writes to. */
+/**
+ * Environment variable that marks a standard input held open by the parent process. The parent never writes to
+ * it.
+ */
 export const WITH_PARENT = "LZ_BENCH_PARENT";
 
 /**
- * Ends this bench as SIGTERM does when its parent has ended in whatever way, by SIGKILL too: then the pipe closes. Without
- * such a pipe nothing happens.
+ * Ends this bench like SIGTERM when its parent ends, even by SIGKILL: then the pipe of standard input closes.
+ * No-op without such a pipe.
  */
 export function endWithParent(): void {
   if (process.env[WITH_PARENT] === undefined) return;

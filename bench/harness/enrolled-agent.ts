@@ -7,15 +7,18 @@ import type { Scope } from "./scope.ts";
 
 type Wanted = {
   stack: Stack;
-  /** The agent's program, with whatever goes before it. */
+  /** The agent's program and arguments before its own, for example to enter a namespace. */
   command: readonly string[];
-  /** Where its state lies. */
+  /** Folder for the agent's state. */
   folder: string;
   edgeUrl: string;
   intervalMs: number;
 };
 
-/** Enrols an agent and runs it as a daemon until the scope ends. It is up once the edge has taken a heartbeat. */
+/**
+ * Enrols an agent and runs it as a daemon until the scope ends. Returns after the edge has accepted a
+ * heartbeat.
+ */
 export async function startAgent(
   scope: Scope,
   { stack, command, folder, edgeUrl, intervalMs }: Wanted,
@@ -39,7 +42,7 @@ export async function startAgent(
 
 let requests = 0;
 
-/** A request to the admin API: a POST when there is a body. Throws when it is not taken. */
+/** Sends a request to the admin API: a POST if there is a body. Throws unless the response is 2xx. */
 export async function callAdmin(stack: Stack, path: string, body?: object): Promise<unknown> {
   const answer = await fetch(`${stack.edgeUrl}${path}`, {
     method: body ? "POST" : "GET",
@@ -49,6 +52,6 @@ export async function callAdmin(stack: Stack, path: string, body?: object): Prom
     },
     ...(body && { body: JSON.stringify(body) }),
   });
-  if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`);
+  if (!answer.ok) throw new Error(`${path} returned ${answer.status}: ${await answer.text()}`);
   return answer.json();
 }

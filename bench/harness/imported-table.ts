@@ -10,7 +10,7 @@ import type { Scope } from "./scope.ts";
 
 const LINES_AT_ONCE = 5000;
 
-/** The table as the stack creates it, described by a database that has just done so. */
+/** Writes the schema of the table as the local stack creates it. A new database describes it. */
 export async function writeSchema(scope: Scope, folder: string): Promise<string> {
   const { endpoint, stage } = await startTable(scope);
   const client = embeddedClient(endpoint);
@@ -22,7 +22,7 @@ export async function writeSchema(scope: Scope, folder: string): Promise<string>
   return schema;
 }
 
-/** One database file from a DynamoDB export of ours: ten times faster than a batch of writes after another. */
+/** Makes a database file from a generated DynamoDB export. This is ten times faster than batch writes. */
 export async function importTable(
   scope: Scope,
   { folder, schema, name }: { folder: string; schema: string; name: string },

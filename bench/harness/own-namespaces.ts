@@ -1,37 +1,37 @@
 import { readFileSync } from "node:fs";
 import { endWithParent, WITH_PARENT } from "./end-with-parent.ts";
 
-/** Set in the process that has namespaces of its own. */
-const INSIDE = "LZ_BENCH_ALONE";
+/** Environment variable that is set inside the new namespaces. */
+const INSIDE = "LZ_BENCH_OWN_NAMESPACES";
 
 const UNSHARE = ["unshare", "--fork", "--pid", "--net", "--mount-proc", "--kill-child"];
 
 const AGAIN_MS = 200;
 
 /**
- * Sends a signal to the program that `unshare` waits for, which itself takes none meanwhile. The first process of a
- * namespace gets only those that it handles, so until it does they are sent again.
+ * Sends a signal to the program under `unshare`, which ignores signals itself. The first process of a PID
+ * namespace receives a signal only after it has a handler, so the signal is repeated.
  */
-function tell(unshare: number, signal: NodeJS.Signals): void {
+function forwardSignal(unshare: number, signal: NodeJS.Signals): void {
   const send = () => {
     try {
       const inside = Number.parseInt(readFileSync(`/proc/${unshare}/task/${unshare}/children`, "latin1"), 10);
       if (inside > 0) process.kill(inside, signal);
-    } catch {} // it has just ended
+    } catch {} // the program has ended
   };
   send();
   setInterval(send, AGAIN_MS);
 }
 
-export const isAlone = (): boolean => process.env[INSIDE] !== undefined;
+export const isInOwnNamespaces = (): boolean => process.env[INSIDE] !== undefined;
 
 /**
- * Runs this very program again in process and network namespaces of its own, where a host has as many processes as
- * the bench starts and not one more, and ends with its exit code. Returns when it is there already, or when this
- * system grants none; then the figures are of the host as it is.
+ * Runs this program again in new process and network namespaces, and exits with its exit code. There, the host
+ * has only the processes that the bench starts. Returns true inside the namespaces. Returns false if the
+ * system does not allow them: the figures then include the host's own processes.
  */
-export async function beAlone(): Promise<boolean> {
-  if (isAlone()) {
+export async function enterOwnNamespaces(): Promise<boolean> {
+  if (isInOwnNamespaces()) {
     endWithParent();
     Bun.spawnSync(["ip", "link", "set", "lo", "up"], { stderr: "ignore" });
     return true;
@@ -46,6 +46,6 @@ export async function beAlone(): Promise<boolean> {
   });
   endWithParent();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => tell(child.pid, signal));
+    process.on(signal, () => forwardSignal(child.pid, signal));
   process.exit(await child.exited);
 }

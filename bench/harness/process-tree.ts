@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { cpuSeconds } from "./report.ts";
 
-/** A process and its living children; the agent's reader is one. proc_pid_task_children(5). */
+/** Ids of a process and its living children, such as the agent's reader. proc_pid_task_children(5). */
 function treeOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim();
   return [pid, ...(children === "" ? [] : children.split(" ").map(Number))];
 }
 
 /**
- * Proportional set size of a process with its children, in MB: a page that several processes share counts in part for
- * each of them, so a child that is the same binary is not counted twice. proc_pid_smaps(5).
+ * Proportional set size of a process with its children, in MB. A page that several processes share counts in
+ * part for each. So a child of the same binary does not count twice. proc_pid_smaps(5).
  */
 export function treePssMb(pid: number): number {
   let kilobytes = 0;
@@ -20,7 +20,9 @@ export function treePssMb(pid: number): number {
   return kilobytes / 1024;
 }
 
-/** CPU seconds of a process with its children, those that have ended too (`cutime`, `cstime`; proc_pid_stat(5)). */
+/**
+ * CPU seconds of a process and its children, including ended children (`cutime`, `cstime`; proc_pid_stat(5)).
+ */
 export function treeCpuSeconds(pid: number): number {
   const [, ...children] = treeOf(pid);
   const living = children.map((child) => cpuSeconds(child) ?? 0);

@@ -9,19 +9,20 @@ export function median(numbers: readonly number[]): number {
   return ascending.length % 2 === 1 ? ascending[middle]! : (ascending[middle - 1]! + ascending[middle]!) / 2;
 }
 
-/** What the figures were taken on. */
+/** Description of this machine for the result. */
 export const machine = () => ({ cores: cpus().length, cpu: cpus()[0]?.model ?? "unknown", bun: Bun.version });
 
 const CLOCK_TICKS_PER_SECOND = 100;
 
 /**
- * CPU seconds a process has used so far; undefined where there is no /proc. `withEnded` adds those of its children that
- * have ended.
+ * CPU seconds that a process has used so far; undefined without /proc. `withEnded` adds those of its ended
+ * children.
  */
 export function cpuSeconds(pid: number, which: "own" | "withEnded" = "own"): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name may hold spaces and parentheses; behind the last one the fields are plain (proc(5)).
+    // The process name may contain spaces and parentheses. The fields after the last parenthesis are plain
+    // (proc(5)).
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const ticks = fields.slice(11, which === "own" ? 13 : 15); // utime, stime, cutime, cstime
     return ticks.reduce((sum, field) => sum + Number(field), 0) / CLOCK_TICKS_PER_SECOND;
@@ -30,7 +31,10 @@ export function cpuSeconds(pid: number, which: "own" | "withEnded" = "own"): num
   }
 }
 
-/** Paths of the figures that are none: null or not finite. What this system cannot tell is left out instead. */
+/**
+ * Paths of figures that were not measured: null or not finite. Figures that this system cannot measure are
+ * absent instead.
+ */
 export function unmeasured(value: unknown, path = ""): string[] {
   if (typeof value === "number") return Number.isFinite(value) ? [] : [path];
   if (typeof value !== "object") return [];
@@ -38,10 +42,7 @@ export function unmeasured(value: unknown, path = ""): string[] {
   return Object.entries(value).flatMap(([name, part]) => unmeasured(part, path ? `${path}.${name}` : name));
 }
 
-/**
- * Lines for a person go to stdout; with `--json` the last one is the result. A result with a figure that was not
- * measured is none: the process ends with 1.
- */
+/** Prints the result as the last line of stdout with `--json`. Exits with 1 if a figure was not measured. */
 export function finish(isJson: boolean, result: Record<string, unknown>): void {
   const missing = unmeasured(result);
   if (missing.length > 0) {

@@ -1,11 +1,11 @@
 type Stop = () => unknown;
 
-/** What a bench has started and must not leave behind. */
+/** Parts that a bench has started and must stop. */
 export type Scope = {
   keep: (stop: Stop) => void;
   /**
-   * Starts a part and keeps it. One that is still coming up when the bench ends is waited for and then stopped;
-   * after that none is started any more.
+   * Starts a part and registers how to stop it. If the bench ends while the part starts, the part is stopped
+   * after its start. Throws after the end of the bench.
    */
   start: <T>(part: () => Promise<T>, stop: (part: T) => unknown) => Promise<T>;
 };
@@ -13,15 +13,16 @@ export type Scope = {
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * Runs a bench. Whatever it kept is stopped in reverse order when it ends, fails, is interrupted, or is still
- * running after `secondsMax`. A failure is one line and ends the process with 1.
+ * Runs a bench. Registered parts stop in reverse order when the bench ends, fails, is interrupted, or runs
+ * longer than `secondsMax`. After a failure it prints one line and exits with 1.
  */
 export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Promise<T>): Promise<T> {
   const stops: Stop[] = [];
   let isOver = false;
   const over = Promise.withResolvers<never>();
   const late = setTimeout(() => over.reject(new Error(`not done after ${secondsMax} s`)), secondsMax * 1000);
-  // `on`, not `once`: Ctrl-C comes from the terminal and from the parent, and cleaning up has to survive both.
+  // `on`, not `once`: Ctrl-C arrives from the terminal and from the parent, and must not interrupt the clean-
+  // up.
   const interrupt = (signal: NodeJS.Signals) => over.reject(new Error(`stopped by ${signal}`));
   for (const signal of SIGNALS) process.on(signal, interrupt);
   const scope: Scope = {
@@ -41,7 +42,7 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
   } finally {
     clearTimeout(late);
     isOver = true;
-    // A bench that was interrupted may keep something even now.
+    // An interrupted bench may still register parts during this loop.
     while (stops.length > 0) await tryTo(stops.shift()!);
     for (const signal of SIGNALS) process.off(signal, interrupt);
   }
@@ -49,7 +50,7 @@ export async function inScope<T>(secondsMax: number, bench: (scope: Scope) => Pr
   process.exit(1);
 }
 
-/** One part that does not stop must not keep the others from it. */
+/** A part that does not stop must not prevent others from stopping. */
 async function tryTo(stop: Stop): Promise<void> {
   try {
     await stop();

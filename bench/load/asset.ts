@@ -4,7 +4,7 @@ import type { Engine, Heartbeat } from "../../shared/wire/heartbeat.ts";
 import { sessionKeyid } from "../../shared/wire/keyid.ts";
 import { signatureBase } from "../../shared/wire/signature.ts";
 
-/** `v1:<base64url>` of the edge under test: the bench derives session keys itself and asks for none. */
+/** Secret of the tested edge, `v1:<base64url>`. The bench derives session keys itself and opens no sessions. */
 export type EdgeSecret = { version: string; bytes: Buffer };
 
 export function parseEdgeSecret(text: string): EdgeSecret {
@@ -26,7 +26,7 @@ export function assetIdOf(number: number): string {
   return `01BENCHBENCH0000${tail}`.replaceAll("L", "0").replaceAll("I", "1");
 }
 
-/** A simulated asset that signs synchronously: a thousand signatures cost some milliseconds. */
+/** A simulated asset that signs synchronously: a thousand signatures take a few milliseconds. */
 export type BenchAsset = {
   tenantId: string;
   assetId: string;
@@ -54,7 +54,9 @@ export function makeAsset(tenantId: string, number: number, secret: EdgeSecret, 
   };
 }
 
-/** What a developer's workstation reports: one Ollama with a model, two clients. About 1.5 KB a heartbeat. */
+/**
+ * Engine of a developer's workstation: an Ollama with a model and two clients. A heartbeat has about 1.5 KB.
+ */
 const benchEngine = (number: number): Engine =>
   makeEngine({
     pid: 1000 + (number % 60_000),
@@ -84,7 +86,7 @@ export const PATH = "/v1/heartbeats";
 export const hmac = (key: Uint8Array, text: string): Buffer =>
   new Bun.CryptoHasher("sha256", key).update(text).digest();
 
-/** The signature headers as the agent sends them, of the one profile the edge accepts. */
+/** Signature headers like the agent's, in the profile that the edge accepts. */
 export function signatureHeaders(
   asset: Pick<BenchAsset, "key" | "keyid">,
   body: string,

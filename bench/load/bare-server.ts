@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 
-/** Servers to compare with: they answer 202 and do nothing. */
+/** Servers for comparison: they return 202 and do nothing else. */
 const kind = process.argv[2];
 const hono = new Hono();
 hono.post("/v1/heartbeats", (c) => c.body(null, 202));

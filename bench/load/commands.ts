@@ -1,4 +1,4 @@
-/** What the generator process is told, one JSON object a line on stdin, and answers on stdout. */
+/** Commands of the generator process: one JSON object per line of stdin, with the result on stdout. */
 export type Steady = {
   is: "closed" | "open";
   port: number;
@@ -6,13 +6,13 @@ export type Steady = {
   connections: number;
   /** Requests per second; open loop only. */
   perSecond: number;
-  /** Goes on beyond `seconds` until this many were sent; closed loop only. */
+  /** Continues after `seconds` until this many requests were sent; closed loop only. */
   requestsMin: number;
   assets: number;
   edgeSecret: string;
 };
 
-/** Makes a fleet and lets every asset report for the first time. The following {@link Fleet} runs it. */
+/** Makes a fleet and sends the first heartbeat of every asset. The following {@link Fleet} uses it. */
 export type Ramp = {
   is: "ramp";
   port: number;
@@ -22,7 +22,7 @@ export type Ramp = {
   tenants: { tenantId: string; assets: number }[];
   /** Share of assets with an engine open to the network. */
   risky: number;
-  /** Where the list of what was sent goes: `{tenantId, assetId, at, change, accepted}` a line. */
+  /** Path of the journal: one line `{tenantId, assetId, at, change, accepted}` per heartbeat. */
   journal: string;
 };
 
@@ -30,7 +30,7 @@ export type Fleet = {
   is: "fleet";
   seconds: number;
   intervalMs: number;
-  /** Share of heartbeats that tell a new state, and that are sent twice. */
+  /** Shares of heartbeats with a new state, and of heartbeats that are sent twice. */
   changed: number;
   resent: number;
 };
@@ -41,16 +41,16 @@ export type Latency = { p50Ms: number; p95Ms: number; p99Ms: number; maxMs: numb
 
 export type Measured = {
   sent: number;
-  /** How often each status was answered; `none` for what was not answered. */
+  /** Number of responses by status; `none` counts requests without a response. */
   statuses: Record<string, number>;
   seconds: number;
-  /** Accepted ones in the loops for a server, sent ones of a fleet. */
+  /** Accepted requests per second of a closed or open loop; sent requests per second of a fleet. */
   perSecond: number;
-  /** Of everything that was sent. */
+  /** Latency of all requests. */
   latency: Latency;
   /** CPU of the generator itself, as a share of one core. */
   generatorCpu: number;
 };
 
-/** `distinct` leaves out what was sent a second time. */
+/** `distinct` counts a heartbeat that was sent twice once. */
 export type FleetMeasured = Measured & { distinct: number; accepted: number; changes: number };

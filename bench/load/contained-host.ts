@@ -1,21 +1,24 @@
 import type { Scope } from "../harness/scope.ts";
 
-/** Where the agent of a bench lives. */
+/** The simulated host of the agent. */
 export type ContainedHost = {
-  /** Put before a command, it runs there. */
+  /** Prefix that runs a command on that host. */
   enter: readonly string[];
-  /** At which the edge of this machine is reached from there. */
+  /** Address of this machine's edge as seen from that host. */
   edgeAddress: string;
-  /** Whether the network there can be cut without cutting this machine's. */
+  /** Whether containment can block that host's network without blocking this machine's. */
   isReal: boolean;
 };
 
-/** A network of its own for each bench: two may run at once. */
+/** A different network for each bench, so that two benches can run at the same time. */
 const NET = `10.79.${process.pid % 256}`;
 const EDGE_ADDRESS = `${NET}.1`;
 const HOST_ADDRESS = `${NET}.2`;
 
-/** A network namespace with one link to this machine, removed with the scope; without root or Linux this host. */
+/**
+ * Makes a network namespace with one link to this machine, and removes it with the scope. Without root or
+ * Linux, it returns this machine.
+ */
 export async function makeHost(scope: Scope): Promise<ContainedHost> {
   const isAble =
     process.platform === "linux" && process.getuid?.() === 0 && Bun.which("ip") && Bun.which("nft");

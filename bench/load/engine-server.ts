@@ -1,11 +1,11 @@
 import { catalogue } from "../../agent/catalogue/engines/list.ts";
 import { answersOf } from "./engine-answers.ts";
 
-/** Answers as a product of the catalogue does, from its first HTTP fixture, on a port of the system's choice. */
+/** Serves the first HTTP fixture of a catalogue product on a free port. */
 const id = process.argv[2];
 const entry = catalogue.find((entry) => entry.id === id);
 const answers = entry && answersOf(entry);
-if (!answers) throw new Error(`no product ${id} with an HTTP fixture`);
+if (!answers) throw new Error(`the catalogue has no product ${id} with an HTTP fixture`);
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",

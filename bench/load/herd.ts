@@ -3,11 +3,11 @@ import { createApi } from "../../lz/platform/api.ts";
 import { enrolDevice, makeDevice, signedRequest } from "../../lz/platform/simulated-agents.ts";
 
 /*
- * Many requests of one tenant at once, spread over nodes: each is one transaction that moves an item which all of them
- * share, the enrolment token or the head of the custody log.
+ * Concurrent requests of one tenant, spread over nodes. Each is one transaction on an item that all of them
+ * share: the enrolment token or the head of the custody log.
  */
 
-/** How many answers there were of each kind: `201`, or `409 enrolment.used-up`. */
+/** Number of responses by kind: `201`, or `409 enrolment.used-up`. */
 export type Answers = Record<string, number>;
 
 async function count(answers: readonly Promise<Response>[]): Promise<Answers> {
@@ -22,7 +22,10 @@ async function count(answers: readonly Promise<Response>[]): Promise<Answers> {
 
 const nodeOf = (nodes: readonly string[], index: number): string => nodes[index % nodes.length]!;
 
-/** Enrols `hosts` new devices at once with one token. The requests are signed before the first one is sent. */
+/**
+ * Enrols `hosts` new devices at the same time with one token. All requests are signed before the first one is
+ * sent.
+ */
 export async function enrolHerd(nodes: readonly string[], token: string, hosts: number): Promise<Answers> {
   const requests: Request[] = [];
   for (let index = 0; index < hosts; index++) {
@@ -34,7 +37,7 @@ export async function enrolHerd(nodes: readonly string[], token: string, hosts: 
   return count(requests.map((request) => fetch(request)));
 }
 
-/** Enrols assets one after the other, for changes to be made of them. */
+/** Enrols assets one after the other, for later changes. */
 export async function enrolAssets(edgeUrl: string, token: string, assets: number): Promise<string[]> {
   const ids: string[] = [];
   for (let index = 0; index < assets; index++) {
@@ -49,8 +52,8 @@ type Change = { path: string; method: string; body: object; match?: string };
 export type Herd = { nodes: readonly string[]; adminToken: string; assetIds: readonly string[] };
 
 /**
- * `changes` changes of different things at once: in turn an API key, an enrolment token, and one isolation in mode
- * `observe` for each of the assets. None of them has a reason to be refused.
+ * Sends `changes` concurrent changes of different resources: one isolation in mode `observe` for each asset,
+ * then API keys and enrolment tokens in turn. The control plane has no reason to reject any of them.
  */
 export function changeHerd(herd: Herd, changes: number): Promise<Answers> {
   const list = Array.from({ length: changes }, (_, index): Change => {
@@ -66,7 +69,7 @@ export function changeHerd(herd: Herd, changes: number): Promise<Answers> {
   return send(herd, list);
 }
 
-/** `changes` people who all replace the policy that they have read in the same version: one of them may succeed. */
+/** Sends `changes` concurrent replacements of the same version of the policy. Only one of them may succeed. */
 export async function policyHerd(herd: Herd, changes: number): Promise<Answers> {
   const headers = { authorization: `Bearer ${herd.adminToken}` };
   const read = await fetch(`${herd.nodes[0]}/v1/policy`, { headers });
@@ -98,7 +101,7 @@ function send({ nodes, adminToken }: Herd, changes: readonly Change[]): Promise<
   );
 }
 
-/** Reads the whole custody log and verifies it. `fault`: undefined when it is whole. */
+/** Reads the whole custody log and verifies it. `fault` is undefined for a valid log. */
 export async function verifyLog(edgeUrl: string, adminToken: string) {
   const api = createApi({ url: edgeUrl, token: adminToken }, { fetch });
   const exported = inOrder(await api.getWhole("/v1/custody", custodyExport));

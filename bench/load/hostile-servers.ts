@@ -1,6 +1,7 @@
 /*
- * Servers that answer 60 kB of dense JSON on every path: twenty thousand values, which take fifty times their size in
- * memory once they are parsed. Half of them answer lists, half objects. Prints a line when all listen.
+ * Servers that return 60 kB of dense JSON on every path: twenty thousand values, which use fifty times their
+ * size in memory after parsing. Half of the servers return lists, half return objects. Prints a line when all
+ * servers listen.
  */
 const LISTENERS = 32;
 const LISTS = Array.from({ length: 20_000 }, () => "[]").join(",");
@@ -12,7 +13,7 @@ for (let at = 0; at < LISTENERS; at += 1) {
   Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
-    // Another body for each path: the same one on every path is known for a stub.
+    // Each path has its own body, because the agent recognises a server with the same body on every path.
     fetch: (request) =>
       new Response(`[${JSON.stringify(new URL(request.url).pathname)},${dense}]`, { headers }),
   });

@@ -5,8 +5,8 @@ import { serveReads } from "../../agent/scan/reader-process/reader-process.ts";
 import { createScanner } from "../../agent/scan/scan.ts";
 
 /*
- * The scanner as the daemon runs it, and nothing else: one scan, then one per interval. Every scan is a JSON line
- * on stdout. Ends when its standard input does.
+ * Only the scanner of the daemon: one scan, then one per interval. Every scan is a JSON line on stdout. Ends
+ * when its standard input ends.
  */
 if (process.argv[2] === "reader") {
   await serveReads(() => performance.now());
@@ -34,6 +34,6 @@ async function scan(): Promise<void> {
 await scan();
 setInterval(() => void scan(), intervalMs);
 for await (const _ of process.stdin) {
-  // Nothing is ever sent: only the end matters.
+  // Standard input carries no data; only its end counts.
 }
 process.exit(0);

@@ -1,12 +1,12 @@
 import type { Candidate } from "./sample.ts";
 
-/** A mutant that changes nothing anybody can observe. `from` and `to` are its lines, without the white space around. */
+/** A mutant whose change no test can observe. `from` and `to` are its lines without surrounding white space. */
 export type Equivalent = {
   file: string;
   from: string;
   to: string;
   reason: string;
-  /** What the second, independent look found. Until there is one, the mutant counts as survived. */
+  /** Result of the independent second check. Without it, the mutant counts as survived. */
   confirmed: string | null;
 };
 

@@ -11,18 +11,19 @@ import { createTestRuns, type TestRuns } from "./test-runs.ts";
 import { copyTree, type Tree } from "./tree.ts";
 
 /*
- * Changes the high-risk modules, one mutant at a time, and asks their tests whether they notice. StrykerJS 10 does not
- * run here: it needs the JavaScript API of TypeScript, which TypeScript 7 does not have, and Node 22.
+ * Changes the high-risk modules, one mutant at a time, and runs their tests to see whether they fail.
+ * StrykerJS 10 does not run here: it needs the JavaScript API of TypeScript, which TypeScript 7 does not have,
+ * and Node 22.
  */
 
 const ROOT = resolve(import.meta.dir, "..");
-/** The machine has two cores, and the tests wait more than they compute. */
+/** Test runs at the same time. The machine has two cores, and tests wait more than they compute. */
 const AT_ONCE = 2;
-/** A mutant gets this many times as long as the unchanged code took, and some seconds for a busy machine. */
+/** Time limit of a mutant: a multiple of the time on unchanged code, and some seconds for a busy machine. */
 const LIMIT_FACTOR = 3;
 const LIMIT_EXTRA_MS = 5_000;
 const BASELINE_MS_MAX = 120_000;
-/** For the baseline and for the mutants that are under way when the minutes are over. */
+/** Extra time for the baseline and for mutants that run when the minutes are over. */
 const FINISH_SECONDS_MAX = 600;
 const DIFF_LINES_MAX = 8;
 
@@ -30,16 +31,16 @@ const { json, wholes, texts } = readArguments(
   "mutation",
   "Changes the high-risk modules one mutant at a time and counts how many changes their tests notice.",
   {
-    mutants: { min: 1, max: 100_000, default: 300, says: "mutants to sample over the files" },
+    mutants: { min: 1, max: 100_000, default: 300, says: "mutants to sample from the files" },
     seed: {
       min: 0,
       max: 999_999_999,
       default: 20261130,
-      says: "of the sample: the same seed, the same mutants",
+      says: "seed of the sample: the same seed gives the same mutants",
     },
-    minutes: { min: 1, max: 600, default: 25, says: "no mutant starts after this long; the rest is not run" },
+    minutes: { min: 1, max: 600, default: 25, says: "minutes after which no further mutant starts" },
   },
-  { file: { of: ["all", ...Object.keys(TARGETS)], says: "mutate this file only" } },
+  { file: { of: ["all", ...Object.keys(TARGETS)], says: "file to mutate" } },
 );
 
 type Fate = "killed" | "timed out" | "survived" | "equivalent" | "not run";
@@ -69,7 +70,10 @@ async function mutationRun(scope: Scope): Promise<Tried[]> {
   return tryAll(runs, trees, limits);
 }
 
-/** Time limits of the test files, from a run on unchanged code. A test that fails there could not tell anything. */
+/**
+ * Time limits of the test files, from a run on unchanged code. Throws if a test fails there, because its
+ * result would mean nothing.
+ */
 async function baseline(
   runs: TestRuns,
   trees: readonly Tree[],
@@ -83,7 +87,8 @@ async function baseline(
       for (let test = queue.shift(); test; test = queue.shift()) {
         const startedAt = performance.now();
         const outcome = await runs.run(root, test, BASELINE_MS_MAX);
-        if (outcome !== "passed") throw new Error(`${test} ${outcome} on unchanged code: fix it first`);
+        if (outcome !== "passed")
+          throw new Error(`${test} ${outcome} on unchanged code: fix this test first`);
         limits.set(test, (performance.now() - startedAt) * LIMIT_FACTOR + LIMIT_EXTRA_MS);
       }
     }),
@@ -150,7 +155,7 @@ type Counts = Record<"killed" | "timedOut" | "survived" | "equivalent" | "notRun
 function countsOf(tried: readonly Tried[]): Counts & { score: number } {
   const count = (fate: Fate) => tried.filter((mutant) => mutant.fate === fate).length;
   const timedOut = count("timed out");
-  // A change that makes the tests hang has been noticed.
+  // A mutant that makes the tests hang counts as killed.
   const killed = count("killed") + timedOut;
   const survived = count("survived");
   const score = killed + survived === 0 ? 1 : round(killed / (killed + survived), 4);

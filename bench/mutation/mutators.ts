@@ -1,11 +1,11 @@
 import { parse } from "@babel/parser";
 
 /**
- * The mutation operators. `mutantsOf()` parses one TypeScript source and lists every change the operators make to
- * it. A mutant is a replaced range of the text, so it is applied without printing the syntax tree again.
+ * The mutation operators. `mutantsOf()` parses one TypeScript source and lists every change of the operators.
+ * A mutant is a replaced range of the text, so applying it does not print the syntax tree.
  *
- * The operators are those of StrykerJS (https://stryker-mutator.io/docs/mutation-testing-elements/supported-mutators/)
- * and, besides, removed statements, awaits and throws, and numbers changed by one.
+ * The operators are those of StrykerJS (https://stryker-mutator.io/docs/mutation-testing-elements/supported-
+ * mutators/), plus removed statements, awaits and throws, and numbers changed by one.
  */
 
 export type Mutant = {
@@ -65,7 +65,7 @@ const OPPOSITES: Record<string, string> = {
   toLowerCase: "toUpperCase",
   toUpperCase: "toLowerCase",
 };
-/** Methods whose call is replaced by the value they are called on. */
+/** Methods whose call is replaced by its object. */
 const DROPPED = new Set([
   "filter",
   "sort",
@@ -80,13 +80,13 @@ const DROPPED = new Set([
 
 const isText = (node: Node): boolean => node.type === "StringLiteral" || node.type === "TemplateLiteral";
 
-/** `+` with a text on either side joins texts; `-` in its place would only ever be NaN. */
+/** `+` with a string on either side concatenates. It is not replaced by `-`, which would always be NaN. */
 const joinsText = (node: Node): boolean => {
   const left = node.left as Node;
   return isText(left) || isText(node.right as Node) || (left.type === "BinaryExpression" && joinsText(left));
 };
 
-/** The operator between two operands, found in the text between them. */
+/** Finds the operator in the text between two operands. */
 function operatorRange(node: Node, source: string): { start: number; end: number } {
   const from = (node.left as Node).end;
   const start = source.indexOf(node.operator as string, from);
@@ -111,7 +111,7 @@ const condition: Visit = (node) => {
   if (!test) return [];
   const always: Change = ["condition", test, "true"];
   const never: Change = ["condition", test, "false"];
-  // A loop whose condition is always true only measures the time limit.
+  // A condition that is always true is skipped for loops: it would only test the time limit.
   return /^(While|DoWhile|For)Statement$/.test(node.type) ? [never] : [always, never];
 };
 
@@ -159,20 +159,20 @@ const numeral: Visit = (node, text, parent) => {
     written.endsWith("n") ? `${BigInt(node.value as string) + BigInt(by)}n` : `${Number(node.value) + by}`;
   return [
     ["number", node, changed(1)],
-    // Behind a minus, "-1" would read as a decrement.
+    // After a minus, "-1" would be a decrement.
     ["number", node, changed(-1).startsWith("-") ? `(${changed(-1)})` : changed(-1)],
   ];
 };
 
-/** Bodies without a single statement have nothing to remove. */
+/** A body without statements has nothing to remove. */
 const block: Visit = (node) => ((node.body as Node[]).length > 0 ? [["block", node, "{}"]] : []);
 
-/** By node type. What is not here (types, imports, declarations) is not mutated. */
+/** Mutations by node type. Other nodes (types, imports, declarations) are not mutated. */
 const VISITS: Record<string, (source: string) => Visit> = {
   BinaryExpression: binary,
   LogicalExpression: (source) => (node, text) => {
     const swap: Change = ["logical", operatorRange(node, source), LOGICAL[node.operator as string]!];
-    // "a ?? b" has two more: the fallback is never used, or always.
+    // `a ?? b` has two more mutants: always `a`, and always `b`.
     if (node.operator !== "??") return [swap];
     return [
       ["logical", node, text(node.left as Node)],
@@ -231,13 +231,13 @@ const VISITS: Record<string, (source: string) => Visit> = {
   OptionalCallExpression: () => call,
 };
 
-/** Fields of a node that hold types, which do nothing when the program runs. */
+/** Fields of a node that contain types, which have no effect at run time. */
 const TYPE_FIELD =
   /^(typeAnnotation|typeParameters|typeArguments|returnType|superTypeParameters|implements)$/;
 const SKIPPED =
   /^(Import(Declaration|Attribute)|Export(All)Declaration|TS(TypeAliasDeclaration|InterfaceDeclaration|.*Type|DeclareFunction))$/;
 
-/** An empty element of a list would leave a hole, and of arguments a syntax error: the comma goes with it. */
+/** Extends the range to include a comma. Otherwise a list would have a hole, and arguments a syntax error. */
 function withComma(source: string, { start, end }: { start: number; end: number }) {
   const after = /^\s*,/.exec(source.slice(end));
   if (after) return { start, end: end + after[0].length };
@@ -249,7 +249,7 @@ function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null && typeof (value as Node).type === "string";
 }
 
-/** All mutants of a source, in the order of their place. Those that are no TypeScript any more are left out. */
+/** All mutants of a source, by position. Mutants that are not valid TypeScript are left out. */
 export function mutantsOf(source: string): Mutant[] {
   const tree = parse(source, { sourceType: "module", plugins: ["typescript"] }) as unknown as {
     program: Node;

@@ -4,7 +4,7 @@ export type Candidate = Mutant & {
   file: string;
   /** 1-based line on which the change begins. */
   line: number;
-  /** The lines the change touches, before and after. */
+  /** The changed lines, before and after. */
   from: string;
   to: string;
 };
@@ -26,8 +26,9 @@ function diffOf(source: string, mutant: Mutant): { line: number; from: string; t
 }
 
 /**
- * Picks `count` mutants with equal chances. The rank of a mutant is a hash of the seed and of what it changes, not of
- * its line number: the same seed picks the same mutants in code that did not change, wherever it has moved to.
+ * Picks `count` mutants with equal probability. The rank of a mutant is a hash of the seed and of the changed
+ * text, not of its line number. So the same seed picks the same mutants in unchanged code, even after it
+ * moves.
  */
 export function sample(candidates: readonly Candidate[], count: number, seed: number): Candidate[] {
   const repeats = new Map<string, number>();

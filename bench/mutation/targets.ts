@@ -1,6 +1,6 @@
 /**
- * The high-risk modules, each with the test files that answer for it. The files run in this order, each in a process of
- * its own, until one fails: put the fastest and the most specific first.
+ * The high-risk modules with the test files that cover them. The files run in this order, a process each,
+ * until one fails: list the fastest and most specific first.
  */
 export const TARGETS: Record<string, readonly string[]> = {
   "edge/control/custody/custody-transaction.ts": [

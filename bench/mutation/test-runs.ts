@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Set in the environment of everything a test run starts, so that what outlives the run is found. */
+/** Environment variable that marks every process of a test run, so that remaining processes can be found. */
 const MARK = "LZ_MUTATION_RUN";
 
-/** One test may take this long; the time limit of the whole file ends it before. */
+/** Time limit of one test in milliseconds. The limit of the whole file usually ends it earlier. */
 const TEST_MS_MAX = 60_000;
 
 export type Outcome = "passed" | "failed" | "timed out";
 
 export type TestRuns = {
-  /** Runs one test file in the tree at `root` and stops whatever it left running. */
+  /** Runs one test file in the tree at `root`, then ends its remaining processes. */
   run(root: string, file: string, limitMs: number): Promise<Outcome>;
   /** Stops all runs. Later ones fail without starting anything. */
   stop(): void;
@@ -28,7 +28,7 @@ export function createTestRuns(): TestRuns {
           cwd: root,
           env: { ...process.env, [MARK]: mark },
           stdio: ["ignore", "ignore", "ignore"],
-          detached: true, // a process group of its own, which can be ended as a whole
+          detached: true, // starts a process group, so that all its processes can be ended together
         },
       );
       const end = () => {
@@ -58,10 +58,13 @@ export function createTestRuns(): TestRuns {
 function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
-  } catch {} // it has ended
+  } catch {} // the process has ended
 }
 
-/** Processes in sessions of their own leave the group; on Linux their environment still names the run. */
+/**
+ * Ids of processes with the mark of a run. Processes that start their own session leave the group, but keep
+ * the mark in their environment (Linux).
+ */
 function markedProcesses(mark: string): number[] {
   if (process.platform !== "linux") return [];
   return readdirSync("/proc")
@@ -71,7 +74,7 @@ function markedProcesses(mark: string): number[] {
       try {
         return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`${MARK}=${mark}`);
       } catch {
-        return false; // it has ended, or belongs to another user
+        return false; // the process has ended, or belongs to another user
       }
     });
 }

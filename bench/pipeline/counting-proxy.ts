@@ -3,36 +3,39 @@ import { PACK_BYTES_MAX } from "../../shared/queue/message.ts";
 import { inflate } from "../../worker/heartbeat/verify-message.ts";
 
 /*
- * Stands in front of SQS and DynamoDB, in a process of its own, passes everything on and counts from their side:
- * requests as SQS bills them, heartbeats on their way through the queue and how old they are when they leave it,
- * write units as DynamoDB reports them. `GET /counts` tells, `POST /reset` starts a new window. What names no action
- * of either is not of the pipeline (an agent of this host that looks at every open port) and counts nowhere.
+ * A proxy in front of SQS and DynamoDB, as a separate process. It forwards every request and counts requests
+ * as SQS bills them, heartbeats in the queue with their age, and write units as DynamoDB reports them. `GET
+ * /counts` returns the counts, `POST /reset` starts a new window. Requests without an action of either service
+ * do not count, for example those of an agent on this host that probes open ports.
  */
 
 const SQS_CHUNK_BYTES = 64 * 1024;
-/** `QUEUE_URL` is the queue of heartbeats, whose messages are followed; what goes to others is billed only. */
+/** `QUEUE_URL` is the queue of heartbeats. Messages of other queues are only billed. */
 const { SQS_ENDPOINT, DYNAMODB_ENDPOINT, QUEUE_URL } = process.env as Record<string, string>;
 
 type Flow = { messages: number; heartbeats: Record<string, number> };
 const newFlow = (): Flow => ({ messages: 0, heartbeats: {} });
 
-/** Over the whole run: what went into the queue and what was taken out for good. */
+/** Counts over the whole run: messages that the queue accepted, delivered and deleted. */
 const flow = { accepted: newFlow(), removed: newFlow(), received: newFlow() };
-/** Writes the table accepted on one telemetry key: a second one would be a doubled heartbeat. */
+/** Accepted writes by telemetry key. A second write of a key is a duplicate heartbeat. */
 const telemetryWrites = new Map<string, number>();
-type Held = { tenant: string; count: number; receivedAtMs: number };
-/** By receipt handle: what a delete takes away. */
-const held = new Map<string, Held>();
+type Received = { tenant: string; count: number; receivedAtMs: number };
+/** Received messages by receipt handle, until they are deleted. */
+const held = new Map<string, Received>();
 
 const newWindow = () => ({
   sqsCalls: {} as Record<string, number>,
   sqsBilled: {} as Record<string, number>,
   writeUnits: {} as Record<string, number>,
   writes: {} as Record<string, number>,
-  /** Samples among the items of a label. */
+  /** Number of samples among the items of a label. */
   samples: {} as Record<string, number>,
   dynamoCalls: {} as Record<string, number>,
-  /** Per heartbeat, in ms since the edge had it: when the worker got it, and when it was settled. */
+  /**
+   * Age of each heartbeat in ms since the edge received it: when the worker received it, and when it was
+   * settled.
+   */
   receivedAgesMs: [] as number[],
   settledAgesMs: [] as number[],
 });
@@ -42,13 +45,13 @@ const add = (counts: Record<string, number>, name: string, number: number) => {
   counts[name] = (counts[name] ?? 0) + number;
 };
 
-/** A batch of ages of the same message: as many entries as heartbeats, so that percentiles are of heartbeats. */
+/** Adds the age of a message once per heartbeat, so that percentiles count heartbeats. */
 const addAges = (ages: number[], ageMs: number, count: number) => {
   for (let i = 0; i < count; i++) ages.push(ageMs);
 };
 
-/** Tenant, number of heartbeats and oldest receipt of a pack, read off its text as the contract has it. */
-function packOf(message: string): Held | undefined {
+/** Reads tenant, number of heartbeats and oldest receipt from the text of a batch. */
+function packOf(message: string): Received | undefined {
   const body = inflate(message);
   const header = /^\{"v":1,"tenant":"([^"]+)","count":(\d+)\}\n\{"asset":"[^"]+","receivedAt":"([^"]+)"/.exec(
     body,
@@ -120,7 +123,7 @@ type WriteRequest = Written & {
   RequestItems?: Record<string, { PutRequest?: Written; DeleteRequest?: Written }[]>;
 };
 
-/** The items of a write request, whatever operation it is. A condition check is billed like a write. */
+/** The items of a write request of any operation. A condition check is billed like a write. */
 function itemsOf(request: WriteRequest): Item[] {
   const all: (Written | undefined)[] = [
     request,
@@ -134,7 +137,10 @@ function itemsOf(request: WriteRequest): Item[] {
   return all.map((each) => each?.Item ?? each?.Key).filter((item) => item !== undefined);
 }
 
-/** `telemetry sample`, `presence`: the sort key's first word, and the kind where there is one. */
+/**
+ * Label of an item: the first part of its sort key, and its kind if it has one. For example `telemetry sample`
+ * or `presence`.
+ */
 function kindOf(item: Item): string {
   const sortKey = item.SK?.S ?? "";
   const word = sortKey.split("#")[0]!.toLowerCase();
@@ -142,12 +148,12 @@ function kindOf(item: Item): string {
 }
 
 function countDynamo(operation: string, request: WriteRequest, answer: Record<string, unknown>, ok: boolean) {
-  add(current.dynamoCalls, ok ? operation : `${operation} refused`, 1);
+  add(current.dynamoCalls, ok ? operation : `${operation} rejected`, 1);
   if (!WRITES.test(operation)) return;
   const items = itemsOf(request);
   const label = [...new Set(items.map(kindOf))].sort().join(" + ");
-  // A refused condition costs what the write would have cost; DynamoDB reports it only with the success.
-  add(current.writes, ok ? label : `${label} refused`, 1);
+  // A failed condition costs as much as the write, but DynamoDB reports units only for successful writes.
+  add(current.writes, ok ? label : `${label} rejected`, 1);
   if (!ok) return;
   const consumed = [answer.ConsumedCapacity ?? []].flat() as Consumed[];
   for (const { CapacityUnits = 0 } of consumed) add(current.writeUnits, label, CapacityUnits);
@@ -184,7 +190,7 @@ const plainHeaders = (response: Response) => {
   const headers = new Headers(response.headers);
   headers.delete("content-length");
   headers.delete("transfer-encoding");
-  // It was of the bytes that came; those of a capacity-less answer are another.
+  // The checksum does not match the forwarded response, which has other bytes.
   headers.delete("x-amz-crc32");
   return headers;
 };

@@ -20,16 +20,16 @@ import { finish, round } from "../harness/report.ts";
 import { hmac } from "../load/asset.ts";
 
 /*
- * A day of a fleet at the agents' own interval, of which one asset hour in a thousand is risky, through the worker's
- * own `pollOnce`: verify, decode, judge, write. What a person has to look at in the end is counted.
+ * A day of a fleet at the agents' interval, through the worker's `pollOnce`: verify, decode, assess, write.
+ * One asset hour in a thousand is risky. The bench counts the resulting incidents.
  */
 
 const { json, wholes } = readArguments(
   "day",
-  "A day of a fleet, 0.1 % of it risky, and how many incidents come of it.",
+  "The number of incidents of a fleet in a day, with 0.1 % risky hours.",
   {
     assets: { min: 42, max: 100_000, default: 1000, says: "assets" },
-    seconds: { min: 1, max: 600, default: 5, says: "between two heartbeats of an asset" },
+    seconds: { min: 1, max: 600, default: 5, says: "seconds between two heartbeats of an asset" },
     resolution: { min: 60, max: 3600, default: 60, says: "seconds between two samples of an asset" },
     hours: { min: 1, max: 48, default: 24, says: "length of the day" },
   },
@@ -47,7 +47,10 @@ const tenant = { ...tenantDefaults(TENANT), telemetryResolutionSeconds: wholes.r
 tenant.policy.approvedEngines = ["ollama"];
 tenant.policy.approvedModels = ["*"];
 
-/** One hour of every 42nd asset, another one for each: 24 of 24,000 asset hours. Its engine starts anew now and then. */
+/**
+ * Number of the risky episode of an asset at a time, if any. Every 42nd asset has one risky hour, each a
+ * different one: 24 of 24,000 asset hours. Its engine restarts every ten minutes.
+ */
 const episode = (asset: number, ms: number): number | undefined =>
   asset % 42 === 7 && Math.floor(ms / HOUR_MS) === Math.floor(asset / 42) % 24
     ? Math.floor(ms / RESTART_MS)
@@ -64,7 +67,7 @@ const assets = Array.from(
   }),
 );
 
-/** A heartbeat in the form agents write it. Only its beginning is new where the state is the one before. */
+/** Body of a heartbeat, as agents write it. For an unchanged state, only the beginning is made again. */
 function bodyOf(asset: Simulated, number: number, sequence: number, atMs: number): string {
   const started = episode(number, atMs - START_MS) ?? -1;
   const at = timestamp(atMs);
@@ -90,7 +93,10 @@ function* messagesOf(sequence: number, atMs: number): Generator<Message> {
   }
 }
 
-/** A table in memory that counts samples instead of keeping them, and remembers the last one of an asset. */
+/**
+ * A table in memory. It counts samples instead of storing them, and keeps the time of the newest sample of
+ * each asset.
+ */
 function createTable(): { dynamo: Dynamo; items: ReadonlyMap<string, AttributeMap>; samples: () => number } {
   const table = createMemoryDynamo();
   const newest = new Map<string, string>();
@@ -129,7 +135,7 @@ const deps: Deps = {
     remove: async () => {},
     extend: async () => {},
     bury: async ({ reason }) => {
-      throw new Error(`a heartbeat was buried: ${reason}`);
+      throw new Error(`a heartbeat went to the dead-letter queue: ${reason}`);
     },
   },
   queueKeys: new Map([["k", KEY]]),
@@ -182,7 +188,7 @@ const seconds = (performance.now() - startedMs) / 1000;
 console.log(
   `\n${assets.length} assets, ${wholes.hours} h at ${wholes.seconds} s: ${heartbeats} heartbeats, ${risky} of them risky ` +
     `(${round((risky * 100) / heartbeats, 3)} %)\n${incidents.length} incidents ${JSON.stringify(rules)}, ${open} open at the end, ` +
-    `events ${JSON.stringify(events)}\n${unchanged} heartbeats added nothing, ${table.samples()} samples\n` +
+    `events ${JSON.stringify(events)}\n${unchanged} heartbeats caused no write, ${table.samples()} samples\n` +
     `${round(seconds, 0)} s, generator included; at most ${round(largest / 2 ** 20, 0)} MiB`,
 );
 finish(json, {

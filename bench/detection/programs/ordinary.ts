@@ -1,6 +1,6 @@
 import type { Program } from "../program.ts";
 
-/* Servers that are no AI: none of them may be reported, under any name. */
+/* Servers without AI: the agent must not report any of them. */
 
 const debian = (...packages: string[]) => ({ registry: "debian", packages }) as const;
 

@@ -1,8 +1,8 @@
 import type { AiProgram } from "../program.ts";
 
 /*
- * Programs that the catalogue may be tuned on: the agent's answers to these are looked at while it is worked on. The
- * list was fixed before the first scan of the lab. The other half is held-out.ts.
+ * Programs for tuning the catalogue: their responses may be inspected during the work on it. The list was
+ * fixed before the lab's first scan. held-out.ts has the other half.
  */
 
 const MCP_EVERYTHING = {
@@ -104,7 +104,7 @@ export const TUNING: readonly AiProgram[] = [
   {
     name: "jupyter-ai",
     wanted: ["jupyter-ai"],
-    // It depends on jupyter-server-mcp, which serves the Model Context Protocol on a port of its own.
+    // jupyter-ai depends on jupyter-server-mcp, which serves the Model Context Protocol on a separate port.
     also: ["mcp-http"],
     source: { registry: "pypi", packages: ["jupyter-ai==3.2.0", "jupyterlab==4.6.6"] },
     start: ({ bin, host, port }) => ({

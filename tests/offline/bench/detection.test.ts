@@ -45,11 +45,11 @@ const faultsOf = (program: AiProgram, engines: Engine[], tls?: number) =>
 test("judge() lists what is wrong beside the name", () => {
   expect(faultsOf(ai, [engine("chroma")])).toEqual([]);
   expect(faultsOf(ai, [engine("chroma"), engine("chroma", { pid: 7 })])).toEqual(["reported 2 times"]);
-  expect(faultsOf(ai, [engine("chroma", { ports: [1] })])).toEqual(["port 4000 is not known"]);
+  expect(faultsOf(ai, [engine("chroma", { ports: [1] })])).toEqual(["port 4000 is missing"]);
   expect(faultsOf(ai, [engine("chroma", { renamed: true })])).toEqual(["called renamed, and is not"]);
   expect(faultsOf({ ...ai, as: "backupd" }, [engine("chroma")])).toEqual(["not called renamed, and is"]);
   expect(faultsOf({ ...ai, key: true }, [engine("chroma")])).toEqual([
-    "authentication is open, and it asks for a key",
+    "authentication is reported as open, but a key is required",
   ]);
   expect(faultsOf(ai, [engine("chroma", { auth: "required" })])).toEqual([
     "authentication is required, and no key was set",

@@ -11,7 +11,7 @@ import { createTestRuns } from "../../../bench/mutation/test-runs.ts";
 import { missing, testUnless } from "../../support/missing.ts";
 import { eventually, ROOT } from "../../support/stack.ts";
 
-/** What the operators make of a source: the mutated texts, each with its operator. */
+/** The mutants of a source: each mutated text with its operator. */
 const changes = (source: string) =>
   mutantsOf(source).map((mutant) => `${mutant.operator}: ${apply(source, mutant)}`);
 

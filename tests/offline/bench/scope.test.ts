@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ROOT } from "../../support/stack.ts";
 
-/** What a bench prints and how it ends, when it gets a SIGTERM once it has said "now". */
+/** Output and exit code of a bench that gets a SIGTERM after it has printed "now". */
 async function interrupted(bench: string): Promise<{ code: number; said: string[]; err: string }> {
   const code = `import { inScope } from "./bench/harness/scope.ts";
     const say = (word) => console.log(word);
