@@ -19,15 +19,15 @@ import { codeOf, readState, StateFault, writeState } from "../platform/state-fil
 import { faultOf } from "../scan/identify/fixtures.ts";
 
 const STATE_FILE = "catalogue.json";
-/** Sessions open about once an hour; every fourth one asks. */
+/** Shortest time between two fetches. A session, which opens about once an hour, triggers them. */
 export const FETCH_EVERY_MS = 3 * 3600 * 1000;
 const FETCH_TIMEOUT_MS = 30_000;
 
-/** The document as it was served, so that its signature is checked again at every start. */
+/** The document as the edge served it, so that each start can verify its signature. */
 const stateFile = z.strictObject({
   v: z.literal(1),
   etag: z.string().max(200).optional(),
-  /** Version of the agent that ran the fixtures: another one may judge them otherwise, and runs them again. */
+  /** Version of the agent that ran the fixtures. Another version runs them again, because its matching can differ. */
   checkedBy: z.string(),
   document: z.string().max(CATALOGUE_BYTES_MAX),
 });
@@ -38,25 +38,25 @@ export type CatalogueDeps = {
   edgeUrl: string;
   directory: string;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
-  /** Control keys pinned now. */
+  /** The pinned control keys. */
   pins: () => JSONWebKeySet;
   builtIn: Catalogue;
   clock: Clock;
-  /** Gives way to everything else between two products under test. */
+  /** Yields to the event loop between two products whose fixtures are run. */
   pause: () => Promise<void>;
   log: Log;
 };
 
 export type CatalogueUpdates = {
-  /** What to scan with. Another object after an update. */
+  /** The catalogue for scans. A new object after an update. */
   current: () => Catalogue;
-  /** A word for the heartbeat when what was offered is not what is used. */
+  /** A collector for the heartbeat if the last update was refused. */
   collector: () => Collector | undefined;
-  /** Asks the edge when it is time to. Never rejects; one at a time. */
+  /** Fetches the catalogue from the edge if the last fetch is old enough. Never rejects; one fetch at a time. */
   update: (signal: AbortSignal) => Promise<void>;
 };
 
-/** Why a document is not taken. `older` harms nobody: an agent newer than its edge's catalogue meets it daily. */
+/** Why a document is not used. `older` is harmless: it is common for an agent newer than its edge's catalogue. */
 type Refused = { is: "refused" | "older"; reason: string };
 
 export type Kept =
@@ -64,19 +64,19 @@ export type Kept =
   | { is: "none"; reason?: undefined }
   | Refused;
 
-/** Served without a tag, or after a start: nothing to tell anyone. */
+/** Harmless: the edge sent no ETag, or the agent has just started. Not reported. */
 const IN_USE = "it is the version in use";
 
 type Examining = Pick<CatalogueDeps, "pins" | "builtIn" | "clock" | "pause">;
 
-/** The catalogue taken last, if it still passes every check. Another than the built-in one is newer than it. */
+/** The last accepted catalogue, if it still passes every check and is newer than the built-in one. */
 export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "directory">): Promise<Kept> {
   let kept: z.infer<typeof stateFile> | undefined;
   try {
     kept = readState(deps.directory, STATE_FILE, stateFile);
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
-    return { is: "refused", reason: "it is damaged; the next update replaces it" };
+    return { is: "refused", reason: "its file is damaged; the next update replaces it" };
   }
   if (!kept) return { is: "none" };
   const isChecked = kept.checkedBy === AGENT_VERSION;
@@ -84,7 +84,7 @@ export async function readCatalogue(deps: Examining & Pick<CatalogueDeps, "direc
   return "catalogue" in result ? { is: "taken", catalogue: result.catalogue, etag: kept.etag } : result;
 }
 
-/** Signature, age, form and fixtures of a document, the cheap ones first. */
+/** Checks signature, version, schema and fixtures of a document, in the order of their cost. */
 async function examine(
   deps: Examining,
   current: string,
@@ -100,108 +100,123 @@ async function examine(
   const parsed = catalogueDocument.safeParse(parseJson(signed.json));
   if (!parsed.success) {
     const where = parsed.error.issues[0]?.path.join(".") || "its root";
-    return refuse(`${signed.version} is not of a form this agent knows (${where})`);
+    return refuse(`${signed.version} does not match the schema of this agent (at ${where})`);
   }
   const { version, entries } = parsed.data;
-  if (version !== signed.version) return refuse(`${signed.version} names itself ${version}`);
+  if (version !== signed.version)
+    return refuse(`the signed version is ${signed.version}, but the document says ${version}`);
   const fault = isChecked ? undefined : await faultOf(entries, deps.builtIn.entries, deps.pause);
-  if (fault !== undefined) return refuse(`${version} fails its test: ${fault}`);
+  if (fault !== undefined) return refuse(`${version} fails its own fixtures: ${fault}`);
   return { catalogue: { version, entries: entries.map(withoutFixtures) } };
 }
 
+/** State between two fetches. */
+type UpdateState = {
+  deps: CatalogueDeps;
+  current: Catalogue;
+  /** The last document, if it was refused for another reason than its version being in use. */
+  refused: Refused | undefined;
+  /** ETag of the last document, accepted or not: a refused document is not fetched again. */
+  etag: string | undefined;
+  fetchedAtMs: number;
+  /** The fetch in progress. */
+  fetching: Promise<void> | undefined;
+};
+
 /**
- * Opens the catalogue of this host: the one taken last, if it still passes, else the one built in. A newer one is
- * taken from the edge when a pinned control key signed it, it fits the schema, and its own fixtures come out right;
- * otherwise everything stays as it is.
+ * Opens the catalogue of this host: the last accepted one if it still passes its checks, else the built-in one. A newer
+ * catalogue from the edge is accepted if a pinned control key signed it, it matches the schema, and its own fixtures
+ * pass. Otherwise the current catalogue stays in use.
  */
 export async function openCatalogue(deps: CatalogueDeps): Promise<CatalogueUpdates> {
-  let current = deps.builtIn;
-  let refused: Refused | undefined;
-  /** Of the last document seen, taken or not: one that was refused is not fetched again and again. */
-  let etag: string | undefined;
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
-  let looking: Promise<void> | undefined;
+  const state: UpdateState = {
+    deps,
+    current: deps.builtIn,
+    refused: undefined,
+    etag: undefined,
+    fetchedAtMs: Number.NEGATIVE_INFINITY,
+    fetching: undefined,
+  };
+  await useStored(state);
+  return {
+    current: () => state.current,
+    collector: () => collectorOf(state),
+    update: async (signal) => {
+      const nowMs = deps.clock();
+      if (state.fetching || Math.abs(nowMs - state.fetchedAtMs) < FETCH_EVERY_MS) return state.fetching;
+      state.fetchedAtMs = nowMs;
+      state.fetching = fetchCatalogue(state, signal)
+        .catch((cause) => deps.log("error", "catalogue.not-fetched", { reason: tidy(messageOf(cause), 200) }))
+        .finally(() => {
+          state.fetching = undefined;
+        });
+      return state.fetching;
+    },
+  };
+}
 
-  const kept = await readCatalogue(deps);
+async function useStored(state: UpdateState): Promise<void> {
+  const kept = await readCatalogue(state.deps);
   if (kept.is === "taken") {
-    current = kept.catalogue;
-    etag = kept.etag;
+    state.current = kept.catalogue;
+    state.etag = kept.etag;
   } else if (kept.is !== "none") {
     const isRefused = kept.is === "refused";
-    deps.log(
+    state.deps.log(
       isRefused ? "warn" : "info",
       isRefused ? "catalogue.stored-refused" : "catalogue.stored-outdated",
       { reason: kept.reason },
     );
   }
-
-  async function take(document: string, tag: string | undefined): Promise<void> {
-    const result = await examine(deps, current.version, document, false);
-    etag = tag;
-    const isNews = "catalogue" in result;
-    refused = isNews || result.reason === IN_USE ? undefined : result;
-    if (refused) deps.log("warn", "catalogue.refused", { reason: refused.reason });
-    if (!isNews) return;
-    current = result.catalogue;
-    deps.log("info", "catalogue.updated", {
-      version: current.version,
-      products: current.entries.length,
-    });
-    try {
-      writeState(deps.directory, STATE_FILE, {
-        v: 1,
-        ...(tag !== undefined && { etag: tag }),
-        checkedBy: AGENT_VERSION,
-        document,
-      });
-    } catch (cause) {
-      deps.log("warn", "catalogue.not-saved", {
-        reason: codeOf(cause),
-      });
-    }
-  }
-
-  async function ask(signal: AbortSignal): Promise<void> {
-    const result = await withTimeout(signal, FETCH_TIMEOUT_MS, async (bounded) => {
-      const headers = { "user-agent": `lz-agent/${AGENT_VERSION}`, ...(etag && { "if-none-match": etag }) };
-      const init = { headers, redirect: "manual", signal: bounded } as const;
-      const response = await deps.fetch(deps.edgeUrl + CATALOGUE_PATH, init);
-      const tag = response.headers.get("etag")?.slice(0, 200);
-      const body = await readBounded(response, CATALOGUE_BYTES_MAX);
-      return { kind: "document", status: response.status, body, tag } as const;
-    });
-    // 304: as before. 404: this control plane has none. Anything else is a matter for the next time.
-    if (result.kind === "document" && result.status === 200) await take(result.body, result.tag);
-    else if (result.kind === "unreachable") lookedAtMs = Number.NEGATIVE_INFINITY;
-  }
-
-  return {
-    current: () => current,
-    collector: () => {
-      if (!refused) return undefined;
-      const status = refused.is === "older" ? "ok" : "partial";
-      const detail = tidy(`kept ${current.version}, update refused: ${refused.reason}`, 240);
-      return { name: "catalogue", status, detail };
-    },
-    update: async (signal) => {
-      const nowMs = deps.clock();
-      if (looking || Math.abs(nowMs - lookedAtMs) < FETCH_EVERY_MS) return looking;
-      lookedAtMs = nowMs;
-      looking = ask(signal)
-        .catch((cause) =>
-          deps.log("error", "catalogue.not-fetched", {
-            reason: tidy(messageOf(cause), 200),
-          }),
-        )
-        .finally(() => {
-          looking = undefined;
-        });
-      return looking;
-    },
-  };
 }
 
-/** They were for the test only; a scan has no use for them, and memory is scarce. */
+function collectorOf({ refused, current }: UpdateState): Collector | undefined {
+  if (!refused) return undefined;
+  const status = refused.is === "older" ? "ok" : "partial";
+  const detail = tidy(`kept ${current.version}, update refused: ${refused.reason}`, 240);
+  return { name: "catalogue", status, detail };
+}
+
+async function fetchCatalogue(state: UpdateState, signal: AbortSignal): Promise<void> {
+  const { deps, etag } = state;
+  const result = await withTimeout(signal, FETCH_TIMEOUT_MS, async (bounded) => {
+    const headers = { "user-agent": `lz-agent/${AGENT_VERSION}`, ...(etag && { "if-none-match": etag }) };
+    const init = { headers, redirect: "manual", signal: bounded } as const;
+    const response = await deps.fetch(deps.edgeUrl + CATALOGUE_PATH, init);
+    const tag = response.headers.get("etag")?.slice(0, 200);
+    const body = await readBounded(response, CATALOGUE_BYTES_MAX);
+    return { kind: "document", status: response.status, body, tag } as const;
+  });
+  // 304: not changed. 404: the control plane has no catalogue. Other responses wait for the next fetch.
+  if (result.kind === "document" && result.status === 200) await accept(state, result.body, result.tag);
+  else if (result.kind === "unreachable") state.fetchedAtMs = Number.NEGATIVE_INFINITY;
+}
+
+/** Checks a document and, if it passes, uses and saves it. */
+async function accept(state: UpdateState, document: string, tag: string | undefined): Promise<void> {
+  const { deps } = state;
+  const result = await examine(deps, state.current.version, document, false);
+  state.etag = tag;
+  const isAccepted = "catalogue" in result;
+  state.refused = isAccepted || result.reason === IN_USE ? undefined : result;
+  if (state.refused) deps.log("warn", "catalogue.refused", { reason: state.refused.reason });
+  if (!isAccepted) return;
+  state.current = result.catalogue;
+  const { version, entries } = state.current;
+  deps.log("info", "catalogue.updated", { version, products: entries.length });
+  try {
+    writeState(deps.directory, STATE_FILE, {
+      v: 1,
+      ...(tag !== undefined && { etag: tag }),
+      checkedBy: AGENT_VERSION,
+      document,
+    });
+  } catch (cause) {
+    deps.log("warn", "catalogue.not-saved", { reason: codeOf(cause) });
+  }
+}
+
+/** Drops the fixtures, which scans do not use, to save memory. */
 const withoutFixtures = (entry: CatalogEntry): CatalogEntry => ({
   ...entry,
   fixtures: { positive: [], negative: [] },

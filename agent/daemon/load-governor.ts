@@ -1,47 +1,48 @@
 import type { Collector } from "../../shared/wire/heartbeat.ts";
 
-/** Of one core. Ten times what a scan should cost: beyond it something about this host is odd. */
+/** Largest share of one core that the agent may use: ten times the expected cost of its scans. */
 export const CPU_SHARE_MAX = 0.05;
-/** Runnable processes per core over the last minute (getloadavg(3)); Windows has no such number and tells 0. */
+/** Runnable processes per core over the last minute (getloadavg(3)). Always 0 on Windows. */
 export const LOAD_PER_CORE_MAX = 4;
-/** Share of the interval that a scan may take from start to end. */
+/** Largest share of the interval that a scan may take. */
 export const DURATION_SHARE_MAX = 0.5;
-/** Orders arrive with the answer to a heartbeat: they may not wait longer than this on account of the watchdog. */
+/** Longest interval that the watchdog sets. Directives arrive with heartbeat responses, so they wait at most this long. */
 export const SLOWED_MS_MAX = 60_000;
-/** So many bad scans in a row slow down, so many good ones speed up: one spike changes nothing. */
+/** Scans in a row under pressure that lengthen the interval. A single spike changes nothing. */
 const BAD_MAX = 2;
+/** Scans in a row without pressure that shorten the interval. */
 const GOOD_MIN = 3;
 const FACTOR_MAX = 16;
-/** What others do to the host is little reason to look away from it: whoever made load could blind the agent. */
+/** Load by other programs lengthens the interval less: otherwise an attacker could blind the agent with load. */
 const FACTOR_MAX_FOR_LOAD = 2;
-/** A scan shorter than this is short at any interval. */
+/** A scan below this duration is never too long. */
 const DURATION_MS_MIN = 1000;
 
 export type WatchdogDeps = {
-  /** Processor time this process has used, milliseconds. */
+  /** CPU time of this process in milliseconds. */
   cpuMs: () => number;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds by a monotonic clock. */
   elapsed: () => number;
   loadPerCore: () => number;
-  /** What the tenant set. */
+  /** The tenant's interval. */
   intervalMs: () => number;
 };
 
 export type Watchdog = {
-  /** To be called after each scan. */
+  /** Call after each scan. */
   note: (scan: { durationMs: number }) => void;
-  /** The interval to keep: the tenant's, or longer under pressure. */
+  /** The interval to use: the tenant's, or a longer one under pressure. */
   intervalMs: () => number;
-  /** Why it is longer; undefined while it is not. */
+  /** Says why the interval is longer than the tenant's; undefined if it is not. */
   collector: () => Collector | undefined;
 };
 
 type Pressure = { reason: string; factorMax: number };
 
 /**
- * Keeps the agent from making a host slow. When it uses more of a core than it should, when a scan takes too much of
- * the interval, or when the host is overloaded by whatever else, the interval is doubled; when all is well again,
- * and would be at the shorter interval too, it is halved.
+ * Keeps the agent from slowing down a host. The interval doubles if the agent uses too much CPU time, a scan takes too
+ * much of the interval, or other programs overload the host. It halves when there is no pressure at the present
+ * interval and there would be none at the shorter one.
  */
 export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let factor = 1;
@@ -50,7 +51,7 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
   let reason = "";
   let last: { cpuMs: number; atMs: number } | undefined;
 
-  /** `ease` 2 asks whether it would still be well at half the interval. */
+  /** The pressure on this host. @param ease 2 assumes half the interval, 1 the present one */
   function pressure(scan: { durationMs: number }, share: number, ease: number): Pressure | undefined {
     if (share * ease > CPU_SHARE_MAX)
       return { reason: `the agent used ${percent(share)} of a core`, factorMax: FACTOR_MAX };
@@ -72,7 +73,7 @@ export function createWatchdog(deps: WatchdogDeps): Watchdog {
       const now = { cpuMs: deps.cpuMs(), atMs: deps.elapsed() };
       const before = last;
       last = now;
-      // The first scan reads everything and says nothing about the ones to come.
+      // The first scan fills the caches, so its cost does not predict later scans.
       if (!before || now.atMs <= before.atMs) return;
       const share = (now.cpuMs - before.cpuMs) / (now.atMs - before.atMs);
       const why = pressure(scan, share, 1);

@@ -11,19 +11,19 @@ import { REVOKED_RETRY_MS, type Sender } from "../report/heartbeat-sender.ts";
 import type { Spool } from "../report/spool.ts";
 import type { ScanReport, ScanSettings } from "../scan/scan.ts";
 
-/** ± share of the interval by which heartbeats are spread, so that a fleet does not beat in step. */
+/** Random share of the interval, ±, added to each pause: it spreads the heartbeats of a fleet. */
 const JITTER = 0.1;
 const SCAN_TIMEOUT_MS = 20_000;
-/** While the edge is away one heartbeat a minute is kept of a state that does not change; of changes, each. */
+/** While the edge is away, an unchanged state is kept once a minute. Each changed state is kept. */
 export const UNCHANGED_KEPT_EVERY_MS = 60_000;
-/** How long an altered isolation stays altered, unless a scan takes longer. */
+/** An altered isolation is restored after this time, or after the current scan if that takes longer. */
 const REASSERT_EVERY_MS = 4000;
-/** Between two scans while terminated engines may be started again. */
-const LOOK_SOON_MS = 2000;
+/** Pause before an early scan, which looks for engines that were started again after a termination. */
+const EARLY_SCAN_MS = 2000;
 
 export type LoopDeps = {
   scan: (signal: AbortSignal, settings: ScanSettings) => Promise<ScanReport>;
-  /** Version of the catalogue a scan that began now would look with. */
+  /** Version of the catalogue that a scan starting now would use. */
   catalogue: () => string;
   facts: Pick<Heartbeat, "host"> & { version: string; run?: string };
   settings: () => AgentSettings;
@@ -31,10 +31,10 @@ export type LoopDeps = {
   spool: Spool;
   sender: Sender;
   directives: Pick<DirectiveHandler, "resume" | "reassert">;
-  /** The newest report, signed with the device key. */
+  /** The newest containment report, signed with the device key. */
   report: () => Promise<ContainmentReport>;
   clock: Pick<ControlClock, "now" | "mark">;
-  /** Milliseconds that this process ran, by a monotonic clock. */
+  /** Milliseconds since this process started, by a monotonic clock. */
   elapsed: () => number;
   random: () => number;
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -43,147 +43,171 @@ export type LoopDeps = {
   onBeat: (state: HostState) => void;
 };
 
-/** What was found, and with which catalogue: a newer one may come while it is being looked for. */
+/** A scan with the version of the catalogue that it used. The catalogue can be updated during a scan. */
 type DatedScan = ScanReport & { catalogue: string };
 
 export type Loop = {
-  /** Scans and reports until aborted; then everything unsent is in the spool. */
+  /** Scans and reports until aborted. Heartbeats that were not sent are then in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
   /** Makes the next heartbeat now. */
   reportNow: () => void;
-  /** Makes the next scan, and the look at the containment after it, within two seconds. */
+  /** Makes the next scan, and the check of the isolation after it, within two seconds. */
   scanSoon: () => void;
 };
 
-/** The daemon: scan → heartbeat → sender, at the interval the tenant set, and at once when there is news. */
+/** State of the loop between two heartbeats. Times are milliseconds of `LoopDeps.elapsed`. */
+type LoopState = {
+  deps: LoopDeps;
+  composer: ReturnType<typeof createComposer>;
+  lastScan: DatedScan | undefined;
+  lastMadeAtMs: number;
+  lastReassertAtMs: number;
+  /** `reportNow` was called: the pause ends, and the next heartbeat repeats the last scan. */
+  isReportDue: boolean;
+  /** `scanSoon` was called. */
+  isScanDue: boolean;
+  /** Ends the current pause; undefined outside a pause. */
+  interrupt: (() => void) | undefined;
+};
+
+/** The daemon: scan → heartbeat → sender, at the tenant's interval, and immediately for a new containment report. */
 export function createLoop(deps: LoopDeps): Loop {
-  const composer = createComposer({ clock: deps.clock, nextSequence: deps.sequence.next });
-  let lastScan: DatedScan | undefined;
-  let lastMadeAtMs = Number.NEGATIVE_INFINITY;
-  let lastReassertAtMs = deps.elapsed();
-  let hurried = false;
-  let isSoon = false;
-  let interrupt: (() => void) | undefined;
-
-  /** @param isNews a report is waiting: what the last scan found is new enough to go with it */
-  async function stateNow(signal: AbortSignal, isNews: boolean): Promise<HostState> {
-    const settings = deps.settings();
-    const scan = (isNews && lastScan) || (await scanOrLast(signal, settings));
-    return keepValid({
-      agent: {
-        version: deps.facts.version,
-        catalogue: scan.catalogue,
-        intervalMs: settings.heartbeatIntervalMs,
-        ...(deps.facts.run !== undefined && { run: deps.facts.run }),
-      },
-      host: deps.facts.host,
-      engines: scan.engines,
-      ...(scan.stores && { stores: scan.stores }),
-      collectors: scan.collectors,
-      containment: await deps.report(),
-    });
-  }
-
-  /** A scan that failed is reported as such beside what the last good one found: silence is not innocence. */
-  async function scanOrLast(signal: AbortSignal, settings: ScanSettings): Promise<DatedScan> {
-    const catalogue = deps.catalogue();
-    try {
-      const result = await withinTime(signal, (bounded) => deps.scan(bounded, settings));
-      lastScan = { ...result, catalogue };
-      return lastScan;
-    } catch (cause) {
-      const reason = messageOf(cause);
-      if (!signal.aborted) deps.log("error", "scan.failed", { reason });
-      const last = lastScan ?? { engines: [], collectors: [], catalogue };
-      const failed = {
-        name: "scan",
-        status: "failed",
-        detail: "the engines are those of the last good scan",
-      } as const;
-      return { ...last, collectors: withCollector(last.collectors, failed), durationMs: 0 };
-    }
-  }
-
-  async function beat(signal: AbortSignal, isNews: boolean): Promise<void> {
-    const state = await stateNow(signal, isNews);
-    if (signal.aborted) return;
-    deps.onBeat(state);
-    const sinceLastMs = deps.elapsed() - lastMadeAtMs;
-    const isThin =
-      !deps.sender.isKeepingUp() && composer.isUnchanged(state) && sinceLastMs < UNCHANGED_KEPT_EVERY_MS;
-    if (isThin || (deps.sender.isRevoked() && sinceLastMs < REVOKED_RETRY_MS)) return;
-    lastMadeAtMs = deps.elapsed();
-    const made = composer.compose(state, { waiting: deps.spool.waiting(), dropped: deps.spool.dropped() });
-    deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
-  }
-
-  async function guard(signal: AbortSignal, isNews: boolean): Promise<void> {
-    const isHastened = isSoon && !isNews;
-    if (!isHastened && deps.elapsed() - lastReassertAtMs < REASSERT_EVERY_MS) return;
-    if (isHastened) isSoon = false;
-    await reassert(signal);
-  }
-
-  function reassert(signal: AbortSignal): Promise<void> {
-    lastReassertAtMs = deps.elapsed();
-    return deps.directives.reassert(signal);
-  }
-
-  /** True when it was cut short: there is news. */
-  async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-    const waiting = new AbortController();
-    const stop = (): void => waiting.abort();
-    signal.addEventListener("abort", stop, { once: true });
-    interrupt = stop;
-    if (!hurried) await deps.sleep(isSoon ? Math.min(ms, LOOK_SOON_MS) : ms, waiting.signal);
-    interrupt = undefined;
-    signal.removeEventListener("abort", stop);
-    const isNews = hurried;
-    hurried = false;
-    return isNews;
-  }
-
-  /** As {@link pause}. Of a long one, the isolation is looked at in between: a tenant may want a heartbeat every ten minutes. */
-  async function pauseGuarded(ms: number, signal: AbortSignal): Promise<boolean> {
-    for (let leftMs = ms; ; ) {
-      const isLast = isSoon || leftMs <= 1.5 * REASSERT_EVERY_MS;
-      const startedAtMs = deps.elapsed();
-      const isNews = await pause(isLast ? Math.max(leftMs, 0) : REASSERT_EVERY_MS, signal);
-      if (isLast || isNews || signal.aborted) return isNews;
-      await reassert(signal);
-      leftMs -= Math.min(Math.max(deps.elapsed() - startedAtMs, REASSERT_EVERY_MS), 2 * REASSERT_EVERY_MS);
-    }
-  }
-
-  async function beatUntil(signal: AbortSignal): Promise<void> {
-    let isNews = false;
-    while (!signal.aborted) {
-      const startedAtMs = deps.elapsed();
-      await beat(signal, isNews);
-      await guard(signal, isNews);
-      const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
-      const spentMs = Math.min(deps.elapsed() - startedAtMs, intervalMs / 2);
-      if (!signal.aborted) isNews = await pauseGuarded(intervalMs - spentMs, signal);
-    }
-  }
-
+  const state: LoopState = {
+    deps,
+    composer: createComposer({ clock: deps.clock, nextSequence: deps.sequence.next }),
+    lastScan: undefined,
+    lastMadeAtMs: Number.NEGATIVE_INFINITY,
+    lastReassertAtMs: deps.elapsed(),
+    isReportDue: false,
+    isScanDue: false,
+    interrupt: undefined,
+  };
   return {
     run: async (signal) => {
       await deps.directives.resume(signal);
-      await Promise.all([beatUntil(signal), deps.sender.run(signal)]);
+      await Promise.all([beatUntil(state, signal), deps.sender.run(signal)]);
       deps.sequence.close();
     },
     reportNow: () => {
-      hurried = true;
-      interrupt?.();
+      state.isReportDue = true;
+      state.interrupt?.();
     },
     scanSoon: () => {
-      isSoon = true;
+      state.isScanDue = true;
     },
   };
 }
 
-/** Bounds the scan twice: it is asked to end, and if it does not listen, it is no longer waited for. */
+async function beatUntil(state: LoopState, signal: AbortSignal): Promise<void> {
+  const { deps } = state;
+  let isReport = false;
+  while (!signal.aborted) {
+    const startedAtMs = deps.elapsed();
+    await beat(state, signal, isReport);
+    await checkIsolation(state, signal, isReport);
+    const intervalMs = deps.settings().heartbeatIntervalMs * (1 + JITTER * (2 * deps.random() - 1));
+    const spentMs = Math.min(deps.elapsed() - startedAtMs, intervalMs / 2);
+    if (!signal.aborted) isReport = await pauseWithChecks(state, intervalMs - spentMs, signal);
+  }
+}
+
+/** Makes a heartbeat and offers it to the sender. @param isReport a new containment report is due */
+async function beat(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<void> {
+  const { deps, composer } = state;
+  const hostState = await hostStateNow(state, signal, isReport);
+  if (signal.aborted) return;
+  deps.onBeat(hostState);
+  const sinceLastMs = deps.elapsed() - state.lastMadeAtMs;
+  const isSkipped =
+    !deps.sender.isKeepingUp() && composer.isUnchanged(hostState) && sinceLastMs < UNCHANGED_KEPT_EVERY_MS;
+  if (isSkipped || (deps.sender.isRevoked() && sinceLastMs < REVOKED_RETRY_MS)) return;
+  state.lastMadeAtMs = deps.elapsed();
+  const made = composer.compose(hostState, { waiting: deps.spool.waiting(), dropped: deps.spool.dropped() });
+  deps.sender.offer({ sequence: made.sequence, body: JSON.stringify(made) });
+}
+
+/** The state of the host. With `isReport` the last scan is recent enough and is not repeated. */
+async function hostStateNow(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<HostState> {
+  const { deps } = state;
+  const settings = deps.settings();
+  const scan = (isReport && state.lastScan) || (await scanOrLast(state, signal, settings));
+  return keepValid({
+    agent: {
+      version: deps.facts.version,
+      catalogue: scan.catalogue,
+      intervalMs: settings.heartbeatIntervalMs,
+      ...(deps.facts.run !== undefined && { run: deps.facts.run }),
+    },
+    host: deps.facts.host,
+    engines: scan.engines,
+    ...(scan.stores && { stores: scan.stores }),
+    collectors: scan.collectors,
+    containment: await deps.report(),
+  });
+}
+
+/** Scans the host. A failed scan is reported with the engines of the last good one, not as a host without engines. */
+async function scanOrLast(state: LoopState, signal: AbortSignal, settings: ScanSettings): Promise<DatedScan> {
+  const { deps } = state;
+  const catalogue = deps.catalogue();
+  try {
+    const result = await withinTime(signal, (bounded) => deps.scan(bounded, settings));
+    state.lastScan = { ...result, catalogue };
+    return state.lastScan;
+  } catch (cause) {
+    if (!signal.aborted) deps.log("error", "scan.failed", { reason: messageOf(cause) });
+    const last = state.lastScan ?? { engines: [], collectors: [], catalogue };
+    const failed = {
+      name: "scan",
+      status: "failed",
+      detail: "the engines are those of the last good scan",
+    } as const;
+    return { ...last, collectors: withCollector(last.collectors, failed), durationMs: 0 };
+  }
+}
+
+/** Checks the isolation if the last check is old enough, or after an early scan. */
+async function checkIsolation(state: LoopState, signal: AbortSignal, isReport: boolean): Promise<void> {
+  const isEarly = state.isScanDue && !isReport;
+  if (!isEarly && state.deps.elapsed() - state.lastReassertAtMs < REASSERT_EVERY_MS) return;
+  if (isEarly) state.isScanDue = false;
+  await reassert(state, signal);
+}
+
+function reassert(state: LoopState, signal: AbortSignal): Promise<void> {
+  state.lastReassertAtMs = state.deps.elapsed();
+  return state.deps.directives.reassert(signal);
+}
+
+/** Pauses, and checks the isolation in between: a tenant's interval can be minutes. Returns as {@link pause}. */
+async function pauseWithChecks(state: LoopState, ms: number, signal: AbortSignal): Promise<boolean> {
+  const { elapsed } = state.deps;
+  for (let leftMs = ms; ; ) {
+    const isLast = state.isScanDue || leftMs <= 1.5 * REASSERT_EVERY_MS;
+    const startedAtMs = elapsed();
+    const isReport = await pause(state, isLast ? Math.max(leftMs, 0) : REASSERT_EVERY_MS, signal);
+    if (isLast || isReport || signal.aborted) return isReport;
+    await reassert(state, signal);
+    leftMs -= Math.min(Math.max(elapsed() - startedAtMs, REASSERT_EVERY_MS), 2 * REASSERT_EVERY_MS);
+  }
+}
+
+/** True if the pause was cut short because a new containment report is due. */
+async function pause(state: LoopState, ms: number, signal: AbortSignal): Promise<boolean> {
+  const waiting = new AbortController();
+  const stop = (): void => waiting.abort();
+  signal.addEventListener("abort", stop, { once: true });
+  state.interrupt = stop;
+  if (!state.isReportDue)
+    await state.deps.sleep(state.isScanDue ? Math.min(ms, EARLY_SCAN_MS) : ms, waiting.signal);
+  state.interrupt = undefined;
+  signal.removeEventListener("abort", stop);
+  const isReport = state.isReportDue;
+  state.isReportDue = false;
+  return isReport;
+}
+
+/** Limits the time of a scan: aborts it at the timeout, and stops waiting for it at 1.5 times the timeout. */
 async function withinTime<T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const stop = (): void => controller.abort();

@@ -76,7 +76,7 @@ const NAMES = Object.keys(agentSettings.shape) as SettingName[];
 /** Other spellings that the configuration file may use. */
 const FILE_ALIASES: Readonly<Record<string, SettingName>> = { noProxy: "no-proxy", caFile: "ca-file" };
 
-/** What a value must be, in the words of the one line that refuses it. */
+/** The requirement on each value, for error messages. */
 const MUST_BE: Readonly<Record<SettingName, string>> = {
   state: "must be the path of a directory",
   log: "must be text or json",
@@ -91,7 +91,7 @@ const MUST_BE: Readonly<Record<SettingName, string>> = {
   "ca-file": "must be the path of a PEM file",
 };
 
-/** The value is never part of it: it may hold a password. */
+/** The message for an invalid value. It never contains the value, which may hold a password. */
 function mustBe(name: SettingName, value: unknown): string {
   if (name !== "proxy" || typeof value !== "string" || value.length > PROXY_CHARACTERS_MAX)
     return MUST_BE[name];
@@ -99,7 +99,7 @@ function mustBe(name: SettingName, value: unknown): string {
   return read.ok ? MUST_BE[name] : read.reason;
 }
 
-/** The environment's names for them. */
+/** Environment variable of each setting. */
 export const VARIABLES: Readonly<Record<SettingName, string>> = {
   state: "LZ_STATE_DIR",
   log: "LZ_LOG",
@@ -120,25 +120,26 @@ export type Settings = {
   log: "text" | "json" | undefined;
   logFile: string | undefined;
   verbose: boolean;
-  /** Instead of the tenant's; milliseconds. */
+  /** Milliseconds between heartbeats; overrides the tenant's interval. */
   intervalMs: number | undefined;
   url: string | undefined;
   employee: string | undefined;
   allowHttp: boolean;
-  /** Holds the proxy's credentials: for {@link openNetwork} only, never for a line. */
+  /** May contain the proxy's credentials: pass it to {@link openNetwork} only, and never print it. */
   network: NetworkSettings;
-  /** Settings of a flag or a variable, which another process does not have. */
+  /** Settings from flags and environment variables. Another process does not have them. */
   ofThisCall: readonly SettingName[];
-  /** The configuration file, and whether there was one to read. */
+  /** Path of the configuration file, and whether it exists. */
   config: { path: string; isUsed: boolean };
 };
 
 export type Resolved = { ok: true; settings: Settings } | { ok: false; reason: string };
 
 /**
- * Settings of one call: flags go before the environment, the environment before the file, the file before the
- * defaults. Everything that is wrong is told by name in one line. `wanted` are the settings the command knows:
- * a variable it does not use cannot stop it, while a file is always checked as a whole.
+ * Resolves the settings of one call. Precedence: flags, environment variables, configuration file, defaults. One line
+ * names every invalid setting. The file is checked as a whole.
+ *
+ * @param wanted settings that the command uses; an invalid variable of another setting is ignored
  */
 export function resolveSettings(
   host: Host,
@@ -189,7 +190,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
     const found = statSync(path);
     const { size } = found;
     mode = found.mode;
-    // Whoever may write it chooses where keys are kept and whom the next enrolment trusts.
+    // A user who can write the file controls where keys are stored and which control plane the next enrolment trusts.
     if (host.platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
       return wrong(`${path} is writable by others: run chmod go-w on it`);
     if (size > FILE_BYTES_MAX) return wrong(`${path} is larger than ${FILE_BYTES_MAX} bytes`);
@@ -200,7 +201,7 @@ function readConfig(host: Host, flag: unknown): FromFile {
     return wrong(`cannot read ${path} (${codeOf(cause)})`);
   }
   const object = parseObject(text);
-  // What the parser says may quote the file, and someone may have put there what does not belong there.
+  // The parser's message is not shown: it may quote a secret from the file.
   if (!object) return wrong(`${path} must hold one JSON object`);
   const parsed = withoutAliases(object);
   const isAbsolute = host.platform === "win32" ? win32.isAbsolute : posix.isAbsolute;
@@ -225,14 +226,14 @@ const withoutAliases = (given: Record<string, unknown>): Record<string, unknown>
   Object.fromEntries(
     Object.entries(given).map(([name, value]) => {
       const known = Object.hasOwn(FILE_ALIASES, name) ? FILE_ALIASES[name]! : name;
-      // Given twice, the unknown name stays and is refused.
+      // If both spellings are given, the alias stays and is refused as unknown.
       return [Object.hasOwn(given, known) ? name : known, value];
     }),
   );
 
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
-    // An editor of Windows may begin a file with a byte order mark.
+    // Some Windows editors write a byte order mark at the start of a file.
     const parsed: unknown = JSON.parse(text.replace(/^\ufeff/, ""));
     const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
     return isObject ? (parsed as Record<string, unknown>) : undefined;
@@ -258,13 +259,13 @@ function problemsOf(given: Record<string, unknown>, nameOf: (name: SettingName) 
     ),
     ...unknown.slice(0, UNKNOWN_SHOWN_MAX).map((name) => {
       const said = nameOf(tidy(name, 40) as SettingName);
-      return SECRET.test(name) ? `${said} is refused: no secret belongs in this file` : `${said} is unknown`;
+      return SECRET.test(name) ? `${said} is refused: do not put secrets in this file` : `${said} is unknown`;
     }),
     ...(unknown.length > UNKNOWN_SHOWN_MAX ? [`and ${unknown.length - UNKNOWN_SHOWN_MAX} more unknown`] : []),
   ];
 }
 
-/** The values that were given, text made what the schema expects where it can be. */
+/** The given values. Texts are converted to the type of the schema where possible. */
 function pick(
   names: readonly SettingName[],
   valueAt: (name: SettingName) => unknown,

@@ -15,28 +15,31 @@ import {
 
 const FILE = "lock";
 const SETTLE_MS = 50;
-/** A file system that is full, over its quota, or was made read-only after a fault of its disk. */
-const TAKES_NOTHING: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);
+/** Error codes of a file system that is full, over its quota, or read-only after a disk fault. */
+const NOT_WRITABLE: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 
-/** `birth` tells a process from a later one with the same pid (after a reboot or in a container). */
+/** `birth` distinguishes a process from a later one with the same pid (after a reboot or in a container). */
 const holder = z.object({ pid: z.int().min(1), birth: z.string() });
 export type Holder = z.infer<typeof holder>;
 
 export type LockDeps = {
   pid: number;
-  /** Something only this very process has, undefined when there is no such process. */
+  /** A value unique to the process with this pid; undefined if there is no such process. */
   birthOf: (pid: number) => string | undefined;
   sleep: (ms: number) => Promise<void>;
 };
 
 export type Lock = { ok: true; release: () => void } | { ok: false; holder: Holder };
 
-/** Lets one daemon at a time use a state directory. What a dead one left behind is taken over. */
+/**
+ * Locks a state directory for one daemon. Takes over the lock of a process that has ended. Throws {@link StateFault} if
+ * the directory cannot be written.
+ */
 export async function acquireLock(directory: string, deps: LockDeps): Promise<Lock> {
   const path = join(directory, FILE);
   const self: Holder = { pid: deps.pid, birth: deps.birthOf(deps.pid) ?? "" };
   const release = (): void => {
-    // One that cannot be removed, on a disk that became read-only, names a dead process: the next start takes it over.
+    // A lock that cannot be removed names an ended process, so the next start takes it over.
     if (lockHolder(directory, deps)?.pid === self.pid) removeIfPossible(path);
   };
   const claim = `${path}.${self.pid}`;
@@ -45,8 +48,8 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   } catch (cause) {
     const living = lockHolder(directory, deps);
     if (living && living.pid !== self.pid) return { ok: false, holder: living };
-    // A disk that is full or broken must not blind a host: one daemon without a lock is better than none.
-    if (TAKES_NOTHING.has(codeOf(cause))) {
+    // The daemon runs without a lock on a full or broken disk: the host must still be scanned.
+    if (NOT_WRITABLE.has(codeOf(cause))) {
       removeIfPossible(claim);
       return { ok: true, release: () => {} };
     }
@@ -60,7 +63,7 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
     removeIfThere(claim);
     return { ok: false, holder: current };
   }
-  // Two may take over at once: the rename that came last stands, and the other sees it after the pause.
+  // Two processes can take over at the same time: the last rename wins, and the other process sees it after the pause.
   renameSync(claim, path);
   await deps.sleep(SETTLE_MS);
   const winner = lockHolder(directory, deps);
@@ -68,7 +71,7 @@ export async function acquireLock(directory: string, deps: LockDeps): Promise<Lo
   return { ok: true, release };
 }
 
-/** The living process that holds the directory, if any. */
+/** The running process that holds the lock; otherwise undefined. */
 export function lockHolder(directory: string, deps: Pick<LockDeps, "birthOf">): Holder | undefined {
   const content = readIfThere(join(directory, FILE));
   if (content === undefined) return undefined;
@@ -77,7 +80,7 @@ export function lockHolder(directory: string, deps: Pick<LockDeps, "birthOf">): 
   return deps.birthOf(parsed.data.pid) === parsed.data.birth ? parsed.data : undefined;
 }
 
-/** Gives the claim its public name, content and all, unless that name is taken (link(2)). */
+/** Links the claim to the lock's path in one step (link(2)). False if the path exists. */
 function link(claim: string, path: string): boolean {
   try {
     linkSync(claim, path);
@@ -98,9 +101,9 @@ function parseOrUndefined(content: string): unknown {
 }
 
 /**
- * Something that only this process has while the host is up: when it was started. Undefined when there is no such
- * process. Where the system does not say, whether the pid lives: then one that was given to another program keeps
- * the lock until someone removes the file.
+ * The start time of a process, unique with its pid while the host is up; undefined if there is no such process. Where
+ * the system does not report it, `alive`: a later process with the same pid then keeps the lock until a person removes
+ * the file.
  */
 export function processBirth(pid: number, platform: NodeJS.Platform): string | undefined {
   if (platform === "linux") return birthOnLinux(pid);
@@ -122,7 +125,7 @@ function birthOnLinux(pid: number): string | undefined {
   }
 }
 
-/** ps(1), `lstart`; the same words whatever the language and the time zone of who asks. */
+/** `lstart` of ps(1), in a fixed language and time zone. */
 function birthOnDarwin(pid: number): string | undefined {
   const { stdout } = spawnSync("/bin/ps", ["-o", "lstart=", "-p", String(pid)], {
     env: { LC_ALL: "C", TZ: "UTC0" },
@@ -134,7 +137,7 @@ function birthOnDarwin(pid: number): string | undefined {
 
 const PROCESS_QUERY_LIMITED_INFORMATION = 0x1000;
 
-/** GetProcessTimes (learn.microsoft.com): creation time, in units of 100 ns. */
+/** Creation time in units of 100 ns. Source: learn.microsoft.com, GetProcessTimes. */
 function birthOnWindows(pid: number): string | undefined {
   const { dlopen, ptr } = require("bun:ffi") as typeof import("bun:ffi");
   const { symbols, close } = dlopen("kernel32.dll", {
@@ -147,9 +150,9 @@ function birthOnWindows(pid: number): string | undefined {
     if (handle === null) return undefined;
     const [birth, ...others] = [1, 2, 3, 4].map(() => new BigUint64Array(1)) as [BigUint64Array];
     const addresses = [birth, ...others].map((field) => ptr(field)) as [Pointer, Pointer, Pointer, Pointer];
-    const isTold = symbols.GetProcessTimes(handle, ...addresses) !== 0;
+    const isKnown = symbols.GetProcessTimes(handle, ...addresses) !== 0;
     symbols.CloseHandle(handle);
-    return isTold ? String(birth[0]) : undefined;
+    return isKnown ? String(birth[0]) : undefined;
   } finally {
     close();
   }

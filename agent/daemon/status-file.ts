@@ -5,15 +5,15 @@ import { readState, writeState } from "../platform/state-files.ts";
 
 const FILE = "status.json";
 
-/** What the daemon last wrote about itself. It may be up to half a minute old. */
+/** Status of the daemon, for `lz-agent status`. Up to half a minute old. */
 export const daemonStatus = z.object({
   writtenAt: isoTimestamp,
-  /** Of the daemon that wrote it; another than the one that runs now when that has not said anything yet. */
+  /** Process that wrote the status. A daemon that has just started has not written its own status yet. */
   pid: z.int().optional(),
   version: z.string(),
-  /** The configuration file it was started with. */
+  /** The configuration file of the daemon. */
   config: z.string().optional(),
-  /** The proxy it goes through, `host:port` or `none`. */
+  /** The daemon's proxy, `host:port` or `none`. */
   proxy: z.string().optional(),
   connection: z.enum(["starting", "online", "away", "revoked", "copied"]),
   reason: z.string().optional(),
@@ -26,7 +26,7 @@ export const daemonStatus = z.object({
 });
 export type DaemonStatus = z.infer<typeof daemonStatus>;
 
-/** Not worth stopping anything for: a damaged or missing status is no status. */
+/** The status; undefined if the file is missing or damaged. */
 export function readStatus(directory: string): DaemonStatus | undefined {
   try {
     return readState(directory, FILE, daemonStatus);
@@ -39,6 +39,6 @@ export function writeStatus(directory: string, status: DaemonStatus): void {
   try {
     writeState(directory, FILE, status);
   } catch {
-    // A full disk is reported by the spool, whose business it is.
+    // Ignored: the spool reports a full disk.
   }
 }

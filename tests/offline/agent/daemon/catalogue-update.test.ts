@@ -114,7 +114,7 @@ describe("openCatalogue()", () => {
     ["no signature", (text: string) => text.slice(text.indexOf("\n")), /no pinned control key/],
     ["a page of something else", () => "<!doctype html><title>Sign in</title>", /no pinned control key/],
     ["an older version", documentOf("2026.11.20", [newcomer]), /2026\.11\.20 is older than 2026\.11\.21/],
-    ["no products", documentOf(NEW, []), /not of a form this agent knows/],
+    ["no products", documentOf(NEW, []), /does not match the schema of this agent/],
     ["an unknown field", documentOf(NEW, [{ ...newcomer, script: "x" }]), /not of a form/],
     ["a broken expression", documentOf(NEW, [{ ...newcomer, binaries: ["("] }]), /not of a form/],
     ["a product twice", documentOf(NEW, [newcomer, newcomer]), /not of a form/],
@@ -310,7 +310,7 @@ describe("catalogueOf()", () => {
     await refused(/built in; the stored one is not used: no pinned control key signed it/);
     const wrong = { ...newcomer, traits: [{ ...newcomer.traits[0]!, body: "^Nobody" }] };
     await keep(documentOf(FUTURE, [wrong]), "0.0.1");
-    await refused(/fails its test: newcomer: positive fixture 0/);
+    await refused(/fails its own fixtures: newcomer: positive fixture 0/);
     writeFileSync(path, "{");
     await refused(/it is damaged/);
     const stranger = await controlKeys();

@@ -179,7 +179,7 @@ describe("resolveSettings()", () => {
 
   test.each([
     ["an unknown key", { interva1: 1000 }, /interva1 in .* is unknown/],
-    ["a secret", { token: "s3cr3t-value" }, /token in .* is refused: no secret belongs in this file/],
+    ["a secret", { token: "s3cr3t-value" }, /token in .* is refused: do not put secrets in this file/],
     ["an interval that is text", { interval: "1000" }, /interval in .* must be a whole number/],
     ["an interval above the limit", { interval: 3_600_001 }, /interval in/],
     ["a relative path", { state: "state" }, /state in .* must be an absolute path/],
