@@ -1,4 +1,4 @@
-/** One thing that was looked at. A failed one says what to do about it. */
+/** Result of one check. A failed check says how to fix the problem. */
 export type Check =
   | { name: string; status: "ok" | "skipped"; detail: string }
   | { name: string; status: "failed"; detail: string; cure: string };

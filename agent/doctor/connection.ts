@@ -12,7 +12,7 @@ const HEAD_BYTES_MAX = 16 * 1024;
 export const targetText = ({ name, port }: Target): string =>
   `${name.includes(":") ? `[${name}]` : name}:${port}`;
 
-/** Rejects after a while: a name server or a firewall that swallows packets never answers. */
+/** Rejects after a timeout: a name server or firewall that drops packets never responds. */
 async function inTime<T>(work: Promise<T>, late: () => void = () => {}): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const timeout = new Promise<never>((_, reject) => {
@@ -40,29 +40,32 @@ export async function checkName(target: Target, proxy: ProxyAccess | undefined):
     return passed("name resolution", `${name} is ${addresses.join(", ")}${later}`);
   } catch (cause) {
     const cure = proxy
-      ? "correct proxy, or the name servers of this host"
-      : "correct the control plane's address and the name servers of this host; in a network that resolves names only at its proxy, set proxy";
+      ? "check the proxy setting and the name servers of this host"
+      : "check the control plane's address and the name servers of this host; if only your proxy resolves names, set proxy";
     return failed("name resolution", `${what} name ${name} has no address (${codeOf(cause)})`, cure);
   }
 }
 
 export type Connected = { check: Check; socket: Socket | undefined };
 
-/** Opens a TCP connection to the proxy, or straight to the control plane. */
+/** Opens a TCP connection to the proxy, or to the control plane if there is no proxy. */
 export async function checkConnection(target: Target, proxy: ProxyAccess | undefined): Promise<Connected> {
   const to = proxy ?? target;
   const name = proxy ? "proxy" : "connection";
   try {
     const socket = await openSocket(to);
     return {
-      check: passed(name, proxy ? `${proxyText(proxy)} accepts connections` : "straight, without a proxy"),
+      check: passed(
+        name,
+        proxy ? `${proxyText(proxy)} accepts connections` : "connected directly, without a proxy",
+      ),
       socket,
     };
   } catch (cause) {
     const detail = `${proxy ? `the proxy ${proxyText(proxy)}` : targetText(target)} cannot be reached (${codeOf(cause)})`;
     const cure = proxy
-      ? "correct proxy (host and port), start the proxy, or let this host connect to it in the firewall"
-      : `let this host connect to ${targetText(target)} in the firewall, or set proxy if your network needs one`;
+      ? "check the host and port in proxy, start the proxy, or allow this host to connect to it in the firewall"
+      : `allow this host to connect to ${targetText(target)} in the firewall, or set proxy if your network requires one`;
     return { check: failed(name, detail, cure), socket: undefined };
   }
 }
@@ -73,12 +76,12 @@ function openSocket({ name, port }: Target): Promise<Socket> {
     socket.once("connect", () => resolve(socket));
     socket.once("error", reject);
   });
-  // A socket that fails later, unwatched, must not end the process.
+  // Without a listener, a later error of this socket would end the process.
   socket.on("error", () => {});
   return inTime(opening, () => socket.destroy());
 }
 
-/** Asks the proxy for a tunnel to the control plane (RFC 9110 §9.3.6). */
+/** Opens a tunnel through the proxy to the control plane (CONNECT, RFC 9110 §9.3.6). */
 export async function checkTunnel(socket: Socket, proxy: ProxyAccess, target: Target): Promise<Check> {
   const to = targetText(target);
   const authorization = proxy.authorization();
@@ -95,8 +98,8 @@ export async function checkTunnel(socket: Socket, proxy: ProxyAccess, target: Ta
   if (Number.isNaN(status))
     return failed(
       "proxy",
-      `${via}does not answer as an HTTP proxy`,
-      "correct proxy: its port, and http or https in front",
+      `${via}does not respond as an HTTP proxy`,
+      "check the port and the scheme (http or https) in proxy",
     );
   return failed(
     "proxy",
@@ -109,12 +112,12 @@ function cureOfTunnel(status: number, authorization: string | undefined, to: str
   if (status === 407 || status === 401)
     return authorization === undefined
       ? "set proxy with a user and a password: http://user:password@host:port, in the configuration file with mode 600"
-      : "correct the user and the password in proxy; the agent knows Basic authentication only";
+      : "check the user and the password in proxy; the agent supports Basic authentication only";
   if (status === 403 || status === 405) return `allow CONNECT to ${to} at the proxy`;
-  return `the proxy itself cannot reach ${to}: correct the control plane's address, or the proxy's name servers and firewall`;
+  return `the proxy cannot reach ${to}: check the control plane's address, and the proxy's name servers and firewall`;
 }
 
-/** The head of an HTTP answer, up to and with its empty line. */
+/** The status line and headers of an HTTP response, including the empty line. Rejects after a timeout. */
 export function readHead(socket: Pick<Socket, "on" | "off" | "once">): Promise<string> {
   let text = "";
   let read: (chunk: Uint8Array) => void = () => {};

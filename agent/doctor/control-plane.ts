@@ -20,10 +20,10 @@ import { type Check, failed, passed, skipped } from "./check.ts";
 
 const TIMEOUT_MS = 10_000;
 const BODY_BYTES_MAX = 4096;
-/** The edge takes signatures of this age; the agent corrects its own, other programs do not. */
+/** Largest clock difference that the edge accepts in signatures. The agent corrects its own; other programs do not. */
 const SKEW_MS_MAX = 300_000;
 
-/** Asks `GET /healthz` in the very way the agent sends its requests. */
+/** Sends `GET /healthz` with the network settings of the agent's other requests. */
 export async function checkControlPlane(
   fetch: Fetch,
   edgeUrl: string,
@@ -40,16 +40,16 @@ export async function checkControlPlane(
   });
   if (seen.kind === "unreachable") {
     const cure =
-      "cure the failures above first; if there are none, look at the logs of the proxy and of the control plane";
-    return { check: failed(name, `${edgeUrl} does not answer: ${seen.reason}`, cure), dateMs: undefined };
+      "fix the failures above first; without any, check the logs of the proxy and of the control plane";
+    return { check: failed(name, `${edgeUrl} does not respond: ${seen.reason}`, cure), dateMs: undefined };
   }
   const dateMs = Number.isFinite(seen.date) ? seen.date : undefined;
-  if (seen.isOk) return { check: passed(name, `${edgeUrl} answers`), dateMs };
-  const detail = `HTTP ${seen.status} from something that is no LifecycleZero control plane`;
+  if (seen.isOk) return { check: passed(name, `${edgeUrl} responds`), dateMs };
+  const detail = `HTTP ${seen.status} from a server that is not a LifecycleZero control plane`;
   const cure =
     seen.status === 407
       ? "set proxy with a user and a password"
-      : "correct the control plane's address; sign in to the network if it has a captive portal; let the proxy pass /healthz and /v1/ unchanged";
+      : "check the control plane's address; sign in to the network if it has a captive portal; let the proxy pass /healthz and /v1/ unchanged";
   return { check: failed(name, detail, cure), dateMs };
 }
 
@@ -87,14 +87,14 @@ export type SessionAsked = {
 
 type Taking = Required<Pick<SessionDeps, "onKeySet" | "onSettings">>;
 
-/** Opens a session with this host's key, as the daemon does about once an hour. */
+/** Opens a session with this host's device key, as the daemon does about once an hour. */
 export async function checkSession(asked: SessionAsked, signal: AbortSignal): Promise<Check[]> {
   const { clock, elapsed } = asked;
   let { identity } = asked;
   let settings: Check[] = [];
   const control = createControlClock({ clock, elapsed, log: silent });
   const taking: Taking = {
-    // Nothing is stored: the daemon pins new keys with its own next session.
+    // Nothing is saved: the daemon pins new keys when it opens its next session.
     onKeySet: async (jws) => {
       const verdict = await takeKeySet(identity, jws, control.now());
       if (verdict.is === "taken") identity = verdict.identity;
@@ -106,19 +106,19 @@ export async function checkSession(asked: SessionAsked, signal: AbortSignal): Pr
   return [await openSession({ ...asked, control }, taking, signal), ...settings];
 }
 
-/** Whether the settings that the control plane gives are the ones its control key signed. */
+/** Checks that a control key signed the tenant settings that the control plane sends. */
 function checkSettings(verdict: SettingsVerdict): Check {
   const name = "settings";
   if (verdict.is === "absent")
     return skipped(
       name,
-      "the control plane has no signed settings: those of before, or the defaults, are in use",
+      "the control plane has no signed settings: the previous settings or the defaults are in use",
     );
   if (verdict.is !== "refused") return passed(name, "signed by the control plane");
   return failed(
     name,
     `the tenant's settings are refused: ${verdict.reason}`,
-    "tell your administrator: lz doctor checks the signatures, and lz table sign signs again after a rotation",
+    "ask your administrator to run lz doctor, which checks the signatures, and lz table sign, which signs again after a key rotation",
   );
 }
 
@@ -145,7 +145,7 @@ async function openSession(
     const signer = deviceSigner(device, identity);
     const session = createSession({ post, device: signer, hardware: asked.hardware, ...taking });
     const opened = await session.signer(signal);
-    const older = isOlder ? "; its edge is older than this agent: update the edge" : "";
+    const older = isOlder ? "; the edge is older than this agent: update the edge" : "";
     if (opened.ok) return passed(name, `the control plane knows ${identity.assetId}${older}`);
     return refusedSession(opened.answer, again);
   } catch (cause) {
@@ -157,21 +157,17 @@ async function openSession(
 function refusedSession(answer: Answer, again: string): Check {
   const name = "session";
   if (answer.kind === "unreachable")
-    return failed(name, answer.reason, "cure the failures above first; if there are none, try again");
+    return failed(name, answer.reason, "fix the failures above first; without any, try again");
   const { status, problem } = answer;
   if (problem?.code === "asset.revoked")
-    return failed(name, `${problem.title} (${problem.code})`, `if this host is to report, ${again}`);
+    return failed(name, `${problem.title} (${problem.code})`, `if this host should report again, ${again}`);
   if (problem?.code === "asset.copied")
     return failed(name, `${problem.title} (${problem.code})`, "run lz-agent enroll with an enrolment token");
   if (problem && status >= 400 && status < 500 && status !== 429)
-    return failed(
-      name,
-      `the control plane does not take this host: ${problem.title} (${problem.code})`,
-      again,
-    );
+    return failed(name, `the control plane rejects this host: ${problem.title} (${problem.code})`, again);
   return failed(
     name,
     `HTTP ${status}`,
-    "try again in some minutes; then look at the control plane's own log",
+    "try again in a few minutes; if it fails again, check the log of the control plane",
   );
 }

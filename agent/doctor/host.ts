@@ -8,7 +8,7 @@ import { type Check, failed, passed, skipped } from "./check.ts";
 
 const OTHERS_WRITE = 0o022;
 
-/** Whether the agent can keep its keys, spool and proof there. Writes one small file and removes it. */
+/** Checks that the agent can write to its state directory. Writes one small file and deletes it. */
 export function checkStateDirectory(directory: string, platform: NodeJS.Platform, pid: number): Check {
   const name = "state directory";
   try {
@@ -16,7 +16,7 @@ export function checkStateDirectory(directory: string, platform: NodeJS.Platform
       let parent = dirname(directory);
       while (!existsSync(parent) && dirname(parent) !== parent) parent = dirname(parent);
       accessSync(parent, constants.W_OK);
-      return passed(name, `${directory} will be made by lz-agent enroll`);
+      return passed(name, `${directory} does not exist yet; lz-agent enroll creates it`);
     }
     const { mode } = statSync(directory);
     if (platform !== "win32" && (mode & OTHERS_WRITE) !== 0)
@@ -24,7 +24,7 @@ export function checkStateDirectory(directory: string, platform: NodeJS.Platform
     const probe = join(directory, `doctor-${pid}.tmp`);
     writeFileSync(probe, "lz-agent doctor\n", { mode: 0o600, flag: "wx" });
     unlinkSync(probe);
-    return passed(name, `${directory} can be written`);
+    return passed(name, `${directory} is writable`);
   } catch (cause) {
     const code = codeOf(cause);
     return failed(name, `${directory} cannot be written (${code})`, cureOf(code));
@@ -35,12 +35,12 @@ const cureOf = (code: string): string =>
   code === "ENOSPC" || code === "EDQUOT"
     ? "free some space on this disk"
     : code === "EROFS"
-      ? "mount this file system writable, or set state to another directory"
+      ? "remount this file system writable, or set state to another directory"
       : remedyOf(code);
 
 export type Enrolment = { check: Check; identity: Identity | undefined };
 
-/** `isPreflight`: the host is only asked whether it could enrol. */
+/** @param isPreflight only checks whether this host could enrol, so a missing enrolment is not a failure */
 export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: boolean): Enrolment {
   const name = "enrolment";
   try {
@@ -51,7 +51,7 @@ export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: 
     }
     const detail = `this host is not enrolled (no identity in ${directory})`;
     if (isPreflight) return { check: skipped(name, detail), identity };
-    const cure = `run lz-agent enroll --url URL --token-file FILE${isRoot ? "" : "; where the agent runs as a service, run doctor as root"}`;
+    const cure = `run lz-agent enroll --url URL --token-file FILE${isRoot ? "" : "; if the agent runs as a service, run doctor as root"}`;
     return { check: failed(name, detail, cure), identity };
   } catch (cause) {
     if (!(cause instanceof StateFault)) throw cause;
@@ -61,13 +61,13 @@ export function checkEnrolment(directory: string, isRoot: boolean, isPreflight: 
 }
 
 const START: Partial<Record<NodeJS.Platform, string>> = {
-  linux: "run systemctl start lz-agent; journalctl -u lz-agent -n 50 says why it ended",
+  linux: "run systemctl start lz-agent; journalctl -u lz-agent -n 50 shows why it stopped",
   darwin:
     "run sudo launchctl kickstart system/com.lifecyclezero.agent; the log is in /Library/Logs/LifecycleZero",
   win32: "run sc start LifecycleZeroAgent; the log is agent.log in the state directory",
 };
 
-/** `proxy`: the one of this call, `host:port` or `none`, to compare with the daemon's. */
+/** Checks the daemon. @param proxy the proxy of this call, `host:port` or `none`, to compare with the daemon's */
 export function checkService(
   directory: string,
   platform: NodeJS.Platform,
@@ -80,7 +80,7 @@ export function checkService(
   if (!holder) {
     const start = START[platform];
     const cure = `run lz-agent service install${start ? `; if it is installed, ${start}` : ""}`;
-    return failed(name, "the daemon does not run", cure);
+    return failed(name, "the daemon is not running", cure);
   }
   const daemon = readStatus(directory);
   const { connection = "starting", reason } = daemon ?? {};
@@ -90,9 +90,9 @@ export function checkService(
     return failed(
       name,
       `${detail}; its proxy is ${daemon.proxy}, the proxy of this call is ${proxy}`,
-      "set proxy in the configuration file, or give it to lz-agent service install; then restart the service",
+      "set proxy in the configuration file or pass --proxy to lz-agent service install, then restart the service",
     );
   if (connection === "revoked")
     return failed(name, detail, "run lz-agent enroll --force with a new enrolment token");
-  return failed(name, detail, "cure the failures above; if there are none, restart the service");
+  return failed(name, detail, "fix the failures above; without any, restart the service");
 }

@@ -15,10 +15,10 @@ export type TlsAsked = {
   nowMs: number;
 };
 
-/** `dateMs`: time of the server, also of one that is not trusted, for a wrong clock is a cause of that. */
+/** `dateMs`: the server's time, also of an untrusted server: a wrong clock can be the reason for its certificate's failure. */
 export type TlsSeen = { check: Check; dateMs: number | undefined };
 
-/** Makes the handshake without refusing any certificate, and says what a request would refuse. */
+/** Performs a TLS handshake that accepts any certificate, and reports why a request would reject it. */
 export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen> {
   const { target, ca } = asked;
   let secured: TLSSocket;
@@ -27,9 +27,9 @@ export async function checkTls(socket: Socket, asked: TlsAsked): Promise<TlsSeen
   } catch (cause) {
     const reason = tidy(messageOf(cause, codeOf(cause)), 160);
     const cure =
-      "correct the address: is it https, on this port? A proxy or a firewall on the way may also cut TLS";
+      "check that the address uses https and the right port; a proxy or firewall in between may also interrupt TLS";
     return {
-      check: failed("tls", `${targetText(target)} makes no TLS connection (${reason})`, cure),
+      check: failed("tls", `${targetText(target)} does not complete a TLS handshake (${reason})`, cure),
       dateMs: undefined,
     };
   }
@@ -48,7 +48,7 @@ function handshake(socket: Socket, { name }: Target, ca: string | undefined): Pr
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(new Error("no answer to the handshake"));
+      reject(new Error("no response to the handshake"));
     }, HANDSHAKE_TIMEOUT_MS);
     const secured = connect({
       socket,
@@ -67,7 +67,7 @@ function handshake(socket: Socket, { name }: Target, ca: string | undefined): Pr
     });
     secured.once("close", () => {
       clearTimeout(timer);
-      reject(new Error("closed during the handshake"));
+      reject(new Error("the connection closed during the handshake"));
     });
   });
 }
@@ -91,29 +91,29 @@ function refused(code: string, certificate: PeerCertificate, { target, caFile, n
     case "ERR_TLS_CERT_ALTNAME_INVALID":
     case "HOSTNAME_MISMATCH":
       return fail(
-        `the certificate is not for ${target.name}, but for ${tidy(certificate.subjectaltname ?? "no name", 160)}`,
+        `the certificate is not for ${target.name}; its names are ${tidy(certificate.subjectaltname ?? "no name", 160)}`,
         "use a name of the certificate as the control plane's address, or issue one for this name",
       );
     case "CERT_HAS_EXPIRED":
       return fail(
         `the certificate expired on ${certificate.valid_to}; this host's clock reads ${new Date(nowMs).toUTCString()}`,
-        "renew the certificate of the control plane, or of the proxy that inspects TLS; if this host's clock is wrong, set it",
+        "renew the certificate of the control plane or of the proxy that inspects TLS; if this host's clock is wrong, correct it",
       );
     case "CERT_NOT_YET_VALID":
       return fail(
-        `the certificate is valid from ${certificate.valid_from} only; this host's clock reads ${new Date(nowMs).toUTCString()}`,
+        `the certificate is not valid before ${certificate.valid_from}; this host's clock reads ${new Date(nowMs).toUTCString()}`,
         "set this host's clock",
       );
     case "DEPTH_ZERO_SELF_SIGNED_CERT":
       return fail(
-        "the certificate signs itself: no CA vouches for it",
-        "give the control plane a certificate of a CA; or, if this one is meant, copy it to this host as PEM and set ca-file to it",
+        "the certificate is self-signed: no CA has issued it",
+        "use a certificate from a CA for the control plane; or, if you trust this one, copy it to this host as PEM and set ca-file to it",
       );
     default:
       return fail(
         `the certificate comes from ${issuerOf(certificate)}, a CA that this host does not trust`,
         caFile === undefined
-          ? "get the certificate of this CA as PEM from those who run your network, and set ca-file to it"
+          ? "get the certificate of this CA as PEM from your network administrator, and set ca-file to it"
           : `add the certificate of this CA, as PEM, to ${caFile}`,
       );
   }

@@ -22,23 +22,23 @@ export type InstallDeps = {
   run: RunCommand;
   sleep: (ms: number) => Promise<void>;
   print: (line: string) => void;
-  /** The daemon that runs on the state directory now and has made its first heartbeat: its pid. */
+  /** Pid of the daemon that uses the state directory and has made its first heartbeat; undefined without one. */
   daemon: () => number | undefined;
 };
 
 export type Outcome = { ok: true } | { ok: false; reason: string };
 
-/** How long a daemon may take from its start to its first heartbeat, on a machine that has other things to do. */
+/** Time limit from the start of a daemon to its first heartbeat, on a busy machine. */
 export const COME_UP_MS = 45_000;
 const POLL_MS = 200;
-/** A daemon that is still there after this did not just pass by. */
+/** A new daemon must still run after this time. */
 const STAYS_MS = 1000;
 const RETRY_MS = 500;
 
 /**
- * Puts the binary `from` in its place, installs the service, and waits for its daemon. One that was there before is
- * replaced in one step; if the new daemon does not come up, it is put back and started again, and where there was
- * none nothing is left behind. Never rejects for what a disk or a system may refuse.
+ * Copies the binary `from` to its place, installs the service, and waits for its daemon. An installed version is
+ * replaced in one step. If the new daemon does not start, the previous version is restored and started, or everything
+ * is removed if there was no previous version. Returns faults of the disk or the system as a reason; does not reject.
  */
 export async function installService(
   kind: ServiceKind,
@@ -69,26 +69,26 @@ export async function installService(
       binary.settle();
       return { ok: true };
     }
-    return { ok: false, reason: `${reason}; ${await goBack()}` };
+    return { ok: false, reason: `${reason}; ${await rollBack()}` };
   } catch (cause) {
     const reason = `cannot write ${options.executable} or its service (${codeOf(cause)})`;
-    return { ok: false, reason: undo ? `${reason}; ${await goBack()}` : reason };
+    return { ok: false, reason: undo ? `${reason}; ${await rollBack()}` : reason };
   }
 
-  async function goBack(): Promise<string> {
+  async function rollBack(): Promise<string> {
     const quiet = { ...deps, print: () => {} };
     if (!hadOne) {
       await carryOut(kind.uninstall(), quiet);
       attempt(undo!);
-      return "nothing of it was left behind";
+      return "everything was removed again";
     }
     const failed = deps.daemon();
-    if (!attempt(undo!)) return "and the one before could not be put back";
+    if (!attempt(undo!)) return "the previous version could not be restored";
     await carryOut({ ...plan, files: [] }, quiet);
     const reason = await comesUp(failed, quiet, comeUpMs);
     return reason === undefined
-      ? "the one before runs again"
-      : "the one before was put back but does not run";
+      ? "the previous version was restored and is running"
+      : "the previous version was restored but is not running";
   }
 }
 
@@ -101,7 +101,7 @@ function attempt(act: () => void): boolean {
   }
 }
 
-/** Undefined when a daemon other than the one before came up and stays. */
+/** Waits for a new daemon. Returns a reason if none starts or it stops again. */
 async function comesUp(
   before: number | undefined,
   { daemon, sleep }: InstallDeps,
@@ -120,15 +120,15 @@ async function comesUp(
 
 export type Replaced = {
   hadOne: boolean;
-  /** Puts the old one back, or takes the new one away where there was none. */
+  /** Restores the old binary, or deletes the new one if there was no old binary. */
   restore: () => void;
-  /** Lets go of the old one. */
+  /** Deletes the old binary. */
   settle: () => void;
 };
 
 /**
- * Gives `to` the content of `from`, whole or not at all. A daemon that runs at the moment keeps the file it was
- * started from, which only loses its name: on Windows, too, a running program may be renamed but not overwritten.
+ * Replaces the binary `to` by `from` in one step. A running daemon keeps its own file, which is renamed or unlinked:
+ * Windows allows renaming a running program, but not overwriting it.
  */
 export function replaceBinary(from: string, to: string, platform: NodeJS.Platform): Replaced {
   const [fresh, old] = [`${to}.new`, `${to}.old`];
@@ -154,15 +154,15 @@ export function replaceBinary(from: string, to: string, platform: NodeJS.Platfor
   }
   return {
     hadOne,
-    restore: () => (hadOne ? giveBack(old, to) : void removeIfThere(to)),
-    // On Windows the old daemon may still be ending; the next installation takes the file away.
+    restore: () => (hadOne ? restoreBinary(old, to) : void removeIfThere(to)),
+    // On Windows this fails while the old daemon still runs. The next installation deletes the file.
     settle: () => void attempt(() => removeIfThere(old)),
   };
 }
 
 /**
- * Gives a file a second name, or on Windows, where the first of two names could not be given to another file while
- * the program runs, another one. False when there is no such file.
+ * Keeps a file under a second name: as a hard link, or on Windows by renaming it, because Windows cannot replace one
+ * of two names of a running program. False if the file does not exist.
  */
 function keepUnder(path: string, second: string, platform: NodeJS.Platform): boolean {
   attempt(() => removeIfThere(second));
@@ -176,8 +176,8 @@ function keepUnder(path: string, second: string, platform: NodeJS.Platform): boo
   }
 }
 
-/** On Windows what runs there now must give up the name first. */
-function giveBack(old: string, to: string): void {
+/** Moves the old binary back. On Windows a binary that is running is renamed first. */
+function restoreBinary(old: string, to: string): void {
   const failed = `${to}.failed`;
   try {
     renameSync(old, to);
@@ -207,7 +207,7 @@ function readBytes(path: string): Buffer | undefined {
   }
 }
 
-/** Does what a plan says, and tells. Ends at the first thing that must be done and cannot. */
+/** Carries out a plan and prints each step. Stops at the first failure of a step that must not fail. */
 export async function carryOut(
   plan: Plan,
   deps: Pick<InstallDeps, "run" | "print" | "sleep">,

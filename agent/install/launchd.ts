@@ -1,4 +1,4 @@
-import { daemonWords, insist, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import { daemonArguments, insist, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
 import { escapeXml } from "./xml.ts";
 
 const LABEL = "com.lifecyclezero.agent";
@@ -6,11 +6,11 @@ const PATH = `/Library/LaunchDaemons/${LABEL}.plist`;
 const LOG = "/Library/Logs/LifecycleZero";
 
 /**
- * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is 077. The daemon keeps its log itself, for
- * launchd lets a file grow without end; what it says before it has one, or while it dies, goes to the other file.
+ * The daemon's property list (launchd.plist(5)). `Umask` is decimal: 63 is 077. The daemon writes and rotates its own
+ * log, because launchd does not rotate files. The file of stderr gets the output before the log is open and of a crash.
  */
 export function launchdPlist(options: ServiceOptions): string {
-  const words = [options.executable, ...daemonWords(options)];
+  const words = [options.executable, ...daemonArguments(options)];
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -42,7 +42,7 @@ ${words.map((word) => `    <string>${escapeXml(word)}</string>`).join("\n")}
 `;
 }
 
-/** bootout answers before the daemon is gone, and until then bootstrap fails with code 5. */
+/** `bootout` returns before the daemon has ended. Until then `bootstrap` fails with code 5. */
 const BOOTSTRAP_TRIES = 10;
 
 export const launchd: ServiceKind = {
@@ -50,7 +50,7 @@ export const launchd: ServiceKind = {
   executable: "/usr/local/bin/lz-agent",
   install: (options) => ({
     directories: [LOG],
-    // launchd refuses a list that others can write.
+    // launchd refuses a property list that other users can write.
     files: [{ path: PATH, content: launchdPlist(options), mode: 0o644, encoding: "utf8" }],
     commands: [
       may("launchctl", "bootout", `system/${LABEL}`),

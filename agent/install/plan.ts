@@ -1,33 +1,33 @@
-/** What installing or removing the service does, as data: it can be printed, tested and carried out. */
+/** The steps that install or remove the service, as data: a plan can be printed, tested and carried out. */
 export type Plan = {
   /** Directories that must exist before the files. */
   directories: readonly string[];
   files: readonly { path: string; content: string; mode: number; encoding: "utf8" | "utf16le" }[];
-  /** In order. One that fails ends the work, unless it only makes room. */
+  /** Run in this order. A failure ends the plan, unless the step may fail. */
   commands: readonly Step[];
-  /** Afterwards. */
+  /** Files to delete after the commands. */
   removals: readonly string[];
 };
 
-/** `tries` beyond one are for systems that answer before they are done with what was asked before. */
+/** `tries` above 1: the previous command returns before its effect is complete, so this one may fail at first. */
 export type Step = { command: readonly string[]; mayFail: boolean; tries?: number };
 
 export type ServiceOptions = {
-  /** Where the binary is to live for good. */
+  /** Path of the installed binary. */
   executable: string;
   stateDirectory: string;
-  /** The configuration file, when one was named. */
+  /** The configuration file, if the user named one. */
   config?: string;
-  /** Settings of the installing call that the daemon would not find by itself. Without credentials: units are public. */
+  /** Network settings of the install command, which the daemon does not inherit. No credentials: units are readable by all. */
   network?: { proxy?: string | undefined; noProxy?: string | undefined; caFile?: string | undefined };
 };
 
 export type ServiceKind = {
-  /** For people. */
+  /** Display name. */
   name: string;
-  /** Where `install` puts the binary. */
+  /** Path to which `install` copies the binary. */
   executable: string;
-  /** Over one that is there as well as afresh: in the end the daemon runs from the binary that is there now. */
+  /** Installs or upgrades: afterwards the daemon runs the present binary. */
   install: (options: ServiceOptions) => Plan;
   uninstall: () => Plan;
 };
@@ -37,11 +37,11 @@ export const may = (...command: string[]): Step => ({ command, mayFail: true });
 export const insist = (tries: number, ...command: string[]): Step => ({ command, mayFail: false, tries });
 
 /**
- * How the daemon is started. The state directory is part of it because what the system allows the daemon depends
- * on it. Everything else comes from the configuration file, so that a change there needs no second install, unless
- * the installing call named a proxy or a CA file: without them the daemon could not report.
+ * Arguments of the daemon. They contain the state directory because the service's permissions depend on it, and the
+ * proxy and CA file of the install command because the daemon cannot report without them. Other settings come from the
+ * configuration file, where a change needs no new installation.
  */
-export const daemonWords = ({ stateDirectory, config, network = {} }: ServiceOptions): string[] => [
+export const daemonArguments = ({ stateDirectory, config, network = {} }: ServiceOptions): string[] => [
   "run",
   "--service",
   "--state",

@@ -1,5 +1,5 @@
 import { KEPT_RULES_FILE } from "../contain/state/persisted-rules.ts";
-import { daemonWords, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import { daemonArguments, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
 
 const UNIT = "lz-agent.service";
 const PATH = `/etc/systemd/system/${UNIT}`;
@@ -7,16 +7,17 @@ const CONTAINED_UNIT = "lz-agent-contained.service";
 const CONTAINED_PATH = `/etc/systemd/system/${CONTAINED_UNIT}`;
 
 /**
- * The unit: root, but with seven capabilities and a read-only system (systemd.exec(5)).
+ * The unit runs as root with seven capabilities and a read-only system (systemd.exec(5)).
  *
- * - CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH: maps and executables of other users' processes, models in their homes.
- * - CAP_CHECKPOINT_RESTORE: files that they map, read through the mapping itself (proc_pid_map_files(5)). A path could
- *   lead elsewhere by now.
- * - CAP_KILL, CAP_NET_ADMIN: containment, and for nothing else.
- * - CAP_SETUID, CAP_SETGID and the group tty: the person at the host is told on their own desktop bus, which answers
- *   nobody else, and in their terminals, which take words from their group only.
- * - No MemoryDenyWriteExecute (the JavaScript engine compiles), no PrivateTmp and no PrivateDevices (models lie
- *   in /tmp, GPUs are devices).
+ * - CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH: to read memory maps and executables of other users' processes, and models in
+ *   their home directories.
+ * - CAP_CHECKPOINT_RESTORE: to read mapped files through the mapping (proc_pid_map_files(5)), because a file with the
+ *   same path may be a different one.
+ * - CAP_KILL, CAP_NET_ADMIN: for containment only.
+ * - CAP_SETUID, CAP_SETGID and the group tty: to notify the users of the host. A desktop bus accepts only its own user,
+ *   and a terminal accepts only its group.
+ * - MemoryDenyWriteExecute is absent because the JavaScript engine compiles to machine code. PrivateTmp and
+ *   PrivateDevices are absent because models can be in /tmp and GPUs are devices.
  */
 export function systemdUnit(options: ServiceOptions): string {
   return `[Unit]
@@ -27,7 +28,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart=${[options.executable, ...daemonWords(options)].map(quote).join(" ")}
+ExecStart=${[options.executable, ...daemonArguments(options)].map(quote).join(" ")}
 Restart=always
 RestartSec=5
 RestartPreventExitStatus=2
@@ -65,9 +66,9 @@ WantedBy=multi-user.target
 }
 
 /**
- * Puts the rules of an isolation that lasts in place before there is a network, where nftables' own service does it
- * (systemd.special(7), network-pre.target) and after it, for it may flush what it finds. The agent, which needs the
- * network, comes later. Nothing is done on a host that is not isolated.
+ * The unit that installs the rules of a lasting isolation at boot, before the network is up (systemd.special(7),
+ * network-pre.target). It runs after the firewall services, which may flush all rules, and before the agent, which needs
+ * the network. On a host that is not isolated it does nothing.
  */
 export function containedUnit({ stateDirectory }: ServiceOptions): string {
   const rules = `${stateDirectory}/${KEPT_RULES_FILE}`;
@@ -90,7 +91,7 @@ WantedBy=sysinit.target
 `;
 }
 
-/** systemd.syntax(7): double quotes, with backslash, quote, `%` and `$` made harmless. */
+/** Quotes a word in double quotes, with backslash, quote, `%` and `$` escaped (systemd.syntax(7)). */
 const quote = (word: string): string =>
   /^[\w./@:-]+$/.test(word)
     ? word
@@ -105,7 +106,7 @@ export const systemd: ServiceKind = {
       { path: PATH, content: systemdUnit(options), mode: 0o644, encoding: "utf8" },
       { path: CONTAINED_PATH, content: containedUnit(options), mode: 0o644, encoding: "utf8" },
     ],
-    // restart, not start: an upgrade in place leaves the old binary running.
+    // Not `start`, which would leave the old binary running after an upgrade.
     commands: [
       must("systemctl", "daemon-reload"),
       must("systemctl", "enable", UNIT, CONTAINED_UNIT),

@@ -1,17 +1,17 @@
 import { may, must, type Step } from "./plan.ts";
 
-/** Where programs live that only administrators may replace. */
+/** A directory for programs that only administrators can change. */
 export const PROGRAM_DIRECTORY = "C:\\Program Files\\LifecycleZero";
 export const WINDOWS_EXECUTABLE = `${PROGRAM_DIRECTORY}\\lz-agent.exe`;
 
-/** Well-known SIDs, which have the same name in every language of Windows. */
+/** Well-known SIDs, which do not depend on the language of Windows. */
 export const SYSTEM = "S-1-5-18";
 const ADMINISTRATORS = "S-1-5-32-544";
 
 /**
- * Keys are for SYSTEM and administrators only. Anyone may make a directory in ProgramData, and whoever made it may
- * give himself any right: so it changes hands first, then what it inherits is taken away, and last what lies in it
- * is left with nothing but that.
+ * Restricts the state directory, which contains keys, to SYSTEM and administrators. Any user can create a directory in
+ * ProgramData, and its owner can change its permissions. So the owner is changed first, then inherited permissions are
+ * removed, and then the permissions of its content are reset to those of the directory.
  */
 export const protectDirectory = (directory: string): Step[] => [
   must("icacls", directory, "/setowner", `*${ADMINISTRATORS}`, "/T", "/C", "/Q"),
@@ -29,17 +29,18 @@ export const protectDirectory = (directory: string): Step[] => [
 export const SERVICE_NAME = "LifecycleZeroAgent";
 export const TASK = "\\LifecycleZero\\Agent";
 
-/** Ends and removes the daemon in either form: there is to be one. net waits until it stopped; sc would only ask. */
+/** Stops and removes the service. `net stop` waits until the service has stopped; `sc stop` does not. */
 export const REMOVE_SERVICE: readonly Step[] = [
   may("net", "stop", SERVICE_NAME, "/y"),
   may("sc", "delete", SERVICE_NAME),
 ];
+/** Stops and removes the scheduled task. */
 export const REMOVE_TASK: readonly Step[] = [
   may("schtasks", "/End", "/TN", TASK),
   may("schtasks", "/Delete", "/TN", TASK, "/F"),
 ];
 
-/** Words of a command line as CommandLineToArgvW reads them: a backslash counts only in front of a quote. */
+/** Quotes a command line for CommandLineToArgvW, which reads a backslash as an escape only before a quote. */
 export const commandLine = (words: readonly string[]): string =>
   words
     .map((word) =>

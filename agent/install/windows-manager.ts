@@ -10,29 +10,29 @@ import {
   wideString,
 } from "./windows-status.ts";
 
-/** What bun:ffi gives for an address: a number, or a bigint where a number would not be exact. */
+/** An address from bun:ffi: a number, or a bigint if a number would not be exact. */
 type Address = Pointer | bigint;
 
 export type ServiceManager = {
-  /** The last word: the manager may end the process right after it. */
+  /** Reports that the service has stopped. The manager may end the process right after this call. */
   stopped: (exitCode: number) => void;
 };
 
 export type ManagerDeps = {
-  /** Called when the system asks the service to stop, or shuts down. */
+  /** Called when the system requests a stop or shuts down. */
   stop: () => void;
   log: Log;
 };
 
 /**
- * Answers the service control manager that started this process. Where nobody did, nothing comes of it and the
- * daemon runs as any other program. Windows only, by learn.microsoft.com, "Service Programs":
+ * Connects to the service control manager that started this process. If the manager did not start it, this has no
+ * effect. Windows only (learn.microsoft.com, "Service Programs"):
  *
- * - The dispatcher blocks the thread it is called on until the service stopped, so it gets one of its own. It has
- *   the form of a thread's function (one pointer in, a number out) and can be started as one.
- * - ServiceMain and Handler are called on threads that JavaScript does not know. Their callbacks are handed over to
- *   the thread of the event loop and return at once, which is why both must be of type void: ServiceMain may
- *   return while its service runs on, and RegisterServiceCtrlHandlerW takes a Handler without a result.
+ * - The dispatcher blocks its thread until the service has stopped, so it gets a thread of its own. Its signature is
+ *   that of a thread function (one pointer in, a number out), so CreateThread can start it directly.
+ * - Windows calls ServiceMain and Handler on its own threads. Their callbacks are queued for the event loop's thread and
+ *   return immediately, so both must be void. ServiceMain may return while the service runs, and
+ *   RegisterServiceCtrlHandlerW accepts a Handler without a result.
  */
 export async function connectManager(deps: ManagerDeps): Promise<ServiceManager> {
   const windows = await openWindows();
@@ -61,7 +61,7 @@ export async function connectManager(deps: ManagerDeps): Promise<ServiceManager>
   return { stopped: (exitCode) => report(STATE.stopped, exitCode) };
 }
 
-/** What Windows was given the address of must live as long as the process, and nothing may be collected. */
+/** Objects whose addresses Windows has. They must not be garbage-collected while the process runs. */
 const held: unknown[] = [];
 
 function hold<T>(value: T): T {
@@ -69,7 +69,7 @@ function hold<T>(value: T): T {
   return value;
 }
 
-/** The few functions of Windows that a service needs, typed. Throws when Windows has one of them not. */
+/** The Windows functions that a service needs. Throws if one is missing. */
 async function openWindows() {
   const { dlopen, JSCallback, ptr } = await import("bun:ffi");
   const { symbols: services } = dlopen("advapi32.dll", {
@@ -82,7 +82,7 @@ async function openWindows() {
     GetProcAddress: { args: ["ptr", "ptr"], returns: "ptr" },
   });
   const given = (what: string, value: Address | null): Address => {
-    if (value === null) throw new Error(`Windows gives no ${what}`);
+    if (value === null) throw new Error(`Windows did not return a ${what}`);
     return value;
   };
   return {

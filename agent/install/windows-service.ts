@@ -1,4 +1,4 @@
-import { daemonWords, may, must, type ServiceKind } from "./plan.ts";
+import { daemonArguments, may, must, type ServiceKind } from "./plan.ts";
 import {
   commandLine,
   PROGRAM_DIRECTORY,
@@ -10,18 +10,23 @@ import {
 } from "./windows-directory.ts";
 
 const TITLE = "LifecycleZero endpoint agent";
-/** Started again after 5 s, after a second fault too, then once a minute; a day without one forgets them. */
+/** Restarts after 5 s for the first two faults, then after a minute. A day without faults resets the count. */
 const RECOVERY = ["reset=", "86400", "actions=", "restart/5000/restart/5000/restart/60000"];
 
 /**
- * A service that runs as SYSTEM from boot on (learn.microsoft.com, `sc.exe create`). `create` fails where it is
- * already there and `config` where it is not; what matters is that it starts.
+ * A service that runs as SYSTEM and starts at boot (learn.microsoft.com, `sc.exe create`). `create` fails if the service
+ * exists and `config` fails if it does not, so only the start must succeed.
  */
 export const windowsService: ServiceKind = {
   name: "Windows service",
   executable: WINDOWS_EXECUTABLE,
   install: (options) => {
-    const line = ["binPath=", commandLine([options.executable, ...daemonWords(options)]), "start=", "auto"];
+    const line = [
+      "binPath=",
+      commandLine([options.executable, ...daemonArguments(options)]),
+      "start=",
+      "auto",
+    ];
     return {
       directories: [PROGRAM_DIRECTORY],
       files: [],
@@ -33,7 +38,7 @@ export const windowsService: ServiceKind = {
         may("sc", "config", SERVICE_NAME, ...line, "DisplayName=", TITLE),
         may("sc", "description", SERVICE_NAME, "Finds AI engines of this host and reports them"),
         may("sc", "failure", SERVICE_NAME, ...RECOVERY),
-        // Also when it says itself that it stopped because of a fault.
+        // Recovery actions also apply if the service stops with an error code (failureflag 1).
         may("sc", "failureflag", SERVICE_NAME, "1"),
         must("sc", "start", SERVICE_NAME),
       ],

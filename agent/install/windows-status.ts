@@ -1,9 +1,9 @@
 /*
- * What the service control manager of Windows and a service tell each other, as bytes and numbers (winsvc.h). Nothing
- * here calls Windows, so all of it can be tested anywhere.
+ * The structures and codes that a service exchanges with the Windows service control manager (winsvc.h). Nothing in this
+ * file calls Windows, so its tests run on every system.
  */
 
-/** dwCurrentState */
+/** Values of dwCurrentState. */
 export const STATE = { stopped: 1, startPending: 2, stopPending: 3, running: 4 } as const;
 export type ServiceState = (typeof STATE)[keyof typeof STATE];
 
@@ -13,12 +13,12 @@ export const CONTROL = { stop: 1, interrogate: 4, shutdown: 5 } as const;
 const SERVICE_WIN32_OWN_PROCESS = 0x10;
 const ACCEPT_STOP = 1;
 const ACCEPT_SHUTDOWN = 4;
-/** The daemon needs a moment to put away what was not sent; beyond this the manager may take it for hung. */
+/** Time in which the daemon saves unsent heartbeats. After it the manager may consider the service hung. */
 const STOP_HINT_MS = 10_000;
-/** ERROR_SERVICE_SPECIFIC_ERROR: the code of the program is in the field after it. */
+/** ERROR_SERVICE_SPECIFIC_ERROR: the next field has the exit code of the program. */
 const SPECIFIC_ERROR = 1066;
 
-/** A running service may be asked to stop; one that is starting or stopping is left alone. */
+/** Controls that the service accepts: stop and shutdown while it runs, no others. */
 const acceptedIn = (state: ServiceState): number =>
   state === STATE.running ? ACCEPT_STOP | ACCEPT_SHUTDOWN : 0;
 
@@ -39,7 +39,7 @@ export function serviceStatus(state: ServiceState, exitCode = 0): Uint8Array<Arr
   return new Uint8Array(fields.buffer);
 }
 
-/** SERVICE_TABLE_ENTRYW of one service and the empty one that ends the table; addresses of a 64-bit process. */
+/** A table of SERVICE_TABLE_ENTRYW: one service and the empty entry at the end, with 64-bit addresses. */
 export function serviceTable(
   nameAddress: number | bigint,
   mainAddress: number | bigint,
@@ -50,7 +50,7 @@ export function serviceTable(
   return new Uint8Array(fields.buffer);
 }
 
-/** UTF-16LE with its terminating zero: a wide string of Windows. */
+/** A Windows wide string: UTF-16LE with a terminating zero. */
 export function wideString(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array((text.length + 1) * 2);
   const view = new DataView(bytes.buffer);
@@ -58,7 +58,7 @@ export function wideString(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What a control asks for: the state to report, and whether the daemon is to end. */
+/** The state to report after a control, and whether the daemon must end. */
 export function afterControl(state: ServiceState, control: number): { report: ServiceState; ends: boolean } {
   const ends = (control === CONTROL.stop || control === CONTROL.shutdown) && state === STATE.running;
   return { report: ends ? STATE.stopPending : state, ends };

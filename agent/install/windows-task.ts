@@ -1,4 +1,4 @@
-import { daemonWords, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
+import { daemonArguments, may, must, type ServiceKind, type ServiceOptions } from "./plan.ts";
 import {
   commandLine,
   PROGRAM_DIRECTORY,
@@ -14,8 +14,8 @@ import { escapeXml } from "./xml.ts";
 const XML = `${PROGRAM_DIRECTORY}\\agent-task.xml`;
 
 /**
- * A task that SYSTEM starts at boot and restarts when it ends (learn.microsoft.com, Task Scheduler Schema): for a
- * machine on which the service does not come up.
+ * A task that SYSTEM starts at boot and restarts when it ends (learn.microsoft.com, Task Scheduler Schema). It replaces
+ * the service on a machine where the service does not start.
  */
 export function windowsTask(options: ServiceOptions): string {
   return `<?xml version="1.0" encoding="UTF-16"?>
@@ -52,7 +52,7 @@ export function windowsTask(options: ServiceOptions): string {
   <Actions Context="System">
     <Exec>
       <Command>${escapeXml(`"${options.executable}"`)}</Command>
-      <Arguments>${escapeXml(commandLine(daemonWords(options)))}</Arguments>
+      <Arguments>${escapeXml(commandLine(daemonArguments(options)))}</Arguments>
     </Exec>
   </Actions>
 </Task>

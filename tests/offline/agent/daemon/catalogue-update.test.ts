@@ -115,13 +115,13 @@ describe("openCatalogue()", () => {
     ["a page of something else", () => "<!doctype html><title>Sign in</title>", /no pinned control key/],
     ["an older version", documentOf("2026.11.20", [newcomer]), /2026\.11\.20 is older than 2026\.11\.21/],
     ["no products", documentOf(NEW, []), /does not match the schema of this agent/],
-    ["an unknown field", documentOf(NEW, [{ ...newcomer, script: "x" }]), /not of a form/],
-    ["a broken expression", documentOf(NEW, [{ ...newcomer, binaries: ["("] }]), /not of a form/],
-    ["a product twice", documentOf(NEW, [newcomer, newcomer]), /not of a form/],
+    ["an unknown field", documentOf(NEW, [{ ...newcomer, script: "x" }]), /does not match the schema/],
+    ["a broken expression", documentOf(NEW, [{ ...newcomer, binaries: ["("] }]), /does not match the schema/],
+    ["a product twice", documentOf(NEW, [newcomer, newcomer]), /does not match the schema/],
     [
       "no negative fixture",
       documentOf(NEW, [{ ...newcomer, fixtures: { ...newcomer.fixtures, negative: [] } }]),
-      /not of a form/,
+      /does not match the schema/,
     ],
     [
       "a positive fixture that is not found",
@@ -312,7 +312,7 @@ describe("catalogueOf()", () => {
     await keep(documentOf(FUTURE, [wrong]), "0.0.1");
     await refused(/fails its own fixtures: newcomer: positive fixture 0/);
     writeFileSync(path, "{");
-    await refused(/it is damaged/);
+    await refused(/its file is damaged/);
     const stranger = await controlKeys();
     expect(stranger.control.key).not.toBe(control.key);
     const document = await signCatalogue(stranger.control, documentOf(FUTURE, [newcomer]), NOW_MS / 1000);

@@ -105,7 +105,7 @@ describe("doctor on the host", () => {
   test("before enrolment, --url asks whether this host could enrol there", async () => {
     const checks = await examine(["--state", state, "--url", edge.url]);
     expect(failedOnes(checks)).toEqual([]);
-    expect(checks["control plane"]).toMatchObject({ status: "ok", detail: `${edge.url} answers` });
+    expect(checks["control plane"]).toMatchObject({ status: "ok", detail: `${edge.url} responds` });
     expect(checks.clock).toMatchObject({ status: "ok" });
     expect(edge.asked).not.toContain("/v1/enroll");
   });
@@ -121,7 +121,7 @@ describe("doctor on the host", () => {
       failure(`ca-file ${file} does not exist`, "put your organisation's CA certificate there in PEM form"),
     );
     const http = await examine(["--state", state, "--url", "http://lz.example.com"]);
-    expect(http.configuration).toMatchObject(failure("--url must be https", "correct url"));
+    expect(http.configuration).toMatchObject(failure("--url must use https", "correct url"));
     const socks = await examine(["--state", state, "--url", edge.url], {
       HTTP_PROXY: `socks5://ada:${PASSWORD}@127.0.0.1:1`,
     });
@@ -140,7 +140,7 @@ describe("doctor on the host", () => {
     writeFileSync(file, "");
     const none = await examine(["--state", file, "--url", edge.url]);
     expect(none["state directory"]).toMatchObject(
-      failure("cannot be written (ENOTDIR)", "remove what is there"),
+      failure("cannot be written (ENOTDIR)", "remove the file or directory that has this name"),
     );
   });
 
@@ -170,7 +170,7 @@ describe("doctor on the host", () => {
     const [session] = await checkSession({ ...asked, ...clocks }, new AbortController().signal);
     expect(session).toMatchObject({
       status: "ok",
-      detail: `the control plane knows ${ASSET}; its edge is older than this agent: update the edge`,
+      detail: `the control plane knows ${ASSET}; the edge is older than this agent: update the edge`,
     });
     edge.isOlder = false;
     const { signedSettings } = edge;
@@ -196,7 +196,9 @@ describe("doctor on the host", () => {
     });
     const refused = (await call(["status", "--state", state])).stdout;
     expect(refused).toContain("; newer ones were refused: they are older than those in use");
-    expect(checks.service).toMatchObject(failure("the daemon does not run", "run lz-agent service install"));
+    expect(checks.service).toMatchObject(
+      failure("the daemon is not running", "run lz-agent service install"),
+    );
     edge.fault = (path) => (path === "/v1/session" ? problem("asset.revoked") : undefined);
     expect((await examine(["--state", state])).session).toMatchObject(
       failure("(asset.revoked)", "lz-agent enroll --force"),
@@ -211,7 +213,7 @@ describe("doctor on the host", () => {
     edge.fault = (path) => (path === "/healthz" ? new Response("<h1>Sign in</h1>") : undefined);
     const checks = await examine(["--state", join(state, "new"), "--url", edge.url]);
     expect(checks["control plane"]).toMatchObject(
-      failure("HTTP 200 from something that is no LifecycleZero control plane", "captive portal"),
+      failure("HTTP 200 from a server that is not a LifecycleZero control plane", "captive portal"),
     );
   });
 
@@ -225,7 +227,7 @@ describe("doctor on the host", () => {
     expect(closed.connection).toMatchObject(
       failure(
         `127.0.0.1:${port} cannot be reached (ECONNREFUSED)`,
-        `let this host connect to 127.0.0.1:${port}`,
+        `allow this host to connect to 127.0.0.1:${port}`,
       ),
     );
   });
@@ -261,7 +263,7 @@ test("checkService() compares the proxy of a daemon that is away with its own", 
   status({ connection: "online" });
   expect(check("none")).toMatchObject({ status: "ok" });
   if (lock.ok) lock.release();
-  expect(check("none")).toMatchObject(failure("the daemon does not run", "journalctl -u lz-agent"));
+  expect(check("none")).toMatchObject(failure("the daemon is not running", "journalctl -u lz-agent"));
 });
 
 test.each<[number, NodeJS.Platform, "ok" | "failed", string]>([
@@ -361,21 +363,21 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     const nobody = await through(port, ["--ca-file", ca.path], proxyUrl(""));
     expect(nobody.proxy).toMatchObject(failure("(HTTP 407)", "set proxy with a user and a password"));
     const wrong = await through(port, ["--ca-file", ca.path], proxyUrl("ada:wrong@"));
-    expect(wrong.proxy).toMatchObject(failure("(HTTP 401)", "correct the user and the password in proxy"));
+    expect(wrong.proxy).toMatchObject(failure("(HTTP 401)", "check the user and the password in proxy"));
     const forbidden = await through(fronts.closedToProxy!.port);
     const denied = `localhost:${fronts.closedToProxy!.port}`;
     expect(forbidden.proxy).toMatchObject(failure("(HTTP 403)", `allow CONNECT to ${denied} at the proxy`));
     const beyond = await through(closedPort);
     expect(beyond.proxy).toMatchObject(
-      failure("(HTTP 500)", `the proxy itself cannot reach localhost:${closedPort}`),
+      failure("(HTTP 500)", `the proxy cannot reach localhost:${closedPort}`),
     );
     const away = await through(port, [], "http://127.0.0.1:1");
     expect(away.proxy).toMatchObject(
-      failure("the proxy 127.0.0.1:1 cannot be reached (ECONNREFUSED)", "correct proxy"),
+      failure("the proxy 127.0.0.1:1 cannot be reached (ECONNREFUSED)", "in proxy"),
     );
     const nameless = await through(port, [], "http://proxy.invalid:3128");
     expect(nameless["name resolution"]).toMatchObject(
-      failure("the proxy's name proxy.invalid", "correct proxy"),
+      failure("the proxy's name proxy.invalid", "check the proxy setting"),
     );
     const noProxy = await through(port, [], `http://127.0.0.1:${edge.port}`);
     expect(noProxy.proxy).toMatchObject({ status: "failed" });
@@ -396,7 +398,7 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
     );
     expect(await tls("wrong host")).toMatchObject(
       failure(
-        "the certificate is not for localhost, but for DNS:other.example",
+        "the certificate is not for localhost; its names are DNS:other.example",
         "use a name of the certificate",
       ),
     );
@@ -404,13 +406,15 @@ describeUnless(missing(...TOOLS), "doctor behind a proxy, with a private CA", ()
       failure("the certificate expired on", "renew the certificate"),
     );
     expect(await tls("early")).toMatchObject(
-      failure("the certificate is valid from", "set this host's clock"),
+      failure("the certificate is not valid before", "set this host's clock"),
     );
     expect(await tls("self-signed")).toMatchObject(
-      failure("the certificate signs itself", "set ca-file to it"),
+      failure("the certificate is self-signed", "set ca-file to it"),
     );
     const plain = await through(edge.port);
-    expect(plain.tls).toMatchObject(failure("makes no TLS connection", "is it https, on this port?"));
+    expect(plain.tls).toMatchObject(
+      failure("does not complete a TLS handshake", "uses https and the right port"),
+    );
   });
 
   test("a wrong clock shows, also while it keeps the certificate from being trusted", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { lockHolder, processBirth } from "../../../../agent/daemon/single-instance-lock.ts";
 import { readStatus } from "../../../../agent/daemon/status-file.ts";
 import { type InstallDeps, installService, replaceBinary } from "../../../../agent/install/install.ts";
-import { daemonWords, may, must, type ServiceKind } from "../../../../agent/install/plan.ts";
+import { daemonArguments, may, must, type ServiceKind } from "../../../../agent/install/plan.ts";
 import { runCommand } from "../../../../agent/platform/run-command.ts";
 import { sleep } from "../../../../agent/platform/sleep.ts";
 import { describeUnless, missing } from "../../../support/missing.ts";
@@ -92,7 +92,7 @@ describeUnless(missing("Linux"), "installService()", () => {
         files: [
           {
             path: unit,
-            content: `exec ${options.executable} ${daemonWords(options).join(" ")} --interval 200\n`,
+            content: `exec ${options.executable} ${daemonArguments(options).join(" ")} --interval 200\n`,
             mode: 0o644,
             encoding: "utf8",
           },
@@ -148,7 +148,7 @@ describeUnless(missing("Linux"), "installService()", () => {
       const outcome = await install(binary(name, content), 3000);
       expect(outcome).toEqual({
         ok: false,
-        reason: expect.stringMatching(/made no heartbeat within \d+ s; the one before/),
+        reason: expect.stringMatching(/made no heartbeat within \d+ s; the previous version/),
       });
       await until("the second version runs again", () => ![undefined, before].includes(daemon()));
       expect(readFileSync(to, "utf8")).toBe(working(2));
@@ -170,7 +170,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     const outcome = await install(binary("broken", "#!/bin/sh\nexit 3\n"), 1000);
     expect(outcome).toEqual({
       ok: false,
-      reason: "the new daemon made no heartbeat within 1 s; nothing of it was left behind",
+      reason: "the new daemon made no heartbeat within 1 s; everything was removed again",
     });
     expect(readdirSync(join(directory, "bin"))).toEqual([]);
     expect(existsSync(join(directory, "unit"))).toBe(false);
@@ -189,7 +189,7 @@ describeUnless(missing("Linux"), "installService()", () => {
     const outcome = await installService(refusing, options, binary("v1", working(1)), deps(), 1000);
     expect(outcome).toEqual({
       ok: false,
-      reason: expect.stringMatching(/failed: no bus; nothing of it was left behind$/),
+      reason: expect.stringMatching(/failed: no bus; everything was removed again$/),
     });
     expect(existsSync(to)).toBe(false);
   });
