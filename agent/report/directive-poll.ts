@@ -3,7 +3,8 @@ import type { Session } from "../identity/session.ts";
 import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
 import { backoffMs } from "../platform/backoff.ts";
 import type { Log } from "../platform/log.ts";
-import { type Connection, judge, REVOKED_RETRY_MS } from "./heartbeat-sender.ts";
+import { outcomeOf } from "./heartbeat-outcome.ts";
+import { type Connection, REVOKED_RETRY_MS } from "./heartbeat-sender.ts";
 
 /** Longer than the edge holds: an answer that is still not there belongs to a connection that is gone. */
 const TIMEOUT_MS = DIRECTIVE_HOLD_MS + 10_000;
@@ -67,9 +68,9 @@ export function createDirectivePoll(deps: DirectivePollDeps): DirectivePolling {
       return { pauseMs: spread(UNSUPPORTED_RETRY_MS), isFailure: false };
     }
     // A session that is over is renewed by the next heartbeat, which meets the same refusal.
-    const judgement = judge(answer);
-    if (judgement.is === "revoked") return { pauseMs: REVOKED_RETRY_MS, isFailure: false };
-    return failed(judgement.is === "away" ? judgement.retryAfterMs : 0);
+    const outcome = outcomeOf(answer);
+    if (outcome.is === "revoked") return { pauseMs: REVOKED_RETRY_MS, isFailure: false };
+    return failed(outcome.is === "away" ? outcome.retryAfterMs : 0);
   }
 
   /** A fleet that was sent away at one moment does not come back at one moment. */

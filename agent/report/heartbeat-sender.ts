@@ -1,63 +1,24 @@
 import { type HeartbeatAnswer, heartbeatAnswer } from "../../shared/wire/heartbeat.ts";
 import { isStale, type Session } from "../identity/session.ts";
-import { type Answer, type Post, parseJson } from "../network/control-plane-client.ts";
+import { type Post, parseJson } from "../network/control-plane-client.ts";
 import { backoffMs } from "../platform/backoff.ts";
 import type { Log } from "../platform/log.ts";
+import { type Outcome, outcomeOf, outcomeWithoutSession } from "./heartbeat-outcome.ts";
 import type { Spool, Waiting } from "./spool.ts";
 
-/** Between two heartbeats out of the spool: at most ten a second, whatever was missed. */
+/** Pause between two heartbeats from the spool: at most ten a second, however many are waiting. */
 const SPOOL_PAUSE_MS = 100;
-/** A revocation is for good; it is asked about this seldom, should the edge have been set up wrongly for a while. */
+/** A revocation is permanent. The agent still retries at this interval, in case the edge was misconfigured. */
 export const REVOKED_RETRY_MS = 300_000;
-/** How long a send under way may still take once the daemon was told to stop. */
+/** How long a request in flight may take after the daemon was told to stop. */
 export const STOP_GRACE_MS = 2000;
-/** One renewal of the session and one correction of the clock, each tried once. */
+/** First try, one after a new session, one after a clock correction. */
 const TRIES_MAX = 3;
-
-export type Judgement =
-  | { is: "taken" }
-  /** The session is over or unknown: ask for a new one. */
-  | { is: "renew" }
-  /** Can never be taken, however often it is sent. */
-  | { is: "hopeless"; reason: string }
-  | { is: "revoked"; reason: string }
-  /** The identity belongs to another machine. */
-  | { is: "copied"; reason: string }
-  /** The edge is not there, or not able now. */
-  | { is: "away"; reason: string; retryAfterMs: number };
-
-/**
- * The least that a control plane of any version answers to a heartbeat it took. The rest is checked by its own schema:
- * a member this agent does not understand must not make it send the heartbeat again.
- */
-const receipt = heartbeatAnswer.pick({ receivedAt: true });
-
-/**
- * What an answer means for the heartbeat. A captive portal may answer 202 with its page, so the body has to be the
- * edge's own. Only the edge's own refusals (with its code) give a heartbeat up: a
- * captive portal or a proxy answers 4xx too, and knows nothing of us.
- */
-export function judge(answer: Answer): Judgement {
-  if (answer.kind === "unreachable") return { is: "away", reason: answer.reason, retryAfterMs: 0 };
-  const { status, problem, retryAfterMs = 0 } = answer;
-  if (status === 202) {
-    if (receipt.safeParse(parseJson(answer.body)).success) return { is: "taken" };
-    return {
-      is: "away",
-      reason: "HTTP 202 from something that is no LifecycleZero control plane",
-      retryAfterMs,
-    };
-  }
-  const reason = problem
-    ? `${problem.title}${problem.detail ? `: ${problem.detail}` : ""} (${problem.code})`
-    : `HTTP ${status}`;
-  if (problem?.code === "asset.revoked") return { is: "revoked", reason };
-  if (problem?.code === "asset.copied") return { is: "copied", reason };
-  if (status === 401 && problem && problem.code !== "wire.stale") return { is: "renew" };
-  if (problem?.code.startsWith("wire.") && (status === 400 || status === 413))
-    return { is: "hopeless", reason };
-  return { is: "away", reason, retryAfterMs };
-}
+const SESSION_REJECTED = {
+  is: "away",
+  reason: "the control plane does not accept the session",
+  retryAfterMs: 0,
+} as const;
 
 export type Connection = { state: "starting" | "online" | "away" | "revoked" | "copied"; reason?: string };
 
@@ -73,148 +34,135 @@ export type SendDeps = {
 };
 
 export type Sender = {
-  /** Hands a heartbeat over. It goes out at once, or waits in the spool behind those before it. */
+  /** Sends a heartbeat at once, or puts it into the spool behind those that wait. */
   offer: (heartbeat: Waiting) => void;
-  /** True while nothing waits: every heartbeat is worth making. */
+  /** True while the spool is empty and the control plane is reachable: each new heartbeat can be sent at once. */
   isKeepingUp: () => boolean;
-  /** The asset was revoked, or belongs to another machine. */
+  /** The asset was revoked, or the identity belongs to another machine. */
   isRevoked: () => boolean;
-  /** Sends until aborted. Then what is still in hand is in the spool. */
+  /** Sends until aborted. Then every heartbeat that was not accepted is in the spool. */
   run: (signal: AbortSignal) => Promise<void>;
 };
 
-/** Sends heartbeats in the order of their sequence, one at a time; a missing edge is waited for. */
-export function createSender(deps: SendDeps): Sender {
-  let direct: Waiting | undefined;
-  let connection: Connection = { state: "starting" };
-  let failures = 0;
-  let wake: () => void = () => {};
+/** Sends heartbeats in the order of their sequence numbers, one at a time, and waits while the edge is away. */
+export const createSender = (deps: SendDeps): Sender => new HeartbeatSender(deps);
 
-  function become(next: Connection): void {
-    const changed = next.state !== connection.state;
-    connection = next;
-    if (!changed) return;
-    const waiting = deps.spool.waiting();
-    if (next.state === "online") deps.log("info", "control-plane.online", { waiting });
-    if (next.state === "away") {
-      deps.log("warn", "control-plane.away", { reason: next.reason });
-    }
-    if (next.state === "revoked") {
-      deps.log("error", "asset.revoked", {
-        reason: next.reason,
-        retrySeconds: REVOKED_RETRY_MS / 1000,
-      });
-    }
-    if (next.state === "copied") {
-      deps.log("error", "asset.copied", {
-        reason: next.reason,
-        retrySeconds: REVOKED_RETRY_MS / 1000,
-      });
-    }
-    deps.onConnection(next);
+class HeartbeatSender implements Sender {
+  readonly #deps: SendDeps;
+  /** A heartbeat that was never in the spool. */
+  #direct: Waiting | undefined;
+  #connection: Connection = { state: "starting" };
+  /** Failed tries since the last success, for the backoff. */
+  #failures = 0;
+  #wake: () => void = () => {};
+
+  constructor(deps: SendDeps) {
+    this.#deps = deps;
   }
 
-  const isRefused = () => connection.state === "revoked" || connection.state === "copied";
-
-  async function deliver(body: string, signal: AbortSignal): Promise<Judgement> {
-    let judgement: Judgement = { is: "away", reason: "not sent", retryAfterMs: 0 };
-    for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const opened = await deps.session.signer(signal);
-      // The session is asked for with the device key: a refusal of that one is not cured by asking again.
-      if (!opened.ok) return asAway(judge(opened.answer), opened.answer);
-      const answer = await deps.post.send("heartbeat", body, opened.signer, signal);
-      judgement = judge(answer);
-      if (judgement.is === "taken" && answer.kind === "answered") readTaken(answer.body);
-      if (judgement.is === "renew") deps.session.forget();
-      else if (!(isStale(answer) && deps.post.correctClock())) return judgement;
-    }
-    return judgement.is === "renew"
-      ? { is: "away", reason: "the session is not accepted", retryAfterMs: 0 }
-      : judgement;
+  offer(beat: Waiting): void {
+    if (!this.#direct && this.isKeepingUp() && !this.isRevoked()) this.#direct = beat;
+    else this.#deps.spool.append(beat.sequence, beat.body);
+    this.#wake();
   }
 
-  function readTaken(body: string): void {
-    const parsed = heartbeatAnswer.safeParse(parseJson(body));
-    if (parsed.success) deps.onAnswer(parsed.data);
-    else deps.log("warn", "heartbeat.response-invalid");
+  isKeepingUp(): boolean {
+    return this.#deps.spool.waiting() === 0 && this.#connection.state !== "away";
   }
 
-  /** Settles one heartbeat by what became of it, and says how long to wait before the next try. */
-  function settle(beat: Waiting, judgement: Judgement): number {
-    const fromSpool = beat !== direct;
-    if (judgement.is === "taken") {
-      failures = 0;
-      become({ state: "online" });
-      if (fromSpool) deps.spool.remove(beat.sequence);
-      else direct = undefined;
-      return deps.spool.waiting() > 0 ? SPOOL_PAUSE_MS : 0;
-    }
-    if (!fromSpool) {
-      direct = undefined;
-      deps.spool.append(beat.sequence, beat.body);
-    }
-    if (judgement.is === "hopeless") {
-      deps.log("error", "heartbeat.rejected", {
-        sequence: beat.sequence,
-        reason: judgement.reason,
-      });
-      deps.spool.drop(beat.sequence);
-      return SPOOL_PAUSE_MS;
-    }
-    if (judgement.is === "revoked" || judgement.is === "copied") {
-      become({ state: judgement.is, reason: judgement.reason });
-      return REVOKED_RETRY_MS;
-    }
-    failures += 1;
-    const away =
-      judgement.is === "away" ? judgement : { reason: "the session is not accepted", retryAfterMs: 0 };
-    become({ state: "away", reason: away.reason });
-    return backoffMs(failures, deps.random, away.retryAfterMs);
+  isRevoked(): boolean {
+    return this.#connection.state === "revoked" || this.#connection.state === "copied";
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal): Promise<void> {
+    const { spool, sleep } = this.#deps;
     const sending = new AbortController();
     const stop = async (): Promise<void> => {
-      wake();
-      await deps.sleep(STOP_GRACE_MS, sending.signal);
+      this.#wake();
+      await sleep(STOP_GRACE_MS, sending.signal);
       sending.abort();
     };
     signal.addEventListener("abort", stop, { once: true });
     while (!signal.aborted) {
-      const beat = direct ?? deps.spool.oldest();
+      const beat = this.#direct ?? spool.oldest();
       if (!beat) {
         await new Promise<void>((resolve) => {
-          wake = resolve;
+          this.#wake = resolve;
         });
         continue;
       }
-      const judgement = await deliver(beat.body, sending.signal);
-      if (signal.aborted && judgement.is !== "taken") break;
-      const pauseMs = settle(beat, judgement);
-      if (pauseMs > 0) await deps.sleep(pauseMs, signal);
+      const outcome = await this.#deliver(beat.body, sending.signal);
+      if (signal.aborted && outcome.is !== "taken") break;
+      const pauseMs = this.#settle(beat, outcome);
+      if (pauseMs > 0) await sleep(pauseMs, signal);
     }
     sending.abort();
-    if (direct) deps.spool.append(direct.sequence, direct.body);
-    direct = undefined;
+    if (this.#direct) spool.append(this.#direct.sequence, this.#direct.body);
+    this.#direct = undefined;
   }
 
-  return {
-    offer: (beat) => {
-      if (!direct && deps.spool.waiting() === 0 && connection.state !== "away" && !isRefused()) {
-        direct = beat;
-      } else deps.spool.append(beat.sequence, beat.body);
-      wake();
-    },
-    isKeepingUp: () => deps.spool.waiting() === 0 && connection.state !== "away",
-    isRevoked: isRefused,
-    run,
-  };
-}
+  /** Sends one heartbeat, again after a new session or a corrected clock. */
+  async #deliver(body: string, signal: AbortSignal): Promise<Outcome> {
+    const { session, post } = this.#deps;
+    let outcome: Outcome = { is: "away", reason: "not sent", retryAfterMs: 0 };
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      const opened = await session.signer(signal);
+      // The session request is signed with the device key: if that is rejected, a retry does not help.
+      if (!opened.ok) return outcomeWithoutSession(opened.answer);
+      const answer = await post.send("heartbeat", body, opened.signer, signal);
+      outcome = outcomeOf(answer);
+      if (outcome.is === "taken" && answer.kind === "answered") this.#readAccepted(answer.body);
+      if (outcome.is === "renew") session.forget();
+      else if (!(isStale(answer) && post.correctClock())) return outcome;
+    }
+    return outcome.is === "renew" ? SESSION_REJECTED : outcome;
+  }
 
-/** A refused session leaves the heartbeat waiting, unless the asset was revoked or belongs to another machine. */
-function asAway(judgement: Judgement, answer: Answer): Judgement {
-  if (["revoked", "copied", "away"].includes(judgement.is)) return judgement;
-  const reason =
-    answer.kind === "answered" ? (answer.problem?.title ?? `HTTP ${answer.status}`) : answer.reason;
-  return { is: "away", reason: `no session: ${reason}`, retryAfterMs: 0 };
+  #readAccepted(body: string): void {
+    const parsed = heartbeatAnswer.safeParse(parseJson(body));
+    if (parsed.success) this.#deps.onAnswer(parsed.data);
+    else this.#deps.log("warn", "heartbeat.response-invalid");
+  }
+
+  /** Removes the heartbeat, keeps it in the spool or drops it. Returns the milliseconds to wait before the next request. */
+  #settle(beat: Waiting, outcome: Outcome): number {
+    const { spool, log, random } = this.#deps;
+    const isDirect = beat === this.#direct;
+    if (isDirect) this.#direct = undefined;
+    if (outcome.is === "taken") {
+      this.#failures = 0;
+      this.#become({ state: "online" });
+      if (!isDirect) spool.remove(beat.sequence);
+      return spool.waiting() > 0 ? SPOOL_PAUSE_MS : 0;
+    }
+    if (isDirect) spool.append(beat.sequence, beat.body);
+    if (outcome.is === "hopeless") {
+      log("error", "heartbeat.rejected", { sequence: beat.sequence, reason: outcome.reason });
+      spool.drop(beat.sequence);
+      return SPOOL_PAUSE_MS;
+    }
+    if (outcome.is === "revoked" || outcome.is === "copied") {
+      this.#become({ state: outcome.is, reason: outcome.reason });
+      return REVOKED_RETRY_MS;
+    }
+    this.#failures += 1;
+    const { reason, retryAfterMs } = outcome.is === "away" ? outcome : SESSION_REJECTED;
+    this.#become({ state: "away", reason });
+    return backoffMs(this.#failures, random, retryAfterMs);
+  }
+
+  /** Logs and reports a change of the connection's state. */
+  #become(next: Connection): void {
+    const { log, spool, onConnection } = this.#deps;
+    const isChange = next.state !== this.#connection.state;
+    this.#connection = next;
+    if (!isChange) return;
+    const { reason } = next;
+    const retrySeconds = REVOKED_RETRY_MS / 1000;
+    if (next.state === "online") log("info", "control-plane.online", { waiting: spool.waiting() });
+    if (next.state === "away") log("warn", "control-plane.away", { reason });
+    if (next.state === "revoked") log("error", "asset.revoked", { reason, retrySeconds });
+    if (next.state === "copied") log("error", "asset.copied", { reason, retrySeconds });
+    onConnection(next);
+  }
 }

@@ -14,9 +14,9 @@ import {
 } from "../platform/state-files.ts";
 
 export const SPOOL_BYTES_MAX = 32 * 1024 * 1024;
-/** At one unchanged heartbeat a minute this is a week. */
+/** One week of one heartbeat a minute, the rate while nothing changes and the edge is away. */
 export const SPOOL_COUNT_MAX = 10_000;
-/** Kept in memory while the disk takes nothing. */
+/** Limit for heartbeats in memory while the disk cannot be written. */
 export const MEMORY_BYTES_MAX = 2 * 1024 * 1024;
 
 const DIRECTORY = "spool";
@@ -26,164 +26,201 @@ const NAME = /^(\d{16})\.json$/;
 
 const counters = z.strictObject({ dropped: z.int().min(0).max(Number.MAX_SAFE_INTEGER) });
 
-/** `body` only while the disk does not hold it. */
-type Entry = { sequence: number; bytes: number; body?: string };
+/** A heartbeat in the spool. `body` is set only while the disk does not hold it. */
+type Entry = { sequence: number; bytes: number; body?: string | undefined };
 
 export type Waiting = { sequence: number; body: string };
 
 export type Spool = {
-  /** Keeps a heartbeat until {@link Spool.remove}. Makes room by dropping the oldest; never throws. */
+  /** Keeps a heartbeat until {@link Spool.remove}. Drops the oldest heartbeats when the spool is full. Never throws. */
   append: (sequence: number, body: string) => void;
-  /** The one to send next; files that cannot be read are dropped on the way. */
+  /** The heartbeat to send next. Files that cannot be read are dropped on the way. */
   oldest: () => Waiting | undefined;
-  /** Only after the edge took it. */
+  /** Deletes a heartbeat that the edge accepted. */
   remove: (sequence: number) => void;
-  /** Gives a heartbeat up for good and counts it. */
+  /** Deletes a heartbeat that the edge will never accept, and counts it as dropped. */
   drop: (sequence: number) => void;
+  /** Number of heartbeats that wait. */
   waiting: () => number;
+  /** Number of heartbeats that were lost since enrolment. */
   dropped: () => number;
-  /** Largest sequence number found on disk at the start, -1 without any. */
+  /** Largest sequence number that was on disk when the spool was opened; -1 if it was empty. */
   lastSequence: number;
 };
 
 export type SpoolLimits = { bytesMax: number; countMax: number; memoryBytesMax: number };
 
-/** Removes heartbeats that another machine left in a copied directory. */
+type SpoolDeps = {
+  log: Log;
+  /** Writes a whole file, durably. */
+  write?: (path: string, content: string) => void;
+};
+
+/** Deletes heartbeats that another machine left in a copied state directory. */
 export function forgetSpool(stateDirectory: string): void {
   rmSync(join(stateDirectory, DIRECTORY), { recursive: true, force: true });
   removeIfThere(join(stateDirectory, COUNTERS_FILE));
 }
 
 /**
- * Heartbeats that the edge has not taken, oldest first: one file each, named by its sequence number, so that a
- * crash can hurt one at most. What was appended is on the disk (fsync) when `append` returns, unless the disk
- * is full or broken: then it waits in memory, within bounds, and moves to disk as soon as that works again.
+ * Heartbeats that the edge has not accepted, oldest first. Each is a file named by its sequence number, so a crash can
+ * damage one at most. When `append` returns, the heartbeat is on disk (fsync). If the disk is full or broken, the heartbeat
+ * waits in memory, within limits, and moves to disk as soon as a write succeeds.
  */
-export function openSpool(
+export const openSpool = (
   stateDirectory: string,
-  deps: { log: Log; write?: (path: string, content: string) => void },
+  deps: SpoolDeps,
   limits: SpoolLimits = {
     bytesMax: SPOOL_BYTES_MAX,
     countMax: SPOOL_COUNT_MAX,
     memoryBytesMax: MEMORY_BYTES_MAX,
   },
-): Spool {
-  const directory = join(stateDirectory, DIRECTORY);
-  const write = deps.write ?? writeAtomically;
-  const pathOf = (sequence: number): string => join(directory, fileName(sequence));
-  const prepare = (): void => void mkdirSync(directory, { recursive: true, mode: 0o700 });
-  try {
-    prepare();
-  } catch {
-    // Tried again, and told, with the first heartbeat that has to wait.
-  }
-  const entries = listEntries(directory);
-  let dropped = readDropped(stateDirectory, deps.log);
-  let bytesWaiting = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-  let bytesInMemory = 0;
-  let diskFault: string | undefined;
+): Spool => new DiskSpool(stateDirectory, deps, limits);
 
-  /** Counts before it deletes: a crash between the two counts one too many, never one too few. */
-  function dropEntry(index: number, reason: string): void {
-    const entry = entries[index]!;
-    dropped += 1;
-    deps.log("warn", "heartbeat.dropped", { sequence: entry.sequence, reason, dropped });
+class DiskSpool implements Spool {
+  readonly lastSequence: number;
+  readonly #stateDirectory: string;
+  readonly #directory: string;
+  readonly #log: Log;
+  readonly #write: (path: string, content: string) => void;
+  readonly #limits: SpoolLimits;
+  /** In ascending order of their sequence numbers. */
+  readonly #entries: Entry[];
+  #dropped: number;
+  #bytes: number;
+  #bytesInMemory = 0;
+  /** Error code of the last failed write; undefined while the disk works. */
+  #diskFault: string | undefined;
+
+  constructor(stateDirectory: string, deps: SpoolDeps, limits: SpoolLimits) {
+    this.#stateDirectory = stateDirectory;
+    this.#directory = join(stateDirectory, DIRECTORY);
+    this.#log = deps.log;
+    this.#write = deps.write ?? writeAtomically;
+    this.#limits = limits;
     try {
-      writeState(stateDirectory, COUNTERS_FILE, { dropped });
-    } catch (cause) {
-      deps.log("warn", "spool.count-not-saved", { reason: codeOf(cause) });
+      this.#makeDirectory();
+    } catch {
+      // The first heartbeat that has to wait tries again, and logs the error.
     }
-    removeEntry(index);
+    this.#entries = listEntries(this.#directory);
+    this.#dropped = readDropped(stateDirectory, deps.log);
+    this.#bytes = this.#entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    this.lastSequence = this.#entries.at(-1)?.sequence ?? -1;
   }
 
-  function removeEntry(index: number): void {
-    const [entry] = entries.splice(index, 1);
-    if (!entry) return;
-    bytesWaiting -= entry.bytes;
-    if (entry.body !== undefined) {
-      bytesInMemory -= entry.bytes;
-      return;
-    }
-    try {
-      removeIfThere(pathOf(entry.sequence));
-    } catch (cause) {
-      // It may be sent again after a restart: (asset, sequence, sentAt) makes the second one change nothing.
-      deps.log("warn", "heartbeat.not-deleted", {
-        sequence: entry.sequence,
-        reason: codeOf(cause),
-      });
-    }
-  }
-
-  /** Moves one heartbeat from memory to disk. False when the disk does not take it. */
-  function settle(entry: Entry, body: string): boolean {
-    try {
-      prepare();
-      write(pathOf(entry.sequence), body);
-    } catch (cause) {
-      const reason = codeOf(cause);
-      if (reason !== diskFault) {
-        deps.log("error", "spool.disk-failed", { reason });
-      }
-      diskFault = reason;
-      return false;
-    }
-    if (diskFault !== undefined) deps.log("info", "spool.disk-recovered");
-    diskFault = undefined;
-    bytesInMemory -= entry.bytes;
-    delete entry.body;
-    return true;
-  }
-
-  function append(sequence: number, body: string): void {
+  append(sequence: number, body: string): void {
+    const entries = this.#entries;
+    const { countMax, bytesMax, memoryBytesMax } = this.#limits;
     const entry: Entry = { sequence, bytes: Buffer.byteLength(body), body };
-    const after = entries.findLastIndex((other) => other.sequence < sequence);
-    if (entries[after + 1]?.sequence === sequence) return;
-    entries.splice(after + 1, 0, entry);
-    bytesWaiting += entry.bytes;
-    bytesInMemory += entry.bytes;
-    while (entries.length > 1 && (entries.length > limits.countMax || bytesWaiting > limits.bytesMax)) {
-      dropEntry(0, "the spool is full");
+    const before = entries.findLastIndex((other) => other.sequence < sequence);
+    if (entries[before + 1]?.sequence === sequence) return;
+    entries.splice(before + 1, 0, entry);
+    this.#bytes += entry.bytes;
+    this.#bytesInMemory += entry.bytes;
+    while (entries.length > 1 && (entries.length > countMax || this.#bytes > bytesMax)) {
+      this.#dropEntry(0, "the spool is full");
     }
     for (const waiting of entries) {
-      if (waiting.body !== undefined && !settle(waiting, waiting.body)) break;
+      if (waiting.body !== undefined && !this.#moveToDisk(waiting, waiting.body)) break;
     }
-    while (bytesInMemory > limits.memoryBytesMax && entries.length > 1) {
-      dropEntry(
-        entries.findIndex((other) => other.body !== undefined),
-        `the disk takes nothing (${diskFault})`,
-      );
+    while (this.#bytesInMemory > memoryBytesMax && entries.length > 1) {
+      const oldestInMemory = entries.findIndex((other) => other.body !== undefined);
+      this.#dropEntry(oldestInMemory, `the disk cannot be written (${this.#diskFault})`);
     }
   }
 
-  function oldest(): Waiting | undefined {
+  oldest(): Waiting | undefined {
+    const entries = this.#entries;
     for (let entry = entries[0]; entry; entry = entries[0]) {
       if (entry.body !== undefined) return { sequence: entry.sequence, body: entry.body };
-      const body = readWhole(pathOf(entry.sequence), entry.sequence);
+      const body = readWhole(this.#pathOf(entry), entry.sequence);
       if (body !== undefined) return { sequence: entry.sequence, body };
-      dropEntry(0, "its file is damaged");
+      this.#dropEntry(0, "its file is damaged");
     }
     return undefined;
   }
 
-  const indexOf = (sequence: number): number => entries.findIndex((entry) => entry.sequence === sequence);
-  const atIndex = (sequence: number, act: (index: number) => void): void => {
-    const index = indexOf(sequence);
-    if (index >= 0) act(index);
-  };
+  remove(sequence: number): void {
+    const index = this.#indexOf(sequence);
+    if (index >= 0) this.#removeEntry(index);
+  }
 
-  return {
-    append,
-    oldest,
-    remove: (sequence) => atIndex(sequence, removeEntry),
-    drop: (sequence) => atIndex(sequence, (index) => dropEntry(index, "the edge can never take it")),
-    waiting: () => entries.length,
-    dropped: () => dropped,
-    lastSequence: entries.at(-1)?.sequence ?? -1,
-  };
+  drop(sequence: number): void {
+    const index = this.#indexOf(sequence);
+    if (index >= 0) this.#dropEntry(index, "the edge will never accept it");
+  }
+
+  waiting(): number {
+    return this.#entries.length;
+  }
+
+  dropped(): number {
+    return this.#dropped;
+  }
+
+  #makeDirectory(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+  }
+
+  #pathOf({ sequence }: Entry): string {
+    return join(this.#directory, fileName(sequence));
+  }
+
+  #indexOf(sequence: number): number {
+    return this.#entries.findIndex((entry) => entry.sequence === sequence);
+  }
+
+  /** Saves the count before it deletes the file: a crash in between counts one heartbeat too many, never one too few. */
+  #dropEntry(index: number, reason: string): void {
+    const { sequence } = this.#entries[index]!;
+    this.#dropped += 1;
+    const dropped = this.#dropped;
+    this.#log("warn", "heartbeat.dropped", { sequence, reason, dropped });
+    try {
+      writeState(this.#stateDirectory, COUNTERS_FILE, { dropped });
+    } catch (cause) {
+      this.#log("warn", "spool.count-not-saved", { reason: codeOf(cause) });
+    }
+    this.#removeEntry(index);
+  }
+
+  #removeEntry(index: number): void {
+    const [entry] = this.#entries.splice(index, 1);
+    if (!entry) return;
+    this.#bytes -= entry.bytes;
+    if (entry.body !== undefined) {
+      this.#bytesInMemory -= entry.bytes;
+      return;
+    }
+    try {
+      removeIfThere(this.#pathOf(entry));
+    } catch (cause) {
+      // A restart may send it again. That is harmless: the edge knows it by asset, sequence and sentAt.
+      this.#log("warn", "heartbeat.not-deleted", { sequence: entry.sequence, reason: codeOf(cause) });
+    }
+  }
+
+  /** Moves one heartbeat from memory to disk. Returns false if the disk cannot be written. */
+  #moveToDisk(entry: Entry, body: string): boolean {
+    try {
+      this.#makeDirectory();
+      this.#write(this.#pathOf(entry), body);
+    } catch (cause) {
+      const reason = codeOf(cause);
+      if (reason !== this.#diskFault) this.#log("error", "spool.disk-failed", { reason });
+      this.#diskFault = reason;
+      return false;
+    }
+    if (this.#diskFault !== undefined) this.#log("info", "spool.disk-recovered");
+    this.#diskFault = undefined;
+    this.#bytesInMemory -= entry.bytes;
+    entry.body = undefined;
+    return true;
+  }
 }
 
-/** How many heartbeats wait in a state directory; for another process to look at. */
+/** Number of heartbeats that wait in a state directory. For `lz-agent status`, while the daemon has the spool open. */
 export function countWaiting(stateDirectory: string): number {
   try {
     return readdirSync(join(stateDirectory, DIRECTORY)).filter((name) => NAME.test(name)).length;
@@ -194,7 +231,7 @@ export function countWaiting(stateDirectory: string): number {
 
 const fileName = (sequence: number): string => `${String(sequence).padStart(SEQUENCE_DIGITS, "0")}.json`;
 
-/** None while there is no directory. */
+/** Names in a directory; none if it does not exist. */
 function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
@@ -208,7 +245,7 @@ function listEntries(directory: string): Entry[] {
   const entries: Entry[] = [];
   for (const name of namesIn(directory)) {
     const match = NAME.exec(name);
-    // A crash left a half-written temporary file: it never was a heartbeat.
+    // A temporary file that a crash left half-written.
     if (!match && name.endsWith(".tmp")) removeIfPossible(join(directory, name));
     if (match) entries.push({ sequence: Number(match[1]), bytes: statSync(join(directory, name)).size });
   }
@@ -225,7 +262,7 @@ function readDropped(stateDirectory: string, log: Log): number {
   }
 }
 
-/** Content of a spool file that is one whole heartbeat with the sequence its name says. */
+/** Content of a spool file. Undefined unless it is JSON whose `sequence` is the number in the file's name. */
 function readWhole(path: string, sequence: number): string | undefined {
   try {
     const body = readFileSync(path, "utf8");

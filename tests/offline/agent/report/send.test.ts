@@ -12,10 +12,10 @@ import { isControlPlaneHealthy } from "../../../../agent/network/control-plane-h
 import { backoffMs } from "../../../../agent/platform/backoff.ts";
 import { silent } from "../../../../agent/platform/log.ts";
 import { sleep } from "../../../../agent/platform/sleep.ts";
+import { outcomeOf } from "../../../../agent/report/heartbeat-outcome.ts";
 import {
   type Connection,
   createSender,
-  judge,
   type Sender,
   STOP_GRACE_MS,
 } from "../../../../agent/report/heartbeat-sender.ts";
@@ -419,7 +419,7 @@ describe("isControlPlaneHealthy()", () => {
   });
 });
 
-describe("judge()", () => {
+describe("outcomeOf()", () => {
   const answered = (status: number, code?: string, body = ""): Answer => ({
     kind: "answered",
     status,
@@ -455,7 +455,7 @@ describe("judge()", () => {
     [answered(503), "away"],
     [{ kind: "unreachable", reason: "r" } as Answer, "away"],
   ] as const)("%j is %s", (answer, expected) => {
-    expect(judge(answer).is).toBe(expected);
+    expect(outcomeOf(answer).is).toBe(expected);
   });
 });
 

@@ -307,7 +307,7 @@ describe("openSpool()", () => {
     expect(spool.oldest()).toBeUndefined();
     expect(said).toEqual([
       'warn heartbeat.dropped {"sequence":1,"reason":"the spool is full","dropped":1}',
-      'warn heartbeat.dropped {"sequence":2,"reason":"the edge can never take it","dropped":2}',
+      'warn heartbeat.dropped {"sequence":2,"reason":"the edge will never accept it","dropped":2}',
       'warn heartbeat.dropped {"sequence":3,"reason":"its file is damaged","dropped":3}',
       'warn spool.count-not-saved {"reason":"EISDIR"}',
       'warn heartbeat.not-deleted {"sequence":3,"reason":"EISDIR"}',
@@ -327,7 +327,7 @@ describe("openSpool()", () => {
     expect(said).toEqual([
       "spool.count-lost: undefined",
       "spool.disk-failed: ENOSPC",
-      "heartbeat.dropped: the disk takes nothing (ENOSPC)",
+      "heartbeat.dropped: the disk cannot be written (ENOSPC)",
     ]);
   });
 
